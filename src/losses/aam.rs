@@ -1,0 +1,25 @@
+//! Additive margin on the angle.
+
+use burn::tensor::Tensor;
+
+/// Below this, 1 - cos^2 is rounding: the sine's slope there (infinite at |cos| = 1) is taken as 0.
+const SINE_FLOOR: f64 = 1e-12;
+
+/// sin(theta) for cos(theta), finite in value and gradient everywhere.
+pub(super) fn sine(cosine: Tensor<2>) -> Tensor<2> {
+    (cosine.clone() * cosine).neg().add_scalar(1.0).clamp_min(SINE_FLOOR).sqrt()
+}
+
+/// cos(theta + m) while theta + m stays below pi, that is cos(theta) > cos(pi - m); beyond, cos(theta) - (1 + cos(pi - m)), which
+/// meets it there. With `easy`, cos(theta + m) where cos(theta) > 0 and plain cos(theta) elsewhere.
+///
+/// The reference's gradient is NaN for an embedding parallel to its class; this one is finite.
+pub(super) fn margin(cosine: Tensor<2>, margin: f64, easy: bool) -> Tensor<2> {
+    let phi = cosine.clone() * margin.cos() - sine(cosine.clone()) * margin.sin();
+    let threshold = (std::f64::consts::PI - margin).cos();
+    let (inside, beyond) = match easy {
+        true => (cosine.clone().greater_elem(0.0), cosine),
+        false => (cosine.clone().greater_elem(threshold), cosine - (1.0 + threshold)),
+    };
+    beyond.mask_where(inside, phi)
+}

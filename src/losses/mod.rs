@@ -1,0 +1,147 @@
+//! Classification heads and their losses (formulas of WeSpeaker's `projections.py`).
+//!
+//! A [`Head`] turns embeddings and labels into logits with the margin of the moment; [`cross_entropy`] turns logits into the loss.
+//! Margins touch only the target's logit (and inter-topK the hardest others), so only those are recomputed and scattered into
+//! the cosines: no table of batch by speakers beside the logits themselves.
+
+mod aam;
+mod am;
+mod softmax;
+mod sub_center;
+
+pub use softmax::cross_entropy;
+pub use sub_center::InterTopK;
+
+use burn::module::{Module, Param};
+use burn::tensor::{IndexingUpdateOp, Int, Tensor};
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+use crate::nn::Init;
+
+/// Which head.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LossKind {
+    /// A linear layer and cross-entropy; no margin, no scale.
+    Softmax,
+    /// Additive margin on the cosine (CosFace, arXiv 1801.09414).
+    Am,
+    /// Additive margin on the angle (ArcFace, arXiv 1801.07698).
+    Aam,
+}
+
+/// A head's settings; the margin itself comes from the schedule.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct HeadConfig {
+    /// Kind of loss.
+    pub kind: LossKind,
+    /// Factor on the cosines.
+    pub scale: f64,
+    /// AAM only: apply the margin only where the target's cosine is positive.
+    pub easy_margin: bool,
+    /// Centers for each speaker; the nearest counts (arXiv ECCV 2020, Deng et al.).
+    pub sub_centers: usize,
+    /// Penalty on the hardest other speakers.
+    pub inter_topk: Option<InterTopK>,
+}
+
+impl Default for HeadConfig {
+    fn default() -> Self {
+        Self { kind: LossKind::Aam, scale: 32.0, easy_margin: false, sub_centers: 1, inter_topk: None }
+    }
+}
+
+impl HeadConfig {
+    /// Refuses settings that would do nothing or cannot work.
+    pub fn check(&self, speakers: usize) -> Result<()> {
+        let bad = |m: String| Err(Error::Invalid(format!("loss: {m}")));
+        if !(self.scale > 0.0 && self.scale.is_finite()) {
+            return bad(format!("scale = {}: must be positive", self.scale));
+        }
+        if !(1..=64).contains(&self.sub_centers) {
+            return bad(format!("sub_centers = {}: must be 1 to 64", self.sub_centers));
+        }
+        let plain = self.kind == LossKind::Softmax;
+        if plain && (self.sub_centers != 1 || self.inter_topk.is_some() || self.easy_margin) {
+            return bad("softmax has no sub_centers, inter_topk or easy_margin".into());
+        }
+        if self.kind == LossKind::Am && (self.easy_margin || self.inter_topk.is_some()) {
+            return bad("easy_margin and inter_topk belong to aam".into());
+        }
+        if let Some(InterTopK { k, penalty }) = self.inter_topk
+            && !(k > 0 && k < speakers && penalty >= 0.0)
+        {
+            return bad(format!("inter_topk: k = {k} and penalty = {penalty} with {speakers} speakers"));
+        }
+        Ok(())
+    }
+
+    /// The head for `speakers` classes. Weights are Xavier-uniform, as in the reference.
+    pub fn init(&self, init: Init, embedding_dim: usize, speakers: usize) -> Head {
+        let rows = speakers * self.sub_centers;
+        let bound = match self.kind {
+            LossKind::Softmax => 1.0 / (embedding_dim as f64).sqrt(),
+            _ => (6.0 / (rows + embedding_dim) as f64).sqrt(),
+        };
+        Head {
+            weight: init.uniform("weight", [rows, embedding_dim], bound),
+            bias: (self.kind == LossKind::Softmax).then(|| init.uniform("bias", [speakers], bound)),
+            config: self.clone(),
+        }
+    }
+}
+
+/// A head: speaker weights, row = speaker * sub_centers + center.
+#[derive(Module, Debug)]
+pub struct Head {
+    /// [speakers * sub_centers, embedding_dim].
+    pub weight: Param<Tensor<2>>,
+    /// [speakers], softmax only.
+    pub bias: Option<Param<Tensor<1>>>,
+    #[module(skip)]
+    config: HeadConfig,
+}
+
+/// What a head gives.
+pub struct HeadOutput {
+    /// Logits after margin and scale, [batch, speakers]; cross-entropy takes these.
+    pub logits: Tensor<2>,
+    /// Scores before margin and scale, [batch, speakers]; accuracy is judged on these.
+    pub scores: Tensor<2>,
+}
+
+impl Head {
+    /// Embeddings [batch, embedding_dim] and labels [batch] under `margin` (radians for AAM).
+    pub fn forward(&self, embeddings: Tensor<2>, labels: Tensor<1, Int>, margin: f64) -> HeadOutput {
+        let weight = self.weight.val();
+        if self.config.kind == LossKind::Softmax {
+            let mut logits = embeddings.matmul(weight.transpose());
+            if let Some(bias) = &self.bias {
+                logits = logits + bias.val().unsqueeze();
+            }
+            return HeadOutput { scores: logits.clone(), logits };
+        }
+        let cosine = normalize(embeddings).matmul(normalize(weight).transpose());
+        let cosine = sub_center::nearest(cosine, self.config.sub_centers);
+        let targets = labels.unsqueeze_dim::<2>(1);
+        let target = cosine.clone().gather(1, targets.clone());
+        let with_margin = match self.config.kind {
+            LossKind::Am => am::margin(target.clone(), margin),
+            _ => aam::margin(target.clone(), margin, self.config.easy_margin),
+        };
+        let mut logits = cosine.clone().scatter(1, targets.clone(), with_margin - target, IndexingUpdateOp::Add);
+        if let Some(penalty) = &self.config.inter_topk {
+            let (others, change) = penalty.apply(&cosine, targets, margin);
+            logits = logits.scatter(1, others, change, IndexingUpdateOp::Add);
+        }
+        HeadOutput { logits: logits * self.config.scale, scores: cosine }
+    }
+}
+
+/// Rows of unit length. A row shorter than 1e-6 stays short rather than getting a gradient without bounds.
+pub fn normalize(x: Tensor<2>) -> Tensor<2> {
+    let length = (x.clone() * x.clone()).sum_dim(1).clamp_min(1e-12).sqrt();
+    x / length
+}

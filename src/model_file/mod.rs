@@ -1,0 +1,268 @@
+//! The one model format: a safetensors file whose tensors have the reference implementation's names and whose metadata key
+//! `revox` holds everything needed to use the network: architecture, front-end, how it was trained, how its scores are read.
+
+mod import;
+mod tensors;
+
+pub use import::{ImportOptions, import};
+pub use tensors::{NamedTensors, read_safetensors};
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use burn::tensor::Device;
+use serde::{Deserialize, Serialize};
+
+use crate::audio::FbankConfig;
+use crate::error::{Error, Result};
+use crate::fs;
+use crate::nn::{assign_named, collect_named, names_and_shapes};
+use crate::zoo::{Architecture, Network};
+
+/// The metadata key.
+const KEY: &str = "revox";
+/// The format's version.
+const FORMAT: u32 = 1;
+/// Tensors of the training head, which inference leaves aside.
+pub const HEAD_PREFIX: &str = "projection.";
+
+/// What turns audio into the network's input.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Frontend {
+    /// Filter banks. Dither is what training used; embeddings are taken without.
+    pub fbank: FbankConfig,
+    /// Subtract each utterance's mean over time.
+    pub cmn: bool,
+}
+
+impl Default for Frontend {
+    fn default() -> Self {
+        Self { fbank: FbankConfig::default(), cmn: true }
+    }
+}
+
+/// How a model was trained.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Training {
+    /// The recipe, as TOML.
+    pub recipe: String,
+    /// Seed.
+    pub seed: u64,
+    /// SHA-256 of the training lists and the sizes of the files they name.
+    pub data_hash: String,
+    /// Optimizer steps taken.
+    pub steps: u64,
+    /// revox's version.
+    pub version: String,
+}
+
+/// How a model's scores are to be read.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Scoring {
+    /// Mean of the training speakers' embeddings, subtracted before comparing, if the model wants that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub embedding_mean: Option<Vec<f32>>,
+    /// Thresholds measured on the dev trials: [false-accept rate, threshold].
+    #[serde(default)]
+    pub thresholds: Vec<(f64, f64)>,
+    /// Threshold at the dev trials' equal error rate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub threshold_eer: Option<f64>,
+}
+
+/// The metadata.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Header {
+    /// Version of the format.
+    pub format: u32,
+    /// The network.
+    pub arch: Architecture,
+    /// Its input.
+    pub frontend: Frontend,
+    /// Values of an embedding.
+    pub embedding_dim: usize,
+    /// Where it comes from, if revox trained it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub training: Option<Training>,
+    /// Reading scores.
+    #[serde(default)]
+    pub scoring: Scoring,
+}
+
+impl Header {
+    /// The header of a network that has not been trained here.
+    pub fn new(arch: Architecture, frontend: Frontend) -> Self {
+        let embedding_dim = arch.embedding_dim;
+        Self { format: FORMAT, arch, frontend, embedding_dim, training: None, scoring: Scoring::default() }
+    }
+
+    /// Contradictions that would make every embedding wrong.
+    fn check(&self, path: &Path) -> Result<()> {
+        let bad = |m: String| Err(Error::file(path, m));
+        if self.format != FORMAT {
+            return bad(format!("model format {}; this version reads {FORMAT}", self.format));
+        }
+        self.arch.check().map_err(|e| Error::file(path, e.to_string()))?;
+        if self.frontend.fbank.mels != self.arch.mels {
+            return bad(format!("front-end makes {} mels, network wants {}", self.frontend.fbank.mels, self.arch.mels));
+        }
+        if self.embedding_dim != self.arch.embedding_dim {
+            return bad(format!("embedding_dim {} and arch's {} differ", self.embedding_dim, self.arch.embedding_dim));
+        }
+        if let Some(mean) = &self.scoring.embedding_mean
+            && mean.len() != self.embedding_dim
+        {
+            return bad(format!("embedding mean has {} values for {} dimensions", mean.len(), self.embedding_dim));
+        }
+        Ok(())
+    }
+}
+
+/// A network with all that is needed to use it.
+#[derive(Debug, Clone)]
+pub struct Model {
+    /// The metadata.
+    pub header: Header,
+    /// The weights, in evaluation state.
+    pub network: Network,
+}
+
+impl Model {
+    /// Writes the file (atomically). `head` adds the training head's tensors, named `projection.*`.
+    pub fn save(&self, path: impl AsRef<Path>, head: NamedTensors) -> Result<()> {
+        let mut tensors = NamedTensors::from_burn(collect_named(&self.network));
+        tensors.0.extend(head.0);
+        let json = serde_json::to_string(&self.header).map_err(|e| Error::file(&path, e.to_string()))?;
+        fs::write_bytes(&path, &tensors.to_safetensors(path.as_ref(), HashMap::from([(KEY.to_owned(), json)]))?)
+    }
+
+    /// Reads a file: names, shapes, number formats and front-end must be the architecture's.
+    pub fn load(path: impl AsRef<Path>, device: &Device) -> Result<Self> {
+        let path = path.as_ref();
+        let (tensors, metadata) = read_safetensors(path)?;
+        let json = metadata.get(KEY).ok_or_else(|| {
+            Error::file(
+                path,
+                "a safetensors file without revox metadata; `revox import` makes a model of a WeSpeaker checkpoint",
+            )
+        })?;
+        let header: Header =
+            serde_json::from_str(json).map_err(|e| Error::file(path, format!("damaged revox metadata: {e}")))?;
+        header.check(path)?;
+        let network = build(path, &header.arch, tensors, device)?;
+        Ok(Self { header, network })
+    }
+}
+
+/// The network of `arch` with `tensors` as its weights. Missing, superfluous and misshapen tensors are errors; the head is left aside.
+pub(crate) fn build(path: &Path, arch: &Architecture, tensors: NamedTensors, device: &Device) -> Result<Network> {
+    let network = arch.init(device, 0)?;
+    let mut found: HashMap<String, _> = tensors.0.into_iter().filter(|(n, _)| !n.starts_with(HEAD_PREFIX)).collect();
+    let mut values = HashMap::new();
+    for (name, expected) in names_and_shapes(&network) {
+        let data = found.remove(&name).ok_or_else(|| {
+            Error::file(path, format!("no tensor `{name}`, which {} wants with shape {expected:?}", arch.name))
+        })?;
+        if data.shape().to_vec() != expected {
+            let (wanted_by, found) = (arch.name.clone(), data.shape().to_vec());
+            return Err(Error::Shape { path: path.into(), tensor: name, wanted_by, expected, found });
+        }
+        values.insert(name, data);
+    }
+    if let Some(name) = found.keys().min() {
+        return Err(Error::file(path, format!("tensor `{name}` has no place in {}", arch.name)));
+    }
+    Ok(assign_named(network, values))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn small() -> Model {
+        let arch = Architecture { width: 2, mels: 16, embedding_dim: 8, ..Architecture::named("resnet10").unwrap() };
+        let network = arch.init(&Device::default(), 3).unwrap();
+        let fbank = FbankConfig { mels: 16, ..FbankConfig::default() };
+        Model { header: Header::new(arch, Frontend { fbank, cmn: true }), network }
+    }
+
+    #[test]
+    fn a_file_gives_back_the_model() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("m.safetensors");
+        let mut model = small();
+        model.header.scoring.embedding_mean = Some(vec![0.5; 8]);
+        model.save(&path, NamedTensors::default()).unwrap();
+        let again = Model::load(&path, &Device::default()).unwrap();
+        assert_eq!(again.header, model.header);
+        let values = |m: &Model| {
+            collect_named(&m.network).into_iter().map(|(n, d)| (n, d.try_to_vec::<f32>().unwrap())).collect::<Vec<_>>()
+        };
+        assert_eq!(values(&again), values(&model));
+    }
+
+    #[test]
+    fn a_file_of_another_network_says_what_met_what() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("m.safetensors");
+        let mut model = small();
+        model.header.arch.width = 4;
+        model.save(&path, NamedTensors::default()).unwrap();
+        let error = Model::load(&path, &Device::default()).unwrap_err().to_string();
+        assert!(
+            error.contains("`conv1.weight`") && error.contains("[2, 1, 3, 3]") && error.contains("[4, 1, 3, 3]"),
+            "{error}"
+        );
+        model.header.arch = Architecture { name: "resnet18".into(), width: 2, ..model.header.arch };
+        model.save(&path, NamedTensors::default()).unwrap();
+        let error = Model::load(&path, &Device::default()).unwrap_err().to_string();
+        assert!(error.contains("no tensor `layer1.1.conv1.weight`"), "{error}");
+        let mut model = small();
+        model.header.frontend.fbank.mels = 40;
+        model.save(&path, NamedTensors::default()).unwrap();
+        let error = Model::load(&path, &Device::default()).unwrap_err().to_string();
+        assert!(error.contains("40 mels") && error.contains("16"), "{error}");
+    }
+
+    #[test]
+    fn cut_and_hostile_files_are_errors() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("m.safetensors");
+        small().save(&path, NamedTensors::default()).unwrap();
+        let bytes = std::fs::read(&path).unwrap();
+        let fails = |content: &[u8]| {
+            std::fs::write(&path, content).unwrap();
+            let error = Model::load(&path, &Device::default()).unwrap_err().to_string();
+            assert!(error.contains("m.safetensors"), "{error}");
+        };
+        for cut in [0, 7, 8, 100, bytes.len() / 2, bytes.len() - 1] {
+            fails(&bytes[..cut]);
+        }
+        // A header length, tensor sizes and offsets beyond the file's end.
+        let mut long = bytes.clone();
+        long[..8].copy_from_slice(&u64::MAX.to_le_bytes());
+        fails(&long);
+        for header in [
+            r#"{"a":{"dtype":"F32","shape":[4611686018427387904,4],"data_offsets":[0,8]}}"#,
+            r#"{"a":{"dtype":"F32","shape":[2],"data_offsets":[8,0]}}"#,
+            r#"{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,80000000000]}}"#,
+            r#"{"__metadata__":{"revox":"{}"}}"#,
+            r#"{"__metadata__":{"revox":"{\"format\":1,\"arch\":{\"name\":\"resnet18\",\"width\":99999999999}}"}}"#,
+            "[[[[[[",
+        ] {
+            let mut file = (header.len() as u64).to_le_bytes().to_vec();
+            file.extend(header.as_bytes());
+            file.extend([0u8; 8]);
+            fails(&file);
+        }
+        // Every single damaged byte of the header: an error or a model, never a panic.
+        let header_end = 8 + u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+        for i in (0..header_end).step_by(23) {
+            let mut damaged = bytes.clone();
+            damaged[i] ^= 0x15;
+            std::fs::write(&path, &damaged).unwrap();
+            let _ = Model::load(&path, &Device::default());
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! Named f32 tensors in and out of safetensors bytes.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use burn::tensor::TensorData;
+use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+
+use crate::error::{Error, Result};
+use crate::fs;
+
+/// Tensors by name, in order.
+#[derive(Debug, Clone, Default)]
+pub struct NamedTensors(pub Vec<(String, TensorData)>);
+
+impl NamedTensors {
+    /// From what a module gives.
+    pub fn from_burn(tensors: Vec<(String, TensorData)>) -> Self {
+        Self(tensors)
+    }
+
+    /// The same tensors with `prefix` before each name.
+    pub fn prefixed(self, prefix: &str) -> Self {
+        Self(self.0.into_iter().map(|(n, d)| (format!("{prefix}{n}"), d)).collect())
+    }
+
+    /// A safetensors file's bytes.
+    pub fn to_safetensors(&self, path: &Path, metadata: HashMap<String, String>) -> Result<Vec<u8>> {
+        let bad = |e: String| Error::file(path, format!("cannot encode tensors: {e}"));
+        let mut bytes = Vec::with_capacity(self.0.len());
+        for (name, data) in &self.0 {
+            let values =
+                data.clone().convert::<f32>().try_to_vec::<f32>().map_err(|e| bad(format!("{name}: {e:?}")))?;
+            bytes.push(values.iter().flat_map(|x| x.to_le_bytes()).collect::<Vec<u8>>());
+        }
+        let mut views = Vec::with_capacity(self.0.len());
+        for ((name, data), bytes) in self.0.iter().zip(&bytes) {
+            let view = TensorView::new(Dtype::F32, data.shape().to_vec(), bytes).map_err(|e| bad(e.to_string()))?;
+            views.push((name.as_str(), view));
+        }
+        safetensors::serialize(views, Some(metadata)).map_err(|e| bad(e.to_string()))
+    }
+}
+
+/// The f32 tensors and the metadata of a safetensors file. 64-bit integers (PyTorch's `num_batches_tracked`) are left out; other
+/// number formats are errors. Nothing is allocated that the file's own bytes do not back.
+pub fn read_safetensors(path: &Path) -> Result<(NamedTensors, HashMap<String, String>)> {
+    let bytes = fs::read(path)?;
+    let bad = |e: String| Error::file(path, format!("not a readable safetensors file: {e}"));
+    let (_, metadata) = SafeTensors::read_metadata(&bytes).map_err(|e| bad(e.to_string()))?;
+    let file = SafeTensors::deserialize(&bytes).map_err(|e| bad(e.to_string()))?;
+    let mut tensors = Vec::new();
+    for (name, view) in file.iter() {
+        match view.dtype() {
+            Dtype::I64 => continue,
+            Dtype::F32 => {}
+            other => return Err(Error::file(path, format!("tensor `{name}` is {other:?}; F32 is wanted"))),
+        }
+        let values: Vec<f32> =
+            view.data().chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
+        tensors.push((name.to_owned(), TensorData::new(values, view.shape().to_vec())));
+    }
+    tensors.sort_by(|a, b| a.0.cmp(&b.0));
+    Ok((NamedTensors(tensors), metadata.metadata().clone().unwrap_or_default()))
+}

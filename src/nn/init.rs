@@ -1,0 +1,77 @@
+//! Where a part hangs in the network, which decides the names, ids and initial values of its parameters.
+
+use burn::module::{Param, ParamId, RunningState};
+use burn::tensor::{Device, Shape, Tensor, TensorData};
+
+use crate::rng::{Stream, fnv1a64};
+
+/// A place in the network under construction.
+///
+/// Initial values are drawn per parameter from a stream keyed by (seed, full name): they depend neither on the order of construction
+/// nor on the backend. Parameter ids are hashes of the names, so optimizer states find their parameters after a restart.
+#[derive(Clone)]
+pub struct Init {
+    device: Device,
+    seed: u64,
+    path: String,
+}
+
+impl Init {
+    /// The root of a network.
+    pub fn new(device: &Device, seed: u64) -> Self {
+        Self { device: device.clone(), seed, path: String::new() }
+    }
+
+    /// The place `name` below this one.
+    pub fn at(&self, name: impl std::fmt::Display) -> Self {
+        Self { path: self.join(name), ..self.clone() }
+    }
+
+    fn join(&self, name: impl std::fmt::Display) -> String {
+        match self.path.as_str() {
+            "" => name.to_string(),
+            path => format!("{path}.{name}"),
+        }
+    }
+
+    /// A parameter drawn uniformly from (-bound, bound) when it is first used.
+    pub fn uniform<const D: usize>(&self, name: &str, shape: [usize; D], bound: f64) -> Param<Tensor<D>> {
+        let (path, seed) = (self.join(name), self.seed);
+        self.lazy(name, shape, move || {
+            let mut stream = Stream::new(seed, &path, &[]);
+            (0..shape.iter().product()).map(|_| stream.between(-bound, bound) as f32).collect()
+        })
+    }
+
+    /// A parameter that starts at one value.
+    pub fn constant<const D: usize>(&self, name: &str, shape: [usize; D], value: f32) -> Param<Tensor<D>> {
+        self.lazy(name, shape, move || vec![value; shape.iter().product()])
+    }
+
+    /// A buffer (not trained), `[n]`.
+    pub fn buffer(&self, name: &str, n: usize, value: f32) -> RunningState<Tensor<1>> {
+        let value = Tensor::from_data(TensorData::new(vec![value; n], [n]), &self.device);
+        RunningState::with_id(self.id(name), value)
+    }
+
+    fn id(&self, name: &str) -> ParamId {
+        ParamId::from(fnv1a64(self.join(name).as_bytes()))
+    }
+
+    fn lazy<const D: usize>(
+        &self,
+        name: &str,
+        shape: [usize; D],
+        values: impl Fn() -> Vec<f32> + Send + Sync + 'static,
+    ) -> Param<Tensor<D>> {
+        Param::uninitialized(
+            self.id(name),
+            move |device: &Device, require_grad: bool| {
+                Tensor::from_data(TensorData::new(values(), shape), device).set_require_grad(require_grad)
+            },
+            self.device.clone(),
+            true,
+            Shape::from(shape),
+        )
+    }
+}

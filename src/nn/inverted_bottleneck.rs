@@ -1,0 +1,44 @@
+//! DF-ResNet's block: an inverted bottleneck with a depthwise convolution (layout of WeSpeaker's `gemini_dfresnet.py`).
+
+use burn::module::Module;
+use burn::tensor::Tensor;
+use burn::tensor::activation::relu;
+
+use super::{BatchNorm, Conv2d, Conv2dConfig, Init, Mode};
+
+/// conv1x1 C -> 4C - BN - ReLU - depthwise conv3x3 - BN - ReLU - conv1x1 4C -> C - BN, plus input, ReLU.
+#[derive(Module, Debug)]
+pub struct InvertedBottleneck {
+    conv1: Conv2d,
+    bn1: BatchNorm,
+    conv2: Conv2d,
+    bn2: BatchNorm,
+    conv3: Conv2d,
+    bn3: BatchNorm,
+}
+
+impl InvertedBottleneck {
+    /// Inner channels for each outer channel.
+    pub const EXPANSION: usize = 4;
+
+    /// The block on `width` channels; it never strides.
+    pub fn new(init: Init, width: usize) -> Self {
+        let inner = Self::EXPANSION * width;
+        Self {
+            conv1: Conv2dConfig::new(width, inner, 1).init(init.at("conv1")),
+            bn1: BatchNorm::new(init.at("bn1"), inner),
+            conv2: Conv2dConfig::new(inner, inner, 3).depthwise().init(init.at("conv2")),
+            bn2: BatchNorm::new(init.at("bn2"), inner),
+            conv3: Conv2dConfig::new(inner, width, 1).init(init.at("conv3")),
+            bn3: BatchNorm::new(init.at("bn3"), width),
+        }
+    }
+
+    /// [batch, width, mels, frames] -> the same shape.
+    pub fn forward(&self, x: Tensor<4>, mode: Mode) -> Tensor<4> {
+        let y = relu(self.bn1.forward(self.conv1.forward(x.clone()), mode));
+        let y = relu(self.bn2.forward(self.conv2.forward(y), mode));
+        let y = self.bn3.forward(self.conv3.forward(y), mode);
+        relu(y + x)
+    }
+}

@@ -1,0 +1,28 @@
+//! A linear layer with PyTorch's weight layout.
+
+use burn::module::{Module, Param};
+use burn::tensor::Tensor;
+
+use super::Init;
+
+/// y = x W^T + b.
+#[derive(Module, Debug)]
+pub struct Linear {
+    /// [output, input].
+    pub weight: Param<Tensor<2>>,
+    /// [output].
+    pub bias: Param<Tensor<1>>,
+}
+
+impl Linear {
+    /// The layer, initialised as PyTorch does: weight and bias uniform within 1 / sqrt(input).
+    pub fn new(init: Init, input: usize, output: usize) -> Self {
+        let bound = 1.0 / (input as f64).sqrt();
+        Self { weight: init.uniform("weight", [output, input], bound), bias: init.uniform("bias", [output], bound) }
+    }
+
+    /// [batch, input] -> [batch, output].
+    pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
+        x.matmul(self.weight.val().transpose()) + self.bias.val().unsqueeze()
+    }
+}

@@ -1,0 +1,45 @@
+//! What is trained: a network and its classification head.
+
+use burn::module::Module;
+use burn::tensor::{Device, Int, Tensor};
+
+use crate::error::Result;
+use crate::losses::{Head, HeadConfig, HeadOutput, cross_entropy};
+use crate::nn::{Init, Mode};
+use crate::zoo::{Architecture, Network};
+
+/// Network and head.
+#[derive(Module, Debug)]
+pub struct Trainee {
+    /// Features to embeddings.
+    pub network: Network,
+    /// Embeddings to logits.
+    pub projection: Head,
+}
+
+/// What one forward pass gives.
+pub struct Pass {
+    /// [batch, embedding_dim].
+    pub embeddings: Tensor<2>,
+    /// Logits with margin and scores without.
+    pub head: HeadOutput,
+    /// Mean cross-entropy, [1].
+    pub loss: Tensor<1>,
+}
+
+impl Trainee {
+    /// In evaluation state; `train()` it to train.
+    pub fn new(arch: &Architecture, head: &HeadConfig, speakers: usize, device: &Device, seed: u64) -> Result<Self> {
+        head.check(speakers)?;
+        let projection = head.init(Init::new(device, seed).at("projection"), arch.embedding_dim, speakers);
+        Ok(Self { network: arch.init(device, seed)?, projection })
+    }
+
+    /// Features [batch, frames, mels] and labels [batch] under a margin, in training mode.
+    pub fn pass(&self, features: Tensor<3>, labels: Tensor<1, Int>, margin: f64) -> Pass {
+        let embeddings = self.network.forward(features, Mode::Train);
+        let head = self.projection.forward(embeddings.clone(), labels.clone(), margin);
+        let loss = cross_entropy(head.logits.clone(), labels);
+        Pass { embeddings, head, loss }
+    }
+}

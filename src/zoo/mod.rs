@@ -1,0 +1,217 @@
+//! The networks, as tables of stages. A name of the table, a width, a number of mels, an embedding size and a pooling make
+//! an [`Architecture`], from which come the module ([`Architecture::init`]) and its costs ([`Architecture::account`]).
+
+mod account;
+mod df_resnet;
+mod resnet;
+
+pub use account::{Account, LayerCost};
+pub use df_resnet::DfResNet;
+pub use resnet::ResNet;
+
+use burn::module::Module;
+use burn::tensor::{Device, Tensor};
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+use crate::nn::{Init, Mode, PoolingKind};
+
+/// The residual block of a ResNet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BlockKind {
+    /// Two 3x3 convolutions.
+    Basic,
+    /// 1x1, 3x3, 1x1 with four times as many output channels.
+    Bottleneck,
+}
+
+/// Where a DF-ResNet loses resolution.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DfLayout {
+    /// Three downsampling layers before stages 2 to 4, halving mels and frames. A reconstruction: the family's depths are
+    /// published, this layout is not; its parameter counts agree with the published ones where those are known to 3 digits,
+    /// except for DF-ResNet56.
+    Original,
+    /// Four downsampling layers, one before each stage: mels halve four times, frames once (Golden Gemini; WeSpeaker).
+    Gemini,
+}
+
+/// A family member: blocks for each of four stages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Body {
+    /// `resnet*`.
+    ResNet(BlockKind, [usize; 4]),
+    /// `df-resnet*` and `gemini-df-resnet*`.
+    DfResNet(DfLayout, [usize; 4]),
+}
+
+/// Every name. Sources: WeSpeaker `resnet.py`, `gemini_dfresnet.py`; `resnet10` is ours, the smallest of the family, for quick runs.
+pub const ZOO: [(&str, Body); 16] = {
+    use BlockKind::{Basic, Bottleneck};
+    use Body::{DfResNet, ResNet};
+    use DfLayout::{Gemini, Original};
+    [
+        ("resnet10", ResNet(Basic, [1, 1, 1, 1])),
+        ("resnet18", ResNet(Basic, [2, 2, 2, 2])),
+        ("resnet34", ResNet(Basic, [3, 4, 6, 3])),
+        ("resnet50", ResNet(Bottleneck, [3, 4, 6, 3])),
+        ("resnet101", ResNet(Bottleneck, [3, 4, 23, 3])),
+        ("resnet152", ResNet(Bottleneck, [3, 8, 36, 3])),
+        ("resnet221", ResNet(Bottleneck, [6, 16, 48, 3])),
+        ("resnet293", ResNet(Bottleneck, [10, 20, 64, 3])),
+        ("df-resnet56", DfResNet(Original, [3, 3, 9, 3])),
+        ("df-resnet110", DfResNet(Original, [3, 3, 27, 3])),
+        ("df-resnet179", DfResNet(Original, [3, 8, 45, 3])),
+        ("df-resnet233", DfResNet(Original, [3, 8, 63, 3])),
+        ("gemini-df-resnet60", DfResNet(Gemini, [3, 3, 9, 3])),
+        ("gemini-df-resnet114", DfResNet(Gemini, [3, 3, 27, 3])),
+        ("gemini-df-resnet183", DfResNet(Gemini, [3, 8, 45, 3])),
+        ("gemini-df-resnet237", DfResNet(Gemini, [3, 8, 63, 3])),
+    ]
+};
+
+/// A network's full configuration; what the model file records as `arch`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Architecture {
+    /// A name of [`ZOO`].
+    pub name: String,
+    /// Channels of the stem; stages have 1, 2, 4, 8 times as many.
+    #[serde(default = "default_width")]
+    pub width: usize,
+    /// Mel filters of the input.
+    #[serde(default = "default_mels")]
+    pub mels: usize,
+    /// Values of an embedding.
+    #[serde(default = "default_embedding_dim")]
+    pub embedding_dim: usize,
+    /// Pooling over time.
+    #[serde(default = "default_pooling")]
+    pub pooling: PoolingKind,
+    /// A second linear layer behind ReLU and BatchNorm (WeSpeaker's `two_emb_layer`); the embedding is its output.
+    #[serde(default)]
+    pub two_embedding_layers: bool,
+}
+
+fn default_width() -> usize {
+    32
+}
+fn default_mels() -> usize {
+    80
+}
+fn default_embedding_dim() -> usize {
+    256
+}
+fn default_pooling() -> PoolingKind {
+    PoolingKind::Tstp
+}
+
+impl Architecture {
+    /// A zoo member with its published settings: width 32, 80 mels, 256-d embedding, TSTP.
+    pub fn named(name: &str) -> Result<Self> {
+        let arch = Self {
+            name: name.to_owned(),
+            width: default_width(),
+            mels: default_mels(),
+            embedding_dim: default_embedding_dim(),
+            pooling: default_pooling(),
+            two_embedding_layers: false,
+        };
+        arch.check().map(|()| arch)
+    }
+
+    /// The stages of this name.
+    pub fn body(&self) -> Result<Body> {
+        ZOO.iter().find(|(name, _)| *name == self.name).map(|&(_, body)| body).ok_or_else(|| {
+            let names: Vec<&str> = ZOO.iter().map(|(name, _)| *name).collect();
+            Error::invalid(format!("no architecture `{}`; there are: {}", self.name, names.join(", ")))
+        })
+    }
+
+    /// Refuses unknown names and impossible sizes.
+    pub fn check(&self) -> Result<()> {
+        self.body()?;
+        for (what, value, most) in
+            [("width", self.width, 1024), ("mels", self.mels, 1024), ("embedding_dim", self.embedding_dim, 1 << 16)]
+        {
+            if value == 0 || value > most {
+                return Err(Error::invalid(format!("{what} = {value}: must be 1 to {most}")));
+            }
+        }
+        Ok(())
+    }
+
+    /// The network on a device, in evaluation state, its weights drawn under `seed` when first used.
+    pub fn init(&self, device: &Device, seed: u64) -> Result<Network> {
+        self.check()?;
+        let init = Init::new(device, seed);
+        Ok(match self.body()? {
+            Body::ResNet(block, blocks) => Network::ResNet(ResNet::new(init, self, block, blocks)),
+            Body::DfResNet(layout, depths) => Network::DfResNet(DfResNet::new(init, self, layout, depths)),
+        })
+    }
+
+    /// Parameters, multiplications and kept activations of one utterance of `frames` frames.
+    pub fn account(&self, frames: usize) -> Result<Account> {
+        Account::of(self, frames)
+    }
+}
+
+/// Any network of the zoo.
+#[derive(Module, Debug)]
+#[allow(clippy::large_enum_variant, reason = "there is one network in a program, not an array of them")]
+pub enum Network {
+    /// ResNet.
+    ResNet(ResNet),
+    /// DF-ResNet, either layout.
+    DfResNet(DfResNet),
+}
+
+impl Network {
+    /// Mean-subtracted features [batch, frames, mels] -> embeddings [batch, embedding_dim].
+    pub fn forward(&self, features: Tensor<3>, mode: Mode) -> Tensor<2> {
+        // The networks see an image of height mels and width frames.
+        let image = features.swap_dims(1, 2).unsqueeze_dim::<4>(1);
+        match self {
+            Network::ResNet(net) => net.forward(image, mode),
+            Network::DfResNet(net) => net.forward(image, mode),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::nn::names_and_shapes;
+
+    #[test]
+    fn arithmetic_and_modules_agree_on_parameters() {
+        for (name, _) in ZOO {
+            for pooling in [PoolingKind::Tstp, PoolingKind::Tap, PoolingKind::Tsdp, PoolingKind::Astp] {
+                let arch = Architecture {
+                    width: 6,
+                    mels: 40,
+                    embedding_dim: 20,
+                    pooling,
+                    two_embedding_layers: pooling == PoolingKind::Tap,
+                    ..Architecture::named(name).unwrap()
+                };
+                let network = arch.init(&Device::default(), 0).unwrap();
+                let counted: usize = names_and_shapes(&network)
+                    .iter()
+                    .filter(|(name, _)| !name.contains("running_"))
+                    .map(|(_, shape)| shape.iter().product::<usize>())
+                    .sum();
+                assert_eq!(counted, arch.account(200).unwrap().parameters(), "{name} {pooling:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn unknown_names_list_the_known_ones() {
+        let error = Architecture::named("resnet35").unwrap_err().to_string();
+        assert!(error.contains("resnet35") && error.contains("gemini-df-resnet114"), "{error}");
+        let zero = Architecture { width: 0, ..Architecture::named("resnet18").unwrap() };
+        assert!(zero.check().is_err());
+    }
+}

@@ -1,0 +1,107 @@
+//! ResNet for speakers (arXiv 1512.03385 with a 3x3 stem and no max-pooling; WeSpeaker `wespeaker/models/resnet.py`).
+//!
+//! | stage | channels | mels x frames |
+//! |---|---|---|
+//! | stem, 1 | width | 1 |
+//! | 2 | 2 width | 1/2 |
+//! | 3 | 4 width | 1/4 |
+//! | 4 | 8 width | 1/8 |
+//!
+//! (bottleneck blocks put out four times as many channels), then pooling over time and a linear layer.
+
+use burn::module::Module;
+use burn::tensor::Tensor;
+use burn::tensor::activation::relu;
+
+use super::{Architecture, BlockKind};
+use crate::nn::{BasicBlock, BatchNorm, Bottleneck, Conv2d, Conv2dConfig, Init, Linear, Mode, Pooling};
+
+/// Stride of each stage's first block, mels and frames alike.
+pub(super) const STRIDES: [usize; 4] = [1, 2, 2, 2];
+
+/// A block of either kind.
+#[derive(Module, Debug)]
+#[allow(clippy::large_enum_variant, reason = "all blocks of a network are of one kind")]
+pub enum Block {
+    /// See [`BasicBlock`].
+    Basic(BasicBlock),
+    /// See [`Bottleneck`].
+    Bottleneck(Bottleneck),
+}
+
+/// The network; field names are WeSpeaker's.
+#[derive(Module, Debug)]
+pub struct ResNet {
+    conv1: Conv2d,
+    bn1: BatchNorm,
+    layer1: Vec<Block>,
+    layer2: Vec<Block>,
+    layer3: Vec<Block>,
+    layer4: Vec<Block>,
+    pool: Pooling,
+    seg_1: Linear,
+    seg_bn_1: Option<BatchNorm>,
+    seg_2: Option<Linear>,
+}
+
+impl BlockKind {
+    /// Output channels of a block of `width`.
+    pub(super) fn output(self, width: usize) -> usize {
+        width
+            * match self {
+                BlockKind::Basic => BasicBlock::EXPANSION,
+                BlockKind::Bottleneck => Bottleneck::EXPANSION,
+            }
+    }
+}
+
+impl ResNet {
+    pub(super) fn new(init: Init, arch: &Architecture, kind: BlockKind, blocks: [usize; 4]) -> Self {
+        let mut channels = arch.width;
+        let mut stage = |s: usize| -> Vec<Block> {
+            let width = arch.width << s;
+            (0..blocks[s])
+                .map(|b| {
+                    let stride = if b == 0 { [STRIDES[s]; 2] } else { [1, 1] };
+                    let init = init.at(format!("layer{}", s + 1)).at(b);
+                    let input = std::mem::replace(&mut channels, kind.output(width));
+                    match kind {
+                        BlockKind::Basic => Block::Basic(BasicBlock::new(init, input, width, stride)),
+                        BlockKind::Bottleneck => Block::Bottleneck(Bottleneck::new(init, input, width, stride)),
+                    }
+                })
+                .collect()
+        };
+        let (layer1, layer2, layer3, layer4) = (stage(0), stage(1), stage(2), stage(3));
+        let pooled = channels * arch.mels.div_ceil(8);
+        let (dim, two) = (arch.embedding_dim, arch.two_embedding_layers);
+        Self {
+            conv1: Conv2dConfig::new(1, arch.width, 3).init(init.at("conv1")),
+            bn1: BatchNorm::new(init.at("bn1"), arch.width),
+            layer1,
+            layer2,
+            layer3,
+            layer4,
+            pool: Pooling::new(init.at("pool"), arch.pooling, pooled),
+            seg_1: Linear::new(init.at("seg_1"), pooled * arch.pooling.statistics(), dim),
+            seg_bn_1: two.then(|| BatchNorm::without_affine(init.at("seg_bn_1"), dim)),
+            seg_2: two.then(|| Linear::new(init.at("seg_2"), dim, dim)),
+        }
+    }
+
+    /// [batch, 1, mels, frames] -> [batch, embedding_dim].
+    pub fn forward(&self, x: Tensor<4>, mode: Mode) -> Tensor<2> {
+        let mut x = relu(self.bn1.forward(self.conv1.forward(x), mode));
+        for block in [&self.layer1, &self.layer2, &self.layer3, &self.layer4].into_iter().flatten() {
+            x = match block {
+                Block::Basic(b) => b.forward(x, mode),
+                Block::Bottleneck(b) => b.forward(x, mode),
+            };
+        }
+        let embedding = self.seg_1.forward(self.pool.forward(x));
+        match (&self.seg_bn_1, &self.seg_2) {
+            (Some(bn), Some(linear)) => linear.forward(bn.forward(relu(embedding), mode)),
+            _ => embedding,
+        }
+    }
+}

@@ -1,0 +1,12 @@
+//! Agreement with the reference implementations, on their own values.
+
+#[path = "../shared/mod.rs"]
+mod shared;
+
+mod fbank;
+mod losses;
+mod metrics;
+mod models;
+mod optimizers;
+mod schedules;
+mod training_step;
