@@ -2,8 +2,11 @@
 
 pub mod audio;
 pub mod backend;
+pub mod cli;
+pub mod corpus;
 pub mod error;
 pub mod fs;
+pub mod inference;
 pub mod losses;
 pub mod model_file;
 pub mod nn;

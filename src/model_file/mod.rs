@@ -155,6 +155,13 @@ impl Model {
     }
 }
 
+/// The training head's tensors of a model file, if it holds them.
+pub fn read_head(path: &Path) -> Result<NamedTensors> {
+    let (mut tensors, _) = read_safetensors(path)?;
+    tensors.0.retain(|(name, _)| name.starts_with(HEAD_PREFIX));
+    Ok(tensors)
+}
+
 /// The network of `arch` with `tensors` as its weights. Missing, superfluous and misshapen tensors are errors; the head is left aside.
 pub(crate) fn build(path: &Path, arch: &Architecture, tensors: NamedTensors, device: &Device) -> Result<Network> {
     let network = arch.init(device, 0)?;

@@ -14,4 +14,5 @@ pub use cosine::Scorer;
 pub use det::{det_csv, det_svg};
 pub use embeddings::Embeddings;
 pub use metrics::{Curve, Eer, MinDcf, Point};
+pub(crate) use scores::parse_label;
 pub use scores::{ScoredTrial, read_scores, write_scores};

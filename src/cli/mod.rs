@@ -1,0 +1,67 @@
+//! The command line: one file per verb, no logic of its own.
+
+mod train;
+
+use std::process::ExitCode;
+
+use burn::tensor::Device;
+use clap::{Parser, Subcommand};
+
+use crate::backend::BackendKind;
+use crate::error::Result;
+
+/// Speaker verification: features, training, embeddings, scores.
+#[derive(Debug, Parser)]
+#[command(name = "revox", version, max_term_width = 110)]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+/// What every verb understands.
+#[derive(Debug, Clone, clap::Args)]
+struct Global {
+    /// Where tensors are computed.
+    #[arg(long, global = true, value_enum, default_value = "flex")]
+    backend: BackendKind,
+    /// Which device of the backend.
+    #[arg(long, global = true, default_value_t = 0)]
+    device: usize,
+    /// Seed of everything random (a recipe's own seed holds unless this is given).
+    #[arg(long, global = true)]
+    seed: Option<u64>,
+    /// No progress on stderr.
+    #[arg(long, short, global = true)]
+    quiet: bool,
+    /// One JSON object on stdout.
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+impl Global {
+    fn open(&self) -> Result<Device> {
+        self.backend.device(self.device)
+    }
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    Train(train::Args),
+}
+
+/// Runs the program: 0 done, 1 the work failed, 2 usage.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let result = match &cli.verb {
+        Verb::Train(args) => train::run(args, &cli.global),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(e) => {
+            eprintln!("revox: {e}");
+            ExitCode::FAILURE
+        }
+    }
+}

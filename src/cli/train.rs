@@ -1,0 +1,90 @@
+//! `revox train`.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+
+use serde_json::json;
+
+use super::Global;
+use crate::error::{Error, Result};
+use crate::train::{Recipe, RunOptions, train};
+
+/// Train a network by a recipe, testing on the dev trials after each epoch.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Example:\n  revox train recipes/quickstart.toml\n  revox train recipes/quickstart.toml --out runs/short --set train.epochs=2"
+)]
+pub struct Args {
+    /// The recipe (TOML).
+    recipe: PathBuf,
+    /// Folder of the run; `runs/<recipe's name>` unless given.
+    #[arg(long)]
+    out: Option<PathBuf>,
+    /// Go on with the checkpoint in the folder.
+    #[arg(long)]
+    resume: bool,
+    /// Change a value of the recipe: `--set train.epochs=3` (repeatable).
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    set: Vec<String>,
+}
+
+pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
+    let mut recipe = Recipe::load(&args.recipe, &args.set)?;
+    if let Some(seed) = global.seed {
+        recipe.seed = seed;
+    }
+    let stem = args.recipe.file_stem().unwrap_or_default();
+    let out = args.out.clone().unwrap_or_else(|| PathBuf::from("runs").join(stem));
+    let stop = Arc::new(AtomicBool::new(false));
+    let pressed = stop.clone();
+    ctrlc::set_handler(move || {
+        // A second Ctrl-C does not wait for the step to end.
+        if pressed.swap(true, Ordering::Relaxed) {
+            std::process::exit(130);
+        }
+        eprintln!("\nstopping after this step; press Ctrl-C again to stop at once and lose it");
+    })
+    .map_err(|e| Error::Training(format!("cannot watch for Ctrl-C: {e}")))?;
+    let seen = Mutex::new(BTreeSet::new());
+    let warn = move |text: &str| {
+        if seen.lock().expect("no holder panics").insert(text.to_owned()) {
+            eprintln!("warning: {text}");
+        }
+    };
+    let options = RunOptions {
+        out,
+        resume: args.resume,
+        device: global.open()?,
+        stop,
+        quiet: global.quiet,
+        warn: Arc::new(warn),
+    };
+    let report = train(&recipe, &options)?;
+    let ci = report.eer_ci95;
+    if global.json {
+        let out = json!({
+            "model": report.model, "det": report.det, "eer": report.eer, "eer_ci95": ci.map(|c| [c.low, c.high]),
+            "min_dcf": {"0.01": report.min_dcf[0], "0.05": report.min_dcf[1]},
+            "best_epoch": report.best_epoch, "epochs": report.epochs, "seconds": report.seconds,
+        });
+        println!("{out}");
+        return Ok(());
+    }
+    let interval =
+        ci.map_or(String::new(), |c| format!(" (95 % interval {:.2} to {:.2} %)", 100.0 * c.low, 100.0 * c.high));
+    println!(
+        "dev EER {:.2} %{interval}, minDCF(0.01) {:.3}, minDCF(0.05) {:.3}",
+        100.0 * report.eer,
+        report.min_dcf[0],
+        report.min_dcf[1]
+    );
+    println!("{} epochs in {:.0} s; best epoch {}", report.epochs, report.seconds, report.best_epoch);
+    println!("model     {}", report.model.display());
+    println!("DET curve {}", report.det.display());
+    if let Some((a, b)) = report.example {
+        println!("try       revox compare {} {} {}", report.model.display(), a.display(), b.display());
+    }
+    Ok(())
+}

@@ -1,0 +1,179 @@
+//! The test after each epoch: embeddings of the dev utterances, cosine scores of the dev trials, error rates.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use burn::data::dataloader::{DataLoader, DataLoaderIterator, Progress};
+use burn::data::dataset::DatasetError;
+use burn::tensor::Device;
+use burn::train::ItemLazy;
+use burn::train::metric::Adaptor;
+
+use super::Recipe;
+use crate::corpus::{Corpus, Trial, read_trials, resolve};
+use crate::error::{Error, Result};
+use crate::inference::{Extractor, embed, extract_files};
+use crate::scoring::{Curve, Embeddings, Scorer};
+use crate::zoo::Network;
+
+/// Utterances whose features are in memory at a time.
+const CHUNK: usize = 512;
+
+/// The dev corpus and its trials.
+pub struct DevSet {
+    corpus: Corpus,
+    pairs: Vec<(usize, usize)>,
+    trials: Vec<Trial>,
+    extractor: Extractor,
+}
+
+/// Error rates of one test, with what a closer look needs.
+#[derive(Debug, Clone)]
+pub struct DevResult {
+    /// Equal error rate.
+    pub eer: f64,
+    /// Normalised minDCF at 0.01 and 0.05.
+    pub min_dcf: [f64; 2],
+    /// Score, label and speakers of each trial.
+    pub scored: Vec<(f64, bool, u32, u32)>,
+}
+
+impl DevSet {
+    /// Reads lists. A trial without a label or with an unknown utterance is an error at its line.
+    pub fn new(recipe: &Recipe) -> Result<Self> {
+        let corpus = Corpus::load(&recipe.data.dev)?;
+        Self::of(corpus, &recipe.data.trials, Extractor::new(&recipe.frontend())?)
+    }
+
+    fn of(corpus: Corpus, list: &Path, extractor: Extractor) -> Result<Self> {
+        let trials = read_trials(list)?;
+        if let Some(t) = trials.iter().find(|t| t.target.is_none()) {
+            return Err(Error::line(list, t.line, "a dev trial needs a label"));
+        }
+        let mut names: HashMap<&str, usize> = HashMap::new();
+        for (i, u) in corpus.utterances.iter().enumerate() {
+            names.insert(&u.listed, i);
+            names.insert(&u.id, i);
+        }
+        let pairs = resolve(list, &trials, &names)?;
+        Curve::new(trials.iter().map(|t| (0.0, t.target == Some(true))))
+            .map_err(|e| Error::file(list, e.to_string()))?;
+        Ok(Self { pairs, trials, extractor, corpus })
+    }
+
+    /// Embeddings of all utterances, in order.
+    pub fn embeddings(&self, network: &Network, device: &Device) -> Result<Embeddings> {
+        let mels = self.extractor.fbank().config().mels;
+        let mut all: Option<Embeddings> = None;
+        for chunk in self.corpus.utterances.chunks(CHUNK) {
+            let paths: Vec<&Path> = chunk.iter().map(|u| u.path.as_path()).collect();
+            let features: Vec<_> = extract_files(&self.extractor, &paths, None)?.into_iter().map(|x| x.1).collect();
+            for (u, e) in chunk.iter().zip(embed(network, &features, mels, device, &|_| ())) {
+                if e.iter().any(|x| !x.is_finite()) {
+                    return Err(Error::Training(format!("the embedding of `{}` is not finite", u.id)));
+                }
+                all.get_or_insert_with(|| Embeddings::new(e.len())).push(&u.id, &e)?;
+            }
+        }
+        all.ok_or_else(|| Error::Undefined("no dev utterances".into()))
+    }
+
+    /// Error rates of a network (in evaluation state).
+    pub fn test(&self, network: &Network, device: &Device) -> Result<DevResult> {
+        let embeddings = self.embeddings(network, device)?;
+        let scorer = Scorer::new(&embeddings, None)?;
+        let speaker = |i: usize| self.corpus.utterances[i].speaker as u32;
+        let scored: Vec<_> = self
+            .pairs
+            .iter()
+            .zip(&self.trials)
+            .map(|(&(a, b), t)| (scorer.score(a, b), t.target == Some(true), speaker(a), speaker(b)))
+            .collect();
+        let curve = Curve::new(scored.iter().map(|s| (s.0, s.1)))?;
+        let min_dcf = [curve.min_dcf(0.01).cost, curve.min_dcf(0.05).cost];
+        Ok(DevResult { eer: curve.eer().rate, min_dcf, scored })
+    }
+
+    /// The dev corpus.
+    pub fn corpus(&self) -> &Corpus {
+        &self.corpus
+    }
+
+    /// Two utterances of the first target trial: something to try `compare` with.
+    pub fn example_pair(&self) -> Option<(PathBuf, PathBuf)> {
+        let i = self.trials.iter().position(|t| t.target == Some(true))?;
+        let path = |u: usize| self.corpus.utterances[u].path.clone();
+        Some((path(self.pairs[i].0), path(self.pairs[i].1)))
+    }
+}
+
+/// The outcome of a test on its way through burn-train's metrics, which cannot fail.
+#[derive(Debug, Clone)]
+pub struct DevOutcome(Arc<Mutex<Option<Result<DevResult>>>>, Option<(f64, [f64; 2])>);
+
+impl DevOutcome {
+    pub(super) fn new(result: Result<DevResult>) -> Self {
+        let rates = result.as_ref().ok().map(|r| (r.eer, r.min_dcf));
+        Self(Arc::new(Mutex::new(Some(result))), rates)
+    }
+
+    /// The result, once.
+    pub fn take(&self) -> Option<Result<DevResult>> {
+        self.0.lock().expect("no holder panics").take()
+    }
+
+    /// EER and minDCFs, NaN for a failed test.
+    pub fn rates(&self) -> (f64, [f64; 2]) {
+        self.1.unwrap_or((f64::NAN, [f64::NAN; 2]))
+    }
+}
+
+impl ItemLazy for DevOutcome {
+    fn sync(self) -> Result<Self, burn::tensor::ExecutionError> {
+        Ok(self)
+    }
+}
+
+impl Adaptor<DevOutcome> for DevOutcome {
+    fn adapt(&self) -> DevOutcome {
+        self.clone()
+    }
+}
+
+/// burn-train's way to the test: a loader of one item, the whole dev set.
+pub struct DevLoader(pub Arc<DevSet>);
+
+struct Once(Option<Arc<DevSet>>);
+
+impl Iterator for Once {
+    type Item = Result<Arc<DevSet>, DatasetError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.0.take().map(Ok)
+    }
+}
+
+impl DataLoaderIterator<Arc<DevSet>> for Once {
+    fn progress(&self) -> Progress {
+        Progress::new(usize::from(self.0.is_none()), 1, Some("tests".to_owned()))
+    }
+}
+
+impl DataLoader<Arc<DevSet>> for DevLoader {
+    fn iter<'a>(&'a self) -> Box<dyn DataLoaderIterator<Arc<DevSet>> + 'a> {
+        Box::new(Once(Some(self.0.clone())))
+    }
+
+    fn num_items(&self) -> usize {
+        1
+    }
+
+    fn to_device(&self, _device: &Device) -> Arc<dyn DataLoader<Arc<DevSet>>> {
+        Arc::new(Self(self.0.clone()))
+    }
+
+    fn slice(&self, _start: usize, _end: usize) -> Arc<dyn DataLoader<Arc<DevSet>>> {
+        unreachable!("only multi-device strategies slice, and this training runs on one device")
+    }
+}

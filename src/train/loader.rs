@@ -1,0 +1,158 @@
+//! Batches prepared ahead by threads and delivered in order.
+
+use std::sync::{Arc, Mutex};
+
+use burn::data::dataloader::{DataLoader, DataLoaderIterator, Progress};
+use burn::data::dataset::DatasetError;
+use burn::tensor::Device;
+use crossbeam_channel::{Receiver, bounded};
+
+use super::TrainSet;
+use super::schedule::MarginSchedule;
+use crate::error::Result;
+
+/// A batch on its way to the device.
+#[derive(Debug, Clone)]
+pub struct Batch {
+    /// [batch, frames, mels], row-major.
+    pub features: Vec<f32>,
+    /// Shape of `features`.
+    pub shape: [usize; 3],
+    /// Classes, [batch].
+    pub labels: Vec<i64>,
+    /// Utterance ids, [batch].
+    pub ids: Vec<String>,
+    /// Iteration of the training, from 0.
+    pub iteration: usize,
+    /// The margin of that iteration.
+    pub margin: f64,
+}
+
+/// Where the next pass over the data begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Position {
+    /// Epoch, from 1.
+    pub epoch: usize,
+    /// Batch within it, from 0.
+    pub batch: usize,
+}
+
+/// The training data as batches. Each call of `iter` delivers (the rest of) one epoch and moves on to the next.
+pub struct Loader {
+    set: Arc<TrainSet>,
+    batch_size: usize,
+    threads: usize,
+    margin: MarginSchedule,
+    next: Mutex<Position>,
+}
+
+/// Batches ready ahead of the training, for each thread.
+const AHEAD: usize = 2;
+
+impl Loader {
+    /// A loader that begins at `start`. The last, smaller batch of an epoch is left out.
+    pub fn new(set: Arc<TrainSet>, batch_size: usize, threads: usize, margin: MarginSchedule, start: Position) -> Self {
+        Self { set, batch_size, threads, margin, next: Mutex::new(start) }
+    }
+
+    /// Batches of an epoch.
+    pub fn steps(set: &TrainSet, batch_size: usize) -> usize {
+        set.len() / batch_size
+    }
+}
+
+/// Computes one batch.
+fn assemble(set: &TrainSet, order: &[(usize, usize)], epoch: usize, iteration: usize, margin: f64) -> Result<Batch> {
+    let [frames, mels] = set.shape();
+    let mut batch = Batch {
+        features: Vec::with_capacity(order.len() * frames * mels),
+        shape: [order.len(), frames, mels],
+        labels: Vec::with_capacity(order.len()),
+        ids: Vec::with_capacity(order.len()),
+        iteration,
+        margin,
+    };
+    for &(utterance, pass) in order {
+        let example = set.example(epoch, utterance, pass)?;
+        batch.features.extend(example.features);
+        batch.labels.push(example.label as i64);
+        batch.ids.push(example.id);
+    }
+    Ok(batch)
+}
+
+struct Batches {
+    /// Thread t delivers batches t, t + threads, ... of the pass.
+    receivers: Vec<Receiver<Result<Batch>>>,
+    done: usize,
+    first: usize,
+    steps: usize,
+    batch_size: usize,
+}
+
+impl Iterator for Batches {
+    type Item = Result<Batch, DatasetError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.first + self.done >= self.steps {
+            return None;
+        }
+        let received = self.receivers[self.done % self.receivers.len()].recv();
+        self.done += 1;
+        Some(match received {
+            Ok(batch) => batch.map_err(DatasetError::new),
+            Err(_) => Err(DatasetError::new(std::io::Error::other("a loader thread ended early"))),
+        })
+    }
+}
+
+impl DataLoaderIterator<Batch> for Batches {
+    fn progress(&self) -> Progress {
+        let examples = |batches: usize| batches * self.batch_size;
+        Progress::new(examples(self.first + self.done), examples(self.steps), Some("utterances".to_owned()))
+    }
+}
+
+impl DataLoader<Batch> for Loader {
+    fn iter<'a>(&'a self) -> Box<dyn DataLoaderIterator<Batch> + 'a> {
+        let mut next = self.next.lock().expect("no holder panics");
+        let Position { epoch, batch: first } = *next;
+        *next = Position { epoch: epoch + 1, batch: 0 };
+        let steps = Self::steps(&self.set, self.batch_size);
+        let order = Arc::new(self.set.order(epoch));
+        let receivers = (0..self.threads)
+            .map(|thread| {
+                let (sender, receiver) = bounded(AHEAD);
+                let (set, order, margin) = (self.set.clone(), order.clone(), self.margin.clone());
+                let (batch_size, threads) = (self.batch_size, self.threads);
+                std::thread::spawn(move || {
+                    for b in (first + thread..steps).step_by(threads) {
+                        let iteration = (epoch - 1) * steps + b;
+                        let part = &order[b * batch_size..(b + 1) * batch_size];
+                        let batch = assemble(&set, part, epoch, iteration, margin.at(iteration));
+                        // The receiver is gone when training stops early.
+                        if sender.send(batch).is_err() {
+                            break;
+                        }
+                    }
+                });
+                receiver
+            })
+            .collect();
+        Box::new(Batches { receivers, done: 0, first, steps, batch_size: self.batch_size })
+    }
+
+    fn num_items(&self) -> usize {
+        Self::steps(&self.set, self.batch_size) * self.batch_size
+    }
+
+    fn to_device(&self, _device: &Device) -> Arc<dyn DataLoader<Batch>> {
+        // Batches stay on the host; the training step moves them.
+        let next = Mutex::new(*self.next.lock().expect("no holder panics"));
+        Arc::new(Self { set: self.set.clone(), margin: self.margin.clone(), next, ..*self })
+    }
+
+    fn slice(&self, _start: usize, _end: usize) -> Arc<dyn DataLoader<Batch>> {
+        unreachable!("only multi-device strategies slice, and this training runs on one device")
+    }
+}

@@ -1,0 +1,290 @@
+//! A training run from recipe to model file.
+
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
+
+use burn::module::Module;
+use burn::tensor::Device;
+use burn::train::logger::InMemoryMetricLogger;
+use burn::train::metric::LearningRateMetric;
+use burn::train::renderer::MetricsRenderer;
+use burn::train::{Interrupter, Learner, SupervisedTraining, TrainingStrategy};
+use sha2::{Digest, Sha256};
+
+use super::checkpoint::{self, Average, State};
+use super::dev_set::{DevLoader, DevResult, DevSet};
+use super::renderer::Lines;
+use super::strategy::{CHECKPOINT, Loop, METRICS, MODEL, Progressing};
+use super::{Loader, Recipe, TrainSet, Trainee, trial_metric};
+use crate::corpus::{Corpus, synth};
+use crate::error::{Error, Result};
+use crate::fs;
+use crate::model_file::{Header, Model, Training};
+use crate::nn::assign_named;
+use crate::scoring::{Curve, Interval, bootstrap, det_svg};
+
+/// The recipe as it was run.
+const LOCK: &str = "recipe.lock.toml";
+/// The curve of the final model.
+const DET: &str = "det.svg";
+/// Replicates behind the interval.
+const REPLICATES: usize = 1000;
+
+/// How to run.
+pub struct RunOptions {
+    /// Folder of the run.
+    pub out: PathBuf,
+    /// Go on with the checkpoint in it.
+    pub resume: bool,
+    /// Where tensors live.
+    pub device: Device,
+    /// Set from outside to stop after the current step.
+    pub stop: Arc<AtomicBool>,
+    /// No progress.
+    pub quiet: bool,
+    /// Where warnings go.
+    pub warn: Arc<dyn Fn(&str) + Send + Sync>,
+}
+
+/// What came out.
+#[derive(Debug, Clone)]
+pub struct Report {
+    /// The model file.
+    pub model: PathBuf,
+    /// The DET curve.
+    pub det: PathBuf,
+    /// Equal error rate of the final model on the dev trials.
+    pub eer: f64,
+    /// Its 95 % interval.
+    pub eer_ci95: Option<Interval>,
+    /// Normalised minDCF at 0.01 and 0.05.
+    pub min_dcf: [f64; 2],
+    /// Epoch of the best dev EER.
+    pub best_epoch: usize,
+    /// Epochs run.
+    pub epochs: usize,
+    /// Two recordings of one speaker to compare.
+    pub example: Option<(PathBuf, PathBuf)>,
+    /// Wall-clock seconds of this call.
+    pub seconds: f64,
+}
+
+/// Trains.
+pub fn train(recipe: &Recipe, options: &RunOptions) -> Result<Report> {
+    let begun = Instant::now();
+    let out = &options.out;
+    let checkpoint_path = out.join(CHECKPOINT);
+    check_folder(out, options.resume, &checkpoint_path)?;
+    if let Some(config) = &recipe.data.synth {
+        synth::ensure(config, options.quiet)?;
+    }
+    let set = TrainSet::new(recipe, options.warn.clone())?;
+    let dev = Arc::new(DevSet::new(recipe)?);
+    for speaker in set.corpus().lone_speakers().into_iter().take(10) {
+        (options.warn)(&format!(
+            "speaker `{speaker}` has a single utterance: the network can only learn its recording"
+        ));
+    }
+    let batch_size = recipe.train.batch_size;
+    let steps = Loader::steps(&set, batch_size);
+    if steps == 0 {
+        let message = format!("{} training examples do not fill one batch of {batch_size}", set.len());
+        return Err(Error::file(&recipe.data.train, message));
+    }
+    let data_hash = hash_data(&[set.corpus(), dev.corpus()], &recipe.data.trials)?;
+    let identity = identity(recipe);
+    let trainee = Trainee::new(&recipe.model, &recipe.loss, set.classes(), &options.device, recipe.seed)?;
+    let optimizer = recipe.optimizer.init()?;
+    let (trainee, optimizer, average, state) = if options.resume {
+        let loaded = checkpoint::load(&checkpoint_path, trainee, optimizer)?;
+        if loaded.3.recipe != identity {
+            return Err(Error::file(
+                &checkpoint_path,
+                format!("belongs to another recipe; the one it was made with is {}", out.join(LOCK).display()),
+            ));
+        }
+        if loaded.3.data_hash != data_hash {
+            return Err(Error::file(&checkpoint_path, "the lists or audio files have changed since this checkpoint"));
+        }
+        loaded
+    } else {
+        (trainee, optimizer, Average::new(), State::start(identity, data_hash.clone()))
+    };
+    fs::create_dir_all(out)?;
+    fs::write_bytes(out.join(LOCK), recipe.to_toml().as_bytes())?;
+    trim_metrics(&out.join(METRICS), state.epoch)?;
+
+    let mut header = Header::new(recipe.model.clone(), recipe.frontend());
+    header.training = Some(Training {
+        recipe: recipe.to_toml(),
+        seed: recipe.seed,
+        data_hash,
+        steps: (recipe.train.epochs * steps) as u64,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+    });
+    let (rate, margin) = (recipe.learning_rate(steps), recipe.margin(steps));
+    let start = state.position();
+    let threads = recipe.data.threads;
+    let loader = Arc::new(Loader::new(Arc::new(set), batch_size, threads, margin, start));
+    let strategy = Arc::new(Loop {
+        recipe: recipe.clone(),
+        out: out.clone(),
+        header: header.clone(),
+        rate: rate.clone(),
+        steps,
+        stop: options.stop.clone(),
+        progress: Mutex::new(Some(Progressing { optimizer: recipe.optimizer.init()?, average, state })),
+        outcome: Mutex::new(Ok(())),
+    });
+    if let Some(progress) = &mut *strategy.progress.lock().expect("no holder panics") {
+        progress.optimizer = optimizer.clone();
+    }
+    let interrupter = Interrupter::new();
+    let result = SupervisedTraining::new(out, loader, Arc::new(DevLoader(dev.clone())))
+        .with_interrupter(interrupter.clone())
+        .renderer(renderer(options.quiet, &interrupter, start.epoch))
+        .with_application_logger(None)
+        .with_metric_logger(InMemoryMetricLogger::default())
+        .metric_train_numeric(trial_metric::loss())
+        .metric_train_numeric(trial_metric::accuracy())
+        .metric_train_numeric(trial_metric::margin())
+        .metric_train_numeric(LearningRateMetric::new())
+        .metric_valid_numeric(trial_metric::eer())
+        .metric_valid_numeric(trial_metric::min_dcf())
+        .num_epochs(recipe.train.epochs)
+        .checkpoint(start.epoch - 1)
+        .with_training_strategy(TrainingStrategy::Custom(strategy.clone()))
+        .launch(Learner::new(trainee.train(), optimizer, Rate(rate)));
+    let last = result.model;
+    std::mem::replace(&mut *strategy.outcome.lock().expect("no holder panics"), Ok(()))?;
+    finish(recipe, options, &strategy, &dev, last, begun)
+}
+
+/// Chooses the final model, measures it, and writes what is left to write.
+fn finish(
+    recipe: &Recipe,
+    options: &RunOptions,
+    run: &Loop,
+    dev: &DevSet,
+    last: Trainee,
+    begun: Instant,
+) -> Result<Report> {
+    let out = &options.out;
+    let path = out.join(MODEL);
+    let optimizer = recipe.optimizer.init()?;
+    let (last, _, average, state) = checkpoint::load(&out.join(CHECKPOINT), last, optimizer)?;
+    let mut trainee = last;
+    if recipe.train.average_last > 1 {
+        let n = state.averaged.max(1) as f32;
+        let mean = average.into_iter().map(|(name, sum)| {
+            let shape = sum.shape().to_vec();
+            let values: Vec<f32> = sum.iter::<f32>().map(|x| x / n).collect();
+            (name, burn::tensor::TensorData::new(values, shape))
+        });
+        trainee = assign_named(trainee, mean.collect());
+        run.save_model(&trainee)?;
+    }
+    let mut model = Model::load(&path, &options.device)?;
+    let DevResult { eer, min_dcf, scored } = dev.test(&model.network, &options.device)?;
+    let curve = Curve::new(scored.iter().map(|s| (s.0, s.1)))?;
+    let eer_ci95 = bootstrap(&scored, &[], REPLICATES, recipe.seed).ok().map(|i| i.eer);
+    model.header.scoring.threshold_eer = Some(curve.eer().threshold);
+    model.header.scoring.thresholds = [0.1, 0.05, 0.01, 0.001]
+        .map(|far| (far, curve.at_far(far).threshold))
+        .into_iter()
+        .filter(|t| t.1.is_finite())
+        .collect();
+    // The head is in the file already; keep it.
+    let head = crate::model_file::read_head(&path)?;
+    model.save(&path, head)?;
+    let det = out.join(DET);
+    fs::write_bytes(&det, det_svg(&curve, "dev trials")?.as_bytes())?;
+    Ok(Report {
+        model: path,
+        det,
+        eer,
+        eer_ci95,
+        min_dcf,
+        best_epoch: state.best.map_or(0, |b| b.1),
+        epochs: state.epoch - 1,
+        example: dev.example_pair(),
+        seconds: begun.elapsed().as_secs_f64(),
+    })
+}
+
+/// The dashboard in a terminal, lines elsewhere.
+#[cfg_attr(not(feature = "tui"), allow(unused_variables, reason = "only the dashboard can interrupt"))]
+fn renderer(quiet: bool, interrupter: &Interrupter, epoch: usize) -> Box<dyn MetricsRenderer> {
+    #[cfg(feature = "tui")]
+    if !quiet && std::io::stdout().is_terminal() && std::io::stderr().is_terminal() {
+        use burn::train::renderer::tui::TuiMetricsRendererWrapper;
+        return Box::new(TuiMetricsRendererWrapper::new(interrupter.clone(), Some(epoch - 1)));
+    }
+    Box::new(Lines::new(quiet))
+}
+
+/// A folder that holds another run is not written into.
+fn check_folder(out: &Path, resume: bool, checkpoint: &Path) -> Result<()> {
+    if out.exists() && !out.is_dir() {
+        return Err(Error::file(out, "is a file, not a folder for a run"));
+    }
+    let occupied = out.is_dir() && std::fs::read_dir(out).map_err(|e| Error::io(out, "read", e))?.next().is_some();
+    match (resume, occupied, checkpoint.exists()) {
+        (false, true, _) => {
+            Err(Error::file(out, "holds another run; go on with it (--resume) or name another folder (--out)"))
+        }
+        (true, _, false) => Err(Error::file(checkpoint, "no checkpoint to resume from")),
+        _ => Ok(()),
+    }
+}
+
+/// The recipe without what does not change the result.
+fn identity(recipe: &Recipe) -> String {
+    let mut same = recipe.clone();
+    (same.data.threads, same.data.cache_mib) = (1, 0);
+    same.to_toml()
+}
+
+/// SHA-256 over the lists and the sizes of the files they name.
+fn hash_data(corpora: &[&Corpus], trials: &Path) -> Result<String> {
+    let mut hash = Sha256::new();
+    for corpus in corpora {
+        for u in &corpus.utterances {
+            let size = std::fs::metadata(&u.path).map_err(|e| Error::io(&u.path, "read", e))?.len();
+            hash.update(format!("{} {} {} {size}\n", u.id, u.listed, corpus.speakers[u.speaker]));
+        }
+    }
+    hash.update(fs::read(trials)?);
+    Ok(hash.finalize().iter().map(|b| format!("{b:02x}")).collect())
+}
+
+/// Drops what an interrupted epoch, about to be repeated, has logged.
+fn trim_metrics(path: &Path, epoch: usize) -> Result<()> {
+    if !path.exists() {
+        return Ok(());
+    }
+    let text = fs::read_to_string(path)?;
+    let keep = |line: &&str| {
+        serde_json::from_str::<serde_json::Value>(line)
+            .is_ok_and(|v| v["epoch"].as_u64().is_some_and(|e| e < epoch as u64))
+    };
+    let kept: String = text.lines().filter(keep).map(|l| format!("{l}\n")).collect();
+    fs::write_bytes(path, kept.as_bytes())
+}
+
+/// The schedule in burn's form. The loop reads the schedule by iteration; this is for whoever asks the learner.
+#[derive(Clone)]
+struct Rate(super::schedule::ExponentialDecrease);
+
+impl burn::optim::lr_scheduler::LrScheduler for Rate {
+    fn step(&mut self) -> f64 {
+        self.0.at(0)
+    }
+    fn to_record(&self) -> burn::optim::lr_scheduler::LrSchedulerRecord {
+        burn::optim::lr_scheduler::LrSchedulerRecord::new()
+    }
+    fn load_record(&mut self, _record: burn::optim::lr_scheduler::LrSchedulerRecord) {}
+}

@@ -1,0 +1,70 @@
+//! One step of training, as burn-train sees it.
+
+use burn::module::Module;
+use burn::tensor::{Device, Int, Tensor, TensorData};
+use burn::train::metric::Adaptor;
+use burn::train::{InferenceStep, ItemLazy, TrainOutput, TrainStep};
+
+use super::dev_set::{DevOutcome, DevSet};
+use super::{Batch, Trainee};
+use std::sync::Arc;
+
+/// What a training step tells.
+#[derive(Debug, Clone)]
+pub struct StepOutcome {
+    /// Mean cross-entropy of the batch.
+    pub loss: f64,
+    /// Part of the batch whose own class has the highest score without margin.
+    pub accuracy: f64,
+    /// The margin used.
+    pub margin: f64,
+}
+
+impl ItemLazy for StepOutcome {
+    fn sync(self) -> Result<Self, burn::tensor::ExecutionError> {
+        Ok(self)
+    }
+}
+
+impl Adaptor<StepOutcome> for StepOutcome {
+    fn adapt(&self) -> StepOutcome {
+        self.clone()
+    }
+}
+
+impl Trainee {
+    /// The device its parameters are on, without autodiff.
+    pub fn device(&self) -> Device {
+        self.devices().first().cloned().unwrap_or_default().inner()
+    }
+}
+
+impl TrainStep for Trainee {
+    type Input = Batch;
+    type Output = StepOutcome;
+
+    fn step(&self, batch: Batch) -> TrainOutput<StepOutcome> {
+        let device = self.device().autodiff();
+        let size = batch.labels.len();
+        let features = Tensor::<3>::from_data(TensorData::new(batch.features, batch.shape), &device);
+        let labels = Tensor::<1, Int>::from_data(TensorData::new(batch.labels, [size]), &device);
+        let pass = self.pass(features, labels.clone(), batch.margin);
+        let right = pass.head.scores.detach().argmax(1).reshape([size]).equal(labels).int().sum();
+        let gradients = pass.loss.backward();
+        let outcome = StepOutcome {
+            loss: pass.loss.into_scalar::<f64>(),
+            accuracy: right.into_scalar::<i64>() as f64 / size as f64,
+            margin: batch.margin,
+        };
+        TrainOutput::new(self, gradients, outcome)
+    }
+}
+
+impl InferenceStep for Trainee {
+    type Input = Arc<DevSet>;
+    type Output = DevOutcome;
+
+    fn step(&self, set: Arc<DevSet>) -> DevOutcome {
+        DevOutcome::new(set.test(&self.network, &self.device()))
+    }
+}

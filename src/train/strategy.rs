@@ -1,0 +1,247 @@
+//! The training loop, as a burn-train strategy: burn-train brings metrics, dashboard and interruption, the loop decides what happens
+//! when: margin and learning rate at every iteration, a stop before a loss that is not a number reaches the weights, a checkpoint
+//! after every epoch and at an interruption, tests on the dev trials.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
+
+use burn::data::dataloader::Progress;
+use burn::module::Module;
+use burn::optim::module_optimizer::ModuleOptimizer;
+use burn::tensor::TensorData;
+use burn::train::{
+    EventProcessorTraining, InferenceStep, Learner, LearnerEvent, SupervisedLearningStrategy,
+    SupervisedTrainingEventProcessor, TrainLoader, TrainStep, TrainingComponents, TrainingItem, ValidLoader,
+};
+use serde_json::json;
+
+use super::checkpoint::{self, Average, State};
+use super::schedule::ExponentialDecrease;
+use super::{Recipe, Trainee};
+use crate::error::{Error, Result};
+use crate::model_file::{Header, Model, NamedTensors};
+use crate::nn::collect_named;
+
+/// Names of the files of a run.
+pub(super) const CHECKPOINT: &str = "checkpoint.safetensors";
+pub(super) const MODEL: &str = "model.safetensors";
+pub(super) const METRICS: &str = "metrics.jsonl";
+
+/// Everything that changes while training.
+pub(super) struct Progressing {
+    pub optimizer: ModuleOptimizer,
+    pub average: Average,
+    pub state: State,
+}
+
+/// The loop.
+pub(super) struct Loop {
+    pub recipe: Recipe,
+    pub out: PathBuf,
+    pub header: Header,
+    pub rate: ExponentialDecrease,
+    pub steps: usize,
+    pub stop: Arc<AtomicBool>,
+    pub progress: Mutex<Option<Progressing>>,
+    pub outcome: Mutex<Result<()>>,
+}
+
+type Processor = SupervisedTrainingEventProcessor<Trainee>;
+
+impl SupervisedLearningStrategy<Trainee> for Loop {
+    fn fit(
+        &self,
+        mut components: TrainingComponents<Trainee>,
+        learner: Learner<Trainee>,
+        train: TrainLoader<Trainee>,
+        valid: ValidLoader<Trainee>,
+        _starting_epoch: usize,
+    ) -> (Trainee, Processor) {
+        let mut progress = self.progress.lock().expect("no holder panics").take().expect("a loop runs once");
+        let mut model = learner.model();
+        let result = self.epochs(&mut model, &mut progress, &mut components, &train, &valid);
+        *self.outcome.lock().expect("no holder panics") = result;
+        (model, components.event_processor)
+    }
+}
+
+impl Loop {
+    fn epochs(
+        &self,
+        model: &mut Trainee,
+        progress: &mut Progressing,
+        components: &mut TrainingComponents<Trainee>,
+        train: &TrainLoader<Trainee>,
+        valid: &ValidLoader<Trainee>,
+    ) -> Result<()> {
+        let (epochs, patience) = (self.recipe.train.epochs, self.recipe.train.patience);
+        while progress.state.epoch <= epochs {
+            let epoch = progress.state.epoch;
+            let begun = Instant::now();
+            self.train_epoch(model, progress, components, train)?;
+            let loss = progress.state.loss_sum / self.steps as f64;
+            let accuracy = progress.state.accuracy_sum / self.steps as f64;
+            self.accumulate(model, progress, epoch);
+            let tested = epoch.is_multiple_of(self.recipe.train.validate_every) || epoch == epochs;
+            let rates = match tested {
+                true => Some(self.test(model, progress, components, valid)?),
+                false => None,
+            };
+            let line = json!({
+                "epoch": epoch,
+                "step": epoch * self.steps,
+                "loss": loss,
+                "accuracy": accuracy,
+                "lr": self.rate.at(epoch * self.steps - 1),
+                "margin": self.recipe.margin(self.steps).at(epoch * self.steps - 1),
+                "eer": rates.map(|r| r.0),
+                "min_dcf": rates.map(|r| json!({"0.01": r.1[0], "0.05": r.1[1]})),
+                "seconds": begun.elapsed().as_secs_f64(),
+            });
+            self.log(&line)?;
+            let state = &mut progress.state;
+            (state.epoch, state.batch, state.loss_sum, state.accuracy_sum) = (epoch + 1, 0, 0.0, 0.0);
+            self.checkpoint(model, progress)?;
+            send(components.event_processor.process_train(LearnerEvent::EndEpoch(epoch)))?;
+            if let Some((_, best)) = progress.state.best
+                && patience > 0
+                && epoch - best >= patience
+            {
+                return Ok(());
+            }
+            if components.interrupter.should_stop() {
+                return self.interrupted(epoch + 1);
+            }
+        }
+        Ok(())
+    }
+
+    fn train_epoch(
+        &self,
+        model: &mut Trainee,
+        progress: &mut Progressing,
+        components: &mut TrainingComponents<Trainee>,
+        train: &TrainLoader<Trainee>,
+    ) -> Result<()> {
+        let epoch_number = progress.state.epoch;
+        let processor = &mut components.event_processor;
+        send(processor.process_train(LearnerEvent::StartSplit { epoch_number, total_items: train.num_items() }))?;
+        let mut batches = train.iter();
+        while let Some(batch) = batches.next() {
+            let batch = batch.map_err(|e| Error::Training(e.to_string()))?;
+            let (iteration, margin) = (batch.iteration, batch.margin);
+            let rate = self.rate.at(iteration);
+            let ids = batch.ids.clone();
+            let step = TrainStep::step(model, batch);
+            if !step.item.loss.is_finite() {
+                return Err(Error::Training(format!(
+                    "the loss is {} at step {iteration} (epoch {epoch_number}), learning rate {rate:e}, margin {margin}; \
+                     weights before this step are in {}; the batch was: {}",
+                    step.item.loss,
+                    self.out.join(CHECKPOINT).display(),
+                    ids.join(" ")
+                )));
+            }
+            *model = progress.optimizer.step(rate, model.clone(), step.grads);
+            progress.state.batch += 1;
+            progress.state.loss_sum += step.item.loss;
+            progress.state.accuracy_sum += step.item.accuracy;
+            let item = TrainingItem::new(step.item, batches.progress(), Some(iteration + 1), Some(rate.into()));
+            send(processor.process_train(LearnerEvent::ProcessedItem(item)))?;
+            if self.stop.load(Ordering::Relaxed) || components.interrupter.should_stop() {
+                self.checkpoint(model, progress)?;
+                return self.interrupted(epoch_number);
+            }
+        }
+        send(processor.process_train(LearnerEvent::EndSplit(epoch_number)))
+    }
+
+    /// Tests the model; a better one becomes the run's model file.
+    fn test(
+        &self,
+        model: &Trainee,
+        progress: &mut Progressing,
+        components: &mut TrainingComponents<Trainee>,
+        valid: &ValidLoader<Trainee>,
+    ) -> Result<(f64, [f64; 2])> {
+        let epoch_number = progress.state.epoch;
+        let processor = &mut components.event_processor;
+        send(processor.process_valid(LearnerEvent::StartSplit { epoch_number, total_items: 1 }))?;
+        let model = model.valid();
+        let mut rates = (f64::NAN, [f64::NAN; 2]);
+        for set in valid.iter() {
+            let outcome = InferenceStep::step(&model, set.map_err(|e| Error::Training(e.to_string()))?);
+            if let Some(Err(e)) = outcome.take() {
+                return Err(e);
+            }
+            rates = outcome.rates();
+            let item = TrainingItem::new(outcome, Progress::new(1, 1, None), Some(epoch_number), None);
+            send(processor.process_valid(LearnerEvent::ProcessedItem(item)))?;
+        }
+        send(processor.process_valid(LearnerEvent::EndSplit(epoch_number)))?;
+        if progress.state.best.is_none_or(|(best, _)| rates.0 < best) {
+            progress.state.best = Some((rates.0, epoch_number));
+            if self.recipe.train.average_last == 1 {
+                self.save_model(&model)?;
+            }
+        }
+        Ok(rates)
+    }
+
+    /// Adds this epoch's weights to the running average, if it is one of the last.
+    fn accumulate(&self, model: &Trainee, progress: &mut Progressing, epoch: usize) {
+        let last = self.recipe.train.average_last;
+        if last == 1 || epoch + last <= self.recipe.train.epochs {
+            return;
+        }
+        progress.state.averaged += 1;
+        for (name, data) in collect_named(&model.valid()) {
+            let shape = data.shape().to_vec();
+            let values = data.convert::<f32>().try_to_vec::<f32>().expect("just converted to f32");
+            let sum = match progress.average.remove(&name) {
+                None => values,
+                Some(old) => {
+                    let old = old.try_to_vec::<f32>().expect("sums are f32");
+                    old.iter().zip(&values).map(|(a, b)| a + b).collect()
+                }
+            };
+            progress.average.insert(name, TensorData::new(sum, shape));
+        }
+    }
+
+    pub(super) fn save_model(&self, model: &Trainee) -> Result<()> {
+        let head = NamedTensors::from_burn(collect_named(&model.projection)).prefixed("projection.");
+        let model = Model { header: self.header.clone(), network: model.network.clone() };
+        model.save(self.out.join(MODEL), head)
+    }
+
+    fn checkpoint(&self, model: &Trainee, progress: &Progressing) -> Result<()> {
+        let Progressing { optimizer, average, state } = progress;
+        checkpoint::save(&self.out.join(CHECKPOINT), &model.valid(), optimizer, average, state)
+    }
+
+    fn log(&self, line: &serde_json::Value) -> Result<()> {
+        let path = self.out.join(METRICS);
+        std::fs::File::options()
+            .create(true)
+            .append(true)
+            .open(&path)
+            .and_then(|mut f| writeln!(f, "{line}"))
+            .map_err(|e| Error::io(&path, "write", e))
+    }
+
+    fn interrupted(&self, epoch: usize) -> Result<()> {
+        Err(Error::Interrupted(format!(
+            "stopped in epoch {epoch}; everything is in {}; go on with --resume",
+            self.out.join(CHECKPOINT).display()
+        )))
+    }
+}
+
+/// Delivers an event to burn-train.
+fn send<E: std::fmt::Display>(sent: std::result::Result<(), E>) -> Result<()> {
+    sent.map_err(|e| Error::Training(format!("the dashboard failed: {e}")))
+}
