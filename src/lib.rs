@@ -10,6 +10,7 @@ pub mod inference;
 pub mod losses;
 pub mod model_file;
 pub mod nn;
+pub mod progress;
 pub mod rng;
 pub mod scoring;
 pub mod train;

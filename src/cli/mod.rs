@@ -1,6 +1,17 @@
 //! The command line: one file per verb, no logic of its own.
 
+mod compare;
+mod doctor;
+mod embed;
+mod eval;
+mod fbank;
+mod import;
+mod info;
+mod prepare;
+mod score;
+mod synth;
 mod train;
+mod zoo;
 
 use std::process::ExitCode;
 
@@ -48,14 +59,36 @@ impl Global {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
+    Synth(synth::Args),
+    Prepare(prepare::Args),
+    Fbank(fbank::Args),
     Train(train::Args),
+    Embed(embed::Args),
+    Score(score::Args),
+    Eval(eval::Args),
+    Compare(compare::Args),
+    Import(import::Args),
+    Info(info::Args),
+    Doctor(doctor::Args),
+    Zoo(zoo::Args),
 }
 
 /// Runs the program: 0 done, 1 the work failed, 2 usage.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let result = match &cli.verb {
+        Verb::Synth(args) => synth::run(args, &cli.global),
+        Verb::Prepare(args) => prepare::run(args, &cli.global),
+        Verb::Fbank(args) => fbank::run(args, &cli.global),
         Verb::Train(args) => train::run(args, &cli.global),
+        Verb::Embed(args) => embed::run(args, &cli.global),
+        Verb::Score(args) => score::run(args, &cli.global),
+        Verb::Eval(args) => eval::run(args, &cli.global),
+        Verb::Compare(args) => compare::run(args, &cli.global),
+        Verb::Import(args) => import::run(args, &cli.global),
+        Verb::Info(args) => info::run(args, &cli.global),
+        Verb::Doctor(args) => doctor::run(args, &cli.global),
+        Verb::Zoo(args) => zoo::run(args, &cli.global),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,1 +1,5 @@
-//! x
+//! Making lists of a corpus that has none.
+
+mod folder;
+
+pub use folder::{FolderReport, prepare_folder};

@@ -1,0 +1,95 @@
+//! `revox compare`.
+
+use std::path::PathBuf;
+
+use serde_json::json;
+
+use super::Global;
+use crate::error::{Error, Result};
+use crate::inference::{Extractor, embed};
+use crate::model_file::Model;
+use crate::scoring::{Embeddings, Scorer};
+
+/// Do two recordings have the same speaker?
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  revox compare model.safetensors a.wav b.wav")]
+pub struct Args {
+    /// The model.
+    model: PathBuf,
+    /// One recording.
+    a: PathBuf,
+    /// The other.
+    b: PathBuf,
+    /// Score from which on it is the same speaker; the model's own threshold at equal error rate unless given.
+    #[arg(long)]
+    threshold: Option<f64>,
+    /// Channel, from 0, of files that have several.
+    #[arg(long)]
+    channel: Option<usize>,
+}
+
+/// Below this many seconds a score is less reliable than error rates suggest.
+const SHORT: f64 = 1.0;
+/// Level below which a recording is mostly noise, dB relative to full scale.
+const FAINT: f64 = -60.0;
+
+pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
+    let device = global.open()?;
+    let model = Model::load(&args.model, &device)?;
+    let extractor = Extractor::new(&model.header.frontend)?;
+    let (mut features, mut evidence, mut warnings) = (Vec::new(), Vec::new(), Vec::new());
+    for path in [&args.a, &args.b] {
+        let (audio, f) = extractor.file(path, args.channel)?;
+        if audio.is_silent() {
+            return Err(Error::file(path, "silent: every sample is zero, there is nobody to compare"));
+        }
+        let level = 20.0 * audio.rms().log10();
+        let name = path.display();
+        warnings.extend(audio.narrowband_warning().map(|w| format!("{name}: {w}")));
+        if audio.seconds() < SHORT {
+            warnings.push(format!("{name}: only {:.2} s of audio", audio.seconds()));
+        }
+        if level < FAINT {
+            warnings.push(format!("{name}: very faint, {level:.0} dB below full scale"));
+        }
+        evidence.push((audio.seconds(), level, f.frames));
+        features.push(f);
+    }
+    let rows = embed(&model.network, &features, model.header.arch.mels, &device, &|_| ());
+    let mut pair = Embeddings::new(model.header.embedding_dim);
+    pair.push("a", &rows[0])?;
+    pair.push("b", &rows[1])?;
+    let mean = model.header.scoring.embedding_mean.as_ref().map(|m| m.iter().map(|&x| f64::from(x)).collect());
+    let score = Scorer::new(&pair, mean)?.score(0, 1);
+    if !score.is_finite() {
+        return Err(Error::Undefined(format!("the score is {score}: the embeddings are not finite")));
+    }
+    let threshold = args.threshold.or(model.header.scoring.threshold_eer);
+    let same = threshold.map(|t| score >= t);
+    for warning in &warnings {
+        eprintln!("warning: {warning}");
+    }
+    if global.json {
+        let file =
+            |p: &PathBuf, e: &(f64, f64, usize)| json!({"path": p, "seconds": e.0, "level_db": e.1, "frames": e.2});
+        let files = [file(&args.a, &evidence[0]), file(&args.b, &evidence[1])];
+        println!(
+            "{}",
+            json!({"score": score, "threshold": threshold, "same_speaker": same, "files": files, "warnings": warnings})
+        );
+        return Ok(());
+    }
+    let verdict = match same {
+        Some(true) => "same speaker",
+        Some(false) => "different speakers",
+        None => "no decision: the model holds no threshold; give --threshold",
+    };
+    println!("score {score:.4}   {verdict}");
+    if let Some(t) = threshold {
+        println!("threshold {t:.4}");
+    }
+    for (path, (seconds, level, frames)) in [&args.a, &args.b].into_iter().zip(&evidence) {
+        println!("{}: {seconds:.2} s, {frames} frames, {level:.0} dB", path.display());
+    }
+    Ok(())
+}

@@ -1,0 +1,303 @@
+//! A synthetic corpus: source-filter voices saying random syllables, for trying things without any recordings.
+//!
+//! Speakers differ in the length of the vocal tract, in how they form each vowel, in pitch, and in voice quality (tilt,
+//! breathiness, bandwidths). Their utterances differ in everything else: syllables, tempo, pitch (by up to half an octave within
+//! a speaker), loudness (by 16 dB), a room tone and a microphone's tilt. So no single cue tells speakers apart; the tests measure
+//! how far pitch, level and duration get alone.
+
+mod render;
+mod voice;
+
+pub use voice::Voice;
+
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use super::Trial;
+use crate::audio::write_wav16;
+use crate::corpus::write_trials;
+use crate::error::{Error, Result};
+use crate::fs;
+use crate::progress::Progress;
+use crate::rng::Stream;
+
+/// Samples per second.
+pub const SAMPLE_RATE: u32 = 16_000;
+/// The settings of a finished corpus.
+const MARK: &str = "synth.toml";
+/// Most nontarget trials for each target trial.
+const NONTARGETS: usize = 5;
+
+/// What to synthesize.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SynthConfig {
+    /// Folder to make, with `train` and `dev` in it.
+    pub out: PathBuf,
+    /// Training speakers.
+    #[serde(default = "default_speakers")]
+    pub speakers: usize,
+    /// Utterances of each speaker, training and dev.
+    #[serde(default = "default_utterances")]
+    pub utterances: usize,
+    /// Mean length of an utterance; lengths spread from 0.6 to 1.4 times as much.
+    #[serde(default = "default_seconds")]
+    pub seconds: f64,
+    /// Further speakers for the dev trials.
+    #[serde(default = "default_dev_speakers")]
+    pub dev_speakers: usize,
+    /// Seed.
+    #[serde(default = "default_seed")]
+    pub seed: u64,
+}
+
+fn default_speakers() -> usize {
+    40
+}
+fn default_utterances() -> usize {
+    10
+}
+fn default_seconds() -> f64 {
+    2.5
+}
+fn default_dev_speakers() -> usize {
+    20
+}
+fn default_seed() -> u64 {
+    1
+}
+
+impl SynthConfig {
+    /// The defaults, into `out`.
+    pub fn new(out: impl Into<PathBuf>) -> Self {
+        Self {
+            out: out.into(),
+            speakers: default_speakers(),
+            utterances: default_utterances(),
+            seconds: default_seconds(),
+            dev_speakers: default_dev_speakers(),
+            seed: default_seed(),
+        }
+    }
+
+    /// Refuses the impossible.
+    pub fn check(&self) -> Result<()> {
+        let bad = |m: &str| Err(Error::Invalid(format!("synth: {m}")));
+        if self.out.as_os_str().is_empty() {
+            return bad("out must name a folder");
+        }
+        if self.speakers < 2 || self.dev_speakers < 2 || self.utterances < 2 {
+            return bad("at least two speakers, two dev speakers and two utterances are needed");
+        }
+        if self.speakers.max(self.dev_speakers) > 100_000 || self.utterances > 10_000 {
+            return bad("at most 100000 speakers and 10000 utterances");
+        }
+        if !(0.5..=60.0).contains(&self.seconds) {
+            return bad("seconds must be 0.5 to 60");
+        }
+        Ok(())
+    }
+
+    /// Samples of one utterance. Dev speakers follow the training speakers in number.
+    pub fn utterance(&self, speaker: usize, utterance: usize) -> Vec<f32> {
+        let voice = Voice::draw(&mut Stream::new(self.seed, "voice", &[speaker as u64]));
+        let mut draw = Stream::new(self.seed, "utterance", &[speaker as u64, utterance as u64]);
+        let seconds = self.seconds * draw.between(0.6, 1.4);
+        render::utterance(&voice, seconds, &mut draw)
+    }
+}
+
+/// Makes the corpus. A folder that exists is an error; an interrupted or failed run leaves nothing.
+pub fn make(config: &SynthConfig, quiet: bool) -> Result<()> {
+    config.check()?;
+    if config.out.exists() {
+        return Err(Error::file(&config.out, "is already there; name a folder to be made"));
+    }
+    let parent = fs::parent(&config.out);
+    fs::create_dir_all(parent)?;
+    let temp = tempfile::Builder::new()
+        .prefix(".revox-synth-")
+        .tempdir_in(parent)
+        .map_err(|e| Error::io(parent, "create a folder in", e))?;
+    let progress =
+        Mutex::new(Progress::new("synthesizing", (config.speakers + config.dev_speakers) * config.utterances, quiet));
+    let split =
+        |name: &str, first: usize, count: usize| corpus(config, &temp.path().join(name), first, count, &progress);
+    split("train", 0, config.speakers)?;
+    split("dev", config.speakers, config.dev_speakers)?;
+    write_trials(temp.path().join("dev/trials.txt"), &trials(config))?;
+    fs::write_bytes(temp.path().join(MARK), mark(config).as_bytes())?;
+    let made = temp.keep();
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        std::fs::set_permissions(&made, std::fs::Permissions::from_mode(0o755))
+            .map_err(|e| Error::io(&made, "open up", e))?;
+    }
+    std::fs::rename(&made, &config.out).map_err(|e| Error::io(&config.out, "create", e))
+}
+
+/// Makes the corpus unless the folder already holds just this one.
+pub fn ensure(config: &SynthConfig, quiet: bool) -> Result<()> {
+    if !config.out.exists() {
+        return make(config, quiet);
+    }
+    let found = fs::read_to_string(config.out.join(MARK)).map_err(|_| {
+        Error::file(&config.out, "is there but holds no synthetic corpus; name another folder in data.synth")
+    })?;
+    match found == mark(config) {
+        true => Ok(()),
+        false => Err(Error::file(
+            &config.out,
+            "holds a synthetic corpus of other settings; remove it or name another folder",
+        )),
+    }
+}
+
+/// The settings without the folder, which may be moved.
+fn mark(config: &SynthConfig) -> String {
+    let settings = SynthConfig { out: PathBuf::from("."), ..config.clone() };
+    toml::to_string(&settings).expect("settings are plain data")
+}
+
+fn ids(speaker: usize, utterance: usize) -> (String, String) {
+    let speaker = format!("s{speaker:05}");
+    (format!("{speaker}-{utterance:04}"), speaker)
+}
+
+fn corpus(config: &SynthConfig, folder: &Path, first: usize, count: usize, progress: &Mutex<Progress>) -> Result<()> {
+    let all: Vec<(usize, usize)> =
+        (first..first + count).flat_map(|s| (0..config.utterances).map(move |u| (s, u))).collect();
+    for s in first..first + count {
+        fs::create_dir_all(folder.join("wav").join(ids(s, 0).1))?;
+    }
+    all.par_iter().try_for_each(|&(s, u)| {
+        let (id, speaker) = ids(s, u);
+        let path = folder.join("wav").join(speaker).join(format!("{id}.wav"));
+        write_wav16(path, &config.utterance(s, u), SAMPLE_RATE)?;
+        progress.lock().expect("no holder panics").add(1);
+        Ok::<(), Error>(())
+    })?;
+    let line = |f: &dyn Fn(&str, &str) -> String| -> String {
+        all.iter().map(|&(s, u)| ids(s, u)).map(|(id, speaker)| f(&id, &speaker)).collect()
+    };
+    fs::write_bytes(folder.join("wav.scp"), line(&|id, s| format!("{id} wav/{s}/{id}.wav\n")).as_bytes())?;
+    fs::write_bytes(folder.join("utt2spk"), line(&|id, s| format!("{id} {s}\n")).as_bytes())?;
+    let spk2utt: String = (first..first + count)
+        .map(|s| {
+            let utterances: Vec<String> = (0..config.utterances).map(|u| ids(s, u).0).collect();
+            format!("{} {}\n", ids(s, 0).1, utterances.join(" "))
+        })
+        .collect();
+    fs::write_bytes(folder.join("spk2utt"), spk2utt.as_bytes())
+}
+
+/// All pairs of utterances of a dev speaker, and nontarget pairs of speakers of the same register (high or low voices).
+fn trials(config: &SynthConfig) -> Vec<Trial> {
+    let speakers = config.speakers..config.speakers + config.dev_speakers;
+    let voices: Vec<(usize, Voice)> =
+        speakers.map(|s| (s, Voice::draw(&mut Stream::new(config.seed, "voice", &[s as u64])))).collect();
+    let trial = |a: (usize, usize), b: (usize, usize), target| Trial {
+        enroll: ids(a.0, a.1).0,
+        test: ids(b.0, b.1).0,
+        target: Some(target),
+        line: 0,
+    };
+    let mut all = Vec::new();
+    for (s, _) in &voices {
+        for u in 0..config.utterances {
+            all.extend((u + 1..config.utterances).map(|v| trial((*s, u), (*s, v), true)));
+        }
+    }
+    let mut pairs = Vec::new();
+    for (i, (s, voice)) in voices.iter().enumerate() {
+        for (t, other) in &voices[i + 1..] {
+            if voice.high == other.high || config.dev_speakers < 6 {
+                pairs.extend(
+                    (0..config.utterances).flat_map(|u| (0..config.utterances).map(move |v| ((*s, u), (*t, v)))),
+                );
+            }
+        }
+    }
+    Stream::new(config.seed, "trials", &[]).shuffle(&mut pairs);
+    pairs.truncate(NONTARGETS * all.len());
+    all.extend(pairs.into_iter().map(|(a, b)| trial(a, b, false)));
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scoring::Curve;
+
+    /// EER of the dev trials when the score is minus the distance of one number.
+    fn eer_of(config: &SynthConfig, cue: &dyn Fn(&[f32]) -> f64) -> f64 {
+        let speakers = config.speakers..config.speakers + config.dev_speakers;
+        let values: std::collections::HashMap<String, f64> = speakers
+            .flat_map(|s| (0..config.utterances).map(move |u| (s, u)))
+            .map(|(s, u)| (ids(s, u).0, cue(&config.utterance(s, u))))
+            .collect();
+        let scored =
+            trials(config).into_iter().map(|t| (-(values[&t.enroll] - values[&t.test]).abs(), t.target == Some(true)));
+        Curve::new(scored).unwrap().eer().rate
+    }
+
+    /// Pitch by autocorrelation: the median over frames of the lag (60 to 350 Hz) with the highest normalised value.
+    fn pitch(samples: &[f32]) -> f64 {
+        let mut tones: Vec<f64> = samples
+            .chunks_exact(640)
+            .filter_map(|frame| {
+                let energy: f32 = frame.iter().map(|x| x * x).sum();
+                let value =
+                    |lag: usize| frame[lag..].iter().zip(frame).map(|(a, b)| a * b).sum::<f32>() / energy.max(1e-9);
+                let best = (45..266).max_by(|&a, &b| value(a).total_cmp(&value(b)))?;
+                (value(best) > 0.4).then(|| (16000.0 / best as f64).ln())
+            })
+            .collect();
+        tones.sort_by(f64::total_cmp);
+        tones.get(tones.len() / 2).copied().unwrap_or(0.0)
+    }
+
+    #[test]
+    fn no_single_cue_solves_the_trials() {
+        let config =
+            SynthConfig { speakers: 2, dev_speakers: 24, utterances: 5, seconds: 1.5, ..SynthConfig::new("x") };
+        let level = eer_of(&config, &|x| x.iter().map(|v| f64::from(v * v)).sum::<f64>().ln() - (x.len() as f64).ln());
+        let duration = eer_of(&config, &|x| x.len() as f64);
+        let pitch = eer_of(&config, &pitch);
+        assert!(level > 0.4, "level alone: {level}");
+        assert!(duration > 0.4, "duration alone: {duration}");
+        assert!(pitch > 0.2, "pitch alone: {pitch}");
+        // It is a cue all the same: a corpus in which pitch told nothing would not be speech.
+        assert!(pitch < 0.45, "pitch alone: {pitch}");
+    }
+
+    #[test]
+    fn a_corpus_is_complete_deterministic_and_never_overwritten() {
+        let dir = tempfile::tempdir().unwrap();
+        let config = SynthConfig {
+            speakers: 3,
+            dev_speakers: 2,
+            utterances: 2,
+            seconds: 0.6,
+            ..SynthConfig::new(dir.path().join("a"))
+        };
+        make(&config, true).unwrap();
+        let train = crate::corpus::Corpus::load(config.out.join("train")).unwrap();
+        assert_eq!((train.speakers.len(), train.utterances.len()), (3, 6));
+        let list = crate::corpus::read_trials(config.out.join("dev/trials.txt")).unwrap();
+        assert!(list.iter().any(|t| t.target == Some(true)) && list.iter().any(|t| t.target == Some(false)));
+        let other = SynthConfig { out: dir.path().join("b"), ..config.clone() };
+        make(&other, true).unwrap();
+        let wav = |c: &SynthConfig| std::fs::read(c.out.join("dev/wav/s00003/s00003-0001.wav")).unwrap();
+        assert_eq!(wav(&config), wav(&other));
+        assert!(make(&config, true).is_err());
+        ensure(&config, true).unwrap();
+        assert!(ensure(&SynthConfig { seconds: 0.7, ..config.clone() }, true).is_err());
+        assert!(SynthConfig { speakers: 1, ..config }.check().is_err());
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 2, "no temporary folder may stay");
+    }
+}

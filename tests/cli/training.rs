@@ -1,0 +1,233 @@
+//! `revox train` from recipe to model, interrupted and resumed.
+
+use std::time::{Duration, Instant};
+
+use crate::Place;
+
+const RECIPE: &str = r#"
+seed = 3
+[data]
+frames = 50
+threads = 1
+speeds = [1.0, 1.1]
+[data.synth]
+out = "corpus"
+speakers = 4
+dev_speakers = 4
+utterances = 4
+seconds = 1.0
+[augment.spec]
+[model]
+name = "resnet10"
+width = 2
+mels = 24
+embedding_dim = 8
+[margin]
+initial = 0.0
+last = 0.2
+increase_start_epoch = 2
+fix_start_epoch = 3
+[schedule]
+initial_lr = 0.05
+final_lr = 0.01
+warm_up_epochs = 1
+scale_ratio = 1.0
+[train]
+epochs = 3
+batch_size = 4
+"#;
+
+fn place() -> Place {
+    let place = Place::new();
+    place.write("r.toml", RECIPE);
+    place
+}
+
+fn model(place: &Place, run: &str) -> Vec<u8> {
+    std::fs::read(place.path(run).join("model.safetensors")).unwrap()
+}
+
+#[test]
+fn a_run_leaves_model_metrics_recipe_checkpoint_and_curve() {
+    let place = place();
+    let out = place.ok(&["train", "r.toml", "--quiet"]);
+    assert!(
+        out.contains("dev EER")
+            && out.contains("95 % interval")
+            && out.contains("revox compare runs/r/model.safetensors"),
+        "{out}"
+    );
+    assert_eq!(
+        place.list("runs/r"),
+        ["checkpoint.safetensors", "det.svg", "metrics.jsonl", "model.safetensors", "recipe.lock.toml"]
+    );
+    let metrics = std::fs::read_to_string(place.path("runs/r/metrics.jsonl")).unwrap();
+    let lines: Vec<serde_json::Value> = metrics.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+    assert_eq!(lines.len(), 3);
+    assert!(lines.iter().all(|l| l["eer"].as_f64().unwrap() <= 1.0 && l["loss"].as_f64().unwrap() > 0.0));
+    assert_eq!((lines[0]["margin"].as_f64(), lines[2]["margin"].as_f64()), (Some(0.0), Some(0.2)));
+    // The pasted line works, the lock is a recipe, and the folder is not written into again.
+    let line = out.lines().find(|l| l.starts_with("try")).unwrap();
+    let words: Vec<&str> = line.split_whitespace().skip(2).collect();
+    assert!(place.ok(&words).contains("score"));
+    place.fails(&["train", "r.toml"], &["runs/r", "holds another run", "--resume"]);
+    let lock = place.ok(&["train", "runs/r/recipe.lock.toml", "--out", "again", "--quiet"]);
+    assert!(lock.contains("dev EER"));
+    // Same seed, same data: the same model, whatever the number of loader threads.
+    place.ok(&["train", "r.toml", "--out", "threads", "--quiet", "--set", "data.threads=3"]);
+    let values =
+        |run: &str| revox::model_file::read_safetensors(&place.path(run).join("model.safetensors")).unwrap().0.0;
+    let bits = |run: &str| -> Vec<u32> {
+        values(run).iter().flat_map(|(_, d)| d.iter::<f32>().map(f32::to_bits).collect::<Vec<_>>()).collect()
+    };
+    assert!(bits("runs/r") == bits("threads"), "loader threads changed the result");
+    // The run can be resumed when it is done: nothing changes.
+    let before = model(&place, "runs/r");
+    place.ok(&["train", "r.toml", "--resume", "--quiet"]);
+    assert!(before == model(&place, "runs/r"), "resuming a finished run changed it");
+    // Another seed: another model.
+    place.ok(&["train", "r.toml", "--out", "seed", "--quiet", "--seed", "4"]);
+    assert!(bits("runs/r") != bits("seed"));
+}
+
+#[test]
+#[cfg(unix)]
+fn ctrl_c_in_mid_epoch_loses_nothing() {
+    let place = place();
+    let longer = ["--set", "data.passes=6", "--quiet"];
+    let args = |extra: &[&'static str]| -> Vec<&'static str> { [&["train", "r.toml"][..], extra, &longer].concat() };
+    place.ok(&args(&["--out", "whole"]));
+    let mut child = place
+        .command(&args(&["--out", "parts"]))
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    // Wait for the run to be under way: its first epoch's line, or at least its folder.
+    let begun = Instant::now();
+    while !place.path("parts/recipe.lock.toml").exists() && begun.elapsed() < Duration::from_secs(60) {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    std::thread::sleep(Duration::from_millis(300));
+    let interrupted =
+        std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success();
+    let status = child.wait().unwrap();
+    let ran = crate::finish(child.wait_with_output().unwrap());
+    if interrupted && status.code() == Some(1) {
+        assert!(ran.err.contains("--resume") && ran.err.contains("checkpoint.safetensors"), "{}", ran.err);
+        assert!(ran.out.is_empty());
+        place.ok(&args(&["--out", "parts", "--resume"]));
+    } else {
+        assert_eq!(status.code(), Some(0), "{}", ran.err); // the run was faster than the signal
+    }
+    assert!(model(&place, "whole") == model(&place, "parts"), "interrupted and resumed = uninterrupted");
+    let lines = |run: &str| std::fs::read_to_string(place.path(run).join("metrics.jsonl")).unwrap().lines().count();
+    assert_eq!((lines("whole"), lines("parts")), (3, 3));
+}
+
+#[test]
+fn recipes_corpora_and_checkpoints_that_do_not_fit() {
+    let place = place();
+    place.write("typo.toml", &RECIPE.replace("batch_size", "batchsize"));
+    place.fails(&["train", "typo.toml"], &["typo.toml:31: unknown field `batchsize`"]);
+    place.fails(&["train", "r.toml", "--set", "train.epochs=0"], &["train.epochs = 0"]);
+    place.fails(&["train", "r.toml", "--resume", "--out", "none"], &["none/checkpoint.safetensors: no checkpoint"]);
+    place.ok(&[
+        "train",
+        "r.toml",
+        "--out",
+        "run",
+        "--quiet",
+        "--set",
+        "train.epochs=1",
+        "--set",
+        "margin.fix_start_epoch=2",
+    ]);
+    let resume = |set: &str| {
+        place.fails(&["train", "r.toml", "--out", "run", "--resume", "--set", set], &["run/checkpoint.safetensors"])
+    };
+    resume("train.epochs=2");
+    resume("model.width=4");
+    resume("model.name=resnet18");
+    // Another architecture's checkpoint is named by tensor and shape.
+    place.fails(
+        &["train", "r.toml", "--out", "run", "--resume", "--set", "model.width=4"],
+        &["`network.conv1.weight`", "[2, 1, 3, 3]", "[4, 1, 3, 3]"],
+    );
+    let whole = std::fs::read(place.path("run/checkpoint.safetensors")).unwrap();
+    std::fs::write(place.path("run/checkpoint.safetensors"), &whole[..whole.len() / 3]).unwrap();
+    place.fails(
+        &["train", "r.toml", "--out", "run", "--resume"],
+        &["run/checkpoint.safetensors: not a readable checkpoint"],
+    );
+}
+
+#[test]
+fn broken_training_corpora() {
+    let place = place();
+    place.ok(&["synth", "corpus", "--speakers", "4", "--dev-speakers", "4", "--utterances", "4", "--seconds", "1.0"]);
+    let recipe = RECIPE
+        .replace("[data.synth]\nout = \"corpus\"\nspeakers = 4\ndev_speakers = 4\nutterances = 4\nseconds = 1.0\n", "")
+        .replace("[data]\n", "[data]\ntrain = \"corpus/train\"\ndev = \"corpus/dev\"\n");
+    place.write("r.toml", &recipe);
+    let original = std::fs::read_to_string(place.path("corpus/train/utt2spk")).unwrap();
+    let second = original.lines().nth(1).unwrap().split(' ').next().unwrap().to_owned();
+    let without: String = original.lines().filter(|l| !l.starts_with(&second)).map(|l| format!("{l}\n")).collect();
+    place.write("corpus/train/utt2spk", &without);
+    place.fails(&["train", "r.toml"], &["wav.scp:2:", &second, "no speaker"]);
+    place.write("corpus/train/utt2spk", &original);
+    // A file that breaks off while training: named with its line; no model is left behind.
+    let wav = place.path("corpus/train/wav/s00001").join("s00001-0002.wav");
+    let bytes = std::fs::read(&wav).unwrap();
+    std::fs::write(&wav, &bytes[..bytes.len() / 2]).unwrap();
+    place.fails(&["train", "r.toml", "--out", "cut"], &["corpus/train/wav.scp:7:", "s00001-0002.wav", "promises"]);
+    assert!(!place.path("cut/model.safetensors").exists());
+    // A silent one is trained on, with a warning; so is a speaker with a single utterance.
+    revox::audio::write_wav16(&wav, &[0.0; 16000], 16000).unwrap();
+    let lone: String = original
+        .lines()
+        .enumerate()
+        .map(|(i, l)| if i == 0 { format!("{} lone\n", l.split(' ').next().unwrap()) } else { format!("{l}\n") })
+        .collect();
+    place.write("corpus/train/utt2spk", &lone);
+    let ran = place.run(&["train", "r.toml", "--out", "warned", "--quiet"]);
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    assert!(
+        ran.err.contains("`s00001-0002` is silent") && ran.err.contains("`lone` has a single utterance"),
+        "{}",
+        ran.err
+    );
+    place.write("corpus/train/utt2spk", &original);
+    let trials = std::fs::read_to_string(place.path("corpus/dev/trials.txt")).unwrap();
+    place.write("corpus/dev/trials.txt", &format!("{trials}1 nobody s00004-0001\n"));
+    place.fails(&["train", "r.toml", "--out", "t"], &["trials.txt:", "unknown utterance `nobody`"]);
+    place.fails(&["train", "r.toml", "--out", "t", "--set", "train.batch_size=1000"], &["trials.txt"]);
+    place.write("corpus/dev/trials.txt", &trials);
+    place.fails(&["train", "r.toml", "--out", "t", "--set", "train.batch_size=1000"], &["do not fill one batch"]);
+}
+
+#[test]
+fn a_loss_that_is_not_a_number_stops_with_its_circumstances() {
+    let place = place();
+    // A learning rate that no network survives.
+    let ran = place.run(&[
+        "train",
+        "r.toml",
+        "--out",
+        "nan",
+        "--quiet",
+        "--set",
+        "schedule.initial_lr=100",
+        "--set",
+        "schedule.final_lr=100",
+        "--set",
+        "schedule.scale_ratio=1e30",
+        "--set",
+        "schedule.warm_up_epochs=0",
+    ]);
+    assert_eq!(ran.code, 1, "{}", ran.err);
+    for wanted in ["the loss is", "at step", "learning rate 1e32", "the batch was: s0000"] {
+        assert!(ran.err.contains(wanted), "{wanted}: {}", ran.err);
+    }
+    assert!(!ran.err.contains("panicked"));
+}

@@ -1,0 +1,170 @@
+//! Each verb on good input.
+
+use crate::shared_or_skip;
+use crate::{Place, arg};
+
+#[test]
+fn every_verb_has_help_that_ends_with_an_example() {
+    let place = Place::new();
+    let help = place.ok(&["--help"]);
+    for verb in
+        ["synth", "prepare", "fbank", "train", "embed", "score", "eval", "compare", "import", "info", "doctor", "zoo"]
+    {
+        assert!(help.contains(verb), "{verb} is not in: {help}");
+        let text = place.ok(&[verb, "--help"]);
+        let last = text.trim_end().lines().last().unwrap();
+        assert!(last.trim_start().starts_with(&format!("revox {verb}")), "{verb}: {last}");
+    }
+    assert_eq!(place.run(&["nonsense"]).code, 2);
+    assert_eq!(place.run(&["fbank"]).code, 2);
+    assert_eq!(place.run(&["zoo", "--backend", "tpu"]).code, 2);
+}
+
+#[test]
+fn zoo_lists_every_architecture() {
+    let place = Place::new();
+    let rows = place.json(&["zoo"]);
+    assert_eq!(rows.as_array().unwrap().len(), revox::zoo::ZOO.len());
+    let row = rows.as_array().unwrap().iter().find(|r| r["arch"] == "resnet34").unwrap().clone();
+    assert_eq!((row["parameters"].as_u64(), row["activation_bytes"].as_u64()), (Some(6_634_336), Some(4 * 15_568_000)));
+    assert!(place.ok(&["zoo"]).contains("gemini-df-resnet237"));
+}
+
+#[test]
+fn doctor_tells_what_works() {
+    let place = Place::new();
+    let report = place.json(&["doctor"]);
+    let flex = report["backends"].as_array().unwrap().iter().find(|b| b["name"] == "flex").unwrap().clone();
+    assert_eq!(flex["works"], cfg!(feature = "flex"));
+    assert!(place.ok(&["doctor"]).contains("flex"));
+}
+
+#[test]
+fn a_backend_that_is_not_compiled_in_names_its_feature() {
+    let place = Place::new();
+    place.wav("a.wav", 1.0, 100.0);
+    place.model("m.safetensors");
+    if !cfg!(feature = "cuda") {
+        place.fails(
+            &["embed", "m.safetensors", "a.wav", "-o", "e.safetensors", "--backend", "cuda"],
+            &["backend cuda is not in this build", "--features cuda"],
+        );
+    }
+    place.fails(&["info", "m.safetensors", "--device", "3"], &["one device"]);
+}
+
+#[test]
+fn fbank_writes_one_tensor_a_file() {
+    let place = Place::new();
+    place.wav("a.wav", 1.0, 100.0);
+    place.wav("b.wav", 0.5, 150.0);
+    let report = place.json(&["fbank", "a.wav", "b.wav", "-o", "f.safetensors", "--mels", "40", "--cmn"]);
+    assert_eq!(report["frames"], 98 + 48);
+    let bytes = std::fs::read(place.path("f.safetensors")).unwrap();
+    let file = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    assert_eq!(file.tensor("a").unwrap().shape(), [98, 40]);
+    // Dither follows the seed.
+    let dithered = |seed: &str, out: &str| {
+        place.ok(&["fbank", "a.wav", "-o", out, "--dither", "1", "--seed", seed]);
+        std::fs::read(place.path(out)).unwrap()
+    };
+    assert!(dithered("1", "d1") == dithered("1", "d2"));
+    assert!(dithered("1", "d1") != dithered("2", "d3"));
+    place.fails(&["fbank", "a.wav", "./a.wav", "-o", "g.safetensors"], &["another input is called `a`"]);
+}
+
+#[test]
+fn synth_embed_score_eval_compare_go_together() {
+    let place = Place::new();
+    place.ok(&["synth", "c", "--speakers", "2", "--dev-speakers", "4", "--utterances", "4", "--seconds", "1.2"]);
+    place.fails(&["synth", "c"], &["is already there"]);
+    place.model("m.safetensors");
+    let e = place.json(&["embed", "m.safetensors", "--wav-scp", "c/dev/wav.scp", "-o", "e.safetensors"]);
+    assert_eq!((e["utterances"].as_u64(), e["dim"].as_u64()), (Some(16), Some(16)));
+    // From features: the same embeddings.
+    let ids: Vec<String> = std::fs::read_to_string(place.path("c/dev/wav.scp"))
+        .unwrap()
+        .lines()
+        .map(|l| format!("c/dev/{}", l.split_whitespace().nth(1).unwrap()))
+        .collect();
+    let mut fbank = vec!["fbank", "-o", "f.safetensors", "--mels", "40", "--cmn"];
+    fbank.extend(ids.iter().map(String::as_str));
+    place.ok(&fbank);
+    place.ok(&["embed", "m.safetensors", "--features", "f.safetensors", "-o", "e2.safetensors"]);
+    let load = |n: &str| revox::scoring::Embeddings::load(place.path(n)).unwrap();
+    let (a, b) = (load("e.safetensors"), load("e2.safetensors"));
+    for id in a.ids() {
+        let (x, y) = (a.row(a.position(id).unwrap()), b.row(b.position(id).unwrap()));
+        assert!(x.iter().zip(y).all(|(x, y)| (x - y).abs() < 1e-5));
+    }
+    place.ok(&["score", "e.safetensors", "c/dev/trials.txt", "-o", "scores"]);
+    let eval = place.json(&["eval", "scores", "--det", "det.svg", "--utt2spk", "c/dev/utt2spk"]);
+    let eer = eval["eer"].as_f64().unwrap();
+    assert!((0.0..=1.0).contains(&eer) && eval["targets"] == 24, "{eval}");
+    let ci = eval["eer_ci95"].as_array().unwrap();
+    assert!(ci[0].as_f64().unwrap() <= eer && eer <= ci[1].as_f64().unwrap(), "{eval}");
+    // Without utt2spk the target trials tell the speakers: here the same.
+    assert_eq!(place.json(&["eval", "scores"])["eer_ci95"].as_array().unwrap().len(), 2);
+    assert!(std::fs::read_to_string(place.path("det.svg")).unwrap().starts_with("<svg"));
+    assert!(place.ok(&["eval", "scores", "--trials", "c/dev/trials.txt"]).contains("EER"));
+    // Mean subtraction and AS-norm change scores, not the list.
+    place.ok(&["embed", "m.safetensors", "--wav-scp", "c/train/wav.scp", "-o", "t.safetensors"]);
+    let norm = [
+        "score",
+        "e.safetensors",
+        "c/dev/trials.txt",
+        "-o",
+        "n",
+        "--mean",
+        "t.safetensors",
+        "--cohort",
+        "t.safetensors",
+        "--top-n",
+        "4",
+    ];
+    place.ok(&norm);
+    let (plain, normed) =
+        (std::fs::read_to_string(place.path("scores")).unwrap(), std::fs::read_to_string(place.path("n")).unwrap());
+    assert_eq!(plain.lines().count(), normed.lines().count());
+    assert_ne!(plain, normed);
+    let same = place.json(&["compare", "m.safetensors", &ids[0], &ids[0]]);
+    assert!((same["score"].as_f64().unwrap() - 1.0).abs() < 1e-6 && same["same_speaker"] == true, "{same}");
+    assert!(place.ok(&["compare", "m.safetensors", &ids[0], &ids[5]]).contains("speaker"));
+    assert!(place.ok(&["info", "m.safetensors", "--layers"]).contains("layer1.0.conv1.weight"));
+    let info = place.json(&["info", "m.safetensors"]);
+    assert_eq!(info["layers"][0]["bits"], 32);
+    assert_eq!(info["frontend"]["fbank"]["mels"], 40);
+}
+
+#[test]
+fn prepare_folder_makes_lists() {
+    let place = Place::new();
+    place.wav("in/x/1.wav", 0.5, 100.0);
+    place.wav("in/x/2.wav", 0.5, 110.0);
+    place.wav("in/y/1.wav", 0.5, 200.0);
+    place.write("in/y/2.wav", "not audio");
+    let ran = place.run(&["prepare", "folder", "in", "lists", "--json"]);
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    assert!(ran.err.contains("in/y/2.wav"), "{}", ran.err);
+    assert_eq!(place.list("lists"), ["problems.txt", "spk2utt", "utt2spk", "wav.scp"]);
+    place.fails(&["prepare", "folder", "in", "lists"], &["already there"]);
+}
+
+#[test]
+fn import_makes_a_model_that_embeds() {
+    let folder = shared_or_skip!("fixtures/f2_models");
+    let place = Place::new();
+    let user = std::path::absolute(folder.join("resnet18_voxceleb_style")).unwrap();
+    let (pt, yaml) = (user.join("avg_model.pt"), user.join("config.yaml"));
+    let report = place.json(&["import", arg(&pt), "--config", arg(&yaml), "-o", "m.safetensors"]);
+    assert_eq!(report["parameters"], 3_122_272);
+    assert_eq!(report["arch"]["mels"], 40);
+    place.wav("a.wav", 1.0, 120.0);
+    assert_eq!(place.json(&["embed", "m.safetensors", "a.wav", "-o", "e.safetensors"])["dim"], 128);
+    place.fails(&["import", arg(&pt), "--config", arg(&yaml), "-o", "m.safetensors"], &["already there"]);
+    place.fails(
+        &["import", arg(&pt), "--arch", "resnet34", "-o", "n.safetensors"],
+        &["avg_model.pt", "seg_1.weight", "--config"],
+    );
+    assert!(!place.path("n.safetensors").exists());
+}
