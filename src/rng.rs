@@ -64,10 +64,16 @@ impl Stream {
         self.uniform() < p
     }
 
-    /// Standard normal (Box-Muller, cosine branch).
+    /// Standard normal.
     pub fn normal(&mut self) -> f64 {
+        self.normal_pair().0
+    }
+
+    /// Two independent standard normals for the price of one (Box-Muller, both branches).
+    pub fn normal_pair(&mut self) -> (f64, f64) {
         let radius = (-2.0 * (1.0 - self.uniform()).ln()).sqrt();
-        radius * (std::f64::consts::TAU * self.uniform()).cos()
+        let (sin, cos) = (std::f64::consts::TAU * self.uniform()).sin_cos();
+        (radius * cos, radius * sin)
     }
 
     /// Shuffles in place (Fisher-Yates).

@@ -171,7 +171,10 @@ impl Fbank {
             if config.dither > 0.0
                 && let Some(noise) = noise.as_deref_mut()
             {
-                head.iter_mut().for_each(|x| *x += (config.dither * noise.normal()) as f32);
+                for pair in head.chunks_mut(2) {
+                    let (a, b) = noise.normal_pair();
+                    pair.iter_mut().zip([a, b]).for_each(|(x, n)| *x += (config.dither * n) as f32);
+                }
             }
             self.shape_frame(head);
             frame[length..].fill(0.0);

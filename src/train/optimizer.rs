@@ -76,7 +76,7 @@ impl OptimizerConfig {
         let unit = |x: f64| (0.0..1.0).contains(&x);
         match *self {
             Self::Sgd { momentum, nesterov, weight_decay } => {
-                if !unit(momentum) || !(weight_decay >= 0.0 && weight_decay.is_finite()) {
+                if !(unit(momentum) && weight_decay >= 0.0 && weight_decay.is_finite()) {
                     return bad(format!("momentum = {momentum}, weight_decay = {weight_decay}"));
                 }
                 if nesterov && momentum == 0.0 {
@@ -94,8 +94,7 @@ impl OptimizerConfig {
                 Ok(config.init())
             }
             Self::AdamW { beta1, beta2, epsilon, weight_decay } => {
-                if !unit(beta1) || !unit(beta2) || epsilon <= 0.0 || !(weight_decay >= 0.0 && weight_decay.is_finite())
-                {
+                if !(unit(beta1) && unit(beta2) && epsilon > 0.0 && weight_decay >= 0.0 && weight_decay.is_finite()) {
                     return bad(format!(
                         "beta1 = {beta1}, beta2 = {beta2}, epsilon = {epsilon}, weight_decay = {weight_decay}"
                     ));

@@ -23,7 +23,7 @@ pub struct Place {
 }
 
 impl Place {
-    pub fn new() -> Self {
+    pub fn make() -> Self {
         Self { dir: tempfile::tempdir().unwrap() }
     }
 

@@ -38,7 +38,7 @@ batch_size = 4
 "#;
 
 fn place() -> Place {
-    let place = Place::new();
+    let place = Place::make();
     place.write("r.toml", RECIPE);
     place
 }

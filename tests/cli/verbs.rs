@@ -5,7 +5,7 @@ use crate::{Place, arg};
 
 #[test]
 fn every_verb_has_help_that_ends_with_an_example() {
-    let place = Place::new();
+    let place = Place::make();
     let help = place.ok(&["--help"]);
     for verb in
         ["synth", "prepare", "fbank", "train", "embed", "score", "eval", "compare", "import", "info", "doctor", "zoo"]
@@ -22,7 +22,7 @@ fn every_verb_has_help_that_ends_with_an_example() {
 
 #[test]
 fn zoo_lists_every_architecture() {
-    let place = Place::new();
+    let place = Place::make();
     let rows = place.json(&["zoo"]);
     assert_eq!(rows.as_array().unwrap().len(), revox::zoo::ZOO.len());
     let row = rows.as_array().unwrap().iter().find(|r| r["arch"] == "resnet34").unwrap().clone();
@@ -32,7 +32,7 @@ fn zoo_lists_every_architecture() {
 
 #[test]
 fn doctor_tells_what_works() {
-    let place = Place::new();
+    let place = Place::make();
     let report = place.json(&["doctor"]);
     let flex = report["backends"].as_array().unwrap().iter().find(|b| b["name"] == "flex").unwrap().clone();
     assert_eq!(flex["works"], cfg!(feature = "flex"));
@@ -41,7 +41,7 @@ fn doctor_tells_what_works() {
 
 #[test]
 fn a_backend_that_is_not_compiled_in_names_its_feature() {
-    let place = Place::new();
+    let place = Place::make();
     place.wav("a.wav", 1.0, 100.0);
     place.model("m.safetensors");
     if !cfg!(feature = "cuda") {
@@ -55,7 +55,7 @@ fn a_backend_that_is_not_compiled_in_names_its_feature() {
 
 #[test]
 fn fbank_writes_one_tensor_a_file() {
-    let place = Place::new();
+    let place = Place::make();
     place.wav("a.wav", 1.0, 100.0);
     place.wav("b.wav", 0.5, 150.0);
     let report = place.json(&["fbank", "a.wav", "b.wav", "-o", "f.safetensors", "--mels", "40", "--cmn"]);
@@ -75,7 +75,7 @@ fn fbank_writes_one_tensor_a_file() {
 
 #[test]
 fn synth_embed_score_eval_compare_go_together() {
-    let place = Place::new();
+    let place = Place::make();
     place.ok(&["synth", "c", "--speakers", "2", "--dev-speakers", "4", "--utterances", "4", "--seconds", "1.2"]);
     place.fails(&["synth", "c"], &["is already there"]);
     place.model("m.safetensors");
@@ -138,7 +138,7 @@ fn synth_embed_score_eval_compare_go_together() {
 
 #[test]
 fn prepare_folder_makes_lists() {
-    let place = Place::new();
+    let place = Place::make();
     place.wav("in/x/1.wav", 0.5, 100.0);
     place.wav("in/x/2.wav", 0.5, 110.0);
     place.wav("in/y/1.wav", 0.5, 200.0);
@@ -153,7 +153,7 @@ fn prepare_folder_makes_lists() {
 #[test]
 fn import_makes_a_model_that_embeds() {
     let folder = shared_or_skip!("fixtures/f2_models");
-    let place = Place::new();
+    let place = Place::make();
     let user = std::path::absolute(folder.join("resnet18_voxceleb_style")).unwrap();
     let (pt, yaml) = (user.join("avg_model.pt"), user.join("config.yaml"));
     let report = place.json(&["import", arg(&pt), "--config", arg(&yaml), "-o", "m.safetensors"]);

@@ -71,7 +71,7 @@ mod tests {
     fn masks_wider_than_the_features_fit() {
         let config = SpecAugment { time_masks: 3, time_width: 500, mel_masks: 3, mel_width: 500 };
         for seed in 0..50 {
-            mask(&mut vec![1.0f32; 12], 4, &config, &mut Stream::new(seed, "test", &[]));
+            mask(&mut [1.0f32; 12], 4, &config, &mut Stream::new(seed, "test", &[]));
         }
         mask(&mut [], 4, &config, &mut Stream::new(0, "test", &[]));
     }

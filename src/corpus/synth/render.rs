@@ -146,7 +146,7 @@ fn speak(voice: &Voice, segments: &[Segment], pitch: f64, total: usize, draw: &m
 
 /// A microphone's tilt, a background, and a level drawn from 16 dB.
 fn record(samples: &mut [f32], draw: &mut Stream) {
-    let tilt = draw.between(-0.25, 0.25) as f32;
+    let tilt = draw.between(-0.1, 0.1) as f32;
     let mut before = 0.0;
     for x in samples.iter_mut() {
         let now = *x;

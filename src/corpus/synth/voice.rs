@@ -51,10 +51,10 @@ impl Voice {
     pub fn draw(stream: &mut Stream) -> Self {
         let high = stream.chance(0.5);
         let (tract, pitch) = match high {
-            true => (stream.between(1.02, 1.24), stream.between(165.0, 235.0)),
-            false => (stream.between(0.86, 1.06), stream.between(92.0, 145.0)),
+            true => (stream.between(0.96, 1.30), stream.between(160.0, 235.0)),
+            false => (stream.between(0.80, 1.08), stream.between(92.0, 150.0)),
         };
-        let shape: Vec<f64> = (0..FORMANTS).map(|_| 1.0 + 0.035 * stream.normal()).collect();
+        let shape: Vec<f64> = (0..FORMANTS).map(|_| 1.0 + 0.06 * stream.normal()).collect();
         let vowels = VOWELS
             .iter()
             .map(|v| {
@@ -68,12 +68,12 @@ impl Voice {
             pitch,
             intonation: stream.between(1.0, 3.5),
             vowels,
-            damping: stream.between(0.8, 1.6),
-            tilt: stream.between(0.80, 0.96),
-            breath: stream.between(0.01, 0.12),
+            damping: stream.between(0.7, 1.8),
+            tilt: 1.0 - 0.4 * stream.between(0.0, 1.0).powi(2) - 0.03,
+            breath: 0.01 * 30f64.powf(stream.between(0.0, 1.0)),
             jitter: stream.between(0.002, 0.02),
-            sibilance: tract * stream.between(0.9, 1.1),
-            tempo: stream.between(3.0, 5.0),
+            sibilance: tract * stream.between(0.85, 1.15),
+            tempo: stream.between(3.0, 5.5),
         }
     }
 }
