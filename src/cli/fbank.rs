@@ -1,6 +1,5 @@
 //! `revox fbank`.
 
-use std::collections::HashMap;
 use std::path::PathBuf;
 
 use burn::tensor::TensorData;
@@ -10,7 +9,7 @@ use super::Global;
 use crate::audio::{Fbank, FbankConfig, Window, load, subtract_mean};
 use crate::error::{Error, Result};
 use crate::fs;
-use crate::model_file::NamedTensors;
+use crate::model_file::{Frontend, NamedTensors};
 use crate::progress::Progress;
 use crate::rng::{Stream, fnv1a64};
 
@@ -82,9 +81,9 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
         tensors.0.push((name, TensorData::new(features, shape)));
         progress.add(1);
     }
-    let settings = serde_json::to_string(fbank.config()).expect("settings are plain data");
-    let metadata = HashMap::from([("fbank".to_owned(), settings), ("cmn".to_owned(), args.cmn.to_string())]);
-    fs::write_bytes(&args.output, &tensors.to_safetensors(&args.output, metadata)?)?;
+    let frontend = Frontend { fbank: fbank.config().clone(), cmn: args.cmn };
+    let settings = serde_json::to_string(&frontend).expect("settings are plain data");
+    fs::write_bytes(&args.output, &tensors.to_safetensors(&args.output, "frontend", settings)?)?;
     let frames: usize = tensors.0.iter().map(|(_, d)| d.shape()[0]).sum();
     match global.json {
         true => println!("{}", json!({"files": tensors.0.len(), "frames": frames, "output": args.output})),

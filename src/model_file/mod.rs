@@ -134,7 +134,7 @@ impl Model {
         let mut tensors = NamedTensors::from_burn(collect_named(&self.network));
         tensors.0.extend(head.0);
         let json = serde_json::to_string(&self.header).map_err(|e| Error::file(&path, e.to_string()))?;
-        fs::write_bytes(&path, &tensors.to_safetensors(path.as_ref(), HashMap::from([(KEY.to_owned(), json)]))?)
+        fs::write_bytes(&path, &tensors.to_safetensors(path.as_ref(), KEY, json)?)
     }
 
     /// Reads a file: names, shapes, number formats and front-end must be the architecture's.

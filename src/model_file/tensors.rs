@@ -24,8 +24,9 @@ impl NamedTensors {
         Self(self.0.into_iter().map(|(n, d)| (format!("{prefix}{n}"), d)).collect())
     }
 
-    /// A safetensors file's bytes.
-    pub fn to_safetensors(&self, path: &Path, metadata: HashMap<String, String>) -> Result<Vec<u8>> {
+    /// A safetensors file's bytes, with one metadata entry: the format keeps several in no order, and the same content must be the same
+    /// file.
+    pub fn to_safetensors(&self, path: &Path, key: &str, value: String) -> Result<Vec<u8>> {
         let bad = |e: String| Error::file(path, format!("cannot encode tensors: {e}"));
         let mut bytes = Vec::with_capacity(self.0.len());
         for (name, data) in &self.0 {
@@ -38,7 +39,7 @@ impl NamedTensors {
             let view = TensorView::new(Dtype::F32, data.shape().to_vec(), bytes).map_err(|e| bad(e.to_string()))?;
             views.push((name.as_str(), view));
         }
-        safetensors::serialize(views, Some(metadata)).map_err(|e| bad(e.to_string()))
+        safetensors::serialize(views, Some(HashMap::from([(key.to_owned(), value)]))).map_err(|e| bad(e.to_string()))
     }
 }
 

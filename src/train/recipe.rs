@@ -275,7 +275,7 @@ impl Recipe {
         between("margin.last", self.margin.last, 0.0, 1.5)?;
         between("schedule.initial_lr", self.schedule.initial_lr, 1e-12, 100.0)?;
         between("schedule.final_lr", self.schedule.final_lr, 1e-12, 100.0)?;
-        between("schedule.warm_up_epochs", self.schedule.warm_up_epochs, 0.0, self.train.epochs as f64)?;
+        between("schedule.warm_up_epochs", self.schedule.warm_up_epochs, 0.0, 100_000.0)?;
         if self.data.speeds.is_empty() || !self.data.speeds.contains(&1.0) {
             return bad("data.speeds must hold 1.0".into());
         }
@@ -407,7 +407,7 @@ mod tests {
         fails(SMALL, &["loss.kind=softmax", "loss.sub_centers=3"], "softmax has no");
         fails(SMALL, &["optimizer.kind=sgd", "optimizer.momentum=2"], "momentum");
         fails(SMALL, &["optimizer.kind=lion"], "lion");
-        fails(SMALL, &["seed.x=1", "seed=2"], "unknown field");
+        fails(SMALL, &["seed=2", "seed.x=1"], "`seed` is not a section");
         fails(SMALL, &["epochs"], "wanted key=value");
         fails("[data]\ntrain = \"a\"\n[model]\nname = \"resnet18\"\n", &[], "data.dev");
     }

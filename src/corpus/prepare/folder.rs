@@ -47,11 +47,10 @@ pub fn prepare_folder(root: &Path, out: &Path, sample_rate: u32, quiet: bool) ->
         }
         let below = path.strip_prefix(root).expect("walked from the root");
         let parts: Vec<String> = below.with_extension("").iter().map(|p| p.to_string_lossy().into_owned()).collect();
-        let [speaker, .., _] = parts.as_slice() else { unreachable!("a path has components") };
-        if parts.len() < 2 {
+        let [speaker, .., _] = parts.as_slice() else {
             report.problems.push(format!("{}: not in a speaker's folder; left out", path.display()));
             continue;
-        }
+        };
         // Blanks would end an id; the path itself may hold them.
         let id = parts.join("-").replace(char::is_whitespace, "_");
         files.push((id, speaker.replace(char::is_whitespace, "_"), path.to_owned()));
