@@ -1,4 +1,33 @@
-//! Speaker verification on Burn.
+//! Speaker verification on [Burn](https://burn.dev).
+//!
+//! From the ground up; no arrow points upwards:
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`error`], [`fs`], [`rng`], [`progress`] | typed errors, file access, random streams, progress bars |
+//! | [`audio`] | WAV and FLAC, resampling, Kaldi filter banks, augmentation |
+//! | [`corpus`] | lists, trials, preparation, synthesis |
+//! | [`scoring`] | cosine, AS-norm, EER and minDCF, intervals, DET curves; pure f64 |
+//! | [`backend`] | which backend runs the tensors |
+//! | [`nn`] | parts of networks |
+//! | [`zoo`] | networks as tables of stages, and what they cost |
+//! | [`losses`] | classification heads |
+//! | [`model_file`] | the model format, import of WeSpeaker checkpoints |
+//! | [`inference`] | embeddings of whole utterances |
+//! | [`train`] | recipes, batches, the training loop |
+//! | [`cli`] | the command line |
+//!
+//! ```no_run
+//! use revox::{inference, model_file::Model};
+//!
+//! let device = Default::default();
+//! let model = Model::load("model.safetensors", &device)?;
+//! let extractor = inference::Extractor::new(&model.header.frontend)?;
+//! let (_audio, features) = extractor.file("a.wav".as_ref(), None)?;
+//! let embedding = &inference::embed(&model.network, &[features], model.header.arch.mels, &device, &|_| ())[0];
+//! assert_eq!(embedding.len(), model.header.embedding_dim);
+//! # Ok::<(), revox::Error>(())
+//! ```
 
 pub mod audio;
 pub mod backend;

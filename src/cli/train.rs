@@ -1,6 +1,7 @@
 //! `revox train`.
 
 use std::collections::BTreeSet;
+use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -47,9 +48,12 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
         eprintln!("\nstopping after this step; press Ctrl-C again to stop at once and lose it");
     })
     .map_err(|e| Error::Training(format!("cannot watch for Ctrl-C: {e}")))?;
-    let seen = Mutex::new(BTreeSet::new());
+    // The dashboard owns the terminal while it runs; warnings wait until it has gone.
+    let dashboard = dashboard(global.quiet);
+    let warnings: Arc<Mutex<BTreeSet<String>>> = Arc::default();
+    let seen = warnings.clone();
     let warn = move |text: &str| {
-        if seen.lock().expect("no holder panics").insert(text.to_owned()) {
+        if seen.lock().expect("no holder panics").insert(text.to_owned()) && !dashboard {
             eprintln!("warning: {text}");
         }
     };
@@ -59,9 +63,14 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
         device: global.open()?,
         stop,
         quiet: global.quiet,
+        dashboard,
         warn: Arc::new(warn),
     };
-    let report = train(&recipe, &options)?;
+    let report = train(&recipe, &options);
+    if dashboard {
+        warnings.lock().expect("no holder panics").iter().for_each(|w| eprintln!("warning: {w}"));
+    }
+    let report = report?;
     let ci = report.eer_ci95;
     if global.json {
         let out = json!({
@@ -87,4 +96,9 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
         println!("try       revox compare {} {} {}", report.model.display(), a.display(), b.display());
     }
     Ok(())
+}
+
+/// The dashboard shows in a terminal, where it is compiled in.
+fn dashboard(quiet: bool) -> bool {
+    cfg!(feature = "tui") && !quiet && std::io::stdout().is_terminal() && std::io::stderr().is_terminal()
 }

@@ -1,6 +1,5 @@
 //! A training run from recipe to model file.
 
-use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
@@ -45,6 +44,8 @@ pub struct RunOptions {
     pub stop: Arc<AtomicBool>,
     /// No progress.
     pub quiet: bool,
+    /// Show burn-train's dashboard (needs the feature `tui` and a terminal).
+    pub dashboard: bool,
     /// Where warnings go.
     pub warn: Arc<dyn Fn(&str) + Send + Sync>,
 }
@@ -145,7 +146,7 @@ pub fn train(recipe: &Recipe, options: &RunOptions) -> Result<Report> {
     let interrupter = Interrupter::new();
     let result = SupervisedTraining::new(out, loader, Arc::new(DevLoader(dev.clone())))
         .with_interrupter(interrupter.clone())
-        .renderer(renderer(options.quiet, &interrupter, start.epoch))
+        .renderer(renderer(options, &interrupter, start.epoch))
         .with_application_logger(None)
         .with_metric_logger(InMemoryMetricLogger::default())
         .metric_train_numeric(trial_metric::loss())
@@ -215,15 +216,15 @@ fn finish(
     })
 }
 
-/// The dashboard in a terminal, lines elsewhere.
+/// The dashboard where it is wanted, lines elsewhere.
 #[cfg_attr(not(feature = "tui"), allow(unused_variables, reason = "only the dashboard can interrupt"))]
-fn renderer(quiet: bool, interrupter: &Interrupter, epoch: usize) -> Box<dyn MetricsRenderer> {
+fn renderer(options: &RunOptions, interrupter: &Interrupter, epoch: usize) -> Box<dyn MetricsRenderer> {
     #[cfg(feature = "tui")]
-    if !quiet && std::io::stdout().is_terminal() && std::io::stderr().is_terminal() {
+    if options.dashboard {
         use burn::train::renderer::tui::TuiMetricsRendererWrapper;
         return Box::new(TuiMetricsRendererWrapper::new(interrupter.clone(), Some(epoch - 1)));
     }
-    Box::new(Lines::new(quiet))
+    Box::new(Lines::new(options.quiet))
 }
 
 /// A folder that holds another run is not written into.

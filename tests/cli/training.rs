@@ -231,3 +231,45 @@ fn a_loss_that_is_not_a_number_stops_with_its_circumstances() {
     }
     assert!(!ran.err.contains("panicked"));
 }
+
+#[test]
+fn early_stopping_stops_and_averaging_averages() {
+    let place = place();
+    // Nothing is learned at this rate, so the dev EER soon stops improving.
+    let frozen = [
+        "--set",
+        "schedule.initial_lr=1e-9",
+        "--set",
+        "schedule.final_lr=1e-9",
+        "--set",
+        "train.epochs=30",
+        "--set",
+        "train.patience=2",
+    ];
+    let report = place.json(&[&["train", "r.toml", "--out", "early", "--quiet"][..], &frozen].concat());
+    let (epochs, best) = (report["epochs"].as_u64().unwrap(), report["best_epoch"].as_u64().unwrap());
+    assert!(epochs < 30 && epochs == best + 2, "{report}");
+    place.fails(
+        &["train", "r.toml", "--out", "x", "--set", "train.patience=1", "--set", "train.average_last=2"],
+        &["choose one"],
+    );
+
+    place.ok(&["train", "r.toml", "--out", "mean", "--quiet", "--set", "train.average_last=2"]);
+    let bytes = std::fs::read(place.path("mean/checkpoint.safetensors")).unwrap();
+    let checkpoint = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    let model = revox::model_file::read_safetensors(&place.path("mean/model.safetensors")).unwrap().0;
+    let mut differs = false;
+    for (name, data) in &model.0 {
+        let full = if name.starts_with("projection.") { name.clone() } else { format!("network.{name}") };
+        let floats = |n: String| -> Vec<f32> {
+            let view = checkpoint.tensor(&n).unwrap();
+            view.data().chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect()
+        };
+        let (sum, last) = (floats(format!("average.{full}")), floats(format!("model.{full}")));
+        for ((m, s), l) in data.iter::<f32>().zip(sum).zip(last) {
+            assert_eq!(m, s / 2.0, "{name}");
+            differs |= m != l;
+        }
+    }
+    assert!(differs, "the mean is not the last epoch");
+}
