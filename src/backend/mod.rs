@@ -1,6 +1,7 @@
 //! Which backend runs the tensors: chosen at run time among those compiled in.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Mutex, PoisonError};
 
 use burn::tensor::{Device, Tensor};
 
@@ -57,19 +58,18 @@ impl BackendKind {
         if matches!(self, Self::Flex | Self::Ndarray) && index != 0 {
             return Err(Error::Backend(format!("backend {name} has one device, 0; there is no {index}")));
         }
+        let driver = match self {
+            // The processor is always there.
+            Self::Flex | Self::Ndarray => return Ok(self.open(index)),
+            Self::Cuda => "is an NVIDIA driver installed?",
+            Self::Wgpu => "is a Vulkan, Metal or DirectX 12 driver installed?",
+        };
         quietly(|| {
             let device = self.open(index);
             Tensor::<1>::ones([4], &device).sum().into_data();
             device
         })
-        .map_err(|why| {
-            let driver = match self {
-                Self::Cuda => "is an NVIDIA driver installed?",
-                Self::Wgpu => "is a Vulkan, Metal or DirectX 12 driver installed?",
-                _ => "this should not happen on a CPU",
-            };
-            Error::Backend(format!("backend {name} cannot use device {index}: {why}; {driver}"))
-        })
+        .map_err(|why| Error::Backend(format!("backend {name} cannot use device {index}: {why}; {driver}")))
     }
 
     #[allow(unused_variables, reason = "CPU backends have one device")]
@@ -94,7 +94,10 @@ impl BackendKind {
 }
 
 /// Runs `work`, turning a panic into its message and keeping it off the terminal.
-pub(crate) fn quietly<T>(work: impl FnOnce() -> T) -> Result<T, String> {
+fn quietly<T>(work: impl FnOnce() -> T) -> Result<T, String> {
+    // The hook is the whole program's: two at once would restore each other's silence.
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let hook = std::panic::take_hook();
     std::panic::set_hook(Box::new(|_| {}));
     let result = catch_unwind(AssertUnwindSafe(work));

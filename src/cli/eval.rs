@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::sync::Mutex;
 
 use serde_json::json;
 
@@ -9,6 +10,7 @@ use super::Global;
 use crate::corpus::{read_trials, read_utt2spk};
 use crate::error::{Error, Result};
 use crate::fs;
+use crate::progress::Progress;
 use crate::scoring::{Curve, Intervals, bootstrap, det_csv, det_svg, read_scores, speakers_from_targets};
 
 /// Error rates of a score file.
@@ -62,7 +64,7 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     let curve = Curve::new(trials.iter().map(|t| (t.2, t.3))).map_err(|e| Error::file(&args.scores, e.to_string()))?;
     let intervals = match args.replicates {
         0 => None,
-        n => intervals(args, &trials, n, global.seed.unwrap_or(0)).map_or_else(
+        n => intervals(args, &trials, n, global).map_or_else(
             |e| {
                 eprintln!("warning: {e}");
                 None
@@ -82,7 +84,7 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     Ok(())
 }
 
-fn intervals(args: &Args, trials: &[(&str, &str, f64, bool)], replicates: usize, seed: u64) -> Result<Intervals> {
+fn intervals(args: &Args, trials: &[(&str, &str, f64, bool)], replicates: usize, global: &Global) -> Result<Intervals> {
     let speakers: HashMap<&str, u32> = match &args.utt2spk {
         None => speakers_from_targets(trials.iter().map(|t| (t.0, t.1, t.3))),
         Some(path) => {
@@ -102,7 +104,9 @@ fn intervals(args: &Args, trials: &[(&str, &str, f64, bool)], replicates: usize,
         }
     };
     let trials: Vec<_> = trials.iter().map(|t| (t.2, t.3, speakers[t.0], speakers[t.1])).collect();
-    bootstrap(&trials, &PRIORS, replicates, seed)
+    let progress = Mutex::new(Progress::new("resampling speakers", replicates, global.quiet));
+    let done = || progress.lock().expect("no holder panics").add(1);
+    bootstrap(&trials, &PRIORS, replicates, global.seed.unwrap_or(0), &done)
 }
 
 fn print(curve: &Curve, intervals: Option<&Intervals>, global: &Global) {

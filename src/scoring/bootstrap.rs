@@ -41,8 +41,15 @@ struct Weighted {
     speakers: (u32, u32),
 }
 
-/// 95 % intervals of EER and of minDCF at `priors`. Each trial has a score, a label and the speakers of its two sides.
-pub fn bootstrap(trials: &[(f64, bool, u32, u32)], priors: &[f64], replicates: usize, seed: u64) -> Result<Intervals> {
+/// 95 % intervals of EER and of minDCF at `priors`. Each trial has a score, a label and the speakers of its two sides. `done` is called
+/// after each replicate.
+pub fn bootstrap(
+    trials: &[(f64, bool, u32, u32)],
+    priors: &[f64],
+    replicates: usize,
+    seed: u64,
+    done: &(dyn Fn() + Sync),
+) -> Result<Intervals> {
     let speakers = trials.iter().map(|t| t.2.max(t.3) as usize + 1).max().unwrap_or(0);
     let mut sorted: Vec<Weighted> =
         trials.iter().map(|&(score, target, a, b)| Weighted { score, target, speakers: (a, b) }).collect();
@@ -55,7 +62,9 @@ pub fn bootstrap(trials: &[(f64, bool, u32, u32)], priors: &[f64], replicates: u
             for _ in 0..speakers {
                 draws[stream.below(speakers)] += 1;
             }
-            replicate(&sorted, &draws, priors)
+            let rates = replicate(&sorted, &draws, priors);
+            done();
+            rates
         })
         .collect();
     if results.len() < 20 {
@@ -64,10 +73,9 @@ pub fn bootstrap(trials: &[(f64, bool, u32, u32)], priors: &[f64], replicates: u
             results.len()
         )));
     }
-    let interval = |values: Vec<f64>| quantiles(values);
     Ok(Intervals {
-        eer: interval(results.iter().map(|r| r.0).collect()),
-        min_dcf: (0..priors.len()).map(|p| interval(results.iter().map(|r| r.1[p]).collect())).collect(),
+        eer: quantiles(results.iter().map(|r| r.0).collect()),
+        min_dcf: (0..priors.len()).map(|p| quantiles(results.iter().map(|r| r.1[p]).collect())).collect(),
         replicates: results.len(),
         speakers,
     })
@@ -196,13 +204,13 @@ mod tests {
 
     #[test]
     fn intervals_hold_the_estimate_repeat_and_narrow_with_more_speakers() {
-        let run = |n| bootstrap(&trials(n, 2), &[0.01, 0.05], 300, 1).unwrap();
+        let run = |n| bootstrap(&trials(n, 2), &[0.01, 0.05], 300, 1, &|| ()).unwrap();
         let (few, many) = (run(8), run(40));
         let eer = Curve::new(trials(40, 2).iter().map(|t| (t.0, t.1))).unwrap().eer().rate;
         assert!(many.eer.low < eer && eer < many.eer.high);
         assert!(many.eer.high - many.eer.low < few.eer.high - few.eer.low);
         assert_eq!(run(8), few);
-        assert!(bootstrap(&[(0.0, true, 0, 0), (1.0, true, 0, 0)], &[], 100, 1).is_err());
+        assert!(bootstrap(&[(0.0, true, 0, 0), (1.0, true, 0, 0)], &[], 100, 1, &|| ()).is_err());
     }
 
     #[test]

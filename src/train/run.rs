@@ -127,6 +127,8 @@ pub fn train(recipe: &Recipe, options: &RunOptions) -> Result<Report> {
         version: env!("CARGO_PKG_VERSION").to_owned(),
     });
     let (rate, margin) = (recipe.learning_rate(steps), recipe.margin(steps));
+    // The loop takes each iteration's rate from the schedule; the learner only hands the model over.
+    let first_rate = rate.at(0);
     let start = state.position();
     let threads = recipe.data.threads;
     let loader = Arc::new(Loader::new(Arc::new(set), batch_size, threads, margin, start));
@@ -134,15 +136,12 @@ pub fn train(recipe: &Recipe, options: &RunOptions) -> Result<Report> {
         recipe: recipe.clone(),
         out: out.clone(),
         header: header.clone(),
-        rate: rate.clone(),
+        rate,
         steps,
         stop: options.stop.clone(),
-        progress: Mutex::new(Some(Progressing { optimizer: recipe.optimizer.init()?, average, state })),
+        progress: Mutex::new(Some(Progressing { optimizer: optimizer.clone(), average, state })),
         outcome: Mutex::new(Ok(())),
     });
-    if let Some(progress) = &mut *strategy.progress.lock().expect("no holder panics") {
-        progress.optimizer = optimizer.clone();
-    }
     let interrupter = Interrupter::new();
     let result = SupervisedTraining::new(out, loader, Arc::new(DevLoader(dev.clone())))
         .with_interrupter(interrupter.clone())
@@ -158,7 +157,7 @@ pub fn train(recipe: &Recipe, options: &RunOptions) -> Result<Report> {
         .num_epochs(recipe.train.epochs)
         .checkpoint(start.epoch - 1)
         .with_training_strategy(TrainingStrategy::Custom(strategy.clone()))
-        .launch(Learner::new(trainee.train(), optimizer, Rate(rate)));
+        .launch(Learner::new(trainee.train(), optimizer, first_rate));
     let last = result.model;
     std::mem::replace(&mut *strategy.outcome.lock().expect("no holder panics"), Ok(()))?;
     finish(recipe, options, &strategy, &dev, last, begun)
@@ -191,7 +190,7 @@ fn finish(
     let mut model = Model::load(&path, &options.device)?;
     let DevResult { eer, min_dcf, scored } = dev.test(&model.network, &options.device)?;
     let curve = Curve::new(scored.iter().map(|s| (s.0, s.1)))?;
-    let eer_ci95 = bootstrap(&scored, &[], REPLICATES, recipe.seed).ok().map(|i| i.eer);
+    let eer_ci95 = bootstrap(&scored, &[], REPLICATES, recipe.seed, &|| ()).ok().map(|i| i.eer);
     model.header.scoring.threshold_eer = Some(curve.eer().threshold);
     model.header.scoring.thresholds = [0.1, 0.05, 0.01, 0.001]
         .map(|far| (far, curve.at_far(far).threshold))
@@ -232,7 +231,17 @@ fn check_folder(out: &Path, resume: bool, checkpoint: &Path) -> Result<()> {
     if out.exists() && !out.is_dir() {
         return Err(Error::file(out, "is a file, not a folder for a run"));
     }
-    let occupied = out.is_dir() && std::fs::read_dir(out).map_err(|e| Error::io(out, "read", e))?.next().is_some();
+    // A run that failed before its first checkpoint leaves its recipe and perhaps an empty log: nothing to lose.
+    let harmless = |e: &std::fs::DirEntry| {
+        let empty_log = e.file_name() == METRICS && e.metadata().is_ok_and(|m| m.len() == 0);
+        e.file_name() == LOCK || empty_log
+    };
+    let mut occupied = false;
+    if out.is_dir() {
+        for entry in std::fs::read_dir(out).map_err(|e| Error::io(out, "read", e))? {
+            occupied |= !harmless(&entry.map_err(|e| Error::io(out, "read", e))?);
+        }
+    }
     match (resume, occupied, checkpoint.exists()) {
         (false, true, _) => {
             Err(Error::file(out, "holds another run; go on with it (--resume) or name another folder (--out)"))
@@ -274,18 +283,4 @@ fn trim_metrics(path: &Path, epoch: usize) -> Result<()> {
     };
     let kept: String = text.lines().filter(keep).map(|l| format!("{l}\n")).collect();
     fs::write_bytes(path, kept.as_bytes())
-}
-
-/// The schedule in burn's form. The loop reads the schedule by iteration; this is for whoever asks the learner.
-#[derive(Clone)]
-struct Rate(super::schedule::ExponentialDecrease);
-
-impl burn::optim::lr_scheduler::LrScheduler for Rate {
-    fn step(&mut self) -> f64 {
-        self.0.at(0)
-    }
-    fn to_record(&self) -> burn::optim::lr_scheduler::LrSchedulerRecord {
-        burn::optim::lr_scheduler::LrSchedulerRecord::new()
-    }
-    fn load_record(&mut self, _record: burn::optim::lr_scheduler::LrSchedulerRecord) {}
 }

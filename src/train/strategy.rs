@@ -137,11 +137,14 @@ impl Loop {
             let ids = batch.ids.clone();
             let step = TrainStep::step(model, batch);
             if !step.item.loss.is_finite() {
+                let kept = match epoch_number {
+                    1 => "there is no checkpoint yet".to_owned(),
+                    n => format!("the checkpoint of epoch {} is in {}", n - 1, self.out.join(CHECKPOINT).display()),
+                };
                 return Err(Error::Training(format!(
                     "the loss is {} at step {iteration} (epoch {epoch_number}), learning rate {rate:e}, margin {margin}; \
-                     weights before this step are in {}; the batch was: {}",
+                     {kept}; the batch was: {}",
                     step.item.loss,
-                    self.out.join(CHECKPOINT).display(),
                     ids.join(" ")
                 )));
             }
