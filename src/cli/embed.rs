@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use super::Global;
+use crate::audio::{FbankConfig, subtract_mean};
 use crate::corpus::{locate, read_wav_scp};
 use crate::error::{Error, Result};
 use crate::inference::{Extractor, Features, embed, extract_files};
-use crate::model_file::{Model, read_safetensors};
+use crate::model_file::{Frontend, Model, read_safetensors};
 use crate::progress::Progress;
 use crate::scoring::Embeddings;
 
@@ -27,7 +28,7 @@ pub struct Args {
     /// List of utterances: `id path` a line.
     #[arg(long)]
     wav_scp: Option<PathBuf>,
-    /// Features by utterance id, as `revox fbank --cmn` writes them.
+    /// Features by utterance id, as `revox fbank` writes them.
     #[arg(long)]
     features: Option<PathBuf>,
     /// Output: one tensor [dim] an utterance.
@@ -47,7 +48,7 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     let mels = model.header.arch.mels;
     let mut all = Embeddings::new(model.header.embedding_dim);
     if let Some(path) = &args.features {
-        let (ids, features) = read_features(path, mels)?;
+        let (ids, features) = read_features(path, &model.header.frontend)?;
         let progress = RefCell::new(Progress::new("embedding", ids.len(), global.quiet));
         let rows = embed(&model.network, &features, mels, &device, &|n| progress.borrow_mut().add(n));
         push(&mut all, &ids, rows)?;
@@ -110,24 +111,34 @@ fn push(all: &mut Embeddings, ids: &[String], rows: Vec<Vec<f32>>) -> Result<()>
     Ok(())
 }
 
-fn read_features(path: &Path, mels: usize) -> Result<(Vec<String>, Vec<Features>)> {
-    let (tensors, _) = read_safetensors(path)?;
+/// Features by utterance id. Those that `revox fbank` made say how; they must have been made as the model wants them.
+fn read_features(path: &Path, wanted: &Frontend) -> Result<(Vec<String>, Vec<Features>)> {
+    let (tensors, metadata) = read_safetensors(path)?;
+    if let Some(text) = metadata.get("frontend") {
+        let made: Frontend =
+            serde_json::from_str(text).map_err(|e| Error::file(path, format!("damaged metadata: {e}")))?;
+        // Dither belongs to training, and the mean is subtracted below whether it has been or not.
+        let comparable = |f: &Frontend| FbankConfig { dither: 0.0, ..f.fbank.clone() };
+        if comparable(&made) != comparable(wanted) {
+            let json = |f: &Frontend| serde_json::to_string(&comparable(f)).unwrap_or_default();
+            let message = format!("made with {}, the model wants {}", json(&made), json(wanted));
+            return Err(Error::file(path, message));
+        }
+    }
+    let mels = wanted.fbank.mels;
     let (mut ids, mut all) = (Vec::new(), Vec::new());
     for (id, data) in tensors.0 {
         let shape = data.shape().to_vec();
         if shape.len() != 2 || shape[1] != mels || shape[0] == 0 {
-            let wanted_by = "the model (frames, mels)".to_owned();
-            return Err(Error::Shape {
-                path: path.into(),
-                tensor: id,
-                wanted_by,
-                expected: vec![0, mels],
-                found: shape,
-            });
+            let message = format!("features `{id}` have shape {shape:?}; the model wants [frames, {mels}]");
+            return Err(Error::file(path, message));
         }
-        let values = data.try_to_vec::<f32>().map_err(|e| Error::file(path, format!("{id}: {e:?}")))?;
+        let mut values = data.try_to_vec::<f32>().map_err(|e| Error::file(path, format!("{id}: {e:?}")))?;
         if values.iter().any(|x| !x.is_finite()) {
             return Err(Error::file(path, format!("features `{id}` hold values that are not numbers")));
+        }
+        if wanted.cmn {
+            subtract_mean(&mut values, mels);
         }
         ids.push(id);
         all.push(Features { values, frames: shape[0] });

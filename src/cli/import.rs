@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde_json::json;
 
 use super::Global;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::model_file::{ImportOptions, import};
 use crate::nn::PoolingKind;
 
@@ -43,9 +43,6 @@ fn pooling(text: &str) -> Result<PoolingKind, String> {
 }
 
 pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
-    if args.output.exists() {
-        return Err(Error::file(&args.output, "is already there; name another file"));
-    }
     let options =
         ImportOptions { arch: args.arch.clone(), config: args.config.clone(), mels: args.mels, pooling: args.pooling };
     let (model, mut head) = import(&args.checkpoint, &options, &global.open()?)?;

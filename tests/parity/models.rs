@@ -193,7 +193,7 @@ fn full_size_gemini_114() {
 }
 
 #[test]
-#[ignore = "minutes of CPU time; the family's extremes run always"]
+#[ignore = "the family's extremes run always; the eight between them take a gigabyte and some time"]
 fn full_size_others() {
     for depth in [18, 50, 101, 152, 221] {
         check_procedural(&format!("ResNet{depth}"), &named(&format!("resnet{depth}")));

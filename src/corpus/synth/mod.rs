@@ -110,10 +110,11 @@ impl SynthConfig {
     }
 }
 
-/// Makes the corpus. A folder that exists is an error; an interrupted or failed run leaves nothing.
+/// Makes the corpus. A folder that holds something is an error; a failed run leaves nothing.
 pub fn make(config: &SynthConfig, quiet: bool) -> Result<()> {
     config.check()?;
-    if config.out.exists() {
+    let is_empty = || std::fs::read_dir(&config.out).is_ok_and(|mut entries| entries.next().is_none());
+    if config.out.exists() && !is_empty() {
         return Err(Error::file(&config.out, "is already there; name a folder to be made"));
     }
     let parent = fs::parent(&config.out);
