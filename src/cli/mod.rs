@@ -14,12 +14,14 @@ mod train;
 mod zoo;
 
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use burn::tensor::Device;
 use clap::{Parser, Subcommand};
 
 use crate::backend::BackendKind;
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// Speaker verification: features, training, embeddings, scores.
 #[derive(Debug, Parser)]
@@ -55,6 +57,20 @@ impl Global {
     fn open(&self) -> Result<Device> {
         self.backend.device(self.device)
     }
+}
+
+/// A flag that the first Ctrl-C sets, for verbs that have something to put in order before they end. The second does not wait.
+fn stop_on_ctrl_c() -> Result<Arc<AtomicBool>> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let pressed = stop.clone();
+    ctrlc::set_handler(move || {
+        if pressed.swap(true, Ordering::Relaxed) {
+            std::process::exit(130);
+        }
+        eprintln!("\nstopping as soon as nothing is lost by it; press Ctrl-C again to stop at once");
+    })
+    .map_err(|e| Error::Undefined(format!("cannot watch for Ctrl-C: {e}")))?;
+    Ok(stop)
 }
 
 #[derive(Debug, Subcommand)]

@@ -37,7 +37,8 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
         seed: global.seed.unwrap_or(1),
         ..SynthConfig::new(&args.out)
     };
-    make(&config, global.quiet)?;
+    let stop = super::stop_on_ctrl_c()?;
+    make(&config, global.quiet, &stop)?;
     let files = (args.speakers + args.dev_speakers) * args.utterances;
     match global.json {
         true => println!(

@@ -3,13 +3,12 @@
 use std::collections::BTreeSet;
 use std::io::IsTerminal;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use serde_json::json;
 
 use super::Global;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::train::{Recipe, RunOptions, train};
 
 /// Train a network by a recipe, testing on the dev trials after each epoch.
@@ -38,16 +37,7 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     }
     let stem = args.recipe.file_stem().unwrap_or_default();
     let out = args.out.clone().unwrap_or_else(|| PathBuf::from("runs").join(stem));
-    let stop = Arc::new(AtomicBool::new(false));
-    let pressed = stop.clone();
-    ctrlc::set_handler(move || {
-        // A second Ctrl-C does not wait for the step to end.
-        if pressed.swap(true, Ordering::Relaxed) {
-            std::process::exit(130);
-        }
-        eprintln!("\nstopping after this step; press Ctrl-C again to stop at once and lose it");
-    })
-    .map_err(|e| Error::Training(format!("cannot watch for Ctrl-C: {e}")))?;
+    let stop = super::stop_on_ctrl_c()?;
     // The dashboard owns the terminal while it runs; warnings wait until it has gone.
     let dashboard = dashboard(global.quiet);
     let warnings: Arc<Mutex<BTreeSet<String>>> = Arc::default();

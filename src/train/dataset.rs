@@ -145,6 +145,11 @@ impl TrainSet {
         let rate = self.extractor.fbank().config().sample_rate;
         let list = self.corpus.folder.join("wav.scp");
         let audio = load(&entry.path, rate, None).map_err(|e| Error::line(&list, entry.line, e.to_string()))?;
+        let least = self.extractor.fbank().config().frame_length();
+        if audio.samples.len() < least {
+            let message = format!("`{}` has {} samples, fewer than one frame", entry.id, audio.samples.len());
+            return Err(Error::line(&list, entry.line, message));
+        }
         if audio.is_silent() {
             (self.warn)(&format!("{}:{}: `{}` is silent", list.display(), entry.line, entry.id));
         }

@@ -80,7 +80,7 @@ pub fn train(recipe: &Recipe, options: &RunOptions) -> Result<Report> {
     let checkpoint_path = out.join(CHECKPOINT);
     check_folder(out, options.resume, &checkpoint_path)?;
     if let Some(config) = &recipe.data.synth {
-        synth::ensure(config, options.quiet)?;
+        synth::ensure(config, options.quiet, &options.stop)?;
     }
     let set = TrainSet::new(recipe, options.warn.clone())?;
     let dev = Arc::new(DevSet::new(recipe)?);

@@ -126,6 +126,21 @@ fn ctrl_c_in_mid_epoch_loses_nothing() {
 }
 
 #[test]
+#[cfg(unix)]
+fn ctrl_c_while_synthesizing_leaves_nothing() {
+    let place = place();
+    let many = ["synth", "big", "--speakers", "500", "--utterances", "20"];
+    let mut child = place.command(&many).stderr(std::process::Stdio::piped()).spawn().unwrap();
+    let begun = Instant::now();
+    while place.list(".").len() < 2 && begun.elapsed() < Duration::from_secs(60) {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    assert!(std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+    assert_eq!(child.wait().unwrap().code(), Some(1));
+    assert_eq!(place.list("."), ["r.toml"]);
+}
+
+#[test]
 fn recipes_corpora_and_checkpoints_that_do_not_fit() {
     let place = place();
     place.write("typo.toml", &RECIPE.replace("batch_size", "batchsize"));
@@ -184,6 +199,8 @@ fn broken_training_corpora() {
     assert!(!place.path("cut/model.safetensors").exists());
     // A run that failed before its first checkpoint does not block its folder.
     place.fails(&["train", "r.toml", "--out", "cut"], &["corpus/train/wav.scp:7:"]);
+    revox::audio::write_wav16(&wav, &[0.1; 100], 16000).unwrap();
+    place.fails(&["train", "r.toml", "--out", "cut"], &["corpus/train/wav.scp:7:", "fewer than one frame"]);
     // A silent one is trained on, with a warning; so is a speaker with a single utterance.
     revox::audio::write_wav16(&wav, &[0.0; 16000], 16000).unwrap();
     let lone: String = original

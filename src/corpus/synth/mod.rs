@@ -12,6 +12,7 @@ pub use voice::Voice;
 
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -110,8 +111,8 @@ impl SynthConfig {
     }
 }
 
-/// Makes the corpus. A folder that holds something is an error; a failed run leaves nothing.
-pub fn make(config: &SynthConfig, quiet: bool) -> Result<()> {
+/// Makes the corpus. A folder that holds something is an error; a run that fails or is stopped (by setting `stop`) leaves nothing.
+pub fn make(config: &SynthConfig, quiet: bool, stop: &AtomicBool) -> Result<()> {
     config.check()?;
     let is_empty = || std::fs::read_dir(&config.out).is_ok_and(|mut entries| entries.next().is_none());
     if config.out.exists() && !is_empty() {
@@ -126,7 +127,7 @@ pub fn make(config: &SynthConfig, quiet: bool) -> Result<()> {
     let progress =
         Mutex::new(Progress::new("synthesizing", (config.speakers + config.dev_speakers) * config.utterances, quiet));
     let split =
-        |name: &str, first: usize, count: usize| corpus(config, &temp.path().join(name), first, count, &progress);
+        |name: &str, first: usize, count: usize| corpus(config, &temp.path().join(name), first, count, &progress, stop);
     split("train", 0, config.speakers)?;
     split("dev", config.speakers, config.dev_speakers)?;
     write_trials(temp.path().join("dev/trials.txt"), &trials(config))?;
@@ -142,9 +143,9 @@ pub fn make(config: &SynthConfig, quiet: bool) -> Result<()> {
 }
 
 /// Makes the corpus unless the folder already holds just this one.
-pub fn ensure(config: &SynthConfig, quiet: bool) -> Result<()> {
+pub fn ensure(config: &SynthConfig, quiet: bool, stop: &AtomicBool) -> Result<()> {
     if !config.out.exists() {
-        return make(config, quiet);
+        return make(config, quiet, stop);
     }
     let found = fs::read_to_string(config.out.join(MARK)).map_err(|_| {
         Error::file(&config.out, "is there but holds no synthetic corpus; name another folder in data.synth")
@@ -169,13 +170,23 @@ fn ids(speaker: usize, utterance: usize) -> (String, String) {
     (format!("{speaker}-{utterance:04}"), speaker)
 }
 
-fn corpus(config: &SynthConfig, folder: &Path, first: usize, count: usize, progress: &Mutex<Progress>) -> Result<()> {
+fn corpus(
+    config: &SynthConfig,
+    folder: &Path,
+    first: usize,
+    count: usize,
+    progress: &Mutex<Progress>,
+    stop: &AtomicBool,
+) -> Result<()> {
     let all: Vec<(usize, usize)> =
         (first..first + count).flat_map(|s| (0..config.utterances).map(move |u| (s, u))).collect();
     for s in first..first + count {
         fs::create_dir_all(folder.join("wav").join(ids(s, 0).1))?;
     }
     all.par_iter().try_for_each(|&(s, u)| {
+        if stop.load(Ordering::Relaxed) {
+            return Err(Error::Interrupted(format!("{} was not made", config.out.display())));
+        }
         let (id, speaker) = ids(s, u);
         let path = folder.join("wav").join(speaker).join(format!("{id}.wav"));
         write_wav16(path, &config.utterance(s, u), SAMPLE_RATE)?;
@@ -279,6 +290,7 @@ mod tests {
     #[test]
     fn a_corpus_is_complete_deterministic_and_never_overwritten() {
         let dir = tempfile::tempdir().unwrap();
+        let go = AtomicBool::new(false);
         let config = SynthConfig {
             speakers: 3,
             dev_speakers: 2,
@@ -286,18 +298,18 @@ mod tests {
             seconds: 0.6,
             ..SynthConfig::new(dir.path().join("a"))
         };
-        make(&config, true).unwrap();
+        make(&config, true, &go).unwrap();
         let train = crate::corpus::Corpus::load(config.out.join("train")).unwrap();
         assert_eq!((train.speakers.len(), train.utterances.len()), (3, 6));
         let list = crate::corpus::read_trials(config.out.join("dev/trials.txt")).unwrap();
         assert!(list.iter().any(|t| t.target == Some(true)) && list.iter().any(|t| t.target == Some(false)));
         let other = SynthConfig { out: dir.path().join("b"), ..config.clone() };
-        make(&other, true).unwrap();
+        make(&other, true, &go).unwrap();
         let wav = |c: &SynthConfig| std::fs::read(c.out.join("dev/wav/s00003/s00003-0001.wav")).unwrap();
         assert_eq!(wav(&config), wav(&other));
-        assert!(make(&config, true).is_err());
-        ensure(&config, true).unwrap();
-        assert!(ensure(&SynthConfig { seconds: 0.7, ..config.clone() }, true).is_err());
+        assert!(make(&config, true, &go).is_err());
+        ensure(&config, true, &go).unwrap();
+        assert!(ensure(&SynthConfig { seconds: 0.7, ..config.clone() }, true, &go).is_err());
         assert!(SynthConfig { speakers: 1, ..config }.check().is_err());
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 2, "no temporary folder may stay");
     }

@@ -1,14 +1,15 @@
 //! A recipe: everything a training run depends on, as TOML. Unknown keys are errors; so are impossible values.
 
+mod sections;
+
+pub use sections::{AugmentConfig, DataConfig, FrontendConfig, MarginConfig, ScheduleConfig, TrainConfig};
+
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use super::OptimizerConfig;
-use super::schedule::{ExponentialDecrease, Increase, MarginSchedule};
-use crate::audio::Window;
-use crate::audio::augment::SpecAugment;
-use crate::corpus::synth::SynthConfig;
+use super::schedule::{ExponentialDecrease, MarginSchedule};
 use crate::error::{Error, Result};
 use crate::fs;
 use crate::losses::HeadConfig;
@@ -51,167 +52,6 @@ pub struct Recipe {
 
 fn default_seed() -> u64 {
     42
-}
-
-/// Corpora. Paths are relative to the working folder.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct DataConfig {
-    /// Folder with wav.scp and utt2spk of the training speakers.
-    #[serde(default)]
-    pub train: PathBuf,
-    /// Folder with wav.scp and utt2spk of other speakers, tested after each epoch.
-    #[serde(default)]
-    pub dev: PathBuf,
-    /// Trials among the dev utterances; `trials.txt` of the dev folder unless said.
-    #[serde(default)]
-    pub trials: PathBuf,
-    /// Synthesize the corpora where they are not there yet.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub synth: Option<SynthConfig>,
-    /// Frames of a training crop.
-    #[serde(default = "default_frames")]
-    pub frames: usize,
-    /// How often each utterance is drawn in an epoch.
-    #[serde(default = "default_passes")]
-    pub passes: usize,
-    /// Playing speeds; each but 1 makes another speaker of every speaker.
-    #[serde(default = "default_speeds")]
-    pub speeds: Vec<f64>,
-    /// Threads that prepare batches. They do not change the result.
-    #[serde(default = "default_threads")]
-    pub threads: usize,
-    /// Decoded audio kept in memory, MiB.
-    #[serde(default = "default_cache")]
-    pub cache_mib: usize,
-}
-
-fn default_frames() -> usize {
-    200
-}
-fn default_passes() -> usize {
-    1
-}
-fn default_speeds() -> Vec<f64> {
-    vec![1.0]
-}
-fn default_threads() -> usize {
-    2
-}
-fn default_cache() -> usize {
-    1024
-}
-
-/// The front-end's choices that recipes change; the rest is WeSpeaker's.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct FrontendConfig {
-    /// Samples per second.
-    pub sample_rate: u32,
-    /// Analysis window.
-    pub window: Window,
-    /// Dither while training, in 16-bit steps.
-    pub dither: f64,
-    /// Subtract each crop's mean.
-    pub cmn: bool,
-}
-
-impl Default for FrontendConfig {
-    fn default() -> Self {
-        Self { sample_rate: 16000, window: Window::Hamming, dither: 1.0, cmn: true }
-    }
-}
-
-/// Augmentation. Noise and reverberation exclude each other, as in WeSpeaker: with `probability` an utterance gets one of those given.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct AugmentConfig {
-    /// Probability of noise or reverberation.
-    pub probability: f64,
-    /// wav.scp of noises.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub noise: Option<PathBuf>,
-    /// Signal-to-noise ratio, dB, drawn uniformly.
-    pub noise_snr: [f64; 2],
-    /// wav.scp of room impulse responses.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub reverb: Option<PathBuf>,
-    /// Masks on the features.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub spec: Option<SpecAugment>,
-}
-
-impl Default for AugmentConfig {
-    fn default() -> Self {
-        Self { probability: 0.6, noise: None, noise_snr: [0.0, 15.0], reverb: None, spec: None }
-    }
-}
-
-/// Margin; epochs count from 1, as in WeSpeaker. Start and fix at the same epoch: `last` from that epoch on.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct MarginConfig {
-    /// Before the rise.
-    pub initial: f64,
-    /// After it.
-    pub last: f64,
-    /// First epoch of the rise.
-    pub increase_start_epoch: usize,
-    /// First epoch after it.
-    pub fix_start_epoch: usize,
-    /// The curve.
-    pub increase: Increase,
-}
-
-impl Default for MarginConfig {
-    fn default() -> Self {
-        Self { initial: 0.2, last: 0.2, increase_start_epoch: 1, fix_start_epoch: 1, increase: Increase::Exp }
-    }
-}
-
-/// ExponentialDecrease.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct ScheduleConfig {
-    /// Learning rate at the beginning, before the scale ratio.
-    pub initial_lr: f64,
-    /// Learning rate at the end, before the scale ratio.
-    pub final_lr: f64,
-    /// Epochs of the warm-up.
-    pub warm_up_epochs: f64,
-    /// Warm up from 0.
-    pub warm_from_zero: bool,
-    /// Factor on all rates; batch_size / 64 unless said.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub scale_ratio: Option<f64>,
-}
-
-impl Default for ScheduleConfig {
-    fn default() -> Self {
-        Self { initial_lr: 0.1, final_lr: 5e-5, warm_up_epochs: 6.0, warm_from_zero: true, scale_ratio: None }
-    }
-}
-
-/// Length of the training.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct TrainConfig {
-    /// Epochs.
-    pub epochs: usize,
-    /// Crops of a step.
-    pub batch_size: usize,
-    /// Stop after so many epochs without a better dev EER; 0 never stops.
-    pub patience: usize,
-    /// Test on the dev trials after every so many epochs (and the last).
-    pub validate_every: usize,
-    /// The final model is the mean of the last so many epochs' weights (BatchNorm statistics included); 1 takes the best epoch instead.
-    pub average_last: usize,
-}
-
-impl Default for TrainConfig {
-    fn default() -> Self {
-        Self { epochs: 150, batch_size: 128, patience: 0, validate_every: 1, average_last: 1 }
-    }
 }
 
 impl Recipe {
