@@ -15,7 +15,7 @@ use crate::zoo::Network;
 /// Mean-subtracted features of one utterance.
 #[derive(Debug, Clone)]
 pub struct Features {
-    /// [frames, mels], row-major.
+    /// `[frames, mels]`, row-major.
     pub values: Vec<f32>,
     /// Number of frames.
     pub frames: usize,
@@ -68,7 +68,7 @@ impl Extractor {
 /// Most values of a batch's input, so that memory stays bounded whatever the lengths.
 const BATCH_VALUES: usize = 1 << 21;
 
-/// Embeddings [dim] of feature sets, in their order. Utterances of equal length run together, never padded: padding would change the
+/// Embeddings `[dim]` of feature sets, in their order. Utterances of equal length run together, never padded: padding would change the
 /// result. `done` is called with the number of utterances finished.
 pub fn embed(
     network: &Network,

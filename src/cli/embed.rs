@@ -31,7 +31,7 @@ pub struct Args {
     /// Features by utterance id, as `revox fbank` writes them.
     #[arg(long)]
     features: Option<PathBuf>,
-    /// Output: one tensor [dim] an utterance.
+    /// Output: one tensor `[dim]` an utterance.
     #[arg(long, short)]
     output: PathBuf,
     /// Channel, from 0, of files that have several.

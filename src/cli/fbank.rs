@@ -20,7 +20,7 @@ pub struct Args {
     /// WAV or FLAC files.
     #[arg(required = true)]
     files: Vec<PathBuf>,
-    /// Output: one tensor [frames, mels] a file, named by the file's stem.
+    /// Output: one tensor `[frames, mels]` a file, named by the file's stem.
     #[arg(long, short)]
     output: PathBuf,
     /// Mel filters.

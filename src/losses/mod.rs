@@ -96,9 +96,9 @@ impl HeadConfig {
 /// A head: speaker weights, row = speaker * sub_centers + center.
 #[derive(Module, Debug)]
 pub struct Head {
-    /// [speakers * sub_centers, embedding_dim].
+    /// `[speakers * sub_centers, embedding_dim]`.
     pub weight: Param<Tensor<2>>,
-    /// [speakers], softmax only.
+    /// `[speakers]`, softmax only.
     pub bias: Option<Param<Tensor<1>>>,
     #[module(skip)]
     config: HeadConfig,
@@ -106,14 +106,14 @@ pub struct Head {
 
 /// What a head gives.
 pub struct HeadOutput {
-    /// Logits after margin and scale, [batch, speakers]; cross-entropy takes these.
+    /// Logits after margin and scale, `[batch, speakers]`; cross-entropy takes these.
     pub logits: Tensor<2>,
-    /// Scores before margin and scale, [batch, speakers]; accuracy is judged on these.
+    /// Scores before margin and scale, `[batch, speakers]`; accuracy is judged on these.
     pub scores: Tensor<2>,
 }
 
 impl Head {
-    /// Embeddings [batch, embedding_dim] and labels [batch] under `margin` (radians for AAM).
+    /// Embeddings `[batch, embedding_dim]` and labels `[batch]` under `margin` (radians for AAM).
     pub fn forward(&self, embeddings: Tensor<2>, labels: Tensor<1, Int>, margin: f64) -> HeadOutput {
         let weight = self.weight.val();
         if self.config.kind == LossKind::Softmax {

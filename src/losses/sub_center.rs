@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::aam::sine;
 
-/// Cosines to the nearest of `centers` centers: [batch, speakers * centers] -> [batch, speakers].
+/// Cosines to the nearest of `centers` centers: `[batch, speakers * centers]` -> `[batch, speakers]`.
 pub(super) fn nearest(cosine: Tensor<2>, centers: usize) -> Tensor<2> {
     if centers == 1 {
         return cosine;
@@ -32,7 +32,7 @@ impl Default for InterTopK {
 }
 
 impl InterTopK {
-    /// Whom the penalty hits, [batch, k], and by how much their cosines change.
+    /// Whom the penalty hits, `[batch, k]`, and by how much their cosines change.
     pub(super) fn apply(
         &self,
         cosine: &Tensor<2>,

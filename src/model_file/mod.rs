@@ -63,7 +63,7 @@ pub struct Scoring {
     /// Mean of the training speakers' embeddings, subtracted before comparing, if the model wants that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub embedding_mean: Option<Vec<f32>>,
-    /// Thresholds measured on the dev trials: [false-accept rate, threshold].
+    /// Thresholds measured on the dev trials: `[false-accept rate, threshold]`.
     #[serde(default)]
     pub thresholds: Vec<(f64, f64)>,
     /// Threshold at the dev trials' equal error rate.

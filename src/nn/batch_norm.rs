@@ -15,13 +15,13 @@ const MOMENTUM: f64 = 0.1;
 /// the running variance is the *unbiased* one, as in PyTorch.
 #[derive(Module, Debug)]
 pub struct BatchNorm {
-    /// [channels]; absent in a layer without affine part.
+    /// `[channels]`; absent in a layer without affine part.
     pub weight: Option<Param<Tensor<1>>>,
-    /// [channels].
+    /// `[channels]`.
     pub bias: Option<Param<Tensor<1>>>,
-    /// [channels].
+    /// `[channels]`.
     pub running_mean: RunningState<Tensor<1>>,
-    /// [channels], unbiased.
+    /// `[channels]`, unbiased.
     pub running_var: RunningState<Tensor<1>>,
 }
 
@@ -45,7 +45,7 @@ impl BatchNorm {
         }
     }
 
-    /// [batch, channels, ...] -> the same shape.
+    /// `[batch, channels, ...]` -> the same shape.
     pub fn forward<const D: usize>(&self, x: Tensor<D>, mode: Mode) -> Tensor<D> {
         let device = x.device();
         let channels = x.dims()[1];

@@ -36,7 +36,7 @@ impl Bottleneck {
         }
     }
 
-    /// [batch, input, mels, frames] -> [batch, 4 * width, mels', frames'].
+    /// `[batch, input, mels, frames]` -> `[batch, 4 * width, mels', frames']`.
     pub fn forward(&self, x: Tensor<4>, mode: Mode) -> Tensor<4> {
         let y = relu(self.bn1.forward(self.conv1.forward(x.clone()), mode));
         let y = relu(self.bn2.forward(self.conv2.forward(y), mode));

@@ -1,4 +1,4 @@
-//! Convolutions without bias over [batch, channels, mels, frames], and the pointwise convolution over time of ASTP.
+//! Convolutions without bias over `[batch, channels, mels, frames]`, and the pointwise convolution over time of ASTP.
 
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
@@ -38,12 +38,12 @@ impl Conv2dConfig {
         Self { groups: self.input, ..self }
     }
 
-    /// Weight shape, [output, input / groups, kernel, kernel].
+    /// Weight shape, `[output, input / groups, kernel, kernel]`.
     pub fn weight_shape(&self) -> [usize; 4] {
         [self.output, self.input / self.groups, self.kernel, self.kernel]
     }
 
-    /// Output size for an input of [mels, frames].
+    /// Output size for an input of `[mels, frames]`.
     pub fn output_size(&self, size: [usize; 2]) -> [usize; 2] {
         let one = |n: usize, stride: usize| (n + 2 * (self.kernel / 2) - self.kernel) / stride + 1;
         [one(size[0], self.stride[0]), one(size[1], self.stride[1])]
@@ -60,14 +60,14 @@ impl Conv2dConfig {
 /// See [`Conv2dConfig`].
 #[derive(Module, Debug)]
 pub struct Conv2d {
-    /// [output, input / groups, kernel, kernel].
+    /// `[output, input / groups, kernel, kernel]`.
     pub weight: Param<Tensor<4>>,
     #[module(skip)]
     config: Conv2dConfig,
 }
 
 impl Conv2d {
-    /// [batch, input, mels, frames] -> [batch, output, mels', frames'].
+    /// `[batch, input, mels, frames]` -> `[batch, output, mels', frames']`.
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
         let Conv2dConfig { kernel, stride, groups, .. } = self.config;
         conv2d(x, self.weight.val(), None, ConvOptions::new(stride, [kernel / 2; 2], [1, 1], groups))
@@ -77,9 +77,9 @@ impl Conv2d {
 /// A pointwise convolution over time with bias; PyTorch's `Conv1d(input, output, 1)`.
 #[derive(Module, Debug)]
 pub struct Conv1x1 {
-    /// [output, input, 1].
+    /// `[output, input, 1]`.
     pub weight: Param<Tensor<3>>,
-    /// [output].
+    /// `[output]`.
     pub bias: Param<Tensor<1>>,
 }
 
@@ -90,7 +90,7 @@ impl Conv1x1 {
         Self { weight: init.uniform("weight", [output, input, 1], bound), bias: init.uniform("bias", [output], bound) }
     }
 
-    /// [batch, input, frames] -> [batch, output, frames].
+    /// `[batch, input, frames]` -> `[batch, output, frames]`.
     pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
         let [output, input, _] = self.weight.dims();
         let weight = self.weight.val().reshape([1, output, input]);

@@ -18,7 +18,7 @@ pub trait ConvNorm: Sized {
             .then(|| Self::build(init.at("shortcut"), Conv2dConfig::new(input, output, 1).stride(stride)))
     }
 
-    /// [batch, input, mels, frames] -> [batch, output, mels', frames'].
+    /// `[batch, input, mels, frames]` -> `[batch, output, mels', frames']`.
     fn forward(&self, x: Tensor<4>, mode: Mode) -> Tensor<4>;
 }
 

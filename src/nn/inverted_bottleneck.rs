@@ -34,7 +34,7 @@ impl InvertedBottleneck {
         }
     }
 
-    /// [batch, width, mels, frames] -> the same shape.
+    /// `[batch, width, mels, frames]` -> the same shape.
     pub fn forward(&self, x: Tensor<4>, mode: Mode) -> Tensor<4> {
         let y = relu(self.bn1.forward(self.conv1.forward(x.clone()), mode));
         let y = relu(self.bn2.forward(self.conv2.forward(y), mode));

@@ -8,9 +8,9 @@ use super::Init;
 /// y = x W^T + b.
 #[derive(Module, Debug)]
 pub struct Linear {
-    /// [output, input].
+    /// `[output, input]`.
     pub weight: Param<Tensor<2>>,
-    /// [output].
+    /// `[output]`.
     pub bias: Param<Tensor<1>>,
 }
 
@@ -21,7 +21,7 @@ impl Linear {
         Self { weight: init.uniform("weight", [output, input], bound), bias: init.uniform("bias", [output], bound) }
     }
 
-    /// [batch, input] -> [batch, output].
+    /// `[batch, input]` -> `[batch, output]`.
     pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
         x.matmul(self.weight.val().transpose()) + self.bias.val().unsqueeze()
     }

@@ -72,7 +72,7 @@ impl Pooling {
         }
     }
 
-    /// [batch, channels, mels, frames] -> [batch, statistics * channels * mels]. One frame has standard deviation sqrt(1e-7).
+    /// `[batch, channels, mels, frames]` -> `[batch, statistics * channels * mels]`. One frame has standard deviation sqrt(1e-7).
     pub fn forward(&self, x: Tensor<4>) -> Tensor<2> {
         let [batch, channels, mels, frames] = x.dims();
         let x = x.reshape([batch, channels * mels, frames]);

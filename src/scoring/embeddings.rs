@@ -1,4 +1,4 @@
-//! A set of embeddings, and its file: safetensors with one f32 tensor [dim] an utterance, named by the utterance's id.
+//! A set of embeddings, and its file: safetensors with one f32 tensor `[dim]` an utterance, named by the utterance's id.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;

@@ -32,7 +32,7 @@ pub struct TrainSet {
 
 /// One example.
 pub struct Example {
-    /// Mean-subtracted features, [frames, mels].
+    /// Mean-subtracted features, `[frames, mels]`.
     pub features: Vec<f32>,
     /// Class: speaker, or speaker at a speed.
     pub label: usize,

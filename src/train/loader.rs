@@ -14,13 +14,13 @@ use crate::error::Result;
 /// A batch on its way to the device.
 #[derive(Debug, Clone)]
 pub struct Batch {
-    /// [batch, frames, mels], row-major.
+    /// `[batch, frames, mels]`, row-major.
     pub features: Vec<f32>,
     /// Shape of `features`.
     pub shape: [usize; 3],
-    /// Classes, [batch].
+    /// Classes, `[batch]`.
     pub labels: Vec<i64>,
-    /// Utterance ids, [batch].
+    /// Utterance ids, `[batch]`.
     pub ids: Vec<String>,
     /// Iteration of the training, from 0.
     pub iteration: usize,

@@ -19,11 +19,11 @@ pub struct Trainee {
 
 /// What one forward pass gives.
 pub struct Pass {
-    /// [batch, embedding_dim].
+    /// `[batch, embedding_dim]`.
     pub embeddings: Tensor<2>,
     /// Logits with margin and scores without.
     pub head: HeadOutput,
-    /// Mean cross-entropy, [1].
+    /// Mean cross-entropy, `[1]`.
     pub loss: Tensor<1>,
 }
 
@@ -35,7 +35,7 @@ impl Trainee {
         Ok(Self { network: arch.init(device, seed)?, projection })
     }
 
-    /// Features [batch, frames, mels] and labels [batch] under a margin, in training mode.
+    /// Features `[batch, frames, mels]` and labels `[batch]` under a margin, in training mode.
     pub fn pass(&self, features: Tensor<3>, labels: Tensor<1, Int>, margin: f64) -> Pass {
         let embeddings = self.network.forward(features, Mode::Train);
         let head = self.projection.forward(embeddings.clone(), labels.clone(), margin);

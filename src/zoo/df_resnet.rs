@@ -11,7 +11,7 @@ use burn::tensor::activation::relu;
 use super::{Architecture, DfLayout};
 use crate::nn::{BatchNorm, Conv2dConfig, ConvNorm, Downsample, Init, InvertedBottleneck, Linear, Mode, Pooling};
 
-/// Strides over [mels, frames] of the downsampling layer in front of each stage; none where there is no such layer.
+/// Strides over `[mels, frames]` of the downsampling layer in front of each stage; none where there is no such layer.
 pub(super) const fn strides(layout: DfLayout) -> [Option<[usize; 2]>; 4] {
     match layout {
         DfLayout::Original => [None, Some([2, 2]), Some([2, 2]), Some([2, 2])],
@@ -60,7 +60,7 @@ impl DfResNet {
         }
     }
 
-    /// [batch, 1, mels, frames] -> [batch, embedding_dim].
+    /// `[batch, 1, mels, frames]` -> `[batch, embedding_dim]`.
     pub fn forward(&self, x: Tensor<4>, mode: Mode) -> Tensor<2> {
         let (stem, rest) = self.downsample_layers.split_first().expect("a network has a stem");
         let mut x = relu(stem.forward(x, mode));

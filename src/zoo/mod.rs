@@ -168,7 +168,7 @@ pub enum Network {
 }
 
 impl Network {
-    /// Mean-subtracted features [batch, frames, mels] -> embeddings [batch, embedding_dim].
+    /// Mean-subtracted features `[batch, frames, mels]` -> embeddings `[batch, embedding_dim]`.
     pub fn forward(&self, features: Tensor<3>, mode: Mode) -> Tensor<2> {
         // The networks see an image of height mels and width frames.
         let image = features.swap_dims(1, 2).unsqueeze_dim::<4>(1);
