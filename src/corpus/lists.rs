@@ -85,7 +85,10 @@ pub fn read_utt2spk(path: impl AsRef<Path>) -> Result<HashMap<String, (String, u
 /// folder, whichever has it first.
 pub fn locate(list: &Path, file: &str) -> PathBuf {
     let beside = fs::parent(list);
-    let above = beside.join("..");
+    let above = match beside.parent() {
+        Some(parent) if beside != Path::new(".") && !beside.ends_with("..") => parent.to_owned(),
+        _ => beside.join(".."),
+    };
     [beside.join(file), above.join(file), PathBuf::from(file)]
         .into_iter()
         .find(|p| p.exists())
@@ -161,6 +164,18 @@ mod tests {
         assert_eq!(corpus.utterances[0].path, dir.path().join("a b.wav"));
         assert_eq!(corpus.by_speaker(), [vec![1], vec![0, 2]]);
         assert_eq!(corpus.lone_speakers(), ["anna"]);
+    }
+
+    #[test]
+    fn files_are_looked_for_beside_the_list_and_above_it() {
+        let dir = folder("u c.wav\n", "u s\n");
+        std::fs::create_dir(dir.path().join("lists")).unwrap();
+        let list = dir.path().join("lists/wav.scp");
+        assert_eq!(locate(&list, "c.wav"), dir.path().join("c.wav"));
+        std::fs::write(dir.path().join("lists/c.wav"), "x").unwrap();
+        assert_eq!(locate(&list, "c.wav"), dir.path().join("lists/c.wav"));
+        assert_eq!(locate(&list, "d.wav"), dir.path().join("lists/d.wav"));
+        assert_eq!(locate(Path::new("wav.scp"), "Cargo.toml"), Path::new("./Cargo.toml"));
     }
 
     #[test]
