@@ -155,16 +155,18 @@ fn check_procedural(reference: &str, arch: &Architecture) {
     let table = json(folder.join("procedural.json"));
     let seed = table["seed"].as_u64().unwrap();
     let gain = table["models"][reference]["gain"].as_f64().unwrap();
-    let device = Device::default();
-    let network = arch.init(&device, 0).unwrap();
-    let values: HashMap<String, TensorData> = names_and_shapes(&network)
-        .into_iter()
-        .map(|(name, shape)| (name.clone(), TensorData::new(procedural(&name, &shape, seed, gain), shape)))
-        .collect();
-    let network = assign_named(network, values);
     let input = format!("input_f{}", arch.mels);
     let wanted = tensors.f32(&format!("{reference}/emb_f64"));
-    assert_embeddings(reference, &network, &device, (tensors.f32(&input), tensors.shape(&input)), &wanted);
+    for (backend, device) in cpu_devices() {
+        let network = arch.init(&device, 0).unwrap();
+        let values: HashMap<String, TensorData> = names_and_shapes(&network)
+            .into_iter()
+            .map(|(name, shape)| (name.clone(), TensorData::new(procedural(&name, &shape, seed, gain), shape)))
+            .collect();
+        let network = assign_named(network, values);
+        let input = (tensors.f32(&input), tensors.shape(&input));
+        assert_embeddings(&format!("{reference} {backend}"), &network, &device, input, &wanted);
+    }
 }
 
 fn named(name: &str) -> Architecture {
