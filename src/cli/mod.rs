@@ -25,7 +25,12 @@ use crate::error::{Error, Result};
 
 /// Speaker verification: features, training, embeddings, scores.
 #[derive(Debug, Parser)]
-#[command(name = "revox", version, max_term_width = 110)]
+#[command(
+    name = "revox",
+    version,
+    max_term_width = 110,
+    after_help = "Example:\n  revox train recipes/quickstart.toml"
+)]
 struct Cli {
     #[command(flatten)]
     global: Global,
@@ -36,8 +41,7 @@ struct Cli {
 /// What every verb understands.
 #[derive(Debug, Clone, clap::Args)]
 struct Global {
-    /// Where tensors are computed.
-    #[arg(long, global = true, value_enum, default_value = "flex")]
+    #[arg(long, global = true, value_enum, default_value = "flex", help = backend_help())]
     backend: BackendKind,
     /// Which device of the backend.
     #[arg(long, global = true, default_value_t = 0)]
@@ -51,6 +55,11 @@ struct Global {
     /// One JSON object on stdout.
     #[arg(long, global = true)]
     json: bool,
+}
+
+fn backend_help() -> String {
+    let compiled: Vec<&str> = BackendKind::ALL.iter().filter(|b| b.is_compiled()).map(|b| b.name()).collect();
+    format!("Where tensors are computed; this build has {}", compiled.join(", "))
 }
 
 impl Global {

@@ -31,6 +31,8 @@ pub fn read_trials(path: impl AsRef<Path>) -> Result<Vec<Trial>> {
             [] => continue,
             [a, b] if parse_label(a).is_none() => (None, a, b),
             [a, b, c] => match (parse_label(a), parse_label(c)) {
+                // Ids may be `0` or `1`; a label in words settles it.
+                (Some(_), Some(label)) if c.len() > 1 => (Some(label), a, b),
                 (Some(label), _) => (Some(label), b, c),
                 (None, Some(label)) => (Some(label), a, b),
                 (None, None) => {
@@ -92,6 +94,9 @@ mod tests {
         let b = read("x/a.wav y/b.wav target\nx/a.wav z/c.wav nontarget\n").unwrap();
         assert_eq!(a, b);
         assert_eq!(a[1].target, Some(false));
+        let numbered = read("1 0 target\n0 1 nontarget\n").unwrap();
+        assert_eq!((numbered[0].enroll.as_str(), numbered[0].target), ("1", Some(true)));
+        assert_eq!((numbered[1].test.as_str(), numbered[1].target), ("1", Some(false)));
         assert_eq!(read("a b\n").unwrap()[0].target, None);
     }
 

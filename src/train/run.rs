@@ -123,7 +123,7 @@ pub fn train(recipe: &Recipe, options: &RunOptions) -> Result<Report> {
         recipe: recipe.to_toml(),
         seed: recipe.seed,
         data_hash,
-        steps: (recipe.train.epochs * steps) as u64,
+        steps: 0, // known at the end
         version: env!("CARGO_PKG_VERSION").to_owned(),
     });
     let (rate, margin) = (recipe.learning_rate(steps), recipe.margin(steps));
@@ -191,6 +191,11 @@ fn finish(
     let DevResult { eer, min_dcf, scored } = dev.test(&model.network, &options.device)?;
     let curve = Curve::new(scored.iter().map(|s| (s.0, s.1)))?;
     let eer_ci95 = bootstrap(&scored, &[], REPLICATES, recipe.seed, &|| ()).ok().map(|i| i.eer);
+    let best_epoch = state.best.map_or(0, |b| b.1);
+    if let Some(training) = &mut model.header.training {
+        let trained = if recipe.train.average_last > 1 { state.epoch - 1 } else { best_epoch };
+        training.steps = (trained * run.steps) as u64;
+    }
     model.header.scoring.threshold_eer = Some(curve.eer().threshold);
     model.header.scoring.thresholds = [0.1, 0.05, 0.01, 0.001]
         .map(|far| (far, curve.at_far(far).threshold))
@@ -208,7 +213,7 @@ fn finish(
         eer,
         eer_ci95,
         min_dcf,
-        best_epoch: state.best.map_or(0, |b| b.1),
+        best_epoch,
         epochs: state.epoch - 1,
         example: dev.example_pair(),
         seconds: begun.elapsed().as_secs_f64(),

@@ -269,6 +269,8 @@ fn early_stopping_stops_and_averaging_averages() {
     let report = place.json(&[&["train", "r.toml", "--out", "early", "--quiet"][..], &frozen].concat());
     let (epochs, best) = (report["epochs"].as_u64().unwrap(), report["best_epoch"].as_u64().unwrap());
     assert!(epochs < 30 && epochs == best + 2, "{report}");
+    // The model is the best epoch's, and says so: 4 steps an epoch.
+    assert_eq!(place.json(&["info", "early/model.safetensors"])["training"]["steps"], 4 * best);
     place.fails(
         &["train", "r.toml", "--out", "x", "--set", "train.patience=1", "--set", "train.average_last=2"],
         &["choose one"],

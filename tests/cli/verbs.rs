@@ -7,6 +7,10 @@ use crate::{Place, arg};
 fn every_verb_has_help_that_ends_with_an_example() {
     let place = Place::make();
     let help = place.ok(&["--help"]);
+    assert!(
+        help.trim_end().ends_with("revox train recipes/quickstart.toml") && help.contains("this build has"),
+        "{help}"
+    );
     for verb in
         ["synth", "prepare", "fbank", "train", "embed", "score", "eval", "compare", "import", "info", "doctor", "zoo"]
     {
