@@ -140,6 +140,36 @@ fn ctrl_c_while_synthesizing_leaves_nothing() {
     assert_eq!(place.list("."), ["r.toml"]);
 }
 
+/// A limit on the size of files stands in for a full disk: the write of the model fails half-way.
+#[test]
+#[cfg(unix)]
+fn a_disk_that_fills_up_while_training_is_named_and_leaves_nothing_half_written() {
+    let place = place();
+    place.ok(&["synth", "corpus", "--speakers", "4", "--dev-speakers", "4", "--utterances", "4", "--seconds", "1.0"]);
+    let recipe = RECIPE.replace("[data.synth]\n", "[data]\ntrain = \"corpus/train\"\ndev = \"corpus/dev\"\n");
+    let start = recipe.find("out = \"corpus\"").unwrap();
+    let end = recipe.find("[augment.spec]").unwrap();
+    let recipe = format!("{}{}", &recipe[..start], &recipe[end..]).replacen(
+        "[data]\nframes = 50\nthreads = 1\nspeeds = [1.0, 1.1]\n",
+        "",
+        1,
+    );
+    place.write("r.toml", &recipe.replace("dev = \"corpus/dev\"\n", "dev = \"corpus/dev\"\nframes = 50\n"));
+    let script =
+        format!("trap '' XFSZ; ulimit -f 16; exec '{}' train r.toml --out full --quiet", env!("CARGO_BIN_EXE_revox"));
+    let limited = std::process::Command::new("bash").args(["-c", &script]).current_dir(place.dir.path()).output();
+    let Ok(limited) = limited else {
+        eprintln!("skipped: no bash here to set the limit");
+        return;
+    };
+    let ran = crate::finish(limited);
+    assert_eq!(ran.code, 1, "{}", ran.err);
+    assert!(ran.err.contains("full/model.safetensors: cannot write") && !ran.err.contains("panicked"), "{}", ran.err);
+    assert_eq!(place.list("full"), ["recipe.lock.toml"]);
+    // With room again the same command works.
+    place.ok(&["train", "r.toml", "--out", "full", "--quiet"]);
+}
+
 #[test]
 fn recipes_corpora_and_checkpoints_that_do_not_fit() {
     let place = place();
