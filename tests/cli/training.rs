@@ -43,6 +43,14 @@ fn place() -> Place {
     place
 }
 
+/// The recipe for a corpus that is there already.
+fn recipe_of_corpus() -> String {
+    let (before, synth) = RECIPE.split_once("[data.synth]").unwrap();
+    let (_, after) = synth.split_once("[augment").unwrap();
+    let lists = "[data]\ntrain = \"corpus/train\"\ndev = \"corpus/dev\"\n";
+    format!("{}[augment{after}", before.replace("[data]\n", lists))
+}
+
 fn model(place: &Place, run: &str) -> Vec<u8> {
     std::fs::read(place.path(run).join("model.safetensors")).unwrap()
 }
@@ -146,15 +154,7 @@ fn ctrl_c_while_synthesizing_leaves_nothing() {
 fn a_disk_that_fills_up_while_training_is_named_and_leaves_nothing_half_written() {
     let place = place();
     place.ok(&["synth", "corpus", "--speakers", "4", "--dev-speakers", "4", "--utterances", "4", "--seconds", "1.0"]);
-    let recipe = RECIPE.replace("[data.synth]\n", "[data]\ntrain = \"corpus/train\"\ndev = \"corpus/dev\"\n");
-    let start = recipe.find("out = \"corpus\"").unwrap();
-    let end = recipe.find("[augment.spec]").unwrap();
-    let recipe = format!("{}{}", &recipe[..start], &recipe[end..]).replacen(
-        "[data]\nframes = 50\nthreads = 1\nspeeds = [1.0, 1.1]\n",
-        "",
-        1,
-    );
-    place.write("r.toml", &recipe.replace("dev = \"corpus/dev\"\n", "dev = \"corpus/dev\"\nframes = 50\n"));
+    place.write("r.toml", &recipe_of_corpus());
     let script =
         format!("trap '' XFSZ; ulimit -f 16; exec '{}' train r.toml --out full --quiet", env!("CARGO_BIN_EXE_revox"));
     let limited = std::process::Command::new("bash").args(["-c", &script]).current_dir(place.dir.path()).output();
@@ -211,10 +211,7 @@ fn recipes_corpora_and_checkpoints_that_do_not_fit() {
 fn broken_training_corpora() {
     let place = place();
     place.ok(&["synth", "corpus", "--speakers", "4", "--dev-speakers", "4", "--utterances", "4", "--seconds", "1.0"]);
-    let recipe = RECIPE
-        .replace("[data.synth]\nout = \"corpus\"\nspeakers = 4\ndev_speakers = 4\nutterances = 4\nseconds = 1.0\n", "")
-        .replace("[data]\n", "[data]\ntrain = \"corpus/train\"\ndev = \"corpus/dev\"\n");
-    place.write("r.toml", &recipe);
+    place.write("r.toml", &recipe_of_corpus());
     let original = std::fs::read_to_string(place.path("corpus/train/utt2spk")).unwrap();
     let second = original.lines().nth(1).unwrap().split(' ').next().unwrap().to_owned();
     let without: String = original.lines().filter(|l| !l.starts_with(&second)).map(|l| format!("{l}\n")).collect();
