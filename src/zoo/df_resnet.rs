@@ -8,7 +8,7 @@ use burn::module::Module;
 use burn::tensor::Tensor;
 use burn::tensor::activation::relu;
 
-use super::{Architecture, DfLayout};
+use super::{Architecture, DfLayout, embedding};
 use crate::nn::{BatchNorm, Conv2dConfig, ConvNorm, Downsample, Init, InvertedBottleneck, Linear, Mode, Pooling};
 
 /// Strides over `[mels, frames]` of the downsampling layer in front of each stage; none where there is no such layer.
@@ -74,10 +74,6 @@ impl DfResNet {
                 x = block.forward(x, mode);
             }
         }
-        let embedding = self.seg_1.forward(self.pool.forward(x));
-        match (&self.seg_bn_1, &self.seg_2) {
-            (Some(bn), Some(linear)) => linear.forward(bn.forward(relu(embedding), mode)),
-            _ => embedding,
-        }
+        embedding(self.pool.forward(x), &self.seg_1, self.seg_bn_1.as_ref().zip(self.seg_2.as_ref()), mode)
     }
 }

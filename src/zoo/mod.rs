@@ -10,11 +10,12 @@ pub use df_resnet::DfResNet;
 pub use resnet::ResNet;
 
 use burn::module::Module;
+use burn::tensor::activation::relu;
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
-use crate::nn::{Init, Mode, PoolingKind};
+use crate::nn::{BatchNorm, Init, Linear, Mode, PoolingKind};
 
 /// The residual block of a ResNet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -176,6 +177,15 @@ impl Network {
             Network::ResNet(net) => net.forward(image, mode),
             Network::DfResNet(net) => net.forward(image, mode),
         }
+    }
+}
+
+/// Pooled statistics `[batch, statistics]` to embeddings: a linear layer, and behind ReLU and BatchNorm perhaps another.
+fn embedding(pooled: Tensor<2>, first: &Linear, second: Option<(&BatchNorm, &Linear)>, mode: Mode) -> Tensor<2> {
+    let embedding = first.forward(pooled);
+    match second {
+        Some((bn, linear)) => linear.forward(bn.forward(relu(embedding), mode)),
+        None => embedding,
     }
 }
 

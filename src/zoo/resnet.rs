@@ -13,7 +13,7 @@ use burn::module::Module;
 use burn::tensor::Tensor;
 use burn::tensor::activation::relu;
 
-use super::{Architecture, BlockKind};
+use super::{Architecture, BlockKind, embedding};
 use crate::nn::{BasicBlock, BatchNorm, Bottleneck, Conv2d, Conv2dConfig, Init, Linear, Mode, Pooling};
 
 /// Stride of each stage's first block, mels and frames alike.
@@ -98,10 +98,6 @@ impl ResNet {
                 Block::Bottleneck(b) => b.forward(x, mode),
             };
         }
-        let embedding = self.seg_1.forward(self.pool.forward(x));
-        match (&self.seg_bn_1, &self.seg_2) {
-            (Some(bn), Some(linear)) => linear.forward(bn.forward(relu(embedding), mode)),
-            _ => embedding,
-        }
+        embedding(self.pool.forward(x), &self.seg_1, self.seg_bn_1.as_ref().zip(self.seg_2.as_ref()), mode)
     }
 }
