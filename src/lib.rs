@@ -4,7 +4,7 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`error`], [`fs`], [`rng`], [`progress`] | typed errors, file access, random streams, progress bars |
+//! | [`error`], [`fs`], [`bytes`], [`rng`], [`progress`] | typed errors, file access, f32 as bytes, random streams, progress bars |
 //! | [`audio`] | WAV and FLAC, resampling, Kaldi filter banks, augmentation |
 //! | [`corpus`] | lists, trials, preparation, synthesis |
 //! | [`scoring`] | cosine, AS-norm, EER and minDCF, intervals, DET curves; pure f64 |
@@ -31,6 +31,7 @@
 
 pub mod audio;
 pub mod backend;
+pub mod bytes;
 pub mod cli;
 pub mod corpus;
 pub mod error;

@@ -1,6 +1,6 @@
 //! WAV through `hound`, with the checks that a header cannot be trusted without.
 
-use std::io::{BufReader, Seek, SeekFrom};
+use std::io::{BufReader, Read, Seek, SeekFrom};
 use std::path::Path;
 
 use hound::{SampleFormat, WavReader, WavSpec, WavWriter};
@@ -23,12 +23,11 @@ pub(super) fn read(path: &Path) -> Result<Decoded> {
     // The header's length is a claim. Compare it with the file before anything is allocated by it.
     let width = u64::from(spec.bits_per_sample.div_ceil(8));
     let claimed = u64::from(reader.len());
-    let start = data_offset(path)?;
+    let (riff, start) = layout(path)?;
     let held = bytes.saturating_sub(start) / width;
     if claimed > held {
         return Err(bad(format!("the header promises {claimed} samples, the file holds {held}: truncated or damaged")));
     }
-    let riff = riff_size(path)? + 8;
     if riff < start + claimed * width {
         return Err(bad(format!("the RIFF size in the header ({riff} bytes) ends before the samples do")));
     }
@@ -43,25 +42,22 @@ pub(super) fn read(path: &Path) -> Result<Decoded> {
     Ok(Decoded { samples, channels: usize::from(spec.channels), sample_rate: spec.sample_rate })
 }
 
-fn riff_size(path: &Path) -> Result<u64> {
-    let mut head = [0u8; 8];
-    std::io::Read::read_exact(&mut fs::open(path)?, &mut head).map_err(|e| Error::io(path, "read", e))?;
-    Ok(u64::from(u32::from_le_bytes([head[4], head[5], head[6], head[7]])))
-}
-
-/// Where the samples begin: after the header of the `data` chunk.
-fn data_offset(path: &Path) -> Result<u64> {
+/// What the headers say beside hound: the file's length by the RIFF header, and where the `data` chunk's samples begin.
+fn layout(path: &Path) -> Result<(u64, u64)> {
     let mut file = BufReader::new(fs::open(path)?);
     let io = |e| Error::io(path, "read", e);
+    let size_of = |head: [u8; 8]| u64::from(u32::from_le_bytes([head[4], head[5], head[6], head[7]]));
+    let mut riff = [0u8; 8];
+    file.read_exact(&mut riff).map_err(io)?;
     let mut at = file.seek(SeekFrom::Start(12)).map_err(io)?;
     loop {
         let mut head = [0u8; 8];
-        std::io::Read::read_exact(&mut file, &mut head).map_err(io)?;
+        file.read_exact(&mut head).map_err(io)?;
         at += 8;
         if &head[..4] == b"data" {
-            return Ok(at);
+            return Ok((size_of(riff) + 8, at));
         }
-        let size = u64::from(u32::from_le_bytes([head[4], head[5], head[6], head[7]]));
+        let size = size_of(head);
         at += size + size % 2;
         file.seek(SeekFrom::Start(at)).map_err(io)?;
     }

@@ -73,7 +73,7 @@ fn read_pytorch(path: &Path) -> Result<NamedTensors> {
     for (name, tensor) in reader.tensors() {
         let bytes = tensor.read().map_err(|e| bad(format!("`{name}`: {e}")))?;
         let values: Vec<f32> = match tensor.dtype() {
-            DType::F32 => bytes.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect(),
+            DType::F32 => crate::bytes::to_f32(&bytes),
             DType::F64 => bytes
                 .chunks_exact(8)
                 .map(|b| f64::from_le_bytes([b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7]]) as f32)

@@ -10,7 +10,8 @@ pub use tensors::{NamedTensors, read_safetensors};
 use std::collections::HashMap;
 use std::path::Path;
 
-use burn::tensor::Device;
+use burn::module::Module;
+use burn::tensor::{Device, TensorData};
 use serde::{Deserialize, Serialize};
 
 use crate::audio::FbankConfig;
@@ -164,23 +165,32 @@ pub fn read_head(path: &Path) -> Result<NamedTensors> {
 
 /// The network of `arch` with `tensors` as its weights. Missing, superfluous and misshapen tensors are errors; the head is left aside.
 pub(crate) fn build(path: &Path, arch: &Architecture, tensors: NamedTensors, device: &Device) -> Result<Network> {
-    let network = arch.init(device, 0)?;
-    let mut found: HashMap<String, _> = tensors.0.into_iter().filter(|(n, _)| !n.starts_with(HEAD_PREFIX)).collect();
+    let found = tensors.0.into_iter().filter(|(n, _)| !n.starts_with(HEAD_PREFIX)).collect();
+    fit(path, arch.init(device, 0)?, &arch.name, found)
+}
+
+/// A module with the tensors found in a file as its parameters and buffers. Missing, superfluous and misshapen ones are errors.
+pub(crate) fn fit<M: Module>(
+    path: &Path,
+    module: M,
+    wanted_by: &str,
+    mut found: HashMap<String, TensorData>,
+) -> Result<M> {
     let mut values = HashMap::new();
-    for (name, expected) in names_and_shapes(&network) {
+    for (name, expected) in names_and_shapes(&module) {
         let data = found.remove(&name).ok_or_else(|| {
-            Error::file(path, format!("no tensor `{name}`, which {} wants with shape {expected:?}", arch.name))
+            Error::file(path, format!("no tensor `{name}`, which {wanted_by} wants with shape {expected:?}"))
         })?;
         if data.shape().to_vec() != expected {
-            let (wanted_by, found) = (arch.name.clone(), data.shape().to_vec());
+            let (wanted_by, found) = (wanted_by.to_owned(), data.shape().to_vec());
             return Err(Error::Shape { path: path.into(), tensor: name, wanted_by, expected, found });
         }
         values.insert(name, data);
     }
     if let Some(name) = found.keys().min() {
-        return Err(Error::file(path, format!("tensor `{name}` has no place in {}", arch.name)));
+        return Err(Error::file(path, format!("tensor `{name}` has no place in {wanted_by}")));
     }
-    Ok(assign_named(network, values))
+    Ok(assign_named(module, values))
 }
 
 #[cfg(test)]

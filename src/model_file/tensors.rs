@@ -7,7 +7,7 @@ use burn::tensor::TensorData;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
 use crate::error::{Error, Result};
-use crate::fs;
+use crate::{bytes, fs};
 
 /// Tensors by name, in order.
 #[derive(Debug, Clone, Default)]
@@ -28,14 +28,14 @@ impl NamedTensors {
     /// file.
     pub fn to_safetensors(&self, path: &Path, key: &str, value: String) -> Result<Vec<u8>> {
         let bad = |e: String| Error::file(path, format!("cannot encode tensors: {e}"));
-        let mut bytes = Vec::with_capacity(self.0.len());
+        let mut encoded = Vec::with_capacity(self.0.len());
         for (name, data) in &self.0 {
             let values =
                 data.clone().convert::<f32>().try_to_vec::<f32>().map_err(|e| bad(format!("{name}: {e:?}")))?;
-            bytes.push(values.iter().flat_map(|x| x.to_le_bytes()).collect::<Vec<u8>>());
+            encoded.push(bytes::from_f32(&values));
         }
         let mut views = Vec::with_capacity(self.0.len());
-        for ((name, data), bytes) in self.0.iter().zip(&bytes) {
+        for ((name, data), bytes) in self.0.iter().zip(&encoded) {
             let view = TensorView::new(Dtype::F32, data.shape().to_vec(), bytes).map_err(|e| bad(e.to_string()))?;
             views.push((name.as_str(), view));
         }
@@ -46,10 +46,10 @@ impl NamedTensors {
 /// The f32 tensors and the metadata of a safetensors file. 64-bit integers (PyTorch's `num_batches_tracked`) are left out; other
 /// number formats are errors. Nothing is allocated that the file's own bytes do not back.
 pub fn read_safetensors(path: &Path) -> Result<(NamedTensors, HashMap<String, String>)> {
-    let bytes = fs::read(path)?;
+    let file_bytes = fs::read(path)?;
     let bad = |e: String| Error::file(path, format!("not a readable safetensors file: {e}"));
-    let (_, metadata) = SafeTensors::read_metadata(&bytes).map_err(|e| bad(e.to_string()))?;
-    let file = SafeTensors::deserialize(&bytes).map_err(|e| bad(e.to_string()))?;
+    let (_, metadata) = SafeTensors::read_metadata(&file_bytes).map_err(|e| bad(e.to_string()))?;
+    let file = SafeTensors::deserialize(&file_bytes).map_err(|e| bad(e.to_string()))?;
     let mut tensors = Vec::new();
     for (name, view) in file.iter() {
         match view.dtype() {
@@ -57,8 +57,7 @@ pub fn read_safetensors(path: &Path) -> Result<(NamedTensors, HashMap<String, St
             Dtype::F32 => {}
             other => return Err(Error::file(path, format!("tensor `{name}` is {other:?}; F32 is wanted"))),
         }
-        let values: Vec<f32> =
-            view.data().chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
+        let values = bytes::to_f32(view.data());
         tensors.push((name.to_owned(), TensorData::new(values, view.shape().to_vec())));
     }
     tensors.sort_by(|a, b| a.0.cmp(&b.0));

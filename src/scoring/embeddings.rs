@@ -6,7 +6,7 @@ use std::path::Path;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
 use crate::error::{Error, Result};
-use crate::fs;
+use crate::{bytes, fs};
 
 /// Embeddings by utterance id, all of one dimension.
 #[derive(Debug, Clone, Default)]
@@ -98,7 +98,7 @@ impl Embeddings {
     /// Writes the file (atomically).
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
         let path = path.as_ref();
-        let bytes: Vec<u8> = self.data.iter().flat_map(|x| x.to_le_bytes()).collect();
+        let bytes = bytes::from_f32(&self.data);
         let width = 4 * self.dim;
         let views = self.ids.iter().enumerate().map(|(i, id)| {
             let view = TensorView::new(Dtype::F32, vec![self.dim], &bytes[i * width..(i + 1) * width]);
@@ -122,8 +122,7 @@ impl Embeddings {
                 let found = format!("{:?} {:?}", view.dtype(), view.shape());
                 return Err(Error::file(path, format!("`{id}` is {found}, an embedding is F32 [dim]")));
             }
-            let row: Vec<f32> =
-                view.data().chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
+            let row = bytes::to_f32(view.data());
             if row.iter().any(|x| !x.is_finite()) {
                 return Err(Error::file(path, format!("embedding `{id}` holds values that are not numbers")));
             }

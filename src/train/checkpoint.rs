@@ -11,8 +11,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{Position, Trainee};
 use crate::error::{Error, Result};
-use crate::fs;
-use crate::nn::{assign_named, collect_named, names_and_shapes};
+use crate::model_file::fit;
+use crate::nn::collect_named;
+use crate::{bytes, fs};
 
 const KEY: &str = "revox-checkpoint";
 const FORMAT: u32 = 1;
@@ -78,8 +79,7 @@ pub fn save(
     let mut add = |prefix: &str, name: &str, data: &TensorData| -> Result<()> {
         let values = data.clone().convert::<f32>();
         let values = values.as_slice::<f32>().map_err(|e| bad(format!("{name}: {e:?}")))?;
-        let bytes = values.iter().flat_map(|x| x.to_le_bytes()).collect();
-        parts.push((format!("{prefix}{name}"), Dtype::F32, data.shape().to_vec(), bytes));
+        parts.push((format!("{prefix}{name}"), Dtype::F32, data.shape().to_vec(), bytes::from_f32(values)));
         Ok(())
     };
     for (name, data) in collect_named(trainee) {
@@ -107,10 +107,10 @@ pub fn load(
     trainee: Trainee,
     optimizer: ModuleOptimizer,
 ) -> Result<(Trainee, ModuleOptimizer, Average, State)> {
-    let bytes = fs::read(path)?;
+    let file_bytes = fs::read(path)?;
     let bad = |e: String| Error::file(path, format!("not a readable checkpoint: {e}"));
-    let (_, metadata) = SafeTensors::read_metadata(&bytes).map_err(|e| bad(e.to_string()))?;
-    let file = SafeTensors::deserialize(&bytes).map_err(|e| bad(e.to_string()))?;
+    let (_, metadata) = SafeTensors::read_metadata(&file_bytes).map_err(|e| bad(e.to_string()))?;
+    let file = SafeTensors::deserialize(&file_bytes).map_err(|e| bad(e.to_string()))?;
     let json = metadata.metadata().as_ref().and_then(|m| m.get(KEY)).ok_or_else(|| bad("no training state".into()))?;
     let state: State = serde_json::from_str(json).map_err(|e| bad(e.to_string()))?;
     if state.format != FORMAT {
@@ -118,10 +118,7 @@ pub fn load(
     }
     let (mut model, mut average, mut record) = (HashMap::new(), Average::new(), None);
     for (name, view) in file.iter() {
-        let data = || {
-            let values = view.data().chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
-            TensorData::new::<f32, _>(values, view.shape().to_vec())
-        };
+        let data = || TensorData::new(bytes::to_f32(view.data()), view.shape().to_vec());
         match name.split_once('.') {
             Some(("model", rest)) if view.dtype() == Dtype::F32 => drop(model.insert(rest.to_owned(), data())),
             Some(("average", rest)) if view.dtype() == Dtype::F32 => drop(average.insert(rest.to_owned(), data())),
@@ -129,22 +126,7 @@ pub fn load(
             _ => return Err(bad(format!("tensor `{name}` has no place"))),
         }
     }
-    for (name, expected) in names_and_shapes(&trainee) {
-        let found = model.get(&name).ok_or_else(|| bad(format!("no tensor `{name}`: another architecture")))?;
-        if found.shape().to_vec() != expected {
-            return Err(Error::Shape {
-                path: path.into(),
-                tensor: name,
-                wanted_by: "this recipe".into(),
-                expected,
-                found: found.shape().to_vec(),
-            });
-        }
-    }
-    if model.len() != names_and_shapes(&trainee).len() {
-        return Err(bad("it holds tensors of another architecture".into()));
-    }
     let record = record.ok_or_else(|| bad("no optimizer state".into()))?;
     let optimizer = optimizer.from_bytes(record).map_err(|e| bad(format!("optimizer state: {e}")))?;
-    Ok((assign_named(trainee, model), optimizer, average, state))
+    Ok((fit(path, trainee, "this recipe", model)?, optimizer, average, state))
 }
