@@ -6,32 +6,29 @@
 mod basic_block;
 mod batch_norm;
 mod bottleneck;
+mod branch;
 mod conv;
+mod coupling;
 mod downsample;
 mod init;
 mod inverted_bottleneck;
 mod linear;
 mod named;
 mod pooling;
+mod squeeze;
 
 pub use basic_block::BasicBlock;
 pub use batch_norm::BatchNorm;
 pub use bottleneck::Bottleneck;
+pub use branch::{Branch, BranchKind, Order};
 pub use conv::{Conv1x1, Conv2d, Conv2dConfig};
+pub use coupling::Coupling;
 pub use downsample::{ConvNorm, Downsample};
 pub use init::Init;
 pub use inverted_bottleneck::InvertedBottleneck;
 pub use linear::Linear;
 pub use named::{assign_named, collect_named, gradients_named, names_and_shapes};
 pub use pooling::{Pooling, PoolingKind};
+pub use squeeze::{Halves, Squeeze};
 
-/// What a forward pass does with BatchNorm.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mode {
-    /// Running statistics normalise; nothing is updated.
-    Eval,
-    /// Batch statistics normalise and move the running statistics.
-    Train,
-    /// Batch statistics normalise, running statistics stay: the recomputation of a pass already counted.
-    Replay,
-}
+pub use crate::backend::Mode;

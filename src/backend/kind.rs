@@ -1,0 +1,129 @@
+//! Which backend runs the tensors: chosen at run time among those compiled in.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Mutex, PoisonError};
+
+use burn::tensor::{Device, Tensor};
+
+use crate::error::{Error, Result};
+
+/// A backend's name on the command line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum BackendKind {
+    /// Burn's own CPU kernels: the default for training and inference.
+    Flex,
+    /// The older CPU backend: slow, a second opinion.
+    Ndarray,
+    /// GPUs through Vulkan, Metal or DirectX 12.
+    Wgpu,
+    /// NVIDIA GPUs.
+    Cuda,
+}
+
+impl BackendKind {
+    /// All of them, compiled in or not.
+    pub const ALL: [Self; 4] = [Self::Flex, Self::Ndarray, Self::Wgpu, Self::Cuda];
+
+    /// The name, which is also the Cargo feature's.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Flex => "flex",
+            Self::Ndarray => "ndarray",
+            Self::Wgpu => "wgpu",
+            Self::Cuda => "cuda",
+        }
+    }
+
+    /// Whether this build holds it.
+    pub fn is_compiled(self) -> bool {
+        match self {
+            Self::Flex => cfg!(feature = "flex"),
+            Self::Ndarray => cfg!(feature = "ndarray"),
+            Self::Wgpu => cfg!(feature = "wgpu"),
+            Self::Cuda => cfg!(feature = "cuda"),
+        }
+    }
+
+    /// Opens device `index` and runs one operation on it, so that a missing driver is an error here and not a panic in the
+    /// middle of the work.
+    pub fn device(self, index: usize) -> Result<Device> {
+        let name = self.name();
+        if !self.is_compiled() {
+            let compiled: Vec<&str> = Self::ALL.iter().filter(|b| b.is_compiled()).map(|b| b.name()).collect();
+            return Err(Error::Backend(format!(
+                "backend {name} is not in this build (it has: {}); rebuild with `--features {name}`",
+                compiled.join(", ")
+            )));
+        }
+        if matches!(self, Self::Flex | Self::Ndarray) && index != 0 {
+            return Err(Error::Backend(format!("backend {name} has one device, 0; there is no {index}")));
+        }
+        let driver = match self {
+            // The processor is always there.
+            Self::Flex | Self::Ndarray => return Ok(self.open(index)),
+            Self::Cuda => "is an NVIDIA driver installed?",
+            Self::Wgpu => "is a Vulkan, Metal or DirectX 12 driver installed?",
+        };
+        quietly(|| {
+            let device = self.open(index);
+            Tensor::<1>::ones([4], &device).sum().into_data();
+            device
+        })
+        .map_err(|why| Error::Backend(format!("backend {name} cannot use device {index}: {why}; {driver}")))
+    }
+
+    #[allow(unused_variables, reason = "CPU backends have one device")]
+    fn open(self, index: usize) -> Device {
+        match self {
+            #[cfg(feature = "flex")]
+            Self::Flex => Device::flex(),
+            #[cfg(feature = "ndarray")]
+            #[expect(deprecated, reason = "kept as a second opinion for as long as Burn ships it")]
+            Self::Ndarray => Device::ndarray(),
+            #[cfg(feature = "wgpu")]
+            Self::Wgpu => {
+                use burn::tensor::DeviceKind;
+                Device::wgpu(if index == 0 { DeviceKind::DefaultDevice } else { DeviceKind::DiscreteGpu(index) })
+            }
+            #[cfg(feature = "cuda")]
+            Self::Cuda => Device::cuda(index),
+            #[allow(unreachable_patterns, reason = "reachable in builds with fewer backends")]
+            _ => unreachable!("checked by is_compiled"),
+        }
+    }
+}
+
+/// Runs `work`, turning a panic into its message and keeping it off the terminal.
+fn quietly<T>(work: impl FnOnce() -> T) -> Result<T, String> {
+    // The hook is the whole program's: two at once would restore each other's silence.
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    let hook = std::panic::take_hook();
+    std::panic::set_hook(Box::new(|_| {}));
+    let result = catch_unwind(AssertUnwindSafe(work));
+    std::panic::set_hook(hook);
+    result.map_err(|panic| {
+        let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+        text.unwrap_or("unknown reason").lines().next().unwrap_or_default().to_owned()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn compiled_backends_open_and_others_say_how_to_get_them() {
+        for kind in BackendKind::ALL {
+            match (kind.is_compiled(), kind.device(0)) {
+                (false, result) => {
+                    let error = result.unwrap_err().to_string();
+                    assert!(error.contains(&format!("--features {}", kind.name())), "{error}");
+                }
+                (true, Ok(_)) => (),
+                (true, Err(e)) => assert!(matches!(kind, BackendKind::Wgpu | BackendKind::Cuda), "{e}"),
+            }
+        }
+        assert!(BackendKind::Flex.device(1).is_err());
+    }
+}

@@ -1,0 +1,133 @@
+//! A differentiable function with parameters of its own, and its gradients by a tape that nobody else sees.
+
+use std::slice::Iter;
+
+use burn::backend::DispatchTensor;
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
+use burn::tensor::Tensor;
+
+use super::Mode;
+use super::reversible::seed;
+
+/// One or more tensors `[batch, channels, mels, frames]` that travel together.
+pub type Streams = Vec<Tensor<4>>;
+
+/// A function from streams to streams. Apart from batch statistics (see [`Mode`]) it depends on its inputs and parameters only:
+/// running it again gives the same outputs.
+pub trait Layer: Module + 'static {
+    /// Applies the function.
+    fn forward(&self, x: Streams, mode: Mode) -> Streams;
+}
+
+/// A [`Layer`] whose type is forgotten. Parameters are numbered in the order in which the module is traversed.
+pub trait AnyLayer {
+    /// [`Layer::forward`].
+    fn forward(&self, x: Streams, mode: Mode) -> Streams;
+
+    /// Parameters and buffers, as they are stored.
+    fn parameters(&self) -> Vec<DispatchTensor>;
+
+    /// Runs the function again on `x` and differentiates it: outputs, gradients of the inputs (if `inputs` are wanted) and, through `sink`,
+    /// gradients of the parameters numbered in `tracked`. `dy` holds the gradient of each output.
+    ///
+    /// The tape lives in this call only.
+    fn pull(
+        &self,
+        x: Streams,
+        dy: Streams,
+        mode: Mode,
+        inputs: bool,
+        tracked: &[bool],
+        sink: &mut dyn FnMut(usize, DispatchTensor),
+    ) -> (Streams, Option<Streams>);
+}
+
+impl<L: Layer> AnyLayer for L {
+    fn forward(&self, x: Streams, mode: Mode) -> Streams {
+        Layer::forward(self, x, mode)
+    }
+
+    fn parameters(&self) -> Vec<DispatchTensor> {
+        struct Collect(Vec<DispatchTensor>);
+        impl ModuleVisitor for Collect {
+            fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+                self.0.push(param.base().into_dispatch());
+            }
+        }
+        let mut collect = Collect(Vec::new());
+        self.visit(&mut collect);
+        collect.0
+    }
+
+    fn pull(
+        &self,
+        x: Streams,
+        dy: Streams,
+        mode: Mode,
+        inputs: bool,
+        tracked: &[bool],
+        sink: &mut dyn FnMut(usize, DispatchTensor),
+    ) -> (Streams, Option<Streams>) {
+        let layer = self.clone().map(&mut Thaw(tracked.iter()));
+        let x: Streams = x
+            .into_iter()
+            .map(|x| match inputs {
+                true => x.autodiff().require_grad(),
+                false => x.autodiff(),
+            })
+            .collect();
+        let y = layer.forward(x.clone(), mode.again());
+        let values: Streams = y.iter().map(|y| y.clone().inner()).collect();
+        let roots = y.into_iter().zip(dy).filter(|(y, _)| y.is_tracked()).map(|(y, dy)| seed(y, dy));
+        let Some(root) = roots.reduce(|a, b| a + b) else {
+            return (values, inputs.then(|| x.into_iter().map(|x| x.inner().zeros_like()).collect()));
+        };
+        let mut gradients = root.backward();
+        let dx = inputs.then(|| {
+            let zeros = |x: &Tensor<4>| x.clone().inner().zeros_like();
+            x.iter().map(|x| x.grad_remove(&mut gradients).unwrap_or_else(|| zeros(x))).collect()
+        });
+        layer.visit(&mut Harvest { gradients, tracked: tracked.iter().enumerate(), sink });
+        (values, dx)
+    }
+}
+
+/// Makes tracked parameters leaves of a new tape. Buffers must stay what they are: a running statistic is one cell shared by all copies of a module.
+struct Thaw<'a>(Iter<'a, bool>);
+
+impl ModuleMapper for Thaw<'_> {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        match self.0.next() {
+            Some(true) => param.map(|t| t.inner().autodiff().require_grad()),
+            _ => param,
+        }
+    }
+}
+
+/// Takes tracked parameters off their tape: same values, no gradient.
+pub(super) struct Freeze<'a>(pub Iter<'a, bool>);
+
+impl ModuleMapper for Freeze<'_> {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        match self.0.next() {
+            Some(true) => param.map(Tensor::inner),
+            _ => param,
+        }
+    }
+}
+
+struct Harvest<'a> {
+    gradients: burn::tensor::Gradients,
+    tracked: std::iter::Enumerate<Iter<'a, bool>>,
+    sink: &'a mut dyn FnMut(usize, DispatchTensor),
+}
+
+impl ModuleVisitor for Harvest<'_> {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let Some((index, true)) = self.tracked.next() else { return };
+        // A parameter that the function did not use has none.
+        if let Some(gradient) = param.base().grad_remove(&mut self.gradients) {
+            (self.sink)(index, gradient.into_dispatch());
+        }
+    }
+}

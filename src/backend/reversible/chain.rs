@@ -1,0 +1,144 @@
+//! The steps of a body forwards, and backwards from the output.
+
+use burn::backend::DispatchTensor;
+use burn::tensor::Tensor;
+
+use super::op::snap;
+use super::{Mode, Reversible, Step, Streams};
+use crate::backend::layer::AnyLayer;
+
+/// The only tensor.
+pub(super) fn single(mut streams: Streams) -> Tensor<4> {
+    assert_eq!(streams.len(), 1, "a function of one tensor gave {}", streams.len());
+    streams.remove(0)
+}
+
+fn pair(streams: Streams) -> [Tensor<4>; 2] {
+    let n = streams.len();
+    streams.try_into().unwrap_or_else(|_| panic!("a coupling wants two streams, not {n}"))
+}
+
+/// The functions of the steps, in forward order.
+fn layers<'a>(steps: &[Step<'a>]) -> Vec<&'a dyn AnyLayer> {
+    let of = |step: &Step<'a>| match *step {
+        Step::Couple(f, g) => vec![f, g],
+        Step::Rearrange(_) => vec![],
+        Step::Keep(layer) => vec![layer],
+    };
+    steps.iter().flat_map(of).collect()
+}
+
+/// Parameters and buffers of each function.
+pub(super) fn parameters(steps: &[Step]) -> Vec<Vec<DispatchTensor>> {
+    layers(steps).into_iter().map(|l| l.parameters()).collect()
+}
+
+/// A function's output on the body's grid.
+fn on(grid: Option<i32>, x: Tensor<4>) -> Tensor<4> {
+    match grid {
+        Some(bits) => snap(x, bits),
+        None => x,
+    }
+}
+
+/// Runs the steps. `kept` receives the inputs of [`Step::Keep`].
+pub(super) fn forward<M: Reversible>(body: &M, x: Streams, mode: Mode, mut kept: Option<&mut Vec<Streams>>) -> Streams {
+    let grid = body.grid();
+    // What comes from outside or out of an arbitrary function is not on the grid yet.
+    let mut rounded = false;
+    body.steps().iter().fold(x, |x, step| match *step {
+        Step::Couple(f, g) => {
+            let [x1, x2] = pair(x);
+            let [x1, x2] = if rounded { [x1, x2] } else { [x1, x2].map(|x| on(grid, x)) };
+            rounded = true;
+            let y1 = x1 + on(grid, single(f.forward(vec![x2.clone()], mode)));
+            let y2 = x2 + on(grid, single(g.forward(vec![y1.clone()], mode)));
+            vec![y1, y2]
+        }
+        Step::Rearrange(r) => r.forward(x),
+        Step::Keep(layer) => {
+            rounded = false;
+            if let Some(kept) = &mut kept {
+                kept.push(x.clone());
+            }
+            layer.forward(x, mode)
+        }
+    })
+}
+
+/// What the backward pass starts from.
+pub(super) struct Held {
+    /// Inputs of [`Step::Keep`], in forward order.
+    pub kept: Vec<Streams>,
+    /// The output; none if the last step kept its input.
+    pub output: Option<Streams>,
+}
+
+/// Walks back from the output: the input's gradient, if wanted. `tracked[i]` tells which parameters of function i want gradients, which
+/// go to `sink` with the function's and the parameter's number.
+pub(super) fn backward<M: Reversible>(
+    body: &M,
+    held: Held,
+    dy: Streams,
+    mode: Mode,
+    input: bool,
+    tracked: &[Vec<bool>],
+    sink: &mut dyn FnMut(usize, usize, DispatchTensor),
+) -> Option<Streams> {
+    let (grid, steps) = (body.grid(), body.steps());
+    let Held { mut kept, output } = held;
+    let mut y = output.unwrap_or_default();
+    let mut dy = dy;
+    let mut number = tracked.len();
+    for (i, step) in steps.iter().enumerate().rev() {
+        match *step {
+            Step::Couple(f, g) => {
+                number -= 2;
+                let ([y1, y2], [dy1, dy2]) = (pair(y), pair(dy));
+                let mut pull = |layer: &dyn AnyLayer, k: usize, x: &Tensor<4>, dy: &Tensor<4>| {
+                    let sink = &mut |p, gradient| sink(k, p, gradient);
+                    let (y, dx) = layer.pull(vec![x.clone()], vec![dy.clone()], mode, true, &tracked[k], sink);
+                    (single(y), single(dx.expect("was asked for")))
+                };
+                let (g, dg) = pull(g, number + 1, &y1, &dy2);
+                let x2 = y2 - on(grid, g);
+                let dx1 = dy1 + dg;
+                let (f, df) = pull(f, number, &x2, &dx1);
+                y = vec![y1 - on(grid, f), x2];
+                dy = vec![dx1, dy2 + df];
+            }
+            Step::Rearrange(r) => {
+                // Behind a kept input nothing was recovered.
+                y = if y.is_empty() { y } else { r.inverse(y) };
+                dy = r.inverse(dy);
+            }
+            Step::Keep(layer) => {
+                number -= 1;
+                // What was recovered behind this step is not needed to recover what is in front of it.
+                drop(std::mem::take(&mut y));
+                let x = kept.pop().expect("one for each such step");
+                let wanted = input || i > 0;
+                let sink = &mut |p, gradient| sink(number, p, gradient);
+                let (_, dx) = layer.pull(x.clone(), dy, mode, wanted, &tracked[number], sink);
+                dy = dx?;
+                y = x;
+            }
+        }
+    }
+    Some(dy)
+}
+
+/// Walks back from the output without gradients; nothing if a step has no inverse.
+pub(super) fn inverse<M: Reversible>(body: &M, y: Streams, mode: Mode) -> Option<Streams> {
+    let grid = body.grid();
+    body.steps().iter().rev().try_fold(y, |y, step| match *step {
+        Step::Couple(f, g) => {
+            let [y1, y2] = pair(y);
+            let x2 = y2 - on(grid, single(g.forward(vec![y1.clone()], mode)));
+            let x1 = y1 - on(grid, single(f.forward(vec![x2.clone()], mode)));
+            Some(vec![x1, x2])
+        }
+        Step::Rearrange(r) => Some(r.inverse(y)),
+        Step::Keep(_) => None,
+    })
+}
