@@ -6,6 +6,7 @@ use burn::tensor::module::conv2d;
 use burn::tensor::ops::ConvOptions;
 
 use super::Init;
+use crate::backend::depthwise::depthwise;
 
 /// A 2-D convolution's shape. Padding keeps the size at stride 1: `kernel / 2` on every side.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,7 +70,10 @@ pub struct Conv2d {
 impl Conv2d {
     /// `[batch, input, mels, frames]` -> `[batch, output, mels', frames']`.
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        let Conv2dConfig { kernel, stride, groups, .. } = self.config;
+        let Conv2dConfig { input, output, kernel, stride, groups } = self.config;
+        if groups > 1 && groups == input && groups == output && stride == [1, 1] {
+            return depthwise(x, self.weight.val());
+        }
         conv2d(x, self.weight.val(), None, ConvOptions::new(stride, [kernel / 2; 2], [1, 1], groups))
     }
 }

@@ -98,6 +98,10 @@ pub fn train(recipe: &Recipe, options: &RunOptions) -> Result<Report> {
     let data_hash = hash_data(&[set.corpus(), dev.corpus()], &recipe.data.trials)?;
     let identity = identity(recipe);
     let trainee = Trainee::new(&recipe.model, &recipe.loss, set.classes(), &options.device, recipe.seed)?;
+    let trainee = match recipe.train.execution {
+        Some(execution) => Trainee { network: trainee.network.with_execution(execution)?, ..trainee },
+        None => trainee,
+    };
     let optimizer = recipe.optimizer.init()?;
     let (trainee, optimizer, average, state) = if options.resume {
         let loaded = checkpoint::load(&checkpoint_path, trainee, optimizer)?;
@@ -259,7 +263,7 @@ fn check_folder(out: &Path, resume: bool, checkpoint: &Path) -> Result<()> {
 /// The recipe without what does not change the result.
 fn identity(recipe: &Recipe) -> String {
     let mut same = recipe.clone();
-    (same.data.threads, same.data.cache_mib) = (1, 0);
+    (same.data.threads, same.data.cache_mib, same.train.execution) = (1, 0, None);
     same.to_toml()
 }
 

@@ -8,6 +8,7 @@ use burn::module::Module;
 use burn::tensor::Tensor;
 use burn::tensor::activation::relu;
 
+use super::sketch::{Function, Sketch};
 use super::{Architecture, DfLayout, embedding};
 use crate::nn::{BatchNorm, Conv2dConfig, ConvNorm, Downsample, Init, InvertedBottleneck, Linear, Mode, Pooling};
 
@@ -17,6 +18,32 @@ pub(super) const fn strides(layout: DfLayout) -> [Option<[usize; 2]>; 4] {
         DfLayout::Original => [None, Some([2, 2]), Some([2, 2]), Some([2, 2])],
         DfLayout::Gemini => [Some([2, 1]), Some([2, 2]), Some([2, 1]), Some([2, 1])],
     }
+}
+
+/// The network as arithmetic sees it, for utterances of `frames` frames.
+pub(super) fn sketch(arch: &Architecture, layout: DfLayout, depths: [usize; 4], frames: usize) -> Sketch {
+    let mut f = Function::of(&[[1, arch.mels, frames]]);
+    let mut layers = 0;
+    let mut downsample = |f: &mut Function, conv: Conv2dConfig, x| {
+        let name = |part: usize| format!("downsample_layers.{layers}.{part}");
+        let y = f.conv_norm(&name(0), &name(1), conv, x);
+        layers += 1;
+        y
+    };
+    let x = downsample(&mut f, Conv2dConfig::new(1, arch.width, 3), 0);
+    let mut x = f.relu(x);
+    for (s, stride) in strides(layout).into_iter().enumerate() {
+        if let Some(stride) = stride {
+            let conv = Conv2dConfig::new(f.size(x)[0], arch.width << s, 3).stride(stride);
+            x = downsample(&mut f, conv, x);
+        }
+        for b in 0..depths[s] {
+            x = f.inverted_block(&format!("stages.{s}.{b}"), arch.width << s, x);
+        }
+    }
+    x = f.pool(arch.pooling, "pool", x);
+    f.outputs = vec![x];
+    Sketch::plain(f, arch.embedding_dim, arch.two_embedding_layers)
 }
 
 /// The network; field names are WeSpeaker's. `downsample_layers.0` is the stem.

@@ -4,16 +4,21 @@
 mod account;
 mod df_resnet;
 mod resnet;
+pub mod reversible;
+pub mod sketch;
 
 pub use account::{Account, LayerCost};
 pub use df_resnet::DfResNet;
 pub use resnet::ResNet;
+pub use reversible::{RevNet, ReversibleOptions, ReversibleType};
+pub use sketch::Sketch;
 
 use burn::module::Module;
 use burn::tensor::activation::relu;
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
+use crate::backend::reversible::Execution;
 use crate::error::{Error, Result};
 use crate::nn::{BatchNorm, Init, Linear, Mode, PoolingKind};
 
@@ -46,8 +51,9 @@ pub enum Body {
     DfResNet(DfLayout, [usize; 4]),
 }
 
-/// Every name. Sources: WeSpeaker `resnet.py`, `gemini_dfresnet.py`; `resnet10` is ours, the smallest of the family, for quick runs.
-pub const ZOO: [(&str, Body); 16] = {
+/// Every name. Sources: WeSpeaker `resnet.py`, `gemini_dfresnet.py`; `resnet10` and `df-resnet32` are ours, small
+/// members of their families for quick runs.
+pub const ZOO: [(&str, Body); 17] = {
     use BlockKind::{Basic, Bottleneck};
     use Body::{DfResNet, ResNet};
     use DfLayout::{Gemini, Original};
@@ -60,6 +66,7 @@ pub const ZOO: [(&str, Body); 16] = {
         ("resnet152", ResNet(Bottleneck, [3, 8, 36, 3])),
         ("resnet221", ResNet(Bottleneck, [6, 16, 48, 3])),
         ("resnet293", ResNet(Bottleneck, [10, 20, 64, 3])),
+        ("df-resnet32", DfResNet(Original, [2, 2, 4, 2])),
         ("df-resnet56", DfResNet(Original, [3, 3, 9, 3])),
         ("df-resnet110", DfResNet(Original, [3, 3, 27, 3])),
         ("df-resnet179", DfResNet(Original, [3, 8, 45, 3])),
@@ -72,10 +79,10 @@ pub const ZOO: [(&str, Body); 16] = {
 };
 
 /// A network's full configuration; what the model file records as `arch`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Architecture {
-    /// A name of [`ZOO`].
+    /// A name of [`ZOO`], or one of those behind `rev1-` or `rev2-`.
     pub name: String,
     /// Channels of the stem; stages have 1, 2, 4, 8 times as many.
     #[serde(default = "default_width")]
@@ -92,6 +99,19 @@ pub struct Architecture {
     /// A second linear layer behind ReLU and BatchNorm (WeSpeaker's `two_emb_layer`); the embedding is its output.
     #[serde(default)]
     pub two_embedding_layers: bool,
+    /// Choices within a reversible type.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub reversible: ReversibleOptions,
+}
+
+fn is_default(options: &ReversibleOptions) -> bool {
+    *options == ReversibleOptions::default()
+}
+
+/// Every name: those of [`ZOO`], and each as Type I and Type II.
+pub fn names() -> impl Iterator<Item = String> {
+    let prefixes = ["", ReversibleType::Partial.prefix(), ReversibleType::Full.prefix()];
+    prefixes.into_iter().flat_map(|prefix| ZOO.iter().map(move |(name, _)| format!("{prefix}{name}")))
 }
 
 fn default_width() -> usize {
@@ -117,16 +137,39 @@ impl Architecture {
             embedding_dim: default_embedding_dim(),
             pooling: default_pooling(),
             two_embedding_layers: false,
+            reversible: ReversibleOptions::default(),
         };
         arch.check().map(|()| arch)
     }
 
-    /// The stages of this name.
+    /// The stages of this name, or of the network it is a reversible type of.
     pub fn body(&self) -> Result<Body> {
-        ZOO.iter().find(|(name, _)| *name == self.name).map(|&(_, body)| body).ok_or_else(|| {
+        let base = self.base_name();
+        ZOO.iter().find(|(name, _)| *name == base).map(|&(_, body)| body).ok_or_else(|| {
             let names: Vec<&str> = ZOO.iter().map(|(name, _)| *name).collect();
-            Error::invalid(format!("no architecture `{}`; there are: {}", self.name, names.join(", ")))
+            let names = names.join(", ");
+            Error::invalid(format!(
+                "no architecture `{}`; there are: {names}, each also as rev1-... and rev2-...",
+                self.name
+            ))
         })
+    }
+
+    /// The reversible type, if the name asks for one.
+    pub fn reversible_type(&self) -> Option<ReversibleType> {
+        [ReversibleType::Partial, ReversibleType::Full].into_iter().find(|t| self.name.starts_with(t.prefix()))
+    }
+
+    /// The name without the type.
+    pub fn base_name(&self) -> &str {
+        let prefix = self.reversible_type().map_or("", ReversibleType::prefix);
+        &self.name[prefix.len()..]
+    }
+
+    /// The reversible network's table of stages; none for an ordinary network.
+    pub fn plan(&self) -> Result<Option<reversible::Plan>> {
+        let body = self.body()?;
+        self.reversible_type().map(|kind| reversible::Plan::new(self, kind, body)).transpose()
     }
 
     /// Refuses unknown names and impossible sizes.
@@ -139,22 +182,49 @@ impl Architecture {
                 return Err(Error::invalid(format!("{what} = {value}: must be 1 to {most}")));
             }
         }
-        Ok(())
+        if self.reversible_type().is_none() && !is_default(&self.reversible) {
+            let name = &self.name;
+            return Err(Error::invalid(format!(
+                "`{name}` has no reversible options; rev1-{name} and rev2-{name} have"
+            )));
+        }
+        self.plan().map(|_| ())
     }
 
     /// The network on a device, in evaluation state, its weights drawn under `seed` when first used.
     pub fn init(&self, device: &Device, seed: u64) -> Result<Network> {
         self.check()?;
         let init = Init::new(device, seed);
+        if let Some(plan) = self.plan()? {
+            return Ok(Network::Reversible(RevNet::new(init, self, &plan)));
+        }
         Ok(match self.body()? {
             Body::ResNet(block, blocks) => Network::ResNet(ResNet::new(init, self, block, blocks)),
             Body::DfResNet(layout, depths) => Network::DfResNet(DfResNet::new(init, self, layout, depths)),
         })
     }
 
+    /// Operations and sizes for one utterance of `frames` frames.
+    pub fn sketch(&self, frames: usize) -> Result<Sketch> {
+        if let Some(plan) = self.plan()? {
+            return Ok(plan.sketch(self, frames));
+        }
+        Ok(match self.body()? {
+            Body::ResNet(block, blocks) => resnet::sketch(self, block, blocks, frames),
+            Body::DfResNet(layout, depths) => df_resnet::sketch(self, layout, depths, frames),
+        })
+    }
+
     /// Parameters, multiplications and kept activations of one utterance of `frames` frames.
     pub fn account(&self, frames: usize) -> Result<Account> {
-        Account::of(self, frames)
+        Ok(self.sketch(frames)?.account())
+    }
+}
+
+impl Sketch {
+    /// What the network costs.
+    pub fn account(&self) -> Account {
+        Account::of(self)
     }
 }
 
@@ -166,9 +236,19 @@ pub enum Network {
     ResNet(ResNet),
     /// DF-ResNet, either layout.
     DfResNet(DfResNet),
+    /// Reversible, either type.
+    Reversible(RevNet),
 }
 
 impl Network {
+    /// Chooses how a reversible network trains. An ordinary one has no choice and is refused.
+    pub fn with_execution(self, execution: Execution) -> Result<Self> {
+        match self {
+            Self::Reversible(net) => Ok(Self::Reversible(net.with_execution(execution))),
+            _ => Err(Error::invalid("only rev1- and rev2- architectures have a choice of execution")),
+        }
+    }
+
     /// Mean-subtracted features `[batch, frames, mels]` -> embeddings `[batch, embedding_dim]`.
     pub fn forward(&self, features: Tensor<3>, mode: Mode) -> Tensor<2> {
         // The networks see an image of height mels and width frames.
@@ -176,6 +256,7 @@ impl Network {
         match self {
             Network::ResNet(net) => net.forward(image, mode),
             Network::DfResNet(net) => net.forward(image, mode),
+            Network::Reversible(net) => net.forward(image, mode),
         }
     }
 }
@@ -196,15 +277,15 @@ mod tests {
 
     #[test]
     fn arithmetic_and_modules_agree_on_parameters() {
-        for (name, _) in ZOO {
+        for name in names() {
             for pooling in [PoolingKind::Tstp, PoolingKind::Tap, PoolingKind::Tsdp, PoolingKind::Astp] {
                 let arch = Architecture {
-                    width: 6,
-                    mels: 40,
+                    width: 8,
+                    mels: 48,
                     embedding_dim: 20,
                     pooling,
                     two_embedding_layers: pooling == PoolingKind::Tap,
-                    ..Architecture::named(name).unwrap()
+                    ..Architecture::named(&name).unwrap()
                 };
                 let network = arch.init(&Device::default(), 0).unwrap();
                 let counted: usize = names_and_shapes(&network)

@@ -13,6 +13,7 @@ use burn::module::Module;
 use burn::tensor::Tensor;
 use burn::tensor::activation::relu;
 
+use super::sketch::{Function, Sketch};
 use super::{Architecture, BlockKind, embedding};
 use crate::nn::{BasicBlock, BatchNorm, Bottleneck, Conv2d, Conv2dConfig, Init, Linear, Mode, Pooling};
 
@@ -27,6 +28,52 @@ pub enum Block {
     Basic(BasicBlock),
     /// See [`Bottleneck`].
     Bottleneck(Bottleneck),
+}
+
+impl Block {
+    /// The block from `input` channels, striding in its first 3x3 convolution.
+    pub(super) fn new(init: Init, kind: BlockKind, input: usize, width: usize, stride: [usize; 2]) -> Self {
+        match kind {
+            BlockKind::Basic => Self::Basic(BasicBlock::new(init, input, width, stride)),
+            BlockKind::Bottleneck => Self::Bottleneck(Bottleneck::new(init, input, width, stride)),
+        }
+    }
+
+    /// `[batch, input, mels, frames]` -> `[batch, output, mels', frames']`.
+    pub(super) fn forward(&self, x: Tensor<4>, mode: Mode) -> Tensor<4> {
+        match self {
+            Self::Basic(b) => b.forward(x, mode),
+            Self::Bottleneck(b) => b.forward(x, mode),
+        }
+    }
+}
+
+/// The convolutions of a block.
+pub(super) fn convolutions(kind: BlockKind, input: usize, width: usize, stride: [usize; 2]) -> Vec<Conv2dConfig> {
+    let conv = Conv2dConfig::new;
+    match kind {
+        BlockKind::Basic => vec![conv(input, width, 3).stride(stride), conv(width, width, 3)],
+        BlockKind::Bottleneck => {
+            vec![conv(input, width, 1), conv(width, width, 3).stride(stride), conv(width, kind.output(width), 1)]
+        }
+    }
+}
+
+/// The network as arithmetic sees it, for utterances of `frames` frames.
+pub(super) fn sketch(arch: &Architecture, kind: BlockKind, blocks: [usize; 4], frames: usize) -> Sketch {
+    let mut f = Function::of(&[[1, arch.mels, frames]]);
+    let x = f.conv_norm("conv1", "bn1", Conv2dConfig::new(1, arch.width, 3), 0);
+    let mut x = f.relu(x);
+    for (s, &count) in blocks.iter().enumerate() {
+        for b in 0..count {
+            let stride = if b == 0 { [STRIDES[s]; 2] } else { [1, 1] };
+            let convs = convolutions(kind, f.size(x)[0], arch.width << s, stride);
+            x = f.residual_block(&format!("layer{}.{b}", s + 1), &convs, stride, x);
+        }
+    }
+    x = f.pool(arch.pooling, "pool", x);
+    f.outputs = vec![x];
+    Sketch::plain(f, arch.embedding_dim, arch.two_embedding_layers)
 }
 
 /// The network; field names are WeSpeaker's.
@@ -65,10 +112,7 @@ impl ResNet {
                     let stride = if b == 0 { [STRIDES[s]; 2] } else { [1, 1] };
                     let init = init.at(format!("layer{}", s + 1)).at(b);
                     let input = std::mem::replace(&mut channels, kind.output(width));
-                    match kind {
-                        BlockKind::Basic => Block::Basic(BasicBlock::new(init, input, width, stride)),
-                        BlockKind::Bottleneck => Block::Bottleneck(Bottleneck::new(init, input, width, stride)),
-                    }
+                    Block::new(init, kind, input, width, stride)
                 })
                 .collect()
         };
@@ -93,10 +137,7 @@ impl ResNet {
     pub fn forward(&self, x: Tensor<4>, mode: Mode) -> Tensor<2> {
         let mut x = relu(self.bn1.forward(self.conv1.forward(x), mode));
         for block in [&self.layer1, &self.layer2, &self.layer3, &self.layer4].into_iter().flatten() {
-            x = match block {
-                Block::Basic(b) => b.forward(x, mode),
-                Block::Bottleneck(b) => b.forward(x, mode),
-            };
+            x = block.forward(x, mode);
         }
         embedding(self.pool.forward(x), &self.seg_1, self.seg_bn_1.as_ref().zip(self.seg_2.as_ref()), mode)
     }

@@ -136,6 +136,10 @@ impl Recipe {
             return bad("train.patience stops early and average_last averages the last epochs: choose one".into());
         }
         self.model.check()?;
+        if self.train.execution.is_some() && self.model.reversible_type().is_none() {
+            let name = &self.model.name;
+            return bad(format!("train.execution is a choice of reversible networks: rev1-{name} or rev2-{name}"));
+        }
         self.optimizer.init()?;
         // The number of speakers is known later; settings that fail for any number fail here.
         self.loss.check(usize::MAX)?;
@@ -247,6 +251,17 @@ mod tests {
         fails(SMALL, &["loss.kind=softmax", "loss.sub_centers=3"], "softmax has no");
         fails(SMALL, &["optimizer.kind=sgd", "optimizer.momentum=2"], "momentum");
         fails(SMALL, &["optimizer.kind=lion"], "lion");
+        fails(SMALL, &["train.execution=taped"], "rev1-resnet18");
+        fails(SMALL, &["model.reversible.merge=mean"], "rev2-resnet18");
+        let rev = |changes: &[&str], wanted| fails(SMALL, &[&["model.name=rev1-resnet18"], changes].concat(), wanted);
+        rev(&["model.reversible.merge=sum"], "expected one of `mean`, `concat`, `project`");
+        rev(&["model.reversible.width=3"], "unknown field `width`");
+        rev(&["model.reversible.state=7"], "an even number is expected");
+        rev(&["model.reversible.transition=block"], "streams = \"split\"");
+        rev(&["model.reversible.inner=0.0"], "inner = 0");
+        rev(&["model.name=rev2-resnet18", "model.reversible.transition=merged"], "Type II squeezes");
+        rev(&["model.name=rev1-df-resnet56", "model.reversible.transition=block"], "per-stream or merged");
+        rev(&["model.name=rev3-resnet18"], "no architecture `rev3-resnet18`");
         fails(SMALL, &["seed=2", "seed.x=1"], "`seed` is not a section");
         fails(SMALL, &["epochs"], "wanted key=value");
         fails("[data]\ntrain = \"a\"\n[model]\nname = \"resnet18\"\n", &[], "data.dev");

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::audio::Window;
 use crate::audio::augment::SpecAugment;
+use crate::backend::reversible::Execution;
 use crate::corpus::synth::SynthConfig;
 use crate::train::schedule::Increase;
 
@@ -162,10 +163,13 @@ pub struct TrainConfig {
     pub validate_every: usize,
     /// The final model is the mean of the last so many epochs' weights (BatchNorm statistics included); 1 takes the best epoch instead.
     pub average_last: usize,
+    /// How a reversible network trains: `reversible` (the default) recomputes activations, `taped` keeps them. The result is the same.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub execution: Option<Execution>,
 }
 
 impl Default for TrainConfig {
     fn default() -> Self {
-        Self { epochs: 150, batch_size: 128, patience: 0, validate_every: 1, average_last: 1 }
+        Self { epochs: 150, batch_size: 128, patience: 0, validate_every: 1, average_last: 1, execution: None }
     }
 }

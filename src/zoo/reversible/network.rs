@@ -1,0 +1,212 @@
+//! The module.
+
+use burn::module::Module;
+use burn::tensor::Tensor;
+use burn::tensor::activation::relu;
+
+use super::super::{Architecture, embedding, resnet::Block};
+use super::plan::{Entry, Plan};
+use super::{MergeRule, StreamRule};
+use crate::backend::reversible::{Execution, Reversible, Step, run};
+use crate::backend::{Layer, Streams};
+use crate::nn::{
+    BatchNorm, Conv2d, Conv2dConfig, ConvNorm, Coupling, Downsample, Init, Linear, Mode, Pooling, Squeeze,
+};
+
+/// A reversible network of either type. Both executions are this one struct, with the same weights.
+#[derive(Module, Debug)]
+pub struct RevNet {
+    body: RevBody,
+    seg_1: Linear,
+    seg_bn_1: Option<BatchNorm>,
+    seg_2: Option<Linear>,
+    #[module(skip)]
+    execution: Execution,
+}
+
+/// Features to pooled statistics.
+#[derive(Module, Debug)]
+struct RevBody {
+    stem: Stem,
+    stages: Vec<RevStage>,
+    summary: Summary,
+}
+
+/// conv3x3 - BN - ReLU, then two streams (or one tensor, where a block comes next).
+#[derive(Module, Debug)]
+struct Stem {
+    conv: Conv2d,
+    norm: BatchNorm,
+    #[module(skip)]
+    streams: Option<StreamRule>,
+    #[module(skip)]
+    multiple: [usize; 2],
+}
+
+/// What makes a stage's streams of its predecessor's, and the blocks.
+#[derive(Module, Debug)]
+struct RevStage {
+    transition: Option<Transition>,
+    blocks: Vec<Coupling>,
+    #[module(skip)]
+    squeeze: Option<Squeeze>,
+}
+
+/// Type I's loss of resolution.
+#[derive(Module, Debug)]
+#[allow(clippy::large_enum_variant, reason = "three in a network")]
+enum Transition {
+    /// On each stream.
+    PerStream(Vec<Downsample>),
+    /// On both as one.
+    Merged(Downsample),
+    /// The ordinary network's block on both as one.
+    Block(Block),
+}
+
+/// Streams to pooled statistics.
+#[derive(Module, Debug)]
+struct Summary {
+    norm: BatchNorm,
+    project: Option<Downsample>,
+    pool: Pooling,
+    #[module(skip)]
+    mean: bool,
+}
+
+impl Layer for Stem {
+    fn forward(&self, mut x: Streams, mode: Mode) -> Streams {
+        let x = pad(x.remove(0), self.multiple);
+        let x = relu(self.norm.forward(self.conv.forward(x), mode));
+        match self.streams {
+            None => vec![x],
+            Some(StreamRule::Duplicate) => vec![x.clone(), x],
+            Some(StreamRule::Split) => x.chunk(2, 1),
+        }
+    }
+}
+
+/// Zeros on the right of mels and frames, up to multiples.
+fn pad(x: Tensor<4>, multiple: [usize; 2]) -> Tensor<4> {
+    multiple.into_iter().enumerate().fold(x, |x, (i, multiple)| {
+        let mut shape = x.dims();
+        shape[2 + i] = shape[2 + i].next_multiple_of(multiple) - shape[2 + i];
+        if shape[2 + i] == 0 {
+            return x;
+        }
+        let zeros = Tensor::zeros(shape, (&x.device(), x.dtype()));
+        Tensor::cat(vec![x, zeros], 2 + i)
+    })
+}
+
+/// Streams as one tensor.
+fn whole(mut x: Streams) -> Tensor<4> {
+    if x.len() == 1 { x.remove(0) } else { Tensor::cat(x, 1) }
+}
+
+impl Layer for Transition {
+    fn forward(&self, x: Streams, mode: Mode) -> Streams {
+        match self {
+            Self::PerStream(layers) => layers.iter().zip(x).map(|(layer, x)| layer.forward(x, mode)).collect(),
+            Self::Merged(layer) => layer.forward(whole(x), mode).chunk(2, 1),
+            Self::Block(block) => block.forward(whole(x), mode).chunk(2, 1),
+        }
+    }
+}
+
+impl Layer for Summary {
+    fn forward(&self, x: Streams, mode: Mode) -> Streams {
+        let x = match self.mean {
+            true => x.into_iter().reduce(|a, b| a + b).expect("two streams") * 0.5,
+            false => whole(x),
+        };
+        let mut x = relu(self.norm.forward(x, mode));
+        if let Some(project) = &self.project {
+            x = relu(project.forward(x, mode));
+        }
+        let pooled = self.pool.forward(x);
+        let [batch, statistics] = pooled.dims();
+        vec![pooled.reshape([batch, statistics, 1, 1])]
+    }
+}
+
+impl Reversible for RevBody {
+    fn steps(&self) -> Vec<Step<'_>> {
+        let mut steps = vec![Step::Keep(&self.stem)];
+        for stage in &self.stages {
+            steps.extend(stage.transition.as_ref().map(|t| Step::Keep(t)));
+            steps.extend(stage.squeeze.as_ref().map(|s| Step::Rearrange(s)));
+            steps.extend(stage.blocks.iter().map(Coupling::step));
+        }
+        steps.push(Step::Keep(&self.summary));
+        steps
+    }
+}
+
+impl RevNet {
+    pub(in crate::zoo) fn new(init: Init, arch: &Architecture, plan: &Plan) -> Self {
+        let body = init.at("body");
+        let place = body.at("stem");
+        let stem = Stem {
+            conv: Conv2dConfig::new(1, plan.stem, 3).init(place.at("conv")),
+            norm: BatchNorm::new(place.at("norm"), plan.stem),
+            streams: (!plan.whole_stem).then_some(plan.streams),
+            multiple: plan.multiple,
+        };
+        let stages = plan.stages.iter().enumerate().map(|(s, stage)| {
+            let place = body.at("stages").at(s);
+            let at = place.at("transition");
+            let transition = match stage.entry {
+                Entry::Direct | Entry::Squeeze(_) => None,
+                Entry::PerStream(conv) => {
+                    Some(Transition::PerStream((0..2).map(|i| Downsample::build(at.at(i), conv)).collect()))
+                }
+                Entry::Merged(conv) => Some(Transition::Merged(Downsample::build(at, conv))),
+                Entry::Block(kind, input, width, stride) => {
+                    Some(Transition::Block(Block::new(at, kind, input, width, stride)))
+                }
+            };
+            let block =
+                |b: usize| Coupling::new(place.at("blocks").at(b), plan.kind, plan.order, stage.width, stage.inner);
+            let squeeze = match stage.entry {
+                Entry::Squeeze(squeeze) => Some(squeeze),
+                _ => None,
+            };
+            RevStage { transition, blocks: (0..stage.blocks).map(block).collect(), squeeze }
+        });
+        let last = plan.stages.last().map_or(0, |s| s.width);
+        let merged = if plan.merge == MergeRule::Mean { last } else { 2 * last };
+        let sketch = plan.sketch(arch, plan.multiple[1]);
+        let pooled = sketch.tail.inputs[0][0];
+        let place = body.at("summary");
+        let project = Conv2dConfig::new(merged, plan.project, 1);
+        let projected = plan.merge == MergeRule::Project;
+        let summary = Summary {
+            norm: BatchNorm::new(place.at("norm"), merged),
+            project: projected.then(|| Downsample::build(place.at("project"), project)),
+            pool: Pooling::new(place.at("pool"), arch.pooling, pooled / arch.pooling.statistics()),
+            mean: plan.merge == MergeRule::Mean,
+        };
+        let (dim, two) = (arch.embedding_dim, arch.two_embedding_layers);
+        Self {
+            body: RevBody { stem, stages: stages.collect(), summary },
+            seg_1: Linear::new(init.at("seg_1"), pooled, dim),
+            seg_bn_1: two.then(|| BatchNorm::without_affine(init.at("seg_bn_1"), dim)),
+            seg_2: two.then(|| Linear::new(init.at("seg_2"), dim, dim)),
+            execution: Execution::default(),
+        }
+    }
+
+    /// How it trains; the default recomputes activations.
+    pub fn with_execution(self, execution: Execution) -> Self {
+        Self { execution, ..self }
+    }
+
+    /// `[batch, 1, mels, frames]` -> `[batch, embedding_dim]`.
+    pub fn forward(&self, x: Tensor<4>, mode: Mode) -> Tensor<2> {
+        let pooled = run(&self.body, x, mode, self.execution);
+        let [batch, statistics, ..] = pooled.dims();
+        let pooled = pooled.reshape([batch, statistics]);
+        embedding(pooled, &self.seg_1, self.seg_bn_1.as_ref().zip(self.seg_2.as_ref()), mode)
+    }
+}
