@@ -38,6 +38,7 @@ pub mod error;
 pub mod fs;
 pub mod inference;
 pub mod losses;
+pub mod memory;
 pub mod model_file;
 pub mod nn;
 pub mod progress;

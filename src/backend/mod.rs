@@ -1,11 +1,18 @@
 //! Which backend runs the tensors, and what ours must offer beyond Burn's operations: extension traits over `Backend`, each with a plain
 //! twin of the same result.
 
-pub mod depthwise;
 mod kind;
 mod layer;
 mod mode;
 pub mod reversible;
+
+// ndarray stays a second opinion for as long as Burn ships it.
+#[allow(deprecated)]
+pub mod convolution;
+#[allow(deprecated)]
+pub mod depthwise;
+#[allow(deprecated)]
+pub mod norm;
 
 pub use kind::BackendKind;
 pub use layer::{Layer, Streams};

@@ -2,9 +2,9 @@
 
 use burn::module::Module;
 use burn::tensor::Tensor;
-use burn::tensor::activation::relu;
 
 use super::{BatchNorm, Conv2d, Conv2dConfig, ConvNorm, Downsample, Init, Mode};
+use crate::backend::norm::rectify;
 
 /// conv3x3 - BN - ReLU - conv3x3 - BN, plus shortcut, ReLU.
 #[derive(Module, Debug)]
@@ -33,9 +33,9 @@ impl BasicBlock {
 
     /// `[batch, input, mels, frames]` -> `[batch, width, mels', frames']`.
     pub fn forward(&self, x: Tensor<4>, mode: Mode) -> Tensor<4> {
-        let y = relu(self.bn1.forward(self.conv1.forward(x.clone()), mode));
+        let y = self.bn1.rectified(self.conv1.forward(x.clone()), mode);
         let y = self.bn2.forward(self.conv2.forward(y), mode);
         let x = self.shortcut.as_ref().map_or_else(|| x.clone(), |s| s.forward(x.clone(), mode));
-        relu(y + x)
+        rectify(y + x)
     }
 }

@@ -2,9 +2,10 @@
 
 use burn::module::{Module, Param, RunningState};
 use burn::tensor::Tensor;
-use burn::tensor::module::{batch_norm, batch_norm_train};
+use burn::tensor::module::batch_norm;
 
 use super::{Init, Mode};
+use crate::backend::norm::{Norm, normalize, rectify};
 
 const EPSILON: f64 = 1e-5;
 const MOMENTUM: f64 = 0.1;
@@ -47,23 +48,34 @@ impl BatchNorm {
 
     /// `[batch, channels, ...]` -> the same shape.
     pub fn forward<const D: usize>(&self, x: Tensor<D>, mode: Mode) -> Tensor<D> {
+        self.apply(x, mode, false)
+    }
+
+    /// [`BatchNorm::forward`] and ReLU, as one operation while training.
+    pub fn rectified<const D: usize>(&self, x: Tensor<D>, mode: Mode) -> Tensor<D> {
+        self.apply(x, mode, true)
+    }
+
+    fn apply<const D: usize>(&self, x: Tensor<D>, mode: Mode, rectified: bool) -> Tensor<D> {
         let device = x.device();
         let channels = x.dims()[1];
         let weight = self.weight.as_ref().map_or_else(|| Tensor::ones([channels], &device), |w| w.val());
         let bias = self.bias.as_ref().map_or_else(|| Tensor::zeros([channels], &device), |b| b.val());
         if mode == Mode::Eval {
             let (mean, var) = (self.running_mean.value_sync(), self.running_var.value_sync());
-            return batch_norm(x, weight, bias, mean, var, EPSILON);
+            let y = batch_norm(x, weight, bias, mean, var, EPSILON);
+            return if rectified { rectify(y) } else { y };
         }
         let count = x.shape().num_elements() / channels;
-        let output = batch_norm_train(x, weight, bias, EPSILON);
+        let (y, moments) = normalize(x, weight, bias, Norm { epsilon: EPSILON, rectify: rectified });
         if mode == Mode::Train {
             // torch divides the sum of squares by n - 1 for the running statistics only; it refuses n = 1, where we keep 0.
             let unbiased = count as f64 / (count.max(2) - 1) as f64;
-            track(&self.running_mean, output.mean.detach());
-            track(&self.running_var, output.variance.detach() * unbiased);
+            let row = |i: usize| moments.clone().slice([i..i + 1, 0..channels]).reshape([channels]);
+            track(&self.running_mean, row(0));
+            track(&self.running_var, row(1) * unbiased);
         }
-        output.output
+        y
     }
 }
 

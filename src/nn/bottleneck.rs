@@ -2,9 +2,9 @@
 
 use burn::module::Module;
 use burn::tensor::Tensor;
-use burn::tensor::activation::relu;
 
 use super::{BatchNorm, Conv2d, Conv2dConfig, ConvNorm, Downsample, Init, Mode};
+use crate::backend::norm::rectify;
 
 /// conv1x1 - BN - ReLU - conv3x3 - BN - ReLU - conv1x1 - BN, plus shortcut, ReLU.
 #[derive(Module, Debug)]
@@ -38,10 +38,10 @@ impl Bottleneck {
 
     /// `[batch, input, mels, frames]` -> `[batch, 4 * width, mels', frames']`.
     pub fn forward(&self, x: Tensor<4>, mode: Mode) -> Tensor<4> {
-        let y = relu(self.bn1.forward(self.conv1.forward(x.clone()), mode));
-        let y = relu(self.bn2.forward(self.conv2.forward(y), mode));
+        let y = self.bn1.rectified(self.conv1.forward(x.clone()), mode);
+        let y = self.bn2.rectified(self.conv2.forward(y), mode);
         let y = self.bn3.forward(self.conv3.forward(y), mode);
         let x = self.shortcut.as_ref().map_or_else(|| x.clone(), |s| s.forward(x.clone(), mode));
-        relu(y + x)
+        rectify(y + x)
     }
 }

@@ -2,7 +2,6 @@
 
 use burn::module::Module;
 use burn::tensor::Tensor;
-use burn::tensor::activation::relu;
 use serde::{Deserialize, Serialize};
 
 use super::{BatchNorm, Conv2d, Conv2dConfig, Init, Mode};
@@ -65,9 +64,11 @@ impl Branch {
 
     /// `[batch, width, mels, frames]` -> the same shape.
     pub fn forward(&self, x: Tensor<4>, mode: Mode) -> Tensor<4> {
+        let last = self.convs.len() - 1;
         self.convs.iter().zip(&self.norms).enumerate().fold(x, |x, (i, (conv, norm))| match self.order {
-            Order::PreActivation => conv.forward(relu(norm.forward(x, mode))),
-            Order::PostActivation => norm.forward(conv.forward(if i > 0 { relu(x) } else { x }), mode),
+            Order::PreActivation => conv.forward(norm.rectified(x, mode)),
+            Order::PostActivation if i < last => norm.rectified(conv.forward(x), mode),
+            Order::PostActivation => norm.forward(conv.forward(x), mode),
         })
     }
 }

@@ -6,6 +6,7 @@ use burn::tensor::module::conv2d;
 use burn::tensor::ops::ConvOptions;
 
 use super::Init;
+use crate::backend::convolution::{Window, convolve};
 use crate::backend::depthwise::depthwise;
 
 /// A 2-D convolution's shape. Padding keeps the size at stride 1: `kernel / 2` on every side.
@@ -73,6 +74,9 @@ impl Conv2d {
         let Conv2dConfig { input, output, kernel, stride, groups } = self.config;
         if groups > 1 && groups == input && groups == output && stride == [1, 1] {
             return depthwise(x, self.weight.val());
+        }
+        if groups == 1 {
+            return convolve(x, self.weight.val(), Window { stride });
         }
         conv2d(x, self.weight.val(), None, ConvOptions::new(stride, [kernel / 2; 2], [1, 1], groups))
     }

@@ -2,9 +2,9 @@
 
 use burn::module::Module;
 use burn::tensor::Tensor;
-use burn::tensor::activation::relu;
 
 use super::{BatchNorm, Conv2d, Conv2dConfig, Init, Mode};
+use crate::backend::norm::rectify;
 
 /// conv1x1 C -> 4C - BN - ReLU - depthwise conv3x3 - BN - ReLU - conv1x1 4C -> C - BN, plus input, ReLU.
 #[derive(Module, Debug)]
@@ -36,9 +36,9 @@ impl InvertedBottleneck {
 
     /// `[batch, width, mels, frames]` -> the same shape.
     pub fn forward(&self, x: Tensor<4>, mode: Mode) -> Tensor<4> {
-        let y = relu(self.bn1.forward(self.conv1.forward(x.clone()), mode));
-        let y = relu(self.bn2.forward(self.conv2.forward(y), mode));
+        let y = self.bn1.rectified(self.conv1.forward(x.clone()), mode);
+        let y = self.bn2.rectified(self.conv2.forward(y), mode);
         let y = self.bn3.forward(self.conv3.forward(y), mode);
-        relu(y + x)
+        rectify(y + x)
     }
 }

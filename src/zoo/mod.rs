@@ -14,10 +14,10 @@ pub use reversible::{RevNet, ReversibleOptions, ReversibleType};
 pub use sketch::Sketch;
 
 use burn::module::Module;
-use burn::tensor::activation::relu;
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
+use crate::backend::norm::rectify;
 use crate::backend::reversible::Execution;
 use crate::error::{Error, Result};
 use crate::nn::{BatchNorm, Init, Linear, Mode, PoolingKind};
@@ -265,7 +265,7 @@ impl Network {
 fn embedding(pooled: Tensor<2>, first: &Linear, second: Option<(&BatchNorm, &Linear)>, mode: Mode) -> Tensor<2> {
     let embedding = first.forward(pooled);
     match second {
-        Some((bn, linear)) => linear.forward(bn.forward(relu(embedding), mode)),
+        Some((bn, linear)) => linear.forward(bn.forward(rectify(embedding), mode)),
         None => embedding,
     }
 }

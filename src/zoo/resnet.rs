@@ -11,7 +11,6 @@
 
 use burn::module::Module;
 use burn::tensor::Tensor;
-use burn::tensor::activation::relu;
 
 use super::sketch::{Function, Sketch};
 use super::{Architecture, BlockKind, embedding};
@@ -135,7 +134,7 @@ impl ResNet {
 
     /// `[batch, 1, mels, frames]` -> `[batch, embedding_dim]`.
     pub fn forward(&self, x: Tensor<4>, mode: Mode) -> Tensor<2> {
-        let mut x = relu(self.bn1.forward(self.conv1.forward(x), mode));
+        let mut x = self.bn1.rectified(self.conv1.forward(x), mode);
         for block in [&self.layer1, &self.layer2, &self.layer3, &self.layer4].into_iter().flatten() {
             x = block.forward(x, mode);
         }

@@ -2,11 +2,11 @@
 
 use burn::module::Module;
 use burn::tensor::Tensor;
-use burn::tensor::activation::relu;
 
 use super::super::{Architecture, embedding, resnet::Block};
 use super::plan::{Entry, Plan};
 use super::{MergeRule, StreamRule};
+use crate::backend::norm::rectify;
 use crate::backend::reversible::{Execution, Reversible, Step, run};
 use crate::backend::{Layer, Streams};
 use crate::nn::{
@@ -77,7 +77,7 @@ struct Summary {
 impl Layer for Stem {
     fn forward(&self, mut x: Streams, mode: Mode) -> Streams {
         let x = pad(x.remove(0), self.multiple);
-        let x = relu(self.norm.forward(self.conv.forward(x), mode));
+        let x = self.norm.rectified(self.conv.forward(x), mode);
         match self.streams {
             None => vec![x],
             Some(StreamRule::Duplicate) => vec![x.clone(), x],
@@ -120,9 +120,9 @@ impl Layer for Summary {
             true => x.into_iter().reduce(|a, b| a + b).expect("two streams") * 0.5,
             false => whole(x),
         };
-        let mut x = relu(self.norm.forward(x, mode));
+        let mut x = self.norm.rectified(x, mode);
         if let Some(project) = &self.project {
-            x = relu(project.forward(x, mode));
+            x = rectify(project.forward(x, mode));
         }
         let pooled = self.pool.forward(x);
         let [batch, statistics] = pooled.dims();

@@ -1,0 +1,259 @@
+//! Convolution of f32 values in memory: patches of a few rows at a time, multiplied while they are in the cache.
+//!
+//! With patches as a matrix `[input channels * taps, positions]`, the output is `weights x patches`, the weights' gradient `dy x patches^T`, and (at stride 1)
+//! the input's gradient a convolution of `dy` with mirrored, transposed weights. A 1x1 kernel needs no patches: they are the input.
+
+use burn::backend::Flex;
+use burn::backend::tensor::FloatTensor;
+use burn::tensor::TensorData;
+use gemm::Parallelism;
+use rayon::prelude::*;
+
+use super::Window;
+
+/// Bytes of patches made at a time: about a core's second-level cache.
+const PATCHES: usize = 512 << 10;
+/// Bytes of partial sums of a weight gradient; there are 2 to 16 of them.
+const PARTIAL: usize = 8 << 20;
+
+/// Sizes of one convolution.
+#[derive(Debug, Clone, Copy)]
+struct Shape {
+    batch: usize,
+    input: usize,
+    output: usize,
+    kernel: usize,
+    /// Mels and frames of the input and the output.
+    before: [usize; 2],
+    after: [usize; 2],
+    window: Window,
+}
+
+impl Shape {
+    fn new(x: &[usize], w: &[usize], window: Window) -> Self {
+        let (kernel, before) = (w[2], [x[2], x[3]]);
+        let after = window.output(before, kernel);
+        Self { batch: x[0], input: x[1], output: w[0], kernel, before, after, window }
+    }
+
+    /// Rows of the patch matrix.
+    fn depth(&self) -> usize {
+        self.input * self.kernel * self.kernel
+    }
+
+    /// Whether patches are the input itself.
+    fn pointwise(&self) -> bool {
+        self.kernel == 1 && self.window.stride == [1, 1]
+    }
+
+    /// Output rows handled at a time.
+    fn rows(&self) -> usize {
+        (PATCHES / (4 * self.depth() * self.after[1])).clamp(1, self.after[0])
+    }
+
+    /// Utterance and first row of every piece of work.
+    fn tiles(&self) -> Vec<(usize, usize)> {
+        let (rows, last) = (self.rows(), self.after[0]);
+        (0..self.batch).flat_map(|b| (0..last).step_by(rows).map(move |row| (b, row))).collect()
+    }
+
+    /// The patches of output rows from `row` on, `[depth, positions]`, in `patches`.
+    fn gather(&self, x: &[f32], row: usize, rows: usize, patches: &mut [f32]) {
+        let ([mels, frames], width, k) = (self.before, self.after[1], self.kernel);
+        let [step, hop] = self.window.stride;
+        let pad = k / 2;
+        for (line, out) in patches.chunks_exact_mut(rows * width).enumerate() {
+            let (c, i, j) = (line / (k * k), line / k % k, line % k);
+            let plane = &x[c * mels * frames..(c + 1) * mels * frames];
+            // Positions whose input lies inside.
+            let from = pad.saturating_sub(j).div_ceil(hop).min(width);
+            let to = (frames + pad).saturating_sub(j).div_ceil(hop).clamp(from, width);
+            for (r, out) in out.chunks_exact_mut(width).enumerate() {
+                let Some(source) = ((row + r) * step + i).checked_sub(pad).filter(|&s| s < mels) else {
+                    out.fill(0.0);
+                    continue;
+                };
+                let source = &plane[source * frames..(source + 1) * frames];
+                out[..from].fill(0.0);
+                out[to..].fill(0.0);
+                if from == to {
+                    continue;
+                }
+                let source = &source[from * hop + j - pad..];
+                if hop == 1 {
+                    out[from..to].copy_from_slice(&source[..to - from]);
+                } else {
+                    out[from..to].iter_mut().zip(source.iter().step_by(hop)).for_each(|(o, s)| *o = *s);
+                }
+            }
+        }
+    }
+}
+
+fn contiguous(x: FloatTensor<Flex>) -> FloatTensor<Flex> {
+    x.to_contiguous()
+}
+
+fn slice(x: &FloatTensor<Flex>) -> &[f32] {
+    x.as_slice::<f32>().expect("contiguous f32")
+}
+
+/// A pointer that threads may write through, each to places of its own.
+#[derive(Clone, Copy)]
+struct Output(*mut f32);
+// SAFETY: `forward` gives every tile an area that no other tile writes.
+unsafe impl Send for Output {}
+// SAFETY: as above.
+unsafe impl Sync for Output {}
+
+impl Output {
+    fn at(self, offset: usize) -> *mut f32 {
+        // SAFETY: `forward` stays inside the allocation.
+        unsafe { self.0.add(offset) }
+    }
+}
+
+/// `[batch, input, mels, frames]` with `[output, input, k, k]`.
+pub(super) fn forward(x: FloatTensor<Flex>, w: FloatTensor<Flex>, window: Window) -> FloatTensor<Flex> {
+    let (x, w) = (contiguous(x), contiguous(w));
+    let s = Shape::new(x.layout().shape(), w.layout().shape(), window);
+    let out = product(&s, slice(&x), slice(&w));
+    FloatTensor::<Flex>::from_data(TensorData::new(out, [s.batch, s.output, s.after[0], s.after[1]]))
+}
+
+fn product(s: &Shape, x: &[f32], w: &[f32]) -> Vec<f32> {
+    let (plane_in, plane_out) = (s.before[0] * s.before[1], s.after[0] * s.after[1]);
+    let (depth, width) = (s.depth(), s.after[1]);
+    let mut out = vec![0.0f32; s.batch * s.output * plane_out];
+    let destination = Output(out.as_mut_ptr());
+    s.tiles().into_par_iter().for_each_init(Vec::new, |patches, (b, row)| {
+        let rows = s.rows().min(s.after[0] - row);
+        let n = rows * width;
+        let x = &x[b * s.input * plane_in..(b + 1) * s.input * plane_in];
+        let (right, stride) = if s.pointwise() {
+            (&x[row * width..], plane_in)
+        } else {
+            patches.resize(depth * n, 0.0);
+            s.gather(x, row, rows, patches);
+            (&patches[..], n)
+        };
+        let first = destination.at(b * s.output * plane_out + row * width);
+        // SAFETY: the tile's rows of each of utterance b's output planes lie inside `out` and belong to this tile alone; `w` holds
+        // output x depth values, `right` depth rows of n values, `stride` apart.
+        unsafe {
+            multiply(
+                [s.output, depth, n],
+                (first, plane_out),
+                (w.as_ptr(), depth, 1),
+                (right.as_ptr(), stride, 1),
+                false,
+            );
+        }
+    });
+    out
+}
+
+/// `out [m, n] = left [m, k] x right [k, n]`, added to what is there or not. A matrix is a pointer and the strides of its rows and columns; `out`'s columns lie
+/// side by side.
+///
+/// # Safety
+/// The pointers must be valid for these sizes and strides, and nobody else may access `out`.
+unsafe fn multiply(
+    [m, k, n]: [usize; 3],
+    out: (*mut f32, usize),
+    left: (*const f32, usize, usize),
+    right: (*const f32, usize, usize),
+    add: bool,
+) {
+    let s = |stride: usize| stride as isize;
+    // SAFETY: passed on to the caller.
+    unsafe {
+        gemm::gemm(
+            m,
+            n,
+            k,
+            out.0,
+            1,
+            s(out.1),
+            add,
+            left.0,
+            s(left.2),
+            s(left.1),
+            right.0,
+            s(right.2),
+            s(right.1),
+            1.0,
+            1.0,
+            false,
+            false,
+            false,
+            Parallelism::None,
+        );
+    }
+}
+
+/// The gradient of the weights, `[output, input, k, k]`. It is summed in an order that does not depend on the number of threads.
+pub(super) fn weight_gradient(
+    x: FloatTensor<Flex>,
+    dy: FloatTensor<Flex>,
+    kernel: usize,
+    window: Window,
+) -> FloatTensor<Flex> {
+    let (x, dy) = (contiguous(x), contiguous(dy));
+    let shape = [dy.layout().shape()[1], x.layout().shape()[1], kernel, kernel];
+    let s = Shape::new(x.layout().shape(), &shape, window);
+    let (xs, dys) = (slice(&x), slice(&dy));
+    let (plane_in, plane_out) = (s.before[0] * s.before[1], s.after[0] * s.after[1]);
+    let (depth, width) = (s.depth(), s.after[1]);
+    let tiles = s.tiles();
+    let parts = (PARTIAL / (4 * s.output * depth)).clamp(2, 16).min(tiles.len());
+    let partial = |tiles: &[(usize, usize)]| {
+        let mut sum = vec![0.0f32; s.output * depth];
+        let mut patches = Vec::new();
+        for (t, &(b, row)) in tiles.iter().enumerate() {
+            let rows = s.rows().min(s.after[0] - row);
+            let n = rows * width;
+            let x = &xs[b * s.input * plane_in..(b + 1) * s.input * plane_in];
+            let (right, stride) = if s.pointwise() {
+                (&x[row * width..], plane_in)
+            } else {
+                patches.resize(depth * n, 0.0);
+                s.gather(x, row, rows, &mut patches);
+                (&patches[..], n)
+            };
+            let left = &dys[b * s.output * plane_out + row * width..];
+            // SAFETY: `left` is output rows of n values, plane_out apart, in utterance b of `dy`; `right` as in `product`, read transposed;
+            // `sum` holds output x depth values.
+            unsafe {
+                let (left, right) = ((left.as_ptr(), plane_out, 1), (right.as_ptr(), 1, stride));
+                multiply([s.output, n, depth], (sum.as_mut_ptr(), depth), left, right, t > 0);
+            }
+        }
+        sum
+    };
+    let sums: Vec<Vec<f32>> = tiles.par_chunks(tiles.len().div_ceil(parts)).map(partial).collect();
+    let sum = sums.into_iter().reduce(|mut a, b| {
+        a.iter_mut().zip(&b).for_each(|(a, b)| *a += b);
+        a
+    });
+    FloatTensor::<Flex>::from_data(TensorData::new(sum.expect("there are tiles"), shape))
+}
+
+/// The gradient of the input at stride 1.
+pub(super) fn input_gradient(w: FloatTensor<Flex>, dy: FloatTensor<Flex>) -> FloatTensor<Flex> {
+    let (w, dy) = (contiguous(w), contiguous(dy));
+    let [output, input, k, _] = w.layout().shape()[..] else { panic!("weights have four axes") };
+    let weights = slice(&w);
+    let taps = k * k;
+    let mut mirrored = vec![0.0f32; weights.len()];
+    for o in 0..output {
+        for i in 0..input {
+            let (from, to) =
+                (&weights[(o * input + i) * taps..][..taps], &mut mirrored[(i * output + o) * taps..][..taps]);
+            to.iter_mut().zip(from.iter().rev()).for_each(|(t, f)| *t = *f);
+        }
+    }
+    let s = Shape::new(dy.layout().shape(), &[input, output, k, k], Window { stride: [1, 1] });
+    let dx = product(&s, slice(&dy), &mirrored);
+    FloatTensor::<Flex>::from_data(TensorData::new(dx, [s.batch, input, s.after[0], s.after[1]]))
+}

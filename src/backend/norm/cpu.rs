@@ -1,0 +1,169 @@
+//! Normalisation of f32 values in memory: two passes forwards for the moments and one for the output, two backwards.
+
+use burn::backend::Flex;
+use burn::backend::tensor::FloatTensor;
+use burn::tensor::TensorData;
+use rayon::prelude::*;
+
+use super::Norm;
+
+/// Values summed side by side before they are added up.
+const LANES: usize = 16;
+
+/// Sizes: utterances, channels, values of one channel of one utterance.
+struct Layout {
+    batch: usize,
+    channels: usize,
+    plane: usize,
+    shape: Vec<usize>,
+}
+
+impl Layout {
+    fn of(x: &FloatTensor<Flex>) -> Self {
+        let shape = x.layout().shape().to_vec();
+        Self { batch: shape[0], channels: shape[1], plane: shape[2..].iter().product(), shape }
+    }
+
+    fn count(&self) -> f64 {
+        (self.batch * self.plane) as f64
+    }
+
+    /// Channel c of every utterance.
+    fn planes<'a>(&self, values: &'a [f32], c: usize) -> impl Iterator<Item = &'a [f32]> {
+        let (plane, step) = (self.plane, self.channels * self.plane);
+        (0..self.batch).map(move |b| &values[b * step + c * plane..][..plane])
+    }
+
+    fn tensor(&self, values: Vec<f32>) -> FloatTensor<Flex> {
+        FloatTensor::<Flex>::from_data(TensorData::new(values, self.shape.clone()))
+    }
+}
+
+fn vector(values: Vec<f32>) -> FloatTensor<Flex> {
+    let n = values.len();
+    FloatTensor::<Flex>::from_data(TensorData::new(values, [n]))
+}
+
+fn slice(x: &FloatTensor<Flex>) -> &[f32] {
+    x.as_slice::<f32>().expect("contiguous f32")
+}
+
+/// Sum of `f` over a plane and its partner.
+fn sum(a: &[f32], b: &[f32], f: impl Fn(f32, f32) -> f32) -> f64 {
+    let mut lanes = [0.0f32; LANES];
+    let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<LANES>(), b.as_chunks::<LANES>());
+    for (a, b) in a.iter().zip(b) {
+        for k in 0..LANES {
+            lanes[k] += f(a[k], b[k]);
+        }
+    }
+    let rest: f32 = a_rest.iter().zip(b_rest).map(|(&a, &b)| f(a, b)).sum();
+    f64::from(lanes.iter().sum::<f32>()) + f64::from(rest)
+}
+
+/// y = x * scale + shift.
+#[derive(Clone, Copy)]
+struct Line {
+    mean: f32,
+    inverse: f32,
+    scale: f32,
+    shift: f32,
+}
+
+impl Line {
+    fn new(mean: f32, variance: f32, gamma: f32, beta: f32, norm: Norm) -> Self {
+        let inverse = (1.0 / (f64::from(variance) + norm.epsilon).sqrt()) as f32;
+        let scale = gamma * inverse;
+        Self { mean, inverse, scale, shift: beta - mean * scale }
+    }
+
+    fn at(self, x: f32) -> f32 {
+        x * self.scale + self.shift
+    }
+}
+
+pub(super) fn normalize(
+    x: FloatTensor<Flex>,
+    gamma: FloatTensor<Flex>,
+    beta: FloatTensor<Flex>,
+    norm: Norm,
+) -> (FloatTensor<Flex>, FloatTensor<Flex>) {
+    let (x, gamma, beta) = (x.to_contiguous(), gamma.to_contiguous(), beta.to_contiguous());
+    let (layout, xs) = (Layout::of(&x), slice(&x));
+    let (gamma, beta) = (slice(&gamma), slice(&beta));
+    let moments = |c: usize| {
+        let mean = layout.planes(xs, c).map(|p| sum(p, p, |x, _| x)).sum::<f64>() / layout.count();
+        let mean = mean as f32;
+        let square = |p: &[f32]| sum(p, p, |x, _| (x - mean) * (x - mean));
+        (mean, (layout.planes(xs, c).map(square).sum::<f64>() / layout.count()) as f32)
+    };
+    let (means, variances): (Vec<f32>, Vec<f32>) = (0..layout.channels).into_par_iter().map(moments).unzip();
+    let mut y = vec![0.0f32; xs.len()];
+    y.par_chunks_mut(layout.plane).zip(xs.par_chunks(layout.plane)).enumerate().for_each(|(i, (y, x))| {
+        let c = i % layout.channels;
+        let line = Line::new(means[c], variances[c], gamma[c], beta[c], norm);
+        match norm.rectify {
+            // Not `max`, which would turn NaN into 0.
+            true => y.iter_mut().zip(x).for_each(|(y, &x)| *y = if line.at(x) <= 0.0 { 0.0 } else { line.at(x) }),
+            false => y.iter_mut().zip(x).for_each(|(y, &x)| *y = line.at(x)),
+        }
+    });
+    let moments = TensorData::new([means, variances].concat(), [2, layout.channels]);
+    (layout.tensor(y), FloatTensor::<Flex>::from_data(moments))
+}
+
+pub(super) fn gradients(
+    x: FloatTensor<Flex>,
+    gamma: FloatTensor<Flex>,
+    beta: FloatTensor<Flex>,
+    moments: FloatTensor<Flex>,
+    dy: FloatTensor<Flex>,
+    norm: Norm,
+) -> (FloatTensor<Flex>, FloatTensor<Flex>, FloatTensor<Flex>) {
+    let (x, gamma, beta) = (x.to_contiguous(), gamma.to_contiguous(), beta.to_contiguous());
+    let mut dy = dy.to_contiguous();
+    let (layout, xs) = (Layout::of(&x), slice(&x));
+    let (gamma, beta, moments) = (slice(&gamma), slice(&beta), slice(&moments));
+    let channels = layout.channels;
+    let line = |c: usize| Line::new(moments[c], moments[channels + c], gamma[c], beta[c], norm);
+    let (dgamma, dbeta): (Vec<f32>, Vec<f32>) = {
+        let dys = slice(&dy);
+        let of = |c: usize| {
+            let line = line(c);
+            let passed = |x: f32, d: f32| if norm.rectify && line.at(x) <= 0.0 { 0.0 } else { d };
+            let both = || layout.planes(xs, c).zip(layout.planes(dys, c));
+            let dgamma: f64 =
+                both().map(|(x, d)| sum(x, d, |x, d| passed(x, d) * ((x - line.mean) * line.inverse))).sum();
+            let dbeta: f64 = both().map(|(x, d)| sum(x, d, passed)).sum();
+            (dgamma as f32, dbeta as f32)
+        };
+        (0..channels).into_par_iter().map(of).unzip()
+    };
+    let count = layout.count() as f32;
+    let write = |c: usize, x: &[f32], d: &mut [f32]| {
+        let line = line(c);
+        // scale * (d - mean of d - normalized * mean of (d * normalized))
+        let (slope, offset) = (dgamma[c] / count * line.inverse, dbeta[c] / count);
+        for (d, &x) in d.iter_mut().zip(x) {
+            let passed = if norm.rectify && line.at(x) <= 0.0 { 0.0 } else { *d };
+            *d = line.scale * (passed - offset - (x - line.mean) * slope);
+        }
+    };
+    let over = |dx: &mut [f32]| {
+        let planes = dx.par_chunks_mut(layout.plane).zip(xs.par_chunks(layout.plane)).enumerate();
+        planes.for_each(|(i, (d, x))| write(i % channels, x, d));
+    };
+    let whole = dy.layout().start_offset() == 0 && dy.storage::<f32>().len() == xs.len();
+    let dx = match dy.try_storage_mut::<f32>().filter(|_| whole) {
+        Some(values) => {
+            over(values);
+            dy
+        }
+        None => {
+            let mut values = slice(&dy).to_vec();
+            over(&mut values);
+            layout.tensor(values)
+        }
+    };
+    (dx, vector(dgamma), vector(dbeta))
+}

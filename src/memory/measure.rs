@@ -1,0 +1,75 @@
+//! Bytes counted during a real step.
+
+use burn::module::Module;
+use burn::optim::GradientsParams;
+use burn::tensor::{Device, Int, Tensor, TensorData};
+use peak_alloc::PeakAlloc;
+
+use super::Setting;
+use crate::error::{Error, Result};
+use crate::losses::HeadConfig;
+use crate::rng::Stream;
+use crate::train::Trainee;
+
+/// Counted bytes of one step, beyond what the program held before it built the network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Measured {
+    /// Between steps: weights and optimizer state.
+    pub resident: usize,
+    /// More than that between forward and backward pass: what the tape holds.
+    pub held: usize,
+    /// The most at any time. On GPU backends what the allocator had reserved by the end, which is never less.
+    pub peak: usize,
+    /// What the allocator had reserved by the end, where it keeps a reserve (GPU backends).
+    pub reserved: Option<usize>,
+}
+
+/// Bytes in use now.
+fn in_use(device: &Device) -> Result<usize> {
+    if let Some(usage) = device.memory_pool_usage() {
+        return Ok(usage.bytes_in_use as usize);
+    }
+    match PeakAlloc.current_usage() {
+        0 => Err(Error::Undefined(
+            "nothing counts bytes here: install `peak_alloc::PeakAlloc` as the global allocator".into(),
+        )),
+        bytes => Ok(bytes),
+    }
+}
+
+/// Runs two steps on noise and counts during the second: the first draws the weights and makes the optimizer's state. On the CPU the whole process is counted;
+/// nothing else may run in it.
+pub fn measure(setting: &Setting, device: &Device) -> Result<Measured> {
+    setting.check()?;
+    let Setting { arch, execution, batch, frames, speakers, optimizer } = setting;
+    let before = in_use(device)?;
+    let mut trainee = Trainee::new(arch, &HeadConfig::default(), *speakers, device, 1)?;
+    if let Some(execution) = execution {
+        trainee = Trainee { network: trainee.network.with_execution(*execution)?, ..trainee };
+    }
+    let mut trainee = trainee.train();
+    let mut optimizer = optimizer.init()?;
+    let mut stream = Stream::new(1, "memory", &[]);
+    let autodiff = device.clone().autodiff();
+    let mut measured = Measured { resident: 0, held: 0, peak: 0, reserved: None };
+    for _ in 0..2 {
+        device.sync().map_err(|e| Error::Backend(e.to_string()))?;
+        measured.resident = in_use(device)? - before;
+        PeakAlloc.reset_peak_usage();
+        let noise: Vec<f32> = (0..batch * frames * arch.mels).map(|_| stream.normal() as f32).collect();
+        let features = Tensor::<3>::from_data(TensorData::new(noise, [*batch, *frames, arch.mels]), &autodiff);
+        let labels = (0..*batch).map(|i| (i % speakers) as i64).collect::<Vec<_>>();
+        let labels = Tensor::<1, Int>::from_data(TensorData::new(labels, [*batch]), &autodiff);
+        let loss = trainee.pass(features, labels, 0.2).loss;
+        device.sync().map_err(|e| Error::Backend(e.to_string()))?;
+        measured.held = (in_use(device)? - before).saturating_sub(measured.resident);
+        let gradients = loss.backward();
+        drop(loss);
+        let gradients = GradientsParams::from_grads(gradients, &trainee);
+        trainee = optimizer.step(1e-3, trainee, gradients);
+    }
+    device.sync().map_err(|e| Error::Backend(e.to_string()))?;
+    measured.reserved = device.memory_pool_usage().map(|u| u.bytes_reserved as usize);
+    measured.peak = measured.reserved.unwrap_or_else(|| PeakAlloc.peak_usage() - before);
+    Ok(measured)
+}

@@ -1,0 +1,64 @@
+//! Where the bytes of a training step go: by arithmetic ([`account`]) and counted ([`measure`]).
+
+pub mod account;
+mod measure;
+mod report;
+
+pub use account::{Breakdown, account};
+pub use measure::{Measured, measure};
+pub use report::{svg, table};
+
+use crate::backend::reversible::Execution;
+use crate::error::{Error, Result};
+use crate::train::OptimizerConfig;
+use crate::zoo::Architecture;
+
+/// A training step.
+#[derive(Debug, Clone)]
+pub struct Setting {
+    /// The network.
+    pub arch: Architecture,
+    /// How a reversible network runs; nothing for others.
+    pub execution: Option<Execution>,
+    /// Crops.
+    pub batch: usize,
+    /// Frames of a crop.
+    pub frames: usize,
+    /// Classes of the head.
+    pub speakers: usize,
+    /// The optimizer.
+    pub optimizer: OptimizerConfig,
+}
+
+impl Setting {
+    /// Refuses what cannot be.
+    pub fn check(&self) -> Result<()> {
+        self.arch.check()?;
+        if self.execution.is_some() && self.arch.reversible_type().is_none() {
+            let name = &self.arch.name;
+            return Err(Error::invalid(format!(
+                "execution is a choice of reversible networks: rev1-{name} or rev2-{name}"
+            )));
+        }
+        for (what, value, low) in [("batch", self.batch, 2), ("frames", self.frames, 8), ("speakers", self.speakers, 2)]
+        {
+            if value < low || value > 1 << 20 {
+                return Err(Error::invalid(format!("{what} = {value}: must be {low} to {}", 1 << 20)));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether activations are recomputed.
+    pub fn is_reversible(&self) -> bool {
+        self.arch.reversible_type().is_some() && self.execution != Some(Execution::Taped)
+    }
+
+    /// For tables: the name, and how it runs where there is a choice.
+    pub fn label(&self) -> String {
+        match self.execution {
+            Some(Execution::Taped) => format!("{} (taped)", self.arch.name),
+            _ => self.arch.name.clone(),
+        }
+    }
+}

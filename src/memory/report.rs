@@ -1,0 +1,2 @@
+pub fn svg() {}
+pub fn table() {}
