@@ -8,13 +8,14 @@
 //! | [`audio`] | WAV and FLAC, resampling, Kaldi filter banks, augmentation |
 //! | [`corpus`] | lists, trials, preparation, synthesis |
 //! | [`scoring`] | cosine, AS-norm, EER and minDCF, intervals, DET curves; pure f64 |
-//! | [`backend`] | which backend runs the tensors |
+//! | [`backend`] | which backend runs the tensors; operations of our own: reversible bodies, convolution, normalisation |
 //! | [`nn`] | parts of networks |
 //! | [`zoo`] | networks as tables of stages, and what they cost |
 //! | [`losses`] | classification heads |
 //! | [`model_file`] | the model format, import of WeSpeaker checkpoints |
 //! | [`inference`] | embeddings of whole utterances |
 //! | [`train`] | recipes, batches, the training loop |
+//! | [`memory`] | where the bytes of a training step go |
 //! | [`cli`] | the command line |
 //!
 //! ```no_run

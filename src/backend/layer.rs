@@ -27,10 +27,10 @@ pub trait AnyLayer {
     /// Parameters and buffers, as they are stored.
     fn parameters(&self) -> Vec<DispatchTensor>;
 
-    /// Runs the function again on `x` and differentiates it: outputs, gradients of the inputs (if `inputs` are wanted) and, through `sink`,
-    /// gradients of the parameters numbered in `tracked`. `dy` holds the gradient of each output.
+    /// Runs the function again on `x` and differentiates it. `dy` holds the gradient of each output. The tape lives in this call only.
     ///
-    /// The tape lives in this call only.
+    /// `outputs` receives the outputs before the way back, so that their memory can be used; `gradients` the gradients of the parameters
+    /// numbered in `tracked`. Returns the inputs' gradients if `inputs` are wanted.
     fn pull(
         &self,
         x: Streams,
@@ -38,8 +38,9 @@ pub trait AnyLayer {
         mode: Mode,
         inputs: bool,
         tracked: &[bool],
-        sink: &mut dyn FnMut(usize, DispatchTensor),
-    ) -> (Streams, Option<Streams>);
+        outputs: &mut dyn FnMut(Streams),
+        gradients: &mut dyn FnMut(usize, DispatchTensor),
+    ) -> Option<Streams>;
 }
 
 impl<L: Layer> AnyLayer for L {
@@ -66,29 +67,29 @@ impl<L: Layer> AnyLayer for L {
         mode: Mode,
         inputs: bool,
         tracked: &[bool],
-        sink: &mut dyn FnMut(usize, DispatchTensor),
-    ) -> (Streams, Option<Streams>) {
+        outputs: &mut dyn FnMut(Streams),
+        gradients: &mut dyn FnMut(usize, DispatchTensor),
+    ) -> Option<Streams> {
         let layer = self.clone().map(&mut Thaw(tracked.iter()));
-        let x: Streams = x
-            .into_iter()
-            .map(|x| match inputs {
-                true => x.autodiff().require_grad(),
-                false => x.autodiff(),
-            })
-            .collect();
+        let leaf = |x: Tensor<4>| if inputs { x.autodiff().require_grad() } else { x.autodiff() };
+        let x: Streams = x.into_iter().map(leaf).collect();
         let y = layer.forward(x.clone(), mode.again());
         let values: Streams = y.iter().map(|y| y.clone().inner()).collect();
         let roots = y.into_iter().zip(dy).filter(|(y, _)| y.is_tracked()).map(|(y, dy)| seed(y, dy));
-        let Some(root) = roots.reduce(|a, b| a + b) else {
-            return (values, inputs.then(|| x.into_iter().map(|x| x.inner().zeros_like()).collect()));
-        };
-        let mut gradients = root.backward();
+        let root = roots.reduce(|a, b| a + b);
+        outputs(values);
+        let mut found = root.map(|root| root.backward());
         let dx = inputs.then(|| {
-            let zeros = |x: &Tensor<4>| x.clone().inner().zeros_like();
-            x.iter().map(|x| x.grad_remove(&mut gradients).unwrap_or_else(|| zeros(x))).collect()
+            let gradient = |x: &Tensor<4>| {
+                let gradient = found.as_mut().and_then(|found| x.grad_remove(found));
+                gradient.unwrap_or_else(|| x.clone().inner().zeros_like())
+            };
+            x.iter().map(gradient).collect()
         });
-        layer.visit(&mut Harvest { gradients, tracked: tracked.iter().enumerate(), sink });
-        (values, dx)
+        if let Some(found) = found {
+            layer.visit(&mut Harvest { gradients: found, tracked: tracked.iter().enumerate(), sink: gradients });
+        }
+        dx
     }
 }
 

@@ -7,6 +7,7 @@ mod eval;
 mod fbank;
 mod import;
 mod info;
+mod memory;
 mod prepare;
 mod score;
 mod synth;
@@ -94,6 +95,7 @@ enum Verb {
     Compare(compare::Args),
     Import(import::Args),
     Info(info::Args),
+    Memory(memory::Args),
     Doctor(doctor::Args),
     Zoo(zoo::Args),
 }
@@ -112,6 +114,7 @@ pub fn main() -> ExitCode {
         Verb::Compare(args) => compare::run(args, &cli.global),
         Verb::Import(args) => import::run(args, &cli.global),
         Verb::Info(args) => info::run(args, &cli.global),
+        Verb::Memory(args) => memory::run(args, &cli.global),
         Verb::Doctor(args) => doctor::run(args, &cli.global),
         Verb::Zoo(args) => zoo::run(args, &cli.global),
     };

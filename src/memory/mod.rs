@@ -1,12 +1,15 @@
 //! Where the bytes of a training step go: by arithmetic ([`account`]) and counted ([`measure`]).
 
-pub mod account;
+mod account;
+mod ledger;
 mod measure;
 mod report;
+mod tape;
 
 pub use account::{Breakdown, account};
+pub use ledger::Use;
 pub use measure::{Measured, measure};
-pub use report::{svg, table};
+pub use report::{Row, human, svg, table};
 
 use crate::backend::reversible::Execution;
 use crate::error::{Error, Result};

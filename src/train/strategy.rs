@@ -49,6 +49,9 @@ pub(super) struct Loop {
     pub outcome: Mutex<Result<()>>,
 }
 
+/// The model is taken out of its place for the time of an optimizer's step only, so that its weights can be changed where they are.
+const THERE: &str = "the model is in its place between steps";
+
 type Processor = SupervisedTrainingEventProcessor<Trainee>;
 
 impl SupervisedLearningStrategy<Trainee> for Loop {
@@ -61,17 +64,17 @@ impl SupervisedLearningStrategy<Trainee> for Loop {
         _starting_epoch: usize,
     ) -> (Trainee, Processor) {
         let mut progress = self.progress.lock().expect("no holder panics").take().expect("a loop runs once");
-        let mut model = learner.model();
+        let mut model = Some(learner.model());
         let result = self.epochs(&mut model, &mut progress, &mut components, &train, &valid);
         *self.outcome.lock().expect("no holder panics") = result;
-        (model, components.event_processor)
+        (model.expect(THERE), components.event_processor)
     }
 }
 
 impl Loop {
     fn epochs(
         &self,
-        model: &mut Trainee,
+        slot: &mut Option<Trainee>,
         progress: &mut Progressing,
         components: &mut TrainingComponents<Trainee>,
         train: &TrainLoader<Trainee>,
@@ -81,7 +84,8 @@ impl Loop {
         while progress.state.epoch <= epochs {
             let epoch = progress.state.epoch;
             let begun = Instant::now();
-            self.train_epoch(model, progress, components, train)?;
+            self.train_epoch(slot, progress, components, train)?;
+            let model = slot.as_ref().expect(THERE);
             let loss = progress.state.loss_sum / self.steps as f64;
             let accuracy = progress.state.accuracy_sum / self.steps as f64;
             self.accumulate(model, progress, epoch);
@@ -121,7 +125,7 @@ impl Loop {
 
     fn train_epoch(
         &self,
-        model: &mut Trainee,
+        slot: &mut Option<Trainee>,
         progress: &mut Progressing,
         components: &mut TrainingComponents<Trainee>,
         train: &TrainLoader<Trainee>,
@@ -135,7 +139,7 @@ impl Loop {
             let (iteration, margin) = (batch.iteration, batch.margin);
             let rate = self.rate.at(iteration);
             let ids = batch.ids.clone();
-            let step = TrainStep::step(model, batch);
+            let step = TrainStep::step(slot.as_ref().expect(THERE), batch);
             if !step.item.loss.is_finite() {
                 let kept = match epoch_number {
                     1 => "there is no checkpoint yet".to_owned(),
@@ -148,14 +152,15 @@ impl Loop {
                     ids.join(" ")
                 )));
             }
-            *model = progress.optimizer.step(rate, model.clone(), step.grads);
+            let model = slot.take().expect(THERE);
+            *slot = Some(progress.optimizer.step(rate, model, step.grads));
             progress.state.batch += 1;
             progress.state.loss_sum += step.item.loss;
             progress.state.accuracy_sum += step.item.accuracy;
             let item = TrainingItem::new(step.item, batches.progress(), Some(iteration + 1), Some(rate.into()));
             send(processor.process_train(LearnerEvent::ProcessedItem(item)))?;
             if self.stop.load(Ordering::Relaxed) || components.interrupter.should_stop() {
-                self.checkpoint(model, progress)?;
+                self.checkpoint(slot.as_ref().expect(THERE), progress)?;
                 return self.interrupted(epoch_number);
             }
         }

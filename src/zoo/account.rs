@@ -44,7 +44,7 @@ impl Account {
         for (_, step) in &sketch.steps {
             let functions = match step {
                 SketchStep::Couple(f, g) => vec![f, g],
-                SketchStep::Rearrange => vec![],
+                SketchStep::Rearrange(_) => vec![],
                 SketchStep::Keep(f) => {
                     account.held += f.inputs.iter().map(|&s| elements(s)).sum::<usize>();
                     vec![f]

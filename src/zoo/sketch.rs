@@ -22,10 +22,6 @@ pub enum Op {
     Add,
     /// Half the sum of two tensors.
     Mean,
-    /// Several tensors as one, along channels.
-    Concat,
-    /// A part of the channels; a view.
-    Part,
     /// Zeros on the right of mels and frames.
     Pad,
     /// Pooling over time.
@@ -58,13 +54,35 @@ pub struct Function {
     pub outputs: Vec<Value>,
 }
 
+/// What a rearrangement does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rearrangement {
+    /// Streams laid out anew.
+    Squeeze,
+    /// One tensor as two; views.
+    Split,
+    /// Two tensors as one.
+    Join,
+}
+
+impl Rearrangement {
+    /// What undoes it.
+    pub fn inverse(self) -> Self {
+        match self {
+            Self::Squeeze => Self::Squeeze,
+            Self::Split => Self::Join,
+            Self::Join => Self::Split,
+        }
+    }
+}
+
 /// A step of a body; see [`crate::backend::reversible::Step`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SketchStep {
     /// Additive coupling.
     Couple(Function, Function),
     /// A rearrangement.
-    Rearrange,
+    Rearrange(Rearrangement),
     /// Any function.
     Keep(Function),
 }
@@ -126,22 +144,12 @@ impl Function {
         let mut kept = std::collections::BTreeSet::new();
         for (i, node) in self.nodes.iter().enumerate() {
             match node.op {
-                Op::Conv(_) | Op::BatchNorm(_) | Op::Linear => {
-                    kept.extend(node.inputs.iter().map(|&v| self.storage(v)))
-                }
+                Op::Conv(_) | Op::BatchNorm(_) | Op::Linear => kept.extend(&node.inputs),
                 Op::Relu => _ = kept.insert(self.inputs.len() + i),
                 _ => (),
             }
         }
         kept.into_iter().collect()
-    }
-
-    /// The value whose buffer this one is a view of.
-    pub fn storage(&self, value: Value) -> Value {
-        match value.checked_sub(self.inputs.len()).map(|n| &self.nodes[n]) {
-            Some(Node { op: Op::Part, inputs, .. }) => self.storage(inputs[0]),
-            _ => value,
-        }
     }
 
     fn push(&mut self, name: impl Into<String>, op: Op, inputs: &[Value], size: Size) -> Value {
@@ -170,17 +178,6 @@ impl Function {
 
     pub(super) fn mean(&mut self, x: Value, y: Value) -> Value {
         self.push("mean", Op::Mean, &[x, y], self.size(x))
-    }
-
-    pub(super) fn concat(&mut self, values: &[Value]) -> Value {
-        let [_, mels, frames] = self.size(values[0]);
-        let channels = values.iter().map(|&v| self.size(v)[0]).sum();
-        self.push("concat", Op::Concat, values, [channels, mels, frames])
-    }
-
-    pub(super) fn halves(&mut self, x: Value) -> [Value; 2] {
-        let [channels, mels, frames] = self.size(x);
-        [0, 1].map(|_| self.push("half", Op::Part, &[x], [channels / 2, mels, frames]))
     }
 
     pub(super) fn pad(&mut self, x: Value, mels: usize, frames: usize) -> Value {
@@ -279,7 +276,7 @@ impl Sketch {
             .flat_map(|(name, step)| {
                 let functions: Vec<&Function> = match step {
                     SketchStep::Couple(f, g) => vec![f, g],
-                    SketchStep::Rearrange => vec![],
+                    SketchStep::Rearrange(_) => vec![],
                     SketchStep::Keep(f) => vec![f],
                 };
                 functions.into_iter().map(move |f| (name.as_str(), f))

@@ -15,6 +15,8 @@ use super::Window;
 const PATCHES: usize = 512 << 10;
 /// Bytes of partial sums of a weight gradient; there are 2 to 16 of them.
 const PARTIAL: usize = 8 << 20;
+/// The most bytes of Burn's columns (input gradient of a strided convolution).
+const COLUMNS: usize = 8 << 20;
 
 /// Sizes of one convolution.
 #[derive(Debug, Clone, Copy)]
@@ -49,6 +51,11 @@ impl Shape {
     /// Output rows handled at a time.
     fn rows(&self) -> usize {
         (PATCHES / (4 * self.depth() * self.after[1])).clamp(1, self.after[0])
+    }
+
+    /// Partial sums of the weights' gradient.
+    fn parts(&self, tiles: usize) -> usize {
+        (PARTIAL / (4 * self.output * self.depth())).clamp(2, 16).min(tiles)
     }
 
     /// Utterance and first row of every piece of work.
@@ -88,6 +95,24 @@ impl Shape {
             }
         }
     }
+}
+
+/// Bytes of scratch space with so many threads: of the output, of the weights' gradient, of the input's gradient.
+pub(super) fn scratch(x: [usize; 4], w: [usize; 4], window: Window, threads: usize) -> [usize; 3] {
+    let s = Shape::new(&x, &w, window);
+    let tiles = s.tiles().len();
+    let patches =
+        |s: &Shape| if s.pointwise() { 0 } else { 4 * s.depth() * s.rows() * s.after[1] * threads.min(tiles) };
+    let partial = 4 * s.output * s.depth() * s.parts(tiles);
+    let input = match window.stride {
+        [1, 1] => {
+            let dy = [s.batch, s.output, s.after[0], s.after[1]];
+            patches(&Shape::new(&dy, &[s.input, s.output, s.kernel, s.kernel], window))
+        }
+        // Burn's columns, of one utterance at a time.
+        _ => (4 * s.depth() * s.after[0] * s.after[1]).min(COLUMNS),
+    };
+    [patches(&s), partial + patches(&s), input]
 }
 
 fn contiguous(x: FloatTensor<Flex>) -> FloatTensor<Flex> {
@@ -206,7 +231,7 @@ pub(super) fn weight_gradient(
     let (plane_in, plane_out) = (s.before[0] * s.before[1], s.after[0] * s.after[1]);
     let (depth, width) = (s.depth(), s.after[1]);
     let tiles = s.tiles();
-    let parts = (PARTIAL / (4 * s.output * depth)).clamp(2, 16).min(tiles.len());
+    let parts = s.parts(tiles.len());
     let partial = |tiles: &[(usize, usize)]| {
         let mut sum = vec![0.0f32; s.output * depth];
         let mut patches = Vec::new();

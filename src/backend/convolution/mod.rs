@@ -32,6 +32,18 @@ impl Window {
     }
 }
 
+/// Bytes of scratch space on the default CPU backend with so many threads, for an input `[batch, channels, mels, frames]` and weights `[output, input, k,
+/// k]`: while the output is computed, the weights' gradient, the input's gradient.
+pub fn scratch(x: [usize; 4], weight: [usize; 4], window: Window, threads: usize) -> [usize; 3] {
+    #[cfg(feature = "flex")]
+    return cpu::scratch(x, weight, window, threads);
+    #[cfg(not(feature = "flex"))]
+    {
+        let _ = (x, weight, window, threads);
+        [0; 3]
+    }
+}
+
 /// Convolution without groups and bias, of every backend of ours.
 #[backend_extension(
     Flex: cfg(feature = "flex"),

@@ -39,6 +39,11 @@ impl Layout {
     }
 }
 
+/// The same values side by side; the reference given is used up, so that what it alone referred to can be written into.
+fn contiguous(x: FloatTensor<Flex>) -> FloatTensor<Flex> {
+    if x.is_contiguous() { x } else { x.to_contiguous() }
+}
+
 fn vector(values: Vec<f32>) -> FloatTensor<Flex> {
     let n = values.len();
     FloatTensor::<Flex>::from_data(TensorData::new(values, [n]))
@@ -88,7 +93,7 @@ pub(super) fn normalize(
     beta: FloatTensor<Flex>,
     norm: Norm,
 ) -> (FloatTensor<Flex>, FloatTensor<Flex>) {
-    let (x, gamma, beta) = (x.to_contiguous(), gamma.to_contiguous(), beta.to_contiguous());
+    let [x, gamma, beta] = [x, gamma, beta].map(contiguous);
     let (layout, xs) = (Layout::of(&x), slice(&x));
     let (gamma, beta) = (slice(&gamma), slice(&beta));
     let moments = |c: usize| {
@@ -120,8 +125,7 @@ pub(super) fn gradients(
     dy: FloatTensor<Flex>,
     norm: Norm,
 ) -> (FloatTensor<Flex>, FloatTensor<Flex>, FloatTensor<Flex>) {
-    let (x, gamma, beta) = (x.to_contiguous(), gamma.to_contiguous(), beta.to_contiguous());
-    let mut dy = dy.to_contiguous();
+    let [x, gamma, beta, mut dy] = [x, gamma, beta, dy].map(contiguous);
     let (layout, xs) = (Layout::of(&x), slice(&x));
     let (gamma, beta, moments) = (slice(&gamma), slice(&beta), slice(&moments));
     let channels = layout.channels;

@@ -95,16 +95,19 @@ pub(super) fn backward<M: Reversible>(
             Step::Couple(f, g) => {
                 number -= 2;
                 let ([y1, y2], [dy1, dy2]) = (pair(y), pair(dy));
-                let mut pull = |layer: &dyn AnyLayer, k: usize, x: &Tensor<4>, dy: &Tensor<4>| {
-                    let sink = &mut |p, gradient| sink(k, p, gradient);
-                    let (y, dx) = layer.pull(vec![x.clone()], vec![dy.clone()], mode, true, &tracked[k], sink);
-                    (single(y), single(dx.expect("was asked for")))
+                // The recovered stream takes the place of the one it comes from before the function is differentiated.
+                let mut pull = |layer: &dyn AnyLayer, k: usize, x: &Tensor<4>, y: Tensor<4>, dy: &Tensor<4>| {
+                    let (mut y, mut recovered) = (Some(y), None);
+                    let outputs = &mut |out: Streams| recovered = y.take().map(|y| y - on(grid, single(out)));
+                    let gradients = &mut |p, gradient| sink(k, p, gradient);
+                    let (x, dy) = (vec![x.clone()], vec![dy.clone()]);
+                    let dx = layer.pull(x, dy, mode, true, &tracked[k], outputs, gradients).expect("was asked for");
+                    (recovered.expect("the function has run"), single(dx))
                 };
-                let (g, dg) = pull(g, number + 1, &y1, &dy2);
-                let x2 = y2 - on(grid, g);
+                let (x2, dg) = pull(g, number + 1, &y1, y2, &dy2);
                 let dx1 = dy1 + dg;
-                let (f, df) = pull(f, number, &x2, &dx1);
-                y = vec![y1 - on(grid, f), x2];
+                let (x1, df) = pull(f, number, &x2, y1, &dx1);
+                y = vec![x1, x2];
                 dy = vec![dx1, dy2 + df];
             }
             Step::Rearrange(r) => {
@@ -118,9 +121,8 @@ pub(super) fn backward<M: Reversible>(
                 drop(std::mem::take(&mut y));
                 let x = kept.pop().expect("one for each such step");
                 let wanted = input || i > 0;
-                let sink = &mut |p, gradient| sink(number, p, gradient);
-                let (_, dx) = layer.pull(x.clone(), dy, mode, wanted, &tracked[number], sink);
-                dy = dx?;
+                let gradients = &mut |p, gradient| sink(number, p, gradient);
+                dy = layer.pull(x.clone(), dy, mode, wanted, &tracked[number], &mut drop, gradients)?;
                 y = x;
             }
         }

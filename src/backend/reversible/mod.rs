@@ -53,6 +53,7 @@ pub trait Rearrange {
 }
 
 /// One step of a body.
+#[derive(Clone, Copy)]
 pub enum Step<'a> {
     /// Additive coupling of two streams: F, then G; each takes one tensor to one of the same shape.
     Couple(&'a dyn AnyLayer, &'a dyn AnyLayer),

@@ -10,7 +10,7 @@ use crate::backend::norm::rectify;
 use crate::backend::reversible::{Execution, Reversible, Step, run};
 use crate::backend::{Layer, Streams};
 use crate::nn::{
-    BatchNorm, Conv2d, Conv2dConfig, ConvNorm, Coupling, Downsample, Init, Linear, Mode, Pooling, Squeeze,
+    BatchNorm, Conv2d, Conv2dConfig, ConvNorm, Coupling, Downsample, Halves, Init, Linear, Mode, Pooling, Squeeze,
 };
 
 /// A reversible network of either type. Both executions are this one struct, with the same weights.
@@ -32,13 +32,17 @@ struct RevBody {
     summary: Summary,
 }
 
-/// conv3x3 - BN - ReLU, then two streams (or one tensor, where a block comes next).
+/// conv3x3 - BN - ReLU.
 #[derive(Module, Debug)]
 struct Stem {
     conv: Conv2d,
     norm: BatchNorm,
+    /// What comes out is both streams, each whole.
     #[module(skip)]
-    streams: Option<StreamRule>,
+    duplicate: bool,
+    /// What comes out is cut into two streams.
+    #[module(skip)]
+    split: bool,
     #[module(skip)]
     multiple: [usize; 2],
 }
@@ -64,7 +68,14 @@ enum Transition {
     Block(Block),
 }
 
-/// Streams to pooled statistics.
+impl Transition {
+    /// Whether it wants both streams as one tensor, and makes one of them.
+    fn is_whole(&self) -> bool {
+        !matches!(self, Self::PerStream(_))
+    }
+}
+
+/// Streams (their mean) or one tensor to pooled statistics.
 #[derive(Module, Debug)]
 struct Summary {
     norm: BatchNorm,
@@ -78,11 +89,7 @@ impl Layer for Stem {
     fn forward(&self, mut x: Streams, mode: Mode) -> Streams {
         let x = pad(x.remove(0), self.multiple);
         let x = self.norm.rectified(self.conv.forward(x), mode);
-        match self.streams {
-            None => vec![x],
-            Some(StreamRule::Duplicate) => vec![x.clone(), x],
-            Some(StreamRule::Split) => x.chunk(2, 1),
-        }
+        if self.duplicate { vec![x.clone(), x] } else { vec![x] }
     }
 }
 
@@ -99,27 +106,19 @@ fn pad(x: Tensor<4>, multiple: [usize; 2]) -> Tensor<4> {
     })
 }
 
-/// Streams as one tensor.
-fn whole(mut x: Streams) -> Tensor<4> {
-    if x.len() == 1 { x.remove(0) } else { Tensor::cat(x, 1) }
-}
-
 impl Layer for Transition {
     fn forward(&self, x: Streams, mode: Mode) -> Streams {
         match self {
             Self::PerStream(layers) => layers.iter().zip(x).map(|(layer, x)| layer.forward(x, mode)).collect(),
-            Self::Merged(layer) => layer.forward(whole(x), mode).chunk(2, 1),
-            Self::Block(block) => block.forward(whole(x), mode).chunk(2, 1),
+            Self::Merged(layer) => x.into_iter().map(|x| layer.forward(x, mode)).collect(),
+            Self::Block(block) => x.into_iter().map(|x| block.forward(x, mode)).collect(),
         }
     }
 }
 
 impl Layer for Summary {
     fn forward(&self, x: Streams, mode: Mode) -> Streams {
-        let x = match self.mean {
-            true => x.into_iter().reduce(|a, b| a + b).expect("two streams") * 0.5,
-            false => whole(x),
-        };
+        let x = x.into_iter().reduce(|a, b| (a + b) * 0.5).expect("one or two streams");
         let mut x = self.norm.rectified(x, mode);
         if let Some(project) = &self.project {
             x = rectify(project.forward(x, mode));
@@ -132,11 +131,30 @@ impl Layer for Summary {
 
 impl Reversible for RevBody {
     fn steps(&self) -> Vec<Step<'_>> {
+        let (split, join) = (Step::Rearrange(&Halves::Split), Step::Rearrange(&Halves::Join));
         let mut steps = vec![Step::Keep(&self.stem)];
+        let mut two = self.stem.duplicate;
+        if self.stem.split {
+            steps.push(split);
+            two = true;
+        }
         for stage in &self.stages {
-            steps.extend(stage.transition.as_ref().map(|t| Step::Keep(t)));
+            if let Some(transition) = &stage.transition {
+                let whole = transition.is_whole();
+                if whole && two {
+                    steps.push(join);
+                }
+                steps.push(Step::Keep(transition));
+                if whole {
+                    steps.push(split);
+                }
+                two = true;
+            }
             steps.extend(stage.squeeze.as_ref().map(|s| Step::Rearrange(s)));
             steps.extend(stage.blocks.iter().map(Coupling::step));
+        }
+        if !self.summary.mean {
+            steps.push(join);
         }
         steps.push(Step::Keep(&self.summary));
         steps
@@ -150,7 +168,8 @@ impl RevNet {
         let stem = Stem {
             conv: Conv2dConfig::new(1, plan.stem, 3).init(place.at("conv")),
             norm: BatchNorm::new(place.at("norm"), plan.stem),
-            streams: (!plan.whole_stem).then_some(plan.streams),
+            duplicate: !plan.whole_stem && plan.streams == StreamRule::Duplicate,
+            split: !plan.whole_stem && plan.streams == StreamRule::Split,
             multiple: plan.multiple,
         };
         let stages = plan.stages.iter().enumerate().map(|(s, stage)| {

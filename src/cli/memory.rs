@@ -1,0 +1,135 @@
+//! `revox memory`.
+
+use std::path::PathBuf;
+
+use serde_json::{Value, json};
+
+use super::Global;
+use crate::backend::reversible::Execution;
+use crate::error::{Error, Result};
+use crate::fs;
+use crate::memory::{Breakdown, Measured, Row, Setting, account, measure, svg, table};
+use crate::train::OptimizerConfig;
+use crate::zoo::Architecture;
+
+/// Where the bytes of a training step go. A reversible network is put beside the ordinary one.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  revox memory rev2-resnet293 --batch 128\n  revox memory rev1-resnet34 --batch 8 --measure --svg bars.svg"
+)]
+pub struct Args {
+    /// Architectures (see `revox zoo`).
+    #[arg(required = true, value_name = "ARCH")]
+    archs: Vec<String>,
+    /// Crops of a step.
+    #[arg(long, default_value_t = 128)]
+    batch: usize,
+    /// Frames of a crop (200 are 2 s).
+    #[arg(long, default_value_t = 200)]
+    frames: usize,
+    /// Channels of the stem.
+    #[arg(long)]
+    width: Option<usize>,
+    /// Mel filters.
+    #[arg(long)]
+    mels: Option<usize>,
+    /// Classes of the head (VoxCeleb2's training set has 5994).
+    #[arg(long, default_value_t = 5994)]
+    speakers: usize,
+    /// The optimizer, with its default settings.
+    #[arg(long, default_value = "sgd", value_parser = ["sgd", "adamw"])]
+    optimizer: String,
+    /// How reversible networks run.
+    #[arg(long, value_enum)]
+    execution: Option<Execution>,
+    /// Run a step on the chosen backend and count.
+    #[arg(long)]
+    measure: bool,
+    /// A drawing of it.
+    #[arg(long, value_name = "FILE")]
+    svg: Option<PathBuf>,
+}
+
+pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
+    let optimizer: OptimizerConfig = toml::from_str(&format!("kind = \"{}\"", args.optimizer))
+        .map_err(|e| Error::invalid(format!("optimizer: {}", e.message())))?;
+    let mut settings: Vec<Setting> = Vec::new();
+    for name in &args.archs {
+        let named = Architecture::named(name)?;
+        let arch =
+            Architecture { width: args.width.unwrap_or(named.width), mels: args.mels.unwrap_or(named.mels), ..named };
+        let setting = |arch: Architecture| Setting {
+            execution: arch.reversible_type().and(args.execution),
+            arch,
+            batch: args.batch,
+            frames: args.frames,
+            speakers: args.speakers,
+            optimizer: optimizer.clone(),
+        };
+        let base = Architecture { name: arch.base_name().to_owned(), ..arch.clone() };
+        for arch in [base, arch] {
+            if settings.iter().all(|s| s.arch != arch) {
+                settings.push(setting(arch));
+            }
+        }
+    }
+    if args.execution.is_some() && settings.iter().all(|s| s.execution.is_none()) {
+        return Err(Error::invalid("--execution is a choice of rev1- and rev2- architectures"));
+    }
+    let rows = settings
+        .into_iter()
+        .map(|setting| {
+            let breakdown = account(&setting)?;
+            let measured = args.measure.then(|| measure(&setting, &global.open()?)).transpose()?;
+            Ok((setting, breakdown, measured))
+        })
+        .collect::<Result<Vec<Row>>>()?;
+    if let Some(path) = &args.svg {
+        let title = format!("one training step, batch {} x {} frames, {}", args.batch, args.frames, args.optimizer);
+        fs::write_bytes(path, svg(&rows, &title)?.as_bytes())?;
+    }
+    if global.json {
+        let asked: Vec<Value> = args
+            .archs
+            .iter()
+            .map(|name| {
+                let find = |name: &str| rows.iter().find(|r| r.0.arch.name == name).expect("every name has a row");
+                let row = find(name);
+                let mut value = object(row);
+                if row.0.arch.reversible_type().is_some() {
+                    value["baseline"] = object(find(row.0.arch.base_name()));
+                }
+                value
+            })
+            .collect();
+        match <[Value; 1]>::try_from(asked) {
+            Ok([one]) => println!("{one}"),
+            Err(all) => println!("{}", Value::from(all)),
+        }
+        return Ok(());
+    }
+    println!(
+        "one training step, batch {} x {} frames, {} classes, {}, f32",
+        args.batch, args.frames, args.speakers, args.optimizer
+    );
+    print!("{}", table(&rows));
+    if let Some(path) = &args.svg {
+        println!("drawing {}", path.display());
+    }
+    Ok(())
+}
+
+fn object((setting, b, measured): &Row) -> Value {
+    let Breakdown { weights, optimizer, gradients, activations, stages, at_peak, place, head, peak } = b;
+    let mut value = json!({
+        "arch": setting.arch.name, "reversible": setting.is_reversible(), "batch": setting.batch, "frames": setting.frames,
+        "weights": weights, "optimizer": optimizer, "gradients": gradients, "activations": activations,
+        "workspace": at_peak.workspace, "peak": peak, "measured_peak": measured.map(|m| m.peak), "head": head,
+        "stages": stages.iter().map(|(name, bytes)| json!({"name": name, "bytes": bytes})).collect::<Vec<_>>(),
+        "at_peak": {"place": place, "gradients": at_peak.gradients, "activations": at_peak.activations, "workspace": at_peak.workspace},
+    });
+    if let Some(Measured { resident, held, peak, reserved }) = measured {
+        value["measured"] = json!({"resident": resident, "held": held, "peak": peak, "reserved": reserved});
+    }
+    value
+}

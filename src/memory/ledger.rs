@@ -1,0 +1,92 @@
+//! Buffers that come and go, with the bytes in use at any time.
+
+/// A buffer, shared by its references.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Buffer(usize);
+
+impl Buffer {
+    /// Tells buffers apart.
+    pub fn number(self) -> usize {
+        self.0
+    }
+}
+
+/// What the bytes in use consist of.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Use {
+    /// Gradients of parameters.
+    pub gradients: usize,
+    /// Activations and their gradients.
+    pub activations: usize,
+    /// Scratch space of operations.
+    pub workspace: usize,
+}
+
+impl Use {
+    /// All of it.
+    pub fn total(&self) -> usize {
+        self.gradients + self.activations + self.workspace
+    }
+}
+
+/// Counts.
+#[derive(Debug, Default)]
+pub(super) struct Ledger {
+    buffers: Vec<(usize, usize)>,
+    pub now: Use,
+    pub peak: Use,
+    /// Where the peak was.
+    pub place: String,
+    /// Where we are.
+    pub at: String,
+}
+
+impl Ledger {
+    pub fn new_buffer(&mut self, bytes: usize) -> Buffer {
+        self.now.activations += bytes;
+        self.buffers.push((bytes, 1));
+        self.look();
+        Buffer(self.buffers.len() - 1)
+    }
+
+    pub fn share(&mut self, buffer: Buffer) -> Buffer {
+        self.buffers[buffer.0].1 += 1;
+        buffer
+    }
+
+    pub fn release(&mut self, buffer: Buffer) {
+        let (bytes, references) = &mut self.buffers[buffer.0];
+        *references -= 1;
+        if *references == 0 {
+            self.now.activations -= *bytes;
+        }
+    }
+
+    pub fn bytes(&self, buffer: Buffer) -> usize {
+        self.buffers[buffer.0].0
+    }
+
+    /// Whether an operation that is given this reference may write into it.
+    pub fn unique(&self, buffer: Buffer) -> bool {
+        self.buffers[buffer.0].1 == 1
+    }
+
+    /// The gradient of parameters, kept until the optimizer's step.
+    pub fn gradient(&mut self, bytes: usize) {
+        self.now.gradients += bytes;
+        self.look();
+    }
+
+    /// Scratch space, gone when the operation is done.
+    pub fn scratch(&mut self, bytes: usize) {
+        self.now.workspace += bytes;
+        self.look();
+        self.now.workspace -= bytes;
+    }
+
+    fn look(&mut self) {
+        if self.now.total() > self.peak.total() {
+            (self.peak, self.place) = (self.now, self.at.clone());
+        }
+    }
+}

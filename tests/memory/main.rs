@@ -1,0 +1,84 @@
+//! Bytes counted during real steps. The whole process is counted, so the tests run one after the other.
+
+use std::sync::Mutex;
+
+use burn::tensor::Device;
+use revox::backend::reversible::Execution;
+use revox::memory::{Measured, Setting, account, measure};
+use revox::train::OptimizerConfig;
+use revox::zoo::Architecture;
+
+#[global_allocator]
+static ALLOCATOR: peak_alloc::PeakAlloc = peak_alloc::PeakAlloc;
+
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
+fn setting(name: &str, execution: Option<Execution>) -> Setting {
+    let arch = Architecture { width: 16, mels: 40, embedding_dim: 64, ..Architecture::named(name).unwrap() };
+    let optimizer = OptimizerConfig::default();
+    Setting { arch, execution, batch: 4, frames: 200, speakers: 100, optimizer }
+}
+
+fn count(setting: &Setting) -> Measured {
+    measure(setting, &Device::default()).unwrap()
+}
+
+#[test]
+fn account_and_count_agree() {
+    let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let taped = Some(Execution::Taped);
+    let mut worst = 0.0f64;
+    // The first step starts threads.
+    count(&setting("resnet10", None));
+    for (name, execution) in [
+        ("resnet18", None),
+        ("rev1-resnet18", None),
+        ("rev1-resnet18", taped),
+        ("rev2-resnet18", None),
+        ("rev2-resnet18", taped),
+        ("resnet50", None),
+        ("rev1-resnet50", None),
+        ("rev2-resnet50", None),
+        ("df-resnet56", None),
+        ("rev1-df-resnet56", None),
+        ("rev2-df-resnet56", None),
+        ("rev2-gemini-df-resnet60", None),
+    ] {
+        let setting = setting(name, execution);
+        let (ours, counted) = (account(&setting).unwrap(), count(&setting));
+        for (what, ours, counted) in
+            [("peak", ours.peak, counted.peak), ("resident", ours.weights + ours.optimizer, counted.resident)]
+        {
+            let off = ours as f64 / counted as f64 - 1.0;
+            eprintln!("{} {what}: {ours} bytes against {counted} counted, {:+.1} %", setting.label(), 100.0 * off);
+            worst = worst.max(off.abs());
+        }
+    }
+    assert!(worst < 0.1, "off by {:.1} %", 100.0 * worst);
+}
+
+/// Bytes held between the passes, and at the peak beyond resident bytes and all gradients, with so many blocks in the third stage.
+fn with_blocks(name: &str, execution: Execution, blocks: usize) -> [f64; 2] {
+    let mut setting = setting(name, Some(execution));
+    setting.arch.reversible.blocks = Some([1, 1, blocks, 1]);
+    setting.arch.reversible.inner = Some(1.0);
+    let counted = count(&setting);
+    let gradients = account(&setting).unwrap().gradients;
+    [counted.held as f64, counted.peak as f64 - (counted.resident + gradients) as f64]
+}
+
+#[test]
+fn memory_does_not_grow_with_depth() {
+    let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    for name in ["rev1-resnet18", "rev2-resnet18", "rev1-df-resnet32", "rev2-df-resnet32"] {
+        let growth = |execution| {
+            let (few, many) = (with_blocks(name, execution, 2), with_blocks(name, execution, 12));
+            [0, 1].map(|i| (many[i] - few[i]) / 10.0)
+        };
+        let (reversible, taped) = (growth(Execution::Reversible), growth(Execution::Taped));
+        for (i, what) in ["held", "peak"].into_iter().enumerate() {
+            eprintln!("{name} {what}: {:.0} bytes a block, taped {:.0}", reversible[i], taped[i]);
+            assert!(reversible[i] <= 0.01 * taped[i], "{name} {what}: {} a block, taped {}", reversible[i], taped[i]);
+        }
+    }
+}
