@@ -322,3 +322,46 @@ fn early_stopping_stops_and_averaging_averages() {
     }
     assert!(differs, "the mean is not the last epoch");
 }
+
+/// A reversible network trains to the same model whether it recomputes or keeps its activations, interrupted or not; frames that Type II must pad.
+#[test]
+fn reversible_networks_train_like_their_taped_twins() {
+    let place = place();
+    let train = |name: &str, out: &str, more: &[&str]| {
+        let model = format!("model.name={name}");
+        let width = ["--set", "model.width=4", "--set", "data.frames=51", "--set", "train.epochs=2"];
+        let margin = ["--set", "margin.fix_start_epoch=2"];
+        place.ok(&[&["train", "r.toml", "--out", out, "--quiet", "--set", &model], &width[..], &margin, more].concat())
+    };
+    let values = |run: &str| -> Vec<f32> {
+        let file = place.path(run).join("model.safetensors");
+        let tensors = revox::model_file::read_safetensors(&file).unwrap().0.0;
+        tensors.iter().flat_map(|(_, d)| d.iter::<f32>().collect::<Vec<_>>()).collect()
+    };
+    for name in ["rev1-resnet10", "rev2-resnet10", "rev2-df-resnet32"] {
+        let taped = format!("{name}-taped");
+        assert!(train(name, name, &[]).contains("dev EER"));
+        train(name, &taped, &["--set", "train.execution=taped"]);
+        let (ours, twin) = (values(name), values(&taped));
+        assert!(!ours.is_empty() && ours.iter().all(|x| x.is_finite()));
+        let largest = ours.iter().zip(&twin).fold(0.0f32, |m, (a, b)| m.max((a - b).abs()));
+        assert!(largest < 1e-3, "{name}: {largest}");
+        let info = place.ok(&["info", &format!("{name}/model.safetensors")]);
+        assert!(info.contains(name), "{info}");
+    }
+    // The checkpoint is the same for both, and belongs to one type only.
+    let resume = |set: &str| {
+        let args = ["train", "r.toml", "--out", "rev1-resnet10", "--resume", "--set", "model.width=4"];
+        place.fails(
+            &[&args[..], &["--set", set]].concat(),
+            &["rev1-resnet10/checkpoint.safetensors", "tensor `network."],
+        );
+    };
+    resume("model.name=rev2-resnet10");
+    resume("model.name=resnet10");
+    place.fails(
+        &["train", "r.toml", "--out", "odd", "--set", "model.name=rev2-resnet10", "--set", "model.reversible.state=3"],
+        &["state = 3", "an even number is expected"],
+    );
+    place.fails(&["train", "r.toml", "--set", "train.execution=taped"], &["rev1-resnet10"]);
+}

@@ -11,9 +11,10 @@ fn every_verb_has_help_that_ends_with_an_example() {
         help.trim_end().ends_with("revox train recipes/quickstart.toml") && help.contains("this build has"),
         "{help}"
     );
-    for verb in
-        ["synth", "prepare", "fbank", "train", "embed", "score", "eval", "compare", "import", "info", "doctor", "zoo"]
-    {
+    for verb in [
+        "synth", "prepare", "fbank", "train", "embed", "score", "eval", "compare", "import", "info", "memory",
+        "doctor", "zoo",
+    ] {
         assert!(help.contains(verb), "{verb} is not in: {help}");
         let text = place.ok(&[verb, "--help"]);
         let last = text.trim_end().lines().last().unwrap();
@@ -28,10 +29,34 @@ fn every_verb_has_help_that_ends_with_an_example() {
 fn zoo_lists_every_architecture() {
     let place = Place::make();
     let rows = place.json(&["zoo"]);
-    assert_eq!(rows.as_array().unwrap().len(), revox::zoo::ZOO.len());
+    assert_eq!(rows.as_array().unwrap().len(), 3 * revox::zoo::ZOO.len());
     let row = rows.as_array().unwrap().iter().find(|r| r["arch"] == "resnet34").unwrap().clone();
     assert_eq!((row["parameters"].as_u64(), row["activation_bytes"].as_u64()), (Some(6_634_336), Some(4 * 15_568_000)));
-    assert!(place.ok(&["zoo"]).contains("gemini-df-resnet237"));
+    assert!(place.ok(&["zoo"]).contains("rev2-gemini-df-resnet237"));
+    let row = rows.as_array().unwrap().iter().find(|r| r["arch"] == "rev2-resnet34").unwrap().clone();
+    assert!(row["held_bytes"].as_u64() < Some(2 << 20) && row["activation_bytes"].as_u64() > Some(40 << 20), "{row}");
+}
+
+#[test]
+fn memory_accounts_counts_and_draws() {
+    let place = Place::make();
+    let args = ["memory", "rev1-resnet10", "--width", "8", "--mels", "40", "--batch", "4", "--speakers", "50"];
+    let report = place.json(&[&args[..], &["--measure", "--svg", "bars.svg"]].concat());
+    let bytes = |key: &str| report[key].as_u64().unwrap();
+    for key in ["weights", "gradients", "optimizer", "activations", "workspace"] {
+        assert!(bytes(key) < bytes("peak"), "{key}: {report}");
+    }
+    assert!(bytes("measured_peak") > bytes("weights") + bytes("optimizer"), "{report}");
+    assert!(report["baseline"]["activations"].as_u64() > Some(2 * bytes("activations")), "{report}");
+    let svg = std::fs::read_to_string(place.path("bars.svg")).unwrap();
+    assert!(svg.starts_with("<svg") && svg.contains("rev1-resnet10") && svg.contains("workspace"), "{svg}");
+    let text = place.ok(&["memory", "rev2-resnet293", "rev2-df-resnet233", "--optimizer", "adamw"]);
+    assert!(text.contains("GiB") && text.contains("times less") && text.contains("df-resnet233"), "{text}");
+    let taped = place.json(&[&args[..], &["--execution", "taped"]].concat());
+    assert!(taped["activations"].as_u64() > Some(2 * bytes("activations")), "{taped}");
+    place.fails(&["memory", "resnet18", "--execution", "taped"], &["rev1- and rev2-"]);
+    place.fails(&["memory", "resnet17"], &["no architecture `resnet17`", "rev1-"]);
+    place.fails(&["memory", "resnet18", "--batch", "1"], &["batch = 1: must be 2"]);
 }
 
 #[test]

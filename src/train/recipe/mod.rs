@@ -268,6 +268,19 @@ mod tests {
     }
 
     #[test]
+    fn every_recipe_of_ours_is_one() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("recipes");
+        let files = walkdir::WalkDir::new(root).into_iter().map(|e| e.unwrap().into_path());
+        let recipes: Vec<PathBuf> = files.filter(|p| p.extension().is_some_and(|e| e == "toml")).collect();
+        assert!(recipes.len() > 20, "{recipes:?}");
+        for path in recipes {
+            let recipe = Recipe::load(&path, &[]).unwrap();
+            let stem = path.file_stem().unwrap().to_str().unwrap();
+            assert!(!path.to_str().unwrap().contains("voxceleb") || recipe.model.name == stem, "{stem}");
+        }
+    }
+
+    #[test]
     fn schedules_take_epochs_to_iterations() {
         let changes = [
             "margin.initial=0.0",
