@@ -7,6 +7,7 @@
 use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
 use burn::train::TrainStep;
+use revox::backend::reversible::Execution;
 use revox::losses::HeadConfig;
 use revox::nn::Mode;
 use revox::rng::Stream;
@@ -35,11 +36,26 @@ fn embedding_of_3_s(bencher: divan::Bencher, name: &str) {
     bencher.bench(run);
 }
 
-#[divan::bench(args = ["resnet34", "gemini-df-resnet60"], sample_count = 3)]
+const STEPS: [&str; 8] = [
+    "resnet34",
+    "rev1-resnet34",
+    "rev1-resnet34 taped",
+    "rev2-resnet34",
+    "rev2-resnet34 taped",
+    "gemini-df-resnet60",
+    "rev1-gemini-df-resnet60",
+    "rev1-gemini-df-resnet60 taped",
+];
+
+#[divan::bench(args = STEPS, sample_count = 3)]
 fn training_step_8_x_200(bencher: divan::Bencher, name: &str) {
     let device = Device::default();
-    let arch = Architecture::named(name).unwrap();
-    let mut trainee = Trainee::new(&arch, &HeadConfig::default(), 1000, &device, 1).unwrap().train();
+    let arch = Architecture::named(name.trim_end_matches(" taped")).unwrap();
+    let mut trainee = Trainee::new(&arch, &HeadConfig::default(), 1000, &device, 1).unwrap();
+    if name.ends_with(" taped") {
+        trainee.network = trainee.network.with_execution(Execution::Taped).unwrap();
+    }
+    let mut trainee = trainee.train();
     let mut optimizer = OptimizerConfig::default().init().unwrap();
     let batch = Batch {
         features: features(8 * 200 * 80),

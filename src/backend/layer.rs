@@ -27,20 +27,30 @@ pub trait AnyLayer {
     /// Parameters and buffers, as they are stored.
     fn parameters(&self) -> Vec<DispatchTensor>;
 
-    /// Runs the function again on `x` and differentiates it. `dy` holds the gradient of each output. The tape lives in this call only.
+    /// Runs the function again and differentiates it: the gradients of the inputs, if they are wanted. The tape lives in this call only.
     ///
-    /// `outputs` receives the outputs before the way back, so that their memory can be used; `gradients` the gradients of the parameters
-    /// numbered in `tracked`. Returns the inputs' gradients if `inputs` are wanted.
+    /// `outputs` receives the outputs before the way back, so that their memory can be used; `gradients` the gradients of tracked parameters
+    /// with their numbers.
     fn pull(
         &self,
-        x: Streams,
-        dy: Streams,
-        mode: Mode,
-        inputs: bool,
-        tracked: &[bool],
+        again: Again,
         outputs: &mut dyn FnMut(Streams),
         gradients: &mut dyn FnMut(usize, DispatchTensor),
     ) -> Option<Streams>;
+}
+
+/// A pass to repeat and differentiate.
+pub struct Again<'a> {
+    /// The inputs.
+    pub x: Streams,
+    /// The gradient of each output.
+    pub dy: Streams,
+    /// The mode of the first pass.
+    pub mode: Mode,
+    /// Whether the inputs' gradients are wanted.
+    pub inputs: bool,
+    /// Which parameters' are.
+    pub tracked: &'a [bool],
 }
 
 impl<L: Layer> AnyLayer for L {
@@ -62,14 +72,11 @@ impl<L: Layer> AnyLayer for L {
 
     fn pull(
         &self,
-        x: Streams,
-        dy: Streams,
-        mode: Mode,
-        inputs: bool,
-        tracked: &[bool],
+        again: Again,
         outputs: &mut dyn FnMut(Streams),
         gradients: &mut dyn FnMut(usize, DispatchTensor),
     ) -> Option<Streams> {
+        let Again { x, dy, mode, inputs, tracked } = again;
         let layer = self.clone().map(&mut Thaw(tracked.iter()));
         let leaf = |x: Tensor<4>| if inputs { x.autodiff().require_grad() } else { x.autodiff() };
         let x: Streams = x.into_iter().map(leaf).collect();

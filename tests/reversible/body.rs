@@ -3,7 +3,7 @@
 use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::activation::{relu, silu};
 use burn::tensor::{DType, Device, Tensor, TensorData};
-use revox::backend::reversible::{Execution, Reversible, Step, run};
+use revox::backend::reversible::{Execution, GRID, Reversible, Step, run};
 use revox::backend::{Layer, Mode, Streams};
 use revox::nn::{BatchNorm, Conv2d, Conv2dConfig, Halves, Init, collect_named, gradients_named};
 use revox::rng::Stream;
@@ -42,13 +42,15 @@ impl Layer for Unit {
 #[derive(Module, Debug)]
 pub struct Body {
     pub blocks: Vec<(Unit, Unit)>,
+    #[module(skip)]
+    pub grid: Option<i32>,
 }
 
 impl Body {
     pub fn new(device: &Device, seed: u64, blocks: usize, width: usize, smooth: bool) -> Self {
         let init = Init::new(device, seed);
         let unit = |b: usize, name: &str| Unit::new(init.at(b).at(name), width, smooth);
-        Self { blocks: (0..blocks).map(|b| (unit(b, "f"), unit(b, "g"))).collect() }
+        Self { blocks: (0..blocks).map(|b| (unit(b, "f"), unit(b, "g"))).collect(), grid: Some(GRID) }
     }
 }
 
@@ -57,6 +59,10 @@ impl Reversible for Body {
         let couplings = self.blocks.iter().map(|(f, g)| Step::Couple(f, g));
         let (split, join) = (Step::Rearrange(&Halves::Split), Step::Rearrange(&Halves::Join));
         [split].into_iter().chain(couplings).chain([join]).collect()
+    }
+
+    fn grid(&self) -> Option<i32> {
+        self.grid
     }
 }
 
@@ -108,12 +114,13 @@ pub fn step<M: Reversible>(body: &M, x: &Tensor<4>, execution: Execution) -> Out
 /// Relative L2 of every entry.
 pub fn distances(ours: &Outcome, wanted: &Outcome) -> Vec<(String, f64)> {
     assert_eq!(ours.len(), wanted.len());
-    let one = |((name, a), (same, b)): (&(String, Vec<f64>), &(String, Vec<f64>))| {
+    let one = |ours: &(String, Vec<f64>), wanted: &(String, Vec<f64>)| {
+        let ((name, a), (same, b)) = (ours, wanted);
         assert_eq!((name, a.len()), (same, b.len()));
         let difference: f64 = a.iter().zip(b).map(|(a, b)| (a - b).powi(2)).sum();
         (name.clone(), (difference / b.iter().map(|b| b * b).sum::<f64>().max(1e-300)).sqrt())
     };
-    ours.iter().zip(wanted).map(one).collect()
+    ours.iter().zip(wanted).map(|(a, b)| one(a, b)).collect()
 }
 
 /// The largest of [`distances`].

@@ -1,7 +1,7 @@
 //! Gradients, outputs and running statistics of a step, reversible against taped.
 
 use burn::tensor::{DType, Device};
-use revox::backend::reversible::{Execution, invert, run};
+use revox::backend::reversible::{Execution, GRID, invert, run};
 use revox::backend::{BackendKind, Mode};
 
 use crate::body::{Body, cast, noise, numbers, step, worst};
@@ -31,13 +31,27 @@ fn double_precision_agrees_to_rounding() {
 fn single_precision_agrees_for_a_smooth_activation() {
     for kind in [BackendKind::Flex, BackendKind::Ndarray] {
         let device = device(kind);
-        for blocks in [1, 8, 32, 64] {
-            let body = Body::new(&device, 1, blocks, 2, true);
-            let x = noise(SHAPE, "x", DType::F32, &device);
-            let (name, d) = worst(&step(&body, &x, Execution::Reversible), &step(&body, &x, Execution::Taped));
-            eprintln!("{kind:?}, {blocks} blocks: {name} {d:e}");
-            assert!(d < 1e-4, "{kind:?}, {blocks} blocks: {name} {d:e}");
+        // Without a grid, ordinary rounding grows with depth.
+        for (grid, depths) in [(Some(GRID), &[1, 8, 32, 64][..]), (None, &[1, 8, 32])] {
+            for &blocks in depths {
+                let body = Body { grid, ..Body::new(&device, 1, blocks, 2, true) };
+                let x = noise(SHAPE, "x", DType::F32, &device);
+                let (name, d) = worst(&step(&body, &x, Execution::Reversible), &step(&body, &x, Execution::Taped));
+                eprintln!("{kind:?}, {blocks} blocks, grid {grid:?}: {name} {d:e}");
+                assert!(d < 1e-4, "{kind:?}, {blocks} blocks, grid {grid:?}: {name} {d:e}");
+            }
         }
+    }
+}
+
+/// On the grid nothing is lost: the recomputed pass is the first one, to the bit, and so are the gradients.
+#[test]
+fn what_lies_on_the_grid_is_recovered_to_the_bit() {
+    let device = device(BackendKind::Flex);
+    for (blocks, smooth) in [(1, false), (8, true), (32, false), (64, true)] {
+        let body = Body::new(&device, 1, blocks, 2, smooth);
+        let x = noise(SHAPE, "x", DType::F32, &device);
+        assert!(step(&body, &x, Execution::Reversible) == step(&body, &x, Execution::Taped), "{blocks} blocks");
     }
 }
 
@@ -66,15 +80,19 @@ fn single_precision_relu_is_as_good_as_the_taped_one() {
 #[test]
 fn inputs_are_recovered() {
     let device = device(BackendKind::Flex);
-    for blocks in [1, 8, 32, 64, 128] {
-        let body = Body::new(&device, 1, blocks, 2, false);
-        let x = noise(SHAPE, "x", DType::F32, &device);
-        let y = run(&body, x.clone(), Mode::Replay, Execution::Reversible);
-        let again = numbers(invert(&body, y, Mode::Train).unwrap().into_data());
-        let x = numbers(x.into_data());
-        let largest = x.iter().fold(0.0f64, |m, x| m.max(x.abs()));
-        let error = again.iter().zip(&x).fold(0.0f64, |m, (a, b)| m.max((a - b).abs())) / largest;
-        eprintln!("{blocks} blocks: {error:e}");
-        assert!(error < 1e-4, "{blocks} blocks: {error:e}");
+    for (grid, depths) in [(Some(GRID), &[1, 8, 32, 64, 128][..]), (None, &[1, 8, 32, 64])] {
+        for &blocks in depths {
+            let body = Body { grid, ..Body::new(&device, 1, blocks, 2, false) };
+            let x = noise(SHAPE, "x", DType::F32, &device);
+            let y = run(&body, x.clone(), Mode::Replay, Execution::Reversible);
+            let again = numbers(invert(&body, y, Mode::Train).unwrap().into_data());
+            let x = numbers(x.into_data());
+            let largest = x.iter().fold(0.0f64, |m, x| m.max(x.abs()));
+            let error = again.iter().zip(&x).fold(0.0f64, |m, (a, b)| m.max((a - b).abs())) / largest;
+            eprintln!("{blocks} blocks, grid {grid:?}: {error:e}");
+            assert!(error < 1e-4, "{blocks} blocks, grid {grid:?}: {error:e}");
+            // What is lost on the grid is the input's own distance from it, at any depth.
+            assert!(grid.is_none() || error * largest <= 2f64.powi(-GRID - 1), "{blocks} blocks: {error:e}");
+        }
     }
 }

@@ -5,7 +5,7 @@ use burn::tensor::Tensor;
 
 use super::op::snap;
 use super::{Mode, Reversible, Step, Streams};
-use crate::backend::layer::AnyLayer;
+use crate::backend::layer::{Again, AnyLayer};
 
 /// The only tensor.
 pub(super) fn single(mut streams: Streams) -> Tensor<4> {
@@ -101,7 +101,8 @@ pub(super) fn backward<M: Reversible>(
                     let outputs = &mut |out: Streams| recovered = y.take().map(|y| y - on(grid, single(out)));
                     let gradients = &mut |p, gradient| sink(k, p, gradient);
                     let (x, dy) = (vec![x.clone()], vec![dy.clone()]);
-                    let dx = layer.pull(x, dy, mode, true, &tracked[k], outputs, gradients).expect("was asked for");
+                    let again = Again { x, dy, mode, inputs: true, tracked: &tracked[k] };
+                    let dx = layer.pull(again, outputs, gradients).expect("was asked for");
                     (recovered.expect("the function has run"), single(dx))
                 };
                 let (x2, dg) = pull(g, number + 1, &y1, y2, &dy2);
@@ -122,7 +123,8 @@ pub(super) fn backward<M: Reversible>(
                 let x = kept.pop().expect("one for each such step");
                 let wanted = input || i > 0;
                 let gradients = &mut |p, gradient| sink(number, p, gradient);
-                dy = layer.pull(x.clone(), dy, mode, wanted, &tracked[number], &mut drop, gradients)?;
+                let again = Again { x: x.clone(), dy, mode, inputs: wanted, tracked: &tracked[number] };
+                dy = layer.pull(again, &mut drop, gradients)?;
                 y = x;
             }
         }
