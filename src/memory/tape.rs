@@ -70,6 +70,8 @@ pub(super) fn forward(
         let bytes = scale.bytes(f, out);
         let given: Vec<Buffer> = node.inputs.iter().map(|&v| take(ledger, &mut uses, &mut values, v)).collect();
         let made = match &node.op {
+            // Without a tape the output takes the input's place.
+            Op::BatchNorm(_) if !taped => in_place(ledger, &given, bytes),
             Op::Conv(_) | Op::Linear | Op::BatchNorm(_) => {
                 if taped {
                     saved[i].push(ledger.share(given[0]));

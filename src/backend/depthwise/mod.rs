@@ -103,10 +103,15 @@ impl DepthwiseOps for burn::backend::Cube {
     }
 
     fn depthwise_weight_gradient(x: FloatTensor<Self>, dy: FloatTensor<Self>, kernel: usize) -> FloatTensor<Self> {
-        let channels = x.shape()[1];
-        let weight = Self::float_empty([channels, 1, kernel, kernel].into(), &x.device(), x.dtype().into());
-        Self::conv2d_weight_backward(x, weight, dy, ConvOptions::new([1, 1], [kernel / 2; 2], [1, 1], channels))
+        weight_gradient_by_burn::<Self>(x, dy, kernel)
     }
+}
+
+#[cfg(any(feature = "wgpu", feature = "cuda"))]
+fn weight_gradient_by_burn<B: Backend>(x: FloatTensor<B>, dy: FloatTensor<B>, kernel: usize) -> FloatTensor<B> {
+    let channels = x.shape()[1];
+    let weight = B::float_zeros([channels, 1, kernel, kernel].into(), &x.device(), x.dtype().into());
+    B::conv2d_weight_backward(x, weight, dy, ConvOptions::new([1, 1], [kernel / 2; 2], [1, 1], channels))
 }
 
 impl<B: DepthwiseOps, C: CheckpointStrategy> DepthwiseOps for Autodiff<B, C> {

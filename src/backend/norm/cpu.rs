@@ -44,6 +44,13 @@ fn contiguous(x: FloatTensor<Flex>) -> FloatTensor<Flex> {
     if x.is_contiguous() { x } else { x.to_contiguous() }
 }
 
+/// The tensor's values, if nobody else uses them.
+fn own(x: &mut FloatTensor<Flex>) -> Option<&mut [f32]> {
+    let whole = x.layout().start_offset() == 0;
+    let count = x.layout().shape().num_elements();
+    x.try_storage_mut::<f32>().filter(|values| whole && values.len() == count)
+}
+
 fn vector(values: Vec<f32>) -> FloatTensor<Flex> {
     let n = values.len();
     FloatTensor::<Flex>::from_data(TensorData::new(values, [n]))
@@ -93,28 +100,47 @@ pub(super) fn normalize(
     beta: FloatTensor<Flex>,
     norm: Norm,
 ) -> (FloatTensor<Flex>, FloatTensor<Flex>) {
-    let [x, gamma, beta] = [x, gamma, beta].map(contiguous);
-    let (layout, xs) = (Layout::of(&x), slice(&x));
+    let [mut x, gamma, beta] = [x, gamma, beta].map(contiguous);
+    let layout = Layout::of(&x);
     let (gamma, beta) = (slice(&gamma), slice(&beta));
-    let moments = |c: usize| {
-        let mean = layout.planes(xs, c).map(|p| sum(p, p, |x, _| x)).sum::<f64>() / layout.count();
-        let mean = mean as f32;
-        let square = |p: &[f32]| sum(p, p, |x, _| (x - mean) * (x - mean));
-        (mean, (layout.planes(xs, c).map(square).sum::<f64>() / layout.count()) as f32)
+    let (means, variances): (Vec<f32>, Vec<f32>) = {
+        let xs = slice(&x);
+        let moments = |c: usize| {
+            let mean = layout.planes(xs, c).map(|p| sum(p, p, |x, _| x)).sum::<f64>() / layout.count();
+            let mean = mean as f32;
+            let square = |p: &[f32]| sum(p, p, |x, _| (x - mean) * (x - mean));
+            (mean, (layout.planes(xs, c).map(square).sum::<f64>() / layout.count()) as f32)
+        };
+        (0..layout.channels).into_par_iter().map(moments).unzip()
     };
-    let (means, variances): (Vec<f32>, Vec<f32>) = (0..layout.channels).into_par_iter().map(moments).unzip();
-    let mut y = vec![0.0f32; xs.len()];
-    y.par_chunks_mut(layout.plane).zip(xs.par_chunks(layout.plane)).enumerate().for_each(|(i, (y, x))| {
+    let line = |i: usize| {
         let c = i % layout.channels;
-        let line = Line::new(means[c], variances[c], gamma[c], beta[c], norm);
-        match norm.rectify {
-            // Not `max`, which would turn NaN into 0.
-            true => y.iter_mut().zip(x).for_each(|(y, &x)| *y = if line.at(x) <= 0.0 { 0.0 } else { line.at(x) }),
-            false => y.iter_mut().zip(x).for_each(|(y, &x)| *y = line.at(x)),
+        Line::new(means[c], variances[c], gamma[c], beta[c], norm)
+    };
+    // Not `max`, which would turn NaN into 0.
+    let rectified = |line: Line, x: f32| if line.at(x) <= 0.0 { 0.0 } else { line.at(x) };
+    // Without a tape nobody needs the input any more: the output takes its place.
+    let y = match own(&mut x) {
+        Some(values) => {
+            values.par_chunks_mut(layout.plane).enumerate().for_each(|(i, plane)| match (line(i), norm.rectify) {
+                (line, true) => plane.iter_mut().for_each(|x| *x = rectified(line, *x)),
+                (line, false) => plane.iter_mut().for_each(|x| *x = line.at(*x)),
+            });
+            x
         }
-    });
+        None => {
+            let xs = slice(&x);
+            let mut y = vec![0.0f32; xs.len()];
+            let planes = y.par_chunks_mut(layout.plane).zip(xs.par_chunks(layout.plane)).enumerate();
+            planes.for_each(|(i, (y, x))| match (line(i), norm.rectify) {
+                (line, true) => y.iter_mut().zip(x).for_each(|(y, &x)| *y = rectified(line, x)),
+                (line, false) => y.iter_mut().zip(x).for_each(|(y, &x)| *y = line.at(x)),
+            });
+            layout.tensor(y)
+        }
+    };
     let moments = TensorData::new([means, variances].concat(), [2, layout.channels]);
-    (layout.tensor(y), FloatTensor::<Flex>::from_data(moments))
+    (y, FloatTensor::<Flex>::from_data(moments))
 }
 
 pub(super) fn gradients(
@@ -157,8 +183,7 @@ pub(super) fn gradients(
         let planes = dx.par_chunks_mut(layout.plane).zip(xs.par_chunks(layout.plane)).enumerate();
         planes.for_each(|(i, (d, x))| write(i % channels, x, d));
     };
-    let whole = dy.layout().start_offset() == 0 && dy.storage::<f32>().len() == xs.len();
-    let dx = match dy.try_storage_mut::<f32>().filter(|_| whole) {
+    let dx = match own(&mut dy) {
         Some(values) => {
             over(values);
             dy

@@ -3,7 +3,7 @@
 use burn::backend::DispatchTensor;
 use burn::tensor::Tensor;
 
-use super::op::snap;
+use super::op::{shift, snap};
 use super::{Mode, Reversible, Step, Streams};
 use crate::backend::layer::{Again, AnyLayer};
 
@@ -33,11 +33,27 @@ pub(super) fn parameters(steps: &[Step]) -> Vec<Vec<DispatchTensor>> {
     layers(steps).into_iter().map(|l| l.parameters()).collect()
 }
 
-/// A function's output on the body's grid.
+/// A stream on the body's grid.
 fn on(grid: Option<i32>, x: Tensor<4>) -> Tensor<4> {
     match grid {
         Some(bits) => snap(x, bits),
         None => x,
+    }
+}
+
+/// A stream and a function's output.
+fn plus(grid: Option<i32>, x: Tensor<4>, change: Tensor<4>) -> Tensor<4> {
+    match grid {
+        Some(bits) => shift(x, change, bits, false),
+        None => x + change,
+    }
+}
+
+/// What [`plus`] started from.
+fn minus(grid: Option<i32>, y: Tensor<4>, change: Tensor<4>) -> Tensor<4> {
+    match grid {
+        Some(bits) => shift(y, change, bits, true),
+        None => y - change,
     }
 }
 
@@ -51,8 +67,8 @@ pub(super) fn forward<M: Reversible>(body: &M, x: Streams, mode: Mode, mut kept:
             let [x1, x2] = pair(x);
             let [x1, x2] = if rounded { [x1, x2] } else { [x1, x2].map(|x| on(grid, x)) };
             rounded = true;
-            let y1 = x1 + on(grid, single(f.forward(vec![x2.clone()], mode)));
-            let y2 = x2 + on(grid, single(g.forward(vec![y1.clone()], mode)));
+            let y1 = plus(grid, x1, single(f.forward(vec![x2.clone()], mode)));
+            let y2 = plus(grid, x2, single(g.forward(vec![y1.clone()], mode)));
             vec![y1, y2]
         }
         Step::Rearrange(r) => r.forward(x),
@@ -98,7 +114,7 @@ pub(super) fn backward<M: Reversible>(
                 // The recovered stream takes the place of the one it comes from before the function is differentiated.
                 let mut pull = |layer: &dyn AnyLayer, k: usize, x: &Tensor<4>, y: Tensor<4>, dy: &Tensor<4>| {
                     let (mut y, mut recovered) = (Some(y), None);
-                    let outputs = &mut |out: Streams| recovered = y.take().map(|y| y - on(grid, single(out)));
+                    let outputs = &mut |out: Streams| recovered = y.take().map(|y| minus(grid, y, single(out)));
                     let gradients = &mut |p, gradient| sink(k, p, gradient);
                     let (x, dy) = (vec![x.clone()], vec![dy.clone()]);
                     let again = Again { x, dy, mode, inputs: true, tracked: &tracked[k] };
@@ -138,8 +154,8 @@ pub(super) fn inverse<M: Reversible>(body: &M, y: Streams, mode: Mode) -> Option
     body.steps().iter().rev().try_fold(y, |y, step| match *step {
         Step::Couple(f, g) => {
             let [y1, y2] = pair(y);
-            let x2 = y2 - on(grid, single(g.forward(vec![y1.clone()], mode)));
-            let x1 = y1 - on(grid, single(f.forward(vec![x2.clone()], mode)));
+            let x2 = minus(grid, y2, single(g.forward(vec![y1.clone()], mode)));
+            let x1 = minus(grid, y1, single(f.forward(vec![x2.clone()], mode)));
             Some(vec![x1, x2])
         }
         Step::Rearrange(r) => Some(r.inverse(y)),

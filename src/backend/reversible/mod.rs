@@ -20,6 +20,8 @@
 //! operations (a quantized weight), once or several times in the body, inside and outside of it. Untracked ones are constants.
 
 mod chain;
+#[cfg(feature = "flex")]
+mod cpu;
 #[allow(deprecated, reason = "ndarray stays a second opinion for as long as Burn ships it")]
 mod op;
 

@@ -5,7 +5,7 @@ use std::fmt;
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
 use burn::backend::autodiff::grads::Gradients;
-use burn::backend::autodiff::ops::{Backward, Ops, OpsKind, unary};
+use burn::backend::autodiff::ops::{Backward, Ops, OpsKind, binary, unary};
 use burn::backend::autodiff::{Autodiff, NodeId};
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{
@@ -13,6 +13,8 @@ use burn::backend::{
 };
 use burn::tensor::Tensor;
 
+#[cfg(feature = "flex")]
+use super::cpu;
 use super::{Mode, Reversible, chain};
 use crate::backend::layer::Freeze;
 
@@ -41,6 +43,9 @@ pub trait ReversibleOps: Backend {
 
     /// The nearest multiples of `2^-bits`, ties to even. Gradients pass unchanged.
     fn snap(x: FloatTensor<Self>, bits: i32) -> FloatTensor<Self>;
+
+    /// `x` plus the nearest multiples of `2^-bits` to `change`, of the same shape; `back` subtracts them.
+    fn shift(x: FloatTensor<Self>, change: FloatTensor<Self>, bits: i32, back: bool) -> FloatTensor<Self>;
 }
 
 /// [`ReversibleOps::reversible`] of whatever backend `x` is on.
@@ -63,27 +68,27 @@ pub(super) fn snap(x: Tensor<4>, bits: i32) -> Tensor<4> {
     Tensor::from_dispatch(<Dispatch as ReversibleOps>::snap(x.into_dispatch(), bits))
 }
 
+/// [`ReversibleOps::shift`] of high-level tensors.
+pub(super) fn shift(x: Tensor<4>, change: Tensor<4>, bits: i32, back: bool) -> Tensor<4> {
+    let (x, change) = (x.into_dispatch(), change.into_dispatch());
+    Tensor::from_dispatch(<Dispatch as ReversibleOps>::shift(x, change, bits, back))
+}
+
 /// [`ReversibleOps::snap`] by three ordinary operations.
-fn snap_plain<B: Backend>(x: FloatTensor<B>, bits: i32) -> FloatTensor<B> {
+pub(super) fn snap_plain<B: Backend>(x: FloatTensor<B>, bits: i32) -> FloatTensor<B> {
     let x = B::float_round(B::float_mul_scalar(x, 2f64.powi(bits).into()));
     B::float_mul_scalar(x, 2f64.powi(-bits).into())
 }
 
-/// In one pass over f32 values: adding a large number pushes the lower bits out of the significand. Values of `2^(22 - bits)` and more
-/// keep a bit more or less than asked for.
-#[cfg(feature = "flex")]
-fn snap_flex(mut x: FloatTensor<burn::backend::Flex>, bits: i32) -> FloatTensor<burn::backend::Flex> {
-    let large = 1.5 * 2f32.powi(23 - bits);
-    match x.dtype() {
-        burn::tensor::DType::F32 => match x.try_storage_mut::<f32>() {
-            Some(values) => {
-                values.iter_mut().for_each(|v| *v = (*v + large) - large);
-                x
-            }
-            None => snap_plain::<burn::backend::Flex>(x, bits),
-        },
-        _ => snap_plain::<burn::backend::Flex>(x, bits),
-    }
+/// [`ReversibleOps::shift`] by ordinary operations.
+pub(super) fn shift_plain<B: Backend>(
+    x: FloatTensor<B>,
+    change: FloatTensor<B>,
+    bits: i32,
+    back: bool,
+) -> FloatTensor<B> {
+    let change = snap_plain::<B>(change, bits);
+    if back { B::float_sub(x, change) } else { B::float_add(x, change) }
 }
 
 fn zero<B: Backend>(like: &FloatTensor<B>) -> FloatTensor<B> {
@@ -106,7 +111,7 @@ where
 
 /// Without autodiff there is nothing to record.
 macro_rules! without_autodiff {
-    ($backend:ident, $snap:path, $cfg:meta) => {
+    ($backend:ident, $snap:path, $shift:path, $cfg:meta) => {
         #[$cfg]
         impl ReversibleOps for burn::backend::$backend {
             fn reversible<M: Reversible>(
@@ -126,12 +131,16 @@ macro_rules! without_autodiff {
             fn snap(x: FloatTensor<Self>, bits: i32) -> FloatTensor<Self> {
                 $snap(x, bits)
             }
+
+            fn shift(x: FloatTensor<Self>, change: FloatTensor<Self>, bits: i32, back: bool) -> FloatTensor<Self> {
+                $shift(x, change, bits, back)
+            }
         }
     };
 }
-without_autodiff!(Flex, snap_flex, cfg(feature = "flex"));
-without_autodiff!(NdArray, snap_plain::<Self>, cfg(feature = "ndarray"));
-without_autodiff!(Cube, snap_plain::<Self>, cfg(any(feature = "wgpu", feature = "cuda")));
+without_autodiff!(Flex, cpu::snap, cpu::shift, cfg(feature = "flex"));
+without_autodiff!(NdArray, snap_plain::<Self>, shift_plain::<Self>, cfg(feature = "ndarray"));
+without_autodiff!(Cube, snap_plain::<Self>, shift_plain::<Self>, cfg(any(feature = "wgpu", feature = "cuda")));
 
 impl<B: Backend, C: CheckpointStrategy> ReversibleOps for Autodiff<B, C>
 where
@@ -216,6 +225,30 @@ where
 
         let prepared = Snap.prepare::<C>([x.node()]);
         prepared.compute_bound().stateless(lower::<B>(snap(lift::<B>(x.into_primitive()), bits).into_dispatch()))
+    }
+
+    fn shift(x: AutodiffTensor<B>, change: AutodiffTensor<B>, bits: i32, back: bool) -> AutodiffTensor<B> {
+        #[derive(Debug)]
+        struct Shift;
+
+        impl<B: Backend> Backward<B, 2> for Shift {
+            /// Whether the change was subtracted.
+            type State = bool;
+
+            fn backward(self, ops: Ops<bool, 2>, gradients: &mut Gradients, _: &mut Checkpointer) {
+                let (parents, node, back) = (ops.parents, ops.node, ops.state);
+                let change = |dy| if back { B::float_neg(dy) } else { dy };
+                binary::<B, _, _>(parents, node, gradients, |dy| dy, change);
+            }
+        }
+
+        let prepared = Shift.prepare::<C>([x.node(), change.node()]);
+        let [x, change] = [x, change].map(|t| lift::<B>(t.into_primitive()));
+        let y = lower::<B>(shift(x, change, bits, back).into_dispatch());
+        match prepared.compute_bound().stateful() {
+            OpsKind::Tracked(prepared) => prepared.finish(back, y),
+            OpsKind::UnTracked(prepared) => prepared.finish(y),
+        }
     }
 }
 
