@@ -3,6 +3,7 @@
 mod account;
 mod ledger;
 mod measure;
+mod play;
 mod report;
 mod tape;
 

@@ -57,10 +57,10 @@ fn account_and_count_agree() {
     assert!(worst < 0.1, "off by {:.1} %", 100.0 * worst);
 }
 
-/// Bytes held between the passes, and at the peak beyond resident bytes and all gradients, with so many blocks in the third stage.
+/// Bytes held between the passes, and at the peak beyond resident bytes and all gradients, with so many blocks in the first stage.
 fn with_blocks(name: &str, execution: Execution, blocks: usize) -> [f64; 2] {
     let mut setting = setting(name, Some(execution));
-    setting.arch.reversible.blocks = Some([1, 1, blocks, 1]);
+    setting.arch.reversible.blocks = Some([blocks, 1, 1, 1]);
     setting.arch.reversible.inner = Some(1.0);
     let counted = count(&setting);
     let gradients = account(&setting).unwrap().gradients;
