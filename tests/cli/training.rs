@@ -329,7 +329,7 @@ fn reversible_networks_train_like_their_taped_twins() {
     let place = place();
     let train = |name: &str, out: &str, more: &[&str]| {
         let model = format!("model.name={name}");
-        let width = ["--set", "model.width=4", "--set", "data.frames=51", "--set", "train.epochs=2"];
+        let width = ["--set", "model.width=8", "--set", "data.frames=51", "--set", "train.epochs=2"];
         let margin = ["--set", "margin.fix_start_epoch=2"];
         place.ok(&[&["train", "r.toml", "--out", out, "--quiet", "--set", &model], &width[..], &margin, more].concat())
     };
@@ -351,7 +351,7 @@ fn reversible_networks_train_like_their_taped_twins() {
     }
     // The checkpoint is the same for both, and belongs to one type only.
     let resume = |set: &str| {
-        let args = ["train", "r.toml", "--out", "rev1-resnet10", "--resume", "--set", "model.width=4"];
+        let args = ["train", "r.toml", "--out", "rev1-resnet10", "--resume", "--set", "model.width=8"];
         place.fails(
             &[&args[..], &["--set", set]].concat(),
             &["rev1-resnet10/checkpoint.safetensors", "tensor `network."],

@@ -129,8 +129,11 @@ impl Plan {
             (false, StreamRule::Duplicate) => 2 * expansion * arch.width,
             (false, StreamRule::Split) => expansion * arch.width,
         });
-        if state < 2 || state % 2 == 1 || state > 1 << 14 {
-            return Err(bad(format!("state = {state} channels cannot be two streams: an even number is expected")));
+        // Streams of one channel are of no use, and Burn's fusion on wgpu computes them wrongly.
+        if state < 4 || state % 2 == 1 || state > 1 << 14 {
+            return Err(bad(format!(
+                "state = {state} channels: an even number is expected, 4 or more, for two streams"
+            )));
         }
         if through_block && streams == StreamRule::Duplicate {
             return Err(bad("transition = \"block\" works on both streams as one; choose streams = \"split\"".into()));
