@@ -298,6 +298,20 @@ mod tests {
         }
     }
 
+    /// Equal parameters: within 1 % for basic blocks and DF-ResNets, 1.1 % where bottlenecks leave nothing nearer.
+    #[test]
+    fn reversible_types_have_the_ordinary_networks_parameters() {
+        let parameters = |name: &str| Architecture::named(name).unwrap().account(200).unwrap().parameters() as f64;
+        for (name, body) in ZOO {
+            let most = if matches!(body, Body::ResNet(BlockKind::Bottleneck, _)) { 0.011 } else { 0.01 };
+            for kind in [ReversibleType::Partial, ReversibleType::Full] {
+                let reversible = format!("{}{name}", kind.prefix());
+                let off = parameters(&reversible) / parameters(name) - 1.0;
+                assert!(off.abs() <= most, "{reversible}: {:+.2} %", 100.0 * off);
+            }
+        }
+    }
+
     #[test]
     fn unknown_names_list_the_known_ones() {
         let error = Architecture::named("resnet35").unwrap_err().to_string();
