@@ -1,6 +1,8 @@
 //! Which backend runs the tensors, and what ours must offer beyond Burn's operations: extension traits over `Backend`, each with a plain
 //! twin of the same result.
 
+#[cfg(feature = "flex")]
+mod flex;
 mod kind;
 mod layer;
 mod mode;

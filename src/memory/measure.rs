@@ -43,11 +43,8 @@ pub fn measure(setting: &Setting, device: &Device) -> Result<Measured> {
     setting.check()?;
     let Setting { arch, execution, batch, frames, speakers, optimizer } = setting;
     let before = in_use(device)?;
-    let mut trainee = Trainee::new(arch, &HeadConfig::default(), *speakers, device, 1)?;
-    if let Some(execution) = execution {
-        trainee = Trainee { network: trainee.network.with_execution(*execution)?, ..trainee };
-    }
-    let mut trainee = trainee.train();
+    let trainee = Trainee::new(arch, &HeadConfig::default(), *speakers, device, 1)?;
+    let mut trainee = trainee.with_execution(*execution)?.train();
     let mut optimizer = optimizer.init()?;
     let mut stream = Stream::new(1, "memory", &[]);
     let autodiff = device.clone().autodiff();

@@ -129,11 +129,8 @@ impl Player {
 
     /// x + y, in whichever nobody else uses.
     fn sum(&mut self, x: Buffer, y: Buffer, f: &Function) -> Buffer {
-        let place = [x, y].into_iter().find(|&b| self.ledger.unique(b));
         let bytes = self.bytes(f.output_sizes()[0]);
-        let place = place.unwrap_or_else(|| self.ledger.new_buffer(bytes));
-        [x, y].into_iter().filter(|&b| b != place).for_each(|b| self.ledger.release(b));
-        place
+        tape::in_place(&mut self.ledger, &[x, y], bytes)
     }
 
     fn rearrange(&mut self, how: Rearrangement, streams: Vec<Buffer>) -> Vec<Buffer> {

@@ -121,7 +121,7 @@ pub(super) fn forward(
 }
 
 /// The result of an element-wise operation: in the first operand that nobody else uses, or new.
-fn in_place(ledger: &mut Ledger, given: &[Buffer], bytes: usize) -> Buffer {
+pub(super) fn in_place(ledger: &mut Ledger, given: &[Buffer], bytes: usize) -> Buffer {
     let place = given.iter().copied().find(|&g| ledger.unique(g));
     let made = place.unwrap_or_else(|| ledger.new_buffer(bytes));
     given.iter().filter(|&&g| g != made).for_each(|&g| ledger.release(g));
@@ -141,11 +141,7 @@ pub(super) fn backward(
     let add = |ledger: &mut Ledger, gradients: &mut Vec<Option<Buffer>>, v: Value, g: Buffer| {
         gradients[v] = Some(match gradients[v] {
             None => g,
-            Some(old) => {
-                let place = in_place_of(ledger, g, old, scale.bytes(f, v));
-                [g, old].into_iter().filter(|&b| b != place).for_each(|b| ledger.release(b));
-                place
-            }
+            Some(old) => in_place(ledger, &[g, old], scale.bytes(f, v)),
         });
     };
     for (&v, g) in f.outputs.iter().zip(dy) {
@@ -230,13 +226,5 @@ pub(super) fn backward(
             inputs.into_iter().flatten().for_each(|g| ledger.release(g));
             Vec::new()
         }
-    }
-}
-
-/// The place of a sum of two.
-fn in_place_of(ledger: &mut Ledger, a: Buffer, b: Buffer, bytes: usize) -> Buffer {
-    match [a, b].into_iter().find(|&g| ledger.unique(g)) {
-        Some(place) => place,
-        None => ledger.new_buffer(bytes),
     }
 }

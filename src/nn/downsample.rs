@@ -20,6 +20,9 @@ pub trait ConvNorm: Sized {
 
     /// `[batch, input, mels, frames]` -> `[batch, output, mels', frames']`.
     fn forward(&self, x: Tensor<4>, mode: Mode) -> Tensor<4>;
+
+    /// [`ConvNorm::forward`] and ReLU.
+    fn rectified(&self, x: Tensor<4>, mode: Mode) -> Tensor<4>;
 }
 
 impl ConvNorm for Downsample {
@@ -29,5 +32,9 @@ impl ConvNorm for Downsample {
 
     fn forward(&self, x: Tensor<4>, mode: Mode) -> Tensor<4> {
         self.1.forward(self.0.forward(x), mode)
+    }
+
+    fn rectified(&self, x: Tensor<4>, mode: Mode) -> Tensor<4> {
+        self.1.rectified(self.0.forward(x), mode)
     }
 }

@@ -98,10 +98,7 @@ pub fn train(recipe: &Recipe, options: &RunOptions) -> Result<Report> {
     let data_hash = hash_data(&[set.corpus(), dev.corpus()], &recipe.data.trials)?;
     let identity = identity(recipe);
     let trainee = Trainee::new(&recipe.model, &recipe.loss, set.classes(), &options.device, recipe.seed)?;
-    let trainee = match recipe.train.execution {
-        Some(execution) => Trainee { network: trainee.network.with_execution(execution)?, ..trainee },
-        None => trainee,
-    };
+    let trainee = trainee.with_execution(recipe.train.execution)?;
     let optimizer = recipe.optimizer.init()?;
     let (trainee, optimizer, average, state) = if options.resume {
         let loaded = checkpoint::load(&checkpoint_path, trainee, optimizer)?;

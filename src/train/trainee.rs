@@ -3,6 +3,7 @@
 use burn::module::Module;
 use burn::tensor::{Device, Int, Tensor};
 
+use crate::backend::reversible::Execution;
 use crate::error::Result;
 use crate::losses::{Head, HeadConfig, HeadOutput, cross_entropy};
 use crate::nn::{Init, Mode};
@@ -33,6 +34,14 @@ impl Trainee {
         head.check(speakers)?;
         let projection = head.init(Init::new(device, seed).at("projection"), arch.embedding_dim, speakers);
         Ok(Self { network: arch.init(device, seed)?, projection })
+    }
+
+    /// With a choice of how its reversible network trains; an ordinary network has none.
+    pub fn with_execution(self, execution: Option<Execution>) -> Result<Self> {
+        match execution {
+            Some(execution) => Ok(Self { network: self.network.with_execution(execution)?, ..self }),
+            None => Ok(self),
+        }
     }
 
     /// Features `[batch, frames, mels]` and labels `[batch]` under a margin, in training mode.

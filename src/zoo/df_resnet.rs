@@ -9,7 +9,6 @@ use burn::tensor::Tensor;
 
 use super::sketch::{Function, Sketch};
 use super::{Architecture, DfLayout, embedding};
-use crate::backend::norm::rectify;
 use crate::nn::{BatchNorm, Conv2dConfig, ConvNorm, Downsample, Init, InvertedBottleneck, Linear, Mode, Pooling};
 
 /// Strides over `[mels, frames]` of the downsampling layer in front of each stage; none where there is no such layer.
@@ -90,7 +89,7 @@ impl DfResNet {
     /// `[batch, 1, mels, frames]` -> `[batch, embedding_dim]`.
     pub fn forward(&self, x: Tensor<4>, mode: Mode) -> Tensor<2> {
         let (stem, rest) = self.downsample_layers.split_first().expect("a network has a stem");
-        let mut x = rectify(stem.forward(x, mode));
+        let mut x = stem.rectified(x, mode);
         // Layouts with fewer downsampling layers than stages have none in front of the first stages.
         let without = self.stages.len() - rest.len();
         for (s, stage) in self.stages.iter().enumerate() {

@@ -10,6 +10,7 @@ use gemm::Parallelism;
 use rayon::prelude::*;
 
 use super::Window;
+use crate::backend::flex::{contiguous, slice};
 
 /// Bytes of patches made at a time: about a core's second-level cache.
 const PATCHES: usize = 512 << 10;
@@ -64,6 +65,20 @@ impl Shape {
         (0..self.batch).flat_map(|b| (0..last).step_by(rows).map(move |row| (b, row))).collect()
     }
 
+    /// The patches of a tile as `depth` rows of n values: the values, the step from row to row, and n. They are made in `space` where they are not the input.
+    fn right<'a>(&self, x: &'a [f32], (b, row): (usize, usize), space: &'a mut Vec<f32>) -> (&'a [f32], usize, usize) {
+        let plane = self.before[0] * self.before[1];
+        let x = &x[b * self.input * plane..(b + 1) * self.input * plane];
+        let rows = self.rows().min(self.after[0] - row);
+        let n = rows * self.after[1];
+        if self.pointwise() {
+            return (&x[row * self.after[1]..], plane, n);
+        }
+        space.resize(self.depth() * n, 0.0);
+        self.gather(x, row, rows, space);
+        (space, n, n)
+    }
+
     /// The patches of output rows from `row` on, `[depth, positions]`, in `patches`.
     fn gather(&self, x: &[f32], row: usize, rows: usize, patches: &mut [f32]) {
         let ([mels, frames], width, k) = (self.before, self.after[1], self.kernel);
@@ -115,14 +130,6 @@ pub(super) fn scratch(x: [usize; 4], w: [usize; 4], window: Window, threads: usi
     [patches(&s), partial + patches(&s), input]
 }
 
-fn contiguous(x: FloatTensor<Flex>) -> FloatTensor<Flex> {
-    x.to_contiguous()
-}
-
-fn slice(x: &FloatTensor<Flex>) -> &[f32] {
-    x.as_slice::<f32>().expect("contiguous f32")
-}
-
 /// A pointer that threads may write through, each to places of its own.
 #[derive(Clone, Copy)]
 struct Output(*mut f32);
@@ -147,21 +154,12 @@ pub(super) fn forward(x: FloatTensor<Flex>, w: FloatTensor<Flex>, window: Window
 }
 
 fn product(s: &Shape, x: &[f32], w: &[f32]) -> Vec<f32> {
-    let (plane_in, plane_out) = (s.before[0] * s.before[1], s.after[0] * s.after[1]);
+    let plane_out = s.after[0] * s.after[1];
     let (depth, width) = (s.depth(), s.after[1]);
     let mut out = vec![0.0f32; s.batch * s.output * plane_out];
     let destination = Output(out.as_mut_ptr());
     s.tiles().into_par_iter().for_each_init(Vec::new, |patches, (b, row)| {
-        let rows = s.rows().min(s.after[0] - row);
-        let n = rows * width;
-        let x = &x[b * s.input * plane_in..(b + 1) * s.input * plane_in];
-        let (right, stride) = if s.pointwise() {
-            (&x[row * width..], plane_in)
-        } else {
-            patches.resize(depth * n, 0.0);
-            s.gather(x, row, rows, patches);
-            (&patches[..], n)
-        };
+        let (right, stride, n) = s.right(x, (b, row), patches);
         let first = destination.at(b * s.output * plane_out + row * width);
         // SAFETY: the tile's rows of each of utterance b's output planes lie inside `out` and belong to this tile alone; `w` holds
         // output x depth values, `right` depth rows of n values, `stride` apart.
@@ -228,7 +226,7 @@ pub(super) fn weight_gradient(
     let shape = [dy.layout().shape()[1], x.layout().shape()[1], kernel, kernel];
     let s = Shape::new(x.layout().shape(), &shape, window);
     let (xs, dys) = (slice(&x), slice(&dy));
-    let (plane_in, plane_out) = (s.before[0] * s.before[1], s.after[0] * s.after[1]);
+    let plane_out = s.after[0] * s.after[1];
     let (depth, width) = (s.depth(), s.after[1]);
     let tiles = s.tiles();
     let parts = s.parts(tiles.len());
@@ -236,16 +234,7 @@ pub(super) fn weight_gradient(
         let mut sum = vec![0.0f32; s.output * depth];
         let mut patches = Vec::new();
         for (t, &(b, row)) in tiles.iter().enumerate() {
-            let rows = s.rows().min(s.after[0] - row);
-            let n = rows * width;
-            let x = &xs[b * s.input * plane_in..(b + 1) * s.input * plane_in];
-            let (right, stride) = if s.pointwise() {
-                (&x[row * width..], plane_in)
-            } else {
-                patches.resize(depth * n, 0.0);
-                s.gather(x, row, rows, &mut patches);
-                (&patches[..], n)
-            };
+            let (right, stride, n) = s.right(xs, (b, row), &mut patches);
             let left = &dys[b * s.output * plane_out + row * width..];
             // SAFETY: `left` is output rows of n values, plane_out apart, in utterance b of `dy`; `right` as in `product`, read transposed;
             // `sum` holds output x depth values.

@@ -5,15 +5,17 @@ use burn::backend::tensor::FloatTensor;
 use burn::tensor::TensorData;
 use rayon::prelude::*;
 
+use crate::backend::flex::{contiguous, slice};
+
 /// Values summed side by side before they are added up.
 const LANES: usize = 16;
 
 /// See [`super::DepthwiseOps::depthwise_weight_gradient`]. Channels run in parallel; each is summed in one order, whatever the number of threads.
 pub(super) fn weight_gradient(x: FloatTensor<Flex>, dy: FloatTensor<Flex>, kernel: usize) -> FloatTensor<Flex> {
-    let (x, dy) = (x.to_contiguous(), dy.to_contiguous());
+    let (x, dy) = (contiguous(x), contiguous(dy));
     let shape: Vec<usize> = dy.layout().shape().to_vec();
     let [batch, channels, mels, frames] = shape[..] else { panic!("depthwise wants four axes, not {shape:?}") };
-    let (xs, dys) = (x.as_slice::<f32>().expect("contiguous"), dy.as_slice::<f32>().expect("contiguous"));
+    let (xs, dys) = (slice(&x), slice(&dy));
     let taps = kernel * kernel;
     let mut gradient = vec![0.0f32; channels * taps];
     gradient.par_chunks_mut(taps).enumerate().for_each(|(c, out)| {

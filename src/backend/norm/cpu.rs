@@ -6,6 +6,7 @@ use burn::tensor::TensorData;
 use rayon::prelude::*;
 
 use super::Norm;
+use crate::backend::flex::{contiguous, own, slice};
 
 /// Values summed side by side before they are added up.
 const LANES: usize = 16;
@@ -39,25 +40,9 @@ impl Layout {
     }
 }
 
-/// The same values side by side; the reference given is used up, so that what it alone referred to can be written into.
-fn contiguous(x: FloatTensor<Flex>) -> FloatTensor<Flex> {
-    if x.is_contiguous() { x } else { x.to_contiguous() }
-}
-
-/// The tensor's values, if nobody else uses them.
-fn own(x: &mut FloatTensor<Flex>) -> Option<&mut [f32]> {
-    let whole = x.layout().start_offset() == 0;
-    let count = x.layout().shape().num_elements();
-    x.try_storage_mut::<f32>().filter(|values| whole && values.len() == count)
-}
-
 fn vector(values: Vec<f32>) -> FloatTensor<Flex> {
     let n = values.len();
     FloatTensor::<Flex>::from_data(TensorData::new(values, [n]))
-}
-
-fn slice(x: &FloatTensor<Flex>) -> &[f32] {
-    x.as_slice::<f32>().expect("contiguous f32")
 }
 
 /// Sum of `f` over a plane and its partner.

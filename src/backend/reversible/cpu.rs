@@ -1,21 +1,15 @@
 //! The grid on f32 values in memory: adding a large number pushes the lower bits out of the significand. Values of `2^(22 - bits)` and more keep a
 //! bit more or less than asked for.
 
+use burn::backend::Flex;
 use burn::backend::tensor::FloatTensor;
-use burn::backend::{Flex, TensorMetadata};
 use burn::tensor::DType;
 
 use super::op::{shift_plain, snap_plain};
+use crate::backend::flex::own;
 
 fn large(bits: i32) -> f32 {
     1.5 * 2f32.powi(23 - bits)
-}
-
-/// The tensor's values, if nobody else uses them and they lie side by side.
-fn own(x: &mut FloatTensor<Flex>) -> Option<&mut [f32]> {
-    let whole = x.is_contiguous() && x.layout().start_offset() == 0;
-    let count = x.shape().num_elements();
-    x.try_storage_mut::<f32>().filter(|values| whole && values.len() == count)
 }
 
 /// See [`super::ReversibleOps::snap`].

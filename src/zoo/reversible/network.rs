@@ -6,7 +6,6 @@ use burn::tensor::Tensor;
 use super::super::{Architecture, embedding, resnet::Block};
 use super::plan::{Entry, Plan};
 use super::{MergeRule, StreamRule};
-use crate::backend::norm::rectify;
 use crate::backend::reversible::{Execution, Reversible, Step, run};
 use crate::backend::{Layer, Streams};
 use crate::nn::{
@@ -121,7 +120,7 @@ impl Layer for Summary {
         let x = x.into_iter().reduce(|a, b| (a + b) * 0.5).expect("one or two streams");
         let mut x = self.norm.rectified(x, mode);
         if let Some(project) = &self.project {
-            x = rectify(project.forward(x, mode));
+            x = project.rectified(x, mode);
         }
         let pooled = self.pool.forward(x);
         let [batch, statistics] = pooled.dims();
