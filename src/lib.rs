@@ -12,6 +12,7 @@
 //! | [`nn`] | parts of networks |
 //! | [`zoo`] | networks as tables of stages, and what they cost |
 //! | [`losses`] | classification heads |
+//! | [`optim`] | SGD and Adam with 8-bit states |
 //! | [`model_file`] | the model format, import of WeSpeaker checkpoints |
 //! | [`inference`] | embeddings of whole utterances |
 //! | [`train`] | recipes, batches, the training loop |
@@ -42,6 +43,7 @@ pub mod losses;
 pub mod memory;
 pub mod model_file;
 pub mod nn;
+pub mod optim;
 pub mod progress;
 pub mod rng;
 pub mod scoring;

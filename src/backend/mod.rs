@@ -15,6 +15,8 @@ pub mod convolution;
 pub mod depthwise;
 #[allow(deprecated)]
 pub mod norm;
+#[allow(deprecated)]
+pub mod optim8;
 
 pub use kind::BackendKind;
 pub use layer::{Layer, Streams};

@@ -1,0 +1,187 @@
+use super::*;
+use crate::backend::BackendKind;
+use crate::rng::Stream;
+use burn::tensor::TensorData;
+use proptest::prelude::*;
+
+const RULES: [Rounding; 3] = [Rounding::Nearest, Rounding::SignPreserving, Rounding::AboveZero];
+const MAPS: [CodeMap; 2] = [CodeMap::Signed, CodeMap::Unsigned];
+
+/// Values of many sizes: a block has zeros, neighbours fifteen decades apart, and values that lie on bounds.
+fn values(count: usize, seed: u64, signed: bool) -> Vec<f32> {
+    let mut stream = Stream::new(seed, "optim8", &[]);
+    let bounds = CodeMap::Signed.bounds();
+    (0..count)
+        .map(|i| {
+            let x = match i % 7 {
+                0 => 0.0,
+                1 => bounds[stream.below(255)],
+                2 => stream.normal() as f32 * 10f32.powi(stream.below(16) as i32 - 15),
+                _ => stream.normal() as f32,
+            };
+            if signed { x } else { x.abs() }
+        })
+        .collect()
+}
+
+fn floats(values: &[f32], device: &Device) -> Tensor<1> {
+    Tensor::from_data(TensorData::new(values.to_vec(), [values.len()]), device)
+}
+
+fn bits(x: Tensor<1>) -> Vec<u32> {
+    x.into_data().try_to_vec::<f32>().unwrap().into_iter().map(f32::to_bits).collect()
+}
+
+fn bytes(x: Tensor<1, Int>, count: usize) -> Vec<u8> {
+    let data = x.into_data();
+    assert_eq!(data.dtype(), DType::U32);
+    data.try_to_vec::<u32>().unwrap().into_iter().flat_map(u32::to_le_bytes).take(count).collect()
+}
+
+#[track_caller]
+fn equal<T: PartialEq + std::fmt::Debug>(ours: &[T], wanted: &[T], what: &str) {
+    assert_eq!(ours.len(), wanted.len(), "{what}");
+    if let Some(i) = (0..ours.len()).find(|&i| ours[i] != wanted[i]) {
+        panic!("{what}: value {i} of {} is {:?}, not {:?}", ours.len(), ours[i], wanted[i]);
+    }
+}
+
+fn devices() -> Vec<(BackendKind, Device)> {
+    [BackendKind::Flex, BackendKind::Ndarray].into_iter().filter_map(|k| Some((k, k.device(0).ok()?))).collect()
+}
+
+/// The codec on every backend against scalar Rust.
+#[test]
+fn codec_equals_scalar_twin() {
+    for (kind, device) in devices() {
+        for (block, count) in [(1, 9), (3, 10), (256, 0), (256, 1), (256, 257), (256, 5000), (2048, 4097), (2048, 40_000)] {
+            for (map, rounding) in MAPS.into_iter().flat_map(|m| RULES.map(|r| (m, r))) {
+                let what = format!("{kind:?} {map:?} {rounding:?}, {count} in blocks of {block}");
+                let codec = Codec { map, rounding, block };
+                let x = values(count, block as u64, map == CodeMap::Signed);
+                let (codes, absmax) = codec.quantize(&x);
+                let ours = Blocks::quantize(floats(&x, &device), codec);
+                equal(&bytes(ours.words.clone(), count), &codes, &what);
+                equal(&bits(ours.absmax.clone()), &absmax.iter().map(|x| x.to_bits()).collect::<Vec<_>>(), &what);
+                assert_eq!(ours.bytes(), count.next_multiple_of(4) + 4 * count.div_ceil(block));
+                let back: Vec<u32> = codec.dequantize(&codes, &absmax).into_iter().map(f32::to_bits).collect();
+                equal(&bits(ours.dequantize(codec, [count])), &back, &what);
+            }
+        }
+    }
+}
+
+proptest! {
+    /// All of f32 (without what no codec is for) in blocks of any size, two blocks and a half.
+    #[test]
+    fn codec_equals_scalar_twin_on_any_value(
+        x in prop::collection::vec(any::<f32>().prop_filter("finite", |x| x.is_finite()), 1..80),
+        block in 1usize..32,
+        map in prop::sample::select(MAPS.to_vec()),
+        rounding in prop::sample::select(RULES.to_vec()),
+    ) {
+        let codec = Codec { map, rounding, block };
+        let (codes, absmax) = codec.quantize(&x);
+        let ours = Blocks::quantize(floats(&x, &Device::default()), codec);
+        prop_assert_eq!(bytes(ours.words, x.len()), codes);
+        prop_assert_eq!(bits(ours.absmax), absmax.iter().map(|x| x.to_bits()).collect::<Vec<_>>());
+    }
+}
+
+/// Whole steps in one pass against the same in Burn's operations, to the bit, several steps long.
+#[cfg(feature = "flex")]
+#[test]
+fn fused_steps_equal_plain_twins() {
+    use burn::backend::Flex;
+    use burn::backend::tensor::FloatTensor;
+    type T = FloatTensor<Flex>;
+    let tensor = |values: &[f32]| T::from_data(TensorData::new(values.to_vec(), [values.len()]));
+    let words = |n: usize| T::from_data(TensorData::new(vec![0u32; n.div_ceil(4)], [n.div_ceil(4)]));
+    let zeros = |n: usize| T::from_data(TensorData::new(vec![0f32; n], [n]));
+    let same = |a: &T, b: &T, what: &str| equal(a.bytes(), b.bytes(), what);
+    for (block, count) in [(1, 5usize), (256, 1), (256, 300), (256, 40_001), (2048, 40_001), (100, 17_000)] {
+        for (i, rule) in RULES.into_iter().enumerate() {
+            let codec = Codec { map: CodeMap::Signed, rounding: rule, block };
+            let states = AdamStates { block, rounding: [rule, rule] };
+            let scales = count.div_ceil(block);
+            let start = tensor(&values(count, 1, true));
+            let mut sgd = [(start.clone(), words(count), zeros(scales)), (start.clone(), words(count), zeros(scales))];
+            let adam = || (start.clone(), words(count), zeros(scales), words(count), zeros(scales));
+            let mut adam = [adam(), adam()];
+            for t in 0..3 {
+                let mut gradient = values(count, 10 + t, true);
+                gradient[count / 2] = 1e25; // its square is no f32
+                let gradient = tensor(&gradient);
+                let what = format!("{rule:?}, {count} in blocks of {block}, step {t}");
+
+                let step = SgdStep {
+                    rate: 0.1,
+                    momentum: 0.9,
+                    fresh: if t == 0 { 1.0 } else { 0.8 },
+                    weight_decay: 1e-3,
+                    nesterov: i == 1,
+                };
+                let [(p, w, a), (q, v, b)] = sgd;
+                sgd = [
+                    cpu::sgd_step(p, gradient.clone(), w, a, codec, step),
+                    generic::sgd_step::<Flex>(q, gradient.clone(), v, b, codec, step),
+                ];
+                let [ours, twin] = &sgd;
+                same(&ours.0, &twin.0, &what);
+                same(&ours.1, &twin.1, &what);
+                same(&ours.2, &twin.2, &what);
+
+                let step = AdamStep {
+                    rate: 0.01,
+                    first: [0.9, 0.1],
+                    second: [0.999, 0.001],
+                    epsilon: 1e-8,
+                    coupled: if i == 2 { 0.1 } else { 0.0 },
+                    shrink: 0.99,
+                };
+                let [(p, w1, a1, w2, a2), (q, v1, b1, v2, b2)] = adam;
+                adam = [
+                    cpu::adam_step(p, gradient.clone(), [(w1, a1), (w2, a2)], states, step),
+                    generic::adam_step::<Flex>(q, gradient, [(v1, b1), (v2, b2)], states, step),
+                ];
+                let [ours, twin] = &adam;
+                same(&ours.0, &twin.0, &what);
+                same(&ours.1, &twin.1, &what);
+                same(&ours.2, &twin.2, &what);
+                same(&ours.3, &twin.3, &what);
+                same(&ours.4, &twin.4, &what);
+            }
+        }
+    }
+}
+
+/// A parameter of two dimensions that does not lie row by row, and one that somebody else holds too.
+#[test]
+fn layout_and_sharing_do_not_matter() {
+    let codec = Codec { map: CodeMap::Signed, rounding: Rounding::Nearest, block: 16 };
+    let step = SgdStep { rate: 0.1, momentum: 0.9, fresh: 1.0, weight_decay: 0.0, nesterov: false };
+    for (kind, device) in devices() {
+        let [p, g] = [1, 2].map(|seed| floats(&values(12 * 7, seed, true), &device).reshape([12, 7]));
+        let (p, g) = (p.swap_dims(0, 1), g.swap_dims(0, 1));
+        let whole = |x: Tensor<2>| Tensor::<2>::from_data(x.into_data(), &device);
+        let held = p.clone();
+        let before = bits(flat(held.clone()));
+        let run = |p: Tensor<2>, g: Tensor<2>| {
+            let (p, m) = sgd_step(p, g, Blocks::zeros(84, codec, &device), codec, step);
+            (bits(flat(p)), bytes(m.words, 84), bits(m.absmax))
+        };
+        let wanted = run(whole(p.clone()), whole(g.clone()));
+        assert!(run(p, g) == wanted, "{kind:?}");
+        equal(&bits(flat(held)), &before, "the shared parameter");
+    }
+}
+
+#[test]
+fn what_is_not_finite_is_counted() {
+    for (kind, device) in devices() {
+        let x = Tensor::<2>::from_floats([[1.0, f32::NAN, f32::MAX], [f32::INFINITY, f32::NEG_INFINITY, 0.0]], &device);
+        assert_eq!(not_finite(x.clone()).into_scalar::<f32>(), 3.0, "{kind:?}");
+        assert_eq!(not_finite(x.slice([0..1, 0..1])).into_scalar::<f32>(), 0.0, "{kind:?}");
+        assert_eq!(not_finite(Tensor::<1>::zeros([0], &device)).into_scalar::<f32>(), 0.0, "{kind:?}");
+    }
+}
