@@ -37,7 +37,7 @@ pub struct Args {
     #[arg(long, default_value_t = 5994)]
     speakers: usize,
     /// The optimizer, with its default settings.
-    #[arg(long, default_value = "sgd", value_parser = ["sgd", "adamw"])]
+    #[arg(long, default_value = "sgd", value_parser = OptimizerConfig::NAMES)]
     optimizer: String,
     /// How reversible networks run.
     #[arg(long, value_enum)]
@@ -51,8 +51,7 @@ pub struct Args {
 }
 
 pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
-    let optimizer: OptimizerConfig = toml::from_str(&format!("kind = \"{}\"", args.optimizer))
-        .map_err(|e| Error::invalid(format!("optimizer: {}", e.message())))?;
+    let optimizer = OptimizerConfig::named(&args.optimizer)?;
     let mut settings: Vec<Setting> = Vec::new();
     for name in &args.archs {
         let named = Architecture::named(name)?;

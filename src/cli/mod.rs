@@ -1,5 +1,6 @@
 //! The command line: one file per verb, no logic of its own.
 
+mod bench;
 mod compare;
 mod doctor;
 mod embed;
@@ -96,6 +97,7 @@ enum Verb {
     Import(import::Args),
     Info(info::Args),
     Memory(memory::Args),
+    Bench(bench::Args),
     Doctor(doctor::Args),
     Zoo(zoo::Args),
 }
@@ -114,6 +116,7 @@ pub fn main() -> ExitCode {
         Verb::Compare(args) => compare::run(args, &cli.global),
         Verb::Import(args) => import::run(args, &cli.global),
         Verb::Info(args) => info::run(args, &cli.global),
+        Verb::Bench(args) => bench::run(args, &cli.global),
         Verb::Memory(args) => memory::run(args, &cli.global),
         Verb::Doctor(args) => doctor::run(args, &cli.global),
         Verb::Zoo(args) => zoo::run(args, &cli.global),

@@ -5,7 +5,6 @@ use super::ledger::{Ledger, Use};
 use super::play::Player;
 use super::tape::Scale;
 use crate::error::Result;
-use crate::train::OptimizerConfig;
 use crate::zoo::sketch::Op;
 
 /// Tensors of the size `[batch, classes]` that the head makes on the way to the loss and back, at the same time.
@@ -32,17 +31,6 @@ pub struct Breakdown {
     pub head: usize,
     /// The most bytes at one time.
     pub peak: usize,
-}
-
-impl OptimizerConfig {
-    /// Bytes of state for tensors of so many values.
-    pub fn state_bytes(&self, tensors: &[usize]) -> usize {
-        let states = match self {
-            Self::Sgd { momentum, .. } => usize::from(*momentum > 0.0),
-            Self::AdamW { .. } => 2,
-        };
-        4 * states * tensors.iter().sum::<usize>()
-    }
 }
 
 /// Accounts for a step as the CPU backend runs it.
@@ -74,7 +62,7 @@ pub fn account(setting: &Setting) -> Result<Breakdown> {
     let resident = parameters + 4 * statistics;
     let optimizer = setting.optimizer.state_bytes(&tensors);
     // The optimizer's step: all gradients, and one tensor's new values at a time.
-    let largest = 4 * tensors.iter().max().copied().unwrap_or(0);
+    let largest = 4 * tensors.iter().copied().filter(|&n| setting.optimizer.makes_new_values(n)).max().unwrap_or(0);
     let last = Use { gradients: parameters, activations: 0, workspace: 2 * largest };
     let (at_peak, place) = match last.total() > step.ledger.peak.total() {
         true => (last, "optimizer".to_owned()),

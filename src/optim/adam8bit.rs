@@ -142,8 +142,8 @@ impl Optimizer for Adam8bit {
         let moments = <[Moment; 2]>::try_from(contents.moments).expect("Adam has two moments");
         let (parameter, moments) = match moments {
             [Moment::Blocks(first), Moment::Blocks(second)] => {
-                let (parameter, moments) = optim8::adam_step(parameter, gradient, [first, second], states, step);
-                (parameter, moments.map(Moment::Blocks))
+                let (parameter, moments) = optim8::adam_step(parameter, gradient, [*first, *second], states, step);
+                (parameter, moments.map(|blocks| Moment::Blocks(Box::new(blocks))))
             }
             [Moment::Values(first), Moment::Values(second)] => {
                 let (parameter, moments) = plain(parameter, gradient, [first, second], step);

@@ -6,8 +6,8 @@ use burn::optim::module_optimizer::ModuleOptimizer;
 use burn::tensor::Bytes;
 use burn_pack::{Reader, Scalar};
 
-use super::state::{FORMAT, Kind, key};
 use super::States;
+use super::state::{FORMAT, Kind, key};
 use crate::error::{Error, Result};
 
 /// One of our optimizers, as records name it.
@@ -29,7 +29,8 @@ pub fn restore(optimizer: impl Recorded, record: Bytes) -> Result<ModuleOptimize
     let wanted = (optimizer.number(), optimizer.held().block_size as u64);
     for parameter in parameters {
         let scalar = |name: &str| scalars.get(&format!("{parameter}.{name}")).and_then(number);
-        let format = scalar(key::FORMAT).ok_or_else(|| bad("is of another optimizer, which has no 8-bit states".into()))?;
+        let format =
+            scalar(key::FORMAT).ok_or_else(|| bad("is of another optimizer, which has no 8-bit states".into()))?;
         if format != FORMAT {
             return Err(bad(format!("has format {format}; this version reads {FORMAT}")));
         }

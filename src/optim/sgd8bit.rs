@@ -7,7 +7,7 @@ use super::OptimizerState;
 use super::record::Recorded;
 use super::state::{Contents, Kind, Moment};
 use super::states::{States, Watch, within};
-use crate::backend::optim8::{self, Codec, CodeMap, SgdStep};
+use crate::backend::optim8::{self, CodeMap, Codec, SgdStep};
 use crate::error::{Error, Result};
 
 /// Settings of [`Sgd8bit`].
@@ -35,7 +35,12 @@ impl Sgd8bitConfig {
     /// The optimizer. Settings out of range are errors.
     pub fn init(&self) -> Result<Sgd8bit> {
         let Self { momentum, dampening, nesterov, weight_decay, states } = self;
-        within("momentum", *momentum, *momentum > 0.0 && *momentum < 1.0, "above 0 and below 1 (with 0 there is no state)")?;
+        within(
+            "momentum",
+            *momentum,
+            *momentum > 0.0 && *momentum < 1.0,
+            "above 0 and below 1 (with 0 there is no state)",
+        )?;
         within("dampening", *dampening, (0.0..=1.0).contains(dampening), "0 to 1")?;
         within("weight_decay", *weight_decay, *weight_decay >= 0.0 && weight_decay.is_finite(), "0 or more")?;
         if *nesterov && *dampening != 0.0 {
@@ -108,8 +113,8 @@ impl Optimizer for Sgd8bit {
                 (parameter, Moment::Values(momentum))
             }
             Moment::Blocks(momentum) => {
-                let (parameter, momentum) = optim8::sgd_step(parameter, gradient, momentum, codec, step);
-                (parameter, Moment::Blocks(momentum))
+                let (parameter, momentum) = optim8::sgd_step(parameter, gradient, *momentum, codec, step);
+                (parameter, Moment::Blocks(Box::new(momentum)))
             }
         };
         contents.moments.push(momentum);

@@ -46,7 +46,8 @@ impl Kind {
 pub(super) enum Moment {
     /// Small tensors, flat: `[n]`.
     Values(Tensor<1>),
-    Blocks(Blocks),
+    /// Boxed, so that the many small tensors do not take the place of two.
+    Blocks(Box<Blocks>),
 }
 
 /// State of one parameter: SGD's momentum, or Adam's two moments, each in 8 bits or, for small tensors, in 32.
@@ -77,7 +78,7 @@ impl Contents {
     pub fn new(kind: Kind, states: &States, codecs: &[Codec], count: usize, device: &Device) -> Self {
         let moment = |codec: &Codec| match count < states.min_size {
             true => Moment::Values(Tensor::zeros([count], (device, DType::F32))),
-            false => Moment::Blocks(Blocks::zeros(count, *codec, device)),
+            false => Moment::Blocks(Box::new(Blocks::zeros(count, *codec, device))),
         };
         Self { kind, block: states.block_size, count, steps: 0, moments: codecs.iter().map(moment).collect() }
     }
@@ -98,14 +99,21 @@ impl OptimizerState {
             Form::Foreign(found) => found,
             Form::Ours(c) => {
                 let small = matches!(c.moments[0], Moment::Values(_));
-                if c.kind == kind && c.block == states.block_size && c.count == count && small == (count < states.min_size) {
+                if c.kind == kind
+                    && c.block == states.block_size
+                    && c.count == count
+                    && small == (count < states.min_size)
+                {
                     return c;
                 }
                 let form = if small { "in 32 bits" } else { "in 8 bits" };
                 format!("{} with blocks of {}, {} values {form}", Kind::name(c.kind as u64), c.block, c.count)
             }
         };
-        panic!("the optimizer's record is of {found}; this is {wanted}, {count} values, 32 bits below {}", states.min_size);
+        panic!(
+            "the optimizer's record is of {found}; this is {wanted}, {count} values, 32 bits below {}",
+            states.min_size
+        );
     }
 
     /// Bytes held.
@@ -122,7 +130,7 @@ impl OptimizerState {
         let Form::Ours(mut contents) = self.form else { return self };
         let moved = |moment| match moment {
             Moment::Values(values) => Moment::Values(Tensor::to_device(values, device)),
-            Moment::Blocks(blocks) => Moment::Blocks(blocks.to_device(device)),
+            Moment::Blocks(blocks) => Moment::Blocks(Box::new(blocks.to_device(device))),
         };
         contents.moments = contents.moments.into_iter().map(moved).collect();
         Self::new(contents)
@@ -147,9 +155,9 @@ impl RecordState for OptimizerState {
         for (i, moment) in c.moments.iter().enumerate() {
             match moment {
                 Moment::Values(values) => out.push_tensor(prefix, &format!("{i}.values"), values.to_data()),
-                Moment::Blocks(Blocks { words, absmax }) => {
-                    out.push_tensor(prefix, &format!("{i}.codes"), words.to_data());
-                    out.push_tensor(prefix, &format!("{i}.absmax"), absmax.to_data());
+                Moment::Blocks(blocks) => {
+                    out.push_tensor(prefix, &format!("{i}.codes"), blocks.words.to_data());
+                    out.push_tensor(prefix, &format!("{i}.absmax"), blocks.absmax.to_data());
                 }
             }
         }
@@ -197,7 +205,7 @@ fn contents(prefix: &str, source: &mut StateSource, device: &Device) -> Result<C
             (Some(values), None, None) => Moment::Values(floats(values)),
             (None, Some(words), Some(absmax)) => {
                 let words = Tensor::<1, Int>::from_data(words, (device, DType::U32));
-                Moment::Blocks(Blocks { words, absmax: floats(absmax) })
+                Moment::Blocks(Box::new(Blocks { words, absmax: floats(absmax) }))
             }
             _ => return Err(format!("an incomplete file: moment {i} is not whole")),
         });

@@ -55,9 +55,10 @@ impl States {
     pub(super) fn check(&self) -> Result<()> {
         match BLOCK_SIZES.contains(&self.block_size) {
             true => Ok(()),
-            false => {
-                Err(Error::Invalid(format!("optimizer: block_size = {}: must be one of {BLOCK_SIZES:?}", self.block_size)))
-            }
+            false => Err(Error::Invalid(format!(
+                "optimizer: block_size = {}: must be one of {BLOCK_SIZES:?}",
+                self.block_size
+            ))),
         }
     }
 

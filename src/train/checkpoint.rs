@@ -9,7 +9,7 @@ use burn::tensor::{Bytes, TensorData};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 
-use super::{Position, Trainee};
+use super::{OptimizerConfig, Position, Trainee};
 use crate::error::{Error, Result};
 use crate::model_file::fit;
 use crate::nn::collect_named;
@@ -35,6 +35,12 @@ pub struct State {
     pub loss_sum: f64,
     /// Sum of their accuracies.
     pub accuracy_sum: f64,
+    /// Steps of this epoch so far whose gradients could not be used.
+    #[serde(default)]
+    pub skipped: usize,
+    /// Those of them without a usable one since.
+    #[serde(default)]
+    pub skipped_in_a_row: usize,
     /// Best dev EER so far with its epoch.
     pub best: Option<(f64, usize)>,
     /// Epochs in the running average.
@@ -52,6 +58,8 @@ impl State {
             batch: 0,
             loss_sum: 0.0,
             accuracy_sum: 0.0,
+            skipped: 0,
+            skipped_in_a_row: 0,
             best: None,
             averaged: 0,
         }
@@ -101,11 +109,12 @@ pub fn save(
     fs::write_bytes(path, &file)
 }
 
-/// Reads a checkpoint into a trainee and an optimizer of the same recipe. Another architecture is an error naming the tensor.
+/// Reads a checkpoint into a trainee and an optimizer of the same recipe. Another architecture is an error naming the tensor, another optimizer one naming
+/// both.
 pub fn load(
     path: &Path,
     trainee: Trainee,
-    optimizer: ModuleOptimizer,
+    optimizer: &OptimizerConfig,
 ) -> Result<(Trainee, ModuleOptimizer, Average, State)> {
     let file_bytes = fs::read(path)?;
     let bad = |e: String| Error::file(path, format!("not a readable checkpoint: {e}"));
@@ -127,6 +136,6 @@ pub fn load(
         }
     }
     let record = record.ok_or_else(|| bad("no optimizer state".into()))?;
-    let optimizer = optimizer.from_bytes(record).map_err(|e| bad(format!("optimizer state: {e}")))?;
+    let optimizer = optimizer.restore(record).map_err(|e| bad(e.to_string()))?;
     Ok((fit(path, trainee, "this recipe", model)?, optimizer, average, state))
 }

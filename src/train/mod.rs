@@ -5,6 +5,7 @@
 pub mod checkpoint;
 mod dataset;
 mod dev_set;
+mod finite;
 mod loader;
 mod optimizer;
 mod recipe;

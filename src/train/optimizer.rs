@@ -1,12 +1,16 @@
-//! Optimizers by name: Burn's, with PyTorch's conventions (Burn's momentum would otherwise dampen by 0.1).
+//! Optimizers by name: Burn's, with PyTorch's conventions (Burn's momentum would otherwise dampen by 0.1), and ours with 8-bit states.
 
 use burn::optim::decay::WeightDecayConfig;
 use burn::optim::module_optimizer::ModuleOptimizer;
 use burn::optim::momentum::MomentumConfig;
 use burn::optim::{AdamWConfig, SgdConfig};
-use serde::{Deserialize, Serialize};
+use burn::tensor::Bytes;
+use serde::de::value::{MapAccessDeserializer, MapDeserializer};
+use serde::de::{self, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::error::{Error, Result};
+use crate::optim::{self, Adam8bit, Adam8bitConfig, Decay, Sgd8bit, Sgd8bitConfig, States};
 
 /// Which optimizer, with its settings.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -39,8 +43,71 @@ pub enum OptimizerConfig {
         #[serde(default = "default_adam_decay")]
         weight_decay: f64,
     },
+    /// [`OptimizerConfig::Sgd`] with its momentum in 8 bits.
+    Sgd8bit {
+        /// Momentum, above 0.
+        #[serde(default = "default_momentum")]
+        momentum: f64,
+        /// How much less than whole a gradient enters the momentum; 0 with Nesterov's form.
+        #[serde(default)]
+        dampening: f64,
+        /// Nesterov's form.
+        #[serde(default = "default_nesterov")]
+        nesterov: bool,
+        /// Factor of the weights added to the gradient.
+        #[serde(default = "default_sgd_decay")]
+        weight_decay: f64,
+        /// How states are held.
+        #[serde(default)]
+        states: States,
+    },
+    /// Adam with both moments in 8 bits; weight decay is added to the gradient.
+    Adam8bit {
+        /// Decay of the first moment.
+        #[serde(default = "default_beta1")]
+        beta1: f64,
+        /// Decay of the second moment.
+        #[serde(default = "default_beta2")]
+        beta2: f64,
+        /// Added to the root of the second moment.
+        #[serde(default = "default_epsilon")]
+        epsilon: f64,
+        /// Factor of the weights added to the gradient.
+        #[serde(default)]
+        weight_decay: f64,
+        /// Never store a second moment that is not 0 as 0.
+        #[serde(default = "default_guard")]
+        guard: bool,
+        /// How states are held.
+        #[serde(default)]
+        states: States,
+    },
+    /// [`OptimizerConfig::AdamW`] with both moments in 8 bits.
+    AdamW8bit {
+        /// Decay of the first moment.
+        #[serde(default = "default_beta1")]
+        beta1: f64,
+        /// Decay of the second moment.
+        #[serde(default = "default_beta2")]
+        beta2: f64,
+        /// Added to the root of the second moment.
+        #[serde(default = "default_epsilon")]
+        epsilon: f64,
+        /// Factor of the weights, times the learning rate, subtracted from them.
+        #[serde(default = "default_adam_decay")]
+        weight_decay: f64,
+        /// Never store a second moment that is not 0 as 0.
+        #[serde(default = "default_guard")]
+        guard: bool,
+        /// How states are held.
+        #[serde(default)]
+        states: States,
+    },
 }
 
+fn default_guard() -> bool {
+    true
+}
 fn default_momentum() -> f64 {
     0.9
 }
@@ -70,8 +137,79 @@ impl Default for OptimizerConfig {
 }
 
 impl OptimizerConfig {
+    /// Names that recipes and `--optimizer` take.
+    pub const NAMES: [&str; 5] = ["sgd", "adamw", "sgd8bit", "adam8bit", "adamw8bit"];
+
+    /// One of [`Self::NAMES`], with its default settings.
+    pub fn named(name: &str) -> Result<Self> {
+        let table = toml::Table::from_iter([("kind".to_owned(), toml::Value::String(name.to_owned()))]);
+        table.try_into().map_err(|e: toml::de::Error| Error::Invalid(format!("optimizer: {}", e.message())))
+    }
+
     /// The optimizer. Impossible settings are errors.
+    ///
+    /// The 8-bit ones do not look at gradients: whoever steps a whole module has looked at all of them (as [`crate::train`] does) or asks for
+    /// [`crate::optim`]'s own configurations.
     pub fn init(&self) -> Result<ModuleOptimizer> {
+        match self.eight_bit()? {
+            None => self.of_burn(),
+            Some(EightBit::Sgd(optimizer)) => Ok(optimizer.into()),
+            Some(EightBit::Adam(optimizer)) => Ok(optimizer.into()),
+        }
+    }
+
+    /// The optimizer with its states from a checkpoint. A record of another kind of optimizer or block size is an error.
+    pub fn restore(&self, record: Bytes) -> Result<ModuleOptimizer> {
+        match self.eight_bit()? {
+            None => self.of_burn()?.from_bytes(record).map_err(|e| Error::Invalid(e.to_string())),
+            Some(EightBit::Sgd(optimizer)) => optim::restore(optimizer, record),
+            Some(EightBit::Adam(optimizer)) => optim::restore(optimizer, record),
+        }
+    }
+
+    /// Bytes of state for tensors of so many values.
+    pub fn state_bytes(&self, tensors: &[usize]) -> usize {
+        let sum = |bytes: &dyn Fn(usize) -> usize| tensors.iter().map(|&n| bytes(n)).sum::<usize>();
+        match self {
+            Self::Sgd { momentum: 0.0, .. } => 0,
+            Self::Sgd { .. } => sum(&|n| 4 * n),
+            Self::AdamW { .. } => sum(&|n| 8 * n),
+            Self::Sgd8bit { states, .. } => sum(&|n| states.bytes(n)),
+            Self::Adam8bit { states, .. } | Self::AdamW8bit { states, .. } => sum(&|n| 2 * states.bytes(n)),
+        }
+    }
+
+    /// Whether a step on a tensor of so many values needs memory for new ones; the steps in 8 bits change parameter and states where they are.
+    pub fn makes_new_values(&self, count: usize) -> bool {
+        match self {
+            Self::Sgd { .. } | Self::AdamW { .. } => true,
+            Self::Sgd8bit { states, .. } | Self::Adam8bit { states, .. } | Self::AdamW8bit { states, .. } => {
+                count < states.min_size
+            }
+        }
+    }
+
+    fn eight_bit(&self) -> Result<Option<EightBit>> {
+        let adam = |[beta1, beta2, epsilon, weight_decay]: [f64; 4], decay, guard, states: &States| {
+            let config = Adam8bitConfig { beta1, beta2, epsilon, weight_decay, decay, guard, states: states.clone() };
+            Ok(Some(EightBit::Adam(config.init()?.with_gradient_check(false))))
+        };
+        match *self {
+            Self::Sgd { .. } | Self::AdamW { .. } => Ok(None),
+            Self::Sgd8bit { momentum, dampening, nesterov, weight_decay, ref states } => {
+                let config = Sgd8bitConfig { momentum, dampening, nesterov, weight_decay, states: states.clone() };
+                Ok(Some(EightBit::Sgd(config.init()?.with_gradient_check(false))))
+            }
+            Self::Adam8bit { beta1, beta2, epsilon, weight_decay, guard, ref states } => {
+                adam([beta1, beta2, epsilon, weight_decay], Decay::Coupled, guard, states)
+            }
+            Self::AdamW8bit { beta1, beta2, epsilon, weight_decay, guard, ref states } => {
+                adam([beta1, beta2, epsilon, weight_decay], Decay::Decoupled, guard, states)
+            }
+        }
+    }
+
+    fn of_burn(&self) -> Result<ModuleOptimizer> {
         let bad = |m: String| Err(Error::Invalid(format!("optimizer: {m}")));
         let unit = |x: f64| (0.0..1.0).contains(&x);
         match *self {
@@ -106,6 +244,36 @@ impl OptimizerConfig {
                     .with_weight_decay(weight_decay as f32)
                     .init())
             }
+            _ => unreachable!("the others have 8-bit states"),
         }
     }
+}
+
+enum EightBit {
+    Sgd(Sgd8bit),
+    Adam(Adam8bit),
+}
+
+/// Reads `optimizer = "sgd8bit"` as well as a table with the key `kind`.
+pub(super) fn name_or_table<'de, D: Deserializer<'de>>(deserializer: D) -> Result<OptimizerConfig, D::Error> {
+    struct Either;
+
+    impl<'de> Visitor<'de> for Either {
+        type Value = OptimizerConfig;
+
+        fn expecting(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+            write!(f, "the name of an optimizer ({}) or a table with its `kind`", OptimizerConfig::NAMES.join(", "))
+        }
+
+        fn visit_str<E: de::Error>(self, name: &str) -> Result<Self::Value, E> {
+            let pair = std::iter::once(("kind", name));
+            OptimizerConfig::deserialize(MapDeserializer::new(pair))
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+            OptimizerConfig::deserialize(MapAccessDeserializer::new(map))
+        }
+    }
+
+    deserializer.deserialize_any(Either)
 }

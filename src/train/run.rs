@@ -99,9 +99,8 @@ pub fn train(recipe: &Recipe, options: &RunOptions) -> Result<Report> {
     let identity = identity(recipe);
     let trainee = Trainee::new(&recipe.model, &recipe.loss, set.classes(), &options.device, recipe.seed)?;
     let trainee = trainee.with_execution(recipe.train.execution)?;
-    let optimizer = recipe.optimizer.init()?;
     let (trainee, optimizer, average, state) = if options.resume {
-        let loaded = checkpoint::load(&checkpoint_path, trainee, optimizer)?;
+        let loaded = checkpoint::load(&checkpoint_path, trainee, &recipe.optimizer)?;
         if loaded.3.recipe != identity {
             return Err(Error::file(
                 &checkpoint_path,
@@ -113,7 +112,7 @@ pub fn train(recipe: &Recipe, options: &RunOptions) -> Result<Report> {
         }
         loaded
     } else {
-        (trainee, optimizer, Average::new(), State::start(identity, data_hash.clone()))
+        (trainee, recipe.optimizer.init()?, Average::new(), State::start(identity, data_hash.clone()))
     };
     fs::create_dir_all(out)?;
     fs::write_bytes(out.join(LOCK), recipe.to_toml().as_bytes())?;
@@ -140,6 +139,7 @@ pub fn train(recipe: &Recipe, options: &RunOptions) -> Result<Report> {
         rate,
         steps,
         stop: options.stop.clone(),
+        warn: options.warn.clone(),
         progress: Mutex::new(Some(Progressing { optimizer: optimizer.clone(), average, state })),
         outcome: Mutex::new(Ok(())),
     });
@@ -175,8 +175,7 @@ fn finish(
 ) -> Result<Report> {
     let out = &options.out;
     let path = out.join(MODEL);
-    let optimizer = recipe.optimizer.init()?;
-    let (last, _, average, state) = checkpoint::load(&out.join(CHECKPOINT), last, optimizer)?;
+    let (last, _, average, state) = checkpoint::load(&out.join(CHECKPOINT), last, &recipe.optimizer)?;
     let mut trainee = last;
     if recipe.train.average_last > 1 {
         let n = state.averaged.max(1) as f32;

@@ -19,6 +19,7 @@ use burn::train::{
 use serde_json::json;
 
 use super::checkpoint::{self, Average, State};
+use super::finite::{PATIENCE, not_finite};
 use super::schedule::ExponentialDecrease;
 use super::{Recipe, Trainee};
 use crate::error::{Error, Result};
@@ -45,6 +46,7 @@ pub(super) struct Loop {
     pub rate: ExponentialDecrease,
     pub steps: usize,
     pub stop: Arc<AtomicBool>,
+    pub warn: Arc<dyn Fn(&str) + Send + Sync>,
     pub progress: Mutex<Option<Progressing>>,
     pub outcome: Mutex<Result<()>>,
 }
@@ -102,12 +104,14 @@ impl Loop {
                 "lr": self.rate.at(epoch * self.steps - 1),
                 "margin": self.recipe.margin(self.steps).at(epoch * self.steps - 1),
                 "eer": rates.map(|r| r.0),
+                "skipped_steps": progress.state.skipped,
                 "min_dcf": rates.map(|r| json!({"0.01": r.1[0], "0.05": r.1[1]})),
                 "seconds": begun.elapsed().as_secs_f64(),
             });
             self.log(&line)?;
             let state = &mut progress.state;
             (state.epoch, state.batch, state.loss_sum, state.accuracy_sum) = (epoch + 1, 0, 0.0, 0.0);
+            state.skipped = 0;
             self.checkpoint(model, progress)?;
             send(components.event_processor.process_train(LearnerEvent::EndEpoch(epoch)))?;
             if let Some((_, best)) = progress.state.best
@@ -152,8 +156,14 @@ impl Loop {
                     ids.join(" ")
                 )));
             }
-            let model = slot.take().expect(THERE);
-            *slot = Some(progress.optimizer.step(rate, model, step.grads));
+            let bad = not_finite(slot.as_ref().expect(THERE), &step.grads);
+            if bad == 0 {
+                let model = slot.take().expect(THERE);
+                *slot = Some(progress.optimizer.step(rate, model, step.grads));
+                progress.state.skipped_in_a_row = 0;
+            } else {
+                self.skip(&mut progress.state, iteration, bad)?;
+            }
             progress.state.batch += 1;
             progress.state.loss_sum += step.item.loss;
             progress.state.accuracy_sum += step.item.accuracy;
@@ -165,6 +175,21 @@ impl Loop {
             }
         }
         send(processor.process_train(LearnerEvent::EndSplit(epoch_number)))
+    }
+
+    /// Counts a step whose gradients would ruin the weights.
+    fn skip(&self, state: &mut State, iteration: usize, bad: u64) -> Result<()> {
+        state.skipped += 1;
+        state.skipped_in_a_row += 1;
+        let epoch = state.epoch;
+        let what = format!("step {iteration} (epoch {epoch}): {bad} values of the gradients are not finite");
+        if state.skipped_in_a_row == PATIENCE {
+            return Err(Error::Training(format!(
+                "{what}, in the {PATIENCE}th step in a row; the weights are those before them. A lower learning rate may help"
+            )));
+        }
+        (self.warn)(&format!("{what}; weights and optimizer stay as they are"));
+        Ok(())
     }
 
     /// Tests the model; a better one becomes the run's model file.

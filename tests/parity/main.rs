@@ -7,6 +7,7 @@ mod fbank;
 mod losses;
 mod metrics;
 mod models;
+mod optim8;
 mod optimizers;
 mod schedules;
 mod training_step;

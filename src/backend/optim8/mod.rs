@@ -114,7 +114,11 @@ pub trait Optim8Ops: Backend {
 
     /// New parameter, words and absmax of the first moment, words and absmax of the second.
     #[cfg_attr(any(feature = "wgpu", feature = "cuda"), fusion(meta = cube::stepped_adam))]
-    #[allow(clippy::type_complexity, clippy::too_many_arguments, reason = "the dispatch macro wants tensors one by one")]
+    #[allow(
+        clippy::type_complexity,
+        clippy::too_many_arguments,
+        reason = "the dispatch macro wants tensors one by one"
+    )]
     fn adam_step8(
         parameter: FloatTensor<Self>,
         gradient: FloatTensor<Self>,
@@ -225,8 +229,7 @@ pub fn adam_step<const D: usize>(
         states,
         step,
     );
-    let blocks =
-        |words, absmax| Blocks { words: Tensor::from_dispatch(words), absmax: Tensor::from_dispatch(absmax) };
+    let blocks = |words, absmax| Blocks { words: Tensor::from_dispatch(words), absmax: Tensor::from_dispatch(absmax) };
     (Tensor::<1>::from_dispatch(parameter).reshape(shape), [blocks(words1, absmax1), blocks(words2, absmax2)])
 }
 

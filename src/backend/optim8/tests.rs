@@ -54,7 +54,9 @@ fn devices() -> Vec<(BackendKind, Device)> {
 #[test]
 fn codec_equals_scalar_twin() {
     for (kind, device) in devices() {
-        for (block, count) in [(1, 9), (3, 10), (256, 0), (256, 1), (256, 257), (256, 5000), (2048, 4097), (2048, 40_000)] {
+        for (block, count) in
+            [(1, 9), (3, 10), (256, 0), (256, 1), (256, 257), (256, 5000), (2048, 4097), (2048, 40_000)]
+        {
             for (map, rounding) in MAPS.into_iter().flat_map(|m| RULES.map(|r| (m, r))) {
                 let what = format!("{kind:?} {map:?} {rounding:?}, {count} in blocks of {block}");
                 let codec = Codec { map, rounding, block };

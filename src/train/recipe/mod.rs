@@ -40,7 +40,7 @@ pub struct Recipe {
     #[serde(default)]
     pub margin: MarginConfig,
     /// The optimizer.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "super::optimizer::name_or_table")]
     pub optimizer: OptimizerConfig,
     /// The learning rate over time.
     #[serde(default)]
@@ -234,6 +234,21 @@ mod tests {
     }
 
     #[test]
+    fn an_optimizer_is_a_name_or_a_table() {
+        for name in OptimizerConfig::NAMES {
+            let recipe = parse(SMALL, &[&format!("optimizer={name}")]).unwrap();
+            assert_eq!(recipe.optimizer, OptimizerConfig::named(name).unwrap());
+            assert_eq!(parse(&format!("optimizer = \"{name}\"\n{SMALL}"), &[]).unwrap(), recipe);
+            assert_eq!(parse(&recipe.to_toml(), &[]).unwrap(), recipe);
+        }
+        let table = format!("{SMALL}[optimizer]\nkind = \"adamw8bit\"\n[optimizer.states]\nblock_size = 2048\n");
+        let OptimizerConfig::AdamW8bit { states, guard: true, .. } = parse(&table, &[]).unwrap().optimizer else {
+            panic!("another optimizer")
+        };
+        assert_eq!((states.block_size, states.min_size), (2048, 4096));
+    }
+
+    #[test]
     fn typos_and_impossible_values_are_errors_with_their_place() {
         let fails = |text: &str, changes: &[&str], wanted: &str| {
             let error = parse(text, changes).unwrap_err().to_string();
@@ -251,6 +266,14 @@ mod tests {
         fails(SMALL, &["loss.kind=softmax", "loss.sub_centers=3"], "softmax has no");
         fails(SMALL, &["optimizer.kind=sgd", "optimizer.momentum=2"], "momentum");
         fails(SMALL, &["optimizer.kind=lion"], "lion");
+        fails(SMALL, &["optimizer=lion"], "lion");
+        fails(SMALL, &["optimizer=8"], "the name of an optimizer");
+        fails(&format!("{SMALL}[optimizer]\nkind = \"sgd8bit\"\nguard = true\n"), &[], "guard");
+        fails(SMALL, &["optimizer.kind=adam8bit", "optimizer.states.block_size=100"], "block_size = 100");
+        fails(SMALL, &["optimizer.kind=adam8bit", "optimizer.states.rounding=up"], "sign-preserving");
+        fails(SMALL, &["optimizer.kind=adamw8bit", "optimizer.beta2=1.0"], "beta2 = 1");
+        fails(SMALL, &["optimizer.kind=sgd8bit", "optimizer.momentum=0.0"], "momentum = 0");
+        fails(SMALL, &["optimizer.kind=sgd8bit", "optimizer.dampening=0.1"], "nesterov with dampening");
         fails(SMALL, &["train.execution=taped"], "rev1-resnet18");
         fails(SMALL, &["model.reversible.merge=mean"], "rev2-resnet18");
         let rev = |changes: &[&str], wanted| fails(SMALL, &[&["model.name=rev1-resnet18"], changes].concat(), wanted);

@@ -11,7 +11,7 @@ use rayon::prelude::*;
 
 use self::cells::{Nearest, SIGNED, UNSIGNED};
 use self::step::{Adam, Part, Sgd, decode, encode, largest};
-use super::{AdamStates, AdamStep, Codec, CodeMap, PER_WORD, SgdStep};
+use super::{AdamStates, AdamStep, CodeMap, Codec, PER_WORD, SgdStep};
 use crate::backend::flex::{contiguous, owned, slice};
 
 type Moment = (IntTensor<Flex>, FloatTensor<Flex>);
@@ -78,13 +78,13 @@ pub(super) fn quantize(x: FloatTensor<Flex>, codec: Codec) -> Moment {
     let mut absmax = vec![0.0f32; codec.blocks(values.len())];
     let task = blocks(codec.block) * codec.block;
     with_map!(codec.map, map => codes(&mut words, values.len())
-        .par_chunks_mut(task)
-        .zip(values.par_chunks(task))
-        .zip(absmax.par_chunks_mut(blocks(codec.block)))
-        .for_each(|((codes, values), absmax)| {
-            let part = Part { codes, absmax, map, rounding: codec.rounding };
-            Arch::new().dispatch(Encode { values, part, block: codec.block });
-        }));
+    .par_chunks_mut(task)
+    .zip(values.par_chunks(task))
+    .zip(absmax.par_chunks_mut(blocks(codec.block)))
+    .for_each(|((codes, values), absmax)| {
+        let part = Part { codes, absmax, map, rounding: codec.rounding };
+        Arch::new().dispatch(Encode { values, part, block: codec.block });
+    }));
     let n = words.len();
     (IntTensor::<Flex>::from_data(TensorData::new(words, [n])), floats(absmax))
 }
@@ -117,7 +117,8 @@ pub(super) fn sgd_step(
     let p = parameter.storage_mut::<f32>();
     let codes = codes(words.storage_mut::<u32>(), p.len());
     let scales = absmax.storage_mut::<f32>().par_chunks_mut(blocks(codec.block));
-    let tasks = p.par_chunks_mut(task).zip(slice(&gradient).par_chunks(task)).zip(codes.par_chunks_mut(task)).zip(scales);
+    let tasks =
+        p.par_chunks_mut(task).zip(slice(&gradient).par_chunks(task)).zip(codes.par_chunks_mut(task)).zip(scales);
     with_map!(codec.map, map => tasks.for_each(|(((parameter, gradient), codes), absmax)| {
         let momentum = Part { codes, absmax, map, rounding: codec.rounding };
         Arch::new().dispatch(Sgd { parameter, gradient, momentum, block, step });
@@ -144,7 +145,8 @@ pub(super) fn adam_step(
     let codes2 = codes(second.0.storage_mut::<u32>(), n).par_chunks_mut(task);
     let scales1 = first.1.storage_mut::<f32>().par_chunks_mut(run);
     let scales2 = second.1.storage_mut::<f32>().par_chunks_mut(run);
-    let tasks = p.par_chunks_mut(task).zip(slice(&gradient).par_chunks(task)).zip(codes1.zip(scales1)).zip(codes2.zip(scales2));
+    let tasks =
+        p.par_chunks_mut(task).zip(slice(&gradient).par_chunks(task)).zip(codes1.zip(scales1)).zip(codes2.zip(scales2));
     let (map1, map2) = (&**SIGNED, &**UNSIGNED);
     tasks.for_each(|(((parameter, gradient), (codes1, absmax1)), (codes2, absmax2))| {
         let first = Part { codes: codes1, absmax: absmax1, map: map1, rounding: states.rounding[0] };

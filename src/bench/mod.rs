@@ -1,0 +1,57 @@
+//! The project's own measurements, on whatever backend a user has.
+
+mod optim;
+
+pub use optim::{OptimBench, optim};
+
+use std::time::Instant;
+
+use burn::tensor::Device;
+use cpu_time::ProcessTime;
+use serde::Serialize;
+
+use crate::error::{Error, Result};
+
+/// One figure.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Figure {
+    /// What was measured.
+    pub name: String,
+    /// How much.
+    pub value: f64,
+    /// Of what.
+    pub unit: &'static str,
+    /// Backend.
+    pub backend: &'static str,
+    /// Threads of the CPU.
+    pub threads: usize,
+}
+
+/// Seconds of a piece of work.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Took {
+    /// On the clock.
+    wall: f64,
+    /// Of processors, summed over all threads of this process.
+    cpu: f64,
+}
+
+/// Repeats `work` and gives its median times. One run before does not count; the device has finished whenever the clock is read.
+fn time(device: &Device, runs: usize, mut work: impl FnMut()) -> Result<Took> {
+    let sync = || device.sync().map_err(|e| Error::Backend(e.to_string()));
+    work();
+    sync()?;
+    let mut took = Vec::with_capacity(runs);
+    for _ in 0..runs {
+        let (wall, cpu) = (Instant::now(), ProcessTime::now());
+        work();
+        sync()?;
+        took.push(Took { wall: wall.elapsed().as_secs_f64(), cpu: cpu.elapsed().as_secs_f64() });
+    }
+    let median = |of: fn(&Took) -> f64| {
+        let mut values: Vec<f64> = took.iter().map(of).collect();
+        values.sort_by(f64::total_cmp);
+        values[values.len() / 2]
+    };
+    Ok(Took { wall: median(|t| t.wall), cpu: median(|t| t.cpu) })
+}

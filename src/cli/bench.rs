@@ -1,0 +1,124 @@
+//! `revox bench`.
+
+use clap::Subcommand;
+
+use super::Global;
+use crate::bench::{Figure, OptimBench, optim};
+use crate::error::{Error, Result};
+use crate::train::OptimizerConfig;
+
+/// The project's own measurements on this machine.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  revox bench optim --parameters 6.63M,50.3M")]
+pub struct Args {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    Optim(Optim),
+}
+
+/// Time a parameter of optimizer steps.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  RAYON_NUM_THREADS=1 revox bench optim\n  revox bench optim --optimizer adamw,adamw8bit --parameters 11.2M --backend cuda --json"
+)]
+struct Optim {
+    /// Optimizers, with their default settings.
+    #[arg(long, value_delimiter = ',', value_parser = OptimizerConfig::NAMES, default_values = OptimizerConfig::NAMES)]
+    optimizer: Vec<String>,
+    /// Sizes of the tensor; K, M and G are understood.
+    #[arg(long, value_delimiter = ',', value_parser = size, default_values = ["6.63M", "50.3M"])]
+    parameters: Vec<usize>,
+    /// Steps timed.
+    #[arg(long, default_value_t = 21)]
+    steps: usize,
+}
+
+/// A number of values: `50300000`, `50.3M`.
+fn size(text: &str) -> Result<usize, String> {
+    let (number, factor) = match text.trim_end_matches(['K', 'k', 'M', 'm', 'G', 'g']) {
+        number if number.len() == text.len() => (text, 1.0),
+        number if number.len() + 1 == text.len() => match text.as_bytes()[text.len() - 1].to_ascii_uppercase() {
+            b'K' => (number, 1e3),
+            b'M' => (number, 1e6),
+            _ => (number, 1e9),
+        },
+        _ => return Err("one letter for the unit".into()),
+    };
+    let value = number.parse::<f64>().map_err(|e| e.to_string())? * factor;
+    match (1.0..1e10).contains(&value) {
+        true => Ok(value.round() as usize),
+        false => Err("1 to 10G".into()),
+    }
+}
+
+pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
+    let What::Optim(asked) = &args.what;
+    let bench = OptimBench {
+        optimizers: asked.optimizer.clone(),
+        parameters: asked.parameters.clone(),
+        steps: asked.steps,
+        backend: global.backend.name(),
+    };
+    let mut report = |line: &str| {
+        if !global.quiet {
+            eprintln!("{line}");
+        }
+    };
+    let figures = optim(&bench, &global.open()?, &mut report)?;
+    if global.json {
+        let json = serde_json::to_string(&figures).map_err(|e| Error::Undefined(e.to_string()))?;
+        println!("{json}");
+    } else {
+        println!(
+            "backend {}, {} threads, median of {} steps",
+            bench.backend,
+            rayon::current_num_threads(),
+            bench.steps
+        );
+        table(&bench, &figures);
+    }
+    Ok(())
+}
+
+fn table(bench: &OptimBench, figures: &[Figure]) {
+    for count in &bench.parameters {
+        let value = |name: &str| {
+            let name = format!("optim/{name}/{count}");
+            figures.iter().find(|f| f.name == name).expect("every figure is there").value
+        };
+        let copy = value("copy");
+        println!("\n{count} parameters; copying them moves {copy:.1} GB/s");
+        println!(
+            "{:12} {:>9} {:>9} {:>10} {:>8} {:>8}",
+            "optimizer", "ns/param", "CPU ns", "state B", "GB/s", "of copy"
+        );
+        for name in &bench.optimizers {
+            let traffic = value(&format!("{name}/traffic"));
+            println!(
+                "{name:12} {:9.2} {:9.2} {:10.3} {traffic:8.1} {:7.0}%",
+                value(name),
+                value(&format!("{name}/cpu")),
+                value(&format!("{name}/state")),
+                100.0 * traffic / copy,
+            );
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::size;
+
+    #[test]
+    fn sizes_have_units() {
+        assert_eq!(size("6.63M"), Ok(6_630_000));
+        assert_eq!((size("17"), size("2k"), size("1G")), (Ok(17), Ok(2000), Ok(1_000_000_000)));
+        for bad in ["", "M", "5MM", "-1", "0", "nan", "1e12"] {
+            assert!(size(bad).is_err(), "{bad}");
+        }
+    }
+}
