@@ -12,7 +12,7 @@ use crate::memory::{Breakdown, Measured, Row, Setting, account, measure, svg, ta
 use crate::train::OptimizerConfig;
 use crate::zoo::Architecture;
 
-/// Where the bytes of a training step go. A reversible network is put beside the ordinary one.
+/// Where the bytes of a training step go. A reversible network is put beside the ordinary one, 8-bit optimizer states beside 32-bit ones.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  revox memory rev2-resnet293 --batch 128\n  revox memory rev1-resnet34 --batch 8 --measure --svg bars.svg"
@@ -57,7 +57,7 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
         let named = Architecture::named(name)?;
         let arch =
             Architecture { width: args.width.unwrap_or(named.width), mels: args.mels.unwrap_or(named.mels), ..named };
-        let setting = |arch: Architecture| Setting {
+        let setting = Setting {
             execution: arch.reversible_type().and(args.execution),
             arch,
             batch: args.batch,
@@ -65,10 +65,9 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
             speakers: args.speakers,
             optimizer: optimizer.clone(),
         };
-        let base = Architecture { name: arch.base_name().to_owned(), ..arch.clone() };
-        for arch in [base, arch] {
-            if settings.iter().all(|s| s.arch != arch) {
-                settings.push(setting(arch));
+        for setting in [setting.baseline()?, setting] {
+            if !settings.contains(&setting) {
+                settings.push(setting);
             }
         }
     }
@@ -92,15 +91,16 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
             .archs
             .iter()
             .map(|name| {
-                let find = |name: &str| rows.iter().find(|r| r.0.arch.name == name).expect("every name has a row");
-                let row = find(name);
+                let asked = |s: &Setting| s.arch.name == *name && s.optimizer == optimizer;
+                let row = rows.iter().find(|r| asked(&r.0)).expect("every name has a row");
                 let mut value = object(row);
-                if row.0.arch.reversible_type().is_some() {
-                    value["baseline"] = object(find(row.0.arch.base_name()));
+                let base = row.0.baseline()?;
+                if base != row.0 {
+                    value["baseline"] = object(rows.iter().find(|r| r.0 == base).expect("every baseline has a row"));
                 }
-                value
+                Ok(value)
             })
-            .collect();
+            .collect::<Result<_>>()?;
         match <[Value; 1]>::try_from(asked) {
             Ok([one]) => println!("{one}"),
             Err(all) => println!("{}", Value::from(all)),
@@ -121,7 +121,7 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
 fn object((setting, b, measured): &Row) -> Value {
     let Breakdown { weights, optimizer, gradients, activations, stages, at_peak, place, head, peak } = b;
     let mut value = json!({
-        "arch": setting.arch.name, "reversible": setting.is_reversible(), "batch": setting.batch, "frames": setting.frames,
+        "arch": setting.arch.name, "optimizer_name": setting.optimizer.name(), "reversible": setting.is_reversible(), "batch": setting.batch, "frames": setting.frames,
         "weights": weights, "optimizer": optimizer, "gradients": gradients, "activations": activations,
         "workspace": at_peak.workspace, "peak": peak, "measured_peak": measured.map(|m| m.peak), "head": head,
         "stages": stages.iter().map(|(name, bytes)| json!({"name": name, "bytes": bytes})).collect::<Vec<_>>(),

@@ -18,7 +18,7 @@ use crate::train::OptimizerConfig;
 use crate::zoo::Architecture;
 
 /// A training step.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Setting {
     /// The network.
     pub arch: Architecture,
@@ -58,11 +58,20 @@ impl Setting {
         self.arch.reversible_type().is_some() && self.execution != Some(Execution::Taped)
     }
 
-    /// For tables: the name, and how it runs where there is a choice.
+    /// For tables: the name, how it runs where there is a choice, and whose states have 8 bits.
     pub fn label(&self) -> String {
-        match self.execution {
-            Some(Execution::Taped) => format!("{} (taped)", self.arch.name),
-            _ => self.arch.name.clone(),
-        }
+        let taped = if self.execution == Some(Execution::Taped) { " (taped)" } else { "" };
+        let bits = if self.optimizer.name() == self.optimizer.whole() { "" } else { " 8-bit" };
+        format!("{}{taped}{bits}", self.arch.name)
+    }
+
+    /// What to compare it with: the ordinary network, its optimizer's states in 32 bits.
+    pub fn baseline(&self) -> Result<Self> {
+        let whole = match self.optimizer.whole() {
+            same if same == self.optimizer.name() => self.optimizer.clone(),
+            whole => OptimizerConfig::named(whole)?,
+        };
+        let arch = Architecture { name: self.arch.base_name().to_owned(), ..self.arch.clone() };
+        Ok(Self { arch, execution: None, optimizer: whole, ..*self })
     }
 }

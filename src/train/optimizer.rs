@@ -179,6 +179,25 @@ impl OptimizerConfig {
         }
     }
 
+    /// The name in recipes.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Sgd { .. } => "sgd",
+            Self::AdamW { .. } => "adamw",
+            Self::Sgd8bit { .. } => "sgd8bit",
+            Self::Adam8bit { .. } => "adam8bit",
+            Self::AdamW8bit { .. } => "adamw8bit",
+        }
+    }
+
+    /// The name of the optimizer with the same states in 32 bits.
+    pub fn whole(&self) -> &'static str {
+        match self {
+            Self::Sgd { .. } | Self::Sgd8bit { .. } => "sgd",
+            Self::AdamW { .. } | Self::Adam8bit { .. } | Self::AdamW8bit { .. } => "adamw",
+        }
+    }
+
     /// Whether a step on a tensor of so many values needs memory for new ones; the steps in 8 bits change parameter and states where they are.
     pub fn makes_new_values(&self, count: usize) -> bool {
         match self {

@@ -19,7 +19,7 @@ use burn::train::{
 use serde_json::json;
 
 use super::checkpoint::{self, Average, State};
-use super::finite::{PATIENCE, not_finite};
+use super::finite;
 use super::schedule::ExponentialDecrease;
 use super::{Recipe, Trainee};
 use crate::error::{Error, Result};
@@ -156,13 +156,13 @@ impl Loop {
                     ids.join(" ")
                 )));
             }
-            let bad = not_finite(slot.as_ref().expect(THERE), &step.grads);
+            let bad = finite::not_finite(slot.as_ref().expect(THERE), &step.grads);
             if bad == 0 {
                 let model = slot.take().expect(THERE);
                 *slot = Some(progress.optimizer.step(rate, model, step.grads));
                 progress.state.skipped_in_a_row = 0;
             } else {
-                self.skip(&mut progress.state, iteration, bad)?;
+                finite::skip(&mut progress.state, iteration, bad, &*self.warn)?;
             }
             progress.state.batch += 1;
             progress.state.loss_sum += step.item.loss;
@@ -175,21 +175,6 @@ impl Loop {
             }
         }
         send(processor.process_train(LearnerEvent::EndSplit(epoch_number)))
-    }
-
-    /// Counts a step whose gradients would ruin the weights.
-    fn skip(&self, state: &mut State, iteration: usize, bad: u64) -> Result<()> {
-        state.skipped += 1;
-        state.skipped_in_a_row += 1;
-        let epoch = state.epoch;
-        let what = format!("step {iteration} (epoch {epoch}): {bad} values of the gradients are not finite");
-        if state.skipped_in_a_row == PATIENCE {
-            return Err(Error::Training(format!(
-                "{what}, in the {PATIENCE}th step in a row; the weights are those before them. A lower learning rate may help"
-            )));
-        }
-        (self.warn)(&format!("{what}; weights and optimizer stay as they are"));
-        Ok(())
     }
 
     /// Tests the model; a better one becomes the run's model file.

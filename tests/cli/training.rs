@@ -101,9 +101,24 @@ fn a_run_leaves_model_metrics_recipe_checkpoint_and_curve() {
 #[test]
 #[cfg(unix)]
 fn ctrl_c_in_mid_epoch_loses_nothing() {
+    interrupted_is_uninterrupted(&[]);
+}
+
+/// With states in 8 bits, small as the tensors are.
+#[test]
+#[cfg(unix)]
+fn ctrl_c_loses_no_8_bit_state() {
+    for optimizer in ["sgd8bit", "adamw8bit"] {
+        let kind = format!("optimizer.kind={optimizer}");
+        interrupted_is_uninterrupted(&["--set", &kind, "--set", "optimizer.states.min_size=8"]);
+    }
+}
+
+#[cfg(unix)]
+fn interrupted_is_uninterrupted(changes: &[&str]) {
     let place = place();
-    let longer = ["--set", "data.passes=6", "--quiet"];
-    let args = |extra: &[&'static str]| -> Vec<&'static str> { [&["train", "r.toml"][..], extra, &longer].concat() };
+    let longer = [&["--set", "data.passes=6", "--quiet"], changes].concat();
+    let args = |extra: &[&'static str]| -> Vec<&str> { [&["train", "r.toml"][..], extra, &longer].concat() };
     place.ok(&args(&["--out", "whole"]));
     let mut child = place
         .command(&args(&["--out", "parts"]))
@@ -277,6 +292,19 @@ fn a_loss_that_is_not_a_number_stops_with_its_circumstances() {
         assert!(ran.err.contains(wanted), "{wanted}: {}", ran.err);
     }
     assert!(!ran.err.contains("panicked"));
+}
+
+#[test]
+fn a_checkpoint_of_another_optimizer_is_refused() {
+    let place = place();
+    let train = |optimizer: &'static str, extra: &[&'static str]| -> Vec<&'static str> {
+        [&["train", "r.toml", "--out", "r", "--quiet", "--set", optimizer][..], extra].concat()
+    };
+    place.ok(&train("optimizer=sgd8bit", &[]));
+    let metrics = std::fs::read_to_string(place.path("r/metrics.jsonl")).unwrap();
+    assert_eq!(metrics.matches("\"skipped_steps\":0").count(), 3, "{metrics}");
+    place.fails(&train("optimizer=adam8bit", &["--resume"]), &["checkpoint.safetensors", "is of Sgd8bit", "Adam8bit"]);
+    place.fails(&train("optimizer=adamw", &["--resume"]), &["checkpoint.safetensors", "another recipe"]);
 }
 
 #[test]

@@ -12,7 +12,7 @@ fn every_verb_has_help_that_ends_with_an_example() {
         "{help}"
     );
     for verb in [
-        "synth", "prepare", "fbank", "train", "embed", "score", "eval", "compare", "import", "info", "memory",
+        "synth", "prepare", "fbank", "train", "embed", "score", "eval", "compare", "import", "info", "memory", "bench",
         "doctor", "zoo",
     ] {
         assert!(help.contains(verb), "{verb} is not in: {help}");
@@ -52,6 +52,15 @@ fn memory_accounts_counts_and_draws() {
     assert!(svg.starts_with("<svg") && svg.contains("rev1-resnet10") && svg.contains("workspace"), "{svg}");
     let text = place.ok(&["memory", "rev2-resnet293", "rev2-df-resnet233", "--optimizer", "adamw"]);
     assert!(text.contains("GiB") && text.contains("times less") && text.contains("df-resnet233"), "{text}");
+    let small = place.json(&[&args[..], &["--optimizer", "adamw8bit"]].concat());
+    let state = |report: &serde_json::Value| report["optimizer"].as_u64().unwrap();
+    assert_eq!(
+        (&small["optimizer_name"], &small["baseline"]["optimizer_name"]),
+        (&"adamw8bit".into(), &"adamw".into())
+    );
+    assert!(state(&small) < state(&small["baseline"]), "{small}");
+    let text = place.ok(&["memory", "resnet34", "--optimizer", "sgd8bit"]);
+    assert!(text.contains("resnet34 8-bit"), "{text}");
     let taped = place.json(&[&args[..], &["--execution", "taped"]].concat());
     assert!(taped["activations"].as_u64() > Some(2 * bytes("activations")), "{taped}");
     place.fails(&["memory", "resnet18", "--execution", "taped"], &["rev1- and rev2-"]);
@@ -205,4 +214,24 @@ fn import_makes_a_model_that_embeds() {
         &["avg_model.pt", "seg_1.weight", "--config"],
     );
     assert!(!place.path("n.safetensors").exists());
+}
+
+#[test]
+fn bench_optim_times_every_optimizer() {
+    let place = Place::make();
+    let help = place.ok(&["bench", "optim", "--help"]);
+    assert!(help.trim_end().lines().last().unwrap().trim_start().starts_with("revox bench optim"), "{help}");
+    let small = ["bench", "optim", "--parameters", "5K,300", "--steps", "1"];
+    let figures = place.json(&small);
+    let figures = figures.as_array().unwrap();
+    assert_eq!(figures.len(), 2 * (1 + 4 * 5));
+    for figure in figures {
+        assert!(figure["value"].as_f64() >= Some(0.0) && figure["backend"] == "flex", "{figure}");
+        assert!(figure["unit"].is_string() && figure["threads"].as_u64() > Some(0), "{figure}");
+    }
+    let text = place.ok(&[&small[..], &["--optimizer", "sgd,sgd8bit"]].concat());
+    assert!(text.contains("5000 parameters") && text.contains("sgd8bit") && !text.contains("adamw"), "{text}");
+    assert_eq!(place.run(&["bench", "optim", "--parameters", "0"]).code, 2);
+    assert_eq!(place.run(&["bench", "optim", "--optimizer", "lion"]).code, 2);
+    place.fails(&["bench", "optim", "--steps", "0"], &["at least one step"]);
 }

@@ -2,6 +2,8 @@
 //!
 //! Expected values are those of the first backend, which the parity tests tie to the references.
 
+mod optim8;
+
 use burn::module::Module;
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Int, Tensor, TensorData};
