@@ -1,7 +1,7 @@
 """The same work as the Rust benches, done by torch, torchaudio and ONNX Runtime on one thread.
 
-    pip install torch==2.8.0 torchaudio==2.8.0 onnxruntime
-    python benches/peers.py
+    pip install torch==2.8.0 torchaudio==2.8.0 onnxruntime bitsandbytes
+    python benches/peers.py [optimizers]
 
 Prints the median wall-clock seconds of each, which on one thread are CPU seconds. Run it right before or after
 `RAYON_NUM_THREADS=1 cargo bench` on the same idle machine, and compare.
@@ -9,13 +9,13 @@ Prints the median wall-clock seconds of each, which on one thread are CPU second
 
 import os
 import statistics
+import sys
 import tempfile
 import time
 
 os.environ["OMP_NUM_THREADS"] = "1"
 
 import torch
-import torchaudio.compliance.kaldi as kaldi
 from torch import nn
 from torch.nn import functional as F
 
@@ -67,6 +67,8 @@ class ResNet34(nn.Module):
 
 
 def fbank(seconds):
+    import torchaudio.compliance.kaldi as kaldi
+
     wave = torch.randn(1, 16000 * seconds) * 3000
     took = median(
         f"fbank of {seconds} s (torchaudio)",
@@ -76,7 +78,34 @@ def fbank(seconds):
     print(f"{'':40} {seconds / took:.0f} x real time")
 
 
+def optimizers():
+    """Steps on one tensor, as `revox bench optim` makes them: ns a parameter."""
+    try:
+        import bitsandbytes
+    except Exception as error:
+        bitsandbytes = None
+        print(f"bitsandbytes: not measured: {error}")
+    for count in [6_630_000, 50_300_000]:
+        makers = {
+            "SGD nesterov (torch)": lambda p: torch.optim.SGD(p, 1e-6, 0.9, nesterov=True, weight_decay=1e-4),
+            "AdamW (torch)": lambda p: torch.optim.AdamW(p, 1e-6, weight_decay=0.05),
+            "AdamW fused (torch)": lambda p: torch.optim.AdamW(p, 1e-6, weight_decay=0.05, fused=True),
+        }
+        if bitsandbytes:
+            makers["SGD8bit (bitsandbytes)"] = lambda p: bitsandbytes.optim.SGD8bit(p, 1e-6, 0.9, weight_decay=1e-4)
+            makers["AdamW8bit (bitsandbytes)"] = lambda p: bitsandbytes.optim.AdamW8bit(p, 1e-6, weight_decay=0.05)
+        for name, make in makers.items():
+            parameter = nn.Parameter(torch.randn(count) * 0.02)
+            parameter.grad = torch.randn(count) * 0.02
+            try:
+                took = median(f"{name}, {count}", 11, make([parameter]).step)
+                print(f"{'':40} {1e9 * took / count:.2f} ns a parameter")
+            except Exception as error:
+                print(f"{name}: not measured: {error}")
+
+
 def main():
+    optimizers()
     fbank(3)
     fbank(60)
     network = ResNet34()
@@ -114,4 +143,7 @@ def main():
     median("ResNet34 training step, 8 x 200 (torch)", 5, step)
 
 
-main()
+if sys.argv[1:] == ["optimizers"]:
+    optimizers()
+else:
+    main()

@@ -29,6 +29,7 @@ fn devices() -> Vec<(&'static str, Device)> {
         })
         .collect();
     assert!(!all.is_empty(), "a build without any backend");
+    eprintln!("checked: {}", all.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", "));
     all
 }
 

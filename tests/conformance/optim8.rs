@@ -92,6 +92,43 @@ fn steps_agree() {
     check(&adam.init().unwrap(), "Adam without guard, signs kept");
 }
 
+/// Block sizes that the kernels do not take: the plain body, in operations of the backend, and beside it a size they take.
+#[test]
+fn plain_and_fused_bodies_agree() {
+    for block in [100, 256] {
+        let mut first: Option<[Vec<f32>; 2]> = None;
+        for (backend, device) in devices() {
+            let tensor = |x: Vec<f32>| Tensor::<1>::from_data(TensorData::new(x, [3001]), &device);
+            let states = AdamStates { block, rounding: [Rounding::SignPreserving, Rounding::AboveZero] };
+            let zeros = || states.codecs().map(|codec| Blocks::zeros(3001, codec, &device));
+            let adam = AdamStep {
+                rate: 0.1,
+                first: [0.9, 0.1],
+                second: [0.99, 0.01],
+                epsilon: 1e-8,
+                coupled: 0.01,
+                shrink: 0.99,
+            };
+            let sgd = SgdStep { rate: 0.1, momentum: 0.9, fresh: 1.0, weight_decay: 0.01, nesterov: true };
+            let (mut p, mut moments) = (tensor(wide(3001, true)), zeros());
+            let (mut q, [mut momentum, _]) = (tensor(wide(3001, true)), zeros());
+            for seed in 1..4 {
+                let g = || {
+                    tensor(wide(3001, true).iter().enumerate().map(|(i, x)| x * ((i * seed) as f32).cos()).collect())
+                };
+                (p, moments) = optim8::adam_step(p, g(), moments, states, adam);
+                (q, momentum) = optim8::sgd_step(q, g(), momentum, states.codecs()[0], sgd);
+            }
+            let ours = [values(p.into_data()), values(q.into_data())];
+            let wanted = first.get_or_insert_with(|| ours.clone());
+            for (ours, wanted) in ours.iter().zip(wanted.iter()) {
+                let d = distance(ours, wanted);
+                assert!(d < 1e-3, "blocks of {block} on {backend}: {d}");
+            }
+        }
+    }
+}
+
 #[test]
 fn gradients_that_are_not_finite_are_seen() {
     let optimizer = Sgd8bitConfig::default().init().unwrap();

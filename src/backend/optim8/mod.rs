@@ -83,13 +83,13 @@ impl AdamStates {
 )]
 pub trait Optim8Ops: Backend {
     /// `[n]` -> words and absmax.
-    #[cfg_attr(any(feature = "wgpu", feature = "cuda"), fusion(meta = cube::quantized))]
+    #[fusion(meta = cube::quantized)]
     fn quantize_blockwise(x: FloatTensor<Self>, codec: Codec) -> (IntTensor<Self>, FloatTensor<Self>) {
         generic::quantize::<Self>(x, codec)
     }
 
     /// Words and absmax -> `[count]`.
-    #[cfg_attr(any(feature = "wgpu", feature = "cuda"), fusion(meta = cube::dequantized))]
+    #[fusion(meta = cube::dequantized)]
     fn dequantize_blockwise(
         words: IntTensor<Self>,
         absmax: FloatTensor<Self>,
@@ -100,7 +100,7 @@ pub trait Optim8Ops: Backend {
     }
 
     /// New parameter, words and absmax.
-    #[cfg_attr(any(feature = "wgpu", feature = "cuda"), fusion(meta = cube::stepped_sgd))]
+    #[fusion(meta = cube::stepped_sgd)]
     fn sgd_step8(
         parameter: FloatTensor<Self>,
         gradient: FloatTensor<Self>,
@@ -113,7 +113,7 @@ pub trait Optim8Ops: Backend {
     }
 
     /// New parameter, words and absmax of the first moment, words and absmax of the second.
-    #[cfg_attr(any(feature = "wgpu", feature = "cuda"), fusion(meta = cube::stepped_adam))]
+    #[fusion(meta = cube::stepped_adam)]
     #[allow(
         clippy::type_complexity,
         clippy::too_many_arguments,
@@ -133,7 +133,7 @@ pub trait Optim8Ops: Backend {
     }
 
     /// How many values are infinite or not a number: `[n]` -> `[1]`.
-    #[cfg_attr(any(feature = "wgpu", feature = "cuda"), fusion(dtype = x, shape = { let _ = x; [1].into() }))]
+    #[fusion(dtype = x, shape = { let _ = x; [1].into() })]
     fn not_finite(x: FloatTensor<Self>) -> FloatTensor<Self> {
         generic::not_finite::<Self>(x)
     }
