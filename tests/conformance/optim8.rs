@@ -2,7 +2,7 @@
 
 use burn::optim::{Optimizer, RecordState, StateSink, StateSource};
 use burn::tensor::{Device, Tensor, TensorData};
-use revox::backend::optim8::{Blocks, CodeMap, Codec, Rounding};
+use revox::backend::optim8::{self, AdamStates, AdamStep, Blocks, CodeMap, Codec, Rounding, SgdStep};
 use revox::optim::{Adam8bitConfig, Decay, OptimizerState, Sgd8bitConfig, StateRounding, States};
 
 use crate::{devices, distance, numbers, values};
