@@ -16,7 +16,7 @@
 //! | [`model_file`] | the model format, import of WeSpeaker checkpoints |
 //! | [`inference`] | embeddings of whole utterances |
 //! | [`train`] | recipes, batches, the training loop |
-//! | [`bench`] | measurements on the user's own machine |
+//! | [`mod@bench`] | measurements on the user's own machine |
 //! | [`memory`] | where the bytes of a training step go |
 //! | [`cli`] | the command line |
 //!

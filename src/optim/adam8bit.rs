@@ -1,14 +1,12 @@
 //! Adam and AdamW with both moments in 8 bits.
 
-use burn::optim::{LearningRate, Optimizer};
-use burn::tensor::{DType, Device, Tensor};
+use burn::tensor::{DType, Tensor};
 use serde::{Deserialize, Serialize};
 
-use super::OptimizerState;
-use super::record::Recorded;
-use super::state::{Contents, Kind, Moment};
-use super::states::{States, Watch, within};
-use crate::backend::optim8::{self, AdamStates, AdamStep, Rounding};
+use super::eight_bit::{EightBit, Rule};
+use super::state::{Kind, Moment};
+use super::states::{States, within};
+use crate::backend::optim8::{self, AdamStates, AdamStep, Codec, Rounding};
 use crate::error::Result;
 
 /// What weight decay acts on.
@@ -65,40 +63,24 @@ impl Adam8bitConfig {
         within("epsilon", *epsilon, *epsilon > 0.0 && epsilon.is_finite(), "above 0")?;
         within("weight_decay", *weight_decay, *weight_decay >= 0.0 && weight_decay.is_finite(), "0 or more")?;
         states.check()?;
-        Ok(Adam8bit { config: self.clone(), watch: Watch::default() })
+        Ok(EightBit::new(self.clone()))
     }
 }
 
 /// Adam: `m = beta1 * m + (1 - beta1) * g; v = beta2 * v + (1 - beta2) * g^2; p -= rate * c2 / c1 * m / (sqrt(v) + c2 * epsilon)` with
 /// `c1 = 1 - beta1^t, c2 = sqrt(1 - beta2^t)`. As PyTorch's, but between steps m and v are in 8 bits. The step itself uses them before they are quantized.
-#[derive(Debug, Clone)]
-pub struct Adam8bit {
-    config: Adam8bitConfig,
-    watch: Watch,
-}
+pub type Adam8bit = EightBit<Adam8bitConfig>;
 
-impl Adam8bit {
-    /// Whether gradients are looked at before they are used (they are, if not said otherwise): one with a value that is not finite leaves parameter and state
-    /// as they are. A caller who has looked at all of them already saves the time.
-    pub fn with_gradient_check(mut self, on: bool) -> Self {
-        self.watch.set(on);
-        self
-    }
-
-    /// Gradients that were not used. Clones count together.
-    pub fn skipped(&self) -> u64 {
-        self.watch.skipped()
-    }
-
-    fn states(&self) -> AdamStates {
-        let Adam8bitConfig { guard, states, .. } = &self.config;
+impl Adam8bitConfig {
+    fn held(&self) -> AdamStates {
+        let Self { guard, states, .. } = self;
         let second = if *guard { Rounding::AboveZero } else { Rounding::Nearest };
         AdamStates { block: states.block_size, rounding: [states.rounding.signed(), second] }
     }
 
     /// What step number `t`, from 1, does.
     fn at(&self, rate: f64, t: u64) -> AdamStep {
-        let Adam8bitConfig { beta1, beta2, epsilon, weight_decay, decay, .. } = self.config;
+        let Self { beta1, beta2, epsilon, weight_decay, decay, .. } = *self;
         let t = t.min(i32::MAX as u64) as i32; // the powers have long been 0 by then
         let (c1, c2) = (1.0 - beta1.powi(t), (1.0 - beta2.powi(t)).sqrt());
         let (coupled, shrink) = match decay {
@@ -116,47 +98,37 @@ impl Adam8bit {
     }
 }
 
-impl Optimizer for Adam8bit {
-    type State<const D: usize> = OptimizerState;
+impl Rule for Adam8bitConfig {
+    const KIND: Kind = Kind::Adam;
 
-    /// # Panics
-    /// If the state was loaded from a record of another optimizer, block size or parameter.
-    fn step<const D: usize>(
-        &self,
-        rate: LearningRate,
-        parameter: Tensor<D>,
-        gradient: Tensor<D>,
-        state: Option<OptimizerState>,
-    ) -> (Tensor<D>, Option<OptimizerState>) {
-        let count = parameter.shape().num_elements();
-        if count == 0 || !self.watch.passes(&gradient) {
-            return (parameter, state);
-        }
-        let (config, states) = (&self.config, self.states());
-        let mut contents = match state {
-            Some(state) => state.expect(Kind::Adam, &config.states, count),
-            None => Contents::new(Kind::Adam, &config.states, &states.codecs(), count, &parameter.device()),
-        };
-        contents.steps += 1;
-        let step = self.at(rate, contents.steps);
-        let moments = <[Moment; 2]>::try_from(contents.moments).expect("Adam has two moments");
-        let (parameter, moments) = match moments {
-            [Moment::Blocks(first), Moment::Blocks(second)] => {
-                let (parameter, moments) = optim8::adam_step(parameter, gradient, [*first, *second], states, step);
-                (parameter, moments.map(|blocks| Moment::Blocks(Box::new(blocks))))
-            }
-            [Moment::Values(first), Moment::Values(second)] => {
-                let (parameter, moments) = plain(parameter, gradient, [first, second], step);
-                (parameter, moments.map(Moment::Values))
-            }
-            _ => unreachable!("both moments have the parameter's size"),
-        };
-        contents.moments = moments.into();
-        (parameter, Some(OptimizerState::new(contents)))
+    fn states(&self) -> &States {
+        &self.states
     }
 
-    fn to_device<const D: usize>(state: OptimizerState, device: &Device) -> OptimizerState {
-        state.to_device(device)
+    fn codecs(&self) -> Vec<Codec> {
+        self.held().codecs().into()
+    }
+
+    fn step<const D: usize>(
+        &self,
+        rate: f64,
+        t: u64,
+        parameter: Tensor<D>,
+        gradient: Tensor<D>,
+        moments: Vec<Moment>,
+    ) -> (Tensor<D>, Vec<Moment>) {
+        let step = self.at(rate, t);
+        match <[Moment; 2]>::try_from(moments).expect("Adam has two moments") {
+            [Moment::Blocks(first), Moment::Blocks(second)] => {
+                let (parameter, moments) = optim8::adam_step(parameter, gradient, [*first, *second], self.held(), step);
+                (parameter, moments.map(|blocks| Moment::Blocks(Box::new(blocks))).into())
+            }
+            [Moment::Values(first), Moment::Values(second)] => {
+                let (parameter, moments) = plain(parameter, gradient, [*first, *second], step);
+                (parameter, moments.map(|values| Moment::Values(Box::new(values))).into())
+            }
+            _ => unreachable!("both moments have the parameter's size"),
+        }
     }
 }
 
@@ -176,14 +148,4 @@ fn plain<const D: usize>(
     let second = second * step.second[0] + gradient.clone() * gradient * step.second[1];
     let update = first.clone() / (second.clone().sqrt() + step.epsilon) * step.rate;
     (parameter * step.shrink - update.cast(dtype).reshape(shape), [first, second])
-}
-
-impl Recorded for Adam8bit {
-    fn number(&self) -> u64 {
-        Kind::Adam as u64
-    }
-
-    fn held(&self) -> &States {
-        &self.config.states
-    }
 }

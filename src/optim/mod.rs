@@ -23,13 +23,15 @@
 //! finite changes nothing.
 
 mod adam8bit;
+mod eight_bit;
 mod record;
 mod sgd8bit;
 mod state;
 mod states;
 
 pub use adam8bit::{Adam8bit, Adam8bitConfig, Decay};
-pub use record::{Recorded, restore};
+pub use eight_bit::EightBit;
+pub use record::restore;
 pub use sgd8bit::{Sgd8bit, Sgd8bitConfig};
 pub use state::OptimizerState;
 pub use states::{StateRounding, States};

@@ -6,27 +6,19 @@ use burn::optim::module_optimizer::ModuleOptimizer;
 use burn::tensor::Bytes;
 use burn_pack::{Reader, Scalar};
 
-use super::States;
+use super::eight_bit::{EightBit, Rule};
 use super::state::{FORMAT, Kind, key};
 use crate::error::{Error, Result};
 
-/// One of our optimizers, as records name it.
-pub trait Recorded: Into<ModuleOptimizer> {
-    #[doc(hidden)]
-    fn number(&self) -> u64;
-    #[doc(hidden)]
-    fn held(&self) -> &States;
-}
-
 /// Loads a record into `optimizer`, which does for all parameters of a module. A record of another optimizer, block size or format is an error that says
 /// what met what; Burn's own loading lets it pass, and the first step then panics.
-pub fn restore(optimizer: impl Recorded, record: Bytes) -> Result<ModuleOptimizer> {
+pub fn restore<R: Rule>(optimizer: EightBit<R>, record: Bytes) -> Result<ModuleOptimizer> {
     let bad = |e: String| Error::Invalid(format!("the optimizer's record: {e}"));
     let reader = Reader::from_bytes(record.clone()).map_err(|e| bad(e.to_string()))?;
     let scalars = reader.scalars();
     let suffix = format!(".{}", key::RANK);
     let parameters: BTreeSet<&str> = scalars.keys().filter_map(|k| k.strip_suffix(suffix.as_str())).collect();
-    let wanted = (optimizer.number(), optimizer.held().block_size as u64);
+    let wanted = (R::KIND as u64, optimizer.rule.states().block_size as u64);
     for parameter in parameters {
         let scalar = |name: &str| scalars.get(&format!("{parameter}.{name}")).and_then(number);
         let format =
@@ -40,7 +32,7 @@ pub fn restore(optimizer: impl Recorded, record: Bytes) -> Result<ModuleOptimize
             return Err(bad(format!("is of {}, this is {}", name(found), name(wanted))));
         }
     }
-    optimizer.into().from_bytes(record).map_err(|e| bad(e.to_string()))
+    ModuleOptimizer::from(optimizer).from_bytes(record).map_err(|e| bad(e.to_string()))
 }
 
 fn number(scalar: &Scalar) -> Option<u64> {

@@ -1,12 +1,10 @@
 //! SGD with its momentum in 8 bits.
 
-use burn::optim::{LearningRate, Optimizer};
-use burn::tensor::{DType, Device, Tensor};
+use burn::tensor::{DType, Tensor};
 
-use super::OptimizerState;
-use super::record::Recorded;
-use super::state::{Contents, Kind, Moment};
-use super::states::{States, Watch, within};
+use super::eight_bit::{EightBit, Rule};
+use super::state::{Kind, Moment};
+use super::states::{States, within};
 use crate::backend::optim8::{self, CodeMap, Codec, SgdStep};
 use crate::error::{Error, Result};
 
@@ -47,82 +45,56 @@ impl Sgd8bitConfig {
             return Err(Error::Invalid(format!("optimizer: nesterov with dampening = {dampening}: must be 0")));
         }
         states.check()?;
-        Ok(Sgd8bit { config: self.clone(), watch: Watch::default() })
+        Ok(EightBit::new(self.clone()))
     }
 }
 
 /// SGD with momentum: `g += weight_decay * p; m = momentum * m + (1 - dampening) * g` (in the first step `m = g`); `p -= rate * m`, or
 /// `p -= rate * (g + momentum * m)` in Nesterov's form. As PyTorch's, but between steps m is in 8 bits. The step itself uses m before it is quantized.
-#[derive(Debug, Clone)]
-pub struct Sgd8bit {
-    config: Sgd8bitConfig,
-    watch: Watch,
-}
+pub type Sgd8bit = EightBit<Sgd8bitConfig>;
 
-impl Sgd8bit {
-    /// Whether gradients are looked at before they are used (they are, if not said otherwise): one with a value that is not finite leaves parameter and state
-    /// as they are. A caller who has looked at all of them already saves the time.
-    pub fn with_gradient_check(mut self, on: bool) -> Self {
-        self.watch.set(on);
-        self
-    }
-
-    /// Gradients that were not used. Clones count together.
-    pub fn skipped(&self) -> u64 {
-        self.watch.skipped()
-    }
-
+impl Sgd8bitConfig {
     fn codec(&self) -> Codec {
-        let states = &self.config.states;
-        Codec { map: CodeMap::Signed, rounding: states.rounding.signed(), block: states.block_size }
+        Codec { map: CodeMap::Signed, rounding: self.states.rounding.signed(), block: self.states.block_size }
     }
 }
 
-impl Optimizer for Sgd8bit {
-    type State<const D: usize> = OptimizerState;
+impl Rule for Sgd8bitConfig {
+    const KIND: Kind = Kind::Sgd;
 
-    /// # Panics
-    /// If the state was loaded from a record of another optimizer, block size or parameter.
+    fn states(&self) -> &States {
+        &self.states
+    }
+
+    fn codecs(&self) -> Vec<Codec> {
+        vec![self.codec()]
+    }
+
     fn step<const D: usize>(
         &self,
-        rate: LearningRate,
+        rate: f64,
+        t: u64,
         parameter: Tensor<D>,
         gradient: Tensor<D>,
-        state: Option<OptimizerState>,
-    ) -> (Tensor<D>, Option<OptimizerState>) {
-        let count = parameter.shape().num_elements();
-        if count == 0 || !self.watch.passes(&gradient) {
-            return (parameter, state);
-        }
-        let (config, codec) = (&self.config, self.codec());
-        let mut contents = match state {
-            Some(state) => state.expect(Kind::Sgd, &config.states, count),
-            None => Contents::new(Kind::Sgd, &config.states, &[codec], count, &parameter.device()),
-        };
+        mut moments: Vec<Moment>,
+    ) -> (Tensor<D>, Vec<Moment>) {
         let step = SgdStep {
             rate: rate as f32,
-            momentum: config.momentum as f32,
-            fresh: if contents.steps == 0 { 1.0 } else { (1.0 - config.dampening) as f32 },
-            weight_decay: config.weight_decay as f32,
-            nesterov: config.nesterov,
+            momentum: self.momentum as f32,
+            fresh: if t == 1 { 1.0 } else { (1.0 - self.dampening) as f32 },
+            weight_decay: self.weight_decay as f32,
+            nesterov: self.nesterov,
         };
-        contents.steps += 1;
-        let (parameter, momentum) = match contents.moments.pop().expect("SGD has one moment") {
+        match moments.pop().expect("SGD has one moment") {
             Moment::Values(momentum) => {
-                let (parameter, momentum) = plain(parameter, gradient, momentum, step);
-                (parameter, Moment::Values(momentum))
+                let (parameter, momentum) = plain(parameter, gradient, *momentum, step);
+                (parameter, vec![Moment::Values(Box::new(momentum))])
             }
             Moment::Blocks(momentum) => {
-                let (parameter, momentum) = optim8::sgd_step(parameter, gradient, *momentum, codec, step);
-                (parameter, Moment::Blocks(Box::new(momentum)))
+                let (parameter, momentum) = optim8::sgd_step(parameter, gradient, *momentum, self.codec(), step);
+                (parameter, vec![Moment::Blocks(Box::new(momentum))])
             }
-        };
-        contents.moments.push(momentum);
-        (parameter, Some(OptimizerState::new(contents)))
-    }
-
-    fn to_device<const D: usize>(state: OptimizerState, device: &Device) -> OptimizerState {
-        state.to_device(device)
+        }
     }
 }
 
@@ -141,14 +113,4 @@ fn plain<const D: usize>(
     let momentum = momentum * step.momentum + gradient.clone() * step.fresh;
     let direction = if step.nesterov { gradient + momentum.clone() * step.momentum } else { momentum.clone() };
     (parameter - (direction * step.rate).cast(dtype).reshape(shape), momentum)
-}
-
-impl Recorded for Sgd8bit {
-    fn number(&self) -> u64 {
-        Kind::Sgd as u64
-    }
-
-    fn held(&self) -> &States {
-        &self.config.states
-    }
 }

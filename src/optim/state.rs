@@ -22,7 +22,7 @@ pub(super) mod key {
 
 /// Whose state it is; its number stands in records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub enum Kind {
     Sgd = 1,
     Adam = 2,
 }
@@ -41,12 +41,11 @@ impl Kind {
     }
 }
 
-/// One moment of one parameter.
+/// One moment of one parameter. Boxed, so that the many small tensors of a network do not each take the place of the largest form.
 #[derive(Debug, Clone)]
-pub(super) enum Moment {
+pub enum Moment {
     /// Small tensors, flat: `[n]`.
-    Values(Tensor<1>),
-    /// Boxed, so that the many small tensors do not take the place of two.
+    Values(Box<Tensor<1>>),
     Blocks(Box<Blocks>),
 }
 
@@ -77,7 +76,7 @@ impl Contents {
     /// Zeros.
     pub fn new(kind: Kind, states: &States, codecs: &[Codec], count: usize, device: &Device) -> Self {
         let moment = |codec: &Codec| match count < states.min_size {
-            true => Moment::Values(Tensor::zeros([count], (device, DType::F32))),
+            true => Moment::Values(Box::new(Tensor::zeros([count], (device, DType::F32)))),
             false => Moment::Blocks(Box::new(Blocks::zeros(count, *codec, device))),
         };
         Self { kind, block: states.block_size, count, steps: 0, moments: codecs.iter().map(moment).collect() }
@@ -126,11 +125,11 @@ impl OptimizerState {
         contents.moments.iter().map(bytes).sum()
     }
 
-    pub(super) fn to_device(self, device: &Device) -> Self {
+    pub(super) fn moved_to(self, device: &Device) -> Self {
         let Form::Ours(mut contents) = self.form else { return self };
         let moved = |moment| match moment {
-            Moment::Values(values) => Moment::Values(Tensor::to_device(values, device)),
-            Moment::Blocks(blocks) => Moment::Blocks(Box::new(blocks.to_device(device))),
+            Moment::Values(values) => Moment::Values(Box::new(values.to_device(device))),
+            Moment::Blocks(blocks) => Moment::Blocks(Box::new(blocks.moved_to(device))),
         };
         contents.moments = contents.moments.into_iter().map(moved).collect();
         Self::new(contents)
@@ -202,7 +201,7 @@ fn contents(prefix: &str, source: &mut StateSource, device: &Device) -> Result<C
         let words = tensor(format!("{i}.codes"), DType::U32, count.div_ceil(PER_WORD))?;
         let absmax = tensor(format!("{i}.absmax"), DType::F32, count.div_ceil(block))?;
         moments.push(match (values, words, absmax) {
-            (Some(values), None, None) => Moment::Values(floats(values)),
+            (Some(values), None, None) => Moment::Values(Box::new(floats(values))),
             (None, Some(words), Some(absmax)) => {
                 let words = Tensor::<1, Int>::from_data(words, (device, DType::U32));
                 Moment::Blocks(Box::new(Blocks { words, absmax: floats(absmax) }))

@@ -67,8 +67,11 @@ fn codes_are_the_nearest() {
     assert!(checked > 50_000 && differing * 1000 < checked, "{differing} of {checked}");
 }
 
+/// From a parameter and its gradient to the next parameter.
+type Step = Box<dyn FnMut(Vec<f32>, &[f32]) -> Vec<f32>>;
+
 /// The three optimizers of the fixture, without the guard, which bitsandbytes does not have.
-fn step_of(case: &str, states: States, guard: bool) -> Box<dyn FnMut(Vec<f32>, &[f32]) -> Vec<f32>> {
+fn step_of(case: &str, states: States, guard: bool) -> Step {
     struct Run<O> {
         optimizer: O,
         state: Option<OptimizerState>,
@@ -239,8 +242,8 @@ fn guard_changes_nothing_elsewhere() {
     let t = Tensors::open(shared_or_skip!("fixtures/f6_8bit/optim.safetensors"));
     let (start, gradients) = (t.f32("open/p0"), t.f32("open/grads"));
     let run = |guard: bool| {
-        let mut step = step_of("adamw", always8(StateRounding::Nearest), guard);
-        gradients.chunks_exact(start.len()).fold(start.clone(), |p, g| step(p, g))
+        let step = step_of("adamw", always8(StateRounding::Nearest), guard);
+        gradients.chunks_exact(start.len()).fold(start.clone(), step)
     };
     let (on, off) = (run(true), run(false));
     let differing = on.iter().zip(&off).filter(|(a, b)| a.to_bits() != b.to_bits()).count();

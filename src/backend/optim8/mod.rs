@@ -178,7 +178,7 @@ impl Blocks {
     }
 
     /// Moves it.
-    pub fn to_device(self, device: &Device) -> Self {
+    pub fn moved_to(self, device: &Device) -> Self {
         Self { words: self.words.to_device(device), absmax: self.absmax.to_device(device) }
     }
 }
