@@ -90,11 +90,11 @@ fn table(bench: &OptimBench, figures: &[Figure]) {
             let name = format!("optim/{name}/{count}");
             figures.iter().find(|f| f.name == name).expect("every figure is there").value
         };
-        let copy = value("copy");
-        println!("\n{count} parameters; copying them moves {copy:.1} GB/s");
+        let pass = value("pass");
+        println!("\n{count} parameters; one pass over them, in place, moves {pass:.1} GB/s");
         println!(
             "{:12} {:>9} {:>9} {:>10} {:>8} {:>8}",
-            "optimizer", "ns/param", "CPU ns", "state B", "GB/s", "of copy"
+            "optimizer", "ns/param", "CPU ns", "state B", "GB/s", "of pass"
         );
         for name in &bench.optimizers {
             let traffic = value(&format!("{name}/traffic"));
@@ -103,7 +103,7 @@ fn table(bench: &OptimBench, figures: &[Figure]) {
                 value(name),
                 value(&format!("{name}/cpu")),
                 value(&format!("{name}/state")),
-                100.0 * traffic / copy,
+                100.0 * traffic / pass,
             );
         }
     }
