@@ -6,6 +6,7 @@ use burn::optim::module_optimizer::ModuleOptimizer;
 use burn::tensor::Bytes;
 use burn_pack::{Reader, Scalar};
 
+use super::States;
 use super::eight_bit::{EightBit, Rule};
 use super::state::{FORMAT, Kind, key};
 use crate::error::{Error, Result};
@@ -18,7 +19,9 @@ pub fn restore<R: Rule>(optimizer: EightBit<R>, record: Bytes) -> Result<ModuleO
     let scalars = reader.scalars();
     let suffix = format!(".{}", key::RANK);
     let parameters: BTreeSet<&str> = scalars.keys().filter_map(|k| k.strip_suffix(suffix.as_str())).collect();
-    let wanted = (R::KIND as u64, optimizer.rule.states().block_size as u64);
+    let tensors: BTreeSet<&str> = reader.tensor_names().into_iter().collect();
+    let States { block_size, min_size, .. } = *optimizer.rule.states();
+    let wanted = (R::KIND as u64, block_size as u64);
     for parameter in parameters {
         let scalar = |name: &str| scalars.get(&format!("{parameter}.{name}")).and_then(number);
         let format =
@@ -30,6 +33,12 @@ pub fn restore<R: Rule>(optimizer: EightBit<R>, record: Bytes) -> Result<ModuleO
         if found != wanted {
             let name = |(optimizer, block)| format!("{} with blocks of {block}", Kind::name(optimizer));
             return Err(bad(format!("is of {}, this is {}", name(found), name(wanted))));
+        }
+        let count = scalar(key::COUNT).unwrap_or(0);
+        let small = tensors.contains(format!("{parameter}.0.values").as_str());
+        if small != (count < min_size as u64) {
+            let bits = if small { 32 } else { 8 };
+            return Err(bad(format!("has {bits} bits for a tensor of {count} values; here min_size is {min_size}")));
         }
     }
     ModuleOptimizer::from(optimizer).from_bytes(record).map_err(|e| bad(e.to_string()))

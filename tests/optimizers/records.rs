@@ -80,6 +80,9 @@ fn records_of_others_are_refused() {
     refused(restore(adam(), sgd_record.clone()), &names);
     let sgd2048 = Sgd8bitConfig { states: wide(), ..Default::default() }.init().unwrap();
     refused(restore(sgd2048, sgd_record), &["Sgd8bit with blocks of 256", "Sgd8bit with blocks of 2048"]);
+    let states = States { min_size: 10_000, ..States::default() };
+    let all32 = Adam8bitConfig { states, ..Default::default() }.init().unwrap();
+    refused(restore(all32, adam_record.clone()), &["8 bits for a tensor of 6400 values", "min_size is 10000"]);
     refused(restore(adam(), saved(&after_a_step(AdamWConfig::new().init()))), &["another optimizer"]);
     refused(restore(adam(), Bytes::from_bytes_vec(vec![1, 2, 3])), &["record"]);
     let cut = adam_record[..adam_record.len() / 2].to_vec();
