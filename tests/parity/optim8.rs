@@ -32,7 +32,7 @@ fn code_maps_are_those_of_bitsandbytes() {
 #[test]
 fn codes_are_the_nearest() {
     let t = Tensors::open(shared_or_skip!("fixtures/f6_8bit/quantize.safetensors"));
-    let (mut checked, mut differing) = (0, 0);
+    let mut checked = 0;
     for name in t.names() {
         let Some(prefix) = name.strip_suffix("/exact_codes") else { continue };
         let [tensor, map, block] = prefix.split('/').collect::<Vec<_>>().try_into().unwrap();
@@ -44,27 +44,14 @@ fn codes_are_the_nearest() {
         let absmax = values(blocks.absmax.clone());
         assert_eq!(absmax, t.f32(&format!("{prefix}/absmax")), "{prefix}");
         let ours = bytes_of(blocks.words.to_data(), input.len());
-        for (i, (&ours, &wanted)) in ours.iter().zip(&wanted).enumerate() {
-            checked += 1;
-            if ours == wanted {
-                continue;
-            }
-            // Only where the scaled value lies on the bound between the two codes to within its rounding.
-            let x = f64::from(input[i] / absmax[i / codec.block]);
-            let value = |code: u8| f64::from(map.values()[usize::from(code)]);
-            let middle = (value(ours) + value(wanted)) / 2.0;
-            assert!(
-                ours.abs_diff(wanted) == 1 && (x - middle).abs() < 1e-7 * middle.abs(),
-                "{prefix} value {i}: {ours} for {wanted}"
-            );
-            differing += 1;
-        }
+        let differing = (0..ours.len()).find(|&i| ours[i] != wanted[i]);
+        assert!(differing.is_none() && ours.len() == wanted.len(), "{prefix}: value {differing:?}");
+        checked += ours.len();
         let back = values(blocks.dequantize(codec, [input.len()]));
         let wanted = codec.dequantize(&ours, &absmax);
         assert!(back.iter().zip(&wanted).all(|(a, b)| a.to_bits() == b.to_bits()), "{prefix}");
     }
-    eprintln!("{differing} of {checked} codes differ, all on a bound");
-    assert!(checked > 50_000 && differing * 1000 < checked, "{differing} of {checked}");
+    assert!(checked > 50_000, "only {checked} codes");
 }
 
 /// From a parameter and its gradient to the next parameter.
@@ -129,7 +116,7 @@ fn steps_with_given_gradients() {
                 if t.has(&name) {
                     let off = distance(&p, &t.f32(&name), &start);
                     eprintln!("{name}: {off:.1e}");
-                    assert!(off < 1e-3, "{name}: {off:e}");
+                    assert!(off < 1e-6, "{name}: {off:e}");
                 }
             }
             let off = distance(&p, &t.f32(&format!("open/{case}/bnb8_cpu0502/step100")), &start);
@@ -158,7 +145,7 @@ fn steps_with_gradients_of_the_parameters() {
                 if t.has(&name) {
                     let off = distance(&p, &t.f32(&name), &start);
                     eprintln!("{name}: {off:.1e}");
-                    assert!(off < 1e-3, "{name}: {off:e}");
+                    assert!(off < 1e-6, "{name}: {off:e}");
                 }
                 let term = |((a, p), t): ((&f32, &f32), &f32)| f64::from(*a) * f64::from(p - t).powi(2);
                 let loss: f64 = 0.5 * a.iter().zip(&p).zip(&target).map(term).sum::<f64>();
