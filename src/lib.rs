@@ -17,6 +17,7 @@
 //! | [`inference`] | embeddings of whole utterances |
 //! | [`train`] | recipes, batches, the training loop |
 //! | [`mod@bench`] | measurements on the user's own machine |
+//! | [`quant`] | codebooks of quantized weights |
 //! | [`memory`] | where the bytes of a training step go |
 //! | [`cli`] | the command line |
 //!
@@ -47,6 +48,7 @@ pub mod model_file;
 pub mod nn;
 pub mod optim;
 pub mod progress;
+pub mod quant;
 pub mod rng;
 pub mod scoring;
 pub mod train;

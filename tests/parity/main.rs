@@ -4,6 +4,7 @@
 mod shared;
 
 mod fbank;
+mod kmeans;
 mod losses;
 mod metrics;
 mod models;
