@@ -2,7 +2,7 @@
 
 use burn::backend::Flex;
 use burn::backend::tensor::FloatTensor;
-use burn::tensor::Element;
+use burn::tensor::{Element, TensorData};
 use bytemuck::Pod;
 
 /// The same values side by side; the reference given is used up, so that what it alone referred to can be written into.
@@ -15,18 +15,27 @@ pub(super) fn slice(x: &FloatTensor<Flex>) -> &[f32] {
     x.as_slice::<f32>().expect("contiguous f32")
 }
 
+/// Whether the tensor's memory is exactly its values, in row-major order.
+fn is_whole<E: Element + Pod>(x: &FloatTensor<Flex>) -> bool {
+    let layout = x.layout();
+    x.is_contiguous() && layout.start_offset() == 0 && x.storage::<E>().len() == layout.shape().num_elements()
+}
+
+/// A tensor `[n]` of these values.
+pub(super) fn vector(values: Vec<f32>) -> FloatTensor<Flex> {
+    let n = values.len();
+    FloatTensor::<Flex>::from_data(TensorData::new(values, [n]))
+}
+
 /// The values, if nobody else uses them and they lie side by side.
 pub(super) fn own(x: &mut FloatTensor<Flex>) -> Option<&mut [f32]> {
-    let whole = x.is_contiguous() && x.layout().start_offset() == 0;
-    let count = x.layout().shape().num_elements();
-    x.try_storage_mut::<f32>().filter(|values| whole && values.len() == count)
+    let whole = is_whole::<f32>(x);
+    x.try_storage_mut::<f32>().filter(|_| whole)
 }
 
 /// The same values in memory of their own: what `storage_mut` then gives is exactly them, in row-major order.
 pub(super) fn owned<E: Element + Pod>(x: FloatTensor<Flex>) -> FloatTensor<Flex> {
-    let count = x.layout().shape().num_elements();
-    let whole = x.is_contiguous() && x.layout().start_offset() == 0 && x.storage::<E>().len() == count;
-    let mut x = if whole { x } else { FloatTensor::<Flex>::from_data(x.into_data()) };
+    let mut x = if is_whole::<E>(&x) { x } else { FloatTensor::<Flex>::from_data(x.into_data()) };
     // Copies if anybody else refers to it.
     x.storage_mut::<E>();
     x

@@ -1,6 +1,7 @@
 //! k-means of numbers on a line, where it can be solved and not only approached: a sorted list's clusters are runs of it, and the best runs follow from
 //! dynamic programming.
 
+use crate::backend::optim8::bound;
 use crate::error::{Error, Result};
 
 /// Weights up to which the solution is exact. Longer lists are first summed up into as many groups of neighbours; Lloyd's iterations on all values
@@ -180,12 +181,7 @@ pub fn refine(weights: &[f32], centroids: &[f32], iterations: usize) -> Result<V
 
 /// What separates the centroids: a value has the code i if it is above i bounds. On a bound the lower one is meant.
 pub fn bounds(centroids: &[f32]) -> Vec<f32> {
-    let middle = |c: &[f32]| {
-        let middle = (f64::from(c[0]) + f64::from(c[1])) / 2.0;
-        let near = middle as f32;
-        if f64::from(near) > middle { near.next_down() } else { near }
-    };
-    centroids.windows(2).map(middle).collect()
+    centroids.windows(2).map(|c| bound(c[0], c[1])).collect()
 }
 
 /// Number of the nearest centroid.

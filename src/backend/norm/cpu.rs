@@ -6,7 +6,7 @@ use burn::tensor::TensorData;
 use rayon::prelude::*;
 
 use super::Norm;
-use crate::backend::flex::{contiguous, own, slice};
+use crate::backend::flex::{contiguous, own, slice, vector};
 
 /// Values summed side by side before they are added up.
 const LANES: usize = 16;
@@ -38,11 +38,6 @@ impl Layout {
     fn tensor(&self, values: Vec<f32>) -> FloatTensor<Flex> {
         FloatTensor::<Flex>::from_data(TensorData::new(values, self.shape.clone()))
     }
-}
-
-fn vector(values: Vec<f32>) -> FloatTensor<Flex> {
-    let n = values.len();
-    FloatTensor::<Flex>::from_data(TensorData::new(values, [n]))
 }
 
 /// Sum of `f` over a plane and its partner.

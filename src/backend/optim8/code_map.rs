@@ -50,8 +50,8 @@ impl Table {
     }
 }
 
-/// The largest f32 that is not beyond the middle of two values.
-fn bound(low: f32, high: f32) -> f32 {
+/// The largest f32 that is not beyond the middle of two values: what is above it is nearer to the higher one, what is on the middle counts as the lower.
+pub fn bound(low: f32, high: f32) -> f32 {
     let middle = (f64::from(low) + f64::from(high)) / 2.0; // exact: two f32 of similar size
     let near = middle as f32;
     if f64::from(near) > middle { near.next_down() } else { near }

@@ -13,7 +13,7 @@ mod cube;
 mod generic;
 
 pub use blockwise::{Codec, Rounding};
-pub use code_map::{CODES, CodeMap};
+pub use code_map::{CODES, CodeMap, bound};
 
 use burn::backend::tensor::{FloatTensor, IntTensor};
 use burn::backend::{Backend, Dispatch, backend_extension};
@@ -35,6 +35,13 @@ pub struct SgdStep {
     pub weight_decay: f32,
     /// Nesterov's form.
     pub nesterov: bool,
+}
+
+impl SgdStep {
+    /// The step goes along `direction[0] * g + direction[1] * m`.
+    fn direction(&self) -> [f32; 2] {
+        if self.nesterov { [1.0, self.momentum] } else { [0.0, 1.0] }
+    }
 }
 
 /// What Adam does with each value: `g += coupled * p; m = beta1 * m + (1 - beta1) * g; v = beta2 * v + (1 - beta2) * g^2;

@@ -12,7 +12,7 @@ use rayon::prelude::*;
 use self::cells::{Nearest, SIGNED, UNSIGNED};
 use self::step::{Adam, Part, Sgd, decode, encode, largest};
 use super::{AdamStates, AdamStep, CodeMap, Codec, PER_WORD, SgdStep};
-use crate::backend::flex::{contiguous, owned, slice};
+use crate::backend::flex::{contiguous, owned, slice, vector};
 
 type Moment = (IntTensor<Flex>, FloatTensor<Flex>);
 
@@ -22,11 +22,6 @@ const TASK: usize = 1 << 14;
 /// Blocks of a task.
 fn blocks(block: usize) -> usize {
     TASK.div_ceil(block)
-}
-
-fn floats(values: Vec<f32>) -> FloatTensor<Flex> {
-    let n = values.len();
-    FloatTensor::<Flex>::from_data(TensorData::new(values, [n]))
 }
 
 /// The codes in words, one a byte. A word's lowest byte comes first in memory on the processors this is built for.
@@ -86,7 +81,7 @@ pub(super) fn quantize(x: FloatTensor<Flex>, codec: Codec) -> Moment {
         Arch::new().dispatch(Encode { values, part, block: codec.block });
     }));
     let n = words.len();
-    (IntTensor::<Flex>::from_data(TensorData::new(words, [n])), floats(absmax))
+    (IntTensor::<Flex>::from_data(TensorData::new(words, [n])), vector(absmax))
 }
 
 pub(super) fn dequantize(
@@ -100,7 +95,7 @@ pub(super) fn dequantize(
     let mut values = vec![0.0f32; count];
     let blocks = values.par_chunks_mut(codec.block).zip(codes.par_chunks(codec.block)).zip(slice(&absmax));
     with_map!(codec.map, map => blocks.for_each(|((x, codes), &absmax)| decode(codes, x, absmax, map)));
-    floats(values)
+    vector(values)
 }
 
 pub(super) fn sgd_step(
@@ -171,5 +166,5 @@ impl WithSimd for Odd<'_> {
 pub(super) fn not_finite(x: FloatTensor<Flex>) -> FloatTensor<Flex> {
     let x = contiguous(x);
     let counts = slice(&x).par_chunks(TASK).map(|x| Arch::new().dispatch(Odd(x)));
-    floats(vec![counts.sum::<u32>() as f32])
+    vector(vec![counts.sum::<u32>() as f32])
 }

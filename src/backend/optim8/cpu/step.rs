@@ -65,8 +65,7 @@ impl<N: Nearest> WithSimd for Sgd<'_, N> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) {
         let Self { parameter, gradient, momentum: Part { codes, absmax, map, rounding }, block, step } = self;
-        // The direction is `own * g + looked * m`.
-        let (own, looked) = if step.nesterov { (1.0, step.momentum) } else { (0.0, 1.0) };
+        let [own, looked] = step.direction();
         let mut moments = vec![0.0f32; block];
         let blocks = parameter.chunks_mut(block).zip(gradient.chunks(block)).zip(codes.chunks_mut(block)).zip(absmax);
         for (((p, g), codes), absmax) in blocks {

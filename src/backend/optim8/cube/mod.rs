@@ -87,7 +87,7 @@ impl Optim8Ops for CubeBackend {
             return generic::sgd_step::<Self>(parameter, gradient, words, absmax, codec, step);
         };
         let [parameter, words, absmax] = [parameter, words, absmax].map(own);
-        let (own, looked) = if step.nesterov { (1.0, step.momentum) } else { (0.0, 1.0) };
+        let [own, looked] = step.direction();
         sgd_kernel::launch(
             &parameter.client.clone(),
             launch.cubes.clone(),
