@@ -10,6 +10,8 @@ pub mod reversible;
 
 // ndarray stays a second opinion for as long as Burn ships it.
 #[allow(deprecated)]
+pub mod codes;
+#[allow(deprecated)]
 pub mod convolution;
 #[allow(deprecated)]
 pub mod depthwise;

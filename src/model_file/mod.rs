@@ -2,16 +2,18 @@
 //! `revox` holds everything needed to use the network: architecture, front-end, how it was trained, how its scores are read.
 
 mod import;
+mod packed;
 mod tensors;
 
 pub use import::{ImportOptions, import};
+pub use packed::{PackedTensor, layer_sizes};
 pub use tensors::{NamedTensors, read_safetensors};
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use burn::module::Module;
-use burn::tensor::{Device, TensorData};
+use burn::tensor::{DType, Device, TensorData};
 use serde::{Deserialize, Serialize};
 
 use crate::audio::FbankConfig;
@@ -89,13 +91,17 @@ pub struct Header {
     /// Reading scores.
     #[serde(default)]
     pub scoring: Scoring,
+    /// The packed tensors of a quantized model, by name. Its BatchNorm layers with weight and bias hold scale and shift in them and no statistics.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub quantization: BTreeMap<String, PackedTensor>,
 }
 
 impl Header {
     /// The header of a network that has not been trained here.
     pub fn new(arch: Architecture, frontend: Frontend) -> Self {
         let embedding_dim = arch.embedding_dim;
-        Self { format: FORMAT, arch, frontend, embedding_dim, training: None, scoring: Scoring::default() }
+        let (training, scoring, quantization) = (None, Scoring::default(), BTreeMap::new());
+        Self { format: FORMAT, arch, frontend, embedding_dim, training, scoring, quantization }
     }
 
     /// Contradictions that would make every embedding wrong.
@@ -132,16 +138,24 @@ pub struct Model {
 impl Model {
     /// Writes the file (atomically). `head` adds the training head's tensors, named `projection.*`.
     pub fn save(&self, path: impl AsRef<Path>, head: NamedTensors) -> Result<()> {
-        let mut tensors = NamedTensors::from_burn(collect_named(&self.network));
+        fs::write_bytes(&path, &self.to_bytes(path.as_ref(), head)?)
+    }
+
+    /// The file's content; `path` appears in errors.
+    pub fn to_bytes(&self, path: &Path, head: NamedTensors) -> Result<Vec<u8>> {
+        let mut tensors = match self.header.quantization.is_empty() {
+            true => NamedTensors::from_burn(collect_named(&self.network)),
+            false => packed::collect(&self.network, &self.header),
+        };
         tensors.0.extend(head.0);
-        let json = serde_json::to_string(&self.header).map_err(|e| Error::file(&path, e.to_string()))?;
-        fs::write_bytes(&path, &tensors.to_safetensors(path.as_ref(), KEY, json)?)
+        let json = serde_json::to_string(&self.header).map_err(|e| Error::file(path, e.to_string()))?;
+        tensors.to_safetensors(path, KEY, json)
     }
 
     /// Reads a file: names, shapes, number formats and front-end must be the architecture's.
     pub fn load(path: impl AsRef<Path>, device: &Device) -> Result<Self> {
         let path = path.as_ref();
-        let (tensors, metadata) = read_safetensors(path)?;
+        let (tensors, metadata) = tensors::read_with_bytes(path)?;
         let json = metadata.get(KEY).ok_or_else(|| {
             Error::file(
                 path,
@@ -151,14 +165,17 @@ impl Model {
         let header: Header =
             serde_json::from_str(json).map_err(|e| Error::file(path, format!("damaged revox metadata: {e}")))?;
         header.check(path)?;
-        let network = build(path, &header.arch, tensors, device)?;
+        let network = match header.quantization.is_empty() {
+            true => build(path, &header.arch, tensors, device)?,
+            false => packed::build(path, &header, tensors, device)?,
+        };
         Ok(Self { header, network })
     }
 }
 
 /// The training head's tensors of a model file, if it holds them.
 pub fn read_head(path: &Path) -> Result<NamedTensors> {
-    let (mut tensors, _) = read_safetensors(path)?;
+    let (mut tensors, _) = tensors::read_with_bytes(path)?;
     tensors.0.retain(|(name, _)| name.starts_with(HEAD_PREFIX));
     Ok(tensors)
 }
@@ -176,21 +193,36 @@ pub(crate) fn fit<M: Module>(
     wanted_by: &str,
     mut found: HashMap<String, TensorData>,
 ) -> Result<M> {
+    let values = take(path, &names_and_shapes(&module), wanted_by, &mut found)?;
+    Ok(assign_named(module, values))
+}
+
+/// The f32 tensors of these names and shapes, of which `found` must hold nothing else.
+fn take(
+    path: &Path,
+    wanted: &[(String, Vec<usize>)],
+    wanted_by: &str,
+    found: &mut HashMap<String, TensorData>,
+) -> Result<HashMap<String, TensorData>> {
     let mut values = HashMap::new();
-    for (name, expected) in names_and_shapes(&module) {
-        let data = found.remove(&name).ok_or_else(|| {
+    for (name, expected) in wanted {
+        let data = found.remove(name).ok_or_else(|| {
             Error::file(path, format!("no tensor `{name}`, which {wanted_by} wants with shape {expected:?}"))
         })?;
-        if data.shape().to_vec() != expected {
+        if data.shape().to_vec() != *expected {
             let (wanted_by, found) = (wanted_by.to_owned(), data.shape().to_vec());
-            return Err(Error::Shape { path: path.into(), tensor: name, wanted_by, expected, found });
+            let (tensor, expected) = (name.clone(), expected.clone());
+            return Err(Error::Shape { path: path.into(), tensor, wanted_by, expected, found });
         }
-        values.insert(name, data);
+        if data.dtype() == DType::U8 {
+            return Err(Error::file(path, format!("tensor `{name}` is U8; F32 is wanted")));
+        }
+        values.insert(name.clone(), data);
     }
-    if let Some(name) = found.keys().min() {
-        return Err(Error::file(path, format!("tensor `{name}` has no place in {wanted_by}")));
+    match found.keys().min() {
+        Some(name) => Err(Error::file(path, format!("tensor `{name}` has no place in {wanted_by}"))),
+        None => Ok(values),
     }
-    Ok(assign_named(module, values))
 }
 
 #[cfg(test)]

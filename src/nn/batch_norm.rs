@@ -2,7 +2,6 @@
 
 use burn::module::{Module, Param, RunningState};
 use burn::tensor::Tensor;
-use burn::tensor::module::batch_norm;
 
 use super::{Init, Mode};
 use crate::backend::norm::{Norm, normalize, rectify};
@@ -63,7 +62,11 @@ impl BatchNorm {
         let bias = self.bias.as_ref().map_or_else(|| Tensor::zeros([channels], &device), |b| b.val());
         if mode == Mode::Eval {
             let (mean, var) = (self.running_mean.value_sync(), self.running_var.value_sync());
-            let y = batch_norm(x, weight, bias, mean, var, EPSILON);
+            let scale = weight / (var + EPSILON).sqrt();
+            let shift = bias - mean * scale.clone();
+            let mut shape = [1; D];
+            shape[1] = channels;
+            let y = x * scale.reshape(shape) + shift.reshape(shape);
             return if rectified { rectify(y) } else { y };
         }
         let count = x.shape().num_elements() / channels;
@@ -79,6 +82,18 @@ impl BatchNorm {
     }
 }
 
+/// The factor and the summand that a layer's evaluation comes to, computed as it computes them.
+pub fn scale_and_shift(weight: &[f32], bias: &[f32], mean: &[f32], var: &[f32]) -> (Vec<f32>, Vec<f32>) {
+    let scale: Vec<f32> = weight.iter().zip(var).map(|(w, v)| w / (v + EPSILON as f32).sqrt()).collect();
+    let shift = bias.iter().zip(mean).zip(&scale).map(|((b, m), s)| b - m * s).collect();
+    (scale, shift)
+}
+
+/// The running variance whose divisor is 1: a layer with it and mean 0 has its weight as factor and its bias as summand.
+pub fn identity_variance() -> f32 {
+    1.0 - EPSILON as f32
+}
+
 fn track(state: &RunningState<Tensor<1>>, batch: Tensor<1>) {
     let old = state.value_sync();
     state.update(old * (1.0 - MOMENTUM) + batch * MOMENTUM);
@@ -90,6 +105,26 @@ fn track(state: &RunningState<Tensor<1>>, batch: Tensor<1>) {
 mod tests {
     use super::*;
     use burn::tensor::Device;
+
+    /// Packed models rely on it: to the bit.
+    #[test]
+    fn factor_and_summand_are_what_evaluation_computes() {
+        let device = Device::default();
+        let vector = |v: &[f32]| Tensor::<1>::from_floats(v, &device);
+        let (weight, bias) = ([0.7, -1.3, 2.1], [0.1, 0.2, -0.3]);
+        let (mean, var) = ([0.33, -4.1, 1e-3], [0.9, 1e-4, 37.0]);
+        let layer = |weight: &[f32], bias: &[f32], mean: &[f32], var: &[f32]| BatchNorm {
+            weight: Some(Param::from_tensor(vector(weight))),
+            bias: Some(Param::from_tensor(vector(bias))),
+            running_mean: burn::module::RunningState::new(vector(mean)),
+            running_var: burn::module::RunningState::new(vector(var)),
+        };
+        let x = Tensor::<3>::from_floats([[[1.0, -0.37], [2.7, 9.1], [0.001, -5.0]]], &device);
+        let wanted = layer(&weight, &bias, &mean, &var).forward(x.clone(), Mode::Eval).into_data();
+        let (scale, shift) = scale_and_shift(&weight, &bias, &mean, &var);
+        let folded = layer(&scale, &shift, &[0.0; 3], &[identity_variance(); 3]);
+        assert_eq!(folded.forward(x, Mode::Eval).into_data(), wanted);
+    }
 
     #[test]
     fn modes_differ_only_in_statistics() {

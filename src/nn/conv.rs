@@ -100,8 +100,8 @@ impl Conv1x1 {
 
     /// `[batch, input, frames]` -> `[batch, output, frames]`.
     pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
-        let [output, input, _] = self.weight.dims();
-        let weight = self.weight.val().reshape([1, output, input]);
-        weight.matmul(x) + self.bias.val().reshape([1, output, 1])
+        let weight = self.weight.val();
+        let [output, input, _] = weight.dims();
+        weight.reshape([1, output, input]).matmul(x) + self.bias.val().reshape([1, output, 1])
     }
 }

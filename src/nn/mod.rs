@@ -18,7 +18,7 @@ mod pooling;
 mod squeeze;
 
 pub use basic_block::BasicBlock;
-pub use batch_norm::BatchNorm;
+pub use batch_norm::{BatchNorm, identity_variance, scale_and_shift};
 pub use bottleneck::Bottleneck;
 pub use branch::{Branch, BranchKind, Order};
 pub use conv::{Conv1x1, Conv2d, Conv2dConfig};
@@ -27,7 +27,8 @@ pub use downsample::{ConvNorm, Downsample};
 pub use init::Init;
 pub use inverted_bottleneck::InvertedBottleneck;
 pub use linear::Linear;
-pub use named::{assign_named, collect_named, gradients_named, names_and_shapes};
+pub(crate) use named::Place;
+pub use named::{assign_named, collect_named, gradients_named, ids_named, names_and_shapes};
 pub use pooling::{Pooling, PoolingKind};
 pub use squeeze::{Halves, Squeeze};
 

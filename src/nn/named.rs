@@ -3,27 +3,27 @@
 
 use std::collections::HashMap;
 
-use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::tensor::{Gradients, Tensor, TensorData};
 
 /// The dotted path of the place a traversal is at. An enum's variant is a choice of type, not a place.
 #[derive(Default)]
-struct Place(Vec<String>);
+pub(crate) struct Place(Vec<String>);
 
 impl Place {
-    fn enter(&mut self, name: &str, container: &str) {
+    pub(crate) fn enter(&mut self, name: &str, container: &str) {
         if !container.starts_with("Enum:") {
             self.0.push(name.to_owned());
         }
     }
 
-    fn exit(&mut self, container: &str) {
+    pub(crate) fn exit(&mut self, container: &str) {
         if !container.starts_with("Enum:") {
             self.0.pop();
         }
     }
 
-    fn name(&self) -> String {
+    pub(crate) fn name(&self) -> String {
         self.0.join(".")
     }
 }
@@ -54,6 +54,25 @@ pub fn names_and_shapes<M: Module>(module: &M) -> Vec<(String, Vec<usize>)> {
     let mut all = Vec::new();
     module.visit(&mut Collect(Place::default(), |name, _: &dyn Fn() -> TensorData, shape| all.push((name, shape))));
     all
+}
+
+/// Every parameter's and buffer's name by its id.
+pub fn ids_named<M: Module>(module: &M) -> HashMap<ParamId, String> {
+    struct Visit(Place, HashMap<ParamId, String>);
+    impl ModuleVisitor for Visit {
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            self.1.insert(param.id, self.0.name());
+        }
+        fn enter_module(&mut self, name: &str, container: &str) {
+            self.0.enter(name, container);
+        }
+        fn exit_module(&mut self, _name: &str, container: &str) {
+            self.0.exit(container);
+        }
+    }
+    let mut visit = Visit(Place::default(), HashMap::new());
+    module.visit(&mut visit);
+    visit.1
 }
 
 /// The gradient of every parameter that has one.

@@ -1,3 +1,23 @@
-//! Quantized weights.
+//! Quantized weights (arXiv 2406.05359): k-means codebooks, binary scales, bits by layer, training through a quantizer, packed weights.
+//!
+//! A [`Plan`] says which tensors get which [`TensorScheme`]. A [`Quantizer`] attaches [`FakeQuant`]s to the parameters of a network in training; a packed
+//! network has [`Packed`] parameters. Both are reparameterizations of Burn: a network's file does not know of either.
 
+mod codebook;
+pub mod config;
+mod fake_quant;
 pub mod kmeans;
+mod packed;
+mod plan;
+mod quantizer;
+mod scheme;
+mod sensitivity;
+
+pub use codebook::Codebook;
+pub use config::{Method, QuantizeConfig};
+pub use fake_quant::FakeQuant;
+pub use packed::Packed;
+pub use plan::{Plan, Planned, candidates, fits, uniform};
+pub use quantizer::Quantizer;
+pub use scheme::{Scheme, TensorScheme};
+pub use sensitivity::SensitivityConfig;

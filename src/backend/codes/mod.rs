@@ -1,0 +1,117 @@
+//! Weights that take few values: the nearest entry of a table, and tables looked up by packed codes.
+//!
+//! A table has a row of entries for each group of values. A tensor's groups are equal runs of its values in row-major order: one for a codebook of a
+//! whole layer, one an output channel for scales of channels.
+
+#[cfg(feature = "flex")]
+mod cpu;
+mod generic;
+
+use burn::backend::tensor::{FloatTensor, IntTensor};
+use burn::backend::{Backend, Dispatch, backend_extension};
+use burn::tensor::{DType, Device, Int, Tensor, TensorData};
+
+/// The operations. `generic` is the plain twin of the fast path, in operations of Burn; both give the same bits.
+#[backend_extension(
+    Flex: cfg(feature = "flex"),
+    NdArray: cfg(feature = "ndarray"),
+    Cube: cfg(any(feature = "wgpu", feature = "cuda")),
+    Fusion: cfg(any(feature = "wgpu", feature = "cuda"))
+)]
+pub trait CodeOps: Backend {
+    /// `x` `[n]`, bounds `[groups, 2^bits - 1]` (ascending), table `[groups, 2^bits]` -> `[n]`: the entry whose number is how many bounds a value is above.
+    #[fusion(dtype = x, shape = { x.shape.clone() })]
+    fn nearest(x: FloatTensor<Self>, bounds: FloatTensor<Self>, table: FloatTensor<Self>) -> FloatTensor<Self> {
+        generic::nearest::<Self>(x, bounds, table)
+    }
+
+    /// Codes of `bits` bits, first one lowest, in words of 32 bits, and table `[groups, entries]` -> `[count]`. No code may be beyond its row.
+    #[fusion(dtype = table, shape = { let _ = table; [count].into() })]
+    fn unpack(words: IntTensor<Self>, table: FloatTensor<Self>, bits: usize, count: usize) -> FloatTensor<Self> {
+        generic::unpack::<Self>(words, table, bits, count)
+    }
+}
+
+#[cfg(feature = "flex")]
+impl CodeOps for burn::backend::Flex {
+    fn nearest(x: FloatTensor<Self>, bounds: FloatTensor<Self>, table: FloatTensor<Self>) -> FloatTensor<Self> {
+        cpu::nearest(x, bounds, table)
+    }
+
+    fn unpack(words: IntTensor<Self>, table: FloatTensor<Self>, bits: usize, count: usize) -> FloatTensor<Self> {
+        cpu::unpack(words, table, bits, count)
+    }
+}
+
+#[cfg(feature = "ndarray")]
+impl CodeOps for burn::backend::NdArray {}
+
+#[cfg(any(feature = "wgpu", feature = "cuda"))]
+impl CodeOps for burn::backend::Cube {}
+
+/// See [`CodeOps::nearest`]; of any shape, without gradient.
+pub fn nearest<const D: usize>(x: Tensor<D>, bounds: Tensor<2>, table: Tensor<2>) -> Tensor<D> {
+    let shape = x.dims();
+    let x = x.reshape([shape.iter().product::<usize>()]);
+    let y = <Dispatch as CodeOps>::nearest(x.into_dispatch(), bounds.into_dispatch(), table.into_dispatch());
+    Tensor::<1>::from_dispatch(y).reshape(shape)
+}
+
+/// See [`CodeOps::unpack`].
+pub fn unpack<const D: usize>(words: Tensor<1, Int>, table: Tensor<2>, bits: usize, shape: [usize; D]) -> Tensor<D> {
+    let count = shape.iter().product();
+    let y = <Dispatch as CodeOps>::unpack(words.into_dispatch(), table.into_dispatch(), bits, count);
+    Tensor::<1>::from_dispatch(y).reshape(shape)
+}
+
+/// Packed bytes as words on a device; the last is filled up with zeros.
+pub fn words(bytes: &[u8], device: &Device) -> Tensor<1, Int> {
+    let words: Vec<i32> = bytes
+        .chunks(4)
+        .map(|chunk| {
+            let mut word = [0; 4];
+            word[..chunk.len()].copy_from_slice(chunk);
+            i32::from_le_bytes(word)
+        })
+        .collect();
+    let count = words.len();
+    Tensor::from_data(TensorData::new(words, [count]), (device, DType::I32))
+}
+
+/// The bytes of words.
+pub fn bytes(words: Tensor<1, Int>, count: usize) -> Vec<u8> {
+    let words = words.into_data().convert::<i32>().try_to_vec::<i32>().expect("just converted");
+    words.into_iter().flat_map(i32::to_le_bytes).take(count).collect()
+}
+
+/// Codes, each below `2^bits`, as a string of bits: first code and lowest bit first, zeros behind the last.
+pub fn pack(codes: &[u8], bits: usize) -> Vec<u8> {
+    let mut bytes = vec![0u8; packed_len(codes.len(), bits)];
+    for (i, &code) in codes.iter().enumerate() {
+        let (byte, shift) = (i * bits / 8, i * bits % 8);
+        let both = u16::from(code) << shift;
+        bytes[byte] |= both as u8;
+        if shift + bits > 8 {
+            bytes[byte + 1] |= (both >> 8) as u8;
+        }
+    }
+    bytes
+}
+
+/// The first `count` codes of [`pack`]'s bytes.
+pub fn codes(bytes: &[u8], bits: usize, count: usize) -> impl Iterator<Item = u8> + '_ {
+    let mask = ((1u16 << bits) - 1) as u8;
+    (0..count).map(move |i| {
+        let (byte, shift) = (i * bits / 8, i * bits % 8);
+        let next = bytes.get(byte + 1).copied().unwrap_or(0);
+        (u16::from_le_bytes([bytes[byte], next]) >> shift) as u8 & mask
+    })
+}
+
+/// Bytes of `count` codes.
+pub fn packed_len(count: usize, bits: usize) -> usize {
+    (count * bits).div_ceil(8)
+}
+
+#[cfg(test)]
+mod tests;

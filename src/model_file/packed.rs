@@ -1,0 +1,251 @@
+//! Quantized models: packed codes and codebooks in place of weights.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+
+use burn::module::{Module, ModuleVisitor, Param, ParamId, Reparameterization, Reparameterizer};
+use burn::tensor::{DType, Device, Int, Tensor, TensorData};
+use serde::{Deserialize, Serialize};
+
+use super::{HEAD_PREFIX, Header, Model, NamedTensors, take};
+use crate::backend::codes::{bytes, codes, pack, packed_len};
+use crate::error::{Error, Result};
+use crate::nn::{Place, assign_named, collect_named, identity_variance, ids_named, names_and_shapes, scale_and_shift};
+use crate::quant::{Codebook, Packed, Quantizer, TensorScheme};
+use crate::zoo::Network;
+
+/// What the header says of a packed tensor.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PackedTensor {
+    /// Scheme and bits.
+    #[serde(flatten)]
+    pub scheme: TensorScheme,
+    /// Name of the codebook's tensor.
+    pub codebook: String,
+    /// The weight's shape.
+    pub shape: Vec<usize>,
+}
+
+fn codes_name(name: &str) -> String {
+    format!("{name}.codes")
+}
+
+fn codebook_name(name: &str) -> String {
+    format!("{name}.codebook")
+}
+
+/// The layer of a running statistic, if there is one in the packed form too: without weight and bias there is nowhere else to put it.
+fn statistic<'a>(name: &'a str, all: &dyn Fn(&str) -> bool) -> Option<&'a str> {
+    let layer = name.strip_suffix(".running_mean").or_else(|| name.strip_suffix(".running_var"))?;
+    all(&format!("{layer}.weight")).then_some(layer)
+}
+
+impl Model {
+    /// A network in training under a quantizer, as the packed model it stands for: latent weights become codes, BatchNorm's statistics part of its weight
+    /// and bias.
+    ///
+    /// # Errors
+    /// A network without the quantizer's codebooks.
+    pub fn packed(header: &Header, network: &Network, quantizer: &Quantizer, device: &Device) -> Result<Self> {
+        let all: BTreeMap<String, TensorData> = collect_named(network).into_iter().collect();
+        let mut header = Header { quantization: BTreeMap::new(), ..header.clone() };
+        let mut tensors = Vec::new();
+        for (name, book, codes) in quantizer.encoded(network)? {
+            let shape = quantizer.plan()[&name].shape.clone();
+            let packed = pack(&codes, book.scheme().bits);
+            let count = packed.len();
+            tensors.push((codes_name(&name), TensorData::new(packed, [count])));
+            let values = book.values().to_vec();
+            let stored = book.scheme().codebook_shape(&shape, values.len());
+            tensors.push((codebook_name(&name), TensorData::new(values, stored)));
+            header
+                .quantization
+                .insert(name.clone(), PackedTensor { scheme: book.scheme(), codebook: codebook_name(&name), shape });
+        }
+        let is_there = |name: &str| all.contains_key(name);
+        for (name, data) in &all {
+            let quantizer = format!(".{}.", crate::quant::FakeQuant::NAME);
+            if header.quantization.contains_key(name)
+                || name.contains(&quantizer)
+                || statistic(name, &is_there).is_some()
+            {
+                continue;
+            }
+            let layer = name.rsplit_once('.').map_or("", |(layer, _)| layer);
+            let part = |part: &str| all.get(&format!("{layer}.{part}"));
+            let data = match (part("running_mean"), part("running_var"), part("weight"), part("bias")) {
+                (Some(mean), Some(var), Some(weight), Some(bias)) => {
+                    let floats = |data: &TensorData| data.iter::<f32>().collect::<Vec<_>>();
+                    let (scale, shift) = scale_and_shift(&floats(weight), &floats(bias), &floats(mean), &floats(var));
+                    let count = scale.len();
+                    TensorData::new(if name.ends_with(".weight") { scale } else { shift }, [count])
+                }
+                _ => data.clone(),
+            };
+            tensors.push((name.clone(), data));
+        }
+        let network = build(Path::new("packed model"), &header, NamedTensors(tensors), device)?;
+        Ok(Self { header, network })
+    }
+}
+
+/// The tensors of a packed network, as the file holds them.
+pub(super) fn collect(network: &Network, header: &Header) -> NamedTensors {
+    struct Codes(Place, HashMap<String, Tensor<1, Int>>);
+    impl ModuleVisitor for Codes {
+        fn visit_int<const D: usize>(&mut self, param: &Param<Tensor<D, Int>>) {
+            self.1.insert(self.0.name(), param.val().reshape([-1]));
+        }
+        fn enter_module(&mut self, name: &str, container: &str) {
+            self.0.enter(name, container);
+        }
+        fn exit_module(&mut self, _name: &str, container: &str) {
+            self.0.exit(container);
+        }
+    }
+    let mut found = Codes(Place::default(), HashMap::new());
+    network.visit(&mut found);
+    let mut tensors = Vec::new();
+    let all: BTreeMap<String, TensorData> = collect_named(network).into_iter().collect();
+    for (name, data) in &all {
+        if let Some(packed) = header.quantization.get(name) {
+            let count = packed_len(packed.shape.iter().product(), packed.scheme.bits);
+            let words = found.1.remove(&format!("{name}.{}.codes", Packed::NAME)).expect("a packed tensor has codes");
+            tensors.push((codes_name(name), TensorData::new(bytes(words, count), [count])));
+        } else if let Some(name) = name.strip_suffix(&format!(".{}.codebook", Packed::NAME)) {
+            let values: Vec<f32> = data.iter::<f32>().collect();
+            let packed = &header.quantization[name];
+            let shape = packed.scheme.codebook_shape(&packed.shape, values.len());
+            tensors.push((codebook_name(name), TensorData::new(values, shape)));
+        } else if statistic(name, &|name| all.contains_key(name)).is_none() {
+            tensors.push((name.clone(), data.clone()));
+        }
+    }
+    NamedTensors(tensors)
+}
+
+/// The network of a packed model. Every tensor is checked before it is used.
+pub(super) fn build(path: &Path, header: &Header, tensors: NamedTensors, device: &Device) -> Result<Network> {
+    let mut found: HashMap<String, TensorData> =
+        tensors.0.into_iter().filter(|(n, _)| !n.starts_with(HEAD_PREFIX)).collect();
+    let network = header.arch.init(device, 0)?;
+    let all = names_and_shapes(&network);
+    let shapes: HashMap<&str, &Vec<usize>> = all.iter().map(|(name, shape)| (name.as_str(), shape)).collect();
+    let mut packed = HashMap::new();
+    for (name, tensor) in &header.quantization {
+        let Some(shape) = shapes.get(name.as_str()) else {
+            return Err(Error::file(path, format!("packed tensor `{name}` has no place in {}", header.arch.name)));
+        };
+        if **shape != tensor.shape {
+            let (wanted_by, found) = (header.arch.name.clone(), tensor.shape.clone());
+            let (tensor, expected) = (name.clone(), (*shape).clone());
+            return Err(Error::Shape { path: path.into(), tensor, wanted_by, expected, found });
+        }
+        packed.insert(name.clone(), read(path, name, tensor, &mut found, device)?);
+    }
+    let is_there = |name: &str| shapes.contains_key(name);
+    let mut wanted = Vec::new();
+    let mut values = HashMap::new();
+    for (name, shape) in &all {
+        match statistic(name, &is_there) {
+            // What changes nothing: mean 0, and the variance that makes the divisor 1.
+            Some(_) => {
+                let value = if name.ends_with("mean") { 0.0 } else { identity_variance() };
+                let count = shape.iter().product();
+                values.insert(name.clone(), TensorData::new(vec![value; count], shape.clone()));
+            }
+            None if packed.contains_key(name) => {}
+            None => wanted.push((name.clone(), shape.clone())),
+        }
+    }
+    values.extend(take(path, &wanted, &header.arch.name, &mut found)?);
+    let attach = Attach { names: ids_named(&network), packed };
+    Ok(assign_named(network.apply_reparameterization(attach), values))
+}
+
+/// Codes and codebook of one tensor.
+fn read(
+    path: &Path,
+    name: &str,
+    tensor: &PackedTensor,
+    found: &mut HashMap<String, TensorData>,
+    device: &Device,
+) -> Result<Packed> {
+    let bad = |what: String| Error::file(path, format!("packed tensor `{name}`: {what}"));
+    let TensorScheme { scheme, bits, per_channel, offset } = tensor.scheme;
+    if !(1..=8).contains(&bits) || scheme.is_binary() && bits != 1 {
+        return Err(bad(format!("{bits} bits")));
+    }
+    if !scheme.is_binary() && (per_channel || offset) || tensor.codebook != codebook_name(name) {
+        return Err(bad("a header that contradicts itself".into()));
+    }
+    let mut get = |name: String| found.remove(&name).ok_or_else(|| bad(format!("no tensor `{name}`")));
+    let (data, book) = (get(codes_name(name))?, get(tensor.codebook.clone())?);
+    // The shape is the network's, which has been compared: the product does not overflow.
+    let count: usize = tensor.shape.iter().product();
+    let wanted = packed_len(count, bits);
+    if data.dtype() != DType::U8 || data.shape().to_vec() != [wanted] {
+        let (dtype, shape) = (data.dtype(), data.shape().to_vec());
+        return Err(bad(format!("{count} codes of {bits} bits are {wanted} bytes, not {dtype:?} {shape:?}")));
+    }
+    if book.dtype() != DType::F32
+        || book.shape().to_vec() != tensor.scheme.codebook_shape(&tensor.shape, book.num_elements())
+    {
+        return Err(bad(format!("a codebook of shape {:?}", book.shape().to_vec())));
+    }
+    let book = Codebook::stored(tensor.scheme, book.iter::<f32>().collect(), &tensor.shape)
+        .map_err(|e| bad(format!("codebook: {e}")))?;
+    let data = data.as_bytes();
+    if let Some((i, code)) = codes(data, bits, count).enumerate().find(|&(_, code)| usize::from(code) >= book.entries())
+    {
+        return Err(bad(format!("code {i} is {code}, the codebook has {} entries", book.entries())));
+    }
+    if let Some(last) = data.last()
+        && count * bits % 8 != 0
+        && last >> (count * bits % 8) != 0
+    {
+        return Err(bad("bits behind the last code".into()));
+    }
+    Ok(Packed::new(data, &book, tensor.shape.clone(), device))
+}
+
+struct Attach {
+    names: HashMap<ParamId, String>,
+    packed: HashMap<String, Packed>,
+}
+
+impl Reparameterizer for Attach {
+    type Reparam = Packed;
+
+    fn reparameterize<const D: usize>(
+        &mut self,
+        _path: &str,
+        param: Param<Tensor<D>>,
+    ) -> (Param<Tensor<D>>, Option<Packed>) {
+        let Some(packed) = self.names.get(&param.id).and_then(|name| self.packed.remove(name)) else {
+            return (param, None);
+        };
+        // Never initialised, so the values have not taken memory.
+        let nothing = Tensor::zeros([1; D], &param.lazy_device());
+        (Param::initialized(param.id, nothing), Some(packed))
+    }
+}
+
+/// Name, shape, bits and bytes of each tensor of a model, as its file holds them: a packed tensor with its codebook.
+pub fn layer_sizes(model: &Model) -> Vec<(String, Vec<usize>, usize, usize)> {
+    let all = names_and_shapes(&model.network);
+    let is_there = |name: &str| all.iter().any(|(n, _)| n == name);
+    let packed = &model.header.quantization;
+    let size = |(name, shape): &(String, Vec<usize>)| {
+        if let Some(tensor) = packed.get(name) {
+            let inside = format!("{name}.{}.codebook", Packed::NAME);
+            let codebook = all.iter().find(|(n, _)| *n == inside).map_or(0, |(_, shape)| shape.iter().product());
+            let codes = packed_len(tensor.shape.iter().product(), tensor.scheme.bits);
+            return Some((name.clone(), tensor.shape.clone(), tensor.scheme.bits, codes + 4 * codebook));
+        }
+        let part = name.contains(&format!(".{}.", Packed::NAME));
+        let folded = !packed.is_empty() && statistic(name, &is_there).is_some();
+        (!part && !folded).then(|| (name.clone(), shape.clone(), 32, 4 * shape.iter().product::<usize>()))
+    };
+    all.iter().filter_map(size).collect()
+}

@@ -1,0 +1,123 @@
+//! Which tensors of a network are quantized, how, and in which stage.
+
+use std::collections::BTreeMap;
+
+use super::config::{Coverage, SmallLayers};
+use super::{QuantizeConfig, TensorScheme};
+use crate::error::{Error, Result};
+
+/// One tensor's part of a plan.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Planned {
+    /// Output channels first.
+    pub shape: Vec<usize>,
+    /// How.
+    pub scheme: TensorScheme,
+    /// From 0.
+    pub stage: usize,
+}
+
+impl Planned {
+    /// Weights.
+    pub fn count(&self) -> usize {
+        self.shape.iter().product()
+    }
+}
+
+/// Tensors by name.
+pub type Plan = BTreeMap<String, Planned>;
+
+/// The tensors that may be quantized, in the network's order: weights of convolutions (4 axes, or 3 in the pooling's attention) and linear layers (2).
+///
+/// # Errors
+/// A name in `keep` that no such tensor has.
+pub fn candidates(names: &[(String, Vec<usize>)], config: &QuantizeConfig) -> Result<Vec<(String, Vec<usize>)>> {
+    let weights = names.iter().filter(|(_, shape)| shape.len() >= 2);
+    for kept in &config.keep {
+        if !weights.clone().any(|(name, _)| name == kept) {
+            let known: Vec<&str> = weights.map(|(name, _)| name.as_str()).collect();
+            return Err(Error::Invalid(format!(
+                "quantize.keep: the network has no weight `{kept}`; it has {}",
+                known.join(", ")
+            )));
+        }
+    }
+    let wanted = |(name, shape): &&(String, Vec<usize>)| {
+        (config.layers == Coverage::All || shape.len() > 2) && !config.keep.contains(name)
+    };
+    Ok(weights.filter(wanted).cloned().collect())
+}
+
+/// Whether so many bits make sense for a tensor: a weight for every value, and fewer bytes than in f32.
+pub fn fits(shape: &[usize], scheme: TensorScheme) -> bool {
+    let count: usize = shape.iter().product();
+    count >= 1 << scheme.bits && scheme.bytes(shape) < 4 * count
+}
+
+/// The same bits for every tensor, but for those that are too small.
+///
+/// # Errors
+/// A tensor that is too small, if that is to be an error.
+pub fn uniform(names: &[(String, Vec<usize>)], config: &QuantizeConfig) -> Result<Plan> {
+    let mut plan = Plan::new();
+    let wanted = config.scheme(config.bits).bits;
+    for (name, shape) in candidates(names, config)? {
+        let scheme = match config.small_layers {
+            SmallLayers::FewerBits => (1..=wanted).rev().map(|b| config.scheme(b)).find(|&s| fits(&shape, s)),
+            _ => Some(config.scheme(wanted)).filter(|&s| fits(&shape, s)),
+        };
+        match (scheme, config.small_layers) {
+            (Some(scheme), _) => drop(plan.insert(name, Planned { shape, scheme, stage: 0 })),
+            (None, SmallLayers::Keep | SmallLayers::FewerBits) => {}
+            (None, SmallLayers::Refuse) => {
+                let count: usize = shape.iter().product();
+                let values = 1 << wanted;
+                let why = if count < values {
+                    format!("{count} weights are fewer than the {values} values of {wanted} bits")
+                } else {
+                    format!("{count} weights and their codebook would be larger with {wanted} bits than in f32")
+                };
+                return Err(Error::Invalid(format!(
+                    "tensor `{name}`: {why}; quantize.small_layers = \"fewer-bits\" or \"keep\" says what to do with it"
+                )));
+            }
+        }
+    }
+    match plan.is_empty() {
+        true => Err(Error::Invalid("no tensor is left to be quantized".into())),
+        false => Ok(plan),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names() -> Vec<(String, Vec<usize>)> {
+        [("conv1.weight", vec![8, 1, 3, 3]), ("bn1.weight", vec![8]), ("seg_1.weight", vec![4, 80])]
+            .map(|(name, shape)| (name.to_owned(), shape))
+            .to_vec()
+    }
+
+    #[test]
+    fn tensors_that_are_too_small_are_told_or_get_fewer_bits() {
+        let config = |small_layers| QuantizeConfig { bits: 8, small_layers, ..QuantizeConfig::default() };
+        let error = uniform(&names(), &config(SmallLayers::Refuse)).unwrap_err().to_string();
+        assert!(error.contains("`conv1.weight`: 72 weights are fewer than the 256 values"), "{error}");
+        let plan = uniform(&names(), &config(SmallLayers::FewerBits)).unwrap();
+        assert_eq!(plan["conv1.weight"].scheme.bits, 5); // 45 bytes of codes and 128 of codebook, f32 has 288
+        assert_eq!(plan["seg_1.weight"].scheme.bits, 7);
+        let plan = uniform(&names(), &config(SmallLayers::Keep));
+        assert!(plan.unwrap_err().to_string().contains("no tensor is left"));
+    }
+
+    #[test]
+    fn some_tensors_stay() {
+        let config = QuantizeConfig { layers: Coverage::Convolutions, ..QuantizeConfig::default() };
+        assert_eq!(uniform(&names(), &config).unwrap().keys().collect::<Vec<_>>(), ["conv1.weight"]);
+        let keep = |name: &str| QuantizeConfig { keep: vec![name.into()], ..QuantizeConfig::default() };
+        assert_eq!(uniform(&names(), &keep("conv1.weight")).unwrap().keys().collect::<Vec<_>>(), ["seg_1.weight"]);
+        let error = uniform(&names(), &keep("bn1.weight")).unwrap_err().to_string();
+        assert!(error.contains("no weight `bn1.weight`; it has conv1.weight, seg_1.weight"), "{error}");
+    }
+}

@@ -1,0 +1,221 @@
+//! A plan carried out on a network in training: quantizers attached to its parameters, stages begun, codebooks moved.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use burn::module::{Module, ModuleMapper, Param, ParamId, Reparameterizer};
+use burn::tensor::{Tensor, TensorData};
+use rayon::prelude::*;
+
+use super::config::Update;
+use super::fake_quant::{Extras, FakeQuant, Gate};
+use super::{Codebook, Plan, QuantizeConfig};
+use crate::error::{Error, Result};
+use crate::nn::{Place, collect_named, ids_named};
+
+/// A plan with its clock.
+#[derive(Debug, Clone)]
+pub struct Quantizer {
+    plan: Plan,
+    config: QuantizeConfig,
+    clock: Arc<AtomicUsize>,
+}
+
+impl Quantizer {
+    /// Nothing is quantized by it yet.
+    pub fn new(plan: Plan, config: QuantizeConfig) -> Self {
+        Self { plan, config, clock: Arc::default() }
+    }
+
+    /// The plan.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// How it is carried out.
+    pub fn config(&self) -> &QuantizeConfig {
+        &self.config
+    }
+
+    /// The number of stages.
+    pub fn stages(&self) -> usize {
+        self.plan.values().map(|p| p.stage + 1).max().unwrap_or(1)
+    }
+
+    /// The stage (from 0) that an epoch (from 1) of so many belongs to: equal parts, the first ones longer where they cannot be.
+    pub fn stage(&self, epoch: usize, epochs: usize) -> usize {
+        ((epoch - 1) * self.stages() / epochs).min(self.stages() - 1)
+    }
+
+    /// Goes to a stage: its layers and those of the stages before it are quantized from now on, wherever this network has been cloned to.
+    pub fn set_stage(&self, stage: usize) {
+        self.clock.store(stage, Ordering::Relaxed);
+    }
+
+    /// Attaches quantizers, with codebooks of the weights as they are.
+    ///
+    /// # Errors
+    /// Names the tensor that cannot be quantized.
+    pub fn attach<M: Module>(&self, module: M) -> Result<M> {
+        let weights = self.weights(&module);
+        let fit = |(name, planned): (&String, &super::Planned)| {
+            let weights = &weights[name];
+            let book = Codebook::fit(planned.scheme, weights, &planned.shape).map_err(|e| of(name, &e))?;
+            let frozen = (self.config.update != Update::Lloyd).then(|| book.encode(weights));
+            Ok((name.clone(), (book, frozen)))
+        };
+        let books: HashMap<_, _> = self.plan.par_iter().map(fit).collect::<Result<_>>()?;
+        let attach = Attach { quantizer: self, names: ids_named(&module), books };
+        Ok(module.apply_reparameterization(attach))
+    }
+
+    /// Codebooks anew for the layers of a stage that begins.
+    ///
+    /// # Errors
+    /// Names the tensor.
+    pub fn begin<M: Module>(&self, module: M, stage: usize) -> Result<M> {
+        let books = self.renewed(&module, |planned| planned.stage == stage, true)?;
+        Ok(set_books(module, books))
+    }
+
+    /// Whether codebooks move after an iteration (from 0).
+    pub fn is_due(&self, iteration: usize) -> bool {
+        (iteration + 1).is_multiple_of(self.config.refresh_every)
+    }
+
+    /// Codebooks after weights have moved, for the layers that are quantized by now.
+    ///
+    /// # Errors
+    /// Names the tensor.
+    pub fn refresh<M: Module>(&self, module: M) -> Result<M> {
+        if self.config.update == Update::FrozenGradient {
+            return Ok(module);
+        }
+        let stage = self.clock.load(Ordering::Relaxed);
+        let books = self.renewed(&module, |planned| planned.stage <= stage, false)?;
+        Ok(set_books(module, books))
+    }
+
+    /// Codebook and codes of each tensor, as they are in use.
+    ///
+    /// # Errors
+    /// A module without the plan's quantizers.
+    pub fn encoded<M: Module>(&self, module: &M) -> Result<Vec<(String, Codebook, Vec<u8>)>> {
+        let all: HashMap<String, TensorData> = collect_named(module).into_iter().collect();
+        let encode = |name: &String| {
+            let book = self.book(&all, name)?;
+            let codes = self.codes(&all, name, &book);
+            Ok((name.clone(), book, codes))
+        };
+        self.plan.par_iter().map(|(name, _)| encode(name)).collect()
+    }
+
+    /// The codes of a tensor's weights under a codebook: nearest values, or those that do not change any more.
+    fn codes(&self, all: &HashMap<String, TensorData>, name: &str, book: &Codebook) -> Vec<u8> {
+        match all.get(&format!("{name}.{}.codes", NAME)) {
+            Some(codes) => codes.iter::<f32>().map(|c| c as u8).collect(),
+            None => book.encode(&numbers(&all[name])),
+        }
+    }
+
+    /// The codebook that a module's quantizer holds.
+    fn book(&self, all: &HashMap<String, TensorData>, name: &str) -> Result<Codebook> {
+        let planned = &self.plan[name];
+        let data = all.get(&format!("{name}.{NAME}.codebook"));
+        let mut values = numbers(data.ok_or_else(|| Error::Invalid(format!("`{name}` has no quantizer")))?);
+        if !planned.scheme.scheme.is_binary() && self.config.update == Update::Lloyd {
+            // The last centroid stands again in the places of those that there are not.
+            values.dedup();
+        }
+        Codebook::stored(planned.scheme, values, &planned.shape).map_err(|e| of(name, &e))
+    }
+
+    fn weights<M: Module>(&self, module: &M) -> HashMap<String, Vec<f32>> {
+        let all = collect_named(module).into_iter();
+        all.filter(|(name, _)| self.plan.contains_key(name)).map(|(name, data)| (name, numbers(&data))).collect()
+    }
+
+    /// New codebooks for some tensors: from scratch, or from where they are.
+    fn renewed<M: Module>(
+        &self,
+        module: &M,
+        chosen: impl Fn(&super::Planned) -> bool + Sync,
+        anew: bool,
+    ) -> Result<HashMap<String, Codebook>> {
+        let all: HashMap<String, TensorData> = collect_named(module).into_iter().collect();
+        let renew = |(name, planned): (&String, &super::Planned)| {
+            let weights = numbers(&all[name]);
+            let book = match (anew, self.config.update) {
+                (true, Update::Lloyd) => Codebook::fit(planned.scheme, &weights, &planned.shape),
+                (false, Update::Lloyd) => self.book(&all, name)?.follow(&weights, self.config.lloyd_steps),
+                _ => {
+                    let book = self.book(&all, name)?;
+                    Ok(book.means(&weights, &self.codes(&all, name, &book)))
+                }
+            };
+            Ok((name.clone(), book.map_err(|e| of(name, &e))?))
+        };
+        let chosen = self.plan.iter().filter(|(_, planned)| chosen(planned));
+        chosen.collect::<Vec<_>>().into_par_iter().map(renew).collect()
+    }
+}
+
+const NAME: &str = <FakeQuant as burn::module::Reparameterization>::NAME;
+
+fn of(name: &str, error: &Error) -> Error {
+    Error::Invalid(format!("tensor `{name}`: {error}"))
+}
+
+fn numbers(data: &TensorData) -> Vec<f32> {
+    data.iter::<f32>().collect()
+}
+
+struct Attach<'a> {
+    quantizer: &'a Quantizer,
+    names: HashMap<ParamId, String>,
+    books: HashMap<String, (Codebook, Option<Vec<u8>>)>,
+}
+
+impl Reparameterizer for Attach<'_> {
+    type Reparam = FakeQuant;
+
+    fn reparameterize<const D: usize>(
+        &mut self,
+        _path: &str,
+        param: Param<Tensor<D>>,
+    ) -> (Param<Tensor<D>>, Option<FakeQuant>) {
+        let found = self.names.get(&param.id).and_then(|name| Some((name, self.books.remove(name)?)));
+        let Some((name, (book, codes))) = found else { return (param, None) };
+        let Quantizer { plan, config, clock } = self.quantizer;
+        let extras = Extras { codes, learned: config.update == Update::FrozenGradient, clip: config.clip };
+        let gate = Gate { stage: plan[name].stage, clock: clock.clone() };
+        let quantizer = FakeQuant::new(name, &book, extras, gate, &param.lazy_device());
+        (param, Some(quantizer))
+    }
+}
+
+/// Replaces codebooks and bounds.
+fn set_books<M: Module>(module: M, books: HashMap<String, Codebook>) -> M {
+    struct Set(Place, HashMap<String, Vec<f32>>);
+    impl ModuleMapper for Set {
+        fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+            let Some(values) = self.1.remove(&self.0.name()) else { return param };
+            let gradient = param.is_require_grad();
+            param.map(|old| {
+                let data = TensorData::new(values, old.dims());
+                Tensor::from_data(data, &old.device()).set_require_grad(gradient)
+            })
+        }
+        fn enter_module(&mut self, name: &str, container: &str) {
+            self.0.enter(name, container);
+        }
+        fn exit_module(&mut self, _name: &str, container: &str) {
+            self.0.exit(container);
+        }
+    }
+    let both = |(name, book): (String, Codebook)| {
+        [(format!("{name}.{NAME}.codebook"), book.padded()), (format!("{name}.{NAME}.bounds"), book.bounds())]
+    };
+    module.map(&mut Set(Place::default(), books.into_iter().flat_map(both).collect()))
+}
