@@ -3,15 +3,17 @@
 //! A [`Plan`] says which tensors get which [`TensorScheme`]. A [`Quantizer`] attaches [`FakeQuant`]s to the parameters of a network in training; a packed
 //! network has [`Packed`] parameters. Both are reparameterizations of Burn: a network's file does not know of either.
 
+pub mod allocation;
 mod codebook;
 pub mod config;
 mod fake_quant;
 pub mod kmeans;
+pub mod msft;
 mod packed;
 mod plan;
 mod quantizer;
 mod scheme;
-mod sensitivity;
+pub mod sensitivity;
 
 pub use codebook::Codebook;
 pub use config::{Method, QuantizeConfig};
