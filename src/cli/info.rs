@@ -6,8 +6,7 @@ use serde_json::json;
 
 use super::Global;
 use crate::error::Result;
-use crate::model_file::Model;
-use crate::nn::collect_named;
+use crate::model_file::{LayerSize, Model, layer_sizes};
 
 /// What is in a model file.
 #[derive(Debug, clap::Args)]
@@ -25,17 +24,8 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     let header = &model.header;
     let parameters = header.arch.account(200)?.parameters();
     let bytes = std::fs::metadata(&args.model).map_err(|e| crate::Error::io(&args.model, "read", e))?.len();
-    let layers: Vec<(String, Vec<usize>)> =
-        collect_named(&model.network).into_iter().map(|(name, data)| (name, data.shape().to_vec())).collect();
-    let size = |shape: &[usize]| 4 * shape.iter().product::<usize>();
     if global.json {
-        let layers: Vec<_> =
-            layers.iter().map(|(name, s)| json!({"name": name, "shape": s, "bits": 32, "bytes": size(s)})).collect();
-        println!(
-            "{}",
-            json!({"arch": header.arch, "parameters": parameters, "bytes": bytes, "frontend": header.frontend,
-                "embedding_dim": header.embedding_dim, "training": header.training, "scoring": header.scoring, "layers": layers})
-        );
+        println!("{}", as_json(&model, bytes)?);
         return Ok(());
     }
     let (arch, f) = (&header.arch, &header.frontend.fbank);
@@ -73,10 +63,34 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     for (far, threshold) in &header.scoring.thresholds {
         println!("              {threshold:.4} at false-accept rate {far}");
     }
+    let sizes = layer_sizes(&model);
+    let packed: Vec<&LayerSize> = sizes.iter().filter(|l| header.quantization.contains_key(&l.name)).collect();
+    if !packed.is_empty() {
+        let bits = |l: &&&LayerSize| l.bits * l.shape.iter().product::<usize>();
+        let weights: usize = packed.iter().map(|l| l.shape.iter().product::<usize>()).sum();
+        let mean = packed.iter().map(|l| bits(&l)).sum::<usize>() as f64 / weights as f64;
+        println!("quantized     {} tensors, {mean:.2} bits a weight", packed.len());
+    }
     if args.layers {
-        for (name, shape) in &layers {
-            println!("{name:40} {shape:?} 32 bits, {} bytes", size(shape));
+        for layer in &sizes {
+            println!("{:40} {:?} {} bits, {} bytes", layer.name, layer.shape, layer.bits, layer.bytes);
         }
     }
     Ok(())
+}
+
+/// The model as the verb's JSON has it.
+pub(super) fn as_json(model: &Model, bytes: u64) -> Result<serde_json::Value> {
+    let header = &model.header;
+    let row = |l: &LayerSize| {
+        let mut row = json!({"name": l.name, "shape": l.shape, "bits": l.bits, "bytes": l.bytes});
+        if let Some(packed) = header.quantization.get(&l.name) {
+            row["scheme"] = json!(packed.scheme.scheme);
+        }
+        row
+    };
+    let layers: Vec<_> = layer_sizes(model).iter().map(row).collect();
+    Ok(json!({"arch": header.arch, "parameters": header.arch.account(200)?.parameters(), "bytes": bytes,
+        "frontend": header.frontend, "embedding_dim": header.embedding_dim, "training": header.training,
+        "scoring": header.scoring, "layers": layers}))
 }

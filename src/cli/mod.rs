@@ -10,6 +10,7 @@ mod import;
 mod info;
 mod memory;
 mod prepare;
+mod quantize;
 mod score;
 mod synth;
 mod train;
@@ -96,6 +97,7 @@ enum Verb {
     Compare(compare::Args),
     Import(import::Args),
     Info(info::Args),
+    Quantize(quantize::Args),
     Memory(memory::Args),
     Bench(bench::Args),
     Doctor(doctor::Args),
@@ -116,6 +118,7 @@ pub fn main() -> ExitCode {
         Verb::Compare(args) => compare::run(args, &cli.global),
         Verb::Import(args) => import::run(args, &cli.global),
         Verb::Info(args) => info::run(args, &cli.global),
+        Verb::Quantize(args) => quantize::run(args, &cli.global),
         Verb::Bench(args) => bench::run(args, &cli.global),
         Verb::Memory(args) => memory::run(args, &cli.global),
         Verb::Doctor(args) => doctor::run(args, &cli.global),

@@ -6,7 +6,7 @@ mod packed;
 mod tensors;
 
 pub use import::{ImportOptions, import};
-pub use packed::{PackedTensor, layer_sizes};
+pub use packed::{LayerSize, PackedTensor, layer_sizes};
 pub use tensors::{NamedTensors, read_safetensors};
 
 use std::collections::{BTreeMap, HashMap};

@@ -231,21 +231,37 @@ impl Reparameterizer for Attach {
     }
 }
 
-/// Name, shape, bits and bytes of each tensor of a model, as its file holds them: a packed tensor with its codebook.
-pub fn layer_sizes(model: &Model) -> Vec<(String, Vec<usize>, usize, usize)> {
+/// What a tensor takes in a model's file: a packed one with its codebook.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LayerSize {
+    /// The tensor.
+    pub name: String,
+    /// Its shape.
+    pub shape: Vec<usize>,
+    /// Bits of a value.
+    pub bits: usize,
+    /// Bytes.
+    pub bytes: usize,
+}
+
+/// The tensors of a model, as its file holds them.
+pub fn layer_sizes(model: &Model) -> Vec<LayerSize> {
     let all = names_and_shapes(&model.network);
     let is_there = |name: &str| all.iter().any(|(n, _)| n == name);
     let packed = &model.header.quantization;
     let size = |(name, shape): &(String, Vec<usize>)| {
+        let of =
+            |shape: &[usize], bits, bytes| Some(LayerSize { name: name.clone(), shape: shape.to_vec(), bits, bytes });
+        let floats = |shape: &[usize]| 4 * shape.iter().product::<usize>();
         if let Some(tensor) = packed.get(name) {
             let inside = format!("{name}.{}.codebook", Packed::NAME);
-            let codebook = all.iter().find(|(n, _)| *n == inside).map_or(0, |(_, shape)| shape.iter().product());
+            let codebook = all.iter().find(|(n, _)| *n == inside).map_or(0, |(_, shape)| floats(shape));
             let codes = packed_len(tensor.shape.iter().product(), tensor.scheme.bits);
-            return Some((name.clone(), tensor.shape.clone(), tensor.scheme.bits, codes + 4 * codebook));
+            return of(&tensor.shape, tensor.scheme.bits, codes + codebook);
         }
         let part = name.contains(&format!(".{}.", Packed::NAME));
         let folded = !packed.is_empty() && statistic(name, &is_there).is_some();
-        (!part && !folded).then(|| (name.clone(), shape.clone(), 32, 4 * shape.iter().product::<usize>()))
+        if part || folded { None } else { of(shape, 32, floats(shape)) }
     };
     all.iter().filter_map(size).collect()
 }

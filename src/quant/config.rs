@@ -172,6 +172,25 @@ impl QuantizeConfig {
         self.sensitivity.check()
     }
 
+    /// Refuses what only training gives a meaning.
+    ///
+    /// # Errors
+    /// Names the value.
+    pub fn check_without_training(&self) -> Result<()> {
+        let defaults = Self::default();
+        let trained = self.stages != 1
+            || self.update != defaults.update
+            || self.clip.is_some()
+            || self.refresh_every != defaults.refresh_every
+            || self.lloyd_steps != defaults.lloyd_steps;
+        match trained {
+            true => Err(Error::invalid(
+                "quantize.stages, update, clip, refresh_every and lloyd_steps: choices of training, for which a recipe is needed",
+            )),
+            false => Ok(()),
+        }
+    }
+
     /// The scheme of a tensor that gets so many bits.
     pub fn scheme(&self, bits: usize) -> TensorScheme {
         let (per_channel, offset) = (self.per_channel, self.offset);

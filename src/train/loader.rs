@@ -6,6 +6,7 @@ use burn::data::dataloader::{DataLoader, DataLoaderIterator, Progress};
 use burn::data::dataset::DatasetError;
 use burn::tensor::Device;
 use crossbeam_channel::{Receiver, bounded};
+use rayon::prelude::*;
 
 use super::TrainSet;
 use super::schedule::MarginSchedule;
@@ -59,6 +60,20 @@ impl Loader {
     pub fn steps(set: &TrainSet, batch_size: usize) -> usize {
         set.len() / batch_size
     }
+}
+
+/// The first batches of the first epoch, under one margin.
+///
+/// # Errors
+/// Audio that cannot be read; fewer examples than wanted.
+pub(super) fn first_batches(set: &TrainSet, count: usize, batch_size: usize, margin: f64) -> Result<Vec<Batch>> {
+    let order = set.order(1);
+    let parts: Vec<_> = order.chunks_exact(batch_size).take(count).enumerate().collect();
+    if parts.len() < count {
+        let message = format!("{} training examples do not fill {count} batches of {batch_size}", order.len());
+        return Err(crate::Error::Invalid(message));
+    }
+    parts.into_par_iter().map(|(i, part)| assemble(set, part, 1, i, margin)).collect()
 }
 
 /// Computes one batch.

@@ -21,9 +21,11 @@ use super::{Loader, Recipe, TrainSet, Trainee, trial_metric};
 use crate::corpus::{Corpus, synth};
 use crate::error::{Error, Result};
 use crate::fs;
-use crate::model_file::{Header, Model, Training};
+use crate::model_file::{Header, Model, NamedTensors, Training};
 use crate::nn::assign_named;
+use crate::quant::Quantizer;
 use crate::scoring::{Curve, Interval, bootstrap, det_svg};
+use crate::zoo::Network;
 
 /// The recipe as it was run.
 const LOCK: &str = "recipe.lock.toml";
@@ -73,8 +75,48 @@ pub struct Report {
     pub seconds: f64,
 }
 
-/// Trains.
+/// Where a run begins, if not at random weights.
+pub struct Start {
+    /// A network with weights.
+    pub network: Network,
+    /// Its head's tensors, as model files name them; without them, or with another number of classes, the head starts anew.
+    pub head: NamedTensors,
+    /// What it is quantized by while it trains.
+    pub quantizer: Option<Quantizer>,
+    /// Names the weights: a run can be resumed from the same ones only.
+    pub hash: String,
+}
+
+/// Trains a new network.
 pub fn train(recipe: &Recipe, options: &RunOptions) -> Result<Report> {
+    if recipe.quantize.is_some() {
+        return Err(Error::invalid("the recipe has a section [quantize], which `revox quantize MODEL --recipe` uses"));
+    }
+    run(recipe, options, None)
+}
+
+/// Trains a network further, perhaps through a quantizer: then the run's model is a packed one.
+pub fn fine_tune(recipe: &Recipe, options: &RunOptions, start: Start) -> Result<Report> {
+    let stages = start.quantizer.as_ref().map_or(1, Quantizer::stages);
+    if stages > recipe.train.epochs {
+        return Err(Error::Invalid(format!(
+            "{stages} stages need as many epochs; train.epochs = {}",
+            recipe.train.epochs
+        )));
+    }
+    let last = (1..=recipe.train.epochs)
+        .filter(|&e| start.quantizer.as_ref().is_none_or(|q| q.stage(e, recipe.train.epochs) + 1 == stages))
+        .count();
+    if recipe.train.average_last > last {
+        return Err(Error::Invalid(format!(
+            "train.average_last = {}: the last stage has {last} epochs",
+            recipe.train.average_last
+        )));
+    }
+    run(recipe, options, Some(start))
+}
+
+fn run(recipe: &Recipe, options: &RunOptions, start: Option<Start>) -> Result<Report> {
     let begun = Instant::now();
     let out = &options.out;
     let checkpoint_path = out.join(CHECKPOINT);
@@ -96,8 +138,17 @@ pub fn train(recipe: &Recipe, options: &RunOptions) -> Result<Report> {
         return Err(Error::file(&recipe.data.train, message));
     }
     let data_hash = hash_data(&[set.corpus(), dev.corpus()], &recipe.data.trials)?;
-    let identity = identity(recipe);
-    let trainee = Trainee::new(&recipe.model, &recipe.loss, set.classes(), &options.device, recipe.seed)?;
+    let mut identity = identity(recipe);
+    let mut trainee = Trainee::new(&recipe.model, &recipe.loss, set.classes(), &options.device, recipe.seed)?;
+    let mut quantizer = None;
+    if let Some(start) = start {
+        identity.push_str(&format!("\n# begins with {}\n", start.hash));
+        trainee = trainee.starting_with(start.network, start.head, &*options.warn)?;
+        if let Some(q) = &start.quantizer {
+            trainee.network = q.attach(trainee.network)?;
+        }
+        quantizer = start.quantizer;
+    }
     let trainee = trainee.with_execution(recipe.train.execution)?;
     let (trainee, optimizer, average, state) = if options.resume {
         let loaded = checkpoint::load(&checkpoint_path, trainee, &recipe.optimizer)?;
@@ -140,6 +191,7 @@ pub fn train(recipe: &Recipe, options: &RunOptions) -> Result<Report> {
         steps,
         stop: options.stop.clone(),
         warn: options.warn.clone(),
+        quantizer,
         progress: Mutex::new(Some(Progressing { optimizer: optimizer.clone(), average, state })),
         outcome: Mutex::new(Ok(())),
     });

@@ -39,22 +39,29 @@ impl Trainee {
     }
 }
 
+impl Batch {
+    /// Features `[batch, frames, mels]` and labels `[batch]`.
+    pub fn into_tensors(self, device: &Device) -> (Tensor<3>, Tensor<1, Int>) {
+        let size = self.labels.len();
+        let features = Tensor::from_data(TensorData::new(self.features, self.shape), device);
+        (features, Tensor::from_data(TensorData::new(self.labels, [size]), device))
+    }
+}
+
 impl TrainStep for Trainee {
     type Input = Batch;
     type Output = StepOutcome;
 
     fn step(&self, batch: Batch) -> TrainOutput<StepOutcome> {
-        let device = self.device().autodiff();
-        let size = batch.labels.len();
-        let features = Tensor::<3>::from_data(TensorData::new(batch.features, batch.shape), &device);
-        let labels = Tensor::<1, Int>::from_data(TensorData::new(batch.labels, [size]), &device);
-        let pass = self.pass(features, labels.clone(), batch.margin);
+        let (size, margin) = (batch.labels.len(), batch.margin);
+        let (features, labels) = batch.into_tensors(&self.device().autodiff());
+        let pass = self.pass(features, labels.clone(), margin);
         let right = pass.head.scores.detach().argmax(1).reshape([size]).equal(labels).int().sum();
         let gradients = pass.loss.backward();
         let outcome = StepOutcome {
             loss: pass.loss.into_scalar::<f64>(),
             accuracy: right.into_scalar::<i64>() as f64 / size as f64,
-            margin: batch.margin,
+            margin,
         };
         TrainOutput::new(self, gradients, outcome)
     }

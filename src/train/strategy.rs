@@ -23,8 +23,9 @@ use super::finite;
 use super::schedule::ExponentialDecrease;
 use super::{Recipe, Trainee};
 use crate::error::{Error, Result};
-use crate::model_file::{Header, Model, NamedTensors};
+use crate::model_file::{HEAD_PREFIX, Header, Model, NamedTensors};
 use crate::nn::collect_named;
+use crate::quant::Quantizer;
 
 /// Names of the files of a run.
 pub(super) const CHECKPOINT: &str = "checkpoint.safetensors";
@@ -47,6 +48,7 @@ pub(super) struct Loop {
     pub steps: usize,
     pub stop: Arc<AtomicBool>,
     pub warn: Arc<dyn Fn(&str) + Send + Sync>,
+    pub quantizer: Option<Quantizer>,
     pub progress: Mutex<Option<Progressing>>,
     pub outcome: Mutex<Result<()>>,
 }
@@ -86,6 +88,7 @@ impl Loop {
         while progress.state.epoch <= epochs {
             let epoch = progress.state.epoch;
             let begun = Instant::now();
+            self.begin_stage(slot, &progress.state)?;
             self.train_epoch(slot, progress, components, train)?;
             let model = slot.as_ref().expect(THERE);
             let loss = progress.state.loss_sum / self.steps as f64;
@@ -127,6 +130,25 @@ impl Loop {
         Ok(())
     }
 
+    /// Whether every layer that is to be quantized is, in an epoch.
+    fn is_last_stage(&self, epoch: usize) -> bool {
+        let epochs = self.recipe.train.epochs;
+        self.quantizer.as_ref().is_none_or(|q| q.stage(epoch, epochs) + 1 == q.stages())
+    }
+
+    /// Sets the quantizer to the epoch's stage; layers whose turn it is get codebooks of their weights as they are now.
+    fn begin_stage(&self, slot: &mut Option<Trainee>, state: &State) -> Result<()> {
+        let Some(quantizer) = &self.quantizer else { return Ok(()) };
+        let stage = |epoch| quantizer.stage(epoch, self.recipe.train.epochs);
+        let (epoch, now) = (state.epoch, stage(state.epoch));
+        if epoch > 1 && state.batch == 0 && now != stage(epoch - 1) {
+            let model = slot.take().expect(THERE);
+            *slot = Some(Trainee { network: quantizer.begin(model.network, now)?, ..model });
+        }
+        quantizer.set_stage(now);
+        Ok(())
+    }
+
     fn train_epoch(
         &self,
         slot: &mut Option<Trainee>,
@@ -159,7 +181,11 @@ impl Loop {
             let bad = finite::not_finite(slot.as_ref().expect(THERE), &step.grads);
             if bad == 0 {
                 let model = slot.take().expect(THERE);
-                *slot = Some(progress.optimizer.step(rate, model, step.grads));
+                let mut model = progress.optimizer.step(rate, model, step.grads);
+                if let Some(quantizer) = self.quantizer.as_ref().filter(|q| q.is_due(iteration)) {
+                    model.network = quantizer.refresh(model.network)?;
+                }
+                *slot = Some(model);
                 progress.state.skipped_in_a_row = 0;
             } else {
                 finite::skip(&mut progress.state, iteration, bad, &*self.warn)?;
@@ -200,7 +226,8 @@ impl Loop {
             send(processor.process_valid(LearnerEvent::ProcessedItem(item)))?;
         }
         send(processor.process_valid(LearnerEvent::EndSplit(epoch_number)))?;
-        if progress.state.best.is_none_or(|(best, _)| rates.0 < best) {
+        // A network of which a part is not quantized yet is not what is asked for.
+        if self.is_last_stage(epoch_number) && progress.state.best.is_none_or(|(best, _)| rates.0 < best) {
             progress.state.best = Some((rates.0, epoch_number));
             if self.recipe.train.average_last == 1 {
                 self.save_model(&model)?;
@@ -231,7 +258,11 @@ impl Loop {
     }
 
     pub(super) fn save_model(&self, model: &Trainee) -> Result<()> {
-        let head = NamedTensors::from_burn(collect_named(&model.projection)).prefixed("projection.");
+        if let Some(quantizer) = &self.quantizer {
+            let packed = Model::packed(&self.header, &model.network, quantizer, &model.device())?;
+            return packed.save(self.out.join(MODEL), NamedTensors::default());
+        }
+        let head = NamedTensors::from_burn(collect_named(&model.projection)).prefixed(HEAD_PREFIX);
         let model = Model { header: self.header.clone(), network: model.network.clone() };
         model.save(self.out.join(MODEL), head)
     }

@@ -13,7 +13,8 @@ use super::schedule::{ExponentialDecrease, MarginSchedule};
 use crate::error::{Error, Result};
 use crate::fs;
 use crate::losses::HeadConfig;
-use crate::model_file::Frontend;
+use crate::model_file::{Frontend, Header};
+use crate::quant::QuantizeConfig;
 use crate::zoo::Architecture;
 
 /// The whole recipe.
@@ -48,6 +49,9 @@ pub struct Recipe {
     /// Epochs, batches, stopping.
     #[serde(default)]
     pub train: TrainConfig,
+    /// How a trained network is quantized; for `revox quantize`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quantize: Option<QuantizeConfig>,
 }
 
 fn default_seed() -> u64 {
@@ -72,6 +76,42 @@ impl Recipe {
             table.try_into::<Self>().map_err(|e| Error::file(path, format!("with --set: {}", e.message())))?
         };
         recipe.completed().map_err(|e| Error::file(path, e.to_string()))
+    }
+
+    /// A recipe for training a model further: network and front-end are the model's, and need not be given.
+    pub fn load_for(path: impl AsRef<Path>, changes: &[String], header: &Header) -> Result<Self> {
+        let path = path.as_ref();
+        let text = fs::read_to_string(path)?;
+        let mut table: toml::Table = toml::from_str(&text).map_err(|e| at_line(path, &text, &e))?;
+        let bad = |e: toml::ser::Error| Error::file(path, e.to_string());
+        let (model, frontend) = (table.contains_key("model"), table.contains_key("frontend"));
+        // Keys that are added behind the recipe's own do not move its lines.
+        let mut more = toml::Table::new();
+        if !model {
+            more.insert("model".into(), toml::Value::try_from(&header.arch).map_err(bad)?);
+        }
+        if !frontend {
+            more.insert("frontend".into(), toml::Value::try_from(FrontendConfig::of(&header.frontend)).map_err(bad)?);
+        }
+        table.extend(more.clone());
+        let recipe = match changes.is_empty() {
+            true => Self::parse(&format!("{text}\n{}", toml::to_string(&more).map_err(bad)?), path, changes)?,
+            false => Self::parse(&toml::to_string(&table).map_err(bad)?, path, changes)?,
+        };
+        if recipe.model != header.arch {
+            return Err(Error::file(
+                path,
+                format!("[model] is {:?}, the model to start with {:?}", recipe.model, header.arch),
+            ));
+        }
+        if recipe.frontend() != header.frontend {
+            let (ours, theirs) = (recipe.frontend(), &header.frontend);
+            return Err(Error::file(
+                path,
+                format!("the front-end is {ours:?}, that of the model to start with {theirs:?}"),
+            ));
+        }
+        Ok(recipe)
     }
 
     /// The recipe as TOML.
@@ -141,6 +181,9 @@ impl Recipe {
             return bad(format!("train.execution is a choice of reversible networks: rev1-{name} or rev2-{name}"));
         }
         self.optimizer.init()?;
+        if let Some(quantize) = &self.quantize {
+            quantize.check()?;
+        }
         // The number of speakers is known later; settings that fail for any number fail here.
         self.loss.check(usize::MAX)?;
         Ok(self)
@@ -179,6 +222,24 @@ impl Recipe {
             fixed: (m.fix_start_epoch - 1) * steps,
             increase: m.increase,
         }
+    }
+}
+
+impl QuantizeConfig {
+    /// The defaults with `quantize.key=value` changes: a recipe's section without a recipe.
+    ///
+    /// # Errors
+    /// A key of another section, an unknown one, an impossible value.
+    pub fn changed(changes: &[String]) -> Result<Self> {
+        let mut table = toml::Table::new();
+        changes.iter().try_for_each(|c| apply(&mut table, c))?;
+        if let Some(other) = table.keys().find(|k| *k != "quantize") {
+            return Err(Error::Invalid(format!("--set {other}: without a recipe only `quantize.*` has a meaning")));
+        }
+        let section = table.remove("quantize").unwrap_or(toml::Value::Table(toml::Table::new()));
+        let config: Self =
+            section.try_into().map_err(|e: toml::de::Error| Error::Invalid(format!("quantize: {}", e.message())))?;
+        config.check().map(|()| config)
     }
 }
 

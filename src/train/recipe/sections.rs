@@ -8,6 +8,7 @@ use crate::audio::Window;
 use crate::audio::augment::SpecAugment;
 use crate::backend::reversible::Execution;
 use crate::corpus::synth::SynthConfig;
+use crate::model_file::Frontend;
 use crate::train::schedule::Increase;
 
 /// Corpora. Paths are relative to the working folder.
@@ -76,6 +77,14 @@ pub struct FrontendConfig {
 impl Default for FrontendConfig {
     fn default() -> Self {
         Self { sample_rate: 16000, window: Window::Hamming, dither: 1.0, cmn: true }
+    }
+}
+
+impl FrontendConfig {
+    /// The choices behind a model's front-end.
+    pub fn of(frontend: &Frontend) -> Self {
+        let fbank = &frontend.fbank;
+        Self { sample_rate: fbank.sample_rate, window: fbank.window, dither: fbank.dither, cmn: frontend.cmn }
     }
 }
 

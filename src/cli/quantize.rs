@@ -1,0 +1,269 @@
+//! `revox quantize`.
+
+use std::cell::RefCell;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use clap::ValueEnum;
+use serde_json::json;
+use sha2::{Digest, Sha256};
+
+use super::{Global, info};
+use crate::error::{Error, Result};
+use crate::fs;
+use crate::model_file::{LayerSize, Model, layer_sizes, read_head};
+use crate::progress::Progress;
+use crate::quant::sensitivity::Measure;
+use crate::quant::{Method, QuantizeConfig, frontier_svg};
+use crate::train::quantize::{Judge, Layer, frontier, layers, outline, quantize};
+use crate::train::{Recipe, Report, RunOptions, Start, fine_tune};
+
+/// Make a packed model of few bits a weight: at once, or by training through the quantizer.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  revox quantize model.safetensors --bits 4 -o small.safetensors
+  revox quantize model.safetensors --bits 2 --recipe recipes/speechocean/quantize.toml -o small.safetensors
+  revox quantize model.safetensors --method mixed --target-size 1.9MB --recipe recipes/voxceleb/quantize.toml --set quantize.stages=4 -o small.safetensors
+  revox quantize model.safetensors --method mixed --set quantize.sensitivity.measure=error --pareto sizes.svg")]
+pub struct Args {
+    /// The model, with f32 weights.
+    model: PathBuf,
+    /// Method; the recipe's, or kmeans.
+    #[arg(long, value_enum)]
+    method: Option<Method>,
+    /// Bits of a weight, 1 to 8 (kmeans); the recipe's, or 4.
+    #[arg(long)]
+    bits: Option<usize>,
+    /// Size of the file that `--method mixed` makes: bytes, or with kB, MB, KiB, MiB.
+    #[arg(long, value_parser = size)]
+    target_size: Option<usize>,
+    /// A recipe to train by, through the quantizer. Its section [quantize] holds further choices.
+    #[arg(long)]
+    recipe: Option<PathBuf>,
+    /// Change a value of the recipe, or without one of the defaults: `--set quantize.small_layers=fewer-bits` (repeatable).
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    set: Vec<String>,
+    /// Folder for the training's checkpoint and log; without it they are not kept.
+    #[arg(long, requires = "recipe")]
+    run: Option<PathBuf>,
+    /// Go on with the checkpoint in that folder.
+    #[arg(long, requires = "run")]
+    resume: bool,
+    /// Instead of quantizing: print every size that mixed precision can reach best, and plot them to this file (SVG).
+    #[arg(long, conflicts_with_all = ["bits", "target_size", "run"])]
+    pareto: Option<PathBuf>,
+    /// The packed model.
+    #[arg(long, short, required_unless_present = "pareto")]
+    output: Option<PathBuf>,
+}
+
+/// Bytes of a size like `1.9MB`.
+fn size(text: &str) -> Result<usize, String> {
+    let split = text.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(split);
+    let factor = match unit.to_ascii_lowercase().as_str() {
+        "" | "b" => 1.0,
+        "kb" => 1e3,
+        "mb" => 1e6,
+        "kib" => 1024.0,
+        "mib" => 1048576.0,
+        _ => return Err(format!("`{unit}` is none of B, kB, MB, KiB, MiB")),
+    };
+    let bytes = number.trim().parse::<f64>().map_err(|e| format!("`{number}`: {e}"))? * factor;
+    match bytes >= 1.0 && bytes < 1e12 {
+        true => Ok(bytes as usize),
+        false => Err("a size of at least a byte is wanted".into()),
+    }
+}
+
+impl Args {
+    /// The flags as changes of a recipe.
+    fn changes(&self) -> Vec<String> {
+        let mut changes = self.set.clone();
+        let mut set = |key: &str, value: Option<String>| changes.extend(value.map(|v| format!("quantize.{key}={v}")));
+        let method = if self.pareto.is_some() { Some(Method::Mixed) } else { self.method };
+        set("method", method.and_then(|m| Some(m.to_possible_value()?.get_name().to_owned())));
+        set("bits", self.bits.map(|b| b.to_string()));
+        // The frontier has every size; a target is wanted of the method all the same.
+        set("target_bytes", self.target_size.or(self.pareto.as_ref().map(|_| usize::MAX >> 1)).map(|t| t.to_string()));
+        changes
+    }
+}
+
+pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
+    let device = global.open()?;
+    let model = Model::load(&args.model, &device)?;
+    if !model.header.quantization.is_empty() {
+        return Err(Error::file(&args.model, "is quantized already; the model it was made of is wanted"));
+    }
+    if let Some(output) = &args.output
+        && std::fs::canonicalize(output).is_ok_and(|o| std::fs::canonicalize(&args.model).is_ok_and(|m| m == o))
+    {
+        return Err(Error::file(output, "is the model itself, which would be lost"));
+    }
+    let mut recipe = match &args.recipe {
+        Some(path) => Some(Recipe::load_for(path, &args.changes(), &model.header)?),
+        None => None,
+    };
+    if let (Some(recipe), Some(seed)) = (&mut recipe, global.seed) {
+        recipe.seed = seed;
+    }
+    let config = match &recipe {
+        Some(recipe) => recipe.quantize.clone().unwrap_or_default(),
+        None => QuantizeConfig::changed(&args.changes())?,
+    };
+    config.check()?;
+    if recipe.is_none() {
+        config.check_without_training()?;
+    }
+    let head = read_head(&args.model)?;
+    let hessian = config.method == Method::Mixed && config.sensitivity.measure == Measure::Hessian;
+    let judge = match (&recipe, hessian || config.stages > 1) {
+        (Some(recipe), true) => Some(Judge::new(recipe, &model, head.clone(), &device)?),
+        _ => None,
+    };
+    let progress = RefCell::new(Progress::new("probing", config.sensitivity.probes, global.quiet || judge.is_none()));
+    let mut done = |_: usize, _: f64| progress.borrow_mut().add(1);
+    if let Some(plot) = &args.pareto {
+        let layers = layers(&model, &config, &config.candidates, judge.as_ref(), &mut done)?;
+        drop(progress);
+        return show_frontier(&model, &config, &layers, plot, global);
+    }
+    let output = args.output.as_ref().expect("clap asks for it");
+    let outline = outline(&model, &config, judge.as_ref(), recipe.as_ref(), &mut done)?;
+    drop(progress);
+    if !global.quiet {
+        for (name, planned) in outline.quantizer.plan() {
+            if planned.scheme.bits < config.bits && config.method == Method::KMeans {
+                eprintln!("note: {name} has too few weights for {} bits: {}", config.bits, planned.scheme.bits);
+            }
+        }
+    }
+    let (packed, report) = match &recipe {
+        None => (quantize(&model, &outline.quantizer, &device)?, None),
+        Some(recipe) => {
+            let hash: String = Sha256::digest(fs::read(&args.model)?).iter().map(|b| format!("{b:02x}")).collect();
+            let start =
+                Start { network: model.network.clone(), head, quantizer: Some(outline.quantizer.clone()), hash };
+            let report = train(args, global, recipe, start, &device)?;
+            (Model::load(&report.model, &device)?, Some(report))
+        }
+    };
+    packed.save(output, Default::default())?;
+    show(&model, &packed, output, &outline.layers, report.as_ref(), global)
+}
+
+/// Trains in the folder given, or in one that is gone afterwards.
+fn train(args: &Args, global: &Global, recipe: &Recipe, start: Start, device: &burn::tensor::Device) -> Result<Report> {
+    let output = args.output.as_ref().expect("clap asks for it");
+    let parent = output.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    fs::create_dir_all(parent)?;
+    let temporary = tempfile::tempdir_in(parent).map_err(|e| Error::io(parent, "create a folder in", e))?;
+    let options = RunOptions {
+        out: args.run.clone().unwrap_or_else(|| temporary.path().join("run")),
+        resume: args.resume,
+        device: device.clone(),
+        stop: super::stop_on_ctrl_c()?,
+        quiet: global.quiet,
+        dashboard: false,
+        warn: Arc::new(|text: &str| eprintln!("warning: {text}")),
+    };
+    let mut report = fine_tune(recipe, &options, start)?;
+    if args.run.is_none() {
+        // What is read of it next is the model alone.
+        packed_to(&report.model, output)?;
+        report.model.clone_from(output);
+    }
+    Ok(report)
+}
+
+fn packed_to(from: &Path, to: &Path) -> Result<()> {
+    fs::write_bytes(to, &fs::read(from)?)
+}
+
+fn show(
+    model: &Model,
+    packed: &Model,
+    output: &Path,
+    layers: &[Layer],
+    report: Option<&Report>,
+    global: &Global,
+) -> Result<()> {
+    let parameters = model.header.arch.account(200)?.parameters();
+    let sizes = layer_sizes(packed);
+    let bytes: usize = sizes.iter().map(|l| l.bytes).sum();
+    let file = std::fs::metadata(output).map_err(|e| Error::io(output, "read", e))?.len();
+    let ratio = 4.0 * parameters as f64 / bytes as f64;
+    let trace = |l: &LayerSize| layers.iter().find(|x| x.name == l.name).and_then(|x| x.trace.as_ref());
+    if global.json {
+        let mut all = info::as_json(packed, file)?;
+        all["ratio"] = json!(ratio);
+        all["parameter_bytes"] = json!(bytes);
+        for (row, size) in all["layers"].as_array_mut().into_iter().flatten().zip(&sizes) {
+            if let Some(t) = trace(size) {
+                row["mean_trace"] = json!({"mean": t.mean, "error": t.error, "probes": t.probes});
+            }
+        }
+        if let Some(r) = report {
+            all["eer"] = json!(r.eer);
+            all["eer_ci95"] = json!(r.eer_ci95.map(|c| [c.low, c.high]));
+            all["min_dcf"] = json!({"0.01": r.min_dcf[0], "0.05": r.min_dcf[1]});
+        }
+        println!("{all}");
+        return Ok(());
+    }
+    for layer in sizes.iter().filter(|l| packed.header.quantization.contains_key(&l.name)) {
+        let trace = trace(layer).map_or(String::new(), |t| format!("  mean trace {:.3e} ± {:.1e}", t.mean, t.error));
+        println!("{:40} {:2} bits {:9} bytes{trace}", layer.name, layer.bits, layer.bytes);
+    }
+    let quantized: usize =
+        sizes.iter().filter(|l| packed.header.quantization.contains_key(&l.name)).map(|l| l.bytes).sum();
+    println!("{:40}         {:9} bytes", "everything else (f32)", bytes - quantized);
+    println!("parameters {:.3} MB -> {:.3} MB ({ratio:.2}x)", 4e-6 * parameters as f64, 1e-6 * bytes as f64);
+    if let Some(r) = report {
+        let interval = r
+            .eer_ci95
+            .map_or(String::new(), |c| format!(" (95 % interval {:.2} to {:.2} %)", 100.0 * c.low, 100.0 * c.high));
+        println!("dev EER {:.2} %{interval}", 100.0 * r.eer);
+    }
+    println!("{file} bytes in {}", output.display());
+    Ok(())
+}
+
+fn show_frontier(model: &Model, config: &QuantizeConfig, layers: &[Layer], plot: &Path, global: &Global) -> Result<()> {
+    let points = frontier(model, config, layers)?;
+    let line: Vec<(f64, f64)> = points.iter().map(|p| (p.bytes as f64 / 1e6, p.cost)).collect();
+    fs::write_bytes(plot, frontier_svg(&line, &model.header.arch.name)?.as_bytes())?;
+    if global.json {
+        let names: Vec<&str> = layers.iter().map(|l| l.name.as_str()).collect();
+        let points: Vec<_> = points
+            .iter()
+            .map(|p| json!({"bytes": p.bytes, "mean_bits": p.mean_bits, "perturbation": p.cost, "bits": p.bits}))
+            .collect();
+        println!("{}", json!({"layers": names, "points": points, "plot": plot}));
+        return Ok(());
+    }
+    println!("{:>12} {:>10} {:>13}  bits of the layers, in the network's order", "bytes", "mean bits", "perturbation");
+    for p in &points {
+        let bits: String = p.bits.iter().map(|b| char::from(b'0' + *b as u8)).collect();
+        println!("{:12} {:10.3} {:13.4e}  {bits}", p.bytes, p.mean_bits, p.cost);
+    }
+    println!("plot {}", plot.display());
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::size;
+
+    #[test]
+    fn sizes_are_read_with_their_units() {
+        assert_eq!(size("1.9MB"), Ok(1_900_000));
+        assert_eq!(size("850 kB"), Ok(850_000));
+        assert_eq!(size("2MiB"), Ok(2 << 20));
+        assert_eq!(size("4096"), Ok(4096));
+        for bad in ["", "MB", "-1MB", "1.9GB", "nanMB", "0"] {
+            assert!(size(bad).is_err(), "{bad}");
+        }
+    }
+}
