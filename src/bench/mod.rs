@@ -1,7 +1,9 @@
 //! The project's own measurements, on whatever backend a user has.
 
+mod embed;
 mod optim;
 
+pub use embed::{EmbedBench, embed};
 pub use optim::{OptimBench, optim};
 
 use std::time::Instant;

@@ -3,13 +3,13 @@
 use clap::Subcommand;
 
 use super::Global;
-use crate::bench::{Figure, OptimBench, optim};
+use crate::bench::{EmbedBench, Figure, OptimBench, embed, optim};
 use crate::error::{Error, Result};
 use crate::train::OptimizerConfig;
 
 /// The project's own measurements on this machine.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  revox bench optim --parameters 6.63M,50.3M")]
+#[command(after_help = "Example:\n  revox bench optim --parameters 6.63M,50.3M\n  revox bench embed resnet34")]
 pub struct Args {
     #[command(subcommand)]
     what: What,
@@ -18,6 +18,25 @@ pub struct Args {
 #[derive(Debug, Subcommand)]
 enum What {
     Optim(Optim),
+    Embed(Embed),
+}
+
+/// Time and memory of an embedding with f32 weights and with packed ones; time of making their codebooks.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  RAYON_NUM_THREADS=1 revox bench embed resnet34 df-resnet110 --bits 4")]
+struct Embed {
+    /// Architectures, with random weights.
+    #[arg(default_values = ["resnet34"])]
+    architectures: Vec<String>,
+    /// Bits of the packed weights.
+    #[arg(long, default_value_t = 4)]
+    bits: usize,
+    /// Frames of the utterance.
+    #[arg(long, default_value_t = 200)]
+    frames: usize,
+    /// Passes timed.
+    #[arg(long, default_value_t = 15)]
+    runs: usize,
 }
 
 /// Time a parameter of optimizer steps.
@@ -56,30 +75,41 @@ fn size(text: &str) -> Result<usize, String> {
 }
 
 pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
-    let What::Optim(asked) = &args.what;
-    let bench = OptimBench {
-        optimizers: asked.optimizer.clone(),
-        parameters: asked.parameters.clone(),
-        steps: asked.steps,
-        backend: global.backend.name(),
-    };
+    let backend = global.backend.name();
     let mut report = |line: &str| {
         if !global.quiet {
             eprintln!("{line}");
         }
     };
-    let figures = optim(&bench, &global.open()?, &mut report)?;
+    match &args.what {
+        What::Optim(Optim { optimizer, parameters, steps }) => {
+            let (optimizers, parameters) = (optimizer.clone(), parameters.clone());
+            let bench = OptimBench { optimizers, parameters, steps: *steps, backend };
+            let figures = optim(&bench, &global.open()?, &mut report)?;
+            show(&figures, global, || {
+                println!("backend {backend}, {} threads, median of {steps} steps", rayon::current_num_threads());
+                table(&bench, &figures);
+            })
+        }
+        What::Embed(Embed { architectures, bits, frames, runs }) => {
+            let (architectures, bits, frames, runs) = (architectures.clone(), *bits, *frames, *runs);
+            let bench = EmbedBench { architectures, bits, frames, runs, backend };
+            let figures = embed(&bench, &global.open()?, &mut report)?;
+            show(&figures, global, || {
+                println!("backend {backend}, {} threads, median of {runs} passes", rayon::current_num_threads());
+                figures.iter().for_each(|f| println!("{:40} {:14.4} {}", f.name, f.value, f.unit));
+            })
+        }
+    }
+}
+
+/// The figures as JSON, or as a table.
+fn show(figures: &[Figure], global: &Global, table: impl FnOnce()) -> Result<()> {
     if global.json {
-        let json = serde_json::to_string(&figures).map_err(|e| Error::Undefined(e.to_string()))?;
+        let json = serde_json::to_string(figures).map_err(|e| Error::Undefined(e.to_string()))?;
         println!("{json}");
     } else {
-        println!(
-            "backend {}, {} threads, median of {} steps",
-            bench.backend,
-            rayon::current_num_threads(),
-            bench.steps
-        );
-        table(&bench, &figures);
+        table();
     }
     Ok(())
 }

@@ -6,12 +6,11 @@ use std::sync::Arc;
 
 use clap::ValueEnum;
 use serde_json::json;
-use sha2::{Digest, Sha256};
 
 use super::{Global, info};
 use crate::error::{Error, Result};
 use crate::fs;
-use crate::model_file::{LayerSize, Model, layer_sizes, read_head};
+use crate::model_file::{LayerSize, Model, layer_sizes};
 use crate::progress::Progress;
 use crate::quant::sensitivity::Measure;
 use crate::quant::{Method, QuantizeConfig, frontier_svg};
@@ -22,8 +21,8 @@ use crate::train::{Recipe, Report, RunOptions, Start, fine_tune};
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   revox quantize model.safetensors --bits 4 -o small.safetensors
-  revox quantize model.safetensors --bits 2 --recipe recipes/speechocean/quantize.toml -o small.safetensors
-  revox quantize model.safetensors --method mixed --target-size 1.9MB --recipe recipes/voxceleb/quantize.toml --set quantize.stages=4 -o small.safetensors
+  revox quantize model.safetensors --bits 2 --recipe recipes/speechocean/fine-tune.toml -o small.safetensors
+  revox quantize model.safetensors --method mixed --target-size 1.9MB --recipe recipes/voxceleb/fine-tune.toml --set quantize.stages=4 -o small.safetensors
   revox quantize model.safetensors --method mixed --set quantize.sensitivity.measure=error --pareto sizes.svg")]
 pub struct Args {
     /// The model, with f32 weights.
@@ -92,10 +91,8 @@ impl Args {
 
 pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     let device = global.open()?;
-    let model = Model::load(&args.model, &device)?;
-    if !model.header.quantization.is_empty() {
-        return Err(Error::file(&args.model, "is quantized already; the model it was made of is wanted"));
-    }
+    let (start, header) = Start::load(&args.model, &device)?;
+    let model = Model { header, network: start.network.clone() };
     if let Some(output) = &args.output
         && std::fs::canonicalize(output).is_ok_and(|o| std::fs::canonicalize(&args.model).is_ok_and(|m| m == o))
     {
@@ -116,10 +113,9 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     if recipe.is_none() {
         config.check_without_training()?;
     }
-    let head = read_head(&args.model)?;
     let hessian = config.method == Method::Mixed && config.sensitivity.measure == Measure::Hessian;
     let judge = match (&recipe, hessian || config.stages > 1) {
-        (Some(recipe), true) => Some(Judge::new(recipe, &model, head.clone(), &device)?),
+        (Some(recipe), true) => Some(Judge::new(recipe, &model, start.head.clone(), &device)?),
         _ => None,
     };
     let progress = RefCell::new(Progress::new("probing", config.sensitivity.probes, global.quiet || judge.is_none()));
@@ -142,9 +138,7 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     let (packed, report) = match &recipe {
         None => (quantize(&model, &outline.quantizer, &device)?, None),
         Some(recipe) => {
-            let hash: String = Sha256::digest(fs::read(&args.model)?).iter().map(|b| format!("{b:02x}")).collect();
-            let start =
-                Start { network: model.network.clone(), head, quantizer: Some(outline.quantizer.clone()), hash };
+            let start = Start { quantizer: Some(outline.quantizer.clone()), ..start };
             let report = train(args, global, recipe, start, &device)?;
             (Model::load(&report.model, &device)?, Some(report))
         }

@@ -9,12 +9,12 @@ use serde_json::json;
 
 use super::Global;
 use crate::error::Result;
-use crate::train::{Recipe, RunOptions, train};
+use crate::train::{Recipe, RunOptions, Start, fine_tune, train};
 
 /// Train a network by a recipe, testing on the dev trials after each epoch.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Example:\n  revox train recipes/quickstart.toml\n  revox train recipes/quickstart.toml --out runs/short --set train.epochs=2"
+    after_help = "Example:\n  revox train recipes/quickstart.toml\n  revox train recipes/quickstart.toml --out runs/short --set train.epochs=2\n  revox train recipes/speechocean/fine-tune.toml --init model.safetensors"
 )]
 pub struct Args {
     /// The recipe (TOML).
@@ -25,13 +25,21 @@ pub struct Args {
     /// Go on with the checkpoint in the folder.
     #[arg(long)]
     resume: bool,
+    /// Begin with the weights of this model, whose network and front-end are the recipe's then.
+    #[arg(long, value_name = "MODEL")]
+    init: Option<PathBuf>,
     /// Change a value of the recipe: `--set train.epochs=3` (repeatable).
     #[arg(long = "set", value_name = "KEY=VALUE")]
     set: Vec<String>,
 }
 
 pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
-    let mut recipe = Recipe::load(&args.recipe, &args.set)?;
+    let device = global.open()?;
+    let start = args.init.as_ref().map(|model| Start::load(model, &device)).transpose()?;
+    let mut recipe = match &start {
+        Some((_, header)) => Recipe::load_for(&args.recipe, &args.set, header)?,
+        None => Recipe::load(&args.recipe, &args.set)?,
+    };
     if let Some(seed) = global.seed {
         recipe.seed = seed;
     }
@@ -47,16 +55,12 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
             eprintln!("warning: {text}");
         }
     };
-    let options = RunOptions {
-        out,
-        resume: args.resume,
-        device: global.open()?,
-        stop,
-        quiet: global.quiet,
-        dashboard,
-        warn: Arc::new(warn),
+    let options =
+        RunOptions { out, resume: args.resume, device, stop, quiet: global.quiet, dashboard, warn: Arc::new(warn) };
+    let report = match start {
+        Some((start, _)) => fine_tune(&recipe, &options, start),
+        None => train(&recipe, &options),
     };
-    let report = train(&recipe, &options);
     if dashboard {
         warnings.lock().expect("no holder panics").iter().for_each(|w| eprintln!("warning: {w}"));
     }

@@ -108,6 +108,8 @@ pub struct QuantizeConfig {
     pub stages: usize,
     /// Order of the stages.
     pub order: Order,
+    /// Each stage goes through the recipe's schedule of the learning rate; otherwise all of them together do.
+    pub restart_rate: bool,
 }
 
 impl Default for QuantizeConfig {
@@ -129,6 +131,7 @@ impl Default for QuantizeConfig {
             sensitivity: SensitivityConfig::default(),
             stages: 1,
             order: Order::Sensitivity,
+            restart_rate: false,
         }
     }
 }
@@ -156,6 +159,9 @@ impl QuantizeConfig {
         }
         if binary && self.update != Update::Lloyd {
             return bad("update: a choice of the k-means methods".into());
+        }
+        if self.restart_rate && self.stages == 1 {
+            return bad("restart_rate: there is one stage only".into());
         }
         if self.clip.is_some_and(|c| !(c > 0.0 && c.is_finite())) {
             return bad(format!("clip = {}: must be above 0", self.clip.unwrap_or_default()));

@@ -21,7 +21,7 @@ use super::{Loader, Recipe, TrainSet, Trainee, trial_metric};
 use crate::corpus::{Corpus, synth};
 use crate::error::{Error, Result};
 use crate::fs;
-use crate::model_file::{Header, Model, NamedTensors, Training};
+use crate::model_file::{Header, Model, NamedTensors, Training, read_head};
 use crate::nn::assign_named;
 use crate::quant::Quantizer;
 use crate::scoring::{Curve, Interval, bootstrap, det_svg};
@@ -87,16 +87,43 @@ pub struct Start {
     pub hash: String,
 }
 
+impl Start {
+    /// The weights of a model file, with its header.
+    ///
+    /// # Errors
+    /// A file that is no model, or a packed one, of which the weights are lost.
+    pub fn load(path: &Path, device: &Device) -> Result<(Self, Header)> {
+        let model = Model::load(path, device)?;
+        if !model.header.quantization.is_empty() {
+            return Err(Error::file(path, "is quantized; the model it was made of is wanted"));
+        }
+        let hash = Sha256::digest(fs::read(path)?).iter().map(|b| format!("{b:02x}")).collect();
+        let head = read_head(path)?;
+        Ok((Self { network: model.network, head, quantizer: None, hash }, model.header))
+    }
+}
+
+/// A section that this way of training would not use.
+fn without_quantizer(recipe: &Recipe) -> Result<()> {
+    match recipe.quantize {
+        Some(_) => {
+            Err(Error::invalid("the recipe has a section [quantize], which `revox quantize MODEL --recipe` uses"))
+        }
+        None => Ok(()),
+    }
+}
+
 /// Trains a new network.
 pub fn train(recipe: &Recipe, options: &RunOptions) -> Result<Report> {
-    if recipe.quantize.is_some() {
-        return Err(Error::invalid("the recipe has a section [quantize], which `revox quantize MODEL --recipe` uses"));
-    }
+    without_quantizer(recipe)?;
     run(recipe, options, None)
 }
 
 /// Trains a network further, perhaps through a quantizer: then the run's model is a packed one.
 pub fn fine_tune(recipe: &Recipe, options: &RunOptions, start: Start) -> Result<Report> {
+    if start.quantizer.is_none() {
+        without_quantizer(recipe)?;
+    }
     let stages = start.quantizer.as_ref().map_or(1, Quantizer::stages);
     if stages > recipe.train.epochs {
         return Err(Error::Invalid(format!(
@@ -255,7 +282,7 @@ fn finish(
         .filter(|t| t.1.is_finite())
         .collect();
     // The head is in the file already; keep it.
-    let head = crate::model_file::read_head(&path)?;
+    let head = read_head(&path)?;
     model.save(&path, head)?;
     let det = out.join(DET);
     fs::write_bytes(&det, det_svg(&curve, "dev trials")?.as_bytes())?;

@@ -104,7 +104,7 @@ impl Loop {
                 "step": epoch * self.steps,
                 "loss": loss,
                 "accuracy": accuracy,
-                "lr": self.rate.at(epoch * self.steps - 1),
+                "lr": self.rate_at(epoch * self.steps - 1),
                 "margin": self.recipe.margin(self.steps).at(epoch * self.steps - 1),
                 "eer": rates.map(|r| r.0),
                 "skipped_steps": progress.state.skipped,
@@ -136,6 +136,19 @@ impl Loop {
         self.quantizer.as_ref().is_none_or(|q| q.stage(epoch, epochs) + 1 == q.stages())
     }
 
+    /// The learning rate of an iteration; where stages restart it, that of a training as long as the stage.
+    fn rate_at(&self, iteration: usize) -> f64 {
+        let Some(q) = self.quantizer.as_ref().filter(|q| q.config().restart_rate) else {
+            return self.rate.at(iteration);
+        };
+        let (epoch, epochs) = (iteration / self.steps + 1, self.recipe.train.epochs);
+        let stage = q.stage(epoch, epochs);
+        let first = (1..=epoch).find(|&e| q.stage(e, epochs) == stage).expect("the epoch itself");
+        let count = (first..=epochs).take_while(|&e| q.stage(e, epochs) == stage).count();
+        let rate = ExponentialDecrease { iterations: count * self.steps, ..self.rate.clone() };
+        rate.at(iteration - (first - 1) * self.steps)
+    }
+
     /// Sets the quantizer to the epoch's stage; layers whose turn it is get codebooks of their weights as they are now.
     fn begin_stage(&self, slot: &mut Option<Trainee>, state: &State) -> Result<()> {
         let Some(quantizer) = &self.quantizer else { return Ok(()) };
@@ -163,7 +176,7 @@ impl Loop {
         while let Some(batch) = batches.next() {
             let batch = batch.map_err(|e| Error::Training(e.to_string()))?;
             let (iteration, margin) = (batch.iteration, batch.margin);
-            let rate = self.rate.at(iteration);
+            let rate = self.rate_at(iteration);
             let ids = batch.ids.clone();
             let step = TrainStep::step(slot.as_ref().expect(THERE), batch);
             if !step.item.loss.is_finite() {

@@ -101,7 +101,10 @@ fn gradients_are_differences_of_the_loss() {
             let length = gradient.iter().map(|g| f64::from(g * g)).sum::<f64>().sqrt();
             let h = 2e-3 / length.max(1e-6);
             let at = |side: f64| {
-                let moved = weights.iter().zip(gradient).map(|(w, g)| (f64::from(*w) + side * h * f64::from(*g) / length) as f32);
+                let moved = weights
+                    .iter()
+                    .zip(gradient)
+                    .map(|(w, g)| (f64::from(*w) + side * h * f64::from(*g) / length) as f32);
                 let data = TensorData::new(moved.collect::<Vec<_>>(), data.shape().to_vec());
                 step(&assign_named(dense.clone(), [(name_of.clone(), data)].into())).0
             };
@@ -184,7 +187,8 @@ fn codebooks_follow() {
         let before = book(&quantizer, &network);
         let data = collect_named(&plain).into_iter().find(|(n, _)| *n == name).unwrap().1;
         let moved: Vec<f32> = data.iter::<f32>().map(|w| w * 3.0).collect();
-        let network = assign_named(network, [(name.clone(), TensorData::new(moved.clone(), data.shape().to_vec()))].into());
+        let network =
+            assign_named(network, [(name.clone(), TensorData::new(moved.clone(), data.shape().to_vec()))].into());
         let network = quantizer.refresh(network).unwrap();
         let after = book(&quantizer, &network);
         if method == Method::BinaryStatic {

@@ -68,9 +68,8 @@ fn refused(bytes: &[u8], wanted: &[&str]) {
 fn lies_are_refused_with_the_tensor_and_the_reason() {
     let good = file(3);
     load(&good).unwrap();
-    let scheme = |key: &'static str, value: serde_json::Value| {
-        with_metadata(&good, |m| m["quantization"][NAME][key] = value)
-    };
+    let scheme =
+        |key: &'static str, value: serde_json::Value| with_metadata(&good, |m| m["quantization"][NAME][key] = value);
     let named = &format!("`{NAME}`")[..];
     refused(&scheme("bits", 0.into()), &[named, "0 bits"]);
     refused(&scheme("bits", 9.into()), &[named, "9 bits"]);
