@@ -4,6 +4,8 @@
 //!
 //! Traces are estimated as Hutchinson does: for random signs v, `v . Hv` has the trace as its mean; with one v for all tensors, each tensor's part of
 //! the product has its own trace as its mean. `Hv` is the difference of two gradients, `(g(W + eps v) - g(W - eps v)) / (2 eps)`.
+//!
+//! A network of rectifiers is bent rather than curved: what such a difference finds in front of them depends on its length. It is a choice, `epsilon`.
 
 use std::collections::HashMap;
 

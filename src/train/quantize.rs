@@ -144,31 +144,35 @@ fn choices(layers: &[Layer]) -> Vec<Vec<Choice>> {
     layers.iter().map(|l| l.choices.clone()).collect()
 }
 
-/// Bytes of a packed file that are not codes and codebooks of these layers. The header is taken as long as it may become.
-fn overhead(model: &Model, layers: &[Layer], config: &QuantizeConfig, recipe: Option<&Recipe>) -> Result<usize> {
-    let most = Allocation {
-        choices: layers
-            .iter()
-            .map(|l| *l.choices.iter().max_by_key(|c| c.bytes).expect("a layer has choices"))
-            .collect(),
-        bytes: 0,
-        cost: 0.0,
-    };
+/// The largest choice of every layer.
+fn largest(layers: &[Layer]) -> Allocation {
+    let largest = |l: &Layer| *l.choices.iter().max_by_key(|c| c.bytes).expect("a layer has choices");
+    Allocation { choices: layers.iter().map(largest).collect(), bytes: 0, cost: 0.0 }
+}
+
+/// Bytes of a packed file that are not codes and codebooks of the layers allocated. A header that training is yet to write is taken as long as it may become.
+fn overhead(
+    model: &Model,
+    layers: &[Layer],
+    allocation: &Allocation,
+    config: &QuantizeConfig,
+    recipe: Option<&Recipe>,
+) -> Result<usize> {
     let mut header = model.header.clone();
     if let Some(recipe) = recipe {
         header = header_of(recipe);
         let long = -std::f64::consts::PI / 1e3;
         header.scoring.threshold_eer = Some(long);
-        header.scoring.thresholds = vec![(0.001, long); 4];
+        header.scoring.thresholds = [0.1, 0.05, 0.01, 0.001].map(|far| (far, long)).to_vec();
     }
-    let quantizer = Quantizer::new(plan_of(layers, &most, config), config.clone());
-    let model = Model { header, network: quantizer.attach(model.network.clone())? };
-    let device = model.network.devices().first().cloned().unwrap_or_default();
-    let packed = Model::packed(&model.header, &model.network, &quantizer, &device)?;
+    let quantizer = Quantizer::new(plan_of(layers, allocation, config), config.clone());
+    let network = quantizer.attach(model.network.clone())?;
+    let device = network.devices().first().cloned().unwrap_or_default();
+    let packed = Model::packed(&header, &network, &quantizer, &device)?;
     let bytes = packed.to_bytes(std::path::Path::new("packed model"), NamedTensors::default())?.len();
     let inside = |name: &str| layers.iter().any(|l| l.name == name);
-    let layers: usize = layer_sizes(&packed).iter().filter(|l| inside(&l.name)).map(|l| l.bytes).sum();
-    Ok(bytes - layers)
+    let inside: usize = layer_sizes(&packed).iter().filter(|l| inside(&l.name)).map(|l| l.bytes).sum();
+    Ok(bytes - inside)
 }
 
 /// The longest header that training by a recipe can end with.
@@ -231,30 +235,37 @@ fn mixed_plan(
     target: usize,
     recipe: Option<&Recipe>,
 ) -> Result<Plan> {
-    let (around, choices) = (overhead(model, layers, config, recipe)?, choices(layers));
+    let (choices, around) = (choices(layers), |a: &Allocation| overhead(model, layers, a, config, recipe));
     let [least, most] = range(&choices)?;
+    let longest = around(&largest(layers))?;
     let unreachable = || {
         let megabytes = |bytes: usize| bytes as f64 / 1e6;
         Error::Invalid(format!(
             "a file of {target} bytes cannot be reached: with {:?} bits this model's file has {} to {} bytes ({:.3} to {:.3} MB)",
             config.candidates,
-            least + around,
-            most + around,
-            megabytes(least + around),
-            megabytes(most + around)
+            least + longest,
+            most + longest,
+            megabytes(least + longest),
+            megabytes(most + longest)
         ))
     };
-    let budget = target.checked_sub(around).filter(|&b| b >= least).ok_or_else(unreachable)?;
     let low = (FULL * target as f64).ceil() as usize;
-    if low > most + around {
+    let within = |around: usize| -> Result<Allocation> {
+        let budget = target.checked_sub(around).filter(|&b| b >= least).ok_or_else(unreachable)?;
+        let best = allocate(&choices, budget)?;
+        let fuller = match best.bytes + around < low {
+            true => allocate_between(&choices, low - around, budget)?,
+            false => None,
+        };
+        Ok(fuller.unwrap_or(best))
+    };
+    if low > most + longest {
         return Err(unreachable());
     }
-    let mut best = allocate(&choices, budget)?;
-    if best.bytes + around < low
-        && let Some(fuller) = allocate_between(&choices, low - around, budget)?
-    {
-        best = fuller;
-    }
+    let first = within(longest)?;
+    // The header of a smaller model is shorter by some digits, which leaves a little more to the layers.
+    let second = within(around(&first)?)?;
+    let best = if second.bytes + around(&second)? <= target { second } else { first };
     Ok(plan_of(layers, &best, config))
 }
 
@@ -276,15 +287,17 @@ pub struct Point {
 /// # Errors
 /// Those of [`layers`].
 pub fn frontier(model: &Model, config: &QuantizeConfig, layers: &[Layer]) -> Result<Vec<Point>> {
-    let around = overhead(model, layers, config, None)?;
     let count = |l: &Layer| l.shape.iter().product::<usize>();
     let all: usize = layers.iter().map(count).sum();
+    let list = pareto(&choices(layers))?;
+    // Headers differ by a few digits.
+    let around = overhead(model, layers, &list[list.len() / 2], config, None)?;
     let point = |a: Allocation| {
         let bits: Vec<usize> = a.choices.iter().map(|c| c.bits).collect();
         let sum: usize = bits.iter().zip(layers).map(|(b, l)| b * count(l)).sum();
         Point { bytes: a.bytes + around, mean_bits: sum as f64 / all as f64, cost: a.cost, bits }
     };
-    Ok(pareto(&choices(layers))?.into_iter().map(point).collect())
+    Ok(list.into_iter().map(point).collect())
 }
 
 /// The packed model of a network as it is, without training.

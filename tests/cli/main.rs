@@ -4,6 +4,7 @@
 mod shared;
 
 mod bad_input;
+mod quantize;
 mod training;
 mod verbs;
 

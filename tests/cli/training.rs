@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::Place;
 
-const RECIPE: &str = r#"
+pub const RECIPE: &str = r#"
 seed = 3
 [data]
 frames = 50
@@ -101,7 +101,7 @@ fn a_run_leaves_model_metrics_recipe_checkpoint_and_curve() {
 #[test]
 #[cfg(unix)]
 fn ctrl_c_in_mid_epoch_loses_nothing() {
-    interrupted_is_uninterrupted(&[]);
+    training_is_uninterrupted(&[]);
 }
 
 /// With states in 8 bits, small as the tensors are.
@@ -110,25 +110,54 @@ fn ctrl_c_in_mid_epoch_loses_nothing() {
 fn ctrl_c_loses_no_8_bit_state() {
     for optimizer in ["sgd8bit", "adamw8bit"] {
         let kind = format!("optimizer.kind={optimizer}");
-        interrupted_is_uninterrupted(&["--set", &kind, "--set", "optimizer.states.min_size=8"]);
+        training_is_uninterrupted(&["--set", &kind, "--set", "optimizer.states.min_size=8"]);
+    }
+}
+
+/// Through a quantizer, stage by stage.
+#[test]
+#[cfg(unix)]
+fn ctrl_c_loses_no_stage_of_a_quantization() {
+    let place = place();
+    place.ok(&["train", "r.toml", "--out", "first", "--quiet", "--set", "train.epochs=1"]);
+    let verb = ["quantize", "first/model.safetensors", "--recipe", "r.toml", "--bits", "2"];
+    let changes =
+        ["quantize.small_layers=fewer-bits", "quantize.stages=3", "quantize.order=front", "quantize.refresh_every=2"];
+    for update in ["lloyd", "frozen-mean", "frozen-gradient"] {
+        let update = format!("quantize.update={update}");
+        let sets: Vec<&str> = changes.iter().chain([&update.as_str()]).flat_map(|c| ["--set", c]).collect();
+        let whole = format!("{update}.whole");
+        let parts = format!("{update}.parts");
+        let out = ["-o", "q.safetensors"];
+        interrupted_is_uninterrupted(
+            &place,
+            &[&verb[..], &out, &["--run", &whole]].concat(),
+            &[&verb[..], &out, &["--run", &parts]].concat(),
+            [&whole, &parts],
+            &sets,
+        );
     }
 }
 
 #[cfg(unix)]
-fn interrupted_is_uninterrupted(changes: &[&str]) {
-    let place = place();
+fn training_is_uninterrupted(changes: &[&str]) {
+    let train = |out| ["train", "r.toml", "--out", out];
+    interrupted_is_uninterrupted(&place(), &train("whole"), &train("parts"), ["whole", "parts"], changes);
+}
+
+#[cfg(unix)]
+fn interrupted_is_uninterrupted(place: &Place, whole: &[&str], parts: &[&str], runs: [&str; 2], changes: &[&str]) {
     let longer = [&["--set", "data.passes=6", "--quiet"], changes].concat();
-    let args = |extra: &[&'static str]| -> Vec<&str> { [&["train", "r.toml"][..], extra, &longer].concat() };
-    place.ok(&args(&["--out", "whole"]));
+    place.ok(&[whole, &longer].concat());
     let mut child = place
-        .command(&args(&["--out", "parts"]))
+        .command(&[parts, &longer].concat())
         .stdout(std::process::Stdio::piped())
         .stderr(std::process::Stdio::piped())
         .spawn()
         .unwrap();
     // Wait for the run to be under way: its first epoch's line, or at least its folder.
     let begun = Instant::now();
-    while !place.path("parts/recipe.lock.toml").exists() && begun.elapsed() < Duration::from_secs(60) {
+    while !place.path(runs[1]).join("recipe.lock.toml").exists() && begun.elapsed() < Duration::from_secs(60) {
         std::thread::sleep(Duration::from_millis(5));
     }
     std::thread::sleep(Duration::from_millis(300));
@@ -139,13 +168,13 @@ fn interrupted_is_uninterrupted(changes: &[&str]) {
     if interrupted && status.code() == Some(1) {
         assert!(ran.err.contains("--resume") && ran.err.contains("checkpoint.safetensors"), "{}", ran.err);
         assert!(ran.out.is_empty());
-        place.ok(&args(&["--out", "parts", "--resume"]));
+        place.ok(&[parts, &longer, &["--resume"]].concat());
     } else {
         assert_eq!(status.code(), Some(0), "{}", ran.err); // the run was faster than the signal
     }
-    assert!(model(&place, "whole") == model(&place, "parts"), "interrupted and resumed = uninterrupted");
+    assert!(model(place, runs[0]) == model(place, runs[1]), "interrupted and resumed = uninterrupted");
     let lines = |run: &str| std::fs::read_to_string(place.path(run).join("metrics.jsonl")).unwrap().lines().count();
-    assert_eq!((lines("whole"), lines("parts")), (3, 3));
+    assert_eq!((lines(runs[0]), lines(runs[1])), (3, 3));
 }
 
 #[test]

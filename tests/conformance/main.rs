@@ -3,6 +3,7 @@
 //! Expected values are those of the first backend, which the parity tests tie to the references.
 
 mod optim8;
+mod quant;
 
 use burn::module::Module;
 use burn::optim::GradientsParams;

@@ -6,6 +6,7 @@ use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor};
 use revox::backend::reversible::Execution;
+use revox::bench::{EmbedBench, embed};
 use revox::losses::HeadConfig;
 use revox::memory::{Measured, Setting, account, measure};
 use revox::train::{OptimizerConfig, Trainee};
@@ -144,4 +145,21 @@ fn account_knows_8_bit_states() {
         let off = ours.peak as f64 / counted.peak as f64 - 1.0;
         assert!(off.abs() < 0.1, "{name}: the peak is off by {off}");
     }
+}
+
+/// A packed network holds what its file does, and a layer's weights at a time.
+#[test]
+fn packed_weights_stay_packed() {
+    let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let bench = EmbedBench { architectures: vec!["resnet34".into()], bits: 4, frames: 40, runs: 1, backend: "flex" };
+    embed(&bench, &Device::default(), &mut |_| ()).unwrap(); // the first pass starts threads
+    let figures = embed(&bench, &Device::default(), &mut |_| ()).unwrap();
+    let value = |what: &str| figures.iter().find(|f| f.name == format!("embed/resnet34/{what}")).unwrap().value;
+    let (file, held) = (value("packed/file"), value("packed/held"));
+    // Bookkeeping of a network's tensors is a few hundred bytes each.
+    assert!(held < 1.1 * file, "{held} bytes held, the file has {file}");
+    assert!(value("f32/held") > 7.0 * held, "{} bytes in f32, {held} packed", value("f32/held"));
+    // The largest layer is the embedding's, 1.31 M weights; its transpose may be a copy.
+    let working = value("packed/peak") - held;
+    assert!(working < value("f32/peak") - value("f32/held") + 2.0 * 4.0 * 1.311e6, "{working} bytes beyond those held");
 }

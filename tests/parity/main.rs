@@ -10,5 +10,6 @@ mod metrics;
 mod models;
 mod optim8;
 mod optimizers;
+mod quantized;
 mod schedules;
 mod training_step;

@@ -7,6 +7,7 @@ mod files;
 mod gradients;
 mod hostile;
 mod packed;
+mod sensitivity;
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};

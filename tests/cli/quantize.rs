@@ -1,0 +1,220 @@
+//! `revox quantize`: packed models from the command line, and their use.
+
+use crate::Place;
+use crate::training::RECIPE;
+
+/// A place with a trained model and the recipe it came from.
+fn place() -> Place {
+    let place = Place::make();
+    place.write("r.toml", RECIPE);
+    place.ok(&["train", "r.toml", "--quiet", "--out", "run", "--set", "train.epochs=1", "--set", "data.passes=3"]);
+    std::fs::copy(place.path("run/model.safetensors"), place.path("m.safetensors")).unwrap();
+    let tune = RECIPE
+        .split_once("[data.synth]")
+        .unwrap()
+        .0
+        .replace("[data]", "[data]\ntrain = \"corpus/train\"\ndev = \"corpus/dev\"");
+    let tune = format!("{tune}[schedule]\nwarm_up_epochs = 0\n[train]\nepochs = 3\nbatch_size = 4\n");
+    place.write("tune.toml", &tune);
+    place.wav("a.wav", 1.0, 100.0);
+    place.wav("b.wav", 1.0, 180.0);
+    place
+}
+
+const SMALL: [&str; 2] = ["--set", "quantize.small_layers=fewer-bits"];
+
+fn args<'a>(first: &[&'a str], rest: &[&'a str]) -> Vec<&'a str> {
+    [&["quantize", "m.safetensors", "--quiet"], first, rest].concat()
+}
+
+#[test]
+fn a_packed_model_is_used_like_any_other() {
+    let place = place();
+    let made = place.json(&args(&["--bits", "3", "-o", "q.safetensors"], &SMALL));
+    let bytes = std::fs::metadata(place.path("q.safetensors")).unwrap().len();
+    assert_eq!(made["bytes"].as_u64(), Some(bytes));
+    assert!(made["ratio"].as_f64().unwrap() > 3.0, "{}", made["ratio"]);
+    let info = place.json(&["info", "q.safetensors"]);
+    assert_eq!(info["layers"], made["layers"]);
+    let layers = info["layers"].as_array().unwrap();
+    let layer = |name: &str| layers.iter().find(|l| l["name"] == name).unwrap();
+    assert_eq!((layer("seg_1.weight")["bits"].as_u64(), layer("seg_1.bias")["bits"].as_u64()), (Some(3), Some(32)));
+    assert_eq!(layer("seg_1.weight")["scheme"], "kmeans");
+    assert!(place.ok(&["info", "q.safetensors"]).contains("bits a weight"));
+    assert!(place.json(&["compare", "q.safetensors", "a.wav", "b.wav"])["score"].is_number());
+    for model in ["m", "q"] {
+        let (file, out) = (format!("{model}.safetensors"), format!("{model}.e.safetensors"));
+        place.ok(&["embed", &file, "--wav-scp", "corpus/dev/wav.scp", "-o", &out, "--quiet"]);
+        place.ok(&["score", &out, "corpus/dev/trials.txt", "-o", &format!("{model}.txt"), "--quiet"]);
+        place.ok(&["eval", &format!("{model}.txt")]);
+    }
+    let text = place.ok(&args(&["--bits", "4", "-o", "again.safetensors"], &SMALL));
+    assert!(text.contains("seg_1.weight") && text.contains("everything else (f32)") && text.contains("x)"), "{text}");
+    // Without training and without anything random: the same file again.
+    place.ok(&args(&["--bits", "4", "-o", "twice.safetensors"], &SMALL));
+    let read = |name: &str| std::fs::read(place.path(name)).unwrap();
+    assert!(read("again.safetensors") == read("twice.safetensors"));
+}
+
+#[test]
+fn every_method_trains_and_writes_the_output_only() {
+    let place = place();
+    let before = place.list(".");
+    for (i, method) in [
+        &["--bits", "2"][..],
+        &["--bits", "2", "--set", "quantize.update=frozen-mean"],
+        &["--bits", "2", "--set", "quantize.update=frozen-gradient"],
+        &[
+            "--bits",
+            "2",
+            "--set",
+            "quantize.stages=3",
+            "--set",
+            "quantize.order=front",
+            "--set",
+            "quantize.restart_rate=true",
+        ],
+        &["--bits", "2", "--set", "train.average_last=2"],
+        &["--method", "binary-static", "--set", "quantize.per_channel=true"],
+        &["--method", "binary-adaptive", "--set", "quantize.offset=true", "--set", "quantize.clip=2.0"],
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let out = format!("q{i}.safetensors");
+        let made = place.json(&args(&["--recipe", "tune.toml", "-o", &out], &[method, &SMALL[..]].concat()));
+        assert!(made["eer"].as_f64().unwrap() <= 1.0 && made["ratio"].as_f64().unwrap() > 4.0, "{method:?}: {made}");
+        assert!(made["training"]["steps"].as_u64().unwrap() > 0);
+        assert!(place.json(&["compare", &out, "a.wav", "b.wav"])["score"].is_number());
+        let mut wanted = before.clone();
+        wanted.push(out.clone());
+        wanted.sort();
+        let mut now = place.list(".");
+        now.sort();
+        assert_eq!(now, wanted, "{method:?}");
+        std::fs::remove_file(place.path(&out)).unwrap();
+    }
+    // The seed decides, and nothing else.
+    let train = |out: &str, seed: &str| {
+        place.ok(&args(&["--bits", "2", "--recipe", "tune.toml", "--seed", seed, "-o", out], &SMALL));
+        std::fs::read(place.path(out)).unwrap()
+    };
+    assert!(train("1.safetensors", "1") == train("2.safetensors", "1"));
+    assert!(train("1.safetensors", "1") != train("3.safetensors", "2"));
+}
+
+/// Bits by layer: a file of the size asked for.
+#[test]
+fn targets_are_met_within_two_percent() {
+    let place = place();
+    let error = ["--set", "quantize.sensitivity.measure=error"];
+    let mixed = |target: &str, out: &str, more: &[&str]| {
+        let target = ["--method", "mixed", "--target-size", target, "-o", out];
+        place.json(&args(&target, more))["bytes"].as_u64().unwrap()
+    };
+    let table = place.json(&args(&["--pareto", "sizes.svg"], &error));
+    let points = table["points"].as_array().unwrap();
+    let bytes = |p: &serde_json::Value| p["bytes"].as_u64().unwrap();
+    let (least, most) = (bytes(&points[0]), bytes(&points[points.len() - 1]));
+    assert!(points.len() > 20 && points.windows(2).all(|p| bytes(&p[0]) < bytes(&p[1])));
+    assert!(std::fs::read_to_string(place.path("sizes.svg")).unwrap().contains("<svg"));
+    for part in 1..10 {
+        let target = least + (most - least) * part / 10;
+        let made = mixed(&target.to_string(), "q.safetensors", &error);
+        assert!(made <= target && made * 100 >= target * 98, "{made} bytes, {target} asked for");
+    }
+    // By Hessian, with training in stages: the header that training leaves is counted in.
+    let target = (least + most) / 2 + 2000;
+    let hessian = ["--recipe", "tune.toml", "--set", "quantize.stages=3", "--set", "quantize.sensitivity.probes=3"];
+    let made = mixed(&target.to_string(), "h.safetensors", &hessian);
+    assert!(made <= target && made * 100 >= target * 98, "{made} bytes, {target} asked for");
+    for (target, wanted) in [("2kB", "cannot be reached"), ("10MB", "cannot be reached")] {
+        let all = args(&["--method", "mixed", "--target-size", target, "-o", "x.safetensors"], &error);
+        place.fails(&all, &[wanted, "this model's file has", "MB)"]);
+    }
+    assert!(!place.path("x.safetensors").exists());
+}
+
+#[test]
+fn impossible_wishes_are_refused() {
+    let place = place();
+    let fails = |rest: &[&str], wanted: &[&str]| {
+        place.fails(&args(&["-o", "x.safetensors"], rest), wanted);
+        assert!(!place.path("x.safetensors").exists());
+    };
+    fails(&["--bits", "8"], &["`conv1.weight`", "18 weights are fewer than the 256 values", "small_layers"]);
+    fails(&["--bits", "9"], &["bits = 9"]);
+    fails(&["--method", "mixed", "--target-size", "50kB"], &["a recipe is needed", "measure = \"error\""]);
+    fails(&["--method", "mixed"], &["target_bytes", "needs a size"]);
+    fails(&["--set", "quantize.stages=2"], &["choices of training"]);
+    fails(&["--set", "train.epochs=2"], &["--set train", "without a recipe"]);
+    fails(&["--set", "quantize.bit=2"], &["unknown field `bit`"]);
+    fails(&["--set", "quantize.keep=[\"conv9.weight\"]"], &["no weight `conv9.weight`", "seg_1.weight"]);
+    let tune = ["--recipe", "tune.toml", "--bits", "1"];
+    let staged = |set: &'static str| [&tune[..], &SMALL, &["--set", "quantize.stages=4", "--set", set]].concat();
+    fails(&staged("quantize.order=front"), &["4 stages need as many epochs"]);
+    let late = [
+        &tune[..],
+        &SMALL,
+        &["--set", "quantize.stages=3", "--set", "quantize.order=front", "--set", "train.average_last=2"],
+    ]
+    .concat();
+    fails(&late, &["average_last = 2", "the last stage has 1 epochs"]);
+    fails(&[&tune[..], &["--set", "model.name=resnet18"]].concat(), &["tune.toml", "[model]"]);
+    place.fails(&["train", "r.toml", "--set", "quantize.bits=2", "--out", "y"], &["[quantize]", "revox quantize"]);
+    place.fails(&args(&["-o", "m.safetensors"], &SMALL), &["m.safetensors", "is the model itself"]);
+    place.ok(&args(&["--bits", "2", "-o", "q.safetensors"], &SMALL));
+    place.fails(&["quantize", "q.safetensors", "-o", "x.safetensors"], &["q.safetensors", "is quantized"]);
+    place.fails(&["train", "tune.toml", "--init", "q.safetensors", "--out", "y"], &["q.safetensors", "is quantized"]);
+    // Weights that are not numbers, or all the same.
+    let tensors = revox::model_file::read_safetensors(&place.path("m.safetensors")).unwrap();
+    let json = tensors.1["revox"].clone();
+    for (value, wanted) in
+        [(f32::NAN, "weight 3 is NaN"), (f32::INFINITY, "weight 3 is inf"), (0.25, "weights are 0.25")]
+    {
+        let mut changed = tensors.0.clone();
+        let (_, data) = changed.0.iter_mut().find(|(n, _)| n == "layer1.0.conv1.weight").unwrap();
+        let mut values: Vec<f32> = data.iter::<f32>().collect();
+        match value.is_finite() {
+            true => values.fill(value),
+            false => values[3] = value,
+        }
+        *data = burn::tensor::TensorData::new(values, data.shape().to_vec());
+        let path = place.path("bad.safetensors");
+        std::fs::write(&path, changed.to_safetensors(&path, "revox", json.clone()).unwrap()).unwrap();
+        place.fails(
+            &["quantize", "bad.safetensors", "--bits", "1", "-o", "x.safetensors", SMALL[0], SMALL[1]],
+            &["`layer1.0.conv1.weight`", wanted],
+        );
+    }
+    assert_eq!(place.run(&["quantize", "m.safetensors"]).code, 2);
+    assert_eq!(place.run(&["quantize", "m.safetensors", "-o", "x", "--target-size", "much"]).code, 2);
+}
+
+/// Training further without a quantizer.
+#[test]
+fn a_model_is_trained_further() {
+    let place = place();
+    let first = place.json(&["train", "tune.toml", "--init", "m.safetensors", "--out", "more", "--quiet"]);
+    assert_eq!(first["epochs"].as_u64(), Some(3));
+    // From nothing, the same recipe gives another model.
+    let network = [
+        "--set",
+        "model.name=resnet10",
+        "--set",
+        "model.width=2",
+        "--set",
+        "model.mels=24",
+        "--set",
+        "model.embedding_dim=8",
+    ];
+    place.ok(&[&["train", "tune.toml", "--out", "new", "--quiet"][..], &network].concat());
+    let read = |run: &str| std::fs::read(place.path(run).join("model.safetensors")).unwrap();
+    assert!(read("more") != read("new"));
+    // Another start is another run.
+    place.ok(&["train", "tune.toml", "--init", "m.safetensors", "--out", "more", "--quiet", "--resume"]);
+    place.fails(
+        &["train", "tune.toml", "--init", "new/model.safetensors", "--out", "more", "--quiet", "--resume"],
+        &["another recipe"],
+    );
+}
