@@ -1,6 +1,5 @@
 //! One utterance's embedding by a network with f32 weights and by the same network packed: time and bytes; and what making the codebooks takes.
 
-use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
 use cpu_time::ProcessTime;
 use peak_alloc::PeakAlloc;
@@ -53,13 +52,10 @@ pub fn embed(bench: &EmbedBench, device: &Device, report: &mut dyn FnMut(&str)) 
         report(&format!("{name}, f32"));
         let before = PeakAlloc.current_usage();
         let network = arch.init(device, 1)?;
-        pass(&network);
-        let held = PeakAlloc.current_usage().saturating_sub(before);
-        let dense = time(device, bench.runs, || drop(pass(&network)))?;
-        let peak = peak_above(before, || drop(pass(&network)));
-        figure("f32", dense.wall, "s");
-        figure("f32/held", held as f64, "bytes");
-        figure("f32/peak", peak as f64, "bytes");
+        let dense = weigh(before, || drop(pass(&network)), bench.runs, device)?;
+        figure("f32", dense.seconds, "s");
+        figure("f32/held", dense.held as f64, "bytes");
+        figure("f32/peak", dense.peak as f64, "bytes");
         report(&format!("{name}, k-means, {} bits", bench.bits));
         let quantizer = Quantizer::new(uniform(&names_and_shapes(&network), &config)?, config);
         let begun = ProcessTime::now();
@@ -77,24 +73,30 @@ pub fn embed(bench: &EmbedBench, device: &Device, report: &mut dyn FnMut(&str)) 
         figure("packed/file", bytes.len() as f64, "bytes");
         drop(bytes);
         let before = PeakAlloc.current_usage();
-        let packed = Model::load(&path, device)?.network.valid();
-        pass(&packed);
-        let held = PeakAlloc.current_usage().saturating_sub(before);
-        let took = time(device, bench.runs, || drop(pass(&packed)))?;
-        let peak = peak_above(before, || drop(pass(&packed)));
-        figure("packed", took.wall, "s");
-        figure("packed/held", held as f64, "bytes");
-        figure("packed/peak", peak as f64, "bytes");
-        figure("ratio", took.wall / dense.wall, "packed / f32");
+        let network = Model::load(&path, device)?.network;
+        let packed = weigh(before, || drop(pass(&network)), bench.runs, device)?;
+        figure("packed", packed.seconds, "s");
+        figure("packed/held", packed.held as f64, "bytes");
+        figure("packed/peak", packed.peak as f64, "bytes");
+        figure("ratio", packed.seconds / dense.seconds, "packed / f32");
     }
     Ok(figures)
 }
 
-/// Most bytes held while `work` runs, above those held before.
-fn peak_above(before: usize, work: impl FnOnce()) -> usize {
+struct Weighed {
+    seconds: f64,
+    held: usize,
+    peak: usize,
+}
+
+/// Time of a pass, bytes held between passes and at most during one, above those held before there was a network.
+fn weigh(before: usize, pass: impl Fn(), runs: usize, device: &Device) -> Result<Weighed> {
+    pass(); // draws what weights there are to draw
+    let held = PeakAlloc.current_usage().saturating_sub(before);
+    let seconds = time(device, runs, &pass)?.wall;
     PeakAlloc.reset_peak_usage();
-    work();
-    PeakAlloc.peak_usage().saturating_sub(before)
+    pass();
+    Ok(Weighed { seconds, held, peak: PeakAlloc.peak_usage().saturating_sub(before) })
 }
 
 #[cfg(test)]

@@ -69,7 +69,7 @@ fn size(text: &str) -> Result<usize, String> {
         _ => return Err(format!("`{unit}` is none of B, kB, MB, KiB, MiB")),
     };
     let bytes = number.trim().parse::<f64>().map_err(|e| format!("`{number}`: {e}"))? * factor;
-    match bytes >= 1.0 && bytes < 1e12 {
+    match (1.0..1e12).contains(&bytes) {
         true => Ok(bytes as usize),
         false => Err("a size of at least a byte is wanted".into()),
     }

@@ -201,7 +201,7 @@ fn read(
         return Err(bad(format!("code {i} is {code}, the codebook has {} entries", book.entries())));
     }
     if let Some(last) = data.last()
-        && count * bits % 8 != 0
+        && !(count * bits).is_multiple_of(8)
         && last >> (count * bits % 8) != 0
     {
         return Err(bad("bits behind the last code".into()));

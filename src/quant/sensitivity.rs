@@ -17,6 +17,9 @@ use crate::error::{Error, Result};
 use crate::nn::{assign_named, collect_named};
 use crate::rng::{Stream, fnv1a64};
 
+/// A gradient's values by the names of tensors.
+pub type Gradients = HashMap<String, Vec<f32>>;
+
 /// What tells layers apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -55,8 +58,8 @@ impl SensitivityConfig {
     /// # Errors
     /// Names the value.
     pub fn check(&self) -> Result<()> {
-        let good = self.probes >= 2 && self.batches >= 1;
-        if !good || !(self.tolerance >= 0.0 && self.epsilon > 0.0 && self.epsilon.is_finite()) {
+        let counts = self.probes >= 2 && self.batches >= 1;
+        if !(counts && self.tolerance >= 0.0 && self.epsilon > 0.0 && self.epsilon.is_finite()) {
             return Err(Error::invalid(
                 "quantize.sensitivity: wanted probes >= 2, batches >= 1, tolerance >= 0, epsilon > 0",
             ));
@@ -93,7 +96,7 @@ pub fn traces<M: Module>(
     names: &[String],
     config: &SensitivityConfig,
     seed: u64,
-    gradients: &mut dyn FnMut(&M) -> Result<HashMap<String, Vec<f32>>>,
+    gradients: &mut dyn FnMut(&M) -> Result<Gradients>,
     done: &mut dyn FnMut(usize, f64),
 ) -> Result<Vec<Trace>> {
     config.check()?;

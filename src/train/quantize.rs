@@ -13,7 +13,7 @@ use crate::model_file::{Header, Model, NamedTensors, Training, layer_sizes};
 use crate::nn::{Mode, collect_named, gradients_named, names_and_shapes};
 use crate::quant::allocation::{Allocation, Choice, allocate, allocate_between, pareto, range};
 use crate::quant::config::Order;
-use crate::quant::sensitivity::{Measure, Trace, traces};
+use crate::quant::sensitivity::{Gradients, Measure, Trace, traces};
 use crate::quant::{Codebook, Method, Plan, Planned, QuantizeConfig, Quantizer, candidates, fits, msft, uniform};
 
 /// The loss a network is judged by when its layers' sensitivities are measured.
@@ -46,9 +46,9 @@ impl Judge {
     }
 
     /// The mean gradient over the batches, statistics at rest.
-    fn gradients(&self, network: &crate::zoo::Network) -> Result<HashMap<String, Vec<f32>>> {
+    fn gradients(&self, network: &crate::zoo::Network) -> Result<Gradients> {
         let trainee = Trainee { network: network.clone(), ..self.trainee.clone() }.train();
-        let mut sums: HashMap<String, Vec<f32>> = HashMap::new();
+        let mut sums = Gradients::new();
         for batch in &self.batches {
             let margin = batch.margin;
             let (features, labels) = batch.clone().into_tensors(&self.device);

@@ -1,8 +1,5 @@
 //! Quantized networks: gradients, packed files and what reads them.
 
-#[path = "../shared/mod.rs"]
-mod shared;
-
 mod files;
 mod gradients;
 mod hostile;
