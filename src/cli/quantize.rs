@@ -12,7 +12,6 @@ use crate::error::{Error, Result};
 use crate::fs;
 use crate::model_file::{LayerSize, Model, layer_sizes};
 use crate::progress::Progress;
-use crate::quant::sensitivity::Measure;
 use crate::quant::{Method, QuantizeConfig, frontier_svg};
 use crate::train::quantize::{Judge, Layer, frontier, layers, outline, quantize};
 use crate::train::{Recipe, Report, RunOptions, Start, fine_tune};
@@ -90,6 +89,9 @@ impl Args {
 }
 
 pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
+    if args.pareto.is_some() && args.method.is_some_and(|m| m != Method::Mixed) {
+        return Err(Error::invalid("--pareto is of --method mixed"));
+    }
     let device = global.open()?;
     let (start, header) = Start::load(&args.model, &device)?;
     let model = Model { header, network: start.network.clone() };
@@ -113,9 +115,10 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     if recipe.is_none() {
         config.check_without_training()?;
     }
-    let hessian = config.method == Method::Mixed && config.sensitivity.measure == Measure::Hessian;
-    let judge = match (&recipe, hessian || config.stages > 1) {
-        (Some(recipe), true) => Some(Judge::new(recipe, &model, start.head.clone(), &device)?),
+    let judge = match &recipe {
+        Some(recipe) if config.needs_loss() => {
+            Some(Judge::new(recipe, &model, start.head.clone(), &device, global.quiet)?)
+        }
         _ => None,
     };
     let progress = RefCell::new(Progress::new("probing", config.sensitivity.probes, global.quiet || judge.is_none()));
@@ -136,7 +139,14 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
         }
     }
     let (packed, report) = match &recipe {
-        None => (quantize(&model, &outline.quantizer, &device)?, None),
+        None => {
+            if !global.quiet && model.header.scoring.threshold_eer.is_some() {
+                eprintln!(
+                    "note: thresholds in the packed model are those of the f32 model; `revox eval` finds its own"
+                );
+            }
+            (quantize(&model, &outline.quantizer, &device)?, None)
+        }
         Some(recipe) => {
             let start = Start { quantizer: Some(outline.quantizer.clone()), ..start };
             let report = train(args, global, recipe, start, &device)?;

@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::sensitivity::Measure;
 use super::{Scheme, SensitivityConfig, TensorScheme};
 use crate::error::{Error, Result};
 
@@ -40,7 +41,7 @@ pub enum Coverage {
 pub enum SmallLayers {
     /// An error.
     Refuse,
-    /// As many bits as make the layer smaller than it is in f32.
+    /// The most bits of which codes and codebook are smaller than the weights in f32.
     FewerBits,
     /// f32.
     Keep,
@@ -195,6 +196,16 @@ impl QuantizeConfig {
             )),
             false => Ok(()),
         }
+    }
+
+    /// Whether layers are told apart by what their quantization costs.
+    pub fn weighs_layers(&self) -> bool {
+        self.method == Method::Mixed || self.stages > 1 && self.order == Order::Sensitivity
+    }
+
+    /// Whether that needs a loss, and so data.
+    pub fn needs_loss(&self) -> bool {
+        self.weighs_layers() && self.sensitivity.measure == Measure::Hessian
     }
 
     /// The scheme of a tensor that gets so many bits.

@@ -62,23 +62,21 @@ pub fn uniform(names: &[(String, Vec<usize>)], config: &QuantizeConfig) -> Resul
     let mut plan = Plan::new();
     let wanted = config.scheme(config.bits).bits;
     for (name, shape) in candidates(names, config)? {
+        let count: usize = shape.iter().product();
+        let scheme = config.scheme(wanted);
+        let enough = count >= 1 << wanted;
         let scheme = match config.small_layers {
+            SmallLayers::Refuse | SmallLayers::Keep => enough.then_some(scheme),
             SmallLayers::FewerBits => (1..=wanted).rev().map(|b| config.scheme(b)).find(|&s| fits(&shape, s)),
-            _ => Some(config.scheme(wanted)).filter(|&s| fits(&shape, s)),
         };
         match (scheme, config.small_layers) {
             (Some(scheme), _) => drop(plan.insert(name, Planned { shape, scheme, stage: 0 })),
             (None, SmallLayers::Keep | SmallLayers::FewerBits) => {}
             (None, SmallLayers::Refuse) => {
-                let count: usize = shape.iter().product();
-                let values = 1 << wanted;
-                let why = if count < values {
-                    format!("{count} weights are fewer than the {values} values of {wanted} bits")
-                } else {
-                    format!("{count} weights and their codebook would be larger with {wanted} bits than in f32")
-                };
                 return Err(Error::Invalid(format!(
-                    "tensor `{name}`: {why}; quantize.small_layers = \"fewer-bits\" or \"keep\" says what to do with it"
+                    "tensor `{name}`: {count} weights are fewer than the {} values of {wanted} bits; \
+                     quantize.small_layers = \"fewer-bits\" or \"keep\" says what to do with it",
+                    1 << wanted
                 )));
             }
         }
@@ -107,8 +105,10 @@ mod tests {
         let plan = uniform(&names(), &config(SmallLayers::FewerBits)).unwrap();
         assert_eq!(plan["conv1.weight"].scheme.bits, 5); // 45 bytes of codes and 128 of codebook, f32 has 288
         assert_eq!(plan["seg_1.weight"].scheme.bits, 7);
-        let plan = uniform(&names(), &config(SmallLayers::Keep));
-        assert!(plan.unwrap_err().to_string().contains("no tensor is left"));
+        let plan = uniform(&names(), &config(SmallLayers::Keep)).unwrap();
+        assert_eq!(plan.keys().collect::<Vec<_>>(), ["seg_1.weight"]);
+        let error = uniform(&names()[..2], &config(SmallLayers::Keep)).unwrap_err().to_string();
+        assert!(error.contains("no tensor is left"), "{error}");
     }
 
     #[test]

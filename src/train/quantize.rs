@@ -2,17 +2,18 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use burn::module::Module;
 use burn::tensor::Device;
 
 use super::loader::first_batches;
 use super::{Recipe, TrainSet, Trainee};
+use crate::corpus::synth;
 use crate::error::{Error, Result};
 use crate::model_file::{Header, Model, NamedTensors, Training, layer_sizes};
 use crate::nn::{Mode, collect_named, gradients_named, names_and_shapes};
 use crate::quant::allocation::{Allocation, Choice, allocate, allocate_between, pareto, range};
-use crate::quant::config::Order;
 use crate::quant::sensitivity::{Gradients, Measure, Trace, traces};
 use crate::quant::{Codebook, Method, Plan, Planned, QuantizeConfig, Quantizer, candidates, fits, msft, uniform};
 
@@ -29,7 +30,10 @@ impl Judge {
     ///
     /// # Errors
     /// A model without a head for the recipe's speakers.
-    pub fn new(recipe: &Recipe, model: &Model, head: NamedTensors, device: &Device) -> Result<Self> {
+    pub fn new(recipe: &Recipe, model: &Model, head: NamedTensors, device: &Device, quiet: bool) -> Result<Self> {
+        if let Some(config) = &recipe.data.synth {
+            synth::ensure(config, quiet, &AtomicBool::new(false))?;
+        }
         let set = TrainSet::new(recipe, Arc::new(|_: &str| ()))?;
         let trainee = Trainee::new(&recipe.model, &recipe.loss, set.classes(), device, recipe.seed)?;
         let misfit = std::cell::Cell::new(false);
@@ -212,9 +216,8 @@ pub fn outline(
 ) -> Result<Outline> {
     config.check()?;
     let mixed = config.method == Method::Mixed;
-    let weighs = mixed || config.stages > 1 && config.order == Order::Sensitivity;
     let bits: Vec<usize> = if mixed { config.candidates.clone() } else { (1..=8).collect() };
-    let layers = if weighs { layers(model, config, &bits, judge, done)? } else { Vec::new() };
+    let layers = if config.weighs_layers() { layers(model, config, &bits, judge, done)? } else { Vec::new() };
     let mut plan = match (mixed, config.target_bytes) {
         (true, Some(target)) => mixed_plan(model, config, &layers, target, recipe)?,
         _ => uniform(&names_and_shapes(&model.network), config)?,

@@ -20,7 +20,7 @@ use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 )]
 pub trait CodeOps: Backend {
     /// `x` `[n]`, bounds `[groups, 2^bits - 1]` (ascending), table `[groups, 2^bits]` -> `[n]`: the entry whose number is how many bounds a value is above.
-    #[fusion(dtype = x, shape = { x.shape.clone() })]
+    #[fusion(dtype = x, shape = x)]
     fn nearest(x: FloatTensor<Self>, bounds: FloatTensor<Self>, table: FloatTensor<Self>) -> FloatTensor<Self> {
         generic::nearest::<Self>(x, bounds, table)
     }
