@@ -218,3 +218,20 @@ fn a_model_is_trained_further() {
         &["another recipe"],
     );
 }
+
+/// The learning rate at the end of each epoch, with a stage an epoch.
+#[test]
+fn stages_can_restart_the_learning_rate() {
+    let place = place();
+    let rates = |run: &str, restart: &str| -> Vec<f64> {
+        let restart = format!("quantize.restart_rate={restart}");
+        let stages = ["--set", "quantize.stages=3", "--set", "quantize.order=front", "--set", &restart];
+        let tune = ["--recipe", "tune.toml", "--bits", "2", "-o", "q.safetensors", "--run", run];
+        place.ok(&args(&tune, &[&SMALL[..], &stages].concat()));
+        let lines = std::fs::read_to_string(place.path(run).join("metrics.jsonl")).unwrap();
+        lines.lines().map(|l| serde_json::from_str::<serde_json::Value>(l).unwrap()["lr"].as_f64().unwrap()).collect()
+    };
+    let (once, thrice) = (rates("once", "false"), rates("thrice", "true"));
+    assert!(once.windows(2).all(|r| r[0] > 2.0 * r[1]), "{once:?}");
+    assert!(thrice.iter().all(|r| r == &thrice[0]) && thrice[0] < once[1], "{thrice:?}, {once:?}");
+}
