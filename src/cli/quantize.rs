@@ -4,13 +4,14 @@ use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use burn::tensor::Device;
 use clap::ValueEnum;
 use serde_json::json;
 
 use super::{Global, info};
 use crate::error::{Error, Result};
 use crate::fs;
-use crate::model_file::{LayerSize, Model, layer_sizes};
+use crate::model_file::{LayerSize, Model, NamedTensors, layer_sizes};
 use crate::progress::Progress;
 use crate::quant::{Method, QuantizeConfig, frontier_svg};
 use crate::train::quantize::{Judge, Layer, frontier, layers, outline, quantize};
@@ -41,11 +42,11 @@ pub struct Args {
     /// Change a value of the recipe, or without one of the defaults: `--set quantize.small_layers=fewer-bits` (repeatable).
     #[arg(long = "set", value_name = "KEY=VALUE")]
     set: Vec<String>,
-    /// Folder for the training's checkpoint and log; without it they are not kept.
+    /// Folder for the training's checkpoint and log. Without it they are in `OUT` with the ending `.run` until the packed model is written.
     #[arg(long, requires = "recipe")]
     run: Option<PathBuf>,
     /// Go on with the checkpoint in that folder.
-    #[arg(long, requires = "run")]
+    #[arg(long, requires = "recipe")]
     resume: bool,
     /// Instead of quantizing: print every size that mixed precision can reach best, and plot them to this file (SVG).
     #[arg(long, conflicts_with_all = ["bits", "target_size", "run"])]
@@ -145,26 +146,25 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
                     "note: thresholds in the packed model are those of the f32 model; `revox eval` finds its own"
                 );
             }
-            (quantize(&model, &outline.quantizer, &device)?, None)
+            let packed = quantize(&model, &outline.quantizer, &device)?;
+            packed.save(output, NamedTensors::default())?;
+            (packed, None)
         }
         Some(recipe) => {
             let start = Start { quantizer: Some(outline.quantizer.clone()), ..start };
-            let report = train(args, global, recipe, start, &device)?;
-            (Model::load(&report.model, &device)?, Some(report))
+            let (packed, report) = train(args, global, recipe, start, &device)?;
+            (packed, Some(report))
         }
     };
-    packed.save(output, Default::default())?;
     show(&model, &packed, output, &outline.layers, report.as_ref(), global)
 }
 
-/// Trains in the folder given, or in one that is gone afterwards.
-fn train(args: &Args, global: &Global, recipe: &Recipe, start: Start, device: &burn::tensor::Device) -> Result<Report> {
+/// Trains in the folder given, or in one beside the output that is gone when all is done.
+fn train(args: &Args, global: &Global, recipe: &Recipe, start: Start, device: &Device) -> Result<(Model, Report)> {
     let output = args.output.as_ref().expect("clap asks for it");
-    let parent = output.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    fs::create_dir_all(parent)?;
-    let temporary = tempfile::tempdir_in(parent).map_err(|e| Error::io(parent, "create a folder in", e))?;
+    let out = args.run.clone().unwrap_or_else(|| output.with_extension("run"));
     let options = RunOptions {
-        out: args.run.clone().unwrap_or_else(|| temporary.path().join("run")),
+        out: out.clone(),
         resume: args.resume,
         device: device.clone(),
         stop: super::stop_on_ctrl_c()?,
@@ -172,17 +172,13 @@ fn train(args: &Args, global: &Global, recipe: &Recipe, start: Start, device: &b
         dashboard: false,
         warn: Arc::new(|text: &str| eprintln!("warning: {text}")),
     };
-    let mut report = fine_tune(recipe, &options, start)?;
+    let report = fine_tune(recipe, &options, start)?;
+    let model = Model::load(&report.model, device)?;
+    model.save(output, NamedTensors::default())?;
     if args.run.is_none() {
-        // What is read of it next is the model alone.
-        packed_to(&report.model, output)?;
-        report.model.clone_from(output);
+        std::fs::remove_dir_all(&out).map_err(|e| Error::io(&out, "remove", e))?;
     }
-    Ok(report)
-}
-
-fn packed_to(from: &Path, to: &Path) -> Result<()> {
-    fs::write_bytes(to, &fs::read(from)?)
+    Ok((model, report))
 }
 
 fn show(

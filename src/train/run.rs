@@ -327,9 +327,7 @@ fn check_folder(out: &Path, resume: bool, checkpoint: &Path) -> Result<()> {
         }
     }
     match (resume, occupied, checkpoint.exists()) {
-        (false, true, _) => {
-            Err(Error::file(out, "holds another run; go on with it (--resume) or name another folder (--out)"))
-        }
+        (false, true, _) => Err(Error::file(out, "holds another run; go on with it (--resume) or name another folder")),
         (true, _, false) => Err(Error::file(checkpoint, "no checkpoint to resume from")),
         _ => Ok(()),
     }

@@ -101,7 +101,7 @@ fn a_run_leaves_model_metrics_recipe_checkpoint_and_curve() {
 #[test]
 #[cfg(unix)]
 fn ctrl_c_in_mid_epoch_loses_nothing() {
-    training_is_uninterrupted(&[]);
+    interrupted_is_uninterrupted(&[]);
 }
 
 /// With states in 8 bits, small as the tensors are.
@@ -110,7 +110,7 @@ fn ctrl_c_in_mid_epoch_loses_nothing() {
 fn ctrl_c_loses_no_8_bit_state() {
     for optimizer in ["sgd8bit", "adamw8bit"] {
         let kind = format!("optimizer.kind={optimizer}");
-        training_is_uninterrupted(&["--set", &kind, "--set", "optimizer.states.min_size=8"]);
+        interrupted_is_uninterrupted(&["--set", &kind, "--set", "optimizer.states.min_size=8"]);
     }
 }
 
@@ -126,38 +126,42 @@ fn ctrl_c_loses_no_stage_of_a_quantization() {
     for update in ["lloyd", "frozen-mean", "frozen-gradient"] {
         let update = format!("quantize.update={update}");
         let sets: Vec<&str> = changes.iter().chain([&update.as_str()]).flat_map(|c| ["--set", c]).collect();
-        let whole = format!("{update}.whole");
-        let parts = format!("{update}.parts");
-        let out = ["-o", "q.safetensors"];
-        interrupted_is_uninterrupted(
-            &place,
-            &[&verb[..], &out, &["--run", &whole]].concat(),
-            &[&verb[..], &out, &["--run", &parts]].concat(),
-            [&whole, &parts],
-            &sets,
-        );
+        let quantize = |out: &str| -> Vec<String> {
+            let all = [&verb[..], &["-o", out, "--quiet", "--set", "data.passes=6"], &sets].concat();
+            all.into_iter().map(str::to_owned).collect()
+        };
+        let whole = quantize("whole.q");
+        place.ok(&whole.iter().map(String::as_str).collect::<Vec<_>>());
+        let parts = quantize("parts.q");
+        let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
+        // The folder that nobody has named stays there as long as it is needed.
+        if interrupt(&place, &parts, "parts.run") {
+            assert!(place.path("parts.run/checkpoint.safetensors").exists() && !place.path("parts.q").exists());
+            place.fails(&parts, &["parts.run", "--resume"]);
+            place.ok(&[&parts[..], &["--resume"]].concat());
+        }
+        let read = |name: &str| std::fs::read(place.path(name)).unwrap();
+        assert!(read("whole.q") == read("parts.q"), "interrupted and resumed = uninterrupted");
+        for gone in ["whole.run", "parts.run"] {
+            assert!(!place.path(gone).exists());
+        }
+        for output in ["whole.q", "parts.q"] {
+            std::fs::remove_file(place.path(output)).unwrap();
+        }
     }
 }
 
+/// Runs a command and interrupts it when its folder shows that it is under way; false if it was done before.
 #[cfg(unix)]
-fn training_is_uninterrupted(changes: &[&str]) {
-    let train = |out| ["train", "r.toml", "--out", out];
-    interrupted_is_uninterrupted(&place(), &train("whole"), &train("parts"), ["whole", "parts"], changes);
-}
-
-#[cfg(unix)]
-fn interrupted_is_uninterrupted(place: &Place, whole: &[&str], parts: &[&str], runs: [&str; 2], changes: &[&str]) {
-    let longer = [&["--set", "data.passes=6", "--quiet"], changes].concat();
-    place.ok(&[whole, &longer].concat());
+fn interrupt(place: &Place, command: &[&str], run: &str) -> bool {
     let mut child = place
-        .command(&[parts, &longer].concat())
+        .command(command)
         .stdout(std::process::Stdio::piped())
         .stderr(std::process::Stdio::piped())
         .spawn()
         .unwrap();
-    // Wait for the run to be under way: its first epoch's line, or at least its folder.
     let begun = Instant::now();
-    while !place.path(runs[1]).join("recipe.lock.toml").exists() && begun.elapsed() < Duration::from_secs(60) {
+    while !place.path(run).join("recipe.lock.toml").exists() && begun.elapsed() < Duration::from_secs(60) {
         std::thread::sleep(Duration::from_millis(5));
     }
     std::thread::sleep(Duration::from_millis(300));
@@ -168,13 +172,24 @@ fn interrupted_is_uninterrupted(place: &Place, whole: &[&str], parts: &[&str], r
     if interrupted && status.code() == Some(1) {
         assert!(ran.err.contains("--resume") && ran.err.contains("checkpoint.safetensors"), "{}", ran.err);
         assert!(ran.out.is_empty());
-        place.ok(&[parts, &longer, &["--resume"]].concat());
-    } else {
-        assert_eq!(status.code(), Some(0), "{}", ran.err); // the run was faster than the signal
+        return true;
     }
-    assert!(model(place, runs[0]) == model(place, runs[1]), "interrupted and resumed = uninterrupted");
+    assert_eq!(status.code(), Some(0), "{}", ran.err); // the run was faster than the signal
+    false
+}
+
+#[cfg(unix)]
+fn interrupted_is_uninterrupted(changes: &[&str]) {
+    let place = place();
+    let longer = [&["--set", "data.passes=6", "--quiet"], changes].concat();
+    let args = |extra: &[&'static str]| -> Vec<&str> { [&["train", "r.toml"][..], extra, &longer].concat() };
+    place.ok(&args(&["--out", "whole"]));
+    if interrupt(&place, &args(&["--out", "parts"]), "parts") {
+        place.ok(&args(&["--out", "parts", "--resume"]));
+    }
+    assert!(model(&place, "whole") == model(&place, "parts"), "interrupted and resumed = uninterrupted");
     let lines = |run: &str| std::fs::read_to_string(place.path(run).join("metrics.jsonl")).unwrap().lines().count();
-    assert_eq!((lines(runs[0]), lines(runs[1])), (3, 3));
+    assert_eq!((lines("whole"), lines("parts")), (3, 3));
 }
 
 #[test]
