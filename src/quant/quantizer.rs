@@ -10,9 +10,12 @@ use rayon::prelude::*;
 
 use super::config::Update;
 use super::fake_quant::{Extras, FakeQuant, Gate};
-use super::{Codebook, Plan, QuantizeConfig};
+use super::{Codebook, Plan, Planned, QuantizeConfig};
 use crate::error::{Error, Result};
 use crate::nn::{Place, collect_named, ids_named};
+
+/// A codebook, and codes that do not change any more.
+type Book = (Codebook, Option<Vec<u8>>);
 
 /// A plan with its clock.
 #[derive(Debug, Clone)]
@@ -59,24 +62,28 @@ impl Quantizer {
     /// Names the tensor that cannot be quantized.
     pub fn attach<M: Module>(&self, module: M) -> Result<M> {
         let weights = self.weights(&module);
-        let fit = |(name, planned): (&String, &super::Planned)| {
-            let weights = &weights[name];
-            let book = Codebook::fit(planned.scheme, weights, &planned.shape).map_err(|e| of(name, &e))?;
-            let frozen = (self.config.update != Update::Lloyd).then(|| book.encode(weights));
-            Ok((name.clone(), (book, frozen)))
-        };
-        let books: HashMap<_, _> = self.plan.par_iter().map(fit).collect::<Result<_>>()?;
+        let fit = |(name, planned): (&String, &Planned)| Ok((name.clone(), self.fit(name, planned, &weights[name])?));
+        let books = self.plan.par_iter().map(fit).collect::<Result<_>>()?;
         let attach = Attach { quantizer: self, names: ids_named(&module), books };
         Ok(module.apply_reparameterization(attach))
     }
 
-    /// Codebooks anew for the layers of a stage that begins.
+    /// A tensor's codebook, and the codes that do not change any more.
+    fn fit(&self, name: &str, planned: &Planned, weights: &[f32]) -> Result<Book> {
+        let book = Codebook::fit(planned.scheme, weights, &planned.shape).map_err(|e| of(name, &e))?;
+        let frozen = (self.config.update != Update::Lloyd).then(|| book.encode(weights));
+        Ok((book, frozen))
+    }
+
+    /// Codebooks, and codes that do not change any more, anew for the layers of a stage that begins.
     ///
     /// # Errors
     /// Names the tensor.
     pub fn begin<M: Module>(&self, module: M, stage: usize) -> Result<M> {
-        let books = self.renewed(&module, |planned| planned.stage == stage, true)?;
-        Ok(set_books(module, books))
+        let all = self.weights(&module);
+        let chosen = self.plan.iter().filter(|(_, planned)| planned.stage == stage).collect::<Vec<_>>();
+        let fit = |(name, planned): (&String, &Planned)| Ok((name.clone(), self.fit(name, planned, &all[name])?));
+        Ok(set_books(module, chosen.into_par_iter().map(fit).collect::<Result<_>>()?))
     }
 
     /// Whether codebooks move after an iteration (from 0).
@@ -93,8 +100,17 @@ impl Quantizer {
             return Ok(module);
         }
         let stage = self.clock.load(Ordering::Relaxed);
-        let books = self.renewed(&module, |planned| planned.stage <= stage, false)?;
-        Ok(set_books(module, books))
+        let all: HashMap<String, TensorData> = collect_named(&module).into_iter().collect();
+        let renew = |(name, _): (&String, &Planned)| {
+            let (weights, book) = (numbers(&all[name]), self.book(&all, name)?);
+            let book = match self.config.update {
+                Update::Lloyd => book.follow(&weights, self.config.lloyd_steps).map_err(|e| of(name, &e))?,
+                _ => book.means(&weights, &self.codes(&all, name, &book)),
+            };
+            Ok((name.clone(), (book, None)))
+        };
+        let chosen = self.plan.iter().filter(|(_, planned)| planned.stage <= stage).collect::<Vec<_>>();
+        Ok(set_books(module, chosen.into_par_iter().map(renew).collect::<Result<_>>()?))
     }
 
     /// Codebook and codes of each tensor, as they are in use.
@@ -135,30 +151,6 @@ impl Quantizer {
         let all = collect_named(module).into_iter();
         all.filter(|(name, _)| self.plan.contains_key(name)).map(|(name, data)| (name, numbers(&data))).collect()
     }
-
-    /// New codebooks for some tensors: from scratch, or from where they are.
-    fn renewed<M: Module>(
-        &self,
-        module: &M,
-        chosen: impl Fn(&super::Planned) -> bool + Sync,
-        anew: bool,
-    ) -> Result<HashMap<String, Codebook>> {
-        let all: HashMap<String, TensorData> = collect_named(module).into_iter().collect();
-        let renew = |(name, planned): (&String, &super::Planned)| {
-            let weights = numbers(&all[name]);
-            let book = match (anew, self.config.update) {
-                (true, Update::Lloyd) => Codebook::fit(planned.scheme, &weights, &planned.shape),
-                (false, Update::Lloyd) => self.book(&all, name)?.follow(&weights, self.config.lloyd_steps),
-                _ => {
-                    let book = self.book(&all, name)?;
-                    Ok(book.means(&weights, &self.codes(&all, name, &book)))
-                }
-            };
-            Ok((name.clone(), book.map_err(|e| of(name, &e))?))
-        };
-        let chosen = self.plan.iter().filter(|(_, planned)| chosen(planned));
-        chosen.collect::<Vec<_>>().into_par_iter().map(renew).collect()
-    }
 }
 
 const NAME: &str = <FakeQuant as burn::module::Reparameterization>::NAME;
@@ -174,7 +166,7 @@ fn numbers(data: &TensorData) -> Vec<f32> {
 struct Attach<'a> {
     quantizer: &'a Quantizer,
     names: HashMap<ParamId, String>,
-    books: HashMap<String, (Codebook, Option<Vec<u8>>)>,
+    books: HashMap<String, Book>,
 }
 
 impl Reparameterizer for Attach<'_> {
@@ -195,8 +187,8 @@ impl Reparameterizer for Attach<'_> {
     }
 }
 
-/// Replaces codebooks and bounds.
-fn set_books<M: Module>(module: M, books: HashMap<String, Codebook>) -> M {
+/// Replaces codebooks and bounds, and codes where there are some.
+fn set_books<M: Module>(module: M, books: HashMap<String, Book>) -> M {
     struct Set(Place, HashMap<String, Vec<f32>>);
     impl ModuleMapper for Set {
         fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
@@ -214,8 +206,10 @@ fn set_books<M: Module>(module: M, books: HashMap<String, Codebook>) -> M {
             self.0.exit(container);
         }
     }
-    let both = |(name, book): (String, Codebook)| {
-        [(format!("{name}.{NAME}.codebook"), book.padded()), (format!("{name}.{NAME}.bounds"), book.bounds())]
+    let parts = |(name, (book, codes)): (String, Book)| {
+        let at = |part: &str| format!("{name}.{NAME}.{part}");
+        let codes = codes.map(|codes| (at("codes"), codes.into_iter().map(f32::from).collect()));
+        [Some((at("codebook"), book.padded())), Some((at("bounds"), book.bounds())), codes].into_iter().flatten()
     };
-    module.map(&mut Set(Place::default(), books.into_iter().flat_map(both).collect()))
+    module.map(&mut Set(Place::default(), books.into_iter().flat_map(parts).collect()))
 }

@@ -199,3 +199,27 @@ fn codebooks_follow() {
         }
     }
 }
+
+/// Assignments that freeze do so when their stage begins.
+#[test]
+fn a_stage_begins_with_the_weights_it_finds() {
+    let plain = model("resnet10", PoolingKind::Tstp).network;
+    let name = "layer2.0.conv2.weight".to_owned();
+    let data = collect_named(&plain).into_iter().find(|(n, _)| *n == name).unwrap().1;
+    let moved: Vec<f32> = data.iter::<f32>().enumerate().map(|(i, w)| w + 0.1 * (i % 7) as f32).collect();
+    for update in [Update::Lloyd, Update::FrozenMean, Update::FrozenGradient] {
+        let config = config(|c| (c.bits, c.update) = (2, update));
+        let mut plan = crate::plan(&plain, &config);
+        plan.get_mut(&name).unwrap().stage = 1;
+        let scheme = plan[&name].scheme;
+        let quantizer = revox::quant::Quantizer::new(plan, config);
+        let network = quantizer.attach(plain.clone()).unwrap();
+        let data = TensorData::new(moved.clone(), data.shape().to_vec());
+        let network = quantizer.refresh(assign_named(network, [(name.clone(), data)].into())).unwrap();
+        let network = quantizer.begin(network, 1).unwrap();
+        let (_, book, codes) = quantizer.encoded(&network).unwrap().into_iter().find(|e| e.0 == name).unwrap();
+        let wanted = revox::quant::Codebook::fit(scheme, &moved, &[moved.len()]).unwrap();
+        assert_eq!(book, wanted, "{update:?}");
+        assert_eq!(codes, wanted.encode(&moved), "{update:?}");
+    }
+}
