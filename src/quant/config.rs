@@ -131,7 +131,7 @@ impl Default for QuantizeConfig {
             candidates: vec![1, 2, 3, 4, 8],
             sensitivity: SensitivityConfig::default(),
             stages: 1,
-            order: Order::Sensitivity,
+            order: Order::Bits,
             restart_rate: false,
         }
     }
