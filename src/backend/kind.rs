@@ -39,8 +39,8 @@ impl BackendKind {
         match self {
             Self::Flex => cfg!(feature = "flex"),
             Self::Ndarray => cfg!(feature = "ndarray"),
-            Self::Wgpu => cfg!(feature = "wgpu"),
-            Self::Cuda => cfg!(feature = "cuda"),
+            Self::Wgpu => cfg!(feature = "wgpu-unfused"),
+            Self::Cuda => cfg!(feature = "cuda-unfused"),
         }
     }
 
@@ -80,12 +80,12 @@ impl BackendKind {
             #[cfg(feature = "ndarray")]
             #[expect(deprecated, reason = "kept as a second opinion for as long as Burn ships it")]
             Self::Ndarray => Device::ndarray(),
-            #[cfg(feature = "wgpu")]
+            #[cfg(feature = "wgpu-unfused")]
             Self::Wgpu => {
                 use burn::tensor::DeviceKind;
                 Device::wgpu(if index == 0 { DeviceKind::DefaultDevice } else { DeviceKind::DiscreteGpu(index) })
             }
-            #[cfg(feature = "cuda")]
+            #[cfg(feature = "cuda-unfused")]
             Self::Cuda => Device::cuda(index),
             #[allow(unreachable_patterns, reason = "reachable in builds with fewer backends")]
             _ => unreachable!("checked by is_compiled"),

@@ -15,8 +15,8 @@ use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 #[backend_extension(
     Flex: cfg(feature = "flex"),
     NdArray: cfg(feature = "ndarray"),
-    Cube: cfg(any(feature = "wgpu", feature = "cuda")),
-    Fusion: cfg(any(feature = "wgpu", feature = "cuda"))
+    Cube: cfg(feature = "cube"),
+    Fusion: cfg(all(feature = "cube", feature = "fusion"))
 )]
 pub trait CodeOps: Backend {
     /// `x` `[n]`, bounds `[groups, 2^bits - 1]` (ascending), table `[groups, 2^bits]` -> `[n]`: the entry whose number is how many bounds a value is above.
@@ -46,7 +46,7 @@ impl CodeOps for burn::backend::Flex {
 #[cfg(feature = "ndarray")]
 impl CodeOps for burn::backend::NdArray {}
 
-#[cfg(any(feature = "wgpu", feature = "cuda"))]
+#[cfg(feature = "cube")]
 impl CodeOps for burn::backend::Cube {}
 
 /// See [`CodeOps::nearest`]; of any shape, without gradient.

@@ -48,7 +48,7 @@ pub fn scratch(x: [usize; 4], weight: [usize; 4], window: Window, threads: usize
 #[backend_extension(
     Flex: cfg(feature = "flex"),
     NdArray: cfg(feature = "ndarray"),
-    Cube: cfg(any(feature = "wgpu", feature = "cuda")),
+    Cube: cfg(feature = "cube"),
     Autodiff
 )]
 pub trait ConvolutionOps: Backend {
@@ -139,7 +139,7 @@ macro_rules! by_burn {
     };
 }
 by_burn!(NdArray, cfg(feature = "ndarray"));
-by_burn!(Cube, cfg(any(feature = "wgpu", feature = "cuda")));
+by_burn!(Cube, cfg(feature = "cube"));
 
 #[cfg(feature = "flex")]
 impl ConvolutionOps for burn::backend::Flex {

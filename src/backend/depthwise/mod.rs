@@ -21,7 +21,7 @@ use burn::tensor::{Slice, Tensor};
 #[backend_extension(
     Flex: cfg(feature = "flex"),
     NdArray: cfg(feature = "ndarray"),
-    Cube: cfg(any(feature = "wgpu", feature = "cuda")),
+    Cube: cfg(feature = "cube"),
     Autodiff
 )]
 pub trait DepthwiseOps: Backend {
@@ -96,7 +96,7 @@ macro_rules! by_plain_operations {
 by_plain_operations!(NdArray, cfg(feature = "ndarray"));
 
 /// CubeCL backends have one kernel for all channels.
-#[cfg(any(feature = "wgpu", feature = "cuda"))]
+#[cfg(feature = "cube")]
 impl DepthwiseOps for burn::backend::Cube {
     fn depthwise(x: FloatTensor<Self>, weight: FloatTensor<Self>) -> FloatTensor<Self> {
         convolve::<Self>(x, weight)
@@ -107,7 +107,7 @@ impl DepthwiseOps for burn::backend::Cube {
     }
 }
 
-#[cfg(any(feature = "wgpu", feature = "cuda"))]
+#[cfg(feature = "cube")]
 fn weight_gradient_by_burn<B: Backend>(x: FloatTensor<B>, dy: FloatTensor<B>, kernel: usize) -> FloatTensor<B> {
     let channels = x.shape()[1];
     let weight = B::float_zeros([channels, 1, kernel, kernel].into(), &x.device(), x.dtype().into());

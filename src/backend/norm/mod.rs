@@ -29,7 +29,7 @@ pub struct Norm {
 #[backend_extension(
     Flex: cfg(feature = "flex"),
     NdArray: cfg(feature = "ndarray"),
-    Cube: cfg(any(feature = "wgpu", feature = "cuda")),
+    Cube: cfg(feature = "cube"),
     Autodiff
 )]
 pub trait NormOps: Backend {
@@ -147,7 +147,7 @@ macro_rules! by_burn {
     };
 }
 by_burn!(NdArray, cfg(feature = "ndarray"));
-by_burn!(Cube, cfg(any(feature = "wgpu", feature = "cuda")));
+by_burn!(Cube, cfg(feature = "cube"));
 
 #[cfg(feature = "flex")]
 impl NormOps for burn::backend::Flex {

@@ -8,7 +8,7 @@ mod blockwise;
 mod code_map;
 #[cfg(feature = "flex")]
 mod cpu;
-#[cfg(any(feature = "wgpu", feature = "cuda"))]
+#[cfg(feature = "cube")]
 mod cube;
 mod generic;
 
@@ -85,8 +85,8 @@ impl AdamStates {
 #[backend_extension(
     Flex: cfg(feature = "flex"),
     NdArray: cfg(feature = "ndarray"),
-    Cube: cfg(any(feature = "wgpu", feature = "cuda")),
-    Fusion: cfg(any(feature = "wgpu", feature = "cuda"))
+    Cube: cfg(feature = "cube"),
+    Fusion: cfg(all(feature = "cube", feature = "fusion"))
 )]
 pub trait Optim8Ops: Backend {
     /// `[n]` -> words and absmax.

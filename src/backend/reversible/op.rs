@@ -25,7 +25,7 @@ type AutodiffTensor<B> = FloatTensor<Autodiff<B>>;
 #[backend_extension(
     Flex: cfg(feature = "flex"),
     NdArray: cfg(feature = "ndarray"),
-    Cube: cfg(any(feature = "wgpu", feature = "cuda")),
+    Cube: cfg(feature = "cube"),
     Autodiff
 )]
 pub trait ReversibleOps: Backend {
@@ -140,7 +140,7 @@ macro_rules! without_autodiff {
 }
 without_autodiff!(Flex, cpu::snap, cpu::shift, cfg(feature = "flex"));
 without_autodiff!(NdArray, snap_plain::<Self>, shift_plain::<Self>, cfg(feature = "ndarray"));
-without_autodiff!(Cube, snap_plain::<Self>, shift_plain::<Self>, cfg(any(feature = "wgpu", feature = "cuda")));
+without_autodiff!(Cube, snap_plain::<Self>, shift_plain::<Self>, cfg(feature = "cube"));
 
 impl<B: Backend, C: CheckpointStrategy> ReversibleOps for Autodiff<B, C>
 where
