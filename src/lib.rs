@@ -19,6 +19,7 @@
 //! | [`mod@bench`] | measurements on the user's own machine |
 //! | [`quant`] | codebooks of quantized weights |
 //! | [`memory`] | where the bytes of a training step go |
+//! | [`selftest`] | what a backend must get right |
 //! | [`cli`] | the command line |
 //!
 //! ```no_run
@@ -51,6 +52,7 @@ pub mod progress;
 pub mod quant;
 pub mod rng;
 pub mod scoring;
+pub mod selftest;
 pub mod train;
 pub mod zoo;
 

@@ -94,7 +94,7 @@ impl BackendKind {
 }
 
 /// Runs `work`, turning a panic into its message and keeping it off the terminal.
-fn quietly<T>(work: impl FnOnce() -> T) -> Result<T, String> {
+pub(crate) fn quietly<T>(work: impl FnOnce() -> T) -> Result<T, String> {
     // The hook is the whole program's: two at once would restore each other's silence.
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);

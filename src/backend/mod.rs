@@ -21,5 +21,6 @@ pub mod norm;
 pub mod optim8;
 
 pub use kind::BackendKind;
+pub(crate) use kind::quietly;
 pub use layer::{Layer, Streams};
 pub use mode::Mode;

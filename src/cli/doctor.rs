@@ -1,17 +1,28 @@
 //! `revox doctor`.
 
+use std::time::Instant;
+
 use serde_json::json;
 
 use super::Global;
 use crate::backend::BackendKind;
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::selftest::{CASES, Case, Finding, Subject};
 
-/// Which backends are compiled in and work, and why one does not.
+/// Which backends are compiled in and work, and why one does not; with --selftest whether one computes what it should.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  revox doctor")]
-pub struct Args {}
+#[command(after_help = "Examples:\n  revox doctor\n  revox doctor --selftest --backend wgpu")]
+pub struct Args {
+    /// Runs networks, training steps, reversible and 8-bit operations and quantizers on the chosen backend and compares them with a CPU backend and with
+    /// reference values; exit code 1 if one is off.
+    #[arg(long)]
+    selftest: bool,
+}
 
-pub(super) fn run(_args: &Args, global: &Global) -> Result<()> {
+pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
+    if args.selftest {
+        return selftest(global);
+    }
     let rows: Vec<_> = BackendKind::ALL
         .iter()
         .map(|kind| match kind.device(0) {
@@ -31,4 +42,77 @@ pub(super) fn run(_args: &Args, global: &Global) -> Result<()> {
         println!("{name:<8} {}  {detail}", if works { "works" } else { "off  " });
     }
     Ok(())
+}
+
+fn selftest(global: &Global) -> Result<()> {
+    let subject = Subject::open(global.backend, global.device)?;
+    let name = global.backend.name();
+    if !global.json {
+        println!("revox {}, {name}, {:?}", env!("CARGO_PKG_VERSION"), subject.device);
+    }
+    let (mut rows, mut failed) = (Vec::new(), 0);
+    for case in &CASES {
+        let start = Instant::now();
+        let outcome = case.run(&subject);
+        let seconds = start.elapsed().as_secs_f64();
+        let passed = outcome.as_ref().is_ok_and(|findings| findings.iter().all(Finding::passed));
+        failed += usize::from(!passed);
+        match global.json {
+            true => rows.push(row(case, &outcome, passed, seconds)),
+            false => print(case, &outcome, passed, seconds),
+        }
+    }
+    if global.json {
+        println!(
+            "{}",
+            json!({"backend": name, "device": format!("{:?}", subject.device), "passed": failed == 0, "cases": rows})
+        );
+    }
+    match failed {
+        0 => Ok(()),
+        n => Err(Error::Backend(format!(
+            "{n} of {} cases failed on {name}: its results are not to be trusted",
+            CASES.len()
+        ))),
+    }
+}
+
+/// The worst first.
+fn sorted(findings: &[Finding]) -> Vec<&Finding> {
+    let mut sorted: Vec<&Finding> = findings.iter().collect();
+    sorted.sort_by(|a, b| b.severity().total_cmp(&a.severity()));
+    sorted
+}
+
+fn row(case: &Case, outcome: &Result<Vec<Finding>>, passed: bool, seconds: f64) -> serde_json::Value {
+    let (name, about) = (case.name, case.about);
+    match outcome {
+        Err(e) => json!({"name": name, "about": about, "passed": false, "seconds": seconds, "message": e.to_string()}),
+        Ok(findings) => {
+            let worst = sorted(findings)[0];
+            json!({"name": name, "about": about, "passed": passed, "seconds": seconds, "comparisons": findings.len(), "worst": worst.what,
+                "error": worst.error, "tolerance": worst.tolerance})
+        }
+    }
+}
+
+fn print(case: &Case, outcome: &Result<Vec<Finding>>, passed: bool, seconds: f64) {
+    let verdict = if passed { "ok    " } else { "FAILED" };
+    let head = format!("{verdict} {:<14} {:<66}", case.name, case.about);
+    match outcome {
+        Err(e) => println!("{head} {e}"),
+        Ok(findings) => {
+            let sorted = sorted(findings);
+            let worst = sorted[0];
+            println!(
+                "{head} {:>4} compared, worst {:.1e} of {:.0e}  {seconds:.1} s",
+                findings.len(),
+                worst.error,
+                worst.tolerance
+            );
+            for off in sorted.iter().filter(|f| !f.passed()).take(5) {
+                println!("       {}: off by {:.3e}, {:.0e} allowed", off.what, off.error, off.tolerance);
+            }
+        }
+    }
 }

@@ -69,6 +69,17 @@ impl Global {
     fn open(&self) -> Result<Device> {
         self.backend.device(self.device)
     }
+
+    /// Several devices, at least the one of `--device`.
+    fn open_all(&self, indices: &[usize]) -> Result<Vec<Device>> {
+        if let Some(twice) = indices.iter().enumerate().find(|(i, n)| indices[..*i].contains(n)) {
+            return Err(Error::Invalid(format!("--devices names device {} twice", twice.1)));
+        }
+        match indices {
+            [] => Ok(vec![self.open()?]),
+            several => several.iter().map(|&n| self.backend.device(n)).collect(),
+        }
+    }
 }
 
 /// A flag that the first Ctrl-C sets, for verbs that have something to put in order before they end. The second does not wait.

@@ -167,6 +167,7 @@ fn train(args: &Args, global: &Global, recipe: &Recipe, start: Start, device: &D
         out: out.clone(),
         resume: args.resume,
         device: device.clone(),
+        others: Vec::new(),
         stop: super::stop_on_ctrl_c()?,
         quiet: global.quiet,
         dashboard: false,

@@ -14,7 +14,7 @@ use crate::train::{Recipe, RunOptions, Start, fine_tune, train};
 /// Train a network by a recipe, testing on the dev trials after each epoch.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Example:\n  revox train recipes/quickstart.toml\n  revox train recipes/quickstart.toml --out runs/short --set train.epochs=2\n  revox train recipes/speechocean/fine-tune.toml --init model.safetensors"
+    after_help = "Example:\n  revox train recipes/quickstart.toml\n  revox train recipes/quickstart.toml --out runs/short --set train.epochs=2\n  revox train recipes/speechocean/fine-tune.toml --init model.safetensors\n  revox train recipes/voxceleb/resnet34.toml --backend cuda --devices 0,1 --accumulate 2"
 )]
 pub struct Args {
     /// The recipe (TOML).
@@ -28,17 +28,26 @@ pub struct Args {
     /// Begin with the weights of this model, whose network and front-end are the recipe's then.
     #[arg(long, value_name = "MODEL")]
     init: Option<PathBuf>,
+    /// Divide each batch among these devices of the backend; the first one keeps the model and takes its steps.
+    #[arg(long, value_delimiter = ',', value_name = "N,N", conflicts_with = "device")]
+    devices: Vec<usize>,
+    /// Divide each batch into so many parts, one after another on each device: less memory (train.accumulate of the recipe).
+    #[arg(long, value_name = "N")]
+    accumulate: Option<usize>,
     /// Change a value of the recipe: `--set train.epochs=3` (repeatable).
     #[arg(long = "set", value_name = "KEY=VALUE")]
     set: Vec<String>,
 }
 
 pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
-    let device = global.open()?;
+    let mut others = global.open_all(&args.devices)?;
+    let device = others.remove(0);
     let start = args.init.as_ref().map(|model| Start::load(model, &device)).transpose()?;
+    let mut changes = args.set.clone();
+    changes.extend(args.accumulate.map(|n| format!("train.accumulate={n}")));
     let mut recipe = match &start {
-        Some((_, header)) => Recipe::load_for(&args.recipe, &args.set, header)?,
-        None => Recipe::load(&args.recipe, &args.set)?,
+        Some((_, header)) => Recipe::load_for(&args.recipe, &changes, header)?,
+        None => Recipe::load(&args.recipe, &changes)?,
     };
     if let Some(seed) = global.seed {
         recipe.seed = seed;
@@ -55,8 +64,16 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
             eprintln!("warning: {text}");
         }
     };
-    let options =
-        RunOptions { out, resume: args.resume, device, stop, quiet: global.quiet, dashboard, warn: Arc::new(warn) };
+    let options = RunOptions {
+        out,
+        resume: args.resume,
+        device,
+        others,
+        stop,
+        quiet: global.quiet,
+        dashboard,
+        warn: Arc::new(warn),
+    };
     let report = match start {
         Some((start, _)) => fine_tune(&recipe, &options, start),
         None => train(&recipe, &options),

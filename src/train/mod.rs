@@ -8,6 +8,7 @@ mod dev_set;
 mod finite;
 mod loader;
 mod optimizer;
+mod parts;
 pub mod quantize;
 mod recipe;
 mod renderer;

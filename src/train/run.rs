@@ -15,6 +15,7 @@ use sha2::{Digest, Sha256};
 
 use super::checkpoint::{self, Average, State};
 use super::dev_set::{DevLoader, DevResult, DevSet};
+use super::parts::Parts;
 use super::renderer::Lines;
 use super::strategy::{CHECKPOINT, Loop, METRICS, MODEL, Progressing};
 use super::{Loader, Recipe, TrainSet, Trainee, trial_metric};
@@ -42,6 +43,8 @@ pub struct RunOptions {
     pub resume: bool,
     /// Where tensors live.
     pub device: Device,
+    /// Further devices that a batch is divided among.
+    pub others: Vec<Device>,
     /// Set from outside to stop after the current step.
     pub stop: Arc<AtomicBool>,
     /// No progress.
@@ -164,6 +167,8 @@ fn run(recipe: &Recipe, options: &RunOptions, start: Option<Start>) -> Result<Re
         let message = format!("{} training examples do not fill one batch of {batch_size}", set.len());
         return Err(Error::file(&recipe.data.train, message));
     }
+    let devices = std::iter::once(&options.device).chain(&options.others).cloned().collect();
+    let parts = Parts::new(devices, recipe.train.accumulate, batch_size)?;
     let data_hash = hash_data(&[set.corpus(), dev.corpus()], &recipe.data.trials)?;
     let mut identity = identity(recipe);
     let mut trainee = Trainee::new(&recipe.model, &recipe.loss, set.classes(), &options.device, recipe.seed)?;
@@ -219,6 +224,7 @@ fn run(recipe: &Recipe, options: &RunOptions, start: Option<Start>) -> Result<Re
         stop: options.stop.clone(),
         warn: options.warn.clone(),
         quantizer,
+        parts,
         progress: Mutex::new(Some(Progressing { optimizer: optimizer.clone(), average, state })),
         outcome: Mutex::new(Ok(())),
     });

@@ -14,12 +14,13 @@ use burn::optim::module_optimizer::ModuleOptimizer;
 use burn::tensor::TensorData;
 use burn::train::{
     EventProcessorTraining, InferenceStep, Learner, LearnerEvent, SupervisedLearningStrategy,
-    SupervisedTrainingEventProcessor, TrainLoader, TrainStep, TrainingComponents, TrainingItem, ValidLoader,
+    SupervisedTrainingEventProcessor, TrainLoader, TrainingComponents, TrainingItem, ValidLoader,
 };
 use serde_json::json;
 
 use super::checkpoint::{self, Average, State};
 use super::finite;
+use super::parts::Parts;
 use super::schedule::ExponentialDecrease;
 use super::{Recipe, Trainee};
 use crate::error::{Error, Result};
@@ -49,6 +50,7 @@ pub(super) struct Loop {
     pub stop: Arc<AtomicBool>,
     pub warn: Arc<dyn Fn(&str) + Send + Sync>,
     pub quantizer: Option<Quantizer>,
+    pub parts: Parts,
     pub progress: Mutex<Option<Progressing>>,
     pub outcome: Mutex<Result<()>>,
 }
@@ -178,8 +180,8 @@ impl Loop {
             let (iteration, margin) = (batch.iteration, batch.margin);
             let rate = self.rate_at(iteration);
             let ids = batch.ids.clone();
-            let step = TrainStep::step(slot.as_ref().expect(THERE), batch);
-            if !step.item.loss.is_finite() {
+            let (outcome, gradients) = self.parts.step(slot.as_ref().expect(THERE), batch)?;
+            if !outcome.loss.is_finite() {
                 let kept = match epoch_number {
                     1 => "there is no checkpoint yet".to_owned(),
                     n => format!("the checkpoint of epoch {} is in {}", n - 1, self.out.join(CHECKPOINT).display()),
@@ -187,14 +189,14 @@ impl Loop {
                 return Err(Error::Training(format!(
                     "the loss is {} at step {iteration} (epoch {epoch_number}), learning rate {rate:e}, margin {margin}; \
                      {kept}; the batch was: {}",
-                    step.item.loss,
+                    outcome.loss,
                     ids.join(" ")
                 )));
             }
-            let bad = finite::not_finite(slot.as_ref().expect(THERE), &step.grads);
+            let bad = finite::not_finite(slot.as_ref().expect(THERE), &gradients);
             if bad == 0 {
                 let model = slot.take().expect(THERE);
-                let mut model = progress.optimizer.step(rate, model, step.grads);
+                let mut model = progress.optimizer.step(rate, model, gradients);
                 if let Some(quantizer) = self.quantizer.as_ref().filter(|q| q.is_due(iteration)) {
                     model.network = quantizer.refresh(model.network)?;
                 }
@@ -204,9 +206,9 @@ impl Loop {
                 finite::skip(&mut progress.state, iteration, bad, &*self.warn)?;
             }
             progress.state.batch += 1;
-            progress.state.loss_sum += step.item.loss;
-            progress.state.accuracy_sum += step.item.accuracy;
-            let item = TrainingItem::new(step.item, batches.progress(), Some(iteration + 1), Some(rate.into()));
+            progress.state.loss_sum += outcome.loss;
+            progress.state.accuracy_sum += outcome.accuracy;
+            let item = TrainingItem::new(outcome, batches.progress(), Some(iteration + 1), Some(rate.into()));
             send(processor.process_train(LearnerEvent::ProcessedItem(item)))?;
             if self.stop.load(Ordering::Relaxed) || components.interrupter.should_stop() {
                 self.checkpoint(slot.as_ref().expect(THERE), progress)?;

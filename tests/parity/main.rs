@@ -12,4 +12,5 @@ mod optim8;
 mod optimizers;
 mod quantized;
 mod schedules;
+mod selftest;
 mod training_step;

@@ -5,8 +5,8 @@ use std::path::Path;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use revox::model_file::{ImportOptions, Model, import};
-use revox::nn::{Mode, PoolingKind, assign_named, names_and_shapes};
-use revox::rng::{fnv1a64, mix64};
+use revox::nn::{Mode, PoolingKind, names_and_shapes};
+use revox::selftest::reference::network;
 use revox::zoo::{Architecture, Network, ZOO};
 
 use crate::shared::{Tensors, json};
@@ -124,31 +124,6 @@ fn checkpoints_of_another_network_are_refused() {
     }
 }
 
-/// The fixture's formula for one state_dict entry (its README, "procedural weights").
-fn procedural(name: &str, shape: &[usize], seed: u64, gain: f64) -> Vec<f32> {
-    let h = fnv1a64(name.as_bytes()).wrapping_add(seed.wrapping_mul(0xD134_2543_DE82_EF95));
-    let n: usize = shape.iter().product();
-    let fan_in: usize = shape.iter().skip(1).product();
-    // In DF-ResNet's downsampling pairs the convolution is `.0`, the BatchNorm `.1`.
-    let pair = name.starts_with("downsample_layers") && name.split('.').nth(2) == Some("1");
-    let norm = name.contains("bn") || name.contains("shortcut.1") || pair;
-    (0..n)
-        .map(|i| {
-            let z = mix64(h.wrapping_add((i as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15)));
-            let u = (z >> 40) as f64 / (1u64 << 24) as f64;
-            let value = match name.rsplit('.').next().unwrap() {
-                "running_mean" => 0.4 * u - 0.2,
-                "running_var" => 0.5 + u,
-                "weight" if norm => 0.5 + u,
-                "bias" if norm => 0.4 * u - 0.2,
-                "weight" => (2.0 * u - 1.0) * (6.0 / fan_in as f64).sqrt() * gain,
-                _ => 0.2 * u - 0.1,
-            };
-            value as f32
-        })
-        .collect()
-}
-
 fn check_procedural(reference: &str, arch: &Architecture) {
     let folder = shared_or_skip!("fixtures/f2_models");
     let tensors = Tensors::open(folder.join("procedural.safetensors"));
@@ -158,12 +133,7 @@ fn check_procedural(reference: &str, arch: &Architecture) {
     let input = format!("input_f{}", arch.mels);
     let wanted = tensors.f32(&format!("{reference}/emb_f64"));
     for (backend, device) in cpu_devices() {
-        let network = arch.init(&device, 0).unwrap();
-        let values: HashMap<String, TensorData> = names_and_shapes(&network)
-            .into_iter()
-            .map(|(name, shape)| (name.clone(), TensorData::new(procedural(&name, &shape, seed, gain), shape)))
-            .collect();
-        let network = assign_named(network, values);
+        let network = network(arch, seed, gain, &device).unwrap();
         let input = (tensors.f32(&input), tensors.shape(&input));
         assert_embeddings(&format!("{reference} {backend}"), &network, &device, input, &wanted);
     }

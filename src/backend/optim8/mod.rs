@@ -11,6 +11,8 @@ mod cpu;
 #[cfg(feature = "cube")]
 mod cube;
 mod generic;
+#[cfg(all(feature = "cube", feature = "fusion"))]
+mod lazy;
 
 pub use blockwise::{Codec, Rounding};
 pub use code_map::{CODES, CodeMap, bound};
@@ -90,13 +92,13 @@ impl AdamStates {
 )]
 pub trait Optim8Ops: Backend {
     /// `[n]` -> words and absmax.
-    #[fusion(meta = cube::quantized)]
+    #[fusion(meta = lazy::quantized)]
     fn quantize_blockwise(x: FloatTensor<Self>, codec: Codec) -> (IntTensor<Self>, FloatTensor<Self>) {
         generic::quantize::<Self>(x, codec)
     }
 
     /// Words and absmax -> `[count]`.
-    #[fusion(meta = cube::dequantized)]
+    #[fusion(meta = lazy::dequantized)]
     fn dequantize_blockwise(
         words: IntTensor<Self>,
         absmax: FloatTensor<Self>,
@@ -107,7 +109,7 @@ pub trait Optim8Ops: Backend {
     }
 
     /// New parameter, words and absmax.
-    #[fusion(meta = cube::stepped_sgd)]
+    #[fusion(meta = lazy::stepped_sgd)]
     fn sgd_step8(
         parameter: FloatTensor<Self>,
         gradient: FloatTensor<Self>,
@@ -120,7 +122,7 @@ pub trait Optim8Ops: Backend {
     }
 
     /// New parameter, words and absmax of the first moment, words and absmax of the second.
-    #[fusion(meta = cube::stepped_adam)]
+    #[fusion(meta = lazy::stepped_adam)]
     #[allow(
         clippy::type_complexity,
         clippy::too_many_arguments,

@@ -175,6 +175,11 @@ impl Recipe {
         if self.train.patience > 0 && self.train.average_last > 1 {
             return bad("train.patience stops early and average_last averages the last epochs: choose one".into());
         }
+        let train = &self.train;
+        if train.accumulate == 0 || train.accumulate > 1 && train.batch_size < 2 * train.accumulate {
+            let (n, size) = (train.accumulate, train.batch_size);
+            return bad(format!("train.accumulate = {n}: from 1 to half of train.batch_size = {size}"));
+        }
         self.model.check()?;
         if self.train.execution.is_some() && self.model.reversible_type().is_none() {
             let name = &self.model.name;

@@ -166,6 +166,10 @@ pub struct TrainConfig {
     pub epochs: usize,
     /// Crops of a step.
     pub batch_size: usize,
+    /// Parts of a batch that each device works through one after another: less memory, and the gradient of the whole batch, except that BatchNorm has the statistics of
+    /// each part.
+    #[serde(skip_serializing_if = "is_one")]
+    pub accumulate: usize,
     /// Stop after so many epochs without a better dev EER; 0 never stops.
     pub patience: usize,
     /// Test on the dev trials after every so many epochs (and the last).
@@ -179,6 +183,19 @@ pub struct TrainConfig {
 
 impl Default for TrainConfig {
     fn default() -> Self {
-        Self { epochs: 150, batch_size: 128, patience: 0, validate_every: 1, average_last: 1, execution: None }
+        Self {
+            epochs: 150,
+            batch_size: 128,
+            accumulate: 1,
+            patience: 0,
+            validate_every: 1,
+            average_last: 1,
+            execution: None,
+        }
     }
+}
+
+/// Left out of what identifies a run, so that runs from before it was an option go on.
+fn is_one(n: &usize) -> bool {
+    *n == 1
 }

@@ -1,10 +1,8 @@
-//! The steps as kernels for GPUs, one source for every runtime of CubeCL, and what the lazy form of the operations must know. The codec alone runs in Burn's
-//! operations there.
+//! The steps as kernels for GPUs, one source for every runtime of CubeCL. The codec alone runs in Burn's operations there.
 
 mod kernels;
 
 use burn::backend::TensorMetadata;
-use burn::backend::fusion::custom::TensorSpec;
 use burn::backend::tensor::{FloatTensor, IntTensor};
 use burn::tensor::{DType, TensorData};
 use burn_cubecl::CubeBackend;
@@ -152,40 +150,4 @@ impl Optim8Ops for CubeBackend {
         );
         (parameter, words1, absmax1, words2, absmax2)
     }
-}
-
-/// Shapes and types of results, for the lazy form of the operations.
-pub(super) fn quantized(x: &TensorSpec, codec: &Codec) -> (TensorSpec, TensorSpec) {
-    let count = x.shape.num_elements();
-    let words = TensorSpec::new([count.div_ceil(PER_WORD)].into(), DType::U32);
-    (words, TensorSpec::new([codec.blocks(count)].into(), DType::F32))
-}
-
-pub(super) fn dequantized(_: &TensorSpec, _: &TensorSpec, _: &Codec, count: &usize) -> TensorSpec {
-    TensorSpec::new([*count].into(), DType::F32)
-}
-
-pub(super) fn stepped_sgd(
-    parameter: &TensorSpec,
-    _: &TensorSpec,
-    words: &TensorSpec,
-    absmax: &TensorSpec,
-    _: &Codec,
-    _: &SgdStep,
-) -> (TensorSpec, TensorSpec, TensorSpec) {
-    (parameter.clone(), words.clone(), absmax.clone())
-}
-
-#[allow(clippy::too_many_arguments, reason = "as many as the operation takes")]
-pub(super) fn stepped_adam(
-    parameter: &TensorSpec,
-    _: &TensorSpec,
-    words1: &TensorSpec,
-    absmax1: &TensorSpec,
-    words2: &TensorSpec,
-    absmax2: &TensorSpec,
-    _: &AdamStates,
-    _: &AdamStep,
-) -> (TensorSpec, TensorSpec, TensorSpec, TensorSpec, TensorSpec) {
-    (parameter.clone(), words1.clone(), absmax1.clone(), words2.clone(), absmax2.clone())
 }

@@ -1,0 +1,39 @@
+//! What a reversible network holds between the passes, in bytes that the device's allocator counts (on the CPU the program's).
+
+use super::{Findings, Subject};
+use crate::backend::reversible::Execution;
+use crate::error::Result;
+use crate::memory::{Setting, measure};
+use crate::train::OptimizerConfig;
+use crate::zoo::Architecture;
+
+const BATCH: usize = 4;
+const FRAMES: usize = 64;
+
+pub(super) fn run(subject: &Subject, findings: &mut Findings) -> Result<()> {
+    for (shallow, deep, width) in [("rev1-resnet18", "rev1-resnet34", 8), ("rev2-resnet18", "rev2-resnet34", 16)] {
+        let held = |name: &str, execution| {
+            let arch = Architecture { width, mels: 16, embedding_dim: 8, ..Architecture::named(name)? };
+            let setting = Setting {
+                arch,
+                execution: Some(execution),
+                batch: BATCH,
+                frames: FRAMES,
+                speakers: 5,
+                optimizer: OptimizerConfig::default(),
+            };
+            Ok::<_, crate::Error>(measure(&setting, &subject.device)?.held as f64)
+        };
+        let reversible = [held(shallow, Execution::Reversible)?, held(deep, Execution::Reversible)?];
+        let taped = [held(shallow, Execution::Taped)?, held(deep, Execution::Taped)?];
+        // Running statistics and bookkeeping of the further blocks are there, their activations are not.
+        let part = (reversible[1] - reversible[0]) / (taped[1] - taped[0]);
+        findings.note(
+            format!("what {deep} holds more than {shallow}, as a part of what the taped twins do"),
+            part,
+            0.1,
+        );
+        findings.note(format!("{deep} against its taped twin"), reversible[1] / taped[1], 0.6);
+    }
+    Ok(())
+}

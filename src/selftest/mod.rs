@@ -1,0 +1,144 @@
+//! What a backend must get right before its results mean anything, small enough to be checked on a user's own machine in a minute or two: `revox doctor
+//! --selftest` runs these cases, and so does the conformance suite on every backend of a build.
+//!
+//! Networks give WeSpeaker's embeddings ([`reference`](mod@reference)); everything else is compared with the same computation on another backend, with a scalar twin or
+//! with the plain twin on the same device. How far off is too far, and why, is in [`tolerance`].
+
+mod bytes_held;
+mod embeddings;
+mod finding;
+mod operations;
+mod optim8;
+mod quantization;
+pub mod reference;
+mod reversible;
+pub mod tolerance;
+mod training;
+mod travel;
+
+use burn::tensor::{Device, Tensor, TensorData};
+
+pub use finding::{Finding, Findings};
+use tolerance::Tolerance;
+
+use crate::backend::{BackendKind, quietly};
+use crate::error::{Error, Result};
+use crate::nn::PoolingKind;
+use crate::rng::Stream;
+use crate::zoo::Architecture;
+
+/// What is tested, and what with.
+pub struct Subject {
+    /// The device under test.
+    pub device: Device,
+    /// A device of another backend, that of which is known what it computes.
+    pub peer: Device,
+    /// How far off is too far.
+    pub tolerance: Tolerance,
+}
+
+impl Subject {
+    /// A backend's device, with a CPU backend as its peer.
+    ///
+    /// # Errors
+    /// There is no such device, or no other CPU backend in this build.
+    pub fn open(kind: BackendKind, index: usize) -> Result<Self> {
+        let device = kind.device(index)?;
+        let peer = [BackendKind::Flex, BackendKind::Ndarray].into_iter().find(|k| k.is_compiled() && *k != kind);
+        let peer = peer.ok_or_else(|| {
+            Error::Backend(format!(
+                "nothing to compare {} with: this build has no other CPU backend; build with `--features flex,ndarray`",
+                kind.name()
+            ))
+        })?;
+        Ok(Self { device, peer: peer.device(0)?, tolerance: Tolerance::of(kind) })
+    }
+}
+
+/// One case.
+pub struct Case {
+    /// Its name.
+    pub name: &'static str,
+    /// What it shows when it passes.
+    pub about: &'static str,
+    run: fn(&Subject, &mut Findings) -> Result<()>,
+}
+
+impl Case {
+    /// Runs it. What the driver or a kernel does not survive is an error, not a panic.
+    ///
+    /// # Errors
+    /// The case could not be finished.
+    pub fn run(&self, subject: &Subject) -> Result<Vec<Finding>> {
+        let mut findings = Findings::default();
+        match quietly(|| (self.run)(subject, &mut findings)) {
+            Ok(result) => result?,
+            Err(panic) => return Err(Error::Backend(panic)),
+        }
+        match findings.list.is_empty() {
+            true => Err(Error::Backend("the case compared nothing".into())),
+            false => Ok(findings.list),
+        }
+    }
+}
+
+/// All of them, quick ones first.
+pub const CASES: [Case; 12] = [
+    Case {
+        name: "operations",
+        about: "convolutions, depthwise ones and BatchNorm, and their gradients",
+        run: operations::run,
+    },
+    Case { name: "embeddings", about: "networks give WeSpeaker's embeddings", run: embeddings::run },
+    Case { name: "training-step", about: "loss, gradients and parameters after a step", run: training::run },
+    Case { name: "reversible", about: "recomputed gradients are those of the taped twin", run: reversible::run },
+    Case { name: "bytes-held", about: "reversible networks hold no more when they are deeper", run: bytes_held::run },
+    Case { name: "optim8-codes", about: "optimizer states in 8 bits: the same codes", run: optim8::codes },
+    Case { name: "optim8-steps", about: "steps of SGD and Adam with such states", run: optim8::steps },
+    Case { name: "optim8-bodies", about: "fused kernels and plain operations step alike", run: optim8::bodies },
+    Case { name: "optim8-finite", about: "gradients that are not finite are seen", run: optim8::not_finite },
+    Case { name: "quantizers", about: "quantized weights, and training through them", run: quantization::run },
+    Case {
+        name: "packed",
+        about: "packed models give the same embeddings and the same file",
+        run: quantization::packed,
+    },
+    Case { name: "travel", about: "training goes on on another backend", run: travel::run },
+];
+
+fn numbers(n: usize) -> Vec<f32> {
+    let mut stream = Stream::new(9, "selftest", &[]);
+    (0..n).map(|_| stream.normal() as f32).collect()
+}
+
+fn tensor<const D: usize>(values: Vec<f32>, shape: [usize; D], device: &Device) -> Tensor<D> {
+    Tensor::from_data(TensorData::new(values, shape), device)
+}
+
+fn values(data: TensorData) -> Vec<f32> {
+    data.convert::<f32>().try_to_vec::<f32>().expect("converted to f32 just now")
+}
+
+/// A network of a few channels.
+fn small(name: &str, pooling: PoolingKind) -> Result<Architecture> {
+    Ok(Architecture { width: 2, mels: 16, embedding_dim: 6, pooling, ..Architecture::named(name)? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_a_panic_is_an_error() {
+        let mut names: Vec<&str> = CASES.iter().map(|c| c.name).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), CASES.len());
+        let kind = BackendKind::ALL.into_iter().find(|k| k.is_compiled()).unwrap();
+        let Ok(subject) = Subject::open(kind, 0) else { return };
+        let case = |run| Case { name: "", about: "", run };
+        let error = case(|_, _| panic!("lost the device")).run(&subject).unwrap_err().to_string();
+        assert!(error.contains("lost the device"), "{error}");
+        assert!(case(|_, _| Ok(())).run(&subject).unwrap_err().to_string().contains("nothing"));
+    }
+}
