@@ -39,8 +39,8 @@ impl BackendKind {
         match self {
             Self::Flex => cfg!(feature = "flex"),
             Self::Ndarray => cfg!(feature = "ndarray"),
-            Self::Wgpu => cfg!(feature = "wgpu-unfused"),
-            Self::Cuda => cfg!(feature = "cuda-unfused"),
+            Self::Wgpu => cfg!(feature = "wgpu-bare"),
+            Self::Cuda => cfg!(feature = "cuda-bare"),
         }
     }
 
@@ -80,12 +80,12 @@ impl BackendKind {
             #[cfg(feature = "ndarray")]
             #[expect(deprecated, reason = "kept as a second opinion for as long as Burn ships it")]
             Self::Ndarray => Device::ndarray(),
-            #[cfg(feature = "wgpu-unfused")]
+            #[cfg(feature = "wgpu-bare")]
             Self::Wgpu => {
                 use burn::tensor::DeviceKind;
                 Device::wgpu(if index == 0 { DeviceKind::DefaultDevice } else { DeviceKind::DiscreteGpu(index) })
             }
-            #[cfg(feature = "cuda-unfused")]
+            #[cfg(feature = "cuda-bare")]
             Self::Cuda => Device::cuda(index),
             #[allow(unreachable_patterns, reason = "reachable in builds with fewer backends")]
             _ => unreachable!("checked by is_compiled"),

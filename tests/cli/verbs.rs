@@ -82,7 +82,7 @@ fn a_backend_that_is_not_compiled_in_names_its_feature() {
     let place = Place::make();
     place.wav("a.wav", 1.0, 100.0);
     place.model("m.safetensors");
-    if !cfg!(feature = "cuda-unfused") {
+    if !cfg!(feature = "cuda-bare") {
         place.fails(
             &["embed", "m.safetensors", "a.wav", "-o", "e.safetensors", "--backend", "cuda"],
             &["backend cuda is not in this build", "--features cuda"],

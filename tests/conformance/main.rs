@@ -71,7 +71,7 @@ macro_rules! suites {
     (@names [$($name:ident),*]) => { [$(stringify!($name)),*] };
 }
 
-suites!("flex" flex Flex, "ndarray" ndarray Ndarray, "wgpu-unfused" wgpu Wgpu, "cuda-unfused" cuda Cuda; [
+suites!("flex" flex Flex, "ndarray" ndarray Ndarray, "wgpu-bare" wgpu Wgpu, "cuda-bare" cuda Cuda; [
     operations, embeddings, training_step, reversible, bytes_held, optim8_codes, optim8_steps, optim8_bodies, optim8_finite, quantizers,
     packed, travel
 ]);
