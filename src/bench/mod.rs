@@ -2,9 +2,13 @@
 
 mod embed;
 mod optim;
+mod report;
+mod train;
 
 pub use embed::{EmbedBench, embed};
 pub use optim::{OptimBench, optim};
+pub use report::report;
+pub use train::{TrainBench, train};
 
 use std::time::Instant;
 

@@ -1,15 +1,22 @@
 //! `revox bench`.
 
+use std::path::PathBuf;
+
 use clap::Subcommand;
 
 use super::Global;
-use crate::bench::{EmbedBench, Figure, OptimBench, embed, optim};
+use crate::bench::{EmbedBench, Figure, OptimBench, TrainBench, embed, optim, train};
 use crate::error::{Error, Result};
+use crate::memory::Setting;
+use crate::nn::Precision;
 use crate::train::OptimizerConfig;
+use crate::zoo::Architecture;
 
 /// The project's own measurements on this machine.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  revox bench optim --parameters 6.63M,50.3M\n  revox bench embed resnet34")]
+#[command(
+    after_help = "Examples:\n  revox bench train resnet34 rev2-resnet34 --batch 8\n  revox bench optim --parameters 6.63M,50.3M\n  revox bench embed resnet34"
+)]
 pub struct Args {
     #[command(subcommand)]
     what: What,
@@ -17,8 +24,47 @@ pub struct Args {
 
 #[derive(Debug, Subcommand)]
 enum What {
+    Train(Train),
     Optim(Optim),
     Embed(Embed),
+    Report(Report),
+}
+
+/// Time and memory of training steps on noise.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  revox bench train resnet34 rev1-resnet34 --batch 8\n  revox bench train resnet34 rev2-resnet34 --optimizer sgd,sgd8bit --backend cuda --json"
+)]
+struct Train {
+    /// Architectures (see `revox zoo`).
+    #[arg(default_values = ["resnet34"], value_name = "ARCH")]
+    architectures: Vec<String>,
+    /// Optimizers, with their default settings.
+    #[arg(long, value_delimiter = ',', value_parser = OptimizerConfig::NAMES, default_values = ["sgd"])]
+    optimizer: Vec<String>,
+    /// Crops of a step.
+    #[arg(long, default_value_t = 128)]
+    batch: usize,
+    /// Frames of a crop (200 are 2 s).
+    #[arg(long, default_value_t = 200)]
+    frames: usize,
+    /// Classes of the head (VoxCeleb2's training set has 5994).
+    #[arg(long, default_value_t = 5994)]
+    speakers: usize,
+    /// What convolutions compute in.
+    #[arg(long, value_enum, default_value_t)]
+    precision: Precision,
+    /// Steps timed.
+    #[arg(long, default_value_t = 5)]
+    steps: usize,
+}
+
+/// Tables (Markdown) of the figures in a file that `bench ... --json` or benches/gpu.sh wrote.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  revox bench report gpu.json")]
+struct Report {
+    /// The file.
+    figures: PathBuf,
 }
 
 /// Time and memory of an embedding with f32 weights and with packed ones; time of making their codebooks.
@@ -82,6 +128,30 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
         }
     };
     match &args.what {
+        What::Train(args) => {
+            let setting = |name: &String, optimizer: &String| {
+                Ok(Setting {
+                    arch: Architecture::named(name)?,
+                    execution: None,
+                    batch: args.batch,
+                    frames: args.frames,
+                    speakers: args.speakers,
+                    optimizer: OptimizerConfig::named(optimizer)?,
+                })
+            };
+            let pairs = args.architectures.iter().flat_map(|a| args.optimizer.iter().map(move |o| (a, o)));
+            let settings = pairs.map(|(a, o)| setting(a, o)).collect::<Result<_>>()?;
+            let bench = TrainBench { settings, precision: args.precision, steps: args.steps, backend };
+            let figures = train(&bench, &global.open()?, &mut report)?;
+            show(&figures, global, || {
+                println!("backend {backend}, {} threads, median of {} steps", rayon::current_num_threads(), args.steps);
+                figures.iter().for_each(|f| println!("{:50} {:16.4} {}", f.name, f.value, f.unit));
+            })
+        }
+        What::Report(Report { figures }) => {
+            print!("{}", crate::bench::report(figures)?);
+            Ok(())
+        }
         What::Optim(Optim { optimizer, parameters, steps }) => {
             let (optimizers, parameters) = (optimizer.clone(), parameters.clone());
             let bench = OptimBench { optimizers, parameters, steps: *steps, backend };

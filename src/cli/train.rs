@@ -9,6 +9,7 @@ use serde_json::json;
 
 use super::Global;
 use crate::error::Result;
+use crate::nn::Precision;
 use crate::train::{Recipe, RunOptions, Start, fine_tune, train};
 
 /// Train a network by a recipe, testing on the dev trials after each epoch.
@@ -34,6 +35,9 @@ pub struct Args {
     /// Divide each batch into so many parts, one after another on each device: less memory (train.accumulate of the recipe).
     #[arg(long, value_name = "N")]
     accumulate: Option<usize>,
+    /// What convolutions compute in, where the backend has it (train.precision of the recipe). Weights, BatchNorm, head, loss and optimizer stay f32.
+    #[arg(long, value_enum)]
+    precision: Option<Precision>,
     /// Change a value of the recipe: `--set train.epochs=3` (repeatable).
     #[arg(long = "set", value_name = "KEY=VALUE")]
     set: Vec<String>,
@@ -45,6 +49,8 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     let start = args.init.as_ref().map(|model| Start::load(model, &device)).transpose()?;
     let mut changes = args.set.clone();
     changes.extend(args.accumulate.map(|n| format!("train.accumulate={n}")));
+    changes
+        .extend(args.precision.map(|p| format!("train.precision=\"{}\"", if p.is_default() { "f32" } else { "bf16" })));
     let mut recipe = match &start {
         Some((_, header)) => Recipe::load_for(&args.recipe, &changes, header)?,
         None => Recipe::load(&args.recipe, &changes)?,

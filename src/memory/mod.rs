@@ -58,11 +58,16 @@ impl Setting {
         self.arch.reversible_type().is_some() && self.execution != Some(Execution::Taped)
     }
 
-    /// For tables: the name, how it runs where there is a choice, and whose states have 8 bits.
-    pub fn label(&self) -> String {
+    /// The architecture's name, and how it runs where there is a choice.
+    pub fn name(&self) -> String {
         let taped = if self.execution == Some(Execution::Taped) { " (taped)" } else { "" };
+        format!("{}{taped}", self.arch.name)
+    }
+
+    /// For tables: the name, and whose states have 8 bits.
+    pub fn label(&self) -> String {
         let bits = if self.optimizer.name() == self.optimizer.whole() { "" } else { " 8-bit" };
-        format!("{}{taped}{bits}", self.arch.name)
+        format!("{}{bits}", self.name())
     }
 
     /// What to compare it with: the ordinary network, its optimizer's states in 32 bits.

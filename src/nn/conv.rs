@@ -69,16 +69,24 @@ pub struct Conv2d {
 }
 
 impl Conv2d {
-    /// `[batch, input, mels, frames]` -> `[batch, output, mels', frames']`.
+    /// `[batch, input, mels, frames]` -> `[batch, output, mels', frames']`, computed in the type of the weights (see [`super::Precision`]).
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
+        let (weight, given) = (self.weight.val(), x.dtype());
+        match weight.dtype() {
+            own if own == given => self.apply(x, weight),
+            own => self.apply(x.cast(own), weight).cast(given),
+        }
+    }
+
+    fn apply(&self, x: Tensor<4>, weight: Tensor<4>) -> Tensor<4> {
         let Conv2dConfig { input, output, kernel, stride, groups } = self.config;
         if groups > 1 && groups == input && groups == output && stride == [1, 1] {
-            return depthwise(x, self.weight.val());
+            return depthwise(x, weight);
         }
         if groups == 1 {
-            return convolve(x, self.weight.val(), Window { stride });
+            return convolve(x, weight, Window { stride });
         }
-        conv2d(x, self.weight.val(), None, ConvOptions::new(stride, [kernel / 2; 2], [1, 1], groups))
+        conv2d(x, weight, None, ConvOptions::new(stride, [kernel / 2; 2], [1, 1], groups))
     }
 }
 

@@ -15,6 +15,7 @@ mod inverted_bottleneck;
 mod linear;
 mod named;
 mod pooling;
+mod precision;
 mod squeeze;
 
 pub use basic_block::BasicBlock;
@@ -30,6 +31,7 @@ pub use linear::Linear;
 pub(crate) use named::Place;
 pub use named::{assign_named, collect_named, gradients_named, ids_named, names_and_shapes};
 pub use pooling::{Pooling, PoolingKind};
+pub use precision::Precision;
 pub use squeeze::{Halves, Squeeze};
 
 pub use crate::backend::Mode;

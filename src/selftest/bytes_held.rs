@@ -7,8 +7,8 @@ use crate::memory::{Setting, measure};
 use crate::train::OptimizerConfig;
 use crate::zoo::Architecture;
 
-const BATCH: usize = 4;
-const FRAMES: usize = 64;
+const BATCH: usize = 6;
+const FRAMES: usize = 96;
 
 pub(super) fn run(subject: &Subject, findings: &mut Findings) -> Result<()> {
     for (shallow, deep, width) in [("rev1-resnet18", "rev1-resnet34", 8), ("rev2-resnet18", "rev2-resnet34", 16)] {

@@ -173,14 +173,19 @@ fn run(recipe: &Recipe, options: &RunOptions, start: Option<Start>) -> Result<Re
     let mut identity = identity(recipe);
     let mut trainee = Trainee::new(&recipe.model, &recipe.loss, set.classes(), &options.device, recipe.seed)?;
     let mut quantizer = None;
+    let precision = recipe.train.precision;
     if let Some(start) = start {
         identity.push_str(&format!("\n# begins with {}\n", start.hash));
         trainee = trainee.starting_with(start.network, start.head, &*options.warn)?;
         if let Some(q) = &start.quantizer {
+            if !precision.is_default() {
+                return Err(Error::invalid("train.precision: quantized weights are trained in f32"));
+            }
             trainee.network = q.attach(trainee.network)?;
         }
         quantizer = start.quantizer;
     }
+    trainee.network = precision.apply(trainee.network, &options.device)?;
     let trainee = trainee.with_execution(recipe.train.execution)?;
     let (trainee, optimizer, average, state) = if options.resume {
         let loaded = checkpoint::load(&checkpoint_path, trainee, &recipe.optimizer)?;

@@ -9,6 +9,7 @@ use crate::audio::augment::SpecAugment;
 use crate::backend::reversible::Execution;
 use crate::corpus::synth::SynthConfig;
 use crate::model_file::Frontend;
+use crate::nn::Precision;
 use crate::train::schedule::Increase;
 
 /// Corpora. Paths are relative to the working folder.
@@ -179,6 +180,9 @@ pub struct TrainConfig {
     /// How a reversible network trains: `reversible` (the default) recomputes activations, `taped` keeps them. The result is the same.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub execution: Option<Execution>,
+    /// What convolutions compute in while training: `f32` or `bf16`.
+    #[serde(skip_serializing_if = "Precision::is_default")]
+    pub precision: Precision,
 }
 
 impl Default for TrainConfig {
@@ -191,6 +195,7 @@ impl Default for TrainConfig {
             validate_every: 1,
             average_last: 1,
             execution: None,
+            precision: Precision::F32,
         }
     }
 }

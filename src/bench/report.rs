@@ -1,0 +1,221 @@
+//! Figures of a file as the tables that BENCHMARKS.md shows.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde::Deserialize;
+
+use crate::error::{Error, Result};
+use crate::fs;
+
+/// One figure of a file; what else is there is somebody else's.
+#[derive(Debug, Clone, Deserialize)]
+struct Entry {
+    name: String,
+    value: f64,
+    unit: String,
+    backend: String,
+}
+
+/// A file of figures: a list as `bench --json` prints it, or an object with such lists under any names, and texts about the machine.
+///
+/// # Errors
+/// A file that is neither, or without a figure.
+pub fn report(path: &Path) -> Result<String> {
+    let bad = |what: String| Error::file(path, what);
+    let json: serde_json::Value =
+        serde_json::from_str(&fs::read_to_string(path)?).map_err(|e| Error::line(path, e.line(), e.to_string()))?;
+    let mut texts = Vec::new();
+    let mut entries = Vec::new();
+    let mut add = |part: &str, list: &serde_json::Value| -> Result<()> {
+        let list: Vec<Entry> =
+            serde_json::from_value(list.clone()).map_err(|e| bad(format!("{part} holds no figures: {e}")))?;
+        entries.extend(list);
+        Ok(())
+    };
+    match &json {
+        serde_json::Value::Array(_) => add("the list", &json)?,
+        serde_json::Value::Object(parts) => {
+            for (name, part) in parts {
+                match part {
+                    serde_json::Value::Array(_) => add(name, part)?,
+                    serde_json::Value::String(text) => texts.push(format!("{name}: {text}")),
+                    _ => {}
+                }
+            }
+        }
+        _ => return Err(bad("a list of figures, or an object that holds some, is wanted".into())),
+    }
+    if entries.is_empty() {
+        return Err(bad("holds no figures".into()));
+    }
+    if let Some(e) = entries.iter().find(|e| !e.value.is_finite()) {
+        return Err(bad(format!("{} = {}", e.name, e.value)));
+    }
+    let mut out = texts.join("\n\n");
+    for part in [training(&entries), optimizers(&entries), others(&entries)] {
+        if !part.is_empty() && !out.is_empty() {
+            out.push_str("\n\n");
+        }
+        out.push_str(part.trim_end());
+    }
+    out.push('\n');
+    Ok(out)
+}
+
+/// What a table's row is of, and its figures by name.
+type Rows<'a> = BTreeMap<Vec<&'a str>, BTreeMap<&'a str, f64>>;
+
+/// Figures `kind/a/b/c[/what]` with `depth` names behind the kind.
+fn rows<'a>(entries: &'a [Entry], kind: &str, depth: usize) -> Rows<'a> {
+    let mut rows = Rows::new();
+    for e in entries {
+        let parts: Vec<&str> = e.name.split('/').collect();
+        if parts[0] == kind && parts.len() > depth {
+            let (key, rest) = parts[1..].split_at(depth);
+            let mut key = key.to_vec();
+            let (bf16, what) = match rest {
+                ["bf16", rest @ ..] => (true, rest),
+                rest => (false, rest),
+            };
+            key.push(if bf16 { "bf16" } else { "f32" });
+            key.push(&e.backend);
+            rows.entry(key).or_default().insert(what.first().copied().unwrap_or(""), e.value);
+        }
+    }
+    rows
+}
+
+fn gibibytes(bytes: Option<&f64>) -> String {
+    bytes.map_or(String::new(), |b| match *b / f64::from(1 << 30) {
+        g if g < 1.0 => format!("{:.0} MiB", g * 1024.0),
+        g => format!("{g:.2} GiB"),
+    })
+}
+
+/// Training steps, with the rate as a part of the PyTorch step of the same network, batch and precision, where there is one.
+fn training(entries: &[Entry]) -> String {
+    let rows = rows(entries, "train", 3);
+    if rows.is_empty() {
+        return String::new();
+    }
+    let mut out = String::from(
+        "| network | optimizer | batch x frames | convolutions | by | ms a step | utterances/s | of PyTorch's | in use | reserved | by the driver |\n|---|---|---|---|---|---|---|---|---|---|---|\n",
+    );
+    for (key, figures) in &rows {
+        let [network, optimizer, size, precision, backend] = key[..] else { continue };
+        // A peer's TF32 is what it computes convolutions in unless told otherwise, ours as well on such devices.
+        let peer = rows.get(&vec![network, optimizer, size, precision, "torch"]);
+        let rate = figures.get("rate").copied().unwrap_or(f64::NAN);
+        let ratio = peer.filter(|_| backend != "torch").and_then(|p| p.get("rate")).map(|p| format!("{:.2}", rate / p));
+        let used = figures.get("in-use").or_else(|| figures.get("peak"));
+        out.push_str(&format!(
+            "| {network} | {optimizer} | {size} | {precision} | {backend} | {:.1} | {rate:.1} | {} | {} | {} | {} |\n",
+            1e3 * figures.get("").copied().unwrap_or(f64::NAN),
+            ratio.unwrap_or_default(),
+            gibibytes(used),
+            gibibytes(figures.get("reserved")),
+            gibibytes(figures.get("driver")),
+        ));
+    }
+    out
+}
+
+/// Optimizer steps.
+fn optimizers(entries: &[Entry]) -> String {
+    let mut table: BTreeMap<(&str, &str, &str), BTreeMap<&str, f64>> = BTreeMap::new();
+    let mut passes = BTreeMap::new();
+    for e in entries {
+        match e.name.split('/').collect::<Vec<_>>()[..] {
+            ["optim", "pass", count] => drop(passes.insert((count, e.backend.as_str()), e.value)),
+            ["optim", name, count] => drop(table.entry((count, name, &e.backend)).or_default().insert("", e.value)),
+            ["optim", name, what, count] => {
+                table.entry((count, name, &e.backend)).or_default().insert(what, e.value);
+            }
+            _ => {}
+        }
+    }
+    if table.is_empty() {
+        return String::new();
+    }
+    let mut out = String::from(
+        "| optimizer | parameters | by | ns a parameter | bytes of state | GB/s | of a pass in place |\n|---|---|---|---|---|---|---|\n",
+    );
+    for ((count, name, backend), figures) in &table {
+        let value = |what: &str, digits: usize| figures.get(what).map_or(String::new(), |v| format!("{v:.digits$}"));
+        let part = match (figures.get("traffic"), passes.get(&(*count, *backend))) {
+            (Some(traffic), Some(pass)) => format!("{:.0} %", 100.0 * traffic / pass),
+            _ => String::new(),
+        };
+        out.push_str(&format!(
+            "| {name} | {count} | {backend} | {} | {} | {} | {part} |\n",
+            value("", 3),
+            value("state", 3),
+            value("traffic", 1)
+        ));
+    }
+    out
+}
+
+fn others(entries: &[Entry]) -> String {
+    let own = |e: &&Entry| !e.name.starts_with("train/") && !e.name.starts_with("optim/");
+    let rows: Vec<String> = entries
+        .iter()
+        .filter(own)
+        .map(|e| format!("| {} | {} | {:.4} {} |\n", e.name, e.backend, e.value, e.unit))
+        .collect();
+    match rows.is_empty() {
+        true => String::new(),
+        false => format!("| what | by | figure |\n|---|---|---|\n{}", rows.concat()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(json: &str) -> Result<String> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("figures.json");
+        std::fs::write(&path, json).unwrap();
+        report(&path)
+    }
+
+    #[test]
+    fn figures_become_tables() {
+        let figure = |name: &str, value: f64, backend: &str| serde_json::json!({"name": name, "value": value, "unit": "s", "backend": backend, "threads": 1});
+        let json = serde_json::json!({
+            "device": "a GPU",
+            "ours": [
+                figure("train/resnet34/sgd/128x200", 0.25, "cuda"),
+                figure("train/resnet34/sgd/128x200/rate", 512.0, "cuda"),
+                figure("train/resnet34/sgd/128x200/in-use", 3.0 * f64::from(1 << 29), "cuda"),
+                figure("optim/pass/100", 1000.0, "cuda"),
+                figure("optim/sgd8bit/100", 0.5, "cuda"),
+                figure("optim/sgd8bit/traffic/100", 800.0, "cuda"),
+                figure("embed/resnet34/f32", 0.1, "cuda"),
+            ],
+            "theirs": [figure("train/resnet34/sgd/128x200/rate", 1024.0, "torch")],
+        });
+        let text = of(&json.to_string()).unwrap();
+        assert!(text.starts_with("device: a GPU\n"), "{text}");
+        for row in [
+            "| resnet34 | sgd | 128x200 | f32 | cuda | 250.0 | 512.0 | 0.50 | 1.50 GiB |  |  |",
+            "| resnet34 | sgd | 128x200 | f32 | torch | NaN | 1024.0 |  |  |  |  |",
+            "| sgd8bit | 100 | cuda | 0.500 |  | 800.0 | 80 % |",
+            "| embed/resnet34/f32 | cuda | 0.1000 s |",
+        ] {
+            assert!(text.contains(row), "{row} is not in\n{text}");
+        }
+    }
+
+    #[test]
+    fn other_files_are_refused() {
+        for (json, wanted) in
+            [("{", "figures.json:1"), ("[]", "no figures"), ("3", "wanted"), ("[{\"a\": 1}]", "no figures")]
+        {
+            let error = of(json).unwrap_err().to_string();
+            assert!(error.contains(wanted), "{json}: {error}");
+        }
+    }
+}

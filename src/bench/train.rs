@@ -1,0 +1,144 @@
+//! Training steps: time, utterances a second, and where the device's bytes are.
+
+use burn::module::Module;
+use burn::optim::GradientsParams;
+use burn::tensor::{Device, Int, Tensor, TensorData};
+use peak_alloc::PeakAlloc;
+
+use super::{Figure, time};
+use crate::error::{Error, Result};
+use crate::losses::HeadConfig;
+use crate::memory::Setting;
+use crate::nn::Precision;
+use crate::rng::Stream;
+use crate::train::Trainee;
+
+/// What to measure.
+#[derive(Debug, Clone)]
+pub struct TrainBench {
+    /// What the steps are of.
+    pub settings: Vec<Setting>,
+    /// What convolutions compute in.
+    pub precision: Precision,
+    /// Timed steps; their median counts. Two more run before: the first draws weights and chooses kernels.
+    pub steps: usize,
+    /// Name of the backend, for the figures.
+    pub backend: &'static str,
+}
+
+/// For each setting: seconds of a step, utterances a second, and bytes. On GPUs those that tensors use after a step, those that the allocator has reserved, and those that the
+/// driver counts for the whole device; on the CPU the most that were in use during the steps, in programs whose allocator is [`PeakAlloc`]. What a device has no memory for is
+/// told of and left out.
+///
+/// # Errors
+/// Settings that cannot be; no step to time.
+pub fn train(bench: &TrainBench, device: &Device, report: &mut dyn FnMut(&str)) -> Result<Vec<Figure>> {
+    if bench.steps == 0 {
+        return Err(Error::invalid("at least one step must be timed"));
+    }
+    let mut figures = Vec::new();
+    for setting in &bench.settings {
+        setting.check()?;
+        let bits = if bench.precision.is_default() { "" } else { "/bf16" };
+        let label =
+            format!("{}/{}/{}x{}{bits}", setting.name(), setting.optimizer.name(), setting.batch, setting.frames);
+        report(&label);
+        match crate::backend::quietly(|| measure(bench, setting, device)) {
+            Ok(measured) => figures.extend(measured?.into_iter().map(|(what, value, unit)| Figure {
+                name: format!("train/{label}{what}"),
+                value,
+                unit,
+                backend: bench.backend,
+                threads: rayon::current_num_threads(),
+            })),
+            Err(panic) => report(&format!("{label} failed: {panic}")),
+        }
+        device.memory_cleanup();
+    }
+    match figures.is_empty() {
+        true => Err(Error::Backend("none of the steps could be measured".into())),
+        false => Ok(figures),
+    }
+}
+
+type Values = Vec<(&'static str, f64, &'static str)>;
+
+fn measure(bench: &TrainBench, setting: &Setting, device: &Device) -> Result<Values> {
+    let Setting { arch, execution, batch, frames, speakers, optimizer } = setting;
+    let before = PeakAlloc.current_usage();
+    let trainee = Trainee::new(arch, &HeadConfig::default(), *speakers, device, 1)?.with_execution(*execution)?;
+    let network = bench.precision.apply(trainee.network, device)?;
+    let mut trainee = Some(Trainee { network, ..trainee }.train());
+    let mut optimizer = optimizer.init()?;
+    let mut stream = Stream::new(1, "bench", &[]);
+    let noise: Vec<f32> = (0..batch * frames * arch.mels).map(|_| stream.normal() as f32).collect();
+    let autodiff = device.clone().autodiff();
+    // From the host in every step, as a loader's batches come.
+    let mut step = || {
+        let features = Tensor::<3>::from_data(TensorData::new(noise.clone(), [*batch, *frames, arch.mels]), &autodiff);
+        let labels = (0..*batch).map(|i| (i % speakers) as i64).collect::<Vec<_>>();
+        let labels = Tensor::<1, Int>::from_data(TensorData::new(labels, [*batch]), &autodiff);
+        let model = trainee.take().expect("put back after each step");
+        let loss = model.pass(features, labels, 0.2).loss;
+        let gradients = GradientsParams::from_grads(loss.backward(), &model);
+        trainee = Some(optimizer.step(1e-3, model, gradients));
+    };
+    step();
+    PeakAlloc.reset_peak_usage();
+    let seconds = time(device, bench.steps, &mut step)?.wall;
+    let mut values = vec![("", seconds, "s"), ("/rate", *batch as f64 / seconds, "utterances/s")];
+    match device.memory_pool_usage() {
+        Some(usage) => {
+            values.push(("/in-use", usage.bytes_in_use as f64, "bytes"));
+            values.push(("/reserved", usage.bytes_reserved as f64, "bytes"));
+            values.extend(driver_bytes().map(|bytes| ("/driver", bytes, "bytes")));
+        }
+        None if PeakAlloc.current_usage() > 0 => {
+            values.push(("/peak", PeakAlloc.peak_usage().saturating_sub(before) as f64, "bytes"));
+        }
+        None => {}
+    }
+    Ok(values)
+}
+
+/// What NVIDIA's driver says is used of the first visible device, by all programs.
+fn driver_bytes() -> Option<f64> {
+    let visible = std::env::var("CUDA_VISIBLE_DEVICES").ok().and_then(|v| v.split(',').next().map(str::to_owned));
+    let output = std::process::Command::new("nvidia-smi")
+        .args(["--query-gpu=memory.used", "--format=csv,noheader,nounits", "-i", visible.as_deref().unwrap_or("0")])
+        .output()
+        .ok()?;
+    let text = String::from_utf8(output.stdout).ok()?;
+    Some(text.lines().next()?.trim().parse::<f64>().ok()? * f64::from(1 << 20))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::train::OptimizerConfig;
+    use crate::zoo::Architecture;
+
+    #[test]
+    fn every_setting_has_its_figures() {
+        let setting = |name: &str, optimizer: &str| Setting {
+            arch: Architecture { width: 4, mels: 16, embedding_dim: 8, ..Architecture::named(name).unwrap() },
+            execution: None,
+            batch: 2,
+            frames: 16,
+            speakers: 5,
+            optimizer: OptimizerConfig::named(optimizer).unwrap(),
+        };
+        let settings = vec![setting("resnet10", "sgd"), setting("rev1-resnet10", "sgd8bit")];
+        let mut bench = TrainBench { settings, precision: Precision::F32, steps: 1, backend: "flex" };
+        let figures = train(&bench, &Device::default(), &mut |_| ()).unwrap();
+        let value = |name: &str| figures.iter().find(|f| f.name == name).unwrap_or_else(|| panic!("{figures:?}")).value;
+        let seconds = value("train/rev1-resnet10/sgd8bit/2x16");
+        assert!(seconds > 0.0 && (value("train/rev1-resnet10/sgd8bit/2x16/rate") * seconds - 2.0).abs() < 1e-9);
+        assert!(value("train/resnet10/sgd/2x16") > 0.0);
+        bench.precision = Precision::Bf16;
+        let figures = train(&bench, &Device::default(), &mut |_| ()).unwrap();
+        assert!(figures.iter().any(|f| f.name == "train/resnet10/sgd/2x16/bf16"));
+        bench.steps = 0;
+        assert!(train(&bench, &Device::default(), &mut |_| ()).is_err());
+    }
+}
