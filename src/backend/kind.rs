@@ -1,7 +1,8 @@
 //! Which backend runs the tensors: chosen at run time among those compiled in.
 
+use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Mutex, PoisonError};
+use std::sync::Once;
 
 use burn::tensor::{Device, Tensor};
 
@@ -93,19 +94,33 @@ impl BackendKind {
     }
 }
 
-/// Runs `work`, turning a panic into its message and keeping it off the terminal.
+thread_local! {
+    /// Whether this thread keeps its panics off the terminal, and where its last one was.
+    static QUIET: Cell<bool> = const { Cell::new(false) };
+    static PLACE: RefCell<String> = const { RefCell::new(String::new()) };
+}
+
+/// Runs `work`, turning a panic of this thread into its message, with the place it comes from behind it, and keeping it off the terminal.
 pub(crate) fn quietly<T>(work: impl FnOnce() -> T) -> Result<T, String> {
-    // The hook is the whole program's: two at once would restore each other's silence.
-    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
-    let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
-    let hook = std::panic::take_hook();
-    std::panic::set_hook(Box::new(|_| {}));
+    // The hook is the whole program's: set once, and silent for threads that ask for it.
+    static HOOK: Once = Once::new();
+    HOOK.call_once(|| {
+        let hook = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| match QUIET.get() {
+            true => PLACE.set(info.location().map_or_else(String::new, |l| format!(" ({}:{})", l.file(), l.line()))),
+            false => hook(info),
+        }));
+    });
+    let before = QUIET.replace(true);
     let result = catch_unwind(AssertUnwindSafe(work));
-    std::panic::set_hook(hook);
-    result.map_err(|panic| {
-        let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
-        text.unwrap_or("unknown reason").lines().next().unwrap_or_default().to_owned()
-    })
+    QUIET.set(before);
+    result.map_err(|panic| format!("{}{}", panic_text(&*panic), PLACE.take()))
+}
+
+/// The first line of what a panic says.
+pub(crate) fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+    text.unwrap_or("unknown reason").lines().next().unwrap_or_default().to_owned()
 }
 
 #[cfg(test)]

@@ -21,6 +21,6 @@ pub mod norm;
 pub mod optim8;
 
 pub use kind::BackendKind;
-pub(crate) use kind::quietly;
+pub(crate) use kind::{panic_text, quietly};
 pub use layer::{Layer, Streams};
 pub use mode::Mode;

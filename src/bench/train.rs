@@ -8,7 +8,7 @@ use peak_alloc::PeakAlloc;
 use super::{Figure, time};
 use crate::error::{Error, Result};
 use crate::losses::HeadConfig;
-use crate::memory::Setting;
+use crate::memory::{Setting, failure, query};
 use crate::nn::Precision;
 use crate::rng::Stream;
 use crate::train::Trainee;
@@ -24,6 +24,8 @@ pub struct TrainBench {
     pub steps: usize,
     /// Name of the backend, for the figures.
     pub backend: &'static str,
+    /// The device as NVIDIA's driver knows it, if it is one of theirs.
+    pub nvidia: Option<String>,
 }
 
 /// For each setting: seconds of a step, utterances a second, and bytes. On GPUs those that tensors use after a step, those that the allocator has reserved, and those that the
@@ -36,6 +38,7 @@ pub fn train(bench: &TrainBench, device: &Device, report: &mut dyn FnMut(&str)) 
     if bench.steps == 0 {
         return Err(Error::invalid("at least one step must be timed"));
     }
+    let free = bench.nvidia.as_deref().and_then(|device| query("memory.free", device));
     let mut figures = Vec::new();
     for setting in &bench.settings {
         setting.check()?;
@@ -51,7 +54,7 @@ pub fn train(bench: &TrainBench, device: &Device, report: &mut dyn FnMut(&str)) 
                 backend: bench.backend,
                 threads: rayon::current_num_threads(),
             })),
-            Err(panic) => report(&format!("{label} failed: {panic}")),
+            Err(panic) => report(&format!("{label}: {}", failure(&panic, setting, free))),
         }
         device.memory_cleanup();
     }
@@ -91,7 +94,8 @@ fn measure(bench: &TrainBench, setting: &Setting, device: &Device) -> Result<Val
         Some(usage) => {
             values.push(("/in-use", usage.bytes_in_use as f64, "bytes"));
             values.push(("/reserved", usage.bytes_reserved as f64, "bytes"));
-            values.extend(driver_bytes().map(|bytes| ("/driver", bytes, "bytes")));
+            let driver = bench.nvidia.as_deref().and_then(|device| query("memory.used", device));
+            values.extend(driver.map(|bytes| ("/driver", bytes as f64, "bytes")));
         }
         None if PeakAlloc.current_usage() > 0 => {
             values.push(("/peak", PeakAlloc.peak_usage().saturating_sub(before) as f64, "bytes"));
@@ -99,17 +103,6 @@ fn measure(bench: &TrainBench, setting: &Setting, device: &Device) -> Result<Val
         None => {}
     }
     Ok(values)
-}
-
-/// What NVIDIA's driver says is used of the first visible device, by all programs.
-fn driver_bytes() -> Option<f64> {
-    let visible = std::env::var("CUDA_VISIBLE_DEVICES").ok().and_then(|v| v.split(',').next().map(str::to_owned));
-    let output = std::process::Command::new("nvidia-smi")
-        .args(["--query-gpu=memory.used", "--format=csv,noheader,nounits", "-i", visible.as_deref().unwrap_or("0")])
-        .output()
-        .ok()?;
-    let text = String::from_utf8(output.stdout).ok()?;
-    Some(text.lines().next()?.trim().parse::<f64>().ok()? * f64::from(1 << 20))
 }
 
 #[cfg(test)]
@@ -129,7 +122,7 @@ mod tests {
             optimizer: OptimizerConfig::named(optimizer).unwrap(),
         };
         let settings = vec![setting("resnet10", "sgd"), setting("rev1-resnet10", "sgd8bit")];
-        let mut bench = TrainBench { settings, precision: Precision::F32, steps: 1, backend: "flex" };
+        let mut bench = TrainBench { settings, precision: Precision::F32, steps: 1, backend: "flex", nvidia: None };
         let figures = train(&bench, &Device::default(), &mut |_| ()).unwrap();
         let value = |name: &str| figures.iter().find(|f| f.name == name).unwrap_or_else(|| panic!("{figures:?}")).value;
         let seconds = value("train/rev1-resnet10/sgd8bit/2x16");

@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use clap::Subcommand;
 
 use super::Global;
+use crate::backend::BackendKind;
 use crate::bench::{EmbedBench, Figure, OptimBench, TrainBench, embed, optim, train};
 use crate::error::{Error, Result};
-use crate::memory::Setting;
+use crate::memory::{Setting, nvidia};
 use crate::nn::Precision;
 use crate::train::OptimizerConfig;
 use crate::zoo::Architecture;
@@ -141,7 +142,8 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
             };
             let pairs = args.architectures.iter().flat_map(|a| args.optimizer.iter().map(move |o| (a, o)));
             let settings = pairs.map(|(a, o)| setting(a, o)).collect::<Result<_>>()?;
-            let bench = TrainBench { settings, precision: args.precision, steps: args.steps, backend };
+            let nvidia = (global.backend == BackendKind::Cuda).then(|| nvidia(global.device));
+            let bench = TrainBench { settings, precision: args.precision, steps: args.steps, backend, nvidia };
             let figures = train(&bench, &global.open()?, &mut report)?;
             show(&figures, global, || {
                 println!("backend {backend}, {} threads, median of {} steps", rayon::current_num_threads(), args.steps);

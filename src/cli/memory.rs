@@ -5,10 +5,11 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 
 use super::Global;
+use crate::backend::quietly;
 use crate::backend::reversible::Execution;
 use crate::error::{Error, Result};
 use crate::fs;
-use crate::memory::{Breakdown, Measured, Row, Setting, account, measure, svg, table};
+use crate::memory::{Breakdown, Measured, Row, Setting, account, failure, measure, svg, table};
 use crate::train::OptimizerConfig;
 use crate::zoo::Architecture;
 
@@ -50,6 +51,12 @@ pub struct Args {
     svg: Option<PathBuf>,
 }
 
+/// A step on the device, or what it would have needed.
+fn counted(setting: &Setting, global: &Global) -> Result<Measured> {
+    let (free, device) = (global.free(), global.open()?);
+    quietly(|| measure(setting, &device)).map_err(|panic| failure(&panic, setting, free))?
+}
+
 pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     let optimizer = OptimizerConfig::named(&args.optimizer)?;
     let mut settings: Vec<Setting> = Vec::new();
@@ -78,7 +85,7 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
         .into_iter()
         .map(|setting| {
             let breakdown = account(&setting)?;
-            let measured = args.measure.then(|| measure(&setting, &global.open()?)).transpose()?;
+            let measured = args.measure.then(|| counted(&setting, global)).transpose()?;
             Ok((setting, breakdown, measured))
         })
         .collect::<Result<Vec<Row>>>()?;

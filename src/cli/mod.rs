@@ -70,6 +70,11 @@ impl Global {
         self.backend.device(self.device)
     }
 
+    /// Bytes free on the device now, where its driver tells.
+    fn free(&self) -> Option<u64> {
+        (self.backend == BackendKind::Cuda).then(|| crate::memory::free_by_driver(self.device)).flatten()
+    }
+
     /// Several devices, at least the one of `--device`.
     fn open_all(&self, indices: &[usize]) -> Result<Vec<Device>> {
         if let Some(twice) = indices.iter().enumerate().find(|(i, n)| indices[..*i].contains(n)) {

@@ -168,6 +168,7 @@ fn train(args: &Args, global: &Global, recipe: &Recipe, start: Start, device: &D
         resume: args.resume,
         device: device.clone(),
         others: Vec::new(),
+        free: global.free(),
         stop: super::stop_on_ctrl_c()?,
         quiet: global.quiet,
         dashboard: false,

@@ -44,6 +44,7 @@ pub struct Args {
 }
 
 pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
+    let free = global.free();
     let mut others = global.open_all(&args.devices)?;
     let device = others.remove(0);
     let start = args.init.as_ref().map(|model| Start::load(model, &device)).transpose()?;
@@ -75,6 +76,7 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
         resume: args.resume,
         device,
         others,
+        free,
         stop,
         quiet: global.quiet,
         dashboard,

@@ -1,6 +1,7 @@
 //! Where the bytes of a training step go: by arithmetic ([`account`]) and counted ([`measure`]).
 
 mod account;
+mod advice;
 mod ledger;
 mod measure;
 mod play;
@@ -8,6 +9,8 @@ mod report;
 mod tape;
 
 pub use account::{Breakdown, account};
+pub(crate) use advice::query;
+pub use advice::{failure, free_by_driver, nvidia};
 pub use ledger::Use;
 pub use measure::{Measured, measure};
 pub use report::{Row, human, svg, table};

@@ -13,6 +13,7 @@ use burn::train::TrainStep;
 
 use super::step::StepOutcome;
 use super::{Batch, Trainee};
+use crate::backend::panic_text;
 use crate::error::{Error, Result};
 
 /// How batches are divided.
@@ -81,8 +82,9 @@ impl Parts {
         };
         add(first);
         for (device, part) in self.devices[1..].iter().zip(others) {
-            let (outcome, gradients) =
-                part.map_err(|_| Error::Backend(format!("{device:?} failed in the middle of a step")))?;
+            let (outcome, gradients) = part.map_err(|panic| {
+                Error::Backend(format!("{device:?} failed in the middle of a step: {}", panic_text(&*panic)))
+            })?;
             add((outcome, gradients.to_device(&self.devices[0], model)));
         }
         Ok((total, sum.grads()))

@@ -19,9 +19,11 @@ use super::parts::Parts;
 use super::renderer::Lines;
 use super::strategy::{CHECKPOINT, Loop, METRICS, MODEL, Progressing};
 use super::{Loader, Recipe, TrainSet, Trainee, trial_metric};
+use crate::backend::quietly;
 use crate::corpus::{Corpus, synth};
 use crate::error::{Error, Result};
 use crate::fs;
+use crate::memory::{Setting, failure};
 use crate::model_file::{Header, Model, NamedTensors, Training, read_head};
 use crate::nn::assign_named;
 use crate::quant::Quantizer;
@@ -45,6 +47,8 @@ pub struct RunOptions {
     pub device: Device,
     /// Further devices that a batch is divided among.
     pub others: Vec<Device>,
+    /// Bytes that were free on the device when the run began, where its driver tells.
+    pub free: Option<u64>,
     /// Set from outside to stop after the current step.
     pub stop: Arc<AtomicBool>,
     /// No progress.
@@ -217,6 +221,15 @@ fn run(recipe: &Recipe, options: &RunOptions, start: Option<Start>) -> Result<Re
     let (rate, margin) = (recipe.learning_rate(steps), recipe.margin(steps));
     // The loop takes each iteration's rate from the schedule; the learner only hands the model over.
     let first_rate = rate.at(0);
+    let parts_of_batch = (1 + options.others.len()) * recipe.train.accumulate;
+    let setting = Setting {
+        arch: recipe.model.clone(),
+        execution: recipe.train.execution,
+        batch: batch_size.div_ceil(parts_of_batch),
+        frames: recipe.data.frames,
+        speakers: set.classes(),
+        optimizer: recipe.optimizer.clone(),
+    };
     let start = state.position();
     let threads = recipe.data.threads;
     let loader = Arc::new(Loader::new(Arc::new(set), batch_size, threads, margin, start));
@@ -234,7 +247,7 @@ fn run(recipe: &Recipe, options: &RunOptions, start: Option<Start>) -> Result<Re
         outcome: Mutex::new(Ok(())),
     });
     let interrupter = Interrupter::new();
-    let result = SupervisedTraining::new(out, loader, Arc::new(DevLoader(dev.clone())))
+    let training = SupervisedTraining::new(out, loader, Arc::new(DevLoader(dev.clone())))
         .with_interrupter(interrupter.clone())
         .renderer(renderer(options, &interrupter, start.epoch))
         .with_application_logger(None)
@@ -247,8 +260,9 @@ fn run(recipe: &Recipe, options: &RunOptions, start: Option<Start>) -> Result<Re
         .metric_valid_numeric(trial_metric::min_dcf())
         .num_epochs(recipe.train.epochs)
         .checkpoint(start.epoch - 1)
-        .with_training_strategy(TrainingStrategy::Custom(strategy.clone()))
-        .launch(Learner::new(trainee.train(), optimizer, first_rate));
+        .with_training_strategy(TrainingStrategy::Custom(strategy.clone()));
+    let learner = Learner::new(trainee.train(), optimizer, first_rate);
+    let result = quietly(|| training.launch(learner)).map_err(|panic| failure(&panic, &setting, options.free))?;
     let last = result.model;
     std::mem::replace(&mut *strategy.outcome.lock().expect("no holder panics"), Ok(()))?;
     finish(recipe, options, &strategy, &dev, last, begun)
