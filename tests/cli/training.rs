@@ -437,3 +437,50 @@ fn reversible_networks_train_like_their_taped_twins() {
     );
     place.fails(&["train", "r.toml", "--set", "train.execution=taped"], &["rev1-resnet10"]);
 }
+
+/// Batches in parts: another run than one of whole batches, because of BatchNorm, resumed like any other, and refused where it cannot be.
+#[test]
+fn batches_can_be_divided() {
+    let place = place();
+    let train = |out: &str, more: &[&str]| place.ok(&[&["train", "r.toml", "--out", out, "-q"], more].concat());
+    train("whole", &[]);
+    train("parts", &["--accumulate", "2"]);
+    train("same", &["--set", "train.accumulate=2", "--devices", "0"]);
+    assert!(model(&place, "parts") == model(&place, "same"));
+    assert!(model(&place, "parts") != model(&place, "whole"));
+    let lock = std::fs::read_to_string(place.path("parts/recipe.lock.toml")).unwrap();
+    assert!(lock.contains("accumulate = 2"), "{lock}");
+    place.fails(&["train", "r.toml", "--out", "parts", "--resume"], &["belongs to another recipe"]);
+    let fails = |more: &[&str], wanted: &[&str]| {
+        place.fails(&[&["train", "r.toml", "--out", "bad"], more].concat(), wanted);
+        assert!(!place.path("bad").exists());
+    };
+    fails(&["--accumulate", "3"], &["train.accumulate = 3: from 1 to half of train.batch_size = 4"]);
+    fails(&["--accumulate", "0"], &["train.accumulate = 0"]);
+    fails(&["--devices", "0,0"], &["device 0 twice"]);
+    fails(&["--devices", "0,1"], &["backend flex has one device, 0; there is no 1"]);
+    assert_eq!(place.run(&["train", "r.toml", "--devices", "0", "--device", "0"]).code, 2);
+}
+
+#[cfg(feature = "flex")]
+#[test]
+fn convolutions_can_train_in_bf16() {
+    let place = place();
+    place.ok(&["train", "r.toml", "--out", "f32", "-q", "--set", "train.epochs=1", "--precision", "f32"]);
+    let report =
+        place.json(&["train", "r.toml", "--out", "bf16", "-q", "--set", "train.epochs=1", "--precision", "bf16"]);
+    assert!(report["eer"].as_f64().is_some_and(|eer| eer < 0.6), "{report}");
+    assert!(model(&place, "f32") != model(&place, "bf16"));
+    // What is written is f32, and a run goes on in what it began with.
+    let info = place.json(&["info", "bf16/model.safetensors"]);
+    assert!(info["layers"].as_array().unwrap().iter().all(|l| l["bits"] == 32), "{info}");
+    place.fails(
+        &["train", "r.toml", "--out", "bf16", "--resume", "--set", "train.epochs=1"],
+        &["belongs to another recipe"],
+    );
+    place.ok(&["train", "r.toml", "--out", "bf16", "-q", "--resume", "--set", "train.epochs=1", "--precision", "bf16"]);
+    place.fails(
+        &["train", "r.toml", "--out", "nd", "--precision", "bf16", "--backend", "ndarray"],
+        &["does not compute in bf16"],
+    );
+}

@@ -235,3 +235,38 @@ fn bench_optim_times_every_optimizer() {
     assert_eq!(place.run(&["bench", "optim", "--optimizer", "lion"]).code, 2);
     place.fails(&["bench", "optim", "--steps", "0"], &["at least one step"]);
 }
+
+#[cfg(all(feature = "flex", feature = "ndarray"))]
+#[test]
+fn the_selftest_tells_each_case() {
+    let place = Place::make();
+    let report = place.json(&["doctor", "--selftest"]);
+    assert_eq!((report["backend"].as_str(), report["passed"].as_bool()), (Some("flex"), Some(true)), "{report}");
+    let cases = report["cases"].as_array().unwrap();
+    assert_eq!(cases.len(), revox::selftest::CASES.len());
+    for case in cases {
+        assert!(case["error"].as_f64() <= case["tolerance"].as_f64(), "{case}");
+        assert!(case["comparisons"].as_u64() > Some(2) && case["passed"] == true, "{case}");
+    }
+    place.fails(&["doctor", "--selftest", "--device", "1"], &["backend flex has one device, 0; there is no 1"]);
+}
+
+#[test]
+fn bench_train_has_figures_and_report_makes_tables_of_them() {
+    let place = Place::make();
+    let small = ["bench", "train", "resnet10", "rev1-resnet10", "--batch", "2", "--frames", "24", "--steps", "1"];
+    let figures = place.json(&[&small[..], &["--optimizer", "sgd,sgd8bit", "--speakers", "10"]].concat());
+    let names: Vec<&str> = figures.as_array().unwrap().iter().map(|f| f["name"].as_str().unwrap()).collect();
+    for name in ["train/resnet10/sgd/2x24", "train/rev1-resnet10/sgd8bit/2x24/rate", "train/resnet10/sgd8bit/2x24/peak"]
+    {
+        assert!(names.contains(&name), "{names:?}");
+    }
+    place.write("figures.json", &figures.to_string());
+    let table = place.ok(&["bench", "report", "figures.json"]);
+    assert!(table.contains("| rev1-resnet10 | sgd8bit | 2x24 | f32 | flex |"), "{table}");
+    place.fails(&["bench", "report", "nothing.json"], &["nothing.json: cannot read"]);
+    place.write("bad.json", "{\n\"a\": }");
+    place.fails(&["bench", "report", "bad.json"], &["bad.json:2"]);
+    place.fails(&["bench", "train", "resnet11"], &["no architecture `resnet11`"]);
+    place.fails(&["bench", "train", "--batch", "1"], &["batch = 1"]);
+}
