@@ -59,6 +59,14 @@ impl BackendKind {
         if matches!(self, Self::Flex | Self::Ndarray) && index != 0 {
             return Err(Error::Backend(format!("backend {name} has one device, 0; there is no {index}")));
         }
+        // A missing driver has its own error below.
+        if index > 0
+            && let Ok(devices) = quietly(|| self.devices())
+            && (1..=index).contains(&devices.len())
+        {
+            let there = (0..devices.len()).map(|i| i.to_string()).collect::<Vec<_>>().join(", ");
+            return Err(Error::Backend(format!("backend {name} has no device {index}; there are: {there}")));
+        }
         let driver = match self {
             // The processor is always there.
             Self::Flex | Self::Ndarray => return Ok(self.open(index)),
@@ -73,6 +81,17 @@ impl BackendKind {
         .map_err(|why| Error::Backend(format!("backend {name} cannot use device {index}: {why}; {driver}")))
     }
 
+    /// All devices that there are, in the order of their numbers (of wgpu's, number 0 means the one that is preferred).
+    fn devices(self) -> Vec<Device> {
+        match self {
+            #[cfg(feature = "wgpu-bare")]
+            Self::Wgpu => Device::enumerate(burn::tensor::DeviceType::Wgpu).into_vec(),
+            #[cfg(feature = "cuda-bare")]
+            Self::Cuda => Device::enumerate(burn::tensor::DeviceType::Cuda).into_vec(),
+            _ => vec![self.open(0)],
+        }
+    }
+
     #[allow(unused_variables, reason = "CPU backends have one device")]
     fn open(self, index: usize) -> Device {
         match self {
@@ -82,10 +101,9 @@ impl BackendKind {
             #[expect(deprecated, reason = "kept as a second opinion for as long as Burn ships it")]
             Self::Ndarray => Device::ndarray(),
             #[cfg(feature = "wgpu-bare")]
-            Self::Wgpu => {
-                use burn::tensor::DeviceKind;
-                Device::wgpu(if index == 0 { DeviceKind::DefaultDevice } else { DeviceKind::DiscreteGpu(index) })
-            }
+            Self::Wgpu if index > 0 => self.devices().swap_remove(index),
+            #[cfg(feature = "wgpu-bare")]
+            Self::Wgpu => Device::wgpu(burn::tensor::DeviceKind::DefaultDevice),
             #[cfg(feature = "cuda-bare")]
             Self::Cuda => Device::cuda(index),
             #[allow(unreachable_patterns, reason = "reachable in builds with fewer backends")]
@@ -140,5 +158,14 @@ mod tests {
             }
         }
         assert!(BackendKind::Flex.device(1).is_err());
+    }
+
+    #[cfg(feature = "wgpu-bare")]
+    #[test]
+    fn a_gpu_that_is_not_there_is_named() {
+        if BackendKind::Wgpu.device(0).is_ok() {
+            let error = BackendKind::Wgpu.device(77).unwrap_err().to_string();
+            assert!(error.contains("backend wgpu has no device 77; there are: 0"), "{error}");
+        }
     }
 }
