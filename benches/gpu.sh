@@ -3,8 +3,8 @@
 #
 #   benches/gpu.sh target/release/revox gpu.json
 #
-# Needs the binary (built with `--features cuda`) and this folder; no data, since steps are of noise. Where python3 has torch, the same steps are measured in PyTorch, in the same run. BACKEND,
-# BATCH, FRAMES, STEPS, NETWORKS and LARGE change what is measured: the defaults take about half an hour on a large GPU; what does not fit its memory is told of and left out.
+# Needs the binary (built with `--features cuda`) and the two files of this folder; no data, since steps are of noise. Where python3 has torch, the same steps are measured in PyTorch,
+# in the same run. BACKEND, BATCH, FRAMES, STEPS, NETWORKS (ResNets), DEEP (DF-ResNets) and PARAMETERS change what is measured. What does not fit the GPU's memory is told of and left out.
 set -euo pipefail
 
 if [ $# -ne 2 ]; then

@@ -104,7 +104,7 @@ fn training(entries: &[Entry]) -> String {
     );
     for (key, figures) in &rows {
         let [network, optimizer, size, precision, backend] = key[..] else { continue };
-        // A peer's TF32 is what it computes convolutions in unless told otherwise, ours as well on such devices.
+        // In f32 throughout; what PyTorch does with TF32 has rows of its own.
         let peer = rows.get(&vec![network, optimizer, size, precision, "torch"]);
         let rate = figures.get("rate").copied().unwrap_or(f64::NAN);
         let ratio = peer.filter(|_| backend != "torch").and_then(|p| p.get("rate")).map(|p| format!("{:.2}", rate / p));

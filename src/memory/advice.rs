@@ -9,7 +9,15 @@ use crate::zoo::Architecture;
 pub fn failure(words: &str, setting: &Setting, free: Option<u64>) -> Error {
     let low = words.to_lowercase();
     let first = words.lines().next().unwrap_or_default();
-    let memory = ["out of memory", "out-of-memory", "out_of_memory", "out of device memory", "outofmemory"];
+    let memory = [
+        "out of memory",
+        "out-of-memory",
+        "out_of_memory",
+        "out of device memory",
+        "outofmemory",
+        "allocate buffer of size",
+        "buffertoobig",
+    ];
     if memory.iter().any(|m| low.contains(m)) {
         let advice = advice(setting, free).unwrap_or_else(|e| e.to_string());
         return Error::Backend(format!("the device has no memory left: {first}; {advice}"));
@@ -114,9 +122,9 @@ mod tests {
         let text = failure(oom, &setting("resnet293", 128), Some(24 << 30)).to_string();
         for part in [
             "allocating 419430400 bytes;",
-            "resnet293, 128 crops of 200 frames take about 110.9 GiB",
+            "resnet293, 128 crops of 200 frames take about 110.92 GiB",
             "24.00 GiB were free",
-            "train.accumulate = 8 or train.batch_size = 16 (13.",
+            "train.accumulate = 8 or train.batch_size = 16 (14.",
             "rev1-resnet293 (6.",
             "rev2-resnet293 (2.",
         ] {

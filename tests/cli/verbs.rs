@@ -270,3 +270,41 @@ fn bench_train_has_figures_and_report_makes_tables_of_them() {
     place.fails(&["bench", "train", "resnet11"], &["no architecture `resnet11`"]);
     place.fails(&["bench", "train", "--batch", "1"], &["batch = 1"]);
 }
+
+/// The script for GPUs, on the CPU and small: every part of it, but the peer that this machine may or may not have.
+#[cfg(all(unix, feature = "flex", feature = "ndarray"))]
+#[test]
+fn the_script_for_gpus_measures_everything() {
+    use std::os::unix::fs::PermissionsExt;
+    let place = Place::make();
+    std::fs::create_dir(place.path("bin")).unwrap();
+    place.write("bin/python3", "#!/bin/sh\nexit 1\n");
+    std::fs::set_permissions(place.path("bin/python3"), std::fs::Permissions::from_mode(0o755)).unwrap();
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/gpu.sh");
+    let path = format!("{}:{}", place.path("bin").display(), std::env::var("PATH").unwrap());
+    let run = || {
+        let mut command = std::process::Command::new("bash");
+        command
+            .args([script, env!("CARGO_BIN_EXE_revox"), "gpu.json"])
+            .current_dir(place.dir.path())
+            .env("PATH", &path);
+        command.envs([("BACKEND", "flex"), ("BATCH", "2"), ("FRAMES", "24"), ("STEPS", "1"), ("PARAMETERS", "5K")]);
+        command.envs([("NETWORKS", "resnet10 rev2-resnet10"), ("DEEP", "rev1-df-resnet32")]);
+        super::finish(command.output().unwrap())
+    };
+    let ran = run();
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    for row in [
+        "| resnet10 | sgd | 2x24 | f32 |",
+        "| resnet10 | sgd | 2x24 | bf16 |",
+        "| rev2-resnet10 | sgd8bit |",
+        "| rev1-df-resnet32 | adamw8bit |",
+        "| adam8bit | 5000 |",
+    ] {
+        assert!(ran.out.contains(row), "{row}: {}", ran.out);
+    }
+    assert!(ran.err.contains("no torch") && !ran.err.contains("failed"), "{}", ran.err);
+    assert!(place.ok(&["bench", "report", "gpu.json"]) == ran.out);
+    let again = run();
+    assert!(again.code == 1 && again.err.contains("gpu.json is there already"), "{}", again.err);
+}
