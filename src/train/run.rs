@@ -262,7 +262,13 @@ fn run(recipe: &Recipe, options: &RunOptions, start: Option<Start>) -> Result<Re
         .checkpoint(start.epoch - 1)
         .with_training_strategy(TrainingStrategy::Custom(strategy.clone()));
     let learner = Learner::new(trainee.train(), optimizer, first_rate);
-    let result = quietly(|| training.launch(learner)).map_err(|panic| failure(&panic, &setting, options.free))?;
+    let result = quietly(|| training.launch(learner)).map_err(|panic| {
+        let failed = failure(&panic, &setting, options.free);
+        match checkpoint_path.exists() {
+            true => Error::Backend(format!("{failed}. Go on from {} with --resume", checkpoint_path.display())),
+            false => failed,
+        }
+    })?;
     let last = result.model;
     std::mem::replace(&mut *strategy.outcome.lock().expect("no holder panics"), Ok(()))?;
     finish(recipe, options, &strategy, &dev, last, begun)
