@@ -135,10 +135,12 @@ pub(crate) fn quietly<T>(work: impl FnOnce() -> T) -> Result<T, String> {
     result.map_err(|panic| format!("{}{}", panic_text(&*panic), PLACE.take()))
 }
 
-/// The first line of what a panic says.
+/// What a panic says, in one line: causes are on lines of their own, behind them perhaps a backtrace.
 pub(crate) fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
     let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
-    text.unwrap_or("unknown reason").lines().next().unwrap_or_default().to_owned()
+    let lines = text.unwrap_or("unknown reason").lines().map(str::trim);
+    let told: Vec<&str> = lines.take_while(|line| !line.to_lowercase().starts_with("backtrace")).take(40).collect();
+    told.join(" ").chars().take(2000).collect()
 }
 
 #[cfg(test)]
@@ -158,6 +160,14 @@ mod tests {
             }
         }
         assert!(BackendKind::Flex.device(1).is_err());
+    }
+
+    #[test]
+    fn a_panic_becomes_its_causes_in_one_line() {
+        let told =
+            quietly(|| panic!("cannot read\n  Caused by:\n    out of memory\nBacktrace\n  0: main")).unwrap_err();
+        assert!(told.starts_with("cannot read Caused by: out of memory (src/backend/kind.rs:"), "{told}");
+        assert_eq!(quietly(|| 3), Ok(3));
     }
 
     #[cfg(feature = "wgpu-bare")]

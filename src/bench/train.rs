@@ -77,6 +77,7 @@ fn measure(bench: &TrainBench, setting: &Setting, device: &Device) -> Result<Val
     let noise: Vec<f32> = (0..batch * frames * arch.mels).map(|_| stream.normal() as f32).collect();
     let autodiff = device.clone().autodiff();
     // From the host in every step, as a loader's batches come.
+    let mut finite = true;
     let mut step = || {
         let features = Tensor::<3>::from_data(TensorData::new(noise.clone(), [*batch, *frames, arch.mels]), &autodiff);
         let labels = (0..*batch).map(|i| (i % speakers) as i64).collect::<Vec<_>>();
@@ -85,10 +86,15 @@ fn measure(bench: &TrainBench, setting: &Setting, device: &Device) -> Result<Val
         let loss = model.pass(features, labels, 0.2).loss;
         let gradients = GradientsParams::from_grads(loss.backward(), &model);
         trainee = Some(optimizer.step(1e-3, model, gradients));
+        // Read in every step, as training does; a GPU that had no memory for a tensor says so to whoever reads what was computed of it.
+        finite &= loss.into_scalar::<f64>().is_finite();
     };
     step();
     PeakAlloc.reset_peak_usage();
     let seconds = time(device, bench.steps, &mut step)?.wall;
+    if !finite {
+        return Err(Error::Undefined("a loss was not a number: these were no steps of training".into()));
+    }
     let mut values = vec![("", seconds, "s"), ("/rate", *batch as f64 / seconds, "utterances/s")];
     match device.memory_pool_usage() {
         Some(usage) => {

@@ -20,7 +20,8 @@ pub fn failure(words: &str, setting: &Setting, free: Option<u64>) -> Error {
     ];
     if memory.iter().any(|m| low.contains(m)) {
         let advice = advice(setting, free).unwrap_or_else(|e| e.to_string());
-        return Error::Backend(format!("the device has no memory left: {first}; {advice}"));
+        let asked = asked(&low).map_or_else(|| first.to_owned(), |bytes| format!("{} were asked for", human(bytes)));
+        return Error::Backend(format!("the device has no memory left: {asked}; {advice}"));
     }
     let lost = ["poisoned", "device was lost", "device lost", "cuda_error", "device is lost"];
     if lost.iter().any(|m| low.contains(m)) {
@@ -29,6 +30,15 @@ pub fn failure(words: &str, setting: &Setting, free: Option<u64>) -> Error {
         ));
     }
     Error::Backend(format!("the backend failed: {words}"))
+}
+
+/// The bytes of the allocation that failed, if the words name them.
+fn asked(words: &str) -> Option<usize> {
+    let number = |after: &str| {
+        let digits = words.split(after).nth(1)?.chars().take_while(char::is_ascii_digit).collect::<String>();
+        digits.parse().ok()
+    };
+    number("memory allocating ").or_else(|| number("buffer of size: "))
 }
 
 /// What a step takes by arithmetic, and which smaller ones there are: parts of the batch, reversible types.
@@ -122,7 +132,7 @@ mod tests {
         let oom = "out of device memory allocating 419430400 bytes\nbacktrace";
         let text = failure(oom, &setting("resnet293", 128), Some(24 << 30)).to_string();
         for part in [
-            "allocating 419430400 bytes;",
+            "no memory left: 400.0 MiB were asked for; ",
             "resnet293, 128 crops of 200 frames take about 110.92 GiB",
             "24.00 GiB were free",
             "train.accumulate = 8 or train.batch_size = 16 (14.",

@@ -61,9 +61,13 @@ pub fn measure(setting: &Setting, device: &Device) -> Result<Measured> {
         device.sync().map_err(|e| Error::Backend(e.to_string()))?;
         measured.held = (in_use(device)? - before).saturating_sub(measured.resident);
         let gradients = loss.backward();
-        drop(loss);
+        let value = loss.detach().inner();
         let gradients = GradientsParams::from_grads(gradients, &trainee);
         trainee = optimizer.step(1e-3, trainee, gradients);
+        // A GPU that had no memory for a tensor says so to whoever reads what was computed of it.
+        if !value.into_scalar::<f64>().is_finite() {
+            return Err(Error::Undefined("the step's loss is not a number: nothing was measured".into()));
+        }
     }
     device.sync().map_err(|e| Error::Backend(e.to_string()))?;
     measured.reserved = device.memory_pool_usage().map(|u| u.bytes_reserved as usize);
