@@ -77,19 +77,12 @@ fn selftest(global: &Global) -> Result<()> {
     }
 }
 
-/// The worst first.
-fn sorted(findings: &[Finding]) -> Vec<&Finding> {
-    let mut sorted: Vec<&Finding> = findings.iter().collect();
-    sorted.sort_by(|a, b| b.severity().total_cmp(&a.severity()));
-    sorted
-}
-
 fn row(case: &Case, outcome: &Result<Vec<Finding>>, passed: bool, seconds: f64) -> serde_json::Value {
     let (name, about) = (case.name, case.about);
     match outcome {
         Err(e) => json!({"name": name, "about": about, "passed": false, "seconds": seconds, "message": e.to_string()}),
         Ok(findings) => {
-            let worst = sorted(findings)[0];
+            let worst = &findings[0];
             json!({"name": name, "about": about, "passed": passed, "seconds": seconds, "comparisons": findings.len(), "worst": worst.what,
                 "error": worst.error, "tolerance": worst.tolerance})
         }
@@ -102,15 +95,14 @@ fn print(case: &Case, outcome: &Result<Vec<Finding>>, passed: bool, seconds: f64
     match outcome {
         Err(e) => println!("{head} {e}"),
         Ok(findings) => {
-            let sorted = sorted(findings);
-            let worst = sorted[0];
+            let worst = &findings[0];
             println!(
                 "{head} {:>4} compared, worst {:.1e} of {:.0e}  {seconds:.1} s",
                 findings.len(),
                 worst.error,
                 worst.tolerance
             );
-            for off in sorted.iter().filter(|f| !f.passed()).take(5) {
+            for off in findings.iter().filter(|f| !f.passed()).take(5) {
                 println!("       {}: off by {:.3e}, {:.0e} allowed", off.what, off.error, off.tolerance);
             }
         }

@@ -3,7 +3,7 @@
 use super::{Setting, account, human};
 use crate::backend::reversible::Execution;
 use crate::error::{Error, Result};
-use crate::zoo::Architecture;
+use crate::zoo::{Architecture, ReversibleType};
 
 /// The error of a step that ended in a backend's own words: what was asked of the memory, what was free, and what would fit, if it is memory that failed it.
 pub fn failure(words: &str, setting: &Setting, free: Option<u64>) -> Error {
@@ -68,8 +68,8 @@ fn advice(setting: &Setting, free: Option<u64>) -> Result<String> {
         parts *= 2;
     }
     let base = setting.arch.base_name();
-    for prefix in ["rev1", "rev2"] {
-        let name = format!("{prefix}-{base}");
+    for kind in [ReversibleType::Partial, ReversibleType::Full] {
+        let name = format!("{}{base}", kind.prefix());
         if name == setting.arch.name && setting.execution != Some(Execution::Taped) {
             continue;
         }

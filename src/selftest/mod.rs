@@ -65,7 +65,7 @@ pub struct Case {
 }
 
 impl Case {
-    /// Runs it. What the driver or a kernel does not survive is an error, not a panic.
+    /// Runs it; the worst finding comes first. What the driver or a kernel does not survive is an error, not a panic.
     ///
     /// # Errors
     /// The case could not be finished.
@@ -77,7 +77,10 @@ impl Case {
         }
         match findings.list.is_empty() {
             true => Err(Error::Backend("the case compared nothing".into())),
-            false => Ok(findings.list),
+            false => {
+                findings.list.sort_by(|a, b| b.severity().total_cmp(&a.severity()));
+                Ok(findings.list)
+            }
         }
     }
 }

@@ -47,12 +47,17 @@ impl Parts {
         Ok(Self { devices, accumulate })
     }
 
+    /// How many there are of a batch.
+    pub fn count(&self) -> usize {
+        self.devices.len() * self.accumulate
+    }
+
     /// A step's outcome and gradients, these on the first device.
     ///
     /// # Errors
     /// A device that fails.
     pub fn step(&self, model: &Trainee, batch: Batch) -> Result<Partial> {
-        let parts = self.devices.len() * self.accumulate;
+        let parts = self.count();
         if parts == 1 {
             let output = TrainStep::step(model, batch);
             return Ok((output.item, output.grads));

@@ -221,11 +221,10 @@ fn run(recipe: &Recipe, options: &RunOptions, start: Option<Start>) -> Result<Re
     let (rate, margin) = (recipe.learning_rate(steps), recipe.margin(steps));
     // The loop takes each iteration's rate from the schedule; the learner only hands the model over.
     let first_rate = rate.at(0);
-    let parts_of_batch = (1 + options.others.len()) * recipe.train.accumulate;
     let setting = Setting {
         arch: recipe.model.clone(),
         execution: recipe.train.execution,
-        batch: batch_size.div_ceil(parts_of_batch),
+        batch: batch_size.div_ceil(parts.count()),
         frames: recipe.data.frames,
         speakers: set.classes(),
         optimizer: recipe.optimizer.clone(),

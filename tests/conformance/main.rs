@@ -24,8 +24,7 @@ fn check(kind: BackendKind, name: &str) {
             return eprintln!("skipped: {e}");
         }
     };
-    let mut findings = case.run(&subject).unwrap_or_else(|e| panic!("{name} on {}: {e}", kind.name()));
-    findings.sort_by(|a, b| b.severity().total_cmp(&a.severity()));
+    let findings = case.run(&subject).unwrap_or_else(|e| panic!("{name} on {}: {e}", kind.name()));
     let worst = &findings[0];
     eprintln!(
         "{} of {} comparisons: {:.1e} of {:.0e}, {}",

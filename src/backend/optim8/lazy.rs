@@ -5,7 +5,6 @@ use burn::tensor::DType;
 
 use super::{AdamStates, AdamStep, Codec, PER_WORD, SgdStep};
 
-/// Shapes and types of results, for the lazy form of the operations.
 pub(super) fn quantized(x: &TensorSpec, codec: &Codec) -> (TensorSpec, TensorSpec) {
     let count = x.shape.num_elements();
     let words = TensorSpec::new([count.div_ceil(PER_WORD)].into(), DType::U32);
