@@ -56,29 +56,18 @@ impl BackendKind {
                 compiled.join(", ")
             )));
         }
-        if matches!(self, Self::Flex | Self::Ndarray) && index != 0 {
-            return Err(Error::Backend(format!("backend {name} has one device, 0; there is no {index}")));
-        }
-        // A missing driver has its own error below.
-        if index > 0
-            && let Ok(devices) = quietly(|| self.devices())
-            && (1..=index).contains(&devices.len())
-        {
-            let there = (0..devices.len()).map(|i| i.to_string()).collect::<Vec<_>>().join(", ");
-            return Err(Error::Backend(format!("backend {name} has no device {index}; there are: {there}")));
-        }
-        let driver = match self {
+        let opened = quietly(|| {
+            let device = self.open(index)?;
             // The processor is always there.
-            Self::Flex | Self::Ndarray => return Ok(self.open(index)),
-            Self::Cuda => "is an NVIDIA driver installed?",
-            Self::Wgpu => "is a Vulkan, Metal or DirectX 12 driver installed?",
-        };
-        quietly(|| {
-            let device = self.open(index);
-            Tensor::<1>::ones([4], &device).sum().into_data();
-            device
+            if matches!(self, Self::Wgpu | Self::Cuda) {
+                Tensor::<1>::ones([4], &device).exp().sum().into_data();
+            }
+            Ok(device)
+        });
+        let driver = if self == Self::Wgpu { "; is a Vulkan, Metal or DirectX 12 driver installed?" } else { "" };
+        opened.unwrap_or_else(|why| {
+            Err(Error::Backend(format!("backend {name} cannot use device {index}: {why}{driver}")))
         })
-        .map_err(|why| Error::Backend(format!("backend {name} cannot use device {index}: {why}; {driver}")))
     }
 
     /// All devices that there are, in the order of their numbers (of wgpu's, number 0 means the one that is preferred).
@@ -88,12 +77,33 @@ impl BackendKind {
             Self::Wgpu => Device::enumerate(burn::tensor::DeviceType::Wgpu).into_vec(),
             #[cfg(feature = "cuda-bare")]
             Self::Cuda => Device::enumerate(burn::tensor::DeviceType::Cuda).into_vec(),
-            _ => vec![self.open(0)],
+            _ => vec![self.first()],
         }
     }
 
-    #[allow(unused_variables, reason = "CPU backends have one device")]
-    fn open(self, index: usize) -> Device {
+    fn open(self, index: usize) -> Result<Device> {
+        #[cfg(feature = "cuda-bare")]
+        if self == Self::Cuda {
+            let driver = self.devices().is_empty().then(|| "no NVIDIA GPU with a driver was found".to_owned());
+            let lacks: Vec<_> = driver.into_iter().chain(super::nvrtc::missing()).collect();
+            if !lacks.is_empty() {
+                return Err(Error::Backend(format!("backend cuda: {}", lacks.join("; "))));
+            }
+        }
+        if index == 0 {
+            return Ok(self.first());
+        }
+        let mut devices = self.devices();
+        if index < devices.len() {
+            return Ok(devices.swap_remove(index));
+        }
+        let there: Vec<_> = (0..devices.len()).map(|i| i.to_string()).collect();
+        let there = if there.is_empty() { "none at all".to_owned() } else { there.join(", ") };
+        Err(Error::Backend(format!("backend {} has no device {index}; there are: {there}", self.name())))
+    }
+
+    /// The one that is used unless another is asked for.
+    fn first(self) -> Device {
         match self {
             #[cfg(feature = "flex")]
             Self::Flex => Device::flex(),
@@ -101,11 +111,9 @@ impl BackendKind {
             #[expect(deprecated, reason = "kept as a second opinion for as long as Burn ships it")]
             Self::Ndarray => Device::ndarray(),
             #[cfg(feature = "wgpu-bare")]
-            Self::Wgpu if index > 0 => self.devices().swap_remove(index),
-            #[cfg(feature = "wgpu-bare")]
             Self::Wgpu => Device::wgpu(burn::tensor::DeviceKind::DefaultDevice),
             #[cfg(feature = "cuda-bare")]
-            Self::Cuda => Device::cuda(index),
+            Self::Cuda => Device::cuda(0),
             #[allow(unreachable_patterns, reason = "reachable in builds with fewer backends")]
             _ => unreachable!("checked by is_compiled"),
         }
@@ -168,6 +176,17 @@ mod tests {
             quietly(|| panic!("cannot read\n  Caused by:\n    out of memory\nBacktrace\n  0: main")).unwrap_err();
         assert!(told.starts_with("cannot read Caused by: out of memory (src/backend/kind.rs:"), "{told}");
         assert_eq!(quietly(|| 3), Ok(3));
+    }
+
+    #[cfg(feature = "cuda-bare")]
+    #[test]
+    fn what_cuda_lacks_is_told() {
+        let (devices, lacks) = (BackendKind::Cuda.devices().len(), crate::backend::nvrtc::missing());
+        let index = if lacks.is_none() { devices } else { 0 };
+        let error = BackendKind::Cuda.device(index).unwrap_err().to_string();
+        assert_eq!(error.contains("no NVIDIA GPU"), devices == 0, "{error}");
+        assert!(lacks.iter().all(|why| error.contains(why)), "{error}");
+        assert_eq!(error.contains("there are: 0"), devices > 0 && lacks.is_none(), "{error}");
     }
 
     #[cfg(feature = "wgpu-bare")]

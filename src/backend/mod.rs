@@ -6,6 +6,8 @@ mod flex;
 mod kind;
 mod layer;
 mod mode;
+#[cfg(feature = "cuda-bare")]
+mod nvrtc;
 pub mod reversible;
 
 // ndarray stays a second opinion for as long as Burn ships it.

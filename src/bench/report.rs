@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use crate::error::{Error, Result};
 use crate::fs;
+use crate::memory::human;
 
 /// One figure of a file; what else is there is somebody else's.
 #[derive(Debug, Clone, Deserialize)]
@@ -64,58 +65,48 @@ pub fn report(path: &Path) -> Result<String> {
 }
 
 /// What a table's row is of, and its figures by name.
-type Rows<'a> = BTreeMap<Vec<&'a str>, BTreeMap<&'a str, f64>>;
+type Rows<'a> = BTreeMap<[&'a str; 5], BTreeMap<&'a str, f64>>;
 
-/// Figures `kind/a/b/c[/what]` with `depth` names behind the kind.
-fn rows<'a>(entries: &'a [Entry], kind: &str, depth: usize) -> Rows<'a> {
+/// Figures `train/network/optimizer/size[/bf16][/what]`, by network, optimizer, size, precision and backend.
+fn training_rows(entries: &[Entry]) -> Rows<'_> {
     let mut rows = Rows::new();
     for e in entries {
         let parts: Vec<&str> = e.name.split('/').collect();
-        if parts[0] == kind && parts.len() > depth {
-            let (key, rest) = parts[1..].split_at(depth);
-            let mut key = key.to_vec();
-            let (bf16, what) = match rest {
-                ["bf16", rest @ ..] => (true, rest),
-                rest => (false, rest),
+        if let ["train", network, optimizer, size, rest @ ..] = &parts[..] {
+            let (precision, what) = match rest {
+                ["bf16", what @ ..] => ("bf16", what),
+                what => ("f32", what),
             };
-            key.push(if bf16 { "bf16" } else { "f32" });
-            key.push(&e.backend);
-            rows.entry(key).or_default().insert(what.first().copied().unwrap_or(""), e.value);
+            let row = rows.entry([*network, *optimizer, *size, precision, &e.backend]).or_default();
+            row.insert(what.first().copied().unwrap_or(""), e.value);
         }
     }
     rows
 }
 
-fn gibibytes(bytes: Option<&f64>) -> String {
-    bytes.map_or(String::new(), |b| match *b / f64::from(1 << 30) {
-        g if g < 1.0 => format!("{:.0} MiB", g * 1024.0),
-        g => format!("{g:.2} GiB"),
-    })
-}
-
 /// Training steps, with the rate as a part of the PyTorch step of the same network, batch and precision, where there is one.
 fn training(entries: &[Entry]) -> String {
-    let rows = rows(entries, "train", 3);
+    let rows = training_rows(entries);
     if rows.is_empty() {
         return String::new();
     }
     let mut out = String::from(
         "| network | optimizer | batch x frames | convolutions | by | ms a step | utterances/s | of PyTorch's | in use | reserved | by the driver |\n|---|---|---|---|---|---|---|---|---|---|---|\n",
     );
-    for (key, figures) in &rows {
-        let [network, optimizer, size, precision, backend] = key[..] else { continue };
+    for (&[network, optimizer, size, precision, backend], figures) in &rows {
         // In f32 throughout; what PyTorch does with TF32 has rows of its own.
-        let peer = rows.get(&vec![network, optimizer, size, precision, "torch"]);
+        let peer = rows.get(&[network, optimizer, size, precision, "torch"]);
         let rate = figures.get("rate").copied().unwrap_or(f64::NAN);
         let ratio = peer.filter(|_| backend != "torch").and_then(|p| p.get("rate")).map(|p| format!("{:.2}", rate / p));
         let used = figures.get("in-use").or_else(|| figures.get("peak"));
+        let bytes = |b: Option<&f64>| b.map_or(String::new(), |&b| human(b as usize));
         out.push_str(&format!(
             "| {network} | {optimizer} | {size} | {precision} | {backend} | {:.1} | {rate:.1} | {} | {} | {} | {} |\n",
             1e3 * figures.get("").copied().unwrap_or(f64::NAN),
             ratio.unwrap_or_default(),
-            gibibytes(used),
-            gibibytes(figures.get("reserved")),
-            gibibytes(figures.get("driver")),
+            bytes(used),
+            bytes(figures.get("reserved")),
+            bytes(figures.get("driver")),
         ));
     }
     out

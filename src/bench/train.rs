@@ -2,7 +2,7 @@
 
 use burn::module::Module;
 use burn::optim::GradientsParams;
-use burn::tensor::{Device, Int, Tensor, TensorData};
+use burn::tensor::Device;
 use peak_alloc::PeakAlloc;
 
 use super::{Figure, time};
@@ -10,7 +10,6 @@ use crate::error::{Error, Result};
 use crate::losses::HeadConfig;
 use crate::memory::{Setting, failure, query};
 use crate::nn::Precision;
-use crate::rng::Stream;
 use crate::train::Trainee;
 
 /// What to measure.
@@ -42,9 +41,10 @@ pub fn train(bench: &TrainBench, device: &Device, report: &mut dyn FnMut(&str)) 
     let mut figures = Vec::new();
     for setting in &bench.settings {
         setting.check()?;
-        let bits = if bench.precision.is_default() { "" } else { "/bf16" };
-        let label =
-            format!("{}/{}/{}x{}{bits}", setting.name(), setting.optimizer.name(), setting.batch, setting.frames);
+        let mut label = format!("{}/{}/{}x{}", setting.name(), setting.optimizer.name(), setting.batch, setting.frames);
+        if !bench.precision.is_default() {
+            label = format!("{label}/{}", bench.precision.name());
+        }
         report(&label);
         match crate::backend::quietly(|| measure(bench, setting, device)) {
             Ok(measured) => figures.extend(measured?.into_iter().map(|(what, value, unit)| Figure {
@@ -67,23 +67,20 @@ pub fn train(bench: &TrainBench, device: &Device, report: &mut dyn FnMut(&str)) 
 type Values = Vec<(&'static str, f64, &'static str)>;
 
 fn measure(bench: &TrainBench, setting: &Setting, device: &Device) -> Result<Values> {
-    let Setting { arch, execution, batch, frames, speakers, optimizer } = setting;
+    let Setting { arch, execution, speakers, optimizer, .. } = setting;
     let before = PeakAlloc.current_usage();
     let trainee = Trainee::new(arch, &HeadConfig::default(), *speakers, device, 1)?.with_execution(*execution)?;
     let network = bench.precision.apply(trainee.network, device)?;
     let mut trainee = Some(Trainee { network, ..trainee }.train());
     let mut optimizer = optimizer.init()?;
-    let mut stream = Stream::new(1, "bench", &[]);
-    let noise: Vec<f32> = (0..batch * frames * arch.mels).map(|_| stream.normal() as f32).collect();
+    let noise = setting.noise();
     let autodiff = device.clone().autodiff();
     // From the host in every step, as a loader's batches come.
     let mut finite = true;
     let mut step = || {
-        let features = Tensor::<3>::from_data(TensorData::new(noise.clone(), [*batch, *frames, arch.mels]), &autodiff);
-        let labels = (0..*batch).map(|i| (i % speakers) as i64).collect::<Vec<_>>();
-        let labels = Tensor::<1, Int>::from_data(TensorData::new(labels, [*batch]), &autodiff);
+        let (features, labels) = noise.clone().into_tensors(&autodiff);
         let model = trainee.take().expect("put back after each step");
-        let loss = model.pass(features, labels, 0.2).loss;
+        let loss = model.pass(features, labels, noise.margin).loss;
         let gradients = GradientsParams::from_grads(loss.backward(), &model);
         trainee = Some(optimizer.step(1e-3, model, gradients));
         // Read in every step, as training does; a GPU that had no memory for a tensor says so to whoever reads what was computed of it.
@@ -95,7 +92,7 @@ fn measure(bench: &TrainBench, setting: &Setting, device: &Device) -> Result<Val
     if !finite {
         return Err(Error::Undefined("a loss was not a number: these were no steps of training".into()));
     }
-    let mut values = vec![("", seconds, "s"), ("/rate", *batch as f64 / seconds, "utterances/s")];
+    let mut values = vec![("", seconds, "s"), ("/rate", setting.batch as f64 / seconds, "utterances/s")];
     match device.memory_pool_usage() {
         Some(usage) => {
             values.push(("/in-use", usage.bytes_in_use as f64, "bytes"));

@@ -50,8 +50,7 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     let start = args.init.as_ref().map(|model| Start::load(model, &device)).transpose()?;
     let mut changes = args.set.clone();
     changes.extend(args.accumulate.map(|n| format!("train.accumulate={n}")));
-    changes
-        .extend(args.precision.map(|p| format!("train.precision=\"{}\"", if p.is_default() { "f32" } else { "bf16" })));
+    changes.extend(args.precision.map(|p| format!("train.precision=\"{}\"", p.name())));
     let mut recipe = match &start {
         Some((_, header)) => Recipe::load_for(&args.recipe, &changes, header)?,
         None => Recipe::load(&args.recipe, &changes)?,

@@ -2,13 +2,12 @@
 
 use burn::module::Module;
 use burn::optim::GradientsParams;
-use burn::tensor::{Device, Int, Tensor, TensorData};
+use burn::tensor::Device;
 use peak_alloc::PeakAlloc;
 
 use super::Setting;
 use crate::error::{Error, Result};
 use crate::losses::HeadConfig;
-use crate::rng::Stream;
 use crate::train::Trainee;
 
 /// Counted bytes of one step, beyond what the program held before it built the network.
@@ -41,23 +40,21 @@ fn in_use(device: &Device) -> Result<usize> {
 /// nothing else may run in it.
 pub fn measure(setting: &Setting, device: &Device) -> Result<Measured> {
     setting.check()?;
-    let Setting { arch, execution, batch, frames, speakers, optimizer } = setting;
+    let Setting { arch, execution, speakers, optimizer, .. } = setting;
     let before = in_use(device)?;
     let trainee = Trainee::new(arch, &HeadConfig::default(), *speakers, device, 1)?;
     let mut trainee = trainee.with_execution(*execution)?.train();
     let mut optimizer = optimizer.init()?;
-    let mut stream = Stream::new(1, "memory", &[]);
     let autodiff = device.clone().autodiff();
     let mut measured = Measured { resident: 0, held: 0, peak: 0, reserved: None };
     for _ in 0..2 {
         device.sync().map_err(|e| Error::Backend(e.to_string()))?;
         measured.resident = in_use(device)? - before;
         PeakAlloc.reset_peak_usage();
-        let noise: Vec<f32> = (0..batch * frames * arch.mels).map(|_| stream.normal() as f32).collect();
-        let features = Tensor::<3>::from_data(TensorData::new(noise, [*batch, *frames, arch.mels]), &autodiff);
-        let labels = (0..*batch).map(|i| (i % speakers) as i64).collect::<Vec<_>>();
-        let labels = Tensor::<1, Int>::from_data(TensorData::new(labels, [*batch]), &autodiff);
-        let loss = trainee.pass(features, labels, 0.2).loss;
+        let batch = setting.noise();
+        let margin = batch.margin;
+        let (features, labels) = batch.into_tensors(&autodiff);
+        let loss = trainee.pass(features, labels, margin).loss;
         device.sync().map_err(|e| Error::Backend(e.to_string()))?;
         measured.held = (in_use(device)? - before).saturating_sub(measured.resident);
         let gradients = loss.backward();

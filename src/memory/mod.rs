@@ -17,7 +17,8 @@ pub use report::{Row, human, svg, table};
 
 use crate::backend::reversible::Execution;
 use crate::error::{Error, Result};
-use crate::train::OptimizerConfig;
+use crate::rng::Stream;
+use crate::train::{Batch, OptimizerConfig};
 use crate::zoo::Architecture;
 
 /// A training step.
@@ -54,6 +55,20 @@ impl Setting {
             }
         }
         Ok(())
+    }
+
+    /// A batch of its size: normal features, labels in turn.
+    pub fn noise(&self) -> Batch {
+        let Self { batch, frames, speakers, ref arch, .. } = *self;
+        let mut stream = Stream::new(1, "noise", &[]);
+        Batch {
+            features: (0..batch * frames * arch.mels).map(|_| stream.normal() as f32).collect(),
+            shape: [batch, frames, arch.mels],
+            labels: (0..batch).map(|i| (i % speakers) as i64).collect(),
+            ids: vec![String::new(); batch],
+            iteration: 0,
+            margin: 0.2,
+        }
     }
 
     /// Whether activations are recomputed.

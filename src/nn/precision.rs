@@ -19,6 +19,14 @@ pub enum Precision {
 }
 
 impl Precision {
+    /// The name, as options and recipes have it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::F32 => "f32",
+            Self::Bf16 => "bf16",
+        }
+    }
+
     /// For what is left out of files where it is the default.
     pub fn is_default(&self) -> bool {
         *self == Self::default()

@@ -458,7 +458,7 @@ fn batches_can_be_divided() {
     fails(&["--accumulate", "3"], &["train.accumulate = 3: from 1 to half of train.batch_size = 4"]);
     fails(&["--accumulate", "0"], &["train.accumulate = 0"]);
     fails(&["--devices", "0,0"], &["device 0 twice"]);
-    fails(&["--devices", "0,1"], &["backend flex has one device, 0; there is no 1"]);
+    fails(&["--devices", "0,1"], &["backend flex has no device 1; there are: 0"]);
     assert_eq!(place.run(&["train", "r.toml", "--devices", "0", "--device", "0"]).code, 2);
 }
 

@@ -1,0 +1,51 @@
+//! NVRTC, NVIDIA's compiler of kernels at run time, and the headers that kernels include. Neither is a part of the driver.
+
+use std::path::Path;
+
+/// One that kernels in bf16 include: where it is, the others are.
+const HEADER: &str = "include/cuda_bf16.h";
+
+/// What is not there, and where it is to be had.
+pub(super) fn missing() -> Option<String> {
+    // SAFETY: only loads a library by NVIDIA's names for it.
+    let library = unsafe { cudarc::nvrtc::sys::is_culib_present() };
+    missing_of(library, cubecl_cuda::install::cuda_path().as_deref())
+}
+
+fn missing_of(library: bool, toolkit: Option<&Path>) -> Option<String> {
+    let headers = toolkit.is_some_and(|path| path.join(HEADER).is_file());
+    let place = toolkit.map_or_else(|| "there is none".to_owned(), |path| format!("found: {}", path.display()));
+    let lacks: Vec<_> = [
+        (!library).then(|| "libnvrtc, which compiles kernels, is not on the library path".to_owned()),
+        (!headers).then(|| format!("{HEADER} and its like are not in the CUDA toolkit ({place})")),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    (!lacks.is_empty()).then(|| {
+        format!(
+            "{}; install the CUDA toolkit, or `pip install nvidia-cuda-nvrtc nvidia-cuda-runtime nvidia-cuda-crt nvidia-cuda-cccl` and set CUDA_PATH to nvidia/cu13 of Python's \
+             site-packages and LD_LIBRARY_PATH to its lib",
+            lacks.join("; ")
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_missing_is_told() {
+        let toolkit = tempfile::tempdir().unwrap();
+        let root = toolkit.path();
+        let neither = missing_of(false, None).unwrap();
+        assert!(neither.contains("libnvrtc") && neither.contains("there is none") && neither.contains("pip install"));
+        let headers = missing_of(true, Some(root)).unwrap();
+        assert!(!headers.contains("libnvrtc,") && headers.contains(&root.display().to_string()), "{headers}");
+        std::fs::create_dir(root.join("include")).unwrap();
+        std::fs::write(root.join(HEADER), "").unwrap();
+        assert!(missing_of(false, Some(root)).unwrap().starts_with("libnvrtc"));
+        assert_eq!(missing_of(true, Some(root)), None);
+    }
+}
