@@ -3,9 +3,9 @@
 #
 #   benches/gpu.sh target/release/revox gpu.json
 #
-# Needs the binary (built with `--features cuda`), the two files of this folder and NVIDIA's libdevice (of the CUDA toolkit, or the one that PyTorch's triton brings); no data, since
-# steps are of noise. Where python3 has torch, the same steps are measured in PyTorch, in the same run. BACKEND, BATCH, FRAMES, STEPS, NETWORKS (ResNets), DEEP (DF-ResNets) and
-# PARAMETERS change what is measured. What does not fit the GPU's memory is told of and left out.
+# Needs the binary (built with `--features cuda`), the two files of this folder and what `revox doctor` says that it needs; no data, since steps are of noise. Where python3 has torch,
+# the same steps are measured in PyTorch, in the same run. BACKEND, BATCH, FRAMES, STEPS, NETWORKS (ResNets), DEEP (DF-ResNets) and PARAMETERS change what is measured. What does
+# not fit the GPU's memory is told of and left out.
 set -euo pipefail
 
 if [ $# -ne 2 ]; then
@@ -23,21 +23,6 @@ if [ -e "$out" ]; then
 fi
 parts=$(mktemp -d)
 trap 'rm -rf "$parts"' EXIT
-
-library=nvvm/libdevice/libdevice.10.bc
-toolkit=${CUDA_PATH:-}
-for root in /usr/local/cuda /opt/cuda /usr/lib/cuda /usr; do
-  if [ -e "$root/$library" ]; then toolkit=$root; fi
-done
-if [ -z "$toolkit" ]; then
-  found=$(python3 -c 'import triton; print(triton.__path__[0])' 2> /dev/null || true)/backends/nvidia/lib/libdevice.10.bc
-  if [ -e "$found" ]; then
-    mkdir -p "$parts/cuda/${library%/*}"
-    ln -s "$found" "$parts/cuda/$library"
-    export CUDA_PATH=$parts/cuda
-    echo "$0: libdevice is triton's, $found" >&2
-  fi
-fi
 
 echo "== self-test" >&2
 "$revox" doctor --selftest --backend "$backend" >&2

@@ -24,8 +24,8 @@ fn missing_of(library: bool, toolkit: Option<&Path>) -> Option<String> {
     .collect();
     (!lacks.is_empty()).then(|| {
         format!(
-            "{}; install the CUDA toolkit, or `pip install nvidia-cuda-nvrtc nvidia-cuda-runtime nvidia-cuda-crt nvidia-cuda-cccl` and set CUDA_PATH to nvidia/cu13 of Python's \
-             site-packages and LD_LIBRARY_PATH to its lib",
+            "{}; install a CUDA toolkit no newer than the driver, or `pip install --target cuda nvidia-cuda-{{nvrtc,runtime,crt,cccl}}==13.0.*` and set CUDA_PATH to cuda/nvidia/cu13 \
+             and LD_LIBRARY_PATH to its lib",
             lacks.join("; ")
         )
     })

@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum Precision {
-    /// 32 bits throughout.
+    /// 32 bits throughout; where `cuda` has autotune, matrix kernels that round factors to TF32 (10 bits of mantissa) take part on GPUs from Ampere on.
     #[default]
     F32,
     /// Convolutions in bfloat16.

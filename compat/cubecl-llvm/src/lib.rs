@@ -74,7 +74,8 @@ impl Compiler for PlironCompiler {
 
     fn compile(&mut self, _: KernelDefinition, _: &PlironOptions) -> Result<PlironArtifact, CompilationError> {
         Err(CompilationError::Generic {
-            reason: "this build has no LLVM: the feature `cpp` of cubecl-cuda must be on, for NVRTC to compile kernels".into(),
+            reason: "this build has no LLVM: the feature `cpp` of cubecl-cuda must be on, for NVRTC to compile kernels"
+                .into(),
             backtrace: BackTrace::capture(),
         })
     }
