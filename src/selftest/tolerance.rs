@@ -29,9 +29,10 @@ impl Tolerance {
             }
             // Division and roots may be off by 2.5 units in the last place (Vulkan's and CUDA's promise), small numbers may be flushed to 0, and a multiplication and
             // an addition may be one operation.
-            BackendKind::Wgpu | BackendKind::Cuda => {
-                Self { operation: 2e-5, embedding: 1e-4, step: 1e-3, twin: 1e-4, states: 1e-3 }
-            }
+            BackendKind::Wgpu => Self { operation: 2e-5, embedding: 1e-4, step: 1e-3, twin: 1e-4, states: 1e-3 },
+            // The same, and among the kernels that autotune chooses from on GPUs from Ampere on are some that round factors to TF32, by up to 2^-12 of each: single
+            // operations are 4e-4 off then. A factor on the verge of a rounding brings what little twins differ by to that size, in a few of the products.
+            BackendKind::Cuda => Self { operation: 2e-3, embedding: 1e-2, step: 5e-2, twin: 1e-3, states: 1e-3 },
         }
     }
 }

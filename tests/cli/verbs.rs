@@ -88,7 +88,7 @@ fn a_backend_that_is_not_compiled_in_names_its_feature() {
             &["backend cuda is not in this build", "--features cuda"],
         );
     }
-    place.fails(&["info", "m.safetensors", "--device", "3"], &["one device"]);
+    place.fails(&["info", "m.safetensors", "--device", "3"], &["has no device 3; there are: 0"]);
 }
 
 #[test]
