@@ -45,6 +45,18 @@ impl BackendKind {
         }
     }
 
+    /// Makes it the backend of `Device::default()`. Without it that is a GPU in every build that can use one, there or not, and Burn's optimizers load their records on the default
+    /// device, to be moved where they belong by the next step.
+    ///
+    /// # Safety
+    /// The program has no other threads yet: this sets an environment variable.
+    pub unsafe fn make_default(self) {
+        if self.is_compiled() {
+            // SAFETY: the caller's promise.
+            unsafe { std::env::set_var("BURN_DEVICE", self.name()) };
+        }
+    }
+
     /// Opens device `index` and runs one operation on it, so that a missing driver is an error here and not a panic in the
     /// middle of the work.
     pub fn device(self, index: usize) -> Result<Device> {

@@ -123,6 +123,8 @@ enum Verb {
 /// Runs the program: 0 done, 1 the work failed, 2 usage.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
+    // SAFETY: nothing has started a thread.
+    unsafe { cli.global.backend.make_default() };
     let result = match &cli.verb {
         Verb::Synth(args) => synth::run(args, &cli.global),
         Verb::Prepare(args) => prepare::run(args, &cli.global),
