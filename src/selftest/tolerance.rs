@@ -31,8 +31,9 @@ impl Tolerance {
             // an addition may be one operation.
             BackendKind::Wgpu => Self { operation: 2e-5, embedding: 1e-4, step: 1e-3, twin: 1e-4, states: 1e-3 },
             // The same, and among the kernels that autotune chooses from on GPUs from Ampere on are some that round factors to TF32, by up to 2^-12 of each: single
-            // operations are 4e-4 off then. A factor on the verge of a rounding brings what little twins differ by to that size, in a few of the products.
-            BackendKind::Cuda => Self { operation: 2e-3, embedding: 1e-2, step: 5e-2, twin: 1e-3, states: 1e-3 },
+            // operations were 4e-4 off, BatchNorm's gradients 3e-3, when the PTX of such kernels was interpreted on the CPU. A factor on the verge of a rounding brings what little twins
+            // differ by to that size, in a few of the products.
+            BackendKind::Cuda => Self { operation: 2e-3, embedding: 5e-3, step: 2e-2, twin: 1e-3, states: 1e-3 },
         }
     }
 }
