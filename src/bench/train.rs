@@ -75,8 +75,8 @@ fn measure(bench: &TrainBench, setting: &Setting, device: &Device) -> Result<Val
     let mut optimizer = optimizer.init()?;
     let noise = setting.noise();
     let autodiff = device.clone().autodiff();
-    // From the host in every step, as a loader's batches come.
     let mut finite = true;
+    // From the host in every step, as a loader's batches come.
     let mut step = || {
         let (features, labels) = noise.clone().into_tensors(&autodiff);
         let model = trainee.take().expect("put back after each step");
