@@ -94,18 +94,18 @@ impl BackendKind {
     }
 
     fn open(self, index: usize) -> Result<Device> {
+        if self == Self::Wgpu && index == 0 {
+            return Ok(self.first());
+        }
+        let mut devices = self.devices();
         #[cfg(feature = "cuda-bare")]
         if self == Self::Cuda {
-            let driver = self.devices().is_empty().then(|| "no NVIDIA GPU with a driver was found".to_owned());
+            let driver = devices.is_empty().then(|| "no NVIDIA GPU with a driver was found".to_owned());
             let lacks: Vec<_> = driver.into_iter().chain(super::nvrtc::missing()).collect();
             if !lacks.is_empty() {
                 return Err(Error::Backend(format!("backend cuda: {}", lacks.join("; "))));
             }
         }
-        if index == 0 {
-            return Ok(self.first());
-        }
-        let mut devices = self.devices();
         if index < devices.len() {
             return Ok(devices.swap_remove(index));
         }
@@ -114,7 +114,7 @@ impl BackendKind {
         Err(Error::Backend(format!("backend {} has no device {index}; there are: {there}", self.name())))
     }
 
-    /// The one that is used unless another is asked for.
+    /// The one that is used unless another is asked for; CUDA's is the first of its list.
     fn first(self) -> Device {
         match self {
             #[cfg(feature = "flex")]
@@ -124,10 +124,8 @@ impl BackendKind {
             Self::Ndarray => Device::ndarray(),
             #[cfg(feature = "wgpu-bare")]
             Self::Wgpu => Device::wgpu(burn::tensor::DeviceKind::DefaultDevice),
-            #[cfg(feature = "cuda-bare")]
-            Self::Cuda => Device::cuda(0),
             #[allow(unreachable_patterns, reason = "reachable in builds with fewer backends")]
-            _ => unreachable!("checked by is_compiled"),
+            _ => unreachable!("compiled in, and not CUDA"),
         }
     }
 }
