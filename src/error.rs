@@ -85,6 +85,15 @@ impl Error {
         Self::File { path: path.as_ref().into(), message: message.into() }
     }
 
+    /// The file that is at fault and the line in it, as far as they are known.
+    pub fn place(&self) -> (Option<&Path>, Option<usize>) {
+        match self {
+            Self::Io { path, .. } | Self::File { path, .. } | Self::Shape { path, .. } => (Some(path), None),
+            Self::Line { path, line, .. } => (Some(path), Some(*line)),
+            _ => (None, None),
+        }
+    }
+
     /// An impossible argument.
     pub fn invalid(message: impl Into<String>) -> Self {
         Self::Invalid(message.into())

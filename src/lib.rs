@@ -4,7 +4,7 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`error`], [`fs`], [`bytes`], [`rng`], [`progress`] | typed errors, file access, f32 as bytes, random streams, progress bars |
+//! | [`error`], [`fs`], [`bytes`], [`rng`], [`terminal`], [`progress`] | typed errors, file access, f32 as bytes, random streams, what is printed, progress bars |
 //! | [`audio`] | WAV and FLAC, resampling, Kaldi filter banks, augmentation |
 //! | [`corpus`] | lists, trials, preparation, synthesis |
 //! | [`scoring`] | cosine, AS-norm, EER and minDCF, intervals, DET curves; pure f64 |
@@ -28,8 +28,10 @@
 //! let device = Default::default();
 //! let model = Model::load("model.safetensors", &device)?;
 //! let extractor = inference::Extractor::new(&model.header.frontend)?;
-//! let (_audio, features) = extractor.file("a.wav".as_ref(), None)?;
-//! let embedding = &inference::embed(&model.network, &[features], model.header.arch.mels, &device, &|_| ())[0];
+//! let reading = inference::Reading { extractor: &extractor, channel: None, window: inference::WINDOW };
+//! let recording = reading.file("a.wav".as_ref())?;
+//! let mels = model.header.arch.mels;
+//! let embedding = &inference::embed_recordings(&model.network, &[&recording], mels, &device, &|_| ())[0];
 //! assert_eq!(embedding.len(), model.header.embedding_dim);
 //! # Ok::<(), revox::Error>(())
 //! ```
@@ -38,6 +40,7 @@ pub mod audio;
 pub mod backend;
 pub mod bench;
 pub mod bytes;
+mod canvas;
 pub mod cli;
 pub mod corpus;
 pub mod error;
@@ -53,7 +56,13 @@ pub mod quant;
 pub mod rng;
 pub mod scoring;
 pub mod selftest;
+pub mod terminal;
 pub mod train;
 pub mod zoo;
 
 pub use error::{Error, Result};
+
+/// The README's example is compiled with the documentation's tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -42,6 +42,8 @@ impl Drop for Progress {
     fn drop(&mut self) {
         if let Some(bar) = &mut self.shown {
             let _ = bar.clear();
+            // The bar is cleared with blanks, which leave the cursor at the edge.
+            let _ = bar.writer.print(b"\r");
         }
     }
 }

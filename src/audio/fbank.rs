@@ -1,6 +1,7 @@
-//! Kaldi's log-mel filter banks (`feature-fbank.cc`, `feature-window.cc`, `mel-computations.cc`), with the choices of
-//! `torchaudio.compliance.kaldi.fbank` where the two differ in the last bit.
+//! Kaldi's log-mel filter banks (`feature-fbank.cc`, `feature-window.cc`, `mel-computations.cc`),
+//! with the choices of `torchaudio.compliance.kaldi.fbank` where the two differ in the last bit.
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use realfft::{RealFftPlanner, RealToComplex};
@@ -27,9 +28,11 @@ pub struct FbankConfig {
     pub frame_shift_ms: f64,
     /// Analysis window.
     pub window: Window,
-    /// Standard deviation of the Gaussian noise added to each sample of each frame, in units of `scale` (1 = one 16-bit step).
+    /// Standard deviation of the Gaussian noise added to each sample of each frame, in units of
+    /// `scale` (1 = one 16-bit step).
     pub dither: f64,
-    /// Full scale of the samples the filter bank sees: 32768 as Kaldi, 1 for toolkits that stay in [-1, 1).
+    /// Full scale of the samples the filter bank sees: 32768 as Kaldi, 1 for toolkits that stay in
+    /// [-1, 1).
     pub scale: f64,
     /// Pre-emphasis coefficient.
     pub preemphasis: f32,
@@ -39,7 +42,8 @@ pub struct FbankConfig {
     pub low_freq: f64,
     /// Highest frequency of the last filter, Hz; 0 or less is counted from the Nyquist frequency.
     pub high_freq: f64,
-    /// Only frames that lie wholly inside the audio; otherwise frames are centred and the ends mirrored.
+    /// Only frames that lie wholly inside the audio; otherwise frames are centred and the ends
+    /// mirrored.
     pub snip_edges: bool,
     /// Natural logarithm of the filter outputs.
     pub log: bool,
@@ -69,6 +73,81 @@ impl Default for FbankConfig {
 }
 
 impl FbankConfig {
+    /// Rates of audio, Hz.
+    pub const RATE: RangeInclusive<f64> = 1000.0..=768_000.0;
+    /// Numbers of mel filters.
+    pub const MELS: RangeInclusive<f64> = 3.0..=1024.0;
+    /// Lengths and shifts of frames, ms.
+    pub const FRAME_MS: RangeInclusive<f64> = 1.0..=1000.0;
+    /// Dither, in units of `scale`.
+    pub const DITHER: RangeInclusive<f64> = 0.0..=10_000.0;
+    /// Full scales of samples.
+    pub const SCALE: RangeInclusive<f64> = 1e-3..=1e10;
+    /// Pre-emphasis coefficients.
+    pub const PREEMPHASIS: RangeInclusive<f64> = 0.0..=1.0;
+    /// Limits of the filters, Hz; those that count from the Nyquist frequency are negative.
+    pub const FREQUENCY: RangeInclusive<f64> = -384_000.0..=384_000.0;
+    /// Most samples of a frame.
+    const LONGEST_FRAME: usize = 1 << 16;
+
+    /// Refuses settings that no audio has, or that make features without meaning. A setting may
+    /// come from anybody's file: nothing is allocated before it is within its range.
+    ///
+    /// # Errors
+    /// Names the setting and what is possible. As in Kaldi (`mel-computations.cc`), a filter that
+    /// is too narrow for any bin of the spectrum is one of them: its output would be the same for
+    /// all audio.
+    pub fn check(&self) -> Result<()> {
+        self.filters().map(|_| ())
+    }
+
+    /// The mel filters of settings that [`FbankConfig::check`] lets pass.
+    fn filters(&self) -> Result<Vec<Filter>> {
+        let bad = |what: String| Err(Error::invalid(format!("fbank: {what}")));
+        for (name, value, range) in [
+            ("sample_rate", f64::from(self.sample_rate), Self::RATE),
+            ("mels", self.mels as f64, Self::MELS),
+            ("frame_length_ms", self.frame_length_ms, Self::FRAME_MS),
+            ("frame_shift_ms", self.frame_shift_ms, Self::FRAME_MS),
+            ("dither", self.dither, Self::DITHER),
+            ("scale", self.scale, Self::SCALE),
+            ("preemphasis", f64::from(self.preemphasis), Self::PREEMPHASIS),
+            ("low_freq", self.low_freq, Self::FREQUENCY),
+            ("high_freq", self.high_freq, Self::FREQUENCY),
+        ] {
+            if !range.contains(&value) {
+                return bad(format!("{name} = {value}: {} to {} are possible", range.start(), range.end()));
+            }
+        }
+        let (length, shift) = (self.frame_length(), self.frame_shift());
+        if !(2..=Self::LONGEST_FRAME).contains(&length) || shift == 0 {
+            return bad(format!(
+                "frames of {} ms every {} ms are {length} samples every {shift} at {} Hz: 2 to {} samples every 1 or \
+                 more are possible",
+                self.frame_length_ms,
+                self.frame_shift_ms,
+                self.sample_rate,
+                Self::LONGEST_FRAME
+            ));
+        }
+        let rate = f64::from(self.sample_rate);
+        let nyquist = rate / 2.0;
+        let high = if self.high_freq > 0.0 { self.high_freq } else { nyquist + self.high_freq };
+        if !(self.low_freq >= 0.0 && self.low_freq < high && high <= nyquist) {
+            return bad(format!("filters from {} to {high} Hz do not fit below {nyquist} Hz", self.low_freq));
+        }
+        let padded = length.next_power_of_two();
+        let filters = mel_filters(self.mels, padded, rate, self.low_freq, high);
+        match filters.iter().position(|f| f.weights.is_empty()) {
+            None => Ok(filters),
+            Some(i) => bad(format!(
+                "mel filter {i} (from 0) of {} lies between two bins of the spectrum of {padded} points: fewer mels or \
+                 longer frames are needed",
+                self.mels
+            )),
+        }
+    }
+
     /// Samples of a frame.
     pub fn frame_length(&self) -> usize {
         (f64::from(self.sample_rate) * self.frame_length_ms * 0.001) as usize
@@ -110,30 +189,16 @@ pub struct Fbank {
 }
 
 impl Fbank {
-    /// Prepares the tables. Impossible settings are errors.
+    /// Prepares the tables.
+    ///
+    /// # Errors
+    /// Those of [`FbankConfig::check`].
     pub fn new(config: FbankConfig) -> Result<Self> {
-        let bad = |what: String| Err(Error::invalid(format!("fbank: {what}")));
-        if config.sample_rate == 0 || config.frame_length() < 2 || config.frame_shift() == 0 {
-            return bad(format!(
-                "{} ms frames every {} ms at {} Hz are shorter than two samples",
-                config.frame_length_ms, config.frame_shift_ms, config.sample_rate
-            ));
-        }
-        if !(config.scale > 0.0 && config.dither >= 0.0) {
-            return bad(format!("scale {} and dither {} must be positive", config.scale, config.dither));
-        }
-        if config.mels < 3 || config.mels > 1024 {
-            return bad(format!("{} mel filters; 3 to 1024 are possible", config.mels));
-        }
-        let nyquist = f64::from(config.sample_rate) / 2.0;
-        let high = if config.high_freq > 0.0 { config.high_freq } else { nyquist + config.high_freq };
-        if !(config.low_freq >= 0.0 && config.low_freq < high && high <= nyquist) {
-            return bad(format!("filters from {} to {high} Hz do not fit below {nyquist} Hz", config.low_freq));
-        }
+        let filters = config.filters()?;
         let padded = config.frame_length().next_power_of_two();
         Ok(Self {
             window: config.window.values(config.frame_length()),
-            filters: mel_filters(config.mels, padded, f64::from(config.sample_rate), config.low_freq, high),
+            filters,
             fft: RealFftPlanner::new().plan_fft_forward(padded),
             config,
         })
@@ -144,8 +209,33 @@ impl Fbank {
         &self.config
     }
 
-    /// Features of samples in [-1, 1): `[frames, mels]`, row-major. Audio shorter than a frame has none. Dither, when the
-    /// settings ask for it, is drawn from `noise`; without a stream there is none.
+    /// Features of samples: `[frames, mels]`, row-major; dither as in [`Fbank::compute`].
+    ///
+    /// # Errors
+    /// Audio shorter than one frame, and features that are not finite: samples so large that their
+    /// spectrum has no value in f32, or samples that are not numbers.
+    pub fn features(&self, samples: &[f32], noise: Option<&mut Stream>) -> Result<Vec<f32>> {
+        let features = self.compute(samples, noise);
+        if features.is_empty() {
+            return Err(Error::Undefined(format!(
+                "{} samples are shorter than one frame of {} ms",
+                samples.len(),
+                self.config.frame_length_ms
+            )));
+        }
+        match features.iter().position(|v| !v.is_finite()) {
+            None => Ok(features),
+            Some(i) => Err(Error::Undefined(format!(
+                "the features of frame {} (from 0) are not finite: samples too large, or the scale of {}",
+                i / self.config.mels,
+                self.config.scale
+            ))),
+        }
+    }
+
+    /// Features of samples in [-1, 1): `[frames, mels]`, row-major. Audio shorter than a frame has
+    /// none. Dither, when the settings ask for it, is drawn from `noise`; without a stream there is
+    /// none. Nothing looks at the values: [`Fbank::features`] refuses those that are not finite.
     pub fn compute(&self, samples: &[f32], mut noise: Option<&mut Stream>) -> Vec<f32> {
         let config = &self.config;
         let (length, shift, mels) = (config.frame_length(), config.frame_shift(), config.mels);
@@ -192,7 +282,11 @@ impl Fbank {
                 *value = dot(&filter.weights, &power[filter.first..filter.first + filter.weights.len()]);
             }
             if config.log {
-                out.iter_mut().for_each(|v| *v = v.max(FLOOR).ln());
+                for v in out.iter_mut() {
+                    // `f32::max` would turn what is not a number into the floor.
+                    let floored = if *v < FLOOR { FLOOR } else { *v };
+                    *v = floored.ln();
+                }
             }
         }
         features
@@ -218,17 +312,11 @@ impl Fbank {
 }
 
 /// Index into a signal mirrored at both ends (the end sample itself is repeated, as in Kaldi).
-fn mirrored(mut i: isize, n: usize) -> usize {
+fn mirrored(i: isize, n: usize) -> usize {
     let n = n as isize;
-    loop {
-        if i < 0 {
-            i = -i - 1;
-        } else if i >= n {
-            i = 2 * n - 1 - i;
-        } else {
-            return i as usize;
-        }
-    }
+    // Forwards, then backwards: the mirrored signal repeats after twice its length.
+    let i = i.rem_euclid(2 * n);
+    (if i < n { i } else { 2 * n - 1 - i }) as usize
 }
 
 /// Triangles on the mel scale, 1127 ln(1 + f/700), over the bins below the Nyquist frequency.
@@ -242,7 +330,7 @@ fn mel_filters(mels: usize, padded: usize, rate: f64, low: f64, high: f64) -> Ve
             let (left, center, right) =
                 (low + m as f64 * step, low + (m + 1) as f64 * step, low + (m + 2) as f64 * step);
             let weight = |x: f64| ((x - left) / (center - left)).min((right - x) / (right - center));
-            let first = bins.iter().position(|&b| b > left).unwrap_or(bins.len());
+            let first = bins.partition_point(|&b| b <= left);
             let weights = bins[first..].iter().take_while(|&&b| b < right).map(|&b| weight(b) as f32).collect();
             Filter { first, weights }
         })
@@ -327,7 +415,8 @@ mod tests {
         let run = |seed| fbank.compute(&silence, Some(&mut Stream::new(seed, "dither", &[])));
         assert_eq!(run(1), run(1));
         assert_ne!(run(1), run(2));
-        // Noise of one 16-bit step lifts silence far above the floor; without a stream it stays there.
+        // Noise of one 16-bit step lifts silence far above the floor; without a stream it stays
+        // there.
         assert!(run(1).iter().all(|&v| v > -10.0));
         assert!(fbank.compute(&silence, None).iter().all(|&v| (v - FLOOR.ln()).abs() < 1e-6));
     }
@@ -343,13 +432,91 @@ mod tests {
     }
 
     #[test]
-    fn impossible_settings_are_errors() {
-        let bad = |c: FbankConfig| assert!(Fbank::new(c).is_err());
-        bad(FbankConfig { mels: 0, ..Default::default() });
-        bad(FbankConfig { sample_rate: 0, ..Default::default() });
-        bad(FbankConfig { low_freq: 9000.0, ..Default::default() });
-        bad(FbankConfig { high_freq: -8000.0, ..Default::default() });
-        bad(FbankConfig { frame_shift_ms: 0.0, ..Default::default() });
-        bad(FbankConfig { scale: f64::NAN, ..Default::default() });
+    fn impossible_settings_are_errors_that_name_them() {
+        let bad = |c: FbankConfig, wanted: &str| {
+            let error = c.check().unwrap_err().to_string();
+            assert!(error.contains(wanted), "{error}");
+            assert!(Fbank::new(c).is_err());
+        };
+        let default = FbankConfig::default;
+        for mels in [0, 2, 1025, usize::MAX] {
+            bad(FbankConfig { mels, ..default() }, "mels");
+        }
+        for sample_rate in [0, 999, 768_001, u32::MAX] {
+            bad(FbankConfig { sample_rate, ..default() }, "sample_rate");
+        }
+        // The last: 64 TB, were it not refused first.
+        for frame_length_ms in [0.0, -25.0, 1000.1, f64::NAN, f64::INFINITY, 1e12] {
+            bad(FbankConfig { frame_length_ms, ..default() }, "frame_length_ms");
+        }
+        for frame_shift_ms in [0.0, -10.0, 1e12, f64::NAN] {
+            bad(FbankConfig { frame_shift_ms, ..default() }, "frame_shift_ms");
+        }
+        for dither in [-1.0, f64::NAN, f64::INFINITY, 1e35] {
+            bad(FbankConfig { dither, ..default() }, "dither");
+        }
+        for scale in [0.0, -1.0, 1e35, f64::NAN, f64::INFINITY] {
+            bad(FbankConfig { scale, ..default() }, "scale");
+        }
+        for preemphasis in [-0.1, 1.1, f32::NAN, f32::INFINITY] {
+            bad(FbankConfig { preemphasis, ..default() }, "preemphasis");
+        }
+        bad(FbankConfig { sample_rate: 768_000, frame_length_ms: 1000.0, ..default() }, "samples");
+        bad(FbankConfig { sample_rate: 1000, frame_length_ms: 1.0, ..default() }, "samples");
+        bad(FbankConfig { low_freq: 9000.0, ..default() }, "Hz");
+        bad(FbankConfig { low_freq: -1.0, ..default() }, "Hz");
+        bad(FbankConfig { high_freq: -8000.0, ..default() }, "Hz");
+        bad(FbankConfig { high_freq: 8000.1, ..default() }, "Hz");
+        bad(FbankConfig { low_freq: f64::NAN, ..default() }, "low_freq");
+        bad(FbankConfig { high_freq: f64::NAN, ..default() }, "high_freq");
+    }
+
+    #[test]
+    fn a_filter_without_a_bin_is_an_error() {
+        let with = |mels, sample_rate| FbankConfig { mels, sample_rate, ..FbankConfig::default() };
+        for (mels, rate) in [(3, 16000), (16, 16000), (40, 16000), (80, 16000), (120, 16000), (80, 8000), (80, 48000)] {
+            with(mels, rate).check().unwrap();
+        }
+        let error = with(128, 16000).check().unwrap_err().to_string();
+        assert!(error.contains("mel filter 3") && error.contains("128") && error.contains("512 points"), "{error}");
+        assert!(with(96, 8000).check().is_err());
+        // Longer frames have more bins.
+        FbankConfig { frame_length_ms: 50.0, ..with(128, 16000) }.check().unwrap();
+    }
+
+    #[test]
+    fn features_that_are_not_finite_are_errors() {
+        let tone =
+            |pitch: f32, level: f32| -> Vec<f32> { (0..4000).map(|i| level * (i as f32 * pitch).sin()).collect() };
+        for config in [
+            FbankConfig::default(),
+            FbankConfig { log: false, ..Default::default() },
+            FbankConfig { power: false, ..Default::default() },
+            FbankConfig { remove_dc_offset: false, preemphasis: 0.0, ..Default::default() },
+        ] {
+            let fbank = Fbank::new(config).unwrap();
+            for level in [1e20, 1e35, 3e38, f32::INFINITY, f32::NAN] {
+                let error = fbank.features(&tone(0.3, level), None).unwrap_err().to_string();
+                assert!(error.contains("frame 0") && error.contains("not finite"), "{level}: {error}");
+            }
+            assert!(fbank.features(&tone(0.3, 1.0), None).is_ok());
+        }
+        // One sample is enough, and the frame is named. Frame 12 is the first that sees sample
+        // 2240.
+        let fbank = Fbank::new(FbankConfig::default()).unwrap();
+        let mut samples = tone(0.3, 0.1);
+        samples[2240] = f32::NAN;
+        let error = fbank.features(&samples, None).unwrap_err().to_string();
+        assert!(error.contains("frame 12 "), "{error}");
+        let error = fbank.features(&[0.1; 399], None).unwrap_err().to_string();
+        assert!(error.contains("399 samples are shorter than one frame"), "{error}");
+    }
+
+    #[test]
+    fn signals_are_mirrored_at_both_ends() {
+        let n = 3;
+        let indices: Vec<usize> = (-7..10).map(|i| mirrored(i, n)).collect();
+        assert_eq!(indices, [0, 0, 1, 2, 2, 1, 0, 0, 1, 2, 2, 1, 0, 0, 1, 2, 2]);
+        assert!((-5..5).all(|i| mirrored(i, 1) == 0));
     }
 }

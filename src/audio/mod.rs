@@ -6,7 +6,9 @@
 pub mod augment;
 mod fbank;
 mod flac;
+mod kind;
 mod resample;
+mod tags;
 mod wav;
 mod window;
 
@@ -18,6 +20,7 @@ pub use window::Window;
 use std::io::Read;
 use std::path::Path;
 
+use self::kind::Kind;
 use crate::error::{Error, Result};
 use crate::fs;
 
@@ -62,55 +65,84 @@ impl Audio {
     }
 }
 
-/// What the file decoders hand over: interleaved samples.
-struct Decoded {
+/// What the readers of formats hand over: one channel of a file, full scale = 1.
+#[derive(Debug)]
+struct Mono {
     samples: Vec<f32>,
-    channels: usize,
     sample_rate: u32,
 }
 
 /// Reads a WAV or FLAC file (told apart by content, not by name) as one channel at `sample_rate`.
 ///
-/// `channel` counts from 0. A file of several channels without a chosen one is an error, as are samples that are not
-/// finite, files that end before their header says, and files that are neither format.
+/// `channel` counts from 0. ID3v2 tags in front of either format are skipped.
+///
+/// # Errors
+/// Files of several channels without a chosen one, without samples, with samples that are not
+/// finite, cut off or damaged ones, and files of another format, which is named where it is known.
 pub fn load(path: impl AsRef<Path>, sample_rate: u32, channel: Option<usize>) -> Result<Audio> {
     let path = path.as_ref();
-    let mut magic = Vec::new();
-    fs::open(path)?.take(12).read_to_end(&mut magic).map_err(|e| Error::io(path, "read", e))?;
-    let decoded = match magic.as_slice() {
-        [] => return Err(Error::file(path, "the file is empty")),
-        m if m.starts_with(b"RIFF") => wav::read(path)?,
-        // FLAC files may carry an ID3 tag in front; the decoder skips it.
-        m if m.starts_with(b"fLaC") || m.starts_with(b"ID3") => flac::read(path)?,
-        m if m.starts_with(b"RF64") || m.starts_with(b"RIFX") => {
-            return Err(Error::file(path, "RF64 and big-endian WAV are not supported; convert to plain WAV or FLAC"));
-        }
-        _ => return Err(Error::file(path, "neither a WAV nor a FLAC file (by its first bytes, whatever its name)")),
+    let bytes = contents(path)?;
+    let start = tags::front(&bytes);
+    let Some(content) = bytes.get(start..) else {
+        return Err(Error::file(path, "ends inside its ID3v2 tag: truncated or damaged"));
     };
-    let samples = pick_channel(path, decoded.samples, decoded.channels, channel)?;
+    let mono = match kind::of(content) {
+        Kind::Riff => wav::read(path, &bytes, start, channel)?,
+        Kind::Flac => flac::read(path, &bytes, start, channel)?,
+        Kind::Other(name) => return Err(kind::unsupported(path, name)),
+        Kind::Unknown if start > 0 => return Err(kind::unsupported(path, "MP3 audio (by its ID3v2 tag)")),
+        Kind::Unknown if bytes.is_empty() => return Err(Error::file(path, "the file is empty")),
+        Kind::Unknown => {
+            return Err(Error::file(path, "neither a WAV nor a FLAC file (by its first bytes, whatever its name)"));
+        }
+    };
+    drop(bytes);
+    let Mono { samples, sample_rate: source_rate } = mono;
     if samples.is_empty() {
         return Err(Error::file(path, "holds no samples"));
     }
     if let Some(i) = samples.iter().position(|x| !x.is_finite()) {
         return Err(Error::file(path, format!("sample {i} is {}, not a number", samples[i])));
     }
-    let source_rate = decoded.sample_rate;
     let samples = resample(&samples, source_rate, sample_rate).map_err(|e| Error::file(path, e.to_string()))?;
+    if let Some(i) = samples.iter().position(|x| !x.is_finite()) {
+        let message = format!("its samples are too large: at {sample_rate} Hz, sample {i} is {}", samples[i]);
+        return Err(Error::file(path, message));
+    }
     Ok(Audio { samples, sample_rate, source_rate })
 }
 
-fn pick_channel(path: &Path, samples: Vec<f32>, channels: usize, channel: Option<usize>) -> Result<Vec<f32>> {
-    match (channels, channel) {
-        (0, _) => Err(Error::file(path, "has no channels")),
-        (1, None | Some(0)) => Ok(samples),
-        (n, None) => Err(Error::file(path, format!("has {n} channels; choose one with --channel 0..{}", n - 1))),
-        (n, Some(c)) if c >= n => Err(Error::file(path, format!("has {n} channel(s), so there is no channel {c}"))),
-        (n, Some(c)) => Ok(samples.into_iter().skip(c).step_by(n).collect()),
+/// The bytes of a file that may be audio. Of any other file only the first ones are read: it may
+/// be the image of a disk.
+fn contents(path: &Path) -> Result<Vec<u8>> {
+    let io = |e| Error::io(path, "read", e);
+    let mut file = fs::open(path)?;
+    let mut bytes = Vec::new();
+    file.by_ref().take(kind::HEAD).read_to_end(&mut bytes).map_err(io)?;
+    if tags::id3v2(&bytes).is_some() || matches!(kind::of(&bytes), Kind::Riff | Kind::Flac) {
+        file.read_to_end(&mut bytes).map_err(io)?;
+    }
+    Ok(bytes)
+}
+
+/// Which channel to read of a file with so many.
+fn choose_channel(path: &Path, channels: usize, wanted: Option<usize>) -> Result<usize> {
+    let last = channels.saturating_sub(1);
+    match wanted {
+        Some(channel) if channel < channels => Ok(channel),
+        None if channels == 1 => Ok(0),
+        Some(channel) => {
+            Err(Error::file(path, format!("has {channels} channel(s), counted from 0: there is no channel {channel}")))
+        }
+        None => {
+            Err(Error::file(path, format!("has {channels} channels; choose one with --channel N, from 0 to {last}")))
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::tags::tests::id3v2_of;
     use super::*;
 
     fn wav(
@@ -189,9 +221,6 @@ mod tests {
         let mut huge = bytes.clone();
         huge[40..44].copy_from_slice(&0xffff_fff0u32.to_le_bytes());
         case("huge.wav", &huge, "promises");
-        let mut short_riff = bytes.clone();
-        short_riff[4..8].copy_from_slice(&10u32.to_le_bytes());
-        case("riff.wav", &short_riff, "RIFF size");
         case(
             "none.wav",
             &bytes[..44]
@@ -205,6 +234,7 @@ mod tests {
             "no samples",
         );
         case("cut.flac", b"fLaC\0\0\0\x22", "FLAC");
+        case("tag.flac", &id3v2_of(&[7; 5000])[..3000], "ends inside its ID3v2 tag");
         let nan = wav(dir.path(), "nan.wav", spec(32, hound::SampleFormat::Float, 1, 16000), |w| {
             w.write_sample(0.5f32).unwrap();
             w.write_sample(f32::NAN).unwrap();
@@ -213,6 +243,60 @@ mod tests {
         assert!(error.contains("sample 1 is NaN"), "{error}");
         assert!(load(dir.path().join("absent.wav"), 16000, None).unwrap_err().to_string().contains("absent.wav"));
         assert!(load(dir.path(), 16000, None).unwrap_err().to_string().contains("folder"));
+    }
+
+    #[test]
+    fn the_length_of_the_whole_file_is_not_believed() {
+        let dir = tempfile::tempdir().unwrap();
+        let good = wav(dir.path(), "good.wav", spec(16, hound::SampleFormat::Int, 1, 16000), |w| {
+            for i in 0..1000i16 {
+                w.write_sample(i).unwrap();
+            }
+        });
+        let wanted = load(&good, 16000, None).unwrap();
+        let mut bytes = std::fs::read(&good).unwrap();
+        for length in [0, 10, 2000, 2028, u32::MAX] {
+            bytes[4..8].copy_from_slice(&length.to_le_bytes());
+            std::fs::write(&good, &bytes).unwrap();
+            assert_eq!(load(&good, 16000, None).unwrap(), wanted, "{length}");
+        }
+    }
+
+    #[test]
+    fn tags_in_front_are_skipped_and_other_formats_are_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = wav(dir.path(), "a.wav", spec(16, hound::SampleFormat::Int, 1, 16000), |w| {
+            for i in 0..1000i16 {
+                w.write_sample(i).unwrap();
+            }
+        });
+        let wanted = load(&path, 16000, None).unwrap();
+        let tag = id3v2_of(&b"fLaC".repeat(300_000));
+        std::fs::write(&path, [tag.as_slice(), &std::fs::read(&path).unwrap()].concat()).unwrap();
+        assert_eq!(load(&path, 16000, None).unwrap(), wanted);
+        for (bytes, name) in [
+            ([tag.as_slice(), b"\xff\xfb\x90\x64\0\0"].concat(), "MP3 audio"),
+            ([tag.as_slice(), b"\0\0????"].concat(), "MP3 audio"),
+            (b"\xff\xfb\x90\x64\0\0".to_vec(), "MP3 audio"),
+            (b"\0\0\0\x20ftypM4A \0\0\0\0".to_vec(), "M4A"),
+        ] {
+            std::fs::write(&path, bytes).unwrap();
+            let error = load(&path, 16000, None).unwrap_err().to_string();
+            assert!(error.contains(&format!("is {name}")) && error.contains("ffmpeg -i"), "{error}");
+        }
+    }
+
+    #[test]
+    fn samples_that_no_resampler_can_take_are_errors() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = wav(dir.path(), "loud.wav", spec(32, hound::SampleFormat::Float, 1, 8000), |w| {
+            for _ in 0..8000 {
+                w.write_sample(3e38f32).unwrap();
+            }
+        });
+        assert!(load(&path, 8000, None).is_ok());
+        let error = load(&path, 16000, None).unwrap_err().to_string();
+        assert!(error.contains("loud.wav") && error.contains("too large"), "{error}");
     }
 
     #[test]

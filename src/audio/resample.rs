@@ -10,6 +10,10 @@ use crate::error::{Error, Result};
 /// Least frames per resampler call. The filter is as long as a call, so this is part of the quality.
 const CHUNK: usize = 1024;
 
+/// Most frames of a block. The filter's memory grows with it, and a file's header must not decide
+/// that. Rates of audio stay far below: 22254 Hz to 16 kHz takes 22254.
+const LONGEST: usize = 1 << 19;
+
 /// Converts samples from one rate to another. The result has `round(len * to / from)` samples and no delay.
 pub fn resample(samples: &[f32], from: u32, to: u32) -> Result<Vec<f32>> {
     if from == to || samples.is_empty() {
@@ -23,6 +27,9 @@ pub fn resample(samples: &[f32], from: u32, to: u32) -> Result<Vec<f32>> {
     // A call must hold an even number of the smallest blocks (from/gcd frames): the delay, half a call, is then a whole number
     // of frames on both sides. An odd number would shift the result by half a frame.
     let block = 2 * (from / gcd(from, to)) as usize;
+    if block > LONGEST {
+        return Err(failed(format!("the rates have no common divisor above {}", gcd(from, to))));
+    }
     let chunk = block * CHUNK.div_ceil(block);
     let mut resampler =
         Fft::<f32>::new(from as usize, to as usize, chunk, 1, FixedSync::Both).map_err(|e| failed(e.to_string()))?;
@@ -82,5 +89,7 @@ mod tests {
     #[test]
     fn impossible_rates_are_errors() {
         assert!(resample(&[0.0; 100], 3, 16000).is_err());
+        assert!(resample(&[0.0; 100], 767_999, 16000).is_err());
+        assert_eq!(resample(&[0.0; 705_600], 705_600, 16000).unwrap().len(), 16000);
     }
 }

@@ -144,7 +144,10 @@ pub(crate) fn quietly<T>(work: impl FnOnce() -> T) -> Result<T, String> {
         let hook = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |info| match QUIET.get() {
             true => PLACE.set(info.location().map_or_else(String::new, |l| format!(" ({}:{})", l.file(), l.line()))),
-            false => hook(info),
+            false => {
+                crate::terminal::release();
+                hook(info);
+            }
         }));
     });
     let before = QUIET.replace(true);

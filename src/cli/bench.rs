@@ -10,6 +10,7 @@ use crate::bench::{EmbedBench, Figure, OptimBench, TrainBench, embed, optim, tra
 use crate::error::{Error, Result};
 use crate::memory::{Setting, nvidia};
 use crate::nn::Precision;
+use crate::terminal::{errln, out, outln};
 use crate::train::OptimizerConfig;
 use crate::zoo::Architecture;
 
@@ -125,7 +126,7 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     let backend = global.backend.name();
     let mut report = |line: &str| {
         if !global.quiet {
-            eprintln!("{line}");
+            errln!("{line}");
         }
     };
     match &args.what {
@@ -146,12 +147,12 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
             let bench = TrainBench { settings, precision: args.precision, steps: args.steps, backend, nvidia };
             let figures = train(&bench, &global.open()?, &mut report)?;
             show(&figures, global, || {
-                println!("backend {backend}, {} threads, median of {} steps", rayon::current_num_threads(), args.steps);
-                figures.iter().for_each(|f| println!("{:50} {:16.4} {}", f.name, f.value, f.unit));
+                outln!("backend {backend}, {} threads, median of {} steps", rayon::current_num_threads(), args.steps);
+                figures.iter().for_each(|f| outln!("{:50} {:16.4} {}", f.name, f.value, f.unit));
             })
         }
         What::Report(Report { figures }) => {
-            print!("{}", crate::bench::report(figures)?);
+            out!("{}", crate::bench::report(figures)?);
             Ok(())
         }
         What::Optim(Optim { optimizer, parameters, steps }) => {
@@ -159,7 +160,7 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
             let bench = OptimBench { optimizers, parameters, steps: *steps, backend };
             let figures = optim(&bench, &global.open()?, &mut report)?;
             show(&figures, global, || {
-                println!("backend {backend}, {} threads, median of {steps} steps", rayon::current_num_threads());
+                outln!("backend {backend}, {} threads, median of {steps} steps", rayon::current_num_threads());
                 table(&bench, &figures);
             })
         }
@@ -168,8 +169,8 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
             let bench = EmbedBench { architectures, bits, frames, runs, backend };
             let figures = embed(&bench, &global.open()?, &mut report)?;
             show(&figures, global, || {
-                println!("backend {backend}, {} threads, median of {runs} passes", rayon::current_num_threads());
-                figures.iter().for_each(|f| println!("{:40} {:14.4} {}", f.name, f.value, f.unit));
+                outln!("backend {backend}, {} threads, median of {runs} passes", rayon::current_num_threads());
+                figures.iter().for_each(|f| outln!("{:40} {:14.4} {}", f.name, f.value, f.unit));
             })
         }
     }
@@ -179,7 +180,7 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
 fn show(figures: &[Figure], global: &Global, table: impl FnOnce()) -> Result<()> {
     if global.json {
         let json = serde_json::to_string(figures).map_err(|e| Error::Undefined(e.to_string()))?;
-        println!("{json}");
+        outln!("{json}");
     } else {
         table();
     }
@@ -193,14 +194,11 @@ fn table(bench: &OptimBench, figures: &[Figure]) {
             figures.iter().find(|f| f.name == name).expect("every figure is there").value
         };
         let pass = value("pass");
-        println!("\n{count} parameters; one pass over them, in place, moves {pass:.1} GB/s");
-        println!(
-            "{:12} {:>9} {:>9} {:>10} {:>8} {:>8}",
-            "optimizer", "ns/param", "CPU ns", "state B", "GB/s", "of pass"
-        );
+        outln!("\n{count} parameters; one pass over them, in place, moves {pass:.1} GB/s");
+        outln!("{:12} {:>9} {:>9} {:>10} {:>8} {:>8}", "optimizer", "ns/param", "CPU ns", "state B", "GB/s", "of pass");
         for name in &bench.optimizers {
             let traffic = value(&format!("{name}/traffic"));
-            println!(
+            outln!(
                 "{name:12} {:9.2} {:9.2} {:10.3} {traffic:8.1} {:7.0}%",
                 value(name),
                 value(&format!("{name}/cpu")),

@@ -6,9 +6,10 @@ use serde_json::json;
 
 use super::Global;
 use crate::error::{Error, Result};
-use crate::inference::{Extractor, embed};
+use crate::inference::{Extractor, Reading, WINDOW, embed_recordings};
 use crate::model_file::Model;
 use crate::scoring::{Embeddings, Scorer};
+use crate::terminal::{errln, outln};
 
 /// Do two recordings have the same speaker?
 #[derive(Debug, clap::Args)]
@@ -33,29 +34,35 @@ const SHORT: f64 = 1.0;
 /// Level below which a recording is mostly noise, dB relative to full scale.
 const FAINT: f64 = -60.0;
 
+/// How a model comes to a threshold.
+const HINT: &str = "give --threshold, or store one measured on trials of your own: `revox embed`, `revox score`, then \
+                    `revox eval SCORES --save-threshold MODEL`";
+
 pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     let device = global.open()?;
     let model = Model::load(&args.model, &device)?;
     let extractor = Extractor::new(&model.header.frontend)?;
-    let (mut features, mut evidence, mut warnings) = (Vec::new(), Vec::new(), Vec::new());
+    let reading = Reading { extractor: &extractor, channel: args.channel, window: WINDOW };
+    let (mut recordings, mut evidence, mut warnings) = (Vec::new(), Vec::new(), Vec::new());
     for path in [&args.a, &args.b] {
-        let (audio, f) = extractor.file(path, args.channel)?;
-        if audio.is_silent() {
+        let recording = reading.file(path)?;
+        if recording.silent {
             return Err(Error::file(path, "silent: every sample is zero, there is nobody to compare"));
         }
-        let level = 20.0 * audio.rms().log10();
+        let level = 20.0 * recording.rms.log10();
         let name = path.display();
-        warnings.extend(audio.narrowband_warning().map(|w| format!("{name}: {w}")));
-        if audio.seconds() < SHORT {
-            warnings.push(format!("{name}: only {:.2} s of audio", audio.seconds()));
+        warnings.extend(recording.warnings.iter().map(|w| format!("{name}: {w}")));
+        if recording.seconds < SHORT {
+            warnings.push(format!("{name}: only {:.2} s of audio", recording.seconds));
         }
         if level < FAINT {
             warnings.push(format!("{name}: very faint, {level:.0} dB below full scale"));
         }
-        evidence.push((audio.seconds(), level, f.frames));
-        features.push(f);
+        evidence.push((recording.seconds, level, recording.frames()));
+        recordings.push(recording);
     }
-    let rows = embed(&model.network, &features, model.header.arch.mels, &device, &|_| ());
+    let mels = model.header.arch.mels;
+    let rows = embed_recordings(&model.network, &[&recordings[0], &recordings[1]], mels, &device, &|_| ());
     let mut pair = Embeddings::new(model.header.embedding_dim);
     pair.push("a", &rows[0])?;
     pair.push("b", &rows[1])?;
@@ -67,13 +74,13 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     let threshold = args.threshold.or(model.header.scoring.threshold_eer);
     let same = threshold.map(|t| score >= t);
     for warning in &warnings {
-        eprintln!("warning: {warning}");
+        errln!("warning: {warning}");
     }
     if global.json {
         let file =
             |p: &PathBuf, e: &(f64, f64, usize)| json!({"path": p, "seconds": e.0, "level_db": e.1, "frames": e.2});
         let files = [file(&args.a, &evidence[0]), file(&args.b, &evidence[1])];
-        println!(
+        outln!(
             "{}",
             json!({"score": score, "threshold": threshold, "same_speaker": same, "files": files, "warnings": warnings})
         );
@@ -82,14 +89,15 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     let verdict = match same {
         Some(true) => "same speaker",
         Some(false) => "different speakers",
-        None => "no decision: the model holds no threshold; give --threshold",
+        None => "no decision: the model holds no threshold",
     };
-    println!("score {score:.4}   {verdict}");
-    if let Some(t) = threshold {
-        println!("threshold {t:.4}");
+    outln!("score {score:.4}   {verdict}");
+    match threshold {
+        Some(t) => outln!("threshold {t:.4}"),
+        None => errln!("note: {HINT}"),
     }
     for (path, (seconds, level, frames)) in [&args.a, &args.b].into_iter().zip(&evidence) {
-        println!("{}: {seconds:.2} s, {frames} frames, {level:.0} dB", path.display());
+        outln!("{}: {seconds:.2} s, {frames} frames, {level:.0} dB", path.display());
     }
     Ok(())
 }

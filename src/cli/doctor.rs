@@ -8,6 +8,7 @@ use super::Global;
 use crate::backend::BackendKind;
 use crate::error::{Error, Result};
 use crate::selftest::{CASES, Case, Finding, Subject};
+use crate::terminal::outln;
 
 /// Which backends are compiled in and work, and why one does not; with --selftest whether one computes what it should.
 #[derive(Debug, clap::Args)]
@@ -34,12 +35,12 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     if global.json {
         let backends: Vec<_> =
             rows.iter().map(|r| json!({"name": r.0, "compiled": r.1, "works": r.2, "detail": r.3})).collect();
-        println!("{}", json!({"version": env!("CARGO_PKG_VERSION"), "threads": threads, "backends": backends}));
+        outln!("{}", json!({"version": env!("CARGO_PKG_VERSION"), "threads": threads, "backends": backends}));
         return Ok(());
     }
-    println!("revox {}, {threads} threads", env!("CARGO_PKG_VERSION"));
+    outln!("revox {}, {threads} threads", env!("CARGO_PKG_VERSION"));
     for (name, _, works, detail) in rows {
-        println!("{name:<8} {}  {detail}", if works { "works" } else { "off  " });
+        outln!("{name:<8} {}  {detail}", if works { "works" } else { "off  " });
     }
     Ok(())
 }
@@ -48,7 +49,7 @@ fn selftest(global: &Global) -> Result<()> {
     let subject = Subject::open(global.backend, global.device)?;
     let name = global.backend.name();
     if !global.json {
-        println!("revox {}, {name}, {:?}", env!("CARGO_PKG_VERSION"), subject.device);
+        outln!("revox {}, {name}, {:?}", env!("CARGO_PKG_VERSION"), subject.device);
     }
     let (mut rows, mut failed) = (Vec::new(), 0);
     for case in &CASES {
@@ -63,7 +64,7 @@ fn selftest(global: &Global) -> Result<()> {
         }
     }
     if global.json {
-        println!(
+        outln!(
             "{}",
             json!({"backend": name, "device": format!("{:?}", subject.device), "passed": failed == 0, "cases": rows})
         );
@@ -93,17 +94,17 @@ fn print(case: &Case, outcome: &Result<Vec<Finding>>, passed: bool, seconds: f64
     let verdict = if passed { "ok    " } else { "FAILED" };
     let head = format!("{verdict} {:<14} {:<66}", case.name, case.about);
     match outcome {
-        Err(e) => println!("{head} {e}"),
+        Err(e) => outln!("{head} {e}"),
         Ok(findings) => {
             let worst = &findings[0];
-            println!(
+            outln!(
                 "{head} {:>4} compared, worst {:.1e} of {:.0e}  {seconds:.1} s",
                 findings.len(),
                 worst.error,
                 worst.tolerance
             );
             for off in findings.iter().filter(|f| !f.passed()).take(5) {
-                println!("       {}: off by {:.3e}, {:.0e} allowed", off.what, off.error, off.tolerance);
+                outln!("       {}: off by {:.3e}, {:.0e} allowed", off.what, off.error, off.tolerance);
             }
         }
     }

@@ -1,114 +1,189 @@
 //! `revox embed`.
 
 use std::cell::RefCell;
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
-use super::Global;
+use super::{Global, tell};
 use crate::audio::{FbankConfig, subtract_mean};
 use crate::corpus::{locate, read_wav_scp};
 use crate::error::{Error, Result};
-use crate::inference::{Extractor, Features, embed, extract_files};
-use crate::model_file::{Frontend, Model, read_safetensors};
+use crate::fs;
+use crate::inference::{Extractor, Features, Reading, Recording, WINDOW, embed, embed_files};
+use crate::model_file::{Frontend, Model, Scoring, read_safetensors, update_header};
 use crate::progress::Progress;
 use crate::scoring::Embeddings;
+use crate::terminal::errln;
 
 /// Embeddings of utterances.
 #[derive(Debug, clap::Args)]
 #[command(
+    override_usage = "revox embed [OPTIONS] -o OUTPUT MODEL FILE...\n       \
+                      revox embed [OPTIONS] -o OUTPUT MODEL --wav-scp LIST\n       \
+                      revox embed [OPTIONS] -o OUTPUT MODEL --features FEATURES",
     after_help = "Examples:\n  revox embed model.safetensors --wav-scp dev/wav.scp -o dev.safetensors\n  revox embed model.safetensors a.wav b.flac -o ab.safetensors"
 )]
 #[command(group = clap::ArgGroup::new("input").required(true).args(["files", "wav_scp", "features"]))]
 pub struct Args {
     /// The model.
     model: PathBuf,
-    /// Audio files; their stems are the utterance ids.
+    /// Audio files. Their names without folder and ending are the utterance ids.
+    #[arg(value_name = "FILE")]
     files: Vec<PathBuf>,
     /// List of utterances: `id path` a line.
-    #[arg(long)]
+    #[arg(long, value_name = "LIST")]
     wav_scp: Option<PathBuf>,
     /// Features by utterance id, as `revox fbank` writes them.
     #[arg(long)]
     features: Option<PathBuf>,
-    /// Output: one tensor `[dim]` an utterance.
+    /// Output: a matrix `embeddings` and the utterances' `ids`; `-` is standard output.
     #[arg(long, short)]
     output: PathBuf,
     /// Channel, from 0, of files that have several.
     #[arg(long)]
     channel: Option<usize>,
+    /// Leave out files that cannot be read, with a warning for each.
+    #[arg(long, conflicts_with = "features")]
+    skip_errors: bool,
+    /// Store the mean of these embeddings in the model, or in a copy of it (`--mean=COPY`).
+    /// `compare` subtracts it from then on. Thresholds measured without it are dropped.
+    #[arg(long, value_name = "COPY", num_args = 0..=1, require_equals = true)]
+    mean: Option<Option<PathBuf>>,
+    /// Seconds that the network takes at once. A longer recording is cut into equal windows, and
+    /// its embedding is the mean of theirs.
+    #[arg(long, value_name = "SECONDS", default_value_t = WINDOW, value_parser = window)]
+    window: f64,
 }
 
-/// Utterances whose features are in memory at a time.
-const CHUNK: usize = 512;
+fn window(text: &str) -> Result<f64, String> {
+    let seconds: f64 = text.parse().map_err(|_| format!("`{text}` is not a number"))?;
+    match (1.0..=36_000.0).contains(&seconds) {
+        true => Ok(seconds),
+        false => Err("1 to 36000 seconds".into()),
+    }
+}
+
+/// An utterance to be read.
+struct Input {
+    id: String,
+    path: PathBuf,
+    line: usize,
+}
 
 pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
+    let list = inputs(args)?;
+    let named = [&args.wav_scp, &args.features].into_iter().flatten().chain([&args.model]);
+    let read: Vec<&Path> = named.map(PathBuf::as_path).chain(list.iter().map(|x| x.path.as_path())).collect();
+    let copy = args.mean.iter().flatten().map(PathBuf::as_path).filter(|copy| *copy != args.model);
+    let outputs: Vec<&Path> = std::iter::once(args.output.as_path()).chain(copy).collect();
+    fs::refuse_overwriting(&outputs, &read)?;
     let device = global.open()?;
     let model = Model::load(&args.model, &device)?;
-    let mels = model.header.arch.mels;
     let mut all = Embeddings::new(model.header.embedding_dim);
+    let mut skipped = 0;
     if let Some(path) = &args.features {
         let (ids, features) = read_features(path, &model.header.frontend)?;
         let progress = RefCell::new(Progress::new("embedding", ids.len(), global.quiet));
+        let features: Vec<&Features> = features.iter().collect();
+        let mels = model.header.arch.mels;
         let rows = embed(&model.network, &features, mels, &device, &|n| progress.borrow_mut().add(n));
-        push(&mut all, &ids, rows)?;
+        ids.iter().zip(rows).try_for_each(|(id, row)| push(&mut all, id, &row))?;
     } else {
-        let list = inputs(args)?;
         let extractor = Extractor::new(&model.header.frontend)?;
-        let progress = RefCell::new(Progress::new("embedding", list.len(), global.quiet));
-        for chunk in list.chunks(CHUNK) {
-            let paths: Vec<&Path> = chunk.iter().map(|x| x.1.as_path()).collect();
-            // The first failing file is named; with a list, by its line.
-            let extracted = extract_files(&extractor, &paths, args.channel).map_err(|e| at_line(args, chunk, e))?;
-            let mut features = Vec::with_capacity(chunk.len());
-            for ((_, path, _), (audio, f)) in chunk.iter().zip(extracted) {
-                if audio.is_silent() {
-                    eprintln!("warning: {}: silent; its embedding tells nothing", path.display());
+        let reading = Reading { extractor: &extractor, channel: args.channel, window: args.window };
+        let mut progress = Progress::new("embedding", list.len(), global.quiet);
+        let paths: Vec<&Path> = list.iter().map(|x| x.path.as_path()).collect();
+        embed_files(&model.network, &reading, &paths, &device, &mut |i, result| {
+            progress.add(1);
+            match result.map_err(|e| at_line(args, &list[i], e)) {
+                Ok((recording, row)) => {
+                    warn(&list[i].path, &recording);
+                    push(&mut all, &list[i].id, &row)
                 }
-                if let Some(warning) = audio.narrowband_warning() {
-                    eprintln!("warning: {}: {warning}", path.display());
+                Err(e) if args.skip_errors => {
+                    errln!("warning: {e}; left out");
+                    skipped += 1;
+                    Ok(())
                 }
-                features.push(f);
+                Err(e) => Err(e),
             }
-            let ids: Vec<String> = chunk.iter().map(|x| x.0.clone()).collect();
-            push(&mut all, &ids, embed(&model.network, &features, mels, &device, &|n| progress.borrow_mut().add(n)))?;
+        })?;
+        if all.is_empty() {
+            return Err(Error::Undefined(format!("none of {} files could be read", list.len())));
         }
     }
     all.save(&args.output)?;
-    match global.json {
-        true => println!("{}", json!({"utterances": all.len(), "dim": all.dim(), "output": args.output})),
-        false => println!("{} embeddings of {} values in {}", all.len(), all.dim(), args.output.display()),
+    if let Some(copy) = &args.mean {
+        let mean: Vec<f32> = all.mean().into_iter().map(|x| x as f32).collect();
+        let scoring = Scoring { embedding_mean: Some(mean), ..Scoring::default() };
+        update_header(&args.model, copy.as_ref().unwrap_or(&args.model), |header| header.scoring = scoring)?;
     }
+    let left_out = if skipped > 0 { format!("; {skipped} files left out") } else { String::new() };
+    let text = match global.json {
+        true => {
+            json!({"utterances": all.len(), "dim": all.dim(), "skipped": skipped, "output": args.output}).to_string()
+        }
+        false => {
+            format!("{} embeddings of {} values in {}{left_out}", all.len(), all.dim(), args.output.display())
+        }
+    };
+    tell(&args.output, &text);
     Ok(())
 }
 
-/// Id, path and line of each utterance.
-fn inputs(args: &Args) -> Result<Vec<(String, PathBuf, usize)>> {
+fn warn(path: &Path, recording: &Recording) {
+    if recording.silent {
+        errln!("warning: {}: silent; its embedding tells nothing", path.display());
+    }
+    for warning in &recording.warnings {
+        errln!("warning: {}: {warning}", path.display());
+    }
+}
+
+/// The utterances of the list or of the files named.
+fn inputs(args: &Args) -> Result<Vec<Input>> {
     if let Some(scp) = &args.wav_scp {
         let entries = read_wav_scp(scp)?;
-        return Ok(entries.into_iter().map(|(id, file, line)| (id, locate(scp, &file), line)).collect());
+        return Ok(entries.into_iter().map(|(id, file, line)| Input { id, path: locate(scp, &file), line }).collect());
     }
-    let stem = |p: &PathBuf| p.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-    Ok(args.files.iter().map(|p| (stem(p), p.clone(), 0)).collect())
+    let ids = ids_of(&args.files)?;
+    Ok(ids.into_iter().zip(&args.files).map(|(id, path)| Input { id, path: path.clone(), line: 0 }).collect())
 }
 
-fn at_line(args: &Args, chunk: &[(String, PathBuf, usize)], error: Error) -> Error {
-    let text = error.to_string();
-    let line = chunk.iter().find(|(_, path, _)| text.starts_with(&path.display().to_string())).map(|x| x.2);
-    match (&args.wav_scp, line) {
-        (Some(scp), Some(line)) => Error::line(scp, line, text),
-        _ => error,
-    }
-}
-
-fn push(all: &mut Embeddings, ids: &[String], rows: Vec<Vec<f32>>) -> Result<()> {
-    for (id, row) in ids.iter().zip(rows) {
-        if row.iter().any(|x| !x.is_finite()) {
-            return Err(Error::Undefined(format!("the embedding of `{id}` is not finite")));
+/// The ids of files: their names without folder and ending.
+///
+/// # Errors
+/// Two files of one id; a name that is not UTF-8, which no list could name.
+pub(super) fn ids_of(files: &[PathBuf]) -> Result<Vec<String>> {
+    let mut seen: HashMap<&str, &PathBuf> = HashMap::new();
+    for path in files {
+        let stem = path.file_stem().unwrap_or_default();
+        let Some(id) = stem.to_str().filter(|id| !id.is_empty() && !id.contains('\n')) else {
+            return Err(Error::file(path, "its name cannot be an id: UTF-8 without line breaks is wanted"));
+        };
+        if let Some(other) = seen.insert(id, path) {
+            let message = format!("has the id `{id}`, as {} has; a list (wav.scp) can give them two", other.display());
+            return Err(Error::file(path, message));
         }
-        all.push(id, &row)?;
     }
-    Ok(())
+    Ok(files.iter().map(|path| path.file_stem().and_then(|s| s.to_str()).unwrap_or_default().to_owned()).collect())
+}
+
+/// An error about a listed file, at its line.
+fn at_line(args: &Args, input: &Input, error: Error) -> Error {
+    match &args.wav_scp {
+        Some(scp) => Error::line(scp, input.line, error.to_string()),
+        None => error,
+    }
+}
+
+fn push(all: &mut Embeddings, id: &str, row: &[f32]) -> Result<()> {
+    match row.iter().all(|x| x.is_finite()) {
+        true => all.push(id, row),
+        false => Err(Error::Undefined(format!("the embedding of `{id}` is not finite"))),
+    }
 }
 
 /// Features by utterance id. Those that `revox fbank` made say how; they must have been made as the model wants them.

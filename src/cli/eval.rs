@@ -1,22 +1,29 @@
 //! `revox eval`.
 
+mod labels;
+mod report;
+
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
-use serde_json::json;
-
-use super::Global;
-use crate::corpus::{read_trials, read_utt2spk};
+use self::labels::Labels;
+use self::report::{PRIORS, Report};
+use super::{Global, tell};
+use crate::corpus::{Names, read_utt2spk};
 use crate::error::{Error, Result};
 use crate::fs;
+use crate::model_file::{read_header, update_header};
 use crate::progress::Progress;
-use crate::scoring::{Curve, Intervals, bootstrap, det_csv, det_svg, read_scores, speakers_from_targets};
+use crate::scoring::{
+    Curve, DetPlot, Intervals, ScoredTrial, bootstrap, det_csv, det_svg, read_scores, speakers_from_targets,
+};
+use crate::terminal::errln;
 
 /// Error rates of a score file.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  revox eval scores --det det.svg\n  revox eval scores --trials dev/trials.txt --utt2spk dev/utt2spk --json"
+    after_help = "Examples:\n  revox eval scores --save-threshold model.safetensors\n  revox eval scores --trials dev/trials.txt --utt2spk dev/utt2spk --det det.svg"
 )]
 pub struct Args {
     /// Scores: `enroll test score [label]` a line.
@@ -30,124 +37,155 @@ pub struct Args {
     /// Write the DET curve here (.svg, or .csv for its points).
     #[arg(long)]
     det: Option<PathBuf>,
+    /// Store the thresholds in this model, for `compare`. The scores must be as `compare` makes
+    /// them: cosines without AS-norm, and with `--mean` only if the model holds that mean.
+    #[arg(long, value_name = "MODEL")]
+    save_threshold: Option<PathBuf>,
     /// Resamplings behind the 95 % intervals; 0 for none.
     #[arg(long, default_value_t = 1000)]
     replicates: usize,
 }
 
-/// False-accept rates whose thresholds are reported.
-const FARS: [f64; 4] = [0.1, 0.01, 0.001, 0.0001];
-/// Priors of minDCF.
-const PRIORS: [f64; 2] = [0.01, 0.05];
-
 pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
+    check_outputs(args)?;
     let scored = read_scores(&args.scores)?;
-    let listed: HashMap<(String, String), bool> = match &args.trials {
-        None => HashMap::new(),
-        Some(path) => {
-            let labelled = |t: crate::corpus::Trial| Some(((t.enroll, t.test), t.target?));
-            read_trials(path)?.into_iter().filter_map(labelled).collect()
+    let labels = match &args.trials {
+        None => Labels::own(&args.scores, &scored)?,
+        Some(list) => Labels::listed(&args.scores, &scored, list)?,
+    };
+    let trials = || scored.iter().zip(labels.of.iter().copied());
+    let curve = Curve::new(trials().map(|(t, label)| (t.score, label)))
+        .map_err(|e| Error::file(&args.scores, e.to_string()))?;
+    let speakers = match &args.utt2spk {
+        Some(list) => listed_speakers(&args.scores, &scored, list)?,
+        None => {
+            let number = speakers_from_targets(trials().map(|(t, label)| (t.enroll.as_str(), t.test.as_str(), label)));
+            scored.iter().map(|t| (number[t.enroll.as_str()], number[t.test.as_str()])).collect()
         }
     };
-    let mut trials = Vec::with_capacity(scored.len());
-    for (i, t) in scored.iter().enumerate() {
-        let label = match &args.trials {
-            Some(_) => listed.get(&(t.enroll.clone(), t.test.clone())).copied(),
-            None => t.label,
-        };
-        let label = label.ok_or_else(|| {
-            let from = args.trials.as_ref().map_or("give --trials".into(), |p| format!("it is not in {}", p.display()));
-            Error::file(&args.scores, format!("score {}: no label for {} {}; {from}", i + 1, t.enroll, t.test))
-        })?;
-        trials.push((t.enroll.as_str(), t.test.as_str(), t.score, label));
+    if let Some(warning) = &labels.warning {
+        errln!("warning: {warning}");
     }
-    let curve = Curve::new(trials.iter().map(|t| (t.2, t.3))).map_err(|e| Error::file(&args.scores, e.to_string()))?;
-    let intervals = match args.replicates {
-        0 => None,
-        n => intervals(args, &trials, n, global).map_or_else(
-            |e| {
-                eprintln!("warning: {e}");
-                None
-            },
-            Some,
-        ),
-    };
+    let sides: Vec<_> = trials().zip(speakers).map(|((t, label), (a, b))| (t.score, label, a, b)).collect();
+    let intervals = intervals(&sides, args.replicates, global)?;
     if let Some(path) = &args.det {
-        let stem = args.scores.file_stem().unwrap_or_default().to_string_lossy();
-        let text = match path.extension().and_then(|e| e.to_str()) {
-            Some("csv") => det_csv(&curve),
-            _ => det_svg(&curve, &stem)?,
+        let title = args.scores.file_stem().unwrap_or_default().to_string_lossy();
+        let text = match det_is_csv(path)? {
+            true => det_csv(&curve),
+            false => det_svg(&curve, &DetPlot { title: &title, intervals: intervals.as_ref(), priors: &PRIORS })?,
         };
         fs::write_bytes(path, text.as_bytes())?;
     }
-    print(&curve, intervals.as_ref(), global);
+    if let Some(model) = &args.save_threshold {
+        save_thresholds(args, model, &scored, &curve)?;
+    }
+    let report = Report { curve: &curve, intervals: intervals.as_ref(), unscored: labels.unscored };
+    let mut text = if global.json { report.json().to_string() } else { report.text() };
+    if let (Some(model), false) = (&args.save_threshold, global.json) {
+        text += &format!("\nthresholds stored in {}", model.display());
+    }
+    tell(args.det.as_deref().unwrap_or(Path::new("")), &text);
     Ok(())
 }
 
-fn intervals(args: &Args, trials: &[(&str, &str, f64, bool)], replicates: usize, global: &Global) -> Result<Intervals> {
-    let speakers: HashMap<&str, u32> = match &args.utt2spk {
-        None => speakers_from_targets(trials.iter().map(|t| (t.0, t.1, t.3))),
-        Some(path) => {
-            let map = read_utt2spk(path)?;
-            let mut numbers: HashMap<String, u32> = HashMap::new();
-            let mut speakers = HashMap::new();
-            for id in trials.iter().flat_map(|t| [t.0, t.1]) {
-                let stem = std::path::Path::new(id).file_stem().and_then(|s| s.to_str()).unwrap_or(id);
-                let (speaker, _) = map
-                    .get(id)
-                    .or_else(|| map.get(stem))
-                    .ok_or_else(|| Error::file(path, format!("no speaker for `{id}`, so no interval")))?;
-                let next = numbers.len() as u32;
-                speakers.insert(id, *numbers.entry(speaker.clone()).or_insert(next));
-            }
-            speakers
-        }
-    };
-    let trials: Vec<_> = trials.iter().map(|t| (t.2, t.3, speakers[t.0], speakers[t.1])).collect();
-    let progress = Mutex::new(Progress::new("resampling speakers", replicates, global.quiet));
-    let done = || progress.lock().expect("no holder panics").add(1);
-    bootstrap(&trials, &PRIORS, replicates, global.seed.unwrap_or(0), &done)
+/// Refuses, before any work, what could not be written.
+fn check_outputs(args: &Args) -> Result<()> {
+    let outputs: Vec<&Path> = [&args.det, &args.save_threshold].into_iter().flatten().map(PathBuf::as_path).collect();
+    let inputs = [&args.trials, &args.utt2spk].into_iter().flatten().chain([&args.scores]);
+    fs::refuse_overwriting(&outputs, &inputs.map(PathBuf::as_path).collect::<Vec<_>>())?;
+    if let Some(path) = &args.det {
+        det_is_csv(path)?;
+    }
+    if let Some(model) = &args.save_threshold {
+        read_header(model)?;
+    }
+    Ok(())
 }
 
-fn print(curve: &Curve, intervals: Option<&Intervals>, global: &Global) {
-    let eer = curve.eer();
-    let dcf = PRIORS.map(|p| curve.min_dcf(p));
-    let finite = |x: f64| if x.is_finite() { json!(x) } else { serde_json::Value::Null };
-    if global.json {
-        let pair = |i: crate::scoring::Interval| json!([i.low, i.high]);
-        let at: Vec<_> = FARS
-            .iter()
-            .map(|&far| {
-                let p = curve.at_far(far);
-                json!({"far": far, "threshold": finite(p.threshold), "fpr": p.fpr, "fnr": p.fnr})
-            })
-            .collect();
-        let out = json!({
-            "eer": eer.rate,
-            "eer_ci95": intervals.map(|i| pair(i.eer)),
-            "min_dcf": {"0.01": dcf[0].cost, "0.05": dcf[1].cost},
-            "min_dcf_ci95": intervals.map(|i| json!({"0.01": pair(i.min_dcf[0]), "0.05": pair(i.min_dcf[1])})),
-            "threshold_eer": finite(eer.threshold),
-            "thresholds": at,
-            "targets": curve.targets,
-            "nontargets": curve.nontargets,
-            "speakers": intervals.map(|i| i.speakers),
-        });
-        println!("{out}");
-        return;
+/// Whether the points of the DET curve are wanted rather than its drawing.
+fn det_is_csv(path: &Path) -> Result<bool> {
+    let ends_in = |ending: &str| path.extension().is_some_and(|e| e.eq_ignore_ascii_case(ending));
+    match ends_in("csv") {
+        false if !ends_in("svg") && !fs::is_stdout(path) => {
+            Err(Error::invalid(format!("--det {}: write .svg or .csv", path.display())))
+        }
+        is_csv => Ok(is_csv),
     }
-    let range = |i: crate::scoring::Interval, f: f64| format!("   95 % interval {:.3} to {:.3}", f * i.low, f * i.high);
-    println!("trials        {} targets, {} nontargets", curve.targets, curve.nontargets);
-    println!("EER           {:.3} %{}", 100.0 * eer.rate, intervals.map_or(String::new(), |i| range(i.eer, 100.0)));
-    for (k, p) in PRIORS.iter().enumerate() {
-        println!("minDCF({p})  {:.4}{}", dcf[k].cost, intervals.map_or(String::new(), |i| range(i.min_dcf[k], 1.0)));
+}
+
+/// The speakers of both sides of each trial, in numbers from 0.
+fn listed_speakers(scores: &Path, scored: &[ScoredTrial], list: &Path) -> Result<Vec<(u32, u32)>> {
+    let map = read_utt2spk(list)?;
+    let mut entries: Vec<(&str, &str)> = map.iter().map(|(id, (speaker, _))| (id.as_str(), speaker.as_str())).collect();
+    entries.sort_unstable();
+    let names = Names::new(list, entries.iter().map(|e| e.0));
+    let words = scored.iter().flat_map(|t| [(t.enroll.as_str(), t.line), (t.test.as_str(), t.line)]);
+    let places = names.resolve(scores, words)?.places;
+    let mut numbers: HashMap<&str, u32> = HashMap::new();
+    let mut number = |place: usize| {
+        let next = numbers.len() as u32;
+        *numbers.entry(entries[place].1).or_insert(next)
+    };
+    Ok(places.chunks_exact(2).map(|sides| (number(sides[0]), number(sides[1]))).collect())
+}
+
+/// 95 % intervals. Too few speakers for them are a warning.
+fn intervals(trials: &[(f64, bool, u32, u32)], replicates: usize, global: &Global) -> Result<Option<Intervals>> {
+    if replicates == 0 {
+        return Ok(None);
     }
-    println!("threshold at EER {:.6}", eer.threshold);
-    for far in FARS {
-        let p = curve.at_far(far);
-        println!("threshold at false-accept rate {far}: {:.6} (misses {:.2} %)", p.threshold, 100.0 * p.fnr);
+    let progress = Mutex::new(Progress::new("resampling speakers", replicates, global.quiet));
+    let done = || progress.lock().expect("no holder panics").add(1);
+    match bootstrap(trials, &PRIORS, replicates, global.seed.unwrap_or(0), &done) {
+        Ok(intervals) => Ok(Some(intervals)),
+        Err(Error::Undefined(message)) => {
+            errln!("warning: {message}");
+            Ok(None)
+        }
+        Err(e) => Err(e),
     }
-    if let Some(i) = intervals {
-        println!("intervals from {} resamplings of {} speakers", i.replicates, i.speakers);
+}
+
+fn save_thresholds(args: &Args, model: &Path, scored: &[ScoredTrial], curve: &Curve) -> Result<()> {
+    if !curve.eer().threshold.is_finite() {
+        return Err(Error::file(&args.scores, "no threshold to store: every score is -inf"));
+    }
+    // Cosines in nine decimals.
+    if let Some(t) = scored.iter().find(|t| t.score.abs() > 1.0 + 1e-9) {
+        errln!(
+            "warning: {}:{}: {} is no cosine, which `compare` takes the threshold for",
+            args.scores.display(),
+            t.line,
+            t.score
+        );
+    }
+    update_header(model, model, |header| header.scoring.set_thresholds(curve))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_det_curve_has_two_formats() {
+        assert!(det_is_csv(Path::new("a.CSV")).unwrap() && !det_is_csv(Path::new("a.svg")).unwrap());
+        assert!(!det_is_csv(Path::new("-")).unwrap());
+        for name in ["x.png", "x", ".svg", "csv"] {
+            let error = det_is_csv(Path::new(name)).unwrap_err().to_string();
+            assert!(error.contains(&format!("--det {name}: write .svg or .csv")), "{error}");
+        }
+    }
+
+    #[test]
+    fn speakers_are_numbered_as_trials_come() {
+        let dir = tempfile::tempdir().unwrap();
+        let (scores, list) = (dir.path().join("scores"), dir.path().join("utt2spk"));
+        std::fs::write(&scores, "x/c.wav x/a.wav 1\nx/a.wav x/b.wav 0\n").unwrap();
+        std::fs::write(&list, "a zoe\nb anna\nc zoe\nd carl\n").unwrap();
+        let scored = read_scores(&scores).unwrap();
+        assert_eq!(listed_speakers(&scores, &scored, &list).unwrap(), [(0, 0), (0, 1)]);
+        std::fs::write(&list, "a zoe\nc zoe\n").unwrap();
+        let error = listed_speakers(&scores, &scored, &list).unwrap_err().to_string();
+        assert!(error.contains("scores:2: unknown utterance `x/b.wav`") && error.contains("utt2spk"), "{error}");
     }
 }

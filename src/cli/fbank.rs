@@ -1,17 +1,19 @@
 //! `revox fbank`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use burn::tensor::TensorData;
 use serde_json::json;
 
-use super::Global;
+use super::embed::ids_of;
+use super::{Global, tell};
 use crate::audio::{Fbank, FbankConfig, Window, load, subtract_mean};
 use crate::error::{Error, Result};
 use crate::fs;
 use crate::model_file::{Frontend, NamedTensors};
 use crate::progress::Progress;
 use crate::rng::{Stream, fnv1a64};
+use crate::terminal::errln;
 
 /// Kaldi log-mel filter banks of audio files.
 #[derive(Debug, clap::Args)]
@@ -20,7 +22,7 @@ pub struct Args {
     /// WAV or FLAC files.
     #[arg(required = true)]
     files: Vec<PathBuf>,
-    /// Output: one tensor `[frames, mels]` a file, named by the file's stem.
+    /// Output: one tensor `[frames, mels]` a file, named as the file without its ending; `-` is standard output.
     #[arg(long, short)]
     output: PathBuf,
     /// Mel filters.
@@ -55,25 +57,18 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
         scale: args.scale,
         ..FbankConfig::default()
     })?;
+    let inputs: Vec<&Path> = args.files.iter().map(PathBuf::as_path).collect();
+    fs::refuse_overwriting(&[&args.output], &inputs)?;
     let mut tensors = NamedTensors::default();
     let mut progress = Progress::new("fbank", args.files.len(), global.quiet);
-    for path in &args.files {
-        let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        if tensors.0.iter().any(|(n, _)| *n == name) {
-            return Err(Error::file(
-                path,
-                format!("another input is called `{name}` too; outputs are named by the stem"),
-            ));
-        }
+    for (path, name) in args.files.iter().zip(ids_of(&args.files)?) {
         let audio = load(path, args.sample_rate, args.channel)?;
         if let Some(warning) = audio.narrowband_warning() {
-            eprintln!("warning: {}: {warning}", path.display());
+            errln!("warning: {}: {warning}", path.display());
         }
         let mut noise = Stream::new(global.seed.unwrap_or(0), "dither", &[fnv1a64(name.as_bytes())]);
-        let mut features = fbank.compute(&audio.samples, Some(&mut noise));
-        if features.is_empty() {
-            return Err(Error::file(path, format!("{} samples are shorter than one frame", audio.samples.len())));
-        }
+        let features = fbank.features(&audio.samples, Some(&mut noise));
+        let mut features = features.map_err(|e| Error::file(path, e.to_string()))?;
         if args.cmn {
             subtract_mean(&mut features, args.mels);
         }
@@ -85,9 +80,10 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     let settings = serde_json::to_string(&frontend).expect("settings are plain data");
     fs::write_bytes(&args.output, &tensors.to_safetensors(&args.output, "frontend", settings)?)?;
     let frames: usize = tensors.0.iter().map(|(_, d)| d.shape()[0]).sum();
-    match global.json {
-        true => println!("{}", json!({"files": tensors.0.len(), "frames": frames, "output": args.output})),
-        false => println!("{frames} frames of {} files in {}", tensors.0.len(), args.output.display()),
-    }
+    let text = match global.json {
+        true => json!({"files": tensors.0.len(), "frames": frames, "output": args.output}).to_string(),
+        false => format!("{frames} frames of {} files in {}", tensors.0.len(), args.output.display()),
+    };
+    tell(&args.output, &text);
     Ok(())
 }

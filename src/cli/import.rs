@@ -1,13 +1,15 @@
 //! `revox import`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
-use super::Global;
+use super::{Global, tell};
 use crate::error::Result;
-use crate::model_file::{ImportOptions, import};
+use crate::fs;
+use crate::model_file::{ImportOptions, import_noted};
 use crate::nn::PoolingKind;
+use crate::terminal::errln;
 
 /// Make a model file of a WeSpeaker checkpoint.
 #[derive(Debug, clap::Args)]
@@ -15,7 +17,7 @@ use crate::nn::PoolingKind;
     after_help = "Examples:\n  revox import avg_model.pt --config config.yaml -o model.safetensors\n  revox import avg_model.pt --arch resnet34 -o model.safetensors"
 )]
 pub struct Args {
-    /// A state_dict: .pt or .safetensors.
+    /// A state_dict, alone or in a training's checkpoint: .pt, .ckpt or .safetensors.
     checkpoint: PathBuf,
     /// Architecture (`revox zoo` lists them).
     #[arg(long)]
@@ -29,10 +31,13 @@ pub struct Args {
     /// Pooling, where shapes leave it open: TSTP, TAP, TSDP or ASTP.
     #[arg(long, value_parser = pooling)]
     pooling: Option<PoolingKind>,
+    /// Key or prefix of the weights, where the checkpoint holds the network more than once.
+    #[arg(long)]
+    key: Option<String>,
     /// Leave the training head (projection) out.
     #[arg(long)]
     without_projection: bool,
-    /// The model file.
+    /// The model file; `-` is standard output.
     #[arg(long, short)]
     output: PathBuf,
 }
@@ -43,34 +48,51 @@ fn pooling(text: &str) -> Result<PoolingKind, String> {
 }
 
 pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
-    let options =
-        ImportOptions { arch: args.arch.clone(), config: args.config.clone(), mels: args.mels, pooling: args.pooling };
-    let (model, mut head) = import(&args.checkpoint, &options, &global.open()?)?;
+    let inputs: Vec<&Path> = [Some(args.checkpoint.as_path()), args.config.as_deref()].into_iter().flatten().collect();
+    fs::refuse_overwriting(&[&args.output], &inputs)?;
+    let options = ImportOptions {
+        arch: args.arch.clone(),
+        config: args.config.clone(),
+        mels: args.mels,
+        pooling: args.pooling,
+        key: args.key.clone(),
+    };
+    let mut imported = import_noted(&args.checkpoint, &options, &global.open()?)?;
     if args.without_projection {
-        head.0.clear();
+        imported.head.0.clear();
     }
-    let parts = head.0.len();
-    model.save(&args.output, head)?;
+    if args.config.is_none() {
+        imported.notes.push(
+            "front-end taken as WeSpeaker's default (16 kHz, hamming, 25/10 ms, CMN); --config reads the training's own"
+                .into(),
+        );
+    }
+    let (model, notes, parts) = (imported.model, imported.notes, imported.head.0.len());
+    model.save(&args.output, imported.head)?;
     let arch = &model.header.arch;
     let parameters = arch.account(200)?.parameters();
     if global.json {
-        println!("{}", json!({"arch": arch, "parameters": parameters, "projection": parts > 0, "output": args.output}));
+        let frontend = &model.header.frontend;
+        let found = json!({"arch": arch, "frontend": frontend, "parameters": parameters, "projection": parts > 0,
+            "output": args.output, "notes": notes});
+        tell(&args.output, &found.to_string());
         return Ok(());
     }
-    println!(
-        "{} (width {}, {} mels, {}-d, {:?}): {parameters} parameters{} in {}",
-        arch.name,
-        arch.width,
-        arch.mels,
-        arch.embedding_dim,
-        arch.pooling,
-        if parts > 0 { " and the training head" } else { "" },
-        args.output.display()
+    let head = if parts > 0 { " and the training head" } else { "" };
+    tell(
+        &args.output,
+        &format!(
+            "{} (width {}, {} mels, {}-d, {:?}): {parameters} parameters{head} in {}",
+            arch.name,
+            arch.width,
+            arch.mels,
+            arch.embedding_dim,
+            arch.pooling,
+            args.output.display()
+        ),
     );
-    if args.config.is_none() {
-        eprintln!(
-            "note: front-end taken as WeSpeaker's default (16 kHz, hamming, 25/10 ms, CMN); --config reads the training's own"
-        );
+    for note in notes {
+        errln!("note: {note}");
     }
     Ok(())
 }

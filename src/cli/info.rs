@@ -7,6 +7,7 @@ use serde_json::json;
 use super::Global;
 use crate::error::Result;
 use crate::model_file::{LayerSize, Model, layer_sizes};
+use crate::terminal::outln;
 
 /// What is in a model file.
 #[derive(Debug, clap::Args)]
@@ -25,17 +26,14 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     let parameters = header.arch.account(200)?.parameters();
     let bytes = std::fs::metadata(&args.model).map_err(|e| crate::Error::io(&args.model, "read", e))?.len();
     if global.json {
-        println!("{}", as_json(&model, bytes)?);
+        outln!("{}", as_json(&model, bytes)?);
         return Ok(());
     }
     let (arch, f) = (&header.arch, &header.frontend.fbank);
-    println!(
-        "architecture  {} (width {}, {:?} pooling, {}-d)",
-        arch.name, arch.width, arch.pooling, arch.embedding_dim
-    );
-    println!("parameters    {parameters}");
-    println!("file          {bytes} bytes");
-    println!(
+    outln!("architecture  {} (width {}, {:?} pooling, {}-d)", arch.name, arch.width, arch.pooling, arch.embedding_dim);
+    outln!("parameters    {parameters}");
+    outln!("file          {bytes} bytes");
+    outln!(
         "front-end     {} Hz, {} mels, {:?} window, {}/{} ms, scale {}, CMN {}; trained with dither {}",
         f.sample_rate,
         f.mels,
@@ -47,21 +45,21 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
         f.dither
     );
     match &header.training {
-        Some(t) => println!(
+        Some(t) => outln!(
             "trained       {} steps, seed {}, revox {}, data {}",
             t.steps,
             t.seed,
             t.version,
-            &t.data_hash[..t.data_hash.len().min(12)]
+            t.data_hash.chars().take(12).collect::<String>()
         ),
-        None => println!("trained       elsewhere (imported)"),
+        None => outln!("trained       elsewhere (imported)"),
     }
     match header.scoring.threshold_eer {
-        Some(t) => println!("threshold     {t:.4} at the dev trials' equal error rate"),
-        None => println!("threshold     none"),
+        Some(t) => outln!("threshold     {t:.4} at the dev trials' equal error rate"),
+        None => outln!("threshold     none"),
     }
     for (far, threshold) in &header.scoring.thresholds {
-        println!("              {threshold:.4} at false-accept rate {far}");
+        outln!("              {threshold:.4} at false-accept rate {far}");
     }
     let sizes = layer_sizes(&model);
     let packed: Vec<&LayerSize> = sizes.iter().filter(|l| header.quantization.contains_key(&l.name)).collect();
@@ -69,11 +67,11 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
         let bits = |l: &&&LayerSize| l.bits * l.shape.iter().product::<usize>();
         let weights: usize = packed.iter().map(|l| l.shape.iter().product::<usize>()).sum();
         let mean = packed.iter().map(|l| bits(&l)).sum::<usize>() as f64 / weights as f64;
-        println!("quantized     {} tensors, {mean:.2} bits a weight", packed.len());
+        outln!("quantized     {} tensors, {mean:.2} bits a weight", packed.len());
     }
     if args.layers {
         for layer in &sizes {
-            println!("{:40} {:?} {} bits, {} bytes", layer.name, layer.shape, layer.bits, layer.bytes);
+            outln!("{:40} {:?} {} bits, {} bytes", layer.name, layer.shape, layer.bits, layer.bytes);
         }
     }
     Ok(())

@@ -4,12 +4,13 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
-use super::Global;
+use super::{Global, tell, wants_svg};
 use crate::backend::quietly;
 use crate::backend::reversible::Execution;
 use crate::error::{Error, Result};
 use crate::fs;
 use crate::memory::{Breakdown, Measured, Row, Setting, account, failure, measure, svg, table};
+use crate::terminal::outln;
 use crate::train::OptimizerConfig;
 use crate::zoo::Architecture;
 
@@ -46,7 +47,7 @@ pub struct Args {
     /// Run a step on the chosen backend and count.
     #[arg(long)]
     measure: bool,
-    /// A drawing of it.
+    /// Draw it as SVG.
     #[arg(long, value_name = "FILE")]
     svg: Option<PathBuf>,
 }
@@ -57,7 +58,16 @@ fn counted(setting: &Setting, global: &Global) -> Result<Measured> {
     quietly(|| measure(setting, &device)).map_err(|panic| failure(&panic, setting, free))?
 }
 
+/// Prints what was found, beside the drawing.
+fn print(args: &Args, text: &str) {
+    match &args.svg {
+        Some(path) => tell(path, text),
+        None => outln!("{text}"),
+    }
+}
+
 pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
+    args.svg.as_ref().map_or(Ok(()), |path| wants_svg("--svg", path))?;
     let optimizer = OptimizerConfig::named(&args.optimizer)?;
     let mut settings: Vec<Setting> = Vec::new();
     for name in &args.archs {
@@ -109,18 +119,17 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
             })
             .collect::<Result<_>>()?;
         match <[Value; 1]>::try_from(asked) {
-            Ok([one]) => println!("{one}"),
-            Err(all) => println!("{}", Value::from(all)),
+            Ok([one]) => print(args, &one.to_string()),
+            Err(all) => print(args, &Value::from(all).to_string()),
         }
         return Ok(());
     }
-    println!(
-        "one training step, batch {} x {} frames, {} classes, {}, f32",
-        args.batch, args.frames, args.speakers, args.optimizer
-    );
-    print!("{}", table(&rows));
-    if let Some(path) = &args.svg {
-        println!("drawing {}", path.display());
+    let (batch, frames, speakers) = (args.batch, args.frames, args.speakers);
+    let setting =
+        format!("one training step, batch {batch} x {frames} frames, {speakers} classes, {}, f32", args.optimizer);
+    print(args, &format!("{setting}\n{}", table(&rows).trim_end()));
+    if let Some(path) = args.svg.as_ref().filter(|path| !fs::is_stdout(path)) {
+        outln!("drawing {}", path.display());
     }
     Ok(())
 }

@@ -2,12 +2,14 @@
 
 mod bench;
 mod compare;
+mod completions;
 mod doctor;
 mod embed;
 mod eval;
 mod fbank;
 mod import;
 mod info;
+mod man;
 mod memory;
 mod prepare;
 mod quantize;
@@ -16,33 +18,39 @@ mod synth;
 mod train;
 mod zoo;
 
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use burn::tensor::Device;
 use clap::{Parser, Subcommand};
+use serde_json::json;
 
 use crate::backend::BackendKind;
 use crate::error::{Error, Result};
+use crate::fs;
+use crate::terminal::{self, errln, outln};
 
 /// Speaker verification: features, training, embeddings, scores.
 #[derive(Debug, Parser)]
 #[command(
     name = "revox",
     version,
-    max_term_width = 110,
+    max_term_width = 100,
+    disable_help_flag = true,
     after_help = "Example:\n  revox train recipes/quickstart.toml"
 )]
 struct Cli {
-    #[command(flatten)]
-    global: Global,
     #[command(subcommand)]
     verb: Verb,
+    #[command(flatten)]
+    global: Global,
 }
 
 /// What every verb understands.
 #[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = "Global options")]
 struct Global {
     #[arg(long, global = true, value_enum, default_value = "flex", help = backend_help())]
     backend: BackendKind,
@@ -55,9 +63,12 @@ struct Global {
     /// No progress on stderr.
     #[arg(long, short, global = true)]
     quiet: bool,
-    /// One JSON object on stdout.
+    /// One JSON object on stdout, for errors too.
     #[arg(long, global = true)]
     json: bool,
+    /// Print help.
+    #[arg(long, short = 'h', global = true, action = clap::ArgAction::HelpShort)]
+    help: Option<bool>,
 }
 
 fn backend_help() -> String {
@@ -93,9 +104,10 @@ fn stop_on_ctrl_c() -> Result<Arc<AtomicBool>> {
     let pressed = stop.clone();
     ctrlc::set_handler(move || {
         if pressed.swap(true, Ordering::Relaxed) {
+            terminal::release();
             std::process::exit(130);
         }
-        eprintln!("\nstopping as soon as nothing is lost by it; press Ctrl-C again to stop at once");
+        errln!("\nstopping as soon as nothing is lost by it; press Ctrl-C again to stop at once");
     })
     .map_err(|e| Error::Undefined(format!("cannot watch for Ctrl-C: {e}")))?;
     Ok(stop)
@@ -118,11 +130,70 @@ enum Verb {
     Bench(bench::Args),
     Doctor(doctor::Args),
     Zoo(zoo::Args),
+    Completions(completions::Args),
+    Man(man::Args),
+}
+
+/// Reports on a file that was written: on standard output, unless the file itself went there.
+fn tell(output: &Path, text: &str) {
+    match fs::is_stdout(output) {
+        true => errln!("{text}"),
+        false => outln!("{text}"),
+    }
+}
+
+/// Refuses a drawing under a name that promises another format.
+fn wants_svg(option: &str, path: &Path) -> Result<()> {
+    match path.extension().is_some_and(|e| e.eq_ignore_ascii_case("svg")) || fs::is_stdout(path) {
+        true => Ok(()),
+        false => Err(Error::invalid(format!(
+            "{option} {}: the drawing is SVG; give a name that ends in .svg",
+            path.display()
+        ))),
+    }
+}
+
+/// What clap has to say: help, the version, or what is wrong with the arguments.
+fn usage(error: &clap::Error) -> ExitCode {
+    let code = u8::try_from(error.exit_code()).unwrap_or(2);
+    if code != 0 && std::env::args_os().any(|a| a == "--json") {
+        let text = error.render().to_string();
+        let first = text.lines().next().unwrap_or_default();
+        outln!("{}", json!({"error": first.trim_start_matches("error: "), "file": null, "line": null}));
+    }
+    match error.print() {
+        Ok(()) => ExitCode::from(code),
+        Err(_) => ExitCode::FAILURE,
+    }
+}
+
+/// The outcome as exit code. An error is a line on standard error and, with `--json`, an object on
+/// standard output.
+fn outcome(result: Result<()>, json: bool) -> ExitCode {
+    let report = |e: &Error| {
+        if json {
+            let (file, line) = e.place();
+            outln!("{}", json!({"error": e.to_string(), "file": file, "line": line}));
+        }
+        errln!("revox: {e}");
+    };
+    let done = result.inspect_err(report).is_ok();
+    match terminal::finish() {
+        Ok(()) if done => ExitCode::SUCCESS,
+        Ok(()) => ExitCode::FAILURE,
+        Err(e) => {
+            errln!("revox: {e}");
+            ExitCode::FAILURE
+        }
+    }
 }
 
 /// Runs the program: 0 done, 1 the work failed, 2 usage.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(e) => return usage(&e),
+    };
     // SAFETY: nothing has started a thread.
     unsafe { cli.global.backend.make_default() };
     let result = match &cli.verb {
@@ -141,12 +212,34 @@ pub fn main() -> ExitCode {
         Verb::Memory(args) => memory::run(args, &cli.global),
         Verb::Doctor(args) => doctor::run(args, &cli.global),
         Verb::Zoo(args) => zoo::run(args, &cli.global),
+        Verb::Completions(args) => completions::run(args),
+        Verb::Man(args) => man::run(args),
     };
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(e) => {
-            eprintln!("revox: {e}");
-            ExitCode::FAILURE
+    outcome(result, cli.global.json)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn every_help_ends_with_an_example_and_has_the_global_options_last() {
+        let mut command = Cli::command();
+        command.clone().debug_assert();
+        command.build();
+        for verb in command.get_subcommands_mut().filter(|v| v.get_name() != "help") {
+            let help = verb.render_help().to_string();
+            let (own, global) = help.split_once("Global options:").unwrap_or_else(|| panic!("{help}"));
+            assert!(!own.contains("--backend") && global.contains("--backend"), "{help}");
+            assert!(global.contains("Example"), "{help}");
         }
+    }
+
+    #[test]
+    fn drawings_are_svg() {
+        wants_svg("--det", Path::new("a.SVG")).unwrap();
+        let error = wants_svg("--det", Path::new("a.png")).unwrap_err().to_string();
+        assert!(error.contains("--det a.png"), "{error}");
     }
 }

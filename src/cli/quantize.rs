@@ -8,12 +8,13 @@ use burn::tensor::Device;
 use clap::ValueEnum;
 use serde_json::json;
 
-use super::{Global, info};
+use super::{Global, info, tell, wants_svg};
 use crate::error::{Error, Result};
 use crate::fs;
 use crate::model_file::{LayerSize, Model, NamedTensors, layer_sizes};
 use crate::progress::Progress;
 use crate::quant::{Method, QuantizeConfig, frontier_svg};
+use crate::terminal::{errln, outln};
 use crate::train::quantize::{Judge, Layer, frontier, layers, outline, quantize};
 use crate::train::{Recipe, Report, RunOptions, Start, fine_tune};
 
@@ -87,20 +88,37 @@ impl Args {
         set("target_bytes", self.target_size.or(self.pareto.as_ref().map(|_| usize::MAX >> 1)).map(|t| t.to_string()));
         changes
     }
+
+    /// The folder of the training: the one given, or one beside the output.
+    fn run_folder(&self) -> Option<PathBuf> {
+        let beside = || Some(self.output.as_ref()?.with_extension("run"));
+        self.recipe.as_ref().and_then(|_| self.run.clone().or_else(beside))
+    }
+
+    /// Refuses, before any work, outputs that could not be written after it.
+    fn check_files(&self) -> Result<()> {
+        let outputs: Vec<&Path> = self.output.iter().chain(&self.pareto).map(PathBuf::as_path).collect();
+        let inputs: Vec<&Path> = self.recipe.iter().chain([&self.model]).map(PathBuf::as_path).collect();
+        fs::refuse_overwriting(&outputs, &inputs)?;
+        self.pareto.as_ref().map_or(Ok(()), |plot| wants_svg("--pareto", plot))?;
+        match (self.run_folder(), &self.output) {
+            (Some(folder), Some(output)) if folder == *output => Err(Error::file(
+                output,
+                "is the folder of the training too; choose another name for the model, or give --run FOLDER",
+            )),
+            _ => Ok(()),
+        }
+    }
 }
 
 pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     if args.pareto.is_some() && args.method.is_some_and(|m| m != Method::Mixed) {
         return Err(Error::invalid("--pareto is of --method mixed"));
     }
+    args.check_files()?;
     let device = global.open()?;
     let (start, header) = Start::load(&args.model, &device)?;
     let model = Model { header, network: start.network.clone() };
-    if let Some(output) = &args.output
-        && std::fs::canonicalize(output).is_ok_and(|o| std::fs::canonicalize(&args.model).is_ok_and(|m| m == o))
-    {
-        return Err(Error::file(output, "is the model itself, which would be lost"));
-    }
     let mut recipe = match &args.recipe {
         Some(path) => Some(Recipe::load_for(path, &args.changes(), &model.header)?),
         None => None,
@@ -135,16 +153,14 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     if !global.quiet {
         for (name, planned) in outline.quantizer.plan() {
             if planned.scheme.bits < config.bits && config.method == Method::KMeans {
-                eprintln!("note: {name} has too few weights for {} bits: {}", config.bits, planned.scheme.bits);
+                errln!("note: {name} has too few weights for {} bits: {}", config.bits, planned.scheme.bits);
             }
         }
     }
     let (packed, report) = match &recipe {
         None => {
             if !global.quiet && model.header.scoring.threshold_eer.is_some() {
-                eprintln!(
-                    "note: thresholds in the packed model are those of the f32 model; `revox eval` finds its own"
-                );
+                errln!("note: thresholds in the packed model are those of the f32 model; `revox eval` finds its own");
             }
             let packed = quantize(&model, &outline.quantizer, &device)?;
             packed.save(output, NamedTensors::default())?;
@@ -162,7 +178,7 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
 /// Trains in the folder given, or in one beside the output that is gone when all is done.
 fn train(args: &Args, global: &Global, recipe: &Recipe, start: Start, device: &Device) -> Result<(Model, Report)> {
     let output = args.output.as_ref().expect("clap asks for it");
-    let out = args.run.clone().unwrap_or_else(|| output.with_extension("run"));
+    let out = args.run_folder().expect("a recipe is given");
     let options = RunOptions {
         out: out.clone(),
         resume: args.resume,
@@ -172,7 +188,7 @@ fn train(args: &Args, global: &Global, recipe: &Recipe, start: Start, device: &D
         stop: super::stop_on_ctrl_c()?,
         quiet: global.quiet,
         dashboard: false,
-        warn: Arc::new(|text: &str| eprintln!("warning: {text}")),
+        warn: Arc::new(|text: &str| errln!("warning: {text}")),
     };
     let report = fine_tune(recipe, &options, start)?;
     let model = Model::load(&report.model, device)?;
@@ -194,11 +210,11 @@ fn show(
     let parameters = model.header.arch.account(200)?.parameters();
     let sizes = layer_sizes(packed);
     let bytes: usize = sizes.iter().map(|l| l.bytes).sum();
-    let file = std::fs::metadata(output).map_err(|e| Error::io(output, "read", e))?.len();
+    let file = packed.to_bytes(output, NamedTensors::default())?.len();
     let ratio = 4.0 * parameters as f64 / bytes as f64;
     let trace = |l: &LayerSize| layers.iter().find(|x| x.name == l.name).and_then(|x| x.trace.as_ref());
     if global.json {
-        let mut all = info::as_json(packed, file)?;
+        let mut all = info::as_json(packed, file as u64)?;
         all["ratio"] = json!(ratio);
         all["parameter_bytes"] = json!(bytes);
         for (row, size) in all["layers"].as_array_mut().into_iter().flatten().zip(&sizes) {
@@ -211,24 +227,26 @@ fn show(
             all["eer_ci95"] = json!(r.eer_ci95.map(|c| [c.low, c.high]));
             all["min_dcf"] = json!({"0.01": r.min_dcf[0], "0.05": r.min_dcf[1]});
         }
-        println!("{all}");
+        tell(output, &all.to_string());
         return Ok(());
     }
-    for layer in sizes.iter().filter(|l| packed.header.quantization.contains_key(&l.name)) {
+    let is_packed = |l: &&LayerSize| packed.header.quantization.contains_key(&l.name);
+    for layer in sizes.iter().filter(is_packed) {
         let trace = trace(layer).map_or(String::new(), |t| format!("  mean trace {:.3e} ± {:.1e}", t.mean, t.error));
-        println!("{:40} {:2} bits {:9} bytes{trace}", layer.name, layer.bits, layer.bytes);
+        tell(output, &format!("{:40} {:2} bits {:9} bytes{trace}", layer.name, layer.bits, layer.bytes));
     }
-    let quantized: usize =
-        sizes.iter().filter(|l| packed.header.quantization.contains_key(&l.name)).map(|l| l.bytes).sum();
-    println!("{:40}         {:9} bytes", "everything else (f32)", bytes - quantized);
-    println!("parameters {:.3} MB -> {:.3} MB ({ratio:.2}x)", 4e-6 * parameters as f64, 1e-6 * bytes as f64);
+    let quantized: usize = sizes.iter().filter(is_packed).map(|l| l.bytes).sum();
+    tell(output, &format!("{:40}         {:9} bytes", "everything else (f32)", bytes - quantized));
+    let megabytes = |bytes: usize| 1e-6 * bytes as f64;
+    let (before, after) = (megabytes(4 * parameters), megabytes(bytes));
+    tell(output, &format!("parameters {before:.3} MB -> {after:.3} MB ({ratio:.2}x)"));
     if let Some(r) = report {
         let interval = r
             .eer_ci95
             .map_or(String::new(), |c| format!(" (95 % interval {:.2} to {:.2} %)", 100.0 * c.low, 100.0 * c.high));
-        println!("dev EER {:.2} %{interval}", 100.0 * r.eer);
+        tell(output, &format!("dev EER {:.2} %{interval}", 100.0 * r.eer));
     }
-    println!("{file} bytes in {}", output.display());
+    tell(output, &format!("{file} bytes in {}", output.display()));
     Ok(())
 }
 
@@ -242,15 +260,15 @@ fn show_frontier(model: &Model, config: &QuantizeConfig, layers: &[Layer], plot:
             .iter()
             .map(|p| json!({"bytes": p.bytes, "mean_bits": p.mean_bits, "perturbation": p.cost, "bits": p.bits}))
             .collect();
-        println!("{}", json!({"layers": names, "points": points, "plot": plot}));
+        outln!("{}", json!({"layers": names, "points": points, "plot": plot}));
         return Ok(());
     }
-    println!("{:>12} {:>10} {:>13}  bits of the layers, in the network's order", "bytes", "mean bits", "perturbation");
+    outln!("{:>12} {:>10} {:>13}  bits of the layers, in the network's order", "bytes", "mean bits", "perturbation");
     for p in &points {
         let bits: String = p.bits.iter().map(|b| char::from(b'0' + *b as u8)).collect();
-        println!("{:12} {:10.3} {:13.4e}  {bits}", p.bytes, p.mean_bits, p.cost);
+        outln!("{:12} {:10.3} {:13.4e}  {bits}", p.bytes, p.mean_bits, p.cost);
     }
-    println!("plot {}", plot.display());
+    outln!("plot {}", plot.display());
     Ok(())
 }
 

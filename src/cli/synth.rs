@@ -7,6 +7,7 @@ use serde_json::json;
 use super::Global;
 use crate::corpus::synth::{SynthConfig, make};
 use crate::error::Result;
+use crate::terminal::outln;
 
 /// Write a synthetic corpus: voices that differ, with lists and trials.
 #[derive(Debug, clap::Args)]
@@ -41,11 +42,11 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     make(&config, global.quiet, &stop)?;
     let files = (args.speakers + args.dev_speakers) * args.utterances;
     match global.json {
-        true => println!(
+        true => outln!(
             "{}",
             json!({"out": args.out, "speakers": args.speakers, "dev_speakers": args.dev_speakers, "files": files})
         ),
-        false => println!(
+        false => outln!(
             "{files} files of {} training and {} dev speakers in {}",
             args.speakers,
             args.dev_speakers,

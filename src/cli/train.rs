@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::io::IsTerminal;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use serde_json::json;
@@ -10,7 +10,8 @@ use serde_json::json;
 use super::Global;
 use crate::error::Result;
 use crate::nn::Precision;
-use crate::train::{Recipe, RunOptions, Start, fine_tune, train};
+use crate::terminal::{errln, outln};
+use crate::train::{Recipe, Report, RunOptions, Start, fine_tune, train};
 
 /// Train a network by a recipe, testing on the dev trials after each epoch.
 #[derive(Debug, clap::Args)]
@@ -61,13 +62,10 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     let stem = args.recipe.file_stem().unwrap_or_default();
     let out = args.out.clone().unwrap_or_else(|| PathBuf::from("runs").join(stem));
     let stop = super::stop_on_ctrl_c()?;
-    // The dashboard owns the terminal while it runs; warnings wait until it has gone.
-    let dashboard = dashboard(global.quiet);
-    let warnings: Arc<Mutex<BTreeSet<String>>> = Arc::default();
-    let seen = warnings.clone();
+    let warnings: Mutex<BTreeSet<String>> = Mutex::default();
     let warn = move |text: &str| {
-        if seen.lock().expect("no holder panics").insert(text.to_owned()) && !dashboard {
-            eprintln!("warning: {text}");
+        if warnings.lock().expect("no holder panics").insert(text.to_owned()) {
+            errln!("warning: {text}");
         }
     };
     let options = RunOptions {
@@ -78,45 +76,81 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
         free,
         stop,
         quiet: global.quiet,
-        dashboard,
+        dashboard: dashboard(global.quiet),
         warn: Arc::new(warn),
     };
     let report = match start {
         Some((start, _)) => fine_tune(&recipe, &options, start),
         None => train(&recipe, &options),
     };
-    if dashboard {
-        warnings.lock().expect("no holder panics").iter().for_each(|w| eprintln!("warning: {w}"));
-    }
-    let report = report?;
+    show(&report?, global);
+    Ok(())
+}
+
+fn show(report: &Report, global: &Global) {
     let ci = report.eer_ci95;
     if global.json {
+        let head = report.head.as_ref().map(|h| json!({"kept": h.kept, "added": h.added, "dropped": h.dropped}));
         let out = json!({
-            "model": report.model, "det": report.det, "eer": report.eer, "eer_ci95": ci.map(|c| [c.low, c.high]),
+            "model": report.model.display().to_string(), "det": report.det.display().to_string(),
+            "eer": report.eer, "eer_ci95": ci.map(|c| [c.low, c.high]),
             "min_dcf": {"0.01": report.min_dcf[0], "0.05": report.min_dcf[1]},
-            "best_epoch": report.best_epoch, "epochs": report.epochs, "seconds": report.seconds,
+            "best_epoch": report.best_epoch, "epochs": report.epochs, "ended": report.ended, "head": head,
+            "seconds": report.seconds,
         });
-        println!("{out}");
-        return Ok(());
+        outln!("{out}");
+        return;
     }
     let interval =
         ci.map_or(String::new(), |c| format!(" (95 % interval {:.2} to {:.2} %)", 100.0 * c.low, 100.0 * c.high));
-    println!(
+    outln!(
         "dev EER {:.2} %{interval}, minDCF(0.01) {:.3}, minDCF(0.05) {:.3}",
         100.0 * report.eer,
         report.min_dcf[0],
         report.min_dcf[1]
     );
-    println!("{} epochs in {:.0} s; best epoch {}", report.epochs, report.seconds, report.best_epoch);
-    println!("model     {}", report.model.display());
-    println!("DET curve {}", report.det.display());
-    if let Some((a, b)) = report.example {
-        println!("try       revox compare {} {} {}", report.model.display(), a.display(), b.display());
+    let (epochs, best) = (report.epochs, report.best_epoch);
+    match &report.ended {
+        Some(why) => outln!("the run had ended after {epochs} epochs: {why}; best epoch {best}"),
+        None => outln!("{epochs} epochs in {:.0} s; best epoch {best}", report.seconds),
     }
-    Ok(())
+    if let Some(head) = &report.head {
+        outln!("head      {head}");
+    }
+    outln!("model     {}", report.model.display());
+    outln!("DET curve {}", report.det.display());
+    if let Some((a, b)) = &report.example {
+        outln!("try       revox compare {} {} {}", shell_word(&report.model), shell_word(a), shell_word(b));
+    }
+}
+
+/// A path as a word of a POSIX shell, quoted where it has to be.
+fn shell_word(path: &Path) -> String {
+    let text = path.display().to_string();
+    let plain = |c: char| c.is_alphanumeric() || "/._-+,:=@%".contains(c);
+    match !text.is_empty() && text.chars().all(plain) {
+        true => text,
+        false => format!("'{}'", text.replace('\'', "'\\''")),
+    }
 }
 
 /// The dashboard shows in a terminal, where it is compiled in.
 fn dashboard(quiet: bool) -> bool {
-    cfg!(feature = "tui") && !quiet && std::io::stdout().is_terminal() && std::io::stderr().is_terminal()
+    let terminal = || std::io::stdout().is_terminal() && std::io::stderr().is_terminal();
+    cfg!(feature = "tui") && !quiet && terminal() && std::env::var_os("TERM").is_none_or(|t| t != "dumb")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_pasted_into_a_shell_as_they_are() {
+        let word = |path: &str| shell_word(Path::new(path));
+        assert_eq!(word("runs/r-1/model.safetensors"), "runs/r-1/model.safetensors");
+        assert_eq!(word("Müller/a.wav"), "Müller/a.wav");
+        assert_eq!(word("my runs/a.wav"), "'my runs/a.wav'");
+        assert_eq!(word("it's/$HOME"), r"'it'\''s/$HOME'");
+        assert_eq!(word(""), "''");
+    }
 }

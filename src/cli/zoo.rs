@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::Global;
 use crate::error::Result;
+use crate::terminal::outln;
 use crate::zoo::{Architecture, names};
 
 /// Every architecture: parameters, multiplications and activation bytes of one utterance.
@@ -40,19 +41,20 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
                 json!({"arch": r.0, "parameters": r.1, "macs": r.2, "activation_bytes": r.3, "held_bytes": held})
             })
             .collect();
-        println!("{}", serde_json::Value::from(rows));
+        outln!("{}", serde_json::Value::from(rows));
         return Ok(());
     }
-    println!("{:<26} {:>12} {:>9} {:>16} {:>9}", "architecture", "parameters", "GMACs", "activations MiB", "held MiB");
+    outln!("{:<26} {:>12} {:>9} {:>16} {:>9}", "architecture", "parameters", "GMACs", "activations MiB", "held MiB");
     let mib = |bytes: usize| bytes as f64 / f64::from(1 << 20);
     for (name, parameters, macs, bytes, held, kind) in rows {
         let held = kind.map_or("-".to_owned(), |_| format!("{:.1}", mib(held)));
-        println!("{name:<26} {parameters:>12} {:>9.2} {:>16.1} {held:>9}", macs as f64 / 1e9, mib(bytes));
+        outln!("{name:<26} {parameters:>12} {:>9.2} {:>16.1} {held:>9}", macs as f64 / 1e9, mib(bytes));
     }
-    println!(
+    outln!(
         "one utterance of {} frames, width 32, {} mels, 256-d, TSTP; activations: f32 kept by an ordinary tape; held: by \
          reversible training",
-        args.frames, args.mels
+        args.frames,
+        args.mels
     );
     Ok(())
 }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
+use super::Names;
 use crate::error::{Error, Result};
 use crate::fs;
 
@@ -127,6 +128,15 @@ impl Corpus {
         Ok(Self { utterances, speakers, folder: folder.to_owned() })
     }
 
+    /// What trial lists may call the utterances: their ids, and their files as wav.scp has them.
+    pub fn names(&self) -> Names<'_> {
+        let mut names = Names::new(self.folder.join("wav.scp"), self.utterances.iter().map(|u| u.id.as_str()));
+        for (place, utterance) in self.utterances.iter().enumerate() {
+            names.add_file(place, &utterance.listed);
+        }
+        names
+    }
+
     /// Utterances by speaker number.
     pub fn by_speaker(&self) -> Vec<Vec<usize>> {
         let mut lists = vec![Vec::new(); self.speakers.len()];
@@ -164,6 +174,11 @@ mod tests {
         assert_eq!(corpus.utterances[0].path, dir.path().join("a b.wav"));
         assert_eq!(corpus.by_speaker(), [vec![1], vec![0, 2]]);
         assert_eq!(corpus.lone_speakers(), ["anna"]);
+        let words = [("u3", 1), ("a b.wav", 2)];
+        assert_eq!(corpus.names().resolve(Path::new("trials"), words).unwrap().places, [2, 0]);
+        // Two utterances of one file: its name says too little.
+        let error = corpus.names().resolve(Path::new("trials"), [("c.wav", 7)]).unwrap_err().to_string();
+        assert!(error.contains("trials:7: `c.wav` may be utterance `u2` or `u3`"), "{error}");
     }
 
     #[test]

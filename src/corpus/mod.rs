@@ -1,9 +1,11 @@
 //! Lists of recordings, speakers and trials, in Kaldi's and VoxCeleb's forms; how corpora are made and scanned.
 
 mod lists;
+mod names;
 pub mod prepare;
 pub mod synth;
 mod trials;
 
 pub use lists::{Corpus, Utterance, locate, read_utt2spk, read_wav_scp};
-pub use trials::{Trial, read_trials, resolve, write_trials};
+pub use names::{Names, Resolved};
+pub use trials::{Sides, Trial, read_trials, resolve, write_trials};

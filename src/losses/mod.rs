@@ -57,8 +57,9 @@ impl HeadConfig {
     /// Refuses settings that would do nothing or cannot work.
     pub fn check(&self, speakers: usize) -> Result<()> {
         let bad = |m: String| Err(Error::Invalid(format!("loss: {m}")));
-        if !(self.scale > 0.0 && self.scale.is_finite()) {
-            return bad(format!("scale = {}: must be positive", self.scale));
+        // Below, nothing is learned; beyond, the softmax is 0 or 1 in f32.
+        if !(1e-3..=1e4).contains(&self.scale) {
+            return bad(format!("scale = {}: must be 0.001 to 10000", self.scale));
         }
         if !(1..=64).contains(&self.sub_centers) {
             return bad(format!("sub_centers = {}: must be 1 to 64", self.sub_centers));
@@ -71,9 +72,11 @@ impl HeadConfig {
             return bad("easy_margin and inter_topk belong to aam".into());
         }
         if let Some(InterTopK { k, penalty }) = self.inter_topk
-            && !(k > 0 && k < speakers && penalty >= 0.0)
+            && !(k > 0 && k < speakers && (0.0..=1.5).contains(&penalty))
         {
-            return bad(format!("inter_topk: k = {k} and penalty = {penalty} with {speakers} speakers"));
+            return bad(format!(
+                "inter_topk: k = {k}, penalty = {penalty}: k from 1 and below the {speakers} speakers, penalty 0 to 1.5"
+            ));
         }
         Ok(())
     }
@@ -144,4 +147,24 @@ impl Head {
 pub fn normalize(x: Tensor<2>) -> Tensor<2> {
     let length = (x.clone() * x.clone()).sum_dim(1).clamp_min(1e-12).sqrt();
     x / length
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_have_ranges() {
+        let check = |scale, k, penalty| {
+            let inter_topk = Some(InterTopK { k, penalty });
+            HeadConfig { scale, inter_topk, ..HeadConfig::default() }.check(10)
+        };
+        check(32.0, 9, 0.06).unwrap();
+        for scale in [0.0, -1.0, 1e30, f64::NAN, f64::INFINITY] {
+            assert!(check(scale, 5, 0.06).unwrap_err().to_string().contains("loss: scale"), "{scale}");
+        }
+        for (k, penalty) in [(0, 0.0), (10, 0.0), (5, -0.1), (5, f64::NAN), (5, f64::INFINITY), (5, 1e30)] {
+            assert!(check(32.0, k, penalty).unwrap_err().to_string().contains("inter_topk"), "{k} {penalty}");
+        }
+    }
 }

@@ -4,12 +4,14 @@
 mod import;
 mod packed;
 mod tensors;
+mod update;
 
-pub use import::{ImportOptions, import};
+pub use import::{ImportOptions, Imported, import, import_noted};
 pub use packed::{LayerSize, PackedTensor, layer_sizes};
 pub use tensors::{NamedTensors, read_safetensors};
+pub use update::{read_header, update_header};
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 
 use burn::module::Module;
@@ -91,6 +93,10 @@ pub struct Header {
     /// Reading scores.
     #[serde(default)]
     pub scoring: Scoring,
+    /// The classes of the training head in the order of its rows, where the file holds the head: names of
+    /// speakers, with ` x0.9` behind them for those at another speed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub speakers: Vec<String>,
     /// The packed tensors of a quantized model, by name. Its BatchNorm layers with weight and bias hold scale and shift in them and no statistics.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub quantization: BTreeMap<String, PackedTensor>,
@@ -101,7 +107,8 @@ impl Header {
     pub fn new(arch: Architecture, frontend: Frontend) -> Self {
         let embedding_dim = arch.embedding_dim;
         let (training, scoring, quantization) = (None, Scoring::default(), BTreeMap::new());
-        Self { format: FORMAT, arch, frontend, embedding_dim, training, scoring, quantization }
+        let speakers = Vec::new();
+        Self { format: FORMAT, arch, frontend, embedding_dim, training, scoring, speakers, quantization }
     }
 
     /// Contradictions that would make every embedding wrong.
@@ -111,6 +118,7 @@ impl Header {
             return bad(format!("model format {}; this version reads {FORMAT}", self.format));
         }
         self.arch.check().map_err(|e| Error::file(path, e.to_string()))?;
+        self.frontend.fbank.check().map_err(|e| Error::file(path, e.to_string()))?;
         if self.frontend.fbank.mels != self.arch.mels {
             return bad(format!("front-end makes {} mels, network wants {}", self.frontend.fbank.mels, self.arch.mels));
         }
@@ -121,6 +129,13 @@ impl Header {
             && mean.len() != self.embedding_dim
         {
             return bad(format!("embedding mean has {} values for {} dimensions", mean.len(), self.embedding_dim));
+        }
+        let mut names = HashSet::new();
+        if let Some(name) = self.speakers.iter().find(|name| name.is_empty() || !names.insert(name.as_str())) {
+            return bad(format!("the training head has speaker `{name}` twice, or without a name"));
+        }
+        if !self.quantization.is_empty() && !self.speakers.is_empty() {
+            return bad("names the speakers of a training head, which a quantized model has not".to_owned());
         }
         Ok(())
     }
@@ -156,15 +171,7 @@ impl Model {
     pub fn load(path: impl AsRef<Path>, device: &Device) -> Result<Self> {
         let path = path.as_ref();
         let (tensors, metadata) = tensors::read_with_bytes(path)?;
-        let json = metadata.get(KEY).ok_or_else(|| {
-            Error::file(
-                path,
-                "a safetensors file without revox metadata; `revox import` makes a model of a WeSpeaker checkpoint",
-            )
-        })?;
-        let header: Header =
-            serde_json::from_str(json).map_err(|e| Error::file(path, format!("damaged revox metadata: {e}")))?;
-        header.check(path)?;
+        let header = update::header_of(path, &metadata)?;
         let network = match header.quantization.is_empty() {
             true => build(path, &header.arch, tensors, device)?,
             false => packed::build(path, &header, tensors, device)?,
@@ -204,24 +211,41 @@ fn take(
     wanted_by: &str,
     found: &mut HashMap<String, TensorData>,
 ) -> Result<HashMap<String, TensorData>> {
-    let mut values = HashMap::new();
+    let shapes = found.iter().map(|(name, data)| (name.as_str(), data.shape().to_vec())).collect();
+    compare(path, wanted, wanted_by, &shapes)?;
+    if let Some((name, _)) = found.iter().find(|(_, data)| data.dtype() == DType::U8) {
+        return Err(Error::file(path, format!("tensor `{name}` is U8; F32 is wanted")));
+    }
+    // No network is trained to such weights, and no score could be made with them.
+    for (name, data) in found.iter() {
+        if let Some((i, x)) = data.iter::<f32>().enumerate().find(|(_, x)| !x.is_finite()) {
+            return Err(Error::file(path, format!("value {i} of tensor `{name}` is {x}, not a number")));
+        }
+    }
+    Ok(std::mem::take(found))
+}
+
+/// Whether a file's tensors, by their names and shapes, are those wanted and no others.
+fn compare(
+    path: &Path,
+    wanted: &[(String, Vec<usize>)],
+    wanted_by: &str,
+    found: &HashMap<&str, Vec<usize>>,
+) -> Result<()> {
     for (name, expected) in wanted {
-        let data = found.remove(name).ok_or_else(|| {
+        let shape = found.get(name.as_str()).ok_or_else(|| {
             Error::file(path, format!("no tensor `{name}`, which {wanted_by} wants with shape {expected:?}"))
         })?;
-        if data.shape().to_vec() != *expected {
-            let (wanted_by, found) = (wanted_by.to_owned(), data.shape().to_vec());
+        if shape != expected {
+            let (wanted_by, found) = (wanted_by.to_owned(), shape.clone());
             let (tensor, expected) = (name.clone(), expected.clone());
             return Err(Error::Shape { path: path.into(), tensor, wanted_by, expected, found });
         }
-        if data.dtype() == DType::U8 {
-            return Err(Error::file(path, format!("tensor `{name}` is U8; F32 is wanted")));
-        }
-        values.insert(name.clone(), data);
     }
-    match found.keys().min() {
+    let wanted: HashSet<&str> = wanted.iter().map(|(name, _)| name.as_str()).collect();
+    match found.keys().filter(|name| !wanted.contains(*name)).min() {
         Some(name) => Err(Error::file(path, format!("tensor `{name}` has no place in {wanted_by}"))),
-        None => Ok(values),
+        None => Ok(()),
     }
 }
 
@@ -252,6 +276,22 @@ mod tests {
     }
 
     #[test]
+    fn speakers_of_the_head_are_kept_and_each_has_one_name() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("m.safetensors");
+        let mut model = small();
+        model.header.speakers = vec!["a".into(), "a x0.9".into()];
+        model.save(&path, NamedTensors::default()).unwrap();
+        assert_eq!(Model::load(&path, &Device::default()).unwrap().header, model.header);
+        for name in ["a", ""] {
+            model.header.speakers[1] = name.to_owned();
+            model.save(&path, NamedTensors::default()).unwrap();
+            let error = Model::load(&path, &Device::default()).unwrap_err().to_string();
+            assert!(error.contains("m.safetensors") && error.contains(&format!("speaker `{name}`")), "{error}");
+        }
+    }
+
+    #[test]
     fn a_file_of_another_network_says_what_met_what() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("m.safetensors");
@@ -272,6 +312,26 @@ mod tests {
         model.save(&path, NamedTensors::default()).unwrap();
         let error = Model::load(&path, &Device::default()).unwrap_err().to_string();
         assert!(error.contains("40 mels") && error.contains("16"), "{error}");
+    }
+
+    #[test]
+    fn a_front_end_that_no_audio_has_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("m.safetensors");
+        type Change<'a> = &'a dyn Fn(&mut FbankConfig);
+        let changes: [(Change, &str); 4] = [
+            (&|f| f.frame_length_ms = 1e12, "frame_length_ms"),
+            (&|f| f.sample_rate = 0, "sample_rate"),
+            (&|f| f.scale = 1e35, "scale"),
+            (&|f| f.frame_length_ms = 1.0, "mel filter"),
+        ];
+        for (change, wanted) in changes {
+            let mut model = small();
+            change(&mut model.header.frontend.fbank);
+            model.save(&path, NamedTensors::default()).unwrap();
+            let error = Model::load(&path, &Device::default()).unwrap_err().to_string();
+            assert!(error.contains("m.safetensors") && error.contains(wanted), "{error}");
+        }
     }
 
     #[test]

@@ -48,7 +48,8 @@ impl Model {
     /// A network without the quantizer's codebooks.
     pub fn packed(header: &Header, network: &Network, quantizer: &Quantizer, device: &Device) -> Result<Self> {
         let all: BTreeMap<String, TensorData> = collect_named(network).into_iter().collect();
-        let mut header = Header { quantization: BTreeMap::new(), ..header.clone() };
+        // A packed model has no head whose rows could be named.
+        let mut header = Header { quantization: BTreeMap::new(), speakers: Vec::new(), ..header.clone() };
         let mut tensors = Vec::new();
         for (name, book, codes) in quantizer.encoded(network)? {
             let shape = quantizer.plan()[&name].shape.clone();

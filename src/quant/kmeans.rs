@@ -13,9 +13,11 @@ const ITERATIONS: usize = 100;
 /// Sorted values with the sums that give any run's mean and inertia at once.
 struct Line {
     values: Vec<f32>,
-    /// Sums of the first values and of their squares, both about `origin` so that little cancels.
+    /// Entry `i`: sums of the values, and of their squares, between the median and value `i`;
+    /// below the median they are negative. All are about the median, so that little cancels, and
+    /// an outlier is in no sum but those beyond it.
     sums: Vec<[f64; 2]>,
-    origin: f64,
+    median: f64,
 }
 
 impl Line {
@@ -26,47 +28,79 @@ impl Line {
         keys.sort_unstable();
         let unkey = |k: u32| f32::from_bits(if k >> 31 == 1 { k ^ 1 << 31 } else { !k });
         let values: Vec<f32> = keys.into_iter().map(unkey).collect();
-        let origin = values.iter().map(|&v| f64::from(v)).sum::<f64>() / values.len() as f64;
-        let mut sums = Vec::with_capacity(values.len() + 1);
-        let mut sum = [0.0; 2];
-        sums.push(sum);
-        for &value in &values {
-            let x = f64::from(value) - origin;
-            sum = [sum[0] + x, sum[1] + x * x];
-            sums.push(sum);
+        let middle = values.len() / 2;
+        let median = f64::from(values[middle]);
+        let mut sums = vec![[0.0f64; 2]; values.len() + 1];
+        let about = |i: usize| f64::from(values[i]) - median;
+        for i in middle..values.len() {
+            let ([sum, squares], x) = (sums[i], about(i));
+            sums[i + 1] = [sum + x, squares + x * x];
         }
-        Self { values, sums, origin }
+        for i in (0..middle).rev() {
+            let ([sum, squares], x) = (sums[i + 1], about(i));
+            sums[i] = [sum - x, squares - x * x];
+        }
+        Self { values, sums, median }
     }
 
     /// Sum of squared distances of the values `from..to` from their mean.
     fn inertia(&self, from: usize, to: usize) -> f64 {
+        // What rounding leaves of a large outlier would hide the inertia of everything else.
+        if self.values[from] == self.values[to - 1] {
+            return 0.0;
+        }
         let ([a0, a1], [b0, b1]) = (self.sums[from], self.sums[to]);
         let (sum, squares) = (b0 - a0, b1 - a1);
         (squares - sum * sum / (to - from) as f64).max(0.0)
     }
 
     fn mean(&self, from: usize, to: usize) -> f64 {
-        self.origin + (self.sums[to][0] - self.sums[from][0]) / (to - from) as f64
+        self.median + (self.sums[to][0] - self.sums[from][0]) / (to - from) as f64
+    }
+
+    /// The centroid of a run, from its own values: exact where they are equal.
+    fn centroid(&self, from: usize, to: usize) -> f32 {
+        let run = &self.values[from..to];
+        match run[0] == run[run.len() - 1] {
+            true => run[0],
+            false => (run.iter().map(|&v| f64::from(v)).sum::<f64>() / run.len() as f64) as f32,
+        }
     }
 
     /// Ends of groups of neighbours: every value by itself where there are few, else groups as fine as the best centroids lie close, which is as the cube
     /// root of the density (for many centroids; Panter and Dite, 1951). No group ends between equal values.
     fn groups(&self) -> Vec<usize> {
         let values = &self.values;
-        // With a distance d to its neighbour a value stands for a density of 1 / d over d.
-        let share = |i: usize| if i == 0 { 0.0 } else { f64::from((values[i] - values[i - 1]).cbrt().powi(2)) };
-        let whole: f64 = (0..values.len()).map(share).sum();
-        let step = if values.len() <= EXACT { 0.0 } else { whole / EXACT as f64 };
-        let (mut ends, mut sum, mut next) = (vec![0], 0.0, step);
-        for i in 1..values.len() {
-            sum += share(i);
-            if values[i] != values[i - 1] && sum >= next {
-                ends.push(i);
-                next = if step > 0.0 { ((sum / step).floor() + 1.0) * step } else { 0.0 };
-            }
+        let mut ends = vec![0];
+        if values.len() <= EXACT {
+            ends.extend((1..values.len()).filter(|&i| values[i] != values[i - 1]));
+        } else {
+            self.summed_up(&mut ends);
         }
         ends.push(values.len());
         ends
+    }
+
+    /// Adds the ends of groups that lie inside, `EXACT` of them at most.
+    fn summed_up(&self, ends: &mut Vec<usize>) {
+        // With a distance d to its neighbour a value stands for a density of 1 / d over d. In f64,
+        // because the distance of two f32 may be beyond f32.
+        let share = |pair: &[f32]| (f64::from(pair[1]) - f64::from(pair[0])).cbrt().powi(2);
+        let shares: Vec<f32> = self.values.windows(2).map(|pair| share(pair) as f32).collect();
+        let step = step(&shares);
+        let (mut sum, mut next) = (0.0, step);
+        for (i, share) in shares.into_iter().map(f64::from).enumerate() {
+            let wide = share > step;
+            if !wide {
+                sum += share;
+            }
+            if wide || share > 0.0 && sum >= next {
+                ends.push(i + 1);
+                if !wide {
+                    next = ((sum / step).floor() + 1.0) * step;
+                }
+            }
+        }
     }
 
     /// The best boundaries of `k` runs whose ends are among `ends`. Divide and conquer over the monotone choices of the last boundary, O(k g log g).
@@ -127,6 +161,22 @@ impl Line {
     }
 }
 
+/// The share of a group. A distance that has more than that is a boundary whatever the others are,
+/// and has no part in the sum: an outlier leaves the groups of the other values as they are.
+fn step(shares: &[f32]) -> f64 {
+    let (mut step, mut wide) = (f64::INFINITY, None);
+    loop {
+        let narrow = shares.iter().map(|&s| f64::from(s)).filter(|&s| s <= step);
+        let (sum, count) = narrow.fold((0.0, 0), |(sum, count), s| (sum + s, count + 1));
+        let beyond = shares.len() - count;
+        if wide == Some(beyond) {
+            return step;
+        }
+        // Fewer than `EXACT` can have more than an `EXACT`th of the whole.
+        (step, wide) = (sum / EXACT.saturating_sub(beyond).max(1) as f64, Some(beyond));
+    }
+}
+
 fn check(weights: &[f32], k: usize) -> Result<()> {
     if k == 0 || k > 1 << 16 {
         return Err(Error::Invalid(format!("k-means with {k} centroids: must be 1 to 65536")));
@@ -149,7 +199,7 @@ pub fn centroids(weights: &[f32], k: usize) -> Result<Vec<f32>> {
     let ends = line.groups();
     let boundaries = line.partition(&ends, k.min(ends.len() - 1));
     let boundaries = line.settle(boundaries, ITERATIONS);
-    Ok(boundaries.windows(2).map(|b| line.mean(b[0], b[1]) as f32).collect())
+    Ok(boundaries.windows(2).map(|b| line.centroid(b[0], b[1])).collect())
 }
 
 /// Lloyd's iterations from given ascending centroids; one without members stays where it is.
@@ -219,6 +269,31 @@ mod tests {
         refused(&[f32::INFINITY], 2, "number 0 is inf");
         refused(&[1.0], 0, "0 centroids");
         assert!(refine(&[f32::NAN], &[0.0], 1).is_err());
+    }
+
+    /// The other values have the centroids that they would have by themselves.
+    #[test]
+    fn outliers_take_a_centroid_each_and_no_more() {
+        let mut stream = crate::rng::Stream::new(3, "outliers", &[]);
+        for count in [288, EXACT + 1000] {
+            let others: Vec<f32> = (0..count).map(|_| 0.2 * stream.normal() as f32).collect();
+            for outliers in [&[1e30][..], &[-1e30], &[-3e38, 3e38], &[-1e30, -3e7, 2e20]] {
+                let ours = centroids(&[&others[..], outliers].concat(), 16).unwrap();
+                assert!(outliers.iter().all(|o| ours.contains(o)), "{outliers:?}: {ours:?}");
+                let alone = centroids(&others, 16 - outliers.len()).unwrap();
+                let (ours, wanted) = (inertia(&others, &ours), inertia(&others, &alone));
+                assert!(ours <= 1.0001 * wanted, "{count} beside {outliers:?}: {ours}, {wanted}");
+            }
+        }
+    }
+
+    #[test]
+    fn values_of_any_size_are_kept_where_there_are_few() {
+        let values = [-3e38, -1e-30, f32::from_bits(1), 1e-20, 1.0, 1.0f32.next_up(), 1e30];
+        for count in [1, 5, 2000] {
+            let ours = centroids(&values.repeat(count), 8).unwrap();
+            assert_eq!(ours, values, "{count} of each");
+        }
     }
 
     /// The best of all ways to cut the sorted list.

@@ -22,6 +22,6 @@ pub use fake_quant::FakeQuant;
 pub use packed::Packed;
 pub use plan::{Plan, Planned, candidates, fits, uniform};
 pub use plot::frontier_svg;
-pub use quantizer::Quantizer;
+pub use quantizer::{Books, Quantizer};
 pub use scheme::{Scheme, TensorScheme};
 pub use sensitivity::SensitivityConfig;

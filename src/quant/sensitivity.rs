@@ -104,7 +104,9 @@ pub fn traces<M: Module>(
     let weights: Vec<Vec<f32>> = names.iter().map(|n| all[n].iter::<f32>().collect()).collect();
     let count: usize = weights.iter().map(Vec::len).sum();
     let squares: f64 = weights.iter().flatten().map(|&w| f64::from(w).powi(2)).sum();
-    let epsilon = (config.epsilon * (squares / count as f64).sqrt()) as f32;
+    // Weights that are all 0 have no size that a difference could be measured by.
+    let size = if squares > 0.0 { (squares / count as f64).sqrt() } else { 1.0 };
+    let epsilon = (config.epsilon * size) as f32;
     let mut sums = vec![[0.0f64; 2]; names.len()];
     let mut probes = 0;
     while probes < config.probes {
@@ -217,5 +219,19 @@ mod tests {
         assert_ne!(run(2, 0.2), early);
         let error = traces(&layer, &names, &config, 1, &mut |_| Ok(HashMap::new()), &mut |_, _| ()).unwrap_err();
         assert!(error.to_string().contains("`weight` has no gradient"), "{error}");
+    }
+
+    /// The loss is half the squared length, whose Hessian is the identity.
+    #[test]
+    fn weights_that_are_all_zero_have_a_trace() {
+        let zeros = TensorData::new(vec![0f32; INPUT * CLASSES], [CLASSES, INPUT]);
+        let layer = Linear::new(Init::new(&Device::default(), 3), INPUT, CLASSES);
+        let layer = assign_named(layer, HashMap::from([("weight".to_owned(), zeros)]));
+        let mut gradients = |layer: &Linear| {
+            Ok(collect_named(layer).into_iter().map(|(n, d)| (n, d.iter::<f32>().collect())).collect())
+        };
+        let (names, config) = (["weight".to_owned()], SensitivityConfig::default());
+        let ours = traces(&layer, &names, &config, 1, &mut gradients, &mut |_, _| ()).unwrap();
+        assert!((ours[0].mean - 1.0).abs() < 1e-6 && ours[0].error < 1e-6, "{ours:?}");
     }
 }

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use rayon::prelude::*;
 
 use super::Scorer;
+use super::cosine::NOISE;
 use crate::error::{Error, Result};
 
 /// Mean and population standard deviation of the largest cosines with a cohort.
@@ -24,16 +25,26 @@ pub struct AsNorm {
 }
 
 impl AsNorm {
-    /// Uses the embeddings of `cohort` (its mean already subtracted, if any is) and the `top` largest cosines.
+    /// Uses the embeddings of `cohort` (its mean already subtracted, if any is) and the `top`
+    /// largest cosines, or all if there are fewer: see [`top`](Self::top).
+    ///
+    /// # Errors
+    /// Fewer than two, which have no spread.
     pub fn new(cohort: &Scorer, top: usize) -> Result<Self> {
         let n = cohort.embeddings().len();
-        if top < 2 || top > n {
-            return Err(Error::invalid(format!(
-                "top-n = {top}: the cohort holds {n} embeddings; 2 to {n} are possible"
-            )));
+        if top < 2 {
+            return Err(Error::invalid(format!("top-n = {top}: AS-norm needs two embeddings at least")));
+        }
+        if n < 2 {
+            return Err(Error::invalid("the cohort holds one embedding: AS-norm needs two at least"));
         }
         let units = (0..n).flat_map(|i| cohort.unit(i)).collect();
-        Ok(Self { cohort: units, dim: cohort.embeddings().dim(), top })
+        Ok(Self { cohort: units, dim: cohort.embeddings().dim(), top: top.min(n) })
+    }
+
+    /// How many of the largest cosines count.
+    pub fn top(&self) -> usize {
+        self.top
     }
 
     /// Statistics of one unit vector.
@@ -52,8 +63,13 @@ impl AsNorm {
         TopStatistics { mean, std: var.sqrt() }
     }
 
-    /// Normalised scores of `trials` (places in `scorer`): 0.5 ((s - mean_e) / std_e + (s - mean_t) / std_t). Statistics are
-    /// computed once an utterance, on all cores; `done` is called after each.
+    /// Normalised scores of `trials` (places in `scorer`):
+    /// 0.5 ((s - mean_e) / std_e + (s - mean_t) / std_t). Statistics are computed once an utterance,
+    /// on all cores; `done` is called after each.
+    ///
+    /// # Errors
+    /// Another dimension than the cohort's; an utterance whose nearest of the cohort are equally
+    /// far, but for rounding. What is divided by so small a spread is noise.
     pub fn score(&self, scorer: &Scorer, trials: &[(usize, usize)], done: &(dyn Fn() + Sync)) -> Result<Vec<f64>> {
         if scorer.embeddings().dim() != self.dim {
             let message = format!("the cohort has {} values, the embeddings {}", self.dim, scorer.embeddings().dim());
@@ -70,9 +86,12 @@ impl AsNorm {
                 (i, s)
             })
             .collect();
-        if let Some(i) = used.iter().find(|i| statistics[i].std == 0.0) {
-            let id = &scorer.embeddings().ids()[*i];
-            return Err(Error::Undefined(format!("AS-norm: `{id}` is equally far from all of the cohort's nearest")));
+        if let Some(i) = used.iter().find(|i| statistics[i].std < NOISE) {
+            let (id, top) = (&scorer.embeddings().ids()[*i], self.top);
+            return Err(Error::Undefined(format!(
+                "AS-norm: `{id}` is equally far from its {top} nearest of the cohort; these are copies of one \
+                 embedding, or too few"
+            )));
         }
         Ok(trials
             .iter()
@@ -82,5 +101,60 @@ impl AsNorm {
                 0.5 * ((s - e.mean) / e.std + (s - t.mean) / t.std)
             })
             .collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Embeddings;
+    use super::*;
+
+    /// A vector in a direction of its own for each number.
+    fn row(number: usize) -> Vec<f32> {
+        (1..17).map(|j| (((number + 1) * j) as f32 * 0.737).sin()).collect()
+    }
+
+    fn set(rows: impl IntoIterator<Item = Vec<f32>>) -> Embeddings {
+        let mut all = Embeddings::new(16);
+        rows.into_iter().enumerate().for_each(|(i, row)| all.push(&format!("u{i}"), &row).unwrap());
+        all
+    }
+
+    fn normalised(cohort: &Embeddings, top: usize) -> Result<Vec<f64>> {
+        let embeddings = set((0..4).map(row));
+        let scorer = Scorer::new(&embeddings, None)?;
+        let cohort = Scorer::new(cohort, None)?;
+        AsNorm::new(&cohort, top)?.score(&scorer, &[(0, 1), (2, 3)], &|| ())
+    }
+
+    #[test]
+    fn a_cohort_without_spread_is_an_error() {
+        let scaled = |i: usize| row(9).iter().map(|x| x * (1.0 + 0.37 * i as f32)).collect::<Vec<f32>>();
+        let noisy = |i: usize| row(9).iter().zip(row(i)).map(|(x, n)| x + 3e-7 * n).collect::<Vec<f32>>();
+        for cohort in [set((0..10).map(|_| row(9))), set((0..10).map(scaled)), set((0..10).map(noisy))] {
+            for top in [2, 5, 10, 300] {
+                let error = normalised(&cohort, top).unwrap_err().to_string();
+                assert!(error.contains("`u0` is equally far from its"), "{error}");
+            }
+        }
+    }
+
+    #[test]
+    fn copies_among_others_are_an_error_only_where_they_are_all() {
+        // Five copies of `u0`, which are its nearest.
+        let cohort = set((10..40).map(row).chain((0..5).map(|_| row(0))));
+        assert!(normalised(&cohort, 5).unwrap_err().to_string().contains("its 5 nearest"));
+        let scores = normalised(&cohort, 20).unwrap();
+        assert!(scores.iter().all(|s| s.abs() < 100.0), "{scores:?}");
+    }
+
+    #[test]
+    fn more_than_the_cohort_holds_is_all_of_it() {
+        let cohort = set((10..30).map(row));
+        assert_eq!(normalised(&cohort, 300).unwrap(), normalised(&cohort, 20).unwrap());
+        assert_ne!(normalised(&cohort, 20).unwrap(), normalised(&cohort, 10).unwrap());
+        assert_eq!(AsNorm::new(&Scorer::new(&cohort, None).unwrap(), 300).unwrap().top(), 20);
+        assert!(normalised(&cohort, 1).unwrap_err().to_string().contains("top-n = 1"));
+        assert!(normalised(&set([row(1)]), 300).unwrap_err().to_string().contains("holds one embedding"));
     }
 }

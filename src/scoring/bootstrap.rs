@@ -1,13 +1,16 @@
 //! Confidence intervals by resampling speakers.
 //!
-//! Trials of one speaker are not independent, so resampling trials gives intervals that are far too narrow. Here each
-//! replicate draws as many speakers as there are, with replacement; a nontarget trial counts as often as the product of its two
-//! speakers' draws, a target trial as often as its speaker was drawn. The interval is the 2.5 % and 97.5 % quantile.
+//! Trials of one speaker are not independent, so resampling trials gives intervals that are far too
+//! narrow. Here each replicate draws as many speakers as there are, with replacement; a nontarget
+//! trial counts as often as the product of its two speakers' draws, a target trial as often as its
+//! speaker was drawn. The interval is the 2.5 % and 97.5 % quantile. The same replicates give the
+//! interval of the miss rate at each false-accept rate of a grid: the band around a DET curve.
 
 use std::collections::HashMap;
 
 use rayon::prelude::*;
 
+use super::band::{BandPoint, GRID, grid};
 use super::metrics::{Point, crossing};
 use crate::error::{Error, Result};
 use crate::rng::Stream;
@@ -28,6 +31,9 @@ pub struct Intervals {
     pub eer: Interval,
     /// Of the normalised minDCF, one for each prior asked for.
     pub min_dcf: Vec<Interval>,
+    /// Of the miss rate at 64 false-accept rates: ascending, in equal steps of their normal
+    /// quantile, from that of half a false accept (1e-5 if that is less) to 95 %.
+    pub band: Vec<BandPoint>,
     /// Replicates that could be used (some may draw no targets).
     pub replicates: usize,
     /// Speakers resampled.
@@ -41,8 +47,18 @@ struct Weighted {
     speakers: (u32, u32),
 }
 
-/// 95 % intervals of EER and of minDCF at `priors`. Each trial has a score, a label and the speakers of its two sides. `done` is called
-/// after each replicate.
+/// What one replicate says.
+struct Rates {
+    eer: f64,
+    /// At each prior.
+    min_dcf: Vec<f64>,
+    /// Miss rates at the grid's false-accept rates; f32, since there are as many arrays as
+    /// replicates.
+    misses: [f32; GRID],
+}
+
+/// 95 % intervals of EER, of minDCF at `priors` and of the miss rate along the curve. Each trial
+/// has a score, a label and the speakers of its two sides. `done` is called after each replicate.
 pub fn bootstrap(
     trials: &[(f64, bool, u32, u32)],
     priors: &[f64],
@@ -54,7 +70,8 @@ pub fn bootstrap(
     let mut sorted: Vec<Weighted> =
         trials.iter().map(|&(score, target, a, b)| Weighted { score, target, speakers: (a, b) }).collect();
     sorted.sort_unstable_by(|a, b| a.score.total_cmp(&b.score));
-    let results: Vec<(f64, Vec<f64>)> = (0..replicates)
+    let grid = grid(trials.iter().filter(|t| !t.1).count());
+    let results: Vec<Rates> = (0..replicates)
         .into_par_iter()
         .filter_map(|r| {
             let mut stream = Stream::new(seed, "bootstrap", &[r as u64]);
@@ -62,7 +79,7 @@ pub fn bootstrap(
             for _ in 0..speakers {
                 draws[stream.below(speakers)] += 1;
             }
-            let rates = replicate(&sorted, &draws, priors);
+            let rates = replicate(&sorted, &draws, priors, &grid);
             done();
             rates
         })
@@ -74,15 +91,22 @@ pub fn bootstrap(
         )));
     }
     Ok(Intervals {
-        eer: quantiles(results.iter().map(|r| r.0).collect()),
-        min_dcf: (0..priors.len()).map(|p| quantiles(results.iter().map(|r| r.1[p]).collect())).collect(),
+        eer: quantiles(results.iter().map(|r| r.eer).collect()),
+        min_dcf: (0..priors.len()).map(|p| quantiles(results.iter().map(|r| r.min_dcf[p]).collect())).collect(),
+        band: (0..GRID)
+            .map(|k| {
+                let Interval { low, high } = quantiles(results.iter().map(|r| f64::from(r.misses[k])).collect());
+                BandPoint { fpr: grid[k], low, high }
+            })
+            .collect(),
         replicates: results.len(),
         speakers,
     })
 }
 
-/// EER and minDCFs of one replicate in one pass over the sorted trials; none if it lacks targets or nontargets.
-fn replicate(sorted: &[Weighted], draws: &[u32], priors: &[f64]) -> Option<(f64, Vec<f64>)> {
+/// The rates of one replicate in one pass over the sorted trials; none if it lacks targets or
+/// nontargets.
+fn replicate(sorted: &[Weighted], draws: &[u32], priors: &[f64], grid: &[f64; GRID]) -> Option<Rates> {
     let weight = |t: &Weighted| -> u64 {
         let (a, b) = (u64::from(draws[t.speakers.0 as usize]), u64::from(draws[t.speakers.1 as usize]));
         if t.target { a } else { a * b }
@@ -98,12 +122,19 @@ fn replicate(sorted: &[Weighted], draws: &[u32], priors: &[f64]) -> Option<(f64,
     let mut before = Point { threshold: f64::NEG_INFINITY, fnr: 0.0, fpr: 1.0 };
     let mut eer = None;
     let mut costs = vec![f64::INFINITY; priors.len()];
+    let mut misses = [0.0; GRID];
+    // Thresholds ascend and false accepts fall: the grid is filled from its end.
+    let mut unfilled = GRID;
     let mut visit = |p: Point| {
         for (cost, prior) in costs.iter_mut().zip(priors) {
             *cost = cost.min((prior * p.fnr + (1.0 - prior) * p.fpr) / prior.min(1.0 - prior));
         }
         if eer.is_none() && p.fnr >= p.fpr {
             eer = Some(crossing(before, p).rate);
+        }
+        while unfilled > 0 && p.fpr <= grid[unfilled - 1] {
+            unfilled -= 1;
+            misses[unfilled] = p.fnr as f32;
         }
         before = p;
     };
@@ -117,7 +148,7 @@ fn replicate(sorted: &[Weighted], draws: &[u32], priors: &[f64]) -> Option<(f64,
         }
     }
     visit(Point { threshold: f64::INFINITY, fnr: 1.0, fpr: 0.0 });
-    eer.map(|e| (e, costs))
+    eer.map(|eer| Rates { eer, min_dcf: costs, misses })
 }
 
 /// The 2.5 % and 97.5 % quantiles, interpolated.
@@ -132,8 +163,9 @@ fn quantiles(mut values: Vec<f64>) -> Interval {
     Interval { low: at(0.025), high: at(0.975) }
 }
 
-/// Speakers as far as a trial list tells: utterances that some chain of target trials connects are one speaker's. Returns a
-/// speaker number for each utterance named in `trials` (enrollment id, test id, is target).
+/// Speakers as far as a trial list tells: utterances that some chain of target trials connects are
+/// one speaker's. Returns a speaker number for each utterance named in `trials` (enrollment id,
+/// test id, is target).
 pub fn speakers_from_targets<'a>(trials: impl Iterator<Item = (&'a str, &'a str, bool)>) -> HashMap<&'a str, u32> {
     fn root(parent: &mut [u32], mut i: u32) -> u32 {
         while parent[i as usize] != i {
@@ -195,11 +227,50 @@ mod tests {
         let mut sorted: Vec<Weighted> =
             trials.iter().map(|t| Weighted { score: t.0, target: t.1, speakers: (t.2, t.3) }).collect();
         sorted.sort_by(|a, b| a.score.total_cmp(&b.score));
-        let (eer, costs) = replicate(&sorted, &[1; 8], &[0.05]).unwrap();
+        let grid = grid(trials.iter().filter(|t| !t.1).count());
+        let rates = replicate(&sorted, &[1; 8], &[0.05], &grid).unwrap();
         let curve = Curve::new(trials.iter().map(|t| (t.0, t.1))).unwrap();
-        assert!((eer - curve.eer().rate).abs() < 1e-12);
-        assert!((costs[0] - curve.min_dcf(0.05).cost).abs() < 1e-12);
-        assert!(replicate(&sorted, &[0; 8], &[0.05]).is_none());
+        assert!((rates.eer - curve.eer().rate).abs() < 1e-12);
+        assert!((rates.min_dcf[0] - curve.min_dcf(0.05).cost).abs() < 1e-12);
+        for (fpr, miss) in grid.into_iter().zip(rates.misses) {
+            assert_eq!(miss, curve.at_far(fpr).fnr as f32, "{fpr}");
+        }
+        assert!(replicate(&sorted, &[0; 8], &[0.05], &grid).is_none());
+    }
+
+    /// Two speakers. By score: nontarget 0.0, target of speaker 0 at 0.2, nontarget 0.4, target of
+    /// speaker 1 at 0.6.
+    #[test]
+    fn miss_rates_of_a_replicate_equal_those_by_hand() {
+        let trial = |score, target, a, b| Weighted { score, target, speakers: (a, b) };
+        let sorted = [trial(0.0, false, 0, 1), trial(0.2, true, 0, 0), trial(0.4, false, 0, 1), trial(0.6, true, 1, 1)];
+        let grid = grid(2);
+        let misses = |draws: &[u32]| replicate(&sorted, draws, &[], &grid).unwrap().misses;
+        // Everyone once: with one of two false accepts nothing is missed, without any one of two
+        // targets is.
+        let plain: Vec<f32> = grid.iter().map(|f| if *f >= 0.5 { 0.0 } else { 0.5 }).collect();
+        assert!(plain.contains(&0.0) && plain.contains(&0.5));
+        assert_eq!(misses(&[1, 1])[..], plain[..]);
+        // Speaker 0 three times: three of four targets are missed where no nontarget is accepted.
+        let thrice: Vec<f32> = grid.iter().map(|f| if *f >= 0.5 { 0.0 } else { 0.75 }).collect();
+        assert_eq!(misses(&[3, 1])[..], thrice[..]);
+    }
+
+    #[test]
+    fn the_band_holds_the_curve_falls_and_narrows_with_more_speakers() {
+        let trials = |n| trials(n, 2);
+        let run = |n| bootstrap(&trials(n), &[], 300, 1, &|| ()).unwrap().band;
+        let (few, many) = (run(8), run(40));
+        let curve = Curve::new(trials(40).iter().map(|t| (t.0, t.1))).unwrap();
+        assert_eq!(many.len(), GRID);
+        let estimate = |fpr: f64| f64::from(curve.at_far(fpr).fnr as f32);
+        let held = many.iter().filter(|b| (b.low..=b.high).contains(&estimate(b.fpr))).count();
+        assert!(held > GRID * 9 / 10, "{held} of {GRID}");
+        for w in many.windows(2) {
+            assert!(w[0].fpr < w[1].fpr && w[0].low >= w[1].low && w[0].high >= w[1].high, "{w:?}");
+        }
+        let widest = |band: &[BandPoint]| band.iter().map(|b| b.high - b.low).fold(0.0, f64::max);
+        assert!(widest(&many) < 0.6 * widest(&few), "{} {}", widest(&many), widest(&few));
     }
 
     #[test]

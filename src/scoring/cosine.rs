@@ -3,16 +3,43 @@
 use crate::error::{Error, Result};
 use crate::scoring::Embeddings;
 
-/// Scores pairs of a set of embeddings: (x - m).(y - m) / (|x - m| |y - m|), in f64 from f32 storage.
+/// Differences smaller than this, relative to the values, are noise: an f32 network gives one
+/// recording embeddings that differ by 1e-7 to 1e-6 from machine to machine.
+pub(super) const NOISE: f64 = 1e-6;
+
+/// Scores pairs of a set of embeddings: (x - m).(y - m) / (|x - m| |y - m|), in f64 from f32
+/// storage.
 pub struct Scorer<'a> {
     embeddings: &'a Embeddings,
     mean: Option<Vec<f64>>,
+    /// 1 / |x - m|; 0 where there is no direction.
     inverse_length: Vec<f64>,
 }
 
 impl<'a> Scorer<'a> {
-    /// Prepares lengths. A zero vector has no direction: an error naming the utterance.
+    /// Prepares lengths. A zero vector has no direction, and neither has what is left when the mean
+    /// is subtracted from itself.
+    ///
+    /// # Errors
+    /// Names an embedding without a direction; a mean of another dimension.
     pub fn new(embeddings: &'a Embeddings, mean: Option<Vec<f64>>) -> Result<Self> {
+        let scorer = Self::unchecked(embeddings, mean)?;
+        scorer.check(0..embeddings.len())?;
+        Ok(scorer)
+    }
+
+    /// [`new`](Self::new) for `trials` (places of both sides) alone: other embeddings may be
+    /// without direction.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new), for the embeddings of the trials.
+    pub fn for_trials(embeddings: &'a Embeddings, mean: Option<Vec<f64>>, trials: &[(usize, usize)]) -> Result<Self> {
+        let scorer = Self::unchecked(embeddings, mean)?;
+        scorer.check(trials.iter().flat_map(|&(a, b)| [a, b]))?;
+        Ok(scorer)
+    }
+
+    fn unchecked(embeddings: &'a Embeddings, mean: Option<Vec<f64>>) -> Result<Self> {
         if let Some(m) = &mean
             && m.len() != embeddings.dim()
         {
@@ -20,26 +47,49 @@ impl<'a> Scorer<'a> {
             return Err(Error::invalid(message));
         }
         let mut scorer = Self { embeddings, mean, inverse_length: Vec::with_capacity(embeddings.len()) };
-        for (i, id) in embeddings.ids().iter().enumerate() {
-            let square = scorer.dot(i, i);
-            if square == 0.0 {
-                return Err(Error::Undefined(format!("embedding `{id}` is zero: it has no direction to compare")));
-            }
-            scorer.inverse_length.push(1.0 / square.sqrt());
+        let shortest = scorer.mean.as_ref().map_or(0.0, |m| NOISE * m.iter().map(|x| x * x).sum::<f64>().sqrt());
+        for i in 0..embeddings.len() {
+            let length = scorer.dot(i, i).sqrt();
+            scorer.inverse_length.push(if length > shortest { 1.0 / length } else { 0.0 });
         }
         Ok(scorer)
     }
 
-    /// The cosine of two embeddings by their places.
+    fn check(&self, places: impl IntoIterator<Item = usize>) -> Result<()> {
+        match places.into_iter().find(|&i| self.inverse_length[i] == 0.0) {
+            None => Ok(()),
+            Some(i) => {
+                let what = if self.mean.is_some() { "the mean itself" } else { "zero" };
+                let id = &self.embeddings.ids()[i];
+                Err(Error::Undefined(format!("embedding `{id}` is {what}: it has no direction to compare")))
+            }
+        }
+    }
+
+    /// 1 / |x - m| of an embedding that has a direction.
+    fn inverse(&self, i: usize) -> f64 {
+        let inverse = self.inverse_length[i];
+        assert!(inverse > 0.0, "embedding `{}` has no direction", self.embeddings.ids()[i]);
+        inverse
+    }
+
+    /// The cosine of two embeddings by their places, -1 to 1.
+    ///
+    /// # Panics
+    /// If one has no direction, which [`for_trials`](Self::for_trials) allows outside its trials.
     pub fn score(&self, a: usize, b: usize) -> f64 {
-        self.dot(a, b) * self.inverse_length[a] * self.inverse_length[b]
+        // Rounding can take it past the ends.
+        (self.dot(a, b) * self.inverse(a) * self.inverse(b)).clamp(-1.0, 1.0)
     }
 
     /// The unit vector at a place.
+    ///
+    /// # Panics
+    /// As [`score`](Self::score).
     pub fn unit(&self, i: usize) -> Vec<f64> {
-        let row = self.embeddings.row(i);
+        let (row, inverse) = (self.embeddings.row(i), self.inverse(i));
         let value = |j: usize| f64::from(row[j]) - self.mean.as_ref().map_or(0.0, |m| m[j]);
-        (0..row.len()).map(|j| value(j) * self.inverse_length[i]).collect()
+        (0..row.len()).map(|j| value(j) * inverse).collect()
     }
 
     /// The embeddings.
@@ -93,10 +143,54 @@ mod tests {
     }
 
     #[test]
-    fn zero_vectors_are_errors() {
+    fn a_zero_vector_is_an_error_where_it_is_used() {
         let mut e = Embeddings::new(2);
         e.push("silent", &[0.0, 0.0]).unwrap();
-        assert!(Scorer::new(&e, None).err().unwrap().to_string().contains("silent"));
+        e.push("a", &[1.0, 2.0]).unwrap();
+        e.push("b", &[-2.0, 1.0]).unwrap();
+        assert!(Scorer::new(&e, None).err().unwrap().to_string().contains("`silent` is zero"));
+        let error = Scorer::for_trials(&e, None, &[(1, 2), (2, 0)]).err().unwrap().to_string();
+        assert!(error.contains("`silent` is zero"), "{error}");
+        assert_eq!(Scorer::for_trials(&e, None, &[(1, 2)]).unwrap().score(1, 2), 0.0);
         assert!(Scorer::new(&e, Some(vec![0.0; 3])).is_err());
+    }
+
+    #[test]
+    #[should_panic(expected = "`silent` has no direction")]
+    fn what_has_no_direction_has_no_score() {
+        let mut e = Embeddings::new(1);
+        e.push("silent", &[0.0]).unwrap();
+        Scorer::for_trials(&e, None, &[]).unwrap().score(0, 0);
+    }
+
+    #[test]
+    fn copies_score_one_and_not_more() {
+        let mut e = Embeddings::new(7);
+        for i in 0..50 {
+            let row: Vec<f32> = (0..7).map(|j| ((i * 7 + j) as f32 * 0.37).sin() * 3.0).collect();
+            e.push(&format!("a{i}"), &row).unwrap();
+            e.push(&format!("b{i}"), &row.iter().map(|x| -x).collect::<Vec<f32>>()).unwrap();
+        }
+        let scorer = Scorer::new(&e, None).unwrap();
+        for i in 0..50 {
+            let (same, opposite) = (scorer.score(2 * i, 2 * i), scorer.score(2 * i, 2 * i + 1));
+            assert!((1.0 - 1e-14..=1.0).contains(&same) && (-1.0..=-1.0 + 1e-14).contains(&opposite));
+        }
+    }
+
+    #[test]
+    fn the_mean_itself_has_no_direction() {
+        let mut e = Embeddings::new(3);
+        e.push("a", &[0.1, 0.7, -0.3]).unwrap();
+        e.push("b", &[0.1, 0.7, -0.3]).unwrap();
+        // Rounding leaves 1e-9 of its length.
+        let mean = e.mean().iter().map(|x| x * (1.0 + 1e-9)).collect();
+        assert!(Scorer::new(&e, Some(mean)).err().unwrap().to_string().contains("`a` is the mean itself"));
+        e.push("c", &[0.2, 0.7, -0.3]).unwrap();
+        assert!(Scorer::new(&e, Some(e.mean())).is_ok());
+        // A mean of zero changes nothing, however short the embeddings are.
+        let mut short = Embeddings::new(1);
+        short.push("a", &[1e-30]).unwrap();
+        assert!(Scorer::new(&short, Some(vec![0.0])).is_ok());
     }
 }

@@ -1,9 +1,14 @@
-//! A set of embeddings, and its file: safetensors with one f32 tensor `[dim]` an utterance, named by the utterance's id.
+//! A set of embeddings, and its file: safetensors with a matrix `embeddings` [n, dim] (F32) and the
+//! utterances' `ids` (UTF-8 text, one id a line, U8).
+//!
+//! Files with one tensor `[dim]` an utterance, named by its id, are read too. They are not written,
+//! since a safetensors header holds about a million names at most.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use serde_json::json;
 
 use crate::error::{Error, Result};
 use crate::{bytes, fs};
@@ -96,40 +101,83 @@ impl Embeddings {
     }
 
     /// Writes the file (atomically).
+    ///
+    /// # Errors
+    /// An id with a line break; what [`fs::write_atomic`] refuses.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
         let path = path.as_ref();
-        let bytes = bytes::from_f32(&self.data);
-        let width = 4 * self.dim;
-        let views = self.ids.iter().enumerate().map(|(i, id)| {
-            let view = TensorView::new(Dtype::F32, vec![self.dim], &bytes[i * width..(i + 1) * width]);
-            (id.as_str(), view.expect("bytes of the shape's size"))
+        if let Some(id) = self.ids.iter().find(|id| id.contains(['\n', '\r'])) {
+            return Err(Error::file(path, format!("the id {id:?} holds a line break, which the file cannot keep")));
+        }
+        let text: String = self.ids.iter().map(|id| format!("{id}\n")).collect();
+        let (values, end) = (4 * self.data.len(), 4 * self.data.len() + text.len());
+        let header = json!({
+            "embeddings": {"dtype": "F32", "shape": [self.len(), self.dim], "data_offsets": [0, values]},
+            "ids": {"dtype": "U8", "shape": [text.len()], "data_offsets": [values, end]},
         });
-        let file = safetensors::serialize(views, None).map_err(|e| Error::file(path, e.to_string()))?;
-        fs::write_bytes(path, &file)
+        // The format wants the values to begin at a multiple of eight bytes.
+        let mut header = header.to_string();
+        header.extend(std::iter::repeat_n(' ', header.len().next_multiple_of(8) - header.len()));
+        fs::write_atomic(path, |out| {
+            out.write_all(&(header.len() as u64).to_le_bytes())?;
+            out.write_all(header.as_bytes())?;
+            self.data.iter().try_for_each(|x| out.write_all(&x.to_le_bytes()))?;
+            out.write_all(text.as_bytes())
+        })
     }
 
-    /// Reads a file. Ids come in alphabetical order.
+    /// Reads the file, in either form. Embeddings of different dimensions and values that are not
+    /// finite are errors that name the utterance.
     pub fn load(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
-        let bytes = fs::read(path)?;
-        let file = SafeTensors::deserialize(&bytes)
-            .map_err(|e| Error::file(path, format!("not a safetensors file of embeddings: {e}")))?;
+        let file_bytes = fs::read(path)?;
+        let bad = |message: String| Error::file(path, message);
+        let file = SafeTensors::deserialize(&file_bytes)
+            .map_err(|e| bad(format!("not a readable safetensors file of embeddings: {e}")))?;
         let mut tensors: Vec<(&str, TensorView)> = file.iter().collect();
         tensors.sort_unstable_by_key(|t| t.0);
+        let all = match tensors.as_slice() {
+            [("embeddings", matrix), ("ids", ids)] if ids.dtype() == Dtype::U8 => Self::of_matrix(matrix, ids),
+            _ => Self::of_vectors(&tensors),
+        };
+        let all = all.map_err(|e| bad(e.to_string()))?;
+        if let Some(i) = (0..all.len()).find(|&i| all.row(i).iter().any(|x| !x.is_finite())) {
+            return Err(bad(format!("embedding `{}` holds values that are not numbers", all.ids[i])));
+        }
+        match all.is_empty() || all.dim == 0 {
+            true => Err(bad("holds no embeddings".into())),
+            false => Ok(all),
+        }
+    }
+
+    fn of_matrix(matrix: &TensorView, ids: &TensorView) -> Result<Self> {
+        let &[count, dim] = matrix.shape() else {
+            return Err(Error::invalid(format!("`embeddings` has shape {:?}, [n, dim] is wanted", matrix.shape())));
+        };
+        if matrix.dtype() != Dtype::F32 {
+            return Err(Error::invalid(format!("`embeddings` is {:?}, F32 is wanted", matrix.dtype())));
+        }
+        let text = std::str::from_utf8(ids.data()).map_err(|e| Error::invalid(format!("`ids` is not UTF-8: {e}")))?;
+        let found = text.lines().count();
+        if found != count {
+            return Err(Error::invalid(format!("{found} ids for {count} embeddings")));
+        }
+        let mut all = Self::new(dim);
+        all.data.reserve_exact(count * dim);
+        for (id, row) in text.lines().zip(matrix.data().chunks_exact((4 * dim).max(1))) {
+            all.push(id, &bytes::to_f32(row))?;
+        }
+        Ok(all)
+    }
+
+    fn of_vectors(tensors: &[(&str, TensorView)]) -> Result<Self> {
         let mut all = Self::new(tensors.first().map_or(0, |t| t.1.shape().iter().product()));
         for (id, view) in tensors {
             if view.dtype() != Dtype::F32 || view.shape().len() != 1 {
                 let found = format!("{:?} {:?}", view.dtype(), view.shape());
-                return Err(Error::file(path, format!("`{id}` is {found}, an embedding is F32 [dim]")));
+                return Err(Error::invalid(format!("`{id}` is {found}, an embedding is F32 [dim]")));
             }
-            let row = bytes::to_f32(view.data());
-            if row.iter().any(|x| !x.is_finite()) {
-                return Err(Error::file(path, format!("embedding `{id}` holds values that are not numbers")));
-            }
-            all.push(id, &row).map_err(|e| Error::file(path, e.to_string()))?;
-        }
-        if all.is_empty() || all.dim == 0 {
-            return Err(Error::file(path, "holds no embeddings"));
+            all.push(id, &bytes::to_f32(view.data()))?;
         }
         Ok(all)
     }
@@ -155,6 +203,37 @@ mod tests {
         let means = f.speaker_means(&|_| Some("s".into())).unwrap();
         assert_eq!(means.row(0), [0.75, 0.25]);
         assert!(f.speaker_means(&|_| None).is_err());
+    }
+
+    #[test]
+    fn both_forms_of_files_are_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("e.safetensors");
+        let rows = [("embeddings", [1.0f32, 2.0]), ("ids", [3.0, 4.0]), ("ü\u{1b}", [5.0, 6.0])];
+        let data: Vec<Vec<u8>> = rows.iter().map(|r| bytes::from_f32(&r.1)).collect();
+        for count in [2, 3] {
+            // Even utterances of these names.
+            let views = rows
+                .iter()
+                .zip(&data)
+                .take(count)
+                .map(|(r, d)| (r.0, TensorView::new(Dtype::F32, vec![2], d).unwrap()));
+            std::fs::write(&path, safetensors::serialize(views, None).unwrap()).unwrap();
+            let old = Embeddings::load(&path).unwrap();
+            old.save(&path).unwrap();
+            let new = Embeddings::load(&path).unwrap();
+            assert_eq!((old.ids(), old.data.as_slice(), old.dim()), (new.ids(), new.data.as_slice(), 2));
+            let id = rows[count - 1].0;
+            assert_eq!(new.row(new.position(id).unwrap()), rows[count - 1].1);
+        }
+        // Our writer and the crate agree on what the format is.
+        let file_bytes = std::fs::read(&path).unwrap();
+        let file = SafeTensors::deserialize(&file_bytes).unwrap();
+        assert_eq!(file.tensor("embeddings").unwrap().shape(), [3, 2]);
+        assert_eq!(file.tensor("ids").unwrap().data(), "embeddings\nids\nü\u{1b}\n".as_bytes());
+        let mut broken = Embeddings::new(1);
+        broken.push("a\nb", &[1.0]).unwrap();
+        assert!(broken.save(&path).unwrap_err().to_string().contains("line break"));
     }
 
     #[test]

@@ -3,13 +3,18 @@
 //! Operating points exist only at distinct scores (accept if score >= threshold) plus "reject all": a tie is accepted or
 //! rejected as a whole, so the result does not depend on the order of trials. Without ties this equals WeSpeaker's
 //! `score_metrics.py`.
+//!
+//! Every threshold from above one score up to the next gives the rates of the next. So scores of
+//! +inf have a finite threshold: one above all other scores. Scores of -inf are accepted by no
+//! finite threshold.
 
 use crate::error::{Error, Result};
 
 /// One operating point.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Point {
-    /// Accept if score >= threshold; infinite for "reject all".
+    /// Accept if score >= threshold; +inf for "reject all", -inf for "accept all" where there are
+    /// scores of -inf.
     pub threshold: f64,
     /// Misses / targets.
     pub fnr: f64,
@@ -22,7 +27,9 @@ pub struct Point {
 pub struct Eer {
     /// The rate, 0 to 1, interpolated linearly between the two points around FNR = FPR.
     pub rate: f64,
-    /// The threshold there, interpolated likewise.
+    /// The threshold there, interpolated likewise. It lies above the first point's and up to the
+    /// second's, so that decisions have the rates of the second. Where the second is "reject all",
+    /// it is the first's: -inf if all scores are.
     pub threshold: f64,
 }
 
@@ -53,6 +60,22 @@ fn ordered(x: f64) -> u64 {
 
 fn back(key: u64) -> f64 {
     f64::from_bits(if key >> 63 == 1 { key & !(1 << 63) } else { !key })
+}
+
+/// A threshold that accepts what `score` does, finite if there is one. `below` is the next lower
+/// score.
+fn finite(score: f64, below: Option<f64>) -> f64 {
+    if score != f64::INFINITY {
+        return score;
+    }
+    match below {
+        Some(below) if below.is_finite() => {
+            // Visibly above, in print too.
+            let above = (below + below.abs().max(1.0) / 1024.0).min(f64::MAX);
+            if above > below { above } else { score }
+        }
+        _ => 0.0,
+    }
 }
 
 impl Curve {
@@ -86,7 +109,7 @@ impl Curve {
                 (None, None) => unreachable!("the loop ends first"),
             };
             points.push(Point {
-                threshold: back(key),
+                threshold: finite(back(key), points.last().map(|p: &Point| p.threshold)),
                 fnr: t as f64 * per_target,
                 fpr: (nn - n) as f64 * per_nontarget,
             });
@@ -136,10 +159,16 @@ impl Curve {
 /// Where the line between two neighbouring points (FNR < FPR at the first, not at the second) meets FNR = FPR.
 pub(super) fn crossing(before: Point, after: Point) -> Eer {
     let (d0, d1) = (before.fpr - before.fnr, after.fpr - after.fnr);
+    // Above 0 and up to 1.
     let u = d0 / (d0 - d1);
-    let threshold = match after.threshold.is_finite() {
-        true => before.threshold + u * (after.threshold - before.threshold),
-        false => before.threshold,
+    let threshold = match (before.threshold.is_finite(), after.threshold.is_finite()) {
+        // The difference of the two may be infinite. Rounding must not lead back to the first.
+        (true, true) if before.threshold < after.threshold => {
+            let between = (1.0 - u) * before.threshold + u * after.threshold;
+            between.clamp(before.threshold.next_up(), after.threshold)
+        }
+        (_, true) => after.threshold,
+        (_, false) => before.threshold,
     };
     Eer { rate: before.fnr + u * (after.fnr - before.fnr), threshold }
 }
@@ -185,6 +214,74 @@ mod tests {
             // Negating scores and exchanging the roles of the trials exchanges the error rates.
             let swapped = Curve::new(trials.iter().map(|&(s, t)| (-s, !t))).unwrap();
             prop_assert!((swapped.eer().rate - eer).abs() < 1e-9);
+        }
+    }
+
+    /// Rates of a threshold, by definition.
+    fn rates(trials: &[(f64, bool)], threshold: f64) -> (f64, f64) {
+        let share = |wanted: bool, accepted: bool| {
+            let kind: Vec<bool> = trials.iter().filter(|t| t.1 == wanted).map(|t| t.0 >= threshold).collect();
+            kind.iter().filter(|a| **a == accepted).count() as f64 / kind.len() as f64
+        };
+        (share(true, false), share(false, true))
+    }
+
+    const INF: f64 = f64::INFINITY;
+
+    #[test]
+    fn infinite_scores_have_thresholds() {
+        // Targets, nontargets, EER, range of the threshold, rates at it.
+        type Case<'a> = (&'a [f64], &'a [f64], f64, (f64, f64), (f64, f64));
+        let cases: [Case; 7] = [
+            (&[INF, INF], &[0.1, 0.2], 0.0, (0.2001, 1e9), (0.0, 0.0)),
+            (&[INF, 2.0, -INF], &[-INF, 1.0], 1.0 / 3.0, (1.0, 2.0), (1.0 / 3.0, 0.0)),
+            (&[INF, -INF], &[INF, -INF], 0.5, (-1e9, 1e9), (0.5, 0.5)),
+            (&[INF], &[INF], 0.5, (-1e9, 1e9), (0.0, 1.0)),
+            (&[0.5], &[-INF, -INF], 0.0, (-1e9, 0.5), (0.0, 0.0)),
+            (&[1e308, -1e308], &[-1e308, 1e308], 0.5, (0.0, 1e308), (0.5, 0.5)),
+            (&[INF], &[f64::MAX / 2.0], 0.0, (f64::MAX / 2.0, f64::MAX), (0.0, 0.0)),
+        ];
+        for (targets, nontargets, eer, (low, high), wanted) in cases {
+            let of = |scores: &[f64], label| scores.iter().map(|&s| (s, label)).collect::<Vec<_>>();
+            let trials = [of(targets, true), of(nontargets, false)].concat();
+            let curve = Curve::new(trials.iter().copied()).unwrap();
+            let found = curve.eer();
+            assert!((found.rate - eer).abs() < 1e-12, "{trials:?}: {found:?}");
+            assert!((low..=high).contains(&found.threshold), "{trials:?}: {found:?}");
+            assert_eq!(rates(&trials, found.threshold), wanted, "{trials:?}: {found:?}");
+        }
+        let none = Curve::new([(-INF, true), (-INF, false)]).unwrap().eer();
+        assert_eq!((none.rate, none.threshold), (0.5, -INF));
+        // At false-accept rates, too: all of the infinite ones, or nothing.
+        let curve = Curve::new([(INF, true), (INF, false), (0.5, false)]).unwrap();
+        assert!(curve.at_far(0.5).threshold > 0.5 && curve.at_far(0.5).threshold.is_finite());
+        assert_eq!((curve.at_far(0.4).threshold, curve.at_far(0.4).fnr), (INF, 1.0));
+    }
+
+    proptest! {
+        /// Decisions have the rates that the points promise, infinite scores or not.
+        #[test]
+        fn thresholds_keep_what_points_promise(raw in prop::collection::vec((-5i32..6, any::<bool>()), 2..40)) {
+            let score = |s: i32| match s {
+                -5 => -INF,
+                5 => INF,
+                s => f64::from(s) / 4.0,
+            };
+            let trials: Vec<(f64, bool)> = raw.iter().map(|&(s, t)| (score(s), t)).collect();
+            prop_assume!(trials.iter().any(|t| t.1) && trials.iter().any(|t| !t.1));
+            let curve = Curve::new(trials.iter().copied()).unwrap();
+            let (points, last) = curve.points().split_at(curve.points().len() - 1);
+            prop_assert!(points.iter().all(|p| p.threshold < INF) && last[0].threshold == INF);
+            for p in points {
+                let (fnr, fpr) = rates(&trials, p.threshold);
+                prop_assert!((p.fnr - fnr).abs() < 1e-12 && (p.fpr - fpr).abs() < 1e-12, "{:?}", p);
+            }
+            let eer = curve.eer();
+            prop_assert!(eer.rate.is_finite() && eer.threshold < INF, "{:?}", eer);
+            let after = curve.points().partition_point(|p| p.fnr < p.fpr);
+            let promised = &curve.points()[if after + 1 == curve.points().len() { after - 1 } else { after }];
+            let (fnr, fpr) = rates(&trials, eer.threshold);
+            prop_assert!((promised.fnr - fnr).abs() < 1e-12 && (promised.fpr - fpr).abs() < 1e-12, "{:?}", eer);
         }
     }
 

@@ -1,6 +1,5 @@
 //! The test after each epoch: embeddings of the dev utterances, cosine scores of the dev trials, error rates.
 
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
@@ -13,12 +12,9 @@ use burn::train::metric::Adaptor;
 use super::Recipe;
 use crate::corpus::{Corpus, Trial, read_trials, resolve};
 use crate::error::{Error, Result};
-use crate::inference::{Extractor, embed, extract_files};
+use crate::inference::{Extractor, Reading, WINDOW, embed_files};
 use crate::scoring::{Curve, Embeddings, Scorer};
 use crate::zoo::Network;
-
-/// Utterances whose features are in memory at a time.
-const CHUNK: usize = 512;
 
 /// The dev corpus and its trials.
 pub struct DevSet {
@@ -51,12 +47,7 @@ impl DevSet {
         if let Some(t) = trials.iter().find(|t| t.target.is_none()) {
             return Err(Error::line(list, t.line, "a dev trial needs a label"));
         }
-        let mut names: HashMap<&str, usize> = HashMap::new();
-        for (i, u) in corpus.utterances.iter().enumerate() {
-            names.insert(&u.listed, i);
-            names.insert(&u.id, i);
-        }
-        let pairs = resolve(list, &trials, &names)?;
+        let (pairs, _) = resolve(list, &trials, &corpus.names())?;
         Curve::new(trials.iter().map(|t| (0.0, t.target == Some(true))))
             .map_err(|e| Error::file(list, e.to_string()))?;
         Ok(Self { pairs, trials, extractor, corpus })
@@ -64,25 +55,26 @@ impl DevSet {
 
     /// Embeddings of all utterances, in order.
     pub fn embeddings(&self, network: &Network, device: &Device) -> Result<Embeddings> {
-        let mels = self.extractor.fbank().config().mels;
+        let reading = Reading { extractor: &self.extractor, channel: None, window: WINDOW };
+        let utterances = &self.corpus.utterances;
+        let paths: Vec<&Path> = utterances.iter().map(|u| u.path.as_path()).collect();
+        let list = self.corpus.folder.join("wav.scp");
         let mut all: Option<Embeddings> = None;
-        for chunk in self.corpus.utterances.chunks(CHUNK) {
-            let paths: Vec<&Path> = chunk.iter().map(|u| u.path.as_path()).collect();
-            let features: Vec<_> = extract_files(&self.extractor, &paths, None)?.into_iter().map(|x| x.1).collect();
-            for (u, e) in chunk.iter().zip(embed(network, &features, mels, device, &|_| ())) {
-                if e.iter().any(|x| !x.is_finite()) {
-                    return Err(Error::Training(format!("the embedding of `{}` is not finite", u.id)));
-                }
-                all.get_or_insert_with(|| Embeddings::new(e.len())).push(&u.id, &e)?;
+        embed_files(network, &reading, &paths, device, &mut |i, result| {
+            let u = &utterances[i];
+            let (_, row) = result.map_err(|e| Error::line(&list, u.line, e.to_string()))?;
+            if row.iter().any(|x| !x.is_finite()) {
+                return Err(Error::Training(format!("the embedding of `{}` is not finite", u.id)));
             }
-        }
+            all.get_or_insert_with(|| Embeddings::new(row.len())).push(&u.id, &row)
+        })?;
         all.ok_or_else(|| Error::Undefined("no dev utterances".into()))
     }
 
     /// Error rates of a network (in evaluation state).
     pub fn test(&self, network: &Network, device: &Device) -> Result<DevResult> {
         let embeddings = self.embeddings(network, device)?;
-        let scorer = Scorer::new(&embeddings, None)?;
+        let scorer = Scorer::for_trials(&embeddings, None, &self.pairs)?;
         let speaker = |i: usize| self.corpus.utterances[i].speaker as u32;
         let scored: Vec<_> = self
             .pairs

@@ -3,9 +3,12 @@
 //! recipe -> [`TrainSet`] (examples) -> [`Loader`] (batches) -> strategy (the loop, on burn-train) -> checkpoint and model file.
 
 pub mod checkpoint;
+mod classes;
 mod dataset;
 mod dev_set;
+mod finish;
 mod finite;
+mod folder;
 mod loader;
 mod optimizer;
 mod parts;
@@ -14,16 +17,21 @@ mod recipe;
 mod renderer;
 mod run;
 pub mod schedule;
+mod start;
 mod step;
+mod stopping;
 mod strategy;
 mod trainee;
 mod trial_metric;
 
+pub use classes::HeadMatch;
 pub use dataset::{Example, TrainSet};
 pub use dev_set::{DevOutcome, DevResult, DevSet};
+pub use finish::Report;
 pub use loader::{Batch, Loader, Position};
 pub use optimizer::OptimizerConfig;
 pub use recipe::Recipe;
-pub use run::{Report, RunOptions, Start, fine_tune, train};
+pub use run::{RunOptions, fine_tune, train};
+pub use start::Start;
 pub use step::StepOutcome;
 pub use trainee::{Pass, Trainee};

@@ -158,12 +158,25 @@ impl OptimizerConfig {
         }
     }
 
-    /// The optimizer with its states from a checkpoint. A record of another kind of optimizer or block size is an error.
+    /// The optimizer with its states from a checkpoint.
+    ///
+    /// # Errors
+    /// A record of another kind of optimizer or block size, or a damaged one.
     pub fn restore(&self, record: Bytes) -> Result<ModuleOptimizer> {
         match self.eight_bit()? {
-            None => self.of_burn()?.from_bytes(record).map_err(|e| Error::Invalid(e.to_string())),
             Some(EightBit::Sgd(optimizer)) => optim::restore(optimizer, record),
             Some(EightBit::Adam(optimizer)) => optim::restore(optimizer, record),
+            None => {
+                // Names of what Burn's states hold.
+                let (steps, tensors): (&[&str], &[&str]) = match self {
+                    Self::Sgd { momentum: 0.0, .. } => (&[], &[]),
+                    Self::Sgd { .. } => (&[], &["momentum.velocity"]),
+                    _ => (&["momentum.time"], &["momentum.moment_1", "momentum.moment_2"]),
+                };
+                let (optimizer, record) = (self.of_burn()?, record.shared());
+                optim::Record::read(&record)?.check_parts(self.name(), steps, tensors)?;
+                optim::load_record(optimizer, record)
+            }
         }
     }
 

@@ -7,6 +7,7 @@ use std::sync::atomic::AtomicBool;
 use burn::module::Module;
 use burn::tensor::Device;
 
+use super::classes::class_names;
 use super::loader::first_batches;
 use super::{Recipe, TrainSet, Trainee};
 use crate::corpus::synth;
@@ -36,9 +37,9 @@ impl Judge {
         }
         let set = TrainSet::new(recipe, Arc::new(|_: &str| ()))?;
         let trainee = Trainee::new(&recipe.model, &recipe.loss, set.classes(), device, recipe.seed)?;
-        let misfit = std::cell::Cell::new(false);
-        let trainee = trainee.starting_with(model.network.clone(), head, &|_| misfit.set(true))?;
-        if misfit.get() {
+        let classes = class_names(&set.corpus().speakers, &recipe.data.speeds);
+        let (trainee, found) = trainee.starting_with(model.network.clone(), head, &model.header.speakers, &classes)?;
+        if found.added > 0 {
             return Err(Error::invalid(
                 "the model has no training head of the recipe's speakers, so there is no loss whose Hessian could be measured; \
                  quantize.sensitivity.measure = \"error\" needs none",

@@ -1,6 +1,6 @@
 //! A training run from recipe to model file.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
@@ -9,33 +9,27 @@ use burn::module::Module;
 use burn::tensor::Device;
 use burn::train::logger::InMemoryMetricLogger;
 use burn::train::metric::LearningRateMetric;
-use burn::train::renderer::MetricsRenderer;
-use burn::train::{Interrupter, Learner, SupervisedTraining, TrainingStrategy};
-use sha2::{Digest, Sha256};
+use burn::train::{Learner, SupervisedTraining, TrainingStrategy};
 
 use super::checkpoint::{self, Average, State};
-use super::dev_set::{DevLoader, DevResult, DevSet};
+use super::classes::{HeadMatch, class_names};
+use super::dev_set::{DevLoader, DevSet};
+use super::finish::{Done, Report, finish};
+use super::folder::{LOCK, check_folder, check_position, hash_data, identity, trim_metrics};
 use super::parts::Parts;
-use super::renderer::Lines;
-use super::strategy::{CHECKPOINT, Loop, METRICS, MODEL, Progressing};
+use super::renderer::renderer;
+use super::start::Start;
+use super::stopping::ended;
+use super::strategy::{CHECKPOINT, Loop, METRICS, Progressing};
 use super::{Loader, Recipe, TrainSet, Trainee, trial_metric};
 use crate::backend::quietly;
-use crate::corpus::{Corpus, synth};
+use crate::corpus::synth;
 use crate::error::{Error, Result};
 use crate::fs;
 use crate::memory::{Setting, failure};
-use crate::model_file::{Header, Model, NamedTensors, Training, read_head};
-use crate::nn::assign_named;
+use crate::model_file::{Header, Training};
 use crate::quant::Quantizer;
-use crate::scoring::{Curve, Interval, bootstrap, det_svg};
-use crate::zoo::Network;
-
-/// The recipe as it was run.
-const LOCK: &str = "recipe.lock.toml";
-/// The curve of the final model.
-const DET: &str = "det.svg";
-/// Replicates behind the interval.
-const REPLICATES: usize = 1000;
+use crate::terminal::errln;
 
 /// How to run.
 pub struct RunOptions {
@@ -57,57 +51,6 @@ pub struct RunOptions {
     pub dashboard: bool,
     /// Where warnings go.
     pub warn: Arc<dyn Fn(&str) + Send + Sync>,
-}
-
-/// What came out.
-#[derive(Debug, Clone)]
-pub struct Report {
-    /// The model file.
-    pub model: PathBuf,
-    /// The DET curve.
-    pub det: PathBuf,
-    /// Equal error rate of the final model on the dev trials.
-    pub eer: f64,
-    /// Its 95 % interval.
-    pub eer_ci95: Option<Interval>,
-    /// Normalised minDCF at 0.01 and 0.05.
-    pub min_dcf: [f64; 2],
-    /// Epoch of the best dev EER.
-    pub best_epoch: usize,
-    /// Epochs run.
-    pub epochs: usize,
-    /// Two recordings of one speaker to compare.
-    pub example: Option<(PathBuf, PathBuf)>,
-    /// Wall-clock seconds of this call.
-    pub seconds: f64,
-}
-
-/// Where a run begins, if not at random weights.
-pub struct Start {
-    /// A network with weights.
-    pub network: Network,
-    /// Its head's tensors, as model files name them; without them, or with another number of classes, the head starts anew.
-    pub head: NamedTensors,
-    /// What it is quantized by while it trains.
-    pub quantizer: Option<Quantizer>,
-    /// Names the weights: a run can be resumed from the same ones only.
-    pub hash: String,
-}
-
-impl Start {
-    /// The weights of a model file, with its header.
-    ///
-    /// # Errors
-    /// A file that is no model, or a packed one, of which the weights are lost.
-    pub fn load(path: &Path, device: &Device) -> Result<(Self, Header)> {
-        let model = Model::load(path, device)?;
-        if !model.header.quantization.is_empty() {
-            return Err(Error::file(path, "is quantized; the model it was made of is wanted"));
-        }
-        let hash = Sha256::digest(fs::read(path)?).iter().map(|b| format!("{b:02x}")).collect();
-        let head = read_head(path)?;
-        Ok((Self { network: model.network, head, quantizer: None, hash }, model.header))
-    }
 }
 
 /// A section that this way of training would not use.
@@ -176,11 +119,15 @@ fn run(recipe: &Recipe, options: &RunOptions, start: Option<Start>) -> Result<Re
     let data_hash = hash_data(&[set.corpus(), dev.corpus()], &recipe.data.trials)?;
     let mut identity = identity(recipe);
     let mut trainee = Trainee::new(&recipe.model, &recipe.loss, set.classes(), &options.device, recipe.seed)?;
-    let mut quantizer = None;
+    let classes = class_names(&set.corpus().speakers, &recipe.data.speeds);
+    let (mut quantizer, mut head) = (None, None);
     let precision = recipe.train.precision;
     if let Some(start) = start {
         identity.push_str(&format!("\n# begins with {}\n", start.hash));
-        trainee = trainee.starting_with(start.network, start.head, &*options.warn)?;
+        let (with_weights, found) = trainee.starting_with(start.network, start.head, &start.speakers, &classes)?;
+        trainee = with_weights;
+        tell_head(&found, options);
+        head = Some(found);
         if let Some(q) = &start.quantizer {
             if !precision.is_default() {
                 return Err(Error::invalid("train.precision: quantized weights are trained in f32"));
@@ -202,15 +149,27 @@ fn run(recipe: &Recipe, options: &RunOptions, start: Option<Start>) -> Result<Re
         if loaded.3.data_hash != data_hash {
             return Err(Error::file(&checkpoint_path, "the lists or audio files have changed since this checkpoint"));
         }
+        check_position(&checkpoint_path, &loaded.3, recipe.train.epochs, steps)?;
         loaded
     } else {
         (trainee, recipe.optimizer.init()?, Average::new(), State::start(identity, data_hash.clone()))
     };
-    fs::create_dir_all(out)?;
-    fs::write_bytes(out.join(LOCK), recipe.to_toml().as_bytes())?;
-    trim_metrics(&out.join(METRICS), state.epoch)?;
+    let over = if options.resume { ended(recipe, &state) } else { None };
+    match &over {
+        Some(why) if !options.quiet => errln!("note: the run had ended: {why}; nothing is left to train"),
+        Some(_) => {}
+        None => {
+            fs::create_dir_all(out)?;
+            fs::write_bytes(out.join(LOCK), recipe.to_toml().as_bytes())?;
+            trim_metrics(&out.join(METRICS), state.epoch)?;
+        }
+    }
 
     let mut header = Header::new(recipe.model.clone(), recipe.frontend());
+    // A packed model has no head.
+    if quantizer.is_none() {
+        header.speakers = classes;
+    }
     header.training = Some(Training {
         recipe: recipe.to_toml(),
         seed: recipe.seed,
@@ -218,9 +177,6 @@ fn run(recipe: &Recipe, options: &RunOptions, start: Option<Start>) -> Result<Re
         steps: 0, // known at the end
         version: env!("CARGO_PKG_VERSION").to_owned(),
     });
-    let (rate, margin) = (recipe.learning_rate(steps), recipe.margin(steps));
-    // The loop takes each iteration's rate from the schedule; the learner only hands the model over.
-    let first_rate = rate.at(0);
     let setting = Setting {
         arch: recipe.model.clone(),
         execution: recipe.train.execution,
@@ -229,14 +185,12 @@ fn run(recipe: &Recipe, options: &RunOptions, start: Option<Start>) -> Result<Re
         speakers: set.classes(),
         optimizer: recipe.optimizer.clone(),
     };
-    let start = state.position();
-    let threads = recipe.data.threads;
-    let loader = Arc::new(Loader::new(Arc::new(set), batch_size, threads, margin, start));
+    let begin = state.position();
     let strategy = Arc::new(Loop {
         recipe: recipe.clone(),
         out: out.clone(),
-        header: header.clone(),
-        rate,
+        header,
+        rate: recipe.learning_rate(steps),
         steps,
         stop: options.stop.clone(),
         warn: options.warn.clone(),
@@ -245,154 +199,55 @@ fn run(recipe: &Recipe, options: &RunOptions, start: Option<Start>) -> Result<Re
         progress: Mutex::new(Some(Progressing { optimizer: optimizer.clone(), average, state })),
         outcome: Mutex::new(Ok(())),
     });
-    let interrupter = Interrupter::new();
-    let training = SupervisedTraining::new(out, loader, Arc::new(DevLoader(dev.clone())))
-        .with_interrupter(interrupter.clone())
-        .renderer(renderer(options, &interrupter, start.epoch))
-        .with_application_logger(None)
-        .with_metric_logger(InMemoryMetricLogger::default())
-        .metric_train_numeric(trial_metric::loss())
-        .metric_train_numeric(trial_metric::accuracy())
-        .metric_train_numeric(trial_metric::margin())
-        .metric_train_numeric(LearningRateMetric::new())
-        .metric_valid_numeric(trial_metric::eer())
-        .metric_valid_numeric(trial_metric::min_dcf())
-        .num_epochs(recipe.train.epochs)
-        .checkpoint(start.epoch - 1)
-        .with_training_strategy(TrainingStrategy::Custom(strategy.clone()));
-    let learner = Learner::new(trainee.train(), optimizer, first_rate);
-    let result = quietly(|| training.launch(learner)).map_err(|panic| {
-        let failed = failure(&panic, &setting, options.free);
-        match checkpoint_path.exists() {
-            true => Error::Backend(format!("{failed}. Go on from {} with --resume", checkpoint_path.display())),
-            false => failed,
+    let last = match over {
+        Some(_) => trainee,
+        None => {
+            let threads = recipe.data.threads;
+            let loader = Loader::new(Arc::new(set), batch_size, threads, recipe.margin(steps), begin);
+            let training = SupervisedTraining::new(out, Arc::new(loader), Arc::new(DevLoader(dev.clone())))
+                .renderer(renderer(options, recipe))
+                .with_application_logger(None)
+                .with_metric_logger(InMemoryMetricLogger::default())
+                .metric_train_numeric(trial_metric::loss())
+                .metric_train_numeric(trial_metric::accuracy())
+                .metric_train_numeric(trial_metric::margin())
+                .metric_train_numeric(LearningRateMetric::new())
+                .metric_valid_numeric(trial_metric::eer())
+                .metric_valid_numeric(trial_metric::min_dcf())
+                .num_epochs(recipe.train.epochs)
+                .checkpoint(begin.epoch - 1)
+                .with_training_strategy(TrainingStrategy::Custom(strategy.clone()));
+            // The loop takes each iteration's rate from the schedule; the learner only hands the model over.
+            let learner = Learner::new(trainee.train(), optimizer, strategy.rate.at(0));
+            let launched = quietly(|| training.launch(learner));
+            // Errors are printed on the terminal as it was.
+            crate::terminal::release();
+            // What the loop tells is the cause; a panic of what closes behind it is not.
+            std::mem::replace(&mut *strategy.outcome.lock().expect("no holder panics"), Ok(()))?;
+            let result = launched.map_err(|panic| {
+                let failed = failure(&panic, &setting, options.free);
+                match checkpoint_path.exists() {
+                    true => Error::Backend(format!("{failed}. Go on from {} with --resume", checkpoint_path.display())),
+                    false => failed,
+                }
+            })?;
+            result.model
         }
-    })?;
-    let last = result.model;
-    std::mem::replace(&mut *strategy.outcome.lock().expect("no holder panics"), Ok(()))?;
-    finish(recipe, options, &strategy, &dev, last, begun)
-}
-
-/// Chooses the final model, measures it, and writes what is left to write.
-fn finish(
-    recipe: &Recipe,
-    options: &RunOptions,
-    run: &Loop,
-    dev: &DevSet,
-    last: Trainee,
-    begun: Instant,
-) -> Result<Report> {
-    let out = &options.out;
-    let path = out.join(MODEL);
-    let (last, _, average, state) = checkpoint::load(&out.join(CHECKPOINT), last, &recipe.optimizer)?;
-    let mut trainee = last;
-    if recipe.train.average_last > 1 {
-        let n = state.averaged.max(1) as f32;
-        let mean = average.into_iter().map(|(name, sum)| {
-            let shape = sum.shape().to_vec();
-            let values: Vec<f32> = sum.iter::<f32>().map(|x| x / n).collect();
-            (name, burn::tensor::TensorData::new(values, shape))
-        });
-        trainee = assign_named(trainee, mean.collect());
-        run.save_model(&trainee)?;
-    }
-    let mut model = Model::load(&path, &options.device)?;
-    let DevResult { eer, min_dcf, scored } = dev.test(&model.network, &options.device)?;
-    let curve = Curve::new(scored.iter().map(|s| (s.0, s.1)))?;
-    let eer_ci95 = bootstrap(&scored, &[], REPLICATES, recipe.seed, &|| ()).ok().map(|i| i.eer);
-    let best_epoch = state.best.map_or(0, |b| b.1);
-    if let Some(training) = &mut model.header.training {
-        let trained = if recipe.train.average_last > 1 { state.epoch - 1 } else { best_epoch };
-        training.steps = (trained * run.steps) as u64;
-    }
-    model.header.scoring.threshold_eer = Some(curve.eer().threshold);
-    model.header.scoring.thresholds = [0.1, 0.05, 0.01, 0.001]
-        .map(|far| (far, curve.at_far(far).threshold))
-        .into_iter()
-        .filter(|t| t.1.is_finite())
-        .collect();
-    // The head is in the file already; keep it.
-    let head = read_head(&path)?;
-    model.save(&path, head)?;
-    let det = out.join(DET);
-    fs::write_bytes(&det, det_svg(&curve, "dev trials")?.as_bytes())?;
-    Ok(Report {
-        model: path,
-        det,
-        eer,
-        eer_ci95,
-        min_dcf,
-        best_epoch,
-        epochs: state.epoch - 1,
-        example: dev.example_pair(),
-        seconds: begun.elapsed().as_secs_f64(),
-    })
-}
-
-/// The dashboard where it is wanted, lines elsewhere.
-#[cfg_attr(not(feature = "tui"), allow(unused_variables, reason = "only the dashboard can interrupt"))]
-fn renderer(options: &RunOptions, interrupter: &Interrupter, epoch: usize) -> Box<dyn MetricsRenderer> {
-    #[cfg(feature = "tui")]
-    if options.dashboard {
-        use burn::train::renderer::tui::TuiMetricsRendererWrapper;
-        return Box::new(TuiMetricsRendererWrapper::new(interrupter.clone(), Some(epoch - 1)));
-    }
-    Box::new(Lines::new(options.quiet))
-}
-
-/// A folder that holds another run is not written into.
-fn check_folder(out: &Path, resume: bool, checkpoint: &Path) -> Result<()> {
-    if out.exists() && !out.is_dir() {
-        return Err(Error::file(out, "is a file, not a folder for a run"));
-    }
-    // A run that failed before its first checkpoint leaves its recipe and perhaps an empty log: nothing to lose.
-    let harmless = |e: &std::fs::DirEntry| {
-        let empty_log = e.file_name() == METRICS && e.metadata().is_ok_and(|m| m.len() == 0);
-        e.file_name() == LOCK || empty_log
     };
-    let mut occupied = false;
-    if out.is_dir() {
-        for entry in std::fs::read_dir(out).map_err(|e| Error::io(out, "read", e))? {
-            occupied |= !harmless(&entry.map_err(|e| Error::io(out, "read", e))?);
-        }
-    }
-    match (resume, occupied, checkpoint.exists()) {
-        (false, true, _) => Err(Error::file(out, "holds another run; go on with it (--resume) or name another folder")),
-        (true, _, false) => Err(Error::file(checkpoint, "no checkpoint to resume from")),
-        _ => Ok(()),
-    }
+    let done = Done { last, ended: over, head, begun };
+    finish(recipe, options, &strategy, &dev, done)
 }
 
-/// The recipe without what does not change the result.
-fn identity(recipe: &Recipe) -> String {
-    let mut same = recipe.clone();
-    (same.data.threads, same.data.cache_mib, same.train.execution) = (1, 0, None);
-    same.to_toml()
-}
-
-/// SHA-256 over the lists and the sizes of the files they name.
-fn hash_data(corpora: &[&Corpus], trials: &Path) -> Result<String> {
-    let mut hash = Sha256::new();
-    for corpus in corpora {
-        for u in &corpus.utterances {
-            let size = std::fs::metadata(&u.path).map_err(|e| Error::io(&u.path, "read", e))?.len();
-            hash.update(format!("{} {} {} {size}\n", u.id, u.listed, corpus.speakers[u.speaker]));
-        }
+/// Says what a model to begin with gives to the head.
+fn tell_head(found: &HeadMatch, options: &RunOptions) {
+    // A run that goes on has its head in the checkpoint.
+    if options.resume {
+        return;
     }
-    hash.update(fs::read(trials)?);
-    Ok(hash.finalize().iter().map(|b| format!("{b:02x}")).collect())
-}
-
-/// Drops what an interrupted epoch, about to be repeated, has logged.
-fn trim_metrics(path: &Path, epoch: usize) -> Result<()> {
-    if !path.exists() {
-        return Ok(());
+    if let Some(caution) = &found.caution {
+        (options.warn)(caution);
     }
-    let text = fs::read_to_string(path)?;
-    let keep = |line: &&str| {
-        serde_json::from_str::<serde_json::Value>(line)
-            .is_ok_and(|v| v["epoch"].as_u64().is_some_and(|e| e < epoch as u64))
-    };
-    let kept: String = text.lines().filter(keep).map(|l| format!("{l}\n")).collect();
-    fs::write_bytes(path, kept.as_bytes())
+    if !options.quiet {
+        errln!("note: head: {found}");
+    }
 }

@@ -2,6 +2,8 @@
 //! when: margin and learning rate at every iteration, a stop before a loss that is not a number reaches the weights, a checkpoint
 //! after every epoch and at an interruption, tests on the dev trials.
 
+mod slot;
+
 use std::io::Write;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,19 +11,22 @@ use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use burn::data::dataloader::Progress;
+use burn::data::dataset::DatasetError;
 use burn::module::Module;
 use burn::optim::module_optimizer::ModuleOptimizer;
 use burn::tensor::TensorData;
 use burn::train::{
-    EventProcessorTraining, InferenceStep, Learner, LearnerEvent, SupervisedLearningStrategy,
+    EventProcessorTraining, InferenceStep, Interrupter, Learner, LearnerEvent, SupervisedLearningStrategy,
     SupervisedTrainingEventProcessor, TrainLoader, TrainingComponents, TrainingItem, ValidLoader,
 };
 use serde_json::json;
 
+use self::slot::Slot;
 use super::checkpoint::{self, Average, State};
 use super::finite;
 use super::parts::Parts;
 use super::schedule::ExponentialDecrease;
+use super::stopping::ended;
 use super::{Recipe, Trainee};
 use crate::error::{Error, Result};
 use crate::model_file::{HEAD_PREFIX, Header, Model, NamedTensors};
@@ -55,9 +60,6 @@ pub(super) struct Loop {
     pub outcome: Mutex<Result<()>>,
 }
 
-/// The model is taken out of its place for the time of an optimizer's step only, so that its weights can be changed where they are.
-const THERE: &str = "the model is in its place between steps";
-
 type Processor = SupervisedTrainingEventProcessor<Trainee>;
 
 impl SupervisedLearningStrategy<Trainee> for Loop {
@@ -70,29 +72,31 @@ impl SupervisedLearningStrategy<Trainee> for Loop {
         _starting_epoch: usize,
     ) -> (Trainee, Processor) {
         let mut progress = self.progress.lock().expect("no holder panics").take().expect("a loop runs once");
-        let mut model = Some(learner.model());
-        let result = self.epochs(&mut model, &mut progress, &mut components, &train, &valid);
+        let mut slot = Slot::new(learner.model());
+        // The learner's clone would keep the first weights in memory to the end.
+        drop(learner);
+        let result = self.epochs(&mut slot, &mut progress, &mut components, &train, &valid);
         *self.outcome.lock().expect("no holder panics") = result;
-        (model.expect(THERE), components.event_processor)
+        (slot.into_model(), components.event_processor)
     }
 }
 
 impl Loop {
     fn epochs(
         &self,
-        slot: &mut Option<Trainee>,
+        slot: &mut Slot,
         progress: &mut Progressing,
         components: &mut TrainingComponents<Trainee>,
         train: &TrainLoader<Trainee>,
         valid: &ValidLoader<Trainee>,
     ) -> Result<()> {
-        let (epochs, patience) = (self.recipe.train.epochs, self.recipe.train.patience);
-        while progress.state.epoch <= epochs {
+        let epochs = self.recipe.train.epochs;
+        while ended(&self.recipe, &progress.state).is_none() {
             let epoch = progress.state.epoch;
             let begun = Instant::now();
             self.begin_stage(slot, &progress.state)?;
             self.train_epoch(slot, progress, components, train)?;
-            let model = slot.as_ref().expect(THERE);
+            let model = slot.get();
             let loss = progress.state.loss_sum / self.steps as f64;
             let accuracy = progress.state.accuracy_sum / self.steps as f64;
             self.accumulate(model, progress, epoch);
@@ -119,14 +123,9 @@ impl Loop {
             state.skipped = 0;
             self.checkpoint(model, progress)?;
             send(components.event_processor.process_train(LearnerEvent::EndEpoch(epoch)))?;
-            if let Some((_, best)) = progress.state.best
-                && patience > 0
-                && epoch - best >= patience
-            {
-                return Ok(());
-            }
-            if components.interrupter.should_stop() {
-                return self.interrupted(epoch + 1);
+            let stop = self.stop.load(Ordering::Relaxed) || components.interrupter.should_stop();
+            if stop && ended(&self.recipe, &progress.state).is_none() {
+                return self.interrupted(&components.interrupter, epoch + 1);
             }
         }
         Ok(())
@@ -152,13 +151,20 @@ impl Loop {
     }
 
     /// Sets the quantizer to the epoch's stage; layers whose turn it is get codebooks of their weights as they are now.
-    fn begin_stage(&self, slot: &mut Option<Trainee>, state: &State) -> Result<()> {
+    ///
+    /// # Errors
+    /// Names the tensor that cannot be quantized, and why; the model stays as it is.
+    fn begin_stage(&self, slot: &mut Slot, state: &State) -> Result<()> {
         let Some(quantizer) = &self.quantizer else { return Ok(()) };
         let stage = |epoch| quantizer.stage(epoch, self.recipe.train.epochs);
         let (epoch, now) = (state.epoch, stage(state.epoch));
         if epoch > 1 && state.batch == 0 && now != stage(epoch - 1) {
-            let model = slot.take().expect(THERE);
-            *slot = Some(Trainee { network: quantizer.begin(model.network, now)?, ..model });
+            let books = quantizer.begin(&slot.get().network, now).map_err(|e| {
+                let (stage, stages) = (now + 1, quantizer.stages());
+                let kept = self.kept(epoch);
+                Error::Training(format!("stage {stage} of {stages} cannot begin (epoch {epoch}): {e}; {kept}"))
+            })?;
+            slot.change(|model| Trainee { network: books.apply(model.network), ..model });
         }
         quantizer.set_stage(now);
         Ok(())
@@ -166,7 +172,7 @@ impl Loop {
 
     fn train_epoch(
         &self,
-        slot: &mut Option<Trainee>,
+        slot: &mut Slot,
         progress: &mut Progressing,
         components: &mut TrainingComponents<Trainee>,
         train: &TrainLoader<Trainee>,
@@ -176,16 +182,13 @@ impl Loop {
         send(processor.process_train(LearnerEvent::StartSplit { epoch_number, total_items: train.num_items() }))?;
         let mut batches = train.iter();
         while let Some(batch) = batches.next() {
-            let batch = batch.map_err(|e| Error::Training(e.to_string()))?;
+            let batch = batch.map_err(|e| unwrapped(&e))?;
             let (iteration, margin) = (batch.iteration, batch.margin);
             let rate = self.rate_at(iteration);
             let ids = batch.ids.clone();
-            let (outcome, gradients) = self.parts.step(slot.as_ref().expect(THERE), batch)?;
+            let (outcome, gradients) = self.parts.step(slot.get(), batch)?;
             if !outcome.loss.is_finite() {
-                let kept = match epoch_number {
-                    1 => "there is no checkpoint yet".to_owned(),
-                    n => format!("the checkpoint of epoch {} is in {}", n - 1, self.out.join(CHECKPOINT).display()),
-                };
+                let kept = self.kept(epoch_number);
                 return Err(Error::Training(format!(
                     "the loss is {} at step {iteration} (epoch {epoch_number}), learning rate {rate:e}, margin {margin}; \
                      {kept}; the batch was: {}",
@@ -193,14 +196,18 @@ impl Loop {
                     ids.join(" ")
                 )));
             }
-            let bad = finite::not_finite(slot.as_ref().expect(THERE), &gradients);
+            let bad = finite::not_finite(slot.get(), &gradients);
             if bad == 0 {
-                let model = slot.take().expect(THERE);
-                let mut model = progress.optimizer.step(rate, model, gradients);
+                slot.change(|model| progress.optimizer.step(rate, model, gradients));
                 if let Some(quantizer) = self.quantizer.as_ref().filter(|q| q.is_due(iteration)) {
-                    model.network = quantizer.refresh(model.network)?;
+                    let books = quantizer.refresh(&slot.get().network).map_err(|e| {
+                        let kept = self.kept(epoch_number);
+                        Error::Training(format!(
+                            "after step {iteration} (epoch {epoch_number}), learning rate {rate:e}: {e}; {kept}"
+                        ))
+                    })?;
+                    slot.change(|model| Trainee { network: books.apply(model.network), ..model });
                 }
-                *slot = Some(model);
                 progress.state.skipped_in_a_row = 0;
             } else {
                 finite::skip(&mut progress.state, iteration, bad, &*self.warn)?;
@@ -211,8 +218,8 @@ impl Loop {
             let item = TrainingItem::new(outcome, batches.progress(), Some(iteration + 1), Some(rate.into()));
             send(processor.process_train(LearnerEvent::ProcessedItem(item)))?;
             if self.stop.load(Ordering::Relaxed) || components.interrupter.should_stop() {
-                self.checkpoint(slot.as_ref().expect(THERE), progress)?;
-                return self.interrupted(epoch_number);
+                self.checkpoint(slot.get(), progress)?;
+                return self.interrupted(&components.interrupter, epoch_number);
             }
         }
         send(processor.process_train(LearnerEvent::EndSplit(epoch_number)))
@@ -297,11 +304,31 @@ impl Loop {
             .map_err(|e| Error::io(&path, "write", e))
     }
 
-    fn interrupted(&self, epoch: usize) -> Result<()> {
-        Err(Error::Interrupted(format!(
-            "stopped in epoch {epoch}; everything is in {}; go on with --resume",
-            self.out.join(CHECKPOINT).display()
-        )))
+    /// What is left of a training that fails in an epoch.
+    fn kept(&self, epoch: usize) -> String {
+        match epoch {
+            1 => "there is no checkpoint yet".to_owned(),
+            n => format!("the checkpoint of epoch {} is in {}", n - 1, self.out.join(CHECKPOINT).display()),
+        }
+    }
+
+    /// A stop that was asked for, or that burn-train's part of the run has made necessary.
+    fn interrupted(&self, interrupter: &Interrupter, epoch: usize) -> Result<()> {
+        let kept = format!("everything is in {}; go on with --resume", self.out.join(CHECKPOINT).display());
+        Err(match interrupter.error() {
+            Some(e) => Error::Training(format!("the dashboard failed in epoch {epoch}: {e}; {kept}")),
+            None => Error::Interrupted(format!("stopped in epoch {epoch}; {kept}")),
+        })
+    }
+}
+
+/// A loader's error, with the file and the line that it names, out of Burn's wrapper.
+fn unwrapped(error: &DatasetError) -> Error {
+    match std::error::Error::source(error).and_then(|e| e.downcast_ref::<Error>()) {
+        Some(Error::Line { path, line, message }) => Error::line(path, *line, message),
+        Some(Error::File { path, message }) => Error::file(path, message),
+        Some(Error::Io { path, action, source }) => Error::file(path, format!("cannot {action}: {source}")),
+        _ => Error::Training(error.to_string()),
     }
 }
 

@@ -36,17 +36,17 @@ impl<I> Picked<I> {
 
 /// Mean cross-entropy.
 pub fn loss() -> Picked<StepOutcome> {
-    Picked::new("Loss", None, false, |s| s.loss)
+    Picked::new("loss", None, false, |s| s.loss)
 }
 
 /// Training accuracy, percent.
 pub fn accuracy() -> Picked<StepOutcome> {
-    Picked::new("Accuracy", Some("%"), true, |s| 100.0 * s.accuracy)
+    Picked::new("accuracy", Some("%"), true, |s| 100.0 * s.accuracy)
 }
 
 /// Margin.
 pub fn margin() -> Picked<StepOutcome> {
-    Picked::new("Margin", None, true, |s| s.margin)
+    Picked::new("margin", None, true, |s| s.margin)
 }
 
 /// Equal error rate on the dev trials, percent.

@@ -162,29 +162,24 @@ fn impossible_wishes_are_refused() {
     fails(&late, &["average_last = 2", "the last stage has 1 epochs"]);
     fails(&[&tune[..], &["--set", "model.name=resnet18"]].concat(), &["tune.toml", "[model]"]);
     place.fails(&["train", "r.toml", "--set", "quantize.bits=2", "--out", "y"], &["[quantize]", "revox quantize"]);
-    place.fails(&args(&["-o", "m.safetensors"], &SMALL), &["m.safetensors", "is the model itself"]);
+    place.fails(&args(&["-o", "m.safetensors"], &SMALL), &["m.safetensors", "would be lost"]);
     place.ok(&args(&["--bits", "2", "-o", "q.safetensors"], &SMALL));
     place.fails(&["quantize", "q.safetensors", "-o", "x.safetensors"], &["q.safetensors", "is quantized"]);
     place.fails(&["train", "tune.toml", "--init", "q.safetensors", "--out", "y"], &["q.safetensors", "is quantized"]);
-    // Weights that are not numbers, or all the same.
+    // Weights that are not numbers.
     let tensors = revox::model_file::read_safetensors(&place.path("m.safetensors")).unwrap();
     let json = tensors.1["revox"].clone();
-    for (value, wanted) in
-        [(f32::NAN, "weight 3 is NaN"), (f32::INFINITY, "weight 3 is inf"), (0.25, "weights are 0.25")]
-    {
+    for (value, wanted) in [(f32::NAN, "is NaN"), (f32::INFINITY, "is inf")] {
         let mut changed = tensors.0.clone();
         let (_, data) = changed.0.iter_mut().find(|(n, _)| n == "layer1.0.conv1.weight").unwrap();
         let mut values: Vec<f32> = data.iter::<f32>().collect();
-        match value.is_finite() {
-            true => values.fill(value),
-            false => values[3] = value,
-        }
+        values[3] = value;
         *data = burn::tensor::TensorData::new(values, data.shape().to_vec());
         let path = place.path("bad.safetensors");
         std::fs::write(&path, changed.to_safetensors(&path, "revox", json.clone()).unwrap()).unwrap();
         place.fails(
             &["quantize", "bad.safetensors", "--bits", "1", "-o", "x.safetensors", SMALL[0], SMALL[1]],
-            &["`layer1.0.conv1.weight`", wanted],
+            &["bad.safetensors: value 3 of tensor `layer1.0.conv1.weight`", wanted],
         );
     }
     assert_eq!(place.run(&["quantize", "m.safetensors"]).code, 2);

@@ -189,7 +189,7 @@ fn codebooks_follow() {
         let moved: Vec<f32> = data.iter::<f32>().map(|w| w * 3.0).collect();
         let network =
             assign_named(network, [(name.clone(), TensorData::new(moved.clone(), data.shape().to_vec()))].into());
-        let network = quantizer.refresh(network).unwrap();
+        let network = quantizer.refresh(&network).unwrap().apply(network);
         let after = book(&quantizer, &network);
         if method == Method::BinaryStatic {
             assert_eq!(after, before);
@@ -215,8 +215,9 @@ fn a_stage_begins_with_the_weights_it_finds() {
         let quantizer = revox::quant::Quantizer::new(plan, config);
         let network = quantizer.attach(plain.clone()).unwrap();
         let data = TensorData::new(moved.clone(), data.shape().to_vec());
-        let network = quantizer.refresh(assign_named(network, [(name.clone(), data)].into())).unwrap();
-        let network = quantizer.begin(network, 1).unwrap();
+        let network = assign_named(network, [(name.clone(), data)].into());
+        let network = quantizer.refresh(&network).unwrap().apply(network);
+        let network = quantizer.begin(&network, 1).unwrap().apply(network);
         let (_, book, codes) = quantizer.encoded(&network).unwrap().into_iter().find(|e| e.0 == name).unwrap();
         let wanted = revox::quant::Codebook::fit(scheme, &moved, &[moved.len()]).unwrap();
         assert_eq!(book, wanted, "{update:?}");

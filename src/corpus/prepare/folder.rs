@@ -1,14 +1,17 @@
 //! A folder of audio, one sub-folder a speaker: `ROOT/<speaker>/**/<utterance>.{wav,flac}`.
 
+mod scan;
+mod write;
+
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::sync::Mutex;
 
 use rayon::prelude::*;
-use walkdir::WalkDir;
 
+use self::scan::{refuse_equal_names, scan};
 use crate::audio::load;
 use crate::error::{Error, Result};
-use crate::fs;
 use crate::progress::Progress;
 
 /// What a scan found.
@@ -24,46 +27,35 @@ pub struct FolderReport {
     pub problems: Vec<String>,
 }
 
-/// Scans `root` and writes `wav.scp`, `utt2spk`, `spk2utt` and `problems.txt` into `out`, which must not hold lists yet. Every file is
-/// decoded; unreadable and silent ones are left out and reported. Ids are `<speaker>-<path below it>`, so they sort by speaker.
+/// Scans `root` and writes `wav.scp`, `utt2spk`, `spk2utt` and `problems.txt` into `out`, which must
+/// not hold lists yet. Ids are `<speaker>-<path below it>`, so they sort by speaker. Blanks in them
+/// become `_`.
+///
+/// Every file is decoded. What is unreadable or silent, links to nothing and names that lists cannot
+/// hold are left out and reported. Names that begin with a dot are left out.
+///
+/// # Errors
+/// Folders that would be one speaker and files that would be one utterance; a root without usable
+/// audio. Then nothing is written.
 pub fn prepare_folder(root: &Path, out: &Path, sample_rate: u32, quiet: bool) -> Result<FolderReport> {
     if !root.is_dir() {
         return Err(Error::file(root, "no such folder"));
     }
+    if out.exists() && !out.is_dir() {
+        return Err(Error::file(out, "is a file, not a folder for lists"));
+    }
     if let Some(list) = ["wav.scp", "utt2spk", "spk2utt"].iter().map(|n| out.join(n)).find(|p| p.exists()) {
         return Err(Error::file(list, "is already there; name another folder for the lists"));
     }
-    let mut report = FolderReport::default();
-    let mut files: Vec<(String, String, PathBuf)> = Vec::new();
-    for entry in WalkDir::new(root).sort_by_file_name().follow_links(true) {
-        let entry = entry.map_err(|e| {
-            let path = e.path().unwrap_or(root).to_owned();
-            Error::io(path, "scan", e.into_io_error().unwrap_or_else(|| std::io::Error::other("a loop of links")))
-        })?;
-        let path = entry.path();
-        let extension = path.extension().and_then(|e| e.to_str()).unwrap_or_default().to_lowercase();
-        if !entry.file_type().is_file() || !["wav", "flac"].contains(&extension.as_str()) {
-            continue;
-        }
-        let below = path.strip_prefix(root).expect("walked from the root");
-        let parts: Vec<String> = below.with_extension("").iter().map(|p| p.to_string_lossy().into_owned()).collect();
-        let [speaker, .., _] = parts.as_slice() else {
-            report.problems.push(format!("{}: not in a speaker's folder; left out", path.display()));
-            continue;
-        };
-        // Blanks would end an id; the path itself may hold them.
-        let id = parts.join("-").replace(char::is_whitespace, "_");
-        files.push((id, speaker.replace(char::is_whitespace, "_"), path.to_owned()));
-    }
-    if files.is_empty() {
-        return Err(Error::file(root, "no .wav or .flac files in folders of speakers"));
-    }
-    let progress = std::sync::Mutex::new(Progress::new("checking audio", files.len(), quiet));
-    let checked: Vec<Result<f64, String>> = files
+    let found = scan(root)?;
+    refuse_equal_names(root, &found.files)?;
+    let progress = Mutex::new(Progress::new("checking audio", found.files.len(), quiet));
+    let checked: Vec<Result<f64, String>> = found
+        .files
         .par_iter()
-        .map(|(_, _, path)| {
-            let result = match load(path, sample_rate, None) {
-                Ok(audio) if audio.is_silent() => Err(format!("{}: silent; left out", path.display())),
+        .map(|file| {
+            let result = match load(&file.path, sample_rate, None) {
+                Ok(audio) if audio.is_silent() => Err(format!("{}: silent; left out", file.path.display())),
                 Ok(audio) => Ok(audio.seconds()),
                 Err(e) => Err(format!("{e}; left out")),
             };
@@ -72,23 +64,17 @@ pub fn prepare_folder(root: &Path, out: &Path, sample_rate: u32, quiet: bool) ->
         })
         .collect();
     drop(progress);
+    let mut report = FolderReport { problems: found.problems, ..FolderReport::default() };
     let (mut scp, mut utt2spk) = (String::new(), String::new());
     let mut speakers: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-    let mut seen: BTreeMap<&str, &Path> = BTreeMap::new();
-    for ((id, speaker, path), checked) in files.iter().zip(checked) {
+    for (file, checked) in found.files.iter().zip(checked) {
         match checked {
             Err(problem) => report.problems.push(problem),
-            Ok(_) if seen.contains_key(id.as_str()) => {
-                let message =
-                    format!("{}: same id `{id}` as {}; left out", path.display(), seen[id.as_str()].display());
-                report.problems.push(message);
-            }
             Ok(seconds) => {
-                let absolute = std::path::absolute(path).map_err(|e| Error::io(path, "locate", e))?;
-                scp += &format!("{id} {}\n", absolute.display());
-                utt2spk += &format!("{id} {speaker}\n");
-                speakers.entry(speaker).or_default().push(id);
-                seen.insert(id, path);
+                let absolute = std::path::absolute(&file.path).map_err(|e| Error::io(&file.path, "locate", e))?;
+                scp += &format!("{} {}\n", file.id, absolute.display());
+                utt2spk += &format!("{} {}\n", file.id, file.speaker);
+                speakers.entry(&file.speaker).or_default().push(&file.id);
                 report.utterances += 1;
                 report.seconds += seconds;
             }
@@ -103,13 +89,13 @@ pub fn prepare_folder(root: &Path, out: &Path, sample_rate: u32, quiet: bool) ->
             report.problems.push(format!("speaker `{speaker}` has a single utterance"));
         }
     }
+    if let (1, Some(speaker)) = (speakers.len(), speakers.keys().next()) {
+        report.problems.push(format!("all recordings are of one speaker, `{speaker}`; each speaker needs a folder"));
+    }
     let spk2utt: String = speakers.iter().map(|(s, u)| format!("{s} {}\n", u.join(" "))).collect();
-    fs::create_dir_all(out)?;
-    fs::write_bytes(out.join("wav.scp"), scp.as_bytes())?;
-    fs::write_bytes(out.join("utt2spk"), utt2spk.as_bytes())?;
-    fs::write_bytes(out.join("spk2utt"), spk2utt.as_bytes())?;
     let problems: String = report.problems.iter().map(|p| format!("{p}\n")).collect();
-    fs::write_bytes(out.join("problems.txt"), problems.as_bytes())?;
+    let lists = [("problems.txt", problems), ("spk2utt", spk2utt), ("utt2spk", utt2spk), ("wav.scp", scp)];
+    write::write(out, &lists)?;
     Ok(report)
 }
 
@@ -119,15 +105,25 @@ mod tests {
     use crate::audio::write_wav16;
     use crate::corpus::Corpus;
 
-    #[test]
-    fn folders_become_lists_and_problems_are_reported() {
+    /// A folder with a tone under each of the names.
+    fn tones(names: &[&str]) -> (tempfile::TempDir, std::path::PathBuf) {
         let dir = tempfile::tempdir().unwrap();
         let root = dir.path().join("audio");
         let tone: Vec<f32> = (0..8000).map(|i| (i as f32 * 0.1).sin() * 0.3).collect();
-        for file in ["anna/1.wav", "anna/trip one/2.wav", "ben/1.wav"] {
-            std::fs::create_dir_all(root.join(file).parent().unwrap()).unwrap();
-            write_wav16(root.join(file), &tone, 16000).unwrap();
+        for name in names {
+            std::fs::create_dir_all(root.join(name).parent().unwrap()).unwrap();
+            write_wav16(root.join(name), &tone, 16000).unwrap();
         }
+        (dir, root)
+    }
+
+    fn ids(out: &Path) -> Vec<String> {
+        Corpus::load(out).unwrap().utterances.into_iter().map(|u| u.id).collect()
+    }
+
+    #[test]
+    fn folders_become_lists_and_problems_are_reported() {
+        let (dir, root) = tones(&["anna/1.wav", "anna/trip one/2.WAV", "ben/1.wav"]);
         write_wav16(root.join("ben/silent.wav"), &[0.0; 800], 16000).unwrap();
         std::fs::write(root.join("ben/text.wav"), "no audio").unwrap();
         std::fs::write(root.join("loose.wav"), "no speaker").unwrap();
@@ -143,5 +139,104 @@ mod tests {
         assert!(corpus.utterances.iter().any(|u| u.id == "anna-trip_one-2"));
         assert!(prepare_folder(&root, &out, 16000, true).unwrap_err().to_string().contains("already there"));
         assert!(prepare_folder(&dir.path().join("none"), &out, 16000, true).is_err());
+        let file = root.join("loose.wav");
+        assert!(prepare_folder(&root, &file, 16000, true).unwrap_err().to_string().contains("is a file"));
+    }
+
+    #[test]
+    fn names_that_become_equal_are_refused() {
+        for (names, wanted) in [
+            (
+                ["Ann Lee/1.wav", "Ann_Lee/2.wav", "b/1.wav"],
+                "Ann Lee` and `AUDIO/Ann_Lee` would be one speaker, `Ann_Lee`",
+            ),
+            (["b/x/1.wav", "b/x-1.wav", "c/1.wav"], "b/x-1.wav` would be one utterance, `b-x-1`"),
+            (["a/b-c.wav", "a-b/c.wav", "d/1.wav"], "a-b/c.wav` would be one utterance, `a-b-c`"),
+            (["a/1.wav", "a/1.flac", "d/1.wav"], "would be one utterance, `a-1`"),
+        ] {
+            let (dir, root) = tones(&names);
+            let out = dir.path().join("lists");
+            let error = prepare_folder(&root, &out, 16000, true).unwrap_err().to_string();
+            let error = error.replace(root.to_str().unwrap(), "AUDIO");
+            assert!(error.contains(wanted) && !out.exists(), "{error}");
+        }
+        let (dir, root) = tones(&[
+            "a/1-2.wav",
+            "a/1/2.wav",
+            "a/3-4.wav",
+            "a/3/4.wav",
+            "a/5-6.wav",
+            "a/5/6.wav",
+            "a/7-8.wav",
+            "a/7/8.wav",
+        ]);
+        let error = prepare_folder(&root, &dir.path().join("lists"), 16000, true).unwrap_err().to_string();
+        assert!(error.contains("; and 1 more"), "{error}");
+    }
+
+    #[test]
+    fn hidden_files_are_left_out() {
+        let (dir, root) =
+            tones(&["ann/1.wav", "ann/._1.wav", ".git/2.wav", "__MACOSX/ann/._1.wav", "ann/.trash/3.wav", "ben/1.wav"]);
+        std::fs::write(root.join("ann/.DS_Store"), "").unwrap();
+        let out = dir.path().join("lists");
+        let report = prepare_folder(&root, &out, 16000, true).unwrap();
+        assert_eq!(ids(&out), ["ann-1", "ben-1"]);
+        assert!(report.problems[0].contains("4 hidden files and folders"), "{:?}", report.problems);
+    }
+
+    #[test]
+    fn one_speaker_is_worth_a_warning() {
+        let (dir, root) = tones(&["ann/1.wav", "ann/2.wav"]);
+        let report = prepare_folder(&root, &dir.path().join("lists"), 16000, true).unwrap();
+        assert!(report.problems[0].contains("one speaker, `ann`"), "{:?}", report.problems);
+        let (dir, root) = tones(&["1.wav"]);
+        let error = prepare_folder(&root, &dir.path().join("lists"), 16000, true).unwrap_err().to_string();
+        assert!(error.contains("1.wav: not in a speaker's folder"), "{error}");
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn what_lists_cannot_hold_and_links_to_nothing_are_left_out() {
+        use std::ffi::OsStr;
+        use std::os::unix::ffi::OsStrExt;
+        use std::os::unix::fs::symlink;
+        let (dir, root) =
+            tones(&["ann/1.wav", "ben/1.wav", "cleo/new\nline.wav", "cleo/\u{1b}[2J.wav", "dora\u{feff}/1.wav"]);
+        let copy = |name: &[u8]| {
+            let path = root.join(OsStr::from_bytes(name));
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::copy(root.join("ann/1.wav"), path).unwrap();
+        };
+        copy(b"ann/caf\xe9.wav");
+        copy(b"\xff/1.wav");
+        copy(b"ann/2.wav ");
+        copy(b"ann/3.wav|");
+        symlink("nowhere", root.join("ann/4.wav")).unwrap();
+        symlink("nowhere", root.join("ann/.hidden")).unwrap();
+        symlink("..", root.join("ann/loop")).unwrap();
+        symlink("itself", root.join("itself")).unwrap();
+        symlink("../ann/1.wav", root.join("ben/link.wav")).unwrap();
+        let out = dir.path().join("lists");
+        let report = prepare_folder(&root, &out, 16000, true).unwrap();
+        assert_eq!(ids(&out), ["ann-1", "ben-1", "ben-link"]);
+        let problems = report.problems.join("\n");
+        for wanted in [
+            r"new\nline.wav",
+            r"\u{1b}[2J.wav",
+            r"caf\xE9.wav",
+            r"\xFF/1.wav",
+            "ends in a blank or `|`",
+            "ann/4.wav: a link to nothing",
+            "ann/loop: a link back to",
+            "itself: ",
+        ] {
+            assert!(problems.contains(wanted), "{wanted} is not in: {problems}");
+        }
+        assert!(!problems.contains('\u{fffd}') && !problems.contains(".hidden"), "{problems}");
+        assert_eq!(problems.lines().count(), report.problems.len());
+        for list in ["wav.scp", "utt2spk", "spk2utt"] {
+            assert!(!std::fs::read_to_string(out.join(list)).unwrap().contains('\u{fffd}'), "{list}");
+        }
     }
 }

@@ -31,6 +31,10 @@ pub const SAMPLE_RATE: u32 = 16_000;
 const MARK: &str = "synth.toml";
 /// Most nontarget trials for each target trial.
 const NONTARGETS: usize = 5;
+/// Most recordings: a terabyte of them.
+const MOST_FILES: u64 = 10_000_000;
+/// Most pairs that trials are drawn from: 2 GB of memory.
+const MOST_PAIRS: u64 = 50_000_000;
 
 /// What to synthesize.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -84,20 +88,38 @@ impl SynthConfig {
         }
     }
 
-    /// Refuses the impossible.
+    /// Refuses the impossible, and what has no end.
+    ///
+    /// # Errors
+    /// Names the value.
     pub fn check(&self) -> Result<()> {
-        let bad = |m: &str| Err(Error::Invalid(format!("synth: {m}")));
+        let bad = |m: String| Err(Error::Invalid(format!("synth: {m}")));
         if self.out.as_os_str().is_empty() {
-            return bad("out must name a folder");
+            return bad("out must name a folder".into());
         }
-        if self.speakers < 2 || self.dev_speakers < 2 || self.utterances < 2 {
-            return bad("at least two speakers, two dev speakers and two utterances are needed");
-        }
-        if self.speakers.max(self.dev_speakers) > 100_000 || self.utterances > 10_000 {
-            return bad("at most 100000 speakers and 10000 utterances");
+        for (name, value, most) in [
+            ("speakers", self.speakers, 100_000),
+            ("dev_speakers", self.dev_speakers, 100_000),
+            ("utterances", self.utterances, 10_000),
+        ] {
+            if !(2..=most).contains(&value) {
+                return bad(format!("{name} = {value}: must be 2 to {most}"));
+            }
         }
         if !(0.5..=60.0).contains(&self.seconds) {
-            return bad("seconds must be 0.5 to 60");
+            return bad(format!("seconds = {}: must be 0.5 to 60", self.seconds));
+        }
+        // At these sizes none of the products overflows 64 bits.
+        let (speakers, dev, utterances) = (self.speakers as u64, self.dev_speakers as u64, self.utterances as u64);
+        let files = (speakers + dev) * utterances;
+        if files > MOST_FILES {
+            return bad(format!("{files} files; at most {MOST_FILES}: fewer speakers or utterances"));
+        }
+        let pairs = (dev * utterances) * (dev * utterances - 1) / 2;
+        if pairs > MOST_PAIRS {
+            return bad(format!(
+                "trials are drawn from {pairs} pairs of dev utterances; at most {MOST_PAIRS}: fewer dev_speakers or utterances"
+            ));
         }
         Ok(())
     }
@@ -285,6 +307,24 @@ mod tests {
         assert!(pitch > 0.2, "pitch alone: {pitch}");
         // It is a cue all the same: a corpus in which pitch told nothing would not be speech.
         assert!(pitch < 0.45, "pitch alone: {pitch}");
+    }
+
+    #[test]
+    fn what_is_too_little_or_too_much_is_named() {
+        let refused = |change: &dyn Fn(&mut SynthConfig), wanted: &str| {
+            let mut config = SynthConfig::new("x");
+            change(&mut config);
+            let error = config.check().unwrap_err().to_string();
+            assert!(error.contains(wanted), "{error}");
+        };
+        SynthConfig::new("x").check().unwrap();
+        refused(&|c| c.speakers = 1, "speakers = 1: must be 2 to 100000");
+        refused(&|c| c.dev_speakers = usize::MAX, "dev_speakers = ");
+        refused(&|c| c.utterances = 0, "utterances = 0");
+        refused(&|c| c.seconds = f64::NAN, "seconds = NaN");
+        refused(&|c| c.seconds = 1e30, "seconds = 1");
+        refused(&|c| (c.speakers, c.utterances) = (100_000, 1_000), "files; at most");
+        refused(&|c| (c.dev_speakers, c.utterances) = (1_000, 100), "pairs of dev utterances");
     }
 
     #[test]

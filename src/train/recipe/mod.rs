@@ -1,13 +1,17 @@
 //! A recipe: everything a training run depends on, as TOML. Unknown keys are errors; so are impossible values.
 
+mod ranges;
 mod sections;
+mod text;
 
 pub use sections::{AugmentConfig, DataConfig, FrontendConfig, MarginConfig, ScheduleConfig, TrainConfig};
 
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use toml::de::{DeTable, DeValue, ValueDeserializer};
 
+use self::text::Text;
 use super::OptimizerConfig;
 use super::schedule::{ExponentialDecrease, MarginSchedule};
 use crate::error::{Error, Result};
@@ -40,7 +44,7 @@ pub struct Recipe {
     /// The margin over time.
     #[serde(default)]
     pub margin: MarginConfig,
-    /// The optimizer.
+    /// The optimizer: a name, or a section whose `kind` is `sgd` unless it is given.
     #[serde(default, deserialize_with = "super::optimizer::name_or_table")]
     pub optimizer: OptimizerConfig,
     /// The learning rate over time.
@@ -60,44 +64,44 @@ fn default_seed() -> u64 {
 
 impl Recipe {
     /// Reads a recipe and applies `key=value` changes (keys dotted: `train.epochs=3`).
+    ///
+    /// # Errors
+    /// Text that is not TOML, unknown keys, impossible values: with the key, and with the line where
+    /// the text has it.
     pub fn load(path: impl AsRef<Path>, changes: &[String]) -> Result<Self> {
         let path = path.as_ref();
         Self::parse(&fs::read_to_string(path)?, path, changes)
     }
 
     /// [`Recipe::load`] of text; `path` appears in errors.
+    ///
+    /// # Errors
+    /// Those of [`Recipe::load`].
     pub fn parse(text: &str, path: &Path, changes: &[String]) -> Result<Self> {
-        // Unchanged text is parsed as it stands, so that errors point at its lines.
-        let recipe = if changes.is_empty() {
-            toml::from_str::<Self>(text).map_err(|e| at_line(path, text, &e))?
-        } else {
-            let mut table: toml::Table = toml::from_str(text).map_err(|e| at_line(path, text, &e))?;
-            changes.iter().try_for_each(|c| apply(&mut table, c))?;
-            table.try_into::<Self>().map_err(|e| Error::file(path, format!("with --set: {}", e.message())))?
-        };
-        recipe.completed().map_err(|e| Error::file(path, e.to_string()))
+        Self::read(Text::parse(text, path)?, changes)
+    }
+
+    fn read<'t>(mut text: Text<'t>, changes: &'t [String]) -> Result<Self> {
+        changes.iter().try_for_each(|change| text.set(change))?;
+        text.values::<Self>()?.completed().map_err(|fault| text.fault(fault.key, fault.message))
     }
 
     /// A recipe for training a model further: network and front-end are the model's, and need not be given.
+    ///
+    /// # Errors
+    /// Those of [`Recipe::load`]; another network or front-end than the model's.
     pub fn load_for(path: impl AsRef<Path>, changes: &[String], header: &Header) -> Result<Self> {
         let path = path.as_ref();
-        let text = fs::read_to_string(path)?;
-        let mut table: toml::Table = toml::from_str(&text).map_err(|e| at_line(path, &text, &e))?;
+        let source = fs::read_to_string(path)?;
         let bad = |e: toml::ser::Error| Error::file(path, e.to_string());
-        let (model, frontend) = (table.contains_key("model"), table.contains_key("frontend"));
-        // Keys that are added behind the recipe's own do not move its lines.
-        let mut more = toml::Table::new();
-        if !model {
-            more.insert("model".into(), toml::Value::try_from(&header.arch).map_err(bad)?);
-        }
-        if !frontend {
-            more.insert("frontend".into(), toml::Value::try_from(FrontendConfig::of(&header.frontend)).map_err(bad)?);
-        }
-        table.extend(more.clone());
-        let recipe = match changes.is_empty() {
-            true => Self::parse(&format!("{text}\n{}", toml::to_string(&more).map_err(bad)?), path, changes)?,
-            false => Self::parse(&toml::to_string(&table).map_err(bad)?, path, changes)?,
-        };
+        let sections = toml::Table::from_iter([
+            ("model".to_owned(), toml::Value::try_from(&header.arch).map_err(bad)?),
+            ("frontend".to_owned(), toml::Value::try_from(FrontendConfig::of(&header.frontend)).map_err(bad)?),
+        ]);
+        let sections = toml::to_string(&sections).map_err(bad)?;
+        let mut text = Text::parse(&source, path)?;
+        text.complete_with(&sections)?;
+        let recipe = Self::read(text, changes)?;
         if recipe.model != header.arch {
             return Err(Error::file(
                 path,
@@ -119,10 +123,11 @@ impl Recipe {
         toml::to_string(self).expect("a recipe is plain data")
     }
 
-    /// Fills what depends on other values, and refuses the impossible.
-    fn completed(mut self) -> Result<Self> {
+    /// Fills what depends on other values, and refuses what is impossible together. Each number alone
+    /// is in its range already.
+    fn completed(mut self) -> Result<Self, Fault> {
         if let Some(synth) = &self.data.synth {
-            synth.check()?;
+            synth.check().map_err(Fault::of("data.synth"))?;
             let default = |path: &mut PathBuf, name: &str| {
                 if path.as_os_str().is_empty() {
                     *path = synth.out.join(name);
@@ -131,67 +136,66 @@ impl Recipe {
             default(&mut self.data.train, "train");
             default(&mut self.data.dev, "dev");
         }
-        let bad = |m: String| Err(Error::Invalid(m));
+        let bad = |key: &'static str, message: String| Err(Fault { key, message });
         if self.data.train.as_os_str().is_empty() || self.data.dev.as_os_str().is_empty() {
-            return bad("data.train and data.dev must be given (or data.synth)".into());
+            return bad("data", "data.train and data.dev must be given (or data.synth)".into());
         }
         if self.data.trials.as_os_str().is_empty() {
             self.data.trials = self.data.dev.join("trials.txt");
         }
-        let between = |name: &str, value: f64, low: f64, high: f64| match (low..=high).contains(&value) {
-            true => Ok(()),
-            false => Err(Error::Invalid(format!("{name} = {value}: must be {low} to {high}"))),
-        };
-        between("data.frames", self.data.frames as f64, 16.0, 100_000.0)?;
-        between("data.passes", self.data.passes as f64, 1.0, 10_000.0)?;
-        between("data.threads", self.data.threads as f64, 1.0, 256.0)?;
-        between("augment.probability", self.augment.probability, 0.0, 1.0)?;
-        between("train.epochs", self.train.epochs as f64, 1.0, 100_000.0)?;
-        between("train.batch_size", self.train.batch_size as f64, 2.0, 65_536.0)?;
-        between("train.validate_every", self.train.validate_every as f64, 1.0, 100_000.0)?;
-        between("train.average_last", self.train.average_last as f64, 1.0, self.train.epochs as f64)?;
-        between("frontend.dither", self.frontend.dither, 0.0, 1000.0)?;
-        between("margin.initial", self.margin.initial, 0.0, 1.5)?;
-        between("margin.last", self.margin.last, 0.0, 1.5)?;
-        between("schedule.initial_lr", self.schedule.initial_lr, 1e-12, 100.0)?;
-        between("schedule.final_lr", self.schedule.final_lr, 1e-12, 100.0)?;
-        between("schedule.warm_up_epochs", self.schedule.warm_up_epochs, 0.0, 100_000.0)?;
-        if self.data.speeds.is_empty() || !self.data.speeds.contains(&1.0) {
-            return bad("data.speeds must hold 1.0".into());
+        let speeds = &self.data.speeds;
+        if !speeds.contains(&1.0) {
+            return bad("data.speeds", "data.speeds must hold 1.0".into());
         }
-        for &s in &self.data.speeds {
-            between("data.speeds", s, 0.5, 2.0)?;
-        }
-        if self.data.speeds.iter().enumerate().any(|(i, s)| self.data.speeds[..i].contains(s)) {
-            return bad("data.speeds holds a speed twice".into());
+        if speeds.iter().enumerate().any(|(i, s)| speeds[..i].contains(s)) {
+            return bad("data.speeds", "data.speeds holds a speed twice".into());
         }
         let [low, high] = self.augment.noise_snr;
-        if !(low <= high && low.is_finite() && high.is_finite()) {
-            return bad(format!("augment.noise_snr = [{low}, {high}]: lowest first"));
+        if low > high {
+            return bad("augment.noise_snr", format!("augment.noise_snr = [{low}, {high}]: lowest first"));
         }
-        if self.margin.increase_start_epoch == 0 || self.margin.fix_start_epoch < self.margin.increase_start_epoch {
-            return bad("margin: 1 <= increase_start_epoch <= fix_start_epoch".into());
+        if self.margin.fix_start_epoch < self.margin.increase_start_epoch {
+            return bad("margin.fix_start_epoch", "margin: increase_start_epoch <= fix_start_epoch".into());
         }
-        if self.train.patience > 0 && self.train.average_last > 1 {
-            return bad("train.patience stops early and average_last averages the last epochs: choose one".into());
-        }
-        let train = &self.train;
-        if train.accumulate == 0 || train.accumulate > 1 && train.batch_size < 2 * train.accumulate {
-            let (n, size) = (train.accumulate, train.batch_size);
-            return bad(format!("train.accumulate = {n}: from 1 to half of train.batch_size = {size}"));
-        }
-        self.model.check()?;
+        self.check_train()?;
+        self.model.check().map_err(Fault::of("model"))?;
         if self.train.execution.is_some() && self.model.reversible_type().is_none() {
             let name = &self.model.name;
-            return bad(format!("train.execution is a choice of reversible networks: rev1-{name} or rev2-{name}"));
+            let message = format!("train.execution is a choice of reversible networks: rev1-{name} or rev2-{name}");
+            return bad("train.execution", message);
         }
-        self.optimizer.init()?;
+        self.optimizer.init().map_err(Fault::of("optimizer"))?;
         if let Some(quantize) = &self.quantize {
-            quantize.check()?;
+            quantize.check().map_err(Fault::of("quantize"))?;
         }
         // The number of speakers is known later; settings that fail for any number fail here.
-        self.loss.check(usize::MAX)?;
+        self.loss.check(usize::MAX).map_err(Fault::of("loss"))?;
         Ok(self)
+    }
+
+    fn check_train(&self) -> Result<(), Fault> {
+        let train = &self.train;
+        let bad = |key: &'static str, message: String| Err(Fault { key, message });
+        if train.average_last > train.epochs {
+            let (n, epochs) = (train.average_last, train.epochs);
+            return bad("train.average_last", format!("train.average_last = {n}: there are {epochs} epochs"));
+        }
+        if train.patience > 0 && train.average_last > 1 {
+            let message = "train.patience stops early and average_last averages the last epochs: choose one";
+            return bad("train.patience", message.into());
+        }
+        if train.patience > 0 && train.patience < train.validate_every {
+            let (patience, every) = (train.patience, train.validate_every);
+            let message =
+                format!("train.patience = {patience}: would end before the second test; validate_every = {every}");
+            return bad("train.patience", message);
+        }
+        if train.accumulate > 1 && train.batch_size < 2 * train.accumulate {
+            let (n, size) = (train.accumulate, train.batch_size);
+            let message = format!("train.accumulate = {n}: from 1 to half of train.batch_size = {size}");
+            return bad("train.accumulate", message);
+        }
+        Ok(())
     }
 
     /// The front-end for the model file.
@@ -230,52 +234,36 @@ impl Recipe {
     }
 }
 
+/// What makes values impossible together, under the key that is to be changed.
+struct Fault {
+    key: &'static str,
+    message: String,
+}
+
+impl Fault {
+    /// What another module has found in a section.
+    fn of(key: &'static str) -> impl Fn(Error) -> Self {
+        move |error| Self { key, message: error.to_string() }
+    }
+}
+
 impl QuantizeConfig {
     /// The defaults with `quantize.key=value` changes: a recipe's section without a recipe.
     ///
     /// # Errors
     /// A key of another section, an unknown one, an impossible value.
     pub fn changed(changes: &[String]) -> Result<Self> {
-        let mut table = toml::Table::new();
-        changes.iter().try_for_each(|c| apply(&mut table, c))?;
-        if let Some(other) = table.keys().find(|k| *k != "quantize") {
+        let mut table = DeTable::new();
+        changes.iter().try_for_each(|change| text::apply(&mut table, change))?;
+        if let Some(other) = table.keys().find(|k| k.get_ref() != "quantize") {
             return Err(Error::Invalid(format!("--set {other}: without a recipe only `quantize.*` has a meaning")));
         }
-        let section = table.remove("quantize").unwrap_or(toml::Value::Table(toml::Table::new()));
-        let config: Self =
-            section.try_into().map_err(|e: toml::de::Error| Error::Invalid(format!("quantize: {}", e.message())))?;
+        ranges::check(&table).map_err(|outside| Error::Invalid(outside.message))?;
+        let section = table.remove("quantize").unwrap_or_else(|| text::elsewhere(DeValue::Table(DeTable::new())));
+        let config = Self::deserialize(ValueDeserializer::from(section))
+            .map_err(|e| Error::Invalid(format!("quantize: {}", text::readable(&e))))?;
         config.check().map(|()| config)
     }
-}
-
-/// A TOML error with the line it is in.
-fn at_line(path: &Path, text: &str, error: &toml::de::Error) -> Error {
-    let message = error.message().to_owned();
-    match error.span() {
-        Some(span) => Error::line(path, 1 + text[..span.start.min(text.len())].matches('\n').count(), message),
-        None => Error::file(path, message),
-    }
-}
-
-/// Sets a dotted key. The value is TOML; what is not TOML is a string.
-fn apply(table: &mut toml::Table, change: &str) -> Result<()> {
-    let bad = |m: &str| Error::Invalid(format!("--set {change}: {m}"));
-    let (key, value) = change.split_once('=').ok_or_else(|| bad("wanted key=value"))?;
-    let value = value.trim();
-    let parsed = toml::from_str::<toml::Table>(&format!("v = {value}")).ok().and_then(|mut t| t.remove("v"));
-    let value = parsed.unwrap_or_else(|| toml::Value::String(value.to_owned()));
-    let mut place = table;
-    let keys: Vec<&str> = key.trim().split('.').collect();
-    let (last, sections) = keys.split_last().expect("split gives at least one");
-    for section in sections {
-        place = place
-            .entry(*section)
-            .or_insert_with(|| toml::Value::Table(toml::Table::new()))
-            .as_table_mut()
-            .ok_or_else(|| bad(&format!("`{section}` is not a section")))?;
-    }
-    place.insert((*last).to_owned(), value);
-    Ok(())
 }
 
 #[cfg(test)]
@@ -315,6 +303,33 @@ mod tests {
     }
 
     #[test]
+    fn an_optimizer_without_a_kind_is_the_default_one() {
+        let optimizer = |text: &str, changes: &[&str]| parse(text, changes).unwrap().optimizer;
+        let ours = OptimizerConfig::Sgd { momentum: 0.9, nesterov: true, weight_decay: 0.01 };
+        assert_eq!(optimizer(SMALL, &["optimizer.weight_decay=0.01"]), ours);
+        assert_eq!(optimizer(&format!("{SMALL}[optimizer]\nweight_decay = 0.01\n"), &[]), ours);
+        // A name is a section of that kind.
+        let named = format!("optimizer = \"sgd8bit\"\n{SMALL}");
+        let OptimizerConfig::Sgd8bit { weight_decay: 0.01, momentum: 0.9, .. } =
+            optimizer(&named, &["optimizer.weight_decay=0.01"])
+        else {
+            panic!("another optimizer")
+        };
+        assert_eq!(optimizer(&named, &["optimizer.kind=adamw"]), OptimizerConfig::named("adamw").unwrap());
+        let error = parse(SMALL, &["optimizer.beta1=0.5"]).unwrap_err().to_string();
+        assert!(error.contains("unknown field `beta1`"), "{error}");
+        let error = parse(&format!("{SMALL}[optimizer]\nmomentun = 0.5\n"), &[]).unwrap_err().to_string();
+        assert!(error.contains("r.toml:6: unknown field `momentun`"), "{error}");
+    }
+
+    #[test]
+    fn a_seed_is_any_number_of_64_bits() {
+        let recipe = parse(SMALL, &["seed=18446744073709551615"]).unwrap();
+        assert_eq!(recipe.seed, u64::MAX);
+        assert_eq!(parse(&recipe.to_toml(), &["train.epochs=150"]).unwrap(), recipe);
+    }
+
+    #[test]
     fn typos_and_impossible_values_are_errors_with_their_place() {
         let fails = |text: &str, changes: &[&str], wanted: &str| {
             let error = parse(text, changes).unwrap_err().to_string();
@@ -323,6 +338,13 @@ mod tests {
         fails(&format!("{SMALL}widht = 8\n"), &[], "r.toml:6: unknown field `widht`");
         fails(&format!("{SMALL}[trian]\nepochs = 1\n"), &[], "unknown field `trian`");
         fails(&format!("{SMALL}width = \"wide\"\n"), &[], "r.toml:6:");
+        fails(&format!("{SMALL}[schedule]\nscale_ratio = -1\n"), &[], "r.toml:7: schedule.scale_ratio = -1: must be");
+        fails(&format!("{SMALL}[margin]\nlast = nan\n"), &[], "r.toml:7: margin.last = nan: must be 0 to 1.5");
+        fails(&format!("{SMALL}[train]\nepochs = -1\n"), &[], "r.toml:7: train.epochs = -1: must be");
+        fails(&format!("{SMALL}[train]\nepochs = 2\naverage_last = 3\n"), &[], "r.toml:8: train.average_last = 3");
+        fails(&format!("{SMALL}[train]\nvalidate_every = 5\npatience = 2\n"), &[], "r.toml:8: train.patience = 2");
+        fails(&SMALL.replace("18", "19"), &[], "r.toml:4: no architecture `resnet19`");
+        fails(SMALL, &["train.average_last=200"], "train.average_last = 200");
         fails("[data", &[], "r.toml:1:");
         fails(SMALL, &["model.name=resnet19"], "no architecture `resnet19`");
         fails(SMALL, &["train.batch_size=1"], "train.batch_size = 1");

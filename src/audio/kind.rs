@@ -1,0 +1,151 @@
+//! What a file is, told by its first bytes and not by its name.
+
+use std::path::Path;
+
+use crate::error::Error;
+
+/// The kinds of files that can be told apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// A RIFF or RF64 file.
+    Riff,
+    /// A FLAC file.
+    Flac,
+    /// Audio that is not read: what it is called.
+    Other(&'static str),
+    /// None of these.
+    Unknown,
+}
+
+/// Bytes of a file that [`of`] looks at, at most.
+pub(super) const HEAD: u64 = 512;
+
+/// Audio that is not read: where its mark is, the mark, and what it is called.
+const OTHERS: [(usize, &[u8], &str); 20] = [
+    (0, b"RIFX", "big-endian WAV (RIFX)"),
+    (0, b"riff\x2e\x91\xcf\x11", "Wave64 audio (W64)"),
+    (4, b"ftyp", "M4A or another MP4 file"),
+    (8, b"AIFF", "AIFF audio"),
+    (8, b"AIFC", "AIFF-C audio"),
+    (0, b".snd", "AU audio"),
+    (0, b"caff", "Core Audio (CAF)"),
+    (0, b"NIST_1A", "NIST SPHERE audio"),
+    (0, b"ajkg", "Shorten audio"),
+    (0, b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", "Windows Media audio (WMA, ASF)"),
+    (0, b"#!AMR", "AMR audio"),
+    (0, b"\x1a\x45\xdf\xa3", "Matroska or WebM audio"),
+    (0, b"wvpk", "WavPack audio"),
+    (0, b"MAC ", "Monkey's Audio (APE)"),
+    (0, b"TTA1", "True Audio (TTA)"),
+    (0, b"MPCK", "Musepack audio"),
+    (0, b"MP+", "Musepack audio"),
+    (0, b"DSD ", "DSD audio (DSF)"),
+    (0, b"FRM8", "DSD audio (DFF)"),
+    (0, b"2BIT", "AVR audio"),
+];
+
+/// What a file is whose content begins with these bytes.
+pub(super) fn of(bytes: &[u8]) -> Kind {
+    if bytes.starts_with(b"fLaC") {
+        return Kind::Flac;
+    }
+    if [b"RIFF", b"RF64", b"BW64"].iter().any(|&magic| bytes.starts_with(magic)) {
+        return Kind::Riff;
+    }
+    if bytes.starts_with(b"OggS") {
+        return Kind::Other(ogg(bytes));
+    }
+    match OTHERS.iter().find(|(at, mark, _)| bytes.get(*at..).is_some_and(|b| b.starts_with(mark))) {
+        Some(&(_, _, name)) => Kind::Other(name),
+        None => mpeg(bytes).map_or(Kind::Unknown, Kind::Other),
+    }
+}
+
+/// What is in an Ogg file, by its first page: a header, a table of segments, then the codec's mark.
+fn ogg(bytes: &[u8]) -> &'static str {
+    const CODECS: [(&[u8], &str); 4] = [
+        (b"\x01vorbis", "Ogg Vorbis audio"),
+        (b"OpusHead", "Ogg Opus audio"),
+        (b"\x7fFLAC", "FLAC in an Ogg file"),
+        (b"Speex", "Ogg Speex audio"),
+    ];
+    let codec = bytes.get(26).and_then(|&segments| bytes.get(27 + usize::from(segments)..)).unwrap_or_default();
+    CODECS.iter().find(|(mark, _)| codec.starts_with(mark)).map_or("Ogg audio", |&(_, name)| name)
+}
+
+/// MPEG audio without a container, by the header of its first frame (ISO 11172-3, 13818-3 and
+/// 13818-7). Layer I is left out: in practice these bytes are UTF-16 text.
+fn mpeg(bytes: &[u8]) -> Option<&'static str> {
+    let &[0xff, second, third, ..] = bytes else { return None };
+    let known_rates = third >> 4 != 15 && (third >> 2) & 3 != 3;
+    match (second >> 5, (second >> 3) & 3, (second >> 1) & 3) {
+        (7, version, 0) if version >= 2 && (third >> 2) & 15 < 13 => Some("AAC audio (ADTS)"),
+        (7, version, 1) if version != 1 && known_rates => Some("MP3 audio"),
+        (7, version, 2) if version != 1 && known_rates => Some("MPEG audio of layer II (MP2)"),
+        _ => None,
+    }
+}
+
+/// The error for audio that is not read, with the command that converts it.
+pub(super) fn unsupported(path: &Path, what: &str) -> Error {
+    // The input must not be the output.
+    let is_wav = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("wav"));
+    let target = path.with_extension(if is_wav { "pcm.wav" } else { "wav" });
+    let (from, to) = (quoted(path), quoted(&target));
+    Error::file(
+        path,
+        format!("is {what}, which this version does not read; convert it: ffmpeg -i {from} -c:a pcm_s16le {to}"),
+    )
+}
+
+/// A path as a word of a shell's command line.
+fn quoted(path: &Path) -> String {
+    let text = path.display().to_string();
+    let plain = |c: char| c.is_alphanumeric() || "/._-+".contains(c);
+    if text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', r"'\''")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn audio_is_named_by_its_first_bytes() {
+        let ogg = |codec: &[u8]| [b"OggS".as_slice(), &[0; 22], &[2, 30, 9], codec].concat();
+        for (bytes, name) in [
+            (b"\xff\xfb\x90\x64".to_vec(), "MP3"),
+            (b"\xff\xf3\x84\xc4".to_vec(), "MP3"),
+            (b"\xff\xfd\xc4\x04".to_vec(), "MP2"),
+            (b"\xff\xf1\x50\x80".to_vec(), "AAC"),
+            (b"\xff\xf9\x60\x40".to_vec(), "AAC"),
+            (b"\0\0\0\x20ftypM4A \0\0\0\0".to_vec(), "M4A"),
+            (b"FORM\0\0\0\0AIFFCOMM".to_vec(), "AIFF"),
+            (b"FORM\0\0\0\0AIFCFVER".to_vec(), "AIFF-C"),
+            (ogg(b"\x01vorbis"), "Vorbis"),
+            (ogg(b"OpusHead"), "Opus"),
+            (ogg(b"\x7fFLAC\x01"), "FLAC in an Ogg file"),
+            (ogg(b"?"), "Ogg audio"),
+            (b"OggS".to_vec(), "Ogg audio"),
+            (b"NIST_1A\n   1024\n".to_vec(), "SPHERE"),
+            (b"RIFX\0\0\0\0WAVE".to_vec(), "RIFX"),
+        ] {
+            match of(&bytes) {
+                Kind::Other(found) => assert!(found.contains(name), "{found} for {name}"),
+                other => panic!("{other:?} for {name}"),
+            }
+        }
+        assert_eq!(of(b"RIFF"), Kind::Riff);
+        assert_eq!(of(b"fLaC"), Kind::Flac);
+        for text in [b"".as_slice(), b"\xff", b"this is text", b"\xff\xfet\0e\0x\0t\0", b"\xfe\xff\0t\0e", b"formAIF"] {
+            assert_eq!(of(text), Kind::Unknown, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn the_command_that_converts_does_not_overwrite_its_input() {
+        let message = |path: &str| unsupported(Path::new(path), "MP3 audio").to_string();
+        assert!(message("in/a.mp3").ends_with("ffmpeg -i in/a.mp3 -c:a pcm_s16le in/a.wav"));
+        assert!(message("a.WAV").ends_with("ffmpeg -i a.WAV -c:a pcm_s16le a.pcm.wav"));
+        assert!(message("it's a.mp3").ends_with(r"ffmpeg -i 'it'\''s a.mp3' -c:a pcm_s16le 'it'\''s a.wav'"));
+    }
+}

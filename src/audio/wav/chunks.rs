@@ -1,0 +1,295 @@
+//! The chunks of a WAV file: where its format and its samples are.
+//!
+//! A chunk is an identifier of four characters, a length of four bytes, the content, and a pad byte
+//! behind a content of odd length. The length of the whole file, in its first chunk, says nothing
+//! that is not known otherwise, and many writers get it wrong: it is not looked at.
+
+/// What a WAV file is made of.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Chunks<'a> {
+    /// Content of the chunk `fmt `.
+    pub format: &'a [u8],
+    /// Content of the chunk `data`.
+    pub data: &'a [u8],
+    /// True when the header does not say where the samples end: they reach to the end of the file.
+    pub open: bool,
+}
+
+impl<'a> Chunks<'a> {
+    /// The samples, which are whole frames of so many bytes.
+    pub fn frames(&self, frame: usize) -> Result<&'a [u8], String> {
+        let left = self.data.len() % frame;
+        // Where the samples reach to the end of the file, the pad byte of their chunk does too.
+        let pad = self.open && left == 1 && self.data.len().is_multiple_of(2) && self.data.last() == Some(&0);
+        if left == 0 || pad {
+            return Ok(&self.data[..self.data.len() - left]);
+        }
+        let held = self.data.len();
+        Err(format!(
+            "it ends inside a sample: {held} bytes are not whole frames of {frame} bytes: truncated or damaged"
+        ))
+    }
+}
+
+/// Finds the chunks of the file that begins at a byte.
+pub(super) fn walk(bytes: &[u8], start: usize) -> Result<Chunks<'_>, String> {
+    let head = bytes.get(start..).and_then(|rest| rest.first_chunk::<12>());
+    let head = head.ok_or("it ends inside its header: truncated")?;
+    if !head.ends_with(b"WAVE") {
+        return Err(format!("a RIFF file of the form `{}`, not `WAVE`", head[8..].escape_ascii()));
+    }
+    // RF64 and BW64 have lengths of eight bytes in a chunk `ds64` (EBU Tech 3306, ITU-R BS.2088).
+    let is_long = !head.starts_with(b"RIFF");
+    let (mut format, mut long, mut odd) = (None, None, None);
+    let mut at = start + head.len();
+    loop {
+        let Some(chunk) = Chunk::parse(bytes, at) else { return Err(no_chunk(bytes, at, odd)) };
+        if &chunk.id == b"data" {
+            let format = format.ok_or("its chunk `data` comes before any chunk `fmt `")?;
+            let length = match chunk.length {
+                u32::MAX if is_long => long.ok_or("its chunk `ds64` with the length of the samples is missing")?,
+                length => u64::from(length),
+            };
+            let (data, open) = samples(bytes, start, chunk.body, length)?;
+            return Ok(Chunks { format, data, open });
+        }
+        let Some(body) = chunk.content(bytes) else {
+            let held = bytes.len() - chunk.body;
+            let (name, length) = (chunk.name(), chunk.length);
+            return Err(format!(
+                "its chunk `{name}` promises {length} bytes, the file holds {held}: truncated or damaged{}",
+                missing_pad(odd)
+            ));
+        };
+        match &chunk.id {
+            b"fmt " if format.is_some() => return Err("it has two chunks `fmt `".into()),
+            b"fmt " => format = Some(body),
+            b"ds64" if is_long => {
+                long = body.get(8..).and_then(|b| b.first_chunk::<8>()).map(|b| u64::from_le_bytes(*b))
+            }
+            _ => {}
+        }
+        odd = (chunk.length % 2 == 1).then(|| chunk.name());
+        at = chunk.end();
+    }
+}
+
+/// Samples from byte `body` on, and whether they reach to the end of the file for want of a length.
+fn samples(bytes: &[u8], start: usize, body: usize, length: u64) -> Result<(&[u8], bool), String> {
+    let held = (bytes.len() - body) as u64;
+    let end = body + length.min(held) as usize;
+    let behind = end + (length % 2) as usize;
+    if is_unknown(length, (body - start) as u64) && !(length <= held && only_chunks(bytes, behind)) {
+        return Ok((&bytes[body..], true));
+    }
+    if length > held {
+        return Err(format!(
+            "the header promises {length} bytes of samples, the file holds {held}: truncated or damaged"
+        ));
+    }
+    match second_recording(bytes, behind) {
+        Some(what) => Err(what),
+        None => Ok((&bytes[body..end], false)),
+    }
+}
+
+/// True for the lengths that writers put into a header to which they cannot go back: nothing, or
+/// the most that is possible for the samples, for the file behind its first 8 bytes, or for the file.
+fn is_unknown(length: u64, header: u64) -> bool {
+    // sox, espeak and others round the most that is positive down to a page, arecord to 256 bytes.
+    let signed = (0x7fff_f000..=0x8000_0000).contains(&length);
+    // Rounded down to whole frames of a few bytes.
+    let unsigned = [0, header - 8, header].iter().any(|before| {
+        let most = u64::from(u32::MAX).saturating_sub(*before);
+        (most.saturating_sub(7)..=most).contains(&length)
+    });
+    length == 0 || signed || unsigned || length >= i64::MAX as u64
+}
+
+/// True when chunks follow up to the end of the file, and nothing else.
+fn only_chunks(bytes: &[u8], mut at: usize) -> bool {
+    while at < bytes.len() {
+        match Chunk::parse(bytes, at) {
+            Some(chunk) if chunk.content(bytes).is_some() => at = chunk.end(),
+            _ => return false,
+        }
+    }
+    true
+}
+
+/// Names a second recording behind the first one, which would be lost without a word. Anything else
+/// that is not a chunk ends the search: tags and padding are no part of the recording.
+fn second_recording(bytes: &[u8], mut at: usize) -> Option<String> {
+    while let Some(chunk) = Chunk::parse(bytes, at) {
+        if &chunk.id == b"data" {
+            return Some(format!("a second chunk `data` begins at byte {at}"));
+        }
+        if [b"RIFF", b"RF64", b"BW64"].contains(&&chunk.id) && bytes[chunk.body..].starts_with(b"WAVE") {
+            return Some(format!("another WAV file begins at byte {at}: split them"));
+        }
+        at = chunk.end();
+    }
+    None
+}
+
+fn no_chunk(bytes: &[u8], at: usize, odd: Option<String>) -> String {
+    let what = if at + 8 > bytes.len() {
+        "it ends without a chunk `data`: truncated or damaged".to_owned()
+    } else {
+        format!("no chunk begins at byte {at}: damaged")
+    };
+    what + &missing_pad(odd)
+}
+
+fn missing_pad(odd: Option<String>) -> String {
+    odd.map_or_else(String::new, |name| {
+        format!("; the chunk `{name}` before has an odd length and perhaps no pad byte")
+    })
+}
+
+/// The head of a chunk.
+struct Chunk {
+    id: [u8; 4],
+    /// Where its content begins.
+    body: usize,
+    /// Bytes of its content, as it says.
+    length: u32,
+}
+
+impl Chunk {
+    /// The chunk that begins at a byte. An identifier is made of printable characters.
+    fn parse(bytes: &[u8], at: usize) -> Option<Self> {
+        let [a, b, c, d, length @ ..] = *bytes.get(at..)?.first_chunk::<8>()?;
+        let id = [a, b, c, d];
+        let printable = id.iter().all(|b| (0x20..0x7f).contains(b));
+        printable.then_some(Self { id, body: at + 8, length: u32::from_le_bytes(length) })
+    }
+
+    fn content<'a>(&self, bytes: &'a [u8]) -> Option<&'a [u8]> {
+        bytes.get(self.body..)?.get(..self.length as usize)
+    }
+
+    /// Where the next chunk begins.
+    fn end(&self) -> usize {
+        self.body + (self.length as usize).next_multiple_of(2)
+    }
+
+    fn name(&self) -> String {
+        self.id.escape_ascii().to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn chunk(id: &[u8; 4], content: &[u8]) -> Vec<u8> {
+        let mut chunk = [id.as_slice(), &(content.len() as u32).to_le_bytes(), content].concat();
+        chunk.resize(chunk.len().next_multiple_of(2), 0);
+        chunk
+    }
+
+    fn file(chunks: &[Vec<u8>]) -> Vec<u8> {
+        [b"RIFF\0\0\0\0WAVE".to_vec(), chunks.concat()].concat()
+    }
+
+    /// A file whose `data` says a length that it does not have.
+    fn streamed(length: u32, held: &[u8]) -> Vec<u8> {
+        let mut file = file(&[chunk(b"fmt ", &[1; 16])]);
+        file.extend(b"data");
+        file.extend(length.to_le_bytes());
+        file.extend(held);
+        file
+    }
+
+    fn refused(bytes: &[u8]) -> String {
+        walk(bytes, 0).unwrap_err()
+    }
+
+    #[test]
+    fn chunks_are_found_behind_others_of_any_length() {
+        let (format, data) = (chunk(b"fmt ", &[1; 16]), chunk(b"data", &[5; 9]));
+        for length in 0..5 {
+            let other = chunk(b"note", &vec![b'x'; length]);
+            let bytes = file(&[other.clone(), format.clone(), other.clone(), data.clone(), other]);
+            let found = walk(&bytes, 0).unwrap();
+            assert_eq!((found.format, found.data, found.open), ([1; 16].as_slice(), [5; 9].as_slice(), false));
+        }
+    }
+
+    #[test]
+    fn a_length_that_nobody_knew_reaches_to_the_end() {
+        let samples = [7, 0, 8, 0, 9, 0];
+        // 0, the most of 32 bits, signed and not, and what sox and arecord make of it; then the most
+        // for the file and for all of it but 8 bytes, with a header of 44 bytes.
+        let lengths = [0, u32::MAX, 0x7fff_ffff, 0x8000_0000, 0x7fff_f000, 0x7fff_ff00, u32::MAX - 44, u32::MAX - 36];
+        for length in lengths.into_iter().flat_map(|length| [length, length & !1]) {
+            let bytes = streamed(length, &samples);
+            let found = walk(&bytes, 0).unwrap();
+            assert_eq!((found.data, found.open), (samples.as_slice(), true), "{length:#x}");
+        }
+        for length in [7, 1 << 24, 0x7fff_0000, 0x8000_0001, 0xff00_0000, 0xffff_fff0] {
+            let error = refused(&streamed(length, &samples));
+            assert!(error.contains(&format!("promises {length} bytes of samples, the file holds 6")), "{error}");
+        }
+    }
+
+    #[test]
+    fn no_samples_are_none_when_only_chunks_follow() {
+        let list = chunk(b"LIST", b"INFOx");
+        for behind in [vec![], list.clone(), [list.clone(), list].concat()] {
+            let bytes = streamed(0, &behind);
+            assert_eq!((walk(&bytes, 0).unwrap().data, walk(&bytes, 0).unwrap().open), ([].as_slice(), false));
+        }
+    }
+
+    #[test]
+    fn long_files_have_their_length_in_a_chunk_of_its_own() {
+        let long = |length: u64| {
+            let sizes = chunk(b"ds64", &[[0; 8], length.to_le_bytes(), [0; 8]].concat());
+            let mut bytes = file(&[sizes, chunk(b"fmt ", &[1; 16])]);
+            bytes[..4].copy_from_slice(b"RF64");
+            bytes.extend(b"data\xff\xff\xff\xff123456");
+            bytes
+        };
+        assert_eq!(walk(&long(4), 0).unwrap().data, b"1234");
+        assert_eq!(walk(&long(0), 0).unwrap().data, b"123456");
+        assert!(refused(&long(1 << 40)).contains("promises 1099511627776 bytes"));
+        let mut missing = streamed(u32::MAX, b"12");
+        missing[..4].copy_from_slice(b"RF64");
+        assert!(refused(&missing).contains("ds64"));
+    }
+
+    #[test]
+    fn damaged_files_are_errors_that_name_the_place() {
+        let (format, data) = (chunk(b"fmt ", &[1; 16]), chunk(b"data", b"1234"));
+        let mut no_pad = file(&[format.clone(), chunk(b"note", b"xxxxx")]);
+        no_pad.pop();
+        no_pad.extend(&data);
+        for (bytes, wanted) in [
+            (no_pad, "no chunk begins at byte 50: damaged; the chunk `note` before has an odd length"),
+            (file(std::slice::from_ref(&data)), "before any chunk `fmt `"),
+            (file(&[format.clone(), format.clone(), data.clone()]), "two chunks `fmt `"),
+            (file(std::slice::from_ref(&format)), "without a chunk `data`"),
+            (file(std::slice::from_ref(&format))[..30].to_vec(), "chunk `fmt ` promises 16 bytes, the file holds 10"),
+            (b"RIFF\0\0\0\0AVI LIST".to_vec(), "`AVI `"),
+            (b"RIFF\0\0".to_vec(), "ends inside its header"),
+            (file(&[format.clone(), data.clone(), data.clone()]), "a second chunk `data` begins at byte 48"),
+            (file(&[format.clone(), data.clone(), file(&[format, data])]), "another WAV file begins at byte 48"),
+        ] {
+            assert!(refused(&bytes).contains(wanted), "{} for {wanted}", refused(&bytes));
+        }
+    }
+
+    #[test]
+    fn parts_of_frames_are_errors() {
+        let chunks = |data, open| Chunks { format: &[], data, open };
+        assert_eq!(chunks(b"123456", false).frames(3), Ok(b"123456".as_slice()));
+        assert!(chunks(b"12345", false).frames(2).unwrap_err().contains("5 bytes are not whole frames of 2 bytes"));
+        // The pad byte behind three frames of 3 bytes.
+        assert_eq!(chunks(b"123456789\0", true).frames(3), Ok(b"123456789".as_slice()));
+        for (data, open) in [(b"123456789\0".as_slice(), false), (b"123456789x", true), (b"123456\0", true)] {
+            assert!(chunks(data, open).frames(3).is_err());
+        }
+    }
+}

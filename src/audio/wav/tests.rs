@@ -1,0 +1,88 @@
+use std::path::Path;
+
+use proptest::prelude::*;
+
+use crate::audio::Mono;
+
+fn chunk(id: &[u8], content: &[u8]) -> Vec<u8> {
+    let mut chunk = [id, &(content.len() as u32).to_le_bytes(), content].concat();
+    chunk.resize(chunk.len().next_multiple_of(2), 0);
+    chunk
+}
+
+/// Fields of integers of 16 bits. What follows from other fields is wrong.
+fn format(channels: u16, byte_rate: u32) -> Vec<u8> {
+    let rates = [16_000, byte_rate].map(u32::to_le_bytes).concat();
+    let rest = [2 * channels, 16].map(u16::to_le_bytes).concat();
+    [[1, channels].map(u16::to_le_bytes).concat(), rates, rest].concat()
+}
+
+fn read(bytes: &[u8], channel: Option<usize>) -> Result<Mono, String> {
+    super::read(Path::new("a.wav"), bytes, 0, channel).map_err(|e| e.to_string())
+}
+
+/// Chunks of any kind but the two that matter.
+fn others() -> impl Strategy<Value = Vec<Vec<u8>>> {
+    let id = prop::sample::select(vec![b"LIST", b"fact", b"JUNK", b"bext", b"id3 ", b"cue ", b"PEAK", b"ds64"]);
+    let one = (id, prop::collection::vec(any::<u8>(), 0..40)).prop_map(|(id, content)| chunk(id, &content));
+    prop::collection::vec(one, 0..4)
+}
+
+proptest! {
+    #[test]
+    fn chunks_in_any_order_leave_the_samples_as_they_are(
+        samples in prop::collection::vec(any::<i16>(), 3..50),
+        channels in 1u16..4,
+        (first, second, last) in (others(), others(), others()),
+        (riff, byte_rate) in any::<(u32, u32)>(),
+        extra in prop::collection::vec(any::<u8>(), 0..30),
+        junk in prop::sample::select(vec![b"".as_slice(), b"\0", b"TAG", b"\x80\x81 junk that is no chunk"]),
+    ) {
+        let whole = samples.len() - samples.len() % usize::from(channels);
+        let data: Vec<u8> = samples[..whole].iter().flat_map(|x| x.to_le_bytes()).collect();
+        let head = [b"RIFF".as_slice(), &riff.to_le_bytes(), b"WAVE"].concat();
+        let before = [first.concat(), chunk(b"fmt ", &[format(channels, byte_rate), extra].concat()), second.concat()];
+        let file = [head, before.concat(), chunk(b"data", &data), last.concat(), junk.to_vec()].concat();
+        for channel in 0..usize::from(channels) {
+            let chosen = samples[..whole].iter().skip(channel).step_by(channels.into());
+            let wanted: Vec<f32> = chosen.map(|&x| f32::from(x) / 32_768.0).collect();
+            let mono = read(&file, Some(channel)).unwrap();
+            prop_assert_eq!((mono.samples, mono.sample_rate), (wanted, 16_000));
+        }
+    }
+
+    #[test]
+    fn a_cut_never_passes_for_the_whole(
+        samples in prop::collection::vec(any::<i16>(), 1..50),
+        other in others(),
+        cut in any::<prop::sample::Index>(),
+    ) {
+        let data: Vec<u8> = samples.iter().flat_map(|x| x.to_le_bytes()).collect();
+        let fields = chunk(b"fmt ", &format(1, 0));
+        let file = [b"RIFF\0\0\0\0WAVE".to_vec(), other.concat(), fields, chunk(b"data", &data)].concat();
+        prop_assert!(read(&file, None).is_ok());
+        prop_assert!(read(&file[..cut.index(file.len())], None).is_err());
+    }
+}
+
+#[test]
+fn a_stream_that_nobody_could_finish_is_read_to_its_end() {
+    let mut file = [b"RIFF\xff\xff\xff\xffWAVE".to_vec(), chunk(b"fmt ", &format(1, 0))].concat();
+    file.extend(b"data\xff\xff\xff\xff");
+    for i in 0..100i16 {
+        file.extend(i.to_le_bytes());
+    }
+    let wanted: Vec<f32> = (0..100i16).map(|i| f32::from(i) / 32_768.0).collect();
+    assert_eq!(read(&file, None).unwrap().samples, wanted);
+    file.pop();
+    let error = read(&file, None).unwrap_err();
+    assert!(error.contains("a.wav") && error.contains("199 bytes are not whole frames of 2"), "{error}");
+}
+
+#[test]
+fn a_wrong_choice_of_a_channel_is_told_before_the_samples() {
+    let file = [b"RIFF\0\0\0\0WAVE".to_vec(), chunk(b"fmt ", &format(6, 0)), chunk(b"data", &[0; 24])].concat();
+    assert!(read(&file, None).unwrap_err().contains("6 channels; choose one with --channel N, from 0 to 5"));
+    assert!(read(&file, Some(6)).unwrap_err().contains("there is no channel 6"));
+    assert_eq!(read(&file, Some(5)).unwrap().samples, [0.0, 0.0]);
+}

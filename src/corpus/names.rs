@@ -1,0 +1,309 @@
+//! Which utterance a word of a trial list means.
+
+use std::cell::OnceCell;
+use std::collections::HashMap;
+use std::iter::once;
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Result};
+
+/// Endings of audio files.
+const ENDINGS: [&str; 14] =
+    ["wav", "flac", "mp3", "m4a", "mp4", "aac", "ogg", "opus", "wma", "amr", "sph", "aiff", "aif", "raw"];
+
+/// The utterances that a list may name, by their places.
+///
+/// A word means an utterance by the first of these rules that fits any, and only if it fits one:
+///
+/// 1. The word is an utterance's id, or its file as wav.scp has it.
+/// 2. It is one of them but for the ending of audio files: `a/b.wav` for `a/b` or `a/b.flac`.
+/// 3. It is the end of a file's path, with at least one folder: `id1/x/1.wav` for
+///    `/data/vox/id1/x/1.wav`.
+/// 4. It is a path, and an id is the path's last name without ending: `flac/1/7.wav` for `7`. This
+///    is a guess, since `flac/2/7.wav` might be meant. So it counts only where nothing is known but
+///    ids without folders, and every word of the list is a path that needs it. [`Resolved::note`]
+///    says so.
+///
+/// Two words of a list that lead to one utterance are an error, unless both are its names by rule
+/// 1, or by rule 3 with the file's own ending.
+pub struct Names<'a> {
+    source: PathBuf,
+    ids: Vec<&'a str>,
+    files: Vec<(&'a str, usize)>,
+    exact: HashMap<&'a str, Fits>,
+    bare: HashMap<&'a str, Fits>,
+    by_end: OnceCell<Vec<(&'a str, usize)>>,
+}
+
+/// What [`Names::resolve`] found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Resolved {
+    /// The place of each word's utterance.
+    pub places: Vec<usize>,
+    /// What a person should know of it: that words were found by their last names.
+    pub note: Option<String>,
+}
+
+/// The places that fit a name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fits {
+    One(usize),
+    Several(usize, usize),
+}
+
+/// An utterance, and whether the word can mean no other.
+#[derive(Debug, Clone, Copy)]
+struct Found {
+    place: usize,
+    certain: bool,
+}
+
+impl Fits {
+    fn all(mut places: impl Iterator<Item = usize>) -> Option<Self> {
+        let first = Self::One(places.next()?);
+        Some(places.fold(first, Self::and))
+    }
+
+    fn and(self, other: usize) -> Self {
+        match self {
+            Self::One(place) if place != other => Self::Several(place, other),
+            same => same,
+        }
+    }
+}
+
+fn insert<'a>(map: &mut HashMap<&'a str, Fits>, name: &'a str, place: usize) {
+    map.entry(name).and_modify(|fits| *fits = fits.and(place)).or_insert(Fits::One(place));
+}
+
+/// A name without the ending of audio files.
+fn bare(name: &str) -> &str {
+    match name.rsplit_once('.') {
+        Some((rest, ending))
+            if !rest.is_empty() && !rest.ends_with('/') && ENDINGS.iter().any(|e| e.eq_ignore_ascii_case(ending)) =>
+        {
+            rest
+        }
+        _ => name,
+    }
+}
+
+/// Whether a path ends in the names of another.
+fn is_end(end: &str, path: &str) -> bool {
+    path.strip_suffix(end).is_some_and(|rest| rest.ends_with('/'))
+}
+
+/// The last name of a path, without ending.
+fn last_name(path: &str) -> &str {
+    bare(path.rsplit_once('/').map_or(path, |(_, last)| last))
+}
+
+impl<'a> Names<'a> {
+    /// The utterances of `source` (a file, named in errors); the place of each is its number.
+    pub fn new(source: impl Into<PathBuf>, ids: impl IntoIterator<Item = &'a str>) -> Self {
+        let ids: Vec<&str> = ids.into_iter().collect();
+        let (mut exact, mut without_ending) = (HashMap::new(), HashMap::new());
+        for (place, &id) in ids.iter().enumerate() {
+            insert(&mut exact, id, place);
+            insert(&mut without_ending, bare(id), place);
+        }
+        Self { source: source.into(), ids, files: Vec::new(), exact, bare: without_ending, by_end: OnceCell::new() }
+    }
+
+    /// Adds the file of the utterance at a place, as wav.scp has it.
+    pub fn add_file(&mut self, place: usize, listed: &'a str) {
+        insert(&mut self.exact, listed, place);
+        insert(&mut self.bare, bare(listed), place);
+        self.files.push((listed, place));
+        self.by_end = OnceCell::new();
+    }
+
+    /// The place of each word of `list`, which stands with its line.
+    ///
+    /// # Errors
+    /// At its line: a word that fits no utterance or several, or two words that lead to one.
+    pub fn resolve<'w>(&self, list: &Path, words: impl IntoIterator<Item = (&'w str, usize)>) -> Result<Resolved> {
+        let mut numbers: HashMap<&str, usize> = HashMap::new();
+        let mut distinct: Vec<(&str, usize)> = Vec::new();
+        let mut order = Vec::new();
+        for (word, line) in words {
+            let number = *numbers.entry(word).or_insert(distinct.len());
+            if number == distinct.len() {
+                distinct.push((word, line));
+            }
+            order.push(number);
+        }
+        let at = |line: usize, message: String| Error::line(list, line, message);
+        let several = |word: &str, line: usize, (a, b): (usize, usize)| {
+            let (a, b, source) = (self.ids[a], self.ids[b], self.source.display());
+            at(line, format!("`{word}` may be utterance `{a}` or `{b}` of {source}"))
+        };
+        let mut found: Vec<Option<Found>> = Vec::with_capacity(distinct.len());
+        for &(word, line) in &distinct {
+            found.push(self.find(word).map_err(|fits| several(word, line, fits))?);
+        }
+        let mut note = None;
+        if self.only_last_names_fit(&distinct, &found) {
+            for (&(word, line), found) in distinct.iter().zip(&mut found) {
+                let fits = one(self.bare.get(last_name(word)).copied());
+                *found = fits.map_err(|fits| several(word, line, fits))?.map(|place| Found { place, certain: false });
+            }
+            note = distinct.first().zip(found[0]).map(|((word, _), first)| {
+                let (list, id, source) = (list.display(), self.ids[first.place], self.source.display());
+                format!("{list} names files by path, {source} by last name: `{word}` is taken for `{id}`")
+            });
+        }
+        let mut taken: HashMap<usize, (&str, usize, bool)> = HashMap::new();
+        let mut places = Vec::with_capacity(distinct.len());
+        for (&(word, line), found) in distinct.iter().zip(found) {
+            let Found { place, certain } = found.ok_or_else(|| at(line, self.unknown(word)))?;
+            if let Some((other, first, other_certain)) = taken.insert(place, (word, line, certain))
+                && !(certain && other_certain)
+            {
+                let (id, source) = (self.ids[place], self.source.display());
+                let message =
+                    format!("`{word}` and `{other}` (line {first}) both lead to utterance `{id}` of {source}");
+                return Err(at(line, message));
+            }
+            places.push(place);
+        }
+        Ok(Resolved { places: order.into_iter().map(|number| places[number]).collect(), note })
+    }
+
+    /// By rules 1 to 3.
+    fn find(&self, word: &str) -> Result<Option<Found>, (usize, usize)> {
+        if let Some(place) = one(self.exact.get(word).copied())? {
+            return Ok(Some(Found { place, certain: true }));
+        }
+        if let Some(place) = one(self.bare.get(bare(word)).copied())? {
+            return Ok(Some(Found { place, certain: false }));
+        }
+        self.find_by_end(word)
+    }
+
+    fn find_by_end(&self, word: &str) -> Result<Option<Found>, (usize, usize)> {
+        let word = word.strip_prefix("./").unwrap_or(word);
+        if !word.contains('/') || word.starts_with('/') {
+            return Ok(None);
+        }
+        let wanted = bare(word);
+        let files = self.by_end.get_or_init(|| {
+            let mut files = self.files.clone();
+            files.sort_unstable_by(|a, b| bare(a.0).bytes().rev().cmp(bare(b.0).bytes().rev()));
+            files
+        });
+        // Paths that have an end in common are neighbours.
+        let begin = files.partition_point(|f| bare(f.0).bytes().rev().lt(wanted.bytes().rev().chain(once(b'/'))));
+        let alike: Vec<&(&str, usize)> = files[begin..].iter().take_while(|f| is_end(wanted, bare(f.0))).collect();
+        if let Some(place) = one(Fits::all(alike.iter().filter(|f| is_end(word, f.0)).map(|f| f.1)))? {
+            return Ok(Some(Found { place, certain: true }));
+        }
+        Ok(one(Fits::all(alike.iter().map(|f| f.1)))?.map(|place| Found { place, certain: false }))
+    }
+
+    /// Whether rule 4 may be asked.
+    fn only_last_names_fit(&self, words: &[(&str, usize)], found: &[Option<Found>]) -> bool {
+        !words.is_empty()
+            && self.files.is_empty()
+            && found.iter().all(Option::is_none)
+            && words.iter().all(|(word, _)| word.contains('/'))
+            && !self.ids.iter().any(|id| id.contains('/'))
+    }
+
+    fn unknown(&self, word: &str) -> String {
+        let source = self.source.display();
+        match self.bare.get(last_name(word)) {
+            Some(Fits::One(place) | Fits::Several(place, _)) => {
+                let id = self.ids[*place];
+                format!("unknown utterance `{word}`; `{id}` of {source} may be another recording of that name")
+            }
+            None => format!("unknown utterance `{word}`; {source} has none of that name"),
+        }
+    }
+}
+
+/// The only place that fits, if any does.
+fn one(fits: Option<Fits>) -> Result<Option<usize>, (usize, usize)> {
+    match fits {
+        None => Ok(None),
+        Some(Fits::One(place)) => Ok(Some(place)),
+        Some(Fits::Several(a, b)) => Err((a, b)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn resolve(names: &Names, words: &[&str]) -> Result<Vec<usize>, String> {
+        let words = words.iter().enumerate().map(|(i, word)| (*word, i + 1));
+        names.resolve(Path::new("t"), words).map(|r| r.places).map_err(|e| e.to_string())
+    }
+
+    fn fails(names: &Names, words: &[&str], wanted: &str) {
+        let error = resolve(names, words).unwrap_err();
+        assert!(error.contains(wanted), "{error}");
+    }
+
+    #[test]
+    fn ids_and_listed_files_are_names() {
+        let mut names = Names::new("wav.scp", ["a", "b"]);
+        names.add_file(0, "wav/a.wav");
+        names.add_file(1, "/data/wav/x/b.flac");
+        // Two names of one utterance may stand in one list.
+        let words = ["a", "wav/a.wav", "b", "/data/wav/x/b.flac", "x/b.flac", "./x/b.flac", "wav/x/b.flac", "a"];
+        assert_eq!(resolve(&names, &words).unwrap(), [0, 0, 1, 1, 1, 1, 1, 0]);
+        assert_eq!(resolve(&names, &["wav/a", "x/b.wav"]).unwrap(), [0, 1]);
+        fails(&names, &["y/a.wav"], "t:1: unknown utterance `y/a.wav`; `a` of wav.scp may be another");
+        fails(&names, &["a", "y/c.wav"], "t:2: unknown utterance `y/c.wav`; wav.scp has none");
+        // Half a folder's name is no end of a path.
+        fails(&names, &["av/a.wav"], "unknown utterance");
+    }
+
+    #[test]
+    fn endings_may_differ_but_not_be_ambiguous() {
+        let names = Names::new("e", ["id1/x/1", "id1/x/2.wav", "id1/x/3.wav", "id1/x/3.flac", "take.1"]);
+        assert_eq!(resolve(&names, &["id1/x/1.wav", "id1/x/2.FLAC", "id1/x/3.wav", "take.1"]).unwrap(), [0, 1, 2, 4]);
+        fails(&names, &["id1/x/3.mp3"], "`id1/x/3.wav` or `id1/x/3.flac`");
+        fails(&names, &["id1/x/1.wav", "id1/x/1.flac"], "t:2: `id1/x/1.flac` and `id1/x/1.wav` (line 1)");
+        fails(&names, &["id1/x/1", "id1/x/1.wav"], "both lead to utterance `id1/x/1` of e");
+        fails(&names, &["id2/x/1.wav"], "unknown utterance `id2/x/1.wav`");
+        fails(&names, &["take"], "unknown utterance `take`");
+    }
+
+    #[test]
+    fn the_end_of_a_path_must_belong_to_one_file() {
+        let mut names = Names::new("wav.scp", ["p", "q", "r", "s"]);
+        for (place, file) in
+            ["/v/dev/id1/x/1.wav", "/v/test/id1/x/1.wav", "/v/test/id1/x/2.wav", "/v/test/id1/x/2.flac"]
+                .into_iter()
+                .enumerate()
+        {
+            names.add_file(place, file);
+        }
+        assert_eq!(resolve(&names, &["test/id1/x/1.wav", "dev/id1/x/1.wav"]).unwrap(), [1, 0]);
+        assert_eq!(resolve(&names, &["x/2.wav", "x/2.flac"]).unwrap(), [2, 3]);
+        fails(&names, &["id1/x/1.wav"], "`id1/x/1.wav` may be utterance");
+        fails(&names, &["x/2.m4a"], "`x/2.m4a` may be utterance");
+        // A name without a folder says too little.
+        fails(&names, &["1.wav"], "unknown utterance `1.wav`");
+    }
+
+    #[test]
+    fn last_names_count_only_where_the_whole_list_has_paths() {
+        let names = Names::new("e", ["1", "2"]);
+        let list = [("flac/a/1.flac", 1), ("flac/b/2.flac", 1)];
+        let resolved = names.resolve(Path::new("t"), list).unwrap();
+        assert_eq!(resolved.places, [0, 1]);
+        assert!(resolved.note.unwrap().contains("`flac/a/1.flac` is taken for `1`"));
+        assert_eq!(names.resolve(Path::new("t"), [("1", 1), ("2.wav", 1)]).unwrap().note, None);
+        // A list that knows ids means another recording by a path.
+        fails(&names, &["2", "x/1.wav"], "t:2: unknown utterance `x/1.wav`; `1` of e may be another");
+        fails(&names, &["x/1.wav", "y/1.wav"], "t:2: `y/1.wav` and `x/1.wav` (line 1) both lead to utterance `1`");
+        fails(&names, &["x/1.wav", "x/3.wav"], "t:2: unknown utterance `x/3.wav`");
+        fails(&Names::new("e", ["1", "x/2"]), &["y/1.wav"], "unknown utterance");
+        let mut listed = Names::new("e", ["1"]);
+        listed.add_file(0, "x/1.wav");
+        fails(&listed, &["y/1.wav"], "unknown utterance");
+    }
+}

@@ -1,0 +1,66 @@
+//! Lists that are written all or not at all.
+
+use std::path::Path;
+
+use crate::error::{Error, Result};
+use crate::fs;
+
+/// Writes files (name, text) into a folder, which is made if it is not there.
+///
+/// # Errors
+/// What the system refuses. None of the files is there then.
+pub(super) fn write(out: &Path, lists: &[(&str, String)]) -> Result<()> {
+    let is_new = !out.exists();
+    fs::create_dir_all(out)?;
+    let result = fill(out, lists);
+    if result.is_err() && is_new {
+        // Only an empty folder goes.
+        let _ = std::fs::remove_dir(out);
+    }
+    result
+}
+
+fn fill(out: &Path, lists: &[(&str, String)]) -> Result<()> {
+    let temp = tempfile::Builder::new()
+        .prefix(".revox-lists-")
+        .tempdir_in(out)
+        .map_err(|e| Error::io(out, "create a folder in", e))?;
+    for (name, text) in lists {
+        fs::write_bytes(temp.path().join(name), text.as_bytes()).map_err(|e| match e {
+            Error::Io { action, source, .. } => Error::io(out.join(name), action, source),
+            other => other,
+        })?;
+    }
+    for (i, (name, _)) in lists.iter().enumerate() {
+        if let Err(e) = std::fs::rename(temp.path().join(name), out.join(name)) {
+            for (name, _) in &lists[..i] {
+                let _ = std::fs::remove_file(out.join(name));
+            }
+            return Err(Error::io(out.join(name), "write", e));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_leaves_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let out = dir.path().join("lists");
+        let lists = [("a", "1".to_owned()), ("b", "2".to_owned())];
+        // A folder in the way of the second file.
+        std::fs::create_dir_all(out.join("b/c")).unwrap();
+        assert!(write(&out, &lists).unwrap_err().to_string().contains("b: cannot write"));
+        let names: Vec<_> = std::fs::read_dir(&out).unwrap().map(|e| e.unwrap().file_name()).collect();
+        assert_eq!(names, ["b"]);
+        assert!(write(&out, &[("no/such", String::new())]).unwrap_err().to_string().contains("lists/no/such"));
+        assert!(write(&dir.path().join("new"), &[("no/such", String::new())]).is_err());
+        assert!(!dir.path().join("new").exists());
+        write(&dir.path().join("x/y"), &lists).unwrap();
+        assert_eq!(std::fs::read_to_string(dir.path().join("x/y/b")).unwrap(), "2");
+        assert_eq!(std::fs::read_dir(dir.path().join("x/y")).unwrap().count(), 2);
+    }
+}

@@ -1,0 +1,87 @@
+//! File access in which every error names the path, and every write is all or nothing.
+
+mod same;
+mod write;
+
+pub use same::refuse_overwriting;
+pub use write::{STDOUT, is_stdout, write_atomic, write_bytes};
+
+use std::fs::File;
+use std::path::Path;
+
+use crate::error::{Error, Result};
+
+/// The bytes of a file.
+pub fn read(path: impl AsRef<Path>) -> Result<Vec<u8>> {
+    let path = path.as_ref();
+    std::fs::read(path).map_err(|e| Error::io(path, "read", e))
+}
+
+/// The text of a UTF-8 file, without the byte order mark that some editors put in front.
+///
+/// # Errors
+/// Names the first line that is not UTF-8.
+pub fn read_to_string(path: impl AsRef<Path>) -> Result<String> {
+    let path = path.as_ref();
+    let mut bytes = read(path)?;
+    if bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") {
+        return Err(Error::file(path, "is UTF-16 text; save it as UTF-8"));
+    }
+    if bytes.starts_with(b"\xef\xbb\xbf") {
+        bytes.drain(..3);
+    }
+    String::from_utf8(bytes).map_err(|e| {
+        let upto = e.utf8_error().valid_up_to();
+        let line = 1 + e.as_bytes()[..upto].iter().filter(|&&b| b == b'\n').count();
+        Error::line(path, line, "not UTF-8 text")
+    })
+}
+
+/// A file opened for reading.
+pub fn open(path: impl AsRef<Path>) -> Result<File> {
+    let path = path.as_ref();
+    if path.is_dir() {
+        return Err(Error::file(path, "is a folder, not a file"));
+    }
+    File::open(path).map_err(|e| Error::io(path, "open", e))
+}
+
+/// Makes a folder and the folders above it.
+pub fn create_dir_all(path: impl AsRef<Path>) -> Result<()> {
+    let path = path.as_ref();
+    std::fs::create_dir_all(path).map_err(|e| Error::io(path, "create", e))
+}
+
+/// The folder a file lies in (`.` for a bare name).
+pub fn parent(path: &Path) -> &Path {
+    match path.parent() {
+        Some(p) if !p.as_os_str().is_empty() => p,
+        _ => Path::new("."),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_name_the_path() {
+        let error = read("no/such/file").unwrap_err().to_string();
+        assert!(error.contains("no/such/file") && error.contains("read"), "{error}");
+        let dir = tempfile::tempdir().unwrap();
+        assert!(open(dir.path()).unwrap_err().to_string().contains("folder"));
+        std::fs::write(dir.path().join("latin1"), b"a\nb\xe9\n").unwrap();
+        let error = read_to_string(dir.path().join("latin1")).unwrap_err().to_string();
+        assert!(error.contains("latin1:2"), "{error}");
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_no_text() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("list");
+        std::fs::write(&path, "\u{feff}a b\u{feff}\n").unwrap();
+        assert_eq!(read_to_string(&path).unwrap(), "a b\u{feff}\n");
+        std::fs::write(&path, b"\xff\xfea\0").unwrap();
+        assert!(read_to_string(&path).unwrap_err().to_string().contains("UTF-16"));
+    }
+}

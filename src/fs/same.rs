@@ -1,0 +1,89 @@
+//! Whether two paths are one file.
+
+use std::path::Path;
+
+use super::{is_stdout, parent};
+use crate::error::{Error, Result};
+
+/// What tells a file from all others, whatever the path's spelling.
+#[cfg(unix)]
+fn identity(path: &Path) -> Option<(u64, u64)> {
+    use std::os::unix::fs::MetadataExt;
+    // Devices and pipes lose nothing by being read and written.
+    std::fs::metadata(path).ok().filter(std::fs::Metadata::is_file).map(|m| (m.dev(), m.ino()))
+}
+
+#[cfg(not(unix))]
+fn identity(path: &Path) -> Option<std::path::PathBuf> {
+    std::fs::canonicalize(path).ok().filter(|p| p.is_file())
+}
+
+/// Refuses, before any work, outputs that are inputs, two outputs that are one file, and outputs
+/// that could not be written.
+///
+/// # Errors
+/// Names the output and the input that it would destroy, or why nothing can be written there.
+pub fn refuse_overwriting(outputs: &[&Path], inputs: &[&Path]) -> Result<()> {
+    for (i, output) in outputs.iter().enumerate() {
+        if let Some(twice) = outputs[..i].iter().find(|o| o == &output) {
+            return Err(Error::file(twice, "is named as the output twice"));
+        }
+        if is_stdout(output) {
+            continue;
+        }
+        if output.is_dir() {
+            return Err(Error::file(output, "is a folder, not a file to write"));
+        }
+        if !parent(output).is_dir() {
+            return Err(Error::file(output, format!("no folder {} to write into", parent(output).display())));
+        }
+        let Some(file) = identity(output) else { continue };
+        if let Some(input) = inputs.iter().find(|p| identity(p).as_ref() == Some(&file)) {
+            let which = if input == output { "an input".into() } else { format!("the input {}", input.display()) };
+            return Err(Error::file(output, format!("is {which}, which would be lost; name another output")));
+        }
+        if let Some(other) = outputs[..i].iter().find(|o| identity(o).as_ref() == Some(&file)) {
+            return Err(Error::file(output, format!("is the output {} too", other.display())));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_output_is_no_input_however_it_is_spelled() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        std::fs::create_dir(at("sub")).unwrap();
+        std::fs::write(at("in"), "x").unwrap();
+        std::fs::hard_link(at("in"), at("hard")).unwrap();
+        let mut spellings = vec![at("in"), at("./in"), at("sub/../in"), at("hard")];
+        #[cfg(unix)]
+        {
+            std::os::unix::fs::symlink(at("in"), at("soft")).unwrap();
+            spellings.push(at("soft"));
+        }
+        for output in &spellings {
+            let error = refuse_overwriting(&[output], &[&at("other"), &at("in")]).unwrap_err().to_string();
+            assert!(error.contains("would be lost"), "{error}");
+        }
+        refuse_overwriting(&[&at("new"), &at("other")], &[&at("in")]).unwrap();
+        assert!(refuse_overwriting(&[&at("new"), &at("new")], &[]).is_err());
+        assert!(refuse_overwriting(&[&at("in"), &at("hard")], &[]).is_err());
+        let fails = |output: &str, wanted: &str| {
+            let error = refuse_overwriting(&[&at(output)], &[]).unwrap_err().to_string();
+            assert!(error.contains(wanted), "{error}");
+        };
+        fails("sub", "is a folder");
+        fails("none/new", "no folder");
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn devices_may_be_both() {
+        refuse_overwriting(&[Path::new("/dev/null")], &[Path::new("/dev/null")]).unwrap();
+    }
+}

@@ -1,0 +1,56 @@
+//! The breakdown for people: a table, and bars.
+
+mod bars;
+mod table;
+
+pub use bars::svg;
+pub use table::table;
+
+use super::{Breakdown, Measured, Setting};
+
+/// A step, its account, and what was counted.
+pub type Row = (Setting, Breakdown, Option<Measured>);
+
+/// Names of what the most bytes at one time consist of.
+const PARTS: [&str; 5] = ["weights", "optimizer", "gradients", "activations", "workspace"];
+
+/// Bytes of each of [`PARTS`].
+fn parts(b: &Breakdown) -> [usize; PARTS.len()] {
+    [b.weights, b.optimizer, b.at_peak.gradients, b.at_peak.activations, b.at_peak.workspace]
+}
+
+/// Bytes with a binary unit.
+pub fn human(bytes: usize) -> String {
+    let mib = bytes as f64 / f64::from(1 << 20);
+    if mib < 1024.0 { format!("{mib:.1} MiB") } else { format!("{:.2} GiB", mib / 1024.0) }
+}
+
+/// A step of this network with these bytes at the peak, in the order of [`PARTS`].
+#[cfg(test)]
+fn row(name: &str, optimizer: &str, bytes: [usize; PARTS.len()]) -> Row {
+    use super::Use;
+    use crate::train::OptimizerConfig;
+    use crate::zoo::Architecture;
+
+    let [weights, optimizer_state, gradients, activations, workspace] = bytes;
+    let setting = Setting {
+        arch: Architecture::named(name).unwrap(),
+        execution: None,
+        batch: 128,
+        frames: 200,
+        speakers: 5994,
+        optimizer: OptimizerConfig::named(optimizer).unwrap(),
+    };
+    let breakdown = Breakdown {
+        weights,
+        optimizer: optimizer_state,
+        gradients,
+        activations,
+        stages: (1..=4).map(|i| (format!("stage {i}"), activations / 4)).collect(),
+        at_peak: Use { gradients, activations, workspace },
+        place: "stage 1".into(),
+        head: activations / 100,
+        peak: bytes.iter().sum(),
+    };
+    (setting, breakdown, None)
+}

@@ -1,0 +1,139 @@
+//! The breakdown as a table.
+
+use super::{PARTS, Row, human, parts};
+use crate::memory::{Breakdown, Measured};
+
+/// Columns of a terminal.
+const WIDTH: usize = 80;
+
+/// A name, and a cell for each step.
+type Line = (String, Vec<String>);
+
+/// One column for each step. Where there is no room for all in 80 columns, the rest follows in
+/// further tables below.
+pub fn table(rows: &[Row]) -> String {
+    let lines = lines(rows);
+    let names = widest(lines.iter().map(|l| &l.0));
+    let widths: Vec<usize> = (0..rows.len()).map(|i| 2 + widest(lines.iter().map(|l| &l.1[i]))).collect();
+    let mut text = String::new();
+    let mut from = 0;
+    while from < rows.len() {
+        if from > 0 {
+            text += "\n";
+        }
+        let mut used = names + widths[from];
+        let more = widths[from + 1..].iter().take_while(|w| {
+            used += **w;
+            used <= WIDTH
+        });
+        let upto = from + 1 + more.count();
+        for (name, cells) in &lines {
+            text += &format!("{name:<names$}");
+            for (cell, &width) in cells.iter().zip(&widths).take(upto).skip(from) {
+                text += &format!("{cell:>width$}");
+            }
+            text += "\n";
+        }
+        from = upto;
+    }
+    text
+}
+
+/// Characters of the longest cell.
+fn widest<'a>(cells: impl Iterator<Item = &'a String>) -> usize {
+    cells.map(|c| c.chars().count()).max().unwrap_or(0)
+}
+
+/// The table's lines, with all columns.
+fn lines(rows: &[Row]) -> Vec<Line> {
+    let mut lines: Vec<Line> = Vec::new();
+    let mut line = |name: &str, cells: Vec<String>| lines.push((name.to_owned(), cells));
+    let every = |of: &dyn Fn(&Breakdown) -> usize| rows.iter().map(|r| human(of(&r.1))).collect::<Vec<_>>();
+    line("", rows.iter().map(|r| r.0.label()).collect());
+    line("weights", every(&|b| b.weights));
+    line("optimizer state", every(&|b| b.optimizer));
+    line("gradients", every(&|b| b.gradients));
+    line("held between the passes", every(&|b| b.activations));
+    let mut names: Vec<&str> = Vec::new();
+    for name in rows.iter().flat_map(|r| &r.1.stages).map(|(name, _)| name.as_str()) {
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    for name in names {
+        let bytes = |r: &Row| r.1.stages.iter().find(|s| s.0 == name).map_or("-".into(), |s| human(s.1));
+        line(&format!("  {name}"), rows.iter().map(bytes).collect());
+    }
+    line("  head", every(&|b| b.head));
+    line("at the peak", rows.iter().map(|r| format!("in {}", r.1.place)).collect());
+    for (i, name) in PARTS.into_iter().enumerate() {
+        line(&format!("  {name}"), every(&|b| parts(b)[i]));
+    }
+    line("peak", every(&|b| b.peak));
+    if let [first, _, ..] = rows {
+        let first = first.1.peak as f64;
+        line("  times less", rows.iter().map(|r| format!("{:.1}", first / r.1.peak as f64)).collect());
+    }
+    if rows.iter().any(|r| r.2.is_some()) {
+        let counted = |of: &dyn Fn(&Measured) -> usize| {
+            rows.iter().map(|r| r.2.as_ref().map_or("-".into(), |m| human(of(m)))).collect::<Vec<_>>()
+        };
+        line("counted: resident", counted(&|m| m.resident));
+        line("counted: held", counted(&|m| m.held));
+        line("counted: peak", counted(&|m| m.peak));
+        let off = |r: &Row| {
+            r.2.as_ref().map_or("-".into(), |m| format!("{:+.1} %", 100.0 * (r.1.peak as f64 / m.peak as f64 - 1.0)))
+        };
+        line("  account against it", rows.iter().map(off).collect());
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::row;
+    use super::*;
+    use crate::backend::reversible::Execution;
+
+    /// Whether every line fits, and the tables below each other, each as its lines.
+    fn blocks(text: &str) -> Vec<Vec<&str>> {
+        for line in text.lines() {
+            assert!(line.chars().count() <= 80, "{} columns: {line}\n{text}", line.chars().count());
+        }
+        text.split("\n\n").map(|block| block.lines().collect()).collect()
+    }
+
+    #[test]
+    fn three_usual_columns_stand_beside_each_other() {
+        let of = |name| row(name, "sgd", [100 << 20, 100 << 20, 90 << 20, 100 << 30, 1 << 30]);
+        let rows = ["resnet293", "rev1-resnet293", "rev2-resnet293"].map(of);
+        let text = table(&rows);
+        let blocks = blocks(&text);
+        assert_eq!(blocks.len(), 1, "{text}");
+        let words: Vec<&str> = blocks[0][0].split_whitespace().collect();
+        assert_eq!(words, ["resnet293", "rev1-resnet293", "rev2-resnet293"]);
+        let weights: Vec<&str> = blocks[0][1].split_whitespace().collect();
+        assert_eq!(weights, ["weights", "100.0", "MiB", "100.0", "MiB", "100.0", "MiB"]);
+    }
+
+    #[test]
+    fn any_number_of_the_longest_names_fits() {
+        let measured = Measured { resident: 1 << 33, held: 1 << 37, peak: 1 << 38, reserved: None };
+        let mut longest = row("rev2-gemini-df-resnet237", "adamw8bit", [999 << 20; 5]);
+        longest.0.execution = Some(Execution::Taped);
+        longest.2 = Some(measured);
+        let short = row("resnet10", "adamw", [1 << 20, 1 << 20, 1 << 20, 1 << 43, 1 << 20]);
+        for n in 1..=6 {
+            for rows in [vec![longest.clone(); n], [vec![short.clone()], vec![longest.clone(); n - 1]].concat()] {
+                let text = table(&rows);
+                let blocks = blocks(&text);
+                assert!(blocks.iter().all(|b| b.len() == blocks[0].len() && b[1].starts_with("weights ")), "{text}");
+                let taped = rows.iter().filter(|r| r.2.is_some()).count();
+                assert_eq!(text.matches("rev2-gemini-df-resnet237 (taped) 8-bit").count(), taped, "{text}");
+                let peaks = text.lines().filter(|l| l.starts_with("peak")).flat_map(|l| l.matches("iB"));
+                assert_eq!(peaks.count(), n, "{text}");
+            }
+        }
+        assert_eq!(table(&[]), "");
+    }
+}

@@ -1,0 +1,173 @@
+//! A checkpoint's tensors by name. What they are is known at once; their values are read one by
+//! one, after names and shapes were compared.
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashSet};
+use std::io::BufReader;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use burn::tensor::TensorData;
+use pytorch_reader::{DType, PickleValue, PytorchReader};
+use safetensors::tensor::{Dtype, SafeTensors};
+
+use super::format::Format;
+use super::number::Number;
+use super::{archive, format, pickle, unreadable};
+use crate::error::{Error, Result};
+use crate::fs;
+
+/// A checkpoint, opened.
+pub(super) struct Checkpoint {
+    path: PathBuf,
+    /// Every tensor by its name: the keys of the dictionaries that it lies in, joined by dots.
+    pub tensors: BTreeMap<String, Entry>,
+    /// At least as many bytes as the file holds of values, deflated ones inflated.
+    pub held: u64,
+    /// The file's content where tensors are ranges of it.
+    content: Vec<u8>,
+}
+
+/// A tensor whose values have not been read.
+pub(super) struct Entry {
+    /// Its number format, where that is one of weights.
+    pub number: Option<Number>,
+    /// The number format as the file calls it.
+    pub dtype: String,
+    /// Its shape.
+    pub shape: Vec<usize>,
+    source: Source,
+}
+
+enum Source {
+    PyTorch(Box<pytorch_reader::Tensor>),
+    Content(Range<usize>),
+}
+
+impl Entry {
+    /// How many values it has.
+    pub fn count(&self) -> u64 {
+        self.shape.iter().fold(1, |n: u64, &d| n.saturating_mul(d as u64))
+    }
+
+    /// Bytes of its values, wherever they come from.
+    pub fn bytes(&self) -> u64 {
+        self.count().saturating_mul(self.number.map_or(8, Number::size))
+    }
+}
+
+impl Checkpoint {
+    /// Opens a file and reads names, number formats and shapes.
+    ///
+    /// # Errors
+    /// Files that are no checkpoint, or whose description alone asks for more than a checkpoint's.
+    pub fn open(path: &Path) -> Result<Self> {
+        let (format, length) = format::of(path)?;
+        match format {
+            Format::Safetensors => Self::safetensors(path, length),
+            Format::Zip => Self::pytorch(path, archive::check(path, length)?),
+            Format::Legacy => {
+                // Magic number, protocol, system, the checkpoint, the order of its storages.
+                let file = BufReader::new(fs::open(path)?);
+                pickle::check(file, 5).map_err(|e| unreadable(path, &e))?;
+                Self::pytorch(path, length)
+            }
+        }
+    }
+
+    fn pytorch(path: &Path, held: u64) -> Result<Self> {
+        let bad = |e: String| unreadable(path, &e);
+        let reader = PytorchReader::new(path).map_err(|e| bad(e.to_string()))?;
+        // The reader joins keys by dots too, and keeps any one of two tensors that come to one
+        // name.
+        let tree = PytorchReader::read_pickle_data(path, None).map_err(|e| bad(e.to_string()))?;
+        distinct(&tree, &mut Vec::new(), &mut HashSet::new()).map_err(bad)?;
+        let tensors = reader.into_tensors().into_iter().map(|(name, tensor)| {
+            let number = match tensor.dtype() {
+                DType::F64 => Some(Number::F64),
+                DType::F32 => Some(Number::F32),
+                DType::F16 => Some(Number::F16),
+                DType::BF16 => Some(Number::Bf16),
+                _ => None,
+            };
+            let (dtype, shape) = (format!("{:?}", tensor.dtype()), tensor.shape().to_vec());
+            (name, Entry { number, dtype, shape, source: Source::PyTorch(Box::new(tensor)) })
+        });
+        Self { path: path.into(), tensors: tensors.collect(), held, content: Vec::new() }.filled()
+    }
+
+    fn safetensors(path: &Path, held: u64) -> Result<Self> {
+        let content = fs::read(path)?;
+        // Lengths, offsets and sizes are compared with the file's own.
+        let (header, metadata) = SafeTensors::read_metadata(&content)
+            .map_err(|e| Error::file(path, format!("not a readable safetensors file: {e}")))?;
+        let tensors = metadata.tensors().into_iter().map(|(name, info)| {
+            let number = match info.dtype {
+                Dtype::F64 => Some(Number::F64),
+                Dtype::F32 => Some(Number::F32),
+                Dtype::F16 => Some(Number::F16),
+                Dtype::BF16 => Some(Number::Bf16),
+                _ => None,
+            };
+            let (start, end) = info.data_offsets;
+            let source = Source::Content(8 + header + start..8 + header + end);
+            (name, Entry { number, dtype: format!("{:?}", info.dtype), shape: info.shape.clone(), source })
+        });
+        let tensors = tensors.collect();
+        Self { path: path.into(), tensors, held, content }.filled()
+    }
+
+    fn filled(self) -> Result<Self> {
+        match self.tensors.is_empty() {
+            true => Err(Error::file(&self.path, "a checkpoint that holds no tensors")),
+            false => Ok(self),
+        }
+    }
+
+    /// A tensor's values as f32; `name` appears in errors.
+    ///
+    /// # Errors
+    /// Number formats that weights do not come in, values that are not finite, and what the file
+    /// does not hold.
+    pub fn values(&self, name: &str, entry: &Entry) -> Result<TensorData> {
+        let number = entry.number.ok_or_else(|| {
+            let dtype = &entry.dtype;
+            Error::file(&self.path, format!("tensor `{name}` is {dtype}; weights are F32, F64, F16 or BF16"))
+        })?;
+        let bytes: Cow<[u8]> = match &entry.source {
+            Source::PyTorch(tensor) => {
+                let read = tensor.read().map_err(|e| unreadable(&self.path, &format!("`{name}`: {e}")))?;
+                Cow::Owned(read)
+            }
+            Source::Content(range) => Cow::Borrowed(&self.content[range.clone()]),
+        };
+        let values = number.values(&bytes);
+        if values.len() as u64 != entry.count() {
+            let message = format!("tensor `{name}` has {} values for shape {:?}", values.len(), entry.shape);
+            return Err(unreadable(&self.path, &message));
+        }
+        match values.iter().all(|x| x.is_finite()) {
+            true => Ok(TensorData::new(values, entry.shape.clone())),
+            false => Err(Error::file(&self.path, format!("tensor `{name}` holds values that are not numbers"))),
+        }
+    }
+}
+
+/// Whether every tensor has a name of its own.
+fn distinct(value: &PickleValue, place: &mut Vec<String>, seen: &mut HashSet<String>) -> Result<(), String> {
+    let mut inside = |key: String, value: &PickleValue| {
+        place.push(key);
+        let result = distinct(value, place, seen);
+        place.pop();
+        result
+    };
+    match value {
+        PickleValue::Dict(entries) => entries.iter().try_for_each(|(key, value)| inside(key.clone(), value)),
+        PickleValue::List(items) => items.iter().enumerate().try_for_each(|(i, value)| inside(i.to_string(), value)),
+        PickleValue::Unsupported(kind) if kind == "torch.Tensor" => match seen.insert(place.join(".")) {
+            true => Ok(()),
+            false => Err(format!("two tensors are called `{}`", place.join("."))),
+        },
+        _ => Ok(()),
+    }
+}

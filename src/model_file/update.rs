@@ -1,0 +1,165 @@
+//! Changes to a model file's metadata that leave its tensors as they are.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use safetensors::SafeTensorError;
+use safetensors::tensor::SafeTensors;
+
+use super::{Header, KEY, Scoring};
+use crate::error::{Error, Result};
+use crate::fs;
+use crate::scoring::Curve;
+
+/// False-accept rates whose thresholds a model holds.
+const FARS: [f64; 4] = [0.1, 0.05, 0.01, 0.001];
+
+impl Scoring {
+    /// Takes the thresholds of a set of scores: at their equal error rate, and at false-accept rates
+    /// of 10, 5, 1 and 0.1 %. A threshold that is not finite is left out, since there is none.
+    pub fn set_thresholds(&mut self, curve: &Curve) {
+        let finite = |threshold: f64| Some(threshold).filter(|t| t.is_finite());
+        self.threshold_eer = finite(curve.eer().threshold);
+        self.thresholds = FARS.iter().filter_map(|&far| Some((far, finite(curve.at_far(far).threshold)?))).collect();
+    }
+}
+
+/// The header among the metadata of a file.
+pub(super) fn header_of(path: &Path, metadata: &HashMap<String, String>) -> Result<Header> {
+    let json = metadata.get(KEY).ok_or_else(|| {
+        Error::file(
+            path,
+            "a safetensors file without revox metadata; `revox import` makes a model of a WeSpeaker checkpoint",
+        )
+    })?;
+    let header: Header =
+        serde_json::from_str(json).map_err(|e| Error::file(path, format!("damaged revox metadata: {e}")))?;
+    header.check(path)?;
+    Ok(header)
+}
+
+/// The header of a model file.
+///
+/// # Errors
+/// A file that is no model.
+pub fn read_header(path: impl AsRef<Path>) -> Result<Header> {
+    let path = path.as_ref();
+    header_of(path, &metadata(path, &fs::read(path)?)?)
+}
+
+/// Writes the model file `from` with another header to `to`, which may be the same file. Tensors,
+/// those of the training head and of packed weights too, stay as they are, bit for bit.
+///
+/// # Errors
+/// A file that is no model; a header that contradicts itself after the change.
+pub fn update_header(from: impl AsRef<Path>, to: impl AsRef<Path>, change: impl FnOnce(&mut Header)) -> Result<()> {
+    let (from, to) = (from.as_ref(), to.as_ref());
+    let bytes = fs::read(from)?;
+    let mut entries = metadata(from, &bytes)?;
+    let mut header = header_of(from, &entries)?;
+    change(&mut header);
+    header.check(to)?;
+    let json = serde_json::to_string(&header).map_err(|e| Error::file(to, e.to_string()))?;
+    entries.insert(KEY.to_owned(), json);
+    let file = SafeTensors::deserialize(&bytes).map_err(|e| unreadable(from, &e))?;
+    let changed = safetensors::serialize(file.iter(), Some(entries))
+        .map_err(|e| Error::file(to, format!("cannot encode tensors: {e}")))?;
+    fs::write_bytes(to, &changed)
+}
+
+fn metadata(path: &Path, bytes: &[u8]) -> Result<HashMap<String, String>> {
+    let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(|e| unreadable(path, &e))?;
+    Ok(metadata.metadata().clone().unwrap_or_default())
+}
+
+fn unreadable(path: &Path, error: &SafeTensorError) -> Error {
+    Error::file(path, format!("not a readable safetensors file: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use safetensors::tensor::{Dtype, TensorView};
+
+    use super::*;
+    use crate::audio::FbankConfig;
+    use crate::model_file::Frontend;
+    use crate::zoo::Architecture;
+
+    fn header() -> Header {
+        let arch = Architecture { width: 2, mels: 16, embedding_dim: 8, ..Architecture::named("resnet10").unwrap() };
+        let fbank = FbankConfig { mels: 16, ..FbankConfig::default() };
+        Header::new(arch, Frontend { fbank, cmn: true })
+    }
+
+    /// A file with tensors of several formats, and what it says of itself.
+    fn file(metadata: Option<String>) -> Vec<u8> {
+        let bytes: Vec<u8> = (0..16).map(|i| i * 16 + 3).collect();
+        let views = [
+            ("conv1.weight", Dtype::F32, vec![2], &bytes[..8]),
+            ("conv2.weight.codes", Dtype::U8, vec![3], &bytes[8..11]),
+            ("projection.weight", Dtype::F32, vec![1, 1], &bytes[12..16]),
+            ("bn1.num_batches_tracked", Dtype::I64, vec![], &bytes[4..12]),
+        ]
+        .map(|(name, dtype, shape, bytes)| (name, TensorView::new(dtype, shape, bytes).unwrap()));
+        let entries = metadata.map(|json| HashMap::from([(KEY.to_owned(), json)]));
+        safetensors::serialize(views, entries).unwrap()
+    }
+
+    /// What lies behind the header.
+    fn tensors(bytes: &[u8]) -> &[u8] {
+        &bytes[8 + SafeTensors::read_metadata(bytes).unwrap().0..]
+    }
+
+    #[test]
+    fn thresholds_change_and_nothing_else() {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, copy) = (dir.path().join("m.safetensors"), dir.path().join("copy.safetensors"));
+        let old = header();
+        let before = file(Some(serde_json::to_string(&old).unwrap()));
+        std::fs::write(&path, &before).unwrap();
+        let scores = (0..100).map(|i| (f64::from(i) / 100.0, i >= 40));
+        let curve = Curve::new(scores.chain([(0.85, false)])).unwrap();
+        update_header(&path, &copy, |header| header.scoring.set_thresholds(&curve)).unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), before);
+        let after = std::fs::read(&copy).unwrap();
+        assert_eq!(tensors(&after), tensors(&before));
+        let new = read_header(&copy).unwrap();
+        // JSON may cost the last bit.
+        assert!((new.scoring.threshold_eer.unwrap() - curve.eer().threshold).abs() < 1e-15);
+        let fars: Vec<f64> = new.scoring.thresholds.iter().map(|t| t.0).collect();
+        assert_eq!(fars, FARS);
+        assert_eq!(Header { scoring: old.scoring.clone(), ..new }, old);
+        // Back again, in place: the same file.
+        update_header(&copy, &copy, |header| header.scoring = old.scoring.clone()).unwrap();
+        assert_eq!(std::fs::read(&copy).unwrap(), before);
+    }
+
+    #[test]
+    fn what_is_stored_is_finite() {
+        let mut scoring = Scoring::default();
+        let all_equal = [(f64::NEG_INFINITY, true), (f64::NEG_INFINITY, false)];
+        scoring.set_thresholds(&Curve::new(all_equal).unwrap());
+        assert_eq!(scoring, Scoring::default());
+        scoring.set_thresholds(&Curve::new([(f64::INFINITY, true), (0.5, false)]).unwrap());
+        assert!(scoring.threshold_eer.is_some_and(|t| t > 0.5 && t.is_finite()));
+        assert!(scoring.thresholds.len() == 4 && scoring.thresholds.iter().all(|t| t.1 > 0.5 && t.1.is_finite()));
+    }
+
+    #[test]
+    fn only_models_are_changed() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("m.safetensors");
+        let fails = |content: &[u8], change: &dyn Fn(&mut Header), wanted: &str| {
+            std::fs::write(&path, content).unwrap();
+            let error = update_header(&path, &path, change).unwrap_err().to_string();
+            assert!(error.contains("m.safetensors") && error.contains(wanted), "{error}");
+            assert_eq!(std::fs::read(&path).unwrap(), content);
+        };
+        let good = file(Some(serde_json::to_string(&header()).unwrap()));
+        fails(&file(None), &|_| (), "without revox metadata");
+        fails(&file(Some("{}".into())), &|_| (), "damaged revox metadata");
+        fails(b"a b 0.5 target\n", &|_| (), "not a readable safetensors file");
+        fails(&good[..good.len() - 1], &|_| (), "not a readable safetensors file");
+        fails(&good, &|header| header.scoring.embedding_mean = Some(vec![0.0; 7]), "7 values");
+    }
+}

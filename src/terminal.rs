@@ -1,0 +1,157 @@
+//! What the program prints: data on standard output, everything else on standard error.
+//!
+//! Nothing here panics. The first failed write to standard output is kept, and [`finish`] makes it
+//! the program's error. What cannot reach standard error is lost: there is nobody to tell.
+
+use std::borrow::Cow;
+use std::fmt::{Arguments, Write as _};
+use std::io::{self, Write};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::error::{Error, Result};
+
+/// The first failure of standard output.
+static FAILED: Mutex<Option<io::Error>> = Mutex::new(None);
+
+/// Whether a character could move the cursor, change colours or turn the direction of text.
+fn is_control(c: char) -> bool {
+    let turns = matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    turns || c.is_control() && c != '\n' && c != '\t'
+}
+
+/// The text with control characters as JSON writes them (`\u001b`). Ids and metadata come from
+/// files, and a terminal would obey them.
+pub fn printable(text: &str) -> Cow<'_, str> {
+    if !text.contains(is_control) {
+        return Cow::Borrowed(text);
+    }
+    let mut shown = String::with_capacity(text.len() + 8);
+    for c in text.chars() {
+        match is_control(c) {
+            // Every one of them is below U+FFFF. Writing to a string cannot fail.
+            true => drop(write!(shown, "\\u{:04x}", u32::from(c))),
+            false => shown.push(c),
+        }
+    }
+    Cow::Owned(shown)
+}
+
+/// Prints to standard output. After a failure nothing more is tried.
+pub fn print_out(text: Arguments) {
+    let mut failed = FAILED.lock().unwrap_or_else(PoisonError::into_inner);
+    if failed.is_none() {
+        let text = text.to_string();
+        *failed = io::stdout().write_all(printable(&text).as_bytes()).err();
+    }
+}
+
+/// A dashboard that has the terminal, and the lines that wait until it has gone.
+struct Taken {
+    give_back: fn(),
+    lines: Vec<String>,
+}
+
+static TAKEN: Mutex<Option<Taken>> = Mutex::new(None);
+
+fn taken() -> MutexGuard<'static, Option<Taken>> {
+    TAKEN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Prints to standard error; while a dashboard has the terminal, the text waits.
+pub fn print_err(text: Arguments) {
+    let text = text.to_string();
+    let text = printable(&text);
+    match &mut *taken() {
+        Some(taken) => taken.lines.push(text.into_owned()),
+        None => drop(io::stderr().write_all(text.as_bytes())),
+    }
+}
+
+/// Keeps lines for standard error until [`release`], which calls `give_back` first. False if the
+/// terminal is taken already.
+pub fn take(give_back: fn()) -> bool {
+    let mut taken = taken();
+    let free = taken.is_none();
+    if free {
+        *taken = Some(Taken { give_back, lines: Vec::new() });
+    }
+    free
+}
+
+/// Gives the terminal back, if a dashboard has it, and prints what has waited.
+pub fn release() {
+    if let Some(Taken { give_back, lines }) = taken().take() {
+        give_back();
+        for line in lines {
+            let _ = io::stderr().write_all(line.as_bytes());
+        }
+    }
+}
+
+/// Looks at the lines that wait; nothing if the terminal is not taken.
+pub fn waiting<T>(look: impl FnOnce(&[String]) -> T) -> Option<T> {
+    taken().as_ref().map(|t| look(&t.lines))
+}
+
+/// Flushes standard output.
+///
+/// # Errors
+/// The first failure since the program began, so that a full disk is not taken for success.
+pub fn finish() -> Result<()> {
+    let flushed = io::stdout().flush();
+    let mut failed = FAILED.lock().unwrap_or_else(PoisonError::into_inner);
+    match failed.take().map_or(flushed, Err) {
+        Ok(()) => Ok(()),
+        Err(e) => Err(Error::io("standard output", "write", e)),
+    }
+}
+
+/// A line on standard output.
+macro_rules! outln {
+    ($($arg:tt)*) => { $crate::terminal::print_out(format_args!("{}\n", format_args!($($arg)*))) };
+}
+
+/// Text on standard output.
+macro_rules! out {
+    ($($arg:tt)*) => { $crate::terminal::print_out(format_args!($($arg)*)) };
+}
+
+/// A line on standard error.
+macro_rules! errln {
+    ($($arg:tt)*) => { $crate::terminal::print_err(format_args!("{}\n", format_args!($($arg)*))) };
+}
+
+pub(crate) use {errln, out, outln};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    #[test]
+    fn lines_wait_while_the_terminal_is_taken() {
+        static GIVEN_BACK: AtomicUsize = AtomicUsize::new(0);
+        let give_back = || {
+            GIVEN_BACK.fetch_add(1, Ordering::Relaxed);
+        };
+        assert!(take(give_back) && !take(give_back));
+        print_err(format_args!("a line that waits\n"));
+        // Other tests may print at the same time.
+        assert_eq!(waiting(|lines| lines.iter().any(|l| l == "a line that waits\n")), Some(true));
+        release();
+        release();
+        assert_eq!(GIVEN_BACK.load(Ordering::Relaxed), 1);
+        assert_eq!(waiting(|lines| lines.len()), None);
+    }
+
+    #[test]
+    fn control_characters_are_shown_not_obeyed() {
+        assert_eq!(printable("a\tb\nc ü 声"), "a\tb\nc ü 声");
+        assert_eq!(printable("\u{1b}[2J\r\u{7f}\u{9b}\u{202e}"), "\\u001b[2J\\u000d\\u007f\\u009b\\u202e");
+        // What is JSON stays JSON, with the same value.
+        let json = serde_json::json!({"id": "\u{9b}31m\u{1b}"}).to_string();
+        let shown = printable(&json);
+        assert!(!shown.contains('\u{9b}'));
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&shown).unwrap()["id"], "\u{9b}31m\u{1b}");
+    }
+}

@@ -1,0 +1,131 @@
+//! The end of a run: the final model, what it is worth, and what is left to write.
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use burn::tensor::TensorData;
+
+use super::checkpoint::{self, Average};
+use super::classes::HeadMatch;
+use super::dev_set::{DevResult, DevSet};
+use super::strategy::{CHECKPOINT, Loop, MODEL};
+use super::{Recipe, RunOptions, Trainee};
+use crate::error::Result;
+use crate::fs;
+use crate::model_file::{Model, read_head};
+use crate::nn::assign_named;
+use crate::scoring::{Curve, DetPlot, Interval, bootstrap, det_svg};
+
+/// The curve of the final model.
+const DET: &str = "det.svg";
+/// Replicates behind the interval.
+const REPLICATES: usize = 1000;
+/// Priors of the minDCF.
+const PRIORS: [f64; 2] = [0.01, 0.05];
+
+/// What came out.
+#[derive(Debug, Clone)]
+pub struct Report {
+    /// The model file.
+    pub model: PathBuf,
+    /// The DET curve.
+    pub det: PathBuf,
+    /// Equal error rate of the final model on the dev trials.
+    pub eer: f64,
+    /// Its 95 % interval.
+    pub eer_ci95: Option<Interval>,
+    /// Normalised minDCF at 0.01 and 0.05.
+    pub min_dcf: [f64; 2],
+    /// Epoch of the best dev EER.
+    pub best_epoch: usize,
+    /// Epochs run.
+    pub epochs: usize,
+    /// Why there was nothing left to train, where a run that had ended was resumed.
+    pub ended: Option<String>,
+    /// What a model to begin with gave to the head.
+    pub head: Option<HeadMatch>,
+    /// Two recordings of one speaker to compare.
+    pub example: Option<(PathBuf, PathBuf)>,
+    /// Wall-clock seconds of this call.
+    pub seconds: f64,
+}
+
+/// What comes out of the training.
+pub(super) struct Done {
+    /// The network of the last step.
+    pub last: Trainee,
+    /// Why nothing was trained, if nothing was.
+    pub ended: Option<String>,
+    /// What a model to begin with gave to the head.
+    pub head: Option<HeadMatch>,
+    /// When the run was started.
+    pub begun: Instant,
+}
+
+/// Chooses the final model, measures it, and writes what is left to write.
+pub(super) fn finish(recipe: &Recipe, options: &RunOptions, run: &Loop, dev: &DevSet, done: Done) -> Result<Report> {
+    let out = &options.out;
+    let path = out.join(MODEL);
+    let (last, _, average, state) = checkpoint::load(&out.join(CHECKPOINT), done.last, &recipe.optimizer)?;
+    // A run that had ended has its model, unless it was cut off on its way here.
+    let finished = match done.ended {
+        Some(_) if path.exists() => Some(Model::load(&path, &options.device)?).filter(is_finished),
+        _ => None,
+    };
+    let is_finished = finished.is_some();
+    let mut model = match finished {
+        Some(model) => model,
+        None => {
+            if recipe.train.average_last > 1 {
+                run.save_model(&averaged(last, average, state.averaged))?;
+            }
+            Model::load(&path, &options.device)?
+        }
+    };
+    let DevResult { eer, min_dcf, scored } = dev.test(&model.network, &options.device)?;
+    let curve = Curve::new(scored.iter().map(|s| (s.0, s.1)))?;
+    let intervals = bootstrap(&scored, &PRIORS, REPLICATES, recipe.seed, &|| ()).ok();
+    let best_epoch = state.best.map_or(0, |b| b.1);
+    if !is_finished {
+        if let Some(training) = &mut model.header.training {
+            let trained = if recipe.train.average_last > 1 { state.epoch - 1 } else { best_epoch };
+            training.steps = (trained * run.steps) as u64;
+        }
+        model.header.scoring.set_thresholds(&curve);
+        // The head is in the file already; keep it.
+        let head = read_head(&path)?;
+        model.save(&path, head)?;
+    }
+    let det = out.join(DET);
+    let plot = DetPlot { title: "dev trials", intervals: intervals.as_ref(), priors: &PRIORS };
+    fs::write_bytes(&det, det_svg(&curve, &plot)?.as_bytes())?;
+    Ok(Report {
+        model: path,
+        det,
+        eer,
+        eer_ci95: intervals.map(|i| i.eer),
+        min_dcf,
+        best_epoch,
+        epochs: state.epoch - 1,
+        ended: done.ended,
+        head: done.head,
+        example: dev.example_pair(),
+        seconds: done.begun.elapsed().as_secs_f64(),
+    })
+}
+
+/// Whether a model has what a run adds at its end: until then its steps are not counted.
+fn is_finished(model: &Model) -> bool {
+    model.header.training.as_ref().is_some_and(|training| training.steps > 0)
+}
+
+/// The mean of the last epochs' weights, of which `sums` holds the sums.
+fn averaged(trainee: Trainee, sums: Average, epochs: usize) -> Trainee {
+    let n = epochs.max(1) as f32;
+    let mean = sums.into_iter().map(|(name, sum)| {
+        let shape = sum.shape().to_vec();
+        let values: Vec<f32> = sum.iter::<f32>().map(|x| x / n).collect();
+        (name, TensorData::new(values, shape))
+    });
+    assign_named(trainee, mean.collect())
+}

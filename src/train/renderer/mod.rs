@@ -1,0 +1,50 @@
+//! What a training shows while it runs: a dashboard, a bar on a terminal, or lines.
+//!
+//! burn-train's calls -> `feed` (events) -> `board` (state, pure) -> `lines` or
+//! `dashboard`.
+
+#[cfg_attr(not(feature = "tui"), allow(dead_code, reason = "the dashboard shows more than lines do"))]
+mod board;
+#[cfg_attr(not(feature = "tui"), allow(dead_code, reason = "only the dashboard draws curves"))]
+mod curve;
+#[cfg(feature = "tui")]
+mod dashboard;
+#[cfg_attr(not(feature = "tui"), allow(dead_code, reason = "only the dashboard draws progress"))]
+mod eta;
+#[cfg(test)]
+mod example;
+mod feed;
+mod lines;
+mod past;
+mod text;
+
+use std::time::Instant;
+
+use burn::train::renderer::MetricsRenderer;
+
+use super::strategy::METRICS;
+use super::{Recipe, RunOptions};
+use board::{Board, Plan};
+use feed::Feed;
+use lines::Lines;
+
+/// The dashboard where it is wanted and the terminal can show it, lines elsewhere.
+pub(super) fn renderer(options: &RunOptions, recipe: &Recipe) -> Box<dyn MetricsRenderer> {
+    let board = || {
+        let plan = Plan {
+            title: options.out.display().to_string(),
+            batch_size: recipe.train.batch_size,
+            validate_every: recipe.train.validate_every,
+            past: past::read(&options.out.join(METRICS)),
+        };
+        Board::new(plan, Instant::now())
+    };
+    #[cfg(feature = "tui")]
+    if options.dashboard {
+        match dashboard::Dashboard::open(board(), options.stop.clone()) {
+            Ok(dashboard) => return Box::new(Feed::new(dashboard)),
+            Err(e) => crate::terminal::errln!("no dashboard on this terminal ({e}); progress follows in lines"),
+        }
+    }
+    Box::new(Feed::new(Lines::new(options.quiet, board())))
+}

@@ -1,0 +1,81 @@
+//! Where a run begins, if not at random weights.
+
+use std::path::Path;
+
+use burn::tensor::Device;
+use sha2::{Digest, Sha256};
+
+use crate::error::{Error, Result};
+use crate::fs;
+use crate::model_file::{HEAD_PREFIX, Header, Model, NamedTensors, read_head};
+use crate::quant::Quantizer;
+use crate::zoo::Network;
+
+/// A model to begin with.
+pub struct Start {
+    /// A network with weights.
+    pub network: Network,
+    /// Its head's tensors, as model files name them.
+    pub head: NamedTensors,
+    /// Names of the head's classes, if the model file has them.
+    pub speakers: Vec<String>,
+    /// What it is quantized by while it trains.
+    pub quantizer: Option<Quantizer>,
+    /// Names the weights: a run can be resumed from the same ones only.
+    pub hash: String,
+}
+
+impl Start {
+    /// The weights of a model file, with its header.
+    ///
+    /// # Errors
+    /// A file that is no model, or a packed one, of which the weights are lost; a head with other
+    /// rows than the header names.
+    pub fn load(path: &Path, device: &Device) -> Result<(Self, Header)> {
+        let model = Model::load(path, device)?;
+        if !model.header.quantization.is_empty() {
+            return Err(Error::file(path, "is quantized; the model it was made of is wanted"));
+        }
+        let hash = Sha256::digest(fs::read(path)?).iter().map(|b| format!("{b:02x}")).collect();
+        let head = read_head(path)?;
+        let speakers = model.header.speakers.clone();
+        check_head(path, &head, speakers.len())?;
+        Ok((Self { network: model.network, head, speakers, quantizer: None, hash }, model.header))
+    }
+}
+
+/// A head has as many rows for each of the speakers named.
+fn check_head(path: &Path, head: &NamedTensors, speakers: usize) -> Result<()> {
+    for (name, data) in &head.0 {
+        let shape = data.shape().to_vec();
+        let ours = ["weight", "bias"].iter().any(|part| name.strip_prefix(HEAD_PREFIX) == Some(part));
+        let rows = shape.first().copied().unwrap_or_default();
+        if speakers > 0 && ours && (rows == 0 || !rows.is_multiple_of(speakers)) {
+            return Err(Error::file(
+                path,
+                format!("the header names {speakers} speakers, `{name}` has shape {shape:?}"),
+            ));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::TensorData;
+
+    use super::*;
+
+    #[test]
+    fn names_and_rows_have_to_agree() {
+        let head = |rows: usize| {
+            let weight = TensorData::new(vec![0.0f32; 4 * rows], [rows, 4]);
+            NamedTensors::from_burn(vec![("projection.weight".into(), weight)])
+        };
+        let check = |rows, speakers| check_head("m.safetensors".as_ref(), &head(rows), speakers);
+        assert!(check(6, 0).is_ok() && check(6, 6).is_ok() && check(6, 2).is_ok());
+        let error = check(6, 4).unwrap_err().to_string();
+        assert!(error.contains("m.safetensors: the header names 4 speakers") && error.contains("[6, 4]"), "{error}");
+        assert!(check_head("m".as_ref(), &NamedTensors::default(), 4).is_ok());
+    }
+}

@@ -1,0 +1,162 @@
+//! The dashboard on a terminal, which util-linux's `script` provides.
+#![cfg(all(target_os = "linux", feature = "tui"))]
+
+use std::io::{Read, Write};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use crate::Place;
+use crate::training::RECIPE;
+
+/// What switches to the dashboard's screen and back.
+const ENTER: &str = "\x1b[?1049h";
+const LEAVE: &str = "\x1b[?1049l";
+const SHOW_CURSOR: &str = "\x1b[?25h";
+
+/// A program on a terminal of 80 x 24.
+struct Session {
+    child: Child,
+    keys: ChildStdin,
+    seen: Arc<Mutex<String>>,
+}
+
+impl Session {
+    /// Starts a training in the folder `run`; nothing where there is no `script`.
+    fn start(place: &Place, more: &str) -> Option<Self> {
+        Self::start_with(place, more, &[("NO_COLOR", "")])
+    }
+
+    fn start_with(place: &Place, more: &str, environment: &[(&str, &str)]) -> Option<Self> {
+        place.write("r.toml", RECIPE);
+        let program = env!("CARGO_BIN_EXE_revox");
+        let command = format!("stty rows 24 cols 80; echo $$ > pid; exec '{program}' train r.toml --out run {more}");
+        let child = Command::new("script")
+            .args(["--quiet", "--return", "--flush", "--command", &command, "/dev/null"])
+            .env("TERM", "xterm-256color")
+            .env("SHELL", "/bin/sh")
+            .envs(environment.iter().copied())
+            .current_dir(place.dir.path())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn();
+        let Ok(mut child) = child else {
+            eprintln!("skipped: no `script` here to make a terminal");
+            return None;
+        };
+        let keys = child.stdin.take().unwrap();
+        let mut out = child.stdout.take().unwrap();
+        let seen: Arc<Mutex<String>> = Arc::default();
+        let theirs = seen.clone();
+        std::thread::spawn(move || {
+            let mut bytes = [0; 4096];
+            while let Ok(n @ 1..) = out.read(&mut bytes) {
+                theirs.lock().unwrap().push_str(&String::from_utf8_lossy(&bytes[..n]));
+            }
+        });
+        Some(Self { child, keys, seen })
+    }
+
+    fn seen(&self) -> String {
+        self.seen.lock().unwrap().clone()
+    }
+
+    /// Waits for a word on the screen.
+    fn wait_for(&self, word: &str) {
+        let begun = Instant::now();
+        while !self.seen().contains(word) {
+            assert!(begun.elapsed() < Duration::from_secs(60), "no `{word}` in {:?}", self.seen());
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    fn press(&mut self, keys: &[u8]) {
+        self.keys.write_all(keys).unwrap();
+        self.keys.flush().unwrap();
+    }
+
+    /// Waits for the end. Returns the exit code and what was printed after the dashboard, of which
+    /// the terminal is as it was before.
+    fn end(mut self) -> (i32, String) {
+        let begun = Instant::now();
+        let code = loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                break status.code().unwrap();
+            }
+            if begun.elapsed() > Duration::from_secs(60) {
+                self.child.kill().unwrap();
+                panic!("the training did not end: {:?}", self.seen());
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        };
+        // What `script` has copied last may still be in the pipe.
+        std::thread::sleep(Duration::from_millis(200));
+        let seen = self.seen();
+        let (dashboard, after) = seen.rsplit_once(LEAVE).unwrap_or_else(|| panic!("never left: {seen:?}"));
+        assert_eq!((dashboard.matches(ENTER).count(), dashboard.contains(LEAVE)), (1, false), "{seen:?}");
+        // The cursor is back, at the start of a line, and lines end as they do outside raw mode.
+        assert!(after.starts_with(&format!("{SHOW_CURSOR}\r")), "{after:?}");
+        let bare = after.match_indices('\n').any(|(at, _)| !after[..at].ends_with('\r'));
+        assert!(!bare, "raw mode was left on: {after:?}");
+        (code, after.to_owned())
+    }
+}
+
+#[test]
+fn control_c_in_the_dashboard_saves_everything() {
+    let place = Place::make();
+    let Some(mut session) = Session::start(&place, "--set train.epochs=500") else { return };
+    session.wait_for("everything");
+    session.press(b"\x03");
+    let (code, after) = session.end();
+    assert_eq!(code, 1, "{after:?}");
+    assert!(after.contains("stopped in epoch") && after.contains("--resume"), "{after:?}");
+    assert!(place.path("run/checkpoint.safetensors").exists());
+}
+
+#[test]
+fn a_second_press_ends_the_program_at_once() {
+    let place = Place::make();
+    let Some(mut session) = Session::start(&place, "--set train.epochs=500") else { return };
+    session.wait_for("everything");
+    session.press(b"q\x03");
+    let (code, after) = session.end();
+    assert_eq!(code, 130, "{after:?}");
+}
+
+#[test]
+fn a_signal_from_outside_stops_and_its_message_waits_until_the_dashboard_has_gone() {
+    let place = Place::make();
+    let Some(session) = Session::start(&place, "--set train.epochs=500") else { return };
+    session.wait_for("everything");
+    let pid = std::fs::read_to_string(place.path("pid")).unwrap();
+    assert!(Command::new("kill").args(["-INT", pid.trim()]).status().unwrap().success());
+    let (code, after) = session.end();
+    assert_eq!(code, 1, "{after:?}");
+    assert!(after.contains("stopping as soon as nothing is lost"), "{after:?}");
+}
+
+#[test]
+fn a_training_that_is_done_leaves_the_terminal_and_reports() {
+    let place = Place::make();
+    let Some(session) = Session::start(&place, "") else { return };
+    session.wait_for(ENTER);
+    let (code, after) = session.end();
+    assert_eq!(code, 0, "{after:?}");
+    assert!(after.contains("dev EER"), "{after:?}");
+}
+
+#[test]
+fn no_color_is_heeded() {
+    for (value, coloured) in [("", true), ("1", false)] {
+        let place = Place::make();
+        let more = "--set train.epochs=500";
+        let Some(mut session) = Session::start_with(&place, more, &[("NO_COLOR", value)]) else { return };
+        session.wait_for("everything");
+        let seen = session.seen();
+        assert_eq!(seen.contains("\x1b[38;5;"), coloured, "NO_COLOR={value}: {seen:?}");
+        session.press(b"\x03");
+        session.end();
+    }
+}

@@ -1,0 +1,25 @@
+//! Mutation fuzzers of everything that revox reads.
+//!
+//! Each test changes good files at random and reads the result for a few seconds. A panic, an
+//! abort, a hang, memory that the input does not justify and a damaged file that passes as another
+//! one are failures. [`runner`] says how to repeat one.
+
+#[path = "../shared/mod.rs"]
+mod shared;
+
+mod allocator;
+mod checksums;
+mod flac_file;
+mod mutate;
+mod runner;
+mod text;
+mod torch_file;
+
+mod audio;
+mod lists;
+mod models;
+mod training;
+
+/// Counts what a reader allocates.
+#[global_allocator]
+static ALLOCATOR: allocator::Counting = allocator::Counting;

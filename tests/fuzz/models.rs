@@ -1,0 +1,285 @@
+//! Model files, checkpoints of others and their configurations.
+
+use std::path::Path;
+
+use burn::tensor::Device;
+use revox::audio::FbankConfig;
+use revox::inference::{Extractor, embed};
+use revox::model_file::{Frontend, Header, ImportOptions, Model, NamedTensors, import, layer_sizes};
+use revox::nn::{collect_named, names_and_shapes};
+use revox::quant::config::SmallLayers;
+use revox::quant::{QuantizeConfig, Quantizer, uniform};
+use revox::rng::Stream;
+use revox::train::quantize::quantize;
+use revox::zoo::Architecture;
+
+use crate::mutate::{self, pick};
+use crate::runner::{Outcome, Target, Verdict, run};
+use crate::shared;
+use crate::text::text;
+use crate::torch_file::{Entry, OPCODES, archive, checkpoint, entries};
+
+const NAME: &str = "resnet10";
+const MELS: usize = 16;
+
+/// Words of headers and configurations.
+const WORDS: &[&str] = &[
+    "format",
+    "arch",
+    "name",
+    "width",
+    "mels",
+    "embedding_dim",
+    "pooling",
+    "frontend",
+    "sample_rate",
+    "frame_length_ms",
+    "frame_shift_ms",
+    "scale",
+    "dither",
+    "preemphasis",
+    "low_freq",
+    "high_freq",
+    "window",
+    "quantization",
+    "bits",
+    "shape",
+    "codebook",
+    "scheme",
+    "F32",
+    "U8",
+    "F16",
+    "BF16",
+    "dtype",
+    "data_offsets",
+    "resnet293",
+    "rev1-resnet10",
+    "ASTP",
+];
+
+/// An untrained model.
+fn small(width: usize) -> Model {
+    let named = Architecture::named(NAME).expect("a known name");
+    let arch = Architecture { width, mels: MELS, embedding_dim: 8, ..named };
+    let network = arch.init(&Device::default(), 3).expect("a network");
+    let fbank = FbankConfig { mels: MELS, ..FbankConfig::default() };
+    Model { header: Header::new(arch, Frontend { fbank, cmn: true }), network }
+}
+
+fn file(model: &Model) -> Vec<u8> {
+    model.to_bytes(Path::new("model"), NamedTensors::default()).expect("a file")
+}
+
+/// The same model with 3 bits a weight.
+fn packed() -> Model {
+    let (model, device) = (small(4), Device::default());
+    let config = QuantizeConfig { bits: 3, small_layers: SmallLayers::FewerBits, ..QuantizeConfig::default() };
+    let plan = uniform(&names_and_shapes(&model.network), &config).expect("a plan");
+    quantize(&model, &Quantizer::new(plan, config), &device).expect("a packed model")
+}
+
+/// A file of the shared data, if it is there.
+fn given(name: &str) -> Option<Vec<u8>> {
+    let path = shared::shared(&format!("cases/models/{name}"))?;
+    Some(std::fs::read(path).expect("a file"))
+}
+
+/// What a user does with a model that was read: nothing may panic, and no number may be none.
+fn sound(model: &Model) -> Result<(), String> {
+    for (name, data) in collect_named(&model.network) {
+        if let Some(x) = data.iter::<f32>().find(|x| !x.is_finite()) {
+            return Err(format!("`{name}` was read with the value {x}"));
+        }
+    }
+    layer_sizes(model);
+    let header = &model.header;
+    header.arch.account(200).map_err(|e| format!("cannot be accounted for: {e}"))?;
+    let extractor = Extractor::new(&header.frontend).map_err(|e| format!("read, but without a front-end: {e}"))?;
+    let mut stream = Stream::new(1, "noise", &[]);
+    let samples: Vec<f32> = (0..4000).map(|_| stream.between(-0.5, 0.5) as f32).collect();
+    // Audio that is shorter than a frame is refused.
+    if let Ok(features) = extractor.features(&samples, None)
+        && features.frames <= 64
+    {
+        let rows = embed(&model.network, &[&features], header.arch.mels, &Device::default(), &|_| ());
+        if rows[0].len() != header.embedding_dim {
+            return Err(format!("{} values in an embedding of {}", rows[0].len(), header.embedding_dim));
+        }
+    }
+    Ok(())
+}
+
+/// Refused by one of the names that the reader knows.
+fn refused(error: &revox::Error, names: &[&str]) -> Outcome {
+    let text = error.to_string();
+    match names.iter().any(|name| text.contains(name)) {
+        true => Ok(Verdict::Refused),
+        false => Err(format!("an error without a file's name: {text}")),
+    }
+}
+
+fn read_model(path: &Path, _bytes: &[u8]) -> Outcome {
+    match Model::load(path, &Device::default()) {
+        Ok(model) => sound(&model).map(|()| Verdict::Read),
+        Err(e) => refused(&e, &["m.safetensors"]),
+    }
+}
+
+/// Model files as a whole, and as another program's tensors.
+#[test]
+fn model_files() {
+    let mut seeds = vec![file(&small(2)), file(&packed())];
+    let good = seeds.clone();
+    let names = ["tiny.safetensors", "q01_dead_layer.safetensors", "s01_f16.safetensors"];
+    seeds.extend(names.iter().filter_map(|name| given(name)));
+    let make = |stream: &mut Stream| match stream.chance(0.5) {
+        true => mutate::bytes(stream, &seeds, 9000),
+        false => {
+            let seed = pick(stream, &seeds).clone();
+            mutate::with_header(stream, &seed, |stream, header| text(stream, &[header], WORDS))
+        }
+    };
+    let options = ImportOptions { arch: Some(NAME.into()), mels: Some(MELS), ..ImportOptions::default() };
+    let read = |path: &Path, bytes: &[u8]| -> Outcome {
+        let verdict = read_model(path, bytes)?;
+        match import(path, &options, &Device::default()) {
+            Ok((model, _)) => sound(&model).map(|()| Verdict::Read),
+            Err(e) => refused(&e, &["m.safetensors"]).map(|_| verdict),
+        }
+    };
+    run(&Target { name: "model_files", file: "m.safetensors", good: &good, make: &make, read: &read });
+}
+
+/// The description of a model, around the tensors of a good one.
+#[test]
+fn model_headers() {
+    let good = vec![file(&small(2)), file(&packed())];
+    let described = |file: &Vec<u8>| {
+        let header: serde_json::Value = serde_json::from_slice(mutate::parts(file).0).expect("a header");
+        header["__metadata__"]["revox"].as_str().expect("a description").as_bytes().to_vec()
+    };
+    let descriptions: Vec<Vec<u8>> = good.iter().map(described).collect();
+    let make = |stream: &mut Stream| {
+        let i = stream.below(good.len());
+        let (header, tensors) = mutate::parts(&good[i]);
+        let mut header: serde_json::Value = serde_json::from_slice(header).expect("a header");
+        let mut description = descriptions[i].clone();
+        (0..1 + stream.below(3)).for_each(|_| crate::text::change(stream, &mut description, &descriptions, WORDS));
+        header["__metadata__"]["revox"] = String::from_utf8_lossy(&description).into();
+        let header = header.to_string().into_bytes();
+        [&(header.len() as u64).to_le_bytes()[..], header.as_slice(), tensors].concat()
+    };
+    run(&Target { name: "model_headers", file: "m.safetensors", good: &good, make: &make, read: &read_model });
+}
+
+/// The small model as PyTorch would have saved it.
+fn torch() -> Vec<u8> {
+    let tensors = collect_named(&small(2).network).into_iter();
+    let parts = tensors.map(|(name, data)| (name, data.shape().to_vec(), data.iter::<f32>().collect::<Vec<f32>>()));
+    checkpoint(&parts.collect::<Vec<_>>())
+}
+
+/// An archive whose entries were changed, mostly the pickle.
+fn repacked(stream: &mut Stream, archives: &[Vec<Entry>]) -> Vec<u8> {
+    let mut all = pick(stream, archives).clone();
+    for _ in 0..1 + stream.below(3) {
+        let i = if stream.chance(0.7) { 0 } else { stream.below(all.len()) };
+        let pickle = all[i].1.clone();
+        let at = stream.below(all[i].1.len() + 1);
+        match stream.below(10) {
+            0..=5 => mutate::change(stream, &mut all[i].1, &[pickle], 0),
+            6 | 7 => {
+                let code = *pick(stream, OPCODES);
+                all[i].1.splice(at..at, code.iter().copied());
+            }
+            8 => {
+                // Objects inside objects, as deep as the reader follows.
+                let (code, depth) = (*pick(stream, OPCODES), 1usize << stream.below(15));
+                let nested = [b")".to_vec(), code.repeat(depth), b"0".to_vec()].concat();
+                all[i].1.splice(at..at, nested);
+            }
+            _ => {
+                let j = stream.below(all.len());
+                let name = all[j].0.clone();
+                all[i].0 = name;
+            }
+        }
+    }
+    archive(&all, stream.chance(0.5))
+}
+
+#[test]
+fn checkpoints() {
+    let good = vec![torch()];
+    let names = ["p00_plain.pt", "p00b_protocol4.pt", "p01_legacy.pt", "p02_module.pt", "p05b_one_storage.pt"];
+    let seeds = [good.clone(), names.iter().filter_map(|name| given(name)).collect()].concat();
+    let archives: Vec<Vec<Entry>> = seeds.iter().filter_map(|seed| entries(seed)).collect();
+    let make = |stream: &mut Stream| match stream.chance(0.7) {
+        true => repacked(stream, &archives),
+        false => mutate::bytes(stream, &seeds, 8000),
+    };
+    let options = ImportOptions { arch: Some(NAME.into()), mels: Some(MELS), ..ImportOptions::default() };
+    let read = |path: &Path, _: &[u8]| match import(path, &options, &Device::default()) {
+        Ok((model, _)) => sound(&model).map(|()| Verdict::Read),
+        Err(e) => refused(&e, &["model.pt"]),
+    };
+    run(&Target { name: "checkpoints", file: "model.pt", good: &good, make: &make, read: &read });
+}
+
+#[test]
+fn configurations() {
+    let plain = "model: ResNet10\nmodel_args:\n  feat_dim: 16\n  embed_dim: 8\n  pooling_func: TSTP\n  m_channels: 2\n\
+                 \x20 two_emb_layer: false\ndataset_args:\n  resample_rate: 16000\n  cmvn: true\n  cmvn_args:\n\
+                 \x20   norm_mean: true\n    norm_var: false\n  fbank_args:\n    num_mel_bins: 16\n    frame_length: 25\n\
+                 \x20   frame_shift: 10\n    dither: 1.0\n    window_type: hamming\n";
+    // Aliases of aliases: a few lines that stand for a million.
+    let mut aliases = String::from("a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n");
+    for i in 1..7 {
+        let one = format!("*a{}", i - 1);
+        aliases += &format!("a{i}: &a{i} [{}]\n", vec![one; 10].join(", "));
+    }
+    let good = vec![plain.as_bytes().to_vec()];
+    let seeds = [good.clone(), vec![[aliases.as_bytes(), plain.as_bytes()].concat()]].concat();
+    let words = [
+        "model",
+        "model_args",
+        "dataset_args",
+        "fbank_args",
+        "cmvn_args",
+        "norm_mean",
+        "norm_var",
+        "frontend",
+        "s3prl",
+        "fbank",
+        "frame_length",
+        "frame_shift",
+        "resample_rate",
+        "num_mel_bins",
+        "feat_dim",
+        "low_freq",
+        "high_freq",
+        "window_type",
+        "povey",
+        "raw_wav",
+        "ResNet34",
+        "ASTP",
+        "\"8000\"",
+        "8000.0",
+        "&a",
+        "*a",
+        "!!float",
+        "<<: *a0",
+    ];
+    let folder = tempfile::tempdir().expect("a folder");
+    let weights = folder.path().join("model.pt");
+    std::fs::write(&weights, torch()).expect("a file");
+    let read = |path: &Path, _: &[u8]| -> Outcome {
+        let options = ImportOptions { config: Some(path.to_owned()), ..ImportOptions::default() };
+        match import(&weights, &options, &Device::default()) {
+            Ok((model, _)) => sound(&model).map(|()| Verdict::Read),
+            Err(e) => refused(&e, &["config.yaml", "model.pt"]),
+        }
+    };
+    let make = |stream: &mut Stream| text(stream, &seeds, &words);
+    run(&Target { name: "configurations", file: "config.yaml", good: &good, make: &make, read: &read });
+}
