@@ -10,6 +10,9 @@ use crate::error::{Error, Result};
 /// Least frames per resampler call. The filter is as long as a call, so this is part of the quality.
 const CHUNK: usize = 1024;
 
+/// Largest sample whose spectrum stays finite, with room to spare. Full scale is 1.
+const LOUDEST: f32 = 1e30;
+
 /// Most frames of a block. The filter's memory grows with it, and a file's header must not decide
 /// that. Rates of audio stay far below: 22254 Hz to 16 kHz takes 22254.
 const LONGEST: usize = 1 << 19;
@@ -20,6 +23,9 @@ pub fn resample(samples: &[f32], from: u32, to: u32) -> Result<Vec<f32>> {
         return Ok(samples.to_vec());
     }
     let failed = |e: String| Error::invalid(format!("cannot resample from {from} Hz to {to} Hz: {e}"));
+    if let Some(i) = samples.iter().position(|x| x.abs() > LOUDEST) {
+        return Err(failed(format!("sample {i} is {:e}, which is too large", samples[i])));
+    }
     // Outside this range the header is wrong, not the recorder unusual.
     if !(1000..=768_000).contains(&from) {
         return Err(failed("not a rate of audio".into()));

@@ -108,7 +108,7 @@ fn fbank_writes_one_tensor_a_file() {
     };
     assert!(dithered("1", "d1") == dithered("1", "d2"));
     assert!(dithered("1", "d1") != dithered("2", "d3"));
-    place.fails(&["fbank", "a.wav", "./a.wav", "-o", "g.safetensors"], &["another input is called `a`"]);
+    place.fails(&["fbank", "a.wav", "./a.wav", "-o", "g.safetensors"], &["has the id `a`"]);
 }
 
 #[test]

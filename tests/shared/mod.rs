@@ -9,7 +9,8 @@ pub fn shared(path: &str) -> Option<PathBuf> {
     let root = std::env::var_os("REVOX_SHARED").map_or_else(|| PathBuf::from("../shared"), PathBuf::from);
     let wanted = root.join(path);
     if wanted.exists() {
-        return Some(wanted);
+        // The program runs in folders of its own.
+        return Some(std::path::absolute(wanted).unwrap());
     }
     let message = format!("{} is not there (REVOX_SHARED names the folder that holds it)", wanted.display());
     assert!(std::env::var("CI").as_deref() != Ok("true"), "in CI the shared data must be there: {message}");

@@ -19,6 +19,10 @@ const NOWHERE: Range<usize> = usize::MAX..usize::MAX;
 /// The section that may be a name too, and that has a default kind.
 const OPTIMIZER: &str = "optimizer";
 
+/// Most dots of a line. A key `a.a.a...` is a table for each dot, one inside the other, and no
+/// stack is deep enough for as many as a file may hold.
+const DEEPEST: usize = 200;
+
 /// The text of a recipe, as a tree.
 pub(super) struct Text<'t> {
     path: &'t Path,
@@ -33,6 +37,10 @@ impl<'t> Text<'t> {
     /// # Errors
     /// Text that is not TOML, with its line.
     pub fn parse(text: &'t str, path: &'t Path) -> Result<Self> {
+        let is_deep = |line: &str| !line.trim_start().starts_with('#') && line.matches('.').count() > DEEPEST;
+        if let Some(i) = text.lines().position(is_deep) {
+            return Err(Error::line(path, i + 1, format!("more than {DEEPEST} dots")));
+        }
         let root = DeTable::parse(text).map_err(|e| match e.span() {
             Some(span) => Error::line(path, line_of(text, span.start), e.message()),
             None => Error::file(path, e.message()),
@@ -144,6 +152,9 @@ pub(super) fn apply<'t>(table: &mut DeTable<'t>, change: &'t str) -> Result<()> 
         false => DeValue::parse(value).map_or_else(|_| text(), Spanned::into_inner),
     };
     let keys: Vec<&'t str> = keys.trim().split('.').collect();
+    if keys.len() > DEEPEST {
+        return Err(Error::Invalid(format!("--set: a key with more than {DEEPEST} dots")));
+    }
     let (last, sections) = keys.split_last().expect("split gives at least one");
     if sections.first() == Some(&OPTIMIZER) {
         spell_out(table);
@@ -204,6 +215,18 @@ mod tests {
         assert_eq!([at("seed"), at("data.speeds"), at("data.synth.out")], [Some(1), Some(4), Some(8)]);
         assert_eq!([at("train.epochs"), at("train.patience"), at("train")], [Some(10), Some(9), Some(9)]);
         assert_eq!(at("margin.last"), None);
+    }
+
+    #[test]
+    fn keys_that_no_stack_could_hold_are_errors() {
+        let deep = "a.".repeat(100_000);
+        let text = format!("seed = 1\n{deep}a = 1\n");
+        let error = Text::parse(&text, "r.toml".as_ref()).err().unwrap().to_string();
+        assert!(error.starts_with("r.toml:2: more than"), "{error}");
+        let change = format!("{deep}a=1");
+        assert!(apply(&mut DeTable::new(), &change).unwrap_err().to_string().contains("more than"));
+        let comment = format!("# {}\nseed = 1\n", ".".repeat(300));
+        Text::parse(&comment, "r.toml".as_ref()).unwrap();
     }
 
     #[test]
