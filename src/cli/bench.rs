@@ -35,7 +35,7 @@ enum What {
 /// Time and memory of training steps on noise.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  revox bench train resnet34 rev1-resnet34 --batch 8\n  revox bench train resnet34 rev2-resnet34 --optimizer sgd,sgd8bit --backend cuda --json"
+    after_help = "Examples:\n  revox bench train resnet34 rev1-resnet34 --batch 8\n  revox bench train resnet34 --optimizer sgd,sgd8bit --backend cuda --json"
 )]
 struct Train {
     /// Architectures (see `revox zoo`).
@@ -90,7 +90,7 @@ struct Embed {
 /// Time a parameter of optimizer steps.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  RAYON_NUM_THREADS=1 revox bench optim\n  revox bench optim --optimizer adamw,adamw8bit --parameters 11.2M --backend cuda --json"
+    after_help = "Examples:\n  RAYON_NUM_THREADS=1 revox bench optim\n  revox bench optim --optimizer adamw,adamw8bit --parameters 11.2M --json"
 )]
 struct Optim {
     /// Optimizers, with their default settings.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
-use super::Global;
+use super::{Global, shown};
 use crate::error::{Error, Result};
 use crate::inference::{Extractor, Reading, WINDOW, embed_recordings};
 use crate::model_file::Model;
@@ -77,8 +77,7 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
         errln!("warning: {warning}");
     }
     if global.json {
-        let file =
-            |p: &PathBuf, e: &(f64, f64, usize)| json!({"path": p, "seconds": e.0, "level_db": e.1, "frames": e.2});
+        let file = |p: &PathBuf, e: &(f64, f64, usize)| json!({"path": shown(p), "seconds": e.0, "level_db": e.1, "frames": e.2});
         let files = [file(&args.a, &evidence[0]), file(&args.b, &evidence[1])];
         outln!(
             "{}",

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
-use super::{Global, tell};
+use super::{Global, shown, tell};
 use crate::audio::{FbankConfig, subtract_mean};
 use crate::corpus::{locate, read_wav_scp};
 use crate::error::{Error, Result};
@@ -122,9 +122,8 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     }
     let left_out = if skipped > 0 { format!("; {skipped} files left out") } else { String::new() };
     let text = match global.json {
-        true => {
-            json!({"utterances": all.len(), "dim": all.dim(), "skipped": skipped, "output": args.output}).to_string()
-        }
+        true => json!({"utterances": all.len(), "dim": all.dim(), "skipped": skipped, "output": shown(&args.output)})
+            .to_string(),
         false => {
             format!("{} embeddings of {} values in {}{left_out}", all.len(), all.dim(), args.output.display())
         }

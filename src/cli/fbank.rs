@@ -6,7 +6,7 @@ use burn::tensor::TensorData;
 use serde_json::json;
 
 use super::embed::ids_of;
-use super::{Global, tell};
+use super::{Global, shown, tell};
 use crate::audio::{Fbank, FbankConfig, Window, load, subtract_mean};
 use crate::error::{Error, Result};
 use crate::fs;
@@ -81,7 +81,7 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     fs::write_bytes(&args.output, &tensors.to_safetensors(&args.output, "frontend", settings)?)?;
     let frames: usize = tensors.0.iter().map(|(_, d)| d.shape()[0]).sum();
     let text = match global.json {
-        true => json!({"files": tensors.0.len(), "frames": frames, "output": args.output}).to_string(),
+        true => json!({"files": tensors.0.len(), "frames": frames, "output": shown(&args.output)}).to_string(),
         false => format!("{frames} frames of {} files in {}", tensors.0.len(), args.output.display()),
     };
     tell(&args.output, &text);

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
-use super::{Global, tell};
+use super::{Global, shown, tell};
 use crate::error::Result;
 use crate::fs;
 use crate::model_file::{ImportOptions, import_noted};
@@ -74,7 +74,7 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     if global.json {
         let frontend = &model.header.frontend;
         let found = json!({"arch": arch, "frontend": frontend, "parameters": parameters, "projection": parts > 0,
-            "output": args.output, "notes": notes});
+            "output": shown(&args.output), "notes": notes});
         tell(&args.output, &found.to_string());
         return Ok(());
     }

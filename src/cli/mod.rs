@@ -134,6 +134,11 @@ enum Verb {
     Man(man::Args),
 }
 
+/// A path as JSON has it: text, whatever bytes the system allows in names.
+fn shown(path: &Path) -> String {
+    path.display().to_string()
+}
+
 /// Reports on a file that was written: on standard output, unless the file itself went there.
 fn tell(output: &Path, text: &str) {
     match fs::is_stdout(output) {
@@ -173,7 +178,7 @@ fn outcome(result: Result<()>, json: bool) -> ExitCode {
     let report = |e: &Error| {
         if json {
             let (file, line) = e.place();
-            outln!("{}", json!({"error": e.to_string(), "file": file, "line": line}));
+            outln!("{}", json!({"error": e.to_string(), "file": file.map(shown), "line": line}));
         }
         errln!("revox: {e}");
     };
@@ -232,7 +237,10 @@ mod tests {
             let help = verb.render_help().to_string();
             let (own, global) = help.split_once("Global options:").unwrap_or_else(|| panic!("{help}"));
             assert!(!own.contains("--backend") && global.contains("--backend"), "{help}");
-            assert!(global.contains("Example"), "{help}");
+            // A wrapped command could not be pasted.
+            let (_, examples) = global.split_once("Example").unwrap_or_else(|| panic!("{help}"));
+            assert!(examples.lines().all(|line| line.len() <= 80), "{help}");
+            assert!(examples.lines().skip(1).all(|line| line.starts_with("  ")), "{help}");
         }
     }
 

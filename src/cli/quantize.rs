@@ -8,7 +8,7 @@ use burn::tensor::Device;
 use clap::ValueEnum;
 use serde_json::json;
 
-use super::{Global, info, tell, wants_svg};
+use super::{Global, info, shown, tell, wants_svg};
 use crate::error::{Error, Result};
 use crate::fs;
 use crate::model_file::{LayerSize, Model, NamedTensors, layer_sizes};
@@ -21,10 +21,11 @@ use crate::train::{Recipe, Report, RunOptions, Start, fine_tune};
 /// Make a packed model of few bits a weight: at once, or by training through the quantizer.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
-  revox quantize model.safetensors --bits 4 -o small.safetensors
-  revox quantize model.safetensors --bits 2 --recipe recipes/speechocean/fine-tune.toml -o small.safetensors
-  revox quantize model.safetensors --method mixed --target-size 1.9MB --recipe recipes/voxceleb/fine-tune.toml --set quantize.stages=4 -o small.safetensors
-  revox quantize model.safetensors --method mixed --set quantize.sensitivity.measure=error --pareto sizes.svg")]
+  revox quantize model.safetensors --method mixed --pareto sizes.svg \\
+      --recipe recipes/voxceleb/fine-tune.toml
+  revox quantize model.safetensors --method mixed --target-size 1.9MB \\
+      --recipe recipes/voxceleb/fine-tune.toml -o small.safetensors
+  revox quantize model.safetensors --bits 4 -o small.safetensors")]
 pub struct Args {
     /// The model, with f32 weights.
     model: PathBuf,
@@ -260,7 +261,7 @@ fn show_frontier(model: &Model, config: &QuantizeConfig, layers: &[Layer], plot:
             .iter()
             .map(|p| json!({"bytes": p.bytes, "mean_bits": p.mean_bits, "perturbation": p.cost, "bits": p.bits}))
             .collect();
-        outln!("{}", json!({"layers": names, "points": points, "plot": plot}));
+        outln!("{}", json!({"layers": names, "points": points, "plot": shown(plot)}));
         return Ok(());
     }
     outln!("{:>12} {:>10} {:>13}  bits of the layers, in the network's order", "bytes", "mean bits", "perturbation");

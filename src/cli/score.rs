@@ -5,7 +5,7 @@ use std::sync::Mutex;
 
 use serde_json::json;
 
-use super::{Global, tell};
+use super::{Global, shown, tell};
 use crate::corpus::{Names, Trial, read_trials, read_utt2spk, read_wav_scp, resolve};
 use crate::error::{Error, Result};
 use crate::fs;
@@ -16,7 +16,7 @@ use crate::terminal::errln;
 /// Scores of trials: cosine, with mean subtraction and AS-norm where asked for.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  revox score dev.safetensors dev/trials.txt -o scores\n  revox score dev.safetensors dev/trials.txt -o scores --cohort train.safetensors --top-n 300"
+    after_help = "Examples:\n  revox score dev.safetensors dev/trials.txt -o scores\n  revox score dev.safetensors dev/trials.txt -o scores --cohort train.safetensors"
 )]
 pub struct Args {
     /// Embeddings by utterance id.
@@ -81,7 +81,7 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
         .collect();
     write_scores(&args.output, &scored)?;
     let text = match global.json {
-        true => json!({"trials": scored.len(), "output": args.output}).to_string(),
+        true => json!({"trials": scored.len(), "output": shown(&args.output)}).to_string(),
         false => format!("{} scores in {}", scored.len(), args.output.display()),
     };
     tell(&args.output, &text);

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
-use super::Global;
+use super::{Global, shown};
 use crate::corpus::synth::{SynthConfig, make};
 use crate::error::Result;
 use crate::terminal::outln;
@@ -44,7 +44,7 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     match global.json {
         true => outln!(
             "{}",
-            json!({"out": args.out, "speakers": args.speakers, "dev_speakers": args.dev_speakers, "files": files})
+            json!({"out": shown(&args.out), "speakers": args.speakers, "dev_speakers": args.dev_speakers, "files": files})
         ),
         false => outln!(
             "{files} files of {} training and {} dev speakers in {}",

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use serde_json::json;
 
-use super::Global;
+use super::{Global, shown};
 use crate::error::Result;
 use crate::nn::Precision;
 use crate::terminal::{errln, outln};
@@ -16,7 +16,7 @@ use crate::train::{Recipe, Report, RunOptions, Start, fine_tune, train};
 /// Train a network by a recipe, testing on the dev trials after each epoch.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Example:\n  revox train recipes/quickstart.toml\n  revox train recipes/quickstart.toml --out runs/short --set train.epochs=2\n  revox train recipes/speechocean/fine-tune.toml --init model.safetensors\n  revox train recipes/voxceleb/resnet34.toml --backend cuda --devices 0,1 --accumulate 2"
+    after_help = "Examples:\n  revox train recipes/quickstart.toml\n  revox train recipes/quickstart.toml --out runs/short --set train.epochs=2\n  revox train recipes/speechocean/fine-tune.toml --init model.safetensors\n  revox train recipes/voxceleb/resnet34.toml --backend cuda --devices 0,1"
 )]
 pub struct Args {
     /// The recipe (TOML).
@@ -92,7 +92,7 @@ fn show(report: &Report, global: &Global) {
     if global.json {
         let head = report.head.as_ref().map(|h| json!({"kept": h.kept, "added": h.added, "dropped": h.dropped}));
         let out = json!({
-            "model": report.model.display().to_string(), "det": report.det.display().to_string(),
+            "model": shown(&report.model), "det": shown(&report.det),
             "eer": report.eer, "eer_ci95": ci.map(|c| [c.low, c.high]),
             "min_dcf": {"0.01": report.min_dcf[0], "0.05": report.min_dcf[1]},
             "best_epoch": report.best_epoch, "epochs": report.epochs, "ended": report.ended, "head": head,

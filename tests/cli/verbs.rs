@@ -12,17 +12,80 @@ fn every_verb_has_help_that_ends_with_an_example() {
         "{help}"
     );
     for verb in [
-        "synth", "prepare", "fbank", "train", "embed", "score", "eval", "compare", "import", "info", "memory", "bench",
-        "doctor", "zoo",
+        "synth",
+        "prepare",
+        "fbank",
+        "train",
+        "embed",
+        "score",
+        "eval",
+        "compare",
+        "import",
+        "info",
+        "quantize",
+        "memory",
+        "bench",
+        "doctor",
+        "zoo",
+        "completions",
+        "man",
     ] {
         assert!(help.contains(verb), "{verb} is not in: {help}");
         let text = place.ok(&[verb, "--help"]);
+        // Its own options come first, then the global ones, and no list of what each value means.
+        let options = text.find("\nGlobal options:").unwrap();
+        assert!(text.find("--backend").unwrap() > options && !text.contains("- flex:"), "{text}");
         let last = text.trim_end().lines().last().unwrap();
         assert!(last.trim_start().starts_with(&format!("revox {verb}")), "{verb}: {last}");
     }
     assert_eq!(place.run(&["nonsense"]).code, 2);
     assert_eq!(place.run(&["fbank"]).code, 2);
     assert_eq!(place.run(&["zoo", "--backend", "tpu"]).code, 2);
+}
+
+#[test]
+fn shells_and_man_get_their_files() {
+    let place = Place::make();
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let script = place.ok(&["completions", shell]);
+        assert!(script.contains("revox") && script.contains("wav-scp"), "{shell}: {script}");
+    }
+    assert!(place.ok(&["man"]).starts_with(".ie") || place.ok(&["man"]).contains(".TH"));
+    assert!(place.ok(&["man", "train"]).contains("resume"));
+    place.fails(&["man", "trane"], &["no verb `trane`"]);
+    place.ok(&["man", "--dir", "man1"]);
+    let pages = place.list("man1");
+    assert!(pages.contains(&"revox.1".into()) && pages.contains(&"revox-quantize.1".into()), "{pages:?}");
+}
+
+#[test]
+fn a_mean_is_stored_for_compare() {
+    let place = Place::make();
+    place.model("m.safetensors");
+    (0..6).for_each(|i| place.wav(&format!("{i}.wav"), 1.0, 90.0 + 17.0 * f64::from(i)));
+    let embed = |extra: &[&'static str]| -> Vec<&'static str> {
+        [&["embed", "m.safetensors", "0.wav", "1.wav", "2.wav", "-o", "e.safetensors"], extra].concat()
+    };
+    place.ok(&embed(&["--mean=centred.safetensors"]));
+    let info = |model: &str| place.json(&["info", model]);
+    assert!(info("m.safetensors")["scoring"]["embedding_mean"].is_null());
+    let scoring = info("centred.safetensors")["scoring"].clone();
+    assert_eq!(scoring["embedding_mean"].as_array().unwrap().len(), 16);
+    // A threshold of scores without the mean would mean nothing.
+    assert!(scoring["threshold_eer"].is_null(), "{scoring}");
+    place.write("trials", "1 0 1\n");
+    place.ok(&["score", "e.safetensors", "trials", "--mean", "e.safetensors", "-o", "scores"]);
+    let scores = std::fs::read_to_string(place.path("scores")).unwrap();
+    let wanted: f64 = scores.split_whitespace().nth(2).unwrap().parse().unwrap();
+    let ran = place.run(&["compare", "centred.safetensors", "0.wav", "1.wav", "--json"]);
+    let score = serde_json::from_str::<serde_json::Value>(&ran.out).unwrap()["score"].as_f64().unwrap();
+    // The model holds the mean in f32.
+    assert!((score - wanted).abs() < 1e-5, "{score} {wanted}");
+    let ran = place.run(&["compare", "centred.safetensors", "0.wav", "1.wav"]);
+    assert!(ran.out.contains("no decision") && ran.err.contains("--save-threshold"), "{} {}", ran.out, ran.err);
+    place.ok(&embed(&["--mean"]));
+    assert_eq!(info("m.safetensors")["scoring"], scoring);
+    place.fails(&embed(&["--mean=0.wav"]), &["0.wav", "would be lost"]);
 }
 
 #[test]
@@ -52,6 +115,8 @@ fn memory_accounts_counts_and_draws() {
     assert!(svg.starts_with("<svg") && svg.contains("rev1-resnet10") && svg.contains("workspace"), "{svg}");
     let text = place.ok(&["memory", "rev2-resnet293", "rev2-df-resnet233", "--optimizer", "adamw"]);
     assert!(text.contains("GiB") && text.contains("times less") && text.contains("df-resnet233"), "{text}");
+    assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+    place.fails(&["memory", "resnet18", "--svg", "x.png"], &["--svg x.png", "SVG"]);
     let small = place.json(&[&args[..], &["--optimizer", "adamw8bit"]].concat());
     let state = |report: &serde_json::Value| report["optimizer"].as_u64().unwrap();
     assert_eq!(

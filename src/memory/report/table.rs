@@ -27,7 +27,9 @@ pub fn table(rows: &[Row]) -> String {
             used <= WIDTH
         });
         let upto = from + 1 + more.count();
-        for (name, cells) in &lines {
+        // A part that no step of this table has is left out.
+        let has = |line: &&Line| line.1[from..upto].iter().any(|cell| cell != "-");
+        for (name, cells) in lines.iter().filter(has) {
             text += &format!("{name:<names$}");
             for (cell, &width) in cells.iter().zip(&widths).take(upto).skip(from) {
                 text += &format!("{cell:>width$}");
@@ -70,9 +72,11 @@ fn lines(rows: &[Row]) -> Vec<Line> {
         line(&format!("  {name}"), every(&|b| parts(b)[i]));
     }
     line("peak", every(&|b| b.peak));
-    if let [first, _, ..] = rows {
-        let first = first.1.peak as f64;
-        line("  times less", rows.iter().map(|r| format!("{:.1}", first / r.1.peak as f64)).collect());
+    if rows.len() > 1 {
+        // Each beside its own ordinary network with 32-bit states.
+        let base = |r: &Row| r.0.baseline().ok().and_then(|base| rows.iter().find(|x| x.0 == base));
+        let ratio = |r: &Row| base(r).map_or("-".into(), |b| format!("{:.1}", b.1.peak as f64 / r.1.peak as f64));
+        line("  times less", rows.iter().map(ratio).collect());
     }
     if rows.iter().any(|r| r.2.is_some()) {
         let counted = |of: &dyn Fn(&Measured) -> usize| {
@@ -127,7 +131,9 @@ mod tests {
             for rows in [vec![longest.clone(); n], [vec![short.clone()], vec![longest.clone(); n - 1]].concat()] {
                 let text = table(&rows);
                 let blocks = blocks(&text);
-                assert!(blocks.iter().all(|b| b.len() == blocks[0].len() && b[1].starts_with("weights ")), "{text}");
+                assert!(blocks.iter().all(|b| b[1].starts_with("weights ")), "{text}");
+                let nothing = |line: &str| line.len() > 24 && line[24..].chars().all(|c| " -".contains(c));
+                assert!(!text.lines().any(nothing), "{text}");
                 let taped = rows.iter().filter(|r| r.2.is_some()).count();
                 assert_eq!(text.matches("rev2-gemini-df-resnet237 (taped) 8-bit").count(), taped, "{text}");
                 let peaks = text.lines().filter(|l| l.starts_with("peak")).flat_map(|l| l.matches("iB"));

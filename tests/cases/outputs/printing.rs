@@ -142,3 +142,24 @@ fn metadata_of_a_model_is_shown_not_obeyed() {
     harmless(&place, &["info", "evil.safetensors"], 0, "äöüäöü");
     harmless(&place, &["info", "evil.safetensors", "--json", "--layers"], 0, "äöüäöü");
 }
+
+#[test]
+#[cfg(target_os = "linux")]
+fn names_that_are_not_utf8_do_not_end_the_program() {
+    use std::os::unix::ffi::OsStrExt;
+    let place = place();
+    let odd = std::ffi::OsStr::from_bytes(b"od\xffd.wav");
+    std::fs::copy(place.path("a.wav"), place.dir.path().join(odd)).unwrap();
+    for (verb, code) in [(&["compare", "m.safetensors", "a.wav"][..], 0), (&["embed", "m.safetensors"], 1)] {
+        let mut command = place.command(&[verb, &["--json"]].concat());
+        if code == 1 {
+            command.args(["-o", "odd.safetensors"]);
+        }
+        let ran = command.arg(odd).output().unwrap();
+        let said = String::from_utf8_lossy(&ran.stderr);
+        assert_eq!(ran.status.code(), Some(code), "{verb:?}: {said}");
+        assert!(!said.contains("panicked"), "{verb:?}: {said}");
+        let value: Value = serde_json::from_slice(&ran.stdout).unwrap();
+        assert_eq!(value["error"].is_string(), code == 1, "{value}");
+    }
+}
