@@ -16,7 +16,7 @@ use crate::terminal::errln;
 /// Scores of trials: cosine, with mean subtraction and AS-norm where asked for.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  revox score dev.safetensors dev/trials.txt -o scores\n  revox score dev.safetensors dev/trials.txt -o scores --cohort train.safetensors"
+    after_help = "Examples:\n  revox score dev.safetensors dev/trials.txt -o scores\n  revox score dev.safetensors trials.txt -o scores --cohort train.safetensors"
 )]
 pub struct Args {
     /// Embeddings by utterance id.
