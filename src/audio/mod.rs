@@ -47,9 +47,11 @@ impl Audio {
         (sum / self.samples.len().max(1) as f64).sqrt()
     }
 
-    /// True when no sample differs from zero: nothing was recorded.
+    /// True when the samples are all the same, or so nearly that no microphone heard anything: a
+    /// dead channel has an offset. The limit lies 20 dB below the steps of 16 bits.
     pub fn is_silent(&self) -> bool {
-        self.samples.iter().all(|&x| x == 0.0)
+        let ends = self.samples.iter().fold((f32::INFINITY, f32::NEG_INFINITY), |(a, b), &x| (a.min(x), b.max(x)));
+        self.samples.is_empty() || ends.1 - ends.0 < 3e-6
     }
 
     /// What a user should know about a file that was resampled from a narrower band, or nothing.
@@ -130,9 +132,12 @@ fn choose_channel(path: &Path, channels: usize, wanted: Option<usize>) -> Result
         Some(channel) => {
             Err(Error::file(path, format!("has {channels} channel(s), counted from 0: there is no channel {channel}")))
         }
-        None => {
-            Err(Error::file(path, format!("has {channels} channels; choose one with --channel N, from 0 to {last}")))
-        }
+        None => Err(Error::file(
+            path,
+            format!(
+                "has {channels} channels; choose one with --channel N, from 0 to {last}, or make a file of one channel"
+            ),
+        )),
     }
 }
 
@@ -280,6 +285,16 @@ mod tests {
             let error = load(&path, 16000, None).unwrap_err().to_string();
             assert!(error.contains(&format!("is {name}")) && error.contains("ffmpeg -i"), "{error}");
         }
+    }
+
+    #[test]
+    fn a_dead_channel_is_silent_whatever_its_offset() {
+        let of = |samples: Vec<f32>| Audio { samples, sample_rate: 16000, source_rate: 16000 };
+        for dead in [vec![], vec![0.0; 9], vec![1.0 / 32768.0; 9], vec![-0.3; 9], vec![1e-30, -1e-30, 0.0]] {
+            assert!(of(dead.clone()).is_silent(), "{dead:?}");
+        }
+        // A single step of 16 bits is a sound.
+        assert!(!of(vec![0.0, 1.0 / 32768.0, 0.0]).is_silent());
     }
 
     #[test]

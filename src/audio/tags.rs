@@ -2,6 +2,8 @@
 
 /// Bytes of an ID3v1 tag.
 const ID3V1: usize = 128;
+/// Bytes of its extension, which stands before it.
+const EXTENDED: usize = 227;
 
 /// Where the content of a file begins: behind any number of ID3v2 tags, and behind the zero bytes
 /// that some writers leave between a tag and the audio.
@@ -20,11 +22,45 @@ pub(super) fn front(bytes: &[u8]) -> usize {
 pub(super) fn only_tags(bytes: &[u8]) -> bool {
     let mut rest = &bytes[zeros(bytes)..];
     while !rest.is_empty() {
-        let length = if rest.starts_with(b"TAG") { Some(ID3V1) } else { id3v2(rest).or_else(|| ape(rest)) };
-        let Some(behind) = length.and_then(|length| rest.get(length..)) else { return false };
-        rest = &behind[zeros(behind)..];
+        let first = match rest {
+            [b'T', b'A', b'G', b'+', ..] if rest.len() >= EXTENDED + ID3V1 => Some(EXTENDED),
+            [b'T', b'A', b'G', ..] => Some(ID3V1),
+            _ => id3v2(rest).or_else(|| ape(rest)),
+        };
+        if let Some(behind) = first.and_then(|length| rest.get(length..)) {
+            rest = &behind[zeros(behind)..];
+        } else if let Some(length) = last(rest) {
+            rest = &rest[..rest.len() - length];
+        } else {
+            return false;
+        }
     }
     true
+}
+
+/// Bytes of the tag at the end: of those that are found from there.
+fn last(bytes: &[u8]) -> Option<usize> {
+    let from_end = |length: usize| bytes.get(bytes.len().checked_sub(length)?..);
+    let begins = |length: usize, with: &[u8]| from_end(length).is_some_and(|tag| tag.starts_with(with));
+    if begins(ID3V1, b"TAG") {
+        return Some(ID3V1);
+    }
+    if begins(EXTENDED, b"TAG+") {
+        return Some(EXTENDED);
+    }
+    if begins(9, b"LYRICS200") {
+        let digits = std::str::from_utf8(&from_end(15)?[..6]).ok()?;
+        let length = digits.parse::<usize>().ok()? + 15;
+        return begins(length, b"LYRICSBEGIN").then_some(length);
+    }
+    let footer = from_end(32)?.first_chunk::<32>()?;
+    if !footer.starts_with(b"APETAGEX") {
+        return None;
+    }
+    let number = |at: usize| u32::from_le_bytes([footer[at], footer[at + 1], footer[at + 2], footer[at + 3]]);
+    // The length counts items and footer; a header is told by the highest bit of the flags.
+    let length = number(12) as usize + if number(20) >> 31 == 1 { 32 } else { 0 };
+    (32..=bytes.len()).contains(&length).then_some(length)
 }
 
 /// Bytes of the ID3v2 tag at the beginning, with its header and footer.
@@ -89,6 +125,15 @@ pub(super) mod tests {
         let ape = [b"APETAGEX\xd0\x07\0\0\x04\0\0\0".as_slice(), &[1; 20]].concat();
         for good in [vec![], vec![0; 1000], id3v1.clone(), id3v2_of(b"x"), ape.clone()] {
             assert!(only_tags(&good), "{good:?}");
+        }
+        let items = b"\x05\0\0\0\0\0\0\0Title\0hello";
+        let footer = [b"APETAGEX\xd0\x07\0\0".as_slice(), &(items.len() as u32 + 32).to_le_bytes(), &[1], &[0; 15]];
+        let without_header = [items.as_slice(), &footer.concat()].concat();
+        let extended = [b"TAG+".as_slice(), &[b'y'; 223], &id3v1].concat();
+        let lyrics = [b"LYRICSBEGIN".as_slice(), b"IND0000200", b"000021LYRICS200", &id3v1].concat();
+        for good in [&without_header, &[without_header.as_slice(), &id3v1].concat(), &extended, &lyrics] {
+            assert!(only_tags(good), "{good:?}");
+            assert!(!only_tags(&[b"audio".as_slice(), good].concat()));
         }
         let all = [ape.as_slice(), &[0; 7], &id3v1, &id3v2_of(b"abc"), &[0; 9]].concat();
         assert!(only_tags(&all));

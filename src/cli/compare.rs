@@ -21,12 +21,21 @@ pub struct Args {
     a: PathBuf,
     /// The other.
     b: PathBuf,
-    /// Score from which on it is the same speaker; the model's own threshold at equal error rate unless given.
-    #[arg(long)]
+    /// Score from which on it is the same speaker, -1 to 1; the model's own threshold at equal error
+    /// rate unless given.
+    #[arg(long, allow_negative_numbers = true, value_parser = cosine)]
     threshold: Option<f64>,
     /// Channel, from 0, of files that have several.
     #[arg(long)]
     channel: Option<usize>,
+}
+
+fn cosine(text: &str) -> Result<f64, String> {
+    let value: f64 = text.parse().map_err(|_| format!("`{text}` is not a number"))?;
+    match (-1.0..=1.0).contains(&value) {
+        true => Ok(value),
+        false => Err("scores are cosines, -1 to 1".into()),
+    }
 }
 
 /// Below this many seconds a score is less reliable than error rates suggest.
@@ -47,7 +56,7 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     for path in [&args.a, &args.b] {
         let recording = reading.file(path)?;
         if recording.silent {
-            return Err(Error::file(path, "silent: every sample is zero, there is nobody to compare"));
+            return Err(Error::file(path, "silent: its samples do not change, there is nobody to compare"));
         }
         let level = 20.0 * recording.rms.log10();
         let name = path.display();
@@ -64,8 +73,8 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     let mels = model.header.arch.mels;
     let rows = embed_recordings(&model.network, &[&recordings[0], &recordings[1]], mels, &device, &|_| ());
     let mut pair = Embeddings::new(model.header.embedding_dim);
-    pair.push("a", &rows[0])?;
-    pair.push("b", &rows[1])?;
+    pair.push(&shown(&args.a), &rows[0])?;
+    pair.push(&format!("{} (the second)", shown(&args.b)), &rows[1])?;
     let mean = model.header.scoring.embedding_mean.as_ref().map(|m| m.iter().map(|&x| f64::from(x)).collect());
     let score = Scorer::new(&pair, mean)?.score(0, 1);
     if !score.is_finite() {

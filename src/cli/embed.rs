@@ -115,17 +115,20 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
         }
     }
     all.save(&args.output)?;
+    let mut stored = String::new();
     if let Some(copy) = &args.mean {
+        let model = copy.as_ref().unwrap_or(&args.model);
+        stored = format!("; their mean is in {}, without thresholds", model.display());
         let mean: Vec<f32> = all.mean().into_iter().map(|x| x as f32).collect();
         let scoring = Scoring { embedding_mean: Some(mean), ..Scoring::default() };
-        update_header(&args.model, copy.as_ref().unwrap_or(&args.model), |header| header.scoring = scoring)?;
+        update_header(&args.model, model, |header| header.scoring = scoring)?;
     }
     let left_out = if skipped > 0 { format!("; {skipped} files left out") } else { String::new() };
     let text = match global.json {
         true => json!({"utterances": all.len(), "dim": all.dim(), "skipped": skipped, "output": shown(&args.output)})
             .to_string(),
         false => {
-            format!("{} embeddings of {} values in {}{left_out}", all.len(), all.dim(), args.output.display())
+            format!("{} embeddings of {} values in {}{left_out}{stored}", all.len(), all.dim(), args.output.display())
         }
     };
     tell(&args.output, &text);

@@ -10,13 +10,13 @@ use std::sync::Mutex;
 use self::labels::Labels;
 use self::report::{PRIORS, Report};
 use super::{Global, tell};
-use crate::corpus::{Names, read_utt2spk};
+use crate::corpus::{Names, read_utt2spk, read_wav_scp};
 use crate::error::{Error, Result};
 use crate::fs;
 use crate::model_file::{read_header, update_header};
 use crate::progress::Progress;
 use crate::scoring::{
-    Curve, DetPlot, Intervals, ScoredTrial, bootstrap, det_csv, det_svg, read_scores, speakers_from_targets,
+    Curve, DetPlot, Intervals, ScoredTrial, bootstrap, det_csv, det_svg, label_name, read_scores, speakers_from_targets,
 };
 use crate::terminal::errln;
 
@@ -34,6 +34,9 @@ pub struct Args {
     /// Speakers, for the intervals; otherwise utterances that target trials connect count as one speaker's.
     #[arg(long)]
     utt2spk: Option<PathBuf>,
+    /// List of the utterances' files, where trials name files and utt2spk ids.
+    #[arg(long, value_name = "LIST", requires = "utt2spk")]
+    wav_scp: Option<PathBuf>,
     /// Write the DET curve here (.svg, or .csv for its points).
     #[arg(long)]
     det: Option<PathBuf>,
@@ -56,8 +59,15 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     let trials = || scored.iter().zip(labels.of.iter().copied());
     let curve = Curve::new(trials().map(|(t, label)| (t.score, label)))
         .map_err(|e| Error::file(&args.scores, e.to_string()))?;
+    if args.save_threshold.is_some() {
+        check_scores(args, &scored, &curve)?;
+    }
     let speakers = match &args.utt2spk {
-        Some(list) => listed_speakers(&args.scores, &scored, list)?,
+        Some(list) => {
+            let speakers = listed_speakers(&args.scores, &scored, list, args.wav_scp.as_deref())?;
+            check_labels(args, list, trials(), &speakers)?;
+            speakers
+        }
         None => {
             let number = speakers_from_targets(trials().map(|(t, label)| (t.enroll.as_str(), t.test.as_str(), label)));
             scored.iter().map(|t| (number[t.enroll.as_str()], number[t.test.as_str()])).collect()
@@ -77,7 +87,7 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
         fs::write_bytes(path, text.as_bytes())?;
     }
     if let Some(model) = &args.save_threshold {
-        save_thresholds(args, model, &scored, &curve)?;
+        update_header(model, model, |header| header.scoring.set_thresholds(&curve))?;
     }
     let report = Report { curve: &curve, intervals: intervals.as_ref(), unscored: labels.unscored };
     let mut text = if global.json { report.json().to_string() } else { report.text() };
@@ -91,12 +101,15 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
 /// Refuses, before any work, what could not be written.
 fn check_outputs(args: &Args) -> Result<()> {
     let outputs: Vec<&Path> = [&args.det, &args.save_threshold].into_iter().flatten().map(PathBuf::as_path).collect();
-    let inputs = [&args.trials, &args.utt2spk].into_iter().flatten().chain([&args.scores]);
+    let inputs = [&args.trials, &args.utt2spk, &args.wav_scp].into_iter().flatten().chain([&args.scores]);
     fs::refuse_overwriting(&outputs, &inputs.map(PathBuf::as_path).collect::<Vec<_>>())?;
     if let Some(path) = &args.det {
         det_is_csv(path)?;
     }
     if let Some(model) = &args.save_threshold {
+        if model.exists() && !model.is_file() {
+            return Err(Error::file(model, "is no model file to store thresholds in"));
+        }
         read_header(model)?;
     }
     Ok(())
@@ -114,11 +127,22 @@ fn det_is_csv(path: &Path) -> Result<bool> {
 }
 
 /// The speakers of both sides of each trial, in numbers from 0.
-fn listed_speakers(scores: &Path, scored: &[ScoredTrial], list: &Path) -> Result<Vec<(u32, u32)>> {
+fn listed_speakers(
+    scores: &Path,
+    scored: &[ScoredTrial],
+    list: &Path,
+    wav_scp: Option<&Path>,
+) -> Result<Vec<(u32, u32)>> {
     let map = read_utt2spk(list)?;
+    let files = wav_scp.map_or(Ok(Vec::new()), read_wav_scp)?;
     let mut entries: Vec<(&str, &str)> = map.iter().map(|(id, (speaker, _))| (id.as_str(), speaker.as_str())).collect();
     entries.sort_unstable();
-    let names = Names::new(list, entries.iter().map(|e| e.0));
+    let mut names = Names::new(list, entries.iter().map(|e| e.0));
+    for (id, file, _) in &files {
+        if let Ok(place) = entries.binary_search_by_key(&id.as_str(), |e| e.0) {
+            names.add_file(place, file);
+        }
+    }
     let words = scored.iter().flat_map(|t| [(t.enroll.as_str(), t.line), (t.test.as_str(), t.line)]);
     let places = names.resolve(scores, words)?.places;
     let mut numbers: HashMap<&str, u32> = HashMap::new();
@@ -127,6 +151,23 @@ fn listed_speakers(scores: &Path, scored: &[ScoredTrial], list: &Path) -> Result
         *numbers.entry(entries[place].1).or_insert(next)
     };
     Ok(places.chunks_exact(2).map(|sides| (number(sides[0]), number(sides[1]))).collect())
+}
+
+/// Refuses labels that the speakers contradict: rates and intervals would be of different trials.
+fn check_labels<'a>(
+    args: &Args,
+    list: &Path,
+    trials: impl Iterator<Item = (&'a ScoredTrial, bool)>,
+    speakers: &[(u32, u32)],
+) -> Result<()> {
+    for ((t, label), (a, b)) in trials.zip(speakers) {
+        if label != (a == b) {
+            let (label, same) = (label_name(label), if a == b { "one speaker" } else { "two speakers" });
+            let message = format!("trial {} {} is {label}, but {} has {same}", t.enroll, t.test, list.display());
+            return Err(Error::line(&args.scores, t.line, message));
+        }
+    }
+    Ok(())
 }
 
 /// 95 % intervals. Too few speakers for them are a warning.
@@ -146,20 +187,18 @@ fn intervals(trials: &[(f64, bool, u32, u32)], replicates: usize, global: &Globa
     }
 }
 
-fn save_thresholds(args: &Args, model: &Path, scored: &[ScoredTrial], curve: &Curve) -> Result<()> {
+/// Refuses scores whose thresholds would mean nothing to `compare`.
+fn check_scores(args: &Args, scored: &[ScoredTrial], curve: &Curve) -> Result<()> {
     if !curve.eer().threshold.is_finite() {
         return Err(Error::file(&args.scores, "no threshold to store: every score is -inf"));
     }
-    // Cosines in nine decimals.
-    if let Some(t) = scored.iter().find(|t| t.score.abs() > 1.0 + 1e-9) {
-        errln!(
-            "warning: {}:{}: {} is no cosine, which `compare` takes the threshold for",
-            args.scores.display(),
-            t.line,
-            t.score
-        );
+    // Cosines in nine decimals, and infinite scores where there was nothing to compare.
+    if let Some(t) = scored.iter().find(|t| t.score.is_finite() && t.score.abs() > 1.0 + 1e-9) {
+        let message =
+            format!("score {} is no cosine: `compare`, which has cosines, cannot use its thresholds", t.score);
+        return Err(Error::line(&args.scores, t.line, message));
     }
-    update_header(model, model, |header| header.scoring.set_thresholds(curve))
+    Ok(())
 }
 
 #[cfg(test)]
@@ -183,9 +222,15 @@ mod tests {
         std::fs::write(&scores, "x/c.wav x/a.wav 1\nx/a.wav x/b.wav 0\n").unwrap();
         std::fs::write(&list, "a zoe\nb anna\nc zoe\nd carl\n").unwrap();
         let scored = read_scores(&scores).unwrap();
-        assert_eq!(listed_speakers(&scores, &scored, &list).unwrap(), [(0, 0), (0, 1)]);
+        assert_eq!(listed_speakers(&scores, &scored, &list, None).unwrap(), [(0, 0), (0, 1)]);
+        // Files of other names, by the list of them.
+        let scp = dir.path().join("wav.scp");
+        std::fs::write(&scp, "a /d/c.wav\nc /d/a.wav\nb /d/b.wav\nnone /d/n.wav\n").unwrap();
+        std::fs::write(&scores, "d/c.wav d/b.wav 1\n").unwrap();
+        let (by_file, wanted) = (read_scores(&scores).unwrap(), [(0, 1)]);
+        assert_eq!(listed_speakers(&scores, &by_file, &list, Some(&scp)).unwrap(), wanted);
         std::fs::write(&list, "a zoe\nc zoe\n").unwrap();
-        let error = listed_speakers(&scores, &scored, &list).unwrap_err().to_string();
+        let error = listed_speakers(&scores, &scored, &list, None).unwrap_err().to_string();
         assert!(error.contains("scores:2: unknown utterance `x/b.wav`") && error.contains("utt2spk"), "{error}");
     }
 }

@@ -49,17 +49,20 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
             "trained       {} steps, seed {}, revox {}, data {}",
             t.steps,
             t.seed,
-            t.version,
-            t.data_hash.chars().take(12).collect::<String>()
+            t.version.escape_debug(),
+            t.data_hash.chars().take(12).collect::<String>().escape_debug()
         ),
         None => outln!("trained       elsewhere (imported)"),
     }
     match header.scoring.threshold_eer {
-        Some(t) => outln!("threshold     {t:.4} at the dev trials' equal error rate"),
+        Some(t) => outln!("threshold     {t:.4} at equal error rate"),
         None => outln!("threshold     none"),
     }
     for (far, threshold) in &header.scoring.thresholds {
         outln!("              {threshold:.4} at false-accept rate {far}");
+    }
+    if header.scoring.embedding_mean.is_some() {
+        outln!("mean          subtracted from embeddings before they are compared");
     }
     let sizes = layer_sizes(&model);
     let packed: Vec<&LayerSize> = sizes.iter().filter(|l| header.quantization.contains_key(&l.name)).collect();

@@ -16,8 +16,8 @@ use crate::terminal::outln;
   revox man train | man -l -
   revox man --dir ~/.local/share/man/man1")]
 pub struct Args {
-    /// The verb; without it the page of the program.
-    verb: Option<String>,
+    /// The verb (`prepare folder` is one); without it the page of the program.
+    verb: Vec<String>,
     /// Write every page into this folder.
     #[arg(long, conflicts_with = "verb")]
     dir: Option<PathBuf>,
@@ -26,9 +26,7 @@ pub struct Args {
 pub(super) fn run(args: &Args) -> Result<()> {
     let mut program = Cli::command();
     program.build();
-    let verbs = program.get_subcommands().filter(|v| v.get_name() != "help").cloned();
-    let mut pages = vec![("revox".to_owned(), program.clone())];
-    pages.extend(verbs.map(|verb| (format!("revox-{}", verb.get_name()), verb)));
+    let pages = pages("revox", &program);
     if let Some(folder) = &args.dir {
         fs::create_dir_all(folder)?;
         for (name, command) in &pages {
@@ -37,11 +35,19 @@ pub(super) fn run(args: &Args) -> Result<()> {
         outln!("{} pages in {}", pages.len(), folder.display());
         return Ok(());
     }
-    let wanted = args.verb.as_ref().map_or("revox".to_owned(), |verb| format!("revox-{verb}"));
+    let wanted = std::iter::once("revox").chain(args.verb.iter().map(String::as_str)).collect::<Vec<_>>().join("-");
     let Some((name, command)) = pages.iter().find(|(name, _)| *name == wanted) else {
-        return Err(Error::invalid(format!("no verb `{}`", args.verb.as_deref().unwrap_or_default())));
+        return Err(Error::invalid(format!("no verb `{}`", args.verb.join(" "))));
     };
     fs::write_bytes(fs::STDOUT, &page(name, command)?)
+}
+
+/// The pages of a command and of those below it, by name: `revox`, `revox-train`, ....
+fn pages(name: &str, command: &Command) -> Vec<(String, Command)> {
+    let below = command.get_subcommands().filter(|c| c.get_name() != "help");
+    let mut all = vec![(name.to_owned(), command.clone())];
+    all.extend(below.flat_map(|c| pages(&format!("{name}-{}", c.get_name()), c)));
+    all
 }
 
 /// A page in roff.

@@ -163,8 +163,9 @@ fn usage(error: &clap::Error) -> ExitCode {
     let code = u8::try_from(error.exit_code()).unwrap_or(2);
     if code != 0 && std::env::args_os().any(|a| a == "--json") {
         let text = error.render().to_string();
-        let first = text.lines().next().unwrap_or_default();
-        outln!("{}", json!({"error": first.trim_start_matches("error: "), "file": null, "line": null}));
+        let words: Vec<&str> = text.split("\n\n").next().unwrap_or_default().split_whitespace().collect();
+        let what = words.join(" ");
+        outln!("{}", json!({"error": what.trim_start_matches("error: "), "file": null, "line": null}));
     }
     match error.print() {
         Ok(()) => ExitCode::from(code),

@@ -19,11 +19,12 @@ pub struct Args {
 }
 
 const FOLDER: &str = "\
-Every file is decoded. What is unreadable or silent is left out and reported, in OUT/problems.txt
-too. Names that begin with a dot are left out.
+Every file is decoded. What is unreadable or silent is left out and reported, also in
+OUT/problems.txt. Names that begin with a dot are left out.
 
-Ids are the speaker and the path below: ann/day 1/2.wav is ann-day_1-2. Names that would become equal
-are refused. Trial lists name utterances by id, or by the end of the path if it has no blanks.
+Ids are the speaker and the path below: ann/day 1/2.wav is ann-day_1-2. Names that
+would become equal are refused. Trial lists name utterances by id, or by the end of
+the path if it has no blanks.
 
 Example:
   revox prepare folder recordings lists";
@@ -38,7 +39,7 @@ enum Kind {
         /// Where wav.scp, utt2spk, spk2utt and problems.txt go.
         out: PathBuf,
         /// Rate at which the audio will be used.
-        #[arg(long, default_value_t = 16000)]
+        #[arg(long, default_value_t = 16000, value_parser = clap::value_parser!(u32).range(1000..=768_000))]
         sample_rate: u32,
     },
 }

@@ -43,6 +43,9 @@ pub struct Args {
     top_n: usize,
 }
 
+/// Normalised scores are in standard deviations. Beyond this many, the deviation is at fault.
+const WILD: f64 = 1000.0;
+
 pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     let inputs = [&args.wav_scp, &args.mean, &args.cohort, &args.utt2spk].into_iter().flatten();
     let inputs: Vec<&Path> = inputs.chain([&args.embeddings, &args.trials]).map(PathBuf::as_path).collect();
@@ -79,6 +82,10 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
         .zip(scores)
         .map(|(t, score)| ScoredTrial { enroll: t.enroll, test: t.test, score, label: t.target, line: t.line })
         .collect();
+    if let Some(t) = scored.iter().find(|t| args.cohort.is_some() && t.score.abs() > WILD) {
+        let (list, line, score) = (args.trials.display(), t.line, t.score);
+        errln!("warning: {list}:{line}: AS-norm gives {score:.0}: the cohort's nearest are nearly one and the same");
+    }
     write_scores(&args.output, &scored)?;
     let text = match global.json {
         true => json!({"trials": scored.len(), "output": shown(&args.output)}).to_string(),

@@ -16,7 +16,7 @@ use crate::train::{Recipe, Report, RunOptions, Start, fine_tune, train};
 /// Train a network by a recipe, testing on the dev trials after each epoch.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  revox train recipes/quickstart.toml\n  revox train recipes/quickstart.toml --out runs/short --set train.epochs=2\n  revox train recipes/speechocean/fine-tune.toml --init model.safetensors\n  revox train recipes/voxceleb/resnet34.toml --backend cuda --devices 0,1"
+    after_help = "Examples:\n  revox train recipes/quickstart.toml\n  revox train recipes/quickstart.toml --out runs/short --set train.epochs=2\n  revox train recipes/voxceleb/fine-tune.toml --init model.safetensors\n  revox train recipes/voxceleb/resnet34.toml --backend cuda --devices 0,1"
 )]
 pub struct Args {
     /// The recipe (TOML).
@@ -113,9 +113,6 @@ fn show(report: &Report, global: &Global) {
     match &report.ended {
         Some(why) => outln!("the run had ended after {epochs} epochs: {why}; best epoch {best}"),
         None => outln!("{epochs} epochs in {:.0} s; best epoch {best}", report.seconds),
-    }
-    if let Some(head) = &report.head {
-        outln!("head      {head}");
     }
     outln!("model     {}", report.model.display());
     outln!("DET curve {}", report.det.display());

@@ -36,7 +36,7 @@ pub struct Corpus {
 /// Splits a line into its first word and the rest, which may hold blanks.
 fn first_word(line: &str) -> Option<(&str, &str)> {
     let line = line.trim();
-    let (word, rest) = line.split_once(char::is_whitespace)?;
+    let (word, rest) = line.split_once(|c: char| c.is_ascii_whitespace())?;
     Some((word, rest.trim()))
 }
 
@@ -71,7 +71,7 @@ pub fn read_utt2spk(path: impl AsRef<Path>) -> Result<HashMap<String, (String, u
     let mut speakers: HashMap<String, (String, usize)> = HashMap::new();
     for (i, line) in text.lines().enumerate().filter(|(_, l)| !l.trim().is_empty()) {
         let bad = |m: String| Error::line(path, i + 1, m);
-        let fields: Vec<&str> = line.split_whitespace().collect();
+        let fields: Vec<&str> = line.split_ascii_whitespace().collect();
         let [id, speaker] = fields[..] else {
             return Err(bad(format!("{} field(s); wanted `utterance speaker`", fields.len())));
         };

@@ -17,8 +17,7 @@ const ENDINGS: [&str; 14] =
 ///
 /// 1. The word is an utterance's id, or its file as wav.scp has it.
 /// 2. It is one of them but for the ending of audio files: `a/b.wav` for `a/b` or `a/b.flac`.
-/// 3. It is the end of a file's path, with at least one folder: `id1/x/1.wav` for
-///    `/data/vox/id1/x/1.wav`.
+/// 3. It is the end of a file's path: `id1/x/1.wav` for `/data/vox/id1/x/1.wav`.
 /// 4. It is a path, and an id is the path's last name without ending: `flac/1/7.wav` for `7`. This
 ///    is a guess, since `flac/2/7.wav` might be meant. So it counts only where nothing is known but
 ///    ids without folders, and every word of the list is a path that needs it. [`Resolved::note`]
@@ -175,15 +174,18 @@ impl<'a> Names<'a> {
         if let Some(place) = one(self.exact.get(word).copied())? {
             return Ok(Some(Found { place, certain: true }));
         }
-        if let Some(place) = one(self.bare.get(bare(word)).copied())? {
-            return Ok(Some(Found { place, certain: false }));
+        let by_end = self.find_by_end(word)?;
+        match (one(self.bare.get(bare(word)).copied())?, by_end) {
+            // `2.wav` may be utterance `2`, or the file `/d/2.wav` of another one.
+            (Some(place), Some(other)) if place != other.place => Err((place, other.place)),
+            (Some(place), _) => Ok(Some(Found { place, certain: false })),
+            (None, by_end) => Ok(by_end),
         }
-        self.find_by_end(word)
     }
 
     fn find_by_end(&self, word: &str) -> Result<Option<Found>, (usize, usize)> {
         let word = word.strip_prefix("./").unwrap_or(word);
-        if !word.contains('/') || word.starts_with('/') {
+        if word.is_empty() || word.starts_with('/') {
             return Ok(None);
         }
         let wanted = bare(word);
@@ -285,8 +287,18 @@ mod tests {
         assert_eq!(resolve(&names, &["x/2.wav", "x/2.flac"]).unwrap(), [2, 3]);
         fails(&names, &["id1/x/1.wav"], "`id1/x/1.wav` may be utterance");
         fails(&names, &["x/2.m4a"], "`x/2.m4a` may be utterance");
-        // A name without a folder says too little.
-        fails(&names, &["1.wav"], "unknown utterance `1.wav`");
+        fails(&names, &["1.wav"], "`1.wav` may be utterance");
+        assert_eq!(resolve(&names, &["2.flac"]).unwrap(), [3]);
+    }
+
+    #[test]
+    fn an_id_that_is_the_name_of_anothers_file_is_no_answer() {
+        let mut names = Names::new("e", ["00001", "00002", "q"]);
+        for (place, file) in ["/d/00002.wav", "/d/00003.wav", "/d/q.wav"].into_iter().enumerate() {
+            names.add_file(place, file);
+        }
+        assert_eq!(resolve(&names, &["00002", "q.wav", "d/00002.wav"]).unwrap(), [1, 2, 0]);
+        fails(&names, &["00002.wav"], "`00002.wav` may be utterance");
     }
 
     #[test]

@@ -62,7 +62,7 @@ fn form_of(first: &str, last: &str) -> Option<Form> {
 fn form_of_all(text: &str) -> Option<Form> {
     let mut all = None;
     for line in text.lines() {
-        let fields: Vec<&str> = line.split_whitespace().collect();
+        let fields: Vec<&str> = line.split_ascii_whitespace().collect();
         let &[first, _, last] = fields.as_slice() else { continue };
         match (all, form_of(first, last)) {
             (None, form) => all = form,
@@ -85,7 +85,7 @@ pub fn read_trials(path: impl AsRef<Path>) -> Result<Vec<Trial>> {
     let mut trials = Vec::new();
     for (i, line) in text.lines().enumerate() {
         let bad = |message: String| Error::line(path, i + 1, message);
-        let fields: Vec<&str> = line.split_whitespace().collect();
+        let fields: Vec<&str> = line.split_ascii_whitespace().collect();
         let (target, enroll, test) = match fields[..] {
             [] => continue,
             [a, b] if parse_label(a).is_none() && (parse_label(b).is_none() || is_number(b)) => (None, a, b),

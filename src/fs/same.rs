@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::write::{is_kernels, target};
 use super::{is_stdout, parent};
 use crate::error::{Error, Result};
 
@@ -18,6 +19,33 @@ fn identity(path: &Path) -> Option<std::path::PathBuf> {
     std::fs::canonicalize(path).ok().filter(|p| p.is_file())
 }
 
+/// Refuses an output that could not be written, before the work for it is done.
+fn writable(output: &Path) -> Result<()> {
+    let ends_in_slash = output.as_os_str().as_encoded_bytes().ends_with(b"/");
+    if output.is_dir() || ends_in_slash {
+        return Err(Error::file(output, "is a folder, not a file to write"));
+    }
+    let target = target(output).map_err(|e| Error::io(output, "write", e))?;
+    // Devices and pipes are there, and cannot be tried without being written.
+    if target.exists() && !target.is_file() {
+        return Ok(());
+    }
+    let folder = parent(&target);
+    if !folder.is_dir() {
+        return Err(Error::file(output, format!("no folder {} to write into", folder.display())));
+    }
+    if let Err(e) = std::fs::symlink_metadata(&target)
+        && e.kind() != std::io::ErrorKind::NotFound
+    {
+        return Err(Error::io(output, "write", e));
+    }
+    if !is_kernels(&target) || !target.exists() {
+        let probe = tempfile::Builder::new().prefix(".revox-").tempfile_in(folder);
+        probe.map_err(|e| Error::io(output, "create", e.kind().into()))?;
+    }
+    Ok(())
+}
+
 /// Refuses, before any work, outputs that are inputs, two outputs that are one file, and outputs
 /// that could not be written.
 ///
@@ -31,12 +59,7 @@ pub fn refuse_overwriting(outputs: &[&Path], inputs: &[&Path]) -> Result<()> {
         if is_stdout(output) {
             continue;
         }
-        if output.is_dir() {
-            return Err(Error::file(output, "is a folder, not a file to write"));
-        }
-        if !parent(output).is_dir() {
-            return Err(Error::file(output, format!("no folder {} to write into", parent(output).display())));
-        }
+        writable(output)?;
         let Some(file) = identity(output) else { continue };
         if let Some(input) = inputs.iter().find(|p| identity(p).as_ref() == Some(&file)) {
             let which = if input == output { "an input".into() } else { format!("the input {}", input.display()) };
@@ -79,6 +102,8 @@ mod tests {
         };
         fails("sub", "is a folder");
         fails("none/new", "no folder");
+        fails("new/", "is a folder");
+        fails(&"n".repeat(300), "cannot");
     }
 
     #[test]

@@ -48,12 +48,12 @@ pub fn write_bytes(path: impl AsRef<Path>, bytes: &[u8]) -> Result<()> {
 }
 
 /// Whether a file belongs to a file system that the kernel makes up, where nothing can be renamed.
-fn is_kernels(path: &Path) -> bool {
+pub(super) fn is_kernels(path: &Path) -> bool {
     ["/dev/fd", "/proc", "/sys"].iter().any(|root| path.starts_with(root))
 }
 
 /// Follows links to the name that they lead to, whether a file has it already or not.
-fn target(path: &Path) -> std::io::Result<PathBuf> {
+pub(super) fn target(path: &Path) -> std::io::Result<PathBuf> {
     /// As many as Linux follows.
     const MOST: usize = 40;
     let mut at = path.to_owned();
@@ -74,19 +74,25 @@ fn replace(
     fill: impl FnOnce(&mut dyn Write) -> std::io::Result<()>,
 ) -> std::result::Result<(), (&'static str, std::io::Error)> {
     let fail = |e| ("write", e);
-    let mut temp = tempfile::Builder::new().prefix(".revox-").tempfile_in(parent(path)).map_err(|e| ("create", e))?;
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".revox-");
+    // A new file gets the permissions that the user's mask leaves, what replaces a file those of it.
+    #[cfg(unix)]
+    use std::os::unix::fs::PermissionsExt;
+    #[cfg(unix)]
+    let new = std::fs::Permissions::from_mode(0o666);
+    #[cfg(unix)]
+    builder.permissions(new);
+    // The temporary name would only puzzle.
+    let mut temp = builder.tempfile_in(parent(path)).map_err(|e| ("create", e.kind().into()))?;
     {
         let mut out = BufWriter::new(temp.as_file_mut());
         fill(&mut out).map_err(fail)?;
         out.flush().map_err(fail)?;
     }
     #[cfg(unix)]
-    {
-        // A temporary file is private to its owner. What replaces a file gets that file's
-        // permissions, and a new file the usual ones.
-        use std::os::unix::fs::PermissionsExt;
-        let mode = std::fs::metadata(path).map_or(0o644, |m| m.permissions().mode());
-        temp.as_file().set_permissions(std::fs::Permissions::from_mode(mode)).map_err(fail)?;
+    if let Ok(old) = std::fs::metadata(path) {
+        temp.as_file().set_permissions(old.permissions()).map_err(fail)?;
     }
     temp.as_file().sync_all().map_err(fail)?;
     temp.persist(path).map_err(|e| fail(e.error))?;

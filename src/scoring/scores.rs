@@ -65,7 +65,7 @@ pub fn read_scores(path: impl AsRef<Path>) -> Result<Vec<ScoredTrial>> {
     let mut trials = Vec::new();
     for (i, line) in text.lines().enumerate() {
         let bad = |message: String| Error::line(path, i + 1, message);
-        let fields: Vec<&str> = line.split_whitespace().collect();
+        let fields: Vec<&str> = line.split_ascii_whitespace().collect();
         let (enroll, test, score, label) = match fields[..] {
             [] => continue,
             [e, t, s] => (e, t, s, None),

@@ -112,7 +112,9 @@ impl TrainSet {
         let mut samples = speed(&crop(&audio, source, &mut draw), factor)?.into_owned();
         samples.resize(wanted, 0.0);
         self.vary(&mut samples, &mut draw);
-        let mut features = self.extractor.features(&samples, Some(&mut draw))?;
+        let features = self.extractor.features(&samples, Some(&mut draw));
+        let list = self.corpus.folder.join("wav.scp");
+        let mut features = features.map_err(|e| Error::line(&list, entry.line, e.to_string()))?;
         if let Some(spec) = &self.augment.spec {
             mask(&mut features.values, self.shape()[1], spec, &mut draw);
         }

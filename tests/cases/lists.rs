@@ -97,6 +97,19 @@ fn one_bad_name_does_not_end_the_preparation() {
 }
 
 #[test]
+fn audio_of_other_formats_is_counted() {
+    let place = Place::make();
+    place.wav("in/ann/1.wav", 1.0, 100.0);
+    place.wav("in/bob/1.wav", 1.0, 180.0);
+    place.ok(&["prepare", "folder", "in", "plain"]);
+    ["ann/2.mp3", "ann/3.wave", "bob/2.m4a", "bob/notes.txt"].iter().for_each(|f| place.write(&format!("in/{f}"), "x"));
+    place.ok(&["prepare", "folder", "in", "mixed"]);
+    let problems = |folder: &str| std::fs::read_to_string(place.path(folder).join("problems.txt")).unwrap();
+    assert!(!problems("plain").contains("other formats"), "{}", problems("plain"));
+    assert!(problems("mixed").contains("3 audio files of other formats") && problems("mixed").contains("2.mp3"));
+}
+
+#[test]
 fn a_path_does_not_reach_another_recording() {
     let models = absolute(shared_or_skip!("cases/models"));
     let place = Place::make();

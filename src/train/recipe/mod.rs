@@ -6,6 +6,7 @@ mod text;
 
 pub use sections::{AugmentConfig, DataConfig, FrontendConfig, MarginConfig, ScheduleConfig, TrainConfig};
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -62,6 +63,33 @@ fn default_seed() -> u64 {
     42
 }
 
+/// The keys in which two sections differ: `width = 16, there 32`.
+fn differences<T: Serialize>(ours: &T, theirs: &T) -> String {
+    let table = |value: &T| toml::Table::try_from(value).expect("settings are plain data");
+    let (ours, theirs) = (flat(&table(ours)), flat(&table(theirs)));
+    let keys: BTreeSet<&String> = ours.keys().chain(theirs.keys()).collect();
+    let shown = |value: Option<&toml::Value>| value.map_or("not given".to_owned(), toml::Value::to_string);
+    let differ = keys.into_iter().filter(|key| ours.get(*key) != theirs.get(*key));
+    differ
+        .map(|key| format!("{key} = {}, there {}", shown(ours.get(key)), shown(theirs.get(key))))
+        .collect::<Vec<_>>()
+        .join("; ")
+}
+
+/// A table with dotted keys in place of sections.
+fn flat(table: &toml::Table) -> BTreeMap<String, toml::Value> {
+    let mut all = BTreeMap::new();
+    for (key, value) in table {
+        match value {
+            toml::Value::Table(section) => {
+                all.extend(flat(section).into_iter().map(|(rest, value)| (format!("{key}.{rest}"), value)));
+            }
+            value => drop(all.insert(key.clone(), value.clone())),
+        }
+    }
+    all
+}
+
 impl Recipe {
     /// Reads a recipe and applies `key=value` changes (keys dotted: `train.epochs=3`).
     ///
@@ -103,17 +131,12 @@ impl Recipe {
         text.complete_with(&sections)?;
         let recipe = Self::read(text, changes)?;
         if recipe.model != header.arch {
-            return Err(Error::file(
-                path,
-                format!("[model] is {:?}, the model to start with {:?}", recipe.model, header.arch),
-            ));
+            let other = differences(&recipe.model, &header.arch);
+            return Err(Error::file(path, format!("[model] is not that of the model to start with: {other}")));
         }
         if recipe.frontend() != header.frontend {
-            let (ours, theirs) = (recipe.frontend(), &header.frontend);
-            return Err(Error::file(
-                path,
-                format!("the front-end is {ours:?}, that of the model to start with {theirs:?}"),
-            ));
+            let other = differences(&recipe.frontend(), &header.frontend);
+            return Err(Error::file(path, format!("the front-end is not that of the model to start with: {other}")));
         }
         Ok(recipe)
     }
@@ -159,6 +182,7 @@ impl Recipe {
         }
         self.check_train()?;
         self.model.check().map_err(Fault::of("model"))?;
+        self.frontend().fbank.check().map_err(Fault::of("frontend"))?;
         if self.train.execution.is_some() && self.model.reversible_type().is_none() {
             let name = &self.model.name;
             let message = format!("train.execution is a choice of reversible networks: rev1-{name} or rev2-{name}");

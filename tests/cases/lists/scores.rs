@@ -200,6 +200,37 @@ fn a_threshold_is_stored_and_nothing_else_changes() {
     // Scores of AS-norm are no cosines.
     place.write("scores", "a b 9.5 1\na c 2.5 0\n");
     let ran = place.run(&["eval", "scores", "--save-threshold", "m.safetensors"]);
-    assert!(ran.code == 0 && ran.err.contains("scores:1: 9.5 is no cosine"), "{}", ran.err);
+    assert!(ran.code == 1 && ran.err.contains("scores:1: score 9.5 is no cosine"), "{}", ran.err);
     assert_eq!(place.list("."), ["a.wav", "after", "b.wav", "before", "m.safetensors", "scores"]);
+}
+
+#[test]
+fn labels_that_speakers_contradict_are_errors() {
+    let place = Place::make();
+    place.write("utt2spk", "a s1\nb s2\nc s1\n");
+    place.write("scores", "a c 0.9 target\na b 0.1 nontarget\n");
+    let eval = ["eval", "scores", "--utt2spk", "utt2spk", "--replicates", "0"];
+    place.ok(&eval);
+    place.write("scores", "a c 0.9 target\na b 0.1 target\nb c 0.1 nontarget\n");
+    place.fails(&eval, &["scores:2: trial a b is target", "utt2spk has two speakers"]);
+    place.write("scores", "a b 0.9 nontarget\na c 0.1 nontarget\na a 0.5 target\n");
+    place.fails(&eval, &["scores:2: trial a c is nontarget", "has one speaker"]);
+    // Trials that name files, by the list of them.
+    place.write("wav.scp", "a /d/x/1.wav\nb /d/x/2.wav\nc /d/y/1.wav\n");
+    place.write("scores", "x/1.wav y/1.wav 0.9 target\nx/1.wav x/2.wav 0.1 nontarget\n");
+    place.fails(&eval, &["unknown utterance"]);
+    place.ok(&[&eval[..], &["--wav-scp", "wav.scp"]].concat());
+}
+
+#[test]
+fn thresholds_are_cosines() {
+    let place = Place::make();
+    place.model("m.safetensors");
+    place.wav("a.wav", 1.0, 100.0);
+    let compare =
+        |threshold: &str| place.run(&["compare", "m.safetensors", "a.wav", "a.wav", "--threshold", threshold]);
+    for threshold in ["nan", "inf", "2", "-1.5", "x"] {
+        assert_eq!(compare(threshold).code, 2, "{threshold}");
+    }
+    assert!(compare("-0.2").out.contains("same speaker"));
 }

@@ -162,3 +162,25 @@ fn folders_and_full_disks_are_errors() {
     }
     assert_eq!(place.list("folder"), ["kept"]);
 }
+
+#[test]
+fn the_users_mask_decides_who_may_read() {
+    use std::os::unix::fs::PermissionsExt;
+    let place = place();
+    let mode = |name: &str| std::fs::metadata(place.path(name)).unwrap().permissions().mode() & 0o777;
+    for (mask, wanted) in [("077", 0o600), ("002", 0o664)] {
+        let name = format!("{mask}.safetensors");
+        let line = format!("umask {mask}; \"$0\" embed m.safetensors a.wav -o {name}");
+        let shell = std::process::Command::new("sh")
+            .args(["-c", &line, env!("CARGO_BIN_EXE_revox")])
+            .current_dir(place.dir.path())
+            .output()
+            .unwrap();
+        assert!(shell.status.success(), "{}", String::from_utf8_lossy(&shell.stderr));
+        assert_eq!(mode(&name), wanted, "{mask}");
+    }
+    // What replaces a file keeps that file's.
+    std::fs::set_permissions(place.path("e.safetensors"), std::fs::Permissions::from_mode(0o640)).unwrap();
+    place.ok(&["embed", "m.safetensors", "a.wav", "-o", "e.safetensors"]);
+    assert_eq!(mode("e.safetensors"), 0o640);
+}

@@ -10,6 +10,9 @@ use crate::error::{Error, Result};
 
 /// Endings of the files that are read, in any case.
 const ENDINGS: [&str; 2] = ["wav", "flac"];
+/// Endings of audio files that are not read.
+const OTHERS: [&str; 13] =
+    ["mp3", "m4a", "mp4", "aac", "ogg", "opus", "wma", "amr", "sph", "aif", "aiff", "caf", "wave"];
 /// Pairs of names that an error shows.
 const SHOWN: usize = 3;
 
@@ -89,7 +92,7 @@ pub(super) fn scan(root: &Path) -> Result<Scan> {
         return Err(Error::file(root, reason));
     }
     let mut found = Scan::default();
-    let mut hidden = 0;
+    let (mut hidden, mut others) = (0, Vec::new());
     let mut walk = WalkDir::new(root).sort_by_file_name().follow_links(true).into_iter();
     while let Some(entry) = walk.next() {
         let entry = match entry {
@@ -118,6 +121,9 @@ pub(super) fn scan(root: &Path) -> Result<Scan> {
         } else if ends_in_blanks(ending) {
             "its name ends in a blank or `|`, which lists cannot hold"
         } else if !is_audio {
+            if OTHERS.iter().any(|e| ending.eq_ignore_ascii_case(e)) {
+                others.push(path.to_owned());
+            }
             continue;
         } else if !kind.is_file() {
             "no ordinary file"
@@ -134,6 +140,11 @@ pub(super) fn scan(root: &Path) -> Result<Scan> {
     if hidden > 0 {
         let what = "hidden files and folders (names that begin with a dot, __MACOSX)";
         found.problems.push(format!("{}: {hidden} {what} left out", shown(root)));
+    }
+    if let Some(first) = others.first() {
+        let (count, first) = (others.len(), shown(first));
+        let what = "audio files of other formats, which are not read, left out; the first is";
+        found.problems.push(format!("{}: {count} {what} {first}", shown(root)));
     }
     match (found.files.is_empty(), found.problems.first()) {
         (false, _) => Ok(found),
