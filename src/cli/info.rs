@@ -30,7 +30,9 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
         return Ok(());
     }
     let (arch, f) = (&header.arch, &header.frontend.fbank);
-    outln!("architecture  {} (width {}, {:?} pooling, {}-d)", arch.name, arch.width, arch.pooling, arch.embedding_dim);
+    let (pooling, dim) = (json!(arch.pooling), arch.embedding_dim);
+    let pooling = pooling.as_str().unwrap_or_default();
+    outln!("architecture  {} (width {}, {pooling} pooling, {dim}-d)", arch.name, arch.width);
     outln!("parameters    {parameters}");
     outln!("file          {bytes} bytes");
     outln!(

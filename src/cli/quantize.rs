@@ -132,6 +132,11 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
         None => QuantizeConfig::changed(&args.changes())?,
     };
     config.check()?;
+    if args.bits.is_some() && config.method != Method::KMeans {
+        return Err(Error::invalid(
+            "--bits is of --method kmeans; mixed has --target-size, the binary ones have one bit",
+        ));
+    }
     if recipe.is_none() {
         config.check_without_training()?;
     }

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use serde_json::json;
 
 use super::{Global, shown};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::nn::Precision;
 use crate::terminal::{errln, outln};
 use crate::train::{Recipe, Report, RunOptions, Start, fine_tune, train};
@@ -54,7 +54,7 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     changes.extend(args.precision.map(|p| format!("train.precision=\"{}\"", p.name())));
     let mut recipe = match &start {
         Some((_, header)) => Recipe::load_for(&args.recipe, &changes, header)?,
-        None => Recipe::load(&args.recipe, &changes)?,
+        None => Recipe::load(&args.recipe, &changes).map_err(with_init)?,
     };
     if let Some(seed) = global.seed {
         recipe.seed = seed;
@@ -87,6 +87,17 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     Ok(())
 }
 
+/// A recipe without a network is one for a model that is there.
+fn with_init(error: Error) -> Error {
+    const HINT: &str = "; or train a model further: --init MODEL";
+    let lacks_network = |message: &str| message.contains("missing field `model`");
+    match error {
+        Error::Line { path, line, message } if lacks_network(&message) => Error::line(path, line, message + HINT),
+        Error::File { path, message } if lacks_network(&message) => Error::file(path, message + HINT),
+        other => other,
+    }
+}
+
 fn show(report: &Report, global: &Global) {
     let ci = report.eer_ci95;
     if global.json {
@@ -95,7 +106,7 @@ fn show(report: &Report, global: &Global) {
             "model": shown(&report.model), "det": shown(&report.det),
             "eer": report.eer, "eer_ci95": ci.map(|c| [c.low, c.high]),
             "min_dcf": {"0.01": report.min_dcf[0], "0.05": report.min_dcf[1]},
-            "best_epoch": report.best_epoch, "epochs": report.epochs, "ended": report.ended, "head": head,
+            "best_epoch": report.best_epoch, "averaged": report.averaged, "epochs": report.epochs, "ended": report.ended, "head": head,
             "seconds": report.seconds,
         });
         outln!("{out}");
@@ -109,10 +120,14 @@ fn show(report: &Report, global: &Global) {
         report.min_dcf[0],
         report.min_dcf[1]
     );
-    let (epochs, best) = (report.epochs, report.best_epoch);
+    let epochs = report.epochs;
+    let which = match report.averaged {
+        1 => format!("the model is that of epoch {}", report.best_epoch),
+        n => format!("the model is the mean of the last {n}"),
+    };
     match &report.ended {
-        Some(why) => outln!("the run had ended after {epochs} epochs: {why}; best epoch {best}"),
-        None => outln!("{epochs} epochs in {:.0} s; best epoch {best}", report.seconds),
+        Some(why) => outln!("the run had ended after {epochs} epochs: {why}; {which}"),
+        None => outln!("{epochs} epochs in {:.0} s; {which}", report.seconds),
     }
     outln!("model     {}", report.model.display());
     outln!("DET curve {}", report.det.display());

@@ -38,6 +38,8 @@ pub struct Report {
     pub min_dcf: [f64; 2],
     /// Epoch of the best dev EER.
     pub best_epoch: usize,
+    /// Epochs whose mean the final model is; 1 where it is that of the best epoch.
+    pub averaged: usize,
     /// Epochs run.
     pub epochs: usize,
     /// Why there was nothing left to train, where a run that had ended was resumed.
@@ -106,6 +108,7 @@ pub(super) fn finish(recipe: &Recipe, options: &RunOptions, run: &Loop, dev: &De
         eer_ci95: intervals.map(|i| i.eer),
         min_dcf,
         best_epoch,
+        averaged: recipe.train.average_last,
         epochs: state.epoch - 1,
         ended: done.ended,
         head: done.head,

@@ -163,6 +163,20 @@ fn a_setting_of_the_optimizer_is_enough() {
     assert!(lock.contains("kind = \"sgd\"") && lock.contains("weight_decay = 0.01"), "{lock}");
 }
 
+#[test]
+fn a_recipe_without_a_network_says_what_it_is_for() {
+    let place = place();
+    let text = std::fs::read_to_string(place.path("r.toml")).unwrap();
+    let (before, behind) = text.split_once("[model]").unwrap();
+    let behind = behind.find("\n[").map_or("", |next| &behind[next..]);
+    place.write("t.toml", &format!("{before}{behind}"));
+    place.fails(&["train", "t.toml"], &["t.toml", "missing field `model`", "--init MODEL"]);
+    // A recipe of another network than the model's names what differs, and nothing else.
+    place.ok(&["train", "r.toml", "--quiet", "--set", "train.epochs=1", "--out", "small"]);
+    let init = ["train", "r.toml", "--init", "small/model.safetensors", "--out", "y", "--set", "model.width=4"];
+    place.fails(&init, &["[model] is not that of the model to start with: width = 4, there 2\n"]);
+}
+
 /// The head's rows by the names of their speakers.
 fn rows(place: &Place, run: &str) -> HashMap<String, Vec<f32>> {
     let file = format!("{run}/model.safetensors");

@@ -69,7 +69,8 @@ impl Report<'_> {
         for far in FARS {
             let p = curve.at_far(far);
             let (threshold, misses) = (threshold(p.threshold), 100.0 * p.fnr);
-            lines.push(format!("threshold at false-accept rate {far}: {threshold} (misses {misses:.2} %)"));
+            let few = if far * (curve.nontargets as f64) < 1.0 { "; too few nontargets to tell" } else { "" };
+            lines.push(format!("threshold at false-accept rate {far}: {threshold} (misses {misses:.2} %{few})"));
         }
         if let Some(i) = intervals {
             lines.push(format!("intervals from {} resamplings of {} speakers", i.replicates, i.speakers));

@@ -1,17 +1,18 @@
 //! A recipe: everything a training run depends on, as TOML. Unknown keys are errors; so are impossible values.
 
+mod differences;
 mod ranges;
 mod sections;
 mod text;
 
 pub use sections::{AugmentConfig, DataConfig, FrontendConfig, MarginConfig, ScheduleConfig, TrainConfig};
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use toml::de::{DeTable, DeValue, ValueDeserializer};
 
+use self::differences::differences;
 use self::text::Text;
 use super::OptimizerConfig;
 use super::schedule::{ExponentialDecrease, MarginSchedule};
@@ -61,33 +62,6 @@ pub struct Recipe {
 
 fn default_seed() -> u64 {
     42
-}
-
-/// The keys in which two sections differ: `width = 16, there 32`.
-fn differences<T: Serialize>(ours: &T, theirs: &T) -> String {
-    let table = |value: &T| toml::Table::try_from(value).expect("settings are plain data");
-    let (ours, theirs) = (flat(&table(ours)), flat(&table(theirs)));
-    let keys: BTreeSet<&String> = ours.keys().chain(theirs.keys()).collect();
-    let shown = |value: Option<&toml::Value>| value.map_or("not given".to_owned(), toml::Value::to_string);
-    let differ = keys.into_iter().filter(|key| ours.get(*key) != theirs.get(*key));
-    differ
-        .map(|key| format!("{key} = {}, there {}", shown(ours.get(key)), shown(theirs.get(key))))
-        .collect::<Vec<_>>()
-        .join("; ")
-}
-
-/// A table with dotted keys in place of sections.
-fn flat(table: &toml::Table) -> BTreeMap<String, toml::Value> {
-    let mut all = BTreeMap::new();
-    for (key, value) in table {
-        match value {
-            toml::Value::Table(section) => {
-                all.extend(flat(section).into_iter().map(|(rest, value)| (format!("{key}.{rest}"), value)));
-            }
-            value => drop(all.insert(key.clone(), value.clone())),
-        }
-    }
-    all
 }
 
 impl Recipe {
