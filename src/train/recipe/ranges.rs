@@ -105,6 +105,10 @@ fn check_section(section: &str, table: &DeTable<'_>) -> Result<(), Outside> {
 fn check_value(key: &str, value: &Spanned<DeValue<'_>>) -> Result<(), Outside> {
     let (x, shown) = match value.get_ref() {
         DeValue::Table(table) => return check_section(key, table),
+        // A section could be read from a list of its values too, which nobody could check or read.
+        DeValue::Array(_) if is_section(key) => {
+            return Err(Outside { span: value.span(), message: format!("{key} is a section, not a list") });
+        }
         DeValue::Array(items) => return items.iter().try_for_each(|item| check_value(key, item)),
         // What has more digits than 128 bits is as good as infinite.
         DeValue::Integer(n) => {
@@ -119,6 +123,11 @@ fn check_value(key: &str, value: &Spanned<DeValue<'_>>) -> Result<(), Outside> {
         }
         _ => Ok(()),
     }
+}
+
+/// Whether options are below a key.
+fn is_section(key: &str) -> bool {
+    RANGES.iter().any(|(name, ..)| name.strip_prefix(key).is_some_and(|rest| rest.starts_with('.')))
 }
 
 fn range(key: &str) -> Option<(f64, f64)> {
@@ -308,6 +317,21 @@ mod tests {
     }
 
     /// Without this the next test would not see an option that is new.
+    #[test]
+    fn sections_are_no_lists() {
+        let text = "[data]\ntrain = \"a\"\ndev = \"b\"\n[model]\nname = \"resnet10\"\n";
+        for (change, key) in [
+            ("margin=[0.9, 1000.0]", "margin"),
+            ("schedule=[-1.0]", "schedule"),
+            ("augment.spec=[1, 2, 3, 4]", "augment.spec"),
+            ("quantize.sensitivity=[]", "quantize.sensitivity"),
+            ("train=[{epochs = 3}]", "train"),
+        ] {
+            let error = Recipe::parse(text, Path::new("r.toml"), &[change.to_owned()]).unwrap_err().to_string();
+            assert!(error.contains(&format!("{key} is a section, not a list")), "{error}");
+        }
+    }
+
     #[test]
     fn the_full_recipes_are_full() {
         for text in full_recipes() {
