@@ -80,7 +80,8 @@ impl Nearest for Signed {
         let bits = (x / absmax).to_bits();
         let negative = bits >> 31;
         let steps = self.steps(bits & 0x7fff_ffff, negative).max(least);
-        (if negative == 1 { 127 - steps } else { 127 + steps }) as u8
+        // What is not finite may lie beyond all cells. Any code does for it then.
+        (if negative == 1 { 127u32.wrapping_sub(steps) } else { 127 + steps }) as u8
     }
 }
 
@@ -101,6 +102,16 @@ impl Nearest for Unsigned {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// States that were damaged before they were checked.
+    #[test]
+    fn what_is_not_finite_has_some_code() {
+        for x in [f32::NAN, -f32::NAN, f32::INFINITY, f32::NEG_INFINITY, f32::MAX, f32::MIN] {
+            for absmax in [1.0, 0.0, f32::NAN, f32::INFINITY, -1e-38] {
+                let _ = (SIGNED.code(x, absmax, 1), UNSIGNED.code(x, absmax, 1));
+            }
+        }
+    }
 
     /// Every bound with its neighbours, and a sweep over all magnitudes.
     #[test]
