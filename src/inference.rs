@@ -39,7 +39,7 @@ impl Extractor {
         &self.fbank
     }
 
-    /// Features of samples at the front-end's rate; dither only where a stream is given, which is in training.
+    /// Features of samples at the front-end's rate. Dither needs a stream: only training has one.
     ///
     /// # Errors
     /// Those of [`Fbank::features`]: audio shorter than one frame, features that are not finite.
@@ -109,7 +109,7 @@ pub struct Recording {
     pub seconds: f64,
     /// Root mean square of the samples, full scale = 1.
     pub rms: f64,
-    /// No sample differs from zero.
+    /// As [`crate::audio::Audio::is_silent`] says.
     pub silent: bool,
     /// What a user should know about the recording.
     pub warnings: Vec<String>,
@@ -220,8 +220,9 @@ pub fn embed_files(
         Ok(())
     };
     let mut bytes = 0;
-    for (k, wave) in paths.chunks(2 * rayon::current_num_threads()).enumerate() {
-        let first = 2 * rayon::current_num_threads() * k;
+    let at_once = 2 * rayon::current_num_threads();
+    for (k, wave) in paths.chunks(at_once).enumerate() {
+        let first = at_once * k;
         let read: Vec<Result<Recording>> = wave.par_iter().map(|path| reading.file(path)).collect();
         for (i, recording) in (first..).zip(read) {
             bytes += recording.as_ref().map_or(0, Recording::bytes);

@@ -4,7 +4,8 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`error`], [`fs`], [`bytes`], [`rng`], [`terminal`], [`progress`] | typed errors, file access, f32 as bytes, random streams, what is printed, progress bars |
+//! | [`error`], [`fs`], [`bytes`], [`rng`] | typed errors, file access, f32 as bytes, random streams |
+//! | [`terminal`], [`progress`] | what is printed, progress bars |
 //! | [`audio`] | WAV and FLAC, resampling, Kaldi filter banks, augmentation |
 //! | [`corpus`] | lists, trials, preparation, synthesis |
 //! | [`scoring`] | cosine, AS-norm, EER and minDCF, intervals, DET curves; pure f64 |

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
-use super::{Global, shown};
+use super::{Global, shown, within};
 use crate::error::{Error, Result};
 use crate::inference::{Extractor, Reading, WINDOW, embed_recordings};
 use crate::model_file::Model;
@@ -21,8 +21,8 @@ pub struct Args {
     a: PathBuf,
     /// The other.
     b: PathBuf,
-    /// Score from which on it is the same speaker, -1 to 1; the model's own threshold at equal error
-    /// rate unless given.
+    /// Score, -1 to 1, from which on it is the same speaker. Without it the model's own threshold
+    /// at equal error rate decides.
     #[arg(long, allow_negative_numbers = true, value_parser = cosine)]
     threshold: Option<f64>,
     /// Channel, from 0, of files that have several.
@@ -31,11 +31,7 @@ pub struct Args {
 }
 
 fn cosine(text: &str) -> Result<f64, String> {
-    let value: f64 = text.parse().map_err(|_| format!("`{text}` is not a number"))?;
-    match (-1.0..=1.0).contains(&value) {
-        true => Ok(value),
-        false => Err("scores are cosines, -1 to 1".into()),
-    }
+    within(text, -1.0..=1.0, "scores are cosines, -1 to 1")
 }
 
 /// Below this many seconds a score is less reliable than error rates suggest.

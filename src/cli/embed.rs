@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
-use super::{Global, shown, tell};
+use super::{Global, shown, tell, within};
 use crate::audio::{FbankConfig, subtract_mean};
 use crate::corpus::{locate, read_wav_scp};
 use crate::error::{Error, Result};
@@ -58,11 +58,7 @@ pub struct Args {
 }
 
 fn window(text: &str) -> Result<f64, String> {
-    let seconds: f64 = text.parse().map_err(|_| format!("`{text}` is not a number"))?;
-    match (1.0..=36_000.0).contains(&seconds) {
-        true => Ok(seconds),
-        false => Err("1 to 36000 seconds".into()),
-    }
+    within(text, 1.0..=36_000.0, "1 to 36000 seconds")
 }
 
 /// An utterance to be read.
@@ -78,7 +74,7 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     let read: Vec<&Path> = named.map(PathBuf::as_path).chain(list.iter().map(|x| x.path.as_path())).collect();
     let copy = args.mean.iter().flatten().map(PathBuf::as_path).filter(|copy| *copy != args.model);
     let outputs: Vec<&Path> = std::iter::once(args.output.as_path()).chain(copy).collect();
-    fs::refuse_overwriting(&outputs, &read)?;
+    fs::check_outputs(&outputs, &read)?;
     let device = global.open()?;
     let model = Model::load(&args.model, &device)?;
     let mut all = Embeddings::new(model.header.embedding_dim);

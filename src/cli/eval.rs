@@ -102,7 +102,7 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
 fn check_outputs(args: &Args) -> Result<()> {
     let outputs: Vec<&Path> = [&args.det, &args.save_threshold].into_iter().flatten().map(PathBuf::as_path).collect();
     let inputs = [&args.trials, &args.utt2spk, &args.wav_scp].into_iter().flatten().chain([&args.scores]);
-    fs::refuse_overwriting(&outputs, &inputs.map(PathBuf::as_path).collect::<Vec<_>>())?;
+    fs::check_outputs(&outputs, &inputs.map(PathBuf::as_path).collect::<Vec<_>>())?;
     if let Some(path) = &args.det {
         det_is_csv(path)?;
     }

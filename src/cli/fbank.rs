@@ -22,7 +22,8 @@ pub struct Args {
     /// WAV or FLAC files.
     #[arg(required = true)]
     files: Vec<PathBuf>,
-    /// Output: one tensor `[frames, mels]` a file, named as the file without its ending; `-` is standard output.
+    /// Output: one tensor `[frames, mels]` a file, named as the file without its ending. `-` is
+    /// standard output.
     #[arg(long, short)]
     output: PathBuf,
     /// Mel filters.
@@ -58,7 +59,7 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
         ..FbankConfig::default()
     })?;
     let inputs: Vec<&Path> = args.files.iter().map(PathBuf::as_path).collect();
-    fs::refuse_overwriting(&[&args.output], &inputs)?;
+    fs::check_outputs(&[&args.output], &inputs)?;
     let mut tensors = NamedTensors::default();
     let mut progress = Progress::new("fbank", args.files.len(), global.quiet);
     for (path, name) in args.files.iter().zip(ids_of(&args.files)?) {

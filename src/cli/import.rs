@@ -49,7 +49,7 @@ fn pooling(text: &str) -> Result<PoolingKind, String> {
 
 pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     let inputs: Vec<&Path> = [Some(args.checkpoint.as_path()), args.config.as_deref()].into_iter().flatten().collect();
-    fs::refuse_overwriting(&[&args.output], &inputs)?;
+    fs::check_outputs(&[&args.output], &inputs)?;
     let options = ImportOptions {
         arch: args.arch.clone(),
         config: args.config.clone(),

@@ -147,6 +147,12 @@ fn tell(output: &Path, text: &str) {
     }
 }
 
+/// A number of the command line; `wanted` says which ones there are.
+fn within(text: &str, range: std::ops::RangeInclusive<f64>, wanted: &str) -> Result<f64, String> {
+    let value: f64 = text.parse().map_err(|_| format!("`{text}` is not a number"))?;
+    if range.contains(&value) { Ok(value) } else { Err(wanted.into()) }
+}
+
 /// Refuses a drawing under a name that promises another format.
 fn wants_svg(option: &str, path: &Path) -> Result<()> {
     match path.extension().is_some_and(|e| e.eq_ignore_ascii_case("svg")) || fs::is_stdout(path) {

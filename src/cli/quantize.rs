@@ -100,7 +100,7 @@ impl Args {
     fn check_files(&self) -> Result<()> {
         let outputs: Vec<&Path> = self.output.iter().chain(&self.pareto).map(PathBuf::as_path).collect();
         let inputs: Vec<&Path> = self.recipe.iter().chain([&self.model]).map(PathBuf::as_path).collect();
-        fs::refuse_overwriting(&outputs, &inputs)?;
+        fs::check_outputs(&outputs, &inputs)?;
         self.pareto.as_ref().map_or(Ok(()), |plot| wants_svg("--pareto", plot))?;
         match (self.run_folder(), &self.output) {
             (Some(folder), Some(output)) if folder == *output => Err(Error::file(

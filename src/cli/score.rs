@@ -26,7 +26,7 @@ pub struct Args {
     /// Output: `enroll test score [label]` a line; `-` is standard output.
     #[arg(long, short)]
     output: PathBuf,
-    /// List that the embeddings were made of: trials may name its files, or the ends of their paths.
+    /// List that the embeddings were made of. Trials may name its files or the ends of their paths.
     #[arg(long, value_name = "LIST")]
     wav_scp: Option<PathBuf>,
     /// Subtract the mean of these embeddings first (from the cohort's, too).
@@ -49,7 +49,7 @@ const WILD: f64 = 1000.0;
 pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     let inputs = [&args.wav_scp, &args.mean, &args.cohort, &args.utt2spk].into_iter().flatten();
     let inputs: Vec<&Path> = inputs.chain([&args.embeddings, &args.trials]).map(PathBuf::as_path).collect();
-    fs::refuse_overwriting(&[&args.output], &inputs)?;
+    fs::check_outputs(&[&args.output], &inputs)?;
     let embeddings = Embeddings::load(&args.embeddings)?;
     let trials = read_trials(&args.trials)?;
     let pairs = places(args, &embeddings, &trials)?;

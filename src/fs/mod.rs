@@ -3,7 +3,7 @@
 mod same;
 mod write;
 
-pub use same::refuse_overwriting;
+pub use same::check_outputs;
 pub use write::{STDOUT, is_stdout, write_atomic, write_bytes};
 
 use std::fs::File;

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::write::{is_kernels, target};
+use super::write::{is_written_through, target, temporary_beside};
 use super::{is_stdout, parent};
 use crate::error::{Error, Result};
 
@@ -26,8 +26,8 @@ fn writable(output: &Path) -> Result<()> {
         return Err(Error::file(output, "is a folder, not a file to write"));
     }
     let target = target(output).map_err(|e| Error::io(output, "write", e))?;
-    // Devices and pipes are there, and cannot be tried without being written.
-    if target.exists() && !target.is_file() {
+    // What is written through cannot be tried without being written.
+    if target.exists() && is_written_through(&target) {
         return Ok(());
     }
     let folder = parent(&target);
@@ -39,11 +39,7 @@ fn writable(output: &Path) -> Result<()> {
     {
         return Err(Error::io(output, "write", e));
     }
-    if !is_kernels(&target) || !target.exists() {
-        let probe = tempfile::Builder::new().prefix(".revox-").tempfile_in(folder);
-        probe.map_err(|e| Error::io(output, "create", e.kind().into()))?;
-    }
-    Ok(())
+    temporary_beside(&target).map(drop).map_err(|e| Error::io(output, "create", e))
 }
 
 /// Refuses, before any work, outputs that are inputs, two outputs that are one file, and outputs
@@ -51,7 +47,7 @@ fn writable(output: &Path) -> Result<()> {
 ///
 /// # Errors
 /// Names the output and the input that it would destroy, or why nothing can be written there.
-pub fn refuse_overwriting(outputs: &[&Path], inputs: &[&Path]) -> Result<()> {
+pub fn check_outputs(outputs: &[&Path], inputs: &[&Path]) -> Result<()> {
     for (i, output) in outputs.iter().enumerate() {
         if let Some(twice) = outputs[..i].iter().find(|o| o == &output) {
             return Err(Error::file(twice, "is named as the output twice"));
@@ -90,14 +86,14 @@ mod tests {
             spellings.push(at("soft"));
         }
         for output in &spellings {
-            let error = refuse_overwriting(&[output], &[&at("other"), &at("in")]).unwrap_err().to_string();
+            let error = check_outputs(&[output], &[&at("other"), &at("in")]).unwrap_err().to_string();
             assert!(error.contains("would be lost"), "{error}");
         }
-        refuse_overwriting(&[&at("new"), &at("other")], &[&at("in")]).unwrap();
-        assert!(refuse_overwriting(&[&at("new"), &at("new")], &[]).is_err());
-        assert!(refuse_overwriting(&[&at("in"), &at("hard")], &[]).is_err());
+        check_outputs(&[&at("new"), &at("other")], &[&at("in")]).unwrap();
+        assert!(check_outputs(&[&at("new"), &at("new")], &[]).is_err());
+        assert!(check_outputs(&[&at("in"), &at("hard")], &[]).is_err());
         let fails = |output: &str, wanted: &str| {
-            let error = refuse_overwriting(&[&at(output)], &[]).unwrap_err().to_string();
+            let error = check_outputs(&[&at(output)], &[]).unwrap_err().to_string();
             assert!(error.contains(wanted), "{error}");
         };
         fails("sub", "is a folder");
@@ -109,6 +105,6 @@ mod tests {
     #[test]
     #[cfg(unix)]
     fn devices_may_be_both() {
-        refuse_overwriting(&[Path::new("/dev/null")], &[Path::new("/dev/null")]).unwrap();
+        check_outputs(&[Path::new("/dev/null")], &[Path::new("/dev/null")]).unwrap();
     }
 }

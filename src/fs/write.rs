@@ -4,6 +4,8 @@ use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
+use tempfile::NamedTempFile;
+
 use super::parent;
 use crate::error::{Error, Result};
 
@@ -35,7 +37,7 @@ pub fn write_atomic(path: impl AsRef<Path>, fill: impl FnOnce(&mut dyn Write) ->
         return Err(Error::file(path, "is a folder, not a file to write"));
     }
     let target = target(path).map_err(fail)?;
-    if target.exists() && !target.is_file() || is_kernels(&target) {
+    if is_written_through(&target) {
         let mut out = BufWriter::new(File::options().write(true).open(path).map_err(fail)?);
         return fill(&mut out).and_then(|()| out.flush()).map_err(fail);
     }
@@ -47,8 +49,26 @@ pub fn write_bytes(path: impl AsRef<Path>, bytes: &[u8]) -> Result<()> {
     write_atomic(path, |out| out.write_all(bytes))
 }
 
+/// Whether nothing can take a file's place: devices, pipes, and what the kernel makes up.
+pub(super) fn is_written_through(target: &Path) -> bool {
+    target.exists() && !target.is_file() || is_kernels(target)
+}
+
+/// A temporary file in the folder of `path`, with the permissions that the user's mask leaves.
+pub(super) fn temporary_beside(path: &Path) -> std::io::Result<NamedTempFile> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".revox-");
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        builder.permissions(std::fs::Permissions::from_mode(0o666));
+    }
+    // The temporary name in tempfile's own message would only puzzle.
+    builder.tempfile_in(parent(path)).map_err(|e| e.kind().into())
+}
+
 /// Whether a file belongs to a file system that the kernel makes up, where nothing can be renamed.
-pub(super) fn is_kernels(path: &Path) -> bool {
+fn is_kernels(path: &Path) -> bool {
     ["/dev/fd", "/proc", "/sys"].iter().any(|root| path.starts_with(root))
 }
 
@@ -74,22 +94,13 @@ fn replace(
     fill: impl FnOnce(&mut dyn Write) -> std::io::Result<()>,
 ) -> std::result::Result<(), (&'static str, std::io::Error)> {
     let fail = |e| ("write", e);
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".revox-");
-    // A new file gets the permissions that the user's mask leaves, what replaces a file those of it.
-    #[cfg(unix)]
-    use std::os::unix::fs::PermissionsExt;
-    #[cfg(unix)]
-    let new = std::fs::Permissions::from_mode(0o666);
-    #[cfg(unix)]
-    builder.permissions(new);
-    // The temporary name would only puzzle.
-    let mut temp = builder.tempfile_in(parent(path)).map_err(|e| ("create", e.kind().into()))?;
+    let mut temp = temporary_beside(path).map_err(|e| ("create", e))?;
     {
         let mut out = BufWriter::new(temp.as_file_mut());
         fill(&mut out).map_err(fail)?;
         out.flush().map_err(fail)?;
     }
+    // What replaces a file keeps that file's permissions.
     #[cfg(unix)]
     if let Ok(old) = std::fs::metadata(path) {
         temp.as_file().set_permissions(old.permissions()).map_err(fail)?;

@@ -93,8 +93,8 @@ pub struct Header {
     /// Reading scores.
     #[serde(default)]
     pub scoring: Scoring,
-    /// The classes of the training head in the order of its rows, where the file holds the head: names of
-    /// speakers, with ` x0.9` behind them for those at another speed.
+    /// The classes of the training head in the order of its rows, where the file holds the head:
+    /// names of speakers, with ` x0.9` behind them for those at another speed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub speakers: Vec<String>,
     /// The packed tensors of a quantized model, by name. Its BatchNorm layers with weight and bias hold scale and shift in them and no statistics.

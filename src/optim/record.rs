@@ -214,7 +214,7 @@ mod tests {
         optimizer.step(0.1, module, gradients)
     }
 
-    /// Every bit that is flipped in turn, and every cut: an error, or a record that the next step uses.
+    /// Flips every bit and makes every cut: an error, or a record that the next step uses.
     #[test]
     fn damage_is_an_error_or_harmless() {
         let sgd = || Sgd8bitConfig { states: states(), ..Default::default() }.init().unwrap();

@@ -19,7 +19,8 @@ pub(super) fn check_folder(out: &Path, resume: bool, checkpoint: &Path) -> Resul
     if out.exists() && !out.is_dir() {
         return Err(Error::file(out, "is a file, not a folder for a run"));
     }
-    // A run that failed before its first checkpoint leaves its recipe and perhaps an empty log: nothing to lose.
+    // A run that failed before its first checkpoint leaves its recipe and perhaps an empty log.
+    // There is nothing to lose.
     let harmless = |e: &std::fs::DirEntry| {
         let empty_log = e.file_name() == METRICS && e.metadata().is_ok_and(|m| m.len() == 0);
         e.file_name() == LOCK || empty_log

@@ -217,7 +217,8 @@ fn run(recipe: &Recipe, options: &RunOptions, start: Option<Start>) -> Result<Re
                 .num_epochs(recipe.train.epochs)
                 .checkpoint(begin.epoch - 1)
                 .with_training_strategy(TrainingStrategy::Custom(strategy.clone()));
-            // The loop takes each iteration's rate from the schedule; the learner only hands the model over.
+            // The loop takes each iteration's rate from the schedule. The learner only hands over
+            // the model.
             let learner = Learner::new(trainee.train(), optimizer, strategy.rate.at(0));
             let launched = quietly(|| training.launch(learner));
             // Errors are printed on the terminal as it was.

@@ -1,5 +1,5 @@
-//! Layers that are dead, tiny, or hold an outlier, through every quantizer; and checkpoints that are
-//! damaged.
+//! Layers that are dead, tiny, or hold an outlier, through every quantizer; and checkpoints that
+//! are damaged.
 
 use std::collections::HashMap;
 use std::path::Path;

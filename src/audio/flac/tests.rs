@@ -174,7 +174,7 @@ fn what_the_header_promises_is_kept() {
 
 #[test]
 fn impossible_frames_are_errors() {
-    // A channel of a reserved kind, of no bits, of reserved residuals, and a sample beyond its bits.
+    // A channel of a reserved kind, of no bits, of reserved residuals; a sample beyond its bits.
     let stream = Stream { form: Form::Fixed(1), ..Stream::mono(&[30_000, 30_001, 30_003, 30_004], 4) };
     let good = stream.frame(0);
     let begin = good.len() - 2 - 6;

@@ -58,7 +58,7 @@ impl Format {
         if channels == 0 || rate == 0 {
             return bad(format!("its header says {rate} Hz and {channels} channels"));
         }
-        // Bits of a sample that mean something. Samples begin at the top of their bytes in any case.
+        // Bits of a sample that mean something. Samples begin at the top of their bytes anyway.
         let mut valid = bits;
         if tag == EXTENSIBLE {
             if fields.len() < 40 {

@@ -57,8 +57,8 @@ fn unlistable(path: &Path) -> Option<&'static str> {
     }
 }
 
-/// What people do not see: `._1.wav` beside `1.wav` from a Mac, `.git`, `.Trashes`, and the folder of
-/// a Mac's archive.
+/// What people do not see: `._1.wav` beside `1.wav` from a Mac, `.git`, `.Trashes`, and the folder
+/// of a Mac's archive.
 fn is_hidden(name: &OsStr) -> bool {
     name.as_encoded_bytes().starts_with(b".") || name == "__MACOSX"
 }
