@@ -1,5 +1,7 @@
 //! Which backend runs the tensors: chosen at run time among those compiled in.
 
+#![allow(unsafe_code, reason = "the environment is changed before any thread begins")]
+
 use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Once;

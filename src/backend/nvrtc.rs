@@ -1,5 +1,7 @@
 //! NVRTC, NVIDIA's compiler of kernels at run time, and the headers that kernels include. Neither is a part of the driver.
 
+#![allow(unsafe_code, reason = "a library is looked for by loading it")]
+
 use std::path::Path;
 
 /// One that kernels in bf16 include: where it is, the others are.

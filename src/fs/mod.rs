@@ -1,9 +1,29 @@
-//! File access in which every error names the path, and every write is all or nothing.
+//! File access in which every error names the path, every write is all or nothing, and processes
+//! know of each other.
+//!
+//! | to | use |
+//! |---|---|
+//! | read | [`read()`], [`read_to_string`], [`open`] |
+//! | write a whole file | [`write_atomic`], [`write_bytes`], after [`check_outputs`] |
+//! | write a line of a log | [`append_line`] |
+//! | make a folder that appears whole | [`TemporaryFolder`] |
+//! | change names | [`create_dir_all`], [`rename`], [`link_or_copy`], [`remove_file`], [`remove_dir_all`] |
+//! | have a folder to oneself | [`Lock`] |
+//! | remove what killed processes have left | [`sweep()`], [`is_temporary`] |
 
+mod change;
+mod fault;
+mod lock;
 mod same;
+mod sweep;
+mod temporary;
 mod write;
 
+pub use change::{append_line, create_dir_all, link_or_copy, remove_dir_all, remove_file, rename};
+pub use lock::{LOCK_NAME, Lock, Taken};
 pub use same::check_outputs;
+pub use sweep::sweep;
+pub use temporary::{Content, TemporaryFolder, is_temporary};
 pub use write::{STDOUT, is_stdout, write_atomic, write_bytes};
 
 use std::fs::File;
@@ -44,12 +64,6 @@ pub fn open(path: impl AsRef<Path>) -> Result<File> {
         return Err(Error::file(path, "is a folder, not a file"));
     }
     File::open(path).map_err(|e| Error::io(path, "open", e))
-}
-
-/// Makes a folder and the folders above it.
-pub fn create_dir_all(path: impl AsRef<Path>) -> Result<()> {
-    let path = path.as_ref();
-    std::fs::create_dir_all(path).map_err(|e| Error::io(path, "create", e))
 }
 
 /// The folder a file lies in (`.` for a bare name).

@@ -1,9 +1,10 @@
 //! Whether two paths are one file.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use super::write::{is_written_through, target, temporary_beside};
-use super::{is_stdout, parent};
+use super::temporary::temporary_beside;
+use super::write::{check_replaceable, is_written_through, target};
+use super::{is_stdout, parent, sweep};
 use crate::error::{Error, Result};
 
 /// What tells a file from all others, whatever the path's spelling.
@@ -15,12 +16,19 @@ fn identity(path: &Path) -> Option<(u64, u64)> {
 }
 
 #[cfg(not(unix))]
-fn identity(path: &Path) -> Option<std::path::PathBuf> {
+fn identity(path: &Path) -> Option<PathBuf> {
     std::fs::canonicalize(path).ok().filter(|p| p.is_file())
 }
 
-/// Refuses an output that could not be written, before the work for it is done.
-fn writable(output: &Path) -> Result<()> {
+/// Whether two paths lead to one file, which is there.
+pub(super) fn is_one_file(first: &Path, second: &Path) -> bool {
+    let first = identity(first);
+    first.is_some() && first == identity(second)
+}
+
+/// Refuses an output that could not be written, before the work for it is done. Gives the folder
+/// that temporary files are made in for it, if any are.
+fn writable(output: &Path) -> Result<Option<PathBuf>> {
     let ends_in_slash = output.as_os_str().as_encoded_bytes().ends_with(b"/");
     if output.is_dir() || ends_in_slash {
         return Err(Error::file(output, "is a folder, not a file to write"));
@@ -28,8 +36,9 @@ fn writable(output: &Path) -> Result<()> {
     let target = target(output).map_err(|e| Error::io(output, "write", e))?;
     // What is written through cannot be tried without being written.
     if target.exists() && is_written_through(&target) {
-        return Ok(());
+        return Ok(None);
     }
+    check_replaceable(output, &target)?;
     let folder = parent(&target);
     if !folder.is_dir() {
         return Err(Error::file(output, format!("no folder {} to write into", folder.display())));
@@ -39,15 +48,18 @@ fn writable(output: &Path) -> Result<()> {
     {
         return Err(Error::io(output, "write", e));
     }
-    temporary_beside(&target).map(drop).map_err(|e| Error::io(output, "create", e))
+    temporary_beside(&target).map_err(|e| Error::io(output, "create", e))?;
+    Ok(Some(folder.to_owned()))
 }
 
 /// Refuses, before any work, outputs that are inputs, two outputs that are one file, and outputs
-/// that could not be written.
+/// that are read-only or could not be written. What dead processes have left beside the outputs is
+/// removed.
 ///
 /// # Errors
 /// Names the output and the input that it would destroy, or why nothing can be written there.
 pub fn check_outputs(outputs: &[&Path], inputs: &[&Path]) -> Result<()> {
+    let mut folders: Vec<PathBuf> = Vec::new();
     for (i, output) in outputs.iter().enumerate() {
         if let Some(twice) = outputs[..i].iter().find(|o| o == &output) {
             return Err(Error::file(twice, "is named as the output twice"));
@@ -55,15 +67,20 @@ pub fn check_outputs(outputs: &[&Path], inputs: &[&Path]) -> Result<()> {
         if is_stdout(output) {
             continue;
         }
-        writable(output)?;
-        let Some(file) = identity(output) else { continue };
-        if let Some(input) = inputs.iter().find(|p| identity(p).as_ref() == Some(&file)) {
+        let file = identity(output);
+        if let Some(input) = inputs.iter().find(|p| file.is_some() && identity(p) == file) {
             let which = if input == output { "an input".into() } else { format!("the input {}", input.display()) };
             return Err(Error::file(output, format!("is {which}, which would be lost; name another output")));
         }
-        if let Some(other) = outputs[..i].iter().find(|o| identity(o).as_ref() == Some(&file)) {
+        if let Some(other) = outputs[..i].iter().find(|o| file.is_some() && identity(o) == file) {
             return Err(Error::file(output, format!("is the output {} too", other.display())));
         }
+        folders.extend(writable(output)?);
+    }
+    folders.sort_unstable();
+    folders.dedup();
+    for folder in folders {
+        sweep(&folder);
     }
     Ok(())
 }
@@ -100,6 +117,33 @@ mod tests {
         fails("none/new", "no folder");
         fails("new/", "is a folder");
         fails(&"n".repeat(300), "cannot");
+    }
+
+    #[test]
+    fn what_the_dead_have_left_beside_an_output_goes() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        std::fs::create_dir(at("sub")).unwrap();
+        let left = [".revox-file-aaaaaa", "sub/.revox-file-aaaaaa"].map(at);
+        for path in &left {
+            std::fs::write(path, "left").unwrap();
+        }
+        check_outputs(&[&at("none/a"), &at("sub/a")], &[]).unwrap_err();
+        assert!(left.iter().all(|path| path.exists()));
+        check_outputs(&[&at("sub/a"), &at("sub/b")], &[]).unwrap();
+        assert_eq!(left.map(|path| path.exists()), [true, false]);
+    }
+
+    #[test]
+    fn a_read_only_output_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("kept");
+        std::fs::write(&path, "kept").unwrap();
+        let mut permissions = std::fs::metadata(&path).unwrap().permissions();
+        permissions.set_readonly(true);
+        std::fs::set_permissions(&path, permissions).unwrap();
+        let error = check_outputs(&[&path], &[]).unwrap_err().to_string();
+        assert!(error.ends_with("kept: is read-only; it is not replaced"), "{error}");
     }
 
     #[test]

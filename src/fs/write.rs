@@ -4,9 +4,10 @@ use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use tempfile::NamedTempFile;
-
+use super::change::sync_folder;
+use super::fault::{self, Op};
 use super::parent;
+use super::temporary::temporary_beside;
 use crate::error::{Error, Result};
 
 /// The name that stands for standard output.
@@ -26,6 +27,9 @@ pub fn is_stdout(path: &Path) -> bool {
 ///
 /// A link keeps its place: the file that it leads to is replaced. A device or a pipe is written as
 /// it is, since nothing can take its place. `-` is standard output.
+///
+/// # Errors
+/// What the system refuses; a file that is read-only.
 pub fn write_atomic(path: impl AsRef<Path>, fill: impl FnOnce(&mut dyn Write) -> std::io::Result<()>) -> Result<()> {
     let path = path.as_ref();
     let fail = |e| Error::io(path, "write", e);
@@ -41,6 +45,7 @@ pub fn write_atomic(path: impl AsRef<Path>, fill: impl FnOnce(&mut dyn Write) ->
         let mut out = BufWriter::new(File::options().write(true).open(path).map_err(fail)?);
         return fill(&mut out).and_then(|()| out.flush()).map_err(fail);
     }
+    check_replaceable(path, &target)?;
     replace(&target, fill).map_err(|(action, e)| Error::io(path, action, e))
 }
 
@@ -54,17 +59,19 @@ pub(super) fn is_written_through(target: &Path) -> bool {
     target.exists() && !target.is_file() || is_kernels(target)
 }
 
-/// A temporary file in the folder of `path`, with the permissions that the user's mask leaves.
-pub(super) fn temporary_beside(path: &Path) -> std::io::Result<NamedTempFile> {
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".revox-");
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        builder.permissions(std::fs::Permissions::from_mode(0o666));
+/// Refuses to replace a file that its owner has protected, though its folder would let it be
+/// replaced. `path` is how the user names `target`.
+pub(super) fn check_replaceable(path: &Path, target: &Path) -> Result<()> {
+    let Ok(found) = std::fs::metadata(target) else { return Ok(()) };
+    let refuses = || {
+        let opened = File::options().write(true).open(target);
+        opened.is_err_and(|e| e.kind() == std::io::ErrorKind::PermissionDenied)
+    };
+    // The superuser may open everything.
+    match found.is_file() && (found.permissions().readonly() || refuses()) {
+        true => Err(Error::file(path, "is read-only; it is not replaced")),
+        false => Ok(()),
     }
-    // The temporary name in tempfile's own message would only puzzle.
-    builder.tempfile_in(parent(path)).map_err(|e| e.kind().into())
 }
 
 /// Whether a file belongs to a file system that the kernel makes up, where nothing can be renamed.
@@ -95,23 +102,38 @@ fn replace(
 ) -> std::result::Result<(), (&'static str, std::io::Error)> {
     let fail = |e| ("write", e);
     let mut temp = temporary_beside(path).map_err(|e| ("create", e))?;
-    {
-        let mut out = BufWriter::new(temp.as_file_mut());
-        fill(&mut out).map_err(fail)?;
-        out.flush().map_err(fail)?;
-    }
+    let mut out = BufWriter::new(Passing { file: temp.as_file_mut(), path });
+    let filled = fill(&mut out).and_then(|()| out.flush());
+    // After a failure nothing more is written; dropped as it is, the buffer would be.
+    drop(out.into_parts());
+    filled.map_err(fail)?;
     // What replaces a file keeps that file's permissions.
     #[cfg(unix)]
     if let Ok(old) = std::fs::metadata(path) {
         temp.as_file().set_permissions(old.permissions()).map_err(fail)?;
     }
-    temp.as_file().sync_all().map_err(fail)?;
+    fault::point(Op::Sync, path).and_then(|()| temp.as_file().sync_all()).map_err(fail)?;
+    fault::point(Op::Rename, path).map_err(fail)?;
     temp.persist(path).map_err(|e| fail(e.error))?;
-    // The rename itself is durable only once the folder is on disk; not every system can sync one.
-    if let Ok(folder) = File::open(parent(path)) {
-        let _ = folder.sync_all();
-    }
+    sync_folder(path);
     Ok(())
+}
+
+/// A temporary file whose every write passes a point by the name of the file that it is to replace.
+struct Passing<'a> {
+    file: &'a mut File,
+    path: &'a Path,
+}
+
+impl Write for Passing<'_> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        fault::writing(Op::Write, self.path, self.file, bytes)?;
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.file.flush()
+    }
 }
 
 #[cfg(test)]
@@ -133,6 +155,34 @@ mod tests {
         assert_eq!(read(&path).unwrap(), b"old");
         let names: Vec<_> = std::fs::read_dir(dir.path()).unwrap().collect();
         assert_eq!(names.len(), 1, "no temporary file may stay: {names:?}");
+    }
+
+    #[test]
+    fn a_read_only_file_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("kept");
+        write_bytes(&path, b"kept").unwrap();
+        let mut permissions = std::fs::metadata(&path).unwrap().permissions();
+        permissions.set_readonly(true);
+        std::fs::set_permissions(&path, permissions).unwrap();
+        let error = write_bytes(&path, b"new").unwrap_err().to_string();
+        assert!(error.ends_with("kept: is read-only; it is not replaced"), "{error}");
+        assert_eq!(read(&path).unwrap(), b"kept");
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn what_replaces_a_file_keeps_its_permissions() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a");
+        let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        std::fs::write(dir.path().join("plain"), "").unwrap();
+        write_bytes(&path, b"old").unwrap();
+        assert_eq!(mode(&path), mode(&dir.path().join("plain")));
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o640)).unwrap();
+        write_bytes(&path, b"new").unwrap();
+        assert_eq!((mode(&path), read(&path).unwrap()), (0o640, b"new".to_vec()));
     }
 
     #[test]

@@ -3,6 +3,8 @@
 //! With patches as a matrix `[input channels * taps, positions]`, the output is `weights x patches`, the weights' gradient `dy x patches^T`, and (at stride 1)
 //! the input's gradient a convolution of `dy` with mirrored, transposed weights. A 1x1 kernel needs no patches: they are the input.
 
+#![allow(unsafe_code, reason = "matrix products write into parts of one buffer")]
+
 use burn::backend::Flex;
 use burn::backend::tensor::FloatTensor;
 use burn::tensor::TensorData;

@@ -10,7 +10,7 @@ use std::sync::Mutex;
 use rayon::prelude::*;
 
 use self::scan::{refuse_equal_names, scan};
-use crate::audio::load;
+use crate::audio::Source;
 use crate::error::{Error, Result};
 use crate::progress::Progress;
 
@@ -54,11 +54,7 @@ pub fn prepare_folder(root: &Path, out: &Path, sample_rate: u32, quiet: bool) ->
         .files
         .par_iter()
         .map(|file| {
-            let result = match load(&file.path, sample_rate, None) {
-                Ok(audio) if audio.is_silent() => Err(format!("{}: silent; left out", file.path.display())),
-                Ok(audio) => Ok(audio.seconds()),
-                Err(e) => Err(format!("{e}; left out")),
-            };
+            let result = seconds_of(&file.path, sample_rate);
             progress.lock().expect("no holder panics").add(1);
             result
         })
@@ -97,6 +93,15 @@ pub fn prepare_folder(root: &Path, out: &Path, sample_rate: u32, quiet: bool) ->
     let lists = [("problems.txt", problems), ("spk2utt", spk2utt), ("utt2spk", utt2spk), ("wav.scp", scp)];
     write::write(out, &lists)?;
     Ok(report)
+}
+
+/// The length of a file whose samples can all be read, or why it is left out.
+fn seconds_of(path: &Path, sample_rate: u32) -> Result<f64, String> {
+    match Source::open(path, sample_rate, None).and_then(|mut source| source.level()) {
+        Ok(level) if level.is_silent() => Err(format!("{}: silent; left out", path.display())),
+        Ok(level) => Ok(level.samples() as f64 / f64::from(sample_rate)),
+        Err(e) => Err(format!("{e}; left out")),
+    }
 }
 
 #[cfg(test)]

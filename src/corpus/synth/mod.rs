@@ -21,7 +21,7 @@ use super::Trial;
 use crate::audio::write_wav16;
 use crate::corpus::write_trials;
 use crate::error::{Error, Result};
-use crate::fs;
+use crate::fs::{self, Content, TemporaryFolder};
 use crate::progress::Progress;
 use crate::rng::Stream;
 
@@ -134,18 +134,19 @@ impl SynthConfig {
 }
 
 /// Makes the corpus. A folder that holds something is an error; a run that fails or is stopped (by setting `stop`) leaves nothing.
+/// What killed runs have left beside the folder is removed.
 pub fn make(config: &SynthConfig, quiet: bool, stop: &AtomicBool) -> Result<()> {
     config.check()?;
     let is_empty = || std::fs::read_dir(&config.out).is_ok_and(|mut entries| entries.next().is_none());
-    if config.out.exists() && !is_empty() {
-        return Err(Error::file(&config.out, "is already there; name a folder to be made"));
+    let is_there = || config.out.exists() && !is_empty();
+    let refusal = || Error::file(&config.out, "is already there; name a folder to be made");
+    if is_there() {
+        return Err(refusal());
     }
     let parent = fs::parent(&config.out);
     fs::create_dir_all(parent)?;
-    let temp = tempfile::Builder::new()
-        .prefix(".revox-synth-")
-        .tempdir_in(parent)
-        .map_err(|e| Error::io(parent, "create a folder in", e))?;
+    fs::sweep(parent);
+    let temp = TemporaryFolder::inside(parent, Content::Corpus, &config.out)?;
     let progress =
         Mutex::new(Progress::new("synthesizing", (config.speakers + config.dev_speakers) * config.utterances, quiet));
     let split =
@@ -154,25 +155,26 @@ pub fn make(config: &SynthConfig, quiet: bool, stop: &AtomicBool) -> Result<()> 
     split("dev", config.speakers, config.dev_speakers)?;
     write_trials(temp.path().join("dev/trials.txt"), &trials(config))?;
     fs::write_bytes(temp.path().join(MARK), mark(config).as_bytes())?;
-    let made = temp.keep();
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        std::fs::set_permissions(&made, std::fs::Permissions::from_mode(0o755))
-            .map_err(|e| Error::io(&made, "open up", e))?;
-    }
-    std::fs::rename(&made, &config.out).map_err(|e| Error::io(&config.out, "create", e))
+    temp.rename(&config.out).map_err(|e| match is_there() {
+        true => refusal(),
+        false => e,
+    })
 }
 
-/// Makes the corpus unless the folder already holds just this one.
+/// Makes the corpus unless the folder already holds just this one. Two processes may make it at the same time.
 pub fn ensure(config: &SynthConfig, quiet: bool, stop: &AtomicBool) -> Result<()> {
+    let found = || fs::read_to_string(config.out.join(MARK));
+    let wanted = mark(config);
     if !config.out.exists() {
-        return make(config, quiet, stop);
+        return match make(config, quiet, stop) {
+            Err(e) if !matches!(e, Error::Interrupted(_)) && found().is_ok_and(|found| found == wanted) => Ok(()),
+            done => done,
+        };
     }
-    let found = fs::read_to_string(config.out.join(MARK)).map_err(|_| {
+    let found = found().map_err(|_| {
         Error::file(&config.out, "is there but holds no synthetic corpus; name another folder in data.synth")
     })?;
-    match found == mark(config) {
+    match found == wanted {
         true => Ok(()),
         false => Err(Error::file(
             &config.out,
@@ -352,5 +354,54 @@ mod tests {
         assert!(ensure(&SynthConfig { seconds: 0.7, ..config.clone() }, true, &go).is_err());
         assert!(SynthConfig { speakers: 1, ..config }.check().is_err());
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 2, "no temporary folder may stay");
+    }
+
+    #[test]
+    fn trainings_that_begin_together_share_a_corpus() {
+        let dir = tempfile::tempdir().unwrap();
+        let go = AtomicBool::new(false);
+        let sizes = SynthConfig { speakers: 2, dev_speakers: 2, utterances: 2, seconds: 0.5, ..SynthConfig::new("") };
+        let config = SynthConfig { out: dir.path().join("a"), ..sizes };
+        let begin = std::sync::Barrier::new(2);
+        let both = || {
+            begin.wait();
+            ensure(&config, true, &go)
+        };
+        std::thread::scope(|scope| {
+            let threads = [scope.spawn(both), scope.spawn(both)];
+            for thread in threads {
+                thread.join().unwrap().unwrap();
+            }
+        });
+        ensure(&config, true, &go).unwrap();
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1, "no temporary folder may stay");
+        assert!(!config.out.join(fs::LOCK_NAME).exists());
+    }
+
+    #[test]
+    fn what_killed_runs_have_left_goes_and_what_is_there_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        let go = AtomicBool::new(false);
+        let config =
+            SynthConfig { speakers: 2, dev_speakers: 2, utterances: 2, seconds: 0.5, ..SynthConfig::new(at("a")) };
+        std::fs::create_dir_all(at(".revox-synth-aaaaaa/train/wav")).unwrap();
+        std::fs::create_dir(at("a")).unwrap();
+        make(&config, true, &go).unwrap();
+        assert!(!at(".revox-synth-aaaaaa").exists());
+        std::fs::create_dir(at("b")).unwrap();
+        std::fs::write(at("b/precious"), "precious").unwrap();
+        let error = make(&SynthConfig { out: at("b"), ..config.clone() }, true, &go).unwrap_err().to_string();
+        assert!(error.contains("b: is already there"), "{error}");
+        assert_eq!(std::fs::read(at("b/precious")).unwrap(), b"precious");
+        let stopped = SynthConfig { out: at("c"), ..config };
+        assert!(matches!(ensure(&stopped, true, &AtomicBool::new(true)), Err(Error::Interrupted(_))));
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 2, "no temporary folder may stay");
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            let mode = |path: PathBuf| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+            assert_eq!(mode(at("a")), mode(at("b")));
+        }
     }
 }

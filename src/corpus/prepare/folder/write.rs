@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::error::{Error, Result};
-use crate::fs;
+use crate::fs::{self, Content, TemporaryFolder};
 
 /// Writes files (name, text) into a folder, which is made if it is not there.
 ///
@@ -12,6 +12,7 @@ use crate::fs;
 pub(super) fn write(out: &Path, lists: &[(&str, String)]) -> Result<()> {
     let is_new = !out.exists();
     fs::create_dir_all(out)?;
+    fs::sweep(out);
     let result = fill(out, lists);
     if result.is_err() && is_new {
         // Only an empty folder goes.
@@ -21,10 +22,7 @@ pub(super) fn write(out: &Path, lists: &[(&str, String)]) -> Result<()> {
 }
 
 fn fill(out: &Path, lists: &[(&str, String)]) -> Result<()> {
-    let temp = tempfile::Builder::new()
-        .prefix(".revox-lists-")
-        .tempdir_in(out)
-        .map_err(|e| Error::io(out, "create a folder in", e))?;
+    let temp = TemporaryFolder::inside(out, Content::Lists, out)?;
     for (name, text) in lists {
         fs::write_bytes(temp.path().join(name), text.as_bytes()).map_err(|e| match e {
             Error::Io { action, source, .. } => Error::io(out.join(name), action, source),
@@ -32,11 +30,11 @@ fn fill(out: &Path, lists: &[(&str, String)]) -> Result<()> {
         })?;
     }
     for (i, (name, _)) in lists.iter().enumerate() {
-        if let Err(e) = std::fs::rename(temp.path().join(name), out.join(name)) {
+        if let Err(e) = fs::rename(temp.path().join(name), out.join(name)) {
             for (name, _) in &lists[..i] {
-                let _ = std::fs::remove_file(out.join(name));
+                let _ = fs::remove_file(out.join(name));
             }
-            return Err(Error::io(out.join(name), "write", e));
+            return Err(e);
         }
     }
     Ok(())

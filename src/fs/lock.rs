@@ -1,0 +1,314 @@
+//! Locks that tell processes of each other. They end with their process, however it ends.
+
+mod holder;
+
+use std::fs::{File, TryLockError};
+use std::io::{self, ErrorKind, Read, Seek, Write};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use holder::Holder;
+
+use super::fault::{self, Op};
+use crate::error::{Error, Result};
+
+/// The file in a folder that a process locks.
+pub const LOCK_NAME: &str = ".revox-lock";
+/// Most times that a lock file is opened: its holder may have removed it, or not signed it yet.
+const TRIES: usize = 16;
+/// What a holder gets to sign.
+const PAUSE: Duration = Duration::from_millis(5);
+/// Most bytes that are read of what names a holder.
+const MOST_BYTES: u64 = 1024;
+
+/// What became of an attempt to lock a file.
+pub(super) enum Claim {
+    /// This process has it.
+    Ours,
+    /// Another one has it.
+    Theirs,
+    /// Its path does not lead to it any more.
+    Gone,
+    /// Its file system cannot lock.
+    Unlockable(io::Error),
+}
+
+/// Tries to lock a file, and looks whether it is at its path still.
+pub(super) fn claim(file: &File, path: &Path) -> Claim {
+    match file.try_lock() {
+        Err(TryLockError::WouldBlock) => Claim::Theirs,
+        // A file that another machine has removed is stale.
+        Err(TryLockError::Error(e))
+            if matches!(e.kind(), ErrorKind::Interrupted | ErrorKind::StaleNetworkFileHandle) =>
+        {
+            Claim::Gone
+        }
+        _ if !is_at(file, path) => Claim::Gone,
+        Err(TryLockError::Error(e)) => Claim::Unlockable(e),
+        Ok(()) => Claim::Ours,
+    }
+}
+
+/// Whether a file is what lies at a path, not through a link.
+#[cfg(unix)]
+fn is_at(file: &File, path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let identity = |found: io::Result<std::fs::Metadata>| found.ok().map(|m| (m.dev(), m.ino()));
+    let own = identity(file.metadata());
+    own.is_some() && own == identity(std::fs::symlink_metadata(path))
+}
+
+/// Elsewhere an open file keeps its name.
+#[cfg(not(unix))]
+fn is_at(_: &File, _: &Path) -> bool {
+    true
+}
+
+/// A lock file that was opened.
+pub(super) enum Attempt {
+    /// Nobody else has it. `left` is what an earlier holder has left in it; `unlocked` says why it
+    /// could not be locked all the same.
+    Open { file: File, left: Vec<u8>, unlocked: Option<io::Error> },
+    /// Another process has it, and has written this.
+    Held(Vec<u8>),
+}
+
+/// Opens a lock file, which is made if it is not there, and locks it.
+///
+/// # Errors
+/// What the system refuses.
+pub(super) fn attempt(path: &Path) -> io::Result<Attempt> {
+    let mut held = None;
+    for _ in 0..TRIES {
+        let file = File::options().read(true).write(true).create(true).truncate(false).open(path)?;
+        let unlocked = match claim(&file, path) {
+            Claim::Gone => continue,
+            Claim::Theirs => {
+                std::thread::sleep(PAUSE);
+                let text = text_of(&file);
+                if Holder::parse(&text).is_some() {
+                    return Ok(Attempt::Held(text));
+                }
+                held = Some(text);
+                continue;
+            }
+            Claim::Unlockable(e) => Some(e),
+            Claim::Ours => None,
+        };
+        let left = text_of(&file);
+        return Ok(Attempt::Open { file, left, unlocked });
+    }
+    match held {
+        Some(text) => Ok(Attempt::Held(text)),
+        None => Err(io::Error::other(format!("{LOCK_NAME} is replaced all the time, or is a link"))),
+    }
+}
+
+/// The beginning of a file. What cannot be read names nobody.
+fn text_of(file: &File) -> Vec<u8> {
+    let mut text = Vec::new();
+    let _ = file.take(MOST_BYTES).read_to_end(&mut text);
+    text
+}
+
+/// A folder that this process has to itself, as far as other processes ask. Dropped, it is given
+/// back, and its file is removed.
+#[derive(Debug)]
+pub struct Lock {
+    path: PathBuf,
+    file: File,
+}
+
+/// A lock, and what the user should know of it.
+#[derive(Debug)]
+pub struct Taken {
+    /// The lock.
+    pub lock: Lock,
+    /// That an earlier holder has ended without giving it back, or that it cannot keep anybody out.
+    pub note: Option<String>,
+}
+
+impl Lock {
+    /// Locks a folder. Where the file system has no locks, [`Taken::note`] says so.
+    ///
+    /// # Errors
+    /// Names the process that has the folder, or says why no file can be made in it.
+    pub fn take(folder: &Path) -> Result<Taken> {
+        let fail = |e| Error::io(folder, "lock", e);
+        let path = folder.join(LOCK_NAME);
+        if !path.exists() {
+            fault::point(Op::Create, &path).map_err(fail)?;
+        }
+        match attempt(&path).map_err(fail)? {
+            Attempt::Held(text) => {
+                let who = match Holder::parse(&text) {
+                    Some(Holder { pid, host, since }) => format!("process {pid} on {host} since {since}"),
+                    None => "another process".to_owned(),
+                };
+                Err(Error::file(folder, format!("is in use by {who}; wait for it, or name another folder")))
+            }
+            Attempt::Open { file, left, unlocked } => {
+                let lock = Self { path, file };
+                lock.sign().map_err(fail)?;
+                Ok(Taken { lock, note: note(folder, &left, unlocked.as_ref()) })
+            }
+        }
+    }
+
+    /// Gives the lock back. An error says that its file stays.
+    pub(super) fn give_back(self) -> io::Result<()> {
+        fault::point(Op::Remove, &self.path)?;
+        std::fs::remove_file(&self.path)
+    }
+
+    /// Writes whose it is.
+    fn sign(&self) -> io::Result<()> {
+        let text = serde_json::to_vec(&Holder::own())?;
+        let mut out = &self.file;
+        out.rewind()?;
+        fault::writing(Op::Write, &self.path, &mut out, &text)?;
+        out.write_all(&text)?;
+        // At no moment does it name nobody.
+        out.set_len(text.len() as u64)
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Removed while it is locked: whoever has opened it already finds it gone from its path.
+        if is_at(&self.file, &self.path) && fault::point(Op::Remove, &self.path).is_ok() {
+            let _ = std::fs::remove_file(&self.path);
+        }
+        // A child process has the file open, too, until it runs its program; closing is not enough.
+        let _ = self.file.unlock();
+    }
+}
+
+/// What the user should know of a lock.
+fn note(folder: &Path, left: &[u8], unlocked: Option<&io::Error>) -> Option<String> {
+    let folder = folder.display();
+    if let Some(e) = unlocked {
+        return Some(format!(
+            "{folder}: this file system cannot lock ({e}): nothing keeps another process from writing here"
+        ));
+    }
+    if left.trim_ascii().is_empty() {
+        return None;
+    }
+    let who = match Holder::parse(left) {
+        Some(Holder { pid, host, since }) => format!("process {pid} on {host}, since {since}"),
+        None => "another process".to_owned(),
+    };
+    Some(format!("{folder}: takes over the lock of {who}, which has ended"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const EARLIER: &str = r#"{"pid":12,"host":"elsewhere","since":"2026-11-25T21:03:27Z"}"#;
+
+    #[test]
+    fn one_at_a_time_has_a_folder() {
+        let dir = tempfile::tempdir().unwrap();
+        let first = Lock::take(dir.path()).unwrap();
+        assert_eq!(first.note, None);
+        let text = std::fs::read(dir.path().join(LOCK_NAME)).unwrap();
+        let holder = Holder::parse(&text).unwrap();
+        assert_eq!(holder.pid, std::process::id());
+        let error = Lock::take(dir.path()).unwrap_err().to_string();
+        let wanted = format!("is in use by process {} on {} since {}; ", holder.pid, holder.host, holder.since);
+        assert!(error.contains(&wanted) && error.contains("name another folder"), "{error}");
+        drop(first);
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0, "the lock file stays");
+        assert_eq!(Lock::take(dir.path()).unwrap().note, None);
+        let missing = Lock::take(&dir.path().join("none")).unwrap_err().to_string();
+        assert!(missing.contains("none: cannot lock"), "{missing}");
+    }
+
+    #[test]
+    fn the_lock_of_a_killed_process_is_taken_over() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(LOCK_NAME);
+        std::fs::write(&path, EARLIER).unwrap();
+        let taken = Lock::take(dir.path()).unwrap();
+        let note = taken.note.unwrap();
+        let wanted = ": takes over the lock of process 12 on elsewhere, since 2026-11-25T21:03:27Z, which has ended";
+        assert!(note.starts_with(dir.path().to_str().unwrap()) && note.ends_with(wanted), "{note}");
+        let now = Holder::parse(&std::fs::read(&path).unwrap()).unwrap();
+        assert_eq!(now.pid, std::process::id());
+        drop(taken.lock);
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn damaged_lock_files_name_nobody() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(LOCK_NAME);
+        let damaged: [&[u8]; 5] = [
+            b"{\"pid\":12,\"ho",
+            b"\xff\xfe\x00\x1b[31m",
+            &[b'x'; 1 << 16],
+            b"[]",
+            b"{\"pid\":-1,\"host\":\"a\",\"since\":\"b\"}",
+        ];
+        for text in damaged {
+            std::fs::write(&path, text).unwrap();
+            let note = Lock::take(dir.path()).unwrap().note.unwrap();
+            assert!(note.ends_with("takes over the lock of another process, which has ended"), "{note}");
+            assert!(!path.exists());
+        }
+        std::fs::write(&path, " \n").unwrap();
+        assert_eq!(Lock::take(dir.path()).unwrap().note, None);
+        std::fs::write(&path, damaged[1]).unwrap();
+        let holder = File::options().write(true).open(&path).unwrap();
+        holder.try_lock().unwrap();
+        let error = Lock::take(dir.path()).unwrap_err().to_string();
+        assert!(error.ends_with("is in use by another process; wait for it, or name another folder"), "{error}");
+        holder.unlock().unwrap();
+        drop(Lock::take(dir.path()).unwrap());
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn what_cannot_lock_is_said() {
+        let error = io::Error::from(ErrorKind::Unsupported);
+        let note = note(Path::new("runs/a"), EARLIER.as_bytes(), Some(&error)).unwrap();
+        let wanted =
+            format!("runs/a: this file system cannot lock ({error}): nothing keeps another process from writing here");
+        assert_eq!(note, wanted);
+    }
+
+    #[test]
+    fn a_lock_given_back_is_gone() {
+        let dir = tempfile::tempdir().unwrap();
+        Lock::take(dir.path()).unwrap().lock.give_back().unwrap();
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0, "the lock file stays");
+        assert_eq!(Lock::take(dir.path()).unwrap().note, None);
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn a_link_is_no_lock_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        std::fs::write(at("precious"), "precious").unwrap();
+        std::os::unix::fs::symlink("precious", at(LOCK_NAME)).unwrap();
+        assert!(Lock::take(dir.path()).unwrap_err().to_string().contains("cannot lock"));
+        assert_eq!(std::fs::read(at("precious")).unwrap(), b"precious");
+        assert!(at(LOCK_NAME).is_symlink());
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn a_lock_file_of_another_is_not_removed() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(LOCK_NAME);
+        let first = Lock::take(dir.path()).unwrap().lock;
+        std::fs::remove_file(&path).unwrap();
+        let _second = Lock::take(dir.path()).unwrap();
+        drop(first);
+        assert!(path.exists());
+        assert!(Lock::take(dir.path()).is_err());
+    }
+}
