@@ -1,5 +1,6 @@
 //! The one model format: a safetensors file whose tensors have the reference implementation's names and whose metadata key
 //! `revox` holds everything needed to use the network: architecture, front-end, how it was trained, how its scores are read.
+//! Beside it, the key `sha256` holds the file's checksum (see [`tensor_file`]).
 
 mod import;
 mod packed;
@@ -20,12 +21,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::audio::FbankConfig;
 use crate::error::{Error, Result};
-use crate::fs;
 use crate::nn::{assign_named, collect_named, names_and_shapes};
+use crate::tensor_file::{self, Contents};
 use crate::zoo::{Architecture, Network};
 
 /// The metadata key.
 const KEY: &str = "revox";
+/// What errors call a file that cannot be read.
+const FILE: &str = "safetensors file";
 /// The format's version.
 const FORMAT: u32 = 1;
 /// Tensors of the training head, which inference leaves aside.
@@ -54,10 +57,13 @@ pub struct Training {
     pub recipe: String,
     /// Seed.
     pub seed: u64,
-    /// SHA-256 of the training lists and the sizes of the files they name.
+    /// SHA-256 over the lists and the sizes of the files they name.
     pub data_hash: String,
     /// Optimizer steps taken.
     pub steps: u64,
+    /// Epoch of the weights, from 1; 0 for a mean of several.
+    #[serde(default)]
+    pub epoch: u64,
     /// revox's version.
     pub version: String,
 }
@@ -76,7 +82,8 @@ pub struct Scoring {
     pub threshold_eer: Option<f64>,
 }
 
-/// The metadata.
+/// The metadata, as JSON under the key `revox`. The file's checksum is no part of it: it has a key of
+/// its own, and whoever reads the header has had it checked.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Header {
     /// Version of the format.
@@ -151,46 +158,71 @@ pub struct Model {
 }
 
 impl Model {
-    /// Writes the file (atomically). `head` adds the training head's tensors, named `projection.*`.
+    /// Writes the file (atomically), with a checksum. `head` adds the training head's tensors, named
+    /// `projection.*`.
     pub fn save(&self, path: impl AsRef<Path>, head: NamedTensors) -> Result<()> {
-        fs::write_bytes(&path, &self.to_bytes(path.as_ref(), head)?)
+        let path = path.as_ref();
+        let (tensors, json) = self.described(path, head)?;
+        tensor_file::write(path, &[(KEY, &json)], &tensors.parts(path)?)
     }
 
     /// The file's content; `path` appears in errors.
     pub fn to_bytes(&self, path: &Path, head: NamedTensors) -> Result<Vec<u8>> {
+        let (tensors, json) = self.described(path, head)?;
+        tensors.to_safetensors(path, KEY, json)
+    }
+
+    /// The file's tensors, and the header as JSON.
+    fn described(&self, path: &Path, head: NamedTensors) -> Result<(NamedTensors, String)> {
         let mut tensors = match self.header.quantization.is_empty() {
             true => NamedTensors::from_burn(collect_named(&self.network)),
             false => packed::collect(&self.network, &self.header),
         };
         tensors.0.extend(head.0);
         let json = serde_json::to_string(&self.header).map_err(|e| Error::file(path, e.to_string()))?;
-        tensors.to_safetensors(path, KEY, json)
+        Ok((tensors, json))
     }
 
-    /// Reads a file: names, shapes, number formats and front-end must be the architecture's.
+    /// Reads a file: names, shapes, number formats and front-end must be the architecture's, and the
+    /// checksum must be that of the content. A file from before there were checksums is read too.
     pub fn load(path: impl AsRef<Path>, device: &Device) -> Result<Self> {
         let path = path.as_ref();
-        let (tensors, metadata) = tensors::read_with_bytes(path)?;
-        let header = update::header_of(path, &metadata)?;
-        let network = match header.quantization.is_empty() {
-            true => build(path, &header.arch, tensors, device)?,
-            false => packed::build(path, &header, tensors, device)?,
-        };
-        Ok(Self { header, network })
+        Ok(Self::with_head(path, open(path)?, device)?.0)
     }
+
+    /// The model that the file `path` holds, and the tensors of its training head, if there is one.
+    ///
+    /// # Errors
+    /// Those of [`Self::load`].
+    pub(crate) fn with_head(path: &Path, file: Contents, device: &Device) -> Result<(Self, NamedTensors)> {
+        let tensors = tensors::all_of(path, &file)?;
+        let header = update::header_of(path, &file.metadata)?;
+        // The values are in `tensors`, and building a network takes memory.
+        drop(file);
+        let (head, body) = tensors.0.into_iter().partition(|(name, _)| name.starts_with(HEAD_PREFIX));
+        let network = match header.quantization.is_empty() {
+            true => build(path, &header.arch, NamedTensors(body), device)?,
+            false => packed::build(path, &header, NamedTensors(body), device)?,
+        };
+        Ok((Self { header, network }, NamedTensors(head)))
+    }
+}
+
+/// Reads a model file.
+pub(crate) fn open(path: &Path) -> Result<Contents> {
+    tensor_file::read(path, FILE)
 }
 
 /// The training head's tensors of a model file, if it holds them.
 pub fn read_head(path: &Path) -> Result<NamedTensors> {
-    let (mut tensors, _) = tensors::read_with_bytes(path)?;
+    let mut tensors = tensors::all_of(path, &open(path)?)?;
     tensors.0.retain(|(name, _)| name.starts_with(HEAD_PREFIX));
     Ok(tensors)
 }
 
-/// The network of `arch` with `tensors` as its weights. Missing, superfluous and misshapen tensors are errors; the head is left aside.
-pub(crate) fn build(path: &Path, arch: &Architecture, tensors: NamedTensors, device: &Device) -> Result<Network> {
-    let found = tensors.0.into_iter().filter(|(n, _)| !n.starts_with(HEAD_PREFIX)).collect();
-    fit(path, arch.init(device, 0)?, &arch.name, found)
+/// The network of `arch` with `tensors` as its weights. Missing, superfluous and misshapen tensors are errors.
+fn build(path: &Path, arch: &Architecture, tensors: NamedTensors, device: &Device) -> Result<Network> {
+    fit(path, arch.init(device, 0)?, &arch.name, tensors.0.into_iter().collect())
 }
 
 /// A module with the tensors found in a file as its parameters and buffers. Missing, superfluous and misshapen ones are errors.
@@ -251,6 +283,8 @@ fn compare(
 
 #[cfg(test)]
 mod tests {
+    use safetensors::tensor::SafeTensors;
+
     use super::*;
 
     fn small() -> Model {
@@ -365,13 +399,44 @@ mod tests {
             file.extend([0u8; 8]);
             fails(&file);
         }
-        // Every single damaged byte of the header: an error or a model, never a panic.
-        let header_end = 8 + u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+        // Without a checksum, every single damaged byte of the header: an error or a model, never a
+        // panic.
+        let (_, header) = SafeTensors::read_metadata(&bytes).unwrap();
+        let entries = header.metadata().iter().flatten().filter(|(key, _)| *key == KEY);
+        let entries = entries.map(|(key, value)| (key.clone(), value.clone())).collect();
+        let tensors = SafeTensors::deserialize(&bytes).unwrap();
+        let unchecked = safetensors::serialize(tensors.iter(), Some(entries)).unwrap();
+        std::fs::write(&path, &unchecked).unwrap();
+        Model::load(&path, &Device::default()).unwrap();
+        let header_end = 8 + SafeTensors::read_metadata(&unchecked).unwrap().0;
         for i in (0..header_end).step_by(23) {
-            let mut damaged = bytes.clone();
+            let mut damaged = unchecked.clone();
             damaged[i] ^= 0x15;
             std::fs::write(&path, &damaged).unwrap();
             let _ = Model::load(&path, &Device::default());
         }
+    }
+
+    #[test]
+    fn a_flipped_bit_anywhere_is_noticed() {
+        const FLIPS: usize = 300;
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("m.safetensors");
+        let weight = TensorData::new(vec![0.25f32; 2 * 8], [2, 8]);
+        let head = NamedTensors(vec![(format!("{HEAD_PREFIX}weight"), weight)]);
+        small().save(&path, head).unwrap();
+        let bytes = std::fs::read(&path).unwrap();
+        for i in 0..FLIPS {
+            let bit = i * (8 * bytes.len() - 1) / (FLIPS - 1);
+            let mut damaged = bytes.clone();
+            damaged[bit / 8] ^= 1 << (bit % 8);
+            std::fs::write(&path, &damaged).unwrap();
+            let error = Model::load(&path, &Device::default()).unwrap_err().to_string();
+            assert!(error.contains("m.safetensors: "), "bit {bit}: {error}");
+            // The header and the head are read alone too.
+            assert!(read_header(&path).is_err() && read_head(&path).is_err(), "bit {bit}");
+        }
+        std::fs::write(&path, &bytes).unwrap();
+        assert!(Model::load(&path, &Device::default()).is_ok() && read_head(&path).unwrap().0.len() == 1);
     }
 }

@@ -7,7 +7,7 @@ use burn::module::{Module, ModuleVisitor, Param, ParamId, Reparameterization, Re
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
-use super::{HEAD_PREFIX, Header, Model, NamedTensors, take};
+use super::{Header, Model, NamedTensors, take};
 use crate::backend::codes::{bytes, codes, pack, packed_len};
 use crate::error::{Error, Result};
 use crate::nn::{Place, assign_named, collect_named, identity_variance, ids_named, names_and_shapes, scale_and_shift};
@@ -127,8 +127,7 @@ pub(super) fn collect(network: &Network, header: &Header) -> NamedTensors {
 
 /// The network of a packed model. Every tensor is checked before it is used.
 pub(super) fn build(path: &Path, header: &Header, tensors: NamedTensors, device: &Device) -> Result<Network> {
-    let mut found: HashMap<String, TensorData> =
-        tensors.0.into_iter().filter(|(n, _)| !n.starts_with(HEAD_PREFIX)).collect();
+    let mut found: HashMap<String, TensorData> = tensors.0.into_iter().collect();
     let network = header.arch.init(device, 0)?;
     let all = names_and_shapes(&network);
     let shapes: HashMap<&str, &Vec<usize>> = all.iter().map(|(name, shape)| (name.as_str(), shape)).collect();

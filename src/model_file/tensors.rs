@@ -1,13 +1,16 @@
-//! Named tensors in and out of safetensors bytes: f32, and bytes where packed codes are.
+//! Named tensors in and out of safetensors files: f32, and bytes where packed codes are.
 
-use std::collections::HashMap;
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use burn::tensor::{DType, TensorData};
-use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use safetensors::tensor::Dtype;
 
+use super::FILE;
+use crate::bytes;
 use crate::error::{Error, Result};
-use crate::{bytes, fs};
+use crate::tensor_file::{self, Contents, Data, Part};
 
 /// Tensors by name, in order.
 #[derive(Debug, Clone, Default)]
@@ -24,47 +27,54 @@ impl NamedTensors {
         Self(self.0.into_iter().map(|(n, d)| (format!("{prefix}{n}"), d)).collect())
     }
 
-    /// A safetensors file's bytes, with one metadata entry: the format keeps several in no order, and the same content must be the same
-    /// file.
+    /// A safetensors file's bytes, with one metadata entry and a checksum (see [`tensor_file`]);
+    /// `path` appears in errors.
     pub fn to_safetensors(&self, path: &Path, key: &str, value: String) -> Result<Vec<u8>> {
-        let bad = |e: String| Error::file(path, format!("cannot encode tensors: {e}"));
-        let mut encoded = Vec::with_capacity(self.0.len());
+        tensor_file::to_bytes(path, &[(key, &value)], &self.parts(path)?)
+    }
+
+    /// The tensors as a file holds them: bytes as they are, everything else in f32.
+    pub(super) fn parts(&self, path: &Path) -> Result<Vec<Part<'_>>> {
+        let mut parts = Vec::with_capacity(self.0.len());
         for (name, data) in &self.0 {
-            if data.dtype() == DType::U8 {
-                encoded.push((Dtype::U8, data.as_bytes().to_vec()));
-                continue;
-            }
-            let values =
-                data.clone().convert::<f32>().try_to_vec::<f32>().map_err(|e| bad(format!("{name}: {e:?}")))?;
-            encoded.push((Dtype::F32, bytes::from_f32(&values)));
+            let (dtype, bytes) = match data.dtype() {
+                DType::U8 => (Dtype::U8, Data::from(data.as_bytes())),
+                _ => {
+                    let values =
+                        floats(data).map_err(|e| Error::file(path, format!("cannot encode tensors: `{name}`: {e}")))?;
+                    (Dtype::F32, Data::from(values))
+                }
+            };
+            parts.push(Part { name: name.as_str().into(), dtype, shape: data.shape().to_vec(), bytes });
         }
-        let mut views = Vec::with_capacity(self.0.len());
-        for ((name, data), (dtype, bytes)) in self.0.iter().zip(&encoded) {
-            let view = TensorView::new(*dtype, data.shape().to_vec(), bytes).map_err(|e| bad(e.to_string()))?;
-            views.push((name.as_str(), view));
-        }
-        safetensors::serialize(views, Some(HashMap::from([(key.to_owned(), value)]))).map_err(|e| bad(e.to_string()))
+        Ok(parts)
     }
 }
 
-/// The f32 tensors and the metadata of a safetensors file. 64-bit integers (PyTorch's `num_batches_tracked`) are left out; other
-/// number formats are errors. Nothing is allocated that the file's own bytes do not back.
-pub fn read_safetensors(path: &Path) -> Result<(NamedTensors, HashMap<String, String>)> {
-    let (tensors, metadata) = read_with_bytes(path)?;
+/// The values as f32, copied only where they are of another number format.
+fn floats(data: &TensorData) -> Result<Cow<'_, [f32]>, String> {
+    match data.as_slice::<f32>() {
+        Ok(values) => Ok(Cow::Borrowed(values)),
+        Err(_) => data.try_to_vec_as::<f32>().map(Cow::Owned).map_err(|e| format!("{e:?}")),
+    }
+}
+
+/// The f32 tensors and the metadata of a safetensors file, with or without a checksum. 64-bit
+/// integers (PyTorch's `num_batches_tracked`) are left out; other number formats are errors.
+/// Nothing is allocated that the file's own bytes do not back.
+pub fn read_safetensors(path: &Path) -> Result<(NamedTensors, BTreeMap<String, String>)> {
+    let file = tensor_file::read_foreign(path, FILE)?;
+    let tensors = all_of(path, &file)?;
     match tensors.0.iter().find(|(_, data)| data.dtype() == DType::U8) {
         Some((name, _)) => Err(Error::file(path, format!("tensor `{name}` is U8; F32 is wanted"))),
-        None => Ok((tensors, metadata)),
+        None => Ok((tensors, file.metadata)),
     }
 }
 
-/// [`read_safetensors`] with tensors of bytes too.
-pub(super) fn read_with_bytes(path: &Path) -> Result<(NamedTensors, HashMap<String, String>)> {
-    let file_bytes = fs::read(path)?;
-    let bad = |e: String| Error::file(path, format!("not a readable safetensors file: {e}"));
-    let (_, metadata) = SafeTensors::read_metadata(&file_bytes).map_err(|e| bad(e.to_string()))?;
-    let file = SafeTensors::deserialize(&file_bytes).map_err(|e| bad(e.to_string()))?;
-    let mut tensors = Vec::new();
-    for (name, view) in file.iter() {
+/// The f32 tensors of a file and those of bytes, by name.
+pub(super) fn all_of(path: &Path, file: &Contents) -> Result<NamedTensors> {
+    let mut all = Vec::new();
+    for (name, view) in file.tensors().iter() {
         let shape = view.shape().to_vec();
         let data = match view.dtype() {
             Dtype::I64 => continue,
@@ -72,8 +82,8 @@ pub(super) fn read_with_bytes(path: &Path) -> Result<(NamedTensors, HashMap<Stri
             Dtype::U8 => TensorData::new(view.data().to_vec(), shape),
             other => return Err(Error::file(path, format!("tensor `{name}` is {other:?}; F32 is wanted"))),
         };
-        tensors.push((name.to_owned(), data));
+        all.push((name.to_owned(), data));
     }
-    tensors.sort_by(|a, b| a.0.cmp(&b.0));
-    Ok((NamedTensors(tensors), metadata.metadata().clone().unwrap_or_default()))
+    all.sort_by(|a, b| a.0.cmp(&b.0));
+    Ok(NamedTensors(all))
 }

@@ -1,15 +1,12 @@
 //! Changes to a model file's metadata that leave its tensors as they are.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::path::Path;
 
-use safetensors::SafeTensorError;
-use safetensors::tensor::SafeTensors;
-
-use super::{Header, KEY, Scoring};
+use super::{Header, KEY, Scoring, open};
 use crate::error::{Error, Result};
-use crate::fs;
 use crate::scoring::Curve;
+use crate::tensor_file::{self, Part};
 
 /// False-accept rates whose thresholds a model holds.
 const FARS: [f64; 4] = [0.1, 0.05, 0.01, 0.001];
@@ -25,7 +22,7 @@ impl Scoring {
 }
 
 /// The header among the metadata of a file.
-pub(super) fn header_of(path: &Path, metadata: &HashMap<String, String>) -> Result<Header> {
+pub(super) fn header_of(path: &Path, metadata: &BTreeMap<String, String>) -> Result<Header> {
     let json = metadata.get(KEY).ok_or_else(|| {
         Error::file(
             path,
@@ -41,44 +38,46 @@ pub(super) fn header_of(path: &Path, metadata: &HashMap<String, String>) -> Resu
 /// The header of a model file.
 ///
 /// # Errors
-/// A file that is no model.
+/// A file that is no model, or damaged anywhere.
 pub fn read_header(path: impl AsRef<Path>) -> Result<Header> {
     let path = path.as_ref();
-    header_of(path, &metadata(path, &fs::read(path)?)?)
+    header_of(path, &open(path)?.metadata)
 }
 
 /// Writes the model file `from` with another header to `to`, which may be the same file. Tensors,
-/// those of the training head and of packed weights too, stay as they are, bit for bit.
+/// those of the training head and of packed weights too, stay as they are, bit for bit, and so do
+/// other metadata. The checksum is made anew.
 ///
 /// # Errors
-/// A file that is no model; a header that contradicts itself after the change.
+/// A file that is no model, or damaged; a header that contradicts itself after the change.
 pub fn update_header(from: impl AsRef<Path>, to: impl AsRef<Path>, change: impl FnOnce(&mut Header)) -> Result<()> {
     let (from, to) = (from.as_ref(), to.as_ref());
-    let bytes = fs::read(from)?;
-    let mut entries = metadata(from, &bytes)?;
-    let mut header = header_of(from, &entries)?;
+    let file = open(from)?;
+    let mut header = header_of(from, &file.metadata)?;
     change(&mut header);
     header.check(to)?;
     let json = serde_json::to_string(&header).map_err(|e| Error::file(to, e.to_string()))?;
-    entries.insert(KEY.to_owned(), json);
-    let file = SafeTensors::deserialize(&bytes).map_err(|e| unreadable(from, &e))?;
-    let changed = safetensors::serialize(file.iter(), Some(entries))
-        .map_err(|e| Error::file(to, format!("cannot encode tensors: {e}")))?;
-    fs::write_bytes(to, &changed)
-}
-
-fn metadata(path: &Path, bytes: &[u8]) -> Result<HashMap<String, String>> {
-    let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(|e| unreadable(path, &e))?;
-    Ok(metadata.metadata().clone().unwrap_or_default())
-}
-
-fn unreadable(path: &Path, error: &SafeTensorError) -> Error {
-    Error::file(path, format!("not a readable safetensors file: {error}"))
+    let others = file.metadata.iter().filter(|(key, _)| *key != KEY);
+    let mut metadata: Vec<(&str, &str)> = others.map(|(key, value)| (key.as_str(), value.as_str())).collect();
+    metadata.push((KEY, &json));
+    let tensors = file.tensors();
+    let parts: Vec<Part> = tensors
+        .iter()
+        .map(|(name, view)| Part {
+            name: name.into(),
+            dtype: view.dtype(),
+            shape: view.shape().to_vec(),
+            bytes: view.data().into(),
+        })
+        .collect();
+    tensor_file::write(to, &metadata, &parts)
 }
 
 #[cfg(test)]
 mod tests {
-    use safetensors::tensor::{Dtype, TensorView};
+    use std::collections::HashMap;
+
+    use safetensors::tensor::{Dtype, SafeTensors};
 
     use super::*;
     use crate::audio::FbankConfig;
@@ -94,15 +93,15 @@ mod tests {
     /// A file with tensors of several formats, and what it says of itself.
     fn file(metadata: Option<String>) -> Vec<u8> {
         let bytes: Vec<u8> = (0..16).map(|i| i * 16 + 3).collect();
-        let views = [
+        let parts = [
             ("conv1.weight", Dtype::F32, vec![2], &bytes[..8]),
             ("conv2.weight.codes", Dtype::U8, vec![3], &bytes[8..11]),
             ("projection.weight", Dtype::F32, vec![1, 1], &bytes[12..16]),
             ("bn1.num_batches_tracked", Dtype::I64, vec![], &bytes[4..12]),
         ]
-        .map(|(name, dtype, shape, bytes)| (name, TensorView::new(dtype, shape, bytes).unwrap()));
-        let entries = metadata.map(|json| HashMap::from([(KEY.to_owned(), json)]));
-        safetensors::serialize(views, entries).unwrap()
+        .map(|(name, dtype, shape, bytes)| Part { name: name.into(), dtype, shape, bytes: bytes.into() });
+        let entry = metadata.as_ref().map(|json| (KEY, json.as_str()));
+        tensor_file::to_bytes("m".as_ref(), entry.as_slice(), &parts).unwrap()
     }
 
     /// What lies behind the header.
@@ -129,9 +128,31 @@ mod tests {
         let fars: Vec<f64> = new.scoring.thresholds.iter().map(|t| t.0).collect();
         assert_eq!(fars, FARS);
         assert_eq!(Header { scoring: old.scoring.clone(), ..new }, old);
-        // Back again, in place: the same file.
+        // Back again, in place: the same file, the checksum included.
         update_header(&copy, &copy, |header| header.scoring = old.scoring.clone()).unwrap();
         assert_eq!(std::fs::read(&copy).unwrap(), before);
+    }
+
+    #[test]
+    fn other_metadata_stays_and_a_checksum_comes() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("m.safetensors");
+        let json = serde_json::to_string(&header()).unwrap();
+        let entries = [(KEY, json.as_str()), ("license", "MIT"), ("a", "\u{fc}\"")];
+        let metadata = HashMap::from(entries.map(|(key, value)| (key.to_owned(), value.to_owned())));
+        // As another program would write it.
+        let plain = file(None);
+        let tensors = SafeTensors::deserialize(&plain).unwrap();
+        std::fs::write(&path, safetensors::serialize(tensors.iter(), Some(metadata.clone())).unwrap()).unwrap();
+        assert!(!open(&path).unwrap().has_checksum());
+        update_header(&path, &path, |header| header.scoring.threshold_eer = Some(0.5)).unwrap();
+        let after = open(&path).unwrap();
+        assert!(after.has_checksum() && after.metadata.len() == 3);
+        assert!(after.metadata.iter().all(|(key, value)| key == KEY || metadata[key] == *value));
+        assert_eq!(header_of(&path, &after.metadata).unwrap().scoring.threshold_eer, Some(0.5));
+        for (name, tensor) in tensors.iter() {
+            assert_eq!(after.tensors().tensor(name).unwrap(), tensor, "{name}");
+        }
     }
 
     #[test]
@@ -160,6 +181,9 @@ mod tests {
         fails(&file(Some("{}".into())), &|_| (), "damaged revox metadata");
         fails(b"a b 0.5 target\n", &|_| (), "not a readable safetensors file");
         fails(&good[..good.len() - 1], &|_| (), "not a readable safetensors file");
+        let mut damaged = good.clone();
+        *damaged.last_mut().unwrap() ^= 4;
+        fails(&damaged, &|_| (), "is damaged");
         fails(&good, &|header| header.scoring.embedding_mean = Some(vec![0.0; 7]), "7 values");
     }
 }

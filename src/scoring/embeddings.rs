@@ -1,5 +1,5 @@
 //! A set of embeddings, and its file: safetensors with a matrix `embeddings` [n, dim] (F32) and the
-//! utterances' `ids` (UTF-8 text, one id a line, U8).
+//! utterances' `ids` (UTF-8 text, one id a line, U8), and with a checksum (see [`tensor_file`]).
 //!
 //! Files with one tensor `[dim]` an utterance, named by its id, are read too. They are not written,
 //! since a safetensors header holds about a million names at most.
@@ -7,11 +7,16 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
-use safetensors::tensor::{Dtype, SafeTensors, TensorView};
-use serde_json::json;
+use safetensors::tensor::{Dtype, TensorView};
 
+use crate::bytes;
 use crate::error::{Error, Result};
-use crate::{bytes, fs};
+use crate::tensor_file::{self, Part};
+
+/// The tensor of all embeddings.
+const MATRIX: &str = "embeddings";
+/// The tensor of their ids.
+const IDS: &str = "ids";
 
 /// Embeddings by utterance id, all of one dimension.
 #[derive(Debug, Clone, Default)]
@@ -103,41 +108,39 @@ impl Embeddings {
     /// Writes the file (atomically).
     ///
     /// # Errors
-    /// An id with a line break; what [`fs::write_atomic`] refuses.
+    /// An id with a line break; what [`crate::fs::write_atomic`] refuses.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
         let path = path.as_ref();
         if let Some(id) = self.ids.iter().find(|id| id.contains(['\n', '\r'])) {
             return Err(Error::file(path, format!("the id {id:?} holds a line break, which the file cannot keep")));
         }
         let text: String = self.ids.iter().map(|id| format!("{id}\n")).collect();
-        let (values, end) = (4 * self.data.len(), 4 * self.data.len() + text.len());
-        let header = json!({
-            "embeddings": {"dtype": "F32", "shape": [self.len(), self.dim], "data_offsets": [0, values]},
-            "ids": {"dtype": "U8", "shape": [text.len()], "data_offsets": [values, end]},
-        });
-        // The format wants the values to begin at a multiple of eight bytes.
-        let mut header = header.to_string();
-        header.extend(std::iter::repeat_n(' ', header.len().next_multiple_of(8) - header.len()));
-        fs::write_atomic(path, |out| {
-            out.write_all(&(header.len() as u64).to_le_bytes())?;
-            out.write_all(header.as_bytes())?;
-            self.data.iter().try_for_each(|x| out.write_all(&x.to_le_bytes()))?;
-            out.write_all(text.as_bytes())
-        })
+        let (values, ids) = (self.data.as_slice().into(), text.as_bytes().into());
+        let parts = [
+            Part { name: MATRIX.into(), dtype: Dtype::F32, shape: vec![self.len(), self.dim], bytes: values },
+            Part { name: IDS.into(), dtype: Dtype::U8, shape: vec![text.len()], bytes: ids },
+        ];
+        tensor_file::write(path, &[], &parts)
     }
 
-    /// Reads the file, in either form. Embeddings of different dimensions and values that are not
-    /// finite are errors that name the utterance.
+    /// Reads the file, in either form.
+    ///
+    /// # Errors
+    /// A file whose checksum is not that of its content; embeddings of different dimensions and
+    /// values that are not finite, with the utterance.
     pub fn load(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
-        let file_bytes = fs::read(path)?;
         let bad = |message: String| Error::file(path, message);
-        let file = SafeTensors::deserialize(&file_bytes)
-            .map_err(|e| bad(format!("not a readable safetensors file of embeddings: {e}")))?;
-        let mut tensors: Vec<(&str, TensorView)> = file.iter().collect();
+        let file = tensor_file::read_foreign(path, "safetensors file of embeddings")?;
+        let contents = file.tensors();
+        let mut tensors: Vec<(&str, TensorView)> = contents.iter().collect();
         tensors.sort_unstable_by_key(|t| t.0);
         let all = match tensors.as_slice() {
-            [("embeddings", matrix), ("ids", ids)] if ids.dtype() == Dtype::U8 => Self::of_matrix(matrix, ids),
+            [(MATRIX, matrix), (IDS, ids)] if ids.dtype() == Dtype::U8 => {
+                // Other programs write the other form.
+                file.note_unchecked(path);
+                Self::of_matrix(matrix, ids)
+            }
             _ => Self::of_vectors(&tensors),
         };
         let all = all.map_err(|e| bad(e.to_string()))?;
@@ -185,6 +188,8 @@ impl Embeddings {
 
 #[cfg(test)]
 mod tests {
+    use safetensors::tensor::SafeTensors;
+
     use super::*;
 
     #[test]
@@ -249,5 +254,45 @@ mod tests {
             std::fs::write(&path, &bytes[..cut]).unwrap();
             assert!(Embeddings::load(&path).unwrap_err().to_string().contains("e.safetensors"));
         }
+    }
+
+    #[test]
+    fn a_flipped_bit_anywhere_is_noticed() {
+        const FLIPS: usize = 300;
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("e.safetensors");
+        let mut e = Embeddings::new(16);
+        for i in 0u8..50 {
+            e.push(&format!("speaker/{i:02}.wav"), &[f32::from(i); 16]).unwrap();
+        }
+        e.save(&path).unwrap();
+        let bytes = std::fs::read(&path).unwrap();
+        for i in 0..FLIPS {
+            let bit = i * (8 * bytes.len() - 1) / (FLIPS - 1);
+            let mut damaged = bytes.clone();
+            damaged[bit / 8] ^= 1 << (bit % 8);
+            std::fs::write(&path, &damaged).unwrap();
+            let error = Embeddings::load(&path).unwrap_err().to_string();
+            assert!(error.contains("e.safetensors: "), "bit {bit}: {error}");
+        }
+        std::fs::write(&path, &bytes).unwrap();
+        assert_eq!(Embeddings::load(&path).unwrap().len(), 50);
+    }
+
+    #[test]
+    fn files_from_before_there_were_checksums_are_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("e.safetensors");
+        let values = bytes::from_f32(&[1.0, 2.0, 3.0, 4.0]);
+        let views = [(MATRIX, Dtype::F32, vec![2, 2], values.as_slice()), (IDS, Dtype::U8, vec![4], &b"a\nb\n"[..])]
+            .map(|(name, dtype, shape, bytes)| (name, TensorView::new(dtype, shape, bytes).unwrap()));
+        std::fs::write(&path, safetensors::serialize(views, None).unwrap()).unwrap();
+        let old = Embeddings::load(&path).unwrap();
+        assert_eq!(
+            (old.ids(), old.data.as_slice()),
+            (&["a".to_owned(), "b".to_owned()][..], &[1.0, 2.0, 3.0, 4.0][..])
+        );
+        old.save(&path).unwrap();
+        assert!(tensor_file::read(&path, "file").unwrap().has_checksum());
     }
 }

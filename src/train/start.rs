@@ -3,11 +3,9 @@
 use std::path::Path;
 
 use burn::tensor::Device;
-use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Result};
-use crate::fs;
-use crate::model_file::{HEAD_PREFIX, Header, Model, NamedTensors, read_head};
+use crate::model_file::{self, HEAD_PREFIX, Header, Model, NamedTensors};
 use crate::quant::Quantizer;
 use crate::zoo::Network;
 
@@ -29,15 +27,15 @@ impl Start {
     /// The weights of a model file, with its header.
     ///
     /// # Errors
-    /// A file that is no model, or a packed one, of which the weights are lost; a head with other
-    /// rows than the header names.
+    /// A file that is no model, a damaged one, or a packed one, of which the weights are lost; a head
+    /// with other rows than the header names.
     pub fn load(path: &Path, device: &Device) -> Result<(Self, Header)> {
-        let model = Model::load(path, device)?;
+        let file = model_file::open(path)?;
+        let hash = file.hash();
+        let (model, head) = Model::with_head(path, file, device)?;
         if !model.header.quantization.is_empty() {
             return Err(Error::file(path, "is quantized; the model it was made of is wanted"));
         }
-        let hash = Sha256::digest(fs::read(path)?).iter().map(|b| format!("{b:02x}")).collect();
-        let head = read_head(path)?;
         let speakers = model.header.speakers.clone();
         check_head(path, &head, speakers.len())?;
         Ok((Self { network: model.network, head, speakers, quantizer: None, hash }, model.header))

@@ -1,0 +1,74 @@
+//! A file's checksum, which is inside the file.
+
+use sha2::{Digest, Sha256};
+
+use super::LENGTH;
+
+/// Its key among the metadata.
+pub(super) const KEY: &str = "sha256";
+/// Hex digits of a SHA-256.
+pub(super) const DIGITS: usize = 64;
+
+/// What the digits are while the file is hashed.
+pub(super) fn zeros() -> String {
+    "0".repeat(DIGITS)
+}
+
+/// Where in a header's text the digits are. Text that looks like it inside of a name or a value is
+/// escaped, so it is there once.
+pub(super) fn place(header: &str, digits: &str) -> Option<usize> {
+    let front = format!("\"{KEY}\":\"");
+    let entry = format!("{front}{digits}\"");
+    let mut found = header.match_indices(entry.as_str());
+    match (found.next(), found.next()) {
+        (Some((at, _)), None) if digits.len() == DIGITS => Some(at + front.len()),
+        _ => None,
+    }
+}
+
+/// Whether a file, whose header ends at `end`, has the content that belongs to its digits.
+pub(super) fn fits(file: &[u8], end: usize, digits: &str) -> bool {
+    let header = std::str::from_utf8(&file[LENGTH..end]).ok();
+    let Some(at) = header.and_then(|header| place(header, digits)).map(|at| LENGTH + at) else {
+        return false;
+    };
+    let mut hash = Sha256::new();
+    hash.update(&file[..at]);
+    hash.update(zeros());
+    hash.update(&file[at + DIGITS..]);
+    hex(hash) == digits
+}
+
+/// Whether a metadata key is [`KEY`] with one wrong byte. Damage of the key itself would else make
+/// a file look like one that never had a checksum.
+pub(super) fn is_spoilt(key: &str) -> bool {
+    key.len() == KEY.len() && key.bytes().zip(KEY.bytes()).filter(|(a, b)| a != b).count() == 1
+}
+
+/// The lower-case hex digits of a hash.
+pub(super) fn hex(hash: Sha256) -> String {
+    hash.finalize().iter().map(|b| format!("{b:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_digits_are_found_where_they_are_once() {
+        let digits = "ab".repeat(32);
+        let entry = format!("\"sha256\":\"{digits}\"");
+        assert_eq!(place(&format!("{{{entry}}}"), &digits), Some(11));
+        assert_eq!(place(&format!("{{{entry},{entry}}}"), &digits), None);
+        assert_eq!(place(&format!("{{\"sha256\": \"{digits}\"}}"), &digits), None);
+        assert_eq!(place("{\"sha256\":\"ab\"}", "ab"), None);
+    }
+
+    #[test]
+    fn keys_with_one_wrong_byte_are_known() {
+        assert!(["rha256", "sha257", "Sha256"].iter().all(|key| is_spoilt(key)));
+        assert!(
+            !["sha256", "sha512", "sha224", "SHA256", "sha25", "sha2566", "revox"].iter().any(|key| is_spoilt(key))
+        );
+    }
+}

@@ -1,0 +1,197 @@
+//! Reading.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use safetensors::tensor::SafeTensors;
+use sha2::{Digest, Sha256};
+
+use super::{LENGTH, checksum};
+use crate::error::{Error, Result};
+use crate::fs;
+use crate::terminal::note;
+
+static SKIP: AtomicBool = AtomicBool::new(false);
+
+/// From now on, files are read by this process without their checksums being looked at.
+pub fn skip_checksums() {
+    SKIP.store(true, Ordering::Relaxed);
+}
+
+fn is_checked() -> bool {
+    !SKIP.load(Ordering::Relaxed)
+}
+
+/// A file that was read.
+#[derive(Debug)]
+pub struct Contents {
+    bytes: Vec<u8>,
+    has_checksum: bool,
+    /// The metadata, without the checksum.
+    pub metadata: BTreeMap<String, String>,
+}
+
+impl Contents {
+    /// The tensors.
+    pub fn tensors(&self) -> SafeTensors<'_> {
+        SafeTensors::deserialize(&self.bytes).expect("these bytes were taken apart when they were read")
+    }
+
+    /// Whether the file has a checksum.
+    pub fn has_checksum(&self) -> bool {
+        self.has_checksum
+    }
+
+    /// SHA-256 of the file as it is, in hex: what `sha256sum` says of it.
+    pub fn hash(&self) -> String {
+        checksum::hex(Sha256::new_with_prefix(&self.bytes))
+    }
+
+    /// Tells the user that the file `path`, if it has no checksum, may be damaged without a sign.
+    pub fn note_unchecked(&self, path: &Path) {
+        if !self.has_checksum && is_checked() {
+            note!("{}: has no checksum; damage would not be noticed", path.display());
+        }
+    }
+}
+
+/// Reads a file that revox has written; `what` it is appears in errors. One from before there were
+/// checksums is read too, and [noted](Contents::note_unchecked).
+///
+/// # Errors
+/// A file that is no safetensors file, or whose checksum is not that of its content.
+pub fn read(path: &Path, what: &str) -> Result<Contents> {
+    let contents = read_foreign(path, what)?;
+    contents.note_unchecked(path);
+    Ok(contents)
+}
+
+/// Reads a file that another program may have written, so that it need not have a checksum.
+///
+/// # Errors
+/// Those of [`read`].
+pub fn read_foreign(path: &Path, what: &str) -> Result<Contents> {
+    decode(path, fs::read(path)?, what, is_checked())
+}
+
+fn decode(path: &Path, bytes: Vec<u8>, what: &str, check: bool) -> Result<Contents> {
+    // Lengths, offsets and sizes are compared with the file's own.
+    let (length, header) =
+        SafeTensors::read_metadata(&bytes).map_err(|e| Error::file(path, format!("not a readable {what}: {e}")))?;
+    let entries = header.metadata().iter().flatten();
+    let mut metadata: BTreeMap<String, String> = entries.map(|(k, v)| (k.clone(), v.clone())).collect();
+    let digits = metadata.remove(checksum::KEY);
+    let is_whole = match &digits {
+        _ if !check => true,
+        Some(digits) => checksum::fits(&bytes, LENGTH + length, digits),
+        None => !metadata.keys().any(|key| checksum::is_spoilt(key)),
+    };
+    match is_whole {
+        true => Ok(Contents { bytes, has_checksum: digits.is_some(), metadata }),
+        false => {
+            let message = "is damaged: its SHA-256 is not that of its content (--no-checksum reads it all the same)";
+            Err(Error::file(path, message))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use safetensors::tensor::{Dtype, TensorView};
+
+    use super::super::{Part, to_bytes};
+    use super::*;
+
+    fn file() -> Vec<u8> {
+        let part =
+            |name: &'static str, dtype, count, bytes| Part { name: name.into(), dtype, shape: vec![count], bytes };
+        let parts = [
+            part("weight", Dtype::F32, 3, vec![0.5f32, -1.0, 3.0].into()),
+            part("codes", Dtype::U8, 5, vec![0u8, 1, 2, 254, 255].into()),
+        ];
+        to_bytes(Path::new("t"), &[("revox", r#"{"a":"b","c":[1,2]}"#)], &parts).unwrap()
+    }
+
+    fn from(bytes: &[u8], check: bool) -> Result<Contents, String> {
+        let contents = decode(Path::new("t.safetensors"), bytes.to_vec(), "file", check).map_err(|e| e.to_string());
+        assert!(contents.as_ref().err().is_none_or(|e| e.starts_with("t.safetensors: ")), "{contents:?}");
+        contents
+    }
+
+    #[test]
+    fn every_flipped_bit_is_noticed() {
+        let file = file();
+        assert!(from(&file, true).unwrap().has_checksum());
+        for bit in 0..8 * file.len() {
+            let mut damaged = file.clone();
+            damaged[bit / 8] ^= 1 << (bit % 8);
+            assert!(from(&damaged, true).is_err(), "bit {bit}: {}", String::from_utf8_lossy(&damaged));
+        }
+    }
+
+    #[test]
+    fn cut_and_longer_files_are_refused() {
+        let file = file();
+        for cut in 0..file.len() {
+            let error = from(&file[..cut], true).unwrap_err();
+            assert!(error.contains("not a readable file: "), "{cut}: {error}");
+        }
+        assert!(from(&[&file[..], &[0][..]].concat(), true).is_err());
+    }
+
+    #[test]
+    fn damage_passes_where_nothing_is_checked() {
+        let mut file = file();
+        *file.last_mut().unwrap() ^= 1;
+        let error = from(&file, true).unwrap_err();
+        assert!(error.contains("is damaged: its SHA-256 is not that of its content"), "{error}");
+        let contents = from(&file, false).unwrap();
+        assert_eq!(contents.tensors().tensor("codes").unwrap().data(), [0, 1, 2, 254, 254]);
+        assert_eq!(contents.metadata.keys().collect::<Vec<_>>(), ["revox"]);
+    }
+
+    #[test]
+    fn files_without_a_checksum_are_read() {
+        let view = || TensorView::new(Dtype::U8, vec![2], &[1, 2]).unwrap();
+        let entry = HashMap::from([("a".to_owned(), "b".to_owned())]);
+        for metadata in [None, Some(entry)] {
+            let count = metadata.iter().len();
+            let file = safetensors::serialize([("x", view())], metadata).unwrap();
+            let contents = from(&file, true).unwrap();
+            assert!(!contents.has_checksum() && contents.metadata.len() == count);
+            assert_eq!(contents.tensors().tensor("x").unwrap().data(), [1, 2]);
+        }
+    }
+
+    #[test]
+    fn checksums_that_are_none_are_refused() {
+        let digits = "0".repeat(64);
+        for entries in [
+            r#""sha256":"""#.to_owned(),
+            r#""sha256":"00""#.to_owned(),
+            format!(r#""sha256":"{digits}""#),
+            format!(r#""sha256":"{digits}0""#),
+            format!(r#""sha256":"{digits}","sha256":"{digits}""#),
+            format!(r#""sha256": "{digits}""#),
+            format!(r#""sha\u003256":"{digits}""#),
+            format!(r#""sha255":"{digits}""#),
+            format!(r#""sha256":"{}""#, "\u{e9}".repeat(32)),
+        ] {
+            let header = format!(r#"{{"__metadata__":{{{entries}}}}}"#);
+            let file = [&(header.len() as u64).to_le_bytes()[..], header.as_bytes()].concat();
+            let error = from(&file, true).unwrap_err();
+            assert!(error.contains("is damaged"), "{header}: {error}");
+            assert!(from(&file, false).is_ok(), "{header}");
+        }
+    }
+
+    #[test]
+    fn the_hash_is_that_of_the_bytes() {
+        let file = file();
+        let wanted: String = Sha256::digest(&file).iter().map(|b| format!("{b:02x}")).collect();
+        assert_eq!(from(&file, true).unwrap().hash(), wanted);
+    }
+}
