@@ -7,7 +7,5 @@ use std::process::ExitCode;
 static ALLOCATOR: peak_alloc::PeakAlloc = peak_alloc::PeakAlloc;
 
 fn main() -> ExitCode {
-    // A reader that has seen enough (`revox ... | head`) ends the program, as it ends others.
-    sigpipe::reset();
     revox::cli::main()
 }

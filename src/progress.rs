@@ -31,9 +31,11 @@ impl Progress {
         if self.wanted && self.shown.is_none() && self.begun.elapsed() > PATIENCE {
             self.shown = Some(kdam::tqdm!(total = self.total, desc = self.what, leave = false));
         }
-        if let Some(bar) = &mut self.shown {
-            // A terminal that does not want the bar is no reason to stop the work.
-            let _ = bar.update_to(self.done);
+        // A terminal that is gone is no reason to stop the work, nor to try again.
+        if let Some(bar) = &mut self.shown
+            && bar.update_to(self.done).is_err()
+        {
+            (self.shown, self.wanted) = (None, false);
         }
     }
 }

@@ -1,11 +1,13 @@
 //! What the program prints: data on standard output, everything else on standard error.
 //!
 //! Nothing here panics. The first failed write to standard output is kept, and [`finish`] makes it
-//! the program's error. What cannot reach standard error is lost: there is nobody to tell.
+//! the program's error. What cannot reach standard error is lost: there is nobody to tell. Notes,
+//! the library's own remarks, are not printed until a program wants them ([`show_notes`]).
 
 use std::borrow::Cow;
 use std::fmt::{Arguments, Write as _};
 use std::io::{self, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::error::{Error, Result};
@@ -67,6 +69,21 @@ pub fn print_err(text: Arguments) {
     }
 }
 
+/// Whether notes are printed.
+static NOTES: AtomicBool = AtomicBool::new(false);
+
+/// Has notes printed to standard error from now on, or not. At first they are not.
+pub fn show_notes(wanted: bool) {
+    NOTES.store(wanted, Ordering::Relaxed);
+}
+
+/// Prints a remark as a line `note: ...` to standard error, if notes are wanted.
+pub fn print_note(text: Arguments) {
+    if NOTES.load(Ordering::Relaxed) {
+        print_err(format_args!("note: {text}\n"));
+    }
+}
+
 /// Keeps lines for standard error until [`release`], which calls `give_back` first. False if the
 /// terminal is taken already.
 pub fn take(give_back: fn()) -> bool {
@@ -93,16 +110,20 @@ pub fn waiting<T>(look: impl FnOnce(&[String]) -> T) -> Option<T> {
     taken().as_ref().map(|t| look(&t.lines))
 }
 
-/// Flushes standard output.
+/// Flushes standard output. A reader that closed its end of a pipe has read what it wanted.
 ///
 /// # Errors
 /// The first failure since the program began, so that a full disk is not taken for success.
 pub fn finish() -> Result<()> {
     let flushed = io::stdout().flush();
     let mut failed = FAILED.lock().unwrap_or_else(PoisonError::into_inner);
-    match failed.take().map_or(flushed, Err) {
-        Ok(()) => Ok(()),
-        Err(e) => Err(Error::io("standard output", "write", e)),
+    verdict(failed.take().map_or(flushed, Err))
+}
+
+fn verdict(written: io::Result<()>) -> Result<()> {
+    match written {
+        Err(e) if e.kind() != io::ErrorKind::BrokenPipe => Err(Error::io("standard output", "write", e)),
+        _ => Ok(()),
     }
 }
 
@@ -121,12 +142,17 @@ macro_rules! errln {
     ($($arg:tt)*) => { $crate::terminal::print_err(format_args!("{}\n", format_args!($($arg)*))) };
 }
 
-pub(crate) use {errln, out, outln};
+/// A remark on standard error, where notes are wanted: `note: ...`.
+macro_rules! note {
+    ($($arg:tt)*) => { $crate::terminal::print_note(format_args!($($arg)*)) };
+}
+
+pub(crate) use {errln, note, out, outln};
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::atomic::AtomicUsize;
 
     #[test]
     fn lines_wait_while_the_terminal_is_taken() {
@@ -137,11 +163,26 @@ mod tests {
         assert!(take(give_back) && !take(give_back));
         print_err(format_args!("a line that waits\n"));
         // Other tests may print at the same time.
-        assert_eq!(waiting(|lines| lines.iter().any(|l| l == "a line that waits\n")), Some(true));
+        let waits = |line: &str| waiting(|lines| lines.iter().any(|l| l == line));
+        assert_eq!(waits("a line that waits\n"), Some(true));
+        // Notes are lines too, once they are wanted.
+        note!("a library is silent");
+        show_notes(true);
+        note!("{} of {}", 1, 2);
+        show_notes(false);
+        assert_eq!((waits("note: a library is silent\n"), waits("note: 1 of 2\n")), (Some(false), Some(true)));
         release();
         release();
         assert_eq!(GIVEN_BACK.load(Ordering::Relaxed), 1);
         assert_eq!(waiting(|lines| lines.len()), None);
+    }
+
+    #[test]
+    fn a_reader_may_leave_but_a_disk_may_not_be_full() {
+        verdict(Ok(())).unwrap();
+        verdict(Err(io::ErrorKind::BrokenPipe.into())).unwrap();
+        let full = verdict(Err(io::ErrorKind::StorageFull.into())).unwrap_err().to_string();
+        assert!(full.starts_with("standard output: cannot write: "), "{full}");
     }
 
     #[test]

@@ -14,14 +14,13 @@ mod memory;
 mod prepare;
 mod quantize;
 mod score;
+mod signals;
 mod synth;
 mod train;
 mod zoo;
 
 use std::path::Path;
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use burn::tensor::Device;
 use clap::{Parser, Subcommand};
@@ -30,6 +29,7 @@ use serde_json::json;
 use crate::backend::BackendKind;
 use crate::error::{Error, Result};
 use crate::fs;
+use crate::tensor_file;
 use crate::terminal::{self, errln, outln};
 
 /// Speaker verification: features, training, embeddings, scores.
@@ -66,6 +66,9 @@ struct Global {
     /// One JSON object on stdout, for errors too.
     #[arg(long, global = true)]
     json: bool,
+    /// Do not check the checksums of files that are read.
+    #[arg(long, global = true)]
+    no_checksum: bool,
     /// Print help.
     #[arg(long, short = 'h', global = true, action = clap::ArgAction::HelpShort)]
     help: Option<bool>,
@@ -98,21 +101,6 @@ impl Global {
     }
 }
 
-/// A flag that the first Ctrl-C sets, for verbs that have something to put in order before they end. The second does not wait.
-fn stop_on_ctrl_c() -> Result<Arc<AtomicBool>> {
-    let stop = Arc::new(AtomicBool::new(false));
-    let pressed = stop.clone();
-    ctrlc::set_handler(move || {
-        if pressed.swap(true, Ordering::Relaxed) {
-            terminal::release();
-            std::process::exit(130);
-        }
-        errln!("\nstopping as soon as nothing is lost by it; press Ctrl-C again to stop at once");
-    })
-    .map_err(|e| Error::Undefined(format!("cannot watch for Ctrl-C: {e}")))?;
-    Ok(stop)
-}
-
 #[derive(Debug, Subcommand)]
 enum Verb {
     Synth(synth::Args),
@@ -132,6 +120,14 @@ enum Verb {
     Zoo(zoo::Args),
     Completions(completions::Args),
     Man(man::Args),
+}
+
+impl Verb {
+    /// Whether the work goes on when nobody reads any more what is printed: it takes long, and what
+    /// it makes is in files.
+    fn outlives_its_reader(&self) -> bool {
+        matches!(self, Self::Train(_) | Self::Quantize(_) | Self::Synth(_) | Self::Prepare(_))
+    }
 }
 
 /// A path as JSON has it: text, whatever bytes the system allows in names.
@@ -179,35 +175,51 @@ fn usage(error: &clap::Error) -> ExitCode {
     }
 }
 
+/// The exit code of an error.
+fn code(error: &Error) -> u8 {
+    match error {
+        // Without a signal it was a key of the dashboard.
+        Error::Interrupted(_) => u8::try_from(128 + signals::received().unwrap_or(signals::SIGINT)).unwrap_or(1),
+        _ => 1,
+    }
+}
+
 /// The outcome as exit code. An error is a line on standard error and, with `--json`, an object on
 /// standard output.
 fn outcome(result: Result<()>, json: bool) -> ExitCode {
-    let report = |e: &Error| {
+    if let Err(e) = &result {
         if json {
             let (file, line) = e.place();
             outln!("{}", json!({"error": e.to_string(), "file": file.map(shown), "line": line}));
         }
         errln!("revox: {e}");
-    };
-    let done = result.inspect_err(report).is_ok();
-    match terminal::finish() {
-        Ok(()) if done => ExitCode::SUCCESS,
-        Ok(()) => ExitCode::FAILURE,
-        Err(e) => {
-            errln!("revox: {e}");
-            ExitCode::FAILURE
-        }
     }
+    let printed = terminal::finish().inspect_err(|e| errln!("revox: {e}"));
+    result.and(printed).map_or_else(|e| ExitCode::from(code(&e)), |()| ExitCode::SUCCESS)
 }
 
-/// Runs the program: 0 done, 1 the work failed, 2 usage.
+/// Runs the program: 0 done, 1 the work failed, 2 usage, 128 + n stopped by signal n.
 pub fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
-        Err(e) => return usage(&e),
+        Err(e) => {
+            sigpipe::reset();
+            return usage(&e);
+        }
     };
+    // A reader that has seen enough (`revox ... | head`) ends the program, as it ends others.
+    if !cli.verb.outlives_its_reader() {
+        sigpipe::reset();
+    }
+    terminal::show_notes(!cli.global.quiet);
+    if cli.global.no_checksum {
+        tensor_file::skip_checksums();
+    }
     // SAFETY: nothing has started a thread.
-    unsafe { cli.global.backend.make_default() };
+    #[allow(unsafe_code, reason = "Burn has its default device from the environment alone")]
+    unsafe {
+        cli.global.backend.make_default();
+    }
     let result = match &cli.verb {
         Verb::Synth(args) => synth::run(args, &cli.global),
         Verb::Prepare(args) => prepare::run(args, &cli.global),
@@ -249,6 +261,20 @@ mod tests {
             assert!(examples.lines().all(|line| line.len() <= 80), "{help}");
             assert!(examples.lines().skip(1).all(|line| line.starts_with("  ")), "{help}");
         }
+    }
+
+    #[test]
+    fn an_interrupted_run_has_a_code_of_its_own() {
+        assert_eq!(code(&Error::Interrupted("stopped".into())), 130);
+        assert_eq!(code(&Error::invalid("no")), 1);
+    }
+
+    #[test]
+    fn long_work_outlives_its_reader() {
+        let verb = |args: &[&str]| Cli::try_parse_from([&["revox"][..], args].concat()).unwrap().verb;
+        assert!(verb(&["train", "r.toml"]).outlives_its_reader());
+        assert!(verb(&["prepare", "folder", "in", "out"]).outlives_its_reader());
+        assert!(!verb(&["zoo"]).outlives_its_reader());
     }
 
     #[test]

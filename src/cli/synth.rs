@@ -38,7 +38,7 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
         seed: global.seed.unwrap_or(1),
         ..SynthConfig::new(&args.out)
     };
-    let stop = super::stop_on_ctrl_c()?;
+    let stop = super::signals::watch()?;
     make(&config, global.quiet, &stop)?;
     let files = (args.speakers + args.dev_speakers) * args.utterances;
     match global.json {

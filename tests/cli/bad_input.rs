@@ -124,6 +124,8 @@ fn model_files() {
     let mut other = bytes.clone();
     other[at..at + 8].copy_from_slice(b"resnet18");
     std::fs::write(place.path("x.safetensors"), other).unwrap();
-    place.fails(&info, &["no tensor `layer1.1.conv1.weight`", "resnet18"]);
-    place.fails(&["embed", "a.wav", "a.wav", "-o", "e.safetensors"], &["a.wav: not a readable safetensors file"]);
+    place.fails(&info, &["x.safetensors: is damaged", "SHA-256"]);
+    let unchecked = ["info", "x.safetensors", "--no-checksum"];
+    place.fails(&unchecked, &["no tensor `layer1.1.conv1.weight`", "resnet18"]);
+    place.fails(&["embed", "a.wav", "a.wav", "-o", "e.safetensors"], &["a.wav: not a readable "]);
 }

@@ -110,8 +110,9 @@ fn control_c_in_the_dashboard_saves_everything() {
     session.wait_for("everything");
     session.press(b"\x03");
     let (code, after) = session.end();
-    assert_eq!(code, 1, "{after:?}");
-    assert!(after.contains("stopped in epoch") && after.contains("--resume"), "{after:?}");
+    assert_eq!(code, 130, "{after:?}");
+    // In the middle of an epoch or of its test.
+    assert!(after.contains("stopped in") && after.contains("--resume"), "{after:?}");
     assert!(place.path("run/checkpoint.safetensors").exists());
 }
 
@@ -127,14 +128,63 @@ fn a_second_press_ends_the_program_at_once() {
 
 #[test]
 fn a_signal_from_outside_stops_and_its_message_waits_until_the_dashboard_has_gone() {
+    for (signal, wanted) in [("-INT", 130), ("-TERM", 143), ("-HUP", 129)] {
+        if signal == "-HUP" && ignores_hangup() {
+            continue;
+        }
+        let place = Place::make();
+        let Some(session) = Session::start(&place, "--set train.epochs=500") else { return };
+        session.wait_for("everything");
+        assert!(Command::new("kill").args([signal, &pid(&place)]).status().unwrap().success());
+        let (code, after) = session.end();
+        assert_eq!(code, wanted, "{after:?}");
+        assert!(after.contains("stopping as soon as nothing is lost"), "{after:?}");
+    }
+}
+
+/// Whether these tests run under `nohup`, whose wish the program inherits.
+fn ignores_hangup() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let mask = status.lines().find_map(|l| l.strip_prefix("SigIgn:")).unwrap_or("0");
+    mask.trim().ends_with(['1', '3', '5', '7', '9', 'b', 'd', 'f'])
+}
+
+/// The program's number.
+fn pid(place: &Place) -> String {
+    std::fs::read_to_string(place.path("pid")).unwrap().trim().to_owned()
+}
+
+/// Whether a process is there and has not ended, waited for or not.
+fn runs(pid: &str) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(") ").is_some_and(|(_, state)| !state.starts_with(['Z', 'X']))
+}
+
+/// The end of `script` closes the terminal, as the end of a connection does.
+#[test]
+fn a_terminal_that_goes_away_has_the_training_end_in_order() {
     let place = Place::make();
-    let Some(session) = Session::start(&place, "--set train.epochs=500") else { return };
+    if ignores_hangup() {
+        eprintln!("skipped: SIGHUP is ignored here");
+        return;
+    }
+    let Some(mut session) = Session::start(&place, "--set train.epochs=500") else { return };
     session.wait_for("everything");
-    let pid = std::fs::read_to_string(place.path("pid")).unwrap();
-    assert!(Command::new("kill").args(["-INT", pid.trim()]).status().unwrap().success());
-    let (code, after) = session.end();
-    assert_eq!(code, 1, "{after:?}");
-    assert!(after.contains("stopping as soon as nothing is lost"), "{after:?}");
+    let pid = pid(&place);
+    assert!(runs(&pid));
+    session.child.kill().unwrap();
+    session.child.wait().unwrap();
+    let begun = Instant::now();
+    while runs(&pid) {
+        if begun.elapsed() > Duration::from_secs(60) {
+            Command::new("kill").args(["-KILL", &pid]).status().unwrap();
+            panic!("the training went on without its terminal");
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    // A program that was killed would have left its lock.
+    assert!(place.path("run/checkpoint.safetensors").exists());
+    assert!(!place.path("run").join(revox::fs::LOCK_NAME).exists());
 }
 
 #[test]

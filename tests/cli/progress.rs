@@ -24,6 +24,22 @@ fn each_epoch_is_a_line_with_units_and_time_left() {
     }
 }
 
+/// Whoever reads what a training prints may go; the training stays.
+#[test]
+#[cfg(unix)]
+fn a_closed_pipe_ends_the_output_and_not_the_training() {
+    let place = Place::make();
+    place.write("r.toml", RECIPE);
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut command = place.command(&["train", "r.toml", "--out", "run"]);
+    let status = command.stdout(writer.try_clone().unwrap()).stderr(writer).status().unwrap();
+    assert_eq!(status.code(), Some(0), "{status}");
+    let metrics = std::fs::read_to_string(place.path("run/metrics.jsonl")).unwrap();
+    assert_eq!(metrics.lines().count(), 3, "{metrics}");
+    assert!(place.path("run/model.safetensors").exists());
+}
+
 #[test]
 fn quiet_is_quiet() {
     let place = Place::make();

@@ -11,6 +11,7 @@ fn every_verb_has_help_that_ends_with_an_example() {
         help.trim_end().ends_with("revox train recipes/quickstart.toml") && help.contains("this build has"),
         "{help}"
     );
+    assert!(help.contains("--no-checksum"), "{help}");
     for verb in [
         "synth",
         "prepare",
@@ -41,6 +42,20 @@ fn every_verb_has_help_that_ends_with_an_example() {
     assert_eq!(place.run(&["nonsense"]).code, 2);
     assert_eq!(place.run(&["fbank"]).code, 2);
     assert_eq!(place.run(&["zoo", "--backend", "tpu"]).code, 2);
+}
+
+/// A reader that has seen enough (`revox zoo | head -1`) ends a short verb by SIGPIPE, without a word.
+#[test]
+#[cfg(unix)]
+fn a_closed_pipe_ends_short_verbs() {
+    use std::os::unix::process::ExitStatusExt;
+    let place = Place::make();
+    for args in [&["zoo"][..], &["zoo", "--json"], &["--help"], &["train", "--help"], &["man"]] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let ended = place.command(args).stdout(writer).output().unwrap();
+        assert_eq!((ended.status.signal(), ended.stderr.len()), (Some(13), 0), "{args:?}: {}", ended.status);
+    }
 }
 
 #[test]

@@ -73,9 +73,10 @@ impl Lines {
             Event::Train { .. } if eta.steps > 1 => {
                 let desc = format!("epoch {}/{}", eta.epoch, eta.epochs);
                 let mut bar = kdam::tqdm!(total = eta.steps, desc = desc, leave = false);
-                // A terminal that does not want the bar is no reason to stop.
-                let _ = bar.refresh();
-                self.bar = Some(bar);
+                match bar.refresh() {
+                    Ok(()) => self.bar = Some(bar),
+                    Err(_) => self.give_up(),
+                }
             }
             Event::Done { .. } => {
                 if let Some(bar) = &mut self.bar {
@@ -84,12 +85,20 @@ impl Lines {
                     if !postfix.is_empty() {
                         bar.set_postfix(postfix);
                     }
-                    let _ = bar.update_to(eta.step);
+                    if bar.update_to(eta.step).is_err() {
+                        self.give_up();
+                    }
                 }
             }
             Event::Trained | Event::End => self.clear(),
             _ => {}
         }
+    }
+
+    /// Leaves the bar to a terminal that is gone: no reason to stop, nor to draw again. Lines that
+    /// nobody sees do no harm.
+    fn give_up(&mut self) {
+        (self.bar, self.shown) = (None, Shown::Lines);
     }
 
     /// Takes the bar away. kdam leaves the cursor behind the last column.

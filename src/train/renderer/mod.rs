@@ -43,7 +43,7 @@ pub(super) fn renderer(options: &RunOptions, recipe: &Recipe) -> Box<dyn Metrics
     if options.dashboard {
         match dashboard::Dashboard::open(board(), options.stop.clone()) {
             Ok(dashboard) => return Box::new(Feed::new(dashboard)),
-            Err(e) => crate::terminal::errln!("no dashboard on this terminal ({e}); progress follows in lines"),
+            Err(e) => crate::terminal::note!("no dashboard on this terminal ({e}); progress follows in lines"),
         }
     }
     Box::new(Feed::new(Lines::new(options.quiet, board())))

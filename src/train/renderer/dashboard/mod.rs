@@ -177,6 +177,8 @@ impl Drop for Leave {
 /// without it then.
 fn show(shared: &Shared) {
     let Ok(mut screen) = Terminal::new(CrosstermBackend::new(Gate::default())) else { return };
+    // Before the screen is dropped, which would show the cursor, and panic where it cannot.
+    let _leave = Leave;
     let colours = std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
     let mut chosen = 0;
     while !shared.done.load(Ordering::Relaxed) && *lock(&UP) {
