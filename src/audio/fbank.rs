@@ -217,17 +217,24 @@ impl Fbank {
     pub fn features(&self, samples: &[f32], noise: Option<&mut Stream>) -> Result<Vec<f32>> {
         let features = self.compute(samples, noise);
         if features.is_empty() {
-            return Err(Error::Undefined(format!(
-                "{} samples are shorter than one frame of {} ms",
-                samples.len(),
-                self.config.frame_length_ms
-            )));
+            return Err(self.too_short(samples.len()));
         }
+        self.refuse_infinite(&features, 0)?;
+        Ok(features)
+    }
+
+    pub(super) fn too_short(&self, samples: usize) -> Error {
+        let length = self.config.frame_length_ms;
+        Error::Undefined(format!("{samples} samples are shorter than one frame of {length} ms"))
+    }
+
+    /// Refuses features that are not finite; `before` them there are so many frames.
+    pub(super) fn refuse_infinite(&self, features: &[f32], before: usize) -> Result<()> {
         match features.iter().position(|v| !v.is_finite()) {
-            None => Ok(features),
+            None => Ok(()),
             Some(i) => Err(Error::Undefined(format!(
                 "the features of frame {} (from 0) are not finite: samples too large, or the scale of {}",
-                i / self.config.mels,
+                before + i / self.config.mels,
                 self.config.scale
             ))),
         }

@@ -1,9 +1,10 @@
 //! Sample-rate conversion through `rubato`'s synchronous FFT resampler: one fixed quality, since scores depend on it.
 
 use std::borrow::Cow;
+use std::fmt::Display;
 
 use rubato::audioadapter_buffers::direct::InterleavedSlice;
-use rubato::{Fft, FixedSync, Resampler};
+use rubato::{Fft, FixedSync, Indexing, Resampler};
 
 use crate::error::{Error, Result};
 
@@ -22,29 +23,113 @@ pub fn resample(samples: &[f32], from: u32, to: u32) -> Result<Vec<f32>> {
     if from == to || samples.is_empty() {
         return Ok(samples.to_vec());
     }
-    let failed = |e: String| Error::invalid(format!("cannot resample from {from} Hz to {to} Hz: {e}"));
-    if let Some(i) = samples.iter().position(|x| x.abs() > LOUDEST) {
-        return Err(failed(format!("sample {i} is {:e}, which is too large", samples[i])));
+    refuse_loud(samples, 0, from, to)?;
+    let mut resampler = prepare(from, to)?;
+    let input = InterleavedSlice::new(samples, 1, samples.len()).map_err(|e| failed(from, to, e))?;
+    let output = resampler.process_all(&input, samples.len(), None).map_err(|e| failed(from, to, e))?;
+    let mut output = output.take_data();
+    output.resize(resampled_length(samples.len(), from, to), 0.0);
+    Ok(output)
+}
+
+/// How many samples become of so many.
+pub(super) fn resampled_length(samples: usize, from: u32, to: u32) -> usize {
+    (samples as f64 * f64::from(to) / f64::from(from)).round() as usize
+}
+
+fn failed(from: u32, to: u32, why: impl Display) -> Error {
+    Error::invalid(format!("cannot resample from {from} Hz to {to} Hz: {why}"))
+}
+
+/// Refuses samples, before which there are so many others, that the resampler cannot take.
+fn refuse_loud(samples: &[f32], before: usize, from: u32, to: u32) -> Result<()> {
+    match samples.iter().position(|x| x.abs() > LOUDEST) {
+        None => Ok(()),
+        Some(i) => Err(failed(from, to, format!("sample {} is {:e}, which is too large", before + i, samples[i]))),
     }
+}
+
+fn prepare(from: u32, to: u32) -> Result<Fft<f32>> {
     // Outside this range the header is wrong, not the recorder unusual.
     if !(1000..=768_000).contains(&from) {
-        return Err(failed("not a rate of audio".into()));
+        return Err(failed(from, to, "not a rate of audio"));
     }
     // A call must hold an even number of the smallest blocks (from/gcd frames): the delay, half a call, is then a whole number
     // of frames on both sides. An odd number would shift the result by half a frame.
     let block = 2 * (from / gcd(from, to)) as usize;
     if block > LONGEST {
-        return Err(failed(format!("the rates have no common divisor above {}", gcd(from, to))));
+        return Err(failed(from, to, format!("the rates have no common divisor above {}", gcd(from, to))));
     }
     let chunk = block * CHUNK.div_ceil(block);
-    let mut resampler =
-        Fft::<f32>::new(from as usize, to as usize, chunk, 1, FixedSync::Both).map_err(|e| failed(e.to_string()))?;
-    let input = InterleavedSlice::new(samples, 1, samples.len()).map_err(|e| failed(e.to_string()))?;
-    let output = resampler.process_all(&input, samples.len(), None).map_err(|e| failed(e.to_string()))?;
-    let mut output = output.take_data();
-    let wanted = (samples.len() as f64 * f64::from(to) / f64::from(from)).round() as usize;
-    output.resize(wanted, 0.0);
-    Ok(output)
+    Fft::new(from as usize, to as usize, chunk, 1, FixedSync::Both).map_err(|e| failed(from, to, e))
+}
+
+/// [`resample`] for samples that come in pieces. What it gives in a row is, to the bit, the result
+/// of the whole.
+pub(super) struct Resampling {
+    from: u32,
+    to: u32,
+    /// Ready from the first samples on.
+    resampler: Option<Fft<f32>>,
+    /// Samples that do not fill a call yet.
+    waiting: Vec<f32>,
+    /// What a call gives.
+    output: Vec<f32>,
+    /// Samples that came in.
+    taken: usize,
+    /// Samples that went out.
+    given: usize,
+    /// Samples of the delay, which were left out.
+    dropped: usize,
+}
+
+impl Resampling {
+    /// From one rate to another one.
+    pub fn new(from: u32, to: u32) -> Self {
+        let (waiting, output) = (Vec::new(), Vec::new());
+        Self { from, to, resampler: None, waiting, output, taken: 0, given: 0, dropped: 0 }
+    }
+
+    /// Takes the next samples and appends what comes of them; with the last ones, all the rest.
+    ///
+    /// # Errors
+    /// Those of [`resample`].
+    pub fn push(&mut self, samples: &[f32], is_last: bool, out: &mut Vec<f32>) -> Result<()> {
+        let (from, to) = (self.from, self.to);
+        refuse_loud(samples, self.taken, from, to)?;
+        self.taken += samples.len();
+        self.waiting.extend_from_slice(samples);
+        let made = match self.resampler.take() {
+            Some(resampler) => resampler,
+            None if self.taken == 0 => return Ok(()),
+            None => prepare(from, to)?,
+        };
+        let resampler = self.resampler.insert(made);
+        let (call, delay) = (resampler.input_frames_next(), resampler.output_delay());
+        self.output.resize(resampler.output_frames_max(), 0.0);
+        let most = if is_last { resampled_length(self.taken, from, to) } else { usize::MAX };
+        let mut at = 0;
+        // Behind the last samples come zeros, until the delay is made up for.
+        while self.waiting.len() - at >= call || is_last && self.given < most {
+            let count = call.min(self.waiting.len() - at);
+            let place = Indexing::new().input_offset(at).partial_len(count);
+            let input = InterleavedSlice::new(self.waiting.as_slice(), 1, self.waiting.len());
+            let input = input.map_err(|e| failed(from, to, e))?;
+            let length = self.output.len();
+            let output = InterleavedSlice::new_mut(self.output.as_mut_slice(), 1, length);
+            let mut output = output.map_err(|e| failed(from, to, e))?;
+            let made = resampler.process_into_buffer(&input, &mut output, Some(&place));
+            let (_, made) = made.map_err(|e| failed(from, to, e))?;
+            at += count;
+            let late = made.min(delay - self.dropped);
+            self.dropped += late;
+            let end = made.min(late.saturating_add(most - self.given));
+            out.extend_from_slice(&self.output[late..end]);
+            self.given += end - late;
+        }
+        self.waiting.drain(..at);
+        Ok(())
+    }
 }
 
 fn gcd(a: u32, b: u32) -> u32 {
@@ -79,6 +164,50 @@ mod tests {
             let worst = (2000..14000).map(|i| (output[i] - wanted[i]).abs()).fold(0.0f32, f32::max);
             assert!(worst < 2e-3, "{from} Hz: off by {worst}");
         }
+    }
+
+    /// What [`Resampling`] makes of samples in pieces of so many.
+    fn in_pieces(samples: &[f32], piece: usize, from: u32, to: u32) -> Result<Vec<f32>> {
+        let mut resampling = Resampling::new(from, to);
+        let mut out = Vec::new();
+        for piece in samples.chunks(piece) {
+            resampling.push(piece, false, &mut out)?;
+        }
+        resampling.push(&[], true, &mut out)?;
+        Ok(out)
+    }
+
+    #[test]
+    fn pieces_become_the_same_as_the_whole() {
+        for (from, to) in [(8000, 16_000), (48_000, 16_000), (44_100, 16_000), (16_000, 11_025)] {
+            let call = prepare(from, to).unwrap().input_frames_next();
+            for length in [0, 1, 2, 3, 100, call - 1, call, call + 1, 2 * call, 3 * call - 7, 5 * call + 3] {
+                let samples: Vec<f32> = (0..length).map(|i| ((i * i) as f32 * 0.001).sin() * 0.9).collect();
+                let whole = resample(&samples, from, to).unwrap();
+                assert_eq!(whole.len(), resampled_length(length, from, to));
+                for piece in [1000, call, 2 * call + 1, usize::MAX] {
+                    let out = in_pieces(&samples, piece, from, to).unwrap();
+                    let equal = out.iter().map(|x| x.to_bits()).eq(whole.iter().map(|x| x.to_bits()));
+                    assert!(equal, "{from} to {to} Hz: {length} samples, {piece} at a time");
+                    let mut at_once = Vec::new();
+                    Resampling::new(from, to).push(&samples, true, &mut at_once).unwrap();
+                    assert!(at_once == out);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn pieces_have_the_errors_of_the_whole() {
+        let mut samples = tone(8000, 1000.0, 3000);
+        samples[2500] = f32::MAX;
+        for (from, to) in [(8000, 16_000), (3, 16_000), (767_999, 16_000)] {
+            let wanted = resample(&samples, from, to).unwrap_err().to_string();
+            assert_eq!(in_pieces(&samples, usize::MAX, from, to).unwrap_err().to_string(), wanted);
+        }
+        let error = in_pieces(&samples, 1000, 8000, 16_000).unwrap_err().to_string();
+        assert!(error.contains("sample 2500 is"), "{error}");
+        assert!(in_pieces(&samples[..10], 1, 3, 16_000).unwrap_err().to_string().contains("not a rate of audio"));
     }
 
     #[test]

@@ -1,12 +1,12 @@
 //! `revox compare`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
 use super::{Global, shown, within};
 use crate::error::{Error, Result};
-use crate::inference::{Extractor, Reading, WINDOW, embed_recordings};
+use crate::inference::{Extractor, Reading, WINDOW, embed_files};
 use crate::model_file::Model;
 use crate::scoring::{Embeddings, Scorer};
 use crate::terminal::{errln, outln};
@@ -48,26 +48,26 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     let model = Model::load(&args.model, &device)?;
     let extractor = Extractor::new(&model.header.frontend)?;
     let reading = Reading { extractor: &extractor, channel: args.channel, window: WINDOW };
-    let (mut recordings, mut evidence, mut warnings) = (Vec::new(), Vec::new(), Vec::new());
-    for path in [&args.a, &args.b] {
-        let recording = reading.file(path)?;
-        if recording.silent {
-            return Err(Error::file(path, "silent: its samples do not change, there is nobody to compare"));
+    let paths: [&Path; 2] = [&args.a, &args.b];
+    let (mut rows, mut evidence, mut warnings) = (Vec::new(), Vec::new(), Vec::new());
+    embed_files(&model.network, &reading, &paths, &device, &mut |i, result| {
+        let (facts, row) = result?;
+        if facts.silent {
+            return Err(Error::file(paths[i], "silent: its samples do not change, there is nobody to compare"));
         }
-        let level = 20.0 * recording.rms.log10();
-        let name = path.display();
-        warnings.extend(recording.warnings.iter().map(|w| format!("{name}: {w}")));
-        if recording.seconds < SHORT {
-            warnings.push(format!("{name}: only {:.2} s of audio", recording.seconds));
+        let level = 20.0 * facts.rms.log10();
+        let name = paths[i].display();
+        warnings.extend(facts.warnings.iter().map(|w| format!("{name}: {w}")));
+        if facts.seconds < SHORT {
+            warnings.push(format!("{name}: only {:.2} s of audio", facts.seconds));
         }
         if level < FAINT {
             warnings.push(format!("{name}: very faint, {level:.0} dB below full scale"));
         }
-        evidence.push((recording.seconds, level, recording.frames()));
-        recordings.push(recording);
-    }
-    let mels = model.header.arch.mels;
-    let rows = embed_recordings(&model.network, &[&recordings[0], &recordings[1]], mels, &device, &|_| ());
+        evidence.push((facts.seconds, level, facts.frames));
+        rows.push(row);
+        Ok(())
+    })?;
     let mut pair = Embeddings::new(model.header.embedding_dim);
     pair.push(&shown(&args.a), &rows[0])?;
     pair.push(&format!("{} (the second)", shown(&args.b)), &rows[1])?;

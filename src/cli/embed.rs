@@ -11,7 +11,7 @@ use crate::audio::{FbankConfig, subtract_mean};
 use crate::corpus::{locate, read_wav_scp};
 use crate::error::{Error, Result};
 use crate::fs;
-use crate::inference::{Extractor, Features, Reading, Recording, WINDOW, embed, embed_files};
+use crate::inference::{Extractor, Facts, Features, Reading, WINDOW, embed, embed_files};
 use crate::model_file::{Frontend, Model, Scoring, read_safetensors, update_header};
 use crate::progress::Progress;
 use crate::scoring::Embeddings;
@@ -94,8 +94,8 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
         embed_files(&model.network, &reading, &paths, &device, &mut |i, result| {
             progress.add(1);
             match result.map_err(|e| at_line(args, &list[i], e)) {
-                Ok((recording, row)) => {
-                    warn(&list[i].path, &recording);
+                Ok((facts, row)) => {
+                    warn(&list[i].path, &facts);
                     push(&mut all, &list[i].id, &row)
                 }
                 Err(e) if args.skip_errors => {
@@ -131,11 +131,11 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     Ok(())
 }
 
-fn warn(path: &Path, recording: &Recording) {
-    if recording.silent {
+fn warn(path: &Path, facts: &Facts) {
+    if facts.silent {
         errln!("warning: {}: silent; its embedding tells nothing", path.display());
     }
-    for warning in &recording.warnings {
+    for warning in &facts.warnings {
         errln!("warning: {}: {warning}", path.display());
     }
 }

@@ -2,17 +2,18 @@
 
 use std::path::{Path, PathBuf};
 
-use burn::tensor::TensorData;
+use safetensors::tensor::Dtype;
 use serde_json::json;
 
 use super::embed::ids_of;
 use super::{Global, shown, tell};
-use crate::audio::{Fbank, FbankConfig, Window, load, subtract_mean};
-use crate::error::{Error, Result};
+use crate::audio::{Fbank, FbankConfig, Source, Window, subtract_mean};
+use crate::error::Result;
 use crate::fs;
-use crate::model_file::{Frontend, NamedTensors};
+use crate::model_file::Frontend;
 use crate::progress::Progress;
 use crate::rng::{Stream, fnv1a64};
+use crate::tensor_file::{self, Part};
 use crate::terminal::errln;
 
 /// Kaldi log-mel filter banks of audio files.
@@ -60,30 +61,36 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     })?;
     let inputs: Vec<&Path> = args.files.iter().map(PathBuf::as_path).collect();
     fs::check_outputs(&[&args.output], &inputs)?;
-    let mut tensors = NamedTensors::default();
+    let mut all: Vec<(String, Vec<f32>)> = Vec::with_capacity(args.files.len());
     let mut progress = Progress::new("fbank", args.files.len(), global.quiet);
     for (path, name) in args.files.iter().zip(ids_of(&args.files)?) {
-        let audio = load(path, args.sample_rate, args.channel)?;
-        if let Some(warning) = audio.narrowband_warning() {
+        let mut source = Source::open(path, args.sample_rate, args.channel)?;
+        let mut noise = Stream::new(global.seed.unwrap_or(0), "dither", &[fnv1a64(name.as_bytes())]);
+        let mut features = fbank.features_of(&mut source, Some(&mut noise))?;
+        if let Some(warning) = source.narrowband_warning() {
             errln!("warning: {}: {warning}", path.display());
         }
-        let mut noise = Stream::new(global.seed.unwrap_or(0), "dither", &[fnv1a64(name.as_bytes())]);
-        let features = fbank.features(&audio.samples, Some(&mut noise));
-        let mut features = features.map_err(|e| Error::file(path, e.to_string()))?;
         if args.cmn {
             subtract_mean(&mut features, args.mels);
         }
-        let shape = [features.len() / args.mels, args.mels];
-        tensors.0.push((name, TensorData::new(features, shape)));
+        all.push((name, features));
         progress.add(1);
     }
     let frontend = Frontend { fbank: fbank.config().clone(), cmn: args.cmn };
     let settings = serde_json::to_string(&frontend).expect("settings are plain data");
-    fs::write_bytes(&args.output, &tensors.to_safetensors(&args.output, "frontend", settings)?)?;
-    let frames: usize = tensors.0.iter().map(|(_, d)| d.shape()[0]).sum();
+    let frames_of = |features: &[f32]| features.len() / args.mels;
+    let parts = all.iter().map(|(name, features)| Part {
+        name: name.as_str().into(),
+        dtype: Dtype::F32,
+        shape: vec![frames_of(features), args.mels],
+        bytes: features.as_slice().into(),
+    });
+    let parts: Vec<Part> = parts.collect();
+    tensor_file::write(&args.output, &[("frontend", settings.as_str())], &parts)?;
+    let frames: usize = all.iter().map(|(_, features)| frames_of(features)).sum();
     let text = match global.json {
-        true => json!({"files": tensors.0.len(), "frames": frames, "output": shown(&args.output)}).to_string(),
-        false => format!("{frames} frames of {} files in {}", tensors.0.len(), args.output.display()),
+        true => json!({"files": all.len(), "frames": frames, "output": shown(&args.output)}).to_string(),
+        false => format!("{frames} frames of {} files in {}", all.len(), args.output.display()),
     };
     tell(&args.output, &text);
     Ok(())

@@ -49,6 +49,9 @@ pub(super) struct Header {
 }
 
 impl Header {
+    /// Bytes of the longest header.
+    pub const LONGEST: usize = 16;
+
     /// The header that the bytes begin with, if there is one and its checksum is right.
     pub fn parse(bytes: &[u8]) -> Option<Self> {
         let &[0xff, sync @ (0xf8 | 0xf9), sizes, layout, ..] = bytes else { return None };
@@ -198,6 +201,7 @@ mod tests {
         ];
         for (bytes, wanted) in cases {
             assert_eq!(Header::parse(&with_checksum(bytes)), Some(wanted));
+            assert!(wanted.length <= Header::LONGEST);
         }
     }
 

@@ -9,58 +9,124 @@ mod header;
 mod stream;
 mod subframe;
 #[cfg(test)]
-mod tests;
-
-use std::path::Path;
+pub(super) mod tests;
 
 use md5::{Digest, Md5};
 
 use self::bits::{Bits, CUT};
 use self::header::{Header, Stereo};
 use self::stream::StreamInfo;
-use super::{Mono, choose_channel, tags};
+use super::input::Input;
+use super::source::Blocks;
+use super::{choose_channel, tags};
 use crate::error::{Error, Result};
 
-/// Reads one channel of the FLAC file that begins at byte `start`, behind any tags.
-///
-/// # Errors
-/// Names the byte and the sample where the file is damaged, cut off or joined to another one. Fewer
-/// samples than the header promises are an error, and so are others than those of its MD5.
-pub(super) fn read(path: &Path, bytes: &[u8], start: usize, channel: Option<usize>) -> Result<Mono> {
-    let bad = |why: String| Error::file(path, format!("not a readable FLAC file: {why}"));
-    let (info, mut at) = stream::metadata(bytes, start).map_err(bad)?;
-    let channel = choose_channel(path, info.channels, channel)?;
-    let scale = 1.0 / (1u64 << (info.bits - 1)) as f32;
-    let mut next = Position::default();
-    let mut digest = info.md5.map(|_| Md5::new());
-    let mut samples = Vec::new();
-    while !tags::only_tags(&bytes[at..]) {
-        let (header, channels, length) = next.decode(&bytes[at..], &info).map_err(|why| {
-            let seconds = next.samples as f64 / f64::from(info.rate);
-            bad(format!("at byte {at} (sample {}, {seconds:.3} s) {why}", next.samples))
-        })?;
-        if let Some(digest) = &mut digest {
-            digest.update(interleaved(&channels, info.bits));
+/// One channel of a FLAC file. A block is a frame.
+pub(super) struct Reader {
+    input: Input,
+    info: StreamInfo,
+    channel: usize,
+    /// Where the frames begin.
+    begin: u64,
+    /// Where the next one is.
+    at: u64,
+    next: Position,
+    digest: Option<Md5>,
+}
+
+impl Reader {
+    /// The file that begins at byte `start`, behind any tags.
+    ///
+    /// # Errors
+    /// Metadata that is damaged or cut off, and several channels of which none was chosen.
+    pub fn new(mut input: Input, start: u64, channel: Option<usize>) -> Result<Self> {
+        let (info, begin) = stream::metadata(&mut input, start)?;
+        let channel = choose_channel(input.path(), info.channels, channel)?;
+        let mut reader = Self { input, info, channel, begin, at: begin, next: Position::default(), digest: None };
+        reader.rewind();
+        Ok(reader)
+    }
+
+    /// The frame that is next, or why there is none.
+    fn frame(&mut self) -> Result<Result<Frame, String>> {
+        let length = self.input.length();
+        let mut least = Header::LONGEST;
+        loop {
+            let bytes = self.input.at(self.at, least)?;
+            let is_rest = self.at + bytes.len() as u64 == length;
+            least = 2 * bytes.len();
+            if let Some(found) = self.next.decode(bytes, is_rest, &self.info).transpose() {
+                return Ok(found);
+            }
         }
-        samples.extend(channels[channel].iter().map(|&x| x as f32 * scale));
-        next.advance(&header);
-        at += length;
     }
-    if let Some(promised) = info.total
-        && next.samples < promised
-    {
-        let message = format!(
-            "the FLAC header promises {promised} samples, the file holds {}: truncated or damaged",
-            next.samples
-        );
-        return Err(Error::file(path, message));
+
+    /// Compares what was read with what the file's header says of it.
+    fn finish(&mut self) -> Result<()> {
+        if let Some(promised) = self.info.total
+            && self.next.samples < promised
+        {
+            let message = format!(
+                "the FLAC header promises {promised} samples, the file holds {}: truncated or damaged",
+                self.next.samples
+            );
+            return Err(Error::file(self.input.path(), message));
+        }
+        if let (Some(digest), Some(wanted)) = (self.digest.take(), self.info.md5)
+            && <[u8; 16]>::from(digest.finalize()) != wanted
+        {
+            return Err(self.input.unreadable("FLAC", "its samples have another MD5 than its header says: damaged"));
+        }
+        Ok(())
     }
-    if let (Some(digest), Some(wanted)) = (digest, info.md5)
-        && <[u8; 16]>::from(digest.finalize()) != wanted
-    {
-        return Err(bad("its samples have another MD5 than its header says: damaged".into()));
+}
+
+impl Blocks for Reader {
+    fn rate(&self) -> u32 {
+        self.info.rate
     }
-    Ok(Mono { samples, sample_rate: info.rate })
+
+    /// A file may hold more samples than its header promises.
+    fn length(&self) -> Option<u64> {
+        None
+    }
+
+    /// The byte and the sample where the file is damaged, cut off or joined to another one are
+    /// named. Fewer samples than the header promises are an error at the end, and so are others
+    /// than those of its MD5.
+    fn more(&mut self, samples: &mut Vec<f32>) -> Result<bool> {
+        let frame = match self.frame()? {
+            Ok(frame) => frame,
+            Err(_) if tags::only_tags(&mut self.input, self.at)? => return self.finish().map(|()| false),
+            Err(why) => {
+                let seconds = self.next.samples as f64 / f64::from(self.info.rate);
+                let place = format!("at byte {} (sample {}, {seconds:.3} s)", self.at, self.next.samples);
+                return Err(self.input.unreadable("FLAC", format!("{place} {why}")));
+            }
+        };
+        if let Some(digest) = &mut self.digest {
+            digest.update(interleaved(&frame.channels, self.info.bits));
+        }
+        let scale = 1.0 / (1u64 << (self.info.bits - 1)) as f32;
+        samples.extend(frame.channels[self.channel].iter().map(|&x| x as f32 * scale));
+        self.next.advance(&frame.header);
+        self.at += frame.length as u64;
+        Ok(true)
+    }
+
+    fn rewind(&mut self) {
+        self.at = self.begin;
+        self.next = Position::default();
+        self.digest = self.info.md5.map(|_| Md5::new());
+    }
+}
+
+/// A frame that was decoded.
+struct Frame {
+    header: Header,
+    channels: Vec<Vec<i64>>,
+    /// Bytes that it takes.
+    length: usize,
 }
 
 /// How far a file has been read.
@@ -73,8 +139,9 @@ struct Position {
 }
 
 impl Position {
-    /// The frame that the bytes begin with: its header, its channels, and the bytes that it takes.
-    fn decode(&self, bytes: &[u8], info: &StreamInfo) -> Result<(Header, Vec<Vec<i64>>, usize), String> {
+    /// The frame that the bytes begin with, or nothing if it may go on behind them: `is_rest` tells
+    /// that the file ends there.
+    fn decode(&self, bytes: &[u8], is_rest: bool, info: &StreamInfo) -> Result<Option<Frame>, String> {
         if bytes.starts_with(b"fLaC") {
             return Err("another FLAC file begins: split them".into());
         }
@@ -82,9 +149,11 @@ impl Position {
             return Err("there is neither a frame nor a tag: damaged or cut off".into());
         };
         self.refuse(&header, info)?;
-        let (channels, length) =
-            decode(bytes, &header, info.bits).map_err(|why| format!("the frame is damaged or cut off: {why}"))?;
-        Ok((header, channels, length))
+        match decode(bytes, &header, info.bits) {
+            Ok((channels, length)) => Ok(Some(Frame { header, channels, length })),
+            Err(CUT) if !is_rest => Ok(None),
+            Err(why) => Err(format!("the frame is damaged or cut off: {why}")),
+        }
     }
 
     /// An error for a frame that is not the next one of this file.

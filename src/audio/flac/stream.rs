@@ -1,5 +1,8 @@
 //! What stands before the frames of a FLAC file (RFC 9639, section 8).
 
+use crate::audio::input::Input;
+use crate::error::Result;
+
 /// What a file says of its samples. Of sizes of blocks and frames it says something too, but
 /// writers get them wrong, and each frame tells its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,25 +48,36 @@ impl StreamInfo {
 }
 
 /// Reads the metadata blocks of the file that begins at a byte. Gives the byte behind them, too.
-pub(super) fn metadata(bytes: &[u8], start: usize) -> Result<(StreamInfo, usize), String> {
-    let cut = || "it ends inside its metadata: truncated or damaged".to_owned();
-    let mut at = start + b"fLaC".len();
+pub(super) fn metadata(input: &mut Input, start: u64) -> Result<(StreamInfo, u64)> {
+    const CUT: &str = "it ends inside its metadata: truncated or damaged";
+    let bad = |input: &Input, why: String| Err(input.unreadable("FLAC", why));
+    let mut at = start + b"fLaC".len() as u64;
     let mut info = None;
     loop {
-        let head = bytes.get(at..).and_then(|rest| rest.first_chunk::<4>()).ok_or_else(cut)?;
+        let head = input.at(at, 4)?.first_chunk::<4>().copied();
+        let Some(head) = head else { return bad(input, CUT.into()) };
         let (last, kind) = (head[0] & 0x80 != 0, head[0] & 0x7f);
         if kind == FORBIDDEN {
-            return Err(format!("no metadata block begins at byte {at}: damaged"));
+            return bad(input, format!("no metadata block begins at byte {at}: damaged"));
         }
         let length = u32::from_be_bytes([0, head[1], head[2], head[3]]) as usize;
-        let block = bytes.get(at + 4..at + 4 + length).ok_or_else(cut)?;
+        let end = at + 4 + length as u64;
+        if end > input.length() {
+            return bad(input, CUT.into());
+        }
         match (kind, info) {
-            (STREAM_INFO, None) => info = Some(StreamInfo::parse(block)?),
-            (_, None) => return Err("its first metadata block is not STREAMINFO".into()),
-            (STREAM_INFO, _) => return Err(format!("a second STREAMINFO block begins at byte {at}")),
+            (STREAM_INFO, None) => {
+                let parsed = StreamInfo::parse(&input.at(at + 4, length)?[..length]);
+                match parsed {
+                    Ok(found) => info = Some(found),
+                    Err(why) => return bad(input, why),
+                }
+            }
+            (_, None) => return bad(input, "its first metadata block is not STREAMINFO".into()),
+            (STREAM_INFO, _) => return bad(input, format!("a second STREAMINFO block begins at byte {at}")),
             _ => {}
         }
-        at += 4 + length;
+        at = end;
         if let (true, Some(info)) = (last, info) {
             return Ok((info, at));
         }
@@ -73,6 +87,7 @@ pub(super) fn metadata(bytes: &[u8], start: usize) -> Result<(StreamInfo, usize)
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::audio::input::tests::every;
 
     fn block(kind: u8, content: &[u8]) -> Vec<u8> {
         let length = (content.len() as u32).to_be_bytes();
@@ -93,7 +108,9 @@ mod tests {
         let file =
             [b"??fLaC".as_slice(), &block(0, &stream_info()), &block(6, &[1; 70_000]), &block(0x81, b"")].concat();
         let info = StreamInfo { rate: 44_100, channels: 2, bits: 24, total: Some((1 << 36) - 1), md5: Some([7; 16]) };
-        assert_eq!(metadata(&file, 2), Ok((info, file.len())));
+        for mut input in every("a.flac", &file) {
+            assert_eq!(metadata(&mut input, 2).unwrap(), (info, file.len() as u64));
+        }
     }
 
     #[test]
@@ -110,8 +127,10 @@ mod tests {
             (vec![block(0x80, &stream_info()[..33])], "33 bytes"),
             (vec![block(0x80, &no_rate)], "0 Hz"),
         ] {
-            let error = metadata(&[b"fLaC".to_vec(), blocks.concat()].concat(), 0).unwrap_err();
-            assert!(error.contains(wanted), "{error} for {wanted}");
+            for mut input in every("a.flac", &[b"fLaC".to_vec(), blocks.concat()].concat()) {
+                let error = metadata(&mut input, 0).unwrap_err().to_string();
+                assert!(error.contains("a.flac") && error.contains(wanted), "{error} for {wanted}");
+            }
         }
     }
 }

@@ -1,15 +1,36 @@
-use std::path::Path;
-
 use proptest::prelude::*;
 
+use super::Reader;
 use super::crc::{crc8, crc16};
 use super::encoder::{Code, Form, Stream};
 use super::header::Stereo;
-use crate::audio::Mono;
+use crate::audio::input::tests::{held, paged};
+use crate::audio::source::tests::all;
 use crate::audio::tags::tests::id3v2_of;
 
+/// A file of one channel of 16 bits, with or without the number of samples and their MD5.
+pub fn file_of(samples: &[i64], block: usize, rate: i64, known: bool) -> Vec<u8> {
+    Stream { known, rate, ..Stream::mono(samples, block) }.file()
+}
+
+#[derive(Debug, PartialEq)]
+struct Mono {
+    samples: Vec<f32>,
+    sample_rate: u32,
+}
+
+/// A file that begins at byte `start`, read from memory and a page at a time.
+fn read_from(start: usize, bytes: &[u8], channel: Option<usize>) -> Result<Mono, String> {
+    let [found, other] = [held("a.flac", bytes), paged("a.flac", bytes, 48)].map(|input| {
+        let read = Reader::new(input, start as u64, channel).and_then(all);
+        read.map(|(samples, sample_rate)| Mono { samples, sample_rate }).map_err(|e| e.to_string())
+    });
+    assert_eq!(found, other);
+    found
+}
+
 fn read(bytes: &[u8], channel: Option<usize>) -> Result<Mono, String> {
-    super::read(Path::new("a.flac"), bytes, 0, channel).map_err(|e| e.to_string())
+    read_from(0, bytes, channel)
 }
 
 fn refused(bytes: &[u8]) -> String {
@@ -113,7 +134,7 @@ fn tags_and_zeros_around_the_frames_are_no_samples() {
         assert_eq!(read(&file, None).unwrap().samples, stream.wanted(0));
     }
     let front = id3v2_of(&b"fLaC".repeat(300_000));
-    let mono = super::read(Path::new("a.flac"), &[front.as_slice(), &file].concat(), front.len(), None).unwrap();
+    let mono = read_from(front.len(), &[front.as_slice(), &file].concat(), None).unwrap();
     assert_eq!(mono.samples, stream.wanted(0));
     for behind in [b"TAG".to_vec(), b"some junk".to_vec(), vec![0xff; 300], file.clone()] {
         let error = refused(&[file.as_slice(), &behind].concat());

@@ -4,68 +4,93 @@
 //! behind a content of odd length. The length of the whole file, in its first chunk, says nothing
 //! that is not known otherwise, and many writers get it wrong: it is not looked at.
 
+use std::fmt::Display;
+use std::ops::Range;
+
+use crate::audio::input::Input;
+use crate::error::{Error, Result};
+
+/// Bytes of the chunk `fmt ` that say something.
+const FIELDS: usize = 40;
+
 /// What a WAV file is made of.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Chunks<'a> {
-    /// Content of the chunk `fmt `.
-    pub format: &'a [u8],
-    /// Content of the chunk `data`.
-    pub data: &'a [u8],
+pub(super) struct Chunks {
+    /// Content of the chunk `fmt `, as much of it as says something.
+    pub format: Vec<u8>,
+    /// Where the content of the chunk `data` is.
+    pub data: Range<u64>,
     /// True when the header does not say where the samples end: they reach to the end of the file.
     pub open: bool,
 }
 
-impl<'a> Chunks<'a> {
-    /// The samples, which are whole frames of so many bytes.
-    pub fn frames(&self, frame: usize) -> Result<&'a [u8], String> {
-        let left = self.data.len() % frame;
+impl Chunks {
+    /// Where the samples are, which are whole frames of so many bytes.
+    pub fn frames(&self, input: &mut Input, frame: u64) -> Result<Range<u64>> {
+        let (begin, end) = (self.data.start, self.data.end);
+        let held = end - begin;
+        let left = held % frame;
         // Where the samples reach to the end of the file, the pad byte of their chunk does too.
-        let pad = self.open && left == 1 && self.data.len().is_multiple_of(2) && self.data.last() == Some(&0);
+        let pad = self.open && left == 1 && held.is_multiple_of(2) && input.begins(end - 1, &[0])?;
         if left == 0 || pad {
-            return Ok(&self.data[..self.data.len() - left]);
+            return Ok(begin..end - left);
         }
-        let held = self.data.len();
-        Err(format!(
-            "it ends inside a sample: {held} bytes are not whole frames of {frame} bytes: truncated or damaged"
+        Err(bad(
+            input,
+            format!(
+                "it ends inside a sample: {held} bytes are not whole frames of {frame} bytes: truncated or damaged"
+            ),
         ))
     }
 }
 
+fn bad(input: &Input, why: impl Display) -> Error {
+    input.unreadable("WAV", why)
+}
+
 /// Finds the chunks of the file that begins at a byte.
-pub(super) fn walk(bytes: &[u8], start: usize) -> Result<Chunks<'_>, String> {
-    let head = bytes.get(start..).and_then(|rest| rest.first_chunk::<12>());
-    let head = head.ok_or("it ends inside its header: truncated")?;
+pub(super) fn walk(input: &mut Input, start: u64) -> Result<Chunks> {
+    let head = input.at(start, 12)?.first_chunk::<12>().copied();
+    let Some(head) = head else { return Err(bad(input, "it ends inside its header: truncated")) };
     if !head.ends_with(b"WAVE") {
-        return Err(format!("a RIFF file of the form `{}`, not `WAVE`", head[8..].escape_ascii()));
+        return Err(bad(input, format!("a RIFF file of the form `{}`, not `WAVE`", head[8..].escape_ascii())));
     }
     // RF64 and BW64 have lengths of eight bytes in a chunk `ds64` (EBU Tech 3306, ITU-R BS.2088).
     let is_long = !head.starts_with(b"RIFF");
     let (mut format, mut long, mut odd) = (None, None, None);
-    let mut at = start + head.len();
+    let mut at = start + head.len() as u64;
     loop {
-        let Some(chunk) = Chunk::parse(bytes, at) else { return Err(no_chunk(bytes, at, odd)) };
+        let Some(chunk) = Chunk::parse(input, at)? else { return Err(no_chunk(input, at, odd)) };
         if &chunk.id == b"data" {
-            let format = format.ok_or("its chunk `data` comes before any chunk `fmt `")?;
-            let length = match chunk.length {
-                u32::MAX if is_long => long.ok_or("its chunk `ds64` with the length of the samples is missing")?,
-                length => u64::from(length),
+            let Some(format) = format else {
+                return Err(bad(input, "its chunk `data` comes before any chunk `fmt `"));
             };
-            let (data, open) = samples(bytes, start, chunk.body, length)?;
+            let length = match (chunk.length, long) {
+                (u32::MAX, Some(long)) if is_long => long,
+                (u32::MAX, None) if is_long => {
+                    return Err(bad(input, "its chunk `ds64` with the length of the samples is missing"));
+                }
+                (length, _) => u64::from(length),
+            };
+            let (data, open) = samples(input, start, chunk.body, length)?;
             return Ok(Chunks { format, data, open });
         }
-        let Some(body) = chunk.content(bytes) else {
-            let held = bytes.len() - chunk.body;
+        if !chunk.is_whole(input) {
+            let held = input.length() - chunk.body;
             let (name, length) = (chunk.name(), chunk.length);
-            return Err(format!(
-                "its chunk `{name}` promises {length} bytes, the file holds {held}: truncated or damaged{}",
-                missing_pad(odd)
-            ));
-        };
+            let why =
+                format!("its chunk `{name}` promises {length} bytes, the file holds {held}: truncated or damaged");
+            return Err(bad(input, why + &missing_pad(odd)));
+        }
         match &chunk.id {
-            b"fmt " if format.is_some() => return Err("it has two chunks `fmt `".into()),
-            b"fmt " => format = Some(body),
+            b"fmt " if format.is_some() => return Err(bad(input, "it has two chunks `fmt `")),
+            b"fmt " => {
+                let length = FIELDS.min(chunk.length as usize);
+                format = Some(input.at(chunk.body, length)?[..length].to_vec());
+            }
             b"ds64" if is_long => {
-                long = body.get(8..).and_then(|b| b.first_chunk::<8>()).map(|b| u64::from_le_bytes(*b))
+                let field: &[u8] = if chunk.length < 16 { &[] } else { input.at(chunk.body + 8, 8)? };
+                long = field.first_chunk::<8>().map(|b| u64::from_le_bytes(*b));
             }
             _ => {}
         }
@@ -74,22 +99,22 @@ pub(super) fn walk(bytes: &[u8], start: usize) -> Result<Chunks<'_>, String> {
     }
 }
 
-/// Samples from byte `body` on, and whether they reach to the end of the file for want of a length.
-fn samples(bytes: &[u8], start: usize, body: usize, length: u64) -> Result<(&[u8], bool), String> {
-    let held = (bytes.len() - body) as u64;
-    let end = body + length.min(held) as usize;
-    let behind = end + (length % 2) as usize;
-    if is_unknown(length, (body - start) as u64) && !(length <= held && only_chunks(bytes, behind)) {
-        return Ok((&bytes[body..], true));
+/// Where the samples are that begin at byte `body`, and whether they reach to the end of the file
+/// for want of a length.
+fn samples(input: &mut Input, start: u64, body: u64, length: u64) -> Result<(Range<u64>, bool)> {
+    let held = input.length() - body;
+    let end = body + length.min(held);
+    let behind = end + length % 2;
+    if is_unknown(length, body - start) && !(length <= held && only_chunks(input, behind)?) {
+        return Ok((body..input.length(), true));
     }
     if length > held {
-        return Err(format!(
-            "the header promises {length} bytes of samples, the file holds {held}: truncated or damaged"
-        ));
+        let why = format!("the header promises {length} bytes of samples, the file holds {held}: truncated or damaged");
+        return Err(bad(input, why));
     }
-    match second_recording(bytes, behind) {
-        Some(what) => Err(what),
-        None => Ok((&bytes[body..end], false)),
+    match second_recording(input, behind)? {
+        Some(what) => Err(bad(input, what)),
+        None => Ok((body..end, false)),
     }
 }
 
@@ -107,38 +132,38 @@ fn is_unknown(length: u64, header: u64) -> bool {
 }
 
 /// True when chunks follow up to the end of the file, and nothing else.
-fn only_chunks(bytes: &[u8], mut at: usize) -> bool {
-    while at < bytes.len() {
-        match Chunk::parse(bytes, at) {
-            Some(chunk) if chunk.content(bytes).is_some() => at = chunk.end(),
-            _ => return false,
+fn only_chunks(input: &mut Input, mut at: u64) -> Result<bool> {
+    while at < input.length() {
+        match Chunk::parse(input, at)? {
+            Some(chunk) if chunk.is_whole(input) => at = chunk.end(),
+            _ => return Ok(false),
         }
     }
-    true
+    Ok(true)
 }
 
 /// Names a second recording behind the first one, which would be lost without a word. Anything else
 /// that is not a chunk ends the search: tags and padding are no part of the recording.
-fn second_recording(bytes: &[u8], mut at: usize) -> Option<String> {
-    while let Some(chunk) = Chunk::parse(bytes, at) {
+fn second_recording(input: &mut Input, mut at: u64) -> Result<Option<String>> {
+    while let Some(chunk) = Chunk::parse(input, at)? {
         if &chunk.id == b"data" {
-            return Some(format!("a second chunk `data` begins at byte {at}"));
+            return Ok(Some(format!("a second chunk `data` begins at byte {at}")));
         }
-        if [b"RIFF", b"RF64", b"BW64"].contains(&&chunk.id) && bytes[chunk.body..].starts_with(b"WAVE") {
-            return Some(format!("another WAV file begins at byte {at}: split them"));
+        if [b"RIFF", b"RF64", b"BW64"].contains(&&chunk.id) && input.begins(chunk.body, b"WAVE")? {
+            return Ok(Some(format!("another WAV file begins at byte {at}: split them")));
         }
         at = chunk.end();
     }
-    None
+    Ok(None)
 }
 
-fn no_chunk(bytes: &[u8], at: usize, odd: Option<String>) -> String {
-    let what = if at + 8 > bytes.len() {
+fn no_chunk(input: &Input, at: u64, odd: Option<String>) -> Error {
+    let what = if at + 8 > input.length() {
         "it ends without a chunk `data`: truncated or damaged".to_owned()
     } else {
         format!("no chunk begins at byte {at}: damaged")
     };
-    what + &missing_pad(odd)
+    bad(input, what + &missing_pad(odd))
 }
 
 fn missing_pad(odd: Option<String>) -> String {
@@ -151,27 +176,29 @@ fn missing_pad(odd: Option<String>) -> String {
 struct Chunk {
     id: [u8; 4],
     /// Where its content begins.
-    body: usize,
+    body: u64,
     /// Bytes of its content, as it says.
     length: u32,
 }
 
 impl Chunk {
     /// The chunk that begins at a byte. An identifier is made of printable characters.
-    fn parse(bytes: &[u8], at: usize) -> Option<Self> {
-        let [a, b, c, d, length @ ..] = *bytes.get(at..)?.first_chunk::<8>()?;
+    fn parse(input: &mut Input, at: u64) -> Result<Option<Self>> {
+        let head = input.at(at, 8)?.first_chunk::<8>();
+        let Some(&[a, b, c, d, ref length @ ..]) = head else { return Ok(None) };
         let id = [a, b, c, d];
         let printable = id.iter().all(|b| (0x20..0x7f).contains(b));
-        printable.then_some(Self { id, body: at + 8, length: u32::from_le_bytes(length) })
+        Ok(printable.then_some(Self { id, body: at + 8, length: u32::from_le_bytes(*length) }))
     }
 
-    fn content<'a>(&self, bytes: &'a [u8]) -> Option<&'a [u8]> {
-        bytes.get(self.body..)?.get(..self.length as usize)
+    /// Whether the file holds all of its content.
+    fn is_whole(&self, input: &Input) -> bool {
+        self.body + u64::from(self.length) <= input.length()
     }
 
     /// Where the next chunk begins.
-    fn end(&self) -> usize {
-        self.body + (self.length as usize).next_multiple_of(2)
+    fn end(&self) -> u64 {
+        self.body + u64::from(self.length).next_multiple_of(2)
     }
 
     fn name(&self) -> String {
@@ -182,6 +209,20 @@ impl Chunk {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::audio::input::tests::{every, held};
+
+    /// The chunks of a file, of which more or less is in memory.
+    fn walked(bytes: &[u8]) -> Result<Chunks, String> {
+        let found = every("a.wav", bytes).map(|mut input| walk(&mut input, 0).map_err(|e| e.to_string()));
+        assert!(found[0] == found[1] && found[1] == found[2], "{found:?}");
+        let [found, ..] = found;
+        found
+    }
+
+    /// The samples, as bytes.
+    fn content<'a>(bytes: &'a [u8], chunks: &Chunks) -> &'a [u8] {
+        &bytes[chunks.data.start as usize..chunks.data.end as usize]
+    }
 
     fn chunk(id: &[u8; 4], content: &[u8]) -> Vec<u8> {
         let mut chunk = [id.as_slice(), &(content.len() as u32).to_le_bytes(), content].concat();
@@ -203,7 +244,7 @@ mod tests {
     }
 
     fn refused(bytes: &[u8]) -> String {
-        walk(bytes, 0).unwrap_err()
+        walked(bytes).unwrap_err()
     }
 
     #[test]
@@ -212,8 +253,9 @@ mod tests {
         for length in 0..5 {
             let other = chunk(b"note", &vec![b'x'; length]);
             let bytes = file(&[other.clone(), format.clone(), other.clone(), data.clone(), other]);
-            let found = walk(&bytes, 0).unwrap();
-            assert_eq!((found.format, found.data, found.open), ([1; 16].as_slice(), [5; 9].as_slice(), false));
+            let found = walked(&bytes).unwrap();
+            assert_eq!((content(&bytes, &found), found.open), ([5; 9].as_slice(), false));
+            assert_eq!(found.format, [1; 16]);
         }
     }
 
@@ -225,8 +267,8 @@ mod tests {
         let lengths = [0, u32::MAX, 0x7fff_ffff, 0x8000_0000, 0x7fff_f000, 0x7fff_ff00, u32::MAX - 44, u32::MAX - 36];
         for length in lengths.into_iter().flat_map(|length| [length, length & !1]) {
             let bytes = streamed(length, &samples);
-            let found = walk(&bytes, 0).unwrap();
-            assert_eq!((found.data, found.open), (samples.as_slice(), true), "{length:#x}");
+            let found = walked(&bytes).unwrap();
+            assert_eq!((content(&bytes, &found), found.open), (samples.as_slice(), true), "{length:#x}");
         }
         for length in [7, 1 << 24, 0x7fff_0000, 0x8000_0001, 0xff00_0000, 0xffff_fff0] {
             let error = refused(&streamed(length, &samples));
@@ -239,7 +281,8 @@ mod tests {
         let list = chunk(b"LIST", b"INFOx");
         for behind in [vec![], list.clone(), [list.clone(), list].concat()] {
             let bytes = streamed(0, &behind);
-            assert_eq!((walk(&bytes, 0).unwrap().data, walk(&bytes, 0).unwrap().open), ([].as_slice(), false));
+            let found = walked(&bytes).unwrap();
+            assert!(found.data.is_empty() && !found.open, "{found:?}");
         }
     }
 
@@ -252,8 +295,8 @@ mod tests {
             bytes.extend(b"data\xff\xff\xff\xff123456");
             bytes
         };
-        assert_eq!(walk(&long(4), 0).unwrap().data, b"1234");
-        assert_eq!(walk(&long(0), 0).unwrap().data, b"123456");
+        assert_eq!(content(&long(4), &walked(&long(4)).unwrap()), b"1234");
+        assert_eq!(content(&long(0), &walked(&long(0)).unwrap()), b"123456");
         assert!(refused(&long(1 << 40)).contains("promises 1099511627776 bytes"));
         let mut missing = streamed(u32::MAX, b"12");
         missing[..4].copy_from_slice(b"RF64");
@@ -283,13 +326,16 @@ mod tests {
 
     #[test]
     fn parts_of_frames_are_errors() {
-        let chunks = |data, open| Chunks { format: &[], data, open };
-        assert_eq!(chunks(b"123456", false).frames(3), Ok(b"123456".as_slice()));
-        assert!(chunks(b"12345", false).frames(2).unwrap_err().contains("5 bytes are not whole frames of 2 bytes"));
+        let frames = |bytes: &[u8], open, frame| {
+            let chunks = Chunks { format: vec![], data: 0..bytes.len() as u64, open };
+            chunks.frames(&mut held("a.wav", bytes), frame).map_err(|e| e.to_string())
+        };
+        assert_eq!(frames(b"123456", false, 3), Ok(0..6));
+        assert!(frames(b"12345", false, 2).unwrap_err().contains("5 bytes are not whole frames of 2 bytes"));
         // The pad byte behind three frames of 3 bytes.
-        assert_eq!(chunks(b"123456789\0", true).frames(3), Ok(b"123456789".as_slice()));
-        for (data, open) in [(b"123456789\0".as_slice(), false), (b"123456789x", true), (b"123456\0", true)] {
-            assert!(chunks(data, open).frames(3).is_err());
+        assert_eq!(frames(b"123456789\0", true, 3), Ok(0..9));
+        for (bytes, open) in [(b"123456789\0".as_slice(), false), (b"123456789x", true), (b"123456\0", true)] {
+            assert!(frames(bytes, open, 3).is_err());
         }
     }
 }

@@ -7,30 +7,71 @@ mod samples;
 #[cfg(test)]
 mod tests;
 
+use std::ops::Range;
 use std::path::Path;
 
 use hound::{SampleFormat, WavSpec, WavWriter};
 
 use self::format::Format;
-use super::{Mono, choose_channel};
+use super::choose_channel;
+use super::input::{Input, PAGE};
+use super::source::Blocks;
 use crate::error::{Error, Result};
 use crate::fs;
 
-/// Reads one channel of the WAV file that begins at byte `start`, behind any tags.
+/// One channel of a WAV file.
 ///
 /// Integers of 1 to 32 bits, floating-point numbers of 32 and 64, A-law and mu-law, in RIFF and in
 /// RF64 files.
-///
-/// # Errors
-/// A file that holds fewer samples than its header promises, or half a sample at its end, is
-/// damaged. An encoding that is not read is named.
-pub(super) fn read(path: &Path, bytes: &[u8], start: usize, channel: Option<usize>) -> Result<Mono> {
-    let bad = |why: String| Error::file(path, format!("not a readable WAV file: {why}"));
-    let chunks = chunks::walk(bytes, start).map_err(bad)?;
-    let format = Format::parse(path, chunks.format)?;
-    let channel = choose_channel(path, format.channels, channel)?;
-    let data = chunks.frames(format.frame()).map_err(bad)?;
-    Ok(Mono { samples: samples::decode(data, &format, channel), sample_rate: format.rate })
+pub(super) struct Reader {
+    input: Input,
+    format: Format,
+    channel: usize,
+    /// Where all samples are.
+    data: Range<u64>,
+    /// Where the next ones are.
+    at: u64,
+}
+
+impl Reader {
+    /// The file that begins at byte `start`, behind any tags.
+    ///
+    /// # Errors
+    /// A file that holds fewer samples than its header promises, or half a sample at its end, is
+    /// damaged. An encoding that is not read is named.
+    pub fn new(mut input: Input, start: u64, channel: Option<usize>) -> Result<Self> {
+        let chunks = chunks::walk(&mut input, start)?;
+        let format = Format::parse(input.path(), &chunks.format)?;
+        let channel = choose_channel(input.path(), format.channels, channel)?;
+        let data = chunks.frames(&mut input, format.frame() as u64)?;
+        Ok(Self { at: data.start, input, format, channel, data })
+    }
+}
+
+impl Blocks for Reader {
+    fn rate(&self) -> u32 {
+        self.format.rate
+    }
+
+    fn length(&self) -> Option<u64> {
+        Some((self.data.end - self.data.start) / self.format.frame() as u64)
+    }
+
+    fn more(&mut self, samples: &mut Vec<f32>) -> Result<bool> {
+        let frame = self.format.frame() as u64;
+        let bytes = (PAGE / frame).max(1) * frame;
+        let bytes = bytes.min(self.data.end - self.at) as usize;
+        if bytes == 0 {
+            return Ok(false);
+        }
+        samples::decode(&self.input.at(self.at, bytes)?[..bytes], &self.format, self.channel, samples);
+        self.at += bytes as u64;
+        Ok(true)
+    }
+
+    fn rewind(&mut self) {
+        self.at = self.data.start;
+    }
 }
 
 /// Writes 16-bit mono WAV. Samples are rounded to the nearest step and clipped at full scale.

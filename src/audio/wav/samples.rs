@@ -2,11 +2,11 @@
 
 use super::format::{Encoding, Format};
 
-/// The samples of one channel in whole frames.
+/// Appends the samples of one channel of whole frames.
 ///
 /// Integers are divided by 2^(bits of their bytes - 1): where fewer bits mean something, these are
 /// the upper ones.
-pub(super) fn decode(data: &[u8], format: &Format, channel: usize) -> Vec<f32> {
+pub(super) fn decode(data: &[u8], format: &Format, channel: usize, samples: &mut Vec<f32>) {
     let value: fn(&[u8]) -> f32 = match (format.encoding, format.container) {
         (Encoding::Integer, 1) => |b: &[u8]| (f32::from(b[0]) - 128.0) / 128.0,
         (Encoding::Integer, 2) => integer::<2>,
@@ -18,7 +18,7 @@ pub(super) fn decode(data: &[u8], format: &Format, channel: usize) -> Vec<f32> {
         (Encoding::MuLaw, _) => |b: &[u8]| f32::from(mu_law(b[0])) / 32_768.0,
     };
     let at = channel * format.container;
-    data.chunks_exact(format.frame()).map(|frame| value(&frame[at..at + format.container])).collect()
+    samples.extend(data.chunks_exact(format.frame()).map(|frame| value(&frame[at..at + format.container])));
 }
 
 /// A number in two's complement of `N` bytes, moved to the top of 32 bits.
@@ -58,8 +58,14 @@ fn mu_law(code: u8) -> i16 {
 mod tests {
     use super::*;
 
+    fn channel_of(bytes: &[u8], format: &Format, channel: usize) -> Vec<f32> {
+        let mut samples = Vec::new();
+        decode(bytes, format, channel, &mut samples);
+        samples
+    }
+
     fn decoded(encoding: Encoding, container: usize, bytes: &[u8]) -> Vec<f32> {
-        decode(bytes, &Format { encoding, container, channels: 1, rate: 8000 }, 0)
+        channel_of(bytes, &Format { encoding, container, channels: 1, rate: 8000 }, 0)
     }
 
     #[test]
@@ -78,8 +84,8 @@ mod tests {
     fn floats_and_channels() {
         let four: Vec<u8> = [0.5f32, -0.75, 0.25, 2.0].iter().flat_map(|x| x.to_le_bytes()).collect();
         let format = Format { encoding: Encoding::Float, container: 4, channels: 2, rate: 8000 };
-        assert_eq!(decode(&four, &format, 0), [0.5, 0.25]);
-        assert_eq!(decode(&four, &format, 1), [-0.75, 2.0]);
+        assert_eq!(channel_of(&four, &format, 0), [0.5, 0.25]);
+        assert_eq!(channel_of(&four, &format, 1), [-0.75, 2.0]);
         let eight: Vec<u8> = [0.1f64, -1.0].iter().flat_map(|x| x.to_le_bytes()).collect();
         assert_eq!(decoded(Encoding::Float, 8, &eight), [0.1, -1.0]);
     }

@@ -1,8 +1,9 @@
-use std::path::Path;
-
 use proptest::prelude::*;
 
-use crate::audio::Mono;
+use super::Reader;
+use crate::audio::input::tests::{held, paged};
+use crate::audio::source::Blocks;
+use crate::audio::source::tests::all;
 
 fn chunk(id: &[u8], content: &[u8]) -> Vec<u8> {
     let mut chunk = [id, &(content.len() as u32).to_le_bytes(), content].concat();
@@ -17,8 +18,9 @@ fn format(channels: u16, byte_rate: u32) -> Vec<u8> {
     [[1, channels].map(u16::to_le_bytes).concat(), rates, rest].concat()
 }
 
-fn read(bytes: &[u8], channel: Option<usize>) -> Result<Mono, String> {
-    super::read(Path::new("a.wav"), bytes, 0, channel).map_err(|e| e.to_string())
+/// The samples and their rate.
+fn read(bytes: &[u8], channel: Option<usize>) -> Result<(Vec<f32>, u32), String> {
+    Reader::new(held("a.wav", bytes), 0, channel).and_then(all).map_err(|e| e.to_string())
 }
 
 /// Chunks of any kind but the two that matter.
@@ -46,8 +48,7 @@ proptest! {
         for channel in 0..usize::from(channels) {
             let chosen = samples[..whole].iter().skip(channel).step_by(channels.into());
             let wanted: Vec<f32> = chosen.map(|&x| f32::from(x) / 32_768.0).collect();
-            let mono = read(&file, Some(channel)).unwrap();
-            prop_assert_eq!((mono.samples, mono.sample_rate), (wanted, 16_000));
+            prop_assert_eq!(read(&file, Some(channel)).unwrap(), (wanted, 16_000));
         }
     }
 
@@ -73,7 +74,7 @@ fn a_stream_that_nobody_could_finish_is_read_to_its_end() {
         file.extend(i.to_le_bytes());
     }
     let wanted: Vec<f32> = (0..100i16).map(|i| f32::from(i) / 32_768.0).collect();
-    assert_eq!(read(&file, None).unwrap().samples, wanted);
+    assert_eq!(read(&file, None).unwrap().0, wanted);
     file.pop();
     let error = read(&file, None).unwrap_err();
     assert!(error.contains("a.wav") && error.contains("199 bytes are not whole frames of 2"), "{error}");
@@ -84,5 +85,27 @@ fn a_wrong_choice_of_a_channel_is_told_before_the_samples() {
     let file = [b"RIFF\0\0\0\0WAVE".to_vec(), chunk(b"fmt ", &format(6, 0)), chunk(b"data", &[0; 24])].concat();
     assert!(read(&file, None).unwrap_err().contains("6 channels; choose one with --channel N, from 0 to 5"));
     assert!(read(&file, Some(6)).unwrap_err().contains("there is no channel 6"));
-    assert_eq!(read(&file, Some(5)).unwrap().samples, [0.0, 0.0]);
+    assert_eq!(read(&file, Some(5)).unwrap().0, [0.0, 0.0]);
+}
+
+/// More samples than are decoded at a time, each of three channels.
+#[test]
+fn long_files_are_read_in_pieces() {
+    let values: Vec<i16> = (0..150_000i32).map(|i| (i * 7919) as i16).collect();
+    let data: Vec<u8> = values.iter().flat_map(|x| x.to_le_bytes()).collect();
+    let tail = chunk(b"LIST", b"INFO and more");
+    let file = [b"RIFF\0\0\0\0WAVE".to_vec(), chunk(b"fmt ", &format(3, 0)), chunk(b"data", &data), tail].concat();
+    let wanted: Vec<f32> = values.iter().skip(2).step_by(3).map(|&x| f32::from(x) / 32_768.0).collect();
+    for input in [held("a.wav", &file), paged("a.wav", &file, 100), paged("a.wav", &file, 1 << 16)] {
+        let mut reader = Reader::new(input, 0, Some(2)).unwrap();
+        assert_eq!(reader.length(), Some(50_000));
+        for _ in 0..2 {
+            let (mut samples, mut pieces) = (Vec::new(), 0);
+            while reader.more(&mut samples).unwrap() {
+                pieces += 1;
+            }
+            assert!(samples == wanted && pieces == 2, "{} samples in {pieces} pieces", samples.len());
+            reader.rewind();
+        }
+    }
 }

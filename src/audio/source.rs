@@ -1,0 +1,366 @@
+//! The samples of a file, a piece at a time: a recording of many hours takes no more memory than
+//! a short one.
+
+use std::path::{Path, PathBuf};
+
+use super::input::{Input, PAGE};
+use super::kind::{self, Kind};
+use super::level::Level;
+use super::resample::{Resampling, resampled_length};
+use super::{flac, narrowband_warning, tags, wav};
+use crate::error::{Error, Result};
+
+/// One channel of a file of some format, a block at a time.
+pub(super) trait Blocks {
+    /// Samples per second.
+    fn rate(&self) -> u32;
+
+    /// Samples of all blocks, where they are known before they are read.
+    fn length(&self) -> Option<u64>;
+
+    /// Appends the samples of the next block, full scale = 1. Behind the last block there are none,
+    /// and the answer is false.
+    ///
+    /// # Errors
+    /// A file that is damaged or cut off.
+    fn more(&mut self, samples: &mut Vec<f32>) -> Result<bool>;
+
+    /// Goes back to the first block.
+    fn rewind(&mut self);
+}
+
+/// One channel of a WAV or FLAC file, at a rate of choice. Its samples are those of [`load`], in
+/// pieces of any length.
+///
+/// ```no_run
+/// # use revox::audio::Source;
+/// let mut source = Source::open("a.wav", 16_000, None)?;
+/// loop {
+///     let second = source.read(16_000)?;
+///     if second.is_empty() {
+///         break;
+///     }
+/// }
+/// # Ok::<(), revox::Error>(())
+/// ```
+///
+/// [`load`]: super::load
+pub struct Source {
+    path: PathBuf,
+    blocks: Box<dyn Blocks + Send>,
+    sample_rate: u32,
+    resampling: Option<Resampling>,
+    /// Samples of the file that were decoded last.
+    block: Vec<f32>,
+    /// How many were decoded before.
+    seen: usize,
+    /// Samples at the wanted rate that nobody has asked for yet.
+    ready: Vec<f32>,
+    /// How many were given away.
+    given: usize,
+    ended: bool,
+}
+
+impl Source {
+    /// Opens a file, told apart by content and not by name. `channel` counts from 0. ID3v2 tags in
+    /// front of either format are skipped.
+    ///
+    /// A file of more than 4 MB is read as its samples are asked for. A pipe is read as a whole.
+    ///
+    /// # Errors
+    /// Files of several channels without a chosen one, damaged ones as far as their headers tell,
+    /// and files of another format, which is named where it is known.
+    pub fn open(path: impl AsRef<Path>, sample_rate: u32, channel: Option<usize>) -> Result<Self> {
+        Self::of(Input::open(path.as_ref())?, sample_rate, channel)
+    }
+
+    fn of(mut input: Input, sample_rate: u32, channel: Option<usize>) -> Result<Self> {
+        let path = input.path().to_owned();
+        let start = tags::front(&mut input)?;
+        if start > input.length() {
+            return Err(Error::file(path, "ends inside its ID3v2 tag: truncated or damaged"));
+        }
+        let kind = kind::of(input.at(start, kind::HEAD as usize)?);
+        let blocks: Box<dyn Blocks + Send> = match kind {
+            Kind::Riff => Box::new(wav::Reader::new(input, start, channel)?),
+            Kind::Flac => Box::new(flac::Reader::new(input, start, channel)?),
+            Kind::Other(name) => return Err(kind::unsupported(&path, name)),
+            Kind::Unknown if start > 0 => return Err(kind::unsupported(&path, "MP3 audio (by its ID3v2 tag)")),
+            Kind::Unknown if input.length() == 0 => return Err(Error::file(path, "the file is empty")),
+            Kind::Unknown => {
+                return Err(Error::file(path, "neither a WAV nor a FLAC file (by its first bytes, whatever its name)"));
+            }
+        };
+        let from = blocks.rate();
+        Ok(Self {
+            path,
+            blocks,
+            sample_rate,
+            resampling: (from != sample_rate).then(|| Resampling::new(from, sample_rate)),
+            block: Vec::new(),
+            seen: 0,
+            ready: Vec::new(),
+            given: 0,
+            ended: false,
+        })
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Samples per second, as they are read.
+    pub fn sample_rate(&self) -> u32 {
+        self.sample_rate
+    }
+
+    /// Samples per second in the file, before resampling.
+    pub fn source_rate(&self) -> u32 {
+        self.blocks.rate()
+    }
+
+    /// As [`Audio::narrowband_warning`](super::Audio::narrowband_warning) says.
+    pub fn narrowband_warning(&self) -> Option<String> {
+        narrowband_warning(self.source_rate(), self.sample_rate)
+    }
+
+    /// Number of samples of the whole file, if it is known: that of WAV files is. A FLAC file has
+    /// no fewer than its header promises, but perhaps more.
+    pub fn known_length(&self) -> Option<usize> {
+        self.blocks.length().map(|length| resampled_length(length as usize, self.source_rate(), self.sample_rate))
+    }
+
+    /// Number of samples of the whole file. Where it is not known, the file is decoded to its end.
+    /// Reading begins again at the first sample.
+    ///
+    /// # Errors
+    /// A file that is damaged or cut off.
+    pub fn length(&mut self) -> Result<usize> {
+        self.rewind();
+        if let Some(length) = self.known_length() {
+            return Ok(length);
+        }
+        let mut length = 0;
+        while self.blocks.more(&mut self.block)? {
+            length += self.block.len();
+            self.block.clear();
+        }
+        self.rewind();
+        Ok(resampled_length(length, self.source_rate(), self.sample_rate))
+    }
+
+    /// The next samples: as many as are wanted, fewer only at the end of the file, none behind it.
+    ///
+    /// # Errors
+    /// A file without samples, with samples that are not finite, cut off or damaged. What ends a
+    /// file is checked when fewer samples are given than are wanted.
+    pub fn read(&mut self, wanted: usize) -> Result<Vec<f32>> {
+        let mut samples = std::mem::take(&mut self.ready);
+        if let Some(length) = self.known_length() {
+            let most = wanted.saturating_add(PAGE as usize);
+            samples.reserve(length.saturating_sub(self.given).min(most).saturating_sub(samples.len()));
+        }
+        while samples.len() < wanted && !self.ended {
+            self.more(&mut samples)?;
+        }
+        if samples.len() > wanted {
+            self.ready = samples.split_off(wanted);
+        }
+        self.given += samples.len();
+        Ok(samples)
+    }
+
+    /// Reads what is left, for its level alone.
+    ///
+    /// # Errors
+    /// Those of [`Source::read`].
+    pub fn level(&mut self) -> Result<Level> {
+        let mut level = Level::default();
+        loop {
+            let samples = self.read(PAGE as usize)?;
+            if samples.is_empty() {
+                return Ok(level);
+            }
+            level.add(&samples);
+        }
+    }
+
+    /// Goes back to the first sample.
+    pub fn rewind(&mut self) {
+        self.blocks.rewind();
+        if let Some(resampling) = &mut self.resampling {
+            *resampling = Resampling::new(self.blocks.rate(), self.sample_rate);
+        }
+        self.block.clear();
+        self.ready.clear();
+        (self.seen, self.given, self.ended) = (0, 0, false);
+    }
+
+    /// Decodes a block and appends what comes of it.
+    fn more(&mut self, out: &mut Vec<f32>) -> Result<()> {
+        self.block.clear();
+        self.ended = !self.blocks.more(&mut self.block)?;
+        if let Some(i) = self.block.iter().position(|x| !x.is_finite()) {
+            let message = format!("sample {} is {}, not a number", self.seen + i, self.block[i]);
+            return Err(Error::file(&self.path, message));
+        }
+        self.seen += self.block.len();
+        if self.ended && self.seen == 0 {
+            return Err(Error::file(&self.path, "holds no samples"));
+        }
+        let Some(resampling) = &mut self.resampling else {
+            out.extend_from_slice(&self.block);
+            return Ok(());
+        };
+        let pushed = resampling.push(&self.block, self.ended, out);
+        pushed.map_err(|e| Error::file(&self.path, e.to_string()))
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::super::input::tests::{held, paged};
+    use super::*;
+
+    /// All samples of a file, and their rate.
+    pub fn all(mut blocks: impl Blocks) -> Result<(Vec<f32>, u32)> {
+        let mut samples = Vec::new();
+        while blocks.more(&mut samples)? {}
+        Ok((samples, blocks.rate()))
+    }
+
+    /// A WAV file of one channel.
+    fn wav(spec: hound::WavSpec, samples: &[f32]) -> Vec<u8> {
+        let mut bytes = std::io::Cursor::new(Vec::new());
+        let mut writer = hound::WavWriter::new(&mut bytes, spec).unwrap();
+        for &x in samples {
+            match spec.sample_format {
+                hound::SampleFormat::Float => writer.write_sample(x).unwrap(),
+                hound::SampleFormat::Int => {
+                    let full = f64::from(1u32 << (spec.bits_per_sample - 1));
+                    writer.write_sample((f64::from(x) * full) as i32).unwrap();
+                }
+            }
+        }
+        writer.finalize().unwrap();
+        bytes.into_inner()
+    }
+
+    fn tone(length: usize) -> Vec<f32> {
+        (0..length).map(|i| (i as f32 * 0.05).sin() * 0.7).collect()
+    }
+
+    /// Files of one channel, of every encoding that can be written here: a name, bytes, a rate.
+    fn files() -> Vec<(String, Vec<u8>)> {
+        use hound::SampleFormat::{Float, Int};
+        let mut files = Vec::new();
+        for (bits, sample_format) in [(8, Int), (16, Int), (24, Int), (32, Int), (32, Float)] {
+            for sample_rate in [16_000, 8000, 44_100] {
+                let spec = hound::WavSpec { channels: 1, sample_rate, bits_per_sample: bits, sample_format };
+                files.push((format!("{bits}-{sample_format:?}-{sample_rate}.wav"), wav(spec, &tone(5000))));
+            }
+        }
+        for (known, rate) in [(true, 16_000), (false, 16_000), (true, 22_050), (false, 48_000)] {
+            let samples: Vec<i64> = tone(5000).iter().map(|x| (x * 30_000.0) as i64).collect();
+            files.push((format!("{known}-{rate}.flac"), flac::tests::file_of(&samples, 700, rate, known)));
+        }
+        files
+    }
+
+    /// All samples, so many at a time.
+    fn pieces(source: &mut Source, wanted: usize) -> Vec<f32> {
+        let mut samples = Vec::new();
+        loop {
+            let piece = source.read(wanted).unwrap();
+            samples.extend_from_slice(&piece);
+            if piece.len() < wanted {
+                assert!(source.read(wanted).unwrap().is_empty());
+                return samples;
+            }
+        }
+    }
+
+    #[test]
+    fn pieces_are_the_samples_of_the_whole() {
+        let dir = tempfile::tempdir().unwrap();
+        for (name, bytes) in files() {
+            let path = dir.path().join(&name);
+            std::fs::write(&path, &bytes).unwrap();
+            let whole = super::super::load(&path, 16_000, None).unwrap();
+            assert!(whole.samples.len() > 1000, "{name}");
+            for page in [None, Some(100), Some(4096)] {
+                for wanted in [usize::MAX, 10_000, 1000, 37] {
+                    let input = page.map_or_else(|| held(&name, &bytes), |page| paged(&name, &bytes, page));
+                    let mut source = Source::of(input, 16_000, None).unwrap();
+                    assert_eq!(source.source_rate(), whole.source_rate);
+                    let known = source.known_length();
+                    assert!(known.is_none_or(|length| length == whole.samples.len()), "{name}: {known:?}");
+                    assert_eq!(known.is_some(), name.ends_with("wav"));
+                    assert!(pieces(&mut source, wanted) == whole.samples, "{name}, {page:?}, {wanted}");
+                    // Again from the first sample, and after a part.
+                    assert_eq!(source.length().unwrap(), whole.samples.len(), "{name}");
+                    assert!(source.read(10).unwrap() == whole.samples[..10], "{name}");
+                    source.rewind();
+                    assert!(source.read(usize::MAX).unwrap() == whole.samples, "{name}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_level_is_that_of_the_whole() {
+        for (name, bytes) in files() {
+            let samples = Source::of(held(&name, &bytes), 16_000, None).unwrap().read(usize::MAX).unwrap();
+            let level = Source::of(paged(&name, &bytes, 512), 16_000, None).unwrap().level().unwrap();
+            assert_eq!(level, Level::of(&samples), "{name}");
+            assert_eq!((level.samples(), level.is_silent()), (samples.len(), false));
+        }
+    }
+
+    #[test]
+    fn faults_behind_the_first_block_are_found() {
+        let spec = |bits_per_sample, sample_format| hound::WavSpec {
+            channels: 1,
+            sample_rate: 16_000,
+            bits_per_sample,
+            sample_format,
+        };
+        let mut samples = tone(70_000);
+        samples[69_999] = f32::NAN;
+        let bytes = wav(spec(32, hound::SampleFormat::Float), &samples);
+        for input in [held("a.wav", &bytes), paged("a.wav", &bytes, 999)] {
+            let mut source = Source::of(input, 16_000, None).unwrap();
+            assert_eq!(source.read(1000).unwrap(), samples[..1000]);
+            let error = source.read(usize::MAX).unwrap_err().to_string();
+            assert!(error.contains("a.wav: sample 69999 is NaN"), "{error}");
+        }
+        samples[69_999] = -2e30;
+        let bytes = wav(spec(32, hound::SampleFormat::Float), &samples);
+        let mut source = Source::of(paged("a.wav", &bytes, 999), 8000, None).unwrap();
+        let error = source.read(usize::MAX).unwrap_err().to_string();
+        assert!(error.contains("a.wav: cannot resample from 16000 Hz to 8000 Hz: sample 69999 is -2e30"), "{error}");
+        let bytes = wav(spec(16, hound::SampleFormat::Int), &tone(5000));
+        let cut =
+            |bytes: &[u8]| Source::of(paged("a.wav", bytes, 64), 16_000, None).map(|_| ()).unwrap_err().to_string();
+        assert!(cut(&bytes[..9000]).contains("promises 10000 bytes of samples, the file holds 8956"));
+        assert!(cut(&[0; 100]).contains("neither a WAV nor a FLAC"));
+    }
+
+    #[test]
+    fn a_piece_is_no_larger_than_asked_for() {
+        let spec = hound::WavSpec {
+            channels: 1,
+            sample_rate: 16_000,
+            bits_per_sample: 16,
+            sample_format: hound::SampleFormat::Int,
+        };
+        let bytes = wav(spec, &tone(300_000));
+        let mut source = Source::of(paged("a.wav", &bytes, 4096), 16_000, None).unwrap();
+        assert_eq!(source.path(), Path::new("a.wav"));
+        for _ in 0..3 {
+            let piece = source.read(20_000).unwrap();
+            assert!(piece.len() == 20_000 && source.ready.len() < PAGE as usize, "{}", source.ready.len());
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! Embeddings of whole utterances.
+
+mod embed;
+mod files;
+mod reading;
+
+pub use embed::{embed, embed_recordings};
+pub use files::{Taker, embed_files};
+pub use reading::{Facts, Reading, Recording, WINDOW};
+
+use crate::audio::{Fbank, subtract_mean};
+use crate::error::Result;
+use crate::model_file::Frontend;
+use crate::rng::Stream;
+
+/// Mean-subtracted features of one utterance.
+#[derive(Debug, Clone)]
+pub struct Features {
+    /// `[frames, mels]`, row-major.
+    pub values: Vec<f32>,
+    /// Number of frames.
+    pub frames: usize,
+}
+
+/// The front-end of a model, ready to run.
+pub struct Extractor {
+    fbank: Fbank,
+    cmn: bool,
+}
+
+impl Extractor {
+    /// Prepares the tables.
+    pub fn new(frontend: &Frontend) -> Result<Self> {
+        Ok(Self { fbank: Fbank::new(frontend.fbank.clone())?, cmn: frontend.cmn })
+    }
+
+    /// The filter bank.
+    pub fn fbank(&self) -> &Fbank {
+        &self.fbank
+    }
+
+    /// Features of samples at the front-end's rate. Dither needs a stream: only training has one.
+    ///
+    /// # Errors
+    /// Those of [`Fbank::features`]: audio shorter than one frame, features that are not finite.
+    pub fn features(&self, samples: &[f32], noise: Option<&mut Stream>) -> Result<Features> {
+        let mels = self.fbank.config().mels;
+        let mut values = self.fbank.features(samples, noise)?;
+        let frames = values.len() / mels;
+        if self.cmn {
+            subtract_mean(&mut values, mels);
+        }
+        Ok(Features { values, frames })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::Device;
+
+    use super::*;
+    use crate::audio::FbankConfig;
+    use crate::zoo::{Architecture, Network};
+
+    pub const MELS: usize = 16;
+
+    pub fn extractor() -> Extractor {
+        let fbank = FbankConfig { mels: MELS, ..Default::default() };
+        Extractor::new(&Frontend { fbank, cmn: true }).unwrap()
+    }
+
+    pub fn network() -> Network {
+        let arch = Architecture { width: 2, mels: MELS, embedding_dim: 8, ..Architecture::named("resnet10").unwrap() };
+        arch.init(&Device::default(), 1).unwrap()
+    }
+
+    pub fn tone(samples: usize) -> Vec<f32> {
+        (0..samples).map(|i| (i as f32 * 0.05).sin() * 0.3).collect()
+    }
+}
