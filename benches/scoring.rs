@@ -2,8 +2,9 @@
 //!
 //!     cargo bench --bench scoring
 
+use revox::corpus::{Pair, Text, TrialList, Words};
 use revox::rng::Stream;
-use revox::scoring::{Curve, Embeddings, Scorer};
+use revox::scoring::{Curve, Embeddings, ScoreList, Scored, Scorer, bootstrap_curve, write_scored};
 
 const TRIALS: usize = 579_818;
 const UTTERANCES: usize = 145_160;
@@ -30,7 +31,7 @@ fn cosine_579818_trials_over_145160_vectors(bencher: divan::Bencher) {
     });
 }
 
-/// EER and both minDCFs from scores and labels, on one thread.
+/// EER and both minDCFs from scores and labels. The scores are sorted on all cores.
 #[divan::bench(sample_count = 20)]
 fn eer_and_min_dcf_of_579818_scores(bencher: divan::Bencher) {
     let mut stream = Stream::new(2, "bench", &[]);
@@ -44,4 +45,45 @@ fn eer_and_min_dcf_of_579818_scores(bencher: divan::Bencher) {
         let curve = Curve::new(divan::black_box(&trials).iter().copied()).unwrap();
         (curve.eer(), curve.min_dcf(0.01), curve.min_dcf(0.05))
     });
+}
+
+/// What `score` and `eval` do with lists: trials are read, scores (not computed here) written and
+/// read again.
+#[divan::bench(sample_count = 5)]
+fn lists_of_579818_trials_read_written_and_read(bencher: divan::Bencher) {
+    let mut stream = Stream::new(3, "bench", &[]);
+    let folder = tempfile::tempdir().unwrap();
+    let (list, scores) = (folder.path().join("trials"), folder.path().join("scores"));
+    let name = |i: usize| format!("id1{:04}/some-video/{:05}.wav", i / 120, i % 120);
+    let trials: String = (0..TRIALS)
+        .map(|i| {
+            let (a, b) = (name(i / 8 % UTTERANCES), name(stream.below(UTTERANCES)));
+            format!("{} {a} {b}\n", u8::from(a[..7] == b[..7]))
+        })
+        .collect();
+    std::fs::write(&list, trials).unwrap();
+    bencher.bench(|| {
+        let mut words = Words::default();
+        let list = TrialList::read(Text::open(&list).unwrap(), &mut words, &mut |_| ()).unwrap();
+        // A trial that stands twice has one score.
+        let score = |i: usize| (list.trials()[i].numbers() % 1_000_003) as f64 / 1e6;
+        write_scored(&scores, &words, list.trials(), &score, &mut |_| ()).unwrap();
+        ScoreList::read(Text::open(&scores).unwrap(), &mut Words::default(), &mut |_| ()).unwrap().trials.len()
+    });
+}
+
+/// A hundred replicates over 1,251 speakers.
+#[divan::bench(sample_count = 5)]
+fn a_hundred_resamplings_of_579818_trials(bencher: divan::Bencher) {
+    let mut stream = Stream::new(4, "bench", &[]);
+    let mut trials: Vec<Scored> = (0..TRIALS)
+        .map(|i| {
+            let (a, target) = (stream.below(1251), i % 2 == 0);
+            let b = if target { a } else { (a + 1 + stream.below(1250)) % 1251 };
+            let score = 0.1 * stream.normal() + if target { 0.6 } else { 0.2 };
+            Scored { score, pair: Pair::new(a as u32, b as u32, Some(target)) }
+        })
+        .collect();
+    let curve = Curve::of(&mut trials).unwrap();
+    bencher.bench(|| bootstrap_curve(divan::black_box(&curve), &[0.01, 0.05], 100, 1, &|| ()).unwrap());
 }

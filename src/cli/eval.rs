@@ -2,22 +2,22 @@
 
 mod labels;
 mod report;
+mod speakers;
 
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
+
+use rayon::prelude::*;
 
 use self::labels::Labels;
 use self::report::{PRIORS, Report};
 use super::{Global, tell};
-use crate::corpus::{Names, read_utt2spk, read_wav_scp};
+use crate::corpus::{Pair, Text, Words};
 use crate::error::{Error, Result};
 use crate::fs;
 use crate::model_file::{read_header, update_header};
 use crate::progress::Progress;
-use crate::scoring::{
-    Curve, DetPlot, Intervals, ScoredTrial, bootstrap, det_csv, det_svg, label_name, read_scores, speakers_from_targets,
-};
+use crate::scoring::{Curve, DetPlot, Intervals, ScoreList, bootstrap_curve, det_csv, det_svg, speakers_from_targets};
 use crate::terminal::errln;
 
 /// Error rates of a score file.
@@ -51,40 +51,52 @@ pub struct Args {
 
 pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     check_outputs(args)?;
-    let scored = read_scores(&args.scores)?;
+    let mut words = Words::default();
+    let mut scores = read_list(&args.scores, &mut words, global)?;
+    // A list of trials may name more.
+    let utterances = words.len();
     let labels = match &args.trials {
-        None => Labels::own(&args.scores, &scored)?,
-        Some(list) => Labels::listed(&args.scores, &scored, list)?,
+        None => Labels::own(&scores, &mut words)?,
+        Some(list) => Labels::listed(&mut scores, &mut words, list, global.quiet)?,
     };
-    let trials = || scored.iter().zip(labels.of.iter().copied());
-    let curve = Curve::new(trials().map(|(t, label)| (t.score, label)))
-        .map_err(|e| Error::file(&args.scores, e.to_string()))?;
+    let undefined = |e: Error| Error::file(&args.scores, e.to_string());
+    let threshold = Curve::of(&mut scores.trials).map_err(undefined)?.eer().threshold;
     if args.save_threshold.is_some() {
-        check_scores(args, &scored, &curve)?;
+        check_scores(&scores, &mut words, threshold)?;
     }
     let speakers = match &args.utt2spk {
         Some(list) => {
-            let speakers = listed_speakers(&args.scores, &scored, list, args.wav_scp.as_deref())?;
-            check_labels(args, list, trials(), &speakers)?;
+            let speakers = {
+                let named: Vec<(&str, usize)> = words.iter().take(utterances).collect();
+                speakers::listed(&args.scores, &named, list, args.wav_scp.as_deref())?
+            };
+            speakers::check_labels(&scores, &mut words, list, &speakers)?;
             speakers
         }
         None => {
-            let number = speakers_from_targets(trials().map(|(t, label)| (t.enroll.as_str(), t.test.as_str(), label)));
-            scored.iter().map(|t| (number[t.enroll.as_str()], number[t.test.as_str()])).collect()
+            let targets = scores.trials.iter().filter(|t| t.pair.is_target());
+            speakers_from_targets(utterances, targets.map(|t| (t.pair.enroll(), t.pair.test())))
         }
     };
+    drop(words);
     if let Some(warning) = &labels.warning {
         errln!("warning: {warning}");
     }
-    let sides: Vec<_> = trials().zip(speakers).map(|((t, label), (a, b))| (t.score, label, a, b)).collect();
-    let intervals = intervals(&sides, args.replicates, global)?;
+    scores.trials.par_iter_mut().for_each(|t| {
+        let [a, b] = [t.pair.enroll(), t.pair.test()].map(|word| speakers[word as usize]);
+        t.pair = Pair::new(a, b, t.pair.label());
+    });
+    let curve = Curve::of(&mut scores.trials).map_err(undefined)?;
+    let intervals = intervals(&curve, args.replicates, global)?;
     if let Some(path) = &args.det {
         let title = args.scores.file_stem().unwrap_or_default().to_string_lossy();
-        let text = match det_is_csv(path)? {
-            true => det_csv(&curve),
-            false => det_svg(&curve, &DetPlot { title: &title, intervals: intervals.as_ref(), priors: &PRIORS })?,
-        };
-        fs::write_bytes(path, text.as_bytes())?;
+        match det_is_csv(path)? {
+            true => fs::write_atomic(path, |out| det_csv(&curve, out))?,
+            false => {
+                let plot = DetPlot { title: &title, intervals: intervals.as_ref(), priors: &PRIORS };
+                fs::write_bytes(path, det_svg(&curve, &plot)?.as_bytes())?;
+            }
+        }
     }
     if let Some(model) = &args.save_threshold {
         update_header(model, model, |header| header.scoring.set_thresholds(&curve))?;
@@ -96,6 +108,12 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     }
     tell(args.det.as_deref().unwrap_or(Path::new("")), &text);
     Ok(())
+}
+
+fn read_list(path: &Path, words: &mut Words, global: &Global) -> Result<ScoreList> {
+    let text = Text::open(path)?;
+    let mut progress = Progress::new("reading scores", text.size(), global.quiet);
+    ScoreList::read(text, words, &mut |bytes| progress.add(bytes))
 }
 
 /// Refuses, before any work, what could not be written.
@@ -126,58 +144,14 @@ fn det_is_csv(path: &Path) -> Result<bool> {
     }
 }
 
-/// The speakers of both sides of each trial, in numbers from 0.
-fn listed_speakers(
-    scores: &Path,
-    scored: &[ScoredTrial],
-    list: &Path,
-    wav_scp: Option<&Path>,
-) -> Result<Vec<(u32, u32)>> {
-    let map = read_utt2spk(list)?;
-    let files = wav_scp.map_or(Ok(Vec::new()), read_wav_scp)?;
-    let mut entries: Vec<(&str, &str)> = map.iter().map(|(id, (speaker, _))| (id.as_str(), speaker.as_str())).collect();
-    entries.sort_unstable();
-    let mut names = Names::new(list, entries.iter().map(|e| e.0));
-    for (id, file, _) in &files {
-        if let Ok(place) = entries.binary_search_by_key(&id.as_str(), |e| e.0) {
-            names.add_file(place, file);
-        }
-    }
-    let words = scored.iter().flat_map(|t| [(t.enroll.as_str(), t.line), (t.test.as_str(), t.line)]);
-    let places = names.resolve(scores, words)?.places;
-    let mut numbers: HashMap<&str, u32> = HashMap::new();
-    let mut number = |place: usize| {
-        let next = numbers.len() as u32;
-        *numbers.entry(entries[place].1).or_insert(next)
-    };
-    Ok(places.chunks_exact(2).map(|sides| (number(sides[0]), number(sides[1]))).collect())
-}
-
-/// Refuses labels that the speakers contradict: rates and intervals would be of different trials.
-fn check_labels<'a>(
-    args: &Args,
-    list: &Path,
-    trials: impl Iterator<Item = (&'a ScoredTrial, bool)>,
-    speakers: &[(u32, u32)],
-) -> Result<()> {
-    for ((t, label), (a, b)) in trials.zip(speakers) {
-        if label != (a == b) {
-            let (label, same) = (label_name(label), if a == b { "one speaker" } else { "two speakers" });
-            let message = format!("trial {} {} is {label}, but {} has {same}", t.enroll, t.test, list.display());
-            return Err(Error::line(&args.scores, t.line, message));
-        }
-    }
-    Ok(())
-}
-
 /// 95 % intervals. Too few speakers for them are a warning.
-fn intervals(trials: &[(f64, bool, u32, u32)], replicates: usize, global: &Global) -> Result<Option<Intervals>> {
+fn intervals(curve: &Curve, replicates: usize, global: &Global) -> Result<Option<Intervals>> {
     if replicates == 0 {
         return Ok(None);
     }
     let progress = Mutex::new(Progress::new("resampling speakers", replicates, global.quiet));
     let done = || progress.lock().expect("no holder panics").add(1);
-    match bootstrap(trials, &PRIORS, replicates, global.seed.unwrap_or(0), &done) {
+    match bootstrap_curve(curve, &PRIORS, replicates, global.seed.unwrap_or(0), &done) {
         Ok(intervals) => Ok(Some(intervals)),
         Err(Error::Undefined(message)) => {
             errln!("warning: {message}");
@@ -187,18 +161,22 @@ fn intervals(trials: &[(f64, bool, u32, u32)], replicates: usize, global: &Globa
     }
 }
 
-/// Refuses scores whose thresholds would mean nothing to `compare`.
-fn check_scores(args: &Args, scored: &[ScoredTrial], curve: &Curve) -> Result<()> {
-    if !curve.eer().threshold.is_finite() {
-        return Err(Error::file(&args.scores, "no threshold to store: every score is -inf"));
+/// Refuses scores whose thresholds would mean nothing to `compare`. One of them is that of the equal
+/// error rate.
+fn check_scores(scores: &ScoreList, words: &mut Words, threshold: f64) -> Result<()> {
+    let path = scores.text().path();
+    if !threshold.is_finite() {
+        return Err(Error::file(path, "no threshold to store: every score is -inf"));
     }
     // Cosines in nine decimals, and infinite scores where there was nothing to compare.
-    if let Some(t) = scored.iter().find(|t| t.score.is_finite() && t.score.abs() > 1.0 + 1e-9) {
-        let message =
-            format!("score {} is no cosine: `compare`, which has cosines, cannot use its thresholds", t.score);
-        return Err(Error::line(&args.scores, t.line, message));
+    let is_none = |score: f64| score.is_finite() && score.abs() > 1.0 + 1e-9;
+    if scores.trials.par_iter().all(|t| !is_none(t.score)) {
+        return Ok(());
     }
-    Ok(())
+    let first = scores.find(words, &mut |_, t| is_none(t.score))?;
+    let (line, t) = first.ok_or_else(|| scores.text().changed())?;
+    let message = format!("score {} is no cosine: `compare`, which has cosines, cannot use its thresholds", t.score);
+    Err(Error::line(path, line, message))
 }
 
 #[cfg(test)]
@@ -213,24 +191,5 @@ mod tests {
             let error = det_is_csv(Path::new(name)).unwrap_err().to_string();
             assert!(error.contains(&format!("--det {name}: write .svg or .csv")), "{error}");
         }
-    }
-
-    #[test]
-    fn speakers_are_numbered_as_trials_come() {
-        let dir = tempfile::tempdir().unwrap();
-        let (scores, list) = (dir.path().join("scores"), dir.path().join("utt2spk"));
-        std::fs::write(&scores, "x/c.wav x/a.wav 1\nx/a.wav x/b.wav 0\n").unwrap();
-        std::fs::write(&list, "a zoe\nb anna\nc zoe\nd carl\n").unwrap();
-        let scored = read_scores(&scores).unwrap();
-        assert_eq!(listed_speakers(&scores, &scored, &list, None).unwrap(), [(0, 0), (0, 1)]);
-        // Files of other names, by the list of them.
-        let scp = dir.path().join("wav.scp");
-        std::fs::write(&scp, "a /d/c.wav\nc /d/a.wav\nb /d/b.wav\nnone /d/n.wav\n").unwrap();
-        std::fs::write(&scores, "d/c.wav d/b.wav 1\n").unwrap();
-        let (by_file, wanted) = (read_scores(&scores).unwrap(), [(0, 1)]);
-        assert_eq!(listed_speakers(&scores, &by_file, &list, Some(&scp)).unwrap(), wanted);
-        std::fs::write(&list, "a zoe\nc zoe\n").unwrap();
-        let error = listed_speakers(&scores, &scored, &list, None).unwrap_err().to_string();
-        assert!(error.contains("scores:2: unknown utterance `x/b.wav`") && error.contains("utt2spk"), "{error}");
     }
 }

@@ -2,15 +2,16 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::json;
 
 use super::{Global, shown, tell};
-use crate::corpus::{Names, Trial, read_trials, read_utt2spk, read_wav_scp, resolve};
+use crate::corpus::{Names, Text, TrialList, Words, read_utt2spk, read_wav_scp};
 use crate::error::{Error, Result};
 use crate::fs;
 use crate::progress::Progress;
-use crate::scoring::{AsNorm, Embeddings, ScoredTrial, Scorer, write_scores};
+use crate::scoring::{AsNorm, Embeddings, Normaliser, Scorer, write_scored};
 use crate::terminal::errln;
 
 /// Scores of trials: cosine, with mean subtraction and AS-norm where asked for.
@@ -51,52 +52,52 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     let inputs: Vec<&Path> = inputs.chain([&args.embeddings, &args.trials]).map(PathBuf::as_path).collect();
     fs::check_outputs(&[&args.output], &inputs)?;
     let embeddings = Embeddings::load(&args.embeddings)?;
-    let trials = read_trials(&args.trials)?;
-    let pairs = places(args, &embeddings, &trials)?;
+    let mut words = Words::default();
+    let list = read_list(&args.trials, &mut words, global)?;
+    let places = places(args, &embeddings, &words)?;
     let mean = args.mean.as_ref().map(|p| Embeddings::load(p).map(|e| e.mean())).transpose()?;
-    let scorer = Scorer::for_trials(&embeddings, mean.clone(), &pairs)
+    let scorer = Scorer::for_places(&embeddings, mean.clone(), places.iter().copied())
         .map_err(|e| Error::file(&args.embeddings, e.to_string()))?;
-    let scores: Vec<f64> = match &args.cohort {
-        None => pairs.iter().map(|&(a, b)| scorer.score(a, b)).collect(),
-        Some(path) => {
-            let mut cohort = Embeddings::load(path)?;
-            if let Some(list) = &args.utt2spk {
-                let speakers = read_utt2spk(list)?;
-                cohort = cohort
-                    .speaker_means(&|id| speakers.get(id).map(|s| s.0.clone()))
-                    .map_err(|e| Error::file(list, e.to_string()))?;
-            }
-            let cohort = Scorer::new(&cohort, mean).map_err(|e| Error::file(path, e.to_string()))?;
-            let norm = AsNorm::new(&cohort, args.top_n).map_err(|e| Error::file(path, e.to_string()))?;
-            if norm.top() < args.top_n {
-                let n = norm.top();
-                errln!("note: {} holds {n} embeddings, so --top-n is {n}", path.display());
-            }
-            let progress = Mutex::new(Progress::new("AS-norm", embeddings.len(), global.quiet));
-            norm.score(&scorer, &pairs, &|| progress.lock().expect("no holder panics").add(1))
-                .map_err(|e| Error::file(path, e.to_string()))?
+    let cohort = args.cohort.as_ref();
+    let norm = cohort.map(|path| normaliser(args, path, &scorer, mean, &places, global)).transpose()?;
+    // The first trial whose score is wild.
+    let wild = AtomicUsize::new(usize::MAX);
+    let score = |trial: usize| {
+        let pair = list.trials()[trial];
+        let [a, b] = [pair.enroll(), pair.test()].map(|word| places[word as usize]);
+        let Some(norm) = &norm else { return scorer.score(a, b) };
+        let score = norm.score(&scorer, a, b);
+        if score.abs() > WILD {
+            wild.fetch_min(trial, Ordering::Relaxed);
         }
+        score
     };
-    let scored: Vec<ScoredTrial> = trials
-        .into_iter()
-        .zip(scores)
-        .map(|(t, score)| ScoredTrial { enroll: t.enroll, test: t.test, score, label: t.target, line: t.line })
-        .collect();
-    if let Some(t) = scored.iter().find(|t| args.cohort.is_some() && t.score.abs() > WILD) {
-        let (list, line, score) = (args.trials.display(), t.line, t.score);
-        errln!("warning: {list}:{line}: AS-norm gives {score:.0}: the cohort's nearest are nearly one and the same");
+    let count = list.trials().len();
+    let mut progress = Progress::new("scoring", count, global.quiet);
+    let written = write_scored(&args.output, &words, list.trials(), &score, &mut |trials| progress.add(trials));
+    drop(progress);
+    let trial = wild.load(Ordering::Relaxed);
+    if trial < count {
+        let (name, line, score) = (args.trials.display(), list.text().line_of(trial)?, score(trial));
+        errln!("warning: {name}:{line}: AS-norm gives {score:.0}: the cohort's nearest are nearly one and the same");
     }
-    write_scores(&args.output, &scored)?;
+    written?;
     let text = match global.json {
-        true => json!({"trials": scored.len(), "output": shown(&args.output)}).to_string(),
-        false => format!("{} scores in {}", scored.len(), args.output.display()),
+        true => json!({"trials": count, "output": shown(&args.output)}).to_string(),
+        false => format!("{count} scores in {}", args.output.display()),
     };
     tell(&args.output, &text);
     Ok(())
 }
 
-/// The embeddings of both sides of each trial.
-fn places(args: &Args, embeddings: &Embeddings, trials: &[Trial]) -> Result<Vec<(usize, usize)>> {
+fn read_list(path: &Path, words: &mut Words, global: &Global) -> Result<TrialList> {
+    let text = Text::open(path)?;
+    let mut progress = Progress::new("reading trials", text.size(), global.quiet);
+    TrialList::read(text, words, &mut |bytes| progress.add(bytes))
+}
+
+/// The embedding of each word of the trials.
+fn places(args: &Args, embeddings: &Embeddings, words: &Words) -> Result<Vec<usize>> {
     let files = args.wav_scp.as_ref().map_or(Ok(Vec::new()), read_wav_scp)?;
     let listed: Vec<(usize, &str)> =
         files.iter().filter_map(|(id, file, _)| Some((embeddings.position(id)?, file.as_str()))).collect();
@@ -109,18 +110,43 @@ fn places(args: &Args, embeddings: &Embeddings, trials: &[Trial]) -> Result<Vec<
     for (place, file) in listed {
         names.add_file(place, file);
     }
-    let (places, note) = resolve(&args.trials, trials, &names).map_err(|e| match e {
-        Error::Line { path, line, message } if args.wav_scp.is_none() && trials.iter().any(names_files) => {
+    let words: Vec<(&str, usize)> = words.iter().collect();
+    let resolved = names.resolve_distinct(&args.trials, &words).map_err(|e| match e {
+        Error::Line { path, line, message } if args.wav_scp.is_none() && words.iter().any(|w| w.0.contains('/')) => {
             Error::line(path, line, format!("{message}; --wav-scp LIST tells which files the embeddings are of"))
         }
         other => other,
     })?;
-    if let Some(note) = note {
+    if let Some(note) = resolved.note {
         errln!("note: {note}");
     }
-    Ok(places)
+    Ok(resolved.places)
 }
 
-fn names_files(trial: &Trial) -> bool {
-    trial.enroll.contains('/') || trial.test.contains('/')
+/// AS-norm for the utterances of the trials.
+fn normaliser(
+    args: &Args,
+    path: &Path,
+    scorer: &Scorer,
+    mean: Option<Vec<f64>>,
+    places: &[usize],
+    global: &Global,
+) -> Result<Normaliser> {
+    let mut cohort = Embeddings::load(path)?;
+    if let Some(list) = &args.utt2spk {
+        let speakers = read_utt2spk(list)?;
+        cohort = cohort
+            .speaker_means(&|id| speakers.get(id).map(|s| s.0.clone()))
+            .map_err(|e| Error::file(list, e.to_string()))?;
+    }
+    let at_fault = |e: Error| Error::file(path, e.to_string());
+    let cohort = Scorer::new(&cohort, mean).map_err(at_fault)?;
+    let norm = AsNorm::new(&cohort, args.top_n).map_err(at_fault)?;
+    if norm.top() < args.top_n {
+        let n = norm.top();
+        errln!("note: {} holds {n} embeddings, so --top-n is {n}", path.display());
+    }
+    let progress = Mutex::new(Progress::new("AS-norm", scorer.embeddings().len(), global.quiet));
+    let done = || progress.lock().expect("no holder panics").add(1);
+    norm.normaliser(scorer, places.iter().copied(), &done).map_err(at_fault)
 }

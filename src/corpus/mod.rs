@@ -8,4 +8,5 @@ mod trials;
 
 pub use lists::{Corpus, Utterance, locate, read_utt2spk, read_wav_scp};
 pub use names::{Names, Resolved};
-pub use trials::{Sides, Trial, read_trials, resolve, write_trials};
+pub(crate) use trials::{Entry, Fields, Found, Grammar, find_line, label_name, parse_label, read_all};
+pub use trials::{Pair, Sides, Text, Trial, TrialList, Words, read_trials, resolve, write_trials};

@@ -132,41 +132,52 @@ impl<'a> Names<'a> {
             }
             order.push(number);
         }
+        let Resolved { places, note } = self.resolve_distinct(list, &distinct)?;
+        Ok(Resolved { places: order.into_iter().map(|number| places[number]).collect(), note })
+    }
+
+    /// [`resolve`](Self::resolve) for the different words of a list, in the order in which they first
+    /// come, with the lines where they do.
+    ///
+    /// # Errors
+    /// As [`resolve`](Self::resolve).
+    pub fn resolve_distinct(&self, list: &Path, words: &[(&str, usize)]) -> Result<Resolved> {
         let at = |line: usize, message: String| Error::line(list, line, message);
         let several = |word: &str, line: usize, (a, b): (usize, usize)| {
             let (a, b, source) = (self.ids[a], self.ids[b], self.source.display());
             at(line, format!("`{word}` may be utterance `{a}` or `{b}` of {source}"))
         };
-        let mut found: Vec<Option<Found>> = Vec::with_capacity(distinct.len());
-        for &(word, line) in &distinct {
+        let mut found: Vec<Option<Found>> = Vec::with_capacity(words.len());
+        for &(word, line) in words {
             found.push(self.find(word).map_err(|fits| several(word, line, fits))?);
         }
         let mut note = None;
-        if self.only_last_names_fit(&distinct, &found) {
-            for (&(word, line), found) in distinct.iter().zip(&mut found) {
+        if self.only_last_names_fit(words, &found) {
+            for (&(word, line), found) in words.iter().zip(&mut found) {
                 let fits = one(self.bare.get(last_name(word)).copied());
                 *found = fits.map_err(|fits| several(word, line, fits))?.map(|place| Found { place, certain: false });
             }
-            note = distinct.first().zip(found[0]).map(|((word, _), first)| {
+            note = words.first().zip(found[0]).map(|((word, _), first)| {
                 let (list, id, source) = (list.display(), self.ids[first.place], self.source.display());
                 format!("{list} names files by path, {source} by last name: `{word}` is taken for `{id}`")
             });
         }
-        let mut taken: HashMap<usize, (&str, usize, bool)> = HashMap::new();
-        let mut places = Vec::with_capacity(distinct.len());
-        for (&(word, line), found) in distinct.iter().zip(found) {
+        // The last word that led to each place, and whether for certain.
+        let mut taken: Vec<Option<(usize, bool)>> = vec![None; self.ids.len()];
+        let mut places = Vec::with_capacity(words.len());
+        for (number, (&(word, line), found)) in words.iter().zip(found).enumerate() {
             let Found { place, certain } = found.ok_or_else(|| at(line, self.unknown(word)))?;
-            if let Some((other, first, other_certain)) = taken.insert(place, (word, line, certain))
+            if let Some((other, other_certain)) = taken[place].replace((number, certain))
                 && !(certain && other_certain)
             {
-                let (id, source) = (self.ids[place], self.source.display());
+                let ((other, first), id, source) = (words[other], self.ids[place], self.source.display());
                 let message =
                     format!("`{word}` and `{other}` (line {first}) both lead to utterance `{id}` of {source}");
                 return Err(at(line, message));
             }
             places.push(place);
         }
-        Ok(Resolved { places: order.into_iter().map(|number| places[number]).collect(), note })
+        Ok(Resolved { places, note })
     }
 
     /// By rules 1 to 3.

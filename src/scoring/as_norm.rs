@@ -1,7 +1,5 @@
 //! Adaptive score normalisation (WeSpeaker `wespeaker/bin/score_norm.py`).
 
-use std::collections::HashMap;
-
 use rayon::prelude::*;
 
 use super::Scorer;
@@ -63,44 +61,74 @@ impl AsNorm {
         TopStatistics { mean, std: var.sqrt() }
     }
 
-    /// Normalised scores of `trials` (places in `scorer`):
-    /// 0.5 ((s - mean_e) / std_e + (s - mean_t) / std_t). Statistics are computed once an utterance,
-    /// on all cores; `done` is called after each.
+    /// The statistics of the utterances at these places of `scorer`. They are computed once an
+    /// utterance, on all cores; `done` is called after each.
     ///
     /// # Errors
     /// Another dimension than the cohort's; an utterance whose nearest of the cohort are equally
     /// far, but for rounding. What is divided by so small a spread is noise.
-    pub fn score(&self, scorer: &Scorer, trials: &[(usize, usize)], done: &(dyn Fn() + Sync)) -> Result<Vec<f64>> {
+    pub fn normaliser(
+        &self,
+        scorer: &Scorer,
+        places: impl IntoIterator<Item = usize>,
+        done: &(dyn Fn() + Sync),
+    ) -> Result<Normaliser> {
         if scorer.embeddings().dim() != self.dim {
             let message = format!("the cohort has {} values, the embeddings {}", self.dim, scorer.embeddings().dim());
             return Err(Error::invalid(message));
         }
-        let mut used: Vec<usize> = trials.iter().flat_map(|&(a, b)| [a, b]).collect();
+        let mut used: Vec<usize> = places.into_iter().collect();
         used.sort_unstable();
         used.dedup();
-        let statistics: HashMap<usize, TopStatistics> = used
+        let found: Vec<TopStatistics> = used
             .par_iter()
-            .map(|&i| {
-                let s = self.statistics(&scorer.unit(i));
+            .map(|&place| {
+                let statistics = self.statistics(&scorer.unit(place));
                 done();
-                (i, s)
+                statistics
             })
             .collect();
-        if let Some(i) = used.iter().find(|i| statistics[i].std < NOISE) {
-            let (id, top) = (&scorer.embeddings().ids()[*i], self.top);
-            return Err(Error::Undefined(format!(
-                "AS-norm: `{id}` is equally far from its {top} nearest of the cohort; these are copies of one \
-                 embedding, or too few"
-            )));
+        let mut statistics = vec![None; scorer.embeddings().len()];
+        for (place, found) in used.into_iter().zip(found) {
+            if found.std < NOISE {
+                let (id, top) = (&scorer.embeddings().ids()[place], self.top);
+                return Err(Error::Undefined(format!(
+                    "AS-norm: `{id}` is equally far from its {top} nearest of the cohort; these are copies of one \
+                     embedding, or too few"
+                )));
+            }
+            statistics[place] = Some(found);
         }
-        Ok(trials
-            .iter()
-            .map(|&(a, b)| {
-                let s = scorer.score(a, b);
-                let (e, t) = (statistics[&a], statistics[&b]);
-                0.5 * ((s - e.mean) / e.std + (s - t.mean) / t.std)
-            })
-            .collect())
+        Ok(Normaliser { statistics })
+    }
+
+    /// Normalised scores of `trials` (places in `scorer`), see [`Normaliser::score`]; `done` is
+    /// called after each utterance.
+    ///
+    /// # Errors
+    /// Those of [`normaliser`](Self::normaliser).
+    pub fn score(&self, scorer: &Scorer, trials: &[(usize, usize)], done: &(dyn Fn() + Sync)) -> Result<Vec<f64>> {
+        let normaliser = self.normaliser(scorer, trials.iter().flat_map(|&(a, b)| [a, b]), done)?;
+        Ok(trials.iter().map(|&(a, b)| normaliser.score(scorer, a, b)).collect())
+    }
+}
+
+/// What AS-norm knows of utterances.
+pub struct Normaliser {
+    /// By place.
+    statistics: Vec<Option<TopStatistics>>,
+}
+
+impl Normaliser {
+    /// The normalised score of two utterances by their places, from their cosine s:
+    /// 0.5 ((s - mean_e) / std_e + (s - mean_t) / std_t).
+    ///
+    /// # Panics
+    /// If one is none of those that this was made for.
+    pub fn score(&self, scorer: &Scorer, a: usize, b: usize) -> f64 {
+        let s = scorer.score(a, b);
+        let [e, t] = [a, b].map(|place| self.statistics[place].expect("the statistics of every utterance in a trial"));
+        0.5 * ((s - e.mean) / e.std + (s - t.mean) / t.std)
     }
 }
 

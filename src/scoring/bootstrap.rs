@@ -5,15 +5,19 @@
 //! trial counts as often as the product of its two speakers' draws, a target trial as often as its
 //! speaker was drawn. The interval is the 2.5 % and 97.5 % quantile. The same replicates give the
 //! interval of the miss rate at each false-accept rate of a grid: the band around a DET curve.
-
-use std::collections::HashMap;
+//!
+//! A pass over the trials sums the weights of blocks of them, for several replicates at once. All
+//! else comes from these sums and from a look into few blocks.
 
 use rayon::prelude::*;
 
+use super::Scored;
 use super::band::{BandPoint, GRID, grid};
-use super::metrics::{Point, crossing};
+use super::metrics::{Curve, Point, crossing};
+use super::speakers::{Draws, LANES};
+use super::steps::{Blocks, Step, Steps, Sums, Weights, cumulative, sort};
+use crate::corpus::Pair;
 use crate::error::{Error, Result};
-use crate::rng::Stream;
 
 /// A two-sided interval.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -40,12 +44,8 @@ pub struct Intervals {
     pub speakers: usize,
 }
 
-/// A trial as the bootstrap sees it.
-struct Weighted {
-    score: f64,
-    target: bool,
-    speakers: (u32, u32),
-}
+/// Trials whose weights are summed by one thread.
+const PART: usize = 1 << 14;
 
 /// What one replicate says.
 struct Rates {
@@ -57,8 +57,12 @@ struct Rates {
     misses: [f32; GRID],
 }
 
-/// 95 % intervals of EER, of minDCF at `priors` and of the miss rate along the curve. Each trial
-/// has a score, a label and the speakers of its two sides. `done` is called after each replicate.
+/// 95 % intervals of EER, of minDCF at `priors` (0 to 1) and of the miss rate along the curve. Each
+/// trial has a score, a label and the speakers of its two sides, which are numbers below 2^31.
+/// `done` is called after each replicate.
+///
+/// # Errors
+/// Fewer than 20 replicates with both kinds of trials.
 pub fn bootstrap(
     trials: &[(f64, bool, u32, u32)],
     priors: &[f64],
@@ -66,24 +70,56 @@ pub fn bootstrap(
     seed: u64,
     done: &(dyn Fn() + Sync),
 ) -> Result<Intervals> {
-    let speakers = trials.iter().map(|t| t.2.max(t.3) as usize + 1).max().unwrap_or(0);
-    let mut sorted: Vec<Weighted> =
-        trials.iter().map(|&(score, target, a, b)| Weighted { score, target, speakers: (a, b) }).collect();
-    sorted.sort_unstable_by(|a, b| a.score.total_cmp(&b.score));
-    let grid = grid(trials.iter().filter(|t| !t.1).count());
-    let results: Vec<Rates> = (0..replicates)
-        .into_par_iter()
-        .filter_map(|r| {
-            let mut stream = Stream::new(seed, "bootstrap", &[r as u64]);
-            let mut draws = vec![0u32; speakers];
-            for _ in 0..speakers {
-                draws[stream.below(speakers)] += 1;
-            }
-            let rates = replicate(&sorted, &draws, priors, &grid);
-            done();
-            rates
-        })
-        .collect();
+    let trial = |&(score, target, a, b): &(f64, bool, u32, u32)| Scored { score, pair: Pair::new(a, b, Some(target)) };
+    let mut sorted: Vec<Scored> = trials.iter().map(trial).collect();
+    sort(&mut sorted);
+    resample(&sorted, &Blocks::of(&sorted), priors, replicates, seed, done)
+}
+
+/// [`bootstrap`] of a curve whose trials are pairs of speakers. It makes no copy of them.
+///
+/// # Errors
+/// As [`bootstrap`].
+pub fn bootstrap_curve(
+    curve: &Curve,
+    priors: &[f64],
+    replicates: usize,
+    seed: u64,
+    done: &(dyn Fn() + Sync),
+) -> Result<Intervals> {
+    let (trials, blocks) = curve.trials();
+    resample(trials, blocks, priors, replicates, seed, done)
+}
+
+fn resample(
+    trials: &[Scored],
+    blocks: &Blocks,
+    priors: &[f64],
+    replicates: usize,
+    seed: u64,
+    done: &(dyn Fn() + Sync),
+) -> Result<Intervals> {
+    let sides = |t: &Scored| t.pair.enroll().max(t.pair.test()) as usize + 1;
+    let speakers = trials.par_iter().map(sides).max().unwrap_or(0);
+    let grid = grid(trials.par_iter().filter(|t| !t.pair.is_target()).count());
+    let mut results: Vec<Rates> = Vec::new();
+    for first in (0..replicates).step_by(LANES) {
+        let drawn: Vec<Draws> = (first..replicates.min(first + LANES))
+            .into_par_iter()
+            .map(|replicate| Draws::of(seed, replicate, speakers))
+            .collect();
+        let sums = sums(trials, blocks, &drawn);
+        let rates: Vec<Option<Rates>> = drawn
+            .par_iter()
+            .zip(&sums)
+            .map(|(draws, sums)| {
+                let rates = replicate(trials, blocks, draws, sums, priors, &grid);
+                done();
+                rates
+            })
+            .collect();
+        results.extend(rates.into_iter().flatten());
+    }
     if results.len() < 20 {
         return Err(Error::Undefined(format!(
             "no interval: only {} of {replicates} resamplings of {speakers} speakers held both kinds of trials",
@@ -104,51 +140,99 @@ pub fn bootstrap(
     })
 }
 
-/// The rates of one replicate in one pass over the sorted trials; none if it lacks targets or
-/// nontargets.
-fn replicate(sorted: &[Weighted], draws: &[u32], priors: &[f64], grid: &[f64; GRID]) -> Option<Rates> {
-    let weight = |t: &Weighted| -> u64 {
-        let (a, b) = (u64::from(draws[t.speakers.0 as usize]), u64::from(draws[t.speakers.1 as usize]));
-        if t.target { a } else { a * b }
-    };
-    let (mut targets, mut nontargets) = (0u64, 0u64);
-    for t in sorted {
-        *(if t.target { &mut targets } else { &mut nontargets }) += weight(t);
+/// Weights of trials in several replicates.
+#[derive(Clone, Copy)]
+struct Tally {
+    missed: [u64; LANES],
+    all: [u64; LANES],
+}
+
+impl Tally {
+    const NONE: Self = Self { missed: [0; LANES], all: [0; LANES] };
+
+    /// `draws` are those of each speaker, and in the end ones: of what is in the place of a target
+    /// trial's other side.
+    fn of(trials: &[Scored], draws: &[[u32; LANES]]) -> Self {
+        let (mut tally, one) = (Self::NONE, draws.len() - 1);
+        for t in trials {
+            let target = t.pair.is_target();
+            let mask = u64::from(target).wrapping_neg();
+            let enroll = &draws[t.pair.enroll() as usize];
+            let test = &draws[if target { one } else { t.pair.test() as usize }];
+            let lanes = enroll.iter().zip(test).zip(tally.missed.iter_mut().zip(&mut tally.all));
+            for ((a, b), (missed, all)) in lanes {
+                let weight = u64::from(*a) * u64::from(*b);
+                *missed += weight & mask;
+                *all += weight;
+            }
+        }
+        tally
     }
-    if targets == 0 || nontargets == 0 {
+
+    fn and(self, other: Self) -> Self {
+        let add = |a: [u64; LANES], b: [u64; LANES]| std::array::from_fn(|i| a[i] + b[i]);
+        Self { missed: add(self.missed, other.missed), all: add(self.all, other.all) }
+    }
+}
+
+/// The cumulative weights of blocks in each replicate, in one pass over the trials.
+fn sums(trials: &[Scored], blocks: &Blocks, drawn: &[Draws]) -> Vec<Vec<Sums>> {
+    let draws = Draws::side_by_side(drawn);
+    let tally = |block: usize| {
+        // One score may have all trials.
+        let parts = trials[blocks.range(block)].par_chunks(PART).map(|some| Tally::of(some, &draws));
+        parts.reduce(|| Tally::NONE, Tally::and)
+    };
+    let tallies: Vec<Tally> = (0..blocks.len()).into_par_iter().map(tally).collect();
+    let lane = |i: usize| cumulative(tallies.iter().map(|t| (t.missed[i], t.all[i] - t.missed[i])));
+    (0..drawn.len()).map(lane).collect()
+}
+
+/// A trial weighs what the draws of its speakers say.
+#[derive(Clone, Copy)]
+struct Drawn<'a> {
+    draws: &'a Draws,
+    all: Sums,
+}
+
+impl Weights for Drawn<'_> {
+    fn weight(self, pair: Pair) -> u64 {
+        let (a, b) = (self.draws.of_speaker(pair.enroll()), self.draws.of_speaker(pair.test()));
+        if pair.is_target() { a } else { a * b }
+    }
+
+    fn rates(self, (missed, rejected): Sums) -> (f64, f64) {
+        (missed as f64 / self.all.0 as f64, 1.0 - rejected as f64 / self.all.1 as f64)
+    }
+}
+
+/// The rates of one replicate; none if it lacks targets or nontargets.
+fn replicate(
+    trials: &[Scored],
+    blocks: &Blocks,
+    draws: &Draws,
+    sums: &[Sums],
+    priors: &[f64],
+    grid: &[f64; GRID],
+) -> Option<Rates> {
+    let all = *sums.last()?;
+    if all.0 == 0 || all.1 == 0 {
         return None;
     }
-    let (mut missed, mut rejected) = (0u64, 0u64);
-    let mut before = Point { threshold: f64::NEG_INFINITY, fnr: 0.0, fpr: 1.0 };
-    let mut eer = None;
-    let mut costs = vec![f64::INFINITY; priors.len()];
-    let mut misses = [0.0; GRID];
-    // Thresholds ascend and false accepts fall: the grid is filled from its end.
-    let mut unfilled = GRID;
-    let mut visit = |p: Point| {
-        for (cost, prior) in costs.iter_mut().zip(priors) {
-            *cost = cost.min((prior * p.fnr + (1.0 - prior) * p.fpr) / prior.min(1.0 - prior));
-        }
-        if eer.is_none() && p.fnr >= p.fpr {
-            eer = Some(crossing(before, p).rate);
-        }
-        while unfilled > 0 && p.fpr <= grid[unfilled - 1] {
-            unfilled -= 1;
-            misses[unfilled] = p.fnr as f32;
-        }
-        before = p;
+    let steps = Steps { trials, blocks, sums, weights: Drawn { draws, all } };
+    let min_dcf = |prior: f64| {
+        let cost = |fnr: f64, fpr: f64| (prior * fnr + (1.0 - prior) * fpr) / prior.min(1.0 - prior);
+        steps.cheapest(cost).map_or(f64::INFINITY, |best| best.0)
     };
-    let mut i = 0;
-    while i < sorted.len() {
-        let threshold = sorted[i].score;
-        visit(Point { threshold, fnr: missed as f64 / targets as f64, fpr: 1.0 - rejected as f64 / nontargets as f64 });
-        while i < sorted.len() && sorted[i].score == threshold {
-            *(if sorted[i].target { &mut missed } else { &mut rejected }) += weight(&sorted[i]);
-            i += 1;
-        }
-    }
-    visit(Point { threshold: f64::INFINITY, fnr: 1.0, fpr: 0.0 });
-    eer.map(|eer| Rates { eer, min_dcf: costs, misses })
+    let (before, after) = steps.first(|fnr, fpr| fnr >= fpr)?;
+    // The rate alone is wanted, which no threshold changes.
+    let point = |step: Step| Point { threshold: 0.0, fnr: step.fnr, fpr: step.fpr };
+    let miss = |far: f64| steps.first(|_, fpr| fpr <= far).map_or(steps.last(), |(_, step)| step).fnr as f32;
+    Some(Rates {
+        eer: crossing(point(before), point(after)).rate,
+        min_dcf: priors.iter().map(|&prior| min_dcf(prior)).collect(),
+        misses: grid.map(miss),
+    })
 }
 
 /// The 2.5 % and 97.5 % quantiles, interpolated.
@@ -163,138 +247,5 @@ fn quantiles(mut values: Vec<f64>) -> Interval {
     Interval { low: at(0.025), high: at(0.975) }
 }
 
-/// Speakers as far as a trial list tells: utterances that some chain of target trials connects are
-/// one speaker's. Returns a speaker number for each utterance named in `trials` (enrollment id,
-/// test id, is target).
-pub fn speakers_from_targets<'a>(trials: impl Iterator<Item = (&'a str, &'a str, bool)>) -> HashMap<&'a str, u32> {
-    fn root(parent: &mut [u32], mut i: u32) -> u32 {
-        while parent[i as usize] != i {
-            parent[i as usize] = parent[parent[i as usize] as usize];
-            i = parent[i as usize];
-        }
-        i
-    }
-    let mut ids: HashMap<&str, u32> = HashMap::new();
-    let mut parent: Vec<u32> = Vec::new();
-    for (enroll, test, target) in trials {
-        let mut number = |id| {
-            *ids.entry(id).or_insert_with(|| {
-                parent.push(parent.len() as u32);
-                parent.len() as u32 - 1
-            })
-        };
-        let (a, b) = (number(enroll), number(test));
-        if target {
-            let (a, b) = (root(&mut parent, a), root(&mut parent, b));
-            parent[a.max(b) as usize] = a.min(b);
-        }
-    }
-    let mut names: HashMap<u32, u32> = HashMap::new();
-    let mut order: Vec<(&str, u32)> = ids.into_iter().collect();
-    order.sort_unstable_by_key(|x| x.1);
-    order
-        .into_iter()
-        .map(|(id, number)| {
-            let r = root(&mut parent, number);
-            let next = names.len() as u32;
-            (id, *names.entry(r).or_insert(next))
-        })
-        .collect()
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::scoring::Curve;
-
-    fn trials(speakers: u32, per: u32) -> Vec<(f64, bool, u32, u32)> {
-        let mut stream = Stream::new(5, "test", &[]);
-        let mut all = Vec::new();
-        for a in 0..speakers {
-            for b in 0..speakers {
-                for _ in 0..per {
-                    let shift = if a == b { 1.5 } else { 0.0 };
-                    all.push((stream.normal() + shift, a == b, a, b));
-                }
-            }
-        }
-        all
-    }
-
-    #[test]
-    fn drawing_everyone_once_is_the_plain_estimate() {
-        let trials = trials(8, 3);
-        let mut sorted: Vec<Weighted> =
-            trials.iter().map(|t| Weighted { score: t.0, target: t.1, speakers: (t.2, t.3) }).collect();
-        sorted.sort_by(|a, b| a.score.total_cmp(&b.score));
-        let grid = grid(trials.iter().filter(|t| !t.1).count());
-        let rates = replicate(&sorted, &[1; 8], &[0.05], &grid).unwrap();
-        let curve = Curve::new(trials.iter().map(|t| (t.0, t.1))).unwrap();
-        assert!((rates.eer - curve.eer().rate).abs() < 1e-12);
-        assert!((rates.min_dcf[0] - curve.min_dcf(0.05).cost).abs() < 1e-12);
-        for (fpr, miss) in grid.into_iter().zip(rates.misses) {
-            assert_eq!(miss, curve.at_far(fpr).fnr as f32, "{fpr}");
-        }
-        assert!(replicate(&sorted, &[0; 8], &[0.05], &grid).is_none());
-    }
-
-    /// Two speakers. By score: nontarget 0.0, target of speaker 0 at 0.2, nontarget 0.4, target of
-    /// speaker 1 at 0.6.
-    #[test]
-    fn miss_rates_of_a_replicate_equal_those_by_hand() {
-        let trial = |score, target, a, b| Weighted { score, target, speakers: (a, b) };
-        let sorted = [trial(0.0, false, 0, 1), trial(0.2, true, 0, 0), trial(0.4, false, 0, 1), trial(0.6, true, 1, 1)];
-        let grid = grid(2);
-        let misses = |draws: &[u32]| replicate(&sorted, draws, &[], &grid).unwrap().misses;
-        // Everyone once: with one of two false accepts nothing is missed, without any one of two
-        // targets is.
-        let plain: Vec<f32> = grid.iter().map(|f| if *f >= 0.5 { 0.0 } else { 0.5 }).collect();
-        assert!(plain.contains(&0.0) && plain.contains(&0.5));
-        assert_eq!(misses(&[1, 1])[..], plain[..]);
-        // Speaker 0 three times: three of four targets are missed where no nontarget is accepted.
-        let thrice: Vec<f32> = grid.iter().map(|f| if *f >= 0.5 { 0.0 } else { 0.75 }).collect();
-        assert_eq!(misses(&[3, 1])[..], thrice[..]);
-    }
-
-    #[test]
-    fn the_band_holds_the_curve_falls_and_narrows_with_more_speakers() {
-        let trials = |n| trials(n, 2);
-        let run = |n| bootstrap(&trials(n), &[], 300, 1, &|| ()).unwrap().band;
-        let (few, many) = (run(8), run(40));
-        let curve = Curve::new(trials(40).iter().map(|t| (t.0, t.1))).unwrap();
-        assert_eq!(many.len(), GRID);
-        let estimate = |fpr: f64| f64::from(curve.at_far(fpr).fnr as f32);
-        let held = many.iter().filter(|b| (b.low..=b.high).contains(&estimate(b.fpr))).count();
-        assert!(held > GRID * 9 / 10, "{held} of {GRID}");
-        for w in many.windows(2) {
-            assert!(w[0].fpr < w[1].fpr && w[0].low >= w[1].low && w[0].high >= w[1].high, "{w:?}");
-        }
-        let widest = |band: &[BandPoint]| band.iter().map(|b| b.high - b.low).fold(0.0, f64::max);
-        assert!(widest(&many) < 0.6 * widest(&few), "{} {}", widest(&many), widest(&few));
-    }
-
-    #[test]
-    fn intervals_hold_the_estimate_repeat_and_narrow_with_more_speakers() {
-        let run = |n| bootstrap(&trials(n, 2), &[0.01, 0.05], 300, 1, &|| ()).unwrap();
-        let (few, many) = (run(8), run(40));
-        let eer = Curve::new(trials(40, 2).iter().map(|t| (t.0, t.1))).unwrap().eer().rate;
-        assert!(many.eer.low < eer && eer < many.eer.high);
-        assert!(many.eer.high - many.eer.low < few.eer.high - few.eer.low);
-        assert_eq!(run(8), few);
-        assert!(bootstrap(&[(0.0, true, 0, 0), (1.0, true, 0, 0)], &[], 100, 1, &|| ()).is_err());
-    }
-
-    #[test]
-    fn target_trials_tell_who_is_who() {
-        let list =
-            [("a1", "a2", true), ("a2", "a3", true), ("b1", "b2", true), ("a1", "b1", false), ("c", "b2", false)];
-        let who = speakers_from_targets(list.into_iter());
-        assert_eq!(who["a1"], who["a3"]);
-        assert_eq!(who["b1"], who["b2"]);
-        assert!(who["a1"] != who["b1"] && who["c"] != who["a1"] && who["c"] != who["b1"]);
-        let mut numbers: Vec<u32> = who.values().copied().collect();
-        numbers.sort_unstable();
-        numbers.dedup();
-        assert_eq!(numbers, [0, 1, 2]);
-    }
-}
+mod tests;

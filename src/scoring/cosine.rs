@@ -23,9 +23,7 @@ impl<'a> Scorer<'a> {
     /// # Errors
     /// Names an embedding without a direction; a mean of another dimension.
     pub fn new(embeddings: &'a Embeddings, mean: Option<Vec<f64>>) -> Result<Self> {
-        let scorer = Self::unchecked(embeddings, mean)?;
-        scorer.check(0..embeddings.len())?;
-        Ok(scorer)
+        Self::for_places(embeddings, mean, 0..embeddings.len())
     }
 
     /// [`new`](Self::new) for `trials` (places of both sides) alone: other embeddings may be
@@ -34,8 +32,20 @@ impl<'a> Scorer<'a> {
     /// # Errors
     /// As [`new`](Self::new), for the embeddings of the trials.
     pub fn for_trials(embeddings: &'a Embeddings, mean: Option<Vec<f64>>, trials: &[(usize, usize)]) -> Result<Self> {
+        Self::for_places(embeddings, mean, trials.iter().flat_map(|&(a, b)| [a, b]))
+    }
+
+    /// [`new`](Self::new) for the embeddings at these places alone: others may be without direction.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new), for these embeddings.
+    pub fn for_places(
+        embeddings: &'a Embeddings,
+        mean: Option<Vec<f64>>,
+        places: impl IntoIterator<Item = usize>,
+    ) -> Result<Self> {
         let scorer = Self::unchecked(embeddings, mean)?;
-        scorer.check(trials.iter().flat_map(|&(a, b)| [a, b]))?;
+        scorer.check(places)?;
         Ok(scorer)
     }
 
@@ -76,7 +86,7 @@ impl<'a> Scorer<'a> {
     /// The cosine of two embeddings by their places, -1 to 1.
     ///
     /// # Panics
-    /// If one has no direction, which [`for_trials`](Self::for_trials) allows outside its trials.
+    /// If one has no direction, which [`for_places`](Self::for_places) allows elsewhere.
     pub fn score(&self, a: usize, b: usize) -> f64 {
         // Rounding can take it past the ends.
         (self.dot(a, b) * self.inverse(a) * self.inverse(b)).clamp(-1.0, 1.0)

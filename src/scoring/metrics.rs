@@ -8,6 +8,13 @@
 //! +inf have a finite threshold: one above all other scores. Scores of -inf are accepted by no
 //! finite threshold.
 
+use std::borrow::Cow;
+
+use rayon::prelude::*;
+
+use super::Scored;
+use super::steps::{Blocks, Step, Steps, Sums, Weights, cumulative, sort};
+use crate::corpus::Pair;
 use crate::error::{Error, Result};
 
 /// One operating point.
@@ -44,22 +51,15 @@ pub struct MinDcf {
 
 /// All operating points of a set of scores, by ascending threshold: from "accept all" to "reject all".
 #[derive(Debug, Clone)]
-pub struct Curve {
-    points: Vec<Point>,
+pub struct Curve<'a> {
+    /// In the order of their scores.
+    trials: Cow<'a, [Scored]>,
+    blocks: Blocks,
+    sums: Vec<Sums>,
     /// Number of targets.
     pub targets: usize,
     /// Number of nontargets.
     pub nontargets: usize,
-}
-
-/// f64 as integers in the same order; both zeros are one value.
-fn ordered(x: f64) -> u64 {
-    let bits = (x + 0.0).to_bits();
-    if bits >> 63 == 1 { !bits } else { bits | 1 << 63 }
-}
-
-fn back(key: u64) -> f64 {
-    f64::from_bits(if key >> 63 == 1 { key & !(1 << 63) } else { !key })
 }
 
 /// A threshold that accepts what `score` does, finite if there is one. `below` is the next lower
@@ -78,81 +78,144 @@ fn finite(score: f64, below: Option<f64>) -> f64 {
     }
 }
 
-impl Curve {
-    /// From scores and labels (true = target). No targets, no nontargets or a score that is not a number leave the rates undefined: an error.
+/// Every trial counts once.
+#[derive(Clone, Copy)]
+struct Counts {
+    targets: u64,
+    nontargets: u64,
+    per_target: f64,
+    per_nontarget: f64,
+}
+
+impl Weights for Counts {
+    fn weight(self, _: Pair) -> u64 {
+        1
+    }
+
+    fn rates(self, (missed, rejected): Sums) -> (f64, f64) {
+        if (missed, rejected) == (self.targets, self.nontargets) {
+            // Sums of 1/n need not reach 1.
+            return (1.0, 0.0);
+        }
+        (missed as f64 * self.per_target, (self.nontargets - rejected) as f64 * self.per_nontarget)
+    }
+}
+
+impl Curve<'static> {
+    /// From scores and labels (true = target).
+    ///
+    /// # Errors
+    /// No targets, no nontargets or a score that is not a number leave the rates undefined.
     pub fn new(trials: impl IntoIterator<Item = (f64, bool)>) -> Result<Self> {
-        let (mut targets, mut nontargets) = (Vec::new(), Vec::new());
+        let mut all = Vec::new();
         for (i, (score, target)) in trials.into_iter().enumerate() {
             if score.is_nan() {
                 return Err(Error::Undefined(format!("the score of trial {} is not a number", i + 1)));
             }
-            if target { &mut targets } else { &mut nontargets }.push(ordered(score));
+            all.push(Scored { score, pair: Pair::new(0, 0, Some(target)) });
         }
-        if targets.is_empty() || nontargets.is_empty() {
-            return Err(Error::Undefined(format!(
-                "error rates need both kinds of trials; here are {} targets and {} nontargets",
-                targets.len(),
-                nontargets.len()
-            )));
+        sort(&mut all);
+        Self::sorted(all.into())
+    }
+}
+
+impl<'a> Curve<'a> {
+    /// Of trials that have labels, which it puts in the order of their scores and makes no copy of.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn of(trials: &'a mut [Scored]) -> Result<Self> {
+        sort(trials);
+        // In this order numbers are between those values that are none.
+        if [trials.first(), trials.last()].into_iter().flatten().any(|t| t.score.is_nan()) {
+            return Err(Error::Undefined("a score is not a number".into()));
         }
-        targets.sort_unstable();
-        nontargets.sort_unstable();
-        let (nt, nn) = (targets.len(), nontargets.len());
-        let (per_target, per_nontarget) = (1.0 / nt as f64, 1.0 / nn as f64);
-        let mut points = Vec::with_capacity(nt + nn + 1);
-        let (mut t, mut n) = (0, 0);
-        while t < nt || n < nn {
-            let key = match (targets.get(t), nontargets.get(n)) {
-                (Some(&a), Some(&b)) => a.min(b),
-                (Some(&a), None) => a,
-                (None, Some(&b)) => b,
-                (None, None) => unreachable!("the loop ends first"),
-            };
-            points.push(Point {
-                threshold: finite(back(key), points.last().map(|p: &Point| p.threshold)),
-                fnr: t as f64 * per_target,
-                fpr: (nn - n) as f64 * per_nontarget,
-            });
-            while targets.get(t) == Some(&key) {
-                t += 1;
-            }
-            while nontargets.get(n) == Some(&key) {
-                n += 1;
-            }
-        }
-        points.push(Point { threshold: f64::INFINITY, fnr: 1.0, fpr: 0.0 });
-        Ok(Self { points, targets: nt, nontargets: nn })
+        let trials: &'a [Scored] = trials;
+        Self::sorted(trials.into())
     }
 
-    /// The operating points.
-    pub fn points(&self) -> &[Point] {
-        &self.points
+    fn sorted(trials: Cow<'a, [Scored]>) -> Result<Self> {
+        let blocks = Blocks::of(&trials);
+        let count = |block: usize| {
+            let block = &trials[blocks.range(block)];
+            let targets = block.iter().filter(|t| t.pair.is_target()).count();
+            (targets as u64, (block.len() - targets) as u64)
+        };
+        let counts: Vec<Sums> = (0..blocks.len()).into_par_iter().map(count).collect();
+        let sums = cumulative(counts);
+        let (targets, nontargets) = sums.last().map_or((0, 0), |all| (all.0 as usize, all.1 as usize));
+        if targets == 0 || nontargets == 0 {
+            return Err(Error::Undefined(format!(
+                "error rates need both kinds of trials; here are {targets} targets and {nontargets} nontargets"
+            )));
+        }
+        Ok(Self { trials, blocks, sums, targets, nontargets })
+    }
+
+    fn steps(&self) -> Steps<'_, Counts> {
+        let (targets, nontargets) = (self.targets as u64, self.nontargets as u64);
+        let (per_target, per_nontarget) = (1.0 / targets as f64, 1.0 / nontargets as f64);
+        let weights = Counts { targets, nontargets, per_target, per_nontarget };
+        Steps { trials: &self.trials, blocks: &self.blocks, sums: &self.sums, weights }
+    }
+
+    fn point(&self, step: Step) -> Point {
+        let score = |i: usize| self.trials[i].score + 0.0;
+        let threshold = match step.trial < self.trials.len() {
+            true => finite(score(step.trial), step.trial.checked_sub(1).map(score)),
+            false => f64::INFINITY,
+        };
+        Point { threshold, fnr: step.fnr, fpr: step.fpr }
+    }
+
+    /// The operating points. They are made one by one, and not kept.
+    pub fn points(&self) -> impl Iterator<Item = Point> {
+        (0..self.parts()).flat_map(move |part| self.part(part))
+    }
+
+    /// In how many parts the points can be had.
+    pub(super) fn parts(&self) -> usize {
+        self.blocks.len()
+    }
+
+    /// Some of the operating points: one part after the other they are all.
+    pub(super) fn part(&self, part: usize) -> impl Iterator<Item = Point> {
+        self.steps().part(part).map(move |step| self.point(step))
+    }
+
+    /// The trials in the order of their scores, and in blocks.
+    pub(super) fn trials(&self) -> (&[Scored], &Blocks) {
+        (&self.trials, &self.blocks)
     }
 
     /// Equal error rate.
     pub fn eer(&self) -> Eer {
         // FNR - FPR never falls along the curve: -1 at its beginning, 1 at its end.
-        let after = self.points.partition_point(|p| p.fnr < p.fpr);
-        crossing(self.points[after - 1], self.points[after])
+        let steps = self.steps();
+        let (before, after) = steps.first(|fnr, fpr| fnr >= fpr).unwrap_or((steps.last(), steps.last()));
+        crossing(self.point(before), self.point(after))
     }
 
-    /// Normalised minimum detection cost at the prior `p_target`, costs 1 and 1.
+    /// Normalised minimum detection cost at the prior `p_target`, 0 to 1, costs 1 and 1.
     pub fn min_dcf(&self, p_target: f64) -> MinDcf {
-        let mut best = MinDcf { cost: f64::INFINITY, threshold: f64::INFINITY };
-        for p in &self.points {
-            let cost = p_target * p.fnr + (1.0 - p_target) * p.fpr;
-            if cost < best.cost {
-                best = MinDcf { cost, threshold: p.threshold };
-            }
-        }
-        best.cost /= p_target.min(1.0 - p_target);
-        best
+        let best = self.steps().cheapest(|fnr, fpr| p_target * fnr + (1.0 - p_target) * fpr);
+        let (cost, threshold) =
+            best.map_or((f64::INFINITY, f64::INFINITY), |(cost, step)| (cost, self.point(step).threshold));
+        MinDcf { cost: cost / p_target.min(1.0 - p_target), threshold }
+    }
+
+    /// The operating point of [`min_dcf`](Self::min_dcf); of several the one with the lowest
+    /// threshold.
+    pub(super) fn cheapest(&self, p_target: f64) -> Point {
+        let steps = self.steps();
+        let best = steps.cheapest(|fnr, fpr| p_target * fnr + (1.0 - p_target) * fpr);
+        self.point(best.map_or(steps.last(), |b| b.1))
     }
 
     /// The lowest threshold whose false-accept rate is at most `far`, with its rates.
     pub fn at_far(&self, far: f64) -> Point {
-        let i = self.points.partition_point(|p| p.fpr > far);
-        self.points[i.min(self.points.len() - 1)]
+        let steps = self.steps();
+        self.point(steps.first(|_, fpr| fpr <= far).map_or(steps.last(), |(_, step)| step))
     }
 }
 
@@ -174,132 +237,4 @@ pub(super) fn crossing(before: Point, after: Point) -> Eer {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    /// The definition, point by point, over every distinct threshold.
-    fn brute_force(trials: &[(f64, bool)]) -> (f64, f64) {
-        let mut thresholds: Vec<f64> = trials.iter().map(|t| t.0).collect();
-        thresholds.sort_by(f64::total_cmp);
-        thresholds.dedup();
-        thresholds.push(f64::INFINITY);
-        let rates = |t: f64| {
-            let rate = |wanted: bool, hit: &dyn Fn(f64) -> bool| {
-                let of = trials.iter().filter(|x| x.1 == wanted).count();
-                trials.iter().filter(|x| x.1 == wanted && hit(x.0)).count() as f64 / of as f64
-            };
-            (rate(true, &|s| s < t), rate(false, &|s| s >= t))
-        };
-        let points: Vec<(f64, f64)> = thresholds.iter().map(|&t| rates(t)).collect();
-        let dcf = points.iter().map(|(m, f)| (0.05 * m + 0.95 * f) / 0.05).fold(f64::INFINITY, f64::min);
-        let i = points.iter().position(|(m, f)| m >= f).unwrap();
-        let ((m0, f0), (m1, f1)) = (points[i - 1], points[i]);
-        let u = (f0 - m0) / ((f0 - m0) - (f1 - m1));
-        (m0 + u * (m1 - m0), dcf)
-    }
-
-    proptest! {
-        #[test]
-        fn equals_the_definition(raw in prop::collection::vec((-8i32..8, any::<bool>()), 2..60)) {
-            let trials: Vec<(f64, bool)> = raw.iter().map(|&(s, t)| (f64::from(s) / 4.0, t)).collect();
-            prop_assume!(trials.iter().any(|t| t.1) && trials.iter().any(|t| !t.1));
-            let curve = Curve::new(trials.iter().copied()).unwrap();
-            let (eer, dcf) = brute_force(&trials);
-            prop_assert!((curve.eer().rate - eer).abs() < 1e-12);
-            prop_assert!((curve.min_dcf(0.05).cost - dcf).abs() < 1e-12);
-            // A rising map of the scores changes nothing.
-            let cubed = Curve::new(trials.iter().map(|&(s, t)| (s * s * s + s, t))).unwrap();
-            prop_assert!((cubed.eer().rate - eer).abs() < 1e-12);
-            // Negating scores and exchanging the roles of the trials exchanges the error rates.
-            let swapped = Curve::new(trials.iter().map(|&(s, t)| (-s, !t))).unwrap();
-            prop_assert!((swapped.eer().rate - eer).abs() < 1e-9);
-        }
-    }
-
-    /// Rates of a threshold, by definition.
-    fn rates(trials: &[(f64, bool)], threshold: f64) -> (f64, f64) {
-        let share = |wanted: bool, accepted: bool| {
-            let kind: Vec<bool> = trials.iter().filter(|t| t.1 == wanted).map(|t| t.0 >= threshold).collect();
-            kind.iter().filter(|a| **a == accepted).count() as f64 / kind.len() as f64
-        };
-        (share(true, false), share(false, true))
-    }
-
-    const INF: f64 = f64::INFINITY;
-
-    #[test]
-    fn infinite_scores_have_thresholds() {
-        // Targets, nontargets, EER, range of the threshold, rates at it.
-        type Case<'a> = (&'a [f64], &'a [f64], f64, (f64, f64), (f64, f64));
-        let cases: [Case; 7] = [
-            (&[INF, INF], &[0.1, 0.2], 0.0, (0.2001, 1e9), (0.0, 0.0)),
-            (&[INF, 2.0, -INF], &[-INF, 1.0], 1.0 / 3.0, (1.0, 2.0), (1.0 / 3.0, 0.0)),
-            (&[INF, -INF], &[INF, -INF], 0.5, (-1e9, 1e9), (0.5, 0.5)),
-            (&[INF], &[INF], 0.5, (-1e9, 1e9), (0.0, 1.0)),
-            (&[0.5], &[-INF, -INF], 0.0, (-1e9, 0.5), (0.0, 0.0)),
-            (&[1e308, -1e308], &[-1e308, 1e308], 0.5, (0.0, 1e308), (0.5, 0.5)),
-            (&[INF], &[f64::MAX / 2.0], 0.0, (f64::MAX / 2.0, f64::MAX), (0.0, 0.0)),
-        ];
-        for (targets, nontargets, eer, (low, high), wanted) in cases {
-            let of = |scores: &[f64], label| scores.iter().map(|&s| (s, label)).collect::<Vec<_>>();
-            let trials = [of(targets, true), of(nontargets, false)].concat();
-            let curve = Curve::new(trials.iter().copied()).unwrap();
-            let found = curve.eer();
-            assert!((found.rate - eer).abs() < 1e-12, "{trials:?}: {found:?}");
-            assert!((low..=high).contains(&found.threshold), "{trials:?}: {found:?}");
-            assert_eq!(rates(&trials, found.threshold), wanted, "{trials:?}: {found:?}");
-        }
-        let none = Curve::new([(-INF, true), (-INF, false)]).unwrap().eer();
-        assert_eq!((none.rate, none.threshold), (0.5, -INF));
-        // At false-accept rates, too: all of the infinite ones, or nothing.
-        let curve = Curve::new([(INF, true), (INF, false), (0.5, false)]).unwrap();
-        assert!(curve.at_far(0.5).threshold > 0.5 && curve.at_far(0.5).threshold.is_finite());
-        assert_eq!((curve.at_far(0.4).threshold, curve.at_far(0.4).fnr), (INF, 1.0));
-    }
-
-    proptest! {
-        /// Decisions have the rates that the points promise, infinite scores or not.
-        #[test]
-        fn thresholds_keep_what_points_promise(raw in prop::collection::vec((-5i32..6, any::<bool>()), 2..40)) {
-            let score = |s: i32| match s {
-                -5 => -INF,
-                5 => INF,
-                s => f64::from(s) / 4.0,
-            };
-            let trials: Vec<(f64, bool)> = raw.iter().map(|&(s, t)| (score(s), t)).collect();
-            prop_assume!(trials.iter().any(|t| t.1) && trials.iter().any(|t| !t.1));
-            let curve = Curve::new(trials.iter().copied()).unwrap();
-            let (points, last) = curve.points().split_at(curve.points().len() - 1);
-            prop_assert!(points.iter().all(|p| p.threshold < INF) && last[0].threshold == INF);
-            for p in points {
-                let (fnr, fpr) = rates(&trials, p.threshold);
-                prop_assert!((p.fnr - fnr).abs() < 1e-12 && (p.fpr - fpr).abs() < 1e-12, "{:?}", p);
-            }
-            let eer = curve.eer();
-            prop_assert!(eer.rate.is_finite() && eer.threshold < INF, "{:?}", eer);
-            let after = curve.points().partition_point(|p| p.fnr < p.fpr);
-            let promised = &curve.points()[if after + 1 == curve.points().len() { after - 1 } else { after }];
-            let (fnr, fpr) = rates(&trials, eer.threshold);
-            prop_assert!((promised.fnr - fnr).abs() < 1e-12 && (promised.fpr - fpr).abs() < 1e-12, "{:?}", eer);
-        }
-    }
-
-    #[test]
-    fn undefined_is_an_error() {
-        for trials in [vec![], vec![(1.0, true)], vec![(1.0, false)], vec![(1.0, true), (f64::NAN, false)]] {
-            assert!(Curve::new(trials).is_err());
-        }
-    }
-
-    #[test]
-    fn thresholds_at_false_accept_rates() {
-        let trials = (0..100).map(|i| (f64::from(i), false)).chain([(50.0, true), (200.0, true)]);
-        let curve = Curve::new(trials).unwrap();
-        let p = curve.at_far(0.1);
-        assert_eq!((p.threshold, p.fpr, p.fnr), (90.0, 0.1, 0.5));
-        assert_eq!(curve.at_far(0.0).threshold, 200.0);
-        assert_eq!(curve.at_far(1.0).threshold, 0.0);
-        assert!(ordered(-0.0) == ordered(0.0) && ordered(-1.0) < ordered(-0.5) && back(ordered(-2.5)) == -2.5);
-    }
-}
+mod tests;

@@ -1,5 +1,6 @@
 //! Lists, trials, scores and the folders that lists are made of.
 
+mod long;
 mod scores;
 
 use std::path::{Path, PathBuf};

@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use revox::Error;
-use revox::corpus::{read_trials, read_utt2spk, read_wav_scp};
+use revox::corpus::{Text, TrialList, Words, read_trials, read_utt2spk, read_wav_scp};
 use revox::rng::Stream;
-use revox::scoring::{Curve, Embeddings, ScoredTrial, read_scores};
+use revox::scoring::{Curve, Embeddings, ScoreList, ScoredTrial, read_scores};
 use revox::train::Recipe;
 use safetensors::tensor::{Dtype, TensorView};
 
@@ -54,6 +54,22 @@ fn rated(trials: &[ScoredTrial]) -> Result<(), String> {
     }
 }
 
+/// What reads long lists says what the other reader does, and reads as much.
+fn as_long(path: &Path, trials: &Result<usize, Error>, scores: &Result<usize, Error>) -> Result<(), String> {
+    let text = || Text::open(path);
+    let long_trials = text().and_then(|text| TrialList::read(text, &mut Words::default(), &mut |_| ()));
+    let long_scores = text().and_then(|text| ScoreList::read(text, &mut Words::default(), &mut |_| ()));
+    let same = |short: &Result<usize, Error>, long: Result<usize, Error>| {
+        let shown = |result: &Result<usize, Error>| result.as_ref().map_err(Error::to_string).copied();
+        match (shown(short), shown(&long)) {
+            (a, b) if a == b => Ok(()),
+            (a, b) => Err(format!("{a:?}, but as a long list {b:?}")),
+        }
+    };
+    same(trials, long_trials.map(|list| list.trials().len()))?;
+    same(scores, long_scores.map(|list| list.trials.len()))
+}
+
 #[test]
 fn text_lists() {
     let good = seeds_of(&[
@@ -84,11 +100,14 @@ fn text_lists() {
             };
             judge(read_wav_scp(path).map(drop))?;
             judge(read_utt2spk(path).map(drop))?;
-            judge(read_trials(path).map(drop))?;
+            let trials = read_trials(path).map(|trials| trials.len());
             let scores = read_scores(path);
             if let Ok(trials) = &scores {
                 rated(trials)?;
             }
+            let scores = scores.map(|trials| trials.len());
+            as_long(path, &trials, &scores)?;
+            judge(trials.map(drop))?;
             judge(scores.map(drop))?;
             Ok(verdict)
         },

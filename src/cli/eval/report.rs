@@ -12,7 +12,7 @@ pub(super) const PRIORS: [f64; 2] = [0.01, 0.05];
 /// Error rates and what is known of them.
 pub(super) struct Report<'a> {
     /// The operating points.
-    pub curve: &'a Curve,
+    pub curve: &'a Curve<'a>,
     /// 95 % intervals, where there are speakers enough.
     pub intervals: Option<&'a Intervals>,
     /// Trials without a score, if there is a list of trials.

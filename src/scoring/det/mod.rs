@@ -3,13 +3,19 @@
 //! Eurospeech 1997).
 
 mod axes;
+mod corners;
 mod legend;
+
+use std::fmt::Write as _;
+use std::io::{self, Write};
 
 use plotters::prelude::{BLACK, Color};
 
 use self::axes::{Axes, LEFT, SIDE, TOP, Warped, within};
+use self::corners::corners;
 use self::legend::{CURVE, Sign, light};
 use super::band::SHOWN;
+use super::parts::write_parts;
 use super::probit::probit;
 use super::{BandPoint, Curve, Eer, Intervals, Point};
 use crate::canvas::{self, Canvas, GREY, HPos, Spot, shortened};
@@ -35,7 +41,7 @@ pub struct DetPlot<'a> {
 pub fn det_svg(curve: &Curve, plot: &DetPlot) -> Result<String> {
     let corners = corners(curve);
     let eer = curve.eer();
-    let best: Vec<Point> = plot.priors.iter().map(|&prior| cheapest(curve, prior)).collect();
+    let best: Vec<Point> = plot.priors.iter().map(|&prior| curve.cheapest(prior)).collect();
     let axes = axes(curve, &corners, eer.rate, &best);
     let path: Vec<Warped> = corners.iter().map(|p| (probit(p.fpr), probit(p.fnr))).collect();
     let line = axes.clip(&path, false);
@@ -77,44 +83,21 @@ pub fn det_svg(curve: &Curve, plot: &DetPlot) -> Result<String> {
     })
 }
 
-/// The curve as comma-separated text: threshold, false-accept rate, miss rate.
-pub fn det_csv(curve: &Curve) -> String {
-    let mut text = String::from("threshold,fpr,fnr\n");
-    for p in curve.points() {
-        text += &format!("{},{},{}\n", p.threshold, p.fpr, p.fnr);
-    }
-    text
-}
-
-/// The operating points that a plot can show, at most one in each step of 1/1000 probit along
-/// either axis, and the last.
-fn corners(curve: &Curve) -> Vec<Point> {
-    // Counts, since sums of 1/n need not reach 1.
-    let some = |rate: f64, of: usize| {
-        let count = (rate * of as f64).round();
-        count > 0.0 && count < of as f64
-    };
-    let mut kept: Vec<Point> = Vec::new();
-    let (mut cell, mut last) = (None, None);
-    for p in curve.points().iter().filter(|p| some(p.fpr, curve.nontargets) && some(p.fnr, curve.targets)) {
-        let at = Some([p.fpr, p.fnr].map(|rate| (1000.0 * probit(rate)) as i64));
-        if at != cell {
-            kept.push(*p);
-            cell = at;
+/// Writes the curve as comma-separated text: threshold, false-accept rate, miss rate.
+///
+/// # Errors
+/// What `out` cannot take.
+pub fn det_csv(curve: &Curve, out: &mut dyn Write) -> io::Result<()> {
+    out.write_all(b"threshold,fpr,fnr\n")?;
+    let lines = |part: usize| {
+        let mut text = String::new();
+        for p in curve.part(part) {
+            // Writing to a string cannot fail.
+            let _ = writeln!(text, "{},{},{}", p.threshold, p.fpr, p.fnr);
         }
-        last = Some(*p);
-    }
-    if kept.last() != last.as_ref() {
-        kept.extend(last);
-    }
-    kept
-}
-
-/// The operating point of minDCF; of several the one with the lowest threshold.
-fn cheapest(curve: &Curve, prior: f64) -> Point {
-    let cost = |p: &Point| prior * p.fnr + (1.0 - prior) * p.fpr;
-    let points = curve.points();
-    points.iter().fold(points[0], |best, p| if cost(p) < cost(&best) { *p } else { best })
+        text
+    };
+    write_parts(out, curve.parts(), &lines, &mut |_| ())
 }
 
 /// Axes for the curve and for the marks that can have a place on them.
@@ -207,7 +190,7 @@ mod tests {
         all
     }
 
-    fn curve_of(trials: &[(f64, bool, u32, u32)]) -> Curve {
+    fn curve_of(trials: &[(f64, bool, u32, u32)]) -> Curve<'static> {
         Curve::new(trials.iter().map(|t| (t.0, t.1))).unwrap()
     }
 
@@ -287,7 +270,7 @@ mod tests {
         let nontargets = (0..1000).map(|i| (f64::from(i), false));
         let targets = (0..100).map(|i| (if i < 10 { 900.5 + f64::from(i) } else { 2000.0 }, true));
         let curve = Curve::new(nontargets.chain(targets)).unwrap();
-        let best = cheapest(&curve, 0.01);
+        let best = curve.cheapest(0.01);
         assert_eq!((best.fpr, best.fnr), (0.0, 0.1));
         let svg = det_svg(&curve, &DetPlot { priors: &[0.01], ..PLAIN }).unwrap();
         let outlines = drawn(&svg, "polyline", "#3C8250");
@@ -298,8 +281,12 @@ mod tests {
 
     #[test]
     fn csv_has_every_point() {
-        let curve = curve_of(&trials(5, 2));
-        assert_eq!(det_csv(&curve).lines().count(), curve.points().len() + 1);
+        let curve = curve_of(&trials(12, 3));
+        let mut out = Vec::new();
+        det_csv(&curve, &mut out).unwrap();
+        let line = |p: Point| format!("{},{},{}\n", p.threshold, p.fpr, p.fnr);
+        let wanted = curve.points().map(line).fold("threshold,fpr,fnr\n".to_owned(), |text, line| text + &line);
+        assert!(curve.parts() > 3 && String::from_utf8(out).unwrap() == wanted);
     }
 
     proptest! {

@@ -1,0 +1,106 @@
+//! Who speaks in scored trials, by a list of speakers.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use rayon::prelude::*;
+
+use crate::corpus::{Names, Pair, Words, label_name, read_utt2spk, read_wav_scp};
+use crate::error::{Error, Result};
+use crate::scoring::ScoreList;
+
+/// The speakers of the words of a score file, which stand with the lines where they first come: in
+/// numbers from 0, in the order of the words.
+pub(super) fn listed(scores: &Path, words: &[(&str, usize)], list: &Path, wav_scp: Option<&Path>) -> Result<Vec<u32>> {
+    let map = read_utt2spk(list)?;
+    let files = wav_scp.map_or(Ok(Vec::new()), read_wav_scp)?;
+    let mut entries: Vec<(&str, &str)> = map.iter().map(|(id, (speaker, _))| (id.as_str(), speaker.as_str())).collect();
+    entries.sort_unstable();
+    let mut names = Names::new(list, entries.iter().map(|e| e.0));
+    for (id, file, _) in &files {
+        if let Ok(place) = entries.binary_search_by_key(&id.as_str(), |e| e.0) {
+            names.add_file(place, file);
+        }
+    }
+    let places = names.resolve_distinct(scores, words)?.places;
+    let mut numbers: HashMap<&str, u32> = HashMap::new();
+    let number = |place: usize| {
+        let next = numbers.len() as u32;
+        *numbers.entry(entries[place].1).or_insert(next)
+    };
+    Ok(places.into_iter().map(number).collect())
+}
+
+/// Refuses labels that the speakers (of each word) contradict: rates and intervals would be of
+/// different trials.
+pub(super) fn check_labels(scores: &ScoreList, words: &mut Words, list: &Path, speakers: &[u32]) -> Result<()> {
+    let same = |t: &Pair| speakers[t.enroll() as usize] == speakers[t.test() as usize];
+    let wrong = scores.trials.par_iter().map(|t| t.pair).filter(|pair| pair.is_target() != same(pair));
+    let mut wrong: Vec<u64> = wrong.map(|pair| pair.numbers()).collect();
+    if wrong.is_empty() {
+        return Ok(());
+    }
+    wrong.sort_unstable();
+    let first = scores.find(words, &mut |_, t| wrong.binary_search(&t.pair.numbers()).is_ok())?;
+    let (line, t) = first.ok_or_else(|| scores.text().changed())?;
+    // The label itself may stand elsewhere, but it is the other one.
+    let (label, speakers) = match same(&t.pair) {
+        true => (label_name(false), "one speaker"),
+        false => (label_name(true), "two speakers"),
+    };
+    let (enroll, test, list) = (words.get(t.pair.enroll()), words.get(t.pair.test()), list.display());
+    let message = format!("trial {enroll} {test} is {label}, but {list} has {speakers}");
+    Err(Error::line(scores.text().path(), line, message))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::corpus::Text;
+
+    fn read(path: &Path) -> (ScoreList, Words) {
+        let mut words = Words::default();
+        (ScoreList::read(Text::open(path).unwrap(), &mut words, &mut |_| ()).unwrap(), words)
+    }
+
+    /// The speakers of both sides of each trial.
+    fn sides(scores: &Path, list: &Path, wav_scp: Option<&Path>) -> Result<Vec<(u32, u32)>> {
+        let (scored, words) = read(scores);
+        let speakers = listed(scores, &words.iter().collect::<Vec<_>>(), list, wav_scp)?;
+        let of = |word: u32| speakers[word as usize];
+        Ok(scored.trials.iter().map(|t| (of(t.pair.enroll()), of(t.pair.test()))).collect())
+    }
+
+    #[test]
+    fn speakers_are_numbered_as_trials_come() {
+        let dir = tempfile::tempdir().unwrap();
+        let (scores, list) = (dir.path().join("scores"), dir.path().join("utt2spk"));
+        std::fs::write(&scores, "x/c.wav x/a.wav 1\nx/a.wav x/b.wav 0\n").unwrap();
+        std::fs::write(&list, "a zoe\nb anna\nc zoe\nd carl\n").unwrap();
+        assert_eq!(sides(&scores, &list, None).unwrap(), [(0, 0), (0, 1)]);
+        // Files of other names, by the list of them.
+        let (by_file, scp) = (dir.path().join("by_file"), dir.path().join("wav.scp"));
+        std::fs::write(&scp, "a /d/c.wav\nc /d/a.wav\nb /d/b.wav\nnone /d/n.wav\n").unwrap();
+        std::fs::write(&by_file, "d/c.wav d/b.wav 1\n").unwrap();
+        assert_eq!(sides(&by_file, &list, Some(&scp)).unwrap(), [(0, 1)]);
+        std::fs::write(&list, "a zoe\nc zoe\n").unwrap();
+        let error = sides(&scores, &list, None).unwrap_err().to_string();
+        assert!(error.contains("scores:2: unknown utterance `x/b.wav`") && error.contains("utt2spk"), "{error}");
+    }
+
+    #[test]
+    fn the_first_wrong_label_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("scores");
+        std::fs::write(&path, "a b 0.5 1\n\nc a 0.4 0\na c 0.25 1\nb c 0 1\na c 0.25 1\n").unwrap();
+        let (scores, mut words) = read(&path);
+        // Numbers of the words: a, b, c.
+        let mut check = |speakers: &[u32]| {
+            let error = check_labels(&scores, &mut words, Path::new("utt2spk"), speakers).err();
+            error.map_or(String::new(), |e| e.to_string().rsplit_once("scores:").unwrap().1.to_owned())
+        };
+        assert_eq!(check(&[0, 0, 1]), "4: trial a c is target, but utt2spk has two speakers");
+        assert_eq!(check(&[0, 0, 0]), "3: trial c a is nontarget, but utt2spk has one speaker");
+        assert_eq!(check(&[0, 1, 1]), "1: trial a b is target, but utt2spk has two speakers");
+    }
+}

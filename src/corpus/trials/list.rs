@@ -1,0 +1,156 @@
+//! Trial lists of any length.
+
+use std::collections::HashMap;
+
+use rayon::prelude::*;
+
+use super::form::TrialLine;
+use super::label::label_name;
+use super::pair::Pair;
+use super::scan::{Found, find_line, read_all};
+use super::text::Text;
+use super::words::Words;
+use crate::error::{Error, Result};
+use crate::rng::mix64;
+
+/// Trials that are searched for contradictions together.
+const ROUND: usize = 1 << 22;
+
+/// A trial list with eight bytes a trial. What it names is in [`Words`].
+pub struct TrialList {
+    text: Text,
+    trials: Vec<Pair>,
+}
+
+impl TrialList {
+    /// Reads a list, in the forms that [`read_trials`](super::read_trials) takes. New words are
+    /// added to `words`; `done` is told how many bytes more have been read.
+    ///
+    /// # Errors
+    /// The first bad line, and a trial that has two labels.
+    pub fn read(text: Text, words: &mut Words, done: &mut dyn FnMut(usize)) -> Result<Self> {
+        Self::read_with(text, words, None, done)
+    }
+
+    /// [`read`](Self::read), with the lines of the trials where these are wanted.
+    pub(super) fn read_with(
+        text: Text,
+        words: &mut Words,
+        lines: Option<&mut Vec<usize>>,
+        done: &mut dyn FnMut(usize),
+    ) -> Result<Self> {
+        let (trials, wrong) = read_all(&text, &TrialLine::of(&text), words, pair, lines, done)?;
+        let doubtful = contradicted(&trials, ROUND);
+        if !doubtful.is_empty() {
+            return Err(contradiction(&text, words, &doubtful)?);
+        }
+        match wrong {
+            Some(error) => Err(error),
+            None if trials.is_empty() => Err(Error::file(text.path(), "holds no trials")),
+            None => Ok(Self { text, trials }),
+        }
+    }
+
+    /// The trials in the order of the list, or of their numbers where they were
+    /// [sorted](Self::sort).
+    pub fn trials(&self) -> &[Pair] {
+        &self.trials
+    }
+
+    /// The file.
+    pub fn text(&self) -> &Text {
+        &self.text
+    }
+
+    /// Puts the trials in the order of their numbers.
+    pub fn sort(&mut self) {
+        self.trials.par_sort_unstable();
+    }
+
+    /// Reads the file again up to the first trial that is `wanted` (by its line and itself), which
+    /// it returns. `words` must be those of the first reading.
+    ///
+    /// # Errors
+    /// A file that is no longer there.
+    pub fn find(
+        &self,
+        words: &mut Words,
+        wanted: &mut dyn FnMut(usize, Pair) -> bool,
+    ) -> Result<Option<(usize, Pair)>> {
+        let first =
+            find_line(&self.text, &TrialLine::of(&self.text), words, &mut |line, found| wanted(line, pair(found)))?;
+        Ok(first.map(|(line, found)| (line, pair(&found))))
+    }
+}
+
+fn pair(found: &Found<Option<bool>>) -> Pair {
+    Pair::new(found.words[0], found.words[1], found.value)
+}
+
+/// The numbers of trials that have two labels, ascending. At most about `most` trials are sorted at
+/// a time.
+fn contradicted(trials: &[Pair], most: usize) -> Vec<u64> {
+    let rounds = trials.len().div_ceil(most) as u64;
+    let mut all: Vec<u64> = Vec::new();
+    for round in 0..rounds {
+        // The same in each label's trial.
+        let is_due = |t: &Pair| ((mix64(t.numbers()) >> 32) * rounds) >> 32 == round;
+        let mut due: Vec<Pair> = trials.par_iter().copied().filter(|t| t.label().is_some() && is_due(t)).collect();
+        due.par_sort_unstable();
+        let twice = due.par_windows(2).filter(|w| w[0].numbers() == w[1].numbers() && w[0] != w[1]);
+        all.par_extend(twice.map(|w| w[0].numbers()));
+    }
+    all.sort_unstable();
+    all
+}
+
+/// The first line that contradicts one before it, among the trials of these numbers.
+fn contradiction(text: &Text, words: &mut Words, doubtful: &[u64]) -> Result<Error> {
+    let mut seen: HashMap<u64, (bool, usize)> = HashMap::new();
+    let mut then = None;
+    let first = find_line(text, &TrialLine::of(text), words, &mut |line, found| {
+        let numbers = pair(found).numbers();
+        if let Some(label) = found.value
+            && doubtful.binary_search(&numbers).is_ok()
+        {
+            then = seen.insert(numbers, (label, line)).filter(|then| then.0 != label);
+        }
+        then.is_some()
+    })?;
+    let (Some((line, found)), Some((label, first))) = (first, then) else { return Ok(text.changed()) };
+    let (enroll, test) = (words.get(found.words[0]), words.get(found.words[1]));
+    let (now, then) = (label_name(!label), label_name(label));
+    Ok(Error::line(text.path(), line, format!("trial {enroll} {test} is {now} here and {then} in line {first}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rng::Stream;
+
+    #[test]
+    fn contradictions_are_found_in_any_number_of_rounds() {
+        let mut stream = Stream::new(3, "test", &[]);
+        let mut labels = HashMap::new();
+        let (mut trials, mut wanted) = (Vec::new(), Vec::new());
+        for _ in 0..2000 {
+            let (a, b) = (stream.below(40) as u32, stream.below(40) as u32);
+            let label = stream.chance(0.9).then(|| stream.chance(0.5));
+            let trial = Pair::new(a, b, label);
+            trials.push(trial);
+            if label.is_some_and(|l| labels.insert(trial.numbers(), l).is_some_and(|other| other != l)) {
+                wanted.push(trial.numbers());
+            }
+        }
+        wanted.sort_unstable();
+        wanted.dedup();
+        assert!(wanted.len() > 100);
+        for most in [50, 300, 2000, ROUND] {
+            let mut found = contradicted(&trials, most);
+            assert!(found.is_sorted());
+            found.dedup();
+            assert_eq!(found, wanted, "{most}");
+        }
+        assert!(contradicted(&[], ROUND).is_empty());
+    }
+}

@@ -1,0 +1,326 @@
+//! Lists that name two utterances a line: lines are parsed on all cores, and taken in order.
+
+use std::ops::ControlFlow;
+
+use rayon::prelude::*;
+
+use super::text::{Text, newlines};
+use super::words::Words;
+use crate::error::{Error, Result};
+
+/// Parts of a block that are parsed at a time.
+const PIECES: usize = 64;
+
+/// A word that had no number when its piece was parsed.
+const NEW: u32 = u32::MAX;
+
+/// The words of a line.
+pub(crate) struct Fields<'t> {
+    words: [&'t str; 5],
+    /// How many there are.
+    pub count: usize,
+}
+
+impl<'t> Fields<'t> {
+    pub(super) fn of(line: &'t str) -> Self {
+        let (mut words, mut count) = ([""; 5], 0);
+        for (i, word) in line.split_ascii_whitespace().enumerate() {
+            if let Some(place) = words.get_mut(i) {
+                *place = word;
+            }
+            count = i + 1;
+        }
+        Self { words, count }
+    }
+
+    /// The first five.
+    pub fn first(&self) -> &[&'t str] {
+        &self.words[..self.count.min(self.words.len())]
+    }
+}
+
+/// What a line says.
+pub(crate) struct Entry<'t, V> {
+    pub enroll: &'t str,
+    pub test: &'t str,
+    pub value: V,
+}
+
+/// How the lines of a list are read.
+pub(crate) trait Grammar: Sync {
+    /// What a line says of its two utterances.
+    type Value: Copy + Send;
+
+    /// Reads a line that is not blank.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    fn entry<'t>(&self, fields: &Fields<'t>) -> Result<Entry<'t, Self::Value>, String>;
+}
+
+/// What was found in a line.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Found<V> {
+    /// Number of the line in its piece, from 1.
+    line: u32,
+    /// Numbers of the words: enrollment, test.
+    pub words: [u32; 2],
+    pub value: V,
+}
+
+/// What was found in a few thousand lines.
+pub(crate) struct Batch<'b, V> {
+    before: usize,
+    /// In the order of the lines.
+    pub found: &'b [Found<V>],
+    /// Bytes of these lines.
+    pub bytes: usize,
+}
+
+impl<V> Batch<'_, V> {
+    /// The line in the file, from 1.
+    pub fn line(&self, found: &Found<V>) -> usize {
+        self.before + found.line as usize
+    }
+}
+
+/// A part of a block, parsed.
+struct Piece<'t, V> {
+    lines: usize,
+    bytes: usize,
+    found: Vec<Found<V>>,
+    /// Words without a number: which of `found`, which side of it, the word.
+    new: Vec<(usize, usize, &'t str)>,
+    /// The first line that cannot be read, from 1, and why; what follows is not parsed.
+    wrong: Option<(usize, String)>,
+}
+
+impl<'t, V: Copy> Piece<'t, V> {
+    /// Parses whole lines, or only checks that they are text. The error is the first line that is
+    /// none.
+    fn of<G: Grammar<Value = V>>(bytes: &'t [u8], grammar: &G, known: &Words, parse: bool) -> Result<Self, usize> {
+        let text = std::str::from_utf8(bytes).map_err(|e| 1 + newlines(&bytes[..e.valid_up_to()]))?;
+        let lines = newlines(bytes) + usize::from(!bytes.ends_with(b"\n"));
+        let mut piece = Self { lines, bytes: bytes.len(), found: Vec::new(), new: Vec::new(), wrong: None };
+        if !parse {
+            return Ok(piece);
+        }
+        // One utterance is often enrolled in many lines on end.
+        let mut last = ("", NEW);
+        for (line, text) in (1..).zip(text.lines()) {
+            let fields = Fields::of(text);
+            if fields.count == 0 {
+                continue;
+            }
+            let Entry { enroll, test, value } = match grammar.entry(&fields) {
+                Ok(entry) => entry,
+                Err(message) => {
+                    piece.wrong = Some((line as usize, message));
+                    break;
+                }
+            };
+            if last.0 != enroll {
+                last = (enroll, known.find(enroll).unwrap_or(NEW));
+            }
+            let words = [last.1, known.find(test).unwrap_or(NEW)];
+            for (side, word) in [enroll, test].into_iter().enumerate() {
+                if words[side] == NEW {
+                    piece.new.push((piece.found.len(), side, word));
+                }
+            }
+            piece.found.push(Found { line, words, value });
+        }
+        Ok(piece)
+    }
+}
+
+/// Cuts a block into pieces of whole lines, each `size` bytes long or up to a line longer.
+fn cut(block: &[u8], size: usize) -> Vec<&[u8]> {
+    let (mut pieces, mut rest) = (Vec::new(), block);
+    while let Some(end) = rest.iter().skip(size).position(|&b| b == b'\n') {
+        let (piece, after) = rest.split_at(size + end + 1);
+        pieces.push(piece);
+        rest = after;
+    }
+    pieces.extend(Some(rest).filter(|r| !r.is_empty()));
+    pieces
+}
+
+/// Reads a list and gives what it holds to `take`, in order, until that breaks. Numbers new words.
+/// Returns the first line that `grammar` refuses, whose predecessors were taken.
+///
+/// # Errors
+/// A file that cannot be read, or is no text: that comes first, wherever it stands.
+pub(crate) fn scan<G: Grammar>(
+    text: &Text,
+    grammar: &G,
+    words: &mut Words,
+    take: &mut dyn FnMut(&Batch<G::Value>) -> ControlFlow<()>,
+) -> Result<Option<Error>> {
+    let bad = |line: usize, message: &str| Error::line(text.path(), line, message);
+    let (mut before, mut wrong): (usize, Option<Error>) = (0, None);
+    text.blocks(&mut |block| {
+        let (known, parse) = (&*words, wrong.is_none());
+        let pieces = cut(block, text.block / PIECES).into_par_iter();
+        let pieces: Vec<Result<Piece<G::Value>, usize>> =
+            pieces.map(|bytes| Piece::of(bytes, grammar, known, parse)).collect();
+        for piece in pieces {
+            let mut piece = piece.map_err(|line| bad(before + line, "not UTF-8 text"))?;
+            if wrong.is_none() {
+                for (i, side, word) in std::mem::take(&mut piece.new) {
+                    let found = &mut piece.found[i];
+                    let number = words.intern(word, before + found.line as usize);
+                    let many = || Error::file(text.path(), "names more than two thousand million utterances");
+                    found.words[side] = number.ok_or_else(many)?;
+                }
+                let batch = Batch { before, found: &piece.found, bytes: piece.bytes };
+                if take(&batch).is_break() {
+                    return Ok(ControlFlow::Break(()));
+                }
+                wrong = piece.wrong.map(|(line, message)| bad(before + line, &message));
+            }
+            before += piece.lines;
+        }
+        Ok(ControlFlow::Continue(()))
+    })?;
+    Ok(wrong)
+}
+
+/// Reads a list whole, in order: what `make` makes of each line, and, where they are wanted, the
+/// lines. `done` is told of bytes. Beside it stands what [`scan`] returns.
+///
+/// # Errors
+/// Those of [`scan`].
+pub(crate) fn read_all<G: Grammar, T>(
+    text: &Text,
+    grammar: &G,
+    words: &mut Words,
+    make: impl Fn(&Found<G::Value>) -> T,
+    mut lines: Option<&mut Vec<usize>>,
+    done: &mut dyn FnMut(usize),
+) -> Result<(Vec<T>, Option<Error>)> {
+    let mut all = Vec::new();
+    // Growing by copies would take more than twice the memory. Where there is none for as many
+    // entries as lines, the lines may yet be blank.
+    let _ = all.try_reserve_exact(text.count_lines()?);
+    let wrong = scan(text, grammar, words, &mut |batch| {
+        all.extend(batch.found.iter().map(&make));
+        if let Some(lines) = &mut lines {
+            lines.extend(batch.found.iter().map(|found| batch.line(found)));
+        }
+        done(batch.bytes);
+        ControlFlow::Continue(())
+    })?;
+    Ok((all, wrong))
+}
+
+/// The first line that is `wanted`, with what is in it.
+///
+/// # Errors
+/// Those of [`scan`].
+pub(crate) fn find_line<G: Grammar>(
+    text: &Text,
+    grammar: &G,
+    words: &mut Words,
+    wanted: &mut dyn FnMut(usize, &Found<G::Value>) -> bool,
+) -> Result<Option<(usize, Found<G::Value>)>> {
+    let mut first = None;
+    scan(text, grammar, words, &mut |batch| {
+        first = batch.found.iter().find(|found| wanted(batch.line(found), found)).map(|f| (batch.line(f), *f));
+        if first.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    })?;
+    Ok(first)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Two words and a number, or just two words.
+    struct Numbered;
+
+    impl Grammar for Numbered {
+        type Value = usize;
+
+        fn entry<'t>(&self, fields: &Fields<'t>) -> Result<Entry<'t, usize>, String> {
+            match *fields.first() {
+                [enroll, test] => Ok(Entry { enroll, test, value: 0 }),
+                [enroll, test, n] => Ok(Entry { enroll, test, value: n.parse().map_err(|_| format!("no `{n}`"))? }),
+                _ => Err(format!("{} words", fields.count)),
+            }
+        }
+    }
+
+    fn list(bytes: &[u8], block: usize) -> (Text, tempfile::TempDir) {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("t"), bytes).unwrap();
+        let mut text = Text::open(dir.path().join("t")).unwrap();
+        text.block = block;
+        (text, dir)
+    }
+
+    /// Sizes of blocks that make pieces of a line, of a few, and of all.
+    const SIZES: [usize; 4] = [16, 200, 640, 1 << 20];
+
+    #[test]
+    fn words_are_numbered_as_they_come_however_the_list_is_cut() {
+        let bytes: String = (0..500).map(|i| format!("{}w{} w{} {i}\n", "\n".repeat(i % 3), i / 7, i % 50)).collect();
+        for size in SIZES {
+            let (text, _dir) = list(bytes.as_bytes(), size);
+            let (mut words, mut lines, mut read) = (Words::default(), Vec::new(), 0);
+            let make = |f: &Found<usize>| (f.words, f.value);
+            let (all, wrong) =
+                read_all(&text, &Numbered, &mut words, make, Some(&mut lines), &mut |bytes| read += bytes).unwrap();
+            assert!(wrong.is_none() && read == bytes.len(), "{size}");
+            let mut order: Vec<String> = Vec::new();
+            for (i, (numbers, value)) in all.iter().enumerate() {
+                assert_eq!(*value, i);
+                for (number, word) in numbers.iter().zip([format!("w{}", i / 7), format!("w{}", i % 50)]) {
+                    if !order.contains(&word) {
+                        order.push(word.clone());
+                    }
+                    assert_eq!(words.get(*number), word, "{size}");
+                }
+            }
+            assert!(words.iter().map(|w| w.0).eq(order.iter()), "{size}");
+            let found: Vec<usize> = (1..).zip(bytes.lines()).filter(|(_, l)| !l.is_empty()).map(|(i, _)| i).collect();
+            assert_eq!(lines, found);
+            // Each word has the line where it first stands.
+            assert!(words.iter().all(|(w, line)| bytes.lines().nth(line - 1).unwrap().contains(w)), "{size}");
+            let (line, first) = find_line(&text, &Numbered, &mut words, &mut |_, f| f.value == 321).unwrap().unwrap();
+            assert_eq!((line, first.value), (lines[321], 321));
+            assert!(find_line(&text, &Numbered, &mut words, &mut |_, f| f.value == 500).unwrap().is_none());
+        }
+    }
+
+    #[test]
+    fn the_first_bad_line_ends_the_list_and_what_is_no_text_comes_before_all() {
+        let good = "a b 1\n".repeat(40);
+        for size in SIZES {
+            let read = |bytes: &[u8]| {
+                let (text, _dir) = list(bytes, size);
+                let all = read_all(&text, &Numbered, &mut Words::default(), |f| f.value, None, &mut |_| ());
+                all.map(|(all, wrong)| (all.len(), wrong.map(|e| e.to_string())))
+            };
+            let bytes = format!("{good}\n a b x\nc d y\n{good}");
+            let (count, wrong) = read(bytes.as_bytes()).unwrap();
+            assert!(count == 40 && wrong.as_ref().unwrap().ends_with("t:42: no `x`"), "{size}: {wrong:?}");
+            let bytes = [bytes.as_bytes(), b"a b\na \xffb\n\xff"].concat();
+            let error = read(&bytes).unwrap_err().to_string();
+            assert!(error.ends_with("t:85: not UTF-8 text"), "{size}: {error}");
+            assert_eq!(read(b"\r\n\na b c d e f g").unwrap().1.unwrap().rsplit_once(':').unwrap().1, " 7 words");
+        }
+    }
+
+    #[test]
+    fn pieces_are_whole_lines() {
+        let block = b"a\nbb\n\nccc\nd";
+        for size in 0..12 {
+            let pieces = cut(block, size);
+            assert_eq!(pieces.concat(), block, "{size}");
+            let (_, most) = pieces.split_last().unwrap();
+            assert!(most.iter().all(|p| p.ends_with(b"\n") && p.len() > size), "{size}: {pieces:?}");
+        }
+        assert!(cut(b"", 3).is_empty());
+    }
+}
