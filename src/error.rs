@@ -64,7 +64,7 @@ pub enum Error {
     /// Training cannot go on.
     #[error("{0}")]
     Training(String),
-    /// The user pressed Ctrl-C.
+    /// A signal or a key of the dashboard stopped the work.
     #[error("interrupted: {0}")]
     Interrupted(String),
 }
@@ -83,6 +83,22 @@ impl Error {
     /// An error in a file as a whole.
     pub fn file(path: impl AsRef<Path>, message: impl Into<String>) -> Self {
         Self::File { path: path.as_ref().into(), message: message.into() }
+    }
+
+    /// The same error with more to say behind it.
+    #[must_use]
+    pub fn and(self, more: &str) -> Self {
+        match self {
+            Self::Io { path, action, source } => Self::file(path, format!("cannot {action}: {source}; {more}")),
+            Self::Line { path, line, message } => Self::line(path, line, format!("{message}; {more}")),
+            Self::File { path, message } => Self::file(path, format!("{message}; {more}")),
+            shape @ Self::Shape { .. } => Self::Invalid(format!("{shape}; {more}")),
+            Self::Undefined(message) => Self::Undefined(format!("{message}; {more}")),
+            Self::Invalid(message) => Self::Invalid(format!("{message}; {more}")),
+            Self::Backend(message) => Self::Backend(format!("{message}; {more}")),
+            Self::Training(message) => Self::Training(format!("{message}; {more}")),
+            Self::Interrupted(message) => Self::Interrupted(format!("{message}; {more}")),
+        }
     }
 
     /// The file that is at fault and the line in it, as far as they are known.

@@ -6,6 +6,7 @@
 //! |---|---|
 //! | [`error`], [`fs`], [`bytes`], [`rng`] | typed errors, file access, f32 as bytes, random streams |
 //! | [`terminal`], [`progress`] | what is printed, progress bars |
+//! | [`tensor_file`] | safetensors files with a checksum |
 //! | [`audio`] | WAV and FLAC, resampling, Kaldi filter banks, augmentation |
 //! | [`corpus`] | lists, trials, preparation, synthesis |
 //! | [`scoring`] | cosine, AS-norm, EER and minDCF, intervals, DET curves; pure f64 |
@@ -57,6 +58,7 @@ pub mod quant;
 pub mod rng;
 pub mod scoring;
 pub mod selftest;
+pub mod tensor_file;
 pub mod terminal;
 pub mod train;
 pub mod zoo;

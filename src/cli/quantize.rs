@@ -8,13 +8,13 @@ use burn::tensor::Device;
 use clap::ValueEnum;
 use serde_json::json;
 
-use super::{Global, info, shown, tell, wants_svg};
+use super::{Global, info, shown, signals, tell, wants_svg};
 use crate::error::{Error, Result};
 use crate::fs;
 use crate::model_file::{LayerSize, Model, NamedTensors, layer_sizes};
 use crate::progress::Progress;
 use crate::quant::{Method, QuantizeConfig, frontier_svg};
-use crate::terminal::{errln, outln};
+use crate::terminal::{errln, note, outln};
 use crate::train::quantize::{Judge, Layer, frontier, layers, outline, quantize};
 use crate::train::{Recipe, Report, RunOptions, Start, fine_tune};
 
@@ -50,6 +50,9 @@ pub struct Args {
     /// Go on with the checkpoint in that folder.
     #[arg(long, requires = "recipe")]
     resume: bool,
+    /// Go on although this is another than at the beginning, as for `revox train` (repeatable).
+    #[arg(long, value_name = "NAME", requires = "resume")]
+    accept: Vec<String>,
     /// Instead of quantizing: print every size that mixed precision can reach best, and plot them to this file (SVG).
     #[arg(long, conflicts_with_all = ["bits", "target_size", "run"])]
     pareto: Option<PathBuf>,
@@ -156,17 +159,15 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     let output = args.output.as_ref().expect("clap asks for it");
     let outline = outline(&model, &config, judge.as_ref(), recipe.as_ref(), &mut done)?;
     drop(progress);
-    if !global.quiet {
-        for (name, planned) in outline.quantizer.plan() {
-            if planned.scheme.bits < config.bits && config.method == Method::KMeans {
-                errln!("note: {name} has too few weights for {} bits: {}", config.bits, planned.scheme.bits);
-            }
+    for (name, planned) in outline.quantizer.plan() {
+        if planned.scheme.bits < config.bits && config.method == Method::KMeans {
+            note!("{name} has too few weights for {} bits: {}", config.bits, planned.scheme.bits);
         }
     }
     let (packed, report) = match &recipe {
         None => {
-            if !global.quiet && model.header.scoring.threshold_eer.is_some() {
-                errln!("note: thresholds in the packed model are those of the f32 model; `revox eval` finds its own");
+            if model.header.scoring.threshold_eer.is_some() {
+                note!("thresholds in the packed model are those of the f32 model; `revox eval` finds its own");
             }
             let packed = quantize(&model, &outline.quantizer, &device)?;
             packed.save(output, NamedTensors::default())?;
@@ -188,19 +189,25 @@ fn train(args: &Args, global: &Global, recipe: &Recipe, start: Start, device: &D
     let options = RunOptions {
         out: out.clone(),
         resume: args.resume,
+        accept: args.accept.clone(),
+        verify_data: false,
+        backend: global.backend.name().to_owned(),
         device: device.clone(),
         others: Vec::new(),
         free: global.free(),
-        stop: super::stop_on_ctrl_c()?,
+        stop: signals::watch()?,
         quiet: global.quiet,
         dashboard: false,
         warn: Arc::new(|text: &str| errln!("warning: {text}")),
     };
     let report = fine_tune(recipe, &options, start)?;
     let model = Model::load(&report.model, device)?;
-    model.save(output, NamedTensors::default())?;
+    let kept = format!("the training is in {}; go on with --resume", out.display());
+    model.save(output, NamedTensors::default()).map_err(|e| e.and(&kept))?;
     if args.run.is_none() {
-        std::fs::remove_dir_all(&out).map_err(|e| Error::io(&out, "remove", e))?;
+        // Another process may have begun in it meanwhile.
+        let _alone = fs::Lock::take(&out)?;
+        fs::remove_dir_all(&out)?;
     }
     Ok((model, report))
 }

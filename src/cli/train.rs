@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use serde_json::json;
 
-use super::{Global, shown};
+use super::{Global, shown, signals};
 use crate::error::{Error, Result};
 use crate::nn::Precision;
 use crate::terminal::{errln, outln};
@@ -16,7 +16,7 @@ use crate::train::{Recipe, Report, RunOptions, Start, fine_tune, train};
 /// Train a network by a recipe, testing on the dev trials after each epoch.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  revox train recipes/quickstart.toml\n  revox train recipes/quickstart.toml --out runs/short --set train.epochs=2\n  revox train recipes/voxceleb/fine-tune.toml --init model.safetensors\n  revox train recipes/voxceleb/resnet34.toml --backend cuda --devices 0,1"
+    after_help = "Examples:\n  revox train recipes/quickstart.toml\n  revox train recipes/quickstart.toml --resume\n  revox train recipes/quickstart.toml --out runs/short --set train.epochs=2\n  revox train recipes/voxceleb/fine-tune.toml --init model.safetensors\n  revox train recipes/voxceleb/resnet34.toml --backend cuda --devices 0,1"
 )]
 pub struct Args {
     /// The recipe (TOML).
@@ -27,6 +27,12 @@ pub struct Args {
     /// Go on with the checkpoint in the folder.
     #[arg(long)]
     resume: bool,
+    /// Go on although this is another than at the beginning: `backend`, `data.train`, `train.epochs`, ... (repeatable).
+    #[arg(long, value_name = "NAME", requires = "resume")]
+    accept: Vec<String>,
+    /// Read every byte of the data, and compare it with what the run began with. Without this, lists, sizes and times of files are compared.
+    #[arg(long)]
+    verify_data: bool,
     /// Begin with the weights of this model, whose network and front-end are the recipe's then.
     #[arg(long, value_name = "MODEL")]
     init: Option<PathBuf>,
@@ -61,7 +67,7 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     }
     let stem = args.recipe.file_stem().unwrap_or_default();
     let out = args.out.clone().unwrap_or_else(|| PathBuf::from("runs").join(stem));
-    let stop = super::stop_on_ctrl_c()?;
+    let stop = signals::watch()?;
     let warnings: Mutex<BTreeSet<String>> = Mutex::default();
     let warn = move |text: &str| {
         if warnings.lock().expect("no holder panics").insert(text.to_owned()) {
@@ -71,6 +77,9 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     let options = RunOptions {
         out,
         resume: args.resume,
+        accept: args.accept.clone(),
+        verify_data: args.verify_data,
+        backend: global.backend.name().to_owned(),
         device,
         others,
         free,

@@ -32,7 +32,7 @@ mod states;
 pub use adam8bit::{Adam8bit, Adam8bitConfig, Decay};
 pub use eight_bit::EightBit;
 pub use record::restore;
-pub(crate) use record::{Record, load_record};
+pub(crate) use record::{Record, in_order, load_record};
 pub use sgd8bit::{Sgd8bit, Sgd8bitConfig};
 pub use state::OptimizerState;
 pub use states::{StateRounding, States};

@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::losses::HeadConfig;
 use crate::nn::PoolingKind;
 use crate::train::checkpoint::{Average, State, load, save};
-use crate::train::{OptimizerConfig, Trainee};
+use crate::train::{Identity, OptimizerConfig, Trainee};
 
 /// A step on each device of the route, with a checkpoint between any two.
 fn journey(config: &OptimizerConfig, route: &[&Device]) -> Result<Named> {
@@ -23,7 +23,7 @@ fn journey(config: &OptimizerConfig, route: &[&Device]) -> Result<Named> {
     let mut trainee = start(route[0])?.train();
     for (i, device) in route.iter().enumerate() {
         if i > 0 {
-            save(&path, &trainee.valid(), &optimizer, &Average::new(), &State::start(String::new(), String::new()))?;
+            save(&path, &trainee.valid(), &optimizer, &Average::new(), &State::start(Identity::default()))?;
             let (read, state, ..) = load(&path, start(device)?, config)?;
             (trainee, optimizer) = (read.train(), state);
         }

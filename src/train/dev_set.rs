@@ -1,6 +1,7 @@
 //! The test after each epoch: embeddings of the dev utterances, cosine scores of the dev trials, error rates.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use burn::data::dataloader::{DataLoader, DataLoaderIterator, Progress};
@@ -22,6 +23,7 @@ pub struct DevSet {
     pairs: Vec<(usize, usize)>,
     trials: Vec<Trial>,
     extractor: Extractor,
+    stop: Arc<AtomicBool>,
 }
 
 /// Error rates of one test, with what a closer look needs.
@@ -50,10 +52,18 @@ impl DevSet {
         let (pairs, _) = resolve(list, &trials, &corpus.names())?;
         Curve::new(trials.iter().map(|t| (0.0, t.target == Some(true))))
             .map_err(|e| Error::file(list, e.to_string()))?;
-        Ok(Self { pairs, trials, extractor, corpus })
+        Ok(Self { pairs, trials, extractor, corpus, stop: Arc::default() })
+    }
+
+    /// With a flag that ends a test.
+    pub fn stopped_by(self, stop: Arc<AtomicBool>) -> Self {
+        Self { stop, ..self }
     }
 
     /// Embeddings of all utterances, in order.
+    ///
+    /// # Errors
+    /// An utterance that cannot be read, at its line; a stop that was asked for.
     pub fn embeddings(&self, network: &Network, device: &Device) -> Result<Embeddings> {
         let reading = Reading { extractor: &self.extractor, channel: None, window: WINDOW };
         let utterances = &self.corpus.utterances;
@@ -61,6 +71,9 @@ impl DevSet {
         let list = self.corpus.folder.join("wav.scp");
         let mut all: Option<Embeddings> = None;
         embed_files(network, &reading, &paths, device, &mut |i, result| {
+            if self.stop.load(Ordering::Relaxed) {
+                return Err(Error::Interrupted("stopped in the dev test".into()));
+            }
             let u = &utterances[i];
             let (_, row) = result.map_err(|e| Error::line(&list, u.line, e.to_string()))?;
             if row.iter().any(|x| !x.is_finite()) {

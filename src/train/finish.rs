@@ -5,10 +5,10 @@ use std::time::Instant;
 
 use burn::tensor::TensorData;
 
-use super::checkpoint::{self, Average};
+use super::checkpoint::Average;
 use super::classes::HeadMatch;
 use super::dev_set::{DevResult, DevSet};
-use super::strategy::{CHECKPOINT, Loop, MODEL};
+use super::strategy::{Loop, MODEL, Progressing};
 use super::{Recipe, RunOptions, Trainee};
 use crate::error::Result;
 use crate::fs;
@@ -68,7 +68,8 @@ pub(super) struct Done {
 pub(super) fn finish(recipe: &Recipe, options: &RunOptions, run: &Loop, dev: &DevSet, done: Done) -> Result<Report> {
     let out = &options.out;
     let path = out.join(MODEL);
-    let (last, _, average, state) = checkpoint::load(&out.join(CHECKPOINT), done.last, &recipe.optimizer)?;
+    let left = run.progress.lock().expect("no holder panics").take();
+    let Progressing { average, state, .. } = left.expect("the loop leaves its progress");
     // A run that had ended has its model, unless it was cut off on its way here.
     let finished = match done.ended {
         Some(_) if path.exists() => Some(Model::load(&path, &options.device)?).filter(is_finished),
@@ -79,7 +80,10 @@ pub(super) fn finish(recipe: &Recipe, options: &RunOptions, run: &Loop, dev: &De
         Some(model) => model,
         None => {
             if recipe.train.average_last > 1 {
-                run.save_model(&averaged(last, average, state.averaged))?;
+                run.save_model(&averaged(done.last, average, state.averaged), 0)?;
+            } else if state.best.is_none() {
+                // The model of the best epoch is gone, and no epoch is left to find another one.
+                run.save_model(&done.last, state.epoch - 1)?;
             }
             Model::load(&path, &options.device)?
         }
@@ -87,7 +91,7 @@ pub(super) fn finish(recipe: &Recipe, options: &RunOptions, run: &Loop, dev: &De
     let DevResult { eer, min_dcf, scored } = dev.test(&model.network, &options.device)?;
     let curve = Curve::new(scored.iter().map(|s| (s.0, s.1)))?;
     let intervals = bootstrap(&scored, &PRIORS, REPLICATES, recipe.seed, &|| ()).ok();
-    let best_epoch = state.best.map_or(0, |b| b.1);
+    let best_epoch = state.best.map_or(state.epoch - 1, |b| b.1);
     if !is_finished {
         if let Some(training) = &mut model.header.training {
             let trained = if recipe.train.average_last > 1 { state.epoch - 1 } else { best_epoch };

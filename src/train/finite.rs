@@ -49,6 +49,7 @@ pub(super) fn skip(state: &mut State, iteration: usize, bad: u64, warn: &dyn Fn(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::train::Identity;
     use burn::nn::LinearConfig;
     use burn::tensor::Device;
     use std::cell::RefCell;
@@ -66,7 +67,7 @@ mod tests {
 
     #[test]
     fn skipped_steps_are_told_and_too_many_in_a_row_are_an_error() {
-        let mut state = State::start(String::new(), String::new());
+        let mut state = State::start(Identity::default());
         let told = RefCell::new(Vec::new());
         let skip = |state: &mut State, i| skip(state, i, 3, &|line: &str| told.borrow_mut().push(line.to_owned()));
         (0..8).for_each(|i| skip(&mut state, i).unwrap());

@@ -188,6 +188,7 @@ fn header_of(recipe: &Recipe) -> Header {
         seed: recipe.seed,
         data_hash: "0".repeat(64),
         steps: 1_000_000_000,
+        epoch: 1_000_000,
         version: env!("CARGO_PKG_VERSION").to_owned(),
     });
     header

@@ -7,20 +7,21 @@ use std::time::Instant;
 
 use burn::module::Module;
 use burn::tensor::Device;
-use burn::train::logger::InMemoryMetricLogger;
 use burn::train::metric::LearningRateMetric;
 use burn::train::{Learner, SupervisedTraining, TrainingStrategy};
 
-use super::checkpoint::{self, Average, State};
+use super::checkpoint::{self, Average, Keeper, State};
 use super::classes::{HeadMatch, class_names};
 use super::dev_set::{DevLoader, DevSet};
 use super::finish::{Done, Report, finish};
-use super::folder::{LOCK, check_folder, check_position, hash_data, identity, trim_metrics};
+use super::folder::{RECIPE, RunFolder, check_position, trim_metrics};
+use super::identity::{Accept, Identity};
 use super::parts::Parts;
+use super::past::{Past, way_out};
 use super::renderer::renderer;
 use super::start::Start;
-use super::stopping::ended;
-use super::strategy::{CHECKPOINT, Loop, METRICS, Progressing};
+use super::strategy::{Loop, METRICS, Progressing};
+use super::unlogged::Unlogged;
 use super::{Loader, Recipe, TrainSet, Trainee, trial_metric};
 use crate::backend::quietly;
 use crate::corpus::synth;
@@ -29,7 +30,7 @@ use crate::fs;
 use crate::memory::{Setting, failure};
 use crate::model_file::{Header, Training};
 use crate::quant::Quantizer;
-use crate::terminal::errln;
+use crate::terminal::note;
 
 /// How to run.
 pub struct RunOptions {
@@ -37,6 +38,12 @@ pub struct RunOptions {
     pub out: PathBuf,
     /// Go on with the checkpoint in it.
     pub resume: bool,
+    /// Differences from the checkpoint that are wanted.
+    pub accept: Vec<String>,
+    /// Compare the content of all audio with that of the beginning.
+    pub verify_data: bool,
+    /// Name of the backend.
+    pub backend: String,
     /// Where tensors live.
     pub device: Device,
     /// Further devices that a batch is divided among.
@@ -47,7 +54,7 @@ pub struct RunOptions {
     pub stop: Arc<AtomicBool>,
     /// No progress.
     pub quiet: bool,
-    /// Show burn-train's dashboard (needs the feature `tui` and a terminal).
+    /// Show the dashboard (needs the feature `tui` and a terminal).
     pub dashboard: bool,
     /// Where warnings go.
     pub warn: Arc<dyn Fn(&str) + Send + Sync>,
@@ -96,13 +103,19 @@ pub fn fine_tune(recipe: &Recipe, options: &RunOptions, start: Start) -> Result<
 fn run(recipe: &Recipe, options: &RunOptions, start: Option<Start>) -> Result<Report> {
     let begun = Instant::now();
     let out = &options.out;
-    let checkpoint_path = out.join(CHECKPOINT);
-    check_folder(out, options.resume, &checkpoint_path)?;
+    let accept = Accept::parse(&options.accept)?;
+    // Nobody else writes into the folder until the end.
+    let folder = RunFolder::open(options)?;
+    folder.check_outputs()?;
+    folder.notes.iter().for_each(|text| note!("{text}"));
+    let model = start.as_ref().map(|start| start.hash.clone());
+    let mut identity = Identity::new(recipe, model, &options.backend, 1 + options.others.len());
+    let past = folder.checkpoint.as_deref().map(|path| Past::read(path, recipe, &identity, &accept)).transpose()?;
     if let Some(config) = &recipe.data.synth {
         synth::ensure(config, options.quiet, &options.stop)?;
     }
     let set = TrainSet::new(recipe, options.warn.clone())?;
-    let dev = Arc::new(DevSet::new(recipe)?);
+    let dev = Arc::new(DevSet::new(recipe)?.stopped_by(options.stop.clone()));
     for speaker in set.corpus().lone_speakers().into_iter().take(10) {
         (options.warn)(&format!(
             "speaker `{speaker}` has a single utterance: the network can only learn its recording"
@@ -116,17 +129,24 @@ fn run(recipe: &Recipe, options: &RunOptions, start: Option<Start>) -> Result<Re
     }
     let devices = std::iter::once(&options.device).chain(&options.others).cloned().collect();
     let parts = Parts::new(devices, recipe.train.accumulate, batch_size)?;
-    let data_hash = hash_data(&[set.corpus(), dev.corpus()], &recipe.data.trials)?;
-    let mut identity = identity(recipe);
+    identity.add_data(recipe, set.corpus(), dev.corpus(), options.verify_data, options.quiet, &options.stop)?;
+    if let Some(past) = &past {
+        for text in identity.check_data(&past.state.identity, past.path, &accept)? {
+            note!("{text}");
+        }
+    }
+    for name in accept.unused() {
+        note!("--accept {name}: there was nothing to accept");
+    }
+    let data_hash = identity.data_hash();
     let mut trainee = Trainee::new(&recipe.model, &recipe.loss, set.classes(), &options.device, recipe.seed)?;
     let classes = class_names(&set.corpus().speakers, &recipe.data.speeds);
     let (mut quantizer, mut head) = (None, None);
     let precision = recipe.train.precision;
     if let Some(start) = start {
-        identity.push_str(&format!("\n# begins with {}\n", start.hash));
         let (with_weights, found) = trainee.starting_with(start.network, start.head, &start.speakers, &classes)?;
         trainee = with_weights;
-        tell_head(&found, options);
+        tell_head(&found, past.is_some(), options);
         head = Some(found);
         if let Some(q) = &start.quantizer {
             if !precision.is_default() {
@@ -138,31 +158,22 @@ fn run(recipe: &Recipe, options: &RunOptions, start: Option<Start>) -> Result<Re
     }
     trainee.network = precision.apply(trainee.network, &options.device)?;
     let trainee = trainee.with_execution(recipe.train.execution)?;
-    let (trainee, optimizer, average, state) = if options.resume {
-        let loaded = checkpoint::load(&checkpoint_path, trainee, &recipe.optimizer)?;
-        if loaded.3.recipe != identity {
-            return Err(Error::file(
-                &checkpoint_path,
-                format!("belongs to another recipe; the one it was made with is {}", out.join(LOCK).display()),
-            ));
+    let mut on_disk = None;
+    let (trainee, optimizer, average, state) = match &past {
+        Some(past) => {
+            let (trainee, optimizer, average, mut state) =
+                checkpoint::load(past.path, trainee, &recipe.optimizer).map_err(|e| way_out(past.path, e))?;
+            check_position(past.path, &state, recipe.train.epochs, steps)?;
+            on_disk = Some(state.step(steps));
+            (state.identity, state.best) = (identity, past.state.best);
+            (trainee, optimizer, average, state)
         }
-        if loaded.3.data_hash != data_hash {
-            return Err(Error::file(&checkpoint_path, "the lists or audio files have changed since this checkpoint"));
-        }
-        check_position(&checkpoint_path, &loaded.3, recipe.train.epochs, steps)?;
-        loaded
-    } else {
-        (trainee, recipe.optimizer.init()?, Average::new(), State::start(identity, data_hash.clone()))
+        None => (trainee, recipe.optimizer.init()?, Average::new(), State::start(identity)),
     };
-    let over = if options.resume { ended(recipe, &state) } else { None };
-    match &over {
-        Some(why) if !options.quiet => errln!("note: the run had ended: {why}; nothing is left to train"),
-        Some(_) => {}
-        None => {
-            fs::create_dir_all(out)?;
-            fs::write_bytes(out.join(LOCK), recipe.to_toml().as_bytes())?;
-            trim_metrics(&out.join(METRICS), state.epoch)?;
-        }
+    let over = past.as_ref().and_then(|past| past.ended.clone());
+    if over.is_none() {
+        fs::write_bytes(out.join(RECIPE), recipe.to_toml().as_bytes())?;
+        trim_metrics(&out.join(METRICS), state.epoch)?;
     }
 
     let mut header = Header::new(recipe.model.clone(), recipe.frontend());
@@ -175,6 +186,7 @@ fn run(recipe: &Recipe, options: &RunOptions, start: Option<Start>) -> Result<Re
         seed: recipe.seed,
         data_hash,
         steps: 0, // known at the end
+        epoch: 0, // known when it is written
         version: env!("CARGO_PKG_VERSION").to_owned(),
     });
     let setting = Setting {
@@ -186,6 +198,7 @@ fn run(recipe: &Recipe, options: &RunOptions, start: Option<Start>) -> Result<Re
         optimizer: recipe.optimizer.clone(),
     };
     let begin = state.position();
+    let keeper = Keeper::new(out, recipe.train.keep, recipe.train.checkpoint_every, on_disk, options.warn.clone());
     let strategy = Arc::new(Loop {
         recipe: recipe.clone(),
         out: out.clone(),
@@ -196,7 +209,7 @@ fn run(recipe: &Recipe, options: &RunOptions, start: Option<Start>) -> Result<Re
         warn: options.warn.clone(),
         quantizer,
         parts,
-        progress: Mutex::new(Some(Progressing { optimizer: optimizer.clone(), average, state })),
+        progress: Mutex::new(Some(Progressing { optimizer: optimizer.clone(), average, state, keeper })),
         outcome: Mutex::new(Ok(())),
     });
     let last = match over {
@@ -207,7 +220,7 @@ fn run(recipe: &Recipe, options: &RunOptions, start: Option<Start>) -> Result<Re
             let training = SupervisedTraining::new(out, Arc::new(loader), Arc::new(DevLoader(dev.clone())))
                 .renderer(renderer(options, recipe))
                 .with_application_logger(None)
-                .with_metric_logger(InMemoryMetricLogger::default())
+                .with_metric_logger(Unlogged)
                 .metric_train_numeric(trial_metric::loss())
                 .metric_train_numeric(trial_metric::accuracy())
                 .metric_train_numeric(trial_metric::margin())
@@ -227,9 +240,9 @@ fn run(recipe: &Recipe, options: &RunOptions, start: Option<Start>) -> Result<Re
             std::mem::replace(&mut *strategy.outcome.lock().expect("no holder panics"), Ok(()))?;
             let result = launched.map_err(|panic| {
                 let failed = failure(&panic, &setting, options.free);
-                match checkpoint_path.exists() {
-                    true => Error::Backend(format!("{failed}. Go on from {} with --resume", checkpoint_path.display())),
-                    false => failed,
+                match checkpoint::newest(out) {
+                    Some(path) => Error::Backend(format!("{failed}. Go on from {} with --resume", path.display())),
+                    None => failed,
                 }
             })?;
             result.model
@@ -237,18 +250,17 @@ fn run(recipe: &Recipe, options: &RunOptions, start: Option<Start>) -> Result<Re
     };
     let done = Done { last, ended: over, head, begun };
     finish(recipe, options, &strategy, &dev, done)
+        .map_err(|e| e.and(&format!("every epoch is in {}; go on with --resume", out.display())))
 }
 
 /// Says what a model to begin with gives to the head.
-fn tell_head(found: &HeadMatch, options: &RunOptions) {
+fn tell_head(found: &HeadMatch, resumed: bool, options: &RunOptions) {
     // A run that goes on has its head in the checkpoint.
-    if options.resume {
+    if resumed {
         return;
     }
     if let Some(caution) = &found.caution {
         (options.warn)(caution);
     }
-    if !options.quiet {
-        errln!("note: head: {found}");
-    }
+    note!("head: {found}");
 }

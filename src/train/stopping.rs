@@ -22,6 +22,7 @@ pub(super) fn ended(recipe: &Recipe, state: &State) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::train::Identity;
 
     #[test]
     fn a_run_ends_with_its_epochs_or_its_patience() {
@@ -32,7 +33,7 @@ mod tests {
         let at = |epoch: usize, best: Option<usize>| State {
             epoch,
             best: best.map(|e| (0.1, e)),
-            ..State::start(String::new(), String::new())
+            ..State::start(Identity::default())
         };
         let patient = parse(&["train.patience=3".to_owned()]);
         assert_eq!(ended(&patient, &at(1, None)), None);

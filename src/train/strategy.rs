@@ -1,10 +1,9 @@
 //! The training loop, as a burn-train strategy: burn-train brings metrics, dashboard and interruption, the loop decides what happens
-//! when: margin and learning rate at every iteration, a stop before a loss that is not a number reaches the weights, a checkpoint
-//! after every epoch and at an interruption, tests on the dev trials.
+//! when: margin and learning rate at every iteration, a stop before a loss that is not a number reaches the weights, checkpoints by
+//! time, after every epoch and before the run ends for any reason, tests on the dev trials.
 
 mod slot;
 
-use std::io::Write;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -22,19 +21,19 @@ use burn::train::{
 use serde_json::json;
 
 use self::slot::Slot;
-use super::checkpoint::{self, Average, State};
+use super::checkpoint::{Average, Keeper, NEWEST, Snapshot, State};
 use super::finite;
 use super::parts::Parts;
 use super::schedule::ExponentialDecrease;
 use super::stopping::ended;
 use super::{Recipe, Trainee};
 use crate::error::{Error, Result};
+use crate::fs;
 use crate::model_file::{HEAD_PREFIX, Header, Model, NamedTensors};
 use crate::nn::collect_named;
 use crate::quant::Quantizer;
 
 /// Names of the files of a run.
-pub(super) const CHECKPOINT: &str = "checkpoint.safetensors";
 pub(super) const MODEL: &str = "model.safetensors";
 pub(super) const METRICS: &str = "metrics.jsonl";
 
@@ -43,6 +42,7 @@ pub(super) struct Progressing {
     pub optimizer: ModuleOptimizer,
     pub average: Average,
     pub state: State,
+    pub keeper: Keeper,
 }
 
 /// The loop.
@@ -56,6 +56,7 @@ pub(super) struct Loop {
     pub warn: Arc<dyn Fn(&str) + Send + Sync>,
     pub quantizer: Option<Quantizer>,
     pub parts: Parts,
+    /// What the loop begins with, and what it leaves.
     pub progress: Mutex<Option<Progressing>>,
     pub outcome: Mutex<Result<()>>,
 }
@@ -76,6 +77,9 @@ impl SupervisedLearningStrategy<Trainee> for Loop {
         // The learner's clone would keep the first weights in memory to the end.
         drop(learner);
         let result = self.epochs(&mut slot, &mut progress, &mut components, &train, &valid);
+        // The thread that writes must not outlive the run, whatever its end.
+        progress.keeper.wait();
+        *self.progress.lock().expect("no holder panics") = Some(progress);
         *self.outcome.lock().expect("no holder panics") = result;
         (slot.into_model(), components.event_processor)
     }
@@ -90,44 +94,69 @@ impl Loop {
         train: &TrainLoader<Trainee>,
         valid: &ValidLoader<Trainee>,
     ) -> Result<()> {
-        let epochs = self.recipe.train.epochs;
+        if progress.keeper.has_none() {
+            // A run that is cut off in its first epoch can go on, and a full disk shows at once.
+            self.save(slot.get(), progress)?;
+        }
         while ended(&self.recipe, &progress.state).is_none() {
             let epoch = progress.state.epoch;
             let begun = Instant::now();
-            self.begin_stage(slot, &progress.state)?;
+            self.begin_stage(slot, progress)?;
             self.train_epoch(slot, progress, components, train)?;
-            let model = slot.get();
-            let loss = progress.state.loss_sum / self.steps as f64;
-            let accuracy = progress.state.accuracy_sum / self.steps as f64;
-            self.accumulate(model, progress, epoch);
-            let tested = epoch.is_multiple_of(self.recipe.train.validate_every) || epoch == epochs;
-            let rates = match tested {
-                true => Some(self.test(model, progress, components, valid)?),
-                false => None,
-            };
-            let line = json!({
-                "epoch": epoch,
-                "step": epoch * self.steps,
-                "loss": loss,
-                "accuracy": accuracy,
-                "lr": self.rate_at(epoch * self.steps - 1),
-                "margin": self.recipe.margin(self.steps).at(epoch * self.steps - 1),
-                "eer": rates.map(|r| r.0),
-                "skipped_steps": progress.state.skipped,
-                "min_dcf": rates.map(|r| json!({"0.01": r.1[0], "0.05": r.1[1]})),
-                "seconds": begun.elapsed().as_secs_f64(),
-            });
-            self.log(&line)?;
-            let state = &mut progress.state;
-            (state.epoch, state.batch, state.loss_sum, state.accuracy_sum) = (epoch + 1, 0, 0.0, 0.0);
-            state.skipped = 0;
-            self.checkpoint(model, progress)?;
+            if let Err(e) = self.end_epoch(slot.get(), progress, components, valid, begun) {
+                return Err(self.rescued(e, slot.get(), progress));
+            }
             send(components.event_processor.process_train(LearnerEvent::EndEpoch(epoch)))?;
+            let over = ended(&self.recipe, &progress.state).is_some();
             let stop = self.stop.load(Ordering::Relaxed) || components.interrupter.should_stop();
-            if stop && ended(&self.recipe, &progress.state).is_none() {
-                return self.interrupted(&components.interrupter, epoch + 1);
+            if over || stop {
+                self.save(slot.get(), progress)?;
+            } else if progress.keeper.is_free() {
+                self.save_beside(slot.get(), progress)?;
+            } else {
+                progress.keeper.wants();
+            }
+            if stop && !over {
+                return Err(self.interrupted(&components.interrupter, epoch + 1));
             }
         }
+        Ok(())
+    }
+
+    /// The test after an epoch's batches, and its line in the log. Until all of it is done the state
+    /// stays that of the last batch, with which a resumed run begins the test again.
+    fn end_epoch(
+        &self,
+        model: &Trainee,
+        progress: &mut Progressing,
+        components: &mut TrainingComponents<Trainee>,
+        valid: &ValidLoader<Trainee>,
+        begun: Instant,
+    ) -> Result<()> {
+        let (epoch, epochs) = (progress.state.epoch, self.recipe.train.epochs);
+        let mut best = progress.state.best;
+        let tested = epoch.is_multiple_of(self.recipe.train.validate_every) || epoch == epochs;
+        let rates = match tested {
+            true => Some(self.test(model, &mut best, epoch, components, valid)?),
+            false => None,
+        };
+        let line = json!({
+            "epoch": epoch,
+            "step": epoch * self.steps,
+            "loss": progress.state.loss_sum / self.steps as f64,
+            "accuracy": progress.state.accuracy_sum / self.steps as f64,
+            "lr": self.rate_at(epoch * self.steps - 1),
+            "margin": self.recipe.margin(self.steps).at(epoch * self.steps - 1),
+            "eer": rates.map(|r| r.0),
+            "skipped_steps": progress.state.skipped,
+            "min_dcf": rates.map(|r| json!({"0.01": r.1[0], "0.05": r.1[1]})),
+            "seconds": begun.elapsed().as_secs_f64(),
+        });
+        fs::append_line(self.out.join(METRICS), &line.to_string())?;
+        self.accumulate(model, progress, epoch);
+        let state = &mut progress.state;
+        (state.epoch, state.batch, state.loss_sum, state.accuracy_sum) = (epoch + 1, 0, 0.0, 0.0);
+        (state.skipped, state.best) = (0, best);
         Ok(())
     }
 
@@ -154,14 +183,15 @@ impl Loop {
     ///
     /// # Errors
     /// Names the tensor that cannot be quantized, and why; the model stays as it is.
-    fn begin_stage(&self, slot: &mut Slot, state: &State) -> Result<()> {
+    fn begin_stage(&self, slot: &mut Slot, progress: &mut Progressing) -> Result<()> {
         let Some(quantizer) = &self.quantizer else { return Ok(()) };
         let stage = |epoch| quantizer.stage(epoch, self.recipe.train.epochs);
-        let (epoch, now) = (state.epoch, stage(state.epoch));
-        if epoch > 1 && state.batch == 0 && now != stage(epoch - 1) {
+        let (epoch, batch) = (progress.state.epoch, progress.state.batch);
+        let now = stage(epoch);
+        if epoch > 1 && batch == 0 && now != stage(epoch - 1) {
             let books = quantizer.begin(&slot.get().network, now).map_err(|e| {
                 let (stage, stages) = (now + 1, quantizer.stages());
-                let kept = self.kept(epoch);
+                let kept = kept(progress);
                 Error::Training(format!("stage {stage} of {stages} cannot begin (epoch {epoch}): {e}; {kept}"))
             })?;
             slot.change(|model| Trainee { network: books.apply(model.network), ..model });
@@ -182,13 +212,16 @@ impl Loop {
         send(processor.process_train(LearnerEvent::StartSplit { epoch_number, total_items: train.num_items() }))?;
         let mut batches = train.iter();
         while let Some(batch) = batches.next() {
-            let batch = batch.map_err(|e| unwrapped(&e))?;
+            let batch = match batch {
+                Ok(batch) => batch,
+                Err(e) => return Err(self.rescued(unwrapped(&e), slot.get(), progress)),
+            };
             let (iteration, margin) = (batch.iteration, batch.margin);
             let rate = self.rate_at(iteration);
             let ids = batch.ids.clone();
             let (outcome, gradients) = self.parts.step(slot.get(), batch)?;
             if !outcome.loss.is_finite() {
-                let kept = self.kept(epoch_number);
+                let kept = kept(progress);
                 return Err(Error::Training(format!(
                     "the loss is {} at step {iteration} (epoch {epoch_number}), learning rate {rate:e}, margin {margin}; \
                      {kept}; the batch was: {}",
@@ -201,7 +234,7 @@ impl Loop {
                 slot.change(|model| progress.optimizer.step(rate, model, gradients));
                 if let Some(quantizer) = self.quantizer.as_ref().filter(|q| q.is_due(iteration)) {
                     let books = quantizer.refresh(&slot.get().network).map_err(|e| {
-                        let kept = self.kept(epoch_number);
+                        let kept = kept(progress);
                         Error::Training(format!(
                             "after step {iteration} (epoch {epoch_number}), learning rate {rate:e}: {e}; {kept}"
                         ))
@@ -216,24 +249,29 @@ impl Loop {
             progress.state.loss_sum += outcome.loss;
             progress.state.accuracy_sum += outcome.accuracy;
             let item = TrainingItem::new(outcome, batches.progress(), Some(iteration + 1), Some(rate.into()));
-            send(processor.process_train(LearnerEvent::ProcessedItem(item)))?;
+            if let Err(e) = send(processor.process_train(LearnerEvent::ProcessedItem(item))) {
+                return Err(self.rescued(e, slot.get(), progress));
+            }
             if self.stop.load(Ordering::Relaxed) || components.interrupter.should_stop() {
-                self.checkpoint(slot.get(), progress)?;
-                return self.interrupted(&components.interrupter, epoch_number);
+                self.save(slot.get(), progress)?;
+                return Err(self.interrupted(&components.interrupter, epoch_number));
+            }
+            if progress.keeper.is_due(progress.state.step(self.steps)) {
+                self.save_beside(slot.get(), progress)?;
             }
         }
         send(processor.process_train(LearnerEvent::EndSplit(epoch_number)))
     }
 
-    /// Tests the model; a better one becomes the run's model file.
+    /// Tests the model; a better one than `best` becomes the run's model file.
     fn test(
         &self,
         model: &Trainee,
-        progress: &mut Progressing,
+        best: &mut Option<(f64, usize)>,
+        epoch_number: usize,
         components: &mut TrainingComponents<Trainee>,
         valid: &ValidLoader<Trainee>,
     ) -> Result<(f64, [f64; 2])> {
-        let epoch_number = progress.state.epoch;
         let processor = &mut components.event_processor;
         send(processor.process_valid(LearnerEvent::StartSplit { epoch_number, total_items: 1 }))?;
         let model = model.valid();
@@ -249,10 +287,10 @@ impl Loop {
         }
         send(processor.process_valid(LearnerEvent::EndSplit(epoch_number)))?;
         // A network of which a part is not quantized yet is not what is asked for.
-        if self.is_last_stage(epoch_number) && progress.state.best.is_none_or(|(best, _)| rates.0 < best) {
-            progress.state.best = Some((rates.0, epoch_number));
+        if self.is_last_stage(epoch_number) && best.is_none_or(|(best, _)| rates.0 < best) {
+            *best = Some((rates.0, epoch_number));
             if self.recipe.train.average_last == 1 {
-                self.save_model(&model)?;
+                self.save_model(&model, epoch_number)?;
             }
         }
         Ok(rates)
@@ -279,47 +317,62 @@ impl Loop {
         }
     }
 
-    pub(super) fn save_model(&self, model: &Trainee) -> Result<()> {
+    /// Writes the run's model file, with weights of an epoch; 0 for a mean of several.
+    pub(super) fn save_model(&self, model: &Trainee, epoch: usize) -> Result<()> {
+        let mut header = self.header.clone();
+        if let Some(training) = &mut header.training {
+            training.epoch = epoch as u64;
+        }
         if let Some(quantizer) = &self.quantizer {
-            let packed = Model::packed(&self.header, &model.network, quantizer, &model.device())?;
+            let packed = Model::packed(&header, &model.network, quantizer, &model.device())?;
             return packed.save(self.out.join(MODEL), NamedTensors::default());
         }
         let head = NamedTensors::from_burn(collect_named(&model.projection)).prefixed(HEAD_PREFIX);
-        let model = Model { header: self.header.clone(), network: model.network.clone() };
+        let model = Model { header, network: model.network.clone() };
         model.save(self.out.join(MODEL), head)
     }
 
-    fn checkpoint(&self, model: &Trainee, progress: &Progressing) -> Result<()> {
-        let Progressing { optimizer, average, state } = progress;
-        checkpoint::save(&self.out.join(CHECKPOINT), &model.valid(), optimizer, average, state)
+    fn snapshot(&self, model: &Trainee, progress: &Progressing) -> Result<(Snapshot, usize)> {
+        let Progressing { optimizer, average, state, .. } = progress;
+        Ok((Snapshot::take(&model.valid(), optimizer, average, state)?, state.step(self.steps)))
     }
 
-    fn log(&self, line: &serde_json::Value) -> Result<()> {
-        let path = self.out.join(METRICS);
-        std::fs::File::options()
-            .create(true)
-            .append(true)
-            .open(&path)
-            .and_then(|mut f| writeln!(f, "{line}"))
-            .map_err(|e| Error::io(&path, "write", e))
+    /// Writes a checkpoint and waits for it.
+    fn save(&self, model: &Trainee, progress: &mut Progressing) -> Result<()> {
+        let (snapshot, step) = self.snapshot(model, progress)?;
+        progress.keeper.write_now(&snapshot, step)
     }
 
-    /// What is left of a training that fails in an epoch.
-    fn kept(&self, epoch: usize) -> String {
-        match epoch {
-            1 => "there is no checkpoint yet".to_owned(),
-            n => format!("the checkpoint of epoch {} is in {}", n - 1, self.out.join(CHECKPOINT).display()),
-        }
+    /// Writes a checkpoint while the training goes on.
+    fn save_beside(&self, model: &Trainee, progress: &mut Progressing) -> Result<()> {
+        let (snapshot, step) = self.snapshot(model, progress)?;
+        progress.keeper.write(snapshot, step);
+        Ok(())
+    }
+
+    /// An error of data or disk that ends the run, after everything so far is saved.
+    fn rescued(&self, error: Error, model: &Trainee, progress: &mut Progressing) -> Error {
+        let tail = match self.save(model, progress) {
+            Ok(()) => format!("{}; go on with --resume", progress.keeper.kept()),
+            Err(e) => format!("and {e}"),
+        };
+        error.and(&tail)
     }
 
     /// A stop that was asked for, or that burn-train's part of the run has made necessary.
-    fn interrupted(&self, interrupter: &Interrupter, epoch: usize) -> Result<()> {
-        let kept = format!("everything is in {}; go on with --resume", self.out.join(CHECKPOINT).display());
-        Err(match interrupter.error() {
-            Some(e) => Error::Training(format!("the dashboard failed in epoch {epoch}: {e}; {kept}")),
+    fn interrupted(&self, interrupter: &Interrupter, epoch: usize) -> Error {
+        let kept = format!("everything is in {}; go on with --resume", self.out.join(NEWEST).display());
+        match interrupter.error() {
+            Some(e) => Error::Training(format!("burn-train failed in epoch {epoch}: {e}; {kept}")),
             None => Error::Interrupted(format!("stopped in epoch {epoch}; {kept}")),
-        })
+        }
     }
+}
+
+/// What is left of a training that fails.
+fn kept(progress: &mut Progressing) -> String {
+    progress.keeper.wait();
+    progress.keeper.kept()
 }
 
 /// A loader's error, with the file and the line that it names, out of Burn's wrapper.
@@ -334,5 +387,5 @@ fn unwrapped(error: &DatasetError) -> Error {
 
 /// Delivers an event to burn-train.
 fn send<E: std::fmt::Display>(sent: std::result::Result<(), E>) -> Result<()> {
-    sent.map_err(|e| Error::Training(format!("the dashboard failed: {e}")))
+    sent.map_err(|e| Error::Training(format!("burn-train failed: {e}")))
 }

@@ -4,8 +4,14 @@ use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor};
 
+use safetensors::tensor::{SafeTensors, TensorView};
+
 use super::*;
+use crate::fs;
 use crate::losses::HeadConfig;
+use crate::nn::collect_named;
+use crate::tensor_file::Part;
+use crate::train::Identity;
 use crate::zoo::Architecture;
 
 /// As recipes have them; the small network's tensors are held in 8 bits.
@@ -15,6 +21,10 @@ const OPTIMIZERS: [&str; 4] = [
     "kind = \"sgd8bit\"\nstates.min_size = 64",
     "kind = \"adamw8bit\"\nstates.min_size = 64",
 ];
+
+fn identity() -> Identity {
+    Identity { recipe: "recipe".into(), ..Identity::default() }
+}
 
 type Parts = Vec<(String, Dtype, Vec<usize>, Vec<u8>)>;
 
@@ -53,8 +63,7 @@ impl Folder {
     fn saved(&self, config: &OptimizerConfig) -> (Vec<u8>, Trainee, ModuleOptimizer, State) {
         let mut optimizer = config.init().unwrap();
         let trainee = step(&mut optimizer, trainee().train());
-        let state =
-            State { epoch: 2, loss_sum: 0.1, best: Some((0.25, 1)), ..State::start("recipe".into(), "hash".into()) };
+        let state = State { epoch: 2, loss_sum: 0.1, best: Some((0.25, 1)), ..State::start(identity()) };
         save(&self.path(), &trainee.valid(), &optimizer, &Average::new(), &state).unwrap();
         (fs::read(self.path()).unwrap(), trainee, optimizer, state)
     }
@@ -71,7 +80,7 @@ impl Folder {
     #[track_caller]
     fn refused(&self, bytes: &[u8], wanted: &str) {
         let error = self.load(bytes, &OptimizerConfig::default()).err().expect("a damaged file was read");
-        for part in ["checkpoint.safetensors: not a readable checkpoint", wanted] {
+        for part in ["checkpoint.safetensors: ", wanted] {
             assert!(error.contains(part), "no `{part}` in: {error}");
         }
     }
@@ -83,23 +92,34 @@ fn rewritten(bytes: &[u8], seal: bool, change: impl FnOnce(&mut String, &mut Par
     let file = SafeTensors::deserialize(bytes).unwrap();
     let mut json = metadata.metadata().as_ref().unwrap()[KEY].clone();
     let part = |(name, v): (&str, TensorView)| (name.to_owned(), v.dtype(), v.shape().to_vec(), v.data().to_vec());
-    let mut parts: Parts = file.iter().filter(|(name, _)| *name != CHECKSUM).map(part).collect();
+    let mut parts: Parts = file.iter().map(part).collect();
     change(&mut json, &mut parts);
+    if seal {
+        let part = |(name, dtype, shape, bytes): &(String, Dtype, Vec<usize>, Vec<u8>)| Part {
+            name: name.clone().into(),
+            dtype: *dtype,
+            shape: shape.clone(),
+            bytes: bytes.clone().into(),
+        };
+        let parts: Vec<Part> = parts.iter().map(part).collect();
+        return tensor_file::to_bytes("c".as_ref(), &[(KEY, &json)], &parts).unwrap();
+    }
     let mut views: Vec<(&str, TensorView)> = Vec::new();
     for (name, dtype, shape, bytes) in &parts {
         views.push((name.as_str(), TensorView::new(*dtype, shape.clone(), bytes).unwrap()));
-    }
-    let sum = checksum(&json, &views);
-    if seal {
-        views.push((CHECKSUM, TensorView::new(Dtype::U8, vec![sum.len()], &sum).unwrap()));
     }
     safetensors::serialize(views, Some(HashMap::from([(KEY.to_owned(), json)]))).unwrap()
 }
 
 /// As the version before the checksum wrote it.
 fn old(json: &mut String) {
-    assert!(json.contains("\"format\":2"), "{json}");
-    *json = json.replace("\"format\":2", "\"format\":1");
+    let mut state: serde_json::Value = serde_json::from_str(json).unwrap();
+    assert_eq!(state["format"], 3);
+    state["format"] = 1.into();
+    state["recipe"] = state["identity"]["recipe"].clone();
+    state["data_hash"] = "hash".into();
+    state.as_object_mut().unwrap().retain(|key, _| key != "identity" && key != "version");
+    *json = state.to_string();
 }
 
 fn values(trainee: &Trainee) -> Vec<(String, Vec<u32>)> {
@@ -118,6 +138,7 @@ fn what_was_saved_is_read_and_goes_on_the_same() {
         for file in [&bytes, &unsealed] {
             let (loaded, mut its_optimizer, average, its_state) = folder.load(file, &config).unwrap();
             assert!(values(&loaded.clone().train()) == values(&trainee), "{text}");
+            let its_state = State { version: state.version.clone(), ..its_state };
             assert!(average.is_empty() && its_state == state, "{text}");
             assert!(values(&step(&mut its_optimizer, loaded.train())) == values(&next), "{text}");
         }
@@ -140,8 +161,9 @@ fn damage_is_found() {
     }
     let mut damaged = bytes.clone();
     *damaged.last_mut().unwrap() ^= 1;
-    folder.refused(&damaged, "it is damaged: its checksum is not that of its content");
-    folder.refused(&rewritten(&bytes, false, |_, _| ()), "its checksum is not");
+    folder.refused(&damaged, "its SHA-256 is not that of its content");
+    // The format has a checksum; a file of it without one has lost it.
+    folder.refused(&rewritten(&bytes, false, |_, _| ()), "checksum");
 }
 
 /// Nothing but what they say betrays them.
@@ -162,7 +184,7 @@ fn lies_under_a_right_checksum_are_refused() {
     state("\"best\":[0.25,1]", "\"best\":[0.25,2]", "contradicts itself");
     state("\"averaged\":0", "\"averaged\":2", "contradicts itself");
     state("\"averaged\":0", "\"averaged\":1", "0 sums of weights for 1 epochs");
-    state("\"format\":2", "\"format\":3", "format 3; this version reads 1 to 2");
+    state("\"format\":3", "\"format\":4", "format 4, of a newer revox");
     let parts = |change: &dyn Fn(&mut Parts), wanted: &str| {
         folder.refused(&rewritten(&bytes, true, |_, parts| change(parts)), wanted);
     };
@@ -220,4 +242,60 @@ fn damaged_records_never_panic() {
         }
         assert!(refused > 20, "{text}: {refused}");
     }
+}
+
+/// Whatever order a hash table has.
+#[test]
+fn equal_trainings_have_equal_checkpoints() {
+    let folder = Folder::new();
+    for text in OPTIMIZERS {
+        let config: OptimizerConfig = toml::from_str(text).unwrap();
+        let (first, ..) = folder.saved(&config);
+        let (second, ..) = folder.saved(&config);
+        assert!(first == second, "{text}");
+    }
+}
+
+#[test]
+fn the_newest_ones_are_kept_and_found() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = OptimizerConfig::default();
+    let snapshot = |epoch| {
+        let state = State { epoch, ..State::start(identity()) };
+        Snapshot::take(&trainee(), &config.init().unwrap(), &Average::new(), &state).unwrap()
+    };
+    assert_eq!(newest(dir.path()), None);
+    let warnings = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+    let heard = warnings.clone();
+    let warn = std::sync::Arc::new(move |text: &str| heard.lock().unwrap().push(text.to_owned()));
+    let every = crate::train::recipe::Every::Steps(2);
+    let mut keeper = Keeper::new(dir.path(), 3, every, None, warn);
+    assert!(keeper.has_none() && !keeper.is_due(1) && keeper.kept().contains("no checkpoint yet"));
+    for (epoch, step) in [(1, 0), (2, 4), (3, 8)] {
+        keeper.write_now(&snapshot(epoch), step).unwrap();
+    }
+    assert!(!keeper.is_due(9) && keeper.is_due(10));
+    keeper.write(snapshot(4), 12);
+    keeper.wait();
+    assert!(keeper.kept().contains("step 12") && keeper.is_free());
+    let names = || {
+        let entries = std::fs::read_dir(dir.path()).unwrap();
+        let mut names: Vec<_> = entries.map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    };
+    let all = ["checkpoint-4.safetensors", "checkpoint-8.safetensors", "checkpoint.safetensors"];
+    assert_eq!(names(), all);
+    let epoch = |path: &Path| read_state(path).unwrap().epoch;
+    assert_eq!(epoch(&newest(dir.path()).unwrap()), 4);
+    assert_eq!(epoch(&before(dir.path()).unwrap()), 3);
+    std::fs::remove_file(dir.path().join(NEWEST)).unwrap();
+    assert_eq!(newest(dir.path()), before(dir.path()));
+    // What cannot be written is told, and owed; the one before stays.
+    std::fs::create_dir(dir.path().join(NEWEST)).unwrap();
+    keeper.write(snapshot(5), 16);
+    keeper.wait();
+    let told = warnings.lock().unwrap().join("\n");
+    assert!(told.contains("the checkpoint of step 16 could not be written") && told.contains("step 12"), "{told}");
+    assert!(keeper.write_now(&snapshot(5), 16).unwrap_err().to_string().contains("the checkpoint of step 12 is in"));
 }

@@ -1,18 +1,25 @@
 //! A recipe: everything a training run depends on, as TOML. Unknown keys are errors; so are impossible values.
 
 mod differences;
+mod every;
 mod ranges;
+mod role;
 mod sections;
 mod text;
 
+pub use every::Every;
 pub use sections::{AugmentConfig, DataConfig, FrontendConfig, MarginConfig, ScheduleConfig, TrainConfig};
+
+pub(super) use differences::differing;
+pub(super) use role::{CHANGEABLE, Role, is_within, role_of};
 
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use toml::de::{DeTable, DeValue, ValueDeserializer};
 
-use self::differences::differences;
+use self::differences::{differences, without};
+use self::role::NEUTRAL;
 use self::text::Text;
 use super::OptimizerConfig;
 use super::schedule::{ExponentialDecrease, MarginSchedule};
@@ -52,7 +59,7 @@ pub struct Recipe {
     /// The learning rate over time.
     #[serde(default)]
     pub schedule: ScheduleConfig,
-    /// Epochs, batches, stopping.
+    /// Epochs, batches, stopping, checkpoints.
     #[serde(default)]
     pub train: TrainConfig,
     /// How a trained network is quantized; for `revox quantize`.
@@ -118,6 +125,11 @@ impl Recipe {
     /// The recipe as TOML.
     pub fn to_toml(&self) -> String {
         toml::to_string(self).expect("a recipe is plain data")
+    }
+
+    /// The recipe as TOML, without what does not change the result of a run.
+    pub(super) fn decisive(&self) -> String {
+        without(&self.to_toml(), &NEUTRAL)
     }
 
     /// Fills what depends on other values, and refuses what is impossible together. Each number alone
@@ -283,6 +295,29 @@ mod tests {
         assert_eq!(recipe.train.epochs, 3);
         assert_eq!(recipe.data.trials, Path::new("b/trials.txt"));
         assert_eq!(parse(&recipe.to_toml(), &[]).unwrap(), recipe);
+    }
+
+    #[test]
+    fn what_does_not_change_the_result_is_left_out() {
+        let plain = parse(SMALL, &[]).unwrap();
+        let neutral = [
+            "data.threads=7",
+            "data.cache_mib=9",
+            "train.checkpoint_every=3 steps",
+            "train.keep=8",
+            "seed=18446744073709551615",
+        ];
+        let other = parse(SMALL, &neutral).unwrap();
+        assert_ne!(other.to_toml(), plain.to_toml());
+        let same = Recipe { seed: plain.seed, ..other.clone() };
+        assert_eq!(same.decisive(), plain.decisive());
+        for name in ["threads", "cache_mib", "checkpoint_every", "keep"] {
+            assert!(other.to_toml().contains(name) && !other.decisive().contains(name), "{}", other.decisive());
+        }
+        let back = parse(&other.decisive(), &[]).unwrap();
+        assert_eq!(back, Recipe { seed: u64::MAX, ..plain });
+        let taped = parse(SMALL, &["model.name=rev1-resnet18", "train.execution=taped"]).unwrap();
+        assert!(taped.to_toml().contains("execution") && !taped.decisive().contains("execution"));
     }
 
     #[test]

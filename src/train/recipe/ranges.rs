@@ -1,5 +1,6 @@
-//! The range of every number that a recipe may hold. A value out of it is refused when the recipe
-//! is read, under its key, whatever its type: not a number and infinity are in no range.
+//! The range of every number that a recipe may hold, and of its interval. A value out of it is
+//! refused when the recipe is read, under its key, whatever its type: not a number and infinity are
+//! in no range.
 //!
 //! Some bounds are those of the mathematics (a probability, a momentum below 1). The others are far
 //! beyond what anybody trains with, and below what overflows or never ends.
@@ -9,6 +10,10 @@ use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::Every;
+
+/// The key of an interval.
+const INTERVAL: &str = "train.checkpoint_every";
 /// Any finite number that the type holds.
 const ANY: f64 = f64::INFINITY;
 /// The largest coefficient of a moving average that is still below 1 in f32.
@@ -67,6 +72,7 @@ const RANGES: &[(&str, f64, f64)] = &[
     ("train.patience", 0.0, 1e5),
     ("train.validate_every", 1.0, 1e5),
     ("train.average_last", 1.0, 1e5),
+    ("train.keep", 1.0, 1_000.0),
     ("quantize.bits", 1.0, 8.0),
     ("quantize.target_bytes", 1.0, i64::MAX as f64),
     ("quantize.refresh_every", 1.0, 1e6),
@@ -89,7 +95,7 @@ pub(super) struct Outside {
     pub message: String,
 }
 
-/// Compares every number with the range of its key. Keys without one are left to the types, which
+/// Compares every number, and the interval, with the range of its key. Keys without one are left to the types, which
 /// know no such key.
 pub(super) fn check(table: &DeTable<'_>) -> Result<(), Outside> {
     check_section("", table)
@@ -115,6 +121,11 @@ fn check_value(key: &str, value: &Spanned<DeValue<'_>>) -> Result<(), Outside> {
             (i128::from_str_radix(n.as_str(), n.radix()).map_or(f64::INFINITY, |n| n as f64), n.to_string())
         }
         DeValue::Float(x) => (x.as_str().parse().unwrap_or(f64::NAN), x.to_string()),
+        DeValue::String(text) if key == INTERVAL => {
+            let outside =
+                |wanted: String| Outside { span: value.span(), message: format!("{key} = {text:?}: {wanted}") };
+            return text.parse::<Every>().map(|_| ()).map_err(outside);
+        }
         _ => return Ok(()),
     };
     match range(key) {
@@ -160,6 +171,8 @@ mod tests {
 
     use proptest::prelude::*;
 
+    use super::super::differences::spans;
+    use super::super::role::{CHANGEABLE, NEUTRAL, role_of};
     use super::*;
     use crate::error::Result;
     use crate::train::Recipe;
@@ -242,6 +255,8 @@ mod tests {
         average_last = 1
         execution = "taped"
         precision = "f32"
+        checkpoint_every = "15min"
+        keep = 2
         [quantize]
         method = "mixed"
         bits = 4
@@ -394,6 +409,18 @@ mod tests {
         assert_eq!(ranges.len(), RANGES.len(), "a key stands twice");
         assert_eq!(ranges, numbers);
         assert!(RANGES.iter().all(|(_, low, high)| low < high));
+    }
+
+    #[test]
+    fn every_key_has_one_role_in_a_run_that_goes_on() {
+        let keys: BTreeSet<String> = full_recipes().iter().flat_map(|text| spans(text).into_keys()).collect();
+        for key in &keys {
+            assert!(role_of(key).is_some(), "{key} has no role");
+        }
+        for key in CHANGEABLE.iter().chain(&NEUTRAL) {
+            assert!(keys.contains(*key), "no recipe has {key}");
+            assert!(!(CHANGEABLE.contains(key) && NEUTRAL.contains(key)), "{key} has two roles");
+        }
     }
 
     #[test]

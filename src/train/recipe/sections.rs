@@ -1,9 +1,11 @@
 //! The sections of a recipe, with their defaults.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::Every;
 use crate::audio::Window;
 use crate::audio::augment::SpecAugment;
 use crate::backend::reversible::Execution;
@@ -183,6 +185,11 @@ pub struct TrainConfig {
     /// What convolutions compute in while training: `f32` or `bf16`.
     #[serde(skip_serializing_if = "Precision::is_default")]
     pub precision: Precision,
+    /// How often a checkpoint is written, besides the one after each epoch: `15min`, `90s`, `2h`,
+    /// `500 steps`. It does not change the result.
+    pub checkpoint_every: Every,
+    /// Checkpoints that are kept, the newest included.
+    pub keep: usize,
 }
 
 impl Default for TrainConfig {
@@ -196,6 +203,8 @@ impl Default for TrainConfig {
             average_last: 1,
             execution: None,
             precision: Precision::F32,
+            checkpoint_every: Every::Time(Duration::from_secs(15 * 60)),
+            keep: 2,
         }
     }
 }

@@ -114,7 +114,7 @@ impl<'t> Text<'t> {
 }
 
 /// The line, from 1, of a byte.
-fn line_of(text: &str, byte: usize) -> usize {
+pub(super) fn line_of(text: &str, byte: usize) -> usize {
     1 + text.as_bytes().iter().take(byte).filter(|&&b| b == b'\n').count()
 }
 

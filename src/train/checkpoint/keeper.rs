@@ -1,0 +1,198 @@
+//! When checkpoints are written, where, and which are kept.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use super::Snapshot;
+use crate::error::{Error, Result};
+use crate::fs;
+use crate::train::recipe::Every;
+
+/// The newest checkpoint of a run.
+pub(in crate::train) const NEWEST: &str = "checkpoint.safetensors";
+/// How long after a failure the next attempt waits, at most.
+const RETRY: Duration = Duration::from_secs(60);
+
+/// The name of an older checkpoint, made at a step.
+fn older(step: usize) -> String {
+    format!("checkpoint-{step}.safetensors")
+}
+
+/// The steps of a folder's older checkpoints, newest first.
+fn older_steps(folder: &Path) -> Vec<usize> {
+    let step = |entry: std::io::Result<std::fs::DirEntry>| {
+        let name = entry.ok()?.file_name();
+        let step = name.to_str()?.strip_prefix("checkpoint-")?.strip_suffix(".safetensors")?.parse().ok()?;
+        // No other spelling of the number is ours.
+        (older(step) == name.to_str()?).then_some(step)
+    };
+    let mut steps: Vec<usize> = std::fs::read_dir(folder).into_iter().flatten().filter_map(step).collect();
+    steps.sort_unstable_by(|a, b| b.cmp(a));
+    steps
+}
+
+/// The checkpoint to go on with: the newest, or the one before where the newest is gone.
+pub(in crate::train) fn newest(folder: &Path) -> Option<PathBuf> {
+    let path = folder.join(NEWEST);
+    match path.exists() {
+        true => Some(path),
+        false => before(folder),
+    }
+}
+
+/// The newest of the older checkpoints.
+pub(in crate::train) fn before(folder: &Path) -> Option<PathBuf> {
+    older_steps(folder).first().map(|&step| folder.join(older(step)))
+}
+
+/// A checkpoint that a thread writes.
+struct Pending {
+    step: usize,
+    thread: JoinHandle<Result<()>>,
+}
+
+/// Writes the checkpoints of a run, beside the training where that need not wait for them.
+pub(in crate::train) struct Keeper {
+    folder: PathBuf,
+    keep: usize,
+    every: Every,
+    warn: Arc<dyn Fn(&str) + Send + Sync>,
+    /// The step of the newest checkpoint on disk.
+    on_disk: Option<usize>,
+    pending: Option<Pending>,
+    /// When the last one was begun, by a clock that nobody sets, and at which step.
+    last: (Instant, usize),
+    /// A checkpoint is owed since something failed or was not done yet.
+    owed: Option<Instant>,
+}
+
+impl Keeper {
+    /// The keeper of a folder in which the newest checkpoint, if there is one, is of step `on_disk`.
+    pub fn new(
+        folder: &Path,
+        keep: usize,
+        every: Every,
+        on_disk: Option<usize>,
+        warn: Arc<dyn Fn(&str) + Send + Sync>,
+    ) -> Self {
+        let last = (Instant::now(), on_disk.unwrap_or_default());
+        // A process that was killed may not have come to it.
+        prune(folder, keep, &*warn);
+        Self { folder: folder.to_owned(), keep, every, warn, on_disk, pending: None, last, owed: None }
+    }
+
+    /// Whether a checkpoint is due after so many steps, and none is being written.
+    pub fn is_due(&mut self, step: usize) -> bool {
+        if !self.is_free() {
+            return false;
+        }
+        let owed = self.owed.is_some_and(|since| Instant::now() >= since);
+        let due = match self.every {
+            Every::Time(time) => self.last.0.elapsed() >= time,
+            Every::Steps(steps) => step >= self.last.1 + steps,
+        };
+        owed || due
+    }
+
+    /// Whether the run has no checkpoint to go on with.
+    pub fn has_none(&self) -> bool {
+        self.on_disk.is_none()
+    }
+
+    /// Whether no checkpoint is being written. Takes note of what became of one that was.
+    pub fn is_free(&mut self) -> bool {
+        match self.pending.take_if(|p| p.thread.is_finished()) {
+            Some(pending) => self.collect(pending),
+            None => self.pending.is_none(),
+        }
+    }
+
+    /// A failure costs nothing while the checkpoint before is whole: it is told, and tried again.
+    fn collect(&mut self, pending: Pending) -> bool {
+        let Pending { step, thread } = pending;
+        let result = thread.join().unwrap_or_else(|panic| Err(Error::Training(crate::backend::panic_text(&*panic))));
+        match result {
+            Ok(()) => self.on_disk = Some(step),
+            Err(e) => {
+                let kept = self.kept();
+                (self.warn)(&format!("the checkpoint of step {step} could not be written: {e}. {kept}; trying again"));
+                self.owe(RETRY);
+            }
+        }
+        true
+    }
+
+    fn owe(&mut self, within: Duration) {
+        let wait = match self.every {
+            Every::Time(time) => time.min(within),
+            Every::Steps(_) => within,
+        };
+        self.owed = Some(Instant::now() + wait);
+    }
+
+    /// Asks for a checkpoint as soon as the one before is written.
+    pub fn wants(&mut self) {
+        self.owed = Some(Instant::now());
+    }
+
+    /// Writes a checkpoint while the training goes on.
+    pub fn write(&mut self, snapshot: Snapshot, step: usize) {
+        self.wait();
+        (self.last, self.owed) = ((Instant::now(), step), None);
+        let (folder, keep, on_disk, warn) = (self.folder.clone(), self.keep, self.on_disk, self.warn.clone());
+        let thread = std::thread::spawn(move || write(&folder, keep, on_disk, &snapshot, &*warn));
+        self.pending = Some(Pending { step, thread });
+    }
+
+    /// Writes a checkpoint and waits until it is on disk.
+    ///
+    /// # Errors
+    /// With what is left in its place.
+    pub fn write_now(&mut self, snapshot: &Snapshot, step: usize) -> Result<()> {
+        self.wait();
+        write(&self.folder, self.keep, self.on_disk, snapshot, &*self.warn).map_err(|e| match self.on_disk {
+            Some(_) => Error::Training(format!("{e}. {}", self.kept())),
+            None => e,
+        })?;
+        (self.last, self.owed, self.on_disk) = ((Instant::now(), step), None, Some(step));
+        Ok(())
+    }
+
+    /// Waits for the checkpoint that is being written.
+    pub fn wait(&mut self) {
+        if let Some(pending) = self.pending.take() {
+            self.collect(pending);
+        }
+    }
+
+    /// What there is to go on with.
+    pub fn kept(&self) -> String {
+        match self.on_disk {
+            Some(step) => format!("the checkpoint of step {step} is in {}", self.folder.join(NEWEST).display()),
+            None => "there is no checkpoint yet".to_owned(),
+        }
+    }
+}
+
+/// The newest checkpoint becomes an older one, and the snapshot the newest. At no moment is there
+/// none.
+fn write(folder: &Path, keep: usize, on_disk: Option<usize>, snapshot: &Snapshot, warn: &dyn Fn(&str)) -> Result<()> {
+    let path = folder.join(NEWEST);
+    if let Some(step) = on_disk.filter(|_| keep > 1 && path.exists()) {
+        fs::link_or_copy(&path, folder.join(older(step)))?;
+    }
+    snapshot.write(&path)?;
+    prune(folder, keep, warn);
+    Ok(())
+}
+
+/// Removes the oldest of more checkpoints than are kept.
+fn prune(folder: &Path, keep: usize, warn: &dyn Fn(&str)) {
+    for step in older_steps(folder).into_iter().skip(keep - 1) {
+        if let Err(e) = fs::remove_file(folder.join(older(step))) {
+            warn(&e.to_string());
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! A training in the middle, as one file: weights, optimizer state, running average, place in the
+//! data, and what the run depends on. Written atomically, so there is always a whole one, and with a
+//! checksum over all of it, so that damage is found before a run goes on with it.
+
+mod keeper;
+mod snapshot;
+mod state;
+
+pub(super) use keeper::{Keeper, NEWEST, before, newest};
+pub use snapshot::Snapshot;
+pub use state::State;
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use burn::optim::module_optimizer::ModuleOptimizer;
+use burn::tensor::{Bytes, TensorData};
+use safetensors::tensor::Dtype;
+
+use super::{OptimizerConfig, Trainee};
+use crate::error::{Error, Result};
+use crate::model_file::fit;
+use crate::nn::names_and_shapes;
+use crate::tensor_file::{self, Contents};
+use crate::{bytes, optim};
+
+/// The metadata that holds the state.
+const KEY: &str = "revox-checkpoint";
+/// The tensor that holds the optimizer's record.
+const OPTIMIZER: &str = "optimizer";
+/// The first format with the checksum of [`tensor_file`].
+const CHECKED: u32 = 3;
+/// The tensor that format 2 kept a checksum in.
+const OLD_CHECKSUM: &str = "sha256";
+
+/// Running sums of weights by name.
+pub type Average = HashMap<String, TensorData>;
+
+/// Writes a checkpoint.
+///
+/// # Errors
+/// Those of [`Snapshot::take`] and [`Snapshot::write`].
+pub fn save(
+    path: &Path,
+    trainee: &Trainee,
+    optimizer: &ModuleOptimizer,
+    average: &Average,
+    state: &State,
+) -> Result<()> {
+    Snapshot::take(trainee, optimizer, average, state)?.write(path)
+}
+
+fn bad(path: &Path, e: impl std::fmt::Display) -> Error {
+    Error::file(path, format!("not a readable checkpoint: {e}"))
+}
+
+fn read(path: &Path) -> Result<(Contents, State)> {
+    let file = tensor_file::read(path, "checkpoint")?;
+    let json = file.metadata.get(KEY).ok_or_else(|| bad(path, "no training state"))?;
+    let (state, format) = State::parse(json).map_err(|e| bad(path, e))?;
+    if format >= CHECKED && !file.has_checksum() {
+        return Err(bad(path, "its checksum is gone"));
+    }
+    Ok((file, state))
+}
+
+/// The state of a checkpoint.
+///
+/// # Errors
+/// A damaged file, one of a newer version.
+pub fn read_state(path: &Path) -> Result<State> {
+    read(path).map(|(_, state)| state)
+}
+
+/// Reads a checkpoint into a trainee and an optimizer of the same recipe.
+///
+/// # Errors
+/// A damaged file. Another architecture, with the tensor; another optimizer, with both.
+pub fn load(
+    path: &Path,
+    trainee: Trainee,
+    optimizer: &OptimizerConfig,
+) -> Result<(Trainee, ModuleOptimizer, Average, State)> {
+    let (file, state) = read(path)?;
+    let bad = |e: String| bad(path, e);
+    let tensors = file.tensors();
+    let (mut model, mut average, mut record) = (HashMap::new(), Average::new(), None);
+    for (name, view) in tensors.iter() {
+        let data = || TensorData::new(bytes::to_f32(view.data()), view.shape().to_vec());
+        match name.split_once('.') {
+            Some(("model", rest)) if view.dtype() == Dtype::F32 => drop(model.insert(rest.to_owned(), data())),
+            Some(("average", rest)) if view.dtype() == Dtype::F32 => drop(average.insert(rest.to_owned(), data())),
+            _ if name == OPTIMIZER => record = Some(Bytes::from_bytes_vec(view.data().to_vec()).shared()),
+            _ if name == OLD_CHECKSUM => {}
+            _ => return Err(bad(format!("tensor `{name}` has no place"))),
+        }
+    }
+    let record = record.ok_or_else(|| bad("no optimizer state".into()))?;
+    let trainee = fit(path, trainee, "this recipe", model)?;
+    check_average(&trainee, &average, state.averaged).map_err(bad)?;
+    // Which optimizer it is of is the clearer message.
+    let optimizer = optimizer.restore(record.clone()).map_err(|e| bad(e.to_string()))?;
+    optim::Record::read(&record).and_then(|r| r.check_module(&trainee)).map_err(|e| bad(e.to_string()))?;
+    Ok((trainee, optimizer, average, state))
+}
+
+/// Refuses sums that are not those of a trainee's tensors.
+fn check_average(trainee: &Trainee, average: &Average, averaged: usize) -> Result<(), String> {
+    let wanted = names_and_shapes(trainee);
+    let count = if averaged == 0 { 0 } else { wanted.len() };
+    if average.len() != count {
+        return Err(format!("{} sums of weights for {averaged} epochs", average.len()));
+    }
+    let fits = |(name, shape): &&(String, Vec<usize>)| {
+        let finite = |data: &TensorData| data.iter::<f32>().all(f32::is_finite);
+        average.get(name).is_some_and(|data| data.shape().as_slice() == shape.as_slice() && finite(data))
+    };
+    match wanted.iter().take(count).find(|tensor| !fits(tensor)) {
+        Some((name, shape)) => Err(format!("no sum of `{name}` with shape {shape:?} and finite values")),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,65 @@
+//! A training as it is at one moment, in memory: what is written while the training goes on.
+
+use std::path::Path;
+
+use burn::optim::module_optimizer::ModuleOptimizer;
+use burn::tensor::{Bytes, TensorData};
+use safetensors::tensor::Dtype;
+
+use super::{Average, KEY, OPTIMIZER, State};
+use crate::error::{Error, Result};
+use crate::nn::collect_named;
+use crate::optim;
+use crate::tensor_file::{self, Part};
+use crate::train::Trainee;
+
+/// Everything that a training needs to go on, on the host.
+pub struct Snapshot {
+    /// Names in the file, with f32 values.
+    tensors: Vec<(String, TensorData)>,
+    /// The optimizer's record.
+    record: Bytes,
+    state: String,
+}
+
+impl Snapshot {
+    /// Copies weights (of a trainee in evaluation state), optimizer state and sums to the host.
+    ///
+    /// # Errors
+    /// An optimizer whose state has no form in bytes.
+    pub fn take(trainee: &Trainee, optimizer: &ModuleOptimizer, average: &Average, state: &State) -> Result<Self> {
+        let bad = |e: String| Error::Training(format!("a checkpoint cannot be made: {e}"));
+        let weights = collect_named(trainee).into_iter().map(|(name, data)| (format!("model.{name}"), data));
+        let sums = average.iter().map(|(name, data)| (format!("average.{name}"), data.clone()));
+        let tensors = weights.chain(sums).map(|(name, data)| (name, data.convert::<f32>())).collect();
+        let record = optimizer.into_bytes().map_err(|e| bad(e.to_string()))?;
+        let state = serde_json::to_string(state).map_err(|e| bad(e.to_string()))?;
+        Ok(Self { tensors, record, state })
+    }
+
+    /// Writes the file (atomically).
+    ///
+    /// # Errors
+    /// What [`crate::fs::write_atomic`] refuses.
+    pub fn write(&self, path: &Path) -> Result<()> {
+        let bad = |e: String| Error::file(path, format!("cannot write a checkpoint: {e}"));
+        // Burn's record follows the order of a hash table, which differs from run to run.
+        let record = optim::in_order(self.record.clone()).map_err(|e| bad(e.to_string()))?;
+        let mut parts = vec![Part {
+            name: OPTIMIZER.into(),
+            dtype: Dtype::U8,
+            shape: vec![record.len()],
+            bytes: (&record[..]).into(),
+        }];
+        for (name, data) in &self.tensors {
+            let values = data.as_slice::<f32>().map_err(|e| bad(format!("{name}: {e:?}")))?;
+            parts.push(Part {
+                name: name.as_str().into(),
+                dtype: Dtype::F32,
+                shape: data.shape().to_vec(),
+                bytes: values.into(),
+            });
+        }
+        tensor_file::write(path, &[(KEY, &self.state)], &parts)
+    }
+}

@@ -1,0 +1,153 @@
+//! Where a training is: what a checkpoint holds beside tensors.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::train::{Identity, Position};
+
+/// The format that is written.
+pub(super) const FORMAT: u32 = 3;
+/// The first format that is read.
+pub(super) const OLDEST: u32 = 1;
+/// Epochs, and batches of an epoch, that no training exceeds.
+const MOST: usize = u32::MAX as usize;
+/// What stood between the recipe and the model that a run began with, up to format 2.
+const BEGINS: &str = "\n# begins with ";
+
+/// What is not a tensor.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct State {
+    /// Version of the format.
+    pub format: u32,
+    /// Version of revox that wrote it.
+    #[serde(default)]
+    pub version: String,
+    /// What the run depends on.
+    pub identity: Identity,
+    /// Epoch to go on with, from 1.
+    pub epoch: usize,
+    /// Batch to go on with, from 0; with all batches done, the epoch's test is next.
+    pub batch: usize,
+    /// Sum of the losses of this epoch's batches so far.
+    pub loss_sum: f64,
+    /// Sum of their accuracies.
+    pub accuracy_sum: f64,
+    /// Steps of this epoch so far whose gradients could not be used.
+    #[serde(default)]
+    pub skipped: usize,
+    /// Those of them without a usable one since.
+    #[serde(default)]
+    pub skipped_in_a_row: usize,
+    /// Best dev EER so far with its epoch.
+    pub best: Option<(f64, usize)>,
+    /// Epochs in the running average.
+    pub averaged: usize,
+}
+
+impl State {
+    /// A training that has not begun.
+    pub fn start(identity: Identity) -> Self {
+        Self {
+            format: FORMAT,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            identity,
+            epoch: 1,
+            batch: 0,
+            loss_sum: 0.0,
+            accuracy_sum: 0.0,
+            skipped: 0,
+            skipped_in_a_row: 0,
+            best: None,
+            averaged: 0,
+        }
+    }
+
+    /// Reads the state of any format there has been, and tells which one.
+    pub(super) fn parse(text: &str) -> Result<(Self, u32), String> {
+        let mut all: Value = serde_json::from_str(text).map_err(|e| e.to_string())?;
+        let format = all["format"].as_u64().ok_or("no number of its format")?;
+        if format > u64::from(FORMAT) {
+            let version = all["version"].as_str().unwrap_or_default();
+            return Err(format!(
+                "format {format}, of a newer revox {version}; this version reads {OLDEST} to {FORMAT}"
+            ));
+        }
+        if format < u64::from(OLDEST) {
+            return Err(format!("format {format}; this version reads {OLDEST} to {FORMAT}"));
+        }
+        if format < u64::from(FORMAT) {
+            let recipe = all["recipe"].as_str().ok_or("no recipe")?;
+            let (recipe, init) = match recipe.split_once(BEGINS) {
+                Some((recipe, model)) => (recipe.to_owned(), Some(model.trim().to_owned())),
+                None => (recipe.to_owned(), None),
+            };
+            all["identity"] = json!({"recipe": recipe, "init": init});
+            all["format"] = json!(FORMAT);
+        }
+        let state: Self = serde_json::from_value(all).map_err(|e| e.to_string())?;
+        state.check().map(|()| (state, format as u32))
+    }
+
+    /// Refuses a place that no training has been at.
+    fn check(&self) -> Result<(), String> {
+        let tested = |(rate, epoch): (f64, usize)| rate.is_finite() && (1..self.epoch).contains(&epoch);
+        let fine = (1..=MOST).contains(&self.epoch)
+            && self.batch <= MOST
+            && self.averaged < self.epoch
+            && self.best.is_none_or(tested)
+            && self.loss_sum.is_finite()
+            && self.accuracy_sum.is_finite();
+        let Self { epoch, batch, best, averaged, loss_sum, accuracy_sum, .. } = self;
+        match fine {
+            true => Ok(()),
+            false => Err(format!(
+                "its training state contradicts itself: epoch {epoch}, batch {batch}, best {best:?}, \
+                 {averaged} epochs averaged, sums {loss_sum} and {accuracy_sum}"
+            )),
+        }
+    }
+
+    /// Where the data goes on.
+    pub fn position(&self) -> Position {
+        Position { epoch: self.epoch, batch: self.batch }
+    }
+
+    /// Steps done, of so many an epoch.
+    pub fn step(&self, steps: usize) -> usize {
+        (self.epoch - 1).saturating_mul(steps).saturating_add(self.batch)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn older_formats_have_a_recipe_and_perhaps_a_model() {
+        let old = |recipe: &str| {
+            json!({"format": 2, "recipe": recipe, "data_hash": "d", "epoch": 2, "batch": 3, "loss_sum": 0.5,
+                   "accuracy_sum": 1.0, "best": [0.1, 1], "averaged": 0})
+        };
+        let (state, format) = State::parse(&old("seed = 1\n").to_string()).unwrap();
+        assert_eq!(format, 2);
+        assert_eq!((state.format, state.identity.recipe.as_str()), (FORMAT, "seed = 1\n"));
+        assert_eq!((state.identity.init, state.best, state.batch), (None, Some((0.1, 1)), 3));
+        let (state, _) = State::parse(&old("seed = 1\n\n# begins with ab12\n").to_string()).unwrap();
+        assert_eq!((state.identity.recipe.trim(), state.identity.init.as_deref()), ("seed = 1", Some("ab12")));
+    }
+
+    #[test]
+    fn a_newer_format_says_who_wrote_it() {
+        let error = State::parse("{\"format\": 4, \"version\": \"9.9.9\", \"new\": 1}").unwrap_err();
+        assert!(error.contains("format 4, of a newer revox 9.9.9; this version reads 1 to 3"), "{error}");
+        for text in ["", "[]", "{}", "{\"format\": 0}", "{\"format\": 3}", "{\"format\": 2}"] {
+            State::parse(text).unwrap_err();
+        }
+    }
+
+    #[test]
+    fn steps_are_counted_over_epochs() {
+        let state = State { epoch: 3, batch: 4, ..State::start(Identity::default()) };
+        assert_eq!(state.step(10), 24);
+    }
+}

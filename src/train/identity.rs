@@ -1,0 +1,162 @@
+//! What a run depends on: recipe, model to begin with, data, backend, devices.
+//!
+//! A checkpoint holds it. A run that goes on with the checkpoint must have the same. What differs is
+//! named, all of it, and each difference that makes sense within a run can be accepted by its name.
+
+mod accept;
+mod data;
+mod findings;
+#[cfg(test)]
+mod tests;
+
+pub use accept::Accept;
+pub use data::Fingerprint;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use self::findings::Findings;
+use super::Recipe;
+use super::recipe::{Role, differing, role_of};
+use crate::error::{Error, Result};
+
+/// The name of the model to begin with, in messages.
+const INIT: &str = "init";
+/// The name of the backend.
+const BACKEND: &str = "backend";
+/// The name of the number of devices.
+const DEVICES: &str = "devices";
+
+/// What a run depends on.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Identity {
+    /// The recipe as TOML, without what does not change the result (threads, cache, execution,
+    /// checkpoints).
+    pub recipe: String,
+    /// SHA-256 of the model file that it began with.
+    #[serde(default)]
+    pub init: Option<String>,
+    /// Data by name: `data.train`, `data.dev`, `data.trials`, `augment.noise`, `augment.reverb`.
+    #[serde(default)]
+    pub data: BTreeMap<String, Fingerprint>,
+    /// Name of the backend; none in checkpoints from before it was recorded.
+    #[serde(default)]
+    pub backend: Option<String>,
+    /// Devices that a batch is divided among; none in checkpoints from before they were recorded.
+    #[serde(default)]
+    pub devices: Option<usize>,
+}
+
+impl Identity {
+    /// The settings; [`Identity::add_data`] adds the data.
+    pub fn new(recipe: &Recipe, init: Option<String>, backend: &str, devices: usize) -> Self {
+        Self {
+            recipe: recipe.decisive(),
+            init,
+            data: BTreeMap::new(),
+            backend: Some(backend.to_owned()),
+            devices: Some(devices),
+        }
+    }
+
+    /// Compares settings with those of a checkpoint at `path`. No data is read for it. Returns what a
+    /// person should know: what was accepted, and what an old checkpoint does not tell.
+    ///
+    /// # Errors
+    /// All differences that are not accepted, with the names to accept them by; a recipe of the
+    /// checkpoint that this version cannot read.
+    pub fn check_settings(&self, old: &Self, path: &Path, accept: &Accept) -> Result<Vec<String>> {
+        let mut findings = Findings::new(accept);
+        if self.recipe != old.recipe {
+            let ours = Recipe::parse(&self.recipe, Path::new("the run's recipe"), &[])?;
+            let theirs = Recipe::parse(&old.recipe, Path::new("recipe"), &[]).map_err(|e| {
+                let message = format!("this version cannot read the recipe in it: {e}; name another folder (--out)");
+                Error::file(path, message)
+            })?;
+            for difference in differing(&ours, &theirs) {
+                let text = difference.shown("in the checkpoint");
+                match role_of(&difference.key) {
+                    Some(Role::Neutral) => {}
+                    Some(Role::Changeable) => findings.add(&difference.key, text),
+                    Some(Role::Fixed) | None => findings.add_fixed(&difference.key, text),
+                }
+            }
+        }
+        let began = match (&self.init, &old.init) {
+            (ours, theirs) if ours == theirs => None,
+            (Some(_), Some(_)) => Some("another model"),
+            (Some(_), None) => Some("random weights, not with a model"),
+            (None, _) => Some("a model, not with random weights"),
+        };
+        if let Some(began) = began {
+            findings.add_fixed(INIT, format!("{INIT}: the run began with {began}"));
+        }
+        let head = match findings.is_refused() {
+            true => "belongs to another recipe",
+            false => "was made otherwise",
+        };
+        if let (Some(ours), Some(theirs)) = (&self.backend, &old.backend)
+            && ours != theirs
+        {
+            findings.add(BACKEND, format!("{BACKEND} = {ours}, in the checkpoint {theirs}"));
+        }
+        if let (Some(ours), Some(theirs)) = (self.devices, old.devices)
+            && ours != theirs
+        {
+            findings.add(DEVICES, format!("{DEVICES} = {ours}, in the checkpoint {theirs}"));
+        }
+        let unknown: Vec<&str> =
+            [(BACKEND, old.backend.is_none()), (DEVICES, old.devices.is_none()), ("data", old.data.is_empty())]
+                .into_iter()
+                .filter_map(|(name, is_unknown)| is_unknown.then_some(name))
+                .collect();
+        if !unknown.is_empty() {
+            findings.notes.push(format!(
+                "{} does not tell {}, since an earlier version wrote it: not compared",
+                path.display(),
+                unknown.join(", ")
+            ));
+        }
+        findings.end(path, head)
+    }
+
+    /// Compares the data with that of a checkpoint at `path`. Hashes of content that this run has not
+    /// computed are taken over, as far as lists and sizes are the same. Returns what a person should
+    /// know.
+    ///
+    /// # Errors
+    /// All differences that are not accepted, with the names to accept them by.
+    pub fn check_data(&mut self, old: &Self, path: &Path, accept: &Accept) -> Result<Vec<String>> {
+        let mut findings = Findings::new(accept);
+        let (mut unknown, mut without_content) = (Vec::new(), false);
+        for (name, ours) in &mut self.data {
+            let Some(theirs) = old.data.get(name) else {
+                unknown.push(name.as_str());
+                without_content |= old.data.is_empty() && ours.bytes.is_some();
+                continue;
+            };
+            without_content |= ours.bytes.is_some() && theirs.bytes.is_none();
+            match ours.change_from(theirs) {
+                data::Change::None => {}
+                data::Change::Times => {
+                    findings.notes.push(format!("{name}: times of files have changed, their content has not"));
+                }
+                data::Change::Other(what) => findings.add(name, format!("{name}: {what}")),
+            }
+            if ours.bytes.is_none() && ours.lists == theirs.lists && ours.sizes == theirs.sizes {
+                ours.bytes = theirs.bytes.clone();
+            }
+        }
+        // What no data of the checkpoint could be compared with is said of the settings already.
+        if !old.data.is_empty() && !unknown.is_empty() {
+            findings.notes.push(format!("{} does not tell {}: not compared", path.display(), unknown.join(", ")));
+        }
+        if without_content {
+            let note = "the run began without --verify-data: there is no content to compare with; from now on there is";
+            findings.notes.push(note.to_owned());
+        }
+        findings.end(path, "the lists or audio files have changed since this checkpoint")
+    }
+}

@@ -1,0 +1,113 @@
+//! What a person accepts of a run that goes on otherwise than it began.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::{BACKEND, DEVICES, INIT};
+use crate::error::{Error, Result};
+use crate::train::recipe::{CHANGEABLE, Role, is_within, role_of};
+
+/// Names that are not of the recipe.
+const OTHERS: [&str; 3] = [BACKEND, DEVICES, "model-file"];
+
+/// Names given with `--accept`: `backend`, `devices`, `model-file`, keys of the recipe that may change
+/// within a run, and their sections, which stand for all such keys in them.
+#[derive(Debug, Default)]
+pub struct Accept(Vec<Accepted>);
+
+#[derive(Debug)]
+struct Accepted {
+    name: String,
+    /// Whether anything has been taken by it.
+    used: AtomicBool,
+}
+
+impl Accept {
+    /// Checks names.
+    ///
+    /// # Errors
+    /// A name that there is not, or of what cannot change within a run or needs no acceptance.
+    pub fn parse(names: &[String]) -> Result<Self> {
+        names.iter().try_for_each(|name| check(name))?;
+        Ok(Self(names.iter().map(|name| Accepted { name: name.clone(), used: AtomicBool::new(false) }).collect()))
+    }
+
+    /// Whether a difference of this name is accepted. Ask about differences that there are:
+    /// [`Accept::unused`] tells of the others.
+    pub fn takes(&self, name: &str) -> bool {
+        let mut taken = false;
+        for accepted in self.0.iter().filter(|accepted| is_within(name, &accepted.name)) {
+            accepted.used.store(true, Ordering::Relaxed);
+            taken = true;
+        }
+        taken
+    }
+
+    /// Names that have not been needed.
+    pub fn unused(&self) -> Vec<&str> {
+        self.0.iter().filter(|a| !a.used.load(Ordering::Relaxed)).map(|a| a.name.as_str()).collect()
+    }
+}
+
+fn check(name: &str) -> Result<()> {
+    if OTHERS.contains(&name) || CHANGEABLE.iter().any(|key| is_within(key, name)) {
+        return Ok(());
+    }
+    let why = match role_of(name) {
+        Some(Role::Neutral) => "does not change the result, and needs no --accept".to_owned(),
+        Some(Role::Fixed) => "cannot change within a run; name another folder (--out) to begin anew".to_owned(),
+        _ if name == INIT => "cannot change within a run; name another folder (--out) to begin anew".to_owned(),
+        _ => format!(
+            "there is no such name. There are {}, and of the recipe {}; a section stands for its keys",
+            OTHERS.join(", "),
+            CHANGEABLE.join(", ")
+        ),
+    };
+    Err(Error::Invalid(format!("--accept {name}: {why}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn accept(names: &[&str]) -> Result<Accept> {
+        Accept::parse(&names.iter().map(|s| (*s).to_owned()).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn a_section_stands_for_its_keys() {
+        let some = accept(&["schedule", "train.epochs", "augment.spec", "backend", "model-file"]).unwrap();
+        for name in ["schedule.initial_lr", "train.epochs", "augment.spec.mel_width", "backend", "model-file"] {
+            assert!(some.takes(name), "{name}");
+        }
+        for name in ["train.patience", "train", "augment.noise", "schedules", "devices"] {
+            assert!(!some.takes(name), "{name}");
+        }
+        assert!(!Accept::default().takes("backend"));
+    }
+
+    #[test]
+    fn names_that_were_not_needed_are_known() {
+        let some = accept(&["schedule", "data.train", "devices"]).unwrap();
+        assert!(some.takes("data.train") && !some.takes("backend"));
+        assert_eq!(some.unused(), ["schedule", "devices"]);
+    }
+
+    #[test]
+    fn names_that_cannot_be_accepted_are_errors() {
+        let fails = |name: &str, wanted: &str| {
+            let error = accept(&["backend", name]).unwrap_err().to_string();
+            assert!(error.starts_with(&format!("--accept {name}: ")) && error.contains(wanted), "{error}");
+        };
+        for name in ["", "train.epoch", "data.", "everything", "models"] {
+            fails(name, "no such name");
+        }
+        for part in ["backend, devices, model-file", "data.train, data.dev, data.trials", "augment.noise, "] {
+            fails("x", part);
+        }
+        for name in ["seed", "model", "model.width", "optimizer.kind", "train.batch_size", "data.synth.out", "init"] {
+            fails(name, "cannot change within a run");
+        }
+        fails("train.keep", "needs no --accept");
+        fails("data.threads", "needs no --accept");
+    }
+}

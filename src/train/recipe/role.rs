@@ -1,0 +1,95 @@
+//! What another value of a key would mean to a run that goes on.
+
+/// What another value would do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::train) enum Role {
+    /// Nothing: the result is the same.
+    Neutral,
+    /// The rest of the run is another than it would have been, which a person may want.
+    Changeable,
+    /// The weights, the optimizer's state or the place in the data do not fit any more.
+    Fixed,
+}
+
+/// Neutral keys.
+pub(super) const NEUTRAL: [&str; 5] =
+    ["data.threads", "data.cache_mib", "train.execution", "train.checkpoint_every", "train.keep"];
+
+/// Changeable keys.
+pub(in crate::train) const CHANGEABLE: [&str; 28] = [
+    "data.train",
+    "data.dev",
+    "data.trials",
+    "data.frames",
+    "augment.probability",
+    "augment.noise",
+    "augment.noise_snr",
+    "augment.reverb",
+    "augment.spec.time_masks",
+    "augment.spec.time_width",
+    "augment.spec.mel_masks",
+    "augment.spec.mel_width",
+    "margin.initial",
+    "margin.last",
+    "margin.increase_start_epoch",
+    "margin.fix_start_epoch",
+    "margin.increase",
+    "schedule.initial_lr",
+    "schedule.final_lr",
+    "schedule.warm_up_epochs",
+    "schedule.warm_from_zero",
+    "schedule.scale_ratio",
+    "train.epochs",
+    "train.accumulate",
+    "train.patience",
+    "train.validate_every",
+    "train.average_last",
+    "train.precision",
+];
+
+/// Fixed keys, and sections of which every key is fixed.
+const FIXED: [&str; 10] = [
+    "seed",
+    "data.synth",
+    "data.passes",
+    "data.speeds",
+    "frontend",
+    "model",
+    "loss",
+    "optimizer",
+    "quantize",
+    "train.batch_size",
+];
+
+/// Whether a key is `section` or below it.
+pub(in crate::train) fn is_within(key: &str, section: &str) -> bool {
+    key.strip_prefix(section).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+}
+
+/// The role of a key; none of what no recipe has.
+pub(in crate::train) fn role_of(key: &str) -> Option<Role> {
+    if NEUTRAL.contains(&key) {
+        return Some(Role::Neutral);
+    }
+    if CHANGEABLE.contains(&key) {
+        return Some(Role::Changeable);
+    }
+    FIXED.iter().any(|section| is_within(key, section)).then_some(Role::Fixed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn roles_are_those_of_keys_and_of_fixed_sections() {
+        assert_eq!(role_of("train.keep"), Some(Role::Neutral));
+        assert_eq!(role_of("train.epochs"), Some(Role::Changeable));
+        for key in ["seed", "model", "model.width", "loss.inter_topk.k", "optimizer.states.block_size"] {
+            assert_eq!(role_of(key), Some(Role::Fixed), "{key}");
+        }
+        for key in ["", "train", "train.epoch", "models", "seeds.x", "data"] {
+            assert_eq!(role_of(key), None, "{key}");
+        }
+    }
+}
