@@ -258,7 +258,7 @@ fn a_damaged_checkpoint_is_named() {
             let mut damaged = good.clone();
             damaged[at] ^= 0x10;
             std::fs::write(&path, damaged).unwrap();
-            place.fails(&resume, &["run/checkpoint.safetensors: not a readable checkpoint"]);
+            place.fails(&resume, &["run/checkpoint.safetensors:"]);
         }
         std::fs::write(&path, &good).unwrap();
         place.ok(&resume);

@@ -1,6 +1,8 @@
 //! Counts the bytes that the process holds, on all its threads, and refuses what no input here can
 //! justify: a reader that asks for that much ends, and the machine goes on.
 
+#![allow(unsafe_code, reason = "an allocator is unsafe by its trait")]
+
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::ptr::null_mut;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use revox::audio::load;
+use revox::audio::{Source, load};
 use revox::rng::Stream;
 
 use crate::flac_file::{encode, fix, frames};
@@ -57,6 +57,19 @@ fn read(path: &Path) -> Result<revox::audio::Audio, Outcome> {
     }
 }
 
+/// The samples of a file that is read in pieces.
+fn in_pieces(path: &Path) -> Option<Vec<f32>> {
+    let mut source = Source::open(path, RATE, Some(0)).ok()?;
+    let mut all = Vec::new();
+    loop {
+        let piece = source.read(333).ok()?;
+        if piece.is_empty() {
+            return Some(all);
+        }
+        all.extend(piece);
+    }
+}
+
 /// A WAV file: the format's tag, channels, bits of a sample, chunks before the samples, and these.
 fn wav(tag: u16, channels: u16, bits: u16, chunks: &[u8], samples: &[u8]) -> Vec<u8> {
     let width = channels * bits / 8;
@@ -94,9 +107,18 @@ fn wavs() -> Vec<Vec<u8>> {
     ]
 }
 
+/// A recording with tags in front of it and behind it: ID3v2, APE, Lyrics3, ID3v1.
+fn tagged(file: &[u8]) -> Vec<u8> {
+    let ape = [b"APETAGEX\xd0\x07\0\0\x04\0\0\0".as_slice(), &[1; 20]].concat();
+    let lyrics = b"LYRICSBEGININD0000200000021LYRICS200".as_slice();
+    let id3v1 = [b"TAG".as_slice(), &[b'x'; 125]].concat();
+    [b"ID3\x04\0\0\0\0\0\x05hello".as_slice(), file, &ape, lyrics, &id3v1].concat()
+}
+
 #[test]
 fn wav_files() {
-    let good = wavs();
+    let mut good = wavs();
+    good.push(tagged(&good[0]));
     let seeds = [good.clone(), recordings("w")].concat();
     run(&Target {
         name: "wav_files",
@@ -177,7 +199,8 @@ fn damaged(stream: &mut Stream, seeds: &[Vec<u8>], split: &[Parts]) -> Vec<u8> {
 
 #[test]
 fn flac_files() {
-    let good = flacs();
+    let mut good = flacs();
+    good.push(tagged(&good[0]));
     let seeds = [good.clone(), recordings("f")].concat();
     let split = parts_of(&seeds);
     run(&Target {
@@ -189,6 +212,7 @@ fn flac_files() {
             false => mutate::bytes(stream, &seeds, 100),
         },
         read: &|path, _| match read(path) {
+            Ok(audio) if in_pieces(path).as_ref() != Some(&audio.samples) => Err("other samples in pieces".into()),
             Ok(_) => Ok(Verdict::Read),
             Err(outcome) => outcome,
         },

@@ -2,7 +2,8 @@
 //!
 //! Each test changes good files at random and reads the result for a few seconds. A panic, an
 //! abort, a hang, memory that the input does not justify and a damaged file that passes as another
-//! one are failures. [`runner`] says how to repeat one.
+//! one are failures. [`runner`] says how to repeat one. What was found once is tried first: the files
+//! of `findings/TARGET/`.
 
 #[path = "../shared/mod.rs"]
 mod shared;
@@ -12,11 +13,15 @@ mod checksums;
 mod flac_file;
 mod mutate;
 mod runner;
+mod sign;
 mod text;
 mod torch_file;
 
 mod audio;
+mod features;
 mod lists;
+mod locks;
+mod logs;
 mod models;
 mod training;
 

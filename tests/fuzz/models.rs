@@ -5,19 +5,22 @@ use std::path::Path;
 use burn::tensor::Device;
 use revox::audio::FbankConfig;
 use revox::inference::{Extractor, embed};
-use revox::model_file::{Frontend, Header, ImportOptions, Model, NamedTensors, import, layer_sizes};
+use revox::model_file::{
+    Frontend, Header, ImportOptions, Model, NamedTensors, import, layer_sizes, read_head, read_header, update_header,
+};
 use revox::nn::{collect_named, names_and_shapes};
 use revox::quant::config::SmallLayers;
 use revox::quant::{QuantizeConfig, Quantizer, uniform};
 use revox::rng::Stream;
+use revox::train::Start;
 use revox::train::quantize::quantize;
 use revox::zoo::Architecture;
 
 use crate::mutate::{self, pick};
-use crate::runner::{Outcome, Target, Verdict, run};
-use crate::shared;
+use crate::runner::{Outcome, Target, Verdict, run, run_with};
 use crate::text::text;
 use crate::torch_file::{Entry, OPCODES, archive, checkpoint, entries};
+use crate::{shared, sign};
 
 const NAME: &str = "resnet10";
 const MELS: usize = 16;
@@ -118,10 +121,61 @@ fn refused(error: &revox::Error, names: &[&str]) -> Outcome {
     }
 }
 
+/// What else is done with the file of a model that was read: a training begins with it, its header
+/// is changed.
+fn used(path: &Path, model: &Model) -> Result<(), String> {
+    let told = |e: revox::Error| format!("read, and then: {e}");
+    let header = read_header(path).map_err(told)?;
+    if header != model.header {
+        return Err("its header is read as another one".into());
+    }
+    read_head(path).map_err(told)?;
+    // Packed weights are lost, and a head may have other rows than speakers.
+    if let Err(e) = Start::load(path, &Device::default()) {
+        refused(&e, &["m.safetensors"])?;
+    }
+    let copy = path.with_file_name("copy.safetensors");
+    update_header(path, &copy, |header| header.scoring.threshold_eer = Some(0.5)).map_err(told)?;
+    match read_header(&copy).map_err(told)?.scoring.threshold_eer {
+        Some(0.5) => Ok(()),
+        other => Err(format!("a threshold of 0.5 became {other:?}")),
+    }
+}
+
 fn read_model(path: &Path, _bytes: &[u8]) -> Outcome {
     match Model::load(path, &Device::default()) {
-        Ok(model) => sound(&model).map(|()| Verdict::Read),
+        Ok(model) => sound(&model).and_then(|()| used(path, &model)).map(|()| Verdict::Read),
         Err(e) => refused(&e, &["m.safetensors"]),
+    }
+}
+
+/// A model with a weight that is none, under a right checksum and without any.
+fn poisoned(value: f32) -> [Vec<u8>; 2] {
+    let mut signed = file(&small(2));
+    let first = 8 + mutate::parts(&signed).0.len();
+    signed[first..first + 4].copy_from_slice(&value.to_le_bytes());
+    sign::sign(&mut signed);
+    let mut unsigned = signed.clone();
+    sign::unsign(&mut unsigned);
+    [signed, unsigned]
+}
+
+/// What mutations are signed by is what the library signs by.
+#[test]
+fn a_signed_model_is_signed_again_as_it_was() {
+    for good in [file(&small(2)), file(&packed())] {
+        assert!(sign::is_signed(&good));
+        let mut again = good.clone();
+        sign::sign(&mut again);
+        assert!(again == good);
+        let mut changed = good.clone();
+        *changed.last_mut().expect("bytes") ^= 1;
+        assert!(!sign::is_signed(&changed));
+        sign::sign(&mut changed);
+        assert!(sign::is_signed(&changed) && changed != good);
+        sign::unsign(&mut changed);
+        assert!(!sign::is_signed(&changed) && changed.len() == good.len());
+        safetensors::SafeTensors::deserialize(&changed).expect("a file without a checksum");
     }
 }
 
@@ -147,7 +201,10 @@ fn model_files() {
             Err(e) => refused(&e, &["m.safetensors"]).map(|_| verdict),
         }
     };
-    run(&Target { name: "model_files", file: "m.safetensors", good: &good, make: &make, read: &read });
+    let values = [("NaN", f32::NAN), ("infinity", f32::INFINITY)];
+    let made = values.map(|(name, value)| poisoned(value).map(|file| (name, file)));
+    let target = Target { name: "model_files", file: "m.safetensors", good: &good, make: &make, read: &read };
+    run_with(&target, made.as_flattened());
 }
 
 /// The description of a model, around the tensors of a good one.
@@ -167,7 +224,9 @@ fn model_headers() {
         (0..1 + stream.below(3)).for_each(|_| crate::text::change(stream, &mut description, &descriptions, WORDS));
         header["__metadata__"]["revox"] = String::from_utf8_lossy(&description).into();
         let header = header.to_string().into_bytes();
-        [&(header.len() as u64).to_le_bytes()[..], header.as_slice(), tensors].concat()
+        let mut file = [&(header.len() as u64).to_le_bytes()[..], header.as_slice(), tensors].concat();
+        mutate::seal(stream, &mut file);
+        file
     };
     run(&Target { name: "model_headers", file: "m.safetensors", good: &good, make: &make, read: &read_model });
 }

@@ -65,6 +65,12 @@ static BEGUN: AtomicU64 = AtomicU64::new(0);
 
 /// Fuzzes a target.
 pub fn run(target: &Target) {
+    run_with(target, &[]);
+}
+
+/// Fuzzes a target. `made` are inputs that were wrong once, with names, like the files of its folder
+/// of findings; they are made anew, since they are large.
+pub fn run_with(target: &Target, made: &[(&str, Vec<u8>)]) {
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     prepare();
     let folder = folder(target.name);
@@ -75,9 +81,9 @@ pub fn run(target: &Target) {
         let _ = std::fs::remove_dir_all(folder);
         return;
     }
-    let made = |number: u64| (target.make)(&mut Stream::new(number, target.name, &[]));
+    let input = |number: u64| (target.make)(&mut Stream::new(number, target.name, &[]));
     if let Some(number) = variable::<u64>("REVOX_FUZZ_SEED") {
-        println!("{}: {:?}", target.name, try_one(&number.to_string(), &made(number)));
+        println!("{}: {:?}", target.name, try_one(&number.to_string(), &input(number)));
         let _ = std::fs::remove_dir_all(folder);
         return;
     }
@@ -85,10 +91,19 @@ pub fn run(target: &Target) {
         let verdict = try_one(&format!("good file {i}"), bytes);
         assert!(verdict == Verdict::Read, "{}: good file {i} is refused", target.name);
     }
+    // Whatever they are taken for, it is found in time and without a panic.
+    for path in findings(target.name) {
+        let bytes = std::fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+        try_one(&path.display().to_string(), &bytes);
+    }
+    for (name, bytes) in made {
+        try_one(name, bytes);
+    }
+    assert!(!Path::new("revox-ran-this").exists(), "{}: a command in an input was run", target.name);
     let time = Duration::from_secs_f64(variable("REVOX_FUZZ_SECONDS").unwrap_or(2.0));
     let (start, mut read, mut refused) = (Instant::now(), 0u64, 0u64);
     for number in variable::<u64>("REVOX_FUZZ_FROM").unwrap_or(0).. {
-        match try_one(&number.to_string(), &made(number)) {
+        match try_one(&number.to_string(), &input(number)) {
             Verdict::Read => read += 1,
             Verdict::Refused => refused += 1,
         }
@@ -98,6 +113,39 @@ pub fn run(target: &Target) {
     }
     println!("{}: {read} inputs read, {refused} refused", target.name);
     let _ = std::fs::remove_dir_all(folder);
+}
+
+/// Where the folders of findings are.
+fn all_findings() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz/findings")
+}
+
+/// Names in a folder, in order; none if there is no such folder.
+fn entries(folder: &Path) -> Vec<PathBuf> {
+    let names = std::fs::read_dir(folder).into_iter().flatten().map(|e| e.expect("an entry").path());
+    let mut names: Vec<PathBuf> = names.collect();
+    names.sort();
+    names
+}
+
+/// Files that a target was once wrong about.
+fn findings(target: &str) -> Vec<PathBuf> {
+    entries(&all_findings().join(target))
+}
+
+/// A folder under the name of no target would be tried by none.
+#[test]
+fn every_finding_has_its_target() {
+    let program = std::env::current_exe().expect("this program");
+    let listed = std::process::Command::new(program).args(["--list", "--format", "terse"]).output().expect("a list");
+    let listed = String::from_utf8(listed.stdout).expect("names of tests");
+    let folders: Vec<PathBuf> = entries(&all_findings()).into_iter().filter(|path| path.is_dir()).collect();
+    assert!(folders.len() > 5, "{folders:?}");
+    for folder in folders {
+        let name = folder.file_name().and_then(|name| name.to_str()).expect("a name").to_owned();
+        let is_target = listed.lines().any(|line| line.ends_with(&format!("::{name}: test")));
+        assert!(is_target && !entries(&folder).is_empty(), "{name} is no target, or has no findings");
+    }
 }
 
 /// Tries an input. The test ends where a promise is broken.
