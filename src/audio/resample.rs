@@ -16,7 +16,7 @@ const LOUDEST: f32 = 1e30;
 
 /// Most frames of a block. The filter's memory grows with it, and a file's header must not decide
 /// that. Rates of audio stay far below: 22254 Hz to 16 kHz takes 22254.
-const LONGEST: usize = 1 << 19;
+const LONGEST: usize = 3 << 17;
 
 /// Converts samples from one rate to another. The result has `round(len * to / from)` samples and no delay.
 pub fn resample(samples: &[f32], from: u32, to: u32) -> Result<Vec<f32>> {

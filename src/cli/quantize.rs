@@ -206,8 +206,10 @@ fn train(args: &Args, global: &Global, recipe: &Recipe, start: Start, device: &D
     model.save(output, NamedTensors::default()).map_err(|e| e.and(&kept))?;
     if args.run.is_none() {
         // Another process may have begun in it meanwhile.
-        let _alone = fs::Lock::take(&out)?;
-        fs::remove_dir_all(&out)?;
+        let removed = fs::Lock::take(&out).and_then(|_alone| fs::remove_dir_all(&out));
+        if let Err(e) = removed {
+            errln!("warning: {e}; the model is written, and {} is not needed any more", out.display());
+        }
     }
     Ok((model, report))
 }

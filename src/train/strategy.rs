@@ -2,6 +2,7 @@
 //! when: margin and learning rate at every iteration, a stop before a loss that is not a number reaches the weights, checkpoints by
 //! time, after every epoch and before the run ends for any reason, tests on the dev trials.
 
+mod saving;
 mod slot;
 
 use std::path::PathBuf;
@@ -15,13 +16,14 @@ use burn::module::Module;
 use burn::optim::module_optimizer::ModuleOptimizer;
 use burn::tensor::TensorData;
 use burn::train::{
-    EventProcessorTraining, InferenceStep, Interrupter, Learner, LearnerEvent, SupervisedLearningStrategy,
+    EventProcessorTraining, InferenceStep, Learner, LearnerEvent, SupervisedLearningStrategy,
     SupervisedTrainingEventProcessor, TrainLoader, TrainingComponents, TrainingItem, ValidLoader,
 };
 use serde_json::json;
 
+use self::saving::kept;
 use self::slot::Slot;
-use super::checkpoint::{Average, Keeper, NEWEST, Snapshot, State};
+use super::checkpoint::{Average, Keeper, State};
 use super::finite;
 use super::parts::Parts;
 use super::schedule::ExponentialDecrease;
@@ -29,7 +31,7 @@ use super::stopping::ended;
 use super::{Recipe, Trainee};
 use crate::error::{Error, Result};
 use crate::fs;
-use crate::model_file::{HEAD_PREFIX, Header, Model, NamedTensors};
+use crate::model_file::Header;
 use crate::nn::collect_named;
 use crate::quant::Quantizer;
 
@@ -316,63 +318,6 @@ impl Loop {
             progress.average.insert(name, TensorData::new(sum, shape));
         }
     }
-
-    /// Writes the run's model file, with weights of an epoch; 0 for a mean of several.
-    pub(super) fn save_model(&self, model: &Trainee, epoch: usize) -> Result<()> {
-        let mut header = self.header.clone();
-        if let Some(training) = &mut header.training {
-            training.epoch = epoch as u64;
-        }
-        if let Some(quantizer) = &self.quantizer {
-            let packed = Model::packed(&header, &model.network, quantizer, &model.device())?;
-            return packed.save(self.out.join(MODEL), NamedTensors::default());
-        }
-        let head = NamedTensors::from_burn(collect_named(&model.projection)).prefixed(HEAD_PREFIX);
-        let model = Model { header, network: model.network.clone() };
-        model.save(self.out.join(MODEL), head)
-    }
-
-    fn snapshot(&self, model: &Trainee, progress: &Progressing) -> Result<(Snapshot, usize)> {
-        let Progressing { optimizer, average, state, .. } = progress;
-        Ok((Snapshot::take(&model.valid(), optimizer, average, state)?, state.step(self.steps)))
-    }
-
-    /// Writes a checkpoint and waits for it.
-    fn save(&self, model: &Trainee, progress: &mut Progressing) -> Result<()> {
-        let (snapshot, step) = self.snapshot(model, progress)?;
-        progress.keeper.write_now(&snapshot, step)
-    }
-
-    /// Writes a checkpoint while the training goes on.
-    fn save_beside(&self, model: &Trainee, progress: &mut Progressing) -> Result<()> {
-        let (snapshot, step) = self.snapshot(model, progress)?;
-        progress.keeper.write(snapshot, step);
-        Ok(())
-    }
-
-    /// An error of data or disk that ends the run, after everything so far is saved.
-    fn rescued(&self, error: Error, model: &Trainee, progress: &mut Progressing) -> Error {
-        let tail = match self.save(model, progress) {
-            Ok(()) => format!("{}; go on with --resume", progress.keeper.kept()),
-            Err(e) => format!("and {e}"),
-        };
-        error.and(&tail)
-    }
-
-    /// A stop that was asked for, or that burn-train's part of the run has made necessary.
-    fn interrupted(&self, interrupter: &Interrupter, epoch: usize) -> Error {
-        let kept = format!("everything is in {}; go on with --resume", self.out.join(NEWEST).display());
-        match interrupter.error() {
-            Some(e) => Error::Training(format!("burn-train failed in epoch {epoch}: {e}; {kept}")),
-            None => Error::Interrupted(format!("stopped in epoch {epoch}; {kept}")),
-        }
-    }
-}
-
-/// What is left of a training that fails.
-fn kept(progress: &mut Progressing) -> String {
-    progress.keeper.wait();
-    progress.keeper.kept()
 }
 
 /// A loader's error, with the file and the line that it names, out of Burn's wrapper.

@@ -8,7 +8,7 @@
 //!
 //! Fault points (`REVOX_FAULT`) are in builds with debug assertions only.
 
-#[path = "../fuzz/sign.rs"]
+#[path = "../shared/sign.rs"]
 mod sign;
 
 mod disk;

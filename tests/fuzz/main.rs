@@ -7,13 +7,14 @@
 
 #[path = "../shared/mod.rs"]
 mod shared;
+#[path = "../shared/sign.rs"]
+mod sign;
 
 mod allocator;
 mod checksums;
 mod flac_file;
 mod mutate;
 mod runner;
-mod sign;
 mod text;
 mod torch_file;
 

@@ -1,5 +1,8 @@
 //! Quantized networks: gradients, packed files and what reads them.
 
+#[path = "../shared/sign.rs"]
+mod sign;
+
 mod files;
 mod gradients;
 mod hostile;

@@ -142,7 +142,7 @@ impl Keeper {
         self.wait();
         (self.last, self.owed) = ((Instant::now(), step), None);
         let (folder, keep, on_disk, warn) = (self.folder.clone(), self.keep, self.on_disk, self.warn.clone());
-        let thread = std::thread::spawn(move || write(&folder, keep, on_disk, &snapshot, &*warn));
+        let thread = std::thread::spawn(move || write(&folder, keep, on_disk, &snapshot, step, &*warn));
         self.pending = Some(Pending { step, thread });
     }
 
@@ -152,7 +152,7 @@ impl Keeper {
     /// With what is left in its place.
     pub fn write_now(&mut self, snapshot: &Snapshot, step: usize) -> Result<()> {
         self.wait();
-        write(&self.folder, self.keep, self.on_disk, snapshot, &*self.warn).map_err(|e| match self.on_disk {
+        write(&self.folder, self.keep, self.on_disk, snapshot, step, &*self.warn).map_err(|e| match self.on_disk {
             Some(_) => Error::Training(format!("{e}. {}", self.kept())),
             None => e,
         })?;
@@ -178,10 +178,18 @@ impl Keeper {
 
 /// The newest checkpoint becomes an older one, and the snapshot the newest. At no moment is there
 /// none.
-fn write(folder: &Path, keep: usize, on_disk: Option<usize>, snapshot: &Snapshot, warn: &dyn Fn(&str)) -> Result<()> {
+fn write(
+    folder: &Path,
+    keep: usize,
+    on_disk: Option<usize>,
+    snapshot: &Snapshot,
+    step: usize,
+    warn: &dyn Fn(&str),
+) -> Result<()> {
     let path = folder.join(NEWEST);
-    if let Some(step) = on_disk.filter(|_| keep > 1 && path.exists()) {
-        fs::link_or_copy(&path, folder.join(older(step)))?;
+    // One of the same step takes its place; the one before it stays.
+    if let Some(before) = on_disk.filter(|before| *before != step && keep > 1 && path.exists()) {
+        fs::link_or_copy(&path, folder.join(older(before)))?;
     }
     snapshot.write(&path)?;
     prune(folder, keep, warn);
