@@ -49,9 +49,13 @@ fn refuse_loud(samples: &[f32], before: usize, from: u32, to: u32) -> Result<()>
     }
 }
 
+/// Whether audio has such a rate. Outside this range the header is wrong, not the recorder unusual.
+pub(super) fn is_rate(rate: u32) -> bool {
+    (1000..=768_000).contains(&rate)
+}
+
 fn prepare(from: u32, to: u32) -> Result<Fft<f32>> {
-    // Outside this range the header is wrong, not the recorder unusual.
-    if !(1000..=768_000).contains(&from) {
+    if !is_rate(from) {
         return Err(failed(from, to, "not a rate of audio"));
     }
     // A call must hold an even number of the smallest blocks (from/gcd frames): the delay, half a call, is then a whole number

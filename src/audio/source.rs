@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::input::{Input, PAGE};
 use super::kind::{self, Kind};
 use super::level::Level;
-use super::resample::{Resampling, resampled_length};
+use super::resample::{Resampling, is_rate, resampled_length};
 use super::{flac, narrowband_warning, tags, wav};
 use crate::error::{Error, Result};
 
@@ -128,7 +128,9 @@ impl Source {
     /// Number of samples of the whole file, if it is known: that of WAV files is. A FLAC file has
     /// no fewer than its header promises, but perhaps more.
     pub fn known_length(&self) -> Option<usize> {
-        self.blocks.length().map(|length| resampled_length(length as usize, self.source_rate(), self.sample_rate))
+        // A rate that nothing is recorded at must not have memory reserved for what comes of it.
+        let length = self.blocks.length().filter(|_| self.resampling.is_none() || is_rate(self.source_rate()))?;
+        Some(resampled_length(length as usize, self.source_rate(), self.sample_rate))
     }
 
     /// Number of samples of the whole file. Where it is not known, the file is decoded to its end.

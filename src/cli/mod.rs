@@ -212,6 +212,7 @@ pub fn main() -> ExitCode {
         sigpipe::reset();
     }
     terminal::show_notes(!cli.global.quiet);
+    signals::outlive_file_limits();
     if cli.global.no_checksum {
         tensor_file::skip_checksums();
     }

@@ -3,7 +3,7 @@
 //! The first one sets a flag, and the work ends where nothing is lost by it. A second one ends the
 //! program at once, if somebody means it.
 
-use std::io;
+use std::io::{self, IsTerminal};
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread;
@@ -21,6 +21,8 @@ const SIGTERM: i32 = 15;
 
 /// Signals that follow the first one sooner are taken for the same wish.
 const SETTLED: Duration = Duration::from_secs(1);
+/// The same for Ctrl-C, which a person presses twice.
+const PRESSED: Duration = Duration::from_millis(100);
 /// How long a terminal that is stopped or hangs can hold up the answer to a signal.
 const PATIENCE: Duration = Duration::from_secs(1);
 
@@ -49,6 +51,20 @@ pub(super) fn watch() -> Result<Arc<AtomicBool>> {
     *flag = Some(stop.clone());
     Ok(stop)
 }
+
+/// Has a limit on the size of files (`ulimit -f`) be an error of the write, which is told and tried
+/// again, rather than the end of the program.
+#[cfg(unix)]
+pub(super) fn outlive_file_limits() {
+    /// The same number on Linux, macOS and the BSDs.
+    const SIGXFSZ: i32 = 25;
+    // Without the handler there is the signal, as for other programs.
+    let _ = signal_hook::flag::register(SIGXFSZ, Arc::default());
+}
+
+/// Elsewhere there is no such signal.
+#[cfg(not(unix))]
+pub(super) fn outlive_file_limits() {}
 
 #[cfg(unix)]
 fn listen(stop: Arc<AtomicBool>) -> io::Result<()> {
@@ -100,12 +116,13 @@ enum Answer {
 /// What a signal leads to: whether a stop was asked for before, by a signal or by a key, and how
 /// long ago the first signal came.
 ///
-/// Ctrl-C pressed again means it. Other signals come twice by themselves: `timeout` sends SIGTERM
-/// to the program and to its group, a closing terminal SIGHUP through its shell and on its own, the
+/// Ctrl-C pressed again means it. Signals also come twice by themselves: `timeout` sends its one to
+/// the program and to its group, a closing terminal SIGHUP through its shell and on its own, the
 /// end of a session both. They must not cost what the stop is about to save.
 fn answer(signal: i32, asked: bool, since: Option<Duration>) -> Answer {
     match (signal, since) {
-        (SIGINT, _) if asked => Answer::End,
+        (SIGINT, None) if asked => Answer::End,
+        (SIGINT, Some(since)) if since >= PRESSED => Answer::End,
         (_, None) => Answer::Stop,
         (SIGTERM, Some(since)) if since >= SETTLED => Answer::End,
         _ => Answer::Wait,
@@ -115,10 +132,9 @@ fn answer(signal: i32, asked: bool, since: Option<Duration>) -> Answer {
 /// What the first signal has the program say.
 fn message(signal: i32) -> &'static str {
     match signal {
-        SIGHUP => "SIGHUP: stopping as soon as nothing is lost by it; SIGTERM stops at once",
-        SIGTERM => "SIGTERM: stopping as soon as nothing is lost by it; a second one stops at once",
-        // The line begins with the terminal's `^C`.
-        _ => "\nstopping as soon as nothing is lost by it; press Ctrl-C again to stop at once",
+        SIGHUP => "SIGHUP: stopping soon; SIGTERM stops at once",
+        SIGTERM => "SIGTERM: stopping soon; another one, a second later, stops at once",
+        _ => "stopping soon; press Ctrl-C again to stop at once",
     }
 }
 
@@ -129,7 +145,9 @@ fn take(signal: i32, stop: &AtomicBool, first: &mut Option<Instant>) {
             *first = Some(Instant::now());
             FIRST.store(signal, Ordering::Relaxed);
             stop.store(true, Ordering::Release);
-            briefly(move || errln!("{}", message(signal)));
+            // A terminal has shown `^C` in this line.
+            let begin = if signal == SIGINT && io::stderr().is_terminal() { "\n" } else { "" };
+            briefly(move || errln!("{begin}{}", message(signal)));
         }
         Answer::End => {
             briefly(terminal::release);
@@ -179,7 +197,7 @@ mod tests {
         for signal in [SIGHUP, SIGINT, SIGTERM] {
             assert_eq!(answer(signal, false, None), Answer::Stop);
         }
-        assert_eq!((answer(SIGINT, true, soon), answer(SIGINT, true, late)), (Answer::End, Answer::End));
+        assert_eq!((answer(SIGINT, true, soon), answer(SIGINT, true, late)), (Answer::Wait, Answer::End));
         assert_eq!((answer(SIGTERM, true, soon), answer(SIGTERM, true, late)), (Answer::Wait, Answer::End));
         assert_eq!((answer(SIGHUP, true, soon), answer(SIGHUP, true, late)), (Answer::Wait, Answer::Wait));
         // After a key of the dashboard.
@@ -190,7 +208,7 @@ mod tests {
     fn every_message_says_what_happens_and_how_to_end_it() {
         for signal in [SIGHUP, SIGINT, SIGTERM] {
             let text = message(signal);
-            assert!(text.contains("stopping as soon as nothing is lost") && text.contains("at once"), "{text}");
+            assert!(text.contains("stopping soon") && text.contains("at once"), "{text}");
         }
     }
 }

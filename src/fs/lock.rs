@@ -5,7 +5,7 @@ mod holder;
 use std::fs::{File, TryLockError};
 use std::io::{self, ErrorKind, Read, Seek, Write};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use holder::Holder;
 
@@ -155,6 +155,21 @@ impl Lock {
         }
     }
 
+    /// [`take`](Self::take), after a wait for a holder that is about to end: a process that was
+    /// killed keeps its locks for some moments.
+    ///
+    /// # Errors
+    /// Those of [`take`](Self::take).
+    pub fn take_within(folder: &Path, wait: Duration) -> Result<Taken> {
+        let until = Instant::now() + wait;
+        loop {
+            match Self::take(folder) {
+                Err(Error::File { .. }) if Instant::now() < until => std::thread::sleep(10 * PAUSE),
+                result => return result,
+            }
+        }
+    }
+
     /// Gives the lock back. An error says that its file stays.
     pub(super) fn give_back(self) -> io::Result<()> {
         fault::point(Op::Remove, &self.path)?;
@@ -199,7 +214,7 @@ fn note(folder: &Path, left: &[u8], unlocked: Option<&io::Error>) -> Option<Stri
         Some(Holder { pid, host, since }) => format!("process {pid} on {host}, since {since}"),
         None => "another process".to_owned(),
     };
-    Some(format!("{folder}: takes over the lock of {who}, which has ended"))
+    Some(format!("{folder}: takes over the lock of {who}, which does not hold it any more"))
 }
 
 #[cfg(test)]
@@ -233,7 +248,7 @@ mod tests {
         std::fs::write(&path, EARLIER).unwrap();
         let taken = Lock::take(dir.path()).unwrap();
         let note = taken.note.unwrap();
-        let wanted = ": takes over the lock of process 12 on elsewhere, since 2026-11-25T21:03:27Z, which has ended";
+        let wanted = ": takes over the lock of process 12 on elsewhere, since 2026-11-25T21:03:27Z, which does not hold it any more";
         assert!(note.starts_with(dir.path().to_str().unwrap()) && note.ends_with(wanted), "{note}");
         let now = Holder::parse(&std::fs::read(&path).unwrap()).unwrap();
         assert_eq!(now.pid, std::process::id());
@@ -255,7 +270,10 @@ mod tests {
         for text in damaged {
             std::fs::write(&path, text).unwrap();
             let note = Lock::take(dir.path()).unwrap().note.unwrap();
-            assert!(note.ends_with("takes over the lock of another process, which has ended"), "{note}");
+            assert!(
+                note.ends_with("takes over the lock of another process, which does not hold it any more"),
+                "{note}"
+            );
             assert!(!path.exists());
         }
         std::fs::write(&path, " \n").unwrap();

@@ -24,10 +24,13 @@ impl Scoring {
 /// The header among the metadata of a file.
 pub(super) fn header_of(path: &Path, metadata: &BTreeMap<String, String>) -> Result<Header> {
     let json = metadata.get(KEY).ok_or_else(|| {
-        Error::file(
-            path,
-            "a safetensors file without revox metadata; `revox import` makes a model of a WeSpeaker checkpoint",
-        )
+        let message = match metadata.contains_key("revox-checkpoint") {
+            true => "is the checkpoint of a training; the model is model.safetensors beside it",
+            false => {
+                "a safetensors file without revox metadata; `revox import` makes a model of a WeSpeaker checkpoint"
+            }
+        };
+        Error::file(path, message)
     })?;
     let header: Header =
         serde_json::from_str(json).map_err(|e| Error::file(path, format!("damaged revox metadata: {e}")))?;

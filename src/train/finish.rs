@@ -17,7 +17,7 @@ use crate::nn::assign_named;
 use crate::scoring::{Curve, DetPlot, Interval, bootstrap, det_svg};
 
 /// The curve of the final model.
-const DET: &str = "det.svg";
+pub(super) const DET: &str = "det.svg";
 /// Replicates behind the interval.
 const REPLICATES: usize = 1000;
 /// Priors of the minDCF.

@@ -1,16 +1,20 @@
 //! The folder of a run: whose it is, what is in it, and whether it may be written into.
 
-use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::RunOptions;
 use super::checkpoint::{self, State};
+use super::finish::DET;
 use super::strategy::{METRICS, MODEL};
 use crate::error::{Error, Result};
 use crate::fs::{self, Lock};
 
 /// The recipe as it was run.
 pub(super) const RECIPE: &str = "recipe.lock.toml";
+
+/// How long a process that is about to end is waited for.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The folder, held for this process alone until the end of the run.
 pub(super) struct RunFolder {
@@ -36,50 +40,55 @@ impl RunFolder {
         }
         let made = !path.exists();
         if made && options.resume {
-            return Err(no_checkpoint(path));
+            return Err(no_checkpoint(path, "start without --resume"));
         }
         fs::create_dir_all(path)?;
-        let taken = Lock::take(path)?;
+        let taken = Lock::take_within(path, PATIENCE)?;
         let mut notes: Vec<String> = taken.note.into_iter().collect();
         fs::sweep(path);
         let mut folder = Self { path: path.clone(), checkpoint: None, notes: Vec::new(), lock: Some(taken.lock), made };
-        folder.checkpoint = match (options.resume, checkpoint::newest(path)) {
-            (true, Some(found)) => {
+        let (found, kept) = (checkpoint::newest(path), folder.kept()?);
+        match (options.resume, found, kept) {
+            (true, Some(found), _) => {
                 if found != path.join(checkpoint::NEWEST) {
                     notes.push(format!("{} is gone; going on with {}", checkpoint::NEWEST, found.display()));
                 }
-                Some(found)
+                folder.checkpoint = Some(found);
             }
-            (true, None) if folder.is_occupied()? || !path.join(RECIPE).exists() => return Err(no_checkpoint(path)),
-            (true, None) => {
-                notes.push(format!("{} holds no checkpoint yet: the run begins anew", path.display()));
-                None
-            }
-            (false, _) if folder.is_occupied()? => {
-                let message = "holds another run; go on with it (--resume) or name another folder";
+            (true, None, Some(name)) => return Err(no_checkpoint(path, &format!("{name} is all there is of a run"))),
+            (true, None, None) => notes.push(format!("{} holds no run yet: it begins", path.display())),
+            (false, Some(_), Some(_)) => {
+                let message = "holds a run already; go on with it (--resume), or name another folder (--out)";
                 return Err(Error::file(path, message));
             }
-            (false, _) => None,
-        };
+            (false, None, Some(name)) => {
+                let message = format!("holds {name} of a run without a checkpoint: name another folder (--out)");
+                return Err(Error::file(path, message));
+            }
+            (false, _, None) => {}
+        }
         folder.notes = notes;
         Ok(folder)
     }
 
-    /// Whether there is anything to lose. A run that ended before its first step leaves its recipe,
-    /// and perhaps an empty log and the checkpoint of step 0.
-    fn is_occupied(&self) -> Result<bool> {
-        let harmless = |name: &OsStr, entry: &std::fs::DirEntry| {
-            let empty_log = name == METRICS && entry.metadata().is_ok_and(|m| m.len() == 0);
-            let first = || checkpoint::read_state(&entry.path()).is_ok_and(|s| (s.epoch, s.batch) == (1, 0));
-            name == RECIPE || empty_log || fs::is_temporary(name) || name == checkpoint::NEWEST && first()
-        };
+    /// The name of a file of a run that would be lost, if there is one. A run that ended before its
+    /// first step leaves its recipe, and perhaps an empty log and the checkpoint of step 0.
+    fn kept(&self) -> Result<Option<String>> {
+        let first = |path: &Path| checkpoint::read_state(path).is_ok_and(|s| (s.epoch, s.batch) == (1, 0));
         for entry in std::fs::read_dir(&self.path).map_err(|e| Error::io(&self.path, "read", e))? {
             let entry = entry.map_err(|e| Error::io(&self.path, "read", e))?;
-            if !harmless(&entry.file_name(), &entry) {
-                return Ok(true);
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let is_kept = match name.as_str() {
+                MODEL | DET => true,
+                METRICS => entry.metadata().is_ok_and(|m| m.len() > 0),
+                checkpoint::NEWEST => !first(&entry.path()),
+                other => checkpoint::is_older(other),
+            };
+            if is_kept {
+                return Ok(Some(name));
             }
         }
-        Ok(false)
+        Ok(None)
     }
 
     /// Refuses files of the run that could not be replaced, before any work.
@@ -99,8 +108,8 @@ impl Drop for RunFolder {
     }
 }
 
-fn no_checkpoint(folder: &Path) -> Error {
-    Error::file(folder.join(checkpoint::NEWEST), "no checkpoint to resume from")
+fn no_checkpoint(folder: &Path, more: &str) -> Error {
+    Error::file(folder.join(checkpoint::NEWEST), format!("no checkpoint to resume from; {more}"))
 }
 
 /// Drops what an interrupted epoch, about to be repeated, has logged.

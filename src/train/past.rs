@@ -35,6 +35,10 @@ impl<'a> Past<'a> {
         let changed = notes.iter().any(|text| text.starts_with("accepted: "));
         notes.iter().for_each(|text| note!("{text}"));
         state.best = best(path, &state, recipe, changed, accept)?;
+        if state.epoch > recipe.train.epochs + 1 {
+            let (epoch, epochs) = (state.epoch, recipe.train.epochs);
+            return Err(Error::file(path, format!("is of epoch {epoch}; this run has {epochs} epochs")));
+        }
         let ended = ended(recipe, &state);
         if let Some(why) = &ended {
             note!("the run had ended: {why}; nothing is left to train");
@@ -82,6 +86,8 @@ fn best(
 pub(super) fn way_out(path: &Path, error: Error) -> Error {
     let before = checkpoint::before(fs::parent(path)).filter(|before| before != path);
     match before {
+        // Nothing is wrong with one of a newer version.
+        _ if matches!(error, Error::Invalid(_)) => error,
         Some(before) => error.and(&format!("remove it to go on with {}, the one before", before.display())),
         None => error,
     }

@@ -106,11 +106,13 @@ fn run(recipe: &Recipe, options: &RunOptions, start: Option<Start>) -> Result<Re
     let accept = Accept::parse(&options.accept)?;
     // Nobody else writes into the folder until the end.
     let folder = RunFolder::open(options)?;
-    folder.check_outputs()?;
     folder.notes.iter().for_each(|text| note!("{text}"));
     let model = start.as_ref().map(|start| start.hash.clone());
     let mut identity = Identity::new(recipe, model, &options.backend, 1 + options.others.len());
     let past = folder.checkpoint.as_deref().map(|path| Past::read(path, recipe, &identity, &accept)).transpose()?;
+    if past.as_ref().is_none_or(|past| past.ended.is_none()) {
+        folder.check_outputs()?;
+    }
     if let Some(config) = &recipe.data.synth {
         synth::ensure(config, options.quiet, &options.stop)?;
     }
@@ -197,7 +199,7 @@ fn run(recipe: &Recipe, options: &RunOptions, start: Option<Start>) -> Result<Re
         speakers: set.classes(),
         optimizer: recipe.optimizer.clone(),
     };
-    let begin = state.position();
+    let (begin, renderer) = (state.position(), renderer(options, recipe, &state));
     let keeper = Keeper::new(out, recipe.train.keep, recipe.train.checkpoint_every, on_disk, options.warn.clone());
     let strategy = Arc::new(Loop {
         recipe: recipe.clone(),
@@ -218,7 +220,7 @@ fn run(recipe: &Recipe, options: &RunOptions, start: Option<Start>) -> Result<Re
             let threads = recipe.data.threads;
             let loader = Loader::new(Arc::new(set), batch_size, threads, recipe.margin(steps), begin);
             let training = SupervisedTraining::new(out, Arc::new(loader), Arc::new(DevLoader(dev.clone())))
-                .renderer(renderer(options, recipe))
+                .renderer(renderer)
                 .with_application_logger(None)
                 .with_metric_logger(Unlogged)
                 .metric_train_numeric(trial_metric::loss())

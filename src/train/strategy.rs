@@ -111,15 +111,14 @@ impl Loop {
             send(components.event_processor.process_train(LearnerEvent::EndEpoch(epoch)))?;
             let over = ended(&self.recipe, &progress.state).is_some();
             let stop = self.stop.load(Ordering::Relaxed) || components.interrupter.should_stop();
-            if over || stop {
+            if over {
                 self.save(slot.get(), progress)?;
+            } else if stop {
+                return Err(self.stopped(&components.interrupter, epoch + 1, slot.get(), progress));
             } else if progress.keeper.is_free() {
                 self.save_beside(slot.get(), progress)?;
             } else {
                 progress.keeper.wants();
-            }
-            if stop && !over {
-                return Err(self.interrupted(&components.interrupter, epoch + 1));
             }
         }
         Ok(())
@@ -255,8 +254,7 @@ impl Loop {
                 return Err(self.rescued(e, slot.get(), progress));
             }
             if self.stop.load(Ordering::Relaxed) || components.interrupter.should_stop() {
-                self.save(slot.get(), progress)?;
-                return Err(self.interrupted(&components.interrupter, epoch_number));
+                return Err(self.stopped(&components.interrupter, epoch_number, slot.get(), progress));
             }
             if progress.keeper.is_due(progress.state.step(self.steps)) {
                 self.save_beside(slot.get(), progress)?;

@@ -79,7 +79,7 @@ fn a_run_leaves_model_metrics_recipe_checkpoint_and_curve() {
     let line = out.lines().find(|l| l.starts_with("try")).unwrap();
     let words: Vec<&str> = line.split_whitespace().skip(2).collect();
     assert!(place.ok(&words).contains("score"));
-    place.fails(&["train", "r.toml"], &["runs/r", "holds another run", "--resume"]);
+    place.fails(&["train", "r.toml"], &["runs/r", "holds a run already", "--resume"]);
     let lock = place.ok(&["train", "runs/r/recipe.lock.toml", "--out", "again", "--quiet"]);
     assert!(lock.contains("dev EER"));
     // Same seed, same data: the same model, whatever the number of loader threads.

@@ -4,9 +4,9 @@ use crate::place::{Place, variable};
 
 const LOCK: &str = "run/.revox-lock";
 
-/// A longer run in `run`.
+/// A run in `run` that takes longer than another process waits for it.
 fn train(more: &[&'static str]) -> Vec<&'static str> {
-    [&["train", "r.toml", "--out", "run", "--set", "data.passes=16"][..], more].concat()
+    [&["train", "r.toml", "--out", "run", "--set", "data.passes=96"][..], more].concat()
 }
 
 #[test]

@@ -22,15 +22,21 @@ fn older(step: usize) -> String {
 
 /// The steps of a folder's older checkpoints, newest first.
 fn older_steps(folder: &Path) -> Vec<usize> {
-    let step = |entry: std::io::Result<std::fs::DirEntry>| {
-        let name = entry.ok()?.file_name();
-        let step = name.to_str()?.strip_prefix("checkpoint-")?.strip_suffix(".safetensors")?.parse().ok()?;
-        // No other spelling of the number is ours.
-        (older(step) == name.to_str()?).then_some(step)
-    };
+    let step = |entry: std::io::Result<std::fs::DirEntry>| step_of(entry.ok()?.file_name().to_str()?);
     let mut steps: Vec<usize> = std::fs::read_dir(folder).into_iter().flatten().filter_map(step).collect();
     steps.sort_unstable_by(|a, b| b.cmp(a));
     steps
+}
+
+/// Whether a name is that of an older checkpoint.
+pub(in crate::train) fn is_older(name: &str) -> bool {
+    step_of(name).is_some()
+}
+
+/// The step in the name of an older checkpoint. No other spelling of the number is ours.
+fn step_of(name: &str) -> Option<usize> {
+    let step = name.strip_prefix("checkpoint-")?.strip_suffix(".safetensors")?.parse().ok()?;
+    (older(step) == name).then_some(step)
 }
 
 /// The checkpoint to go on with: the newest, or the one before where the newest is gone.
@@ -117,7 +123,9 @@ impl Keeper {
             Ok(()) => self.on_disk = Some(step),
             Err(e) => {
                 let kept = self.kept();
-                (self.warn)(&format!("the checkpoint of step {step} could not be written: {e}. {kept}; trying again"));
+                (self.warn)(&format!(
+                    "the checkpoint of step {step} could not be written: {e}; {kept}; it is tried again within a minute"
+                ));
                 self.owe(RETRY);
             }
         }
@@ -153,7 +161,7 @@ impl Keeper {
     pub fn write_now(&mut self, snapshot: &Snapshot, step: usize) -> Result<()> {
         self.wait();
         write(&self.folder, self.keep, self.on_disk, snapshot, step, &*self.warn).map_err(|e| match self.on_disk {
-            Some(_) => Error::Training(format!("{e}. {}", self.kept())),
+            Some(_) => e.and(&format!("{}; go on with --resume", self.kept())),
             None => e,
         })?;
         (self.last, self.owed, self.on_disk) = ((Instant::now(), step), None, Some(step));

@@ -6,7 +6,7 @@ mod keeper;
 mod snapshot;
 mod state;
 
-pub(super) use keeper::{Keeper, NEWEST, before, newest};
+pub(super) use keeper::{Keeper, NEWEST, before, is_older, newest};
 pub use snapshot::Snapshot;
 pub use state::State;
 
@@ -17,6 +17,7 @@ use burn::optim::module_optimizer::ModuleOptimizer;
 use burn::tensor::{Bytes, TensorData};
 use safetensors::tensor::Dtype;
 
+use self::state::Unread;
 use super::{OptimizerConfig, Trainee};
 use crate::error::{Error, Result};
 use crate::model_file::fit;
@@ -57,7 +58,12 @@ fn bad(path: &Path, e: impl std::fmt::Display) -> Error {
 fn read(path: &Path) -> Result<(Contents, State)> {
     let file = tensor_file::read(path, "checkpoint")?;
     let json = file.metadata.get(KEY).ok_or_else(|| bad(path, "no training state"))?;
-    let (state, format) = State::parse(json).map_err(|e| bad(path, e))?;
+    let (state, format) = match State::parse(json) {
+        Ok(read) => read,
+        // Nothing is wrong with the file.
+        Err(Unread::Newer(what)) => return Err(Error::Invalid(format!("{}: {what}", path.display()))),
+        Err(Unread::Damaged(what)) => return Err(bad(path, what)),
+    };
     if format >= CHECKED && !file.has_checksum() {
         return Err(bad(path, "its checksum is gone"));
     }

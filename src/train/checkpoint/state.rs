@@ -1,5 +1,7 @@
 //! Where a training is: what a checkpoint holds beside tensors.
 
+use std::fmt::Display;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -13,6 +15,15 @@ pub(super) const OLDEST: u32 = 1;
 const MOST: usize = u32::MAX as usize;
 /// What stood between the recipe and the model that a run began with, up to format 2.
 const BEGINS: &str = "\n# begins with ";
+
+/// Why a state is not read.
+#[derive(Debug)]
+pub(super) enum Unread {
+    /// A later version has written it.
+    Newer(String),
+    /// It is none.
+    Damaged(String),
+}
 
 /// What is not a tensor.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -63,20 +74,22 @@ impl State {
     }
 
     /// Reads the state of any format there has been, and tells which one.
-    pub(super) fn parse(text: &str) -> Result<(Self, u32), String> {
-        let mut all: Value = serde_json::from_str(text).map_err(|e| e.to_string())?;
-        let format = all["format"].as_u64().ok_or("no number of its format")?;
+    pub(super) fn parse(text: &str) -> Result<(Self, u32), Unread> {
+        let damaged = |what: &dyn Display| Unread::Damaged(what.to_string());
+        let mut all: Value = serde_json::from_str(text).map_err(|e| damaged(&e))?;
+        let format = all["format"].as_u64().ok_or_else(|| damaged(&"no number of its format"))?;
         if format > u64::from(FORMAT) {
             let version = all["version"].as_str().unwrap_or_default();
-            return Err(format!(
-                "format {format}, of a newer revox {version}; this version reads {OLDEST} to {FORMAT}"
-            ));
+            return Err(Unread::Newer(format!(
+                "is a checkpoint of format {format}, of a newer revox {version}; this version reads {OLDEST} to {FORMAT}: go \
+                 on with the newer one"
+            )));
         }
         if format < u64::from(OLDEST) {
-            return Err(format!("format {format}; this version reads {OLDEST} to {FORMAT}"));
+            return Err(damaged(&format!("format {format}; this version reads {OLDEST} to {FORMAT}")));
         }
         if format < u64::from(FORMAT) {
-            let recipe = all["recipe"].as_str().ok_or("no recipe")?;
+            let recipe = all["recipe"].as_str().ok_or_else(|| damaged(&"no recipe"))?;
             let (recipe, init) = match recipe.split_once(BEGINS) {
                 Some((recipe, model)) => (recipe.to_owned(), Some(model.trim().to_owned())),
                 None => (recipe.to_owned(), None),
@@ -84,8 +97,8 @@ impl State {
             all["identity"] = json!({"recipe": recipe, "init": init});
             all["format"] = json!(FORMAT);
         }
-        let state: Self = serde_json::from_value(all).map_err(|e| e.to_string())?;
-        state.check().map(|()| (state, format as u32))
+        let state: Self = serde_json::from_value(all).map_err(|e| damaged(&e))?;
+        state.check().map(|()| (state, format as u32)).map_err(Unread::Damaged)
     }
 
     /// Refuses a place that no training has been at.
@@ -139,9 +152,10 @@ mod tests {
     #[test]
     fn a_newer_format_says_who_wrote_it() {
         let error = State::parse("{\"format\": 4, \"version\": \"9.9.9\", \"new\": 1}").unwrap_err();
+        let Unread::Newer(error) = error else { panic!("{error:?}") };
         assert!(error.contains("format 4, of a newer revox 9.9.9; this version reads 1 to 3"), "{error}");
         for text in ["", "[]", "{}", "{\"format\": 0}", "{\"format\": 3}", "{\"format\": 2}"] {
-            State::parse(text).unwrap_err();
+            assert!(matches!(State::parse(text), Err(Unread::Damaged(_))), "{text}");
         }
     }
 

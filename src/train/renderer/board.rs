@@ -19,6 +19,8 @@ pub(super) struct Plan {
     pub validate_every: usize,
     /// Earlier epochs.
     pub past: Vec<Past>,
+    /// Steps of a resumed epoch that were made before, and the sums of their metrics by name.
+    pub made: Option<(usize, Vec<(&'static str, f64)>)>,
 }
 
 /// One metric.
@@ -110,6 +112,7 @@ pub(super) struct Board {
     pub eta: Eta,
     batch_size: usize,
     past: Vec<Past>,
+    made: Option<(usize, Vec<(&'static str, f64)>)>,
     begun: Instant,
 }
 
@@ -122,6 +125,7 @@ impl Board {
             eta: Eta::new(plan.validate_every, now),
             batch_size: plan.batch_size.max(1),
             past: plan.past,
+            made: plan.made,
             begun: now,
         }
     }
@@ -139,6 +143,11 @@ impl Board {
             }
             Event::Train { examples } => {
                 self.metrics.iter_mut().for_each(|m| m.sum = (0.0, 0));
+                if let Some((steps, sums)) = self.made.take() {
+                    for (name, sum) in sums {
+                        self.metrics.iter_mut().filter(|m| m.name == name).for_each(|m| m.sum = (sum, steps));
+                    }
+                }
                 self.eta.train(examples / self.batch_size, now);
             }
             Event::Step { metric, value } => self.metrics[metric].step(value),
@@ -280,5 +289,20 @@ mod tests {
         assert_eq!(board.metrics[0].curve.points(), [(1.0, 3.0)]);
         // What this process has not seen is not in its lines.
         assert_eq!(board.summary(3), "");
+    }
+
+    #[test]
+    fn a_resumed_epoch_has_the_mean_of_all_its_steps() {
+        let now = Instant::now();
+        let made = Some((3, vec![("loss", 9.0), ("accuracy", 60.0)]));
+        let mut board = Board::new(Plan { batch_size: 4, made, ..Plan::default() }, now);
+        example::metrics().iter().for_each(|m| board.take(m, now));
+        board.take(&Event::Start { epochs: 4, epoch: 2 }, now);
+        board.take(&Event::Train { examples: 16 }, now);
+        board.take(&Event::Step { metric: 0, value: 1.0 }, now);
+        assert_eq!((board.metrics[0].mean(), board.metrics[1].mean()), (Some(2.5), Some(20.0)));
+        // The next epoch is all its own.
+        board.take(&Event::Train { examples: 16 }, now);
+        assert_eq!(board.metrics[0].mean(), None);
     }
 }

@@ -22,6 +22,7 @@ use std::time::Instant;
 
 use burn::train::renderer::MetricsRenderer;
 
+use super::checkpoint::State;
 use super::strategy::METRICS;
 use super::{Recipe, RunOptions};
 use board::{Board, Plan};
@@ -29,13 +30,14 @@ use feed::Feed;
 use lines::Lines;
 
 /// The dashboard where it is wanted and the terminal can show it, lines elsewhere.
-pub(super) fn renderer(options: &RunOptions, recipe: &Recipe) -> Box<dyn MetricsRenderer> {
+pub(super) fn renderer(options: &RunOptions, recipe: &Recipe, state: &State) -> Box<dyn MetricsRenderer> {
     let board = || {
         let plan = Plan {
             title: options.out.display().to_string(),
             batch_size: recipe.train.batch_size,
             validate_every: recipe.train.validate_every,
             past: past::read(&options.out.join(METRICS)),
+            made: Some((state.batch, vec![("loss", state.loss_sum), ("accuracy", 100.0 * state.accuracy_sum)])),
         };
         Board::new(plan, Instant::now())
     };

@@ -37,6 +37,22 @@ impl Loop {
         progress.keeper.write_now(&snapshot, step)
     }
 
+    /// Stops as was asked for, with everything saved or with what could not be.
+    pub(super) fn stopped(
+        &self,
+        interrupter: &Interrupter,
+        epoch: usize,
+        model: &Trainee,
+        progress: &mut Progressing,
+    ) -> Error {
+        match self.save(model, progress) {
+            Ok(()) => self.interrupted(interrupter, epoch),
+            Err(e) => {
+                Error::Interrupted(format!("stopped in epoch {epoch}; what came after the checkpoint is lost: {e}"))
+            }
+        }
+    }
+
     /// Writes a checkpoint while the training goes on.
     pub(super) fn save_beside(&self, model: &Trainee, progress: &mut Progressing) -> Result<()> {
         let (snapshot, step) = self.snapshot(model, progress)?;
@@ -54,7 +70,7 @@ impl Loop {
     }
 
     /// A stop that was asked for, or that burn-train's part of the run has made necessary.
-    pub(super) fn interrupted(&self, interrupter: &Interrupter, epoch: usize) -> Error {
+    fn interrupted(&self, interrupter: &Interrupter, epoch: usize) -> Error {
         let kept = format!("everything is in {}; go on with --resume", self.out.join(NEWEST).display());
         match interrupter.error() {
             Some(e) => Error::Training(format!("burn-train failed in epoch {epoch}: {e}; {kept}")),
