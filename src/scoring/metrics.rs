@@ -107,16 +107,40 @@ impl Curve<'static> {
     /// # Errors
     /// No targets, no nontargets or a score that is not a number leave the rates undefined.
     pub fn new(trials: impl IntoIterator<Item = (f64, bool)>) -> Result<Self> {
-        let mut all = Vec::new();
+        let mut keys = [Vec::new(), Vec::new()];
         for (i, (score, target)) in trials.into_iter().enumerate() {
             if score.is_nan() {
                 return Err(Error::Undefined(format!("the score of trial {} is not a number", i + 1)));
             }
-            all.push(Scored { score, pair: Pair::new(0, 0, Some(target)) });
+            keys[usize::from(target)].push(ordered(score));
         }
-        sort(&mut all);
-        Self::sorted(all.into())
+        keys.par_iter_mut().for_each(|keys| keys.sort_unstable());
+        Self::sorted(merged(&keys).into())
     }
+}
+
+/// A number as an integer of the same order, which is faster to sort.
+fn ordered(x: f64) -> u64 {
+    let bits = x.to_bits();
+    if bits >> 63 == 1 { !bits } else { bits | 1 << 63 }
+}
+
+/// The number of [`ordered`].
+fn back(key: u64) -> f64 {
+    f64::from_bits(if key >> 63 == 1 { key & !(1 << 63) } else { !key })
+}
+
+/// Nontargets and targets, each in order, as one list in order.
+fn merged([nontargets, targets]: &[Vec<u64>; 2]) -> Vec<Scored> {
+    let mut all = Vec::with_capacity(nontargets.len() + targets.len());
+    let (mut n, mut t) = (0, 0);
+    while n < nontargets.len() || t < targets.len() {
+        let is_target = n == nontargets.len() || t < targets.len() && targets[t] < nontargets[n];
+        let key = if is_target { targets[t] } else { nontargets[n] };
+        *(if is_target { &mut t } else { &mut n }) += 1;
+        all.push(Scored { score: back(key), pair: Pair::new(0, 0, Some(is_target)) });
+    }
+    all
 }
 
 impl<'a> Curve<'a> {

@@ -123,7 +123,8 @@ pub(super) fn trim_metrics(path: &Path, epoch: usize) -> Result<()> {
             .is_ok_and(|v| v["epoch"].as_u64().is_some_and(|e| e < epoch as u64))
     };
     let kept: String = text.lines().filter(keep).map(|l| format!("{l}\n")).collect();
-    match kept == text {
+    // The file may have more than its text: a byte order mark.
+    match fs::read(path)? == kept.as_bytes() {
         true => Ok(()),
         false => fs::write_bytes(path, kept.as_bytes()),
     }
@@ -168,6 +169,9 @@ mod tests {
         std::fs::write(&path, "{\"epoch\":1}\n{\"epoch\":2}\n{\"epo").unwrap();
         trim_metrics(&path, 2).unwrap();
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "{\"epoch\":1}\n");
+        std::fs::write(&path, "\u{feff}").unwrap();
+        trim_metrics(&path, 1).unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"");
         trim_metrics(&dir.path().join("none"), 2).unwrap();
     }
 }

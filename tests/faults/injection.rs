@@ -6,7 +6,7 @@
 //! the disk is full from there on (`full`). No output may be half there, and after the second run
 //! all of them have to be those of the run without faults, to the byte.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -54,10 +54,10 @@ type Case<'a> = (&'static str, &'a str);
 fn inject(args: &[&'static str], again: Again, base: Place) {
     let verb = Verb::new(args, again, base);
     let mut cases: Vec<Case> = Vec::new();
-    for point in chosen(&verb.points) {
+    for point in &verb.points {
         let is_written = ["write ", "append "].iter().any(|op| point.starts_with(op));
         let modes = ["kill", "once", "full"].into_iter().chain(is_written.then_some("torn"));
-        cases.extend(modes.map(|mode| (mode, point)));
+        cases.extend(modes.map(|mode| (mode, point.as_str())));
     }
     let (unreached, failures) = verb.try_all(&cases);
     println!("{}: {} points, {} cases", args.join(" "), verb.points.len(), cases.len());
@@ -77,28 +77,6 @@ fn inject(args: &[&'static str], again: Again, base: Place) {
 fn parts(point: &str) -> Option<(&str, &str)> {
     let (op, rest) = point.split_once(' ')?;
     Some((op, rest.rsplit_once(' ')?.0))
-}
-
-/// The points to try: of the writes of one file the first and the last, which differ from those
-/// between them in nothing else.
-fn chosen(points: &[String]) -> Vec<&str> {
-    let mut is_chosen = vec![true; points.len()];
-    // Writes of the file that is being made under a name, and the place of the last one.
-    let mut open: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
-    for (i, (op, name)) in points.iter().enumerate().filter_map(|(i, p)| Some((i, parts(p)?))) {
-        let (writes, last) = open.entry(name).or_default();
-        match op {
-            "create" => *writes = 0,
-            "write" => {
-                if *writes > 1 {
-                    is_chosen[*last] = false;
-                }
-                (*writes, *last) = (*writes + 1, i);
-            }
-            _ => {}
-        }
-    }
-    points.iter().zip(is_chosen).filter_map(|(point, is_chosen)| is_chosen.then_some(point.as_str())).collect()
 }
 
 impl<'a> Verb<'a> {

@@ -36,7 +36,7 @@ fn resume(folder: &Path, log: &[u8]) -> Outcome {
         (Some(0), _) => {
             let text = std::fs::read_to_string(&path).map_err(|e| e.to_string())?;
             let epoch = |line: &str| serde_json::from_str::<serde_json::Value>(line).ok()?["epoch"].as_u64();
-            let epochs: Option<Vec<u64>> = text.trim_start_matches('\u{feff}').lines().map(epoch).collect();
+            let epochs: Option<Vec<u64>> = text.lines().map(epoch).collect();
             match epochs.as_deref() {
                 Some([before @ .., 2]) if before.iter().all(|&epoch| epoch < 2) => Ok(Verdict::Read),
                 _ => Err(format!("a log that is none: {text:.1000}")),

@@ -167,3 +167,12 @@ fn trials_of_others_are_sorted_and_kept() {
     trials[7].score = f64::NAN;
     assert!(Curve::of(&mut trials).is_err());
 }
+
+#[test]
+fn keys_have_the_order_of_their_numbers() {
+    let numbers = [f64::NEG_INFINITY, -1e300, -1.0, -5e-324, -0.0, 0.0, 5e-324, 1.0, 1e300, f64::INFINITY];
+    assert!(numbers.map(ordered).is_sorted_by(|a, b| a < b));
+    for x in numbers {
+        assert_eq!(back(ordered(x)).to_bits(), x.to_bits(), "{x}");
+    }
+}
