@@ -4,7 +4,7 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`error`], [`fs`], [`bytes`], [`rng`] | typed errors, file access, f32 as bytes, random streams |
+//! | [`error`], [`fs`], [`bytes`], [`rng`] | errors, file access, f32 as bytes, random streams |
 //! | [`terminal`], [`progress`] | what is printed, progress bars |
 //! | [`tensor_file`] | safetensors files with a checksum |
 //! | [`audio`] | WAV and FLAC, resampling, Kaldi filter banks, augmentation |

@@ -1,4 +1,5 @@
-//! The bytes of a file that may be audio: in memory where they are few, else read as they are needed.
+//! The bytes of a file that may be audio: in memory where they are few, else read as they are
+//! needed.
 
 use std::fmt::Display;
 use std::fs::File;
@@ -88,7 +89,8 @@ impl Input {
         Ok(self.at(place, with.len())?.starts_with(with))
     }
 
-    /// Reads a page or more, so that the next step finds its bytes in memory, forwards or backwards.
+    /// Reads a page or more, so that the next step finds its bytes in memory, forwards or
+    /// backwards.
     fn load(&mut self, place: u64, end: u64) -> Result<()> {
         let Some(file) = &mut self.file else { return Ok(()) };
         let start = if place < self.start { place - place % self.page } else { place };

@@ -1,6 +1,7 @@
 //! How loud samples are.
 
-/// The level of samples that come in pieces. It does not depend on where one ends and the next begins.
+/// The level of samples that come in pieces. It does not depend on where one ends and the next
+/// begins.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Level {
     samples: usize,

@@ -49,7 +49,8 @@ fn first(input: &mut Input, at: u64) -> Result<Option<u64>> {
     })
 }
 
-/// Bytes of the tag behind byte `at` that ends before byte `end`: of those that are found from there.
+/// Bytes of the tag behind byte `at` that ends before byte `end`: of those that are found from
+/// there.
 fn last(input: &mut Input, at: u64, end: u64) -> Result<Option<u64>> {
     let from_end = |length: u64| end.checked_sub(length).filter(|place| *place >= at);
     for (length, mark) in [(ID3V1, b"TAG".as_slice()), (EXTENDED, b"TAG+")] {

@@ -161,8 +161,8 @@ fn intervals(curve: &Curve, replicates: usize, global: &Global) -> Result<Option
     }
 }
 
-/// Refuses scores whose thresholds would mean nothing to `compare`. One of them is that of the equal
-/// error rate.
+/// Refuses scores whose thresholds would mean nothing to `compare`. One of them is that of the
+/// equal error rate.
 fn check_scores(scores: &ScoreList, words: &mut Words, threshold: f64) -> Result<()> {
     let path = scores.text().path();
     if !threshold.is_finite() {

@@ -50,7 +50,8 @@ pub struct Args {
     /// Go on with the checkpoint in that folder.
     #[arg(long, requires = "recipe")]
     resume: bool,
-    /// With --resume: go on although NAME has changed since the checkpoint, as for `revox train` (repeatable).
+    /// With --resume: go on although NAME has changed since the checkpoint, as for `revox train`
+    /// (repeatable).
     #[arg(long, value_name = "NAME", requires = "resume")]
     accept: Vec<String>,
     /// Instead of quantizing: print every size that mixed precision can reach best, and plot them to this file (SVG).

@@ -27,10 +27,12 @@ pub struct Args {
     /// Go on with the checkpoint in the folder.
     #[arg(long)]
     resume: bool,
-    /// With --resume: go on although NAME has changed since the checkpoint. NAME is `backend`, `data.train`, `train.epochs`, ... (repeatable).
+    /// With --resume: go on although NAME has changed since the checkpoint. NAME is `backend`,
+    /// `data.train`, `train.epochs`, ... (repeatable).
     #[arg(long, value_name = "NAME", requires = "resume")]
     accept: Vec<String>,
-    /// Hash every byte of the data, so that a resumed run notices files of other content. Without this, it compares lists, sizes and times.
+    /// Hash every byte of the data, so that a resumed run notices files of other content. Without
+    /// this, it compares lists, sizes and times.
     #[arg(long)]
     verify_data: bool,
     /// Begin with the weights of this model, whose network and front-end are the recipe's then.

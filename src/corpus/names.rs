@@ -136,8 +136,8 @@ impl<'a> Names<'a> {
         Ok(Resolved { places: order.into_iter().map(|number| places[number]).collect(), note })
     }
 
-    /// [`resolve`](Self::resolve) for the different words of a list, in the order in which they first
-    /// come, with the lines where they do.
+    /// [`resolve`](Self::resolve) for the different words of a list, in the order in which they
+    /// first come, with the lines where they do.
     ///
     /// # Errors
     /// As [`resolve`](Self::resolve).

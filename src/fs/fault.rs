@@ -12,7 +12,7 @@
 //! | mode | what happens |
 //! |---|---|
 //! | `kill` | the process ends with exit code 99 |
-//! | `torn` | half of the bytes are written, then the process ends with exit code 99; like `kill` where nothing is written |
+//! | `torn` | half of the bytes are written before the end of `kill` |
 //! | `once` | the operation fails as on a full disk |
 //! | `full` | the operation fails, and so does whatever takes up space from now on |
 //!

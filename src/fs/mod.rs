@@ -7,7 +7,8 @@
 //! | write a whole file | [`write_atomic`], [`write_bytes`], after [`check_outputs`] |
 //! | write a line of a log | [`append_line`] |
 //! | make a folder that appears whole | [`TemporaryFolder`] |
-//! | change names | [`create_dir_all`], [`rename`], [`link_or_copy`], [`remove_file`], [`remove_dir_all`] |
+//! | make and remove | [`create_dir_all`], [`remove_file`], [`remove_dir_all`] |
+//! | give another name | [`rename`], [`link_or_copy`] |
 //! | have a folder to oneself | [`Lock`] |
 //! | remove what killed processes have left | [`sweep()`], [`is_temporary`] |
 
@@ -44,17 +45,24 @@ pub fn read(path: impl AsRef<Path>) -> Result<Vec<u8>> {
 pub fn read_to_string(path: impl AsRef<Path>) -> Result<String> {
     let path = path.as_ref();
     let mut bytes = read(path)?;
-    if bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") {
-        return Err(Error::file(path, "is UTF-16 text; save it as UTF-8"));
-    }
-    if bytes.starts_with(b"\xef\xbb\xbf") {
-        bytes.drain(..3);
-    }
+    bytes.drain(..byte_order_mark(path, &bytes)?);
     String::from_utf8(bytes).map_err(|e| {
         let upto = e.utf8_error().valid_up_to();
         let line = 1 + e.as_bytes()[..upto].iter().filter(|&&b| b == b'\n').count();
         Error::line(path, line, "not UTF-8 text")
     })
+}
+
+/// Bytes of the byte order mark that a text begins with.
+///
+/// # Errors
+/// The mark of UTF-16.
+pub(crate) fn byte_order_mark(path: &Path, beginning: &[u8]) -> Result<usize> {
+    match beginning {
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => Err(Error::file(path, "is UTF-16 text; save it as UTF-8")),
+        [0xef, 0xbb, 0xbf, ..] => Ok(3),
+        _ => Ok(0),
+    }
 }
 
 /// A file opened for reading.

@@ -81,8 +81,9 @@ impl<'a, F: Borrow<Features>> Batches<'a, F> {
     }
 }
 
-/// Embeddings `[dim]` of feature sets, in their order. Utterances of equal length run together, never
-/// padded: padding would change the result. `done` is called with the number of utterances finished.
+/// Embeddings `[dim]` of feature sets, in their order. Utterances of equal length run together,
+/// never padded: padding would change the result. `done` is called with the number of utterances
+/// finished.
 pub fn embed(
     network: &Network,
     features: &[&Features],

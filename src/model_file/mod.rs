@@ -82,8 +82,8 @@ pub struct Scoring {
     pub threshold_eer: Option<f64>,
 }
 
-/// The metadata, as JSON under the key `revox`. The file's checksum is no part of it: it has a key of
-/// its own, and whoever reads the header has had it checked.
+/// The metadata, as JSON under the key `revox`. The file's checksum is no part of it: it has a key
+/// of its own, and whoever reads the header has had it checked.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Header {
     /// Version of the format.
@@ -158,8 +158,8 @@ pub struct Model {
 }
 
 impl Model {
-    /// Writes the file (atomically), with a checksum. `head` adds the training head's tensors, named
-    /// `projection.*`.
+    /// Writes the file (atomically), with a checksum. `head` adds the training head's tensors,
+    /// named `projection.*`.
     pub fn save(&self, path: impl AsRef<Path>, head: NamedTensors) -> Result<()> {
         let path = path.as_ref();
         let (tensors, json) = self.described(path, head)?;
@@ -183,8 +183,9 @@ impl Model {
         Ok((tensors, json))
     }
 
-    /// Reads a file: names, shapes, number formats and front-end must be the architecture's, and the
-    /// checksum must be that of the content. A file from before there were checksums is read too.
+    /// Reads a file: names, shapes, number formats and front-end must be the architecture's, and
+    /// the checksum must be that of the content. A file from before there were checksums is read
+    /// too.
     pub fn load(path: impl AsRef<Path>, device: &Device) -> Result<Self> {
         let path = path.as_ref();
         Ok(Self::with_head(path, open(path)?, device)?.0)
@@ -220,7 +221,8 @@ pub fn read_head(path: &Path) -> Result<NamedTensors> {
     Ok(tensors)
 }
 
-/// The network of `arch` with `tensors` as its weights. Missing, superfluous and misshapen tensors are errors.
+/// The network of `arch` with `tensors` as its weights. Missing, superfluous and misshapen tensors
+/// are errors.
 fn build(path: &Path, arch: &Architecture, tensors: NamedTensors, device: &Device) -> Result<Network> {
     fit(path, arch.init(device, 0)?, &arch.name, tensors.0.into_iter().collect())
 }
@@ -286,6 +288,7 @@ mod tests {
     use safetensors::tensor::SafeTensors;
 
     use super::*;
+    use crate::tensor_file::flipped;
 
     fn small() -> Model {
         let arch = Architecture { width: 2, mels: 16, embedding_dim: 8, ..Architecture::named("resnet10").unwrap() };
@@ -419,17 +422,13 @@ mod tests {
 
     #[test]
     fn a_flipped_bit_anywhere_is_noticed() {
-        const FLIPS: usize = 300;
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("m.safetensors");
         let weight = TensorData::new(vec![0.25f32; 2 * 8], [2, 8]);
         let head = NamedTensors(vec![(format!("{HEAD_PREFIX}weight"), weight)]);
         small().save(&path, head).unwrap();
         let bytes = std::fs::read(&path).unwrap();
-        for i in 0..FLIPS {
-            let bit = i * (8 * bytes.len() - 1) / (FLIPS - 1);
-            let mut damaged = bytes.clone();
-            damaged[bit / 8] ^= 1 << (bit % 8);
+        for (bit, damaged) in flipped(&bytes, 300) {
             std::fs::write(&path, &damaged).unwrap();
             let error = Model::load(&path, &Device::default()).unwrap_err().to_string();
             assert!(error.contains("m.safetensors: "), "bit {bit}: {error}");

@@ -35,7 +35,8 @@ impl<'a> Scorer<'a> {
         Self::for_places(embeddings, mean, trials.iter().flat_map(|&(a, b)| [a, b]))
     }
 
-    /// [`new`](Self::new) for the embeddings at these places alone: others may be without direction.
+    /// [`new`](Self::new) for the embeddings at these places alone: others may be without
+    /// direction.
     ///
     /// # Errors
     /// As [`new`](Self::new), for these embeddings.

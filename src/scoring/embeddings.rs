@@ -191,6 +191,7 @@ mod tests {
     use safetensors::tensor::SafeTensors;
 
     use super::*;
+    use crate::tensor_file::flipped;
 
     #[test]
     fn a_file_gives_back_what_was_saved() {
@@ -258,7 +259,6 @@ mod tests {
 
     #[test]
     fn a_flipped_bit_anywhere_is_noticed() {
-        const FLIPS: usize = 300;
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("e.safetensors");
         let mut e = Embeddings::new(16);
@@ -267,10 +267,7 @@ mod tests {
         }
         e.save(&path).unwrap();
         let bytes = std::fs::read(&path).unwrap();
-        for i in 0..FLIPS {
-            let bit = i * (8 * bytes.len() - 1) / (FLIPS - 1);
-            let mut damaged = bytes.clone();
-            damaged[bit / 8] ^= 1 << (bit % 8);
+        for (bit, damaged) in flipped(&bytes, 300) {
             std::fs::write(&path, &damaged).unwrap();
             let error = Embeddings::load(&path).unwrap_err().to_string();
             assert!(error.contains("e.safetensors: "), "bit {bit}: {error}");

@@ -102,7 +102,7 @@ mod tests {
 
     use safetensors::tensor::{Dtype, TensorView};
 
-    use super::super::{Part, to_bytes};
+    use super::super::{Part, flipped, to_bytes};
     use super::*;
 
     fn file() -> Vec<u8> {
@@ -125,9 +125,7 @@ mod tests {
     fn every_flipped_bit_is_noticed() {
         let file = file();
         assert!(from(&file, true).unwrap().has_checksum());
-        for bit in 0..8 * file.len() {
-            let mut damaged = file.clone();
-            damaged[bit / 8] ^= 1 << (bit % 8);
+        for (bit, damaged) in flipped(&file, 8 * file.len()) {
             assert!(from(&damaged, true).is_err(), "bit {bit}: {}", String::from_utf8_lossy(&damaged));
         }
     }

@@ -24,6 +24,17 @@ pub use part::{Data, Part};
 /// Bytes of the header's length, which are in front of it.
 const LENGTH: usize = size_of::<u64>();
 
+/// So many copies of a file, each with one bit flipped, spread from the first bit to the last one.
+#[cfg(test)]
+pub(crate) fn flipped(file: &[u8], count: usize) -> impl Iterator<Item = (usize, Vec<u8>)> {
+    (0..count).map(move |i| {
+        let bit = i * (8 * file.len() - 1) / (count - 1);
+        let mut damaged = file.to_vec();
+        damaged[bit / 8] ^= 1 << (bit % 8);
+        (bit, damaged)
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::HashMap;

@@ -47,25 +47,28 @@ impl RunFolder {
         let mut notes: Vec<String> = taken.note.into_iter().collect();
         fs::sweep(path);
         let mut folder = Self { path: path.clone(), checkpoint: None, notes: Vec::new(), lock: Some(taken.lock), made };
-        let (found, kept) = (checkpoint::newest(path), folder.kept()?);
-        match (options.resume, found, kept) {
-            (true, Some(found), _) => {
+        match checkpoint::newest(path) {
+            Some(found) if options.resume => {
                 if found != path.join(checkpoint::NEWEST) {
                     notes.push(format!("{} is gone; going on with {}", checkpoint::NEWEST, found.display()));
                 }
                 folder.checkpoint = Some(found);
             }
-            (true, None, Some(name)) => return Err(no_checkpoint(path, &format!("{name} is all there is of a run"))),
-            (true, None, None) => notes.push(format!("{} holds no run yet: it begins", path.display())),
-            (false, Some(_), Some(_)) => {
-                let message = "holds a run already; go on with it (--resume), or name another folder (--out)";
-                return Err(Error::file(path, message));
-            }
-            (false, None, Some(name)) => {
-                let message = format!("holds {name} of a run without a checkpoint: name another folder (--out)");
-                return Err(Error::file(path, message));
-            }
-            (false, _, None) => {}
+            found => match (folder.kept()?, found) {
+                (Some(name), _) if options.resume => {
+                    return Err(no_checkpoint(path, &format!("{name} is all there is of a run")));
+                }
+                (Some(_), Some(_)) => {
+                    let message = "holds a run already; go on with it (--resume), or name another folder (--out)";
+                    return Err(Error::file(path, message));
+                }
+                (Some(name), None) => {
+                    let message = format!("holds {name} of a run without a checkpoint: name another folder (--out)");
+                    return Err(Error::file(path, message));
+                }
+                (None, _) if options.resume => notes.push(format!("{} holds no run yet: it begins", path.display())),
+                (None, _) => {}
+            },
         }
         folder.notes = notes;
         Ok(folder)

@@ -1,7 +1,8 @@
 //! What a run depends on: recipe, model to begin with, data, backend, devices.
 //!
-//! A checkpoint holds it. A run that goes on with the checkpoint must have the same. What differs is
-//! named, all of it, and each difference that makes sense within a run can be accepted by its name.
+//! A checkpoint holds it. A run that goes on with the checkpoint must have the same. What differs
+//! is named, all of it, and each difference that makes sense within a run can be accepted by its
+//! name.
 
 mod accept;
 mod data;
@@ -61,8 +62,8 @@ impl Identity {
         }
     }
 
-    /// Compares settings with those of a checkpoint at `path`. No data is read for it. Returns what a
-    /// person should know: what was accepted, and what an old checkpoint does not tell.
+    /// Compares settings with those of a checkpoint at `path`. No data is read for it. Returns what
+    /// a person should know: what was accepted, and what an old checkpoint does not tell.
     ///
     /// # Errors
     /// All differences that are not accepted, with the names to accept them by; a recipe of the
@@ -122,9 +123,9 @@ impl Identity {
         findings.end(path, head)
     }
 
-    /// Compares the data with that of a checkpoint at `path`. Hashes of content that this run has not
-    /// computed are taken over, as far as lists and sizes are the same. Returns what a person should
-    /// know.
+    /// Compares the data with that of a checkpoint at `path`. Hashes of content that this run has
+    /// not computed are taken over, as far as lists and sizes are the same. Returns what a person
+    /// should know.
     ///
     /// # Errors
     /// All differences that are not accepted, with the names to accept them by.

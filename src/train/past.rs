@@ -71,7 +71,8 @@ fn best(
             return Err(Error::Training(message));
         }
     };
-    // Epochs are repeated with the same result, so a later model does no harm, unless settings differ.
+    // Epochs are repeated with the same result, so a later model does no harm, unless settings
+    // differ.
     if changed && trained > epoch {
         note!(
             "{} is of epoch {trained}, trained by other settings: the best of what follows is taken",

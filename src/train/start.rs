@@ -27,8 +27,8 @@ impl Start {
     /// The weights of a model file, with its header.
     ///
     /// # Errors
-    /// A file that is no model, a damaged one, or a packed one, of which the weights are lost; a head
-    /// with other rows than the header names.
+    /// A file that is no model, a damaged one, or a packed one, of which the weights are lost; a
+    /// head with other rows than the header names.
     pub fn load(path: &Path, device: &Device) -> Result<(Self, Header)> {
         let file = model_file::open(path)?;
         let hash = file.hash();

@@ -1,6 +1,7 @@
-//! The training loop, as a burn-train strategy: burn-train brings metrics, dashboard and interruption, the loop decides what happens
-//! when: margin and learning rate at every iteration, a stop before a loss that is not a number reaches the weights, checkpoints by
-//! time, after every epoch and before the run ends for any reason, tests on the dev trials.
+//! The training loop, as a burn-train strategy: burn-train brings metrics, dashboard and
+//! interruption, the loop decides what happens when: margin and learning rate at every iteration, a
+//! stop before a loss that is not a number reaches the weights, checkpoints by time, after every
+//! epoch and before the run ends for any reason, tests on the dev trials.
 
 mod saving;
 mod slot;
@@ -124,8 +125,8 @@ impl Loop {
         Ok(())
     }
 
-    /// The test after an epoch's batches, and its line in the log. Until all of it is done the state
-    /// stays that of the last batch, with which a resumed run begins the test again.
+    /// The test after an epoch's batches, and its line in the log. Until all of it is done the
+    /// state stays that of the last batch, with which a resumed run begins the test again.
     fn end_epoch(
         &self,
         model: &Trainee,

@@ -1,5 +1,5 @@
-//! A log of metrics that keeps nothing: burn-train's own grow with every step, in memory or in files.
-//! The run's log is `metrics.jsonl`, a line an epoch.
+//! A log of metrics that keeps nothing: burn-train's own grow with every step, in memory or in
+//! files. The run's log is `metrics.jsonl`, a line an epoch.
 
 use burn::train::logger::MetricLogger;
 use burn::train::metric::store::{EpochSummary, MetricsUpdate, Split};

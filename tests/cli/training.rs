@@ -208,7 +208,8 @@ fn ctrl_c_while_synthesizing_leaves_nothing() {
     assert_eq!(place.list("."), ["r.toml"]);
 }
 
-/// A limit on the size of files stands in for a full disk: the write of the first checkpoint fails half-way.
+/// A limit on the size of files stands in for a full disk: the write of the first checkpoint fails
+/// half-way.
 #[test]
 #[cfg(unix)]
 fn a_disk_that_fills_up_while_training_is_named_and_leaves_nothing_half_written() {

@@ -44,7 +44,8 @@ fn every_verb_has_help_that_ends_with_an_example() {
     assert_eq!(place.run(&["zoo", "--backend", "tpu"]).code, 2);
 }
 
-/// A reader that has seen enough (`revox zoo | head -1`) ends a short verb by SIGPIPE, without a word.
+/// A reader that has seen enough (`revox zoo | head -1`) ends a short verb by SIGPIPE, without a
+/// word.
 #[test]
 #[cfg(unix)]
 fn a_closed_pipe_ends_short_verbs() {

@@ -2,8 +2,8 @@
 //!
 //! Each test changes good files at random and reads the result for a few seconds. A panic, an
 //! abort, a hang, memory that the input does not justify and a damaged file that passes as another
-//! one are failures. [`runner`] says how to repeat one. What was found once is tried first: the files
-//! of `findings/TARGET/`.
+//! one are failures. [`runner`] says how to repeat one. What was found once is tried first: the
+//! files of `findings/TARGET/`.
 
 #[path = "../shared/mod.rs"]
 mod shared;

@@ -68,8 +68,8 @@ pub fn run(target: &Target) {
     run_with(target, &[]);
 }
 
-/// Fuzzes a target. `made` are inputs that were wrong once, with names, like the files of its folder
-/// of findings; they are made anew, since they are large.
+/// Fuzzes a target. `made` are inputs that were wrong once, with names, like the files of its
+/// folder of findings; they are made anew, since they are large.
 pub fn run_with(target: &Target, made: &[(&str, Vec<u8>)]) {
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     prepare();

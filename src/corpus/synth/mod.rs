@@ -161,7 +161,8 @@ pub fn make(config: &SynthConfig, quiet: bool, stop: &AtomicBool) -> Result<()> 
     })
 }
 
-/// Makes the corpus unless the folder already holds just this one. Two processes may make it at the same time.
+/// Makes the corpus unless the folder already holds just this one. Two processes may make it at the
+/// same time.
 pub fn ensure(config: &SynthConfig, quiet: bool, stop: &AtomicBool) -> Result<()> {
     let found = || fs::read_to_string(config.out.join(MARK));
     let wanted = mark(config);

@@ -50,8 +50,8 @@ impl Text {
         self.size
     }
 
-    /// Calls `look` for one block of whole lines after the other, until it breaks. A byte order mark
-    /// is left out.
+    /// Calls `look` for one block of whole lines after the other, until it breaks. A byte order
+    /// mark is left out.
     ///
     /// # Errors
     /// What `look` finds wrong; UTF-16; a file that cannot be read.
@@ -74,7 +74,7 @@ impl Text {
                 }
             }
             if !begun {
-                let mark = self.mark(&buffer[..filled])?;
+                let mark = fs::byte_order_mark(&self.path, &buffer[..filled])?;
                 buffer.copy_within(mark..filled, 0);
                 filled -= mark;
                 begun = true;
@@ -92,15 +92,6 @@ impl Text {
             }
             buffer.copy_within(end..filled, 0);
             filled -= end;
-        }
-    }
-
-    /// Bytes of the byte order mark at the beginning.
-    fn mark(&self, beginning: &[u8]) -> Result<usize> {
-        match beginning {
-            [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => Err(Error::file(&self.path, "is UTF-16 text; save it as UTF-8")),
-            [0xef, 0xbb, 0xbf, ..] => Ok(3),
-            _ => Ok(0),
         }
     }
 

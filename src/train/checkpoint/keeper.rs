@@ -75,7 +75,8 @@ pub(in crate::train) struct Keeper {
 }
 
 impl Keeper {
-    /// The keeper of a folder in which the newest checkpoint, if there is one, is of step `on_disk`.
+    /// The keeper of a folder in which the newest checkpoint, if there is one, is of step
+    /// `on_disk`.
     pub fn new(
         folder: &Path,
         keep: usize,

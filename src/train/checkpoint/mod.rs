@@ -1,6 +1,6 @@
 //! A training in the middle, as one file: weights, optimizer state, running average, place in the
-//! data, and what the run depends on. Written atomically, so there is always a whole one, and with a
-//! checksum over all of it, so that damage is found before a run goes on with it.
+//! data, and what the run depends on. Written atomically, so there is always a whole one, and with
+//! a checksum over all of it, so that damage is found before a run goes on with it.
 
 mod keeper;
 mod snapshot;

@@ -9,8 +9,8 @@ use crate::train::recipe::{CHANGEABLE, Role, is_within, role_of};
 /// Names that are not of the recipe.
 const OTHERS: [&str; 3] = [BACKEND, DEVICES, "model-file"];
 
-/// Names given with `--accept`: `backend`, `devices`, `model-file`, keys of the recipe that may change
-/// within a run, and their sections, which stand for all such keys in them.
+/// Names given with `--accept`: `backend`, `devices`, `model-file`, keys of the recipe that may
+/// change within a run, and their sections, which stand for all such keys in them.
 #[derive(Debug, Default)]
 pub struct Accept(Vec<Accepted>);
 

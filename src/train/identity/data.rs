@@ -67,8 +67,9 @@ impl Fingerprint {
 }
 
 impl Identity {
-    /// Adds the data: both corpora, the trials, noises and room responses. With `verify` every byte of
-    /// every file is read, which shows as a progress bar unless `quiet`, and ends when `stop` is set.
+    /// Adds the data: both corpora, the trials, noises and room responses. With `verify` every byte
+    /// of every file is read, which shows as a progress bar unless `quiet`, and ends when `stop` is
+    /// set.
     ///
     /// # Errors
     /// A file that cannot be read, at its line; [`Error::Interrupted`].
@@ -107,8 +108,8 @@ impl Identity {
         Ok(())
     }
 
-    /// SHA-256 over lists and sizes of all data, in hexadecimal digits: what a model file says of its
-    /// training data. Times of files do not count.
+    /// SHA-256 over lists and sizes of all data, in hexadecimal digits: what a model file says of
+    /// its training data. Times of files do not count.
     pub fn data_hash(&self) -> String {
         let mut hash = Sha256::new();
         for (name, fingerprint) in &self.data {

@@ -95,8 +95,8 @@ pub(super) struct Outside {
     pub message: String,
 }
 
-/// Compares every number, and the interval, with the range of its key. Keys without one are left to the types, which
-/// know no such key.
+/// Compares every number, and the interval, with the range of its key. Keys without one are left to
+/// the types, which know no such key.
 pub(super) fn check(table: &DeTable<'_>) -> Result<(), Outside> {
     check_section("", table)
 }
