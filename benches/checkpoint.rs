@@ -55,6 +55,7 @@ fn copied(bencher: divan::Bencher) {
 fn written(bencher: divan::Bencher) {
     let (trainee, optimizer) = start();
     let folder = tempfile::tempdir().unwrap();
-    let (snapshot, path) = (snapshot(&trainee, &optimizer), folder.path().join("checkpoint.safetensors"));
+    let (snapshot, path) =
+        (snapshot(&trainee, &optimizer), folder.path().join("checkpoint.safetensors"));
     bencher.bench_local(|| snapshot.write(&path).unwrap());
 }

@@ -2,7 +2,8 @@
 //!
 //!     cargo bench --bench curves -- OUT.svg TITLE LABEL=RUN...
 //!
-//! RUN is the folder of a run (with its `metrics.jsonl`); runs of one label, such as seeds, share a colour. Prints each epoch's mean of a label.
+//! RUN is the folder of a run (with its `metrics.jsonl`); runs of one label, such as seeds, share a
+//! colour. Prints each epoch's mean of a label.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -42,7 +43,8 @@ fn main() {
             let sum = sums.entry(*epoch as u64).or_default();
             *sum = (sum.0 + loss, sum.1 + 1.0);
         }
-        let means: Vec<String> = sums.iter().map(|(epoch, (sum, n))| format!("{epoch}:{:.3}", sum / n)).collect();
+        let means: Vec<String> =
+            sums.iter().map(|(epoch, (sum, n))| format!("{epoch}:{:.3}", sum / n)).collect();
         println!("{label}: {}", means.join(" "));
     }
     draw(out, title, &labels, &curves);
@@ -60,13 +62,23 @@ fn draw(out: &str, title: &str, labels: &[&str], curves: &[(usize, Vec<(f64, f64
         .y_label_area_size(48)
         .build_cartesian_2d(1.0..last, 0.0..1.05 * most)
         .unwrap();
-    chart.configure_mesh().light_line_style(WHITE).x_desc("epoch").y_desc("training loss").draw().unwrap();
+    chart
+        .configure_mesh()
+        .light_line_style(WHITE)
+        .x_desc("epoch")
+        .y_desc("training loss")
+        .draw()
+        .unwrap();
     for (place, label) in labels.iter().enumerate() {
         let colour = COLOURS[place % COLOURS.len()];
         for (i, (_, curve)) in curves.iter().filter(|c| c.0 == place).enumerate() {
-            let series = chart.draw_series(LineSeries::new(curve.iter().copied(), colour.stroke_width(1))).unwrap();
+            let series = chart
+                .draw_series(LineSeries::new(curve.iter().copied(), colour.stroke_width(1)))
+                .unwrap();
             if i == 0 {
-                let mark = move |(x, y)| PathElement::new(vec![(x, y), (x + 18, y)], colour.stroke_width(2));
+                let mark = move |(x, y)| {
+                    PathElement::new(vec![(x, y), (x + 18, y)], colour.stroke_width(2))
+                };
                 series.label(*label).legend(mark);
             }
         }

@@ -1,8 +1,10 @@
-//! Bytes of a training step over depth: a reversible ResNet of basic blocks with ever more blocks in its first stage, recomputing and taped.
+//! Bytes of a training step over depth: a reversible ResNet of basic blocks with ever more blocks
+//! in its first stage, recomputing and taped.
 //!
 //!     cargo bench --bench depth            # the table; writes assets/depth.svg
 //!
-//! Counted bytes of whole steps (width 32, 80 mels, 4 crops of 200 frames); the weights, gradients and momentum of the added blocks are in the peak.
+//! Counted bytes of whole steps (width 32, 80 mels, 4 crops of 200 frames); the weights, gradients
+//! and momentum of the added blocks are in the peak.
 
 use burn::tensor::Device;
 use plotters::prelude::*;
@@ -27,7 +29,14 @@ fn step(name: &str, execution: Execution, blocks: usize) -> Measured {
     arch.reversible.blocks = Some([blocks, 1, 1, 1]);
     arch.reversible.inner = Some(1.0);
     let optimizer = OptimizerConfig::default();
-    let setting = Setting { arch, execution: Some(execution), batch: 4, frames: 200, speakers: 1000, optimizer };
+    let setting = Setting {
+        arch,
+        execution: Some(execution),
+        batch: 4,
+        frames: 200,
+        speakers: 1000,
+        optimizer,
+    };
     measure(&setting, &Device::default()).unwrap()
 }
 
@@ -69,13 +78,20 @@ fn draw(curves: &[Vec<(f64, f64)>]) {
         .build_cartesian_2d(0.0..33.0, 0.0..1.05 * most)
         .unwrap();
     chart.configure_mesh().light_line_style(WHITE).x_desc("blocks").draw().unwrap();
-    let colours = [RGBColor(196, 78, 82), RGBColor(204, 155, 80), RGBColor(76, 114, 176), RGBColor(85, 168, 104)];
+    let colours = [
+        RGBColor(196, 78, 82),
+        RGBColor(204, 155, 80),
+        RGBColor(76, 114, 176),
+        RGBColor(85, 168, 104),
+    ];
     for ((line, curve), colour) in LINES.iter().zip(curves).zip(colours) {
         chart
             .draw_series(LineSeries::new(curve.iter().copied(), colour.stroke_width(2)))
             .unwrap()
             .label(line.0)
-            .legend(move |(x, y)| PathElement::new(vec![(x, y), (x + 18, y)], colour.stroke_width(2)));
+            .legend(move |(x, y)| {
+                PathElement::new(vec![(x, y), (x + 18, y)], colour.stroke_width(2))
+            });
     }
     chart
         .configure_series_labels()

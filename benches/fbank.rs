@@ -2,7 +2,8 @@
 //!
 //!     cargo bench --bench fbank
 //!
-//! Each benchmark is one call on one thread; `items/s` counts seconds of audio, so it is the real-time factor.
+//! Each benchmark is one call on one thread; `items/s` counts seconds of audio, so it is the
+//! real-time factor.
 
 use divan::counter::ItemsCount;
 use revox::audio::{Fbank, FbankConfig};
@@ -21,14 +22,16 @@ fn noise(seconds: usize) -> Vec<f32> {
 fn fbank_80(bencher: divan::Bencher, seconds: usize) {
     let fbank = Fbank::new(FbankConfig::default()).unwrap();
     let samples = noise(seconds);
-    bencher.counter(ItemsCount::new(seconds)).bench(|| fbank.compute(divan::black_box(&samples), None));
+    bencher
+        .counter(ItemsCount::new(seconds))
+        .bench(|| fbank.compute(divan::black_box(&samples), None));
 }
 
 #[divan::bench(args = [3])]
 fn fbank_80_with_dither(bencher: divan::Bencher, seconds: usize) {
     let fbank = Fbank::new(FbankConfig { dither: 1.0, ..FbankConfig::default() }).unwrap();
     let samples = noise(seconds);
-    bencher
-        .counter(ItemsCount::new(seconds))
-        .bench(|| fbank.compute(divan::black_box(&samples), Some(&mut Stream::new(1, "bench", &[]))));
+    bencher.counter(ItemsCount::new(seconds)).bench(|| {
+        fbank.compute(divan::black_box(&samples), Some(&mut Stream::new(1, "bench", &[])))
+    });
 }

@@ -37,7 +37,8 @@ fn both(
 ) {
     bencher.bench_local(|| {
         let x = x.clone().autodiff().require_grad();
-        let parameters: Vec<_> = parameters.iter().map(|p| p.clone().autodiff().require_grad()).collect();
+        let parameters: Vec<_> =
+            parameters.iter().map(|p| p.clone().autodiff().require_grad()).collect();
         let gradients = f(x.clone(), &parameters).sum().backward();
         x.grad(&gradients).map(|g| g.dims())
     });
@@ -56,7 +57,9 @@ fn convolution<const OURS: bool>(bencher: divan::Bencher, (channels, kernel): (u
     let weight = noise([channels, channels, kernel, kernel]);
     both(bencher, input(channels), vec![weight], |x, w| match OURS {
         true => convolve(x, w[0].clone(), Window { stride: [1, 1] }),
-        false => conv2d(x, w[0].clone(), None, ConvOptions::new([1, 1], [kernel / 2; 2], [1, 1], 1)),
+        false => {
+            conv2d(x, w[0].clone(), None, ConvOptions::new([1, 1], [kernel / 2; 2], [1, 1], 1))
+        }
     });
 }
 

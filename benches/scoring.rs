@@ -68,7 +68,10 @@ fn lists_of_579818_trials_read_written_and_read(bencher: divan::Bencher) {
         // A trial that stands twice has one score.
         let score = |i: usize| (list.trials()[i].numbers() % 1_000_003) as f64 / 1e6;
         write_scored(&scores, &words, list.trials(), &score, &mut |_| ()).unwrap();
-        ScoreList::read(Text::open(&scores).unwrap(), &mut Words::default(), &mut |_| ()).unwrap().trials.len()
+        ScoreList::read(Text::open(&scores).unwrap(), &mut Words::default(), &mut |_| ())
+            .unwrap()
+            .trials
+            .len()
     });
 }
 
@@ -85,5 +88,7 @@ fn a_hundred_resamplings_of_579818_trials(bencher: divan::Bencher) {
         })
         .collect();
     let curve = Curve::of(&mut trials).unwrap();
-    bencher.bench(|| bootstrap_curve(divan::black_box(&curve), &[0.01, 0.05], 100, 1, &|| ()).unwrap());
+    bencher.bench(|| {
+        bootstrap_curve(divan::black_box(&curve), &[0.01, 0.05], 100, 1, &|| ()).unwrap()
+    });
 }

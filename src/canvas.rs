@@ -51,8 +51,16 @@ pub(crate) fn shortened(words: &str, size: i32, most: i32) -> String {
 
 impl Canvas<'_> {
     /// A line of text, `size` high, centred on the height of `at`; `side` is where `at` lies in it.
-    pub fn text(&self, words: &str, size: i32, colour: RGBColor, side: HPos, at: Spot) -> Result<()> {
-        let style = ("sans-serif", size).into_font().color(&colour).pos(Pos::new(side, VPos::Center));
+    pub fn text(
+        &self,
+        words: &str,
+        size: i32,
+        colour: RGBColor,
+        side: HPos,
+        at: Spot,
+    ) -> Result<()> {
+        let style =
+            ("sans-serif", size).into_font().color(&colour).pos(Pos::new(side, VPos::Center));
         // Control characters are not allowed in XML.
         self.0.draw(&Text::new(printable(words).into_owned(), at, style)).map_err(failed)
     }
@@ -100,8 +108,14 @@ mod tests {
             canvas.text("a<b\u{1b}", 12, GREY, HPos::Left, (4, 20))
         })
         .unwrap();
-        assert!(svg.starts_with("<svg width=\"100\" height=\"50\"") && svg.trim_end().ends_with("</svg>"), "{svg}");
-        for part in ["points=\"1,2 3,4 \"", "<polygon", "<circle", "rotate(270, 4, 20)", "a&lt;b\\u001b"] {
+        assert!(
+            svg.starts_with("<svg width=\"100\" height=\"50\"")
+                && svg.trim_end().ends_with("</svg>"),
+            "{svg}"
+        );
+        for part in
+            ["points=\"1,2 3,4 \"", "<polygon", "<circle", "rotate(270, 4, 20)", "a&lt;b\\u001b"]
+        {
             assert!(svg.contains(part), "{part}: {svg}");
         }
         assert_eq!(svg.matches("<rect").count(), 2, "the sheet and the rectangle: {svg}");

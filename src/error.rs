@@ -89,8 +89,12 @@ impl Error {
     #[must_use]
     pub fn and(self, more: &str) -> Self {
         match self {
-            Self::Io { path, action, source } => Self::file(path, format!("cannot {action}: {source}; {more}")),
-            Self::Line { path, line, message } => Self::line(path, line, format!("{message}; {more}")),
+            Self::Io { path, action, source } => {
+                Self::file(path, format!("cannot {action}: {source}; {more}"))
+            }
+            Self::Line { path, line, message } => {
+                Self::line(path, line, format!("{message}; {more}"))
+            }
             Self::File { path, message } => Self::file(path, format!("{message}; {more}")),
             shape @ Self::Shape { .. } => Self::Invalid(format!("{shape}; {more}")),
             Self::Undefined(message) => Self::Undefined(format!("{message}; {more}")),
@@ -104,7 +108,9 @@ impl Error {
     /// The file that is at fault and the line in it, as far as they are known.
     pub fn place(&self) -> (Option<&Path>, Option<usize>) {
         match self {
-            Self::Io { path, .. } | Self::File { path, .. } | Self::Shape { path, .. } => (Some(path), None),
+            Self::Io { path, .. } | Self::File { path, .. } | Self::Shape { path, .. } => {
+                (Some(path), None)
+            }
             Self::Line { path, line, .. } => (Some(path), Some(*line)),
             _ => (None, None),
         }

@@ -1,4 +1,5 @@
-//! Progress bars for everything long that is not training: on stderr, on a terminal only, after two seconds.
+//! Progress bars for everything long that is not training: on stderr, on a terminal only, after two
+//! seconds.
 
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};

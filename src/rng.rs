@@ -1,15 +1,17 @@
 //! Random streams that depend on what they are for and on nothing else.
 //!
-//! Each draw of revox comes from a ChaCha stream keyed by the seed and the thing drawn for (an epoch, an utterance, a
-//! layer), so neither the number of threads nor the order of work changes a result, and a resumed run draws what an
-//! uninterrupted one would have drawn.
+//! Each draw of revox comes from a ChaCha stream keyed by the seed and the thing drawn for (an
+//! epoch, an utterance, a layer), so neither the number of threads nor the order of work changes a
+//! result, and a resumed run draws what an uninterrupted one would have drawn.
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
 /// FNV-1a, 64 bits: a stable hash of a name.
 pub fn fnv1a64(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |h, &b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3))
+    bytes
+        .iter()
+        .fold(0xcbf2_9ce4_8422_2325, |h, &b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3))
 }
 
 /// The splitmix64 finaliser: every input bit changes every output bit with probability one half.
@@ -23,9 +25,11 @@ pub fn mix64(mut z: u64) -> u64 {
 pub struct Stream(ChaCha8Rng);
 
 impl Stream {
-    /// The stream of `purpose` (say `"crop"`) under `seed`, told apart by `keys` (epoch, utterance, ...).
+    /// The stream of `purpose` (say `"crop"`) under `seed`, told apart by `keys` (epoch, utterance,
+    /// ...).
     pub fn new(seed: u64, purpose: &str, keys: &[u64]) -> Self {
-        let mut state = mix64(seed.wrapping_add(0x9e37_79b9_7f4a_7c15)) ^ fnv1a64(purpose.as_bytes());
+        let mut state =
+            mix64(seed.wrapping_add(0x9e37_79b9_7f4a_7c15)) ^ fnv1a64(purpose.as_bytes());
         let mut key = [0u8; 32];
         for &k in keys {
             state = mix64(state.wrapping_add(0x9e37_79b9_7f4a_7c15) ^ mix64(k));
@@ -105,9 +109,12 @@ mod tests {
         let first = |seed, purpose: &str, keys: &[u64]| Stream::new(seed, purpose, keys).bits();
         let base = first(1, "crop", &[2, 3]);
         assert_eq!(base, first(1, "crop", &[2, 3]));
-        for other in
-            [first(2, "crop", &[2, 3]), first(1, "noise", &[2, 3]), first(1, "crop", &[3, 2]), first(1, "crop", &[2])]
-        {
+        for other in [
+            first(2, "crop", &[2, 3]),
+            first(1, "noise", &[2, 3]),
+            first(1, "crop", &[3, 2]),
+            first(1, "crop", &[2]),
+        ] {
             assert_ne!(base, other);
         }
     }

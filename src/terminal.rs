@@ -17,7 +17,8 @@ static FAILED: Mutex<Option<io::Error>> = Mutex::new(None);
 
 /// Whether a character could move the cursor, change colours or turn the direction of text.
 fn is_control(c: char) -> bool {
-    let turns = matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let turns =
+        matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     turns || c.is_control() && c != '\n' && c != '\t'
 }
 
@@ -122,7 +123,9 @@ pub fn finish() -> Result<()> {
 
 fn verdict(written: io::Result<()>) -> Result<()> {
     match written {
-        Err(e) if e.kind() != io::ErrorKind::BrokenPipe => Err(Error::io("standard output", "write", e)),
+        Err(e) if e.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Error::io("standard output", "write", e))
+        }
         _ => Ok(()),
     }
 }
@@ -170,7 +173,10 @@ mod tests {
         show_notes(true);
         note!("{} of {}", 1, 2);
         show_notes(false);
-        assert_eq!((waits("note: a library is silent\n"), waits("note: 1 of 2\n")), (Some(false), Some(true)));
+        assert_eq!(
+            (waits("note: a library is silent\n"), waits("note: 1 of 2\n")),
+            (Some(false), Some(true))
+        );
         release();
         release();
         assert_eq!(GIVEN_BACK.load(Ordering::Relaxed), 1);
@@ -188,11 +194,17 @@ mod tests {
     #[test]
     fn control_characters_are_shown_not_obeyed() {
         assert_eq!(printable("a\tb\nc ü 声"), "a\tb\nc ü 声");
-        assert_eq!(printable("\u{1b}[2J\r\u{7f}\u{9b}\u{202e}"), "\\u001b[2J\\u000d\\u007f\\u009b\\u202e");
+        assert_eq!(
+            printable("\u{1b}[2J\r\u{7f}\u{9b}\u{202e}"),
+            "\\u001b[2J\\u000d\\u007f\\u009b\\u202e"
+        );
         // What is JSON stays JSON, with the same value.
         let json = serde_json::json!({"id": "\u{9b}31m\u{1b}"}).to_string();
         let shown = printable(&json);
         assert!(!shown.contains('\u{9b}'));
-        assert_eq!(serde_json::from_str::<serde_json::Value>(&shown).unwrap()["id"], "\u{9b}31m\u{1b}");
+        assert_eq!(
+            serde_json::from_str::<serde_json::Value>(&shown).unwrap()["id"],
+            "\u{9b}31m\u{1b}"
+        );
     }
 }

@@ -116,7 +116,11 @@ impl FbankConfig {
             ("high_freq", self.high_freq, Self::FREQUENCY),
         ] {
             if !range.contains(&value) {
-                return bad(format!("{name} = {value}: {} to {} are possible", range.start(), range.end()));
+                return bad(format!(
+                    "{name} = {value}: {} to {} are possible",
+                    range.start(),
+                    range.end()
+                ));
             }
         }
         let (length, shift) = (self.frame_length(), self.frame_shift());
@@ -134,7 +138,10 @@ impl FbankConfig {
         let nyquist = rate / 2.0;
         let high = if self.high_freq > 0.0 { self.high_freq } else { nyquist + self.high_freq };
         if !(self.low_freq >= 0.0 && self.low_freq < high && high <= nyquist) {
-            return bad(format!("filters from {} to {high} Hz do not fit below {nyquist} Hz", self.low_freq));
+            return bad(format!(
+                "filters from {} to {high} Hz do not fit below {nyquist} Hz",
+                self.low_freq
+            ));
         }
         let padded = length.next_power_of_two();
         let filters = mel_filters(self.mels, padded, rate, self.low_freq, high);
@@ -286,7 +293,8 @@ impl Fbank {
                 power.iter_mut().for_each(|p| *p = p.sqrt());
             }
             for (value, filter) in out.iter_mut().zip(&self.filters) {
-                *value = dot(&filter.weights, &power[filter.first..filter.first + filter.weights.len()]);
+                *value =
+                    dot(&filter.weights, &power[filter.first..filter.first + filter.weights.len()]);
             }
             if config.log {
                 for v in out.iter_mut() {
@@ -336,9 +344,14 @@ fn mel_filters(mels: usize, padded: usize, rate: f64, low: f64, high: f64) -> Ve
         .map(|m| {
             let (left, center, right) =
                 (low + m as f64 * step, low + (m + 1) as f64 * step, low + (m + 2) as f64 * step);
-            let weight = |x: f64| ((x - left) / (center - left)).min((right - x) / (right - center));
+            let weight =
+                |x: f64| ((x - left) / (center - left)).min((right - x) / (right - center));
             let first = bins.partition_point(|&b| b <= left);
-            let weights = bins[first..].iter().take_while(|&&b| b < right).map(|&b| weight(b) as f32).collect();
+            let weights = bins[first..]
+                .iter()
+                .take_while(|&&b| b < right)
+                .map(|&b| weight(b) as f32)
+                .collect();
             Filter { first, weights }
         })
         .collect()
@@ -481,11 +494,22 @@ mod tests {
     #[test]
     fn a_filter_without_a_bin_is_an_error() {
         let with = |mels, sample_rate| FbankConfig { mels, sample_rate, ..FbankConfig::default() };
-        for (mels, rate) in [(3, 16000), (16, 16000), (40, 16000), (80, 16000), (120, 16000), (80, 8000), (80, 48000)] {
+        for (mels, rate) in [
+            (3, 16000),
+            (16, 16000),
+            (40, 16000),
+            (80, 16000),
+            (120, 16000),
+            (80, 8000),
+            (80, 48000),
+        ] {
             with(mels, rate).check().unwrap();
         }
         let error = with(128, 16000).check().unwrap_err().to_string();
-        assert!(error.contains("mel filter 3") && error.contains("128") && error.contains("512 points"), "{error}");
+        assert!(
+            error.contains("mel filter 3") && error.contains("128") && error.contains("512 points"),
+            "{error}"
+        );
         assert!(with(96, 8000).check().is_err());
         // Longer frames have more bins.
         FbankConfig { frame_length_ms: 50.0, ..with(128, 16000) }.check().unwrap();
@@ -493,8 +517,9 @@ mod tests {
 
     #[test]
     fn features_that_are_not_finite_are_errors() {
-        let tone =
-            |pitch: f32, level: f32| -> Vec<f32> { (0..4000).map(|i| level * (i as f32 * pitch).sin()).collect() };
+        let tone = |pitch: f32, level: f32| -> Vec<f32> {
+            (0..4000).map(|i| level * (i as f32 * pitch).sin()).collect()
+        };
         for config in [
             FbankConfig::default(),
             FbankConfig { log: false, ..Default::default() },
@@ -504,7 +529,10 @@ mod tests {
             let fbank = Fbank::new(config).unwrap();
             for level in [1e20, 1e35, 3e38, f32::INFINITY, f32::NAN] {
                 let error = fbank.features(&tone(0.3, level), None).unwrap_err().to_string();
-                assert!(error.contains("frame 0") && error.contains("not finite"), "{level}: {error}");
+                assert!(
+                    error.contains("frame 0") && error.contains("not finite"),
+                    "{level}: {error}"
+                );
             }
             assert!(fbank.features(&tone(0.3, 1.0), None).is_ok());
         }

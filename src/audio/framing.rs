@@ -20,7 +20,12 @@ impl Fbank {
         self.features_by(piece, source, noise)
     }
 
-    fn features_by(&self, piece: usize, source: &mut Source, mut noise: Option<&mut Stream>) -> Result<Vec<f32>> {
+    fn features_by(
+        &self,
+        piece: usize,
+        source: &mut Source,
+        mut noise: Option<&mut Stream>,
+    ) -> Result<Vec<f32>> {
         let (shift, mels) = (self.config().frame_shift(), self.config().mels);
         let mut features = Vec::new();
         if let Some(samples) = source.known_length() {
@@ -68,8 +73,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a.wav");
         let mut noise = Stream::new(1, "noise", &[]);
-        let samples: Vec<f32> =
-            (0..length).map(|i| (i as f32 * 0.07).sin() * 0.3 + 0.01 * noise.normal() as f32).collect();
+        let samples: Vec<f32> = (0..length)
+            .map(|i| (i as f32 * 0.07).sin() * 0.3 + 0.01 * noise.normal() as f32)
+            .collect();
         write_wav16(&path, &samples, rate).unwrap();
         (dir, path)
     }
@@ -83,7 +89,13 @@ mod tests {
         let (_dir, path) = file(20_003, 16_000);
         for config in [
             FbankConfig { dither: 1.0, mels: 40, ..Default::default() },
-            FbankConfig { frame_length_ms: 20.0, frame_shift_ms: 37.3, dither: 0.5, mels: 40, ..Default::default() },
+            FbankConfig {
+                frame_length_ms: 20.0,
+                frame_shift_ms: 37.3,
+                dither: 0.5,
+                mels: 40,
+                ..Default::default()
+            },
             FbankConfig { frame_shift_ms: 25.0, mels: 40, ..Default::default() },
             FbankConfig { sample_rate: 8000, mels: 40, dither: 2.0, ..Default::default() },
         ] {
@@ -102,7 +114,9 @@ mod tests {
     #[test]
     fn frames_with_mirrored_ends_are_those_of_the_whole() {
         let (_dir, path) = file(3000, 16_000);
-        let fbank = Fbank::new(FbankConfig { snip_edges: false, dither: 1.0, ..Default::default() }).unwrap();
+        let fbank =
+            Fbank::new(FbankConfig { snip_edges: false, dither: 1.0, ..Default::default() })
+                .unwrap();
         let samples = load(&path, 16_000, None).unwrap().samples;
         let mut source = Source::open(&path, 16_000, None).unwrap();
         let found = fbank.features_of(&mut source, Some(&mut dither())).unwrap();
@@ -118,7 +132,10 @@ mod tests {
         };
         let fbank = Fbank::new(FbankConfig::default()).unwrap();
         let short = error(&fbank, &path);
-        assert!(short.contains("a.wav: 399 samples are shorter than one frame of 25 ms"), "{short}");
+        assert!(
+            short.contains("a.wav: 399 samples are shorter than one frame of 25 ms"),
+            "{short}"
+        );
         let float = hound::WavSpec {
             channels: 1,
             sample_rate: 16_000,
@@ -126,7 +143,8 @@ mod tests {
             sample_format: hound::SampleFormat::Float,
         };
         // Frame 12 is the first that sees sample 2240.
-        let loud: Vec<f32> = (0..8000).map(|i| if i < 2240 { 0.0 } else { 1e30 * (i as f32 * 0.3).sin() }).collect();
+        let loud: Vec<f32> =
+            (0..8000).map(|i| if i < 2240 { 0.0 } else { 1e30 * (i as f32 * 0.3).sin() }).collect();
         let mut writer = hound::WavWriter::create(&path, float).unwrap();
         loud.iter().for_each(|&x| writer.write_sample(x).unwrap());
         writer.finalize().unwrap();

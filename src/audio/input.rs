@@ -101,7 +101,9 @@ impl Input {
         read.map_err(|e| {
             self.held.clear();
             match e.kind() {
-                ErrorKind::UnexpectedEof => Error::file(&self.path, "became shorter while it was read"),
+                ErrorKind::UnexpectedEof => {
+                    Error::file(&self.path, "became shorter while it was read")
+                }
                 _ => Error::io(&self.path, "read", e),
             }
         })
@@ -150,7 +152,10 @@ pub(super) mod tests {
                     assert_eq!(found, &wanted[..found.len()], "{place} {least}");
                 }
             }
-            assert!(input.begins(97, &[97, 98, 99]).unwrap() && !input.begins(97, &[97, 98, 99, 100]).unwrap());
+            assert!(
+                input.begins(97, &[97, 98, 99]).unwrap()
+                    && !input.begins(97, &[97, 98, 99, 100]).unwrap()
+            );
         }
     }
 

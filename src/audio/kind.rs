@@ -55,7 +55,8 @@ pub(super) fn of(bytes: &[u8]) -> Kind {
     if bytes.starts_with(b"OggS") {
         return Kind::Other(ogg(bytes));
     }
-    match OTHERS.iter().find(|(at, mark, _)| bytes.get(*at..).is_some_and(|b| b.starts_with(mark))) {
+    match OTHERS.iter().find(|(at, mark, _)| bytes.get(*at..).is_some_and(|b| b.starts_with(mark)))
+    {
         Some(&(_, _, name)) => Kind::Other(name),
         None => mpeg(bytes).map_or(Kind::Unknown, Kind::Other),
     }
@@ -69,7 +70,10 @@ fn ogg(bytes: &[u8]) -> &'static str {
         (b"\x7fFLAC", "FLAC in an Ogg file"),
         (b"Speex", "Ogg Speex audio"),
     ];
-    let codec = bytes.get(26).and_then(|&segments| bytes.get(27 + usize::from(segments)..)).unwrap_or_default();
+    let codec = bytes
+        .get(26)
+        .and_then(|&segments| bytes.get(27 + usize::from(segments)..))
+        .unwrap_or_default();
     CODECS.iter().find(|(mark, _)| codec.starts_with(mark)).map_or("Ogg audio", |&(_, name)| name)
 }
 
@@ -94,7 +98,9 @@ pub(super) fn unsupported(path: &Path, what: &str) -> Error {
     let (from, to) = (quoted(path), quoted(&target));
     Error::file(
         path,
-        format!("is {what}, which this version does not read; convert it: ffmpeg -i {from} -c:a pcm_s16le {to}"),
+        format!(
+            "is {what}, which this version does not read; convert it: ffmpeg -i {from} -c:a pcm_s16le {to}"
+        ),
     )
 }
 
@@ -136,7 +142,14 @@ mod tests {
         }
         assert_eq!(of(b"RIFF"), Kind::Riff);
         assert_eq!(of(b"fLaC"), Kind::Flac);
-        for text in [b"".as_slice(), b"\xff", b"this is text", b"\xff\xfet\0e\0x\0t\0", b"\xfe\xff\0t\0e", b"formAIF"] {
+        for text in [
+            b"".as_slice(),
+            b"\xff",
+            b"this is text",
+            b"\xff\xfet\0e\0x\0t\0",
+            b"\xfe\xff\0t\0e",
+            b"formAIF",
+        ] {
             assert_eq!(of(text), Kind::Unknown, "{text:?}");
         }
     }
@@ -146,6 +159,9 @@ mod tests {
         let message = |path: &str| unsupported(Path::new(path), "MP3 audio").to_string();
         assert!(message("in/a.mp3").ends_with("ffmpeg -i in/a.mp3 -c:a pcm_s16le in/a.wav"));
         assert!(message("a.WAV").ends_with("ffmpeg -i a.WAV -c:a pcm_s16le a.pcm.wav"));
-        assert!(message("it's a.mp3").ends_with(r"ffmpeg -i 'it'\''s a.mp3' -c:a pcm_s16le 'it'\''s a.wav'"));
+        assert!(
+            message("it's a.mp3")
+                .ends_with(r"ffmpeg -i 'it'\''s a.mp3' -c:a pcm_s16le 'it'\''s a.wav'")
+        );
     }
 }

@@ -59,7 +59,9 @@ mod tests {
 
     #[test]
     fn a_dead_channel_is_silent_whatever_its_offset() {
-        for dead in [vec![], vec![0.0; 9], vec![1.0 / 32768.0; 9], vec![-0.3; 9], vec![1e-30, -1e-30, 0.0]] {
+        for dead in
+            [vec![], vec![0.0; 9], vec![1.0 / 32768.0; 9], vec![-0.3; 9], vec![1e-30, -1e-30, 0.0]]
+        {
             assert!(Level::of(&dead).is_silent(), "{dead:?}");
         }
         // A single step of 16 bits is a sound.

@@ -90,9 +90,10 @@ fn choose_channel(path: &Path, channels: usize, wanted: Option<usize>) -> Result
     match wanted {
         Some(channel) if channel < channels => Ok(channel),
         None if channels == 1 => Ok(0),
-        Some(channel) => {
-            Err(Error::file(path, format!("has {channels} channel(s), counted from 0: there is no channel {channel}")))
-        }
+        Some(channel) => Err(Error::file(
+            path,
+            format!("has {channels} channel(s), counted from 0: there is no channel {channel}"),
+        )),
         None => Err(Error::file(
             path,
             format!(
@@ -129,19 +130,23 @@ pub(crate) mod tests {
     fn every_wav_width_gives_the_same_samples() {
         let dir = tempfile::tempdir().unwrap();
         let wanted = [0.0f32, 0.5, -0.5, 0.25, -1.0];
-        for (bits, full) in [(8u16, 128.0f32), (16, 32768.0), (24, 8_388_608.0), (32, 2_147_483_648.0)] {
-            let path = wav(dir.path(), "int.wav", spec(bits, hound::SampleFormat::Int, 1, 16000), |w| {
-                for x in wanted {
-                    w.write_sample((x * full) as i32).unwrap();
-                }
-            });
+        for (bits, full) in
+            [(8u16, 128.0f32), (16, 32768.0), (24, 8_388_608.0), (32, 2_147_483_648.0)]
+        {
+            let path =
+                wav(dir.path(), "int.wav", spec(bits, hound::SampleFormat::Int, 1, 16000), |w| {
+                    for x in wanted {
+                        w.write_sample((x * full) as i32).unwrap();
+                    }
+                });
             assert_eq!(load(&path, 16000, None).unwrap().samples, wanted, "{bits} bits");
         }
-        let path = wav(dir.path(), "float.wav", spec(32, hound::SampleFormat::Float, 1, 16000), |w| {
-            for x in wanted {
-                w.write_sample(x).unwrap();
-            }
-        });
+        let path =
+            wav(dir.path(), "float.wav", spec(32, hound::SampleFormat::Float, 1, 16000), |w| {
+                for x in wanted {
+                    w.write_sample(x).unwrap();
+                }
+            });
         assert_eq!(load(&path, 16000, None).unwrap().samples, wanted);
     }
 
@@ -190,9 +195,13 @@ pub(crate) mod tests {
                 .iter()
                 .copied()
                 .enumerate()
-                .map(
-                    |(i, b)| if (40..44).contains(&i) || (4..8).contains(&i) { if i == 4 { 36 } else { 0 } } else { b },
-                )
+                .map(|(i, b)| {
+                    if (40..44).contains(&i) || (4..8).contains(&i) {
+                        if i == 4 { 36 } else { 0 }
+                    } else {
+                        b
+                    }
+                })
                 .collect::<Vec<_>>(),
             "no samples",
         );
@@ -204,7 +213,12 @@ pub(crate) mod tests {
         });
         let error = load(&nan, 16000, None).unwrap_err().to_string();
         assert!(error.contains("sample 1 is NaN"), "{error}");
-        assert!(load(dir.path().join("absent.wav"), 16000, None).unwrap_err().to_string().contains("absent.wav"));
+        assert!(
+            load(dir.path().join("absent.wav"), 16000, None)
+                .unwrap_err()
+                .to_string()
+                .contains("absent.wav")
+        );
         assert!(load(dir.path(), 16000, None).unwrap_err().to_string().contains("folder"));
     }
 
@@ -245,18 +259,22 @@ pub(crate) mod tests {
         ] {
             std::fs::write(&path, bytes).unwrap();
             let error = load(&path, 16000, None).unwrap_err().to_string();
-            assert!(error.contains(&format!("is {name}")) && error.contains("ffmpeg -i"), "{error}");
+            assert!(
+                error.contains(&format!("is {name}")) && error.contains("ffmpeg -i"),
+                "{error}"
+            );
         }
     }
 
     #[test]
     fn samples_that_no_resampler_can_take_are_errors() {
         let dir = tempfile::tempdir().unwrap();
-        let path = wav(dir.path(), "loud.wav", spec(32, hound::SampleFormat::Float, 1, 8000), |w| {
-            for _ in 0..8000 {
-                w.write_sample(3e38f32).unwrap();
-            }
-        });
+        let path =
+            wav(dir.path(), "loud.wav", spec(32, hound::SampleFormat::Float, 1, 8000), |w| {
+                for _ in 0..8000 {
+                    w.write_sample(3e38f32).unwrap();
+                }
+            });
         assert!(load(&path, 8000, None).is_ok());
         let error = load(&path, 16000, None).unwrap_err().to_string();
         assert!(error.contains("loud.wav") && error.contains("too large"), "{error}");

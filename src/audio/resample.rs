@@ -1,4 +1,5 @@
-//! Sample-rate conversion through `rubato`'s synchronous FFT resampler: one fixed quality, since scores depend on it.
+//! Sample-rate conversion through `rubato`'s synchronous FFT resampler: one fixed quality, since
+//! scores depend on it.
 
 use std::borrow::Cow;
 use std::fmt::Display;
@@ -8,7 +9,8 @@ use rubato::{Fft, FixedSync, Indexing, Resampler};
 
 use crate::error::{Error, Result};
 
-/// Least frames per resampler call. The filter is as long as a call, so this is part of the quality.
+/// Least frames per resampler call. The filter is as long as a call, so this is part of the
+/// quality.
 const CHUNK: usize = 1024;
 
 /// Largest sample whose spectrum stays finite, with room to spare. Full scale is 1.
@@ -18,15 +20,18 @@ const LOUDEST: f32 = 1e30;
 /// that. Rates of audio stay far below: 22254 Hz to 16 kHz takes 22254.
 const LONGEST: usize = 3 << 17;
 
-/// Converts samples from one rate to another. The result has `round(len * to / from)` samples and no delay.
+/// Converts samples from one rate to another. The result has `round(len * to / from)` samples and
+/// no delay.
 pub fn resample(samples: &[f32], from: u32, to: u32) -> Result<Vec<f32>> {
     if from == to || samples.is_empty() {
         return Ok(samples.to_vec());
     }
     refuse_loud(samples, 0, from, to)?;
     let mut resampler = prepare(from, to)?;
-    let input = InterleavedSlice::new(samples, 1, samples.len()).map_err(|e| failed(from, to, e))?;
-    let output = resampler.process_all(&input, samples.len(), None).map_err(|e| failed(from, to, e))?;
+    let input =
+        InterleavedSlice::new(samples, 1, samples.len()).map_err(|e| failed(from, to, e))?;
+    let output =
+        resampler.process_all(&input, samples.len(), None).map_err(|e| failed(from, to, e))?;
     let mut output = output.take_data();
     output.resize(resampled_length(samples.len(), from, to), 0.0);
     Ok(output)
@@ -45,7 +50,11 @@ fn failed(from: u32, to: u32, why: impl Display) -> Error {
 fn refuse_loud(samples: &[f32], before: usize, from: u32, to: u32) -> Result<()> {
     match samples.iter().position(|x| x.abs() > LOUDEST) {
         None => Ok(()),
-        Some(i) => Err(failed(from, to, format!("sample {} is {:e}, which is too large", before + i, samples[i]))),
+        Some(i) => Err(failed(
+            from,
+            to,
+            format!("sample {} is {:e}, which is too large", before + i, samples[i]),
+        )),
     }
 }
 
@@ -58,11 +67,16 @@ fn prepare(from: u32, to: u32) -> Result<Fft<f32>> {
     if !is_rate(from) {
         return Err(failed(from, to, "not a rate of audio"));
     }
-    // A call must hold an even number of the smallest blocks (from/gcd frames): the delay, half a call, is then a whole number
-    // of frames on both sides. An odd number would shift the result by half a frame.
+    // A call must hold an even number of the smallest blocks (from/gcd frames): the delay, half a
+    // call, is then a whole number of frames on both sides. An odd number would shift the result by
+    // half a frame.
     let block = 2 * (from / gcd(from, to)) as usize;
     if block > LONGEST {
-        return Err(failed(from, to, format!("the rates have no common divisor above {}", gcd(from, to))));
+        return Err(failed(
+            from,
+            to,
+            format!("the rates have no common divisor above {}", gcd(from, to)),
+        ));
     }
     let chunk = block * CHUNK.div_ceil(block);
     Fft::new(from as usize, to as usize, chunk, 1, FixedSync::Both).map_err(|e| failed(from, to, e))
@@ -140,7 +154,8 @@ fn gcd(a: u32, b: u32) -> u32 {
     if b == 0 { a } else { gcd(b, a % b) }
 }
 
-/// Speed perturbation as sox's `speed`: the same samples played `factor` times as fast (pitch and tempo change together).
+/// Speed perturbation as sox's `speed`: the same samples played `factor` times as fast (pitch and
+/// tempo change together).
 pub fn speed(samples: &[f32], factor: f64) -> Result<Cow<'_, [f32]>> {
     if factor == 1.0 {
         return Ok(Cow::Borrowed(samples));
@@ -155,7 +170,11 @@ mod tests {
     use super::*;
 
     fn tone(rate: u32, hertz: f64, n: usize) -> Vec<f32> {
-        (0..n).map(|i| (std::f64::consts::TAU * hertz * i as f64 / f64::from(rate)).sin() as f32 * 0.5).collect()
+        (0..n)
+            .map(|i| {
+                (std::f64::consts::TAU * hertz * i as f64 / f64::from(rate)).sin() as f32 * 0.5
+            })
+            .collect()
     }
 
     #[test]
@@ -185,13 +204,17 @@ mod tests {
     fn pieces_become_the_same_as_the_whole() {
         for (from, to) in [(8000, 16_000), (48_000, 16_000), (44_100, 16_000), (16_000, 11_025)] {
             let call = prepare(from, to).unwrap().input_frames_next();
-            for length in [0, 1, 2, 3, 100, call - 1, call, call + 1, 2 * call, 3 * call - 7, 5 * call + 3] {
-                let samples: Vec<f32> = (0..length).map(|i| ((i * i) as f32 * 0.001).sin() * 0.9).collect();
+            for length in
+                [0, 1, 2, 3, 100, call - 1, call, call + 1, 2 * call, 3 * call - 7, 5 * call + 3]
+            {
+                let samples: Vec<f32> =
+                    (0..length).map(|i| ((i * i) as f32 * 0.001).sin() * 0.9).collect();
                 let whole = resample(&samples, from, to).unwrap();
                 assert_eq!(whole.len(), resampled_length(length, from, to));
                 for piece in [1000, call, 2 * call + 1, usize::MAX] {
                     let out = in_pieces(&samples, piece, from, to).unwrap();
-                    let equal = out.iter().map(|x| x.to_bits()).eq(whole.iter().map(|x| x.to_bits()));
+                    let equal =
+                        out.iter().map(|x| x.to_bits()).eq(whole.iter().map(|x| x.to_bits()));
                     assert!(equal, "{from} to {to} Hz: {length} samples, {piece} at a time");
                     let mut at_once = Vec::new();
                     Resampling::new(from, to).push(&samples, true, &mut at_once).unwrap();
@@ -211,7 +234,12 @@ mod tests {
         }
         let error = in_pieces(&samples, 1000, 8000, 16_000).unwrap_err().to_string();
         assert!(error.contains("sample 2500 is"), "{error}");
-        assert!(in_pieces(&samples[..10], 1, 3, 16_000).unwrap_err().to_string().contains("not a rate of audio"));
+        assert!(
+            in_pieces(&samples[..10], 1, 3, 16_000)
+                .unwrap_err()
+                .to_string()
+                .contains("not a rate of audio")
+        );
     }
 
     #[test]

@@ -85,10 +85,17 @@ impl Source {
             Kind::Riff => Box::new(wav::Reader::new(input, start, channel)?),
             Kind::Flac => Box::new(flac::Reader::new(input, start, channel)?),
             Kind::Other(name) => return Err(kind::unsupported(&path, name)),
-            Kind::Unknown if start > 0 => return Err(kind::unsupported(&path, "MP3 audio (by its ID3v2 tag)")),
-            Kind::Unknown if input.length() == 0 => return Err(Error::file(path, "the file is empty")),
+            Kind::Unknown if start > 0 => {
+                return Err(kind::unsupported(&path, "MP3 audio (by its ID3v2 tag)"));
+            }
+            Kind::Unknown if input.length() == 0 => {
+                return Err(Error::file(path, "the file is empty"));
+            }
             Kind::Unknown => {
-                return Err(Error::file(path, "neither a WAV nor a FLAC file (by its first bytes, whatever its name)"));
+                return Err(Error::file(
+                    path,
+                    "neither a WAV nor a FLAC file (by its first bytes, whatever its name)",
+                ));
             }
         };
         let from = blocks.rate();
@@ -129,7 +136,10 @@ impl Source {
     /// no fewer than its header promises, but perhaps more.
     pub fn known_length(&self) -> Option<usize> {
         // A rate that nothing is recorded at must not have memory reserved for what comes of it.
-        let length = self.blocks.length().filter(|_| self.resampling.is_none() || is_rate(self.source_rate()))?;
+        let length = self
+            .blocks
+            .length()
+            .filter(|_| self.resampling.is_none() || is_rate(self.source_rate()))?;
         Some(resampled_length(length as usize, self.source_rate(), self.sample_rate))
     }
 
@@ -161,7 +171,8 @@ impl Source {
         let mut samples = std::mem::take(&mut self.ready);
         if let Some(length) = self.known_length() {
             let most = wanted.saturating_add(PAGE as usize);
-            samples.reserve(length.saturating_sub(self.given).min(most).saturating_sub(samples.len()));
+            samples
+                .reserve(length.saturating_sub(self.given).min(most).saturating_sub(samples.len()));
         }
         while samples.len() < wanted && !self.ended {
             self.more(&mut samples)?;
@@ -259,13 +270,24 @@ pub(super) mod tests {
         let mut files = Vec::new();
         for (bits, sample_format) in [(8, Int), (16, Int), (24, Int), (32, Int), (32, Float)] {
             for sample_rate in [16_000, 8000, 44_100] {
-                let spec = hound::WavSpec { channels: 1, sample_rate, bits_per_sample: bits, sample_format };
-                files.push((format!("{bits}-{sample_format:?}-{sample_rate}.wav"), wav(spec, &tone(5000))));
+                let spec = hound::WavSpec {
+                    channels: 1,
+                    sample_rate,
+                    bits_per_sample: bits,
+                    sample_format,
+                };
+                files.push((
+                    format!("{bits}-{sample_format:?}-{sample_rate}.wav"),
+                    wav(spec, &tone(5000)),
+                ));
             }
         }
         for (known, rate) in [(true, 16_000), (false, 16_000), (true, 22_050), (false, 48_000)] {
             let samples: Vec<i64> = tone(5000).iter().map(|x| (x * 30_000.0) as i64).collect();
-            files.push((format!("{known}-{rate}.flac"), flac::tests::file_of(&samples, 700, rate, known)));
+            files.push((
+                format!("{known}-{rate}.flac"),
+                flac::tests::file_of(&samples, 700, rate, known),
+            ));
         }
         files
     }
@@ -293,13 +315,20 @@ pub(super) mod tests {
             assert!(whole.samples.len() > 1000, "{name}");
             for page in [None, Some(100), Some(4096)] {
                 for wanted in [usize::MAX, 10_000, 1000, 37] {
-                    let input = page.map_or_else(|| held(&name, &bytes), |page| paged(&name, &bytes, page));
+                    let input =
+                        page.map_or_else(|| held(&name, &bytes), |page| paged(&name, &bytes, page));
                     let mut source = Source::of(input, 16_000, None).unwrap();
                     assert_eq!(source.source_rate(), whole.source_rate);
                     let known = source.known_length();
-                    assert!(known.is_none_or(|length| length == whole.samples.len()), "{name}: {known:?}");
+                    assert!(
+                        known.is_none_or(|length| length == whole.samples.len()),
+                        "{name}: {known:?}"
+                    );
                     assert_eq!(known.is_some(), name.ends_with("wav"));
-                    assert!(pieces(&mut source, wanted) == whole.samples, "{name}, {page:?}, {wanted}");
+                    assert!(
+                        pieces(&mut source, wanted) == whole.samples,
+                        "{name}, {page:?}, {wanted}"
+                    );
                     // Again from the first sample, and after a part.
                     assert_eq!(source.length().unwrap(), whole.samples.len(), "{name}");
                     assert!(source.read(10).unwrap() == whole.samples[..10], "{name}");
@@ -313,8 +342,10 @@ pub(super) mod tests {
     #[test]
     fn the_level_is_that_of_the_whole() {
         for (name, bytes) in files() {
-            let samples = Source::of(held(&name, &bytes), 16_000, None).unwrap().read(usize::MAX).unwrap();
-            let level = Source::of(paged(&name, &bytes, 512), 16_000, None).unwrap().level().unwrap();
+            let samples =
+                Source::of(held(&name, &bytes), 16_000, None).unwrap().read(usize::MAX).unwrap();
+            let level =
+                Source::of(paged(&name, &bytes, 512), 16_000, None).unwrap().level().unwrap();
             assert_eq!(level, Level::of(&samples), "{name}");
             assert_eq!((level.samples(), level.is_silent()), (samples.len(), false));
         }
@@ -341,11 +372,18 @@ pub(super) mod tests {
         let bytes = wav(spec(32, hound::SampleFormat::Float), &samples);
         let mut source = Source::of(paged("a.wav", &bytes, 999), 8000, None).unwrap();
         let error = source.read(usize::MAX).unwrap_err().to_string();
-        assert!(error.contains("a.wav: cannot resample from 16000 Hz to 8000 Hz: sample 69999 is -2e30"), "{error}");
+        assert!(
+            error
+                .contains("a.wav: cannot resample from 16000 Hz to 8000 Hz: sample 69999 is -2e30"),
+            "{error}"
+        );
         let bytes = wav(spec(16, hound::SampleFormat::Int), &tone(5000));
-        let cut =
-            |bytes: &[u8]| Source::of(paged("a.wav", bytes, 64), 16_000, None).map(|_| ()).unwrap_err().to_string();
-        assert!(cut(&bytes[..9000]).contains("promises 10000 bytes of samples, the file holds 8956"));
+        let cut = |bytes: &[u8]| {
+            Source::of(paged("a.wav", bytes, 64), 16_000, None).map(|_| ()).unwrap_err().to_string()
+        };
+        assert!(
+            cut(&bytes[..9000]).contains("promises 10000 bytes of samples, the file holds 8956")
+        );
         assert!(cut(&[0; 100]).contains("neither a WAV nor a FLAC"));
     }
 
@@ -362,7 +400,11 @@ pub(super) mod tests {
         assert_eq!(source.path(), Path::new("a.wav"));
         for _ in 0..3 {
             let piece = source.read(20_000).unwrap();
-            assert!(piece.len() == 20_000 && source.ready.len() < PAGE as usize, "{}", source.ready.len());
+            assert!(
+                piece.len() == 20_000 && source.ready.len() < PAGE as usize,
+                "{}",
+                source.ready.len()
+            );
         }
     }
 }

@@ -64,7 +64,9 @@ fn last(input: &mut Input, at: u64, end: u64) -> Result<Option<u64>> {
         && input.begins(place, b"LYRICS200")?
     {
         let Some(place) = from_end(15) else { return Ok(None) };
-        let digits = std::str::from_utf8(&input.at(place, 6)?[..6]).ok().and_then(|digits| digits.parse::<u64>().ok());
+        let digits = std::str::from_utf8(&input.at(place, 6)?[..6])
+            .ok()
+            .and_then(|digits| digits.parse::<u64>().ok());
         let length = digits.map(|length| length + 15);
         return match length.and_then(from_end) {
             Some(place) if input.begins(place, b"LYRICSBEGIN")? => Ok(length),
@@ -72,9 +74,12 @@ fn last(input: &mut Input, at: u64, end: u64) -> Result<Option<u64>> {
         };
     }
     let Some(place) = from_end(32) else { return Ok(None) };
-    let footer = input.at(place, 32)?.first_chunk::<32>().filter(|footer| footer.starts_with(b"APETAGEX"));
+    let footer =
+        input.at(place, 32)?.first_chunk::<32>().filter(|footer| footer.starts_with(b"APETAGEX"));
     let Some(footer) = footer else { return Ok(None) };
-    let number = |at: usize| u32::from_le_bytes([footer[at], footer[at + 1], footer[at + 2], footer[at + 3]]);
+    let number = |at: usize| {
+        u32::from_le_bytes([footer[at], footer[at + 1], footer[at + 2], footer[at + 3]])
+    };
     // The length counts items and footer; a header is told by the highest bit of the flags.
     let length = u64::from(number(12)) + if number(20) >> 31 == 1 { 32 } else { 0 };
     Ok(Some(length).filter(|length| (32..=end - at).contains(length)))
@@ -172,17 +177,30 @@ pub(super) mod tests {
             assert!(are_tags(&good), "{good:?}");
         }
         let items = b"\x05\0\0\0\0\0\0\0Title\0hello";
-        let footer = [b"APETAGEX\xd0\x07\0\0".as_slice(), &(items.len() as u32 + 32).to_le_bytes(), &[1], &[0; 15]];
+        let footer = [
+            b"APETAGEX\xd0\x07\0\0".as_slice(),
+            &(items.len() as u32 + 32).to_le_bytes(),
+            &[1],
+            &[0; 15],
+        ];
         let without_header = [items.as_slice(), &footer.concat()].concat();
         let extended = [b"TAG+".as_slice(), &[b'y'; 223], &id3v1].concat();
-        let lyrics = [b"LYRICSBEGIN".as_slice(), b"IND0000200", b"000021LYRICS200", &id3v1].concat();
-        for good in [&without_header, &[without_header.as_slice(), &id3v1].concat(), &extended, &lyrics] {
+        let lyrics =
+            [b"LYRICSBEGIN".as_slice(), b"IND0000200", b"000021LYRICS200", &id3v1].concat();
+        for good in
+            [&without_header, &[without_header.as_slice(), &id3v1].concat(), &extended, &lyrics]
+        {
             assert!(are_tags(good), "{good:?}");
             assert!(!are_tags(&[b"audio".as_slice(), good].concat()));
         }
         let all = [ape.as_slice(), &[0; 7], &id3v1, &id3v2_of(b"abc"), &[0; 9]].concat();
         assert!(are_tags(&all));
-        for bad in [b"TAG".to_vec(), id3v1[..127].to_vec(), [id3v1.as_slice(), b"x"].concat(), vec![0, 0, 1]] {
+        for bad in [
+            b"TAG".to_vec(),
+            id3v1[..127].to_vec(),
+            [id3v1.as_slice(), b"x"].concat(),
+            vec![0, 0, 1],
+        ] {
             assert!(!are_tags(&bad), "{bad:?}");
         }
     }

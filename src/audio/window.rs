@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-/// The analysis window of a frame. Kaldi's default is povey, WeSpeaker's is hamming; a model works only with the one it
-/// was trained with, so the model file records it.
+/// The analysis window of a frame. Kaldi's default is povey, WeSpeaker's is hamming; a model works
+/// only with the one it was trained with, so the model file records it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum Window {

@@ -5,7 +5,8 @@ use burn::backend::tensor::FloatTensor;
 use burn::tensor::{Element, TensorData};
 use bytemuck::Pod;
 
-/// The same values side by side; the reference given is used up, so that what it alone referred to can be written into.
+/// The same values side by side; the reference given is used up, so that what it alone referred to
+/// can be written into.
 pub(super) fn contiguous(x: FloatTensor<Flex>) -> FloatTensor<Flex> {
     if x.is_contiguous() { x } else { x.to_contiguous() }
 }
@@ -18,7 +19,9 @@ pub(super) fn slice(x: &FloatTensor<Flex>) -> &[f32] {
 /// Whether the tensor's memory is exactly its values, in row-major order.
 fn is_whole<E: Element + Pod>(x: &FloatTensor<Flex>) -> bool {
     let layout = x.layout();
-    x.is_contiguous() && layout.start_offset() == 0 && x.storage::<E>().len() == layout.shape().num_elements()
+    x.is_contiguous()
+        && layout.start_offset() == 0
+        && x.storage::<E>().len() == layout.shape().num_elements()
 }
 
 /// A tensor `[n]` of these values.
@@ -33,7 +36,8 @@ pub(super) fn own(x: &mut FloatTensor<Flex>) -> Option<&mut [f32]> {
     x.try_storage_mut::<f32>().filter(|_| whole)
 }
 
-/// The same values in memory of their own: what `storage_mut` then gives is exactly them, in row-major order.
+/// The same values in memory of their own: what `storage_mut` then gives is exactly them, in
+/// row-major order.
 pub(super) fn owned<E: Element + Pod>(x: FloatTensor<Flex>) -> FloatTensor<Flex> {
     let mut x = if is_whole::<E>(&x) { x } else { FloatTensor::<Flex>::from_data(x.into_data()) };
     // Copies if anybody else refers to it.

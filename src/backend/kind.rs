@@ -47,8 +47,9 @@ impl BackendKind {
         }
     }
 
-    /// Makes it the backend of `Device::default()`. Without it that is a GPU in every build that can use one, there or not, and Burn's optimizers load their records on the default
-    /// device, to be moved where they belong by the next step.
+    /// Makes it the backend of `Device::default()`. Without it that is a GPU in every build that
+    /// can use one, there or not, and Burn's optimizers load their records on the default device,
+    /// to be moved where they belong by the next step.
     ///
     /// # Safety
     /// The program has no other threads yet: this sets an environment variable.
@@ -59,12 +60,13 @@ impl BackendKind {
         }
     }
 
-    /// Opens device `index` and runs one operation on it, so that a missing driver is an error here and not a panic in the
-    /// middle of the work.
+    /// Opens device `index` and runs one operation on it, so that a missing driver is an error here
+    /// and not a panic in the middle of the work.
     pub fn device(self, index: usize) -> Result<Device> {
         let name = self.name();
         if !self.is_compiled() {
-            let compiled: Vec<&str> = Self::ALL.iter().filter(|b| b.is_compiled()).map(|b| b.name()).collect();
+            let compiled: Vec<&str> =
+                Self::ALL.iter().filter(|b| b.is_compiled()).map(|b| b.name()).collect();
             return Err(Error::Backend(format!(
                 "backend {name} is not in this build (it has: {}); rebuild with `--features {name}`",
                 compiled.join(", ")
@@ -78,13 +80,18 @@ impl BackendKind {
             }
             Ok(device)
         });
-        let driver = if self == Self::Wgpu { "; is a Vulkan, Metal or DirectX 12 driver installed?" } else { "" };
+        let driver = if self == Self::Wgpu {
+            "; is a Vulkan, Metal or DirectX 12 driver installed?"
+        } else {
+            ""
+        };
         opened.unwrap_or_else(|why| {
             Err(Error::Backend(format!("backend {name} cannot use device {index}: {why}{driver}")))
         })
     }
 
-    /// All devices that there are, in the order of their numbers (of wgpu's, number 0 means the one that is preferred).
+    /// All devices that there are, in the order of their numbers (of wgpu's, number 0 means the one
+    /// that is preferred).
     fn devices(self) -> Vec<Device> {
         match self {
             #[cfg(feature = "wgpu-bare")]
@@ -102,7 +109,8 @@ impl BackendKind {
         let mut devices = self.devices();
         #[cfg(feature = "cuda-bare")]
         if self == Self::Cuda {
-            let driver = devices.is_empty().then(|| "no NVIDIA GPU with a driver was found".to_owned());
+            let driver =
+                devices.is_empty().then(|| "no NVIDIA GPU with a driver was found".to_owned());
             let lacks: Vec<_> = driver.into_iter().chain(super::nvrtc::missing()).collect();
             if !lacks.is_empty() {
                 return Err(Error::Backend(format!("backend cuda: {}", lacks.join("; "))));
@@ -113,7 +121,10 @@ impl BackendKind {
         }
         let there: Vec<_> = (0..devices.len()).map(|i| i.to_string()).collect();
         let there = if there.is_empty() { "none at all".to_owned() } else { there.join(", ") };
-        Err(Error::Backend(format!("backend {} has no device {index}; there are: {there}", self.name())))
+        Err(Error::Backend(format!(
+            "backend {} has no device {index}; there are: {there}",
+            self.name()
+        )))
     }
 
     /// The one that is used unless another is asked for; CUDA's is the first of its list.
@@ -138,14 +149,18 @@ thread_local! {
     static PLACE: RefCell<String> = const { RefCell::new(String::new()) };
 }
 
-/// Runs `work`, turning a panic of this thread into its message, with the place it comes from behind it, and keeping it off the terminal.
+/// Runs `work`, turning a panic of this thread into its message, with the place it comes from
+/// behind it, and keeping it off the terminal.
 pub(crate) fn quietly<T>(work: impl FnOnce() -> T) -> Result<T, String> {
     // The hook is the whole program's: set once, and silent for threads that ask for it.
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {
         let hook = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |info| match QUIET.get() {
-            true => PLACE.set(info.location().map_or_else(String::new, |l| format!(" ({}:{})", l.file(), l.line()))),
+            true => PLACE.set(
+                info.location()
+                    .map_or_else(String::new, |l| format!(" ({}:{})", l.file(), l.line())),
+            ),
             false => {
                 crate::terminal::release();
                 hook(info);
@@ -158,11 +173,16 @@ pub(crate) fn quietly<T>(work: impl FnOnce() -> T) -> Result<T, String> {
     result.map_err(|panic| format!("{}{}", panic_text(&*panic), PLACE.take()))
 }
 
-/// What a panic says, in one line: causes are on lines of their own, behind them perhaps a backtrace.
+/// What a panic says, in one line: causes are on lines of their own, behind them perhaps a
+/// backtrace.
 pub(crate) fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
-    let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+    let text = panic
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or_else(|| panic.downcast_ref::<&str>().copied());
     let lines = text.unwrap_or("unknown reason").lines().map(str::trim);
-    let told: Vec<&str> = lines.take_while(|line| !line.to_lowercase().starts_with("backtrace")).take(40).collect();
+    let told: Vec<&str> =
+        lines.take_while(|line| !line.to_lowercase().starts_with("backtrace")).take(40).collect();
     told.join(" ").chars().take(2000).collect()
 }
 
@@ -179,7 +199,9 @@ mod tests {
                     assert!(error.contains(&format!("--features {}", kind.name())), "{error}");
                 }
                 (true, Ok(_)) => (),
-                (true, Err(e)) => assert!(matches!(kind, BackendKind::Wgpu | BackendKind::Cuda), "{e}"),
+                (true, Err(e)) => {
+                    assert!(matches!(kind, BackendKind::Wgpu | BackendKind::Cuda), "{e}")
+                }
             }
         }
         assert!(BackendKind::Flex.device(1).is_err());
@@ -187,16 +209,22 @@ mod tests {
 
     #[test]
     fn a_panic_becomes_its_causes_in_one_line() {
-        let told =
-            quietly(|| panic!("cannot read\n  Caused by:\n    out of memory\nBacktrace\n  0: main")).unwrap_err();
-        assert!(told.starts_with("cannot read Caused by: out of memory (src/backend/kind.rs:"), "{told}");
+        let told = quietly(|| {
+            panic!("cannot read\n  Caused by:\n    out of memory\nBacktrace\n  0: main")
+        })
+        .unwrap_err();
+        assert!(
+            told.starts_with("cannot read Caused by: out of memory (src/backend/kind.rs:"),
+            "{told}"
+        );
         assert_eq!(quietly(|| 3), Ok(3));
     }
 
     #[cfg(feature = "cuda-bare")]
     #[test]
     fn what_cuda_lacks_is_told() {
-        let (devices, lacks) = (BackendKind::Cuda.devices().len(), crate::backend::nvrtc::missing());
+        let (devices, lacks) =
+            (BackendKind::Cuda.devices().len(), crate::backend::nvrtc::missing());
         let index = if lacks.is_none() { devices } else { 0 };
         let error = BackendKind::Cuda.device(index).unwrap_err().to_string();
         assert_eq!(error.contains("no NVIDIA GPU"), devices == 0, "{error}");

@@ -1,4 +1,5 @@
-//! A differentiable function with parameters of its own, and its gradients by a tape that nobody else sees.
+//! A differentiable function with parameters of its own, and its gradients by a tape that nobody
+//! else sees.
 
 use std::slice::Iter;
 
@@ -12,14 +13,15 @@ use super::reversible::seed;
 /// One or more tensors `[batch, channels, mels, frames]` that travel together.
 pub type Streams = Vec<Tensor<4>>;
 
-/// A function from streams to streams. Apart from batch statistics (see [`Mode`]) it depends on its inputs and parameters only:
-/// running it again gives the same outputs.
+/// A function from streams to streams. Apart from batch statistics (see [`Mode`]) it depends on its
+/// inputs and parameters only: running it again gives the same outputs.
 pub trait Layer: Module + 'static {
     /// Applies the function.
     fn forward(&self, x: Streams, mode: Mode) -> Streams;
 }
 
-/// A [`Layer`] whose type is forgotten. Parameters are numbered in the order in which the module is traversed.
+/// A [`Layer`] whose type is forgotten. Parameters are numbered in the order in which the module is
+/// traversed.
 pub trait AnyLayer {
     /// [`Layer::forward`].
     fn forward(&self, x: Streams, mode: Mode) -> Streams;
@@ -27,10 +29,11 @@ pub trait AnyLayer {
     /// Parameters and buffers, as they are stored.
     fn parameters(&self) -> Vec<DispatchTensor>;
 
-    /// Runs the function again and differentiates it: the gradients of the inputs, if they are wanted. The tape lives in this call only.
+    /// Runs the function again and differentiates it: the gradients of the inputs, if they are
+    /// wanted. The tape lives in this call only.
     ///
-    /// `outputs` receives the outputs before the way back, so that their memory can be used; `gradients` the gradients of tracked parameters
-    /// with their numbers.
+    /// `outputs` receives the outputs before the way back, so that their memory can be used;
+    /// `gradients` the gradients of tracked parameters with their numbers.
     fn pull(
         &self,
         again: Again,
@@ -82,7 +85,8 @@ impl<L: Layer> AnyLayer for L {
         let x: Streams = x.into_iter().map(leaf).collect();
         let y = layer.forward(x.clone(), mode.again());
         let values: Streams = y.iter().map(|y| y.clone().inner()).collect();
-        let roots = y.into_iter().zip(dy).filter(|(y, _)| y.is_tracked()).map(|(y, dy)| seed(y, dy));
+        let roots =
+            y.into_iter().zip(dy).filter(|(y, _)| y.is_tracked()).map(|(y, dy)| seed(y, dy));
         let root = roots.reduce(|a, b| a + b);
         outputs(values);
         let mut found = root.map(|root| root.backward());
@@ -94,13 +98,18 @@ impl<L: Layer> AnyLayer for L {
             x.iter().map(gradient).collect()
         });
         if let Some(found) = found {
-            layer.visit(&mut Harvest { gradients: found, tracked: tracked.iter().enumerate(), sink: gradients });
+            layer.visit(&mut Harvest {
+                gradients: found,
+                tracked: tracked.iter().enumerate(),
+                sink: gradients,
+            });
         }
         dx
     }
 }
 
-/// Makes tracked parameters leaves of a new tape. Buffers must stay what they are: a running statistic is one cell shared by all copies of a module.
+/// Makes tracked parameters leaves of a new tape. Buffers must stay what they are: a running
+/// statistic is one cell shared by all copies of a module.
 struct Thaw<'a>(Iter<'a, bool>);
 
 impl ModuleMapper for Thaw<'_> {

@@ -1,5 +1,5 @@
-//! Which backend runs the tensors, and what ours must offer beyond Burn's operations: extension traits over `Backend`, each with a plain
-//! twin of the same result.
+//! Which backend runs the tensors, and what ours must offer beyond Burn's operations: extension
+//! traits over `Backend`, each with a plain twin of the same result.
 
 #[cfg(feature = "flex")]
 mod flex;

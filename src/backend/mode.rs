@@ -7,7 +7,8 @@ pub enum Mode {
     Eval,
     /// Batch statistics normalise and move the running statistics.
     Train,
-    /// Batch statistics normalise, running statistics stay: the recomputation of a pass already counted.
+    /// Batch statistics normalise, running statistics stay: the recomputation of a pass already
+    /// counted.
     Replay,
 }
 

@@ -1,4 +1,5 @@
-//! NVRTC, NVIDIA's compiler of kernels at run time, and the headers that kernels include. Neither is a part of the driver.
+//! NVRTC, NVIDIA's compiler of kernels at run time, and the headers that kernels include. Neither
+//! is a part of the driver.
 
 #![allow(unsafe_code, reason = "a library is looked for by loading it")]
 
@@ -16,9 +17,11 @@ pub(super) fn missing() -> Option<String> {
 
 fn missing_of(library: bool, toolkit: Option<&Path>) -> Option<String> {
     let headers = toolkit.is_some_and(|path| path.join(HEADER).is_file());
-    let place = toolkit.map_or_else(|| "there is none".to_owned(), |path| format!("found: {}", path.display()));
+    let place = toolkit
+        .map_or_else(|| "there is none".to_owned(), |path| format!("found: {}", path.display()));
     let lacks: Vec<_> = [
-        (!library).then(|| "libnvrtc, which compiles kernels, is not on the library path".to_owned()),
+        (!library)
+            .then(|| "libnvrtc, which compiles kernels, is not on the library path".to_owned()),
         (!headers).then(|| format!("{HEADER} and its like are not in the CUDA toolkit ({place})")),
     ]
     .into_iter()
@@ -42,9 +45,16 @@ mod tests {
         let toolkit = tempfile::tempdir().unwrap();
         let root = toolkit.path();
         let neither = missing_of(false, None).unwrap();
-        assert!(neither.contains("libnvrtc") && neither.contains("there is none") && neither.contains("pip install"));
+        assert!(
+            neither.contains("libnvrtc")
+                && neither.contains("there is none")
+                && neither.contains("pip install")
+        );
         let headers = missing_of(true, Some(root)).unwrap();
-        assert!(!headers.contains("libnvrtc,") && headers.contains(&root.display().to_string()), "{headers}");
+        assert!(
+            !headers.contains("libnvrtc,") && headers.contains(&root.display().to_string()),
+            "{headers}"
+        );
         std::fs::create_dir(root.join("include")).unwrap();
         std::fs::write(root.join(HEADER), "").unwrap();
         assert!(missing_of(false, Some(root)).unwrap().starts_with("libnvrtc"));

@@ -1,4 +1,5 @@
-//! One utterance's embedding by a network with f32 weights and by the same network packed: time and bytes; and what making the codebooks takes.
+//! One utterance's embedding by a network with f32 weights and by the same network packed: time and
+//! bytes; and what making the codebooks takes.
 
 use burn::tensor::{Device, Tensor, TensorData};
 use cpu_time::ProcessTime;
@@ -28,12 +29,18 @@ pub struct EmbedBench {
     pub backend: &'static str,
 }
 
-/// For each network: seconds of an embedding in f32 and packed and their ratio; bytes of memory that each network holds, and the most it holds in a pass;
-/// processor seconds of k-means over all its weights. Bytes are counted where [`PeakAlloc`] is the program's allocator, and are of the host.
+/// For each network: seconds of an embedding in f32 and packed and their ratio; bytes of memory
+/// that each network holds, and the most it holds in a pass; processor seconds of k-means over all
+/// its weights. Bytes are counted where [`PeakAlloc`] is the program's allocator, and are of the
+/// host.
 ///
 /// # Errors
 /// Unknown architectures, impossible bits.
-pub fn embed(bench: &EmbedBench, device: &Device, report: &mut dyn FnMut(&str)) -> Result<Vec<Figure>> {
+pub fn embed(
+    bench: &EmbedBench,
+    device: &Device,
+    report: &mut dyn FnMut(&str),
+) -> Result<Vec<Figure>> {
     if bench.runs == 0 || bench.frames == 0 {
         return Err(Error::invalid("at least one pass over at least one frame must be timed"));
     }
@@ -42,11 +49,19 @@ pub fn embed(bench: &EmbedBench, device: &Device, report: &mut dyn FnMut(&str)) 
         let arch = Architecture::named(name)?;
         let mut figure = |what: &str, value: f64, unit: &'static str| {
             let (backend, threads) = (bench.backend, rayon::current_num_threads());
-            figures.push(Figure { name: format!("embed/{name}/{what}"), value, unit, backend, threads });
+            figures.push(Figure {
+                name: format!("embed/{name}/{what}"),
+                value,
+                unit,
+                backend,
+                threads,
+            });
         };
         let mut stream = Stream::new(1, "bench", &[]);
-        let values: Vec<f32> = (0..bench.frames * arch.mels).map(|_| stream.normal() as f32).collect();
-        let input = Tensor::<3>::from_data(TensorData::new(values, [1, bench.frames, arch.mels]), device);
+        let values: Vec<f32> =
+            (0..bench.frames * arch.mels).map(|_| stream.normal() as f32).collect();
+        let input =
+            Tensor::<3>::from_data(TensorData::new(values, [1, bench.frames, arch.mels]), device);
         let pass = |network: &Network| network.forward(input.clone(), Mode::Eval).into_data();
         let config = QuantizeConfig { bits: bench.bits, ..QuantizeConfig::default() };
         report(&format!("{name}, f32"));
@@ -65,9 +80,11 @@ pub fn embed(bench: &EmbedBench, device: &Device, report: &mut dyn FnMut(&str)) 
         let model = Model { header: Header::new(arch, Frontend::default()), network };
         report(&format!("{name}, packed"));
         // As a program has it that has read a file: nothing of the f32 weights is left.
-        let bytes = quantize(&model, &quantizer, device)?.to_bytes(std::path::Path::new(name), Default::default())?;
+        let bytes = quantize(&model, &quantizer, device)?
+            .to_bytes(std::path::Path::new(name), Default::default())?;
         drop(model);
-        let folder = tempfile::tempdir().map_err(|e| Error::io(std::env::temp_dir(), "create a folder in", e))?;
+        let folder = tempfile::tempdir()
+            .map_err(|e| Error::io(std::env::temp_dir(), "create a folder in", e))?;
         let path = folder.path().join("packed.safetensors");
         crate::fs::write_bytes(&path, &bytes)?;
         figure("packed/file", bytes.len() as f64, "bytes");
@@ -89,7 +106,8 @@ struct Weighed {
     peak: usize,
 }
 
-/// Time of a pass, bytes held between passes and at most during one, above those held before there was a network.
+/// Time of a pass, bytes held between passes and at most during one, above those held before there
+/// was a network.
 fn weigh(before: usize, pass: impl Fn(), runs: usize, device: &Device) -> Result<Weighed> {
     pass(); // draws what weights there are to draw
     let held = PeakAlloc.current_usage().saturating_sub(before);
@@ -105,12 +123,19 @@ mod tests {
 
     #[test]
     fn every_network_has_its_figures() {
-        let mut bench =
-            EmbedBench { architectures: vec!["resnet10".into()], bits: 4, frames: 20, runs: 1, backend: "flex" };
+        let mut bench = EmbedBench {
+            architectures: vec!["resnet10".into()],
+            bits: 4,
+            frames: 20,
+            runs: 1,
+            backend: "flex",
+        };
         let mut reports = 0;
         let figures = embed(&bench, &Device::default(), &mut |_| reports += 1).unwrap();
         assert_eq!((figures.len(), reports), (9, 3));
-        let value = |what: &str| figures.iter().find(|f| f.name == format!("embed/resnet10/{what}")).unwrap().value;
+        let value = |what: &str| {
+            figures.iter().find(|f| f.name == format!("embed/resnet10/{what}")).unwrap().value
+        };
         assert!(value("ratio") > 0.0 && value("f32") > 0.0 && value("packed") > 0.0);
         assert!(value("packed/file") > 1e5);
         bench.architectures = vec!["resnet11".into()];

@@ -42,7 +42,8 @@ struct Took {
     cpu: f64,
 }
 
-/// Repeats `work` and gives its median times. One run before does not count; the device has finished whenever the clock is read.
+/// Repeats `work` and gives its median times. One run before does not count; the device has
+/// finished whenever the clock is read.
 fn time(device: &Device, runs: usize, mut work: impl FnMut()) -> Result<Took> {
     let sync = || device.sync().map_err(|e| Error::Backend(e.to_string()));
     work();

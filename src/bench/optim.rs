@@ -1,4 +1,5 @@
-//! Optimizer steps on one tensor: time a parameter, beside what reading and writing every value once costs on the same device.
+//! Optimizer steps on one tensor: time a parameter, beside what reading and writing every value
+//! once costs on the same device.
 
 use burn::module::{Module, Param};
 use burn::optim::GradientsParams;
@@ -32,9 +33,14 @@ fn traffic(config: &OptimizerConfig, count: usize) -> f64 {
     12.0 + 2.0 * config.state_bytes(&[count]) as f64 / count as f64
 }
 
-/// Steps of each optimizer on a parameter of each size: nanoseconds a parameter on the clock and of processors, bytes of state a parameter, and the bytes moved
-/// a second; `pass` gives those for adding a number to every value where it is, the least that reads and writes a whole tensor.
-pub fn optim(bench: &OptimBench, device: &Device, report: &mut dyn FnMut(&str)) -> Result<Vec<Figure>> {
+/// Steps of each optimizer on a parameter of each size: nanoseconds a parameter on the clock and of
+/// processors, bytes of state a parameter, and the bytes moved a second; `pass` gives those for
+/// adding a number to every value where it is, the least that reads and writes a whole tensor.
+pub fn optim(
+    bench: &OptimBench,
+    device: &Device,
+    report: &mut dyn FnMut(&str),
+) -> Result<Vec<Figure>> {
     let (steps, threads) = (bench.steps, rayon::current_num_threads());
     if steps == 0 {
         return Err(Error::Invalid("at least one step must be timed".into()));
@@ -64,7 +70,8 @@ pub fn optim(bench: &OptimBench, device: &Device, report: &mut dyn FnMut(&str)) 
             let config = OptimizerConfig::named(name)?;
             let mut optimizer = config.init()?;
             let gradient = noise(count, 2, device);
-            let mut model = Some(One { parameter: Param::from_tensor(noise(count, 3, device)) }.train());
+            let mut model =
+                Some(One { parameter: Param::from_tensor(noise(count, 3, device)) }.train());
             let took = time(device, steps, || {
                 let one = model.take().expect("put back after each step");
                 let mut gradients = GradientsParams::new();
@@ -73,8 +80,16 @@ pub fn optim(bench: &OptimBench, device: &Device, report: &mut dyn FnMut(&str)) 
             })?;
             figure(name.clone(), took.wall * each, "ns/parameter");
             figure(format!("{name}/cpu"), took.cpu * each, "CPU ns/parameter");
-            figure(format!("{name}/state"), config.state_bytes(&[count]) as f64 / count as f64, "bytes/parameter");
-            figure(format!("{name}/traffic"), traffic(&config, count) * count as f64 / took.wall / 1e9, "GB/s");
+            figure(
+                format!("{name}/state"),
+                config.state_bytes(&[count]) as f64 / count as f64,
+                "bytes/parameter",
+            );
+            figure(
+                format!("{name}/traffic"),
+                traffic(&config, count) * count as f64 / took.wall / 1e9,
+                "GB/s",
+            );
         }
     }
     Ok(figures)
@@ -83,7 +98,8 @@ pub fn optim(bench: &OptimBench, device: &Device, report: &mut dyn FnMut(&str)) 
 /// Values of the sizes that weights and gradients have.
 fn noise(count: usize, seed: u64, device: &Device) -> Tensor<1> {
     let mut stream = Stream::new(seed, "bench", &[]);
-    // As many as look different everywhere in a block; drawing all of them would take longer than the measurement.
+    // As many as look different everywhere in a block; drawing all of them would take longer than
+    // the measurement.
     let some: Vec<f32> = (0..count.min(100_003)).map(|_| stream.normal() as f32 * 0.02).collect();
     let values: Vec<f32> = some.iter().copied().cycle().take(count).collect();
     Tensor::from_data(TensorData::new(values, [count]), device)
@@ -105,7 +121,9 @@ mod tests {
         let figures = optim(&bench, &Device::default(), &mut |_| reports += 1).unwrap();
         assert_eq!((figures.len(), reports), (1 + 4 * 5, 6));
         assert!(figures.iter().all(|f| f.value.is_finite() && f.value >= 0.0), "{figures:?}");
-        let state = |name: &str| figures.iter().find(|f| f.name == format!("optim/{name}/state/5000")).unwrap().value;
+        let state = |name: &str| {
+            figures.iter().find(|f| f.name == format!("optim/{name}/state/5000")).unwrap().value
+        };
         assert_eq!((state("sgd"), state("adamw")), (4.0, 8.0));
         assert!((state("adamw8bit") - 2.032).abs() < 1e-9, "{}", state("adamw8bit"));
     }

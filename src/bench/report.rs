@@ -18,19 +18,20 @@ struct Entry {
     backend: String,
 }
 
-/// A file of figures: a list as `bench --json` prints it, or an object with such lists under any names, and texts about the machine.
+/// A file of figures: a list as `bench --json` prints it, or an object with such lists under any
+/// names, and texts about the machine.
 ///
 /// # Errors
 /// A file that is neither, or without a figure.
 pub fn report(path: &Path) -> Result<String> {
     let bad = |what: String| Error::file(path, what);
-    let json: serde_json::Value =
-        serde_json::from_str(&fs::read_to_string(path)?).map_err(|e| Error::line(path, e.line(), e.to_string()))?;
+    let json: serde_json::Value = serde_json::from_str(&fs::read_to_string(path)?)
+        .map_err(|e| Error::line(path, e.line(), e.to_string()))?;
     let mut texts = Vec::new();
     let mut entries = Vec::new();
     let mut add = |part: &str, list: &serde_json::Value| -> Result<()> {
-        let list: Vec<Entry> =
-            serde_json::from_value(list.clone()).map_err(|e| bad(format!("{part} holds no figures: {e}")))?;
+        let list: Vec<Entry> = serde_json::from_value(list.clone())
+            .map_err(|e| bad(format!("{part} holds no figures: {e}")))?;
         entries.extend(list);
         Ok(())
     };
@@ -67,7 +68,8 @@ pub fn report(path: &Path) -> Result<String> {
 /// What a table's row is of, and its figures by name.
 type Rows<'a> = BTreeMap<[&'a str; 5], BTreeMap<&'a str, f64>>;
 
-/// Figures `train/network/optimizer/size[/bf16][/what]`, by network, optimizer, size, precision and backend.
+/// Figures `train/network/optimizer/size[/bf16][/what]`, by network, optimizer, size, precision and
+/// backend.
 fn training_rows(entries: &[Entry]) -> Rows<'_> {
     let mut rows = Rows::new();
     for e in entries {
@@ -84,7 +86,8 @@ fn training_rows(entries: &[Entry]) -> Rows<'_> {
     rows
 }
 
-/// Training steps, with the rate as a part of the PyTorch step of the same network, batch and precision, where there is one.
+/// Training steps, with the rate as a part of the PyTorch step of the same network, batch and
+/// precision, where there is one.
 fn training(entries: &[Entry]) -> String {
     let rows = training_rows(entries);
     if rows.is_empty() {
@@ -97,7 +100,10 @@ fn training(entries: &[Entry]) -> String {
         // In f32 throughout; what PyTorch does with TF32 has rows of its own.
         let peer = rows.get(&[network, optimizer, size, precision, "torch"]);
         let rate = figures.get("rate").copied().unwrap_or(f64::NAN);
-        let ratio = peer.filter(|_| backend != "torch").and_then(|p| p.get("rate")).map(|p| format!("{:.2}", rate / p));
+        let ratio = peer
+            .filter(|_| backend != "torch")
+            .and_then(|p| p.get("rate"))
+            .map(|p| format!("{:.2}", rate / p));
         let used = figures.get("in-use").or_else(|| figures.get("peak"));
         let bytes = |b: Option<&f64>| b.map_or(String::new(), |&b| human(b as usize));
         out.push_str(&format!(
@@ -119,7 +125,9 @@ fn optimizers(entries: &[Entry]) -> String {
     for e in entries {
         match e.name.split('/').collect::<Vec<_>>()[..] {
             ["optim", "pass", count] => drop(passes.insert((count, e.backend.as_str()), e.value)),
-            ["optim", name, count] => drop(table.entry((count, name, &e.backend)).or_default().insert("", e.value)),
+            ["optim", name, count] => {
+                drop(table.entry((count, name, &e.backend)).or_default().insert("", e.value))
+            }
             ["optim", name, what, count] => {
                 table.entry((count, name, &e.backend)).or_default().insert(what, e.value);
             }
@@ -133,7 +141,9 @@ fn optimizers(entries: &[Entry]) -> String {
         "| optimizer | parameters | by | ns a parameter | bytes of state | GB/s | of a pass in place |\n|---|---|---|---|---|---|---|\n",
     );
     for ((count, name, backend), figures) in &table {
-        let value = |what: &str, digits: usize| figures.get(what).map_or(String::new(), |v| format!("{v:.digits$}"));
+        let value = |what: &str, digits: usize| {
+            figures.get(what).map_or(String::new(), |v| format!("{v:.digits$}"))
+        };
         let part = match (figures.get("traffic"), passes.get(&(*count, *backend))) {
             (Some(traffic), Some(pass)) => format!("{:.0} %", 100.0 * traffic / pass),
             _ => String::new(),
@@ -202,9 +212,12 @@ mod tests {
 
     #[test]
     fn other_files_are_refused() {
-        for (json, wanted) in
-            [("{", "figures.json:1"), ("[]", "no figures"), ("3", "wanted"), ("[{\"a\": 1}]", "no figures")]
-        {
+        for (json, wanted) in [
+            ("{", "figures.json:1"),
+            ("[]", "no figures"),
+            ("3", "wanted"),
+            ("[{\"a\": 1}]", "no figures"),
+        ] {
             let error = of(json).unwrap_err().to_string();
             assert!(error.contains(wanted), "{json}: {error}");
         }

@@ -19,7 +19,8 @@ pub struct TrainBench {
     pub settings: Vec<Setting>,
     /// What convolutions compute in.
     pub precision: Precision,
-    /// Timed steps; their median counts. Two more run before: the first draws weights and chooses kernels.
+    /// Timed steps; their median counts. Two more run before: the first draws weights and chooses
+    /// kernels.
     pub steps: usize,
     /// Name of the backend, for the figures.
     pub backend: &'static str,
@@ -27,13 +28,18 @@ pub struct TrainBench {
     pub nvidia: Option<String>,
 }
 
-/// For each setting: seconds of a step, utterances a second, and bytes. On GPUs those that tensors use after a step, those that the allocator has reserved, and those that the
-/// driver counts for the whole device; on the CPU the most that were in use during the steps, in programs whose allocator is [`PeakAlloc`]. What a device has no memory for is
-/// told of and left out.
+/// For each setting: seconds of a step, utterances a second, and bytes. On GPUs those that tensors
+/// use after a step, those that the allocator has reserved, and those that the driver counts for
+/// the whole device; on the CPU the most that were in use during the steps, in programs whose
+/// allocator is [`PeakAlloc`]. What a device has no memory for is told of and left out.
 ///
 /// # Errors
 /// Settings that cannot be; no step to time.
-pub fn train(bench: &TrainBench, device: &Device, report: &mut dyn FnMut(&str)) -> Result<Vec<Figure>> {
+pub fn train(
+    bench: &TrainBench,
+    device: &Device,
+    report: &mut dyn FnMut(&str),
+) -> Result<Vec<Figure>> {
     if bench.steps == 0 {
         return Err(Error::invalid("at least one step must be timed"));
     }
@@ -41,19 +47,27 @@ pub fn train(bench: &TrainBench, device: &Device, report: &mut dyn FnMut(&str)) 
     let mut figures = Vec::new();
     for setting in &bench.settings {
         setting.check()?;
-        let mut label = format!("{}/{}/{}x{}", setting.name(), setting.optimizer.name(), setting.batch, setting.frames);
+        let mut label = format!(
+            "{}/{}/{}x{}",
+            setting.name(),
+            setting.optimizer.name(),
+            setting.batch,
+            setting.frames
+        );
         if !bench.precision.is_default() {
             label = format!("{label}/{}", bench.precision.name());
         }
         report(&label);
         match crate::backend::quietly(|| measure(bench, setting, device)) {
-            Ok(measured) => figures.extend(measured?.into_iter().map(|(what, value, unit)| Figure {
-                name: format!("train/{label}{what}"),
-                value,
-                unit,
-                backend: bench.backend,
-                threads: rayon::current_num_threads(),
-            })),
+            Ok(measured) => {
+                figures.extend(measured?.into_iter().map(|(what, value, unit)| Figure {
+                    name: format!("train/{label}{what}"),
+                    value,
+                    unit,
+                    backend: bench.backend,
+                    threads: rayon::current_num_threads(),
+                }))
+            }
             Err(panic) => report(&format!("{label}: {}", failure(&panic, setting, free))),
         }
         device.memory_cleanup();
@@ -69,7 +83,8 @@ type Values = Vec<(&'static str, f64, &'static str)>;
 fn measure(bench: &TrainBench, setting: &Setting, device: &Device) -> Result<Values> {
     let Setting { arch, execution, speakers, optimizer, .. } = setting;
     let before = PeakAlloc.current_usage();
-    let trainee = Trainee::new(arch, &HeadConfig::default(), *speakers, device, 1)?.with_execution(*execution)?;
+    let trainee = Trainee::new(arch, &HeadConfig::default(), *speakers, device, 1)?
+        .with_execution(*execution)?;
     let network = bench.precision.apply(trainee.network, device)?;
     let mut trainee = Some(Trainee { network, ..trainee }.train());
     let mut optimizer = optimizer.init()?;
@@ -83,16 +98,20 @@ fn measure(bench: &TrainBench, setting: &Setting, device: &Device) -> Result<Val
         let loss = model.pass(features, labels, noise.margin).loss;
         let gradients = GradientsParams::from_grads(loss.backward(), &model);
         trainee = Some(optimizer.step(1e-3, model, gradients));
-        // Read in every step, as training does; a GPU that had no memory for a tensor says so to whoever reads what was computed of it.
+        // Read in every step, as training does; a GPU that had no memory for a tensor says so to
+        // whoever reads what was computed of it.
         finite &= loss.into_scalar::<f64>().is_finite();
     };
     step();
     PeakAlloc.reset_peak_usage();
     let seconds = time(device, bench.steps, &mut step)?.wall;
     if !finite {
-        return Err(Error::Undefined("a loss was not a number: these were no steps of training".into()));
+        return Err(Error::Undefined(
+            "a loss was not a number: these were no steps of training".into(),
+        ));
     }
-    let mut values = vec![("", seconds, "s"), ("/rate", setting.batch as f64 / seconds, "utterances/s")];
+    let mut values =
+        vec![("", seconds, "s"), ("/rate", setting.batch as f64 / seconds, "utterances/s")];
     match device.memory_pool_usage() {
         Some(usage) => {
             values.push(("/in-use", usage.bytes_in_use as f64, "bytes"));
@@ -117,7 +136,12 @@ mod tests {
     #[test]
     fn every_setting_has_its_figures() {
         let setting = |name: &str, optimizer: &str| Setting {
-            arch: Architecture { width: 4, mels: 16, embedding_dim: 8, ..Architecture::named(name).unwrap() },
+            arch: Architecture {
+                width: 4,
+                mels: 16,
+                embedding_dim: 8,
+                ..Architecture::named(name).unwrap()
+            },
             execution: None,
             batch: 2,
             frames: 16,
@@ -125,11 +149,22 @@ mod tests {
             optimizer: OptimizerConfig::named(optimizer).unwrap(),
         };
         let settings = vec![setting("resnet10", "sgd"), setting("rev1-resnet10", "sgd8bit")];
-        let mut bench = TrainBench { settings, precision: Precision::F32, steps: 1, backend: "flex", nvidia: None };
+        let mut bench = TrainBench {
+            settings,
+            precision: Precision::F32,
+            steps: 1,
+            backend: "flex",
+            nvidia: None,
+        };
         let figures = train(&bench, &Device::default(), &mut |_| ()).unwrap();
-        let value = |name: &str| figures.iter().find(|f| f.name == name).unwrap_or_else(|| panic!("{figures:?}")).value;
+        let value = |name: &str| {
+            figures.iter().find(|f| f.name == name).unwrap_or_else(|| panic!("{figures:?}")).value
+        };
         let seconds = value("train/rev1-resnet10/sgd8bit/2x16");
-        assert!(seconds > 0.0 && (value("train/rev1-resnet10/sgd8bit/2x16/rate") * seconds - 2.0).abs() < 1e-9);
+        assert!(
+            seconds > 0.0
+                && (value("train/rev1-resnet10/sgd8bit/2x16/rate") * seconds - 2.0).abs() < 1e-9
+        );
         assert!(value("train/resnet10/sgd/2x16") > 0.0);
         bench.precision = Precision::Bf16;
         let figures = train(&bench, &Device::default(), &mut |_| ()).unwrap();

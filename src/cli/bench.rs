@@ -69,9 +69,12 @@ struct Report {
     figures: PathBuf,
 }
 
-/// Time and memory of an embedding with f32 weights and with packed ones; time of making their codebooks.
+/// Time and memory of an embedding with f32 weights and with packed ones; time of making their
+/// codebooks.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  RAYON_NUM_THREADS=1 revox bench embed resnet34 df-resnet110 --bits 4")]
+#[command(
+    after_help = "Example:\n  RAYON_NUM_THREADS=1 revox bench embed resnet34 df-resnet110 --bits 4"
+)]
 struct Embed {
     /// Architectures, with random weights.
     #[arg(default_values = ["resnet34"])]
@@ -108,11 +111,13 @@ struct Optim {
 fn size(text: &str) -> Result<usize, String> {
     let (number, factor) = match text.trim_end_matches(['K', 'k', 'M', 'm', 'G', 'g']) {
         number if number.len() == text.len() => (text, 1.0),
-        number if number.len() + 1 == text.len() => match text.as_bytes()[text.len() - 1].to_ascii_uppercase() {
-            b'K' => (number, 1e3),
-            b'M' => (number, 1e6),
-            _ => (number, 1e9),
-        },
+        number if number.len() + 1 == text.len() => {
+            match text.as_bytes()[text.len() - 1].to_ascii_uppercase() {
+                b'K' => (number, 1e3),
+                b'M' => (number, 1e6),
+                _ => (number, 1e9),
+            }
+        }
         _ => return Err("one letter for the unit".into()),
     };
     let value = number.parse::<f64>().map_err(|e| e.to_string())? * factor;
@@ -141,13 +146,24 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
                     optimizer: OptimizerConfig::named(optimizer)?,
                 })
             };
-            let pairs = args.architectures.iter().flat_map(|a| args.optimizer.iter().map(move |o| (a, o)));
+            let pairs =
+                args.architectures.iter().flat_map(|a| args.optimizer.iter().map(move |o| (a, o)));
             let settings = pairs.map(|(a, o)| setting(a, o)).collect::<Result<_>>()?;
             let nvidia = (global.backend == BackendKind::Cuda).then(|| nvidia(global.device));
-            let bench = TrainBench { settings, precision: args.precision, steps: args.steps, backend, nvidia };
+            let bench = TrainBench {
+                settings,
+                precision: args.precision,
+                steps: args.steps,
+                backend,
+                nvidia,
+            };
             let figures = train(&bench, &global.open()?, &mut report)?;
             show(&figures, global, || {
-                outln!("backend {backend}, {} threads, median of {} steps", rayon::current_num_threads(), args.steps);
+                outln!(
+                    "backend {backend}, {} threads, median of {} steps",
+                    rayon::current_num_threads(),
+                    args.steps
+                );
                 figures.iter().for_each(|f| outln!("{:50} {:16.4} {}", f.name, f.value, f.unit));
             })
         }
@@ -160,16 +176,23 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
             let bench = OptimBench { optimizers, parameters, steps: *steps, backend };
             let figures = optim(&bench, &global.open()?, &mut report)?;
             show(&figures, global, || {
-                outln!("backend {backend}, {} threads, median of {steps} steps", rayon::current_num_threads());
+                outln!(
+                    "backend {backend}, {} threads, median of {steps} steps",
+                    rayon::current_num_threads()
+                );
                 table(&bench, &figures);
             })
         }
         What::Embed(Embed { architectures, bits, frames, runs }) => {
-            let (architectures, bits, frames, runs) = (architectures.clone(), *bits, *frames, *runs);
+            let (architectures, bits, frames, runs) =
+                (architectures.clone(), *bits, *frames, *runs);
             let bench = EmbedBench { architectures, bits, frames, runs, backend };
             let figures = embed(&bench, &global.open()?, &mut report)?;
             show(&figures, global, || {
-                outln!("backend {backend}, {} threads, median of {runs} passes", rayon::current_num_threads());
+                outln!(
+                    "backend {backend}, {} threads, median of {runs} passes",
+                    rayon::current_num_threads()
+                );
                 figures.iter().for_each(|f| outln!("{:40} {:14.4} {}", f.name, f.value, f.unit));
             })
         }
@@ -195,7 +218,15 @@ fn table(bench: &OptimBench, figures: &[Figure]) {
         };
         let pass = value("pass");
         outln!("\n{count} parameters; one pass over them, in place, moves {pass:.1} GB/s");
-        outln!("{:12} {:>9} {:>9} {:>10} {:>8} {:>8}", "optimizer", "ns/param", "CPU ns", "state B", "GB/s", "of pass");
+        outln!(
+            "{:12} {:>9} {:>9} {:>10} {:>8} {:>8}",
+            "optimizer",
+            "ns/param",
+            "CPU ns",
+            "state B",
+            "GB/s",
+            "of pass"
+        );
         for name in &bench.optimizers {
             let traffic = value(&format!("{name}/traffic"));
             outln!(

@@ -53,7 +53,10 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     embed_files(&model.network, &reading, &paths, &device, &mut |i, result| {
         let (facts, row) = result?;
         if facts.silent {
-            return Err(Error::file(paths[i], "silent: its samples do not change, there is nobody to compare"));
+            return Err(Error::file(
+                paths[i],
+                "silent: its samples do not change, there is nobody to compare",
+            ));
         }
         let level = 20.0 * facts.rms.log10();
         let name = paths[i].display();
@@ -71,10 +74,17 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     let mut pair = Embeddings::new(model.header.embedding_dim);
     pair.push(&shown(&args.a), &rows[0])?;
     pair.push(&format!("{} (the second)", shown(&args.b)), &rows[1])?;
-    let mean = model.header.scoring.embedding_mean.as_ref().map(|m| m.iter().map(|&x| f64::from(x)).collect());
+    let mean = model
+        .header
+        .scoring
+        .embedding_mean
+        .as_ref()
+        .map(|m| m.iter().map(|&x| f64::from(x)).collect());
     let score = Scorer::new(&pair, mean)?.score(0, 1);
     if !score.is_finite() {
-        return Err(Error::Undefined(format!("the score is {score}: the embeddings are not finite")));
+        return Err(Error::Undefined(format!(
+            "the score is {score}: the embeddings are not finite"
+        )));
     }
     let threshold = args.threshold.or(model.header.scoring.threshold_eer);
     let same = threshold.map(|t| score >= t);

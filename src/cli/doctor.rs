@@ -10,12 +10,14 @@ use crate::error::{Error, Result};
 use crate::selftest::{CASES, Case, Finding, Subject};
 use crate::terminal::outln;
 
-/// Which backends are compiled in and work, and why one does not; with --selftest whether one computes what it should.
+/// Which backends are compiled in and work, and why one does not; with --selftest whether one
+/// computes what it should.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  revox doctor\n  revox doctor --selftest --backend wgpu")]
 pub struct Args {
-    /// Runs networks, training steps, reversible and 8-bit operations and quantizers on the chosen backend and compares them with a CPU backend and with
-    /// reference values; exit code 1 if one is off.
+    /// Runs networks, training steps, reversible and 8-bit operations and quantizers on the chosen
+    /// backend and compares them with a CPU backend and with reference values; exit code 1 if one
+    /// is off.
     #[arg(long)]
     selftest: bool,
 }
@@ -33,9 +35,14 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
         .collect();
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     if global.json {
-        let backends: Vec<_> =
-            rows.iter().map(|r| json!({"name": r.0, "compiled": r.1, "works": r.2, "detail": r.3})).collect();
-        outln!("{}", json!({"version": env!("CARGO_PKG_VERSION"), "threads": threads, "backends": backends}));
+        let backends: Vec<_> = rows
+            .iter()
+            .map(|r| json!({"name": r.0, "compiled": r.1, "works": r.2, "detail": r.3}))
+            .collect();
+        outln!(
+            "{}",
+            json!({"version": env!("CARGO_PKG_VERSION"), "threads": threads, "backends": backends})
+        );
         return Ok(());
     }
     outln!("revox {}, {threads} threads", env!("CARGO_PKG_VERSION"));
@@ -78,10 +85,17 @@ fn selftest(global: &Global) -> Result<()> {
     }
 }
 
-fn row(case: &Case, outcome: &Result<Vec<Finding>>, passed: bool, seconds: f64) -> serde_json::Value {
+fn row(
+    case: &Case,
+    outcome: &Result<Vec<Finding>>,
+    passed: bool,
+    seconds: f64,
+) -> serde_json::Value {
     let (name, about) = (case.name, case.about);
     match outcome {
-        Err(e) => json!({"name": name, "about": about, "passed": false, "seconds": seconds, "message": e.to_string()}),
+        Err(e) => {
+            json!({"name": name, "about": about, "passed": false, "seconds": seconds, "message": e.to_string()})
+        }
         Ok(findings) => {
             let worst = &findings[0];
             json!({"name": name, "about": about, "passed": passed, "seconds": seconds, "comparisons": findings.len(), "worst": worst.what,
@@ -104,7 +118,12 @@ fn print(case: &Case, outcome: &Result<Vec<Finding>>, passed: bool, seconds: f64
                 worst.tolerance
             );
             for off in findings.iter().filter(|f| !f.passed()).take(5) {
-                outln!("       {}: off by {:.3e}, {:.0e} allowed", off.what, off.error, off.tolerance);
+                outln!(
+                    "       {}: off by {:.3e}, {:.0e} allowed",
+                    off.what,
+                    off.error,
+                    off.tolerance
+                );
             }
         }
     }

@@ -71,7 +71,8 @@ struct Input {
 pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     let list = inputs(args)?;
     let named = [&args.wav_scp, &args.features].into_iter().flatten().chain([&args.model]);
-    let read: Vec<&Path> = named.map(PathBuf::as_path).chain(list.iter().map(|x| x.path.as_path())).collect();
+    let read: Vec<&Path> =
+        named.map(PathBuf::as_path).chain(list.iter().map(|x| x.path.as_path())).collect();
     let copy = args.mean.iter().flatten().map(PathBuf::as_path).filter(|copy| *copy != args.model);
     let outputs: Vec<&Path> = std::iter::once(args.output.as_path()).chain(copy).collect();
     fs::check_outputs(&outputs, &read)?;
@@ -84,7 +85,8 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
         let progress = RefCell::new(Progress::new("embedding", ids.len(), global.quiet));
         let features: Vec<&Features> = features.iter().collect();
         let mels = model.header.arch.mels;
-        let rows = embed(&model.network, &features, mels, &device, &|n| progress.borrow_mut().add(n));
+        let rows =
+            embed(&model.network, &features, mels, &device, &|n| progress.borrow_mut().add(n));
         ids.iter().zip(rows).try_for_each(|(id, row)| push(&mut all, id, &row))?;
     } else {
         let extractor = Extractor::new(&model.header.frontend)?;
@@ -144,10 +146,17 @@ fn warn(path: &Path, facts: &Facts) {
 fn inputs(args: &Args) -> Result<Vec<Input>> {
     if let Some(scp) = &args.wav_scp {
         let entries = read_wav_scp(scp)?;
-        return Ok(entries.into_iter().map(|(id, file, line)| Input { id, path: locate(scp, &file), line }).collect());
+        return Ok(entries
+            .into_iter()
+            .map(|(id, file, line)| Input { id, path: locate(scp, &file), line })
+            .collect());
     }
     let ids = ids_of(&args.files)?;
-    Ok(ids.into_iter().zip(&args.files).map(|(id, path)| Input { id, path: path.clone(), line: 0 }).collect())
+    Ok(ids
+        .into_iter()
+        .zip(&args.files)
+        .map(|(id, path)| Input { id, path: path.clone(), line: 0 })
+        .collect())
 }
 
 /// The ids of files: their names without folder and ending.
@@ -159,14 +168,23 @@ pub(super) fn ids_of(files: &[PathBuf]) -> Result<Vec<String>> {
     for path in files {
         let stem = path.file_stem().unwrap_or_default();
         let Some(id) = stem.to_str().filter(|id| !id.is_empty() && !id.contains('\n')) else {
-            return Err(Error::file(path, "its name cannot be an id: UTF-8 without line breaks is wanted"));
+            return Err(Error::file(
+                path,
+                "its name cannot be an id: UTF-8 without line breaks is wanted",
+            ));
         };
         if let Some(other) = seen.insert(id, path) {
-            let message = format!("has the id `{id}`, as {} has; a list (wav.scp) can give them two", other.display());
+            let message = format!(
+                "has the id `{id}`, as {} has; a list (wav.scp) can give them two",
+                other.display()
+            );
             return Err(Error::file(path, message));
         }
     }
-    Ok(files.iter().map(|path| path.file_stem().and_then(|s| s.to_str()).unwrap_or_default().to_owned()).collect())
+    Ok(files
+        .iter()
+        .map(|path| path.file_stem().and_then(|s| s.to_str()).unwrap_or_default().to_owned())
+        .collect())
 }
 
 /// An error about a listed file, at its line.
@@ -184,12 +202,13 @@ fn push(all: &mut Embeddings, id: &str, row: &[f32]) -> Result<()> {
     }
 }
 
-/// Features by utterance id. Those that `revox fbank` made say how; they must have been made as the model wants them.
+/// Features by utterance id. Those that `revox fbank` made say how; they must have been made as the
+/// model wants them.
 fn read_features(path: &Path, wanted: &Frontend) -> Result<(Vec<String>, Vec<Features>)> {
     let (tensors, metadata) = read_safetensors(path)?;
     if let Some(text) = metadata.get("frontend") {
-        let made: Frontend =
-            serde_json::from_str(text).map_err(|e| Error::file(path, format!("damaged metadata: {e}")))?;
+        let made: Frontend = serde_json::from_str(text)
+            .map_err(|e| Error::file(path, format!("damaged metadata: {e}")))?;
         // Dither belongs to training, and the mean is subtracted below whether it has been or not.
         let comparable = |f: &Frontend| FbankConfig { dither: 0.0, ..f.fbank.clone() };
         if comparable(&made) != comparable(wanted) {
@@ -203,12 +222,17 @@ fn read_features(path: &Path, wanted: &Frontend) -> Result<(Vec<String>, Vec<Fea
     for (id, data) in tensors.0 {
         let shape = data.shape().to_vec();
         if shape.len() != 2 || shape[1] != mels || shape[0] == 0 {
-            let message = format!("features `{id}` have shape {shape:?}; the model wants [frames, {mels}]");
+            let message =
+                format!("features `{id}` have shape {shape:?}; the model wants [frames, {mels}]");
             return Err(Error::file(path, message));
         }
-        let mut values = data.try_to_vec::<f32>().map_err(|e| Error::file(path, format!("{id}: {e:?}")))?;
+        let mut values =
+            data.try_to_vec::<f32>().map_err(|e| Error::file(path, format!("{id}: {e:?}")))?;
         if values.iter().any(|x| !x.is_finite()) {
-            return Err(Error::file(path, format!("features `{id}` hold values that are not numbers")));
+            return Err(Error::file(
+                path,
+                format!("features `{id}` hold values that are not numbers"),
+            ));
         }
         if wanted.cmn {
             subtract_mean(&mut values, mels);

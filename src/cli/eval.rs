@@ -17,7 +17,9 @@ use crate::error::{Error, Result};
 use crate::fs;
 use crate::model_file::{read_header, update_header};
 use crate::progress::Progress;
-use crate::scoring::{Curve, DetPlot, Intervals, ScoreList, bootstrap_curve, det_csv, det_svg, speakers_from_targets};
+use crate::scoring::{
+    Curve, DetPlot, Intervals, ScoreList, bootstrap_curve, det_csv, det_svg, speakers_from_targets,
+};
 use crate::terminal::errln;
 
 /// Error rates of a score file.
@@ -31,7 +33,8 @@ pub struct Args {
     /// Trials with labels, for score files without.
     #[arg(long)]
     trials: Option<PathBuf>,
-    /// Speakers, for the intervals; otherwise utterances that target trials connect count as one speaker's.
+    /// Speakers, for the intervals; otherwise utterances that target trials connect count as one
+    /// speaker's.
     #[arg(long)]
     utt2spk: Option<PathBuf>,
     /// List of the utterances' files, where trials name files and utt2spk ids.
@@ -93,7 +96,8 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
         match det_is_csv(path)? {
             true => fs::write_atomic(path, |out| det_csv(&curve, out))?,
             false => {
-                let plot = DetPlot { title: &title, intervals: intervals.as_ref(), priors: &PRIORS };
+                let plot =
+                    DetPlot { title: &title, intervals: intervals.as_ref(), priors: &PRIORS };
                 fs::write_bytes(path, det_svg(&curve, &plot)?.as_bytes())?;
             }
         }
@@ -118,8 +122,10 @@ fn read_list(path: &Path, words: &mut Words, global: &Global) -> Result<ScoreLis
 
 /// Refuses, before any work, what could not be written.
 fn check_outputs(args: &Args) -> Result<()> {
-    let outputs: Vec<&Path> = [&args.det, &args.save_threshold].into_iter().flatten().map(PathBuf::as_path).collect();
-    let inputs = [&args.trials, &args.utt2spk, &args.wav_scp].into_iter().flatten().chain([&args.scores]);
+    let outputs: Vec<&Path> =
+        [&args.det, &args.save_threshold].into_iter().flatten().map(PathBuf::as_path).collect();
+    let inputs =
+        [&args.trials, &args.utt2spk, &args.wav_scp].into_iter().flatten().chain([&args.scores]);
     fs::check_outputs(&outputs, &inputs.map(PathBuf::as_path).collect::<Vec<_>>())?;
     if let Some(path) = &args.det {
         det_is_csv(path)?;
@@ -175,7 +181,10 @@ fn check_scores(scores: &ScoreList, words: &mut Words, threshold: f64) -> Result
     }
     let first = scores.find(words, &mut |_, t| is_none(t.score))?;
     let (line, t) = first.ok_or_else(|| scores.text().changed())?;
-    let message = format!("score {} is no cosine: `compare`, which has cosines, cannot use its thresholds", t.score);
+    let message = format!(
+        "score {} is no cosine: `compare`, which has cosines, cannot use its thresholds",
+        t.score
+    );
     Err(Error::line(path, line, message))
 }
 
@@ -185,7 +194,9 @@ mod tests {
 
     #[test]
     fn the_det_curve_has_two_formats() {
-        assert!(det_is_csv(Path::new("a.CSV")).unwrap() && !det_is_csv(Path::new("a.svg")).unwrap());
+        assert!(
+            det_is_csv(Path::new("a.CSV")).unwrap() && !det_is_csv(Path::new("a.svg")).unwrap()
+        );
         assert!(!det_is_csv(Path::new("-")).unwrap());
         for name in ["x.png", "x", ".svg", "csv"] {
             let error = det_is_csv(Path::new(name)).unwrap_err().to_string();

@@ -18,7 +18,9 @@ use crate::terminal::errln;
 
 /// Kaldi log-mel filter banks of audio files.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  revox fbank a.wav b.flac -o features.safetensors --mels 80 --cmn")]
+#[command(
+    after_help = "Example:\n  revox fbank a.wav b.flac -o features.safetensors --mels 80 --cmn"
+)]
 pub struct Args {
     /// WAV or FLAC files.
     #[arg(required = true)]
@@ -65,7 +67,8 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     let mut progress = Progress::new("fbank", args.files.len(), global.quiet);
     for (path, name) in args.files.iter().zip(ids_of(&args.files)?) {
         let mut source = Source::open(path, args.sample_rate, args.channel)?;
-        let mut noise = Stream::new(global.seed.unwrap_or(0), "dither", &[fnv1a64(name.as_bytes())]);
+        let mut noise =
+            Stream::new(global.seed.unwrap_or(0), "dither", &[fnv1a64(name.as_bytes())]);
         let mut features = fbank.features_of(&mut source, Some(&mut noise))?;
         if let Some(warning) = source.narrowband_warning() {
             errln!("warning: {}: {warning}", path.display());
@@ -89,7 +92,9 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     tensor_file::write(&args.output, &[("frontend", settings.as_str())], &parts)?;
     let frames: usize = all.iter().map(|(_, features)| frames_of(features)).sum();
     let text = match global.json {
-        true => json!({"files": all.len(), "frames": frames, "output": shown(&args.output)}).to_string(),
+        true => {
+            json!({"files": all.len(), "frames": frames, "output": shown(&args.output)}).to_string()
+        }
         false => format!("{frames} frames of {} files in {}", all.len(), args.output.display()),
     };
     tell(&args.output, &text);

@@ -48,7 +48,8 @@ fn pooling(text: &str) -> Result<PoolingKind, String> {
 }
 
 pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
-    let inputs: Vec<&Path> = [Some(args.checkpoint.as_path()), args.config.as_deref()].into_iter().flatten().collect();
+    let inputs: Vec<&Path> =
+        [Some(args.checkpoint.as_path()), args.config.as_deref()].into_iter().flatten().collect();
     fs::check_outputs(&[&args.output], &inputs)?;
     let options = ImportOptions {
         arch: args.arch.clone(),

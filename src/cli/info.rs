@@ -24,7 +24,8 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     let model = Model::load(&args.model, &global.open()?)?;
     let header = &model.header;
     let parameters = header.arch.account(200)?.parameters();
-    let bytes = std::fs::metadata(&args.model).map_err(|e| crate::Error::io(&args.model, "read", e))?.len();
+    let bytes =
+        std::fs::metadata(&args.model).map_err(|e| crate::Error::io(&args.model, "read", e))?.len();
     if global.json {
         outln!("{}", as_json(&model, bytes)?);
         return Ok(());
@@ -67,7 +68,8 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
         outln!("mean          subtracted from embeddings before they are compared");
     }
     let sizes = layer_sizes(&model);
-    let packed: Vec<&LayerSize> = sizes.iter().filter(|l| header.quantization.contains_key(&l.name)).collect();
+    let packed: Vec<&LayerSize> =
+        sizes.iter().filter(|l| header.quantization.contains_key(&l.name)).collect();
     if !packed.is_empty() {
         let bits = |l: &&&LayerSize| l.bits * l.shape.iter().product::<usize>();
         let weights: usize = packed.iter().map(|l| l.shape.iter().product::<usize>()).sum();
@@ -76,7 +78,13 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     }
     if args.layers {
         for layer in &sizes {
-            outln!("{:40} {:?} {} bits, {} bytes", layer.name, layer.shape, layer.bits, layer.bytes);
+            outln!(
+                "{:40} {:?} {} bits, {} bytes",
+                layer.name,
+                layer.shape,
+                layer.bits,
+                layer.bytes
+            );
         }
     }
     Ok(())
@@ -93,7 +101,9 @@ pub(super) fn as_json(model: &Model, bytes: u64) -> Result<serde_json::Value> {
         row
     };
     let layers: Vec<_> = layer_sizes(model).iter().map(row).collect();
-    Ok(json!({"arch": header.arch, "parameters": header.arch.account(200)?.parameters(), "bytes": bytes,
+    Ok(
+        json!({"arch": header.arch, "parameters": header.arch.account(200)?.parameters(), "bytes": bytes,
         "frontend": header.frontend, "embedding_dim": header.embedding_dim, "training": header.training,
-        "scoring": header.scoring, "layers": layers}))
+        "scoring": header.scoring, "layers": layers}),
+    )
 }

@@ -35,7 +35,10 @@ pub(super) fn run(args: &Args) -> Result<()> {
         outln!("{} pages in {}", pages.len(), folder.display());
         return Ok(());
     }
-    let wanted = std::iter::once("revox").chain(args.verb.iter().map(String::as_str)).collect::<Vec<_>>().join("-");
+    let wanted = std::iter::once("revox")
+        .chain(args.verb.iter().map(String::as_str))
+        .collect::<Vec<_>>()
+        .join("-");
     let Some((name, command)) = pages.iter().find(|(name, _)| *name == wanted) else {
         return Err(Error::invalid(format!("no verb `{}`", args.verb.join(" "))));
     };

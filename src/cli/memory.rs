@@ -14,7 +14,8 @@ use crate::terminal::outln;
 use crate::train::OptimizerConfig;
 use crate::zoo::Architecture;
 
-/// Where the bytes of a training step go. A reversible network is put beside the ordinary one, 8-bit optimizer states beside 32-bit ones.
+/// Where the bytes of a training step go. A reversible network is put beside the ordinary one,
+/// 8-bit optimizer states beside 32-bit ones.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  revox memory rev2-resnet293 --batch 128\n  revox memory rev1-resnet34 --batch 8 --measure --svg bars.svg"
@@ -72,8 +73,11 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     let mut settings: Vec<Setting> = Vec::new();
     for name in &args.archs {
         let named = Architecture::named(name)?;
-        let arch =
-            Architecture { width: args.width.unwrap_or(named.width), mels: args.mels.unwrap_or(named.mels), ..named };
+        let arch = Architecture {
+            width: args.width.unwrap_or(named.width),
+            mels: args.mels.unwrap_or(named.mels),
+            ..named
+        };
         let setting = Setting {
             execution: arch.reversible_type().and(args.execution),
             arch,
@@ -100,7 +104,10 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
         })
         .collect::<Result<Vec<Row>>>()?;
     if let Some(path) = &args.svg {
-        let title = format!("one training step, batch {} x {} frames, {}", args.batch, args.frames, args.optimizer);
+        let title = format!(
+            "one training step, batch {} x {} frames, {}",
+            args.batch, args.frames, args.optimizer
+        );
         fs::write_bytes(path, svg(&rows, &title)?.as_bytes())?;
     }
     if global.json {
@@ -113,7 +120,9 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
                 let mut value = object(row);
                 let base = row.0.baseline()?;
                 if base != row.0 {
-                    value["baseline"] = object(rows.iter().find(|r| r.0 == base).expect("every baseline has a row"));
+                    value["baseline"] = object(
+                        rows.iter().find(|r| r.0 == base).expect("every baseline has a row"),
+                    );
                 }
                 Ok(value)
             })
@@ -125,8 +134,10 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
         return Ok(());
     }
     let (batch, frames, speakers) = (args.batch, args.frames, args.speakers);
-    let setting =
-        format!("one training step, batch {batch} x {frames} frames, {speakers} classes, {}, f32", args.optimizer);
+    let setting = format!(
+        "one training step, batch {batch} x {frames} frames, {speakers} classes, {}, f32",
+        args.optimizer
+    );
     print(args, &format!("{setting}\n{}", table(&rows).trim_end()));
     if let Some(path) = args.svg.as_ref().filter(|path| !fs::is_stdout(path)) {
         outln!("drawing {}", path.display());
@@ -135,7 +146,17 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
 }
 
 fn object((setting, b, measured): &Row) -> Value {
-    let Breakdown { weights, optimizer, gradients, activations, stages, at_peak, place, head, peak } = b;
+    let Breakdown {
+        weights,
+        optimizer,
+        gradients,
+        activations,
+        stages,
+        at_peak,
+        place,
+        head,
+        peak,
+    } = b;
     let mut value = json!({
         "arch": setting.arch.name, "optimizer_name": setting.optimizer.name(), "reversible": setting.is_reversible(), "batch": setting.batch, "frames": setting.frames,
         "weights": weights, "optimizer": optimizer, "gradients": gradients, "activations": activations,
@@ -144,7 +165,8 @@ fn object((setting, b, measured): &Row) -> Value {
         "at_peak": {"place": place, "gradients": at_peak.gradients, "activations": at_peak.activations, "workspace": at_peak.workspace},
     });
     if let Some(Measured { resident, held, peak, reserved }) = measured {
-        value["measured"] = json!({"resident": resident, "held": held, "peak": peak, "reserved": reserved});
+        value["measured"] =
+            json!({"resident": resident, "held": held, "peak": peak, "reserved": reserved});
     }
     value
 }

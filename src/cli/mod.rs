@@ -75,7 +75,8 @@ struct Global {
 }
 
 fn backend_help() -> String {
-    let compiled: Vec<&str> = BackendKind::ALL.iter().filter(|b| b.is_compiled()).map(|b| b.name()).collect();
+    let compiled: Vec<&str> =
+        BackendKind::ALL.iter().filter(|b| b.is_compiled()).map(|b| b.name()).collect();
     format!("Where tensors are computed; this build has {}", compiled.join(", "))
 }
 
@@ -86,7 +87,9 @@ impl Global {
 
     /// Bytes free on the device now, where its driver tells.
     fn free(&self) -> Option<u64> {
-        (self.backend == BackendKind::Cuda).then(|| crate::memory::free_by_driver(self.device)).flatten()
+        (self.backend == BackendKind::Cuda)
+            .then(|| crate::memory::free_by_driver(self.device))
+            .flatten()
     }
 
     /// Several devices, at least the one of `--device`.
@@ -165,9 +168,13 @@ fn usage(error: &clap::Error) -> ExitCode {
     let code = u8::try_from(error.exit_code()).unwrap_or(2);
     if code != 0 && std::env::args_os().any(|a| a == "--json") {
         let text = error.render().to_string();
-        let words: Vec<&str> = text.split("\n\n").next().unwrap_or_default().split_whitespace().collect();
+        let words: Vec<&str> =
+            text.split("\n\n").next().unwrap_or_default().split_whitespace().collect();
         let what = words.join(" ");
-        outln!("{}", json!({"error": what.trim_start_matches("error: "), "file": null, "line": null}));
+        outln!(
+            "{}",
+            json!({"error": what.trim_start_matches("error: "), "file": null, "line": null})
+        );
     }
     match error.print() {
         Ok(()) => ExitCode::from(code),
@@ -179,7 +186,9 @@ fn usage(error: &clap::Error) -> ExitCode {
 fn code(error: &Error) -> u8 {
     match error {
         // Without a signal it was a key of the dashboard.
-        Error::Interrupted(_) => u8::try_from(128 + signals::received().unwrap_or(signals::SIGINT)).unwrap_or(1),
+        Error::Interrupted(_) => {
+            u8::try_from(128 + signals::received().unwrap_or(signals::SIGINT)).unwrap_or(1)
+        }
         _ => 1,
     }
 }
@@ -255,7 +264,8 @@ mod tests {
         command.build();
         for verb in command.get_subcommands_mut().filter(|v| v.get_name() != "help") {
             let help = verb.render_help().to_string();
-            let (own, global) = help.split_once("Global options:").unwrap_or_else(|| panic!("{help}"));
+            let (own, global) =
+                help.split_once("Global options:").unwrap_or_else(|| panic!("{help}"));
             assert!(!own.contains("--backend") && global.contains("--backend"), "{help}");
             // A wrapped command could not be pasted.
             let (_, examples) = global.split_once("Example").unwrap_or_else(|| panic!("{help}"));
@@ -272,7 +282,8 @@ mod tests {
 
     #[test]
     fn long_work_outlives_its_reader() {
-        let verb = |args: &[&str]| Cli::try_parse_from([&["revox"][..], args].concat()).unwrap().verb;
+        let verb =
+            |args: &[&str]| Cli::try_parse_from([&["revox"][..], args].concat()).unwrap().verb;
         assert!(verb(&["train", "r.toml"]).outlives_its_reader());
         assert!(verb(&["prepare", "folder", "in", "out"]).outlives_its_reader());
         assert!(!verb(&["zoo"]).outlives_its_reader());

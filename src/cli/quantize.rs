@@ -41,10 +41,12 @@ pub struct Args {
     /// A recipe to train by, through the quantizer. Its section [quantize] holds further choices.
     #[arg(long)]
     recipe: Option<PathBuf>,
-    /// Change a value of the recipe, or without one of the defaults: `--set quantize.small_layers=fewer-bits` (repeatable).
+    /// Change a value of the recipe, or without one of the defaults: `--set
+    /// quantize.small_layers=fewer-bits` (repeatable).
     #[arg(long = "set", value_name = "KEY=VALUE")]
     set: Vec<String>,
-    /// Folder for the training's checkpoint and log. Without it they are in `OUT` with the ending `.run` until the packed model is written.
+    /// Folder for the training's checkpoint and log. Without it they are in `OUT` with the ending
+    /// `.run` until the packed model is written.
     #[arg(long, requires = "recipe")]
     run: Option<PathBuf>,
     /// Go on with the checkpoint in that folder.
@@ -54,7 +56,8 @@ pub struct Args {
     /// (repeatable).
     #[arg(long, value_name = "NAME", requires = "resume")]
     accept: Vec<String>,
-    /// Instead of quantizing: print every size that mixed precision can reach best, and plot them to this file (SVG).
+    /// Instead of quantizing: print every size that mixed precision can reach best, and plot them
+    /// to this file (SVG).
     #[arg(long, conflicts_with_all = ["bits", "target_size", "run"])]
     pareto: Option<PathBuf>,
     /// The packed model.
@@ -85,12 +88,19 @@ impl Args {
     /// The flags as changes of a recipe.
     fn changes(&self) -> Vec<String> {
         let mut changes = self.set.clone();
-        let mut set = |key: &str, value: Option<String>| changes.extend(value.map(|v| format!("quantize.{key}={v}")));
+        let mut set = |key: &str, value: Option<String>| {
+            changes.extend(value.map(|v| format!("quantize.{key}={v}")))
+        };
         let method = if self.pareto.is_some() { Some(Method::Mixed) } else { self.method };
         set("method", method.and_then(|m| Some(m.to_possible_value()?.get_name().to_owned())));
         set("bits", self.bits.map(|b| b.to_string()));
         // The frontier has every size; a target is wanted of the method all the same.
-        set("target_bytes", self.target_size.or(self.pareto.as_ref().map(|_| usize::MAX >> 1)).map(|t| t.to_string()));
+        set(
+            "target_bytes",
+            self.target_size
+                .or(self.pareto.as_ref().map(|_| usize::MAX >> 1))
+                .map(|t| t.to_string()),
+        );
         changes
     }
 
@@ -102,8 +112,10 @@ impl Args {
 
     /// Refuses, before any work, outputs that could not be written after it.
     fn check_files(&self) -> Result<()> {
-        let outputs: Vec<&Path> = self.output.iter().chain(&self.pareto).map(PathBuf::as_path).collect();
-        let inputs: Vec<&Path> = self.recipe.iter().chain([&self.model]).map(PathBuf::as_path).collect();
+        let outputs: Vec<&Path> =
+            self.output.iter().chain(&self.pareto).map(PathBuf::as_path).collect();
+        let inputs: Vec<&Path> =
+            self.recipe.iter().chain([&self.model]).map(PathBuf::as_path).collect();
         fs::check_outputs(&outputs, &inputs)?;
         self.pareto.as_ref().map_or(Ok(()), |plot| wants_svg("--pareto", plot))?;
         match (self.run_folder(), &self.output) {
@@ -150,7 +162,11 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
         }
         _ => None,
     };
-    let progress = RefCell::new(Progress::new("probing", config.sensitivity.probes, global.quiet || judge.is_none()));
+    let progress = RefCell::new(Progress::new(
+        "probing",
+        config.sensitivity.probes,
+        global.quiet || judge.is_none(),
+    ));
     let mut done = |_: usize, _: f64| progress.borrow_mut().add(1);
     if let Some(plot) = &args.pareto {
         let layers = layers(&model, &config, &config.candidates, judge.as_ref(), &mut done)?;
@@ -168,7 +184,9 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     let (packed, report) = match &recipe {
         None => {
             if model.header.scoring.threshold_eer.is_some() {
-                note!("thresholds in the packed model are those of the f32 model; `revox eval` finds its own");
+                note!(
+                    "thresholds in the packed model are those of the f32 model; `revox eval` finds its own"
+                );
             }
             let packed = quantize(&model, &outline.quantizer, &device)?;
             packed.save(output, NamedTensors::default())?;
@@ -184,7 +202,13 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
 }
 
 /// Trains in the folder given, or in one beside the output that is gone when all is done.
-fn train(args: &Args, global: &Global, recipe: &Recipe, start: Start, device: &Device) -> Result<(Model, Report)> {
+fn train(
+    args: &Args,
+    global: &Global,
+    recipe: &Recipe,
+    start: Start,
+    device: &Device,
+) -> Result<(Model, Report)> {
     let output = args.output.as_ref().expect("clap asks for it");
     let out = args.run_folder().expect("a recipe is given");
     let options = RunOptions {
@@ -209,7 +233,10 @@ fn train(args: &Args, global: &Global, recipe: &Recipe, start: Start, device: &D
         // Another process may have begun in it meanwhile.
         let removed = fs::Lock::take(&out).and_then(|_alone| fs::remove_dir_all(&out));
         if let Err(e) = removed {
-            errln!("warning: {e}; the model is written, and {} is not needed any more", out.display());
+            errln!(
+                "warning: {e}; the model is written, and {} is not needed any more",
+                out.display()
+            );
         }
     }
     Ok((model, report))
@@ -228,7 +255,8 @@ fn show(
     let bytes: usize = sizes.iter().map(|l| l.bytes).sum();
     let file = packed.to_bytes(output, NamedTensors::default())?.len();
     let ratio = 4.0 * parameters as f64 / bytes as f64;
-    let trace = |l: &LayerSize| layers.iter().find(|x| x.name == l.name).and_then(|x| x.trace.as_ref());
+    let trace =
+        |l: &LayerSize| layers.iter().find(|x| x.name == l.name).and_then(|x| x.trace.as_ref());
     if global.json {
         let mut all = info::as_json(packed, file as u64)?;
         all["ratio"] = json!(ratio);
@@ -248,8 +276,12 @@ fn show(
     }
     let is_packed = |l: &&LayerSize| packed.header.quantization.contains_key(&l.name);
     for layer in sizes.iter().filter(is_packed) {
-        let trace = trace(layer).map_or(String::new(), |t| format!("  mean trace {:.3e} ± {:.1e}", t.mean, t.error));
-        tell(output, &format!("{:40} {:2} bits {:9} bytes{trace}", layer.name, layer.bits, layer.bytes));
+        let trace = trace(layer)
+            .map_or(String::new(), |t| format!("  mean trace {:.3e} ± {:.1e}", t.mean, t.error));
+        tell(
+            output,
+            &format!("{:40} {:2} bits {:9} bytes{trace}", layer.name, layer.bits, layer.bytes),
+        );
     }
     let quantized: usize = sizes.iter().filter(is_packed).map(|l| l.bytes).sum();
     tell(output, &format!("{:40}         {:9} bytes", "everything else (f32)", bytes - quantized));
@@ -257,16 +289,22 @@ fn show(
     let (before, after) = (megabytes(4 * parameters), megabytes(bytes));
     tell(output, &format!("parameters {before:.3} MB -> {after:.3} MB ({ratio:.2}x)"));
     if let Some(r) = report {
-        let interval = r
-            .eer_ci95
-            .map_or(String::new(), |c| format!(" (95 % interval {:.2} to {:.2} %)", 100.0 * c.low, 100.0 * c.high));
+        let interval = r.eer_ci95.map_or(String::new(), |c| {
+            format!(" (95 % interval {:.2} to {:.2} %)", 100.0 * c.low, 100.0 * c.high)
+        });
         tell(output, &format!("dev EER {:.2} %{interval}", 100.0 * r.eer));
     }
     tell(output, &format!("{file} bytes in {}", output.display()));
     Ok(())
 }
 
-fn show_frontier(model: &Model, config: &QuantizeConfig, layers: &[Layer], plot: &Path, global: &Global) -> Result<()> {
+fn show_frontier(
+    model: &Model,
+    config: &QuantizeConfig,
+    layers: &[Layer],
+    plot: &Path,
+    global: &Global,
+) -> Result<()> {
     let points = frontier(model, config, layers)?;
     let line: Vec<(f64, f64)> = points.iter().map(|p| (p.bytes as f64 / 1e6, p.cost)).collect();
     fs::write_bytes(plot, frontier_svg(&line, &model.header.arch.name)?.as_bytes())?;
@@ -279,7 +317,12 @@ fn show_frontier(model: &Model, config: &QuantizeConfig, layers: &[Layer], plot:
         outln!("{}", json!({"layers": names, "points": points, "plot": shown(plot)}));
         return Ok(());
     }
-    outln!("{:>12} {:>10} {:>13}  bits of the layers, in the network's order", "bytes", "mean bits", "perturbation");
+    outln!(
+        "{:>12} {:>10} {:>13}  bits of the layers, in the network's order",
+        "bytes",
+        "mean bits",
+        "perturbation"
+    );
     for p in &points {
         let bits: String = p.bits.iter().map(|b| char::from(b'0' + *b as u8)).collect();
         outln!("{:12} {:10.3} {:13.4e}  {bits}", p.bytes, p.mean_bits, p.cost);

@@ -49,7 +49,8 @@ const WILD: f64 = 1000.0;
 
 pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     let inputs = [&args.wav_scp, &args.mean, &args.cohort, &args.utt2spk].into_iter().flatten();
-    let inputs: Vec<&Path> = inputs.chain([&args.embeddings, &args.trials]).map(PathBuf::as_path).collect();
+    let inputs: Vec<&Path> =
+        inputs.chain([&args.embeddings, &args.trials]).map(PathBuf::as_path).collect();
     fs::check_outputs(&[&args.output], &inputs)?;
     let embeddings = Embeddings::load(&args.embeddings)?;
     let mut words = Words::default();
@@ -59,7 +60,8 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     let scorer = Scorer::for_places(&embeddings, mean.clone(), places.iter().copied())
         .map_err(|e| Error::file(&args.embeddings, e.to_string()))?;
     let cohort = args.cohort.as_ref();
-    let norm = cohort.map(|path| normaliser(args, path, &scorer, mean, &places, global)).transpose()?;
+    let norm =
+        cohort.map(|path| normaliser(args, path, &scorer, mean, &places, global)).transpose()?;
     // The first trial whose score is wild.
     let wild = AtomicUsize::new(usize::MAX);
     let score = |trial: usize| {
@@ -74,12 +76,17 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     };
     let count = list.trials().len();
     let mut progress = Progress::new("scoring", count, global.quiet);
-    let written = write_scored(&args.output, &words, list.trials(), &score, &mut |trials| progress.add(trials));
+    let written = write_scored(&args.output, &words, list.trials(), &score, &mut |trials| {
+        progress.add(trials)
+    });
     drop(progress);
     let trial = wild.load(Ordering::Relaxed);
     if trial < count {
-        let (name, line, score) = (args.trials.display(), list.text().line_of(trial)?, score(trial));
-        errln!("warning: {name}:{line}: AS-norm gives {score:.0}: the cohort's nearest are nearly one and the same");
+        let (name, line, score) =
+            (args.trials.display(), list.text().line_of(trial)?, score(trial));
+        errln!(
+            "warning: {name}:{line}: AS-norm gives {score:.0}: the cohort's nearest are nearly one and the same"
+        );
     }
     written?;
     let text = match global.json {
@@ -99,12 +106,17 @@ fn read_list(path: &Path, words: &mut Words, global: &Global) -> Result<TrialLis
 /// The embedding of each word of the trials.
 fn places(args: &Args, embeddings: &Embeddings, words: &Words) -> Result<Vec<usize>> {
     let files = args.wav_scp.as_ref().map_or(Ok(Vec::new()), read_wav_scp)?;
-    let listed: Vec<(usize, &str)> =
-        files.iter().filter_map(|(id, file, _)| Some((embeddings.position(id)?, file.as_str()))).collect();
+    let listed: Vec<(usize, &str)> = files
+        .iter()
+        .filter_map(|(id, file, _)| Some((embeddings.position(id)?, file.as_str())))
+        .collect();
     if let Some(list) = &args.wav_scp
         && listed.is_empty()
     {
-        return Err(Error::file(list, format!("has none of the utterances of {}", args.embeddings.display())));
+        return Err(Error::file(
+            list,
+            format!("has none of the utterances of {}", args.embeddings.display()),
+        ));
     }
     let mut names = Names::new(&args.embeddings, embeddings.ids().iter().map(String::as_str));
     for (place, file) in listed {
@@ -112,8 +124,14 @@ fn places(args: &Args, embeddings: &Embeddings, words: &Words) -> Result<Vec<usi
     }
     let words: Vec<(&str, usize)> = words.iter().collect();
     let resolved = names.resolve_distinct(&args.trials, &words).map_err(|e| match e {
-        Error::Line { path, line, message } if args.wav_scp.is_none() && words.iter().any(|w| w.0.contains('/')) => {
-            Error::line(path, line, format!("{message}; --wav-scp LIST tells which files the embeddings are of"))
+        Error::Line { path, line, message }
+            if args.wav_scp.is_none() && words.iter().any(|w| w.0.contains('/')) =>
+        {
+            Error::line(
+                path,
+                line,
+                format!("{message}; --wav-scp LIST tells which files the embeddings are of"),
+            )
         }
         other => other,
     })?;

@@ -90,7 +90,8 @@ fn listen(stop: Arc<AtomicBool>) -> io::Result<()> {
 /// could ask, and the answer is no.
 #[cfg(unix)]
 fn is_ignored(signal: i32) -> bool {
-    std::fs::read("/proc/self/status").is_ok_and(|status| ignores(&String::from_utf8_lossy(&status), signal))
+    std::fs::read("/proc/self/status")
+        .is_ok_and(|status| ignores(&String::from_utf8_lossy(&status), signal))
 }
 
 /// Whether a process ignores a signal, by its `/proc/PID/status`: signal n is bit n - 1 of the mask
@@ -197,11 +198,23 @@ mod tests {
         for signal in [SIGHUP, SIGINT, SIGTERM] {
             assert_eq!(answer(signal, false, None), Answer::Stop);
         }
-        assert_eq!((answer(SIGINT, true, soon), answer(SIGINT, true, late)), (Answer::Wait, Answer::End));
-        assert_eq!((answer(SIGTERM, true, soon), answer(SIGTERM, true, late)), (Answer::Wait, Answer::End));
-        assert_eq!((answer(SIGHUP, true, soon), answer(SIGHUP, true, late)), (Answer::Wait, Answer::Wait));
+        assert_eq!(
+            (answer(SIGINT, true, soon), answer(SIGINT, true, late)),
+            (Answer::Wait, Answer::End)
+        );
+        assert_eq!(
+            (answer(SIGTERM, true, soon), answer(SIGTERM, true, late)),
+            (Answer::Wait, Answer::End)
+        );
+        assert_eq!(
+            (answer(SIGHUP, true, soon), answer(SIGHUP, true, late)),
+            (Answer::Wait, Answer::Wait)
+        );
         // After a key of the dashboard.
-        assert_eq!((answer(SIGINT, true, None), answer(SIGTERM, true, None)), (Answer::End, Answer::Stop));
+        assert_eq!(
+            (answer(SIGINT, true, None), answer(SIGTERM, true, None)),
+            (Answer::End, Answer::Stop)
+        );
     }
 
     #[test]

@@ -11,7 +11,9 @@ use crate::terminal::outln;
 
 /// Write a synthetic corpus: voices that differ, with lists and trials.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  revox synth corpus --speakers 40 --utterances 10 --seconds 2.5")]
+#[command(
+    after_help = "Example:\n  revox synth corpus --speakers 40 --utterances 10 --seconds 2.5"
+)]
 pub struct Args {
     /// Folder to make.
     out: PathBuf,

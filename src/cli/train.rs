@@ -38,13 +38,16 @@ pub struct Args {
     /// Begin with the weights of this model, whose network and front-end are the recipe's then.
     #[arg(long, value_name = "MODEL")]
     init: Option<PathBuf>,
-    /// Divide each batch among these devices of the backend; the first one keeps the model and takes its steps.
+    /// Divide each batch among these devices of the backend; the first one keeps the model and
+    /// takes its steps.
     #[arg(long, value_delimiter = ',', value_name = "N,N", conflicts_with = "device")]
     devices: Vec<usize>,
-    /// Divide each batch into so many parts, one after another on each device: less memory (train.accumulate of the recipe).
+    /// Divide each batch into so many parts, one after another on each device: less memory
+    /// (train.accumulate of the recipe).
     #[arg(long, value_name = "N")]
     accumulate: Option<usize>,
-    /// What convolutions compute in, where the backend has it (train.precision of the recipe). Weights, BatchNorm, head, loss and optimizer stay f32.
+    /// What convolutions compute in, where the backend has it (train.precision of the recipe).
+    /// Weights, BatchNorm, head, loss and optimizer stay f32.
     #[arg(long, value_enum)]
     precision: Option<Precision>,
     /// Change a value of the recipe: `--set train.epochs=3` (repeatable).
@@ -103,8 +106,12 @@ fn with_init(error: Error) -> Error {
     const HINT: &str = "; or train a model further: --init MODEL";
     let lacks_network = |message: &str| message.contains("missing field `model`");
     match error {
-        Error::Line { path, line, message } if lacks_network(&message) => Error::line(path, line, message + HINT),
-        Error::File { path, message } if lacks_network(&message) => Error::file(path, message + HINT),
+        Error::Line { path, line, message } if lacks_network(&message) => {
+            Error::line(path, line, message + HINT)
+        }
+        Error::File { path, message } if lacks_network(&message) => {
+            Error::file(path, message + HINT)
+        }
         other => other,
     }
 }
@@ -112,7 +119,10 @@ fn with_init(error: Error) -> Error {
 fn show(report: &Report, global: &Global) {
     let ci = report.eer_ci95;
     if global.json {
-        let head = report.head.as_ref().map(|h| json!({"kept": h.kept, "added": h.added, "dropped": h.dropped}));
+        let head = report
+            .head
+            .as_ref()
+            .map(|h| json!({"kept": h.kept, "added": h.added, "dropped": h.dropped}));
         let out = json!({
             "model": shown(&report.model), "det": shown(&report.det),
             "eer": report.eer, "eer_ci95": ci.map(|c| [c.low, c.high]),
@@ -123,8 +133,9 @@ fn show(report: &Report, global: &Global) {
         outln!("{out}");
         return;
     }
-    let interval =
-        ci.map_or(String::new(), |c| format!(" (95 % interval {:.2} to {:.2} %)", 100.0 * c.low, 100.0 * c.high));
+    let interval = ci.map_or(String::new(), |c| {
+        format!(" (95 % interval {:.2} to {:.2} %)", 100.0 * c.low, 100.0 * c.high)
+    });
     outln!(
         "dev EER {:.2} %{interval}, minDCF(0.01) {:.3}, minDCF(0.05) {:.3}",
         100.0 * report.eer,
@@ -143,7 +154,12 @@ fn show(report: &Report, global: &Global) {
     outln!("model     {}", report.model.display());
     outln!("DET curve {}", report.det.display());
     if let Some((a, b)) = &report.example {
-        outln!("try       revox compare {} {} {}", shell_word(&report.model), shell_word(a), shell_word(b));
+        outln!(
+            "try       revox compare {} {} {}",
+            shell_word(&report.model),
+            shell_word(a),
+            shell_word(b)
+        );
     }
 }
 
@@ -160,7 +176,10 @@ fn shell_word(path: &Path) -> String {
 /// The dashboard shows in a terminal, where it is compiled in.
 fn dashboard(quiet: bool) -> bool {
     let terminal = || std::io::stdout().is_terminal() && std::io::stderr().is_terminal();
-    cfg!(feature = "tui") && !quiet && terminal() && std::env::var_os("TERM").is_none_or(|t| t != "dumb")
+    cfg!(feature = "tui")
+        && !quiet
+        && terminal()
+        && std::env::var_os("TERM").is_none_or(|t| t != "dumb")
 }
 
 #[cfg(test)]

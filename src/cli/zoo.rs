@@ -44,11 +44,22 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
         outln!("{}", serde_json::Value::from(rows));
         return Ok(());
     }
-    outln!("{:<26} {:>12} {:>9} {:>16} {:>9}", "architecture", "parameters", "GMACs", "activations MiB", "held MiB");
+    outln!(
+        "{:<26} {:>12} {:>9} {:>16} {:>9}",
+        "architecture",
+        "parameters",
+        "GMACs",
+        "activations MiB",
+        "held MiB"
+    );
     let mib = |bytes: usize| bytes as f64 / f64::from(1 << 20);
     for (name, parameters, macs, bytes, held, kind) in rows {
         let held = kind.map_or("-".to_owned(), |_| format!("{:.1}", mib(held)));
-        outln!("{name:<26} {parameters:>12} {:>9.2} {:>16.1} {held:>9}", macs as f64 / 1e9, mib(bytes));
+        outln!(
+            "{name:<26} {parameters:>12} {:>9.2} {:>16.1} {held:>9}",
+            macs as f64 / 1e9,
+            mib(bytes)
+        );
     }
     outln!(
         "one utterance of {} frames, width 32, {} mels, 256-d, TSTP; activations: f32 kept by an ordinary tape; held: by \

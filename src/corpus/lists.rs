@@ -40,8 +40,8 @@ fn first_word(line: &str) -> Option<(&str, &str)> {
     Some((word, rest.trim()))
 }
 
-/// `utterance path` a line; the path may hold blanks. Returns (id, path as written, line). A pipe (a command that ends in `|`) is
-/// refused: lists are data, not programs.
+/// `utterance path` a line; the path may hold blanks. Returns (id, path as written, line). A pipe
+/// (a command that ends in `|`) is refused: lists are data, not programs.
 pub fn read_wav_scp(path: impl AsRef<Path>) -> Result<Vec<(String, String, usize)>> {
     let path = path.as_ref();
     let text = fs::read_to_string(path)?;
@@ -49,9 +49,12 @@ pub fn read_wav_scp(path: impl AsRef<Path>) -> Result<Vec<(String, String, usize
     let mut entries = Vec::new();
     for (i, line) in text.lines().enumerate().filter(|(_, l)| !l.trim().is_empty()) {
         let bad = |m: String| Error::line(path, i + 1, m);
-        let (id, file) = first_word(line).ok_or_else(|| bad("one field; wanted `utterance path`".into()))?;
+        let (id, file) =
+            first_word(line).ok_or_else(|| bad("one field; wanted `utterance path`".into()))?;
         if file.ends_with('|') {
-            return Err(bad("a command in place of a file; write the audio to a file first".into()));
+            return Err(
+                bad("a command in place of a file; write the audio to a file first".into()),
+            );
         }
         if let Some(first) = seen.insert(id, i + 1) {
             return Err(bad(format!("utterance `{id}` again; it is already in line {first}")));
@@ -82,8 +85,8 @@ pub fn read_utt2spk(path: impl AsRef<Path>) -> Result<HashMap<String, (String, u
     Ok(speakers)
 }
 
-/// Where a listed file lies: an absolute path as it is; otherwise beside the list, in the folder above it, or in the working
-/// folder, whichever has it first.
+/// Where a listed file lies: an absolute path as it is; otherwise beside the list, in the folder
+/// above it, or in the working folder, whichever has it first.
 pub fn locate(list: &Path, file: &str) -> PathBuf {
     let beside = fs::parent(list);
     let above = match beside.parent() {
@@ -97,8 +100,8 @@ pub fn locate(list: &Path, file: &str) -> PathBuf {
 }
 
 impl Corpus {
-    /// Reads `wav.scp` and `utt2spk` of a folder. An utterance without a speaker is an error at its line, and so is a file
-    /// that is not there.
+    /// Reads `wav.scp` and `utt2spk` of a folder. An utterance without a speaker is an error at its
+    /// line, and so is a file that is not there.
     pub fn load(folder: impl AsRef<Path>) -> Result<Self> {
         let folder = folder.as_ref();
         if !folder.is_dir() {
@@ -110,7 +113,11 @@ impl Corpus {
         let mut numbers: BTreeMap<&str, usize> = BTreeMap::new();
         for (id, _, line) in &entries {
             let (speaker, _) = speaker_of.get(id).ok_or_else(|| {
-                Error::line(&scp, *line, format!("utterance `{id}` has no speaker in {}", map.display()))
+                Error::line(
+                    &scp,
+                    *line,
+                    format!("utterance `{id}` has no speaker in {}", map.display()),
+                )
             })?;
             numbers.insert(speaker, 0);
         }
@@ -123,14 +130,21 @@ impl Corpus {
                 return Err(Error::line(&scp, *line, format!("{}: no such file", path.display())));
             }
             let speaker = numbers[speaker_of[id].0.as_str()];
-            utterances.push(Utterance { id: id.clone(), path, listed: listed.clone(), speaker, line: *line });
+            utterances.push(Utterance {
+                id: id.clone(),
+                path,
+                listed: listed.clone(),
+                speaker,
+                line: *line,
+            });
         }
         Ok(Self { utterances, speakers, folder: folder.to_owned() })
     }
 
     /// What trial lists may call the utterances: their ids, and their files as wav.scp has them.
     pub fn names(&self) -> Names<'_> {
-        let mut names = Names::new(self.folder.join("wav.scp"), self.utterances.iter().map(|u| u.id.as_str()));
+        let mut names =
+            Names::new(self.folder.join("wav.scp"), self.utterances.iter().map(|u| u.id.as_str()));
         for (place, utterance) in self.utterances.iter().enumerate() {
             names.add_file(place, &utterance.listed);
         }
@@ -146,10 +160,16 @@ impl Corpus {
         lists
     }
 
-    /// A speaker with a single utterance cannot be told from its recording: what a trainer should warn of.
+    /// A speaker with a single utterance cannot be told from its recording: what a trainer should
+    /// warn of.
     pub fn lone_speakers(&self) -> Vec<&str> {
         let lists = self.by_speaker();
-        lists.iter().zip(&self.speakers).filter(|(l, _)| l.len() == 1).map(|(_, s)| s.as_str()).collect()
+        lists
+            .iter()
+            .zip(&self.speakers)
+            .filter(|(l, _)| l.len() == 1)
+            .map(|(_, s)| s.as_str())
+            .collect()
     }
 }
 
@@ -168,7 +188,10 @@ mod tests {
 
     #[test]
     fn paths_may_hold_blanks_and_speakers_are_numbered() {
-        let dir = folder("u1  a b.wav\nu2\tc.wav\n\nu3 c.wav\n", "u1 zoe\nu2 anna\nu3 zoe\nother nobody\n");
+        let dir = folder(
+            "u1  a b.wav\nu2\tc.wav\n\nu3 c.wav\n",
+            "u1 zoe\nu2 anna\nu3 zoe\nother nobody\n",
+        );
         let corpus = Corpus::load(dir.path()).unwrap();
         assert_eq!(corpus.speakers, ["anna", "zoe"]);
         assert_eq!(corpus.utterances[0].path, dir.path().join("a b.wav"));
@@ -177,7 +200,8 @@ mod tests {
         let words = [("u3", 1), ("a b.wav", 2)];
         assert_eq!(corpus.names().resolve(Path::new("trials"), words).unwrap().places, [2, 0]);
         // Two utterances of one file: its name says too little.
-        let error = corpus.names().resolve(Path::new("trials"), [("c.wav", 7)]).unwrap_err().to_string();
+        let error =
+            corpus.names().resolve(Path::new("trials"), [("c.wav", 7)]).unwrap_err().to_string();
         assert!(error.contains("trials:7: `c.wav` may be utterance `u2` or `u3`"), "{error}");
     }
 

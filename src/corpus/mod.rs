@@ -1,4 +1,5 @@
-//! Lists of recordings, speakers and trials, in Kaldi's and VoxCeleb's forms; how corpora are made and scanned.
+//! Lists of recordings, speakers and trials, in Kaldi's and VoxCeleb's forms; how corpora are made
+//! and scanned.
 
 mod lists;
 mod names;
@@ -8,5 +9,7 @@ mod trials;
 
 pub use lists::{Corpus, Utterance, locate, read_utt2spk, read_wav_scp};
 pub use names::{Names, Resolved};
-pub(crate) use trials::{Entry, Fields, Found, Grammar, find_line, label_name, parse_label, read_all};
+pub(crate) use trials::{
+    Entry, Fields, Found, Grammar, find_line, label_name, parse_label, read_all,
+};
 pub use trials::{Pair, Sides, Text, Trial, TrialList, Words, read_trials, resolve, write_trials};

@@ -8,8 +8,10 @@ use std::path::{Path, PathBuf};
 use crate::error::{Error, Result};
 
 /// Endings of audio files.
-const ENDINGS: [&str; 14] =
-    ["wav", "flac", "mp3", "m4a", "mp4", "aac", "ogg", "opus", "wma", "amr", "sph", "aiff", "aif", "raw"];
+const ENDINGS: [&str; 14] = [
+    "wav", "flac", "mp3", "m4a", "mp4", "aac", "ogg", "opus", "wma", "amr", "sph", "aiff", "aif",
+    "raw",
+];
 
 /// The utterances that a list may name, by their places.
 ///
@@ -79,7 +81,9 @@ fn insert<'a>(map: &mut HashMap<&'a str, Fits>, name: &'a str, place: usize) {
 fn bare(name: &str) -> &str {
     match name.rsplit_once('.') {
         Some((rest, ending))
-            if !rest.is_empty() && !rest.ends_with('/') && ENDINGS.iter().any(|e| e.eq_ignore_ascii_case(ending)) =>
+            if !rest.is_empty()
+                && !rest.ends_with('/')
+                && ENDINGS.iter().any(|e| e.eq_ignore_ascii_case(ending)) =>
         {
             rest
         }
@@ -106,7 +110,14 @@ impl<'a> Names<'a> {
             insert(&mut exact, id, place);
             insert(&mut without_ending, bare(id), place);
         }
-        Self { source: source.into(), ids, files: Vec::new(), exact, bare: without_ending, by_end: OnceCell::new() }
+        Self {
+            source: source.into(),
+            ids,
+            files: Vec::new(),
+            exact,
+            bare: without_ending,
+            by_end: OnceCell::new(),
+        }
     }
 
     /// Adds the file of the utterance at a place, as wav.scp has it.
@@ -121,7 +132,11 @@ impl<'a> Names<'a> {
     ///
     /// # Errors
     /// At its line: a word that fits no utterance or several, or two words that lead to one.
-    pub fn resolve<'w>(&self, list: &Path, words: impl IntoIterator<Item = (&'w str, usize)>) -> Result<Resolved> {
+    pub fn resolve<'w>(
+        &self,
+        list: &Path,
+        words: impl IntoIterator<Item = (&'w str, usize)>,
+    ) -> Result<Resolved> {
         let mut numbers: HashMap<&str, usize> = HashMap::new();
         let mut distinct: Vec<(&str, usize)> = Vec::new();
         let mut order = Vec::new();
@@ -155,7 +170,9 @@ impl<'a> Names<'a> {
         if self.only_last_names_fit(words, &found) {
             for (&(word, line), found) in words.iter().zip(&mut found) {
                 let fits = one(self.bare.get(last_name(word)).copied());
-                *found = fits.map_err(|fits| several(word, line, fits))?.map(|place| Found { place, certain: false });
+                *found = fits
+                    .map_err(|fits| several(word, line, fits))?
+                    .map(|place| Found { place, certain: false });
             }
             note = words.first().zip(found[0]).map(|((word, _), first)| {
                 let (list, id, source) = (list.display(), self.ids[first.place], self.source.display());
@@ -170,9 +187,11 @@ impl<'a> Names<'a> {
             if let Some((other, other_certain)) = taken[place].replace((number, certain))
                 && !(certain && other_certain)
             {
-                let ((other, first), id, source) = (words[other], self.ids[place], self.source.display());
-                let message =
-                    format!("`{word}` and `{other}` (line {first}) both lead to utterance `{id}` of {source}");
+                let ((other, first), id, source) =
+                    (words[other], self.ids[place], self.source.display());
+                let message = format!(
+                    "`{word}` and `{other}` (line {first}) both lead to utterance `{id}` of {source}"
+                );
                 return Err(at(line, message));
             }
             places.push(place);
@@ -206,9 +225,14 @@ impl<'a> Names<'a> {
             files
         });
         // Paths that have an end in common are neighbours.
-        let begin = files.partition_point(|f| bare(f.0).bytes().rev().lt(wanted.bytes().rev().chain(once(b'/'))));
-        let alike: Vec<&(&str, usize)> = files[begin..].iter().take_while(|f| is_end(wanted, bare(f.0))).collect();
-        if let Some(place) = one(Fits::all(alike.iter().filter(|f| is_end(word, f.0)).map(|f| f.1)))? {
+        let begin = files.partition_point(|f| {
+            bare(f.0).bytes().rev().lt(wanted.bytes().rev().chain(once(b'/')))
+        });
+        let alike: Vec<&(&str, usize)> =
+            files[begin..].iter().take_while(|f| is_end(wanted, bare(f.0))).collect();
+        if let Some(place) =
+            one(Fits::all(alike.iter().filter(|f| is_end(word, f.0)).map(|f| f.1)))?
+        {
             return Ok(Some(Found { place, certain: true }));
         }
         Ok(one(Fits::all(alike.iter().map(|f| f.1)))?.map(|place| Found { place, certain: false }))
@@ -228,7 +252,9 @@ impl<'a> Names<'a> {
         match self.bare.get(last_name(word)) {
             Some(Fits::One(place) | Fits::Several(place, _)) => {
                 let id = self.ids[*place];
-                format!("unknown utterance `{word}`; `{id}` of {source} may be another recording of that name")
+                format!(
+                    "unknown utterance `{word}`; `{id}` of {source} may be another recording of that name"
+                )
             }
             None => format!("unknown utterance `{word}`; {source} has none of that name"),
         }
@@ -264,10 +290,23 @@ mod tests {
         names.add_file(0, "wav/a.wav");
         names.add_file(1, "/data/wav/x/b.flac");
         // Two names of one utterance may stand in one list.
-        let words = ["a", "wav/a.wav", "b", "/data/wav/x/b.flac", "x/b.flac", "./x/b.flac", "wav/x/b.flac", "a"];
+        let words = [
+            "a",
+            "wav/a.wav",
+            "b",
+            "/data/wav/x/b.flac",
+            "x/b.flac",
+            "./x/b.flac",
+            "wav/x/b.flac",
+            "a",
+        ];
         assert_eq!(resolve(&names, &words).unwrap(), [0, 0, 1, 1, 1, 1, 1, 0]);
         assert_eq!(resolve(&names, &["wav/a", "x/b.wav"]).unwrap(), [0, 1]);
-        fails(&names, &["y/a.wav"], "t:1: unknown utterance `y/a.wav`; `a` of wav.scp may be another");
+        fails(
+            &names,
+            &["y/a.wav"],
+            "t:1: unknown utterance `y/a.wav`; `a` of wav.scp may be another",
+        );
         fails(&names, &["a", "y/c.wav"], "t:2: unknown utterance `y/c.wav`; wav.scp has none");
         // Half a folder's name is no end of a path.
         fails(&names, &["av/a.wav"], "unknown utterance");
@@ -275,10 +314,18 @@ mod tests {
 
     #[test]
     fn endings_may_differ_but_not_be_ambiguous() {
-        let names = Names::new("e", ["id1/x/1", "id1/x/2.wav", "id1/x/3.wav", "id1/x/3.flac", "take.1"]);
-        assert_eq!(resolve(&names, &["id1/x/1.wav", "id1/x/2.FLAC", "id1/x/3.wav", "take.1"]).unwrap(), [0, 1, 2, 4]);
+        let names =
+            Names::new("e", ["id1/x/1", "id1/x/2.wav", "id1/x/3.wav", "id1/x/3.flac", "take.1"]);
+        assert_eq!(
+            resolve(&names, &["id1/x/1.wav", "id1/x/2.FLAC", "id1/x/3.wav", "take.1"]).unwrap(),
+            [0, 1, 2, 4]
+        );
         fails(&names, &["id1/x/3.mp3"], "`id1/x/3.wav` or `id1/x/3.flac`");
-        fails(&names, &["id1/x/1.wav", "id1/x/1.flac"], "t:2: `id1/x/1.flac` and `id1/x/1.wav` (line 1)");
+        fails(
+            &names,
+            &["id1/x/1.wav", "id1/x/1.flac"],
+            "t:2: `id1/x/1.flac` and `id1/x/1.wav` (line 1)",
+        );
         fails(&names, &["id1/x/1", "id1/x/1.wav"], "both lead to utterance `id1/x/1` of e");
         fails(&names, &["id2/x/1.wav"], "unknown utterance `id2/x/1.wav`");
         fails(&names, &["take"], "unknown utterance `take`");
@@ -287,10 +334,14 @@ mod tests {
     #[test]
     fn the_end_of_a_path_must_belong_to_one_file() {
         let mut names = Names::new("wav.scp", ["p", "q", "r", "s"]);
-        for (place, file) in
-            ["/v/dev/id1/x/1.wav", "/v/test/id1/x/1.wav", "/v/test/id1/x/2.wav", "/v/test/id1/x/2.flac"]
-                .into_iter()
-                .enumerate()
+        for (place, file) in [
+            "/v/dev/id1/x/1.wav",
+            "/v/test/id1/x/1.wav",
+            "/v/test/id1/x/2.wav",
+            "/v/test/id1/x/2.flac",
+        ]
+        .into_iter()
+        .enumerate()
         {
             names.add_file(place, file);
         }
@@ -321,8 +372,16 @@ mod tests {
         assert!(resolved.note.unwrap().contains("`flac/a/1.flac` is taken for `1`"));
         assert_eq!(names.resolve(Path::new("t"), [("1", 1), ("2.wav", 1)]).unwrap().note, None);
         // A list that knows ids means another recording by a path.
-        fails(&names, &["2", "x/1.wav"], "t:2: unknown utterance `x/1.wav`; `1` of e may be another");
-        fails(&names, &["x/1.wav", "y/1.wav"], "t:2: `y/1.wav` and `x/1.wav` (line 1) both lead to utterance `1`");
+        fails(
+            &names,
+            &["2", "x/1.wav"],
+            "t:2: unknown utterance `x/1.wav`; `1` of e may be another",
+        );
+        fails(
+            &names,
+            &["x/1.wav", "y/1.wav"],
+            "t:2: `y/1.wav` and `x/1.wav` (line 1) both lead to utterance `1`",
+        );
         fails(&names, &["x/1.wav", "x/3.wav"], "t:2: unknown utterance `x/3.wav`");
         fails(&Names::new("e", ["1", "x/2"]), &["y/1.wav"], "unknown utterance");
         let mut listed = Names::new("e", ["1"]);

@@ -25,7 +25,9 @@ pub fn create_dir_all(path: impl AsRef<Path>) -> Result<()> {
 /// replaced.
 pub fn rename(from: impl AsRef<Path>, to: impl AsRef<Path>) -> Result<()> {
     let (from, to) = (from.as_ref(), to.as_ref());
-    fault::point(Op::Rename, to).and_then(|()| std::fs::rename(from, to)).map_err(|e| Error::io(to, "write", e))?;
+    fault::point(Op::Rename, to)
+        .and_then(|()| std::fs::rename(from, to))
+        .map_err(|e| Error::io(to, "write", e))?;
     sync_folder(to);
     Ok(())
 }
@@ -33,7 +35,9 @@ pub fn rename(from: impl AsRef<Path>, to: impl AsRef<Path>) -> Result<()> {
 /// Removes a file.
 pub fn remove_file(path: impl AsRef<Path>) -> Result<()> {
     let path = path.as_ref();
-    fault::point(Op::Remove, path).and_then(|()| std::fs::remove_file(path)).map_err(|e| Error::io(path, "remove", e))
+    fault::point(Op::Remove, path)
+        .and_then(|()| std::fs::remove_file(path))
+        .map_err(|e| Error::io(path, "remove", e))
 }
 
 /// Removes a folder with all that is in it. Links in it are removed, not what they lead to.
@@ -185,9 +189,16 @@ mod tests {
         assert_eq!(read(at("b")).unwrap(), b"1");
         link_or_copy(at("a"), at("c")).unwrap();
         assert!(is_one_file(&at("a"), &at("c")));
-        assert!(link_or_copy(at("none"), at("b")).unwrap_err().to_string().contains("none: cannot read"));
+        assert!(
+            link_or_copy(at("none"), at("b"))
+                .unwrap_err()
+                .to_string()
+                .contains("none: cannot read")
+        );
         std::fs::create_dir(at("folder")).unwrap();
-        assert!(link_or_copy(at("a"), at("folder")).unwrap_err().to_string().contains("is a folder"));
+        assert!(
+            link_or_copy(at("a"), at("folder")).unwrap_err().to_string().contains("is a folder")
+        );
         assert_eq!((read(at("b")).unwrap(), count()), (b"1".to_vec(), 4));
     }
 
@@ -200,7 +211,10 @@ mod tests {
         std::os::unix::fs::symlink("a", at("soft")).unwrap();
         link_or_copy(at("soft"), at("b")).unwrap();
         write_bytes(at("soft"), b"2").unwrap();
-        assert_eq!((read(at("a")).unwrap(), read(at("b")).unwrap()), (b"2".to_vec(), b"1".to_vec()));
+        assert_eq!(
+            (read(at("a")).unwrap(), read(at("b")).unwrap()),
+            (b"2".to_vec(), b"1".to_vec())
+        );
         link_or_copy(at("b"), at("soft")).unwrap();
         assert!(at("soft").is_symlink());
         assert_eq!(read(at("a")).unwrap(), b"1");

@@ -49,6 +49,11 @@ pub(super) fn point(_: Op, _: &std::path::Path) -> std::io::Result<()> {
 /// Passes the point of writing `bytes` to `out`, which is `path` or is to become it.
 #[cfg(not(debug_assertions))]
 #[inline]
-pub(super) fn writing(_: Op, _: &std::path::Path, _: &mut impl std::io::Write, _: &[u8]) -> std::io::Result<()> {
+pub(super) fn writing(
+    _: Op,
+    _: &std::path::Path,
+    _: &mut impl std::io::Write,
+    _: &[u8],
+) -> std::io::Result<()> {
     Ok(())
 }

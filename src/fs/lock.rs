@@ -80,7 +80,8 @@ pub(super) enum Attempt {
 pub(super) fn attempt(path: &Path) -> io::Result<Attempt> {
     let mut held = None;
     for _ in 0..TRIES {
-        let file = File::options().read(true).write(true).create(true).truncate(false).open(path)?;
+        let file =
+            File::options().read(true).write(true).create(true).truncate(false).open(path)?;
         let unlocked = match claim(&file, path) {
             Claim::Gone => continue,
             Claim::Theirs => {
@@ -100,7 +101,9 @@ pub(super) fn attempt(path: &Path) -> io::Result<Attempt> {
     }
     match held {
         Some(text) => Ok(Attempt::Held(text)),
-        None => Err(io::Error::other(format!("{LOCK_NAME} is replaced all the time, or is a link"))),
+        None => {
+            Err(io::Error::other(format!("{LOCK_NAME} is replaced all the time, or is a link")))
+        }
     }
 }
 
@@ -142,10 +145,15 @@ impl Lock {
         match attempt(&path).map_err(fail)? {
             Attempt::Held(text) => {
                 let who = match Holder::parse(&text) {
-                    Some(Holder { pid, host, since }) => format!("process {pid} on {host} since {since}"),
+                    Some(Holder { pid, host, since }) => {
+                        format!("process {pid} on {host} since {since}")
+                    }
                     None => "another process".to_owned(),
                 };
-                Err(Error::file(folder, format!("is in use by {who}; wait for it, or name another folder")))
+                Err(Error::file(
+                    folder,
+                    format!("is in use by {who}; wait for it, or name another folder"),
+                ))
             }
             Attempt::Open { file, left, unlocked } => {
                 let lock = Self { path, file };
@@ -232,7 +240,10 @@ mod tests {
         let holder = Holder::parse(&text).unwrap();
         assert_eq!(holder.pid, std::process::id());
         let error = Lock::take(dir.path()).unwrap_err().to_string();
-        let wanted = format!("is in use by process {} on {} since {}; ", holder.pid, holder.host, holder.since);
+        let wanted = format!(
+            "is in use by process {} on {} since {}; ",
+            holder.pid, holder.host, holder.since
+        );
         assert!(error.contains(&wanted) && error.contains("name another folder"), "{error}");
         drop(first);
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0, "the lock file stays");
@@ -271,7 +282,9 @@ mod tests {
             std::fs::write(&path, text).unwrap();
             let note = Lock::take(dir.path()).unwrap().note.unwrap();
             assert!(
-                note.ends_with("takes over the lock of another process, which does not hold it any more"),
+                note.ends_with(
+                    "takes over the lock of another process, which does not hold it any more"
+                ),
                 "{note}"
             );
             assert!(!path.exists());
@@ -282,7 +295,10 @@ mod tests {
         let holder = File::options().write(true).open(&path).unwrap();
         holder.try_lock().unwrap();
         let error = Lock::take(dir.path()).unwrap_err().to_string();
-        assert!(error.ends_with("is in use by another process; wait for it, or name another folder"), "{error}");
+        assert!(
+            error.ends_with("is in use by another process; wait for it, or name another folder"),
+            "{error}"
+        );
         holder.unlock().unwrap();
         drop(Lock::take(dir.path()).unwrap());
         assert!(!path.exists());
@@ -292,8 +308,9 @@ mod tests {
     fn what_cannot_lock_is_said() {
         let error = io::Error::from(ErrorKind::Unsupported);
         let note = note(Path::new("runs/a"), EARLIER.as_bytes(), Some(&error)).unwrap();
-        let wanted =
-            format!("runs/a: this file system cannot lock ({error}): nothing keeps another process from writing here");
+        let wanted = format!(
+            "runs/a: this file system cannot lock ({error}): nothing keeps another process from writing here"
+        );
         assert_eq!(note, wanted);
     }
 

@@ -59,7 +59,9 @@ pub fn read_to_string(path: impl AsRef<Path>) -> Result<String> {
 /// The mark of UTF-16.
 pub(crate) fn byte_order_mark(path: &Path, beginning: &[u8]) -> Result<usize> {
     match beginning {
-        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => Err(Error::file(path, "is UTF-16 text; save it as UTF-8")),
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => {
+            Err(Error::file(path, "is UTF-16 text; save it as UTF-8"))
+        }
         [0xef, 0xbb, 0xbf, ..] => Ok(3),
         _ => Ok(0),
     }

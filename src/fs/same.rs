@@ -69,8 +69,15 @@ pub fn check_outputs(outputs: &[&Path], inputs: &[&Path]) -> Result<()> {
         }
         let file = identity(output);
         if let Some(input) = inputs.iter().find(|p| file.is_some() && identity(p) == file) {
-            let which = if input == output { "an input".into() } else { format!("the input {}", input.display()) };
-            return Err(Error::file(output, format!("is {which}, which would be lost; name another output")));
+            let which = if input == output {
+                "an input".into()
+            } else {
+                format!("the input {}", input.display())
+            };
+            return Err(Error::file(
+                output,
+                format!("is {which}, which would be lost; name another output"),
+            ));
         }
         if let Some(other) = outputs[..i].iter().find(|o| file.is_some() && identity(o) == file) {
             return Err(Error::file(output, format!("is the output {} too", other.display())));
@@ -103,7 +110,8 @@ mod tests {
             spellings.push(at("soft"));
         }
         for output in &spellings {
-            let error = check_outputs(&[output], &[&at("other"), &at("in")]).unwrap_err().to_string();
+            let error =
+                check_outputs(&[output], &[&at("other"), &at("in")]).unwrap_err().to_string();
             assert!(error.contains("would be lost"), "{error}");
         }
         check_outputs(&[&at("new"), &at("other")], &[&at("in")]).unwrap();

@@ -15,7 +15,8 @@ use super::temporary::{PREFIX, SWEPT, parts};
 /// removed. A failure leaves things as they are: nobody has asked for this.
 pub fn sweep(folder: &Path) -> Vec<PathBuf> {
     let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
-    let is_ours = |entry: &DirEntry| entry.file_name().to_str().is_some_and(|name| parts(name).is_some());
+    let is_ours =
+        |entry: &DirEntry| entry.file_name().to_str().is_some_and(|name| parts(name).is_some());
     // The whole list before the folder changes.
     let found: Vec<DirEntry> = entries.flatten().filter(is_ours).collect();
     found.iter().filter(|entry| remove(entry).unwrap_or(false)).map(DirEntry::path).collect()
@@ -27,7 +28,9 @@ fn remove(entry: &DirEntry) -> io::Result<bool> {
     match name.to_str().and_then(parts) {
         Some((PREFIX, _)) if kind.is_file() => remove_file(&path),
         Some((SWEPT, _)) if kind.is_dir() => remove_folder(&path, SWEPT),
-        Some((prefix, random)) if prefix != PREFIX && kind.is_dir() => remove_unlocked(&path, prefix, random),
+        Some((prefix, random)) if prefix != PREFIX && kind.is_dir() => {
+            remove_unlocked(&path, prefix, random)
+        }
         _ => Ok(false),
     }
 }
@@ -46,10 +49,15 @@ fn remove_file(path: &Path) -> io::Result<bool> {
 fn remove_unlocked(path: &Path, prefix: &str, random: &str) -> io::Result<bool> {
     // A process that is giving the folder its name has no lock file in it any more.
     let folder = File::open(path).ok();
-    if folder.as_ref().is_some_and(|folder| matches!(claim(folder, path), Claim::Theirs | Claim::Gone)) {
+    if folder
+        .as_ref()
+        .is_some_and(|folder| matches!(claim(folder, path), Claim::Theirs | Claim::Gone))
+    {
         return Ok(false);
     }
-    let Attempt::Open { file: held, unlocked: None, .. } = attempt(&path.join(LOCK_NAME))? else { return Ok(false) };
+    let Attempt::Open { file: held, unlocked: None, .. } = attempt(&path.join(LOCK_NAME))? else {
+        return Ok(false);
+    };
     // Elsewhere than on Unix an open file keeps its folder from being renamed.
     let held = cfg!(unix).then_some(held);
     // A process that has made the folder and not yet locked it must not find it half removed.
@@ -86,7 +94,8 @@ mod tests {
     }
 
     fn list(folder: &Path) -> Vec<String> {
-        let name = |entry: io::Result<DirEntry>| entry.unwrap().file_name().to_str().unwrap().to_owned();
+        let name =
+            |entry: io::Result<DirEntry>| entry.unwrap().file_name().to_str().unwrap().to_owned();
         let mut names: Vec<String> = std::fs::read_dir(folder).unwrap().map(name).collect();
         names.sort();
         names
@@ -96,8 +105,14 @@ mod tests {
     fn files_of_the_dead_go_and_all_others_stay() {
         let dir = tempfile::tempdir().unwrap();
         let at = |name: &str| dir.path().join(name);
-        let others =
-            [".revox-file-aB3dE", ".revox-file-aB3dE67", ".revox-file-aB3d_6", ".revox-lock", "aB3dE6", "revox-aB3dE6"];
+        let others = [
+            ".revox-file-aB3dE",
+            ".revox-file-aB3dE67",
+            ".revox-file-aB3d_6",
+            ".revox-lock",
+            "aB3dE6",
+            "revox-aB3dE6",
+        ];
         for name in others.iter().chain(&[".revox-file-aB3dE6", ".revox-file-living"]) {
             std::fs::write(at(name), "x").unwrap();
         }
@@ -108,7 +123,8 @@ mod tests {
         assert_eq!(swept(dir.path()), [".revox-file-aB3dE6"]);
         assert!(temporary.path().exists());
         drop(temporary);
-        let mut kept: Vec<&str> = others.into_iter().chain([".revox-file-folder", ".revox-file-living"]).collect();
+        let mut kept: Vec<&str> =
+            others.into_iter().chain([".revox-file-folder", ".revox-file-living"]).collect();
         kept.sort_unstable();
         assert_eq!(list(dir.path()), kept);
         held.unlock().unwrap();
@@ -148,7 +164,12 @@ mod tests {
     fn folders_of_the_dead_go() {
         let dir = tempfile::tempdir().unwrap();
         let at = |name: &str| dir.path().join(name);
-        let dead = [".revox-lists-aaaaaa", ".revox-swept-bbbbbb", ".revox-synth-cccccc", ".revox-synth-dddddd"];
+        let dead = [
+            ".revox-lists-aaaaaa",
+            ".revox-swept-bbbbbb",
+            ".revox-synth-cccccc",
+            ".revox-synth-dddddd",
+        ];
         for name in dead.into_iter().chain([".revox-synth-living", ".revox-other-eeeeee"]) {
             std::fs::create_dir_all(at(name).join("train/wav")).unwrap();
             std::fs::write(at(name).join("train/wav/a.wav"), "x").unwrap();
@@ -159,9 +180,15 @@ mod tests {
         let made = TemporaryFolder::inside(dir.path(), Content::Corpus, &at("out")).unwrap();
         assert_eq!(swept(dir.path()), dead);
         assert!(sweep(dir.path()).is_empty());
-        assert!(made.path().join(LOCK_NAME).exists() && at(".revox-synth-living/train/wav/a.wav").exists());
+        assert!(
+            made.path().join(LOCK_NAME).exists()
+                && at(".revox-synth-living/train/wav/a.wav").exists()
+        );
         drop(made);
-        assert_eq!(list(dir.path()), [".revox-other-eeeeee", ".revox-synth-ffffff", ".revox-synth-living"]);
+        assert_eq!(
+            list(dir.path()),
+            [".revox-other-eeeeee", ".revox-synth-ffffff", ".revox-synth-living"]
+        );
         drop(taken);
         assert_eq!(swept(dir.path()), [".revox-synth-living"]);
     }

@@ -44,9 +44,9 @@ impl Content {
 /// How a temporary's name begins, and its random end; none if it is another name.
 pub(super) fn parts(name: &str) -> Option<(&'static str, &str)> {
     let prefixes = Content::ALL.map(Content::prefix).into_iter().chain([PREFIX, SWEPT]);
-    prefixes
-        .filter_map(|prefix| Some((prefix, name.strip_prefix(prefix)?)))
-        .find(|(_, random)| random.len() == RANDOM && random.bytes().all(|b| b.is_ascii_alphanumeric()))
+    prefixes.filter_map(|prefix| Some((prefix, name.strip_prefix(prefix)?))).find(|(_, random)| {
+        random.len() == RANDOM && random.bytes().all(|b| b.is_ascii_alphanumeric())
+    })
 }
 
 /// Whether a name is one that temporaries have, or a lock file's.
@@ -80,7 +80,8 @@ pub(super) fn temporary_beside(path: &Path) -> std::io::Result<NamedTempFile> {
     set_mode(&mut maker, 0o666);
     for _ in 0..TRIES {
         // The temporary name in tempfile's own message would only puzzle.
-        let temporary = maker.tempfile_in(parent(path)).map_err(|e| std::io::Error::from(e.kind()))?;
+        let temporary =
+            maker.tempfile_in(parent(path)).map_err(|e| std::io::Error::from(e.kind()))?;
         match claim(temporary.as_file(), temporary.path()) {
             // What cannot be locked is not swept either.
             Claim::Ours | Claim::Unlockable(_) => return Ok(temporary),
@@ -157,8 +158,13 @@ mod tests {
 
     #[test]
     fn temporaries_are_known_by_their_names() {
-        let ours =
-            [LOCK_NAME, ".revox-file-aB3dE6", ".revox-synth-aB3dE6", ".revox-lists-aB3dE6", ".revox-swept-aB3dE6"];
+        let ours = [
+            LOCK_NAME,
+            ".revox-file-aB3dE6",
+            ".revox-synth-aB3dE6",
+            ".revox-lists-aB3dE6",
+            ".revox-swept-aB3dE6",
+        ];
         for name in ours {
             assert!(is_temporary(OsStr::new(name)), "{name}");
         }
@@ -197,7 +203,8 @@ mod tests {
     fn a_temporary_folder_is_renamed_whole_or_gone() {
         let dir = tempfile::tempdir().unwrap();
         let names = |path: &Path| -> Vec<_> {
-            let mut names: Vec<_> = std::fs::read_dir(path).unwrap().map(|e| e.unwrap().file_name()).collect();
+            let mut names: Vec<_> =
+                std::fs::read_dir(path).unwrap().map(|e| e.unwrap().file_name()).collect();
             names.sort();
             names
         };

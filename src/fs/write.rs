@@ -30,12 +30,17 @@ pub fn is_stdout(path: &Path) -> bool {
 ///
 /// # Errors
 /// What the system refuses; a file that is read-only.
-pub fn write_atomic(path: impl AsRef<Path>, fill: impl FnOnce(&mut dyn Write) -> std::io::Result<()>) -> Result<()> {
+pub fn write_atomic(
+    path: impl AsRef<Path>,
+    fill: impl FnOnce(&mut dyn Write) -> std::io::Result<()>,
+) -> Result<()> {
     let path = path.as_ref();
     let fail = |e| Error::io(path, "write", e);
     if is_stdout(path) {
         let mut out = BufWriter::new(std::io::stdout().lock());
-        return fill(&mut out).and_then(|()| out.flush()).map_err(|e| Error::io("standard output", "write", e));
+        return fill(&mut out)
+            .and_then(|()| out.flush())
+            .map_err(|e| Error::io("standard output", "write", e));
     }
     if path.is_dir() {
         return Err(Error::file(path, "is a folder, not a file to write"));

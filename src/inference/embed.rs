@@ -29,7 +29,12 @@ pub(super) struct Batches<'a, F> {
 }
 
 impl<'a, F: Borrow<Features>> Batches<'a, F> {
-    pub fn new(network: &'a Network, mels: usize, device: &'a Device, done: &'a dyn Fn(usize)) -> Self {
+    pub fn new(
+        network: &'a Network,
+        mels: usize,
+        device: &'a Device,
+        done: &'a dyn Fn(usize),
+    ) -> Self {
         let (most, waiting, rows) = (BATCH_VALUES, BTreeMap::new(), Vec::new());
         Self { network, mels, device, most, done, waiting, rows }
     }
@@ -66,10 +71,15 @@ impl<'a, F: Borrow<Features>> Batches<'a, F> {
     }
 
     fn run(&mut self, batch: &[(usize, F)]) {
-        let sets: Vec<&Features> = batch.iter().map(|(_, features)| Borrow::<Features>::borrow(features)).collect();
+        let sets: Vec<&Features> =
+            batch.iter().map(|(_, features)| Borrow::<Features>::borrow(features)).collect();
         let Some(frames) = sets.first().map(|features| features.frames) else { return };
-        let values: Vec<f32> = sets.iter().flat_map(|features| features.values.iter().copied()).collect();
-        let input = Tensor::<3>::from_data(TensorData::new(values, [sets.len(), frames, self.mels]), self.device);
+        let values: Vec<f32> =
+            sets.iter().flat_map(|features| features.values.iter().copied()).collect();
+        let input = Tensor::<3>::from_data(
+            TensorData::new(values, [sets.len(), frames, self.mels]),
+            self.device,
+        );
         let output = self.network.forward(input, Mode::Eval);
         let dim = output.dims()[1];
         let output = output.into_data().convert::<f32>();
@@ -107,7 +117,10 @@ pub fn embed_recordings(
 ) -> Vec<Vec<f32>> {
     let windows: Vec<&Features> = recordings.iter().flat_map(|r| &r.windows).collect();
     let mut rows = embed(network, &windows, mels, device, done).into_iter();
-    recordings.iter().map(|recording| of_windows(rows.by_ref().take(recording.windows.len()))).collect()
+    recordings
+        .iter()
+        .map(|recording| of_windows(rows.by_ref().take(recording.windows.len())))
+        .collect()
 }
 
 /// The embedding of a recording, from those of its windows.
@@ -122,7 +135,8 @@ pub(super) fn of_windows(mut rows: impl ExactSizeIterator<Item = Vec<f32>>) -> V
 fn mean_direction(rows: impl Iterator<Item = Vec<f32>>) -> Vec<f32> {
     let (mut sum, mut count) = (Vec::new(), 0.0);
     for row in rows {
-        let length = row.iter().map(|&x| f64::from(x).powi(2)).sum::<f64>().sqrt().max(f64::MIN_POSITIVE);
+        let length =
+            row.iter().map(|&x| f64::from(x).powi(2)).sum::<f64>().sqrt().max(f64::MIN_POSITIVE);
         sum.resize(row.len(), 0.0);
         sum.iter_mut().zip(&row).for_each(|(s, &x)| *s += f64::from(x) / length);
         count += 1.0;
@@ -136,14 +150,18 @@ mod tests {
     use crate::inference::tests::{MELS, network};
 
     fn features(frames: usize, shift: usize) -> Features {
-        Features { values: (0..frames * MELS).map(|i| ((i + shift) as f32 * 0.37).sin()).collect(), frames }
+        Features {
+            values: (0..frames * MELS).map(|i| ((i + shift) as f32 * 0.37).sin()).collect(),
+            frames,
+        }
     }
 
     #[test]
     fn sets_of_equal_length_run_together_in_their_order() {
         let (network, device) = (network(), Device::default());
         let lengths = [20, 30, 20, 20, 40, 30, 20, 20, 20, 30, 20];
-        let sets: Vec<Features> = lengths.iter().enumerate().map(|(i, &frames)| features(frames, 7 * i)).collect();
+        let sets: Vec<Features> =
+            lengths.iter().enumerate().map(|(i, &frames)| features(frames, 7 * i)).collect();
         let sizes = std::cell::RefCell::new(Vec::new());
         let done = |n: usize| sizes.borrow_mut().push(n);
         let mut batches = Batches::new(&network, MELS, &device, &done);

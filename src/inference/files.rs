@@ -34,7 +34,12 @@ pub fn embed_files(
 ) -> Result<()> {
     let mels = reading.extractor.fbank().config().mels;
     let done = |_: usize| ();
-    let mut queue = Queue { reading, batches: Batches::new(network, mels, device, &done), files: Vec::new(), bytes: 0 };
+    let mut queue = Queue {
+        reading,
+        batches: Batches::new(network, mels, device, &done),
+        files: Vec::new(),
+        bytes: 0,
+    };
     let at_once = 2 * rayon::current_num_threads();
     for (k, wave) in paths.chunks(at_once).enumerate() {
         let first = at_once * k;
@@ -70,7 +75,9 @@ impl Queue<'_> {
                 self.batches.add(features);
                 Ok(facts)
             }
-            Opened::Long(mut source) => self.reading.windows(&mut source, &mut |window| self.batches.add(window)),
+            Opened::Long(mut source) => {
+                self.reading.windows(&mut source, &mut |window| self.batches.add(window))
+            }
         });
         match &facts {
             Ok(facts) => self.bytes += frame * facts.frames,
@@ -85,7 +92,10 @@ impl Queue<'_> {
         let mut rows = self.batches.finish().into_iter();
         self.bytes = 0;
         for (place, read) in self.files.drain(..) {
-            each(place, read.map(|(facts, windows)| (facts, of_windows(rows.by_ref().take(windows)))))?;
+            each(
+                place,
+                read.map(|(facts, windows)| (facts, of_windows(rows.by_ref().take(windows)))),
+            )?;
         }
         Ok(())
     }
@@ -105,7 +115,8 @@ mod tests {
         let reading = Reading { extractor: &extractor, channel: None, window: WINDOW };
         let paths: Vec<_> = (0..20).map(|i| dir.path().join(format!("{i}.wav"))).collect();
         for (i, path) in paths.iter().enumerate().filter(|(i, _)| i % 7 != 3) {
-            let samples: Vec<f32> = (0..4000 + 160 * (i % 3)).map(|t| (t as f32 * 0.01 * i as f32).sin()).collect();
+            let samples: Vec<f32> =
+                (0..4000 + 160 * (i % 3)).map(|t| (t as f32 * 0.01 * i as f32).sin()).collect();
             write_wav16(path, &samples, 16000).unwrap();
         }
         let paths: Vec<&Path> = paths.iter().map(|p| p.as_path()).collect();
@@ -118,7 +129,10 @@ mod tests {
                 assert_eq!(facts, recording.facts);
                 let alone = embed_recordings(&network, &[&recording], MELS, &device, &|_| ());
                 // Batches of another size round otherwise.
-                assert!(alone[0].iter().zip(&row).all(|(a, b)| (a - b).abs() < 1e-4 * (1.0 + b.abs())), "{i}");
+                assert!(
+                    alone[0].iter().zip(&row).all(|(a, b)| (a - b).abs() < 1e-4 * (1.0 + b.abs())),
+                    "{i}"
+                );
             }
             Ok(())
         };
@@ -137,9 +151,13 @@ mod tests {
             write_wav16(path, &tone(length), 16_000).unwrap();
         }
         let paths: Vec<&Path> = paths.iter().map(|p| p.as_path()).collect();
-        let recordings: Vec<Recording> = paths.iter().map(|path| reading.file(path).unwrap()).collect();
+        let recordings: Vec<Recording> =
+            paths.iter().map(|path| reading.file(path).unwrap()).collect();
         assert_eq!(recordings.iter().map(|r| r.windows.len()).collect::<Vec<_>>(), [1, 20, 1, 1]);
-        assert_eq!(recordings[1].windows.iter().filter(|w| w.frames == recordings[2].facts.frames).count(), 19);
+        assert_eq!(
+            recordings[1].windows.iter().filter(|w| w.frames == recordings[2].facts.frames).count(),
+            19
+        );
         let together: Vec<&Recording> = recordings.iter().collect();
         let wanted = embed_recordings(&network, &together, MELS, &device, &|_| ());
         let mut rows = Vec::new();
@@ -159,7 +177,8 @@ mod tests {
         let path = dir.path().join("a.wav");
         write_wav16(&path, &tone(50_000), 16_000).unwrap();
         let (extractor, network, device) = (extractor(), network(), Device::default());
-        let read = |window| Reading { extractor: &extractor, channel: None, window }.file(&path).unwrap();
+        let read =
+            |window| Reading { extractor: &extractor, channel: None, window }.file(&path).unwrap();
         let (whole, cut) = (read(WINDOW), read(1.0));
         let rows = embed(&network, &cut.windows.iter().collect::<Vec<_>>(), MELS, &device, &|_| ());
         let mean = &embed_recordings(&network, &[&cut], MELS, &device, &|_| ())[0];

@@ -70,7 +70,12 @@ mod tests {
     }
 
     pub fn network() -> Network {
-        let arch = Architecture { width: 2, mels: MELS, embedding_dim: 8, ..Architecture::named("resnet10").unwrap() };
+        let arch = Architecture {
+            width: 2,
+            mels: MELS,
+            embedding_dim: 8,
+            ..Architecture::named("resnet10").unwrap()
+        };
         arch.init(&Device::default(), 1).unwrap()
     }
 

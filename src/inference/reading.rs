@@ -97,7 +97,11 @@ impl Reading<'_> {
     ///
     /// A FLAC file is decoded twice: the windows have equal lengths, and only its end tells how
     /// many samples there are.
-    pub(super) fn windows(&self, source: &mut Source, take: &mut dyn FnMut(Features)) -> Result<Facts> {
+    pub(super) fn windows(
+        &self,
+        source: &mut Source,
+        take: &mut dyn FnMut(Features),
+    ) -> Result<Facts> {
         let path = source.path().to_owned();
         let samples = source.length()?;
         let count = samples.div_ceil(self.longest()).max(1);
@@ -117,7 +121,8 @@ impl Reading<'_> {
             if windows.is_empty() {
                 break;
             }
-            let made: Vec<Result<Features>> = windows.into_par_iter().map(|w| self.features(&path, &w)).collect();
+            let made: Vec<Result<Features>> =
+                windows.into_par_iter().map(|w| self.features(&path, &w)).collect();
             for features in made {
                 let features = features?;
                 frames += features.frames;
@@ -163,7 +168,8 @@ mod tests {
         let path = dir.path().join("a.wav");
         write_wav16(&path, &tone(50_000), 16_000).unwrap();
         let extractor = extractor();
-        let read = |window| Reading { extractor: &extractor, channel: None, window }.file(&path).unwrap();
+        let read =
+            |window| Reading { extractor: &extractor, channel: None, window }.file(&path).unwrap();
         let (whole, cut) = (read(WINDOW), read(1.0));
         assert_eq!((whole.windows.len(), whole.facts.warnings.len()), (1, 0));
         // 3.125 s are four windows of 12,500 samples.
@@ -176,7 +182,10 @@ mod tests {
         }
         let warnings = cut.facts.warnings.clone();
         assert_eq!(cut.facts, Facts { warnings, frames: 4 * 76, ..whole.facts.clone() });
-        assert_eq!((whole.facts.seconds, whole.facts.silent, whole.facts.frames), (3.125, false, 311));
+        assert_eq!(
+            (whole.facts.seconds, whole.facts.silent, whole.facts.frames),
+            (3.125, false, 311)
+        );
     }
 
     /// A FLAC file does not tell how long it is, and a resampled one is cut at its new rate.
@@ -194,10 +203,17 @@ mod tests {
             assert_eq!(wanted.windows.len(), (3.125 / window).ceil() as usize);
             for known in [true, false] {
                 let flac = dir.path().join("a.flac");
-                std::fs::write(&flac, crate::audio::tests::flac_of(&steps, 1000, 8000, known)).unwrap();
+                std::fs::write(&flac, crate::audio::tests::flac_of(&steps, 1000, 8000, known))
+                    .unwrap();
                 let found = reading.file(&flac).unwrap();
                 assert_eq!(found.facts, wanted.facts);
-                assert!(found.windows.iter().map(|w| &w.values).eq(wanted.windows.iter().map(|w| &w.values)));
+                assert!(
+                    found
+                        .windows
+                        .iter()
+                        .map(|w| &w.values)
+                        .eq(wanted.windows.iter().map(|w| &w.values))
+                );
             }
         }
     }
@@ -222,10 +238,16 @@ mod tests {
             let reading = Reading { extractor: &extractor, channel: None, window };
             reading.file(&path).map(|_| ()).unwrap_err().to_string()
         };
-        for (window, wanted) in
-            [(60.0, "frame 242 "), (1.0, "frame 75 "), (0.001, "16 samples are shorter than one frame")]
-        {
-            assert!(error(window).contains("a.wav: ") && error(window).contains(wanted), "{}", error(window));
+        for (window, wanted) in [
+            (60.0, "frame 242 "),
+            (1.0, "frame 75 "),
+            (0.001, "16 samples are shorter than one frame"),
+        ] {
+            assert!(
+                error(window).contains("a.wav: ") && error(window).contains(wanted),
+                "{}",
+                error(window)
+            );
         }
     }
 }

@@ -10,8 +10,9 @@ pub(super) fn sine(cosine: Tensor<2>) -> Tensor<2> {
     (cosine.clone() * cosine).neg().add_scalar(1.0).clamp_min(SINE_FLOOR).sqrt()
 }
 
-/// cos(theta + m) while theta + m stays below pi, that is cos(theta) > cos(pi - m); beyond, cos(theta) - (1 + cos(pi - m)), which
-/// meets it there. With `easy`, cos(theta + m) where cos(theta) > 0 and plain cos(theta) elsewhere.
+/// cos(theta + m) while theta + m stays below pi, that is cos(theta) > cos(pi - m); beyond,
+/// cos(theta) - (1 + cos(pi - m)), which meets it there. With `easy`, cos(theta + m) where
+/// cos(theta) > 0 and plain cos(theta) elsewhere.
 ///
 /// The reference's gradient is NaN for an embedding parallel to its class; this one is finite.
 pub(super) fn margin(cosine: Tensor<2>, margin: f64, easy: bool) -> Tensor<2> {

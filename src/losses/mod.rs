@@ -1,8 +1,9 @@
 //! Classification heads and their losses (formulas of WeSpeaker's `projections.py`).
 //!
-//! A [`Head`] turns embeddings and labels into logits with the margin of the moment; [`cross_entropy`] turns logits into the loss.
-//! Margins touch only the target's logit (and inter-topK the hardest others), so only those are recomputed and scattered into
-//! the cosines: no table of batch by speakers beside the logits themselves.
+//! A [`Head`] turns embeddings and labels into logits with the margin of the moment;
+//! [`cross_entropy`] turns logits into the loss. Margins touch only the target's logit (and
+//! inter-topK the hardest others), so only those are recomputed and scattered into the cosines: no
+//! table of batch by speakers beside the logits themselves.
 
 mod aam;
 mod am;
@@ -49,7 +50,13 @@ pub struct HeadConfig {
 
 impl Default for HeadConfig {
     fn default() -> Self {
-        Self { kind: LossKind::Aam, scale: 32.0, easy_margin: false, sub_centers: 1, inter_topk: None }
+        Self {
+            kind: LossKind::Aam,
+            scale: 32.0,
+            easy_margin: false,
+            sub_centers: 1,
+            inter_topk: None,
+        }
     }
 }
 
@@ -117,7 +124,12 @@ pub struct HeadOutput {
 
 impl Head {
     /// Embeddings `[batch, embedding_dim]` and labels `[batch]` under `margin` (radians for AAM).
-    pub fn forward(&self, embeddings: Tensor<2>, labels: Tensor<1, Int>, margin: f64) -> HeadOutput {
+    pub fn forward(
+        &self,
+        embeddings: Tensor<2>,
+        labels: Tensor<1, Int>,
+        margin: f64,
+    ) -> HeadOutput {
         let weight = self.weight.val();
         if self.config.kind == LossKind::Softmax {
             let mut logits = embeddings.matmul(weight.transpose());
@@ -134,7 +146,8 @@ impl Head {
             LossKind::Am => am::margin(target.clone(), margin),
             _ => aam::margin(target.clone(), margin, self.config.easy_margin),
         };
-        let mut logits = cosine.clone().scatter(1, targets.clone(), with_margin - target, IndexingUpdateOp::Add);
+        let mut logits =
+            cosine.clone().scatter(1, targets.clone(), with_margin - target, IndexingUpdateOp::Add);
         if let Some(penalty) = &self.config.inter_topk {
             let (others, change) = penalty.apply(&cosine, targets, margin);
             logits = logits.scatter(1, others, change, IndexingUpdateOp::Add);
@@ -143,7 +156,8 @@ impl Head {
     }
 }
 
-/// Rows of unit length. A row shorter than 1e-6 stays short rather than getting a gradient without bounds.
+/// Rows of unit length. A row shorter than 1e-6 stays short rather than getting a gradient without
+/// bounds.
 pub fn normalize(x: Tensor<2>) -> Tensor<2> {
     let length = (x.clone() * x.clone()).sum_dim(1).clamp_min(1e-12).sqrt();
     x / length
@@ -161,10 +175,18 @@ mod tests {
         };
         check(32.0, 9, 0.06).unwrap();
         for scale in [0.0, -1.0, 1e30, f64::NAN, f64::INFINITY] {
-            assert!(check(scale, 5, 0.06).unwrap_err().to_string().contains("loss: scale"), "{scale}");
+            assert!(
+                check(scale, 5, 0.06).unwrap_err().to_string().contains("loss: scale"),
+                "{scale}"
+            );
         }
-        for (k, penalty) in [(0, 0.0), (10, 0.0), (5, -0.1), (5, f64::NAN), (5, f64::INFINITY), (5, 1e30)] {
-            assert!(check(32.0, k, penalty).unwrap_err().to_string().contains("inter_topk"), "{k} {penalty}");
+        for (k, penalty) in
+            [(0, 0.0), (10, 0.0), (5, -0.1), (5, f64::NAN), (5, f64::INFINITY), (5, 1e30)]
+        {
+            assert!(
+                check(32.0, k, penalty).unwrap_err().to_string().contains("inter_topk"),
+                "{k} {penalty}"
+            );
         }
     }
 }

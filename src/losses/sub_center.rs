@@ -1,12 +1,13 @@
-//! Several centers a speaker, and a penalty on the hardest other speakers (arXiv 2110.05042; WeSpeaker
-//! `ArcMarginProduct_intertopk_subcenter`).
+//! Several centers a speaker, and a penalty on the hardest other speakers (arXiv 2110.05042;
+//! WeSpeaker `ArcMarginProduct_intertopk_subcenter`).
 
 use burn::tensor::{IndexingUpdateOp, Int, Tensor};
 use serde::{Deserialize, Serialize};
 
 use super::aam::sine;
 
-/// Cosines to the nearest of `centers` centers: `[batch, speakers * centers]` -> `[batch, speakers]`.
+/// Cosines to the nearest of `centers` centers: `[batch, speakers * centers]` -> `[batch,
+/// speakers]`.
 pub(super) fn nearest(cosine: Tensor<2>, centers: usize) -> Tensor<2> {
     if centers == 1 {
         return cosine;

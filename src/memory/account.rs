@@ -7,7 +7,8 @@ use super::tape::Scale;
 use crate::error::Result;
 use crate::zoo::sketch::Op;
 
-/// Tensors of the size `[batch, classes]` that the head makes on the way to the loss and back, at the same time.
+/// Tensors of the size `[batch, classes]` that the head makes on the way to the loss and back, at
+/// the same time.
 pub(super) const HEAD: usize = 10;
 
 /// Where the bytes of one training step go, f32.
@@ -62,7 +63,12 @@ pub fn account(setting: &Setting) -> Result<Breakdown> {
     let resident = parameters + 4 * statistics;
     let optimizer = setting.optimizer.state_bytes(&tensors);
     // The optimizer's step: all gradients, and one tensor's new values at a time.
-    let largest = 4 * tensors.iter().copied().filter(|&n| setting.optimizer.makes_new_values(n)).max().unwrap_or(0);
+    let largest = 4 * tensors
+        .iter()
+        .copied()
+        .filter(|&n| setting.optimizer.makes_new_values(n))
+        .max()
+        .unwrap_or(0);
     let last = Use { gradients: parameters, activations: 0, workspace: 2 * largest };
     let (at_peak, place) = match last.total() > step.ledger.peak.total() {
         true => (last, "optimizer".to_owned()),

@@ -5,7 +5,8 @@ use crate::backend::reversible::Execution;
 use crate::error::{Error, Result};
 use crate::zoo::{Architecture, ReversibleType};
 
-/// The error of a step that ended in a backend's own words: what was asked of the memory, what was free, and what would fit, if it is memory that failed it.
+/// The error of a step that ended in a backend's own words: what was asked of the memory, what was
+/// free, and what would fit, if it is memory that failed it.
 pub fn failure(words: &str, setting: &Setting, free: Option<u64>) -> Error {
     let low = words.to_lowercase();
     let first = words.lines().next().unwrap_or_default();
@@ -20,7 +21,8 @@ pub fn failure(words: &str, setting: &Setting, free: Option<u64>) -> Error {
     ];
     if memory.iter().any(|m| low.contains(m)) {
         let advice = advice(setting, free).unwrap_or_else(|e| e.to_string());
-        let asked = asked(&low).map_or_else(|| first.to_owned(), |bytes| format!("{} were asked for", human(bytes)));
+        let asked = asked(&low)
+            .map_or_else(|| first.to_owned(), |bytes| format!("{} were asked for", human(bytes)));
         return Error::Backend(format!("the device has no memory left: {asked}; {advice}"));
     }
     let lost = ["poisoned", "device was lost", "device lost", "cuda_error", "device is lost"];
@@ -35,18 +37,21 @@ pub fn failure(words: &str, setting: &Setting, free: Option<u64>) -> Error {
 /// The bytes of the allocation that failed, if the words name them.
 fn asked(words: &str) -> Option<usize> {
     let number = |after: &str| {
-        let digits = words.split(after).nth(1)?.chars().take_while(char::is_ascii_digit).collect::<String>();
+        let digits =
+            words.split(after).nth(1)?.chars().take_while(char::is_ascii_digit).collect::<String>();
         digits.parse().ok()
     };
     number("memory allocating ").or_else(|| number("buffer of size: "))
 }
 
-/// What a step takes by arithmetic, and which smaller ones there are: parts of the batch, reversible types.
+/// What a step takes by arithmetic, and which smaller ones there are: parts of the batch,
+/// reversible types.
 fn advice(setting: &Setting, free: Option<u64>) -> Result<String> {
     let peak = |s: &Setting| account(s).map(|a| a.peak);
     let own = peak(setting)?;
     let fits = |bytes: usize| bytes < own && free.is_none_or(|free| bytes as u64 <= free);
-    let described = |s: &Setting| format!("{}, {} crops of {} frames", s.label(), s.batch, s.frames);
+    let described =
+        |s: &Setting| format!("{}, {} crops of {} frames", s.label(), s.batch, s.frames);
     let mut text = format!("{} take about {} by arithmetic", described(setting), human(own));
     match free {
         Some(free) => text.push_str(&format!(", {} were free. These fit: ", human(free as usize))),
@@ -74,7 +79,8 @@ fn advice(setting: &Setting, free: Option<u64>) -> Result<String> {
             continue;
         }
         let Ok(named) = Architecture::named(&name) else { continue };
-        let arch = Architecture { name: named.name, reversible: named.reversible, ..setting.arch.clone() };
+        let arch =
+            Architecture { name: named.name, reversible: named.reversible, ..setting.arch.clone() };
         let other = Setting { arch, execution: None, ..setting.clone() };
         if let Ok(bytes) = peak(&other)
             && fits(bytes)
@@ -92,11 +98,13 @@ fn advice(setting: &Setting, free: Option<u64>) -> Result<String> {
 /// How NVIDIA's tools name the device that CUDA calls `index`.
 pub fn nvidia(index: usize) -> String {
     let visible = std::env::var("CUDA_VISIBLE_DEVICES").ok();
-    let name = visible.as_ref().and_then(|v| v.split(',').nth(index)).filter(|name| !name.is_empty());
+    let name =
+        visible.as_ref().and_then(|v| v.split(',').nth(index)).filter(|name| !name.is_empty());
     name.map_or_else(|| index.to_string(), str::to_owned)
 }
 
-/// Bytes that its driver says are free on the device that CUDA calls `index`; nothing where it cannot be asked.
+/// Bytes that its driver says are free on the device that CUDA calls `index`; nothing where it
+/// cannot be asked.
 pub fn free_by_driver(index: usize) -> Option<u64> {
     query("memory.free", &nvidia(index))
 }
@@ -141,9 +149,12 @@ mod tests {
         ] {
             assert!(text.contains(part), "{part}: {text}");
         }
-        let text = failure("CUDA_ERROR_OUT_OF_MEMORY", &setting("rev2-resnet34", 128), None).to_string();
+        let text =
+            failure("CUDA_ERROR_OUT_OF_MEMORY", &setting("rev2-resnet34", 128), None).to_string();
         assert!(
-            text.contains("does not tell") && text.contains("accumulate = 2") && !text.contains("rev1-resnet34"),
+            text.contains("does not tell")
+                && text.contains("accumulate = 2")
+                && !text.contains("rev1-resnet34"),
             "{text}"
         );
         assert_eq!(text.matches("rev2-resnet34").count(), 1, "{text}");
@@ -154,7 +165,13 @@ mod tests {
     #[test]
     fn other_failures_keep_their_words() {
         let of = |words: &str| failure(words, &setting("resnet34", 4), None).to_string();
-        assert!(of("DevicePoisoned: Unknown: gone").contains("was lost") && of("Device lost").contains("--selftest"));
-        assert_eq!(of("index out of bounds (a.rs:3)"), "the backend failed: index out of bounds (a.rs:3)");
+        assert!(
+            of("DevicePoisoned: Unknown: gone").contains("was lost")
+                && of("Device lost").contains("--selftest")
+        );
+        assert_eq!(
+            of("index out of bounds (a.rs:3)"),
+            "the backend failed: index out of bounds (a.rs:3)"
+        );
     }
 }

@@ -17,7 +17,8 @@ pub struct Measured {
     pub resident: usize,
     /// More than that between forward and backward pass: what the tape holds.
     pub held: usize,
-    /// The most at any time. On GPU backends what the allocator had reserved by the end, which is never less.
+    /// The most at any time. On GPU backends what the allocator had reserved by the end, which is
+    /// never less.
     pub peak: usize,
     /// What the allocator had reserved by the end, where it keeps a reserve (GPU backends).
     pub reserved: Option<usize>,
@@ -30,14 +31,15 @@ fn in_use(device: &Device) -> Result<usize> {
     }
     match PeakAlloc.current_usage() {
         0 => Err(Error::Undefined(
-            "nothing counts bytes here: install `peak_alloc::PeakAlloc` as the global allocator".into(),
+            "nothing counts bytes here: install `peak_alloc::PeakAlloc` as the global allocator"
+                .into(),
         )),
         bytes => Ok(bytes),
     }
 }
 
-/// Runs two steps on noise and counts during the second: the first draws the weights and makes the optimizer's state. On the CPU the whole process is counted;
-/// nothing else may run in it.
+/// Runs two steps on noise and counts during the second: the first draws the weights and makes the
+/// optimizer's state. On the CPU the whole process is counted; nothing else may run in it.
 pub fn measure(setting: &Setting, device: &Device) -> Result<Measured> {
     setting.check()?;
     let Setting { arch, execution, speakers, optimizer, .. } = setting;
@@ -63,7 +65,9 @@ pub fn measure(setting: &Setting, device: &Device) -> Result<Measured> {
         trainee = optimizer.step(1e-3, trainee, gradients);
         // A GPU that had no memory for a tensor says so to whoever reads what was computed of it.
         if !value.into_scalar::<f64>().is_finite() {
-            return Err(Error::Undefined("the step's loss is not a number: nothing was measured".into()));
+            return Err(Error::Undefined(
+                "the step's loss is not a number: nothing was measured".into(),
+            ));
         }
     }
     device.sync().map_err(|e| Error::Backend(e.to_string()))?;

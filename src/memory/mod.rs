@@ -48,10 +48,14 @@ impl Setting {
                 "execution is a choice of reversible networks: rev1-{name} or rev2-{name}"
             )));
         }
-        for (what, value, low) in [("batch", self.batch, 2), ("frames", self.frames, 8), ("speakers", self.speakers, 2)]
+        for (what, value, low) in
+            [("batch", self.batch, 2), ("frames", self.frames, 8), ("speakers", self.speakers, 2)]
         {
             if value < low || value > 1 << 20 {
-                return Err(Error::invalid(format!("{what} = {value}: must be {low} to {}", 1 << 20)));
+                return Err(Error::invalid(format!(
+                    "{what} = {value}: must be {low} to {}",
+                    1 << 20
+                )));
             }
         }
         Ok(())

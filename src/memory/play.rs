@@ -5,7 +5,8 @@ use super::ledger::{Buffer, Ledger};
 use super::tape::{self, Scale};
 use crate::zoo::sketch::{Function, Rearrangement, Sketch, SketchStep};
 
-/// Plays passes: who makes, shares and releases which buffer, in the order of the backend's own steps.
+/// Plays passes: who makes, shares and releases which buffer, in the order of the backend's own
+/// steps.
 pub(super) struct Player {
     pub ledger: Ledger,
     pub scale: Scale,
@@ -22,11 +23,22 @@ impl Player {
         place.clone_into(&mut self.ledger.at);
     }
 
-    fn forward(&mut self, f: &Function, inputs: Vec<Buffer>, taped: bool) -> (Vec<Buffer>, tape::Tape) {
+    fn forward(
+        &mut self,
+        f: &Function,
+        inputs: Vec<Buffer>,
+        taped: bool,
+    ) -> (Vec<Buffer>, tape::Tape) {
         tape::forward(&mut self.ledger, f, inputs, taped, self.scale)
     }
 
-    fn backward(&mut self, f: &Function, tape: tape::Tape, dy: Vec<Buffer>, wanted: bool) -> Vec<Buffer> {
+    fn backward(
+        &mut self,
+        f: &Function,
+        tape: tape::Tape,
+        dy: Vec<Buffer>,
+        wanted: bool,
+    ) -> Vec<Buffer> {
         tape::backward(&mut self.ledger, f, tape, dy, wanted, self.scale)
     }
 
@@ -62,12 +74,15 @@ impl Player {
     }
 
     fn input(&mut self, sketch: &Sketch) -> Vec<Buffer> {
-        let SketchStep::Keep(first) = &sketch.steps[0].1 else { unreachable!("networks begin with a stem") };
+        let SketchStep::Keep(first) = &sketch.steps[0].1 else {
+            unreachable!("networks begin with a stem")
+        };
         let bytes = self.bytes(first.inputs[0]);
         vec![self.ledger.new_buffer(bytes)]
     }
 
-    /// A step on an ordinary tape; `head` and `weights` are the head's bytes of activations and parameters. What is held between the passes.
+    /// A step on an ordinary tape; `head` and `weights` are the head's bytes of activations and
+    /// parameters. What is held between the passes.
     pub fn taped(&mut self, sketch: &Sketch, head: usize, weights: usize) -> usize {
         let mut streams = self.input(sketch);
         let mut tapes = Vec::new();
@@ -147,7 +162,8 @@ impl Player {
             (Rearrangement::Split, &[one]) => vec![one, ledger.share(one)],
             (Rearrangement::Join, &[a, b]) => {
                 // Two halves of one buffer are as large as the whole.
-                let bytes = if a == b { ledger.bytes(a) } else { ledger.bytes(a) + ledger.bytes(b) };
+                let bytes =
+                    if a == b { ledger.bytes(a) } else { ledger.bytes(a) + ledger.bytes(b) };
                 let made = ledger.new_buffer(bytes);
                 streams.into_iter().for_each(|b| ledger.release(b));
                 vec![made]
@@ -174,7 +190,8 @@ impl Player {
                 SketchStep::Couple(f, g) => {
                     let [mut x1, mut x2] = streams[..] else { unreachable!("two streams") };
                     if !rounded {
-                        // Halves of one tensor, and a tensor that is both streams, become two of their own.
+                        // Halves of one tensor, and a tensor that is both streams, become two of
+                        // their own.
                         let bytes = self.bytes(f.inputs[0]);
                         for x in [&mut x1, &mut x2] {
                             if !self.ledger.unique(*x) || self.ledger.bytes(*x) > bytes {
@@ -228,7 +245,8 @@ impl Player {
         held
     }
 
-    /// A residual function of `x` again: the stream recovered from `y`, and the gradient of `x`. The references to `x` and `dy` stay the caller's.
+    /// A residual function of `x` again: the stream recovered from `y`, and the gradient of `x`.
+    /// The references to `x` and `dy` stay the caller's.
     fn pull(&mut self, f: &Function, x: Buffer, y: Buffer, dy: Buffer) -> (Buffer, Buffer) {
         let inputs = vec![self.ledger.share(x)];
         let (out, tape) = self.forward(f, inputs, true);
@@ -259,7 +277,8 @@ fn stages(f: &Function, tape: &tape::Tape, ledger: &Ledger) -> Vec<(String, usiz
             // Sums and rectifiers belong to the layer in front of them.
             _ => label,
         };
-        let bytes: usize = saved.iter().filter(|b| seen.insert(b.number())).map(|&b| ledger.bytes(b)).sum();
+        let bytes: usize =
+            saved.iter().filter(|b| seen.insert(b.number())).map(|&b| ledger.bytes(b)).sum();
         match stages.iter_mut().find(|(name, _)| *name == label) {
             Some((_, sum)) => *sum += bytes,
             None => stages.push((label.clone(), bytes)),

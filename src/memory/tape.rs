@@ -1,4 +1,5 @@
-//! A function's forward and backward pass on the ledger: which operation makes a new buffer, writes into one it was given, or keeps one for the way back.
+//! A function's forward and backward pass on the ledger: which operation makes a new buffer, writes
+//! into one it was given, or keeps one for the way back.
 
 use super::ledger::{Buffer, Ledger};
 use crate::backend::convolution::{Window, scratch};
@@ -17,12 +18,18 @@ impl Scale {
         4 * self.batch * f.size(value).iter().product::<usize>()
     }
 
-    /// Scratch space of a convolution of `x`: output, weights' gradient, input's gradient. Depthwise ones need next to none.
+    /// Scratch space of a convolution of `x`: output, weights' gradient, input's gradient.
+    /// Depthwise ones need next to none.
     fn scratch(&self, conv: &Conv2dConfig, x: Size) -> [usize; 3] {
         if conv.groups > 1 {
             return [0; 3];
         }
-        scratch([self.batch, x[0], x[1], x[2]], conv.weight_shape(), Window { stride: conv.stride }, self.threads)
+        scratch(
+            [self.batch, x[0], x[1], x[2]],
+            conv.weight_shape(),
+            Window { stride: conv.stride },
+            self.threads,
+        )
     }
 }
 
@@ -41,10 +48,13 @@ impl Tape {
 /// Whether this operation and the normalisation in front of it are one.
 fn is_fused(f: &Function, node: usize) -> bool {
     let input = f.nodes[node].inputs[0];
-    f.nodes[node].op == Op::Relu && input >= f.inputs.len() && f.nodes[input - f.inputs.len()].op == Op::BatchNorm(true)
+    f.nodes[node].op == Op::Relu
+        && input >= f.inputs.len()
+        && f.nodes[input - f.inputs.len()].op == Op::BatchNorm(true)
 }
 
-/// Runs `f`, which owns the references in `inputs`; returns references to its outputs, and the tape if there is one.
+/// Runs `f`, which owns the references in `inputs`; returns references to its outputs, and the tape
+/// if there is one.
 pub(super) fn forward(
     ledger: &mut Ledger,
     f: &Function,
@@ -58,7 +68,12 @@ pub(super) fn forward(
     values.resize(uses.len(), None);
     let mut saved = vec![Vec::new(); f.nodes.len()];
     // A reference for one use: the last one is handed over.
-    fn take(ledger: &mut Ledger, uses: &mut [usize], values: &mut [Option<Buffer>], v: Value) -> Buffer {
+    fn take(
+        ledger: &mut Ledger,
+        uses: &mut [usize],
+        values: &mut [Option<Buffer>],
+        v: Value,
+    ) -> Buffer {
         uses[v] -= 1;
         match uses[v] {
             0 => values[v].take().expect("used no more often than counted"),
@@ -68,7 +83,8 @@ pub(super) fn forward(
     for (i, node) in f.nodes.iter().enumerate() {
         let out = f.inputs.len() + i;
         let bytes = scale.bytes(f, out);
-        let given: Vec<Buffer> = node.inputs.iter().map(|&v| take(ledger, &mut uses, &mut values, v)).collect();
+        let given: Vec<Buffer> =
+            node.inputs.iter().map(|&v| take(ledger, &mut uses, &mut values, v)).collect();
         let made = match &node.op {
             // Without a tape the output takes the input's place.
             Op::BatchNorm(_) if !taped => in_place(ledger, &given, bytes),
@@ -128,7 +144,8 @@ pub(super) fn in_place(ledger: &mut Ledger, given: &[Buffer], bytes: usize) -> B
     made
 }
 
-/// Walks back with the references to the outputs' gradients; returns references to the inputs', where wanted.
+/// Walks back with the references to the outputs' gradients; returns references to the inputs',
+/// where wanted.
 pub(super) fn backward(
     ledger: &mut Ledger,
     f: &Function,

@@ -1,6 +1,7 @@
-//! The one model format: a safetensors file whose tensors have the reference implementation's names and whose metadata key
-//! `revox` holds everything needed to use the network: architecture, front-end, how it was trained, how its scores are read.
-//! Beside it, the key `sha256` holds the file's checksum (see [`tensor_file`]).
+//! The one model format: a safetensors file whose tensors have the reference implementation's names
+//! and whose metadata key `revox` holds everything needed to use the network: architecture,
+//! front-end, how it was trained, how its scores are read. Beside it, the key `sha256` holds the
+//! file's checksum (see [`tensor_file`]).
 
 mod import;
 mod packed;
@@ -71,7 +72,8 @@ pub struct Training {
 /// How a model's scores are to be read.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Scoring {
-    /// Mean of the training speakers' embeddings, subtracted before comparing, if the model wants that.
+    /// Mean of the training speakers' embeddings, subtracted before comparing, if the model wants
+    /// that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub embedding_mean: Option<Vec<f32>>,
     /// Thresholds measured on the dev trials: `[false-accept rate, threshold]`.
@@ -104,7 +106,8 @@ pub struct Header {
     /// names of speakers, with ` x0.9` behind them for those at another speed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub speakers: Vec<String>,
-    /// The packed tensors of a quantized model, by name. Its BatchNorm layers with weight and bias hold scale and shift in them and no statistics.
+    /// The packed tensors of a quantized model, by name. Its BatchNorm layers with weight and bias
+    /// hold scale and shift in them and no statistics.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub quantization: BTreeMap<String, PackedTensor>,
 }
@@ -115,7 +118,16 @@ impl Header {
         let embedding_dim = arch.embedding_dim;
         let (training, scoring, quantization) = (None, Scoring::default(), BTreeMap::new());
         let speakers = Vec::new();
-        Self { format: FORMAT, arch, frontend, embedding_dim, training, scoring, speakers, quantization }
+        Self {
+            format: FORMAT,
+            arch,
+            frontend,
+            embedding_dim,
+            training,
+            scoring,
+            speakers,
+            quantization,
+        }
     }
 
     /// Contradictions that would make every embedding wrong.
@@ -127,22 +139,36 @@ impl Header {
         self.arch.check().map_err(|e| Error::file(path, e.to_string()))?;
         self.frontend.fbank.check().map_err(|e| Error::file(path, e.to_string()))?;
         if self.frontend.fbank.mels != self.arch.mels {
-            return bad(format!("front-end makes {} mels, network wants {}", self.frontend.fbank.mels, self.arch.mels));
+            return bad(format!(
+                "front-end makes {} mels, network wants {}",
+                self.frontend.fbank.mels, self.arch.mels
+            ));
         }
         if self.embedding_dim != self.arch.embedding_dim {
-            return bad(format!("embedding_dim {} and arch's {} differ", self.embedding_dim, self.arch.embedding_dim));
+            return bad(format!(
+                "embedding_dim {} and arch's {} differ",
+                self.embedding_dim, self.arch.embedding_dim
+            ));
         }
         if let Some(mean) = &self.scoring.embedding_mean
             && mean.len() != self.embedding_dim
         {
-            return bad(format!("embedding mean has {} values for {} dimensions", mean.len(), self.embedding_dim));
+            return bad(format!(
+                "embedding mean has {} values for {} dimensions",
+                mean.len(),
+                self.embedding_dim
+            ));
         }
         let mut names = HashSet::new();
-        if let Some(name) = self.speakers.iter().find(|name| name.is_empty() || !names.insert(name.as_str())) {
+        if let Some(name) =
+            self.speakers.iter().find(|name| name.is_empty() || !names.insert(name.as_str()))
+        {
             return bad(format!("the training head has speaker `{name}` twice, or without a name"));
         }
         if !self.quantization.is_empty() && !self.speakers.is_empty() {
-            return bad("names the speakers of a training head, which a quantized model has not".to_owned());
+            return bad(
+                "names the speakers of a training head, which a quantized model has not".to_owned()
+            );
         }
         Ok(())
     }
@@ -179,7 +205,8 @@ impl Model {
             false => packed::collect(&self.network, &self.header),
         };
         tensors.0.extend(head.0);
-        let json = serde_json::to_string(&self.header).map_err(|e| Error::file(path, e.to_string()))?;
+        let json =
+            serde_json::to_string(&self.header).map_err(|e| Error::file(path, e.to_string()))?;
         Ok((tensors, json))
     }
 
@@ -195,12 +222,17 @@ impl Model {
     ///
     /// # Errors
     /// Those of [`Self::load`].
-    pub(crate) fn with_head(path: &Path, file: Contents, device: &Device) -> Result<(Self, NamedTensors)> {
+    pub(crate) fn with_head(
+        path: &Path,
+        file: Contents,
+        device: &Device,
+    ) -> Result<(Self, NamedTensors)> {
         let tensors = tensors::all_of(path, &file)?;
         let header = update::header_of(path, &file.metadata)?;
         // The values are in `tensors`, and building a network takes memory.
         drop(file);
-        let (head, body) = tensors.0.into_iter().partition(|(name, _)| name.starts_with(HEAD_PREFIX));
+        let (head, body) =
+            tensors.0.into_iter().partition(|(name, _)| name.starts_with(HEAD_PREFIX));
         let network = match header.quantization.is_empty() {
             true => build(path, &header.arch, NamedTensors(body), device)?,
             false => packed::build(path, &header, NamedTensors(body), device)?,
@@ -223,11 +255,17 @@ pub fn read_head(path: &Path) -> Result<NamedTensors> {
 
 /// The network of `arch` with `tensors` as its weights. Missing, superfluous and misshapen tensors
 /// are errors.
-fn build(path: &Path, arch: &Architecture, tensors: NamedTensors, device: &Device) -> Result<Network> {
+fn build(
+    path: &Path,
+    arch: &Architecture,
+    tensors: NamedTensors,
+    device: &Device,
+) -> Result<Network> {
     fit(path, arch.init(device, 0)?, &arch.name, tensors.0.into_iter().collect())
 }
 
-/// A module with the tensors found in a file as its parameters and buffers. Missing, superfluous and misshapen ones are errors.
+/// A module with the tensors found in a file as its parameters and buffers. Missing, superfluous
+/// and misshapen ones are errors.
 pub(crate) fn fit<M: Module>(
     path: &Path,
     module: M,
@@ -253,7 +291,10 @@ fn take(
     // No network is trained to such weights, and no score could be made with them.
     for (name, data) in found.iter() {
         if let Some((i, x)) = data.iter::<f32>().enumerate().find(|(_, x)| !x.is_finite()) {
-            return Err(Error::file(path, format!("value {i} of tensor `{name}` is {x}, not a number")));
+            return Err(Error::file(
+                path,
+                format!("value {i} of tensor `{name}` is {x}, not a number"),
+            ));
         }
     }
     Ok(std::mem::take(found))
@@ -268,7 +309,10 @@ fn compare(
 ) -> Result<()> {
     for (name, expected) in wanted {
         let shape = found.get(name.as_str()).ok_or_else(|| {
-            Error::file(path, format!("no tensor `{name}`, which {wanted_by} wants with shape {expected:?}"))
+            Error::file(
+                path,
+                format!("no tensor `{name}`, which {wanted_by} wants with shape {expected:?}"),
+            )
         })?;
         if shape != expected {
             let (wanted_by, found) = (wanted_by.to_owned(), shape.clone());
@@ -278,7 +322,9 @@ fn compare(
     }
     let wanted: HashSet<&str> = wanted.iter().map(|(name, _)| name.as_str()).collect();
     match found.keys().filter(|name| !wanted.contains(*name)).min() {
-        Some(name) => Err(Error::file(path, format!("tensor `{name}` has no place in {wanted_by}"))),
+        Some(name) => {
+            Err(Error::file(path, format!("tensor `{name}` has no place in {wanted_by}")))
+        }
         None => Ok(()),
     }
 }
@@ -291,7 +337,12 @@ mod tests {
     use crate::tensor_file::flipped;
 
     fn small() -> Model {
-        let arch = Architecture { width: 2, mels: 16, embedding_dim: 8, ..Architecture::named("resnet10").unwrap() };
+        let arch = Architecture {
+            width: 2,
+            mels: 16,
+            embedding_dim: 8,
+            ..Architecture::named("resnet10").unwrap()
+        };
         let network = arch.init(&Device::default(), 3).unwrap();
         let fbank = FbankConfig { mels: 16, ..FbankConfig::default() };
         Model { header: Header::new(arch, Frontend { fbank, cmn: true }), network }
@@ -307,7 +358,10 @@ mod tests {
         let again = Model::load(&path, &Device::default()).unwrap();
         assert_eq!(again.header, model.header);
         let values = |m: &Model| {
-            collect_named(&m.network).into_iter().map(|(n, d)| (n, d.try_to_vec::<f32>().unwrap())).collect::<Vec<_>>()
+            collect_named(&m.network)
+                .into_iter()
+                .map(|(n, d)| (n, d.try_to_vec::<f32>().unwrap()))
+                .collect::<Vec<_>>()
         };
         assert_eq!(values(&again), values(&model));
     }
@@ -324,7 +378,10 @@ mod tests {
             model.header.speakers[1] = name.to_owned();
             model.save(&path, NamedTensors::default()).unwrap();
             let error = Model::load(&path, &Device::default()).unwrap_err().to_string();
-            assert!(error.contains("m.safetensors") && error.contains(&format!("speaker `{name}`")), "{error}");
+            assert!(
+                error.contains("m.safetensors") && error.contains(&format!("speaker `{name}`")),
+                "{error}"
+            );
         }
     }
 
@@ -337,7 +394,9 @@ mod tests {
         model.save(&path, NamedTensors::default()).unwrap();
         let error = Model::load(&path, &Device::default()).unwrap_err().to_string();
         assert!(
-            error.contains("`conv1.weight`") && error.contains("[2, 1, 3, 3]") && error.contains("[4, 1, 3, 3]"),
+            error.contains("`conv1.weight`")
+                && error.contains("[2, 1, 3, 3]")
+                && error.contains("[4, 1, 3, 3]"),
             "{error}"
         );
         model.header.arch = Architecture { name: "resnet18".into(), width: 2, ..model.header.arch };
@@ -436,6 +495,9 @@ mod tests {
             assert!(read_header(&path).is_err() && read_head(&path).is_err(), "bit {bit}");
         }
         std::fs::write(&path, &bytes).unwrap();
-        assert!(Model::load(&path, &Device::default()).is_ok() && read_head(&path).unwrap().0.len() == 1);
+        assert!(
+            Model::load(&path, &Device::default()).is_ok()
+                && read_head(&path).unwrap().0.len() == 1
+        );
     }
 }

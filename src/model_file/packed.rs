@@ -10,7 +10,10 @@ use serde::{Deserialize, Serialize};
 use super::{Header, Model, NamedTensors, take};
 use crate::backend::codes::{bytes, codes, pack, packed_len};
 use crate::error::{Error, Result};
-use crate::nn::{Place, assign_named, collect_named, identity_variance, ids_named, names_and_shapes, scale_and_shift};
+use crate::nn::{
+    Place, assign_named, collect_named, identity_variance, ids_named, names_and_shapes,
+    scale_and_shift,
+};
 use crate::quant::{Codebook, Packed, Quantizer, TensorScheme};
 use crate::zoo::Network;
 
@@ -34,22 +37,29 @@ fn codebook_name(name: &str) -> String {
     format!("{name}.codebook")
 }
 
-/// The layer of a running statistic, if there is one in the packed form too: without weight and bias there is nowhere else to put it.
+/// The layer of a running statistic, if there is one in the packed form too: without weight and
+/// bias there is nowhere else to put it.
 fn statistic<'a>(name: &'a str, all: &dyn Fn(&str) -> bool) -> Option<&'a str> {
     let layer = name.strip_suffix(".running_mean").or_else(|| name.strip_suffix(".running_var"))?;
     all(&format!("{layer}.weight")).then_some(layer)
 }
 
 impl Model {
-    /// A network in training under a quantizer, as the packed model it stands for: latent weights become codes, BatchNorm's statistics part of its weight
-    /// and bias.
+    /// A network in training under a quantizer, as the packed model it stands for: latent weights
+    /// become codes, BatchNorm's statistics part of its weight and bias.
     ///
     /// # Errors
     /// A network without the quantizer's codebooks.
-    pub fn packed(header: &Header, network: &Network, quantizer: &Quantizer, device: &Device) -> Result<Self> {
+    pub fn packed(
+        header: &Header,
+        network: &Network,
+        quantizer: &Quantizer,
+        device: &Device,
+    ) -> Result<Self> {
         let all: BTreeMap<String, TensorData> = collect_named(network).into_iter().collect();
         // A packed model has no head whose rows could be named.
-        let mut header = Header { quantization: BTreeMap::new(), speakers: Vec::new(), ..header.clone() };
+        let mut header =
+            Header { quantization: BTreeMap::new(), speakers: Vec::new(), ..header.clone() };
         let mut tensors = Vec::new();
         for (name, book, codes) in quantizer.encoded(network)? {
             let shape = quantizer.plan()[&name].shape.clone();
@@ -59,9 +69,10 @@ impl Model {
             let values = book.values().to_vec();
             let stored = book.scheme().codebook_shape(&shape, values.len());
             tensors.push((codebook_name(&name), TensorData::new(values, stored)));
-            header
-                .quantization
-                .insert(name.clone(), PackedTensor { scheme: book.scheme(), codebook: codebook_name(&name), shape });
+            header.quantization.insert(
+                name.clone(),
+                PackedTensor { scheme: book.scheme(), codebook: codebook_name(&name), shape },
+            );
         }
         let is_there = |name: &str| all.contains_key(name);
         for (name, data) in &all {
@@ -74,15 +85,24 @@ impl Model {
             }
             let layer = name.rsplit_once('.').map_or("", |(layer, _)| layer);
             let part = |part: &str| all.get(&format!("{layer}.{part}"));
-            let data = match (part("running_mean"), part("running_var"), part("weight"), part("bias")) {
-                (Some(mean), Some(var), Some(weight), Some(bias)) => {
-                    let floats = |data: &TensorData| data.iter::<f32>().collect::<Vec<_>>();
-                    let (scale, shift) = scale_and_shift(&floats(weight), &floats(bias), &floats(mean), &floats(var));
-                    let count = scale.len();
-                    TensorData::new(if name.ends_with(".weight") { scale } else { shift }, [count])
-                }
-                _ => data.clone(),
-            };
+            let data =
+                match (part("running_mean"), part("running_var"), part("weight"), part("bias")) {
+                    (Some(mean), Some(var), Some(weight), Some(bias)) => {
+                        let floats = |data: &TensorData| data.iter::<f32>().collect::<Vec<_>>();
+                        let (scale, shift) = scale_and_shift(
+                            &floats(weight),
+                            &floats(bias),
+                            &floats(mean),
+                            &floats(var),
+                        );
+                        let count = scale.len();
+                        TensorData::new(
+                            if name.ends_with(".weight") { scale } else { shift },
+                            [count],
+                        )
+                    }
+                    _ => data.clone(),
+                };
             tensors.push((name.clone(), data));
         }
         let network = build(Path::new("packed model"), &header, NamedTensors(tensors), device)?;
@@ -111,7 +131,10 @@ pub(super) fn collect(network: &Network, header: &Header) -> NamedTensors {
     for (name, data) in &all {
         if let Some(packed) = header.quantization.get(name) {
             let count = packed_len(packed.shape.iter().product(), packed.scheme.bits);
-            let words = found.1.remove(&format!("{name}.{}.codes", Packed::NAME)).expect("a packed tensor has codes");
+            let words = found
+                .1
+                .remove(&format!("{name}.{}.codes", Packed::NAME))
+                .expect("a packed tensor has codes");
             tensors.push((codes_name(name), TensorData::new(bytes(words, count), [count])));
         } else if let Some(name) = name.strip_suffix(&format!(".{}.codebook", Packed::NAME)) {
             let values: Vec<f32> = data.iter::<f32>().collect();
@@ -126,15 +149,24 @@ pub(super) fn collect(network: &Network, header: &Header) -> NamedTensors {
 }
 
 /// The network of a packed model. Every tensor is checked before it is used.
-pub(super) fn build(path: &Path, header: &Header, tensors: NamedTensors, device: &Device) -> Result<Network> {
+pub(super) fn build(
+    path: &Path,
+    header: &Header,
+    tensors: NamedTensors,
+    device: &Device,
+) -> Result<Network> {
     let mut found: HashMap<String, TensorData> = tensors.0.into_iter().collect();
     let network = header.arch.init(device, 0)?;
     let all = names_and_shapes(&network);
-    let shapes: HashMap<&str, &Vec<usize>> = all.iter().map(|(name, shape)| (name.as_str(), shape)).collect();
+    let shapes: HashMap<&str, &Vec<usize>> =
+        all.iter().map(|(name, shape)| (name.as_str(), shape)).collect();
     let mut packed = HashMap::new();
     for (name, tensor) in &header.quantization {
         let Some(shape) = shapes.get(name.as_str()) else {
-            return Err(Error::file(path, format!("packed tensor `{name}` has no place in {}", header.arch.name)));
+            return Err(Error::file(
+                path,
+                format!("packed tensor `{name}` has no place in {}", header.arch.name),
+            ));
         };
         if **shape != tensor.shape {
             let (wanted_by, found) = (header.arch.name.clone(), tensor.shape.clone());
@@ -179,14 +211,17 @@ fn read(
     if !scheme.is_binary() && (per_channel || offset) || tensor.codebook != codebook_name(name) {
         return Err(bad("a header that contradicts itself".into()));
     }
-    let mut get = |name: String| found.remove(&name).ok_or_else(|| bad(format!("no tensor `{name}`")));
+    let mut get =
+        |name: String| found.remove(&name).ok_or_else(|| bad(format!("no tensor `{name}`")));
     let (data, book) = (get(codes_name(name))?, get(tensor.codebook.clone())?);
     // The shape is the network's, which has been compared: the product does not overflow.
     let count: usize = tensor.shape.iter().product();
     let wanted = packed_len(count, bits);
     if data.dtype() != DType::U8 || data.shape().to_vec() != [wanted] {
         let (dtype, shape) = (data.dtype(), data.shape().to_vec());
-        return Err(bad(format!("{count} codes of {bits} bits are {wanted} bytes, not {dtype:?} {shape:?}")));
+        return Err(bad(format!(
+            "{count} codes of {bits} bits are {wanted} bytes, not {dtype:?} {shape:?}"
+        )));
     }
     if book.dtype() != DType::F32
         || book.shape().to_vec() != tensor.scheme.codebook_shape(&tensor.shape, book.num_elements())
@@ -196,9 +231,13 @@ fn read(
     let book = Codebook::stored(tensor.scheme, book.iter::<f32>().collect(), &tensor.shape)
         .map_err(|e| bad(format!("codebook: {e}")))?;
     let data = data.as_bytes();
-    if let Some((i, code)) = codes(data, bits, count).enumerate().find(|&(_, code)| usize::from(code) >= book.entries())
+    if let Some((i, code)) =
+        codes(data, bits, count).enumerate().find(|&(_, code)| usize::from(code) >= book.entries())
     {
-        return Err(bad(format!("code {i} is {code}, the codebook has {} entries", book.entries())));
+        return Err(bad(format!(
+            "code {i} is {code}, the codebook has {} entries",
+            book.entries()
+        )));
     }
     if let Some(last) = data.last()
         && !(count * bits).is_multiple_of(8)
@@ -222,7 +261,8 @@ impl Reparameterizer for Attach {
         _path: &str,
         param: Param<Tensor<D>>,
     ) -> (Param<Tensor<D>>, Option<Packed>) {
-        let Some(packed) = self.names.get(&param.id).and_then(|name| self.packed.remove(name)) else {
+        let Some(packed) = self.names.get(&param.id).and_then(|name| self.packed.remove(name))
+        else {
             return (param, None);
         };
         // Never initialised, so the values have not taken memory.
@@ -250,12 +290,14 @@ pub fn layer_sizes(model: &Model) -> Vec<LayerSize> {
     let is_there = |name: &str| all.iter().any(|(n, _)| n == name);
     let packed = &model.header.quantization;
     let size = |(name, shape): &(String, Vec<usize>)| {
-        let of =
-            |shape: &[usize], bits, bytes| Some(LayerSize { name: name.clone(), shape: shape.to_vec(), bits, bytes });
+        let of = |shape: &[usize], bits, bytes| {
+            Some(LayerSize { name: name.clone(), shape: shape.to_vec(), bits, bytes })
+        };
         let floats = |shape: &[usize]| 4 * shape.iter().product::<usize>();
         if let Some(tensor) = packed.get(name) {
             let inside = format!("{name}.{}.codebook", Packed::NAME);
-            let codebook = all.iter().find(|(n, _)| *n == inside).map_or(0, |(_, shape)| floats(shape));
+            let codebook =
+                all.iter().find(|(n, _)| *n == inside).map_or(0, |(_, shape)| floats(shape));
             let codes = packed_len(tensor.shape.iter().product(), tensor.scheme.bits);
             return of(&tensor.shape, tensor.scheme.bits, codes + codebook);
         }

@@ -40,12 +40,18 @@ impl NamedTensors {
             let (dtype, bytes) = match data.dtype() {
                 DType::U8 => (Dtype::U8, Data::from(data.as_bytes())),
                 _ => {
-                    let values =
-                        floats(data).map_err(|e| Error::file(path, format!("cannot encode tensors: `{name}`: {e}")))?;
+                    let values = floats(data).map_err(|e| {
+                        Error::file(path, format!("cannot encode tensors: `{name}`: {e}"))
+                    })?;
                     (Dtype::F32, Data::from(values))
                 }
             };
-            parts.push(Part { name: name.as_str().into(), dtype, shape: data.shape().to_vec(), bytes });
+            parts.push(Part {
+                name: name.as_str().into(),
+                dtype,
+                shape: data.shape().to_vec(),
+                bytes,
+            });
         }
         Ok(parts)
     }
@@ -80,7 +86,12 @@ pub(super) fn all_of(path: &Path, file: &Contents) -> Result<NamedTensors> {
             Dtype::I64 => continue,
             Dtype::F32 => TensorData::new(bytes::to_f32(view.data()), shape),
             Dtype::U8 => TensorData::new(view.data().to_vec(), shape),
-            other => return Err(Error::file(path, format!("tensor `{name}` is {other:?}; F32 is wanted"))),
+            other => {
+                return Err(Error::file(
+                    path,
+                    format!("tensor `{name}` is {other:?}; F32 is wanted"),
+                ));
+            }
         };
         all.push((name.to_owned(), data));
     }

@@ -12,12 +12,16 @@ use crate::tensor_file::{self, Part};
 const FARS: [f64; 4] = [0.1, 0.05, 0.01, 0.001];
 
 impl Scoring {
-    /// Takes the thresholds of a set of scores: at their equal error rate, and at false-accept rates
-    /// of 10, 5, 1 and 0.1 %. A threshold that is not finite is left out, since there is none.
+    /// Takes the thresholds of a set of scores: at their equal error rate, and at false-accept
+    /// rates of 10, 5, 1 and 0.1 %. A threshold that is not finite is left out, since there is
+    /// none.
     pub fn set_thresholds(&mut self, curve: &Curve) {
         let finite = |threshold: f64| Some(threshold).filter(|t| t.is_finite());
         self.threshold_eer = finite(curve.eer().threshold);
-        self.thresholds = FARS.iter().filter_map(|&far| Some((far, finite(curve.at_far(far).threshold)?))).collect();
+        self.thresholds = FARS
+            .iter()
+            .filter_map(|&far| Some((far, finite(curve.at_far(far).threshold)?)))
+            .collect();
     }
 }
 
@@ -32,8 +36,8 @@ pub(super) fn header_of(path: &Path, metadata: &BTreeMap<String, String>) -> Res
         };
         Error::file(path, message)
     })?;
-    let header: Header =
-        serde_json::from_str(json).map_err(|e| Error::file(path, format!("damaged revox metadata: {e}")))?;
+    let header: Header = serde_json::from_str(json)
+        .map_err(|e| Error::file(path, format!("damaged revox metadata: {e}")))?;
     header.check(path)?;
     Ok(header)
 }
@@ -53,7 +57,11 @@ pub fn read_header(path: impl AsRef<Path>) -> Result<Header> {
 ///
 /// # Errors
 /// A file that is no model, or damaged; a header that contradicts itself after the change.
-pub fn update_header(from: impl AsRef<Path>, to: impl AsRef<Path>, change: impl FnOnce(&mut Header)) -> Result<()> {
+pub fn update_header(
+    from: impl AsRef<Path>,
+    to: impl AsRef<Path>,
+    change: impl FnOnce(&mut Header),
+) -> Result<()> {
     let (from, to) = (from.as_ref(), to.as_ref());
     let file = open(from)?;
     let mut header = header_of(from, &file.metadata)?;
@@ -61,7 +69,8 @@ pub fn update_header(from: impl AsRef<Path>, to: impl AsRef<Path>, change: impl 
     header.check(to)?;
     let json = serde_json::to_string(&header).map_err(|e| Error::file(to, e.to_string()))?;
     let others = file.metadata.iter().filter(|(key, _)| *key != KEY);
-    let mut metadata: Vec<(&str, &str)> = others.map(|(key, value)| (key.as_str(), value.as_str())).collect();
+    let mut metadata: Vec<(&str, &str)> =
+        others.map(|(key, value)| (key.as_str(), value.as_str())).collect();
     metadata.push((KEY, &json));
     let tensors = file.tensors();
     let parts: Vec<Part> = tensors
@@ -88,7 +97,12 @@ mod tests {
     use crate::zoo::Architecture;
 
     fn header() -> Header {
-        let arch = Architecture { width: 2, mels: 16, embedding_dim: 8, ..Architecture::named("resnet10").unwrap() };
+        let arch = Architecture {
+            width: 2,
+            mels: 16,
+            embedding_dim: 8,
+            ..Architecture::named("resnet10").unwrap()
+        };
         let fbank = FbankConfig { mels: 16, ..FbankConfig::default() };
         Header::new(arch, Frontend { fbank, cmn: true })
     }
@@ -102,7 +116,12 @@ mod tests {
             ("projection.weight", Dtype::F32, vec![1, 1], &bytes[12..16]),
             ("bn1.num_batches_tracked", Dtype::I64, vec![], &bytes[4..12]),
         ]
-        .map(|(name, dtype, shape, bytes)| Part { name: name.into(), dtype, shape, bytes: bytes.into() });
+        .map(|(name, dtype, shape, bytes)| Part {
+            name: name.into(),
+            dtype,
+            shape,
+            bytes: bytes.into(),
+        });
         let entry = metadata.as_ref().map(|json| (KEY, json.as_str()));
         tensor_file::to_bytes("m".as_ref(), entry.as_slice(), &parts).unwrap()
     }
@@ -142,11 +161,16 @@ mod tests {
         let path = dir.path().join("m.safetensors");
         let json = serde_json::to_string(&header()).unwrap();
         let entries = [(KEY, json.as_str()), ("license", "MIT"), ("a", "\u{fc}\"")];
-        let metadata = HashMap::from(entries.map(|(key, value)| (key.to_owned(), value.to_owned())));
+        let metadata =
+            HashMap::from(entries.map(|(key, value)| (key.to_owned(), value.to_owned())));
         // As another program would write it.
         let plain = file(None);
         let tensors = SafeTensors::deserialize(&plain).unwrap();
-        std::fs::write(&path, safetensors::serialize(tensors.iter(), Some(metadata.clone())).unwrap()).unwrap();
+        std::fs::write(
+            &path,
+            safetensors::serialize(tensors.iter(), Some(metadata.clone())).unwrap(),
+        )
+        .unwrap();
         assert!(!open(&path).unwrap().has_checksum());
         update_header(&path, &path, |header| header.scoring.threshold_eer = Some(0.5)).unwrap();
         let after = open(&path).unwrap();
@@ -166,7 +190,10 @@ mod tests {
         assert_eq!(scoring, Scoring::default());
         scoring.set_thresholds(&Curve::new([(f64::INFINITY, true), (0.5, false)]).unwrap());
         assert!(scoring.threshold_eer.is_some_and(|t| t > 0.5 && t.is_finite()));
-        assert!(scoring.thresholds.len() == 4 && scoring.thresholds.iter().all(|t| t.1 > 0.5 && t.1.is_finite()));
+        assert!(
+            scoring.thresholds.len() == 4
+                && scoring.thresholds.iter().all(|t| t.1 > 0.5 && t.1.is_finite())
+        );
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! BatchNorm that does what it is told rather than what the device implies, with PyTorch's running statistics.
+//! BatchNorm that does what it is told rather than what the device implies, with PyTorch's running
+//! statistics.
 
 use burn::module::{Module, Param, RunningState};
 use burn::tensor::Tensor;
@@ -11,8 +12,8 @@ const MOMENTUM: f64 = 0.1;
 
 /// Batch normalisation over every axis but the second, epsilon 1e-5, momentum 0.1.
 ///
-/// Differences from Burn's own layer: the [`Mode`] is explicit (a pass without a tape can still use batch statistics), and
-/// the running variance is the *unbiased* one, as in PyTorch.
+/// Differences from Burn's own layer: the [`Mode`] is explicit (a pass without a tape can still use
+/// batch statistics), and the running variance is the *unbiased* one, as in PyTorch.
 #[derive(Module, Debug)]
 pub struct BatchNorm {
     /// `[channels]`; absent in a layer without affine part.
@@ -58,8 +59,10 @@ impl BatchNorm {
     fn apply<const D: usize>(&self, x: Tensor<D>, mode: Mode, rectified: bool) -> Tensor<D> {
         let device = x.device();
         let channels = x.dims()[1];
-        let weight = self.weight.as_ref().map_or_else(|| Tensor::ones([channels], &device), |w| w.val());
-        let bias = self.bias.as_ref().map_or_else(|| Tensor::zeros([channels], &device), |b| b.val());
+        let weight =
+            self.weight.as_ref().map_or_else(|| Tensor::ones([channels], &device), |w| w.val());
+        let bias =
+            self.bias.as_ref().map_or_else(|| Tensor::zeros([channels], &device), |b| b.val());
         if mode == Mode::Eval {
             let (mean, var) = (self.running_mean.value_sync(), self.running_var.value_sync());
             let scale = weight / (var + EPSILON).sqrt();
@@ -70,9 +73,11 @@ impl BatchNorm {
             return if rectified { rectify(y) } else { y };
         }
         let count = x.shape().num_elements() / channels;
-        let (y, moments) = normalize(x, weight, bias, Norm { epsilon: EPSILON, rectify: rectified });
+        let (y, moments) =
+            normalize(x, weight, bias, Norm { epsilon: EPSILON, rectify: rectified });
         if mode == Mode::Train {
-            // torch divides the sum of squares by n - 1 for the running statistics only; it refuses n = 1, where we keep 0.
+            // torch divides the sum of squares by n - 1 for the running statistics only; it refuses
+            // n = 1, where we keep 0.
             let unbiased = count as f64 / (count.max(2) - 1) as f64;
             let row = |i: usize| moments.clone().slice([i..i + 1, 0..channels]).reshape([channels]);
             track(&self.running_mean, row(0));
@@ -83,13 +88,20 @@ impl BatchNorm {
 }
 
 /// The factor and the summand that a layer's evaluation comes to, computed as it computes them.
-pub fn scale_and_shift(weight: &[f32], bias: &[f32], mean: &[f32], var: &[f32]) -> (Vec<f32>, Vec<f32>) {
-    let scale: Vec<f32> = weight.iter().zip(var).map(|(w, v)| w / (v + EPSILON as f32).sqrt()).collect();
+pub fn scale_and_shift(
+    weight: &[f32],
+    bias: &[f32],
+    mean: &[f32],
+    var: &[f32],
+) -> (Vec<f32>, Vec<f32>) {
+    let scale: Vec<f32> =
+        weight.iter().zip(var).map(|(w, v)| w / (v + EPSILON as f32).sqrt()).collect();
     let shift = bias.iter().zip(mean).zip(&scale).map(|((b, m), s)| b - m * s).collect();
     (scale, shift)
 }
 
-/// The running variance whose divisor is 1: a layer with it and mean 0 has its weight as factor and its bias as summand.
+/// The running variance whose divisor is 1: a layer with it and mean 0 has its weight as factor and
+/// its bias as summand.
 pub fn identity_variance() -> f32 {
     1.0 - EPSILON as f32
 }
@@ -97,7 +109,8 @@ pub fn identity_variance() -> f32 {
 fn track(state: &RunningState<Tensor<1>>, batch: Tensor<1>) {
     let old = state.value_sync();
     state.update(old * (1.0 - MOMENTUM) + batch * MOMENTUM);
-    // Burn defers the update to the next read; a checkpoint written before that would be one step old.
+    // Burn defers the update to the next read; a checkpoint written before that would be one step
+    // old.
     state.value_sync();
 }
 

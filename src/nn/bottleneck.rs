@@ -1,4 +1,5 @@
-//! ResNet's bottleneck block (arXiv 1512.03385; layout of WeSpeaker's `resnet.py`: the 3x3 convolution strides).
+//! ResNet's bottleneck block (arXiv 1512.03385; layout of WeSpeaker's `resnet.py`: the 3x3
+//! convolution strides).
 
 use burn::module::Module;
 use burn::tensor::Tensor;

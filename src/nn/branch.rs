@@ -1,4 +1,5 @@
-//! The residual function of a reversible block: a residual block's convolutions without its sum and last ReLU, which could not be undone.
+//! The residual function of a reversible block: a residual block's convolutions without its sum and
+//! last ReLU, which could not be undone.
 
 use burn::module::Module;
 use burn::tensor::Tensor;
@@ -34,8 +35,14 @@ impl BranchKind {
         let conv = Conv2dConfig::new;
         match self {
             Self::Basic => vec![conv(width, inner, 3), conv(inner, width, 3)],
-            Self::Bottleneck => vec![conv(width, inner, 1), conv(inner, inner, 3), conv(inner, width, 1)],
-            Self::Inverted => vec![conv(width, inner, 1), conv(inner, inner, 3).depthwise(), conv(inner, width, 1)],
+            Self::Bottleneck => {
+                vec![conv(width, inner, 1), conv(inner, inner, 3), conv(inner, width, 1)]
+            }
+            Self::Inverted => vec![
+                conv(width, inner, 1),
+                conv(inner, inner, 3).depthwise(),
+                conv(inner, width, 1),
+            ],
         }
     }
 }
@@ -53,7 +60,8 @@ impl Branch {
     /// The function on `width` channels.
     pub fn new(init: Init, kind: BranchKind, order: Order, width: usize, inner: usize) -> Self {
         let convs = kind.convolutions(width, inner);
-        let channels = |c: &Conv2dConfig| if order == Order::PreActivation { c.input } else { c.output };
+        let channels =
+            |c: &Conv2dConfig| if order == Order::PreActivation { c.input } else { c.output };
         let norms = convs.iter().map(channels).enumerate();
         Self {
             norms: norms.map(|(i, n)| BatchNorm::new(init.at("norms").at(i), n)).collect(),
@@ -65,10 +73,12 @@ impl Branch {
     /// `[batch, width, mels, frames]` -> the same shape.
     pub fn forward(&self, x: Tensor<4>, mode: Mode) -> Tensor<4> {
         let last = self.convs.len() - 1;
-        self.convs.iter().zip(&self.norms).enumerate().fold(x, |x, (i, (conv, norm))| match self.order {
-            Order::PreActivation => conv.forward(norm.rectified(x, mode)),
-            Order::PostActivation if i < last => norm.rectified(conv.forward(x), mode),
-            Order::PostActivation => norm.forward(conv.forward(x), mode),
+        self.convs.iter().zip(&self.norms).enumerate().fold(x, |x, (i, (conv, norm))| {
+            match self.order {
+                Order::PreActivation => conv.forward(norm.rectified(x, mode)),
+                Order::PostActivation if i < last => norm.rectified(conv.forward(x), mode),
+                Order::PostActivation => norm.forward(conv.forward(x), mode),
+            }
         })
     }
 }

@@ -1,4 +1,5 @@
-//! Convolutions without bias over `[batch, channels, mels, frames]`, and the pointwise convolution over time of ASTP.
+//! Convolutions without bias over `[batch, channels, mels, frames]`, and the pointwise convolution
+//! over time of ASTP.
 
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
@@ -69,7 +70,8 @@ pub struct Conv2d {
 }
 
 impl Conv2d {
-    /// `[batch, input, mels, frames]` -> `[batch, output, mels', frames']`, computed in the type of the weights (see [`super::Precision`]).
+    /// `[batch, input, mels, frames]` -> `[batch, output, mels', frames']`, computed in the type of
+    /// the weights (see [`super::Precision`]).
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
         let (weight, given) = (self.weight.val(), x.dtype());
         match weight.dtype() {
@@ -103,7 +105,10 @@ impl Conv1x1 {
     /// The layer, initialised as PyTorch does.
     pub fn new(init: Init, input: usize, output: usize) -> Self {
         let bound = 1.0 / (input as f64).sqrt();
-        Self { weight: init.uniform("weight", [output, input, 1], bound), bias: init.uniform("bias", [output], bound) }
+        Self {
+            weight: init.uniform("weight", [output, input, 1], bound),
+            bias: init.uniform("bias", [output], bound),
+        }
     }
 
     /// `[batch, input, frames]` -> `[batch, output, frames]`.

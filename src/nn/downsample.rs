@@ -1,4 +1,5 @@
-//! Convolution + BatchNorm pairs: the projection shortcut of a residual block and the downsampling layers of DF-ResNet.
+//! Convolution + BatchNorm pairs: the projection shortcut of a residual block and the downsampling
+//! layers of DF-ResNet.
 
 use burn::tensor::Tensor;
 
@@ -14,8 +15,9 @@ pub trait ConvNorm: Sized {
 
     /// The 1x1 shortcut (at `shortcut`) of a block that changes shape, or none.
     fn shortcut(init: Init, input: usize, output: usize, stride: [usize; 2]) -> Option<Self> {
-        (input != output || stride != [1, 1])
-            .then(|| Self::build(init.at("shortcut"), Conv2dConfig::new(input, output, 1).stride(stride)))
+        (input != output || stride != [1, 1]).then(|| {
+            Self::build(init.at("shortcut"), Conv2dConfig::new(input, output, 1).stride(stride))
+        })
     }
 
     /// `[batch, input, mels, frames]` -> `[batch, output, mels', frames']`.

@@ -1,4 +1,5 @@
-//! Where a part hangs in the network, which decides the names, ids and initial values of its parameters.
+//! Where a part hangs in the network, which decides the names, ids and initial values of its
+//! parameters.
 
 use burn::module::{Param, ParamId, RunningState};
 use burn::tensor::{Device, Shape, Tensor, TensorData};
@@ -7,8 +8,9 @@ use crate::rng::{Stream, fnv1a64};
 
 /// A place in the network under construction.
 ///
-/// Initial values are drawn per parameter from a stream keyed by (seed, full name): they depend neither on the order of construction
-/// nor on the backend. Parameter ids are hashes of the names, so optimizer states find their parameters after a restart.
+/// Initial values are drawn per parameter from a stream keyed by (seed, full name): they depend
+/// neither on the order of construction nor on the backend. Parameter ids are hashes of the names,
+/// so optimizer states find their parameters after a restart.
 #[derive(Clone)]
 pub struct Init {
     device: Device,
@@ -35,7 +37,12 @@ impl Init {
     }
 
     /// A parameter drawn uniformly from (-bound, bound) when it is first used.
-    pub fn uniform<const D: usize>(&self, name: &str, shape: [usize; D], bound: f64) -> Param<Tensor<D>> {
+    pub fn uniform<const D: usize>(
+        &self,
+        name: &str,
+        shape: [usize; D],
+        bound: f64,
+    ) -> Param<Tensor<D>> {
         let (path, seed) = (self.join(name), self.seed);
         self.lazy(name, shape, move || {
             let mut stream = Stream::new(seed, &path, &[]);
@@ -44,7 +51,12 @@ impl Init {
     }
 
     /// A parameter that starts at one value.
-    pub fn constant<const D: usize>(&self, name: &str, shape: [usize; D], value: f32) -> Param<Tensor<D>> {
+    pub fn constant<const D: usize>(
+        &self,
+        name: &str,
+        shape: [usize; D],
+        value: f32,
+    ) -> Param<Tensor<D>> {
         self.lazy(name, shape, move || vec![value; shape.iter().product()])
     }
 
@@ -67,7 +79,8 @@ impl Init {
         Param::uninitialized(
             self.id(name),
             move |device: &Device, require_grad: bool| {
-                Tensor::from_data(TensorData::new(values(), shape), device).set_require_grad(require_grad)
+                Tensor::from_data(TensorData::new(values(), shape), device)
+                    .set_require_grad(require_grad)
             },
             self.device.clone(),
             true,

@@ -1,4 +1,5 @@
-//! DF-ResNet's block: an inverted bottleneck with a depthwise convolution (layout of WeSpeaker's `gemini_dfresnet.py`).
+//! DF-ResNet's block: an inverted bottleneck with a depthwise convolution (layout of WeSpeaker's
+//! `gemini_dfresnet.py`).
 
 use burn::module::Module;
 use burn::tensor::Tensor;
@@ -6,7 +7,8 @@ use burn::tensor::Tensor;
 use super::{BatchNorm, Conv2d, Conv2dConfig, Init, Mode};
 use crate::backend::norm::rectify;
 
-/// conv1x1 C -> 4C - BN - ReLU - depthwise conv3x3 - BN - ReLU - conv1x1 4C -> C - BN, plus input, ReLU.
+/// conv1x1 C -> 4C - BN - ReLU - depthwise conv3x3 - BN - ReLU - conv1x1 4C -> C - BN, plus input,
+/// ReLU.
 #[derive(Module, Debug)]
 pub struct InvertedBottleneck {
     conv1: Conv2d,

@@ -18,7 +18,10 @@ impl Linear {
     /// The layer, initialised as PyTorch does: weight and bias uniform within 1 / sqrt(input).
     pub fn new(init: Init, input: usize, output: usize) -> Self {
         let bound = 1.0 / (input as f64).sqrt();
-        Self { weight: init.uniform("weight", [output, input], bound), bias: init.uniform("bias", [output], bound) }
+        Self {
+            weight: init.uniform("weight", [output, input], bound),
+            bias: init.uniform("bias", [output], bound),
+        }
     }
 
     /// `[batch, input]` -> `[batch, output]`.

@@ -1,7 +1,8 @@
-//! Parts of networks. Field names are the keys of WeSpeaker's state_dict, so code and checkpoint can be compared by eye.
+//! Parts of networks. Field names are the keys of WeSpeaker's state_dict, so code and checkpoint
+//! can be compared by eye.
 //!
-//! Every part is built at an [`Init`] (where it hangs in the network, which gives its parameters their names, ids and initial
-//! values), and runs with an explicit [`Mode`].
+//! Every part is built at an [`Init`] (where it hangs in the network, which gives its parameters
+//! their names, ids and initial values), and runs with an explicit [`Mode`].
 
 mod basic_block;
 mod batch_norm;

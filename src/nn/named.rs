@@ -1,12 +1,13 @@
-//! A network as named tensors: the bridge between modules and files. Names are field paths joined by dots, which by
-//! construction are the reference implementation's state_dict keys.
+//! A network as named tensors: the bridge between modules and files. Names are field paths joined
+//! by dots, which by construction are the reference implementation's state_dict keys.
 
 use std::collections::HashMap;
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::tensor::{Gradients, Tensor, TensorData};
 
-/// The dotted path of the place a traversal is at. An enum's variant is a choice of type, not a place.
+/// The dotted path of the place a traversal is at. An enum's variant is a choice of type, not a
+/// place.
 #[derive(Default)]
 pub(crate) struct Place(Vec<String>);
 
@@ -45,14 +46,18 @@ impl<F: FnMut(String, &dyn Fn() -> TensorData, Vec<usize>)> ModuleVisitor for Co
 /// Every parameter and buffer with its values, in the order of the fields.
 pub fn collect_named<M: Module>(module: &M) -> Vec<(String, TensorData)> {
     let mut all = Vec::new();
-    module.visit(&mut Collect(Place::default(), |name, data: &dyn Fn() -> TensorData, _| all.push((name, data()))));
+    module.visit(&mut Collect(Place::default(), |name, data: &dyn Fn() -> TensorData, _| {
+        all.push((name, data()))
+    }));
     all
 }
 
 /// Every parameter's and buffer's name and shape, without initialising anything.
 pub fn names_and_shapes<M: Module>(module: &M) -> Vec<(String, Vec<usize>)> {
     let mut all = Vec::new();
-    module.visit(&mut Collect(Place::default(), |name, _: &dyn Fn() -> TensorData, shape| all.push((name, shape))));
+    module.visit(&mut Collect(Place::default(), |name, _: &dyn Fn() -> TensorData, shape| {
+        all.push((name, shape))
+    }));
     all
 }
 
@@ -96,8 +101,8 @@ pub fn gradients_named<M: Module>(module: &M, gradients: &Gradients) -> Vec<(Str
     visit.2
 }
 
-/// Replaces parameters and buffers by the values of the same name. Names without values stay as they are; shapes must
-/// have been compared before ([`names_and_shapes`]).
+/// Replaces parameters and buffers by the values of the same name. Names without values stay as
+/// they are; shapes must have been compared before ([`names_and_shapes`]).
 pub fn assign_named<M: Module>(module: M, values: HashMap<String, TensorData>) -> M {
     struct Assign(Place, HashMap<String, TensorData>);
     impl ModuleMapper for Assign {

@@ -72,7 +72,8 @@ impl Pooling {
         }
     }
 
-    /// `[batch, channels, mels, frames]` -> `[batch, statistics * channels * mels]`. One frame has standard deviation sqrt(1e-7).
+    /// `[batch, channels, mels, frames]` -> `[batch, statistics * channels * mels]`. One frame has
+    /// standard deviation sqrt(1e-7).
     pub fn forward(&self, x: Tensor<4>) -> Tensor<2> {
         let [batch, channels, mels, frames] = x.dims();
         let x = x.reshape([batch, channels * mels, frames]);
@@ -112,7 +113,9 @@ mod tests {
             pooling.forward(x.clone()).into_data().try_to_vec::<f32>().unwrap()
         };
         let std = 7.0f32.sqrt(); // ((1-3)^2 + (2-3)^2 + (6-3)^2) / 2
-        let near = |a: &[f32], b: &[f32]| a.len() == b.len() && a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-5);
+        let near = |a: &[f32], b: &[f32]| {
+            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-5)
+        };
         assert!(near(&run(PoolingKind::Tap), &[3.0, 0.0]));
         assert!(near(&run(PoolingKind::Tsdp), &[std, 3.162_277_6e-4]));
         assert!(near(&run(PoolingKind::Tstp), &[3.0, 0.0, std, 3.162_277_6e-4]));
@@ -123,7 +126,11 @@ mod tests {
     fn one_frame_is_finite() {
         let device = Device::default();
         let pooling = Pooling::new(Init::new(&device, 0), PoolingKind::Tstp, 2);
-        let y = pooling.forward(Tensor::<4>::ones([1, 2, 1, 1], &device)).into_data().try_to_vec::<f32>().unwrap();
+        let y = pooling
+            .forward(Tensor::<4>::ones([1, 2, 1, 1], &device))
+            .into_data()
+            .try_to_vec::<f32>()
+            .unwrap();
         assert!(y.iter().all(|v| v.is_finite()));
     }
 }

@@ -1,5 +1,7 @@
-//! What convolutions compute in. In bf16 a convolution rounds its input and weights to 8 bits of mantissa, and gives f32 again: weights, optimizer states, BatchNorm, the streams
-//! of reversible networks, pooling, head and loss stay f32, and what the tape keeps of a convolution is half as large.
+//! What convolutions compute in. In bf16 a convolution rounds its input and weights to 8 bits of
+//! mantissa, and gives f32 again: weights, optimizer states, BatchNorm, the streams of reversible
+//! networks, pooling, head and loss stay f32, and what the tape keeps of a convolution is half as
+//! large.
 
 use burn::module::{Module, Param, Reparameterization, Reparameterizer};
 use burn::tensor::{DType, Device, Tensor};
@@ -11,7 +13,8 @@ use crate::error::{Error, Result};
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum Precision {
-    /// 32 bits throughout; where `cuda` has autotune, matrix kernels that round factors to TF32 (10 bits of mantissa) take part on GPUs from Ampere on.
+    /// 32 bits throughout; where `cuda` has autotune, matrix kernels that round factors to TF32 (10
+    /// bits of mantissa) take part on GPUs from Ampere on.
     #[default]
     F32,
     /// Convolutions in bfloat16.
@@ -39,9 +42,9 @@ impl Precision {
     pub fn apply<M: Module>(self, module: M, device: &Device) -> Result<M> {
         match self {
             Self::F32 => Ok(module),
-            Self::Bf16 if !device.supports_dtype(DType::BF16) => {
-                Err(Error::Backend(format!("{device:?} does not compute in bf16; --precision f32 is what it has")))
-            }
+            Self::Bf16 if !device.supports_dtype(DType::BF16) => Err(Error::Backend(format!(
+                "{device:?} does not compute in bf16; --precision f32 is what it has"
+            ))),
             Self::Bf16 => Ok(module.apply_reparameterization(Lower)),
         }
     }
@@ -85,7 +88,12 @@ mod tests {
     use burn::tensor::{Int, TensorData};
 
     fn step(name: &str, precision: Precision, device: &Device) -> Vec<(String, TensorData)> {
-        let arch = Architecture { width: 8, mels: 16, embedding_dim: 6, ..Architecture::named(name).unwrap() };
+        let arch = Architecture {
+            width: 8,
+            mels: 16,
+            embedding_dim: 6,
+            ..Architecture::named(name).unwrap()
+        };
         let trainee = Trainee::new(&arch, &HeadConfig::default(), 5, device, 3).unwrap();
         let network = precision.apply(trainee.network, device).unwrap();
         let trainee = Trainee { network, ..trainee }.train();
@@ -98,7 +106,9 @@ mod tests {
         let gradients = pass.loss.backward();
         let mut all = vec![("loss".to_owned(), pass.loss.into_data())];
         all.extend(gradients_named(&trainee, &gradients));
-        all.extend(collect_named(&trainee.valid()).into_iter().filter(|(n, _)| n.contains("running_")));
+        all.extend(
+            collect_named(&trainee.valid()).into_iter().filter(|(n, _)| n.contains("running_")),
+        );
         all
     }
 
@@ -115,7 +125,8 @@ mod tests {
         let device = Device::default().autodiff();
         let noise = |shape: [usize; 4], seed| {
             let mut stream = Stream::new(seed, "precision", &[]);
-            let values = (0..shape.iter().product()).map(|_| stream.normal() as f32).collect::<Vec<_>>();
+            let values =
+                (0..shape.iter().product()).map(|_| stream.normal() as f32).collect::<Vec<_>>();
             Tensor::<4>::from_data(TensorData::new(values, shape), &device)
         };
         for config in [
@@ -141,14 +152,16 @@ mod tests {
         }
     }
 
-    /// Near f32, not equal to it, and in f32 wherever it is seen from outside. Losses (at a scale of 32) and gradients of whole networks are not compared: rectifiers whose input is nearly 0 change sides, a
-    /// few in a thousand in each layer, and each takes its gradient along.
+    /// Near f32, not equal to it, and in f32 wherever it is seen from outside. Losses (at a scale
+    /// of 32) and gradients of whole networks are not compared: rectifiers whose input is nearly 0
+    /// change sides, a few in a thousand in each layer, and each takes its gradient along.
     #[test]
     fn bf16_is_used_inside_and_f32_outside() {
         let device = Device::default();
         assert!(device.supports_dtype(DType::BF16), "the default backend computes in bf16");
         for name in ["resnet10", "rev1-resnet10", "df-resnet32"] {
-            let (ours, wanted) = (step(name, Precision::Bf16, &device), step(name, Precision::F32, &device));
+            let (ours, wanted) =
+                (step(name, Precision::Bf16, &device), step(name, Precision::F32, &device));
             assert_eq!(ours.len(), wanted.len());
             for ((what, a), (same, b)) in ours.iter().zip(&wanted) {
                 assert_eq!((what, a.dtype()), (same, DType::F32));

@@ -5,8 +5,9 @@ use burn::tensor::Tensor;
 use crate::backend::Streams;
 use crate::backend::reversible::Rearrange;
 
-/// Space to channels on every stream, as in i-RevNet (arXiv 1802.07088): mels and frames shrink by the factors, channels grow by their product.
-/// Output channel `(dy * frames + dx) * channels + c` holds sub-row dy, sub-column dx of input channel c.
+/// Space to channels on every stream, as in i-RevNet (arXiv 1802.07088): mels and frames shrink by
+/// the factors, channels grow by their product. Output channel `(dy * frames + dx) * channels + c`
+/// holds sub-row dy, sub-column dx of input channel c.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Squeeze {
     /// Factor over mels.
@@ -19,12 +20,9 @@ impl Squeeze {
     fn squeeze(self, x: Tensor<4>) -> Tensor<4> {
         let [batch, channels, mels, frames] = x.dims();
         let (h, w) = (self.mels, self.frames);
-        x.reshape([batch, channels, mels / h, h, frames / w, w]).permute([0, 3, 5, 1, 2, 4]).reshape([
-            batch,
-            channels * h * w,
-            mels / h,
-            frames / w,
-        ])
+        x.reshape([batch, channels, mels / h, h, frames / w, w])
+            .permute([0, 3, 5, 1, 2, 4])
+            .reshape([batch, channels * h * w, mels / h, frames / w])
     }
 
     fn unsqueeze(self, y: Tensor<4>) -> Tensor<4> {
@@ -82,17 +80,28 @@ mod tests {
 
     #[test]
     fn squeezing_keeps_every_element_and_orders_them_as_documented() {
-        let x = Tensor::<1, Int>::arange(0..2 * 3 * 4 * 6, &Device::default()).float().reshape([2, 3, 4, 6]);
-        for squeeze in [Squeeze { mels: 2, frames: 2 }, Squeeze { mels: 2, frames: 1 }, Squeeze { mels: 4, frames: 3 }]
-        {
+        let x = Tensor::<1, Int>::arange(0..2 * 3 * 4 * 6, &Device::default())
+            .float()
+            .reshape([2, 3, 4, 6]);
+        for squeeze in [
+            Squeeze { mels: 2, frames: 2 },
+            Squeeze { mels: 2, frames: 1 },
+            Squeeze { mels: 4, frames: 3 },
+        ] {
             let y = squeeze.squeeze(x.clone());
             assert_eq!(squeeze.unsqueeze(y.clone()).into_data(), x.to_data());
             let at = |t: &Tensor<4>, i: [usize; 4]| -> f32 {
-                t.clone().slice([i[0]..i[0] + 1, i[1]..i[1] + 1, i[2]..i[2] + 1, i[3]..i[3] + 1]).into_scalar()
+                t.clone()
+                    .slice([i[0]..i[0] + 1, i[1]..i[1] + 1, i[2]..i[2] + 1, i[3]..i[3] + 1])
+                    .into_scalar()
             };
             let (h, w) = (squeeze.mels - 1, squeeze.frames - 1);
             let channel = (h * squeeze.frames + w) * 3 + 2;
-            assert_eq!(at(&y, [1, channel, 0, 1]), at(&x, [1, 2, h, squeeze.frames + w]), "{squeeze:?}");
+            assert_eq!(
+                at(&y, [1, channel, 0, 1]),
+                at(&x, [1, 2, h, squeeze.frames + w]),
+                "{squeeze:?}"
+            );
         }
     }
 

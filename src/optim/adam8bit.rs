@@ -32,9 +32,11 @@ pub struct Adam8bitConfig {
     pub weight_decay: f64,
     /// What it acts on.
     pub decay: Decay,
-    /// A second moment that is not 0 is never stored as 0 but at least as the smallest code, 3.25e-7 of its block's largest. Rounded to the nearest code, one
-    /// below half of that would vanish while the first moment, with its finer scale, remains: the step would be that moment divided by epsilon alone,
-    /// several hundred times too large. Moments of every other size, and exact zeros, are stored as without the guard.
+    /// A second moment that is not 0 is never stored as 0 but at least as the smallest code,
+    /// 3.25e-7 of its block's largest. Rounded to the nearest code, one below half of that would
+    /// vanish while the first moment, with its finer scale, remains: the step would be that moment
+    /// divided by epsilon alone, several hundred times too large. Moments of every other size, and
+    /// exact zeros, are stored as without the guard.
     pub guard: bool,
     /// How the moments are held.
     pub states: States,
@@ -61,14 +63,20 @@ impl Adam8bitConfig {
         within("beta1", *beta1, (0.0..1.0).contains(beta1), "0 or more and below 1")?;
         within("beta2", *beta2, (0.0..1.0).contains(beta2), "0 or more and below 1")?;
         within("epsilon", *epsilon, *epsilon > 0.0 && epsilon.is_finite(), "above 0")?;
-        within("weight_decay", *weight_decay, *weight_decay >= 0.0 && weight_decay.is_finite(), "0 or more")?;
+        within(
+            "weight_decay",
+            *weight_decay,
+            *weight_decay >= 0.0 && weight_decay.is_finite(),
+            "0 or more",
+        )?;
         states.check()?;
         Ok(EightBit::new(self.clone()))
     }
 }
 
-/// Adam: `m = beta1 * m + (1 - beta1) * g; v = beta2 * v + (1 - beta2) * g^2; p -= rate * c2 / c1 * m / (sqrt(v) + c2 * epsilon)` with
-/// `c1 = 1 - beta1^t, c2 = sqrt(1 - beta2^t)`. As PyTorch's, but between steps m and v are in 8 bits. The step itself uses them before they are quantized.
+/// Adam: `m = beta1 * m + (1 - beta1) * g; v = beta2 * v + (1 - beta2) * g^2; p -= rate * c2 / c1 *
+/// m / (sqrt(v) + c2 * epsilon)` with `c1 = 1 - beta1^t, c2 = sqrt(1 - beta2^t)`. As PyTorch's, but
+/// between steps m and v are in 8 bits. The step itself uses them before they are quantized.
 pub type Adam8bit = EightBit<Adam8bitConfig>;
 
 impl Adam8bitConfig {
@@ -120,7 +128,8 @@ impl Rule for Adam8bitConfig {
         let step = self.at(rate, t);
         match <[Moment; 2]>::try_from(moments).expect("Adam has two moments") {
             [Moment::Blocks(first), Moment::Blocks(second)] => {
-                let (parameter, moments) = optim8::adam_step(parameter, gradient, [*first, *second], self.held(), step);
+                let (parameter, moments) =
+                    optim8::adam_step(parameter, gradient, [*first, *second], self.held(), step);
                 (parameter, moments.map(|blocks| Moment::Blocks(Box::new(blocks))).into())
             }
             [Moment::Values(first), Moment::Values(second)] => {
@@ -139,7 +148,8 @@ fn plain<const D: usize>(
     [first, second]: [Tensor<1>; 2],
     step: AdamStep,
 ) -> (Tensor<D>, [Tensor<1>; 2]) {
-    let (shape, dtype, count) = (parameter.shape(), parameter.dtype(), parameter.shape().num_elements());
+    let (shape, dtype, count) =
+        (parameter.shape(), parameter.dtype(), parameter.shape().num_elements());
     let mut gradient = gradient.reshape([count]).cast(DType::F32);
     if step.coupled > 0.0 {
         gradient = gradient + parameter.clone().reshape([count]).cast(DType::F32) * step.coupled;

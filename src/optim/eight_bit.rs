@@ -1,4 +1,5 @@
-//! What both optimizers do alike: look at the gradient, find the state, count steps, hand over to the rule.
+//! What both optimizers do alike: look at the gradient, find the state, count steps, hand over to
+//! the rule.
 
 use burn::optim::{LearningRate, Optimizer};
 use burn::tensor::{Device, Tensor};
@@ -30,7 +31,8 @@ pub trait Rule: Clone + Send + Sync + 'static {
     ) -> (Tensor<D>, Vec<Moment>);
 }
 
-/// An optimizer with 8-bit states: [`super::Sgd8bit`] or [`super::Adam8bit`], made by their configurations.
+/// An optimizer with 8-bit states: [`super::Sgd8bit`] or [`super::Adam8bit`], made by their
+/// configurations.
 #[derive(Debug, Clone)]
 pub struct EightBit<R> {
     pub(super) rule: R,
@@ -42,8 +44,9 @@ impl<R: Rule> EightBit<R> {
         Self { rule, watch: Watch::default() }
     }
 
-    /// Whether gradients are looked at before they are used (they are, if not said otherwise): one with a value that is not finite leaves parameter and state
-    /// as they are. A caller who has looked at all of them already saves the time.
+    /// Whether gradients are looked at before they are used (they are, if not said otherwise): one
+    /// with a value that is not finite leaves parameter and state as they are. A caller who has
+    /// looked at all of them already saves the time.
     pub fn with_gradient_check(mut self, on: bool) -> Self {
         self.watch.set(on);
         self
@@ -73,10 +76,17 @@ impl<R: Rule> Optimizer for EightBit<R> {
         }
         let mut contents = match state {
             Some(state) => state.expect(R::KIND, self.rule.states(), count),
-            None => Contents::new(R::KIND, self.rule.states(), &self.rule.codecs(), count, &parameter.device()),
+            None => Contents::new(
+                R::KIND,
+                self.rule.states(),
+                &self.rule.codecs(),
+                count,
+                &parameter.device(),
+            ),
         };
         contents.steps += 1;
-        let (parameter, moments) = self.rule.step(rate, contents.steps, parameter, gradient, contents.moments);
+        let (parameter, moments) =
+            self.rule.step(rate, contents.steps, parameter, gradient, contents.moments);
         contents.moments = moments;
         (parameter, Some(OptimizerState::new(contents)))
     }

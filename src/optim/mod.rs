@@ -1,6 +1,8 @@
-//! SGD and Adam with states of 8 bits: one byte a value and one f32 a block, instead of four bytes a value and state.
+//! SGD and Adam with states of 8 bits: one byte a value and one f32 a block, instead of four bytes
+//! a value and state.
 //!
-//! Both are optimizers of Burn: any module, any learner, with gradient clipping, accumulation and parameter groups.
+//! Both are optimizers of Burn: any module, any learner, with gradient clipping, accumulation and
+//! parameter groups.
 //!
 //! ```
 //! use burn::nn::LinearConfig;
@@ -18,9 +20,10 @@
 //! # Ok::<(), revox::Error>(())
 //! ```
 //!
-//! Sources: Dettmers et al., *8-bit Optimizers via Block-wise Quantization* (2021), and bitsandbytes, whose order of operations the updates
-//! follow. Where this differs: Nesterov's form and dampening work, second moments do not vanish (see [`Adam8bitConfig::guard`]), and a gradient that is not
-//! finite changes nothing.
+//! Sources: Dettmers et al., *8-bit Optimizers via Block-wise Quantization* (2021), and
+//! bitsandbytes, whose order of operations the updates follow. Where this differs: Nesterov's form
+//! and dampening work, second moments do not vanish (see [`Adam8bitConfig::guard`]), and a gradient
+//! that is not finite changes nothing.
 
 mod adam8bit;
 mod eight_bit;

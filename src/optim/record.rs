@@ -39,7 +39,8 @@ fn bad(what: impl Display) -> Error {
 
 /// The parameter and the part that `ID.PART` names.
 fn split(name: &str) -> Result<(u64, &str)> {
-    let parts = name.split_once('.').and_then(|(id, part)| Some((id.parse::<u64>().ok()?, id, part)));
+    let parts =
+        name.split_once('.').and_then(|(id, part)| Some((id.parse::<u64>().ok()?, id, part)));
     match parts {
         Some((number, id, part)) if number.to_string() == id => Ok((number, part)),
         _ => Err(bad(format!("`{name}` is of no parameter"))),
@@ -91,7 +92,9 @@ impl Record {
         let names = ids_named(module);
         let shapes: HashMap<String, Vec<usize>> = names_and_shapes(module).into_iter().collect();
         for (&id, state) in &self.0 {
-            let name = names.get(&ParamId::from(id)).ok_or_else(|| bad(format!("there is no parameter {id}")))?;
+            let name = names
+                .get(&ParamId::from(id))
+                .ok_or_else(|| bad(format!("there is no parameter {id}")))?;
             let shape = &shapes[name];
             let count: usize = shape.iter().product();
             let fits = match state.number(key::COUNT) {
@@ -116,7 +119,9 @@ impl Record {
             let rank = state.number(key::RANK);
             let tensor = |name: &&str| {
                 let found = state.tensors.get(*name);
-                found.is_some_and(|(dtype, shape)| *dtype == DType::F32 && Some(shape.len() as u64) == rank)
+                found.is_some_and(|(dtype, shape)| {
+                    *dtype == DType::F32 && Some(shape.len() as u64) == rank
+                })
             };
             let whole = state.has_numbers(&scalars)
                 && steps.iter().all(|s| state.number(s).is_some_and(|n| n <= STEPS))
@@ -138,27 +143,33 @@ impl Record {
         for (id, state) in &self.0 {
             let number = |name: &str| state.number(name).unwrap_or(0);
             let format = state.number(key::FORMAT);
-            let format = format.ok_or_else(|| bad("is of another optimizer, which has no 8-bit states"))?;
+            let format =
+                format.ok_or_else(|| bad("is of another optimizer, which has no 8-bit states"))?;
             if format != FORMAT {
                 return Err(bad(format!("has format {format}; this version reads {FORMAT}")));
             }
             let found = (number(key::OPTIMIZER), number(key::BLOCK));
             if found != wanted {
-                let name = |(optimizer, block)| format!("{} with blocks of {block}", Kind::name(optimizer));
+                let name = |(optimizer, block)| {
+                    format!("{} with blocks of {block}", Kind::name(optimizer))
+                };
                 return Err(bad(format!("is of {}, this is {}", name(found), name(wanted))));
             }
             let count = number(key::COUNT);
             let small = state.tensors.contains_key("0.values");
             if small != (count < states.min_size as u64) {
                 let (bits, least) = (if small { 32 } else { 8 }, states.min_size);
-                return Err(bad(format!("has {bits} bits for a tensor of {count} values; here min_size is {least}")));
+                return Err(bad(format!(
+                    "has {bits} bits for a tensor of {count} values; here min_size is {least}"
+                )));
             }
             let tensors = tensors(kind, small, count, states.block_size as u64);
             let has = |(name, dtype, length): &(String, DType, u64)| {
                 let found = state.tensors.get(name);
                 found.is_some_and(|(d, shape)| d == dtype && shape.as_slice() == [*length as usize])
             };
-            let scalars = [key::RANK, key::FORMAT, key::OPTIMIZER, key::BLOCK, key::COUNT, key::STEPS];
+            let scalars =
+                [key::RANK, key::FORMAT, key::OPTIMIZER, key::BLOCK, key::COUNT, key::STEPS];
             let whole = state.has_numbers(&scalars)
                 && number(key::STEPS) <= STEPS
                 && state.tensors.len() == tensors.len()
@@ -240,8 +251,10 @@ mod tests {
         let sgd = || Sgd8bitConfig { states: states(), ..Default::default() }.init().unwrap();
         let adam = || Adam8bitConfig { states: states(), ..Default::default() }.init().unwrap();
         type Load<'a> = &'a dyn Fn(Bytes) -> Result<ModuleOptimizer>;
-        let loads: [(ModuleOptimizer, Load); 2] =
-            [(sgd().into(), &|record| restore(sgd(), record)), (adam().into(), &|record| restore(adam(), record))];
+        let loads: [(ModuleOptimizer, Load); 2] = [
+            (sgd().into(), &|record| restore(sgd(), record)),
+            (adam().into(), &|record| restore(adam(), record)),
+        ];
         for (mut optimizer, load) in loads {
             let module = LinearConfig::new(20, 10).init(&Device::default()).train();
             let module = step(&mut optimizer, module);
@@ -253,7 +266,10 @@ mod tests {
                 let record = Bytes::from_bytes_vec(damaged);
                 match load(record.clone()) {
                     Err(error) => {
-                        assert!(error.to_string().contains("the optimizer's record"), "byte {i}: {error}");
+                        assert!(
+                            error.to_string().contains("the optimizer's record"),
+                            "byte {i}: {error}"
+                        );
                         refused += 1;
                     }
                     Ok(mut loaded) => {
@@ -280,7 +296,10 @@ mod tests {
         let sorted = in_order(record.clone()).unwrap();
         let names = |bytes: &Bytes| {
             let tensors = Reader::from_bytes(bytes.clone()).unwrap().into_tensors().unwrap();
-            tensors.into_iter().map(|t| (t.name.clone(), t.to_bytes().unwrap().to_vec())).collect::<Vec<_>>()
+            tensors
+                .into_iter()
+                .map(|t| (t.name.clone(), t.to_bytes().unwrap().to_vec()))
+                .collect::<Vec<_>>()
         };
         let (mut before, after) = (names(&record), names(&sorted));
         before.sort();
@@ -298,7 +317,8 @@ mod tests {
         let module = step(&mut optimizer, LinearConfig::new(20, 10).init(&device).train());
         let record = Record::read(&optimizer.into_bytes().unwrap()).unwrap();
         record.check_module(&module).unwrap();
-        let error = record.check_module(&LinearConfig::new(20, 10).init(&device)).unwrap_err().to_string();
+        let error =
+            record.check_module(&LinearConfig::new(20, 10).init(&device)).unwrap_err().to_string();
         assert!(error.contains("there is no parameter"), "{error}");
         let mut other = LinearConfig::new(10, 10).init(&device);
         other.weight = burn::module::Param::initialized(module.weight.id, other.weight.val());

@@ -25,7 +25,13 @@ pub struct Sgd8bitConfig {
 
 impl Default for Sgd8bitConfig {
     fn default() -> Self {
-        Self { momentum: 0.9, dampening: 0.0, nesterov: false, weight_decay: 0.0, states: States::default() }
+        Self {
+            momentum: 0.9,
+            dampening: 0.0,
+            nesterov: false,
+            weight_decay: 0.0,
+            states: States::default(),
+        }
     }
 }
 
@@ -40,22 +46,34 @@ impl Sgd8bitConfig {
             "above 0 and below 1 (with 0 there is no state)",
         )?;
         within("dampening", *dampening, (0.0..=1.0).contains(dampening), "0 to 1")?;
-        within("weight_decay", *weight_decay, *weight_decay >= 0.0 && weight_decay.is_finite(), "0 or more")?;
+        within(
+            "weight_decay",
+            *weight_decay,
+            *weight_decay >= 0.0 && weight_decay.is_finite(),
+            "0 or more",
+        )?;
         if *nesterov && *dampening != 0.0 {
-            return Err(Error::Invalid(format!("optimizer: nesterov with dampening = {dampening}: must be 0")));
+            return Err(Error::Invalid(format!(
+                "optimizer: nesterov with dampening = {dampening}: must be 0"
+            )));
         }
         states.check()?;
         Ok(EightBit::new(self.clone()))
     }
 }
 
-/// SGD with momentum: `g += weight_decay * p; m = momentum * m + (1 - dampening) * g` (in the first step `m = g`); `p -= rate * m`, or
-/// `p -= rate * (g + momentum * m)` in Nesterov's form. As PyTorch's, but between steps m is in 8 bits. The step itself uses m before it is quantized.
+/// SGD with momentum: `g += weight_decay * p; m = momentum * m + (1 - dampening) * g` (in the first
+/// step `m = g`); `p -= rate * m`, or `p -= rate * (g + momentum * m)` in Nesterov's form. As
+/// PyTorch's, but between steps m is in 8 bits. The step itself uses m before it is quantized.
 pub type Sgd8bit = EightBit<Sgd8bitConfig>;
 
 impl Sgd8bitConfig {
     fn codec(&self) -> Codec {
-        Codec { map: CodeMap::Signed, rounding: self.states.rounding.signed(), block: self.states.block_size }
+        Codec {
+            map: CodeMap::Signed,
+            rounding: self.states.rounding.signed(),
+            block: self.states.block_size,
+        }
     }
 }
 
@@ -91,7 +109,8 @@ impl Rule for Sgd8bitConfig {
                 (parameter, vec![Moment::Values(Box::new(momentum))])
             }
             Moment::Blocks(momentum) => {
-                let (parameter, momentum) = optim8::sgd_step(parameter, gradient, *momentum, self.codec(), step);
+                let (parameter, momentum) =
+                    optim8::sgd_step(parameter, gradient, *momentum, self.codec(), step);
                 (parameter, vec![Moment::Blocks(Box::new(momentum))])
             }
         }
@@ -105,12 +124,15 @@ fn plain<const D: usize>(
     momentum: Tensor<1>,
     step: SgdStep,
 ) -> (Tensor<D>, Tensor<1>) {
-    let (shape, dtype, count) = (parameter.shape(), parameter.dtype(), parameter.shape().num_elements());
+    let (shape, dtype, count) =
+        (parameter.shape(), parameter.dtype(), parameter.shape().num_elements());
     let mut gradient = gradient.reshape([count]).cast(DType::F32);
     if step.weight_decay > 0.0 {
-        gradient = gradient + parameter.clone().reshape([count]).cast(DType::F32) * step.weight_decay;
+        gradient =
+            gradient + parameter.clone().reshape([count]).cast(DType::F32) * step.weight_decay;
     }
     let momentum = momentum * step.momentum + gradient.clone() * step.fresh;
-    let direction = if step.nesterov { gradient + momentum.clone() * step.momentum } else { momentum.clone() };
+    let direction =
+        if step.nesterov { gradient + momentum.clone() * step.momentum } else { momentum.clone() };
     (parameter - (direction * step.rate).cast(dtype).reshape(shape), momentum)
 }

@@ -41,7 +41,8 @@ impl Kind {
     }
 }
 
-/// One moment of one parameter. Boxed, so that the many small tensors of a network do not each take the place of the largest form.
+/// One moment of one parameter. Boxed, so that the many small tensors of a network do not each take
+/// the place of the largest form.
 #[derive(Debug, Clone)]
 pub enum Moment {
     /// Small tensors, flat: `[n]`.
@@ -49,7 +50,8 @@ pub enum Moment {
     Blocks(Box<Blocks>),
 }
 
-/// State of one parameter: SGD's momentum, or Adam's two moments, each in 8 bits or, for small tensors, in 32.
+/// State of one parameter: SGD's momentum, or Adam's two moments, each in 8 bits or, for small
+/// tensors, in 32.
 #[derive(Debug, Clone)]
 pub struct OptimizerState {
     form: Form,
@@ -74,12 +76,24 @@ pub(super) struct Contents {
 
 impl Contents {
     /// Zeros.
-    pub fn new(kind: Kind, states: &States, codecs: &[Codec], count: usize, device: &Device) -> Self {
+    pub fn new(
+        kind: Kind,
+        states: &States,
+        codecs: &[Codec],
+        count: usize,
+        device: &Device,
+    ) -> Self {
         let moment = |codec: &Codec| match count < states.min_size {
             true => Moment::Values(Box::new(Tensor::zeros([count], (device, DType::F32)))),
             false => Moment::Blocks(Box::new(Blocks::zeros(count, *codec, device))),
         };
-        Self { kind, block: states.block_size, count, steps: 0, moments: codecs.iter().map(moment).collect() }
+        Self {
+            kind,
+            block: states.block_size,
+            count,
+            steps: 0,
+            moments: codecs.iter().map(moment).collect(),
+        }
     }
 }
 
@@ -91,7 +105,8 @@ impl OptimizerState {
     /// The contents, if they are what the optimizer holds for a parameter of `count` values.
     ///
     /// # Panics
-    /// If not: Burn loads records without asking the optimizer, so this is where a wrong one shows. [`super::restore`] refuses it earlier.
+    /// If not: Burn loads records without asking the optimizer, so this is where a wrong one shows.
+    /// [`super::restore`] refuses it earlier.
     pub(super) fn expect(self, kind: Kind, states: &States, count: usize) -> Contents {
         let wanted = format!("{} with blocks of {}", Kind::name(kind as u64), states.block_size);
         let found = match self.form {
@@ -106,7 +121,12 @@ impl OptimizerState {
                     return c;
                 }
                 let form = if small { "in 32 bits" } else { "in 8 bits" };
-                format!("{} with blocks of {}, {} values {form}", Kind::name(c.kind as u64), c.block, c.count)
+                format!(
+                    "{} with blocks of {}, {} values {form}",
+                    Kind::name(c.kind as u64),
+                    c.block,
+                    c.count
+                )
             }
         };
         panic!(
@@ -136,8 +156,8 @@ impl OptimizerState {
     }
 }
 
-/// In a record: scalars `format`, `optimizer`, `block_size`, `count`, `steps`; for each moment `I.values` (f32) or `I.codes` (words of four codes, 32-bit
-/// unsigned) and `I.absmax` (f32).
+/// In a record: scalars `format`, `optimizer`, `block_size`, `count`, `steps`; for each moment
+/// `I.values` (f32) or `I.codes` (words of four codes, 32-bit unsigned) and `I.absmax` (f32).
 impl RecordState for OptimizerState {
     fn state_flatten(&self, prefix: &str, out: &mut StateSink) {
         let Form::Ours(c) = &self.form else { return };
@@ -153,7 +173,9 @@ impl RecordState for OptimizerState {
         }
         for (i, moment) in c.moments.iter().enumerate() {
             match moment {
-                Moment::Values(values) => out.push_tensor(prefix, &format!("{i}.values"), values.to_data()),
+                Moment::Values(values) => {
+                    out.push_tensor(prefix, &format!("{i}.values"), values.to_data())
+                }
                 Moment::Blocks(blocks) => {
                     out.push_tensor(prefix, &format!("{i}.codes"), blocks.words.to_data());
                     out.push_tensor(prefix, &format!("{i}.absmax"), blocks.absmax.to_data());
@@ -172,7 +194,8 @@ impl RecordState for OptimizerState {
 }
 
 fn contents(prefix: &str, source: &mut StateSource, device: &Device) -> Result<Contents, String> {
-    let mut scalar = |name: &str| source.take_scalar(prefix, name).and_then(|s| u64::try_from(s).ok());
+    let mut scalar =
+        |name: &str| source.take_scalar(prefix, name).and_then(|s| u64::try_from(s).ok());
     let format = scalar(key::FORMAT).ok_or("another optimizer")?;
     if format != FORMAT {
         return Err(format!("format {format} (this version reads {FORMAT})"));
@@ -182,18 +205,24 @@ fn contents(prefix: &str, source: &mut StateSource, device: &Device) -> Result<C
     else {
         return Err("an incomplete file".into());
     };
-    let kind = [Kind::Sgd, Kind::Adam].into_iter().find(|k| *k as u64 == optimizer).ok_or(Kind::name(optimizer))?;
+    let kind = [Kind::Sgd, Kind::Adam]
+        .into_iter()
+        .find(|k| *k as u64 == optimizer)
+        .ok_or(Kind::name(optimizer))?;
     let (block, count) = (block as usize, count as usize);
     if block == 0 {
         return Err("blocks of 0".into());
     }
-    let mut tensor = |name: String, dtype: DType, wanted: usize| -> Result<Option<TensorData>, String> {
-        let Some(data) = source.take_tensor(prefix, &name) else { return Ok(None) };
-        match data.dtype() == dtype && data.shape().as_slice() == [wanted] {
-            true => Ok(Some(data)),
-            false => Err(format!("{name} {:?} {:?} for {count} values", data.dtype(), data.shape())),
-        }
-    };
+    let mut tensor =
+        |name: String, dtype: DType, wanted: usize| -> Result<Option<TensorData>, String> {
+            let Some(data) = source.take_tensor(prefix, &name) else { return Ok(None) };
+            match data.dtype() == dtype && data.shape().as_slice() == [wanted] {
+                true => Ok(Some(data)),
+                false => {
+                    Err(format!("{name} {:?} {:?} for {count} values", data.dtype(), data.shape()))
+                }
+            }
+        };
     let mut moments = Vec::new();
     for i in 0..kind.moments() {
         let floats = |data| Tensor::<1>::from_data(data, (device, DType::F32));

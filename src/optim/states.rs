@@ -19,7 +19,8 @@ pub enum StateRounding {
     /// The nearest code, exactly.
     #[default]
     Nearest,
-    /// The nearest code, but a negative first moment is never stored as 0 (bitsandbytes' CUDA kernels).
+    /// The nearest code, but a negative first moment is never stored as 0 (bitsandbytes' CUDA
+    /// kernels).
     SignPreserving,
 }
 
@@ -37,9 +38,11 @@ impl StateRounding {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct States {
-    /// Values that share a scale: a power of two from 64 to 4096. 256 is more exact, 2048 saves another 0.7 % of the 32-bit state.
+    /// Values that share a scale: a power of two from 64 to 4096. 256 is more exact, 2048 saves
+    /// another 0.7 % of the 32-bit state.
     pub block_size: usize,
-    /// Tensors of fewer values keep 32-bit states: biases and BatchNorm, which are little and sensitive.
+    /// Tensors of fewer values keep 32-bit states: biases and BatchNorm, which are little and
+    /// sensitive.
     pub min_size: usize,
     /// Rounding rule of first moments.
     pub rounding: StateRounding,
@@ -121,6 +124,12 @@ mod tests {
         assert_eq!(states.bytes(4095), 4 * 4095);
         assert_eq!(states.bytes(4096), 4096 + 4 * 16);
         assert_eq!(states.bytes(4097), 4100 + 4 * 17);
-        assert!(States { block_size: 100, ..States::default() }.check().unwrap_err().to_string().contains("2048"));
+        assert!(
+            States { block_size: 100, ..States::default() }
+                .check()
+                .unwrap_err()
+                .to_string()
+                .contains("2048")
+        );
     }
 }

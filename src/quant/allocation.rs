@@ -1,7 +1,9 @@
-//! Bits by layer: the choice of least summed cost whose bytes fit a budget, a multiple-choice knapsack, solved exactly.
+//! Bits by layer: the choice of least summed cost whose bytes fit a budget, a multiple-choice
+//! knapsack, solved exactly.
 //!
-//! Layers are added one after another to a list of partial choices, of which those are kept that no other one beats in both bytes and cost, and that can
-//! still lead to a better whole than one already known: a linear relaxation of the layers left bounds from below what they must cost.
+//! Layers are added one after another to a list of partial choices, of which those are kept that no
+//! other one beats in both bytes and cost, and that can still lead to a better whole than one
+//! already known: a linear relaxation of the layers left bounds from below what they must cost.
 
 use crate::error::{Error, Result};
 
@@ -29,7 +31,8 @@ pub struct Allocation {
 
 impl Allocation {
     fn of(choices: Vec<Choice>) -> Self {
-        let (bytes, cost) = (choices.iter().map(|c| c.bytes).sum(), choices.iter().map(|c| c.cost).sum());
+        let (bytes, cost) =
+            (choices.iter().map(|c| c.bytes).sum(), choices.iter().map(|c| c.cost).sum());
         Self { choices, bytes, cost }
     }
 }
@@ -56,15 +59,20 @@ struct Raise {
     gain: f64,
 }
 
-/// The raises along the convex hull of each layer's frontier, most gain a byte first. In this order a layer's own come in order too.
+/// The raises along the convex hull of each layer's frontier, most gain a byte first. In this order
+/// a layer's own come in order too.
 fn raises(layers: &[Vec<Choice>]) -> Vec<Raise> {
     let mut all = Vec::new();
     for (layer, choices) in layers.iter().enumerate() {
         let mut at = 0;
         while at + 1 < choices.len() {
-            let slope =
-                |i: &usize| (choices[at].cost - choices[*i].cost) / (choices[*i].bytes - choices[at].bytes) as f64;
-            let next = (at + 1..choices.len()).max_by(|a, b| slope(a).total_cmp(&slope(b))).expect("not the last");
+            let slope = |i: &usize| {
+                (choices[at].cost - choices[*i].cost)
+                    / (choices[*i].bytes - choices[at].bytes) as f64
+            };
+            let next = (at + 1..choices.len())
+                .max_by(|a, b| slope(a).total_cmp(&slope(b)))
+                .expect("not the last");
             let (from, to) = (choices[at], choices[next]);
             all.push(Raise { layer, to, bytes: to.bytes - from.bytes, gain: from.cost - to.cost });
             at = next;
@@ -97,14 +105,17 @@ impl Relaxation {
         Self { least, sums }
     }
 
-    /// Least cost with so many bytes if choices could be mixed, and the cost without the mixed one; none if even the smallest do not fit.
+    /// Least cost with so many bytes if choices could be mixed, and the cost without the mixed one;
+    /// none if even the smallest do not fit.
     fn bounds(&self, bytes: usize) -> Option<(f64, f64)> {
         let room = bytes.checked_sub(self.least.bytes)?;
         let fit = self.sums.partition_point(|s| s.0 <= room) - 1;
         let (used, gain) = self.sums[fit];
         let upper = self.least.cost - gain;
-        let part =
-            self.sums.get(fit + 1).map_or(0.0, |next| (room - used) as f64 / (next.0 - used) as f64 * (next.1 - gain));
+        let part = self
+            .sums
+            .get(fit + 1)
+            .map_or(0.0, |next| (room - used) as f64 / (next.0 - used) as f64 * (next.1 - gain));
         Some((upper - part, upper))
     }
 }
@@ -125,8 +136,12 @@ fn unwind(layers: &[Vec<Choice>], lists: &[Vec<State>], mut at: usize) -> Alloca
 
 /// Every layer's frontier; smallest and largest bytes they can sum to.
 fn prepare(layers: &[Vec<Choice>]) -> Result<(Vec<Vec<Choice>>, [usize; 2])> {
-    if let Some(i) = layers.iter().position(|l| l.is_empty() || l.iter().any(|c| !c.cost.is_finite())) {
-        return Err(Error::Invalid(format!("layer {i} has no choice, or one whose cost is not finite")));
+    if let Some(i) =
+        layers.iter().position(|l| l.is_empty() || l.iter().any(|c| !c.cost.is_finite()))
+    {
+        return Err(Error::Invalid(format!(
+            "layer {i} has no choice, or one whose cost is not finite"
+        )));
     }
     let frontiers: Vec<Vec<Choice>> = layers.iter().map(|l| frontier(l)).collect();
     let sum = |pick: fn(&Vec<Choice>) -> usize| frontiers.iter().map(pick).sum();
@@ -149,7 +164,9 @@ pub fn range(layers: &[Vec<Choice>]) -> Result<[usize; 2]> {
 pub fn allocate(layers: &[Vec<Choice>], budget: usize) -> Result<Allocation> {
     let (layers, [least, most]) = prepare(layers)?;
     if budget < least {
-        return Err(Error::Invalid(format!("{budget} bytes cannot be reached: the choices give {least} to {most}")));
+        return Err(Error::Invalid(format!(
+            "{budget} bytes cannot be reached: the choices give {least} to {most}"
+        )));
     }
     let rest: Vec<Relaxation> = (0..=layers.len()).map(|i| Relaxation::new(&layers[i..])).collect();
     let mut best = rest[0].bounds(budget).expect("the smallest choices fit").1;
@@ -162,7 +179,9 @@ pub fn allocate(layers: &[Vec<Choice>], budget: usize) -> Result<Allocation> {
         for (parent, state) in states.iter().enumerate() {
             for (i, choice) in layer.iter().enumerate() {
                 let (bytes, cost) = (state.0 + choice.bytes, state.1 + choice.cost);
-                let Some((lower, upper)) = budget.checked_sub(bytes).and_then(|room| rest.bounds(room)) else {
+                let Some((lower, upper)) =
+                    budget.checked_sub(bytes).and_then(|room| rest.bounds(room))
+                else {
                     continue;
                 };
                 best = best.min(cost + upper);
@@ -184,12 +203,17 @@ pub fn allocate(layers: &[Vec<Choice>], budget: usize) -> Result<Allocation> {
     Ok(unwind(&layers, &lists, states.len() - 1))
 }
 
-/// The allocation of least cost with `low` to `high` bytes, if there is one. Partial choices whose bytes differ by less than a 32768th of `high` count as
-/// equal, of which the cheapest is kept; no two are equal where `high` is below that.
+/// The allocation of least cost with `low` to `high` bytes, if there is one. Partial choices whose
+/// bytes differ by less than a 32768th of `high` count as equal, of which the cheapest is kept; no
+/// two are equal where `high` is below that.
 ///
 /// # Errors
 /// A layer without a choice.
-pub fn allocate_between(layers: &[Vec<Choice>], low: usize, high: usize) -> Result<Option<Allocation>> {
+pub fn allocate_between(
+    layers: &[Vec<Choice>],
+    low: usize,
+    high: usize,
+) -> Result<Option<Allocation>> {
     let (layers, _) = prepare(layers)?;
     let grain = (high >> 15).max(1);
     let sums = |pick: fn(&Vec<Choice>) -> usize| -> Vec<usize> {
@@ -218,7 +242,8 @@ pub fn allocate_between(layers: &[Vec<Choice>], low: usize, high: usize) -> Resu
     Ok(best.map(|(at, _)| unwind(&layers, &lists, at)))
 }
 
-/// The allocations that are best for some price of a byte, from the smallest to the largest: each has the least cost of all with as many bytes.
+/// The allocations that are best for some price of a byte, from the smallest to the largest: each
+/// has the least cost of all with as many bytes.
 ///
 /// # Errors
 /// A layer without a choice.
@@ -239,7 +264,8 @@ mod tests {
     use proptest::prelude::*;
 
     fn layers() -> impl Strategy<Value = Vec<Vec<Choice>>> {
-        let choice = (1usize..40, 0f64..10.0).prop_map(|(bytes, cost)| Choice { bits: bytes, bytes, cost });
+        let choice =
+            (1usize..40, 0f64..10.0).prop_map(|(bytes, cost)| Choice { bits: bytes, bytes, cost });
         prop::collection::vec(prop::collection::vec(choice, 1..5), 1..6)
     }
 
@@ -247,7 +273,10 @@ mod tests {
     fn all(layers: &[Vec<Choice>]) -> Vec<Allocation> {
         let mut lists = vec![Vec::new()];
         for layer in layers {
-            lists = lists.iter().flat_map(|l| layer.iter().map(move |&c| [l.clone(), vec![c]].concat())).collect();
+            lists = lists
+                .iter()
+                .flat_map(|l| layer.iter().map(move |&c| [l.clone(), vec![c]].concat()))
+                .collect();
         }
         lists.into_iter().map(Allocation::of).collect()
     }
@@ -323,8 +352,13 @@ mod tests {
             let budget = least + ((most - least) as f64 * part) as usize;
             let ours = allocate(&layers, budget).unwrap();
             let (lower, upper) =
-                Relaxation::new(&layers.iter().map(|l| frontier(l)).collect::<Vec<_>>()).bounds(budget).unwrap();
-            assert!(ours.bytes <= budget && lower <= ours.cost + 1e-9 && ours.cost <= upper, "{part}");
+                Relaxation::new(&layers.iter().map(|l| frontier(l)).collect::<Vec<_>>())
+                    .bounds(budget)
+                    .unwrap();
+            assert!(
+                ours.bytes <= budget && lower <= ours.cost + 1e-9 && ours.cost <= upper,
+                "{part}"
+            );
         }
     }
 }

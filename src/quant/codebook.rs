@@ -1,4 +1,5 @@
-//! The values a tensor's weights may take, on the host: made from weights, followed as weights move, and what a file holds of them.
+//! The values a tensor's weights may take, on the host: made from weights, followed as weights
+//! move, and what a file holds of them.
 
 use super::{Scheme, TensorScheme, kmeans};
 use crate::error::{Error, Result};
@@ -23,7 +24,10 @@ impl Codebook {
         finite(weights)?;
         if weights.len() < 1 << scheme.bits {
             let (n, k) = (weights.len(), 1 << scheme.bits);
-            return Err(Error::Invalid(format!("{n} weights are fewer than the {k} values of {} bits", scheme.bits)));
+            return Err(Error::Invalid(format!(
+                "{n} weights are fewer than the {k} values of {} bits",
+                scheme.bits
+            )));
         }
         let groups = scheme.groups(shape);
         let values = match scheme.scheme {
@@ -44,7 +48,11 @@ impl Codebook {
             _ => values.len() == groups * (1 + usize::from(scheme.offset)),
         };
         if !right {
-            return Err(Error::Invalid(format!("{} values for {} bits", values.len(), scheme.bits)));
+            return Err(Error::Invalid(format!(
+                "{} values for {} bits",
+                values.len(),
+                scheme.bits
+            )));
         }
         if values.iter().any(|v| !v.is_finite()) {
             return Err(Error::Invalid("values that are not finite".into()));
@@ -62,7 +70,9 @@ impl Codebook {
         finite(weights)?;
         let most = 1 << self.scheme.bits;
         let values = match self.scheme.scheme {
-            Scheme::KMeans if self.values.len() < most && !self.is_exact(weights) => kmeans::centroids(weights, most)?,
+            Scheme::KMeans if self.values.len() < most && !self.is_exact(weights) => {
+                kmeans::centroids(weights, most)?
+            }
             Scheme::KMeans => kmeans::refine(weights, &self.values, steps)?,
             Scheme::BinaryStatic => self.values.clone(),
             Scheme::BinaryAdaptive => scales(self.scheme, weights, self.groups),
@@ -87,7 +97,9 @@ impl Codebook {
             let sum = &mut sums[usize::from(code)];
             *sum = (sum.0 + f64::from(w), sum.1 + 1);
         }
-        let mean = |(&(sum, n), &old): (&(f64, u32), &f32)| if n == 0 { old } else { (sum / f64::from(n)) as f32 };
+        let mean = |(&(sum, n), &old): (&(f64, u32), &f32)| {
+            if n == 0 { old } else { (sum / f64::from(n)) as f32 }
+        };
         Ok(Self { values: plain(sums.iter().zip(&self.values).map(mean).collect()), ..*self })
     }
 
@@ -124,7 +136,9 @@ impl Codebook {
     pub fn table(&self) -> Vec<f32> {
         match self.scheme.scheme {
             Scheme::KMeans => self.padded(),
-            _ => self.pairs().flat_map(|(scale, offset)| [offset - scale, offset + scale]).collect(),
+            _ => {
+                self.pairs().flat_map(|(scale, offset)| [offset - scale, offset + scale]).collect()
+            }
         }
     }
 
@@ -150,7 +164,10 @@ impl Codebook {
         let (bounds, each) = (self.bounds(), weights.len() / self.groups);
         let rows = weights.chunks(each).zip(bounds.chunks(bounds.len() / self.groups));
         let most = self.entries() - 1;
-        rows.flat_map(|(w, bounds)| w.iter().map(move |&w| kmeans::nearest(bounds, w).min(most) as u8)).collect()
+        rows.flat_map(|(w, bounds)| {
+            w.iter().map(move |&w| kmeans::nearest(bounds, w).min(most) as u8)
+        })
+        .collect()
     }
 
     /// The value of each code.
@@ -175,11 +192,13 @@ pub(super) fn finite(weights: &[f32]) -> Result<()> {
     }
 }
 
-/// Each group's mean distance from its middle (0, or its mean), with the middle behind it where there is one.
+/// Each group's mean distance from its middle (0, or its mean), with the middle behind it where
+/// there is one.
 fn scales(scheme: TensorScheme, weights: &[f32], groups: usize) -> Vec<f32> {
     let group = |w: &[f32]| {
         let n = w.len() as f64;
-        let middle = if scheme.offset { w.iter().map(|&w| f64::from(w)).sum::<f64>() / n } else { 0.0 };
+        let middle =
+            if scheme.offset { w.iter().map(|&w| f64::from(w)).sum::<f64>() / n } else { 0.0 };
         // What is stored is the middle in f32: the distances are from that.
         let middle = f64::from(middle as f32);
         let scale = w.iter().map(|&w| (f64::from(w) - middle).abs()).sum::<f64>() / n;
@@ -209,16 +228,26 @@ mod tests {
             let error = Codebook::fit(scheme, weights, &[weights.len()]).unwrap_err().to_string();
             assert!(error.contains(wanted), "{error}");
         };
-        refused(TensorScheme::kmeans(2), &[1.0, 2.0, 3.0], "3 weights are fewer than the 4 values of 2 bits");
+        refused(
+            TensorScheme::kmeans(2),
+            &[1.0, 2.0, 3.0],
+            "3 weights are fewer than the 4 values of 2 bits",
+        );
         refused(TensorScheme::kmeans(1), &[0.5, f32::NAN], "weight 1 is NaN");
-        refused(binary(Scheme::BinaryAdaptive, false, true), &[1.0, f32::INFINITY], "weight 1 is inf");
+        refused(
+            binary(Scheme::BinaryAdaptive, false, true),
+            &[1.0, f32::INFINITY],
+            "weight 1 is inf",
+        );
     }
 
     #[test]
     fn binary_values_are_means_of_magnitudes() {
         let weights = [1.0, -3.0, 2.0, 6.0];
         let fit = |per_channel, offset| {
-            Codebook::fit(binary(Scheme::BinaryStatic, per_channel, offset), &weights, &[2, 2]).unwrap().table()
+            Codebook::fit(binary(Scheme::BinaryStatic, per_channel, offset), &weights, &[2, 2])
+                .unwrap()
+                .table()
         };
         assert_eq!(fit(false, false), [-3.0, 3.0]);
         assert_eq!(fit(true, false), [-2.0, 2.0, -4.0, 4.0]);
@@ -228,7 +257,9 @@ mod tests {
 
     #[test]
     fn static_scales_stay_and_adaptive_ones_follow() {
-        for (scheme, wanted) in [(Scheme::BinaryStatic, [-1.5, 1.5]), (Scheme::BinaryAdaptive, [-4.0, 4.0])] {
+        for (scheme, wanted) in
+            [(Scheme::BinaryStatic, [-1.5, 1.5]), (Scheme::BinaryAdaptive, [-4.0, 4.0])]
+        {
             let book = Codebook::fit(binary(scheme, false, false), &[1.0, -2.0], &[2]).unwrap();
             assert_eq!(book.follow(&[3.0, -5.0], 1).unwrap().table(), wanted);
         }
@@ -296,9 +327,11 @@ mod tests {
     #[test]
     fn weights_that_are_not_finite_are_never_followed() {
         for scheme in schemes() {
-            let book = Codebook::fit(scheme, &[1.0, -2.0, 3.0, 4.0, 0.5, 0.25, 7.0, 8.0], &[2, 4]).unwrap();
+            let book = Codebook::fit(scheme, &[1.0, -2.0, 3.0, 4.0, 0.5, 0.25, 7.0, 8.0], &[2, 4])
+                .unwrap();
             let bad = [1.0, -2.0, 3.0, f32::INFINITY, 0.5, 0.25, 7.0, 8.0];
-            for error in [book.follow(&bad, 1).unwrap_err(), book.means(&bad, &[0; 8]).unwrap_err()] {
+            for error in [book.follow(&bad, 1).unwrap_err(), book.means(&bad, &[0; 8]).unwrap_err()]
+            {
                 assert_eq!(error.to_string(), "weight 3 is inf");
             }
         }

@@ -1,7 +1,9 @@
-//! What a user chooses about quantization: the section `[quantize]` of a recipe, and the flags of `revox quantize`.
+//! What a user chooses about quantization: the section `[quantize]` of a recipe, and the flags of
+//! `revox quantize`.
 //!
-//! arXiv 2406.05359 gives the methods; what could not be seen of it (coverage, refreshing of centroids, order of stages, formulas of the binary
-//! quantizers) is a named option here, its default chosen by own measurement or for safety.
+//! arXiv 2406.05359 gives the methods; what could not be seen of it (coverage, refreshing of
+//! centroids, order of stages, formulas of the binary quantizers) is a named option here, its
+//! default chosen by own measurement or for safety.
 
 use serde::{Deserialize, Serialize};
 
@@ -55,7 +57,8 @@ pub enum Update {
     Lloyd,
     /// Weights keep the centroid they began with, which is their mean (HAQ's public code).
     FrozenMean,
-    /// Weights keep the centroid they began with, which is trained by the sum of its members' gradients (Deep Compression, arXiv 1510.00149).
+    /// Weights keep the centroid they began with, which is trained by the sum of its members'
+    /// gradients (Deep Compression, arXiv 1510.00149).
     FrozenGradient,
 }
 
@@ -105,12 +108,14 @@ pub struct QuantizeConfig {
     pub candidates: Vec<usize>,
     /// How `mixed` weighs layers.
     pub sensitivity: SensitivityConfig,
-    /// Stages: one group of layers after another, equal parts of the epochs. 1 quantizes all at once: the default, since more of them
-    /// gave no lower error rates where it was measured (BENCHMARKS.md).
+    /// Stages: one group of layers after another, equal parts of the epochs. 1 quantizes all at
+    /// once: the default, since more of them gave no lower error rates where it was measured
+    /// (BENCHMARKS.md).
     pub stages: usize,
     /// Order of the stages.
     pub order: Order,
-    /// Each stage goes through the recipe's schedule of the learning rate; otherwise all of them together do.
+    /// Each stage goes through the recipe's schedule of the learning rate; otherwise all of them
+    /// together do.
     pub restart_rate: bool,
 }
 
@@ -169,7 +174,9 @@ impl QuantizeConfig {
             return bad(format!("clip = {}: must be above 0", self.clip.unwrap_or_default()));
         }
         if self.clip.is_some() && self.update == Update::FrozenGradient {
-            return bad("clip: weights whose centroids are trained have no gradient of their own".into());
+            return bad(
+                "clip: weights whose centroids are trained have no gradient of their own".into()
+            );
         }
         match (self.method, self.target_bytes) {
             (Method::Mixed, None) => return bad("target_bytes: method mixed needs a size".into()),
@@ -241,6 +248,9 @@ mod tests {
         refused(&|c| c.target_bytes = Some(1), "a choice of method mixed");
         refused(&|c| c.clip = Some(-1.0), "quantize.clip = -1");
         refused(&|c| c.stages = 0, "stages");
-        refused(&|c| (c.method, c.update) = (Method::BinaryStatic, Update::FrozenMean), "k-means methods");
+        refused(
+            &|c| (c.method, c.update) = (Method::BinaryStatic, Update::FrozenMean),
+            "k-means methods",
+        );
     }
 }

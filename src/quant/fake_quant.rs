@@ -1,5 +1,5 @@
-//! Quantization while training: a parameter stays what it is (the latent weight), the network sees its quantized values, and gradients go straight
-//! through to it.
+//! Quantization while training: a parameter stays what it is (the latent weight), the network sees
+//! its quantized values, and gradients go straight through to it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,7 +12,8 @@ use super::{Codebook, TensorScheme};
 use crate::backend::codes::nearest;
 use crate::rng::fnv1a64;
 
-/// When a tensor starts to be quantized: at its stage of a clock that all tensors of a network share.
+/// When a tensor starts to be quantized: at its stage of a clock that all tensors of a network
+/// share.
 #[derive(Debug, Clone)]
 pub struct Gate {
     pub(super) stage: usize,
@@ -38,7 +39,8 @@ pub struct FakeQuant {
     /// The entries themselves are trained, not the latent weights.
     #[module(skip)]
     learned: bool,
-    /// Gradients stop where a latent weight's magnitude is beyond so many times the largest value of its group.
+    /// Gradients stop where a latent weight's magnitude is beyond so many times the largest value
+    /// of its group.
     #[module(skip)]
     clip: Option<f32>,
     #[module(skip)]
@@ -48,7 +50,12 @@ pub struct FakeQuant {
 }
 
 /// A constant of a module, with an id that is the same in every run.
-fn constant<const D: usize>(name: &str, values: Vec<f32>, shape: [usize; D], device: &Device) -> Param<Tensor<D>> {
+fn constant<const D: usize>(
+    name: &str,
+    values: Vec<f32>,
+    shape: [usize; D],
+    device: &Device,
+) -> Param<Tensor<D>> {
     let value = Tensor::from_data(TensorData::new(values, shape), device);
     Param::initialized(ParamId::from(fnv1a64(name.as_bytes())), value)
 }
@@ -62,7 +69,13 @@ pub(super) struct Extras {
 }
 
 impl FakeQuant {
-    pub(super) fn new(name: &str, book: &Codebook, extras: Extras, gate: Gate, device: &Device) -> Self {
+    pub(super) fn new(
+        name: &str,
+        book: &Codebook,
+        extras: Extras,
+        gate: Gate,
+        device: &Device,
+    ) -> Self {
         let (groups, entries) = (book.groups(), 1 << book.scheme().bits);
         let at = |part: &str| format!("{name}.{}.{part}", Self::NAME);
         let padded = book.padded();
@@ -76,7 +89,15 @@ impl FakeQuant {
             constant(&at("codes"), codes.into_iter().map(f32::from).collect(), [count], device)
         });
         let bounds = constant(&at("bounds"), book.bounds(), [groups, entries - 1], device);
-        Self { codebook, bounds, codes, learned: extras.learned, clip: extras.clip, gate, scheme: book.scheme() }
+        Self {
+            codebook,
+            bounds,
+            codes,
+            learned: extras.learned,
+            clip: extras.clip,
+            gate,
+            scheme: book.scheme(),
+        }
     }
 }
 
@@ -109,12 +130,14 @@ impl Reparameterization for FakeQuant {
         if !latent.is_autodiff() {
             return quantized;
         }
-        // Exactly 0, with derivative 1: the straight-through gradient does not cost the quantized value a bit.
+        // Exactly 0, with derivative 1: the straight-through gradient does not cost the quantized
+        // value a bit.
         let mut through = latent.clone() - latent.clone().detach();
         if let Some(clip) = self.clip {
             let groups = table.dims()[0];
             let limit = table.abs().max_dim(1).mul_scalar(clip);
-            let far = inner(latent).abs().reshape([groups, shape.iter().product::<usize>() / groups]);
+            let far =
+                inner(latent).abs().reshape([groups, shape.iter().product::<usize>() / groups]);
             let limit = limit.expand(far.dims());
             let passes = far.lower_equal(limit).float().reshape(shape);
             through = through * Tensor::from_inner(passes);

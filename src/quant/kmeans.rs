@@ -1,11 +1,11 @@
-//! k-means of numbers on a line, where it can be solved and not only approached: a sorted list's clusters are runs of it, and the best runs follow from
-//! dynamic programming.
+//! k-means of numbers on a line, where it can be solved and not only approached: a sorted list's
+//! clusters are runs of it, and the best runs follow from dynamic programming.
 
 use crate::backend::optim8::bound;
 use crate::error::{Error, Result};
 
-/// Weights up to which the solution is exact. Longer lists are first summed up into as many groups of neighbours; Lloyd's iterations on all values
-/// follow.
+/// Weights up to which the solution is exact. Longer lists are first summed up into as many groups
+/// of neighbours; Lloyd's iterations on all values follow.
 const EXACT: usize = 1 << 13;
 /// Lloyd's iterations at most. Started next to the optimum they need a few.
 const ITERATIONS: usize = 100;
@@ -23,8 +23,11 @@ struct Line {
 impl Line {
     fn new(weights: &[f32]) -> Self {
         // As integers that order like the numbers: sorting those is twice as fast.
-        let mut keys: Vec<u32> =
-            weights.iter().map(|w| w.to_bits()).map(|b| b ^ ((b as i32 >> 31) as u32 | 1 << 31)).collect();
+        let mut keys: Vec<u32> = weights
+            .iter()
+            .map(|w| w.to_bits())
+            .map(|b| b ^ ((b as i32 >> 31) as u32 | 1 << 31))
+            .collect();
         keys.sort_unstable();
         let unkey = |k: u32| f32::from_bits(if k >> 31 == 1 { k ^ 1 << 31 } else { !k });
         let values: Vec<f32> = keys.into_iter().map(unkey).collect();
@@ -67,8 +70,9 @@ impl Line {
         }
     }
 
-    /// Ends of groups of neighbours: every value by itself where there are few, else groups as fine as the best centroids lie close, which is as the cube
-    /// root of the density (for many centroids; Panter and Dite, 1951). No group ends between equal values.
+    /// Ends of groups of neighbours: every value by itself where there are few, else groups as fine
+    /// as the best centroids lie close, which is as the cube root of the density (for many
+    /// centroids; Panter and Dite, 1951). No group ends between equal values.
     fn groups(&self) -> Vec<usize> {
         let values = &self.values;
         let mut ends = vec![0];
@@ -103,11 +107,13 @@ impl Line {
         }
     }
 
-    /// The best boundaries of `k` runs whose ends are among `ends`. Divide and conquer over the monotone choices of the last boundary, O(k g log g).
+    /// The best boundaries of `k` runs whose ends are among `ends`. Divide and conquer over the
+    /// monotone choices of the last boundary, O(k g log g).
     fn partition(&self, ends: &[usize], k: usize) -> Vec<usize> {
         let groups = ends.len() - 1;
         // cost[j]: of the first j groups in as many runs as have been added.
-        let mut cost: Vec<f64> = (0..=groups).map(|j| if j == 0 { 0.0 } else { self.inertia(0, ends[j]) }).collect();
+        let mut cost: Vec<f64> =
+            (0..=groups).map(|j| if j == 0 { 0.0 } else { self.inertia(0, ends[j]) }).collect();
         let mut choices: Vec<Vec<u32>> = Vec::with_capacity(k);
         for runs in 2..=k {
             let mut next = vec![f64::INFINITY; groups + 1];
@@ -142,7 +148,8 @@ impl Line {
         boundaries.into_iter().map(|j| ends[j]).collect()
     }
 
-    /// Lloyd's iterations: boundaries half-way between the means of the runs, until they stay. Each costs O(k log n).
+    /// Lloyd's iterations: boundaries half-way between the means of the runs, until they stay. Each
+    /// costs O(k log n).
     fn settle(&self, mut boundaries: Vec<usize>, iterations: usize) -> Vec<usize> {
         for _ in 0..iterations {
             let means: Vec<f64> = boundaries.windows(2).map(|b| self.mean(b[0], b[1])).collect();
@@ -182,14 +189,17 @@ fn check(weights: &[f32], k: usize) -> Result<()> {
         return Err(Error::Invalid(format!("k-means with {k} centroids: must be 1 to 65536")));
     }
     match weights.iter().position(|w| !w.is_finite()) {
-        Some(i) => Err(Error::Invalid(format!("k-means of weights of which number {i} is {}", weights[i]))),
+        Some(i) => {
+            Err(Error::Invalid(format!("k-means of weights of which number {i} is {}", weights[i])))
+        }
         None if weights.is_empty() => Err(Error::Invalid("k-means of no weights".into())),
         None => Ok(()),
     }
 }
 
-/// Ascending centroids of the smallest sum of squared distances: `k` of them, or the distinct values where these are fewer. Exact up to 8,192 weights; beyond, to
-/// within 1.0001 of the optimum on the reference vectors.
+/// Ascending centroids of the smallest sum of squared distances: `k` of them, or the distinct
+/// values where these are fewer. Exact up to 8,192 weights; beyond, to within 1.0001 of the optimum
+/// on the reference vectors.
 ///
 /// # Errors
 /// No weights, or one that is not finite.
@@ -229,7 +239,8 @@ pub fn refine(weights: &[f32], centroids: &[f32], iterations: usize) -> Result<V
     Ok(centroids)
 }
 
-/// What separates the centroids: a value has the code i if it is above i bounds. On a bound the lower one is meant.
+/// What separates the centroids: a value has the code i if it is above i bounds. On a bound the
+/// lower one is meant.
 pub fn bounds(centroids: &[f32]) -> Vec<f32> {
     centroids.windows(2).map(|c| bound(c[0], c[1])).collect()
 }
@@ -242,7 +253,10 @@ pub fn nearest(bounds: &[f32], weight: f32) -> usize {
 /// Sum of squared distances to the nearest centroid.
 pub fn inertia(weights: &[f32], centroids: &[f32]) -> f64 {
     let bounds = bounds(centroids);
-    weights.iter().map(|&w| (f64::from(w) - f64::from(centroids[nearest(&bounds, w)])).powi(2)).sum()
+    weights
+        .iter()
+        .map(|&w| (f64::from(w) - f64::from(centroids[nearest(&bounds, w)])).powi(2))
+        .sum()
 }
 
 #[cfg(test)]

@@ -1,7 +1,9 @@
-//! Quantized weights (arXiv 2406.05359): k-means codebooks, binary scales, bits by layer, training through a quantizer, packed weights.
+//! Quantized weights (arXiv 2406.05359): k-means codebooks, binary scales, bits by layer, training
+//! through a quantizer, packed weights.
 //!
-//! A [`Plan`] says which tensors get which [`TensorScheme`]. A [`Quantizer`] attaches [`FakeQuant`]s to the parameters of a network in training; a packed
-//! network has [`Packed`] parameters. Both are reparameterizations of Burn: a network's file does not know of either.
+//! A [`Plan`] says which tensors get which [`TensorScheme`]. A [`Quantizer`] attaches
+//! [`FakeQuant`]s to the parameters of a network in training; a packed network has [`Packed`]
+//! parameters. Both are reparameterizations of Burn: a network's file does not know of either.
 
 pub mod allocation;
 mod codebook;

@@ -1,12 +1,20 @@
-//! Multi-stage fine-tuning: layers are quantized group by group, with training between (arXiv 2406.05359; which order the paper uses is not known to us).
+//! Multi-stage fine-tuning: layers are quantized group by group, with training between (arXiv
+//! 2406.05359; which order the paper uses is not known to us).
 
 use std::collections::HashMap;
 
 use super::Plan;
 use super::config::Order;
 
-/// Distributes a plan's tensors over stages, equally many each. `names` are in the network's order, `costs` are perturbations at the planned bits.
-pub fn assign(plan: &mut Plan, order: Order, stages: usize, names: &[String], costs: &HashMap<String, f64>) {
+/// Distributes a plan's tensors over stages, equally many each. `names` are in the network's order,
+/// `costs` are perturbations at the planned bits.
+pub fn assign(
+    plan: &mut Plan,
+    order: Order,
+    stages: usize,
+    names: &[String],
+    costs: &HashMap<String, f64>,
+) {
     let mut sorted: Vec<&String> = names.iter().filter(|n| plan.contains_key(*n)).collect();
     // Sorting is stable: equal ones stay in the network's order.
     match order {
@@ -31,8 +39,11 @@ mod tests {
         let names: Vec<String> = bits.iter().map(|b| b.0.to_owned()).collect();
         let costs = bits.iter().map(|b| (b.0.to_owned(), b.2)).collect();
         let stages = |order, stages| {
-            let planned =
-                |b: &(&str, usize, f64)| Planned { shape: vec![4, 4], scheme: TensorScheme::kmeans(b.1), stage: 0 };
+            let planned = |b: &(&str, usize, f64)| Planned {
+                shape: vec![4, 4],
+                scheme: TensorScheme::kmeans(b.1),
+                stage: 0,
+            };
             let mut plan: Plan = bits.iter().map(|b| (b.0.to_owned(), planned(b))).collect();
             assign(&mut plan, order, stages, &names, &costs);
             plan.values().map(|p| p.stage).collect::<Vec<_>>()

@@ -1,4 +1,5 @@
-//! Weights that stay packed in memory. A layer's weights are unpacked each time they are used and forgotten afterwards.
+//! Weights that stay packed in memory. A layer's weights are unpacked each time they are used and
+//! forgotten afterwards.
 
 use burn::module::{Module, Param, Reparameterization};
 use burn::tensor::{Device, Int, Tensor, TensorData};
@@ -35,7 +36,8 @@ impl Packed {
     }
 }
 
-/// `[groups, entries]` of a codebook as it is stored: centroids as they are, scale and offset as offset -+ scale.
+/// `[groups, entries]` of a codebook as it is stored: centroids as they are, scale and offset as
+/// offset -+ scale.
 pub(super) fn table(codebook: Tensor<2>, scheme: TensorScheme) -> Tensor<2> {
     if scheme.scheme == Scheme::KMeans {
         return codebook;
@@ -54,7 +56,8 @@ impl Reparameterization for Packed {
 
     fn apply<const D: usize>(&self, _nothing: Tensor<D>) -> Tensor<D> {
         let table = table(self.codebook.val(), self.scheme);
-        let shape: [usize; D] = self.shape.as_slice().try_into().expect("a weight's shape has its rank");
+        let shape: [usize; D] =
+            self.shape.as_slice().try_into().expect("a weight's shape has its rank");
         unpack(self.codes.val(), table, self.scheme.bits, shape)
     }
 }

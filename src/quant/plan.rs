@@ -27,11 +27,15 @@ impl Planned {
 /// Tensors by name.
 pub type Plan = BTreeMap<String, Planned>;
 
-/// The tensors that may be quantized, in the network's order: weights of convolutions (4 axes, or 3 in the pooling's attention) and linear layers (2).
+/// The tensors that may be quantized, in the network's order: weights of convolutions (4 axes, or 3
+/// in the pooling's attention) and linear layers (2).
 ///
 /// # Errors
 /// A name in `keep` that no such tensor has.
-pub fn candidates(names: &[(String, Vec<usize>)], config: &QuantizeConfig) -> Result<Vec<(String, Vec<usize>)>> {
+pub fn candidates(
+    names: &[(String, Vec<usize>)],
+    config: &QuantizeConfig,
+) -> Result<Vec<(String, Vec<usize>)>> {
     let weights = names.iter().filter(|(_, shape)| shape.len() >= 2);
     for kept in &config.keep {
         if !weights.clone().any(|(name, _)| name == kept) {
@@ -48,7 +52,8 @@ pub fn candidates(names: &[(String, Vec<usize>)], config: &QuantizeConfig) -> Re
     Ok(weights.filter(wanted).cloned().collect())
 }
 
-/// Whether so many bits make sense for a tensor: a weight for every value, and fewer bytes than in f32.
+/// Whether so many bits make sense for a tensor: a weight for every value, and fewer bytes than in
+/// f32.
 pub fn fits(shape: &[usize], scheme: TensorScheme) -> bool {
     let count: usize = shape.iter().product();
     count >= 1 << scheme.bits && scheme.bytes(shape) < 4 * count
@@ -67,7 +72,9 @@ pub fn uniform(names: &[(String, Vec<usize>)], config: &QuantizeConfig) -> Resul
         let enough = count >= 1 << wanted;
         let scheme = match config.small_layers {
             SmallLayers::Refuse | SmallLayers::Keep => enough.then_some(scheme),
-            SmallLayers::FewerBits => (1..=wanted).rev().map(|b| config.scheme(b)).find(|&s| fits(&shape, s)),
+            SmallLayers::FewerBits => {
+                (1..=wanted).rev().map(|b| config.scheme(b)).find(|&s| fits(&shape, s))
+            }
         };
         match (scheme, config.small_layers) {
             (Some(scheme), _) => drop(plan.insert(name, Planned { shape, scheme, stage: 0 })),
@@ -99,9 +106,13 @@ mod tests {
 
     #[test]
     fn tensors_that_are_too_small_are_told_or_get_fewer_bits() {
-        let config = |small_layers| QuantizeConfig { bits: 8, small_layers, ..QuantizeConfig::default() };
+        let config =
+            |small_layers| QuantizeConfig { bits: 8, small_layers, ..QuantizeConfig::default() };
         let error = uniform(&names(), &config(SmallLayers::Refuse)).unwrap_err().to_string();
-        assert!(error.contains("`conv1.weight`: 72 weights are fewer than the 256 values"), "{error}");
+        assert!(
+            error.contains("`conv1.weight`: 72 weights are fewer than the 256 values"),
+            "{error}"
+        );
         let plan = uniform(&names(), &config(SmallLayers::FewerBits)).unwrap();
         assert_eq!(plan["conv1.weight"].scheme.bits, 5); // 45 bytes of codes and 128 of codebook, f32 has 288
         assert_eq!(plan["seg_1.weight"].scheme.bits, 7);
@@ -114,10 +125,20 @@ mod tests {
     #[test]
     fn some_tensors_stay() {
         let config = QuantizeConfig { layers: Coverage::Convolutions, ..QuantizeConfig::default() };
-        assert_eq!(uniform(&names(), &config).unwrap().keys().collect::<Vec<_>>(), ["conv1.weight"]);
-        let keep = |name: &str| QuantizeConfig { keep: vec![name.into()], ..QuantizeConfig::default() };
-        assert_eq!(uniform(&names(), &keep("conv1.weight")).unwrap().keys().collect::<Vec<_>>(), ["seg_1.weight"]);
+        assert_eq!(
+            uniform(&names(), &config).unwrap().keys().collect::<Vec<_>>(),
+            ["conv1.weight"]
+        );
+        let keep =
+            |name: &str| QuantizeConfig { keep: vec![name.into()], ..QuantizeConfig::default() };
+        assert_eq!(
+            uniform(&names(), &keep("conv1.weight")).unwrap().keys().collect::<Vec<_>>(),
+            ["seg_1.weight"]
+        );
         let error = uniform(&names(), &keep("bn1.weight")).unwrap_err().to_string();
-        assert!(error.contains("no weight `bn1.weight`; it has conv1.weight, seg_1.weight"), "{error}");
+        assert!(
+            error.contains("no weight `bn1.weight`; it has conv1.weight, seg_1.weight"),
+            "{error}"
+        );
     }
 }

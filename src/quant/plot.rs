@@ -4,7 +4,8 @@ use plotters::prelude::*;
 
 use crate::error::{Error, Result};
 
-/// SVG of points (megabytes, summed perturbation), smallest first; the perturbation's axis is logarithmic.
+/// SVG of points (megabytes, summed perturbation), smallest first; the perturbation's axis is
+/// logarithmic.
 ///
 /// # Errors
 /// No points, or none with a perturbation above 0.
@@ -34,8 +35,12 @@ pub fn frontier_svg(points: &[(f64, f64)], title: &str) -> Result<String> {
             .y_label_formatter(&|y| format!("{y:.0e}"))
             .draw()
             .map_err(|e| failed(&e))?;
-        chart.draw_series(LineSeries::new(line.iter().copied(), BLUE.stroke_width(2))).map_err(|e| failed(&e))?;
-        chart.draw_series(line.iter().map(|&p| Circle::new(p, 2, BLUE.filled()))).map_err(|e| failed(&e))?;
+        chart
+            .draw_series(LineSeries::new(line.iter().copied(), BLUE.stroke_width(2)))
+            .map_err(|e| failed(&e))?;
+        chart
+            .draw_series(line.iter().map(|&p| Circle::new(p, 2, BLUE.filled())))
+            .map_err(|e| failed(&e))?;
         root.present().map_err(|e| failed(&e))?;
     }
     Ok(svg)

@@ -1,4 +1,5 @@
-//! A plan carried out on a network in training: quantizers attached to its parameters, stages begun, codebooks moved.
+//! A plan carried out on a network in training: quantizers attached to its parameters, stages
+//! begun, codebooks moved.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -61,12 +62,14 @@ impl Quantizer {
         self.plan.values().map(|p| p.stage + 1).max().unwrap_or(1)
     }
 
-    /// The stage (from 0) that an epoch (from 1) of so many belongs to: equal parts, the first ones longer where they cannot be.
+    /// The stage (from 0) that an epoch (from 1) of so many belongs to: equal parts, the first ones
+    /// longer where they cannot be.
     pub fn stage(&self, epoch: usize, epochs: usize) -> usize {
         ((epoch - 1) * self.stages() / epochs).min(self.stages() - 1)
     }
 
-    /// Goes to a stage: its layers and those of the stages before it are quantized from now on, wherever this network has been cloned to.
+    /// Goes to a stage: its layers and those of the stages before it are quantized from now on,
+    /// wherever this network has been cloned to.
     pub fn set_stage(&self, stage: usize) {
         self.clock.store(stage, Ordering::Relaxed);
     }
@@ -77,7 +80,9 @@ impl Quantizer {
     /// Names the tensor that cannot be quantized.
     pub fn attach<M: Module>(&self, module: M) -> Result<M> {
         let weights = self.weights(&module);
-        let fit = |(name, planned): (&String, &Planned)| Ok((name.clone(), self.fit(name, planned, &weights[name])?));
+        let fit = |(name, planned): (&String, &Planned)| {
+            Ok((name.clone(), self.fit(name, planned, &weights[name])?))
+        };
         let books = self.plan.par_iter().map(fit).collect::<Result<_>>()?;
         let attach = Attach { quantizer: self, names: ids_named(&module), books };
         Ok(module.apply_reparameterization(attach))
@@ -85,19 +90,24 @@ impl Quantizer {
 
     /// A tensor's codebook, and the codes that do not change any more.
     fn fit(&self, name: &str, planned: &Planned, weights: &[f32]) -> Result<Book> {
-        let book = Codebook::fit(planned.scheme, weights, &planned.shape).map_err(|e| of(name, &e))?;
+        let book =
+            Codebook::fit(planned.scheme, weights, &planned.shape).map_err(|e| of(name, &e))?;
         let frozen = (self.config.update != Update::Lloyd).then(|| book.encode(weights));
         Ok((book, frozen))
     }
 
-    /// Codebooks, and codes that do not change any more, anew for the layers of a stage that begins.
+    /// Codebooks, and codes that do not change any more, anew for the layers of a stage that
+    /// begins.
     ///
     /// # Errors
     /// Names the tensor that cannot be quantized.
     pub fn begin<M: Module>(&self, module: &M, stage: usize) -> Result<Books> {
         let all = self.weights(module);
-        let chosen = self.plan.iter().filter(|(_, planned)| planned.stage == stage).collect::<Vec<_>>();
-        let fit = |(name, planned): (&String, &Planned)| Ok((name.clone(), self.fit(name, planned, &all[name])?));
+        let chosen =
+            self.plan.iter().filter(|(_, planned)| planned.stage == stage).collect::<Vec<_>>();
+        let fit = |(name, planned): (&String, &Planned)| {
+            Ok((name.clone(), self.fit(name, planned, &all[name])?))
+        };
         Ok(Books(chosen.into_par_iter().map(fit).collect::<Result<_>>()?))
     }
 
@@ -124,7 +134,8 @@ impl Quantizer {
             };
             Ok((name.clone(), (book.map_err(|e| of(name, &e))?, None)))
         };
-        let chosen = self.plan.iter().filter(|(_, planned)| planned.stage <= stage).collect::<Vec<_>>();
+        let chosen =
+            self.plan.iter().filter(|(_, planned)| planned.stage <= stage).collect::<Vec<_>>();
         Ok(Books(chosen.into_par_iter().map(renew).collect::<Result<_>>()?))
     }
 
@@ -142,8 +153,14 @@ impl Quantizer {
         self.plan.par_iter().map(|(name, _)| encode(name)).collect()
     }
 
-    /// The codes of a tensor's weights under a codebook: nearest values, or those that do not change any more.
-    fn codes(&self, all: &HashMap<String, TensorData>, name: &str, book: &Codebook) -> Result<Vec<u8>> {
+    /// The codes of a tensor's weights under a codebook: nearest values, or those that do not
+    /// change any more.
+    fn codes(
+        &self,
+        all: &HashMap<String, TensorData>,
+        name: &str,
+        book: &Codebook,
+    ) -> Result<Vec<u8>> {
         if let Some(codes) = all.get(&format!("{name}.{}.codes", NAME)) {
             return Ok(codes.iter::<f32>().map(|c| c as u8).collect());
         }
@@ -157,7 +174,8 @@ impl Quantizer {
     fn book(&self, all: &HashMap<String, TensorData>, name: &str) -> Result<Codebook> {
         let planned = &self.plan[name];
         let data = all.get(&format!("{name}.{NAME}.codebook"));
-        let mut values = numbers(data.ok_or_else(|| Error::Invalid(format!("`{name}` has no quantizer")))?);
+        let mut values =
+            numbers(data.ok_or_else(|| Error::Invalid(format!("`{name}` has no quantizer")))?);
         if !planned.scheme.scheme.is_binary() && self.config.update == Update::Lloyd {
             // The last centroid stands again in the places of those that there are not: of a layer
             // of one value, one is left.
@@ -168,7 +186,9 @@ impl Quantizer {
 
     fn weights<M: Module>(&self, module: &M) -> HashMap<String, Vec<f32>> {
         let all = collect_named(module).into_iter();
-        all.filter(|(name, _)| self.plan.contains_key(name)).map(|(name, data)| (name, numbers(&data))).collect()
+        all.filter(|(name, _)| self.plan.contains_key(name))
+            .map(|(name, data)| (name, numbers(&data)))
+            .collect()
     }
 }
 
@@ -196,10 +216,12 @@ impl Reparameterizer for Attach<'_> {
         _path: &str,
         param: Param<Tensor<D>>,
     ) -> (Param<Tensor<D>>, Option<FakeQuant>) {
-        let found = self.names.get(&param.id).and_then(|name| Some((name, self.books.remove(name)?)));
+        let found =
+            self.names.get(&param.id).and_then(|name| Some((name, self.books.remove(name)?)));
         let Some((name, (book, codes))) = found else { return (param, None) };
         let Quantizer { plan, config, clock } = self.quantizer;
-        let extras = Extras { codes, learned: config.update == Update::FrozenGradient, clip: config.clip };
+        let extras =
+            Extras { codes, learned: config.update == Update::FrozenGradient, clip: config.clip };
         let gate = Gate { stage: plan[name].stage, clock: clock.clone() };
         let quantizer = FakeQuant::new(name, &book, extras, gate, &param.lazy_device());
         (param, Some(quantizer))
@@ -228,7 +250,9 @@ fn set_books<M: Module>(module: M, books: HashMap<String, Book>) -> M {
     let parts = |(name, (book, codes)): (String, Book)| {
         let at = |part: &str| format!("{name}.{NAME}.{part}");
         let codes = codes.map(|codes| (at("codes"), codes.into_iter().map(f32::from).collect()));
-        [Some((at("codebook"), book.padded())), Some((at("bounds"), book.bounds())), codes].into_iter().flatten()
+        [Some((at("codebook"), book.padded())), Some((at("bounds"), book.bounds())), codes]
+            .into_iter()
+            .flatten()
     };
     module.map(&mut Set(Place::default(), books.into_iter().flat_map(parts).collect()))
 }
@@ -252,7 +276,10 @@ mod tests {
     }
 
     fn with(layer: Linear, weights: Vec<f32>) -> Linear {
-        assign_named(layer, HashMap::from([("weight".to_owned(), TensorData::new(weights, [3, 5]))]))
+        assign_named(
+            layer,
+            HashMap::from([("weight".to_owned(), TensorData::new(weights, [3, 5]))]),
+        )
     }
 
     #[test]
@@ -266,7 +293,11 @@ mod tests {
             let layer = with(attached, weights);
             let before = collect_named(&layer);
             for failed in [quantizer.begin(&layer, 1), quantizer.refresh(&layer)] {
-                assert_eq!(failed.unwrap_err().to_string(), "tensor `weight`: weight 3 is inf", "{update:?}");
+                assert_eq!(
+                    failed.unwrap_err().to_string(),
+                    "tensor `weight`: weight 3 is inf",
+                    "{update:?}"
+                );
             }
             assert_eq!(collect_named(&layer), before);
         }

@@ -8,7 +8,8 @@ use crate::backend::codes::packed_len;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Scheme {
-    /// `2^bits` centroids of the tensor's weights by k-means; with 1 bit the naive binary quantizer.
+    /// `2^bits` centroids of the tensor's weights by k-means; with 1 bit the naive binary
+    /// quantizer.
     #[serde(rename = "kmeans")]
     KMeans,
     /// `±mean|w|` of the weights at the beginning, which then stays.
@@ -56,7 +57,8 @@ impl TensorScheme {
         if self.per_channel { shape[0] } else { 1 }
     }
 
-    /// Shape of the codebook as it is stored: `[centroids]`, or for the binary schemes `[groups, 1]` scales or `[groups, 2]` scales and offsets.
+    /// Shape of the codebook as it is stored: `[centroids]`, or for the binary schemes `[groups,
+    /// 1]` scales or `[groups, 2]` scales and offsets.
     pub fn codebook_shape(&self, shape: &[usize], centroids: usize) -> Vec<usize> {
         match self.scheme {
             Scheme::KMeans => vec![centroids],

@@ -1,11 +1,14 @@
-//! How much a loss minds the quantization of each tensor: the perturbation `Omega(b) = mean trace * |Q_b(W) - W|^2`, where the mean trace is the
-//! trace of the loss's Hessian over a tensor's weights, divided by their number (HAWQ-V2, arXiv 1911.03852; that arXiv 2406.05359 uses a Hessian-based
-//! measure is known, its formula is not).
+//! How much a loss minds the quantization of each tensor: the perturbation `Omega(b) = mean trace *
+//! |Q_b(W) - W|^2`, where the mean trace is the trace of the loss's Hessian over a tensor's
+//! weights, divided by their number (HAWQ-V2, arXiv 1911.03852; that arXiv 2406.05359 uses a
+//! Hessian-based measure is known, its formula is not).
 //!
-//! Traces are estimated as Hutchinson does: for random signs v, `v . Hv` has the trace as its mean; with one v for all tensors, each tensor's part of
-//! the product has its own trace as its mean. `Hv` is the difference of two gradients, `(g(W + eps v) - g(W - eps v)) / (2 eps)`.
+//! Traces are estimated as Hutchinson does: for random signs v, `v . Hv` has the trace as its mean;
+//! with one v for all tensors, each tensor's part of the product has its own trace as its mean.
+//! `Hv` is the difference of two gradients, `(g(W + eps v) - g(W - eps v)) / (2 eps)`.
 //!
-//! A network of rectifiers is bent rather than curved: what such a difference finds in front of them depends on its length. It is a choice, `epsilon`.
+//! A network of rectifiers is bent rather than curved: what such a difference finds in front of
+//! them depends on its length. It is a choice, `epsilon`.
 
 use std::collections::HashMap;
 
@@ -80,14 +83,16 @@ pub struct Trace {
 }
 
 impl Trace {
-    /// What allocation counts with: an estimate that is not positive is taken for what it may well be, one standard error.
+    /// What allocation counts with: an estimate that is not positive is taken for what it may well
+    /// be, one standard error.
     pub fn weight(&self) -> f64 {
         self.mean.max(self.error)
     }
 }
 
-/// Hutchinson's estimate for the tensors of these names. `gradients` gives the loss's gradient at a module's weights, by name; it must be a function: the
-/// same batches, no dropout, statistics at rest. `done` is called after each probe with the largest relative standard error so far.
+/// Hutchinson's estimate for the tensors of these names. `gradients` gives the loss's gradient at a
+/// module's weights, by name; it must be a function: the same batches, no dropout, statistics at
+/// rest. `done` is called after each probe with the largest relative standard error so far.
 ///
 /// # Errors
 /// Whatever `gradients` fails with; a name without gradient; gradients that are not finite.
@@ -110,10 +115,12 @@ pub fn traces<M: Module>(
     let mut sums = vec![[0.0f64; 2]; names.len()];
     let mut probes = 0;
     while probes < config.probes {
-        let signs: Vec<Vec<f32>> = names.iter().zip(&weights).map(|(n, w)| signs(seed, probes, n, w.len())).collect();
+        let signs: Vec<Vec<f32>> =
+            names.iter().zip(&weights).map(|(n, w)| signs(seed, probes, n, w.len())).collect();
         let mut at = |side: f32| {
             let moved = names.iter().zip(weights.iter().zip(&signs)).map(|(name, (w, v))| {
-                let values: Vec<f32> = w.iter().zip(v).map(|(w, v)| w + side * epsilon * v).collect();
+                let values: Vec<f32> =
+                    w.iter().zip(v).map(|(w, v)| w + side * epsilon * v).collect();
                 (name.clone(), TensorData::new(values, all[name].shape().to_vec()))
             });
             gradients(&assign_named(module.clone(), moved.collect()))
@@ -136,7 +143,11 @@ pub fn traces<M: Module>(
             sums[i] = [sums[i][0] + sample, sums[i][1] + sample * sample];
         }
         probes += 1;
-        let worst = sums.iter().map(|s| trace(*s, probes)).map(|t| t.error / t.mean.abs()).fold(0.0, f64::max);
+        let worst = sums
+            .iter()
+            .map(|s| trace(*s, probes))
+            .map(|t| t.error / t.mean.abs())
+            .fold(0.0, f64::max);
         done(probes, worst);
         // Few probes may agree by chance.
         if probes >= 5 && worst < config.tolerance {
@@ -174,7 +185,8 @@ mod tests {
         (0..BATCH * INPUT).map(|_| stream.normal() as f32).collect()
     }
 
-    /// Softmax regression: the Hessian's trace is known, mean over examples of sum_k p_k (1 - p_k) |x|^2 for the weights, without |x|^2 for the biases.
+    /// Softmax regression: the Hessian's trace is known, mean over examples of sum_k p_k (1 - p_k)
+    /// |x|^2 for the weights, without |x|^2 for the biases.
     #[test]
     fn the_trace_of_a_softmax_regression_is_found() {
         let device = Device::default();
@@ -187,10 +199,15 @@ mod tests {
             let x = Tensor::<2>::from_data(TensorData::new(inputs(), [BATCH, INPUT]), &device);
             log_softmax(layer.forward(x), 1).exp().into_data().try_to_vec::<f32>().unwrap()
         };
-        let spread = |i: usize| p[i * CLASSES..][..CLASSES].iter().map(|p| f64::from(p * (1.0 - p))).sum::<f64>();
-        let norm = |i: usize| inputs()[i * INPUT..][..INPUT].iter().map(|x| f64::from(x * x)).sum::<f64>();
+        let spread = |i: usize| {
+            p[i * CLASSES..][..CLASSES].iter().map(|p| f64::from(p * (1.0 - p))).sum::<f64>()
+        };
+        let norm =
+            |i: usize| inputs()[i * INPUT..][..INPUT].iter().map(|x| f64::from(x * x)).sum::<f64>();
         let exact = [
-            (0..BATCH).map(|i| spread(i) * norm(i)).sum::<f64>() / BATCH as f64 / (INPUT * CLASSES) as f64,
+            (0..BATCH).map(|i| spread(i) * norm(i)).sum::<f64>()
+                / BATCH as f64
+                / (INPUT * CLASSES) as f64,
             (0..BATCH).map(spread).sum::<f64>() / BATCH as f64 / CLASSES as f64,
         ];
         let mut gradients = |layer: &Linear| {
@@ -200,24 +217,34 @@ mod tests {
             Ok(named.into_iter().map(|(n, d)| (n, d.try_to_vec::<f32>().unwrap())).collect())
         };
         let names = ["weight".to_owned(), "bias".to_owned()];
-        let config = SensitivityConfig { probes: 400, tolerance: 0.0, ..SensitivityConfig::default() };
+        let config =
+            SensitivityConfig { probes: 400, tolerance: 0.0, ..SensitivityConfig::default() };
         let mut told = 0;
-        let ours = traces(&layer, &names, &config, 1, &mut gradients, &mut |n, _| told = n).unwrap();
+        let ours =
+            traces(&layer, &names, &config, 1, &mut gradients, &mut |n, _| told = n).unwrap();
         for (ours, exact) in ours.iter().zip(exact) {
-            assert!((ours.mean - exact).abs() < 4.0 * ours.error + 1e-3 * exact, "{ours:?}, exact {exact}");
+            assert!(
+                (ours.mean - exact).abs() < 4.0 * ours.error + 1e-3 * exact,
+                "{ours:?}, exact {exact}"
+            );
             assert!(ours.error < 0.1 * exact && ours.probes == 400, "{ours:?}, exact {exact}");
         }
         assert_eq!(told, 400);
         // Seeded, and ended by the tolerance.
         let mut run = |seed, tolerance| {
-            let config = SensitivityConfig { probes: 400, tolerance, ..SensitivityConfig::default() };
+            let config =
+                SensitivityConfig { probes: 400, tolerance, ..SensitivityConfig::default() };
             traces(&layer, &names, &config, seed, &mut gradients, &mut |_, _| ()).unwrap()
         };
         let early = run(1, 0.2);
-        assert!(early[0].probes < 400 && early.iter().all(|t| t.error < 0.2 * t.mean.abs()), "{early:?}");
+        assert!(
+            early[0].probes < 400 && early.iter().all(|t| t.error < 0.2 * t.mean.abs()),
+            "{early:?}"
+        );
         assert_eq!(run(1, 0.2), early);
         assert_ne!(run(2, 0.2), early);
-        let error = traces(&layer, &names, &config, 1, &mut |_| Ok(HashMap::new()), &mut |_, _| ()).unwrap_err();
+        let error = traces(&layer, &names, &config, 1, &mut |_| Ok(HashMap::new()), &mut |_, _| ())
+            .unwrap_err();
         assert!(error.to_string().contains("`weight` has no gradient"), "{error}");
     }
 
@@ -228,7 +255,10 @@ mod tests {
         let layer = Linear::new(Init::new(&Device::default(), 3), INPUT, CLASSES);
         let layer = assign_named(layer, HashMap::from([("weight".to_owned(), zeros)]));
         let mut gradients = |layer: &Linear| {
-            Ok(collect_named(layer).into_iter().map(|(n, d)| (n, d.iter::<f32>().collect())).collect())
+            Ok(collect_named(layer)
+                .into_iter()
+                .map(|(n, d)| (n, d.iter::<f32>().collect()))
+                .collect())
         };
         let (names, config) = (["weight".to_owned()], SensitivityConfig::default());
         let ours = traces(&layer, &names, &config, 1, &mut gradients, &mut |_, _| ()).unwrap();

@@ -31,10 +31,14 @@ impl AsNorm {
     pub fn new(cohort: &Scorer, top: usize) -> Result<Self> {
         let n = cohort.embeddings().len();
         if top < 2 {
-            return Err(Error::invalid(format!("top-n = {top}: AS-norm needs two embeddings at least")));
+            return Err(Error::invalid(format!(
+                "top-n = {top}: AS-norm needs two embeddings at least"
+            )));
         }
         if n < 2 {
-            return Err(Error::invalid("the cohort holds one embedding: AS-norm needs two at least"));
+            return Err(Error::invalid(
+                "the cohort holds one embedding: AS-norm needs two at least",
+            ));
         }
         let units = (0..n).flat_map(|i| cohort.unit(i)).collect();
         Ok(Self { cohort: units, dim: cohort.embeddings().dim(), top: top.min(n) })
@@ -47,13 +51,17 @@ impl AsNorm {
 
     /// Statistics of one unit vector.
     pub fn statistics(&self, unit: &[f64]) -> TopStatistics {
-        let mut cosines: Vec<f64> =
-            self.cohort.chunks_exact(self.dim).map(|c| c.iter().zip(unit).map(|(a, b)| a * b).sum()).collect();
+        let mut cosines: Vec<f64> = self
+            .cohort
+            .chunks_exact(self.dim)
+            .map(|c| c.iter().zip(unit).map(|(a, b)| a * b).sum())
+            .collect();
         if self.top < cosines.len() {
             cosines.select_nth_unstable_by(self.top - 1, |a, b| b.total_cmp(a));
             cosines.truncate(self.top);
         }
-        // Summing in sorted order makes the result independent of how the selection left the values.
+        // Summing in sorted order makes the result independent of how the selection left the
+        // values.
         cosines.sort_unstable_by(f64::total_cmp);
         let n = cosines.len() as f64;
         let mean = cosines.iter().sum::<f64>() / n;
@@ -74,7 +82,11 @@ impl AsNorm {
         done: &(dyn Fn() + Sync),
     ) -> Result<Normaliser> {
         if scorer.embeddings().dim() != self.dim {
-            let message = format!("the cohort has {} values, the embeddings {}", self.dim, scorer.embeddings().dim());
+            let message = format!(
+                "the cohort has {} values, the embeddings {}",
+                self.dim,
+                scorer.embeddings().dim()
+            );
             return Err(Error::invalid(message));
         }
         let mut used: Vec<usize> = places.into_iter().collect();
@@ -107,7 +119,12 @@ impl AsNorm {
     ///
     /// # Errors
     /// Those of [`normaliser`](Self::normaliser).
-    pub fn score(&self, scorer: &Scorer, trials: &[(usize, usize)], done: &(dyn Fn() + Sync)) -> Result<Vec<f64>> {
+    pub fn score(
+        &self,
+        scorer: &Scorer,
+        trials: &[(usize, usize)],
+        done: &(dyn Fn() + Sync),
+    ) -> Result<Vec<f64>> {
         let normaliser = self.normaliser(scorer, trials.iter().flat_map(|&(a, b)| [a, b]), done)?;
         Ok(trials.iter().map(|&(a, b)| normaliser.score(scorer, a, b)).collect())
     }
@@ -127,7 +144,9 @@ impl Normaliser {
     /// If one is none of those that this was made for.
     pub fn score(&self, scorer: &Scorer, a: usize, b: usize) -> f64 {
         let s = scorer.score(a, b);
-        let [e, t] = [a, b].map(|place| self.statistics[place].expect("the statistics of every utterance in a trial"));
+        let [e, t] = [a, b].map(|place| {
+            self.statistics[place].expect("the statistics of every utterance in a trial")
+        });
         0.5 * ((s - e.mean) / e.std + (s - t.mean) / t.std)
     }
 }
@@ -157,9 +176,13 @@ mod tests {
 
     #[test]
     fn a_cohort_without_spread_is_an_error() {
-        let scaled = |i: usize| row(9).iter().map(|x| x * (1.0 + 0.37 * i as f32)).collect::<Vec<f32>>();
-        let noisy = |i: usize| row(9).iter().zip(row(i)).map(|(x, n)| x + 3e-7 * n).collect::<Vec<f32>>();
-        for cohort in [set((0..10).map(|_| row(9))), set((0..10).map(scaled)), set((0..10).map(noisy))] {
+        let scaled =
+            |i: usize| row(9).iter().map(|x| x * (1.0 + 0.37 * i as f32)).collect::<Vec<f32>>();
+        let noisy =
+            |i: usize| row(9).iter().zip(row(i)).map(|(x, n)| x + 3e-7 * n).collect::<Vec<f32>>();
+        for cohort in
+            [set((0..10).map(|_| row(9))), set((0..10).map(scaled)), set((0..10).map(noisy))]
+        {
             for top in [2, 5, 10, 300] {
                 let error = normalised(&cohort, top).unwrap_err().to_string();
                 assert!(error.contains("`u0` is equally far from its"), "{error}");
@@ -183,6 +206,11 @@ mod tests {
         assert_ne!(normalised(&cohort, 20).unwrap(), normalised(&cohort, 10).unwrap());
         assert_eq!(AsNorm::new(&Scorer::new(&cohort, None).unwrap(), 300).unwrap().top(), 20);
         assert!(normalised(&cohort, 1).unwrap_err().to_string().contains("top-n = 1"));
-        assert!(normalised(&set([row(1)]), 300).unwrap_err().to_string().contains("holds one embedding"));
+        assert!(
+            normalised(&set([row(1)]), 300)
+                .unwrap_err()
+                .to_string()
+                .contains("holds one embedding")
+        );
     }
 }

@@ -70,7 +70,10 @@ pub fn bootstrap(
     seed: u64,
     done: &(dyn Fn() + Sync),
 ) -> Result<Intervals> {
-    let trial = |&(score, target, a, b): &(f64, bool, u32, u32)| Scored { score, pair: Pair::new(a, b, Some(target)) };
+    let trial = |&(score, target, a, b): &(f64, bool, u32, u32)| Scored {
+        score,
+        pair: Pair::new(a, b, Some(target)),
+    };
     let mut sorted: Vec<Scored> = trials.iter().map(trial).collect();
     sort(&mut sorted);
     resample(&sorted, &Blocks::of(&sorted), priors, replicates, seed, done)
@@ -128,10 +131,13 @@ fn resample(
     }
     Ok(Intervals {
         eer: quantiles(results.iter().map(|r| r.eer).collect()),
-        min_dcf: (0..priors.len()).map(|p| quantiles(results.iter().map(|r| r.min_dcf[p]).collect())).collect(),
+        min_dcf: (0..priors.len())
+            .map(|p| quantiles(results.iter().map(|r| r.min_dcf[p]).collect()))
+            .collect(),
         band: (0..GRID)
             .map(|k| {
-                let Interval { low, high } = quantiles(results.iter().map(|r| f64::from(r.misses[k])).collect());
+                let Interval { low, high } =
+                    quantiles(results.iter().map(|r| f64::from(r.misses[k])).collect());
                 BandPoint { fpr: grid[k], low, high }
             })
             .collect(),
@@ -180,7 +186,8 @@ fn sums(trials: &[Scored], blocks: &Blocks, drawn: &[Draws]) -> Vec<Vec<Sums>> {
     let draws = Draws::side_by_side(drawn);
     let tally = |block: usize| {
         // One score may have all trials.
-        let parts = trials[blocks.range(block)].par_chunks(PART).map(|some| Tally::of(some, &draws));
+        let parts =
+            trials[blocks.range(block)].par_chunks(PART).map(|some| Tally::of(some, &draws));
         parts.reduce(|| Tally::NONE, Tally::and)
     };
     let tallies: Vec<Tally> = (0..blocks.len()).into_par_iter().map(tally).collect();
@@ -221,13 +228,16 @@ fn replicate(
     }
     let steps = Steps { trials, blocks, sums, weights: Drawn { draws, all } };
     let min_dcf = |prior: f64| {
-        let cost = |fnr: f64, fpr: f64| (prior * fnr + (1.0 - prior) * fpr) / prior.min(1.0 - prior);
+        let cost =
+            |fnr: f64, fpr: f64| (prior * fnr + (1.0 - prior) * fpr) / prior.min(1.0 - prior);
         steps.cheapest(cost).map_or(f64::INFINITY, |best| best.0)
     };
     let (before, after) = steps.first(|fnr, fpr| fnr >= fpr)?;
     // The rate alone is wanted, which no threshold changes.
     let point = |step: Step| Point { threshold: 0.0, fnr: step.fnr, fpr: step.fpr };
-    let miss = |far: f64| steps.first(|_, fpr| fpr <= far).map_or(steps.last(), |(_, step)| step).fnr as f32;
+    let miss = |far: f64| {
+        steps.first(|_, fpr| fpr <= far).map_or(steps.last(), |(_, step)| step).fnr as f32
+    };
     Some(Rates {
         eer: crossing(point(before), point(after)).rate,
         min_dcf: priors.iter().map(|&prior| min_dcf(prior)).collect(),

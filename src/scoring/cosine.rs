@@ -31,7 +31,11 @@ impl<'a> Scorer<'a> {
     ///
     /// # Errors
     /// As [`new`](Self::new), for the embeddings of the trials.
-    pub fn for_trials(embeddings: &'a Embeddings, mean: Option<Vec<f64>>, trials: &[(usize, usize)]) -> Result<Self> {
+    pub fn for_trials(
+        embeddings: &'a Embeddings,
+        mean: Option<Vec<f64>>,
+        trials: &[(usize, usize)],
+    ) -> Result<Self> {
         Self::for_places(embeddings, mean, trials.iter().flat_map(|&(a, b)| [a, b]))
     }
 
@@ -54,11 +58,16 @@ impl<'a> Scorer<'a> {
         if let Some(m) = &mean
             && m.len() != embeddings.dim()
         {
-            let message = format!("the mean has {} values, the embeddings {}", m.len(), embeddings.dim());
+            let message =
+                format!("the mean has {} values, the embeddings {}", m.len(), embeddings.dim());
             return Err(Error::invalid(message));
         }
-        let mut scorer = Self { embeddings, mean, inverse_length: Vec::with_capacity(embeddings.len()) };
-        let shortest = scorer.mean.as_ref().map_or(0.0, |m| NOISE * m.iter().map(|x| x * x).sum::<f64>().sqrt());
+        let mut scorer =
+            Self { embeddings, mean, inverse_length: Vec::with_capacity(embeddings.len()) };
+        let shortest = scorer
+            .mean
+            .as_ref()
+            .map_or(0.0, |m| NOISE * m.iter().map(|x| x * x).sum::<f64>().sqrt());
         for i in 0..embeddings.len() {
             let length = scorer.dot(i, i).sqrt();
             scorer.inverse_length.push(if length > shortest { 1.0 / length } else { 0.0 });
@@ -72,7 +81,9 @@ impl<'a> Scorer<'a> {
             Some(i) => {
                 let what = if self.mean.is_some() { "the mean itself" } else { "zero" };
                 let id = &self.embeddings.ids()[i];
-                Err(Error::Undefined(format!("embedding `{id}` is {what}: it has no direction to compare")))
+                Err(Error::Undefined(format!(
+                    "embedding `{id}` is {what}: it has no direction to compare"
+                )))
             }
         }
     }
@@ -146,7 +157,8 @@ mod tests {
             for a in 0..4 {
                 assert!((scorer.score(a, a) - 1.0).abs() < 1e-14);
                 for b in 0..4 {
-                    let direct: f64 = scorer.unit(a).iter().zip(scorer.unit(b)).map(|(x, y)| x * y).sum();
+                    let direct: f64 =
+                        scorer.unit(a).iter().zip(scorer.unit(b)).map(|(x, y)| x * y).sum();
                     assert!((scorer.score(a, b) - direct).abs() < 1e-14);
                 }
             }
@@ -185,7 +197,9 @@ mod tests {
         let scorer = Scorer::new(&e, None).unwrap();
         for i in 0..50 {
             let (same, opposite) = (scorer.score(2 * i, 2 * i), scorer.score(2 * i, 2 * i + 1));
-            assert!((1.0 - 1e-14..=1.0).contains(&same) && (-1.0..=-1.0 + 1e-14).contains(&opposite));
+            assert!(
+                (1.0 - 1e-14..=1.0).contains(&same) && (-1.0..=-1.0 + 1e-14).contains(&opposite)
+            );
         }
     }
 
@@ -196,7 +210,13 @@ mod tests {
         e.push("b", &[0.1, 0.7, -0.3]).unwrap();
         // Rounding leaves 1e-9 of its length.
         let mean = e.mean().iter().map(|x| x * (1.0 + 1e-9)).collect();
-        assert!(Scorer::new(&e, Some(mean)).err().unwrap().to_string().contains("`a` is the mean itself"));
+        assert!(
+            Scorer::new(&e, Some(mean))
+                .err()
+                .unwrap()
+                .to_string()
+                .contains("`a` is the mean itself")
+        );
         e.push("c", &[0.2, 0.7, -0.3]).unwrap();
         assert!(Scorer::new(&e, Some(e.mean())).is_ok());
         // A mean of zero changes nothing, however short the embeddings are.

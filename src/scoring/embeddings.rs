@@ -36,7 +36,11 @@ impl Embeddings {
     /// Adds one. A known id or another dimension is an error.
     pub fn push(&mut self, id: &str, embedding: &[f32]) -> Result<()> {
         if embedding.len() != self.dim {
-            let message = format!("embedding of `{id}` has {} values, the others {}", embedding.len(), self.dim);
+            let message = format!(
+                "embedding of `{id}` has {} values, the others {}",
+                embedding.len(),
+                self.dim
+            );
             return Err(Error::invalid(message));
         }
         if self.index.insert(id.to_owned(), self.ids.len()).is_some() {
@@ -87,12 +91,14 @@ impl Embeddings {
         mean
     }
 
-    /// One embedding a speaker: the mean of the speaker's, by the speaker's name in alphabetical order.
+    /// One embedding a speaker: the mean of the speaker's, by the speaker's name in alphabetical
+    /// order.
     pub fn speaker_means(&self, speaker_of: &dyn Fn(&str) -> Option<String>) -> Result<Self> {
         let mut sums: BTreeMap<String, (Vec<f64>, usize)> = BTreeMap::new();
         for (i, id) in self.ids.iter().enumerate() {
-            let speaker =
-                speaker_of(id).ok_or_else(|| Error::invalid(format!("utterance `{id}` has no speaker in utt2spk")))?;
+            let speaker = speaker_of(id).ok_or_else(|| {
+                Error::invalid(format!("utterance `{id}` has no speaker in utt2spk"))
+            })?;
             let (sum, n) = sums.entry(speaker).or_insert_with(|| (vec![0.0; self.dim], 0));
             sum.iter_mut().zip(self.row(i)).for_each(|(s, &x)| *s += f64::from(x));
             *n += 1;
@@ -112,12 +118,20 @@ impl Embeddings {
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
         let path = path.as_ref();
         if let Some(id) = self.ids.iter().find(|id| id.contains(['\n', '\r'])) {
-            return Err(Error::file(path, format!("the id {id:?} holds a line break, which the file cannot keep")));
+            return Err(Error::file(
+                path,
+                format!("the id {id:?} holds a line break, which the file cannot keep"),
+            ));
         }
         let text: String = self.ids.iter().map(|id| format!("{id}\n")).collect();
         let (values, ids) = (self.data.as_slice().into(), text.as_bytes().into());
         let parts = [
-            Part { name: MATRIX.into(), dtype: Dtype::F32, shape: vec![self.len(), self.dim], bytes: values },
+            Part {
+                name: MATRIX.into(),
+                dtype: Dtype::F32,
+                shape: vec![self.len(), self.dim],
+                bytes: values,
+            },
             Part { name: IDS.into(), dtype: Dtype::U8, shape: vec![text.len()], bytes: ids },
         ];
         tensor_file::write(path, &[], &parts)
@@ -145,7 +159,10 @@ impl Embeddings {
         };
         let all = all.map_err(|e| bad(e.to_string()))?;
         if let Some(i) = (0..all.len()).find(|&i| all.row(i).iter().any(|x| !x.is_finite())) {
-            return Err(bad(format!("embedding `{}` holds values that are not numbers", all.ids[i])));
+            return Err(bad(format!(
+                "embedding `{}` holds values that are not numbers",
+                all.ids[i]
+            )));
         }
         match all.is_empty() || all.dim == 0 {
             true => Err(bad("holds no embeddings".into())),
@@ -155,12 +172,19 @@ impl Embeddings {
 
     fn of_matrix(matrix: &TensorView, ids: &TensorView) -> Result<Self> {
         let &[count, dim] = matrix.shape() else {
-            return Err(Error::invalid(format!("`embeddings` has shape {:?}, [n, dim] is wanted", matrix.shape())));
+            return Err(Error::invalid(format!(
+                "`embeddings` has shape {:?}, [n, dim] is wanted",
+                matrix.shape()
+            )));
         };
         if matrix.dtype() != Dtype::F32 {
-            return Err(Error::invalid(format!("`embeddings` is {:?}, F32 is wanted", matrix.dtype())));
+            return Err(Error::invalid(format!(
+                "`embeddings` is {:?}, F32 is wanted",
+                matrix.dtype()
+            )));
         }
-        let text = std::str::from_utf8(ids.data()).map_err(|e| Error::invalid(format!("`ids` is not UTF-8: {e}")))?;
+        let text = std::str::from_utf8(ids.data())
+            .map_err(|e| Error::invalid(format!("`ids` is not UTF-8: {e}")))?;
         let found = text.lines().count();
         if found != count {
             return Err(Error::invalid(format!("{found} ids for {count} embeddings")));
@@ -178,7 +202,9 @@ impl Embeddings {
         for (id, view) in tensors {
             if view.dtype() != Dtype::F32 || view.shape().len() != 1 {
                 let found = format!("{:?} {:?}", view.dtype(), view.shape());
-                return Err(Error::invalid(format!("`{id}` is {found}, an embedding is F32 [dim]")));
+                return Err(Error::invalid(format!(
+                    "`{id}` is {found}, an embedding is F32 [dim]"
+                )));
             }
             all.push(id, &bytes::to_f32(view.data()))?;
         }
@@ -228,7 +254,10 @@ mod tests {
             let old = Embeddings::load(&path).unwrap();
             old.save(&path).unwrap();
             let new = Embeddings::load(&path).unwrap();
-            assert_eq!((old.ids(), old.data.as_slice(), old.dim()), (new.ids(), new.data.as_slice(), 2));
+            assert_eq!(
+                (old.ids(), old.data.as_slice(), old.dim()),
+                (new.ids(), new.data.as_slice(), 2)
+            );
             let id = rows[count - 1].0;
             assert_eq!(new.row(new.position(id).unwrap()), rows[count - 1].1);
         }
@@ -281,8 +310,11 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("e.safetensors");
         let values = bytes::from_f32(&[1.0, 2.0, 3.0, 4.0]);
-        let views = [(MATRIX, Dtype::F32, vec![2, 2], values.as_slice()), (IDS, Dtype::U8, vec![4], &b"a\nb\n"[..])]
-            .map(|(name, dtype, shape, bytes)| (name, TensorView::new(dtype, shape, bytes).unwrap()));
+        let views = [
+            (MATRIX, Dtype::F32, vec![2, 2], values.as_slice()),
+            (IDS, Dtype::U8, vec![4], &b"a\nb\n"[..]),
+        ]
+        .map(|(name, dtype, shape, bytes)| (name, TensorView::new(dtype, shape, bytes).unwrap()));
         std::fs::write(&path, safetensors::serialize(views, None).unwrap()).unwrap();
         let old = Embeddings::load(&path).unwrap();
         assert_eq!(

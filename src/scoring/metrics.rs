@@ -1,8 +1,8 @@
 //! EER and minDCF, ties included.
 //!
-//! Operating points exist only at distinct scores (accept if score >= threshold) plus "reject all": a tie is accepted or
-//! rejected as a whole, so the result does not depend on the order of trials. Without ties this equals WeSpeaker's
-//! `score_metrics.py`.
+//! Operating points exist only at distinct scores (accept if score >= threshold) plus "reject all":
+//! a tie is accepted or rejected as a whole, so the result does not depend on the order of trials.
+//! Without ties this equals WeSpeaker's `score_metrics.py`.
 //!
 //! Every threshold from above one score up to the next gives the rates of the next. So scores of
 //! +inf have a finite threshold: one above all other scores. Scores of -inf are accepted by no
@@ -49,7 +49,8 @@ pub struct MinDcf {
     pub threshold: f64,
 }
 
-/// All operating points of a set of scores, by ascending threshold: from "accept all" to "reject all".
+/// All operating points of a set of scores, by ascending threshold: from "accept all" to "reject
+/// all".
 #[derive(Debug, Clone)]
 pub struct Curve<'a> {
     /// In the order of their scores.
@@ -110,7 +111,10 @@ impl Curve<'static> {
         let mut keys = [Vec::new(), Vec::new()];
         for (i, (score, target)) in trials.into_iter().enumerate() {
             if score.is_nan() {
-                return Err(Error::Undefined(format!("the score of trial {} is not a number", i + 1)));
+                return Err(Error::Undefined(format!(
+                    "the score of trial {} is not a number",
+                    i + 1
+                )));
             }
             keys[usize::from(target)].push(ordered(score));
         }
@@ -167,7 +171,8 @@ impl<'a> Curve<'a> {
         };
         let counts: Vec<Sums> = (0..blocks.len()).into_par_iter().map(count).collect();
         let sums = cumulative(counts);
-        let (targets, nontargets) = sums.last().map_or((0, 0), |all| (all.0 as usize, all.1 as usize));
+        let (targets, nontargets) =
+            sums.last().map_or((0, 0), |all| (all.0 as usize, all.1 as usize));
         if targets == 0 || nontargets == 0 {
             return Err(Error::Undefined(format!(
                 "error rates need both kinds of trials; here are {targets} targets and {nontargets} nontargets"
@@ -216,15 +221,17 @@ impl<'a> Curve<'a> {
     pub fn eer(&self) -> Eer {
         // FNR - FPR never falls along the curve: -1 at its beginning, 1 at its end.
         let steps = self.steps();
-        let (before, after) = steps.first(|fnr, fpr| fnr >= fpr).unwrap_or((steps.last(), steps.last()));
+        let (before, after) =
+            steps.first(|fnr, fpr| fnr >= fpr).unwrap_or((steps.last(), steps.last()));
         crossing(self.point(before), self.point(after))
     }
 
     /// Normalised minimum detection cost at the prior `p_target`, 0 to 1, costs 1 and 1.
     pub fn min_dcf(&self, p_target: f64) -> MinDcf {
         let best = self.steps().cheapest(|fnr, fpr| p_target * fnr + (1.0 - p_target) * fpr);
-        let (cost, threshold) =
-            best.map_or((f64::INFINITY, f64::INFINITY), |(cost, step)| (cost, self.point(step).threshold));
+        let (cost, threshold) = best.map_or((f64::INFINITY, f64::INFINITY), |(cost, step)| {
+            (cost, self.point(step).threshold)
+        });
         MinDcf { cost: cost / p_target.min(1.0 - p_target), threshold }
     }
 
@@ -243,7 +250,8 @@ impl<'a> Curve<'a> {
     }
 }
 
-/// Where the line between two neighbouring points (FNR < FPR at the first, not at the second) meets FNR = FPR.
+/// Where the line between two neighbouring points (FNR < FPR at the first, not at the second) meets
+/// FNR = FPR.
 pub(super) fn crossing(before: Point, after: Point) -> Eer {
     let (d0, d1) = (before.fpr - before.fnr, after.fpr - after.fnr);
     // Above 0 and up to 1.

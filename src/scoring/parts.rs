@@ -51,7 +51,10 @@ mod tests {
             write_parts(&mut out, count, &make, &mut |parts| steps.push(parts)).unwrap();
             let text = String::from_utf8(out).unwrap().replace('x', "");
             assert!(text.lines().map(|l| l.parse::<usize>().unwrap()).eq(0..count));
-            assert!(steps.iter().sum::<usize>() == count && steps.len() == count.div_ceil(TOGETHER), "{steps:?}");
+            assert!(
+                steps.iter().sum::<usize>() == count && steps.len() == count.div_ceil(TOGETHER),
+                "{steps:?}"
+            );
         }
     }
 
@@ -71,7 +74,9 @@ mod tests {
         }
 
         let mut written = 0;
-        let error = write_parts(&mut Full(500), 100_000, &|i| format!("{i}\n"), &mut |parts| written += parts);
+        let error = write_parts(&mut Full(500), 100_000, &|i| format!("{i}\n"), &mut |parts| {
+            written += parts
+        });
         assert_eq!(error.unwrap_err().kind(), io::ErrorKind::StorageFull);
         assert!(written < 1000, "{written}");
     }

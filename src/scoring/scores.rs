@@ -41,7 +41,9 @@ impl Grammar for ScoreLine {
         let (enroll, test, score, label) = match *fields.first() {
             [e, t, s] => (e, t, s, None),
             [e, t, s, l] => (e, t, s, Some(l)),
-            _ => return Err(format!("{} fields; wanted `enroll test score [label]`", fields.count)),
+            _ => {
+                return Err(format!("{} fields; wanted `enroll test score [label]`", fields.count));
+            }
         };
         let value = score.parse::<f64>().ok().filter(|s| !s.is_nan());
         let score = value.ok_or_else(|| format!("score `{score}` is not a number"))?;
@@ -62,7 +64,8 @@ pub fn read_scores(path: impl AsRef<Path>) -> Result<Vec<ScoredTrial>> {
 
 fn scores_of(text: &Text) -> Result<Vec<ScoredTrial>> {
     let (mut words, mut lines) = (Words::default(), Vec::new());
-    let (trials, wrong) = read_all(text, &ScoreLine, &mut words, scored, Some(&mut lines), &mut |_| ())?;
+    let (trials, wrong) =
+        read_all(text, &ScoreLine, &mut words, scored, Some(&mut lines), &mut |_| ())?;
     let mut sorted = trials.clone();
     sorted.par_sort_unstable_by_key(|t| t.pair);
     check(text, &mut words, &sorted, wrong)?;
@@ -114,8 +117,12 @@ mod tests {
             ScoredTrial { enroll, test, score, label, line }
         };
         let infinite = trial("e", f64::NEG_INFINITY, None, 4);
-        let trials =
-            [trial("b", 0.25, Some(true), 1), trial("c", -1.5, Some(false), 2), trial("d", 3.0, None, 3), infinite];
+        let trials = [
+            trial("b", 0.25, Some(true), 1),
+            trial("c", -1.5, Some(false), 2),
+            trial("d", 3.0, None, 3),
+            infinite,
+        ];
         write_scores(&path, &trials).unwrap();
         assert_eq!(read_scores(&path).unwrap(), trials);
     }
@@ -151,22 +158,29 @@ mod tests {
             let (enroll, test, score, label) = match fields[..] {
                 [] => continue,
                 [e, t, s] => (e, t, s, None),
-                [e, t, s, l] => (e, t, s, Some(parse_label(l).ok_or_else(|| bad(format!("label `{l}`")))?)),
+                [e, t, s, l] => {
+                    (e, t, s, Some(parse_label(l).ok_or_else(|| bad(format!("label `{l}`")))?))
+                }
                 _ => return Err(bad(format!("{} fields", fields.len()))),
             };
             let value = score.parse::<f64>().ok().filter(|s| !s.is_nan());
             let score = value.ok_or_else(|| bad(format!("score `{score}` is not")))?;
-            let trial = ScoredTrial { enroll: enroll.into(), test: test.into(), score, label, line: i + 1 };
+            let trial =
+                ScoredTrial { enroll: enroll.into(), test: test.into(), score, label, line: i + 1 };
             if let Some(then) = seen.insert((enroll, test), trial.clone()) {
                 let ScoredTrial { score: old, label: old_label, line, .. } = then;
                 if score != old {
-                    return Err(bad(format!("trial {enroll} {test} scores {score} here and {old} in line {line}")));
+                    return Err(bad(format!(
+                        "trial {enroll} {test} scores {score} here and {old} in line {line}"
+                    )));
                 }
                 if let (Some(now), Some(then)) = (label, old_label)
                     && now != then
                 {
                     let (now, then) = (label_name(now), label_name(then));
-                    return Err(bad(format!("trial {enroll} {test} is {now} here and {then} in line {line}")));
+                    return Err(bad(format!(
+                        "trial {enroll} {test} is {now} here and {then} in line {line}"
+                    )));
                 }
             }
             trials.push(trial);
@@ -189,7 +203,8 @@ mod tests {
             let label = ["0", "target"][(a + b + off[1]) % 2];
             text += &match stream.below(100) {
                 0..3 => " \t".to_owned(),
-                3 if odd => ["a b", "a b nan", "a b x", "a b 1 yes", "a b 1 0 1"][stream.below(5)].to_owned(),
+                3 if odd => ["a b", "a b nan", "a b x", "a b 1 yes", "a b 1 0 1"][stream.below(5)]
+                    .to_owned(),
                 4..30 => format!("u{a} u{b} {score}"),
                 _ => format!("u{a}  u{b}\t{score:e} {label} "),
             };
@@ -210,16 +225,24 @@ mod tests {
             let text = some_scores(&mut stream);
             std::fs::write(&path, &text).unwrap();
             let wanted = by_the_rules(&text);
-            let long = ScoreList::read(Text::open(&path).unwrap(), &mut Words::default(), &mut |_| ());
+            let long =
+                ScoreList::read(Text::open(&path).unwrap(), &mut Words::default(), &mut |_| ());
             match (&wanted, read_scores(&path)) {
                 (Ok(wanted), Ok(found)) => {
                     assert_eq!(*wanted, found, "{text:?}");
                     let long = long.unwrap_or_else(|e| panic!("{e}: {text:?}"));
-                    assert!(long.trials.len() == found.len() && long.trials.is_sorted_by_key(|t| t.pair), "{text:?}");
+                    assert!(
+                        long.trials.len() == found.len()
+                            && long.trials.is_sorted_by_key(|t| t.pair),
+                        "{text:?}"
+                    );
                 }
                 (Err(wanted), Err(found)) => {
                     let found = found.to_string();
-                    assert!(found.contains(&format!("scores{wanted}")), "{found} instead of {wanted}: {text:?}");
+                    assert!(
+                        found.contains(&format!("scores{wanted}")),
+                        "{found} instead of {wanted}: {text:?}"
+                    );
                     assert_eq!(long.err().map(|e| e.to_string()), Some(found));
                 }
                 (_, found) => panic!("{found:?} instead of {wanted:?}: {text:?}"),

@@ -10,7 +10,10 @@ pub(super) const LANES: usize = 8;
 /// Speakers as far as a list tells: utterances that some chain of target trials connects are one
 /// speaker's. `targets` are the target trials, as numbers of utterances below `utterances`. Returns
 /// a number for each utterance's speaker, from 0 in the order of the utterances.
-pub fn speakers_from_targets(utterances: usize, targets: impl IntoIterator<Item = (u32, u32)>) -> Vec<u32> {
+pub fn speakers_from_targets(
+    utterances: usize,
+    targets: impl IntoIterator<Item = (u32, u32)>,
+) -> Vec<u32> {
     fn root(parent: &mut [u32], mut i: u32) -> u32 {
         while parent[i as usize] != i {
             parent[i as usize] = parent[parent[i as usize] as usize];
@@ -57,8 +60,9 @@ impl Draws {
     /// are not drew nobody.
     pub fn side_by_side(all: &[Self]) -> Vec<[u32; LANES]> {
         let speakers = all.first().map_or(0, |draws| draws.0.len());
-        let row =
-            |s: usize| -> [u32; LANES] { std::array::from_fn(|lane| all.get(lane).map_or(0, |draws| draws.0[s])) };
+        let row = |s: usize| -> [u32; LANES] {
+            std::array::from_fn(|lane| all.get(lane).map_or(0, |draws| draws.0[s]))
+        };
         let mut rows: Vec<[u32; LANES]> = Vec::with_capacity(speakers + 1);
         rows.par_extend((0..speakers).into_par_iter().map(row));
         rows.push([1; LANES]);
@@ -81,7 +85,8 @@ mod tests {
     fn target_trials_tell_who_is_who() {
         let names = ["a1", "a2", "a3", "b1", "b2", "c"];
         let number = |name: &str| names.iter().position(|n| *n == name).unwrap() as u32;
-        let targets = [("a1", "a2"), ("a2", "a3"), ("b1", "b2")].map(|(a, b)| (number(a), number(b)));
+        let targets =
+            [("a1", "a2"), ("a2", "a3"), ("b1", "b2")].map(|(a, b)| (number(a), number(b)));
         assert_eq!(speakers_from_targets(names.len(), targets), [0, 0, 0, 1, 1, 2]);
         // Chains in any order, and trials of one utterance with itself.
         let chains = [(5, 3), (4, 4), (1, 5), (0, 2)];

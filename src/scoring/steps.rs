@@ -155,7 +155,8 @@ impl<'a, W: Weights> Steps<'a, W> {
     /// (misses, false accepts) that does not fall with either. None where no cost is finite.
     pub fn cheapest(self, cost: impl Fn(f64, f64) -> f64) -> Option<(f64, Step)> {
         let of = |step: &Step| cost(step.fnr, step.fpr);
-        let enough = (0..=self.blocks.len()).map(|block| of(&self.at(block))).fold(f64::INFINITY, f64::min);
+        let enough =
+            (0..=self.blocks.len()).map(|block| of(&self.at(block))).fold(f64::INFINITY, f64::min);
         let mut best: Option<(f64, Step)> = None;
         let mut visit = |step: Step| {
             let cost = of(&step);
@@ -191,7 +192,8 @@ impl<W: Weights> Iterator for Within<'_, W> {
         let step = self.steps.step(self.next, self.sums);
         loop {
             let pair = trials[self.next].pair;
-            *(if pair.is_target() { &mut self.sums.0 } else { &mut self.sums.1 }) += weights.weight(pair);
+            *(if pair.is_target() { &mut self.sums.0 } else { &mut self.sums.1 }) +=
+                weights.weight(pair);
             self.next += 1;
             if self.next == self.end || trials[self.next].score != score {
                 return Some(step);
@@ -217,7 +219,10 @@ mod tests {
         }
 
         fn rates(self, sums: Sums) -> (f64, f64) {
-            (sums.0 as f64 / self.all.0.max(1) as f64, 1.0 - sums.1 as f64 / self.all.1.max(1) as f64)
+            (
+                sums.0 as f64 / self.all.0.max(1) as f64,
+                1.0 - sums.1 as f64 / self.all.1.max(1) as f64,
+            )
         }
     }
 
@@ -291,8 +296,9 @@ mod tests {
 
     #[test]
     fn equal_scores_are_in_one_block() {
-        let trials: Vec<Scored> =
-            (0..100).map(|i| Scored { score: f64::from(i / 30), pair: Pair::new(0, 0, None) }).collect();
+        let trials: Vec<Scored> = (0..100)
+            .map(|i| Scored { score: f64::from(i / 30), pair: Pair::new(0, 0, None) })
+            .collect();
         assert_eq!(Blocks::sized(&trials, 7).bounds, [0, 30, 60, 90, 100]);
         assert_eq!(Blocks::sized(&trials, 1000).bounds, [0, 100]);
         assert_eq!(Blocks::of(&[]).bounds, [0, 0]);

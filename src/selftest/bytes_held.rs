@@ -1,4 +1,5 @@
-//! What a reversible network holds between the passes, in bytes that the device's allocator counts (on the CPU the program's).
+//! What a reversible network holds between the passes, in bytes that the device's allocator counts
+//! (on the CPU the program's).
 
 use super::{Findings, Subject};
 use crate::backend::reversible::Execution;
@@ -11,9 +12,12 @@ const BATCH: usize = 6;
 const FRAMES: usize = 96;
 
 pub(super) fn run(subject: &Subject, findings: &mut Findings) -> Result<()> {
-    for (shallow, deep, width) in [("rev1-resnet18", "rev1-resnet34", 8), ("rev2-resnet18", "rev2-resnet34", 16)] {
+    for (shallow, deep, width) in
+        [("rev1-resnet18", "rev1-resnet34", 8), ("rev2-resnet18", "rev2-resnet34", 16)]
+    {
         let held = |name: &str, execution| {
-            let arch = Architecture { width, mels: 16, embedding_dim: 8, ..Architecture::named(name)? };
+            let arch =
+                Architecture { width, mels: 16, embedding_dim: 8, ..Architecture::named(name)? };
             let setting = Setting {
                 arch,
                 execution: Some(execution),
@@ -24,9 +28,11 @@ pub(super) fn run(subject: &Subject, findings: &mut Findings) -> Result<()> {
             };
             Ok::<_, crate::Error>(measure(&setting, &subject.device)?.held as f64)
         };
-        let reversible = [held(shallow, Execution::Reversible)?, held(deep, Execution::Reversible)?];
+        let reversible =
+            [held(shallow, Execution::Reversible)?, held(deep, Execution::Reversible)?];
         let taped = [held(shallow, Execution::Taped)?, held(deep, Execution::Taped)?];
-        // Running statistics and bookkeeping of the further blocks are there, their activations are not.
+        // Running statistics and bookkeeping of the further blocks are there, their activations are
+        // not.
         let part = (reversible[1] - reversible[0]) / (taped[1] - taped[0]);
         findings.note(
             format!("what {deep} holds more than {shallow}, as a part of what the taped twins do"),

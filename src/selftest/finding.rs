@@ -5,7 +5,8 @@
 pub struct Finding {
     /// What was compared.
     pub what: String,
-    /// How far it is off: largest difference as a fraction of the largest value, or a count of differences.
+    /// How far it is off: largest difference as a fraction of the largest value, or a count of
+    /// differences.
     pub error: f64,
     /// The most it may be.
     pub tolerance: f64,
@@ -53,10 +54,18 @@ impl Findings {
         self.note(what, differ as f64, 0.0);
     }
 
-    /// Named tensors, each near its namesake: differences as fractions of its largest value, or of a hundredth of the largest of all, if that is more. What is
-    /// small because large terms cancel has their rounding errors; what is 0 but for those has nothing else.
-    pub fn all_near(&mut self, what: &str, ours: &[(String, Vec<f32>)], wanted: &[(String, Vec<f32>)], tolerance: f64) {
-        let names = |list: &[(String, Vec<f32>)]| list.iter().map(|(n, _)| n.clone()).collect::<Vec<_>>();
+    /// Named tensors, each near its namesake: differences as fractions of its largest value, or of
+    /// a hundredth of the largest of all, if that is more. What is small because large terms cancel
+    /// has their rounding errors; what is 0 but for those has nothing else.
+    pub fn all_near(
+        &mut self,
+        what: &str,
+        ours: &[(String, Vec<f32>)],
+        wanted: &[(String, Vec<f32>)],
+        tolerance: f64,
+    ) {
+        let names =
+            |list: &[(String, Vec<f32>)]| list.iter().map(|(n, _)| n.clone()).collect::<Vec<_>>();
         self.same(format!("{what}: names"), &names(ours), &names(wanted));
         let least = 0.01 * wanted.iter().flat_map(|(_, v)| v).fold(0.0f32, |m, x| m.max(x.abs()));
         for ((name, ours), (_, wanted)) in ours.iter().zip(wanted) {
@@ -72,7 +81,11 @@ fn distance(a: &[f32], b: &[f32], least: f32) -> f64 {
     }
     let largest = b.iter().fold(least.max(1e-30), |m, x| m.max(x.abs()));
     // `max` passes over what is not a number.
-    let worst = a.iter().zip(b).map(|(x, y)| (x - y).abs()).fold(0.0f32, |m, d| if d.is_nan() { d } else { m.max(d) });
+    let worst = a
+        .iter()
+        .zip(b)
+        .map(|(x, y)| (x - y).abs())
+        .fold(0.0f32, |m, d| if d.is_nan() { d } else { m.max(d) });
     f64::from(if a.iter().any(|x| x.is_nan()) { f32::NAN } else { worst / largest })
 }
 

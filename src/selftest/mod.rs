@@ -1,8 +1,10 @@
-//! What a backend must get right before its results mean anything, small enough to be checked on a user's own machine in a minute or two: `revox doctor
-//! --selftest` runs these cases, and so does the conformance suite on every backend of a build.
+//! What a backend must get right before its results mean anything, small enough to be checked on a
+//! user's own machine in a minute or two: `revox doctor --selftest` runs these cases, and so does
+//! the conformance suite on every backend of a build.
 //!
-//! Networks give WeSpeaker's embeddings ([`reference`](mod@reference)); everything else is compared with the same computation on another backend, with a scalar twin or
-//! with the plain twin on the same device. How far off is too far, and why, is in [`tolerance`].
+//! Networks give WeSpeaker's embeddings ([`reference`](mod@reference)); everything else is compared
+//! with the same computation on another backend, with a scalar twin or with the plain twin on the
+//! same device. How far off is too far, and why, is in [`tolerance`].
 
 mod bytes_held;
 mod embeddings;
@@ -44,7 +46,9 @@ impl Subject {
     /// There is no such device, or no other CPU backend in this build.
     pub fn open(kind: BackendKind, index: usize) -> Result<Self> {
         let device = kind.device(index)?;
-        let peer = [BackendKind::Flex, BackendKind::Ndarray].into_iter().find(|k| k.is_compiled() && *k != kind);
+        let peer = [BackendKind::Flex, BackendKind::Ndarray]
+            .into_iter()
+            .find(|k| k.is_compiled() && *k != kind);
         let peer = peer.ok_or_else(|| {
             Error::Backend(format!(
                 "nothing to compare {} with: this build has no other CPU backend; build with `--features flex,ndarray`",
@@ -65,7 +69,8 @@ pub struct Case {
 }
 
 impl Case {
-    /// Runs it; the worst finding comes first. What the driver or a kernel does not survive is an error, not a panic.
+    /// Runs it; the worst finding comes first. What the driver or a kernel does not survive is an
+    /// error, not a panic.
     ///
     /// # Errors
     /// The case could not be finished.
@@ -92,15 +97,51 @@ pub const CASES: [Case; 12] = [
         about: "convolutions, depthwise ones and BatchNorm, and their gradients",
         run: operations::run,
     },
-    Case { name: "embeddings", about: "networks give WeSpeaker's embeddings", run: embeddings::run },
-    Case { name: "training-step", about: "loss, gradients and parameters after a step", run: training::run },
-    Case { name: "reversible", about: "recomputed gradients are those of the taped twin", run: reversible::run },
-    Case { name: "bytes-held", about: "reversible networks hold no more when they are deeper", run: bytes_held::run },
-    Case { name: "optim8-codes", about: "optimizer states in 8 bits: the same codes", run: optim8::codes },
-    Case { name: "optim8-steps", about: "steps of SGD and Adam with such states", run: optim8::steps },
-    Case { name: "optim8-bodies", about: "fused kernels and plain operations step alike", run: optim8::bodies },
-    Case { name: "optim8-finite", about: "gradients that are not finite are seen", run: optim8::not_finite },
-    Case { name: "quantizers", about: "quantized weights, and training through them", run: quantization::run },
+    Case {
+        name: "embeddings",
+        about: "networks give WeSpeaker's embeddings",
+        run: embeddings::run,
+    },
+    Case {
+        name: "training-step",
+        about: "loss, gradients and parameters after a step",
+        run: training::run,
+    },
+    Case {
+        name: "reversible",
+        about: "recomputed gradients are those of the taped twin",
+        run: reversible::run,
+    },
+    Case {
+        name: "bytes-held",
+        about: "reversible networks hold no more when they are deeper",
+        run: bytes_held::run,
+    },
+    Case {
+        name: "optim8-codes",
+        about: "optimizer states in 8 bits: the same codes",
+        run: optim8::codes,
+    },
+    Case {
+        name: "optim8-steps",
+        about: "steps of SGD and Adam with such states",
+        run: optim8::steps,
+    },
+    Case {
+        name: "optim8-bodies",
+        about: "fused kernels and plain operations step alike",
+        run: optim8::bodies,
+    },
+    Case {
+        name: "optim8-finite",
+        about: "gradients that are not finite are seen",
+        run: optim8::not_finite,
+    },
+    Case {
+        name: "quantizers",
+        about: "quantized weights, and training through them",
+        run: quantization::run,
+    },
     Case {
         name: "packed",
         about: "packed models give the same embeddings and the same file",

@@ -21,10 +21,13 @@ fn traced<const N: usize>(
     });
     let y = operation(leaves.clone());
     let dims = y.dims();
-    let weights = tensor(numbers(dims.iter().product::<usize>()), dims, &device.clone().autodiff()).sin();
+    let weights =
+        tensor(numbers(dims.iter().product::<usize>()), dims, &device.clone().autodiff()).sin();
     let gradients = (y.clone() * weights).sum().backward();
     let mut all = vec![values(y.into_data())];
-    all.extend(leaves.map(|leaf| leaf.grad(&gradients).map_or_else(Vec::new, |g| values(g.into_data()))));
+    all.extend(
+        leaves.map(|leaf| leaf.grad(&gradients).map_or_else(Vec::new, |g| values(g.into_data()))),
+    );
     all
 }
 
@@ -50,7 +53,8 @@ pub(super) fn run(subject: &Subject, findings: &mut Findings) -> Result<()> {
         let what = if rectify { "BatchNorm and ReLU" } else { "BatchNorm" };
         compare(what.into(), &|device| {
             traced(device, [&[3, 4, 5, 7], &[4], &[4]], |[x, gamma, beta]| {
-                normalize(x, gamma.reshape([4]), beta.reshape([4]), Norm { epsilon: 1e-5, rectify }).0
+                normalize(x, gamma.reshape([4]), beta.reshape([4]), Norm { epsilon: 1e-5, rectify })
+                    .0
             })
         });
     }

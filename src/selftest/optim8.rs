@@ -1,16 +1,20 @@
-//! 8-bit optimizer states: codes, steps, fused kernels against plain operations, gradients that are not finite.
+//! 8-bit optimizer states: codes, steps, fused kernels against plain operations, gradients that are
+//! not finite.
 
 use burn::optim::Optimizer;
 use burn::tensor::Device;
 
 use super::{Findings, Subject, numbers, tensor, values};
-use crate::backend::optim8::{self, AdamStates, AdamStep, Blocks, CodeMap, Codec, Rounding, SgdStep};
+use crate::backend::optim8::{
+    self, AdamStates, AdamStep, Blocks, CodeMap, Codec, Rounding, SgdStep,
+};
 use crate::error::Result;
 use crate::optim::{Adam8bitConfig, Decay, OptimizerState, Sgd8bitConfig, StateRounding, States};
 
 /// Values of many sizes, and a block of zeros.
 fn wide(count: usize, signed: bool) -> Vec<f32> {
-    let scale = |i: usize| if (512..768).contains(&i) { 0.0 } else { 10f32.powi(-((i % 9) as i32)) };
+    let scale =
+        |i: usize| if (512..768).contains(&i) { 0.0 } else { 10f32.powi(-((i % 9) as i32)) };
     let values = numbers(count).into_iter().enumerate().map(|(i, x)| x * scale(i));
     values.map(|x| if signed { x } else { x.abs() }).collect()
 }
@@ -18,7 +22,9 @@ fn wide(count: usize, signed: bool) -> Vec<f32> {
 /// Against the scalar twin.
 pub(super) fn codes(subject: &Subject, findings: &mut Findings) -> Result<()> {
     let rules = [Rounding::Nearest, Rounding::SignPreserving, Rounding::AboveZero];
-    for (map, rounding) in [CodeMap::Signed, CodeMap::Unsigned].into_iter().flat_map(|m| rules.map(|r| (m, r))) {
+    for (map, rounding) in
+        [CodeMap::Signed, CodeMap::Unsigned].into_iter().flat_map(|m| rules.map(|r| (m, r)))
+    {
         for (block, count) in [(256, 1), (256, 4999), (2048, 4999)] {
             let codec = Codec { map, rounding, block };
             let x = wide(count, map == CodeMap::Signed);
@@ -26,32 +32,47 @@ pub(super) fn codes(subject: &Subject, findings: &mut Findings) -> Result<()> {
             let blocks = Blocks::quantize(tensor(x.clone(), [count], &subject.device), codec);
             let what = format!("{map:?} {rounding:?}, {count} in blocks of {block}");
             findings.same(format!("absmax, {what}"), &values(blocks.absmax.to_data()), &absmax);
-            let words: Vec<u32> = blocks.words.to_data().convert::<u32>().try_to_vec().unwrap_or_default();
+            let words: Vec<u32> =
+                blocks.words.to_data().convert::<u32>().try_to_vec().unwrap_or_default();
             let ours: Vec<u8> = words.into_iter().flat_map(u32::to_le_bytes).take(count).collect();
-            // A GPU's division may be off by its last bits: a value on a bound may have the code next to it.
+            // A GPU's division may be off by its last bits: a value on a bound may have the code
+            // next to it.
             let wrong = |(i, (a, b)): (usize, (&u8, &u8))| {
                 let bound = f64::from(map.bounds()[usize::from(*a.min(b).min(&254))]);
                 let off = f64::from(x[i] / absmax[i / block]) / bound - 1.0;
                 a != b && !(a.abs_diff(*b) == 1 && off.abs() < 1e-6)
             };
-            let wrong = ours.iter().zip(&codes).enumerate().filter(|pair| wrong(*pair)).count() + count - ours.len();
+            let wrong = ours.iter().zip(&codes).enumerate().filter(|pair| wrong(*pair)).count()
+                + count
+                - ours.len();
             findings.note(format!("codes, {what}"), wrong as f64, 0.0);
             let back = values(blocks.dequantize(codec, [count]).into_data());
-            findings.near(format!("values, {what}"), &back, &codec.dequantize(&ours, &absmax), 1e-6);
+            findings.near(
+                format!("values, {what}"),
+                &back,
+                &codec.dequantize(&ours, &absmax),
+                1e-6,
+            );
         }
     }
     Ok(())
 }
 
-/// What some steps on a parameter move, one on each device of the route, the states in the form of a record in between.
+/// What some steps on a parameter move, one on each device of the route, the states in the form of
+/// a record in between.
 fn moved<O: Optimizer<State<2> = OptimizerState>>(optimizer: &O, route: &[&Device]) -> Vec<f32> {
     use burn::optim::{RecordState, StateSink, StateSource};
     let shape = [50, 100];
     let start = wide(5000, true);
     let (mut p, mut state) = (start.clone(), None);
     for (step, device) in route.iter().enumerate() {
-        let gradient = wide(5000, true).iter().enumerate().map(|(i, x)| x * ((i * (step + 3)) as f32).sin()).collect();
-        let (next, left) = optimizer.step(0.1, tensor(p, shape, device), tensor(gradient, shape, device), state);
+        let gradient = wide(5000, true)
+            .iter()
+            .enumerate()
+            .map(|(i, x)| x * ((i * (step + 3)) as f32).sin())
+            .collect();
+        let (next, left) =
+            optimizer.step(0.1, tensor(p, shape, device), tensor(gradient, shape, device), state);
         p = values(next.into_data());
         let mut sink = StateSink::default();
         left.into_iter().for_each(|state| state.state_flatten("p", &mut sink));
@@ -76,19 +97,47 @@ pub(super) fn steps(subject: &Subject, findings: &mut Findings) -> Result<()> {
         let wanted = moved(optimizer, &[there; 4]);
         findings.near(what, &moved(optimizer, &[here; 4]), &wanted, tolerance);
         let route = [there, here, here, there];
-        findings.near(format!("{what}, there and back"), &moved(optimizer, &route), &wanted, tolerance);
+        findings.near(
+            format!("{what}, there and back"),
+            &moved(optimizer, &route),
+            &wanted,
+            tolerance,
+        );
     }
     for block_size in [64, 256, 2048] {
         let states = States { block_size, ..States::default() };
-        let sgd = Sgd8bitConfig { nesterov: true, weight_decay: 0.01, states: states.clone(), ..Default::default() };
-        check(&sgd.init()?, &format!("SGD, blocks of {block_size}"), [here, there], tolerance, findings);
+        let sgd = Sgd8bitConfig {
+            nesterov: true,
+            weight_decay: 0.01,
+            states: states.clone(),
+            ..Default::default()
+        };
+        check(
+            &sgd.init()?,
+            &format!("SGD, blocks of {block_size}"),
+            [here, there],
+            tolerance,
+            findings,
+        );
         let adam = Adam8bitConfig { weight_decay: 0.01, states, ..Default::default() };
-        check(&adam.init()?, &format!("AdamW, blocks of {block_size}"), [here, there], tolerance, findings);
+        check(
+            &adam.init()?,
+            &format!("AdamW, blocks of {block_size}"),
+            [here, there],
+            tolerance,
+            findings,
+        );
     }
     let states = States { rounding: StateRounding::SignPreserving, ..States::default() };
     let sgd = Sgd8bitConfig { dampening: 0.1, states: states.clone(), ..Default::default() };
     check(&sgd.init()?, "SGD with dampening, signs kept", [here, there], tolerance, findings);
-    let adam = Adam8bitConfig { weight_decay: 0.01, decay: Decay::Coupled, guard: false, states, ..Default::default() };
+    let adam = Adam8bitConfig {
+        weight_decay: 0.01,
+        decay: Decay::Coupled,
+        guard: false,
+        states,
+        ..Default::default()
+    };
     check(&adam.init()?, "Adam without guard, signs kept", [here, there], tolerance, findings);
     Ok(())
 }
@@ -98,20 +147,33 @@ fn raw_steps(block: usize, device: &Device) -> [Vec<f32>; 2] {
     let on = |x: Vec<f32>| tensor(x, [3001], device);
     let states = AdamStates { block, rounding: [Rounding::SignPreserving, Rounding::AboveZero] };
     let zeros = || states.codecs().map(|codec| Blocks::zeros(3001, codec, device));
-    let adam =
-        AdamStep { rate: 0.1, first: [0.9, 0.1], second: [0.99, 0.01], epsilon: 1e-8, coupled: 0.01, shrink: 0.99 };
+    let adam = AdamStep {
+        rate: 0.1,
+        first: [0.9, 0.1],
+        second: [0.99, 0.01],
+        epsilon: 1e-8,
+        coupled: 0.01,
+        shrink: 0.99,
+    };
     let sgd = SgdStep { rate: 0.1, momentum: 0.9, fresh: 1.0, weight_decay: 0.01, nesterov: true };
     let (mut p, mut moments) = (on(wide(3001, true)), zeros());
     let (mut q, [mut momentum, _]) = (on(wide(3001, true)), zeros());
     for seed in 1..4 {
-        let g = || on(wide(3001, true).iter().enumerate().map(|(i, x)| x * ((i * seed) as f32).cos()).collect());
+        let g = || {
+            on(wide(3001, true)
+                .iter()
+                .enumerate()
+                .map(|(i, x)| x * ((i * seed) as f32).cos())
+                .collect())
+        };
         (p, moments) = optim8::adam_step(p, g(), moments, states, adam);
         (q, momentum) = optim8::sgd_step(q, g(), momentum, states.codecs()[0], sgd);
     }
     [values(p.into_data()), values(q.into_data())]
 }
 
-/// Kernels do not take every block size: 100 runs in plain operations of the backend, 256 in its kernel.
+/// Kernels do not take every block size: 100 runs in plain operations of the backend, 256 in its
+/// kernel.
 pub(super) fn bodies(subject: &Subject, findings: &mut Findings) -> Result<()> {
     for (block, body) in [(100, "plain"), (256, "fused")] {
         let (ours, wanted) = (raw_steps(block, &subject.device), raw_steps(block, &subject.peer));
@@ -129,7 +191,8 @@ pub(super) fn not_finite(subject: &Subject, findings: &mut Findings) -> Result<(
         let mut gradient = numbers(5000);
         gradient[4321] = bad;
         let on = |x: Vec<f32>| tensor(x, [5000], &subject.device);
-        let (p, state) = optimizer.step(0.1, on(numbers(5000)), on(gradient), None::<OptimizerState>);
+        let (p, state) =
+            optimizer.step(0.1, on(numbers(5000)), on(gradient), None::<OptimizerState>);
         findings.same(format!("parameters after {bad}"), &values(p.into_data()), &numbers(5000));
         findings.same(format!("a state after {bad}"), &[state.is_none()], &[true]);
     }

@@ -19,7 +19,9 @@ use crate::train::quantize::quantize;
 /// Nothing is computed but comparisons and copies: equal to the bit everywhere.
 fn tables(subject: &Subject, findings: &mut Findings) -> Result<()> {
     let weights = numbers(6000);
-    let binary = QuantizeConfig { method: Method::BinaryStatic, per_channel: true, ..Default::default() }.scheme(1);
+    let binary =
+        QuantizeConfig { method: Method::BinaryStatic, per_channel: true, ..Default::default() }
+            .scheme(1);
     for scheme in (1..=8).map(TensorScheme::kmeans).chain([binary]) {
         let bits = scheme.bits;
         let book = Codebook::fit(scheme, &weights, &[30, 200])
@@ -30,7 +32,11 @@ fn tables(subject: &Subject, findings: &mut Findings) -> Result<()> {
             let columns = values.len() / book.groups();
             tensor(values, [book.groups(), columns], &subject.device)
         };
-        let what = if book.groups() > 1 { "1 bit, a table per channel".to_owned() } else { format!("{bits} bits") };
+        let what = if book.groups() > 1 {
+            "1 bit, a table per channel".to_owned()
+        } else {
+            format!("{bits} bits")
+        };
         let x: Tensor<2> = tensor(weights.clone(), [30, 200], &subject.device);
         let ours = values(nearest(x, rows(book.bounds()), rows(book.table())).into_data());
         findings.same(format!("nearest centroids, {what}"), &ours, &wanted);
@@ -47,7 +53,8 @@ fn three_bits() -> QuantizeConfig {
 
 /// Loss and gradients of latent weights.
 fn step(name: &str, device: &Device) -> Result<Named> {
-    let trainee = Trainee::new(&small(name, PoolingKind::Tstp)?, &HeadConfig::default(), 4, device, 3)?;
+    let trainee =
+        Trainee::new(&small(name, PoolingKind::Tstp)?, &HeadConfig::default(), 4, device, 3)?;
     let plan = uniform(&names_and_shapes(&trainee.network), &three_bits())?;
     let network = Quantizer::new(plan, three_bits()).attach(trainee.network)?;
     let trainee = Trainee { network, ..trainee }.train();
@@ -60,14 +67,20 @@ pub(super) fn run(subject: &Subject, findings: &mut Findings) -> Result<()> {
     tables(subject, findings)?;
     for name in ["resnet10", "rev1-resnet10"] {
         let (ours, wanted) = (step(name, &subject.device)?, step(name, &subject.peer)?);
-        findings.all_near(&format!("{name} through a quantizer"), &ours, &wanted, subject.tolerance.step);
+        findings.all_near(
+            &format!("{name} through a quantizer"),
+            &ours,
+            &wanted,
+            subject.tolerance.step,
+        );
     }
     Ok(())
 }
 
 /// Packs a network, reads the file where it is wanted, and gives its embeddings and both files.
 fn journey(from: &Device, to: &Device) -> Result<(Vec<f32>, Vec<u8>, Vec<u8>)> {
-    let folder = tempfile::tempdir().map_err(|e| Error::Undefined(format!("no temporary folder: {e}")))?;
+    let folder =
+        tempfile::tempdir().map_err(|e| Error::Undefined(format!("no temporary folder: {e}")))?;
     let path = folder.path().join("packed.safetensors");
     let arch = small("df-resnet32", PoolingKind::Tstp)?;
     let network = arch.init(from, 5)?;
@@ -86,7 +99,9 @@ fn journey(from: &Device, to: &Device) -> Result<(Vec<f32>, Vec<u8>, Vec<u8>)> {
 pub(super) fn packed(subject: &Subject, findings: &mut Findings) -> Result<()> {
     let (here, there) = (&subject.device, &subject.peer);
     let (wanted, file, _) = journey(there, there)?;
-    for (what, from, to) in [("packed and read here", here, here), ("packed there, read here", there, here)] {
+    for (what, from, to) in
+        [("packed and read here", here, here), ("packed there, read here", there, here)]
+    {
         let (ours, bytes, again) = journey(from, to)?;
         findings.near(format!("embeddings, {what}"), &ours, &wanted, subject.tolerance.embedding);
         findings.same(format!("file, {what}"), &bytes, &file);

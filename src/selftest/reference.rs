@@ -1,5 +1,6 @@
-//! Embeddings of WeSpeaker's own model classes (commit dfa7419, torch 2.8.0, computed in f64), for networks whose weights come from a formula: nothing but the input and
-//! the expected embeddings is stored.
+//! Embeddings of WeSpeaker's own model classes (commit dfa7419, torch 2.8.0, computed in f64), for
+//! networks whose weights come from a formula: nothing but the input and the expected embeddings is
+//! stored.
 
 use std::collections::HashMap;
 
@@ -21,8 +22,9 @@ pub const SEED: u64 = 49401;
 /// Factor of convolutions and linear layers in [`networks`].
 pub const GAIN: f64 = 0.7;
 
-/// The element of a state_dict entry, all of them in row-major order: hashes of name and index, BatchNorm away from the identity, other weights uniform in proportion to
-/// the root of 6 by fan-in.
+/// The element of a state_dict entry, all of them in row-major order: hashes of name and index,
+/// BatchNorm away from the identity, other weights uniform in proportion to the root of 6 by
+/// fan-in.
 pub fn procedural(name: &str, shape: &[usize], seed: u64, gain: f64) -> Vec<f32> {
     let h = fnv1a64(name.as_bytes()).wrapping_add(seed.wrapping_mul(0xD134_2543_DE82_EF95));
     let n: usize = shape.iter().product();
@@ -56,7 +58,9 @@ pub fn network(arch: &Architecture, seed: u64, gain: f64, device: &Device) -> Re
     let network = arch.init(device, 0)?;
     let values: HashMap<String, TensorData> = names_and_shapes(&network)
         .into_iter()
-        .map(|(name, shape)| (name.clone(), TensorData::new(procedural(&name, &shape, seed, gain), shape)))
+        .map(|(name, shape)| {
+            (name.clone(), TensorData::new(procedural(&name, &shape, seed, gain), shape))
+        })
         .collect();
     Ok(assign_named(network, values))
 }
@@ -64,11 +68,22 @@ pub fn network(arch: &Architecture, seed: u64, gain: f64, device: &Device) -> Re
 /// The networks of [`FILE`] by the reference's names.
 pub fn networks() -> Result<Vec<(&'static str, Architecture)>> {
     let named = |name: &str, width, embedding_dim| {
-        Ok::<_, Error>(Architecture { width, embedding_dim, mels: 80, ..Architecture::named(name)? })
+        Ok::<_, Error>(Architecture {
+            width,
+            embedding_dim,
+            mels: 80,
+            ..Architecture::named(name)?
+        })
     };
     Ok(vec![
-        ("resnet18_m8_two", Architecture { two_embedding_layers: true, ..named("resnet18", 8, 64)? }),
-        ("resnet34_m8_astp", Architecture { pooling: PoolingKind::Astp, mels: 40, ..named("resnet34", 8, 64)? }),
+        (
+            "resnet18_m8_two",
+            Architecture { two_embedding_layers: true, ..named("resnet18", 8, 64)? },
+        ),
+        (
+            "resnet34_m8_astp",
+            Architecture { pooling: PoolingKind::Astp, mels: 40, ..named("resnet34", 8, 64)? },
+        ),
         ("resnet50_m4", named("resnet50", 4, 64)?),
         ("gemini_small", named("gemini-df-resnet60", 8, 128)?),
     ])
@@ -79,7 +94,9 @@ pub fn networks() -> Result<Vec<(&'static str, Architecture)>> {
 /// # Errors
 /// There is none of that name.
 pub fn tensor(name: &str) -> Result<(Vec<f32>, Vec<usize>)> {
-    let bad = |e: safetensors::SafeTensorError| Error::Undefined(format!("reference embeddings: {name}: {e}"));
+    let bad = |e: safetensors::SafeTensorError| {
+        Error::Undefined(format!("reference embeddings: {name}: {e}"))
+    };
     let file = SafeTensors::deserialize(FILE).map_err(bad)?;
     let view = file.tensor(name).map_err(bad)?;
     Ok((bytes::to_f32(view.data()), view.shape().to_vec()))

@@ -1,4 +1,5 @@
-//! Reversible networks: what is recomputed gives the gradients of the taped twin, and running statistics move once.
+//! Reversible networks: what is recomputed gives the gradients of the taped twin, and running
+//! statistics move once.
 
 use burn::module::Module;
 use burn::tensor::Device;
@@ -32,9 +33,15 @@ pub(super) fn run(subject: &Subject, findings: &mut Findings) -> Result<()> {
         let ours = step(name, width, Execution::Reversible, &subject.device)?;
         let twin = step(name, width, Execution::Taped, &subject.device)?;
         findings.all_near(name, &ours, &twin, subject.tolerance.twin);
-        // Gradients of networks this deep differ between backends wherever a rectifier's input is nearly 0: the loss alone is compared.
+        // Gradients of networks this deep differ between backends wherever a rectifier's input is
+        // nearly 0: the loss alone is compared.
         let peer = step(name, width, Execution::Taped, &subject.peer)?;
-        findings.all_near(&format!("{name}, taped"), &twin[..1], &peer[..1], subject.tolerance.embedding);
+        findings.all_near(
+            &format!("{name}, taped"),
+            &twin[..1],
+            &peer[..1],
+            subject.tolerance.embedding,
+        );
     }
     Ok(())
 }

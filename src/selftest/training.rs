@@ -20,7 +20,11 @@ pub(super) fn batch(frames: usize, device: &Device) -> (Tensor<3>, Tensor<1, Int
 pub(super) type Named = Vec<(String, Vec<f32>)>;
 
 /// Loss and all gradients of a trainee in training state.
-pub(super) fn gradients(trainee: &Trainee, frames: usize, device: &Device) -> (Named, burn::tensor::Gradients) {
+pub(super) fn gradients(
+    trainee: &Trainee,
+    frames: usize,
+    device: &Device,
+) -> (Named, burn::tensor::Gradients) {
     let (x, y) = batch(frames, device);
     let pass = trainee.pass(x, y, 0.2);
     let gradients = pass.loss.backward();
@@ -36,9 +40,13 @@ pub(super) fn tensors(module: &impl Module) -> Named {
 }
 
 fn step(device: &Device) -> Result<Named> {
-    let head =
-        HeadConfig { sub_centers: 2, inter_topk: Some(InterTopK { k: 2, penalty: 0.06 }), ..HeadConfig::default() };
-    let trainee = Trainee::new(&small("resnet10", PoolingKind::Tstp)?, &head, 5, device, 3)?.train();
+    let head = HeadConfig {
+        sub_centers: 2,
+        inter_topk: Some(InterTopK { k: 2, penalty: 0.06 }),
+        ..HeadConfig::default()
+    };
+    let trainee =
+        Trainee::new(&small("resnet10", PoolingKind::Tstp)?, &head, 5, device, 3)?.train();
     let mut optimizer = OptimizerConfig::default().init()?;
     let (mut all, gradients) = gradients(&trainee, 32, device);
     let gradients = GradientsParams::from_grads(gradients, &trainee);

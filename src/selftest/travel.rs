@@ -14,16 +14,29 @@ use crate::train::{Identity, OptimizerConfig, Trainee};
 
 /// A step on each device of the route, with a checkpoint between any two.
 fn journey(config: &OptimizerConfig, route: &[&Device]) -> Result<Named> {
-    let folder = tempfile::tempdir().map_err(|e| Error::Undefined(format!("no temporary folder: {e}")))?;
+    let folder =
+        tempfile::tempdir().map_err(|e| Error::Undefined(format!("no temporary folder: {e}")))?;
     let path = folder.path().join("checkpoint.safetensors");
     let start = |device: &Device| {
-        Trainee::new(&small("rev1-resnet10", PoolingKind::Tstp)?, &HeadConfig::default(), 5, device, 3)
+        Trainee::new(
+            &small("rev1-resnet10", PoolingKind::Tstp)?,
+            &HeadConfig::default(),
+            5,
+            device,
+            3,
+        )
     };
     let mut optimizer = config.init()?;
     let mut trainee = start(route[0])?.train();
     for (i, device) in route.iter().enumerate() {
         if i > 0 {
-            save(&path, &trainee.valid(), &optimizer, &Average::new(), &State::start(Identity::default()))?;
+            save(
+                &path,
+                &trainee.valid(),
+                &optimizer,
+                &Average::new(),
+                &State::start(Identity::default()),
+            )?;
             let (read, state, ..) = load(&path, start(device)?, config)?;
             (trainee, optimizer) = (read.train(), state);
         }
@@ -39,7 +52,9 @@ pub(super) fn run(subject: &Subject, findings: &mut Findings) -> Result<()> {
     for name in ["sgd", "sgd8bit"] {
         let config = OptimizerConfig::named(name)?;
         let wanted = journey(&config, &[there, there, there])?;
-        for (what, route) in [("away and back", [there, here, there]), ("here and away", [here, there, here])] {
+        for (what, route) in
+            [("away and back", [there, here, there]), ("here and away", [here, there, here])]
+        {
             let ours = journey(&config, &route)?;
             findings.all_near(&format!("{name}, {what}"), &ours, &wanted, subject.tolerance.step);
         }

@@ -68,7 +68,9 @@ mod tests {
     fn keys_with_one_wrong_byte_are_known() {
         assert!(["rha256", "sha257", "Sha256"].iter().all(|key| is_spoilt(key)));
         assert!(
-            !["sha256", "sha512", "sha224", "SHA256", "sha25", "sha2566", "revox"].iter().any(|key| is_spoilt(key))
+            !["sha256", "sha512", "sha224", "SHA256", "sha25", "sha2566", "revox"]
+                .iter()
+                .any(|key| is_spoilt(key))
         );
     }
 }

@@ -35,7 +35,8 @@ pub struct Contents {
 impl Contents {
     /// The tensors.
     pub fn tensors(&self) -> SafeTensors<'_> {
-        SafeTensors::deserialize(&self.bytes).expect("these bytes were taken apart when they were read")
+        SafeTensors::deserialize(&self.bytes)
+            .expect("these bytes were taken apart when they were read")
     }
 
     /// Whether the file has a checksum.
@@ -77,10 +78,11 @@ pub fn read_foreign(path: &Path, what: &str) -> Result<Contents> {
 
 fn decode(path: &Path, bytes: Vec<u8>, what: &str, check: bool) -> Result<Contents> {
     // Lengths, offsets and sizes are compared with the file's own.
-    let (length, header) =
-        SafeTensors::read_metadata(&bytes).map_err(|e| Error::file(path, format!("not a readable {what}: {e}")))?;
+    let (length, header) = SafeTensors::read_metadata(&bytes)
+        .map_err(|e| Error::file(path, format!("not a readable {what}: {e}")))?;
     let entries = header.metadata().iter().flatten();
-    let mut metadata: BTreeMap<String, String> = entries.map(|(k, v)| (k.clone(), v.clone())).collect();
+    let mut metadata: BTreeMap<String, String> =
+        entries.map(|(k, v)| (k.clone(), v.clone())).collect();
     let digits = metadata.remove(checksum::KEY);
     let is_whole = match &digits {
         _ if !check => true,
@@ -106,8 +108,12 @@ mod tests {
     use super::*;
 
     fn file() -> Vec<u8> {
-        let part =
-            |name: &'static str, dtype, count, bytes| Part { name: name.into(), dtype, shape: vec![count], bytes };
+        let part = |name: &'static str, dtype, count, bytes| Part {
+            name: name.into(),
+            dtype,
+            shape: vec![count],
+            bytes,
+        };
         let parts = [
             part("weight", Dtype::F32, 3, vec![0.5f32, -1.0, 3.0].into()),
             part("codes", Dtype::U8, 5, vec![0u8, 1, 2, 254, 255].into()),
@@ -116,8 +122,12 @@ mod tests {
     }
 
     fn from(bytes: &[u8], check: bool) -> Result<Contents, String> {
-        let contents = decode(Path::new("t.safetensors"), bytes.to_vec(), "file", check).map_err(|e| e.to_string());
-        assert!(contents.as_ref().err().is_none_or(|e| e.starts_with("t.safetensors: ")), "{contents:?}");
+        let contents = decode(Path::new("t.safetensors"), bytes.to_vec(), "file", check)
+            .map_err(|e| e.to_string());
+        assert!(
+            contents.as_ref().err().is_none_or(|e| e.starts_with("t.safetensors: ")),
+            "{contents:?}"
+        );
         contents
     }
 
@@ -126,7 +136,11 @@ mod tests {
         let file = file();
         assert!(from(&file, true).unwrap().has_checksum());
         for (bit, damaged) in flipped(&file, 8 * file.len()) {
-            assert!(from(&damaged, true).is_err(), "bit {bit}: {}", String::from_utf8_lossy(&damaged));
+            assert!(
+                from(&damaged, true).is_err(),
+                "bit {bit}: {}",
+                String::from_utf8_lossy(&damaged)
+            );
         }
     }
 

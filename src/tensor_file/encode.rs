@@ -50,14 +50,23 @@ pub fn write(path: &Path, metadata: &[(&str, &str)], parts: &[Part]) -> Result<(
     let file = encode(path, metadata, parts)?;
     fs::write_atomic(path, |out| {
         out.write_all(&file.head)?;
-        file.parts.iter().try_for_each(|part| part.bytes.chunks(|chunk: &[u8]| out.write_all(chunk)))
+        file.parts
+            .iter()
+            .try_for_each(|part| part.bytes.chunks(|chunk: &[u8]| out.write_all(chunk)))
     })
 }
 
-fn encode<'a>(path: &Path, metadata: &[(&str, &str)], parts: &'a [Part<'a>]) -> Result<Encoded<'a>> {
+fn encode<'a>(
+    path: &Path,
+    metadata: &[(&str, &str)],
+    parts: &'a [Part<'a>],
+) -> Result<Encoded<'a>> {
     let mut sorted: Vec<&Part> = parts.iter().collect();
-    sorted.sort_by(|a, b| b.dtype.bitsize().cmp(&a.dtype.bitsize()).then_with(|| a.name.cmp(&b.name)));
-    let text = header(metadata, &sorted).map_err(|e| Error::file(path, format!("cannot encode tensors: {e}")))?;
+    sorted.sort_by(|a, b| {
+        b.dtype.bitsize().cmp(&a.dtype.bitsize()).then_with(|| a.name.cmp(&b.name))
+    });
+    let text = header(metadata, &sorted)
+        .map_err(|e| Error::file(path, format!("cannot encode tensors: {e}")))?;
     let at = checksum::place(&text, &checksum::zeros()).expect("every header has the entry once");
     let mut head = (text.len() as u64).to_le_bytes().to_vec();
     head.extend_from_slice(text.as_bytes());
@@ -94,9 +103,15 @@ fn header(metadata: &[(&str, &str)], parts: &[&Part]) -> Result<String, String> 
         }
         if part.size() != Some(bytes) {
             let (dtype, shape) = (part.dtype, &part.shape);
-            return Err(format!("tensor `{name}` has {bytes} bytes, which are not those of {dtype} {shape:?}"));
+            return Err(format!(
+                "tensor `{name}` has {bytes} bytes, which are not those of {dtype} {shape:?}"
+            ));
         }
-        let info = TensorInfo { dtype: part.dtype, shape: part.shape.clone(), data_offsets: (begin, begin + bytes) };
+        let info = TensorInfo {
+            dtype: part.dtype,
+            shape: part.shape.clone(),
+            data_offsets: (begin, begin + bytes),
+        };
         text.push_str(&format!(",{}:{}", json(name)?, json(&info)?));
         begin += bytes;
     }

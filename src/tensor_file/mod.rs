@@ -45,7 +45,8 @@ mod tests {
     use super::*;
     use crate::bytes;
 
-    const METADATA: [(&str, &str); 2] = [("revox", r#"{"a":[1,"sha256"],"sha256":"0"}"#), ("other", "x\ny\u{e9}")];
+    const METADATA: [(&str, &str); 2] =
+        [("revox", r#"{"a":[1,"sha256"],"sha256":"0"}"#), ("other", "x\ny\u{e9}")];
     const STRANGE: &str = "codes \u{fc} \"sha256\":\"";
 
     /// Tensors of several number formats, not in the file's order.
@@ -76,14 +77,20 @@ mod tests {
         write(&path, &METADATA, &parts()).unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), file());
         let contents = read(&path, "file").unwrap();
-        let metadata: Vec<(&str, &str)> = contents.metadata.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
+        let metadata: Vec<(&str, &str)> =
+            contents.metadata.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
         assert_eq!(metadata, [METADATA[1], METADATA[0]]);
         assert!(contents.has_checksum());
         let tensors = contents.tensors();
         assert_eq!(tensors.len(), 5);
         let b = tensors.tensor("b").unwrap();
-        assert_eq!((b.dtype(), b.shape(), b.data()), (Dtype::F32, &[2, 1][..], &[0, 0, 0xc0, 0x3f, 0, 0, 0, 0x80][..]));
-        assert!(read(&dir.path().join("absent"), "file").unwrap_err().to_string().contains("absent"));
+        assert_eq!(
+            (b.dtype(), b.shape(), b.data()),
+            (Dtype::F32, &[2, 1][..], &[0, 0, 0xc0, 0x3f, 0, 0, 0, 0x80][..])
+        );
+        assert!(
+            read(&dir.path().join("absent"), "file").unwrap_err().to_string().contains("absent")
+        );
     }
 
     #[test]
@@ -106,7 +113,12 @@ mod tests {
         let tensors = SafeTensors::deserialize(&file).unwrap();
         for part in parts() {
             let tensor = tensors.tensor(&part.name).unwrap();
-            assert_eq!((tensor.dtype(), tensor.shape()), (part.dtype, part.shape.as_slice()), "{}", part.name);
+            assert_eq!(
+                (tensor.dtype(), tensor.shape()),
+                (part.dtype, part.shape.as_slice()),
+                "{}",
+                part.name
+            );
             let begin = header.info(&part.name).unwrap().data_offsets.0;
             assert!(begin.is_multiple_of(part.dtype.bitsize() / 8), "{}", part.name);
             let wanted = match &part.bytes {
@@ -125,10 +137,14 @@ mod tests {
     #[test]
     fn many_values_are_written_in_pieces() {
         let values: Vec<f32> = (0..10_001).map(|i| i as f32 * 0.37 - 5.0).collect();
-        let part = |bytes| Part { name: "v".into(), dtype: Dtype::F32, shape: vec![values.len()], bytes };
+        let part =
+            |bytes| Part { name: "v".into(), dtype: Dtype::F32, shape: vec![values.len()], bytes };
         let ours = to_bytes(Path::new("t"), &[], &[part(values.as_slice().into())]).unwrap();
         assert!(ours.ends_with(&bytes::from_f32(&values)));
-        assert_eq!(ours, to_bytes(Path::new("t"), &[], &[part(bytes::from_f32(&values).into())]).unwrap());
+        assert_eq!(
+            ours,
+            to_bytes(Path::new("t"), &[], &[part(bytes::from_f32(&values).into())]).unwrap()
+        );
     }
 
     #[test]
@@ -148,11 +164,17 @@ mod tests {
 
     #[test]
     fn what_is_no_file_is_refused() {
-        let fails = |metadata: &[(&str, &str)], change: &dyn Fn(&mut Vec<Part<'static>>), wanted: &str| {
+        let fails = |metadata: &[(&str, &str)],
+                     change: &dyn Fn(&mut Vec<Part<'static>>),
+                     wanted: &str| {
             let mut parts = parts();
             change(&mut parts);
-            let error = to_bytes(Path::new("t.safetensors"), metadata, &parts).unwrap_err().to_string();
-            assert!(error.contains("t.safetensors: cannot encode tensors: ") && error.contains(wanted), "{error}");
+            let error =
+                to_bytes(Path::new("t.safetensors"), metadata, &parts).unwrap_err().to_string();
+            assert!(
+                error.contains("t.safetensors: cannot encode tensors: ") && error.contains(wanted),
+                "{error}"
+            );
         };
         fails(&[("a", "1"), ("a", "1")], &|_| (), "metadata entry `a`");
         fails(&[("sha256", "1")], &|_| (), "metadata entry `sha256`");

@@ -55,7 +55,10 @@ impl Data<'_> {
                 let mut buffer = [0u8; 4 * CHUNK];
                 values.chunks(CHUNK).try_for_each(|values| {
                     let chunk = &mut buffer[..4 * values.len()];
-                    chunk.chunks_exact_mut(4).zip(values).for_each(|(b, x)| b.copy_from_slice(&x.to_le_bytes()));
+                    chunk
+                        .chunks_exact_mut(4)
+                        .zip(values)
+                        .for_each(|(b, x)| b.copy_from_slice(&x.to_le_bytes()));
                     feed(chunk)
                 })
             }

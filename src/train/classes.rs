@@ -35,7 +35,8 @@ pub struct HeadMatch {
 
 impl fmt::Display for HeadMatch {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        let what = if self.at_speeds { "classes (speakers, each at each speed)" } else { "speakers" };
+        let what =
+            if self.at_speeds { "classes (speakers, each at each speed)" } else { "speakers" };
         write!(f, "{} {what} kept, {} added, {} dropped", self.kept, self.added, self.dropped)
     }
 }
@@ -50,7 +51,8 @@ pub(super) struct Correspondence {
 impl Correspondence {
     /// Classes of the same name.
     pub fn by_name(old: &[String], new: &[String]) -> Self {
-        let places: HashMap<&str, usize> = old.iter().enumerate().map(|(i, name)| (name.as_str(), i)).collect();
+        let places: HashMap<&str, usize> =
+            old.iter().enumerate().map(|(i, name)| (name.as_str(), i)).collect();
         let of = new.iter().map(|name| places.get(name.as_str()).copied()).collect();
         let at_speeds = old.iter().chain(new).any(|name| name.contains(' '));
         Self { of, old: old.len(), at_speeds }
@@ -63,7 +65,11 @@ impl Correspondence {
 
     /// Nothing in common with `old` classes.
     pub fn none(old: usize, new: &[String]) -> Self {
-        Self { of: vec![None; new.len()], old, at_speeds: new.iter().any(|name| name.contains(' ')) }
+        Self {
+            of: vec![None; new.len()],
+            old,
+            at_speeds: new.iter().any(|name| name.contains(' ')),
+        }
     }
 
     /// Fresh values with those rows of `old` that correspond, `[classes * rows of a class, ...]`.
@@ -104,10 +110,16 @@ mod tests {
     fn classes_are_named_in_the_order_of_their_labels() {
         let dir = tempfile::tempdir().unwrap();
         let corpus = dir.path().join("c");
-        let config =
-            SynthConfig { speakers: 3, dev_speakers: 2, utterances: 2, seconds: 0.5, ..SynthConfig::new(&corpus) };
+        let config = SynthConfig {
+            speakers: 3,
+            dev_speakers: 2,
+            utterances: 2,
+            seconds: 0.5,
+            ..SynthConfig::new(&corpus)
+        };
         make(&config, true, &AtomicBool::new(false)).unwrap();
-        let [train, dev] = ["train", "dev"].map(|name| corpus.join(name).to_str().unwrap().to_owned());
+        let [train, dev] =
+            ["train", "dev"].map(|name| corpus.join(name).to_str().unwrap().to_owned());
         let text = format!(
             "[data]\ntrain = {train:?}\ndev = {dev:?}\nframes = 20\nspeeds = [1.0, 0.9]\n[model]\nname = \"resnet10\"\n"
         );
@@ -144,7 +156,8 @@ mod tests {
     #[test]
     fn a_speaker_at_another_speed_is_another_class() {
         let old = class_names(&names(&["a", "b"]), &[1.0, 0.9]);
-        let found = Correspondence::by_name(&old, &class_names(&names(&["a", "b"]), &[1.0, 1.1])).summary(None);
+        let found = Correspondence::by_name(&old, &class_names(&names(&["a", "b"]), &[1.0, 1.1]))
+            .summary(None);
         assert_eq!((found.kept, found.added, found.dropped), (2, 2, 2));
         assert!(found.to_string().starts_with("2 classes (speakers"), "{found}");
     }

@@ -1,5 +1,6 @@
-//! Training examples: random crops of random variants of the training utterances, each drawn from a stream keyed by (seed, epoch,
-//! utterance, pass) and therefore the same whoever computes it and when.
+//! Training examples: random crops of random variants of the training utterances, each drawn from a
+//! stream keyed by (seed, epoch, utterance, pass) and therefore the same whoever computes it and
+//! when.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -48,8 +49,9 @@ impl TrainSet {
             return Err(Error::file(&recipe.data.train, "training needs at least two speakers"));
         }
         let rate = recipe.frontend.sample_rate;
-        let sounds =
-            |list: &Option<std::path::PathBuf>| list.as_deref().map_or(Ok(Vec::new()), |l| read_sounds(l, rate));
+        let sounds = |list: &Option<std::path::PathBuf>| {
+            list.as_deref().map_or(Ok(Vec::new()), |l| read_sounds(l, rate))
+        };
         Ok(Self {
             extractor: Extractor::new(&recipe.frontend())?,
             noises: sounds(&recipe.augment.noise)?,
@@ -94,7 +96,8 @@ impl TrainSet {
     /// The order of an epoch (from 1): utterance and pass.
     pub fn order(&self, epoch: usize) -> Vec<(usize, usize)> {
         let utterances = 0..self.corpus.utterances.len();
-        let mut order: Vec<(usize, usize)> = utterances.flat_map(|u| (0..self.passes).map(move |p| (u, p))).collect();
+        let mut order: Vec<(usize, usize)> =
+            utterances.flat_map(|u| (0..self.passes).map(move |p| (u, p))).collect();
         Stream::new(self.seed, "shuffle", &[epoch as u64]).shuffle(&mut order);
         order
     }
@@ -102,7 +105,8 @@ impl TrainSet {
     /// An example of an epoch.
     pub fn example(&self, epoch: usize, utterance: usize, pass: usize) -> Result<Example> {
         let entry = &self.corpus.utterances[utterance];
-        let mut draw = Stream::new(self.seed, "example", &[epoch as u64, utterance as u64, pass as u64]);
+        let mut draw =
+            Stream::new(self.seed, "example", &[epoch as u64, utterance as u64, pass as u64]);
         let audio = self.audio(utterance)?;
         let variant = draw.below(self.speeds.len());
         let factor = self.speeds[variant];
@@ -146,10 +150,12 @@ impl TrainSet {
         let entry = &self.corpus.utterances[utterance];
         let rate = self.extractor.fbank().config().sample_rate;
         let list = self.corpus.folder.join("wav.scp");
-        let audio = load(&entry.path, rate, None).map_err(|e| Error::line(&list, entry.line, e.to_string()))?;
+        let audio = load(&entry.path, rate, None)
+            .map_err(|e| Error::line(&list, entry.line, e.to_string()))?;
         let least = self.extractor.fbank().config().frame_length();
         if audio.samples.len() < least {
-            let message = format!("`{}` has {} samples, fewer than one frame", entry.id, audio.samples.len());
+            let message =
+                format!("`{}` has {} samples, fewer than one frame", entry.id, audio.samples.len());
             return Err(Error::line(&list, entry.line, message));
         }
         if audio.is_silent() {
@@ -160,7 +166,9 @@ impl TrainSet {
         }
         let audio: Arc<[f32]> = audio.samples.into();
         let bytes = 4 * audio.len();
-        let fits = self.cache_left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(bytes));
+        let fits = self
+            .cache_left
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(bytes));
         if fits.is_ok() {
             let _ = self.cache[utterance].set(audio.clone());
         }
@@ -181,7 +189,8 @@ fn read_sounds(list: &Path, rate: u32) -> Result<Vec<Vec<f32>>> {
     read_wav_scp(list)?
         .iter()
         .map(|(_, file, line)| {
-            let audio = load(locate(list, file), rate, None).map_err(|e| Error::line(list, *line, e.to_string()))?;
+            let audio = load(locate(list, file), rate, None)
+                .map_err(|e| Error::line(list, *line, e.to_string()))?;
             Ok(audio.samples)
         })
         .collect()

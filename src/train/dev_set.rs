@@ -1,4 +1,5 @@
-//! The test after each epoch: embeddings of the dev utterances, cosine scores of the dev trials, error rates.
+//! The test after each epoch: embeddings of the dev utterances, cosine scores of the dev trials,
+//! error rates.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -93,7 +94,9 @@ impl DevSet {
             .pairs
             .iter()
             .zip(&self.trials)
-            .map(|(&(a, b), t)| (scorer.score(a, b), t.target == Some(true), speaker(a), speaker(b)))
+            .map(|(&(a, b), t)| {
+                (scorer.score(a, b), t.target == Some(true), speaker(a), speaker(b))
+            })
             .collect();
         let curve = Curve::new(scored.iter().map(|s| (s.0, s.1)))?;
         let min_dcf = [curve.min_dcf(0.01).cost, curve.min_dcf(0.05).cost];

@@ -65,7 +65,13 @@ pub(super) struct Done {
 }
 
 /// Chooses the final model, measures it, and writes what is left to write.
-pub(super) fn finish(recipe: &Recipe, options: &RunOptions, run: &Loop, dev: &DevSet, done: Done) -> Result<Report> {
+pub(super) fn finish(
+    recipe: &Recipe,
+    options: &RunOptions,
+    run: &Loop,
+    dev: &DevSet,
+    done: Done,
+) -> Result<Report> {
     let out = &options.out;
     let path = out.join(MODEL);
     let left = run.progress.lock().expect("no holder panics").take();

@@ -11,7 +11,8 @@ use crate::error::{Error, Result};
 /// Steps in a row without a usable gradient after which training stops: by then it is not the data.
 const PATIENCE: usize = 10;
 
-/// How many values of the gradients of a module are infinite or not a number. The device is waited for once.
+/// How many values of the gradients of a module are infinite or not a number. The device is waited
+/// for once.
 pub fn not_finite<M: Module>(module: &M, gradients: &GradientsParams) -> u64 {
     struct Counts<'a> {
         gradients: &'a GradientsParams,
@@ -33,10 +34,18 @@ pub fn not_finite<M: Module>(module: &M, gradients: &GradientsParams) -> u64 {
 }
 
 /// Counts a step that is left out because its gradients would ruin the weights.
-pub(super) fn skip(state: &mut State, iteration: usize, bad: u64, warn: &dyn Fn(&str)) -> Result<()> {
+pub(super) fn skip(
+    state: &mut State,
+    iteration: usize,
+    bad: u64,
+    warn: &dyn Fn(&str),
+) -> Result<()> {
     state.skipped += 1;
     state.skipped_in_a_row += 1;
-    let what = format!("step {iteration} (epoch {}): {bad} values of the gradients are not finite", state.epoch);
+    let what = format!(
+        "step {iteration} (epoch {}): {bad} values of the gradients are not finite",
+        state.epoch
+    );
     if state.skipped_in_a_row == PATIENCE {
         return Err(Error::Training(format!(
             "{what}, in the {PATIENCE}th step in a row; the weights are those before them. A lower learning rate may help"
@@ -60,8 +69,12 @@ mod tests {
         let module = LinearConfig::new(3, 2).init(&device);
         let mut gradients = GradientsParams::new();
         assert_eq!(not_finite(&module, &gradients), 0);
-        gradients.register(module.weight.id, Tensor::<2>::from_floats([[1.0, f32::NAN]; 3], &device));
-        gradients.register(module.bias.as_ref().unwrap().id, Tensor::<1>::from_floats([0.0, f32::INFINITY], &device));
+        gradients
+            .register(module.weight.id, Tensor::<2>::from_floats([[1.0, f32::NAN]; 3], &device));
+        gradients.register(
+            module.bias.as_ref().unwrap().id,
+            Tensor::<1>::from_floats([0.0, f32::INFINITY], &device),
+        );
         assert_eq!(not_finite(&module, &gradients), 4);
     }
 
@@ -69,12 +82,17 @@ mod tests {
     fn skipped_steps_are_told_and_too_many_in_a_row_are_an_error() {
         let mut state = State::start(Identity::default());
         let told = RefCell::new(Vec::new());
-        let skip = |state: &mut State, i| skip(state, i, 3, &|line: &str| told.borrow_mut().push(line.to_owned()));
+        let skip = |state: &mut State, i| {
+            skip(state, i, 3, &|line: &str| told.borrow_mut().push(line.to_owned()))
+        };
         (0..8).for_each(|i| skip(&mut state, i).unwrap());
         state.skipped_in_a_row = 0; // a step that was made
         (9..18).for_each(|i| skip(&mut state, i).unwrap());
         let error = skip(&mut state, 18).unwrap_err().to_string();
-        assert!(error.contains("step 18 (epoch 1): 3 values") && error.contains("10th step in a row"), "{error}");
+        assert!(
+            error.contains("step 18 (epoch 1): 3 values") && error.contains("10th step in a row"),
+            "{error}"
+        );
         assert_eq!((state.skipped, told.borrow().len()), (18, 17));
         assert!(told.borrow()[0].starts_with("step 0 (epoch 1)"), "{:?}", told.borrow());
     }

@@ -46,11 +46,21 @@ impl RunFolder {
         let taken = Lock::take_within(path, PATIENCE)?;
         let mut notes: Vec<String> = taken.note.into_iter().collect();
         fs::sweep(path);
-        let mut folder = Self { path: path.clone(), checkpoint: None, notes: Vec::new(), lock: Some(taken.lock), made };
+        let mut folder = Self {
+            path: path.clone(),
+            checkpoint: None,
+            notes: Vec::new(),
+            lock: Some(taken.lock),
+            made,
+        };
         match checkpoint::newest(path) {
             Some(found) if options.resume => {
                 if found != path.join(checkpoint::NEWEST) {
-                    notes.push(format!("{} is gone; going on with {}", checkpoint::NEWEST, found.display()));
+                    notes.push(format!(
+                        "{} is gone; going on with {}",
+                        checkpoint::NEWEST,
+                        found.display()
+                    ));
                 }
                 folder.checkpoint = Some(found);
             }
@@ -63,10 +73,14 @@ impl RunFolder {
                     return Err(Error::file(path, message));
                 }
                 (Some(name), None) => {
-                    let message = format!("holds {name} of a run without a checkpoint: name another folder (--out)");
+                    let message = format!(
+                        "holds {name} of a run without a checkpoint: name another folder (--out)"
+                    );
                     return Err(Error::file(path, message));
                 }
-                (None, _) if options.resume => notes.push(format!("{} holds no run yet: it begins", path.display())),
+                (None, _) if options.resume => {
+                    notes.push(format!("{} holds no run yet: it begins", path.display()))
+                }
                 (None, _) => {}
             },
         }
@@ -77,7 +91,8 @@ impl RunFolder {
     /// The name of a file of a run that would be lost, if there is one. A run that ended before its
     /// first step leaves its recipe, and perhaps an empty log and the checkpoint of step 0.
     fn kept(&self) -> Result<Option<String>> {
-        let first = |path: &Path| checkpoint::read_state(path).is_ok_and(|s| (s.epoch, s.batch) == (1, 0));
+        let first =
+            |path: &Path| checkpoint::read_state(path).is_ok_and(|s| (s.epoch, s.batch) == (1, 0));
         for entry in std::fs::read_dir(&self.path).map_err(|e| Error::io(&self.path, "read", e))? {
             let entry = entry.map_err(|e| Error::io(&self.path, "read", e))?;
             let name = entry.file_name().to_string_lossy().into_owned();
@@ -134,13 +149,20 @@ pub(super) fn trim_metrics(path: &Path, epoch: usize) -> Result<()> {
 }
 
 /// A checkpoint's place in the training has to be one.
-pub(super) fn check_position(path: &Path, state: &State, epochs: usize, steps: usize) -> Result<()> {
+pub(super) fn check_position(
+    path: &Path,
+    state: &State,
+    epochs: usize,
+    steps: usize,
+) -> Result<()> {
     let State { epoch, batch, .. } = *state;
     match (1..=epochs + 1).contains(&epoch) && batch <= steps {
         true => Ok(()),
         false => Err(Error::file(
             path,
-            format!("is of epoch {epoch}, batch {batch}; this run has {epochs} epochs of {steps} batches"),
+            format!(
+                "is of epoch {epoch}, batch {batch}; this run has {epochs} epochs of {steps} batches"
+            ),
         )),
     }
 }
@@ -161,7 +183,10 @@ mod tests {
         }
         for (epoch, batch) in [(0, 0), (5, 0), (usize::MAX, 0), (2, 11)] {
             let error = check(epoch, batch).unwrap_err().to_string();
-            assert!(error.contains("c.safetensors: is of epoch") && error.contains("3 epochs of 10"), "{error}");
+            assert!(
+                error.contains("c.safetensors: is of epoch") && error.contains("3 epochs of 10"),
+                "{error}"
+            );
         }
     }
 

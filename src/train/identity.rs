@@ -73,7 +73,9 @@ impl Identity {
         if self.recipe != old.recipe {
             let ours = Recipe::parse(&self.recipe, Path::new("the run's recipe"), &[])?;
             let theirs = Recipe::parse(&old.recipe, Path::new("recipe"), &[]).map_err(|e| {
-                let message = format!("this version cannot read the recipe in it: {e}; name another folder (--out)");
+                let message = format!(
+                    "this version cannot read the recipe in it: {e}; name another folder (--out)"
+                );
                 Error::file(path, message)
             })?;
             for difference in differing(&ours, &theirs) {
@@ -108,11 +110,14 @@ impl Identity {
         {
             findings.add(DEVICES, format!("{DEVICES} = {ours}, in the checkpoint {theirs}"));
         }
-        let unknown: Vec<&str> =
-            [(BACKEND, old.backend.is_none()), (DEVICES, old.devices.is_none()), ("data", old.data.is_empty())]
-                .into_iter()
-                .filter_map(|(name, is_unknown)| is_unknown.then_some(name))
-                .collect();
+        let unknown: Vec<&str> = [
+            (BACKEND, old.backend.is_none()),
+            (DEVICES, old.devices.is_none()),
+            ("data", old.data.is_empty()),
+        ]
+        .into_iter()
+        .filter_map(|(name, is_unknown)| is_unknown.then_some(name))
+        .collect();
         if !unknown.is_empty() {
             findings.notes.push(format!(
                 "{} does not tell {}, since an earlier version wrote it: not compared",
@@ -142,7 +147,9 @@ impl Identity {
             match ours.change_from(theirs) {
                 data::Change::None => {}
                 data::Change::Times => {
-                    findings.notes.push(format!("{name}: times of files have changed, their content has not"));
+                    findings.notes.push(format!(
+                        "{name}: times of files have changed, their content has not"
+                    ));
                 }
                 data::Change::Other(what) => findings.add(name, format!("{name}: {what}")),
             }
@@ -152,7 +159,11 @@ impl Identity {
         }
         // What no data of the checkpoint could be compared with is said of the settings already.
         if !old.data.is_empty() && !unknown.is_empty() {
-            findings.notes.push(format!("{} does not tell {}: not compared", path.display(), unknown.join(", ")));
+            findings.notes.push(format!(
+                "{} does not tell {}: not compared",
+                path.display(),
+                unknown.join(", ")
+            ));
         }
         if without_content {
             let note = "the run began without --verify-data: there is no content to compare with; from now on there is";

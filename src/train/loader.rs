@@ -38,7 +38,8 @@ pub struct Position {
     pub batch: usize,
 }
 
-/// The training data as batches. Each call of `iter` delivers (the rest of) one epoch and moves on to the next.
+/// The training data as batches. Each call of `iter` delivers (the rest of) one epoch and moves on
+/// to the next.
 pub struct Loader {
     set: Arc<TrainSet>,
     batch_size: usize,
@@ -52,7 +53,13 @@ const AHEAD: usize = 2;
 
 impl Loader {
     /// A loader that begins at `start`. The last, smaller batch of an epoch is left out.
-    pub fn new(set: Arc<TrainSet>, batch_size: usize, threads: usize, margin: MarginSchedule, start: Position) -> Self {
+    pub fn new(
+        set: Arc<TrainSet>,
+        batch_size: usize,
+        threads: usize,
+        margin: MarginSchedule,
+        start: Position,
+    ) -> Self {
         Self { set, batch_size, threads, margin, next: Mutex::new(start) }
     }
 
@@ -66,18 +73,32 @@ impl Loader {
 ///
 /// # Errors
 /// Audio that cannot be read; fewer examples than wanted.
-pub(super) fn first_batches(set: &TrainSet, count: usize, batch_size: usize, margin: f64) -> Result<Vec<Batch>> {
+pub(super) fn first_batches(
+    set: &TrainSet,
+    count: usize,
+    batch_size: usize,
+    margin: f64,
+) -> Result<Vec<Batch>> {
     let order = set.order(1);
     let parts: Vec<_> = order.chunks_exact(batch_size).take(count).enumerate().collect();
     if parts.len() < count {
-        let message = format!("{} training examples do not fill {count} batches of {batch_size}", order.len());
+        let message = format!(
+            "{} training examples do not fill {count} batches of {batch_size}",
+            order.len()
+        );
         return Err(crate::Error::Invalid(message));
     }
     parts.into_par_iter().map(|(i, part)| assemble(set, part, 1, i, margin)).collect()
 }
 
 /// Computes one batch.
-fn assemble(set: &TrainSet, order: &[(usize, usize)], epoch: usize, iteration: usize, margin: f64) -> Result<Batch> {
+fn assemble(
+    set: &TrainSet,
+    order: &[(usize, usize)],
+    epoch: usize,
+    iteration: usize,
+    margin: f64,
+) -> Result<Batch> {
     let [frames, mels] = set.shape();
     let mut batch = Batch {
         features: Vec::with_capacity(order.len() * frames * mels),
@@ -124,7 +145,11 @@ impl Iterator for Batches {
 impl DataLoaderIterator<Batch> for Batches {
     fn progress(&self) -> Progress {
         let examples = |batches: usize| batches * self.batch_size;
-        Progress::new(examples(self.first + self.done), examples(self.steps), Some("utterances".to_owned()))
+        Progress::new(
+            examples(self.first + self.done),
+            examples(self.steps),
+            Some("utterances".to_owned()),
+        )
     }
 }
 

@@ -1,6 +1,7 @@
 //! Training: a recipe makes a run, a run makes a model file.
 //!
-//! recipe -> [`TrainSet`] (examples) -> [`Loader`] (batches) -> strategy (the loop, on burn-train) -> checkpoint and model file.
+//! recipe -> [`TrainSet`] (examples) -> [`Loader`] (batches) -> strategy (the loop, on burn-train)
+//! -> checkpoint and model file.
 
 pub mod checkpoint;
 mod classes;

@@ -1,4 +1,5 @@
-//! Optimizers by name: Burn's, with PyTorch's conventions (Burn's momentum would otherwise dampen by 0.1), and ours with 8-bit states.
+//! Optimizers by name: Burn's, with PyTorch's conventions (Burn's momentum would otherwise dampen
+//! by 0.1), and ours with 8-bit states.
 
 use burn::optim::decay::WeightDecayConfig;
 use burn::optim::module_optimizer::ModuleOptimizer;
@@ -132,7 +133,11 @@ fn default_adam_decay() -> f64 {
 
 impl Default for OptimizerConfig {
     fn default() -> Self {
-        Self::Sgd { momentum: default_momentum(), nesterov: default_nesterov(), weight_decay: default_sgd_decay() }
+        Self::Sgd {
+            momentum: default_momentum(),
+            nesterov: default_nesterov(),
+            weight_decay: default_sgd_decay(),
+        }
     }
 }
 
@@ -142,14 +147,17 @@ impl OptimizerConfig {
 
     /// One of [`Self::NAMES`], with its default settings.
     pub fn named(name: &str) -> Result<Self> {
-        let table = toml::Table::from_iter([("kind".to_owned(), toml::Value::String(name.to_owned()))]);
-        table.try_into().map_err(|e: toml::de::Error| Error::Invalid(format!("optimizer: {}", e.message())))
+        let table =
+            toml::Table::from_iter([("kind".to_owned(), toml::Value::String(name.to_owned()))]);
+        table
+            .try_into()
+            .map_err(|e: toml::de::Error| Error::Invalid(format!("optimizer: {}", e.message())))
     }
 
     /// The optimizer. Impossible settings are errors.
     ///
-    /// The 8-bit ones do not look at gradients: whoever steps a whole module has looked at all of them (as [`crate::train`] does) or asks for
-    /// [`crate::optim`]'s own configurations.
+    /// The 8-bit ones do not look at gradients: whoever steps a whole module has looked at all of
+    /// them (as [`crate::train`] does) or asks for [`crate::optim`]'s own configurations.
     pub fn init(&self) -> Result<ModuleOptimizer> {
         match self.eight_bit()? {
             None => self.of_burn(),
@@ -188,7 +196,9 @@ impl OptimizerConfig {
             Self::Sgd { .. } => sum(&|n| 4 * n),
             Self::AdamW { .. } => sum(&|n| 8 * n),
             Self::Sgd8bit { states, .. } => sum(&|n| states.bytes(n)),
-            Self::Adam8bit { states, .. } | Self::AdamW8bit { states, .. } => sum(&|n| 2 * states.bytes(n)),
+            Self::Adam8bit { states, .. } | Self::AdamW8bit { states, .. } => {
+                sum(&|n| 2 * states.bytes(n))
+            }
         }
     }
 
@@ -211,25 +221,41 @@ impl OptimizerConfig {
         }
     }
 
-    /// Whether a step on a tensor of so many values needs memory for new ones; the steps in 8 bits change parameter and states where they are.
+    /// Whether a step on a tensor of so many values needs memory for new ones; the steps in 8 bits
+    /// change parameter and states where they are.
     pub fn makes_new_values(&self, count: usize) -> bool {
         match self {
             Self::Sgd { .. } | Self::AdamW { .. } => true,
-            Self::Sgd8bit { states, .. } | Self::Adam8bit { states, .. } | Self::AdamW8bit { states, .. } => {
-                count < states.min_size
-            }
+            Self::Sgd8bit { states, .. }
+            | Self::Adam8bit { states, .. }
+            | Self::AdamW8bit { states, .. } => count < states.min_size,
         }
     }
 
     fn eight_bit(&self) -> Result<Option<EightBit>> {
-        let adam = |[beta1, beta2, epsilon, weight_decay]: [f64; 4], decay, guard, states: &States| {
-            let config = Adam8bitConfig { beta1, beta2, epsilon, weight_decay, decay, guard, states: states.clone() };
-            Ok(Some(EightBit::Adam(config.init()?.with_gradient_check(false))))
-        };
+        let adam =
+            |[beta1, beta2, epsilon, weight_decay]: [f64; 4], decay, guard, states: &States| {
+                let config = Adam8bitConfig {
+                    beta1,
+                    beta2,
+                    epsilon,
+                    weight_decay,
+                    decay,
+                    guard,
+                    states: states.clone(),
+                };
+                Ok(Some(EightBit::Adam(config.init()?.with_gradient_check(false))))
+            };
         match *self {
             Self::Sgd { .. } | Self::AdamW { .. } => Ok(None),
             Self::Sgd8bit { momentum, dampening, nesterov, weight_decay, ref states } => {
-                let config = Sgd8bitConfig { momentum, dampening, nesterov, weight_decay, states: states.clone() };
+                let config = Sgd8bitConfig {
+                    momentum,
+                    dampening,
+                    nesterov,
+                    weight_decay,
+                    states: states.clone(),
+                };
                 Ok(Some(EightBit::Sgd(config.init()?.with_gradient_check(false))))
             }
             Self::Adam8bit { beta1, beta2, epsilon, weight_decay, guard, ref states } => {
@@ -254,17 +280,25 @@ impl OptimizerConfig {
                 }
                 let mut config = SgdConfig::new();
                 if momentum > 0.0 {
-                    let momentum =
-                        MomentumConfig::new().with_momentum(momentum).with_dampening(0.0).with_nesterov(nesterov);
+                    let momentum = MomentumConfig::new()
+                        .with_momentum(momentum)
+                        .with_dampening(0.0)
+                        .with_nesterov(nesterov);
                     config = config.with_momentum(Some(momentum));
                 }
                 if weight_decay > 0.0 {
-                    config = config.with_weight_decay(Some(WeightDecayConfig::new(weight_decay as f32)));
+                    config =
+                        config.with_weight_decay(Some(WeightDecayConfig::new(weight_decay as f32)));
                 }
                 Ok(config.init())
             }
             Self::AdamW { beta1, beta2, epsilon, weight_decay } => {
-                if !(unit(beta1) && unit(beta2) && epsilon > 0.0 && weight_decay >= 0.0 && weight_decay.is_finite()) {
+                if !(unit(beta1)
+                    && unit(beta2)
+                    && epsilon > 0.0
+                    && weight_decay >= 0.0
+                    && weight_decay.is_finite())
+                {
                     return bad(format!(
                         "beta1 = {beta1}, beta2 = {beta2}, epsilon = {epsilon}, weight_decay = {weight_decay}"
                     ));
@@ -287,14 +321,20 @@ enum EightBit {
 }
 
 /// Reads `optimizer = "sgd8bit"` as well as a table with the key `kind`.
-pub(super) fn name_or_table<'de, D: Deserializer<'de>>(deserializer: D) -> Result<OptimizerConfig, D::Error> {
+pub(super) fn name_or_table<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<OptimizerConfig, D::Error> {
     struct Either;
 
     impl<'de> Visitor<'de> for Either {
         type Value = OptimizerConfig;
 
         fn expecting(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
-            write!(f, "the name of an optimizer ({}) or a table with its `kind`", OptimizerConfig::NAMES.join(", "))
+            write!(
+                f,
+                "the name of an optimizer ({}) or a table with its `kind`",
+                OptimizerConfig::NAMES.join(", ")
+            )
         }
 
         fn visit_str<E: de::Error>(self, name: &str) -> Result<Self::Value, E> {

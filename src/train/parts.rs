@@ -1,8 +1,10 @@
-//! A batch in parts: on several devices at once, and on each in several turns. The gradient is that of the whole batch, except for what BatchNorm makes of it: each part
-//! is normalised by its own statistics, and running statistics follow the parts of the first device.
+//! A batch in parts: on several devices at once, and on each in several turns. The gradient is that
+//! of the whole batch, except for what BatchNorm makes of it: each part is normalised by its own
+//! statistics, and running statistics follow the parts of the first device.
 //!
-//! burn-train's strategies for several devices take a batch for each of them and change the learning rate by their own count; here a batch stays what the recipe says,
-//! whatever it is divided among.
+//! burn-train's strategies for several devices take a batch for each of them and change the
+//! learning rate by their own count; here a batch stays what the recipe says, whatever it is
+//! divided among.
 
 use std::ops::Range;
 
@@ -64,13 +66,15 @@ impl Parts {
         }
         let size = batch.labels.len();
         // Parts of a device lie together; sizes differ by 1 at most.
-        let ranges: Vec<Range<usize>> = (0..parts).map(|i| i * size / parts..(i + 1) * size / parts).collect();
+        let ranges: Vec<Range<usize>> =
+            (0..parts).map(|i| i * size / parts..(i + 1) * size / parts).collect();
         let of = |device: usize| &ranges[device * self.accumulate..(device + 1) * self.accumulate];
         let batch = &batch;
         let (first, others) = std::thread::scope(|scope| {
             let others: Vec<_> = (1..self.devices.len())
                 .map(|d| {
-                    // Running statistics of a clone are its original's: forked as they are, they would leave the first device.
+                    // Running statistics of a clone are its original's: forked as they are, they
+                    // would leave the first device.
                     let copy = model.valid().fork(&self.devices[d]).train();
                     scope.spawn(move || turns(&copy, batch, of(d)))
                 })
@@ -88,7 +92,10 @@ impl Parts {
         add(first);
         for (device, part) in self.devices[1..].iter().zip(others) {
             let (outcome, gradients) = part.map_err(|panic| {
-                Error::Backend(format!("{device:?} failed in the middle of a step: {}", panic_text(&*panic)))
+                Error::Backend(format!(
+                    "{device:?} failed in the middle of a step: {}",
+                    panic_text(&*panic)
+                ))
             })?;
             add((outcome, gradients.to_device(&self.devices[0], model)));
         }
@@ -96,7 +103,8 @@ impl Parts {
     }
 }
 
-/// The parts of one device, one after another, each weighed by its share of the batch: sums are the whole batch's means.
+/// The parts of one device, one after another, each weighed by its share of the batch: sums are the
+/// whole batch's means.
 fn turns(model: &Trainee, batch: &Batch, ranges: &[Range<usize>]) -> Partial {
     let mut sum = GradientsAccumulator::new();
     let mut total = StepOutcome { loss: 0.0, accuracy: 0.0, margin: batch.margin };
@@ -119,7 +127,12 @@ mod tests {
     use crate::zoo::Architecture;
 
     fn trainee(name: &str, device: &Device) -> Trainee {
-        let arch = Architecture { width: 4, mels: 16, embedding_dim: 6, ..Architecture::named(name).unwrap() };
+        let arch = Architecture {
+            width: 4,
+            mels: 16,
+            embedding_dim: 6,
+            ..Architecture::named(name).unwrap()
+        };
         Trainee::new(&arch, &HeadConfig::default(), 5, device, 3).unwrap().train()
     }
 
@@ -139,7 +152,10 @@ mod tests {
     fn gradients(model: &Trainee, gradients: &GradientsParams) -> Vec<(String, Vec<f32>)> {
         struct Collect<'a>(&'a GradientsParams, Vec<Vec<f32>>);
         impl burn::module::ModuleVisitor for Collect<'_> {
-            fn visit_float<const D: usize>(&mut self, param: &burn::module::Param<burn::tensor::Tensor<D>>) {
+            fn visit_float<const D: usize>(
+                &mut self,
+                param: &burn::module::Param<burn::tensor::Tensor<D>>,
+            ) {
                 if let Some(g) = self.0.get::<D>(param.id) {
                     self.1.push(g.into_data().convert::<f32>().try_to_vec().unwrap());
                 }
@@ -160,14 +176,18 @@ mod tests {
         }
     }
 
-    /// Where every part is the same examples again, BatchNorm has the same statistics in each: divided or not, the gradient is the same.
+    /// Where every part is the same examples again, BatchNorm has the same statistics in each:
+    /// divided or not, the gradient is the same.
     #[test]
     fn parts_sum_up_to_the_whole_batch() {
         let device = Device::default();
         for name in ["resnet10", "rev1-resnet10"] {
             let whole = {
                 let model = trainee(name, &device);
-                let (outcome, g) = Parts::new(vec![device.clone()], 1, 16).unwrap().step(&model, batch(4, 4)).unwrap();
+                let (outcome, g) = Parts::new(vec![device.clone()], 1, 16)
+                    .unwrap()
+                    .step(&model, batch(4, 4))
+                    .unwrap();
                 (outcome, gradients(&model, &g))
             };
             for (devices, accumulate) in [(1, 4), (2, 2), (4, 1), (2, 1)] {
@@ -175,7 +195,12 @@ mod tests {
                 let parts = Parts::new(vec![device.clone(); devices], accumulate, 16).unwrap();
                 let (outcome, g) = parts.step(&model, batch(4, 4)).unwrap();
                 near(&gradients(&model, &g), &whole.1, 2e-5);
-                assert!((outcome.loss - whole.0.loss).abs() < 1e-5 * whole.0.loss, "{} {}", outcome.loss, whole.0.loss);
+                assert!(
+                    (outcome.loss - whole.0.loss).abs() < 1e-5 * whole.0.loss,
+                    "{} {}",
+                    outcome.loss,
+                    whole.0.loss
+                );
                 assert!((outcome.accuracy - whole.0.accuracy).abs() < 1e-9);
             }
         }
@@ -186,7 +211,8 @@ mod tests {
     fn uneven_parts_count_by_their_size() {
         let device = Device::default();
         let model = trainee("resnet10", &device);
-        let (_, ours) = Parts::new(vec![device.clone()], 2, 5).unwrap().step(&model, batch(5, 1)).unwrap();
+        let (_, ours) =
+            Parts::new(vec![device.clone()], 2, 5).unwrap().step(&model, batch(5, 1)).unwrap();
         let wanted: Vec<_> = [0..2, 2..5]
             .into_iter()
             .map(|r| {
@@ -200,7 +226,10 @@ mod tests {
             .iter()
             .zip(&wanted[1].1)
             .map(|((n, a), (_, b))| {
-                (n.clone(), a.iter().zip(b).map(|(x, y)| wanted[0].0 * x + wanted[1].0 * y).collect())
+                (
+                    n.clone(),
+                    a.iter().zip(b).map(|(x, y)| wanted[0].0 * x + wanted[1].0 * y).collect(),
+                )
             })
             .collect();
         near(&gradients(&model, &ours), &mean, 2e-5);
@@ -211,16 +240,20 @@ mod tests {
     #[test]
     fn devices_share_a_batch() {
         use crate::backend::BackendKind;
-        let [flex, ndarray] = [BackendKind::Flex, BackendKind::Ndarray].map(|k| k.device(0).unwrap());
+        let [flex, ndarray] =
+            [BackendKind::Flex, BackendKind::Ndarray].map(|k| k.device(0).unwrap());
         let model = trainee("resnet10", &flex);
-        let (_, wanted) = Parts::new(vec![flex.clone()], 2, 8).unwrap().step(&model, batch(4, 2)).unwrap();
+        let (_, wanted) =
+            Parts::new(vec![flex.clone()], 2, 8).unwrap().step(&model, batch(4, 2)).unwrap();
         let wanted = gradients(&model, &wanted);
         let model = trainee("resnet10", &flex);
         let before = collect_named(&model.valid());
-        let (_, ours) = Parts::new(vec![flex, ndarray], 1, 8).unwrap().step(&model, batch(4, 2)).unwrap();
+        let (_, ours) =
+            Parts::new(vec![flex, ndarray], 1, 8).unwrap().step(&model, batch(4, 2)).unwrap();
         near(&gradients(&model, &ours), &wanted, 1e-4);
         let after = collect_named(&model.valid());
-        let moved = |name: &str| before.iter().zip(&after).any(|(a, b)| a.0.ends_with(name) && a.1 != b.1);
+        let moved =
+            |name: &str| before.iter().zip(&after).any(|(a, b)| a.0.ends_with(name) && a.1 != b.1);
         assert!(moved("running_mean") && moved("running_var") && !moved("conv1.weight"));
     }
 
@@ -228,7 +261,13 @@ mod tests {
     fn parts_of_one_example_are_refused() {
         let device = Device::default();
         let error = Parts::new(vec![device.clone(); 2], 2, 7).unwrap_err().to_string();
-        assert!(error.contains("batch_size = 7") && error.contains("2 devices and 2 turns"), "{error}");
-        assert!(Parts::new(vec![device.clone()], 1, 1).is_ok() && Parts::new(vec![device], 0, 8).is_err());
+        assert!(
+            error.contains("batch_size = 7") && error.contains("2 devices and 2 turns"),
+            "{error}"
+        );
+        assert!(
+            Parts::new(vec![device.clone()], 1, 1).is_ok()
+                && Parts::new(vec![device], 0, 8).is_err()
+        );
     }
 }

@@ -28,7 +28,12 @@ impl<'a> Past<'a> {
     ///
     /// # Errors
     /// A damaged file, with the checkpoint before it; another run's; one whose best model is gone.
-    pub fn read(path: &'a Path, recipe: &Recipe, identity: &Identity, accept: &Accept) -> Result<Self> {
+    pub fn read(
+        path: &'a Path,
+        recipe: &Recipe,
+        identity: &Identity,
+        accept: &Accept,
+    ) -> Result<Self> {
         let mut state = checkpoint::read_state(path).map_err(|e| way_out(path, e))?;
         let notes = identity.check_settings(&state.identity, path, accept)?;
         // Other settings may lead to another model than the one that a later epoch has left.
@@ -37,7 +42,10 @@ impl<'a> Past<'a> {
         state.best = best(path, &state, recipe, changed, accept)?;
         if state.epoch > recipe.train.epochs + 1 {
             let (epoch, epochs) = (state.epoch, recipe.train.epochs);
-            return Err(Error::file(path, format!("is of epoch {epoch}; this run has {epochs} epochs")));
+            return Err(Error::file(
+                path,
+                format!("is of epoch {epoch}; this run has {epochs} epochs"),
+            ));
         }
         let ended = ended(recipe, &state);
         if let Some(why) = &ended {
@@ -55,12 +63,16 @@ fn best(
     changed: bool,
     accept: &Accept,
 ) -> Result<Option<(f64, usize)>> {
-    let Some((_, epoch)) = state.best.filter(|_| recipe.train.average_last == 1) else { return Ok(state.best) };
+    let Some((_, epoch)) = state.best.filter(|_| recipe.train.average_last == 1) else {
+        return Ok(state.best);
+    };
     let model = fs::parent(checkpoint).join(MODEL);
     let trained = match read_header(&model) {
         Ok(header) => header.training.map_or(0, |t| t.epoch as usize),
         Err(_) if accept.takes(MODEL_FILE) => {
-            note!("the best epoch so far, {epoch}, is forgotten with its model: the best of what follows is taken");
+            note!(
+                "the best epoch so far, {epoch}, is forgotten with its model: the best of what follows is taken"
+            );
             return Ok(None);
         }
         Err(e) => {
@@ -89,7 +101,9 @@ pub(super) fn way_out(path: &Path, error: Error) -> Error {
     match before {
         // Nothing is wrong with one of a newer version.
         _ if matches!(error, Error::Invalid(_)) => error,
-        Some(before) => error.and(&format!("remove it to go on with {}, the one before", before.display())),
+        Some(before) => {
+            error.and(&format!("remove it to go on with {}, the one before", before.display()))
+        }
         None => error,
     }
 }

@@ -1,4 +1,5 @@
-//! A trained network quantized: which bits each layer gets, and the packed model, with or without training through the quantizer.
+//! A trained network quantized: which bits each layer gets, and the packed model, with or without
+//! training through the quantizer.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -16,7 +17,9 @@ use crate::model_file::{Header, Model, NamedTensors, Training, layer_sizes};
 use crate::nn::{Mode, collect_named, gradients_named, names_and_shapes};
 use crate::quant::allocation::{Allocation, Choice, allocate, allocate_between, pareto, range};
 use crate::quant::sensitivity::{Gradients, Measure, Trace, traces};
-use crate::quant::{Codebook, Method, Plan, Planned, QuantizeConfig, Quantizer, candidates, fits, msft, uniform};
+use crate::quant::{
+    Codebook, Method, Plan, Planned, QuantizeConfig, Quantizer, candidates, fits, msft, uniform,
+};
 
 /// The loss a network is judged by when its layers' sensitivities are measured.
 pub struct Judge {
@@ -31,14 +34,22 @@ impl Judge {
     ///
     /// # Errors
     /// A model without a head for the recipe's speakers.
-    pub fn new(recipe: &Recipe, model: &Model, head: NamedTensors, device: &Device, quiet: bool) -> Result<Self> {
+    pub fn new(
+        recipe: &Recipe,
+        model: &Model,
+        head: NamedTensors,
+        device: &Device,
+        quiet: bool,
+    ) -> Result<Self> {
         if let Some(config) = &recipe.data.synth {
             synth::ensure(config, quiet, &AtomicBool::new(false))?;
         }
         let set = TrainSet::new(recipe, Arc::new(|_: &str| ()))?;
-        let trainee = Trainee::new(&recipe.model, &recipe.loss, set.classes(), device, recipe.seed)?;
+        let trainee =
+            Trainee::new(&recipe.model, &recipe.loss, set.classes(), device, recipe.seed)?;
         let classes = class_names(&set.corpus().speakers, &recipe.data.speeds);
-        let (trainee, found) = trainee.starting_with(model.network.clone(), head, &model.header.speakers, &classes)?;
+        let (trainee, found) =
+            trainee.starting_with(model.network.clone(), head, &model.header.speakers, &classes)?;
         if found.added > 0 {
             return Err(Error::invalid(
                 "the model has no training head of the recipe's speakers, so there is no loss whose Hessian could be measured; \
@@ -46,7 +57,8 @@ impl Judge {
             ));
         }
         let config = recipe.quantize.clone().unwrap_or_default().sensitivity;
-        let batches = first_batches(&set, config.batches, recipe.train.batch_size, recipe.margin.last)?;
+        let batches =
+            first_batches(&set, config.batches, recipe.train.batch_size, recipe.margin.last)?;
         Ok(Self { trainee, batches, device: device.clone().autodiff(), seed: recipe.seed })
     }
 
@@ -119,7 +131,8 @@ pub fn layers(
             done,
         )?),
     };
-    let all: HashMap<String, burn::tensor::TensorData> = collect_named(&model.network).into_iter().collect();
+    let all: HashMap<String, burn::tensor::TensorData> =
+        collect_named(&model.network).into_iter().collect();
     let layer = |(i, (name, shape)): (usize, (String, Vec<usize>))| {
         let weights: Vec<f32> = all[&name].iter::<f32>().collect();
         let trace = measured.as_ref().map(|m| m[i].clone());
@@ -127,20 +140,32 @@ pub fn layers(
         let weight = trace.as_ref().map_or(1.0 / squares.max(f64::MIN_POSITIVE), Trace::weight);
         let schemes = bits.iter().map(|&b| config.scheme(b)).filter(|&s| fits(&shape, s));
         let choice = |scheme: crate::quant::TensorScheme| {
-            let book =
-                Codebook::fit(scheme, &weights, &shape).map_err(|e| Error::Invalid(format!("tensor `{name}`: {e}")))?;
-            Ok(Choice { bits: scheme.bits, bytes: scheme.bytes(&shape), cost: weight * book.error(&weights) })
+            let book = Codebook::fit(scheme, &weights, &shape)
+                .map_err(|e| Error::Invalid(format!("tensor `{name}`: {e}")))?;
+            Ok(Choice {
+                bits: scheme.bits,
+                bytes: scheme.bytes(&shape),
+                cost: weight * book.error(&weights),
+            })
         };
         let choices = schemes.map(choice).collect::<Result<Vec<_>>>()?;
         Ok(Layer { name, shape, trace, choices })
     };
-    tensors.into_iter().enumerate().map(layer).filter(|l| l.as_ref().map_or(true, |l| !l.choices.is_empty())).collect()
+    tensors
+        .into_iter()
+        .enumerate()
+        .map(layer)
+        .filter(|l| l.as_ref().map_or(true, |l| !l.choices.is_empty()))
+        .collect()
 }
 
 /// The plan that carries out an allocation.
 fn plan_of(layers: &[Layer], allocation: &Allocation, config: &QuantizeConfig) -> Plan {
     let planned = |(layer, choice): (&Layer, &Choice)| {
-        (layer.name.clone(), Planned { shape: layer.shape.clone(), scheme: config.scheme(choice.bits), stage: 0 })
+        (
+            layer.name.clone(),
+            Planned { shape: layer.shape.clone(), scheme: config.scheme(choice.bits), stage: 0 },
+        )
     };
     layers.iter().zip(&allocation.choices).map(planned).collect()
 }
@@ -151,11 +176,13 @@ fn choices(layers: &[Layer]) -> Vec<Vec<Choice>> {
 
 /// The largest choice of every layer.
 fn largest(layers: &[Layer]) -> Allocation {
-    let largest = |l: &Layer| *l.choices.iter().max_by_key(|c| c.bytes).expect("a layer has choices");
+    let largest =
+        |l: &Layer| *l.choices.iter().max_by_key(|c| c.bytes).expect("a layer has choices");
     Allocation { choices: layers.iter().map(largest).collect(), bytes: 0, cost: 0.0 }
 }
 
-/// Bytes of a packed file that are not codes and codebooks of the layers allocated. A header that training is yet to write is taken as long as it may become.
+/// Bytes of a packed file that are not codes and codebooks of the layers allocated. A header that
+/// training is yet to write is taken as long as it may become.
 fn overhead(
     model: &Model,
     layers: &[Layer],
@@ -174,9 +201,11 @@ fn overhead(
     let network = quantizer.attach(model.network.clone())?;
     let device = network.devices().first().cloned().unwrap_or_default();
     let packed = Model::packed(&header, &network, &quantizer, &device)?;
-    let bytes = packed.to_bytes(std::path::Path::new("packed model"), NamedTensors::default())?.len();
+    let bytes =
+        packed.to_bytes(std::path::Path::new("packed model"), NamedTensors::default())?.len();
     let inside = |name: &str| layers.iter().any(|l| l.name == name);
-    let inside: usize = layer_sizes(&packed).iter().filter(|l| inside(&l.name)).map(|l| l.bytes).sum();
+    let inside: usize =
+        layer_sizes(&packed).iter().filter(|l| inside(&l.name)).map(|l| l.bytes).sum();
     Ok(bytes - inside)
 }
 
@@ -219,13 +248,19 @@ pub fn outline(
     config.check()?;
     let mixed = config.method == Method::Mixed;
     let bits: Vec<usize> = if mixed { config.candidates.clone() } else { (1..=8).collect() };
-    let layers = if config.weighs_layers() { layers(model, config, &bits, judge, done)? } else { Vec::new() };
+    let layers = if config.weighs_layers() {
+        layers(model, config, &bits, judge, done)?
+    } else {
+        Vec::new()
+    };
     let mut plan = match (mixed, config.target_bytes) {
         (true, Some(target)) => mixed_plan(model, config, &layers, target, recipe)?,
         _ => uniform(&names_and_shapes(&model.network), config)?,
     };
     let names: Vec<String> = names_and_shapes(&model.network).into_iter().map(|n| n.0).collect();
-    let costs = layers.iter().map(|l| (l.name.clone(), plan.get(&l.name).map_or(0.0, |p| l.cost(p.scheme.bits))));
+    let costs = layers
+        .iter()
+        .map(|l| (l.name.clone(), plan.get(&l.name).map_or(0.0, |p| l.cost(p.scheme.bits))));
     let costs: HashMap<String, f64> = costs.collect();
     if config.stages > 1 {
         msft::assign(&mut plan, config.order, config.stages, &names, &costs);
@@ -240,7 +275,8 @@ fn mixed_plan(
     target: usize,
     recipe: Option<&Recipe>,
 ) -> Result<Plan> {
-    let (choices, around) = (choices(layers), |a: &Allocation| overhead(model, layers, a, config, recipe));
+    let (choices, around) =
+        (choices(layers), |a: &Allocation| overhead(model, layers, a, config, recipe));
     let [least, most] = range(&choices)?;
     let longest = around(&largest(layers))?;
     let unreachable = || {
@@ -268,7 +304,8 @@ fn mixed_plan(
         return Err(unreachable());
     }
     let first = within(longest)?;
-    // The header of a smaller model is shorter by some digits, which leaves a little more to the layers.
+    // The header of a smaller model is shorter by some digits, which leaves a little more to the
+    // layers.
     let second = within(around(&first)?)?;
     let best = if second.bytes + around(&second)? <= target { second } else { first };
     Ok(plan_of(layers, &best, config))

@@ -63,9 +63,9 @@ pub struct RunOptions {
 /// A section that this way of training would not use.
 fn without_quantizer(recipe: &Recipe) -> Result<()> {
     match recipe.quantize {
-        Some(_) => {
-            Err(Error::invalid("the recipe has a section [quantize], which `revox quantize MODEL --recipe` uses"))
-        }
+        Some(_) => Err(Error::invalid(
+            "the recipe has a section [quantize], which `revox quantize MODEL --recipe` uses",
+        )),
         None => Ok(()),
     }
 }
@@ -89,7 +89,9 @@ pub fn fine_tune(recipe: &Recipe, options: &RunOptions, start: Start) -> Result<
         )));
     }
     let last = (1..=recipe.train.epochs)
-        .filter(|&e| start.quantizer.as_ref().is_none_or(|q| q.stage(e, recipe.train.epochs) + 1 == stages))
+        .filter(|&e| {
+            start.quantizer.as_ref().is_none_or(|q| q.stage(e, recipe.train.epochs) + 1 == stages)
+        })
         .count();
     if recipe.train.average_last > last {
         return Err(Error::Invalid(format!(
@@ -109,7 +111,11 @@ fn run(recipe: &Recipe, options: &RunOptions, start: Option<Start>) -> Result<Re
     folder.notes.iter().for_each(|text| note!("{text}"));
     let model = start.as_ref().map(|start| start.hash.clone());
     let mut identity = Identity::new(recipe, model, &options.backend, 1 + options.others.len());
-    let past = folder.checkpoint.as_deref().map(|path| Past::read(path, recipe, &identity, &accept)).transpose()?;
+    let past = folder
+        .checkpoint
+        .as_deref()
+        .map(|path| Past::read(path, recipe, &identity, &accept))
+        .transpose()?;
     if past.as_ref().is_none_or(|past| past.ended.is_none()) {
         folder.check_outputs()?;
     }
@@ -126,12 +132,20 @@ fn run(recipe: &Recipe, options: &RunOptions, start: Option<Start>) -> Result<Re
     let batch_size = recipe.train.batch_size;
     let steps = Loader::steps(&set, batch_size);
     if steps == 0 {
-        let message = format!("{} training examples do not fill one batch of {batch_size}", set.len());
+        let message =
+            format!("{} training examples do not fill one batch of {batch_size}", set.len());
         return Err(Error::file(&recipe.data.train, message));
     }
     let devices = std::iter::once(&options.device).chain(&options.others).cloned().collect();
     let parts = Parts::new(devices, recipe.train.accumulate, batch_size)?;
-    identity.add_data(recipe, set.corpus(), dev.corpus(), options.verify_data, options.quiet, &options.stop)?;
+    identity.add_data(
+        recipe,
+        set.corpus(),
+        dev.corpus(),
+        options.verify_data,
+        options.quiet,
+        &options.stop,
+    )?;
     if let Some(past) = &past {
         for text in identity.check_data(&past.state.identity, past.path, &accept)? {
             note!("{text}");
@@ -141,18 +155,22 @@ fn run(recipe: &Recipe, options: &RunOptions, start: Option<Start>) -> Result<Re
         note!("--accept {name}: there was nothing to accept");
     }
     let data_hash = identity.data_hash();
-    let mut trainee = Trainee::new(&recipe.model, &recipe.loss, set.classes(), &options.device, recipe.seed)?;
+    let mut trainee =
+        Trainee::new(&recipe.model, &recipe.loss, set.classes(), &options.device, recipe.seed)?;
     let classes = class_names(&set.corpus().speakers, &recipe.data.speeds);
     let (mut quantizer, mut head) = (None, None);
     let precision = recipe.train.precision;
     if let Some(start) = start {
-        let (with_weights, found) = trainee.starting_with(start.network, start.head, &start.speakers, &classes)?;
+        let (with_weights, found) =
+            trainee.starting_with(start.network, start.head, &start.speakers, &classes)?;
         trainee = with_weights;
         tell_head(&found, past.is_some(), options);
         head = Some(found);
         if let Some(q) = &start.quantizer {
             if !precision.is_default() {
-                return Err(Error::invalid("train.precision: quantized weights are trained in f32"));
+                return Err(Error::invalid(
+                    "train.precision: quantized weights are trained in f32",
+                ));
             }
             trainee.network = q.attach(trainee.network)?;
         }
@@ -164,7 +182,8 @@ fn run(recipe: &Recipe, options: &RunOptions, start: Option<Start>) -> Result<Re
     let (trainee, optimizer, average, state) = match &past {
         Some(past) => {
             let (trainee, optimizer, average, mut state) =
-                checkpoint::load(past.path, trainee, &recipe.optimizer).map_err(|e| way_out(past.path, e))?;
+                checkpoint::load(past.path, trainee, &recipe.optimizer)
+                    .map_err(|e| way_out(past.path, e))?;
             check_position(past.path, &state, recipe.train.epochs, steps)?;
             on_disk = Some(state.step(steps));
             (state.identity, state.best) = (identity, past.state.best);
@@ -200,7 +219,13 @@ fn run(recipe: &Recipe, options: &RunOptions, start: Option<Start>) -> Result<Re
         optimizer: recipe.optimizer.clone(),
     };
     let (begin, renderer) = (state.position(), renderer(options, recipe, &state));
-    let keeper = Keeper::new(out, recipe.train.keep, recipe.train.checkpoint_every, on_disk, options.warn.clone());
+    let keeper = Keeper::new(
+        out,
+        recipe.train.keep,
+        recipe.train.checkpoint_every,
+        on_disk,
+        options.warn.clone(),
+    );
     let strategy = Arc::new(Loop {
         recipe: recipe.clone(),
         out: out.clone(),
@@ -211,27 +236,34 @@ fn run(recipe: &Recipe, options: &RunOptions, start: Option<Start>) -> Result<Re
         warn: options.warn.clone(),
         quantizer,
         parts,
-        progress: Mutex::new(Some(Progressing { optimizer: optimizer.clone(), average, state, keeper })),
+        progress: Mutex::new(Some(Progressing {
+            optimizer: optimizer.clone(),
+            average,
+            state,
+            keeper,
+        })),
         outcome: Mutex::new(Ok(())),
     });
     let last = match over {
         Some(_) => trainee,
         None => {
             let threads = recipe.data.threads;
-            let loader = Loader::new(Arc::new(set), batch_size, threads, recipe.margin(steps), begin);
-            let training = SupervisedTraining::new(out, Arc::new(loader), Arc::new(DevLoader(dev.clone())))
-                .renderer(renderer)
-                .with_application_logger(None)
-                .with_metric_logger(Unlogged)
-                .metric_train_numeric(trial_metric::loss())
-                .metric_train_numeric(trial_metric::accuracy())
-                .metric_train_numeric(trial_metric::margin())
-                .metric_train_numeric(LearningRateMetric::new())
-                .metric_valid_numeric(trial_metric::eer())
-                .metric_valid_numeric(trial_metric::min_dcf())
-                .num_epochs(recipe.train.epochs)
-                .checkpoint(begin.epoch - 1)
-                .with_training_strategy(TrainingStrategy::Custom(strategy.clone()));
+            let loader =
+                Loader::new(Arc::new(set), batch_size, threads, recipe.margin(steps), begin);
+            let training =
+                SupervisedTraining::new(out, Arc::new(loader), Arc::new(DevLoader(dev.clone())))
+                    .renderer(renderer)
+                    .with_application_logger(None)
+                    .with_metric_logger(Unlogged)
+                    .metric_train_numeric(trial_metric::loss())
+                    .metric_train_numeric(trial_metric::accuracy())
+                    .metric_train_numeric(trial_metric::margin())
+                    .metric_train_numeric(LearningRateMetric::new())
+                    .metric_valid_numeric(trial_metric::eer())
+                    .metric_valid_numeric(trial_metric::min_dcf())
+                    .num_epochs(recipe.train.epochs)
+                    .checkpoint(begin.epoch - 1)
+                    .with_training_strategy(TrainingStrategy::Custom(strategy.clone()));
             // The loop takes each iteration's rate from the schedule. The learner only hands over
             // the model.
             let learner = Learner::new(trainee.train(), optimizer, strategy.rate.at(0));
@@ -243,7 +275,10 @@ fn run(recipe: &Recipe, options: &RunOptions, start: Option<Start>) -> Result<Re
             let result = launched.map_err(|panic| {
                 let failed = failure(&panic, &setting, options.free);
                 match checkpoint::newest(out) {
-                    Some(path) => Error::Backend(format!("{failed}. Go on from {} with --resume", path.display())),
+                    Some(path) => Error::Backend(format!(
+                        "{failed}. Go on from {} with --resume",
+                        path.display()
+                    )),
                     None => failed,
                 }
             })?;

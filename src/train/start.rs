@@ -46,7 +46,8 @@ impl Start {
 fn check_head(path: &Path, head: &NamedTensors, speakers: usize) -> Result<()> {
     for (name, data) in &head.0 {
         let shape = data.shape().to_vec();
-        let ours = ["weight", "bias"].iter().any(|part| name.strip_prefix(HEAD_PREFIX) == Some(part));
+        let ours =
+            ["weight", "bias"].iter().any(|part| name.strip_prefix(HEAD_PREFIX) == Some(part));
         let rows = shape.first().copied().unwrap_or_default();
         if speakers > 0 && ours && (rows == 0 || !rows.is_multiple_of(speakers)) {
             return Err(Error::file(
@@ -73,7 +74,11 @@ mod tests {
         let check = |rows, speakers| check_head("m.safetensors".as_ref(), &head(rows), speakers);
         assert!(check(6, 0).is_ok() && check(6, 6).is_ok() && check(6, 2).is_ok());
         let error = check(6, 4).unwrap_err().to_string();
-        assert!(error.contains("m.safetensors: the header names 4 speakers") && error.contains("[6, 4]"), "{error}");
+        assert!(
+            error.contains("m.safetensors: the header names 4 speakers")
+                && error.contains("[6, 4]"),
+            "{error}"
+        );
         assert!(check_head("m".as_ref(), &NamedTensors::default(), 4).is_ok());
     }
 }

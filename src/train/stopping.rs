@@ -14,7 +14,9 @@ pub(super) fn ended(recipe: &Recipe, state: &State) -> Option<String> {
         && done >= best.saturating_add(patience)
     {
         let since = done - best;
-        return Some(format!("no better dev EER for {since} epochs since epoch {best} (train.patience = {patience})"));
+        return Some(format!(
+            "no better dev EER for {since} epochs since epoch {best} (train.patience = {patience})"
+        ));
     }
     (done >= epochs).then(|| format!("all {epochs} epochs are done"))
 }

@@ -75,7 +75,8 @@ impl SupervisedLearningStrategy<Trainee> for Loop {
         valid: ValidLoader<Trainee>,
         _starting_epoch: usize,
     ) -> (Trainee, Processor) {
-        let mut progress = self.progress.lock().expect("no holder panics").take().expect("a loop runs once");
+        let mut progress =
+            self.progress.lock().expect("no holder panics").take().expect("a loop runs once");
         let mut slot = Slot::new(learner.model());
         // The learner's clone would keep the first weights in memory to the end.
         drop(learner);
@@ -168,7 +169,8 @@ impl Loop {
         self.quantizer.as_ref().is_none_or(|q| q.stage(epoch, epochs) + 1 == q.stages())
     }
 
-    /// The learning rate of an iteration; where stages restart it, that of a training as long as the stage.
+    /// The learning rate of an iteration; where stages restart it, that of a training as long as
+    /// the stage.
     fn rate_at(&self, iteration: usize) -> f64 {
         let Some(q) = self.quantizer.as_ref().filter(|q| q.config().restart_rate) else {
             return self.rate.at(iteration);
@@ -181,7 +183,8 @@ impl Loop {
         rate.at(iteration - (first - 1) * self.steps)
     }
 
-    /// Sets the quantizer to the epoch's stage; layers whose turn it is get codebooks of their weights as they are now.
+    /// Sets the quantizer to the epoch's stage; layers whose turn it is get codebooks of their
+    /// weights as they are now.
     ///
     /// # Errors
     /// Names the tensor that cannot be quantized, and why; the model stays as it is.
@@ -194,7 +197,9 @@ impl Loop {
             let books = quantizer.begin(&slot.get().network, now).map_err(|e| {
                 let (stage, stages) = (now + 1, quantizer.stages());
                 let kept = kept(progress);
-                Error::Training(format!("stage {stage} of {stages} cannot begin (epoch {epoch}): {e}; {kept}"))
+                Error::Training(format!(
+                    "stage {stage} of {stages} cannot begin (epoch {epoch}): {e}; {kept}"
+                ))
             })?;
             slot.change(|model| Trainee { network: books.apply(model.network), ..model });
         }
@@ -211,7 +216,10 @@ impl Loop {
     ) -> Result<()> {
         let epoch_number = progress.state.epoch;
         let processor = &mut components.event_processor;
-        send(processor.process_train(LearnerEvent::StartSplit { epoch_number, total_items: train.num_items() }))?;
+        send(processor.process_train(LearnerEvent::StartSplit {
+            epoch_number,
+            total_items: train.num_items(),
+        }))?;
         let mut batches = train.iter();
         while let Some(batch) = batches.next() {
             let batch = match batch {
@@ -250,12 +258,22 @@ impl Loop {
             progress.state.batch += 1;
             progress.state.loss_sum += outcome.loss;
             progress.state.accuracy_sum += outcome.accuracy;
-            let item = TrainingItem::new(outcome, batches.progress(), Some(iteration + 1), Some(rate.into()));
+            let item = TrainingItem::new(
+                outcome,
+                batches.progress(),
+                Some(iteration + 1),
+                Some(rate.into()),
+            );
             if let Err(e) = send(processor.process_train(LearnerEvent::ProcessedItem(item))) {
                 return Err(self.rescued(e, slot.get(), progress));
             }
             if self.stop.load(Ordering::Relaxed) || components.interrupter.should_stop() {
-                return Err(self.stopped(&components.interrupter, epoch_number, slot.get(), progress));
+                return Err(self.stopped(
+                    &components.interrupter,
+                    epoch_number,
+                    slot.get(),
+                    progress,
+                ));
             }
             if progress.keeper.is_due(progress.state.step(self.steps)) {
                 self.save_beside(slot.get(), progress)?;
@@ -278,12 +296,14 @@ impl Loop {
         let model = model.valid();
         let mut rates = (f64::NAN, [f64::NAN; 2]);
         for set in valid.iter() {
-            let outcome = InferenceStep::step(&model, set.map_err(|e| Error::Training(e.to_string()))?);
+            let outcome =
+                InferenceStep::step(&model, set.map_err(|e| Error::Training(e.to_string()))?);
             if let Some(Err(e)) = outcome.take() {
                 return Err(e);
             }
             rates = outcome.rates();
-            let item = TrainingItem::new(outcome, Progress::new(1, 1, None), Some(epoch_number), None);
+            let item =
+                TrainingItem::new(outcome, Progress::new(1, 1, None), Some(epoch_number), None);
             send(processor.process_valid(LearnerEvent::ProcessedItem(item)))?;
         }
         send(processor.process_valid(LearnerEvent::EndSplit(epoch_number)))?;
@@ -324,7 +344,9 @@ fn unwrapped(error: &DatasetError) -> Error {
     match std::error::Error::source(error).and_then(|e| e.downcast_ref::<Error>()) {
         Some(Error::Line { path, line, message }) => Error::line(path, *line, message),
         Some(Error::File { path, message }) => Error::file(path, message),
-        Some(Error::Io { path, action, source }) => Error::file(path, format!("cannot {action}: {source}")),
+        Some(Error::Io { path, action, source }) => {
+            Error::file(path, format!("cannot {action}: {source}"))
+        }
         _ => Error::Training(error.to_string()),
     }
 }

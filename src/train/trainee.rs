@@ -34,16 +34,23 @@ pub struct Pass {
 
 impl Trainee {
     /// In evaluation state; `train()` it to train.
-    pub fn new(arch: &Architecture, head: &HeadConfig, speakers: usize, device: &Device, seed: u64) -> Result<Self> {
+    pub fn new(
+        arch: &Architecture,
+        head: &HeadConfig,
+        speakers: usize,
+        device: &Device,
+        seed: u64,
+    ) -> Result<Self> {
         head.check(speakers)?;
-        let projection = head.init(Init::new(device, seed).at("projection"), arch.embedding_dim, speakers);
+        let projection =
+            head.init(Init::new(device, seed).at("projection"), arch.embedding_dim, speakers);
         Ok(Self { network: arch.init(device, seed)?, projection })
     }
 
-    /// With weights that are there already. The head's rows go by the names of the classes: `old` are
-    /// those of `head`, as the model file lists them, `new` those of this trainee. A class that only
-    /// the new head has, and every class where the heads are of another kind, begins anew. Rows of a
-    /// head without names are taken in their order if there are as many.
+    /// With weights that are there already. The head's rows go by the names of the classes: `old`
+    /// are those of `head`, as the model file lists them, `new` those of this trainee. A class that
+    /// only the new head has, and every class where the heads are of another kind, begins anew.
+    /// Rows of a head without names are taken in their order if there are as many.
     ///
     /// # Errors
     /// Names that are not those of the rows.
@@ -61,7 +68,10 @@ impl Trainee {
             .collect();
         let wanted = names_and_shapes(&self.projection);
         if new.is_empty() || wanted.iter().any(|(_, shape)| !shape[0].is_multiple_of(new.len())) {
-            return Err(Error::Invalid(format!("{} names of classes do not fit the head {wanted:?}", new.len())));
+            return Err(Error::Invalid(format!(
+                "{} names of classes do not fit the head {wanted:?}",
+                new.len()
+            )));
         }
         // A bias on one side only is another kind of head, as another number of centers is.
         let same_kind = |classes: usize| {
@@ -70,10 +80,14 @@ impl Trainee {
                 let found = values.get(name).map(|data| data.shape().to_vec()).unwrap_or_default();
                 found.first() == Some(&rows) && found.get(1..) == Some(&shape[1..])
             };
-            wanted.iter().all(fits) && values.contains_key("bias") == wanted.iter().any(|(name, _)| name == "bias")
+            wanted.iter().all(fits)
+                && values.contains_key("bias") == wanted.iter().any(|(name, _)| name == "bias")
         };
         let (found, caution) = match (values.is_empty(), old.is_empty()) {
-            (true, _) => (Correspondence::none(0, new), Some("the model has no training head: the head starts anew")),
+            (true, _) => (
+                Correspondence::none(0, new),
+                Some("the model has no training head: the head starts anew"),
+            ),
             (false, false) if same_kind(old.len()) => (Correspondence::by_name(old, new), None),
             (false, false) => (
                 Correspondence::none(old.len(), new),
@@ -81,11 +95,15 @@ impl Trainee {
             ),
             (false, true) if same_kind(new.len()) => (
                 Correspondence::by_place(new),
-                Some("the model does not name the speakers of its training head: its rows are taken in their order"),
+                Some(
+                    "the model does not name the speakers of its training head: its rows are taken in their order",
+                ),
             ),
             (false, true) => (
                 Correspondence::none(0, new),
-                Some("the model has a training head of other speakers, whom it does not name: the head starts anew"),
+                Some(
+                    "the model has a training head of other speakers, whom it does not name: the head starts anew",
+                ),
             ),
         };
         let summary = found.summary(caution.map(str::to_owned));
@@ -103,7 +121,9 @@ impl Trainee {
     /// With a choice of how its reversible network trains; an ordinary network has none.
     pub fn with_execution(self, execution: Option<Execution>) -> Result<Self> {
         match execution {
-            Some(execution) => Ok(Self { network: self.network.with_execution(execution)?, ..self }),
+            Some(execution) => {
+                Ok(Self { network: self.network.with_execution(execution)?, ..self })
+            }
             None => Ok(self),
         }
     }
@@ -114,7 +134,13 @@ impl Trainee {
     }
 
     /// [`Trainee::pass`] in any mode.
-    pub fn pass_in(&self, mode: Mode, features: Tensor<3>, labels: Tensor<1, Int>, margin: f64) -> Pass {
+    pub fn pass_in(
+        &self,
+        mode: Mode,
+        features: Tensor<3>,
+        labels: Tensor<1, Int>,
+        margin: f64,
+    ) -> Pass {
         let embeddings = self.network.forward(features, mode);
         let head = self.projection.forward(embeddings.clone(), labels.clone(), margin);
         let loss = cross_entropy(head.logits.clone(), labels);
@@ -128,7 +154,12 @@ mod tests {
     use crate::losses::LossKind;
 
     fn arch() -> Architecture {
-        Architecture { width: 2, mels: 16, embedding_dim: 4, ..Architecture::named("resnet10").unwrap() }
+        Architecture {
+            width: 2,
+            mels: 16,
+            embedding_dim: 4,
+            ..Architecture::named("resnet10").unwrap()
+        }
     }
 
     fn names(all: &[&str]) -> Vec<String> {
@@ -156,7 +187,9 @@ mod tests {
 
     fn start(head: &HeadConfig, old: &Trainee, from: &[&str], to: &[&str]) -> (Trainee, HeadMatch) {
         let network = arch().init(&Device::default(), 7).unwrap();
-        trainee(head, to.len(), 9).starting_with(network, head_of(old), &names(from), &names(to)).unwrap()
+        trainee(head, to.len(), 9)
+            .starting_with(network, head_of(old), &names(from), &names(to))
+            .unwrap()
     }
 
     fn heads() -> [HeadConfig; 3] {
@@ -215,7 +248,9 @@ mod tests {
         }
         let network = arch().init(&Device::default(), 7).unwrap();
         let none = NamedTensors::default();
-        let (_, found) = trainee(&heads[0], 2, 9).starting_with(network, none, &[], &names(&["a", "b"])).unwrap();
+        let (_, found) = trainee(&heads[0], 2, 9)
+            .starting_with(network, none, &[], &names(&["a", "b"]))
+            .unwrap();
         assert!(found.caution.unwrap().contains("no training head"));
     }
 }

@@ -1,11 +1,13 @@
-//! burn-train metrics of a speaker-verification training: numbers taken from the outcomes of steps and tests.
+//! burn-train metrics of a speaker-verification training: numbers taken from the outcomes of steps
+//! and tests.
 
 use std::sync::Arc;
 
 use burn::tensor::TensorReadError;
 use burn::train::metric::state::{FormatOptions, NumericMetricState};
 use burn::train::metric::{
-    Metric, MetricAttributes, MetricMetadata, MetricName, Numeric, NumericAttributes, NumericEntry, SerializedEntry,
+    Metric, MetricAttributes, MetricMetadata, MetricName, Numeric, NumericAttributes, NumericEntry,
+    SerializedEntry,
 };
 
 use super::dev_set::DevOutcome;
@@ -21,8 +23,19 @@ pub struct Picked<I> {
 }
 
 impl<I> Picked<I> {
-    fn new(name: &str, unit: Option<&'static str>, higher_is_better: bool, pick: fn(&I) -> f64) -> Self {
-        Self { name: Arc::new(name.to_owned()), unit, higher_is_better, pick, state: NumericMetricState::new() }
+    fn new(
+        name: &str,
+        unit: Option<&'static str>,
+        higher_is_better: bool,
+        pick: fn(&I) -> f64,
+    ) -> Self {
+        Self {
+            name: Arc::new(name.to_owned()),
+            unit,
+            higher_is_better,
+            pick,
+            state: NumericMetricState::new(),
+        }
     }
 
     fn format(&self) -> FormatOptions {
@@ -77,7 +90,11 @@ impl<I> Metric for Picked<I> {
         NumericAttributes { unit, higher_is_better: self.higher_is_better }.into()
     }
 
-    fn update(&mut self, item: &I, _metadata: &MetricMetadata) -> Result<SerializedEntry, TensorReadError> {
+    fn update(
+        &mut self,
+        item: &I,
+        _metadata: &MetricMetadata,
+    ) -> Result<SerializedEntry, TensorReadError> {
         self.state.update((self.pick)(item), 1);
         Ok(self.state.compute_update(self.format()))
     }

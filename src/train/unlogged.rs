@@ -11,7 +11,12 @@ pub(super) struct Unlogged;
 impl MetricLogger for Unlogged {
     fn log(&mut self, _update: MetricsUpdate, _epoch: usize, _split: &Split) {}
 
-    fn read_numeric(&mut self, _name: &str, _epoch: usize, _split: &Split) -> Result<Vec<NumericEntry>, String> {
+    fn read_numeric(
+        &mut self,
+        _name: &str,
+        _epoch: usize,
+        _split: &Split,
+    ) -> Result<Vec<NumericEntry>, String> {
         Ok(Vec::new())
     }
 

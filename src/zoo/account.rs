@@ -18,8 +18,8 @@ pub struct LayerCost {
 pub struct Account {
     /// Layers with parameters, in the order of the forward pass.
     pub layers: Vec<LayerCost>,
-    /// Elements that an ordinary tape keeps for the backward pass: convolution inputs, BatchNorm inputs and ReLU outputs, each once;
-    /// without the pooling and what follows.
+    /// Elements that an ordinary tape keeps for the backward pass: convolution inputs, BatchNorm
+    /// inputs and ReLU outputs, each once; without the pooling and what follows.
     pub kept: usize,
     /// Elements that reversible execution keeps.
     pub held: usize,
@@ -51,7 +51,10 @@ impl Account {
                 }
             };
             for f in functions {
-                debug_assert!(f.nodes.iter().all(|n| n.op != Op::Linear), "linear layers belong to the tail");
+                debug_assert!(
+                    f.nodes.iter().all(|n| n.op != Op::Linear),
+                    "linear layers belong to the tail"
+                );
                 account.kept += f.kept().iter().map(|&v| elements(f.size(v))).sum::<usize>();
             }
         }
@@ -68,12 +71,14 @@ impl Account {
         self.layers.iter().map(|l| l.macs).sum()
     }
 
-    /// Bytes of f32 activations that an ordinary tape keeps for one utterance, without the pooling and what follows.
+    /// Bytes of f32 activations that an ordinary tape keeps for one utterance, without the pooling
+    /// and what follows.
     pub fn activation_bytes(&self) -> usize {
         4 * self.kept
     }
 
-    /// Bytes of f32 activations that reversible execution keeps for one utterance between the passes.
+    /// Bytes of f32 activations that reversible execution keeps for one utterance between the
+    /// passes.
     pub fn held_bytes(&self) -> usize {
         4 * self.held
     }
@@ -83,8 +88,9 @@ impl Account {
 mod tests {
     use crate::zoo::Architecture;
 
-    /// Elements kept for one 80 x 200 crop, counted by hand from the rules: a basic block keeps 4 C N, a bottleneck of inner
-    /// width p 12 p N, an inverted bottleneck 18 C N, a projection shortcut its output, the stem (1 + 2 * 32) N.
+    /// Elements kept for one 80 x 200 crop, counted by hand from the rules: a basic block keeps 4 C
+    /// N, a bottleneck of inner width p 12 p N, an inverted bottleneck 18 C N, a projection
+    /// shortcut its output, the stem (1 + 2 * 32) N.
     #[test]
     fn kept_activations_follow_the_rules() {
         for (name, elements) in [
@@ -104,7 +110,8 @@ mod tests {
         }
     }
 
-    /// WeSpeaker's README gives 4.55 G for ResNet34, 21.29 G for ResNet221, 28.10 G for ResNet293 (2 s crops).
+    /// WeSpeaker's README gives 4.55 G for ResNet34, 21.29 G for ResNet221, 28.10 G for ResNet293
+    /// (2 s crops).
     #[test]
     fn multiplications_match_published_figures() {
         for (name, giga) in [("resnet34", 4.55), ("resnet221", 21.29), ("resnet293", 28.10)] {

@@ -1,17 +1,20 @@
-//! DF-ResNet: depth before width (doi 10.1109/TASLP.2023.3273417), original layout and Gemini's (arXiv 2312.03620; WeSpeaker
-//! `wespeaker/models/gemini_dfresnet.py`).
+//! DF-ResNet: depth before width (doi 10.1109/TASLP.2023.3273417), original layout and Gemini's
+//! (arXiv 2312.03620; WeSpeaker `wespeaker/models/gemini_dfresnet.py`).
 //!
-//! Stages of inverted bottlenecks at 1, 2, 4, 8 times the width, with separate convolution + BatchNorm layers for the
-//! downsampling between them.
+//! Stages of inverted bottlenecks at 1, 2, 4, 8 times the width, with separate convolution +
+//! BatchNorm layers for the downsampling between them.
 
 use burn::module::Module;
 use burn::tensor::Tensor;
 
 use super::sketch::{Function, Sketch};
 use super::{Architecture, DfLayout, embedding};
-use crate::nn::{BatchNorm, Conv2dConfig, ConvNorm, Downsample, Init, InvertedBottleneck, Linear, Mode, Pooling};
+use crate::nn::{
+    BatchNorm, Conv2dConfig, ConvNorm, Downsample, Init, InvertedBottleneck, Linear, Mode, Pooling,
+};
 
-/// Strides over `[mels, frames]` of the downsampling layer in front of each stage; none where there is no such layer.
+/// Strides over `[mels, frames]` of the downsampling layer in front of each stage; none where there
+/// is no such layer.
 pub(super) const fn strides(layout: DfLayout) -> [Option<[usize; 2]>; 4] {
     match layout {
         DfLayout::Original => [None, Some([2, 2]), Some([2, 2]), Some([2, 2])],
@@ -20,7 +23,12 @@ pub(super) const fn strides(layout: DfLayout) -> [Option<[usize; 2]>; 4] {
 }
 
 /// The network as arithmetic sees it, for utterances of `frames` frames.
-pub(super) fn sketch(arch: &Architecture, layout: DfLayout, depths: [usize; 4], frames: usize) -> Sketch {
+pub(super) fn sketch(
+    arch: &Architecture,
+    layout: DfLayout,
+    depths: [usize; 4],
+    frames: usize,
+) -> Sketch {
     let mut f = Function::of(&[[1, arch.mels, frames]]);
     let mut layers = 0;
     let mut downsample = |f: &mut Function, conv: Conv2dConfig, x| {
@@ -57,9 +65,15 @@ pub struct DfResNet {
 }
 
 impl DfResNet {
-    pub(super) fn new(init: Init, arch: &Architecture, layout: DfLayout, depths: [usize; 4]) -> Self {
+    pub(super) fn new(
+        init: Init,
+        arch: &Architecture,
+        layout: DfLayout,
+        depths: [usize; 4],
+    ) -> Self {
         let at = |i: usize| init.at("downsample_layers").at(i);
-        let mut downsample_layers = vec![Downsample::build(at(0), Conv2dConfig::new(1, arch.width, 3))];
+        let mut downsample_layers =
+            vec![Downsample::build(at(0), Conv2dConfig::new(1, arch.width, 3))];
         let (mut channels, mut mels) = (arch.width, arch.mels);
         for (stage, stride) in strides(layout).into_iter().enumerate() {
             let Some(stride) = stride else { continue };
@@ -70,7 +84,9 @@ impl DfResNet {
         let stages = (0..4)
             .map(|s| {
                 (0..depths[s])
-                    .map(|b| InvertedBottleneck::new(init.at("stages").at(s).at(b), arch.width << s))
+                    .map(|b| {
+                        InvertedBottleneck::new(init.at("stages").at(s).at(b), arch.width << s)
+                    })
                     .collect()
             })
             .collect();
@@ -90,7 +106,8 @@ impl DfResNet {
     pub fn forward(&self, x: Tensor<4>, mode: Mode) -> Tensor<2> {
         let (stem, rest) = self.downsample_layers.split_first().expect("a network has a stem");
         let mut x = stem.rectified(x, mode);
-        // Layouts with fewer downsampling layers than stages have none in front of the first stages.
+        // Layouts with fewer downsampling layers than stages have none in front of the first
+        // stages.
         let without = self.stages.len() - rest.len();
         for (s, stage) in self.stages.iter().enumerate() {
             if s >= without {
@@ -100,6 +117,11 @@ impl DfResNet {
                 x = block.forward(x, mode);
             }
         }
-        embedding(self.pool.forward(x), &self.seg_1, self.seg_bn_1.as_ref().zip(self.seg_2.as_ref()), mode)
+        embedding(
+            self.pool.forward(x),
+            &self.seg_1,
+            self.seg_bn_1.as_ref().zip(self.seg_2.as_ref()),
+            mode,
+        )
     }
 }

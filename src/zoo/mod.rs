@@ -1,5 +1,6 @@
-//! The networks, as tables of stages. A name of the table, a width, a number of mels, an embedding size and a pooling make
-//! an [`Architecture`], from which come the module ([`Architecture::init`]) and its costs ([`Architecture::account`]).
+//! The networks, as tables of stages. A name of the table, a width, a number of mels, an embedding
+//! size and a pooling make an [`Architecture`], from which come the module ([`Architecture::init`])
+//! and its costs ([`Architecture::account`]).
 
 mod account;
 mod df_resnet;
@@ -34,11 +35,12 @@ pub enum BlockKind {
 /// Where a DF-ResNet loses resolution.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DfLayout {
-    /// Three downsampling layers before stages 2 to 4, halving mels and frames. A reconstruction: the family's depths are
-    /// published, this layout is not; its parameter counts agree with the published ones where those are known to 3 digits,
-    /// except for DF-ResNet56.
+    /// Three downsampling layers before stages 2 to 4, halving mels and frames. A reconstruction:
+    /// the family's depths are published, this layout is not; its parameter counts agree with the
+    /// published ones where those are known to 3 digits, except for DF-ResNet56.
     Original,
-    /// Four downsampling layers, one before each stage: mels halve four times, frames once (Golden Gemini; WeSpeaker).
+    /// Four downsampling layers, one before each stage: mels halve four times, frames once (Golden
+    /// Gemini; WeSpeaker).
     Gemini,
 }
 
@@ -51,8 +53,8 @@ pub enum Body {
     DfResNet(DfLayout, [usize; 4]),
 }
 
-/// Every name. Sources: WeSpeaker `resnet.py`, `gemini_dfresnet.py`; `resnet10` and `df-resnet32` are ours, small
-/// members of their families for quick runs.
+/// Every name. Sources: WeSpeaker `resnet.py`, `gemini_dfresnet.py`; `resnet10` and `df-resnet32`
+/// are ours, small members of their families for quick runs.
 pub const ZOO: [(&str, Body); 17] = {
     use BlockKind::{Basic, Bottleneck};
     use Body::{DfResNet, ResNet};
@@ -96,7 +98,8 @@ pub struct Architecture {
     /// Pooling over time.
     #[serde(default = "default_pooling")]
     pub pooling: PoolingKind,
-    /// A second linear layer behind ReLU and BatchNorm (WeSpeaker's `two_emb_layer`); the embedding is its output.
+    /// A second linear layer behind ReLU and BatchNorm (WeSpeaker's `two_emb_layer`); the embedding
+    /// is its output.
     #[serde(default)]
     pub two_embedding_layers: bool,
     /// Choices within a reversible type.
@@ -111,7 +114,9 @@ fn is_default(options: &ReversibleOptions) -> bool {
 /// Every name: those of [`ZOO`], and each as Type I and Type II.
 pub fn names() -> impl Iterator<Item = String> {
     let prefixes = ["", ReversibleType::Partial.prefix(), ReversibleType::Full.prefix()];
-    prefixes.into_iter().flat_map(|prefix| ZOO.iter().map(move |(name, _)| format!("{prefix}{name}")))
+    prefixes
+        .into_iter()
+        .flat_map(|prefix| ZOO.iter().map(move |(name, _)| format!("{prefix}{name}")))
 }
 
 fn default_width() -> usize {
@@ -157,7 +162,9 @@ impl Architecture {
 
     /// The reversible type, if the name asks for one.
     pub fn reversible_type(&self) -> Option<ReversibleType> {
-        [ReversibleType::Partial, ReversibleType::Full].into_iter().find(|t| self.name.starts_with(t.prefix()))
+        [ReversibleType::Partial, ReversibleType::Full]
+            .into_iter()
+            .find(|t| self.name.starts_with(t.prefix()))
     }
 
     /// The name without the type.
@@ -175,9 +182,11 @@ impl Architecture {
     /// Refuses unknown names and impossible sizes.
     pub fn check(&self) -> Result<()> {
         self.body()?;
-        for (what, value, most) in
-            [("width", self.width, 1024), ("mels", self.mels, 1024), ("embedding_dim", self.embedding_dim, 1 << 16)]
-        {
+        for (what, value, most) in [
+            ("width", self.width, 1024),
+            ("mels", self.mels, 1024),
+            ("embedding_dim", self.embedding_dim, 1 << 16),
+        ] {
             if value == 0 || value > most {
                 return Err(Error::invalid(format!("{what} = {value}: must be 1 to {most}")));
             }
@@ -191,7 +200,8 @@ impl Architecture {
         self.plan().map(|_| ())
     }
 
-    /// The network on a device, in evaluation state, its weights drawn under `seed` when first used.
+    /// The network on a device, in evaluation state, its weights drawn under `seed` when first
+    /// used.
     pub fn init(&self, device: &Device, seed: u64) -> Result<Network> {
         self.check()?;
         let init = Init::new(device, seed);
@@ -200,7 +210,9 @@ impl Architecture {
         }
         Ok(match self.body()? {
             Body::ResNet(block, blocks) => Network::ResNet(ResNet::new(init, self, block, blocks)),
-            Body::DfResNet(layout, depths) => Network::DfResNet(DfResNet::new(init, self, layout, depths)),
+            Body::DfResNet(layout, depths) => {
+                Network::DfResNet(DfResNet::new(init, self, layout, depths))
+            }
         })
     }
 
@@ -230,7 +242,10 @@ impl Sketch {
 
 /// Any network of the zoo.
 #[derive(Module, Debug)]
-#[allow(clippy::large_enum_variant, reason = "there is one network in a program, not an array of them")]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "there is one network in a program, not an array of them"
+)]
 pub enum Network {
     /// ResNet.
     ResNet(ResNet),
@@ -245,7 +260,9 @@ impl Network {
     pub fn with_execution(self, execution: Execution) -> Result<Self> {
         match self {
             Self::Reversible(net) => Ok(Self::Reversible(net.with_execution(execution))),
-            _ => Err(Error::invalid("only rev1- and rev2- architectures have a choice of execution")),
+            _ => {
+                Err(Error::invalid("only rev1- and rev2- architectures have a choice of execution"))
+            }
         }
     }
 
@@ -261,8 +278,14 @@ impl Network {
     }
 }
 
-/// Pooled statistics `[batch, statistics]` to embeddings: a linear layer, and behind ReLU and BatchNorm perhaps another.
-fn embedding(pooled: Tensor<2>, first: &Linear, second: Option<(&BatchNorm, &Linear)>, mode: Mode) -> Tensor<2> {
+/// Pooled statistics `[batch, statistics]` to embeddings: a linear layer, and behind ReLU and
+/// BatchNorm perhaps another.
+fn embedding(
+    pooled: Tensor<2>,
+    first: &Linear,
+    second: Option<(&BatchNorm, &Linear)>,
+    mode: Mode,
+) -> Tensor<2> {
     let embedding = first.forward(pooled);
     match second {
         Some((bn, linear)) => linear.forward(bn.forward(rectify(embedding), mode)),
@@ -278,7 +301,9 @@ mod tests {
     #[test]
     fn arithmetic_and_modules_agree_on_parameters() {
         for name in names() {
-            for pooling in [PoolingKind::Tstp, PoolingKind::Tap, PoolingKind::Tsdp, PoolingKind::Astp] {
+            for pooling in
+                [PoolingKind::Tstp, PoolingKind::Tap, PoolingKind::Tsdp, PoolingKind::Astp]
+            {
                 let arch = Architecture {
                     width: 8,
                     mels: 48,
@@ -298,12 +323,16 @@ mod tests {
         }
     }
 
-    /// Equal parameters: within 1 % for basic blocks and DF-ResNets, 1.1 % where bottlenecks leave nothing nearer.
+    /// Equal parameters: within 1 % for basic blocks and DF-ResNets, 1.1 % where bottlenecks leave
+    /// nothing nearer.
     #[test]
     fn reversible_types_have_the_ordinary_networks_parameters() {
-        let parameters = |name: &str| Architecture::named(name).unwrap().account(200).unwrap().parameters() as f64;
+        let parameters = |name: &str| {
+            Architecture::named(name).unwrap().account(200).unwrap().parameters() as f64
+        };
         for (name, body) in ZOO {
-            let most = if matches!(body, Body::ResNet(BlockKind::Bottleneck, _)) { 0.011 } else { 0.01 };
+            let most =
+                if matches!(body, Body::ResNet(BlockKind::Bottleneck, _)) { 0.011 } else { 0.01 };
             for kind in [ReversibleType::Partial, ReversibleType::Full] {
                 let reversible = format!("{}{name}", kind.prefix());
                 let off = parameters(&reversible) / parameters(name) - 1.0;

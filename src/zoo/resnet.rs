@@ -1,4 +1,5 @@
-//! ResNet for speakers (arXiv 1512.03385 with a 3x3 stem and no max-pooling; WeSpeaker `wespeaker/models/resnet.py`).
+//! ResNet for speakers (arXiv 1512.03385 with a 3x3 stem and no max-pooling; WeSpeaker
+//! `wespeaker/models/resnet.py`).
 //!
 //! | stage | channels | mels x frames |
 //! |---|---|---|
@@ -7,14 +8,17 @@
 //! | 3 | 4 width | 1/4 |
 //! | 4 | 8 width | 1/8 |
 //!
-//! (bottleneck blocks put out four times as many channels), then pooling over time and a linear layer.
+//! (bottleneck blocks put out four times as many channels), then pooling over time and a linear
+//! layer.
 
 use burn::module::Module;
 use burn::tensor::Tensor;
 
 use super::sketch::{Function, Sketch};
 use super::{Architecture, BlockKind, embedding};
-use crate::nn::{BasicBlock, BatchNorm, Bottleneck, Conv2d, Conv2dConfig, Init, Linear, Mode, Pooling};
+use crate::nn::{
+    BasicBlock, BatchNorm, Bottleneck, Conv2d, Conv2dConfig, Init, Linear, Mode, Pooling,
+};
 
 /// Stride of each stage's first block, mels and frames alike.
 pub(super) const STRIDES: [usize; 4] = [1, 2, 2, 2];
@@ -31,7 +35,13 @@ pub enum Block {
 
 impl Block {
     /// The block from `input` channels, striding in its first 3x3 convolution.
-    pub(super) fn new(init: Init, kind: BlockKind, input: usize, width: usize, stride: [usize; 2]) -> Self {
+    pub(super) fn new(
+        init: Init,
+        kind: BlockKind,
+        input: usize,
+        width: usize,
+        stride: [usize; 2],
+    ) -> Self {
         match kind {
             BlockKind::Basic => Self::Basic(BasicBlock::new(init, input, width, stride)),
             BlockKind::Bottleneck => Self::Bottleneck(Bottleneck::new(init, input, width, stride)),
@@ -48,18 +58,32 @@ impl Block {
 }
 
 /// The convolutions of a block.
-pub(super) fn convolutions(kind: BlockKind, input: usize, width: usize, stride: [usize; 2]) -> Vec<Conv2dConfig> {
+pub(super) fn convolutions(
+    kind: BlockKind,
+    input: usize,
+    width: usize,
+    stride: [usize; 2],
+) -> Vec<Conv2dConfig> {
     let conv = Conv2dConfig::new;
     match kind {
         BlockKind::Basic => vec![conv(input, width, 3).stride(stride), conv(width, width, 3)],
         BlockKind::Bottleneck => {
-            vec![conv(input, width, 1), conv(width, width, 3).stride(stride), conv(width, kind.output(width), 1)]
+            vec![
+                conv(input, width, 1),
+                conv(width, width, 3).stride(stride),
+                conv(width, kind.output(width), 1),
+            ]
         }
     }
 }
 
 /// The network as arithmetic sees it, for utterances of `frames` frames.
-pub(super) fn sketch(arch: &Architecture, kind: BlockKind, blocks: [usize; 4], frames: usize) -> Sketch {
+pub(super) fn sketch(
+    arch: &Architecture,
+    kind: BlockKind,
+    blocks: [usize; 4],
+    frames: usize,
+) -> Sketch {
     let mut f = Function::of(&[[1, arch.mels, frames]]);
     let x = f.conv_norm("conv1", "bn1", Conv2dConfig::new(1, arch.width, 3), 0);
     let mut x = f.relu(x);
@@ -102,7 +126,12 @@ impl BlockKind {
 }
 
 impl ResNet {
-    pub(super) fn new(init: Init, arch: &Architecture, kind: BlockKind, blocks: [usize; 4]) -> Self {
+    pub(super) fn new(
+        init: Init,
+        arch: &Architecture,
+        kind: BlockKind,
+        blocks: [usize; 4],
+    ) -> Self {
         let mut channels = arch.width;
         let mut stage = |s: usize| -> Vec<Block> {
             let width = arch.width << s;
@@ -135,9 +164,15 @@ impl ResNet {
     /// `[batch, 1, mels, frames]` -> `[batch, embedding_dim]`.
     pub fn forward(&self, x: Tensor<4>, mode: Mode) -> Tensor<2> {
         let mut x = self.bn1.rectified(self.conv1.forward(x), mode);
-        for block in [&self.layer1, &self.layer2, &self.layer3, &self.layer4].into_iter().flatten() {
+        for block in [&self.layer1, &self.layer2, &self.layer3, &self.layer4].into_iter().flatten()
+        {
             x = block.forward(x, mode);
         }
-        embedding(self.pool.forward(x), &self.seg_1, self.seg_bn_1.as_ref().zip(self.seg_2.as_ref()), mode)
+        embedding(
+            self.pool.forward(x),
+            &self.seg_1,
+            self.seg_bn_1.as_ref().zip(self.seg_2.as_ref()),
+            mode,
+        )
     }
 }

@@ -1,5 +1,5 @@
-//! A network as arithmetic sees it: which operation makes which tensor of what size. Parameters, multiplications and bytes are counted on it, without
-//! a single weight.
+//! A network as arithmetic sees it: which operation makes which tensor of what size. Parameters,
+//! multiplications and bytes are counted on it, without a single weight.
 
 use crate::nn::{BranchKind, Conv2dConfig, InvertedBottleneck, Order, PoolingKind};
 
@@ -111,7 +111,9 @@ impl Node {
     /// Multiply-accumulate operations of one utterance.
     pub fn macs(&self, input: Size) -> usize {
         match &self.op {
-            Op::Conv(conv) => conv.weight_shape().iter().product::<usize>() * self.size[1] * self.size[2],
+            Op::Conv(conv) => {
+                conv.weight_shape().iter().product::<usize>() * self.size[1] * self.size[2]
+            }
             Op::Pool(kind) => kind.macs(input[0] * input[1], input[2]),
             Op::Linear => input[0] * self.size[0],
             _ => 0,
@@ -138,8 +140,8 @@ impl Function {
         self.outputs.iter().map(|&v| self.size(v)).collect()
     }
 
-    /// Values that an ordinary tape keeps for the backward pass: what convolutions, linear layers and normalisations read and what
-    /// rectifiers make, each once.
+    /// Values that an ordinary tape keeps for the backward pass: what convolutions, linear layers
+    /// and normalisations read and what rectifiers make, each once.
     pub fn kept(&self) -> Vec<Value> {
         let mut kept = std::collections::BTreeSet::new();
         for (i, node) in self.nodes.iter().enumerate() {
@@ -186,23 +188,46 @@ impl Function {
     }
 
     /// Convolution and BatchNorm, named as given.
-    pub(super) fn conv_norm(&mut self, conv_name: &str, norm_name: &str, conv: Conv2dConfig, x: Value) -> Value {
+    pub(super) fn conv_norm(
+        &mut self,
+        conv_name: &str,
+        norm_name: &str,
+        conv: Conv2dConfig,
+        x: Value,
+    ) -> Value {
         let y = self.conv(conv_name, conv, x);
         self.norm(norm_name, y)
     }
 
-    /// A ResNet block of either kind (`widths` are the channels its convolutions make), with its shortcut.
-    pub(super) fn residual_block(&mut self, name: &str, convs: &[Conv2dConfig], stride: [usize; 2], x: Value) -> Value {
+    /// A ResNet block of either kind (`widths` are the channels its convolutions make), with its
+    /// shortcut.
+    pub(super) fn residual_block(
+        &mut self,
+        name: &str,
+        convs: &[Conv2dConfig],
+        stride: [usize; 2],
+        x: Value,
+    ) -> Value {
         let (input, output) = (convs[0].input, convs[convs.len() - 1].output);
         let mut y = x;
         for (i, &conv) in convs.iter().enumerate() {
             y = if i > 0 { self.relu(y) } else { y };
-            y = self.conv_norm(&format!("{name}.conv{}", i + 1), &format!("{name}.bn{}", i + 1), conv, y);
+            y = self.conv_norm(
+                &format!("{name}.conv{}", i + 1),
+                &format!("{name}.bn{}", i + 1),
+                conv,
+                y,
+            );
         }
         let mut shortcut = x;
         if input != output || stride != [1, 1] {
             let conv = Conv2dConfig::new(input, output, 1).stride(stride);
-            shortcut = self.conv_norm(&format!("{name}.shortcut.0"), &format!("{name}.shortcut.1"), conv, x);
+            shortcut = self.conv_norm(
+                &format!("{name}.shortcut.0"),
+                &format!("{name}.shortcut.1"),
+                conv,
+                x,
+            );
         }
         let y = self.sum(y, shortcut);
         self.relu(y)
@@ -266,7 +291,10 @@ impl Sketch {
     /// A network without reversible type.
     pub(super) fn plain(body: Function, dim: usize, two: bool) -> Self {
         let pooled = body.output_sizes()[0][0];
-        Self { steps: vec![("body".into(), SketchStep::Keep(body))], tail: Function::tail(pooled, dim, two) }
+        Self {
+            steps: vec![("body".into(), SketchStep::Keep(body))],
+            tail: Function::tail(pooled, dim, two),
+        }
     }
 
     /// Every function with the name of its step, in forward order.

@@ -34,7 +34,9 @@ fn error_of(path: &Path) -> String {
 
 /// An ID3v2 tag of 1.2 MB that holds the marks of everything that a reader may look for.
 fn large_tag() -> Vec<u8> {
-    let cover = b"APIC fLaC\0\0\0\x22 \xff\xf8\xc5\x08\x00 ID3\x04\0\0\0\0\0\x05 RIFF\0\0\0\0WAVEdata".repeat(26_000);
+    let cover =
+        b"APIC fLaC\0\0\0\x22 \xff\xf8\xc5\x08\x00 ID3\x04\0\0\0\0\0\x05 RIFF\0\0\0\0WAVEdata"
+            .repeat(26_000);
     let length = cover.len();
     assert!(length > 1_200_000);
     let mut tag = b"ID3\x03\0\0".to_vec();
@@ -50,7 +52,8 @@ fn the_plain_forms_are_the_signal() {
     for name in ["w00_plain.wav", "f00_plain.flac"] {
         let found = samples(&folder.join(name));
         assert_eq!(found.len(), 16_000, "{name}");
-        let worst = found.iter().zip(&signal).map(|(&y, x)| (f64::from(y) - x).abs()).fold(0.0, f64::max);
+        let worst =
+            found.iter().zip(&signal).map(|(&y, x)| (f64::from(y) - x).abs()).fold(0.0, f64::max);
         assert!(worst <= 1.0 / 32_768.0, "{name}: {worst}");
     }
 }
@@ -96,7 +99,12 @@ fn sixteen_bits_are_the_same_samples_however_they_are_wrapped() {
     for channel in [0, 1] {
         assert!(load(&stereo, RATE, Some(channel)).unwrap().samples == plain, "channel {channel}");
     }
-    assert!(load(&stereo, RATE, None).unwrap_err().to_string().contains("choose one with --channel N, from 0 to 1"));
+    assert!(
+        load(&stereo, RATE, None)
+            .unwrap_err()
+            .to_string()
+            .contains("choose one with --channel N, from 0 to 1")
+    );
 }
 
 #[test]
@@ -144,8 +152,10 @@ fn a_rate_that_nobody_uses_is_read() {
     let path = folder.join("w17_rate_odd_22254.wav");
     let audio = load(&path, 22_254, None).unwrap();
     let bytes = std::fs::read(&path).unwrap();
-    let wanted: Vec<f32> =
-        bytes[44..].chunks_exact(2).map(|b| f32::from(i16::from_le_bytes([b[0], b[1]])) / 32_768.0).collect();
+    let wanted: Vec<f32> = bytes[44..]
+        .chunks_exact(2)
+        .map(|b| f32::from(i16::from_le_bytes([b[0], b[1]])) / 32_768.0)
+        .collect();
     assert_eq!((audio.samples.len(), audio.source_rate), (22_254, 22_254));
     assert!(audio.samples == wanted);
     assert_eq!(samples(&path).len(), 16_000);
@@ -163,7 +173,10 @@ fn damaged_files_are_errors_that_name_the_place() {
         ("f03c_damaged_block_total_unknown.flac", "at byte 8245 (sample 4096, 0.256 s)"),
         ("f03d_cut_total_unknown.flac", "at byte 24651 (sample 12288, 0.768 s)"),
         ("f05_md5_wrong.flac", "MD5"),
-        ("f08_two_files_in_one.flac", "at byte 23086 (sample 16000, 1.000 s) another FLAC file begins"),
+        (
+            "f08_two_files_in_one.flac",
+            "at byte 23086 (sample 16000, 1.000 s) another FLAC file begins",
+        ),
     ] {
         let error = error_of(&folder.join(name));
         assert!(error.contains(name) && error.contains(wanted), "{error}: `{wanted}` is missing");
@@ -176,7 +189,12 @@ fn large_tags_in_front_are_skipped() {
     let plain = samples(&folder.join("w00_plain.wav"));
     let dir = tempfile::tempdir().unwrap();
     let (tag, path) = (large_tag(), dir.path().join("tagged"));
-    for name in ["f00_plain.flac", "f03_total_unknown.flac", "f02b_id3v1_at_end_total_unknown.flac", "w00_plain.wav"] {
+    for name in [
+        "f00_plain.flac",
+        "f03_total_unknown.flac",
+        "f02b_id3v1_at_end_total_unknown.flac",
+        "w00_plain.wav",
+    ] {
         let bytes = std::fs::read(folder.join(name)).unwrap();
         for tags in [tag.clone(), [tag.as_slice(), &tag].concat()] {
             std::fs::write(&path, [tags.as_slice(), &bytes].concat()).unwrap();
@@ -232,7 +250,8 @@ fn nothing_is_lost_from_a_stream_of_unknown_length() {
 #[test]
 fn formats_that_are_not_read_are_named_with_what_to_do() {
     let place = Place::make();
-    let mut six = b"RIFF\0\0\0\0WAVEfmt \x10\0\0\0\x01\0\x06\0\x80\x3e\0\0\0\0\0\0\x0c\0\x10\0data".to_vec();
+    let mut six =
+        b"RIFF\0\0\0\0WAVEfmt \x10\0\0\0\x01\0\x06\0\x80\x3e\0\0\0\0\0\0\x0c\0\x10\0data".to_vec();
     six.extend(96_000u32.to_le_bytes());
     six.extend((0..96_000u32).map(|i| (i.wrapping_mul(7919) >> 4) as u8));
     let mut adpcm = six.clone();
@@ -243,7 +262,10 @@ fn formats_that_are_not_read_are_named_with_what_to_do() {
         ("song.mp3", b"ID3\x04\0\0\0\0\0\x02xx\xff\xfb\x90\x64\0\0\0\0"),
         ("voice note.m4a", b"\0\0\0\x1cftypM4A \0\0\0\0M4A isommp42"),
         ("not.wav", b"\xff\xfb\x90\x64\0\0\0\0"),
-        ("a.ogg", b"OggS\0\x02\0\0\0\0\0\0\0\0\x01\x02\x03\x04\0\0\0\0\x05\x06\x07\x08\x01\x13OpusHead"),
+        (
+            "a.ogg",
+            b"OggS\0\x02\0\0\0\0\0\0\0\0\x01\x02\x03\x04\0\0\0\0\x05\x06\x07\x08\x01\x13OpusHead",
+        ),
     ];
     for (name, bytes) in files {
         std::fs::write(place.path(name), bytes).unwrap();
@@ -252,11 +274,15 @@ fn formats_that_are_not_read_are_named_with_what_to_do() {
         ("six.wav", ["has 6 channels; choose one with --channel N, from 0 to 5", ""]),
         ("adpcm.wav", ["IMA ADPCM", "ffmpeg -i adpcm.wav -c:a pcm_s16le adpcm.pcm.wav"]),
         ("song.mp3", ["is MP3 audio", "ffmpeg -i song.mp3 -c:a pcm_s16le song.wav"]),
-        ("voice note.m4a", ["is M4A", "ffmpeg -i 'voice note.m4a' -c:a pcm_s16le 'voice note.wav'"]),
+        (
+            "voice note.m4a",
+            ["is M4A", "ffmpeg -i 'voice note.m4a' -c:a pcm_s16le 'voice note.wav'"],
+        ),
         ("not.wav", ["is MP3 audio", "not.pcm.wav"]),
         ("a.ogg", ["is Ogg Opus audio", "a.wav"]),
     ] {
-        place.fails(&["fbank", name, "-o", "f.safetensors"], &[[name].as_slice(), &wanted].concat());
+        place
+            .fails(&["fbank", name, "-o", "f.safetensors"], &[[name].as_slice(), &wanted].concat());
     }
     place.ok(&["fbank", "six.wav", "--channel", "5", "-o", "f.safetensors"]);
 }

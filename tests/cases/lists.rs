@@ -24,7 +24,8 @@ fn byte_order_marks_and_carriage_returns_are_no_part_of_ids() {
     assert_eq!(corpus.speakers, ["s1", "s2"]);
     for folder in ["bom", "crlf"] {
         let entries = read_wav_scp(lists.join(folder).join("wav.scp")).unwrap();
-        let names: Vec<(&str, &str)> = entries.iter().map(|e| (e.0.as_str(), e.1.as_str())).collect();
+        let names: Vec<(&str, &str)> =
+            entries.iter().map(|e| (e.0.as_str(), e.1.as_str())).collect();
         assert_eq!(names, [("a1", "../a1.wav"), ("a2", "../a2.wav")], "{folder}");
         let trials = read_trials(lists.join(folder).join("trials")).unwrap();
         let first = (trials[0].target, trials[0].enroll.as_str(), trials[0].test.as_str());
@@ -38,7 +39,10 @@ fn byte_order_marks_and_carriage_returns_are_no_part_of_ids() {
     assert_eq!(read_scores(place.path("scores")).unwrap()[0].enroll, "a1");
     assert_eq!(place.json(&["eval", &at("bom/scores"), "--replicates", "0"])["eer"], 0.0);
     // The mark is gone from utt2spk, too: it is `a3` that has no speaker.
-    place.fails(&["eval", &at("bom/scores"), "--utt2spk", &at("bom/utt2spk")], &["scores:2:", "`a3`", "bom/utt2spk"]);
+    place.fails(
+        &["eval", &at("bom/scores"), "--utt2spk", &at("bom/utt2spk")],
+        &["scores:2:", "`a3`", "bom/utt2spk"],
+    );
 }
 
 #[test]
@@ -51,7 +55,8 @@ fn labels_in_other_words_are_read() {
         place.ok(&["score", arg(&e), arg(&trials), "-o", "scores"]);
         let report = place.json(&["eval", "scores", "--replicates", "0"]);
         assert_eq!((&report["targets"], &report["nontargets"]), (&1.into(), &1.into()), "{name}");
-        let labels: Vec<_> = read_scores(place.path("scores")).unwrap().iter().map(|t| t.label).collect();
+        let labels: Vec<_> =
+            read_scores(place.path("scores")).unwrap().iter().map(|t| t.label).collect();
         assert_eq!(labels, [Some(false), Some(true)], "{name}");
     }
     place.write("words", "a b 0.9 Same\na c 0.2 DIFFERENT\na d 0.8 true\na e 0.1 diff\n");
@@ -70,7 +75,8 @@ fn folders_whose_names_become_one_are_refused() {
     assert!(!place.path("out").exists());
     let mac = place.json(&["prepare", "folder", arg(&lists.join("prep_mac")), "out"]);
     assert_eq!((&mac["utterances"], &mac["speakers"]), (&2.into(), &2.into()), "{mac}");
-    let ids: Vec<String> = read_wav_scp(place.path("out/wav.scp")).unwrap().into_iter().map(|e| e.0).collect();
+    let ids: Vec<String> =
+        read_wav_scp(place.path("out/wav.scp")).unwrap().into_iter().map(|e| e.0).collect();
     assert_eq!(ids, ["ann-1", "bob-1"]);
     assert!(mac["problems"][0].as_str().unwrap().contains("1 hidden files"), "{mac}");
 }
@@ -89,7 +95,12 @@ fn one_bad_name_does_not_end_the_preparation() {
     place.wav("in/ben/two\nlines.wav", 0.3, 120.0);
     let ran = place.run(&["prepare", "folder", "in", "out"]);
     assert_eq!(ran.code, 0, "{}", ran.err);
-    for wanted in [r"caf\xE9.wav", "ben/2.wav: a link to nothing", "ben/up: a link back to in", r"two\nlines.wav"] {
+    for wanted in [
+        r"caf\xE9.wav",
+        "ben/2.wav: a link to nothing",
+        "ben/up: a link back to in",
+        r"two\nlines.wav",
+    ] {
         assert!(ran.err.contains(wanted), "{wanted} is not in: {}", ran.err);
     }
     let text = std::fs::read_to_string(place.path("out/wav.scp")).unwrap() + &ran.err + &ran.out;
@@ -103,11 +114,17 @@ fn audio_of_other_formats_is_counted() {
     place.wav("in/ann/1.wav", 1.0, 100.0);
     place.wav("in/bob/1.wav", 1.0, 180.0);
     place.ok(&["prepare", "folder", "in", "plain"]);
-    ["ann/2.mp3", "ann/3.wave", "bob/2.m4a", "bob/notes.txt"].iter().for_each(|f| place.write(&format!("in/{f}"), "x"));
+    ["ann/2.mp3", "ann/3.wave", "bob/2.m4a", "bob/notes.txt"]
+        .iter()
+        .for_each(|f| place.write(&format!("in/{f}"), "x"));
     place.ok(&["prepare", "folder", "in", "mixed"]);
-    let problems = |folder: &str| std::fs::read_to_string(place.path(folder).join("problems.txt")).unwrap();
+    let problems =
+        |folder: &str| std::fs::read_to_string(place.path(folder).join("problems.txt")).unwrap();
     assert!(!problems("plain").contains("other formats"), "{}", problems("plain"));
-    assert!(problems("mixed").contains("3 audio files of other formats") && problems("mixed").contains("2.mp3"));
+    assert!(
+        problems("mixed").contains("3 audio files of other formats")
+            && problems("mixed").contains("2.mp3")
+    );
 }
 
 #[test]
@@ -124,7 +141,10 @@ fn a_path_does_not_reach_another_recording() {
     e.push("b", &[0.2, 1.0]).unwrap();
     e.save(place.path("e.safetensors")).unwrap();
     place.write("two", "1 x/a.wav y/a.wav\n");
-    place.fails(&["score", "e.safetensors", "two", "-o", "scores"], &["two:1:", "`x/a.wav`", "`y/a.wav`"]);
+    place.fails(
+        &["score", "e.safetensors", "two", "-o", "scores"],
+        &["two:1:", "`x/a.wav`", "`y/a.wav`"],
+    );
     assert!(!place.path("scores").exists());
     // A list that names every recording by its path is taken at its word, and that is said.
     place.write("paths", "1 x/a.wav x/b.wav\n");
@@ -140,9 +160,15 @@ fn a_path_does_not_reach_another_recording() {
 fn lists_of_voxceleb_go_together() {
     let place = Place::make();
     let files = ["id10001/a-b_c/00001.wav", "id10001/zzz/00001.wav", "id10002/xyz/00001.wav"];
-    files.iter().zip([100.0, 120.0, 180.0]).for_each(|(f, pitch)| place.wav(&format!("vox/wav/{f}"), 0.5, pitch));
+    files
+        .iter()
+        .zip([100.0, 120.0, 180.0])
+        .for_each(|(f, pitch)| place.wav(&format!("vox/wav/{f}"), 0.5, pitch));
     place.ok(&["prepare", "folder", "vox/wav", "lists"]);
-    place.write("lists/trials.txt", &format!("1 {} {}\n0 {} {}\n", files[0], files[1], files[0], files[2]));
+    place.write(
+        "lists/trials.txt",
+        &format!("1 {} {}\n0 {} {}\n", files[0], files[1], files[0], files[2]),
+    );
     let corpus = Corpus::load(place.path("lists")).unwrap();
     let list = place.path("lists/trials.txt");
     let trials = read_trials(&list).unwrap();
@@ -154,7 +180,10 @@ fn lists_of_voxceleb_go_together() {
     place.ok(&[&score[..], &["--wav-scp", "lists/wav.scp"]].concat());
     assert_eq!(read_scores(place.path("scores")).unwrap()[1].test, files[2]);
     place.write("other.scp", "q vox/wav/id10002/xyz/00001.wav\n");
-    place.fails(&[&score[..], &["--wav-scp", "other.scp"]].concat(), &["other.scp: has none of the utterances"]);
+    place.fails(
+        &[&score[..], &["--wav-scp", "other.scp"]].concat(),
+        &["other.scp: has none of the utterances"],
+    );
 }
 
 /// Every list of the corpora that lie here.

@@ -24,12 +24,16 @@ fn small(path: &Path, config: Option<PathBuf>) -> Result<Imported, String> {
 }
 
 fn values(network: &Network) -> Vec<(String, Vec<f32>)> {
-    collect_named(network).into_iter().map(|(name, data)| (name, data.iter::<f32>().collect())).collect()
+    collect_named(network)
+        .into_iter()
+        .map(|(name, data)| (name, data.iter::<f32>().collect()))
+        .collect()
 }
 
 /// An embedding of 50 frames.
 fn embedding(network: &Network) -> Vec<f32> {
-    let features: Vec<f32> = (0..50 * 16).map(|i| ((i * 37 % 101) as f32 / 50.0 - 1.0) * 3.0).collect();
+    let features: Vec<f32> =
+        (0..50 * 16).map(|i| ((i * 37 % 101) as f32 / 50.0 - 1.0) * 3.0).collect();
     let input = Tensor::<3>::from_data(TensorData::new(features, [1, 50, 16]), &Device::default());
     network.forward(input, Mode::Eval).into_data().try_to_vec::<f32>().unwrap()
 }
@@ -49,7 +53,8 @@ fn configurations_are_honoured() {
     let narrow = Frontend { fbank: FbankConfig { sample_rate: 8000, ..fbank.clone() }, cmn: true };
     assert_eq!(frontend("c03_rate_text.yaml"), narrow);
     assert_eq!(frontend("c08_rate_float.yaml"), narrow);
-    let band = Frontend { fbank: FbankConfig { low_freq: 300.0, high_freq: 3400.0, ..fbank }, cmn: true };
+    let band =
+        Frontend { fbank: FbankConfig { low_freq: 300.0, high_freq: 3400.0, ..fbank }, cmn: true };
     assert_eq!(frontend("c09_fbank_extra.yaml"), band);
 }
 
@@ -75,10 +80,15 @@ fn configurations_of_other_features_are_refused_by_name() {
 #[test]
 fn checkpoints_give_one_network_however_they_were_saved() {
     let folder = shared_or_skip!("cases/models");
-    let open = |name: &str| small(&folder.join(name), None).unwrap_or_else(|e| panic!("{name}: {e}"));
+    let open =
+        |name: &str| small(&folder.join(name), None).unwrap_or_else(|e| panic!("{name}: {e}"));
     let plain = open("p00_plain.pt");
     let (wanted, embedded) = (values(&plain.model.network), embedding(&plain.model.network));
-    assert!(plain.notes.is_empty() && embedded.iter().any(|x| x.abs() > 0.01), "{:?} {embedded:?}", plain.notes);
+    assert!(
+        plain.notes.is_empty() && embedded.iter().any(|x| x.abs() > 0.01),
+        "{:?} {embedded:?}",
+        plain.notes
+    );
     for (name, found) in [
         ("p00b_protocol4.pt", ""),
         ("p01_legacy.pt", ""),
@@ -104,8 +114,11 @@ fn checkpoints_give_one_network_however_they_were_saved() {
     let half = |x: f32| f16::from_f32(x).to_f32();
     let brain = |x: f32| bf16::from_bits((x.to_bits() >> 16) as u16).to_f32();
     type Rounding<'a> = &'a dyn Fn(f32) -> f32;
-    let cases: [(&str, Rounding, &str); 3] =
-        [("p04_half.pt", &half, "F16"), ("s01_f16.safetensors", &half, "F16"), ("p04b_bfloat16.pt", &brain, "BF16")];
+    let cases: [(&str, Rounding, &str); 3] = [
+        ("p04_half.pt", &half, "F16"),
+        ("s01_f16.safetensors", &half, "F16"),
+        ("p04b_bfloat16.pt", &brain, "BF16"),
+    ];
     for (name, round, format) in cases {
         let imported = open(name);
         for ((tensor, ours), (_, exact)) in values(&imported.model.network).iter().zip(&wanted) {
@@ -116,7 +129,8 @@ fn checkpoints_give_one_network_however_they_were_saved() {
         // Three digits of bfloat16 are left of an embedding's direction at least.
         let ours = embedding(&imported.model.network);
         let product = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(x, y)| x * y).sum::<f32>();
-        let cosine = product(&ours, &embedded) / (product(&ours, &ours) * product(&embedded, &embedded)).sqrt();
+        let cosine = product(&ours, &embedded)
+            / (product(&ours, &ours) * product(&embedded, &embedded)).sqrt();
         assert!(cosine > 0.999, "{name}: {cosine}");
     }
 }
@@ -125,14 +139,17 @@ fn checkpoints_give_one_network_however_they_were_saved() {
 fn what_was_found_is_said_by_the_program() {
     let folder = shared_or_skip!("cases/models");
     let place = Place::make();
-    let (trainer, config) = (folder.join("p03_trainer_dict.pt"), folder.join("c01_cmvn_false.yaml"));
+    let (trainer, config) =
+        (folder.join("p03_trainer_dict.pt"), folder.join("c01_cmvn_false.yaml"));
     let args = ["import", arg(&trainer), "--config", arg(&config), "-o", "m.safetensors"];
     let ran = place.run(&args);
     assert_eq!(ran.code, 0, "{}", ran.err);
     for wanted in ["note: ", "`state_dict`", "1 tensor under `optimizer`"] {
         assert!(ran.err.contains(wanted), "{}", ran.err);
     }
-    assert!(!Model::load(place.path("m.safetensors"), &Device::default()).unwrap().header.frontend.cmn);
+    assert!(
+        !Model::load(place.path("m.safetensors"), &Device::default()).unwrap().header.frontend.cmn
+    );
     let report = place.json(&args);
     let notes = report["notes"].as_array().unwrap();
     assert!(notes.iter().any(|n| n.as_str().unwrap().contains("`state_dict`")), "{report}");
@@ -152,9 +169,16 @@ type Storages = Vec<(String, Vec<u8>)>;
 
 /// The small network, as `torch.save` divides it into views and storages.
 fn saved(seed: u64) -> (Tensors, Storages) {
-    let arch = Architecture { width: 2, mels: 16, embedding_dim: 8, ..Architecture::named("resnet10").unwrap() };
+    let arch = Architecture {
+        width: 2,
+        mels: 16,
+        embedding_dim: 8,
+        ..Architecture::named("resnet10").unwrap()
+    };
     let (mut tensors, mut storages) = (Vec::new(), Vec::new());
-    for (i, (name, data)) in collect_named(&arch.init(&Device::default(), seed).unwrap()).into_iter().enumerate() {
+    for (i, (name, data)) in
+        collect_named(&arch.init(&Device::default(), seed).unwrap()).into_iter().enumerate()
+    {
         let key = 1000 * seed + i as u64;
         tensors.push((name, torch::Tensor::contiguous(key, &data.shape().to_vec())));
         storages.push((key.to_string(), data.iter::<f32>().flat_map(f32::to_le_bytes).collect()));
@@ -188,7 +212,12 @@ fn of_two_networks_in_a_checkpoint_one_is_chosen() {
     let Object::Dict(mut entries) = dict(tensors) else { unreachable!() };
     entries.push((name, Object::Tensor(again.clone())));
     entries.push(("bn1".into(), dict(vec![("weight".into(), again)])));
-    save(&place.path("c.pt"), &pickle(&Object::Dict(entries)), &storages, CompressionMethod::Stored);
+    save(
+        &place.path("c.pt"),
+        &pickle(&Object::Dict(entries)),
+        &storages,
+        CompressionMethod::Stored,
+    );
     place.fails(&import, &["c.pt", "two tensors are called `bn1.weight`"]);
 }
 
@@ -220,16 +249,31 @@ fn tensors_of_one_value_are_not_expanded() {
     let shapes = names_and_shapes(&arch.init(&Device::default(), 0).unwrap());
     let bytes: usize = shapes.iter().map(|(_, shape)| 4 * shape.iter().product::<usize>()).sum();
     assert!(bytes > 4 << 30);
-    let tensors = shapes.iter().map(|(name, shape)| (name.clone(), torch::Tensor::repeated("0", shape))).collect();
-    save(&place.path("big.pt"), &pickle(&dict(tensors)), &[("0".into(), vec![0; 4])], CompressionMethod::Stored);
+    let tensors = shapes
+        .iter()
+        .map(|(name, shape)| (name.clone(), torch::Tensor::repeated("0", shape)))
+        .collect();
+    save(
+        &place.path("big.pt"),
+        &pickle(&dict(tensors)),
+        &[("0".into(), vec![0; 4])],
+        CompressionMethod::Stored,
+    );
     let import = ["import", "big.pt", "--arch", "resnet10", "-o", "m.safetensors"];
     refused_at_once(&place, &import, &["big.pt", "the file holds"]);
     // A small one is refused as well: what it holds are not weights.
     let (tensors, _) = saved(1);
-    let repeat = |(name, t): (String, torch::Tensor)| (name, torch::Tensor::repeated("0", &t.shape));
+    let repeat =
+        |(name, t): (String, torch::Tensor)| (name, torch::Tensor::repeated("0", &t.shape));
     let tensors: Vec<_> = tensors.into_iter().map(repeat).collect();
-    save(&place.path("small.pt"), &pickle(&dict(tensors)), &[("0".into(), vec![0; 4])], CompressionMethod::Stored);
-    let import = ["import", "small.pt", "--arch", "resnet10", "--mels", "16", "-o", "m.safetensors"];
+    save(
+        &place.path("small.pt"),
+        &pickle(&dict(tensors)),
+        &[("0".into(), vec![0; 4])],
+        CompressionMethod::Stored,
+    );
+    let import =
+        ["import", "small.pt", "--arch", "resnet10", "--mels", "16", "-o", "m.safetensors"];
     refused_at_once(&place, &import, &["small.pt", "the file holds"]);
     // A head of gigabytes beside an honest network.
     let (mut tensors, mut storages) = saved(1);
@@ -257,7 +301,11 @@ fn archives_and_pickles_that_blow_up_are_refused() {
     save(&place.path("x.pt"), &many, &[], CompressionMethod::Deflated);
     refused_at_once(&place, &import, &["x.pt", "instructions"]);
     let magic = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.";
-    std::fs::write(place.path("x.pt"), [&magic[..], &b"\x80\x02M\xe9\x03."[..], &many[..]].concat()).unwrap();
+    std::fs::write(
+        place.path("x.pt"),
+        [&magic[..], &b"\x80\x02M\xe9\x03."[..], &many[..]].concat(),
+    )
+    .unwrap();
     refused_at_once(&place, &import, &["x.pt", "instructions"]);
     // Other formats by their names.
     std::fs::write(place.path("x.pt"), b"\x80\x04}q\0.").unwrap();
@@ -291,8 +339,14 @@ fn configurations_that_blow_up_are_refused() {
         (format!("{model}a: {}{}\n", "[".repeat(240), "]".repeat(240)), "nested deeper"),
         (format!("{model}a:\n  {}x\n", "- ".repeat(100_000)), "nested deeper"),
         (format!("{model}# {}\n", "x".repeat(2 << 20)), "bytes"),
-        (format!("{model}dataset_args: {{resample_rate: 4294983296}}\n"), "dataset_args.resample_rate"),
-        (format!("{model}dataset_args: {{fbank_args: {{frame_length: 1e12}}}}\n"), "fbank_args.frame_length"),
+        (
+            format!("{model}dataset_args: {{resample_rate: 4294983296}}\n"),
+            "dataset_args.resample_rate",
+        ),
+        (
+            format!("{model}dataset_args: {{fbank_args: {{frame_length: 1e12}}}}\n"),
+            "fbank_args.frame_length",
+        ),
     ] {
         place.write("c.yaml", &text);
         refused_at_once(&place, &import, &["c.yaml", wanted]);
@@ -316,7 +370,11 @@ fn a_safetensors_header_may_have_any_length() {
         again.extend(&file[8 + length..]);
         for name in ["x.safetensors", "x.pt"] {
             std::fs::write(place.path(name), &again).unwrap();
-            assert_eq!(values(&small(&place.path(name), None).unwrap().model.network), wanted, "{low:#x} {name}");
+            assert_eq!(
+                values(&small(&place.path(name), None).unwrap().model.network),
+                wanted,
+                "{low:#x} {name}"
+            );
         }
     }
 }
@@ -337,7 +395,12 @@ fn front_ends_that_no_audio_has_are_refused_everywhere() {
         place.fails(&["fbank", "a.wav", "-o", "f.safetensors", &option], &[wanted]);
     }
     // A model's header from anywhere.
-    let arch = Architecture { width: 2, mels: 40, embedding_dim: 16, ..Architecture::named("resnet10").unwrap() };
+    let arch = Architecture {
+        width: 2,
+        mels: 40,
+        embedding_dim: 16,
+        ..Architecture::named("resnet10").unwrap()
+    };
     let header = |fbank: FbankConfig| {
         let header = revox::model_file::Header::new(arch.clone(), Frontend { fbank, cmn: true });
         let network = arch.init(&Device::default(), 1).unwrap();
@@ -353,7 +416,11 @@ fn front_ends_that_no_audio_has_are_refused_everywhere() {
         (FbankConfig { frame_length_ms: 2.0, ..base.clone() }, "mel filter"),
     ] {
         header(fbank);
-        refused_at_once(&place, &["compare", "m.safetensors", "a.wav", "b.wav"], &["m.safetensors", wanted]);
+        refused_at_once(
+            &place,
+            &["compare", "m.safetensors", "a.wav", "b.wav"],
+            &["m.safetensors", wanted],
+        );
     }
     // Samples so large that every feature would be the floor: two tones are not one speaker.
     header(base);

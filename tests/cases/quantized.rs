@@ -49,7 +49,8 @@ fn embedding(network: &Network) -> Vec<f32> {
 
 /// A case as the model file `m.safetensors`.
 fn imported(place: &Place, cases: &Path, name: &str) -> Model {
-    let [case, config] = [name, "c00.yaml"].map(|file| std::fs::canonicalize(cases.join(file)).unwrap());
+    let [case, config] =
+        [name, "c00.yaml"].map(|file| std::fs::canonicalize(cases.join(file)).unwrap());
     place.ok(&["import", arg(&case), "--config", arg(&config), "-o", "m.safetensors", "--quiet"]);
     Model::load(place.path("m.safetensors"), &Device::default()).unwrap()
 }
@@ -62,7 +63,11 @@ fn sets<'a>(changes: &[&'a str]) -> Vec<&'a str> {
 /// it stands for.
 fn quantized(place: &Place, model: &Model, changes: &[&str]) -> (Model, Weights) {
     let changes = [changes, &["quantize.small_layers=fewer-bits"]].concat();
-    place.ok(&[&["quantize", "m.safetensors", "-o", "q.safetensors", "--quiet"][..], &sets(&changes)].concat());
+    place.ok(&[
+        &["quantize", "m.safetensors", "-o", "q.safetensors", "--quiet"][..],
+        &sets(&changes),
+    ]
+    .concat());
     let packed = Model::load(place.path("q.safetensors"), &Device::default()).unwrap();
     let changes: Vec<String> = changes.into_iter().map(str::to_owned).collect();
     let config = QuantizeConfig::changed(&changes).unwrap();
@@ -75,7 +80,8 @@ fn quantized(place: &Place, model: &Model, changes: &[&str]) -> (Model, Weights)
         assert!(ours[name].iter().all(|w| w.is_finite()), "{changes:?}, {name}");
         assert_eq!(ours[name], wanted[name], "{changes:?}, {name}");
     }
-    let bits = |network: &Network| embedding(network).into_iter().map(f32::to_bits).collect::<Vec<_>>();
+    let bits =
+        |network: &Network| embedding(network).into_iter().map(f32::to_bits).collect::<Vec<_>>();
     // Where the outlier makes embeddings that are no numbers, there is nothing to compare.
     if embedding(&fake).iter().all(|x| x.is_finite()) {
         assert!(bits(&packed.network) == bits(&fake), "{changes:?}");
@@ -86,7 +92,8 @@ fn quantized(place: &Place, model: &Model, changes: &[&str]) -> (Model, Weights)
 /// What is lost of a layer, as a part of its sum of squares.
 fn loss(ours: &[f32], wanted: &[f32]) -> f64 {
     let square = |x: f64| x * x;
-    let off: f64 = ours.iter().zip(wanted).map(|(&a, &b)| square(f64::from(a) - f64::from(b))).sum();
+    let off: f64 =
+        ours.iter().zip(wanted).map(|(&a, &b)| square(f64::from(a) - f64::from(b))).sum();
     off / wanted.iter().map(|&b| square(f64::from(b))).sum::<f64>()
 }
 
@@ -110,10 +117,20 @@ fn a_dead_layer_is_kept_exactly_by_every_method() {
     }
     // Its price is the same at any bits, so it gets one.
     let error = ["--set", "quantize.sensitivity.measure=error", "--quiet"];
-    let sizes = place.json(&[&["quantize", "m.safetensors", "--pareto", "sizes.svg"][..], &error].concat());
+    let sizes =
+        place.json(&[&["quantize", "m.safetensors", "--pareto", "sizes.svg"][..], &error].concat());
     let points = sizes["points"].as_array().unwrap();
     let target = points[points.len() / 2]["bytes"].to_string();
-    let mixed = ["quantize", "m.safetensors", "--method", "mixed", "--target-size", &target, "-o", "q.safetensors"];
+    let mixed = [
+        "quantize",
+        "m.safetensors",
+        "--method",
+        "mixed",
+        "--target-size",
+        &target,
+        "-o",
+        "q.safetensors",
+    ];
     place.ok(&[&mixed[..], &error].concat());
     let packed = Model::load(place.path("q.safetensors"), &Device::default()).unwrap();
     assert_eq!(packed.header.quantization[name].scheme.bits, 1);
@@ -171,7 +188,17 @@ fn an_outlier_leaves_the_other_weights_as_they_are() {
 
 /// A corpus for the recipes of `cases/train`.
 fn corpus(place: &Place) {
-    let flags = ["--speakers", "6", "--dev-speakers", "4", "--utterances", "6", "--seconds", "1.0", "--quiet"];
+    let flags = [
+        "--speakers",
+        "6",
+        "--dev-speakers",
+        "4",
+        "--utterances",
+        "6",
+        "--seconds",
+        "1.0",
+        "--quiet",
+    ];
     place.ok(&[&["synth", "syn"][..], &flags].concat());
 }
 
@@ -183,7 +210,11 @@ fn changed_model(place: &Place, cases: &Path, changes: &[(&str, f32)]) {
         *data = TensorData::new(vec![*value; data.num_elements()], data.shape().to_vec());
     }
     let path = place.path("m.safetensors");
-    std::fs::write(&path, tensors.to_safetensors(&path, "revox", metadata["revox"].clone()).unwrap()).unwrap();
+    std::fs::write(
+        &path,
+        tensors.to_safetensors(&path, "revox", metadata["revox"].clone()).unwrap(),
+    )
+    .unwrap();
 }
 
 /// Trains `m.safetensors` through a quantizer in two stages, front to back, and gives the values
@@ -191,7 +222,8 @@ fn changed_model(place: &Place, cases: &Path, changes: &[(&str, f32)]) {
 fn trained(place: &Place, layer: &str, changes: &[&str]) -> Vec<f32> {
     let stages = ["quantize.stages=2", "quantize.order=front", "quantize.refresh_every=2"];
     let changes = [changes, &stages].concat();
-    let verb = ["quantize", "m.safetensors", "--recipe", "ft.toml", "-o", "q.safetensors", "--quiet"];
+    let verb =
+        ["quantize", "m.safetensors", "--recipe", "ft.toml", "-o", "q.safetensors", "--quiet"];
     place.ok(&[&verb[..], &sets(&changes)].concat());
     let packed = Model::load(place.path("q.safetensors"), &Device::default()).unwrap();
     assert!(packed.header.quantization.contains_key(layer), "{changes:?}");
@@ -205,7 +237,11 @@ fn a_dead_layer_is_trained_with() {
     let (place, dead) = (Place::make(), "layer1.0.conv2.weight");
     corpus(&place);
     std::fs::copy(cases.join("ft.toml"), place.path("ft.toml")).unwrap();
-    changed_model(&place, &cases, &[("layer1.0.bn1.weight", 0.0), ("layer1.0.bn1.bias", -1.0), (dead, 0.0)]);
+    changed_model(
+        &place,
+        &cases,
+        &[("layer1.0.bn1.weight", 0.0), ("layer1.0.bn1.bias", -1.0), (dead, 0.0)],
+    );
     for method in [
         &["quantize.update=lloyd"][..],
         &["quantize.update=frozen-mean"],
@@ -242,7 +278,8 @@ fn a_damaged_checkpoint_is_named() {
     let place = Place::make();
     corpus(&place);
     std::fs::copy(cases.join("r.toml"), place.path("r.toml")).unwrap();
-    let short = ["--out", "run", "--set", "train.epochs=2", "--set", "schedule.initial_lr=0.01", "--quiet"];
+    let short =
+        ["--out", "run", "--set", "train.epochs=2", "--set", "schedule.initial_lr=0.01", "--quiet"];
     for optimizer in ["sgd", "adamw", "sgd8bit"] {
         let optimizer = format!("optimizer={optimizer}");
         let train = [&["train", "r.toml", "--set", &optimizer][..], &short].concat();
@@ -254,7 +291,16 @@ fn a_damaged_checkpoint_is_named() {
         let header = 8 + u64::from_le_bytes(good[..8].try_into().unwrap()) as usize;
         let json: serde_json::Value = serde_json::from_slice(&good[8..header]).unwrap();
         let record = header + json["optimizer"]["data_offsets"][0].as_u64().unwrap() as usize;
-        for at in [20, header - 40, header + 5, record, record + 60, record + 700, record + 5000, good.len() - 3] {
+        for at in [
+            20,
+            header - 40,
+            header + 5,
+            record,
+            record + 60,
+            record + 700,
+            record + 5000,
+            good.len() - 3,
+        ] {
             let mut damaged = good.clone();
             damaged[at] ^= 0x10;
             std::fs::write(&path, damaged).unwrap();

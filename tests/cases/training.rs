@@ -39,7 +39,11 @@ fn place() -> Place {
     let place = Place::make();
     place.write("r.toml", RECIPE);
     let speakers = ["--speakers", "4", "--dev-speakers", "4"];
-    place.ok(&[&["synth", "syn", "--utterances", "4", "--seconds", "1.0", "--quiet"][..], &speakers].concat());
+    place.ok(&[
+        &["synth", "syn", "--utterances", "4", "--seconds", "1.0", "--quiet"][..],
+        &speakers,
+    ]
+    .concat());
     place
 }
 
@@ -49,7 +53,11 @@ fn bytes(place: &Place, file: &str) -> Vec<u8> {
 
 /// Every file of a run with its content.
 fn files(place: &Place, run: &str) -> Vec<(String, Vec<u8>)> {
-    place.list(run).into_iter().map(|name| (name.clone(), bytes(place, &format!("{run}/{name}")))).collect()
+    place
+        .list(run)
+        .into_iter()
+        .map(|name| (name.clone(), bytes(place, &format!("{run}/{name}"))))
+        .collect()
 }
 
 fn load(place: &Place, file: &str) -> Model {
@@ -91,7 +99,12 @@ fn the_recipe_of_a_run_that_stopped_early() {
     let recipe = std::fs::read_to_string(shared_or_skip!("cases/train/r.toml")).unwrap();
     let place = place();
     place.write("early.toml", &recipe);
-    let sets = ["schedule.initial_lr=1e-9", "schedule.final_lr=1e-9", "train.epochs=20", "train.patience=1"];
+    let sets = [
+        "schedule.initial_lr=1e-9",
+        "schedule.final_lr=1e-9",
+        "train.epochs=20",
+        "train.patience=1",
+    ];
     let sets: Vec<&str> = sets.iter().flat_map(|set| ["--set", set]).collect();
     let train = [&["train", "early.toml"][..], &sets].concat();
     let first = place.json(&[&train[..], &["--quiet"]].concat());
@@ -107,7 +120,8 @@ fn the_recipe_of_a_run_that_stopped_early() {
 #[test]
 fn a_run_that_had_ended_gets_the_model_that_it_lacks() {
     let place = place();
-    let sets = ["--set", "train.patience=0", "--set", "train.epochs=2", "--set", "train.average_last=2"];
+    let sets =
+        ["--set", "train.patience=0", "--set", "train.epochs=2", "--set", "train.average_last=2"];
     let train = [&["train", "r.toml", "--quiet"][..], &sets].concat();
     place.ok(&train);
     let before = files(&place, "runs/r");
@@ -146,7 +160,8 @@ fn numbers_that_cannot_be_are_refused_when_the_recipe_is_read() {
         place.fails(&["train", "bad.toml"], &[wanted.as_str()]);
         let set = format!("{key}={value}");
         let wanted = format!("{key} = {value}: must be ");
-        place.fails(&["train", "r.toml", "--set", &set], &["r.toml: with --set: ", wanted.as_str()]);
+        place
+            .fails(&["train", "r.toml", "--set", &set], &["r.toml: with --set: ", wanted.as_str()]);
         let ran = place.run(&["train", "bad.toml", "--json"]);
         let error: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
         assert_eq!((ran.code, error["line"].as_u64()), (1, Some(line as u64)), "{error}");
@@ -173,7 +188,16 @@ fn a_recipe_without_a_network_says_what_it_is_for() {
     place.fails(&["train", "t.toml"], &["t.toml", "missing field `model`", "--init MODEL"]);
     // A recipe of another network than the model's names what differs, and nothing else.
     place.ok(&["train", "r.toml", "--quiet", "--set", "train.epochs=1", "--out", "small"]);
-    let init = ["train", "r.toml", "--init", "small/model.safetensors", "--out", "y", "--set", "model.width=4"];
+    let init = [
+        "train",
+        "r.toml",
+        "--init",
+        "small/model.safetensors",
+        "--out",
+        "y",
+        "--set",
+        "model.width=4",
+    ];
     place.fails(&init, &["[model] is not that of the model to start with: width = 4, there 2\n"]);
 }
 
@@ -183,21 +207,31 @@ fn rows(place: &Place, run: &str) -> HashMap<String, Vec<f32>> {
     let head = read_head(&place.path(&file)).unwrap();
     let (_, weight) = head.0.iter().find(|(name, _)| name == "projection.weight").unwrap();
     let values: Vec<f32> = weight.iter::<f32>().collect();
-    load(place, &file).header.speakers.into_iter().zip(values.chunks(8).map(<[f32]>::to_vec)).collect()
+    load(place, &file)
+        .header
+        .speakers
+        .into_iter()
+        .zip(values.chunks(8).map(<[f32]>::to_vec))
+        .collect()
 }
 
 /// The training corpus under other names of speakers, in another folder.
 fn renamed(place: &Place, folder: &str, name: impl Fn(&str) -> String) {
     let read = |file: &str| std::fs::read_to_string(place.path("syn/train").join(file)).unwrap();
     let pairs = |text: String| -> Vec<(String, String)> {
-        text.lines().map(|l| l.split_once(' ').unwrap()).map(|(a, b)| (a.to_owned(), b.to_owned())).collect()
+        text.lines()
+            .map(|l| l.split_once(' ').unwrap())
+            .map(|(a, b)| (a.to_owned(), b.to_owned()))
+            .collect()
     };
     let scp: String = pairs(read("wav.scp"))
         .into_iter()
         .map(|(id, file)| format!("{id} {}\n", place.path("syn/train").join(file).display()))
         .collect();
-    let utt2spk: String =
-        pairs(read("utt2spk")).into_iter().map(|(id, speaker)| format!("{id} {}\n", name(&speaker))).collect();
+    let utt2spk: String = pairs(read("utt2spk"))
+        .into_iter()
+        .map(|(id, speaker)| format!("{id} {}\n", name(&speaker)))
+        .collect();
     place.write(&format!("{folder}/wav.scp"), &scp);
     place.write(&format!("{folder}/utt2spk"), &utt2spk);
 }
@@ -210,7 +244,8 @@ fn distance(a: &[f32], b: &[f32]) -> f32 {
 fn rows_of_the_head_go_by_the_names_of_speakers() {
     let place = place();
     let train = |more: &[&str]| {
-        let ran = place.run(&[&["train", "r.toml", "--set", "train.epochs=1", "--json"][..], more].concat());
+        let ran = place
+            .run(&[&["train", "r.toml", "--set", "train.epochs=1", "--json"][..], more].concat());
         assert_eq!(ran.code, 0, "{}", ran.err);
         (serde_json::from_str::<serde_json::Value>(&ran.out).unwrap(), ran.err)
     };
@@ -227,10 +262,14 @@ fn rows_of_the_head_go_by_the_names_of_speakers() {
     for name in ["s00000", "s00001", "s00002"] {
         assert!(distance(&new[name], &old[name]) < 1e-5, "{name}");
     }
-    assert!(old.values().all(|row| distance(row, &new["a-stranger"]) > 1e-3), "a stranger has inherited a row");
+    assert!(
+        old.values().all(|row| distance(row, &new["a-stranger"]) > 1e-3),
+        "a stranger has inherited a row"
+    );
     // As many strangers as there were speakers.
     renamed(&place, "strangers", |s| s.replace('s', "x"));
-    let (report, _) = train(&[&init[..], &["--set", "data.train=strangers", "--out", "c"]].concat());
+    let (report, _) =
+        train(&[&init[..], &["--set", "data.train=strangers", "--out", "c"]].concat());
     assert_eq!(report["head"], serde_json::json!({"kept": 0, "added": 4, "dropped": 4}));
     let strangers = rows(&place, "c");
     assert!(strangers.values().all(|row| old.values().all(|other| distance(row, other) > 1e-3)));
@@ -239,7 +278,16 @@ fn rows_of_the_head_go_by_the_names_of_speakers() {
     let mut model = load(&place, "a/model.safetensors");
     model.header.speakers.clear();
     model.save(&path, read_head(&place.path("a/model.safetensors")).unwrap()).unwrap();
-    let nameless = ["--init", "nameless.safetensors", "--set", "data.train=strangers", "--out", "d", "--seed", "4"];
+    let nameless = [
+        "--init",
+        "nameless.safetensors",
+        "--set",
+        "data.train=strangers",
+        "--out",
+        "d",
+        "--seed",
+        "4",
+    ];
     let (report, err) = train(&nameless);
     assert_eq!(report["head"]["kept"], 4);
     assert!(err.contains("warning: the model does not name the speakers"), "{err}");
@@ -251,7 +299,8 @@ fn a_packed_model_has_no_head_to_name() {
     place.ok(&["train", "r.toml", "--set", "train.epochs=1", "--quiet", "--out", "a"]);
     assert_eq!(load(&place, "a/model.safetensors").header.speakers.len(), 4);
     let keep = ["--set", "quantize.small_layers=keep"];
-    let packed = ["quantize", "a/model.safetensors", "--bits", "2", "-o", "q.safetensors", "--quiet"];
+    let packed =
+        ["quantize", "a/model.safetensors", "--bits", "2", "-o", "q.safetensors", "--quiet"];
     place.ok(&[&packed[..], &keep].concat());
     assert!(load(&place, "q.safetensors").header.speakers.is_empty());
 }
@@ -260,10 +309,22 @@ fn a_packed_model_has_no_head_to_name() {
 #[cfg(unix)]
 fn the_line_to_try_can_be_pasted() {
     let place = place();
-    let out = place.ok(&["train", "r.toml", "--set", "train.epochs=1", "--quiet", "--out", "it's my run"]);
+    let out = place.ok(&[
+        "train",
+        "r.toml",
+        "--set",
+        "train.epochs=1",
+        "--quiet",
+        "--out",
+        "it's my run",
+    ]);
     let line = out.lines().find_map(|l| l.strip_prefix("try")).unwrap().trim_start();
     let arguments = line.strip_prefix("revox ").unwrap();
     let script = format!("'{}' {arguments}", env!("CARGO_BIN_EXE_revox"));
-    let tried = std::process::Command::new("sh").args(["-c", &script]).current_dir(place.dir.path()).output().unwrap();
+    let tried = std::process::Command::new("sh")
+        .args(["-c", &script])
+        .current_dir(place.dir.path())
+        .output()
+        .unwrap();
     assert!(tried.status.success(), "{line}: {}", String::from_utf8_lossy(&tried.stderr));
 }

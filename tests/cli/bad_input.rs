@@ -1,4 +1,5 @@
-//! Bad input: a clear message naming file and line, or tensor and shape; exit 1; nothing half-written.
+//! Bad input: a clear message naming file and line, or tensor and shape; exit 1; nothing
+//! half-written.
 
 use crate::Place;
 
@@ -32,7 +33,12 @@ fn audio_files() {
     let mut nan = hound::WavWriter::create(place.path("nan.wav"), spec).unwrap();
     (0..4000).for_each(|i| nan.write_sample(if i == 77 { f32::NAN } else { 0.1 }).unwrap());
     nan.finalize().unwrap();
-    let stereo = hound::WavSpec { channels: 2, bits_per_sample: 16, sample_format: hound::SampleFormat::Int, ..spec };
+    let stereo = hound::WavSpec {
+        channels: 2,
+        bits_per_sample: 16,
+        sample_format: hound::SampleFormat::Int,
+        ..spec
+    };
     let mut two = hound::WavWriter::create(place.path("two.wav"), stereo).unwrap();
     (0..8000i16).for_each(|i| two.write_sample(i).unwrap());
     two.finalize().unwrap();
@@ -47,12 +53,18 @@ fn audio_files() {
         ("two.wav", "--channel"),
     ] {
         place.fails(&["compare", "m.safetensors", "a.wav", file], &[file, wanted]);
-        place.fails(&["embed", "m.safetensors", "a.wav", file, "-o", "e.safetensors"], &[file, wanted]);
+        place.fails(
+            &["embed", "m.safetensors", "a.wav", file, "-o", "e.safetensors"],
+            &[file, wanted],
+        );
         place.fails(&["fbank", "a.wav", file, "-o", "f.safetensors"], &[file, wanted]);
     }
     place.fails(&["compare", "m.safetensors", "a.wav", "zero.wav"], &["zero.wav", "silent"]);
     assert!(!place.path("e.safetensors").exists() && !place.path("f.safetensors").exists());
-    assert!(place.json(&["compare", "m.safetensors", "two.wav", "two.wav", "--channel", "1"])["score"].is_number());
+    assert!(
+        place.json(&["compare", "m.safetensors", "two.wav", "two.wav", "--channel", "1"])["score"]
+            .is_number()
+    );
 }
 
 #[test]
@@ -67,7 +79,10 @@ fn unreadable_files_and_full_disks() {
         &["no/such/folder/e.safetensors"],
     );
     if std::path::Path::new("/dev/full").exists() {
-        place.fails(&["embed", "m.safetensors", "a.wav", "-o", "/dev/full"], &["/dev/full: cannot write"]);
+        place.fails(
+            &["embed", "m.safetensors", "a.wav", "-o", "/dev/full"],
+            &["/dev/full: cannot write"],
+        );
         place.fails(&["fbank", "a.wav", "-o", "/dev/full"], &["/dev/full: cannot write"]);
     }
 }
@@ -82,8 +97,10 @@ fn lists() {
     place.fails(&embed, &["wav.scp:2: utterance `a` again", "line 1"]);
     place.write("wav.scp", "a a.wav\nb c.wav\n");
     place.fails(&embed, &["wav.scp:2:", "c.wav"]);
-    place
-        .fails(&["embed", "m.safetensors", "--wav-scp", "none.scp", "-o", "e.safetensors"], &["none.scp: cannot read"]);
+    place.fails(
+        &["embed", "m.safetensors", "--wav-scp", "none.scp", "-o", "e.safetensors"],
+        &["none.scp: cannot read"],
+    );
     place.write("wav.scp", "a a.wav\nb b.wav\n");
     place.ok(&embed);
     let score = ["score", "e.safetensors", "trials", "-o", "scores"];
@@ -99,8 +116,13 @@ fn lists() {
     place.fails(&["eval", "scores"], &["no label", "--trials"]);
     place.write("scores", "a b high target\n");
     place.fails(&["eval", "scores"], &["scores:1: score `high`"]);
-    let ran = place.run(&["score", "e.safetensors", "trials", "-o", "s", "--cohort", "e.safetensors"]);
-    assert!(ran.code == 0 && ran.err.contains("holds 2 embeddings, so --top-n is 2"), "{}", ran.err);
+    let ran =
+        place.run(&["score", "e.safetensors", "trials", "-o", "s", "--cohort", "e.safetensors"]);
+    assert!(
+        ran.code == 0 && ran.err.contains("holds 2 embeddings, so --top-n is 2"),
+        "{}",
+        ran.err
+    );
 }
 
 #[test]

@@ -30,7 +30,9 @@ impl Session {
     fn start_with(place: &Place, more: &str, environment: &[(&str, &str)]) -> Option<Self> {
         place.write("r.toml", RECIPE);
         let program = env!("CARGO_BIN_EXE_revox");
-        let command = format!("stty rows 24 cols 80; echo $$ > pid; exec '{program}' train r.toml --out run {more}");
+        let command = format!(
+            "stty rows 24 cols 80; echo $$ > pid; exec '{program}' train r.toml --out run {more}"
+        );
         let child = Command::new("script")
             .args(["--quiet", "--return", "--flush", "--command", &command, "/dev/null"])
             .env("TERM", "xterm-256color")
@@ -93,8 +95,13 @@ impl Session {
         // What `script` has copied last may still be in the pipe.
         std::thread::sleep(Duration::from_millis(200));
         let seen = self.seen();
-        let (dashboard, after) = seen.rsplit_once(LEAVE).unwrap_or_else(|| panic!("never left: {seen:?}"));
-        assert_eq!((dashboard.matches(ENTER).count(), dashboard.contains(LEAVE)), (1, false), "{seen:?}");
+        let (dashboard, after) =
+            seen.rsplit_once(LEAVE).unwrap_or_else(|| panic!("never left: {seen:?}"));
+        assert_eq!(
+            (dashboard.matches(ENTER).count(), dashboard.contains(LEAVE)),
+            (1, false),
+            "{seen:?}"
+        );
         // The cursor is back, at the start of a line, and lines end as they do outside raw mode.
         assert!(after.starts_with(&format!("{SHOW_CURSOR}\r")), "{after:?}");
         let bare = after.match_indices('\n').any(|(at, _)| !after[..at].ends_with('\r'));
@@ -202,7 +209,9 @@ fn no_color_is_heeded() {
     for (value, coloured) in [("", true), ("1", false)] {
         let place = Place::make();
         let more = "--set train.epochs=500";
-        let Some(mut session) = Session::start_with(&place, more, &[("NO_COLOR", value)]) else { return };
+        let Some(mut session) = Session::start_with(&place, more, &[("NO_COLOR", value)]) else {
+            return;
+        };
         session.wait_for("everything");
         let seen = session.seen();
         assert_eq!(seen.contains("\x1b[38;5;"), coloured, "NO_COLOR={value}: {seen:?}");

@@ -94,7 +94,9 @@ impl Place {
         let frontend = revox::model_file::Frontend { fbank, cmn: true };
         let mut header = revox::model_file::Header::new(arch, frontend);
         header.scoring.threshold_eer = Some(0.5);
-        revox::model_file::Model { header, network }.save(self.path(name), Default::default()).unwrap();
+        revox::model_file::Model { header, network }
+            .save(self.path(name), Default::default())
+            .unwrap();
     }
 
     /// Names in a folder.

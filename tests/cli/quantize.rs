@@ -7,14 +7,25 @@ use crate::training::RECIPE;
 fn place() -> Place {
     let place = Place::make();
     place.write("r.toml", RECIPE);
-    place.ok(&["train", "r.toml", "--quiet", "--out", "run", "--set", "train.epochs=1", "--set", "data.passes=3"]);
+    place.ok(&[
+        "train",
+        "r.toml",
+        "--quiet",
+        "--out",
+        "run",
+        "--set",
+        "train.epochs=1",
+        "--set",
+        "data.passes=3",
+    ]);
     std::fs::copy(place.path("run/model.safetensors"), place.path("m.safetensors")).unwrap();
     let tune = RECIPE
         .split_once("[data.synth]")
         .unwrap()
         .0
         .replace("[data]", "[data]\ntrain = \"corpus/train\"\ndev = \"corpus/dev\"");
-    let tune = format!("{tune}[schedule]\nwarm_up_epochs = 0\n[train]\nepochs = 3\nbatch_size = 4\n");
+    let tune =
+        format!("{tune}[schedule]\nwarm_up_epochs = 0\n[train]\nepochs = 3\nbatch_size = 4\n");
     place.write("tune.toml", &tune);
     place.wav("a.wav", 1.0, 100.0);
     place.wav("b.wav", 1.0, 180.0);
@@ -38,18 +49,33 @@ fn a_packed_model_is_used_like_any_other() {
     assert_eq!(info["layers"], made["layers"]);
     let layers = info["layers"].as_array().unwrap();
     let layer = |name: &str| layers.iter().find(|l| l["name"] == name).unwrap();
-    assert_eq!((layer("seg_1.weight")["bits"].as_u64(), layer("seg_1.bias")["bits"].as_u64()), (Some(3), Some(32)));
+    assert_eq!(
+        (layer("seg_1.weight")["bits"].as_u64(), layer("seg_1.bias")["bits"].as_u64()),
+        (Some(3), Some(32))
+    );
     assert_eq!(layer("seg_1.weight")["scheme"], "kmeans");
     assert!(place.ok(&["info", "q.safetensors"]).contains("bits a weight"));
     assert!(place.json(&["compare", "q.safetensors", "a.wav", "b.wav"])["score"].is_number());
     for model in ["m", "q"] {
         let (file, out) = (format!("{model}.safetensors"), format!("{model}.e.safetensors"));
         place.ok(&["embed", &file, "--wav-scp", "corpus/dev/wav.scp", "-o", &out, "--quiet"]);
-        place.ok(&["score", &out, "corpus/dev/trials.txt", "-o", &format!("{model}.txt"), "--quiet"]);
+        place.ok(&[
+            "score",
+            &out,
+            "corpus/dev/trials.txt",
+            "-o",
+            &format!("{model}.txt"),
+            "--quiet",
+        ]);
         place.ok(&["eval", &format!("{model}.txt")]);
     }
     let text = place.ok(&args(&["--bits", "4", "-o", "again.safetensors"], &SMALL));
-    assert!(text.contains("seg_1.weight") && text.contains("everything else (f32)") && text.contains("x)"), "{text}");
+    assert!(
+        text.contains("seg_1.weight")
+            && text.contains("everything else (f32)")
+            && text.contains("x)"),
+        "{text}"
+    );
     // Without training and without anything random: the same file again.
     place.ok(&args(&["--bits", "4", "-o", "twice.safetensors"], &SMALL));
     let read = |name: &str| std::fs::read(place.path(name)).unwrap();
@@ -76,14 +102,25 @@ fn every_method_trains_and_writes_the_output_only() {
         ],
         &["--bits", "2", "--set", "train.average_last=2"],
         &["--method", "binary-static", "--set", "quantize.per_channel=true"],
-        &["--method", "binary-adaptive", "--set", "quantize.offset=true", "--set", "quantize.clip=2.0"],
+        &[
+            "--method",
+            "binary-adaptive",
+            "--set",
+            "quantize.offset=true",
+            "--set",
+            "quantize.clip=2.0",
+        ],
     ]
     .into_iter()
     .enumerate()
     {
         let out = format!("q{i}.safetensors");
-        let made = place.json(&args(&["--recipe", "tune.toml", "-o", &out], &[method, &SMALL[..]].concat()));
-        assert!(made["eer"].as_f64().unwrap() <= 1.0 && made["ratio"].as_f64().unwrap() > 4.0, "{method:?}: {made}");
+        let made = place
+            .json(&args(&["--recipe", "tune.toml", "-o", &out], &[method, &SMALL[..]].concat()));
+        assert!(
+            made["eer"].as_f64().unwrap() <= 1.0 && made["ratio"].as_f64().unwrap() > 4.0,
+            "{method:?}: {made}"
+        );
         assert!(made["training"]["steps"].as_u64().unwrap() > 0);
         assert!(place.json(&["compare", &out, "a.wav", "b.wav"])["score"].is_number());
         let mut wanted = before.clone();
@@ -96,7 +133,10 @@ fn every_method_trains_and_writes_the_output_only() {
     }
     // The seed decides, and nothing else.
     let train = |out: &str, seed: &str| {
-        place.ok(&args(&["--bits", "2", "--recipe", "tune.toml", "--seed", seed, "-o", out], &SMALL));
+        place.ok(&args(
+            &["--bits", "2", "--recipe", "tune.toml", "--seed", seed, "-o", out],
+            &SMALL,
+        ));
         std::fs::read(place.path(out)).unwrap()
     };
     assert!(train("1.safetensors", "1") == train("2.safetensors", "1"));
@@ -125,11 +165,19 @@ fn targets_are_met_within_two_percent() {
     }
     // By Hessian, with training in stages: the header that training leaves is counted in.
     let target = (least + most) / 2 + 2000;
-    let hessian = ["--recipe", "tune.toml", "--set", "quantize.stages=3", "--set", "quantize.sensitivity.probes=3"];
+    let hessian = [
+        "--recipe",
+        "tune.toml",
+        "--set",
+        "quantize.stages=3",
+        "--set",
+        "quantize.sensitivity.probes=3",
+    ];
     let made = mixed(&target.to_string(), "h.safetensors", &hessian);
     assert!(made <= target && made * 100 >= target * 98, "{made} bytes, {target} asked for");
     for (target, wanted) in [("2kB", "cannot be reached"), ("10MB", "cannot be reached")] {
-        let all = args(&["--method", "mixed", "--target-size", target, "-o", "x.safetensors"], &error);
+        let all =
+            args(&["--method", "mixed", "--target-size", target, "-o", "x.safetensors"], &error);
         place.fails(&all, &[wanted, "this model's file has", "MB)"]);
     }
     assert!(!place.path("x.safetensors").exists());
@@ -142,30 +190,57 @@ fn impossible_wishes_are_refused() {
         place.fails(&args(&["-o", "x.safetensors"], rest), wanted);
         assert!(!place.path("x.safetensors").exists());
     };
-    fails(&["--bits", "8"], &["`conv1.weight`", "18 weights are fewer than the 256 values", "small_layers"]);
+    fails(
+        &["--bits", "8"],
+        &["`conv1.weight`", "18 weights are fewer than the 256 values", "small_layers"],
+    );
     fails(&["--bits", "9"], &["bits = 9"]);
-    fails(&["--method", "mixed", "--target-size", "50kB"], &["a recipe is needed", "measure = \"error\""]);
+    fails(
+        &["--method", "mixed", "--target-size", "50kB"],
+        &["a recipe is needed", "measure = \"error\""],
+    );
     fails(&["--method", "mixed"], &["target_bytes", "needs a size"]);
     fails(&["--set", "quantize.stages=2"], &["choices of training"]);
     fails(&["--set", "train.epochs=2"], &["--set train", "without a recipe"]);
     fails(&["--set", "quantize.bit=2"], &["unknown field `bit`"]);
-    fails(&["--set", "quantize.keep=[\"conv9.weight\"]"], &["no weight `conv9.weight`", "seg_1.weight"]);
+    fails(
+        &["--set", "quantize.keep=[\"conv9.weight\"]"],
+        &["no weight `conv9.weight`", "seg_1.weight"],
+    );
     let tune = ["--recipe", "tune.toml", "--bits", "1"];
-    let staged = |set: &'static str| [&tune[..], &SMALL, &["--set", "quantize.stages=4", "--set", set]].concat();
+    let staged = |set: &'static str| {
+        [&tune[..], &SMALL, &["--set", "quantize.stages=4", "--set", set]].concat()
+    };
     fails(&staged("quantize.order=front"), &["4 stages need as many epochs"]);
     let late = [
         &tune[..],
         &SMALL,
-        &["--set", "quantize.stages=3", "--set", "quantize.order=front", "--set", "train.average_last=2"],
+        &[
+            "--set",
+            "quantize.stages=3",
+            "--set",
+            "quantize.order=front",
+            "--set",
+            "train.average_last=2",
+        ],
     ]
     .concat();
     fails(&late, &["average_last = 2", "the last stage has 1 epochs"]);
     fails(&[&tune[..], &["--set", "model.name=resnet18"]].concat(), &["tune.toml", "[model]"]);
-    place.fails(&["train", "r.toml", "--set", "quantize.bits=2", "--out", "y"], &["[quantize]", "revox quantize"]);
+    place.fails(
+        &["train", "r.toml", "--set", "quantize.bits=2", "--out", "y"],
+        &["[quantize]", "revox quantize"],
+    );
     place.fails(&args(&["-o", "m.safetensors"], &SMALL), &["m.safetensors", "would be lost"]);
     place.ok(&args(&["--bits", "2", "-o", "q.safetensors"], &SMALL));
-    place.fails(&["quantize", "q.safetensors", "-o", "x.safetensors"], &["q.safetensors", "is quantized"]);
-    place.fails(&["train", "tune.toml", "--init", "q.safetensors", "--out", "y"], &["q.safetensors", "is quantized"]);
+    place.fails(
+        &["quantize", "q.safetensors", "-o", "x.safetensors"],
+        &["q.safetensors", "is quantized"],
+    );
+    place.fails(
+        &["train", "tune.toml", "--init", "q.safetensors", "--out", "y"],
+        &["q.safetensors", "is quantized"],
+    );
     // Weights that are not numbers.
     let tensors = revox::model_file::read_safetensors(&place.path("m.safetensors")).unwrap();
     let json = tensors.1["revox"].clone();
@@ -176,21 +251,35 @@ fn impossible_wishes_are_refused() {
         values[3] = value;
         *data = burn::tensor::TensorData::new(values, data.shape().to_vec());
         let path = place.path("bad.safetensors");
-        std::fs::write(&path, changed.to_safetensors(&path, "revox", json.clone()).unwrap()).unwrap();
+        std::fs::write(&path, changed.to_safetensors(&path, "revox", json.clone()).unwrap())
+            .unwrap();
         place.fails(
-            &["quantize", "bad.safetensors", "--bits", "1", "-o", "x.safetensors", SMALL[0], SMALL[1]],
+            &[
+                "quantize",
+                "bad.safetensors",
+                "--bits",
+                "1",
+                "-o",
+                "x.safetensors",
+                SMALL[0],
+                SMALL[1],
+            ],
             &["bad.safetensors: value 3 of tensor `layer1.0.conv1.weight`", wanted],
         );
     }
     assert_eq!(place.run(&["quantize", "m.safetensors"]).code, 2);
-    assert_eq!(place.run(&["quantize", "m.safetensors", "-o", "x", "--target-size", "much"]).code, 2);
+    assert_eq!(
+        place.run(&["quantize", "m.safetensors", "-o", "x", "--target-size", "much"]).code,
+        2
+    );
 }
 
 /// Training further without a quantizer.
 #[test]
 fn a_model_is_trained_further() {
     let place = place();
-    let first = place.json(&["train", "tune.toml", "--init", "m.safetensors", "--out", "more", "--quiet"]);
+    let first =
+        place.json(&["train", "tune.toml", "--init", "m.safetensors", "--out", "more", "--quiet"]);
     assert_eq!(first["epochs"].as_u64(), Some(3));
     // From nothing, the same recipe gives another model.
     let network = [
@@ -207,9 +296,27 @@ fn a_model_is_trained_further() {
     let read = |run: &str| std::fs::read(place.path(run).join("model.safetensors")).unwrap();
     assert!(read("more") != read("new"));
     // Another start is another run.
-    place.ok(&["train", "tune.toml", "--init", "m.safetensors", "--out", "more", "--quiet", "--resume"]);
+    place.ok(&[
+        "train",
+        "tune.toml",
+        "--init",
+        "m.safetensors",
+        "--out",
+        "more",
+        "--quiet",
+        "--resume",
+    ]);
     place.fails(
-        &["train", "tune.toml", "--init", "new/model.safetensors", "--out", "more", "--quiet", "--resume"],
+        &[
+            "train",
+            "tune.toml",
+            "--init",
+            "new/model.safetensors",
+            "--out",
+            "more",
+            "--quiet",
+            "--resume",
+        ],
         &["another recipe"],
     );
 }
@@ -220,11 +327,15 @@ fn stages_can_restart_the_learning_rate() {
     let place = place();
     let rates = |run: &str, restart: &str| -> Vec<f64> {
         let restart = format!("quantize.restart_rate={restart}");
-        let stages = ["--set", "quantize.stages=3", "--set", "quantize.order=front", "--set", &restart];
+        let stages =
+            ["--set", "quantize.stages=3", "--set", "quantize.order=front", "--set", &restart];
         let tune = ["--recipe", "tune.toml", "--bits", "2", "-o", "q.safetensors", "--run", run];
         place.ok(&args(&tune, &[&SMALL[..], &stages].concat()));
         let lines = std::fs::read_to_string(place.path(run).join("metrics.jsonl")).unwrap();
-        lines.lines().map(|l| serde_json::from_str::<serde_json::Value>(l).unwrap()["lr"].as_f64().unwrap()).collect()
+        lines
+            .lines()
+            .map(|l| serde_json::from_str::<serde_json::Value>(l).unwrap()["lr"].as_f64().unwrap())
+            .collect()
     };
     let (once, thrice) = (rates("once", "false"), rates("thrice", "true"));
     assert!(once.windows(2).all(|r| r[0] > 2.0 * r[1]), "{once:?}");

@@ -68,12 +68,26 @@ fn a_run_leaves_model_metrics_recipe_checkpoint_and_curve() {
     // Two checkpoints: the newest, and the one before by its step.
     let (older, files): (Vec<String>, Vec<String>) =
         place.list("runs/r").into_iter().partition(|name| name.starts_with("checkpoint-"));
-    assert_eq!(files, ["checkpoint.safetensors", "det.svg", "metrics.jsonl", "model.safetensors", "recipe.lock.toml"]);
+    assert_eq!(
+        files,
+        [
+            "checkpoint.safetensors",
+            "det.svg",
+            "metrics.jsonl",
+            "model.safetensors",
+            "recipe.lock.toml"
+        ]
+    );
     assert_eq!(older.len(), 1, "{older:?}");
     let metrics = std::fs::read_to_string(place.path("runs/r/metrics.jsonl")).unwrap();
-    let lines: Vec<serde_json::Value> = metrics.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+    let lines: Vec<serde_json::Value> =
+        metrics.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
     assert_eq!(lines.len(), 3);
-    assert!(lines.iter().all(|l| l["eer"].as_f64().unwrap() <= 1.0 && l["loss"].as_f64().unwrap() > 0.0));
+    assert!(
+        lines
+            .iter()
+            .all(|l| l["eer"].as_f64().unwrap() <= 1.0 && l["loss"].as_f64().unwrap() > 0.0)
+    );
     assert_eq!((lines[0]["margin"].as_f64(), lines[2]["margin"].as_f64()), (Some(0.0), Some(0.2)));
     // The pasted line works, the lock is a recipe, and the folder is not written into again.
     let line = out.lines().find(|l| l.starts_with("try")).unwrap();
@@ -84,10 +98,14 @@ fn a_run_leaves_model_metrics_recipe_checkpoint_and_curve() {
     assert!(lock.contains("dev EER"));
     // Same seed, same data: the same model, whatever the number of loader threads.
     place.ok(&["train", "r.toml", "--out", "threads", "--quiet", "--set", "data.threads=3"]);
-    let values =
-        |run: &str| revox::model_file::read_safetensors(&place.path(run).join("model.safetensors")).unwrap().0.0;
+    let values = |run: &str| {
+        revox::model_file::read_safetensors(&place.path(run).join("model.safetensors")).unwrap().0.0
+    };
     let bits = |run: &str| -> Vec<u32> {
-        values(run).iter().flat_map(|(_, d)| d.iter::<f32>().map(f32::to_bits).collect::<Vec<_>>()).collect()
+        values(run)
+            .iter()
+            .flat_map(|(_, d)| d.iter::<f32>().map(f32::to_bits).collect::<Vec<_>>())
+            .collect()
     };
     assert!(bits("runs/r") == bits("threads"), "loader threads changed the result");
     // The run can be resumed when it is done: nothing changes.
@@ -122,13 +140,19 @@ fn ctrl_c_loses_no_stage_of_a_quantization() {
     let place = place();
     place.ok(&["train", "r.toml", "--out", "first", "--quiet", "--set", "train.epochs=1"]);
     let verb = ["quantize", "first/model.safetensors", "--recipe", "r.toml", "--bits", "2"];
-    let changes =
-        ["quantize.small_layers=fewer-bits", "quantize.stages=3", "quantize.order=front", "quantize.refresh_every=2"];
+    let changes = [
+        "quantize.small_layers=fewer-bits",
+        "quantize.stages=3",
+        "quantize.order=front",
+        "quantize.refresh_every=2",
+    ];
     for update in ["lloyd", "frozen-mean", "frozen-gradient"] {
         let update = format!("quantize.update={update}");
-        let sets: Vec<&str> = changes.iter().chain([&update.as_str()]).flat_map(|c| ["--set", c]).collect();
+        let sets: Vec<&str> =
+            changes.iter().chain([&update.as_str()]).flat_map(|c| ["--set", c]).collect();
         let quantize = |out: &str| -> Vec<String> {
-            let all = [&verb[..], &["-o", out, "--quiet", "--set", "data.passes=6"], &sets].concat();
+            let all =
+                [&verb[..], &["-o", out, "--quiet", "--set", "data.passes=6"], &sets].concat();
             all.into_iter().map(str::to_owned).collect()
         };
         let whole = quantize("whole.q");
@@ -137,7 +161,10 @@ fn ctrl_c_loses_no_stage_of_a_quantization() {
         let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
         // The folder that nobody has named stays there as long as it is needed.
         if interrupt(&place, &parts, "parts.run") {
-            assert!(place.path("parts.run/checkpoint.safetensors").exists() && !place.path("parts.q").exists());
+            assert!(
+                place.path("parts.run/checkpoint.safetensors").exists()
+                    && !place.path("parts.q").exists()
+            );
             place.fails(&parts, &["parts.run", "--resume"]);
             place.ok(&[&parts[..], &["--resume"]].concat());
         }
@@ -152,7 +179,8 @@ fn ctrl_c_loses_no_stage_of_a_quantization() {
     }
 }
 
-/// Runs a command and interrupts it when its folder shows that it is under way; false if it was done before.
+/// Runs a command and interrupts it when its folder shows that it is under way; false if it was
+/// done before.
 #[cfg(unix)]
 fn interrupt(place: &Place, command: &[&str], run: &str) -> bool {
     let mut child = place
@@ -162,16 +190,25 @@ fn interrupt(place: &Place, command: &[&str], run: &str) -> bool {
         .spawn()
         .unwrap();
     let begun = Instant::now();
-    while !place.path(run).join("recipe.lock.toml").exists() && begun.elapsed() < Duration::from_secs(60) {
+    while !place.path(run).join("recipe.lock.toml").exists()
+        && begun.elapsed() < Duration::from_secs(60)
+    {
         std::thread::sleep(Duration::from_millis(5));
     }
     std::thread::sleep(Duration::from_millis(300));
-    let interrupted =
-        std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success();
+    let interrupted = std::process::Command::new("kill")
+        .args(["-INT", &child.id().to_string()])
+        .status()
+        .unwrap()
+        .success();
     let status = child.wait().unwrap();
     let ran = crate::finish(child.wait_with_output().unwrap());
     if interrupted && status.code() == Some(130) {
-        assert!(ran.err.contains("--resume") && ran.err.contains("checkpoint.safetensors"), "{}", ran.err);
+        assert!(
+            ran.err.contains("--resume") && ran.err.contains("checkpoint.safetensors"),
+            "{}",
+            ran.err
+        );
         assert!(ran.out.is_empty());
         return true;
     }
@@ -183,13 +220,20 @@ fn interrupt(place: &Place, command: &[&str], run: &str) -> bool {
 fn interrupted_is_uninterrupted(changes: &[&str]) {
     let place = place();
     let longer = [&["--set", "data.passes=6", "--quiet"], changes].concat();
-    let args = |extra: &[&'static str]| -> Vec<&str> { [&["train", "r.toml"][..], extra, &longer].concat() };
+    let args = |extra: &[&'static str]| -> Vec<&str> {
+        [&["train", "r.toml"][..], extra, &longer].concat()
+    };
     place.ok(&args(&["--out", "whole"]));
     if interrupt(&place, &args(&["--out", "parts"]), "parts") {
         place.ok(&args(&["--out", "parts", "--resume"]));
     }
-    assert!(model(&place, "whole") == model(&place, "parts"), "interrupted and resumed = uninterrupted");
-    let lines = |run: &str| std::fs::read_to_string(place.path(run).join("metrics.jsonl")).unwrap().lines().count();
+    assert!(
+        model(&place, "whole") == model(&place, "parts"),
+        "interrupted and resumed = uninterrupted"
+    );
+    let lines = |run: &str| {
+        std::fs::read_to_string(place.path(run).join("metrics.jsonl")).unwrap().lines().count()
+    };
     assert_eq!((lines("whole"), lines("parts")), (3, 3));
 }
 
@@ -203,7 +247,13 @@ fn ctrl_c_while_synthesizing_leaves_nothing() {
     while place.list(".").len() < 2 && begun.elapsed() < Duration::from_secs(60) {
         std::thread::sleep(Duration::from_millis(5));
     }
-    assert!(std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+    assert!(
+        std::process::Command::new("kill")
+            .args(["-INT", &child.id().to_string()])
+            .status()
+            .unwrap()
+            .success()
+    );
     assert_eq!(child.wait().unwrap().code(), Some(130));
     assert_eq!(place.list("."), ["r.toml"]);
 }
@@ -214,11 +264,27 @@ fn ctrl_c_while_synthesizing_leaves_nothing() {
 #[cfg(unix)]
 fn a_disk_that_fills_up_while_training_is_named_and_leaves_nothing_half_written() {
     let place = place();
-    place.ok(&["synth", "corpus", "--speakers", "4", "--dev-speakers", "4", "--utterances", "4", "--seconds", "1.0"]);
+    place.ok(&[
+        "synth",
+        "corpus",
+        "--speakers",
+        "4",
+        "--dev-speakers",
+        "4",
+        "--utterances",
+        "4",
+        "--seconds",
+        "1.0",
+    ]);
     place.write("r.toml", &recipe_of_corpus());
-    let script =
-        format!("trap '' XFSZ; ulimit -f 16; exec '{}' train r.toml --out full --quiet", env!("CARGO_BIN_EXE_revox"));
-    let limited = std::process::Command::new("bash").args(["-c", &script]).current_dir(place.dir.path()).output();
+    let script = format!(
+        "trap '' XFSZ; ulimit -f 16; exec '{}' train r.toml --out full --quiet",
+        env!("CARGO_BIN_EXE_revox")
+    );
+    let limited = std::process::Command::new("bash")
+        .args(["-c", &script])
+        .current_dir(place.dir.path())
+        .output();
     let Ok(limited) = limited else {
         eprintln!("skipped: no bash here to set the limit");
         return;
@@ -226,7 +292,8 @@ fn a_disk_that_fills_up_while_training_is_named_and_leaves_nothing_half_written(
     let ran = crate::finish(limited);
     assert_eq!(ran.code, 1, "{}", ran.err);
     assert!(
-        ran.err.contains("full/checkpoint.safetensors: cannot write") && !ran.err.contains("panicked"),
+        ran.err.contains("full/checkpoint.safetensors: cannot write")
+            && !ran.err.contains("panicked"),
         "{}",
         ran.err
     );
@@ -241,7 +308,10 @@ fn recipes_corpora_and_checkpoints_that_do_not_fit() {
     place.write("typo.toml", &RECIPE.replace("batch_size", "batchsize"));
     place.fails(&["train", "typo.toml"], &["typo.toml:31: unknown field `batchsize`"]);
     place.fails(&["train", "r.toml", "--set", "train.epochs=0"], &["train.epochs = 0"]);
-    place.fails(&["train", "r.toml", "--resume", "--out", "none"], &["none/checkpoint.safetensors: no checkpoint"]);
+    place.fails(
+        &["train", "r.toml", "--resume", "--out", "none"],
+        &["none/checkpoint.safetensors: no checkpoint"],
+    );
     place.ok(&[
         "train",
         "r.toml",
@@ -254,7 +324,10 @@ fn recipes_corpora_and_checkpoints_that_do_not_fit() {
         "margin.fix_start_epoch=2",
     ]);
     let resume = |set: &str| {
-        place.fails(&["train", "r.toml", "--out", "run", "--resume", "--set", set], &["run/checkpoint.safetensors"])
+        place.fails(
+            &["train", "r.toml", "--out", "run", "--resume", "--set", set],
+            &["run/checkpoint.safetensors"],
+        )
     };
     resume("train.epochs=2");
     resume("model.width=4");
@@ -275,11 +348,23 @@ fn recipes_corpora_and_checkpoints_that_do_not_fit() {
 #[test]
 fn broken_training_corpora() {
     let place = place();
-    place.ok(&["synth", "corpus", "--speakers", "4", "--dev-speakers", "4", "--utterances", "4", "--seconds", "1.0"]);
+    place.ok(&[
+        "synth",
+        "corpus",
+        "--speakers",
+        "4",
+        "--dev-speakers",
+        "4",
+        "--utterances",
+        "4",
+        "--seconds",
+        "1.0",
+    ]);
     place.write("r.toml", &recipe_of_corpus());
     let original = std::fs::read_to_string(place.path("corpus/train/utt2spk")).unwrap();
     let second = original.lines().nth(1).unwrap().split(' ').next().unwrap().to_owned();
-    let without: String = original.lines().filter(|l| !l.starts_with(&second)).map(|l| format!("{l}\n")).collect();
+    let without: String =
+        original.lines().filter(|l| !l.starts_with(&second)).map(|l| format!("{l}\n")).collect();
     place.write("corpus/train/utt2spk", &without);
     place.fails(&["train", "r.toml"], &["wav.scp:2:", &second, "no speaker"]);
     place.write("corpus/train/utt2spk", &original);
@@ -287,7 +372,10 @@ fn broken_training_corpora() {
     let wav = place.path("corpus/train/wav/s00001").join("s00001-0002.wav");
     let bytes = std::fs::read(&wav).unwrap();
     std::fs::write(&wav, &bytes[..bytes.len() / 2]).unwrap();
-    place.fails(&["train", "r.toml", "--out", "cut"], &["corpus/train/wav.scp:7:", "s00001-0002.wav", "promises"]);
+    place.fails(
+        &["train", "r.toml", "--out", "cut"],
+        &["corpus/train/wav.scp:7:", "s00001-0002.wav", "promises"],
+    );
     assert!(!place.path("cut/model.safetensors").exists());
     // What was done before is saved, and the run can go on.
     let resume = ["train", "r.toml", "--out", "cut", "--resume"];
@@ -301,13 +389,20 @@ fn broken_training_corpora() {
     let lone: String = original
         .lines()
         .enumerate()
-        .map(|(i, l)| if i == 0 { format!("{} lone\n", l.split(' ').next().unwrap()) } else { format!("{l}\n") })
+        .map(|(i, l)| {
+            if i == 0 {
+                format!("{} lone\n", l.split(' ').next().unwrap())
+            } else {
+                format!("{l}\n")
+            }
+        })
         .collect();
     place.write("corpus/train/utt2spk", &lone);
     let ran = place.run(&["train", "r.toml", "--out", "warned", "--quiet"]);
     assert_eq!(ran.code, 0, "{}", ran.err);
     assert!(
-        ran.err.contains("`s00001-0002` is silent") && ran.err.contains("`lone` has a single utterance"),
+        ran.err.contains("`s00001-0002` is silent")
+            && ran.err.contains("`lone` has a single utterance"),
         "{}",
         ran.err
     );
@@ -315,9 +410,15 @@ fn broken_training_corpora() {
     let trials = std::fs::read_to_string(place.path("corpus/dev/trials.txt")).unwrap();
     place.write("corpus/dev/trials.txt", &format!("{trials}1 nobody s00004-0001\n"));
     place.fails(&["train", "r.toml", "--out", "t"], &["trials.txt:", "unknown utterance `nobody`"]);
-    place.fails(&["train", "r.toml", "--out", "t", "--set", "train.batch_size=1000"], &["trials.txt"]);
+    place.fails(
+        &["train", "r.toml", "--out", "t", "--set", "train.batch_size=1000"],
+        &["trials.txt"],
+    );
     place.write("corpus/dev/trials.txt", &trials);
-    place.fails(&["train", "r.toml", "--out", "t", "--set", "train.batch_size=1000"], &["do not fill one batch"]);
+    place.fails(
+        &["train", "r.toml", "--out", "t", "--set", "train.batch_size=1000"],
+        &["do not fill one batch"],
+    );
 }
 
 #[test]
@@ -344,9 +445,13 @@ fn a_loss_that_is_not_a_number_stops_with_its_circumstances() {
         "schedule.warm_up_epochs=0",
     ]);
     assert_eq!(ran.code, 1, "{}", ran.err);
-    for wanted in
-        ["the loss is", "at step", "learning rate 1e6", "the checkpoint of step 0 is in nan", "the batch was: s0000"]
-    {
+    for wanted in [
+        "the loss is",
+        "at step",
+        "learning rate 1e6",
+        "the checkpoint of step 0 is in nan",
+        "the batch was: s0000",
+    ] {
         assert!(ran.err.contains(wanted), "{wanted}: {}", ran.err);
     }
     assert!(!ran.err.contains("panicked"));
@@ -365,7 +470,10 @@ fn a_checkpoint_of_another_optimizer_is_refused() {
         &train("optimizer=adam8bit", &["--resume"]),
         &["another recipe", "optimizer.kind", "adam8bit", "sgd8bit"],
     );
-    place.fails(&train("optimizer=adamw", &["--resume"]), &["checkpoint.safetensors", "optimizer.kind"]);
+    place.fails(
+        &train("optimizer=adamw", &["--resume"]),
+        &["checkpoint.safetensors", "optimizer.kind"],
+    );
 }
 
 #[test]
@@ -382,23 +490,36 @@ fn early_stopping_stops_and_averaging_averages() {
         "--set",
         "train.patience=2",
     ];
-    let report = place.json(&[&["train", "r.toml", "--out", "early", "--quiet"][..], &frozen].concat());
-    let (epochs, best) = (report["epochs"].as_u64().unwrap(), report["best_epoch"].as_u64().unwrap());
+    let report =
+        place.json(&[&["train", "r.toml", "--out", "early", "--quiet"][..], &frozen].concat());
+    let (epochs, best) =
+        (report["epochs"].as_u64().unwrap(), report["best_epoch"].as_u64().unwrap());
     assert!(epochs < 30 && epochs == best + 2, "{report}");
     // The model is the best epoch's, and says so: 4 steps an epoch.
     assert_eq!(place.json(&["info", "early/model.safetensors"])["training"]["steps"], 4 * best);
     place.fails(
-        &["train", "r.toml", "--out", "x", "--set", "train.patience=1", "--set", "train.average_last=2"],
+        &[
+            "train",
+            "r.toml",
+            "--out",
+            "x",
+            "--set",
+            "train.patience=1",
+            "--set",
+            "train.average_last=2",
+        ],
         &["choose one"],
     );
 
     place.ok(&["train", "r.toml", "--out", "mean", "--quiet", "--set", "train.average_last=2"]);
     let bytes = std::fs::read(place.path("mean/checkpoint.safetensors")).unwrap();
     let checkpoint = safetensors::SafeTensors::deserialize(&bytes).unwrap();
-    let model = revox::model_file::read_safetensors(&place.path("mean/model.safetensors")).unwrap().0;
+    let model =
+        revox::model_file::read_safetensors(&place.path("mean/model.safetensors")).unwrap().0;
     let mut differs = false;
     for (name, data) in &model.0 {
-        let full = if name.starts_with("projection.") { name.clone() } else { format!("network.{name}") };
+        let full =
+            if name.starts_with("projection.") { name.clone() } else { format!("network.{name}") };
         let floats = |n: String| -> Vec<f32> {
             let view = checkpoint.tensor(&n).unwrap();
             view.data().chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect()
@@ -412,15 +533,23 @@ fn early_stopping_stops_and_averaging_averages() {
     assert!(differs, "the mean is not the last epoch");
 }
 
-/// A reversible network trains to the same model whether it recomputes or keeps its activations, interrupted or not; frames that Type II must pad.
+/// A reversible network trains to the same model whether it recomputes or keeps its activations,
+/// interrupted or not; frames that Type II must pad.
 #[test]
 fn reversible_networks_train_like_their_taped_twins() {
     let place = place();
     let train = |name: &str, out: &str, more: &[&str]| {
         let model = format!("model.name={name}");
-        let width = ["--set", "model.width=8", "--set", "data.frames=51", "--set", "train.epochs=2"];
+        let width =
+            ["--set", "model.width=8", "--set", "data.frames=51", "--set", "train.epochs=2"];
         let margin = ["--set", "margin.fix_start_epoch=2"];
-        place.ok(&[&["train", "r.toml", "--out", out, "--quiet", "--set", &model], &width[..], &margin, more].concat())
+        place.ok(&[
+            &["train", "r.toml", "--out", out, "--quiet", "--set", &model],
+            &width[..],
+            &margin,
+            more,
+        ]
+        .concat())
     };
     let values = |run: &str| -> Vec<f32> {
         let file = place.path(run).join("model.safetensors");
@@ -440,7 +569,8 @@ fn reversible_networks_train_like_their_taped_twins() {
     }
     // The checkpoint is the same for both, and belongs to one type only.
     let resume = |set: &str| {
-        let args = ["train", "r.toml", "--out", "rev1-resnet10", "--resume", "--set", "model.width=8"];
+        let args =
+            ["train", "r.toml", "--out", "rev1-resnet10", "--resume", "--set", "model.width=8"];
         place.fails(
             &[&args[..], &["--set", set]].concat(),
             &["rev1-resnet10/checkpoint.safetensors", "belongs to another recipe", "model.name"],
@@ -449,17 +579,29 @@ fn reversible_networks_train_like_their_taped_twins() {
     resume("model.name=rev2-resnet10");
     resume("model.name=resnet10");
     place.fails(
-        &["train", "r.toml", "--out", "odd", "--set", "model.name=rev2-resnet10", "--set", "model.reversible.state=3"],
+        &[
+            "train",
+            "r.toml",
+            "--out",
+            "odd",
+            "--set",
+            "model.name=rev2-resnet10",
+            "--set",
+            "model.reversible.state=3",
+        ],
         &["state = 3", "an even number is expected"],
     );
     place.fails(&["train", "r.toml", "--set", "train.execution=taped"], &["rev1-resnet10"]);
 }
 
-/// Batches in parts: another run than one of whole batches, because of BatchNorm, resumed like any other, and refused where it cannot be.
+/// Batches in parts: another run than one of whole batches, because of BatchNorm, resumed like any
+/// other, and refused where it cannot be.
 #[test]
 fn batches_can_be_divided() {
     let place = place();
-    let train = |out: &str, more: &[&str]| place.ok(&[&["train", "r.toml", "--out", out, "-q"], more].concat());
+    let train = |out: &str, more: &[&str]| {
+        place.ok(&[&["train", "r.toml", "--out", out, "-q"], more].concat())
+    };
     train("whole", &[]);
     train("parts", &["--accumulate", "2"]);
     train("same", &["--set", "train.accumulate=2", "--devices", "0"]);
@@ -472,7 +614,10 @@ fn batches_can_be_divided() {
         place.fails(&[&["train", "r.toml", "--out", "bad"], more].concat(), wanted);
         assert!(!place.path("bad").exists());
     };
-    fails(&["--accumulate", "3"], &["train.accumulate = 3: from 1 to half of train.batch_size = 4"]);
+    fails(
+        &["--accumulate", "3"],
+        &["train.accumulate = 3: from 1 to half of train.batch_size = 4"],
+    );
     fails(&["--accumulate", "0"], &["train.accumulate = 0"]);
     fails(&["--devices", "0,0"], &["device 0 twice"]);
     fails(&["--devices", "0,1"], &["backend flex has no device 1; there are: 0"]);
@@ -483,9 +628,28 @@ fn batches_can_be_divided() {
 #[test]
 fn convolutions_can_train_in_bf16() {
     let place = place();
-    place.ok(&["train", "r.toml", "--out", "f32", "-q", "--set", "train.epochs=1", "--precision", "f32"]);
-    let report =
-        place.json(&["train", "r.toml", "--out", "bf16", "-q", "--set", "train.epochs=1", "--precision", "bf16"]);
+    place.ok(&[
+        "train",
+        "r.toml",
+        "--out",
+        "f32",
+        "-q",
+        "--set",
+        "train.epochs=1",
+        "--precision",
+        "f32",
+    ]);
+    let report = place.json(&[
+        "train",
+        "r.toml",
+        "--out",
+        "bf16",
+        "-q",
+        "--set",
+        "train.epochs=1",
+        "--precision",
+        "bf16",
+    ]);
     assert!(report["eer"].as_f64().is_some_and(|eer| eer < 0.6), "{report}");
     assert!(model(&place, "f32") != model(&place, "bf16"));
     // What is written is f32, and a run goes on in what it began with.
@@ -495,7 +659,18 @@ fn convolutions_can_train_in_bf16() {
         &["train", "r.toml", "--out", "bf16", "--resume", "--set", "train.epochs=1"],
         &["belongs to another recipe"],
     );
-    place.ok(&["train", "r.toml", "--out", "bf16", "-q", "--resume", "--set", "train.epochs=1", "--precision", "bf16"]);
+    place.ok(&[
+        "train",
+        "r.toml",
+        "--out",
+        "bf16",
+        "-q",
+        "--resume",
+        "--set",
+        "train.epochs=1",
+        "--precision",
+        "bf16",
+    ]);
     place.fails(
         &["train", "r.toml", "--out", "nd", "--precision", "bf16", "--backend", "ndarray"],
         &["does not compute in bf16"],

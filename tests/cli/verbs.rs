@@ -8,7 +8,8 @@ fn every_verb_has_help_that_ends_with_an_example() {
     let place = Place::make();
     let help = place.ok(&["--help"]);
     assert!(
-        help.trim_end().ends_with("revox train recipes/quickstart.toml") && help.contains("this build has"),
+        help.trim_end().ends_with("revox train recipes/quickstart.toml")
+            && help.contains("this build has"),
         "{help}"
     );
     assert!(help.contains("--no-checksum"), "{help}");
@@ -55,7 +56,12 @@ fn a_closed_pipe_ends_short_verbs() {
         let (reader, writer) = std::io::pipe().unwrap();
         drop(reader);
         let ended = place.command(args).stdout(writer).output().unwrap();
-        assert_eq!((ended.status.signal(), ended.stderr.len()), (Some(13), 0), "{args:?}: {}", ended.status);
+        assert_eq!(
+            (ended.status.signal(), ended.stderr.len()),
+            (Some(13), 0),
+            "{args:?}: {}",
+            ended.status
+        );
     }
 }
 
@@ -71,7 +77,10 @@ fn shells_and_man_get_their_files() {
     place.fails(&["man", "trane"], &["no verb `trane`"]);
     place.ok(&["man", "--dir", "man1"]);
     let pages = place.list("man1");
-    assert!(pages.contains(&"revox.1".into()) && pages.contains(&"revox-quantize.1".into()), "{pages:?}");
+    assert!(
+        pages.contains(&"revox.1".into()) && pages.contains(&"revox-quantize.1".into()),
+        "{pages:?}"
+    );
 }
 
 #[test]
@@ -80,7 +89,8 @@ fn a_mean_is_stored_for_compare() {
     place.model("m.safetensors");
     (0..6).for_each(|i| place.wav(&format!("{i}.wav"), 1.0, 90.0 + 17.0 * f64::from(i)));
     let embed = |extra: &[&'static str]| -> Vec<&'static str> {
-        [&["embed", "m.safetensors", "0.wav", "1.wav", "2.wav", "-o", "e.safetensors"], extra].concat()
+        [&["embed", "m.safetensors", "0.wav", "1.wav", "2.wav", "-o", "e.safetensors"], extra]
+            .concat()
     };
     place.ok(&embed(&["--mean=centred.safetensors"]));
     let info = |model: &str| place.json(&["info", model]);
@@ -94,11 +104,17 @@ fn a_mean_is_stored_for_compare() {
     let scores = std::fs::read_to_string(place.path("scores")).unwrap();
     let wanted: f64 = scores.split_whitespace().nth(2).unwrap().parse().unwrap();
     let ran = place.run(&["compare", "centred.safetensors", "0.wav", "1.wav", "--json"]);
-    let score = serde_json::from_str::<serde_json::Value>(&ran.out).unwrap()["score"].as_f64().unwrap();
+    let score =
+        serde_json::from_str::<serde_json::Value>(&ran.out).unwrap()["score"].as_f64().unwrap();
     // The model holds the mean in f32.
     assert!((score - wanted).abs() < 1e-5, "{score} {wanted}");
     let ran = place.run(&["compare", "centred.safetensors", "0.wav", "1.wav"]);
-    assert!(ran.out.contains("no decision") && ran.err.contains("--save-threshold"), "{} {}", ran.out, ran.err);
+    assert!(
+        ran.out.contains("no decision") && ran.err.contains("--save-threshold"),
+        "{} {}",
+        ran.out,
+        ran.err
+    );
     place.ok(&embed(&["--mean"]));
     assert_eq!(info("m.safetensors")["scoring"], scoring);
     place.fails(&embed(&["--mean=0.wav"]), &["0.wav", "would be lost"]);
@@ -110,27 +126,55 @@ fn zoo_lists_every_architecture() {
     let rows = place.json(&["zoo"]);
     assert_eq!(rows.as_array().unwrap().len(), 3 * revox::zoo::ZOO.len());
     let row = rows.as_array().unwrap().iter().find(|r| r["arch"] == "resnet34").unwrap().clone();
-    assert_eq!((row["parameters"].as_u64(), row["activation_bytes"].as_u64()), (Some(6_634_336), Some(4 * 15_568_000)));
+    assert_eq!(
+        (row["parameters"].as_u64(), row["activation_bytes"].as_u64()),
+        (Some(6_634_336), Some(4 * 15_568_000))
+    );
     assert!(place.ok(&["zoo"]).contains("rev2-gemini-df-resnet237"));
-    let row = rows.as_array().unwrap().iter().find(|r| r["arch"] == "rev2-resnet34").unwrap().clone();
-    assert!(row["held_bytes"].as_u64() < Some(2 << 20) && row["activation_bytes"].as_u64() > Some(40 << 20), "{row}");
+    let row =
+        rows.as_array().unwrap().iter().find(|r| r["arch"] == "rev2-resnet34").unwrap().clone();
+    assert!(
+        row["held_bytes"].as_u64() < Some(2 << 20)
+            && row["activation_bytes"].as_u64() > Some(40 << 20),
+        "{row}"
+    );
 }
 
 #[test]
 fn memory_accounts_counts_and_draws() {
     let place = Place::make();
-    let args = ["memory", "rev1-resnet10", "--width", "8", "--mels", "40", "--batch", "4", "--speakers", "50"];
+    let args = [
+        "memory",
+        "rev1-resnet10",
+        "--width",
+        "8",
+        "--mels",
+        "40",
+        "--batch",
+        "4",
+        "--speakers",
+        "50",
+    ];
     let report = place.json(&[&args[..], &["--measure", "--svg", "bars.svg"]].concat());
     let bytes = |key: &str| report[key].as_u64().unwrap();
     for key in ["weights", "gradients", "optimizer", "activations", "workspace"] {
         assert!(bytes(key) < bytes("peak"), "{key}: {report}");
     }
     assert!(bytes("measured_peak") > bytes("weights") + bytes("optimizer"), "{report}");
-    assert!(report["baseline"]["activations"].as_u64() > Some(2 * bytes("activations")), "{report}");
+    assert!(
+        report["baseline"]["activations"].as_u64() > Some(2 * bytes("activations")),
+        "{report}"
+    );
     let svg = std::fs::read_to_string(place.path("bars.svg")).unwrap();
-    assert!(svg.starts_with("<svg") && svg.contains("rev1-resnet10") && svg.contains("workspace"), "{svg}");
+    assert!(
+        svg.starts_with("<svg") && svg.contains("rev1-resnet10") && svg.contains("workspace"),
+        "{svg}"
+    );
     let text = place.ok(&["memory", "rev2-resnet293", "rev2-df-resnet233", "--optimizer", "adamw"]);
-    assert!(text.contains("GiB") && text.contains("times less") && text.contains("df-resnet233"), "{text}");
+    assert!(
+        text.contains("GiB") && text.contains("times less") && text.contains("df-resnet233"),
+        "{text}"
+    );
     assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
     place.fails(&["memory", "resnet18", "--svg", "x.png"], &["--svg x.png", "SVG"]);
     let small = place.json(&[&args[..], &["--optimizer", "adamw8bit"]].concat());
@@ -153,7 +197,13 @@ fn memory_accounts_counts_and_draws() {
 fn doctor_tells_what_works() {
     let place = Place::make();
     let report = place.json(&["doctor"]);
-    let flex = report["backends"].as_array().unwrap().iter().find(|b| b["name"] == "flex").unwrap().clone();
+    let flex = report["backends"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|b| b["name"] == "flex")
+        .unwrap()
+        .clone();
     assert_eq!(flex["works"], cfg!(feature = "flex"));
     assert!(place.ok(&["doctor"]).contains("flex"));
 }
@@ -177,7 +227,8 @@ fn fbank_writes_one_tensor_a_file() {
     let place = Place::make();
     place.wav("a.wav", 1.0, 100.0);
     place.wav("b.wav", 0.5, 150.0);
-    let report = place.json(&["fbank", "a.wav", "b.wav", "-o", "f.safetensors", "--mels", "40", "--cmn"]);
+    let report =
+        place.json(&["fbank", "a.wav", "b.wav", "-o", "f.safetensors", "--mels", "40", "--cmn"]);
     assert_eq!(report["frames"], 98 + 48);
     let bytes = std::fs::read(place.path("f.safetensors")).unwrap();
     let file = safetensors::SafeTensors::deserialize(&bytes).unwrap();
@@ -195,10 +246,28 @@ fn fbank_writes_one_tensor_a_file() {
 #[test]
 fn synth_embed_score_eval_compare_go_together() {
     let place = Place::make();
-    place.ok(&["synth", "c", "--speakers", "2", "--dev-speakers", "4", "--utterances", "4", "--seconds", "1.2"]);
+    place.ok(&[
+        "synth",
+        "c",
+        "--speakers",
+        "2",
+        "--dev-speakers",
+        "4",
+        "--utterances",
+        "4",
+        "--seconds",
+        "1.2",
+    ]);
     place.fails(&["synth", "c"], &["is already there"]);
     place.model("m.safetensors");
-    let e = place.json(&["embed", "m.safetensors", "--wav-scp", "c/dev/wav.scp", "-o", "e.safetensors"]);
+    let e = place.json(&[
+        "embed",
+        "m.safetensors",
+        "--wav-scp",
+        "c/dev/wav.scp",
+        "-o",
+        "e.safetensors",
+    ]);
     assert_eq!((e["utterances"].as_u64(), e["dim"].as_u64()), (Some(16), Some(16)));
     // From features: the same embeddings.
     let ids: Vec<String> = std::fs::read_to_string(place.path("c/dev/wav.scp"))
@@ -213,7 +282,14 @@ fn synth_embed_score_eval_compare_go_together() {
         fbank.extend(cmn.then_some("--cmn"));
         fbank.extend(ids.iter().map(String::as_str));
         place.ok(&fbank);
-        place.ok(&["embed", "m.safetensors", "--features", "f.safetensors", "-o", "e2.safetensors"]);
+        place.ok(&[
+            "embed",
+            "m.safetensors",
+            "--features",
+            "f.safetensors",
+            "-o",
+            "e2.safetensors",
+        ]);
         let b = load("e2.safetensors");
         for id in a.ids() {
             let (x, y) = (a.row(a.position(id).unwrap()), b.row(b.position(id).unwrap()));
@@ -252,12 +328,17 @@ fn synth_embed_score_eval_compare_go_together() {
         "4",
     ];
     place.ok(&norm);
-    let (plain, normed) =
-        (std::fs::read_to_string(place.path("scores")).unwrap(), std::fs::read_to_string(place.path("n")).unwrap());
+    let (plain, normed) = (
+        std::fs::read_to_string(place.path("scores")).unwrap(),
+        std::fs::read_to_string(place.path("n")).unwrap(),
+    );
     assert_eq!(plain.lines().count(), normed.lines().count());
     assert_ne!(plain, normed);
     let same = place.json(&["compare", "m.safetensors", &ids[0], &ids[0]]);
-    assert!((same["score"].as_f64().unwrap() - 1.0).abs() < 1e-6 && same["same_speaker"] == true, "{same}");
+    assert!(
+        (same["score"].as_f64().unwrap() - 1.0).abs() < 1e-6 && same["same_speaker"] == true,
+        "{same}"
+    );
     assert!(place.ok(&["compare", "m.safetensors", &ids[0], &ids[5]]).contains("speaker"));
     assert!(place.ok(&["info", "m.safetensors", "--layers"]).contains("layer1.0.conv1.weight"));
     let info = place.json(&["info", "m.safetensors"]);
@@ -301,7 +382,10 @@ fn import_makes_a_model_that_embeds() {
 fn bench_optim_times_every_optimizer() {
     let place = Place::make();
     let help = place.ok(&["bench", "optim", "--help"]);
-    assert!(help.trim_end().lines().last().unwrap().trim_start().starts_with("revox bench optim"), "{help}");
+    assert!(
+        help.trim_end().lines().last().unwrap().trim_start().starts_with("revox bench optim"),
+        "{help}"
+    );
     let small = ["bench", "optim", "--parameters", "5K,300", "--steps", "1"];
     let figures = place.json(&small);
     let figures = figures.as_array().unwrap();
@@ -311,7 +395,10 @@ fn bench_optim_times_every_optimizer() {
         assert!(figure["unit"].is_string() && figure["threads"].as_u64() > Some(0), "{figure}");
     }
     let text = place.ok(&[&small[..], &["--optimizer", "sgd,sgd8bit"]].concat());
-    assert!(text.contains("5000 parameters") && text.contains("sgd8bit") && !text.contains("adamw"), "{text}");
+    assert!(
+        text.contains("5000 parameters") && text.contains("sgd8bit") && !text.contains("adamw"),
+        "{text}"
+    );
     assert_eq!(place.run(&["bench", "optim", "--parameters", "0"]).code, 2);
     assert_eq!(place.run(&["bench", "optim", "--optimizer", "lion"]).code, 2);
     place.fails(&["bench", "optim", "--steps", "0"], &["at least one step"]);
@@ -322,24 +409,47 @@ fn bench_optim_times_every_optimizer() {
 fn the_selftest_tells_each_case() {
     let place = Place::make();
     let report = place.json(&["doctor", "--selftest"]);
-    assert_eq!((report["backend"].as_str(), report["passed"].as_bool()), (Some("flex"), Some(true)), "{report}");
+    assert_eq!(
+        (report["backend"].as_str(), report["passed"].as_bool()),
+        (Some("flex"), Some(true)),
+        "{report}"
+    );
     let cases = report["cases"].as_array().unwrap();
     assert_eq!(cases.len(), revox::selftest::CASES.len());
     for case in cases {
         assert!(case["error"].as_f64() <= case["tolerance"].as_f64(), "{case}");
         assert!(case["comparisons"].as_u64() > Some(2) && case["passed"] == true, "{case}");
     }
-    place.fails(&["doctor", "--selftest", "--device", "1"], &["backend flex has no device 1; there are: 0"]);
+    place.fails(
+        &["doctor", "--selftest", "--device", "1"],
+        &["backend flex has no device 1; there are: 0"],
+    );
 }
 
 #[test]
 fn bench_train_has_figures_and_report_makes_tables_of_them() {
     let place = Place::make();
-    let small = ["bench", "train", "resnet10", "rev1-resnet10", "--batch", "2", "--frames", "24", "--steps", "1"];
-    let figures = place.json(&[&small[..], &["--optimizer", "sgd,sgd8bit", "--speakers", "10"]].concat());
-    let names: Vec<&str> = figures.as_array().unwrap().iter().map(|f| f["name"].as_str().unwrap()).collect();
-    for name in ["train/resnet10/sgd/2x24", "train/rev1-resnet10/sgd8bit/2x24/rate", "train/resnet10/sgd8bit/2x24/peak"]
-    {
+    let small = [
+        "bench",
+        "train",
+        "resnet10",
+        "rev1-resnet10",
+        "--batch",
+        "2",
+        "--frames",
+        "24",
+        "--steps",
+        "1",
+    ];
+    let figures =
+        place.json(&[&small[..], &["--optimizer", "sgd,sgd8bit", "--speakers", "10"]].concat());
+    let names: Vec<&str> =
+        figures.as_array().unwrap().iter().map(|f| f["name"].as_str().unwrap()).collect();
+    for name in [
+        "train/resnet10/sgd/2x24",
+        "train/rev1-resnet10/sgd8bit/2x24/rate",
+        "train/resnet10/sgd8bit/2x24/peak",
+    ] {
         assert!(names.contains(&name), "{names:?}");
     }
     place.write("figures.json", &figures.to_string());
@@ -352,7 +462,8 @@ fn bench_train_has_figures_and_report_makes_tables_of_them() {
     place.fails(&["bench", "train", "--batch", "1"], &["batch = 1"]);
 }
 
-/// The script for GPUs, on the CPU and small: every part of it, but the peer that this machine may or may not have.
+/// The script for GPUs, on the CPU and small: every part of it, but the peer that this machine may
+/// or may not have.
 #[cfg(all(unix, feature = "flex", feature = "ndarray"))]
 #[test]
 fn the_script_for_gpus_measures_everything() {
@@ -360,7 +471,8 @@ fn the_script_for_gpus_measures_everything() {
     let place = Place::make();
     std::fs::create_dir(place.path("bin")).unwrap();
     place.write("bin/python3", "#!/bin/sh\nexit 1\n");
-    std::fs::set_permissions(place.path("bin/python3"), std::fs::Permissions::from_mode(0o755)).unwrap();
+    std::fs::set_permissions(place.path("bin/python3"), std::fs::Permissions::from_mode(0o755))
+        .unwrap();
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/gpu.sh");
     let path = format!("{}:{}", place.path("bin").display(), std::env::var("PATH").unwrap());
     let run = || {
@@ -369,7 +481,13 @@ fn the_script_for_gpus_measures_everything() {
             .args([script, env!("CARGO_BIN_EXE_revox"), "gpu.json"])
             .current_dir(place.dir.path())
             .env("PATH", &path);
-        command.envs([("BACKEND", "flex"), ("BATCH", "2"), ("FRAMES", "24"), ("STEPS", "1"), ("PARAMETERS", "5K")]);
+        command.envs([
+            ("BACKEND", "flex"),
+            ("BATCH", "2"),
+            ("FRAMES", "24"),
+            ("STEPS", "1"),
+            ("PARAMETERS", "5K"),
+        ]);
         command.envs([("NETWORKS", "resnet10 rev2-resnet10"), ("DEEP", "rev1-df-resnet32")]);
         super::finish(command.output().unwrap())
     };

@@ -1,4 +1,5 @@
-//! The self-test's cases on every backend of this build: `cargo test --test conformance wgpu` runs those of one.
+//! The self-test's cases on every backend of this build: `cargo test --test conformance wgpu` runs
+//! those of one.
 //!
 //! Which values are expected, and how far off is too far, is in `src/selftest`.
 
@@ -20,7 +21,10 @@ fn check(kind: BackendKind, name: &str) {
     let subject = match Subject::open(kind, 0) {
         Ok(subject) => subject,
         Err(e) => {
-            assert!(std::env::var("CI").as_deref() != Ok("true"), "in CI every backend of a build has a device: {e}");
+            assert!(
+                std::env::var("CI").as_deref() != Ok("true"),
+                "in CI every backend of a build has a device: {e}"
+            );
             return eprintln!("skipped: {e}");
         }
     };

@@ -18,7 +18,10 @@ fn a_checkpoint_that_fails_is_tried_again() {
         let ran = place.run_with(&TRAIN, "REVOX_FAULT", &format!("once@{point}")).unwrap();
         assert_eq!(ran.code(), Some(0), "{point}: {ran}");
         let warning = ran.err.lines().find(|line| line.starts_with("warning: "));
-        assert!(warning.is_some_and(|w| w.contains("run/checkpoint.safetensors: cannot ")), "{point}: {ran}");
+        assert!(
+            warning.is_some_and(|w| w.contains("run/checkpoint.safetensors: cannot ")),
+            "{point}: {ran}"
+        );
         assert!(place.read("run/model.safetensors") == wanted, "{point}");
         assert_eq!(place.temporaries(), [""; 0]);
         std::fs::remove_dir_all(place.path("run")).unwrap();
@@ -46,7 +49,11 @@ fn a_model_that_is_read_only_is_kept() {
     assert!(ran.err.contains("revox: run/model.safetensors: is read-only"), "{ran}");
     let after = place.files();
     let same = |name: &str| before.get(name) == after.get(name);
-    assert!(same("run/model.safetensors") && same("run/checkpoint.safetensors") && same("run/metrics.jsonl"));
+    assert!(
+        same("run/model.safetensors")
+            && same("run/checkpoint.safetensors")
+            && same("run/metrics.jsonl")
+    );
     std::fs::set_permissions(&path, writable).unwrap();
     place.ok(&resume);
     assert!(place.read("run/model.safetensors") == place.read("whole/model.safetensors"));

@@ -17,7 +17,14 @@ const SPEAKERS: usize = 3;
 fn place() -> Place {
     let place = Place::with_corpus();
     place.ok(&["train", "r.toml", "--out", "run"]);
-    place.ok(&["embed", "run/model.safetensors", "--wav-scp", "corpus/dev/wav.scp", "-o", "e.safetensors"]);
+    place.ok(&[
+        "embed",
+        "run/model.safetensors",
+        "--wav-scp",
+        "corpus/dev/wav.scp",
+        "-o",
+        "e.safetensors",
+    ]);
     place
 }
 
@@ -54,7 +61,9 @@ fn a_flipped_bit_is_found_wherever_it_is() {
     flip(&place, "run/model.safetensors", |name| {
         Model::load(place.path(name), &Device::default()).map(drop).map_err(|e| e.to_string())
     });
-    flip(&place, "e.safetensors", |name| Embeddings::load(place.path(name)).map(drop).map_err(|e| e.to_string()));
+    flip(&place, "e.safetensors", |name| {
+        Embeddings::load(place.path(name)).map(drop).map_err(|e| e.to_string())
+    });
     flip(&place, "run/checkpoint.safetensors", load_checkpoint(&place));
 }
 
@@ -69,11 +78,17 @@ fn a_damaged_checkpoint_has_one_before_it() {
     place.write("run/checkpoint.safetensors", &bytes);
     let resume = ["train", "r.toml", "--out", "run", "--resume"];
     let ran = place.run(&resume);
-    assert!(ran.code() == Some(1) && ran.err.contains("run/checkpoint.safetensors: is damaged"), "{ran}");
+    assert!(
+        ran.code() == Some(1) && ran.err.contains("run/checkpoint.safetensors: is damaged"),
+        "{ran}"
+    );
     assert!(ran.err.contains("remove it to go on with run/checkpoint-"), "{ran}");
     std::fs::remove_file(place.path("run/checkpoint.safetensors")).unwrap();
     place.ok(&resume);
-    assert!(place.read("run/model.safetensors") == model, "another model after going on with the checkpoint before");
+    assert!(
+        place.read("run/model.safetensors") == model,
+        "another model after going on with the checkpoint before"
+    );
 }
 
 #[test]
@@ -91,11 +106,18 @@ fn a_checkpoint_of_a_newer_version_says_so() {
     let bytes = with_metadata(&good, "revox-checkpoint", &newer.to_string());
     place.write("newer.safetensors", &bytes);
     let error = load("newer.safetensors").unwrap_err();
-    let wanted = [format!("format {}", format + 1), "newer revox 99.1.0".to_owned(), "newer.safetensors".to_owned()];
+    let wanted = [
+        format!("format {}", format + 1),
+        "newer revox 99.1.0".to_owned(),
+        "newer.safetensors".to_owned(),
+    ];
     assert!(wanted.iter().all(|text| error.contains(text)), "{error}");
     // Whoever resumes the run is told, and nothing is changed.
     place.write("run/checkpoint.safetensors", &bytes);
     let ran = place.run(&["train", "r.toml", "--out", "run", "--resume"]);
-    assert!(ran.code() == Some(1) && ran.err.contains(&wanted[0]) && ran.err.contains(&wanted[1]), "{ran}");
+    assert!(
+        ran.code() == Some(1) && ran.err.contains(&wanted[0]) && ran.err.contains(&wanted[1]),
+        "{ran}"
+    );
     assert!(place.read("run/checkpoint.safetensors") == bytes);
 }

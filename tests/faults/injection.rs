@@ -63,14 +63,21 @@ fn inject(args: &[&'static str], again: Again, base: Place) {
     println!("{}: {} points, {} cases", args.join(" "), verb.points.len(), cases.len());
     let mut told = String::new();
     // Checkpoints are written beside the training, so their number and their steps vary a little.
-    let (varying, lost): (Vec<&Case>, Vec<&Case>) = unreached.iter().partition(|(_, p)| p.contains(" checkpoint"));
+    let (varying, lost): (Vec<&Case>, Vec<&Case>) =
+        unreached.iter().partition(|(_, p)| p.contains(" checkpoint"));
     if varying.len() * 5 > cases.len() || !lost.is_empty() {
         let _ = writeln!(told, "- points that were not reached: {lost:?} {varying:?}");
     }
     for failure in failures.iter().take(SHOWN) {
         let _ = writeln!(told, "- {failure}");
     }
-    assert!(told.is_empty(), "revox {}: {} of {} cases\n{told}", args.join(" "), failures.len(), cases.len());
+    assert!(
+        told.is_empty(),
+        "revox {}: {} of {} cases\n{told}",
+        args.join(" "),
+        failures.len(),
+        cases.len()
+    );
 }
 
 /// Operation and name of a point.
@@ -83,7 +90,8 @@ impl<'a> Verb<'a> {
     /// Runs it without faults.
     fn new(args: &'a [&'static str], again: Again, base: Place) -> Self {
         let (whole, log) = (base.copy(), Place::empty());
-        let ran = whole.run_with(args, "REVOX_FAULT_LOG", log.path("points").to_str().unwrap()).unwrap();
+        let ran =
+            whole.run_with(args, "REVOX_FAULT_LOG", log.path("points").to_str().unwrap()).unwrap();
         assert_eq!(ran.code(), Some(0), "revox {}: {ran}", args.join(" "));
         assert_eq!(whole.temporaries(), [""; 0]);
         let text = String::from_utf8(log.read("points")).unwrap();
@@ -108,7 +116,9 @@ impl<'a> Verb<'a> {
                     loop {
                         let i = next.fetch_add(1, Ordering::Relaxed);
                         let Some((mode, point)) = cases.get(i) else { break };
-                        let outcome = (0..TRIES).map(|_| self.attempt(mode, point)).find(|o| !matches!(o, Ok(false)));
+                        let outcome = (0..TRIES)
+                            .map(|_| self.attempt(mode, point))
+                            .find(|o| !matches!(o, Ok(false)));
                         let mut found = found.lock().unwrap();
                         match outcome {
                             Some(Ok(_)) => {}
@@ -122,7 +132,10 @@ impl<'a> Verb<'a> {
         let (mut unreached, mut failures) = found.into_inner().unwrap();
         unreached.sort_unstable();
         failures.sort();
-        (unreached.into_iter().map(|i| cases[i]).collect(), failures.into_iter().map(|(_, what)| what).collect())
+        (
+            unreached.into_iter().map(|i| cases[i]).collect(),
+            failures.into_iter().map(|(_, what)| what).collect(),
+        )
     }
 
     /// A run with a fault and another one without. False if the fault was not reached.
@@ -140,14 +153,18 @@ impl<'a> Verb<'a> {
         self.check_between(&place.files(), &place).map_err(told)?;
         let mut args = self.args.to_vec();
         match self.again {
-            Again::Unless(folder) if place.has(folder) => return self.check_after(&place, point).map_err(told),
+            Again::Unless(folder) if place.has(folder) => {
+                return self.check_after(&place, point).map_err(told);
+            }
             Again::Resume(run) if has_checkpoint(&place, run) => args.push("--resume"),
             _ => {}
         }
         let second = place.start(&args).end()?;
         let told = |what: String| format!("{what}\n    {first}\n    then {second}");
         match second.code() {
-            Some(0) if !second.err.contains("panicked") => self.check_after(&place, point).map_err(told),
+            Some(0) if !second.err.contains("panicked") => {
+                self.check_after(&place, point).map_err(told)
+            }
             _ => Err(told(format!("revox {} does not work afterwards", args.join(" ")))),
         }
     }
@@ -161,8 +178,11 @@ impl<'a> Verb<'a> {
         match (mode, ran.code()) {
             ("kill" | "torn", Some(KILLED)) | ("once" | "full", Some(0)) => Ok(()),
             ("once" | "full", Some(1)) => {
-                let line =
-                    ran.err.lines().rfind(|line| line.starts_with("revox: ")).ok_or("an error without a word")?;
+                let line = ran
+                    .err
+                    .lines()
+                    .rfind(|line| line.starts_with("revox: "))
+                    .ok_or("an error without a word")?;
                 let names = self.points.iter().filter_map(|p| parts(p)).map(|(_, name)| name);
                 // What is made in the working folder has no other name.
                 let others = self.again.folder().into_iter().chain([".: cannot "]);
@@ -172,7 +192,9 @@ impl<'a> Verb<'a> {
                 // What could not be removed is in nobody's way.
                 let is_unfinished = !point.starts_with("remove ")
                     && matches!(self.again, Again::Resume(run) if has_checkpoint(place, run));
-                match is_unfinished && !["--resume", "checkpoint"].iter().any(|word| line.contains(word)) {
+                match is_unfinished
+                    && !["--resume", "checkpoint"].iter().any(|word| line.contains(word))
+                {
                     true => Err("an error that does not say how to go on".into()),
                     false => Ok(()),
                 }
@@ -188,7 +210,9 @@ impl<'a> Verb<'a> {
         }
         for (name, bytes) in files.iter().filter(|(name, _)| !is_temporary(name)) {
             let is = |files: &Files| files.get(name) == Some(bytes);
-            let whole = is(&self.before) || is(&self.after) || self.is_of_run(name) && is_whole(name, bytes);
+            let whole = is(&self.before)
+                || is(&self.after)
+                || self.is_of_run(name) && is_whole(name, bytes);
             if !whole {
                 return Err(format!("{name} is neither what it was nor what it should be"));
             }
@@ -213,7 +237,8 @@ impl<'a> Verb<'a> {
             return Err(format!("left behind: {left:?}"));
         }
         let files = place.files();
-        let is_checkpoint = |name: &str| name.contains("/checkpoint") && name.ends_with(".safetensors");
+        let is_checkpoint =
+            |name: &str| name.contains("/checkpoint") && name.ends_with(".safetensors");
         let mut checkpoints = 0;
         for (name, bytes) in files.iter().filter(|(name, _)| !is_temporary(name)) {
             if is_checkpoint(name) && self.is_of_run(name) {
@@ -319,8 +344,16 @@ fn embed() {
     }
 }
 
-const QUANTIZE: [&str; 8] =
-    ["quantize", "m.safetensors", "-o", "q.safetensors", "--bits", "2", "--set", "quantize.small_layers=fewer-bits"];
+const QUANTIZE: [&str; 8] = [
+    "quantize",
+    "m.safetensors",
+    "-o",
+    "q.safetensors",
+    "--bits",
+    "2",
+    "--set",
+    "quantize.small_layers=fewer-bits",
+];
 
 #[test]
 fn quantize() {
@@ -355,7 +388,8 @@ fn import() {
 #[test]
 fn synth() {
     if has_fault_points() {
-        let sizes = ["--speakers", "2", "--dev-speakers", "2", "--utterances", "2", "--seconds", "0.5"];
+        let sizes =
+            ["--speakers", "2", "--dev-speakers", "2", "--utterances", "2", "--seconds", "0.5"];
         inject(&[&["synth", "new"][..], &sizes].concat(), Again::Unless("new"), Place::empty());
     }
 }

@@ -33,7 +33,8 @@ fn any_number_of_signals_leads_to_the_same_model() {
     let (mut stream, mut landed, mut stories) = (Stream::new(1, "signals", &[]), 0, Vec::new());
     for run in 0.. {
         let out = format!("run{run}");
-        let (checkpoint, model) = (format!("{out}/checkpoint.safetensors"), format!("{out}/model.safetensors"));
+        let (checkpoint, model) =
+            (format!("{out}/checkpoint.safetensors"), format!("{out}/model.safetensors"));
         loop {
             let mut args = train(&out);
             args.extend(place.has(&checkpoint).then_some("--resume"));
@@ -47,7 +48,10 @@ fn any_number_of_signals_leads_to_the_same_model() {
             if ran.code() == Some(0) {
                 break;
             }
-            assert!(landed < signals && is_ended_by(&ran, number), "SIG{name} after {stories:?}: {ran}");
+            assert!(
+                landed < signals && is_ended_by(&ran, number),
+                "SIG{name} after {stories:?}: {ran}"
+            );
             landed += 1;
             stories.push(format!("{name} in {out}"));
         }
@@ -91,7 +95,10 @@ fn a_signal_in_mid_epoch_loses_nothing() {
             assert!(ran.err.contains("--resume") && ran.err.contains(CHECKPOINT), "{ran}");
             // Without a checkpoint for the signal the one at the end of the epoch would be there.
             let after = place.position(CHECKPOINT);
-            assert!(after >= before && after > (2, 0), "SIG{name}: from {before:?} to {after:?}: {ran}");
+            assert!(
+                after >= before && after > (2, 0),
+                "SIG{name}: from {before:?} to {after:?}: {ran}"
+            );
             place.ok(&args("run", &["--resume"]));
         }
         assert!(place.read("run/model.safetensors") == wanted, "another model after SIG{name}");
@@ -104,7 +111,12 @@ fn a_signal_in_mid_epoch_loses_nothing() {
 #[test]
 fn a_second_signal_does_not_wait() {
     let place = Place::with_corpus();
-    let sets = ["train.checkpoint_every=15min", "data.passes=128", "train.batch_size=512", "train.accumulate=8"];
+    let sets = [
+        "train.checkpoint_every=15min",
+        "data.passes=128",
+        "train.batch_size=512",
+        "train.accumulate=8",
+    ];
     let slower = ["data.frames=400", "model.width=4"];
     let sets: Vec<&str> = sets.iter().chain(&slower).flat_map(|&set| ["--set", set]).collect();
     for (name, number, pause) in [("INT", 2, 200), ("TERM", 15, 1200)] {
@@ -129,7 +141,8 @@ fn a_second_signal_does_not_wait() {
 fn a_training_needs_nobody_who_reads() {
     let place = Place::with_corpus();
     place.ok(&train("whole"));
-    let mut child = place.command(&train("run")).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut child =
+        place.command(&train("run")).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     drop((child.stdout.take(), child.stderr.take()));
     let status = child.wait().unwrap();
     assert_eq!(status.code(), Some(0), "{status}");

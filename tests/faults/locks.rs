@@ -21,13 +21,19 @@ fn of_two_trainings_in_one_folder_one_runs() {
         let numbers = [both[0].id(), both[1].id()];
         let ended = both.map(|running| running.end().unwrap());
         let told = || format!("race {race}: {}\nand {}", ended[0], ended[1]);
-        let winner = ended.iter().position(|ran| ran.code() == Some(0)).unwrap_or_else(|| panic!("{}", told()));
+        let winner = ended
+            .iter()
+            .position(|ran| ran.code() == Some(0))
+            .unwrap_or_else(|| panic!("{}", told()));
         let other = &ended[1 - winner];
         assert_eq!(other.code(), Some(1), "{}", told());
-        // Between taking the folder and writing its name the winner is nobody in particular.
+        // The other is refused whenever it comes: before the winner has written its name into the
+        // lock, with that name, or, on a machine that starts it late, with a run that has ended.
         let holder = format!("is in use by process {} ", numbers[winner]);
-        let named = [holder.as_str(), "is in use by another process"].iter().any(|text| other.err.contains(text));
-        assert!(named && other.err.contains("revox: run: "), "no `{holder}` in {}", told());
+        let refusals = [&holder, "is in use by another process", "holds a run already"];
+        let refused =
+            refusals.iter().any(|text| other.err.contains(&format!("revox: run: {text}")));
+        assert!(refused, "none of {refusals:?} in {}", told());
         assert!(place.read("run/model.safetensors") == wanted, "{}", told());
         assert_eq!(place.temporaries(), [""; 0], "{}", told());
     }
@@ -42,8 +48,13 @@ fn a_folder_in_use_is_refused_until_its_process_ends() {
     let number = running.id();
     let holder = format!("revox: run: is in use by process {number} ");
     let small = ["--bits", "2", "--set", "quantize.small_layers=fewer-bits"];
-    let quantize = ["quantize", "m.safetensors", "-o", "q.safetensors", "--recipe", "r.toml", "--run", "run"];
-    let others = [train(&[]), train(&["--set", "train.epochs=200", "--resume"]), [&quantize[..], &small].concat()];
+    let quantize =
+        ["quantize", "m.safetensors", "-o", "q.safetensors", "--recipe", "r.toml", "--run", "run"];
+    let others = [
+        train(&[]),
+        train(&["--set", "train.epochs=200", "--resume"]),
+        [&quantize[..], &small].concat(),
+    ];
     for other in others {
         let ran = place.run(&other);
         assert_eq!(ran.code(), Some(1), "{other:?}: {ran}");
@@ -76,7 +87,10 @@ fn a_folder_with_nothing_to_lose_begins_anew() {
         args.extend(resume);
         place.ok(&args);
         for name in ["model.safetensors", "recipe.lock.toml"] {
-            assert!(place.read(&format!("run/{name}")) == place.read(&format!("whole/{name}")), "{name}");
+            assert!(
+                place.read(&format!("run/{name}")) == place.read(&format!("whole/{name}")),
+                "{name}"
+            );
         }
         assert_eq!(place.temporaries(), [""; 0]);
         std::fs::remove_dir_all(place.path("run")).unwrap();

@@ -149,7 +149,8 @@ impl Place {
     /// One with the corpus and the recipe.
     pub fn with_corpus() -> Self {
         let place = Self::empty();
-        let sizes = ["--speakers", "3", "--dev-speakers", "3", "--utterances", "4", "--seconds", "0.7"];
+        let sizes =
+            ["--speakers", "3", "--dev-speakers", "3", "--utterances", "4", "--seconds", "0.7"];
         place.ok(&[&["synth", "corpus"][..], &sizes].concat());
         place.write("r.toml", RECIPE.as_bytes());
         place
@@ -159,7 +160,8 @@ impl Place {
     pub fn with_model() -> Self {
         let place = Self::with_corpus();
         place.ok(&["train", "r.toml", "--out", "first"]);
-        std::fs::rename(place.path("first/model.safetensors"), place.path("m.safetensors")).unwrap();
+        std::fs::rename(place.path("first/model.safetensors"), place.path("m.safetensors"))
+            .unwrap();
         std::fs::remove_dir_all(place.path("first")).unwrap();
         place
     }
@@ -176,7 +178,8 @@ impl Place {
                 continue;
             }
             // Nobody writes into the corpus, and a link is made faster than a copy.
-            let linked = name.starts_with("corpus") && std::fs::hard_link(entry.path(), &to).is_ok();
+            let linked =
+                name.starts_with("corpus") && std::fs::hard_link(entry.path(), &to).is_ok();
             if !linked {
                 std::fs::copy(entry.path(), &to).unwrap();
             }
@@ -208,7 +211,11 @@ impl Place {
             let entry = entry.unwrap();
             if entry.file_type().is_file() {
                 let name = entry.path().strip_prefix(self.dir.path()).unwrap();
-                let name = name.components().map(|c| c.as_os_str().to_string_lossy()).collect::<Vec<_>>().join("/");
+                let name = name
+                    .components()
+                    .map(|c| c.as_os_str().to_string_lossy())
+                    .collect::<Vec<_>>()
+                    .join("/");
                 files.insert(name, std::fs::read(entry.path()).unwrap());
             }
         }
@@ -226,7 +233,10 @@ impl Place {
         let mut command = Command::new(env!("CARGO_BIN_EXE_revox"));
         command.args(args).current_dir(self.dir.path()).stdin(Stdio::null());
         // Several run at a time, and no network here has work for a second thread.
-        command.env("RAYON_NUM_THREADS", "1").env_remove("REVOX_FAULT").env_remove("REVOX_FAULT_LOG");
+        command
+            .env("RAYON_NUM_THREADS", "1")
+            .env_remove("REVOX_FAULT")
+            .env_remove("REVOX_FAULT_LOG");
         command
     }
 
@@ -287,7 +297,10 @@ pub fn has_fault_points() -> bool {
         return true;
     }
     let message = "builds without debug assertions have no fault points";
-    assert!(std::env::var("CI").as_deref() != Ok("true"), "in CI the tests of faults must run: {message}");
+    assert!(
+        std::env::var("CI").as_deref() != Ok("true"),
+        "in CI the tests of faults must run: {message}"
+    );
     eprintln!("skipped: {message}");
     false
 }

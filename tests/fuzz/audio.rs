@@ -17,14 +17,17 @@ const SAMPLES: usize = 2000;
 
 /// A tone whose first part is silent.
 fn tone(amplitude: f64) -> Vec<i32> {
-    (0..SAMPLES).map(|i| if i < 300 { 0 } else { (amplitude * (i as f64 * 0.05).sin()) as i32 }).collect()
+    (0..SAMPLES)
+        .map(|i| if i < 300 { 0 } else { (amplitude * (i as f64 * 0.05).sin()) as i32 })
+        .collect()
 }
 
 /// Recordings that the shared data has, with names that begin so.
 fn recordings(prefix: &str) -> Vec<Vec<u8>> {
     let Some(folder) = shared::shared("cases/audio") else { return Vec::new() };
     let names = std::fs::read_dir(folder).expect("a folder").map(|e| e.expect("an entry").path());
-    let begins = |p: &PathBuf| p.file_name().is_some_and(|n| n.to_string_lossy().starts_with(prefix));
+    let begins =
+        |p: &PathBuf| p.file_name().is_some_and(|n| n.to_string_lossy().starts_with(prefix));
     let mut paths: Vec<PathBuf> = names.filter(begins).collect();
     // The order of a folder is not the same everywhere, and numbers of inputs depend on it.
     paths.sort();
@@ -38,7 +41,8 @@ fn shortened(mut file: Vec<u8>) -> Vec<u8> {
     const KEPT: usize = 4800;
     let Some(at) = file.windows(4).position(|w| w == b"data") else { return file };
     let (size, begin) = (at + 4, at + 8);
-    if file.len() > begin + KEPT && file[size..begin] == ((file.len() - begin) as u32).to_le_bytes() {
+    if file.len() > begin + KEPT && file[size..begin] == ((file.len() - begin) as u32).to_le_bytes()
+    {
         file.truncate(begin + KEPT);
         let riff = (file.len() - 8) as u32;
         file[size..begin].copy_from_slice(&(KEPT as u32).to_le_bytes());
@@ -50,7 +54,9 @@ fn shortened(mut file: Vec<u8>) -> Vec<u8> {
 /// The samples, or an error that names the file.
 fn read(path: &Path) -> Result<revox::audio::Audio, Outcome> {
     match load(path, RATE, Some(0)) {
-        Ok(audio) if audio.samples.iter().any(|x| !x.is_finite()) => Err(Err("samples that are no numbers".into())),
+        Ok(audio) if audio.samples.iter().any(|x| !x.is_finite()) => {
+            Err(Err("samples that are no numbers".into()))
+        }
         Ok(audio) => Ok(audio),
         Err(e) if e.to_string().contains("input.") => Err(Ok(Verdict::Refused)),
         Err(e) => Err(Err(format!("an error without the file's name: {e}"))),
@@ -83,8 +89,11 @@ fn wav(tag: u16, channels: u16, bits: u16, chunks: &[u8], samples: &[u8]) -> Vec
         format.extend(4u32.to_le_bytes());
         format.extend(b"\x01\0\0\0\0\0\x10\0\x80\0\0\xaa\0\x38\x9b\x71");
     }
-    let chunk = |name: &[u8], body: &[u8]| [name, &(body.len() as u32).to_le_bytes(), body].concat();
-    let body = [b"WAVE".to_vec(), chunk(b"fmt ", &format), chunks.to_vec(), chunk(b"data", samples)].concat();
+    let chunk =
+        |name: &[u8], body: &[u8]| [name, &(body.len() as u32).to_le_bytes(), body].concat();
+    let body =
+        [b"WAVE".to_vec(), chunk(b"fmt ", &format), chunks.to_vec(), chunk(b"data", samples)]
+            .concat();
     chunk(b"RIFF", &body)
 }
 
@@ -93,9 +102,13 @@ fn wavs() -> Vec<Vec<u8>> {
     let bytes = |bits: u32, width: usize| -> Vec<u8> {
         let amplitude = 0.4 * f64::from(1u32 << (bits - 1));
         let offset = if bits == 8 { 128 } else { 0 };
-        tone(amplitude).iter().flat_map(|x| (x + offset).to_le_bytes().into_iter().take(width)).collect()
+        tone(amplitude)
+            .iter()
+            .flat_map(|x| (x + offset).to_le_bytes().into_iter().take(width))
+            .collect()
     };
-    let floats: Vec<u8> = tone(1e4).iter().flat_map(|&x| (x as f32 / 32768.0).to_le_bytes()).collect();
+    let floats: Vec<u8> =
+        tone(1e4).iter().flat_map(|&x| (x as f32 / 32768.0).to_le_bytes()).collect();
     vec![
         wav(1, 1, 16, b"", &bytes(16, 2)),
         wav(1, 1, 8, b"", &bytes(8, 1)),
@@ -212,7 +225,9 @@ fn flac_files() {
             false => mutate::bytes(stream, &seeds, 100),
         },
         read: &|path, _| match read(path) {
-            Ok(audio) if in_pieces(path).as_ref() != Some(&audio.samples) => Err("other samples in pieces".into()),
+            Ok(audio) if in_pieces(path).as_ref() != Some(&audio.samples) => {
+                Err("other samples in pieces".into())
+            }
             Ok(_) => Ok(Verdict::Read),
             Err(outcome) => outcome,
         },
@@ -223,7 +238,8 @@ fn flac_files() {
 #[test]
 fn flac_samples() {
     let mut seeds = flacs();
-    let names = ["f00_plain.flac", "f07_variable_blocks.flac", "f13_one_block.flac", "f14_stereo.flac"];
+    let names =
+        ["f00_plain.flac", "f07_variable_blocks.flac", "f13_one_block.flac", "f14_stereo.flac"];
     if let Some(folder) = shared::shared("cases/audio") {
         seeds.extend(names.iter().map(|name| std::fs::read(folder.join(name)).expect("a file")));
     }
@@ -243,7 +259,10 @@ fn flac_samples() {
         make: &|stream| damaged(stream, &seeds, &split),
         read: &|path, _| match read(path) {
             Ok(audio) if recorded.contains(&audio.samples) => Ok(Verdict::Read),
-            Ok(audio) => Err(format!("{} samples that nobody recorded pass as a recording", audio.samples.len())),
+            Ok(audio) => Err(format!(
+                "{} samples that nobody recorded pass as a recording",
+                audio.samples.len()
+            )),
             Err(outcome) => outcome,
         },
     });

@@ -23,7 +23,8 @@ fn file(utterances: &[(&str, usize)]) -> Vec<u8> {
         TensorData::new(values, [frames, MELS])
     };
     let tensors = utterances.iter().map(|(id, frames)| ((*id).to_owned(), features(*frames)));
-    let frontend = Frontend { fbank: FbankConfig { mels: MELS, ..FbankConfig::default() }, cmn: false };
+    let frontend =
+        Frontend { fbank: FbankConfig { mels: MELS, ..FbankConfig::default() }, cmn: false };
     let settings = serde_json::to_string(&frontend).expect("settings are plain data");
     let tensors = NamedTensors(tensors.collect());
     tensors.to_safetensors(Path::new("features"), "frontend", settings).expect("a file")
@@ -42,7 +43,9 @@ fn read(path: &Path, bytes: &[u8]) -> Outcome {
     let Some(text) = metadata.get("frontend") else { return Ok(Verdict::Read) };
     match serde_json::from_str::<Frontend>(text) {
         // Refused or not, it says so.
-        Ok(frontend) => Ok(if Extractor::new(&frontend).is_ok() { Verdict::Read } else { Verdict::Refused }),
+        Ok(frontend) => {
+            Ok(if Extractor::new(&frontend).is_ok() { Verdict::Read } else { Verdict::Refused })
+        }
         Err(_) => Ok(Verdict::Refused),
     }
 }
@@ -50,7 +53,19 @@ fn read(path: &Path, bytes: &[u8]) -> Outcome {
 #[test]
 fn features() {
     let good = vec![file(&[("a", 3), ("sub/b ü", 1)]), file(&[("c", 40)])];
-    let words = ["frontend", "fbank", "mels", "cmn", "F32", "F16", "I64", "shape", "dtype", "data_offsets", "sha256"];
+    let words = [
+        "frontend",
+        "fbank",
+        "mels",
+        "cmn",
+        "F32",
+        "F16",
+        "I64",
+        "shape",
+        "dtype",
+        "data_offsets",
+        "sha256",
+    ];
     let make = |stream: &mut Stream| match stream.chance(0.5) {
         true => mutate::bytes(stream, &good, 300),
         false => {
@@ -94,14 +109,25 @@ fn changes_of_quantization() {
         ".",
     ];
     let read = |_: &Path, bytes: &[u8]| -> Outcome {
-        let changes: Vec<String> = String::from_utf8_lossy(bytes).lines().map(str::to_owned).collect();
+        let changes: Vec<String> =
+            String::from_utf8_lossy(bytes).lines().map(str::to_owned).collect();
         match QuantizeConfig::changed(&changes) {
-            Ok(config) if config.clip.is_some_and(|clip| !clip.is_finite()) => Err("a limit that is no number".into()),
+            Ok(config) if config.clip.is_some_and(|clip| !clip.is_finite()) => {
+                Err("a limit that is no number".into())
+            }
             Ok(_) => Ok(Verdict::Read),
-            Err(e) if ["--set", "quantize"].iter().any(|word| e.to_string().contains(word)) => Ok(Verdict::Refused),
+            Err(e) if ["--set", "quantize"].iter().any(|word| e.to_string().contains(word)) => {
+                Ok(Verdict::Refused)
+            }
             Err(e) => Err(format!("an error without its key: {e}")),
         }
     };
     let make = |stream: &mut Stream| text(stream, &good, &words);
-    run(&Target { name: "changes_of_quantization", file: "changes", good: &good, make: &make, read: &read });
+    run(&Target {
+        name: "changes_of_quantization",
+        file: "changes",
+        good: &good,
+        make: &make,
+        read: &read,
+    });
 }

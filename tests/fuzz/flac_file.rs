@@ -43,7 +43,8 @@ enum Form {
 }
 
 fn subframe(out: &mut Bits, samples: &[i32], bits: u32, form: Form) {
-    let put_all = |out: &mut Bits, samples: &[i32]| samples.iter().for_each(|&x| out.put(i64::from(x), bits));
+    let put_all =
+        |out: &mut Bits, samples: &[i32]| samples.iter().for_each(|&x| out.put(i64::from(x), bits));
     if samples.iter().all(|x| *x == samples[0]) {
         out.put(0, 8);
         return out.put(i64::from(samples[0]), bits);
@@ -61,16 +62,22 @@ fn subframe(out: &mut Bits, samples: &[i32], bits: u32, form: Form) {
             out.put((32 + 1) << 1, 8);
             put_all(out, &samples[..2]);
             // Coefficients of 3 bits, not shifted: 2 and -1.
-            [(3 - 1, 4), (0, 5), (2, 3), (-1, 3)].into_iter().for_each(|(value, count)| out.put(value, count));
+            [(3 - 1, 4), (0, 5), (2, 3), (-1, 3)]
+                .into_iter()
+                .for_each(|(value, count)| out.put(value, count));
         }
     }
     let x = |i: usize| i64::from(samples[i]);
-    let folded: Vec<i64> =
-        (2..samples.len()).map(|i| x(i) - 2 * x(i - 1) + x(i - 2)).map(|r| (r << 1) ^ (r >> 63)).collect();
+    let folded: Vec<i64> = (2..samples.len())
+        .map(|i| x(i) - 2 * x(i - 1) + x(i - 2))
+        .map(|r| (r << 1) ^ (r >> 63))
+        .collect();
     let mean = folded.iter().sum::<i64>() / folded.len() as i64;
     let low = (mean + 1).ilog2().min(14);
     // One Rice partition with a parameter of 4 bits.
-    [(0, 2), (0, 4), (i64::from(low), 4)].into_iter().for_each(|(value, count)| out.put(value, count));
+    [(0, 2), (0, 4), (i64::from(low), 4)]
+        .into_iter()
+        .for_each(|(value, count)| out.put(value, count));
     for value in folded {
         (0..(value >> low)).for_each(|_| out.put(0, 1));
         out.put(1, 1);
@@ -79,7 +86,13 @@ fn subframe(out: &mut Bits, samples: &[i32], bits: u32, form: Form) {
 }
 
 /// A file of at most 128 frames of `block` samples. Every third frame is of each form.
-pub fn encode(channels: &[Vec<i32>], bits: u32, rate: u32, block: usize, total_known: bool) -> Vec<u8> {
+pub fn encode(
+    channels: &[Vec<i32>],
+    bits: u32,
+    rate: u32,
+    block: usize,
+    total_known: bool,
+) -> Vec<u8> {
     let samples = channels[0].len();
     let wide = bits.div_ceil(8) as usize;
     let interleaved: Vec<u8> = (0..samples)
@@ -101,7 +114,8 @@ pub fn encode(channels: &[Vec<i32>], bits: u32, rate: u32, block: usize, total_k
             16 => 4,
             _ => 6,
         };
-        let header = [(0xfff8, 16), (7 << 4, 8), (count - 1, 4), (size << 1, 4), (number as i64, 8)];
+        let header =
+            [(0xfff8, 16), (7 << 4, 8), (count - 1, 4), (size << 1, 4), (number as i64, 8)];
         header.into_iter().for_each(|(value, count)| frame.put(value, count));
         frame.put(range.len() as i64 - 1, 16);
         frame.put(i64::from(crc8(&frame.bytes)), 8);
@@ -141,15 +155,18 @@ fn header_length(frame: &[u8]) -> Option<usize> {
 
 /// Where the frames of a whole file lie.
 pub fn frames(file: &[u8]) -> Vec<Range<usize>> {
-    let begins =
-        |at: usize| header_length(&file[at..]).is_some_and(|n| crc8(&file[at..at + n - 1]) == file[at + n - 1]);
+    let begins = |at: usize| {
+        header_length(&file[at..]).is_some_and(|n| crc8(&file[at..at + n - 1]) == file[at + n - 1])
+    };
     let starts: Vec<usize> = (42..file.len()).filter(|&at| begins(at)).collect();
     let mut found: Vec<Range<usize>> = Vec::new();
     for (i, &start) in starts.iter().enumerate() {
         if found.last().is_some_and(|last| start < last.end) {
             continue;
         }
-        let whole = |end: usize| end > start + 2 && crc16(&file[start..end - 2]).to_be_bytes() == file[end - 2..end];
+        let whole = |end: usize| {
+            end > start + 2 && crc16(&file[start..end - 2]).to_be_bytes() == file[end - 2..end]
+        };
         let end = starts[i + 1..].iter().copied().find(|&end| whole(end)).unwrap_or(file.len());
         found.push(start..end);
     }

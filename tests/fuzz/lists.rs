@@ -17,7 +17,8 @@ use crate::text::text;
 /// Files of the shared data in this folder and those below it.
 fn files(folder: &str) -> Vec<Vec<u8>> {
     let Some(folder) = shared::shared(folder) else { return Vec::new() };
-    let entries = walkdir::WalkDir::new(folder).sort_by_file_name().into_iter().map(|e| e.expect("an entry"));
+    let entries =
+        walkdir::WalkDir::new(folder).sort_by_file_name().into_iter().map(|e| e.expect("an entry"));
     entries
         .filter(|e| e.file_type().is_file() && e.metadata().is_ok_and(|m| m.len() < 4000))
         .map(|e| std::fs::read(e.path()).expect("a file"))
@@ -36,15 +37,20 @@ fn refused(error: &Error, path: &Path, bytes: &[u8]) -> Outcome {
     let blank = text.strip_prefix('\u{feff}').unwrap_or(&text).trim().is_empty();
     let other = bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff");
     match error {
-        Error::Line { path: named, line, .. } if named == path && (1..=lines).contains(line) => Ok(Verdict::Refused),
-        Error::File { path: named, .. } if named == path && (blank || other) => Ok(Verdict::Refused),
+        Error::Line { path: named, line, .. } if named == path && (1..=lines).contains(line) => {
+            Ok(Verdict::Refused)
+        }
+        Error::File { path: named, .. } if named == path && (blank || other) => {
+            Ok(Verdict::Refused)
+        }
         error => Err(format!("an error without its line: {error}")),
     }
 }
 
 /// Error rates of scores are rates.
 fn rated(trials: &[ScoredTrial]) -> Result<(), String> {
-    let labelled: Option<Vec<(f64, bool)>> = trials.iter().map(|t| Some((t.score, t.label?))).collect();
+    let labelled: Option<Vec<(f64, bool)>> =
+        trials.iter().map(|t| Some((t.score, t.label?))).collect();
     // Without both kinds of trials there are none, and an error says so.
     let Some(curve) = labelled.and_then(|l| Curve::new(l).ok()) else { return Ok(()) };
     let (eer, far) = (curve.eer(), curve.at_far(0.01));
@@ -55,12 +61,19 @@ fn rated(trials: &[ScoredTrial]) -> Result<(), String> {
 }
 
 /// What reads long lists says what the other reader does, and reads as much.
-fn as_long(path: &Path, trials: &Result<usize, Error>, scores: &Result<usize, Error>) -> Result<(), String> {
+fn as_long(
+    path: &Path,
+    trials: &Result<usize, Error>,
+    scores: &Result<usize, Error>,
+) -> Result<(), String> {
     let text = || Text::open(path);
-    let long_trials = text().and_then(|text| TrialList::read(text, &mut Words::default(), &mut |_| ()));
-    let long_scores = text().and_then(|text| ScoreList::read(text, &mut Words::default(), &mut |_| ()));
+    let long_trials =
+        text().and_then(|text| TrialList::read(text, &mut Words::default(), &mut |_| ()));
+    let long_scores =
+        text().and_then(|text| ScoreList::read(text, &mut Words::default(), &mut |_| ()));
     let same = |short: &Result<usize, Error>, long: Result<usize, Error>| {
-        let shown = |result: &Result<usize, Error>| result.as_ref().map_err(Error::to_string).copied();
+        let shown =
+            |result: &Result<usize, Error>| result.as_ref().map_err(Error::to_string).copied();
         match (shown(short), shown(&long)) {
             (a, b) if a == b => Ok(()),
             (a, b) => Err(format!("{a:?}, but as a long list {b:?}")),
@@ -81,7 +94,20 @@ fn text_lists() {
         "0 1 inf 1\n1 0 -inf 0\n",
     ]);
     let seeds = [good.clone(), files("cases/lists")].concat();
-    let words = ["target", "nontarget", "impostor", "tgt", "imp", "same", "u1", "u2", "a.wav", "-", "|", "../u1.wav"];
+    let words = [
+        "target",
+        "nontarget",
+        "impostor",
+        "tgt",
+        "imp",
+        "same",
+        "u1",
+        "u2",
+        "a.wav",
+        "-",
+        "|",
+        "../u1.wav",
+    ];
     run(&Target {
         name: "text_lists",
         file: "list",
@@ -159,7 +185,8 @@ fn recipes() {
     );
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("recipes");
     let names = ["quickstart.toml", "speechocean/baseline.toml", "voxceleb/rev1-resnet34.toml"];
-    let mut good: Vec<Vec<u8>> = names.iter().map(|n| std::fs::read(folder.join(n)).expect("a recipe")).collect();
+    let mut good: Vec<Vec<u8>> =
+        names.iter().map(|n| std::fs::read(folder.join(n)).expect("a recipe")).collect();
     good.extend(seeds_of(&[small, &full]));
     let words = [
         "data",
@@ -213,9 +240,15 @@ fn read_embeddings(path: &Path, _bytes: &[u8]) -> Outcome {
         Err(e) => return Err(format!("an error without its file: {e}")),
     };
     let sound = |(i, id): (usize, &String)| {
-        all.position(id) == Some(i) && all.row(i).len() == all.dim() && all.row(i).iter().all(|x| x.is_finite())
+        all.position(id) == Some(i)
+            && all.row(i).len() == all.dim()
+            && all.row(i).iter().all(|x| x.is_finite())
     };
-    match !all.is_empty() && all.dim() > 0 && all.ids().len() == all.len() && all.ids().iter().enumerate().all(sound) {
+    match !all.is_empty()
+        && all.dim() > 0
+        && all.ids().len() == all.len()
+        && all.ids().iter().enumerate().all(sound)
+    {
         true => Ok(Verdict::Read),
         false => Err(format!("{} embeddings of {} values that are none", all.len(), all.dim())),
     }
@@ -233,7 +266,18 @@ fn embeddings() {
         one_tensor_each(&["a", "b", "id00017/x/1.wav"]),
         one_tensor_each(&["embeddings", "ids"]),
     ];
-    let words = ["embeddings", "ids", "F32", "U8", "F16", "I64", "shape", "dtype", "data_offsets", "__metadata__"];
+    let words = [
+        "embeddings",
+        "ids",
+        "F32",
+        "U8",
+        "F16",
+        "I64",
+        "shape",
+        "dtype",
+        "data_offsets",
+        "__metadata__",
+    ];
     let make = |stream: &mut Stream| match stream.chance(0.5) {
         true => mutate::bytes(stream, &good, 200),
         false => {
@@ -241,5 +285,11 @@ fn embeddings() {
             mutate::with_header(stream, &seed, |stream, header| text(stream, &[header], &words))
         }
     };
-    run(&Target { name: "embeddings", file: "e.safetensors", good: &good, make: &make, read: &read_embeddings });
+    run(&Target {
+        name: "embeddings",
+        file: "e.safetensors",
+        good: &good,
+        make: &make,
+        read: &read_embeddings,
+    });
 }

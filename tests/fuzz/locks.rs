@@ -19,7 +19,10 @@ fn shown(message: &str, folder: &Path) -> Result<(), String> {
     };
     match rest.chars().count() <= LONGEST && !rest.contains(char::is_control) {
         true => Ok(()),
-        false => Err(format!("not a line to show: {:?}", rest.chars().take(2 * LONGEST).collect::<String>())),
+        false => Err(format!(
+            "not a line to show: {:?}",
+            rest.chars().take(2 * LONGEST).collect::<String>()
+        )),
     }
 }
 
@@ -28,10 +31,26 @@ fn lock_files() {
     let [held, free] = [(); 2].map(|()| tempfile::tempdir().expect("a folder"));
     let lock = Lock::take(held.path()).expect("a folder of its own").lock;
     let own = std::fs::read(held.path().join(LOCK_NAME)).expect("a lock file");
-    let others =
-        ["", "\n", "{\"pid\":12,\"host\":\"elsewhere\",\"since\":\"2026-11-25T21:03:27Z\"}", "12\n", "no process"];
-    let good: Vec<Vec<u8>> = others.iter().map(|text| text.as_bytes().to_vec()).chain([own]).collect();
-    let words = ["pid", "host", "since", "\\u001b[2J", "\\u202e", "{", "}", "2026-11-25T21:03:27Z", "process"];
+    let others = [
+        "",
+        "\n",
+        "{\"pid\":12,\"host\":\"elsewhere\",\"since\":\"2026-11-25T21:03:27Z\"}",
+        "12\n",
+        "no process",
+    ];
+    let good: Vec<Vec<u8>> =
+        others.iter().map(|text| text.as_bytes().to_vec()).chain([own]).collect();
+    let words = [
+        "pid",
+        "host",
+        "since",
+        "\\u001b[2J",
+        "\\u202e",
+        "{",
+        "}",
+        "2026-11-25T21:03:27Z",
+        "process",
+    ];
     let read = |_: &Path, bytes: &[u8]| -> Outcome {
         // Into the file that is locked, which stays the same file.
         std::fs::write(held.path().join(LOCK_NAME), bytes).map_err(|e| e.to_string())?;
@@ -41,7 +60,8 @@ fn lock_files() {
         }
         // And as a dead process has left it.
         std::fs::write(free.path().join(LOCK_NAME), bytes).map_err(|e| e.to_string())?;
-        let taken = Lock::take(free.path()).map_err(|e| format!("nobody has it, and it is refused: {e}"))?;
+        let taken = Lock::take(free.path())
+            .map_err(|e| format!("nobody has it, and it is refused: {e}"))?;
         taken.note.iter().try_for_each(|note| shown(note, free.path()))?;
         drop(taken);
         match free.path().join(LOCK_NAME).exists() {

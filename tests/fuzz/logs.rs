@@ -35,14 +35,20 @@ fn resume(folder: &Path, log: &[u8]) -> Outcome {
     match program(folder, &["train", "r.toml", "--out", "again", "--resume", "--quiet"], None) {
         (Some(0), _) => {
             let text = std::fs::read_to_string(&path).map_err(|e| e.to_string())?;
-            let epoch = |line: &str| serde_json::from_str::<serde_json::Value>(line).ok()?["epoch"].as_u64();
+            let epoch = |line: &str| {
+                serde_json::from_str::<serde_json::Value>(line).ok()?["epoch"].as_u64()
+            };
             let epochs: Option<Vec<u64>> = text.lines().map(epoch).collect();
             match epochs.as_deref() {
-                Some([before @ .., 2]) if before.iter().all(|&epoch| epoch < 2) => Ok(Verdict::Read),
+                Some([before @ .., 2]) if before.iter().all(|&epoch| epoch < 2) => {
+                    Ok(Verdict::Read)
+                }
                 _ => Err(format!("a log that is none: {text:.1000}")),
             }
         }
-        (Some(1), error) if error.contains("again/metrics.jsonl") && !error.contains("panicked") => {
+        (Some(1), error)
+            if error.contains("again/metrics.jsonl") && !error.contains("panicked") =>
+        {
             Ok(Verdict::Refused)
         }
         (code, error) => Err(format!("exit code {code:?}: {error:.1000}")),
@@ -66,8 +72,24 @@ fn metrics_logs() {
     let (code, error) = program(folder, &["train", "r.toml", "--out", "run"], fault);
     assert_eq!(code, Some(99), "{error}");
     let log = std::fs::read(folder.join("run/metrics.jsonl")).expect("a log");
-    let good = vec![log, Vec::new(), b"{\"epoch\":1}\n".to_vec(), b"{\"epoch\":1,\"loss\":2.5,\"ee".to_vec()];
-    let words = ["epoch", "loss", "accuracy", "lr", "margin", "eer", "min_dcf", "0.01", "skipped_steps", "seconds"];
+    let good = vec![
+        log,
+        Vec::new(),
+        b"{\"epoch\":1}\n".to_vec(),
+        b"{\"epoch\":1,\"loss\":2.5,\"ee".to_vec(),
+    ];
+    let words = [
+        "epoch",
+        "loss",
+        "accuracy",
+        "lr",
+        "margin",
+        "eer",
+        "min_dcf",
+        "0.01",
+        "skipped_steps",
+        "seconds",
+    ];
     run(&Target {
         name: "metrics_logs",
         file: "metrics.jsonl",

@@ -6,7 +6,8 @@ use burn::tensor::Device;
 use revox::audio::FbankConfig;
 use revox::inference::{Extractor, embed};
 use revox::model_file::{
-    Frontend, Header, ImportOptions, Model, NamedTensors, import, layer_sizes, read_head, read_header, update_header,
+    Frontend, Header, ImportOptions, Model, NamedTensors, import, layer_sizes, read_head,
+    read_header, update_header,
 };
 use revox::nn::{collect_named, names_and_shapes};
 use revox::quant::config::SmallLayers;
@@ -76,7 +77,11 @@ fn file(model: &Model) -> Vec<u8> {
 /// The same model with 3 bits a weight.
 fn packed() -> Model {
     let (model, device) = (small(4), Device::default());
-    let config = QuantizeConfig { bits: 3, small_layers: SmallLayers::FewerBits, ..QuantizeConfig::default() };
+    let config = QuantizeConfig {
+        bits: 3,
+        small_layers: SmallLayers::FewerBits,
+        ..QuantizeConfig::default()
+    };
     let plan = uniform(&names_and_shapes(&model.network), &config).expect("a plan");
     quantize(&model, &Quantizer::new(plan, config), &device).expect("a packed model")
 }
@@ -97,16 +102,22 @@ fn sound(model: &Model) -> Result<(), String> {
     layer_sizes(model);
     let header = &model.header;
     header.arch.account(200).map_err(|e| format!("cannot be accounted for: {e}"))?;
-    let extractor = Extractor::new(&header.frontend).map_err(|e| format!("read, but without a front-end: {e}"))?;
+    let extractor = Extractor::new(&header.frontend)
+        .map_err(|e| format!("read, but without a front-end: {e}"))?;
     let mut stream = Stream::new(1, "noise", &[]);
     let samples: Vec<f32> = (0..4000).map(|_| stream.between(-0.5, 0.5) as f32).collect();
     // Audio that is shorter than a frame is refused.
     if let Ok(features) = extractor.features(&samples, None)
         && features.frames <= 64
     {
-        let rows = embed(&model.network, &[&features], header.arch.mels, &Device::default(), &|_| ());
+        let rows =
+            embed(&model.network, &[&features], header.arch.mels, &Device::default(), &|_| ());
         if rows[0].len() != header.embedding_dim {
-            return Err(format!("{} values in an embedding of {}", rows[0].len(), header.embedding_dim));
+            return Err(format!(
+                "{} values in an embedding of {}",
+                rows[0].len(),
+                header.embedding_dim
+            ));
         }
     }
     Ok(())
@@ -193,7 +204,8 @@ fn model_files() {
             mutate::with_header(stream, &seed, |stream, header| text(stream, &[header], WORDS))
         }
     };
-    let options = ImportOptions { arch: Some(NAME.into()), mels: Some(MELS), ..ImportOptions::default() };
+    let options =
+        ImportOptions { arch: Some(NAME.into()), mels: Some(MELS), ..ImportOptions::default() };
     let read = |path: &Path, bytes: &[u8]| -> Outcome {
         let verdict = read_model(path, bytes)?;
         match import(path, &options, &Device::default()) {
@@ -203,7 +215,13 @@ fn model_files() {
     };
     let values = [("NaN", f32::NAN), ("infinity", f32::INFINITY)];
     let made = values.map(|(name, value)| poisoned(value).map(|file| (name, file)));
-    let target = Target { name: "model_files", file: "m.safetensors", good: &good, make: &make, read: &read };
+    let target = Target {
+        name: "model_files",
+        file: "m.safetensors",
+        good: &good,
+        make: &make,
+        read: &read,
+    };
     run_with(&target, made.as_flattened());
 }
 
@@ -212,7 +230,8 @@ fn model_files() {
 fn model_headers() {
     let good = vec![file(&small(2)), file(&packed())];
     let described = |file: &Vec<u8>| {
-        let header: serde_json::Value = serde_json::from_slice(mutate::parts(file).0).expect("a header");
+        let header: serde_json::Value =
+            serde_json::from_slice(mutate::parts(file).0).expect("a header");
         header["__metadata__"]["revox"].as_str().expect("a description").as_bytes().to_vec()
     };
     let descriptions: Vec<Vec<u8>> = good.iter().map(described).collect();
@@ -221,20 +240,30 @@ fn model_headers() {
         let (header, tensors) = mutate::parts(&good[i]);
         let mut header: serde_json::Value = serde_json::from_slice(header).expect("a header");
         let mut description = descriptions[i].clone();
-        (0..1 + stream.below(3)).for_each(|_| crate::text::change(stream, &mut description, &descriptions, WORDS));
+        (0..1 + stream.below(3))
+            .for_each(|_| crate::text::change(stream, &mut description, &descriptions, WORDS));
         header["__metadata__"]["revox"] = String::from_utf8_lossy(&description).into();
         let header = header.to_string().into_bytes();
-        let mut file = [&(header.len() as u64).to_le_bytes()[..], header.as_slice(), tensors].concat();
+        let mut file =
+            [&(header.len() as u64).to_le_bytes()[..], header.as_slice(), tensors].concat();
         mutate::seal(stream, &mut file);
         file
     };
-    run(&Target { name: "model_headers", file: "m.safetensors", good: &good, make: &make, read: &read_model });
+    run(&Target {
+        name: "model_headers",
+        file: "m.safetensors",
+        good: &good,
+        make: &make,
+        read: &read_model,
+    });
 }
 
 /// The small model as PyTorch would have saved it.
 fn torch() -> Vec<u8> {
     let tensors = collect_named(&small(2).network).into_iter();
-    let parts = tensors.map(|(name, data)| (name, data.shape().to_vec(), data.iter::<f32>().collect::<Vec<f32>>()));
+    let parts = tensors.map(|(name, data)| {
+        (name, data.shape().to_vec(), data.iter::<f32>().collect::<Vec<f32>>())
+    });
     checkpoint(&parts.collect::<Vec<_>>())
 }
 
@@ -270,14 +299,21 @@ fn repacked(stream: &mut Stream, archives: &[Vec<Entry>]) -> Vec<u8> {
 #[test]
 fn checkpoints() {
     let good = vec![torch()];
-    let names = ["p00_plain.pt", "p00b_protocol4.pt", "p01_legacy.pt", "p02_module.pt", "p05b_one_storage.pt"];
+    let names = [
+        "p00_plain.pt",
+        "p00b_protocol4.pt",
+        "p01_legacy.pt",
+        "p02_module.pt",
+        "p05b_one_storage.pt",
+    ];
     let seeds = [good.clone(), names.iter().filter_map(|name| given(name)).collect()].concat();
     let archives: Vec<Vec<Entry>> = seeds.iter().filter_map(|seed| entries(seed)).collect();
     let make = |stream: &mut Stream| match stream.chance(0.7) {
         true => repacked(stream, &archives),
         false => mutate::bytes(stream, &seeds, 8000),
     };
-    let options = ImportOptions { arch: Some(NAME.into()), mels: Some(MELS), ..ImportOptions::default() };
+    let options =
+        ImportOptions { arch: Some(NAME.into()), mels: Some(MELS), ..ImportOptions::default() };
     let read = |path: &Path, _: &[u8]| match import(path, &options, &Device::default()) {
         Ok((model, _)) => sound(&model).map(|()| Verdict::Read),
         Err(e) => refused(&e, &["model.pt"]),
@@ -340,5 +376,11 @@ fn configurations() {
         }
     };
     let make = |stream: &mut Stream| text(stream, &seeds, &words);
-    run(&Target { name: "configurations", file: "config.yaml", good: &good, make: &make, read: &read });
+    run(&Target {
+        name: "configurations",
+        file: "config.yaml",
+        good: &good,
+        make: &make,
+        read: &read,
+    });
 }

@@ -116,7 +116,10 @@ fn integer(stream: &mut Stream, data: &mut [u8], at: usize) {
         0 => before.wrapping_add(1 + stream.below(16) as u64),
         1 => before.wrapping_sub(1 + stream.below(16) as u64),
         2 => before << 1,
-        _ => *pick(stream, &[0, 1, most, most - 1, most >> 1, (most >> 1) + 1, 1 << 31, 1 << 32, 1 << 62]),
+        _ => *pick(
+            stream,
+            &[0, 1, most, most - 1, most >> 1, (most >> 1) + 1, 1 << 31, 1 << 32, 1 << 62],
+        ),
     };
     place.copy_from_slice(&value.to_le_bytes()[..width]);
     if !little {
@@ -126,7 +129,11 @@ fn integer(stream: &mut Stream, data: &mut [u8], at: usize) {
 
 /// A safetensors file whose JSON header `change` has changed. Nine times in ten the length in
 /// front of it is made right.
-pub fn with_header(stream: &mut Stream, seed: &[u8], change: impl FnOnce(&mut Stream, Vec<u8>) -> Vec<u8>) -> Vec<u8> {
+pub fn with_header(
+    stream: &mut Stream,
+    seed: &[u8],
+    change: impl FnOnce(&mut Stream, Vec<u8>) -> Vec<u8>,
+) -> Vec<u8> {
     let (header, tensors) = parts(seed);
     let header = change(stream, header.to_vec());
     let length = if stream.chance(0.9) { header.len() } else { stream.below(2 * header.len() + 2) };

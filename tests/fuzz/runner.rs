@@ -99,7 +99,11 @@ pub fn run_with(target: &Target, made: &[(&str, Vec<u8>)]) {
     for (name, bytes) in made {
         try_one(name, bytes);
     }
-    assert!(!Path::new("revox-ran-this").exists(), "{}: a command in an input was run", target.name);
+    assert!(
+        !Path::new("revox-ran-this").exists(),
+        "{}: a command in an input was run",
+        target.name
+    );
     let time = Duration::from_secs_f64(variable("REVOX_FUZZ_SECONDS").unwrap_or(2.0));
     let (start, mut read, mut refused) = (Instant::now(), 0u64, 0u64);
     for number in variable::<u64>("REVOX_FUZZ_FROM").unwrap_or(0).. {
@@ -122,7 +126,8 @@ fn all_findings() -> PathBuf {
 
 /// Names in a folder, in order; none if there is no such folder.
 fn entries(folder: &Path) -> Vec<PathBuf> {
-    let names = std::fs::read_dir(folder).into_iter().flatten().map(|e| e.expect("an entry").path());
+    let names =
+        std::fs::read_dir(folder).into_iter().flatten().map(|e| e.expect("an entry").path());
     let mut names: Vec<PathBuf> = names.collect();
     names.sort();
     names
@@ -137,14 +142,21 @@ fn findings(target: &str) -> Vec<PathBuf> {
 #[test]
 fn every_finding_has_its_target() {
     let program = std::env::current_exe().expect("this program");
-    let listed = std::process::Command::new(program).args(["--list", "--format", "terse"]).output().expect("a list");
+    let listed = std::process::Command::new(program)
+        .args(["--list", "--format", "terse"])
+        .output()
+        .expect("a list");
     let listed = String::from_utf8(listed.stdout).expect("names of tests");
-    let folders: Vec<PathBuf> = entries(&all_findings()).into_iter().filter(|path| path.is_dir()).collect();
+    let folders: Vec<PathBuf> =
+        entries(&all_findings()).into_iter().filter(|path| path.is_dir()).collect();
     assert!(folders.len() > 5, "{folders:?}");
     for folder in folders {
         let name = folder.file_name().and_then(|name| name.to_str()).expect("a name").to_owned();
         let is_target = listed.lines().any(|line| line.ends_with(&format!("::{name}: test")));
-        assert!(is_target && !entries(&folder).is_empty(), "{name} is no target, or has no findings");
+        assert!(
+            is_target && !entries(&folder).is_empty(),
+            "{name} is no target, or has no findings"
+        );
     }
 }
 
@@ -172,8 +184,10 @@ fn measured(target: &Target, path: &Path, bytes: &[u8]) -> Outcome {
     let outcome = catch_unwind(AssertUnwindSafe(|| (target.read)(path, bytes)));
     QUIET.store(false, Relaxed);
     BEGUN.store(0, Relaxed);
-    let (seconds, used, asked) = (start.elapsed().as_secs_f64(), allocator::peak_above(held), allocator::refused());
-    let verdict = outcome.unwrap_or_else(|_| Err(PANIC.lock().unwrap_or_else(PoisonError::into_inner).clone()))?;
+    let (seconds, used, asked) =
+        (start.elapsed().as_secs_f64(), allocator::peak_above(held), allocator::refused());
+    let verdict = outcome
+        .unwrap_or_else(|_| Err(PANIC.lock().unwrap_or_else(PoisonError::into_inner).clone()))?;
     let most = MEMORY.0 + MEMORY.1 * bytes.len();
     if asked > 0 {
         return Err(format!("asked for {asked} bytes"));

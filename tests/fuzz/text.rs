@@ -140,8 +140,10 @@ pub fn change(stream: &mut Stream, data: &mut Vec<u8>, seeds: &[Vec<u8>], words:
             data.splice(token, copied);
         }
         11 => {
-            let all: Vec<u8> =
-                data.iter().flat_map(|&b| if b == b'\n' { vec![b'\r', b'\n'] } else { vec![b] }).collect();
+            let all: Vec<u8> = data
+                .iter()
+                .flat_map(|&b| if b == b'\n' { vec![b'\r', b'\n'] } else { vec![b] })
+                .collect();
             *data = all;
         }
         12 => {
@@ -155,16 +157,22 @@ pub fn change(stream: &mut Stream, data: &mut Vec<u8>, seeds: &[Vec<u8>], words:
 /// The word at or behind a place; empty where there is none.
 fn token(data: &[u8], at: usize) -> Range<usize> {
     let is_part = |b: &u8| b.is_ascii_alphanumeric() || b"._+-/".contains(b) || *b >= 0x80;
-    let Some(inside) = data[at..].iter().position(is_part).map(|ahead| at + ahead) else { return at..at };
+    let Some(inside) = data[at..].iter().position(is_part).map(|ahead| at + ahead) else {
+        return at..at;
+    };
     let start = data[..inside].iter().rposition(|b| !is_part(b)).map_or(0, |before| before + 1);
-    let end = data[inside..].iter().position(|b| !is_part(b)).map_or(data.len(), |behind| inside + behind);
+    let end = data[inside..]
+        .iter()
+        .position(|b| !is_part(b))
+        .map_or(data.len(), |behind| inside + behind);
     start..end
 }
 
 /// A line more, a line less, two lines exchanged, or one of another text.
 fn lines(stream: &mut Stream, data: &[u8], seeds: &[Vec<u8>]) -> Vec<u8> {
-    let split =
-        |text: &'_ [u8]| -> Vec<Vec<u8>> { text.split_inclusive(|&b| b == b'\n').map(<[u8]>::to_vec).collect() };
+    let split = |text: &'_ [u8]| -> Vec<Vec<u8>> {
+        text.split_inclusive(|&b| b == b'\n').map(<[u8]>::to_vec).collect()
+    };
     let mut all = split(data);
     if all.is_empty() {
         return b"\n".to_vec();

@@ -27,7 +27,10 @@ pub const OPCODES: &[&[u8]] = &[
 
 /// A checkpoint of f32 tensors: name, shape, values.
 pub fn checkpoint(tensors: &[(String, Vec<usize>, Vec<f32>)]) -> Vec<u8> {
-    let mut entries = vec![("archive/data.pkl".to_owned(), pickle(tensors)), entry("archive/byteorder", b"little")];
+    let mut entries = vec![
+        ("archive/data.pkl".to_owned(), pickle(tensors)),
+        entry("archive/byteorder", b"little"),
+    ];
     for (i, (.., values)) in tensors.iter().enumerate() {
         let bytes = values.iter().flat_map(|x| x.to_le_bytes()).collect();
         entries.push((format!("archive/data/{i}"), bytes));

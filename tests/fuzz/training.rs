@@ -30,7 +30,8 @@ const OPTIMIZER: &str = "optimizer";
 fn trainee() -> Trainee {
     let named = Architecture::named("resnet10").expect("a known name");
     let arch = Architecture { width: 2, mels: MELS, embedding_dim: 8, ..named };
-    Trainee::new(&arch, &HeadConfig::default(), 4, &Device::default(), 3).expect("a network and its head")
+    Trainee::new(&arch, &HeadConfig::default(), 4, &Device::default(), 3)
+        .expect("a network and its head")
 }
 
 /// A step of training.
@@ -47,7 +48,13 @@ fn step(trainee: Trainee, optimizer: &mut ModuleOptimizer) -> Trainee {
 /// Burn's optimizer and ours, with blocks in 8 bits for the larger tensors.
 fn optimizers() -> [OptimizerConfig; 2] {
     let states = States { min_size: 128, ..States::default() };
-    let ours = OptimizerConfig::Sgd8bit { momentum: 0.9, dampening: 0.0, nesterov: true, weight_decay: 1e-4, states };
+    let ours = OptimizerConfig::Sgd8bit {
+        momentum: 0.9,
+        dampening: 0.0,
+        nesterov: true,
+        weight_decay: 1e-4,
+        states,
+    };
     [OptimizerConfig::default(), ours]
 }
 
@@ -96,7 +103,8 @@ fn state_of(file: &[u8]) -> String {
 /// A checkpoint as the first version wrote it: another state, and no checksum.
 fn first_format(file: &[u8]) -> Vec<u8> {
     let mut state: serde_json::Value = serde_json::from_str(&state_of(file)).expect("a state");
-    (state["format"], state["recipe"], state["data_hash"]) = (1.into(), "recipe".into(), "data".into());
+    (state["format"], state["recipe"], state["data_hash"]) =
+        (1.into(), "recipe".into(), "data".into());
     let mut old = sign::with_metadata(file, STATE, &state.to_string());
     sign::unsign(&mut old);
     old
@@ -118,7 +126,8 @@ fn counted(file: &[u8], steps: Scalar) -> Vec<u8> {
     }
     let record = writer.into_bytes().expect("a record");
     let (_, header) = SafeTensors::read_metadata(file).expect("a header");
-    let record = TensorView::new(Dtype::U8, vec![record.len()], &record).expect("bytes of the shape's size");
+    let record =
+        TensorView::new(Dtype::U8, vec![record.len()], &record).expect("bytes of the shape's size");
     let others = whole.iter().filter(|(name, _)| *name != OPTIMIZER);
     let views: Vec<(&str, TensorView)> = others.chain([(OPTIMIZER, record)]).collect();
     let mut changed = safetensors::serialize(views, header.metadata().clone()).expect("a file");
@@ -133,13 +142,26 @@ fn training_states() {
     let mut good = checkpoints(&fresh, &optimizers);
     let [_, ours] = &good[..] else { panic!("two optimizers") };
     // Steps that overflowed where they were counted on.
-    let steps = [i32::MAX as u64 + 1, u64::from(u32::MAX), u64::MAX].map(|n| counted(ours, Scalar::UInt(n)));
-    let mut made: Vec<(&str, Vec<u8>)> = steps.iter().map(|file| ("steps, unsigned", first_format(file))).collect();
+    let steps = [i32::MAX as u64 + 1, u64::from(u32::MAX), u64::MAX]
+        .map(|n| counted(ours, Scalar::UInt(n)));
+    let mut made: Vec<(&str, Vec<u8>)> =
+        steps.iter().map(|file| ("steps, unsigned", first_format(file))).collect();
     made.extend(steps.iter().map(|file| ("steps", file.clone())));
     made.push(("steps below 0", counted(ours, Scalar::Int(-1))));
     let old: Vec<Vec<u8>> = good.iter().map(|file| first_format(file)).collect();
     good.extend(old);
-    let words = ["model.", "average.", "optimizer", "F32", "U8", "I64", "shape", "dtype", "data_offsets", "epoch"];
+    let words = [
+        "model.",
+        "average.",
+        "optimizer",
+        "F32",
+        "U8",
+        "I64",
+        "shape",
+        "dtype",
+        "data_offsets",
+        "epoch",
+    ];
     let make = |stream: &mut Stream| match stream.below(3) {
         0 => mutate::bytes(stream, &good, 9000),
         1 => mutate::bytes(stream, &good, 0),

@@ -1,4 +1,5 @@
-//! Bytes counted during real steps. The whole process is counted, so the tests run one after the other.
+//! Bytes counted during real steps. The whole process is counted, so the tests run one after the
+//! other.
 
 use std::sync::Mutex;
 
@@ -18,7 +19,12 @@ static ALLOCATOR: peak_alloc::PeakAlloc = peak_alloc::PeakAlloc;
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
 fn setting(name: &str, execution: Option<Execution>) -> Setting {
-    let arch = Architecture { width: 16, mels: 40, embedding_dim: 64, ..Architecture::named(name).unwrap() };
+    let arch = Architecture {
+        width: 16,
+        mels: 40,
+        embedding_dim: 64,
+        ..Architecture::named(name).unwrap()
+    };
     let optimizer = OptimizerConfig::default();
     Setting { arch, execution, batch: 4, frames: 200, speakers: 100, optimizer }
 }
@@ -50,18 +56,24 @@ fn account_and_count_agree() {
     ] {
         let setting = setting(name, execution);
         let (ours, counted) = (account(&setting).unwrap(), count(&setting));
-        for (what, ours, counted) in
-            [("peak", ours.peak, counted.peak), ("resident", ours.weights + ours.optimizer, counted.resident)]
-        {
+        for (what, ours, counted) in [
+            ("peak", ours.peak, counted.peak),
+            ("resident", ours.weights + ours.optimizer, counted.resident),
+        ] {
             let off = ours as f64 / counted as f64 - 1.0;
-            eprintln!("{} {what}: {ours} bytes against {counted} counted, {:+.1} %", setting.label(), 100.0 * off);
+            eprintln!(
+                "{} {what}: {ours} bytes against {counted} counted, {:+.1} %",
+                setting.label(),
+                100.0 * off
+            );
             worst = worst.max(off.abs());
         }
     }
     assert!(worst < 0.1, "off by {:.1} %", 100.0 * worst);
 }
 
-/// Bytes held between the passes, and at the peak beyond resident bytes and all gradients, with so many blocks in the first stage.
+/// Bytes held between the passes, and at the peak beyond resident bytes and all gradients, with so
+/// many blocks in the first stage.
 fn with_blocks(name: &str, execution: Execution, blocks: usize) -> [f64; 2] {
     let mut setting = setting(name, Some(execution));
     setting.arch.reversible.blocks = Some([blocks, 1, 1, 1]);
@@ -82,7 +94,12 @@ fn memory_does_not_grow_with_depth() {
         let (reversible, taped) = (growth(Execution::Reversible), growth(Execution::Taped));
         for (i, what) in ["held", "peak"].into_iter().enumerate() {
             eprintln!("{name} {what}: {:.0} bytes a block, taped {:.0}", reversible[i], taped[i]);
-            assert!(reversible[i] <= 0.01 * taped[i], "{name} {what}: {} a block, taped {}", reversible[i], taped[i]);
+            assert!(
+                reversible[i] <= 0.01 * taped[i],
+                "{name} {what}: {} a block, taped {}",
+                reversible[i],
+                taped[i]
+            );
         }
     }
 }
@@ -100,11 +117,13 @@ fn zeros(trainee: &Trainee) -> GradientsParams {
     zeros.0
 }
 
-/// What an optimizer holds after a step on ResNet34 and a head of 17,982 classes: the bytes that come free with it, bookkeeping for 111 tensors included, and
-/// the bytes of the tensors in its record.
+/// What an optimizer holds after a step on ResNet34 and a head of 17,982 classes: the bytes that
+/// come free with it, bookkeeping for 111 tensors included, and the bytes of the tensors in its
+/// record.
 fn counted_state(optimizer: &OptimizerConfig) -> [f64; 2] {
     let arch = Architecture::named("resnet34").unwrap();
-    let mut trainee = Trainee::new(&arch, &HeadConfig::default(), 17_982, &Device::default(), 1).unwrap().train();
+    let mut trainee =
+        Trainee::new(&arch, &HeadConfig::default(), 17_982, &Device::default(), 1).unwrap().train();
     let mut optimizer = optimizer.init().unwrap();
     let gradients = zeros(&trainee);
     trainee = optimizer.step(0.1, trainee, gradients);
@@ -121,13 +140,17 @@ fn counted_state(optimizer: &OptimizerConfig) -> [f64; 2] {
 fn states_in_8_bits_take_a_quarter() {
     let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let named = |name: &str| OptimizerConfig::named(name).unwrap();
-    let wide = |name: &str| toml::from_str(&format!("kind = \"{name}\"\nstates.block_size = 2048")).unwrap();
+    let wide = |name: &str| {
+        toml::from_str(&format!("kind = \"{name}\"\nstates.block_size = 2048")).unwrap()
+    };
     counted_state(&named("sgd")); // the first step starts threads
     for (whole, name) in [("sgd", "sgd8bit"), ("adamw", "adamw8bit"), ("adamw", "adam8bit")] {
         let whole = counted_state(&named(whole));
         let part = |counted: [f64; 2]| [counted[0] / whole[0], counted[1] / whole[1]];
         let (narrow, wide) = (part(counted_state(&named(name))), part(counted_state(&wide(name))));
-        eprintln!("{name}, held and in the record: {narrow:.4?} of {whole:?} bytes, {wide:.4?} in blocks of 2048");
+        eprintln!(
+            "{name}, held and in the record: {narrow:.4?} of {whole:?} bytes, {wide:.4?} in blocks of 2048"
+        );
         assert!(narrow.iter().all(|&part| part <= 0.26), "{name}: {narrow:?}");
         assert!(wide[0] <= 0.256 && wide[1] <= 0.252, "{name} in blocks of 2048: {wide:?}");
     }
@@ -138,7 +161,10 @@ fn account_knows_8_bit_states() {
     let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     count(&setting("resnet10", None));
     for name in ["sgd8bit", "adamw8bit"] {
-        let setting = Setting { optimizer: OptimizerConfig::named(name).unwrap(), ..setting("resnet18", None) };
+        let setting = Setting {
+            optimizer: OptimizerConfig::named(name).unwrap(),
+            ..setting("resnet18", None)
+        };
         let (ours, counted) = (account(&setting).unwrap(), count(&setting));
         let off = (ours.weights + ours.optimizer) as f64 / counted.resident as f64 - 1.0;
         assert!(off.abs() < 0.1, "{name}: off by {off}");
@@ -151,15 +177,26 @@ fn account_knows_8_bit_states() {
 #[test]
 fn packed_weights_stay_packed() {
     let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    let bench = EmbedBench { architectures: vec!["resnet34".into()], bits: 4, frames: 40, runs: 1, backend: "flex" };
+    let bench = EmbedBench {
+        architectures: vec!["resnet34".into()],
+        bits: 4,
+        frames: 40,
+        runs: 1,
+        backend: "flex",
+    };
     embed(&bench, &Device::default(), &mut |_| ()).unwrap(); // the first pass starts threads
     let figures = embed(&bench, &Device::default(), &mut |_| ()).unwrap();
-    let value = |what: &str| figures.iter().find(|f| f.name == format!("embed/resnet34/{what}")).unwrap().value;
+    let value = |what: &str| {
+        figures.iter().find(|f| f.name == format!("embed/resnet34/{what}")).unwrap().value
+    };
     let (file, held) = (value("packed/file"), value("packed/held"));
     // Bookkeeping of a network's tensors is a few hundred bytes each.
     assert!(held < 1.1 * file, "{held} bytes held, the file has {file}");
     assert!(value("f32/held") > 7.0 * held, "{} bytes in f32, {held} packed", value("f32/held"));
     // The largest layer is the embedding's, 1.31 M weights; its transpose may be a copy.
     let working = value("packed/peak") - held;
-    assert!(working < value("f32/peak") - value("f32/held") + 2.0 * 4.0 * 1.311e6, "{working} bytes beyond those held");
+    assert!(
+        working < value("f32/peak") - value("f32/held") + 2.0 * 4.0 * 1.311e6,
+        "{working} bytes beyond those held"
+    );
 }

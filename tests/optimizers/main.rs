@@ -1,4 +1,5 @@
-//! The 8-bit optimizers as a user of Burn meets them: any module, clipping, accumulation, records, bad gradients.
+//! The 8-bit optimizers as a user of Burn meets them: any module, clipping, accumulation, records,
+//! bad gradients.
 
 mod records;
 
@@ -23,14 +24,19 @@ impl Net {
     fn new(device: &Device) -> Self {
         let mut stream = Stream::new(1, "net", &[]);
         let mut noise = |shape: [usize; 2]| {
-            let values: Vec<f32> = (0..shape[0] * shape[1]).map(|_| stream.normal() as f32 * 0.1).collect();
+            let values: Vec<f32> =
+                (0..shape[0] * shape[1]).map(|_| stream.normal() as f32 * 0.1).collect();
             Param::from_data(TensorData::new(values, shape), device)
         };
         let mut wide = LinearConfig::new(64, 100).init(device);
         let mut narrow = LinearConfig::new(100, 3).init(device);
         (wide.weight, narrow.weight) = (noise([64, 100]), noise([100, 3]));
-        wide.bias = wide.bias.map(|b| Param::initialized(b.id, Tensor::zeros([100], device).require_grad()));
-        narrow.bias = narrow.bias.map(|b| Param::initialized(b.id, Tensor::zeros([3], device).require_grad()));
+        wide.bias = wide
+            .bias
+            .map(|b| Param::initialized(b.id, Tensor::zeros([100], device).require_grad()));
+        narrow.bias = narrow
+            .bias
+            .map(|b| Param::initialized(b.id, Tensor::zeros([3], device).require_grad()));
         Self { wide, norm: BatchNormConfig::new(100).init(device), narrow }
     }
 
@@ -48,7 +54,9 @@ fn bits<M: Module>(module: &M) -> Vec<u32> {
     struct Collect(Vec<u32>);
     impl ModuleVisitor for Collect {
         fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-            self.0.extend(param.val().into_data().try_to_vec::<f32>().unwrap().into_iter().map(f32::to_bits));
+            self.0.extend(
+                param.val().into_data().try_to_vec::<f32>().unwrap().into_iter().map(f32::to_bits),
+            );
         }
     }
     let mut collect = Collect(Vec::new());
@@ -65,7 +73,9 @@ fn sgd() -> Sgd8bit {
 }
 
 fn adam() -> Adam8bit {
-    Adam8bitConfig { weight_decay: 0.01, decay: Decay::Decoupled, ..Default::default() }.init().unwrap()
+    Adam8bitConfig { weight_decay: 0.01, decay: Decay::Decoupled, ..Default::default() }
+        .init()
+        .unwrap()
 }
 
 /// Steps of an optimizer on a fresh module.
@@ -86,23 +96,40 @@ fn far(a: &Net, b: &Net) -> f64 {
 fn any_module_trains_almost_as_in_32_bits() {
     let all32 = States { min_size: usize::MAX, ..States::default() };
     let start = Net::new(&device());
-    let exact = Sgd8bitConfig { nesterov: true, weight_decay: 1e-4, states: all32.clone(), ..Default::default() };
+    let exact = Sgd8bitConfig {
+        nesterov: true,
+        weight_decay: 1e-4,
+        states: all32.clone(),
+        ..Default::default()
+    };
     let (ours, exact) = (run(sgd().into(), 20), run(exact.init().unwrap().into(), 20));
-    assert!(far(&ours, &exact) < 0.05 * far(&exact, &start), "{} of {}", far(&ours, &exact), far(&exact, &start));
+    assert!(
+        far(&ours, &exact) < 0.05 * far(&exact, &start),
+        "{} of {}",
+        far(&ours, &exact),
+        far(&exact, &start)
+    );
     let exact = Adam8bitConfig { weight_decay: 0.01, states: all32, ..Default::default() };
     let (ours, exact) = (run(adam().into(), 20), run(exact.init().unwrap().into(), 20));
-    assert!(far(&ours, &exact) < 0.5 * far(&exact, &start), "{} of {}", far(&ours, &exact), far(&exact, &start));
+    assert!(
+        far(&ours, &exact) < 0.5 * far(&exact, &start),
+        "{} of {}",
+        far(&ours, &exact),
+        far(&exact, &start)
+    );
     assert!(far(&ours, &exact) > 0.0, "nothing was held in 8 bits");
 }
 
 #[test]
 fn gradient_clipping_applies() {
     let device = device();
-    let clipped = ModuleOptimizer::from(sgd()).with_grad_clipping(GradientClippingConfig::Value(1e-6).init());
+    let clipped =
+        ModuleOptimizer::from(sgd()).with_grad_clipping(GradientClippingConfig::Value(1e-6).init());
     let config = Sgd8bitConfig::default();
     let before = Net::new(&device);
     let after = run(clipped, 1);
-    // Weight decay is added after clipping: at most rate * (1 + momentum) * (1e-6 + 1e-4 * largest weight).
+    // Weight decay is added after clipping: at most rate * (1 + momentum) * (1e-6 + 1e-4 * largest
+    // weight).
     let bound = 0.01 * (1.0 + config.momentum) * (1e-6 + 1e-4);
     assert!(far(&before, &after) < bound && far(&before, &after) > 0.0, "{}", far(&before, &after));
     assert!(far(&before, &run(sgd().into(), 1)) > 10.0 * bound);
@@ -167,10 +194,17 @@ fn odd_sizes() {
         let moved = p.into_data().try_to_vec::<f32>().unwrap();
         let shrink = 1.0 - 0.1 * 0.01;
         for (new, old) in moved.iter().zip(&x) {
-            assert!((new - (shrink * old - 0.1 * old.signum())).abs() < 1e-5, "{count}: {new} from {old}");
+            assert!(
+                (new - (shrink * old - 0.1 * old.signum())).abs() < 1e-5,
+                "{count}: {new} from {old}"
+            );
         }
         let bytes = state.map_or(0, |s| s.bytes());
-        let wanted = if count < 4096 { 8 * count } else { 2 * (count.next_multiple_of(4) + 4 * count.div_ceil(256)) };
+        let wanted = if count < 4096 {
+            8 * count
+        } else {
+            2 * (count.next_multiple_of(4) + 4 * count.div_ceil(256))
+        };
         assert_eq!(bytes, wanted, "{count} values");
     }
 }

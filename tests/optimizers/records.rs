@@ -38,7 +38,11 @@ fn saved_and_resumed_bit_for_bit() {
     // Burn's own way.
     survives(|| adam().into(), |record| ModuleOptimizer::from(adam()).from_bytes(record).unwrap());
     let wide = || {
-        let states = States { block_size: 2048, rounding: StateRounding::SignPreserving, ..States::default() };
+        let states = States {
+            block_size: 2048,
+            rounding: StateRounding::SignPreserving,
+            ..States::default()
+        };
         Adam8bitConfig { states, ..Default::default() }.init().unwrap()
     };
     survives(|| wide().into(), |record| restore(wide(), record).unwrap());
@@ -49,7 +53,11 @@ fn a_record_is_as_small_as_the_state() {
     let record = saved(&after_a_step(adam().into()));
     // 6,400 weights in 8 bits and 603 values in 32, two moments each; names and alignment beside.
     let states = 2 * (6400 + 4 * 25 + 4 * 603);
-    assert!(record.len() > states && record.len() < states + 12_000, "{} bytes for {states}", record.len());
+    assert!(
+        record.len() > states && record.len() < states + 12_000,
+        "{} bytes for {states}",
+        record.len()
+    );
 }
 
 fn after_a_step(optimizer: ModuleOptimizer) -> ModuleOptimizer {
@@ -79,11 +87,20 @@ fn records_of_others_are_refused() {
     let names = ["is of Sgd8bit with blocks of 256", "this is Adam8bit with blocks of 256"];
     refused(restore(adam(), sgd_record.clone()), &names);
     let sgd2048 = Sgd8bitConfig { states: wide(), ..Default::default() }.init().unwrap();
-    refused(restore(sgd2048, sgd_record), &["Sgd8bit with blocks of 256", "Sgd8bit with blocks of 2048"]);
+    refused(
+        restore(sgd2048, sgd_record),
+        &["Sgd8bit with blocks of 256", "Sgd8bit with blocks of 2048"],
+    );
     let states = States { min_size: 10_000, ..States::default() };
     let all32 = Adam8bitConfig { states, ..Default::default() }.init().unwrap();
-    refused(restore(all32, adam_record.clone()), &["8 bits for a tensor of 6400 values", "min_size is 10000"]);
-    refused(restore(adam(), saved(&after_a_step(AdamWConfig::new().init()))), &["another optimizer"]);
+    refused(
+        restore(all32, adam_record.clone()),
+        &["8 bits for a tensor of 6400 values", "min_size is 10000"],
+    );
+    refused(
+        restore(adam(), saved(&after_a_step(AdamWConfig::new().init()))),
+        &["another optimizer"],
+    );
     refused(restore(adam(), Bytes::from_bytes_vec(vec![1, 2, 3])), &["record"]);
     let cut = adam_record[..adam_record.len() / 2].to_vec();
     refused(restore(adam(), Bytes::from_bytes_vec(cut)), &["record"]);

@@ -5,8 +5,8 @@ use revox::audio::{self, Fbank, FbankConfig, Window, subtract_mean};
 use crate::shared::{Tensors, json};
 use crate::shared_or_skip;
 
-/// The two tests of the fixture's README: values within 14 (natural log) of their frame's largest agree to 1e-3; everywhere the
-/// exponentials agree to 1e-4 of the frame's largest.
+/// The two tests of the fixture's README: values within 14 (natural log) of their frame's largest
+/// agree to 1e-3; everywhere the exponentials agree to 1e-4 of the frame's largest.
 fn assert_close(name: &str, ours: &[f32], reference: &[f32], mels: usize, log: bool) {
     assert_eq!(ours.len(), reference.len(), "{name}");
     for (t, (a, b)) in ours.chunks_exact(mels).zip(reference.chunks_exact(mels)).enumerate() {
@@ -46,7 +46,8 @@ fn every_track_mels_and_window_equals_both_peers() {
         let mut ours = Fbank::new(config).unwrap().compute(&audio.samples, None);
         if what == "torchaudio_cmn" {
             subtract_mean(&mut ours, mels);
-            // The mean moves every value of a mel alike, so compare directly where log values are well above the floor.
+            // The mean moves every value of a mel alike, so compare directly where log values are
+            // well above the floor.
             let reference = tensors.f32(&name);
             assert_eq!(ours.len(), reference.len());
             let plain = tensors.f32(&name.replace("_cmn", ""));
@@ -64,7 +65,10 @@ fn every_track_mels_and_window_equals_both_peers() {
         }
         if track == "silence" {
             let floor = f32::EPSILON.ln();
-            assert!(ours.iter().all(|v| (v - floor).abs() < 1e-6 || what == "torchaudio_cmn" && *v == 0.0));
+            assert!(
+                ours.iter()
+                    .all(|v| (v - floor).abs() < 1e-6 || what == "torchaudio_cmn" && *v == 0.0)
+            );
         }
         cases += 1;
     }
@@ -92,7 +96,13 @@ fn every_option_equals_torchaudio() {
         }
         let log = config.log;
         let ours = Fbank::new(config).unwrap().compute(&audio.samples, None);
-        assert_close(variant, &ours, &tensors.f32(&format!("sines_head/{variant}/torchaudio")), 80, log);
+        assert_close(
+            variant,
+            &ours,
+            &tensors.f32(&format!("sines_head/{variant}/torchaudio")),
+            80,
+            log,
+        );
     }
 }
 
@@ -101,8 +111,9 @@ fn flac_and_wav_of_the_same_speech_are_the_same_samples() {
     let folder = shared_or_skip!("fixtures/f1_fbank");
     let data = shared_or_skip!("data/speechocean762");
     let meta = json(folder.join("meta.json"));
-    // The fixture's speech was cut from the corpus before silence was trimmed there, so only decoding is compared: every FLAC of a
-    // speaker decodes, at 16 kHz, within full scale and above silence.
+    // The fixture's speech was cut from the corpus before silence was trimmed there, so only
+    // decoding is compared: every FLAC of a speaker decodes, at 16 kHz, within full scale and above
+    // silence.
     assert!(meta["tracks"]["speech0"].is_object());
     let mut files = 0;
     for entry in std::fs::read_dir(data.join("flac")).unwrap().take(3) {

@@ -21,10 +21,17 @@ fn inertia_is_the_optimum() {
             let best = wanted["inertia"].as_f64().unwrap();
             let ratio = inertia(&weights, &ours) / best.max(1e-12);
             eprintln!("{vector}, k = {k}: {ratio:.7} of the optimum {best:.4e}");
-            assert_eq!(ours.len() as u64, wanted["effective_k"].as_u64().unwrap(), "{vector}, k = {k}");
+            assert_eq!(
+                ours.len() as u64,
+                wanted["effective_k"].as_u64().unwrap(),
+                "{vector}, k = {k}"
+            );
             // Centroids are f32: the reference with rounded ones is at most as much off.
             let allowed = if k <= 16 { 1.0001 } else { 1.01 };
-            assert!(ratio <= allowed || best < 1e-9 && inertia(&weights, &ours) < 1e-9, "{vector}, k = {k}: {ratio}");
+            assert!(
+                ratio <= allowed || best < 1e-9 && inertia(&weights, &ours) < 1e-9,
+                "{vector}, k = {k}: {ratio}"
+            );
             checked += 1;
         }
     }

@@ -30,7 +30,8 @@ fn run(
     head.weight = Param::from_data(TensorData::new(weight.0, weight.1), &plain);
     let head = head.train();
     let embeddings = Tensor::<2>::from_data(TensorData::new(emb.0, emb.1), &device).require_grad();
-    let labels = Tensor::<1, Int>::from_data(TensorData::new(labels.to_vec(), [labels.len()]), &device);
+    let labels =
+        Tensor::<1, Int>::from_data(TensorData::new(labels.to_vec(), [labels.len()]), &device);
     let out = head.forward(embeddings.clone(), labels.clone(), margin);
     let loss = cross_entropy(out.logits.clone(), labels);
     let gradients = loss.backward();
@@ -54,7 +55,9 @@ fn every_head_equals_the_reference() {
         let base = HeadConfig { scale: number("scale").unwrap_or(32.0), ..HeadConfig::default() };
         let mut margin = number("margin").unwrap_or(0.2);
         let config = match case["class"].as_str().unwrap() {
-            "ArcMarginProduct" => HeadConfig { easy_margin: args["easy_margin"].as_bool().unwrap_or(false), ..base },
+            "ArcMarginProduct" => {
+                HeadConfig { easy_margin: args["easy_margin"].as_bool().unwrap_or(false), ..base }
+            }
             "AddMarginProduct" => HeadConfig { kind: LossKind::Am, ..base },
             "ArcMarginProduct_intertopk_subcenter" => {
                 let k = number("k_top").unwrap_or(5.0) as usize;
@@ -72,16 +75,28 @@ fn every_head_equals_the_reference() {
             _ => continue, // heads that are not ours: sphereface2, voxceleb_trainer
         };
         let inputs = case["inputs"].as_str().unwrap();
-        let tensor = |what: &str| (t.f32(&format!("{inputs}/{what}")), t.shape(&format!("{inputs}/{what}")));
-        let ours = run(&config, margin, tensor("emb"), tensor("weight"), &t.i64(&format!("{inputs}/labels")));
+        let tensor =
+            |what: &str| (t.f32(&format!("{inputs}/{what}")), t.shape(&format!("{inputs}/{what}")));
+        let ours = run(
+            &config,
+            margin,
+            tensor("emb"),
+            tensor("weight"),
+            &t.i64(&format!("{inputs}/labels")),
+        );
         let near = |what: &str, ours: &[f32], tolerance: f32| {
             let reference = t.f32(&format!("{name}/{what}"));
             assert_eq!(ours.len(), reference.len(), "{name} {what}");
             for (a, b) in ours.iter().zip(&reference) {
-                assert!((a - b).abs() <= tolerance, "{name} {what}: {a} against {b} (margin {margin})");
+                assert!(
+                    (a - b).abs() <= tolerance,
+                    "{name} {what}: {a} against {b} (margin {margin})"
+                );
             }
         };
-        let largest = |what: &str| t.f32(&format!("{name}/{what}")).iter().fold(0.0f32, |m, x| m.max(x.abs()));
+        let largest = |what: &str| {
+            t.f32(&format!("{name}/{what}")).iter().fold(0.0f32, |m, x| m.max(x.abs()))
+        };
         near("logits", &ours.logits, 1e-4);
         near("loss", &[ours.loss], 1e-6 * largest("loss"));
         near("grad_emb", &ours.grad_embedding, 1e-5 * largest("grad_emb"));
@@ -97,7 +112,10 @@ fn every_head_equals_the_reference() {
         "add_margin_m0.2",
     ] {
         for size in ["s", "m"] {
-            assert!(checked.contains(&format!("{size}/{wanted}")), "{wanted} was not checked: {checked:?}");
+            assert!(
+                checked.contains(&format!("{size}/{wanted}")),
+                "{wanted} was not checked: {checked:?}"
+            );
         }
     }
 }
@@ -107,11 +125,16 @@ fn plain_cross_entropy_equals_the_reference() {
     let t = Tensors::open(shared_or_skip!("fixtures/f3_losses/losses.safetensors"));
     let device = Device::default().autodiff();
     let name = |what: &str| format!("ce/{what}");
-    let logits = Tensor::<2>::from_data(TensorData::new(t.f32(&name("logits")), t.shape(&name("logits"))), &device)
-        .require_grad();
+    let logits = Tensor::<2>::from_data(
+        TensorData::new(t.f32(&name("logits")), t.shape(&name("logits"))),
+        &device,
+    )
+    .require_grad();
     let labels = t.i64(&name("labels"));
-    let loss =
-        cross_entropy(logits.clone(), Tensor::from_data(TensorData::new(labels.clone(), [labels.len()]), &device));
+    let loss = cross_entropy(
+        logits.clone(),
+        Tensor::from_data(TensorData::new(labels.clone(), [labels.len()]), &device),
+    );
     let gradient = logits.grad(&loss.backward()).unwrap().into_data().try_to_vec::<f32>().unwrap();
     let loss = loss.into_data().try_to_vec::<f32>().unwrap()[0];
     assert!((loss - t.f32(&name("loss"))[0]).abs() < 1e-6 * loss);
@@ -120,7 +143,8 @@ fn plain_cross_entropy_equals_the_reference() {
     }
 }
 
-/// The reference gives NaN for an embedding parallel or anti-parallel to its class and 1e13 for a zero one.
+/// The reference gives NaN for an embedding parallel or anti-parallel to its class and 1e13 for a
+/// zero one.
 #[test]
 fn gradients_are_finite_where_the_references_are_not() {
     for sign in [1.0f32, -1.0, 0.0] {
@@ -128,7 +152,8 @@ fn gradients_are_finite_where_the_references_are_not() {
         let emb: Vec<f32> = weight[..6].iter().map(|x| x * sign).collect();
         for easy_margin in [false, true] {
             let config = HeadConfig { easy_margin, ..HeadConfig::default() };
-            let case = run(&config, 0.2, (emb.clone(), vec![1, 6]), (weight.clone(), vec![4, 6]), &[0]);
+            let case =
+                run(&config, 0.2, (emb.clone(), vec![1, 6]), (weight.clone(), vec![4, 6]), &[0]);
             let all = case.grad_embedding.iter().chain(&case.grad_weight);
             assert!(case.loss.is_finite() && all.clone().all(|g| g.is_finite()));
         }

@@ -1,4 +1,5 @@
-//! WeSpeaker's networks, fixture f2: checkpoints as WeSpeaker saves them, and full-size networks with weights from a formula.
+//! WeSpeaker's networks, fixture f2: checkpoints as WeSpeaker saves them, and full-size networks
+//! with weights from a formula.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -15,7 +16,13 @@ use crate::shared_or_skip;
 /// Largest difference allowed, as a fraction of the largest value.
 const TOLERANCE: f32 = 1e-5;
 
-fn assert_embeddings(what: &str, network: &Network, device: &Device, input: (Vec<f32>, Vec<usize>), wanted: &[f32]) {
+fn assert_embeddings(
+    what: &str,
+    network: &Network,
+    device: &Device,
+    input: (Vec<f32>, Vec<usize>),
+    wanted: &[f32],
+) {
     let x = Tensor::<3>::from_data(TensorData::new(input.0, input.1), device);
     let ours = network.forward(x, Mode::Eval).into_data().try_to_vec::<f32>().unwrap();
     assert_eq!(ours.len(), wanted.len(), "{what}");
@@ -38,7 +45,11 @@ fn check_checkpoint(folder: &Path, name: &str, arch: &str) {
     for (backend, device) in cpu_devices() {
         let options = ImportOptions { arch: Some(arch.into()), ..ImportOptions::default() };
         let (model, head) = import(&folder.join(format!("{name}.pt")), &options, &device).unwrap();
-        assert_eq!(head.0.len(), usize::from(name == "resnet34_m8"), "only resnet34_m8 holds a projection");
+        assert_eq!(
+            head.0.len(),
+            usize::from(name == "resnet34_m8"),
+            "only resnet34_m8 holds a projection"
+        );
         for case in ["x2x200", "x3x137", "x1x64"] {
             // The second opinion is slow: one length is enough.
             if backend == "ndarray" && case != "x1x64" {
@@ -46,7 +57,13 @@ fn check_checkpoint(folder: &Path, name: &str, arch: &str) {
             }
             let input = (io.f32(&format!("{case}/input")), io.shape(&format!("{case}/input")));
             let wanted = io.f32(&format!("{case}/emb_f64"));
-            assert_embeddings(&format!("{name} {case} {backend}"), &model.network, &device, input, &wanted);
+            assert_embeddings(
+                &format!("{name} {case} {backend}"),
+                &model.network,
+                &device,
+                input,
+                &wanted,
+            );
         }
     }
 }
@@ -65,17 +82,25 @@ fn a_users_model_folder_and_an_averaged_checkpoint_import() {
     let folder = shared_or_skip!("fixtures/f2_models");
     let device = Device::default();
     let user = folder.join("resnet18_voxceleb_style");
-    let options = ImportOptions { config: Some(user.join("config.yaml")), ..ImportOptions::default() };
+    let options =
+        ImportOptions { config: Some(user.join("config.yaml")), ..ImportOptions::default() };
     let (model, _) = import(&user.join("avg_model.pt"), &options, &device).unwrap();
     assert_eq!((model.header.arch.mels, model.header.embedding_dim), (40, 128));
     assert_eq!(model.header.frontend.fbank.dither, 1.0);
     let io = Tensors::open(user.join("io.safetensors"));
     for case in ["x2x200", "x3x137", "x1x64"] {
         let input = (io.f32(&format!("{case}/input")), io.shape(&format!("{case}/input")));
-        assert_embeddings(case, &model.network, &device, input, &io.f32(&format!("{case}/emb_f64")));
+        assert_embeddings(
+            case,
+            &model.network,
+            &device,
+            input,
+            &io.f32(&format!("{case}/emb_f64")),
+        );
     }
 
-    // Averaged: counters are f32; 40 mels must be said, since 80 mels with one statistic have the same shapes.
+    // Averaged: counters are f32; 40 mels must be said, since 80 mels with one statistic have the
+    // same shapes.
     let average = folder.join("avg_model.pt");
     let mut options = ImportOptions { arch: Some("resnet18".into()), ..ImportOptions::default() };
     let error = import(&average, &options, &device).unwrap_err().to_string();
@@ -146,12 +171,17 @@ fn named(name: &str) -> Architecture {
 #[test]
 fn full_size_resnet34_with_every_pooling() {
     check_procedural("ResNet34", &named("resnet34"));
-    for (reference, pooling) in
-        [("ResNet34_ASTP", PoolingKind::Astp), ("ResNet34_TAP", PoolingKind::Tap), ("ResNet34_TSDP", PoolingKind::Tsdp)]
-    {
+    for (reference, pooling) in [
+        ("ResNet34_ASTP", PoolingKind::Astp),
+        ("ResNet34_TAP", PoolingKind::Tap),
+        ("ResNet34_TSDP", PoolingKind::Tsdp),
+    ] {
         check_procedural(reference, &Architecture { pooling, ..named("resnet34") });
     }
-    check_procedural("ResNet34_two_emb_layer", &Architecture { two_embedding_layers: true, ..named("resnet34") });
+    check_procedural(
+        "ResNet34_two_emb_layer",
+        &Architecture { two_embedding_layers: true, ..named("resnet34") },
+    );
 }
 
 #[test]
@@ -171,7 +201,10 @@ fn full_size_others() {
         check_procedural(&format!("ResNet{depth}"), &named(&format!("resnet{depth}")));
     }
     for depth in [60, 183, 237] {
-        check_procedural(&format!("Gemini_DF_ResNet{depth}"), &named(&format!("gemini-df-resnet{depth}")));
+        check_procedural(
+            &format!("Gemini_DF_ResNet{depth}"),
+            &named(&format!("gemini-df-resnet{depth}")),
+        );
     }
 }
 
@@ -182,7 +215,8 @@ fn parameter_counts_and_names_are_the_references() {
     let tables = json(folder.join("param_tables.json"));
     let mut checked = 0;
     for (name, _) in ZOO {
-        let reference = name.replace("gemini-df-resnet", "Gemini_DF_ResNet").replace("resnet", "ResNet");
+        let reference =
+            name.replace("gemini-df-resnet", "Gemini_DF_ResNet").replace("resnet", "ResNet");
         let Some(count) = counts[&reference].as_u64() else { continue };
         let arch = named(name);
         assert_eq!(arch.account(200).unwrap().parameters() as u64, count, "{name}");
@@ -193,7 +227,8 @@ fn parameter_counts_and_names_are_the_references() {
             if key.ends_with("num_batches_tracked") {
                 continue;
             }
-            let shape: Vec<usize> = shape.as_array().unwrap().iter().map(|d| d.as_u64().unwrap() as usize).collect();
+            let shape: Vec<usize> =
+                shape.as_array().unwrap().iter().map(|d| d.as_u64().unwrap() as usize).collect();
             assert_eq!(ours.get(key), Some(&shape), "{name} {key}");
             entries += 1;
         }
@@ -201,13 +236,18 @@ fn parameter_counts_and_names_are_the_references() {
         checked += 1;
     }
     assert_eq!(checked, 11);
-    let variant = |pooling| Architecture { pooling, ..named("resnet34") }.account(200).unwrap().parameters() as u64;
-    for (key, pooling) in
-        [("ResNet34_ASTP", PoolingKind::Astp), ("ResNet34_TAP", PoolingKind::Tap), ("ResNet34_TSDP", PoolingKind::Tsdp)]
-    {
+    let variant = |pooling| {
+        Architecture { pooling, ..named("resnet34") }.account(200).unwrap().parameters() as u64
+    };
+    for (key, pooling) in [
+        ("ResNet34_ASTP", PoolingKind::Astp),
+        ("ResNet34_TAP", PoolingKind::Tap),
+        ("ResNet34_TSDP", PoolingKind::Tsdp),
+    ] {
         assert_eq!(Some(variant(pooling)), counts[key].as_u64(), "{key}");
     }
-    // The original DF-ResNet layout is a reconstruction; its counts are arithmetic on the table of stages.
+    // The original DF-ResNet layout is a reconstruction; its counts are arithmetic on the table of
+    // stages.
     for (name, count) in [
         ("df-resnet56", 4_693_920),
         ("df-resnet110", 7_177_632),

@@ -25,7 +25,10 @@ fn code_maps_are_those_of_bitsandbytes() {
     let t = Tensors::open(shared_or_skip!("fixtures/f6_8bit/quantize.safetensors"));
     for (name, map) in [("map/signed", CodeMap::Signed), ("map/unsigned", CodeMap::Unsigned)] {
         let wanted = t.f32(name);
-        assert_eq!(map.values().map(f32::to_bits).to_vec(), wanted.iter().map(|x| x.to_bits()).collect::<Vec<_>>());
+        assert_eq!(
+            map.values().map(f32::to_bits).to_vec(),
+            wanted.iter().map(|x| x.to_bits()).collect::<Vec<_>>()
+        );
     }
 }
 
@@ -72,13 +75,20 @@ fn step_of(case: &str, states: States, guard: bool) -> Step {
     }
     match case {
         "sgd" => {
-            let optimizer = Sgd8bitConfig { weight_decay: 1e-4, states, ..Default::default() }.init().unwrap();
+            let optimizer =
+                Sgd8bitConfig { weight_decay: 1e-4, states, ..Default::default() }.init().unwrap();
             let mut run = Run { optimizer, state: None };
             Box::new(move |p, g| run.step(p, g))
         }
         _ => {
             let weight_decay = if case == "adamw" { 0.1 } else { 0.0 };
-            let config = Adam8bitConfig { weight_decay, decay: Decay::Decoupled, guard, states, ..Default::default() };
+            let config = Adam8bitConfig {
+                weight_decay,
+                decay: Decay::Decoupled,
+                guard,
+                states,
+                ..Default::default()
+            };
             let mut run = Run { optimizer: config.init().unwrap(), state: None };
             Box::new(move |p, g| run.step(p, g))
         }
@@ -95,7 +105,8 @@ fn distance(a: &[f32], b: &[f32], start: &[f32]) -> f64 {
     let sum = |pairs: &mut dyn Iterator<Item = (f32, f32)>| -> f64 {
         pairs.map(|(x, y)| (f64::from(x) - f64::from(y)).powi(2)).sum::<f64>().sqrt()
     };
-    sum(&mut a.iter().copied().zip(b.iter().copied())) / sum(&mut b.iter().copied().zip(start.iter().copied()))
+    sum(&mut a.iter().copied().zip(b.iter().copied()))
+        / sum(&mut b.iter().copied().zip(start.iter().copied()))
 }
 
 const CASES: [&str; 3] = ["sgd", "adam", "adamw"];
@@ -105,9 +116,10 @@ fn steps_with_given_gradients() {
     let t = Tensors::open(shared_or_skip!("fixtures/f6_8bit/optim.safetensors"));
     let (start, gradients) = (t.f32("open/p0"), t.f32("open/grads"));
     for case in CASES {
-        for (simulation, rounding) in
-            [("sim8_nearest", StateRounding::Nearest), ("sim8_signkeep", StateRounding::SignPreserving)]
-        {
+        for (simulation, rounding) in [
+            ("sim8_nearest", StateRounding::Nearest),
+            ("sim8_signkeep", StateRounding::SignPreserving),
+        ] {
             let mut step = step_of(case, always8(rounding), false);
             let mut p = start.clone();
             for (i, g) in gradients.chunks_exact(start.len()).enumerate() {
@@ -133,13 +145,15 @@ fn steps_with_gradients_of_the_parameters() {
     let start = vec![0.0; a.len()];
     for case in CASES {
         let losses = &hyper["closed_loop"][case]["result"]["loss"];
-        for (simulation, rounding) in
-            [("sim8_nearest", StateRounding::Nearest), ("sim8_signkeep", StateRounding::SignPreserving)]
-        {
+        for (simulation, rounding) in [
+            ("sim8_nearest", StateRounding::Nearest),
+            ("sim8_signkeep", StateRounding::SignPreserving),
+        ] {
             let mut step = step_of(case, always8(rounding), false);
             let mut p = start.clone();
             for i in 1..=100 {
-                let g: Vec<f32> = a.iter().zip(&p).zip(&target).map(|((a, p), t)| a * (p - t)).collect();
+                let g: Vec<f32> =
+                    a.iter().zip(&p).zip(&target).map(|((a, p), t)| a * (p - t)).collect();
                 p = step(p, &g);
                 let name = format!("closed/{case}/{simulation}/step{i}");
                 if t.has(&name) {
@@ -147,15 +161,22 @@ fn steps_with_gradients_of_the_parameters() {
                     eprintln!("{name}: {off:.1e}");
                     assert!(off < 1e-6, "{name}: {off:e}");
                 }
-                let term = |((a, p), t): ((&f32, &f32), &f32)| f64::from(*a) * f64::from(p - t).powi(2);
+                let term =
+                    |((a, p), t): ((&f32, &f32), &f32)| f64::from(*a) * f64::from(p - t).powi(2);
                 let loss: f64 = 0.5 * a.iter().zip(&p).zip(&target).map(term).sum::<f64>();
                 let wanted = |run: &str| losses[run][i.to_string()].as_f64();
                 if let Some(wanted) = wanted(simulation) {
-                    assert!((loss / wanted - 1.0).abs() < 1e-3, "{case} step {i}: loss {loss} against {wanted}");
+                    assert!(
+                        (loss / wanted - 1.0).abs() < 1e-3,
+                        "{case} step {i}: loss {loss} against {wanted}"
+                    );
                 }
                 // On the way the simulation itself is up to 2.3 % away (SGD, step 50).
                 if let Some(wanted) = wanted("torch32").filter(|_| i == 100) {
-                    assert!((loss / wanted - 1.0).abs() < 0.02, "{case}: final loss {loss} against PyTorch's {wanted}");
+                    assert!(
+                        (loss / wanted - 1.0).abs() < 0.02,
+                        "{case}: final loss {loss} against PyTorch's {wanted}"
+                    );
                 }
             }
             let off = distance(&p, &t.f32(&format!("closed/{case}/bnb8_cpu0502/step100")), &start);
@@ -168,7 +189,11 @@ fn steps_with_gradients_of_the_parameters() {
 fn final_states_are_those_of_the_simulation() {
     let t = Tensors::open(shared_or_skip!("fixtures/f6_8bit/optim.safetensors"));
     let (start, gradients) = (t.f32("open/p0"), t.f32("open/grads"));
-    let optimizer = Adam8bitConfig { guard: false, states: always8(StateRounding::Nearest), ..Default::default() };
+    let optimizer = Adam8bitConfig {
+        guard: false,
+        states: always8(StateRounding::Nearest),
+        ..Default::default()
+    };
     let optimizer = optimizer.init().unwrap();
     let (mut p, mut state) = (floats(&start), None);
     for g in gradients.chunks_exact(start.len()) {
@@ -193,7 +218,8 @@ fn final_states_are_those_of_the_simulation() {
     }
 }
 
-/// Gradients of four decades in one block: rounded to the nearest code Adam takes steps of several hundred; guarded it does not, and stays near 32 bits.
+/// Gradients of four decades in one block: rounded to the nearest code Adam takes steps of several
+/// hundred; guarded it does not, and stays near 32 bits.
 #[test]
 fn guard_holds_where_second_moments_vanish() {
     let t = Tensors::open(shared_or_skip!("fixtures/f6_8bit/optim.safetensors"));
@@ -239,7 +265,8 @@ fn guard_changes_nothing_elsewhere() {
     let run = |guard: bool| {
         let mut step = step_of("adam", always8(StateRounding::Nearest), guard);
         (0..100).fold(vec![0.0; a.len()], |p, _| {
-            let g: Vec<f32> = a.iter().zip(&p).zip(&target).map(|((a, p), t)| a * (p - t)).collect();
+            let g: Vec<f32> =
+                a.iter().zip(&p).zip(&target).map(|((a, p), t)| a * (p - t)).collect();
             step(p, &g)
         })
     };
@@ -254,10 +281,14 @@ fn twins_in_32_bits_equal_torch() {
     let t = Tensors::open(shared_or_skip!("fixtures/f6_8bit/optim.safetensors"));
     let states = States { min_size: usize::MAX, ..States::default() };
     let sgd = |nesterov, weight_decay| {
-        Sgd8bitConfig { nesterov, weight_decay, states: states.clone(), ..Default::default() }.init().unwrap()
+        Sgd8bitConfig { nesterov, weight_decay, states: states.clone(), ..Default::default() }
+            .init()
+            .unwrap()
     };
     let adam = |decay, weight_decay| {
-        Adam8bitConfig { decay, weight_decay, states: states.clone(), ..Default::default() }.init().unwrap()
+        Adam8bitConfig { decay, weight_decay, states: states.clone(), ..Default::default() }
+            .init()
+            .unwrap()
     };
     follow(&t, "sgd_mom", 0.1, sgd(false, 0.0));
     follow(&t, "sgd_mom_wd", 0.1, sgd(false, 0.01));
@@ -268,10 +299,17 @@ fn twins_in_32_bits_equal_torch() {
     follow(&t, "adamw", 0.01, adam(Decay::Decoupled, 0.1));
 }
 
-fn follow(t: &Tensors, case: &str, rate: f64, optimizer: impl Optimizer<State<1> = OptimizerState>) {
+fn follow(
+    t: &Tensors,
+    case: &str,
+    rate: f64,
+    optimizer: impl Optimizer<State<1> = OptimizerState>,
+) {
     let (mut p, mut state) = (floats(&t.f32("optim32/p0")), None);
     let wanted = t.f32(&format!("optim32/{case}/trajectory"));
-    for (i, (g, wanted)) in t.f32("optim32/grads").chunks_exact(64).zip(wanted.chunks_exact(64)).enumerate() {
+    for (i, (g, wanted)) in
+        t.f32("optim32/grads").chunks_exact(64).zip(wanted.chunks_exact(64)).enumerate()
+    {
         (p, state) = optimizer.step(rate, p, floats(g), state);
         for (a, b) in values(p.clone()).iter().zip(wanted) {
             assert!((a - b).abs() <= 1e-6 * b.abs().max(1.0), "{case} step {i}: {a} against {b}");

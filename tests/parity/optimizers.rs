@@ -23,18 +23,28 @@ fn check(case: &str, config: OptimizerConfig, lr: f64) {
     let wanted = t.f32(&format!("optim32/{case}/trajectory"));
     for (step, (grad, wanted)) in grads.chunks_exact(64).zip(wanted.chunks_exact(64)).enumerate() {
         let mut gradients = GradientsParams::new();
-        gradients.register(module.p.id, Tensor::<1>::from_data(TensorData::new(grad.to_vec(), [64]), &device));
+        gradients.register(
+            module.p.id,
+            Tensor::<1>::from_data(TensorData::new(grad.to_vec(), [64]), &device),
+        );
         module = optimizer.step(lr, module, gradients);
         let ours = module.p.val().into_data().try_to_vec::<f32>().unwrap();
         for (a, b) in ours.iter().zip(wanted) {
-            assert!((a - b).abs() <= 1e-6 * b.abs().max(1.0), "{case} step {step}: {a} against {b}");
+            assert!(
+                (a - b).abs() <= 1e-6 * b.abs().max(1.0),
+                "{case} step {step}: {a} against {b}"
+            );
         }
     }
 }
 
 #[test]
 fn sgd_equals_torch() {
-    let sgd = |momentum, nesterov, weight_decay| OptimizerConfig::Sgd { momentum, nesterov, weight_decay };
+    let sgd = |momentum, nesterov, weight_decay| OptimizerConfig::Sgd {
+        momentum,
+        nesterov,
+        weight_decay,
+    };
     check("sgd_plain", sgd(0.0, false, 0.0), 0.1);
     check("sgd_mom", sgd(0.9, false, 0.0), 0.1);
     check("sgd_mom_wd", sgd(0.9, false, 0.01), 0.1);
@@ -44,7 +54,12 @@ fn sgd_equals_torch() {
 
 #[test]
 fn adamw_equals_torch() {
-    let adamw = |weight_decay| OptimizerConfig::AdamW { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay };
+    let adamw = |weight_decay| OptimizerConfig::AdamW {
+        beta1: 0.9,
+        beta2: 0.999,
+        epsilon: 1e-8,
+        weight_decay,
+    };
     check("adam", adamw(0.0), 0.01);
     check("adamw", adamw(0.1), 0.01);
 }

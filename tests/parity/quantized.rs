@@ -1,4 +1,5 @@
-//! WeSpeaker's checkpoints quantized without training: embeddings stay where they are, the better the more bits.
+//! WeSpeaker's checkpoints quantized without training: embeddings stay where they are, the better
+//! the more bits.
 
 use burn::tensor::{Device, Tensor, TensorData};
 use revox::model_file::{ImportOptions, import};
@@ -19,9 +20,11 @@ fn cosine(a: &[f32], b: &[f32]) -> f64 {
 fn embeddings_of_imported_checkpoints_stay() {
     let folder = shared_or_skip!("fixtures/f2_models");
     let device = Device::default();
-    for (name, arch) in
-        [("resnet34_m8", "resnet34"), ("resnet50_m4", "resnet50"), ("gemini_small", "gemini-df-resnet60")]
-    {
+    for (name, arch) in [
+        ("resnet34_m8", "resnet34"),
+        ("resnet50_m4", "resnet50"),
+        ("gemini_small", "gemini-df-resnet60"),
+    ] {
         let options = ImportOptions { arch: Some(arch.into()), ..ImportOptions::default() };
         let (model, _) = import(&folder.join(format!("{name}.pt")), &options, &device).unwrap();
         let io = Tensors::open(folder.join(format!("{name}.io.safetensors")));
@@ -29,16 +32,31 @@ fn embeddings_of_imported_checkpoints_stay() {
         let x = Tensor::<3>::from_data(TensorData::new(input, shape), &device);
         let wanted = io.f32("x2x200/emb_f64");
         let off = |bits| {
-            let config = QuantizeConfig { bits, small_layers: SmallLayers::FewerBits, ..QuantizeConfig::default() };
+            let config = QuantizeConfig {
+                bits,
+                small_layers: SmallLayers::FewerBits,
+                ..QuantizeConfig::default()
+            };
             let plan = uniform(&names_and_shapes(&model.network), &config).unwrap();
             let packed = quantize(&model, &Quantizer::new(plan, config), &device).unwrap();
-            let ours = packed.network.forward(x.clone(), Mode::Eval).into_data().try_to_vec::<f32>().unwrap();
+            let ours = packed
+                .network
+                .forward(x.clone(), Mode::Eval)
+                .into_data()
+                .try_to_vec::<f32>()
+                .unwrap();
             let half = ours.len() / 2;
-            let worst = cosine(&ours[..half], &wanted[..half]).min(cosine(&ours[half..], &wanted[half..]));
+            let worst =
+                cosine(&ours[..half], &wanted[..half]).min(cosine(&ours[half..], &wanted[half..]));
             1.0 - worst
         };
         let [eight, six, four] = [8, 6, 4].map(off);
-        eprintln!("{name}: 1 - cosine {eight:.2e} with 8 bits, {six:.2e} with 6, {four:.2e} with 4");
-        assert!(eight < six && six < four && eight < 1e-4 && four < 0.02, "{name}: {eight:e}, {six:e}, {four:e}");
+        eprintln!(
+            "{name}: 1 - cosine {eight:.2e} with 8 bits, {six:.2e} with 6, {four:.2e} with 4"
+        );
+        assert!(
+            eight < six && six < four && eight < 1e-4 && four < 0.02,
+            "{name}: {eight:e}, {six:e}, {four:e}"
+        );
     }
 }

@@ -27,7 +27,10 @@ fn exponential_decrease_equals_the_reference() {
         for pair in case["iter_lr"].as_array().unwrap() {
             let (t, wanted) = (pair[0].as_u64().unwrap() as usize, pair[1].as_f64().unwrap());
             let ours = schedule.at(t);
-            assert!((ours - wanted).abs() <= 1e-12 * wanted.abs(), "{args} at {t}: {ours} against {wanted}");
+            assert!(
+                (ours - wanted).abs() <= 1e-12 * wanted.abs(),
+                "{args} at {t}: {ours} against {wanted}"
+            );
         }
         cases += 1;
     }
@@ -48,13 +51,20 @@ fn margins_equal_the_reference() {
                 last: number("final_margin"),
                 start: at("increase_start_epoch"),
                 fixed: at("fix_start_epoch"),
-                increase: if args["increase_type"] == "exp" { Increase::Exp } else { Increase::Linear },
+                increase: if args["increase_type"] == "exp" {
+                    Increase::Exp
+                } else {
+                    Increase::Linear
+                },
             },
         };
         for pair in case["iter_margin"].as_array().unwrap() {
             let (t, wanted) = (pair[0].as_u64().unwrap() as usize, pair[1].as_f64().unwrap());
             let ours = schedule.at(t);
-            assert!((ours - wanted).abs() <= 1e-12 * wanted.abs(), "{args} at {t}: {ours} against {wanted}");
+            assert!(
+                (ours - wanted).abs() <= 1e-12 * wanted.abs(),
+                "{args} at {t}: {ours} against {wanted}"
+            );
         }
     }
 }

@@ -1,4 +1,5 @@
-//! The self-test's reference embeddings are the fixture's: fixture f2, first utterances of the networks with weights from a formula.
+//! The self-test's reference embeddings are the fixture's: fixture f2, first utterances of the
+//! networks with weights from a formula.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -14,7 +15,12 @@ use crate::shared_or_skip;
 fn names() -> Vec<(String, String)> {
     let mut all: Vec<(String, String)> =
         ["input_f40", "input_f80"].iter().map(|n| ((*n).into(), (*n).into())).collect();
-    all.extend(reference::networks().unwrap().iter().map(|(n, _)| (format!("small/{n}/emb_f64"), (*n).to_owned())));
+    all.extend(
+        reference::networks()
+            .unwrap()
+            .iter()
+            .map(|(n, _)| (format!("small/{n}/emb_f64"), (*n).to_owned())),
+    );
     all
 }
 
@@ -35,7 +41,11 @@ fn stored_references_are_the_fixtures() {
         assert_eq!(reference::tensor(&here).unwrap(), first_row(&tensors, &there), "{here}");
     }
     for (name, _) in reference::networks().unwrap() {
-        assert_eq!(table["models"][format!("small/{name}")]["gain"].as_f64(), Some(reference::GAIN), "{name}");
+        assert_eq!(
+            table["models"][format!("small/{name}")]["gain"].as_f64(),
+            Some(reference::GAIN),
+            "{name}"
+        );
     }
     assert_eq!(SafeTensors::deserialize(reference::FILE).unwrap().len(), names().len());
 }
@@ -53,8 +63,11 @@ fn write_the_references() {
             (here, shape, values.iter().flat_map(|x| x.to_le_bytes()).collect())
         })
         .collect();
-    let views: HashMap<&str, TensorView> =
-        parts.iter().map(|(n, s, b)| (n.as_str(), TensorView::new(Dtype::F32, s.clone(), b).unwrap())).collect();
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/reference-embeddings.safetensors");
+    let views: HashMap<&str, TensorView> = parts
+        .iter()
+        .map(|(n, s, b)| (n.as_str(), TensorView::new(Dtype::F32, s.clone(), b).unwrap()))
+        .collect();
+    let file =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/reference-embeddings.safetensors");
     std::fs::write(file, safetensors::serialize(views, None).unwrap()).unwrap();
 }

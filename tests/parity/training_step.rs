@@ -1,4 +1,5 @@
-//! One whole training step of WeSpeaker's, fixture f2 `train_resnet34_m4`: loss, gradients, BatchNorm buffers, parameters.
+//! One whole training step of WeSpeaker's, fixture f2 `train_resnet34_m4`: loss, gradients,
+//! BatchNorm buffers, parameters.
 
 use std::collections::HashMap;
 
@@ -31,28 +32,38 @@ fn three_steps_equal_the_reference() {
     let losses = json(folder.join("train_resnet34_m4.json"));
     let plain = Device::default();
     let device = Device::default().autodiff();
-    let options = ImportOptions { arch: Some("resnet34".into()), mels: Some(40), ..ImportOptions::default() };
-    let (model, head) = import(&folder.join("train_resnet34_m4_init.pt"), &options, &plain).unwrap();
+    let options =
+        ImportOptions { arch: Some("resnet34".into()), mels: Some(40), ..ImportOptions::default() };
+    let (model, head) =
+        import(&folder.join("train_resnet34_m4_init.pt"), &options, &plain).unwrap();
     let trainee = Trainee::new(&model.header.arch, &HeadConfig::default(), 8, &plain, 0).unwrap();
-    let trainee = Trainee { network: model.network, ..assign_named(trainee, HashMap::from_iter(head.0)) };
+    let trainee =
+        Trainee { network: model.network, ..assign_named(trainee, HashMap::from_iter(head.0)) };
     let mut trainee = trainee.train();
-    let mut optimizer = OptimizerConfig::Sgd { momentum: 0.9, nesterov: true, weight_decay: 1e-4 }.init().unwrap();
+    let mut optimizer =
+        OptimizerConfig::Sgd { momentum: 0.9, nesterov: true, weight_decay: 1e-4 }.init().unwrap();
     let labels = t.i64("labels");
     for step in 1..=3 {
-        let input = Tensor::<3>::from_data(TensorData::new(t.f32("input"), t.shape("input")), &device).require_grad();
+        let input =
+            Tensor::<3>::from_data(TensorData::new(t.f32("input"), t.shape("input")), &device)
+                .require_grad();
         let labels = Tensor::<1, Int>::from_data(TensorData::new(labels.clone(), [4]), &device);
         let pass = trainee.pass(input.clone(), labels, 0.2);
         let loss = f64::from(pass.loss.clone().into_data().try_to_vec::<f32>().unwrap()[0]);
         let wanted = losses["loss_f64"][step - 1].as_f64().unwrap();
         let tolerance = if step == 1 { 1e-5 } else { 1e-3 };
-        assert!((loss - wanted).abs() <= tolerance * wanted, "step {step}: loss {loss} against {wanted}");
+        assert!(
+            (loss - wanted).abs() <= tolerance * wanted,
+            "step {step}: loss {loss} against {wanted}"
+        );
         let gradients = pass.loss.backward();
         if step == 1 {
             let embeddings = pass.embeddings.into_data().try_to_vec::<f32>().unwrap();
             assert!(relative_l2(&embeddings, &t.f32("step1/emb_f64")) < 1e-5);
             let logits = pass.head.logits.into_data().try_to_vec::<f32>().unwrap();
             assert!(relative_l2(&logits, &t.f32("step1/logits_f64")) < 1e-5);
-            let input_gradient = input.grad(&gradients).unwrap().into_data().try_to_vec::<f32>().unwrap();
+            let input_gradient =
+                input.grad(&gradients).unwrap().into_data().try_to_vec::<f32>().unwrap();
             assert!(relative_l2(&input_gradient, &t.f32("step1/grad_input_f64")) < 1e-4);
             let mut checked = 0;
             for (name, data) in gradients_named(&trainee, &gradients) {
@@ -84,10 +95,15 @@ fn three_steps_equal_the_reference() {
             }
             checked += 1;
         }
-        let wanted = t.names().iter().filter(|n| n.starts_with(&format!("step{step}/after/"))).count();
-        assert!(checked > wanted, "{checked} parameters and buffers, the fixture has {wanted} parameters");
+        let wanted =
+            t.names().iter().filter(|n| n.starts_with(&format!("step{step}/after/"))).count();
+        assert!(
+            checked > wanted,
+            "{checked} parameters and buffers, the fixture has {wanted} parameters"
+        );
     }
     let input = Tensor::<3>::from_data(TensorData::new(t.f32("input"), t.shape("input")), &plain);
-    let embeddings = trainee.valid().network.forward(input, Mode::Eval).into_data().try_to_vec::<f32>().unwrap();
+    let embeddings =
+        trainee.valid().network.forward(input, Mode::Eval).into_data().try_to_vec::<f32>().unwrap();
     assert!(relative_l2(&embeddings, &t.f32("step3/eval_emb")) < 1e-2);
 }

@@ -10,8 +10,9 @@ use revox::zoo::Architecture;
 
 use crate::quantizer;
 
-/// Megabytes of weights, codebooks, BatchNorm and biases: in f32; with 8, 4, 3, 2, 1 bits a weight in convolutions and the embedding layer; with 4 bits in
-/// convolutions only. Computed from WeSpeaker's layer shapes.
+/// Megabytes of weights, codebooks, BatchNorm and biases: in f32; with 8, 4, 3, 2, 1 bits a weight
+/// in convolutions and the embedding layer; with 4 bits in convolutions only. Computed from
+/// WeSpeaker's layer shapes.
 const SIZES: [(&str, f64, [f64; 5], f64); 9] = [
     ("resnet18", 16.42, [4.14, 2.07, 1.56, 1.05, 0.53], 6.66),
     ("resnet34", 26.54, [6.70, 3.35, 2.52, 1.69, 0.86], 7.94),
@@ -49,10 +50,14 @@ fn sizes_are_those_of_the_arithmetic() {
         assert!(near(parameters, f32), "{name}: {parameters} MB in f32, {f32} wanted");
         for (bits, wanted) in [8, 4, 3, 2, 1].into_iter().zip(sizes) {
             let ours = size(&QuantizeConfig { bits, ..QuantizeConfig::default() });
-            eprintln!("{name}, {bits} bits: {ours:.4} MB ({:.2}x), {wanted} wanted", parameters / ours);
+            eprintln!(
+                "{name}, {bits} bits: {ours:.4} MB ({:.2}x), {wanted} wanted",
+                parameters / ours
+            );
             assert!(near(ours, wanted), "{name}, {bits} bits: {ours} MB, {wanted} wanted");
         }
-        let ours = size(&QuantizeConfig { layers: Coverage::Convolutions, ..QuantizeConfig::default() });
+        let ours =
+            size(&QuantizeConfig { layers: Coverage::Convolutions, ..QuantizeConfig::default() });
         assert!(near(ours, convolutions), "{name}, convolutions: {ours} MB, {convolutions} wanted");
     }
 }
@@ -61,7 +66,9 @@ fn sizes_are_those_of_the_arithmetic() {
 #[test]
 fn files_are_as_long_as_that() {
     let device = Device::default();
-    for (name, bits, wanted) in [("resnet34", 4, 3.35), ("resnet34", 1, 0.86), ("df-resnet56", 2, 1.33)] {
+    for (name, bits, wanted) in
+        [("resnet34", 4, 3.35), ("resnet34", 1, 0.86), ("df-resnet56", 2, 1.33)]
+    {
         let arch = Architecture::named(name).unwrap();
         let network = arch.init(&device, 1).unwrap();
         let quantizer = quantizer(&network, &QuantizeConfig { bits, ..QuantizeConfig::default() });

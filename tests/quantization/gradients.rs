@@ -48,7 +48,8 @@ fn dense(network: &Network, quantizer: &revox::quant::Quantizer) -> Network {
     assign_named(network.clone().materialize(), values.collect())
 }
 
-/// Straight through: the gradient of a latent weight is the gradient of the value it stands for, in ordinary and in reversible networks.
+/// Straight through: the gradient of a latent weight is the gradient of the value it stands for, in
+/// ordinary and in reversible networks.
 #[test]
 fn latent_weights_have_the_gradients_of_their_values() {
     for (name, pooling) in NETWORKS {
@@ -71,7 +72,10 @@ fn latent_weights_have_the_gradients_of_their_values() {
                     None => network.clone(),
                 };
                 let (ours, gradients) = step(&network);
-                assert!((ours - loss).abs() < 1e-5 * loss.abs().max(1.0), "{name}: loss {ours}, {loss}");
+                assert!(
+                    (ours - loss).abs() < 1e-5 * loss.abs().max(1.0),
+                    "{name}: loss {ours}, {loss}"
+                );
                 assert_eq!(gradients.len(), wanted.len(), "{name}: {config:?}");
                 for (parameter, gradient) in &gradients {
                     let d = distance(gradient, &wanted[parameter]);
@@ -95,8 +99,9 @@ fn gradients_are_differences_of_the_loss() {
         for name_of in quantizer.plan().keys() {
             let data = &all[name_of];
             let weights: Vec<f32> = data.iter::<f32>().collect();
-            // Along the gradient a difference is the gradient's squared length. A rectifier's bend lies within some differences: the step is small, and
-            // f64 is not at hand, so a part in fifty is asked.
+            // Along the gradient a difference is the gradient's squared length. A rectifier's bend
+            // lies within some differences: the step is small, and f64 is not at hand, so a part in
+            // fifty is asked.
             let gradient = &gradients[name_of];
             let length = gradient.iter().map(|g| f64::from(g * g)).sum::<f64>().sqrt();
             let h = 2e-3 / length.max(1e-6);
@@ -109,7 +114,10 @@ fn gradients_are_differences_of_the_loss() {
                 step(&assign_named(dense.clone(), [(name_of.clone(), data)].into())).0
             };
             let slope = (at(1.0) - at(-1.0)) / (2.0 * h);
-            assert!((slope / length - 1.0).abs() < 0.02, "{name}, {name_of}: slope {slope}, gradient {length}");
+            assert!(
+                (slope / length - 1.0).abs() < 0.02,
+                "{name}, {name_of}: slope {slope}, gradient {length}"
+            );
         }
     }
 }
@@ -117,7 +125,8 @@ fn gradients_are_differences_of_the_loss() {
 #[test]
 fn trained_centroids_have_the_sum_of_their_members_gradients() {
     let plain = model("resnet10", PoolingKind::Tstp).network;
-    let quantizer = quantizer(&plain, &config(|c| (c.bits, c.update) = (2, Update::FrozenGradient)));
+    let quantizer =
+        quantizer(&plain, &config(|c| (c.bits, c.update) = (2, Update::FrozenGradient)));
     let network = quantizer.attach(plain).unwrap();
     let (_, gradients) = step(&network);
     let (_, wanted) = step(&dense(&network, &quantizer));
@@ -126,7 +135,10 @@ fn trained_centroids_have_the_sum_of_their_members_gradients() {
         codes.iter().zip(&wanted[&name]).for_each(|(&c, g)| sums[usize::from(c)] += g);
         let d = distance(&gradients[&format!("{name}.quantizer.codebook")], &sums);
         assert!(d < 1e-4, "{name}: {d:e}");
-        assert!(!gradients.contains_key(&name), "{name}: a latent weight that is not used has a gradient");
+        assert!(
+            !gradients.contains_key(&name),
+            "{name}: a latent weight that is not used has a gradient"
+        );
     }
 }
 
@@ -134,7 +146,8 @@ fn trained_centroids_have_the_sum_of_their_members_gradients() {
 fn clipping_stops_gradients_of_far_weights_only() {
     let plain = model("resnet10", PoolingKind::Tstp).network;
     let of = |clip: Option<f32>| {
-        let quantizer = quantizer(&plain, &config(|c| (c.method, c.clip) = (Method::BinaryStatic, clip)));
+        let quantizer =
+            quantizer(&plain, &config(|c| (c.method, c.clip) = (Method::BinaryStatic, clip)));
         let network = quantizer.attach(plain.clone()).unwrap();
         (step(&network).1, quantizer.encoded(&network).unwrap())
     };
@@ -164,15 +177,22 @@ fn layers_wait_for_their_stage() {
     let embed = |network: &Network| crate::bits(network.forward(input(2, 20, "embed"), Mode::Eval));
     let all = embed(&dense(&network, &quantizer));
     let original: HashMap<String, TensorData> = collect_named(&plain).into_iter().collect();
-    let first = embed(&assign_named(dense(&network, &quantizer), [(late.to_owned(), original[late].clone())].into()));
+    let first = embed(&assign_named(
+        dense(&network, &quantizer),
+        [(late.to_owned(), original[late].clone())].into(),
+    ));
     assert_ne!(all, first);
-    assert_eq!((quantizer.stages(), quantizer.stage(1, 4), quantizer.stage(2, 4), quantizer.stage(3, 4)), (2, 0, 0, 1));
+    assert_eq!(
+        (quantizer.stages(), quantizer.stage(1, 4), quantizer.stage(2, 4), quantizer.stage(3, 4)),
+        (2, 0, 0, 1)
+    );
     assert_eq!(embed(&network), first);
     quantizer.set_stage(1);
     assert_eq!(embed(&network), all);
 }
 
-/// Codebooks follow weights that move: k-means by Lloyd's iterations, adaptive scales to where they belong; static ones stay.
+/// Codebooks follow weights that move: k-means by Lloyd's iterations, adaptive scales to where they
+/// belong; static ones stay.
 #[test]
 fn codebooks_follow() {
     let plain = model("resnet10", PoolingKind::Tstp).network;
@@ -187,8 +207,10 @@ fn codebooks_follow() {
         let before = book(&quantizer, &network);
         let data = collect_named(&plain).into_iter().find(|(n, _)| *n == name).unwrap().1;
         let moved: Vec<f32> = data.iter::<f32>().map(|w| w * 3.0).collect();
-        let network =
-            assign_named(network, [(name.clone(), TensorData::new(moved.clone(), data.shape().to_vec()))].into());
+        let network = assign_named(
+            network,
+            [(name.clone(), TensorData::new(moved.clone(), data.shape().to_vec()))].into(),
+        );
         let network = quantizer.refresh(&network).unwrap().apply(network);
         let after = book(&quantizer, &network);
         if method == Method::BinaryStatic {
@@ -206,7 +228,8 @@ fn a_stage_begins_with_the_weights_it_finds() {
     let plain = model("resnet10", PoolingKind::Tstp).network;
     let name = "layer2.0.conv2.weight".to_owned();
     let data = collect_named(&plain).into_iter().find(|(n, _)| *n == name).unwrap().1;
-    let moved: Vec<f32> = data.iter::<f32>().enumerate().map(|(i, w)| w + 0.1 * (i % 7) as f32).collect();
+    let moved: Vec<f32> =
+        data.iter::<f32>().enumerate().map(|(i, w)| w + 0.1 * (i % 7) as f32).collect();
     for update in [Update::Lloyd, Update::FrozenMean, Update::FrozenGradient] {
         let config = config(|c| (c.bits, c.update) = (2, update));
         let mut plan = crate::plan(&plain, &config);
@@ -218,7 +241,8 @@ fn a_stage_begins_with_the_weights_it_finds() {
         let network = assign_named(network, [(name.clone(), data)].into());
         let network = quantizer.refresh(&network).unwrap().apply(network);
         let network = quantizer.begin(&network, 1).unwrap().apply(network);
-        let (_, book, codes) = quantizer.encoded(&network).unwrap().into_iter().find(|e| e.0 == name).unwrap();
+        let (_, book, codes) =
+            quantizer.encoded(&network).unwrap().into_iter().find(|e| e.0 == name).unwrap();
         let wanted = revox::quant::Codebook::fit(scheme, &moved, &[moved.len()]).unwrap();
         assert_eq!(book, wanted, "{update:?}");
         assert_eq!(codes, wanted.encode(&moved), "{update:?}");

@@ -71,8 +71,9 @@ fn refused(bytes: &[u8], wanted: &[&str]) {
 fn lies_are_refused_with_the_tensor_and_the_reason() {
     let good = file(3);
     load(&good).unwrap();
-    let scheme =
-        |key: &'static str, value: serde_json::Value| with_metadata(&good, |m| m["quantization"][NAME][key] = value);
+    let scheme = |key: &'static str, value: serde_json::Value| {
+        with_metadata(&good, |m| m["quantization"][NAME][key] = value)
+    };
     let named = &format!("`{NAME}`")[..];
     refused(&scheme("bits", 0.into()), &[named, "0 bits"]);
     refused(&scheme("bits", 9.into()), &[named, "9 bits"]);
@@ -80,13 +81,21 @@ fn lies_are_refused_with_the_tensor_and_the_reason() {
     refused(&scheme("bits", u64::MAX.into()), &[named]);
     refused(&scheme("scheme", "binary-static".into()), &[named, "3 bits"]);
     refused(&scheme("scheme", "ternary".into()), &["ternary"]);
-    refused(&scheme("shape", [4, 4, 3, 4].as_slice().into()), &[named, "[4, 4, 3, 4]", "[4, 4, 3, 3]"]);
+    refused(
+        &scheme("shape", [4, 4, 3, 4].as_slice().into()),
+        &[named, "[4, 4, 3, 4]", "[4, 4, 3, 3]"],
+    );
     refused(&scheme("shape", [u64::MAX, 2, 2, 2].as_slice().into()), &[named]);
     refused(&scheme("per_channel", true.into()), &[named, "contradicts itself"]);
-    refused(&scheme("codebook", "layer1.0.conv2.weight.codebook".into()), &[named, "contradicts itself"]);
-    let more = |m: &mut serde_json::Value| m["quantization"]["nowhere"] = m["quantization"][NAME].clone();
+    refused(
+        &scheme("codebook", "layer1.0.conv2.weight.codebook".into()),
+        &[named, "contradicts itself"],
+    );
+    let more =
+        |m: &mut serde_json::Value| m["quantization"]["nowhere"] = m["quantization"][NAME].clone();
     refused(&with_metadata(&good, more), &["`nowhere`", "has no place"]);
-    let fewer = |m: &mut serde_json::Value| drop(m["quantization"].as_object_mut().unwrap().remove(NAME));
+    let fewer =
+        |m: &mut serde_json::Value| drop(m["quantization"].as_object_mut().unwrap().remove(NAME));
     refused(&with_metadata(&good, fewer), &[named, "no tensor"]);
     let none = |m: &mut serde_json::Value| drop(m.as_object_mut().unwrap().remove("quantization"));
     refused(&with_metadata(&good, none), &["no tensor `conv1.weight`"]);
@@ -107,7 +116,8 @@ fn lies_are_refused_with_the_tensor_and_the_reason() {
 fn codes_beyond_the_codebook_are_refused() {
     // Weights with five distinct values: a codebook of five entries for three bits.
     let mut model = model("resnet10", PoolingKind::Tstp);
-    let data = revox::nn::collect_named(&model.network).into_iter().find(|(n, _)| n == NAME).unwrap().1;
+    let data =
+        revox::nn::collect_named(&model.network).into_iter().find(|(n, _)| n == NAME).unwrap().1;
     let values: Vec<f32> = (0..data.num_elements()).map(|i| (i % 5) as f32 * 0.1 - 0.2).collect();
     let data = burn::tensor::TensorData::new(values, data.shape().to_vec());
     model.network = revox::nn::assign_named(model.network, [(NAME.to_owned(), data)].into());
@@ -128,11 +138,13 @@ fn codes_beyond_the_codebook_are_refused() {
 
 #[test]
 fn bits_behind_the_last_code_are_refused() {
-    // 36 weights of the first layer with 3 bits: 108 bits in 14 bytes, of which 4 bits are left over.
+    // 36 weights of the first layer with 3 bits: 108 bits in 14 bytes, of which 4 bits are left
+    // over.
     let good = file(3);
     let name = "conv1.weight";
     let (json, _) = header(&good);
-    let entry: serde_json::Value = serde_json::from_str(json["__metadata__"]["revox"].as_str().unwrap()).unwrap();
+    let entry: serde_json::Value =
+        serde_json::from_str(json["__metadata__"]["revox"].as_str().unwrap()).unwrap();
     let bits = entry["quantization"][name]["bits"].as_u64().unwrap() as usize;
     assert_ne!(36 * bits % 8, 0);
     let mut bad = good.clone();
@@ -142,7 +154,8 @@ fn bits_behind_the_last_code_are_refused() {
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
-    /// Any bytes changed, cut or put in: a model or an error that names the file, never a panic, and no more memory than the file justifies.
+    /// Any bytes changed, cut or put in: a model or an error that names the file, never a panic,
+    /// and no more memory than the file justifies.
     #[test]
     fn damage_never_panics(
         damage in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6),

@@ -26,7 +26,14 @@ pub fn model(name: &str, pooling: PoolingKind) -> Model {
     let width = if name.starts_with("rev2") { 8 } else { 4 };
     let two_embedding_layers = name == "resnet18";
     let named = Architecture::named(name).unwrap();
-    let arch = Architecture { width, mels: MELS, embedding_dim: 8, pooling, two_embedding_layers, ..named };
+    let arch = Architecture {
+        width,
+        mels: MELS,
+        embedding_dim: 8,
+        pooling,
+        two_embedding_layers,
+        ..named
+    };
     let network = arch.init(&Device::default(), 5).unwrap().train();
     for i in 0..2 {
         network.forward(input(4, 24, &format!("statistics {i}")).autodiff(), Mode::Train);
@@ -42,7 +49,8 @@ pub fn input(batch: usize, frames: usize, name: &str) -> Tensor<3> {
 }
 
 pub fn config(change: impl FnOnce(&mut QuantizeConfig)) -> QuantizeConfig {
-    let mut config = QuantizeConfig { small_layers: SmallLayers::FewerBits, ..QuantizeConfig::default() };
+    let mut config =
+        QuantizeConfig { small_layers: SmallLayers::FewerBits, ..QuantizeConfig::default() };
     change(&mut config);
     config
 }

@@ -22,7 +22,9 @@ fn embeddings_are_equal_bit_for_bit() {
     let mut configs: Vec<_> = (1..=8).map(|bits| config(|c| c.bits = bits)).collect();
     for method in [Method::BinaryStatic, Method::BinaryAdaptive] {
         for (per_channel, offset) in [(false, false), (true, false), (false, true), (true, true)] {
-            configs.push(config(|c| (c.method, c.per_channel, c.offset) = (method, per_channel, offset)));
+            configs.push(config(|c| {
+                (c.method, c.per_channel, c.offset) = (method, per_channel, offset)
+            }));
         }
     }
     let x = input(2, 30, "embed");
@@ -35,7 +37,10 @@ fn embeddings_are_equal_bit_for_bit() {
             let wanted = bits(fake.forward(x.clone(), Mode::Eval));
             assert_ne!(wanted, plain, "{name}: nothing was quantized");
             let packed = Model::packed(&model.header, &fake, &quantizer, &device).unwrap();
-            assert!(bits(packed.network.forward(x.clone(), Mode::Eval)) == wanted, "{name}: {config:?}");
+            assert!(
+                bits(packed.network.forward(x.clone(), Mode::Eval)) == wanted,
+                "{name}: {config:?}"
+            );
         }
     }
 }
@@ -47,11 +52,14 @@ fn files_are_read_and_written_without_a_change() {
     for (i, (name, pooling)) in NETWORKS.into_iter().enumerate() {
         for method in [Method::KMeans, Method::BinaryAdaptive] {
             let model = model(name, pooling);
-            let config = config(|c| (c.bits, c.method, c.per_channel) = (3, method, method != Method::KMeans));
+            let config = config(|c| {
+                (c.bits, c.method, c.per_channel) = (3, method, method != Method::KMeans)
+            });
             let quantizer = quantizer(&model.network, &config);
             let fake = quantizer.attach(model.network.clone()).unwrap();
             let packed = Model::packed(&model.header, &fake, &quantizer, &device).unwrap();
-            let (first, second) = (dir.path().join(format!("{i}.a")), dir.path().join(format!("{i}.b")));
+            let (first, second) =
+                (dir.path().join(format!("{i}.a")), dir.path().join(format!("{i}.b")));
             packed.save(&first, NamedTensors::default()).unwrap();
             let again = Model::load(&first, &device).unwrap();
             assert_eq!(again.header, packed.header);

@@ -23,7 +23,13 @@ impl Unit {
     pub fn new(init: Init, width: usize, smooth: bool) -> Self {
         let conv = |name: &str| Conv2dConfig::new(width, width, 3).init(init.at(name));
         let norm = |name: &str| BatchNorm::new(init.at(name), width);
-        Self { conv1: conv("conv1"), bn1: norm("bn1"), conv2: conv("conv2"), bn2: norm("bn2"), smooth }
+        Self {
+            conv1: conv("conv1"),
+            bn1: norm("bn1"),
+            conv2: conv("conv2"),
+            bn2: norm("bn2"),
+            smooth,
+        }
     }
 }
 
@@ -50,7 +56,10 @@ impl Body {
     pub fn new(device: &Device, seed: u64, blocks: usize, width: usize, smooth: bool) -> Self {
         let init = Init::new(device, seed);
         let unit = |b: usize, name: &str| Unit::new(init.at(b).at(name), width, smooth);
-        Self { blocks: (0..blocks).map(|b| (unit(b, "f"), unit(b, "g"))).collect(), grid: Some(GRID) }
+        Self {
+            blocks: (0..blocks).map(|b| (unit(b, "f"), unit(b, "g"))).collect(),
+            grid: Some(GRID),
+        }
     }
 }
 
@@ -77,7 +86,12 @@ pub fn cast<M: Module>(module: M, dtype: DType) -> M {
     module.map(&mut Cast(dtype))
 }
 
-pub fn noise<const D: usize>(shape: [usize; D], purpose: &str, dtype: DType, device: &Device) -> Tensor<D> {
+pub fn noise<const D: usize>(
+    shape: [usize; D],
+    purpose: &str,
+    dtype: DType,
+    device: &Device,
+) -> Tensor<D> {
     let mut stream = Stream::new(3, purpose, &[]);
     let values: Vec<f32> = (0..shape.iter().product()).map(|_| stream.normal() as f32).collect();
     Tensor::<D>::from_data(TensorData::new(values, shape), device).cast(dtype)
@@ -87,7 +101,8 @@ pub fn numbers(data: TensorData) -> Vec<f64> {
     data.convert::<f64>().try_to_vec::<f64>().unwrap()
 }
 
-/// Everything one step gives, by name: output, gradients of input and parameters, buffers afterwards.
+/// Everything one step gives, by name: output, gradients of input and parameters, buffers
+/// afterwards.
 pub type Outcome = Vec<(String, Vec<f64>)>;
 
 /// A step of `body` (of a plain device), whose loss weighs the outputs with noise.

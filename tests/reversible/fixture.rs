@@ -6,7 +6,9 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
 use revox::backend::Mode;
 use revox::backend::reversible::{Execution, Reversible, Step, invert, run};
-use revox::nn::{BranchKind, Coupling, Halves, Init, Order, assign_named, collect_named, gradients_named};
+use revox::nn::{
+    BranchKind, Coupling, Halves, Init, Order, assign_named, collect_named, gradients_named,
+};
 
 use crate::shared::Tensors;
 use crate::shared_or_skip;
@@ -41,8 +43,9 @@ fn reference_name(name: &str) -> String {
         .replace("norms.1", "bn2")
 }
 
-/// `weights/` holds the running statistics that one training pass left (its `num_batches_tracked` is 1); the statistics before it are
-/// `(after - 0.1 batch) / 0.9`, and `0.1 batch` is what a pass leaves that starts from zero.
+/// `weights/` holds the running statistics that one training pass left (its `num_batches_tracked`
+/// is 1); the statistics before it are `(after - 0.1 batch) / 0.9`, and `0.1 batch` is what a pass
+/// leaves that starts from zero.
 fn before_the_pass(body: Three, x: &Tensor<4>) -> Three {
     let statistics = |body: &Three| -> HashMap<String, TensorData> {
         collect_named(body).into_iter().filter(|(n, _)| n.contains("running_")).collect()
@@ -94,14 +97,16 @@ fn check(grid: Option<i32>) {
             let name = format!("{kind}/{name}");
             Tensor::<4>::from_data(TensorData::new(t.f32(&name), t.shape(&name)), &device)
         };
-        let coupling =
-            |b: usize| Coupling::new(Init::new(&device, 0).at("blocks").at(b), BranchKind::Basic, order, 4, 4);
+        let coupling = |b: usize| {
+            Coupling::new(Init::new(&device, 0).at("blocks").at(b), BranchKind::Basic, order, 4, 4)
+        };
         let body = Three { blocks: (0..3).map(coupling).collect(), grid };
         let weights = collect_named(&body).into_iter().map(|(name, data)| {
             let wanted = format!("{kind}/weights/{}", reference_name(&name));
             (name, TensorData::new(t.f32(&wanted), data.shape().to_vec()))
         });
-        let body = before_the_pass(assign_named(body.clone(), HashMap::from_iter(weights)), &tensor("x"));
+        let body =
+            before_the_pass(assign_named(body.clone(), HashMap::from_iter(weights)), &tensor("x"));
         let y_eval = values(run(&body, tensor("x"), Mode::Eval, Execution::Reversible).into_data());
         let d = largest_difference(&y_eval, &t.f32(&format!("{kind}/y_eval")));
         assert!(d < 1e-5, "{kind} {grid:?}: {d:e}");
@@ -110,19 +115,32 @@ fn check(grid: Option<i32>) {
             let x = tensor("x").autodiff().require_grad();
             let y = run(&body, x.clone(), Mode::Train, execution);
             let gradients = (y.clone() * tensor("grad_out")).sum().backward();
-            let d = largest_difference(&values(y.clone().into_data()), &t.f32(&format!("{kind}/y")));
+            let d =
+                largest_difference(&values(y.clone().into_data()), &t.f32(&format!("{kind}/y")));
             assert!(d < 1e-5, "{kind} {grid:?}: {d:e}");
             let dx = values(x.grad(&gradients).unwrap().into_data());
-            assert!(largest_difference(&dx, &t.f32(&format!("{kind}/grad_x"))) < 1e-5, "{kind} {grid:?} {execution:?}");
-            assert!(relative_l2(&dx, &t.f32(&format!("{kind}/grad_x"))) < 1e-5, "{kind} {grid:?} {execution:?}");
+            assert!(
+                largest_difference(&dx, &t.f32(&format!("{kind}/grad_x"))) < 1e-5,
+                "{kind} {grid:?} {execution:?}"
+            );
+            assert!(
+                relative_l2(&dx, &t.f32(&format!("{kind}/grad_x"))) < 1e-5,
+                "{kind} {grid:?} {execution:?}"
+            );
             let named = gradients_named(&body, &gradients);
             assert_eq!(named.len(), 3 * 2 * 6);
             for (name, gradient) in named {
-                let d = relative_l2(&values(gradient), &t.f32(&format!("{kind}/grad/{}", reference_name(&name))));
+                let d = relative_l2(
+                    &values(gradient),
+                    &t.f32(&format!("{kind}/grad/{}", reference_name(&name))),
+                );
                 assert!(d < 1e-5, "{kind} {grid:?} {execution:?} {name}: {d:e}");
             }
-            for (name, data) in collect_named(&body.valid()).into_iter().filter(|(n, _)| n.contains("running_")) {
-                let wanted = t.f32(&format!("{kind}/buf_after_one_forward/{}", reference_name(&name)));
+            for (name, data) in
+                collect_named(&body.valid()).into_iter().filter(|(n, _)| n.contains("running_"))
+            {
+                let wanted =
+                    t.f32(&format!("{kind}/buf_after_one_forward/{}", reference_name(&name)));
                 let d = largest_difference(&values(data), &wanted);
                 assert!(d < 1e-5, "{kind} {grid:?} {execution:?} {name}: {d:e}");
             }

@@ -36,7 +36,10 @@ fn single_precision_agrees_for_a_smooth_activation() {
             for &blocks in depths {
                 let body = Body { grid, ..Body::new(&device, 1, blocks, 2, true) };
                 let x = noise(SHAPE, "x", DType::F32, &device);
-                let (name, d) = worst(&step(&body, &x, Execution::Reversible), &step(&body, &x, Execution::Taped));
+                let (name, d) = worst(
+                    &step(&body, &x, Execution::Reversible),
+                    &step(&body, &x, Execution::Taped),
+                );
                 eprintln!("{kind:?}, {blocks} blocks, grid {grid:?}: {name} {d:e}");
                 assert!(d < 1e-4, "{kind:?}, {blocks} blocks, grid {grid:?}: {name} {d:e}");
             }
@@ -44,19 +47,24 @@ fn single_precision_agrees_for_a_smooth_activation() {
     }
 }
 
-/// On the grid nothing is lost: the recomputed pass is the first one, to the bit, and so are the gradients.
+/// On the grid nothing is lost: the recomputed pass is the first one, to the bit, and so are the
+/// gradients.
 #[test]
 fn what_lies_on_the_grid_is_recovered_to_the_bit() {
     let device = device(BackendKind::Flex);
     for (blocks, smooth) in [(1, false), (8, true), (32, false), (64, true)] {
         let body = Body::new(&device, 1, blocks, 2, smooth);
         let x = noise(SHAPE, "x", DType::F32, &device);
-        assert!(step(&body, &x, Execution::Reversible) == step(&body, &x, Execution::Taped), "{blocks} blocks");
+        assert!(
+            step(&body, &x, Execution::Reversible) == step(&body, &x, Execution::Taped),
+            "{blocks} blocks"
+        );
     }
 }
 
-/// Rounding flips ReLUs whose input is nearly 0, in any arithmetic: the taped twin's own distance from double precision is the measure.
-/// One flip more or less decides in a single network, so ten networks are taken together.
+/// Rounding flips ReLUs whose input is nearly 0, in any arithmetic: the taped twin's own distance
+/// from double precision is the measure. One flip more or less decides in a single network, so ten
+/// networks are taken together.
 #[test]
 fn single_precision_relu_is_as_good_as_the_taped_one() {
     let (flex, ndarray) = (device(BackendKind::Flex), device(BackendKind::Ndarray));
@@ -67,12 +75,16 @@ fn single_precision_relu_is_as_good_as_the_taped_one() {
             let double = cast(Body::new(&ndarray, seed, blocks, 2, false), DType::F64);
             let purpose = format!("x{seed}");
             let taped = step(&single, &noise(SHAPE, &purpose, DType::F32, &flex), Execution::Taped);
-            let exact = step(&double, &noise(SHAPE, &purpose, DType::F64, &ndarray), Execution::Taped);
-            let reversible = step(&single, &noise(SHAPE, &purpose, DType::F32, &flex), Execution::Reversible);
+            let exact =
+                step(&double, &noise(SHAPE, &purpose, DType::F64, &ndarray), Execution::Taped);
+            let reversible =
+                step(&single, &noise(SHAPE, &purpose, DType::F32, &flex), Execution::Reversible);
             ours += worst(&reversible, &taped).1;
             theirs += worst(&taped, &exact).1;
         }
-        eprintln!("{blocks} blocks: reversible against taped {ours:e}, taped against f64 {theirs:e}");
+        eprintln!(
+            "{blocks} blocks: reversible against taped {ours:e}, taped against f64 {theirs:e}"
+        );
         assert!(ours <= 3.0 * theirs, "{blocks} blocks: {ours:e} against {theirs:e}");
     }
 }
@@ -88,11 +100,15 @@ fn inputs_are_recovered() {
             let again = numbers(invert(&body, y, Mode::Train).unwrap().into_data());
             let x = numbers(x.into_data());
             let largest = x.iter().fold(0.0f64, |m, x| m.max(x.abs()));
-            let error = again.iter().zip(&x).fold(0.0f64, |m, (a, b)| m.max((a - b).abs())) / largest;
+            let error =
+                again.iter().zip(&x).fold(0.0f64, |m, (a, b)| m.max((a - b).abs())) / largest;
             eprintln!("{blocks} blocks, grid {grid:?}: {error:e}");
             assert!(error < 1e-4, "{blocks} blocks, grid {grid:?}: {error:e}");
             // What is lost on the grid is the input's own distance from it, at any depth.
-            assert!(grid.is_none() || error * largest <= 2f64.powi(-GRID - 1), "{blocks} blocks: {error:e}");
+            assert!(
+                grid.is_none() || error * largest <= 2f64.powi(-GRID - 1),
+                "{blocks} blocks: {error:e}"
+            );
         }
     }
 }

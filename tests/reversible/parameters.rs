@@ -16,10 +16,14 @@ fn gradients(body: &Body, x: Tensor<4>, execution: Execution) -> Outcome {
     let y = run(body, x, Mode::Train, execution);
     let loss = (y.clone() * noise(y.dims(), "loss", DType::F32, &device)).sum();
     let gradients = loss.backward();
-    gradients_named(body, &gradients).into_iter().map(|(name, data)| (name, numbers(data))).collect()
+    gradients_named(body, &gradients)
+        .into_iter()
+        .map(|(name, data)| (name, numbers(data)))
+        .collect()
 }
 
-/// `prepare` makes a body on the tape; both executions must give it the same gradients, as many as wanted.
+/// `prepare` makes a body on the tape; both executions must give it the same gradients, as many as
+/// wanted.
 fn agree(prepare: impl Fn() -> Body, wanted: usize) {
     let x = noise(SHAPE, "x", DType::F32, &Device::default()).autodiff();
     let reversible = gradients(&prepare(), x.clone(), Execution::Reversible);
@@ -57,7 +61,11 @@ fn frozen_parameters_get_none() {
         let y = run(&frozen(true), x.clone(), Mode::Train, execution);
         numbers(x.grad(&(y.clone() * y).sum().backward()).unwrap().into_data())
     };
-    let d = worst(&vec![("x".into(), of(Execution::Reversible))], &vec![("x".into(), of(Execution::Taped))]).1;
+    let d = worst(
+        &vec![("x".into(), of(Execution::Reversible))],
+        &vec![("x".into(), of(Execution::Taped))],
+    )
+    .1;
     assert!(d < 1e-5, "{d:e}");
 }
 
@@ -80,10 +88,13 @@ fn a_parameter_used_outside_too_gets_the_sum() {
         let x = noise(SHAPE, "x", DType::F32, &Device::default()).autodiff();
         let weight = body.blocks[1].0.conv2.weight.val();
         let x = x * weight.clone().mean().reshape([1, 1, 1, 1]);
-        let y =
-            run(&body, x, Mode::Train, execution).powi_scalar(3) * (weight.clone().sum() + 1.0).reshape([1, 1, 1, 1]);
+        let y = run(&body, x, Mode::Train, execution).powi_scalar(3)
+            * (weight.clone().sum() + 1.0).reshape([1, 1, 1, 1]);
         let gradients = y.sum().backward();
-        gradients_named(&body, &gradients).into_iter().map(|(n, d)| (n, numbers(d))).collect::<Outcome>()
+        gradients_named(&body, &gradients)
+            .into_iter()
+            .map(|(n, d)| (n, numbers(d)))
+            .collect::<Outcome>()
     };
     let (name, d) = worst(&of(Execution::Reversible), &of(Execution::Taped));
     assert!(d < 1e-5, "{name}: {d:e}");
@@ -109,9 +120,12 @@ fn a_weight_that_is_computed_passes_its_gradient_on() {
         let body = body(2).map(&mut twice);
         let x = noise(SHAPE, "x", DType::F32, &Device::default()).autodiff();
         let y = run(&body, x, Mode::Train, execution);
-        let gradients = (y.clone() * noise(y.dims(), "loss", DType::F32, &Device::default())).sum().backward();
+        let gradients =
+            (y.clone() * noise(y.dims(), "loss", DType::F32, &Device::default())).sum().backward();
         let leaves = twice.0.iter().enumerate();
-        leaves.map(|(i, w)| (i.to_string(), numbers(w.grad(&gradients).unwrap().into_data()))).collect::<Outcome>()
+        leaves
+            .map(|(i, w)| (i.to_string(), numbers(w.grad(&gradients).unwrap().into_data())))
+            .collect::<Outcome>()
     };
     let (ours, theirs) = (of(Execution::Reversible), of(Execution::Taped));
     assert_eq!(ours.len(), 8);
@@ -123,7 +137,8 @@ fn a_weight_that_is_computed_passes_its_gradient_on() {
 fn several_threads_train_at_once() {
     let device = Device::default();
     let x = noise(SHAPE, "x", DType::F32, &device);
-    let wanted: Vec<Outcome> = (0..4).map(|i| step(&Body::new(&device, i, 6, 2, true), &x, Execution::Taped)).collect();
+    let wanted: Vec<Outcome> =
+        (0..4).map(|i| step(&Body::new(&device, i, 6, 2, true), &x, Execution::Taped)).collect();
     std::thread::scope(|scope| {
         for (i, wanted) in wanted.iter().enumerate() {
             let (device, x) = (&device, &x);
@@ -148,14 +163,16 @@ fn running_statistics_move_once_a_step() {
             run(&body, x, Mode::Train, execution).sum().backward();
         }
         let norm = &body.blocks[1].1.bn2;
-        [norm.running_mean.value_sync(), norm.running_var.value_sync()].map(|t| numbers(t.into_data()))
+        [norm.running_mean.value_sync(), norm.running_var.value_sync()]
+            .map(|t| numbers(t.into_data()))
     };
     assert_eq!(of(Execution::Reversible), of(Execution::Taped));
 }
 
 #[test]
 fn the_body_is_one_node_of_inputs_and_parameters() {
-    // Nothing of the body is left once the loss has been differentiated: a second pass starts afresh.
+    // Nothing of the body is left once the loss has been differentiated: a second pass starts
+    // afresh.
     let device = Device::default();
     let body = Body::new(&device, 1, 2, 2, false).train();
     assert_eq!(body.steps().len(), 4);

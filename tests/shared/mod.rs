@@ -1,4 +1,5 @@
-//! Where the reference values and recordings lie. Without them the tests that need them say so and pass, except in CI.
+//! Where the reference values and recordings lie. Without them the tests that need them say so and
+//! pass, except in CI.
 
 use std::path::PathBuf;
 
@@ -6,14 +7,19 @@ use safetensors::SafeTensors;
 
 /// A file or folder of the shared data, or nothing when this checkout is without them.
 pub fn shared(path: &str) -> Option<PathBuf> {
-    let root = std::env::var_os("REVOX_SHARED").map_or_else(|| PathBuf::from("../shared"), PathBuf::from);
+    let root =
+        std::env::var_os("REVOX_SHARED").map_or_else(|| PathBuf::from("../shared"), PathBuf::from);
     let wanted = root.join(path);
     if wanted.exists() {
         // The program runs in folders of its own.
         return Some(std::path::absolute(wanted).unwrap());
     }
-    let message = format!("{} is not there (REVOX_SHARED names the folder that holds it)", wanted.display());
-    assert!(std::env::var("CI").as_deref() != Ok("true"), "in CI the shared data must be there: {message}");
+    let message =
+        format!("{} is not there (REVOX_SHARED names the folder that holds it)", wanted.display());
+    assert!(
+        std::env::var("CI").as_deref() != Ok("true"),
+        "in CI the shared data must be there: {message}"
+    );
     eprintln!("skipped: {message}");
     None
 }

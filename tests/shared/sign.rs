@@ -59,7 +59,8 @@ pub fn with_metadata(file: &[u8], key: &str, value: &str) -> Vec<u8> {
     let mut text = json.to_string().into_bytes();
     // Tensors begin at a multiple of eight bytes.
     text.resize(text.len().next_multiple_of(8), b' ');
-    let mut changed = [&(text.len() as u64).to_le_bytes()[..], text.as_slice(), &file[header..]].concat();
+    let mut changed =
+        [&(text.len() as u64).to_le_bytes()[..], text.as_slice(), &file[header..]].concat();
     sign(&mut changed);
     changed
 }

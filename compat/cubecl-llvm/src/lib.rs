@@ -1,7 +1,10 @@
-//! Stands in for CubeCL's compiler of the same name. CubeCL's CUDA runtime has two ways from a kernel to PTX: its own by LLVM, and C++ that NVIDIA's NVRTC compiles. It links both and
-//! uses one; with the feature `cpp` that is NVRTC. LLVM would then be there for nothing: half of the program's bytes, and a download of prebuilt archives that cannot be had everywhere.
+//! Stands in for CubeCL's compiler of the same name. CubeCL's CUDA runtime has two ways from a
+//! kernel to PTX: its own by LLVM, and C++ that NVIDIA's NVRTC compiles. It links both and uses
+//! one; with the feature `cpp` that is NVRTC. LLVM would then be there for nothing: half of the
+//! program's bytes, and a download of prebuilt archives that cannot be had everywhere.
 //!
-//! What is here is what `cubecl-cuda` names of it. Nothing of it is ever called in a build with `cpp`; in one without, every kernel fails to compile and says why.
+//! What is here is what `cubecl-cuda` names of it. Nothing of it is ever called in a build with
+//! `cpp`; in one without, every kernel fails to compile and says why.
 
 use core::ffi::c_char;
 use core::fmt;

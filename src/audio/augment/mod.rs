@@ -1,5 +1,5 @@
-//! Augmentation of training utterances: speed, reverberation, noise, SpecAugment. Each draws from a stream keyed by
-//! (seed, epoch, utterance), so the result does not depend on threads or order.
+//! Augmentation of training utterances: speed, reverberation, noise, SpecAugment. Each draws from a
+//! stream keyed by (seed, epoch, utterance), so the result does not depend on threads or order.
 
 mod noise;
 mod reverb;

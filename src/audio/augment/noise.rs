@@ -2,8 +2,9 @@
 
 use crate::rng::Stream;
 
-/// Adds `noise` to `samples` at `snr_db` (power ratio over the whole utterance). The noise starts at a random place and is
-/// repeated when it is shorter than the utterance. Silence on either side leaves the samples as they are.
+/// Adds `noise` to `samples` at `snr_db` (power ratio over the whole utterance). The noise starts
+/// at a random place and is repeated when it is shorter than the utterance. Silence on either side
+/// leaves the samples as they are.
 pub fn add_noise(samples: &mut [f32], noise: &[f32], snr_db: f64, stream: &mut Stream) {
     if noise.is_empty() || samples.is_empty() {
         return;
@@ -14,7 +15,8 @@ pub fn add_noise(samples: &mut [f32], noise: &[f32], snr_db: f64, stream: &mut S
     };
     let n = samples.len();
     let segment = || noise.iter().copied().cycle().skip(start).take(n);
-    let (signal_power, noise_power) = (power(&mut samples.iter().copied(), n), power(&mut segment(), n));
+    let (signal_power, noise_power) =
+        (power(&mut samples.iter().copied(), n), power(&mut segment(), n));
     if signal_power == 0.0 || noise_power == 0.0 {
         return;
     }

@@ -1,16 +1,21 @@
-//! Reverberation: convolution with a room impulse response of unit energy, as WeSpeaker's `processor.py` does it.
+//! Reverberation: convolution with a room impulse response of unit energy, as WeSpeaker's
+//! `processor.py` does it.
 
 use realfft::RealFftPlanner;
 use realfft::num_complex::Complex32;
 
-/// Convolves `samples` with `response` (scaled to unit energy) and keeps the first `samples.len()` values. The direct
-/// sound keeps its place: what precedes the response's largest value is cut off.
+/// Convolves `samples` with `response` (scaled to unit energy) and keeps the first `samples.len()`
+/// values. The direct sound keeps its place: what precedes the response's largest value is cut off.
 pub fn reverberate(samples: &mut [f32], response: &[f32]) {
     let energy: f64 = response.iter().map(|&x| f64::from(x) * f64::from(x)).sum();
     if samples.is_empty() || energy == 0.0 {
         return;
     }
-    let peak = response.iter().enumerate().max_by(|a, b| a.1.abs().total_cmp(&b.1.abs())).map_or(0, |(i, _)| i);
+    let peak = response
+        .iter()
+        .enumerate()
+        .max_by(|a, b| a.1.abs().total_cmp(&b.1.abs()))
+        .map_or(0, |(i, _)| i);
     let response = &response[peak..];
     let scale = (1.0 / energy.sqrt()) as f32;
     let n = (samples.len() + response.len() - 1).next_power_of_two();
@@ -27,7 +32,8 @@ pub fn reverberate(samples: &mut [f32], response: &[f32]) {
     for (p, r) in product.iter_mut().zip(spectrum(response)) {
         *p *= r * (scale / n as f32);
     }
-    // Rounding leaves specks in the two bins that a real signal's spectrum has no imaginary part in.
+    // Rounding leaves specks in the two bins that a real signal's spectrum has no imaginary part
+    // in.
     let last = product.len() - 1;
     product[0].im = 0.0;
     product[last].im = 0.0;
@@ -49,7 +55,9 @@ mod tests {
         }
         let norm = response.iter().map(|r| r * r).sum::<f32>().sqrt();
         let wanted: Vec<f32> = (0..signal.len())
-            .map(|t| (0..37).filter(|&k| k <= t).map(|k| signal[t - k] * response[k + 3] / norm).sum())
+            .map(|t| {
+                (0..37).filter(|&k| k <= t).map(|k| signal[t - k] * response[k + 3] / norm).sum()
+            })
             .collect();
         let mut wet = signal.clone();
         reverberate(&mut wet, &response);

@@ -57,8 +57,11 @@ mod tests {
         for seed in 0..50 {
             let mut x = vec![1.0f32; frames * mels];
             mask(&mut x, mels, &config, &mut Stream::new(seed, "test", &[]));
-            let rows = (0..frames).filter(|&t| x[t * mels..(t + 1) * mels].iter().all(|&v| v == 0.0)).count();
-            let columns = (0..mels).filter(|&m| (0..frames).all(|t| x[t * mels + m] == 0.0)).count();
+            let rows = (0..frames)
+                .filter(|&t| x[t * mels..(t + 1) * mels].iter().all(|&v| v == 0.0))
+                .count();
+            let columns =
+                (0..mels).filter(|&m| (0..frames).all(|t| x[t * mels + m] == 0.0)).count();
             assert!(rows <= 5 && columns <= 3);
             let zeros = x.iter().filter(|&&v| v == 0.0).count();
             assert_eq!(zeros, rows * mels + columns * frames - rows * columns);

@@ -67,13 +67,16 @@ fn channel(out: &mut Writer, samples: &[i64], width: u32, form: Form, code: Code
     }
     let mut left = samples.clone();
     if kind == 33 {
-        [(4 - 1, 4), (1, 5), (3, 4), (-1, 4)].iter().for_each(|&(value, width)| out.put(value, width));
+        [(4 - 1, 4), (1, 5), (3, 4), (-1, 4)]
+            .iter()
+            .for_each(|&(value, width)| out.put(value, width));
         for i in order..samples.len() {
             left[i] = samples[i] - ((3 * samples[i - 1] - samples[i - 2]) >> 1);
         }
     } else {
         for _ in 0..order {
-            left = left.iter().scan(0, |before, &x| Some(x - std::mem::replace(before, x))).collect();
+            left =
+                left.iter().scan(0, |before, &x| Some(x - std::mem::replace(before, x))).collect();
         }
     }
     residual(out, &left, order, code);
@@ -86,7 +89,9 @@ fn residual(out: &mut Writer, left: &[i64], order: usize, code: Code) {
         Code::Rice => {
             let low = (most + 1).ilog2().saturating_sub(1).min(30);
             let (method, width) = if low < 15 { (0, 4) } else { (1, 5) };
-            [(method, 2), (0, 4), (i64::from(low), width)].iter().for_each(|&(value, width)| out.put(value, width));
+            [(method, 2), (0, 4), (i64::from(low), width)]
+                .iter()
+                .for_each(|&(value, width)| out.put(value, width));
             for &x in &folded[order..] {
                 (0..x >> low).for_each(|_| out.put(0, 1));
                 out.put(1, 1);
@@ -147,10 +152,21 @@ impl Stream {
         // Sizes of blocks and frames are wrong on purpose.
         let mut out = Writer { bytes: b"fLaC\x80\0\0\x22".to_vec(), used: 0 };
         let total = if self.known { self.total() as i64 } else { 0 };
-        let fields = [(self.rate, 20), (self.channels.len() as i64 - 1, 3), (i64::from(self.bits) - 1, 5), (total, 36)];
-        [(0, 16), (1, 16), (9, 24), (2, 24)].iter().chain(&fields).for_each(|&(value, width)| out.put(value, width));
-        let digest: [u8; 16] =
-            if self.known { Md5::digest(interleaved(&self.channels, self.bits)).into() } else { [0; 16] };
+        let fields = [
+            (self.rate, 20),
+            (self.channels.len() as i64 - 1, 3),
+            (i64::from(self.bits) - 1, 5),
+            (total, 36),
+        ];
+        [(0, 16), (1, 16), (9, 24), (2, 24)]
+            .iter()
+            .chain(&fields)
+            .for_each(|&(value, width)| out.put(value, width));
+        let digest: [u8; 16] = if self.known {
+            Md5::digest(interleaved(&self.channels, self.bits)).into()
+        } else {
+            [0; 16]
+        };
         out.bytes.extend(digest);
         out.bytes
     }
@@ -168,13 +184,16 @@ impl Stream {
         let size = size.iter().find(|(bits, _)| *bits == self.bits).map_or(0, |&(_, code)| code);
         let mut out = Writer::default();
         let sync = 0xfff8 + i64::from(self.variable);
-        [(sync, 16), (7, 4), (0, 4), (layout, 4), (size, 3), (0, 1)].iter().for_each(|&(v, width)| out.put(v, width));
+        [(sync, 16), (7, 4), (0, 4), (layout, 4), (size, 3), (0, 1)]
+            .iter()
+            .for_each(|&(v, width)| out.put(v, width));
         let number = if self.variable { first } else { index };
         let character = char::from_u32(number as u32).expect("a small number");
         out.bytes.extend(character.to_string().bytes());
         out.put(range.len() as i64 - 1, 16);
         out.put(i64::from(crc8(&out.bytes)), 8);
-        let mut written: Vec<Vec<i64>> = self.channels.iter().map(|c| c[range.clone()].to_vec()).collect();
+        let mut written: Vec<Vec<i64>> =
+            self.channels.iter().map(|c| c[range.clone()].to_vec()).collect();
         if let (Some(side), [a, b]) = (self.stereo.side(), written.as_mut_slice()) {
             for (left, right) in a.iter_mut().zip(b) {
                 let (difference, middle) = (*left - *right, (*left + *right) >> 1);

@@ -57,7 +57,10 @@ impl Header {
         let &[0xff, sync @ (0xf8 | 0xf9), sizes, layout, ..] = bytes else { return None };
         let mut at = 4;
         let mut next = |count: usize| {
-            let value = bytes.get(at..at + count)?.iter().fold(0u32, |value, &b| (value << 8) | u32::from(b));
+            let value = bytes
+                .get(at..at + count)?
+                .iter()
+                .fold(0u32, |value, &b| (value << 8) | u32::from(b));
             at += count;
             Some(value)
         };
@@ -122,7 +125,8 @@ impl Header {
 }
 
 /// Rates that have a code of their own, from 1.
-const RATES: [u32; 11] = [88_200, 176_400, 192_000, 8_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000, 96_000];
+const RATES: [u32; 11] =
+    [88_200, 176_400, 192_000, 8_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000, 96_000];
 
 /// A number of up to 36 bits, written as UTF-8 writes a character, with up to seven bytes.
 fn coded_number(mut next: impl FnMut() -> Option<u32>) -> Option<u64> {
@@ -167,9 +171,15 @@ mod tests {
         let cases: [(&[u8], Header); 6] = [
             (&[0xff, 0xf8, 0xc5, 0x08, 5], plain),
             (&[0xff, 0xf8, 0x15, 0x00, 5], Header { samples: 192, bits: None, ..plain }),
-            (&[0xff, 0xf8, 0x65, 0x18, 5, 7], Header { length: 7, samples: 8, channels: 2, ..plain }),
             (
-                &[0xff, 0xf9, 0x7d, 0xae, 0xfe, 0xbf, 0xbf, 0xbf, 0xbf, 0xbf, 0xbf, 0xff, 0xfe, 0x56, 0xee],
+                &[0xff, 0xf8, 0x65, 0x18, 5, 7],
+                Header { length: 7, samples: 8, channels: 2, ..plain },
+            ),
+            (
+                &[
+                    0xff, 0xf9, 0x7d, 0xae, 0xfe, 0xbf, 0xbf, 0xbf, 0xbf, 0xbf, 0xbf, 0xff, 0xfe,
+                    0x56, 0xee,
+                ],
                 Header {
                     length: 16,
                     variable: true,
@@ -196,7 +206,14 @@ mod tests {
             ),
             (
                 &[0xff, 0xf8, 0x8e, 0x7a, 5, 0x11, 0x3a],
-                Header { length: 8, samples: 256, rate: Some(44_100), channels: 8, bits: Some(20), ..plain },
+                Header {
+                    length: 8,
+                    samples: 256,
+                    rate: Some(44_100),
+                    channels: 8,
+                    bits: Some(20),
+                    ..plain
+                },
             ),
         ];
         for (bytes, wanted) in cases {

@@ -42,7 +42,15 @@ impl Reader {
     pub fn new(mut input: Input, start: u64, channel: Option<usize>) -> Result<Self> {
         let (info, begin) = stream::metadata(&mut input, start)?;
         let channel = choose_channel(input.path(), info.channels, channel)?;
-        let mut reader = Self { input, info, channel, begin, at: begin, next: Position::default(), digest: None };
+        let mut reader = Self {
+            input,
+            info,
+            channel,
+            begin,
+            at: begin,
+            next: Position::default(),
+            digest: None,
+        };
         reader.rewind();
         Ok(reader)
     }
@@ -75,7 +83,9 @@ impl Reader {
         if let (Some(digest), Some(wanted)) = (self.digest.take(), self.info.md5)
             && <[u8; 16]>::from(digest.finalize()) != wanted
         {
-            return Err(self.input.unreadable("FLAC", "its samples have another MD5 than its header says: damaged"));
+            return Err(self
+                .input
+                .unreadable("FLAC", "its samples have another MD5 than its header says: damaged"));
         }
         Ok(())
     }
@@ -97,10 +107,13 @@ impl Blocks for Reader {
     fn more(&mut self, samples: &mut Vec<f32>) -> Result<bool> {
         let frame = match self.frame()? {
             Ok(frame) => frame,
-            Err(_) if tags::only_tags(&mut self.input, self.at)? => return self.finish().map(|()| false),
+            Err(_) if tags::only_tags(&mut self.input, self.at)? => {
+                return self.finish().map(|()| false);
+            }
             Err(why) => {
                 let seconds = self.next.samples as f64 / f64::from(self.info.rate);
-                let place = format!("at byte {} (sample {}, {seconds:.3} s)", self.at, self.next.samples);
+                let place =
+                    format!("at byte {} (sample {}, {seconds:.3} s)", self.at, self.next.samples);
                 return Err(self.input.unreadable("FLAC", format!("{place} {why}")));
             }
         };
@@ -141,7 +154,12 @@ struct Position {
 impl Position {
     /// The frame that the bytes begin with, or nothing if it may go on behind them: `is_rest` tells
     /// that the file ends there.
-    fn decode(&self, bytes: &[u8], is_rest: bool, info: &StreamInfo) -> Result<Option<Frame>, String> {
+    fn decode(
+        &self,
+        bytes: &[u8],
+        is_rest: bool,
+        info: &StreamInfo,
+    ) -> Result<Option<Frame>, String> {
         if bytes.starts_with(b"fLaC") {
             return Err("another FLAC file begins: split them".into());
         }
@@ -164,9 +182,13 @@ impl Position {
         if self.variable.is_some_and(|variable| variable != header.variable) {
             return Err("the frame is of another file: it is numbered in another way".into());
         }
-        let (what, wanted) = if header.variable { ("sample", self.samples) } else { ("frame", self.frames) };
+        let (what, wanted) =
+            if header.variable { ("sample", self.samples) } else { ("frame", self.frames) };
         if header.number != wanted {
-            return Err(format!("{what} {} follows where {wanted} should be: frames are missing", header.number));
+            return Err(format!(
+                "{what} {} follows where {wanted} should be: frames are missing",
+                header.number
+            ));
         }
         Ok(())
     }
@@ -179,7 +201,11 @@ impl Position {
 }
 
 /// The channels of a frame with samples of `width` bits, and the bytes that it takes.
-fn decode(bytes: &[u8], header: &Header, width: u32) -> Result<(Vec<Vec<i64>>, usize), &'static str> {
+fn decode(
+    bytes: &[u8],
+    header: &Header,
+    width: u32,
+) -> Result<(Vec<Vec<i64>>, usize), &'static str> {
     let mut bits = Bits::new(&bytes[header.length..]);
     let side = header.stereo.side();
     let mut channels = Vec::with_capacity(header.channels);

@@ -26,8 +26,9 @@ const FORBIDDEN: u8 = 127;
 
 impl StreamInfo {
     fn parse(block: &[u8]) -> Result<Self, String> {
-        let block: &[u8; 34] =
-            block.try_into().map_err(|_| format!("its STREAMINFO block has {} bytes, not 34", block.len()))?;
+        let block: &[u8; 34] = block
+            .try_into()
+            .map_err(|_| format!("its STREAMINFO block has {} bytes, not 34", block.len()))?;
         let mut packed = [0; 8];
         packed.copy_from_slice(&block[10..18]);
         let packed = u64::from_be_bytes(packed);
@@ -74,7 +75,9 @@ pub(super) fn metadata(input: &mut Input, start: u64) -> Result<(StreamInfo, u64
                 }
             }
             (_, None) => return bad(input, "its first metadata block is not STREAMINFO".into()),
-            (STREAM_INFO, _) => return bad(input, format!("a second STREAMINFO block begins at byte {at}")),
+            (STREAM_INFO, _) => {
+                return bad(input, format!("a second STREAMINFO block begins at byte {at}"));
+            }
             _ => {}
         }
         at = end;
@@ -105,9 +108,20 @@ mod tests {
 
     #[test]
     fn metadata_is_skipped_up_to_the_frames() {
-        let file =
-            [b"??fLaC".as_slice(), &block(0, &stream_info()), &block(6, &[1; 70_000]), &block(0x81, b"")].concat();
-        let info = StreamInfo { rate: 44_100, channels: 2, bits: 24, total: Some((1 << 36) - 1), md5: Some([7; 16]) };
+        let file = [
+            b"??fLaC".as_slice(),
+            &block(0, &stream_info()),
+            &block(6, &[1; 70_000]),
+            &block(0x81, b""),
+        ]
+        .concat();
+        let info = StreamInfo {
+            rate: 44_100,
+            channels: 2,
+            bits: 24,
+            total: Some((1 << 36) - 1),
+            md5: Some([7; 16]),
+        };
         for mut input in every("a.flac", &file) {
             assert_eq!(metadata(&mut input, 2).unwrap(), (info, file.len() as u64));
         }

@@ -38,7 +38,12 @@ fn verbatim(bits: &mut Bits, count: usize, width: u32) -> Result<Vec<i64>, &'sta
     (0..count).map(|_| bits.signed(width)).collect()
 }
 
-fn fixed(bits: &mut Bits, count: usize, width: u32, order: usize) -> Result<Vec<i64>, &'static str> {
+fn fixed(
+    bits: &mut Bits,
+    count: usize,
+    width: u32,
+    order: usize,
+) -> Result<Vec<i64>, &'static str> {
     let mut samples = first_samples(bits, count, width, order)?;
     residuals(bits, count, &mut samples)?;
     let coefficients: Vec<i64> = FIXED[order].iter().rev().copied().collect();
@@ -46,7 +51,12 @@ fn fixed(bits: &mut Bits, count: usize, width: u32, order: usize) -> Result<Vec<
     Ok(samples)
 }
 
-fn linear(bits: &mut Bits, count: usize, width: u32, order: usize) -> Result<Vec<i64>, &'static str> {
+fn linear(
+    bits: &mut Bits,
+    count: usize,
+    width: u32,
+    order: usize,
+) -> Result<Vec<i64>, &'static str> {
     let mut samples = first_samples(bits, count, width, order)?;
     let precision = bits.unsigned(4)? as u32 + 1;
     if precision > 15 {
@@ -64,7 +74,12 @@ fn linear(bits: &mut Bits, count: usize, width: u32, order: usize) -> Result<Vec
 }
 
 /// The samples that the prediction begins with.
-fn first_samples(bits: &mut Bits, count: usize, width: u32, order: usize) -> Result<Vec<i64>, &'static str> {
+fn first_samples(
+    bits: &mut Bits,
+    count: usize,
+    width: u32,
+    order: usize,
+) -> Result<Vec<i64>, &'static str> {
     if order > count {
         return Err("its predictor takes more samples than it has");
     }
@@ -113,7 +128,12 @@ fn rice(bits: &mut Bits, low: u32) -> Result<i64, &'static str> {
 
 /// Adds to each residual the prediction from the samples before it. The last coefficient is that
 /// of the latest sample. Nothing overflows: 32 products of 15 by 33 bits fit in 53.
-fn predict(samples: &mut [i64], coefficients: &[i64], shift: i64, width: u32) -> Result<(), &'static str> {
+fn predict(
+    samples: &mut [i64],
+    coefficients: &[i64],
+    shift: i64,
+    width: u32,
+) -> Result<(), &'static str> {
     let order = coefficients.len();
     for i in order..samples.len() {
         let sum: i64 = coefficients.iter().zip(&samples[i - order..i]).map(|(c, x)| c * x).sum();

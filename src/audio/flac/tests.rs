@@ -119,7 +119,11 @@ fn a_difference_of_33_bits() {
     for stereo in [Stereo::LeftSide, Stereo::SideRight, Stereo::MidSide] {
         stream.stereo = stereo;
         for channel in [0, 1] {
-            assert_eq!(read(&stream.file(), Some(channel)).unwrap().samples, stream.wanted(channel), "{stereo:?}");
+            assert_eq!(
+                read(&stream.file(), Some(channel)).unwrap().samples,
+                stream.wanted(channel),
+                "{stereo:?}"
+            );
         }
     }
 }
@@ -147,7 +151,9 @@ fn tags_and_zeros_around_the_frames_are_no_samples() {
 fn frames_that_are_not_the_next_one_are_errors() {
     let stream = Stream::mono(&ramp(128), 32);
     let (head, frames) = (stream.head(), stream.frames());
-    let with = |order: &[usize]| [head.clone(), order.iter().flat_map(|&i| frames[i].clone()).collect()].concat();
+    let with = |order: &[usize]| {
+        [head.clone(), order.iter().flat_map(|&i| frames[i].clone()).collect()].concat()
+    };
     assert!(read(&with(&[0, 1, 2, 3]), None).is_ok());
     for order in [[0, 2, 3].as_slice(), &[1, 2, 3], &[0, 1, 1, 2], &[1, 0, 2, 3]] {
         assert!(refused(&with(order)).contains("frames are missing"), "{order:?}");
@@ -160,7 +166,9 @@ fn frames_that_are_not_the_next_one_are_errors() {
         (Stream { rate: 8000, ..stream.clone() }, ""),
     ];
     for (other, wanted) in others {
-        let file = [head.clone(), frames[0].clone(), other.frame(1), frames[2].clone(), frames[3].clone()].concat();
+        let file =
+            [head.clone(), frames[0].clone(), other.frame(1), frames[2].clone(), frames[3].clone()]
+                .concat();
         match wanted {
             // Frames do not say the rate here.
             "" => assert!(read(&file, None).is_ok()),
@@ -196,7 +204,8 @@ fn what_the_header_promises_is_kept() {
 #[test]
 fn impossible_frames_are_errors() {
     // A channel of a reserved kind, of no bits, of reserved residuals; a sample beyond its bits.
-    let stream = Stream { form: Form::Fixed(1), ..Stream::mono(&[30_000, 30_001, 30_003, 30_004], 4) };
+    let stream =
+        Stream { form: Form::Fixed(1), ..Stream::mono(&[30_000, 30_001, 30_003, 30_004], 4) };
     let good = stream.frame(0);
     let begin = good.len() - 2 - 6;
     let spoiled = |change: &dyn Fn(&mut [u8])| {

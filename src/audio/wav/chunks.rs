@@ -31,7 +31,8 @@ impl Chunks {
         let held = end - begin;
         let left = held % frame;
         // Where the samples reach to the end of the file, the pad byte of their chunk does too.
-        let pad = self.open && left == 1 && held.is_multiple_of(2) && input.begins(end - 1, &[0])?;
+        let pad =
+            self.open && left == 1 && held.is_multiple_of(2) && input.begins(end - 1, &[0])?;
         if left == 0 || pad {
             return Ok(begin..end - left);
         }
@@ -53,7 +54,10 @@ pub(super) fn walk(input: &mut Input, start: u64) -> Result<Chunks> {
     let head = input.at(start, 12)?.first_chunk::<12>().copied();
     let Some(head) = head else { return Err(bad(input, "it ends inside its header: truncated")) };
     if !head.ends_with(b"WAVE") {
-        return Err(bad(input, format!("a RIFF file of the form `{}`, not `WAVE`", head[8..].escape_ascii())));
+        return Err(bad(
+            input,
+            format!("a RIFF file of the form `{}`, not `WAVE`", head[8..].escape_ascii()),
+        ));
     }
     // RF64 and BW64 have lengths of eight bytes in a chunk `ds64` (EBU Tech 3306, ITU-R BS.2088).
     let is_long = !head.starts_with(b"RIFF");
@@ -68,7 +72,10 @@ pub(super) fn walk(input: &mut Input, start: u64) -> Result<Chunks> {
             let length = match (chunk.length, long) {
                 (u32::MAX, Some(long)) if is_long => long,
                 (u32::MAX, None) if is_long => {
-                    return Err(bad(input, "its chunk `ds64` with the length of the samples is missing"));
+                    return Err(bad(
+                        input,
+                        "its chunk `ds64` with the length of the samples is missing",
+                    ));
                 }
                 (length, _) => u64::from(length),
             };
@@ -78,8 +85,9 @@ pub(super) fn walk(input: &mut Input, start: u64) -> Result<Chunks> {
         if !chunk.is_whole(input) {
             let held = input.length() - chunk.body;
             let (name, length) = (chunk.name(), chunk.length);
-            let why =
-                format!("its chunk `{name}` promises {length} bytes, the file holds {held}: truncated or damaged");
+            let why = format!(
+                "its chunk `{name}` promises {length} bytes, the file holds {held}: truncated or damaged"
+            );
             return Err(bad(input, why + &missing_pad(odd)));
         }
         match &chunk.id {
@@ -89,7 +97,8 @@ pub(super) fn walk(input: &mut Input, start: u64) -> Result<Chunks> {
                 format = Some(input.at(chunk.body, length)?[..length].to_vec());
             }
             b"ds64" if is_long => {
-                let field: &[u8] = if chunk.length < 16 { &[] } else { input.at(chunk.body + 8, 8)? };
+                let field: &[u8] =
+                    if chunk.length < 16 { &[] } else { input.at(chunk.body + 8, 8)? };
                 long = field.first_chunk::<8>().map(|b| u64::from_le_bytes(*b));
             }
             _ => {}
@@ -109,7 +118,9 @@ fn samples(input: &mut Input, start: u64, body: u64, length: u64) -> Result<(Ran
         return Ok((body..input.length(), true));
     }
     if length > held {
-        let why = format!("the header promises {length} bytes of samples, the file holds {held}: truncated or damaged");
+        let why = format!(
+            "the header promises {length} bytes of samples, the file holds {held}: truncated or damaged"
+        );
         return Err(bad(input, why));
     }
     match second_recording(input, behind)? {
@@ -119,7 +130,8 @@ fn samples(input: &mut Input, start: u64, body: u64, length: u64) -> Result<(Ran
 }
 
 /// True for the lengths that writers put into a header to which they cannot go back: nothing, or
-/// the most that is possible for the samples, for the file behind its first 8 bytes, or for the file.
+/// the most that is possible for the samples, for the file behind its first 8 bytes, or for the
+/// file.
 fn is_unknown(length: u64, header: u64) -> bool {
     // sox, espeak and others round the most that is positive down to a page, arecord to 256 bytes.
     let signed = (0x7fff_f000..=0x8000_0000).contains(&length);
@@ -213,7 +225,8 @@ mod tests {
 
     /// The chunks of a file, of which more or less is in memory.
     fn walked(bytes: &[u8]) -> Result<Chunks, String> {
-        let found = every("a.wav", bytes).map(|mut input| walk(&mut input, 0).map_err(|e| e.to_string()));
+        let found =
+            every("a.wav", bytes).map(|mut input| walk(&mut input, 0).map_err(|e| e.to_string()));
         assert!(found[0] == found[1] && found[1] == found[2], "{found:?}");
         let [found, ..] = found;
         found
@@ -262,17 +275,33 @@ mod tests {
     #[test]
     fn a_length_that_nobody_knew_reaches_to_the_end() {
         let samples = [7, 0, 8, 0, 9, 0];
-        // 0, the most of 32 bits, signed and not, and what sox and arecord make of it; then the most
-        // for the file and for all of it but 8 bytes, with a header of 44 bytes.
-        let lengths = [0, u32::MAX, 0x7fff_ffff, 0x8000_0000, 0x7fff_f000, 0x7fff_ff00, u32::MAX - 44, u32::MAX - 36];
+        // 0, the most of 32 bits, signed and not, and what sox and arecord make of it; then the
+        // most for the file and for all of it but 8 bytes, with a header of 44 bytes.
+        let lengths = [
+            0,
+            u32::MAX,
+            0x7fff_ffff,
+            0x8000_0000,
+            0x7fff_f000,
+            0x7fff_ff00,
+            u32::MAX - 44,
+            u32::MAX - 36,
+        ];
         for length in lengths.into_iter().flat_map(|length| [length, length & !1]) {
             let bytes = streamed(length, &samples);
             let found = walked(&bytes).unwrap();
-            assert_eq!((content(&bytes, &found), found.open), (samples.as_slice(), true), "{length:#x}");
+            assert_eq!(
+                (content(&bytes, &found), found.open),
+                (samples.as_slice(), true),
+                "{length:#x}"
+            );
         }
         for length in [7, 1 << 24, 0x7fff_0000, 0x8000_0001, 0xff00_0000, 0xffff_fff0] {
             let error = refused(&streamed(length, &samples));
-            assert!(error.contains(&format!("promises {length} bytes of samples, the file holds 6")), "{error}");
+            assert!(
+                error.contains(&format!("promises {length} bytes of samples, the file holds 6")),
+                "{error}"
+            );
         }
     }
 
@@ -310,15 +339,27 @@ mod tests {
         no_pad.pop();
         no_pad.extend(&data);
         for (bytes, wanted) in [
-            (no_pad, "no chunk begins at byte 50: damaged; the chunk `note` before has an odd length"),
+            (
+                no_pad,
+                "no chunk begins at byte 50: damaged; the chunk `note` before has an odd length",
+            ),
             (file(std::slice::from_ref(&data)), "before any chunk `fmt `"),
             (file(&[format.clone(), format.clone(), data.clone()]), "two chunks `fmt `"),
             (file(std::slice::from_ref(&format)), "without a chunk `data`"),
-            (file(std::slice::from_ref(&format))[..30].to_vec(), "chunk `fmt ` promises 16 bytes, the file holds 10"),
+            (
+                file(std::slice::from_ref(&format))[..30].to_vec(),
+                "chunk `fmt ` promises 16 bytes, the file holds 10",
+            ),
             (b"RIFF\0\0\0\0AVI LIST".to_vec(), "`AVI `"),
             (b"RIFF\0\0".to_vec(), "ends inside its header"),
-            (file(&[format.clone(), data.clone(), data.clone()]), "a second chunk `data` begins at byte 48"),
-            (file(&[format.clone(), data.clone(), file(&[format, data])]), "another WAV file begins at byte 48"),
+            (
+                file(&[format.clone(), data.clone(), data.clone()]),
+                "a second chunk `data` begins at byte 48",
+            ),
+            (
+                file(&[format.clone(), data.clone(), file(&[format, data])]),
+                "another WAV file begins at byte 48",
+            ),
         ] {
             assert!(refused(&bytes).contains(wanted), "{} for {wanted}", refused(&bytes));
         }
@@ -331,10 +372,16 @@ mod tests {
             chunks.frames(&mut held("a.wav", bytes), frame).map_err(|e| e.to_string())
         };
         assert_eq!(frames(b"123456", false, 3), Ok(0..6));
-        assert!(frames(b"12345", false, 2).unwrap_err().contains("5 bytes are not whole frames of 2 bytes"));
+        assert!(
+            frames(b"12345", false, 2)
+                .unwrap_err()
+                .contains("5 bytes are not whole frames of 2 bytes")
+        );
         // The pad byte behind three frames of 3 bytes.
         assert_eq!(frames(b"123456789\0", true, 3), Ok(0..9));
-        for (bytes, open) in [(b"123456789\0".as_slice(), false), (b"123456789x", true), (b"123456\0", true)] {
+        for (bytes, open) in
+            [(b"123456789\0".as_slice(), false), (b"123456789x", true), (b"123456\0", true)]
+        {
             assert!(frames(bytes, open, 3).is_err());
         }
     }

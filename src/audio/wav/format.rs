@@ -51,9 +51,13 @@ impl Format {
         let bad = |why: String| Err(Error::file(path, format!("not a readable WAV file: {why}")));
         let half = |at: usize| u16::from_le_bytes([fields[at], fields[at + 1]]);
         if fields.len() < 16 {
-            return bad(format!("its chunk `fmt ` has {} bytes; at least 16 are needed", fields.len()));
+            return bad(format!(
+                "its chunk `fmt ` has {} bytes; at least 16 are needed",
+                fields.len()
+            ));
         }
-        let (mut tag, channels, frame, bits) = (half(0), usize::from(half(2)), usize::from(half(12)), half(14));
+        let (mut tag, channels, frame, bits) =
+            (half(0), usize::from(half(2)), usize::from(half(12)), half(14));
         let rate = u32::from_le_bytes([fields[4], fields[5], fields[6], fields[7]]);
         if channels == 0 || rate == 0 {
             return bad(format!("its header says {rate} Hz and {channels} channels"));
@@ -62,7 +66,10 @@ impl Format {
         let mut valid = bits;
         if tag == EXTENSIBLE {
             if fields.len() < 40 {
-                return bad(format!("its chunk `fmt ` has {} bytes; 40 are needed for its extension", fields.len()));
+                return bad(format!(
+                    "its chunk `fmt ` has {} bytes; 40 are needed for its extension",
+                    fields.len()
+                ));
             }
             valid = half(18);
             tag = half(24);
@@ -87,7 +94,10 @@ impl Format {
             return bad("its header says samples of 0 bits".into());
         }
         if !is_read {
-            return Err(unsupported(path, &format!("WAV audio encoded as {} of {bits} bits", name(tag))));
+            return Err(unsupported(
+                path,
+                &format!("WAV audio encoded as {} of {bits} bits", name(tag)),
+            ));
         }
         // 0 says nothing. Another value leaves open where a sample is in its bytes.
         if frame != 0 && frame != channels * container {
@@ -97,7 +107,9 @@ impl Format {
             ));
         }
         if encoding == Encoding::Integer && valid > bits {
-            return bad(format!("its header contradicts itself: {valid} valid bits in samples of {bits} bits"));
+            return bad(format!(
+                "its header contradicts itself: {valid} valid bits in samples of {bits} bits"
+            ));
         }
         Ok(Self { encoding, container, channels, rate })
     }
@@ -209,7 +221,10 @@ mod tests {
             (guid, "GUID"),
         ] {
             let error = parse(&fields).unwrap_err();
-            assert!(error.contains(wanted) && error.contains("ffmpeg -i a.wav"), "{error} for {wanted}");
+            assert!(
+                error.contains(wanted) && error.contains("ffmpeg -i a.wav"),
+                "{error} for {wanted}"
+            );
         }
     }
 

@@ -64,7 +64,12 @@ impl Blocks for Reader {
         if bytes == 0 {
             return Ok(false);
         }
-        samples::decode(&self.input.at(self.at, bytes)?[..bytes], &self.format, self.channel, samples);
+        samples::decode(
+            &self.input.at(self.at, bytes)?[..bytes],
+            &self.format,
+            self.channel,
+            samples,
+        );
         self.at += bytes as u64;
         Ok(true)
     }
@@ -76,13 +81,19 @@ impl Blocks for Reader {
 
 /// Writes 16-bit mono WAV. Samples are rounded to the nearest step and clipped at full scale.
 pub fn write_wav16(path: impl AsRef<Path>, samples: &[f32], sample_rate: u32) -> Result<()> {
-    let spec = WavSpec { channels: 1, sample_rate, bits_per_sample: 16, sample_format: SampleFormat::Int };
+    let spec =
+        WavSpec { channels: 1, sample_rate, bits_per_sample: 16, sample_format: SampleFormat::Int };
     let mut bytes = std::io::Cursor::new(Vec::with_capacity(44 + 2 * samples.len()));
-    encode(&mut bytes, samples, spec).map_err(|e| Error::file(&path, format!("cannot encode as WAV: {e}")))?;
+    encode(&mut bytes, samples, spec)
+        .map_err(|e| Error::file(&path, format!("cannot encode as WAV: {e}")))?;
     fs::write_bytes(path, bytes.get_ref())
 }
 
-fn encode(out: &mut std::io::Cursor<Vec<u8>>, samples: &[f32], spec: WavSpec) -> std::result::Result<(), hound::Error> {
+fn encode(
+    out: &mut std::io::Cursor<Vec<u8>>,
+    samples: &[f32],
+    spec: WavSpec,
+) -> std::result::Result<(), hound::Error> {
     let mut writer = WavWriter::new(out, spec)?;
     for &x in samples {
         writer.write_sample((x * 32768.0).round().clamp(-32768.0, 32767.0) as i16)?;

@@ -18,7 +18,9 @@ pub(super) fn decode(data: &[u8], format: &Format, channel: usize, samples: &mut
         (Encoding::MuLaw, _) => |b: &[u8]| f32::from(mu_law(b[0])) / 32_768.0,
     };
     let at = channel * format.container;
-    samples.extend(data.chunks_exact(format.frame()).map(|frame| value(&frame[at..at + format.container])));
+    samples.extend(
+        data.chunks_exact(format.frame()).map(|frame| value(&frame[at..at + format.container])),
+    );
 }
 
 /// A number in two's complement of `N` bytes, moved to the top of 32 bits.
@@ -82,7 +84,8 @@ mod tests {
 
     #[test]
     fn floats_and_channels() {
-        let four: Vec<u8> = [0.5f32, -0.75, 0.25, 2.0].iter().flat_map(|x| x.to_le_bytes()).collect();
+        let four: Vec<u8> =
+            [0.5f32, -0.75, 0.25, 2.0].iter().flat_map(|x| x.to_le_bytes()).collect();
         let format = Format { encoding: Encoding::Float, container: 4, channels: 2, rate: 8000 };
         assert_eq!(channel_of(&four, &format, 0), [0.5, 0.25]);
         assert_eq!(channel_of(&four, &format, 1), [-0.75, 2.0]);
@@ -97,8 +100,14 @@ mod tests {
         assert_eq!([0x80, 0x00, 0xff, 0x7f, 0xfe].map(mu_law), [32_124, -32_124, 0, 0, 8]);
         // The codes of positive numbers rise with them, and those of negative ones mirror them.
         let positive: Vec<i16> = (0x80..=0xff).map(|code: u8| a_law(code ^ 0x55)).collect();
-        assert!(positive.is_sorted_by(|a, b| a < b) && (0..=0xff).all(|code| a_law(code) == -a_law(code ^ 0x80)));
+        assert!(
+            positive.is_sorted_by(|a, b| a < b)
+                && (0..=0xff).all(|code| a_law(code) == -a_law(code ^ 0x80))
+        );
         let falling: Vec<i16> = (0x80..=0xff).map(mu_law).collect();
-        assert!(falling.is_sorted_by(|a, b| a > b) && (0..=0xff).all(|code| mu_law(code) == -mu_law(code ^ 0x80)));
+        assert!(
+            falling.is_sorted_by(|a, b| a > b)
+                && (0..=0xff).all(|code| mu_law(code) == -mu_law(code ^ 0x80))
+        );
     }
 }

@@ -25,8 +25,11 @@ fn read(bytes: &[u8], channel: Option<usize>) -> Result<(Vec<f32>, u32), String>
 
 /// Chunks of any kind but the two that matter.
 fn others() -> impl Strategy<Value = Vec<Vec<u8>>> {
-    let id = prop::sample::select(vec![b"LIST", b"fact", b"JUNK", b"bext", b"id3 ", b"cue ", b"PEAK", b"ds64"]);
-    let one = (id, prop::collection::vec(any::<u8>(), 0..40)).prop_map(|(id, content)| chunk(id, &content));
+    let id = prop::sample::select(vec![
+        b"LIST", b"fact", b"JUNK", b"bext", b"id3 ", b"cue ", b"PEAK", b"ds64",
+    ]);
+    let one = (id, prop::collection::vec(any::<u8>(), 0..40))
+        .prop_map(|(id, content)| chunk(id, &content));
     prop::collection::vec(one, 0..4)
 }
 
@@ -77,13 +80,22 @@ fn a_stream_that_nobody_could_finish_is_read_to_its_end() {
     assert_eq!(read(&file, None).unwrap().0, wanted);
     file.pop();
     let error = read(&file, None).unwrap_err();
-    assert!(error.contains("a.wav") && error.contains("199 bytes are not whole frames of 2"), "{error}");
+    assert!(
+        error.contains("a.wav") && error.contains("199 bytes are not whole frames of 2"),
+        "{error}"
+    );
 }
 
 #[test]
 fn a_wrong_choice_of_a_channel_is_told_before_the_samples() {
-    let file = [b"RIFF\0\0\0\0WAVE".to_vec(), chunk(b"fmt ", &format(6, 0)), chunk(b"data", &[0; 24])].concat();
-    assert!(read(&file, None).unwrap_err().contains("6 channels; choose one with --channel N, from 0 to 5"));
+    let file =
+        [b"RIFF\0\0\0\0WAVE".to_vec(), chunk(b"fmt ", &format(6, 0)), chunk(b"data", &[0; 24])]
+            .concat();
+    assert!(
+        read(&file, None)
+            .unwrap_err()
+            .contains("6 channels; choose one with --channel N, from 0 to 5")
+    );
     assert!(read(&file, Some(6)).unwrap_err().contains("there is no channel 6"));
     assert_eq!(read(&file, Some(5)).unwrap().0, [0.0, 0.0]);
 }
@@ -94,9 +106,13 @@ fn long_files_are_read_in_pieces() {
     let values: Vec<i16> = (0..150_000i32).map(|i| (i * 7919) as i16).collect();
     let data: Vec<u8> = values.iter().flat_map(|x| x.to_le_bytes()).collect();
     let tail = chunk(b"LIST", b"INFO and more");
-    let file = [b"RIFF\0\0\0\0WAVE".to_vec(), chunk(b"fmt ", &format(3, 0)), chunk(b"data", &data), tail].concat();
-    let wanted: Vec<f32> = values.iter().skip(2).step_by(3).map(|&x| f32::from(x) / 32_768.0).collect();
-    for input in [held("a.wav", &file), paged("a.wav", &file, 100), paged("a.wav", &file, 1 << 16)] {
+    let file =
+        [b"RIFF\0\0\0\0WAVE".to_vec(), chunk(b"fmt ", &format(3, 0)), chunk(b"data", &data), tail]
+            .concat();
+    let wanted: Vec<f32> =
+        values.iter().skip(2).step_by(3).map(|&x| f32::from(x) / 32_768.0).collect();
+    for input in [held("a.wav", &file), paged("a.wav", &file, 100), paged("a.wav", &file, 1 << 16)]
+    {
         let mut reader = Reader::new(input, 0, Some(2)).unwrap();
         assert_eq!(reader.length(), Some(50_000));
         for _ in 0..2 {
@@ -104,7 +120,11 @@ fn long_files_are_read_in_pieces() {
             while reader.more(&mut samples).unwrap() {
                 pieces += 1;
             }
-            assert!(samples == wanted && pieces == 2, "{} samples in {pieces} pieces", samples.len());
+            assert!(
+                samples == wanted && pieces == 2,
+                "{} samples in {pieces} pieces",
+                samples.len()
+            );
             reader.rewind();
         }
     }

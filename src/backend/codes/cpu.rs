@@ -10,7 +10,11 @@ use crate::backend::flex::{contiguous, slice, vector};
 /// Values of a task, a multiple of 8 so that codes of every width begin on a byte.
 const TASK: usize = 1 << 14;
 
-pub(super) fn nearest(x: FloatTensor<Flex>, bounds: FloatTensor<Flex>, table: FloatTensor<Flex>) -> FloatTensor<Flex> {
+pub(super) fn nearest(
+    x: FloatTensor<Flex>,
+    bounds: FloatTensor<Flex>,
+    table: FloatTensor<Flex>,
+) -> FloatTensor<Flex> {
     let groups = table.layout().shape()[0];
     let (x, bounds, table) = (contiguous(x), contiguous(bounds), contiguous(table));
     let (x, bounds, table) = (slice(&x), slice(&bounds), slice(&table));
@@ -39,7 +43,12 @@ fn above(bounds: &[f32], x: f32) -> usize {
     at
 }
 
-pub(super) fn unpack(words: IntTensor<Flex>, table: FloatTensor<Flex>, bits: usize, count: usize) -> FloatTensor<Flex> {
+pub(super) fn unpack(
+    words: IntTensor<Flex>,
+    table: FloatTensor<Flex>,
+    bits: usize,
+    count: usize,
+) -> FloatTensor<Flex> {
     let groups = table.layout().shape()[0];
     let words = if words.is_contiguous() { words } else { words.to_contiguous() };
     let table = contiguous(table);
@@ -71,10 +80,16 @@ pub(super) fn unpack(words: IntTensor<Flex>, table: FloatTensor<Flex>, bits: usi
 }
 
 /// Codes of 8 / N bits: N values for every byte, looked up at once.
-fn spread<'a, const N: usize>(parts: impl IndexedParallelIterator<Item = (&'a mut [f32], &'a [u8])>, table: &[f32]) {
+fn spread<'a, const N: usize>(
+    parts: impl IndexedParallelIterator<Item = (&'a mut [f32], &'a [u8])>,
+    table: &[f32],
+) {
     let bits = 8 / N;
-    let value = |byte: usize, i: usize| table.get(byte >> (i * bits) & ((1 << bits) - 1)).copied().unwrap_or(0.0);
-    let values: Vec<[f32; N]> = (0..256).map(|byte| std::array::from_fn(|i| value(byte, i))).collect();
+    let value = |byte: usize, i: usize| {
+        table.get(byte >> (i * bits) & ((1 << bits) - 1)).copied().unwrap_or(0.0)
+    };
+    let values: Vec<[f32; N]> =
+        (0..256).map(|byte| std::array::from_fn(|i| value(byte, i))).collect();
     parts.for_each(|(y, bytes)| {
         let whole = y.len() / N;
         let (front, back) = y.split_at_mut(whole * N);

@@ -5,7 +5,12 @@ use burn::backend::{Backend, TensorMetadata, get_or_init_device_settings};
 use burn::tensor::IntDType;
 
 /// Each value's place among the entries of its group's row, as an index into all rows.
-fn rows<B: Backend>(count: usize, groups: usize, entries: usize, device: &B::Device) -> IntTensor<B> {
+fn rows<B: Backend>(
+    count: usize,
+    groups: usize,
+    entries: usize,
+    device: &B::Device,
+) -> IntTensor<B> {
     let place = B::int_arange(0..count as i64, device, IntDType::I32);
     match groups {
         1 => B::int_mul_scalar(place, 0i64.into()),
@@ -21,7 +26,11 @@ fn flat<B: Backend>(x: FloatTensor<B>) -> FloatTensor<B> {
     B::float_reshape(x, [count].into())
 }
 
-pub(super) fn nearest<B: Backend>(x: FloatTensor<B>, bounds: FloatTensor<B>, table: FloatTensor<B>) -> FloatTensor<B> {
+pub(super) fn nearest<B: Backend>(
+    x: FloatTensor<B>,
+    bounds: FloatTensor<B>,
+    table: FloatTensor<B>,
+) -> FloatTensor<B> {
     let (groups, entries) = (table.shape()[0], table.shape()[1]);
     let (count, device) = (x.shape().num_elements(), x.device());
     let bools = get_or_init_device_settings::<B>(&device).bool_dtype;
@@ -51,7 +60,8 @@ pub(super) fn unpack<B: Backend>(
     let bools = get_or_init_device_settings::<B>(&device).bool_dtype;
     let last = words.shape().num_elements() as i64 - 1;
     let bits = bits as i64;
-    let place = B::int_mul_scalar(B::int_arange(0..count as i64, &device, IntDType::I32), bits.into());
+    let place =
+        B::int_mul_scalar(B::int_arange(0..count as i64, &device, IntDType::I32), bits.into());
     let word = B::bitwise_right_shift_scalar(place.clone(), 5i64.into());
     let offset = B::bitwise_and_scalar(place, 31i64.into());
     // Bits of the code in its first word; the others are the lowest of the next.
@@ -69,7 +79,8 @@ pub(super) fn unpack<B: Backend>(
     let beyond = B::int_greater_elem(next.clone(), last.into(), bools);
     let next = B::int_mask_fill(next, beyond, last.into());
     let rest = B::int_add_scalar(B::int_neg(first.clone()), bits.into());
-    let high = B::bitwise_left_shift(B::bitwise_and(B::int_select(words, 0, next), ones(rest)), first);
+    let high =
+        B::bitwise_left_shift(B::bitwise_and(B::int_select(words, 0, next), ones(rest)), first);
     let code = B::bitwise_or(low, high);
     let row = rows::<B>(count, groups, entries, &device);
     B::float_select(flat::<B>(table), 0, B::int_add(row, code))

@@ -1,7 +1,9 @@
-//! Weights that take few values: the nearest entry of a table, and tables looked up by packed codes.
+//! Weights that take few values: the nearest entry of a table, and tables looked up by packed
+//! codes.
 //!
-//! A table has a row of entries for each group of values. A tensor's groups are equal runs of its values in row-major order: one for a codebook of a
-//! whole layer, one an output channel for scales of channels.
+//! A table has a row of entries for each group of values. A tensor's groups are equal runs of its
+//! values in row-major order: one for a codebook of a whole layer, one an output channel for scales
+//! of channels.
 
 #[cfg(feature = "flex")]
 mod cpu;
@@ -11,7 +13,8 @@ use burn::backend::tensor::{FloatTensor, IntTensor};
 use burn::backend::{Backend, Dispatch, backend_extension};
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 
-/// The operations. `generic` is the plain twin of the fast path, in operations of Burn; both give the same bits.
+/// The operations. `generic` is the plain twin of the fast path, in operations of Burn; both give
+/// the same bits.
 #[backend_extension(
     Flex: cfg(feature = "flex"),
     NdArray: cfg(feature = "ndarray"),
@@ -19,26 +22,46 @@ use burn::tensor::{DType, Device, Int, Tensor, TensorData};
     Fusion: cfg(all(feature = "cube", feature = "fusion"))
 )]
 pub trait CodeOps: Backend {
-    /// `x` `[n]`, bounds `[groups, 2^bits - 1]` (ascending), table `[groups, 2^bits]` -> `[n]`: the entry whose number is how many bounds a value is above.
+    /// `x` `[n]`, bounds `[groups, 2^bits - 1]` (ascending), table `[groups, 2^bits]` -> `[n]`: the
+    /// entry whose number is how many bounds a value is above.
     #[fusion(dtype = x, shape = x)]
-    fn nearest(x: FloatTensor<Self>, bounds: FloatTensor<Self>, table: FloatTensor<Self>) -> FloatTensor<Self> {
+    fn nearest(
+        x: FloatTensor<Self>,
+        bounds: FloatTensor<Self>,
+        table: FloatTensor<Self>,
+    ) -> FloatTensor<Self> {
         generic::nearest::<Self>(x, bounds, table)
     }
 
-    /// Codes of `bits` bits, first one lowest, in words of 32 bits, and table `[groups, entries]` -> `[count]`. No code may be beyond its row.
+    /// Codes of `bits` bits, first one lowest, in words of 32 bits, and table `[groups, entries]`
+    /// -> `[count]`. No code may be beyond its row.
     #[fusion(dtype = table, shape = { let _ = table; [count].into() })]
-    fn unpack(words: IntTensor<Self>, table: FloatTensor<Self>, bits: usize, count: usize) -> FloatTensor<Self> {
+    fn unpack(
+        words: IntTensor<Self>,
+        table: FloatTensor<Self>,
+        bits: usize,
+        count: usize,
+    ) -> FloatTensor<Self> {
         generic::unpack::<Self>(words, table, bits, count)
     }
 }
 
 #[cfg(feature = "flex")]
 impl CodeOps for burn::backend::Flex {
-    fn nearest(x: FloatTensor<Self>, bounds: FloatTensor<Self>, table: FloatTensor<Self>) -> FloatTensor<Self> {
+    fn nearest(
+        x: FloatTensor<Self>,
+        bounds: FloatTensor<Self>,
+        table: FloatTensor<Self>,
+    ) -> FloatTensor<Self> {
         cpu::nearest(x, bounds, table)
     }
 
-    fn unpack(words: IntTensor<Self>, table: FloatTensor<Self>, bits: usize, count: usize) -> FloatTensor<Self> {
+    fn unpack(
+        words: IntTensor<Self>,
+        table: FloatTensor<Self>,
+        bits: usize,
+        count: usize,
+    ) -> FloatTensor<Self> {
         cpu::unpack(words, table, bits, count)
     }
 }
@@ -53,14 +76,24 @@ impl CodeOps for burn::backend::Cube {}
 pub fn nearest<const D: usize>(x: Tensor<D>, bounds: Tensor<2>, table: Tensor<2>) -> Tensor<D> {
     let shape = x.dims();
     let x = x.reshape([shape.iter().product::<usize>()]);
-    let y = <Dispatch as CodeOps>::nearest(x.into_dispatch(), bounds.into_dispatch(), table.into_dispatch());
+    let y = <Dispatch as CodeOps>::nearest(
+        x.into_dispatch(),
+        bounds.into_dispatch(),
+        table.into_dispatch(),
+    );
     Tensor::<1>::from_dispatch(y).reshape(shape)
 }
 
 /// See [`CodeOps::unpack`].
-pub fn unpack<const D: usize>(words: Tensor<1, Int>, table: Tensor<2>, bits: usize, shape: [usize; D]) -> Tensor<D> {
+pub fn unpack<const D: usize>(
+    words: Tensor<1, Int>,
+    table: Tensor<2>,
+    bits: usize,
+    shape: [usize; D],
+) -> Tensor<D> {
     let count = shape.iter().product();
-    let y = <Dispatch as CodeOps>::unpack(words.into_dispatch(), table.into_dispatch(), bits, count);
+    let y =
+        <Dispatch as CodeOps>::unpack(words.into_dispatch(), table.into_dispatch(), bits, count);
     Tensor::<1>::from_dispatch(y).reshape(shape)
 }
 
@@ -84,7 +117,8 @@ pub fn bytes(words: Tensor<1, Int>, count: usize) -> Vec<u8> {
     words.into_iter().flat_map(i32::to_le_bytes).take(count).collect()
 }
 
-/// Codes, each below `2^bits`, as a string of bits: first code and lowest bit first, zeros behind the last.
+/// Codes, each below `2^bits`, as a string of bits: first code and lowest bit first, zeros behind
+/// the last.
 pub fn pack(codes: &[u8], bits: usize) -> Vec<u8> {
     let mut bytes = vec![0u8; packed_len(codes.len(), bits)];
     for (i, &code) in codes.iter().enumerate() {

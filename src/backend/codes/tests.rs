@@ -66,14 +66,20 @@ fn long_tensors_are_whole() {
     let mut stream = Stream::new(1, "long", &[]);
     let table: Vec<f32> = (0..8).map(|_| stream.normal() as f32).collect();
     let codes: Vec<u8> = (0..40_001).map(|_| stream.below(8) as u8).collect();
-    for (bits, device) in [3, 4, 8].into_iter().flat_map(|b| devices().into_iter().map(move |d| (b, d))) {
+    for (bits, device) in
+        [3, 4, 8].into_iter().flat_map(|b| devices().into_iter().map(move |d| (b, d)))
+    {
         let ours = unpack(
             words(&pack(&codes, bits), &device),
             matrix(std::slice::from_ref(&table), &device),
             bits,
             [codes.len()],
         );
-        let wrong = numbers(ours).iter().zip(&codes).filter(|(x, c)| **x != table[usize::from(**c)]).count();
+        let wrong = numbers(ours)
+            .iter()
+            .zip(&codes)
+            .filter(|(x, c)| **x != table[usize::from(**c)])
+            .count();
         assert_eq!(wrong, 0, "{bits} bits");
     }
 }

@@ -1,7 +1,10 @@
-//! Convolution of f32 values in memory: patches of a few rows at a time, multiplied while they are in the cache.
+//! Convolution of f32 values in memory: patches of a few rows at a time, multiplied while they are
+//! in the cache.
 //!
-//! With patches as a matrix `[input channels * taps, positions]`, the output is `weights x patches`, the weights' gradient `dy x patches^T`, and (at stride 1)
-//! the input's gradient a convolution of `dy` with mirrored, transposed weights. A 1x1 kernel needs no patches: they are the input.
+//! With patches as a matrix `[input channels * taps, positions]`, the output is `weights x
+//! patches`, the weights' gradient `dy x patches^T`, and (at stride 1) the input's gradient a
+//! convolution of `dy` with mirrored, transposed weights. A 1x1 kernel needs no patches: they are
+//! the input.
 
 #![allow(unsafe_code, reason = "matrix products write into parts of one buffer")]
 
@@ -67,8 +70,14 @@ impl Shape {
         (0..self.batch).flat_map(|b| (0..last).step_by(rows).map(move |row| (b, row))).collect()
     }
 
-    /// The patches of a tile as `depth` rows of n values: the values, the step from row to row, and n. They are made in `space` where they are not the input.
-    fn right<'a>(&self, x: &'a [f32], (b, row): (usize, usize), space: &'a mut Vec<f32>) -> (&'a [f32], usize, usize) {
+    /// The patches of a tile as `depth` rows of n values: the values, the step from row to row, and
+    /// n. They are made in `space` where they are not the input.
+    fn right<'a>(
+        &self,
+        x: &'a [f32],
+        (b, row): (usize, usize),
+        space: &'a mut Vec<f32>,
+    ) -> (&'a [f32], usize, usize) {
         let plane = self.before[0] * self.before[1];
         let x = &x[b * self.input * plane..(b + 1) * self.input * plane];
         let rows = self.rows().min(self.after[0] - row);
@@ -93,7 +102,8 @@ impl Shape {
             let from = pad.saturating_sub(j).div_ceil(hop).min(width);
             let to = (frames + pad).saturating_sub(j).div_ceil(hop).clamp(from, width);
             for (r, out) in out.chunks_exact_mut(width).enumerate() {
-                let Some(source) = ((row + r) * step + i).checked_sub(pad).filter(|&s| s < mels) else {
+                let Some(source) = ((row + r) * step + i).checked_sub(pad).filter(|&s| s < mels)
+                else {
                     out.fill(0.0);
                     continue;
                 };
@@ -107,19 +117,24 @@ impl Shape {
                 if hop == 1 {
                     out[from..to].copy_from_slice(&source[..to - from]);
                 } else {
-                    out[from..to].iter_mut().zip(source.iter().step_by(hop)).for_each(|(o, s)| *o = *s);
+                    out[from..to]
+                        .iter_mut()
+                        .zip(source.iter().step_by(hop))
+                        .for_each(|(o, s)| *o = *s);
                 }
             }
         }
     }
 }
 
-/// Bytes of scratch space with so many threads: of the output, of the weights' gradient, of the input's gradient.
+/// Bytes of scratch space with so many threads: of the output, of the weights' gradient, of the
+/// input's gradient.
 pub(super) fn scratch(x: [usize; 4], w: [usize; 4], window: Window, threads: usize) -> [usize; 3] {
     let s = Shape::new(&x, &w, window);
     let tiles = s.tiles().len();
-    let patches =
-        |s: &Shape| if s.pointwise() { 0 } else { 4 * s.depth() * s.rows() * s.after[1] * threads.min(tiles) };
+    let patches = |s: &Shape| {
+        if s.pointwise() { 0 } else { 4 * s.depth() * s.rows() * s.after[1] * threads.min(tiles) }
+    };
     let partial = 4 * s.output * s.depth() * s.parts(tiles);
     let input = match window.stride {
         [1, 1] => {
@@ -148,11 +163,18 @@ impl Output {
 }
 
 /// `[batch, input, mels, frames]` with `[output, input, k, k]`.
-pub(super) fn forward(x: FloatTensor<Flex>, w: FloatTensor<Flex>, window: Window) -> FloatTensor<Flex> {
+pub(super) fn forward(
+    x: FloatTensor<Flex>,
+    w: FloatTensor<Flex>,
+    window: Window,
+) -> FloatTensor<Flex> {
     let (x, w) = (contiguous(x), contiguous(w));
     let s = Shape::new(x.layout().shape(), w.layout().shape(), window);
     let out = product(&s, slice(&x), slice(&w));
-    FloatTensor::<Flex>::from_data(TensorData::new(out, [s.batch, s.output, s.after[0], s.after[1]]))
+    FloatTensor::<Flex>::from_data(TensorData::new(
+        out,
+        [s.batch, s.output, s.after[0], s.after[1]],
+    ))
 }
 
 fn product(s: &Shape, x: &[f32], w: &[f32]) -> Vec<f32> {
@@ -163,8 +185,9 @@ fn product(s: &Shape, x: &[f32], w: &[f32]) -> Vec<f32> {
     s.tiles().into_par_iter().for_each_init(Vec::new, |patches, (b, row)| {
         let (right, stride, n) = s.right(x, (b, row), patches);
         let first = destination.at(b * s.output * plane_out + row * width);
-        // SAFETY: the tile's rows of each of utterance b's output planes lie inside `out` and belong to this tile alone; `w` holds
-        // output x depth values, `right` depth rows of n values, `stride` apart.
+        // SAFETY: the tile's rows of each of utterance b's output planes lie inside `out` and
+        // belong to this tile alone; `w` holds output x depth values, `right` depth rows of n
+        // values, `stride` apart.
         unsafe {
             multiply(
                 [s.output, depth, n],
@@ -178,8 +201,8 @@ fn product(s: &Shape, x: &[f32], w: &[f32]) -> Vec<f32> {
     out
 }
 
-/// `out [m, n] = left [m, k] x right [k, n]`, added to what is there or not. A matrix is a pointer and the strides of its rows and columns; `out`'s columns lie
-/// side by side.
+/// `out [m, n] = left [m, k] x right [k, n]`, added to what is there or not. A matrix is a pointer
+/// and the strides of its rows and columns; `out`'s columns lie side by side.
 ///
 /// # Safety
 /// The pointers must be valid for these sizes and strides, and nobody else may access `out`.
@@ -217,7 +240,8 @@ unsafe fn multiply(
     }
 }
 
-/// The gradient of the weights, `[output, input, k, k]`. It is summed in an order that does not depend on the number of threads.
+/// The gradient of the weights, `[output, input, k, k]`. It is summed in an order that does not
+/// depend on the number of threads.
 pub(super) fn weight_gradient(
     x: FloatTensor<Flex>,
     dy: FloatTensor<Flex>,
@@ -238,8 +262,8 @@ pub(super) fn weight_gradient(
         for (t, &(b, row)) in tiles.iter().enumerate() {
             let (right, stride, n) = s.right(xs, (b, row), &mut patches);
             let left = &dys[b * s.output * plane_out + row * width..];
-            // SAFETY: `left` is output rows of n values, plane_out apart, in utterance b of `dy`; `right` as in `product`, read transposed;
-            // `sum` holds output x depth values.
+            // SAFETY: `left` is output rows of n values, plane_out apart, in utterance b of `dy`;
+            // `right` as in `product`, read transposed; `sum` holds output x depth values.
             unsafe {
                 let (left, right) = ((left.as_ptr(), plane_out, 1), (right.as_ptr(), 1, stride));
                 multiply([s.output, n, depth], (sum.as_mut_ptr(), depth), left, right, t > 0);
@@ -264,8 +288,10 @@ pub(super) fn input_gradient(w: FloatTensor<Flex>, dy: FloatTensor<Flex>) -> Flo
     let mut mirrored = vec![0.0f32; weights.len()];
     for o in 0..output {
         for i in 0..input {
-            let (from, to) =
-                (&weights[(o * input + i) * taps..][..taps], &mut mirrored[(i * output + o) * taps..][..taps]);
+            let (from, to) = (
+                &weights[(o * input + i) * taps..][..taps],
+                &mut mirrored[(i * output + o) * taps..][..taps],
+            );
             to.iter_mut().zip(from.iter().rev()).for_each(|(t, f)| *t = *f);
         }
     }

@@ -1,5 +1,6 @@
-//! Dense convolution with gradients that need no copies of whole activations: on the CPU Burn's weight gradient transposes input and output gradient, which
-//! costs as much memory as four activations.
+//! Dense convolution with gradients that need no copies of whole activations: on the CPU Burn's
+//! weight gradient transposes input and output gradient, which costs as much memory as four
+//! activations.
 
 #[cfg(feature = "flex")]
 mod cpu;
@@ -32,8 +33,9 @@ impl Window {
     }
 }
 
-/// Bytes of scratch space on the default CPU backend with so many threads, for an input `[batch, channels, mels, frames]` and weights `[output, input, k,
-/// k]`: while the output is computed, the weights' gradient, the input's gradient.
+/// Bytes of scratch space on the default CPU backend with so many threads, for an input `[batch,
+/// channels, mels, frames]` and weights `[output, input, k, k]`: while the output is computed, the
+/// weights' gradient, the input's gradient.
 pub fn scratch(x: [usize; 4], weight: [usize; 4], window: Window, threads: usize) -> [usize; 3] {
     #[cfg(feature = "flex")]
     return cpu::scratch(x, weight, window, threads);
@@ -53,7 +55,11 @@ pub fn scratch(x: [usize; 4], weight: [usize; 4], window: Window, threads: usize
 )]
 pub trait ConvolutionOps: Backend {
     /// `[batch, input, mels, frames]` with `[output, input, k, k]`, k odd.
-    fn convolve(x: FloatTensor<Self>, weight: FloatTensor<Self>, window: Window) -> FloatTensor<Self>;
+    fn convolve(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        window: Window,
+    ) -> FloatTensor<Self>;
 
     /// The gradient of the weights from input and output gradient.
     fn convolve_weight_gradient(
@@ -74,14 +80,22 @@ pub trait ConvolutionOps: Backend {
 
 /// See [`ConvolutionOps::convolve`].
 pub fn convolve(x: Tensor<4>, weight: Tensor<4>, window: Window) -> Tensor<4> {
-    Tensor::from_dispatch(<Dispatch as ConvolutionOps>::convolve(x.into_dispatch(), weight.into_dispatch(), window))
+    Tensor::from_dispatch(<Dispatch as ConvolutionOps>::convolve(
+        x.into_dispatch(),
+        weight.into_dispatch(),
+        window,
+    ))
 }
 
 /// Burn's own operations: what other backends use, and the plain twin of the CPU path.
 mod plain {
     use super::*;
 
-    pub fn convolve<B: Backend>(x: FloatTensor<B>, weight: FloatTensor<B>, window: Window) -> FloatTensor<B> {
+    pub fn convolve<B: Backend>(
+        x: FloatTensor<B>,
+        weight: FloatTensor<B>,
+        window: Window,
+    ) -> FloatTensor<B> {
         let kernel = weight.shape()[3];
         B::conv2d(x, weight, None, window.options(kernel))
     }
@@ -105,7 +119,10 @@ mod plain {
     ) -> FloatTensor<B> {
         let kernel = weight.shape()[3];
         // Burn asks for the input and reads its shape.
-        let x = B::float_expand(B::float_zeros([1, 1, 1, 1].into(), &dy.device(), dy.dtype().into()), shape);
+        let x = B::float_expand(
+            B::float_zeros([1, 1, 1, 1].into(), &dy.device(), dy.dtype().into()),
+            shape,
+        );
         B::conv2d_x_backward(x, weight, dy, window.options(kernel))
     }
 }
@@ -114,7 +131,11 @@ macro_rules! by_burn {
     ($backend:ident, $cfg:meta) => {
         #[$cfg]
         impl ConvolutionOps for burn::backend::$backend {
-            fn convolve(x: FloatTensor<Self>, weight: FloatTensor<Self>, window: Window) -> FloatTensor<Self> {
+            fn convolve(
+                x: FloatTensor<Self>,
+                weight: FloatTensor<Self>,
+                window: Window,
+            ) -> FloatTensor<Self> {
                 plain::convolve::<Self>(x, weight, window)
             }
 
@@ -143,7 +164,11 @@ by_burn!(Cube, cfg(feature = "cube"));
 
 #[cfg(feature = "flex")]
 impl ConvolutionOps for burn::backend::Flex {
-    fn convolve(x: FloatTensor<Self>, weight: FloatTensor<Self>, window: Window) -> FloatTensor<Self> {
+    fn convolve(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        window: Window,
+    ) -> FloatTensor<Self> {
         match x.dtype() {
             DType::F32 => cpu::forward(x, weight, window),
             _ => plain::convolve::<Self>(x, weight, window),
@@ -176,7 +201,11 @@ impl ConvolutionOps for burn::backend::Flex {
 }
 
 impl<B: ConvolutionOps, C: CheckpointStrategy> ConvolutionOps for Autodiff<B, C> {
-    fn convolve(x: FloatTensor<Self>, weight: FloatTensor<Self>, window: Window) -> FloatTensor<Self> {
+    fn convolve(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        window: Window,
+    ) -> FloatTensor<Self> {
         #[derive(Debug)]
         struct Convolve;
 
@@ -184,16 +213,27 @@ impl<B: ConvolutionOps, C: CheckpointStrategy> ConvolutionOps for Autodiff<B, C>
             /// The input where the weights' gradient needs it, its shape, the weights.
             type State = (Option<FloatTensor<B>>, Shape, FloatTensor<B>, Window);
 
-            fn backward(self, ops: Ops<Self::State, 2>, gradients: &mut Gradients, _: &mut Checkpointer) {
+            fn backward(
+                self,
+                ops: Ops<Self::State, 2>,
+                gradients: &mut Gradients,
+                _: &mut Checkpointer,
+            ) {
                 let dy = gradients.consume::<B>(&ops.node);
                 let (x, shape, weight, window) = ops.state;
                 let [x_node, weight_node] = ops.parents;
                 if let (Some(node), Some(x)) = (weight_node, x) {
                     let kernel = weight.shape()[3];
-                    gradients.register::<B>(node.id, B::convolve_weight_gradient(x, dy.clone(), kernel, window));
+                    gradients.register::<B>(
+                        node.id,
+                        B::convolve_weight_gradient(x, dy.clone(), kernel, window),
+                    );
                 }
                 if let Some(node) = x_node {
-                    gradients.register::<B>(node.id, B::convolve_input_gradient(weight, dy, shape, window));
+                    gradients.register::<B>(
+                        node.id,
+                        B::convolve_input_gradient(weight, dy, shape, window),
+                    );
                 }
             }
         }

@@ -18,7 +18,8 @@ fn distance(a: Tensor<4>, b: Tensor<4>) -> f64 {
     (difference / b.iter().map(|b| b * b).sum::<f64>()).sqrt()
 }
 
-/// Output and both gradients against Burn's own, at sizes that make one tile and several, odd sizes, every stride, and an input that is a strided view.
+/// Output and both gradients against Burn's own, at sizes that make one tile and several, odd
+/// sizes, every stride, and an input that is a strided view.
 #[test]
 fn equals_burns_convolution() {
     for kind in [BackendKind::Flex, BackendKind::Ndarray] {
@@ -39,14 +40,21 @@ fn equals_burns_convolution() {
             for dtype in [DType::F32, DType::F64] {
                 let window = Window { stride };
                 let run = |own: bool| {
-                    let x = noise([batch, input, frames, mels], 1, &device).cast(dtype).autodiff().require_grad();
-                    let w = noise([output, input, kernel, kernel], 2, &device).cast(dtype).autodiff().require_grad();
+                    let x = noise([batch, input, frames, mels], 1, &device)
+                        .cast(dtype)
+                        .autodiff()
+                        .require_grad();
+                    let w = noise([output, input, kernel, kernel], 2, &device)
+                        .cast(dtype)
+                        .autodiff()
+                        .require_grad();
                     let view = x.clone().swap_dims(2, 3);
                     let y = match own {
                         true => convolve(view, w.clone(), window),
                         false => conv2d(view, w.clone(), None, window.options(kernel)),
                     };
-                    let gradients = (y.clone() * noise(y.dims(), 3, &device).cast(dtype)).sum().backward();
+                    let gradients =
+                        (y.clone() * noise(y.dims(), 3, &device).cast(dtype)).sum().backward();
                     [y.inner(), x.grad(&gradients).unwrap(), w.grad(&gradients).unwrap()]
                 };
                 let tolerance = if dtype == DType::F64 { 1e-13 } else { 2e-6 };

@@ -10,11 +10,18 @@ use crate::backend::flex::{contiguous, slice};
 /// Values summed side by side before they are added up.
 const LANES: usize = 16;
 
-/// See [`super::DepthwiseOps::depthwise_weight_gradient`]. Channels run in parallel; each is summed in one order, whatever the number of threads.
-pub(super) fn weight_gradient(x: FloatTensor<Flex>, dy: FloatTensor<Flex>, kernel: usize) -> FloatTensor<Flex> {
+/// See [`super::DepthwiseOps::depthwise_weight_gradient`]. Channels run in parallel; each is summed
+/// in one order, whatever the number of threads.
+pub(super) fn weight_gradient(
+    x: FloatTensor<Flex>,
+    dy: FloatTensor<Flex>,
+    kernel: usize,
+) -> FloatTensor<Flex> {
     let (x, dy) = (contiguous(x), contiguous(dy));
     let shape: Vec<usize> = dy.layout().shape().to_vec();
-    let [batch, channels, mels, frames] = shape[..] else { panic!("depthwise wants four axes, not {shape:?}") };
+    let [batch, channels, mels, frames] = shape[..] else {
+        panic!("depthwise wants four axes, not {shape:?}")
+    };
     let (xs, dys) = (slice(&x), slice(&dy));
     let taps = kernel * kernel;
     let mut gradient = vec![0.0f32; channels * taps];

@@ -1,8 +1,10 @@
-//! Depthwise convolution with a backward pass of its own: on CPU backends Burn differentiates it channel by channel.
+//! Depthwise convolution with a backward pass of its own: on CPU backends Burn differentiates it
+//! channel by channel.
 //!
-//! One filter a channel, stride 1, odd kernel, padded to keep the size. The input's gradient is the depthwise convolution of the output's
-//! gradient with the mirrored kernel; the kernel's gradient is, for each of its taps, the product of the output's gradient with the
-//! input shifted by the tap, summed over batch, mels and frames.
+//! One filter a channel, stride 1, odd kernel, padded to keep the size. The input's gradient is the
+//! depthwise convolution of the output's gradient with the mirrored kernel; the kernel's gradient
+//! is, for each of its taps, the product of the output's gradient with the input shifted by the
+//! tap, summed over batch, mels and frames.
 
 #[cfg(feature = "flex")]
 mod cpu;
@@ -29,12 +31,19 @@ pub trait DepthwiseOps: Backend {
     fn depthwise(x: FloatTensor<Self>, weight: FloatTensor<Self>) -> FloatTensor<Self>;
 
     /// The gradient of the kernel, `[channels, 1, k, k]`, from the input and the output's gradient.
-    fn depthwise_weight_gradient(x: FloatTensor<Self>, dy: FloatTensor<Self>, kernel: usize) -> FloatTensor<Self>;
+    fn depthwise_weight_gradient(
+        x: FloatTensor<Self>,
+        dy: FloatTensor<Self>,
+        kernel: usize,
+    ) -> FloatTensor<Self>;
 }
 
 /// See [`DepthwiseOps::depthwise`].
 pub fn depthwise(x: Tensor<4>, weight: Tensor<4>) -> Tensor<4> {
-    Tensor::from_dispatch(<Dispatch as DepthwiseOps>::depthwise(x.into_dispatch(), weight.into_dispatch()))
+    Tensor::from_dispatch(<Dispatch as DepthwiseOps>::depthwise(
+        x.into_dispatch(),
+        weight.into_dispatch(),
+    ))
 }
 
 fn convolve<B: Backend>(x: FloatTensor<B>, weight: FloatTensor<B>) -> FloatTensor<B> {
@@ -43,12 +52,25 @@ fn convolve<B: Backend>(x: FloatTensor<B>, weight: FloatTensor<B>) -> FloatTenso
 }
 
 /// The plain twin: shifted products, by ordinary operations.
-fn weight_gradient_plain<B: Backend>(x: FloatTensor<B>, dy: FloatTensor<B>, kernel: usize) -> FloatTensor<B> {
+fn weight_gradient_plain<B: Backend>(
+    x: FloatTensor<B>,
+    dy: FloatTensor<B>,
+    kernel: usize,
+) -> FloatTensor<B> {
     let [batch, channels, mels, frames] = dy.shape().dims();
     let (device, dtype, pad) = (x.device(), x.dtype(), kernel / 2);
-    let zeros = B::float_zeros([batch, channels, mels + 2 * pad, frames + 2 * pad].into(), &device, dtype.into());
+    let zeros = B::float_zeros(
+        [batch, channels, mels + 2 * pad, frames + 2 * pad].into(),
+        &device,
+        dtype.into(),
+    );
     let at = |b: usize, c: usize, h: (usize, usize), w: (usize, usize)| {
-        [Slice::from(0..b), Slice::from(0..c), Slice::from(h.0..h.0 + h.1), Slice::from(w.0..w.0 + w.1)]
+        [
+            Slice::from(0..b),
+            Slice::from(0..c),
+            Slice::from(h.0..h.0 + h.1),
+            Slice::from(w.0..w.0 + w.1),
+        ]
     };
     let padded = B::float_slice_assign(zeros, &at(batch, channels, (pad, mels), (pad, frames)), x);
     let taps = (0..kernel * kernel).map(|tap| {
@@ -67,7 +89,11 @@ impl DepthwiseOps for burn::backend::Flex {
         convolve::<Self>(x, weight)
     }
 
-    fn depthwise_weight_gradient(x: FloatTensor<Self>, dy: FloatTensor<Self>, kernel: usize) -> FloatTensor<Self> {
+    fn depthwise_weight_gradient(
+        x: FloatTensor<Self>,
+        dy: FloatTensor<Self>,
+        kernel: usize,
+    ) -> FloatTensor<Self> {
         match x.dtype() {
             burn::tensor::DType::F32 => cpu::weight_gradient(x, dy, kernel),
             _ => weight_gradient_plain::<Self>(x, dy, kernel),
@@ -102,16 +128,30 @@ impl DepthwiseOps for burn::backend::Cube {
         convolve::<Self>(x, weight)
     }
 
-    fn depthwise_weight_gradient(x: FloatTensor<Self>, dy: FloatTensor<Self>, kernel: usize) -> FloatTensor<Self> {
+    fn depthwise_weight_gradient(
+        x: FloatTensor<Self>,
+        dy: FloatTensor<Self>,
+        kernel: usize,
+    ) -> FloatTensor<Self> {
         weight_gradient_by_burn::<Self>(x, dy, kernel)
     }
 }
 
 #[cfg(feature = "cube")]
-fn weight_gradient_by_burn<B: Backend>(x: FloatTensor<B>, dy: FloatTensor<B>, kernel: usize) -> FloatTensor<B> {
+fn weight_gradient_by_burn<B: Backend>(
+    x: FloatTensor<B>,
+    dy: FloatTensor<B>,
+    kernel: usize,
+) -> FloatTensor<B> {
     let channels = x.shape()[1];
-    let weight = B::float_zeros([channels, 1, kernel, kernel].into(), &x.device(), x.dtype().into());
-    B::conv2d_weight_backward(x, weight, dy, ConvOptions::new([1, 1], [kernel / 2; 2], [1, 1], channels))
+    let weight =
+        B::float_zeros([channels, 1, kernel, kernel].into(), &x.device(), x.dtype().into());
+    B::conv2d_weight_backward(
+        x,
+        weight,
+        dy,
+        ConvOptions::new([1, 1], [kernel / 2; 2], [1, 1], channels),
+    )
 }
 
 impl<B: DepthwiseOps, C: CheckpointStrategy> DepthwiseOps for Autodiff<B, C> {
@@ -122,16 +162,25 @@ impl<B: DepthwiseOps, C: CheckpointStrategy> DepthwiseOps for Autodiff<B, C> {
         impl<B: DepthwiseOps> Backward<B, 2> for Depthwise {
             type State = (Option<FloatTensor<B>>, FloatTensor<B>);
 
-            fn backward(self, ops: Ops<Self::State, 2>, gradients: &mut Gradients, _: &mut Checkpointer) {
+            fn backward(
+                self,
+                ops: Ops<Self::State, 2>,
+                gradients: &mut Gradients,
+                _: &mut Checkpointer,
+            ) {
                 let dy = gradients.consume::<B>(&ops.node);
                 let (x, weight) = ops.state;
                 let [x_node, weight_node] = ops.parents;
                 if let (Some(node), Some(x)) = (weight_node, x) {
                     let kernel = weight.shape()[3];
-                    gradients.register::<B>(node.id, B::depthwise_weight_gradient(x, dy.clone(), kernel));
+                    gradients.register::<B>(
+                        node.id,
+                        B::depthwise_weight_gradient(x, dy.clone(), kernel),
+                    );
                 }
                 if let Some(node) = x_node {
-                    gradients.register::<B>(node.id, convolve::<B>(dy, B::float_flip(weight, &[2, 3])));
+                    gradients
+                        .register::<B>(node.id, convolve::<B>(dy, B::float_flip(weight, &[2, 3])));
                 }
             }
         }
@@ -144,11 +193,17 @@ impl<B: DepthwiseOps, C: CheckpointStrategy> DepthwiseOps for Autodiff<B, C> {
                 let y = B::depthwise(x.into_primitive(), weight.clone());
                 prepared.finish((kept, weight), y)
             }
-            OpsKind::UnTracked(prepared) => prepared.finish(B::depthwise(x.into_primitive(), weight.into_primitive())),
+            OpsKind::UnTracked(prepared) => {
+                prepared.finish(B::depthwise(x.into_primitive(), weight.into_primitive()))
+            }
         }
     }
 
-    fn depthwise_weight_gradient(x: FloatTensor<Self>, dy: FloatTensor<Self>, kernel: usize) -> FloatTensor<Self> {
+    fn depthwise_weight_gradient(
+        x: FloatTensor<Self>,
+        dy: FloatTensor<Self>,
+        kernel: usize,
+    ) -> FloatTensor<Self> {
         weight_gradient_plain::<Self>(x, dy, kernel)
     }
 }

@@ -18,27 +18,42 @@ fn distance(a: Tensor<4>, b: Tensor<4>) -> f64 {
     (difference / b.iter().map(|b| b * b).sum::<f64>()).sqrt()
 }
 
-/// Output and both gradients against Burn's own convolution, odd sizes, kernels and a strided view among the inputs.
+/// Output and both gradients against Burn's own convolution, odd sizes, kernels and a strided view
+/// among the inputs.
 #[test]
 fn equals_the_ordinary_convolution() {
     for kind in [BackendKind::Flex, BackendKind::Ndarray] {
         let Ok(device) = kind.device(0) else { continue };
-        for (shape, kernel) in
-            [([2, 3, 5, 37], 3), ([1, 4, 1, 1], 3), ([3, 2, 2, 7], 5), ([2, 5, 4, 64], 1), ([1, 2, 3, 2], 7)]
-        {
+        for (shape, kernel) in [
+            ([2, 3, 5, 37], 3),
+            ([1, 4, 1, 1], 3),
+            ([3, 2, 2, 7], 5),
+            ([2, 5, 4, 64], 1),
+            ([1, 2, 3, 2], 7),
+        ] {
             for dtype in [DType::F32, DType::F64] {
                 let [batch, channels, mels, frames] = shape;
                 let run = |own: bool| {
-                    let x = noise([batch, channels, frames, mels], 1, &device).cast(dtype).autodiff().require_grad();
-                    let w = noise([channels, 1, kernel, kernel], 2, &device).cast(dtype).autodiff().require_grad();
+                    let x = noise([batch, channels, frames, mels], 1, &device)
+                        .cast(dtype)
+                        .autodiff()
+                        .require_grad();
+                    let w = noise([channels, 1, kernel, kernel], 2, &device)
+                        .cast(dtype)
+                        .autodiff()
+                        .require_grad();
                     let view = x.clone().swap_dims(2, 3);
                     let y = match own {
                         true => depthwise(view, w.clone()),
-                        false => {
-                            conv2d(view, w.clone(), None, ConvOptions::new([1, 1], [kernel / 2; 2], [1, 1], channels))
-                        }
+                        false => conv2d(
+                            view,
+                            w.clone(),
+                            None,
+                            ConvOptions::new([1, 1], [kernel / 2; 2], [1, 1], channels),
+                        ),
                     };
-                    let gradients = (y.clone() * noise(shape, 3, &device).cast(dtype)).sum().backward();
+                    let gradients =
+                        (y.clone() * noise(shape, 3, &device).cast(dtype)).sum().backward();
                     [y.inner(), x.grad(&gradients).unwrap(), w.grad(&gradients).unwrap()]
                 };
                 let tolerance = if dtype == DType::F64 { 1e-13 } else { 2e-6 };
@@ -56,7 +71,8 @@ fn equals_the_ordinary_convolution() {
 #[test]
 fn untracked_parts_get_no_gradient() {
     let device = Device::default();
-    let (x, w) = (noise([1, 2, 3, 4], 1, &device).autodiff(), noise([2, 1, 3, 3], 2, &device).autodiff());
+    let (x, w) =
+        (noise([1, 2, 3, 4], 1, &device).autodiff(), noise([2, 1, 3, 3], 2, &device).autodiff());
     let tracked = x.clone().require_grad();
     let gradients = depthwise(tracked.clone(), w.clone()).sum().backward();
     assert!(tracked.grad(&gradients).is_some());

@@ -1,4 +1,5 @@
-//! Normalisation of f32 values in memory: two passes forwards for the moments and one for the output, two backwards.
+//! Normalisation of f32 values in memory: two passes forwards for the moments and one for the
+//! output, two backwards.
 
 use burn::backend::Flex;
 use burn::backend::tensor::FloatTensor;
@@ -86,7 +87,8 @@ pub(super) fn normalize(
     let (means, variances): (Vec<f32>, Vec<f32>) = {
         let xs = slice(&x);
         let moments = |c: usize| {
-            let mean = layout.planes(xs, c).map(|p| sum(p, p, |x, _| x)).sum::<f64>() / layout.count();
+            let mean =
+                layout.planes(xs, c).map(|p| sum(p, p, |x, _| x)).sum::<f64>() / layout.count();
             let mean = mean as f32;
             let square = |p: &[f32]| sum(p, p, |x, _| (x - mean) * (x - mean));
             (mean, (layout.planes(xs, c).map(square).sum::<f64>() / layout.count()) as f32)
@@ -102,16 +104,19 @@ pub(super) fn normalize(
     // Without a tape nobody needs the input any more: the output takes its place.
     let y = match own(&mut x) {
         Some(values) => {
-            values.par_chunks_mut(layout.plane).enumerate().for_each(|(i, plane)| match (line(i), norm.rectify) {
-                (line, true) => plane.iter_mut().for_each(|x| *x = rectified(line, *x)),
-                (line, false) => plane.iter_mut().for_each(|x| *x = line.at(*x)),
+            values.par_chunks_mut(layout.plane).enumerate().for_each(|(i, plane)| {
+                match (line(i), norm.rectify) {
+                    (line, true) => plane.iter_mut().for_each(|x| *x = rectified(line, *x)),
+                    (line, false) => plane.iter_mut().for_each(|x| *x = line.at(*x)),
+                }
             });
             x
         }
         None => {
             let xs = slice(&x);
             let mut y = vec![0.0f32; xs.len()];
-            let planes = y.par_chunks_mut(layout.plane).zip(xs.par_chunks(layout.plane)).enumerate();
+            let planes =
+                y.par_chunks_mut(layout.plane).zip(xs.par_chunks(layout.plane)).enumerate();
             planes.for_each(|(i, (y, x))| match (line(i), norm.rectify) {
                 (line, true) => y.iter_mut().zip(x).for_each(|(y, &x)| *y = rectified(line, x)),
                 (line, false) => y.iter_mut().zip(x).for_each(|(y, &x)| *y = line.at(x)),
@@ -142,8 +147,9 @@ pub(super) fn gradients(
             let line = line(c);
             let passed = |x: f32, d: f32| if norm.rectify && line.at(x) <= 0.0 { 0.0 } else { d };
             let both = || layout.planes(xs, c).zip(layout.planes(dys, c));
-            let dgamma: f64 =
-                both().map(|(x, d)| sum(x, d, |x, d| passed(x, d) * ((x - line.mean) * line.inverse))).sum();
+            let dgamma: f64 = both()
+                .map(|(x, d)| sum(x, d, |x, d| passed(x, d) * ((x - line.mean) * line.inverse)))
+                .sum();
             let dbeta: f64 = both().map(|(x, d)| sum(x, d, passed)).sum();
             (dgamma as f32, dbeta as f32)
         };

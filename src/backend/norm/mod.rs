@@ -1,7 +1,8 @@
-//! Batch normalisation of a training pass, with or without the rectifier behind it, as one operation.
+//! Batch normalisation of a training pass, with or without the rectifier behind it, as one
+//! operation.
 //!
-//! Kept for the backward pass are the input and the moments; what the rectifier stopped is found again from them. Burn's separate operations keep the
-//! rectifier's input too.
+//! Kept for the backward pass are the input and the moments; what the rectifier stopped is found
+//! again from them. Burn's separate operations keep the rectifier's input too.
 
 #[cfg(feature = "flex")]
 mod cpu;
@@ -33,7 +34,8 @@ pub struct Norm {
     Autodiff
 )]
 pub trait NormOps: Backend {
-    /// `[batch, channels, ...]` -> the same shape, and `[2, channels]`: mean and (biased) variance of each channel.
+    /// `[batch, channels, ...]` -> the same shape, and `[2, channels]`: mean and (biased) variance
+    /// of each channel.
     fn normalize(
         x: FloatTensor<Self>,
         gamma: FloatTensor<Self>,
@@ -41,7 +43,8 @@ pub trait NormOps: Backend {
         norm: Norm,
     ) -> (FloatTensor<Self>, FloatTensor<Self>);
 
-    /// Gradients of input, gamma and beta from the output's; the moments' own dependence on the input is accounted for.
+    /// Gradients of input, gamma and beta from the output's; the moments' own dependence on the
+    /// input is accounted for.
     fn normalize_gradients(
         x: FloatTensor<Self>,
         gamma: FloatTensor<Self>,
@@ -62,8 +65,12 @@ pub fn normalize<const D: usize>(
     beta: Tensor<1>,
     norm: Norm,
 ) -> (Tensor<D>, Tensor<2>) {
-    let (y, moments) =
-        <Dispatch as NormOps>::normalize(x.into_dispatch(), gamma.into_dispatch(), beta.into_dispatch(), norm);
+    let (y, moments) = <Dispatch as NormOps>::normalize(
+        x.into_dispatch(),
+        gamma.into_dispatch(),
+        beta.into_dispatch(),
+        norm,
+    );
     (Tensor::from_dispatch(y), Tensor::from_dispatch(moments))
 }
 
@@ -99,7 +106,8 @@ mod plain {
     ) -> (FloatTensor<B>, FloatTensor<B>, FloatTensor<B>) {
         let channels = x.shape()[1];
         let row = |i: usize| {
-            let row = B::float_slice(moments.clone(), &[Slice::from(i..i + 1), Slice::from(0..channels)]);
+            let row =
+                B::float_slice(moments.clone(), &[Slice::from(i..i + 1), Slice::from(0..channels)]);
             B::float_reshape(row, [channels].into())
         };
         let (mean, variance) = (row(0), row(1));
@@ -195,7 +203,12 @@ impl<B: NormOps, C: CheckpointStrategy> NormOps for Autodiff<B, C> {
         impl<B: NormOps> Backward<B, 3> for Normalize {
             type State = ([FloatTensor<B>; 4], Norm);
 
-            fn backward(self, ops: Ops<Self::State, 3>, gradients: &mut Gradients, _: &mut Checkpointer) {
+            fn backward(
+                self,
+                ops: Ops<Self::State, 3>,
+                gradients: &mut Gradients,
+                _: &mut Checkpointer,
+            ) {
                 let dy = gradients.consume::<B>(&ops.node);
                 let ([x, gamma, beta, moments], norm) = ops.state;
                 let (dx, dgamma, dbeta) = B::normalize_gradients(x, gamma, beta, moments, dy, norm);
@@ -207,7 +220,10 @@ impl<B: NormOps, C: CheckpointStrategy> NormOps for Autodiff<B, C> {
             }
         }
 
-        let prepared = Normalize.prepare::<C>([x.node(), gamma.node(), beta.node()]).compute_bound().stateful();
+        let prepared = Normalize
+            .prepare::<C>([x.node(), gamma.node(), beta.node()])
+            .compute_bound()
+            .stateful();
         let [x, gamma, beta] = [x, gamma, beta].map(|t| t.into_primitive());
         match prepared {
             OpsKind::Tracked(prepared) => {
@@ -241,8 +257,15 @@ impl<B: NormOps, C: CheckpointStrategy> NormOps for Autodiff<B, C> {
             /// The output: what comes next keeps it anyway.
             type State = FloatTensor<B>;
 
-            fn backward(self, ops: Ops<Self::State, 1>, gradients: &mut Gradients, _: &mut Checkpointer) {
-                unary::<B, _>(ops.parents, ops.node, gradients, |dy| B::relu_backward(ops.state, dy));
+            fn backward(
+                self,
+                ops: Ops<Self::State, 1>,
+                gradients: &mut Gradients,
+                _: &mut Checkpointer,
+            ) {
+                unary::<B, _>(ops.parents, ops.node, gradients, |dy| {
+                    B::relu_backward(ops.state, dy)
+                });
             }
         }
 

@@ -7,7 +7,8 @@ use burn::tensor::{Device, TensorData};
 
 fn noise<const D: usize>(shape: [usize; D], seed: u64, device: &Device) -> Tensor<D> {
     let mut stream = Stream::new(seed, "norm", &[]);
-    let values: Vec<f32> = (0..shape.iter().product()).map(|_| (1.5 * stream.normal() + 0.4) as f32).collect();
+    let values: Vec<f32> =
+        (0..shape.iter().product()).map(|_| (1.5 * stream.normal() + 0.4) as f32).collect();
     Tensor::from_data(TensorData::new(values, shape), device)
 }
 
@@ -24,10 +25,16 @@ fn check<const D: usize>(shape: [usize; D], dtype: DType, rectify: bool, device:
     let c = shape[1];
     let run = |own: bool| {
         let x = noise(shape, 1, device).cast(dtype).autodiff().require_grad();
-        let [gamma, beta] = [2, 3].map(|seed| noise([c], seed, device).cast(dtype).autodiff().require_grad());
+        let [gamma, beta] =
+            [2, 3].map(|seed| noise([c], seed, device).cast(dtype).autodiff().require_grad());
         let (y, mean, variance) = match own {
             true => {
-                let (y, moments) = normalize(x.clone(), gamma.clone(), beta.clone(), Norm { epsilon: 1e-5, rectify });
+                let (y, moments) = normalize(
+                    x.clone(),
+                    gamma.clone(),
+                    beta.clone(),
+                    Norm { epsilon: 1e-5, rectify },
+                );
                 let row = |i: usize| moments.clone().slice([i..i + 1, 0..c]).reshape([c]);
                 (y, row(0), row(1))
             }
@@ -36,8 +43,10 @@ fn check<const D: usize>(shape: [usize; D], dtype: DType, rectify: bool, device:
                 (if rectify { relu(r.output) } else { r.output }, r.mean, r.variance)
             }
         };
-        // The output is used twice: its gradient may not be overwritten in place by whoever comes first.
-        let loss = (y.clone() * noise(shape, 4, device).cast(dtype)).sum() + y.clone().powi_scalar(2).sum();
+        // The output is used twice: its gradient may not be overwritten in place by whoever comes
+        // first.
+        let loss = (y.clone() * noise(shape, 4, device).cast(dtype)).sum()
+            + y.clone().powi_scalar(2).sum();
         let g = loss.backward();
         vec![
             y.into_data(),
@@ -82,8 +91,12 @@ fn the_rectifier_keeps_what_matters() {
 fn not_a_number_stays_one() {
     let device = Device::default();
     let x = Tensor::<2>::from_floats([[1.0, 2.0], [f32::NAN, 4.0]], &device);
-    let (y, _) =
-        normalize(x, Tensor::ones([2], &device), Tensor::zeros([2], &device), Norm { epsilon: 1e-5, rectify: true });
+    let (y, _) = normalize(
+        x,
+        Tensor::ones([2], &device),
+        Tensor::zeros([2], &device),
+        Norm { epsilon: 1e-5, rectify: true },
+    );
     let y = y.into_data().try_to_vec::<f32>().unwrap();
     assert!(y[0].is_nan() && y[2].is_nan() && !y[1].is_nan());
 }

@@ -8,13 +8,16 @@ pub enum Rounding {
     /// The nearest code, of two equally near ones the lower.
     #[default]
     Nearest,
-    /// The nearest code, but never 0 for a negative value (as the CUDA kernels of bitsandbytes do; there -0.0 is a negative value, here it is 0).
+    /// The nearest code, but never 0 for a negative value (as the CUDA kernels of bitsandbytes do;
+    /// there -0.0 is a negative value, here it is 0).
     SignPreserving,
-    /// The nearest code, but never 0 for a value above 0: with a second moment that is not 0, Adam's step stays bounded.
+    /// The nearest code, but never 0 for a value above 0: with a second moment that is not 0,
+    /// Adam's step stays bounded.
     AboveZero,
 }
 
-/// How a tensor is held in 8 bits: each block of `block` values, in row-major order, has its largest magnitude and a code a value.
+/// How a tensor is held in 8 bits: each block of `block` values, in row-major order, has its
+/// largest magnitude and a code a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Codec {
     /// Values of the codes.
@@ -44,16 +47,27 @@ impl Codec {
 
     /// Codes and largest magnitudes. Values must be finite.
     pub fn quantize(&self, values: &[f32]) -> (Vec<u8>, Vec<f32>) {
-        let absmax: Vec<f32> =
-            values.chunks(self.block).map(|b| b.iter().fold(0.0, |m: f32, x| m.max(x.abs()))).collect();
+        let absmax: Vec<f32> = values
+            .chunks(self.block)
+            .map(|b| b.iter().fold(0.0, |m: f32, x| m.max(x.abs())))
+            .collect();
         let codes = values.chunks(self.block).zip(&absmax);
-        (codes.flat_map(|(block, &absmax)| block.iter().map(move |&x| self.encode(x, absmax))).collect(), absmax)
+        (
+            codes
+                .flat_map(|(block, &absmax)| block.iter().map(move |&x| self.encode(x, absmax)))
+                .collect(),
+            absmax,
+        )
     }
 
     /// The values that codes stand for.
     pub fn dequantize(&self, codes: &[u8], absmax: &[f32]) -> Vec<f32> {
         let blocks = codes.chunks(self.block).zip(absmax);
-        blocks.flat_map(|(b, &absmax)| b.iter().map(move |&c| self.map.values()[usize::from(c)] * absmax)).collect()
+        blocks
+            .flat_map(|(b, &absmax)| {
+                b.iter().map(move |&c| self.map.values()[usize::from(c)] * absmax)
+            })
+            .collect()
     }
 }
 
@@ -76,7 +90,10 @@ mod tests {
     fn blocks_of_zeros_and_of_one_value() {
         let codec = Codec { map: CodeMap::Signed, rounding: Rounding::Nearest, block: 2 };
         let (codes, absmax) = codec.quantize(&[0.0, -0.0, -3.0]);
-        assert_eq!((codes.as_slice(), absmax.as_slice()), ([127, 127, 0].as_slice(), [0.0, 3.0].as_slice()));
+        assert_eq!(
+            (codes.as_slice(), absmax.as_slice()),
+            ([127, 127, 0].as_slice(), [0.0, 3.0].as_slice())
+        );
         assert_eq!(codec.dequantize(&codes, &absmax), [0.0, 0.0, -0.992_968_74 * 3.0]);
         assert_eq!(codec.quantize(&[]), (vec![], vec![]));
     }

@@ -1,16 +1,19 @@
-//! The dynamic-tree data type: 256 values in [-1, 1] whose spacing grows with their size, seven decades each way.
+//! The dynamic-tree data type: 256 values in [-1, 1] whose spacing grows with their size, seven
+//! decades each way.
 
 use std::sync::LazyLock;
 
 /// Values of a map.
 pub const CODES: usize = 256;
 
-/// Which of the two maps. Construction as in `create_dynamic_map` of bitsandbytes, bit for bit (Dettmers et al., *8-bit Optimizers via Block-wise
-/// Quantization*, 2021, section 1.3): for each decade `10^-6 ..= 10^0` the mid-points of equal parts of [0.1, 1], twice as many from decade to decade,
-/// then 0 and 1.
+/// Which of the two maps. Construction as in `create_dynamic_map` of bitsandbytes, bit for bit
+/// (Dettmers et al., *8-bit Optimizers via Block-wise Quantization*, 2021, section 1.3): for each
+/// decade `10^-6 ..= 10^0` the mid-points of equal parts of [0.1, 1], twice as many from decade to
+/// decade, then 0 and 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum CodeMap {
-    /// For values of both signs: 1, 2, 4 ... 64 values a decade and sign. There is 1 but no -1; code 127 is 0.
+    /// For values of both signs: 1, 2, 4 ... 64 values a decade and sign. There is 1 but no -1;
+    /// code 127 is 0.
     Signed,
     /// For values that are not negative: 2, 4, 8 ... 128 values a decade. Code 0 is 0.
     Unsigned,
@@ -45,12 +48,14 @@ impl Table {
             }
         }
         values.sort_by(f32::total_cmp);
-        let values: [f32; CODES] = values.try_into().expect("127 values a sign, or 254, with 0 and 1");
+        let values: [f32; CODES] =
+            values.try_into().expect("127 values a sign, or 254, with 0 and 1");
         Self { values, bounds: std::array::from_fn(|i| bound(values[i], values[i + 1])) }
     }
 }
 
-/// The largest f32 that is not beyond the middle of two values: what is above it is nearer to the higher one, what is on the middle counts as the lower.
+/// The largest f32 that is not beyond the middle of two values: what is above it is nearer to the
+/// higher one, what is on the middle counts as the lower.
 pub fn bound(low: f32, high: f32) -> f32 {
     let middle = (f64::from(low) + f64::from(high)) / 2.0; // exact: two f32 of similar size
     let near = middle as f32;
@@ -83,7 +88,8 @@ impl CodeMap {
         }
     }
 
-    /// The code of the value nearest to `x`; of two equally near ones the lower. What is not a number counts as 0.
+    /// The code of the value nearest to `x`; of two equally near ones the lower. What is not a
+    /// number counts as 0.
     pub fn nearest(self, x: f32) -> u8 {
         match x.is_nan() {
             true => self.zero(),
@@ -112,10 +118,13 @@ mod tests {
         assert_eq!((1..=127).filter(|&i| signed[127 - i] == -signed[127 + i]).count(), 127);
     }
 
-    /// Distances in f64, which holds every difference of an f32 and a value of the map exactly enough to order them.
+    /// Distances in f64, which holds every difference of an f32 and a value of the map exactly
+    /// enough to order them.
     fn brute_force(map: CodeMap, x: f32) -> u8 {
         let distance = |code: usize| (f64::from(x) - f64::from(map.values()[code])).abs();
-        (0..CODES).reduce(|best, code| if distance(code) < distance(best) { code } else { best }).unwrap() as u8
+        (0..CODES)
+            .reduce(|best, code| if distance(code) < distance(best) { code } else { best })
+            .unwrap() as u8
     }
 
     #[test]
@@ -134,7 +143,8 @@ mod tests {
     #[test]
     fn odd_numbers_have_a_code() {
         for map in [CodeMap::Signed, CodeMap::Unsigned] {
-            for x in [0.0, -0.0, f32::from_bits(1), -f32::from_bits(1), f32::MIN_POSITIVE, f32::NAN] {
+            for x in [0.0, -0.0, f32::from_bits(1), -f32::from_bits(1), f32::MIN_POSITIVE, f32::NAN]
+            {
                 assert_eq!(map.nearest(x), map.zero(), "{x:e}");
             }
             assert_eq!((map.nearest(f32::MAX), map.nearest(f32::INFINITY)), (255, 255));

@@ -53,7 +53,8 @@ pub(super) fn quantize<B: Backend>(x: FloatTensor<B>, codec: Codec) -> Moment<B>
     let mut codes = B::int_zeros([blocks * codec.block].into(), &device, IntDType::I32);
     for step in (0..8).rev().map(|bit| 1i64 << bit) {
         let probe = B::int_add_scalar(codes.clone(), (step - 1).into());
-        let above = B::float_greater(scaled.clone(), B::float_select(bounds.clone(), 0, probe), bools);
+        let above =
+            B::float_greater(scaled.clone(), B::float_select(bounds.clone(), 0, probe), bools);
         let gained = B::int_mul_scalar(B::bool_into_int(above, IntDType::I32), step.into());
         codes = B::int_add(codes, gained);
     }
@@ -73,7 +74,9 @@ pub(super) fn quantize<B: Backend>(x: FloatTensor<B>, codec: Codec) -> Moment<B>
     let codes = B::int_slice(codes, &[Slice::from(0..n)]);
     let codes = match words * PER_WORD - n {
         0 => codes,
-        missing => B::int_cat(vec![codes, B::int_zeros([missing].into(), &device, IntDType::I32)], 0),
+        missing => {
+            B::int_cat(vec![codes, B::int_zeros([missing].into(), &device, IntDType::I32)], 0)
+        }
     };
     let codes = B::int_reshape(B::int_cast(codes, IntDType::U32), [words, PER_WORD].into());
     let column = |k: usize| {
@@ -98,7 +101,10 @@ pub(super) fn dequantize<B: Backend>(
         let codes = B::bitwise_right_shift_scalar(words.clone(), (8 * k as i64).into());
         B::int_reshape(B::bitwise_and_scalar(codes, 255i64.into()), [packed, 1].into())
     };
-    let codes = B::int_reshape(B::int_cat((0..PER_WORD).map(column).collect(), 1), [packed * PER_WORD].into());
+    let codes = B::int_reshape(
+        B::int_cat((0..PER_WORD).map(column).collect(), 1),
+        [packed * PER_WORD].into(),
+    );
     let codes = B::int_cast(B::int_slice(codes, &[Slice::from(0..n)]), IntDType::I32);
     let values = B::float_select(table::<B>(codec.map.values(), &device), 0, codes);
     let values = B::float_reshape(padded::<B>(values, codec.block), [blocks, codec.block].into());
@@ -112,13 +118,18 @@ fn blend<B: Backend>(a: f32, x: FloatTensor<B>, b: f32, y: FloatTensor<B>) -> Fl
     B::float_add(B::float_mul_scalar(x, a.into()), B::float_mul_scalar(y, b.into()))
 }
 
-/// Values an f32 can hold: moments of huge gradients must not become infinite, or their blocks would never recover.
+/// Values an f32 can hold: moments of huge gradients must not become infinite, or their blocks
+/// would never recover.
 fn bounded<B: Backend>(x: FloatTensor<B>) -> FloatTensor<B> {
     B::float_clamp(x, f32::MIN.into(), f32::MAX.into())
 }
 
 /// The gradient in f32 with weight decay.
-fn decayed<B: Backend>(gradient: FloatTensor<B>, parameter: &FloatTensor<B>, decay: f32) -> FloatTensor<B> {
+fn decayed<B: Backend>(
+    gradient: FloatTensor<B>,
+    parameter: &FloatTensor<B>,
+    decay: f32,
+) -> FloatTensor<B> {
     let gradient = B::float_cast(gradient, FloatDType::F32);
     match decay {
         0.0 => gradient,

@@ -1,4 +1,5 @@
-//! What the lazy form of the operations, on backends that fuse, must know: the types and shapes of their results.
+//! What the lazy form of the operations, on backends that fuse, must know: the types and shapes of
+//! their results.
 
 use burn::backend::fusion::custom::TensorSpec;
 use burn::tensor::DType;

@@ -1,8 +1,8 @@
-//! States of optimizers in 8 bits: the block-wise codec as tensor operations, and whole optimizer steps in one pass over parameter, gradient and
-//! states.
+//! States of optimizers in 8 bits: the block-wise codec as tensor operations, and whole optimizer
+//! steps in one pass over parameter, gradient and states.
 //!
-//! Codes lie four to a word, first one lowest, in integer tensors of 32 bits: backends without 8-bit storage hold a byte a value too, and a checkpoint
-//! of one backend is read by every other.
+//! Codes lie four to a word, first one lowest, in integer tensors of 32 bits: backends without
+//! 8-bit storage hold a byte a value too, and a checkpoint of one backend is read by every other.
 
 mod blockwise;
 mod code_map;
@@ -24,7 +24,8 @@ use burn::tensor::{DType, Device, Int, Tensor};
 /// Codes in a word.
 pub const PER_WORD: usize = 4;
 
-/// What SGD does with each value: `g += weight_decay * p; m = momentum * m + fresh * g; p -= rate * (nesterov ? g + momentum * m : m)`.
+/// What SGD does with each value: `g += weight_decay * p; m = momentum * m + fresh * g; p -= rate *
+/// (nesterov ? g + momentum * m : m)`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct SgdStep {
     /// Learning rate.
@@ -46,8 +47,8 @@ impl SgdStep {
     }
 }
 
-/// What Adam does with each value: `g += coupled * p; m = beta1 * m + (1 - beta1) * g; v = beta2 * v + (1 - beta2) * g^2;
-/// p = shrink * p - rate * m / (sqrt(v) + epsilon)`.
+/// What Adam does with each value: `g += coupled * p; m = beta1 * m + (1 - beta1) * g; v = beta2 *
+/// v + (1 - beta2) * g^2; p = shrink * p - rate * m / (sqrt(v) + epsilon)`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct AdamStep {
     /// Learning rate times sqrt(1 - beta2^t) / (1 - beta1^t).
@@ -81,9 +82,11 @@ impl AdamStates {
     }
 }
 
-/// The codec and the steps. Each backend has its fast path; `generic` is the plain twin, in operations of Burn.
+/// The codec and the steps. Each backend has its fast path; `generic` is the plain twin, in
+/// operations of Burn.
 ///
-/// Flat tensors only: parameter and gradient `[n]`, words `[ceil(n / 4)]`, absmax `[ceil(n / block)]`.
+/// Flat tensors only: parameter and gradient `[n]`, words `[ceil(n / 4)]`, absmax `[ceil(n /
+/// block)]`.
 #[backend_extension(
     Flex: cfg(feature = "flex"),
     NdArray: cfg(feature = "ndarray"),
@@ -93,7 +96,10 @@ impl AdamStates {
 pub trait Optim8Ops: Backend {
     /// `[n]` -> words and absmax.
     #[fusion(meta = lazy::quantized)]
-    fn quantize_blockwise(x: FloatTensor<Self>, codec: Codec) -> (IntTensor<Self>, FloatTensor<Self>) {
+    fn quantize_blockwise(
+        x: FloatTensor<Self>,
+        codec: Codec,
+    ) -> (IntTensor<Self>, FloatTensor<Self>) {
         generic::quantize::<Self>(x, codec)
     }
 
@@ -137,8 +143,15 @@ pub trait Optim8Ops: Backend {
         absmax2: FloatTensor<Self>,
         states: AdamStates,
         step: AdamStep,
-    ) -> (FloatTensor<Self>, IntTensor<Self>, FloatTensor<Self>, IntTensor<Self>, FloatTensor<Self>) {
-        generic::adam_step::<Self>(parameter, gradient, [(words1, absmax1), (words2, absmax2)], states, step)
+    ) -> (FloatTensor<Self>, IntTensor<Self>, FloatTensor<Self>, IntTensor<Self>, FloatTensor<Self>)
+    {
+        generic::adam_step::<Self>(
+            parameter,
+            gradient,
+            [(words1, absmax1), (words2, absmax2)],
+            states,
+            step,
+        )
     }
 
     /// How many values are infinite or not a number: `[n]` -> `[1]`.
@@ -169,7 +182,8 @@ impl Blocks {
     /// Quantizes finite values, in row-major order. The tape, if there is one, ends here.
     pub fn quantize<const D: usize>(x: Tensor<D>, codec: Codec) -> Self {
         let x = if x.is_autodiff() { x.inner() } else { x };
-        let (words, absmax) = <Dispatch as Optim8Ops>::quantize_blockwise(flat(x).into_dispatch(), codec);
+        let (words, absmax) =
+            <Dispatch as Optim8Ops>::quantize_blockwise(flat(x).into_dispatch(), codec);
         Self { words: Tensor::from_dispatch(words), absmax: Tensor::from_dispatch(absmax) }
     }
 
@@ -214,7 +228,8 @@ pub fn sgd_step<const D: usize>(
         codec,
         step,
     );
-    let momentum = Blocks { words: Tensor::from_dispatch(words), absmax: Tensor::from_dispatch(absmax) };
+    let momentum =
+        Blocks { words: Tensor::from_dispatch(words), absmax: Tensor::from_dispatch(absmax) };
     (Tensor::<1>::from_dispatch(parameter).reshape(shape), momentum)
 }
 
@@ -238,8 +253,14 @@ pub fn adam_step<const D: usize>(
         states,
         step,
     );
-    let blocks = |words, absmax| Blocks { words: Tensor::from_dispatch(words), absmax: Tensor::from_dispatch(absmax) };
-    (Tensor::<1>::from_dispatch(parameter).reshape(shape), [blocks(words1, absmax1), blocks(words2, absmax2)])
+    let blocks = |words, absmax| Blocks {
+        words: Tensor::from_dispatch(words),
+        absmax: Tensor::from_dispatch(absmax),
+    };
+    (
+        Tensor::<1>::from_dispatch(parameter).reshape(shape),
+        [blocks(words1, absmax1), blocks(words2, absmax2)],
+    )
 }
 
 /// How many values are infinite or not a number, as a tensor `[1]`: nothing waits for it yet.
@@ -252,7 +273,10 @@ impl Optim8Ops for burn::backend::NdArray {}
 
 #[cfg(feature = "flex")]
 impl Optim8Ops for burn::backend::Flex {
-    fn quantize_blockwise(x: FloatTensor<Self>, codec: Codec) -> (IntTensor<Self>, FloatTensor<Self>) {
+    fn quantize_blockwise(
+        x: FloatTensor<Self>,
+        codec: Codec,
+    ) -> (IntTensor<Self>, FloatTensor<Self>) {
         match x.dtype() {
             DType::F32 => cpu::quantize(x, codec),
             _ => generic::quantize::<Self>(x, codec),
@@ -277,7 +301,9 @@ impl Optim8Ops for burn::backend::Flex {
         step: SgdStep,
     ) -> (FloatTensor<Self>, IntTensor<Self>, FloatTensor<Self>) {
         match (parameter.dtype(), gradient.dtype()) {
-            (DType::F32, DType::F32) => cpu::sgd_step(parameter, gradient, words, absmax, codec, step),
+            (DType::F32, DType::F32) => {
+                cpu::sgd_step(parameter, gradient, words, absmax, codec, step)
+            }
             _ => generic::sgd_step::<Self>(parameter, gradient, words, absmax, codec, step),
         }
     }
@@ -291,7 +317,8 @@ impl Optim8Ops for burn::backend::Flex {
         absmax2: FloatTensor<Self>,
         states: AdamStates,
         step: AdamStep,
-    ) -> (FloatTensor<Self>, IntTensor<Self>, FloatTensor<Self>, IntTensor<Self>, FloatTensor<Self>) {
+    ) -> (FloatTensor<Self>, IntTensor<Self>, FloatTensor<Self>, IntTensor<Self>, FloatTensor<Self>)
+    {
         let moments = [(words1, absmax1), (words2, absmax2)];
         match (parameter.dtype(), gradient.dtype()) {
             (DType::F32, DType::F32) => cpu::adam_step(parameter, gradient, moments, states, step),

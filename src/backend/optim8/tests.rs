@@ -7,7 +7,8 @@ use proptest::prelude::*;
 const RULES: [Rounding; 3] = [Rounding::Nearest, Rounding::SignPreserving, Rounding::AboveZero];
 const MAPS: [CodeMap; 2] = [CodeMap::Signed, CodeMap::Unsigned];
 
-/// Values of many sizes: a block has zeros, neighbours fifteen decades apart, and values that lie on bounds.
+/// Values of many sizes: a block has zeros, neighbours fifteen decades apart, and values that lie
+/// on bounds.
 fn values(count: usize, seed: u64, signed: bool) -> Vec<f32> {
     let mut stream = Stream::new(seed, "optim8", &[]);
     let bounds = CodeMap::Signed.bounds();
@@ -47,16 +48,26 @@ fn equal<T: PartialEq + std::fmt::Debug>(ours: &[T], wanted: &[T], what: &str) {
 }
 
 fn devices() -> Vec<(BackendKind, Device)> {
-    [BackendKind::Flex, BackendKind::Ndarray].into_iter().filter_map(|k| Some((k, k.device(0).ok()?))).collect()
+    [BackendKind::Flex, BackendKind::Ndarray]
+        .into_iter()
+        .filter_map(|k| Some((k, k.device(0).ok()?)))
+        .collect()
 }
 
 /// The codec on every backend against scalar Rust.
 #[test]
 fn codec_equals_scalar_twin() {
     for (kind, device) in devices() {
-        for (block, count) in
-            [(1, 9), (3, 10), (256, 0), (256, 1), (256, 257), (256, 5000), (2048, 4097), (2048, 40_000)]
-        {
+        for (block, count) in [
+            (1, 9),
+            (3, 10),
+            (256, 0),
+            (256, 1),
+            (256, 257),
+            (256, 5000),
+            (2048, 4097),
+            (2048, 40_000),
+        ] {
             for (map, rounding) in MAPS.into_iter().flat_map(|m| RULES.map(|r| (m, r))) {
                 let what = format!("{kind:?} {map:?} {rounding:?}, {count} in blocks of {block}");
                 let codec = Codec { map, rounding, block };
@@ -64,9 +75,14 @@ fn codec_equals_scalar_twin() {
                 let (codes, absmax) = codec.quantize(&x);
                 let ours = Blocks::quantize(floats(&x, &device), codec);
                 equal(&bytes(ours.words.clone(), count), &codes, &what);
-                equal(&bits(ours.absmax.clone()), &absmax.iter().map(|x| x.to_bits()).collect::<Vec<_>>(), &what);
+                equal(
+                    &bits(ours.absmax.clone()),
+                    &absmax.iter().map(|x| x.to_bits()).collect::<Vec<_>>(),
+                    &what,
+                );
                 assert_eq!(ours.bytes(), count.next_multiple_of(4) + 4 * count.div_ceil(block));
-                let back: Vec<u32> = codec.dequantize(&codes, &absmax).into_iter().map(f32::to_bits).collect();
+                let back: Vec<u32> =
+                    codec.dequantize(&codes, &absmax).into_iter().map(f32::to_bits).collect();
                 equal(&bits(ours.dequantize(codec, [count])), &back, &what);
             }
         }
@@ -98,16 +114,22 @@ fn fused_steps_equal_plain_twins() {
     use burn::backend::tensor::FloatTensor;
     type T = FloatTensor<Flex>;
     let tensor = |values: &[f32]| T::from_data(TensorData::new(values.to_vec(), [values.len()]));
-    let words = |n: usize| T::from_data(TensorData::new(vec![0u32; n.div_ceil(4)], [n.div_ceil(4)]));
+    let words =
+        |n: usize| T::from_data(TensorData::new(vec![0u32; n.div_ceil(4)], [n.div_ceil(4)]));
     let zeros = |n: usize| T::from_data(TensorData::new(vec![0f32; n], [n]));
     let same = |a: &T, b: &T, what: &str| equal(a.bytes(), b.bytes(), what);
-    for (block, count) in [(1, 5usize), (256, 1), (256, 300), (256, 40_001), (2048, 40_001), (100, 17_000)] {
+    for (block, count) in
+        [(1, 5usize), (256, 1), (256, 300), (256, 40_001), (2048, 40_001), (100, 17_000)]
+    {
         for (i, rule) in RULES.into_iter().enumerate() {
             let codec = Codec { map: CodeMap::Signed, rounding: rule, block };
             let states = AdamStates { block, rounding: [rule, rule] };
             let scales = count.div_ceil(block);
             let start = tensor(&values(count, 1, true));
-            let mut sgd = [(start.clone(), words(count), zeros(scales)), (start.clone(), words(count), zeros(scales))];
+            let mut sgd = [
+                (start.clone(), words(count), zeros(scales)),
+                (start.clone(), words(count), zeros(scales)),
+            ];
             let adam = || (start.clone(), words(count), zeros(scales), words(count), zeros(scales));
             let mut adam = [adam(), adam()];
             for t in 0..3 {
@@ -157,13 +179,15 @@ fn fused_steps_equal_plain_twins() {
     }
 }
 
-/// A parameter of two dimensions that does not lie row by row, and one that somebody else holds too.
+/// A parameter of two dimensions that does not lie row by row, and one that somebody else holds
+/// too.
 #[test]
 fn layout_and_sharing_do_not_matter() {
     let codec = Codec { map: CodeMap::Signed, rounding: Rounding::Nearest, block: 16 };
     let step = SgdStep { rate: 0.1, momentum: 0.9, fresh: 1.0, weight_decay: 0.0, nesterov: false };
     for (kind, device) in devices() {
-        let [p, g] = [1, 2].map(|seed| floats(&values(12 * 7, seed, true), &device).reshape([12, 7]));
+        let [p, g] =
+            [1, 2].map(|seed| floats(&values(12 * 7, seed, true), &device).reshape([12, 7]));
         let (p, g) = (p.swap_dims(0, 1), g.swap_dims(0, 1));
         let whole = |x: Tensor<2>| Tensor::<2>::from_data(x.into_data(), &device);
         let held = p.clone();
@@ -181,9 +205,16 @@ fn layout_and_sharing_do_not_matter() {
 #[test]
 fn what_is_not_finite_is_counted() {
     for (kind, device) in devices() {
-        let x = Tensor::<2>::from_floats([[1.0, f32::NAN, f32::MAX], [f32::INFINITY, f32::NEG_INFINITY, 0.0]], &device);
+        let x = Tensor::<2>::from_floats(
+            [[1.0, f32::NAN, f32::MAX], [f32::INFINITY, f32::NEG_INFINITY, 0.0]],
+            &device,
+        );
         assert_eq!(not_finite(x.clone()).into_scalar::<f32>(), 3.0, "{kind:?}");
         assert_eq!(not_finite(x.slice([0..1, 0..1])).into_scalar::<f32>(), 0.0, "{kind:?}");
-        assert_eq!(not_finite(Tensor::<1>::zeros([0], &device)).into_scalar::<f32>(), 0.0, "{kind:?}");
+        assert_eq!(
+            not_finite(Tensor::<1>::zeros([0], &device)).into_scalar::<f32>(),
+            0.0,
+            "{kind:?}"
+        );
     }
 }

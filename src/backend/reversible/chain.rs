@@ -58,7 +58,12 @@ fn minus(grid: Option<i32>, y: Tensor<4>, change: Tensor<4>) -> Tensor<4> {
 }
 
 /// Runs the steps. `kept` receives the inputs of [`Step::Keep`].
-pub(super) fn forward<M: Reversible>(body: &M, x: Streams, mode: Mode, mut kept: Option<&mut Vec<Streams>>) -> Streams {
+pub(super) fn forward<M: Reversible>(
+    body: &M,
+    x: Streams,
+    mode: Mode,
+    mut kept: Option<&mut Vec<Streams>>,
+) -> Streams {
     let grid = body.grid();
     // What comes from outside or out of an arbitrary function is not on the grid yet.
     let mut rounded = false;
@@ -90,8 +95,8 @@ pub(super) struct Held {
     pub output: Option<Streams>,
 }
 
-/// Walks back from the output: the input's gradient, if wanted. `tracked[i]` tells which parameters of function i want gradients, which
-/// go to `sink` with the function's and the parameter's number.
+/// Walks back from the output: the input's gradient, if wanted. `tracked[i]` tells which parameters
+/// of function i want gradients, which go to `sink` with the function's and the parameter's number.
 pub(super) fn backward<M: Reversible>(
     body: &M,
     held: Held,
@@ -111,10 +116,17 @@ pub(super) fn backward<M: Reversible>(
             Step::Couple(f, g) => {
                 number -= 2;
                 let ([y1, y2], [dy1, dy2]) = (pair(y), pair(dy));
-                // The recovered stream takes the place of the one it comes from before the function is differentiated.
-                let mut pull = |layer: &dyn AnyLayer, k: usize, x: &Tensor<4>, y: Tensor<4>, dy: &Tensor<4>| {
+                // The recovered stream takes the place of the one it comes from before the function
+                // is differentiated.
+                let mut pull = |layer: &dyn AnyLayer,
+                                k: usize,
+                                x: &Tensor<4>,
+                                y: Tensor<4>,
+                                dy: &Tensor<4>| {
                     let (mut y, mut recovered) = (Some(y), None);
-                    let outputs = &mut |out: Streams| recovered = y.take().map(|y| minus(grid, y, single(out)));
+                    let outputs = &mut |out: Streams| {
+                        recovered = y.take().map(|y| minus(grid, y, single(out)))
+                    };
                     let gradients = &mut |p, gradient| sink(k, p, gradient);
                     let (x, dy) = (vec![x.clone()], vec![dy.clone()]);
                     let again = Again { x, dy, mode, inputs: true, tracked: &tracked[k] };
@@ -134,12 +146,14 @@ pub(super) fn backward<M: Reversible>(
             }
             Step::Keep(layer) => {
                 number -= 1;
-                // What was recovered behind this step is not needed to recover what is in front of it.
+                // What was recovered behind this step is not needed to recover what is in front of
+                // it.
                 drop(std::mem::take(&mut y));
                 let x = kept.pop().expect("one for each such step");
                 let wanted = input || i > 0;
                 let gradients = &mut |p, gradient| sink(number, p, gradient);
-                let again = Again { x: x.clone(), dy, mode, inputs: wanted, tracked: &tracked[number] };
+                let again =
+                    Again { x: x.clone(), dy, mode, inputs: wanted, tracked: &tracked[number] };
                 dy = layer.pull(again, &mut drop, gradients)?;
                 y = x;
             }

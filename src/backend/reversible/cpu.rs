@@ -1,5 +1,5 @@
-//! The grid on f32 values in memory: adding a large number pushes the lower bits out of the significand. Values of `2^(22 - bits)` and more keep a
-//! bit more or less than asked for.
+//! The grid on f32 values in memory: adding a large number pushes the lower bits out of the
+//! significand. Values of `2^(22 - bits)` and more keep a bit more or less than asked for.
 
 use burn::backend::Flex;
 use burn::backend::tensor::FloatTensor;
@@ -55,8 +55,11 @@ mod tests {
 
     #[test]
     fn equals_the_plain_operations() {
-        let values: Vec<f32> = (0..4001).map(|i| (i as f32 - 2000.0) * 0.001_2 * 1.0001f32.powi(i)).collect();
-        let tensor = |values: &[f32]| FloatTensor::<Flex>::from_data(TensorData::new(values.to_vec(), [values.len()]));
+        let values: Vec<f32> =
+            (0..4001).map(|i| (i as f32 - 2000.0) * 0.001_2 * 1.0001f32.powi(i)).collect();
+        let tensor = |values: &[f32]| {
+            FloatTensor::<Flex>::from_data(TensorData::new(values.to_vec(), [values.len()]))
+        };
         let read = |t: FloatTensor<Flex>| t.as_slice::<f32>().unwrap().to_vec();
         let other: Vec<f32> = values.iter().rev().map(|v| 0.7 * v).collect();
         for bits in [10, 18, 20] {
@@ -66,10 +69,22 @@ mod tests {
                 let (x, change) = (tensor(&other), tensor(&values));
                 let wanted = read(shift_plain::<Flex>(x.clone(), change.clone(), bits, back));
                 // Both shared, one of the two shared, none.
-                assert!(read(shift(x.clone(), change.clone(), bits, back)) == wanted, "{bits} bits, back {back}");
-                assert!(read(shift(tensor(&other), change.clone(), bits, back)) == wanted, "{bits} bits, back {back}");
-                assert!(read(shift(x.clone(), tensor(&values), bits, back)) == wanted, "{bits} bits, back {back}");
-                assert!(read(shift(tensor(&other), tensor(&values), bits, back)) == wanted, "{bits} bits, back {back}");
+                assert!(
+                    read(shift(x.clone(), change.clone(), bits, back)) == wanted,
+                    "{bits} bits, back {back}"
+                );
+                assert!(
+                    read(shift(tensor(&other), change.clone(), bits, back)) == wanted,
+                    "{bits} bits, back {back}"
+                );
+                assert!(
+                    read(shift(x.clone(), tensor(&values), bits, back)) == wanted,
+                    "{bits} bits, back {back}"
+                );
+                assert!(
+                    read(shift(tensor(&other), tensor(&values), bits, back)) == wanted,
+                    "{bits} bits, back {back}"
+                );
             }
         }
     }

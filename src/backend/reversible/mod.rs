@@ -1,23 +1,30 @@
-//! Bodies of networks whose activations need not be kept: the backward pass computes them again from the output (additive couplings,
-//! rearrangements) or from a few kept inputs (everything else).
+//! Bodies of networks whose activations need not be kept: the backward pass computes them again
+//! from the output (additive couplings, rearrangements) or from a few kept inputs (everything
+//! else).
 //!
 //! A [`Reversible`] module lists its [`Step`]s. [`run`] takes an input through them:
 //!
 //! * [`Execution::Taped`], the plain twin: on Burn's ordinary tape, which keeps every activation;
-//! * [`Execution::Reversible`]: as *one* node of the tape. The forward pass runs without a tape and keeps the inputs of
-//!   [`Step::Keep`] and, unless the last step is one, the output. The backward pass walks the steps in reverse order, recovers each
-//!   step's input, runs its functions again on private tapes, and adds the parameters' gradients where any optimizer finds them.
+//! * [`Execution::Reversible`]: as *one* node of the tape. The forward pass runs without a tape and
+//!   keeps the inputs of [`Step::Keep`] and, unless the last step is one, the output. The backward
+//!   pass walks the steps in reverse order, recovers each step's input, runs its functions again on
+//!   private tapes, and adds the parameters' gradients where any optimizer finds them.
 //!
-//! Additive coupling (RevNet, arXiv 1707.04585): `y1 = x1 + F(x2)`, `y2 = x2 + G(y1)`; hence `x2 = y2 - G(y1)`, `x1 = y1 - F(x2)`.
+//! Additive coupling (RevNet, arXiv 1707.04585): `y1 = x1 + F(x2)`, `y2 = x2 + G(y1)`; hence `x2 =
+//! y2 - G(y1)`, `x1 = y1 - F(x2)`.
 //!
-//! What is recovered is exact as long as the functions give the same values again for the same inputs: streams live on a grid of multiples of
-//! `2^-bits` ([`Reversible::grid`]), to which each function's output is rounded before it is added. Such numbers are added and subtracted
-//! without error while they stay below `2^(24 - bits)` in f32. Larger values, a backend whose kernels do not repeat themselves to the bit, or a body without a
-//! grid cost what ordinary rounding costs: each inversion then leaves an error of the order of epsilon times the largest summand, and the
-//! functions' slopes multiply the errors that came in (figures in BENCHMARKS.md). The grid is part of both executions.
+//! What is recovered is exact as long as the functions give the same values again for the same
+//! inputs: streams live on a grid of multiples of `2^-bits` ([`Reversible::grid`]), to which each
+//! function's output is rounded before it is added. Such numbers are added and subtracted without
+//! error while they stay below `2^(24 - bits)` in f32. Larger values, a backend whose kernels do
+//! not repeat themselves to the bit, or a body without a grid cost what ordinary rounding costs:
+//! each inversion then leaves an error of the order of epsilon times the largest summand, and the
+//! functions' slopes multiply the errors that came in (figures in BENCHMARKS.md). The grid is part
+//! of both executions.
 //!
-//! Parameters: every tensor of the body that is tracked when the node is made becomes its parent, whether leaf or result of other
-//! operations (a quantized weight), once or several times in the body, inside and outside of it. Untracked ones are constants.
+//! Parameters: every tensor of the body that is tracked when the node is made becomes its parent,
+//! whether leaf or result of other operations (a quantized weight), once or several times in the
+//! body, inside and outside of it. Untracked ones are constants.
 
 mod chain;
 #[cfg(feature = "flex")]
@@ -46,7 +53,8 @@ pub enum Execution {
     Taped,
 }
 
-/// A rearrangement of elements, without parameters. Its derivative is itself, so gradients go backwards through [`Rearrange::inverse`].
+/// A rearrangement of elements, without parameters. Its derivative is itself, so gradients go
+/// backwards through [`Rearrange::inverse`].
 pub trait Rearrange {
     /// Applies it.
     fn forward(&self, x: Streams) -> Streams;
@@ -70,7 +78,8 @@ pub trait Reversible: Module + 'static {
     /// The steps, in forward order.
     fn steps(&self) -> Vec<Step<'_>>;
 
-    /// The grid of the streams: multiples of `2^-bits`. Without one, inputs are recovered up to rounding errors.
+    /// The grid of the streams: multiples of `2^-bits`. Without one, inputs are recovered up to
+    /// rounding errors.
     fn grid(&self) -> Option<i32> {
         Some(GRID)
     }
@@ -88,7 +97,8 @@ pub fn run<M: Reversible>(body: &M, x: Tensor<4>, mode: Mode, execution: Executi
     Tensor::from_dispatch(op::apply(x.into_dispatch(), parameters, body.clone(), mode))
 }
 
-/// Recovers the input from the output `y`, without gradients. Bodies with a [`Step::Keep`] have no inverse.
+/// Recovers the input from the output `y`, without gradients. Bodies with a [`Step::Keep`] have no
+/// inverse.
 pub fn invert<M: Reversible>(body: &M, y: Tensor<4>, mode: Mode) -> Option<Tensor<4>> {
     chain::inverse(body, vec![y], mode.again()).map(chain::single)
 }

@@ -9,7 +9,8 @@ use burn::backend::autodiff::ops::{Backward, Ops, OpsKind, binary, unary};
 use burn::backend::autodiff::{Autodiff, NodeId};
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{
-    Backend, BackendTensor, Dispatch, DispatchKindConversion, DispatchTensor, TensorMetadata, backend_extension,
+    Backend, BackendTensor, Dispatch, DispatchKindConversion, DispatchTensor, TensorMetadata,
+    backend_extension,
 };
 use burn::tensor::Tensor;
 
@@ -21,7 +22,8 @@ use crate::backend::layer::Freeze;
 /// A tensor on the tape.
 type AutodiffTensor<B> = FloatTensor<Autodiff<B>>;
 
-/// What a backend must offer for reversible bodies. Every backend of ours does; the work is in the autodiff decorator.
+/// What a backend must offer for reversible bodies. Every backend of ours does; the work is in the
+/// autodiff decorator.
 #[backend_extension(
     Flex: cfg(feature = "flex"),
     NdArray: cfg(feature = "ndarray"),
@@ -29,8 +31,9 @@ type AutodiffTensor<B> = FloatTensor<Autodiff<B>>;
     Autodiff
 )]
 pub trait ReversibleOps: Backend {
-    /// The body's output for the input `x`. `parameters` are those of the body's functions, function by function. Under autodiff the whole is one
-    /// node whose parents are `x` and the tracked parameters.
+    /// The body's output for the input `x`. `parameters` are those of the body's functions,
+    /// function by function. Under autodiff the whole is one node whose parents are `x` and the
+    /// tracked parameters.
     fn reversible<M: Reversible>(
         x: FloatTensor<Self>,
         parameters: Vec<Vec<DispatchTensor>>,
@@ -38,14 +41,21 @@ pub trait ReversibleOps: Backend {
         mode: Mode,
     ) -> FloatTensor<Self>;
 
-    /// A scalar whose derivative by `y` is `dy`, without the multiplication and sum of `(y * dy).sum()`. Its value is 0.
+    /// A scalar whose derivative by `y` is `dy`, without the multiplication and sum of `(y *
+    /// dy).sum()`. Its value is 0.
     fn seed(y: FloatTensor<Self>, dy: FloatTensor<Self>) -> FloatTensor<Self>;
 
     /// The nearest multiples of `2^-bits`, ties to even. Gradients pass unchanged.
     fn snap(x: FloatTensor<Self>, bits: i32) -> FloatTensor<Self>;
 
-    /// `x` plus the nearest multiples of `2^-bits` to `change`, of the same shape; `back` subtracts them.
-    fn shift(x: FloatTensor<Self>, change: FloatTensor<Self>, bits: i32, back: bool) -> FloatTensor<Self>;
+    /// `x` plus the nearest multiples of `2^-bits` to `change`, of the same shape; `back` subtracts
+    /// them.
+    fn shift(
+        x: FloatTensor<Self>,
+        change: FloatTensor<Self>,
+        bits: i32,
+        back: bool,
+    ) -> FloatTensor<Self>;
 }
 
 /// [`ReversibleOps::reversible`] of whatever backend `x` is on.
@@ -132,7 +142,12 @@ macro_rules! without_autodiff {
                 $snap(x, bits)
             }
 
-            fn shift(x: FloatTensor<Self>, change: FloatTensor<Self>, bits: i32, back: bool) -> FloatTensor<Self> {
+            fn shift(
+                x: FloatTensor<Self>,
+                change: FloatTensor<Self>,
+                bits: i32,
+                back: bool,
+            ) -> FloatTensor<Self> {
                 $shift(x, change, bits, back)
             }
         }
@@ -156,7 +171,9 @@ where
         let mut nodes = Vec::new();
         for layer in parameters {
             let of = |p: DispatchTensor| {
-                let tensor = <DispatchTensor as DispatchKindConversion<Self>>::try_into_backend(p).ok()?.float();
+                let tensor = <DispatchTensor as DispatchKindConversion<Self>>::try_into_backend(p)
+                    .ok()?
+                    .float();
                 let id = tensor.is_tracked().then(|| tensor.id())?;
                 anchor = Some(match anchor.take() {
                     None => tensor,
@@ -169,7 +186,8 @@ where
         let anchor = anchor.unwrap_or_else(|| AutodiffTensor::new(x.primitive().clone()));
         // The node must not hold tensors of this tape: they would keep it alive.
         let body = body.map(&mut Freeze(flags(&nodes).concat().iter()));
-        let prepared = Recompute::<M>(std::marker::PhantomData).prepare::<C>([x.node(), anchor.node()]);
+        let prepared =
+            Recompute::<M>(std::marker::PhantomData).prepare::<C>([x.node(), anchor.node()]);
         drop(anchor);
         let mut kept = Vec::new();
         let x = vec![lift::<B>(x.into_primitive())];
@@ -195,7 +213,12 @@ where
         impl<B: Backend> Backward<B, 1> for Seed {
             type State = FloatTensor<B>;
 
-            fn backward(self, ops: Ops<Self::State, 1>, gradients: &mut Gradients, _: &mut Checkpointer) {
+            fn backward(
+                self,
+                ops: Ops<Self::State, 1>,
+                gradients: &mut Gradients,
+                _: &mut Checkpointer,
+            ) {
                 gradients.consume::<B>(&ops.node);
                 let [y] = ops.parents;
                 if let Some(y) = y {
@@ -224,10 +247,17 @@ where
         }
 
         let prepared = Snap.prepare::<C>([x.node()]);
-        prepared.compute_bound().stateless(lower::<B>(snap(lift::<B>(x.into_primitive()), bits).into_dispatch()))
+        prepared
+            .compute_bound()
+            .stateless(lower::<B>(snap(lift::<B>(x.into_primitive()), bits).into_dispatch()))
     }
 
-    fn shift(x: AutodiffTensor<B>, change: AutodiffTensor<B>, bits: i32, back: bool) -> AutodiffTensor<B> {
+    fn shift(
+        x: AutodiffTensor<B>,
+        change: AutodiffTensor<B>,
+        bits: i32,
+        back: bool,
+    ) -> AutodiffTensor<B> {
         #[derive(Debug)]
         struct Shift;
 
@@ -256,9 +286,13 @@ fn flags(nodes: &[Vec<Option<NodeId>>]) -> Vec<Vec<bool>> {
     nodes.iter().map(|layer| layer.iter().map(Option::is_some).collect()).collect()
 }
 
-/// A node behind both tensors, so that one parent can stand for any number of them. No gradient passes through it: the node that uses it
-/// gives each tensor its gradient directly, and the order of the tape guarantees that this happens before the tensors' own steps.
-fn join<B: Backend, C: CheckpointStrategy>(a: AutodiffTensor<B>, b: AutodiffTensor<B>) -> AutodiffTensor<B> {
+/// A node behind both tensors, so that one parent can stand for any number of them. No gradient
+/// passes through it: the node that uses it gives each tensor its gradient directly, and the order
+/// of the tape guarantees that this happens before the tensors' own steps.
+fn join<B: Backend, C: CheckpointStrategy>(
+    a: AutodiffTensor<B>,
+    b: AutodiffTensor<B>,
+) -> AutodiffTensor<B> {
     #[derive(Debug)]
     struct Join;
 
@@ -285,7 +319,10 @@ struct State<M> {
 
 impl<M> fmt::Debug for State<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("State").field("mode", &self.mode).field("kept", &self.kept.len()).finish_non_exhaustive()
+        f.debug_struct("State")
+            .field("mode", &self.mode)
+            .field("kept", &self.kept.len())
+            .finish_non_exhaustive()
     }
 }
 
@@ -312,7 +349,8 @@ where
             let node = nodes[layer][parameter].expect("only tracked parameters are differentiated");
             gradients.register::<B>(node, lower::<B>(gradient));
         };
-        let dx = chain::backward(&body, held, vec![dy], mode, x.is_some(), &flags(&nodes), &mut sink);
+        let dx =
+            chain::backward(&body, held, vec![dy], mode, x.is_some(), &flags(&nodes), &mut sink);
         if let (Some(x), Some(dx)) = (x, dx) {
             gradients.register::<B>(x.id, lower::<B>(chain::single(dx).into_dispatch()));
         }

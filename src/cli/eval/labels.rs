@@ -31,7 +31,12 @@ impl Labels {
 
     /// The labels of a trial list, which the score file must not contradict. The trials of `scores`
     /// must be in the order of their pairs.
-    pub(super) fn listed(scores: &mut ScoreList, words: &mut Words, path: &Path, quiet: bool) -> Result<Self> {
+    pub(super) fn listed(
+        scores: &mut ScoreList,
+        words: &mut Words,
+        path: &Path,
+        quiet: bool,
+    ) -> Result<Self> {
         let text = Text::open(path)?;
         let mut progress = Progress::new("reading trials", text.size(), quiet);
         let mut list = TrialList::read(text, words, &mut |bytes| progress.add(bytes))?;
@@ -48,13 +53,16 @@ impl Labels {
             let scored = &scores.trials;
             scored.binary_search_by_key(&pair.numbers(), |t| t.pair.numbers()).is_ok()
         };
-        let (all, count) = (list.trials().len(), list.trials().par_iter().filter(|t| !is_scored(**t)).count());
+        let (all, count) =
+            (list.trials().len(), list.trials().par_iter().filter(|t| !is_scored(**t)).count());
         let mut warning = None;
         if count > 0 {
             let first = list.find(words, &mut |_, pair| !is_scored(pair))?;
             let (line, pair) = first.ok_or_else(|| list.text().changed())?;
             let (path, trial) = (path.display(), shown(words, pair));
-            warning = Some(format!("{path}:{line}: no score for {trial}; the rates leave out {count} of {all} trials"));
+            warning = Some(format!(
+                "{path}:{line}: no score for {trial}; the rates leave out {count} of {all} trials"
+            ));
         }
         Ok(Self { unscored: Some(count), warning })
     }
@@ -82,13 +90,15 @@ fn agreed(listed: Pair, scored: Pair) -> Option<bool> {
 /// The first line of the score file whose label is not to be had from a list.
 fn unlabelled(scores: &ScoreList, words: &mut Words, list: &TrialList) -> Result<Error> {
     let known = |pair: Pair| listed(list.trials(), pair);
-    let first = scores.find(words, &mut |_, t| known(t.pair).and_then(|known| agreed(known, t.pair)).is_none())?;
+    let first = scores
+        .find(words, &mut |_, t| known(t.pair).and_then(|known| agreed(known, t.pair)).is_none())?;
     let (line, t) = first.ok_or_else(|| scores.text().changed())?;
     let (trial, name) = (shown(words, t.pair), list.text().path().display());
     let message = match known(t.pair).map(|known| known.label().zip(t.pair.label())) {
         None => format!("no label for {trial}; it is not in {name}"),
         Some(Some((label, own))) => {
-            let is_labelled = |pair: Pair| pair.numbers() == t.pair.numbers() && pair.label().is_some();
+            let is_labelled =
+                |pair: Pair| pair.numbers() == t.pair.numbers() && pair.label().is_some();
             let there = list.find(words, &mut |_, pair| is_labelled(pair))?;
             let (there, _) = there.ok_or_else(|| list.text().changed())?;
             let (own, label) = (label_name(own), label_name(label));
@@ -130,8 +140,12 @@ mod tests {
     #[test]
     fn labels_come_from_the_scores_or_the_list() {
         assert_eq!(find("a b 0.5 tgt\na c 0.1 0\n", None).unwrap().0, [true, false]);
-        let (of, labels) = find("a b 0.5\na c 0.1 nontarget\n", Some("1 a b\n0 a c\na b\n")).unwrap();
-        assert_eq!((of.as_slice(), labels.unscored, labels.warning), (&[true, false][..], Some(0), None));
+        let (of, labels) =
+            find("a b 0.5\na c 0.1 nontarget\n", Some("1 a b\n0 a c\na b\n")).unwrap();
+        assert_eq!(
+            (of.as_slice(), labels.unscored, labels.warning),
+            (&[true, false][..], Some(0), None)
+        );
         // A trial without a label in the list has its own.
         assert_eq!(find("a b 0.5 1\n", Some("a b\n")).unwrap().0, [true]);
     }
@@ -144,8 +158,16 @@ mod tests {
             ("a b 1\n", Some("1 b a\n"), "scores:1: no label for a b"),
             ("a b 1\n", Some("0 a c\na b\n"), "scores:1: no label for a b; line 2 of"),
             ("a b 1\n", Some("a b\n0 a c\na b\na c\n"), "scores:1: no label for a b; line 3 of"),
-            ("a b 1 1\n", Some("0 a c\n0 a b\n"), "scores:1: trial a b is target here and nontarget in"),
-            ("z y 1 0\na b 1 1\n", Some("0 z y\na b\n0 a b\n0 a b\n"), "scores:2: trial a b is target here and"),
+            (
+                "a b 1 1\n",
+                Some("0 a c\n0 a b\n"),
+                "scores:1: trial a b is target here and nontarget in",
+            ),
+            (
+                "z y 1 0\na b 1 1\n",
+                Some("0 z y\na b\n0 a b\n0 a b\n"),
+                "scores:2: trial a b is target here and",
+            ),
             ("z y 1 0\na b 1 1\n", Some("0 z y\na b\n0 a b\n0 a b\n"), "trials:3"),
             ("b a 1 1\na c 0\na b 1 1\n", Some("0 a b\n1 b a\n"), "scores:2: no label for a c"),
         ] {
@@ -159,6 +181,9 @@ mod tests {
         let (of, labels) = find("a b 1\na c 0\n", Some("1 a b\n0 a d\n0 a c\n1 a e\n")).unwrap();
         assert_eq!((of.as_slice(), labels.unscored), (&[true, false][..], Some(2)));
         let warning = labels.warning.unwrap();
-        assert!(warning.contains("trials:2: no score for a d; the rates leave out 2 of 4"), "{warning}");
+        assert!(
+            warning.contains("trials:2: no score for a d; the rates leave out 2 of 4"),
+            "{warning}"
+        );
     }
 }

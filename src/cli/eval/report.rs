@@ -50,8 +50,11 @@ impl Report<'_> {
     /// For people, in lines.
     pub(super) fn text(&self) -> String {
         let Self { curve, intervals, .. } = self;
-        let range = |i: Interval, f: f64| format!("   95 % interval {:.3} to {:.3}", f * i.low, f * i.high);
-        let threshold = |t: f64| if t == f64::INFINITY { "above every score".to_owned() } else { format!("{t:.6}") };
+        let range =
+            |i: Interval, f: f64| format!("   95 % interval {:.3} to {:.3}", f * i.low, f * i.high);
+        let threshold = |t: f64| {
+            if t == f64::INFINITY { "above every score".to_owned() } else { format!("{t:.6}") }
+        };
         let eer = curve.eer();
         let mut lines = vec![
             format!("trials        {} targets, {} nontargets", curve.targets, curve.nontargets),
@@ -69,11 +72,20 @@ impl Report<'_> {
         for far in FARS {
             let p = curve.at_far(far);
             let (threshold, misses) = (threshold(p.threshold), 100.0 * p.fnr);
-            let few = if far * (curve.nontargets as f64) < 1.0 { "; too few nontargets to tell" } else { "" };
-            lines.push(format!("threshold at false-accept rate {far}: {threshold} (misses {misses:.2} %{few})"));
+            let few = if far * (curve.nontargets as f64) < 1.0 {
+                "; too few nontargets to tell"
+            } else {
+                ""
+            };
+            lines.push(format!(
+                "threshold at false-accept rate {far}: {threshold} (misses {misses:.2} %{few})"
+            ));
         }
         if let Some(i) = intervals {
-            lines.push(format!("intervals from {} resamplings of {} speakers", i.replicates, i.speakers));
+            lines.push(format!(
+                "intervals from {} resamplings of {} speakers",
+                i.replicates, i.speakers
+            ));
         }
         lines.join("\n")
     }

@@ -11,10 +11,16 @@ use crate::scoring::ScoreList;
 
 /// The speakers of the words of a score file, which stand with the lines where they first come: in
 /// numbers from 0, in the order of the words.
-pub(super) fn listed(scores: &Path, words: &[(&str, usize)], list: &Path, wav_scp: Option<&Path>) -> Result<Vec<u32>> {
+pub(super) fn listed(
+    scores: &Path,
+    words: &[(&str, usize)],
+    list: &Path,
+    wav_scp: Option<&Path>,
+) -> Result<Vec<u32>> {
     let map = read_utt2spk(list)?;
     let files = wav_scp.map_or(Ok(Vec::new()), read_wav_scp)?;
-    let mut entries: Vec<(&str, &str)> = map.iter().map(|(id, (speaker, _))| (id.as_str(), speaker.as_str())).collect();
+    let mut entries: Vec<(&str, &str)> =
+        map.iter().map(|(id, (speaker, _))| (id.as_str(), speaker.as_str())).collect();
     entries.sort_unstable();
     let mut names = Names::new(list, entries.iter().map(|e| e.0));
     for (id, file, _) in &files {
@@ -33,9 +39,15 @@ pub(super) fn listed(scores: &Path, words: &[(&str, usize)], list: &Path, wav_sc
 
 /// Refuses labels that the speakers (of each word) contradict: rates and intervals would be of
 /// different trials.
-pub(super) fn check_labels(scores: &ScoreList, words: &mut Words, list: &Path, speakers: &[u32]) -> Result<()> {
+pub(super) fn check_labels(
+    scores: &ScoreList,
+    words: &mut Words,
+    list: &Path,
+    speakers: &[u32],
+) -> Result<()> {
     let same = |t: &Pair| speakers[t.enroll() as usize] == speakers[t.test() as usize];
-    let wrong = scores.trials.par_iter().map(|t| t.pair).filter(|pair| pair.is_target() != same(pair));
+    let wrong =
+        scores.trials.par_iter().map(|t| t.pair).filter(|pair| pair.is_target() != same(pair));
     let mut wrong: Vec<u64> = wrong.map(|pair| pair.numbers()).collect();
     if wrong.is_empty() {
         return Ok(());
@@ -48,7 +60,8 @@ pub(super) fn check_labels(scores: &ScoreList, words: &mut Words, list: &Path, s
         true => (label_name(false), "one speaker"),
         false => (label_name(true), "two speakers"),
     };
-    let (enroll, test, list) = (words.get(t.pair.enroll()), words.get(t.pair.test()), list.display());
+    let (enroll, test, list) =
+        (words.get(t.pair.enroll()), words.get(t.pair.test()), list.display());
     let message = format!("trial {enroll} {test} is {label}, but {list} has {speakers}");
     Err(Error::line(scores.text().path(), line, message))
 }
@@ -85,7 +98,10 @@ mod tests {
         assert_eq!(sides(&by_file, &list, Some(&scp)).unwrap(), [(0, 1)]);
         std::fs::write(&list, "a zoe\nc zoe\n").unwrap();
         let error = sides(&scores, &list, None).unwrap_err().to_string();
-        assert!(error.contains("scores:2: unknown utterance `x/b.wav`") && error.contains("utt2spk"), "{error}");
+        assert!(
+            error.contains("scores:2: unknown utterance `x/b.wav`") && error.contains("utt2spk"),
+            "{error}"
+        );
     }
 
     #[test]
@@ -97,7 +113,9 @@ mod tests {
         // Numbers of the words: a, b, c.
         let mut check = |speakers: &[u32]| {
             let error = check_labels(&scores, &mut words, Path::new("utt2spk"), speakers).err();
-            error.map_or(String::new(), |e| e.to_string().rsplit_once("scores:").unwrap().1.to_owned())
+            error.map_or(String::new(), |e| {
+                e.to_string().rsplit_once("scores:").unwrap().1.to_owned()
+            })
         };
         assert_eq!(check(&[0, 0, 1]), "4: trial a c is target, but utt2spk has two speakers");
         assert_eq!(check(&[0, 0, 0]), "3: trial c a is nontarget, but utt2spk has one speaker");

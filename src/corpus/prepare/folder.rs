@@ -27,24 +27,31 @@ pub struct FolderReport {
     pub problems: Vec<String>,
 }
 
-/// Scans `root` and writes `wav.scp`, `utt2spk`, `spk2utt` and `problems.txt` into `out`, which must
-/// not hold lists yet. Ids are `<speaker>-<path below it>`, so they sort by speaker. Blanks in them
-/// become `_`.
+/// Scans `root` and writes `wav.scp`, `utt2spk`, `spk2utt` and `problems.txt` into `out`, which
+/// must not hold lists yet. Ids are `<speaker>-<path below it>`, so they sort by speaker. Blanks in
+/// them become `_`.
 ///
-/// Every file is decoded. What is unreadable or silent, links to nothing and names that lists cannot
-/// hold are left out and reported. Names that begin with a dot are left out.
+/// Every file is decoded. What is unreadable or silent, links to nothing and names that lists
+/// cannot hold are left out and reported. Names that begin with a dot are left out.
 ///
 /// # Errors
 /// Folders that would be one speaker and files that would be one utterance; a root without usable
 /// audio. Then nothing is written.
-pub fn prepare_folder(root: &Path, out: &Path, sample_rate: u32, quiet: bool) -> Result<FolderReport> {
+pub fn prepare_folder(
+    root: &Path,
+    out: &Path,
+    sample_rate: u32,
+    quiet: bool,
+) -> Result<FolderReport> {
     if !root.is_dir() {
         return Err(Error::file(root, "no such folder"));
     }
     if out.exists() && !out.is_dir() {
         return Err(Error::file(out, "is a file, not a folder for lists"));
     }
-    if let Some(list) = ["wav.scp", "utt2spk", "spk2utt"].iter().map(|n| out.join(n)).find(|p| p.exists()) {
+    if let Some(list) =
+        ["wav.scp", "utt2spk", "spk2utt"].iter().map(|n| out.join(n)).find(|p| p.exists())
+    {
         return Err(Error::file(list, "is already there; name another folder for the lists"));
     }
     let found = scan(root)?;
@@ -67,7 +74,8 @@ pub fn prepare_folder(root: &Path, out: &Path, sample_rate: u32, quiet: bool) ->
         match checked {
             Err(problem) => report.problems.push(problem),
             Ok(seconds) => {
-                let absolute = std::path::absolute(&file.path).map_err(|e| Error::io(&file.path, "locate", e))?;
+                let absolute = std::path::absolute(&file.path)
+                    .map_err(|e| Error::io(&file.path, "locate", e))?;
                 scp += &format!("{} {}\n", file.id, absolute.display());
                 utt2spk += &format!("{} {}\n", file.id, file.speaker);
                 speakers.entry(&file.speaker).or_default().push(&file.id);
@@ -77,7 +85,10 @@ pub fn prepare_folder(root: &Path, out: &Path, sample_rate: u32, quiet: bool) ->
         }
     }
     if report.utterances == 0 {
-        return Err(Error::file(root, format!("no usable audio; the first problem: {}", report.problems[0])));
+        return Err(Error::file(
+            root,
+            format!("no usable audio; the first problem: {}", report.problems[0]),
+        ));
     }
     report.speakers = speakers.len();
     for (speaker, utterances) in &speakers {
@@ -86,11 +97,14 @@ pub fn prepare_folder(root: &Path, out: &Path, sample_rate: u32, quiet: bool) ->
         }
     }
     if let (1, Some(speaker)) = (speakers.len(), speakers.keys().next()) {
-        report.problems.push(format!("all recordings are of one speaker, `{speaker}`; each speaker needs a folder"));
+        report.problems.push(format!(
+            "all recordings are of one speaker, `{speaker}`; each speaker needs a folder"
+        ));
     }
     let spk2utt: String = speakers.iter().map(|(s, u)| format!("{s} {}\n", u.join(" "))).collect();
     let problems: String = report.problems.iter().map(|p| format!("{p}\n")).collect();
-    let lists = [("problems.txt", problems), ("spk2utt", spk2utt), ("utt2spk", utt2spk), ("wav.scp", scp)];
+    let lists =
+        [("problems.txt", problems), ("spk2utt", spk2utt), ("utt2spk", utt2spk), ("wav.scp", scp)];
     write::write(out, &lists)?;
     Ok(report)
 }
@@ -136,16 +150,31 @@ mod tests {
         let report = prepare_folder(&root, &out, 16000, true).unwrap();
         assert_eq!((report.utterances, report.speakers), (3, 2));
         let problems = report.problems.join("\n");
-        for wanted in ["silent.wav: silent", "text.wav", "loose.wav: not in a speaker's folder", "`ben` has a single"] {
+        for wanted in [
+            "silent.wav: silent",
+            "text.wav",
+            "loose.wav: not in a speaker's folder",
+            "`ben` has a single",
+        ] {
             assert!(problems.contains(wanted), "{wanted} is not in: {problems}");
         }
         let corpus = Corpus::load(&out).unwrap();
         assert_eq!(corpus.speakers, ["anna", "ben"]);
         assert!(corpus.utterances.iter().any(|u| u.id == "anna-trip_one-2"));
-        assert!(prepare_folder(&root, &out, 16000, true).unwrap_err().to_string().contains("already there"));
+        assert!(
+            prepare_folder(&root, &out, 16000, true)
+                .unwrap_err()
+                .to_string()
+                .contains("already there")
+        );
         assert!(prepare_folder(&dir.path().join("none"), &out, 16000, true).is_err());
         let file = root.join("loose.wav");
-        assert!(prepare_folder(&root, &file, 16000, true).unwrap_err().to_string().contains("is a file"));
+        assert!(
+            prepare_folder(&root, &file, 16000, true)
+                .unwrap_err()
+                .to_string()
+                .contains("is a file")
+        );
     }
 
     #[test]
@@ -175,14 +204,21 @@ mod tests {
             "a/7-8.wav",
             "a/7/8.wav",
         ]);
-        let error = prepare_folder(&root, &dir.path().join("lists"), 16000, true).unwrap_err().to_string();
+        let error =
+            prepare_folder(&root, &dir.path().join("lists"), 16000, true).unwrap_err().to_string();
         assert!(error.contains("; and 1 more"), "{error}");
     }
 
     #[test]
     fn hidden_files_are_left_out() {
-        let (dir, root) =
-            tones(&["ann/1.wav", "ann/._1.wav", ".git/2.wav", "__MACOSX/ann/._1.wav", "ann/.trash/3.wav", "ben/1.wav"]);
+        let (dir, root) = tones(&[
+            "ann/1.wav",
+            "ann/._1.wav",
+            ".git/2.wav",
+            "__MACOSX/ann/._1.wav",
+            "ann/.trash/3.wav",
+            "ben/1.wav",
+        ]);
         std::fs::write(root.join("ann/.DS_Store"), "").unwrap();
         let out = dir.path().join("lists");
         let report = prepare_folder(&root, &out, 16000, true).unwrap();
@@ -196,7 +232,8 @@ mod tests {
         let report = prepare_folder(&root, &dir.path().join("lists"), 16000, true).unwrap();
         assert!(report.problems[0].contains("one speaker, `ann`"), "{:?}", report.problems);
         let (dir, root) = tones(&["1.wav"]);
-        let error = prepare_folder(&root, &dir.path().join("lists"), 16000, true).unwrap_err().to_string();
+        let error =
+            prepare_folder(&root, &dir.path().join("lists"), 16000, true).unwrap_err().to_string();
         assert!(error.contains("1.wav: not in a speaker's folder"), "{error}");
     }
 
@@ -206,8 +243,13 @@ mod tests {
         use std::ffi::OsStr;
         use std::os::unix::ffi::OsStrExt;
         use std::os::unix::fs::symlink;
-        let (dir, root) =
-            tones(&["ann/1.wav", "ben/1.wav", "cleo/new\nline.wav", "cleo/\u{1b}[2J.wav", "dora\u{feff}/1.wav"]);
+        let (dir, root) = tones(&[
+            "ann/1.wav",
+            "ben/1.wav",
+            "cleo/new\nline.wav",
+            "cleo/\u{1b}[2J.wav",
+            "dora\u{feff}/1.wav",
+        ]);
         let copy = |name: &[u8]| {
             let path = root.join(OsStr::from_bytes(name));
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -241,7 +283,10 @@ mod tests {
         assert!(!problems.contains('\u{fffd}') && !problems.contains(".hidden"), "{problems}");
         assert_eq!(problems.lines().count(), report.problems.len());
         for list in ["wav.scp", "utt2spk", "spk2utt"] {
-            assert!(!std::fs::read_to_string(out.join(list)).unwrap().contains('\u{fffd}'), "{list}");
+            assert!(
+                !std::fs::read_to_string(out.join(list)).unwrap().contains('\u{fffd}'),
+                "{list}"
+            );
         }
     }
 }

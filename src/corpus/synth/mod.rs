@@ -1,9 +1,11 @@
-//! A synthetic corpus: source-filter voices saying random syllables, for trying things without any recordings.
+//! A synthetic corpus: source-filter voices saying random syllables, for trying things without any
+//! recordings.
 //!
-//! Speakers differ in the length of the vocal tract, in how they form each vowel, in pitch, and in voice quality (tilt,
-//! breathiness, bandwidths). Their utterances differ in everything else: syllables, tempo, pitch (by up to half an octave within
-//! a speaker), loudness (by 16 dB), a room tone and a microphone's tilt. So no single cue tells speakers apart; the tests measure
-//! how far pitch, level and duration get alone.
+//! Speakers differ in the length of the vocal tract, in how they form each vowel, in pitch, and in
+//! voice quality (tilt, breathiness, bandwidths). Their utterances differ in everything else:
+//! syllables, tempo, pitch (by up to half an octave within a speaker), loudness (by 16 dB), a room
+//! tone and a microphone's tilt. So no single cue tells speakers apart; the tests measure how far
+//! pitch, level and duration get alone.
 
 mod render;
 mod voice;
@@ -110,10 +112,13 @@ impl SynthConfig {
             return bad(format!("seconds = {}: must be 0.5 to 60", self.seconds));
         }
         // At these sizes none of the products overflows 64 bits.
-        let (speakers, dev, utterances) = (self.speakers as u64, self.dev_speakers as u64, self.utterances as u64);
+        let (speakers, dev, utterances) =
+            (self.speakers as u64, self.dev_speakers as u64, self.utterances as u64);
         let files = (speakers + dev) * utterances;
         if files > MOST_FILES {
-            return bad(format!("{files} files; at most {MOST_FILES}: fewer speakers or utterances"));
+            return bad(format!(
+                "{files} files; at most {MOST_FILES}: fewer speakers or utterances"
+            ));
         }
         let pairs = (dev * utterances) * (dev * utterances - 1) / 2;
         if pairs > MOST_PAIRS {
@@ -133,11 +138,12 @@ impl SynthConfig {
     }
 }
 
-/// Makes the corpus. A folder that holds something is an error; a run that fails or is stopped (by setting `stop`) leaves nothing.
-/// What killed runs have left beside the folder is removed.
+/// Makes the corpus. A folder that holds something is an error; a run that fails or is stopped (by
+/// setting `stop`) leaves nothing. What killed runs have left beside the folder is removed.
 pub fn make(config: &SynthConfig, quiet: bool, stop: &AtomicBool) -> Result<()> {
     config.check()?;
-    let is_empty = || std::fs::read_dir(&config.out).is_ok_and(|mut entries| entries.next().is_none());
+    let is_empty =
+        || std::fs::read_dir(&config.out).is_ok_and(|mut entries| entries.next().is_none());
     let is_there = || config.out.exists() && !is_empty();
     let refusal = || Error::file(&config.out, "is already there; name a folder to be made");
     if is_there() {
@@ -147,10 +153,14 @@ pub fn make(config: &SynthConfig, quiet: bool, stop: &AtomicBool) -> Result<()> 
     fs::create_dir_all(parent)?;
     fs::sweep(parent);
     let temp = TemporaryFolder::inside(parent, Content::Corpus, &config.out)?;
-    let progress =
-        Mutex::new(Progress::new("synthesizing", (config.speakers + config.dev_speakers) * config.utterances, quiet));
-    let split =
-        |name: &str, first: usize, count: usize| corpus(config, &temp.path().join(name), first, count, &progress, stop);
+    let progress = Mutex::new(Progress::new(
+        "synthesizing",
+        (config.speakers + config.dev_speakers) * config.utterances,
+        quiet,
+    ));
+    let split = |name: &str, first: usize, count: usize| {
+        corpus(config, &temp.path().join(name), first, count, &progress, stop)
+    };
     split("train", 0, config.speakers)?;
     split("dev", config.speakers, config.dev_speakers)?;
     write_trials(temp.path().join("dev/trials.txt"), &trials(config))?;
@@ -168,12 +178,20 @@ pub fn ensure(config: &SynthConfig, quiet: bool, stop: &AtomicBool) -> Result<()
     let wanted = mark(config);
     if !config.out.exists() {
         return match make(config, quiet, stop) {
-            Err(e) if !matches!(e, Error::Interrupted(_)) && found().is_ok_and(|found| found == wanted) => Ok(()),
+            Err(e)
+                if !matches!(e, Error::Interrupted(_))
+                    && found().is_ok_and(|found| found == wanted) =>
+            {
+                Ok(())
+            }
             done => done,
         };
     }
     let found = found().map_err(|_| {
-        Error::file(&config.out, "is there but holds no synthetic corpus; name another folder in data.synth")
+        Error::file(
+            &config.out,
+            "is there but holds no synthetic corpus; name another folder in data.synth",
+        )
     })?;
     match found == wanted {
         true => Ok(()),
@@ -221,7 +239,10 @@ fn corpus(
     let line = |f: &dyn Fn(&str, &str) -> String| -> String {
         all.iter().map(|&(s, u)| ids(s, u)).map(|(id, speaker)| f(&id, &speaker)).collect()
     };
-    fs::write_bytes(folder.join("wav.scp"), line(&|id, s| format!("{id} wav/{s}/{id}.wav\n")).as_bytes())?;
+    fs::write_bytes(
+        folder.join("wav.scp"),
+        line(&|id, s| format!("{id} wav/{s}/{id}.wav\n")).as_bytes(),
+    )?;
     fs::write_bytes(folder.join("utt2spk"), line(&|id, s| format!("{id} {s}\n")).as_bytes())?;
     let spk2utt: String = (first..first + count)
         .map(|s| {
@@ -232,11 +253,13 @@ fn corpus(
     fs::write_bytes(folder.join("spk2utt"), spk2utt.as_bytes())
 }
 
-/// All pairs of utterances of a dev speaker, and nontarget pairs of speakers of the same register (high or low voices).
+/// All pairs of utterances of a dev speaker, and nontarget pairs of speakers of the same register
+/// (high or low voices).
 fn trials(config: &SynthConfig) -> Vec<Trial> {
     let speakers = config.speakers..config.speakers + config.dev_speakers;
-    let voices: Vec<(usize, Voice)> =
-        speakers.map(|s| (s, Voice::draw(&mut Stream::new(config.seed, "voice", &[s as u64])))).collect();
+    let voices: Vec<(usize, Voice)> = speakers
+        .map(|s| (s, Voice::draw(&mut Stream::new(config.seed, "voice", &[s as u64]))))
+        .collect();
     let trial = |a: (usize, usize), b: (usize, usize), target| Trial {
         enroll: ids(a.0, a.1).0,
         test: ids(b.0, b.1).0,
@@ -254,7 +277,8 @@ fn trials(config: &SynthConfig) -> Vec<Trial> {
         for (t, other) in &voices[i + 1..] {
             if voice.high == other.high || config.dev_speakers < 6 {
                 pairs.extend(
-                    (0..config.utterances).flat_map(|u| (0..config.utterances).map(move |v| ((*s, u), (*t, v)))),
+                    (0..config.utterances)
+                        .flat_map(|u| (0..config.utterances).map(move |v| ((*s, u), (*t, v)))),
                 );
             }
         }
@@ -277,19 +301,23 @@ mod tests {
             .flat_map(|s| (0..config.utterances).map(move |u| (s, u)))
             .map(|(s, u)| (ids(s, u).0, cue(&config.utterance(s, u))))
             .collect();
-        let scored =
-            trials(config).into_iter().map(|t| (-(values[&t.enroll] - values[&t.test]).abs(), t.target == Some(true)));
+        let scored = trials(config)
+            .into_iter()
+            .map(|t| (-(values[&t.enroll] - values[&t.test]).abs(), t.target == Some(true)));
         Curve::new(scored).unwrap().eer().rate
     }
 
-    /// Pitch by autocorrelation: the median over frames of the lag (60 to 350 Hz) with the highest normalised value.
+    /// Pitch by autocorrelation: the median over frames of the lag (60 to 350 Hz) with the highest
+    /// normalised value.
     fn pitch(samples: &[f32]) -> f64 {
         let mut tones: Vec<f64> = samples
             .chunks_exact(640)
             .filter_map(|frame| {
                 let energy: f32 = frame.iter().map(|x| x * x).sum();
-                let value =
-                    |lag: usize| frame[lag..].iter().zip(frame).map(|(a, b)| a * b).sum::<f32>() / energy.max(1e-9);
+                let value = |lag: usize| {
+                    frame[lag..].iter().zip(frame).map(|(a, b)| a * b).sum::<f32>()
+                        / energy.max(1e-9)
+                };
                 let best = (45..266).max_by(|&a, &b| value(a).total_cmp(&value(b)))?;
                 (value(best) > 0.4).then(|| (16000.0 / best as f64).ln())
             })
@@ -300,9 +328,16 @@ mod tests {
 
     #[test]
     fn no_single_cue_solves_the_trials() {
-        let config =
-            SynthConfig { speakers: 2, dev_speakers: 24, utterances: 5, seconds: 1.5, ..SynthConfig::new("x") };
-        let level = eer_of(&config, &|x| x.iter().map(|v| f64::from(v * v)).sum::<f64>().ln() - (x.len() as f64).ln());
+        let config = SynthConfig {
+            speakers: 2,
+            dev_speakers: 24,
+            utterances: 5,
+            seconds: 1.5,
+            ..SynthConfig::new("x")
+        };
+        let level = eer_of(&config, &|x| {
+            x.iter().map(|v| f64::from(v * v)).sum::<f64>().ln() - (x.len() as f64).ln()
+        });
         let duration = eer_of(&config, &|x| x.len() as f64);
         let pitch = eer_of(&config, &pitch);
         assert!(level > 0.4, "level alone: {level}");
@@ -345,23 +380,37 @@ mod tests {
         let train = crate::corpus::Corpus::load(config.out.join("train")).unwrap();
         assert_eq!((train.speakers.len(), train.utterances.len()), (3, 6));
         let list = crate::corpus::read_trials(config.out.join("dev/trials.txt")).unwrap();
-        assert!(list.iter().any(|t| t.target == Some(true)) && list.iter().any(|t| t.target == Some(false)));
+        assert!(
+            list.iter().any(|t| t.target == Some(true))
+                && list.iter().any(|t| t.target == Some(false))
+        );
         let other = SynthConfig { out: dir.path().join("b"), ..config.clone() };
         make(&other, true, &go).unwrap();
-        let wav = |c: &SynthConfig| std::fs::read(c.out.join("dev/wav/s00003/s00003-0001.wav")).unwrap();
+        let wav =
+            |c: &SynthConfig| std::fs::read(c.out.join("dev/wav/s00003/s00003-0001.wav")).unwrap();
         assert_eq!(wav(&config), wav(&other));
         assert!(make(&config, true, &go).is_err());
         ensure(&config, true, &go).unwrap();
         assert!(ensure(&SynthConfig { seconds: 0.7, ..config.clone() }, true, &go).is_err());
         assert!(SynthConfig { speakers: 1, ..config }.check().is_err());
-        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 2, "no temporary folder may stay");
+        assert_eq!(
+            std::fs::read_dir(dir.path()).unwrap().count(),
+            2,
+            "no temporary folder may stay"
+        );
     }
 
     #[test]
     fn trainings_that_begin_together_share_a_corpus() {
         let dir = tempfile::tempdir().unwrap();
         let go = AtomicBool::new(false);
-        let sizes = SynthConfig { speakers: 2, dev_speakers: 2, utterances: 2, seconds: 0.5, ..SynthConfig::new("") };
+        let sizes = SynthConfig {
+            speakers: 2,
+            dev_speakers: 2,
+            utterances: 2,
+            seconds: 0.5,
+            ..SynthConfig::new("")
+        };
         let config = SynthConfig { out: dir.path().join("a"), ..sizes };
         let begin = std::sync::Barrier::new(2);
         let both = || {
@@ -375,7 +424,11 @@ mod tests {
             }
         });
         ensure(&config, true, &go).unwrap();
-        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1, "no temporary folder may stay");
+        assert_eq!(
+            std::fs::read_dir(dir.path()).unwrap().count(),
+            1,
+            "no temporary folder may stay"
+        );
         assert!(!config.out.join(fs::LOCK_NAME).exists());
     }
 
@@ -384,24 +437,39 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let at = |name: &str| dir.path().join(name);
         let go = AtomicBool::new(false);
-        let config =
-            SynthConfig { speakers: 2, dev_speakers: 2, utterances: 2, seconds: 0.5, ..SynthConfig::new(at("a")) };
+        let config = SynthConfig {
+            speakers: 2,
+            dev_speakers: 2,
+            utterances: 2,
+            seconds: 0.5,
+            ..SynthConfig::new(at("a"))
+        };
         std::fs::create_dir_all(at(".revox-synth-aaaaaa/train/wav")).unwrap();
         std::fs::create_dir(at("a")).unwrap();
         make(&config, true, &go).unwrap();
         assert!(!at(".revox-synth-aaaaaa").exists());
         std::fs::create_dir(at("b")).unwrap();
         std::fs::write(at("b/precious"), "precious").unwrap();
-        let error = make(&SynthConfig { out: at("b"), ..config.clone() }, true, &go).unwrap_err().to_string();
+        let error = make(&SynthConfig { out: at("b"), ..config.clone() }, true, &go)
+            .unwrap_err()
+            .to_string();
         assert!(error.contains("b: is already there"), "{error}");
         assert_eq!(std::fs::read(at("b/precious")).unwrap(), b"precious");
         let stopped = SynthConfig { out: at("c"), ..config };
-        assert!(matches!(ensure(&stopped, true, &AtomicBool::new(true)), Err(Error::Interrupted(_))));
-        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 2, "no temporary folder may stay");
+        assert!(matches!(
+            ensure(&stopped, true, &AtomicBool::new(true)),
+            Err(Error::Interrupted(_))
+        ));
+        assert_eq!(
+            std::fs::read_dir(dir.path()).unwrap().count(),
+            2,
+            "no temporary folder may stay"
+        );
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt;
-            let mode = |path: PathBuf| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+            let mode =
+                |path: PathBuf| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
             assert_eq!(mode(at("a")), mode(at("b")));
         }
     }

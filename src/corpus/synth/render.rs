@@ -1,4 +1,5 @@
-//! What is said and how it sounds: syllables, pitch contour, glottal source, formant filters, recording.
+//! What is said and how it sounds: syllables, pitch contour, glottal source, formant filters,
+//! recording.
 
 use super::SAMPLE_RATE;
 use super::voice::{FORMANTS, Voice};
@@ -32,11 +33,13 @@ pub(super) fn utterance(voice: &Voice, seconds: f64, draw: &mut Stream) -> Vec<f
 
 /// Random syllables: sometimes a pause, a consonant, a vowel.
 fn syllables(voice: &Voice, total: usize, draw: &mut Stream) -> Vec<Segment> {
-    let neutral: [f64; FORMANTS] = std::array::from_fn(|f| 500.0 * (2 * f + 1) as f64 * voice.tract);
+    let neutral: [f64; FORMANTS] =
+        std::array::from_fn(|f| 500.0 * (2 * f + 1) as f64 * voice.tract);
     let length = |seconds: f64| (seconds * RATE) as usize;
     let tempo = voice.tempo * draw.between(0.85, 1.15);
     let edge = length(0.12);
-    let silence = |samples| Segment { samples, formants: neutral, voiced: 0.0, noise: (0.0, 1000.0) };
+    let silence =
+        |samples| Segment { samples, formants: neutral, voiced: 0.0, noise: (0.0, 1000.0) };
     let mut segments = vec![silence(edge)];
     let mut done = edge;
     while done + edge < total {
@@ -49,30 +52,52 @@ fn syllables(voice: &Voice, total: usize, draw: &mut Stream) -> Vec<Segment> {
         match draw.below(5) {
             0 => {
                 let center = [4200.0, 6200.0, 2900.0][draw.below(3)] * voice.sibilance;
-                parts.push(Segment { samples: consonant, formants: vowel, voiced: 0.0, noise: (0.25, center) });
+                parts.push(Segment {
+                    samples: consonant,
+                    formants: vowel,
+                    voiced: 0.0,
+                    noise: (0.25, center),
+                });
             }
             1 => {
                 parts.push(silence(consonant));
                 let center = draw.between(1500.0, 4000.0) * voice.sibilance;
-                parts.push(Segment { samples: length(0.012), formants: vowel, voiced: 0.0, noise: (0.5, center) });
+                parts.push(Segment {
+                    samples: length(0.012),
+                    formants: vowel,
+                    voiced: 0.0,
+                    noise: (0.5, center),
+                });
             }
             2 => {
                 let mut nasal = vowel;
-                (nasal[0], nasal[1]) = (260.0 * voice.tract, draw.between(1000.0, 1500.0) * voice.tract);
-                parts.push(Segment { samples: consonant, formants: nasal, voiced: 0.35, noise: (0.0, 1000.0) });
+                (nasal[0], nasal[1]) =
+                    (260.0 * voice.tract, draw.between(1000.0, 1500.0) * voice.tract);
+                parts.push(Segment {
+                    samples: consonant,
+                    formants: nasal,
+                    voiced: 0.35,
+                    noise: (0.0, 1000.0),
+                });
             }
             _ => {}
         }
         let stretch = draw.between(0.6, 1.4) / tempo;
         let loud = draw.between(0.6, 1.0);
-        parts.push(Segment { samples: length(stretch), formants: vowel, voiced: loud, noise: (0.0, 1000.0) });
+        parts.push(Segment {
+            samples: length(stretch),
+            formants: vowel,
+            voiced: loud,
+            noise: (0.0, 1000.0),
+        });
         done += parts.iter().map(|p| p.samples).sum::<usize>();
         segments.extend(parts);
     }
     segments
 }
 
-/// A two-pole resonator of unit gain at its centre (Klatt's difference equation without the normalisation at 0 Hz).
+/// A two-pole resonator of unit gain at its centre (Klatt's difference equation without the
+/// normalisation at 0 Hz).
 #[derive(Clone, Copy, Default)]
 struct Resonator {
     b: f64,
@@ -97,7 +122,13 @@ impl Resonator {
     }
 }
 
-fn speak(voice: &Voice, segments: &[Segment], pitch: f64, total: usize, draw: &mut Stream) -> Vec<f32> {
+fn speak(
+    voice: &Voice,
+    segments: &[Segment],
+    pitch: f64,
+    total: usize,
+    draw: &mut Stream,
+) -> Vec<f32> {
     let mut out = Vec::with_capacity(total);
     let mut formants = segments[0].formants;
     let (mut voiced, mut noisy) = (0.0, 0.0);
@@ -108,7 +139,8 @@ fn speak(voice: &Voice, segments: &[Segment], pitch: f64, total: usize, draw: &m
     'all: for segment in segments {
         for i in 0..segment.samples {
             if i % HOP == 0 {
-                // Articulators and amplitudes move towards their targets with a time constant of some 15 ms.
+                // Articulators and amplitudes move towards their targets with a time constant of
+                // some 15 ms.
                 for (f, target) in formants.iter_mut().zip(segment.formants) {
                     *f += 0.28 * (target - *f);
                 }
@@ -121,7 +153,8 @@ fn speak(voice: &Voice, segments: &[Segment], pitch: f64, total: usize, draw: &m
             noisy += 0.01 * (segment.noise.0 - noisy);
             let t = out.len() as f64 / RATE;
             let fall = 1.0 - 0.12 * out.len() as f64 / total as f64;
-            let bend = 2f64.powf(voice.intonation * (std::f64::consts::TAU * melody * t + wave).sin() / 12.0);
+            let bend = 2f64
+                .powf(voice.intonation * (std::f64::consts::TAU * melody * t + wave).sin() / 12.0);
             phase += pitch * fall * bend * cycle / RATE;
             let mut pulse = 0.0;
             if phase >= 1.0 {
@@ -131,7 +164,8 @@ fn speak(voice: &Voice, segments: &[Segment], pitch: f64, total: usize, draw: &m
             }
             // White noise of unit variance, cheaper than a normal draw.
             let noise = 3.46 * (draw.uniform() - 0.5);
-            glottis = voice.tilt * glottis + (1.0 - voice.tilt) * (12.0 * pulse + voice.breath * noise);
+            glottis =
+                voice.tilt * glottis + (1.0 - voice.tilt) * (12.0 * pulse + voice.breath * noise);
             let source = voiced * glottis;
             let vowel = tract.iter_mut().fold(source, |x, r| r.run(x));
             out.push((vowel + 0.3 * fricative.run(noisy * noise)) as f32);
@@ -154,10 +188,12 @@ fn record(samples: &mut [f32], draw: &mut Stream) {
         before = now;
     }
     let level = 10f64.powf(draw.between(-34.0, -18.0) / 20.0);
-    let rms = (samples.iter().map(|&x| f64::from(x).powi(2)).sum::<f64>() / samples.len() as f64).sqrt();
+    let rms =
+        (samples.iter().map(|&x| f64::from(x).powi(2)).sum::<f64>() / samples.len() as f64).sqrt();
     let gain = level / rms.max(1e-9);
     let floor = level * 10f64.powf(draw.between(-45.0, -30.0) / 20.0);
     for x in samples.iter_mut() {
-        *x = (gain * f64::from(*x) + floor * 3.46 * (draw.uniform() - 0.5)).clamp(-1.0, 0.9999) as f32;
+        *x = (gain * f64::from(*x) + floor * 3.46 * (draw.uniform() - 0.5)).clamp(-1.0, 0.9999)
+            as f32;
     }
 }

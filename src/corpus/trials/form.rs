@@ -76,16 +76,22 @@ impl Grammar for TrialLine<'_> {
 
     fn entry<'t>(&self, fields: &Fields<'t>) -> Result<Entry<'t, Option<bool>>, String> {
         let (value, enroll, test) = match *fields.first() {
-            [a, b] if parse_label(a).is_none() && (parse_label(b).is_none() || is_number(b)) => (None, a, b),
+            [a, b] if parse_label(a).is_none() && (parse_label(b).is_none() || is_number(b)) => {
+                (None, a, b)
+            }
             [a, b, c] => {
                 let (first, last) = (parse_label(a), parse_label(c));
                 if (first, last) == (None, None) {
-                    return Err(format!("neither `{a}` nor `{c}` is a label (1 or target, 0 or nontarget)"));
+                    return Err(format!(
+                        "neither `{a}` nor `{c}` is a label (1 or target, 0 or nontarget)"
+                    ));
                 }
                 match form_of(a, c).map_or_else(|| self.usual(), |form| Ok(Some(form)))? {
                     Some(Form::Last) => (last, a, b),
                     None if first != last => {
-                        return Err(format!("`{a}` and `{c}` could both be the label, and they contradict each other"));
+                        return Err(format!(
+                            "`{a}` and `{c}` could both be the label, and they contradict each other"
+                        ));
                     }
                     _ => (first, b, c),
                 }

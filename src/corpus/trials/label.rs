@@ -47,7 +47,17 @@ mod tests {
         for word in ["1", "target", "TGT", "Tar", "same", "true", "genuine"] {
             assert_eq!(parse_label(word), Some(true), "{word}");
         }
-        for word in ["0", "nontarget", "Non-Target", "imp", "impostor", "imposter", "different", "DIFF", "False"] {
+        for word in [
+            "0",
+            "nontarget",
+            "Non-Target",
+            "imp",
+            "impostor",
+            "imposter",
+            "different",
+            "DIFF",
+            "False",
+        ] {
             assert_eq!(parse_label(word), Some(false), "{word}");
         }
         for word in ["", "2", "01", "yes", "a", "targets", "u0", "nontarget/1.wav"] {

@@ -78,7 +78,9 @@ impl TrialList {
         wanted: &mut dyn FnMut(usize, Pair) -> bool,
     ) -> Result<Option<(usize, Pair)>> {
         let first =
-            find_line(&self.text, &TrialLine::of(&self.text), words, &mut |line, found| wanted(line, pair(found)))?;
+            find_line(&self.text, &TrialLine::of(&self.text), words, &mut |line, found| {
+                wanted(line, pair(found))
+            })?;
         Ok(first.map(|(line, found)| (line, pair(&found))))
     }
 }
@@ -95,7 +97,8 @@ fn contradicted(trials: &[Pair], most: usize) -> Vec<u64> {
     for round in 0..rounds {
         // The same in each label's trial.
         let is_due = |t: &Pair| ((mix64(t.numbers()) >> 32) * rounds) >> 32 == round;
-        let mut due: Vec<Pair> = trials.par_iter().copied().filter(|t| t.label().is_some() && is_due(t)).collect();
+        let mut due: Vec<Pair> =
+            trials.par_iter().copied().filter(|t| t.label().is_some() && is_due(t)).collect();
         due.par_sort_unstable();
         let twice = due.par_windows(2).filter(|w| w[0].numbers() == w[1].numbers() && w[0] != w[1]);
         all.par_extend(twice.map(|w| w[0].numbers()));
@@ -117,10 +120,16 @@ fn contradiction(text: &Text, words: &mut Words, doubtful: &[u64]) -> Result<Err
         }
         then.is_some()
     })?;
-    let (Some((line, found)), Some((label, first))) = (first, then) else { return Ok(text.changed()) };
+    let (Some((line, found)), Some((label, first))) = (first, then) else {
+        return Ok(text.changed());
+    };
     let (enroll, test) = (words.get(found.words[0]), words.get(found.words[1]));
     let (now, then) = (label_name(!label), label_name(label));
-    Ok(Error::line(text.path(), line, format!("trial {enroll} {test} is {now} here and {then} in line {first}")))
+    Ok(Error::line(
+        text.path(),
+        line,
+        format!("trial {enroll} {test} is {now} here and {then} in line {first}"),
+    ))
 }
 
 #[cfg(test)]
@@ -138,7 +147,9 @@ mod tests {
             let label = stream.chance(0.9).then(|| stream.chance(0.5));
             let trial = Pair::new(a, b, label);
             trials.push(trial);
-            if label.is_some_and(|l| labels.insert(trial.numbers(), l).is_some_and(|other| other != l)) {
+            if label
+                .is_some_and(|l| labels.insert(trial.numbers(), l).is_some_and(|other| other != l))
+            {
                 wanted.push(trial.numbers());
             }
         }

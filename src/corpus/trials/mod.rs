@@ -62,8 +62,9 @@ fn trials_of(text: Text) -> Result<Vec<Trial>> {
 pub fn write_trials(path: impl AsRef<Path>, trials: &[Trial]) -> Result<()> {
     let mut text = String::new();
     for t in trials {
-        let label =
-            t.target.ok_or_else(|| Error::file(&path, format!("trial {} {} has no label", t.enroll, t.test)))?;
+        let label = t.target.ok_or_else(|| {
+            Error::file(&path, format!("trial {} {} has no label", t.enroll, t.test))
+        })?;
         text += &format!("{} {} {}\n", u8::from(label), t.enroll, t.test);
     }
     fs::write_bytes(path, text.as_bytes())
@@ -77,8 +78,13 @@ pub type Sides = (usize, usize);
 ///
 /// # Errors
 /// At its line: a side that is no utterance or could be several.
-pub fn resolve(list: &Path, trials: &[Trial], names: &Names) -> Result<(Vec<Sides>, Option<String>)> {
-    let words = trials.iter().flat_map(|t| [(t.enroll.as_str(), t.line), (t.test.as_str(), t.line)]);
+pub fn resolve(
+    list: &Path,
+    trials: &[Trial],
+    names: &Names,
+) -> Result<(Vec<Sides>, Option<String>)> {
+    let words =
+        trials.iter().flat_map(|t| [(t.enroll.as_str(), t.line), (t.test.as_str(), t.line)]);
     let resolved = names.resolve(list, words)?;
     Ok((resolved.places.chunks_exact(2).map(|sides| (sides[0], sides[1])).collect(), resolved.note))
 }
@@ -101,7 +107,11 @@ mod tests {
     fn shown(text: &str) -> String {
         let sign = |t: &Trial| t.target.map_or("?", |label| if label { "+" } else { "-" });
         let trials = read(text).unwrap_or_else(|e| panic!("{text}: {e}"));
-        trials.iter().map(|t| format!("{} {} {}", sign(t), t.enroll, t.test)).collect::<Vec<_>>().join(", ")
+        trials
+            .iter()
+            .map(|t| format!("{} {} {}", sign(t), t.enroll, t.test))
+            .collect::<Vec<_>>()
+            .join(", ")
     }
 
     #[test]
@@ -117,7 +127,10 @@ mod tests {
     #[test]
     fn ids_that_look_like_labels_are_ids() {
         // A word rather than a number, whatever it says.
-        assert_eq!(shown("1 0 target\n0 1 nontarget\n1 5 nontarget\nimp 7 0\n"), "+ 1 0, - 0 1, - 1 5, - 7 0");
+        assert_eq!(
+            shown("1 0 target\n0 1 nontarget\n1 5 nontarget\nimp 7 0\n"),
+            "+ 1 0, - 0 1, - 1 5, - 7 0"
+        );
         // The other lines tell.
         assert_eq!(shown("1 5 0\n0 5 7\n"), "+ 5 0, - 5 7");
         assert_eq!(shown("1 5 0\n7 5 1\n"), "- 1 5, + 7 5");
@@ -127,7 +140,10 @@ mod tests {
         for (text, wanted) in [
             ("1 5 0\n", ":1: `1` and `0` could both be the label"),
             ("a b 1\n0 a c\n1 5 0\n", ":3: `1` and `0` could both"),
-            ("a b target\ntarget b nontarget\nnontarget b a\n", ":2: `target` and `nontarget` could both"),
+            (
+                "a b target\ntarget b nontarget\nnontarget b a\n",
+                ":2: `target` and `nontarget` could both",
+            ),
         ] {
             let error = read(text).unwrap_err().to_string();
             assert!(error.contains(wanted), "{error}");
@@ -156,9 +172,13 @@ mod tests {
     fn sides_become_places() {
         let trials = read("1 p/a.wav b\n0 a c\n").unwrap();
         let names = Names::new("e", ["a", "b"]);
-        let fails = |trials: &[Trial]| resolve(Path::new("t"), trials, &names).unwrap_err().to_string();
+        let fails =
+            |trials: &[Trial]| resolve(Path::new("t"), trials, &names).unwrap_err().to_string();
         assert!(fails(&trials[1..]).starts_with("t:2: unknown utterance `c`"));
-        assert!(fails(&trials[..1]).starts_with("t:1: unknown utterance `p/a.wav`; `a` of e may be another"));
+        assert!(
+            fails(&trials[..1])
+                .starts_with("t:1: unknown utterance `p/a.wav`; `a` of e may be another")
+        );
         let trials = read("1 a.wav b\n").unwrap();
         assert_eq!(resolve(Path::new("t"), &trials, &names).unwrap(), (vec![(0, 1)], None));
         let trials = read("1 p/a.wav p/b.wav\n0 p/b.wav p/a.wav\n").unwrap();
@@ -177,8 +197,12 @@ mod tests {
             (first, last) => first.xor(last).map(|_| last.is_some()),
         };
         let fields = |line| str::split_ascii_whitespace(line).collect::<Vec<&str>>();
-        let forms: Vec<bool> =
-            text.lines().map(fields).filter(|f| f.len() == 3).filter_map(|f| form(f[0], f[2])).collect();
+        let forms: Vec<bool> = text
+            .lines()
+            .map(fields)
+            .filter(|f| f.len() == 3)
+            .filter_map(|f| form(f[0], f[2]))
+            .collect();
         let usual = forms.first().copied().filter(|f| forms.iter().all(|g| g == f));
         let mut labels = HashMap::new();
         let mut trials = Vec::new();
@@ -187,9 +211,13 @@ mod tests {
             let fields = fields(line);
             let (target, enroll, test) = match fields[..] {
                 [] => continue,
-                [a, b] if parse_label(a).is_none() && (parse_label(b).is_none() || number(b)) => (None, a, b),
+                [a, b] if parse_label(a).is_none() && (parse_label(b).is_none() || number(b)) => {
+                    (None, a, b)
+                }
                 [a, b, c] => match (parse_label(a), parse_label(c), form(a, c).or(usual)) {
-                    (None, None, _) => return Err(line_is(format!("neither `{a}` nor `{c}` is a label"))),
+                    (None, None, _) => {
+                        return Err(line_is(format!("neither `{a}` nor `{c}` is a label")));
+                    }
                     (_, label, Some(true)) => (label, a, b),
                     (label, _, Some(false)) => (label, b, c),
                     (label, other, None) if label == other => (label, b, c),
@@ -198,13 +226,21 @@ mod tests {
                 _ => return Err(line_is(format!("{} field(s)", fields.len()))),
             };
             if let Some(label) = target
-                && let Some((other, first)) = labels.insert((enroll.to_owned(), test.to_owned()), (label, i + 1))
+                && let Some((other, first)) =
+                    labels.insert((enroll.to_owned(), test.to_owned()), (label, i + 1))
                 && other != label
             {
                 let (now, then) = (label_name(label), label_name(other));
-                return Err(line_is(format!("trial {enroll} {test} is {now} here and {then} in line {first}")));
+                return Err(line_is(format!(
+                    "trial {enroll} {test} is {now} here and {then} in line {first}"
+                )));
             }
-            trials.push(Trial { enroll: enroll.to_owned(), test: test.to_owned(), target, line: i + 1 });
+            trials.push(Trial {
+                enroll: enroll.to_owned(),
+                test: test.to_owned(),
+                target,
+                line: i + 1,
+            });
         }
         if trials.is_empty() { Err(": holds no trials".into()) } else { Ok(trials) }
     }
@@ -224,7 +260,9 @@ mod tests {
             let label = names[(a + b + usize::from(wrong && stream.chance(0.01))) % 2];
             text += &match (form, stream.below(100)) {
                 (_, 0..3) => ["", " ", "\t \u{c}"][stream.below(3)].to_owned(),
-                (_, 3) if odd => ["a b c", "1 a", "a b c 1", "a", "1 x 0"][stream.below(5)].to_owned(),
+                (_, 3) if odd => {
+                    ["a b c", "1 a", "a b c 1", "a", "1 x 0"][stream.below(5)].to_owned()
+                }
                 (_, 4) if odd => format!("{} {} {label}", ids[a], ids[b]),
                 (0 | 1, _) => format!("{label} {}\t{} ", ids[a], ids[b]),
                 (2, _) => format!(" {}  {} {label}", ids[a], ids[b]),
@@ -261,7 +299,10 @@ mod tests {
                     (Ok(wanted), Ok(found)) => assert_eq!(*wanted, found, "{list:?}"),
                     (Err(wanted), Err(found)) => {
                         let found = found.to_string();
-                        assert!(found.contains(&format!("trials{wanted}")), "{found} instead of {wanted}: {list:?}");
+                        assert!(
+                            found.contains(&format!("trials{wanted}")),
+                            "{found} instead of {wanted}: {list:?}"
+                        );
                     }
                     (_, found) => panic!("{found:?} instead of {wanted:?}: {list:?}"),
                 }
@@ -277,7 +318,10 @@ mod tests {
         for (text, wanted) in [
             ("1 a b\n1 a b\n0 a b\n1 a\n", ":3: trial a b is nontarget here and target in line 2"),
             ("1 a b\n1 a\n0 a b\n", ":2: 2 field(s)"),
-            ("1 a b\n0 c d\n1 c d\n0 a b\n", ":3: trial c d is target here and nontarget in line 2"),
+            (
+                "1 a b\n0 c d\n1 c d\n0 a b\n",
+                ":3: trial c d is target here and nontarget in line 2",
+            ),
         ] {
             let error = read(text).unwrap_err().to_string();
             assert!(error.contains(wanted), "{error}");
@@ -297,10 +341,17 @@ mod tests {
         let (size, mut steps, mut words) = (text.size(), Vec::new(), Words::default());
         let mut list = TrialList::read(text, &mut words, &mut |bytes| steps.push(bytes)).unwrap();
         assert!(steps.len() > 20 && steps.iter().sum::<usize>() == size, "{steps:?}");
-        assert_eq!((list.trials().len(), words.len(), list.text().line_of(57).unwrap()), (200, 3, 58));
-        let first = list.find(&mut words, &mut |line, trial| line > 9 && trial.is_target()).unwrap();
+        assert_eq!(
+            (list.trials().len(), words.len(), list.text().line_of(57).unwrap()),
+            (200, 3, 58)
+        );
+        let first =
+            list.find(&mut words, &mut |line, trial| line > 9 && trial.is_target()).unwrap();
         assert_eq!(first, Some((11, Pair::new(0, 1, Some(true)))));
         list.sort();
-        assert_eq!(list.trials()[99..101], [Pair::new(0, 1, Some(true)), Pair::new(0, 2, Some(false))]);
+        assert_eq!(
+            list.trials()[99..101],
+            [Pair::new(0, 1, Some(true)), Pair::new(0, 2, Some(false))]
+        );
     }
 }

@@ -98,10 +98,17 @@ struct Piece<'t, V> {
 impl<'t, V: Copy> Piece<'t, V> {
     /// Parses whole lines, or only checks that they are text. The error is the first line that is
     /// none.
-    fn of<G: Grammar<Value = V>>(bytes: &'t [u8], grammar: &G, known: &Words, parse: bool) -> Result<Self, usize> {
-        let text = std::str::from_utf8(bytes).map_err(|e| 1 + newlines(&bytes[..e.valid_up_to()]))?;
+    fn of<G: Grammar<Value = V>>(
+        bytes: &'t [u8],
+        grammar: &G,
+        known: &Words,
+        parse: bool,
+    ) -> Result<Self, usize> {
+        let text =
+            std::str::from_utf8(bytes).map_err(|e| 1 + newlines(&bytes[..e.valid_up_to()]))?;
         let lines = newlines(bytes) + usize::from(!bytes.ends_with(b"\n"));
-        let mut piece = Self { lines, bytes: bytes.len(), found: Vec::new(), new: Vec::new(), wrong: None };
+        let mut piece =
+            Self { lines, bytes: bytes.len(), found: Vec::new(), new: Vec::new(), wrong: None };
         if !parse {
             return Ok(piece);
         }
@@ -170,7 +177,9 @@ pub(crate) fn scan<G: Grammar>(
                 for (i, side, word) in std::mem::take(&mut piece.new) {
                     let found = &mut piece.found[i];
                     let number = words.intern(word, before + found.line as usize);
-                    let many = || Error::file(text.path(), "names more than two thousand million utterances");
+                    let many = || {
+                        Error::file(text.path(), "names more than two thousand million utterances")
+                    };
                     found.words[side] = number.ok_or_else(many)?;
                 }
                 let batch = Batch { before, found: &piece.found, bytes: piece.bytes };
@@ -226,7 +235,11 @@ pub(crate) fn find_line<G: Grammar>(
 ) -> Result<Option<(usize, Found<G::Value>)>> {
     let mut first = None;
     scan(text, grammar, words, &mut |batch| {
-        first = batch.found.iter().find(|found| wanted(batch.line(found), found)).map(|f| (batch.line(f), *f));
+        first = batch
+            .found
+            .iter()
+            .find(|found| wanted(batch.line(found), found))
+            .map(|f| (batch.line(f), *f));
         if first.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     })?;
     Ok(first)
@@ -245,7 +258,9 @@ mod tests {
         fn entry<'t>(&self, fields: &Fields<'t>) -> Result<Entry<'t, usize>, String> {
             match *fields.first() {
                 [enroll, test] => Ok(Entry { enroll, test, value: 0 }),
-                [enroll, test, n] => Ok(Entry { enroll, test, value: n.parse().map_err(|_| format!("no `{n}`"))? }),
+                [enroll, test, n] => {
+                    Ok(Entry { enroll, test, value: n.parse().map_err(|_| format!("no `{n}`"))? })
+                }
                 _ => Err(format!("{} words", fields.count)),
             }
         }
@@ -264,18 +279,25 @@ mod tests {
 
     #[test]
     fn words_are_numbered_as_they_come_however_the_list_is_cut() {
-        let bytes: String = (0..500).map(|i| format!("{}w{} w{} {i}\n", "\n".repeat(i % 3), i / 7, i % 50)).collect();
+        let bytes: String = (0..500)
+            .map(|i| format!("{}w{} w{} {i}\n", "\n".repeat(i % 3), i / 7, i % 50))
+            .collect();
         for size in SIZES {
             let (text, _dir) = list(bytes.as_bytes(), size);
             let (mut words, mut lines, mut read) = (Words::default(), Vec::new(), 0);
             let make = |f: &Found<usize>| (f.words, f.value);
             let (all, wrong) =
-                read_all(&text, &Numbered, &mut words, make, Some(&mut lines), &mut |bytes| read += bytes).unwrap();
+                read_all(&text, &Numbered, &mut words, make, Some(&mut lines), &mut |bytes| {
+                    read += bytes
+                })
+                .unwrap();
             assert!(wrong.is_none() && read == bytes.len(), "{size}");
             let mut order: Vec<String> = Vec::new();
             for (i, (numbers, value)) in all.iter().enumerate() {
                 assert_eq!(*value, i);
-                for (number, word) in numbers.iter().zip([format!("w{}", i / 7), format!("w{}", i % 50)]) {
+                for (number, word) in
+                    numbers.iter().zip([format!("w{}", i / 7), format!("w{}", i % 50)])
+                {
                     if !order.contains(&word) {
                         order.push(word.clone());
                     }
@@ -283,13 +305,23 @@ mod tests {
                 }
             }
             assert!(words.iter().map(|w| w.0).eq(order.iter()), "{size}");
-            let found: Vec<usize> = (1..).zip(bytes.lines()).filter(|(_, l)| !l.is_empty()).map(|(i, _)| i).collect();
+            let found: Vec<usize> =
+                (1..).zip(bytes.lines()).filter(|(_, l)| !l.is_empty()).map(|(i, _)| i).collect();
             assert_eq!(lines, found);
             // Each word has the line where it first stands.
-            assert!(words.iter().all(|(w, line)| bytes.lines().nth(line - 1).unwrap().contains(w)), "{size}");
-            let (line, first) = find_line(&text, &Numbered, &mut words, &mut |_, f| f.value == 321).unwrap().unwrap();
+            assert!(
+                words.iter().all(|(w, line)| bytes.lines().nth(line - 1).unwrap().contains(w)),
+                "{size}"
+            );
+            let (line, first) = find_line(&text, &Numbered, &mut words, &mut |_, f| f.value == 321)
+                .unwrap()
+                .unwrap();
             assert_eq!((line, first.value), (lines[321], 321));
-            assert!(find_line(&text, &Numbered, &mut words, &mut |_, f| f.value == 500).unwrap().is_none());
+            assert!(
+                find_line(&text, &Numbered, &mut words, &mut |_, f| f.value == 500)
+                    .unwrap()
+                    .is_none()
+            );
         }
     }
 
@@ -299,16 +331,29 @@ mod tests {
         for size in SIZES {
             let read = |bytes: &[u8]| {
                 let (text, _dir) = list(bytes, size);
-                let all = read_all(&text, &Numbered, &mut Words::default(), |f| f.value, None, &mut |_| ());
+                let all = read_all(
+                    &text,
+                    &Numbered,
+                    &mut Words::default(),
+                    |f| f.value,
+                    None,
+                    &mut |_| (),
+                );
                 all.map(|(all, wrong)| (all.len(), wrong.map(|e| e.to_string())))
             };
             let bytes = format!("{good}\n a b x\nc d y\n{good}");
             let (count, wrong) = read(bytes.as_bytes()).unwrap();
-            assert!(count == 40 && wrong.as_ref().unwrap().ends_with("t:42: no `x`"), "{size}: {wrong:?}");
+            assert!(
+                count == 40 && wrong.as_ref().unwrap().ends_with("t:42: no `x`"),
+                "{size}: {wrong:?}"
+            );
             let bytes = [bytes.as_bytes(), b"a b\na \xffb\n\xff"].concat();
             let error = read(&bytes).unwrap_err().to_string();
             assert!(error.ends_with("t:85: not UTF-8 text"), "{size}: {error}");
-            assert_eq!(read(b"\r\n\na b c d e f g").unwrap().1.unwrap().rsplit_once(':').unwrap().1, " 7 words");
+            assert_eq!(
+                read(b"\r\n\na b c d e f g").unwrap().1.unwrap().rsplit_once(':').unwrap().1,
+                " 7 words"
+            );
         }
     }
 
@@ -319,7 +364,10 @@ mod tests {
             let pieces = cut(block, size);
             assert_eq!(pieces.concat(), block, "{size}");
             let (_, most) = pieces.split_last().unwrap();
-            assert!(most.iter().all(|p| p.ends_with(b"\n") && p.len() > size), "{size}: {pieces:?}");
+            assert!(
+                most.iter().all(|p| p.ends_with(b"\n") && p.len() > size),
+                "{size}: {pieces:?}"
+            );
         }
         assert!(cut(b"", 3).is_empty());
     }

@@ -55,7 +55,10 @@ impl Text {
     ///
     /// # Errors
     /// What `look` finds wrong; UTF-16; a file that cannot be read.
-    pub(super) fn blocks(&self, look: &mut dyn FnMut(&[u8]) -> Result<ControlFlow<()>>) -> Result<()> {
+    pub(super) fn blocks(
+        &self,
+        look: &mut dyn FnMut(&[u8]) -> Result<ControlFlow<()>>,
+    ) -> Result<()> {
         let unreadable = |e| Error::io(&self.path, "read", e);
         let mut source: Box<dyn Read + '_> = match &self.held {
             Some(bytes) => Box::new(bytes.as_slice()),
@@ -174,7 +177,10 @@ mod tests {
     #[test]
     fn a_byte_order_mark_is_left_out_and_utf_16_is_an_error() {
         for size in [3, 4, 5, 64] {
-            assert_eq!(blocks(&text(b"\xef\xbb\xbfa\nb\xef\xbb\xbf\n", size).0).concat(), b"a\nb\xef\xbb\xbf\n");
+            assert_eq!(
+                blocks(&text(b"\xef\xbb\xbfa\nb\xef\xbb\xbf\n", size).0).concat(),
+                b"a\nb\xef\xbb\xbf\n"
+            );
             let (wide, _dir) = text(b"\xff\xfea\0", size);
             let error = wide.blocks(&mut |_| panic!("no text")).unwrap_err().to_string();
             assert!(error.ends_with("is UTF-16 text; save it as UTF-8"), "{error}");

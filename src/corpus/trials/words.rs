@@ -23,7 +23,13 @@ impl Default for Words {
     fn default() -> Self {
         let random = RandomState::new();
         let seeds = [random.hash_one(0), random.hash_one(1) | 1];
-        Self { text: String::new(), bounds: vec![0], lines: Vec::new(), slots: vec![0; 1024], seeds }
+        Self {
+            text: String::new(),
+            bounds: vec![0],
+            lines: Vec::new(),
+            slots: vec![0; 1024],
+            seeds,
+        }
     }
 }
 
@@ -114,7 +120,9 @@ impl Words {
             product as u64 ^ (product >> 64) as u64
         };
         let (whole, rest) = word.as_bytes().as_chunks::<8>();
-        let state = whole.iter().fold(mix(seed, word.len() as u64), |state, b| mix(state, u64::from_le_bytes(*b)));
+        let state = whole
+            .iter()
+            .fold(mix(seed, word.len() as u64), |state, b| mix(state, u64::from_le_bytes(*b)));
         let mut last = [0; 8];
         last[..rest.len()].copy_from_slice(rest);
         mix(mix(state, u64::from_le_bytes(last)), seed) as u32
@@ -139,7 +147,10 @@ mod tests {
             }
         }
         assert_eq!((words.len(), words.is_empty()), (5000, false));
-        assert!((0..5000).all(|i| words.find(&name(i)) == Some(i as u32) && words.get(i as u32) == name(i)));
+        assert!(
+            (0..5000)
+                .all(|i| words.find(&name(i)) == Some(i as u32) && words.get(i as u32) == name(i))
+        );
         assert!(words.iter().enumerate().all(|(i, (word, line))| word == name(i) && line == i));
         assert_eq!(words.find("5000"), None);
     }
@@ -158,8 +169,10 @@ mod tests {
     /// Words that differ in one place share few slots.
     #[test]
     fn hashes_spread() {
-        let words = Words { seeds: [0x243f_6a88_85a3_08d3, 0x1319_8a2e_0370_7345], ..Words::default() };
-        let mut low: Vec<u32> = (0..4096).map(|i| words.hash(&format!("id1{i:04}/a/00001.wav")) % 4096).collect();
+        let words =
+            Words { seeds: [0x243f_6a88_85a3_08d3, 0x1319_8a2e_0370_7345], ..Words::default() };
+        let mut low: Vec<u32> =
+            (0..4096).map(|i| words.hash(&format!("id1{i:04}/a/00001.wav")) % 4096).collect();
         low.sort_unstable();
         low.dedup();
         // A random function leaves 1 - 1/e of them.

@@ -15,7 +15,8 @@ const ENDED: i32 = 99;
 const USAGE: i32 = 2;
 
 /// The process's plan; none without the variables.
-static PLAN: LazyLock<Option<Mutex<Plan>>> = LazyLock::new(|| Plan::of_environment().map(Mutex::new));
+static PLAN: LazyLock<Option<Mutex<Plan>>> =
+    LazyLock::new(|| Plan::of_environment().map(Mutex::new));
 
 /// Passes the point of an operation on `path`.
 ///
@@ -29,7 +30,12 @@ pub(in crate::fs) fn point(op: Op, path: &Path) -> io::Result<()> {
 ///
 /// # Errors
 /// The failure that is to be.
-pub(in crate::fs) fn writing(op: Op, path: &Path, out: &mut impl Write, bytes: &[u8]) -> io::Result<()> {
+pub(in crate::fs) fn writing(
+    op: Op,
+    path: &Path,
+    out: &mut impl Write,
+    bytes: &[u8],
+) -> io::Result<()> {
     reach(op, path, || {
         let _ = out.write_all(&bytes[..bytes.len() / 2]);
     })
@@ -99,7 +105,15 @@ impl Op {
 
     /// Whether a full disk makes it fail.
     fn takes_space(self) -> bool {
-        matches!(self, Self::Create | Self::Write | Self::Append | Self::Sync | Self::Link | Self::CreateFolder)
+        matches!(
+            self,
+            Self::Create
+                | Self::Write
+                | Self::Append
+                | Self::Sync
+                | Self::Link
+                | Self::CreateFolder
+        )
     }
 }
 
@@ -182,11 +196,9 @@ impl Plan {
     }
 
     fn open_log(path: &OsStr) -> File {
-        File::options()
-            .create(true)
-            .append(true)
-            .open(path)
-            .unwrap_or_else(|e| refuse(&format!("REVOX_FAULT_LOG={}: cannot write: {e}", path.to_string_lossy())))
+        File::options().create(true).append(true).open(path).unwrap_or_else(|e| {
+            refuse(&format!("REVOX_FAULT_LOG={}: cannot write: {e}", path.to_string_lossy()))
+        })
     }
 
     /// Counts a point, and says what becomes of it.
@@ -280,7 +292,8 @@ mod tests {
         plan.pass(Op::CreateFolder, "a b");
         plan.pass(Op::Append, "metrics.jsonl");
         plan.pass(Op::Append, "metrics.jsonl");
-        let wanted = "before\ncreate-folder a b 1\nappend metrics.jsonl 1\nappend metrics.jsonl 2\n";
+        let wanted =
+            "before\ncreate-folder a b 1\nappend metrics.jsonl 1\nappend metrics.jsonl 2\n";
         assert_eq!(std::fs::read_to_string(path).unwrap(), wanted);
     }
 

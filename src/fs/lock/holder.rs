@@ -28,7 +28,10 @@ impl Holder {
     pub fn parse(text: &[u8]) -> Option<Self> {
         /// Letters and digits of any script, and what else is in hosts and times.
         fn plain(text: &str) -> String {
-            text.chars().filter(|c| c.is_alphanumeric() || "-_.:+".contains(*c)).take(MOST_SHOWN).collect()
+            text.chars()
+                .filter(|c| c.is_alphanumeric() || "-_.:+".contains(*c))
+                .take(MOST_SHOWN)
+                .collect()
         }
         let found: Self = serde_json::from_slice(text).ok()?;
         let shown = Self { host: plain(&found.host), since: plain(&found.since), ..found };
@@ -51,7 +54,9 @@ mod tests {
     #[test]
     fn a_foreign_name_cannot_command_the_terminal() {
         let long = "h".repeat(500);
-        let text = format!(r#"{{"pid":1,"host":"\u001b[2J\u202e{long}","since":"never\n\u0007","more":[]}}"#);
+        let text = format!(
+            r#"{{"pid":1,"host":"\u001b[2J\u202e{long}","since":"never\n\u0007","more":[]}}"#
+        );
         let holder = Holder::parse(text.as_bytes()).unwrap();
         assert_eq!(holder.host, format!("2J{}", "h".repeat(MOST_SHOWN - 2)));
         assert_eq!(holder.since, "never");

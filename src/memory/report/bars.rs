@@ -34,7 +34,8 @@ pub fn svg(rows: &[Row], title: &str) -> Result<String> {
     let every: Vec<usize> = (0..PARTS.len()).collect();
     let mut panels = vec![("in use at the peak".to_owned(), every)];
     if let Some(small) = dwarfed(rows) {
-        let large: Vec<&str> = (0..PARTS.len()).filter(|i| !small.contains(i)).map(|i| PARTS[i]).collect();
+        let large: Vec<&str> =
+            (0..PARTS.len()).filter(|i| !small.contains(i)).map(|i| PARTS[i]).collect();
         panels.push((format!("the same without {}", large.join(" and ")), small));
     }
     let names = rows.iter().map(|r| width(&r.0.label(), LETTERS)).max().unwrap_or(0);
@@ -42,7 +43,13 @@ pub fn svg(rows: &[Row], title: &str) -> Result<String> {
     let left = EDGE + names + 12;
     let size = (left + LONGEST + 96, HEAD + (HEADING + bars + AXIS) * panels.len() as i32);
     canvas::svg((size.0 as u32, size.1 as u32), |canvas| {
-        canvas.text(&canvas::shortened(title, 18, size.0 - 2 * EDGE), 18, BLACK, HPos::Left, (EDGE, 24))?;
+        canvas.text(
+            &canvas::shortened(title, 18, size.0 - 2 * EDGE),
+            18,
+            BLACK,
+            HPos::Left,
+            (EDGE, 24),
+        )?;
         legend(canvas)?;
         for ((heading, shown), i) in panels.iter().zip(0..) {
             panel(canvas, rows, heading, shown, (left, HEAD + (HEADING + bars + AXIS) * i))?;
@@ -85,7 +92,13 @@ fn sum(row: &Row, shown: &[usize]) -> usize {
 
 /// A heading, bars stacked from the parts `shown`, and their axis; `at` is the upper end of the
 /// axis' zero.
-fn panel(canvas: &Canvas, rows: &[Row], heading: &str, shown: &[usize], at: (i32, i32)) -> Result<()> {
+fn panel(
+    canvas: &Canvas,
+    rows: &[Row],
+    heading: &str,
+    shown: &[usize],
+    at: (i32, i32),
+) -> Result<()> {
     let (left, top) = (at.0, at.1 + HEADING);
     let bottom = top + PITCH * i32::try_from(rows.len()).unwrap_or(0);
     let most = rows.iter().map(|r| sum(r, shown)).max().unwrap_or(0).max(1) as f64;
@@ -111,7 +124,13 @@ fn panel(canvas: &Canvas, rows: &[Row], heading: &str, shown: &[usize], at: (i32
             }
             from = upto;
         }
-        canvas.text(&human(from), LETTERS, BLACK, HPos::Left, (x(from as f64) + 8, (y0 + y1) / 2))?;
+        canvas.text(
+            &human(from),
+            LETTERS,
+            BLACK,
+            HPos::Left,
+            (x(from as f64) + 8, (y0 + y1) / 2),
+        )?;
     }
     canvas.line(&[(left, top), (left, bottom), (left + LONGEST, bottom)], GREY)
 }
@@ -160,7 +179,9 @@ mod tests {
         // In the second panel every part of every step can be seen, and its bars have no gaps.
         let lowest = bars(&svg, COLOURS[3]).iter().map(|b| b.1).max().unwrap();
         let small: Vec<Vec<_>> = [0, 1, 2, 4]
-            .map(|i| bars(&svg, COLOURS[i]).into_iter().filter(|b| b.1 > lowest).collect::<Vec<_>>())
+            .map(|i| {
+                bars(&svg, COLOURS[i]).into_iter().filter(|b| b.1 > lowest).collect::<Vec<_>>()
+            })
             .into();
         assert!(small.iter().all(|part| part.len() == 2), "{svg}");
         for pair in small.windows(2) {
@@ -170,7 +191,10 @@ mod tests {
         }
         let whole = |step: usize| small.iter().map(|part| part[step].2).sum::<i32>();
         assert_eq!((whole(0), whole(1)), (431, LONGEST));
-        assert!(svg.contains("300.0 MiB") && svg.contains("306.0 MiB") && svg.contains("107.71 GiB"), "{svg}");
+        assert!(
+            svg.contains("300.0 MiB") && svg.contains("306.0 MiB") && svg.contains("107.71 GiB"),
+            "{svg}"
+        );
     }
 
     #[test]
@@ -189,11 +213,19 @@ mod tests {
 
     #[test]
     fn axes_have_round_marks() {
-        for (length, wanted, digits) in
-            [(1.0, 0.2, 1), (6.0, 1.0, 0), (7.0, 2.0, 0), (108.3, 20.0, 0), (310.0, 100.0, 0), (0.02, 0.005, 3)]
-        {
+        for (length, wanted, digits) in [
+            (1.0, 0.2, 1),
+            (6.0, 1.0, 0),
+            (7.0, 2.0, 0),
+            (108.3, 20.0, 0),
+            (310.0, 100.0, 0),
+            (0.02, 0.005, 3),
+        ] {
             let (step, found) = step(length);
-            assert!((step / wanted - 1.0).abs() < 1e-9 && found == digits, "{length}: {step} {found}");
+            assert!(
+                (step / wanted - 1.0).abs() < 1e-9 && found == digits,
+                "{length}: {step} {found}"
+            );
         }
         for i in 1..2000 {
             let length = 0.01 * 1.01f64.powi(i);

@@ -14,7 +14,8 @@ type Line = (String, Vec<String>);
 pub fn table(rows: &[Row]) -> String {
     let lines = lines(rows);
     let names = widest(lines.iter().map(|l| &l.0));
-    let widths: Vec<usize> = (0..rows.len()).map(|i| 2 + widest(lines.iter().map(|l| &l.1[i]))).collect();
+    let widths: Vec<usize> =
+        (0..rows.len()).map(|i| 2 + widest(lines.iter().map(|l| &l.1[i]))).collect();
     let mut text = String::new();
     let mut from = 0;
     while from < rows.len() {
@@ -50,7 +51,8 @@ fn widest<'a>(cells: impl Iterator<Item = &'a String>) -> usize {
 fn lines(rows: &[Row]) -> Vec<Line> {
     let mut lines: Vec<Line> = Vec::new();
     let mut line = |name: &str, cells: Vec<String>| lines.push((name.to_owned(), cells));
-    let every = |of: &dyn Fn(&Breakdown) -> usize| rows.iter().map(|r| human(of(&r.1))).collect::<Vec<_>>();
+    let every =
+        |of: &dyn Fn(&Breakdown) -> usize| rows.iter().map(|r| human(of(&r.1))).collect::<Vec<_>>();
     line("", rows.iter().map(|r| r.0.label()).collect());
     line("weights", every(&|b| b.weights));
     line("optimizer state", every(&|b| b.optimizer));
@@ -63,7 +65,8 @@ fn lines(rows: &[Row]) -> Vec<Line> {
         }
     }
     for name in names {
-        let bytes = |r: &Row| r.1.stages.iter().find(|s| s.0 == name).map_or("-".into(), |s| human(s.1));
+        let bytes =
+            |r: &Row| r.1.stages.iter().find(|s| s.0 == name).map_or("-".into(), |s| human(s.1));
         line(&format!("  {name}"), rows.iter().map(bytes).collect());
     }
     line("  head", every(&|b| b.head));
@@ -75,18 +78,24 @@ fn lines(rows: &[Row]) -> Vec<Line> {
     if rows.len() > 1 {
         // Each beside its own ordinary network with 32-bit states.
         let base = |r: &Row| r.0.baseline().ok().and_then(|base| rows.iter().find(|x| x.0 == base));
-        let ratio = |r: &Row| base(r).map_or("-".into(), |b| format!("{:.1}", b.1.peak as f64 / r.1.peak as f64));
+        let ratio = |r: &Row| {
+            base(r).map_or("-".into(), |b| format!("{:.1}", b.1.peak as f64 / r.1.peak as f64))
+        };
         line("  times less", rows.iter().map(ratio).collect());
     }
     if rows.iter().any(|r| r.2.is_some()) {
         let counted = |of: &dyn Fn(&Measured) -> usize| {
-            rows.iter().map(|r| r.2.as_ref().map_or("-".into(), |m| human(of(m)))).collect::<Vec<_>>()
+            rows.iter()
+                .map(|r| r.2.as_ref().map_or("-".into(), |m| human(of(m))))
+                .collect::<Vec<_>>()
         };
         line("counted: resident", counted(&|m| m.resident));
         line("counted: held", counted(&|m| m.held));
         line("counted: peak", counted(&|m| m.peak));
         let off = |r: &Row| {
-            r.2.as_ref().map_or("-".into(), |m| format!("{:+.1} %", 100.0 * (r.1.peak as f64 / m.peak as f64 - 1.0)))
+            r.2.as_ref().map_or("-".into(), |m| {
+                format!("{:+.1} %", 100.0 * (r.1.peak as f64 / m.peak as f64 - 1.0))
+            })
         };
         line("  account against it", rows.iter().map(off).collect());
     }
@@ -128,15 +137,24 @@ mod tests {
         longest.2 = Some(measured);
         let short = row("resnet10", "adamw", [1 << 20, 1 << 20, 1 << 20, 1 << 43, 1 << 20]);
         for n in 1..=6 {
-            for rows in [vec![longest.clone(); n], [vec![short.clone()], vec![longest.clone(); n - 1]].concat()] {
+            for rows in [
+                vec![longest.clone(); n],
+                [vec![short.clone()], vec![longest.clone(); n - 1]].concat(),
+            ] {
                 let text = table(&rows);
                 let blocks = blocks(&text);
                 assert!(blocks.iter().all(|b| b[1].starts_with("weights ")), "{text}");
-                let nothing = |line: &str| line.len() > 24 && line[24..].chars().all(|c| " -".contains(c));
+                let nothing =
+                    |line: &str| line.len() > 24 && line[24..].chars().all(|c| " -".contains(c));
                 assert!(!text.lines().any(nothing), "{text}");
                 let taped = rows.iter().filter(|r| r.2.is_some()).count();
-                assert_eq!(text.matches("rev2-gemini-df-resnet237 (taped) 8-bit").count(), taped, "{text}");
-                let peaks = text.lines().filter(|l| l.starts_with("peak")).flat_map(|l| l.matches("iB"));
+                assert_eq!(
+                    text.matches("rev2-gemini-df-resnet237 (taped) 8-bit").count(),
+                    taped,
+                    "{text}"
+                );
+                let peaks =
+                    text.lines().filter(|l| l.starts_with("peak")).flat_map(|l| l.matches("iB"));
                 assert_eq!(peaks.count(), n, "{text}");
             }
         }

@@ -43,7 +43,10 @@ pub(super) fn check(path: &Path, length: u64) -> Result<u64> {
         ));
     }
     let [index] = pickles[..] else {
-        return Err(bad(format!("{} entries `data.pkl`, where a checkpoint has one", pickles.len())));
+        return Err(bad(format!(
+            "{} entries `data.pkl`, where a checkpoint has one",
+            pickles.len()
+        )));
     };
     // The reader compares checksums itself, and knows archives that come without.
     let options = ZipReadOptions::new().ignore_crc32(true);
@@ -65,7 +68,9 @@ mod tests {
     fn archive(entries: &[(&str, &[u8])], method: CompressionMethod) -> Vec<u8> {
         let mut writer = ZipWriter::new(Cursor::new(Vec::new()));
         for (name, content) in entries {
-            writer.start_file(*name, SimpleFileOptions::default().compression_method(method)).unwrap();
+            writer
+                .start_file(*name, SimpleFileOptions::default().compression_method(method))
+                .unwrap();
             writer.write_all(content).unwrap();
         }
         writer.finish().unwrap().into_inner()
@@ -85,9 +90,11 @@ mod tests {
             let small = archive(&[("m/data.pkl", pickle), ("m/data/0", &[7; 1000])], method);
             assert_eq!(checked(&small), Ok(1000));
         }
-        let large = archive(&[("m/data.pkl", pickle), ("m/data/0", &zeros)], CompressionMethod::Stored);
+        let large =
+            archive(&[("m/data.pkl", pickle), ("m/data/0", &zeros)], CompressionMethod::Stored);
         assert_eq!(checked(&large), Ok(zeros.len() as u64));
-        let bomb = archive(&[("m/data.pkl", pickle), ("m/data/0", &zeros)], CompressionMethod::Deflated);
+        let bomb =
+            archive(&[("m/data.pkl", pickle), ("m/data/0", &zeros)], CompressionMethod::Deflated);
         assert!(bomb.len() < 100_000);
         let error = checked(&bomb).unwrap_err();
         assert!(error.contains("x.pt") && error.contains("expands to 419"), "{error}");
@@ -106,6 +113,10 @@ mod tests {
         assert!(none.contains("0 entries `data.pkl`"), "{none}");
         let two = archive(&[("a/data.pkl", b"."), ("b/data.pkl", b".")], CompressionMethod::Stored);
         assert!(checked(&two).unwrap_err().contains("2 entries"));
-        assert!(checked(b"PK\x03\x04 and no more").unwrap_err().contains("not a readable PyTorch checkpoint"));
+        assert!(
+            checked(b"PK\x03\x04 and no more")
+                .unwrap_err()
+                .contains("not a readable PyTorch checkpoint")
+        );
     }
 }

@@ -111,7 +111,15 @@ impl Checkpoint {
             };
             let (start, end) = info.data_offsets;
             let source = Source::Content(8 + header + start..8 + header + end);
-            (name, Entry { number, dtype: format!("{:?}", info.dtype), shape: info.shape.clone(), source })
+            (
+                name,
+                Entry {
+                    number,
+                    dtype: format!("{:?}", info.dtype),
+                    shape: info.shape.clone(),
+                    source,
+                },
+            )
         });
         let tensors = tensors.collect();
         Self { path: path.into(), tensors, held, content }.filled()
@@ -132,29 +140,41 @@ impl Checkpoint {
     pub fn values(&self, name: &str, entry: &Entry) -> Result<TensorData> {
         let number = entry.number.ok_or_else(|| {
             let dtype = &entry.dtype;
-            Error::file(&self.path, format!("tensor `{name}` is {dtype}; weights are F32, F64, F16 or BF16"))
+            Error::file(
+                &self.path,
+                format!("tensor `{name}` is {dtype}; weights are F32, F64, F16 or BF16"),
+            )
         })?;
         let bytes: Cow<[u8]> = match &entry.source {
             Source::PyTorch(tensor) => {
-                let read = tensor.read().map_err(|e| unreadable(&self.path, &format!("`{name}`: {e}")))?;
+                let read =
+                    tensor.read().map_err(|e| unreadable(&self.path, &format!("`{name}`: {e}")))?;
                 Cow::Owned(read)
             }
             Source::Content(range) => Cow::Borrowed(&self.content[range.clone()]),
         };
         let values = number.values(&bytes);
         if values.len() as u64 != entry.count() {
-            let message = format!("tensor `{name}` has {} values for shape {:?}", values.len(), entry.shape);
+            let message =
+                format!("tensor `{name}` has {} values for shape {:?}", values.len(), entry.shape);
             return Err(unreadable(&self.path, &message));
         }
         match values.iter().all(|x| x.is_finite()) {
             true => Ok(TensorData::new(values, entry.shape.clone())),
-            false => Err(Error::file(&self.path, format!("tensor `{name}` holds values that are not numbers"))),
+            false => Err(Error::file(
+                &self.path,
+                format!("tensor `{name}` holds values that are not numbers"),
+            )),
         }
     }
 }
 
 /// Whether every tensor has a name of its own.
-fn distinct(value: &PickleValue, place: &mut Vec<String>, seen: &mut HashSet<String>) -> Result<(), String> {
+fn distinct(
+    value: &PickleValue,
+    place: &mut Vec<String>,
+    seen: &mut HashSet<String>,
+) -> Result<(), String> {
     let mut inside = |key: String, value: &PickleValue| {
         place.push(key);
         let result = distinct(value, place, seen);
@@ -162,12 +182,18 @@ fn distinct(value: &PickleValue, place: &mut Vec<String>, seen: &mut HashSet<Str
         result
     };
     match value {
-        PickleValue::Dict(entries) => entries.iter().try_for_each(|(key, value)| inside(key.clone(), value)),
-        PickleValue::List(items) => items.iter().enumerate().try_for_each(|(i, value)| inside(i.to_string(), value)),
-        PickleValue::Unsupported(kind) if kind == "torch.Tensor" => match seen.insert(place.join(".")) {
-            true => Ok(()),
-            false => Err(format!("two tensors are called `{}`", place.join("."))),
-        },
+        PickleValue::Dict(entries) => {
+            entries.iter().try_for_each(|(key, value)| inside(key.clone(), value))
+        }
+        PickleValue::List(items) => {
+            items.iter().enumerate().try_for_each(|(i, value)| inside(i.to_string(), value))
+        }
+        PickleValue::Unsupported(kind) if kind == "torch.Tensor" => {
+            match seen.insert(place.join(".")) {
+                true => Ok(()),
+                false => Err(format!("two tensors are called `{}`", place.join("."))),
+            }
+        }
         _ => Ok(()),
     }
 }

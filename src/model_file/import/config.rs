@@ -70,7 +70,8 @@ const FBANK: [&str; 20] = [
 ];
 /// Arguments that matter only with others that are refused: an energy beside the filters, a warped
 /// frequency axis.
-const FBANK_WITHOUT_EFFECT: [&str; 5] = ["energy_floor", "htk_compat", "raw_energy", "vtln_high", "vtln_low"];
+const FBANK_WITHOUT_EFFECT: [&str; 5] =
+    ["energy_floor", "htk_compat", "raw_energy", "vtln_high", "vtln_low"];
 /// Keys that change features, where WeSpeaker does not look for them.
 const MISPLACED: [&str; 7] =
     ["cmvn", "cmvn_args", "dataset_conf", "fbank_args", "fbank_conf", "frontend", "resample_rate"];
@@ -107,9 +108,13 @@ impl Config {
         let tree = yaml::read(path)?;
         let top = Section::top(path, &tree)?;
         if let Some(key) = MISPLACED.into_iter().find(|key| top.has(key)) {
-            return Err(top.error(key, "WeSpeaker reads features only from `dataset_args`; move it there"));
+            return Err(
+                top.error(key, "WeSpeaker reads features only from `dataset_args`; move it there")
+            );
         }
-        let class = top.text("model")?.ok_or_else(|| Error::file(path, "no `model:` in this configuration"))?;
+        let class = top
+            .text("model")?
+            .ok_or_else(|| Error::file(path, "no `model:` in this configuration"))?;
         let arch = zoo_name(class);
         Architecture::named(&arch).map_err(|e| top.error("model", format!("{class}: {e}")))?;
         let mut frontend = Frontend::default();
@@ -173,7 +178,10 @@ impl Config {
         if let Some(name) = args.text("pooling_func")? {
             let pooling = parse_pooling(name);
             self.pooling = Some(pooling.ok_or_else(|| {
-                args.error("pooling_func", format!("{name}: TSTP, TAP, TSDP and ASTP are supported"))
+                args.error(
+                    "pooling_func",
+                    format!("{name}: TSTP, TAP, TSDP and ASTP are supported"),
+                )
             })?);
         }
         let sizes = [("embed_dim", 65536.0), ("m_channels", 1024.0)];
@@ -193,7 +201,9 @@ impl Config {
     fn features(&mut self, args: &Section) -> Result<()> {
         let frontend = args.text("frontend")?;
         if let Some(other) = frontend.filter(|name| *name != "fbank") {
-            return Err(args.error("frontend", format!("`{other}` is not supported; revox has fbank")));
+            return Err(
+                args.error("frontend", format!("`{other}` is not supported; revox has fbank"))
+            );
         }
         let unknown = "revox does not know this key, which may change the features; if it is for training only, \
                        leave it out of a copy of the file";
@@ -206,7 +216,10 @@ impl Config {
         }
         self.frontend.cmn = args.flag("cmvn")?.unwrap_or(true);
         if let Some(norms) = args.section("cmvn_args")? {
-            norms.only(&[&["norm_mean", "norm_var"]], "revox does not know this key, which may change the features")?;
+            norms.only(
+                &[&["norm_mean", "norm_var"]],
+                "revox does not know this key, which may change the features",
+            )?;
             if norms.flag("norm_var")? == Some(true) && self.frontend.cmn {
                 return Err(norms.error("norm_var", "variance normalisation is not supported"));
             }
@@ -234,7 +247,9 @@ impl Config {
         ] {
             *place = args.number(key, range)?.unwrap_or(*place);
         }
-        if let Some(coefficient) = args.number("preemphasis_coefficient", FbankConfig::PREEMPHASIS)? {
+        if let Some(coefficient) =
+            args.number("preemphasis_coefficient", FbankConfig::PREEMPHASIS)?
+        {
             fbank.preemphasis = coefficient as f32;
         }
         for (key, place) in [
@@ -256,8 +271,13 @@ impl Config {
             }
         };
         let rate = fbank.sample_rate;
-        if let Some(other) = args.whole("sample_frequency", FbankConfig::RATE)?.filter(|&f| f != rate as usize) {
-            return Err(args.error("sample_frequency", format!("{other}, but audio is resampled to {rate} Hz")));
+        if let Some(other) =
+            args.whole("sample_frequency", FbankConfig::RATE)?.filter(|&f| f != rate as usize)
+        {
+            return Err(args.error(
+                "sample_frequency",
+                format!("{other}, but audio is resampled to {rate} Hz"),
+            ));
         }
         for (key, only) in [("use_energy", false), ("round_to_power_of_two", true)] {
             if args.flag(key)?.is_some_and(|value| value != only) {
@@ -291,7 +311,10 @@ impl Config {
         let unknown = "revox does not know this key, which may change the features";
         args.only(&[&["feat_dim", "num_frms", "raw_wav"]], unknown)?;
         if args.flag("raw_wav")? == Some(false) {
-            return Err(args.error("raw_wav", "the training read features from files; how they were made is not known"));
+            return Err(args.error(
+                "raw_wav",
+                "the training read features from files; how they were made is not known",
+            ));
         }
         let mels = args.whole("feat_dim", FbankConfig::MELS)?;
         self.agree_on_mels(&args, "feat_dim", mels)

@@ -49,13 +49,15 @@ pub(super) fn infer(
     arch.width = width;
     arch.embedding_dim = last[0];
     arch.two_embedding_layers = weights.network.contains_key("seg_2.weight");
-    let attention = weights.network.contains_key("pool.linear1.weight").then_some(PoolingKind::Astp);
+    let attention =
+        weights.network.contains_key("pool.linear1.weight").then_some(PoolingKind::Astp);
     let pooling = said("--pooling", options.pooling, config.and_then(|c| c.pooling))?;
     arch.pooling = pooling.or(attention).unwrap_or(PoolingKind::Tstp);
     arch.mels = said("--mels", options.mels, config.and_then(|c| c.mels))?.unwrap_or(80);
     // Within their bounds, so that the products below are too.
     arch.check().map_err(|e| Error::file(path, e.to_string()))?;
-    let inputs = body.expansion * arch.width * arch.mels.div_ceil(body.shrink) * arch.pooling.statistics();
+    let inputs =
+        body.expansion * arch.width * arch.mels.div_ceil(body.shrink) * arch.pooling.statistics();
     if inputs != last[1] {
         return Err(Error::file(
             path,
@@ -70,11 +72,20 @@ pub(super) fn infer(
 }
 
 /// The shape of a tensor that has so many dimensions.
-fn shape<'a>(path: &Path, weights: &Weights<'a>, name: &str, rank: usize, wanted_by: &str) -> Result<&'a [usize]> {
+fn shape<'a>(
+    path: &Path,
+    weights: &Weights<'a>,
+    name: &str,
+    rank: usize,
+    wanted_by: &str,
+) -> Result<&'a [usize]> {
     match weights.network.get(name).map(|entry| entry.shape.as_slice()) {
         None => Err(Error::file(path, format!("no tensor `{name}`, so this is not a {wanted_by}"))),
         Some(shape) if shape.len() == rank => Ok(shape),
-        Some(shape) => Err(Error::file(path, format!("tensor `{name}` has shape {shape:?}, rank {rank} is wanted"))),
+        Some(shape) => Err(Error::file(
+            path,
+            format!("tensor `{name}` has shape {shape:?}, rank {rank} is wanted"),
+        )),
     }
 }
 

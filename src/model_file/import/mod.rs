@@ -61,7 +61,11 @@ pub struct Imported {
 ///
 /// # Errors
 /// Those of [`import_noted`].
-pub fn import(path: &Path, options: &ImportOptions, device: &Device) -> Result<(Model, NamedTensors)> {
+pub fn import(
+    path: &Path,
+    options: &ImportOptions,
+    device: &Device,
+) -> Result<(Model, NamedTensors)> {
     import_noted(path, options, device).map(|imported| (imported.model, imported.head))
 }
 
@@ -73,8 +77,11 @@ pub fn import(path: &Path, options: &ImportOptions, device: &Device) -> Result<(
 /// checkpoint or asks for features that are not supported.
 pub fn import_noted(path: &Path, options: &ImportOptions, device: &Device) -> Result<Imported> {
     let config = options.config.as_deref().map(Config::read).transpose()?;
-    let name = infer::said("--arch", options.arch.clone(), config.as_ref().map(|c| c.arch.clone()))?
-        .ok_or_else(|| Error::invalid("say which architecture: --arch NAME, or --config config.yaml"))?;
+    let name =
+        infer::said("--arch", options.arch.clone(), config.as_ref().map(|c| c.arch.clone()))?
+            .ok_or_else(|| {
+                Error::invalid("say which architecture: --arch NAME, or --config config.yaml")
+            })?;
     let arch = Architecture::named(&name)?;
     let body = infer::Shape::of(&arch)?;
     let checkpoint = Checkpoint::open(path)?;
@@ -97,7 +104,9 @@ pub fn import_noted(path: &Path, options: &ImportOptions, device: &Device) -> Re
     let parameters = arch.account(200)?.parameters() as u64;
     if parameters > checkpoint.held {
         let (width, held) = (arch.width, checkpoint.held);
-        let message = format!("{name} of width {width} has {parameters} parameters; the file holds {held} bytes");
+        let message = format!(
+            "{name} of width {width} has {parameters} parameters; the file holds {held} bytes"
+        );
         return Err(Error::file(path, message));
     }
     let network = arch.init(device, 0)?;
@@ -112,7 +121,8 @@ pub fn import_noted(path: &Path, options: &ImportOptions, device: &Device) -> Re
         Ok(((*name).to_owned(), checkpoint.values(name, entry)?))
     };
     let head = NamedTensors(head.iter().map(values).collect::<Result<_>>()?);
-    let network = fit(path, network, &arch.name, weights.network.iter().map(values).collect::<Result<_>>()?)?;
+    let network =
+        fit(path, network, &arch.name, weights.network.iter().map(values).collect::<Result<_>>()?)?;
     Ok(Imported { model: Model { header: Header::new(arch, frontend), network }, head, notes })
 }
 
@@ -127,9 +137,10 @@ fn usable_head<'a>(
     let fault = weights.head.iter().find_map(|(name, entry)| match entry.shape[..] {
         _ if entry.number.is_none() => Some(format!("`{name}` is {}", entry.dtype)),
         [_, dim] if *name == rows && dim == arch.embedding_dim => None,
-        _ if *name == rows => {
-            Some(format!("`{name}` has shape {:?}, [speakers, {}] is wanted", entry.shape, arch.embedding_dim))
-        }
+        _ if *name == rows => Some(format!(
+            "`{name}` has shape {:?}, [speakers, {}] is wanted",
+            entry.shape, arch.embedding_dim
+        )),
         _ => None,
     });
     match fault {
@@ -146,7 +157,10 @@ fn usable_head<'a>(
 fn affordable(path: &Path, held: u64, wanted: impl Iterator<Item = u64>) -> Result<()> {
     let wanted = wanted.fold(0u64, u64::saturating_add);
     match wanted > held.saturating_mul(2) {
-        true => Err(Error::file(path, format!("its tensors expand to {wanted} bytes; the file holds {held}"))),
+        true => Err(Error::file(
+            path,
+            format!("its tensors expand to {wanted} bytes; the file holds {held}"),
+        )),
         false => Ok(()),
     }
 }
@@ -157,7 +171,8 @@ fn conversions(weights: &Weights) -> Option<String> {
     found.sort_unstable();
     found.dedup();
     found.retain(|dtype| *dtype != "F32");
-    (!found.is_empty()).then(|| format!("weights were converted to F32 from {}", found.join(" and ")))
+    (!found.is_empty())
+        .then(|| format!("weights were converted to F32 from {}", found.join(" and ")))
 }
 
 /// A PyTorch file that cannot be read.

@@ -86,9 +86,9 @@ pub(super) fn check(mut reader: impl BufRead, pickles: usize) -> Result<(), Stri
                 let read = reader.read_exact(&mut length[..bytes]);
                 read.and_then(|()| skip(&mut reader, u64::from_le_bytes(length)))
             }
-            Argument::Lines(lines) => {
-                (0..lines).try_fold(true, |whole, _| reader.skip_until(b'\n').map(|bytes| whole && bytes > 0))
-            }
+            Argument::Lines(lines) => (0..lines).try_fold(true, |whole, _| {
+                reader.skip_until(b'\n').map(|bytes| whole && bytes > 0)
+            }),
             Argument::Unknown => Ok(false),
         };
         if !whole.unwrap_or(false) {
@@ -111,7 +111,9 @@ mod tests {
     fn arguments_are_skipped_not_counted() {
         // A string of a million stops, in each of its forms, and one instruction behind.
         let long = vec![b'.'; MOST];
-        for (instruction, width) in [(b'X', 4), (0x8d, 8), (b'T', 4), (b'B', 4), (0x8e, 8), (0x96, 8)] {
+        for (instruction, width) in
+            [(b'X', 4), (0x8d, 8), (b'T', 4), (b'B', 4), (0x8e, 8), (0x96, 8)]
+        {
             let mut pickle = vec![0x80, 2, instruction];
             pickle.extend(&(MOST as u64).to_le_bytes()[..width]);
             pickle.extend(&long);

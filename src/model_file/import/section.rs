@@ -31,9 +31,11 @@ impl<'a> Section<'a> {
     pub fn section(&self, key: &str) -> Result<Option<Section<'a>>> {
         let Some(node) = self.node(key) else { return Ok(None) };
         match &node.value {
-            Value::Map(entries) => {
-                Ok(Some(Section { file: self.file, prefix: format!("{}{key}.", self.prefix), entries }))
-            }
+            Value::Map(entries) => Ok(Some(Section {
+                file: self.file,
+                prefix: format!("{}{key}.", self.prefix),
+                entries,
+            })),
             _ => Err(self.error(key, "a map is wanted here")),
         }
     }
@@ -49,7 +51,11 @@ impl<'a> Section<'a> {
 
     /// Refuses keys that are not among those known.
     pub fn only(&self, known: &[&[&str]], why: &str) -> Result<()> {
-        match self.entries.iter().find(|(key, _)| !known.iter().any(|list| list.contains(&key.as_str()))) {
+        match self
+            .entries
+            .iter()
+            .find(|(key, _)| !known.iter().any(|list| list.contains(&key.as_str())))
+        {
             Some((key, _)) => Err(self.error(key, why)),
             None => Ok(()),
         }
@@ -69,7 +75,9 @@ impl<'a> Section<'a> {
     pub fn text(&self, key: &str) -> Result<Option<&'a str>> {
         let Some(node) = self.node(key) else { return Ok(None) };
         match &node.value {
-            Value::Scalar { text, plain } if *plain && matches!(text.as_str(), "" | "~" | "null" | "Null" | "NULL") => {
+            Value::Scalar { text, plain }
+                if *plain && matches!(text.as_str(), "" | "~" | "null" | "Null" | "NULL") =>
+            {
                 Err(self.error(key, "has no value; give one, or leave the key out for the default"))
             }
             Value::Scalar { text, .. } => Ok(Some(text.trim())),
@@ -80,10 +88,12 @@ impl<'a> Section<'a> {
     /// The number under a key, which must lie within a range.
     pub fn number(&self, key: &str, range: RangeInclusive<f64>) -> Result<Option<f64>> {
         let Some(text) = self.text(key)? else { return Ok(None) };
-        let value = number(text).ok_or_else(|| self.error(key, format!("`{text}` is not a number")))?;
+        let value =
+            number(text).ok_or_else(|| self.error(key, format!("`{text}` is not a number")))?;
         match range.contains(&value) {
             true => Ok(Some(value)),
-            false => Err(self.error(key, format!("{text}: {} to {} are possible", range.start(), range.end()))),
+            false => Err(self
+                .error(key, format!("{text}: {} to {} are possible", range.start(), range.end()))),
         }
     }
 
@@ -91,7 +101,9 @@ impl<'a> Section<'a> {
     /// negative.
     pub fn whole(&self, key: &str, range: RangeInclusive<f64>) -> Result<Option<usize>> {
         match self.number(key, range)? {
-            Some(value) if value.fract() != 0.0 => Err(self.error(key, format!("{value} is not a whole number"))),
+            Some(value) if value.fract() != 0.0 => {
+                Err(self.error(key, format!("{value} is not a whole number")))
+            }
             value => Ok(value.map(|v| v as usize)),
         }
     }
@@ -120,9 +132,13 @@ fn number(text: &str) -> Option<f64> {
         return None;
     }
     match digits {
-        ".inf" | ".Inf" | ".INF" => Some(if text.starts_with('-') { f64::NEG_INFINITY } else { f64::INFINITY }),
+        ".inf" | ".Inf" | ".INF" => {
+            Some(if text.starts_with('-') { f64::NEG_INFINITY } else { f64::INFINITY })
+        }
         ".nan" | ".NaN" | ".NAN" => Some(f64::NAN),
-        _ if digits.starts_with(|c: char| c.is_ascii_digit() || c == '.') => text.replace('_', "").parse().ok(),
+        _ if digits.starts_with(|c: char| c.is_ascii_digit() || c == '.') => {
+            text.replace('_', "").parse().ok()
+        }
         _ => None,
     }
 }
@@ -133,7 +149,8 @@ mod tests {
 
     #[test]
     fn numbers_are_read_in_every_spelling() {
-        for text in ["8000", "8000.0", "8e3", "8E3", "8_000", "+8000", "0x1f40", "8000.", "8.0e+03"] {
+        for text in ["8000", "8000.0", "8e3", "8E3", "8_000", "+8000", "0x1f40", "8000.", "8.0e+03"]
+        {
             assert_eq!(number(text), Some(8000.0), "{text}");
         }
         assert_eq!(number("-16000"), Some(-16000.0));
@@ -142,7 +159,10 @@ mod tests {
         assert_eq!(number(".5"), Some(0.5));
         assert_eq!(number("-.inf"), Some(f64::NEG_INFINITY));
         assert!(number(".nan").unwrap().is_nan());
-        for text in ["", "-", "x", "08000", "0_8", "1:30", "8000 Hz", "inf", "nan", "infinity", "true", "0x", "8,000"] {
+        for text in [
+            "", "-", "x", "08000", "0_8", "1:30", "8000 Hz", "inf", "nan", "infinity", "true",
+            "0x", "8,000",
+        ] {
             assert_eq!(number(text), None, "{text}");
         }
     }

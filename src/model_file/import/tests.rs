@@ -10,12 +10,20 @@ use crate::nn::collect_named;
 type Saved = (String, Dtype, Vec<usize>, Vec<u8>);
 
 fn arch() -> Architecture {
-    Architecture { width: 2, mels: 16, embedding_dim: 8, ..Architecture::named("resnet10").unwrap() }
+    Architecture {
+        width: 2,
+        mels: 16,
+        embedding_dim: 8,
+        ..Architecture::named("resnet10").unwrap()
+    }
 }
 
 /// The values of a network, by name.
 fn values(network: &crate::zoo::Network) -> Vec<(String, Vec<f32>)> {
-    collect_named(network).into_iter().map(|(name, data)| (name, data.iter::<f32>().collect())).collect()
+    collect_named(network)
+        .into_iter()
+        .map(|(name, data)| (name, data.iter::<f32>().collect()))
+        .collect()
 }
 
 /// A network's tensors with `prefix` before each name, and the counters that PyTorch saves beside
@@ -25,7 +33,8 @@ fn state(prefix: &str, seed: u64) -> Vec<Saved> {
     for (name, data) in collect_named(&arch().init(&Device::default(), seed).unwrap()) {
         let bytes = data.iter::<f32>().flat_map(f32::to_le_bytes).collect();
         if name.ends_with("running_mean") {
-            let counter = format!("{prefix}{}num_batches_tracked", name.trim_end_matches("running_mean"));
+            let counter =
+                format!("{prefix}{}num_batches_tracked", name.trim_end_matches("running_mean"));
             saved.push((counter, Dtype::I64, vec![], vec![0; 8]));
         }
         saved.push((format!("{prefix}{name}"), Dtype::F32, data.shape().to_vec(), bytes));
@@ -43,9 +52,9 @@ impl Place {
     }
 
     fn write(&self, saved: &[Saved]) -> PathBuf {
-        let views = saved
-            .iter()
-            .map(|(name, dtype, shape, bytes)| (name.as_str(), TensorView::new(*dtype, shape.clone(), bytes).unwrap()));
+        let views = saved.iter().map(|(name, dtype, shape, bytes)| {
+            (name.as_str(), TensorView::new(*dtype, shape.clone(), bytes).unwrap())
+        });
         let path = self.dir.path().join("x.pt");
         std::fs::write(&path, safetensors::serialize(views, None).unwrap()).unwrap();
         path
@@ -90,14 +99,19 @@ fn a_network_is_found_behind_any_prefix() {
         let imported = place.import(&state(prefix, 3), None).unwrap();
         assert_eq!(values(&imported.model.network), wanted, "{prefix}");
         let notes = imported.notes.join("\n");
-        assert_eq!(notes.contains(&format!("`{}`", prefix.trim_end_matches('.'))), !prefix.is_empty(), "{notes}");
+        assert_eq!(
+            notes.contains(&format!("`{}`", prefix.trim_end_matches('.'))),
+            !prefix.is_empty(),
+            "{notes}"
+        );
     }
 }
 
 #[test]
 fn what_lies_beside_the_network_is_left_aside_and_said() {
     let place = Place::new();
-    let beside = [tensor("optimizer.state.0.exp_avg", &[3]), tensor("optimizer.state.1.exp_avg", &[4])];
+    let beside =
+        [tensor("optimizer.state.0.exp_avg", &[3]), tensor("optimizer.state.1.exp_avg", &[4])];
     for prefix in ["", "state_dict."] {
         let saved = [state(prefix, 3), beside.to_vec()].concat();
         let notes = place.import(&saved, None).unwrap().notes.join("\n");
@@ -118,21 +132,33 @@ fn of_several_networks_one_is_chosen() {
     place.fails(&both, Some("teacher"), &["--key teacher", "`model.module`"]);
     for (key, seed) in [("model", 3), ("model.module", 3), ("model.module.", 3), ("model_ema", 4)] {
         let network = place.import(&both, Some(key)).unwrap().model.network;
-        assert_eq!(values(&network), values(&arch().init(&Device::default(), seed).unwrap()), "{key}");
+        assert_eq!(
+            values(&network),
+            values(&arch().init(&Device::default(), seed).unwrap()),
+            "{key}"
+        );
     }
     // One of them at the top level.
     let both = [state("", 3), state("ema.", 4)].concat();
     place.fails(&both, None, &["top level", "`ema`"]);
     for (key, seed) in [("", 3), ("ema", 4)] {
         let network = place.import(&both, Some(key)).unwrap().model.network;
-        assert_eq!(values(&network), values(&arch().init(&Device::default(), seed).unwrap()), "{key}");
+        assert_eq!(
+            values(&network),
+            values(&arch().init(&Device::default(), seed).unwrap()),
+            "{key}"
+        );
     }
 }
 
 #[test]
 fn other_networks_are_told_what_is_missing() {
     let place = Place::new();
-    place.fails(&[tensor("a", &[1]), tensor("b", &[1])], None, &["`conv1.weight`", "resnet10", "`a`, `b`"]);
+    place.fails(
+        &[tensor("a", &[1]), tensor("b", &[1])],
+        None,
+        &["`conv1.weight`", "resnet10", "`a`, `b`"],
+    );
     place.fails(&[tensor("m.conv1.weight", &[2, 1, 3, 3])], None, &["`seg_1.weight`"]);
     let mut saved = state("module.", 3);
     saved.retain(|(name, ..)| name != "module.layer2.0.conv1.weight");
@@ -143,7 +169,8 @@ fn other_networks_are_told_what_is_missing() {
     place.fails(&saved, None, &["`bn1.bias` has shape [3]", "[2]"]);
     // Shapes that would overflow the arithmetic of sizes.
     let huge = [("conv1.weight", vec![1 << 60, 0, 3, 3]), ("seg_1.weight", vec![0, 1 << 60])];
-    let saved: Vec<Saved> = huge.map(|(name, shape)| (name.to_owned(), Dtype::F32, shape, vec![])).into();
+    let saved: Vec<Saved> =
+        huge.map(|(name, shape)| (name.to_owned(), Dtype::F32, shape, vec![])).into();
     place.fails(&saved, None, &["x.pt", "width = "]);
 }
 
@@ -152,7 +179,9 @@ fn half_precision_and_doubles_become_f32() {
     let place = Place::new();
     let convert = |dtype: Dtype, of: &dyn Fn(f32) -> Vec<u8>| -> Vec<Saved> {
         let mut saved = state("", 3);
-        for (_, format, _, bytes) in saved.iter_mut().filter(|(_, format, ..)| *format == Dtype::F32) {
+        for (_, format, _, bytes) in
+            saved.iter_mut().filter(|(_, format, ..)| *format == Dtype::F32)
+        {
             *format = dtype;
             *bytes = crate::bytes::to_f32(bytes).into_iter().flat_map(of).collect();
         }
@@ -181,7 +210,11 @@ fn half_precision_and_doubles_become_f32() {
     let integers = at("bn1.weight", Dtype::I64, vec![0; 16]);
     place.fails(&integers, None, &["`bn1.weight` is I64", "F32, F64, F16 or BF16"]);
     // Beyond f32, and infinite from the start.
-    let double = at("bn1.weight", Dtype::F64, [1e300f64, 0.0].iter().flat_map(|x| x.to_le_bytes()).collect());
+    let double = at(
+        "bn1.weight",
+        Dtype::F64,
+        [1e300f64, 0.0].iter().flat_map(|x| x.to_le_bytes()).collect(),
+    );
     place.fails(&double, None, &["`bn1.weight`", "not numbers"]);
     let half = at("bn1.weight", Dtype::F16, vec![0, 0x7c, 0, 0]);
     place.fails(&half, None, &["`bn1.weight`", "not numbers"]);
@@ -203,7 +236,11 @@ fn a_head_comes_along_if_it_fits() {
         let saved = [state("", 3), vec![tensor("projection.weight", &shape)]].concat();
         let imported = place.import(&saved, None).unwrap();
         assert!(imported.head.0.is_empty());
-        assert!(imported.notes.iter().any(|n| n.contains("head was left out")), "{:?}", imported.notes);
+        assert!(
+            imported.notes.iter().any(|n| n.contains("head was left out")),
+            "{:?}",
+            imported.notes
+        );
     }
 }
 
@@ -217,13 +254,19 @@ fn a_header_may_have_any_length() {
     let length = u64::from_le_bytes(*length) as usize;
     // Low bytes of a pickle of protocol 2 and 4, of an archive, and of old pickles.
     for low in [0x0280usize, 0x0480, 0x4b50, 0x5d, 0x28, 0x63] {
-        let padded = (length..).find(|n| if low > 0xff { n & 0xffff == low } else { n & 0xff == low }).unwrap();
+        let padded = (length..)
+            .find(|n| if low > 0xff { n & 0xffff == low } else { n & 0xff == low })
+            .unwrap();
         let mut again = (padded as u64).to_le_bytes().to_vec();
         again.extend(&rest[..length]);
         again.resize(8 + padded, b' ');
         again.extend(&rest[length..]);
         std::fs::write(&path, again).unwrap();
-        let options = ImportOptions { arch: Some("resnet10".into()), mels: Some(16), ..ImportOptions::default() };
+        let options = ImportOptions {
+            arch: Some("resnet10".into()),
+            mels: Some(16),
+            ..ImportOptions::default()
+        };
         let (model, _) = import(&path, &options, &Device::default()).unwrap();
         assert_eq!(values(&model.network), wanted, "{low:#x}");
     }
@@ -239,18 +282,41 @@ fn options_and_configuration_must_not_contradict() {
         let options = ImportOptions { config: Some(config.clone()), ..options };
         import_noted(&path, &options, &Device::default()).map_err(|e| e.to_string())
     };
-    let text =
-        "model: ResNet10\nmodel_args: {feat_dim: 16, embed_dim: 8, m_channels: 2}\ndataset_args: {cmvn: false}\n";
+    let text = "model: ResNet10\nmodel_args: {feat_dim: 16, embed_dim: 8, m_channels: 2}\ndataset_args: {cmvn: false}\n";
     let imported = run(text, ImportOptions::default()).unwrap();
-    assert!(!imported.model.header.frontend.cmn && imported.notes.is_empty(), "{:?}", imported.notes);
-    run(text, ImportOptions { mels: Some(16), arch: Some("resnet10".into()), ..Default::default() }).unwrap();
+    assert!(
+        !imported.model.header.frontend.cmn && imported.notes.is_empty(),
+        "{:?}",
+        imported.notes
+    );
+    run(
+        text,
+        ImportOptions { mels: Some(16), arch: Some("resnet10".into()), ..Default::default() },
+    )
+    .unwrap();
     let fails = |text: &str, options: ImportOptions, wanted: &str| {
         let error = run(text, options).unwrap_err();
         assert!(error.contains(wanted), "{error}");
     };
     fails(text, ImportOptions { mels: Some(40), ..Default::default() }, "--mels 40");
-    fails(text, ImportOptions { arch: Some("resnet18".into()), ..Default::default() }, "--arch \"resnet18\"");
-    fails(&text.replace("embed_dim: 8", "embed_dim: 16"), ImportOptions::default(), "model_args.embed_dim: 16");
-    fails(&text.replace("m_channels: 2", "m_channels: 32"), ImportOptions::default(), "m_channels: 32");
-    fails(&text.replace("m_channels: 2", "two_emb_layer: true"), ImportOptions::default(), "two_emb_layer: true");
+    fails(
+        text,
+        ImportOptions { arch: Some("resnet18".into()), ..Default::default() },
+        "--arch \"resnet18\"",
+    );
+    fails(
+        &text.replace("embed_dim: 8", "embed_dim: 16"),
+        ImportOptions::default(),
+        "model_args.embed_dim: 16",
+    );
+    fails(
+        &text.replace("m_channels: 2", "m_channels: 32"),
+        ImportOptions::default(),
+        "m_channels: 32",
+    );
+    fails(
+        &text.replace("m_channels: 2", "two_emb_layer: true"),
+        ImportOptions::default(),
+        "two_emb_layer: true",
+    );
 }

@@ -58,29 +58,39 @@ pub(super) fn find<'a>(
         .filter_map(|name| name.strip_suffix(first))
         .filter(|prefix| prefix.is_empty() || prefix.ends_with('.'))
         .collect();
-    let prefixes: Vec<&str> =
-        stems.iter().copied().filter(|prefix| tensors.contains_key(&format!("{prefix}{LAST}"))).collect();
+    let prefixes: Vec<&str> = stems
+        .iter()
+        .copied()
+        .filter(|prefix| tensors.contains_key(&format!("{prefix}{LAST}")))
+        .collect();
     if prefixes.is_empty() {
         let missing = if stems.is_empty() { first } else { LAST };
         let some: Vec<String> = tensors.keys().take(3).map(|name| format!("`{name}`")).collect();
         let (count, some) = (tensors.len(), some.join(", "));
-        let message =
-            format!("no tensor `{missing}`, so this is not a {wanted_by}; it has {count} tensors: {some} ...");
+        let message = format!(
+            "no tensor `{missing}`, so this is not a {wanted_by}; it has {count} tensors: {some} ..."
+        );
         return Err(Error::file(path, message));
     }
     let prefix = choose(path, &prefixes, key)?;
-    let mut weights = Weights { network: BTreeMap::new(), head: BTreeMap::new(), notes: Vec::new() };
+    let mut weights =
+        Weights { network: BTreeMap::new(), head: BTreeMap::new(), notes: Vec::new() };
     let (mut aside, mut places) = (0, BTreeSet::new());
     for (full, entry) in tensors {
         let top = full.split('.').next().unwrap_or_default();
         // The same network again, farther down.
-        let elsewhere =
-            prefixes.iter().any(|p| p.len() > prefix.len() && p.starts_with(prefix) && full.starts_with(*p));
+        let elsewhere = prefixes
+            .iter()
+            .any(|p| p.len() > prefix.len() && p.starts_with(prefix) && full.starts_with(*p));
         let trainer = prefix.is_empty() && TRAINER.contains(&top);
         match full.strip_prefix(prefix).filter(|_| !elsewhere && !trainer) {
             Some(name) if name.ends_with(COUNTER) => {}
             Some(name) => {
-                let part = if name.starts_with(HEAD_PREFIX) { &mut weights.head } else { &mut weights.network };
+                let part = if name.starts_with(HEAD_PREFIX) {
+                    &mut weights.head
+                } else {
+                    &mut weights.network
+                };
                 part.insert(name, entry);
             }
             None if full.ends_with(COUNTER) => {}
@@ -91,11 +101,15 @@ pub(super) fn find<'a>(
         }
     }
     if !prefix.is_empty() {
-        let note = format!("the weights were found under {}, which was removed from their names", shown(prefix));
+        let note = format!(
+            "the weights were found under {}, which was removed from their names",
+            shown(prefix)
+        );
         weights.notes.push(note);
     }
     if aside > 0 {
-        let mut under: Vec<String> = places.iter().take(4).map(|place| format!("`{place}`")).collect();
+        let mut under: Vec<String> =
+            places.iter().take(4).map(|place| format!("`{place}`")).collect();
         if places.len() > under.len() {
             under.push("others".into());
         }
@@ -113,8 +127,10 @@ fn choose<'a>(path: &Path, prefixes: &[&'a str], key: Option<&str>) -> Result<&'
         Some(key) => {
             let key = key.trim_end_matches('.');
             let below = format!("{key}.");
-            let exact: Vec<&str> = prefixes.iter().copied().filter(|p| p.trim_end_matches('.') == key).collect();
-            let inside = || prefixes.iter().copied().filter(|p| p.starts_with(&below)).collect::<Vec<_>>();
+            let exact: Vec<&str> =
+                prefixes.iter().copied().filter(|p| p.trim_end_matches('.') == key).collect();
+            let inside =
+                || prefixes.iter().copied().filter(|p| p.starts_with(&below)).collect::<Vec<_>>();
             (if exact.is_empty() { inside() } else { exact }, "give more of --key")
         }
     };
@@ -122,9 +138,15 @@ fn choose<'a>(path: &Path, prefixes: &[&'a str], key: Option<&str>) -> Result<&'
         [prefix] => Ok(prefix),
         [] => {
             let key = key.unwrap_or_default();
-            Err(Error::file(path, format!("no network under --key {key}; there is one under {}", listed())))
+            Err(Error::file(
+                path,
+                format!("no network under --key {key}; there is one under {}", listed()),
+            ))
         }
-        _ => Err(Error::file(path, format!("the network is there more than once, under {}; {ask}", listed()))),
+        _ => Err(Error::file(
+            path,
+            format!("the network is there more than once, under {}; {ask}", listed()),
+        )),
     }
 }
 

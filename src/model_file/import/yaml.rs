@@ -58,14 +58,18 @@ type Fault = (usize, String);
 pub(super) fn read(path: &Path) -> Result<Rc<Node>> {
     let bytes = std::fs::metadata(path).map_err(|e| Error::io(path, "read", e))?.len();
     if bytes > MOST_BYTES {
-        return Err(Error::file(path, format!("{bytes} bytes: no configuration has more than {MOST_BYTES}")));
+        return Err(Error::file(
+            path,
+            format!("{bytes} bytes: no configuration has more than {MOST_BYTES}"),
+        ));
     }
     let text = fs::read_to_string(path)?;
     let mut parser = Parser::new_from_str(&text);
     let mut tree = Tree::default();
     loop {
-        let (event, mark) =
-            parser.next_token().map_err(|e| Error::line(path, e.marker().line(), format!("not YAML: {}", e.info())))?;
+        let (event, mark) = parser
+            .next_token()
+            .map_err(|e| Error::line(path, e.marker().line(), format!("not YAML: {}", e.info())))?;
         if event == Event::StreamEnd {
             break;
         }
@@ -111,7 +115,9 @@ impl Tree {
                 self.add(Node { line, value, depth: 1 }, anchor)
             }
             Event::SequenceStart(anchor, _) => self.start(line, anchor, Content::List(Vec::new())),
-            Event::MappingStart(anchor, _) => self.start(line, anchor, Content::Map { entries: Vec::new(), key: None }),
+            Event::MappingStart(anchor, _) => {
+                self.start(line, anchor, Content::Map { entries: Vec::new(), key: None })
+            }
             Event::SequenceEnd | Event::MappingEnd => match self.open.pop() {
                 Some(open) => {
                     let anchor = open.anchor;
@@ -180,7 +186,8 @@ impl Tree {
     /// Refuses keys that stand twice, and adds what `<<` brings: keys that the map does not have
     /// itself.
     fn merge(&mut self, entries: Entries) -> Result<Entries, Fault> {
-        let (sources, mut entries): (Entries, Entries) = entries.into_iter().partition(|(key, _)| key == "<<");
+        let (sources, mut entries): (Entries, Entries) =
+            entries.into_iter().partition(|(key, _)| key == "<<");
         let mut keys = HashSet::new();
         for (key, node) in &entries {
             if !keys.insert(key.clone()) {
@@ -230,10 +237,15 @@ mod tests {
     /// One line a node: depth, key, text, line.
     fn shown(node: &Node) -> String {
         match &node.value {
-            Value::Scalar { text, plain } => format!("{text}{}@{}", if *plain { "" } else { "!" }, node.line),
-            Value::List(items) => format!("[{}]", items.iter().map(|n| shown(n)).collect::<Vec<_>>().join(" ")),
+            Value::Scalar { text, plain } => {
+                format!("{text}{}@{}", if *plain { "" } else { "!" }, node.line)
+            }
+            Value::List(items) => {
+                format!("[{}]", items.iter().map(|n| shown(n)).collect::<Vec<_>>().join(" "))
+            }
             Value::Map(entries) => {
-                let entries: Vec<String> = entries.iter().map(|(k, n)| format!("{k}:{}", shown(n))).collect();
+                let entries: Vec<String> =
+                    entries.iter().map(|(k, n)| format!("{k}:{}", shown(n))).collect();
                 format!("{{{}}}", entries.join(" "))
             }
         }
@@ -247,8 +259,12 @@ mod tests {
 
     #[test]
     fn aliases_and_merge_keys_give_the_values_they_name() {
-        let tree = parse("a: &a {x: 1, y: 2}\nb: *a\nc: {<<: *a, y: 3}\nd: {<<: [{z: 4}, *a]}\n").unwrap();
-        assert_eq!(shown(&tree), "{a:{x:1@1 y:2@1} b:{x:1@1 y:2@1} c:{y:3@3 x:1@1} d:{z:4@4 x:1@1 y:2@1}}");
+        let tree =
+            parse("a: &a {x: 1, y: 2}\nb: *a\nc: {<<: *a, y: 3}\nd: {<<: [{z: 4}, *a]}\n").unwrap();
+        assert_eq!(
+            shown(&tree),
+            "{a:{x:1@1 y:2@1} b:{x:1@1 y:2@1} c:{y:3@3 x:1@1} d:{z:4@4 x:1@1 y:2@1}}"
+        );
         fails("a: {<<: 1}", "merges maps");
         fails("a: &a [*a]", "alias");
         fails("a: *b", "not YAML");

@@ -18,22 +18,35 @@ fn trials(speakers: u32, per: u32) -> Vec<(f64, bool, u32, u32)> {
 }
 
 fn sorted(trials: &[(f64, bool, u32, u32)]) -> Vec<Scored> {
-    let mut all: Vec<Scored> =
-        trials.iter().map(|t| Scored { score: t.0, pair: Pair::new(t.2, t.3, Some(t.1)) }).collect();
+    let mut all: Vec<Scored> = trials
+        .iter()
+        .map(|t| Scored { score: t.0, pair: Pair::new(t.2, t.3, Some(t.1)) })
+        .collect();
     sort(&mut all);
     all
 }
 
 /// A replicate with these draws.
-fn replicate(sorted: &[Scored], draws: &[u32], priors: &[f64], grid: &[f64; GRID]) -> Option<Rates> {
+fn replicate(
+    sorted: &[Scored],
+    draws: &[u32],
+    priors: &[f64],
+    grid: &[f64; GRID],
+) -> Option<Rates> {
     let (blocks, drawn) = (Blocks::of(sorted), [Draws::from(draws)]);
     super::replicate(sorted, &blocks, &drawn[0], &sums(sorted, &blocks, &drawn)[0], priors, grid)
 }
 
 /// The same by the definition, in a pass over all trials.
-fn by_the_definition(sorted: &[Scored], draws: &[u32], priors: &[f64], grid: &[f64; GRID]) -> Option<Rates> {
+fn by_the_definition(
+    sorted: &[Scored],
+    draws: &[u32],
+    priors: &[f64],
+    grid: &[f64; GRID],
+) -> Option<Rates> {
     let weight = |t: &Scored| {
-        let [a, b] = [t.pair.enroll(), t.pair.test()].map(|speaker| u64::from(draws[speaker as usize]));
+        let [a, b] =
+            [t.pair.enroll(), t.pair.test()].map(|speaker| u64::from(draws[speaker as usize]));
         if t.pair.is_target() { a } else { a * b }
     };
     let of = |trials: &[Scored], target: bool| -> u64 {
@@ -46,14 +59,16 @@ fn by_the_definition(sorted: &[Scored], draws: &[u32], priors: &[f64], grid: &[f
     let (mut missed, mut rejected) = (0u64, 0u64);
     let mut points = Vec::new();
     for group in sorted.chunk_by(|a, b| a.score == b.score) {
-        let (fnr, fpr) = (missed as f64 / targets as f64, 1.0 - rejected as f64 / nontargets as f64);
+        let (fnr, fpr) =
+            (missed as f64 / targets as f64, 1.0 - rejected as f64 / nontargets as f64);
         points.push(Point { threshold: group[0].score, fnr, fpr });
         missed += of(group, true);
         rejected += of(group, false);
     }
     points.push(Point { threshold: f64::INFINITY, fnr: 1.0, fpr: 0.0 });
     let cost = |prior: f64| {
-        let costs = points.iter().map(|p| (prior * p.fnr + (1.0 - prior) * p.fpr) / prior.min(1.0 - prior));
+        let costs =
+            points.iter().map(|p| (prior * p.fnr + (1.0 - prior) * p.fpr) / prior.min(1.0 - prior));
         costs.fold(f64::INFINITY, f64::min)
     };
     let after = points.iter().position(|p| p.fnr >= p.fpr)?;
@@ -76,7 +91,8 @@ fn replicates_are_those_of_the_definition_to_the_bit() {
         }
         let (sorted, grid) = (sorted(&all), grid(all.iter().filter(|t| !t.1).count()));
         let blocks = Blocks::of(&sorted);
-        let drawn: Vec<Draws> = (0..LANES - round % 3).map(|r| Draws::of(round as u64, r, speakers as usize)).collect();
+        let drawn: Vec<Draws> =
+            (0..LANES - round % 3).map(|r| Draws::of(round as u64, r, speakers as usize)).collect();
         let sums = sums(&sorted, &blocks, &drawn);
         for (draws, sums) in drawn.iter().zip(&sums) {
             let plain: Vec<u32> = (0..speakers).map(|s| draws.of_speaker(s) as u32).collect();
@@ -126,7 +142,8 @@ fn drawing_everyone_once_is_the_plain_estimate() {
 /// speaker 1 at 0.6.
 #[test]
 fn miss_rates_of_a_replicate_equal_those_by_hand() {
-    let sorted = sorted(&[(0.0, false, 0, 1), (0.2, true, 0, 0), (0.4, false, 0, 1), (0.6, true, 1, 1)]);
+    let sorted =
+        sorted(&[(0.0, false, 0, 1), (0.2, true, 0, 0), (0.4, false, 0, 1), (0.6, true, 1, 1)]);
     let grid = grid(2);
     let misses = |draws: &[u32]| replicate(&sorted, draws, &[], &grid).unwrap().misses;
     // Everyone once: with one of two false accepts nothing is missed, without any one of two

@@ -71,7 +71,8 @@ impl Axes {
     /// The part of a path or of an outline (`closed`) that lies within the axes, in pixels.
     pub fn clip(&self, path: &[Warped], closed: bool) -> Vec<Spot> {
         let range = [self.low, self.high];
-        let mut spots: Vec<Spot> = within(path, closed, range, range).into_iter().map(|p| self.spot(p)).collect();
+        let mut spots: Vec<Spot> =
+            within(path, closed, range, range).into_iter().map(|p| self.spot(p)).collect();
         spots.dedup();
         spots
     }
@@ -108,7 +109,13 @@ impl Axes {
         }
         canvas.line(&[(LEFT, bottom), (right, TOP)], PALE)?;
         canvas.rectangle([(LEFT, TOP), (right, bottom)], GREY.stroke_width(1))?;
-        canvas.text("false-accept rate, %", 16, GREY, HPos::Center, (LEFT + SIDE / 2, bottom + 38))?;
+        canvas.text(
+            "false-accept rate, %",
+            16,
+            GREY,
+            HPos::Center,
+            (LEFT + SIDE / 2, bottom + 38),
+        )?;
         canvas.upright("miss rate, %", 16, GREY, (24, TOP + SIDE / 2))
     }
 }
@@ -150,7 +157,8 @@ mod tests {
     use super::*;
 
     fn close(a: &[Warped], b: &[Warped]) -> bool {
-        a.len() == b.len() && a.iter().zip(b).all(|(a, b)| (a.0 - b.0).abs() < 1e-12 && (a.1 - b.1).abs() < 1e-12)
+        a.len() == b.len()
+            && a.iter().zip(b).all(|(a, b)| (a.0 - b.0).abs() < 1e-12 && (a.1 - b.1).abs() < 1e-12)
     }
 
     #[test]
@@ -175,10 +183,17 @@ mod tests {
             (0.3, 0.3, (0.01, 0.4)),
         ] {
             let axes = Axes::around(lowest, highest);
-            assert_eq!((axes.low, axes.high), (probit(ends.0), probit(ends.1)), "{lowest} {highest}");
+            assert_eq!(
+                (axes.low, axes.high),
+                (probit(ends.0), probit(ends.1)),
+                "{lowest} {highest}"
+            );
             let mut ticks = axes.ticks();
             ticks.sort_unstable();
-            assert!(ticks.len() > 3 && ticks.windows(2).all(|w| w[1].0 - w[0].0 >= 27), "{ticks:?}");
+            assert!(
+                ticks.len() > 3 && ticks.windows(2).all(|w| w[1].0 - w[0].0 >= 27),
+                "{ticks:?}"
+            );
             assert!(ticks[0].0 >= 0 && ticks[ticks.len() - 1].0 <= SIDE, "{ticks:?}");
         }
         let axes = Axes::around(0.003, 0.05);

@@ -28,11 +28,13 @@ pub(super) fn corners(curve: &Curve) -> Vec<Point> {
         }
         (kept, last)
     };
-    let parts: Vec<(Vec<Point>, Option<Point>)> = (0..curve.parts()).into_par_iter().map(part).collect();
+    let parts: Vec<(Vec<Point>, Option<Point>)> =
+        (0..curve.parts()).into_par_iter().map(part).collect();
     let mut kept: Vec<Point> = Vec::new();
     let mut last: Option<Point> = None;
     for (points, end) in parts {
-        let goes_on = last.zip(points.first()).is_some_and(|(before, first)| cell(&before) == cell(first));
+        let goes_on =
+            last.zip(points.first()).is_some_and(|(before, first)| cell(&before) == cell(first));
         kept.extend(points.into_iter().skip(usize::from(goes_on)));
         last = end.or(last);
     }
@@ -60,10 +62,13 @@ mod tests {
     #[test]
     fn corners_are_where_the_cell_changes() {
         let curve = some_curve();
-        let some = |rate: f64, of: usize| (1.0..of as f64 - 0.5).contains(&(rate * of as f64).round());
+        let some =
+            |rate: f64, of: usize| (1.0..of as f64 - 0.5).contains(&(rate * of as f64).round());
         let (mut wanted, mut cell): (Vec<Point>, _) = (Vec::new(), None);
-        let shown: Vec<Point> =
-            curve.points().filter(|p| some(p.fpr, curve.nontargets) && some(p.fnr, curve.targets)).collect();
+        let shown: Vec<Point> = curve
+            .points()
+            .filter(|p| some(p.fpr, curve.nontargets) && some(p.fnr, curve.targets))
+            .collect();
         for p in &shown {
             let at = Some([p.fpr, p.fnr].map(|rate| (1000.0 * probit(rate)) as i64));
             if at != cell {

@@ -43,7 +43,8 @@ impl Sign {
         };
         match self {
             Self::Eer => canvas.dot((x, y), 4, EER),
-            Self::Band => canvas.area(&[(x - 9, y - 5), (x + 9, y - 5), (x + 9, y + 5), (x - 9, y + 5)], light()),
+            Self::Band => canvas
+                .area(&[(x - 9, y - 5), (x + 9, y - 5), (x + 9, y + 5), (x - 9, y + 5)], light()),
             Self::Outline(n) => match n % 4 {
                 0 => outline(n, &[(-7, 6), (7, 6), (0, -7)]),
                 1 => outline(n, &[(-6, -6), (6, -6), (6, 6), (-6, 6)]),
@@ -64,7 +65,13 @@ pub(super) fn eer(rate: f64, interval: Option<Interval>) -> String {
 }
 
 /// `minDCF(0.01) 0.321 (0.29 to 0.36)`, and why it has no mark.
-pub(super) fn min_dcf(prior: f64, cost: f64, interval: Option<Interval>, at: &Point, marked: bool) -> String {
+pub(super) fn min_dcf(
+    prior: f64,
+    cost: f64,
+    interval: Option<Interval>,
+    at: &Point,
+    marked: bool,
+) -> String {
     let range = interval.map_or(String::new(), |i| format!(" ({:.2} to {:.2})", i.low, i.high));
     let unmarked = match marked {
         true => "",
@@ -78,7 +85,12 @@ pub(super) fn min_dcf(prior: f64, cost: f64, interval: Option<Interval>, at: &Po
 /// Draws rows of signs and words in the first corner that neither the `lines` nor the band reaches,
 /// or else the lines alone: upper right, where a good curve is not, lower left, lower right, upper
 /// left.
-pub(super) fn draw(canvas: &Canvas, rows: &[(Sign, String)], lines: &[&[Spot]], band: &[Spot]) -> Result<()> {
+pub(super) fn draw(
+    canvas: &Canvas,
+    rows: &[(Sign, String)],
+    lines: &[&[Spot]],
+    band: &[Spot],
+) -> Result<()> {
     let wide = 44 + rows.iter().map(|r| width(&r.1, LETTERS)).max().unwrap_or(0);
     let high = 10 + ROW * i32::try_from(rows.len()).unwrap_or(0);
     let (left, right) = (LEFT + 10, LEFT + SIDE - 10 - wide);
@@ -114,7 +126,8 @@ mod tests {
 
     /// The place of the legend's first word.
     fn place(paths: &[&[Spot]], band: &[Spot]) -> (i32, i32) {
-        let rows = [(Sign::Eer, "EER".to_owned()), (Sign::Outline(0), "minDCF(0.01) 0.1".to_owned())];
+        let rows =
+            [(Sign::Eer, "EER".to_owned()), (Sign::Outline(0), "minDCF(0.01) 0.1".to_owned())];
         let svg = svg((640, 640), |canvas| draw(canvas, &rows, paths, band)).unwrap();
         let text = svg.split("<text ").nth(1).unwrap();
         let number = |name: &str| {
@@ -147,13 +160,23 @@ mod tests {
     fn words_of_the_legend() {
         let interval = Some(Interval { low: 0.0291, high: 0.0363 });
         assert_eq!(eer(0.03214, interval), "EER 3.21 % (2.9 to 3.6)");
-        assert_eq!(eer(0.0045, Some(Interval { low: 0.0031, high: 0.0058 })), "EER 0.45 % (0.31 to 0.58)");
+        assert_eq!(
+            eer(0.0045, Some(Interval { low: 0.0031, high: 0.0058 })),
+            "EER 0.45 % (0.31 to 0.58)"
+        );
         assert_eq!(eer(0.03214, None), "EER 3.21 %");
         let at = |fpr, fnr| Point { threshold: 0.0, fnr, fpr };
-        let words = min_dcf(0.01, 0.3211, Some(Interval { low: 0.29, high: 0.361 }), &at(0.001, 0.2), true);
+        let words =
+            min_dcf(0.01, 0.3211, Some(Interval { low: 0.29, high: 0.361 }), &at(0.001, 0.2), true);
         assert_eq!(words, "minDCF(0.01) 0.321 (0.29 to 0.36)");
         assert_eq!(min_dcf(0.05, 0.0, None, &at(0.0, 0.0), false), "minDCF(0.05) 0.000, no errors");
-        assert_eq!(min_dcf(0.05, 1.0, None, &at(0.0, 1.0), false), "minDCF(0.05) 1.000, all rejected");
-        assert_eq!(min_dcf(0.05, 0.97, None, &at(0.0, 0.97), false), "minDCF(0.05) 0.970, off the axes");
+        assert_eq!(
+            min_dcf(0.05, 1.0, None, &at(0.0, 1.0), false),
+            "minDCF(0.05) 1.000, all rejected"
+        );
+        assert_eq!(
+            min_dcf(0.05, 0.97, None, &at(0.0, 0.97), false),
+            "minDCF(0.05) 0.970, off the axes"
+        );
     }
 }

@@ -47,7 +47,13 @@ pub fn det_svg(curve: &Curve, plot: &DetPlot) -> Result<String> {
     let line = axes.clip(&path, false);
     let area = plot.intervals.map_or(Vec::new(), |i| axes.clip(&band(&i.band, &path), true));
     canvas::svg((640, 640), |canvas| {
-        canvas.text(&shortened(plot.title, 20, 600), 20, BLACK, HPos::Center, (LEFT + SIDE / 2, 20))?;
+        canvas.text(
+            &shortened(plot.title, 20, 600),
+            20,
+            BLACK,
+            HPos::Center,
+            (LEFT + SIDE / 2, 20),
+        )?;
         let trials = format!("{} targets, {} nontargets", curve.targets, curve.nontargets);
         canvas.text(&trials, 14, GREY, HPos::Center, (LEFT + SIDE / 2, 40))?;
         axes.draw(canvas)?;
@@ -66,8 +72,12 @@ pub fn det_svg(curve: &Curve, plot: &DetPlot) -> Result<String> {
             let sign = Sign::Outline(k);
             spot.map_or(Ok(()), |at| sign.draw(canvas, at))?;
             spots.extend(spot);
-            let interval = plot.intervals.filter(|i| i.min_dcf.len() == best.len()).map(|i| i.min_dcf[k]);
-            rows.push((sign, legend::min_dcf(*prior, curve.min_dcf(*prior).cost, interval, p, spot.is_some())));
+            let interval =
+                plot.intervals.filter(|i| i.min_dcf.len() == best.len()).map(|i| i.min_dcf[k]);
+            rows.push((
+                sign,
+                legend::min_dcf(*prior, curve.min_dcf(*prior).cost, interval, p, spot.is_some()),
+            ));
         }
         if let Some(at) = axes.mark(eer.rate, eer.rate).filter(|_| eer.rate > 0.0) {
             Sign::Eer.draw(canvas, at)?;
@@ -76,7 +86,10 @@ pub fn det_svg(curve: &Curve, plot: &DetPlot) -> Result<String> {
         if area.len() > 2
             && let Some(intervals) = plot.intervals
         {
-            rows.push((Sign::Band, format!("95 % interval, {} speakers resampled", intervals.speakers)));
+            rows.push((
+                Sign::Band,
+                format!("95 % interval, {} speakers resampled", intervals.speakers),
+            ));
         }
         let lines: Vec<&[Spot]> = std::iter::once(&line[..]).chain(spots.chunks(1)).collect();
         legend::draw(canvas, &rows, &lines, &area)
@@ -110,7 +123,10 @@ fn axes(curve: &Curve, corners: &[Point], eer: f64, best: &[Point]) -> Axes {
         _ => 0.5 / curve.targets.max(curve.nontargets) as f64,
     };
     // The curve goes on beyond EER.
-    Axes::around(marks.iter().copied().fold(end, f64::min), marks.iter().copied().fold(1.5 * eer, f64::max))
+    Axes::around(
+        marks.iter().copied().fold(end, f64::min),
+        marks.iter().copied().fold(1.5 * eer, f64::max),
+    )
 }
 
 /// The outline of the band as far as the curve goes.
@@ -130,7 +146,13 @@ fn remark(canvas: &Canvas, eer: &Eer) -> Result<()> {
     let x = LEFT + SIDE / 2;
     if eer.rate == 0.0 {
         let words = format!("no errors at the threshold {:.4}", eer.threshold);
-        return canvas.text(&shortened(&words, 18, SIDE), 18, BLACK, HPos::Center, (x, TOP + SIDE / 2));
+        return canvas.text(
+            &shortened(&words, 18, SIDE),
+            18,
+            BLACK,
+            HPos::Center,
+            (x, TOP + SIDE / 2),
+        );
     }
     let words = "at every threshold all or none of the targets or nontargets are accepted";
     canvas.text(words, 14, GREY, HPos::Center, (x, TOP + SIDE - 30))
@@ -155,7 +177,8 @@ mod tests {
 
     /// The corners of every `tag` with this colour.
     fn drawn(svg: &str, tag: &str, colour: &str) -> Vec<Vec<Spot>> {
-        let lines = svg.lines().filter(|l| l.starts_with(&format!("<{tag} ")) && l.contains(colour));
+        let lines =
+            svg.lines().filter(|l| l.starts_with(&format!("<{tag} ")) && l.contains(colour));
         let corner = |text: &str| {
             let (x, y) = text.split_once(',').unwrap();
             (x.parse::<i32>().unwrap(), y.parse::<i32>().unwrap())
@@ -168,7 +191,8 @@ mod tests {
     }
 
     fn in_the_square(path: &[Spot]) -> bool {
-        path.iter().all(|p| (LEFT..=LEFT + SIDE).contains(&p.0) && (TOP..=TOP + SIDE).contains(&p.1))
+        path.iter()
+            .all(|p| (LEFT..=LEFT + SIDE).contains(&p.0) && (TOP..=TOP + SIDE).contains(&p.1))
     }
 
     /// Neither at zero false accepts nor at zero misses.
@@ -183,7 +207,8 @@ mod tests {
         let mut all = Vec::new();
         for (a, b) in (0..speakers).flat_map(|a| (0..speakers).map(move |b| (a, b))) {
             for _ in 0..if a == b { 8 * per } else { per } {
-                let shift = shifts[a as usize] + shifts[b as usize] + if a == b { 2.0 } else { 0.0 };
+                let shift =
+                    shifts[a as usize] + shifts[b as usize] + if a == b { 2.0 } else { 0.0 };
                 all.push((stream.normal() + shift, a == b, a, b));
             }
         }
@@ -200,14 +225,20 @@ mod tests {
         let curve = curve_of(&trials);
         let priors = [0.4, 0.5];
         let intervals = bootstrap(&trials, &priors, 200, 1, &|| ()).unwrap();
-        let svg =
-            det_svg(&curve, &DetPlot { title: "a <test>", intervals: Some(&intervals), priors: &priors }).unwrap();
+        let svg = det_svg(
+            &curve,
+            &DetPlot { title: "a <test>", intervals: Some(&intervals), priors: &priors },
+        )
+        .unwrap();
         assert!(svg.starts_with("<svg") && svg.contains("a &lt;test&gt;"), "{svg}");
         let lines = drawn(&svg, "polyline", BLUE);
         assert_eq!(lines.len(), 1, "one curve: {svg}");
         let line = &lines[0];
         assert!(line.len() > 50 && in_the_square(line) && off_the_lower_borders(line), "{line:?}");
-        assert!(line.windows(2).all(|w| w[0].0 >= w[1].0 && w[0].1 >= w[1].1), "it falls: {line:?}");
+        assert!(
+            line.windows(2).all(|w| w[0].0 >= w[1].0 && w[0].1 >= w[1].1),
+            "it falls: {line:?}"
+        );
         // Both ends lie beyond the axes, and are cut off there.
         let ends = (line[0], line[line.len() - 1]);
         assert!(ends.0.0 == LEFT + SIDE && ends.0.1 > TOP + 50, "{ends:?}");
@@ -216,7 +247,8 @@ mod tests {
         let areas = drawn(&svg, "polygon", BLUE);
         assert_eq!(areas.len(), 2, "{svg}");
         assert!(areas.iter().all(|a| in_the_square(a)), "{areas:?}");
-        let reach = |path: &[Spot]| (path.iter().map(|p| p.0).min(), path.iter().map(|p| p.0).max());
+        let reach =
+            |path: &[Spot]| (path.iter().map(|p| p.0).min(), path.iter().map(|p| p.0).max());
         assert!(areas[0].len() > 20 && reach(&areas[0]).1 == reach(line).1, "{areas:?}");
         let circles: Vec<&str> = svg.lines().filter(|l| l.starts_with("<circle")).collect();
         assert_eq!(circles.len(), 2, "EER in the plot and in the legend: {svg}");
@@ -228,7 +260,9 @@ mod tests {
         assert!(number("cx").iter().zip(&number("cy")).any(on_the_diagonal), "{circles:?}");
         let eer = format!("EER {:.2} % (", 100.0 * curve.eer().rate);
         let dcf = format!("minDCF(0.5) {:.3} (", curve.min_dcf(0.5).cost);
-        for words in [eer.as_str(), dcf.as_str(), "minDCF(0.4)", "95 % interval, 40 speakers", "640 targets"] {
+        for words in
+            [eer.as_str(), dcf.as_str(), "minDCF(0.4)", "95 % interval, 40 speakers", "640 targets"]
+        {
             assert!(svg.contains(words), "{words}: {svg}");
         }
     }
@@ -242,7 +276,10 @@ mod tests {
         let curve = Curve::new(nontargets.chain(targets)).unwrap();
         let svg = det_svg(&curve, &PLAIN).unwrap();
         let lines = drawn(&svg, "polyline", BLUE);
-        assert!(lines.len() == 1 && in_the_square(&lines[0]) && off_the_lower_borders(&lines[0]), "{lines:?}");
+        assert!(
+            lines.len() == 1 && in_the_square(&lines[0]) && off_the_lower_borders(&lines[0]),
+            "{lines:?}"
+        );
         // At 2 % misses up to the border of false accepts, and no further down.
         assert!(lines[0].len() > 100 && lines[0].iter().all(|p| p.1 == lines[0][0].1), "{lines:?}");
         assert_eq!(lines[0][0].0, LEFT + SIDE);
@@ -257,11 +294,17 @@ mod tests {
         let svg = det_svg(&apart, &DetPlot { priors: &[0.01], ..PLAIN }).unwrap();
         assert!(svg.contains("no errors at the threshold 40.0000"), "{svg}");
         assert!(svg.contains("minDCF(0.01) 0.000, no errors"), "{svg}");
-        assert!(drawn(&svg, "polyline", BLUE).is_empty() && svg.matches("<circle").count() == 1, "{svg}");
+        assert!(
+            drawn(&svg, "polyline", BLUE).is_empty() && svg.matches("<circle").count() == 1,
+            "{svg}"
+        );
         let one = Curve::new((0..60).map(|i| (f64::from(i), i == 50))).unwrap();
         let svg = det_svg(&one, &PLAIN).unwrap();
         assert!(svg.contains("at every threshold all or none"), "{svg}");
-        assert!(drawn(&svg, "polyline", BLUE).is_empty() && svg.matches("<circle").count() == 2, "{svg}");
+        assert!(
+            drawn(&svg, "polyline", BLUE).is_empty() && svg.matches("<circle").count() == 2,
+            "{svg}"
+        );
     }
 
     /// Without a false accept minDCF is lowest: its mark is on the left border, at its miss rate.
@@ -285,7 +328,10 @@ mod tests {
         let mut out = Vec::new();
         det_csv(&curve, &mut out).unwrap();
         let line = |p: Point| format!("{},{},{}\n", p.threshold, p.fpr, p.fnr);
-        let wanted = curve.points().map(line).fold("threshold,fpr,fnr\n".to_owned(), |text, line| text + &line);
+        let wanted = curve
+            .points()
+            .map(line)
+            .fold("threshold,fpr,fnr\n".to_owned(), |text, line| text + &line);
         assert!(curve.parts() > 3 && String::from_utf8(out).unwrap() == wanted);
     }
 

@@ -15,7 +15,8 @@ fn brute_force(trials: &[(f64, bool)]) -> (f64, f64) {
         (rate(true, &|s| s < t), rate(false, &|s| s >= t))
     };
     let points: Vec<(f64, f64)> = thresholds.iter().map(|&t| rates(t)).collect();
-    let dcf = points.iter().map(|(m, f)| (0.05 * m + 0.95 * f) / 0.05).fold(f64::INFINITY, f64::min);
+    let dcf =
+        points.iter().map(|(m, f)| (0.05 * m + 0.95 * f) / 0.05).fold(f64::INFINITY, f64::min);
     let i = points.iter().position(|(m, f)| m >= f).unwrap();
     let ((m0, f0), (m1, f1)) = (points[i - 1], points[i]);
     let u = (f0 - m0) / ((f0 - m0) - (f1 - m1));
@@ -43,7 +44,8 @@ proptest! {
 /// Rates of a threshold, by definition.
 fn rates(trials: &[(f64, bool)], threshold: f64) -> (f64, f64) {
     let share = |wanted: bool, accepted: bool| {
-        let kind: Vec<bool> = trials.iter().filter(|t| t.1 == wanted).map(|t| t.0 >= threshold).collect();
+        let kind: Vec<bool> =
+            trials.iter().filter(|t| t.1 == wanted).map(|t| t.0 >= threshold).collect();
         kind.iter().filter(|a| **a == accepted).count() as f64 / kind.len() as f64
     };
     (share(true, false), share(false, true))
@@ -111,7 +113,9 @@ proptest! {
 
 #[test]
 fn undefined_is_an_error() {
-    for trials in [vec![], vec![(1.0, true)], vec![(1.0, false)], vec![(1.0, true), (f64::NAN, false)]] {
+    for trials in
+        [vec![], vec![(1.0, true)], vec![(1.0, false)], vec![(1.0, true), (f64::NAN, false)]]
+    {
         assert!(Curve::new(trials).is_err());
     }
 }
@@ -128,7 +132,8 @@ fn thresholds_at_false_accept_rates() {
 
 #[test]
 fn both_zeros_are_one_score() {
-    let curve = Curve::new([(-0.0, true), (0.0, false), (0.0, true), (-0.0, false), (1.0, true)]).unwrap();
+    let curve =
+        Curve::new([(-0.0, true), (0.0, false), (0.0, true), (-0.0, false), (1.0, true)]).unwrap();
     let points: Vec<Point> = curve.points().collect();
     assert_eq!(points.len(), 3);
     assert!(points[0].threshold == 0.0 && points[0].threshold.is_sign_positive(), "{points:?}");
@@ -170,7 +175,8 @@ fn trials_of_others_are_sorted_and_kept() {
 
 #[test]
 fn keys_have_the_order_of_their_numbers() {
-    let numbers = [f64::NEG_INFINITY, -1e300, -1.0, -5e-324, -0.0, 0.0, 5e-324, 1.0, 1e300, f64::INFINITY];
+    let numbers =
+        [f64::NEG_INFINITY, -1e300, -1.0, -5e-324, -0.0, 0.0, 5e-324, 1.0, 1e300, f64::INFINITY];
     assert!(numbers.map(ordered).is_sorted_by(|a, b| a < b));
     for x in numbers {
         assert_eq!(back(ordered(x)).to_bits(), x.to_bits(), "{x}");

@@ -59,7 +59,9 @@ impl ScoreList {
         words: &mut Words,
         wanted: &mut dyn FnMut(usize, &Scored) -> bool,
     ) -> Result<Option<(usize, Scored)>> {
-        let first = find_line(&self.text, &ScoreLine, words, &mut |line, found| wanted(line, &scored(found)))?;
+        let first = find_line(&self.text, &ScoreLine, words, &mut |line, found| {
+            wanted(line, &scored(found))
+        })?;
         Ok(first.map(|(line, found)| (line, scored(&found))))
     }
 }
@@ -72,10 +74,18 @@ pub(super) fn scored(found: &Found<Value>) -> Scored {
 /// Refuses a list for what contradicts itself in it, for a line that is `wrong`, or since it is
 /// empty: for what comes first. `trials` are those before the wrong line, in the order of their
 /// pairs.
-pub(super) fn check(text: &Text, words: &mut Words, trials: &[Scored], wrong: Option<Error>) -> Result<()> {
-    let differ = |a: &Scored, b: &Scored| a.score != b.score || labels_differ(a.pair.label(), b.pair.label());
+pub(super) fn check(
+    text: &Text,
+    words: &mut Words,
+    trials: &[Scored],
+    wrong: Option<Error>,
+) -> Result<()> {
+    let differ = |a: &Scored, b: &Scored| {
+        a.score != b.score || labels_differ(a.pair.label(), b.pair.label())
+    };
     let neighbours = trials.par_windows(2).filter(|w| w[0].pair.numbers() == w[1].pair.numbers());
-    let doubtful: Vec<u64> = neighbours.filter(|w| differ(&w[0], &w[1])).map(|w| w[0].pair.numbers()).collect();
+    let doubtful: Vec<u64> =
+        neighbours.filter(|w| differ(&w[0], &w[1])).map(|w| w[0].pair.numbers()).collect();
     if !doubtful.is_empty()
         && let Some(error) = contradiction(text, words, &doubtful)?
     {
@@ -105,11 +115,16 @@ fn contradiction(text: &Text, words: &mut Words, doubtful: &[u64]) -> Result<Opt
         {
             let (label, old) = (now.pair.label(), then.pair.label());
             if now.score != then.score {
-                what = Some(format!("scores {} here and {} in line {first}", now.score, then.score));
+                what =
+                    Some(format!("scores {} here and {} in line {first}", now.score, then.score));
             } else if let (Some(label), Some(old)) = (label, old)
                 && label != old
             {
-                what = Some(format!("is {} here and {} in line {first}", label_name(label), label_name(old)));
+                what = Some(format!(
+                    "is {} here and {} in line {first}",
+                    label_name(label),
+                    label_name(old)
+                ));
             }
         }
         what.is_some()
@@ -144,7 +159,13 @@ fn write_in_parts(
     let lines = |part: usize| {
         let (mut text, first) = (String::with_capacity(64 * size), part * size);
         for (i, pair) in trials[first..].iter().take(size).enumerate() {
-            push_line(&mut text, words.get(pair.enroll()), words.get(pair.test()), score(first + i), pair.label());
+            push_line(
+                &mut text,
+                words.get(pair.enroll()),
+                words.get(pair.test()),
+                score(first + i),
+                pair.label(),
+            );
         }
         text
     };
@@ -169,12 +190,16 @@ mod tests {
         let text = Text::open(dir.path().join("t")).unwrap();
         let list = crate::corpus::TrialList::read(text, &mut words, &mut |_| ()).unwrap();
         let label = |i: usize| if i % 3 % 2 == 1 { "target" } else { "nontarget" };
-        let line = |i: usize| format!("a{} b{i} {:.9} {}\n", i / 10, i as f64 / 7.0 - 9.0, label(i));
+        let line =
+            |i: usize| format!("a{} b{i} {:.9} {}\n", i / 10, i as f64 / 7.0 - 9.0, label(i));
         let wanted: String = (0..1000).map(line).collect();
         for size in [1, 3, 64, 999, 1000, 5000] {
             let (mut out, mut written) = (Vec::new(), 0);
             let score = |i: usize| i as f64 / 7.0 - 9.0;
-            write_in_parts(&mut out, size, &words, list.trials(), &score, &mut |trials| written += trials).unwrap();
+            write_in_parts(&mut out, size, &words, list.trials(), &score, &mut |trials| {
+                written += trials
+            })
+            .unwrap();
             assert!(written == 1000 && out == wanted.as_bytes(), "{size}");
         }
         let path = dir.path().join("scores");

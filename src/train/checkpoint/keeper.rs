@@ -22,8 +22,10 @@ fn older(step: usize) -> String {
 
 /// The steps of a folder's older checkpoints, newest first.
 fn older_steps(folder: &Path) -> Vec<usize> {
-    let step = |entry: std::io::Result<std::fs::DirEntry>| step_of(entry.ok()?.file_name().to_str()?);
-    let mut steps: Vec<usize> = std::fs::read_dir(folder).into_iter().flatten().filter_map(step).collect();
+    let step =
+        |entry: std::io::Result<std::fs::DirEntry>| step_of(entry.ok()?.file_name().to_str()?);
+    let mut steps: Vec<usize> =
+        std::fs::read_dir(folder).into_iter().flatten().filter_map(step).collect();
     steps.sort_unstable_by(|a, b| b.cmp(a));
     steps
 }
@@ -87,7 +89,16 @@ impl Keeper {
         let last = (Instant::now(), on_disk.unwrap_or_default());
         // A process that was killed may not have come to it.
         prune(folder, keep, &*warn);
-        Self { folder: folder.to_owned(), keep, every, warn, on_disk, pending: None, last, owed: None }
+        Self {
+            folder: folder.to_owned(),
+            keep,
+            every,
+            warn,
+            on_disk,
+            pending: None,
+            last,
+            owed: None,
+        }
     }
 
     /// Whether a checkpoint is due after so many steps, and none is being written.
@@ -119,7 +130,9 @@ impl Keeper {
     /// A failure costs nothing while the checkpoint before is whole: it is told, and tried again.
     fn collect(&mut self, pending: Pending) -> bool {
         let Pending { step, thread } = pending;
-        let result = thread.join().unwrap_or_else(|panic| Err(Error::Training(crate::backend::panic_text(&*panic))));
+        let result = thread
+            .join()
+            .unwrap_or_else(|panic| Err(Error::Training(crate::backend::panic_text(&*panic))));
         match result {
             Ok(()) => self.on_disk = Some(step),
             Err(e) => {
@@ -150,8 +163,10 @@ impl Keeper {
     pub fn write(&mut self, snapshot: Snapshot, step: usize) {
         self.wait();
         (self.last, self.owed) = ((Instant::now(), step), None);
-        let (folder, keep, on_disk, warn) = (self.folder.clone(), self.keep, self.on_disk, self.warn.clone());
-        let thread = std::thread::spawn(move || write(&folder, keep, on_disk, &snapshot, step, &*warn));
+        let (folder, keep, on_disk, warn) =
+            (self.folder.clone(), self.keep, self.on_disk, self.warn.clone());
+        let thread =
+            std::thread::spawn(move || write(&folder, keep, on_disk, &snapshot, step, &*warn));
         self.pending = Some(Pending { step, thread });
     }
 
@@ -161,9 +176,11 @@ impl Keeper {
     /// With what is left in its place.
     pub fn write_now(&mut self, snapshot: &Snapshot, step: usize) -> Result<()> {
         self.wait();
-        write(&self.folder, self.keep, self.on_disk, snapshot, step, &*self.warn).map_err(|e| match self.on_disk {
-            Some(_) => e.and(&format!("{}; go on with --resume", self.kept())),
-            None => e,
+        write(&self.folder, self.keep, self.on_disk, snapshot, step, &*self.warn).map_err(|e| {
+            match self.on_disk {
+                Some(_) => e.and(&format!("{}; go on with --resume", self.kept())),
+                None => e,
+            }
         })?;
         (self.last, self.owed, self.on_disk) = ((Instant::now(), step), None, Some(step));
         Ok(())
@@ -179,7 +196,10 @@ impl Keeper {
     /// What there is to go on with.
     pub fn kept(&self) -> String {
         match self.on_disk {
-            Some(step) => format!("the checkpoint of step {step} is in {}", self.folder.join(NEWEST).display()),
+            Some(step) => format!(
+                "the checkpoint of step {step} is in {}",
+                self.folder.join(NEWEST).display()
+            ),
             None => "there is no checkpoint yet".to_owned(),
         }
     }

@@ -61,7 +61,9 @@ fn read(path: &Path) -> Result<(Contents, State)> {
     let (state, format) = match State::parse(json) {
         Ok(read) => read,
         // Nothing is wrong with the file.
-        Err(Unread::Newer(what)) => return Err(Error::Invalid(format!("{}: {what}", path.display()))),
+        Err(Unread::Newer(what)) => {
+            return Err(Error::Invalid(format!("{}: {what}", path.display())));
+        }
         Err(Unread::Damaged(what)) => return Err(bad(path, what)),
     };
     if format >= CHECKED && !file.has_checksum() {
@@ -94,9 +96,15 @@ pub fn load(
     for (name, view) in tensors.iter() {
         let data = || TensorData::new(bytes::to_f32(view.data()), view.shape().to_vec());
         match name.split_once('.') {
-            Some(("model", rest)) if view.dtype() == Dtype::F32 => drop(model.insert(rest.to_owned(), data())),
-            Some(("average", rest)) if view.dtype() == Dtype::F32 => drop(average.insert(rest.to_owned(), data())),
-            _ if name == OPTIMIZER => record = Some(Bytes::from_bytes_vec(view.data().to_vec()).shared()),
+            Some(("model", rest)) if view.dtype() == Dtype::F32 => {
+                drop(model.insert(rest.to_owned(), data()))
+            }
+            Some(("average", rest)) if view.dtype() == Dtype::F32 => {
+                drop(average.insert(rest.to_owned(), data()))
+            }
+            _ if name == OPTIMIZER => {
+                record = Some(Bytes::from_bytes_vec(view.data().to_vec()).shared())
+            }
             _ if name == OLD_CHECKSUM => {}
             _ => return Err(bad(format!("tensor `{name}` has no place"))),
         }
@@ -106,7 +114,9 @@ pub fn load(
     check_average(&trainee, &average, state.averaged).map_err(bad)?;
     // Which optimizer it is of is the clearer message.
     let optimizer = optimizer.restore(record.clone()).map_err(|e| bad(e.to_string()))?;
-    optim::Record::read(&record).and_then(|r| r.check_module(&trainee)).map_err(|e| bad(e.to_string()))?;
+    optim::Record::read(&record)
+        .and_then(|r| r.check_module(&trainee))
+        .map_err(|e| bad(e.to_string()))?;
     Ok((trainee, optimizer, average, state))
 }
 
@@ -119,10 +129,14 @@ fn check_average(trainee: &Trainee, average: &Average, averaged: usize) -> Resul
     }
     let fits = |(name, shape): &&(String, Vec<usize>)| {
         let finite = |data: &TensorData| data.iter::<f32>().all(f32::is_finite);
-        average.get(name).is_some_and(|data| data.shape().as_slice() == shape.as_slice() && finite(data))
+        average
+            .get(name)
+            .is_some_and(|data| data.shape().as_slice() == shape.as_slice() && finite(data))
     };
     match wanted.iter().take(count).find(|tensor| !fits(tensor)) {
-        Some((name, shape)) => Err(format!("no sum of `{name}` with shape {shape:?} and finite values")),
+        Some((name, shape)) => {
+            Err(format!("no sum of `{name}` with shape {shape:?} and finite values"))
+        }
         None => Ok(()),
     }
 }

@@ -27,11 +27,18 @@ impl Snapshot {
     ///
     /// # Errors
     /// An optimizer whose state has no form in bytes.
-    pub fn take(trainee: &Trainee, optimizer: &ModuleOptimizer, average: &Average, state: &State) -> Result<Self> {
+    pub fn take(
+        trainee: &Trainee,
+        optimizer: &ModuleOptimizer,
+        average: &Average,
+        state: &State,
+    ) -> Result<Self> {
         let bad = |e: String| Error::Training(format!("a checkpoint cannot be made: {e}"));
-        let weights = collect_named(trainee).into_iter().map(|(name, data)| (format!("model.{name}"), data));
+        let weights =
+            collect_named(trainee).into_iter().map(|(name, data)| (format!("model.{name}"), data));
         let sums = average.iter().map(|(name, data)| (format!("average.{name}"), data.clone()));
-        let tensors = weights.chain(sums).map(|(name, data)| (name, data.convert::<f32>())).collect();
+        let tensors =
+            weights.chain(sums).map(|(name, data)| (name, data.convert::<f32>())).collect();
         let record = optimizer.into_bytes().map_err(|e| bad(e.to_string()))?;
         let state = serde_json::to_string(state).map_err(|e| bad(e.to_string()))?;
         Ok(Self { tensors, record, state })

@@ -86,7 +86,9 @@ impl State {
             )));
         }
         if format < u64::from(OLDEST) {
-            return Err(damaged(&format!("format {format}; this version reads {OLDEST} to {FORMAT}")));
+            return Err(damaged(&format!(
+                "format {format}; this version reads {OLDEST} to {FORMAT}"
+            )));
         }
         if format < u64::from(FORMAT) {
             let recipe = all["recipe"].as_str().ok_or_else(|| damaged(&"no recipe"))?;
@@ -103,7 +105,8 @@ impl State {
 
     /// Refuses a place that no training has been at.
     fn check(&self) -> Result<(), String> {
-        let tested = |(rate, epoch): (f64, usize)| rate.is_finite() && (1..self.epoch).contains(&epoch);
+        let tested =
+            |(rate, epoch): (f64, usize)| rate.is_finite() && (1..self.epoch).contains(&epoch);
         let fine = (1..=MOST).contains(&self.epoch)
             && self.batch <= MOST
             && self.averaged < self.epoch
@@ -145,15 +148,23 @@ mod tests {
         assert_eq!(format, 2);
         assert_eq!((state.format, state.identity.recipe.as_str()), (FORMAT, "seed = 1\n"));
         assert_eq!((state.identity.init, state.best, state.batch), (None, Some((0.1, 1)), 3));
-        let (state, _) = State::parse(&old("seed = 1\n\n# begins with ab12\n").to_string()).unwrap();
-        assert_eq!((state.identity.recipe.trim(), state.identity.init.as_deref()), ("seed = 1", Some("ab12")));
+        let (state, _) =
+            State::parse(&old("seed = 1\n\n# begins with ab12\n").to_string()).unwrap();
+        assert_eq!(
+            (state.identity.recipe.trim(), state.identity.init.as_deref()),
+            ("seed = 1", Some("ab12"))
+        );
     }
 
     #[test]
     fn a_newer_format_says_who_wrote_it() {
-        let error = State::parse("{\"format\": 4, \"version\": \"9.9.9\", \"new\": 1}").unwrap_err();
+        let error =
+            State::parse("{\"format\": 4, \"version\": \"9.9.9\", \"new\": 1}").unwrap_err();
         let Unread::Newer(error) = error else { panic!("{error:?}") };
-        assert!(error.contains("format 4, of a newer revox 9.9.9; this version reads 1 to 3"), "{error}");
+        assert!(
+            error.contains("format 4, of a newer revox 9.9.9; this version reads 1 to 3"),
+            "{error}"
+        );
         for text in ["", "[]", "{}", "{\"format\": 0}", "{\"format\": 3}", "{\"format\": 2}"] {
             assert!(matches!(State::parse(text), Err(Unread::Damaged(_))), "{text}");
         }

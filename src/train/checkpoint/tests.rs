@@ -29,7 +29,12 @@ fn identity() -> Identity {
 type Parts = Vec<(String, Dtype, Vec<usize>, Vec<u8>)>;
 
 fn trainee() -> Trainee {
-    let arch = Architecture { width: 2, mels: 16, embedding_dim: 8, ..Architecture::named("resnet10").unwrap() };
+    let arch = Architecture {
+        width: 2,
+        mels: 16,
+        embedding_dim: 8,
+        ..Architecture::named("resnet10").unwrap()
+    };
     Trainee::new(&arch, &HeadConfig::default(), 3, &Device::default(), 1).unwrap()
 }
 
@@ -63,7 +68,8 @@ impl Folder {
     fn saved(&self, config: &OptimizerConfig) -> (Vec<u8>, Trainee, ModuleOptimizer, State) {
         let mut optimizer = config.init().unwrap();
         let trainee = step(&mut optimizer, trainee().train());
-        let state = State { epoch: 2, loss_sum: 0.1, best: Some((0.25, 1)), ..State::start(identity()) };
+        let state =
+            State { epoch: 2, loss_sum: 0.1, best: Some((0.25, 1)), ..State::start(identity()) };
         save(&self.path(), &trainee.valid(), &optimizer, &Average::new(), &state).unwrap();
         (fs::read(self.path()).unwrap(), trainee, optimizer, state)
     }
@@ -79,7 +85,8 @@ impl Folder {
 
     #[track_caller]
     fn refused(&self, bytes: &[u8], wanted: &str) {
-        let error = self.load(bytes, &OptimizerConfig::default()).err().expect("a damaged file was read");
+        let error =
+            self.load(bytes, &OptimizerConfig::default()).err().expect("a damaged file was read");
         for part in ["checkpoint.safetensors: ", wanted] {
             assert!(error.contains(part), "no `{part}` in: {error}");
         }
@@ -91,7 +98,9 @@ fn rewritten(bytes: &[u8], seal: bool, change: impl FnOnce(&mut String, &mut Par
     let (_, metadata) = SafeTensors::read_metadata(bytes).unwrap();
     let file = SafeTensors::deserialize(bytes).unwrap();
     let mut json = metadata.metadata().as_ref().unwrap()[KEY].clone();
-    let part = |(name, v): (&str, TensorView)| (name.to_owned(), v.dtype(), v.shape().to_vec(), v.data().to_vec());
+    let part = |(name, v): (&str, TensorView)| {
+        (name.to_owned(), v.dtype(), v.shape().to_vec(), v.data().to_vec())
+    };
     let mut parts: Parts = file.iter().map(part).collect();
     change(&mut json, &mut parts);
     if seal {
@@ -136,7 +145,8 @@ fn what_was_saved_is_read_and_goes_on_the_same() {
         let unsealed = rewritten(&bytes, false, |json, _| old(json));
         let next = step(&mut optimizer, trainee.clone());
         for file in [&bytes, &unsealed] {
-            let (loaded, mut its_optimizer, average, its_state) = folder.load(file, &config).unwrap();
+            let (loaded, mut its_optimizer, average, its_state) =
+                folder.load(file, &config).unwrap();
             assert!(values(&loaded.clone().train()) == values(&trainee), "{text}");
             let its_state = State { version: state.version.clone(), ..its_state };
             assert!(average.is_empty() && its_state == state, "{text}");
@@ -232,9 +242,9 @@ fn damaged_records_never_panic() {
             });
             match folder.load(&damaged, &config) {
                 Err(error) => {
-                    assert!(
-                        error.contains("checkpoint.safetensors: not a readable checkpoint: the optimizer's record")
-                    );
+                    assert!(error.contains(
+                        "checkpoint.safetensors: not a readable checkpoint: the optimizer's record"
+                    ));
                     refused += 1;
                 }
                 Ok((loaded, mut optimizer, ..)) => drop(step(&mut optimizer, loaded.train())),
@@ -280,7 +290,8 @@ fn the_newest_ones_are_kept_and_found() {
     assert!(keeper.kept().contains("step 12") && keeper.is_free());
     let names = || {
         let entries = std::fs::read_dir(dir.path()).unwrap();
-        let mut names: Vec<_> = entries.map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+        let mut names: Vec<_> =
+            entries.map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
         names.sort();
         names
     };
@@ -296,6 +307,15 @@ fn the_newest_ones_are_kept_and_found() {
     keeper.write(snapshot(5), 16);
     keeper.wait();
     let told = warnings.lock().unwrap().join("\n");
-    assert!(told.contains("the checkpoint of step 16 could not be written") && told.contains("step 12"), "{told}");
-    assert!(keeper.write_now(&snapshot(5), 16).unwrap_err().to_string().contains("the checkpoint of step 12 is in"));
+    assert!(
+        told.contains("the checkpoint of step 16 could not be written") && told.contains("step 12"),
+        "{told}"
+    );
+    assert!(
+        keeper
+            .write_now(&snapshot(5), 16)
+            .unwrap_err()
+            .to_string()
+            .contains("the checkpoint of step 12 is in")
+    );
 }

@@ -28,7 +28,12 @@ impl Accept {
     /// A name that there is not, or of what cannot change within a run or needs no acceptance.
     pub fn parse(names: &[String]) -> Result<Self> {
         names.iter().try_for_each(|name| check(name))?;
-        Ok(Self(names.iter().map(|name| Accepted { name: name.clone(), used: AtomicBool::new(false) }).collect()))
+        Ok(Self(
+            names
+                .iter()
+                .map(|name| Accepted { name: name.clone(), used: AtomicBool::new(false) })
+                .collect(),
+        ))
     }
 
     /// Whether a difference of this name is accepted. Ask about differences that there are:
@@ -54,8 +59,12 @@ fn check(name: &str) -> Result<()> {
     }
     let why = match role_of(name) {
         Some(Role::Neutral) => "does not change the result, and needs no --accept".to_owned(),
-        Some(Role::Fixed) => "cannot change within a run; name another folder (--out) to begin anew".to_owned(),
-        _ if name == INIT => "cannot change within a run; name another folder (--out) to begin anew".to_owned(),
+        Some(Role::Fixed) => {
+            "cannot change within a run; name another folder (--out) to begin anew".to_owned()
+        }
+        _ if name == INIT => {
+            "cannot change within a run; name another folder (--out) to begin anew".to_owned()
+        }
         _ => format!(
             "there is no such name. There are {}, and of the recipe {}; a section stands for its keys",
             OTHERS.join(", "),
@@ -75,8 +84,15 @@ mod tests {
 
     #[test]
     fn a_section_stands_for_its_keys() {
-        let some = accept(&["schedule", "train.epochs", "augment.spec", "backend", "model-file"]).unwrap();
-        for name in ["schedule.initial_lr", "train.epochs", "augment.spec.mel_width", "backend", "model-file"] {
+        let some =
+            accept(&["schedule", "train.epochs", "augment.spec", "backend", "model-file"]).unwrap();
+        for name in [
+            "schedule.initial_lr",
+            "train.epochs",
+            "augment.spec.mel_width",
+            "backend",
+            "model-file",
+        ] {
             assert!(some.takes(name), "{name}");
         }
         for name in ["train.patience", "train", "augment.noise", "schedules", "devices"] {
@@ -96,15 +112,28 @@ mod tests {
     fn names_that_cannot_be_accepted_are_errors() {
         let fails = |name: &str, wanted: &str| {
             let error = accept(&["backend", name]).unwrap_err().to_string();
-            assert!(error.starts_with(&format!("--accept {name}: ")) && error.contains(wanted), "{error}");
+            assert!(
+                error.starts_with(&format!("--accept {name}: ")) && error.contains(wanted),
+                "{error}"
+            );
         };
         for name in ["", "train.epoch", "data.", "everything", "models"] {
             fails(name, "no such name");
         }
-        for part in ["backend, devices, model-file", "data.train, data.dev, data.trials", "augment.noise, "] {
+        for part in
+            ["backend, devices, model-file", "data.train, data.dev, data.trials", "augment.noise, "]
+        {
             fails("x", part);
         }
-        for name in ["seed", "model", "model.width", "optimizer.kind", "train.batch_size", "data.synth.out", "init"] {
+        for name in [
+            "seed",
+            "model",
+            "model.width",
+            "optimizer.kind",
+            "train.batch_size",
+            "data.synth.out",
+            "init",
+        ] {
             fails(name, "cannot change within a run");
         }
         fails("train.keep", "needs no --accept");

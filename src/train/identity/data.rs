@@ -47,7 +47,8 @@ pub(super) enum Change {
 impl Fingerprint {
     /// The first thing that differs, as far as both tell.
     pub(super) fn change_from(&self, old: &Self) -> Change {
-        let same_content = self.bytes.as_ref().zip(old.bytes.as_ref()).map(|(ours, theirs)| ours == theirs);
+        let same_content =
+            self.bytes.as_ref().zip(old.bytes.as_ref()).map(|(ours, theirs)| ours == theirs);
         if self.lists != old.lists {
             return Change::Other("the lists have changed");
         }
@@ -55,7 +56,9 @@ impl Fingerprint {
             return Change::Other("sizes of files have changed");
         }
         match (same_content, self.times == old.times) {
-            (Some(false), _) => Change::Other("sizes of files are the same, but their content has changed"),
+            (Some(false), _) => {
+                Change::Other("sizes of files are the same, but their content has changed")
+            }
             (Some(true), false) => Change::Times,
             (None, false) if old.bytes.is_some() => Change::Other(
                 "times of files have changed, their sizes have not (--verify-data tells whether their content has)",
@@ -85,9 +88,15 @@ impl Identity {
         let mut sources = vec![
             Source::corpus("data.train", train),
             Source::corpus("data.dev", dev),
-            Source { name: "data.trials", lists: vec![recipe.data.trials.clone()], files: Vec::new() },
+            Source {
+                name: "data.trials",
+                lists: vec![recipe.data.trials.clone()],
+                files: Vec::new(),
+            },
         ];
-        for (name, list) in [("augment.noise", &recipe.augment.noise), ("augment.reverb", &recipe.augment.reverb)] {
+        for (name, list) in
+            [("augment.noise", &recipe.augment.noise), ("augment.reverb", &recipe.augment.reverb)]
+        {
             if let Some(list) = list {
                 sources.push(Source::sounds(name, list)?);
             }
@@ -130,13 +139,16 @@ struct Source<'a> {
 impl<'a> Source<'a> {
     fn corpus(name: &'static str, corpus: &'a Corpus) -> Self {
         let lists = ["wav.scp", "utt2spk"].map(|list| corpus.folder.join(list)).to_vec();
-        let files = corpus.utterances.iter().map(|u| (Cow::Borrowed(u.path.as_path()), u.line)).collect();
+        let files =
+            corpus.utterances.iter().map(|u| (Cow::Borrowed(u.path.as_path()), u.line)).collect();
         Self { name, lists, files }
     }
 
     fn sounds(name: &'static str, list: &Path) -> Result<Self> {
         let entries = read_wav_scp(list)?.into_iter();
-        let files = entries.map(|(_, file, line)| (Cow::<Path>::Owned(locate(list, &file)), line)).collect();
+        let files = entries
+            .map(|(_, file, line)| (Cow::<Path>::Owned(locate(list, &file)), line))
+            .collect();
         Ok(Self { name, lists: vec![list.to_owned()], files })
     }
 
@@ -149,7 +161,8 @@ impl<'a> Source<'a> {
             lists.update((bytes.len() as u64).to_le_bytes());
             lists.update(bytes);
         }
-        let stat = |(file, line): &(Cow<'_, Path>, usize)| self.at(*line, size_and_time(file, stop));
+        let stat =
+            |(file, line): &(Cow<'_, Path>, usize)| self.at(*line, size_and_time(file, stop));
         let stats: Vec<(u64, i128)> = self.files.par_iter().map(stat).collect::<Result<_>>()?;
         let (mut sizes, mut times) = (Sha256::new(), Sha256::new());
         for (size, time) in stats {

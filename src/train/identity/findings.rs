@@ -19,7 +19,13 @@ pub(super) struct Findings<'a> {
 impl<'a> Findings<'a> {
     /// Nothing yet.
     pub fn new(accept: &'a Accept) -> Self {
-        Self { accept, notes: Vec::new(), refused: Vec::new(), names: Vec::new(), fixed: Vec::new() }
+        Self {
+            accept,
+            notes: Vec::new(),
+            refused: Vec::new(),
+            names: Vec::new(),
+            fixed: Vec::new(),
+        }
     }
 
     /// A difference that can be accepted.

@@ -17,7 +17,9 @@ fn accept(names: &[&str]) -> Accept {
 /// A small recipe, with the data in a folder.
 fn recipe(folder: &Path, changes: &[&str]) -> Recipe {
     let folder = folder.display();
-    let text = format!("[data]\ntrain = '{folder}/train'\ndev = '{folder}/dev'\n[model]\nname = \"resnet18\"\n");
+    let text = format!(
+        "[data]\ntrain = '{folder}/train'\ndev = '{folder}/dev'\n[model]\nname = \"resnet18\"\n"
+    );
     let changes: Vec<String> = changes.iter().map(|s| (*s).to_owned()).collect();
     Recipe::parse(&text, Path::new("r.toml"), &changes).unwrap()
 }
@@ -40,7 +42,8 @@ fn compare(ours: &Identity, old: &Identity, names: &[&str]) -> Result<Vec<String
 fn the_same_settings_are_the_same_run() {
     let old = recorded(&[]);
     assert_eq!(compare(&settings(&[]), &old, &[]), Ok(vec![]));
-    let neutral = ["data.threads=9", "data.cache_mib=7", "train.checkpoint_every=5 steps", "train.keep=9"];
+    let neutral =
+        ["data.threads=9", "data.cache_mib=7", "train.checkpoint_every=5 steps", "train.keep=9"];
     assert_eq!(settings(&neutral), settings(&[]));
     // A seed that no signed integer holds.
     let seed = ["seed=18446744073709551615"];
@@ -63,15 +66,23 @@ fn keys_of_the_recipe_are_named_with_both_values_and_can_be_accepted() {
          (--out) to begin anew"
     );
     let error = compare(&ours, &old, &["schedule"]).unwrap_err();
-    assert!(!error.contains("schedule") && error.contains("Go on with --accept train.epochs, or"), "{error}");
+    assert!(
+        !error.contains("schedule") && error.contains("Go on with --accept train.epochs, or"),
+        "{error}"
+    );
     let notes = compare(&ours, &old, &["schedule", "train"]).unwrap();
     assert_eq!(notes.len(), 3, "{notes:?}");
     assert_eq!(notes[2], "accepted: train.epochs = 3, in the checkpoint 5");
-    let changes = ["augment.probability=0.1", "margin.last=0.3", "data.frames=100", "data.dev=other"];
+    let changes =
+        ["augment.probability=0.1", "margin.last=0.3", "data.frames=100", "data.dev=other"];
     for change in changes.into_iter().chain(["train.precision=bf16", "train.accumulate=2"]) {
         let (name, _) = change.split_once('=').unwrap();
         let error = compare(&settings(&[change]), &recorded(&[]), &[]).unwrap_err();
-        assert!(error.contains("belongs to another recipe") && error.contains(&format!("--accept {name}")), "{error}");
+        assert!(
+            error.contains("belongs to another recipe")
+                && error.contains(&format!("--accept {name}")),
+            "{error}"
+        );
         // The list of trials goes by the dev folder.
         let notes = compare(&settings(&[change]), &recorded(&[]), &[name, "data.trials"]).unwrap();
         assert!(notes[0].starts_with(&format!("accepted: {name} = ")), "{notes:?}");
@@ -92,8 +103,14 @@ fn what_would_not_fit_cannot_be_accepted() {
     ] {
         let ours = settings(&[change, "train.epochs=3"]);
         let error = compare(&ours, &recorded(&[]), &["train", "data"]).unwrap_err();
-        assert!(error.contains("belongs to another recipe: ") && error.contains(&format!("{name} = ")), "{error}");
-        assert!(error.contains("cannot change within a run: name another folder (--out)"), "{error}");
+        assert!(
+            error.contains("belongs to another recipe: ") && error.contains(&format!("{name} = ")),
+            "{error}"
+        );
+        assert!(
+            error.contains("cannot change within a run: name another folder (--out)"),
+            "{error}"
+        );
         assert!(!error.contains("--accept") && !error.contains("train.epochs"), "{error}");
     }
     let error = compare(&settings(&["data.speeds=[1.0, 0.9]"]), &recorded(&[]), &[]).unwrap_err();
@@ -115,8 +132,12 @@ fn backend_and_devices_are_compared() {
     assert!(compare(&ours, &old, &["backend"]).unwrap_err().contains("made otherwise: devices"));
     assert_eq!(compare(&ours, &old, &["backend", "devices"]).unwrap().len(), 2);
     // With another recipe, all of it is named.
-    let error = compare(&Identity { recipe: settings(&["seed=5"]).recipe, ..ours }, &old, &[]).unwrap_err();
-    assert!(error.contains("another recipe: seed = 5, in the checkpoint 42; backend = cuda"), "{error}");
+    let error =
+        compare(&Identity { recipe: settings(&["seed=5"]).recipe, ..ours }, &old, &[]).unwrap_err();
+    assert!(
+        error.contains("another recipe: seed = 5, in the checkpoint 42; backend = cuda"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -129,7 +150,10 @@ fn the_model_to_begin_with_is_the_same_one() {
         (None, Some("b2"), "the run began with a model"),
     ] {
         let error = compare(&from(ours), &from(theirs), &[]).unwrap_err();
-        assert!(error.contains("belongs to another recipe: init: ") && error.contains(wanted), "{error}");
+        assert!(
+            error.contains("belongs to another recipe: init: ") && error.contains(wanted),
+            "{error}"
+        );
         assert!(error.contains("init cannot change within a run"), "{error}");
     }
 }
@@ -140,11 +164,19 @@ fn an_old_checkpoint_is_compared_in_what_it_has() {
                             [model]\nname = \"resnet18\"\n";
     let old = Identity { recipe: without_new_keys.to_owned(), ..Identity::default() };
     let notes = compare(&settings(&[]), &old, &[]).unwrap();
-    let wanted = "does not tell backend, devices, data, since an earlier version wrote it: not compared";
+    let wanted =
+        "does not tell backend, devices, data, since an earlier version wrote it: not compared";
     assert_eq!(notes, [format!("{CHECKPOINT} {wanted}")]);
-    assert!(compare(&settings(&["seed=7"]), &old, &[]).unwrap_err().contains("seed = 7, in the checkpoint 42"));
+    assert!(
+        compare(&settings(&["seed=7"]), &old, &[])
+            .unwrap_err()
+            .contains("seed = 7, in the checkpoint 42")
+    );
     let mut ours = recorded(&[]);
-    assert_eq!(ours.check_data(&old, Path::new(CHECKPOINT), &accept(&[])).unwrap(), Vec::<String>::new());
+    assert_eq!(
+        ours.check_data(&old, Path::new(CHECKPOINT), &accept(&[])).unwrap(),
+        Vec::<String>::new()
+    );
     assert_eq!(serde_json::from_str::<Identity>("{\"recipe\": \"x\"}").unwrap().recipe, "x");
 }
 
@@ -152,7 +184,12 @@ fn an_old_checkpoint_is_compared_in_what_it_has() {
 fn a_recipe_that_cannot_be_read_says_so() {
     let old = Identity { recipe: "[model]\nnew = 1\n".to_owned(), ..recorded(&[]) };
     let error = compare(&settings(&[]), &old, &[]).unwrap_err();
-    assert!(error.starts_with("runs/r/checkpoint.safetensors: this version cannot read the recipe in it: "), "{error}");
+    assert!(
+        error.starts_with(
+            "runs/r/checkpoint.safetensors: this version cannot read the recipe in it: "
+        ),
+        "{error}"
+    );
     assert!(error.contains("recipe:2: unknown field `new`"), "{error}");
 }
 
@@ -221,7 +258,10 @@ impl Place {
              --accept {name}, or name another folder (--out) to begin anew"
         );
         assert_eq!(error, wanted);
-        assert_eq!(self.check(verify, old, &[name]).unwrap(), [format!("accepted: {name}: {what}")]);
+        assert_eq!(
+            self.check(verify, old, &[name]).unwrap(),
+            [format!("accepted: {name}: {what}")]
+        );
     }
 }
 
@@ -234,11 +274,20 @@ const CONTENT: &str = "sizes of files are the same, but their content has change
 fn the_same_data_is_the_same() {
     let place = Place::new();
     let old = place.identity(false);
-    assert_eq!(old.data.keys().collect::<Vec<_>>(), ["augment.noise", "data.dev", "data.train", "data.trials"]);
+    assert_eq!(
+        old.data.keys().collect::<Vec<_>>(),
+        ["augment.noise", "data.dev", "data.train", "data.trials"]
+    );
     assert_eq!(place.check(false, &old, &[]), Ok(vec![]));
     assert_eq!(place.identity(true), place.identity(true));
     assert_eq!(place.check(true, &place.identity(true), &[]), Ok(vec![]));
-    assert!(place.identity(true).data.iter().all(|(name, data)| data.bytes.is_some() == (name != "data.trials")));
+    assert!(
+        place
+            .identity(true)
+            .data
+            .iter()
+            .all(|(name, data)| data.bytes.is_some() == (name != "data.trials"))
+    );
 }
 
 #[test]
@@ -258,7 +307,9 @@ fn lists_sizes_and_times_of_each_part_are_compared() {
     changed("train/b.wav", "longer than it was", "data.train", SIZES);
     changed("dev/a.wav", "", "data.dev", SIZES);
     changed("noise/n.wav", "noises", "augment.noise", SIZES);
-    for (file, name) in [("train/a.wav", "data.train"), ("dev/b.wav", "data.dev"), ("noise/n.wav", "augment.noise")] {
+    for (file, name) in
+        [("train/a.wav", "data.train"), ("dev/b.wav", "data.dev"), ("noise/n.wav", "augment.noise")]
+    {
         let place = Place::new();
         let old = place.identity(false);
         place.set_time(file, 999_999_999);
@@ -360,18 +411,29 @@ fn noise_that_is_new_has_nothing_to_be_compared_with() {
     assert!(compare(&ours, &old, &[]).unwrap_err().contains("--accept augment.noise, or"));
     // And of noise that is there no more.
     let mut without = place.add(&plain, false, false).unwrap();
-    assert!(compare(&without, &ours, &[]).unwrap_err().contains("augment.noise = not given, in the checkpoint "));
-    assert_eq!(without.check_data(&ours, Path::new(CHECKPOINT), &accept(&[])).unwrap(), Vec::<String>::new());
+    assert!(
+        compare(&without, &ours, &[])
+            .unwrap_err()
+            .contains("augment.noise = not given, in the checkpoint ")
+    );
+    assert_eq!(
+        without.check_data(&ours, Path::new(CHECKPOINT), &accept(&[])).unwrap(),
+        Vec::<String>::new()
+    );
 }
 
 #[test]
 fn files_that_cannot_be_read_are_named_with_their_line() {
     let place = Place::new();
-    let (train, dev) = (Corpus::load(place.path("train")).unwrap(), Corpus::load(place.path("dev")).unwrap());
+    let (train, dev) =
+        (Corpus::load(place.path("train")).unwrap(), Corpus::load(place.path("dev")).unwrap());
     let fails = |verify: bool, wanted: &str| {
         let mut identity = settings(&[]);
         let stop = AtomicBool::new(false);
-        let error = identity.add_data(&place.recipe(), &train, &dev, verify, true, &stop).unwrap_err().to_string();
+        let error = identity
+            .add_data(&place.recipe(), &train, &dev, verify, true, &stop)
+            .unwrap_err()
+            .to_string();
         assert!(error.contains(wanted), "{error}");
     };
     fs::remove_file(place.path("noise/n.wav")).unwrap();

@@ -21,7 +21,8 @@ pub(in crate::train) struct Difference {
 impl Difference {
     /// `width = 16, there 32`, with another word for `there`.
     pub fn shown(&self, there: &str) -> String {
-        let value = |value: &Option<String>| value.clone().unwrap_or_else(|| "not given".to_owned());
+        let value =
+            |value: &Option<String>| value.clone().unwrap_or_else(|| "not given".to_owned());
         format!("{} = {}, {there} {}", self.key, value(&self.ours), value(&self.theirs))
     }
 }
@@ -51,8 +52,11 @@ pub(super) fn differences<T: Serialize>(ours: &T, theirs: &T) -> String {
 /// TOML text as it is written by [`toml::to_string`], without the lines of some keys.
 pub(super) fn without(text: &str, keys: &[&str]) -> String {
     let spans = spans(text);
-    let lines: BTreeSet<usize> =
-        keys.iter().filter_map(|&key| spans.get(key)).map(|span| line_of(text, span.start)).collect();
+    let lines: BTreeSet<usize> = keys
+        .iter()
+        .filter_map(|&key| spans.get(key))
+        .map(|span| line_of(text, span.start))
+        .collect();
     let kept = text.split_inclusive('\n').enumerate().filter(|(i, _)| !lines.contains(&(i + 1)));
     kept.map(|(_, line)| line).collect()
 }
@@ -89,16 +93,25 @@ mod tests {
         assert_eq!(differences(&ours, &theirs), "mels = 80, there 40; width = 16, there 32");
         assert_eq!(differences(&ours, &ours), "");
         let reversible = Architecture::named("rev1-resnet18").unwrap();
-        assert!(differences(&ours, &reversible).contains("name = \"resnet18\", there \"rev1-resnet18\""));
+        assert!(
+            differences(&ours, &reversible)
+                .contains("name = \"resnet18\", there \"rev1-resnet18\"")
+        );
     }
 
     #[test]
     fn lists_sections_and_what_is_left_out_are_shown() {
         let ours = AugmentConfig { noise_snr: [5.0, 10.0], ..AugmentConfig::default() };
-        let theirs = AugmentConfig { noise: Some("n".into()), spec: Some(Default::default()), ..Default::default() };
+        let theirs = AugmentConfig {
+            noise: Some("n".into()),
+            spec: Some(Default::default()),
+            ..Default::default()
+        };
         let shown = differences(&ours, &theirs);
         assert!(
-            shown.starts_with("noise = not given, there \"n\"; noise_snr = [5.0, 10.0], there [0.0, 15.0];"),
+            shown.starts_with(
+                "noise = not given, there \"n\"; noise_snr = [5.0, 10.0], there [0.0, 15.0];"
+            ),
             "{shown}"
         );
         assert!(shown.contains("; spec.time_width = not given, there 20"), "{shown}");

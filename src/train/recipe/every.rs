@@ -130,7 +130,8 @@ mod tests {
     #[test]
     fn anything_else_is_an_error_at_its_line() {
         let fails = |value: &str, wanted: &str| {
-            let error = recipe(&format!("epochs = 3\ncheckpoint_every = {value}")).unwrap_err().to_string();
+            let error =
+                recipe(&format!("epochs = 3\ncheckpoint_every = {value}")).unwrap_err().to_string();
             assert!(error.starts_with("r.toml:8: ") && error.contains(wanted), "{error}");
             assert!(error.contains("train.checkpoint_every"), "{error}");
         };
@@ -153,7 +154,10 @@ mod tests {
             "99999999999999999999s",
             "18446744073709551615s 1000ms",
         ] {
-            fails(&format!("\"{text}\""), &format!("train.checkpoint_every = \"{text}\": must be 1s to 30days"));
+            fails(
+                &format!("\"{text}\""),
+                &format!("train.checkpoint_every = \"{text}\": must be 1s to 30days"),
+            );
         }
         fails("500", "500");
         fails("true", "a time such as");
@@ -161,6 +165,9 @@ mod tests {
         assert_eq!(error, "r.toml:7: train.keep = 0: must be 1 to 1000");
         let change = ["train.checkpoint_every=1ms".to_owned()];
         let error = Recipe::parse(SMALL, Path::new("r.toml"), &change).unwrap_err().to_string();
-        assert!(error.starts_with("r.toml: with --set: train.checkpoint_every = \"1ms\": must be"), "{error}");
+        assert!(
+            error.starts_with("r.toml: with --set: train.checkpoint_every = \"1ms\": must be"),
+            "{error}"
+        );
     }
 }

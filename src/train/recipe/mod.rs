@@ -1,4 +1,5 @@
-//! A recipe: everything a training run depends on, as TOML. Unknown keys are errors; so are impossible values.
+//! A recipe: everything a training run depends on, as TOML. Unknown keys are errors; so are
+//! impossible values.
 
 mod differences;
 mod every;
@@ -8,7 +9,9 @@ mod sections;
 mod text;
 
 pub use every::Every;
-pub use sections::{AugmentConfig, DataConfig, FrontendConfig, MarginConfig, ScheduleConfig, TrainConfig};
+pub use sections::{
+    AugmentConfig, DataConfig, FrontendConfig, MarginConfig, ScheduleConfig, TrainConfig,
+};
 
 pub(super) use differences::differing;
 pub(super) use role::{CHANGEABLE, Role, is_within, role_of};
@@ -75,8 +78,8 @@ impl Recipe {
     /// Reads a recipe and applies `key=value` changes (keys dotted: `train.epochs=3`).
     ///
     /// # Errors
-    /// Text that is not TOML, unknown keys, impossible values: with the key, and with the line where
-    /// the text has it.
+    /// Text that is not TOML, unknown keys, impossible values: with the key, and with the line
+    /// where the text has it.
     pub fn load(path: impl AsRef<Path>, changes: &[String]) -> Result<Self> {
         let path = path.as_ref();
         Self::parse(&fs::read_to_string(path)?, path, changes)
@@ -95,7 +98,8 @@ impl Recipe {
         text.values::<Self>()?.completed().map_err(|fault| text.fault(fault.key, fault.message))
     }
 
-    /// A recipe for training a model further: network and front-end are the model's, and need not be given.
+    /// A recipe for training a model further: network and front-end are the model's, and need not
+    /// be given.
     ///
     /// # Errors
     /// Those of [`Recipe::load`]; another network or front-end than the model's.
@@ -105,7 +109,10 @@ impl Recipe {
         let bad = |e: toml::ser::Error| Error::file(path, e.to_string());
         let sections = toml::Table::from_iter([
             ("model".to_owned(), toml::Value::try_from(&header.arch).map_err(bad)?),
-            ("frontend".to_owned(), toml::Value::try_from(FrontendConfig::of(&header.frontend)).map_err(bad)?),
+            (
+                "frontend".to_owned(),
+                toml::Value::try_from(FrontendConfig::of(&header.frontend)).map_err(bad)?,
+            ),
         ]);
         let sections = toml::to_string(&sections).map_err(bad)?;
         let mut text = Text::parse(&source, path)?;
@@ -113,11 +120,17 @@ impl Recipe {
         let recipe = Self::read(text, changes)?;
         if recipe.model != header.arch {
             let other = differences(&recipe.model, &header.arch);
-            return Err(Error::file(path, format!("[model] is not that of the model to start with: {other}")));
+            return Err(Error::file(
+                path,
+                format!("[model] is not that of the model to start with: {other}"),
+            ));
         }
         if recipe.frontend() != header.frontend {
             let other = differences(&recipe.frontend(), &header.frontend);
-            return Err(Error::file(path, format!("the front-end is not that of the model to start with: {other}")));
+            return Err(Error::file(
+                path,
+                format!("the front-end is not that of the model to start with: {other}"),
+            ));
         }
         Ok(recipe)
     }
@@ -132,8 +145,8 @@ impl Recipe {
         without(&self.to_toml(), &NEUTRAL)
     }
 
-    /// Fills what depends on other values, and refuses what is impossible together. Each number alone
-    /// is in its range already.
+    /// Fills what depends on other values, and refuses what is impossible together. Each number
+    /// alone is in its range already.
     fn completed(mut self) -> Result<Self, Fault> {
         if let Some(synth) = &self.data.synth {
             synth.check().map_err(Fault::of("data.synth"))?;
@@ -161,17 +174,25 @@ impl Recipe {
         }
         let [low, high] = self.augment.noise_snr;
         if low > high {
-            return bad("augment.noise_snr", format!("augment.noise_snr = [{low}, {high}]: lowest first"));
+            return bad(
+                "augment.noise_snr",
+                format!("augment.noise_snr = [{low}, {high}]: lowest first"),
+            );
         }
         if self.margin.fix_start_epoch < self.margin.increase_start_epoch {
-            return bad("margin.fix_start_epoch", "margin: increase_start_epoch <= fix_start_epoch".into());
+            return bad(
+                "margin.fix_start_epoch",
+                "margin: increase_start_epoch <= fix_start_epoch".into(),
+            );
         }
         self.check_train()?;
         self.model.check().map_err(Fault::of("model"))?;
         self.frontend().fbank.check().map_err(Fault::of("frontend"))?;
         if self.train.execution.is_some() && self.model.reversible_type().is_none() {
             let name = &self.model.name;
-            let message = format!("train.execution is a choice of reversible networks: rev1-{name} or rev2-{name}");
+            let message = format!(
+                "train.execution is a choice of reversible networks: rev1-{name} or rev2-{name}"
+            );
             return bad("train.execution", message);
         }
         self.optimizer.init().map_err(Fault::of("optimizer"))?;
@@ -188,21 +209,27 @@ impl Recipe {
         let bad = |key: &'static str, message: String| Err(Fault { key, message });
         if train.average_last > train.epochs {
             let (n, epochs) = (train.average_last, train.epochs);
-            return bad("train.average_last", format!("train.average_last = {n}: there are {epochs} epochs"));
+            return bad(
+                "train.average_last",
+                format!("train.average_last = {n}: there are {epochs} epochs"),
+            );
         }
         if train.patience > 0 && train.average_last > 1 {
-            let message = "train.patience stops early and average_last averages the last epochs: choose one";
+            let message =
+                "train.patience stops early and average_last averages the last epochs: choose one";
             return bad("train.patience", message.into());
         }
         if train.patience > 0 && train.patience < train.validate_every {
             let (patience, every) = (train.patience, train.validate_every);
-            let message =
-                format!("train.patience = {patience}: would end before the second test; validate_every = {every}");
+            let message = format!(
+                "train.patience = {patience}: would end before the second test; validate_every = {every}"
+            );
             return bad("train.patience", message);
         }
         if train.accumulate > 1 && train.batch_size < 2 * train.accumulate {
             let (n, size) = (train.accumulate, train.batch_size);
-            let message = format!("train.accumulate = {n}: from 1 to half of train.batch_size = {size}");
+            let message =
+                format!("train.accumulate = {n}: from 1 to half of train.batch_size = {size}");
             return bad("train.accumulate", message);
         }
         Ok(())
@@ -266,10 +293,14 @@ impl QuantizeConfig {
         let mut table = DeTable::new();
         changes.iter().try_for_each(|change| text::apply(&mut table, change))?;
         if let Some(other) = table.keys().find(|k| k.get_ref() != "quantize") {
-            return Err(Error::Invalid(format!("--set {other}: without a recipe only `quantize.*` has a meaning")));
+            return Err(Error::Invalid(format!(
+                "--set {other}: without a recipe only `quantize.*` has a meaning"
+            )));
         }
         ranges::check(&table).map_err(|outside| Error::Invalid(outside.message))?;
-        let section = table.remove("quantize").unwrap_or_else(|| text::elsewhere(DeValue::Table(DeTable::new())));
+        let section = table
+            .remove("quantize")
+            .unwrap_or_else(|| text::elsewhere(DeValue::Table(DeTable::new())));
         let config = Self::deserialize(ValueDeserializer::from(section))
             .map_err(|e| Error::Invalid(format!("quantize: {}", text::readable(&e))))?;
         config.check().map(|()| config)
@@ -289,8 +320,9 @@ mod tests {
 
     #[test]
     fn a_recipe_survives_its_own_text() {
-        let text =
-            format!("{SMALL}width = 8\n[optimizer]\nkind = \"adamw\"\n[loss.inter_topk]\nk = 3\n[augment.spec]\n");
+        let text = format!(
+            "{SMALL}width = 8\n[optimizer]\nkind = \"adamw\"\n[loss.inter_topk]\nk = 3\n[augment.spec]\n"
+        );
         let recipe = parse(&text, &["train.epochs=3", "margin.increase_start_epoch=1"]).unwrap();
         assert_eq!(recipe.train.epochs, 3);
         assert_eq!(recipe.data.trials, Path::new("b/trials.txt"));
@@ -312,7 +344,11 @@ mod tests {
         let same = Recipe { seed: plain.seed, ..other.clone() };
         assert_eq!(same.decisive(), plain.decisive());
         for name in ["threads", "cache_mib", "checkpoint_every", "keep"] {
-            assert!(other.to_toml().contains(name) && !other.decisive().contains(name), "{}", other.decisive());
+            assert!(
+                other.to_toml().contains(name) && !other.decisive().contains(name),
+                "{}",
+                other.decisive()
+            );
         }
         let back = parse(&other.decisive(), &[]).unwrap();
         assert_eq!(back, Recipe { seed: u64::MAX, ..plain });
@@ -328,8 +364,12 @@ mod tests {
             assert_eq!(parse(&format!("optimizer = \"{name}\"\n{SMALL}"), &[]).unwrap(), recipe);
             assert_eq!(parse(&recipe.to_toml(), &[]).unwrap(), recipe);
         }
-        let table = format!("{SMALL}[optimizer]\nkind = \"adamw8bit\"\n[optimizer.states]\nblock_size = 2048\n");
-        let OptimizerConfig::AdamW8bit { states, guard: true, .. } = parse(&table, &[]).unwrap().optimizer else {
+        let table = format!(
+            "{SMALL}[optimizer]\nkind = \"adamw8bit\"\n[optimizer.states]\nblock_size = 2048\n"
+        );
+        let OptimizerConfig::AdamW8bit { states, guard: true, .. } =
+            parse(&table, &[]).unwrap().optimizer
+        else {
             panic!("another optimizer")
         };
         assert_eq!((states.block_size, states.min_size), (2048, 4096));
@@ -348,10 +388,14 @@ mod tests {
         else {
             panic!("another optimizer")
         };
-        assert_eq!(optimizer(&named, &["optimizer.kind=adamw"]), OptimizerConfig::named("adamw").unwrap());
+        assert_eq!(
+            optimizer(&named, &["optimizer.kind=adamw"]),
+            OptimizerConfig::named("adamw").unwrap()
+        );
         let error = parse(SMALL, &["optimizer.beta1=0.5"]).unwrap_err().to_string();
         assert!(error.contains("unknown field `beta1`"), "{error}");
-        let error = parse(&format!("{SMALL}[optimizer]\nmomentun = 0.5\n"), &[]).unwrap_err().to_string();
+        let error =
+            parse(&format!("{SMALL}[optimizer]\nmomentun = 0.5\n"), &[]).unwrap_err().to_string();
         assert!(error.contains("r.toml:6: unknown field `momentun`"), "{error}");
     }
 
@@ -366,16 +410,39 @@ mod tests {
     fn typos_and_impossible_values_are_errors_with_their_place() {
         let fails = |text: &str, changes: &[&str], wanted: &str| {
             let error = parse(text, changes).unwrap_err().to_string();
-            assert!(error.contains(wanted) && error.contains("r.toml") | error.contains("--set"), "{error}");
+            assert!(
+                error.contains(wanted) && error.contains("r.toml") | error.contains("--set"),
+                "{error}"
+            );
         };
         fails(&format!("{SMALL}widht = 8\n"), &[], "r.toml:6: unknown field `widht`");
         fails(&format!("{SMALL}[trian]\nepochs = 1\n"), &[], "unknown field `trian`");
         fails(&format!("{SMALL}width = \"wide\"\n"), &[], "r.toml:6:");
-        fails(&format!("{SMALL}[schedule]\nscale_ratio = -1\n"), &[], "r.toml:7: schedule.scale_ratio = -1: must be");
-        fails(&format!("{SMALL}[margin]\nlast = nan\n"), &[], "r.toml:7: margin.last = nan: must be 0 to 1.5");
-        fails(&format!("{SMALL}[train]\nepochs = -1\n"), &[], "r.toml:7: train.epochs = -1: must be");
-        fails(&format!("{SMALL}[train]\nepochs = 2\naverage_last = 3\n"), &[], "r.toml:8: train.average_last = 3");
-        fails(&format!("{SMALL}[train]\nvalidate_every = 5\npatience = 2\n"), &[], "r.toml:8: train.patience = 2");
+        fails(
+            &format!("{SMALL}[schedule]\nscale_ratio = -1\n"),
+            &[],
+            "r.toml:7: schedule.scale_ratio = -1: must be",
+        );
+        fails(
+            &format!("{SMALL}[margin]\nlast = nan\n"),
+            &[],
+            "r.toml:7: margin.last = nan: must be 0 to 1.5",
+        );
+        fails(
+            &format!("{SMALL}[train]\nepochs = -1\n"),
+            &[],
+            "r.toml:7: train.epochs = -1: must be",
+        );
+        fails(
+            &format!("{SMALL}[train]\nepochs = 2\naverage_last = 3\n"),
+            &[],
+            "r.toml:8: train.average_last = 3",
+        );
+        fails(
+            &format!("{SMALL}[train]\nvalidate_every = 5\npatience = 2\n"),
+            &[],
+            "r.toml:8: train.patience = 2",
+        );
         fails(&SMALL.replace("18", "19"), &[], "r.toml:4: no architecture `resnet19`");
         fails(SMALL, &["train.average_last=200"], "train.average_last = 200");
         fails("[data", &[], "r.toml:1:");
@@ -390,21 +457,41 @@ mod tests {
         fails(SMALL, &["optimizer=lion"], "lion");
         fails(SMALL, &["optimizer=8"], "the name of an optimizer");
         fails(&format!("{SMALL}[optimizer]\nkind = \"sgd8bit\"\nguard = true\n"), &[], "guard");
-        fails(SMALL, &["optimizer.kind=adam8bit", "optimizer.states.block_size=100"], "block_size = 100");
-        fails(SMALL, &["optimizer.kind=adam8bit", "optimizer.states.rounding=up"], "sign-preserving");
+        fails(
+            SMALL,
+            &["optimizer.kind=adam8bit", "optimizer.states.block_size=100"],
+            "block_size = 100",
+        );
+        fails(
+            SMALL,
+            &["optimizer.kind=adam8bit", "optimizer.states.rounding=up"],
+            "sign-preserving",
+        );
         fails(SMALL, &["optimizer.kind=adamw8bit", "optimizer.beta2=1.0"], "beta2 = 1");
         fails(SMALL, &["optimizer.kind=sgd8bit", "optimizer.momentum=0.0"], "momentum = 0");
-        fails(SMALL, &["optimizer.kind=sgd8bit", "optimizer.dampening=0.1"], "nesterov with dampening");
+        fails(
+            SMALL,
+            &["optimizer.kind=sgd8bit", "optimizer.dampening=0.1"],
+            "nesterov with dampening",
+        );
         fails(SMALL, &["train.execution=taped"], "rev1-resnet18");
         fails(SMALL, &["model.reversible.merge=mean"], "rev2-resnet18");
-        let rev = |changes: &[&str], wanted| fails(SMALL, &[&["model.name=rev1-resnet18"], changes].concat(), wanted);
+        let rev = |changes: &[&str], wanted| {
+            fails(SMALL, &[&["model.name=rev1-resnet18"], changes].concat(), wanted)
+        };
         rev(&["model.reversible.merge=sum"], "expected one of `mean`, `concat`, `project`");
         rev(&["model.reversible.width=3"], "unknown field `width`");
         rev(&["model.reversible.state=7"], "an even number is expected");
         rev(&["model.reversible.transition=block"], "streams = \"split\"");
         rev(&["model.reversible.inner=0.0"], "inner = 0");
-        rev(&["model.name=rev2-resnet18", "model.reversible.transition=merged"], "Type II squeezes");
-        rev(&["model.name=rev1-df-resnet56", "model.reversible.transition=block"], "per-stream or merged");
+        rev(
+            &["model.name=rev2-resnet18", "model.reversible.transition=merged"],
+            "Type II squeezes",
+        );
+        rev(
+            &["model.name=rev1-df-resnet56", "model.reversible.transition=block"],
+            "per-stream or merged",
+        );
         rev(&["model.name=rev3-resnet18"], "no architecture `rev3-resnet18`");
         fails(SMALL, &["seed=2", "seed.x=1"], "`seed` is not a section");
         fails(SMALL, &["epochs"], "wanted key=value");
@@ -415,7 +502,8 @@ mod tests {
     fn every_recipe_of_ours_is_one() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("recipes");
         let files = walkdir::WalkDir::new(root).into_iter().map(|e| e.unwrap().into_path());
-        let recipes: Vec<PathBuf> = files.filter(|p| p.extension().is_some_and(|e| e == "toml")).collect();
+        let recipes: Vec<PathBuf> =
+            files.filter(|p| p.extension().is_some_and(|e| e == "toml")).collect();
         assert!(recipes.len() > 20, "{recipes:?}");
         for path in recipes {
             let stem = path.file_stem().unwrap().to_str().unwrap();
@@ -423,7 +511,10 @@ mod tests {
             let longer = stem == "fine-tune";
             let changes = if longer { vec!["model.name=resnet18".into()] } else { Vec::new() };
             let recipe = Recipe::load(&path, &changes).unwrap();
-            assert!(longer || !path.to_str().unwrap().contains("voxceleb") || recipe.model.name == stem, "{stem}");
+            assert!(
+                longer || !path.to_str().unwrap().contains("voxceleb") || recipe.model.name == stem,
+                "{stem}"
+            );
         }
     }
 

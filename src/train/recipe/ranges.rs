@@ -113,25 +113,32 @@ fn check_value(key: &str, value: &Spanned<DeValue<'_>>) -> Result<(), Outside> {
         DeValue::Table(table) => return check_section(key, table),
         // A section could be read from a list of its values too, which nobody could check or read.
         DeValue::Array(_) if is_section(key) => {
-            return Err(Outside { span: value.span(), message: format!("{key} is a section, not a list") });
+            return Err(Outside {
+                span: value.span(),
+                message: format!("{key} is a section, not a list"),
+            });
         }
         DeValue::Array(items) => return items.iter().try_for_each(|item| check_value(key, item)),
         // What has more digits than 128 bits is as good as infinite.
-        DeValue::Integer(n) => {
-            (i128::from_str_radix(n.as_str(), n.radix()).map_or(f64::INFINITY, |n| n as f64), n.to_string())
-        }
+        DeValue::Integer(n) => (
+            i128::from_str_radix(n.as_str(), n.radix()).map_or(f64::INFINITY, |n| n as f64),
+            n.to_string(),
+        ),
         DeValue::Float(x) => (x.as_str().parse().unwrap_or(f64::NAN), x.to_string()),
         DeValue::String(text) if key == INTERVAL => {
-            let outside =
-                |wanted: String| Outside { span: value.span(), message: format!("{key} = {text:?}: {wanted}") };
+            let outside = |wanted: String| Outside {
+                span: value.span(),
+                message: format!("{key} = {text:?}: {wanted}"),
+            };
             return text.parse::<Every>().map(|_| ()).map_err(outside);
         }
         _ => return Ok(()),
     };
     match range(key) {
-        Some((low, high)) if !is_within(x, low, high) => {
-            Err(Outside { span: value.span(), message: format!("{key} = {shown}: must be {}", described(low, high)) })
-        }
+        Some((low, high)) if !is_within(x, low, high) => Err(Outside {
+            span: value.span(),
+            message: format!("{key} = {shown}: must be {}", described(low, high)),
+        }),
         _ => Ok(()),
     }
 }
@@ -288,8 +295,7 @@ mod tests {
     "#;
 
     const SGD: &str = "kind = \"sgd8bit\"\nmomentum = 0.9\ndampening = 0.0\nnesterov = false\nweight_decay = 1e-4\n";
-    const ADAM: &str =
-        "kind = \"adam8bit\"\nbeta1 = 0.9\nbeta2 = 0.999\nepsilon = 1e-8\nweight_decay = 0.0\nguard = true\n";
+    const ADAM: &str = "kind = \"adam8bit\"\nbeta1 = 0.9\nbeta2 = 0.999\nepsilon = 1e-8\nweight_decay = 0.0\nguard = true\n";
 
     fn full_recipes() -> [String; 2] {
         [format!("{FULL}{SGD}"), format!("{FULL}{ADAM}")]
@@ -316,7 +322,9 @@ mod tests {
                         self.walk(&format!("{path}{dot}{name}"), value, false);
                     }
                 }
-                toml::Value::Array(items) => items.iter().for_each(|item| self.walk(path, item, true)),
+                toml::Value::Array(items) => {
+                    items.iter().for_each(|item| self.walk(path, item, true))
+                }
                 toml::Value::Integer(_) | toml::Value::Float(_) => {
                     self.numbers.insert((path.to_owned(), in_array));
                 }
@@ -342,7 +350,9 @@ mod tests {
             ("quantize.sensitivity=[]", "quantize.sensitivity"),
             ("train=[{epochs = 3}]", "train"),
         ] {
-            let error = Recipe::parse(text, Path::new("r.toml"), &[change.to_owned()]).unwrap_err().to_string();
+            let error = Recipe::parse(text, Path::new("r.toml"), &[change.to_owned()])
+                .unwrap_err()
+                .to_string();
             assert!(error.contains(&format!("{key} is a section, not a list")), "{error}");
         }
     }
@@ -355,24 +365,34 @@ mod tests {
             for path in Paths::of(&text).sections {
                 let dot = if path.is_empty() { "" } else { "." };
                 // The types name the options that they know.
-                let error = parse(&text, &format!("{path}{dot}no_option=1")).unwrap_err().to_string();
+                let error =
+                    parse(&text, &format!("{path}{dot}no_option=1")).unwrap_err().to_string();
                 let (_, known) = error
                     .split_once("unknown field `no_option`, expected")
                     .unwrap_or_else(|| panic!("{path}: {error}"));
                 let known = known.rsplit_once(" in `").map_or(known, |(names, _)| names);
                 let names: Vec<&str> = known.split('`').skip(1).step_by(2).collect();
-                let section = path.split('.').filter(|p| !p.is_empty()).fold(&whole, |value, part| &value[part]);
+                let section = path
+                    .split('.')
+                    .filter(|p| !p.is_empty())
+                    .fold(&whole, |value, part| &value[part]);
                 assert!(!names.is_empty(), "{error}");
                 for name in names {
-                    assert!(section.get(name).is_some(), "`{name}` of [{path}] is missing in the full recipe");
+                    assert!(
+                        section.get(name).is_some(),
+                        "`{name}` of [{path}] is missing in the full recipe"
+                    );
                 }
             }
         }
     }
 
     /// What is not refused below, because it means something.
-    const LEGAL: [(&str, &str); 3] =
-        [("augment.noise_snr", "-1"), ("seed", "18446744073709551615"), ("data.synth.seed", "18446744073709551615")];
+    const LEGAL: [(&str, &str); 3] = [
+        ("augment.noise_snr", "-1"),
+        ("seed", "18446744073709551615"),
+        ("data.synth.seed", "18446744073709551615"),
+    ];
 
     #[test]
     fn every_number_has_a_range_and_errors_name_its_key() {
@@ -390,11 +410,19 @@ mod tests {
             for (key, in_array) in Paths::of(&text).numbers {
                 assert!(range(&key).is_some(), "{key} has no range");
                 for value in hostile {
-                    let change = if in_array { format!("{key}=[{value}]") } else { format!("{key}={value}") };
-                    let error = parse(&text, &change).map_or_else(|e| e.to_string(), |_| String::new());
+                    let change = if in_array {
+                        format!("{key}=[{value}]")
+                    } else {
+                        format!("{key}={value}")
+                    };
+                    let error =
+                        parse(&text, &change).map_or_else(|e| e.to_string(), |_| String::new());
                     match LEGAL.contains(&(key.as_str(), value)) {
                         true => assert!(!error.contains("must be"), "{error}"),
-                        false => assert!(error.contains(&key) && error.contains("r.toml"), "{change}: `{error}`"),
+                        false => assert!(
+                            error.contains(&key) && error.contains("r.toml"),
+                            "{change}: `{error}`"
+                        ),
                     }
                 }
             }
@@ -403,8 +431,11 @@ mod tests {
 
     #[test]
     fn every_range_is_of_a_number_that_there_is() {
-        let numbers: BTreeSet<String> =
-            full_recipes().iter().flat_map(|text| Paths::of(text).numbers).map(|(key, _)| key).collect();
+        let numbers: BTreeSet<String> = full_recipes()
+            .iter()
+            .flat_map(|text| Paths::of(text).numbers)
+            .map(|(key, _)| key)
+            .collect();
         let ranges: BTreeSet<String> = RANGES.iter().map(|(key, ..)| (*key).to_owned()).collect();
         assert_eq!(ranges.len(), RANGES.len(), "a key stands twice");
         assert_eq!(ranges, numbers);
@@ -413,7 +444,8 @@ mod tests {
 
     #[test]
     fn every_key_has_one_role_in_a_run_that_goes_on() {
-        let keys: BTreeSet<String> = full_recipes().iter().flat_map(|text| spans(text).into_keys()).collect();
+        let keys: BTreeSet<String> =
+            full_recipes().iter().flat_map(|text| spans(text).into_keys()).collect();
         for key in &keys {
             assert!(role_of(key).is_some(), "{key} has no role");
         }

@@ -85,7 +85,9 @@ mod tests {
     fn roles_are_those_of_keys_and_of_fixed_sections() {
         assert_eq!(role_of("train.keep"), Some(Role::Neutral));
         assert_eq!(role_of("train.epochs"), Some(Role::Changeable));
-        for key in ["seed", "model", "model.width", "loss.inter_topk.k", "optimizer.states.block_size"] {
+        for key in
+            ["seed", "model", "model.width", "loss.inter_topk.k", "optimizer.states.block_size"]
+        {
             assert_eq!(role_of(key), Some(Role::Fixed), "{key}");
         }
         for key in ["", "train", "train.epoch", "models", "seeds.x", "data"] {

@@ -87,11 +87,17 @@ impl FrontendConfig {
     /// The choices behind a model's front-end.
     pub fn of(frontend: &Frontend) -> Self {
         let fbank = &frontend.fbank;
-        Self { sample_rate: fbank.sample_rate, window: fbank.window, dither: fbank.dither, cmn: frontend.cmn }
+        Self {
+            sample_rate: fbank.sample_rate,
+            window: fbank.window,
+            dither: fbank.dither,
+            cmn: frontend.cmn,
+        }
     }
 }
 
-/// Augmentation. Noise and reverberation exclude each other, as in WeSpeaker: with `probability` an utterance gets one of those given.
+/// Augmentation. Noise and reverberation exclude each other, as in WeSpeaker: with `probability` an
+/// utterance gets one of those given.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct AugmentConfig {
@@ -116,7 +122,8 @@ impl Default for AugmentConfig {
     }
 }
 
-/// Margin; epochs count from 1, as in WeSpeaker. Start and fix at the same epoch: `last` from that epoch on.
+/// Margin; epochs count from 1, as in WeSpeaker. Start and fix at the same epoch: `last` from that
+/// epoch on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct MarginConfig {
@@ -134,7 +141,13 @@ pub struct MarginConfig {
 
 impl Default for MarginConfig {
     fn default() -> Self {
-        Self { initial: 0.2, last: 0.2, increase_start_epoch: 1, fix_start_epoch: 1, increase: Increase::Exp }
+        Self {
+            initial: 0.2,
+            last: 0.2,
+            increase_start_epoch: 1,
+            fix_start_epoch: 1,
+            increase: Increase::Exp,
+        }
     }
 }
 
@@ -157,7 +170,13 @@ pub struct ScheduleConfig {
 
 impl Default for ScheduleConfig {
     fn default() -> Self {
-        Self { initial_lr: 0.1, final_lr: 5e-5, warm_up_epochs: 6.0, warm_from_zero: true, scale_ratio: None }
+        Self {
+            initial_lr: 0.1,
+            final_lr: 5e-5,
+            warm_up_epochs: 6.0,
+            warm_from_zero: true,
+            scale_ratio: None,
+        }
     }
 }
 
@@ -169,17 +188,19 @@ pub struct TrainConfig {
     pub epochs: usize,
     /// Crops of a step.
     pub batch_size: usize,
-    /// Parts of a batch that each device works through one after another: less memory, and the gradient of the whole batch, except that BatchNorm has the statistics of
-    /// each part.
+    /// Parts of a batch that each device works through one after another: less memory, and the
+    /// gradient of the whole batch, except that BatchNorm has the statistics of each part.
     #[serde(skip_serializing_if = "is_one")]
     pub accumulate: usize,
     /// Stop after so many epochs without a better dev EER; 0 never stops.
     pub patience: usize,
     /// Test on the dev trials after every so many epochs (and the last).
     pub validate_every: usize,
-    /// The final model is the mean of the last so many epochs' weights (BatchNorm statistics included); 1 takes the best epoch instead.
+    /// The final model is the mean of the last so many epochs' weights (BatchNorm statistics
+    /// included); 1 takes the best epoch instead.
     pub average_last: usize,
-    /// How a reversible network trains: `reversible` (the default) recomputes activations, `taped` keeps them. The result is the same.
+    /// How a reversible network trains: `reversible` (the default) recomputes activations, `taped`
+    /// keeps them. The result is the same.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub execution: Option<Execution>,
     /// What convolutions compute in while training: `f32` or `bf16`.

@@ -37,7 +37,8 @@ impl<'t> Text<'t> {
     /// # Errors
     /// Text that is not TOML, with its line.
     pub fn parse(text: &'t str, path: &'t Path) -> Result<Self> {
-        let is_deep = |line: &str| !line.trim_start().starts_with('#') && line.matches('.').count() > DEEPEST;
+        let is_deep =
+            |line: &str| !line.trim_start().starts_with('#') && line.matches('.').count() > DEEPEST;
         if let Some(i) = text.lines().position(is_deep) {
             return Err(Error::line(path, i + 1, format!("more than {DEEPEST} dots")));
         }
@@ -77,8 +78,10 @@ impl<'t> Text<'t> {
     /// Numbers out of range; what `T` refuses: unknown and missing keys, wrong types.
     pub fn values<T: DeserializeOwned>(&mut self) -> Result<T> {
         name_optimizer(self.root.get_mut());
-        ranges::check(self.root.get_ref()).map_err(|outside| self.at(Some(outside.span), outside.message))?;
-        T::deserialize(Deserializer::from(self.root.clone())).map_err(|e| self.at(e.span(), readable(&e)))
+        ranges::check(self.root.get_ref())
+            .map_err(|outside| self.at(Some(outside.span), outside.message))?;
+        T::deserialize(Deserializer::from(self.root.clone()))
+            .map_err(|e| self.at(e.span(), readable(&e)))
     }
 
     /// The error of a value that goes wrong together with others: at the line of its key, or of the
@@ -106,7 +109,9 @@ impl<'t> Text<'t> {
 
     fn at(&self, span: Option<Range<usize>>, message: String) -> Error {
         match span {
-            Some(span) if span != NOWHERE => Error::line(self.path, line_of(self.text, span.start), message),
+            Some(span) if span != NOWHERE => {
+                Error::line(self.path, line_of(self.text, span.start), message)
+            }
             _ if self.changed => Error::file(self.path, format!("with --set: {message}")),
             _ => Error::file(self.path, message),
         }
@@ -131,10 +136,14 @@ pub(super) fn key<'t>(name: impl Into<DeString<'t>>) -> Spanned<DeString<'t>> {
 /// A value that the text does not hold, with all that is in it.
 pub(super) fn elsewhere(value: DeValue<'_>) -> Spanned<DeValue<'_>> {
     let value = match value {
-        DeValue::Array(items) => DeValue::Array(items.into_iter().map(|item| elsewhere(item.into_inner())).collect()),
+        DeValue::Array(items) => {
+            DeValue::Array(items.into_iter().map(|item| elsewhere(item.into_inner())).collect())
+        }
         DeValue::Table(table) => {
             let entries = table.into_iter();
-            DeValue::Table(entries.map(|(k, v)| (key(k.into_inner()), elsewhere(v.into_inner()))).collect())
+            DeValue::Table(
+                entries.map(|(k, v)| (key(k.into_inner()), elsewhere(v.into_inner()))).collect(),
+            )
         }
         other => other,
     };
@@ -161,7 +170,8 @@ pub(super) fn apply<'t>(table: &mut DeTable<'t>, change: &'t str) -> Result<()> 
     }
     let mut place = table;
     for &section in sections {
-        place = section_of(place, section).ok_or_else(|| bad(&format!("`{section}` is not a section")))?;
+        place = section_of(place, section)
+            .ok_or_else(|| bad(&format!("`{section}` is not a section")))?;
     }
     place.insert(key(*last), elsewhere(value));
     Ok(())
@@ -212,8 +222,14 @@ mod tests {
     #[test]
     fn faults_are_at_the_line_of_their_key_or_section() {
         let at = |key: &str| text().fault(key, "m".into()).place().1;
-        assert_eq!([at("seed"), at("data.speeds"), at("data.synth.out")], [Some(1), Some(4), Some(8)]);
-        assert_eq!([at("train.epochs"), at("train.patience"), at("train")], [Some(10), Some(9), Some(9)]);
+        assert_eq!(
+            [at("seed"), at("data.speeds"), at("data.synth.out")],
+            [Some(1), Some(4), Some(8)]
+        );
+        assert_eq!(
+            [at("train.epochs"), at("train.patience"), at("train")],
+            [Some(10), Some(9), Some(9)]
+        );
         assert_eq!(at("margin.last"), None);
     }
 

@@ -83,7 +83,10 @@ impl Metric {
             return;
         }
         self.tests.push((epoch as f64, value));
-        let better = self.best.is_none_or(|(best, _)| if self.higher_is_better { value > best } else { value < best });
+        let better =
+            self.best.is_none_or(
+                |(best, _)| if self.higher_is_better { value > best } else { value < best },
+            );
         if better {
             self.best = Some((value, epoch));
         }
@@ -145,7 +148,10 @@ impl Board {
                 self.metrics.iter_mut().for_each(|m| m.sum = (0.0, 0));
                 if let Some((steps, sums)) = self.made.take() {
                     for (name, sum) in sums {
-                        self.metrics.iter_mut().filter(|m| m.name == name).for_each(|m| m.sum = (sum, steps));
+                        self.metrics
+                            .iter_mut()
+                            .filter(|m| m.name == name)
+                            .for_each(|m| m.sum = (sum, steps));
                     }
                 }
                 self.eta.train(examples / self.batch_size, now);
@@ -234,10 +240,14 @@ mod tests {
 
     #[test]
     fn the_place_is_told_at_every_moment() {
-        let position = |last: &dyn Fn(&Event) -> bool| example::until(3, 10, (1, 0), last).0.position();
+        let position =
+            |last: &dyn Fn(&Event) -> bool| example::until(3, 10, (1, 0), last).0.position();
         assert_eq!(position(&|e| matches!(e, Event::Metric { .. })), "starting");
         assert_eq!(position(&|e| matches!(e, Event::Start { .. })), "epoch 1/3");
-        assert_eq!(position(&|e| *e == Event::Done { examples: 7 * example::BATCH }), "epoch 1/3  step 7/10");
+        assert_eq!(
+            position(&|e| *e == Event::Done { examples: 7 * example::BATCH }),
+            "epoch 1/3  step 7/10"
+        );
         assert_eq!(position(&|e| *e == Event::Test), "epoch 1/3  dev test");
         assert_eq!(position(&|e| *e == Event::Epoch(1)), "epoch 2/3  step 0/10");
         assert_eq!(position(&|e| *e == Event::End), "epoch 3/3  done");
@@ -281,7 +291,8 @@ mod tests {
     fn a_resumed_run_remembers_its_earlier_epochs() {
         let now = Instant::now();
         let dev = |epoch: usize, value: f64| Past { epoch, name: "EER", value, dev: true };
-        let past = vec![dev(1, 5.0), Past { epoch: 1, name: "loss", value: 3.0, dev: false }, dev(2, 6.0)];
+        let past =
+            vec![dev(1, 5.0), Past { epoch: 1, name: "loss", value: 3.0, dev: false }, dev(2, 6.0)];
         let mut board = Board::new(Plan { batch_size: 4, past, ..Plan::default() }, now);
         example::metrics().iter().for_each(|m| board.take(m, now));
         board.take(&Event::Start { epochs: 4, epoch: 3 }, now);

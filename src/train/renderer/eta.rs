@@ -158,7 +158,9 @@ impl Eta {
     }
 
     fn tests_left(&self) -> usize {
-        (self.epoch..=self.epochs).filter(|e| e.is_multiple_of(self.validate_every) || *e == self.epochs).count()
+        (self.epoch..=self.epochs)
+            .filter(|e| e.is_multiple_of(self.validate_every) || *e == self.epochs)
+            .count()
     }
 }
 

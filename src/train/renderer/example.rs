@@ -39,7 +39,12 @@ pub(super) fn training(epochs: usize, steps: usize, from: (usize, usize)) -> Vec
             time += 1.0;
             let n = ((epoch - 1) * steps + step) as f64;
             let values = [5.0 - n / 100.0, n / 2.0, 0.2, 1e-3];
-            all.extend(values.into_iter().enumerate().map(|(metric, value)| (time, Event::Step { metric, value })));
+            all.extend(
+                values
+                    .into_iter()
+                    .enumerate()
+                    .map(|(metric, value)| (time, Event::Step { metric, value })),
+            );
             all.push((time, Event::Done { examples: step * BATCH }));
         }
         all.push((time, Event::Trained));
@@ -61,7 +66,12 @@ pub(super) fn until(
     last: impl Fn(&Event) -> bool,
 ) -> (Board, Instant) {
     let begun = Instant::now();
-    let plan = Plan { title: "runs/quickstart".to_owned(), batch_size: BATCH, validate_every: 1, ..Plan::default() };
+    let plan = Plan {
+        title: "runs/quickstart".to_owned(),
+        batch_size: BATCH,
+        validate_every: 1,
+        ..Plan::default()
+    };
     let mut board = Board::new(plan, begun);
     for (seconds, event) in training(epochs, steps, from) {
         let now = begun + Duration::from_secs_f64(seconds);

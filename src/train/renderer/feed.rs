@@ -5,7 +5,8 @@ use std::time::Instant;
 use burn::train::logger::{EvaluationProgressLogger, TrainingProgressLogger};
 use burn::train::metric::{MetricAttributes, MetricDefinition, MetricId, NumericEntry};
 use burn::train::renderer::{
-    EvaluationName, MetricState, MetricsRenderer, MetricsRendererEvaluation, MetricsRendererTraining,
+    EvaluationName, MetricState, MetricsRenderer, MetricsRendererEvaluation,
+    MetricsRendererTraining,
 };
 
 /// Something that happens in a training. Metrics are numbered in the order of their registration.
@@ -65,7 +66,13 @@ impl<S: Sink> Feed<S> {
 }
 
 impl<S: Sink> TrainingProgressLogger for Feed<S> {
-    fn start(&mut self, total_epochs: usize, starting_epoch: usize, _items: Option<usize>, _label: Option<&str>) {
+    fn start(
+        &mut self,
+        total_epochs: usize,
+        starting_epoch: usize,
+        _items: Option<usize>,
+        _label: Option<&str>,
+    ) {
         self.send(Event::Start { epochs: total_epochs, epoch: starting_epoch });
     }
 
@@ -103,7 +110,8 @@ impl<S: Sink> MetricsRendererTraining for Feed<S> {
         let MetricState::Numeric(entry, Some(value)) = state else { return };
         // At the end of an epoch comes its mean, which follows from the steps.
         let value = match value {
-            NumericEntry::Value(value) | NumericEntry::Aggregated { aggregated_value: value, .. } => value,
+            NumericEntry::Value(value)
+            | NumericEntry::Aggregated { aggregated_value: value, .. } => value,
             NumericEntry::Final(_) => return,
         };
         if let Some(metric) = self.number(&entry.metric_id) {
@@ -172,7 +180,8 @@ mod tests {
     }
 
     fn numeric(id: &MetricId, value: NumericEntry) -> MetricState {
-        let entry = MetricEntry::new(id.clone(), SerializedEntry::new(String::new(), String::new()));
+        let entry =
+            MetricEntry::new(id.clone(), SerializedEntry::new(String::new(), String::new()));
         MetricState::Numeric(entry, Some(value))
     }
 
@@ -186,7 +195,9 @@ mod tests {
         register(&mut feed, &trial_metric::eer());
         register(&mut feed, &trial_metric::min_dcf());
         let named = feed.sink.0.iter().map(|e| match e {
-            Event::Metric { name, unit, higher_is_better } => (name.as_str(), unit.as_deref(), *higher_is_better),
+            Event::Metric { name, unit, higher_is_better } => {
+                (name.as_str(), unit.as_deref(), *higher_is_better)
+            }
             other => panic!("{other:?}"),
         });
         assert_eq!(
@@ -209,13 +220,19 @@ mod tests {
         let eer = register(&mut feed, &trial_metric::eer());
         feed.start(14, 3, None, None);
         feed.start_split("train", 8);
-        feed.update_train(numeric(&loss, NumericEntry::Aggregated { aggregated_value: 2.5, count: 1 }));
+        feed.update_train(numeric(
+            &loss,
+            NumericEntry::Aggregated { aggregated_value: 2.5, count: 1 },
+        ));
         feed.update_split(4);
         feed.log_event_training("Iteration".into());
         feed.update_train(numeric(&loss, NumericEntry::Final(2.5)));
         feed.end_split();
         feed.start_split("valid", 1);
-        feed.update_valid(numeric(&eer, NumericEntry::Aggregated { aggregated_value: 8.0, count: 1 }));
+        feed.update_valid(numeric(
+            &eer,
+            NumericEntry::Aggregated { aggregated_value: 8.0, count: 1 },
+        ));
         feed.update_split(1);
         feed.update_valid(numeric(&eer, NumericEntry::Final(8.0)));
         feed.end_split();

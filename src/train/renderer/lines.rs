@@ -162,7 +162,8 @@ mod tests {
     fn told(shown: Shown, epochs: usize, steps: usize, from: (usize, usize)) -> Vec<String> {
         let begun = Instant::now();
         let plan = Plan { batch_size: example::BATCH, validate_every: 1, ..Plan::default() };
-        let mut lines = Lines { board: Board::new(plan, begun), shown, bar: None, last_line: begun };
+        let mut lines =
+            Lines { board: Board::new(plan, begun), shown, bar: None, last_line: begun };
         let mut told = Vec::new();
         for (seconds, event) in example::training(epochs, steps, from) {
             let now = begun + Duration::from_secs_f64(seconds);
@@ -187,8 +188,12 @@ mod tests {
     #[test]
     fn a_long_epoch_is_told_of_once_a_minute_where_there_is_no_bar() {
         let lines = told(Shown::Lines, 1, 200, (1, 0));
-        let heads: Vec<String> = lines.iter().map(|l| l.split("  ").take(2).collect::<Vec<_>>().join("  ")).collect();
-        assert_eq!(heads, ["epoch 1/1  30 %", "epoch 1/1  60 %", "epoch 1/1  90 %", "epoch 1/1  loss 3.995"]);
+        let heads: Vec<String> =
+            lines.iter().map(|l| l.split("  ").take(2).collect::<Vec<_>>().join("  ")).collect();
+        assert_eq!(
+            heads,
+            ["epoch 1/1  30 %", "epoch 1/1  60 %", "epoch 1/1  90 %", "epoch 1/1  loss 3.995"]
+        );
         assert!(lines[0].ends_with("  1m00s, 3m left"), "{}", lines[0]);
         assert!(lines[0].contains("loss 4.695  accuracy 15.25 %"), "{}", lines[0]);
         assert_eq!(told(Shown::Bar, 1, 200, (1, 0)).len(), 1);
@@ -204,7 +209,8 @@ mod tests {
 
     #[test]
     fn a_bar_says_as_much_as_there_is_room_for() {
-        let (board, now) = example::until(3, 100, (1, 0), |e| *e == Event::Done { examples: 50 * example::BATCH });
+        let (board, now) =
+            example::until(3, 100, (1, 0), |e| *e == Event::Done { examples: 50 * example::BATCH });
         let at = |width| behind(&board, now, room(width, "epoch 1/3".len(), 100));
         assert_eq!(at(120), "loss 4.745  accuracy 12.75 %  margin 0.2  lr 1.0e-3, 5m left");
         assert_eq!(at(80), "loss 4.745, 5m left");

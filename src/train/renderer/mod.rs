@@ -3,7 +3,10 @@
 //! burn-train's calls -> `feed` (events) -> `board` (state, pure) -> `lines` or
 //! `dashboard`.
 
-#[cfg_attr(not(feature = "tui"), allow(dead_code, reason = "the dashboard shows more than lines do"))]
+#[cfg_attr(
+    not(feature = "tui"),
+    allow(dead_code, reason = "the dashboard shows more than lines do")
+)]
 mod board;
 #[cfg_attr(not(feature = "tui"), allow(dead_code, reason = "only the dashboard draws curves"))]
 mod curve;
@@ -30,14 +33,21 @@ use feed::Feed;
 use lines::Lines;
 
 /// The dashboard where it is wanted and the terminal can show it, lines elsewhere.
-pub(super) fn renderer(options: &RunOptions, recipe: &Recipe, state: &State) -> Box<dyn MetricsRenderer> {
+pub(super) fn renderer(
+    options: &RunOptions,
+    recipe: &Recipe,
+    state: &State,
+) -> Box<dyn MetricsRenderer> {
     let board = || {
         let plan = Plan {
             title: options.out.display().to_string(),
             batch_size: recipe.train.batch_size,
             validate_every: recipe.train.validate_every,
             past: past::read(&options.out.join(METRICS)),
-            made: Some((state.batch, vec![("loss", state.loss_sum), ("accuracy", 100.0 * state.accuracy_sum)])),
+            made: Some((
+                state.batch,
+                vec![("loss", state.loss_sum), ("accuracy", 100.0 * state.accuracy_sum)],
+            )),
         };
         Board::new(plan, Instant::now())
     };
@@ -45,7 +55,9 @@ pub(super) fn renderer(options: &RunOptions, recipe: &Recipe, state: &State) -> 
     if options.dashboard {
         match dashboard::Dashboard::open(board(), options.stop.clone()) {
             Ok(dashboard) => return Box::new(Feed::new(dashboard)),
-            Err(e) => crate::terminal::note!("no dashboard on this terminal ({e}); progress follows in lines"),
+            Err(e) => crate::terminal::note!(
+                "no dashboard on this terminal ({e}); progress follows in lines"
+            ),
         }
     }
     Box::new(Feed::new(Lines::new(options.quiet, board())))

@@ -78,9 +78,11 @@ mod tests {
 
     #[test]
     fn the_names_are_those_of_the_metrics() {
-        let steps = [trial_metric::loss(), trial_metric::accuracy(), trial_metric::margin()].map(|m| m.name());
+        let steps = [trial_metric::loss(), trial_metric::accuracy(), trial_metric::margin()]
+            .map(|m| m.name());
         let tests = [trial_metric::eer(), trial_metric::min_dcf()].map(|m| m.name());
-        let names: Vec<&str> = steps.iter().chain(&tests).map(|n| n.as_str()).chain(["lr"]).collect();
+        let names: Vec<&str> =
+            steps.iter().chain(&tests).map(|n| n.as_str()).chain(["lr"]).collect();
         assert!(KEYS.iter().all(|(_, name, ..)| names.contains(name)), "{names:?}");
         assert_eq!(names.len(), KEYS.len());
     }

@@ -86,7 +86,8 @@ mod tests {
 
     #[test]
     fn times_are_short() {
-        let all = |text: fn(Duration) -> String, s: [u64; 6]| s.map(|s| text(Duration::from_secs(s)));
+        let all =
+            |text: fn(Duration) -> String, s: [u64; 6]| s.map(|s| text(Duration::from_secs(s)));
         let exact = all(duration, [0, 59, 62, 3599, 7500, 273_600]);
         assert_eq!(exact, ["0s", "59s", "1m02s", "59m59s", "2h05m", "3d04h"]);
         assert_eq!(rough(Duration::from_millis(1)), "1s");

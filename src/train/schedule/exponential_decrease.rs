@@ -2,8 +2,8 @@
 
 /// With t = iteration, T = all iterations, W = warm-up iterations, s = scale ratio:
 ///
-/// lr(t) = c(t) * initial * (last / initial)^(t / T), with c(t) rising linearly during the warm-up, from 0 to s
-/// (`warm_from_zero`) or, where s > 1, from 1 to s; s afterwards.
+/// lr(t) = c(t) * initial * (last / initial)^(t / T), with c(t) rising linearly during the warm-up,
+/// from 0 to s (`warm_from_zero`) or, where s > 1, from 1 to s; s afterwards.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ExponentialDecrease {
     /// Learning rate at the beginning, before the scale ratio.

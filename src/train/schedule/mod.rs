@@ -1,5 +1,5 @@
-//! What changes from iteration to iteration: learning rate and margin. Pure functions of the iteration, so a resumed run
-//! needs no state of theirs.
+//! What changes from iteration to iteration: learning rate and margin. Pure functions of the
+//! iteration, so a resumed run needs no state of theirs.
 
 mod exponential_decrease;
 mod margin;

@@ -47,9 +47,9 @@ impl Loop {
     ) -> Error {
         match self.save(model, progress) {
             Ok(()) => self.interrupted(interrupter, epoch),
-            Err(e) => {
-                Error::Interrupted(format!("stopped in epoch {epoch}; what came after the checkpoint is lost: {e}"))
-            }
+            Err(e) => Error::Interrupted(format!(
+                "stopped in epoch {epoch}; what came after the checkpoint is lost: {e}"
+            )),
         }
     }
 
@@ -61,7 +61,12 @@ impl Loop {
     }
 
     /// An error of data or disk that ends the run, after everything so far is saved.
-    pub(super) fn rescued(&self, error: Error, model: &Trainee, progress: &mut Progressing) -> Error {
+    pub(super) fn rescued(
+        &self,
+        error: Error,
+        model: &Trainee,
+        progress: &mut Progressing,
+    ) -> Error {
         let tail = match self.save(model, progress) {
             Ok(()) => format!("{}; go on with --resume", progress.keeper.kept()),
             Err(e) => format!("and {e}"),
@@ -71,7 +76,8 @@ impl Loop {
 
     /// A stop that was asked for, or that burn-train's part of the run has made necessary.
     fn interrupted(&self, interrupter: &Interrupter, epoch: usize) -> Error {
-        let kept = format!("everything is in {}; go on with --resume", self.out.join(NEWEST).display());
+        let kept =
+            format!("everything is in {}; go on with --resume", self.out.join(NEWEST).display());
         match interrupter.error() {
             Some(e) => Error::Training(format!("burn-train failed in epoch {epoch}: {e}; {kept}")),
             None => Error::Interrupted(format!("stopped in epoch {epoch}; {kept}")),

@@ -1,16 +1,18 @@
-//! Reversible ResNets and DF-ResNets of two types (arXiv 2412.01195). The types are the paper's: blocks of two coupled streams within stages (I), and in addition
-//! a loss of resolution that loses nothing (II). How the parts are wired is not published in what we could read: ours is a reconstruction, every choice a
-//! named option ([`ReversibleOptions`]).
+//! Reversible ResNets and DF-ResNets of two types (arXiv 2412.01195). The types are the paper's:
+//! blocks of two coupled streams within stages (I), and in addition a loss of resolution that loses
+//! nothing (II). How the parts are wired is not published in what we could read: ours is a
+//! reconstruction, every choice a named option ([`ReversibleOptions`]).
 //!
 //! ```text
 //! stem -> [entry, reversible blocks] x 4 -> merge, BatchNorm, ReLU, pooling -> embedding
 //! ```
 //!
-//! All of it up to the pooled statistics is one reversible body: kept between the passes are the features, the inputs of Type I's transitions,
-//! and the last stage's output.
+//! All of it up to the pooled statistics is one reversible body: kept between the passes are the
+//! features, the inputs of Type I's transitions, and the last stage's output.
 //!
-//! Type II wants mels and frames divisible by the product of its squeezes (8 and 8; Gemini 16 and 2): the features get zeros on the
-//! right, which is the mean of mean-subtracted features. Both executions see the padded features.
+//! Type II wants mels and frames divisible by the product of its squeezes (8 and 8; Gemini 16 and
+//! 2): the features get zeros on the right, which is the mean of mean-subtracted features. Both
+//! executions see the padded features.
 
 mod network;
 mod options;

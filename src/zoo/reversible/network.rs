@@ -9,7 +9,8 @@ use super::{MergeRule, StreamRule};
 use crate::backend::reversible::{Execution, Reversible, Step, run};
 use crate::backend::{Layer, Streams};
 use crate::nn::{
-    BatchNorm, Conv2d, Conv2dConfig, ConvNorm, Coupling, Downsample, Halves, Init, Linear, Mode, Pooling, Squeeze,
+    BatchNorm, Conv2d, Conv2dConfig, ConvNorm, Coupling, Downsample, Halves, Init, Linear, Mode,
+    Pooling, Squeeze,
 };
 
 /// A reversible network of either type. Both executions are this one struct, with the same weights.
@@ -108,7 +109,9 @@ fn pad(x: Tensor<4>, multiple: [usize; 2]) -> Tensor<4> {
 impl Layer for Transition {
     fn forward(&self, x: Streams, mode: Mode) -> Streams {
         match self {
-            Self::PerStream(layers) => layers.iter().zip(x).map(|(layer, x)| layer.forward(x, mode)).collect(),
+            Self::PerStream(layers) => {
+                layers.iter().zip(x).map(|(layer, x)| layer.forward(x, mode)).collect()
+            }
             Self::Merged(layer) => x.into_iter().map(|x| layer.forward(x, mode)).collect(),
             Self::Block(block) => x.into_iter().map(|x| block.forward(x, mode)).collect(),
         }
@@ -176,16 +179,23 @@ impl RevNet {
             let at = place.at("transition");
             let transition = match stage.entry {
                 Entry::Direct | Entry::Squeeze(_) => None,
-                Entry::PerStream(conv) => {
-                    Some(Transition::PerStream((0..2).map(|i| Downsample::build(at.at(i), conv)).collect()))
-                }
+                Entry::PerStream(conv) => Some(Transition::PerStream(
+                    (0..2).map(|i| Downsample::build(at.at(i), conv)).collect(),
+                )),
                 Entry::Merged(conv) => Some(Transition::Merged(Downsample::build(at, conv))),
                 Entry::Block(kind, input, width, stride) => {
                     Some(Transition::Block(Block::new(at, kind, input, width, stride)))
                 }
             };
-            let block =
-                |b: usize| Coupling::new(place.at("blocks").at(b), plan.kind, plan.order, stage.width, stage.inner);
+            let block = |b: usize| {
+                Coupling::new(
+                    place.at("blocks").at(b),
+                    plan.kind,
+                    plan.order,
+                    stage.width,
+                    stage.inner,
+                )
+            };
             let squeeze = match stage.entry {
                 Entry::Squeeze(squeeze) => Some(squeeze),
                 _ => None,

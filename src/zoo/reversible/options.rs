@@ -53,7 +53,8 @@ pub enum MergeRule {
     Mean,
     /// All channels of both.
     Concat,
-    /// All channels of both, then (behind BatchNorm and ReLU) a 1x1 convolution to the ordinary network's last width, BatchNorm and ReLU.
+    /// All channels of both, then (behind BatchNorm and ReLU) a 1x1 convolution to the ordinary
+    /// network's last width, BatchNorm and ReLU.
     Project,
 }
 
@@ -61,15 +62,16 @@ pub enum MergeRule {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ReversibleOptions {
-    /// Reversible blocks of each stage, two residual functions each. Default: half as many as the ordinary network has blocks, rounded up, in
-    /// the last stage down.
+    /// Reversible blocks of each stage, two residual functions each. Default: half as many as the
+    /// ordinary network has blocks, rounded up, in the last stage down.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub blocks: Option<[usize; 4]>,
     /// Default: `duplicate` for Type I of basic blocks and DF-ResNets, else `split`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub streams: Option<StreamRule>,
-    /// Channels of both streams together in the first stage. Default: twice the width for Type I with `duplicate`, the ordinary network's for
-    /// `split`; Type II: half the width, bottleneck blocks: the width.
+    /// Channels of both streams together in the first stage. Default: twice the width for Type I
+    /// with `duplicate`, the ordinary network's for `split`; Type II: half the width, bottleneck
+    /// blocks: the width.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub state: Option<usize>,
     /// Type I only. Default: `per-stream`; with bottleneck blocks `block`.
@@ -81,8 +83,9 @@ pub struct ReversibleOptions {
     /// Default: `pre-activation`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub order: Option<Order>,
-    /// Inner channels of the residual functions, as a multiple of the ordinary network's in the same stage. Default: 1 if the network then has the
-    /// ordinary one's parameters within 1 %, else the multiple that comes nearest.
+    /// Inner channels of the residual functions, as a multiple of the ordinary network's in the
+    /// same stage. Default: 1 if the network then has the ordinary one's parameters within 1 %,
+    /// else the multiple that comes nearest.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub inner: Option<f64>,
 }

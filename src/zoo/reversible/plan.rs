@@ -42,7 +42,8 @@ pub struct Plan {
     pub whole_stem: bool,
     /// How it becomes two streams, otherwise.
     pub streams: StreamRule,
-    /// Mels and frames are padded with zeros on the right to multiples of these (Type II; 1 elsewhere).
+    /// Mels and frames are padded with zeros on the right to multiples of these (Type II; 1
+    /// elsewhere).
     pub multiple: [usize; 2],
     /// The stages.
     pub stages: Vec<StagePlan>,
@@ -56,7 +57,8 @@ pub struct Plan {
     pub project: usize,
 }
 
-/// Parameters may differ from the ordinary network's by this part before the inner width is changed.
+/// Parameters may differ from the ordinary network's by this part before the inner width is
+/// changed.
 const PARITY: f64 = 0.01;
 
 impl Plan {
@@ -74,12 +76,14 @@ impl Plan {
             ..arch.clone()
         };
         let wanted = plain.account(8)?.parameters() as f64;
-        let off = |plan: &Self| (plan.sketch(arch, 8).account().parameters() as f64 / wanted - 1.0).abs();
+        let off =
+            |plan: &Self| (plan.sketch(arch, 8).account().parameters() as f64 / wanted - 1.0).abs();
         let plan = Self::with(arch, kind, body, 1.0)?;
         if off(&plan) <= PARITY {
             return Ok(plan);
         }
-        // Parameters grow with the inner width: the best multiple of 1/64 is next to where they pass the ordinary network's.
+        // Parameters grow with the inner width: the best multiple of 1/64 is next to where they
+        // pass the ordinary network's.
         let at = |i: i32| Self::with(arch, kind, body, f64::from(i) / 64.0);
         let (mut low, mut high) = (4, 256);
         while low + 1 < high {
@@ -103,11 +107,16 @@ impl Plan {
                 };
                 (counts, strides, branch, block.output(1))
             }
-            Body::DfResNet(layout, counts) => (counts, df_resnet::strides(layout), BranchKind::Inverted, 1),
+            Body::DfResNet(layout, counts) => {
+                (counts, df_resnet::strides(layout), BranchKind::Inverted, 1)
+            }
         };
         let bottleneck = branch == BranchKind::Bottleneck;
         if full && options.transition.is_some() {
-            return Err(bad("transition: Type II squeezes between its stages; the choice belongs to rev1-".into()));
+            return Err(bad(
+                "transition: Type II squeezes between its stages; the choice belongs to rev1-"
+                    .into(),
+            ));
         }
         let transition = options.transition.unwrap_or(match bottleneck {
             true => TransitionRule::Block,
@@ -136,11 +145,15 @@ impl Plan {
             )));
         }
         if through_block && streams == StreamRule::Duplicate {
-            return Err(bad("transition = \"block\" works on both streams as one; choose streams = \"split\"".into()));
+            return Err(bad(
+                "transition = \"block\" works on both streams as one; choose streams = \"split\""
+                    .into(),
+            ));
         }
         let half = |n: usize, s: usize| if s < 3 { n.div_ceil(2) } else { (n / 2).max(1) };
         // A block at a stage's entry is one of the ordinary network's.
-        let left = |n: usize, s: usize| if through_block && (s > 0 || bottleneck) { n - 1 } else { n };
+        let left =
+            |n: usize, s: usize| if through_block && (s > 0 || bottleneck) { n - 1 } else { n };
         let counts: [usize; 4] = std::array::from_fn(|s| half(left(counts[s], s), s));
         let counts = options.blocks.unwrap_or(counts);
         if counts.iter().any(|&n| n > 1000) {
@@ -167,9 +180,13 @@ impl Plan {
                 })
             } else {
                 width = (state / 2) << s;
-                let conv = |times: usize, stride| Conv2dConfig::new(times * before, times * width, 3).stride(stride);
+                let conv = |times: usize, stride| {
+                    Conv2dConfig::new(times * before, times * width, 3).stride(stride)
+                };
                 match (strides[s], transition, body) {
-                    (stride, TransitionRule::Block, Body::ResNet(kind, _)) if stride.is_some() || bottleneck => {
+                    (stride, TransitionRule::Block, Body::ResNet(kind, _))
+                        if stride.is_some() || bottleneck =>
+                    {
                         let input = if s == 0 { stem } else { 2 * before };
                         if 2 * width != kind.output(base) {
                             let wanted = expansion * arch.width;
@@ -179,7 +196,9 @@ impl Plan {
                         }
                         Entry::Block(kind, input, base, stride.unwrap_or([1, 1]))
                     }
-                    (Some(stride), TransitionRule::PerStream, _) => Entry::PerStream(conv(1, stride)),
+                    (Some(stride), TransitionRule::PerStream, _) => {
+                        Entry::PerStream(conv(1, stride))
+                    }
                     (Some(stride), TransitionRule::Merged, _) => Entry::Merged(conv(2, stride)),
                     _ => Entry::Direct,
                 }

@@ -14,7 +14,12 @@ impl Plan {
         let mut stem = Function::of(&[[1, size[0], size[1]]]);
         let [mels, frames] = [0, 1].map(|i| size[i].next_multiple_of(self.multiple[i]));
         let x = stem.pad(0, mels, frames);
-        let x = stem.conv_norm("body.stem.conv", "body.stem.norm", Conv2dConfig::new(1, self.stem, 3), x);
+        let x = stem.conv_norm(
+            "body.stem.conv",
+            "body.stem.norm",
+            Conv2dConfig::new(1, self.stem, 3),
+            x,
+        );
         let x = stem.relu(x);
         let duplicate = !self.whole_stem && self.streams == StreamRule::Duplicate;
         stem.outputs = if duplicate { vec![x, x] } else { vec![x] };
@@ -37,7 +42,14 @@ impl Plan {
                 let branch = |which: &str| {
                     let name = format!("{place}.blocks.{b}.{which}");
                     let [_, mels, frames] = sizes[0];
-                    Function::branch(&name, self.kind, self.order, stage.width, stage.inner, [mels, frames])
+                    Function::branch(
+                        &name,
+                        self.kind,
+                        self.order,
+                        stage.width,
+                        stage.inner,
+                        [mels, frames],
+                    )
                 };
                 steps.push((name.clone(), SketchStep::Couple(branch("f"), branch("g"))));
             }
@@ -58,7 +70,10 @@ impl Plan {
         last.outputs = vec![x];
         let pooled = last.size(x)[0];
         steps.push(("pooling".to_owned(), SketchStep::Keep(last)));
-        Sketch { steps, tail: Function::tail(pooled, arch.embedding_dim, arch.two_embedding_layers) }
+        Sketch {
+            steps,
+            tail: Function::tail(pooled, arch.embedding_dim, arch.two_embedding_layers),
+        }
     }
 }
 
@@ -66,7 +81,9 @@ type Steps = Vec<(String, SketchStep)>;
 
 fn rearrange(name: &str, how: Rearrangement, sizes: &mut Vec<Size>, steps: &mut Steps) {
     *sizes = match (how, &sizes[..]) {
-        (Rearrangement::Split, &[[channels, mels, frames]]) => vec![[channels / 2, mels, frames]; 2],
+        (Rearrangement::Split, &[[channels, mels, frames]]) => {
+            vec![[channels / 2, mels, frames]; 2]
+        }
         (Rearrangement::Join, &[[channels, mels, frames], _]) => vec![[2 * channels, mels, frames]],
         (_, same) => same.to_vec(),
     };
@@ -87,12 +104,19 @@ fn entry(step: &str, name: &str, entry: Entry, sizes: &mut Vec<Size>, steps: &mu
             sizes.iter_mut().for_each(|s| *s = [s[0] * h * w, s[1] / h, s[2] / w]);
             return rearrange(step, Rearrangement::Squeeze, sizes, steps);
         }
-        Entry::PerStream(conv) => {
-            (0..2).map(|i| f.conv_norm(&format!("{name}.{i}.0"), &format!("{name}.{i}.1"), conv, i)).collect()
+        Entry::PerStream(conv) => (0..2)
+            .map(|i| f.conv_norm(&format!("{name}.{i}.0"), &format!("{name}.{i}.1"), conv, i))
+            .collect(),
+        Entry::Merged(conv) => {
+            vec![f.conv_norm(&format!("{name}.0"), &format!("{name}.1"), conv, 0)]
         }
-        Entry::Merged(conv) => vec![f.conv_norm(&format!("{name}.0"), &format!("{name}.1"), conv, 0)],
         Entry::Block(kind, input, width, stride) => {
-            vec![f.residual_block(name, &resnet::convolutions(kind, input, width, stride), stride, 0)]
+            vec![f.residual_block(
+                name,
+                &resnet::convolutions(kind, input, width, stride),
+                stride,
+                0,
+            )]
         }
     };
     *sizes = f.output_sizes();

@@ -67,22 +67,33 @@ fn many_trials_are_scored_and_rated_as_few_are() {
     // Target trials connect all utterances of a speaker.
     let connected = place.json(&[&eval[..], &["--det", "det.svg"]].concat());
     // Labels of the list alone.
-    let plain: String = wanted.lines().map(|l| l.rsplit_once(' ').unwrap().0.to_owned() + "\r\n\n").collect();
+    let plain: String =
+        wanted.lines().map(|l| l.rsplit_once(' ').unwrap().0.to_owned() + "\r\n\n").collect();
     place.write("scores", &plain);
     let labelled = place.json(&[&eval[..], &["--trials", "trials"]].concat());
     for report in [&listed, &connected, &labelled] {
         assert_eq!(report["targets"].as_u64(), Some(curve.targets as u64));
-        assert!(near(&report["eer"], curve.eer().rate) && near(&report["threshold_eer"], curve.eer().threshold));
+        assert!(
+            near(&report["eer"], curve.eer().rate)
+                && near(&report["threshold_eer"], curve.eer().threshold)
+        );
         assert!(near(&report["min_dcf"]["0.01"], curve.min_dcf(0.01).cost));
         let (eer, dcf) = (&report["eer_ci95"], &report["min_dcf_ci95"]["0.05"]);
         assert!(near(&eer[0], intervals.eer.low) && near(&eer[1], intervals.eer.high), "{report}");
-        assert!(near(&dcf[0], intervals.min_dcf[1].low) && near(&dcf[1], intervals.min_dcf[1].high), "{report}");
+        assert!(
+            near(&dcf[0], intervals.min_dcf[1].low) && near(&dcf[1], intervals.min_dcf[1].high),
+            "{report}"
+        );
         assert_eq!(report["speakers"], SPEAKERS);
     }
     assert_eq!((&listed["unscored"], &labelled["unscored"]), (&serde_json::Value::Null, &0.into()));
     let csv = std::fs::read_to_string(place.path("det.csv")).unwrap();
     assert_eq!(csv.lines().count(), curve.points().count() + 1);
-    assert!(std::fs::read_to_string(place.path("det.svg")).unwrap().contains("95 % interval, 10 speakers resampled"));
+    assert!(
+        std::fs::read_to_string(place.path("det.svg"))
+            .unwrap()
+            .contains("95 % interval, 10 speakers resampled")
+    );
 }
 
 #[test]
@@ -90,7 +101,8 @@ fn faults_far_down_a_list_have_their_lines() {
     let place = Place::make();
     // Six hundred utterances, every fifth line blank.
     let line = |i: usize| format!("u{} w{} {}", i % 600, i / 600, i as f64 / 30_000.0);
-    let many: Vec<String> = (0..24_000).map(|i| if i % 5 == 4 { String::new() } else { line(i) }).collect();
+    let many: Vec<String> =
+        (0..24_000).map(|i| if i % 5 == 4 { String::new() } else { line(i) }).collect();
     let fails = |changes: &[(usize, &str)], wanted: &[&str]| {
         let mut lines: Vec<&str> = many.iter().map(String::as_str).collect();
         changes.iter().for_each(|&(i, line)| lines[i - 1] = line);
@@ -113,7 +125,12 @@ fn pipes_are_lists() {
     let place = Place::make();
     let piped = |args: &[&str], list: &str| {
         let mut command = place.command(args);
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
         child.stdin.take().unwrap().write_all(list.as_bytes()).unwrap();
         finish(child.wait_with_output().unwrap())
     };
@@ -122,7 +139,11 @@ fn pipes_are_lists() {
     assert!(ran.code == 0 && ran.out.contains("\"eer\":0.0"), "{} {}", ran.out, ran.err);
     // Faults are found in a second look.
     let ran = piped(&eval, "a b 0.5 1\n\na c 0.1 0\na b 0.6 1\n");
-    assert!(ran.err.contains("/dev/stdin:4: trial a b scores 0.6 here and 0.5 in line 1"), "{}", ran.err);
+    assert!(
+        ran.err.contains("/dev/stdin:4: trial a b scores 0.6 here and 0.5 in line 1"),
+        "{}",
+        ran.err
+    );
     let mut e = Embeddings::new(2);
     ["a", "1", "0"].iter().for_each(|id| e.push(id, &[1.0, 2.0]).unwrap());
     e.save(place.path("e.safetensors")).unwrap();

@@ -9,7 +9,11 @@ use crate::shared_or_skip;
 
 fn rates(trials: &[ScoredTrial], threshold: f64) -> (f64, f64) {
     let share = |target: bool, accepted: bool| {
-        let of: Vec<bool> = trials.iter().filter(|t| t.label == Some(target)).map(|t| t.score >= threshold).collect();
+        let of: Vec<bool> = trials
+            .iter()
+            .filter(|t| t.label == Some(target))
+            .map(|t| t.score >= threshold)
+            .collect();
         of.iter().filter(|a| **a == accepted).count() as f64 / of.len() as f64
     };
     (share(true, false), share(false, true))
@@ -20,7 +24,9 @@ fn contradictions_between_trials_and_scores_are_errors() {
     let lists = absolute(shared_or_skip!("cases/lists"));
     let place = Place::make();
     let at = |name: &str| arg(&lists.join(name)).to_owned();
-    let eval = |scores: &str, trials: &str| ["eval".to_owned(), at(scores), "--trials".to_owned(), at(trials)];
+    let eval = |scores: &str, trials: &str| {
+        ["eval".to_owned(), at(scores), "--trials".to_owned(), at(trials)]
+    };
     let fails = |scores: &str, trials: &str, wanted: &[&str]| {
         place.fails(&eval(scores, trials).each_ref().map(String::as_str), wanted);
     };
@@ -36,7 +42,11 @@ fn contradictions_between_trials_and_scores_are_errors() {
     let more = eval("dup/scores", "dup/trials_more");
     let ran = place.run(&more.each_ref().map(String::as_str));
     assert_eq!(ran.code, 0, "{}", ran.err);
-    assert!(ran.err.contains("trials_more:4: no score for a e; the rates leave out 3 of 6 trials"), "{}", ran.err);
+    assert!(
+        ran.err.contains("trials_more:4: no score for a e; the rates leave out 3 of 6 trials"),
+        "{}",
+        ran.err
+    );
     assert_eq!(place.json(&more.each_ref().map(String::as_str))["unscored"], 3);
     // Within the score file, and between it and the list.
     place.write("twice", "a b 0.5 1\na c 0.1 0\na b 0.6 1\n");
@@ -48,7 +58,10 @@ fn contradictions_between_trials_and_scores_are_errors() {
     let mut e = Embeddings::new(2);
     ["a", "b", "c", "d"].iter().for_each(|id| e.push(id, &[1.0, 2.0]).unwrap());
     e.save(place.path("e.safetensors")).unwrap();
-    place.fails(&["score", "e.safetensors", &at("dup/trials_conflict"), "-o", "s"], &["trials_conflict:4:"]);
+    place.fails(
+        &["score", "e.safetensors", &at("dup/trials_conflict"), "-o", "s"],
+        &["trials_conflict:4:"],
+    );
     assert!(!place.path("s").exists());
 }
 
@@ -90,8 +103,14 @@ fn rates_and_thresholds_of_special_scores() {
     place.model("m.safetensors");
     place.ok(&["eval", arg(&folder.join("inf_targets")), "--save-threshold", "m.safetensors"]);
     let stored = read_header(place.path("m.safetensors")).unwrap().scoring;
-    assert!(stored.threshold_eer.unwrap() > 0.2 && stored.thresholds.iter().all(|t| t.1.is_finite()), "{stored:?}");
-    place.fails(&["eval", arg(&folder.join("neginf_all")), "--save-threshold", "m.safetensors"], &["no threshold"]);
+    assert!(
+        stored.threshold_eer.unwrap() > 0.2 && stored.thresholds.iter().all(|t| t.1.is_finite()),
+        "{stored:?}"
+    );
+    place.fails(
+        &["eval", arg(&folder.join("neginf_all")), "--save-threshold", "m.safetensors"],
+        &["no threshold"],
+    );
 }
 
 #[test]
@@ -109,7 +128,10 @@ fn a_cohort_without_spread_is_an_error() {
     for cohort in ["e_cohort_copies.safetensors", "e_cohort_scaled.safetensors"] {
         for top in ["2", "5", "10", "300"] {
             let (err, scores) = run(cohort, top);
-            assert!(scores.is_none() && err.contains(cohort) && err.contains("`u00` is equally far"), "{err}");
+            assert!(
+                scores.is_none() && err.contains(cohort) && err.contains("`u00` is equally far"),
+                "{err}"
+            );
         }
     }
     // Five copies of `u00` among forty others: an error where these five are all that counts.
@@ -123,10 +145,16 @@ fn a_cohort_without_spread_is_an_error() {
         assert!(scores.len() == 66 && scores.iter().all(|s| s.abs() < 100.0));
     };
     near(run(few, "10").1, [-1.0303370031801944, -0.7132442788159018, 5.845701354056338]);
-    near(run("e_cohort.safetensors", "10").1, [0.0028644965033966, 0.38452345892961126, 2.9659028729794548]);
+    near(
+        run("e_cohort.safetensors", "10").1,
+        [0.0028644965033966, 0.38452345892961126, 2.9659028729794548],
+    );
     // More than the cohort holds.
     let (err, scores) = run("e_cohort.safetensors", "300");
-    assert!(err.contains("note: ") && err.contains("holds 40 embeddings, so --top-n is 40"), "{err}");
+    assert!(
+        err.contains("note: ") && err.contains("holds 40 embeddings, so --top-n is 40"),
+        "{err}"
+    );
     near(scores, [1.2985317816661017, 1.5070827257574928, 2.5995747287365]);
     assert!(run("e_cohort.safetensors", "1").0.contains("top-n = 1"));
 }
@@ -141,13 +169,17 @@ fn embeddings_that_no_trial_uses_may_be_zero_and_copies_score_one() {
     place.write("trials", "1 u0 u1\n0 u0 unused_zero\n");
     place.fails(&["score", arg(&zero), "trials", "-o", "s"], &["`unused_zero` is zero"]);
     for name in ["e_same", "e_near"] {
-        let (e, trials) = (models.join(format!("{name}.safetensors")), models.join("e_same_trials.txt"));
+        let (e, trials) =
+            (models.join(format!("{name}.safetensors")), models.join("e_same_trials.txt"));
         place.ok(&["score", arg(&e), arg(&trials), "-o", "scores"]);
         let scores = read_scores(place.path("scores")).unwrap();
         assert!(scores.iter().all(|t| t.score == 1.0), "{name}: {scores:?}");
         assert_eq!(place.json(&["eval", "scores", "--replicates", "0"])["eer"], 0.5);
         // What is left of them beside their mean is rounding.
-        place.fails(&["score", arg(&e), arg(&trials), "-o", "s", "--mean", arg(&e)], &["`u0` is the mean itself"]);
+        place.fails(
+            &["score", arg(&e), arg(&trials), "-o", "s", "--mean", arg(&e)],
+            &["`u0` is the mean itself"],
+        );
     }
 }
 
@@ -159,23 +191,37 @@ fn eval_refuses_before_it_works() {
     place.write("utt2spk", "a s\nb s\nc t\n");
     place.fails(&["eval", "scores", "--utt2spk", "utt2spk"], &["scores:3:", "`d`", "utt2spk"]);
     for det in ["x.png", "x.pdf", "x"] {
-        place.fails(&["eval", "scores", "--det", det], &[&format!("--det {det}: write .svg or .csv")]);
+        place.fails(
+            &["eval", "scores", "--det", det],
+            &[&format!("--det {det}: write .svg or .csv")],
+        );
     }
     std::fs::copy(place.path("scores"), place.path("scores.csv")).unwrap();
     place.fails(&["eval", "scores.csv", "--det", "./scores.csv"], &["would be lost"]);
-    place.fails(&["eval", "scores", "--save-threshold", "none.safetensors"], &["none.safetensors: cannot read"]);
-    place.fails(&["eval", "scores", "--save-threshold", "utt2spk"], &["utt2spk: not a readable safetensors file"]);
+    place.fails(
+        &["eval", "scores", "--save-threshold", "none.safetensors"],
+        &["none.safetensors: cannot read"],
+    );
+    place.fails(
+        &["eval", "scores", "--save-threshold", "utt2spk"],
+        &["utt2spk: not a readable safetensors file"],
+    );
     // Too few speakers for an interval are no error.
     let ran = place.run(&["eval", "scores", "--det", "det.csv", "--replicates", "10"]);
     assert!(ran.code == 0 && ran.err.contains("warning: no interval"), "{}", ran.err);
-    assert!(std::fs::read_to_string(place.path("det.csv")).unwrap().starts_with("threshold,fpr,fnr"));
+    assert!(
+        std::fs::read_to_string(place.path("det.csv")).unwrap().starts_with("threshold,fpr,fnr")
+    );
     let mut e = Embeddings::new(2);
     ["a", "b"].iter().for_each(|id| e.push(id, &[1.0, 2.0]).unwrap());
     e.save(place.path("e.safetensors")).unwrap();
     place.write("trials", "1 a b\n");
     place.fails(&["score", "e.safetensors", "trials", "-o", "trials"], &["would be lost"]);
     place.fails(&["score", "e.safetensors", "trials", "-o", "./e.safetensors"], &["would be lost"]);
-    assert_eq!(place.ok(&["score", "e.safetensors", "trials", "-o", "-"]), "a b 1.000000000 target\n");
+    assert_eq!(
+        place.ok(&["score", "e.safetensors", "trials", "-o", "-"]),
+        "a b 1.000000000 target\n"
+    );
 }
 
 #[test]
@@ -227,8 +273,9 @@ fn thresholds_are_cosines() {
     let place = Place::make();
     place.model("m.safetensors");
     place.wav("a.wav", 1.0, 100.0);
-    let compare =
-        |threshold: &str| place.run(&["compare", "m.safetensors", "a.wav", "a.wav", "--threshold", threshold]);
+    let compare = |threshold: &str| {
+        place.run(&["compare", "m.safetensors", "a.wav", "a.wav", "--threshold", threshold])
+    };
     for threshold in ["nan", "inf", "2", "-1.5", "x"] {
         assert_eq!(compare(threshold).code, 2, "{threshold}");
     }

@@ -34,7 +34,13 @@ impl Tensor {
             strides[i - 1] = strides[i] * shape[i] as i64;
         }
         let count = shape.iter().product::<usize>() as i64;
-        Self { class: "FloatStorage", storage: (key.to_string(), count), offset: 0, shape: shape.to_vec(), strides }
+        Self {
+            class: "FloatStorage",
+            storage: (key.to_string(), count),
+            offset: 0,
+            shape: shape.to_vec(),
+            strides,
+        }
     }
 
     /// One value, over and over.

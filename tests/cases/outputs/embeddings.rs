@@ -22,8 +22,11 @@ fn a_file_holds_one_matrix_and_the_ids() {
     assert_eq!((ids.dtype(), ids.shape().len()), (Dtype::U8, 1));
     let text = std::str::from_utf8(ids.data()).unwrap();
     assert_eq!(text.lines().collect::<Vec<_>>(), ["z/1", "b", "a"], "the order of the list");
-    let values: Vec<f32> =
-        matrix.data().chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
+    let values: Vec<f32> = matrix
+        .data()
+        .chunks_exact(4)
+        .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]))
+        .collect();
     let read = Embeddings::load(place.path("all.safetensors")).unwrap();
     for (i, id) in ["z/1", "b", "a"].into_iter().enumerate() {
         assert_eq!(read.row(read.position(id).unwrap()), &values[16 * i..16 * (i + 1)], "{id}");
@@ -47,8 +50,11 @@ fn files_with_a_tensor_an_utterance_are_read() {
         .enumerate()
         .map(|(i, id)| (id.clone(), new.row(i).iter().flat_map(|x| x.to_le_bytes()).collect()))
         .collect();
-    let views = rows.iter().map(|(id, row)| (id, TensorView::new(Dtype::F32, vec![new.dim()], row).unwrap()));
-    std::fs::write(place.path("old.safetensors"), safetensors::serialize(views, None).unwrap()).unwrap();
+    let views = rows
+        .iter()
+        .map(|(id, row)| (id, TensorView::new(Dtype::F32, vec![new.dim()], row).unwrap()));
+    std::fs::write(place.path("old.safetensors"), safetensors::serialize(views, None).unwrap())
+        .unwrap();
     place.ok(&["score", "old.safetensors", "trials", "-o", "old"]);
     assert_eq!(bytes(place.path("old")), bytes(place.path("scores")));
     let both = ["score", "old.safetensors", "trials", "--mean", "e.safetensors", "-o", "x"];
@@ -84,7 +90,10 @@ fn ids_that_a_file_cannot_keep_are_errors() {
     assert!(!path.exists());
     if cfg!(unix) {
         std::fs::copy(place.path("a.wav"), place.path("two\nlines.wav")).unwrap();
-        place.fails(&["embed", "m.safetensors", "two\nlines.wav", "-o", "x.safetensors"], &["lines.wav", "id"]);
+        place.fails(
+            &["embed", "m.safetensors", "two\nlines.wav", "-o", "x.safetensors"],
+            &["lines.wav", "id"],
+        );
         assert!(!path.exists());
     }
 }
@@ -105,8 +114,15 @@ fn one_bad_file_ends_the_work_unless_it_may_be_skipped() {
         assert!(ran.err.contains(wanted), "`{wanted}` is not in {}", ran.err);
     }
     let report: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
-    assert_eq!((report["utterances"].as_u64(), report["skipped"].as_u64()), (Some(2), Some(2)), "{report}");
-    let (some, all) = (Embeddings::load(place.path("x.safetensors")), Embeddings::load(place.path("e.safetensors")));
+    assert_eq!(
+        (report["utterances"].as_u64(), report["skipped"].as_u64()),
+        (Some(2), Some(2)),
+        "{report}"
+    );
+    let (some, all) = (
+        Embeddings::load(place.path("x.safetensors")),
+        Embeddings::load(place.path("e.safetensors")),
+    );
     let (some, all) = (some.unwrap(), all.unwrap());
     assert_eq!(some.ids(), ["a", "b"]);
     for id in ["a", "b"] {
@@ -115,7 +131,8 @@ fn one_bad_file_ends_the_work_unless_it_may_be_skipped() {
     }
 
     // Nothing was skipped where nothing was bad.
-    let clean = ["embed", "m.safetensors", "a.wav", "b.wav", "-o", "y.safetensors", "--skip-errors"];
+    let clean =
+        ["embed", "m.safetensors", "a.wav", "b.wav", "-o", "y.safetensors", "--skip-errors"];
     assert_eq!(place.json(&clean)["skipped"], 0);
     // Files on the command line are files as well.
     let named = ["embed", "m.safetensors", "a.wav", "cut.wav", "-o", "y.safetensors"];

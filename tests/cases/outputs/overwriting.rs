@@ -16,7 +16,8 @@ fn refuses(place: &Place, args: &[&str], option: &str, input: &str) {
     let mut spellings = vec![input.to_owned(), format!("./{input}"), format!("sub/../{input}")];
     spellings.push(place.path(input).to_str().unwrap().to_owned());
     let ending = input.rsplit_once('.').map_or("", |(_, ending)| ending);
-    let (hard, soft, softer) = (format!("hard.{ending}"), format!("soft.{ending}"), format!("softer.{ending}"));
+    let (hard, soft, softer) =
+        (format!("hard.{ending}"), format!("soft.{ending}"), format!("softer.{ending}"));
     std::fs::hard_link(place.path(input), place.path(&hard)).unwrap();
     spellings.push(hard.clone());
     #[cfg(unix)]
@@ -71,7 +72,17 @@ fn score_and_eval() {
     for input in ["e.safetensors", "trials"] {
         refuses(&place, &["score", "e.safetensors", "trials"], "-o", input);
     }
-    let all = ["score", "e.safetensors", "trials", "--mean", "mean", "--cohort", "cohort", "--utt2spk", "utt2spk"];
+    let all = [
+        "score",
+        "e.safetensors",
+        "trials",
+        "--mean",
+        "mean",
+        "--cohort",
+        "cohort",
+        "--utt2spk",
+        "utt2spk",
+    ];
     for input in ["e.safetensors", "trials", "mean", "cohort", "utt2spk"] {
         refuses(&place, &[&all[..], &["--top-n", "2"]].concat(), "-o", input);
     }
@@ -93,14 +104,24 @@ fn import_and_quantize() {
                   dataset_args:\n  resample_rate: 16000\n";
     place.write("config.yaml", config);
     std::fs::copy(place.path("m.safetensors"), place.path("p.safetensors")).unwrap();
-    refuses(&place, &["import", "p.safetensors", "--arch", "resnet10", "--mels", "40"], "-o", "p.safetensors");
+    refuses(
+        &place,
+        &["import", "p.safetensors", "--arch", "resnet10", "--mels", "40"],
+        "-o",
+        "p.safetensors",
+    );
     for input in ["p.safetensors", "config.yaml"] {
         refuses(&place, &["import", "p.safetensors", "--config", "config.yaml"], "-o", input);
     }
     refuses(&place, &["quantize", "m.safetensors", "--bits", "4"], "-o", "m.safetensors");
     place.write("recipe.toml", "[data]\ntrain = \"t\"\ndev = \"d\"\n");
     for input in ["m.safetensors", "recipe.toml"] {
-        refuses(&place, &["quantize", "m.safetensors", "--bits", "4", "--recipe", "recipe.toml"], "-o", input);
+        refuses(
+            &place,
+            &["quantize", "m.safetensors", "--bits", "4", "--recipe", "recipe.toml"],
+            "-o",
+            input,
+        );
     }
 }
 
@@ -110,7 +131,8 @@ fn quantize_names_its_folder_first() {
     let place = with_folder();
     let mut listed = place.list(".");
     place.write("recipe.toml", "[data]\ntrain = \"t\"\ndev = \"d\"\n");
-    let all = ["quantize", "m.safetensors", "--bits", "4", "--recipe", "recipe.toml", "-o", "x.run"];
+    let all =
+        ["quantize", "m.safetensors", "--bits", "4", "--recipe", "recipe.toml", "-o", "x.run"];
     place.fails(&all, &["x.run"]);
     listed.push("recipe.toml".into());
     listed.sort();

@@ -16,7 +16,19 @@ fn a_full_standard_output_is_an_error_of_every_verb() {
         return; // only Linux has it
     }
     let place = place();
-    let small = ["bench", "train", "resnet10", "--batch", "2", "--frames", "24", "--steps", "1", "--speakers", "4"];
+    let small = [
+        "bench",
+        "train",
+        "resnet10",
+        "--batch",
+        "2",
+        "--frames",
+        "24",
+        "--steps",
+        "1",
+        "--speakers",
+        "4",
+    ];
     place.write("figures.json", &place.json(&small).to_string());
     for (i, name) in ["1.wav", "2.wav"].into_iter().enumerate() {
         place.wav(&format!("speakers/ann/{name}"), 0.5, 100.0 + i as f64);
@@ -30,7 +42,18 @@ fn a_full_standard_output_is_an_error_of_every_verb() {
         &["memory", "resnet10"],
         &["bench", "report", "figures.json"],
         &small,
-        &["synth", "corpus", "--speakers", "2", "--dev-speakers", "2", "--utterances", "2", "--seconds", "0.5"],
+        &[
+            "synth",
+            "corpus",
+            "--speakers",
+            "2",
+            "--dev-speakers",
+            "2",
+            "--utterances",
+            "2",
+            "--seconds",
+            "0.5",
+        ],
         &["prepare", "folder", "speakers", "lists"],
         &["fbank", "a.wav", "-o", "x"],
         &["embed", "m.safetensors", "a.wav", "-o", "x"],
@@ -61,8 +84,13 @@ fn a_full_standard_output_is_an_error_of_every_verb() {
 fn object(place: &Place, args: &[&str], code: i32) -> Value {
     let ran = place.run(&[args, &["--json"]].concat());
     assert_eq!(ran.code, code, "revox {}: {}", args.join(" "), ran.err);
-    let value: Value = serde_json::from_str(&ran.out).unwrap_or_else(|e| panic!("{e} in {:?}: {}", ran.out, ran.err));
-    assert!(value["error"].as_str().is_some_and(|e| !e.is_empty()), "revox {}: {value}", args.join(" "));
+    let value: Value = serde_json::from_str(&ran.out)
+        .unwrap_or_else(|e| panic!("{e} in {:?}: {}", ran.out, ran.err));
+    assert!(
+        value["error"].as_str().is_some_and(|e| !e.is_empty()),
+        "revox {}: {value}",
+        args.join(" ")
+    );
     value
 }
 
@@ -82,7 +110,11 @@ fn errors_are_json_where_that_is_asked_for() {
     ];
     for (args, file, line) in lines {
         let error = object(&place, args, 1);
-        assert_eq!((error["file"].as_str(), error["line"].as_u64()), (Some(file), Some(line)), "{args:?}: {error}");
+        assert_eq!(
+            (error["file"].as_str(), error["line"].as_u64()),
+            (Some(file), Some(line)),
+            "{args:?}: {error}"
+        );
     }
     for (args, file) in [
         (["compare", "m.safetensors", "a.wav", "text.wav"], "text.wav"),
@@ -90,7 +122,10 @@ fn errors_are_json_where_that_is_asked_for() {
         (["compare", "a.wav", "a.wav", "a.wav"], "a.wav"),
     ] {
         let error = object(&place, &args, 1);
-        assert!(error["file"].as_str().is_some_and(|f| f.ends_with(file)) && error["line"].is_null(), "{error}");
+        assert!(
+            error["file"].as_str().is_some_and(|f| f.ends_with(file)) && error["line"].is_null(),
+            "{error}"
+        );
     }
     // Nothing is to blame but the arguments.
     let error = object(&place, &["memory", "resnet10", "--batch", "1"], 1);
@@ -150,7 +185,9 @@ fn names_that_are_not_utf8_do_not_end_the_program() {
     let place = place();
     let odd = std::ffi::OsStr::from_bytes(b"od\xffd.wav");
     std::fs::copy(place.path("a.wav"), place.dir.path().join(odd)).unwrap();
-    for (verb, code) in [(&["compare", "m.safetensors", "a.wav"][..], 0), (&["embed", "m.safetensors"], 1)] {
+    for (verb, code) in
+        [(&["compare", "m.safetensors", "a.wav"][..], 0), (&["embed", "m.safetensors"], 1)]
+    {
         let mut command = place.command(&[verb, &["--json"]].concat());
         if code == 1 {
             command.args(["-o", "odd.safetensors"]);

@@ -14,11 +14,21 @@ const WRITERS: [&[&str]; 5] = [
     &["embed", "m.safetensors", "a.wav", "b.wav", "-o"],
     &["score", "e.safetensors", "trials", "-o"],
     &["import", "m.safetensors", "--arch", "resnet10", "--mels", "40", "-o"],
-    &["quantize", "m.safetensors", "--bits", "8", "--set", "quantize.small_layers=fewer-bits", "-o"],
+    &[
+        "quantize",
+        "m.safetensors",
+        "--bits",
+        "8",
+        "--set",
+        "quantize.small_layers=fewer-bits",
+        "-o",
+    ],
 ];
 
 fn kind(path: &Path) -> FileType {
-    std::fs::symlink_metadata(path).unwrap_or_else(|e| panic!("{}: {e}", path.display())).file_type()
+    std::fs::symlink_metadata(path)
+        .unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+        .file_type()
 }
 
 /// What a verb writes into an ordinary file.
@@ -35,13 +45,19 @@ fn links_stay_and_lead_to_the_output() {
     std::fs::create_dir(place.path("sub")).unwrap();
     for verb in WRITERS {
         let wanted = plain(&place, verb);
-        let links =
-            [("to a file", "sub/file"), ("to a link", "to a file"), ("dangling", "sub/new"), ("two", "dangling")];
+        let links = [
+            ("to a file", "sub/file"),
+            ("to a link", "to a file"),
+            ("dangling", "sub/new"),
+            ("two", "dangling"),
+        ];
         for (link, target) in links {
             symlink(target, place.path(link)).unwrap();
         }
         place.write("sub/file", "old");
-        for (link, file) in [("to a file", "sub/file"), ("to a link", "sub/file"), ("two", "sub/new")] {
+        for (link, file) in
+            [("to a file", "sub/file"), ("to a link", "sub/file"), ("two", "sub/new")]
+        {
             if file == "sub/file" {
                 place.write(file, "old");
             }
@@ -50,7 +66,8 @@ fn links_stay_and_lead_to_the_output() {
             assert!(!kind(&place.path(file)).is_symlink());
         }
         for (link, target) in links {
-            let leads = std::fs::read_link(place.path(link)).unwrap_or_else(|e| panic!("{verb:?}, {link}: {e}"));
+            let leads = std::fs::read_link(place.path(link))
+                .unwrap_or_else(|e| panic!("{verb:?}, {link}: {e}"));
             assert_eq!(leads, Path::new(target), "{verb:?}");
             std::fs::remove_file(place.path(link)).unwrap();
         }
@@ -99,7 +116,10 @@ fn standard_output_is_written_through_and_stays() {
         let wanted = plain(&place, verb);
         for name in ["/dev/stdout", "/dev/fd/1", "/proc/self/fd/1", "-"] {
             let found = redirected(&place, &[verb, &[name]].concat(), "before\n");
-            assert!(found == [b"before\n".as_slice(), wanted.as_slice()].concat(), "{verb:?} to {name}");
+            assert!(
+                found == [b"before\n".as_slice(), wanted.as_slice()].concat(),
+                "{verb:?} to {name}"
+            );
         }
         symlink("/dev/stdout", place.path("link")).unwrap();
         let found = redirected(&place, &[verb, &["link"]].concat(), "");
@@ -167,7 +187,8 @@ fn folders_and_full_disks_are_errors() {
 fn the_users_mask_decides_who_may_read() {
     use std::os::unix::fs::PermissionsExt;
     let place = place();
-    let mode = |name: &str| std::fs::metadata(place.path(name)).unwrap().permissions().mode() & 0o777;
+    let mode =
+        |name: &str| std::fs::metadata(place.path(name)).unwrap().permissions().mode() & 0o777;
     for (mask, wanted) in [("077", 0o600), ("002", 0o664)] {
         let name = format!("{mask}.safetensors");
         let line = format!("umask {mask}; \"$0\" embed m.safetensors a.wav -o {name}");
@@ -180,7 +201,8 @@ fn the_users_mask_decides_who_may_read() {
         assert_eq!(mode(&name), wanted, "{mask}");
     }
     // What replaces a file keeps that file's.
-    std::fs::set_permissions(place.path("e.safetensors"), std::fs::Permissions::from_mode(0o640)).unwrap();
+    std::fs::set_permissions(place.path("e.safetensors"), std::fs::Permissions::from_mode(0o640))
+        .unwrap();
     place.ok(&["embed", "m.safetensors", "a.wav", "-o", "e.safetensors"]);
     assert_eq!(mode("e.safetensors"), 0o640);
 }

@@ -1,7 +1,10 @@
-//! The nearest code of a value in [-1, 1] by one table look-up and one comparison of integers: what a processor does for many values at a time.
+//! The nearest code of a value in [-1, 1] by one table look-up and one comparison of integers: what
+//! a processor does for many values at a time.
 //!
-//! A cell is what the leading bits of a magnitude say: its binary exponent and the first bits of its mantissa. Cells are finer than the codes are apart, so
-//! that each holds at most one bound. An entry has the code below the bound in its upper part and the bound's remaining bits in its lower part.
+//! A cell is what the leading bits of a magnitude say: its binary exponent and the first bits of
+//! its mantissa. Cells are finer than the codes are apart, so that each holds at most one bound. An
+//! entry has the code below the bound in its upper part and the bound's remaining bits in its lower
+//! part.
 
 use std::sync::LazyLock;
 
@@ -14,15 +17,18 @@ pub(super) struct Cells<const N: usize, const SIGNS: usize, const LOW: u32> {
     entries: [u32; N],
 }
 
-/// Cells of 2^17 magnitudes, 64 an octave, for each sign: on a bound the lower code is meant, which is the smaller magnitude on one side only.
+/// Cells of 2^17 magnitudes, 64 an octave, for each sign: on a bound the lower code is meant, which
+/// is the smaller magnitude on one side only.
 pub(super) type Signed = Cells<4096, 2, 17>;
 /// Cells of 2^16 magnitudes: 128 an octave.
 pub(super) type Unsigned = Cells<4096, 1, 16>;
 
 pub(super) static SIGNED: LazyLock<Box<Signed>> = LazyLock::new(|| Cells::new(CodeMap::Signed));
-pub(super) static UNSIGNED: LazyLock<Box<Unsigned>> = LazyLock::new(|| Cells::new(CodeMap::Unsigned));
+pub(super) static UNSIGNED: LazyLock<Box<Unsigned>> =
+    LazyLock::new(|| Cells::new(CodeMap::Unsigned));
 
-/// Binary exponent, with its bias, of the smallest magnitudes that have cells of their own; all bounds are above.
+/// Binary exponent, with its bias, of the smallest magnitudes that have cells of their own; all
+/// bounds are above.
 const LOWEST: u32 = 127 - 23;
 
 impl<const N: usize, const SIGNS: usize, const LOW: u32> Cells<N, SIGNS, LOW> {
@@ -34,14 +40,19 @@ impl<const N: usize, const SIGNS: usize, const LOW: u32> Cells<N, SIGNS, LOW> {
         let zero = usize::from(map.zero());
         let positive: Vec<u32> = map.bounds()[zero..].iter().map(|b| b.to_bits()).collect();
         // Below zero a value has a lower code from the bound on, not only beyond it.
-        let negative: Vec<u32> = map.bounds()[..zero].iter().rev().map(|b| b.next_up().abs().to_bits()).collect();
+        let negative: Vec<u32> =
+            map.bounds()[..zero].iter().rev().map(|b| b.next_up().abs().to_bits()).collect();
         let mut entries = [0; N];
         for (side, bounds) in entries.chunks_mut(Self::SIDE).zip([positive, negative]) {
-            assert!(bounds[0] >> LOW > Self::FIRST && (1f32.to_bits() >> LOW) - Self::FIRST < Self::SIDE as u32);
+            assert!(
+                bounds[0] >> LOW > Self::FIRST
+                    && (1f32.to_bits() >> LOW) - Self::FIRST < Self::SIDE as u32
+            );
             for (cell, entry) in side.iter_mut().enumerate() {
                 let start = (cell as u32 + Self::FIRST) << LOW;
                 let below = bounds.partition_point(|&b| b < start);
-                let inside = bounds[below..].iter().take_while(|&&b| b <= start + Self::MASK).count();
+                let inside =
+                    bounds[below..].iter().take_while(|&&b| b <= start + Self::MASK).count();
                 assert!(inside <= 1, "cells are finer than codes");
                 let rest = if inside == 1 { bounds[below] & Self::MASK } else { Self::MASK };
                 *entry = (below as u32) << LOW | rest;
@@ -132,6 +143,8 @@ mod tests {
             check(f32::from_bits(bits));
             check(-f32::from_bits(bits));
         }
-        [0.0, -0.0, 1.0, -1.0, f32::MIN_POSITIVE, f32::from_bits(1), -f32::from_bits(1)].into_iter().for_each(check);
+        [0.0, -0.0, 1.0, -1.0, f32::MIN_POSITIVE, f32::from_bits(1), -f32::from_bits(1)]
+            .into_iter()
+            .for_each(check);
     }
 }

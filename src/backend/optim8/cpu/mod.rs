@@ -1,4 +1,5 @@
-//! Codec and steps over f32 values in memory: block by block, many values at a time, all threads, in place where nobody else holds the tensor.
+//! Codec and steps over f32 values in memory: block by block, many values at a time, all threads,
+//! in place where nobody else holds the tensor.
 
 mod cells;
 mod step;
@@ -24,7 +25,8 @@ fn blocks(block: usize) -> usize {
     TASK.div_ceil(block)
 }
 
-/// The codes in words, one a byte. A word's lowest byte comes first in memory on the processors this is built for.
+/// The codes in words, one a byte. A word's lowest byte comes first in memory on the processors
+/// this is built for.
 fn codes(words: &mut [u32], count: usize) -> &mut [u8] {
     const { assert!(cfg!(target_endian = "little"), "codes are bytes of little-endian words") };
     &mut bytemuck::cast_slice_mut(words)[..count]
@@ -59,7 +61,9 @@ impl<N: Nearest> WithSimd for Encode<'_, N> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) {
         let Part { codes, absmax, map, rounding } = self.part;
-        for ((x, codes), absmax) in self.values.chunks(self.block).zip(codes.chunks_mut(self.block)).zip(absmax) {
+        for ((x, codes), absmax) in
+            self.values.chunks(self.block).zip(codes.chunks_mut(self.block)).zip(absmax)
+        {
             *absmax = largest(x);
             encode(x, codes, *absmax, map, rounding);
         }
@@ -93,7 +97,8 @@ pub(super) fn dequantize(
     let (mut words, absmax) = (owned::<u32>(words), contiguous(absmax));
     let codes = &*codes(words.storage_mut::<u32>(), count);
     let mut values = vec![0.0f32; count];
-    let blocks = values.par_chunks_mut(codec.block).zip(codes.par_chunks(codec.block)).zip(slice(&absmax));
+    let blocks =
+        values.par_chunks_mut(codec.block).zip(codes.par_chunks(codec.block)).zip(slice(&absmax));
     with_map!(codec.map, map => blocks.for_each(|((x, codes), &absmax)| decode(codes, x, absmax, map)));
     vector(values)
 }
@@ -107,13 +112,17 @@ pub(super) fn sgd_step(
     step: SgdStep,
 ) -> (FloatTensor<Flex>, IntTensor<Flex>, FloatTensor<Flex>) {
     let gradient = contiguous(gradient);
-    let (mut parameter, mut words, mut absmax) = (owned::<f32>(parameter), owned::<u32>(words), owned::<f32>(absmax));
+    let (mut parameter, mut words, mut absmax) =
+        (owned::<f32>(parameter), owned::<u32>(words), owned::<f32>(absmax));
     let (task, block) = (blocks(codec.block) * codec.block, codec.block);
     let p = parameter.storage_mut::<f32>();
     let codes = codes(words.storage_mut::<u32>(), p.len());
     let scales = absmax.storage_mut::<f32>().par_chunks_mut(blocks(codec.block));
-    let tasks =
-        p.par_chunks_mut(task).zip(slice(&gradient).par_chunks(task)).zip(codes.par_chunks_mut(task)).zip(scales);
+    let tasks = p
+        .par_chunks_mut(task)
+        .zip(slice(&gradient).par_chunks(task))
+        .zip(codes.par_chunks_mut(task))
+        .zip(scales);
     with_map!(codec.map, map => tasks.for_each(|(((parameter, gradient), codes), absmax)| {
         let momentum = Part { codes, absmax, map, rounding: codec.rounding };
         Arch::new().dispatch(Sgd { parameter, gradient, momentum, block, step });
@@ -131,7 +140,8 @@ pub(super) fn adam_step(
 ) -> (FloatTensor<Flex>, IntTensor<Flex>, FloatTensor<Flex>, IntTensor<Flex>, FloatTensor<Flex>) {
     let gradient = contiguous(gradient);
     let mut parameter = owned::<f32>(parameter);
-    let [mut first, mut second] = moments.map(|(words, absmax)| (owned::<u32>(words), owned::<f32>(absmax)));
+    let [mut first, mut second] =
+        moments.map(|(words, absmax)| (owned::<u32>(words), owned::<f32>(absmax)));
     let (block, run) = (states.block, blocks(states.block));
     let task = run * block;
     let p = parameter.storage_mut::<f32>();
@@ -140,12 +150,17 @@ pub(super) fn adam_step(
     let codes2 = codes(second.0.storage_mut::<u32>(), n).par_chunks_mut(task);
     let scales1 = first.1.storage_mut::<f32>().par_chunks_mut(run);
     let scales2 = second.1.storage_mut::<f32>().par_chunks_mut(run);
-    let tasks =
-        p.par_chunks_mut(task).zip(slice(&gradient).par_chunks(task)).zip(codes1.zip(scales1)).zip(codes2.zip(scales2));
+    let tasks = p
+        .par_chunks_mut(task)
+        .zip(slice(&gradient).par_chunks(task))
+        .zip(codes1.zip(scales1))
+        .zip(codes2.zip(scales2));
     let (map1, map2) = (&**SIGNED, &**UNSIGNED);
     tasks.for_each(|(((parameter, gradient), (codes1, absmax1)), (codes2, absmax2))| {
-        let first = Part { codes: codes1, absmax: absmax1, map: map1, rounding: states.rounding[0] };
-        let second = Part { codes: codes2, absmax: absmax2, map: map2, rounding: states.rounding[1] };
+        let first =
+            Part { codes: codes1, absmax: absmax1, map: map1, rounding: states.rounding[0] };
+        let second =
+            Part { codes: codes2, absmax: absmax2, map: map2, rounding: states.rounding[1] };
         Arch::new().dispatch(Adam { parameter, gradient, first, second, block, step });
     });
     (parameter, first.0, first.1, second.0, second.1)

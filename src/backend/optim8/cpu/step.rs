@@ -1,5 +1,5 @@
-//! One step over a run of blocks. Written so that the compiler turns every loop into vector instructions; [`pulp`] compiles it for each generation of
-//! processors and picks at run time.
+//! One step over a run of blocks. Written so that the compiler turns every loop into vector
+//! instructions; [`pulp`] compiles it for each generation of processors and picks at run time.
 
 use pulp::{Simd, WithSimd};
 
@@ -14,7 +14,8 @@ pub(super) struct Part<'a, N> {
     pub rounding: Rounding,
 }
 
-/// Magnitudes as integers order like the numbers, and their largest is found without regard to what is not a number.
+/// Magnitudes as integers order like the numbers, and their largest is found without regard to what
+/// is not a number.
 #[inline(always)]
 pub(super) fn largest(values: &[f32]) -> f32 {
     let mut top = 0u32;
@@ -25,14 +26,24 @@ pub(super) fn largest(values: &[f32]) -> f32 {
 }
 
 #[inline(always)]
-pub(super) fn encode<N: Nearest>(values: &[f32], codes: &mut [u8], absmax: f32, map: &N, rounding: Rounding) {
+pub(super) fn encode<N: Nearest>(
+    values: &[f32],
+    codes: &mut [u8],
+    absmax: f32,
+    map: &N,
+    rounding: Rounding,
+) {
     // A block of zeros has no scale; dividing by 1 gives zeros.
     let divisor = if absmax > 0.0 { absmax } else { 1.0 };
     let each = codes.iter_mut().zip(values);
     match rounding {
         Rounding::Nearest => each.for_each(|(c, &x)| *c = map.code(x, divisor, 0)),
-        Rounding::SignPreserving => each.for_each(|(c, &x)| *c = map.code(x, divisor, u32::from(x < 0.0))),
-        Rounding::AboveZero => each.for_each(|(c, &x)| *c = map.code(x, divisor, u32::from(x > 0.0))),
+        Rounding::SignPreserving => {
+            each.for_each(|(c, &x)| *c = map.code(x, divisor, u32::from(x < 0.0)))
+        }
+        Rounding::AboveZero => {
+            each.for_each(|(c, &x)| *c = map.code(x, divisor, u32::from(x > 0.0)))
+        }
     }
 }
 
@@ -64,10 +75,20 @@ impl<N: Nearest> WithSimd for Sgd<'_, N> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) {
-        let Self { parameter, gradient, momentum: Part { codes, absmax, map, rounding }, block, step } = self;
+        let Self {
+            parameter,
+            gradient,
+            momentum: Part { codes, absmax, map, rounding },
+            block,
+            step,
+        } = self;
         let [own, looked] = step.direction();
         let mut moments = vec![0.0f32; block];
-        let blocks = parameter.chunks_mut(block).zip(gradient.chunks(block)).zip(codes.chunks_mut(block)).zip(absmax);
+        let blocks = parameter
+            .chunks_mut(block)
+            .zip(gradient.chunks(block))
+            .zip(codes.chunks_mut(block))
+            .zip(absmax);
         for (((p, g), codes), absmax) in blocks {
             let m = &mut moments[..p.len()];
             decode(codes, m, *absmax, map);

@@ -1,5 +1,6 @@
-//! What runs on the device. A cube takes one block of values after another: its units read the codes of a word each, make the step, find the block's largest
-//! magnitude together, and write the words.
+//! What runs on the device. A cube takes one block of values after another: its units read the
+//! codes of a word each, make the step, find the block's largest magnitude together, and write the
+//! words.
 
 use burn_cubecl::cubecl;
 use cubecl::prelude::*;
@@ -30,7 +31,8 @@ fn nearest(x: f32, table: &Shared<[f32]>, #[comptime] offset: u32) -> u32 {
     code
 }
 
-/// The code of `x` in a block of largest magnitude `absmax`; `rule` is 0, 1 or 2 for nearest, sign-preserving, above zero.
+/// The code of `x` in a block of largest magnitude `absmax`; `rule` is 0, 1 or 2 for nearest,
+/// sign-preserving, above zero.
 #[cube]
 fn encode(
     x: f32,
@@ -74,7 +76,8 @@ fn largest(own: f32, scratch: &mut Shared<[f32]>, #[comptime] units: u32) -> f32
     let mut half = comptime![units / 2].runtime();
     while half > 0 {
         if unit < half {
-            scratch[unit as usize] = larger(scratch[unit as usize], scratch[(unit + half) as usize]);
+            scratch[unit as usize] =
+                larger(scratch[unit as usize], scratch[(unit + half) as usize]);
         }
         sync_cube();
         half /= 2;
@@ -85,7 +88,12 @@ fn largest(own: f32, scratch: &mut Shared<[f32]>, #[comptime] units: u32) -> f32
 }
 
 #[cube]
-fn load_table(from: &Tensor<f32>, table: &mut Shared<[f32]>, #[comptime] size: u32, #[comptime] units: u32) {
+fn load_table(
+    from: &Tensor<f32>,
+    table: &mut Shared<[f32]>,
+    #[comptime] size: u32,
+    #[comptime] units: u32,
+) {
     let mut i = UNIT_POS_X;
     while i < size {
         table[i as usize] = from[i as usize];
@@ -226,8 +234,10 @@ pub(super) fn adam_kernel(
                     let p = parameter[i as usize];
                     let g = gradient[i as usize] + coupled * p;
                     first = bounded(beta1 * (table[code1 as usize] * old1) + rest1 * g);
-                    second = bounded(beta2 * (table[(512 + code2) as usize] * old2) + rest2 * (g * g));
-                    parameter[i as usize] = shrink * p - rate * (first / (f32::sqrt(second) + epsilon));
+                    second =
+                        bounded(beta2 * (table[(512 + code2) as usize] * old2) + rest2 * (g * g));
+                    parameter[i as usize] =
+                        shrink * p - rate * (first / (f32::sqrt(second) + epsilon));
                 }
                 firsts[comptime![(4 * k + j) as usize]] = first;
                 seconds[comptime![(4 * k + j) as usize]] = second;

@@ -1,4 +1,5 @@
-//! The steps as kernels for GPUs, one source for every runtime of CubeCL. The codec alone runs in Burn's operations there.
+//! The steps as kernels for GPUs, one source for every runtime of CubeCL. The codec alone runs in
+//! Burn's operations there.
 
 mod kernels;
 
@@ -12,16 +13,21 @@ use burn_cubecl::tensor::CubeTensor;
 use cubecl::prelude::*;
 
 use self::kernels::{PlanLaunch, adam_kernel, sgd_kernel};
-use super::{AdamStates, AdamStep, CODES, CodeMap, Codec, Optim8Ops, PER_WORD, Rounding, SgdStep, generic};
+use super::{
+    AdamStates, AdamStep, CODES, CodeMap, Codec, Optim8Ops, PER_WORD, Rounding, SgdStep, generic,
+};
 
 /// Units of a cube at most: what every WebGPU device has.
 const UNITS: usize = 256;
-/// Cubes at most; each takes several blocks, so that the tables are loaded less often than there are blocks.
+/// Cubes at most; each takes several blocks, so that the tables are loaded less often than there
+/// are blocks.
 const CUBES: usize = 1 << 14;
 
 /// Values and bounds of maps, 512 a map.
 fn tables(maps: &[CodeMap], like: &CubeTensor) -> CubeTensor {
-    let table = |map: &CodeMap| map.values().iter().chain(map.bounds()).copied().chain([f32::MAX]).collect::<Vec<_>>();
+    let table = |map: &CodeMap| {
+        map.values().iter().chain(map.bounds()).copied().chain([f32::MAX]).collect::<Vec<_>>()
+    };
     let values: Vec<f32> = maps.iter().flat_map(table).collect();
     let n = values.len();
     debug_assert_eq!(n, 2 * CODES * maps.len());
@@ -54,11 +60,17 @@ struct Launch {
 
 impl Launch {
     fn new(count: usize, block: usize) -> Option<Self> {
-        let fits =
-            count > 0 && block.is_power_of_two() && block >= 16 * PER_WORD && count <= u32::MAX as usize - UNITS * 16;
+        let fits = count > 0
+            && block.is_power_of_two()
+            && block >= 16 * PER_WORD
+            && count <= u32::MAX as usize - UNITS * 16;
         let units = (block / PER_WORD).min(UNITS) as u32;
         let cubes = count.div_ceil(block).min(CUBES) as u32;
-        fits.then(|| Self { cubes: CubeCount::Static(cubes, 1, 1), dim: CubeDim::new_1d(units), units })
+        fits.then(|| Self {
+            cubes: CubeCount::Static(cubes, 1, 1),
+            dim: CubeDim::new_1d(units),
+            units,
+        })
     }
 
     fn plan(&self, count: usize, block: usize) -> PlanLaunch {
@@ -117,14 +129,16 @@ impl Optim8Ops for CubeBackend {
         absmax2: FloatTensor<Self>,
         states: AdamStates,
         step: AdamStep,
-    ) -> (FloatTensor<Self>, IntTensor<Self>, FloatTensor<Self>, IntTensor<Self>, FloatTensor<Self>) {
+    ) -> (FloatTensor<Self>, IntTensor<Self>, FloatTensor<Self>, IntTensor<Self>, FloatTensor<Self>)
+    {
         let count = parameter.shape().num_elements();
         let launch = Launch::new(count, states.block).filter(|_| is_f32([&parameter, &gradient]));
         let Some(launch) = launch else {
             let moments = [(words1, absmax1), (words2, absmax2)];
             return generic::adam_step::<Self>(parameter, gradient, moments, states, step);
         };
-        let [parameter, words1, absmax1, words2, absmax2] = [parameter, words1, absmax1, words2, absmax2].map(own);
+        let [parameter, words1, absmax1, words2, absmax2] =
+            [parameter, words1, absmax1, words2, absmax2].map(own);
         adam_kernel::launch(
             &parameter.client.clone(),
             launch.cubes.clone(),

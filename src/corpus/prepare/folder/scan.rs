@@ -98,7 +98,8 @@ pub(super) fn scan(root: &Path) -> Result<Scan> {
         let entry = match entry {
             Ok(entry) => entry,
             Err(e) if e.depth() == 0 => {
-                let reason = e.into_io_error().unwrap_or_else(|| std::io::Error::other("a loop of links"));
+                let reason =
+                    e.into_io_error().unwrap_or_else(|| std::io::Error::other("a loop of links"));
                 return Err(Error::io(root, "scan", reason));
             }
             Err(e) => {
@@ -149,16 +150,18 @@ pub(super) fn scan(root: &Path) -> Result<Scan> {
     match (found.files.is_empty(), found.problems.first()) {
         (false, _) => Ok(found),
         (true, None) => Err(Error::file(root, "no .wav or .flac files in folders of speakers")),
-        (true, Some(first)) => {
-            Err(Error::file(root, format!("no usable .wav or .flac files in folders of speakers; {first}")))
-        }
+        (true, Some(first)) => Err(Error::file(
+            root,
+            format!("no usable .wav or .flac files in folders of speakers; {first}"),
+        )),
     }
 }
 
 /// The names of a file whose path lists can hold; none outside of a speaker's folder.
 fn name(root: &Path, path: &Path, below: &Path) -> Option<AudioFile> {
     let bare = below.with_extension("");
-    let parts: Vec<&str> = bare.iter().map(|part| part.to_str().expect("checked to be UTF-8")).collect();
+    let parts: Vec<&str> =
+        bare.iter().map(|part| part.to_str().expect("checked to be UTF-8")).collect();
     let [speaker, .., _] = parts.as_slice() else { return None };
     let (id, folder) = (as_id(&parts.join("-")), root.join(speaker));
     Some(AudioFile { id, speaker: as_id(speaker), folder, path: path.to_owned() })
@@ -167,14 +170,19 @@ fn name(root: &Path, path: &Path, below: &Path) -> Option<AudioFile> {
 /// What is said of something that could not be read; nothing of what is hidden anyway.
 fn unreadable(root: &Path, error: &walkdir::Error) -> Option<String> {
     let Some(path) = error.path() else {
-        return Some(format!("a folder below {}: {error}; what it holds beyond is left out", shown(root)));
+        return Some(format!(
+            "a folder below {}: {error}; what it holds beyond is left out",
+            shown(root)
+        ));
     };
     if path.file_name().is_some_and(is_hidden) {
         return None;
     }
     let reason = match (error.loop_ancestor(), error.io_error()) {
         (Some(ancestor), _) => format!("a link back to {}", shown(ancestor)),
-        (None, Some(e)) if e.kind() == std::io::ErrorKind::NotFound && path.is_symlink() => "a link to nothing".into(),
+        (None, Some(e)) if e.kind() == std::io::ErrorKind::NotFound && path.is_symlink() => {
+            "a link to nothing".into()
+        }
         (None, Some(e)) => e.to_string(),
         (None, None) => error.to_string(),
     };
@@ -198,14 +206,20 @@ pub(super) fn refuse_equal_names(root: &Path, files: &[AudioFile]) -> Result<()>
     let equal = |what: &'static str, all: BTreeMap<&str, Vec<&Path>>| -> Vec<String> {
         let pairs = all.into_iter().filter(|(_, paths)| paths.len() > 1);
         pairs
-            .map(|(name, p)| format!("`{}` and `{}` would be one {what}, `{name}`", shown(p[0]), shown(p[1])))
+            .map(|(name, p)| {
+                format!("`{}` and `{}` would be one {what}, `{name}`", shown(p[0]), shown(p[1]))
+            })
             .collect()
     };
     let pairs = [equal("speaker", speakers), equal("utterance", ids)].concat();
     if pairs.is_empty() {
         return Ok(());
     }
-    let more = if pairs.len() > SHOWN { format!("; and {} more", pairs.len() - SHOWN) } else { String::new() };
+    let more = if pairs.len() > SHOWN {
+        format!("; and {} more", pairs.len() - SHOWN)
+    } else {
+        String::new()
+    };
     let pairs = pairs[..pairs.len().min(SHOWN)].join("; ");
     Err(Error::file(root, format!("{pairs}{more}; rename one of two")))
 }

@@ -52,9 +52,15 @@ mod tests {
         // A folder in the way of the second file.
         std::fs::create_dir_all(out.join("b/c")).unwrap();
         assert!(write(&out, &lists).unwrap_err().to_string().contains("b: cannot write"));
-        let names: Vec<_> = std::fs::read_dir(&out).unwrap().map(|e| e.unwrap().file_name()).collect();
+        let names: Vec<_> =
+            std::fs::read_dir(&out).unwrap().map(|e| e.unwrap().file_name()).collect();
         assert_eq!(names, ["b"]);
-        assert!(write(&out, &[("no/such", String::new())]).unwrap_err().to_string().contains("lists/no/such"));
+        assert!(
+            write(&out, &[("no/such", String::new())])
+                .unwrap_err()
+                .to_string()
+                .contains("lists/no/such")
+        );
         assert!(write(&dir.path().join("new"), &[("no/such", String::new())]).is_err());
         assert!(!dir.path().join("new").exists());
         write(&dir.path().join("x/y"), &lists).unwrap();

@@ -27,7 +27,10 @@ fn refused(section: &str, line: &str, wanted: &str) {
     let error = error.to_string();
     let key = line.split(':').next().unwrap();
     let full = if section.is_empty() { key.to_owned() } else { format!("{key}: ") };
-    assert!(error.contains("config.yaml:") && error.contains(&full) && error.contains(wanted), "{line}: {error}");
+    assert!(
+        error.contains("config.yaml:") && error.contains(&full) && error.contains(wanted),
+        "{line}: {error}"
+    );
 }
 
 #[test]
@@ -40,7 +43,9 @@ fn defaults_are_the_references() {
 
 #[test]
 fn mean_subtraction_is_what_three_keys_say_together() {
-    for (line, cmn) in [("cmvn: false", false), ("cmvn: 'false'", false), ("cmvn: no", false), ("cmvn: 0", false)] {
+    for (line, cmn) in
+        [("cmvn: false", false), ("cmvn: 'false'", false), ("cmvn: no", false), ("cmvn: 0", false)]
+    {
         assert_eq!(frontend("dataset_args", line).cmn, cmn, "{line}");
     }
     for line in ["cmvn: true", "cmvn: 'True'", "cmvn: on", "cmvn: 1"] {
@@ -61,9 +66,24 @@ fn mean_subtraction_is_what_three_keys_say_together() {
 #[test]
 fn a_rate_is_the_same_whatever_its_type() {
     for rate in ["8000", "8000.0", "'8000'", "\"8e3\"", "8e3", "8_000", "0x1f40"] {
-        assert_eq!(frontend("dataset_args", &format!("resample_rate: {rate}")).fbank.sample_rate, 8000, "{rate}");
+        assert_eq!(
+            frontend("dataset_args", &format!("resample_rate: {rate}")).fbank.sample_rate,
+            8000,
+            "{rate}"
+        );
     }
-    for rate in ["-16000", "0", "999", "4294983296", "4294951296", "1e12", "1e400", ".inf", ".nan", "16000.5"] {
+    for rate in [
+        "-16000",
+        "0",
+        "999",
+        "4294983296",
+        "4294951296",
+        "1e12",
+        "1e400",
+        ".inf",
+        ".nan",
+        "16000.5",
+    ] {
         refused("dataset_args", &format!("resample_rate: {rate}"), rate);
     }
     for rate in ["[16000]", "{a: 1}", "~", "16 kHz", "true", "''"] {
@@ -80,18 +100,30 @@ fn every_setting_of_the_filter_bank_is_honoured() {
     assert_eq!(fbank("dither: 0"), FbankConfig { dither: 0.0, ..base.clone() });
     assert_eq!(fbank("low_freq: 300"), FbankConfig { low_freq: 300.0, ..base.clone() });
     assert_eq!(fbank("high_freq: -400.0"), FbankConfig { high_freq: -400.0, ..base.clone() });
-    assert_eq!(fbank("preemphasis_coefficient: 0.5"), FbankConfig { preemphasis: 0.5, ..base.clone() });
-    assert_eq!(fbank("remove_dc_offset: false"), FbankConfig { remove_dc_offset: false, ..base.clone() });
+    assert_eq!(
+        fbank("preemphasis_coefficient: 0.5"),
+        FbankConfig { preemphasis: 0.5, ..base.clone() }
+    );
+    assert_eq!(
+        fbank("remove_dc_offset: false"),
+        FbankConfig { remove_dc_offset: false, ..base.clone() }
+    );
     assert_eq!(fbank("snip_edges: false"), FbankConfig { snip_edges: false, ..base.clone() });
     assert_eq!(fbank("use_log_fbank: false"), FbankConfig { log: false, ..base.clone() });
     assert_eq!(fbank("use_power: 'False'"), FbankConfig { power: false, ..base.clone() });
     assert_eq!(fbank("window_type: povey"), FbankConfig { window: Window::Povey, ..base.clone() });
-    for line in
-        ["num_mel_bins: 16", "htk_compat: true", "energy_floor: 0.0", "sample_frequency: 16000.0", "channel: -1"]
-    {
+    for line in [
+        "num_mel_bins: 16",
+        "htk_compat: true",
+        "energy_floor: 0.0",
+        "sample_frequency: 16000.0",
+        "channel: -1",
+    ] {
         assert_eq!(fbank(line), base, "{line}");
     }
-    for line in ["use_energy: false", "vtln_warp: 1.0", "round_to_power_of_two: true", "min_duration: 0"] {
+    for line in
+        ["use_energy: false", "vtln_warp: 1.0", "round_to_power_of_two: true", "min_duration: 0"]
+    {
         assert_eq!(fbank(line), base, "{line}");
     }
 }
@@ -171,18 +203,29 @@ fn networks_are_named_and_compared() {
         assert!(error.to_string().contains(wanted), "{error}");
     };
     fails("dataset_args: {}", "no `model:`");
-    fails("model: ECAPA_TDNN_GLOB_c512", "config.yaml:1: model: ECAPA_TDNN_GLOB_c512: no architecture");
+    fails(
+        "model: ECAPA_TDNN_GLOB_c512",
+        "config.yaml:1: model: ECAPA_TDNN_GLOB_c512: no architecture",
+    );
     fails("model: ResNet18\nmodel_args: {pooling_func: MQMHASTP}", "MQMHASTP");
     fails("model: ResNet18\nmodel_args: {feat_dim: -1}", "feat_dim");
     fails("model: ResNet18\nmodel_args: {emb_bn: true}", "emb_bn");
     fails("[a, b]", "not a map");
-    let config = read("model: Gemini_DF_ResNet114\nmodel_args:\n  embed_dim: 192\n  two_emb_layer: False").unwrap();
+    let config =
+        read("model: Gemini_DF_ResNet114\nmodel_args:\n  embed_dim: 192\n  two_emb_layer: False")
+            .unwrap();
     assert_eq!((config.arch.as_str(), config.notes.len()), ("gemini-df-resnet114", 1));
-    let arch = Architecture { embedding_dim: 192, ..Architecture::named("gemini-df-resnet114").unwrap() };
+    let arch =
+        Architecture { embedding_dim: 192, ..Architecture::named("gemini-df-resnet114").unwrap() };
     config.agrees(&arch, Path::new("x.pt")).unwrap();
     let other = Architecture { embedding_dim: 256, ..arch.clone() };
     let error = config.agrees(&other, Path::new("x.pt")).unwrap_err().to_string();
-    assert!(error.contains("config.yaml:3: model_args.embed_dim: 192, but x.pt has 256"), "{error}");
+    assert!(
+        error.contains("config.yaml:3: model_args.embed_dim: 192, but x.pt has 256"),
+        "{error}"
+    );
     let two = Architecture { two_embedding_layers: true, ..arch };
-    assert!(config.agrees(&two, Path::new("x.pt")).unwrap_err().to_string().contains("two_emb_layer"));
+    assert!(
+        config.agrees(&two, Path::new("x.pt")).unwrap_err().to_string().contains("two_emb_layer")
+    );
 }

@@ -29,9 +29,17 @@ pub(super) fn draw(board: &Board, chosen: usize, area: Rect, styles: &Styles, bu
         return;
     };
     let line = |points, style: Style| {
-        Dataset::default().marker(Marker::Braille).graph_type(GraphType::Line).style(style).data(points)
+        Dataset::default()
+            .marker(Marker::Braille)
+            .graph_type(GraphType::Line)
+            .style(style)
+            .data(points)
     };
-    let dots = Dataset::default().marker(Marker::Dot).graph_type(GraphType::Scatter).style(styles.dev).data(tests);
+    let dots = Dataset::default()
+        .marker(Marker::Dot)
+        .graph_type(GraphType::Scatter)
+        .style(styles.dev)
+        .data(tests);
     let middle = (ys[0] + ys[1]) / 2.0;
     let labels = match area.height < LOW {
         true => vec![ys[0], ys[1]],
@@ -58,7 +66,8 @@ fn title(metric: &Metric) -> String {
 
 /// The least and the greatest value.
 fn extremes(values: impl Iterator<Item = f64>) -> Option<[f64; 2]> {
-    let [low, high] = values.fold([f64::INFINITY, f64::NEG_INFINITY], |[low, high], v| [low.min(v), high.max(v)]);
+    let [low, high] =
+        values.fold([f64::INFINITY, f64::NEG_INFINITY], |[low, high], v| [low.min(v), high.max(v)]);
     (low <= high).then_some([low, high])
 }
 

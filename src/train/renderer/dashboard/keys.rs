@@ -69,7 +69,11 @@ mod tests {
 
     #[test]
     fn a_released_key_is_not_a_second_press() {
-        let released = KeyEvent::new_with_kind(KeyCode::Char('c'), KeyModifiers::CONTROL, KeyEventKind::Release);
+        let released = KeyEvent::new_with_kind(
+            KeyCode::Char('c'),
+            KeyModifiers::CONTROL,
+            KeyEventKind::Release,
+        );
         assert_eq!(key(&Event::Key(released)), Action::Nothing);
     }
 

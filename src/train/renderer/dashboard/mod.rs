@@ -72,7 +72,14 @@ fn give_back() {
         // A line printed in raw mode does not return to the first column.
         let _ = disable_raw_mode();
         // A terminal without an alternate screen is left empty, not with half a dashboard.
-        let _ = execute!(io::stdout(), Clear(ClearType::All), MoveTo(0, 0), LeaveAlternateScreen, Show, Print("\r"));
+        let _ = execute!(
+            io::stdout(),
+            Clear(ClearType::All),
+            MoveTo(0, 0),
+            LeaveAlternateScreen,
+            Show,
+            Print("\r")
+        );
     }
 }
 
@@ -124,7 +131,8 @@ impl Dashboard {
     /// A terminal that cannot be set up, or has no keys.
     pub fn open(board: Board, stop: Arc<AtomicBool>) -> io::Result<Self> {
         put_up()?;
-        let shared = Arc::new(Shared { board: Mutex::new(board), stop, done: AtomicBool::new(false) });
+        let shared =
+            Arc::new(Shared { board: Mutex::new(board), stop, done: AtomicBool::new(false) });
         let theirs = shared.clone();
         let thread = std::thread::Builder::new().name("dashboard".into()).spawn(move || {
             // Also where the thread panics.

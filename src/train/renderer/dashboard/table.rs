@@ -81,7 +81,8 @@ impl Table {
             let text = format!("{:<name$}  {:>middle$}  {:>last$}", cells[0], cells[1], cells[2]);
             let (label, values) = text.split_at(cells[0].len());
             let label_style = if *kind == Kind::Heading { style } else { Style::new() };
-            let line = Line::from(vec![Span::styled(label, label_style), Span::styled(values, style)]);
+            let line =
+                Line::from(vec![Span::styled(label, label_style), Span::styled(values, style)]);
             line.render(Rect::new(inner.x, y, inner.width, 1), buffer);
         }
     }
@@ -99,6 +100,9 @@ fn step(metric: &Metric) -> Option<(Kind, [String; 3])> {
 
 fn test(metric: &Metric) -> Option<(Kind, [String; 3])> {
     let last = metric.text(metric.tested?.0);
-    let best = metric.best.map(|(value, epoch)| format!("{} ({epoch})", metric.text(value))).unwrap_or_default();
+    let best = metric
+        .best
+        .map(|(value, epoch)| format!("{} ({epoch})", metric.text(value)))
+        .unwrap_or_default();
     Some((Kind::Test, [shortened(&metric.name, LONGEST), last, best]))
 }

@@ -72,9 +72,16 @@ fn everything_is_whole_at_every_size() {
 fn the_usual_terminal_has_a_chart_and_the_whole_line_of_keys() {
     let (board, now) = middle();
     let rows = rows(&board, &look(now), 80, 24);
-    assert_eq!(rows[23].trim_end(), "Ctrl-C or q: stop after this step, everything saved   ←→: metric");
+    assert_eq!(
+        rows[23].trim_end(),
+        "Ctrl-C or q: stop after this step, everything saved   ←→: metric"
+    );
     assert_all(&rows, &[" loss, train ", "┌", "└", "epoch"]);
-    assert!(rows.concat().chars().any(|c| ('\u{2801}'..='\u{28ff}').contains(&c)), "{}", rows.join("\n"));
+    assert!(
+        rows.concat().chars().any(|c| ('\u{2801}'..='\u{28ff}').contains(&c)),
+        "{}",
+        rows.join("\n")
+    );
     assert!(rows[1].contains('█') && rows[1].contains('░'), "{}", rows[1]);
 }
 
@@ -89,10 +96,15 @@ fn a_small_terminal_has_the_table_and_the_keys_that_work() {
 #[test]
 fn each_metric_can_be_drawn() {
     let (board, now) = middle();
-    for (chosen, title) in
-        [" loss, train ", " accuracy in %, train ", " margin, train ", " lr, train ", " EER in %, dev "]
-            .into_iter()
-            .enumerate()
+    for (chosen, title) in [
+        " loss, train ",
+        " accuracy in %, train ",
+        " margin, train ",
+        " lr, train ",
+        " EER in %, dev ",
+    ]
+    .into_iter()
+    .enumerate()
     {
         assert_all(&rows(&board, &Look { chosen, ..look(now) }, 80, 24), &[title]);
     }
@@ -106,7 +118,13 @@ fn before_the_first_step_nothing_is_made_up() {
     let rows = rows(&board, &look(now), 80, 24);
     assert_all(
         &rows,
-        &["epoch 1/14  step 0/400", "0 %", "elapsed 0s, time left not known yet", "no step yet", "no test yet"],
+        &[
+            "epoch 1/14  step 0/400",
+            "0 %",
+            "elapsed 0s, time left not known yet",
+            "no step yet",
+            "no test yet",
+        ],
     );
 }
 

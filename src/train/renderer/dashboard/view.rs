@@ -76,12 +76,21 @@ const KEYS: [&str; 3] = [
     "Ctrl-C or q: stop, all saved  ←→: metric",
     "q: stop  ←→: metric",
 ];
-const KEYS_WITHOUT_CHART: [&str; 3] =
-    ["Ctrl-C or q: stop after this step, everything saved", "Ctrl-C or q: stop, all saved", "q: stop"];
-const STOPPING: [&str; 3] =
-    ["stopping after this step; press again to stop at once", "stopping; press again to stop at once", "stopping"];
-const STOPPING_IN_TEST: [&str; 3] =
-    ["stopping after this dev test; press again to stop at once", "stopping; press again to stop at once", "stopping"];
+const KEYS_WITHOUT_CHART: [&str; 3] = [
+    "Ctrl-C or q: stop after this step, everything saved",
+    "Ctrl-C or q: stop, all saved",
+    "q: stop",
+];
+const STOPPING: [&str; 3] = [
+    "stopping after this step; press again to stop at once",
+    "stopping; press again to stop at once",
+    "stopping",
+];
+const STOPPING_IN_TEST: [&str; 3] = [
+    "stopping after this dev test; press again to stop at once",
+    "stopping; press again to stop at once",
+    "stopping",
+];
 
 /// Draws a board.
 pub(super) fn view(board: &Board, look: &Look, frame: &mut Frame) {
