@@ -30,7 +30,7 @@ fn of_two_trainings_in_one_folder_one_runs() {
         // The other is refused whenever it comes: before the winner has written its name into the
         // lock, with that name, or, on a machine that starts it late, with a run that has ended.
         let holder = format!("is in use by process {} ", numbers[winner]);
-        let refusals = [&holder, "is in use by another process", "holds a run already"];
+        let refusals = [holder.as_str(), "is in use by another process", "holds a run already"];
         let refused =
             refusals.iter().any(|text| other.err.contains(&format!("revox: run: {text}")));
         assert!(refused, "none of {refusals:?} in {}", told());
