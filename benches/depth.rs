@@ -1,10 +1,10 @@
-//! Bytes of a training step over depth: a reversible ResNet of basic blocks with ever more blocks
-//! in its first stage, recomputing and taped.
+//! Memory of a training step over depth: a reversible ResNet of basic blocks with more and more
+//! blocks in its first stage, recomputed and taped.
 //!
-//!     cargo bench --bench depth            # the table; writes assets/depth.svg
+//!     cargo bench --bench depth            # prints the table, writes assets/depth.svg
 //!
-//! Counted bytes of whole steps (width 32, 80 mels, 4 crops of 200 frames); the weights, gradients
-//! and momentum of the added blocks are in the peak.
+//! The bytes are counted over whole steps (width 32, 80 mels, 4 crops of 200 frames). The peak
+//! includes the weights, gradients and momentum of the added blocks.
 
 use burn::tensor::Device;
 use plotters::prelude::*;
@@ -41,10 +41,12 @@ fn step(name: &str, execution: Execution, blocks: usize) -> Measured {
 }
 
 fn main() {
+    // `cargo test --benches` passes `--test`: it is enough that the bench builds.
     if std::env::args().any(|a| a == "--test") {
         return;
     }
-    step("rev1-resnet34", Execution::Reversible, 1); // starts threads
+    // The first step also starts threads.
+    step("rev1-resnet34", Execution::Reversible, 1);
     let mib = |bytes: usize| bytes as f64 / f64::from(1 << 20);
     println!("held between the passes / peak of the step, MiB");
     let names: Vec<String> = LINES.iter().map(|l| format!("{} ", l.0)).collect();

@@ -1,9 +1,9 @@
-//! How many seconds of audio a second of one core turns into filter banks.
+//! Speed of the filter banks on one core.
 //!
 //!     cargo bench --bench fbank
 //!
-//! Each benchmark is one call on one thread; `items/s` counts seconds of audio, so it is the
-//! real-time factor.
+//! Each benchmark is one call on one thread. `items/s` counts seconds of audio, so it says how many
+//! times faster than real time the call is.
 
 use divan::counter::ItemsCount;
 use revox::audio::{Fbank, FbankConfig};

@@ -52,7 +52,11 @@ fn depthwise_3x3<const OURS: bool>(bencher: divan::Bencher, channels: usize) {
     });
 }
 
-#[divan::bench(args = [(64, 3), (64, 1), (256, 3), (256, 1)], consts = [true, false], sample_count = 5)]
+#[divan::bench(
+    args = [(64, 3), (64, 1), (256, 3), (256, 1)],
+    consts = [true, false],
+    sample_count = 5,
+)]
 fn convolution<const OURS: bool>(bencher: divan::Bencher, (channels, kernel): (usize, usize)) {
     let weight = noise([channels, channels, kernel, kernel]);
     both(bencher, input(channels), vec![weight], |x, w| match OURS {

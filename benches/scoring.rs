@@ -1,4 +1,4 @@
-//! Scoring at the size of VoxCeleb1-E: 579,818 trials over 145,160 embeddings.
+//! Speed of scoring at the size of VoxCeleb1-E: 579,818 trials over 145,160 embeddings.
 //!
 //!     cargo bench --bench scoring
 
@@ -13,7 +13,7 @@ fn main() {
     divan::main();
 }
 
-/// Lengths of the vectors and all trials, on one thread.
+/// The lengths of all vectors and the scores of all trials, on one thread.
 #[divan::bench(sample_count = 5)]
 fn cosine_579818_trials_over_145160_vectors(bencher: divan::Bencher) {
     let mut stream = Stream::new(1, "bench", &[]);
@@ -31,7 +31,7 @@ fn cosine_579818_trials_over_145160_vectors(bencher: divan::Bencher) {
     });
 }
 
-/// EER and both minDCFs from scores and labels. The scores are sorted on all cores.
+/// EER and both minDCFs from scores and labels. Sorting uses all cores.
 #[divan::bench(sample_count = 20)]
 fn eer_and_min_dcf_of_579818_scores(bencher: divan::Bencher) {
     let mut stream = Stream::new(2, "bench", &[]);
@@ -47,8 +47,8 @@ fn eer_and_min_dcf_of_579818_scores(bencher: divan::Bencher) {
     });
 }
 
-/// What `score` and `eval` do with lists: trials are read, scores (not computed here) written and
-/// read again.
+/// What `score` and `eval` do with lists: reading trials, writing scores and reading them again.
+/// The scores are not computed here.
 #[divan::bench(sample_count = 5)]
 fn lists_of_579818_trials_read_written_and_read(bencher: divan::Bencher) {
     let mut stream = Stream::new(3, "bench", &[]);
@@ -65,7 +65,7 @@ fn lists_of_579818_trials_read_written_and_read(bencher: divan::Bencher) {
     bencher.bench(|| {
         let mut words = Words::default();
         let list = TrialList::read(Text::open(&list).unwrap(), &mut words, &mut |_| ()).unwrap();
-        // A trial that stands twice has one score.
+        // Repeated trials get equal scores.
         let score = |i: usize| (list.trials()[i].numbers() % 1_000_003) as f64 / 1e6;
         write_scored(&scores, &words, list.trials(), &score, &mut |_| ()).unwrap();
         ScoreList::read(Text::open(&scores).unwrap(), &mut Words::default(), &mut |_| ())
@@ -75,7 +75,7 @@ fn lists_of_579818_trials_read_written_and_read(bencher: divan::Bencher) {
     });
 }
 
-/// A hundred replicates over 1,251 speakers.
+/// A bootstrap of a hundred replicates over 1,251 speakers.
 #[divan::bench(sample_count = 5)]
 fn a_hundred_resamplings_of_579818_trials(bencher: divan::Bencher) {
     let mut stream = Stream::new(4, "bench", &[]);

@@ -1,11 +1,18 @@
-//! f32 values as the little-endian bytes of safetensors and PyTorch files.
+//! f32 values as the little-endian bytes of safetensors and PyTorch files, and numbers of bytes for
+//! people.
 
-/// The bytes of values.
+/// The bytes of values, four each.
 pub fn from_f32(values: &[f32]) -> Vec<u8> {
     values.iter().flat_map(|x| x.to_le_bytes()).collect()
 }
 
-/// The values of bytes; what is left of an incomplete last value is ignored.
+/// The values of bytes. An incomplete last value is ignored.
 pub fn to_f32(bytes: &[u8]) -> Vec<f32> {
     bytes.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect()
+}
+
+/// A number of bytes with a binary unit: `400.0 MiB`, `1.50 GiB`.
+pub fn human(bytes: u64) -> String {
+    let mib = bytes as f64 / f64::from(1 << 20);
+    if mib < 1024.0 { format!("{mib:.1} MiB") } else { format!("{:.2} GiB", mib / 1024.0) }
 }

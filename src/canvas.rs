@@ -35,12 +35,12 @@ fn failed(e: impl std::fmt::Display) -> Error {
     Error::Undefined(format!("cannot draw: {e}"))
 }
 
-/// The most pixels that a text is likely to take: SVG leaves the font to the viewer.
+/// An upper estimate of a text's width in pixels. SVG leaves the font to the viewer.
 pub(crate) fn width(words: &str, size: i32) -> i32 {
     size * i32::try_from(words.chars().count()).unwrap_or(i32::MAX / 100) / 2
 }
 
-/// The text, or its beginning where it would take more than `most` pixels.
+/// The text, cut where it would take more than `most` pixels.
 pub(crate) fn shortened(words: &str, size: i32, most: i32) -> String {
     if width(words, size) <= most {
         return words.to_owned();
@@ -50,7 +50,7 @@ pub(crate) fn shortened(words: &str, size: i32, most: i32) -> String {
 }
 
 impl Canvas<'_> {
-    /// A line of text, `size` high, centred on the height of `at`; `side` is where `at` lies in it.
+    /// A line of text, `size` high and vertically centred on `at`. `side` is where `at` lies in it.
     pub fn text(
         &self,
         words: &str,

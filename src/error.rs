@@ -1,7 +1,10 @@
 //! One error type for the whole library. Every variant carries what a user needs to find the cause:
-//! the file, the line, the tensor and the shapes, never only a phrase.
+//! the file, the line, the tensor and the shapes, never only a phrase. What would help is data too
+//! ([`Remedy`]): each program has its own words for it.
 
 use std::path::{Path, PathBuf};
+
+use crate::bytes::human;
 
 /// The library's result.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -39,7 +42,10 @@ pub enum Error {
         message: String,
     },
     /// A tensor in a file does not have the shape the network asks for.
-    #[error("{}: tensor `{tensor}` has shape {found:?}, {wanted_by} wants {expected:?}", path.display())]
+    #[error(
+        "{}: tensor `{tensor}` has shape {found:?}, {wanted_by} wants {expected:?}",
+        path.display()
+    )]
     Shape {
         /// The model or feature file.
         path: PathBuf,
@@ -61,12 +67,89 @@ pub enum Error {
     /// A backend is not there.
     #[error("{0}")]
     Backend(String),
+    /// The device has no memory left.
+    #[error("the device has no memory left: {}", shortage(*asked, words))]
+    OutOfMemory {
+        /// Bytes of the allocation that failed, where the backend tells.
+        asked: Option<u64>,
+        /// The backend's own words, their first line.
+        words: String,
+    },
+    /// The device does not answer any more.
+    #[error("the device was lost: {words}")]
+    DeviceLost {
+        /// The backend's own words, their first line.
+        words: String,
+    },
     /// Training cannot go on.
     #[error("{0}")]
     Training(String),
     /// A signal or a key of the dashboard stopped the work.
     #[error("interrupted: {0}")]
     Interrupted(String),
+    /// An error with what would help. It is shown as the error alone.
+    #[error("{error}")]
+    Remedied {
+        /// The error.
+        error: Box<Error>,
+        /// What would help.
+        remedy: Remedy,
+    },
+}
+
+/// What would help, as data. Whoever shows an error says it in its own terms.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Remedy {
+    /// Choose one channel of several.
+    ChooseChannel {
+        /// How many there are.
+        channels: usize,
+    },
+    /// Go on from what was saved.
+    Resume,
+    /// Go on from this checkpoint.
+    ResumeFrom {
+        /// The checkpoint.
+        checkpoint: PathBuf,
+    },
+    /// Start anew: nothing is there to go on with.
+    StartAnew,
+    /// Name another output folder.
+    OtherFolder,
+    /// Go on with the run in the folder, or name another folder.
+    ResumeOrOtherFolder,
+    /// Accept these differences, or name another folder.
+    Accept {
+        /// What differs.
+        names: Vec<String>,
+    },
+    /// Read the file without checking its checksum.
+    IgnoreChecksum,
+    /// Say which network of the file is meant.
+    ChooseNetwork,
+    /// Say the architecture, or give the training's configuration.
+    SayArchitecture,
+    /// Say mels and pooling, or give the training's configuration.
+    SayFrontEnd,
+    /// Import the file first.
+    Import,
+    /// Compute in f32.
+    UseF32,
+    /// Rebuild the program with a Cargo feature.
+    RebuildWith {
+        /// The feature.
+        feature: &'static str,
+    },
+    /// Test the device.
+    TestDevice,
+    /// Quantize a model with the recipe instead of training with it.
+    Quantize,
+}
+
+/// What was asked of a memory that is full, or the backend's words if they do not tell.
+fn shortage(asked: Option<u64>, words: &str) -> String {
+    asked.map_or_else(|| words.to_owned(), |bytes| format!("{} were asked for", human(bytes)))
 }
 
 impl Error {
@@ -85,7 +168,42 @@ impl Error {
         Self::File { path: path.as_ref().into(), message: message.into() }
     }
 
-    /// The same error with more to say behind it.
+    /// The same error with what would help. It takes the place of an earlier remedy.
+    #[must_use]
+    pub fn with(self, remedy: Remedy) -> Self {
+        let error = match self {
+            Self::Remedied { error, .. } => error,
+            bare => Box::new(bare),
+        };
+        Self::Remedied { error, remedy }
+    }
+
+    /// The same error told by another one, which keeps the remedy: `e.retold(|text| ...)`.
+    #[must_use]
+    pub fn retold(self, tell: impl FnOnce(String) -> Self) -> Self {
+        match self {
+            Self::Remedied { error, remedy } => tell(error.to_string()).with(remedy),
+            bare => tell(bare.to_string()),
+        }
+    }
+
+    /// What would help, if it is known.
+    pub fn remedy(&self) -> Option<&Remedy> {
+        match self {
+            Self::Remedied { remedy, .. } => Some(remedy),
+            _ => None,
+        }
+    }
+
+    /// The error itself, without what would help.
+    pub fn bare(&self) -> &Self {
+        match self {
+            Self::Remedied { error, .. } => error.bare(),
+            bare => bare,
+        }
+    }
+
+    /// The same error with more to say behind it. The remedy stays.
     #[must_use]
     pub fn and(self, more: &str) -> Self {
         match self {
@@ -100,8 +218,16 @@ impl Error {
             Self::Undefined(message) => Self::Undefined(format!("{message}; {more}")),
             Self::Invalid(message) => Self::Invalid(format!("{message}; {more}")),
             Self::Backend(message) => Self::Backend(format!("{message}; {more}")),
+            Self::OutOfMemory { asked, words } => {
+                let words = format!("{}; {more}", shortage(asked, &words));
+                Self::OutOfMemory { asked: None, words }
+            }
+            Self::DeviceLost { words } => Self::DeviceLost { words: format!("{words}; {more}") },
             Self::Training(message) => Self::Training(format!("{message}; {more}")),
             Self::Interrupted(message) => Self::Interrupted(format!("{message}; {more}")),
+            Self::Remedied { error, remedy } => {
+                Self::Remedied { error: Box::new(error.and(more)), remedy }
+            }
         }
     }
 
@@ -112,12 +238,57 @@ impl Error {
                 (Some(path), None)
             }
             Self::Line { path, line, .. } => (Some(path), Some(*line)),
-            _ => (None, None),
+            Self::Remedied { error, .. } => error.place(),
+            Self::Undefined(_)
+            | Self::Invalid(_)
+            | Self::Backend(_)
+            | Self::OutOfMemory { .. }
+            | Self::DeviceLost { .. }
+            | Self::Training(_)
+            | Self::Interrupted(_) => (None, None),
         }
     }
 
     /// An impossible argument.
     pub fn invalid(message: impl Into<String>) -> Self {
         Self::Invalid(message.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_remedy_changes_neither_text_nor_place() {
+        let bare = Error::line("a.lst", 3, "two channels");
+        let text = bare.to_string();
+        let error = bare.with(Remedy::Resume).with(Remedy::ChooseChannel { channels: 2 });
+        assert_eq!(error.to_string(), text);
+        assert_eq!(error.remedy(), Some(&Remedy::ChooseChannel { channels: 2 }));
+        assert_eq!(error.place(), (Some(Path::new("a.lst")), Some(3)));
+        let error = error.and("not one");
+        assert_eq!(error.to_string(), "a.lst:3: two channels; not one");
+        assert!(matches!(error.bare(), Error::Line { line: 3, .. }));
+        let error = error.retold(|text| Error::line("wav.scp", 7, text));
+        assert_eq!(error.to_string(), "wav.scp:7: a.lst:3: two channels; not one");
+        assert_eq!(error.remedy(), Some(&Remedy::ChooseChannel { channels: 2 }));
+    }
+
+    #[test]
+    fn a_full_memory_says_what_was_asked_for() {
+        let full = |asked| Error::OutOfMemory { asked, words: "no more".into() }.to_string();
+        assert_eq!(
+            full(Some(400 << 20)),
+            "the device has no memory left: 400.0 MiB were asked for"
+        );
+        assert_eq!(full(None), "the device has no memory left: no more");
+        let error = Error::OutOfMemory { asked: Some(400 << 20), words: "no more".into() };
+        let error = error.and("try less");
+        assert!(matches!(error, Error::OutOfMemory { .. }));
+        assert_eq!(
+            error.to_string(),
+            "the device has no memory left: 400.0 MiB were asked for; try less"
+        );
     }
 }

@@ -1,65 +1,76 @@
 //! Speaker verification on [Burn](https://burn.dev).
 //!
-//! From the ground up; no arrow points upwards:
+//! From the ground up; no module uses one below it. In brackets the Cargo feature that a module
+//! needs; `default-features = false, features = ["flex"]` has what needs none.
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`error`], [`fs`], [`bytes`], [`rng`] | errors, file access, f32 as bytes, random streams |
-//! | [`terminal`], [`progress`] | what is printed, progress bars |
+//! | [`bytes`] | f32 as bytes, numbers of bytes for people |
+//! | [`error`] | the error type, and what would help |
+//! | [`rng`], [`fs`], [`terminal`] | random streams, file access, what is printed |
 //! | [`tensor_file`] | safetensors files with a checksum |
+//! | [`progress`] (`train`) | progress bars |
 //! | [`audio`] | WAV and FLAC, resampling, Kaldi filter banks, augmentation |
-//! | [`corpus`] | lists, trials, preparation, synthesis |
-//! | [`scoring`] | cosine, AS-norm, EER and minDCF, intervals, DET curves; pure f64 |
-//! | [`backend`] | which backend runs the tensors; operations of our own: reversible bodies, convolution, normalisation |
-//! | [`nn`] | parts of networks |
-//! | [`zoo`] | networks as tables of stages, and what they cost |
+//! | [`corpus`] | lists and trials; preparation and synthesis (`train`) |
+//! | [`scoring`] | cosine, AS-norm, EER and minDCF, intervals, DET curves (`plots`); no tensors |
+//! | [`backend`] | where tensors are computed; operations that Burn lacks |
+//! | [`nn`] | parts of networks, and graphs of them |
+//! | [`zoo`] | networks, and what they cost |
 //! | [`losses`] | classification heads |
 //! | [`optim`] | SGD and Adam with 8-bit states |
+//! | [`quant`] | quantized weights |
 //! | [`model_file`] | the model format, import of WeSpeaker checkpoints |
 //! | [`inference`] | embeddings of whole utterances |
-//! | [`train`] | recipes, batches, the training loop |
-//! | [`mod@bench`] | measurements on the user's own machine |
-//! | [`quant`] | codebooks of quantized weights |
-//! | [`memory`] | where the bytes of a training step go |
-//! | [`selftest`] | what a backend must get right |
-//! | [`cli`] | the command line |
+//! | [`train`] (`train`) | recipes, batches, the training loop |
+//! | [`memory`] (`train`) | where the bytes of a training step go |
+//! | [`mod@bench`] (`train`) | measurements on the user's own machine |
+//! | [`selftest`] (`train`) | what a backend must get right |
+//! | [`cli`] (`cli`) | the command line |
 //!
 //! ```no_run
-//! use revox::{inference, model_file::Model};
+//! use revox::inference::Embedder;
+//! use revox::model_file::Model;
 //!
 //! let device = Default::default();
 //! let model = Model::load("model.safetensors", &device)?;
-//! let extractor = inference::Extractor::new(&model.header.frontend)?;
-//! let reading = inference::Reading { extractor: &extractor, channel: None, window: inference::WINDOW };
-//! let recording = reading.file("a.wav".as_ref())?;
-//! let mels = model.header.arch.mels;
-//! let embedding = &inference::embed_recordings(&model.network, &[&recording], mels, &device, &|_| ())[0];
+//! let embedding = Embedder::of(&model, &device)?.file("a.wav".as_ref())?;
 //! assert_eq!(embedding.len(), model.header.embedding_dim);
 //! # Ok::<(), revox::Error>(())
 //! ```
+//!
+//! Errors say what is wrong and where. What would help is data ([`error::Remedy`]): a program says
+//! it in its own terms.
 
 pub mod audio;
 pub mod backend;
+#[cfg(feature = "train")]
 pub mod bench;
 pub mod bytes;
+#[cfg(feature = "plots")]
 mod canvas;
+#[cfg(feature = "cli")]
 pub mod cli;
 pub mod corpus;
 pub mod error;
 pub mod fs;
 pub mod inference;
+mod lanes;
 pub mod losses;
+#[cfg(feature = "train")]
 pub mod memory;
 pub mod model_file;
 pub mod nn;
 pub mod optim;
+#[cfg(feature = "train")]
 pub mod progress;
 pub mod quant;
 pub mod rng;
 pub mod scoring;
+#[cfg(feature = "train")]
 pub mod selftest;
 pub mod tensor_file;
 pub mod terminal;
+#[cfg(feature = "train")]
 pub mod train;
 pub mod zoo;
 

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-/// Counts bytes for `revox memory --measure`, and leaves the allocating to the system.
+/// Counts bytes for `revox memory --measure`. The system's allocator does the work.
 #[global_allocator]
 static ALLOCATOR: peak_alloc::PeakAlloc = peak_alloc::PeakAlloc;
 

@@ -1,8 +1,8 @@
-//! Random streams that depend on what they are for and on nothing else.
+//! Random streams, each of which depends only on its seed and its purpose.
 //!
-//! Each draw of revox comes from a ChaCha stream keyed by the seed and the thing drawn for (an
-//! epoch, an utterance, a layer), so neither the number of threads nor the order of work changes a
-//! result, and a resumed run draws what an uninterrupted one would have drawn.
+//! Every draw comes from a ChaCha stream keyed by the seed and by what it is for (an epoch, an
+//! utterance, a layer). So neither the number of threads nor the order of work changes a result,
+//! and a resumed run draws the same as an uninterrupted one.
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
@@ -25,8 +25,8 @@ pub fn mix64(mut z: u64) -> u64 {
 pub struct Stream(ChaCha8Rng);
 
 impl Stream {
-    /// The stream of `purpose` (say `"crop"`) under `seed`, told apart by `keys` (epoch, utterance,
-    /// ...).
+    /// The stream for `purpose`, such as `"crop"`, with a seed and with `keys`, such as epoch and
+    /// utterance.
     pub fn new(seed: u64, purpose: &str, keys: &[u64]) -> Self {
         let mut state =
             mix64(seed.wrapping_add(0x9e37_79b9_7f4a_7c15)) ^ fnv1a64(purpose.as_bytes());
@@ -56,7 +56,10 @@ impl Stream {
         low + (high - low) * self.uniform()
     }
 
-    /// Uniform among `0..n`. `n` must not be 0.
+    /// Uniform among `0..n`.
+    ///
+    /// # Panics
+    /// If `n` is 0.
     pub fn below(&mut self, n: usize) -> usize {
         assert!(n > 0, "cannot draw from nothing");
         // The bias of the multiply-shift is below n / 2^64.
@@ -73,7 +76,7 @@ impl Stream {
         self.normal_pair().0
     }
 
-    /// Two independent standard normals for the price of one (Box-Muller, both branches).
+    /// Two independent standard normals, at the cost of one (Box-Muller transform).
     pub fn normal_pair(&mut self) -> (f64, f64) {
         let radius = (-2.0 * (1.0 - self.uniform()).ln()).sqrt();
         let (sin, cos) = (std::f64::consts::TAU * self.uniform()).sin_cos();
@@ -87,7 +90,7 @@ impl Stream {
         }
     }
 
-    /// `k` different numbers below `n` in random order (all of them when `k >= n`).
+    /// `k` distinct numbers below `n` in random order, all of them if `k >= n`.
     pub fn sample(&mut self, n: usize, k: usize) -> Vec<usize> {
         let mut all: Vec<usize> = (0..n).collect();
         let k = k.min(n);

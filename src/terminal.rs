@@ -1,8 +1,8 @@
 //! What the program prints: data on standard output, everything else on standard error.
 //!
 //! Nothing here panics. The first failed write to standard output is kept, and [`finish`] makes it
-//! the program's error. What cannot reach standard error is lost: there is nobody to tell. Notes,
-//! the library's own remarks, are not printed until a program wants them ([`show_notes`]).
+//! the program's error. Failed writes to standard error are ignored. Notes, the library's own
+//! remarks, are not printed until a program wants them ([`show_notes`]).
 
 use std::borrow::Cow;
 use std::fmt::{Arguments, Write as _};
@@ -96,7 +96,7 @@ pub fn take(give_back: fn()) -> bool {
     free
 }
 
-/// Gives the terminal back, if a dashboard has it, and prints what has waited.
+/// Gives the terminal back, if a dashboard has it, and prints the lines that have waited.
 pub fn release() {
     if let Some(Taken { give_back, lines }) = taken().take() {
         give_back();
@@ -106,7 +106,7 @@ pub fn release() {
     }
 }
 
-/// Looks at the lines that wait; nothing if the terminal is not taken.
+/// What `look` sees in the lines that wait; nothing if the terminal is not taken.
 pub fn waiting<T>(look: impl FnOnce(&[String]) -> T) -> Option<T> {
     taken().as_ref().map(|t| look(&t.lines))
 }
@@ -131,16 +131,19 @@ fn verdict(written: io::Result<()>) -> Result<()> {
 }
 
 /// A line on standard output.
+#[cfg(feature = "cli")]
 macro_rules! outln {
     ($($arg:tt)*) => { $crate::terminal::print_out(format_args!("{}\n", format_args!($($arg)*))) };
 }
 
 /// Text on standard output.
+#[cfg(feature = "cli")]
 macro_rules! out {
     ($($arg:tt)*) => { $crate::terminal::print_out(format_args!($($arg)*)) };
 }
 
 /// A line on standard error.
+#[cfg(feature = "train")]
 macro_rules! errln {
     ($($arg:tt)*) => { $crate::terminal::print_err(format_args!("{}\n", format_args!($($arg)*))) };
 }
@@ -150,7 +153,11 @@ macro_rules! note {
     ($($arg:tt)*) => { $crate::terminal::print_note(format_args!($($arg)*)) };
 }
 
-pub(crate) use {errln, note, out, outln};
+#[cfg(feature = "train")]
+pub(crate) use errln;
+pub(crate) use note;
+#[cfg(feature = "cli")]
+pub(crate) use {out, outln};
 
 #[cfg(test)]
 mod tests {

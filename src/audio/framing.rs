@@ -8,13 +8,13 @@ use crate::rng::Stream;
 const PIECE: usize = 1 << 18;
 
 impl Fbank {
-    /// Features of the samples that a source has left: to the bit those of [`Fbank::features`],
-    /// without all samples in memory.
+    /// Features `[frames, mels]` of the samples that a source has left: to the bit those of
+    /// [`Fbank::features`], but without all samples in memory at a time.
     ///
-    /// Where the ends are mirrored (no `snip_edges`), they are in memory after all.
+    /// Without `snip_edges` all samples are in memory, since the ends are mirrored.
     ///
     /// # Errors
-    /// Those of [`Source::read`] and of [`Fbank::features`]; the file is named.
+    /// Those of [`Source::read`] and [`Fbank::features`]; they name the file.
     pub fn features_of(&self, source: &mut Source, noise: Option<&mut Stream>) -> Result<Vec<f32>> {
         let piece = if self.config().snip_edges { PIECE } else { usize::MAX };
         self.features_by(piece, source, noise)
@@ -32,7 +32,7 @@ impl Fbank {
             features.reserve_exact(self.config().frames_of(samples) * mels);
         }
         let (mut total, mut held): (usize, Vec<f32>) = (0, Vec::new());
-        // Samples between two frames, where a frame is shorter than the shift.
+        // Samples to skip until the next frame, where frames are shorter than the shift.
         let mut between = 0;
         loop {
             let samples = source.read(piece)?;

@@ -1,5 +1,5 @@
-//! The bytes of a file that may be audio: in memory where they are few, else read as they are
-//! needed.
+//! The bytes of a file that may be audio. A small file is held in memory, a large one is read page
+//! by page.
 
 use std::fmt::Display;
 use std::fs::File;
@@ -11,30 +11,30 @@ use super::tags;
 use crate::error::{Error, Result};
 use crate::fs;
 
-/// Most bytes of a file that is read as a whole: two minutes of 16 bits at 16 kHz.
+/// Most bytes of a file that is held in memory: two minutes of 16 bits at 16 kHz.
 const SMALL: u64 = 1 << 22;
-/// Bytes of a larger file that are read at a time, unless more are asked for.
+/// Bytes of a larger file that are read at a time, unless the caller needs more.
 pub(super) const PAGE: u64 = 1 << 18;
 
-/// A file's bytes, of which some are in memory.
+/// A file's bytes, some of them in memory.
 pub(super) struct Input {
     path: PathBuf,
     /// Bytes of the file.
     length: u64,
-    /// Those in memory.
+    /// The bytes in memory.
     held: Vec<u8>,
-    /// Where they are in the file.
+    /// Their place in the file.
     start: u64,
-    /// Where the others come from.
+    /// The source of the others; none if all are in memory.
     file: Option<File>,
     page: u64,
 }
 
 impl Input {
-    /// Opens a file. Of a small one that is not audio only the first bytes are there.
+    /// Opens a file. Of a small file that is not audio, only the first bytes are read.
     ///
     /// # Errors
-    /// A folder, and what cannot be opened or read.
+    /// A folder; a file that cannot be opened or read.
     pub fn open(path: &Path) -> Result<Self> {
         Self::of(path, fs::open(path)?, SMALL, PAGE)
     }
@@ -46,7 +46,8 @@ impl Input {
             let (path, length) = (path.to_owned(), metadata.len());
             return Ok(Self { path, length, held: Vec::new(), start: 0, file: Some(file), page });
         }
-        // A pipe cannot be read twice, and a device may be the image of a disk.
+        // A pipe cannot be read twice. A device may be a whole disk, so it is read to its end only
+        // if it begins like audio.
         let mut held = Vec::new();
         file.by_ref().take(kind::HEAD).read_to_end(&mut held).map_err(io)?;
         if tags::id3v2(&held).is_some() || matches!(kind::of(&held), Kind::Riff | Kind::Flac) {
@@ -66,7 +67,8 @@ impl Input {
         self.length
     }
 
-    /// The bytes in memory from a place on: `least` of them or more, unless the file ends before.
+    /// The bytes from a place on, as far as they are in memory: at least `least` of them, or all up
+    /// to the end of the file.
     ///
     /// # Errors
     /// A file that cannot be read, or that became shorter since it was opened.
@@ -81,7 +83,7 @@ impl Input {
         Ok(&self.held[(place - self.start) as usize..])
     }
 
-    /// Whether these bytes are at a place.
+    /// Whether the file holds these bytes at a place.
     ///
     /// # Errors
     /// Those of [`Input::at`].
@@ -89,8 +91,8 @@ impl Input {
         Ok(self.at(place, with.len())?.starts_with(with))
     }
 
-    /// Reads a page or more, so that the next step finds its bytes in memory, forwards or
-    /// backwards.
+    /// Reads a page or more around the bytes from `place` to `end`. The next bytes in the same
+    /// direction are then in memory, too.
     fn load(&mut self, place: u64, end: u64) -> Result<()> {
         let Some(file) = &mut self.file else { return Ok(()) };
         let start = if place < self.start { place - place % self.page } else { place };
@@ -109,7 +111,7 @@ impl Input {
         })
     }
 
-    /// The error for a file that is not what its format asks for.
+    /// The error for a file that breaks the rules of its format.
     pub fn unreadable(&self, format: &str, why: impl Display) -> Error {
         Error::file(&self.path, format!("not a readable {format} file: {why}"))
     }
@@ -121,13 +123,13 @@ pub(super) mod tests {
 
     use super::*;
 
-    /// A file with these bytes, all of which are in memory.
+    /// A file with these bytes, all of them in memory.
     pub fn held(name: &str, bytes: &[u8]) -> Input {
         let (path, length) = (PathBuf::from(name), bytes.len() as u64);
         Input { path, length, held: bytes.to_vec(), start: 0, file: None, page: PAGE }
     }
 
-    /// A file with these bytes, of which about a page is in memory.
+    /// A file with these bytes, about a page of them in memory.
     pub fn paged(name: &str, bytes: &[u8], page: u64) -> Input {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(bytes).unwrap();

@@ -1,4 +1,4 @@
-//! What a file is, told by its first bytes and not by its name.
+//! The kind of a file, found from its first bytes, whatever its name.
 
 use std::path::Path;
 
@@ -11,16 +11,16 @@ pub(super) enum Kind {
     Riff,
     /// A FLAC file.
     Flac,
-    /// Audio that is not read: what it is called.
+    /// Audio in an unsupported format, by its name.
     Other(&'static str),
     /// None of these.
     Unknown,
 }
 
-/// Bytes of a file that [`of`] looks at, at most.
+/// Most bytes of a file that [`of`] needs.
 pub(super) const HEAD: u64 = 512;
 
-/// Audio that is not read: where its mark is, the mark, and what it is called.
+/// Unsupported formats: the place of the mark, the mark, and the name.
 const OTHERS: [(usize, &[u8], &str); 20] = [
     (0, b"RIFX", "big-endian WAV (RIFX)"),
     (0, b"riff\x2e\x91\xcf\x11", "Wave64 audio (W64)"),
@@ -44,7 +44,7 @@ const OTHERS: [(usize, &[u8], &str); 20] = [
     (0, b"2BIT", "AVR audio"),
 ];
 
-/// What a file is whose content begins with these bytes.
+/// The kind of a file that begins with these bytes.
 pub(super) fn of(bytes: &[u8]) -> Kind {
     if bytes.starts_with(b"fLaC") {
         return Kind::Flac;
@@ -62,7 +62,8 @@ pub(super) fn of(bytes: &[u8]) -> Kind {
     }
 }
 
-/// What is in an Ogg file, by its first page: a header, a table of segments, then the codec's mark.
+/// The content of an Ogg file, by its first page: a header, a table of segments, then the codec's
+/// mark.
 fn ogg(bytes: &[u8]) -> &'static str {
     const CODECS: [(&[u8], &str); 4] = [
         (b"\x01vorbis", "Ogg Vorbis audio"),
@@ -90,7 +91,7 @@ fn mpeg(bytes: &[u8]) -> Option<&'static str> {
     }
 }
 
-/// The error for audio that is not read, with the command that converts it.
+/// The error for audio in an unsupported format, with a command that converts it.
 pub(super) fn unsupported(path: &Path, what: &str) -> Error {
     // The input must not be the output.
     let is_wav = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("wav"));
@@ -99,12 +100,13 @@ pub(super) fn unsupported(path: &Path, what: &str) -> Error {
     Error::file(
         path,
         format!(
-            "is {what}, which this version does not read; convert it: ffmpeg -i {from} -c:a pcm_s16le {to}"
+            "is {what}, which this version does not read; \
+             convert it: ffmpeg -i {from} -c:a pcm_s16le {to}"
         ),
     )
 }
 
-/// A path as a word of a shell's command line.
+/// A path as one word of a shell's command line.
 fn quoted(path: &Path) -> String {
     let text = path.display().to_string();
     let plain = |c: char| c.is_alphanumeric() || "/._-+".contains(c);

@@ -1,7 +1,6 @@
-//! How loud samples are.
+//! The loudness of samples.
 
-/// The level of samples that come in pieces. It does not depend on where one ends and the next
-/// begins.
+/// The level of samples that come in pieces. Where the samples are divided does not matter.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Level {
     samples: usize,
@@ -12,21 +11,21 @@ pub struct Level {
 }
 
 impl Default for Level {
-    /// Of no samples.
+    /// The level of no samples.
     fn default() -> Self {
         Self { samples: 0, power: 0.0, lowest: f32::INFINITY, highest: f32::NEG_INFINITY }
     }
 }
 
 impl Level {
-    /// Of these samples.
+    /// The level of these samples.
     pub fn of(samples: &[f32]) -> Self {
         let mut level = Self::default();
         level.add(samples);
         level
     }
 
-    /// Adds samples behind those before.
+    /// Adds the next samples.
     pub fn add(&mut self, samples: &[f32]) {
         self.samples += samples.len();
         for &x in samples {
@@ -41,13 +40,13 @@ impl Level {
         self.samples
     }
 
-    /// Root mean square, full scale = 1; 0 of no samples.
+    /// Root mean square, full scale = 1. It is 0 for no samples.
     pub fn rms(&self) -> f64 {
         (self.power / self.samples.max(1) as f64).sqrt()
     }
 
-    /// True when the samples are all the same, or so nearly that no microphone heard anything: a
-    /// dead channel has an offset. The limit lies 20 dB below the steps of 16 bits.
+    /// True if all samples are equal, or so nearly equal that no microphone heard anything. A dead
+    /// channel may have an offset. The limit lies 20 dB below a step of 16 bits.
     pub fn is_silent(&self) -> bool {
         self.samples == 0 || self.highest - self.lowest < 3e-6
     }

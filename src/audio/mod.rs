@@ -26,7 +26,7 @@ pub use window::Window;
 
 use std::path::Path;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Remedy, Result};
 
 /// One channel of audio.
 #[derive(Debug, Clone, PartialEq)]
@@ -50,12 +50,12 @@ impl Audio {
         Level::of(&self.samples).rms()
     }
 
-    /// As [`Level::is_silent`] says.
+    /// Whether nothing can be heard, by [`Level::is_silent`].
     pub fn is_silent(&self) -> bool {
         Level::of(&self.samples).is_silent()
     }
 
-    /// What a user should know about a file that was resampled from a narrower band, or nothing.
+    /// A warning if the file has a lower rate, and so a narrower band, than the samples.
     pub fn narrowband_warning(&self) -> Option<String> {
         narrowband_warning(self.source_rate, self.sample_rate)
     }
@@ -64,8 +64,8 @@ impl Audio {
 fn narrowband_warning(source_rate: u32, sample_rate: u32) -> Option<String> {
     (source_rate < sample_rate).then(|| {
         format!(
-            "recorded at {source_rate} Hz: above {} Hz there is nothing for a {sample_rate} Hz model to hear; scores are \
-             less reliable",
+            "recorded at {source_rate} Hz: above {} Hz there is nothing for a {sample_rate} Hz \
+             model to hear; scores are less reliable",
             source_rate / 2,
         )
     })
@@ -76,17 +76,17 @@ fn narrowband_warning(source_rate: u32, sample_rate: u32) -> Option<String> {
 /// `channel` counts from 0. ID3v2 tags in front of either format are skipped.
 ///
 /// # Errors
-/// Files of several channels without a chosen one, without samples, with samples that are not
-/// finite, cut off or damaged ones, and files of another format, which is named where it is known.
+/// A file of several channels without a chosen one ([`Remedy::ChooseChannel`]); a file without
+/// samples, with samples that are not finite, cut off or damaged; a file of another format, by its
+/// name where it is known.
 pub fn load(path: impl AsRef<Path>, sample_rate: u32, channel: Option<usize>) -> Result<Audio> {
     let mut source = Source::open(path, sample_rate, channel)?;
     let samples = source.read(usize::MAX)?;
     Ok(Audio { samples, sample_rate, source_rate: source.source_rate() })
 }
 
-/// Which channel to read of a file with so many.
+/// The channel to read of a file with `channels` of them.
 fn choose_channel(path: &Path, channels: usize, wanted: Option<usize>) -> Result<usize> {
-    let last = channels.saturating_sub(1);
     match wanted {
         Some(channel) if channel < channels => Ok(channel),
         None if channels == 1 => Ok(0),
@@ -94,12 +94,8 @@ fn choose_channel(path: &Path, channels: usize, wanted: Option<usize>) -> Result
             path,
             format!("has {channels} channel(s), counted from 0: there is no channel {channel}"),
         )),
-        None => Err(Error::file(
-            path,
-            format!(
-                "has {channels} channels; choose one with --channel N, from 0 to {last}, or make a file of one channel"
-            ),
-        )),
+        None => Err(Error::file(path, format!("has {channels} channels"))
+            .with(Remedy::ChooseChannel { channels })),
     }
 }
 
@@ -159,8 +155,9 @@ pub(crate) mod tests {
                 w.write_sample(-i).unwrap();
             }
         });
-        let error = load(&path, 16000, None).unwrap_err().to_string();
-        assert!(error.contains("2 channels") && error.contains("two.wav"), "{error}");
+        let error = load(&path, 16000, None).unwrap_err();
+        assert_eq!(error.remedy(), Some(&Remedy::ChooseChannel { channels: 2 }));
+        assert!(error.to_string().ends_with("two.wav: has 2 channels"), "{error}");
         let right = load(&path, 16000, Some(1)).unwrap();
         assert_eq!(right.samples[5], -5.0 / 32768.0);
         assert_eq!(right.samples.len(), 100);

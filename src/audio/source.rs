@@ -1,5 +1,5 @@
-//! The samples of a file, a piece at a time: a recording of many hours takes no more memory than
-//! a short one.
+//! The samples of a file, a piece at a time, so that a recording of many hours takes no more memory
+//! than a short one.
 
 use std::path::{Path, PathBuf};
 
@@ -15,22 +15,22 @@ pub(super) trait Blocks {
     /// Samples per second.
     fn rate(&self) -> u32;
 
-    /// Samples of all blocks, where they are known before they are read.
+    /// Samples of all blocks, if the header tells.
     fn length(&self) -> Option<u64>;
 
-    /// Appends the samples of the next block, full scale = 1. Behind the last block there are none,
-    /// and the answer is false.
+    /// Appends the samples of the next block, full scale = 1. Returns false if there is no block
+    /// any more.
     ///
     /// # Errors
-    /// A file that is damaged or cut off.
+    /// A damaged or cut file.
     fn more(&mut self, samples: &mut Vec<f32>) -> Result<bool>;
 
     /// Goes back to the first block.
     fn rewind(&mut self);
 }
 
-/// One channel of a WAV or FLAC file, at a rate of choice. Its samples are those of [`load`], in
-/// pieces of any length.
+/// One channel of a WAV or FLAC file, at any rate. Its samples are those of [`load`], in pieces of
+/// any length.
 ///
 /// ```no_run
 /// # use revox::audio::Source;
@@ -50,26 +50,27 @@ pub struct Source {
     blocks: Box<dyn Blocks + Send>,
     sample_rate: u32,
     resampling: Option<Resampling>,
-    /// Samples of the file that were decoded last.
+    /// The block that was decoded last.
     block: Vec<f32>,
-    /// How many were decoded before.
+    /// Number of samples in the blocks before it.
     seen: usize,
-    /// Samples at the wanted rate that nobody has asked for yet.
+    /// Decoded samples at the wanted rate that are still to be read.
     ready: Vec<f32>,
-    /// How many were given away.
+    /// Number of samples read so far.
     given: usize,
     ended: bool,
 }
 
 impl Source {
-    /// Opens a file, told apart by content and not by name. `channel` counts from 0. ID3v2 tags in
-    /// front of either format are skipped.
+    /// Opens a file. Its content tells the format, not its name. `channel` counts from 0. ID3v2
+    /// tags in front of either format are skipped.
     ///
-    /// A file of more than 4 MB is read as its samples are asked for. A pipe is read as a whole.
+    /// A file of more than 4 MB is read along with its samples, a pipe at once.
     ///
     /// # Errors
-    /// Files of several channels without a chosen one, damaged ones as far as their headers tell,
-    /// and files of another format, which is named where it is known.
+    /// A file of several channels without a chosen one
+    /// ([`Remedy::ChooseChannel`](crate::error::Remedy::ChooseChannel)); a damaged file, as far as
+    /// its header tells; a file of another format, by its name where it is known.
     pub fn open(path: impl AsRef<Path>, sample_rate: u32, channel: Option<usize>) -> Result<Self> {
         Self::of(Input::open(path.as_ref())?, sample_rate, channel)
     }
@@ -117,7 +118,7 @@ impl Source {
         &self.path
     }
 
-    /// Samples per second, as they are read.
+    /// Samples per second after resampling.
     pub fn sample_rate(&self) -> u32 {
         self.sample_rate
     }
@@ -127,15 +128,15 @@ impl Source {
         self.blocks.rate()
     }
 
-    /// As [`Audio::narrowband_warning`](super::Audio::narrowband_warning) says.
+    /// The warning of [`Audio::narrowband_warning`](super::Audio::narrowband_warning).
     pub fn narrowband_warning(&self) -> Option<String> {
         narrowband_warning(self.source_rate(), self.sample_rate)
     }
 
-    /// Number of samples of the whole file, if it is known: that of WAV files is. A FLAC file has
-    /// no fewer than its header promises, but perhaps more.
+    /// Number of samples of the whole file, if the header tells: that of a WAV file does. A FLAC
+    /// file may hold more samples than its header promises.
     pub fn known_length(&self) -> Option<usize> {
-        // A rate that nothing is recorded at must not have memory reserved for what comes of it.
+        // Callers reserve memory for the result, over which an impossible rate must not decide.
         let length = self
             .blocks
             .length()
@@ -143,11 +144,11 @@ impl Source {
         Some(resampled_length(length as usize, self.source_rate(), self.sample_rate))
     }
 
-    /// Number of samples of the whole file. Where it is not known, the file is decoded to its end.
-    /// Reading begins again at the first sample.
+    /// Number of samples of the whole file. If the header does not tell, the file is decoded to its
+    /// end. Reading begins again at the first sample.
     ///
     /// # Errors
-    /// A file that is damaged or cut off.
+    /// A damaged or cut file.
     pub fn length(&mut self) -> Result<usize> {
         self.rewind();
         if let Some(length) = self.known_length() {
@@ -162,11 +163,11 @@ impl Source {
         Ok(resampled_length(length, self.source_rate(), self.sample_rate))
     }
 
-    /// The next samples: as many as are wanted, fewer only at the end of the file, none behind it.
+    /// The next samples, full scale = 1: `wanted` of them, fewer at the end of the file, then none.
     ///
     /// # Errors
-    /// A file without samples, with samples that are not finite, cut off or damaged. What ends a
-    /// file is checked when fewer samples are given than are wanted.
+    /// A file without samples, with samples that are not finite, cut off or damaged. The end of the
+    /// file is checked once there are fewer samples than wanted.
     pub fn read(&mut self, wanted: usize) -> Result<Vec<f32>> {
         let mut samples = std::mem::take(&mut self.ready);
         if let Some(length) = self.known_length() {
@@ -184,7 +185,7 @@ impl Source {
         Ok(samples)
     }
 
-    /// Reads what is left, for its level alone.
+    /// The level of the samples that are left, without keeping them.
     ///
     /// # Errors
     /// Those of [`Source::read`].
@@ -210,7 +211,7 @@ impl Source {
         (self.seen, self.given, self.ended) = (0, 0, false);
     }
 
-    /// Decodes a block and appends what comes of it.
+    /// Decodes a block and appends its samples at the wanted rate.
     fn more(&mut self, out: &mut Vec<f32>) -> Result<()> {
         self.block.clear();
         self.ended = !self.blocks.more(&mut self.block)?;
@@ -264,7 +265,7 @@ pub(super) mod tests {
         (0..length).map(|i| (i as f32 * 0.05).sin() * 0.7).collect()
     }
 
-    /// Files of one channel, of every encoding that can be written here: a name, bytes, a rate.
+    /// Files of one channel in every encoding that the tests can write: name and bytes.
     fn files() -> Vec<(String, Vec<u8>)> {
         use hound::SampleFormat::{Float, Int};
         let mut files = Vec::new();
@@ -292,7 +293,7 @@ pub(super) mod tests {
         files
     }
 
-    /// All samples, so many at a time.
+    /// All samples, read `wanted` at a time.
     fn pieces(source: &mut Source, wanted: usize) -> Vec<f32> {
         let mut samples = Vec::new();
         loop {

@@ -1,17 +1,17 @@
-//! Tags around the audio of a file. They are skipped by their length, whatever bytes they hold.
+//! Tags around the audio of a file. Their lengths are enough to skip them, whatever they hold.
 
 use super::input::Input;
 use crate::error::Result;
 
 /// Bytes of an ID3v1 tag.
 const ID3V1: u64 = 128;
-/// Bytes of its extension, which stands before it.
+/// Bytes of its extension, which stands in front of it.
 const EXTENDED: u64 = 227;
 
-/// Where the content of a file begins: behind any number of ID3v2 tags, and behind the zero bytes
-/// that some writers leave between a tag and the audio.
+/// The byte at which the audio of a file begins: behind any number of ID3v2 tags, and behind the
+/// zero bytes that some writers leave between tag and audio.
 ///
-/// The result is beyond the end of a file that ends inside a tag.
+/// If the file ends inside a tag, the result lies beyond its end.
 pub(super) fn front(input: &mut Input) -> Result<u64> {
     let mut at = 0;
     loop {
@@ -21,7 +21,7 @@ pub(super) fn front(input: &mut Input) -> Result<u64> {
     }
 }
 
-/// True when nothing but tags and zero bytes follows.
+/// Whether only tags and zero bytes follow from byte `at` on.
 pub(super) fn only_tags(input: &mut Input, at: u64) -> Result<bool> {
     let mut at = behind_zeros(input, at)?;
     let mut end = input.length();
@@ -30,7 +30,7 @@ pub(super) fn only_tags(input: &mut Input, at: u64) -> Result<bool> {
         let Some(length) = tag.filter(|length| *length <= end - at) else { break };
         at = behind_zeros(input, at + length)?;
     }
-    // Tags that end the file may begin with anything.
+    // Other tags are found from their end, since they may begin with anything.
     while at < end {
         let tag = last(input, at, end)?;
         let Some(length) = tag else { return Ok(false) };
@@ -39,7 +39,7 @@ pub(super) fn only_tags(input: &mut Input, at: u64) -> Result<bool> {
     Ok(true)
 }
 
-/// Bytes of the tag that begins at a byte.
+/// Length of the tag that begins at byte `at`.
 fn first(input: &mut Input, at: u64) -> Result<Option<u64>> {
     let left = input.length() - at;
     Ok(match input.at(at, 32)? {
@@ -49,8 +49,8 @@ fn first(input: &mut Input, at: u64) -> Result<Option<u64>> {
     })
 }
 
-/// Bytes of the tag behind byte `at` that ends before byte `end`: of those that are found from
-/// there.
+/// Length of the tag that ends before byte `end` and begins at byte `at` or behind it. ID3v1 and
+/// its extension, Lyrics3 and APE can be found from their end.
 fn last(input: &mut Input, at: u64, end: u64) -> Result<Option<u64>> {
     let from_end = |length: u64| end.checked_sub(length).filter(|place| *place >= at);
     for (length, mark) in [(ID3V1, b"TAG".as_slice()), (EXTENDED, b"TAG+")] {
@@ -80,12 +80,12 @@ fn last(input: &mut Input, at: u64, end: u64) -> Result<Option<u64>> {
     let number = |at: usize| {
         u32::from_le_bytes([footer[at], footer[at + 1], footer[at + 2], footer[at + 3]])
     };
-    // The length counts items and footer; a header is told by the highest bit of the flags.
+    // The length counts items and footer. The highest bit of the flags says that there is a header.
     let length = u64::from(number(12)) + if number(20) >> 31 == 1 { 32 } else { 0 };
     Ok(Some(length).filter(|length| (32..=end - at).contains(length)))
 }
 
-/// Bytes of the ID3v2 tag at the beginning, with its header and footer.
+/// Length of the ID3v2 tag at the beginning of `bytes`, with header and footer.
 pub(super) fn id3v2(bytes: &[u8]) -> Option<u64> {
     let head = bytes.first_chunk::<10>()?;
     // A length is four bytes of 7 bits each, so that none of them looks like the sync code of MPEG.
@@ -97,14 +97,14 @@ pub(super) fn id3v2(bytes: &[u8]) -> Option<u64> {
     Some(10 + content + footer)
 }
 
-/// Bytes of the APE tag at the beginning, with its header and footer.
+/// Length of the APE tag at the beginning of `bytes`, with header and footer.
 fn ape(bytes: &[u8]) -> Option<u64> {
     let head = bytes.first_chunk::<32>()?;
     let content = u32::from_le_bytes([head[12], head[13], head[14], head[15]]);
     head.starts_with(b"APETAGEX").then_some(32 + u64::from(content))
 }
 
-/// The first place from `at` on whose byte is not zero, or the end.
+/// The first byte from `at` on that is not zero, or the end of the file.
 fn behind_zeros(input: &mut Input, mut at: u64) -> Result<u64> {
     loop {
         let bytes = input.at(at, 1)?;
@@ -138,7 +138,7 @@ pub(super) mod tests {
         a as usize
     }
 
-    /// Whether there are only tags, behind zero to a hundred bytes of something else.
+    /// Whether `bytes` are only tags, wherever they stand in the file.
     fn are_tags(bytes: &[u8]) -> bool {
         let answers = [0, 1, 100].map(|before| {
             let file = [vec![0xff; before].as_slice(), bytes].concat();

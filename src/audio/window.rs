@@ -2,9 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-/// The analysis window of a frame. Kaldi's default is povey, WeSpeaker's is hamming; a model works
-/// only with the one it was trained with, so the model file records it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+/// The analysis window of a frame. Kaldi's default is povey, WeSpeaker's is hamming. A model works
+/// only with the window of its training, so the model file records it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 #[serde(rename_all = "lowercase")]
 pub enum Window {
     /// 0.54 - 0.46 cos.
@@ -16,7 +17,7 @@ pub enum Window {
 }
 
 impl Window {
-    /// The window's `n` values (symmetric: the first equals the last).
+    /// The `n` values of the window. It is symmetric: the first value equals the last.
     pub fn values(self, n: usize) -> Vec<f32> {
         let step = std::f64::consts::TAU / (n.max(2) - 1) as f64;
         (0..n)

@@ -2,11 +2,16 @@
 
 use burn::backend::Flex;
 use burn::backend::tensor::FloatTensor;
-use burn::tensor::{Element, TensorData};
+use burn::tensor::{DType, Element, TensorData};
 use bytemuck::Pod;
 
-/// The same values side by side; the reference given is used up, so that what it alone referred to
-/// can be written into.
+/// Whether all of them hold f32, for which the fast paths are written.
+pub(super) fn is_f32<const N: usize>(tensors: [&FloatTensor<Flex>; N]) -> bool {
+    tensors.iter().all(|x| x.dtype() == DType::F32)
+}
+
+/// The same values side by side. It takes the tensor over, so [`own`] can still give its memory out
+/// for writing.
 pub(super) fn contiguous(x: FloatTensor<Flex>) -> FloatTensor<Flex> {
     if x.is_contiguous() { x } else { x.to_contiguous() }
 }

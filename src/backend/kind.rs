@@ -2,16 +2,14 @@
 
 #![allow(unsafe_code, reason = "the environment is changed before any thread begins")]
 
-use std::cell::{Cell, RefCell};
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Once;
-
 use burn::tensor::{Device, Tensor};
 
-use crate::error::{Error, Result};
+use super::panics::quietly;
+use crate::error::{Error, Remedy, Result};
 
-/// A backend's name on the command line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+/// A backend, compiled in or not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 pub enum BackendKind {
     /// Burn's own CPU kernels: the default for training and inference.
     Flex,
@@ -47,9 +45,8 @@ impl BackendKind {
         }
     }
 
-    /// Makes it the backend of `Device::default()`. Without it that is a GPU in every build that
-    /// can use one, there or not, and Burn's optimizers load their records on the default device,
-    /// to be moved where they belong by the next step.
+    /// Makes it the backend of `Device::default()`. In a build that can use GPUs that would be a
+    /// GPU, even where there is none. Burn's optimizers load their records there first.
     ///
     /// # Safety
     /// The program has no other threads yet: this sets an environment variable.
@@ -60,17 +57,21 @@ impl BackendKind {
         }
     }
 
-    /// Opens device `index` and runs one operation on it, so that a missing driver is an error here
-    /// and not a panic in the middle of the work.
+    /// Opens device `index` and runs one operation on it. So a missing driver is an error here and
+    /// not a panic in the middle of the work.
+    ///
+    /// # Errors
+    /// [`Error::Backend`] if the backend is not compiled in, its driver is missing or fails, or it
+    /// has no such device.
     pub fn device(self, index: usize) -> Result<Device> {
         let name = self.name();
         if !self.is_compiled() {
             let compiled: Vec<&str> =
                 Self::ALL.iter().filter(|b| b.is_compiled()).map(|b| b.name()).collect();
-            return Err(Error::Backend(format!(
-                "backend {name} is not in this build (it has: {}); rebuild with `--features {name}`",
-                compiled.join(", ")
-            )));
+            let compiled = compiled.join(", ");
+            let error =
+                Error::Backend(format!("backend {name} is not in this build (it has: {compiled})"));
+            return Err(error.with(Remedy::RebuildWith { feature: name }));
         }
         let opened = quietly(|| {
             let device = self.open(index)?;
@@ -90,21 +91,34 @@ impl BackendKind {
         })
     }
 
-    /// All devices that there are, in the order of their numbers (of wgpu's, number 0 means the one
-    /// that is preferred).
+    /// All devices in the order of their numbers; none if the backend is not compiled in.
     fn devices(self) -> Vec<Device> {
         match self {
+            #[cfg(feature = "flex")]
+            Self::Flex => vec![Device::flex()],
+            #[cfg(not(feature = "flex"))]
+            Self::Flex => Vec::new(),
+            #[cfg(feature = "ndarray")]
+            #[expect(deprecated, reason = "kept as a second opinion for as long as Burn ships it")]
+            Self::Ndarray => vec![Device::ndarray()],
+            #[cfg(not(feature = "ndarray"))]
+            Self::Ndarray => Vec::new(),
             #[cfg(feature = "wgpu-bare")]
             Self::Wgpu => Device::enumerate(burn::tensor::DeviceType::Wgpu).into_vec(),
+            #[cfg(not(feature = "wgpu-bare"))]
+            Self::Wgpu => Vec::new(),
             #[cfg(feature = "cuda-bare")]
             Self::Cuda => Device::enumerate(burn::tensor::DeviceType::Cuda).into_vec(),
-            _ => vec![self.first()],
+            #[cfg(not(feature = "cuda-bare"))]
+            Self::Cuda => Vec::new(),
         }
     }
 
     fn open(self, index: usize) -> Result<Device> {
+        // Number 0 is the device that wgpu itself prefers.
+        #[cfg(feature = "wgpu-bare")]
         if self == Self::Wgpu && index == 0 {
-            return Ok(self.first());
+            return Ok(Device::wgpu(burn::tensor::DeviceKind::DefaultDevice));
         }
         let mut devices = self.devices();
         #[cfg(feature = "cuda-bare")]
@@ -126,64 +140,6 @@ impl BackendKind {
             self.name()
         )))
     }
-
-    /// The one that is used unless another is asked for; CUDA's is the first of its list.
-    fn first(self) -> Device {
-        match self {
-            #[cfg(feature = "flex")]
-            Self::Flex => Device::flex(),
-            #[cfg(feature = "ndarray")]
-            #[expect(deprecated, reason = "kept as a second opinion for as long as Burn ships it")]
-            Self::Ndarray => Device::ndarray(),
-            #[cfg(feature = "wgpu-bare")]
-            Self::Wgpu => Device::wgpu(burn::tensor::DeviceKind::DefaultDevice),
-            #[allow(unreachable_patterns, reason = "reachable in builds with fewer backends")]
-            _ => unreachable!("compiled in, and not CUDA"),
-        }
-    }
-}
-
-thread_local! {
-    /// Whether this thread keeps its panics off the terminal, and where its last one was.
-    static QUIET: Cell<bool> = const { Cell::new(false) };
-    static PLACE: RefCell<String> = const { RefCell::new(String::new()) };
-}
-
-/// Runs `work`, turning a panic of this thread into its message, with the place it comes from
-/// behind it, and keeping it off the terminal.
-pub(crate) fn quietly<T>(work: impl FnOnce() -> T) -> Result<T, String> {
-    // The hook is the whole program's: set once, and silent for threads that ask for it.
-    static HOOK: Once = Once::new();
-    HOOK.call_once(|| {
-        let hook = std::panic::take_hook();
-        std::panic::set_hook(Box::new(move |info| match QUIET.get() {
-            true => PLACE.set(
-                info.location()
-                    .map_or_else(String::new, |l| format!(" ({}:{})", l.file(), l.line())),
-            ),
-            false => {
-                crate::terminal::release();
-                hook(info);
-            }
-        }));
-    });
-    let before = QUIET.replace(true);
-    let result = catch_unwind(AssertUnwindSafe(work));
-    QUIET.set(before);
-    result.map_err(|panic| format!("{}{}", panic_text(&*panic), PLACE.take()))
-}
-
-/// What a panic says, in one line: causes are on lines of their own, behind them perhaps a
-/// backtrace.
-pub(crate) fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
-    let text = panic
-        .downcast_ref::<String>()
-        .map(String::as_str)
-        .or_else(|| panic.downcast_ref::<&str>().copied());
-    let lines = text.unwrap_or("unknown reason").lines().map(str::trim);
-    let told: Vec<&str> =
-        lines.take_while(|line| !line.to_lowercase().starts_with("backtrace")).take(40).collect();
-    told.join(" ").chars().take(2000).collect()
 }
 
 #[cfg(test)]
@@ -195,8 +151,9 @@ mod tests {
         for kind in BackendKind::ALL {
             match (kind.is_compiled(), kind.device(0)) {
                 (false, result) => {
-                    let error = result.unwrap_err().to_string();
-                    assert!(error.contains(&format!("--features {}", kind.name())), "{error}");
+                    let error = result.unwrap_err();
+                    let remedy = Remedy::RebuildWith { feature: kind.name() };
+                    assert_eq!(error.remedy(), Some(&remedy), "{error}");
                 }
                 (true, Ok(_)) => (),
                 (true, Err(e)) => {
@@ -205,19 +162,6 @@ mod tests {
             }
         }
         assert!(BackendKind::Flex.device(1).is_err());
-    }
-
-    #[test]
-    fn a_panic_becomes_its_causes_in_one_line() {
-        let told = quietly(|| {
-            panic!("cannot read\n  Caused by:\n    out of memory\nBacktrace\n  0: main")
-        })
-        .unwrap_err();
-        assert!(
-            told.starts_with("cannot read Caused by: out of memory (src/backend/kind.rs:"),
-            "{told}"
-        );
-        assert_eq!(quietly(|| 3), Ok(3));
     }
 
     #[cfg(feature = "cuda-bare")]

@@ -1,14 +1,26 @@
-//! Which backend runs the tensors, and what ours must offer beyond Burn's operations: extension
-//! traits over `Backend`, each with a plain twin of the same result.
+//! Which backend runs the tensors, and what ours must offer beyond Burn's operations.
+//!
+//! Each operation is an extension trait over Burn's `Backend`. Its files are the same everywhere:
+//!
+//! | file | holds |
+//! |---|---|
+//! | `mod.rs` | the trait, functions on Burn's high-level tensors, the backends' implementations |
+//! | `plain.rs` | the plain twin, in operations that every backend has |
+//! | `cpu.rs`, `cube.rs` (or folders) | fast paths of the default CPU backend and of GPUs |
+//! | `autodiff.rs` | the gradient, where there is one |
+//! | `tests.rs` | each against Burn's own operations or scalar Rust |
+//!
+//! The trait's default methods are the plain twin. So a backend without a fast path implements the
+//! trait in one line. A fast path overrides a method and hands other types of numbers to the twin.
 
+mod failure;
 #[cfg(feature = "flex")]
 mod flex;
 mod kind;
-mod layer;
 mod mode;
 #[cfg(feature = "cuda-bare")]
 mod nvrtc;
-pub mod reversible;
+mod panics;
 
 // ndarray stays a second opinion for as long as Burn ships it.
 #[allow(deprecated)]
@@ -21,8 +33,13 @@ pub mod depthwise;
 pub mod norm;
 #[allow(deprecated)]
 pub mod optim8;
+#[allow(deprecated)]
+pub mod reversible;
 
+pub use failure::failure;
 pub use kind::BackendKind;
-pub(crate) use kind::{panic_text, quietly};
-pub use layer::{Layer, Streams};
 pub use mode::Mode;
+#[cfg(feature = "train")]
+pub(crate) use panics::panic_text;
+pub(crate) use panics::quietly;
+pub use reversible::{Again, AnyLayer, Layer, Streams};

@@ -17,7 +17,7 @@ impl Mode {
     pub fn again(self) -> Self {
         match self {
             Self::Train => Self::Replay,
-            mode => mode,
+            Self::Eval | Self::Replay => self,
         }
     }
 }

@@ -5,10 +5,10 @@
 
 use std::path::Path;
 
-/// One that kernels in bf16 include: where it is, the others are.
+/// A header that kernels in bf16 include. The others lie beside it.
 const HEADER: &str = "include/cuda_bf16.h";
 
-/// What is not there, and where it is to be had.
+/// What is missing, and where to get it; nothing if all is there.
 pub(super) fn missing() -> Option<String> {
     // SAFETY: only loads a library by NVIDIA's names for it.
     let library = unsafe { cudarc::nvrtc::sys::is_culib_present() };
@@ -29,8 +29,9 @@ fn missing_of(library: bool, toolkit: Option<&Path>) -> Option<String> {
     .collect();
     (!lacks.is_empty()).then(|| {
         format!(
-            "{}; install a CUDA toolkit no newer than the driver, or `pip install --target cuda nvidia-cuda-{{nvrtc,runtime,crt,cccl}}==13.0.*` and set CUDA_PATH to cuda/nvidia/cu13 \
-             and LD_LIBRARY_PATH to its lib",
+            "{}; install a CUDA toolkit no newer than the driver, or \
+             `pip install --target cuda nvidia-cuda-{{nvrtc,runtime,crt,cccl}}==13.0.*` and set \
+             CUDA_PATH to cuda/nvidia/cu13 and LD_LIBRARY_PATH to its lib",
             lacks.join("; ")
         )
     })

@@ -1,5 +1,5 @@
-//! One utterance's embedding by a network with f32 weights and by the same network packed: time and
-//! bytes; and what making the codebooks takes.
+//! One utterance's embedding by a network with f32 weights and by the same network packed: time,
+//! bytes, and the time of making the codebooks.
 
 use burn::tensor::{Device, Tensor, TensorData};
 use cpu_time::ProcessTime;
@@ -29,13 +29,13 @@ pub struct EmbedBench {
     pub backend: &'static str,
 }
 
-/// For each network: seconds of an embedding in f32 and packed and their ratio; bytes of memory
+/// For each network: seconds of an embedding in f32 and packed, and their ratio; bytes of memory
 /// that each network holds, and the most it holds in a pass; processor seconds of k-means over all
-/// its weights. Bytes are counted where [`PeakAlloc`] is the program's allocator, and are of the
-/// host.
+/// its weights. Bytes are the host's, and are counted where [`PeakAlloc`] is the program's
+/// allocator.
 ///
 /// # Errors
-/// Unknown architectures, impossible bits.
+/// Unknown architectures, impossible bits, no pass to time, files that cannot be written or read.
 pub fn embed(
     bench: &EmbedBench,
     device: &Device,
@@ -79,7 +79,7 @@ pub fn embed(
         drop(attached);
         let model = Model { header: Header::new(arch, Frontend::default()), network };
         report(&format!("{name}, packed"));
-        // As a program has it that has read a file: nothing of the f32 weights is left.
+        // The packed network is read from a file, as in any program: the f32 weights are gone.
         let bytes = quantize(&model, &quantizer, device)?
             .to_bytes(std::path::Path::new(name), Default::default())?;
         drop(model);
@@ -106,10 +106,10 @@ struct Weighed {
     peak: usize,
 }
 
-/// Time of a pass, bytes held between passes and at most during one, above those held before there
-/// was a network.
+/// Time of a pass, bytes held between passes, and the most held during one. Bytes held `before`
+/// there was a network do not count.
 fn weigh(before: usize, pass: impl Fn(), runs: usize, device: &Device) -> Result<Weighed> {
-    pass(); // draws what weights there are to draw
+    pass(); // draws lazy weights
     let held = PeakAlloc.current_usage().saturating_sub(before);
     let seconds = time(device, runs, &pass)?.wall;
     PeakAlloc.reset_peak_usage();

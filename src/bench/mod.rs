@@ -1,4 +1,4 @@
-//! The project's own measurements, on whatever backend a user has.
+//! Measurements on the backend that a user has.
 
 mod embed;
 mod optim;
@@ -18,14 +18,14 @@ use serde::Serialize;
 
 use crate::error::{Error, Result};
 
-/// One figure.
+/// One measured figure.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Figure {
     /// What was measured.
     pub name: String,
     /// How much.
     pub value: f64,
-    /// Of what.
+    /// The unit.
     pub unit: &'static str,
     /// Backend.
     pub backend: &'static str,
@@ -42,8 +42,8 @@ struct Took {
     cpu: f64,
 }
 
-/// Repeats `work` and gives its median times. One run before does not count; the device has
-/// finished whenever the clock is read.
+/// Repeats `work` and gives its median times. One run before them does not count. The clock is read
+/// only when the device has finished.
 fn time(device: &Device, runs: usize, mut work: impl FnMut()) -> Result<Took> {
     let sync = || device.sync().map_err(|e| Error::Backend(e.to_string()));
     work();

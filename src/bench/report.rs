@@ -5,11 +5,11 @@ use std::path::Path;
 
 use serde::Deserialize;
 
+use crate::bytes::human;
 use crate::error::{Error, Result};
 use crate::fs;
-use crate::memory::human;
 
-/// One figure of a file; what else is there is somebody else's.
+/// One figure of a file. Further fields are ignored.
 #[derive(Debug, Clone, Deserialize)]
 struct Entry {
     name: String,
@@ -18,8 +18,8 @@ struct Entry {
     backend: String,
 }
 
-/// A file of figures: a list as `bench --json` prints it, or an object with such lists under any
-/// names, and texts about the machine.
+/// The tables of a file of figures. The file holds a list as `bench --json` prints it, or an object
+/// with such lists under any names and texts about the machine.
 ///
 /// # Errors
 /// A file that is neither, or without a figure.
@@ -65,7 +65,7 @@ pub fn report(path: &Path) -> Result<String> {
     Ok(out)
 }
 
-/// What a table's row is of, and its figures by name.
+/// The key of each row of a table, and the row's figures by name.
 type Rows<'a> = BTreeMap<[&'a str; 5], BTreeMap<&'a str, f64>>;
 
 /// Figures `train/network/optimizer/size[/bf16][/what]`, by network, optimizer, size, precision and
@@ -94,10 +94,12 @@ fn training(entries: &[Entry]) -> String {
         return String::new();
     }
     let mut out = String::from(
-        "| network | optimizer | batch x frames | convolutions | by | ms a step | utterances/s | of PyTorch's | in use | reserved | by the driver |\n|---|---|---|---|---|---|---|---|---|---|---|\n",
+        "| network | optimizer | batch x frames | convolutions | by | ms a step | utterances/s \
+         | of PyTorch's | in use | reserved | by the driver |\n\
+         |---|---|---|---|---|---|---|---|---|---|---|\n",
     );
     for (&[network, optimizer, size, precision, backend], figures) in &rows {
-        // In f32 throughout; what PyTorch does with TF32 has rows of its own.
+        // In f32 throughout. PyTorch with TF32 has rows of its own.
         let peer = rows.get(&[network, optimizer, size, precision, "torch"]);
         let rate = figures.get("rate").copied().unwrap_or(f64::NAN);
         let ratio = peer
@@ -105,9 +107,10 @@ fn training(entries: &[Entry]) -> String {
             .and_then(|p| p.get("rate"))
             .map(|p| format!("{:.2}", rate / p));
         let used = figures.get("in-use").or_else(|| figures.get("peak"));
-        let bytes = |b: Option<&f64>| b.map_or(String::new(), |&b| human(b as usize));
+        let bytes = |b: Option<&f64>| b.map_or(String::new(), |&b| human(b as u64));
         out.push_str(&format!(
-            "| {network} | {optimizer} | {size} | {precision} | {backend} | {:.1} | {rate:.1} | {} | {} | {} | {} |\n",
+            "| {network} | {optimizer} | {size} | {precision} | {backend} | {:.1} | {rate:.1} \
+             | {} | {} | {} | {} |\n",
             1e3 * figures.get("").copied().unwrap_or(f64::NAN),
             ratio.unwrap_or_default(),
             bytes(used),
@@ -126,7 +129,7 @@ fn optimizers(entries: &[Entry]) -> String {
         match e.name.split('/').collect::<Vec<_>>()[..] {
             ["optim", "pass", count] => drop(passes.insert((count, e.backend.as_str()), e.value)),
             ["optim", name, count] => {
-                drop(table.entry((count, name, &e.backend)).or_default().insert("", e.value))
+                table.entry((count, name, &e.backend)).or_default().insert("", e.value);
             }
             ["optim", name, what, count] => {
                 table.entry((count, name, &e.backend)).or_default().insert(what, e.value);
@@ -138,7 +141,8 @@ fn optimizers(entries: &[Entry]) -> String {
         return String::new();
     }
     let mut out = String::from(
-        "| optimizer | parameters | by | ns a parameter | bytes of state | GB/s | of a pass in place |\n|---|---|---|---|---|---|---|\n",
+        "| optimizer | parameters | by | ns a parameter | bytes of state | GB/s \
+         | of a pass in place |\n|---|---|---|---|---|---|---|\n",
     );
     for ((count, name, backend), figures) in &table {
         let value = |what: &str, digits: usize| {
@@ -184,7 +188,11 @@ mod tests {
 
     #[test]
     fn figures_become_tables() {
-        let figure = |name: &str, value: f64, backend: &str| serde_json::json!({"name": name, "value": value, "unit": "s", "backend": backend, "threads": 1});
+        let figure = |name: &str, value: f64, backend: &str| {
+            serde_json::json!({
+                "name": name, "value": value, "unit": "s", "backend": backend, "threads": 1,
+            })
+        };
         let json = serde_json::json!({
             "device": "a GPU",
             "ours": [

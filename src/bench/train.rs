@@ -6,16 +6,17 @@ use burn::tensor::Device;
 use peak_alloc::PeakAlloc;
 
 use super::{Figure, time};
+use crate::backend::{failure, quietly};
 use crate::error::{Error, Result};
 use crate::losses::HeadConfig;
-use crate::memory::{Setting, failure, query};
+use crate::memory::{Setting, advised, query};
 use crate::nn::Precision;
 use crate::train::Trainee;
 
 /// What to measure.
 #[derive(Debug, Clone)]
 pub struct TrainBench {
-    /// What the steps are of.
+    /// The training steps.
     pub settings: Vec<Setting>,
     /// What convolutions compute in.
     pub precision: Precision,
@@ -24,17 +25,18 @@ pub struct TrainBench {
     pub steps: usize,
     /// Name of the backend, for the figures.
     pub backend: &'static str,
-    /// The device as NVIDIA's driver knows it, if it is one of theirs.
+    /// The name that NVIDIA's driver has for the device, if it is NVIDIA's.
     pub nvidia: Option<String>,
 }
 
-/// For each setting: seconds of a step, utterances a second, and bytes. On GPUs those that tensors
-/// use after a step, those that the allocator has reserved, and those that the driver counts for
-/// the whole device; on the CPU the most that were in use during the steps, in programs whose
-/// allocator is [`PeakAlloc`]. What a device has no memory for is told of and left out.
+/// For each setting: seconds of a step, utterances a second, and bytes. On GPUs, the bytes are
+/// those that tensors use after a step, those that the allocator has reserved, and those that the
+/// driver counts for the whole device. On the CPU they are the most that were in use during the
+/// steps; they are counted in programs whose allocator is [`PeakAlloc`]. A setting for which the
+/// device has no memory is reported and left out.
 ///
 /// # Errors
-/// Settings that cannot be; no step to time.
+/// Impossible settings, no step to time, or not one setting that could be measured.
 pub fn train(
     bench: &TrainBench,
     device: &Device,
@@ -58,7 +60,7 @@ pub fn train(
             label = format!("{label}/{}", bench.precision.name());
         }
         report(&label);
-        match crate::backend::quietly(|| measure(bench, setting, device)) {
+        match quietly(|| measure(bench, setting, device)) {
             Ok(measured) => {
                 figures.extend(measured?.into_iter().map(|(what, value, unit)| Figure {
                     name: format!("train/{label}{what}"),
@@ -68,7 +70,9 @@ pub fn train(
                     threads: rayon::current_num_threads(),
                 }))
             }
-            Err(panic) => report(&format!("{label}: {}", failure(&panic, setting, free))),
+            Err(panic) => {
+                report(&format!("{label}: {}", advised(failure(&panic), setting, free)));
+            }
         }
         device.memory_cleanup();
     }
@@ -91,15 +95,15 @@ fn measure(bench: &TrainBench, setting: &Setting, device: &Device) -> Result<Val
     let noise = setting.noise();
     let autodiff = device.clone().autodiff();
     let mut finite = true;
-    // From the host in every step, as a loader's batches come.
+    // In every step the batch comes from the host, as a loader's does.
     let mut step = || {
         let (features, labels) = noise.clone().into_tensors(&autodiff);
         let model = trainee.take().expect("put back after each step");
         let loss = model.pass(features, labels, noise.margin).loss;
         let gradients = GradientsParams::from_grads(loss.backward(), &model);
         trainee = Some(optimizer.step(1e-3, model, gradients));
-        // Read in every step, as training does; a GPU that had no memory for a tensor says so to
-        // whoever reads what was computed of it.
+        // The loss is read in every step, as training does. A GPU that had no memory for a tensor
+        // says so only when something computed from it is read.
         finite &= loss.into_scalar::<f64>().is_finite();
     };
     step();

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Subcommand;
 
 use super::Global;
+use super::values::{ArchitectureName, count};
 use crate::backend::BackendKind;
 use crate::bench::{EmbedBench, Figure, OptimBench, TrainBench, embed, optim, train};
 use crate::error::{Error, Result};
@@ -16,9 +17,10 @@ use crate::zoo::Architecture;
 
 /// The project's own measurements on this machine.
 #[derive(Debug, clap::Args)]
-#[command(
-    after_help = "Examples:\n  revox bench train resnet34 rev2-resnet34 --batch 8\n  revox bench optim --parameters 6.63M,50.3M\n  revox bench embed resnet34"
-)]
+#[command(after_help = "Examples:
+  revox bench train resnet34 rev2-resnet34 --batch 8
+  revox bench optim --parameters 6.63M,50.3M
+  revox bench embed resnet34")]
 pub struct Args {
     #[command(subcommand)]
     what: What,
@@ -34,15 +36,17 @@ enum What {
 
 /// Time and memory of training steps on noise.
 #[derive(Debug, clap::Args)]
-#[command(
-    after_help = "Examples:\n  revox bench train resnet34 rev1-resnet34 --batch 8\n  revox bench train resnet34 --optimizer sgd,sgd8bit --backend cuda --json"
-)]
+#[command(after_help = "Examples:
+  revox bench train resnet34 rev1-resnet34 --batch 8
+  revox bench train resnet34 --optimizer sgd,sgd8bit --backend cuda --json")]
 struct Train {
     /// Architectures (see `revox zoo`).
-    #[arg(default_values = ["resnet34"], value_name = "ARCH")]
+    #[arg(default_values = ["resnet34"], value_name = "ARCH", value_parser = ArchitectureName,
+          hide_possible_values = true)]
     architectures: Vec<String>,
     /// Optimizers, with their default settings.
-    #[arg(long, value_delimiter = ',', value_parser = OptimizerConfig::NAMES, default_values = ["sgd"])]
+    #[arg(long, value_delimiter = ',', value_parser = OptimizerConfig::NAMES,
+          default_values = ["sgd"])]
     optimizer: Vec<String>,
     /// Crops of a step.
     #[arg(long, default_value_t = 128)]
@@ -72,12 +76,12 @@ struct Report {
 /// Time and memory of an embedding with f32 weights and with packed ones; time of making their
 /// codebooks.
 #[derive(Debug, clap::Args)]
-#[command(
-    after_help = "Example:\n  RAYON_NUM_THREADS=1 revox bench embed resnet34 df-resnet110 --bits 4"
-)]
+#[command(after_help = "Example:
+  RAYON_NUM_THREADS=1 revox bench embed resnet34 df-resnet110 --bits 4")]
 struct Embed {
     /// Architectures, with random weights.
-    #[arg(default_values = ["resnet34"])]
+    #[arg(default_values = ["resnet34"], value_parser = ArchitectureName,
+          hide_possible_values = true)]
     architectures: Vec<String>,
     /// Bits of the packed weights.
     #[arg(long, default_value_t = 4)]
@@ -92,39 +96,20 @@ struct Embed {
 
 /// Time a parameter of optimizer steps.
 #[derive(Debug, clap::Args)]
-#[command(
-    after_help = "Examples:\n  RAYON_NUM_THREADS=1 revox bench optim\n  revox bench optim --optimizer adamw,adamw8bit --parameters 11.2M --json"
-)]
+#[command(after_help = "Examples:
+  RAYON_NUM_THREADS=1 revox bench optim
+  revox bench optim --optimizer adamw,adamw8bit --parameters 11.2M --json")]
 struct Optim {
     /// Optimizers, with their default settings.
-    #[arg(long, value_delimiter = ',', value_parser = OptimizerConfig::NAMES, default_values = OptimizerConfig::NAMES)]
+    #[arg(long, value_delimiter = ',', value_parser = OptimizerConfig::NAMES,
+          default_values = OptimizerConfig::NAMES)]
     optimizer: Vec<String>,
     /// Sizes of the tensor; K, M and G are understood.
-    #[arg(long, value_delimiter = ',', value_parser = size, default_values = ["6.63M", "50.3M"])]
+    #[arg(long, value_delimiter = ',', value_parser = count, default_values = ["6.63M", "50.3M"])]
     parameters: Vec<usize>,
     /// Steps timed.
     #[arg(long, default_value_t = 21)]
     steps: usize,
-}
-
-/// A number of values: `50300000`, `50.3M`.
-fn size(text: &str) -> Result<usize, String> {
-    let (number, factor) = match text.trim_end_matches(['K', 'k', 'M', 'm', 'G', 'g']) {
-        number if number.len() == text.len() => (text, 1.0),
-        number if number.len() + 1 == text.len() => {
-            match text.as_bytes()[text.len() - 1].to_ascii_uppercase() {
-                b'K' => (number, 1e3),
-                b'M' => (number, 1e6),
-                _ => (number, 1e9),
-            }
-        }
-        _ => return Err("one letter for the unit".into()),
-    };
-    let value = number.parse::<f64>().map_err(|e| e.to_string())? * factor;
-    match (1.0..1e10).contains(&value) {
-        true => Ok(value.round() as usize),
-        false => Err("1 to 10G".into()),
-    }
 }
 
 pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
@@ -236,20 +221,6 @@ fn table(bench: &OptimBench, figures: &[Figure]) {
                 value(&format!("{name}/state")),
                 100.0 * traffic / pass,
             );
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::size;
-
-    #[test]
-    fn sizes_have_units() {
-        assert_eq!(size("6.63M"), Ok(6_630_000));
-        assert_eq!((size("17"), size("2k"), size("1G")), (Ok(17), Ok(2000), Ok(1_000_000_000)));
-        for bad in ["", "M", "5MM", "-1", "0", "nan", "1e12"] {
-            assert!(size(bad).is_err(), "{bad}");
         }
     }
 }

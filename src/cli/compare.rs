@@ -4,9 +4,10 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
-use super::{Global, shown, within};
+use super::values::within;
+use super::{Global, shown};
 use crate::error::{Error, Result};
-use crate::inference::{Extractor, Reading, WINDOW, embed_files};
+use crate::inference::Embedder;
 use crate::model_file::Model;
 use crate::scoring::{Embeddings, Scorer};
 use crate::terminal::{errln, outln};
@@ -39,18 +40,18 @@ const SHORT: f64 = 1.0;
 /// Level below which a recording is mostly noise, dB relative to full scale.
 const FAINT: f64 = -60.0;
 
-/// How a model comes to a threshold.
-const HINT: &str = "give --threshold, or store one measured on trials of your own: `revox embed`, `revox score`, then \
+/// How to get a threshold.
+const HINT: &str = "give --threshold, or store one measured on trials of your own: \
+                    `revox embed`, `revox score`, then \
                     `revox eval SCORES --save-threshold MODEL`";
 
 pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     let device = global.open()?;
     let model = Model::load(&args.model, &device)?;
-    let extractor = Extractor::new(&model.header.frontend)?;
-    let reading = Reading { extractor: &extractor, channel: args.channel, window: WINDOW };
+    let embedder = Embedder::of(&model, &device)?.channel(args.channel);
     let paths: [&Path; 2] = [&args.a, &args.b];
     let (mut rows, mut evidence, mut warnings) = (Vec::new(), Vec::new(), Vec::new());
-    embed_files(&model.network, &reading, &paths, &device, &mut |i, result| {
+    embedder.files(&paths, &mut |i, result| {
         let (facts, row) = result?;
         if facts.silent {
             return Err(Error::file(
@@ -92,12 +93,18 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
         errln!("warning: {warning}");
     }
     if global.json {
-        let file = |p: &PathBuf, e: &(f64, f64, usize)| json!({"path": shown(p), "seconds": e.0, "level_db": e.1, "frames": e.2});
-        let files = [file(&args.a, &evidence[0]), file(&args.b, &evidence[1])];
-        outln!(
-            "{}",
-            json!({"score": score, "threshold": threshold, "same_speaker": same, "files": files, "warnings": warnings})
-        );
+        let file = |path: &Path, evidence: &(f64, f64, usize)| {
+            let (path, (seconds, level, frames)) = (shown(path), evidence);
+            json!({"path": path, "seconds": seconds, "level_db": level, "frames": frames})
+        };
+        let all = json!({
+            "score": score,
+            "threshold": threshold,
+            "same_speaker": same,
+            "files": [file(&args.a, &evidence[0]), file(&args.b, &evidence[1])],
+            "warnings": warnings,
+        });
+        outln!("{all}");
         return Ok(());
     }
     let verdict = match same {

@@ -1,9 +1,8 @@
 //! `revox completions`.
 
-use clap::CommandFactory;
 use clap_complete::Shell;
 
-use super::Cli;
+use super::command;
 use crate::error::Result;
 use crate::fs;
 
@@ -19,6 +18,6 @@ pub struct Args {
 
 pub(super) fn run(args: &Args) -> Result<()> {
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut Cli::command(), "revox", &mut script);
+    clap_complete::generate(args.shell, &mut command(), "revox", &mut script);
     fs::write_bytes(fs::STDOUT, &script)
 }

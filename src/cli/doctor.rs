@@ -5,6 +5,7 @@ use std::time::Instant;
 use serde_json::json;
 
 use super::Global;
+use super::remedy::told;
 use crate::backend::BackendKind;
 use crate::error::{Error, Result};
 use crate::selftest::{CASES, Case, Finding, Subject};
@@ -30,7 +31,7 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
         .iter()
         .map(|kind| match kind.device(0) {
             Ok(device) => (kind.name(), kind.is_compiled(), true, format!("{device:?}")),
-            Err(e) => (kind.name(), kind.is_compiled(), false, e.to_string()),
+            Err(e) => (kind.name(), kind.is_compiled(), false, told(&e)),
         })
         .collect();
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
@@ -71,10 +72,8 @@ fn selftest(global: &Global) -> Result<()> {
         }
     }
     if global.json {
-        outln!(
-            "{}",
-            json!({"backend": name, "device": format!("{:?}", subject.device), "passed": failed == 0, "cases": rows})
-        );
+        let (device, passed) = (format!("{:?}", subject.device), failed == 0);
+        outln!("{}", json!({"backend": name, "device": device, "passed": passed, "cases": rows}));
     }
     match failed {
         0 => Ok(()),
@@ -93,13 +92,21 @@ fn row(
 ) -> serde_json::Value {
     let (name, about) = (case.name, case.about);
     match outcome {
-        Err(e) => {
-            json!({"name": name, "about": about, "passed": false, "seconds": seconds, "message": e.to_string()})
-        }
+        Err(e) => json!({
+            "name": name, "about": about, "passed": false, "seconds": seconds, "message": told(e),
+        }),
         Ok(findings) => {
             let worst = &findings[0];
-            json!({"name": name, "about": about, "passed": passed, "seconds": seconds, "comparisons": findings.len(), "worst": worst.what,
-                "error": worst.error, "tolerance": worst.tolerance})
+            json!({
+                "name": name,
+                "about": about,
+                "passed": passed,
+                "seconds": seconds,
+                "comparisons": findings.len(),
+                "worst": worst.what,
+                "error": worst.error,
+                "tolerance": worst.tolerance,
+            })
         }
     }
 }
@@ -108,7 +115,7 @@ fn print(case: &Case, outcome: &Result<Vec<Finding>>, passed: bool, seconds: f64
     let verdict = if passed { "ok    " } else { "FAILED" };
     let head = format!("{verdict} {:<14} {:<66}", case.name, case.about);
     match outcome {
-        Err(e) => outln!("{head} {e}"),
+        Err(e) => outln!("{head} {}", told(e)),
         Ok(findings) => {
             let worst = &findings[0];
             outln!(

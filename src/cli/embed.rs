@@ -6,12 +6,14 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
-use super::{Global, shown, tell, within};
+use super::remedy::told;
+use super::values::within;
+use super::{Global, shown, tell};
 use crate::audio::{FbankConfig, subtract_mean};
 use crate::corpus::{locate, read_wav_scp};
 use crate::error::{Error, Result};
 use crate::fs;
-use crate::inference::{Extractor, Facts, Features, Reading, WINDOW, embed, embed_files};
+use crate::inference::{Embedder, Facts, Features, WINDOW};
 use crate::model_file::{Frontend, Model, Scoring, read_safetensors, update_header};
 use crate::progress::Progress;
 use crate::scoring::Embeddings;
@@ -23,9 +25,13 @@ use crate::terminal::errln;
     override_usage = "revox embed [OPTIONS] -o OUTPUT MODEL FILE...\n       \
                       revox embed [OPTIONS] -o OUTPUT MODEL --wav-scp LIST\n       \
                       revox embed [OPTIONS] -o OUTPUT MODEL --features FEATURES",
-    after_help = "Examples:\n  revox embed model.safetensors --wav-scp dev/wav.scp -o dev.safetensors\n  revox embed model.safetensors a.wav b.flac -o ab.safetensors"
+    after_help = "Examples:
+  revox embed model.safetensors --wav-scp dev/wav.scp -o dev.safetensors
+  revox embed model.safetensors a.wav b.flac -o ab.safetensors"
 )]
-#[command(group = clap::ArgGroup::new("input").required(true).args(["files", "wav_scp", "features"]))]
+#[command(group = clap::ArgGroup::new("input")
+    .required(true)
+    .args(["files", "wav_scp", "features"]))]
 pub struct Args {
     /// The model.
     model: PathBuf,
@@ -78,22 +84,19 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     fs::check_outputs(&outputs, &read)?;
     let device = global.open()?;
     let model = Model::load(&args.model, &device)?;
+    let embedder = Embedder::of(&model, &device)?.window(args.window).channel(args.channel);
     let mut all = Embeddings::new(model.header.embedding_dim);
     let mut skipped = 0;
     if let Some(path) = &args.features {
         let (ids, features) = read_features(path, &model.header.frontend)?;
         let progress = RefCell::new(Progress::new("embedding", ids.len(), global.quiet));
         let features: Vec<&Features> = features.iter().collect();
-        let mels = model.header.arch.mels;
-        let rows =
-            embed(&model.network, &features, mels, &device, &|n| progress.borrow_mut().add(n));
+        let rows = embedder.features(&features, &|n| progress.borrow_mut().add(n));
         ids.iter().zip(rows).try_for_each(|(id, row)| push(&mut all, id, &row))?;
     } else {
-        let extractor = Extractor::new(&model.header.frontend)?;
-        let reading = Reading { extractor: &extractor, channel: args.channel, window: args.window };
         let mut progress = Progress::new("embedding", list.len(), global.quiet);
         let paths: Vec<&Path> = list.iter().map(|x| x.path.as_path()).collect();
-        embed_files(&model.network, &reading, &paths, &device, &mut |i, result| {
+        embedder.files(&paths, &mut |i, result| {
             progress.add(1);
             match result.map_err(|e| at_line(args, &list[i], e)) {
                 Ok((facts, row)) => {
@@ -101,7 +104,7 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
                     push(&mut all, &list[i].id, &row)
                 }
                 Err(e) if args.skip_errors => {
-                    errln!("warning: {e}; left out");
+                    errln!("warning: {}; left out", told(&e));
                     skipped += 1;
                     Ok(())
                 }
@@ -122,11 +125,16 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
         update_header(&args.model, model, |header| header.scoring = scoring)?;
     }
     let left_out = if skipped > 0 { format!("; {skipped} files left out") } else { String::new() };
+    let (count, dim) = (all.len(), all.dim());
     let text = match global.json {
-        true => json!({"utterances": all.len(), "dim": all.dim(), "skipped": skipped, "output": shown(&args.output)})
-            .to_string(),
+        true => {
+            let output = shown(&args.output);
+            json!({"utterances": count, "dim": dim, "skipped": skipped, "output": output})
+                .to_string()
+        }
         false => {
-            format!("{} embeddings of {} values in {}{left_out}{stored}", all.len(), all.dim(), args.output.display())
+            let output = args.output.display();
+            format!("{count} embeddings of {dim} values in {output}{left_out}{stored}")
         }
     };
     tell(&args.output, &text);
@@ -142,7 +150,7 @@ fn warn(path: &Path, facts: &Facts) {
     }
 }
 
-/// The utterances of the list or of the files named.
+/// The utterances of the list, or the files that were named.
 fn inputs(args: &Args) -> Result<Vec<Input>> {
     if let Some(scp) = &args.wav_scp {
         let entries = read_wav_scp(scp)?;
@@ -190,7 +198,7 @@ pub(super) fn ids_of(files: &[PathBuf]) -> Result<Vec<String>> {
 /// An error about a listed file, at its line.
 fn at_line(args: &Args, input: &Input, error: Error) -> Error {
     match &args.wav_scp {
-        Some(scp) => Error::line(scp, input.line, error.to_string()),
+        Some(scp) => error.retold(|text| Error::line(scp, input.line, text)),
         None => error,
     }
 }
@@ -202,14 +210,14 @@ fn push(all: &mut Embeddings, id: &str, row: &[f32]) -> Result<()> {
     }
 }
 
-/// Features by utterance id. Those that `revox fbank` made say how; they must have been made as the
-/// model wants them.
+/// Features by utterance id. A file of `revox fbank` says how its features were made, which must be
+/// what the model wants.
 fn read_features(path: &Path, wanted: &Frontend) -> Result<(Vec<String>, Vec<Features>)> {
     let (tensors, metadata) = read_safetensors(path)?;
     if let Some(text) = metadata.get("frontend") {
         let made: Frontend = serde_json::from_str(text)
             .map_err(|e| Error::file(path, format!("damaged metadata: {e}")))?;
-        // Dither belongs to training, and the mean is subtracted below whether it has been or not.
+        // Dither is for training only. The mean is subtracted below in any case.
         let comparable = |f: &Frontend| FbankConfig { dither: 0.0, ..f.fbank.clone() };
         if comparable(&made) != comparable(wanted) {
             let json = |f: &Frontend| serde_json::to_string(&comparable(f)).unwrap_or_default();
@@ -238,7 +246,7 @@ fn read_features(path: &Path, wanted: &Frontend) -> Result<(Vec<String>, Vec<Fea
             subtract_mean(&mut values, mels);
         }
         ids.push(id);
-        all.push(Features { values, frames: shape[0] });
+        all.push(Features { values, frames: shape[0], mels });
     }
     match ids.is_empty() {
         true => Err(Error::file(path, "holds no features")),

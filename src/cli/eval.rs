@@ -24,9 +24,9 @@ use crate::terminal::errln;
 
 /// Error rates of a score file.
 #[derive(Debug, clap::Args)]
-#[command(
-    after_help = "Examples:\n  revox eval scores --save-threshold model.safetensors\n  revox eval scores --trials dev/trials.txt --utt2spk dev/utt2spk --det det.svg"
-)]
+#[command(after_help = "Examples:
+  revox eval scores --save-threshold model.safetensors
+  revox eval scores --trials dev/trials.txt --utt2spk dev/utt2spk --det det.svg")]
 pub struct Args {
     /// Scores: `enroll test score [label]` a line.
     scores: PathBuf,
@@ -56,7 +56,7 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     check_outputs(args)?;
     let mut words = Words::default();
     let mut scores = read_list(&args.scores, &mut words, global)?;
-    // A list of trials may name more.
+    // The list of trials, which is read next, may add words.
     let utterances = words.len();
     let labels = match &args.trials {
         None => Labels::own(&scores, &mut words)?,
@@ -120,7 +120,7 @@ fn read_list(path: &Path, words: &mut Words, global: &Global) -> Result<ScoreLis
     ScoreList::read(text, words, &mut |bytes| progress.add(bytes))
 }
 
-/// Refuses, before any work, what could not be written.
+/// Refuses, before any work, outputs that cannot be written.
 fn check_outputs(args: &Args) -> Result<()> {
     let outputs: Vec<&Path> =
         [&args.det, &args.save_threshold].into_iter().flatten().map(PathBuf::as_path).collect();
@@ -174,7 +174,7 @@ fn check_scores(scores: &ScoreList, words: &mut Words, threshold: f64) -> Result
     if !threshold.is_finite() {
         return Err(Error::file(path, "no threshold to store: every score is -inf"));
     }
-    // Cosines in nine decimals, and infinite scores where there was nothing to compare.
+    // Cosines have nine decimals. Scores are infinite where there was nothing to compare.
     let is_none = |score: f64| score.is_finite() && score.abs() > 1.0 + 1e-9;
     if scores.trials.par_iter().all(|t| !is_none(t.score)) {
         return Ok(());

@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
+use super::values::ArchitectureName;
 use super::{Global, shown, tell};
-use crate::error::Result;
+use crate::error::{Error, Remedy, Result};
 use crate::fs;
 use crate::model_file::{ImportOptions, import_noted};
 use crate::nn::PoolingKind;
@@ -13,14 +14,14 @@ use crate::terminal::errln;
 
 /// Make a model file of a WeSpeaker checkpoint.
 #[derive(Debug, clap::Args)]
-#[command(
-    after_help = "Examples:\n  revox import avg_model.pt --config config.yaml -o model.safetensors\n  revox import avg_model.pt --arch resnet34 -o model.safetensors"
-)]
+#[command(after_help = "Examples:
+  revox import avg_model.pt --config config.yaml -o model.safetensors
+  revox import avg_model.pt --arch resnet34 -o model.safetensors")]
 pub struct Args {
     /// A state_dict, alone or in a training's checkpoint: .pt, .ckpt or .safetensors.
     checkpoint: PathBuf,
     /// Architecture (`revox zoo` lists them).
-    #[arg(long)]
+    #[arg(long, value_parser = ArchitectureName, hide_possible_values = true)]
     arch: Option<String>,
     /// WeSpeaker's config.yaml of the training.
     #[arg(long)]
@@ -47,6 +48,16 @@ fn pooling(text: &str) -> Result<PoolingKind, String> {
     serde_json::from_value(value).map_err(|_| "TSTP, TAP, TSDP or ASTP".to_owned())
 }
 
+/// The error of a key that several networks have: it asks for more of the key, not for a key.
+fn more_of_the_key(args: &Args, error: Error) -> Error {
+    match error {
+        Error::Remedied { error, remedy: Remedy::ChooseNetwork } if args.key.is_some() => {
+            error.and("give more of --key")
+        }
+        other => other,
+    }
+}
+
 pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     let inputs: Vec<&Path> =
         [Some(args.checkpoint.as_path()), args.config.as_deref()].into_iter().flatten().collect();
@@ -58,13 +69,15 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
         pooling: args.pooling,
         key: args.key.clone(),
     };
-    let mut imported = import_noted(&args.checkpoint, &options, &global.open()?)?;
+    let mut imported = import_noted(&args.checkpoint, &options, &global.open()?)
+        .map_err(|e| more_of_the_key(args, e))?;
     if args.without_projection {
         imported.head.0.clear();
     }
     if args.config.is_none() {
         imported.notes.push(
-            "front-end taken as WeSpeaker's default (16 kHz, hamming, 25/10 ms, CMN); --config reads the training's own"
+            "front-end taken as WeSpeaker's default (16 kHz, hamming, 25/10 ms, CMN); \
+             --config reads the training's own"
                 .into(),
         );
     }
@@ -73,9 +86,14 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     let arch = &model.header.arch;
     let parameters = arch.account(200)?.parameters();
     if global.json {
-        let frontend = &model.header.frontend;
-        let found = json!({"arch": arch, "frontend": frontend, "parameters": parameters, "projection": parts > 0,
-            "output": shown(&args.output), "notes": notes});
+        let found = json!({
+            "arch": arch,
+            "frontend": model.header.frontend,
+            "parameters": parameters,
+            "projection": parts > 0,
+            "output": shown(&args.output),
+            "notes": notes,
+        });
         tell(&args.output, &found.to_string());
         return Ok(());
     }

@@ -37,7 +37,8 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     outln!("parameters    {parameters}");
     outln!("file          {bytes} bytes");
     outln!(
-        "front-end     {} Hz, {} mels, {:?} window, {}/{} ms, scale {}, CMN {}; trained with dither {}",
+        "front-end     {} Hz, {} mels, {:?} window, {}/{} ms, scale {}, CMN {}; trained with \
+         dither {}",
         f.sample_rate,
         f.mels,
         f.window,
@@ -91,6 +92,9 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
 }
 
 /// The model as the verb's JSON has it.
+///
+/// # Errors
+/// Those of [`account`](crate::zoo::Architecture::account).
 pub(super) fn as_json(model: &Model, bytes: u64) -> Result<serde_json::Value> {
     let header = &model.header;
     let row = |l: &LayerSize| {
@@ -101,9 +105,14 @@ pub(super) fn as_json(model: &Model, bytes: u64) -> Result<serde_json::Value> {
         row
     };
     let layers: Vec<_> = layer_sizes(model).iter().map(row).collect();
-    Ok(
-        json!({"arch": header.arch, "parameters": header.arch.account(200)?.parameters(), "bytes": bytes,
-        "frontend": header.frontend, "embedding_dim": header.embedding_dim, "training": header.training,
-        "scoring": header.scoring, "layers": layers}),
-    )
+    Ok(json!({
+        "arch": header.arch,
+        "parameters": header.arch.account(200)?.parameters(),
+        "bytes": bytes,
+        "frontend": header.frontend,
+        "embedding_dim": header.embedding_dim,
+        "training": header.training,
+        "scoring": header.scoring,
+        "layers": layers,
+    }))
 }

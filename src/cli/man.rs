@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
-use clap::{Command, CommandFactory};
+use clap::Command;
 use clap_mangen::Man;
 
-use super::Cli;
+use super::command;
 use crate::error::{Error, Result};
 use crate::fs;
 use crate::terminal::outln;
@@ -24,7 +24,7 @@ pub struct Args {
 }
 
 pub(super) fn run(args: &Args) -> Result<()> {
-    let mut program = Cli::command();
+    let mut program = command();
     program.build();
     let pages = pages("revox", &program);
     if let Some(folder) = &args.dir {

@@ -4,12 +4,13 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
+use super::values::ArchitectureName;
 use super::{Global, tell, wants_svg};
-use crate::backend::quietly;
 use crate::backend::reversible::Execution;
+use crate::backend::{failure, quietly};
 use crate::error::{Error, Result};
 use crate::fs;
-use crate::memory::{Breakdown, Measured, Row, Setting, account, failure, measure, svg, table};
+use crate::memory::{Breakdown, Measured, Row, Setting, account, advised, measure, svg, table};
 use crate::terminal::outln;
 use crate::train::OptimizerConfig;
 use crate::zoo::Architecture;
@@ -17,12 +18,13 @@ use crate::zoo::Architecture;
 /// Where the bytes of a training step go. A reversible network is put beside the ordinary one,
 /// 8-bit optimizer states beside 32-bit ones.
 #[derive(Debug, clap::Args)]
-#[command(
-    after_help = "Examples:\n  revox memory rev2-resnet293 --batch 128\n  revox memory rev1-resnet34 --batch 8 --measure --svg bars.svg"
-)]
+#[command(after_help = "Examples:
+  revox memory rev2-resnet293 --batch 128
+  revox memory rev1-resnet34 --batch 8 --measure --svg bars.svg")]
 pub struct Args {
     /// Architectures (see `revox zoo`).
-    #[arg(required = true, value_name = "ARCH")]
+    #[arg(required = true, value_name = "ARCH", value_parser = ArchitectureName,
+          hide_possible_values = true)]
     archs: Vec<String>,
     /// Crops of a step.
     #[arg(long, default_value_t = 128)]
@@ -53,10 +55,15 @@ pub struct Args {
     svg: Option<PathBuf>,
 }
 
-/// A step on the device, or what it would have needed.
+/// A step on the device.
+///
+/// # Errors
+/// A step that fails. Where memory was short, the error says what would fit.
 fn counted(setting: &Setting, global: &Global) -> Result<Measured> {
     let (free, device) = (global.free(), global.open()?);
-    quietly(|| measure(setting, &device)).map_err(|panic| failure(&panic, setting, free))?
+    quietly(|| measure(setting, &device))
+        .unwrap_or_else(|panic| Err(failure(&panic)))
+        .map_err(|e| advised(e, setting, free))
 }
 
 /// Prints what was found, beside the drawing.
@@ -157,12 +164,29 @@ fn object((setting, b, measured): &Row) -> Value {
         head,
         peak,
     } = b;
+    let stages: Vec<Value> =
+        stages.iter().map(|(name, bytes)| json!({"name": name, "bytes": bytes})).collect();
     let mut value = json!({
-        "arch": setting.arch.name, "optimizer_name": setting.optimizer.name(), "reversible": setting.is_reversible(), "batch": setting.batch, "frames": setting.frames,
-        "weights": weights, "optimizer": optimizer, "gradients": gradients, "activations": activations,
-        "workspace": at_peak.workspace, "peak": peak, "measured_peak": measured.map(|m| m.peak), "head": head,
-        "stages": stages.iter().map(|(name, bytes)| json!({"name": name, "bytes": bytes})).collect::<Vec<_>>(),
-        "at_peak": {"place": place, "gradients": at_peak.gradients, "activations": at_peak.activations, "workspace": at_peak.workspace},
+        "arch": setting.arch.name,
+        "optimizer_name": setting.optimizer.name(),
+        "reversible": setting.is_reversible(),
+        "batch": setting.batch,
+        "frames": setting.frames,
+        "weights": weights,
+        "optimizer": optimizer,
+        "gradients": gradients,
+        "activations": activations,
+        "workspace": at_peak.workspace,
+        "peak": peak,
+        "measured_peak": measured.map(|m| m.peak),
+        "head": head,
+        "stages": stages,
+        "at_peak": {
+            "place": place,
+            "gradients": at_peak.gradients,
+            "activations": at_peak.activations,
+            "workspace": at_peak.workspace,
+        },
     });
     if let Some(Measured { resident, held, peak, reserved }) = measured {
         value["measured"] =

@@ -1,4 +1,5 @@
-//! The command line: one file per verb, no logic of its own.
+//! The command line: one file per verb. The library does the work. Only this module knows options
+//! and verbs.
 
 mod bench;
 mod compare;
@@ -13,19 +14,22 @@ mod man;
 mod memory;
 mod prepare;
 mod quantize;
+mod remedy;
 mod score;
 mod signals;
 mod synth;
 mod train;
+mod values;
 mod zoo;
 
 use std::path::Path;
 use std::process::ExitCode;
 
 use burn::tensor::Device;
-use clap::{Parser, Subcommand};
+use clap::{Command, CommandFactory, Parser, Subcommand};
 use serde_json::json;
 
+use self::remedy::told;
 use crate::backend::BackendKind;
 use crate::error::{Error, Result};
 use crate::fs;
@@ -92,7 +96,7 @@ impl Global {
             .flatten()
     }
 
-    /// Several devices, at least the one of `--device`.
+    /// The devices with these indices; without any, that of `--device`.
     fn open_all(&self, indices: &[usize]) -> Result<Vec<Device>> {
         if let Some(twice) = indices.iter().enumerate().find(|(i, n)| indices[..*i].contains(n)) {
             return Err(Error::Invalid(format!("--devices names device {} twice", twice.1)));
@@ -126,14 +130,14 @@ enum Verb {
 }
 
 impl Verb {
-    /// Whether the work goes on when nobody reads any more what is printed: it takes long, and what
-    /// it makes is in files.
+    /// Whether the work goes on after the reader of the output has gone: it takes long, and its
+    /// results are files.
     fn outlives_its_reader(&self) -> bool {
         matches!(self, Self::Train(_) | Self::Quantize(_) | Self::Synth(_) | Self::Prepare(_))
     }
 }
 
-/// A path as JSON has it: text, whatever bytes the system allows in names.
+/// A path as text for JSON. Bytes that are no UTF-8 are replaced.
 fn shown(path: &Path) -> String {
     path.display().to_string()
 }
@@ -144,12 +148,6 @@ fn tell(output: &Path, text: &str) {
         true => errln!("{text}"),
         false => outln!("{text}"),
     }
-}
-
-/// A number of the command line; `wanted` says which ones there are.
-fn within(text: &str, range: std::ops::RangeInclusive<f64>, wanted: &str) -> Result<f64, String> {
-    let value: f64 = text.parse().map_err(|_| format!("`{text}` is not a number"))?;
-    if range.contains(&value) { Ok(value) } else { Err(wanted.into()) }
 }
 
 /// Refuses a drawing under a name that promises another format.
@@ -163,7 +161,7 @@ fn wants_svg(option: &str, path: &Path) -> Result<()> {
     }
 }
 
-/// What clap has to say: help, the version, or what is wrong with the arguments.
+/// Prints what clap says: help, the version, or what is wrong with the arguments.
 fn usage(error: &clap::Error) -> ExitCode {
     let code = u8::try_from(error.exit_code()).unwrap_or(2);
     if code != 0 && std::env::args_os().any(|a| a == "--json") {
@@ -184,7 +182,7 @@ fn usage(error: &clap::Error) -> ExitCode {
 
 /// The exit code of an error.
 fn code(error: &Error) -> u8 {
-    match error {
+    match error.bare() {
         // Without a signal it was a key of the dashboard.
         Error::Interrupted(_) => {
             u8::try_from(128 + signals::received().unwrap_or(signals::SIGINT)).unwrap_or(1)
@@ -194,17 +192,22 @@ fn code(error: &Error) -> u8 {
 }
 
 /// The outcome as exit code. An error is a line on standard error and, with `--json`, an object on
-/// standard output.
+/// standard output, in both with what would help.
 fn outcome(result: Result<()>, json: bool) -> ExitCode {
     if let Err(e) = &result {
         if json {
             let (file, line) = e.place();
-            outln!("{}", json!({"error": e.to_string(), "file": file.map(shown), "line": line}));
+            outln!("{}", json!({"error": told(e), "file": file.map(shown), "line": line}));
         }
-        errln!("revox: {e}");
+        errln!("revox: {}", told(e));
     }
-    let printed = terminal::finish().inspect_err(|e| errln!("revox: {e}"));
+    let printed = terminal::finish().inspect_err(|e| errln!("revox: {}", told(e)));
     result.and(printed).map_or_else(|e| ExitCode::from(code(&e)), |()| ExitCode::SUCCESS)
+}
+
+/// The verbs and options, for completions, manuals and tests.
+pub fn command() -> Command {
+    Cli::command()
 }
 
 /// Runs the program: 0 done, 1 the work failed, 2 usage, 128 + n stopped by signal n.
@@ -216,7 +219,7 @@ pub fn main() -> ExitCode {
             return usage(&e);
         }
     };
-    // A reader that has seen enough (`revox ... | head`) ends the program, as it ends others.
+    // The program ends when its reader has seen enough (`revox ... | head`), as others do.
     if !cli.verb.outlives_its_reader() {
         sigpipe::reset();
     }
@@ -255,11 +258,10 @@ pub fn main() -> ExitCode {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
 
     #[test]
     fn every_help_ends_with_an_example_and_has_the_global_options_last() {
-        let mut command = Cli::command();
+        let mut command = command();
         command.clone().debug_assert();
         command.build();
         for verb in command.get_subcommands_mut().filter(|v| v.get_name() != "help") {

@@ -8,6 +8,7 @@ use serde_json::json;
 use super::Global;
 use crate::corpus::prepare::prepare_folder;
 use crate::error::Result;
+use crate::progress::reporting;
 use crate::terminal::{errln, outln};
 
 /// Make lists (wav.scp, utt2spk, spk2utt) of a corpus, checking every file.
@@ -39,20 +40,27 @@ enum Kind {
         /// Where wav.scp, utt2spk, spk2utt and problems.txt go.
         out: PathBuf,
         /// Rate at which the audio will be used.
-        #[arg(long, default_value_t = 16000, value_parser = clap::value_parser!(u32).range(1000..=768_000))]
+        #[arg(long, default_value_t = 16000,
+              value_parser = clap::value_parser!(u32).range(1000..=768_000))]
         sample_rate: u32,
     },
 }
 
 pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     let Kind::Folder { root, out, sample_rate } = &args.kind;
-    let report = prepare_folder(root, out, *sample_rate, global.quiet)?;
+    let report =
+        prepare_folder(root, out, *sample_rate, &reporting("checking audio", global.quiet))?;
     for problem in &report.problems {
         errln!("warning: {problem}");
     }
     if global.json {
-        let out = json!({"utterances": report.utterances, "speakers": report.speakers, "seconds": report.seconds, "problems": report.problems});
-        outln!("{out}");
+        let all = json!({
+            "utterances": report.utterances,
+            "speakers": report.speakers,
+            "seconds": report.seconds,
+            "problems": report.problems,
+        });
+        outln!("{all}");
     } else {
         let minutes = report.seconds / 60.0;
         outln!(

@@ -8,6 +8,8 @@ use burn::tensor::Device;
 use clap::ValueEnum;
 use serde_json::json;
 
+use super::train::{named, with_advice};
+use super::values::bytes;
 use super::{Global, info, shown, signals, tell, wants_svg};
 use crate::error::{Error, Result};
 use crate::fs;
@@ -36,7 +38,7 @@ pub struct Args {
     #[arg(long)]
     bits: Option<usize>,
     /// Size of the file that `--method mixed` makes: bytes, or with kB, MB, KiB, MiB.
-    #[arg(long, value_parser = size)]
+    #[arg(long, value_parser = bytes)]
     target_size: Option<usize>,
     /// A recipe to train by, through the quantizer. Its section [quantize] holds further choices.
     #[arg(long)]
@@ -65,25 +67,6 @@ pub struct Args {
     output: Option<PathBuf>,
 }
 
-/// Bytes of a size like `1.9MB`.
-fn size(text: &str) -> Result<usize, String> {
-    let split = text.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(text.len());
-    let (number, unit) = text.split_at(split);
-    let factor = match unit.to_ascii_lowercase().as_str() {
-        "" | "b" => 1.0,
-        "kb" => 1e3,
-        "mb" => 1e6,
-        "kib" => 1024.0,
-        "mib" => 1048576.0,
-        _ => return Err(format!("`{unit}` is none of B, kB, MB, KiB, MiB")),
-    };
-    let bytes = number.trim().parse::<f64>().map_err(|e| format!("`{number}`: {e}"))? * factor;
-    match (1.0..1e12).contains(&bytes) {
-        true => Ok(bytes as usize),
-        false => Err("a size of at least a byte is wanted".into()),
-    }
-}
-
 impl Args {
     /// The flags as changes of a recipe.
     fn changes(&self) -> Vec<String> {
@@ -94,7 +77,7 @@ impl Args {
         let method = if self.pareto.is_some() { Some(Method::Mixed) } else { self.method };
         set("method", method.and_then(|m| Some(m.to_possible_value()?.get_name().to_owned())));
         set("bits", self.bits.map(|b| b.to_string()));
-        // The frontier has every size; a target is wanted of the method all the same.
+        // The method insists on a target. The frontier has every size up to it.
         set(
             "target_bytes",
             self.target_size
@@ -110,7 +93,7 @@ impl Args {
         self.recipe.as_ref().and_then(|_| self.run.clone().or_else(beside))
     }
 
-    /// Refuses, before any work, outputs that could not be written after it.
+    /// Refuses, before any work, outputs that cannot be written.
     fn check_files(&self) -> Result<()> {
         let outputs: Vec<&Path> =
             self.output.iter().chain(&self.pareto).map(PathBuf::as_path).collect();
@@ -121,7 +104,8 @@ impl Args {
         match (self.run_folder(), &self.output) {
             (Some(folder), Some(output)) if folder == *output => Err(Error::file(
                 output,
-                "is the folder of the training too; choose another name for the model, or give --run FOLDER",
+                "is the folder of the training too; choose another name for the model, or give \
+                 --run FOLDER",
             )),
             _ => Ok(()),
         }
@@ -136,8 +120,9 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     let device = global.open()?;
     let (start, header) = Start::load(&args.model, &device)?;
     let model = Model { header, network: start.network.clone() };
+    let changes = args.changes();
     let mut recipe = match &args.recipe {
-        Some(path) => Some(Recipe::load_for(path, &args.changes(), &model.header)?),
+        Some(path) => Some(Recipe::load_for(path, named(&changes), &model.header)?),
         None => None,
     };
     if let (Some(recipe), Some(seed)) = (&mut recipe, global.seed) {
@@ -145,7 +130,7 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     }
     let config = match &recipe {
         Some(recipe) => recipe.quantize.clone().unwrap_or_default(),
-        None => QuantizeConfig::changed(&args.changes())?,
+        None => QuantizeConfig::changed(named(&changes))?,
     };
     config.check()?;
     if args.bits.is_some() && config.method != Method::KMeans {
@@ -185,7 +170,8 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
         None => {
             if model.header.scoring.threshold_eer.is_some() {
                 note!(
-                    "thresholds in the packed model are those of the f32 model; `revox eval` finds its own"
+                    "thresholds in the packed model are those of the f32 model; `revox eval` finds \
+                     its own"
                 );
             }
             let packed = quantize(&model, &outline.quantizer, &device)?;
@@ -201,7 +187,7 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     show(&model, &packed, output, &outline.layers, report.as_ref(), global)
 }
 
-/// Trains in the folder given, or in one beside the output that is gone when all is done.
+/// Trains in the given folder, or in one beside the output, which is removed at the end.
 fn train(
     args: &Args,
     global: &Global,
@@ -211,6 +197,7 @@ fn train(
 ) -> Result<(Model, Report)> {
     let output = args.output.as_ref().expect("clap asks for it");
     let out = args.run_folder().expect("a recipe is given");
+    let free = global.free();
     let options = RunOptions {
         out: out.clone(),
         resume: args.resume,
@@ -219,18 +206,18 @@ fn train(
         backend: global.backend.name().to_owned(),
         device: device.clone(),
         others: Vec::new(),
-        free: global.free(),
         stop: signals::watch()?,
         quiet: global.quiet,
         dashboard: false,
         warn: Arc::new(|text: &str| errln!("warning: {text}")),
+        note: Arc::new(|text: &str| note!("{text}")),
     };
-    let report = fine_tune(recipe, &options, start)?;
+    let report = fine_tune(recipe, &options, start).map_err(|e| with_advice(e, recipe, 1, free))?;
     let model = Model::load(&report.model, device)?;
     let kept = format!("the training is in {}; go on with --resume", out.display());
     model.save(output, NamedTensors::default()).map_err(|e| e.and(&kept))?;
     if args.run.is_none() {
-        // Another process may have begun in it meanwhile.
+        // Another process may have begun a run in it meanwhile.
         let removed = fs::Lock::take(&out).and_then(|_alone| fs::remove_dir_all(&out));
         if let Err(e) = removed {
             errln!(
@@ -312,7 +299,10 @@ fn show_frontier(
         let names: Vec<&str> = layers.iter().map(|l| l.name.as_str()).collect();
         let points: Vec<_> = points
             .iter()
-            .map(|p| json!({"bytes": p.bytes, "mean_bits": p.mean_bits, "perturbation": p.cost, "bits": p.bits}))
+            .map(|p| {
+                let (bytes, mean) = (p.bytes, p.mean_bits);
+                json!({"bytes": bytes, "mean_bits": mean, "perturbation": p.cost, "bits": p.bits})
+            })
             .collect();
         outln!("{}", json!({"layers": names, "points": points, "plot": shown(plot)}));
         return Ok(());
@@ -329,20 +319,4 @@ fn show_frontier(
     }
     outln!("plot {}", plot.display());
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::size;
-
-    #[test]
-    fn sizes_are_read_with_their_units() {
-        assert_eq!(size("1.9MB"), Ok(1_900_000));
-        assert_eq!(size("850 kB"), Ok(850_000));
-        assert_eq!(size("2MiB"), Ok(2 << 20));
-        assert_eq!(size("4096"), Ok(4096));
-        for bad in ["", "MB", "-1MB", "1.9GB", "nanMB", "0"] {
-            assert!(size(bad).is_err(), "{bad}");
-        }
-    }
 }

@@ -16,9 +16,9 @@ use crate::terminal::errln;
 
 /// Scores of trials: cosine, with mean subtraction and AS-norm where asked for.
 #[derive(Debug, clap::Args)]
-#[command(
-    after_help = "Examples:\n  revox score dev.safetensors dev/trials.txt -o scores\n  revox score dev.safetensors trials.txt -o scores --cohort train.safetensors"
-)]
+#[command(after_help = "Examples:
+  revox score dev.safetensors dev/trials.txt -o scores
+  revox score dev.safetensors trials.txt -o scores --cohort train.safetensors")]
 pub struct Args {
     /// Embeddings by utterance id.
     embeddings: PathBuf,
@@ -44,7 +44,8 @@ pub struct Args {
     top_n: usize,
 }
 
-/// Normalised scores are in standard deviations. Beyond this many, the deviation is at fault.
+/// Normalised scores count standard deviations. Where a score is larger than this, the deviation is
+/// too small to mean anything.
 const WILD: f64 = 1000.0;
 
 pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
@@ -62,7 +63,7 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     let cohort = args.cohort.as_ref();
     let norm =
         cohort.map(|path| normaliser(args, path, &scorer, mean, &places, global)).transpose()?;
-    // The first trial whose score is wild.
+    // The first trial whose score is above `WILD`.
     let wild = AtomicUsize::new(usize::MAX);
     let score = |trial: usize| {
         let pair = list.trials()[trial];
@@ -85,7 +86,8 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
         let (name, line, score) =
             (args.trials.display(), list.text().line_of(trial)?, score(trial));
         errln!(
-            "warning: {name}:{line}: AS-norm gives {score:.0}: the cohort's nearest are nearly one and the same"
+            "warning: {name}:{line}: AS-norm gives {score:.0}: the cohort's nearest are nearly one \
+             and the same"
         );
     }
     written?;

@@ -1,7 +1,7 @@
 //! Signals that ask the program to stop.
 //!
-//! The first one sets a flag, and the work ends where nothing is lost by it. A second one ends the
-//! program at once, if somebody means it.
+//! The first one sets a flag, and the work ends at a point where nothing is lost. A second one ends
+//! the program at once, if a person seems to have sent it.
 
 use std::io::{self, IsTerminal};
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
@@ -12,31 +12,31 @@ use std::time::{Duration, Instant};
 use crate::error::{Error, Result};
 use crate::terminal::{self, errln};
 
-/// The terminal has gone. POSIX gives this number and the next two (`kill -1`, `-2`, `-15`).
+/// The terminal has gone. POSIX fixes this number and the next two (`kill -1`, `-2`, `-15`).
 const SIGHUP: i32 = 1;
 /// Ctrl-C.
 pub(super) const SIGINT: i32 = 2;
 /// `kill`, a scheduler, the end of a session.
 const SIGTERM: i32 = 15;
 
-/// Signals that follow the first one sooner are taken for the same wish.
+/// Signals that follow the first one sooner than this count as the same request.
 const SETTLED: Duration = Duration::from_secs(1);
-/// The same for Ctrl-C, which a person presses twice.
+/// The same for Ctrl-C, which people press twice.
 const PRESSED: Duration = Duration::from_millis(100);
-/// How long a terminal that is stopped or hangs can hold up the answer to a signal.
+/// How long a terminal that hangs can delay the answer to a signal.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The first signal; 0 before it.
 static FIRST: AtomicI32 = AtomicI32::new(0);
 
-/// The first of the signals that have come.
+/// The first signal that has come.
 pub(super) fn received() -> Option<i32> {
     Some(FIRST.load(Ordering::Relaxed)).filter(|&signal| signal != 0)
 }
 
-/// The flag that the first signal sets, for verbs that have something to put in order before they
-/// end. All calls return the same flag. The signals are SIGINT, SIGTERM and SIGHUP; where there are
-/// no such signals, Ctrl-C.
+/// The flag that the first signal sets, for verbs that have something to save before they end. All
+/// calls return the same flag. The signals are SIGINT, SIGTERM and SIGHUP; on systems without them,
+/// Ctrl-C.
 ///
 /// # Errors
 /// The system refuses to deliver signals.
@@ -52,13 +52,13 @@ pub(super) fn watch() -> Result<Arc<AtomicBool>> {
     Ok(stop)
 }
 
-/// Has a limit on the size of files (`ulimit -f`) be an error of the write, which is told and tried
-/// again, rather than the end of the program.
+/// Makes a limit on the size of files (`ulimit -f`) an error of the write, which is reported and
+/// tried again. Without this a signal would end the program.
 #[cfg(unix)]
 pub(super) fn outlive_file_limits() {
     /// The same number on Linux, macOS and the BSDs.
     const SIGXFSZ: i32 = 25;
-    // Without the handler there is the signal, as for other programs.
+    // If the handler cannot be set, the signal ends the program, as it ends others.
     let _ = signal_hook::flag::register(SIGXFSZ, Arc::default());
 }
 
@@ -69,7 +69,7 @@ pub(super) fn outlive_file_limits() {}
 #[cfg(unix)]
 fn listen(stop: Arc<AtomicBool>) -> io::Result<()> {
     let mut watched = vec![SIGINT, SIGTERM];
-    // `nohup` has a program outlive its terminal.
+    // `nohup` lets a program outlive its terminal.
     if !is_ignored(SIGHUP) {
         watched.push(SIGHUP);
     }
@@ -86,8 +86,8 @@ fn listen(stop: Arc<AtomicBool>) -> io::Result<()> {
     ctrlc::set_handler(move || take(SIGINT, &stop, &mut first)).map_err(io::Error::other)
 }
 
-/// Whether the program was started with a signal ignored. Linux tells; elsewhere only unsafe code
-/// could ask, and the answer is no.
+/// Whether the program was started with a signal ignored. Linux tells. Elsewhere only unsafe code
+/// could ask, so the answer is no.
 #[cfg(unix)]
 fn is_ignored(signal: i32) -> bool {
     std::fs::read("/proc/self/status")
@@ -117,9 +117,10 @@ enum Answer {
 /// What a signal leads to: whether a stop was asked for before, by a signal or by a key, and how
 /// long ago the first signal came.
 ///
-/// Ctrl-C pressed again means it. Signals also come twice by themselves: `timeout` sends its one to
-/// the program and to its group, a closing terminal SIGHUP through its shell and on its own, the
-/// end of a session both. They must not cost what the stop is about to save.
+/// A person who presses Ctrl-C again wants the end at once. But signals also come twice by
+/// themselves: `timeout` signals the program and its group, a closing terminal sends SIGHUP through
+/// its shell and on its own, the end of a session sends SIGTERM and SIGHUP. Such pairs must not
+/// destroy what the stop is about to save.
 fn answer(signal: i32, asked: bool, since: Option<Duration>) -> Answer {
     match (signal, since) {
         (SIGINT, None) if asked => Answer::End,
@@ -130,7 +131,7 @@ fn answer(signal: i32, asked: bool, since: Option<Duration>) -> Answer {
     }
 }
 
-/// What the first signal has the program say.
+/// What the program says after the first signal.
 fn message(signal: i32) -> &'static str {
     match signal {
         SIGHUP => "SIGHUP: stopping soon; SIGTERM stops at once",
@@ -146,7 +147,7 @@ fn take(signal: i32, stop: &AtomicBool, first: &mut Option<Instant>) {
             *first = Some(Instant::now());
             FIRST.store(signal, Ordering::Relaxed);
             stop.store(true, Ordering::Release);
-            // A terminal has shown `^C` in this line.
+            // The terminal has written `^C` into this line.
             let begin = if signal == SIGINT && io::stderr().is_terminal() { "\n" } else { "" };
             briefly(move || errln!("{begin}{}", message(signal)));
         }
@@ -178,7 +179,10 @@ mod tests {
     #[cfg(unix)]
     #[test]
     fn the_mask_of_ignored_signals_is_read() {
-        let status = "Name:\trevox\nSigBlk:\tffffffffffffffff\nSigIgn:\t0000000000001001\nSigCgt:\t0000000000000002\n";
+        let status = concat!(
+            "Name:\trevox\nSigBlk:\tffffffffffffffff\n",
+            "SigIgn:\t0000000000001001\nSigCgt:\t0000000000000002\n"
+        );
         assert!(ignores(status, SIGHUP) && ignores(status, 13));
         assert!(!ignores(status, SIGINT) && !ignores(status, SIGTERM) && !ignores(status, 64));
         assert!(ignores("SigIgn:\t8000000000000000\n", 64));

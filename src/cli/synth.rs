@@ -7,6 +7,7 @@ use serde_json::json;
 use super::{Global, shown};
 use crate::corpus::synth::{SynthConfig, make};
 use crate::error::Result;
+use crate::progress::reporting;
 use crate::terminal::outln;
 
 /// Write a synthetic corpus: voices that differ, with lists and trials.
@@ -41,13 +42,18 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
         ..SynthConfig::new(&args.out)
     };
     let stop = super::signals::watch()?;
-    make(&config, global.quiet, &stop)?;
+    make(&config, &stop, &reporting("synthesizing", global.quiet))?;
     let files = (args.speakers + args.dev_speakers) * args.utterances;
     match global.json {
-        true => outln!(
-            "{}",
-            json!({"out": shown(&args.out), "speakers": args.speakers, "dev_speakers": args.dev_speakers, "files": files})
-        ),
+        true => {
+            let all = json!({
+                "out": shown(&args.out),
+                "speakers": args.speakers,
+                "dev_speakers": args.dev_speakers,
+                "files": files,
+            });
+            outln!("{all}");
+        }
         false => outln!(
             "{files} files of {} training and {} dev speakers in {}",
             args.speakers,

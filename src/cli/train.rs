@@ -9,15 +9,19 @@ use serde_json::json;
 
 use super::{Global, shown, signals};
 use crate::error::{Error, Result};
+use crate::memory::{Setting, advised};
 use crate::nn::Precision;
-use crate::terminal::{errln, outln};
-use crate::train::{Recipe, Report, RunOptions, Start, fine_tune, train};
+use crate::terminal::{errln, note, outln};
+use crate::train::{Changes, Recipe, Report, RunOptions, Start, fine_tune, load_of, train};
 
 /// Train a network by a recipe, testing on the dev trials after each epoch.
 #[derive(Debug, clap::Args)]
-#[command(
-    after_help = "Examples:\n  revox train recipes/quickstart.toml\n  revox train recipes/quickstart.toml --resume\n  revox train recipes/quickstart.toml --out runs/short --set train.epochs=2\n  revox train recipes/voxceleb/fine-tune.toml --init model.safetensors\n  revox train recipes/voxceleb/resnet34.toml --backend cuda --devices 0,1"
-)]
+#[command(after_help = "Examples:
+  revox train recipes/quickstart.toml
+  revox train recipes/quickstart.toml --resume
+  revox train recipes/quickstart.toml --out runs/short --set train.epochs=2
+  revox train recipes/voxceleb/fine-tune.toml --init model.safetensors
+  revox train recipes/voxceleb/resnet34.toml --backend cuda --devices 0,1")]
 pub struct Args {
     /// The recipe (TOML).
     recipe: PathBuf,
@@ -35,7 +39,7 @@ pub struct Args {
     /// this, it compares lists, sizes and times.
     #[arg(long)]
     verify_data: bool,
-    /// Begin with the weights of this model, whose network and front-end are the recipe's then.
+    /// Begin with the weights of this model. The recipe takes its network and front-end.
     #[arg(long, value_name = "MODEL")]
     init: Option<PathBuf>,
     /// Divide each batch among these devices of the backend; the first one keeps the model and
@@ -64,8 +68,8 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     changes.extend(args.accumulate.map(|n| format!("train.accumulate={n}")));
     changes.extend(args.precision.map(|p| format!("train.precision=\"{}\"", p.name())));
     let mut recipe = match &start {
-        Some((_, header)) => Recipe::load_for(&args.recipe, &changes, header)?,
-        None => Recipe::load(&args.recipe, &changes).map_err(with_init)?,
+        Some((_, header)) => Recipe::load_for(&args.recipe, named(&changes), header)?,
+        None => Recipe::load(&args.recipe, named(&changes)).map_err(with_init)?,
     };
     if let Some(seed) = global.seed {
         recipe.seed = seed;
@@ -87,21 +91,51 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
         backend: global.backend.name().to_owned(),
         device,
         others,
-        free,
         stop,
         quiet: global.quiet,
         dashboard: dashboard(global.quiet),
         warn: Arc::new(warn),
+        note: Arc::new(|text: &str| note!("{text}")),
     };
     let report = match start {
         Some((start, _)) => fine_tune(&recipe, &options, start),
         None => train(&recipe, &options),
     };
-    show(&report?, global);
+    let devices = 1 + options.others.len();
+    show(&report.map_err(|e| with_advice(e, &recipe, devices, free))?, global);
     Ok(())
 }
 
-/// A recipe without a network is one for a model that is there.
+/// Changes of a recipe, as errors name them.
+pub(super) fn named(changes: &[String]) -> Changes<'_> {
+    Changes::named(changes, "--set")
+}
+
+/// The error of a training on so many devices. Where memory was short, it says what would fit.
+/// `free` is what was free on the first device when the run began.
+pub(super) fn with_advice(
+    error: Error,
+    recipe: &Recipe,
+    devices: usize,
+    free: Option<u64>,
+) -> Error {
+    if !matches!(error.bare(), Error::OutOfMemory { .. }) {
+        return error;
+    }
+    // Lists that cannot be read any more only cost the advice.
+    let Ok(load) = load_of(recipe, devices) else { return error };
+    let setting = Setting {
+        arch: recipe.model.clone(),
+        execution: recipe.train.execution,
+        batch: load.batch,
+        frames: load.frames,
+        speakers: load.speakers,
+        optimizer: recipe.optimizer.clone(),
+    };
+    advised(error, &setting, free)
+}
+
+/// Says, where a recipe names no network, that it may be a recipe for training a model further.
 fn with_init(error: Error) -> Error {
     const HINT: &str = "; or train a model further: --init MODEL";
     let lacks_network = |message: &str| message.contains("missing field `model`");
@@ -123,14 +157,20 @@ fn show(report: &Report, global: &Global) {
             .head
             .as_ref()
             .map(|h| json!({"kept": h.kept, "added": h.added, "dropped": h.dropped}));
-        let out = json!({
-            "model": shown(&report.model), "det": shown(&report.det),
-            "eer": report.eer, "eer_ci95": ci.map(|c| [c.low, c.high]),
+        let all = json!({
+            "model": shown(&report.model),
+            "det": shown(&report.det),
+            "eer": report.eer,
+            "eer_ci95": ci.map(|c| [c.low, c.high]),
             "min_dcf": {"0.01": report.min_dcf[0], "0.05": report.min_dcf[1]},
-            "best_epoch": report.best_epoch, "averaged": report.averaged, "epochs": report.epochs, "ended": report.ended, "head": head,
+            "best_epoch": report.best_epoch,
+            "averaged": report.averaged,
+            "epochs": report.epochs,
+            "ended": report.ended,
+            "head": head,
             "seconds": report.seconds,
         });
-        outln!("{out}");
+        outln!("{all}");
         return;
     }
     let interval = ci.map_or(String::new(), |c| {
@@ -173,7 +213,7 @@ fn shell_word(path: &Path) -> String {
     }
 }
 
-/// The dashboard shows in a terminal, where it is compiled in.
+/// Whether to show the dashboard: it needs a terminal, and has to be compiled in.
 fn dashboard(quiet: bool) -> bool {
     let terminal = || std::io::stdout().is_terminal() && std::io::stderr().is_terminal();
     cfg!(feature = "tui")

@@ -1,11 +1,11 @@
 //! `revox zoo`.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::Global;
 use crate::error::Result;
 use crate::terminal::outln;
-use crate::zoo::{Architecture, names};
+use crate::zoo::{Account, Architecture, Row, names};
 
 /// Every architecture: parameters, multiplications and activation bytes of one utterance.
 #[derive(Debug, clap::Args)]
@@ -19,29 +19,46 @@ pub struct Args {
     mels: u32,
 }
 
-pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
-    let mut rows = Vec::new();
-    for name in names() {
-        let arch = Architecture { mels: args.mels as usize, ..Architecture::named(&name)? };
+/// A network and its figures.
+struct Line {
+    arch: Architecture,
+    account: Account,
+    row: &'static Row,
+}
+
+impl Line {
+    fn of(name: &str, args: &Args) -> Result<Self> {
+        let arch = Architecture { mels: args.mels as usize, ..Architecture::named(name)? };
         let account = arch.account(args.frames as usize)?;
-        rows.push((
-            name,
-            account.parameters(),
-            account.macs(),
-            account.activation_bytes(),
-            account.held_bytes(),
-            arch.reversible_type(),
-        ));
+        let row = Row::of(arch.base_name()).expect("every name is that of a row");
+        Ok(Self { arch, account, row })
     }
+
+    /// Bytes that reversible training keeps, if the network can be trained so.
+    fn held(&self) -> Option<usize> {
+        self.arch.reversible_type().map(|_| self.account.held_bytes())
+    }
+
+    /// For programs. The published count is of the ordinary network.
+    fn json(&self) -> Value {
+        let Self { arch, account, row } = self;
+        let millions = row.published.filter(|_| arch.reversible_type().is_none());
+        json!({
+            "arch": arch.name,
+            "paper": row.paper,
+            "parameters": account.parameters(),
+            "published_parameters": millions.map(|m| (1e6 * m).round() as u64),
+            "macs": account.macs(),
+            "activation_bytes": account.activation_bytes(),
+            "held_bytes": self.held().unwrap_or_else(|| account.activation_bytes()),
+        })
+    }
+}
+
+pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
+    let lines = names().map(|name| Line::of(&name, args)).collect::<Result<Vec<Line>>>()?;
     if global.json {
-        let rows: Vec<_> = rows
-            .iter()
-            .map(|r| {
-                let held = r.5.map_or(r.3, |_| r.4);
-                json!({"arch": r.0, "parameters": r.1, "macs": r.2, "activation_bytes": r.3, "held_bytes": held})
-            })
-            .collect();
-        outln!("{}", serde_json::Value::from(rows));
+        outln!("{}", Value::from_iter(lines.iter().map(Line::json)));
         return Ok(());
     }
     outln!(
@@ -53,17 +70,20 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
         "held MiB"
     );
     let mib = |bytes: usize| bytes as f64 / f64::from(1 << 20);
-    for (name, parameters, macs, bytes, held, kind) in rows {
-        let held = kind.map_or("-".to_owned(), |_| format!("{:.1}", mib(held)));
+    for line in &lines {
+        let Line { arch, account, .. } = line;
         outln!(
-            "{name:<26} {parameters:>12} {:>9.2} {:>16.1} {held:>9}",
-            macs as f64 / 1e9,
-            mib(bytes)
+            "{:<26} {:>12} {:>9.2} {:>16.1} {:>9}",
+            arch.name,
+            account.parameters(),
+            account.macs() as f64 / 1e9,
+            mib(account.activation_bytes()),
+            line.held().map_or("-".to_owned(), |held| format!("{:.1}", mib(held)))
         );
     }
     outln!(
-        "one utterance of {} frames, width 32, {} mels, 256-d, TSTP; activations: f32 kept by an ordinary tape; held: by \
-         reversible training",
+        "one utterance of {} frames, width 32, {} mels, 256-d, TSTP; activations: f32 kept by an \
+         ordinary tape; held: by reversible training",
         args.frames,
         args.mels
     );

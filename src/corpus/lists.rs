@@ -1,4 +1,4 @@
-//! wav.scp and utt2spk.
+//! Kaldi's lists of a corpus: wav.scp and utt2spk.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
@@ -14,15 +14,15 @@ pub struct Utterance {
     pub id: String,
     /// Its file.
     pub path: PathBuf,
-    /// The file as the list names it.
+    /// The file's path as wav.scp has it.
     pub listed: String,
-    /// Number of its speaker, an index into [`Corpus::speakers`].
+    /// Its speaker, as an index into [`Corpus::speakers`].
     pub speaker: usize,
-    /// Line of wav.scp, from 1.
+    /// Its line in wav.scp, from 1.
     pub line: usize,
 }
 
-/// Recordings and who speaks in them.
+/// Recordings and their speakers.
 #[derive(Debug, Clone, Default)]
 pub struct Corpus {
     /// Recordings in the order of wav.scp.
@@ -33,15 +33,19 @@ pub struct Corpus {
     pub folder: PathBuf,
 }
 
-/// Splits a line into its first word and the rest, which may hold blanks.
+/// Splits a line into its first word and the rest, which may contain blanks.
 fn first_word(line: &str) -> Option<(&str, &str)> {
     let line = line.trim();
     let (word, rest) = line.split_once(|c: char| c.is_ascii_whitespace())?;
     Some((word, rest.trim()))
 }
 
-/// `utterance path` a line; the path may hold blanks. Returns (id, path as written, line). A pipe
-/// (a command that ends in `|`) is refused: lists are data, not programs.
+/// Reads a list with `utterance path` a line. Paths may contain blanks. Returns id, path as
+/// written, and line number.
+///
+/// # Errors
+/// A file that cannot be read; a line without a path; an utterance in two lines; an empty list. A
+/// command in place of a path, one that ends in `|`, is refused: lists are data, not programs.
 pub fn read_wav_scp(path: impl AsRef<Path>) -> Result<Vec<(String, String, usize)>> {
     let path = path.as_ref();
     let text = fs::read_to_string(path)?;
@@ -52,9 +56,8 @@ pub fn read_wav_scp(path: impl AsRef<Path>) -> Result<Vec<(String, String, usize
         let (id, file) =
             first_word(line).ok_or_else(|| bad("one field; wanted `utterance path`".into()))?;
         if file.ends_with('|') {
-            return Err(
-                bad("a command in place of a file; write the audio to a file first".into()),
-            );
+            let message = "a command in place of a file; write the audio to a file first";
+            return Err(bad(message.into()));
         }
         if let Some(first) = seen.insert(id, i + 1) {
             return Err(bad(format!("utterance `{id}` again; it is already in line {first}")));
@@ -67,7 +70,10 @@ pub fn read_wav_scp(path: impl AsRef<Path>) -> Result<Vec<(String, String, usize
     Ok(entries)
 }
 
-/// `utterance speaker` a line: speaker and line by utterance.
+/// Reads a list with `utterance speaker` a line. Returns speaker and line number by utterance.
+///
+/// # Errors
+/// A file that cannot be read; a line without exactly two fields; an utterance in two lines.
 pub fn read_utt2spk(path: impl AsRef<Path>) -> Result<HashMap<String, (String, usize)>> {
     let path = path.as_ref();
     let text = fs::read_to_string(path)?;
@@ -85,8 +91,8 @@ pub fn read_utt2spk(path: impl AsRef<Path>) -> Result<HashMap<String, (String, u
     Ok(speakers)
 }
 
-/// Where a listed file lies: an absolute path as it is; otherwise beside the list, in the folder
-/// above it, or in the working folder, whichever has it first.
+/// The path of a listed file. A relative path is looked for beside the list, then in the folder
+/// above it, then in the working folder. A file that is nowhere gets the path beside the list.
 pub fn locate(list: &Path, file: &str) -> PathBuf {
     let beside = fs::parent(list);
     let above = match beside.parent() {
@@ -100,8 +106,11 @@ pub fn locate(list: &Path, file: &str) -> PathBuf {
 }
 
 impl Corpus {
-    /// Reads `wav.scp` and `utt2spk` of a folder. An utterance without a speaker is an error at its
-    /// line, and so is a file that is not there.
+    /// Reads `wav.scp` and `utt2spk` of a folder.
+    ///
+    /// # Errors
+    /// Those of [`read_wav_scp`] and [`read_utt2spk`]; an utterance without a speaker and a file
+    /// that does not exist, at their line.
     pub fn load(folder: impl AsRef<Path>) -> Result<Self> {
         let folder = folder.as_ref();
         if !folder.is_dir() {
@@ -141,7 +150,8 @@ impl Corpus {
         Ok(Self { utterances, speakers, folder: folder.to_owned() })
     }
 
-    /// What trial lists may call the utterances: their ids, and their files as wav.scp has them.
+    /// The names that trial lists may use for the utterances: their ids, and their files as wav.scp
+    /// has them.
     pub fn names(&self) -> Names<'_> {
         let mut names =
             Names::new(self.folder.join("wav.scp"), self.utterances.iter().map(|u| u.id.as_str()));
@@ -151,7 +161,7 @@ impl Corpus {
         names
     }
 
-    /// Utterances by speaker number.
+    /// The utterances of each speaker, as indices into [`Corpus::utterances`].
     pub fn by_speaker(&self) -> Vec<Vec<usize>> {
         let mut lists = vec![Vec::new(); self.speakers.len()];
         for (i, u) in self.utterances.iter().enumerate() {
@@ -160,8 +170,8 @@ impl Corpus {
         lists
     }
 
-    /// A speaker with a single utterance cannot be told from its recording: what a trainer should
-    /// warn of.
+    /// Speakers with a single utterance. A network can learn only that recording, so a trainer
+    /// should warn.
     pub fn lone_speakers(&self) -> Vec<&str> {
         let lists = self.by_speaker();
         lists
@@ -199,7 +209,7 @@ mod tests {
         assert_eq!(corpus.lone_speakers(), ["anna"]);
         let words = [("u3", 1), ("a b.wav", 2)];
         assert_eq!(corpus.names().resolve(Path::new("trials"), words).unwrap().places, [2, 0]);
-        // Two utterances of one file: its name says too little.
+        // Two utterances have this file.
         let error =
             corpus.names().resolve(Path::new("trials"), [("c.wav", 7)]).unwrap_err().to_string();
         assert!(error.contains("trials:7: `c.wav` may be utterance `u2` or `u3`"), "{error}");

@@ -1,9 +1,11 @@
-//! Lists of recordings, speakers and trials, in Kaldi's and VoxCeleb's forms; how corpora are made
-//! and scanned.
+//! Lists of recordings, speakers and trials, in Kaldi's and VoxCeleb's forms. With the feature
+//! `train`, also making such lists of a folder of audio, and making a synthetic corpus.
 
 mod lists;
 mod names;
+#[cfg(feature = "train")]
 pub mod prepare;
+#[cfg(feature = "train")]
 pub mod synth;
 mod trials;
 
@@ -13,3 +15,8 @@ pub(crate) use trials::{
     Entry, Fields, Found, Grammar, find_line, label_name, parse_label, read_all,
 };
 pub use trials::{Pair, Sides, Text, Trial, TrialList, Words, read_trials, resolve, write_trials};
+
+/// What long work calls after each file, with the number of finished files and that of all. The
+/// calls come from several threads, so the numbers need not rise.
+#[cfg(feature = "train")]
+pub type Done<'a> = dyn Fn(usize, usize) + Sync + 'a;

@@ -1,4 +1,4 @@
-//! Which utterance a word of a trial list means.
+//! The utterances that the words of a trial list mean.
 
 use std::cell::OnceCell;
 use std::collections::HashMap;
@@ -7,26 +7,28 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
 
-/// Endings of audio files.
+/// Endings of audio files, which names may lack.
 const ENDINGS: [&str; 14] = [
     "wav", "flac", "mp3", "m4a", "mp4", "aac", "ogg", "opus", "wma", "amr", "sph", "aiff", "aif",
     "raw",
 ];
 
-/// The utterances that a list may name, by their places.
+/// The utterances that a list may name. Each has a place, its number.
 ///
-/// A word means an utterance by the first of these rules that fits any, and only if it fits one:
+/// The first of these rules that fits any utterance decides what a word means. If it fits several,
+/// that is an error.
 ///
-/// 1. The word is an utterance's id, or its file as wav.scp has it.
-/// 2. It is one of them but for the ending of audio files: `a/b.wav` for `a/b` or `a/b.flac`.
-/// 3. It is the end of a file's path: `id1/x/1.wav` for `/data/vox/id1/x/1.wav`.
-/// 4. It is a path, and an id is the path's last name without ending: `flac/1/7.wav` for `7`. This
-///    is a guess, since `flac/2/7.wav` might be meant. So it counts only where nothing is known but
-///    ids without folders, and every word of the list is a path that needs it. [`Resolved::note`]
-///    says so.
+/// 1. The word is the utterance's id, or its file as wav.scp has it.
+/// 2. The word differs from the id or file only in an ending of audio files: `a/b.wav` means `a/b`
+///    or `a/b.flac`.
+/// 3. The word is the end of the file's path: `id1/x/1.wav` means `/data/vox/id1/x/1.wav`.
+/// 4. The word is a path whose last name, without ending, is the id: `flac/1/7.wav` means `7`. This
+///    is a guess, since the id may be that of `flac/2/7.wav`. So the rule applies only if no files
+///    are known, no id has folders, and every word of the list is a path that needs the rule.
+///    [`Resolved::note`] then says so.
 ///
-/// Two words of a list that lead to one utterance are an error, unless both are its names by rule
-/// 1, or by rule 3 with the file's own ending.
+/// Two words of a list that mean one utterance are an error, unless both are its names by rule 1,
+/// or by rule 3 with the file's own ending.
 pub struct Names<'a> {
     source: PathBuf,
     ids: Vec<&'a str>,
@@ -36,12 +38,12 @@ pub struct Names<'a> {
     by_end: OnceCell<Vec<(&'a str, usize)>>,
 }
 
-/// What [`Names::resolve`] found.
+/// The result of [`Names::resolve`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Resolved {
     /// The place of each word's utterance.
     pub places: Vec<usize>,
-    /// What a person should know of it: that words were found by their last names.
+    /// A note for the user if words were found by their last names.
     pub note: Option<String>,
 }
 
@@ -52,7 +54,7 @@ enum Fits {
     Several(usize, usize),
 }
 
-/// An utterance, and whether the word can mean no other.
+/// An utterance, and whether the word can mean no other one.
 #[derive(Debug, Clone, Copy)]
 struct Found {
     place: usize,
@@ -91,7 +93,7 @@ fn bare(name: &str) -> &str {
     }
 }
 
-/// Whether a path ends in the names of another.
+/// Whether a path ends in the folders and file of `end`.
 fn is_end(end: &str, path: &str) -> bool {
     path.strip_suffix(end).is_some_and(|rest| rest.ends_with('/'))
 }
@@ -102,7 +104,8 @@ fn last_name(path: &str) -> &str {
 }
 
 impl<'a> Names<'a> {
-    /// The utterances of `source` (a file, named in errors); the place of each is its number.
+    /// The utterances of the file `source`, which errors name. The place of an utterance is its
+    /// number in `ids`, from 0.
     pub fn new(source: impl Into<PathBuf>, ids: impl IntoIterator<Item = &'a str>) -> Self {
         let ids: Vec<&str> = ids.into_iter().collect();
         let (mut exact, mut without_ending) = (HashMap::new(), HashMap::new());
@@ -128,10 +131,10 @@ impl<'a> Names<'a> {
         self.by_end = OnceCell::new();
     }
 
-    /// The place of each word of `list`, which stands with its line.
+    /// The place of each word of `list`. The words come with their lines.
     ///
     /// # Errors
-    /// At its line: a word that fits no utterance or several, or two words that lead to one.
+    /// A word that means no utterance or several, and two words that mean one, at their line.
     pub fn resolve<'w>(
         &self,
         list: &Path,
@@ -151,11 +154,11 @@ impl<'a> Names<'a> {
         Ok(Resolved { places: order.into_iter().map(|number| places[number]).collect(), note })
     }
 
-    /// [`resolve`](Self::resolve) for the different words of a list, in the order in which they
-    /// first come, with the lines where they do.
+    /// [`resolve`](Self::resolve) for the distinct words of a list, in the order of their first
+    /// lines, with these lines.
     ///
     /// # Errors
-    /// As [`resolve`](Self::resolve).
+    /// Those of [`resolve`](Self::resolve).
     pub fn resolve_distinct(&self, list: &Path, words: &[(&str, usize)]) -> Result<Resolved> {
         let at = |line: usize, message: String| Error::line(list, line, message);
         let several = |word: &str, line: usize, (a, b): (usize, usize)| {
@@ -175,11 +178,15 @@ impl<'a> Names<'a> {
                     .map(|place| Found { place, certain: false });
             }
             note = words.first().zip(found[0]).map(|((word, _), first)| {
-                let (list, id, source) = (list.display(), self.ids[first.place], self.source.display());
-                format!("{list} names files by path, {source} by last name: `{word}` is taken for `{id}`")
+                let (list, source) = (list.display(), self.source.display());
+                let id = self.ids[first.place];
+                format!(
+                    "{list} names files by path, {source} by last name: \
+                     `{word}` is taken for `{id}`"
+                )
             });
         }
-        // The last word that led to each place, and whether for certain.
+        // The last word that means each place, and whether it is certain.
         let mut taken: Vec<Option<(usize, bool)>> = vec![None; self.ids.len()];
         let mut places = Vec::with_capacity(words.len());
         for (number, (&(word, line), found)) in words.iter().zip(found).enumerate() {
@@ -190,7 +197,8 @@ impl<'a> Names<'a> {
                 let ((other, first), id, source) =
                     (words[other], self.ids[place], self.source.display());
                 let message = format!(
-                    "`{word}` and `{other}` (line {first}) both lead to utterance `{id}` of {source}"
+                    "`{word}` and `{other}` (line {first}) both lead to utterance `{id}` of \
+                     {source}"
                 );
                 return Err(at(line, message));
             }
@@ -199,7 +207,7 @@ impl<'a> Names<'a> {
         Ok(Resolved { places, note })
     }
 
-    /// By rules 1 to 3.
+    /// Finds a word by rules 1 to 3.
     fn find(&self, word: &str) -> Result<Option<Found>, (usize, usize)> {
         if let Some(place) = one(self.exact.get(word).copied())? {
             return Ok(Some(Found { place, certain: true }));
@@ -213,6 +221,7 @@ impl<'a> Names<'a> {
         }
     }
 
+    /// Finds a word by rule 3.
     fn find_by_end(&self, word: &str) -> Result<Option<Found>, (usize, usize)> {
         let word = word.strip_prefix("./").unwrap_or(word);
         if word.is_empty() || word.starts_with('/') {
@@ -224,7 +233,7 @@ impl<'a> Names<'a> {
             files.sort_unstable_by(|a, b| bare(a.0).bytes().rev().cmp(bare(b.0).bytes().rev()));
             files
         });
-        // Paths that have an end in common are neighbours.
+        // Paths with a common end are neighbours in this order.
         let begin = files.partition_point(|f| {
             bare(f.0).bytes().rev().lt(wanted.bytes().rev().chain(once(b'/')))
         });
@@ -238,7 +247,7 @@ impl<'a> Names<'a> {
         Ok(one(Fits::all(alike.iter().map(|f| f.1)))?.map(|place| Found { place, certain: false }))
     }
 
-    /// Whether rule 4 may be asked.
+    /// Whether rule 4 applies.
     fn only_last_names_fit(&self, words: &[(&str, usize)], found: &[Option<Found>]) -> bool {
         !words.is_empty()
             && self.files.is_empty()
@@ -253,7 +262,8 @@ impl<'a> Names<'a> {
             Some(Fits::One(place) | Fits::Several(place, _)) => {
                 let id = self.ids[*place];
                 format!(
-                    "unknown utterance `{word}`; `{id}` of {source} may be another recording of that name"
+                    "unknown utterance `{word}`; \
+                     `{id}` of {source} may be another recording of that name"
                 )
             }
             None => format!("unknown utterance `{word}`; {source} has none of that name"),
@@ -261,7 +271,7 @@ impl<'a> Names<'a> {
     }
 }
 
-/// The only place that fits, if any does.
+/// The only place that fits, if any does. The error is two that do.
 fn one(fits: Option<Fits>) -> Result<Option<usize>, (usize, usize)> {
     match fits {
         None => Ok(None),

@@ -1,4 +1,4 @@
-//! Changes other than writing a whole file: names, lines, removal.
+//! Changes other than writing a whole file: new names, appended lines, removal.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -12,6 +12,9 @@ use super::{parent, read, write_bytes};
 use crate::error::{Error, Result};
 
 /// Makes a folder and the folders above it.
+///
+/// # Errors
+/// A folder that cannot be made.
 pub fn create_dir_all(path: impl AsRef<Path>) -> Result<()> {
     let path = path.as_ref();
     let fail = |e| Error::io(path, "create", e);
@@ -21,8 +24,11 @@ pub fn create_dir_all(path: impl AsRef<Path>) -> Result<()> {
     std::fs::create_dir_all(path).map_err(fail)
 }
 
-/// Gives a file or a folder another name in the same file system. A file that has the name is
+/// Gives a file or a folder another name in the same file system. A file with that name is
 /// replaced.
+///
+/// # Errors
+/// A name that cannot be given; it names `to`.
 pub fn rename(from: impl AsRef<Path>, to: impl AsRef<Path>) -> Result<()> {
     let (from, to) = (from.as_ref(), to.as_ref());
     fault::point(Op::Rename, to)
@@ -33,6 +39,9 @@ pub fn rename(from: impl AsRef<Path>, to: impl AsRef<Path>) -> Result<()> {
 }
 
 /// Removes a file.
+///
+/// # Errors
+/// A file that does not exist or cannot be removed.
 pub fn remove_file(path: impl AsRef<Path>) -> Result<()> {
     let path = path.as_ref();
     fault::point(Op::Remove, path)
@@ -40,7 +49,10 @@ pub fn remove_file(path: impl AsRef<Path>) -> Result<()> {
         .map_err(|e| Error::io(path, "remove", e))
 }
 
-/// Removes a folder with all that is in it. Links in it are removed, not what they lead to.
+/// Removes a folder with all its content. Links in it are removed, but not their targets.
+///
+/// # Errors
+/// A folder that does not exist or cannot be removed.
 pub fn remove_dir_all(path: impl AsRef<Path>) -> Result<()> {
     let path = path.as_ref();
     fault::point(Op::Remove, path)
@@ -48,10 +60,13 @@ pub fn remove_dir_all(path: impl AsRef<Path>) -> Result<()> {
         .map_err(|e| Error::io(path, "remove", e))
 }
 
-/// Appends a line to a file, which is made if it is not there, and syncs it. The line must have no
-/// line break; it gets one.
+/// Appends a line to a file and syncs it. The file is made if it does not exist. `line` must not
+/// contain a line break; it gets one at its end.
 ///
-/// What a killed process has left of its last line stays a line of its own.
+/// If a killed process has written only part of its last line, that part stays a line of its own.
+///
+/// # Errors
+/// A file that cannot be written.
 pub fn append_line(path: impl AsRef<Path>, line: &str) -> Result<()> {
     let path = path.as_ref();
     append(path, line).map_err(|e| Error::io(path, "write", e))
@@ -77,7 +92,7 @@ fn append(path: &Path, line: &str) -> io::Result<()> {
     Ok(())
 }
 
-/// Whether what is appended begins a line.
+/// Whether the file is empty or ends with a line break.
 fn ends_a_line(file: &mut File) -> io::Result<bool> {
     if file.metadata()?.len() == 0 {
         return Ok(true);
@@ -88,14 +103,17 @@ fn ends_a_line(file: &mut File) -> io::Result<bool> {
     Ok(last == *b"\n")
 }
 
-/// Gives a file a second name, in the place of a file that has it. Where that cannot be, `to`
-/// becomes a copy. When anything fails, the old file is untouched.
+/// Gives a file the second name `to`, and replaces a file of that name. Where the system cannot do
+/// this, `to` becomes a copy. If anything fails, the old file is untouched.
 ///
-/// Both names lead to the same content until one of them is written anew: [`write_bytes`] gives a
-/// name a new file, and leaves the other's.
+/// Both names have the same content until one of them is written anew: [`write_bytes`] makes a new
+/// file for one name and leaves that of the other.
+///
+/// # Errors
+/// A file `from` that cannot be read; a file `to` that is read-only or cannot be written.
 pub fn link_or_copy(from: impl AsRef<Path>, to: impl AsRef<Path>) -> Result<()> {
     let (from, to) = (from.as_ref(), to.as_ref());
-    // A second name of a link would follow the first to whatever is written there.
+    // A second name for a link would always lead to the link's target, whatever is written there.
     let source = target(from).map_err(|e| Error::io(from, "read", e))?;
     let place = target(to).map_err(|e| Error::io(to, "write", e))?;
     check_replaceable(to, &place)?;
@@ -106,7 +124,7 @@ pub fn link_or_copy(from: impl AsRef<Path>, to: impl AsRef<Path>) -> Result<()> 
 }
 
 fn link(from: &Path, to: &Path) -> io::Result<()> {
-    // To rename one of two names of a file to the other does nothing.
+    // Renaming one of two names of a file to the other does nothing.
     if is_one_file(from, to) {
         return Ok(());
     }
@@ -120,8 +138,8 @@ fn link(from: &Path, to: &Path) -> io::Result<()> {
 
 /// Makes the name of a new file durable.
 ///
-/// Not every system can sync a folder. Without it a crash of the whole machine may bring back what
-/// was there before: an earlier state, not a damaged one. So a failure is none of the operation's.
+/// Not every system can sync a folder. Without it, a crash of the machine may bring back the
+/// earlier state, but not a damaged one. So a failure here does not make the operation fail.
 pub(super) fn sync_folder(path: &Path) {
     if fault::point(Op::SyncFolder, path).is_ok()
         && let Ok(folder) = File::open(parent(path))
@@ -204,7 +222,7 @@ mod tests {
 
     #[test]
     #[cfg(unix)]
-    fn links_devices_and_other_file_systems_get_copies_of_the_content() {
+    fn links_and_devices_get_copies_of_the_content() {
         let dir = tempfile::tempdir().unwrap();
         let at = |name: &str| dir.path().join(name);
         std::fs::write(at("a"), "1").unwrap();
@@ -220,12 +238,20 @@ mod tests {
         assert_eq!(read(at("a")).unwrap(), b"1");
         link_or_copy(at("a"), "/dev/null").unwrap();
         assert!(!Path::new("/dev/null").is_file());
-        if let Ok(memory) = tempfile::tempdir_in("/dev/shm") {
-            std::fs::write(memory.path().join("a"), "3").unwrap();
-            link_or_copy(memory.path().join("a"), at("a")).unwrap();
-            assert_eq!(read(at("a")).unwrap(), b"3");
-        }
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 3, "no temporary name may stay");
+    }
+
+    /// Linux has a file system in memory at `/dev/shm`.
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_file_of_another_file_system_is_copied() {
+        let (dir, memory) =
+            (tempfile::tempdir().unwrap(), tempfile::tempdir_in("/dev/shm").unwrap());
+        let (from, to) = (memory.path().join("a"), dir.path().join("a"));
+        std::fs::write(&from, "3").unwrap();
+        link_or_copy(&from, &to).unwrap();
+        assert_eq!(read(&to).unwrap(), b"3");
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1, "no temporary name may stay");
     }
 
     #[test]

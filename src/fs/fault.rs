@@ -1,22 +1,22 @@
-//! Points at which a test lets the disk fail or the process end. Only builds with debug assertions
-//! have them; in others every point is nothing.
+//! Points at which a test makes the disk fail or ends the process. They exist only in builds with
+//! debug assertions.
 //!
-//! Whatever changes the disk passes a point first, except for what a process removes because its
-//! work has failed. A point's name is `OP NAME N`: what is done, the last name of the file that is
-//! meant (the file to be replaced, never the temporary one), and how often the two have come
-//! together in this process, from 1: `rename model.safetensors 1`. A leftover of another process
-//! stands for none of this one's files; its name is `.revox-file-XXXXXX`.
+//! Every change of the disk passes a point first, except for removals after a failure. The name of
+//! a point is `OP NAME N`, such as `rename model.safetensors 1`: the operation, the last name of
+//! the file, and a count, from 1, of this operation on this name in the process. The file is the
+//! one to be replaced, never the temporary one. A temporary file of another process belongs to no
+//! file of this one, and has the name `.revox-file-XXXXXX`.
 //!
-//! The environment variable `REVOX_FAULT` is `MODE@POINT`. Once that point is reached:
+//! The environment variable `REVOX_FAULT` is `MODE@POINT`. When the process reaches that point:
 //!
 //! | mode | what happens |
 //! |---|---|
 //! | `kill` | the process ends with exit code 99 |
-//! | `torn` | half of the bytes are written before the end of `kill` |
+//! | `torn` | half of the bytes are written, then the process ends as with `kill` |
 //! | `once` | the operation fails as on a full disk |
-//! | `full` | the operation fails, and so does whatever takes up space from now on |
+//! | `full` | the operation fails, and so do all later ones that take space |
 //!
-//! `REVOX_FAULT_LOG` names a file that every point's name is appended to, a line each.
+//! `REVOX_FAULT_LOG` names a file to which the names of all points are appended, one a line.
 
 #[cfg(debug_assertions)]
 mod plan;
@@ -24,7 +24,7 @@ mod plan;
 #[cfg(debug_assertions)]
 pub(super) use plan::{point, writing};
 
-/// What is about to change the disk.
+/// An operation that changes the disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Op {
     Create,

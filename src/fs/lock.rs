@@ -1,4 +1,4 @@
-//! Locks that tell processes of each other. They end with their process, however it ends.
+//! Locks, by which processes know of each other. A lock ends with its process, however that ends.
 
 mod holder;
 
@@ -12,32 +12,33 @@ use holder::Holder;
 use super::fault::{self, Op};
 use crate::error::{Error, Result};
 
-/// The file in a folder that a process locks.
+/// The name of the file that a process locks in a folder.
 pub const LOCK_NAME: &str = ".revox-lock";
-/// Most times that a lock file is opened: its holder may have removed it, or not signed it yet.
+/// Most times that a lock file is opened. Its holder may just have removed it, or not signed it
+/// yet.
 const TRIES: usize = 16;
-/// What a holder gets to sign.
+/// Time for a holder to sign.
 const PAUSE: Duration = Duration::from_millis(5);
-/// Most bytes that are read of what names a holder.
+/// Most bytes of a lock file that are read.
 const MOST_BYTES: u64 = 1024;
 
-/// What became of an attempt to lock a file.
+/// The result of an attempt to lock an open file.
 pub(super) enum Claim {
-    /// This process has it.
+    /// This process has the lock.
     Ours,
-    /// Another one has it.
+    /// Another process has the lock.
     Theirs,
-    /// Its path does not lead to it any more.
+    /// The path leads to another file by now, or to none.
     Gone,
-    /// Its file system cannot lock.
+    /// The file system has no locks.
     Unlockable(io::Error),
 }
 
-/// Tries to lock a file, and looks whether it is at its path still.
+/// Tries to lock an open file, and checks that it is still at its path.
 pub(super) fn claim(file: &File, path: &Path) -> Claim {
     match file.try_lock() {
         Err(TryLockError::WouldBlock) => Claim::Theirs,
-        // A file that another machine has removed is stale.
+        // A network file that another machine has removed is stale.
         Err(TryLockError::Error(e))
             if matches!(e.kind(), ErrorKind::Interrupted | ErrorKind::StaleNetworkFileHandle) =>
         {
@@ -49,7 +50,7 @@ pub(super) fn claim(file: &File, path: &Path) -> Claim {
     }
 }
 
-/// Whether a file is what lies at a path, not through a link.
+/// Whether an open file is the one at a path. A link at the path does not count.
 #[cfg(unix)]
 fn is_at(file: &File, path: &Path) -> bool {
     use std::os::unix::fs::MetadataExt;
@@ -58,25 +59,25 @@ fn is_at(file: &File, path: &Path) -> bool {
     own.is_some() && own == identity(std::fs::symlink_metadata(path))
 }
 
-/// Elsewhere an open file keeps its name.
+/// On systems other than Unix, an open file keeps its name.
 #[cfg(not(unix))]
 fn is_at(_: &File, _: &Path) -> bool {
     true
 }
 
-/// A lock file that was opened.
+/// An open lock file.
 pub(super) enum Attempt {
-    /// Nobody else has it. `left` is what an earlier holder has left in it; `unlocked` says why it
-    /// could not be locked all the same.
+    /// No other process has the lock. `left` is the text of an earlier holder. `unlocked` is the
+    /// reason if this process has no lock either, because the file system has none.
     Open { file: File, left: Vec<u8>, unlocked: Option<io::Error> },
-    /// Another process has it, and has written this.
+    /// Another process has the lock, and has written this.
     Held(Vec<u8>),
 }
 
-/// Opens a lock file, which is made if it is not there, and locks it.
+/// Opens and locks a lock file. The file is made if it does not exist.
 ///
 /// # Errors
-/// What the system refuses.
+/// A file that cannot be opened.
 pub(super) fn attempt(path: &Path) -> io::Result<Attempt> {
     let mut held = None;
     for _ in 0..TRIES {
@@ -107,35 +108,37 @@ pub(super) fn attempt(path: &Path) -> io::Result<Attempt> {
     }
 }
 
-/// The beginning of a file. What cannot be read names nobody.
+/// The beginning of a lock file, empty if it cannot be read.
 fn text_of(file: &File) -> Vec<u8> {
     let mut text = Vec::new();
     let _ = file.take(MOST_BYTES).read_to_end(&mut text);
     text
 }
 
-/// A folder that this process has to itself, as far as other processes ask. Dropped, it is given
-/// back, and its file is removed.
+/// A lock on a folder. It keeps out other processes that ask for the lock. Dropping it ends the
+/// lock and removes its file.
 #[derive(Debug)]
 pub struct Lock {
     path: PathBuf,
     file: File,
 }
 
-/// A lock, and what the user should know of it.
+/// A lock, and a note for the user.
 #[derive(Debug)]
 pub struct Taken {
     /// The lock.
     pub lock: Lock,
-    /// That an earlier holder has ended without giving it back, or that it cannot keep anybody out.
+    /// Says that an earlier holder ended without ending its lock, or that the file system has no
+    /// locks.
     pub note: Option<String>,
 }
 
 impl Lock {
-    /// Locks a folder. Where the file system has no locks, [`Taken::note`] says so.
+    /// Locks a folder. If the file system has no locks, [`Taken::note`] says so.
     ///
     /// # Errors
-    /// Names the process that has the folder, or says why no file can be made in it.
+    /// A folder that another process has locked, with the name of the process; a folder in which no
+    /// file can be made.
     pub fn take(folder: &Path) -> Result<Taken> {
         let fail = |e| Error::io(folder, "lock", e);
         let path = folder.join(LOCK_NAME);
@@ -163,8 +166,8 @@ impl Lock {
         }
     }
 
-    /// [`take`](Self::take), after a wait for a holder that is about to end: a process that was
-    /// killed keeps its locks for some moments.
+    /// [`take`](Self::take), which waits at most `wait` for another holder to end. A killed process
+    /// keeps its locks for some moments.
     ///
     /// # Errors
     /// Those of [`take`](Self::take).
@@ -178,41 +181,47 @@ impl Lock {
         }
     }
 
-    /// Gives the lock back. An error says that its file stays.
+    /// Removes the file of the lock, then ends the lock.
+    ///
+    /// # Errors
+    /// A file that cannot be removed.
     pub(super) fn give_back(self) -> io::Result<()> {
         fault::point(Op::Remove, &self.path)?;
         std::fs::remove_file(&self.path)
     }
 
-    /// Writes whose it is.
+    /// Writes this process's name into the file.
     fn sign(&self) -> io::Result<()> {
         let text = serde_json::to_vec(&Holder::own())?;
         let mut out = &self.file;
         out.rewind()?;
         fault::writing(Op::Write, &self.path, &mut out, &text)?;
         out.write_all(&text)?;
-        // At no moment does it name nobody.
+        // The old text is cut off last, so the file names a holder at all times.
         out.set_len(text.len() as u64)
     }
 }
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        // Removed while it is locked: whoever has opened it already finds it gone from its path.
+        // The file is removed before it is unlocked, so a process that has already opened it finds
+        // it gone from its path.
         if is_at(&self.file, &self.path) && fault::point(Op::Remove, &self.path).is_ok() {
             let _ = std::fs::remove_file(&self.path);
         }
-        // A child process has the file open, too, until it runs its program; closing is not enough.
+        // Closing the file is not enough: a child process may have it open, too, until that process
+        // starts its program.
         let _ = self.file.unlock();
     }
 }
 
-/// What the user should know of a lock.
+/// The note for the user on a new lock.
 fn note(folder: &Path, left: &[u8], unlocked: Option<&io::Error>) -> Option<String> {
     let folder = folder.display();
     if let Some(e) = unlocked {
         return Some(format!(
-            "{folder}: this file system cannot lock ({e}): nothing keeps another process from writing here"
+            "{folder}: this file system cannot lock ({e}): \
+             nothing keeps another process from writing here"
         ));
     }
     if left.trim_ascii().is_empty() {
@@ -259,7 +268,8 @@ mod tests {
         std::fs::write(&path, EARLIER).unwrap();
         let taken = Lock::take(dir.path()).unwrap();
         let note = taken.note.unwrap();
-        let wanted = ": takes over the lock of process 12 on elsewhere, since 2026-11-25T21:03:27Z, which does not hold it any more";
+        let wanted = ": takes over the lock of process 12 on elsewhere, \
+                      since 2026-11-25T21:03:27Z, which does not hold it any more";
         assert!(note.starts_with(dir.path().to_str().unwrap()) && note.ends_with(wanted), "{note}");
         let now = Holder::parse(&std::fs::read(&path).unwrap()).unwrap();
         assert_eq!(now.pid, std::process::id());
@@ -305,11 +315,12 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_lock_is_said() {
+    fn the_note_says_that_a_file_system_cannot_lock() {
         let error = io::Error::from(ErrorKind::Unsupported);
         let note = note(Path::new("runs/a"), EARLIER.as_bytes(), Some(&error)).unwrap();
         let wanted = format!(
-            "runs/a: this file system cannot lock ({error}): nothing keeps another process from writing here"
+            "runs/a: this file system cannot lock ({error}): \
+             nothing keeps another process from writing here"
         );
         assert_eq!(note, wanted);
     }

@@ -1,5 +1,5 @@
-//! File access in which every error names the path, every write is all or nothing, and processes
-//! know of each other.
+//! File access. Every error names the path, a write succeeds as a whole or changes nothing, and
+//! processes know of each other.
 //!
 //! | to | use |
 //! |---|---|
@@ -9,8 +9,8 @@
 //! | make a folder that appears whole | [`TemporaryFolder`] |
 //! | make and remove | [`create_dir_all`], [`remove_file`], [`remove_dir_all`] |
 //! | give another name | [`rename`], [`link_or_copy`] |
-//! | have a folder to oneself | [`Lock`] |
-//! | remove what killed processes have left | [`sweep()`], [`is_temporary`] |
+//! | keep other processes out of a folder | [`Lock`] |
+//! | remove files of killed processes | [`sweep()`], [`is_temporary`] |
 
 mod change;
 mod fault;
@@ -33,6 +33,9 @@ use std::path::Path;
 use crate::error::{Error, Result};
 
 /// The bytes of a file.
+///
+/// # Errors
+/// A file that cannot be read.
 pub fn read(path: impl AsRef<Path>) -> Result<Vec<u8>> {
     let path = path.as_ref();
     std::fs::read(path).map_err(|e| Error::io(path, "read", e))
@@ -41,7 +44,7 @@ pub fn read(path: impl AsRef<Path>) -> Result<Vec<u8>> {
 /// The text of a UTF-8 file, without the byte order mark that some editors put in front.
 ///
 /// # Errors
-/// Names the first line that is not UTF-8.
+/// A file that cannot be read; UTF-16; the first line that is not UTF-8.
 pub fn read_to_string(path: impl AsRef<Path>) -> Result<String> {
     let path = path.as_ref();
     let mut bytes = read(path)?;
@@ -53,10 +56,10 @@ pub fn read_to_string(path: impl AsRef<Path>) -> Result<String> {
     })
 }
 
-/// Bytes of the byte order mark that a text begins with.
+/// Length of the byte order mark at the beginning of a UTF-8 text, 0 or 3 bytes.
 ///
 /// # Errors
-/// The mark of UTF-16.
+/// A byte order mark of UTF-16.
 pub(crate) fn byte_order_mark(path: &Path, beginning: &[u8]) -> Result<usize> {
     match beginning {
         [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => {
@@ -67,7 +70,10 @@ pub(crate) fn byte_order_mark(path: &Path, beginning: &[u8]) -> Result<usize> {
     }
 }
 
-/// A file opened for reading.
+/// Opens a file for reading.
+///
+/// # Errors
+/// A folder; a file that cannot be opened.
 pub fn open(path: impl AsRef<Path>) -> Result<File> {
     let path = path.as_ref();
     if path.is_dir() {
@@ -76,7 +82,7 @@ pub fn open(path: impl AsRef<Path>) -> Result<File> {
     File::open(path).map_err(|e| Error::io(path, "open", e))
 }
 
-/// The folder a file lies in (`.` for a bare name).
+/// The folder of a file, `.` for a bare name.
 pub fn parent(path: &Path) -> &Path {
     match path.parent() {
         Some(p) if !p.as_os_str().is_empty() => p,

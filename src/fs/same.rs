@@ -1,4 +1,4 @@
-//! Whether two paths are one file.
+//! Tells whether two paths lead to one file, and checks outputs before the work for them.
 
 use std::path::{Path, PathBuf};
 
@@ -7,11 +7,11 @@ use super::write::{check_replaceable, is_written_through, target};
 use super::{is_stdout, parent, sweep};
 use crate::error::{Error, Result};
 
-/// What tells a file from all others, whatever the path's spelling.
+/// The identity of a file, which does not depend on the spelling of the path.
 #[cfg(unix)]
 fn identity(path: &Path) -> Option<(u64, u64)> {
     use std::os::unix::fs::MetadataExt;
-    // Devices and pipes lose nothing by being read and written.
+    // Devices and pipes may be both read and written, so they do not count.
     std::fs::metadata(path).ok().filter(std::fs::Metadata::is_file).map(|m| (m.dev(), m.ino()))
 }
 
@@ -20,21 +20,21 @@ fn identity(path: &Path) -> Option<PathBuf> {
     std::fs::canonicalize(path).ok().filter(|p| p.is_file())
 }
 
-/// Whether two paths lead to one file, which is there.
+/// Whether two paths lead to one existing file.
 pub(super) fn is_one_file(first: &Path, second: &Path) -> bool {
     let first = identity(first);
     first.is_some() && first == identity(second)
 }
 
-/// Refuses an output that could not be written, before the work for it is done. Gives the folder
-/// that temporary files are made in for it, if any are.
+/// Refuses an output that cannot be written. Returns the folder of its temporary file, if it gets
+/// one.
 fn writable(output: &Path) -> Result<Option<PathBuf>> {
     let ends_in_slash = output.as_os_str().as_encoded_bytes().ends_with(b"/");
     if output.is_dir() || ends_in_slash {
         return Err(Error::file(output, "is a folder, not a file to write"));
     }
     let target = target(output).map_err(|e| Error::io(output, "write", e))?;
-    // What is written through cannot be tried without being written.
+    // A device or pipe cannot be tried without writing to it.
     if target.exists() && is_written_through(&target) {
         return Ok(None);
     }
@@ -52,12 +52,11 @@ fn writable(output: &Path) -> Result<Option<PathBuf>> {
     Ok(Some(folder.to_owned()))
 }
 
-/// Refuses, before any work, outputs that are inputs, two outputs that are one file, and outputs
-/// that are read-only or could not be written. What dead processes have left beside the outputs is
-/// removed.
+/// Checks outputs before any work. Also removes temporary files of dead processes beside them.
 ///
 /// # Errors
-/// Names the output and the input that it would destroy, or why nothing can be written there.
+/// An output that is an input, which would be lost; two outputs that are one file; an output that
+/// is read-only or cannot be written.
 pub fn check_outputs(outputs: &[&Path], inputs: &[&Path]) -> Result<()> {
     let mut folders: Vec<PathBuf> = Vec::new();
     for (i, output) in outputs.iter().enumerate() {

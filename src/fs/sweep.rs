@@ -1,4 +1,4 @@
-//! Removes what processes have left that were killed.
+//! Removes temporary files and folders of killed processes.
 
 use std::fs::{DirEntry, File};
 use std::io;
@@ -9,20 +9,20 @@ use super::lock::{Attempt, Claim, LOCK_NAME, attempt, claim};
 use super::parent;
 use super::temporary::{PREFIX, SWEPT, parts};
 
-/// Removes the temporary files and folders of dead processes from a folder, and says which.
+/// Removes the temporary files and folders of dead processes from a folder. Returns their paths.
 ///
-/// A living process holds a lock on each of its own. Where the file system cannot lock, nothing is
-/// removed. A failure leaves things as they are: nobody has asked for this.
+/// A living process holds a lock on each of its temporaries. If the file system has no locks,
+/// nothing is removed. Failures are ignored, since the caller wants something else.
 pub fn sweep(folder: &Path) -> Vec<PathBuf> {
     let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
     let is_ours =
         |entry: &DirEntry| entry.file_name().to_str().is_some_and(|name| parts(name).is_some());
-    // The whole list before the folder changes.
+    // The list must be complete before the folder changes.
     let found: Vec<DirEntry> = entries.flatten().filter(is_ours).collect();
     found.iter().filter(|entry| remove(entry).unwrap_or(false)).map(DirEntry::path).collect()
 }
 
-/// Removes a temporary; false if a living process has it or may have it.
+/// Removes a temporary. Returns false if a living process has it or may have it.
 fn remove(entry: &DirEntry) -> io::Result<bool> {
     let (name, path, kind) = (entry.file_name(), entry.path(), entry.file_type()?);
     match name.to_str().and_then(parts) {
@@ -37,7 +37,7 @@ fn remove(entry: &DirEntry) -> io::Result<bool> {
 
 fn remove_file(path: &Path) -> io::Result<bool> {
     let file = File::options().write(true).open(path)?;
-    // Locked, it cannot become a living process's: that one would find it locked.
+    // A living process cannot take over the file meanwhile, since it would find the lock.
     let is_dead = matches!(claim(&file, path), Claim::Ours);
     if is_dead {
         fault::point(Op::Remove, &meant(PREFIX))?;
@@ -47,7 +47,8 @@ fn remove_file(path: &Path) -> io::Result<bool> {
 }
 
 fn remove_unlocked(path: &Path, prefix: &str, random: &str) -> io::Result<bool> {
-    // A process that is giving the folder its name has no lock file in it any more.
+    // A process that renames the folder holds a lock on the folder itself: it has already removed
+    // the lock file.
     let folder = File::open(path).ok();
     if folder
         .as_ref()
@@ -58,9 +59,10 @@ fn remove_unlocked(path: &Path, prefix: &str, random: &str) -> io::Result<bool> 
     let Attempt::Open { file: held, unlocked: None, .. } = attempt(&path.join(LOCK_NAME))? else {
         return Ok(false);
     };
-    // Elsewhere than on Unix an open file keeps its folder from being renamed.
+    // On systems other than Unix, an open file keeps its folder from being renamed.
     let held = cfg!(unix).then_some(held);
-    // A process that has made the folder and not yet locked it must not find it half removed.
+    // The folder gets another name first. A process that has made it but not locked it yet must not
+    // find it half removed.
     let swept = parent(path).join(format!("{SWEPT}{random}"));
     fault::point(Op::Rename, &meant(SWEPT))?;
     std::fs::rename(path, &swept)?;
@@ -75,7 +77,7 @@ fn remove_folder(path: &Path, prefix: &str) -> io::Result<bool> {
     Ok(true)
 }
 
-/// What stands for a name whose end is random.
+/// The name, at points of faults, of a temporary whose own name ends at random.
 fn meant(prefix: &str) -> PathBuf {
     PathBuf::from(format!("{prefix}XXXXXX"))
 }
@@ -146,7 +148,7 @@ mod tests {
         assert_eq!(list(&at("folder")), ["file"]);
     }
 
-    /// Where folders can be locked themselves.
+    /// Linux can lock folders.
     #[test]
     #[cfg(target_os = "linux")]
     fn a_folder_that_gets_its_name_stays() {

@@ -1,5 +1,5 @@
-//! Files and folders that are there only while a process works. Their names tell what they are, and
-//! a lock on each tells that the process lives.
+//! Temporary files and folders. Their names tell what they are, and a lock on each tells that its
+//! process lives.
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -12,21 +12,22 @@ use super::lock::{Claim, LOCK_NAME, Lock, Taken, claim};
 use super::parent;
 use crate::error::{Error, Result};
 
-/// What a temporary file's name begins with.
+/// The beginning of the names of temporary files.
 pub(super) const PREFIX: &str = ".revox-file-";
-/// What the name of a dead process's folder begins with while it is removed.
+/// The beginning of the names of dead processes' folders during their removal.
 pub(super) const SWEPT: &str = ".revox-swept-";
-/// Letters and digits that end each name.
+/// Number of random letters and digits at the end of each name.
 const RANDOM: usize = 6;
-/// Most that are made because another process takes them for a dead one's before they are locked.
+/// Most attempts to make a temporary. Another process may remove it, as a dead process's, before it
+/// is locked.
 const TRIES: usize = 16;
 
-/// What a temporary folder holds.
+/// The content of a temporary folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Content {
     /// A corpus that is being synthesized.
     Corpus,
-    /// Lists that appear together.
+    /// Lists that must appear together.
     Lists,
 }
 
@@ -41,7 +42,7 @@ impl Content {
     }
 }
 
-/// How a temporary's name begins, and its random end; none if it is another name.
+/// The beginning of a temporary's name and its random end; none for other names.
 pub(super) fn parts(name: &str) -> Option<(&'static str, &str)> {
     let prefixes = Content::ALL.map(Content::prefix).into_iter().chain([PREFIX, SWEPT]);
     prefixes.filter_map(|prefix| Some((prefix, name.strip_prefix(prefix)?))).find(|(_, random)| {
@@ -49,7 +50,7 @@ pub(super) fn parts(name: &str) -> Option<(&'static str, &str)> {
     })
 }
 
-/// Whether a name is one that temporaries have, or a lock file's.
+/// Whether a name is that of a temporary or of a lock file.
 pub fn is_temporary(name: &OsStr) -> bool {
     name == LOCK_NAME || name.to_str().is_some_and(|name| parts(name).is_some())
 }
@@ -61,29 +62,29 @@ pub(super) fn maker(prefix: &'static str) -> tempfile::Builder<'static, 'static>
     maker
 }
 
-/// The permissions to ask for; the user's mask takes away from them.
+/// Sets the permissions to ask for, of which the user's mask takes some away.
 #[cfg(unix)]
 fn set_mode(maker: &mut tempfile::Builder, mode: u32) {
     use std::os::unix::fs::PermissionsExt;
     maker.permissions(std::fs::Permissions::from_mode(mode));
 }
 
-/// Elsewhere than on Unix nothing is asked for.
+/// Systems other than Unix have no such permissions.
 #[cfg(not(unix))]
 fn set_mode(_: &mut tempfile::Builder, _: u32) {}
 
-/// A locked temporary file in the folder of `path`, with the permissions that the user's mask
+/// Makes a locked temporary file in the folder of `path`, with the permissions that the user's mask
 /// leaves.
 pub(super) fn temporary_beside(path: &Path) -> std::io::Result<NamedTempFile> {
     fault::point(Op::Create, path)?;
     let mut maker = maker(PREFIX);
     set_mode(&mut maker, 0o666);
     for _ in 0..TRIES {
-        // The temporary name in tempfile's own message would only puzzle.
+        // tempfile's own message has the temporary name, which would puzzle users.
         let temporary =
             maker.tempfile_in(parent(path)).map_err(|e| std::io::Error::from(e.kind()))?;
         match claim(temporary.as_file(), temporary.path()) {
-            // What cannot be locked is not swept either.
+            // Where there are no locks, nothing is swept.
             Claim::Ours | Claim::Unlockable(_) => return Ok(temporary),
             Claim::Theirs | Claim::Gone => {}
         }
@@ -91,20 +92,20 @@ pub(super) fn temporary_beside(path: &Path) -> std::io::Result<NamedTempFile> {
     Err(std::io::Error::other("every temporary file is taken away"))
 }
 
-/// A folder that holds what is not finished. Dropped, it goes with all that is in it.
+/// A folder for unfinished work. Dropping it removes it with all its content.
 #[derive(Debug)]
 pub struct TemporaryFolder {
-    // The folder goes first, while it is locked.
+    // The first field is dropped first, so the folder is removed while it is locked.
     dir: TempDir,
     lock: Lock,
 }
 
 impl TemporaryFolder {
-    /// A new folder in `folder`, with the permissions that the user's mask leaves; `meant` is what
-    /// it is for.
+    /// Makes a folder in `folder`, with the permissions that the user's mask leaves. `meant` is the
+    /// path that errors name: that of the finished work.
     ///
     /// # Errors
-    /// What the system refuses.
+    /// A folder that cannot be made.
     pub fn inside(folder: &Path, content: Content, meant: &Path) -> Result<Self> {
         let fail = |e: std::io::Error| Error::io(meant, "create", e);
         fault::point(Op::CreateFolder, meant).map_err(fail)?;
@@ -115,25 +116,25 @@ impl TemporaryFolder {
             match Lock::take(dir.path()) {
                 Ok(Taken { lock, .. }) => return Ok(Self { dir, lock }),
                 Err(Error::Io { source, .. }) if dir.path().is_dir() => return Err(fail(source)),
-                // Another process has taken it for a dead one's.
+                // Another process has removed it as a dead process's.
                 Err(_) => {}
             }
         }
         Err(Error::file(meant, "every folder made for it is taken away"))
     }
 
-    /// Where it is.
+    /// The folder's path.
     pub fn path(&self) -> &Path {
         self.dir.path()
     }
 
-    /// Gives the folder its final name, where nothing or an empty folder is.
+    /// Gives the folder its final name, which nothing or an empty folder may have.
     ///
     /// # Errors
-    /// What the system refuses. The folder is gone then.
+    /// A name that cannot be given. The folder is then removed.
     pub fn rename(self, to: &Path) -> Result<()> {
         let Self { dir, lock } = self;
-        // The lock file must not be in what is finished, however this process ends.
+        // The finished folder must not contain the lock file, however this process ends.
         let _held = hold(dir.path());
         lock.give_back().map_err(|e| Error::io(to, "create", e))?;
         super::rename(dir.path(), to)?;
@@ -142,12 +143,11 @@ impl TemporaryFolder {
     }
 }
 
-/// Locks a folder itself, which needs no file in it. Not every system can: NFS cannot, for one.
-/// There a sweep may make the next operation fail, and a half-removed folder is never taken for a
-/// whole one.
+/// Locks a folder itself, without a file in it. Some file systems, such as NFS, cannot. There a
+/// sweep may make the next operation fail, but nobody takes a half-removed folder for a whole one.
 pub(super) fn hold(folder: &Path) -> Option<File> {
     let file = File::open(folder).ok()?;
-    // Waits for a sweep that is looking at it.
+    // This waits for a sweep that has locked the folder.
     file.lock().ok()?;
     Some(file)
 }
@@ -216,7 +216,7 @@ mod tests {
         std::fs::write(filled.path().join("a"), "a").unwrap();
         filled.rename(&out).unwrap();
         assert_eq!(names(&out), ["a"]);
-        // What is there already stays.
+        // A folder with content is not replaced.
         let second = new();
         std::fs::write(second.path().join("b"), "b").unwrap();
         assert!(second.rename(&out).is_err());

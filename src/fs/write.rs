@@ -1,4 +1,4 @@
-//! Writes that are all or nothing, and never reach a file that is being read.
+//! Writes that succeed as a whole or change nothing, and that never touch a file in use.
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -13,23 +13,24 @@ use crate::error::{Error, Result};
 /// The name that stands for standard output.
 pub const STDOUT: &str = "-";
 
-/// Whether a path stands for this process's standard output: `-`, or the system's name for it.
+/// Whether a path stands for this process's standard output: `-`, or one of the system's names.
 ///
-/// Opening `/dev/stdout` anew would begin at the start of a file that standard output was
-/// redirected to, and overwrite what is in it.
+/// Opening `/dev/stdout` anew would overwrite, from its start, a file that standard output is
+/// redirected to.
 pub fn is_stdout(path: &Path) -> bool {
     let names = [STDOUT, "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"];
     names.iter().any(|name| path.as_os_str() == *name)
 }
 
-/// Writes a file through a temporary one beside it: written, synced, renamed. When anything
-/// fails, a full disk included, the old file is untouched and the temporary one is gone.
+/// Writes a file: makes a temporary one beside it, lets `fill` write that, syncs it, and renames
+/// it. If anything fails, such as on a full disk, the old file is untouched and the temporary one
+/// is removed.
 ///
-/// A link keeps its place: the file that it leads to is replaced. A device or a pipe is written as
-/// it is, since nothing can take its place. `-` is standard output.
+/// A link stays, and its target is replaced. A device or a pipe is written directly, since nothing
+/// can replace it. `-` is standard output.
 ///
 /// # Errors
-/// What the system refuses; a file that is read-only.
+/// Those of `fill`; a folder; a file that is read-only or cannot be written.
 pub fn write_atomic(
     path: impl AsRef<Path>,
     fill: impl FnOnce(&mut dyn Write) -> std::io::Result<()>,
@@ -54,43 +55,46 @@ pub fn write_atomic(
     replace(&target, fill).map_err(|(action, e)| Error::io(path, action, e))
 }
 
-/// [`write_atomic`] for bytes at hand.
+/// [`write_atomic`] for bytes in memory.
+///
+/// # Errors
+/// Those of [`write_atomic`].
 pub fn write_bytes(path: impl AsRef<Path>, bytes: &[u8]) -> Result<()> {
     write_atomic(path, |out| out.write_all(bytes))
 }
 
-/// Whether nothing can take a file's place: devices, pipes, and what the kernel makes up.
+/// Whether a file cannot be replaced: a device, a pipe, or a file of the kernel's own file systems.
 pub(super) fn is_written_through(target: &Path) -> bool {
     target.exists() && !target.is_file() || is_kernels(target)
 }
 
-/// Refuses to replace a file that its owner has protected, though its folder would let it be
-/// replaced. `path` is how the user names `target`.
+/// Refuses to replace a read-only file, even where its folder would allow that. `path` is the
+/// user's name for `target`.
 pub(super) fn check_replaceable(path: &Path, target: &Path) -> Result<()> {
     let Ok(found) = std::fs::metadata(target) else { return Ok(()) };
     let refuses = || {
         let opened = File::options().write(true).open(target);
         opened.is_err_and(|e| e.kind() == std::io::ErrorKind::PermissionDenied)
     };
-    // The superuser may open everything.
+    // The superuser may open every file, so the permissions count, too.
     match found.is_file() && (found.permissions().readonly() || refuses()) {
         true => Err(Error::file(path, "is read-only; it is not replaced")),
         false => Ok(()),
     }
 }
 
-/// Whether a file belongs to a file system that the kernel makes up, where nothing can be renamed.
+/// Whether a file belongs to one of the kernel's own file systems, where nothing can be renamed.
 fn is_kernels(path: &Path) -> bool {
     ["/dev/fd", "/proc", "/sys"].iter().any(|root| path.starts_with(root))
 }
 
-/// Follows links to the name that they lead to, whether a file has it already or not.
+/// Follows links to the name at their end, whether a file has that name or not.
 pub(super) fn target(path: &Path) -> std::io::Result<PathBuf> {
-    /// As many as Linux follows.
+    /// Linux follows as many.
     const MOST: usize = 40;
     let mut at = path.to_owned();
     for _ in 0..MOST {
-        // A process's open files look like links, and what they show need not be a name.
+        // The open files of a process look like links, but their targets need not be names.
         if is_kernels(&at) || !at.is_symlink() {
             return Ok(at);
         }
@@ -100,7 +104,7 @@ pub(super) fn target(path: &Path) -> std::io::Result<PathBuf> {
     Err(std::io::Error::other("a loop of links"))
 }
 
-/// Puts a new file in the place of a file.
+/// Replaces a file with a new one, or makes it. The error has the operation that failed.
 fn replace(
     path: &Path,
     fill: impl FnOnce(&mut dyn Write) -> std::io::Result<()>,
@@ -109,10 +113,10 @@ fn replace(
     let mut temp = temporary_beside(path).map_err(|e| ("create", e))?;
     let mut out = BufWriter::new(Passing { file: temp.as_file_mut(), path });
     let filled = fill(&mut out).and_then(|()| out.flush());
-    // After a failure nothing more is written; dropped as it is, the buffer would be.
+    // Dropping the writer would write its buffer, even after a failure.
     drop(out.into_parts());
     filled.map_err(fail)?;
-    // What replaces a file keeps that file's permissions.
+    // The new file gets the permissions of the old one.
     #[cfg(unix)]
     if let Ok(old) = std::fs::metadata(path) {
         temp.as_file().set_permissions(old.permissions()).map_err(fail)?;
@@ -124,7 +128,7 @@ fn replace(
     Ok(())
 }
 
-/// A temporary file whose every write passes a point by the name of the file that it is to replace.
+/// A temporary file. Each write passes a point of faults, under the name of the file to replace.
 struct Passing<'a> {
     file: &'a mut File,
     path: &'a Path,
@@ -211,12 +215,10 @@ mod tests {
         assert!(write_bytes(at("a"), b"").unwrap_err().to_string().contains("loop of links"));
     }
 
+    /// Only Linux has `/dev/full`.
     #[test]
-    #[cfg(unix)]
+    #[cfg(target_os = "linux")]
     fn a_full_disk_is_an_error_that_names_the_file() {
-        if !Path::new("/dev/full").exists() {
-            return; // only Linux has it
-        }
         let error = write_bytes("/dev/full", &[0; 1 << 16]).unwrap_err().to_string();
         assert!(error.contains("/dev/full: cannot write"), "{error}");
     }

@@ -1,12 +1,13 @@
-//! Embeddings of whole utterances.
+//! Embeddings of whole utterances: [`Embedder`].
 
-mod embed;
+mod batches;
+mod embedder;
 mod files;
 mod reading;
 
-pub use embed::{embed, embed_recordings};
-pub use files::{Taker, embed_files};
-pub use reading::{Facts, Reading, Recording, WINDOW};
+pub use embedder::Embedder;
+pub use files::Taker;
+pub use reading::{Facts, WINDOW};
 
 use crate::audio::{Fbank, subtract_mean};
 use crate::error::Result;
@@ -20,6 +21,8 @@ pub struct Features {
     pub values: Vec<f32>,
     /// Number of frames.
     pub frames: usize,
+    /// Number of mel filters.
+    pub mels: usize,
 }
 
 /// The front-end of a model, ready to run.
@@ -30,6 +33,9 @@ pub struct Extractor {
 
 impl Extractor {
     /// Prepares the tables.
+    ///
+    /// # Errors
+    /// Those of [`Fbank::new`]: settings that contradict each other.
     pub fn new(frontend: &Frontend) -> Result<Self> {
         Ok(Self { fbank: Fbank::new(frontend.fbank.clone())?, cmn: frontend.cmn })
     }
@@ -50,23 +56,29 @@ impl Extractor {
         if self.cmn {
             subtract_mean(&mut values, mels);
         }
-        Ok(Features { values, frames })
+        Ok(Features { values, frames, mels })
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use burn::tensor::Device;
 
+    use super::reading::{Opened, Reading};
     use super::*;
     use crate::audio::FbankConfig;
     use crate::zoo::{Architecture, Network};
 
     pub const MELS: usize = 16;
 
+    pub fn frontend() -> Frontend {
+        Frontend { fbank: FbankConfig { mels: MELS, ..Default::default() }, cmn: true }
+    }
+
     pub fn extractor() -> Extractor {
-        let fbank = FbankConfig { mels: MELS, ..Default::default() };
-        Extractor::new(&Frontend { fbank, cmn: true }).unwrap()
+        Extractor::new(&frontend()).unwrap()
     }
 
     pub fn network() -> Network {
@@ -81,5 +93,22 @@ mod tests {
 
     pub fn tone(samples: usize) -> Vec<f32> {
         (0..samples).map(|i| (i as f32 * 0.05).sin() * 0.3).collect()
+    }
+
+    /// A recording with the features of all its windows in memory.
+    pub struct Recording {
+        pub facts: Facts,
+        pub windows: Vec<Features>,
+    }
+
+    pub fn recording(reading: &Reading, path: &Path) -> Result<Recording> {
+        match reading.open(path)? {
+            Opened::Short(facts, features) => Ok(Recording { facts, windows: vec![features] }),
+            Opened::Long(mut source) => {
+                let mut windows = Vec::new();
+                let facts = reading.windows(&mut source, &mut |features| windows.push(features))?;
+                Ok(Recording { facts, windows })
+            }
+        }
     }
 }

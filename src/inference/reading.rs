@@ -9,7 +9,7 @@ use crate::audio::{Level, Source};
 use crate::error::{Error, Result};
 
 /// How recordings become features.
-pub struct Reading<'a> {
+pub(super) struct Reading<'a> {
     /// The model's front-end.
     pub extractor: &'a Extractor,
     /// Channel, from 0, of files that have several.
@@ -40,14 +40,6 @@ pub struct Facts {
     pub frames: usize,
 }
 
-/// A recording's features.
-pub struct Recording {
-    /// What else is known of it.
-    pub facts: Facts,
-    /// Features of each window; one window for all but long recordings.
-    pub windows: Vec<Features>,
-}
-
 /// A file that was opened.
 pub(super) enum Opened {
     /// One window, which is all of it.
@@ -57,28 +49,36 @@ pub(super) enum Opened {
 }
 
 impl Reading<'_> {
-    /// Reads a file. Its samples are in memory a few windows at a time, its features all.
-    ///
-    /// # Errors
-    /// What [`crate::audio::load`] and [`Extractor::features`] refuse.
-    pub fn file(&self, path: &Path) -> Result<Recording> {
-        match self.open(path)? {
-            Opened::Short(facts, features) => Ok(Recording { facts, windows: vec![features] }),
-            Opened::Long(mut source) => {
-                let mut windows = Vec::new();
-                let facts = self.windows(&mut source, &mut |features| windows.push(features))?;
-                Ok(Recording { facts, windows })
-            }
-        }
-    }
-
     /// Samples of the longest window.
     fn longest(&self) -> usize {
         ((self.window * f64::from(self.extractor.fbank().config().sample_rate)) as usize).max(1)
     }
 
+    /// Into how many windows so many samples are cut, and the samples of each but the last.
+    fn cut(&self, samples: usize) -> (usize, usize) {
+        let count = samples.div_ceil(self.longest()).max(1);
+        (count, samples.div_ceil(count))
+    }
+
+    /// The features of each window of samples.
+    ///
+    /// # Errors
+    /// Those of [`Extractor::features`].
+    pub fn features_of(&self, samples: &[f32]) -> Result<Vec<Features>> {
+        match self.cut(samples.len()) {
+            (1, _) => Ok(vec![self.extractor.features(samples, None)?]),
+            (_, each) => samples
+                .par_chunks(each)
+                .map(|window| self.extractor.features(window, None))
+                .collect(),
+        }
+    }
+
     /// Opens a file, and reads it if it is short.
-    pub(super) fn open(&self, path: &Path) -> Result<Opened> {
+    ///
+    /// # Errors
+    /// What [`crate::audio::load`] and [`Extractor::features`] refuse.
+    pub fn open(&self, path: &Path) -> Result<Opened> {
         let rate = self.extractor.fbank().config().sample_rate;
         let mut source = Source::open(path, rate, self.channel)?;
         let longest = self.longest();
@@ -97,15 +97,13 @@ impl Reading<'_> {
     ///
     /// A FLAC file is decoded twice: the windows have equal lengths, and only its end tells how
     /// many samples there are.
-    pub(super) fn windows(
-        &self,
-        source: &mut Source,
-        take: &mut dyn FnMut(Features),
-    ) -> Result<Facts> {
+    ///
+    /// # Errors
+    /// Those of [`Reading::open`].
+    pub fn windows(&self, source: &mut Source, take: &mut dyn FnMut(Features)) -> Result<Facts> {
         let path = source.path().to_owned();
         let samples = source.length()?;
-        let count = samples.div_ceil(self.longest()).max(1);
-        let each = samples.div_ceil(count);
+        let (count, each) = self.cut(samples);
         let at_once = (AT_ONCE / each.max(1)).max(1);
         let (mut level, mut frames) = (Level::default(), 0);
         loop {
@@ -139,7 +137,7 @@ impl Reading<'_> {
     }
 
     fn features(&self, path: &Path, samples: &[f32]) -> Result<Features> {
-        self.extractor.features(samples, None).map_err(|e| Error::file(path, e.to_string()))
+        self.extractor.features(samples, None).map_err(|e| e.retold(|text| Error::file(path, text)))
     }
 }
 
@@ -159,8 +157,7 @@ impl Facts {
 mod tests {
     use super::*;
     use crate::audio::{load, write_wav16};
-    use crate::inference::WINDOW;
-    use crate::inference::tests::{extractor, tone};
+    use crate::inference::tests::{extractor, recording, tone};
 
     #[test]
     fn long_recordings_are_cut_into_equal_windows() {
@@ -168,8 +165,9 @@ mod tests {
         let path = dir.path().join("a.wav");
         write_wav16(&path, &tone(50_000), 16_000).unwrap();
         let extractor = extractor();
-        let read =
-            |window| Reading { extractor: &extractor, channel: None, window }.file(&path).unwrap();
+        let read = |window| {
+            recording(&Reading { extractor: &extractor, channel: None, window }, &path).unwrap()
+        };
         let (whole, cut) = (read(WINDOW), read(1.0));
         assert_eq!((whole.windows.len(), whole.facts.warnings.len()), (1, 0));
         // 3.125 s are four windows of 12,500 samples.
@@ -199,13 +197,13 @@ mod tests {
         let extractor = extractor();
         for window in [0.7, 1.0, 3.124, 3.125, 60.0] {
             let reading = Reading { extractor: &extractor, channel: None, window };
-            let wanted = reading.file(&wav).unwrap();
+            let wanted = recording(&reading, &wav).unwrap();
             assert_eq!(wanted.windows.len(), (3.125 / window).ceil() as usize);
             for known in [true, false] {
                 let flac = dir.path().join("a.flac");
                 std::fs::write(&flac, crate::audio::tests::flac_of(&steps, 1000, 8000, known))
                     .unwrap();
-                let found = reading.file(&flac).unwrap();
+                let found = recording(&reading, &flac).unwrap();
                 assert_eq!(found.facts, wanted.facts);
                 assert!(
                     found
@@ -236,7 +234,7 @@ mod tests {
         let extractor = extractor();
         let error = |window| {
             let reading = Reading { extractor: &extractor, channel: None, window };
-            reading.file(&path).map(|_| ()).unwrap_err().to_string()
+            recording(&reading, &path).err().unwrap().to_string()
         };
         for (window, wanted) in [
             (60.0, "frame 242 "),

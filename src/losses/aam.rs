@@ -2,19 +2,20 @@
 
 use burn::tensor::Tensor;
 
-/// Below this, 1 - cos^2 is rounding: the sine's slope there (infinite at |cos| = 1) is taken as 0.
+/// Below this value 1 - cos^2 is rounding noise. The sine's slope there, infinite at |cos| = 1, is
+/// taken as 0.
 const SINE_FLOOR: f64 = 1e-12;
 
-/// sin(theta) for cos(theta), finite in value and gradient everywhere.
+/// sin(theta) of cos(theta), any shape. Value and gradient are finite everywhere.
 pub(super) fn sine(cosine: Tensor<2>) -> Tensor<2> {
     (cosine.clone() * cosine).neg().add_scalar(1.0).clamp_min(SINE_FLOOR).sqrt()
 }
 
-/// cos(theta + m) while theta + m stays below pi, that is cos(theta) > cos(pi - m); beyond,
-/// cos(theta) - (1 + cos(pi - m)), which meets it there. With `easy`, cos(theta + m) where
-/// cos(theta) > 0 and plain cos(theta) elsewhere.
+/// The margin m on cos(theta), any shape: cos(theta + m) while theta + m is below pi, that is while
+/// cos(theta) > cos(pi - m), and cos(theta) - (1 + cos(pi - m)) beyond, where the two meet. With
+/// `easy`: cos(theta + m) while cos(theta) > 0, and cos(theta) beyond.
 ///
-/// The reference's gradient is NaN for an embedding parallel to its class; this one is finite.
+/// The reference's gradient is NaN for an embedding parallel to its class. This one is finite.
 pub(super) fn margin(cosine: Tensor<2>, margin: f64, easy: bool) -> Tensor<2> {
     let phi = cosine.clone() * margin.cos() - sine(cosine.clone()) * margin.sin();
     let threshold = (std::f64::consts::PI - margin).cos();

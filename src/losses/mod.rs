@@ -1,9 +1,9 @@
 //! Classification heads and their losses (formulas of WeSpeaker's `projections.py`).
 //!
-//! A [`Head`] turns embeddings and labels into logits with the margin of the moment;
-//! [`cross_entropy`] turns logits into the loss. Margins touch only the target's logit (and
-//! inter-topK the hardest others), so only those are recomputed and scattered into the cosines: no
-//! table of batch by speakers beside the logits themselves.
+//! A [`Head`] turns embeddings and labels into logits with a margin; [`cross_entropy`] turns logits
+//! into the loss. A margin changes only the target's logit, and inter-topK those of the hardest
+//! other speakers. So only these are computed and scattered into the cosines, and no second table
+//! of batch by speakers is needed.
 
 mod aam;
 mod am;
@@ -32,7 +32,7 @@ pub enum LossKind {
     Aam,
 }
 
-/// A head's settings; the margin itself comes from the schedule.
+/// Settings of a head. The margin itself comes from the schedule.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct HeadConfig {
@@ -62,9 +62,12 @@ impl Default for HeadConfig {
 
 impl HeadConfig {
     /// Refuses settings that would do nothing or cannot work.
+    ///
+    /// # Errors
+    /// The setting, with its value.
     pub fn check(&self, speakers: usize) -> Result<()> {
         let bad = |m: String| Err(Error::Invalid(format!("loss: {m}")));
-        // Below, nothing is learned; beyond, the softmax is 0 or 1 in f32.
+        // With a smaller scale nothing is learned. With a larger one the softmax is 0 or 1 in f32.
         if !(1e-3..=1e4).contains(&self.scale) {
             return bad(format!("scale = {}: must be 0.001 to 10000", self.scale));
         }
@@ -82,7 +85,8 @@ impl HeadConfig {
             && !(k > 0 && k < speakers && (0.0..=1.5).contains(&penalty))
         {
             return bad(format!(
-                "inter_topk: k = {k}, penalty = {penalty}: k from 1 and below the {speakers} speakers, penalty 0 to 1.5"
+                "inter_topk: k = {k}, penalty = {penalty}: k from 1 and below the {speakers} \
+                 speakers, penalty 0 to 1.5"
             ));
         }
         Ok(())
@@ -93,7 +97,7 @@ impl HeadConfig {
         let rows = speakers * self.sub_centers;
         let bound = match self.kind {
             LossKind::Softmax => 1.0 / (embedding_dim as f64).sqrt(),
-            _ => (6.0 / (rows + embedding_dim) as f64).sqrt(),
+            LossKind::Am | LossKind::Aam => (6.0 / (rows + embedding_dim) as f64).sqrt(),
         };
         Head {
             weight: init.uniform("weight", [rows, embedding_dim], bound),
@@ -114,40 +118,57 @@ pub struct Head {
     config: HeadConfig,
 }
 
-/// What a head gives.
+/// The output of a head.
 pub struct HeadOutput {
-    /// Logits after margin and scale, `[batch, speakers]`; cross-entropy takes these.
+    /// Logits after margin and scale, `[batch, speakers]`, for cross-entropy.
     pub logits: Tensor<2>,
-    /// Scores before margin and scale, `[batch, speakers]`; accuracy is judged on these.
+    /// Scores before margin and scale, `[batch, speakers]`, for the accuracy.
     pub scores: Tensor<2>,
 }
 
 impl Head {
-    /// Embeddings `[batch, embedding_dim]` and labels `[batch]` under `margin` (radians for AAM).
+    /// Scores and logits of embeddings `[batch, embedding_dim]` with labels `[batch]`. The margin
+    /// is in radians for AAM.
     pub fn forward(
         &self,
         embeddings: Tensor<2>,
         labels: Tensor<1, Int>,
         margin: f64,
     ) -> HeadOutput {
-        let weight = self.weight.val();
-        if self.config.kind == LossKind::Softmax {
-            let mut logits = embeddings.matmul(weight.transpose());
-            if let Some(bias) = &self.bias {
-                logits = logits + bias.val().unsqueeze();
+        let easy = self.config.easy_margin;
+        match self.config.kind {
+            LossKind::Softmax => self.linear(embeddings),
+            LossKind::Am => {
+                self.cosines(embeddings, labels, margin, |target| am::margin(target, margin))
             }
-            return HeadOutput { scores: logits.clone(), logits };
+            LossKind::Aam => {
+                self.cosines(embeddings, labels, margin, |target| aam::margin(target, margin, easy))
+            }
         }
-        let cosine = normalize(embeddings).matmul(normalize(weight).transpose());
+    }
+
+    fn linear(&self, embeddings: Tensor<2>) -> HeadOutput {
+        let mut logits = embeddings.matmul(self.weight.val().transpose());
+        if let Some(bias) = &self.bias {
+            logits = logits + bias.val().unsqueeze();
+        }
+        HeadOutput { scores: logits.clone(), logits }
+    }
+
+    /// Cosines, with `change` applied to those of the targets, `[batch, 1]`.
+    fn cosines(
+        &self,
+        embeddings: Tensor<2>,
+        labels: Tensor<1, Int>,
+        margin: f64,
+        change: impl Fn(Tensor<2>) -> Tensor<2>,
+    ) -> HeadOutput {
+        let cosine = normalize(embeddings).matmul(normalize(self.weight.val()).transpose());
         let cosine = sub_center::nearest(cosine, self.config.sub_centers);
         let targets = labels.unsqueeze_dim::<2>(1);
         let target = cosine.clone().gather(1, targets.clone());
-        let with_margin = match self.config.kind {
-            LossKind::Am => am::margin(target.clone(), margin),
-            _ => aam::margin(target.clone(), margin, self.config.easy_margin),
-        };
-        let mut logits =
-            cosine.clone().scatter(1, targets.clone(), with_margin - target, IndexingUpdateOp::Add);
+        let change = change(target.clone()) - target;
+        let mut logits = cosine.clone().scatter(1, targets.clone(), change, IndexingUpdateOp::Add);
         if let Some(penalty) = &self.config.inter_topk {
             let (others, change) = penalty.apply(&cosine, targets, margin);
             logits = logits.scatter(1, others, change, IndexingUpdateOp::Add);
@@ -156,8 +177,8 @@ impl Head {
     }
 }
 
-/// Rows of unit length. A row shorter than 1e-6 stays short rather than getting a gradient without
-/// bounds.
+/// Rows of `[rows, dim]` scaled to unit length. A row shorter than 1e-6 stays short, because its
+/// gradient would have no bounds.
 pub fn normalize(x: Tensor<2>) -> Tensor<2> {
     let length = (x.clone() * x.clone()).sum_dim(1).clamp_min(1e-12).sqrt();
     x / length

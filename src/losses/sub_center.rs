@@ -1,13 +1,13 @@
-//! Several centers a speaker, and a penalty on the hardest other speakers (arXiv 2110.05042;
-//! WeSpeaker `ArcMarginProduct_intertopk_subcenter`).
+//! Several centers for each speaker, and a penalty on the hardest other speakers (arXiv
+//! 2110.05042; WeSpeaker's `ArcMarginProduct_intertopk_subcenter`).
 
 use burn::tensor::{IndexingUpdateOp, Int, Tensor};
 use serde::{Deserialize, Serialize};
 
 use super::aam::sine;
 
-/// Cosines to the nearest of `centers` centers: `[batch, speakers * centers]` -> `[batch,
-/// speakers]`.
+/// Cosines to the nearest center of each speaker: `[batch, speakers * centers]` gives
+/// `[batch, speakers]`.
 pub(super) fn nearest(cosine: Tensor<2>, centers: usize) -> Tensor<2> {
     if centers == 1 {
         return cosine;
@@ -33,7 +33,7 @@ impl Default for InterTopK {
 }
 
 impl InterTopK {
-    /// Whom the penalty hits, `[batch, k]`, and by how much their cosines change.
+    /// The speakers with a penalty, `[batch, k]`, and the change of their cosines, `[batch, k]`.
     pub(super) fn apply(
         &self,
         cosine: &Tensor<2>,
@@ -42,7 +42,7 @@ impl InterTopK {
     ) -> (Tensor<2, Int>, Tensor<2>) {
         let angle = if margin > 0.001 { self.penalty * margin / 0.2 } else { 0.0 };
         let ranked = cosine.clone().detach();
-        // A target's cosine less 2 is below every other, so it is never among the hardest.
+        // A target's cosine minus 2 is below all others, so it is never among the hardest.
         let away = Tensor::full(targets.shape(), -2.0, &ranked.device());
         let ranked = ranked.scatter(1, targets, away, IndexingUpdateOp::Add);
         let (_, others) = ranked.topk_with_indices(self.k, 1);

@@ -2,14 +2,9 @@
 
 use super::Setting;
 use super::ledger::{Ledger, Use};
-use super::play::Player;
+use super::play::{HEAD, Player};
 use super::tape::Scale;
 use crate::error::Result;
-use crate::zoo::sketch::Op;
-
-/// Tensors of the size `[batch, classes]` that the head makes on the way to the loss and back, at
-/// the same time.
-pub(super) const HEAD: usize = 10;
 
 /// Where the bytes of one training step go, f32.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,30 +30,23 @@ pub struct Breakdown {
 }
 
 /// Accounts for a step as the CPU backend runs it.
+///
+/// # Errors
+/// An impossible setting.
 pub fn account(setting: &Setting) -> Result<Breakdown> {
     setting.check()?;
-    let sketch = setting.arch.sketch(setting.frames)?;
+    let graph = setting.arch.graph(setting.frames)?;
     let scale = Scale { batch: setting.batch, threads: rayon::current_num_threads() };
     let (head, classes) = (setting.arch.embedding_dim * setting.speakers, setting.speakers);
-    let mut tensors = vec![head];
-    let mut statistics = 0;
-    for (_, f) in sketch.functions() {
-        for node in &f.nodes {
-            let parameters = node.parameters(f.size(node.inputs[0]));
-            if parameters > 0 {
-                tensors.push(parameters);
-            }
-            if let Op::BatchNorm(_) = node.op {
-                statistics += 2 * node.size[0];
-            }
-        }
-    }
+    let layers = graph.nodes.iter().map(|node| graph.node_parameters(node));
+    let tensors: Vec<usize> = std::iter::once(head).chain(layers.filter(|&n| n > 0)).collect();
+    let statistics: usize = graph.nodes.iter().map(|node| graph.node_statistics(node)).sum();
     let parameters = 4 * tensors.iter().sum::<usize>();
-    let mut step = Player { ledger: Ledger::default(), scale, stages: Vec::new() };
+    let mut step = Player { graph: &graph, ledger: Ledger::default(), scale, stages: Vec::new() };
     let head_bytes = HEAD * 4 * setting.batch * classes;
     let held = match setting.is_reversible() {
-        true => step.reversible(&sketch, head_bytes, 4 * head),
-        false => step.taped(&sketch, head_bytes, 4 * head),
+        true => step.reversible(head_bytes, 4 * head),
+        false => step.taped(head_bytes, 4 * head),
     };
     let resident = parameters + 4 * statistics;
     let optimizer = setting.optimizer.state_bytes(&tensors);

@@ -1,52 +1,29 @@
-//! What to do about a step that a device could not finish.
+//! What to do about a step for which a device has no memory.
 
 use super::{Setting, account, human};
 use crate::backend::reversible::Execution;
 use crate::error::{Error, Result};
 use crate::zoo::{Architecture, ReversibleType};
 
-/// The error of a step that ended in a backend's own words: what was asked of the memory, what was
-/// free, and what would fit, if it is memory that failed it.
-pub fn failure(words: &str, setting: &Setting, free: Option<u64>) -> Error {
-    let low = words.to_lowercase();
-    let first = words.lines().next().unwrap_or_default();
-    let memory = [
-        "out of memory",
-        "out-of-memory",
-        "out_of_memory",
-        "out of device memory",
-        "outofmemory",
-        "allocate buffer of size",
-        "buffertoobig",
-    ];
-    if memory.iter().any(|m| low.contains(m)) {
-        let advice = advice(setting, free).unwrap_or_else(|e| e.to_string());
-        let asked = asked(&low)
-            .map_or_else(|| first.to_owned(), |bytes| format!("{} were asked for", human(bytes)));
-        return Error::Backend(format!("the device has no memory left: {asked}; {advice}"));
+/// The error of a step; if it is a full memory, with what would fit behind it. `free` is what was
+/// free on the device before the step.
+#[must_use]
+pub fn advised(error: Error, setting: &Setting, free: Option<u64>) -> Error {
+    match error.bare() {
+        Error::OutOfMemory { .. } => {
+            let advice = advice(setting, free).unwrap_or_else(|e| e.to_string());
+            error.and(&advice)
+        }
+        _ => error,
     }
-    let lost = ["poisoned", "device was lost", "device lost", "cuda_error", "device is lost"];
-    if lost.iter().any(|m| low.contains(m)) {
-        return Error::Backend(format!(
-            "the device was lost: {first}; a driver that was reset or an unplugged or overheated GPU does that. `revox doctor --selftest` tells whether it works again"
-        ));
-    }
-    Error::Backend(format!("the backend failed: {words}"))
-}
-
-/// The bytes of the allocation that failed, if the words name them.
-fn asked(words: &str) -> Option<usize> {
-    let number = |after: &str| {
-        let digits =
-            words.split(after).nth(1)?.chars().take_while(char::is_ascii_digit).collect::<String>();
-        digits.parse().ok()
-    };
-    number("memory allocating ").or_else(|| number("buffer of size: "))
 }
 
 /// What a step takes by arithmetic, and which smaller ones there are: parts of the batch,
 /// reversible types.
-fn advice(setting: &Setting, free: Option<u64>) -> Result<String> {
+///
+/// # Errors
+/// Those of [`account`]: a setting that cannot be.
+pub fn advice(setting: &Setting, free: Option<u64>) -> Result<String> {
     let peak = |s: &Setting| account(s).map(|a| a.peak);
     let own = peak(setting)?;
     let fits = |bytes: usize| bytes < own && free.is_none_or(|free| bytes as u64 <= free);
@@ -137,10 +114,8 @@ mod tests {
 
     #[test]
     fn what_fits_is_told() {
-        let oom = "out of device memory allocating 419430400 bytes\nbacktrace";
-        let text = failure(oom, &setting("resnet293", 128), Some(24 << 30)).to_string();
+        let text = advice(&setting("resnet293", 128), Some(24 << 30)).unwrap();
         for part in [
-            "no memory left: 400.0 MiB were asked for; ",
             "resnet293, 128 crops of 200 frames take about 110.92 GiB",
             "24.00 GiB were free",
             "train.accumulate = 8 or train.batch_size = 16 (14.",
@@ -149,8 +124,7 @@ mod tests {
         ] {
             assert!(text.contains(part), "{part}: {text}");
         }
-        let text =
-            failure("CUDA_ERROR_OUT_OF_MEMORY", &setting("rev2-resnet34", 128), None).to_string();
+        let text = advice(&setting("rev2-resnet34", 128), None).unwrap();
         assert!(
             text.contains("does not tell")
                 && text.contains("accumulate = 2")
@@ -158,20 +132,19 @@ mod tests {
             "{text}"
         );
         assert_eq!(text.matches("rev2-resnet34").count(), 1, "{text}");
-        let text = failure(oom, &setting("resnet34", 4), Some(1 << 20)).to_string();
+        let text = advice(&setting("resnet34", 4), Some(1 << 20)).unwrap();
         assert!(text.contains("none: shorter crops"), "{text}");
     }
 
     #[test]
-    fn other_failures_keep_their_words() {
-        let of = |words: &str| failure(words, &setting("resnet34", 4), None).to_string();
-        assert!(
-            of("DevicePoisoned: Unknown: gone").contains("was lost")
-                && of("Device lost").contains("--selftest")
-        );
-        assert_eq!(
-            of("index out of bounds (a.rs:3)"),
-            "the backend failed: index out of bounds (a.rs:3)"
-        );
+    fn only_a_full_memory_gets_advice() {
+        let setting = setting("resnet34", 4);
+        let full = Error::OutOfMemory { asked: Some(400 << 20), words: String::new() };
+        let text = advised(full, &setting, None).to_string();
+        let wanted =
+            "has no memory left: 400.0 MiB were asked for; resnet34, 4 crops of 200 frames";
+        assert!(text.contains(wanted), "{text}");
+        let lost = Error::DeviceLost { words: "gone".into() };
+        assert_eq!(advised(lost, &setting, None).to_string(), "the device was lost: gone");
     }
 }

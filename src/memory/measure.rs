@@ -40,6 +40,9 @@ fn in_use(device: &Device) -> Result<usize> {
 
 /// Runs two steps on noise and counts during the second: the first draws the weights and makes the
 /// optimizer's state. On the CPU the whole process is counted; nothing else may run in it.
+///
+/// # Errors
+/// An impossible setting, a device that fails, and a program that counts no bytes.
 pub fn measure(setting: &Setting, device: &Device) -> Result<Measured> {
     setting.check()?;
     let Setting { arch, execution, speakers, optimizer, .. } = setting;

@@ -10,7 +10,7 @@ mod tape;
 
 pub use account::{Breakdown, account};
 pub(crate) use advice::query;
-pub use advice::{failure, free_by_driver, nvidia};
+pub use advice::{advice, advised, free_by_driver, nvidia};
 pub use ledger::Use;
 pub use measure::{Measured, measure};
 pub use report::{Row, human, svg, table};
@@ -39,7 +39,10 @@ pub struct Setting {
 }
 
 impl Setting {
-    /// Refuses what cannot be.
+    /// Refuses impossible settings.
+    ///
+    /// # Errors
+    /// The first impossible part.
     pub fn check(&self) -> Result<()> {
         self.arch.check()?;
         if self.execution.is_some() && self.arch.reversible_type().is_none() {
@@ -93,6 +96,9 @@ impl Setting {
     }
 
     /// What to compare it with: the ordinary network, its optimizer's states in 32 bits.
+    ///
+    /// # Errors
+    /// None for a setting that [`Setting::check`] accepts.
     pub fn baseline(&self) -> Result<Self> {
         let whole = match self.optimizer.whole() {
             same if same == self.optimizer.name() => self.optimizer.clone(),

@@ -1,22 +1,27 @@
 //! The passes of a step on the [`Ledger`].
 
-use super::account::HEAD;
 use super::ledger::{Buffer, Ledger};
 use super::tape::{self, Scale};
-use crate::zoo::sketch::{Function, Rearrangement, Sketch, SketchStep};
+use crate::nn::Value;
+use crate::nn::graph::{Function, Graph, Rearrangement, Step};
+
+/// Tensors of the size `[batch, classes]` that the head makes on the way to the loss and back, at
+/// the same time.
+pub(super) const HEAD: usize = 10;
 
 /// Plays passes: who makes, shares and releases which buffer, in the order of the backend's own
 /// steps.
-pub(super) struct Player {
+pub(super) struct Player<'g> {
+    pub graph: &'g Graph,
     pub ledger: Ledger,
     pub scale: Scale,
     /// What each named step adds to what is held.
     pub stages: Vec<(String, usize)>,
 }
 
-impl Player {
-    fn bytes(&self, size: [usize; 3]) -> usize {
-        4 * self.scale.batch * size.iter().product::<usize>()
+impl Player<'_> {
+    fn bytes(&self, value: Value) -> usize {
+        self.scale.bytes(self.graph, value)
     }
 
     fn at(&mut self, place: &str) {
@@ -29,7 +34,7 @@ impl Player {
         inputs: Vec<Buffer>,
         taped: bool,
     ) -> (Vec<Buffer>, tape::Tape) {
-        tape::forward(&mut self.ledger, f, inputs, taped, self.scale)
+        tape::forward(&mut self.ledger, self.graph, f, inputs, taped, self.scale)
     }
 
     fn backward(
@@ -39,7 +44,7 @@ impl Player {
         dy: Vec<Buffer>,
         wanted: bool,
     ) -> Vec<Buffer> {
-        tape::backward(&mut self.ledger, f, tape, dy, wanted, self.scale)
+        tape::backward(&mut self.ledger, self.graph, f, tape, dy, wanted, self.scale)
     }
 
     /// Notes what a step has added to what is held.
@@ -54,14 +59,14 @@ impl Player {
     /// Embedding layers and head, there and back: the gradient of the pooled statistics.
     fn top(
         &mut self,
-        tail: &Function,
         pooled: Vec<Buffer>,
         head: usize,
         weights: usize,
         held: &mut usize,
     ) -> Vec<Buffer> {
         self.at("head");
-        let dy_size = self.bytes(tail.output_sizes()[0]);
+        let tail = &self.graph.tail;
+        let dy_size = self.bytes(tail.outputs[0]);
         let (embedding, tape) = self.forward(tail, pooled, true);
         let logits = self.ledger.new_buffer(head / HEAD * 6);
         *held = self.ledger.now.activations;
@@ -73,32 +78,30 @@ impl Player {
         self.backward(tail, tape, vec![dy], true)
     }
 
-    fn input(&mut self, sketch: &Sketch) -> Vec<Buffer> {
-        let SketchStep::Keep(first) = &sketch.steps[0].1 else {
-            unreachable!("networks begin with a stem")
-        };
-        let bytes = self.bytes(first.inputs[0]);
+    fn input(&mut self) -> Vec<Buffer> {
+        let bytes = self.bytes(Value(0));
         vec![self.ledger.new_buffer(bytes)]
     }
 
     /// A step on an ordinary tape; `head` and `weights` are the head's bytes of activations and
     /// parameters. What is held between the passes.
-    pub fn taped(&mut self, sketch: &Sketch, head: usize, weights: usize) -> usize {
-        let mut streams = self.input(sketch);
+    pub fn taped(&mut self, head: usize, weights: usize) -> usize {
+        let graph = self.graph;
+        let mut streams = self.input();
         let mut tapes = Vec::new();
-        for (name, step) in &sketch.steps {
+        for (name, step) in &graph.steps {
             let before = self.ledger.now.activations;
             self.at(name);
             match step {
-                SketchStep::Keep(f) => {
+                Step::Keep(f) => {
                     let (out, tape) = self.forward(f, streams, true);
-                    if sketch.steps.len() == 1 {
-                        self.stages = stages(f, &tape, &self.ledger);
+                    if graph.steps.len() == 1 {
+                        self.stages = stages(graph, f, &tape, &self.ledger);
                     }
                     tapes.push((f, tape));
                     streams = out;
                 }
-                SketchStep::Couple(f, g) => {
+                Step::Couple(f, g) => {
                     let [x1, x2] = streams[..] else { unreachable!("two streams") };
                     let x = self.ledger.share(x2);
                     let (y1, tape) = self.forward(f, vec![x], true);
@@ -110,22 +113,22 @@ impl Player {
                     let y2 = self.sum(x2, y2[0], g);
                     streams = vec![y1, y2];
                 }
-                SketchStep::Rearrange(how) => streams = self.rearrange(*how, streams),
+                Step::Rearrange(how) => streams = self.rearrange(*how, streams),
             }
-            if sketch.steps.len() > 1 {
+            if graph.steps.len() > 1 {
                 self.note(name, before);
             }
         }
         let mut held = 0;
-        let mut dy = self.top(&sketch.tail, streams, head, weights, &mut held);
-        for (name, step) in sketch.steps.iter().rev() {
+        let mut dy = self.top(streams, head, weights, &mut held);
+        for (name, step) in graph.steps.iter().rev() {
             self.at(name);
             match step {
-                SketchStep::Keep(_) => {
+                Step::Keep(_) => {
                     let (f, tape) = tapes.pop().expect("one a function");
                     dy = self.backward(f, tape, dy, !tapes.is_empty());
                 }
-                SketchStep::Couple(..) => {
+                Step::Couple(..) => {
                     let [dy1, dy2] = dy[..] else { unreachable!("two streams") };
                     let (g, tape) = tapes.pop().expect("one a function");
                     let seed = self.ledger.share(dy2);
@@ -136,7 +139,7 @@ impl Player {
                     let dx = self.backward(f, tape, vec![seed], true);
                     dy = vec![dy1, self.sum(dy2, dx[0], f)];
                 }
-                SketchStep::Rearrange(how) => dy = self.rearrange(how.inverse(), dy),
+                Step::Rearrange(how) => dy = self.rearrange(how.inverse(), dy),
             }
         }
         held
@@ -144,7 +147,7 @@ impl Player {
 
     /// x + y, in whichever nobody else uses.
     fn sum(&mut self, x: Buffer, y: Buffer, f: &Function) -> Buffer {
-        let bytes = self.bytes(f.output_sizes()[0]);
+        let bytes = self.bytes(f.outputs[0]);
         tape::in_place(&mut self.ledger, &[x, y], bytes)
     }
 
@@ -174,20 +177,21 @@ impl Player {
     }
 
     /// The same with the body as one node.
-    pub fn reversible(&mut self, sketch: &Sketch, head: usize, weights: usize) -> usize {
-        let mut streams = self.input(sketch);
+    pub fn reversible(&mut self, head: usize, weights: usize) -> usize {
+        let graph = self.graph;
+        let mut streams = self.input();
         let mut kept = Vec::new();
         let mut rounded = false;
-        for (name, step) in &sketch.steps {
+        for (name, step) in &graph.steps {
             let before = self.ledger.now.activations;
             self.at(name);
             match step {
-                SketchStep::Keep(f) => {
+                Step::Keep(f) => {
                     kept.push(streams.iter().map(|&b| self.ledger.share(b)).collect::<Vec<_>>());
                     streams = self.forward(f, streams, false).0;
                     rounded = false;
                 }
-                SketchStep::Couple(f, g) => {
+                Step::Couple(f, g) => {
                     let [mut x1, mut x2] = streams[..] else { unreachable!("two streams") };
                     if !rounded {
                         // Halves of one tensor, and a tensor that is both streams, become two of
@@ -209,17 +213,17 @@ impl Player {
                     let y2 = self.forward(g, vec![x], false).0[0];
                     streams = vec![y1, self.sum(x2, y2, g)];
                 }
-                SketchStep::Rearrange(how) => streams = self.rearrange(*how, streams),
+                Step::Rearrange(how) => streams = self.rearrange(*how, streams),
             }
             self.note(name, before);
         }
         let mut held = 0;
-        let mut dy = self.top(&sketch.tail, streams, head, weights, &mut held);
+        let mut dy = self.top(streams, head, weights, &mut held);
         let mut y: Vec<Buffer> = Vec::new();
-        for (name, step) in sketch.steps.iter().rev() {
+        for (name, step) in graph.steps.iter().rev() {
             self.at(name);
             match step {
-                SketchStep::Keep(f) => {
+                Step::Keep(f) => {
                     y.drain(..).for_each(|b| self.ledger.release(b));
                     let x = kept.pop().expect("one for each");
                     let inputs = x.iter().map(|&b| self.ledger.share(b)).collect();
@@ -228,14 +232,14 @@ impl Player {
                     dy = self.backward(f, tape, dy, !kept.is_empty());
                     y = x;
                 }
-                SketchStep::Couple(f, g) => {
+                Step::Couple(f, g) => {
                     let ([y1, y2], [dy1, dy2]) = (pair(&y), pair(&dy));
                     let (x2, dg) = self.pull(g, y1, y2, dy2);
                     let dx1 = self.sum(dy1, dg, g);
                     let (x1, df) = self.pull(f, x2, y1, dx1);
                     (y, dy) = (vec![x1, x2], vec![dx1, self.sum(dy2, df, f)]);
                 }
-                SketchStep::Rearrange(how) => {
+                Step::Rearrange(how) => {
                     y = self.rearrange(how.inverse(), y);
                     dy = self.rearrange(how.inverse(), dy);
                 }
@@ -261,27 +265,17 @@ fn pair(streams: &[Buffer]) -> [Buffer; 2] {
     streams.try_into().expect("two streams")
 }
 
-/// What an ordinary network's tape holds, by the stages that its layers' names tell.
-fn stages(f: &Function, tape: &tape::Tape, ledger: &Ledger) -> Vec<(String, usize)> {
+/// What an ordinary network's tape holds, by the stages of its layers.
+fn stages(graph: &Graph, f: &Function, tape: &tape::Tape, ledger: &Ledger) -> Vec<(String, usize)> {
     let mut stages: Vec<(String, usize)> = Vec::new();
     let mut seen = std::collections::HashSet::new();
-    let mut label = "stem".to_owned();
-    for (node, saved) in f.nodes.iter().zip(tape.saved()) {
-        let mut parts = node.name.split('.');
-        label = match (parts.next(), parts.next().and_then(|n| n.parse::<usize>().ok())) {
-            (Some("conv1" | "bn1"), _) | (Some("downsample_layers"), Some(0)) => "stem".to_owned(),
-            (Some("downsample_layers"), Some(_)) => "transitions".to_owned(),
-            (Some("stages"), Some(stage)) => format!("stage {}", stage + 1),
-            (Some("pool"), _) => "pooling".to_owned(),
-            (Some(layer), _) if layer.starts_with("layer") => layer.replace("layer", "stage "),
-            // Sums and rectifiers belong to the layer in front of them.
-            _ => label,
-        };
-        let bytes: usize =
-            saved.iter().filter(|b| seen.insert(b.number())).map(|&b| ledger.bytes(b)).sum();
+    for (node, saved) in graph.nodes[f.nodes.clone()].iter().zip(tape.saved()) {
+        let label = node.stage.to_string();
+        let new = saved.iter().filter(|buffer| seen.insert(buffer.number()));
+        let bytes: usize = new.map(|&buffer| ledger.bytes(buffer)).sum();
         match stages.iter_mut().find(|(name, _)| *name == label) {
             Some((_, sum)) => *sum += bytes,
-            None => stages.push((label.clone(), bytes)),
+            None => stages.push((label, bytes)),
         }
     }
     stages

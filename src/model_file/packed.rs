@@ -1,4 +1,5 @@
-//! Quantized models: packed codes and codebooks in place of weights.
+//! Quantized models: their files hold packed codes and codebooks in place of weights, and scale and
+//! shift in place of BatchNorm's four tensors.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
@@ -7,20 +8,21 @@ use burn::module::{Module, ModuleVisitor, Param, ParamId, Reparameterization, Re
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
-use super::{Header, Model, NamedTensors, take};
+use super::wanted::take;
+use super::{Header, Model, NamedTensors};
 use crate::backend::codes::{bytes, codes, pack, packed_len};
 use crate::error::{Error, Result};
 use crate::nn::{
     Place, assign_named, collect_named, identity_variance, ids_named, names_and_shapes,
     scale_and_shift,
 };
-use crate::quant::{Codebook, Packed, Quantizer, TensorScheme};
+use crate::quant::{Codebook, FakeQuant, Packed, Quantizer, TensorScheme};
 use crate::zoo::Network;
 
 /// What the header says of a packed tensor.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PackedTensor {
-    /// Scheme and bits.
+    /// How it is quantized.
     #[serde(flatten)]
     pub scheme: TensorScheme,
     /// Name of the codebook's tensor.
@@ -37,19 +39,19 @@ fn codebook_name(name: &str) -> String {
     format!("{name}.codebook")
 }
 
-/// The layer of a running statistic, if there is one in the packed form too: without weight and
-/// bias there is nowhere else to put it.
-fn statistic<'a>(name: &'a str, all: &dyn Fn(&str) -> bool) -> Option<&'a str> {
+/// The layer of a running statistic that the packed form leaves out. A layer without weight and
+/// bias has no other place for its statistics, and keeps them.
+pub(super) fn statistic<'a>(name: &'a str, all: &dyn Fn(&str) -> bool) -> Option<&'a str> {
     let layer = name.strip_suffix(".running_mean").or_else(|| name.strip_suffix(".running_var"))?;
     all(&format!("{layer}.weight")).then_some(layer)
 }
 
 impl Model {
-    /// A network in training under a quantizer, as the packed model it stands for: latent weights
-    /// become codes, BatchNorm's statistics part of its weight and bias.
+    /// The packed model of a network to which a quantizer is attached: latent weights become codes,
+    /// and BatchNorm's statistics a part of its weight and bias.
     ///
     /// # Errors
-    /// A network without the quantizer's codebooks.
+    /// A network without the quantizer's codebooks; weights that are not finite.
     pub fn packed(
         header: &Header,
         network: &Network,
@@ -75,42 +77,38 @@ impl Model {
             );
         }
         let is_there = |name: &str| all.contains_key(name);
+        let quantizers = format!(".{}.", FakeQuant::NAME);
         for (name, data) in &all {
-            let quantizer = format!(".{}.", crate::quant::FakeQuant::NAME);
-            if header.quantization.contains_key(name)
-                || name.contains(&quantizer)
-                || statistic(name, &is_there).is_some()
-            {
-                continue;
+            let is_elsewhere = header.quantization.contains_key(name)
+                || name.contains(&quantizers)
+                || statistic(name, &is_there).is_some();
+            if !is_elsewhere {
+                tensors.push((name.clone(), folded(&all, name, data)));
             }
-            let layer = name.rsplit_once('.').map_or("", |(layer, _)| layer);
-            let part = |part: &str| all.get(&format!("{layer}.{part}"));
-            let data =
-                match (part("running_mean"), part("running_var"), part("weight"), part("bias")) {
-                    (Some(mean), Some(var), Some(weight), Some(bias)) => {
-                        let floats = |data: &TensorData| data.iter::<f32>().collect::<Vec<_>>();
-                        let (scale, shift) = scale_and_shift(
-                            &floats(weight),
-                            &floats(bias),
-                            &floats(mean),
-                            &floats(var),
-                        );
-                        let count = scale.len();
-                        TensorData::new(
-                            if name.ends_with(".weight") { scale } else { shift },
-                            [count],
-                        )
-                    }
-                    _ => data.clone(),
-                };
-            tensors.push((name.clone(), data));
         }
         let network = build(Path::new("packed model"), &header, NamedTensors(tensors), device)?;
         Ok(Self { header, network })
     }
 }
 
-/// The tensors of a packed network, as the file holds them.
+/// A tensor in the packed form: a BatchNorm layer's weight becomes its scale, its bias its shift;
+/// others stay.
+fn folded(all: &BTreeMap<String, TensorData>, name: &str, data: &TensorData) -> TensorData {
+    let layer = name.rsplit_once('.').map_or("", |(layer, _)| layer);
+    let part = |part: &str| all.get(&format!("{layer}.{part}"));
+    let [Some(weight), Some(bias), Some(mean), Some(variance)] =
+        ["weight", "bias", "running_mean", "running_var"].map(part)
+    else {
+        return data.clone();
+    };
+    let [weight, bias, mean, variance] =
+        [weight, bias, mean, variance].map(|data| data.iter::<f32>().collect::<Vec<_>>());
+    let (scale, shift) = scale_and_shift(&weight, &bias, &mean, &variance);
+    let count = scale.len();
+    TensorData::new(if name.ends_with(".weight") { scale } else { shift }, [count])
+}
+
+/// The tensors of a packed network, as its file holds them.
 pub(super) fn collect(network: &Network, header: &Header) -> NamedTensors {
     struct Codes(Place, HashMap<String, Tensor<1, Int>>);
     impl ModuleVisitor for Codes {
@@ -149,6 +147,9 @@ pub(super) fn collect(network: &Network, header: &Header) -> NamedTensors {
 }
 
 /// The network of a packed model. Every tensor is checked before it is used.
+///
+/// # Errors
+/// Missing, superfluous and misshapen tensors; codes and codebooks that do not fit each other.
 pub(super) fn build(
     path: &Path,
     header: &Header,
@@ -180,7 +181,7 @@ pub(super) fn build(
     let mut values = HashMap::new();
     for (name, shape) in &all {
         match statistic(name, &is_there) {
-            // What changes nothing: mean 0, and the variance that makes the divisor 1.
+            // Statistics that change nothing: mean 0, and the variance whose divisor is 1.
             Some(_) => {
                 let value = if name.ends_with("mean") { 0.0 } else { identity_variance() };
                 let count = shape.iter().product();
@@ -195,7 +196,7 @@ pub(super) fn build(
     Ok(assign_named(network.apply_reparameterization(attach), values))
 }
 
-/// Codes and codebook of one tensor.
+/// Codes and codebook of one tensor, taken out of `found`.
 fn read(
     path: &Path,
     name: &str,
@@ -204,17 +205,17 @@ fn read(
     device: &Device,
 ) -> Result<Packed> {
     let bad = |what: String| Error::file(path, format!("packed tensor `{name}`: {what}"));
-    let TensorScheme { scheme, bits, per_channel, offset } = tensor.scheme;
-    if !(1..=8).contains(&bits) || scheme.is_binary() && bits != 1 {
+    let bits = tensor.scheme.bits;
+    if !tensor.scheme.has_possible_bits() {
         return Err(bad(format!("{bits} bits")));
     }
-    if !scheme.is_binary() && (per_channel || offset) || tensor.codebook != codebook_name(name) {
+    if !tensor.scheme.has_possible_choices() || tensor.codebook != codebook_name(name) {
         return Err(bad("a header that contradicts itself".into()));
     }
     let mut get =
         |name: String| found.remove(&name).ok_or_else(|| bad(format!("no tensor `{name}`")));
     let (data, book) = (get(codes_name(name))?, get(tensor.codebook.clone())?);
-    // The shape is the network's, which has been compared: the product does not overflow.
+    // The shape is that of the network's weight, so the product does not overflow.
     let count: usize = tensor.shape.iter().product();
     let wanted = packed_len(count, bits);
     if data.dtype() != DType::U8 || data.shape().to_vec() != [wanted] {
@@ -265,45 +266,8 @@ impl Reparameterizer for Attach {
         else {
             return (param, None);
         };
-        // Never initialised, so the values have not taken memory.
+        // The parameter was never initialised, so its values have not taken memory.
         let nothing = Tensor::zeros([1; D], &param.lazy_device());
         (Param::initialized(param.id, nothing), Some(packed))
     }
-}
-
-/// What a tensor takes in a model's file: a packed one with its codebook.
-#[derive(Debug, Clone, PartialEq)]
-pub struct LayerSize {
-    /// The tensor.
-    pub name: String,
-    /// Its shape.
-    pub shape: Vec<usize>,
-    /// Bits of a value.
-    pub bits: usize,
-    /// Bytes.
-    pub bytes: usize,
-}
-
-/// The tensors of a model, as its file holds them.
-pub fn layer_sizes(model: &Model) -> Vec<LayerSize> {
-    let all = names_and_shapes(&model.network);
-    let is_there = |name: &str| all.iter().any(|(n, _)| n == name);
-    let packed = &model.header.quantization;
-    let size = |(name, shape): &(String, Vec<usize>)| {
-        let of = |shape: &[usize], bits, bytes| {
-            Some(LayerSize { name: name.clone(), shape: shape.to_vec(), bits, bytes })
-        };
-        let floats = |shape: &[usize]| 4 * shape.iter().product::<usize>();
-        if let Some(tensor) = packed.get(name) {
-            let inside = format!("{name}.{}.codebook", Packed::NAME);
-            let codebook =
-                all.iter().find(|(n, _)| *n == inside).map_or(0, |(_, shape)| floats(shape));
-            let codes = packed_len(tensor.shape.iter().product(), tensor.scheme.bits);
-            return of(&tensor.shape, tensor.scheme.bits, codes + codebook);
-        }
-        let part = name.contains(&format!(".{}.", Packed::NAME));
-        let folded = !packed.is_empty() && statistic(name, &is_there).is_some();
-        if part || folded { None } else { of(shape, 32, floats(shape)) }
-    };
-    all.iter().filter_map(size).collect()
 }

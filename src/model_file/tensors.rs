@@ -1,4 +1,4 @@
-//! Named tensors in and out of safetensors files: f32, and bytes where packed codes are.
+//! Named tensors of safetensors files: f32 values, and bytes for packed codes.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -12,12 +12,12 @@ use crate::bytes;
 use crate::error::{Error, Result};
 use crate::tensor_file::{self, Contents, Data, Part};
 
-/// Tensors by name, in order.
+/// Tensors with their names, in order.
 #[derive(Debug, Clone, Default)]
 pub struct NamedTensors(pub Vec<(String, TensorData)>);
 
 impl NamedTensors {
-    /// From what a module gives.
+    /// The tensors that [`collect_named`](crate::nn::collect_named) gives.
     pub fn from_burn(tensors: Vec<(String, TensorData)>) -> Self {
         Self(tensors)
     }
@@ -29,11 +29,14 @@ impl NamedTensors {
 
     /// A safetensors file's bytes, with one metadata entry and a checksum (see [`tensor_file`]);
     /// `path` appears in errors.
+    ///
+    /// # Errors
+    /// Two tensors of one name; values that are neither bytes nor floating-point numbers.
     pub fn to_safetensors(&self, path: &Path, key: &str, value: String) -> Result<Vec<u8>> {
         tensor_file::to_bytes(path, &[(key, &value)], &self.parts(path)?)
     }
 
-    /// The tensors as a file holds them: bytes as they are, everything else in f32.
+    /// The tensors as a file holds them: bytes unchanged, everything else in f32.
     pub(super) fn parts(&self, path: &Path) -> Result<Vec<Part<'_>>> {
         let mut parts = Vec::with_capacity(self.0.len());
         for (name, data) in &self.0 {
@@ -57,7 +60,7 @@ impl NamedTensors {
     }
 }
 
-/// The values as f32, copied only where they are of another number format.
+/// The values as f32. They are copied only if they have another number format.
 fn floats(data: &TensorData) -> Result<Cow<'_, [f32]>, String> {
     match data.as_slice::<f32>() {
         Ok(values) => Ok(Cow::Borrowed(values)),
@@ -66,8 +69,11 @@ fn floats(data: &TensorData) -> Result<Cow<'_, [f32]>, String> {
 }
 
 /// The f32 tensors and the metadata of a safetensors file, with or without a checksum. 64-bit
-/// integers (PyTorch's `num_batches_tracked`) are left out; other number formats are errors.
-/// Nothing is allocated that the file's own bytes do not back.
+/// integers (PyTorch's `num_batches_tracked`) are left out. No more memory is allocated than the
+/// file's size justifies.
+///
+/// # Errors
+/// A file that is no safetensors file, or damaged; tensors of other number formats.
 pub fn read_safetensors(path: &Path) -> Result<(NamedTensors, BTreeMap<String, String>)> {
     let file = tensor_file::read_foreign(path, FILE)?;
     let tensors = all_of(path, &file)?;
@@ -77,7 +83,7 @@ pub fn read_safetensors(path: &Path) -> Result<(NamedTensors, BTreeMap<String, S
     }
 }
 
-/// The f32 tensors of a file and those of bytes, by name.
+/// The tensors of f32 and of bytes in a file, sorted by name.
 pub(super) fn all_of(path: &Path, file: &Contents) -> Result<NamedTensors> {
     let mut all = Vec::new();
     for (name, view) in file.tensors().iter() {

@@ -4,38 +4,35 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::{Header, KEY, Scoring, open};
-use crate::error::{Error, Result};
-use crate::scoring::Curve;
+use crate::error::{Error, Remedy, Result};
+use crate::scoring::{Curve, MODEL_FALSE_ACCEPT_RATES};
 use crate::tensor_file::{self, Part};
 
-/// False-accept rates whose thresholds a model holds.
-const FARS: [f64; 4] = [0.1, 0.05, 0.01, 0.001];
-
 impl Scoring {
-    /// Takes the thresholds of a set of scores: at their equal error rate, and at false-accept
-    /// rates of 10, 5, 1 and 0.1 %. A threshold that is not finite is left out, since there is
-    /// none.
+    /// Takes the thresholds of a set of scores: at their equal error rate, and at the false-accept
+    /// rates of [`MODEL_FALSE_ACCEPT_RATES`]. Where a rate has no finite threshold, none is stored.
     pub fn set_thresholds(&mut self, curve: &Curve) {
         let finite = |threshold: f64| Some(threshold).filter(|t| t.is_finite());
         self.threshold_eer = finite(curve.eer().threshold);
-        self.thresholds = FARS
+        self.thresholds = MODEL_FALSE_ACCEPT_RATES
             .iter()
             .filter_map(|&far| Some((far, finite(curve.at_far(far).threshold)?)))
             .collect();
     }
 }
 
-/// The header among the metadata of a file.
+/// The header among a file's metadata.
 pub(super) fn header_of(path: &Path, metadata: &BTreeMap<String, String>) -> Result<Header> {
-    let json = metadata.get(KEY).ok_or_else(|| {
-        let message = match metadata.contains_key("revox-checkpoint") {
-            true => "is the checkpoint of a training; the model is model.safetensors beside it",
+    let json =
+        metadata.get(KEY).ok_or_else(|| match metadata.contains_key("revox-checkpoint") {
+            true => Error::file(
+                path,
+                "is the checkpoint of a training; the model is model.safetensors beside it",
+            ),
             false => {
-                "a safetensors file without revox metadata; `revox import` makes a model of a WeSpeaker checkpoint"
+                Error::file(path, "a safetensors file without revox metadata").with(Remedy::Import)
             }
-        };
-        Error::file(path, message)
-    })?;
+        })?;
     let header: Header = serde_json::from_str(json)
         .map_err(|e| Error::file(path, format!("damaged revox metadata: {e}")))?;
     header.check(path)?;
@@ -51,12 +48,12 @@ pub fn read_header(path: impl AsRef<Path>) -> Result<Header> {
     header_of(path, &open(path)?.metadata)
 }
 
-/// Writes the model file `from` with another header to `to`, which may be the same file. Tensors,
-/// those of the training head and of packed weights too, stay as they are, bit for bit, and so do
-/// other metadata. The checksum is made anew.
+/// Writes the model file `from` with a changed header to `to`, which may be the same file. All
+/// tensors and all other metadata stay the same, bit for bit. The checksum is made anew.
 ///
 /// # Errors
-/// A file that is no model, or damaged; a header that contradicts itself after the change.
+/// A file that is no model, or damaged; a header that contradicts itself after the change; a file
+/// that cannot be written.
 pub fn update_header(
     from: impl AsRef<Path>,
     to: impl AsRef<Path>,
@@ -126,7 +123,7 @@ mod tests {
         tensor_file::to_bytes("m".as_ref(), entry.as_slice(), &parts).unwrap()
     }
 
-    /// What lies behind the header.
+    /// The bytes behind the header.
     fn tensors(bytes: &[u8]) -> &[u8] {
         &bytes[8 + SafeTensors::read_metadata(bytes).unwrap().0..]
     }
@@ -148,9 +145,9 @@ mod tests {
         // JSON may cost the last bit.
         assert!((new.scoring.threshold_eer.unwrap() - curve.eer().threshold).abs() < 1e-15);
         let fars: Vec<f64> = new.scoring.thresholds.iter().map(|t| t.0).collect();
-        assert_eq!(fars, FARS);
+        assert_eq!(fars, MODEL_FALSE_ACCEPT_RATES);
         assert_eq!(Header { scoring: old.scoring.clone(), ..new }, old);
-        // Back again, in place: the same file, the checksum included.
+        // Changed back in place, the file is the same, including its checksum.
         update_header(&copy, &copy, |header| header.scoring = old.scoring.clone()).unwrap();
         assert_eq!(std::fs::read(&copy).unwrap(), before);
     }

@@ -1,10 +1,8 @@
 //! ResNet's basic block (arXiv 1512.03385; layout of WeSpeaker's `resnet.py`).
 
 use burn::module::Module;
-use burn::tensor::Tensor;
 
-use super::{BatchNorm, Conv2d, Conv2dConfig, ConvNorm, Downsample, Init, Mode};
-use crate::backend::norm::rectify;
+use super::{BatchNorm, Conv2d, Conv2dConfig, ConvNorm, Downsample, Exec, Init};
 
 /// conv3x3 - BN - ReLU - conv3x3 - BN, plus shortcut, ReLU.
 #[derive(Module, Debug)]
@@ -32,10 +30,25 @@ impl BasicBlock {
     }
 
     /// `[batch, input, mels, frames]` -> `[batch, width, mels', frames']`.
-    pub fn forward(&self, x: Tensor<4>, mode: Mode) -> Tensor<4> {
-        let y = self.bn1.rectified(self.conv1.forward(x.clone()), mode);
-        let y = self.bn2.forward(self.conv2.forward(y), mode);
-        let x = self.shortcut.as_ref().map_or_else(|| x.clone(), |s| s.forward(x.clone(), mode));
-        rectify(y + x)
+    pub fn forward<E: Exec>(&self, e: &mut E, x: E::Value<4>) -> E::Value<4> {
+        let y = e.conv2d(&self.conv1, x.clone());
+        let y = e.norm_relu(&self.bn1, y);
+        let y = e.conv2d(&self.conv2, y);
+        let y = e.norm(&self.bn2, y);
+        let x = shortcut(e, self.shortcut.as_ref(), x);
+        let y = e.add(y, x);
+        e.relu(y)
+    }
+}
+
+/// What a residual block adds to its output: its input, or the projection of it.
+pub(super) fn shortcut<E: Exec>(
+    e: &mut E,
+    projection: Option<&Downsample>,
+    x: E::Value<4>,
+) -> E::Value<4> {
+    match projection {
+        None => x,
+        Some(projection) => projection.forward(e, x),
     }
 }

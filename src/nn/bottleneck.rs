@@ -2,10 +2,9 @@
 //! convolution strides).
 
 use burn::module::Module;
-use burn::tensor::Tensor;
 
-use super::{BatchNorm, Conv2d, Conv2dConfig, ConvNorm, Downsample, Init, Mode};
-use crate::backend::norm::rectify;
+use super::basic_block::shortcut;
+use super::{BatchNorm, Conv2d, Conv2dConfig, ConvNorm, Downsample, Exec, Init};
 
 /// conv1x1 - BN - ReLU - conv3x3 - BN - ReLU - conv1x1 - BN, plus shortcut, ReLU.
 #[derive(Module, Debug)]
@@ -38,11 +37,15 @@ impl Bottleneck {
     }
 
     /// `[batch, input, mels, frames]` -> `[batch, 4 * width, mels', frames']`.
-    pub fn forward(&self, x: Tensor<4>, mode: Mode) -> Tensor<4> {
-        let y = self.bn1.rectified(self.conv1.forward(x.clone()), mode);
-        let y = self.bn2.rectified(self.conv2.forward(y), mode);
-        let y = self.bn3.forward(self.conv3.forward(y), mode);
-        let x = self.shortcut.as_ref().map_or_else(|| x.clone(), |s| s.forward(x.clone(), mode));
-        rectify(y + x)
+    pub fn forward<E: Exec>(&self, e: &mut E, x: E::Value<4>) -> E::Value<4> {
+        let y = e.conv2d(&self.conv1, x.clone());
+        let y = e.norm_relu(&self.bn1, y);
+        let y = e.conv2d(&self.conv2, y);
+        let y = e.norm_relu(&self.bn2, y);
+        let y = e.conv2d(&self.conv3, y);
+        let y = e.norm(&self.bn3, y);
+        let x = shortcut(e, self.shortcut.as_ref(), x);
+        let y = e.add(y, x);
+        e.relu(y)
     }
 }

@@ -2,11 +2,9 @@
 //! last ReLU, which could not be undone.
 
 use burn::module::Module;
-use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
-use super::{BatchNorm, Conv2d, Conv2dConfig, Init, Mode};
-use crate::backend::{Layer, Streams};
+use super::{BatchNorm, Conv2d, Conv2dConfig, Exec, Init, Part};
 
 /// Where normalisation stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -71,20 +69,26 @@ impl Branch {
     }
 
     /// `[batch, width, mels, frames]` -> the same shape.
-    pub fn forward(&self, x: Tensor<4>, mode: Mode) -> Tensor<4> {
+    pub fn forward<E: Exec>(&self, e: &mut E, mut x: E::Value<4>) -> E::Value<4> {
         let last = self.convs.len() - 1;
-        self.convs.iter().zip(&self.norms).enumerate().fold(x, |x, (i, (conv, norm))| {
-            match self.order {
-                Order::PreActivation => conv.forward(norm.rectified(x, mode)),
-                Order::PostActivation if i < last => norm.rectified(conv.forward(x), mode),
-                Order::PostActivation => norm.forward(conv.forward(x), mode),
-            }
-        })
+        for (i, (conv, norm)) in self.convs.iter().zip(&self.norms).enumerate() {
+            x = match self.order {
+                Order::PreActivation => {
+                    let y = e.norm_relu(norm, x);
+                    e.conv2d(conv, y)
+                }
+                Order::PostActivation => {
+                    let y = e.conv2d(conv, x);
+                    if i < last { e.norm_relu(norm, y) } else { e.norm(norm, y) }
+                }
+            };
+        }
+        x
     }
 }
 
-impl Layer for Branch {
-    fn forward(&self, x: Streams, mode: Mode) -> Streams {
-        x.into_iter().map(|x| self.forward(x, mode)).collect()
+impl Part for Branch {
+    fn forward<E: Exec>(&self, e: &mut E, x: Vec<E::Value<4>>) -> Vec<E::Value<4>> {
+        x.into_iter().map(|x| self.forward(e, x)).collect()
     }
 }

@@ -1,5 +1,4 @@
-//! Convolutions without bias over `[batch, channels, mels, frames]`, and the pointwise convolution
-//! over time of ASTP.
+//! Convolutions over mels and frames.
 
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
@@ -10,25 +9,30 @@ use super::Init;
 use crate::backend::convolution::{Window, convolve};
 use crate::backend::depthwise::depthwise;
 
-/// A 2-D convolution's shape. Padding keeps the size at stride 1: `kernel / 2` on every side.
+/// A 2-D convolution's shape. Padding keeps the size at stride 1: `dilation * (kernel / 2)` on every
+/// side.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Conv2dConfig {
     /// Input channels.
     pub input: usize,
     /// Output channels.
     pub output: usize,
-    /// Kernel edge: 1 or 3.
+    /// Kernel edge, odd.
     pub kernel: usize,
     /// Stride over mels and frames.
     pub stride: [usize; 2],
     /// Groups; `input` for depthwise.
     pub groups: usize,
+    /// Distance between the kernel's taps, in mels and frames alike.
+    pub dilation: usize,
+    /// Whether a value is added to each output channel.
+    pub bias: bool,
 }
 
 impl Conv2dConfig {
-    /// A dense convolution of stride 1.
+    /// A dense convolution of stride 1, without bias.
     pub fn new(input: usize, output: usize, kernel: usize) -> Self {
-        Self { input, output, kernel, stride: [1, 1], groups: 1 }
+        Self { input, output, kernel, stride: [1, 1], groups: 1, dilation: 1, bias: false }
     }
 
     /// With another stride.
@@ -36,9 +40,24 @@ impl Conv2dConfig {
         Self { stride, ..self }
     }
 
+    /// In so many groups.
+    pub fn groups(self, groups: usize) -> Self {
+        Self { groups, ..self }
+    }
+
     /// One filter a channel.
     pub fn depthwise(self) -> Self {
-        Self { groups: self.input, ..self }
+        self.groups(self.input)
+    }
+
+    /// With so many values from tap to tap.
+    pub fn dilation(self, dilation: usize) -> Self {
+        Self { dilation, ..self }
+    }
+
+    /// With a bias.
+    pub fn biased(self) -> Self {
+        Self { bias: true, ..self }
     }
 
     /// Weight shape, `[output, input / groups, kernel, kernel]`.
@@ -48,16 +67,25 @@ impl Conv2dConfig {
 
     /// Output size for an input of `[mels, frames]`.
     pub fn output_size(&self, size: [usize; 2]) -> [usize; 2] {
-        let one = |n: usize, stride: usize| (n + 2 * (self.kernel / 2) - self.kernel) / stride + 1;
+        let one = |n: usize, stride: usize| output_size(n, self.kernel, stride, self.dilation);
         [one(size[0], self.stride[0]), one(size[1], self.stride[1])]
     }
 
     /// The layer, initialised as PyTorch does: uniform within 1 / sqrt(fan in).
     pub fn init(self, init: Init) -> Conv2d {
         let shape = self.weight_shape();
-        let fan_in: usize = shape[1..].iter().product();
-        Conv2d { weight: init.uniform("weight", shape, 1.0 / (fan_in as f64).sqrt()), config: self }
+        let bound = 1.0 / (shape[1..].iter().product::<usize>() as f64).sqrt();
+        Conv2d {
+            weight: init.uniform("weight", shape, bound),
+            bias: self.bias.then(|| init.uniform("bias", [self.output], bound)),
+            config: self,
+        }
     }
+}
+
+/// Values behind a convolution over `n` values, padded by `dilation * (kernel / 2)` on both sides.
+pub(super) fn output_size(n: usize, kernel: usize, stride: usize, dilation: usize) -> usize {
+    (n + 2 * dilation * (kernel / 2) - dilation * (kernel - 1) - 1) / stride + 1
 }
 
 /// See [`Conv2dConfig`].
@@ -65,56 +93,41 @@ impl Conv2dConfig {
 pub struct Conv2d {
     /// `[output, input / groups, kernel, kernel]`.
     pub weight: Param<Tensor<4>>,
+    /// `[output]`.
+    pub bias: Option<Param<Tensor<1>>>,
     #[module(skip)]
     config: Conv2dConfig,
 }
 
 impl Conv2d {
+    /// The layer's shape.
+    pub fn config(&self) -> &Conv2dConfig {
+        &self.config
+    }
+
     /// `[batch, input, mels, frames]` -> `[batch, output, mels', frames']`, computed in the type of
-    /// the weights (see [`super::Precision`]).
+    /// the weights (see [`super::Precision`]); the bias is added in the type of the input.
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
         let (weight, given) = (self.weight.val(), x.dtype());
-        match weight.dtype() {
+        let y = match weight.dtype() {
             own if own == given => self.apply(x, weight),
             own => self.apply(x.cast(own), weight).cast(given),
+        };
+        match &self.bias {
+            None => y,
+            Some(bias) => y + bias.val().reshape([1, self.config.output, 1, 1]),
         }
     }
 
     fn apply(&self, x: Tensor<4>, weight: Tensor<4>) -> Tensor<4> {
-        let Conv2dConfig { input, output, kernel, stride, groups } = self.config;
-        if groups > 1 && groups == input && groups == output && stride == [1, 1] {
-            return depthwise(x, weight);
-        }
-        if groups == 1 {
+        let Conv2dConfig { input, output, kernel, stride, groups, dilation, bias: _ } = self.config;
+        if dilation == 1 && groups == 1 {
             return convolve(x, weight, Window { stride });
         }
-        conv2d(x, weight, None, ConvOptions::new(stride, [kernel / 2; 2], [1, 1], groups))
-    }
-}
-
-/// A pointwise convolution over time with bias; PyTorch's `Conv1d(input, output, 1)`.
-#[derive(Module, Debug)]
-pub struct Conv1x1 {
-    /// `[output, input, 1]`.
-    pub weight: Param<Tensor<3>>,
-    /// `[output]`.
-    pub bias: Param<Tensor<1>>,
-}
-
-impl Conv1x1 {
-    /// The layer, initialised as PyTorch does.
-    pub fn new(init: Init, input: usize, output: usize) -> Self {
-        let bound = 1.0 / (input as f64).sqrt();
-        Self {
-            weight: init.uniform("weight", [output, input, 1], bound),
-            bias: init.uniform("bias", [output], bound),
+        if dilation == 1 && groups == input && groups == output && stride == [1, 1] {
+            return depthwise(x, weight);
         }
-    }
-
-    /// `[batch, input, frames]` -> `[batch, output, frames]`.
-    pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
-        let weight = self.weight.val();
-        let [output, input, _] = weight.dims();
-        weight.reshape([1, output, input]).matmul(x) + self.bias.val().reshape([1, output, 1])
+        let padding = [dilation * (kernel / 2); 2];
+        conv2d(x, weight, None, ConvOptions::new(stride, padding, [dilation; 2], groups))
     }
 }

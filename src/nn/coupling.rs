@@ -2,7 +2,7 @@
 
 use burn::module::Module;
 
-use super::{Branch, BranchKind, Init, Order};
+use super::{AnyPart, Branch, BranchKind, Init, Order};
 use crate::backend::reversible::Step;
 
 /// Additive coupling of two streams: `y1 = x1 + F(x2)`, `y2 = x2 + G(y1)`.
@@ -17,6 +17,11 @@ impl Coupling {
     pub fn new(init: Init, kind: BranchKind, order: Order, width: usize, inner: usize) -> Self {
         let branch = |name: &str| Branch::new(init.at(name), kind, order, width, inner);
         Self { f: branch("f"), g: branch("g") }
+    }
+
+    /// F and G.
+    pub fn functions(&self) -> [&dyn AnyPart; 2] {
+        [&self.f, &self.g]
     }
 
     /// The block as a step of a reversible body.

@@ -1,9 +1,7 @@
 //! Convolution + BatchNorm pairs: the projection shortcut of a residual block and the downsampling
 //! layers of DF-ResNet.
 
-use burn::tensor::Tensor;
-
-use super::{BatchNorm, Conv2d, Conv2dConfig, Init, Mode};
+use super::{BatchNorm, Conv2d, Conv2dConfig, Exec, Init};
 
 /// conv + BatchNorm. A tuple, so that its parts are named `0` and `1` as in a PyTorch `Sequential`.
 pub type Downsample = (Conv2d, BatchNorm);
@@ -21,10 +19,10 @@ pub trait ConvNorm: Sized {
     }
 
     /// `[batch, input, mels, frames]` -> `[batch, output, mels', frames']`.
-    fn forward(&self, x: Tensor<4>, mode: Mode) -> Tensor<4>;
+    fn forward<E: Exec>(&self, e: &mut E, x: E::Value<4>) -> E::Value<4>;
 
     /// [`ConvNorm::forward`] and ReLU.
-    fn rectified(&self, x: Tensor<4>, mode: Mode) -> Tensor<4>;
+    fn rectified<E: Exec>(&self, e: &mut E, x: E::Value<4>) -> E::Value<4>;
 }
 
 impl ConvNorm for Downsample {
@@ -32,11 +30,13 @@ impl ConvNorm for Downsample {
         (conv.init(init.at(0)), BatchNorm::new(init.at(1), conv.output))
     }
 
-    fn forward(&self, x: Tensor<4>, mode: Mode) -> Tensor<4> {
-        self.1.forward(self.0.forward(x), mode)
+    fn forward<E: Exec>(&self, e: &mut E, x: E::Value<4>) -> E::Value<4> {
+        let y = e.conv2d(&self.0, x);
+        e.norm(&self.1, y)
     }
 
-    fn rectified(&self, x: Tensor<4>, mode: Mode) -> Tensor<4> {
-        self.1.rectified(self.0.forward(x), mode)
+    fn rectified<E: Exec>(&self, e: &mut E, x: E::Value<4>) -> E::Value<4> {
+        let y = e.conv2d(&self.0, x);
+        e.norm_relu(&self.1, y)
     }
 }

@@ -16,12 +16,20 @@ pub struct Init {
     device: Device,
     seed: u64,
     path: String,
+    /// Buffers are views of a single value each.
+    blank: bool,
 }
 
 impl Init {
     /// The root of a network.
     pub fn new(device: &Device, seed: u64) -> Self {
-        Self { device: device.clone(), seed, path: String::new() }
+        Self { device: device.clone(), seed, path: String::new(), blank: false }
+    }
+
+    /// The root of a network that is looked at and never run or changed: its buffers take no
+    /// memory, as its weights take none before they are used.
+    pub fn blank(device: &Device) -> Self {
+        Self { blank: true, ..Self::new(device, 0) }
     }
 
     /// The place `name` below this one.
@@ -62,7 +70,10 @@ impl Init {
 
     /// A buffer (not trained), `[n]`.
     pub fn buffer(&self, name: &str, n: usize, value: f32) -> RunningState<Tensor<1>> {
-        let value = Tensor::from_data(TensorData::new(vec![value; n], [n]), &self.device);
+        let values = |count: usize| {
+            Tensor::<1>::from_data(TensorData::new(vec![value; count], [count]), &self.device)
+        };
+        let value = if self.blank { values(1).expand([n]) } else { values(n) };
         RunningState::with_id(self.id(name), value)
     }
 

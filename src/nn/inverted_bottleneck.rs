@@ -2,10 +2,8 @@
 //! `gemini_dfresnet.py`).
 
 use burn::module::Module;
-use burn::tensor::Tensor;
 
-use super::{BatchNorm, Conv2d, Conv2dConfig, Init, Mode};
-use crate::backend::norm::rectify;
+use super::{BatchNorm, Conv2d, Conv2dConfig, Exec, Init};
 
 /// conv1x1 C -> 4C - BN - ReLU - depthwise conv3x3 - BN - ReLU - conv1x1 4C -> C - BN, plus input,
 /// ReLU.
@@ -37,10 +35,14 @@ impl InvertedBottleneck {
     }
 
     /// `[batch, width, mels, frames]` -> the same shape.
-    pub fn forward(&self, x: Tensor<4>, mode: Mode) -> Tensor<4> {
-        let y = self.bn1.rectified(self.conv1.forward(x.clone()), mode);
-        let y = self.bn2.rectified(self.conv2.forward(y), mode);
-        let y = self.bn3.forward(self.conv3.forward(y), mode);
-        rectify(y + x)
+    pub fn forward<E: Exec>(&self, e: &mut E, x: E::Value<4>) -> E::Value<4> {
+        let y = e.conv2d(&self.conv1, x.clone());
+        let y = e.norm_relu(&self.bn1, y);
+        let y = e.conv2d(&self.conv2, y);
+        let y = e.norm_relu(&self.bn2, y);
+        let y = e.conv2d(&self.conv3, y);
+        let y = e.norm(&self.bn3, y);
+        let y = e.add(y, x);
+        e.relu(y)
     }
 }

@@ -2,10 +2,9 @@
 
 use burn::module::Module;
 use burn::tensor::Tensor;
-use burn::tensor::activation::softmax;
 use serde::{Deserialize, Serialize};
 
-use super::{Conv1x1, Init};
+use super::{Conv1d, Conv1dConfig, Dim, Exec, Init};
 
 /// Added to a variance before its root.
 const FLOOR: f64 = 1e-7;
@@ -34,29 +33,13 @@ impl PoolingKind {
             Self::Tap | Self::Tsdp => 1,
         }
     }
-
-    /// Trainable parameters on `channels` channels.
-    pub fn parameters(self, channels: usize) -> usize {
-        match self {
-            Self::Astp => 2 * channels * ATTENTION + channels + ATTENTION,
-            _ => 0,
-        }
-    }
-
-    /// Multiplications on `channels` channels and `frames` frames.
-    pub fn macs(self, channels: usize, frames: usize) -> usize {
-        match self {
-            Self::Astp => 2 * channels * ATTENTION * frames,
-            _ => 0,
-        }
-    }
 }
 
 /// See [`PoolingKind`].
 #[derive(Module, Debug)]
 pub struct Pooling {
-    linear1: Option<Conv1x1>,
-    linear2: Option<Conv1x1>,
+    linear1: Option<Conv1d>,
+    linear2: Option<Conv1d>,
     #[module(skip)]
     kind: PoolingKind,
 }
@@ -65,44 +48,70 @@ impl Pooling {
     /// Pooling of `channels` (channels times mels) values a frame.
     pub fn new(init: Init, kind: PoolingKind, channels: usize) -> Self {
         let attention = kind == PoolingKind::Astp;
+        let conv = |name: &str, input, output| {
+            attention.then(|| Conv1dConfig::new(input, output, 1).init(init.at(name)))
+        };
         Self {
-            linear1: attention.then(|| Conv1x1::new(init.at("linear1"), channels, ATTENTION)),
-            linear2: attention.then(|| Conv1x1::new(init.at("linear2"), ATTENTION, channels)),
+            linear1: conv("linear1", channels, ATTENTION),
+            linear2: conv("linear2", ATTENTION, channels),
             kind,
         }
     }
 
-    /// `[batch, channels, mels, frames]` -> `[batch, statistics * channels * mels]`. One frame has
-    /// standard deviation sqrt(1e-7).
-    pub fn forward(&self, x: Tensor<4>) -> Tensor<2> {
-        let [batch, channels, mels, frames] = x.dims();
-        let x = x.reshape([batch, channels * mels, frames]);
-        let flat = |t: Tensor<3>| t.reshape([batch, channels * mels]);
-        if let (Some(linear1), Some(linear2)) = (&self.linear1, &self.linear2) {
-            let alpha = softmax(linear2.forward(linear1.forward(x.clone()).tanh()), 2);
-            let mean = (alpha.clone() * x.clone()).sum_dim(2);
-            let square = (alpha * x.clone() * x).sum_dim(2);
-            let std = (square - mean.clone() * mean.clone()).clamp_min(FLOOR).sqrt();
-            return Tensor::cat(vec![flat(mean), flat(std)], 1);
-        }
-        let mean = x.clone().mean_dim(2);
-        if self.kind == PoolingKind::Tap {
-            return flat(mean);
-        }
-        let centered = x - mean.clone();
-        let var = (centered.clone() * centered).sum_dim(2) / (frames.max(2) - 1) as f64;
-        let std = (var + FLOOR).sqrt();
-        match self.kind {
-            PoolingKind::Tsdp => flat(std),
-            _ => Tensor::cat(vec![flat(mean), flat(std)], 1),
+    /// `[batch, channels, mels, frames]` -> `[batch, statistics * channels * mels]`.
+    pub fn forward<E: Exec>(&self, e: &mut E, x: E::Value<4>) -> E::Value<2> {
+        let size = e.size(&x);
+        let x: E::Value<3> = e.reshape(x, &[Dim::Of(size[0] * size[1]), Dim::Rest]);
+        let attention = self.linear1.as_ref().zip(self.linear2.as_ref()).map(|(first, second)| {
+            let y = e.conv1d(first, x.clone());
+            let y = e.tanh(y);
+            let y = e.conv1d(second, y);
+            e.softmax(y)
+        });
+        e.pool(self.kind, x, attention)
+    }
+}
+
+/// Statistics over frames, `[batch, channels, frames]` -> `[batch, statistics * channels]`. One
+/// frame has standard deviation sqrt(1e-7). Attention has the shape of `x`.
+///
+/// # Panics
+/// ASTP without attention.
+pub(super) fn statistics(
+    kind: PoolingKind,
+    x: Tensor<3>,
+    attention: Option<Tensor<3>>,
+) -> Tensor<2> {
+    let [batch, channels, frames] = x.dims();
+    let flat = |t: Tensor<3>| t.reshape([batch, channels]);
+    if kind == PoolingKind::Astp {
+        let alpha = attention.expect("ASTP weighs frames");
+        let mean = (alpha.clone() * x.clone()).sum_dim(2);
+        let square = (alpha * x.clone() * x).sum_dim(2);
+        let std = (square - mean.clone() * mean.clone()).clamp_min(FLOOR).sqrt();
+        return Tensor::cat(vec![flat(mean), flat(std)], 1);
+    }
+    let mean = x.clone().mean_dim(2);
+    if kind == PoolingKind::Tap {
+        return flat(mean);
+    }
+    let centered = x - mean.clone();
+    let var = (centered.clone() * centered).sum_dim(2) / (frames.max(2) - 1) as f64;
+    let std = (var + FLOOR).sqrt();
+    match kind {
+        PoolingKind::Tsdp => flat(std),
+        PoolingKind::Tstp | PoolingKind::Tap | PoolingKind::Astp => {
+            Tensor::cat(vec![flat(mean), flat(std)], 1)
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use burn::tensor::Device;
+
+    use super::*;
+    use crate::nn::{Mode, Run};
 
     #[test]
     fn statistics_are_those_of_the_frames() {
@@ -110,7 +119,11 @@ mod tests {
         let x = Tensor::<4>::from_floats([[[[1.0, 2.0, 6.0]], [[0.0, 0.0, 0.0]]]], &device);
         let run = |kind| {
             let pooling = Pooling::new(Init::new(&device, 0), kind, 2);
-            pooling.forward(x.clone()).into_data().try_to_vec::<f32>().unwrap()
+            pooling
+                .forward(&mut Run::new(Mode::Eval), x.clone())
+                .into_data()
+                .try_to_vec::<f32>()
+                .unwrap()
         };
         let std = 7.0f32.sqrt(); // ((1-3)^2 + (2-3)^2 + (6-3)^2) / 2
         let near = |a: &[f32], b: &[f32]| {
@@ -127,7 +140,7 @@ mod tests {
         let device = Device::default();
         let pooling = Pooling::new(Init::new(&device, 0), PoolingKind::Tstp, 2);
         let y = pooling
-            .forward(Tensor::<4>::ones([1, 2, 1, 1], &device))
+            .forward(&mut Run::new(Mode::Eval), Tensor::<4>::ones([1, 2, 1, 1], &device))
             .into_data()
             .try_to_vec::<f32>()
             .unwrap();

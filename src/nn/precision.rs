@@ -7,10 +7,11 @@ use burn::module::{Module, Param, Reparameterization, Reparameterizer};
 use burn::tensor::{DType, Device, Tensor};
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Remedy, Result};
 
 /// The choice.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 #[serde(rename_all = "lowercase")]
 pub enum Precision {
     /// 32 bits throughout; where `cuda` has autotune, matrix kernels that round factors to TF32 (10
@@ -42,9 +43,10 @@ impl Precision {
     pub fn apply<M: Module>(self, module: M, device: &Device) -> Result<M> {
         match self {
             Self::F32 => Ok(module),
-            Self::Bf16 if !device.supports_dtype(DType::BF16) => Err(Error::Backend(format!(
-                "{device:?} does not compute in bf16; --precision f32 is what it has"
-            ))),
+            Self::Bf16 if !device.supports_dtype(DType::BF16) => {
+                Err(Error::Backend(format!("{device:?} does not compute in bf16"))
+                    .with(Remedy::UseF32))
+            }
             Self::Bf16 => Ok(module.apply_reparameterization(Lower)),
         }
     }
@@ -77,7 +79,7 @@ impl Reparameterizer for Lower {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "train"))]
 mod tests {
     use super::*;
     use crate::losses::HeadConfig;

@@ -1,58 +1,47 @@
-//! What both optimizers do alike: look at the gradient, find the state, count steps, hand over to
-//! the rule.
+//! What the optimizers with 8-bit states do alike: look at the gradient, find the state, count
+//! steps, hand over to the rule.
 
 use burn::optim::{LearningRate, Optimizer};
 use burn::tensor::{Device, Tensor};
 
-use super::OptimizerState;
-use super::state::{Contents, Kind, Moment};
-use super::states::{States, Watch};
-use crate::backend::optim8::Codec;
+use super::state::{Contents, Moments};
+use super::states::Watch;
+use super::{OptimizerState, Rule};
+use crate::error::Result;
 
-/// Which moments an optimizer has and what a step does with them.
-pub trait Rule: Clone + Send + Sync + 'static {
-    /// How records name it.
-    const KIND: Kind;
-
-    /// How the moments are held.
-    fn states(&self) -> &States;
-
-    /// Of each moment.
-    fn codecs(&self) -> Vec<Codec>;
-
-    /// Step number `t`, from 1: new parameter and moments.
-    fn step<const D: usize>(
-        &self,
-        rate: f64,
-        t: u64,
-        parameter: Tensor<D>,
-        gradient: Tensor<D>,
-        moments: Vec<Moment>,
-    ) -> (Tensor<D>, Vec<Moment>);
-}
-
-/// An optimizer with 8-bit states: [`super::Sgd8bit`] or [`super::Adam8bit`], made by their
-/// configurations.
+/// An optimizer with 8-bit states: [`super::Sgd8bit`], [`super::Adam8bit`], or a [`Rule`] of one's
+/// own.
 #[derive(Debug, Clone)]
 pub struct EightBit<R> {
-    pub(super) rule: R,
+    rule: R,
     watch: Watch,
 }
 
 impl<R: Rule> EightBit<R> {
-    pub(super) fn new(rule: R) -> Self {
-        Self { rule, watch: Watch::default() }
+    /// The optimizer of a rule.
+    ///
+    /// # Errors
+    /// Impossible settings.
+    pub fn new(rule: R) -> Result<Self> {
+        rule.check()?;
+        Ok(Self { rule, watch: Watch::default() })
     }
 
-    /// Whether gradients are looked at before they are used (they are, if not said otherwise): one
-    /// with a value that is not finite leaves parameter and state as they are. A caller who has
-    /// looked at all of them already saves the time.
+    /// The rule with its settings.
+    pub fn rule(&self) -> &R {
+        &self.rule
+    }
+
+    /// Whether gradients are looked at before they are used; by default they are. One with a value
+    /// that is not finite leaves parameter and state as they are. Whoever has looked at all of them
+    /// already saves the time.
+    #[must_use]
     pub fn with_gradient_check(mut self, on: bool) -> Self {
         self.watch.set(on);
         self
     }
 
-    /// Gradients that were not used. Clones count together.
+    /// How many gradients were not used. Clones count together.
     pub fn skipped(&self) -> u64 {
         self.watch.skipped()
     }
@@ -75,23 +64,62 @@ impl<R: Rule> Optimizer for EightBit<R> {
             return (parameter, state);
         }
         let mut contents = match state {
-            Some(state) => state.expect(R::KIND, self.rule.states(), count),
-            None => Contents::new(
-                R::KIND,
-                self.rule.states(),
-                &self.rule.codecs(),
-                count,
-                &parameter.device(),
-            ),
+            Some(state) => state.expect(&self.rule, count),
+            None => Contents::new(&self.rule, count, &parameter.device()),
         };
         contents.steps += 1;
-        let (parameter, moments) =
-            self.rule.step(rate, contents.steps, parameter, gradient, contents.moments);
+        let step = self.rule.at(rate, contents.steps);
+        let (parameter, moments) = match contents.moments {
+            Moments::Blocks(moments) => {
+                let codecs = self.rule.codecs();
+                let (parameter, moments) = step.on_blocks(parameter, gradient, moments, &codecs);
+                (parameter, Moments::Blocks(moments))
+            }
+            Moments::Values(moments) => {
+                let (parameter, moments) = step.on_values(parameter, gradient, moments);
+                (parameter, Moments::Values(moments))
+            }
+        };
         contents.moments = moments;
         (parameter, Some(OptimizerState::new(contents)))
     }
 
     fn to_device<const D: usize>(state: OptimizerState, device: &Device) -> OptimizerState {
         state.moved_to(device)
+    }
+}
+
+#[cfg(feature = "train")]
+mod training {
+    use burn::optim::module_optimizer::ModuleOptimizer;
+    use burn::tensor::Bytes;
+
+    use super::EightBit;
+    use crate::error::Result;
+    use crate::optim::{Rule, Settings, restore};
+
+    impl<R: Rule> EightBit<R> {
+        /// One that does not look at gradients.
+        fn unwatched(rule: &R) -> Result<Self> {
+            Ok(Self::new(rule.clone())?.with_gradient_check(false))
+        }
+    }
+
+    impl<R: Rule> Settings for R {
+        fn optimizer(&self) -> Result<ModuleOptimizer> {
+            Ok(EightBit::unwatched(self)?.into())
+        }
+
+        fn restored(&self, record: Bytes) -> Result<ModuleOptimizer> {
+            restore(EightBit::unwatched(self)?, record)
+        }
+
+        fn state_bytes(&self, count: usize) -> usize {
+            R::MOMENTS * self.states().bytes(count)
+        }
+
+        fn makes_new_values(&self, count: usize) -> bool {
+            count < self.states().min_size
+        }
     }
 }

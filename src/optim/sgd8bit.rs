@@ -1,15 +1,16 @@
 //! SGD with its momentum in 8 bits.
 
-use burn::tensor::{DType, Tensor};
+use burn::optim::module_optimizer::ModuleOptimizer;
+use serde::{Deserialize, Serialize};
 
-use super::eight_bit::{EightBit, Rule};
-use super::state::{Kind, Moment};
-use super::states::{States, within};
-use crate::backend::optim8::{self, CodeMap, Codec, SgdStep};
-use crate::error::{Error, Result};
+use super::settings::{bad, or_panic, within};
+use super::{EightBit, Rule, States};
+use crate::backend::optim8::{CodeMap, Codec, SgdStep, Step};
+use crate::error::Result;
 
 /// Settings of [`Sgd8bit`].
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default = "Sgd8bitConfig::recipe")]
 pub struct Sgd8bitConfig {
     /// Momentum, above 0 and below 1: without it there would be no state to hold.
     pub momentum: f64,
@@ -36,8 +37,47 @@ impl Default for Sgd8bitConfig {
 }
 
 impl Sgd8bitConfig {
-    /// The optimizer. Settings out of range are errors.
-    pub fn init(&self) -> Result<Sgd8bit> {
+    setters! {
+        with_momentum(momentum: f64),
+        with_dampening(dampening: f64),
+        with_nesterov(nesterov: bool),
+        with_weight_decay(weight_decay: f64),
+        with_states(states: States),
+    }
+
+    /// What a recipe gets that names nothing else: Nesterov's form and a weight decay of 1e-4.
+    pub fn recipe() -> Self {
+        Self { nesterov: true, weight_decay: 1e-4, ..Self::default() }
+    }
+
+    /// The bare optimizer.
+    ///
+    /// # Errors
+    /// Impossible settings.
+    pub fn build(&self) -> Result<Sgd8bit> {
+        EightBit::new(self.clone())
+    }
+
+    /// The optimizer of a whole module.
+    ///
+    /// # Panics
+    /// If a setting is impossible. [`Self::build`] is the checked way.
+    pub fn init(&self) -> ModuleOptimizer {
+        or_panic(self.build()).into()
+    }
+}
+
+/// SGD with momentum: `g += weight_decay * p; m = momentum * m + (1 - dampening) * g` (in the first
+/// step `m = g`); `p -= rate * m`, or `p -= rate * (g + momentum * m)` in Nesterov's form. As
+/// PyTorch's, but between steps m is in 8 bits. The step itself uses m before it is quantized.
+pub type Sgd8bit = EightBit<Sgd8bitConfig>;
+
+impl Rule for Sgd8bitConfig {
+    const NAME: &'static str = "Sgd8bit";
+    const RECORD: u64 = 1;
+    const MOMENTS: usize = 1;
+
+    fn check(&self) -> Result<()> {
         let Self { momentum, dampening, nesterov, weight_decay, states } = self;
         within(
             "momentum",
@@ -53,49 +93,21 @@ impl Sgd8bitConfig {
             "0 or more",
         )?;
         if *nesterov && *dampening != 0.0 {
-            return Err(Error::Invalid(format!(
-                "optimizer: nesterov with dampening = {dampening}: must be 0"
-            )));
+            return Err(bad(format!("nesterov with dampening = {dampening}: must be 0")));
         }
-        states.check()?;
-        Ok(EightBit::new(self.clone()))
+        states.check()
     }
-}
-
-/// SGD with momentum: `g += weight_decay * p; m = momentum * m + (1 - dampening) * g` (in the first
-/// step `m = g`); `p -= rate * m`, or `p -= rate * (g + momentum * m)` in Nesterov's form. As
-/// PyTorch's, but between steps m is in 8 bits. The step itself uses m before it is quantized.
-pub type Sgd8bit = EightBit<Sgd8bitConfig>;
-
-impl Sgd8bitConfig {
-    fn codec(&self) -> Codec {
-        Codec {
-            map: CodeMap::Signed,
-            rounding: self.states.rounding.signed(),
-            block: self.states.block_size,
-        }
-    }
-}
-
-impl Rule for Sgd8bitConfig {
-    const KIND: Kind = Kind::Sgd;
 
     fn states(&self) -> &States {
         &self.states
     }
 
     fn codecs(&self) -> Vec<Codec> {
-        vec![self.codec()]
+        let States { block_size, rounding, .. } = self.states;
+        vec![Codec { map: CodeMap::Signed, rounding: rounding.signed(), block: block_size }]
     }
 
-    fn step<const D: usize>(
-        &self,
-        rate: f64,
-        t: u64,
-        parameter: Tensor<D>,
-        gradient: Tensor<D>,
-        mut moments: Vec<Moment>,
-    ) -> (Tensor<D>, Vec<Moment>) {
+    fn at(&self, rate: f64, t: u64) -> Step {
         let step = SgdStep {
             rate: rate as f32,
             momentum: self.momentum as f32,
@@ -103,36 +115,6 @@ impl Rule for Sgd8bitConfig {
             weight_decay: self.weight_decay as f32,
             nesterov: self.nesterov,
         };
-        match moments.pop().expect("SGD has one moment") {
-            Moment::Values(momentum) => {
-                let (parameter, momentum) = plain(parameter, gradient, *momentum, step);
-                (parameter, vec![Moment::Values(Box::new(momentum))])
-            }
-            Moment::Blocks(momentum) => {
-                let (parameter, momentum) =
-                    optim8::sgd_step(parameter, gradient, *momentum, self.codec(), step);
-                (parameter, vec![Moment::Blocks(Box::new(momentum))])
-            }
-        }
+        step.into()
     }
-}
-
-/// The same in 32 bits.
-fn plain<const D: usize>(
-    parameter: Tensor<D>,
-    gradient: Tensor<D>,
-    momentum: Tensor<1>,
-    step: SgdStep,
-) -> (Tensor<D>, Tensor<1>) {
-    let (shape, dtype, count) =
-        (parameter.shape(), parameter.dtype(), parameter.shape().num_elements());
-    let mut gradient = gradient.reshape([count]).cast(DType::F32);
-    if step.weight_decay > 0.0 {
-        gradient =
-            gradient + parameter.clone().reshape([count]).cast(DType::F32) * step.weight_decay;
-    }
-    let momentum = momentum * step.momentum + gradient.clone() * step.fresh;
-    let direction =
-        if step.nesterov { gradient + momentum.clone() * step.momentum } else { momentum.clone() };
-    (parameter - (direction * step.rate).cast(dtype).reshape(shape), momentum)
 }

@@ -3,8 +3,8 @@
 use burn::optim::{RecordState, StateSink, StateSource};
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 
-use super::States;
-use crate::backend::optim8::{Blocks, Codec, PER_WORD};
+use super::{RULES, Rule};
+use crate::backend::optim8::{Blocks, PER_WORD};
 
 /// Version of the form in records.
 pub(super) const FORMAT: u64 = 1;
@@ -16,42 +16,37 @@ pub(super) mod key {
     pub const BLOCK: &str = "block_size";
     pub const COUNT: &str = "count";
     pub const STEPS: &str = "steps";
-    /// Written by Burn for every parameter with a state.
+    /// Burn writes it for every parameter with a state.
     pub const RANK: &str = "__rank";
 }
 
-/// Whose state it is; its number stands in records.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    Sgd = 1,
-    Adam = 2,
+/// The name of the rule with this number in records.
+pub(super) fn name_of(number: u64) -> String {
+    match RULES.iter().find(|(n, _)| *n == number) {
+        Some((_, name)) => (*name).to_owned(),
+        None => format!("optimizer number {number}"),
+    }
 }
 
-impl Kind {
-    pub fn name(number: u64) -> String {
-        match number {
-            1 => "Sgd8bit".into(),
-            2 => "Adam8bit".into(),
-            n => format!("optimizer number {n}"),
+/// The moments of one parameter.
+#[derive(Debug, Clone)]
+pub(super) enum Moments {
+    /// Of a small tensor, in 32 bits: `[n]` each.
+    Values(Vec<Tensor<1>>),
+    /// In 8 bits.
+    Blocks(Vec<Blocks>),
+}
+
+impl Moments {
+    fn count(&self) -> usize {
+        match self {
+            Self::Values(moments) => moments.len(),
+            Self::Blocks(moments) => moments.len(),
         }
     }
-
-    pub fn moments(self) -> usize {
-        self as usize
-    }
 }
 
-/// One moment of one parameter. Boxed, so that the many small tensors of a network do not each take
-/// the place of the largest form.
-#[derive(Debug, Clone)]
-pub enum Moment {
-    /// Small tensors, flat: `[n]`.
-    Values(Box<Tensor<1>>),
-    Blocks(Box<Blocks>),
-}
-
-/// State of one parameter: SGD's momentum, or Adam's two moments, each in 8 bits or, for small
-/// tensors, in 32.
+/// State of one parameter: the rule's moments, each in 8 bits or, for small tensors, in 32.
 #[derive(Debug, Clone)]
 pub struct OptimizerState {
     form: Form,
@@ -60,40 +55,34 @@ pub struct OptimizerState {
 #[derive(Debug, Clone)]
 enum Form {
     Ours(Contents),
-    /// What a record held instead, to be refused when the parameter is known.
+    /// What a record held instead. It is refused when the parameter is known.
     Foreign(String),
 }
 
 #[derive(Debug, Clone)]
 pub(super) struct Contents {
-    pub kind: Kind,
+    /// The rule's number in records.
+    pub rule: u64,
     pub block: usize,
     pub count: usize,
     /// Steps made.
     pub steps: u64,
-    pub moments: Vec<Moment>,
+    pub moments: Moments,
 }
 
 impl Contents {
-    /// Zeros.
-    pub fn new(
-        kind: Kind,
-        states: &States,
-        codecs: &[Codec],
-        count: usize,
-        device: &Device,
-    ) -> Self {
-        let moment = |codec: &Codec| match count < states.min_size {
-            true => Moment::Values(Box::new(Tensor::zeros([count], (device, DType::F32)))),
-            false => Moment::Blocks(Box::new(Blocks::zeros(count, *codec, device))),
+    /// Zeros for a parameter of `count` values.
+    pub fn new<R: Rule>(rule: &R, count: usize, device: &Device) -> Self {
+        let (states, codecs) = (rule.states(), rule.codecs());
+        let zeros = |_| Tensor::zeros([count], (device, DType::F32));
+        let moments = match count < states.min_size {
+            true => Moments::Values((0..R::MOMENTS).map(zeros).collect()),
+            false => {
+                let zeros = codecs.iter().map(|&codec| Blocks::zeros(count, codec, device));
+                Moments::Blocks(zeros.collect())
+            }
         };
-        Self {
-            kind,
-            block: states.block_size,
-            count,
-            steps: 0,
-            moments: codecs.iter().map(moment).collect(),
-        }
+        Self { rule: R::RECORD, block: states.block_size, count, steps: 0, moments }
     }
 }
 
@@ -102,35 +91,41 @@ impl OptimizerState {
         Self { form: Form::Ours(contents) }
     }
 
-    /// The contents, if they are what the optimizer holds for a parameter of `count` values.
+    /// The contents, if they are what the rule has for a parameter of `count` values.
     ///
     /// # Panics
-    /// If not: Burn loads records without asking the optimizer, so this is where a wrong one shows.
+    /// If not. Burn loads records without asking the optimizer, so a wrong one shows here.
     /// [`super::restore`] refuses it earlier.
-    pub(super) fn expect(self, kind: Kind, states: &States, count: usize) -> Contents {
-        let wanted = format!("{} with blocks of {}", Kind::name(kind as u64), states.block_size);
+    pub(super) fn expect<R: Rule>(self, rule: &R, count: usize) -> Contents {
+        let states = rule.states();
         let found = match self.form {
             Form::Foreign(found) => found,
             Form::Ours(c) => {
-                let small = matches!(c.moments[0], Moment::Values(_));
-                if c.kind == kind
+                let small = matches!(c.moments, Moments::Values(_));
+                let fits = c.rule == R::RECORD
                     && c.block == states.block_size
                     && c.count == count
-                    && small == (count < states.min_size)
-                {
-                    return c;
+                    && small == (count < states.min_size);
+                match (fits, c.moments.count()) {
+                    (true, moments) if moments == R::MOMENTS => return c,
+                    (true, moments) => {
+                        format!("an incomplete file: moment {moments} is not whole")
+                    }
+                    (false, _) => format!(
+                        "{} with blocks of {}, {} values {}",
+                        name_of(c.rule),
+                        c.block,
+                        c.count,
+                        if small { "in 32 bits" } else { "in 8 bits" }
+                    ),
                 }
-                let form = if small { "in 32 bits" } else { "in 8 bits" };
-                format!(
-                    "{} with blocks of {}, {} values {form}",
-                    Kind::name(c.kind as u64),
-                    c.block,
-                    c.count
-                )
             }
         };
         panic!(
-            "the optimizer's record is of {found}; this is {wanted}, {count} values, 32 bits below {}",
+            "the optimizer's record is of {found}; this is {} with blocks of {}, {count} values, \
+             32 bits below {}",
+            R::NAME,
+            states.block_size,
             states.min_size
         );
     }
@@ -138,20 +133,22 @@ impl OptimizerState {
     /// Bytes held.
     pub fn bytes(&self) -> usize {
         let Form::Ours(contents) = &self.form else { return 0 };
-        let bytes = |moment: &Moment| match moment {
-            Moment::Values(values) => 4 * values.dims()[0],
-            Moment::Blocks(blocks) => blocks.bytes(),
-        };
-        contents.moments.iter().map(bytes).sum()
+        match &contents.moments {
+            Moments::Values(moments) => 4 * contents.count * moments.len(),
+            Moments::Blocks(moments) => moments.iter().map(Blocks::bytes).sum(),
+        }
     }
 
     pub(super) fn moved_to(self, device: &Device) -> Self {
         let Form::Ours(mut contents) = self.form else { return self };
-        let moved = |moment| match moment {
-            Moment::Values(values) => Moment::Values(Box::new(values.to_device(device))),
-            Moment::Blocks(blocks) => Moment::Blocks(Box::new(blocks.moved_to(device))),
+        contents.moments = match contents.moments {
+            Moments::Values(moments) => {
+                Moments::Values(moments.into_iter().map(|m| m.to_device(device)).collect())
+            }
+            Moments::Blocks(moments) => {
+                Moments::Blocks(moments.into_iter().map(|m| m.moved_to(device)).collect())
+            }
         };
-        contents.moments = contents.moments.into_iter().map(moved).collect();
         Self::new(contents)
     }
 }
@@ -163,7 +160,7 @@ impl RecordState for OptimizerState {
         let Form::Ours(c) = &self.form else { return };
         let scalars = [
             (key::FORMAT, FORMAT),
-            (key::OPTIMIZER, c.kind as u64),
+            (key::OPTIMIZER, c.rule),
             (key::BLOCK, c.block as u64),
             (key::COUNT, c.count as u64),
             (key::STEPS, c.steps),
@@ -171,12 +168,14 @@ impl RecordState for OptimizerState {
         for (name, value) in scalars {
             out.push_scalar(prefix, name, value.into());
         }
-        for (i, moment) in c.moments.iter().enumerate() {
-            match moment {
-                Moment::Values(values) => {
-                    out.push_tensor(prefix, &format!("{i}.values"), values.to_data())
+        match &c.moments {
+            Moments::Values(moments) => {
+                for (i, values) in moments.iter().enumerate() {
+                    out.push_tensor(prefix, &format!("{i}.values"), values.to_data());
                 }
-                Moment::Blocks(blocks) => {
+            }
+            Moments::Blocks(moments) => {
+                for (i, blocks) in moments.iter().enumerate() {
                     out.push_tensor(prefix, &format!("{i}.codes"), blocks.words.to_data());
                     out.push_tensor(prefix, &format!("{i}.absmax"), blocks.absmax.to_data());
                 }
@@ -200,19 +199,27 @@ fn contents(prefix: &str, source: &mut StateSource, device: &Device) -> Result<C
     if format != FORMAT {
         return Err(format!("format {format} (this version reads {FORMAT})"));
     }
-    let [Some(optimizer), Some(block), Some(count), Some(steps)] =
+    let [Some(rule), Some(block), Some(count), Some(steps)] =
         [key::OPTIMIZER, key::BLOCK, key::COUNT, key::STEPS].map(&mut scalar)
     else {
         return Err("an incomplete file".into());
     };
-    let kind = [Kind::Sgd, Kind::Adam]
-        .into_iter()
-        .find(|k| *k as u64 == optimizer)
-        .ok_or(Kind::name(optimizer))?;
     let (block, count) = (block as usize, count as usize);
     if block == 0 {
         return Err("blocks of 0".into());
     }
+    let moments = moments(prefix, source, device, block, count)?;
+    Ok(Contents { rule, block, count, steps, moments })
+}
+
+/// All moments there are, in one form.
+fn moments(
+    prefix: &str,
+    source: &mut StateSource,
+    device: &Device,
+    block: usize,
+    count: usize,
+) -> Result<Moments, String> {
     let mut tensor =
         |name: String, dtype: DType, wanted: usize| -> Result<Option<TensorData>, String> {
             let Some(data) = source.take_tensor(prefix, &name) else { return Ok(None) };
@@ -223,20 +230,24 @@ fn contents(prefix: &str, source: &mut StateSource, device: &Device) -> Result<C
                 }
             }
         };
-    let mut moments = Vec::new();
-    for i in 0..kind.moments() {
-        let floats = |data| Tensor::<1>::from_data(data, (device, DType::F32));
-        let values = tensor(format!("{i}.values"), DType::F32, count)?;
+    let floats = |data| Tensor::<1>::from_data(data, (device, DType::F32));
+    let (mut values, mut blocks) = (Vec::new(), Vec::new());
+    for i in 0.. {
+        let whole = tensor(format!("{i}.values"), DType::F32, count)?;
         let words = tensor(format!("{i}.codes"), DType::U32, count.div_ceil(PER_WORD))?;
         let absmax = tensor(format!("{i}.absmax"), DType::F32, count.div_ceil(block))?;
-        moments.push(match (values, words, absmax) {
-            (Some(values), None, None) => Moment::Values(Box::new(floats(values))),
-            (None, Some(words), Some(absmax)) => {
+        match (whole, words, absmax) {
+            (Some(whole), None, None) if blocks.is_empty() => values.push(floats(whole)),
+            (None, Some(words), Some(absmax)) if values.is_empty() => {
                 let words = Tensor::<1, Int>::from_data(words, (device, DType::U32));
-                Moment::Blocks(Box::new(Blocks { words, absmax: floats(absmax) }))
+                blocks.push(Blocks { words, absmax: floats(absmax) });
             }
+            (None, None, None) if i > 0 => break,
             _ => return Err(format!("an incomplete file: moment {i} is not whole")),
-        });
+        }
     }
-    Ok(Contents { kind, block, count, steps, moments })
+    Ok(match blocks.is_empty() {
+        true => Moments::Values(values),
+        false => Moments::Blocks(blocks),
+    })
 }

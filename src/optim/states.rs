@@ -1,4 +1,4 @@
-//! How states are held: options that both optimizers have.
+//! How states are held: the options of every optimizer with 8-bit states.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -6,13 +6,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
+use super::settings::bad;
 use crate::backend::optim8::{Rounding, not_finite};
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 /// Block sizes there are.
 const BLOCK_SIZES: [usize; 7] = [64, 128, 256, 512, 1024, 2048, 4096];
 
-/// What becomes of values between two codes.
+/// Which code stands for a value between two codes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum StateRounding {
@@ -38,10 +39,10 @@ impl StateRounding {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct States {
-    /// Values that share a scale: a power of two from 64 to 4096. 256 is more exact, 2048 saves
+    /// Values that share a scale: a power of two from 64 to 4096. 256 is more exact. 2048 saves
     /// another 0.7 % of the 32-bit state.
     pub block_size: usize,
-    /// Tensors of fewer values keep 32-bit states: biases and BatchNorm, which are little and
+    /// Tensors of fewer values keep 32-bit states: biases and BatchNorm, which are small and
     /// sensitive.
     pub min_size: usize,
     /// Rounding rule of first moments.
@@ -55,11 +56,15 @@ impl Default for States {
 }
 
 impl States {
-    pub(super) fn check(&self) -> Result<()> {
+    /// Refuses block sizes that there are not.
+    ///
+    /// # Errors
+    /// Names the sizes.
+    pub fn check(&self) -> Result<()> {
         match BLOCK_SIZES.contains(&self.block_size) {
             true => Ok(()),
-            false => Err(Error::Invalid(format!(
-                "optimizer: block_size = {}: must be one of {BLOCK_SIZES:?}",
+            false => Err(bad(format!(
+                "block_size = {}: must be one of {BLOCK_SIZES:?}",
                 self.block_size
             ))),
         }
@@ -74,7 +79,7 @@ impl States {
     }
 }
 
-/// Looks at gradients before they are used, and counts those that cannot be.
+/// Looks at gradients before they are used, and counts those that cannot be used.
 #[derive(Debug, Clone)]
 pub(super) struct Watch {
     on: bool,
@@ -103,14 +108,6 @@ impl Watch {
 
     pub fn skipped(&self) -> u64 {
         self.skipped.load(Ordering::Relaxed)
-    }
-}
-
-/// A setting that is refused: name, value, what it must be.
-pub(super) fn within(name: &str, value: f64, fine: bool, wanted: &str) -> Result<()> {
-    match fine {
-        true => Ok(()),
-        false => Err(Error::Invalid(format!("optimizer: {name} = {value}: must be {wanted}"))),
     }
 }
 

@@ -1,20 +1,21 @@
-//! Bits by layer: the choice of least summed cost whose bytes fit a budget, a multiple-choice
-//! knapsack, solved exactly.
+//! Bits by layer: one choice for each layer, with the least summed cost of all whose bytes fit a
+//! budget. This is the multiple-choice knapsack problem, solved exactly.
 //!
-//! Layers are added one after another to a list of partial choices, of which those are kept that no
-//! other one beats in both bytes and cost, and that can still lead to a better whole than one
-//! already known: a linear relaxation of the layers left bounds from below what they must cost.
+//! Dynamic programming adds one layer after another to a list of partial choices. It drops a
+//! partial choice that another one beats in both bytes and cost (dominance), and one that cannot
+//! lead to a better whole than the best known (branch and bound): a linear relaxation of the layers
+//! left bounds their cost from below.
 
 use crate::error::{Error, Result};
 
-/// What a layer may become.
+/// One of the choices of a layer.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Choice {
-    /// Bits, for the reader of the result.
+    /// Bits. The solver does not read them.
     pub bits: usize,
-    /// Bytes.
+    /// Bytes that the layer takes.
     pub bytes: usize,
-    /// Cost.
+    /// Cost of the choice, whatever it measures.
     pub cost: f64,
 }
 
@@ -37,7 +38,7 @@ impl Allocation {
     }
 }
 
-/// A layer's choices that none beats in bytes and cost, smallest first.
+/// A layer's choices that no other beats in both bytes and cost, smallest first.
 fn frontier(choices: &[Choice]) -> Vec<Choice> {
     let mut sorted = choices.to_vec();
     sorted.sort_by(|a, b| a.bytes.cmp(&b.bytes).then(a.cost.total_cmp(&b.cost)));
@@ -59,8 +60,8 @@ struct Raise {
     gain: f64,
 }
 
-/// The raises along the convex hull of each layer's frontier, most gain a byte first. In this order
-/// a layer's own come in order too.
+/// The raises along the convex hull of each layer's frontier, sorted by gain per byte, largest
+/// first. The raises of one layer stay in order, since a hull's slopes fall.
 fn raises(layers: &[Vec<Choice>]) -> Vec<Raise> {
     let mut all = Vec::new();
     for (layer, choices) in layers.iter().enumerate() {
@@ -83,10 +84,11 @@ fn raises(layers: &[Vec<Choice>]) -> Vec<Raise> {
     all
 }
 
-/// The linear relaxation of some layers: their smallest choices, then raises by their rate.
+/// The linear relaxation of some layers: their smallest choices, then raises in order.
 struct Relaxation {
+    /// Bytes and cost of the smallest choices.
     least: Choice,
-    /// Bytes and gain of the first raises.
+    /// Bytes and gain of the first 0, 1, 2, ... raises together.
     sums: Vec<(usize, f64)>,
 }
 
@@ -105,8 +107,8 @@ impl Relaxation {
         Self { least, sums }
     }
 
-    /// Least cost with so many bytes if choices could be mixed, and the cost without the mixed one;
-    /// none if even the smallest do not fit.
+    /// Bounds on the least cost with so many bytes: from below with a part of the next raise, from
+    /// above without it. `None` if even the smallest choices do not fit.
     fn bounds(&self, bytes: usize) -> Option<(f64, f64)> {
         let room = bytes.checked_sub(self.least.bytes)?;
         let fit = self.sums.partition_point(|s| s.0 <= room) - 1;
@@ -120,9 +122,11 @@ impl Relaxation {
     }
 }
 
-/// A partial choice: bytes, cost, the partial choice it extends, the number of the layer's choice.
+/// A partial choice: its bytes, its cost, the index of the partial choice that it extends, the
+/// index of the last layer's choice.
 type State = (usize, f64, u32, u32);
 
+/// The allocation behind a partial choice over all layers.
 fn unwind(layers: &[Vec<Choice>], lists: &[Vec<State>], mut at: usize) -> Allocation {
     let mut choices = Vec::new();
     for (list, layer) in lists.iter().zip(layers).rev() {
@@ -134,7 +138,7 @@ fn unwind(layers: &[Vec<Choice>], lists: &[Vec<State>], mut at: usize) -> Alloca
     Allocation::of(choices)
 }
 
-/// Every layer's frontier; smallest and largest bytes they can sum to.
+/// Every layer's frontier, and the smallest and largest sum of their bytes.
 fn prepare(layers: &[Vec<Choice>]) -> Result<(Vec<Vec<Choice>>, [usize; 2])> {
     if let Some(i) =
         layers.iter().position(|l| l.is_empty() || l.iter().any(|c| !c.cost.is_finite()))
@@ -149,10 +153,10 @@ fn prepare(layers: &[Vec<Choice>]) -> Result<(Vec<Vec<Choice>>, [usize; 2])> {
     Ok((frontiers, range))
 }
 
-/// The smallest and the largest allocation there is.
+/// Bytes of the smallest and of the largest allocation.
 ///
 /// # Errors
-/// A layer without a choice.
+/// A layer without a choice, or with a cost that is not finite.
 pub fn range(layers: &[Vec<Choice>]) -> Result<[usize; 2]> {
     prepare(layers).map(|p| p.1)
 }
@@ -160,7 +164,8 @@ pub fn range(layers: &[Vec<Choice>]) -> Result<[usize; 2]> {
 /// The allocation of least cost with at most `budget` bytes.
 ///
 /// # Errors
-/// A budget below what the smallest choices need.
+/// A budget below the bytes of the smallest choices; a layer without a choice, or with a cost that
+/// is not finite.
 pub fn allocate(layers: &[Vec<Choice>], budget: usize) -> Result<Allocation> {
     let (layers, [least, most]) = prepare(layers)?;
     if budget < least {
@@ -170,7 +175,7 @@ pub fn allocate(layers: &[Vec<Choice>], budget: usize) -> Result<Allocation> {
     }
     let rest: Vec<Relaxation> = (0..=layers.len()).map(|i| Relaxation::new(&layers[i..])).collect();
     let mut best = rest[0].bounds(budget).expect("the smallest choices fit").1;
-    // Sums in another order differ in their last digits.
+    // Sums of the same costs in another order differ in their last digits.
     let slack = 1e-11 * rest[0].least.cost.abs();
     let mut lists: Vec<Vec<State>> = Vec::with_capacity(layers.len());
     let mut states: Vec<State> = vec![(0, 0.0, 0, 0)];
@@ -199,16 +204,16 @@ pub fn allocate(layers: &[Vec<Choice>], budget: usize) -> Result<Allocation> {
         lists.push(list.clone());
         states = list;
     }
-    // On a frontier the last one is the cheapest.
+    // Costs fall along the list: its last entry is the cheapest.
     Ok(unwind(&layers, &lists, states.len() - 1))
 }
 
-/// The allocation of least cost with `low` to `high` bytes, if there is one. Partial choices whose
-/// bytes differ by less than a 32768th of `high` count as equal, of which the cheapest is kept; no
-/// two are equal where `high` is below that.
+/// The allocation of least cost with `low` to `high` bytes, if there is one. It is exact for `high`
+/// below 65536. Beyond, bytes are counted in units of a 32768th of `high`, and of partial choices
+/// with as many units only the cheapest is kept.
 ///
 /// # Errors
-/// A layer without a choice.
+/// A layer without a choice, or with a cost that is not finite.
 pub fn allocate_between(
     layers: &[Vec<Choice>],
     low: usize,
@@ -242,11 +247,11 @@ pub fn allocate_between(
     Ok(best.map(|(at, _)| unwind(&layers, &lists, at)))
 }
 
-/// The allocations that are best for some price of a byte, from the smallest to the largest: each
-/// has the least cost of all with as many bytes.
+/// The allocations that minimise cost plus bytes times a price, for some price, from the smallest
+/// to the largest. Each has the least cost of all allocations with as many bytes.
 ///
 /// # Errors
-/// A layer without a choice.
+/// A layer without a choice, or with a cost that is not finite.
 pub fn pareto(layers: &[Vec<Choice>]) -> Result<Vec<Allocation>> {
     let (layers, _) = prepare(layers)?;
     let mut choices: Vec<Choice> = layers.iter().map(|l| l[0]).collect();
@@ -259,106 +264,4 @@ pub fn pareto(layers: &[Vec<Choice>]) -> Result<Vec<Allocation>> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    fn layers() -> impl Strategy<Value = Vec<Vec<Choice>>> {
-        let choice =
-            (1usize..40, 0f64..10.0).prop_map(|(bytes, cost)| Choice { bits: bytes, bytes, cost });
-        prop::collection::vec(prop::collection::vec(choice, 1..5), 1..6)
-    }
-
-    /// All combinations.
-    fn all(layers: &[Vec<Choice>]) -> Vec<Allocation> {
-        let mut lists = vec![Vec::new()];
-        for layer in layers {
-            lists = lists
-                .iter()
-                .flat_map(|l| layer.iter().map(move |&c| [l.clone(), vec![c]].concat()))
-                .collect();
-        }
-        lists.into_iter().map(Allocation::of).collect()
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig::with_cases(300))]
-        #[test]
-        fn nothing_that_fits_is_cheaper(layers in layers(), budget in 1usize..150) {
-            let fits = |a: &&Allocation| a.bytes <= budget;
-            let all = all(&layers);
-            let best = all.iter().filter(fits).map(|a| a.cost).fold(f64::INFINITY, f64::min);
-            match allocate(&layers, budget) {
-                Ok(ours) => {
-                    prop_assert!(ours.bytes <= budget && (ours.cost - best).abs() < 1e-9, "{ours:?}, best {best}");
-                    prop_assert!(ours.choices.iter().zip(&layers).all(|(c, l)| l.contains(c)));
-                }
-                Err(_) => prop_assert!(best.is_infinite()),
-            }
-        }
-
-        #[test]
-        fn a_band_is_kept(layers in layers(), low in 1usize..100, width in 0usize..20) {
-            let undominated: Vec<Vec<Choice>> = layers.iter().map(|l| frontier(l)).collect();
-            let inside = |a: &&Allocation| (low..=low + width).contains(&a.bytes);
-            let all = all(&undominated);
-            let best = all.iter().filter(inside).map(|a| a.cost).fold(f64::INFINITY, f64::min);
-            match allocate_between(&layers, low, low + width).unwrap() {
-                Some(ours) => {
-                    prop_assert!(inside(&&ours) && (ours.cost - best).abs() < 1e-9, "{ours:?}, best {best}");
-                }
-                None => prop_assert!(best.is_infinite()),
-            }
-        }
-
-        #[test]
-        fn the_pareto_list_is_optimal_everywhere(layers in layers()) {
-            let list = pareto(&layers).unwrap();
-            prop_assert_eq!([list[0].bytes, list[list.len() - 1].bytes], range(&layers).unwrap());
-            for (i, point) in list.iter().enumerate() {
-                let best = allocate(&layers, point.bytes).unwrap();
-                prop_assert!((best.cost - point.cost).abs() < 1e-9, "{point:?}, best {best:?}");
-                prop_assert!(i == 0 || point.bytes > list[i - 1].bytes && point.cost < list[i - 1].cost);
-            }
-        }
-    }
-
-    #[test]
-    fn an_unreachable_budget_names_the_range() {
-        let choice = |bytes, cost| Choice { bits: 1, bytes, cost };
-        let layers = [vec![choice(10, 1.0), choice(20, 0.5)], vec![choice(5, 2.0)]];
-        let error = allocate(&layers, 14).unwrap_err().to_string();
-        assert!(error.contains("14 bytes cannot be reached: the choices give 15 to 25"), "{error}");
-        assert!(allocate(&[vec![choice(1, f64::NAN)]], 10).is_err());
-    }
-
-    /// As many layers as DF-ResNet233 has, with sizes and costs of several decades.
-    #[test]
-    fn many_layers_are_solved_exactly() {
-        let mut stream = crate::rng::Stream::new(7, "layers", &[]);
-        let layers: Vec<Vec<Choice>> = (0..240)
-            .map(|_| {
-                let weights = 64 << stream.below(14);
-                let scale = 10f64.powf(stream.between(-4.0, 0.0));
-                let choice = |bits: usize| {
-                    let bytes = weights * bits / 8 + (4 << bits);
-                    Choice { bits, bytes, cost: scale * weights as f64 * 4f64.powi(-(bits as i32)) }
-                };
-                [1, 2, 3, 4, 8].map(choice).to_vec()
-            })
-            .collect();
-        let [least, most] = range(&layers).unwrap();
-        for part in [0.05, 0.3, 0.7, 0.95] {
-            let budget = least + ((most - least) as f64 * part) as usize;
-            let ours = allocate(&layers, budget).unwrap();
-            let (lower, upper) =
-                Relaxation::new(&layers.iter().map(|l| frontier(l)).collect::<Vec<_>>())
-                    .bounds(budget)
-                    .unwrap();
-            assert!(
-                ours.bytes <= budget && lower <= ours.cost + 1e-9 && ours.cost <= upper,
-                "{part}"
-            );
-        }
-    }
-}
+mod tests;

@@ -1,9 +1,8 @@
-//! What a user chooses about quantization: the section `[quantize]` of a recipe, and the flags of
-//! `revox quantize`.
+//! What a user chooses about quantization: the section `[quantize]` of a recipe.
 //!
-//! arXiv 2406.05359 gives the methods; what could not be seen of it (coverage, refreshing of
-//! centroids, order of stages, formulas of the binary quantizers) is a named option here, its
-//! default chosen by own measurement or for safety.
+//! The methods are those of arXiv 2406.05359. What we do not know of it (which layers, when
+//! centroids move, the order of stages, the formulas of the binary quantizers) is a named option
+//! here. We chose the defaults by our own measurements, or the safe choice.
 
 use serde::{Deserialize, Serialize};
 
@@ -12,12 +11,13 @@ use super::{Scheme, SensitivityConfig, TensorScheme};
 use crate::error::{Error, Result};
 
 /// The method.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 #[serde(rename_all = "kebab-case")]
 pub enum Method {
     /// k-means codebooks, the same bits for every layer (1 bit: the naive binary quantizer).
     #[serde(rename = "kmeans")]
-    #[value(name = "kmeans")]
+    #[cfg_attr(feature = "cli", value(name = "kmeans"))]
     KMeans,
     /// k-means codebooks, bits by layer under a size budget.
     Mixed,
@@ -27,7 +27,26 @@ pub enum Method {
     BinaryAdaptive,
 }
 
-/// Which tensors.
+impl Method {
+    /// The scheme of the tensors that it quantizes.
+    pub fn scheme(self) -> Scheme {
+        match self {
+            Self::KMeans | Self::Mixed => Scheme::KMeans,
+            Self::BinaryStatic => Scheme::BinaryStatic,
+            Self::BinaryAdaptive => Scheme::BinaryAdaptive,
+        }
+    }
+
+    /// Whether [`QuantizeConfig::bits`] is a choice of this method.
+    pub fn has_bits(self) -> bool {
+        match self {
+            Self::KMeans => true,
+            Self::Mixed | Self::BinaryStatic | Self::BinaryAdaptive => false,
+        }
+    }
+}
+
+/// Which tensors are quantized.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Coverage {
@@ -37,32 +56,33 @@ pub enum Coverage {
     Convolutions,
 }
 
-/// Layers with too few weights for a codebook.
+/// What becomes of layers with too few weights for a codebook.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum SmallLayers {
-    /// An error.
+    /// They are an error.
     Refuse,
-    /// The most bits of which codes and codebook are smaller than the weights in f32.
+    /// They get the most bits with which codes and codebook take fewer bytes than in f32.
     FewerBits,
-    /// f32.
+    /// They stay f32.
     Keep,
 }
 
-/// How k-means codebooks move while training.
+/// How k-means codebooks move during training.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Update {
-    /// Every weight has its nearest centroid; Lloyd's iterations go on from where they are.
+    /// Every weight takes its nearest centroid, and Lloyd's iterations move the centroids.
     Lloyd,
-    /// Weights keep the centroid they began with, which is their mean (HAQ's public code).
+    /// Weights keep the centroid that they began with, which moves to their mean (HAQ's public
+    /// code).
     FrozenMean,
-    /// Weights keep the centroid they began with, which is trained by the sum of its members'
-    /// gradients (Deep Compression, arXiv 1510.00149).
+    /// Weights keep the centroid that they began with, which is trained with the sum of its
+    /// members' gradients (Deep Compression, arXiv 1510.00149).
     FrozenGradient,
 }
 
-/// In which order stages quantize layers. What the paper does is not known to us.
+/// In which order stages quantize layers. We do not know the paper's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Order {
@@ -74,48 +94,49 @@ pub enum Order {
     Front,
 }
 
-/// The section.
+/// The section `[quantize]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct QuantizeConfig {
-    /// Method.
+    /// The method.
     pub method: Method,
-    /// Bits of `kmeans`, 1 to 8.
+    /// Bits of method `kmeans`, 1 to 8.
     pub bits: usize,
-    /// Bytes of the file that `mixed` has to make, header included.
+    /// Bytes of the file that method `mixed` aims at, header included.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub target_bytes: Option<usize>,
-    /// Which tensors.
+    /// Which tensors are quantized.
     pub layers: Coverage,
-    /// Tensors that stay f32, by name.
+    /// Names of further tensors that stay f32.
     pub keep: Vec<String>,
-    /// Layers with too few weights.
+    /// What becomes of layers with too few weights.
     pub small_layers: SmallLayers,
-    /// How codebooks move.
+    /// How k-means codebooks move.
     pub update: Update,
-    /// Steps between two moves of the codebooks.
+    /// Training steps between two moves of the codebooks.
     pub refresh_every: usize,
-    /// Lloyd's iterations of a move.
+    /// Lloyd's iterations in each move.
     pub lloyd_steps: usize,
-    /// Binary: a scale for each output channel.
+    /// Binary methods: a scale for each output channel.
     pub per_channel: bool,
-    /// Binary: values around the mean weight instead of 0.
+    /// Binary methods: values around the mean weight instead of 0.
     pub offset: bool,
-    /// No gradient for latent weights beyond so many times their group's largest value.
+    /// Latent weights get no gradient while they are beyond so many times the largest value of
+    /// their group.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub clip: Option<f32>,
-    /// Bits that `mixed` chooses from.
+    /// Bits that method `mixed` chooses from.
     pub candidates: Vec<usize>,
-    /// How `mixed` weighs layers.
+    /// How the costs of layers are measured, by which `mixed` and `order` choose.
     pub sensitivity: SensitivityConfig,
-    /// Stages: one group of layers after another, equal parts of the epochs. 1 quantizes all at
-    /// once: the default, since more of them gave no lower error rates where it was measured
+    /// Stages, each an equal part of the epochs: one group of layers is quantized after another.
+    /// The default is 1, which quantizes all at once: more stages gave no lower error rates
     /// (BENCHMARKS.md).
     pub stages: usize,
     /// Order of the stages.
     pub order: Order,
-    /// Each stage goes through the recipe's schedule of the learning rate; otherwise all of them
-    /// together do.
+    /// Each stage goes through the whole schedule of the learning rate; otherwise all stages share
+    /// one pass through it.
     pub restart_rate: bool,
 }
 
@@ -144,7 +165,7 @@ impl Default for QuantizeConfig {
 }
 
 impl QuantizeConfig {
-    /// Refuses the impossible, and what would do nothing.
+    /// Refuses impossible values, and choices without effect.
     ///
     /// # Errors
     /// Names the value.
@@ -160,11 +181,11 @@ impl QuantizeConfig {
         if self.refresh_every == 0 || self.lloyd_steps == 0 || self.stages == 0 {
             return bad("refresh_every, lloyd_steps and stages: must be at least 1".into());
         }
-        let binary = matches!(self.method, Method::BinaryStatic | Method::BinaryAdaptive);
-        if !binary && (self.per_channel || self.offset) {
+        let has_scales = self.method.scheme().rule().has_scales();
+        if !has_scales && (self.per_channel || self.offset) {
             return bad("per_channel and offset: choices of the binary methods".into());
         }
-        if binary && self.update != Update::Lloyd {
+        if has_scales && self.update != Update::Lloyd {
             return bad("update: a choice of the k-means methods".into());
         }
         if self.restart_rate && self.stages == 1 {
@@ -181,16 +202,19 @@ impl QuantizeConfig {
         match (self.method, self.target_bytes) {
             (Method::Mixed, None) => return bad("target_bytes: method mixed needs a size".into()),
             (Method::Mixed, Some(0)) => return bad("target_bytes = 0".into()),
-            (Method::Mixed, _) | (_, None) => {}
-            _ => return bad("target_bytes: a choice of method mixed".into()),
+            (Method::Mixed, Some(_)) => {}
+            (Method::KMeans | Method::BinaryStatic | Method::BinaryAdaptive, None) => {}
+            (Method::KMeans | Method::BinaryStatic | Method::BinaryAdaptive, Some(_)) => {
+                return bad("target_bytes: a choice of method mixed".into());
+            }
         }
         self.sensitivity.check()
     }
 
-    /// Refuses what only training gives a meaning.
+    /// Refuses choices that only have an effect in training.
     ///
     /// # Errors
-    /// Names the value.
+    /// One of them is not at its default.
     pub fn check_without_training(&self) -> Result<()> {
         let defaults = Self::default();
         let trained = self.stages != 1
@@ -200,30 +224,32 @@ impl QuantizeConfig {
             || self.lloyd_steps != defaults.lloyd_steps;
         match trained {
             true => Err(Error::invalid(
-                "quantize.stages, update, clip, refresh_every and lloyd_steps: choices of training, for which a recipe is needed",
+                "quantize.stages, update, clip, refresh_every and lloyd_steps: choices of \
+                 training, for which a recipe is needed",
             )),
             false => Ok(()),
         }
     }
 
-    /// Whether layers are told apart by what their quantization costs.
+    /// Whether a choice depends on what the quantization of each layer costs.
     pub fn weighs_layers(&self) -> bool {
         self.method == Method::Mixed || self.stages > 1 && self.order == Order::Sensitivity
     }
 
-    /// Whether that needs a loss, and so data.
+    /// Whether those costs depend on a loss, for which data are needed.
     pub fn needs_loss(&self) -> bool {
         self.weighs_layers() && self.sensitivity.measure == Measure::Hessian
     }
 
-    /// The scheme of a tensor that gets so many bits.
+    /// The scheme of a tensor for which so many bits are wanted; the binary methods have one.
     pub fn scheme(&self, bits: usize) -> TensorScheme {
-        let (per_channel, offset) = (self.per_channel, self.offset);
-        let binary = |scheme| TensorScheme { scheme, bits: 1, per_channel, offset };
-        match self.method {
-            Method::KMeans | Method::Mixed => TensorScheme::kmeans(bits),
-            Method::BinaryStatic => binary(Scheme::BinaryStatic),
-            Method::BinaryAdaptive => binary(Scheme::BinaryAdaptive),
+        let scheme = self.method.scheme();
+        let rule = scheme.rule();
+        TensorScheme {
+            scheme,
+            bits: rule.bits(bits),
+            per_channel: rule.has_scales() && self.per_channel,
+            offset: rule.has_scales() && self.offset,
         }
     }
 }

@@ -1,5 +1,6 @@
-//! Quantization while training: a parameter stays what it is (the latent weight), the network sees
-//! its quantized values, and gradients go straight through to it.
+//! Quantization while training: the parameter keeps its value (the latent weight), the network uses
+//! the quantized one, and the gradient passes to the latent weight unchanged (the straight-through
+//! estimator, arXiv 1308.3432).
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -7,12 +8,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use burn::module::{Module, Param, ParamId, Reparameterization};
 use burn::tensor::{Device, Tensor, TensorData};
 
-use super::packed::table;
 use super::{Codebook, TensorScheme};
 use crate::backend::codes::nearest;
 use crate::rng::fnv1a64;
 
-/// When a tensor starts to be quantized: at its stage of a clock that all tensors of a network
+/// When a tensor's quantization starts: at its stage of a clock that all tensors of a network
 /// share.
 #[derive(Debug, Clone)]
 pub struct Gate {
@@ -27,20 +27,20 @@ impl Gate {
     }
 }
 
-/// What quantizes a parameter. Attached to it, so that networks need not know.
+/// A quantizer that is attached to a parameter. Networks need not know of it.
 #[derive(Module, Debug)]
 pub struct FakeQuant {
-    /// As stored, see [`table`].
+    /// The codebook's numbers, padded, `[groups, columns]`.
     codebook: Param<Tensor<2>>,
     /// `[groups, 2^bits - 1]`.
     bounds: Param<Tensor<2>>,
-    /// Entries of the weights (whole numbers), where assignments do not change any more; `[n]`.
+    /// The weights' codes `[n]` (whole numbers), where they are frozen.
     codes: Option<Param<Tensor<1>>>,
-    /// The entries themselves are trained, not the latent weights.
+    /// Whether the codebook is trained instead of the latent weights.
     #[module(skip)]
     learned: bool,
-    /// Gradients stop where a latent weight's magnitude is beyond so many times the largest value
-    /// of its group.
+    /// A latent weight gets no gradient while its magnitude is beyond so many times the largest
+    /// value of its group.
     #[module(skip)]
     clip: Option<f32>,
     #[module(skip)]
@@ -60,7 +60,8 @@ fn constant<const D: usize>(
     Param::initialized(ParamId::from(fnv1a64(name.as_bytes())), value)
 }
 
-/// What a tensor's quantization does beyond the nearest value.
+/// What a tensor's quantization does beyond taking the nearest value: the fields of [`FakeQuant`]
+/// of the same names.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Extras {
     pub codes: Option<Vec<u8>>,
@@ -101,7 +102,7 @@ impl FakeQuant {
     }
 }
 
-/// Off the tape, if it is on one.
+/// The tensor off the autodiff tape, if it is on one.
 fn inner<const D: usize>(x: Tensor<D>) -> Tensor<D> {
     if x.is_autodiff() { x.inner() } else { x }
 }
@@ -119,7 +120,7 @@ impl Reparameterization for FakeQuant {
             let entries = table.dims()[1];
             return table.reshape([entries]).select(0, codes.val().int()).reshape(shape);
         }
-        let table = table(inner(self.codebook.val()), self.scheme);
+        let table = self.scheme.scheme.rule().tensor_table(inner(self.codebook.val()));
         let quantized = match &self.codes {
             Some(codes) => {
                 let entries = table.dims()[1];
@@ -130,8 +131,7 @@ impl Reparameterization for FakeQuant {
         if !latent.is_autodiff() {
             return quantized;
         }
-        // Exactly 0, with derivative 1: the straight-through gradient does not cost the quantized
-        // value a bit.
+        // Exactly 0, with derivative 1: adding it changes no bit of the quantized value.
         let mut through = latent.clone() - latent.clone().detach();
         if let Some(clip) = self.clip {
             let groups = table.dims()[0];

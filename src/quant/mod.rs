@@ -1,9 +1,10 @@
 //! Quantized weights (arXiv 2406.05359): k-means codebooks, binary scales, bits by layer, training
 //! through a quantizer, packed weights.
 //!
-//! A [`Plan`] says which tensors get which [`TensorScheme`]. A [`Quantizer`] attaches
-//! [`FakeQuant`]s to the parameters of a network in training; a packed network has [`Packed`]
-//! parameters. Both are reparameterizations of Burn: a network's file does not know of either.
+//! A [`Scheme`] says which values weights may take, a [`Plan`] which tensors get which
+//! [`TensorScheme`]. A [`Quantizer`] attaches [`FakeQuant`]s to the parameters of a network in
+//! training; a packed network has [`Packed`] parameters. Both are reparameterizations of Burn:
+//! networks need not know of them.
 
 pub mod allocation;
 mod codebook;
@@ -13,6 +14,7 @@ pub mod kmeans;
 pub mod msft;
 mod packed;
 mod plan;
+#[cfg(feature = "plots")]
 mod plot;
 mod quantizer;
 mod scheme;
@@ -23,6 +25,7 @@ pub use config::{Method, QuantizeConfig};
 pub use fake_quant::FakeQuant;
 pub use packed::Packed;
 pub use plan::{Plan, Planned, candidates, fits, uniform};
+#[cfg(feature = "plots")]
 pub use plot::frontier_svg;
 pub use quantizer::{Books, Quantizer};
 pub use scheme::{Scheme, TensorScheme};

@@ -1,13 +1,13 @@
-//! Multi-stage fine-tuning: layers are quantized group by group, with training between (arXiv
-//! 2406.05359; which order the paper uses is not known to us).
+//! Multi-stage fine-tuning (arXiv 2406.05359): quantizes one group of layers after another, with
+//! training in between. We do not know which order the paper uses.
 
 use std::collections::HashMap;
 
 use super::Plan;
 use super::config::Order;
 
-/// Distributes a plan's tensors over stages, equally many each. `names` are in the network's order,
-/// `costs` are perturbations at the planned bits.
+/// Distributes a plan's tensors over stages, equally many to each. `names` are those of the
+/// network's tensors in its order; `costs` are the perturbations at the planned bits, by name.
 pub fn assign(
     plan: &mut Plan,
     order: Order,
@@ -16,7 +16,7 @@ pub fn assign(
     costs: &HashMap<String, f64>,
 ) {
     let mut sorted: Vec<&String> = names.iter().filter(|n| plan.contains_key(*n)).collect();
-    // Sorting is stable: equal ones stay in the network's order.
+    // Sorting is stable: tensors that compare equal stay in the network's order.
     match order {
         Order::Front => {}
         Order::Bits => sorted.sort_by_key(|n| std::cmp::Reverse(plan[*n].scheme.bits)),

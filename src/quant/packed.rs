@@ -1,10 +1,10 @@
-//! Weights that stay packed in memory. A layer's weights are unpacked each time they are used and
-//! forgotten afterwards.
+//! Weights that stay packed in memory. A layer's weights are unpacked each time they are used, and
+//! dropped afterwards.
 
 use burn::module::{Module, Param, Reparameterization};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
-use super::{Codebook, Scheme, TensorScheme};
+use super::{Codebook, TensorScheme};
 use crate::backend::codes::{unpack, words};
 
 /// What a packed parameter holds in place of its values. The parameter itself is a single zero.
@@ -12,7 +12,7 @@ use crate::backend::codes::{unpack, words};
 pub struct Packed {
     /// Packed codes, `[ceil(n * bits / 32)]`.
     codes: Param<Tensor<1, Int>>,
-    /// As stored: `[1, centroids]`, or `[groups, 1]` scales or `[groups, 2]` scales and offsets.
+    /// The codebook's numbers, `[groups, columns]`: centroids, scales, or scales and offsets.
     codebook: Param<Tensor<2>>,
     #[module(skip)]
     shape: Vec<usize>,
@@ -36,26 +36,11 @@ impl Packed {
     }
 }
 
-/// `[groups, entries]` of a codebook as it is stored: centroids as they are, scale and offset as
-/// offset -+ scale.
-pub(super) fn table(codebook: Tensor<2>, scheme: TensorScheme) -> Tensor<2> {
-    if scheme.scheme == Scheme::KMeans {
-        return codebook;
-    }
-    let [groups, columns] = codebook.dims();
-    let scale = codebook.clone().slice([0..groups, 0..1]);
-    let offset = match columns {
-        1 => scale.zeros_like(),
-        _ => codebook.slice([0..groups, 1..2]),
-    };
-    Tensor::cat(vec![offset.clone() - scale.clone(), offset + scale], 1)
-}
-
 impl Reparameterization for Packed {
     const NAME: &'static str = "packed";
 
     fn apply<const D: usize>(&self, _nothing: Tensor<D>) -> Tensor<D> {
-        let table = table(self.codebook.val(), self.scheme);
+        let table = self.scheme.scheme.rule().tensor_table(self.codebook.val());
         let shape: [usize; D] =
             self.shape.as_slice().try_into().expect("a weight's shape has its rank");
         unpack(self.codes.val(), table, self.scheme.bits, shape)

@@ -6,32 +6,32 @@ use super::config::{Coverage, SmallLayers};
 use super::{QuantizeConfig, TensorScheme};
 use crate::error::{Error, Result};
 
-/// One tensor's part of a plan.
+/// How one tensor is quantized, and from when on.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Planned {
-    /// Output channels first.
+    /// The weight's shape, output channels first.
     pub shape: Vec<usize>,
-    /// How.
+    /// The scheme.
     pub scheme: TensorScheme,
-    /// From 0.
+    /// The stage at which its quantization starts, from 0.
     pub stage: usize,
 }
 
 impl Planned {
-    /// Weights.
+    /// How many weights it has.
     pub fn count(&self) -> usize {
         self.shape.iter().product()
     }
 }
 
-/// Tensors by name.
+/// The quantized tensors by name.
 pub type Plan = BTreeMap<String, Planned>;
 
-/// The tensors that may be quantized, in the network's order: weights of convolutions (4 axes, or 3
-/// in the pooling's attention) and linear layers (2).
+/// Of all tensors of a network, given by name and shape, those that may be quantized: weights of
+/// convolutions (4 axes, or 3 in the pooling's attention) and of linear layers (2).
 ///
 /// # Errors
-/// A name in `keep` that no such tensor has.
+/// `keep` names a tensor that is not among them.
 pub fn candidates(
     names: &[(String, Vec<usize>)],
     config: &QuantizeConfig,
@@ -52,17 +52,18 @@ pub fn candidates(
     Ok(weights.filter(wanted).cloned().collect())
 }
 
-/// Whether so many bits make sense for a tensor: a weight for every value, and fewer bytes than in
-/// f32.
+/// Whether a scheme makes sense for a tensor of this shape: it has at least as many weights as the
+/// codebook has values, and takes fewer bytes than in f32.
 pub fn fits(shape: &[usize], scheme: TensorScheme) -> bool {
     let count: usize = shape.iter().product();
     count >= 1 << scheme.bits && scheme.bytes(shape) < 4 * count
 }
 
-/// The same bits for every tensor, but for those that are too small.
+/// A plan with the same bits for every tensor that may be quantized, of all tensors of a network by
+/// name and shape. Tensors with too few weights are treated as `small_layers` says.
 ///
 /// # Errors
-/// A tensor that is too small, if that is to be an error.
+/// A tensor with too few weights under [`SmallLayers::Refuse`]; no tensor to quantize.
 pub fn uniform(names: &[(String, Vec<usize>)], config: &QuantizeConfig) -> Result<Plan> {
     let mut plan = Plan::new();
     let wanted = config.scheme(config.bits).bits;
@@ -81,8 +82,9 @@ pub fn uniform(names: &[(String, Vec<usize>)], config: &QuantizeConfig) -> Resul
             (None, SmallLayers::Keep | SmallLayers::FewerBits) => {}
             (None, SmallLayers::Refuse) => {
                 return Err(Error::Invalid(format!(
-                    "tensor `{name}`: {count} weights are fewer than the {} values of {wanted} bits; \
-                     quantize.small_layers = \"fewer-bits\" or \"keep\" says what to do with it",
+                    "tensor `{name}`: {count} weights are fewer than the {} values of {wanted} \
+                     bits; quantize.small_layers = \"fewer-bits\" or \"keep\" says what to do \
+                     with it",
                     1 << wanted
                 )));
             }
@@ -114,7 +116,8 @@ mod tests {
             "{error}"
         );
         let plan = uniform(&names(), &config(SmallLayers::FewerBits)).unwrap();
-        assert_eq!(plan["conv1.weight"].scheme.bits, 5); // 45 bytes of codes and 128 of codebook, f32 has 288
+        // 45 bytes of codes and 128 of codebook; f32 has 288.
+        assert_eq!(plan["conv1.weight"].scheme.bits, 5);
         assert_eq!(plan["seg_1.weight"].scheme.bits, 7);
         let plan = uniform(&names(), &config(SmallLayers::Keep)).unwrap();
         assert_eq!(plan.keys().collect::<Vec<_>>(), ["seg_1.weight"]);

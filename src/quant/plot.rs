@@ -1,14 +1,14 @@
-//! The trade between size and perturbation, as a picture.
+//! Draws perturbation against size.
 
 use plotters::prelude::*;
 
 use crate::error::{Error, Result};
 
-/// SVG of points (megabytes, summed perturbation), smallest first; the perturbation's axis is
-/// logarithmic.
+/// An SVG of points (megabytes, summed perturbation), smallest first. The perturbation's axis is
+/// logarithmic: points without a perturbation are left out.
 ///
 /// # Errors
-/// No points, or none with a perturbation above 0.
+/// No point has a perturbation above 0.
 pub fn frontier_svg(points: &[(f64, f64)], title: &str) -> Result<String> {
     let failed = |e: &dyn std::fmt::Display| Error::Undefined(format!("cannot draw sizes: {e}"));
     let line: Vec<(f64, f64)> = points.iter().copied().filter(|p| p.1 > 0.0).collect();

@@ -1,5 +1,5 @@
-//! A plan carried out on a network in training: quantizers attached to its parameters, stages
-//! begun, codebooks moved.
+//! Carries out a plan on a network in training: attaches quantizers to its parameters, begins
+//! stages, moves codebooks.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -16,24 +16,24 @@ use super::{Codebook, Plan, Planned, QuantizeConfig};
 use crate::error::{Error, Result};
 use crate::nn::{Place, collect_named, ids_named};
 
-/// A codebook, and codes that do not change any more.
+/// A codebook, and the codes where they are frozen.
 type Book = (Codebook, Option<Vec<u8>>);
 
-/// New codebooks of layers whose quantizers are attached. Whatever can fail has been done before
-/// there are any, so that a network in training need not be given away for it.
+/// New codebooks for layers whose quantizers are attached. Making them may fail and borrows the
+/// network; [`Self::apply`] takes the network and cannot fail.
 #[derive(Debug, Clone, Default)]
-#[must_use = "the network is as it was until they are applied"]
+#[must_use = "the network keeps its old codebooks until these are applied"]
 pub struct Books(HashMap<String, Book>);
 
 impl Books {
-    /// The module they were made of, with them in place of its codebooks. Its other parameters are
-    /// moved, not copied.
+    /// The module with these codebooks in place of its own. It must be the module that they were
+    /// made for. Its other parameters are moved, not copied.
     pub fn apply<M: Module>(self, module: M) -> M {
         set_books(module, self.0)
     }
 }
 
-/// A plan with its clock.
+/// A plan, and the clock of its stages.
 #[derive(Debug, Clone)]
 pub struct Quantizer {
     plan: Plan,
@@ -42,7 +42,7 @@ pub struct Quantizer {
 }
 
 impl Quantizer {
-    /// Nothing is quantized by it yet.
+    /// A quantizer at stage 0, attached to nothing yet.
     pub fn new(plan: Plan, config: QuantizeConfig) -> Self {
         Self { plan, config, clock: Arc::default() }
     }
@@ -52,7 +52,7 @@ impl Quantizer {
         &self.plan
     }
 
-    /// How it is carried out.
+    /// The choices by which the plan is carried out.
     pub fn config(&self) -> &QuantizeConfig {
         &self.config
     }
@@ -62,14 +62,14 @@ impl Quantizer {
         self.plan.values().map(|p| p.stage + 1).max().unwrap_or(1)
     }
 
-    /// The stage (from 0) that an epoch (from 1) of so many belongs to: equal parts, the first ones
-    /// longer where they cannot be.
+    /// The stage (from 0) of an epoch (from 1) of so many. Stages have equally many epochs; where
+    /// the division leaves a rest, some stages have one epoch more.
     pub fn stage(&self, epoch: usize, epochs: usize) -> usize {
         ((epoch - 1) * self.stages() / epochs).min(self.stages() - 1)
     }
 
-    /// Goes to a stage: its layers and those of the stages before it are quantized from now on,
-    /// wherever this network has been cloned to.
+    /// Goes to a stage: from now on its layers and those of earlier stages are quantized, in every
+    /// clone of the network too.
     pub fn set_stage(&self, stage: usize) {
         self.clock.store(stage, Ordering::Relaxed);
     }
@@ -88,7 +88,7 @@ impl Quantizer {
         Ok(module.apply_reparameterization(attach))
     }
 
-    /// A tensor's codebook, and the codes that do not change any more.
+    /// A tensor's codebook, and its codes where they are frozen.
     fn fit(&self, name: &str, planned: &Planned, weights: &[f32]) -> Result<Book> {
         let book =
             Codebook::fit(planned.scheme, weights, &planned.shape).map_err(|e| of(name, &e))?;
@@ -96,8 +96,8 @@ impl Quantizer {
         Ok((book, frozen))
     }
 
-    /// Codebooks, and codes that do not change any more, anew for the layers of a stage that
-    /// begins.
+    /// New codebooks for the layers of a stage that begins, fitted to the weights as they are by
+    /// now.
     ///
     /// # Errors
     /// Names the tensor that cannot be quantized.
@@ -116,11 +116,12 @@ impl Quantizer {
         (iteration + 1).is_multiple_of(self.config.refresh_every)
     }
 
-    /// Codebooks after weights have moved, for the layers that are quantized by now.
+    /// New codebooks after weights have moved, for the layers that are quantized by now.
     ///
     /// # Errors
     /// Names the tensor whose weights are not finite, or that has no quantizer.
     pub fn refresh<M: Module>(&self, module: &M) -> Result<Books> {
+        // The optimizer moves codebooks that are trained.
         if self.config.update == Update::FrozenGradient {
             return Ok(Books::default());
         }
@@ -130,7 +131,9 @@ impl Quantizer {
             let (weights, book) = (numbers(&all[name]), self.book(&all, name)?);
             let book = match self.config.update {
                 Update::Lloyd => book.follow(&weights, self.config.lloyd_steps),
-                _ => self.codes(&all, name, &book).and_then(|codes| book.means(&weights, &codes)),
+                Update::FrozenMean | Update::FrozenGradient => {
+                    self.codes(&all, name, &book).and_then(|codes| book.means(&weights, &codes))
+                }
             };
             Ok((name.clone(), (book.map_err(|e| of(name, &e))?, None)))
         };
@@ -139,7 +142,7 @@ impl Quantizer {
         Ok(Books(chosen.into_par_iter().map(renew).collect::<Result<_>>()?))
     }
 
-    /// Codebook and codes of each tensor, as they are in use.
+    /// Codebook and codes of each tensor, as the network uses them.
     ///
     /// # Errors
     /// A module without the plan's quantizers; weights that are not finite.
@@ -153,18 +156,17 @@ impl Quantizer {
         self.plan.par_iter().map(|(name, _)| encode(name)).collect()
     }
 
-    /// The codes of a tensor's weights under a codebook: nearest values, or those that do not
-    /// change any more.
+    /// The codes of a tensor's weights: those of the nearest values, or the frozen ones.
     fn codes(
         &self,
         all: &HashMap<String, TensorData>,
         name: &str,
         book: &Codebook,
     ) -> Result<Vec<u8>> {
-        if let Some(codes) = all.get(&format!("{name}.{}.codes", NAME)) {
+        if let Some(codes) = all.get(&format!("{name}.{NAME}.codes")) {
             return Ok(codes.iter::<f32>().map(|c| c as u8).collect());
         }
-        // An infinite weight has a nearest value too, and would pass for it.
+        // An infinite weight has a nearest value too, and would be stored as that.
         let weights = numbers(&all[name]);
         finite(&weights)?;
         Ok(book.encode(&weights))
@@ -174,13 +176,14 @@ impl Quantizer {
     fn book(&self, all: &HashMap<String, TensorData>, name: &str) -> Result<Codebook> {
         let planned = &self.plan[name];
         let data = all.get(&format!("{name}.{NAME}.codebook"));
-        let mut values =
+        let values =
             numbers(data.ok_or_else(|| Error::Invalid(format!("`{name}` has no quantizer")))?);
-        if !planned.scheme.scheme.is_binary() && self.config.update == Update::Lloyd {
-            // The last centroid stands again in the places of those that there are not: of a layer
-            // of one value, one is left.
-            values.dedup();
-        }
+        let values = match self.config.update {
+            // The module holds a padded codebook.
+            Update::Lloyd => planned.scheme.scheme.rule().trimmed(values),
+            // Frozen codes may name any entry, also one of several that are equal.
+            Update::FrozenMean | Update::FrozenGradient => values,
+        };
         Codebook::stored(planned.scheme, values, &planned.shape).map_err(|e| of(name, &e))
     }
 
@@ -192,8 +195,10 @@ impl Quantizer {
     }
 }
 
+/// What a quantizer is called among a parameter's parts.
 const NAME: &str = <FakeQuant as burn::module::Reparameterization>::NAME;
 
+/// An error with the name of its tensor.
 fn of(name: &str, error: &Error) -> Error {
     Error::Invalid(format!("tensor `{name}`: {error}"))
 }
@@ -258,68 +263,4 @@ fn set_books<M: Module>(module: M, books: HashMap<String, Book>) -> M {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::nn::{Init, Linear, assign_named};
-    use crate::quant::TensorScheme;
-    use burn::tensor::Device;
-
-    /// Two bits for a layer's weight, from stage 1 on.
-    fn quantizer(update: Update) -> Quantizer {
-        let planned = Planned { shape: vec![3, 5], scheme: TensorScheme::kmeans(2), stage: 1 };
-        let plan = Plan::from([("weight".to_owned(), planned)]);
-        Quantizer::new(plan, QuantizeConfig { update, ..QuantizeConfig::default() })
-    }
-
-    fn layer() -> Linear {
-        Linear::new(Init::new(&Device::default(), 3), 5, 3)
-    }
-
-    fn with(layer: Linear, weights: Vec<f32>) -> Linear {
-        assign_named(
-            layer,
-            HashMap::from([("weight".to_owned(), TensorData::new(weights, [3, 5]))]),
-        )
-    }
-
-    #[test]
-    fn what_fails_names_the_tensor_and_leaves_the_module_as_it_was() {
-        for update in [Update::Lloyd, Update::FrozenMean] {
-            let quantizer = quantizer(update);
-            let attached = quantizer.attach(layer()).unwrap();
-            quantizer.set_stage(1);
-            let mut weights: Vec<f32> = (0..15u8).map(f32::from).collect();
-            weights[3] = f32::INFINITY;
-            let layer = with(attached, weights);
-            let before = collect_named(&layer);
-            for failed in [quantizer.begin(&layer, 1), quantizer.refresh(&layer)] {
-                assert_eq!(
-                    failed.unwrap_err().to_string(),
-                    "tensor `weight`: weight 3 is inf",
-                    "{update:?}"
-                );
-            }
-            assert_eq!(collect_named(&layer), before);
-        }
-        let quantizer = quantizer(Update::Lloyd);
-        let error = quantizer.attach(with(layer(), vec![f32::NAN; 15])).unwrap_err().to_string();
-        assert_eq!(error, "tensor `weight`: weight 0 is NaN");
-    }
-
-    /// A layer of one value has a codebook of one, until it comes to life.
-    #[test]
-    fn a_layer_of_one_value_begins_its_stage() {
-        let values = |layer: &Linear| layer.weight.val().into_data().try_to_vec::<f32>().unwrap();
-        let quantizer = quantizer(Update::Lloyd);
-        let layer = with(quantizer.attach(layer()).unwrap(), vec![0.5; 15]);
-        let layer = quantizer.begin(&layer, 1).unwrap().apply(layer);
-        quantizer.set_stage(1);
-        assert_eq!(values(&layer), [0.5; 15]);
-        let (_, book, codes) = quantizer.encoded(&layer).unwrap().remove(0);
-        assert_eq!((book.values(), codes), (&[0.5][..], vec![0; 15]));
-        let weights: Vec<f32> = (0..15u8).map(|i| f32::from(i % 4)).collect();
-        let layer = with(layer, weights.clone());
-        let layer = quantizer.refresh(&layer).unwrap().apply(layer);
-        assert_eq!(values(&layer), weights);
-    }
-}
+mod tests;

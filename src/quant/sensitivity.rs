@@ -1,14 +1,14 @@
-//! How much a loss minds the quantization of each tensor: the perturbation `Omega(b) = mean trace *
-//! |Q_b(W) - W|^2`, where the mean trace is the trace of the loss's Hessian over a tensor's
-//! weights, divided by their number (HAWQ-V2, arXiv 1911.03852; that arXiv 2406.05359 uses a
-//! Hessian-based measure is known, its formula is not).
+//! How much the quantization of each tensor disturbs the loss: the perturbation `Omega(b) = mean
+//! trace * |Q_b(W) - W|^2`. The mean trace is the trace of the loss's Hessian over a tensor's
+//! weights, divided by their number (HAWQ-V2, arXiv 1911.03852). arXiv 2406.05359 uses a
+//! Hessian-based measure too; we do not know its formula.
 //!
-//! Traces are estimated as Hutchinson does: for random signs v, `v . Hv` has the trace as its mean;
-//! with one v for all tensors, each tensor's part of the product has its own trace as its mean.
-//! `Hv` is the difference of two gradients, `(g(W + eps v) - g(W - eps v)) / (2 eps)`.
+//! Traces are estimated by Hutchinson's method: for random signs v, the expectation of `v . Hv` is
+//! the trace. With one v for all tensors, each tensor's part of the product has its own trace as
+//! its expectation. `Hv` is a difference of gradients, `(g(W + eps v) - g(W - eps v)) / (2 eps)`.
 //!
-//! A network of rectifiers is bent rather than curved: what such a difference finds in front of
-//! them depends on its length. It is a choice, `epsilon`.
+//! A network of rectifiers is piecewise linear: in front of them, the difference depends on its
+//! length, which is an option (`epsilon`).
 
 use std::collections::HashMap;
 
@@ -23,13 +23,13 @@ use crate::rng::{Stream, fnv1a64};
 /// A gradient's values by the names of tensors.
 pub type Gradients = HashMap<String, Vec<f32>>;
 
-/// What tells layers apart.
+/// How the cost of a layer's quantization is measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Measure {
-    /// Mean Hessian trace times squared error.
+    /// Mean trace of the Hessian times squared error.
     Hessian,
-    /// Squared error over the tensor's sum of squares: needs no data.
+    /// Squared error divided by the tensor's sum of squares. It needs no data.
     Error,
 }
 
@@ -37,15 +37,15 @@ pub enum Measure {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct SensitivityConfig {
-    /// What tells layers apart.
+    /// How costs are measured.
     pub measure: Measure,
-    /// Probes at most.
+    /// The most probes (random v) that are made.
     pub probes: usize,
-    /// Probing ends when every tensor's standard error is below this part of its mean trace.
+    /// Probing ends when every tensor's standard error is below this fraction of its mean trace.
     pub tolerance: f64,
-    /// Training batches that stand for the loss.
+    /// Training batches over which the loss is taken.
     pub batches: usize,
-    /// Length of a difference, relative to the root mean square of the weights.
+    /// Length of the difference, relative to the root mean square of the weights.
     pub epsilon: f64,
 }
 
@@ -59,12 +59,13 @@ impl SensitivityConfig {
     /// Refuses the impossible.
     ///
     /// # Errors
-    /// Names the value.
+    /// A value is out of range.
     pub fn check(&self) -> Result<()> {
         let counts = self.probes >= 2 && self.batches >= 1;
         if !(counts && self.tolerance >= 0.0 && self.epsilon > 0.0 && self.epsilon.is_finite()) {
             return Err(Error::invalid(
-                "quantize.sensitivity: wanted probes >= 2, batches >= 1, tolerance >= 0, epsilon > 0",
+                "quantize.sensitivity: wanted probes >= 2, batches >= 1, tolerance >= 0, \
+                 epsilon > 0",
             ));
         }
         Ok(())
@@ -74,7 +75,7 @@ impl SensitivityConfig {
 /// An estimate of one tensor's mean Hessian trace.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Trace {
-    /// Trace over number of weights.
+    /// The trace divided by the number of weights.
     pub mean: f64,
     /// Its standard error over the probes.
     pub error: f64,
@@ -83,19 +84,21 @@ pub struct Trace {
 }
 
 impl Trace {
-    /// What allocation counts with: an estimate that is not positive is taken for what it may well
-    /// be, one standard error.
+    /// The trace that allocation counts with: an estimate below its standard error is taken to be
+    /// that.
     pub fn weight(&self) -> f64 {
         self.mean.max(self.error)
     }
 }
 
-/// Hutchinson's estimate for the tensors of these names. `gradients` gives the loss's gradient at a
-/// module's weights, by name; it must be a function: the same batches, no dropout, statistics at
-/// rest. `done` is called after each probe with the largest relative standard error so far.
+/// Hutchinson's estimates for the tensors of these names. `gradients` gives the loss's gradients at
+/// a module's weights, by name. Equal weights must have equal gradients: the same batches, no
+/// dropout, statistics at rest. `done` is called after each probe with the number of probes and the
+/// largest relative standard error so far.
 ///
 /// # Errors
-/// Whatever `gradients` fails with; a name without gradient; gradients that are not finite.
+/// Options out of range; an error of `gradients`; a name without gradient; gradients that are not
+/// finite.
 pub fn traces<M: Module>(
     module: &M,
     names: &[String],
@@ -109,7 +112,7 @@ pub fn traces<M: Module>(
     let weights: Vec<Vec<f32>> = names.iter().map(|n| all[n].iter::<f32>().collect()).collect();
     let count: usize = weights.iter().map(Vec::len).sum();
     let squares: f64 = weights.iter().flatten().map(|&w| f64::from(w).powi(2)).sum();
-    // Weights that are all 0 have no size that a difference could be measured by.
+    // Weights that are all 0 have no size to which the difference could be relative.
     let size = if squares > 0.0 { (squares / count as f64).sqrt() } else { 1.0 };
     let epsilon = (config.epsilon * size) as f32;
     let mut sums = vec![[0.0f64; 2]; names.len()];
@@ -130,7 +133,7 @@ pub fn traces<M: Module>(
             let [Some(above), Some(below)] = [above.get(name), below.get(name)] else {
                 return Err(Error::Invalid(format!("tensor `{name}` has no gradient")));
             };
-            // The difference that the weights, rounded to f32, have made.
+            // The length after the moved weights were rounded to f32.
             let product = |((&w, &v), (&a, &b)): ((&f32, &f32), (&f32, &f32))| {
                 let length = f64::from(w + epsilon * v) - f64::from(w - epsilon * v);
                 f64::from(a - b) / length
@@ -149,7 +152,7 @@ pub fn traces<M: Module>(
             .map(|t| t.error / t.mean.abs())
             .fold(0.0, f64::max);
         done(probes, worst);
-        // Few probes may agree by chance.
+        // A few probes may agree by chance.
         if probes >= 5 && worst < config.tolerance {
             break;
         }

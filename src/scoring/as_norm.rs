@@ -6,7 +6,7 @@ use super::Scorer;
 use super::cosine::NOISE;
 use crate::error::{Error, Result};
 
-/// Mean and population standard deviation of the largest cosines with a cohort.
+/// Mean and population standard deviation of an utterance's largest cosines with a cohort.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct TopStatistics {
     /// Mean.
@@ -23,11 +23,14 @@ pub struct AsNorm {
 }
 
 impl AsNorm {
-    /// Uses the embeddings of `cohort` (its mean already subtracted, if any is) and the `top`
-    /// largest cosines, or all if there are fewer: see [`top`](Self::top).
+    /// Takes the unit vectors of `cohort`, which has subtracted its mean if it has one. The `top`
+    /// largest cosines count, or all if there are fewer (see [`top`](Self::top)).
     ///
     /// # Errors
-    /// Fewer than two, which have no spread.
+    /// A cohort or a `top` of fewer than two: one value has no spread.
+    ///
+    /// # Panics
+    /// If an embedding of the cohort has no direction, as in [`Scorer::unit`].
     pub fn new(cohort: &Scorer, top: usize) -> Result<Self> {
         let n = cohort.embeddings().len();
         if top < 2 {
@@ -49,7 +52,7 @@ impl AsNorm {
         self.top
     }
 
-    /// Statistics of one unit vector.
+    /// Statistics of one unit vector, `[dim]`.
     pub fn statistics(&self, unit: &[f64]) -> TopStatistics {
         let mut cosines: Vec<f64> = self
             .cohort
@@ -60,8 +63,7 @@ impl AsNorm {
             cosines.select_nth_unstable_by(self.top - 1, |a, b| b.total_cmp(a));
             cosines.truncate(self.top);
         }
-        // Summing in sorted order makes the result independent of how the selection left the
-        // values.
+        // The selection leaves values in any order. Sums in sorted order do not depend on it.
         cosines.sort_unstable_by(f64::total_cmp);
         let n = cosines.len() as f64;
         let mean = cosines.iter().sum::<f64>() / n;
@@ -69,12 +71,12 @@ impl AsNorm {
         TopStatistics { mean, std: var.sqrt() }
     }
 
-    /// The statistics of the utterances at these places of `scorer`. They are computed once an
-    /// utterance, on all cores; `done` is called after each.
+    /// Computes the statistics of the utterances at `places` of `scorer`, once for each utterance,
+    /// on all cores. `done` is called after each.
     ///
     /// # Errors
-    /// Another dimension than the cohort's; an utterance whose nearest of the cohort are equally
-    /// far, but for rounding. What is divided by so small a spread is noise.
+    /// Another dimension than the cohort's; an utterance whose nearest cohort embeddings are
+    /// equally far but for rounding. Dividing by so small a spread would give noise.
     pub fn normaliser(
         &self,
         scorer: &Scorer,
@@ -105,8 +107,8 @@ impl AsNorm {
             if found.std < NOISE {
                 let (id, top) = (&scorer.embeddings().ids()[place], self.top);
                 return Err(Error::Undefined(format!(
-                    "AS-norm: `{id}` is equally far from its {top} nearest of the cohort; these are copies of one \
-                     embedding, or too few"
+                    "AS-norm: `{id}` is equally far from its {top} nearest of the cohort; these \
+                     are copies of one embedding, or too few"
                 )));
             }
             statistics[place] = Some(found);
@@ -114,11 +116,11 @@ impl AsNorm {
         Ok(Normaliser { statistics })
     }
 
-    /// Normalised scores of `trials` (places in `scorer`), see [`Normaliser::score`]; `done` is
-    /// called after each utterance.
+    /// The [normalised scores](Normaliser::score) of `trials`, which are places in `scorer`. `done`
+    /// is called after each utterance.
     ///
     /// # Errors
-    /// Those of [`normaliser`](Self::normaliser).
+    /// As [`normaliser`](Self::normaliser).
     pub fn score(
         &self,
         scorer: &Scorer,
@@ -130,18 +132,18 @@ impl AsNorm {
     }
 }
 
-/// What AS-norm knows of utterances.
+/// The statistics of utterances, with which their scores are normalised.
 pub struct Normaliser {
-    /// By place.
+    /// By the utterance's place. None for utterances in no trial.
     statistics: Vec<Option<TopStatistics>>,
 }
 
 impl Normaliser {
-    /// The normalised score of two utterances by their places, from their cosine s:
+    /// The normalised score of two utterances at their places in `scorer`. Of their cosine s it is
     /// 0.5 ((s - mean_e) / std_e + (s - mean_t) / std_t).
     ///
     /// # Panics
-    /// If one is none of those that this was made for.
+    /// If the statistics of either utterance were not asked for.
     pub fn score(&self, scorer: &Scorer, a: usize, b: usize) -> f64 {
         let s = scorer.score(a, b);
         let [e, t] = [a, b].map(|place| {
@@ -156,7 +158,7 @@ mod tests {
     use super::super::Embeddings;
     use super::*;
 
-    /// A vector in a direction of its own for each number.
+    /// Each number has a vector in another direction.
     fn row(number: usize) -> Vec<f32> {
         (1..17).map(|j| (((number + 1) * j) as f32 * 0.737).sin()).collect()
     }

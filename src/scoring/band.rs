@@ -1,8 +1,8 @@
-//! The grid on which the interval around a DET curve is known.
+//! The grid of false-accept rates at which the interval around a DET curve is computed.
 
 use super::probit::{cumulative, probit};
 
-/// False-accept rates of the grid.
+/// Number of false-accept rates of the grid.
 pub(super) const GRID: usize = 64;
 
 /// The lowest and the highest rate that a DET plot can show.
@@ -10,8 +10,7 @@ pub(super) const SHOWN: [f64; 2] = [1e-5, 0.95];
 
 /// The 95 % interval of the miss rate at one false-accept rate.
 ///
-/// The miss rate there is that of the lowest threshold which accepts no more than `fpr` of the
-/// nontargets.
+/// That miss rate belongs to the lowest threshold that accepts at most `fpr` of the nontargets.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct BandPoint {
     /// The false-accept rate, 0 to 1.
@@ -22,8 +21,8 @@ pub struct BandPoint {
     pub high: f64,
 }
 
-/// False-accept rates in equal steps of their normal quantile, ascending: from that of half a false
-/// accept among `nontargets` trials (1e-5 if that is less) to 95 %.
+/// Ascending false-accept rates in equal steps of their normal quantile, from half a false accept
+/// among `nontargets` trials, but at least 1e-5, to 95 %.
 pub(super) fn grid(nontargets: usize) -> [f64; GRID] {
     let low = probit((0.5 / nontargets.max(1) as f64).max(SHOWN[0]));
     let step = (probit(SHOWN[1]) - low) / (GRID - 1) as f64;

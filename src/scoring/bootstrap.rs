@@ -6,16 +6,17 @@
 //! speaker was drawn. The interval is the 2.5 % and 97.5 % quantile. The same replicates give the
 //! interval of the miss rate at each false-accept rate of a grid: the band around a DET curve.
 //!
-//! A pass over the trials sums the weights of blocks of them, for several replicates at once. All
-//! else comes from these sums and from a look into few blocks.
+//! One pass over the trials sums the weights of each block of trials, for several replicates at
+//! once. Everything else follows from these sums and from the trials of few blocks.
 
 use rayon::prelude::*;
 
 use super::Scored;
 use super::band::{BandPoint, GRID, grid};
+use super::blocks::Blocks;
 use super::metrics::{Curve, Point, crossing};
 use super::speakers::{Draws, LANES};
-use super::steps::{Blocks, Step, Steps, Sums, Weights, cumulative, sort};
+use super::steps::{Step, Steps, Sums, Weights, cumulative, sort};
 use crate::corpus::Pair;
 use crate::error::{Error, Result};
 
@@ -35,8 +36,8 @@ pub struct Intervals {
     pub eer: Interval,
     /// Of the normalised minDCF, one for each prior asked for.
     pub min_dcf: Vec<Interval>,
-    /// Of the miss rate at 64 false-accept rates: ascending, in equal steps of their normal
-    /// quantile, from that of half a false accept (1e-5 if that is less) to 95 %.
+    /// Of the miss rate at 64 ascending false-accept rates, in equal steps of their normal
+    /// quantile. The first rate is half a false accept, but at least 1e-5; the last is 95 %.
     pub band: Vec<BandPoint>,
     /// Replicates that could be used (some may draw no targets).
     pub replicates: usize,
@@ -47,7 +48,7 @@ pub struct Intervals {
 /// Trials whose weights are summed by one thread.
 const PART: usize = 1 << 14;
 
-/// What one replicate says.
+/// The error rates of one replicate.
 struct Rates {
     eer: f64,
     /// At each prior.
@@ -125,7 +126,8 @@ fn resample(
     }
     if results.len() < 20 {
         return Err(Error::Undefined(format!(
-            "no interval: only {} of {replicates} resamplings of {speakers} speakers held both kinds of trials",
+            "no interval: only {} of {replicates} resamplings of {speakers} speakers held both \
+             kinds of trials",
             results.len()
         )));
     }
@@ -156,8 +158,8 @@ struct Tally {
 impl Tally {
     const NONE: Self = Self { missed: [0; LANES], all: [0; LANES] };
 
-    /// `draws` are those of each speaker, and in the end ones: of what is in the place of a target
-    /// trial's other side.
+    /// The weights of `trials`. `draws` has a row for each speaker, and a last row of ones, which
+    /// stands in for the second side of target trials.
     fn of(trials: &[Scored], draws: &[[u32; LANES]]) -> Self {
         let (mut tally, one) = (Self::NONE, draws.len() - 1);
         for t in trials {
@@ -181,11 +183,11 @@ impl Tally {
     }
 }
 
-/// The cumulative weights of blocks in each replicate, in one pass over the trials.
+/// The [`cumulative`] weights of the blocks, for each replicate.
 fn sums(trials: &[Scored], blocks: &Blocks, drawn: &[Draws]) -> Vec<Vec<Sums>> {
     let draws = Draws::side_by_side(drawn);
     let tally = |block: usize| {
-        // One score may have all trials.
+        // All trials may have one score, and then they are one block.
         let parts =
             trials[blocks.range(block)].par_chunks(PART).map(|some| Tally::of(some, &draws));
         parts.reduce(|| Tally::NONE, Tally::and)
@@ -195,7 +197,8 @@ fn sums(trials: &[Scored], blocks: &Blocks, drawn: &[Draws]) -> Vec<Vec<Sums>> {
     (0..drawn.len()).map(lane).collect()
 }
 
-/// A trial weighs what the draws of its speakers say.
+/// A target trial weighs the draws of its speaker, a nontarget trial the product of both speakers'
+/// draws.
 #[derive(Clone, Copy)]
 struct Drawn<'a> {
     draws: &'a Draws,
@@ -213,7 +216,7 @@ impl Weights for Drawn<'_> {
     }
 }
 
-/// The rates of one replicate; none if it lacks targets or nontargets.
+/// The rates of one replicate. None if it lacks targets or nontargets.
 fn replicate(
     trials: &[Scored],
     blocks: &Blocks,
@@ -233,7 +236,7 @@ fn replicate(
         steps.cheapest(cost).map_or(f64::INFINITY, |best| best.0)
     };
     let (before, after) = steps.first(|fnr, fpr| fnr >= fpr)?;
-    // The rate alone is wanted, which no threshold changes.
+    // Only the rate of the crossing is used, and thresholds do not change it.
     let point = |step: Step| Point { threshold: 0.0, fnr: step.fnr, fpr: step.fpr };
     let miss = |far: f64| {
         steps.first(|_, fpr| fpr <= far).map_or(steps.last(), |(_, step)| step).fnr as f32

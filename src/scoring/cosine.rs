@@ -1,14 +1,15 @@
 //! Cosine scores, optionally after subtracting a mean embedding.
 
 use crate::error::{Error, Result};
+use crate::lanes::Lanes;
 use crate::scoring::Embeddings;
 
 /// Differences smaller than this, relative to the values, are noise: an f32 network gives one
 /// recording embeddings that differ by 1e-7 to 1e-6 from machine to machine.
 pub(super) const NOISE: f64 = 1e-6;
 
-/// Scores pairs of a set of embeddings: (x - m).(y - m) / (|x - m| |y - m|), in f64 from f32
-/// storage.
+/// Scores pairs of a set of embeddings by their cosine, (x - m).(y - m) / (|x - m| |y - m|), where
+/// m is a mean embedding or zero. It computes in f64 from the stored f32 values.
 pub struct Scorer<'a> {
     embeddings: &'a Embeddings,
     mean: Option<Vec<f64>>,
@@ -17,17 +18,17 @@ pub struct Scorer<'a> {
 }
 
 impl<'a> Scorer<'a> {
-    /// Prepares lengths. A zero vector has no direction, and neither has what is left when the mean
-    /// is subtracted from itself.
+    /// Prepares the length of every embedding. `mean` is `[dim]`. A zero vector has no direction,
+    /// and neither has an embedding that equals the mean.
     ///
     /// # Errors
-    /// Names an embedding without a direction; a mean of another dimension.
+    /// An embedding without a direction, by its id; a mean of another dimension.
     pub fn new(embeddings: &'a Embeddings, mean: Option<Vec<f64>>) -> Result<Self> {
         Self::for_places(embeddings, mean, 0..embeddings.len())
     }
 
-    /// [`new`](Self::new) for `trials` (places of both sides) alone: other embeddings may be
-    /// without direction.
+    /// [`new`](Self::new) for the two sides of `trials`, which are places of embeddings. Other
+    /// embeddings may lack a direction.
     ///
     /// # Errors
     /// As [`new`](Self::new), for the embeddings of the trials.
@@ -39,8 +40,7 @@ impl<'a> Scorer<'a> {
         Self::for_places(embeddings, mean, trials.iter().flat_map(|&(a, b)| [a, b]))
     }
 
-    /// [`new`](Self::new) for the embeddings at these places alone: others may be without
-    /// direction.
+    /// [`new`](Self::new) for the embeddings at `places`. Other embeddings may lack a direction.
     ///
     /// # Errors
     /// As [`new`](Self::new), for these embeddings.
@@ -98,13 +98,13 @@ impl<'a> Scorer<'a> {
     /// The cosine of two embeddings by their places, -1 to 1.
     ///
     /// # Panics
-    /// If one has no direction, which [`for_places`](Self::for_places) allows elsewhere.
+    /// If one of them has no direction, which [`for_places`](Self::for_places) allows.
     pub fn score(&self, a: usize, b: usize) -> f64 {
-        // Rounding can take it past the ends.
+        // Rounding can lead beyond -1 and 1.
         (self.dot(a, b) * self.inverse(a) * self.inverse(b)).clamp(-1.0, 1.0)
     }
 
-    /// The unit vector at a place.
+    /// The unit vector of an embedding less the mean, `[dim]`.
     ///
     /// # Panics
     /// As [`score`](Self::score).
@@ -122,24 +122,12 @@ impl<'a> Scorer<'a> {
     fn dot(&self, a: usize, b: usize) -> f64 {
         let (x, y) = (self.embeddings.row(a), self.embeddings.row(b));
         match &self.mean {
-            None => lanes(x, y, |i| f64::from(x[i]) * f64::from(y[i])),
-            Some(m) => lanes(x, y, |i| (f64::from(x[i]) - m[i]) * (f64::from(y[i]) - m[i])),
+            None => Lanes::<8>::sum2(x, y, |x, y| f64::from(x) * f64::from(y)),
+            Some(mean) => {
+                Lanes::<8>::sum3(x, y, mean, |x, y, m| (f64::from(x) - m) * (f64::from(y) - m))
+            }
         }
     }
-}
-
-/// Sums `term` over the indices in eight lanes, which the compiler vectorises.
-#[inline(always)]
-fn lanes(x: &[f32], y: &[f32], term: impl Fn(usize) -> f64) -> f64 {
-    let n = x.len().min(y.len());
-    let mut sums = [0.0f64; 8];
-    let whole = n / 8 * 8;
-    for i in (0..whole).step_by(8) {
-        for (l, sum) in sums.iter_mut().enumerate() {
-            *sum += term(i + l);
-        }
-    }
-    sums.iter().sum::<f64>() + (whole..n).map(term).sum::<f64>()
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
-//! A set of embeddings, and its file: safetensors with a matrix `embeddings` [n, dim] (F32) and the
-//! utterances' `ids` (UTF-8 text, one id a line, U8), and with a checksum (see [`tensor_file`]).
+//! A set of embeddings, and its file: safetensors with a matrix `embeddings` `[n, dim]` (F32), the
+//! utterances' `ids` (U8: UTF-8 text, one id a line) and a checksum (see [`tensor_file`]).
 //!
-//! Files with one tensor `[dim]` an utterance, named by its id, are read too. They are not written,
-//! since a safetensors header holds about a million names at most.
+//! Files with one tensor `[dim]` for each utterance, named by its id, are read too. They are not
+//! written, since a safetensors header holds at most about a million names.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
@@ -33,7 +33,10 @@ impl Embeddings {
         Self { dim, ..Self::default() }
     }
 
-    /// Adds one. A known id or another dimension is an error.
+    /// Adds an embedding, `[dim]`.
+    ///
+    /// # Errors
+    /// An id that the set has already; another dimension.
     pub fn push(&mut self, id: &str, embedding: &[f32]) -> Result<()> {
         if embedding.len() != self.dim {
             let message = format!(
@@ -61,12 +64,12 @@ impl Embeddings {
         self.ids.is_empty()
     }
 
-    /// Values of an embedding.
+    /// Number of values of an embedding.
     pub fn dim(&self) -> usize {
         self.dim
     }
 
-    /// Utterance ids in order.
+    /// The utterances' ids, in the order of the embeddings.
     pub fn ids(&self) -> &[String] {
         &self.ids
     }
@@ -76,12 +79,12 @@ impl Embeddings {
         self.index.get(id).copied()
     }
 
-    /// The embedding at a place.
+    /// The embedding at a place, `[dim]`.
     pub fn row(&self, i: usize) -> &[f32] {
         &self.data[i * self.dim..(i + 1) * self.dim]
     }
 
-    /// The mean embedding.
+    /// The mean embedding, `[dim]`. It is zero if there are none.
     pub fn mean(&self) -> Vec<f64> {
         let mut mean = vec![0.0; self.dim];
         for row in self.data.chunks_exact(self.dim.max(1)) {
@@ -91,8 +94,10 @@ impl Embeddings {
         mean
     }
 
-    /// One embedding a speaker: the mean of the speaker's, by the speaker's name in alphabetical
-    /// order.
+    /// The mean embedding of each speaker, by the speaker's name, in alphabetical order.
+    ///
+    /// # Errors
+    /// An utterance for which `speaker_of` has no speaker.
     pub fn speaker_means(&self, speaker_of: &dyn Fn(&str) -> Option<String>) -> Result<Self> {
         let mut sums: BTreeMap<String, (Vec<f64>, usize)> = BTreeMap::new();
         for (i, id) in self.ids.iter().enumerate() {
@@ -111,10 +116,10 @@ impl Embeddings {
         Ok(means)
     }
 
-    /// Writes the file (atomically).
+    /// Writes the file atomically.
     ///
     /// # Errors
-    /// An id with a line break; what [`crate::fs::write_atomic`] refuses.
+    /// An id with a line break; otherwise as [`crate::fs::write_atomic`].
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
         let path = path.as_ref();
         if let Some(id) = self.ids.iter().find(|id| id.contains(['\n', '\r'])) {
@@ -140,8 +145,8 @@ impl Embeddings {
     /// Reads the file, in either form.
     ///
     /// # Errors
-    /// A file whose checksum is not that of its content; embeddings of different dimensions and
-    /// values that are not finite, with the utterance.
+    /// A file whose checksum does not match its content; a file without embeddings; embeddings of
+    /// different dimensions or with values that are not finite, by their ids.
     pub fn load(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         let bad = |message: String| Error::file(path, message);
@@ -151,7 +156,7 @@ impl Embeddings {
         tensors.sort_unstable_by_key(|t| t.0);
         let all = match tensors.as_slice() {
             [(MATRIX, matrix), (IDS, ids)] if ids.dtype() == Dtype::U8 => {
-                // Other programs write the other form.
+                // Only this form is ours, and has a checksum.
                 file.note_unchecked(path);
                 Self::of_matrix(matrix, ids)
             }
@@ -170,6 +175,7 @@ impl Embeddings {
         }
     }
 
+    /// From `embeddings` `[n, dim]` and `ids`.
     fn of_matrix(matrix: &TensorView, ids: &TensorView) -> Result<Self> {
         let &[count, dim] = matrix.shape() else {
             return Err(Error::invalid(format!(
@@ -197,6 +203,7 @@ impl Embeddings {
         Ok(all)
     }
 
+    /// From one tensor `[dim]` for each utterance.
     fn of_vectors(tensors: &[(&str, TensorView)]) -> Result<Self> {
         let mut all = Self::new(tensors.first().map_or(0, |t| t.1.shape().iter().product()));
         for (id, view) in tensors {
@@ -213,115 +220,4 @@ impl Embeddings {
 }
 
 #[cfg(test)]
-mod tests {
-    use safetensors::tensor::SafeTensors;
-
-    use super::*;
-    use crate::tensor_file::flipped;
-
-    #[test]
-    fn a_file_gives_back_what_was_saved() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("e.safetensors");
-        let mut e = Embeddings::new(2);
-        e.push("b/2.wav", &[1.0, -2.5]).unwrap();
-        e.push("a", &[0.5, 3.0]).unwrap();
-        assert!(e.push("a", &[0.0, 0.0]).is_err() && e.push("c", &[0.0]).is_err());
-        e.save(&path).unwrap();
-        let f = Embeddings::load(&path).unwrap();
-        assert_eq!(f.len(), 2);
-        assert_eq!(f.row(f.position("b/2.wav").unwrap()), [1.0, -2.5]);
-        assert_eq!(f.mean(), [0.75, 0.25]);
-        let means = f.speaker_means(&|_| Some("s".into())).unwrap();
-        assert_eq!(means.row(0), [0.75, 0.25]);
-        assert!(f.speaker_means(&|_| None).is_err());
-    }
-
-    #[test]
-    fn both_forms_of_files_are_read() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("e.safetensors");
-        let rows = [("embeddings", [1.0f32, 2.0]), ("ids", [3.0, 4.0]), ("ü\u{1b}", [5.0, 6.0])];
-        let data: Vec<Vec<u8>> = rows.iter().map(|r| bytes::from_f32(&r.1)).collect();
-        for count in [2, 3] {
-            // Even utterances of these names.
-            let views = rows
-                .iter()
-                .zip(&data)
-                .take(count)
-                .map(|(r, d)| (r.0, TensorView::new(Dtype::F32, vec![2], d).unwrap()));
-            std::fs::write(&path, safetensors::serialize(views, None).unwrap()).unwrap();
-            let old = Embeddings::load(&path).unwrap();
-            old.save(&path).unwrap();
-            let new = Embeddings::load(&path).unwrap();
-            assert_eq!(
-                (old.ids(), old.data.as_slice(), old.dim()),
-                (new.ids(), new.data.as_slice(), 2)
-            );
-            let id = rows[count - 1].0;
-            assert_eq!(new.row(new.position(id).unwrap()), rows[count - 1].1);
-        }
-        // Our writer and the crate agree on what the format is.
-        let file_bytes = std::fs::read(&path).unwrap();
-        let file = SafeTensors::deserialize(&file_bytes).unwrap();
-        assert_eq!(file.tensor("embeddings").unwrap().shape(), [3, 2]);
-        assert_eq!(file.tensor("ids").unwrap().data(), "embeddings\nids\nü\u{1b}\n".as_bytes());
-        let mut broken = Embeddings::new(1);
-        broken.push("a\nb", &[1.0]).unwrap();
-        assert!(broken.save(&path).unwrap_err().to_string().contains("line break"));
-    }
-
-    #[test]
-    fn damaged_files_are_errors() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("e.safetensors");
-        let mut e = Embeddings::new(2);
-        e.push("a", &[1.0, f32::NAN]).unwrap();
-        e.save(&path).unwrap();
-        assert!(Embeddings::load(&path).unwrap_err().to_string().contains("`a`"));
-        let bytes = std::fs::read(&path).unwrap();
-        for cut in [0, 4, 20, bytes.len() - 1] {
-            std::fs::write(&path, &bytes[..cut]).unwrap();
-            assert!(Embeddings::load(&path).unwrap_err().to_string().contains("e.safetensors"));
-        }
-    }
-
-    #[test]
-    fn a_flipped_bit_anywhere_is_noticed() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("e.safetensors");
-        let mut e = Embeddings::new(16);
-        for i in 0u8..50 {
-            e.push(&format!("speaker/{i:02}.wav"), &[f32::from(i); 16]).unwrap();
-        }
-        e.save(&path).unwrap();
-        let bytes = std::fs::read(&path).unwrap();
-        for (bit, damaged) in flipped(&bytes, 300) {
-            std::fs::write(&path, &damaged).unwrap();
-            let error = Embeddings::load(&path).unwrap_err().to_string();
-            assert!(error.contains("e.safetensors: "), "bit {bit}: {error}");
-        }
-        std::fs::write(&path, &bytes).unwrap();
-        assert_eq!(Embeddings::load(&path).unwrap().len(), 50);
-    }
-
-    #[test]
-    fn files_from_before_there_were_checksums_are_read() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("e.safetensors");
-        let values = bytes::from_f32(&[1.0, 2.0, 3.0, 4.0]);
-        let views = [
-            (MATRIX, Dtype::F32, vec![2, 2], values.as_slice()),
-            (IDS, Dtype::U8, vec![4], &b"a\nb\n"[..]),
-        ]
-        .map(|(name, dtype, shape, bytes)| (name, TensorView::new(dtype, shape, bytes).unwrap()));
-        std::fs::write(&path, safetensors::serialize(views, None).unwrap()).unwrap();
-        let old = Embeddings::load(&path).unwrap();
-        assert_eq!(
-            (old.ids(), old.data.as_slice()),
-            (&["a".to_owned(), "b".to_owned()][..], &[1.0, 2.0, 3.0, 4.0][..])
-        );
-        old.save(&path).unwrap();
-        assert!(tensor_file::read(&path, "file").unwrap().has_checksum());
-    }
-}
+mod tests;

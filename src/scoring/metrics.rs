@@ -9,19 +9,27 @@
 //! finite threshold.
 
 use std::borrow::Cow;
+use std::fmt;
 
 use rayon::prelude::*;
 
 use super::Scored;
-use super::steps::{Blocks, Step, Steps, Sums, Weights, cumulative, sort};
+use super::blocks::Blocks;
+use super::steps::{Step, Steps, Sums, Weights, cumulative, sort};
 use crate::corpus::Pair;
 use crate::error::{Error, Result};
+
+/// False-accept rates at which thresholds are reported.
+pub const FALSE_ACCEPT_RATES: [f64; 4] = [0.1, 0.01, 0.001, 0.0001];
+
+/// False-accept rates whose thresholds a model file holds.
+pub const MODEL_FALSE_ACCEPT_RATES: [f64; 4] = [0.1, 0.05, 0.01, 0.001];
 
 /// One operating point.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Point {
-    /// Accept if score >= threshold; +inf for "reject all", -inf for "accept all" where there are
-    /// scores of -inf.
+    /// Accept if score >= threshold. "Reject all" is +inf; "accept all" is -inf where a score is
+    /// -inf.
     pub threshold: f64,
     /// Misses / targets.
     pub fnr: f64,
@@ -34,10 +42,17 @@ pub struct Point {
 pub struct Eer {
     /// The rate, 0 to 1, interpolated linearly between the two points around FNR = FPR.
     pub rate: f64,
-    /// The threshold there, interpolated likewise. It lies above the first point's and up to the
-    /// second's, so that decisions have the rates of the second. Where the second is "reject all",
-    /// it is the first's: -inf if all scores are.
+    /// The threshold there, interpolated likewise. It is greater than the first point's and at most
+    /// the second's, so that decisions have the rates of the second point. Where the second point
+    /// is "reject all", it is the first point's: -inf if all scores are -inf.
     pub threshold: f64,
+}
+
+/// One line for a person: `3.21 %`.
+impl fmt::Display for Eer {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        write!(f, "{:.2} %", 100.0 * self.rate)
+    }
 }
 
 /// Minimum of the normalised detection cost.
@@ -53,7 +68,7 @@ pub struct MinDcf {
 /// all".
 #[derive(Debug, Clone)]
 pub struct Curve<'a> {
-    /// In the order of their scores.
+    /// By ascending score.
     trials: Cow<'a, [Scored]>,
     blocks: Blocks,
     sums: Vec<Sums>,
@@ -63,15 +78,15 @@ pub struct Curve<'a> {
     pub nontargets: usize,
 }
 
-/// A threshold that accepts what `score` does, finite if there is one. `below` is the next lower
-/// score.
+/// A threshold that accepts the same trials as `score`, finite where one exists. `below` is the
+/// next lower score.
 fn finite(score: f64, below: Option<f64>) -> f64 {
     if score != f64::INFINITY {
         return score;
     }
     match below {
         Some(below) if below.is_finite() => {
-            // Visibly above, in print too.
+            // Far enough above `below` to differ from it in print.
             let above = (below + below.abs().max(1.0) / 1024.0).min(f64::MAX);
             if above > below { above } else { score }
         }
@@ -79,7 +94,7 @@ fn finite(score: f64, below: Option<f64>) -> f64 {
     }
 }
 
-/// Every trial counts once.
+/// Every trial weighs 1.
 #[derive(Clone, Copy)]
 struct Counts {
     targets: u64,
@@ -95,7 +110,7 @@ impl Weights for Counts {
 
     fn rates(self, (missed, rejected): Sums) -> (f64, f64) {
         if (missed, rejected) == (self.targets, self.nontargets) {
-            // Sums of 1/n need not reach 1.
+            // n times 1/n need not be 1.
             return (1.0, 0.0);
         }
         (missed as f64 * self.per_target, (self.nontargets - rejected) as f64 * self.per_nontarget)
@@ -103,10 +118,10 @@ impl Weights for Counts {
 }
 
 impl Curve<'static> {
-    /// From scores and labels (true = target).
+    /// From scores and labels (true = target). It sorts the scores on all cores.
     ///
     /// # Errors
-    /// No targets, no nontargets or a score that is not a number leave the rates undefined.
+    /// No targets, no nontargets, or a score that is not a number: the rates are undefined.
     pub fn new(trials: impl IntoIterator<Item = (f64, bool)>) -> Result<Self> {
         let mut keys = [Vec::new(), Vec::new()];
         for (i, (score, target)) in trials.into_iter().enumerate() {
@@ -123,38 +138,43 @@ impl Curve<'static> {
     }
 }
 
-/// A number as an integer of the same order, which is faster to sort.
+/// Maps a number to an integer of the same order. Integers are faster to sort.
 fn ordered(x: f64) -> u64 {
     let bits = x.to_bits();
     if bits >> 63 == 1 { !bits } else { bits | 1 << 63 }
 }
 
-/// The number of [`ordered`].
+/// The inverse of [`ordered`].
 fn back(key: u64) -> f64 {
     f64::from_bits(if key >> 63 == 1 { key & !(1 << 63) } else { !key })
 }
 
-/// Nontargets and targets, each in order, as one list in order.
+/// Merges the sorted keys of nontargets and targets into one sorted list.
 fn merged([nontargets, targets]: &[Vec<u64>; 2]) -> Vec<Scored> {
+    let trial =
+        |key: u64, target: bool| Scored { score: back(key), pair: Pair::new(0, 0, Some(target)) };
     let mut all = Vec::with_capacity(nontargets.len() + targets.len());
     let (mut n, mut t) = (0, 0);
-    while n < nontargets.len() || t < targets.len() {
-        let is_target = n == nontargets.len() || t < targets.len() && targets[t] < nontargets[n];
-        let key = if is_target { targets[t] } else { nontargets[n] };
-        *(if is_target { &mut t } else { &mut n }) += 1;
-        all.push(Scored { score: back(key), pair: Pair::new(0, 0, Some(is_target)) });
+    // Branches that depend on the keys would be mispredicted about every other time.
+    while let (Some(&nontarget), Some(&target)) = (nontargets.get(n), targets.get(t)) {
+        let is_target = target < nontarget;
+        all.push(trial(target.min(nontarget), is_target));
+        t += usize::from(is_target);
+        n += usize::from(!is_target);
     }
+    all.extend(nontargets[n..].iter().map(|&key| trial(key, false)));
+    all.extend(targets[t..].iter().map(|&key| trial(key, true)));
     all
 }
 
 impl<'a> Curve<'a> {
-    /// Of trials that have labels, which it puts in the order of their scores and makes no copy of.
+    /// From labelled trials, which it sorts by score in place. It makes no copy of them.
     ///
     /// # Errors
     /// As [`new`](Self::new).
     pub fn of(trials: &'a mut [Scored]) -> Result<Self> {
         sort(trials);
-        // In this order numbers are between those values that are none.
+        // The order of `total_cmp` has NaN at its ends.
         if [trials.first(), trials.last()].into_iter().flatten().any(|t| t.score.is_nan()) {
             return Err(Error::Undefined("a score is not a number".into()));
         }
@@ -175,7 +195,8 @@ impl<'a> Curve<'a> {
             sums.last().map_or((0, 0), |all| (all.0 as usize, all.1 as usize));
         if targets == 0 || nontargets == 0 {
             return Err(Error::Undefined(format!(
-                "error rates need both kinds of trials; here are {targets} targets and {nontargets} nontargets"
+                "error rates need both kinds of trials; here are {targets} targets and \
+                 {nontargets} nontargets"
             )));
         }
         Ok(Self { trials, blocks, sums, targets, nontargets })
@@ -197,22 +218,22 @@ impl<'a> Curve<'a> {
         Point { threshold, fnr: step.fnr, fpr: step.fpr }
     }
 
-    /// The operating points. They are made one by one, and not kept.
+    /// The operating points, made one by one.
     pub fn points(&self) -> impl Iterator<Item = Point> {
         (0..self.parts()).flat_map(move |part| self.part(part))
     }
 
-    /// In how many parts the points can be had.
+    /// The number of parts of [`part`](Self::part).
     pub(super) fn parts(&self) -> usize {
         self.blocks.len()
     }
 
-    /// Some of the operating points: one part after the other they are all.
+    /// One part of the operating points. All parts, in order, are all points.
     pub(super) fn part(&self, part: usize) -> impl Iterator<Item = Point> {
         self.steps().part(part).map(move |step| self.point(step))
     }
 
-    /// The trials in the order of their scores, and in blocks.
+    /// The trials by ascending score, and their blocks.
     pub(super) fn trials(&self) -> (&[Scored], &Blocks) {
         (&self.trials, &self.blocks)
     }
@@ -226,7 +247,8 @@ impl<'a> Curve<'a> {
         crossing(self.point(before), self.point(after))
     }
 
-    /// Normalised minimum detection cost at the prior `p_target`, 0 to 1, costs 1 and 1.
+    /// Normalised minimum detection cost at the prior `p_target`, between 0 and 1, with both costs
+    /// 1.
     pub fn min_dcf(&self, p_target: f64) -> MinDcf {
         let best = self.steps().cheapest(|fnr, fpr| p_target * fnr + (1.0 - p_target) * fpr);
         let (cost, threshold) = best.map_or((f64::INFINITY, f64::INFINITY), |(cost, step)| {
@@ -235,15 +257,15 @@ impl<'a> Curve<'a> {
         MinDcf { cost: cost / p_target.min(1.0 - p_target), threshold }
     }
 
-    /// The operating point of [`min_dcf`](Self::min_dcf); of several the one with the lowest
+    /// The operating point of [`min_dcf`](Self::min_dcf), of several the one with the lowest
     /// threshold.
-    pub(super) fn cheapest(&self, p_target: f64) -> Point {
+    pub fn at_min_dcf(&self, p_target: f64) -> Point {
         let steps = self.steps();
         let best = steps.cheapest(|fnr, fpr| p_target * fnr + (1.0 - p_target) * fpr);
         self.point(best.map_or(steps.last(), |b| b.1))
     }
 
-    /// The lowest threshold whose false-accept rate is at most `far`, with its rates.
+    /// The operating point of the lowest threshold whose false-accept rate is at most `far`.
     pub fn at_far(&self, far: f64) -> Point {
         let steps = self.steps();
         self.point(steps.first(|_, fpr| fpr <= far).map_or(steps.last(), |(_, step)| step))
@@ -257,7 +279,7 @@ pub(super) fn crossing(before: Point, after: Point) -> Eer {
     // Above 0 and up to 1.
     let u = d0 / (d0 - d1);
     let threshold = match (before.threshold.is_finite(), after.threshold.is_finite()) {
-        // The difference of the two may be infinite. Rounding must not lead back to the first.
+        // The difference of the two may overflow. Rounding must not give the first one.
         (true, true) if before.threshold < after.threshold => {
             let between = (1.0 - u) * before.threshold + u * after.threshold;
             between.clamp(before.threshold.next_up(), after.threshold)

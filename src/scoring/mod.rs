@@ -3,8 +3,10 @@
 
 mod as_norm;
 mod band;
+mod blocks;
 mod bootstrap;
 mod cosine;
+#[cfg(feature = "plots")]
 mod det;
 mod embeddings;
 mod metrics;
@@ -18,8 +20,9 @@ pub use as_norm::{AsNorm, Normaliser, TopStatistics};
 pub use band::BandPoint;
 pub use bootstrap::{Interval, Intervals, bootstrap, bootstrap_curve};
 pub use cosine::Scorer;
+#[cfg(feature = "plots")]
 pub use det::{DetPlot, det_csv, det_svg};
 pub use embeddings::Embeddings;
-pub use metrics::{Curve, Eer, MinDcf, Point};
+pub use metrics::{Curve, Eer, FALSE_ACCEPT_RATES, MODEL_FALSE_ACCEPT_RATES, MinDcf, Point};
 pub use scores::{ScoreList, Scored, ScoredTrial, read_scores, write_scored, write_scores};
 pub use speakers::speakers_from_targets;

@@ -1,4 +1,4 @@
-//! Text made in parts, on all cores, and written in their order.
+//! Makes text in parts on all cores, and writes the parts in order.
 
 use std::io::{self, Write};
 use std::sync::mpsc::sync_channel;
@@ -6,11 +6,11 @@ use std::thread;
 
 use rayon::prelude::*;
 
-/// Parts that are made at a time; as many wait to be written.
+/// Parts that are made at a time. As many more may wait to be written.
 const TOGETHER: usize = 64;
 
-/// Writes what `make` makes of the numbers below `count`. `done` is told how many parts more have
-/// been written.
+/// Writes the texts `make(0)` to `make(count - 1)`. `done` gets the number of parts written since
+/// its last call.
 pub(super) fn write_parts(
     out: &mut dyn Write,
     count: usize,
@@ -22,7 +22,7 @@ pub(super) fn write_parts(
         scope.spawn(move || {
             for first in (0..count).step_by(TOGETHER) {
                 let some = (first..count.min(first + TOGETHER)).into_par_iter().map(make).collect();
-                // Nobody writes any more after an error.
+                // The receiver is gone after a write error.
                 if sender.send(some).is_err() {
                     return;
                 }

@@ -1,4 +1,4 @@
-//! The standard normal distribution, both ways.
+//! The standard normal distribution: its quantile and the inverse of that.
 
 /// Quantile of the standard normal distribution (Acklam's rational approximation, relative error
 /// below 1.2e-9); infinite at 0 and 1.

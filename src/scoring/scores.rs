@@ -1,4 +1,4 @@
-//! Score files: `enroll test score [label]` a line.
+//! Score files: lines of `enroll test score [label]`.
 
 mod list;
 
@@ -22,16 +22,16 @@ pub struct ScoredTrial {
     pub test: String,
     /// Score; higher means more alike.
     pub score: f64,
-    /// True for a target trial, if the file says.
+    /// True for a target trial; None if the file has no label.
     pub label: Option<bool>,
-    /// Line, from 1.
+    /// Line of the file, from 1.
     pub line: usize,
 }
 
 /// Score and label of a line.
 type Value = (f64, Option<bool>);
 
-/// Lines of a score file.
+/// The grammar of a score file's lines.
 struct ScoreLine;
 
 impl Grammar for ScoreLine {
@@ -53,8 +53,8 @@ impl Grammar for ScoreLine {
     }
 }
 
-/// Reads a score file. A trial may stand in it twice, with the same score. [`ScoreList`] is for
-/// many millions of trials.
+/// Reads a score file. A trial may occur twice with the same score. For many millions of trials use
+/// [`ScoreList`].
 ///
 /// # Errors
 /// The first bad line, and a trial that has two scores or two labels.
@@ -88,7 +88,10 @@ fn push_line(text: &mut String, enroll: &str, test: &str, score: f64, label: Opt
     text.push('\n');
 }
 
-/// Writes a score file (atomically). Scores have nine decimals.
+/// Writes a score file atomically. Scores have nine decimals.
+///
+/// # Errors
+/// As [`fs::write_atomic`].
 pub fn write_scores(path: impl AsRef<Path>, trials: &[ScoredTrial]) -> Result<()> {
     fs::write_atomic(path, |out| {
         let mut text = String::new();
@@ -148,7 +151,7 @@ mod tests {
         assert_eq!(read_scores(&path).unwrap().len(), 3);
     }
 
-    /// The rules, one line after the other over the whole text.
+    /// The rules of the format, applied line by line.
     fn by_the_rules(text: &str) -> Result<Vec<ScoredTrial>, String> {
         let mut seen = HashMap::new();
         let mut trials = Vec::new();
@@ -218,7 +221,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("scores");
         let mut stream = Stream::new(2, "test", &[]);
-        // Read, or refused for one of these reasons.
+        // The first outcome is success, the others are these reasons to refuse.
         let reasons = ["fields", "score `", "label `", " scores ", "target here", "no scores"];
         let mut outcomes = [0; 7];
         for _ in 0..500 {
@@ -254,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_without_a_label_parts_those_around_it() {
+    fn labels_contradict_only_the_line_before_of_the_same_trial() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("scores");
         std::fs::write(&path, "a b 0.5 1\na b 0.5\na b 0.5 0\n").unwrap();

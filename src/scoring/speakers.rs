@@ -1,4 +1,4 @@
-//! Who speaks in the trials, and how often each speaker is drawn.
+//! The speakers of trials, and how often the bootstrap draws each of them.
 
 use rayon::prelude::*;
 
@@ -7,9 +7,9 @@ use crate::rng::Stream;
 /// Replicates that share a pass over the trials.
 pub(super) const LANES: usize = 8;
 
-/// Speakers as far as a list tells: utterances that some chain of target trials connects are one
-/// speaker's. `targets` are the target trials, as numbers of utterances below `utterances`. Returns
-/// a number for each utterance's speaker, from 0 in the order of the utterances.
+/// Finds speakers from target trials: all utterances that a chain of target trials connects belong
+/// to one speaker. `targets` holds pairs of utterance numbers below `utterances`. Returns the
+/// speaker's number for each utterance; speakers are numbered from 0 by their first utterance.
 pub fn speakers_from_targets(
     utterances: usize,
     targets: impl IntoIterator<Item = (u32, u32)>,
@@ -26,7 +26,7 @@ pub fn speakers_from_targets(
         let (a, b) = (root(&mut parent, a), root(&mut parent, b));
         parent[a.max(b) as usize] = a.min(b);
     }
-    // A root is the lowest of its speaker's utterances: it comes first.
+    // The root is the first of a speaker's utterances.
     let mut next = 0;
     let mut speakers: Vec<u32> = Vec::with_capacity(utterances);
     for i in (0..).take(utterances) {
@@ -41,7 +41,7 @@ pub fn speakers_from_targets(
 pub(super) struct Draws(Vec<u32>);
 
 impl Draws {
-    /// As many draws as there are speakers, with replacement.
+    /// Draws as many speakers as there are, with replacement.
     pub fn of(seed: u64, replicate: usize, speakers: usize) -> Self {
         let mut stream = Stream::new(seed, "bootstrap", &[replicate as u64]);
         let mut draws = vec![0; speakers];
@@ -56,8 +56,8 @@ impl Draws {
         u64::from(self.0[speaker as usize])
     }
 
-    /// The draws of each speaker in several replicates, and one row of ones. Replicates that there
-    /// are not drew nobody.
+    /// The draws of several replicates by speaker, `[speakers + 1, LANES]`: one row a speaker, and
+    /// a last row of ones. Lanes beyond the replicates are 0.
     pub fn side_by_side(all: &[Self]) -> Vec<[u32; LANES]> {
         let speakers = all.first().map_or(0, |draws| draws.0.len());
         let row = |s: usize| -> [u32; LANES] {
@@ -88,7 +88,7 @@ mod tests {
         let targets =
             [("a1", "a2"), ("a2", "a3"), ("b1", "b2")].map(|(a, b)| (number(a), number(b)));
         assert_eq!(speakers_from_targets(names.len(), targets), [0, 0, 0, 1, 1, 2]);
-        // Chains in any order, and trials of one utterance with itself.
+        // The chains come in any order, and one trial pairs an utterance with itself.
         let chains = [(5, 3), (4, 4), (1, 5), (0, 2)];
         assert_eq!(speakers_from_targets(6, chains), [0, 1, 0, 1, 2, 1]);
         assert!(speakers_from_targets(0, []).is_empty());

@@ -1,68 +1,26 @@
-//! Operating points of sorted trials, found without looking at each of them.
+//! Finds operating points of sorted trials without visiting every trial.
 //!
-//! Misses never fall and false accepts never rise from one point to the next. So the rates between
-//! two points bound those of all points between them, and most blocks of trials need no look. The
-//! rates are those of a pass over all points, to the bit: floating-point operations keep order.
+//! Misses never fall and false accepts never rise from one point to the next. So the rates at the
+//! two ends of a block bound those of all points in it, and most blocks can be skipped. The results
+//! equal those of a pass over all points to the bit, since rounding keeps the order of numbers.
 
 use std::ops::Range;
 
 use rayon::prelude::*;
 
 use super::Scored;
+use super::blocks::Blocks;
 use crate::corpus::Pair;
 
-/// Blocks of a long list.
-const BLOCKS: usize = 8192;
-/// Trials of a block at least.
-const SMALLEST: usize = 64;
-
-/// Puts trials in the order of their scores.
+/// Sorts trials by ascending score, on all cores.
 pub(super) fn sort(trials: &mut [Scored]) {
     trials.par_sort_unstable_by(|a, b| a.score.total_cmp(&b.score));
-}
-
-/// Sorted trials in blocks, each of which begins with another score than the one before.
-#[derive(Debug, Clone)]
-pub(super) struct Blocks {
-    /// Where they begin, and the number of trials.
-    bounds: Vec<usize>,
-}
-
-impl Blocks {
-    pub fn of(trials: &[Scored]) -> Self {
-        Self::sized(trials, (trials.len() / BLOCKS).max(SMALLEST))
-    }
-
-    /// Blocks of `size` trials, or more where scores are equal.
-    fn sized(trials: &[Scored], size: usize) -> Self {
-        let (mut bounds, mut next) = (vec![0], size);
-        while next < trials.len() {
-            let before = trials[next - 1].score;
-            next += trials[next..].partition_point(|t| t.score == before);
-            if next < trials.len() {
-                bounds.push(next);
-                next += size;
-            }
-        }
-        bounds.push(trials.len());
-        Self { bounds }
-    }
-
-    /// How many there are.
-    pub fn len(&self) -> usize {
-        self.bounds.len() - 1
-    }
-
-    /// The trials of one.
-    pub fn range(&self, block: usize) -> Range<usize> {
-        self.bounds[block]..self.bounds[block + 1]
-    }
 }
 
 /// Weights of missed targets and of rejected nontargets.
 pub(super) type Sums = (u64, u64);
 
-/// The sums before each block and behind the last, from those of the blocks.
+/// The sums of all trials before each block, and of all trials, from the sums of each block.
 pub(super) fn cumulative(of_blocks: impl IntoIterator<Item = Sums>) -> Vec<Sums> {
     let mut all = vec![(0, 0)];
     let mut sum: Sums = (0, 0);
@@ -73,20 +31,20 @@ pub(super) fn cumulative(of_blocks: impl IntoIterator<Item = Sums>) -> Vec<Sums>
     all
 }
 
-/// What trials count, and what the counts mean.
+/// How much each trial counts, and the rates that the sums give.
 pub(super) trait Weights: Copy {
     /// The weight of a trial.
     fn weight(self, pair: Pair) -> u64;
 
-    /// Miss rate and false-accept rate. The first must not fall with its sum, the second must not
-    /// rise with the other.
+    /// Miss rate and false-accept rate. The miss rate must not fall as the first sum grows, and the
+    /// false-accept rate must not rise as the second one does.
     fn rates(self, sums: Sums) -> (f64, f64);
 }
 
 /// An operating point.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Step {
-    /// The first trial that is accepted; the number of trials where none is.
+    /// The first accepted trial, or the number of trials where none is accepted.
     pub trial: usize,
     pub fnr: f64,
     pub fpr: f64,
@@ -108,9 +66,9 @@ impl<'a, W: Weights> Steps<'a, W> {
         Step { trial, fnr, fpr }
     }
 
-    /// The point at which a block begins; "reject all" behind the last one.
+    /// The first point of a block; "reject all" after the last block.
     fn at(self, block: usize) -> Step {
-        self.step(self.blocks.bounds[block], self.sums[block])
+        self.step(self.blocks.start(block), self.sums[block])
     }
 
     /// "Reject all".
@@ -118,19 +76,20 @@ impl<'a, W: Weights> Steps<'a, W> {
         self.at(self.blocks.len())
     }
 
-    /// The points of a block, the one at which it begins first.
+    /// The points of a block.
     fn within(self, block: usize) -> Within<'a, W> {
         let Range { start, end } = self.blocks.range(block);
         Within { steps: self, next: start, end, sums: self.sums[block] }
     }
 
-    /// The points of a block, "reject all" among those of the last.
+    /// The points of a block. Those of the last block end with "reject all".
     pub fn part(self, block: usize) -> impl Iterator<Item = Step> {
         self.within(block).chain((block + 1 == self.blocks.len()).then(|| self.last()))
     }
 
-    /// The first point whose rates (misses, false accepts) are `wanted`, and the one before it, if
-    /// there is one, or itself. All later points must be `wanted`, too.
+    /// The first point whose rates (misses, false accepts) are `wanted`, together with the point
+    /// before it: (before, first). If the very first point is wanted, both are that point. All
+    /// points after a wanted one must be wanted too.
     pub fn first(self, wanted: impl Fn(f64, f64) -> bool) -> Option<(Step, Step)> {
         let is_wanted = |step: &Step| wanted(step.fnr, step.fpr);
         let block = self.sums.partition_point(|&sums| !is_wanted(&self.step(0, sums)));
@@ -151,8 +110,8 @@ impl<'a, W: Weights> Steps<'a, W> {
         Some((before, end))
     }
 
-    /// The first of the points whose cost is the lowest, with the cost: a function of the rates
-    /// (misses, false accepts) that does not fall with either. None where no cost is finite.
+    /// The lowest cost, and the first point that has it. `cost` is a function of the rates (misses,
+    /// false accepts) that does not fall as either grows. None where no cost is finite.
     pub fn cheapest(self, cost: impl Fn(f64, f64) -> f64) -> Option<(f64, Step)> {
         let of = |step: &Step| cost(step.fnr, step.fpr);
         let enough =
@@ -165,7 +124,7 @@ impl<'a, W: Weights> Steps<'a, W> {
             }
         };
         for block in 0..self.blocks.len() {
-            // No point of the block costs less than this.
+            // The lowest rates of the block bound the cost of all its points.
             if cost(self.at(block).fnr, self.at(block + 1).fpr) <= enough {
                 self.within(block).for_each(&mut visit);
             }
@@ -175,7 +134,7 @@ impl<'a, W: Weights> Steps<'a, W> {
     }
 }
 
-/// The points of a block.
+/// Iterates over the points of a block.
 struct Within<'a, W> {
     steps: Steps<'a, W>,
     next: usize,
@@ -227,7 +186,7 @@ mod tests {
     }
 
     proptest! {
-        /// Blocks, however they are cut, change nothing.
+        /// The size of the blocks changes no result.
         #[test]
         fn points_are_those_of_a_pass_over_all(
             raw in prop::collection::vec((-6i32..7, any::<bool>(), 0u32..3), 1..150),
@@ -244,14 +203,14 @@ mod tests {
             };
             let mut trials: Vec<Scored> = raw.iter().map(trial).collect();
             sort(&mut trials);
-            // One group of equal scores after the other.
             let mut points = Vec::new();
             let mut sums: Sums = (0, 0);
             let mut groups = Vec::new();
             for group in trials.chunk_by(|a, b| a.score == b.score) {
                 groups.push(sums);
                 for t in group {
-                    *(if t.pair.is_target() { &mut sums.0 } else { &mut sums.1 }) += u64::from(t.pair.enroll());
+                    let sum = if t.pair.is_target() { &mut sums.0 } else { &mut sums.1 };
+                    *sum += u64::from(t.pair.enroll());
                 }
             }
             let weights = Plain { all: sums };
@@ -265,10 +224,12 @@ mod tests {
             points.push(Step { trial, fnr, fpr });
 
             let blocks = Blocks::sized(&trials, size);
-            let of_blocks = (0..blocks.len()).map(|k| trials[blocks.range(k)].iter().fold((0, 0), |sum: Sums, t| {
+            let add = |sum: Sums, t: &Scored| {
                 let weight = u64::from(t.pair.enroll());
                 if t.pair.is_target() { (sum.0 + weight, sum.1) } else { (sum.0, sum.1 + weight) }
-            }));
+            };
+            let of_blocks =
+                (0..blocks.len()).map(|k| trials[blocks.range(k)].iter().fold((0, 0), add));
             let sums = cumulative(of_blocks);
             let steps = Steps { trials: &trials, blocks: &blocks, sums: &sums, weights };
             let found: Vec<Step> = (0..blocks.len()).flat_map(|k| steps.part(k)).collect();
@@ -292,15 +253,5 @@ mod tests {
                 prop_assert_eq!(steps.cheapest(cost), expected);
             }
         }
-    }
-
-    #[test]
-    fn equal_scores_are_in_one_block() {
-        let trials: Vec<Scored> = (0..100)
-            .map(|i| Scored { score: f64::from(i / 30), pair: Pair::new(0, 0, None) })
-            .collect();
-        assert_eq!(Blocks::sized(&trials, 7).bounds, [0, 30, 60, 90, 100]);
-        assert_eq!(Blocks::sized(&trials, 1000).bounds, [0, 100]);
-        assert_eq!(Blocks::of(&[]).bounds, [0, 0]);
     }
 }

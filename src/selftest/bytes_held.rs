@@ -1,5 +1,5 @@
-//! What a reversible network holds between the passes, in bytes that the device's allocator counts
-//! (on the CPU the program's).
+//! The bytes that a reversible network holds between forward and backward pass, as the device's
+//! allocator counts them (on the CPU the program's).
 
 use super::{Findings, Subject};
 use crate::backend::reversible::Execution;
@@ -31,8 +31,7 @@ pub(super) fn run(subject: &Subject, findings: &mut Findings) -> Result<()> {
         let reversible =
             [held(shallow, Execution::Reversible)?, held(deep, Execution::Reversible)?];
         let taped = [held(shallow, Execution::Taped)?, held(deep, Execution::Taped)?];
-        // Running statistics and bookkeeping of the further blocks are there, their activations are
-        // not.
+        // A further block adds running statistics and bookkeeping, but no activations.
         let part = (reversible[1] - reversible[0]) / (taped[1] - taped[0]);
         findings.note(
             format!("what {deep} holds more than {shallow}, as a part of what the taped twins do"),

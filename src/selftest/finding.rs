@@ -1,24 +1,23 @@
-//! What a case found.
+//! The comparisons of a case.
 
 /// One comparison.
 #[derive(Debug, Clone)]
 pub struct Finding {
     /// What was compared.
     pub what: String,
-    /// How far it is off: largest difference as a fraction of the largest value, or a count of
-    /// differences.
+    /// The largest difference as a fraction of the largest value, or the number of differences.
     pub error: f64,
-    /// The most it may be.
+    /// The largest error allowed.
     pub tolerance: f64,
 }
 
 impl Finding {
-    /// Whether it is near enough. What is not a number is not.
+    /// Whether the error is small enough. NaN is not.
     pub fn passed(&self) -> bool {
         self.error <= self.tolerance
     }
 
-    /// Its place among the others: part of what is allowed, the worst first.
+    /// The error as a fraction of the tolerance, by which findings are sorted.
     pub fn severity(&self) -> f64 {
         match self.tolerance {
             _ if self.error.is_nan() => f64::INFINITY,
@@ -28,24 +27,24 @@ impl Finding {
     }
 }
 
-/// Those of a case.
+/// The findings of a case.
 #[derive(Debug, Default)]
 pub struct Findings {
     pub(super) list: Vec<Finding>,
 }
 
 impl Findings {
-    /// Notes an error.
+    /// Adds a finding.
     pub fn note(&mut self, what: impl Into<String>, error: f64, tolerance: f64) {
         self.list.push(Finding { what: what.into(), error, tolerance });
     }
 
-    /// Values that may differ by rounding.
+    /// Compares values that may differ by rounding.
     pub fn near(&mut self, what: impl Into<String>, ours: &[f32], wanted: &[f32], tolerance: f64) {
         self.note(what, distance(ours, wanted, 0.0), tolerance);
     }
 
-    /// Values that may not differ: counts those that do.
+    /// Compares values that may not differ, and counts those that do.
     pub fn same<T: PartialEq>(&mut self, what: impl Into<String>, ours: &[T], wanted: &[T]) {
         let differ = match ours.len() == wanted.len() {
             true => ours.iter().zip(wanted).filter(|(a, b)| a != b).count(),
@@ -54,9 +53,9 @@ impl Findings {
         self.note(what, differ as f64, 0.0);
     }
 
-    /// Named tensors, each near its namesake: differences as fractions of its largest value, or of
-    /// a hundredth of the largest of all, if that is more. What is small because large terms cancel
-    /// has their rounding errors; what is 0 but for those has nothing else.
+    /// Compares named tensors. Differences are fractions of the tensor's largest value, or of a
+    /// hundredth of the largest value of all tensors if that is more: a tensor may be small because
+    /// large terms cancel, whose rounding errors remain.
     pub fn all_near(
         &mut self,
         what: &str,
@@ -80,7 +79,7 @@ fn distance(a: &[f32], b: &[f32], least: f32) -> f64 {
         return f64::INFINITY;
     }
     let largest = b.iter().fold(least.max(1e-30), |m, x| m.max(x.abs()));
-    // `max` passes over what is not a number.
+    // `f32::max` ignores NaN.
     let worst = a
         .iter()
         .zip(b)

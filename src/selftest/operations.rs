@@ -1,4 +1,4 @@
-//! Operations of our own against another backend: outputs and gradients.
+//! Our own operations against another backend: outputs and gradients.
 
 use burn::tensor::{Device, Tensor};
 
@@ -8,7 +8,7 @@ use crate::backend::depthwise::depthwise;
 use crate::backend::norm::{Norm, normalize};
 use crate::error::Result;
 
-/// Output of an operation on tensors of these shapes, and the gradient of each.
+/// The output of an operation on tensors of these shapes, and the gradient of each of them.
 fn traced<const N: usize>(
     device: &Device,
     shapes: [&[usize]; N],

@@ -1,17 +1,17 @@
-//! 8-bit optimizer states: codes, steps, fused kernels against plain operations, gradients that are
-//! not finite.
+//! 8-bit optimizer states: codes, steps, fused kernels against plain operations, and gradients that
+//! are not finite.
 
 use burn::optim::Optimizer;
 use burn::tensor::Device;
 
 use super::{Findings, Subject, numbers, tensor, values};
-use crate::backend::optim8::{
-    self, AdamStates, AdamStep, Blocks, CodeMap, Codec, Rounding, SgdStep,
-};
+use crate::backend::optim8::{AdamStep, Blocks, CodeMap, Codec, Rounding, SgdStep, Step};
 use crate::error::Result;
-use crate::optim::{Adam8bitConfig, Decay, OptimizerState, Sgd8bitConfig, StateRounding, States};
+use crate::optim::{
+    Adam8bitConfig, AdamW8bitConfig, OptimizerState, Sgd8bitConfig, StateRounding, States,
+};
 
-/// Values of many sizes, and a block of zeros.
+/// Values of many magnitudes, and a block of zeros.
 fn wide(count: usize, signed: bool) -> Vec<f32> {
     let scale =
         |i: usize| if (512..768).contains(&i) { 0.0 } else { 10f32.powi(-((i % 9) as i32)) };
@@ -19,7 +19,7 @@ fn wide(count: usize, signed: bool) -> Vec<f32> {
     values.map(|x| if signed { x } else { x.abs() }).collect()
 }
 
-/// Against the scalar twin.
+/// Codes against the scalar twin.
 pub(super) fn codes(subject: &Subject, findings: &mut Findings) -> Result<()> {
     let rules = [Rounding::Nearest, Rounding::SignPreserving, Rounding::AboveZero];
     for (map, rounding) in
@@ -35,8 +35,8 @@ pub(super) fn codes(subject: &Subject, findings: &mut Findings) -> Result<()> {
             let words: Vec<u32> =
                 blocks.words.to_data().convert::<u32>().try_to_vec().unwrap_or_default();
             let ours: Vec<u8> = words.into_iter().flat_map(u32::to_le_bytes).take(count).collect();
-            // A GPU's division may be off by its last bits: a value on a bound may have the code
-            // next to it.
+            // A GPU's division may be wrong in its last bits, so a value on a bound may have the
+            // code next to the right one.
             let wrong = |(i, (a, b)): (usize, (&u8, &u8))| {
                 let bound = f64::from(map.bounds()[usize::from(*a.min(b).min(&254))]);
                 let off = f64::from(x[i] / absmax[i / block]) / bound - 1.0;
@@ -58,8 +58,8 @@ pub(super) fn codes(subject: &Subject, findings: &mut Findings) -> Result<()> {
     Ok(())
 }
 
-/// What some steps on a parameter move, one on each device of the route, the states in the form of
-/// a record in between.
+/// How far a parameter moves in some steps, one on each device of the route. Between two steps the
+/// states pass through the form of a record.
 fn moved<O: Optimizer<State<2> = OptimizerState>>(optimizer: &O, route: &[&Device]) -> Vec<f32> {
     use burn::optim::{RecordState, StateSink, StateSource};
     let shape = [50, 100];
@@ -83,7 +83,7 @@ fn moved<O: Optimizer<State<2> = OptimizerState>>(optimizer: &O, route: &[&Devic
     p.iter().zip(&start).map(|(a, b)| a - b).collect()
 }
 
-/// Against another backend, also with states that travel there and back.
+/// Steps against another backend, also with states that travel there and back.
 pub(super) fn steps(subject: &Subject, findings: &mut Findings) -> Result<()> {
     let (here, there) = (&subject.device, &subject.peer);
     let tolerance = subject.tolerance.states;
@@ -106,47 +106,43 @@ pub(super) fn steps(subject: &Subject, findings: &mut Findings) -> Result<()> {
     }
     for block_size in [64, 256, 2048] {
         let states = States { block_size, ..States::default() };
-        let sgd = Sgd8bitConfig {
-            nesterov: true,
-            weight_decay: 0.01,
-            states: states.clone(),
-            ..Default::default()
-        };
-        check(
-            &sgd.init()?,
-            &format!("SGD, blocks of {block_size}"),
-            [here, there],
-            tolerance,
-            findings,
-        );
-        let adam = Adam8bitConfig { weight_decay: 0.01, states, ..Default::default() };
-        check(
-            &adam.init()?,
-            &format!("AdamW, blocks of {block_size}"),
-            [here, there],
-            tolerance,
-            findings,
-        );
+        let sgd = Sgd8bitConfig::new()
+            .with_nesterov(true)
+            .with_weight_decay(0.01)
+            .with_states(states.clone());
+        let what = format!("SGD, blocks of {block_size}");
+        check(&sgd.build()?, &what, [here, there], tolerance, findings);
+        let adam = AdamW8bitConfig::new().with_weight_decay(0.01).with_states(states);
+        let what = format!("AdamW, blocks of {block_size}");
+        check(&adam.build()?, &what, [here, there], tolerance, findings);
     }
     let states = States { rounding: StateRounding::SignPreserving, ..States::default() };
-    let sgd = Sgd8bitConfig { dampening: 0.1, states: states.clone(), ..Default::default() };
-    check(&sgd.init()?, "SGD with dampening, signs kept", [here, there], tolerance, findings);
-    let adam = Adam8bitConfig {
-        weight_decay: 0.01,
-        decay: Decay::Coupled,
-        guard: false,
-        states,
-        ..Default::default()
-    };
-    check(&adam.init()?, "Adam without guard, signs kept", [here, there], tolerance, findings);
+    let sgd = Sgd8bitConfig::new().with_dampening(0.1).with_states(states.clone());
+    check(&sgd.build()?, "SGD with dampening, signs kept", [here, there], tolerance, findings);
+    let adam = Adam8bitConfig::new().with_weight_decay(0.01).with_guard(false).with_states(states);
+    check(&adam.build()?, "Adam without guard, signs kept", [here, there], tolerance, findings);
     Ok(())
 }
 
-/// Three steps each of Adam and SGD on raw blocks.
+/// The parameters after three steps of Adam and of SGD on raw blocks.
 fn raw_steps(block: usize, device: &Device) -> [Vec<f32>; 2] {
     let on = |x: Vec<f32>| tensor(x, [3001], device);
-    let states = AdamStates { block, rounding: [Rounding::SignPreserving, Rounding::AboveZero] };
-    let zeros = || states.codecs().map(|codec| Blocks::zeros(3001, codec, device));
+    let codec = |map, rounding| Codec { map, rounding, block };
+    let codecs = [
+        codec(CodeMap::Signed, Rounding::SignPreserving),
+        codec(CodeMap::Unsigned, Rounding::AboveZero),
+    ];
+    let three = |step: Step, codecs: &[Codec]| {
+        let mut parameter = on(wide(3001, true));
+        let mut moments: Vec<Blocks> =
+            codecs.iter().map(|&codec| Blocks::zeros(3001, codec, device)).collect();
+        for turn in 1..4 {
+            let wave = |(i, x): (usize, &f32)| x * ((i * turn) as f32).cos();
+            let gradient = on(wide(3001, true).iter().enumerate().map(wave).collect());
+            (parameter, moments) = step.on_blocks(parameter, gradient, moments, codecs);
+        }
+        values(parameter.into_data())
+    };
     let adam = AdamStep {
         rate: 0.1,
         first: [0.9, 0.1],
@@ -156,23 +152,10 @@ fn raw_steps(block: usize, device: &Device) -> [Vec<f32>; 2] {
         shrink: 0.99,
     };
     let sgd = SgdStep { rate: 0.1, momentum: 0.9, fresh: 1.0, weight_decay: 0.01, nesterov: true };
-    let (mut p, mut moments) = (on(wide(3001, true)), zeros());
-    let (mut q, [mut momentum, _]) = (on(wide(3001, true)), zeros());
-    for seed in 1..4 {
-        let g = || {
-            on(wide(3001, true)
-                .iter()
-                .enumerate()
-                .map(|(i, x)| x * ((i * seed) as f32).cos())
-                .collect())
-        };
-        (p, moments) = optim8::adam_step(p, g(), moments, states, adam);
-        (q, momentum) = optim8::sgd_step(q, g(), momentum, states.codecs()[0], sgd);
-    }
-    [values(p.into_data()), values(q.into_data())]
+    [three(adam.into(), &codecs), three(sgd.into(), &codecs[..1])]
 }
 
-/// Kernels do not take every block size: 100 runs in plain operations of the backend, 256 in its
+/// Kernels do not support every block size: 100 runs in plain operations of the backend, 256 in its
 /// kernel.
 pub(super) fn bodies(subject: &Subject, findings: &mut Findings) -> Result<()> {
     for (block, body) in [(100, "plain"), (256, "fused")] {
@@ -184,9 +167,9 @@ pub(super) fn bodies(subject: &Subject, findings: &mut Findings) -> Result<()> {
     Ok(())
 }
 
-/// A step that is not taken leaves parameters and states.
+/// A gradient that is not finite leaves parameters and states as they are.
 pub(super) fn not_finite(subject: &Subject, findings: &mut Findings) -> Result<()> {
-    let optimizer = Sgd8bitConfig::default().init()?;
+    let optimizer = Sgd8bitConfig::new().build()?;
     for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
         let mut gradient = numbers(5000);
         gradient[4321] = bad;

@@ -16,7 +16,7 @@ use crate::quant::{Codebook, Method, QuantizeConfig, Quantizer, TensorScheme, un
 use crate::train::Trainee;
 use crate::train::quantize::quantize;
 
-/// Nothing is computed but comparisons and copies: equal to the bit everywhere.
+/// Lookups only compare and copy, so all backends give the same bits.
 fn tables(subject: &Subject, findings: &mut Findings) -> Result<()> {
     let weights = numbers(6000);
     let binary =
@@ -51,7 +51,7 @@ fn three_bits() -> QuantizeConfig {
     QuantizeConfig { bits: 3, small_layers: SmallLayers::FewerBits, ..Default::default() }
 }
 
-/// Loss and gradients of latent weights.
+/// The loss, and the gradients of latent weights.
 fn step(name: &str, device: &Device) -> Result<Named> {
     let trainee =
         Trainee::new(&small(name, PoolingKind::Tstp)?, &HeadConfig::default(), 4, device, 3)?;
@@ -77,7 +77,8 @@ pub(super) fn run(subject: &Subject, findings: &mut Findings) -> Result<()> {
     Ok(())
 }
 
-/// Packs a network, reads the file where it is wanted, and gives its embeddings and both files.
+/// Packs a network on one device, reads the file on another, and gives its embeddings, the file,
+/// and the file written again.
 fn journey(from: &Device, to: &Device) -> Result<(Vec<f32>, Vec<u8>, Vec<u8>)> {
     let folder =
         tempfile::tempdir().map_err(|e| Error::Undefined(format!("no temporary folder: {e}")))?;

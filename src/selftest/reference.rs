@@ -1,6 +1,5 @@
-//! Embeddings of WeSpeaker's own model classes (commit dfa7419, torch 2.8.0, computed in f64), for
-//! networks whose weights come from a formula: nothing but the input and the expected embeddings is
-//! stored.
+//! Embeddings of WeSpeaker's own model classes (commit dfa7419, torch 2.8.0, computed in f64). The
+//! networks' weights follow from a formula, so only inputs and expected embeddings are stored.
 
 use std::collections::HashMap;
 
@@ -13,18 +12,18 @@ use crate::nn::{PoolingKind, assign_named, names_and_shapes};
 use crate::rng::{fnv1a64, mix64};
 use crate::zoo::{Architecture, Network};
 
-/// One utterance's features for 80 and 40 mels, and the embeddings.
+/// A safetensors file of one utterance's features for 80 and 40 mels, and of the embeddings.
 pub const FILE: &[u8] = include_bytes!("../../assets/reference-embeddings.safetensors");
 
-/// Seed of all weights.
+/// Seed of all weights in [`networks`].
 pub const SEED: u64 = 49401;
 
 /// Factor of convolutions and linear layers in [`networks`].
 pub const GAIN: f64 = 0.7;
 
-/// The element of a state_dict entry, all of them in row-major order: hashes of name and index,
-/// BatchNorm away from the identity, other weights uniform in proportion to the root of 6 by
-/// fan-in.
+/// The values of a state_dict entry in row-major order. They are hashes of the entry's name and
+/// their index: BatchNorm is away from the identity, other weights are uniform within `gain *
+/// sqrt(6 / fan_in)`.
 pub fn procedural(name: &str, shape: &[usize], seed: u64, gain: f64) -> Vec<f32> {
     let h = fnv1a64(name.as_bytes()).wrapping_add(seed.wrapping_mul(0xD134_2543_DE82_EF95));
     let n: usize = shape.iter().product();
@@ -50,7 +49,7 @@ pub fn procedural(name: &str, shape: &[usize], seed: u64, gain: f64) -> Vec<f32>
         .collect()
 }
 
-/// A network with such weights.
+/// A network with the weights of [`procedural`].
 ///
 /// # Errors
 /// An impossible architecture.
@@ -65,7 +64,10 @@ pub fn network(arch: &Architecture, seed: u64, gain: f64, device: &Device) -> Re
     Ok(assign_named(network, values))
 }
 
-/// The networks of [`FILE`] by the reference's names.
+/// The networks of [`FILE`], with the names that it gives them.
+///
+/// # Errors
+/// A name that the zoo does not have.
 pub fn networks() -> Result<Vec<(&'static str, Architecture)>> {
     let named = |name: &str, width, embedding_dim| {
         Ok::<_, Error>(Architecture {
@@ -89,10 +91,10 @@ pub fn networks() -> Result<Vec<(&'static str, Architecture)>> {
     ])
 }
 
-/// A tensor of [`FILE`], with its shape.
+/// The values and the shape of a tensor of [`FILE`].
 ///
 /// # Errors
-/// There is none of that name.
+/// There is no tensor of that name.
 pub fn tensor(name: &str) -> Result<(Vec<f32>, Vec<usize>)> {
     let bad = |e: safetensors::SafeTensorError| {
         Error::Undefined(format!("reference embeddings: {name}: {e}"))

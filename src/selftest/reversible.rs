@@ -1,5 +1,5 @@
-//! Reversible networks: what is recomputed gives the gradients of the taped twin, and running
-//! statistics move once.
+//! Reversible networks: recomputed activations give the gradients of the taped twin, and running
+//! statistics move only once.
 
 use burn::module::Module;
 use burn::tensor::Device;
@@ -12,7 +12,7 @@ use crate::losses::HeadConfig;
 use crate::train::Trainee;
 use crate::zoo::Architecture;
 
-/// Loss, gradients and running statistics after a pass over frames that Type II must pad.
+/// Loss, gradients and running statistics of one pass. Type II must pad its 27 frames.
 fn step(name: &str, width: usize, execution: Execution, device: &Device) -> Result<Named> {
     let arch = Architecture { width, mels: 16, embedding_dim: 6, ..Architecture::named(name)? };
     let trainee = Trainee::new(&arch, &HeadConfig::default(), 5, device, 3)?;
@@ -33,8 +33,8 @@ pub(super) fn run(subject: &Subject, findings: &mut Findings) -> Result<()> {
         let ours = step(name, width, Execution::Reversible, &subject.device)?;
         let twin = step(name, width, Execution::Taped, &subject.device)?;
         findings.all_near(name, &ours, &twin, subject.tolerance.twin);
-        // Gradients of networks this deep differ between backends wherever a rectifier's input is
-        // nearly 0: the loss alone is compared.
+        // Where a rectifier's input is nearly 0, gradients of such deep networks differ between
+        // backends: only the loss is compared.
         let peer = step(name, width, Execution::Taped, &subject.peer)?;
         findings.all_near(
             &format!("{name}, taped"),

@@ -1,4 +1,4 @@
-//! A whole step of training: margin head, gradients, optimizer.
+//! A whole training step: margin head, gradients, optimizer.
 
 use burn::module::Module;
 use burn::optim::GradientsParams;
@@ -17,6 +17,7 @@ pub(super) fn batch(frames: usize, device: &Device) -> (Tensor<3>, Tensor<1, Int
     (tensor(numbers(4 * frames * 16), [4, frames, 16], &device), labels)
 }
 
+/// Values by name.
 pub(super) type Named = Vec<(String, Vec<f32>)>;
 
 /// Loss and all gradients of a trainee in training state.

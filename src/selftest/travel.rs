@@ -1,4 +1,4 @@
-//! A training that goes on on another backend, through the checkpoint's file.
+//! Training that goes on on another backend, through a checkpoint file.
 
 use burn::module::Module;
 use burn::optim::GradientsParams;
@@ -12,7 +12,7 @@ use crate::nn::PoolingKind;
 use crate::train::checkpoint::{Average, State, load, save};
 use crate::train::{Identity, OptimizerConfig, Trainee};
 
-/// A step on each device of the route, with a checkpoint between any two.
+/// All tensors after one step on each device of the route, with a checkpoint between any two steps.
 fn journey(config: &OptimizerConfig, route: &[&Device]) -> Result<Named> {
     let folder =
         tempfile::tempdir().map_err(|e| Error::Undefined(format!("no temporary folder: {e}")))?;

@@ -1,21 +1,21 @@
-//! A file's checksum, which is inside the file.
+//! A file's checksum, which is part of the file.
 
 use sha2::{Digest, Sha256};
 
 use super::LENGTH;
 
-/// Its key among the metadata.
+/// The checksum's key among the metadata.
 pub(super) const KEY: &str = "sha256";
-/// Hex digits of a SHA-256.
+/// The number of hex digits of a SHA-256.
 pub(super) const DIGITS: usize = 64;
 
-/// What the digits are while the file is hashed.
+/// The digits while the file is hashed.
 pub(super) fn zeros() -> String {
     "0".repeat(DIGITS)
 }
 
-/// Where in a header's text the digits are. Text that looks like it inside of a name or a value is
-/// escaped, so it is there once.
+/// The offset of the digits in a header's text, if they are there once. Quotes within names and
+/// values are escaped, so no other text looks like the entry.
 pub(super) fn place(header: &str, digits: &str) -> Option<usize> {
     let front = format!("\"{KEY}\":\"");
     let entry = format!("{front}{digits}\"");
@@ -26,7 +26,7 @@ pub(super) fn place(header: &str, digits: &str) -> Option<usize> {
     }
 }
 
-/// Whether a file, whose header ends at `end`, has the content that belongs to its digits.
+/// Whether the digits are the checksum of a file whose header ends at `end`.
 pub(super) fn fits(file: &[u8], end: usize, digits: &str) -> bool {
     let header = std::str::from_utf8(&file[LENGTH..end]).ok();
     let Some(at) = header.and_then(|header| place(header, digits)).map(|at| LENGTH + at) else {
@@ -39,8 +39,8 @@ pub(super) fn fits(file: &[u8], end: usize, digits: &str) -> bool {
     hex(hash) == digits
 }
 
-/// Whether a metadata key is [`KEY`] with one wrong byte. Damage of the key itself would else make
-/// a file look like one that never had a checksum.
+/// Whether a metadata key is [`KEY`] with one wrong byte. Without this, damage to the key would
+/// make a file look like one without a checksum.
 pub(super) fn is_spoilt(key: &str) -> bool {
     key.len() == KEY.len() && key.bytes().zip(KEY.bytes()).filter(|(a, b)| a != b).count() == 1
 }

@@ -1,4 +1,4 @@
-//! Reading.
+//! Reads files.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -8,13 +8,14 @@ use safetensors::tensor::SafeTensors;
 use sha2::{Digest, Sha256};
 
 use super::{LENGTH, checksum};
-use crate::error::{Error, Result};
+use crate::error::{Error, Remedy, Result};
 use crate::fs;
 use crate::terminal::note;
 
+/// Whether checksums are ignored.
 static SKIP: AtomicBool = AtomicBool::new(false);
 
-/// From now on, files are read by this process without their checksums being looked at.
+/// Makes this process ignore checksums from now on.
 pub fn skip_checksums() {
     SKIP.store(true, Ordering::Relaxed);
 }
@@ -49,7 +50,7 @@ impl Contents {
         checksum::hex(Sha256::new_with_prefix(&self.bytes))
     }
 
-    /// Tells the user that the file `path`, if it has no checksum, may be damaged without a sign.
+    /// Notes that the file `path` has no checksum, if it has none, so that damage goes unnoticed.
     pub fn note_unchecked(&self, path: &Path) {
         if !self.has_checksum && is_checked() {
             note!("{}: has no checksum; damage would not be noticed", path.display());
@@ -57,8 +58,8 @@ impl Contents {
     }
 }
 
-/// Reads a file that revox has written; `what` it is appears in errors. One from before there were
-/// checksums is read too, and [noted](Contents::note_unchecked).
+/// Reads a file that revox has written; `what` it is appears in errors. A file without a checksum,
+/// from an older version, is read with a [note](Contents::note_unchecked).
 ///
 /// # Errors
 /// A file that is no safetensors file, or whose checksum is not that of its content.
@@ -68,7 +69,7 @@ pub fn read(path: &Path, what: &str) -> Result<Contents> {
     Ok(contents)
 }
 
-/// Reads a file that another program may have written, so that it need not have a checksum.
+/// Reads a file that another program may have written, with or without a checksum.
 ///
 /// # Errors
 /// Those of [`read`].
@@ -76,8 +77,9 @@ pub fn read_foreign(path: &Path, what: &str) -> Result<Contents> {
     decode(path, fs::read(path)?, what, is_checked())
 }
 
+/// A file's contents; `check` asks for a right checksum.
 fn decode(path: &Path, bytes: Vec<u8>, what: &str, check: bool) -> Result<Contents> {
-    // Lengths, offsets and sizes are compared with the file's own.
+    // This compares lengths, offsets and sizes with the file's.
     let (length, header) = SafeTensors::read_metadata(&bytes)
         .map_err(|e| Error::file(path, format!("not a readable {what}: {e}")))?;
     let entries = header.metadata().iter().flatten();
@@ -91,10 +93,8 @@ fn decode(path: &Path, bytes: Vec<u8>, what: &str, check: bool) -> Result<Conten
     };
     match is_whole {
         true => Ok(Contents { bytes, has_checksum: digits.is_some(), metadata }),
-        false => {
-            let message = "is damaged: its SHA-256 is not that of its content (--no-checksum reads it all the same)";
-            Err(Error::file(path, message))
-        }
+        false => Err(Error::file(path, "is damaged: its SHA-256 is not that of its content")
+            .with(Remedy::IgnoreChecksum)),
     }
 }
 
@@ -158,8 +158,9 @@ mod tests {
     fn damage_passes_where_nothing_is_checked() {
         let mut file = file();
         *file.last_mut().unwrap() ^= 1;
-        let error = from(&file, true).unwrap_err();
-        assert!(error.contains("is damaged: its SHA-256 is not that of its content"), "{error}");
+        let error = decode(Path::new("t"), file.clone(), "file", true).unwrap_err();
+        assert_eq!(error.to_string(), "t: is damaged: its SHA-256 is not that of its content");
+        assert_eq!(error.remedy(), Some(&Remedy::IgnoreChecksum));
         let contents = from(&file, false).unwrap();
         assert_eq!(contents.tensors().tensor("codes").unwrap().data(), [0, 1, 2, 254, 254]);
         assert_eq!(contents.metadata.keys().collect::<Vec<_>>(), ["revox"]);

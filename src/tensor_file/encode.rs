@@ -1,4 +1,4 @@
-//! Writing.
+//! Writes files.
 
 use std::collections::{BTreeMap, HashSet};
 use std::convert::Infallible;
@@ -12,24 +12,24 @@ use super::{LENGTH, Part, checksum};
 use crate::error::{Error, Result};
 use crate::fs;
 
-/// The header's key for what is no tensor.
+/// The header's key for metadata.
 const METADATA: &str = "__metadata__";
-/// The longest header that readers of the format take.
+/// The longest header that readers of the format accept.
 const LONGEST: usize = 100_000_000;
 
-/// A file's content, not yet in one piece.
+/// A file's content in pieces.
 struct Encoded<'a> {
-    /// The header's length, and the header with the checksum.
+    /// The header's length, then the header with the checksum.
     head: Vec<u8>,
-    /// Tensors in the file's order.
+    /// The tensors in the file's order.
     parts: Vec<&'a Part<'a>>,
 }
 
 /// The bytes of a file; `path` appears in errors.
 ///
 /// # Errors
-/// Two tensors or two metadata entries of one name, the metadata key `sha256`; a tensor whose bytes
-/// are not those of its shape; more names than a header holds (100 MB).
+/// Two tensors or two metadata entries of one name; the metadata key `sha256`; a tensor whose bytes
+/// do not match its shape; a header of more than 100 MB.
 pub fn to_bytes(path: &Path, metadata: &[(&str, &str)], parts: &[Part]) -> Result<Vec<u8>> {
     let Encoded { head: mut file, parts } = encode(path, metadata, parts)?;
     file.reserve_exact(parts.iter().map(|part| part.bytes.len()).sum());
@@ -42,10 +42,10 @@ pub fn to_bytes(path: &Path, metadata: &[(&str, &str)], parts: &[Part]) -> Resul
     Ok(file)
 }
 
-/// Writes a file (atomically), without its bytes being in memory in one piece.
+/// Writes a file (atomically), without holding all of its bytes in memory.
 ///
 /// # Errors
-/// Those of [`to_bytes`], and what [`fs::write_atomic`] refuses.
+/// Those of [`to_bytes`] and of [`fs::write_atomic`].
 pub fn write(path: &Path, metadata: &[(&str, &str)], parts: &[Part]) -> Result<()> {
     let file = encode(path, metadata, parts)?;
     fs::write_atomic(path, |out| {
@@ -116,7 +116,7 @@ fn header(metadata: &[(&str, &str)], parts: &[&Part]) -> Result<String, String> 
         begin += bytes;
     }
     text.push('}');
-    // Tensors begin at a multiple of eight bytes.
+    // The first tensor begins at a multiple of eight bytes.
     text.extend(std::iter::repeat_n(' ', text.len().next_multiple_of(8) - text.len()));
     match text.len() <= LONGEST {
         true => Ok(text),

@@ -1,7 +1,7 @@
-//! safetensors files, written and read in one way, with a checksum.
+//! Writes and reads safetensors files, with a checksum.
 //!
 //! The metadata entry `sha256` of a file that revox writes holds 64 lower-case hex digits: the
-//! SHA-256 of the whole file, with zeros (`0`) in the place of these digits. In Python:
+//! SHA-256 of the whole file with these digits replaced by `0`. In Python:
 //!
 //! ```python
 //! digits = re.search(rb'"sha256":"([0-9a-f]{64})"', file)
@@ -9,8 +9,8 @@
 //! assert hashlib.sha256(zeroed).hexdigest().encode() == digits[1]
 //! ```
 //!
-//! Metadata entries are sorted by key, tensors by the size of their number format, largest first,
-//! and by name: equal contents are equal bytes, and every tensor is aligned.
+//! Metadata entries are sorted by key. Tensors are sorted by the size of their number format,
+//! largest first, then by name. So equal contents give equal bytes, and every tensor is aligned.
 
 mod checksum;
 mod decode;
@@ -21,10 +21,11 @@ pub use decode::{Contents, read, read_foreign, skip_checksums};
 pub use encode::{to_bytes, write};
 pub use part::{Data, Part};
 
-/// Bytes of the header's length, which are in front of it.
+/// Bytes of the header's length, which stands before the header.
 const LENGTH: usize = size_of::<u64>();
 
-/// So many copies of a file, each with one bit flipped, spread from the first bit to the last one.
+/// `count` copies of a file, each with one bit flipped, and the index of the bit: they are spread
+/// evenly from the first to the last.
 #[cfg(test)]
 pub(crate) fn flipped(file: &[u8], count: usize) -> impl Iterator<Item = (usize, Vec<u8>)> {
     (0..count).map(move |i| {
@@ -49,7 +50,7 @@ mod tests {
         [("revox", r#"{"a":[1,"sha256"],"sha256":"0"}"#), ("other", "x\ny\u{e9}")];
     const STRANGE: &str = "codes \u{fc} \"sha256\":\"";
 
-    /// Tensors of several number formats, not in the file's order.
+    /// Tensors of several number formats, in another order than the file's.
     fn parts() -> Vec<Part<'static>> {
         let part = |name: &'static str, dtype, shape: &[usize], bytes: Data<'static>| Part {
             name: name.into(),
@@ -127,7 +128,7 @@ mod tests {
             };
             assert_eq!(tensor.data(), wanted, "{}", part.name);
         }
-        // The crate's own writer puts the same bytes behind a header of the same length.
+        // The crate's own writer writes the same bytes after a header of the same length.
         let entries: HashMap<String, String> = metadata.clone();
         let theirs = safetensors::serialize(tensors.iter(), Some(entries)).unwrap();
         assert_eq!(theirs.len(), file.len());
@@ -153,7 +154,7 @@ mod tests {
         let mut file = file();
         let key = b"\"sha256\":\"";
         let found: Vec<usize> = (0..file.len()).filter(|&i| file[i..].starts_with(key)).collect();
-        // A name or a value that looks like it is escaped.
+        // Quotes within names and values are escaped, so these do not match.
         assert_eq!(found.len(), 1);
         let at = found[0] + key.len();
         let digits = String::from_utf8(file[at..at + 64].to_vec()).unwrap();
@@ -178,7 +179,7 @@ mod tests {
         };
         fails(&[("a", "1"), ("a", "1")], &|_| (), "metadata entry `a`");
         fails(&[("sha256", "1")], &|_| (), "metadata entry `sha256`");
-        // Of another number format too.
+        // The other tensor `a` has another number format.
         fails(&[], &|parts| parts[0].name = "a".into(), "tensor `a` is there twice");
         fails(&[], &|parts| parts[1].name = "__metadata__".into(), "`__metadata__`");
         fails(&[], &|parts| parts[1].shape = vec![3], "tensor `b` has 8 bytes");

@@ -1,10 +1,10 @@
-//! What a file is made of.
+//! The tensors of a file that is to be written.
 
 use std::borrow::Cow;
 
 use safetensors::tensor::Dtype;
 
-/// f32 values that are turned into bytes at a time.
+/// So many f32 values become bytes at a time.
 const CHUNK: usize = 2048;
 
 /// A tensor to be written.
@@ -21,7 +21,8 @@ pub struct Part<'a> {
 }
 
 impl Part<'_> {
-    /// The bytes that number format and shape ask for, if they are whole ones and can be counted.
+    /// The number of bytes that number format and shape ask for, if it is whole and does not
+    /// overflow.
     pub(super) fn size(&self) -> Option<usize> {
         let values = self.shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d))?;
         let bits = values.checked_mul(self.dtype.bitsize())?;
@@ -29,7 +30,7 @@ impl Part<'_> {
     }
 }
 
-/// A tensor's values. Those in f32 become bytes piece by piece, when they are hashed and written.
+/// A tensor's values. f32 values become bytes piece by piece, while they are hashed and written.
 #[derive(Debug, Clone)]
 pub enum Data<'a> {
     /// Little-endian bytes, of any number format.
@@ -39,7 +40,7 @@ pub enum Data<'a> {
 }
 
 impl Data<'_> {
-    /// How many bytes they are.
+    /// The number of bytes.
     pub(super) fn len(&self) -> usize {
         match self {
             Self::Bytes(bytes) => bytes.len(),

@@ -1,13 +1,13 @@
-//! The classes of a training head by name, and what a new head takes over from one that is there.
+//! The classes of a training head by name, and what a new head takes over from an old one.
 
 use std::collections::HashMap;
 use std::fmt;
 
 use burn::tensor::TensorData;
 
-/// Names of the classes, in the order of their labels: the speakers at the first speed, then at the
-/// next. At speed 1 a class has the name of its speaker; at another one a blank, `x` and the speed
-/// follow, as in `id10001 x0.9`. Names of speakers hold no blanks.
+/// Names of the classes, in the order of their labels: all speakers at the first speed, then at the
+/// next one. At speed 1 a class has the name of its speaker. At another speed a blank, `x` and the
+/// speed follow, as in `id10001 x0.9`. Names of speakers hold no blanks.
 pub(super) fn class_names(speakers: &[String], speeds: &[f64]) -> Vec<String> {
     let at = |speed: f64| {
         speakers.iter().map(move |speaker| match speed == 1.0 {
@@ -25,11 +25,11 @@ pub struct HeadMatch {
     pub kept: usize,
     /// Classes that begin with random weights.
     pub added: usize,
-    /// Classes of the old head that the new one is without.
+    /// Classes of the old head that the new one lacks.
     pub dropped: usize,
     /// Some of the classes are speakers at other speeds.
     pub at_speeds: bool,
-    /// Why the classes were not found by their names, where they were not.
+    /// Why the classes were not found by their names, if they were not.
     pub caution: Option<String>,
 }
 
@@ -85,7 +85,7 @@ impl Correspondence {
         TensorData::new(values, fresh.shape().to_vec())
     }
 
-    /// What there is to say about it.
+    /// Counts of kept, added and dropped classes.
     pub fn summary(&self, caution: Option<String>) -> HeadMatch {
         let kept = self.of.iter().flatten().count();
         let (added, dropped) = (self.of.len() - kept, self.old - kept);
@@ -117,11 +117,12 @@ mod tests {
             seconds: 0.5,
             ..SynthConfig::new(&corpus)
         };
-        make(&config, true, &AtomicBool::new(false)).unwrap();
+        make(&config, &AtomicBool::new(false), &|_, _| ()).unwrap();
         let [train, dev] =
             ["train", "dev"].map(|name| corpus.join(name).to_str().unwrap().to_owned());
         let text = format!(
-            "[data]\ntrain = {train:?}\ndev = {dev:?}\nframes = 20\nspeeds = [1.0, 0.9]\n[model]\nname = \"resnet10\"\n"
+            "[data]\ntrain = {train:?}\ndev = {dev:?}\nframes = 20\nspeeds = [1.0, 0.9]\n\
+             [model]\nname = \"resnet10\"\n"
         );
         let recipe = Recipe::parse(&text, "r.toml".as_ref(), &[]).unwrap();
         let set = TrainSet::new(&recipe, Arc::new(|_: &str| ())).unwrap();

@@ -1,8 +1,7 @@
-//! Training examples: random crops of random variants of the training utterances, each drawn from a
-//! stream keyed by (seed, epoch, utterance, pass) and therefore the same whoever computes it and
-//! when.
+//! Training examples: random crops of random variants of the training utterances. Each is drawn
+//! from a stream keyed by (seed, epoch, utterance, pass), so it does not depend on thread and time.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
@@ -42,14 +41,18 @@ pub struct Example {
 }
 
 impl TrainSet {
-    /// Reads lists, noises and room responses. Audio is read when it is first needed.
+    /// Reads lists, noises and room responses. Audio is read when it is first needed. `warn` gets
+    /// warnings about it.
+    ///
+    /// # Errors
+    /// Lists and files that cannot be read. Fewer than two speakers.
     pub fn new(recipe: &Recipe, warn: Arc<dyn Fn(&str) + Send + Sync>) -> Result<Self> {
         let corpus = Corpus::load(&recipe.data.train)?;
         if corpus.speakers.len() < 2 {
             return Err(Error::file(&recipe.data.train, "training needs at least two speakers"));
         }
         let rate = recipe.frontend.sample_rate;
-        let sounds = |list: &Option<std::path::PathBuf>| {
+        let sounds = |list: &Option<PathBuf>| {
             list.as_deref().map_or(Ok(Vec::new()), |l| read_sounds(l, rate))
         };
         Ok(Self {
@@ -103,6 +106,9 @@ impl TrainSet {
     }
 
     /// An example of an epoch.
+    ///
+    /// # Errors
+    /// Audio that cannot be read, or is shorter than a frame, at its line.
     pub fn example(&self, epoch: usize, utterance: usize, pass: usize) -> Result<Example> {
         let entry = &self.corpus.utterances[utterance];
         let mut draw =
@@ -111,16 +117,15 @@ impl TrainSet {
         let variant = draw.below(self.speeds.len());
         let factor = self.speeds[variant];
         let wanted = self.extractor.fbank().config().samples_for(self.frames);
-        // A crop long enough to have the wanted length when played at the speed.
+        // Long enough to have the wanted length when played at the speed.
         let source = (wanted as f64 * factor).ceil() as usize + 1;
         let mut samples = speed(&crop(&audio, source, &mut draw), factor)?.into_owned();
         samples.resize(wanted, 0.0);
         self.vary(&mut samples, &mut draw);
         let features = self.extractor.features(&samples, Some(&mut draw));
-        let list = self.corpus.folder.join("wav.scp");
-        let mut features = features.map_err(|e| Error::line(&list, entry.line, e.to_string()))?;
+        let mut features = features.map_err(|e| self.at(entry.line, e))?;
         if let Some(spec) = &self.augment.spec {
-            mask(&mut features.values, self.shape()[1], spec, &mut draw);
+            mask(&mut features.values, features.mels, spec, &mut draw);
         }
         let label = variant * self.corpus.speakers.len() + entry.speaker;
         Ok(Example { features: features.values, label, id: entry.id.clone() })
@@ -149,9 +154,8 @@ impl TrainSet {
         }
         let entry = &self.corpus.utterances[utterance];
         let rate = self.extractor.fbank().config().sample_rate;
-        let list = self.corpus.folder.join("wav.scp");
-        let audio = load(&entry.path, rate, None)
-            .map_err(|e| Error::line(&list, entry.line, e.to_string()))?;
+        let list = self.list();
+        let audio = load(&entry.path, rate, None).map_err(|e| self.at(entry.line, e))?;
         let least = self.extractor.fbank().config().frame_length();
         if audio.samples.len() < least {
             let message =
@@ -174,9 +178,19 @@ impl TrainSet {
         }
         Ok(audio)
     }
+
+    /// The list of the training utterances.
+    fn list(&self) -> PathBuf {
+        self.corpus.folder.join("wav.scp")
+    }
+
+    /// An error of an utterance, at its line.
+    fn at(&self, line: usize, error: Error) -> Error {
+        error.retold(|text| Error::line(self.list(), line, text))
+    }
 }
 
-/// `length` samples from a random place; audio that is too short is repeated, as WeSpeaker does.
+/// `length` samples from a random place. Audio that is too short is repeated, as in WeSpeaker.
 fn crop(audio: &[f32], length: usize, draw: &mut Stream) -> Vec<f32> {
     if audio.len() >= length {
         let start = draw.below(audio.len() - length + 1);
@@ -190,7 +204,7 @@ fn read_sounds(list: &Path, rate: u32) -> Result<Vec<Vec<f32>>> {
         .iter()
         .map(|(_, file, line)| {
             let audio = load(locate(list, file), rate, None)
-                .map_err(|e| Error::line(list, *line, e.to_string()))?;
+                .map_err(|e| e.retold(|text| Error::line(list, *line, text)))?;
             Ok(audio.samples)
         })
         .collect()

@@ -14,7 +14,8 @@ use burn::train::metric::Adaptor;
 use super::Recipe;
 use crate::corpus::{Corpus, Trial, read_trials, resolve};
 use crate::error::{Error, Result};
-use crate::inference::{Extractor, Reading, WINDOW, embed_files};
+use crate::inference::Embedder;
+use crate::model_file::Frontend;
 use crate::scoring::{Curve, Embeddings, Scorer};
 use crate::zoo::Network;
 
@@ -23,11 +24,11 @@ pub struct DevSet {
     corpus: Corpus,
     pairs: Vec<(usize, usize)>,
     trials: Vec<Trial>,
-    extractor: Extractor,
+    frontend: Frontend,
     stop: Arc<AtomicBool>,
 }
 
-/// Error rates of one test, with what a closer look needs.
+/// Error rates of one test, and the scores behind them.
 #[derive(Debug, Clone)]
 pub struct DevResult {
     /// Equal error rate.
@@ -39,13 +40,13 @@ pub struct DevResult {
 }
 
 impl DevSet {
-    /// Reads lists. A trial without a label or with an unknown utterance is an error at its line.
+    /// Reads lists.
+    ///
+    /// # Errors
+    /// Lists that cannot be read. A trial without a label or with an unknown utterance, at its
+    /// line. Trials of one kind only.
     pub fn new(recipe: &Recipe) -> Result<Self> {
-        let corpus = Corpus::load(&recipe.data.dev)?;
-        Self::of(corpus, &recipe.data.trials, Extractor::new(&recipe.frontend())?)
-    }
-
-    fn of(corpus: Corpus, list: &Path, extractor: Extractor) -> Result<Self> {
+        let (corpus, list) = (Corpus::load(&recipe.data.dev)?, &recipe.data.trials);
         let trials = read_trials(list)?;
         if let Some(t) = trials.iter().find(|t| t.target.is_none()) {
             return Err(Error::line(list, t.line, "a dev trial needs a label"));
@@ -53,10 +54,11 @@ impl DevSet {
         let (pairs, _) = resolve(list, &trials, &corpus.names())?;
         Curve::new(trials.iter().map(|t| (0.0, t.target == Some(true))))
             .map_err(|e| Error::file(list, e.to_string()))?;
-        Ok(Self { pairs, trials, extractor, corpus, stop: Arc::default() })
+        Ok(Self { pairs, trials, frontend: recipe.frontend(), corpus, stop: Arc::default() })
     }
 
-    /// With a flag that ends a test.
+    /// The same with a flag that ends a test.
+    #[must_use]
     pub fn stopped_by(self, stop: Arc<AtomicBool>) -> Self {
         Self { stop, ..self }
     }
@@ -64,19 +66,19 @@ impl DevSet {
     /// Embeddings of all utterances, in order.
     ///
     /// # Errors
-    /// An utterance that cannot be read, at its line; a stop that was asked for.
+    /// An utterance that cannot be read, at its line. A stop that was asked for.
     pub fn embeddings(&self, network: &Network, device: &Device) -> Result<Embeddings> {
-        let reading = Reading { extractor: &self.extractor, channel: None, window: WINDOW };
+        let embedder = Embedder::new(network, &self.frontend, device)?;
         let utterances = &self.corpus.utterances;
         let paths: Vec<&Path> = utterances.iter().map(|u| u.path.as_path()).collect();
         let list = self.corpus.folder.join("wav.scp");
         let mut all: Option<Embeddings> = None;
-        embed_files(network, &reading, &paths, device, &mut |i, result| {
+        embedder.files(&paths, &mut |i, result| {
             if self.stop.load(Ordering::Relaxed) {
                 return Err(Error::Interrupted("stopped in the dev test".into()));
             }
             let u = &utterances[i];
-            let (_, row) = result.map_err(|e| Error::line(&list, u.line, e.to_string()))?;
+            let (_, row) = result.map_err(|e| e.retold(|text| Error::line(&list, u.line, text)))?;
             if row.iter().any(|x| !x.is_finite()) {
                 return Err(Error::Training(format!("the embedding of `{}` is not finite", u.id)));
             }
@@ -85,7 +87,10 @@ impl DevSet {
         all.ok_or_else(|| Error::Undefined("no dev utterances".into()))
     }
 
-    /// Error rates of a network (in evaluation state).
+    /// Error rates of a network in evaluation state.
+    ///
+    /// # Errors
+    /// Those of [`DevSet::embeddings`]. Scores whose error rates are undefined.
     pub fn test(&self, network: &Network, device: &Device) -> Result<DevResult> {
         let embeddings = self.embeddings(network, device)?;
         let scorer = Scorer::for_trials(&embeddings, None, &self.pairs)?;
@@ -108,7 +113,7 @@ impl DevSet {
         &self.corpus
     }
 
-    /// Two utterances of the first target trial: something to try `compare` with.
+    /// The two utterances of the first target trial, for a person who wants to try the model.
     pub fn example_pair(&self) -> Option<(PathBuf, PathBuf)> {
         let i = self.trials.iter().position(|t| t.target == Some(true))?;
         let path = |u: usize| self.corpus.utterances[u].path.clone();
@@ -116,7 +121,7 @@ impl DevSet {
     }
 }
 
-/// The outcome of a test on its way through burn-train's metrics, which cannot fail.
+/// The outcome of a test. Errors travel in it too, since burn-train's metrics cannot fail.
 #[derive(Debug, Clone)]
 pub struct DevOutcome(Arc<Mutex<Option<Result<DevResult>>>>, Option<(f64, [f64; 2])>);
 
@@ -131,7 +136,7 @@ impl DevOutcome {
         self.0.lock().expect("no holder panics").take()
     }
 
-    /// EER and minDCFs, NaN for a failed test.
+    /// EER and minDCFs. NaN for a failed test.
     pub fn rates(&self) -> (f64, [f64; 2]) {
         self.1.unwrap_or((f64::NAN, [f64::NAN; 2]))
     }
@@ -149,7 +154,7 @@ impl Adaptor<DevOutcome> for DevOutcome {
     }
 }
 
-/// burn-train's way to the test: a loader of one item, the whole dev set.
+/// The test as a loader for burn-train. It has one item, the whole dev set.
 pub struct DevLoader(pub Arc<DevSet>);
 
 struct Once(Option<Arc<DevSet>>);

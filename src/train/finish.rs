@@ -1,13 +1,14 @@
-//! The end of a run: the final model, what it is worth, and what is left to write.
+//! The end of a run: the final model, its error rates, and what is left to write.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use burn::tensor::TensorData;
 
-use super::checkpoint::Average;
+use super::checkpoint::{Average, State};
 use super::classes::HeadMatch;
-use super::dev_set::{DevResult, DevSet};
+use super::dev_set::DevResult;
+use super::launch::Trained;
 use super::strategy::{Loop, MODEL, Progressing};
 use super::{Recipe, RunOptions, Trainee};
 use crate::error::Result;
@@ -16,14 +17,14 @@ use crate::model_file::{Model, read_head};
 use crate::nn::assign_named;
 use crate::scoring::{Curve, DetPlot, Interval, bootstrap, det_svg};
 
-/// The curve of the final model.
+/// The DET curve of the final model.
 pub(super) const DET: &str = "det.svg";
-/// Replicates behind the interval.
+/// Replicates of the bootstrap interval.
 const REPLICATES: usize = 1000;
 /// Priors of the minDCF.
 const PRIORS: [f64; 2] = [0.01, 0.05];
 
-/// What came out.
+/// The outcome of a run.
 #[derive(Debug, Clone)]
 pub struct Report {
     /// The model file.
@@ -38,11 +39,11 @@ pub struct Report {
     pub min_dcf: [f64; 2],
     /// Epoch of the best dev EER.
     pub best_epoch: usize,
-    /// Epochs whose mean the final model is; 1 where it is that of the best epoch.
+    /// Epochs whose mean the final model is. With 1 it is the model of the best epoch.
     pub averaged: usize,
-    /// Epochs run.
+    /// Number of epochs.
     pub epochs: usize,
-    /// Why there was nothing left to train, where a run that had ended was resumed.
+    /// Why nothing was left to train, if a run that had ended was resumed.
     pub ended: Option<String>,
     /// What a model to begin with gave to the head.
     pub head: Option<HeadMatch>,
@@ -52,32 +53,22 @@ pub struct Report {
     pub seconds: f64,
 }
 
-/// What comes out of the training.
-pub(super) struct Done {
-    /// The network of the last step.
-    pub last: Trainee,
-    /// Why nothing was trained, if nothing was.
-    pub ended: Option<String>,
-    /// What a model to begin with gave to the head.
-    pub head: Option<HeadMatch>,
-    /// When the run was started.
-    pub begun: Instant,
-}
-
 /// Chooses the final model, measures it, and writes what is left to write.
+///
+/// # Errors
+/// A model that cannot be read, tested or written.
 pub(super) fn finish(
     recipe: &Recipe,
     options: &RunOptions,
-    run: &Loop,
-    dev: &DevSet,
-    done: Done,
+    trained: Trained,
+    begun: Instant,
 ) -> Result<Report> {
-    let out = &options.out;
-    let path = out.join(MODEL);
+    let Trained { last, run, dev, head, ended } = trained;
+    let path = options.out.join(MODEL);
     let left = run.progress.lock().expect("no holder panics").take();
     let Progressing { average, state, .. } = left.expect("the loop leaves its progress");
     // A run that had ended has its model, unless it was cut off on its way here.
-    let finished = match done.ended {
+    let finished = match &ended {
         Some(_) if path.exists() => Some(Model::load(&path, &options.device)?).filter(is_finished),
         _ => None,
     };
@@ -85,12 +76,7 @@ pub(super) fn finish(
     let mut model = match finished {
         Some(model) => model,
         None => {
-            if recipe.train.average_last > 1 {
-                run.save_model(&averaged(done.last, average, state.averaged), 0)?;
-            } else if state.best.is_none() {
-                // The model of the best epoch is gone, and no epoch is left to find another one.
-                run.save_model(&done.last, state.epoch - 1)?;
-            }
+            choose(&run, last, average, &state)?;
             Model::load(&path, &options.device)?
         }
     };
@@ -99,16 +85,10 @@ pub(super) fn finish(
     let intervals = bootstrap(&scored, &PRIORS, REPLICATES, recipe.seed, &|| ()).ok();
     let best_epoch = state.best.map_or(state.epoch - 1, |b| b.1);
     if !is_finished {
-        if let Some(training) = &mut model.header.training {
-            let trained = if recipe.train.average_last > 1 { state.epoch - 1 } else { best_epoch };
-            training.steps = (trained * run.steps) as u64;
-        }
-        model.header.scoring.set_thresholds(&curve);
-        // The head is in the file already; keep it.
-        let head = read_head(&path)?;
-        model.save(&path, head)?;
+        let trained = if recipe.train.average_last > 1 { state.epoch - 1 } else { best_epoch };
+        complete(&mut model, &path, trained * run.steps, &curve)?;
     }
-    let det = out.join(DET);
+    let det = options.out.join(DET);
     let plot = DetPlot { title: "dev trials", intervals: intervals.as_ref(), priors: &PRIORS };
     fs::write_bytes(&det, det_svg(&curve, &plot)?.as_bytes())?;
     Ok(Report {
@@ -120,19 +100,42 @@ pub(super) fn finish(
         best_epoch,
         averaged: recipe.train.average_last,
         epochs: state.epoch - 1,
-        ended: done.ended,
-        head: done.head,
+        ended,
+        head,
         example: dev.example_pair(),
-        seconds: done.begun.elapsed().as_secs_f64(),
+        seconds: begun.elapsed().as_secs_f64(),
     })
 }
 
-/// Whether a model has what a run adds at its end: until then its steps are not counted.
+/// Writes the model file of a mean. The model of the best epoch is in the file already, unless it
+/// is lost: then no epoch is left to find another one, and the last network takes its place.
+fn choose(run: &Loop, last: Trainee, average: Average, state: &State) -> Result<()> {
+    if run.recipe.train.average_last > 1 {
+        return run.save_model(&averaged(last, average, state.averaged), 0);
+    }
+    match state.best {
+        Some(_) => Ok(()),
+        None => run.save_model(&last, state.epoch - 1),
+    }
+}
+
+/// Adds to a run's model file what is known at the end: steps and thresholds.
+fn complete(model: &mut Model, path: &Path, steps: usize, curve: &Curve) -> Result<()> {
+    if let Some(training) = &mut model.header.training {
+        training.steps = steps as u64;
+    }
+    model.header.scoring.set_thresholds(curve);
+    // The head is in the file already.
+    let head = read_head(path)?;
+    model.save(path, head)
+}
+
+/// Whether a model has what a run adds at its end. Before that, its number of steps is 0.
 fn is_finished(model: &Model) -> bool {
     model.header.training.as_ref().is_some_and(|training| training.steps > 0)
 }
 
-/// The mean of the last epochs' weights, of which `sums` holds the sums.
+/// The mean of weights over epochs. `sums` holds their sums.
 fn averaged(trainee: Trainee, sums: Average, epochs: usize) -> Trainee {
     let n = epochs.max(1) as f32;
     let mean = sums.into_iter().map(|(name, sum)| {

@@ -1,4 +1,4 @@
-//! A look at a step's gradients before they reach the weights.
+//! A check of a step's gradients before they reach the weights.
 
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
@@ -8,11 +8,11 @@ use super::checkpoint::State;
 use crate::backend::optim8;
 use crate::error::{Error, Result};
 
-/// Steps in a row without a usable gradient after which training stops: by then it is not the data.
+/// Training stops after so many steps in a row without finite gradients: data alone would not cause
+/// so many.
 const PATIENCE: usize = 10;
 
-/// How many values of the gradients of a module are infinite or not a number. The device is waited
-/// for once.
+/// How many values of a module's gradients are infinite or NaN. It waits for the device once.
 pub fn not_finite<M: Module>(module: &M, gradients: &GradientsParams) -> u64 {
     struct Counts<'a> {
         gradients: &'a GradientsParams,
@@ -33,7 +33,10 @@ pub fn not_finite<M: Module>(module: &M, gradients: &GradientsParams) -> u64 {
     }
 }
 
-/// Counts a step that is left out because its gradients would ruin the weights.
+/// Counts a step that is left out because its gradients are not finite.
+///
+/// # Errors
+/// Too many such steps in a row.
 pub(super) fn skip(
     state: &mut State,
     iteration: usize,
@@ -48,7 +51,8 @@ pub(super) fn skip(
     );
     if state.skipped_in_a_row == PATIENCE {
         return Err(Error::Training(format!(
-            "{what}, in the {PATIENCE}th step in a row; the weights are those before them. A lower learning rate may help"
+            "{what}, in the {PATIENCE}th step in a row; the weights are those before them. A lower \
+             learning rate may help"
         )));
     }
     warn(&format!("{what}; weights and optimizer stay as they are"));

@@ -1,38 +1,39 @@
-//! The folder of a run: whose it is, what is in it, and whether it may be written into.
+//! The folder of a run: who uses it, what is in it, and whether the run may write into it.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::RunOptions;
 use super::checkpoint::{self, State};
 use super::finish::DET;
 use super::strategy::{METRICS, MODEL};
-use crate::error::{Error, Result};
+use super::{Recipe, RunOptions};
+use crate::error::{Error, Remedy, Result};
 use crate::fs::{self, Lock};
 
 /// The recipe as it was run.
-pub(super) const RECIPE: &str = "recipe.lock.toml";
+const RECIPE: &str = "recipe.lock.toml";
 
-/// How long a process that is about to end is waited for.
+/// How long the run waits for another process that is about to leave the folder.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// The folder, held for this process alone until the end of the run.
+/// The folder. This process alone uses it until the value is dropped.
 pub(super) struct RunFolder {
     path: PathBuf,
     /// The checkpoint to go on with.
     pub checkpoint: Option<PathBuf>,
-    /// What a person should know of the folder.
+    /// Remarks on the folder, for people.
     pub notes: Vec<String>,
     lock: Option<Lock>,
-    /// Whether this process has made the folder.
+    /// Whether this process made the folder.
     made: bool,
 }
 
 impl RunFolder {
-    /// Takes the folder, and clears away what processes that ended have left half done.
+    /// Takes the folder, and removes half-written files of dead processes.
     ///
     /// # Errors
-    /// Another process has it; it holds another run, or nothing to go on with where that is asked.
+    /// Another process uses it. It holds another run. The run is to be resumed, and the folder
+    /// holds nothing to go on with.
     pub fn open(options: &RunOptions) -> Result<Self> {
         let path = &options.out;
         if path.exists() && !path.is_dir() {
@@ -40,7 +41,7 @@ impl RunFolder {
         }
         let made = !path.exists();
         if made && options.resume {
-            return Err(no_checkpoint(path, "start without --resume"));
+            return Err(no_checkpoint(path, "").with(Remedy::StartAnew));
         }
         fs::create_dir_all(path)?;
         let taken = Lock::take_within(path, PATIENCE)?;
@@ -66,17 +67,16 @@ impl RunFolder {
             }
             found => match (folder.kept()?, found) {
                 (Some(name), _) if options.resume => {
-                    return Err(no_checkpoint(path, &format!("{name} is all there is of a run")));
+                    let more = format!("; {name} is all there is of a run");
+                    return Err(no_checkpoint(path, &more));
                 }
                 (Some(_), Some(_)) => {
-                    let message = "holds a run already; go on with it (--resume), or name another folder (--out)";
-                    return Err(Error::file(path, message));
+                    let error = Error::file(path, "holds a run already");
+                    return Err(error.with(Remedy::ResumeOrOtherFolder));
                 }
                 (Some(name), None) => {
-                    let message = format!(
-                        "holds {name} of a run without a checkpoint: name another folder (--out)"
-                    );
-                    return Err(Error::file(path, message));
+                    let message = format!("holds {name} of a run without a checkpoint");
+                    return Err(Error::file(path, message).with(Remedy::OtherFolder));
                 }
                 (None, _) if options.resume => {
                     notes.push(format!("{} holds no run yet: it begins", path.display()))
@@ -88,8 +88,9 @@ impl RunFolder {
         Ok(folder)
     }
 
-    /// The name of a file of a run that would be lost, if there is one. A run that ended before its
-    /// first step leaves its recipe, and perhaps an empty log and the checkpoint of step 0.
+    /// The name of a file that is worth keeping, if there is one. A run that ended before its first
+    /// step leaves nothing of worth: its recipe, and perhaps an empty log and the checkpoint of
+    /// step 0.
     fn kept(&self) -> Result<Option<String>> {
         let first =
             |path: &Path| checkpoint::read_state(path).is_ok_and(|s| (s.epoch, s.batch) == (1, 0));
@@ -109,10 +110,23 @@ impl RunFolder {
         Ok(None)
     }
 
-    /// Refuses files of the run that could not be replaced, before any work.
+    /// Checks, before any work, that the run can write its files.
+    ///
+    /// # Errors
+    /// A file that cannot be replaced.
     pub fn check_outputs(&self) -> Result<()> {
         let files = [MODEL, METRICS, checkpoint::NEWEST, RECIPE].map(|name| self.path.join(name));
         fs::check_outputs(&files.each_ref().map(PathBuf::as_path), &[])
+    }
+
+    /// Writes the recipe, and drops what an interrupted epoch, which is about to be repeated, has
+    /// logged.
+    ///
+    /// # Errors
+    /// Files that cannot be written.
+    pub fn begin(&self, recipe: &Recipe, epoch: usize) -> Result<()> {
+        fs::write_bytes(self.path.join(RECIPE), recipe.to_toml().as_bytes())?;
+        trim_metrics(&self.path.join(METRICS), epoch)
     }
 }
 
@@ -120,18 +134,18 @@ impl Drop for RunFolder {
     fn drop(&mut self) {
         self.lock = None;
         if self.made {
-            // A run that never began leaves no folder. One with anything in it stays.
+            // A run that never began leaves no folder. This removes an empty folder only.
             let _ = std::fs::remove_dir(&self.path);
         }
     }
 }
 
 fn no_checkpoint(folder: &Path, more: &str) -> Error {
-    Error::file(folder.join(checkpoint::NEWEST), format!("no checkpoint to resume from; {more}"))
+    Error::file(folder.join(checkpoint::NEWEST), format!("no checkpoint to resume from{more}"))
 }
 
-/// Drops what an interrupted epoch, about to be repeated, has logged.
-pub(super) fn trim_metrics(path: &Path, epoch: usize) -> Result<()> {
+/// Keeps the lines of a log that are of epochs before `epoch`.
+fn trim_metrics(path: &Path, epoch: usize) -> Result<()> {
     if !path.exists() {
         return Ok(());
     }
@@ -141,14 +155,14 @@ pub(super) fn trim_metrics(path: &Path, epoch: usize) -> Result<()> {
             .is_ok_and(|v| v["epoch"].as_u64().is_some_and(|e| e < epoch as u64))
     };
     let kept: String = text.lines().filter(keep).map(|l| format!("{l}\n")).collect();
-    // The file may have more than its text: a byte order mark.
+    // The file may hold a byte order mark besides its text.
     match fs::read(path)? == kept.as_bytes() {
         true => Ok(()),
         false => fs::write_bytes(path, kept.as_bytes()),
     }
 }
 
-/// A checkpoint's place in the training has to be one.
+/// Refuses a checkpoint whose place is not one of this training.
 pub(super) fn check_position(
     path: &Path,
     state: &State,
@@ -158,12 +172,13 @@ pub(super) fn check_position(
     let State { epoch, batch, .. } = *state;
     match (1..=epochs + 1).contains(&epoch) && batch <= steps {
         true => Ok(()),
-        false => Err(Error::file(
-            path,
-            format!(
-                "is of epoch {epoch}, batch {batch}; this run has {epochs} epochs of {steps} batches"
-            ),
-        )),
+        false => {
+            let message = format!(
+                "is of epoch {epoch}, batch {batch}; \
+                 this run has {epochs} epochs of {steps} batches"
+            );
+            Err(Error::file(path, message))
+        }
     }
 }
 

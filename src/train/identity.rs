@@ -1,8 +1,8 @@
 //! What a run depends on: recipe, model to begin with, data, backend, devices.
 //!
-//! A checkpoint holds it. A run that goes on with the checkpoint must have the same. What differs
-//! is named, all of it, and each difference that makes sense within a run can be accepted by its
-//! name.
+//! A checkpoint holds the identity of its run, and a run that goes on with the checkpoint must have
+//! the same one. An error names every difference. Differences that make sense within a run can be
+//! accepted by their names.
 
 mod accept;
 mod data;
@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use self::findings::Findings;
 use super::Recipe;
 use super::recipe::{Role, differing, role_of};
-use crate::error::{Error, Result};
+use crate::error::{Error, Remedy, Result};
 
 /// The name of the model to begin with, in messages.
 const INIT: &str = "init";
@@ -33,25 +33,25 @@ const DEVICES: &str = "devices";
 /// What a run depends on.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Identity {
-    /// The recipe as TOML, without what does not change the result (threads, cache, execution,
+    /// The recipe as TOML, without values that do not change the result (threads, cache, execution,
     /// checkpoints).
     pub recipe: String,
-    /// SHA-256 of the model file that it began with.
+    /// SHA-256 of the model file that the run began with.
     #[serde(default)]
     pub init: Option<String>,
     /// Data by name: `data.train`, `data.dev`, `data.trials`, `augment.noise`, `augment.reverb`.
     #[serde(default)]
     pub data: BTreeMap<String, Fingerprint>,
-    /// Name of the backend; none in checkpoints from before it was recorded.
+    /// Name of the backend. None in old checkpoints, which did not record it.
     #[serde(default)]
     pub backend: Option<String>,
-    /// Devices that a batch is divided among; none in checkpoints from before they were recorded.
+    /// Devices that a batch is divided among. None in old checkpoints, which did not record them.
     #[serde(default)]
     pub devices: Option<usize>,
 }
 
 impl Identity {
-    /// The settings; [`Identity::add_data`] adds the data.
+    /// The settings. [`Identity::add_data`] adds the data.
     pub fn new(recipe: &Recipe, init: Option<String>, backend: &str, devices: usize) -> Self {
         Self {
             recipe: recipe.decisive(),
@@ -62,21 +62,19 @@ impl Identity {
         }
     }
 
-    /// Compares settings with those of a checkpoint at `path`. No data is read for it. Returns what
-    /// a person should know: what was accepted, and what an old checkpoint does not tell.
+    /// Compares the settings with those of a checkpoint at `path`, without reading data. Returns
+    /// remarks for people: what was accepted, and what an old checkpoint does not tell.
     ///
     /// # Errors
-    /// All differences that are not accepted, with the names to accept them by; a recipe of the
-    /// checkpoint that this version cannot read.
+    /// All differences that are not accepted, with [`Remedy::Accept`] if they can be. A checkpoint
+    /// whose recipe this version cannot read.
     pub fn check_settings(&self, old: &Self, path: &Path, accept: &Accept) -> Result<Vec<String>> {
         let mut findings = Findings::new(accept);
         if self.recipe != old.recipe {
             let ours = Recipe::parse(&self.recipe, Path::new("the run's recipe"), &[])?;
             let theirs = Recipe::parse(&old.recipe, Path::new("recipe"), &[]).map_err(|e| {
-                let message = format!(
-                    "this version cannot read the recipe in it: {e}; name another folder (--out)"
-                );
-                Error::file(path, message)
+                let message = format!("this version cannot read the recipe in it: {e}");
+                Error::file(path, message).with(Remedy::OtherFolder)
             })?;
             for difference in differing(&ours, &theirs) {
                 let text = difference.shown("in the checkpoint");
@@ -128,12 +126,12 @@ impl Identity {
         findings.end(path, head)
     }
 
-    /// Compares the data with that of a checkpoint at `path`. Hashes of content that this run has
-    /// not computed are taken over, as far as lists and sizes are the same. Returns what a person
-    /// should know.
+    /// Compares the data with that of a checkpoint at `path`. Returns remarks for people. Where
+    /// this run did not read content, and lists and sizes are the same, it takes over the
+    /// checkpoint's hash of the content.
     ///
     /// # Errors
-    /// All differences that are not accepted, with the names to accept them by.
+    /// All differences that are not accepted, with [`Remedy::Accept`].
     pub fn check_data(&mut self, old: &Self, path: &Path, accept: &Accept) -> Result<Vec<String>> {
         let mut findings = Findings::new(accept);
         let (mut unknown, mut without_content) = (Vec::new(), false);
@@ -157,7 +155,7 @@ impl Identity {
                 ours.bytes = theirs.bytes.clone();
             }
         }
-        // What no data of the checkpoint could be compared with is said of the settings already.
+        // For a checkpoint without any data, the check of the settings has said so.
         if !old.data.is_empty() && !unknown.is_empty() {
             findings.notes.push(format!(
                 "{} does not tell {}: not compared",
@@ -166,7 +164,8 @@ impl Identity {
             ));
         }
         if without_content {
-            let note = "the run began without --verify-data: there is no content to compare with; from now on there is";
+            let note = "the run began without reading the content of its data: nothing to compare \
+                        with; from now on there is";
             findings.notes.push(note.to_owned());
         }
         findings.end(path, "the lists or audio files have changed since this checkpoint")

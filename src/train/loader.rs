@@ -9,8 +9,8 @@ use crossbeam_channel::{Receiver, bounded};
 use rayon::prelude::*;
 
 use super::TrainSet;
-use super::schedule::MarginSchedule;
-use crate::error::Result;
+use super::schedule::Schedules;
+use crate::error::{Error, Result};
 
 /// A batch on its way to the device.
 #[derive(Debug, Clone)]
@@ -38,29 +38,30 @@ pub struct Position {
     pub batch: usize,
 }
 
-/// The training data as batches. Each call of `iter` delivers (the rest of) one epoch and moves on
-/// to the next.
+/// The training data as batches. Each call of `iter` delivers one epoch, or what is left of it, and
+/// moves on to the next one.
 pub struct Loader {
     set: Arc<TrainSet>,
     batch_size: usize,
     threads: usize,
-    margin: MarginSchedule,
+    schedules: Arc<Schedules>,
     next: Mutex<Position>,
 }
 
-/// Batches ready ahead of the training, for each thread.
+/// Batches that each thread prepares ahead of the training.
 const AHEAD: usize = 2;
 
 impl Loader {
-    /// A loader that begins at `start`. The last, smaller batch of an epoch is left out.
+    /// A loader that begins at `start`. It leaves out the last batch of an epoch if that is smaller
+    /// than the others.
     pub fn new(
         set: Arc<TrainSet>,
         batch_size: usize,
         threads: usize,
-        margin: MarginSchedule,
+        schedules: Arc<Schedules>,
         start: Position,
     ) -> Self {
-        Self { set, batch_size, threads, margin, next: Mutex::new(start) }
+        Self { set, batch_size, threads, schedules, next: Mutex::new(start) }
     }
 
     /// Batches of an epoch.
@@ -86,7 +87,7 @@ pub(super) fn first_batches(
             "{} training examples do not fill {count} batches of {batch_size}",
             order.len()
         );
-        return Err(crate::Error::Invalid(message));
+        return Err(Error::Invalid(message));
     }
     parts.into_par_iter().map(|(i, part)| assemble(set, part, 1, i, margin)).collect()
 }
@@ -163,14 +164,16 @@ impl DataLoader<Batch> for Loader {
         let receivers = (0..self.threads)
             .map(|thread| {
                 let (sender, receiver) = bounded(AHEAD);
-                let (set, order, margin) = (self.set.clone(), order.clone(), self.margin.clone());
+                let (set, order) = (self.set.clone(), order.clone());
+                let schedules = self.schedules.clone();
                 let (batch_size, threads) = (self.batch_size, self.threads);
                 std::thread::spawn(move || {
                     for b in (first + thread..steps).step_by(threads) {
                         let iteration = (epoch - 1) * steps + b;
                         let part = &order[b * batch_size..(b + 1) * batch_size];
-                        let batch = assemble(&set, part, epoch, iteration, margin.at(iteration));
-                        // The receiver is gone when training stops early.
+                        let margin = schedules.at(iteration).margin;
+                        let batch = assemble(&set, part, epoch, iteration, margin);
+                        // The receiver is gone when the training stops early.
                         if sender.send(batch).is_err() {
                             break;
                         }
@@ -189,7 +192,8 @@ impl DataLoader<Batch> for Loader {
     fn to_device(&self, _device: &Device) -> Arc<dyn DataLoader<Batch>> {
         // Batches stay on the host; the training step moves them.
         let next = Mutex::new(*self.next.lock().expect("no holder panics"));
-        Arc::new(Self { set: self.set.clone(), margin: self.margin.clone(), next, ..*self })
+        let (set, schedules) = (self.set.clone(), self.schedules.clone());
+        Arc::new(Self { set, schedules, next, ..*self })
     }
 
     fn slice(&self, _start: usize, _end: usize) -> Arc<dyn DataLoader<Batch>> {

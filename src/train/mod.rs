@@ -1,7 +1,8 @@
 //! Training: a recipe makes a run, a run makes a model file.
 //!
-//! recipe -> [`TrainSet`] (examples) -> [`Loader`] (batches) -> strategy (the loop, on burn-train)
-//! -> checkpoint and model file.
+//! [`Recipe`] -> [`TrainSet`] (examples) -> [`Loader`] (batches) -> strategy (the loop, on
+//! burn-train) -> checkpoint and model file. [`train()`] does all of it: it prepares, launches and
+//! finishes a run.
 
 pub mod checkpoint;
 mod classes;
@@ -11,10 +12,13 @@ mod finish;
 mod finite;
 mod folder;
 pub mod identity;
+mod launch;
+mod load;
 mod loader;
 mod optimizer;
 mod parts;
 mod past;
+mod prepare;
 pub mod quantize;
 mod recipe;
 mod renderer;
@@ -33,9 +37,10 @@ pub use dataset::{Example, TrainSet};
 pub use dev_set::{DevOutcome, DevResult, DevSet};
 pub use finish::Report;
 pub use identity::{Accept, Fingerprint, Identity};
+pub use load::{Load, load_of};
 pub use loader::{Batch, Loader, Position};
 pub use optimizer::OptimizerConfig;
-pub use recipe::{Every, Recipe};
+pub use recipe::{Changes, Every, Recipe};
 pub use run::{RunOptions, fine_tune, train};
 pub use start::Start;
 pub use step::StepOutcome;

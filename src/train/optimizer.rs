@@ -1,151 +1,48 @@
-//! Optimizers by name: Burn's, with PyTorch's conventions (Burn's momentum would otherwise dampen
-//! by 0.1), and ours with 8-bit states.
+//! Optimizers by name, as recipes and the command line choose them.
 
-use burn::optim::decay::WeightDecayConfig;
 use burn::optim::module_optimizer::ModuleOptimizer;
-use burn::optim::momentum::MomentumConfig;
-use burn::optim::{AdamWConfig, SgdConfig};
 use burn::tensor::Bytes;
 use serde::de::value::{MapAccessDeserializer, MapDeserializer};
 use serde::de::{self, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::error::{Error, Result};
-use crate::optim::{self, Adam8bit, Adam8bitConfig, Decay, Sgd8bit, Sgd8bitConfig, States};
+use crate::optim::{
+    Adam8bitConfig, AdamConfig, AdamW8bitConfig, AdamWConfig, Settings, Sgd8bitConfig, SgdConfig,
+};
 
 /// Which optimizer, with its settings.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
+#[serde(tag = "kind", rename_all = "lowercase")]
 pub enum OptimizerConfig {
-    /// Stochastic gradient descent; weight decay is added to the gradient.
-    Sgd {
-        /// Momentum, 0 to switch it off.
-        #[serde(default = "default_momentum")]
-        momentum: f64,
-        /// Nesterov's form.
-        #[serde(default = "default_nesterov")]
-        nesterov: bool,
-        /// Factor of the weights added to the gradient.
-        #[serde(default = "default_sgd_decay")]
-        weight_decay: f64,
-    },
+    /// Stochastic gradient descent. Weight decay is added to the gradient.
+    Sgd(SgdConfig),
+    /// Adam. Weight decay is added to the gradient.
+    Adam(AdamConfig),
     /// Adam with decoupled weight decay.
-    AdamW {
-        /// Decay of the first moment.
-        #[serde(default = "default_beta1")]
-        beta1: f64,
-        /// Decay of the second moment.
-        #[serde(default = "default_beta2")]
-        beta2: f64,
-        /// Added to the root of the second moment.
-        #[serde(default = "default_epsilon")]
-        epsilon: f64,
-        /// Factor of the weights, times the learning rate, subtracted from them.
-        #[serde(default = "default_adam_decay")]
-        weight_decay: f64,
-    },
+    AdamW(AdamWConfig),
     /// [`OptimizerConfig::Sgd`] with its momentum in 8 bits.
-    Sgd8bit {
-        /// Momentum, above 0.
-        #[serde(default = "default_momentum")]
-        momentum: f64,
-        /// How much less than whole a gradient enters the momentum; 0 with Nesterov's form.
-        #[serde(default)]
-        dampening: f64,
-        /// Nesterov's form.
-        #[serde(default = "default_nesterov")]
-        nesterov: bool,
-        /// Factor of the weights added to the gradient.
-        #[serde(default = "default_sgd_decay")]
-        weight_decay: f64,
-        /// How states are held.
-        #[serde(default)]
-        states: States,
-    },
-    /// Adam with both moments in 8 bits; weight decay is added to the gradient.
-    Adam8bit {
-        /// Decay of the first moment.
-        #[serde(default = "default_beta1")]
-        beta1: f64,
-        /// Decay of the second moment.
-        #[serde(default = "default_beta2")]
-        beta2: f64,
-        /// Added to the root of the second moment.
-        #[serde(default = "default_epsilon")]
-        epsilon: f64,
-        /// Factor of the weights added to the gradient.
-        #[serde(default)]
-        weight_decay: f64,
-        /// Never store a second moment that is not 0 as 0.
-        #[serde(default = "default_guard")]
-        guard: bool,
-        /// How states are held.
-        #[serde(default)]
-        states: States,
-    },
+    Sgd8bit(Sgd8bitConfig),
+    /// [`OptimizerConfig::Adam`] with both moments in 8 bits.
+    Adam8bit(Adam8bitConfig),
     /// [`OptimizerConfig::AdamW`] with both moments in 8 bits.
-    AdamW8bit {
-        /// Decay of the first moment.
-        #[serde(default = "default_beta1")]
-        beta1: f64,
-        /// Decay of the second moment.
-        #[serde(default = "default_beta2")]
-        beta2: f64,
-        /// Added to the root of the second moment.
-        #[serde(default = "default_epsilon")]
-        epsilon: f64,
-        /// Factor of the weights, times the learning rate, subtracted from them.
-        #[serde(default = "default_adam_decay")]
-        weight_decay: f64,
-        /// Never store a second moment that is not 0 as 0.
-        #[serde(default = "default_guard")]
-        guard: bool,
-        /// How states are held.
-        #[serde(default)]
-        states: States,
-    },
-}
-
-fn default_guard() -> bool {
-    true
-}
-fn default_momentum() -> f64 {
-    0.9
-}
-fn default_nesterov() -> bool {
-    true
-}
-fn default_sgd_decay() -> f64 {
-    1e-4
-}
-fn default_beta1() -> f64 {
-    0.9
-}
-fn default_beta2() -> f64 {
-    0.999
-}
-fn default_epsilon() -> f64 {
-    1e-8
-}
-fn default_adam_decay() -> f64 {
-    0.05
+    AdamW8bit(AdamW8bitConfig),
 }
 
 impl Default for OptimizerConfig {
     fn default() -> Self {
-        Self::Sgd {
-            momentum: default_momentum(),
-            nesterov: default_nesterov(),
-            weight_decay: default_sgd_decay(),
-        }
+        Self::Sgd(SgdConfig::recipe())
     }
 }
 
 impl OptimizerConfig {
     /// Names that recipes and `--optimizer` take.
-    pub const NAMES: [&str; 5] = ["sgd", "adamw", "sgd8bit", "adam8bit", "adamw8bit"];
+    pub const NAMES: [&str; 6] = ["sgd", "adam", "adamw", "sgd8bit", "adam8bit", "adamw8bit"];
 
-    /// One of [`Self::NAMES`], with its default settings.
+    /// One of [`Self::NAMES`], with the settings of a recipe that names nothing else.
+    ///
+    /// # Errors
+    /// Another name.
     pub fn named(name: &str) -> Result<Self> {
         let table =
             toml::Table::from_iter([("kind".to_owned(), toml::Value::String(name.to_owned()))]);
@@ -154,16 +51,13 @@ impl OptimizerConfig {
             .map_err(|e: toml::de::Error| Error::Invalid(format!("optimizer: {}", e.message())))
     }
 
-    /// The optimizer. Impossible settings are errors.
+    /// The optimizer. It does not look at gradients: whoever steps a whole module has looked at all
+    /// of them, as [`crate::train`] does, or takes [`crate::optim`]'s own configurations.
     ///
-    /// The 8-bit ones do not look at gradients: whoever steps a whole module has looked at all of
-    /// them (as [`crate::train`] does) or asks for [`crate::optim`]'s own configurations.
+    /// # Errors
+    /// Impossible settings.
     pub fn init(&self) -> Result<ModuleOptimizer> {
-        match self.eight_bit()? {
-            None => self.of_burn(),
-            Some(EightBit::Sgd(optimizer)) => Ok(optimizer.into()),
-            Some(EightBit::Adam(optimizer)) => Ok(optimizer.into()),
-        }
+        self.settings().optimizer()
     }
 
     /// The optimizer with its states from a checkpoint.
@@ -171,156 +65,53 @@ impl OptimizerConfig {
     /// # Errors
     /// A record of another kind of optimizer or block size, or a damaged one.
     pub fn restore(&self, record: Bytes) -> Result<ModuleOptimizer> {
-        match self.eight_bit()? {
-            Some(EightBit::Sgd(optimizer)) => optim::restore(optimizer, record),
-            Some(EightBit::Adam(optimizer)) => optim::restore(optimizer, record),
-            None => {
-                // Names of what Burn's states hold.
-                let (steps, tensors): (&[&str], &[&str]) = match self {
-                    Self::Sgd { momentum: 0.0, .. } => (&[], &[]),
-                    Self::Sgd { .. } => (&[], &["momentum.velocity"]),
-                    _ => (&["momentum.time"], &["momentum.moment_1", "momentum.moment_2"]),
-                };
-                let (optimizer, record) = (self.of_burn()?, record.shared());
-                optim::Record::read(&record)?.check_parts(self.name(), steps, tensors)?;
-                optim::load_record(optimizer, record)
-            }
-        }
+        self.settings().restored(record)
     }
 
     /// Bytes of state for tensors of so many values.
     pub fn state_bytes(&self, tensors: &[usize]) -> usize {
-        let sum = |bytes: &dyn Fn(usize) -> usize| tensors.iter().map(|&n| bytes(n)).sum::<usize>();
-        match self {
-            Self::Sgd { momentum: 0.0, .. } => 0,
-            Self::Sgd { .. } => sum(&|n| 4 * n),
-            Self::AdamW { .. } => sum(&|n| 8 * n),
-            Self::Sgd8bit { states, .. } => sum(&|n| states.bytes(n)),
-            Self::Adam8bit { states, .. } | Self::AdamW8bit { states, .. } => {
-                sum(&|n| 2 * states.bytes(n))
-            }
-        }
+        tensors.iter().map(|&count| self.settings().state_bytes(count)).sum()
+    }
+
+    /// Whether a step on a tensor of so many values needs memory for new ones.
+    pub fn makes_new_values(&self, count: usize) -> bool {
+        self.settings().makes_new_values(count)
     }
 
     /// The name in recipes.
     pub fn name(&self) -> &'static str {
         match self {
-            Self::Sgd { .. } => "sgd",
-            Self::AdamW { .. } => "adamw",
-            Self::Sgd8bit { .. } => "sgd8bit",
-            Self::Adam8bit { .. } => "adam8bit",
-            Self::AdamW8bit { .. } => "adamw8bit",
+            Self::Sgd(_) => "sgd",
+            Self::Adam(_) => "adam",
+            Self::AdamW(_) => "adamw",
+            Self::Sgd8bit(_) => "sgd8bit",
+            Self::Adam8bit(_) => "adam8bit",
+            Self::AdamW8bit(_) => "adamw8bit",
         }
     }
 
     /// The name of the optimizer with the same states in 32 bits.
     pub fn whole(&self) -> &'static str {
         match self {
-            Self::Sgd { .. } | Self::Sgd8bit { .. } => "sgd",
-            Self::AdamW { .. } | Self::Adam8bit { .. } | Self::AdamW8bit { .. } => "adamw",
+            Self::Sgd(_) | Self::Sgd8bit(_) => "sgd",
+            Self::Adam(_) | Self::Adam8bit(_) => "adam",
+            Self::AdamW(_) | Self::AdamW8bit(_) => "adamw",
         }
     }
 
-    /// Whether a step on a tensor of so many values needs memory for new ones; the steps in 8 bits
-    /// change parameter and states where they are.
-    pub fn makes_new_values(&self, count: usize) -> bool {
+    fn settings(&self) -> &dyn Settings {
         match self {
-            Self::Sgd { .. } | Self::AdamW { .. } => true,
-            Self::Sgd8bit { states, .. }
-            | Self::Adam8bit { states, .. }
-            | Self::AdamW8bit { states, .. } => count < states.min_size,
-        }
-    }
-
-    fn eight_bit(&self) -> Result<Option<EightBit>> {
-        let adam =
-            |[beta1, beta2, epsilon, weight_decay]: [f64; 4], decay, guard, states: &States| {
-                let config = Adam8bitConfig {
-                    beta1,
-                    beta2,
-                    epsilon,
-                    weight_decay,
-                    decay,
-                    guard,
-                    states: states.clone(),
-                };
-                Ok(Some(EightBit::Adam(config.init()?.with_gradient_check(false))))
-            };
-        match *self {
-            Self::Sgd { .. } | Self::AdamW { .. } => Ok(None),
-            Self::Sgd8bit { momentum, dampening, nesterov, weight_decay, ref states } => {
-                let config = Sgd8bitConfig {
-                    momentum,
-                    dampening,
-                    nesterov,
-                    weight_decay,
-                    states: states.clone(),
-                };
-                Ok(Some(EightBit::Sgd(config.init()?.with_gradient_check(false))))
-            }
-            Self::Adam8bit { beta1, beta2, epsilon, weight_decay, guard, ref states } => {
-                adam([beta1, beta2, epsilon, weight_decay], Decay::Coupled, guard, states)
-            }
-            Self::AdamW8bit { beta1, beta2, epsilon, weight_decay, guard, ref states } => {
-                adam([beta1, beta2, epsilon, weight_decay], Decay::Decoupled, guard, states)
-            }
-        }
-    }
-
-    fn of_burn(&self) -> Result<ModuleOptimizer> {
-        let bad = |m: String| Err(Error::Invalid(format!("optimizer: {m}")));
-        let unit = |x: f64| (0.0..1.0).contains(&x);
-        match *self {
-            Self::Sgd { momentum, nesterov, weight_decay } => {
-                if !(unit(momentum) && weight_decay >= 0.0 && weight_decay.is_finite()) {
-                    return bad(format!("momentum = {momentum}, weight_decay = {weight_decay}"));
-                }
-                if nesterov && momentum == 0.0 {
-                    return bad("nesterov needs momentum".into());
-                }
-                let mut config = SgdConfig::new();
-                if momentum > 0.0 {
-                    let momentum = MomentumConfig::new()
-                        .with_momentum(momentum)
-                        .with_dampening(0.0)
-                        .with_nesterov(nesterov);
-                    config = config.with_momentum(Some(momentum));
-                }
-                if weight_decay > 0.0 {
-                    config =
-                        config.with_weight_decay(Some(WeightDecayConfig::new(weight_decay as f32)));
-                }
-                Ok(config.init())
-            }
-            Self::AdamW { beta1, beta2, epsilon, weight_decay } => {
-                if !(unit(beta1)
-                    && unit(beta2)
-                    && epsilon > 0.0
-                    && weight_decay >= 0.0
-                    && weight_decay.is_finite())
-                {
-                    return bad(format!(
-                        "beta1 = {beta1}, beta2 = {beta2}, epsilon = {epsilon}, weight_decay = {weight_decay}"
-                    ));
-                }
-                Ok(AdamWConfig::new()
-                    .with_beta_1(beta1 as f32)
-                    .with_beta_2(beta2 as f32)
-                    .with_epsilon(epsilon as f32)
-                    .with_weight_decay(weight_decay as f32)
-                    .init())
-            }
-            _ => unreachable!("the others have 8-bit states"),
+            Self::Sgd(config) => config,
+            Self::Adam(config) => config,
+            Self::AdamW(config) => config,
+            Self::Sgd8bit(config) => config,
+            Self::Adam8bit(config) => config,
+            Self::AdamW8bit(config) => config,
         }
     }
 }
 
-enum EightBit {
-    Sgd(Sgd8bit),
-    Adam(Adam8bit),
-}
-
-/// Reads `optimizer = "sgd8bit"` as well as a table with the key `kind`.
+/// Reads a name, as in `optimizer = "sgd8bit"`, as well as a table with the key `kind`.
 pub(super) fn name_or_table<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<OptimizerConfig, D::Error> {
@@ -348,4 +139,129 @@ pub(super) fn name_or_table<'de, D: Deserializer<'de>>(
     }
 
     deserializer.deserialize_any(Either)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::optim::States;
+
+    fn read(text: &str) -> Result<OptimizerConfig, String> {
+        toml::from_str(text).map_err(|e: toml::de::Error| e.message().to_owned())
+    }
+
+    #[test]
+    fn every_name_is_read_and_written() {
+        for name in OptimizerConfig::NAMES {
+            let config = OptimizerConfig::named(name).unwrap();
+            assert_eq!(config.name(), name);
+            assert!(OptimizerConfig::NAMES.contains(&config.whole()));
+            assert_eq!(read(&toml::to_string(&config).unwrap()).unwrap(), config);
+            assert!(config.init().is_ok());
+        }
+        let error = OptimizerConfig::named("lion").unwrap_err().to_string();
+        assert!(error.starts_with("optimizer: unknown variant `lion`"), "{error}");
+        for name in OptimizerConfig::NAMES {
+            assert!(error.contains(&format!("`{name}`")), "{error}");
+        }
+    }
+
+    /// Recipes of finished runs hold these lines.
+    #[test]
+    fn settings_are_written_in_their_old_order() {
+        let lines = |name: &str| -> Vec<String> {
+            let text = toml::to_string(&OptimizerConfig::named(name).unwrap()).unwrap();
+            text.lines().filter(|line| !line.is_empty()).map(str::to_owned).collect()
+        };
+        let states = "[states] block_size = 256 min_size = 4096 rounding = \"nearest\"";
+        for (name, settings) in [
+            ("sgd", "momentum = 0.9 nesterov = true weight_decay = 0.0001"),
+            ("sgd8bit", "momentum = 0.9 dampening = 0.0 nesterov = true weight_decay = 0.0001"),
+            ("adam", "beta1 = 0.9 beta2 = 0.999 epsilon = 0.00000001 weight_decay = 0.0"),
+            ("adamw", "beta1 = 0.9 beta2 = 0.999 epsilon = 0.00000001 weight_decay = 0.05"),
+        ] {
+            let wanted = format!("kind = \"{name}\" {settings}");
+            let wanted = if name == "sgd8bit" { format!("{wanted} {states}") } else { wanted };
+            assert_eq!(lines(name).join(" "), wanted);
+            if name.starts_with("adam") {
+                let wanted = format!("kind = \"{name}8bit\" {settings} guard = true {states}");
+                assert_eq!(lines(&format!("{name}8bit")).join(" "), wanted);
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_left_out_is_the_recipes_default() {
+        assert_eq!(read("kind = \"sgd\"").unwrap(), OptimizerConfig::default());
+        let OptimizerConfig::Sgd8bit(sgd) = read("kind = \"sgd8bit\"\nmomentum = 0.8").unwrap()
+        else {
+            panic!("another optimizer")
+        };
+        assert_eq!(sgd, Sgd8bitConfig { momentum: 0.8, ..Sgd8bitConfig::recipe() });
+        let OptimizerConfig::AdamW8bit(adam) =
+            read("kind = \"adamw8bit\"\nstates.block_size = 64").unwrap()
+        else {
+            panic!("another optimizer")
+        };
+        let states = States { block_size: 64, ..States::default() };
+        assert_eq!(adam, AdamW8bitConfig { states, weight_decay: 0.05, ..Default::default() });
+    }
+
+    #[test]
+    fn unknown_settings_are_errors() {
+        for (text, wanted) in [
+            ("kind = \"sgd\"\nbeta1 = 0.5", "unknown field `beta1`"),
+            ("kind = \"adam\"\nguard = true", "unknown field `guard`"),
+            ("kind = \"adamw\"\nmomentum = 0.5", "unknown field `momentum`"),
+            ("kind = \"sgd8bit\"\nguard = true", "unknown field `guard`"),
+            ("kind = \"adam8bit\"\ndecay = \"coupled\"", "unknown field `decay`"),
+            ("kind = \"adam8bit\"\nstates.size = 1", "unknown field `size`"),
+            ("kind = \"adamw8bit\"\nbeta1 = \"0.9\"", "invalid type: string"),
+            ("momentum = 0.9", "missing field `kind`"),
+        ] {
+            let error = read(text).unwrap_err();
+            assert!(error.contains(wanted), "{text}: {error}");
+        }
+    }
+
+    /// The 8-bit states take a quarter of those of the optimizer they are compared with.
+    #[test]
+    fn bytes_of_state() {
+        let bytes = |name: &str| OptimizerConfig::named(name).unwrap().state_bytes(&[100, 10_000]);
+        assert_eq!(["sgd", "adam", "adamw"].map(bytes), [40_400, 80_800, 80_800]);
+        let held = 400 + 10_000 + 4 * 40;
+        assert_eq!(["sgd8bit", "adam8bit", "adamw8bit"].map(bytes), [held, 2 * held, 2 * held]);
+        let none = OptimizerConfig::Sgd(SgdConfig::new().with_momentum(0.0));
+        assert_eq!(none.state_bytes(&[100]), 0);
+        let eight = OptimizerConfig::named("adam8bit").unwrap();
+        assert_eq!(eight.whole(), "adam");
+        assert_eq!([4095, 4096].map(|n| eight.makes_new_values(n)), [true, false]);
+    }
+
+    /// Adam's states come back from a record and go on the same; those of SGD are refused.
+    #[test]
+    fn records_of_adam_are_restored() {
+        use burn::module::Module;
+        use burn::nn::LinearConfig;
+        use burn::optim::GradientsParams;
+        use burn::tensor::{Device, Tensor};
+
+        let config = OptimizerConfig::named("adam").unwrap();
+        let start = LinearConfig::new(4, 3).init(&Device::default()).train();
+        let step = |optimizer: &mut ModuleOptimizer, module: burn::nn::Linear| {
+            let mut gradients = GradientsParams::new();
+            gradients.register(module.weight.id, Tensor::<2>::ones([4, 3], &Device::default()));
+            optimizer.step(0.1, module, gradients)
+        };
+        let mut optimizer = config.init().unwrap();
+        let once = step(&mut optimizer, start.clone());
+        let mut again = config.restore(optimizer.into_bytes().unwrap()).unwrap();
+        let [a, b] = [&mut optimizer, &mut again]
+            .map(|optimizer| step(optimizer, once.clone()).weight.val().into_data());
+        assert!(a == b);
+        let mut sgd = OptimizerConfig::default().init().unwrap();
+        step(&mut sgd, start);
+        let error = config.restore(sgd.into_bytes().unwrap()).err().unwrap().to_string();
+        assert!(error.contains("of another optimizer than adam, or damaged"), "{error}");
+    }
 }

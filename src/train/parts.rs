@@ -1,10 +1,9 @@
-//! A batch in parts: on several devices at once, and on each in several turns. The gradient is that
-//! of the whole batch, except for what BatchNorm makes of it: each part is normalised by its own
-//! statistics, and running statistics follow the parts of the first device.
+//! A batch in parts: on several devices at once, and on each device in several turns. The gradient
+//! is that of the whole batch, except for BatchNorm: each part is normalised by its own statistics,
+//! and running statistics follow the parts of the first device.
 //!
-//! burn-train's strategies for several devices take a batch for each of them and change the
-//! learning rate by their own count; here a batch stays what the recipe says, whatever it is
-//! divided among.
+//! burn-train's strategies for several devices take a batch for each device and count learning
+//! rates in their own way. Here the batch is the recipe's, whatever it is divided among.
 
 use std::ops::Range;
 
@@ -34,7 +33,7 @@ impl Parts {
     /// Batches of a size, divided among devices and turns.
     ///
     /// # Errors
-    /// Parts of a single example or none: BatchNorm has nothing to normalise by.
+    /// Parts of fewer than two examples: BatchNorm needs two. No device or no turn.
     pub fn new(devices: Vec<Device>, accumulate: usize, batch_size: usize) -> Result<Self> {
         let parts = devices.len() * accumulate;
         if parts == 0 {
@@ -42,14 +41,15 @@ impl Parts {
         }
         if parts > 1 && batch_size < 2 * parts {
             return Err(Error::Invalid(format!(
-                "train.batch_size = {batch_size} cannot be divided among {} devices and {accumulate} turns: each part needs 2 examples",
+                "train.batch_size = {batch_size} cannot be divided among {} devices and \
+                 {accumulate} turns: each part needs 2 examples",
                 devices.len()
             )));
         }
         Ok(Self { devices, accumulate })
     }
 
-    /// How many there are of a batch.
+    /// How many parts a batch has.
     pub fn count(&self) -> usize {
         self.devices.len() * self.accumulate
     }
@@ -65,7 +65,7 @@ impl Parts {
             return Ok((output.item, output.grads));
         }
         let size = batch.labels.len();
-        // Parts of a device lie together; sizes differ by 1 at most.
+        // The parts of a device are neighbours. Sizes differ by 1 at most.
         let ranges: Vec<Range<usize>> =
             (0..parts).map(|i| i * size / parts..(i + 1) * size / parts).collect();
         let of = |device: usize| &ranges[device * self.accumulate..(device + 1) * self.accumulate];
@@ -73,8 +73,8 @@ impl Parts {
         let (first, others) = std::thread::scope(|scope| {
             let others: Vec<_> = (1..self.devices.len())
                 .map(|d| {
-                    // Running statistics of a clone are its original's: forked as they are, they
-                    // would leave the first device.
+                    // A clone shares running statistics with its original. Forking them as they
+                    // are would move those of the first device.
                     let copy = model.valid().fork(&self.devices[d]).train();
                     scope.spawn(move || turns(&copy, batch, of(d)))
                 })
@@ -103,8 +103,8 @@ impl Parts {
     }
 }
 
-/// The parts of one device, one after another, each weighed by its share of the batch: sums are the
-/// whole batch's means.
+/// The parts of one device, one after another. Each is weighed by its share of the batch, so that
+/// sums are means over the whole batch.
 fn turns(model: &Trainee, batch: &Batch, ranges: &[Range<usize>]) -> Partial {
     let mut sum = GradientsAccumulator::new();
     let mut total = StepOutcome { loss: 0.0, accuracy: 0.0, margin: batch.margin };
@@ -176,8 +176,8 @@ mod tests {
         }
     }
 
-    /// Where every part is the same examples again, BatchNorm has the same statistics in each:
-    /// divided or not, the gradient is the same.
+    /// If every part has the same examples, BatchNorm has the same statistics in each part, and the
+    /// gradient is that of the whole batch.
     #[test]
     fn parts_sum_up_to_the_whole_batch() {
         let device = Device::default();
@@ -206,7 +206,7 @@ mod tests {
         }
     }
 
-    /// Uneven parts count by their examples: the gradient is the mean of theirs by share.
+    /// The gradient is the mean of the parts' gradients, weighed by their sizes.
     #[test]
     fn uneven_parts_count_by_their_size() {
         let device = Device::default();
@@ -235,7 +235,7 @@ mod tests {
         near(&gradients(&model, &ours), &mean, 2e-5);
     }
 
-    /// Several backends at once, because there is one device of each here.
+    /// Two backends at once, because each has one device here.
     #[cfg(all(feature = "flex", feature = "ndarray"))]
     #[test]
     fn devices_share_a_batch() {

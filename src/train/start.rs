@@ -1,4 +1,4 @@
-//! Where a run begins, if not at random weights.
+//! The model that a run begins with, if it does not begin with random weights.
 
 use std::path::Path;
 
@@ -13,13 +13,13 @@ use crate::zoo::Network;
 pub struct Start {
     /// A network with weights.
     pub network: Network,
-    /// Its head's tensors, as model files name them.
+    /// The tensors of its head, as model files name them.
     pub head: NamedTensors,
     /// Names of the head's classes, if the model file has them.
     pub speakers: Vec<String>,
-    /// What it is quantized by while it trains.
+    /// Quantizes the network while it trains.
     pub quantizer: Option<Quantizer>,
-    /// Names the weights: a run can be resumed from the same ones only.
+    /// SHA-256 of the model file. A run can be resumed only with the same one.
     pub hash: String,
 }
 
@@ -27,8 +27,8 @@ impl Start {
     /// The weights of a model file, with its header.
     ///
     /// # Errors
-    /// A file that is no model, a damaged one, or a packed one, of which the weights are lost; a
-    /// head with other rows than the header names.
+    /// A file that is not a model, or is damaged. A packed model, whose f32 weights are lost. A
+    /// head whose rows do not fit the header's speakers.
     pub fn load(path: &Path, device: &Device) -> Result<(Self, Header)> {
         let file = model_file::open(path)?;
         let hash = file.hash();
@@ -42,7 +42,7 @@ impl Start {
     }
 }
 
-/// A head has as many rows for each of the speakers named.
+/// Refuses a head whose rows are not a multiple of the number of speakers.
 fn check_head(path: &Path, head: &NamedTensors, speakers: usize) -> Result<()> {
     for (name, data) in &head.0 {
         let shape = data.shape().to_vec();

@@ -12,14 +12,14 @@ use burn::train::{InferenceStep, ItemLazy, TrainOutput, TrainStep};
 use super::dev_set::{DevOutcome, DevSet};
 use super::{Batch, Trainee};
 
-/// What a training step tells.
+/// The outcome of a training step.
 #[derive(Debug, Clone)]
 pub struct StepOutcome {
     /// Mean cross-entropy of the batch.
     pub loss: f64,
-    /// Part of the batch whose own class has the highest score without margin.
+    /// Fraction of the batch whose own class has the highest score without margin.
     pub accuracy: f64,
-    /// The margin used.
+    /// The margin.
     pub margin: f64,
 }
 
@@ -36,14 +36,14 @@ impl Adaptor<StepOutcome> for StepOutcome {
 }
 
 impl Trainee {
-    /// The device its parameters are on, without autodiff.
+    /// The device of its parameters, without autodiff.
     pub fn device(&self) -> Device {
         self.devices().first().cloned().unwrap_or_default().inner()
     }
 }
 
 impl Batch {
-    /// Some of its examples.
+    /// A range of its examples.
     pub fn part(&self, range: Range<usize>) -> Self {
         let each = self.shape[1] * self.shape[2];
         Self {

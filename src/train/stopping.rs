@@ -1,11 +1,11 @@
-//! When a run is over.
+//! When a run ends.
 
 use super::Recipe;
 use super::checkpoint::State;
 
-/// Why a run has nothing left to train, if that is so: its epochs are done, or the dev EER has not
-/// become better for as long as `train.patience` allows. The same before an epoch and after it, so
-/// that a run that had ended stays as it was when it is resumed.
+/// Why a run has nothing left to train, if nothing is: its epochs are done, or the dev EER has not
+/// improved for as long as `train.patience` allows. The answer is the same before an epoch and
+/// after it, so a run that had ended stays as it was when it is resumed.
 pub(super) fn ended(recipe: &Recipe, state: &State) -> Option<String> {
     let done = state.epoch.saturating_sub(1);
     let (epochs, patience) = (recipe.train.epochs, recipe.train.patience);
@@ -29,7 +29,8 @@ mod tests {
     #[test]
     fn a_run_ends_with_its_epochs_or_its_patience() {
         let parse = |changes: &[String]| {
-            let text = "[data]\ntrain = \"a\"\ndev = \"b\"\n[model]\nname = \"resnet10\"\n[train]\nepochs = 9\n";
+            let text = "[data]\ntrain = \"a\"\ndev = \"b\"\n[model]\nname = \"resnet10\"\n\
+                        [train]\nepochs = 9\n";
             Recipe::parse(text, "r.toml".as_ref(), changes).unwrap()
         };
         let at = |epoch: usize, best: Option<usize>| State {

@@ -33,7 +33,10 @@ pub struct Pass {
 }
 
 impl Trainee {
-    /// In evaluation state; `train()` it to train.
+    /// A new network and head, in evaluation state. `train()` prepares them for training.
+    ///
+    /// # Errors
+    /// Settings that cannot work, for the network or for a head of so many speakers.
     pub fn new(
         arch: &Architecture,
         head: &HeadConfig,
@@ -47,13 +50,14 @@ impl Trainee {
         Ok(Self { network: arch.init(device, seed)?, projection })
     }
 
-    /// With weights that are there already. The head's rows go by the names of the classes: `old`
-    /// are those of `head`, as the model file lists them, `new` those of this trainee. A class that
-    /// only the new head has, and every class where the heads are of another kind, begins anew.
-    /// Rows of a head without names are taken in their order if there are as many.
+    /// The same with the weights of another network and head. Rows of the head go by the names of
+    /// their classes: `old` are those of `head`, as the model file lists them, `new` those of this
+    /// trainee. A class that only the new head has begins anew; so do all classes if the two heads
+    /// are of different kinds. Rows of a head without names are taken in their order if their
+    /// number is the same.
     ///
     /// # Errors
-    /// Names that are not those of the rows.
+    /// A number of names that does not fit the head's rows.
     pub fn starting_with(
         self,
         network: Network,
@@ -73,7 +77,7 @@ impl Trainee {
                 new.len()
             )));
         }
-        // A bias on one side only is another kind of head, as another number of centers is.
+        // A bias and the number of centers make the kind of a head.
         let same_kind = |classes: usize| {
             let fits = |(name, shape): &(String, Vec<usize>)| {
                 let rows = shape[0] / new.len() * classes;
@@ -96,13 +100,15 @@ impl Trainee {
             (false, true) if same_kind(new.len()) => (
                 Correspondence::by_place(new),
                 Some(
-                    "the model does not name the speakers of its training head: its rows are taken in their order",
+                    "the model does not name the speakers of its training head: its rows are \
+                     taken in their order",
                 ),
             ),
             (false, true) => (
                 Correspondence::none(0, new),
                 Some(
-                    "the model has a training head of other speakers, whom it does not name: the head starts anew",
+                    "the model has a training head of other speakers, whom it does not name: the \
+                     head starts anew",
                 ),
             ),
         };
@@ -118,7 +124,10 @@ impl Trainee {
         Ok((Self { network, projection: assign_named(self.projection, values) }, summary))
     }
 
-    /// With a choice of how its reversible network trains; an ordinary network has none.
+    /// The same with a choice of how its reversible network trains.
+    ///
+    /// # Errors
+    /// A choice for an ordinary network.
     pub fn with_execution(self, execution: Option<Execution>) -> Result<Self> {
         match execution {
             Some(execution) => {
@@ -133,7 +142,7 @@ impl Trainee {
         self.pass_in(Mode::Train, features, labels, margin)
     }
 
-    /// [`Trainee::pass`] in any mode.
+    /// [`Trainee::pass`] in a given mode.
     pub fn pass_in(
         &self,
         mode: Mode,
@@ -175,7 +184,7 @@ mod tests {
         NamedTensors::from_burn(collect_named(&trainee.projection)).prefixed(HEAD_PREFIX)
     }
 
-    /// The values of a class: of each tensor, the rows that are its.
+    /// The values of a class: its rows of each tensor.
     fn class(trainee: &Trainee, place: usize, classes: usize) -> Vec<f32> {
         let rows = |data: TensorData| {
             let values: Vec<f32> = data.iter::<f32>().collect();

@@ -1,5 +1,5 @@
-//! burn-train metrics of a speaker-verification training: numbers taken from the outcomes of steps
-//! and tests.
+//! Metrics of a speaker-verification training for burn-train. They are numbers of the outcomes of
+//! steps and tests.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use burn::train::metric::{
 use super::dev_set::DevOutcome;
 use super::step::StepOutcome;
 
-/// A number picked from an outcome `I`.
+/// A metric that is a number of an outcome `I`.
 pub struct Picked<I> {
     name: MetricName,
     unit: Option<&'static str>,

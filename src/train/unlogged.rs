@@ -1,4 +1,4 @@
-//! A log of metrics that keeps nothing: burn-train's own grow with every step, in memory or in
+//! A log of metrics that keeps nothing. burn-train's own logs grow with every step, in memory or in
 //! files. The run's log is `metrics.jsonl`, a line an epoch.
 
 use burn::train::logger::MetricLogger;

@@ -1,6 +1,8 @@
-//! What a network costs, by arithmetic on its [`Sketch`].
+//! What a network costs, counted on its [`Graph`].
 
-use super::sketch::{Op, Size, Sketch, SketchStep};
+use std::collections::BTreeSet;
+
+use crate::nn::graph::{Function, Graph, Op, Step, Value};
 
 /// One layer's share.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,45 +20,28 @@ pub struct LayerCost {
 pub struct Account {
     /// Layers with parameters, in the order of the forward pass.
     pub layers: Vec<LayerCost>,
-    /// Elements that an ordinary tape keeps for the backward pass: convolution inputs, BatchNorm
-    /// inputs and ReLU outputs, each once; without the pooling and what follows.
+    /// Elements that an ordinary tape keeps for the backward pass: inputs of convolutions and
+    /// BatchNorm and outputs of ReLU, each once; without the pooling and what follows.
     pub kept: usize,
     /// Elements that reversible execution keeps.
     pub held: usize,
 }
 
-fn elements(size: Size) -> usize {
-    size.iter().product()
-}
-
 impl Account {
-    pub(super) fn of(sketch: &Sketch) -> Self {
-        let mut account = Account::default();
-        for (_, f) in sketch.functions() {
-            for node in &f.nodes {
-                let input = f.size(node.inputs[0]);
-                let (parameters, macs) = (node.parameters(input), node.macs(input));
-                if parameters > 0 || macs > 0 {
-                    account.layers.push(LayerCost { name: node.name.clone(), parameters, macs });
-                }
+    pub(super) fn of(graph: &Graph) -> Self {
+        let mut account = Self::default();
+        for node in &graph.nodes {
+            let (parameters, macs) = (graph.node_parameters(node), graph.node_macs(node));
+            if let Some(name) = graph.layer(node).filter(|_| parameters > 0 || macs > 0) {
+                account.layers.push(LayerCost { name: name.to_owned(), parameters, macs });
             }
         }
-        for (_, step) in &sketch.steps {
-            let functions = match step {
-                SketchStep::Couple(f, g) => vec![f, g],
-                SketchStep::Rearrange(_) => vec![],
-                SketchStep::Keep(f) => {
-                    account.held += f.inputs.iter().map(|&s| elements(s)).sum::<usize>();
-                    vec![f]
-                }
-            };
-            for f in functions {
-                debug_assert!(
-                    f.nodes.iter().all(|n| n.op != Op::Linear),
-                    "linear layers belong to the tail"
-                );
-                account.kept += f.kept().iter().map(|&v| elements(f.size(v))).sum::<usize>();
+        for (_, step) in &graph.steps {
+            if let Step::Keep(f) = step {
+                account.held += f.inputs.iter().map(|&v| graph.elements(v)).sum::<usize>();
             }
+            let kept = Graph::functions(step).into_iter().flat_map(|f| kept(graph, f));
+            account.kept += kept.map(|v| graph.elements(v)).sum::<usize>();
         }
         account
     }
@@ -82,6 +67,33 @@ impl Account {
     pub fn held_bytes(&self) -> usize {
         4 * self.held
     }
+}
+
+/// Values that an ordinary tape keeps for the backward pass of a function, each once.
+fn kept(graph: &Graph, f: &Function) -> BTreeSet<Value> {
+    let mut kept = BTreeSet::new();
+    for (i, node) in f.nodes.clone().zip(&graph.nodes[f.nodes.clone()]) {
+        let output = Value(i + 1);
+        match node.op {
+            Op::Conv2d(_) | Op::Norm { relu: false } | Op::Multiply => kept.extend(&node.inputs),
+            Op::Norm { relu: true } => kept.extend(node.inputs.iter().copied().chain([output])),
+            Op::Relu | Op::Sigmoid => _ = kept.insert(output),
+            // Attention over frames belongs to the pooling.
+            Op::Conv1d(_) | Op::Tanh | Op::Softmax | Op::Pool(_) | Op::Linear => (),
+            // Their derivatives need no value.
+            Op::Add
+            | Op::Mean
+            | Op::Concat { .. }
+            | Op::Copy
+            | Op::Pad(_)
+            | Op::Reshape(_)
+            | Op::Half { .. }
+            | Op::Squeeze(_)
+            | Op::Snap { .. }
+            | Op::Shift { .. } => (),
+        }
+    }
+    kept
 }
 
 #[cfg(test)]

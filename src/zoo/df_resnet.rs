@@ -5,52 +5,50 @@
 //! BatchNorm layers for the downsampling between them.
 
 use burn::module::Module;
-use burn::tensor::Tensor;
 
-use super::sketch::{Function, Sketch};
-use super::{Architecture, DfLayout, embedding};
+use super::registry::Member;
+use super::reversible::Base;
+use super::{Architecture, Network, Tail};
 use crate::nn::{
-    BatchNorm, Conv2dConfig, ConvNorm, Downsample, Init, InvertedBottleneck, Linear, Mode, Pooling,
+    BatchNorm, BranchKind, Conv2dConfig, ConvNorm, Downsample, Exec, Init, InvertedBottleneck,
+    Linear, Net, Pooling, Stage,
 };
 
-/// Strides over `[mels, frames]` of the downsampling layer in front of each stage; none where there
-/// is no such layer.
-pub(super) const fn strides(layout: DfLayout) -> [Option<[usize; 2]>; 4] {
-    match layout {
-        DfLayout::Original => [None, Some([2, 2]), Some([2, 2]), Some([2, 2])],
-        DfLayout::Gemini => [Some([2, 1]), Some([2, 2]), Some([2, 1]), Some([2, 1])],
+/// Where a DF-ResNet loses resolution.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Layout {
+    /// Three downsampling layers before stages 2 to 4, halving mels and frames. A reconstruction:
+    /// the family's depths are published, this layout is not. Its parameter counts agree with the
+    /// published ones where those are known to 3 digits, except for DF-ResNet56.
+    Original,
+    /// Four downsampling layers, one before each stage: mels halve four times, frames once (Golden
+    /// Gemini; WeSpeaker).
+    Gemini,
+}
+
+impl Layout {
+    /// Strides over `[mels, frames]` of the downsampling layer in front of each stage; none where
+    /// there is no such layer.
+    fn strides(self) -> [Option<[usize; 2]>; 4] {
+        match self {
+            Self::Original => [None, Some([2, 2]), Some([2, 2]), Some([2, 2])],
+            Self::Gemini => [Some([2, 1]), Some([2, 2]), Some([2, 1]), Some([2, 1])],
+        }
     }
 }
 
-/// The network as arithmetic sees it, for utterances of `frames` frames.
-pub(super) fn sketch(
-    arch: &Architecture,
-    layout: DfLayout,
-    depths: [usize; 4],
-    frames: usize,
-) -> Sketch {
-    let mut f = Function::of(&[[1, arch.mels, frames]]);
-    let mut layers = 0;
-    let mut downsample = |f: &mut Function, conv: Conv2dConfig, x| {
-        let name = |part: usize| format!("downsample_layers.{layers}.{part}");
-        let y = f.conv_norm(&name(0), &name(1), conv, x);
-        layers += 1;
-        y
-    };
-    let x = downsample(&mut f, Conv2dConfig::new(1, arch.width, 3), 0);
-    let mut x = f.relu(x);
-    for (s, stride) in strides(layout).into_iter().enumerate() {
-        if let Some(stride) = stride {
-            let conv = Conv2dConfig::new(f.size(x)[0], arch.width << s, 3).stride(stride);
-            x = downsample(&mut f, conv, x);
-        }
-        for b in 0..depths[s] {
-            x = f.inverted_block(&format!("stages.{s}.{b}"), arch.width << s, x);
-        }
+/// A DF-ResNet with so many blocks in each stage.
+pub(super) struct Depths(pub Layout, pub [usize; 4]);
+
+impl Member for Depths {
+    fn init(&self, init: Init, arch: &Architecture) -> Network {
+        DfResNet::new(init, arch, self.0, self.1).into()
     }
-    x = f.pool(arch.pooling, "pool", x);
-    f.outputs = vec![x];
-    Sketch::plain(f, arch.embedding_dim, arch.two_embedding_layers)
+
+    fn base(&self) -> Option<Base> {
+        let strides = self.0.strides();
+        Some(Base { blocks: self.1, strides, branch: BranchKind::Inverted, block: None })
+    }
 }
 
 /// The network; field names are WeSpeaker's. `downsample_layers.0` is the stem.
@@ -65,63 +63,53 @@ pub struct DfResNet {
 }
 
 impl DfResNet {
-    pub(super) fn new(
-        init: Init,
-        arch: &Architecture,
-        layout: DfLayout,
-        depths: [usize; 4],
-    ) -> Self {
+    fn new(init: Init, arch: &Architecture, layout: Layout, depths: [usize; 4]) -> Self {
         let at = |i: usize| init.at("downsample_layers").at(i);
         let mut downsample_layers =
             vec![Downsample::build(at(0), Conv2dConfig::new(1, arch.width, 3))];
         let (mut channels, mut mels) = (arch.width, arch.mels);
-        for (stage, stride) in strides(layout).into_iter().enumerate() {
+        for (stage, stride) in layout.strides().into_iter().enumerate() {
             let Some(stride) = stride else { continue };
             let conv = Conv2dConfig::new(channels, arch.width << stage, 3).stride(stride);
             downsample_layers.push(Downsample::build(at(downsample_layers.len()), conv));
             (channels, mels) = (conv.output, conv.output_size([mels, 1])[0]);
         }
-        let stages = (0..4)
-            .map(|s| {
-                (0..depths[s])
-                    .map(|b| {
-                        InvertedBottleneck::new(init.at("stages").at(s).at(b), arch.width << s)
-                    })
-                    .collect()
-            })
-            .collect();
+        let block = |s: usize, b: usize| {
+            InvertedBottleneck::new(init.at("stages").at(s).at(b), arch.width << s)
+        };
+        let stages = (0..4).map(|s| (0..depths[s]).map(|b| block(s, b)).collect()).collect();
         let pooled = channels * mels;
-        let (dim, two) = (arch.embedding_dim, arch.two_embedding_layers);
+        let Tail { seg_1, seg_bn_1, seg_2 } = Tail::new(&init, arch, pooled);
         Self {
             downsample_layers,
             stages,
             pool: Pooling::new(init.at("pool"), arch.pooling, pooled),
-            seg_1: Linear::new(init.at("seg_1"), pooled * arch.pooling.statistics(), dim),
-            seg_bn_1: two.then(|| BatchNorm::without_affine(init.at("seg_bn_1"), dim)),
-            seg_2: two.then(|| Linear::new(init.at("seg_2"), dim, dim)),
+            seg_1,
+            seg_bn_1,
+            seg_2,
         }
     }
+}
 
-    /// `[batch, 1, mels, frames]` -> `[batch, embedding_dim]`.
-    pub fn forward(&self, x: Tensor<4>, mode: Mode) -> Tensor<2> {
+impl Net for DfResNet {
+    fn forward<E: Exec>(&self, e: &mut E, image: E::Value<4>) -> E::Value<2> {
+        e.stage(Stage::STEM);
         let (stem, rest) = self.downsample_layers.split_first().expect("a network has a stem");
-        let mut x = stem.rectified(x, mode);
-        // Layouts with fewer downsampling layers than stages have none in front of the first
-        // stages.
+        let mut x = stem.rectified(e, image);
+        // Layouts with fewer downsampling layers than stages have none before the first stages.
         let without = self.stages.len() - rest.len();
         for (s, stage) in self.stages.iter().enumerate() {
             if s >= without {
-                x = rest[s - without].forward(x, mode);
+                e.stage(Stage::TRANSITIONS);
+                x = rest[s - without].forward(e, x);
             }
+            e.stage(Stage::numbered("stage", s + 1));
             for block in stage {
-                x = block.forward(x, mode);
+                x = block.forward(e, x);
             }
         }
-        embedding(
-            self.pool.forward(x),
-            &self.seg_1,
-            self.seg_bn_1.as_ref().zip(self.seg_2.as_ref()),
-            mode,
-        )
+        e.stage(Stage::POOLING);
+        let pooled = self.pool.forward(e, x);
+        super::embedding(e, pooled, &self.seg_1, self.seg_bn_1.as_ref(), self.seg_2.as_ref())
     }
 }

@@ -8,20 +8,63 @@
 //! | 3 | 4 width | 1/4 |
 //! | 4 | 8 width | 1/8 |
 //!
-//! (bottleneck blocks put out four times as many channels), then pooling over time and a linear
-//! layer.
+//! Bottleneck blocks put out four times as many channels. Pooling over time and a linear layer
+//! follow.
 
 use burn::module::Module;
-use burn::tensor::Tensor;
 
-use super::sketch::{Function, Sketch};
-use super::{Architecture, BlockKind, embedding};
+use super::registry::Member;
+use super::reversible::Base;
+use super::{Architecture, Network, Tail};
 use crate::nn::{
-    BasicBlock, BatchNorm, Bottleneck, Conv2d, Conv2dConfig, Init, Linear, Mode, Pooling,
+    BasicBlock, BatchNorm, Bottleneck, BranchKind, Conv2d, Conv2dConfig, Exec, Init, Linear, Net,
+    Part, Pooling, Stage,
 };
 
 /// Stride of each stage's first block, mels and frames alike.
-pub(super) const STRIDES: [usize; 4] = [1, 2, 2, 2];
+const STRIDES: [usize; 4] = [1, 2, 2, 2];
+
+/// The residual block of a ResNet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum BlockKind {
+    /// Two 3x3 convolutions.
+    Basic,
+    /// 1x1, 3x3, 1x1 with four times as many output channels.
+    Bottleneck,
+}
+
+impl BlockKind {
+    /// Output channels of a block of `width`.
+    pub fn output(self, width: usize) -> usize {
+        width
+            * match self {
+                Self::Basic => BasicBlock::EXPANSION,
+                Self::Bottleneck => Bottleneck::EXPANSION,
+            }
+    }
+
+    /// The reversible counterpart.
+    fn branch(self) -> BranchKind {
+        match self {
+            Self::Basic => BranchKind::Basic,
+            Self::Bottleneck => BranchKind::Bottleneck,
+        }
+    }
+}
+
+/// A ResNet with so many blocks in each stage.
+pub(super) struct Blocks(pub BlockKind, pub [usize; 4]);
+
+impl Member for Blocks {
+    fn init(&self, init: Init, arch: &Architecture) -> Network {
+        ResNet::new(init, arch, self.0, self.1).into()
+    }
+
+    fn base(&self) -> Option<Base> {
+        let strides = STRIDES.map(|s| (s > 1).then_some([s, s]));
+        Some(Base { blocks: self.1, strides, branch: self.0.branch(), block: Some(self.0) })
+    }
+}
 
 /// A block of either kind.
 #[derive(Module, Debug)]
@@ -49,54 +92,18 @@ impl Block {
     }
 
     /// `[batch, input, mels, frames]` -> `[batch, output, mels', frames']`.
-    pub(super) fn forward(&self, x: Tensor<4>, mode: Mode) -> Tensor<4> {
+    fn forward<E: Exec>(&self, e: &mut E, x: E::Value<4>) -> E::Value<4> {
         match self {
-            Self::Basic(b) => b.forward(x, mode),
-            Self::Bottleneck(b) => b.forward(x, mode),
+            Self::Basic(block) => block.forward(e, x),
+            Self::Bottleneck(block) => block.forward(e, x),
         }
     }
 }
 
-/// The convolutions of a block.
-pub(super) fn convolutions(
-    kind: BlockKind,
-    input: usize,
-    width: usize,
-    stride: [usize; 2],
-) -> Vec<Conv2dConfig> {
-    let conv = Conv2dConfig::new;
-    match kind {
-        BlockKind::Basic => vec![conv(input, width, 3).stride(stride), conv(width, width, 3)],
-        BlockKind::Bottleneck => {
-            vec![
-                conv(input, width, 1),
-                conv(width, width, 3).stride(stride),
-                conv(width, kind.output(width), 1),
-            ]
-        }
+impl Part for Block {
+    fn forward<E: Exec>(&self, e: &mut E, x: Vec<E::Value<4>>) -> Vec<E::Value<4>> {
+        x.into_iter().map(|x| self.forward(e, x)).collect()
     }
-}
-
-/// The network as arithmetic sees it, for utterances of `frames` frames.
-pub(super) fn sketch(
-    arch: &Architecture,
-    kind: BlockKind,
-    blocks: [usize; 4],
-    frames: usize,
-) -> Sketch {
-    let mut f = Function::of(&[[1, arch.mels, frames]]);
-    let x = f.conv_norm("conv1", "bn1", Conv2dConfig::new(1, arch.width, 3), 0);
-    let mut x = f.relu(x);
-    for (s, &count) in blocks.iter().enumerate() {
-        for b in 0..count {
-            let stride = if b == 0 { [STRIDES[s]; 2] } else { [1, 1] };
-            let convs = convolutions(kind, f.size(x)[0], arch.width << s, stride);
-            x = f.residual_block(&format!("layer{}.{b}", s + 1), &convs, stride, x);
-        }
-    }
-    x = f.pool(arch.pooling, "pool", x);
-    f.outputs = vec![x];
-    Sketch::plain(f, arch.embedding_dim, arch.two_embedding_layers)
 }
 
 /// The network; field names are WeSpeaker's.
@@ -114,24 +121,8 @@ pub struct ResNet {
     seg_2: Option<Linear>,
 }
 
-impl BlockKind {
-    /// Output channels of a block of `width`.
-    pub(super) fn output(self, width: usize) -> usize {
-        width
-            * match self {
-                BlockKind::Basic => BasicBlock::EXPANSION,
-                BlockKind::Bottleneck => Bottleneck::EXPANSION,
-            }
-    }
-}
-
 impl ResNet {
-    pub(super) fn new(
-        init: Init,
-        arch: &Architecture,
-        kind: BlockKind,
-        blocks: [usize; 4],
-    ) -> Self {
+    fn new(init: Init, arch: &Architecture, kind: BlockKind, blocks: [usize; 4]) -> Self {
         let mut channels = arch.width;
         let mut stage = |s: usize| -> Vec<Block> {
             let width = arch.width << s;
@@ -145,8 +136,8 @@ impl ResNet {
                 .collect()
         };
         let (layer1, layer2, layer3, layer4) = (stage(0), stage(1), stage(2), stage(3));
-        let pooled = channels * arch.mels.div_ceil(8);
-        let (dim, two) = (arch.embedding_dim, arch.two_embedding_layers);
+        let pooled = channels * arch.mels.div_ceil(STRIDES.iter().product());
+        let Tail { seg_1, seg_bn_1, seg_2 } = Tail::new(&init, arch, pooled);
         Self {
             conv1: Conv2dConfig::new(1, arch.width, 3).init(init.at("conv1")),
             bn1: BatchNorm::new(init.at("bn1"), arch.width),
@@ -155,24 +146,27 @@ impl ResNet {
             layer3,
             layer4,
             pool: Pooling::new(init.at("pool"), arch.pooling, pooled),
-            seg_1: Linear::new(init.at("seg_1"), pooled * arch.pooling.statistics(), dim),
-            seg_bn_1: two.then(|| BatchNorm::without_affine(init.at("seg_bn_1"), dim)),
-            seg_2: two.then(|| Linear::new(init.at("seg_2"), dim, dim)),
+            seg_1,
+            seg_bn_1,
+            seg_2,
         }
     }
+}
 
-    /// `[batch, 1, mels, frames]` -> `[batch, embedding_dim]`.
-    pub fn forward(&self, x: Tensor<4>, mode: Mode) -> Tensor<2> {
-        let mut x = self.bn1.rectified(self.conv1.forward(x), mode);
-        for block in [&self.layer1, &self.layer2, &self.layer3, &self.layer4].into_iter().flatten()
-        {
-            x = block.forward(x, mode);
+impl Net for ResNet {
+    fn forward<E: Exec>(&self, e: &mut E, image: E::Value<4>) -> E::Value<2> {
+        e.stage(Stage::STEM);
+        let x = e.conv2d(&self.conv1, image);
+        let mut x = e.norm_relu(&self.bn1, x);
+        let stages = [&self.layer1, &self.layer2, &self.layer3, &self.layer4];
+        for (s, stage) in stages.into_iter().enumerate() {
+            e.stage(Stage::numbered("stage", s + 1));
+            for block in stage {
+                x = block.forward(e, x);
+            }
         }
-        embedding(
-            self.pool.forward(x),
-            &self.seg_1,
-            self.seg_bn_1.as_ref().zip(self.seg_2.as_ref()),
-            mode,
-        )
+        e.stage(Stage::POOLING);
+        let pooled = self.pool.forward(e, x);
+        super::embedding(e, pooled, &self.seg_1, self.seg_bn_1.as_ref(), self.seg_2.as_ref())
     }
 }

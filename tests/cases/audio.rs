@@ -1,13 +1,14 @@
-//! WAV and FLAC files as people have them, each with its right samples or its right error.
+//! WAV and FLAC files of every kind, each with its correct samples or its correct error.
 
 use std::path::Path;
 
 use revox::audio::load;
+use revox::error::Remedy;
 
 use crate::place::Place;
 use crate::shared_or_skip;
 
-/// Rate of all files but one.
+/// Sample rate of all files but one.
 const RATE: u32 = 16_000;
 
 /// The signal that all files were made from: float64 of numpy's format, version 1.
@@ -32,7 +33,7 @@ fn error_of(path: &Path) -> String {
     }
 }
 
-/// An ID3v2 tag of 1.2 MB that holds the marks of everything that a reader may look for.
+/// An ID3v2 tag of 1.2 MB that contains the magic numbers of other formats.
 fn large_tag() -> Vec<u8> {
     let cover =
         b"APIC fLaC\0\0\0\x22 \xff\xf8\xc5\x08\x00 ID3\x04\0\0\0\0\0\x05 RIFF\0\0\0\0WAVEdata"
@@ -87,7 +88,7 @@ fn sixteen_bits_are_the_same_samples_however_they_are_wrapped() {
         "f04_minblock_0.flac",
         "f04b_minblock_is_last_block.flac",
         "f07_variable_blocks.flac",
-        // It promises half of what it holds.
+        // Its header promises half of its samples.
         "f12_promises_fewer.flac",
     ] {
         assert!(samples(&folder.join(name)) == plain, "{name}");
@@ -99,12 +100,8 @@ fn sixteen_bits_are_the_same_samples_however_they_are_wrapped() {
     for channel in [0, 1] {
         assert!(load(&stereo, RATE, Some(channel)).unwrap().samples == plain, "channel {channel}");
     }
-    assert!(
-        load(&stereo, RATE, None)
-            .unwrap_err()
-            .to_string()
-            .contains("choose one with --channel N, from 0 to 1")
-    );
+    let error = load(&stereo, RATE, None).unwrap_err();
+    assert_eq!(error.remedy(), Some(&Remedy::ChooseChannel { channels: 2 }), "{error}");
 }
 
 #[test]
@@ -112,7 +109,7 @@ fn other_encodings_are_within_a_step_of_the_signal() {
     let folder = shared_or_skip!("cases/audio");
     let signal = reference(&folder);
     let bits = |bits: i32| move |_: f64| 2f64.powi(1 - bits);
-    // 32 bits and floating-point numbers end as f32, whose steps below 0.5 are of 2^-25.
+    // 32-bit and floating-point samples become f32, whose steps below 0.5 are 2^-25.
     let single = |_: f64| 2f64.powi(-25);
     // G.711: a segment is 16 to 32 steps, and the smallest step of A-law is 16 of 16 bits.
     let law = |x: f64| (x.abs() / 16.0).max(16.0 / 32_768.0);
@@ -207,7 +204,7 @@ fn large_tags_in_front_are_skipped() {
     assert!(error_of(&path).contains("MP3"));
 }
 
-/// A file whose header says neither the number of samples nor their MD5: only its frames tell that
+/// The header has neither the number of samples nor their MD5. Only the frames can show that
 /// something is missing.
 #[test]
 fn nothing_is_lost_from_a_stream_of_unknown_length() {
@@ -223,7 +220,7 @@ fn nothing_is_lost_from_a_stream_of_unknown_length() {
     for cut in (0..bytes.len()).filter(|&cut| cut % 17 == 0 || near(cut)) {
         std::fs::write(&path, &bytes[..cut]).unwrap();
         match ends.iter().position(|&end| end == cut) {
-            // A cut between two frames leaves a whole file, as far as anyone can know.
+            // A file cut between two frames looks complete.
             Some(frame) => {
                 assert!(samples(&path) == whole[..4096 * (frame + 1)], "{cut} bytes");
                 between += 1;

@@ -11,7 +11,7 @@ use revox::scoring::{Embeddings, read_scores};
 use crate::place::{Place, arg};
 use crate::shared_or_skip;
 
-/// A path that a program in another folder understands.
+/// A path that works from any folder.
 fn absolute(path: PathBuf) -> PathBuf {
     std::path::absolute(path).unwrap()
 }
@@ -146,7 +146,7 @@ fn a_path_does_not_reach_another_recording() {
         &["two:1:", "`x/a.wav`", "`y/a.wav`"],
     );
     assert!(!place.path("scores").exists());
-    // A list that names every recording by its path is taken at its word, and that is said.
+    // A list that names every recording by its path is accepted, with a note.
     place.write("paths", "1 x/a.wav x/b.wav\n");
     let ran = place.run(&["score", "e.safetensors", "paths", "-o", "scores"]);
     assert!(ran.code == 0 && ran.err.contains("note: paths names files by path"), "{}", ran.err);
@@ -186,7 +186,7 @@ fn lists_of_voxceleb_go_together() {
     );
 }
 
-/// Every list of the corpora that lie here.
+/// The lists of real corpora.
 #[test]
 fn lists_of_corpora_are_read_as_before() {
     for folder in ["data/speechocean762/dev", "data/librispeech_mini/dev"] {
@@ -195,6 +195,7 @@ fn lists_of_corpora_are_read_as_before() {
         let list: &Path = &folder.join("trials.txt");
         let trials = read_trials(list).unwrap();
         let (places, note) = resolve(list, &trials, &corpus.names()).unwrap();
+        assert!(trials.len() >= 600 && places.len() == trials.len(), "{}", list.display());
         for (trial, (a, b)) in trials.iter().zip(places) {
             let names = (&corpus.utterances[a].listed, &corpus.utterances[b].listed);
             assert_eq!(names, (&trial.enroll, &trial.test));

@@ -1,5 +1,7 @@
-//! Inputs that people of this field really have, each with its right value.
+//! Inputs from practice, each with its correct result.
 
+#[path = "../shared/recipe.rs"]
+mod recipe;
 #[path = "../shared/mod.rs"]
 mod shared;
 

@@ -1,4 +1,4 @@
-//! Checkpoints and configurations of others: right, or refused by name.
+//! Checkpoints and configurations of other programs: imported correctly, or refused by name.
 
 mod torch;
 
@@ -121,7 +121,9 @@ fn checkpoints_give_one_network_however_they_were_saved() {
     ];
     for (name, round, format) in cases {
         let imported = open(name);
-        for ((tensor, ours), (_, exact)) in values(&imported.model.network).iter().zip(&wanted) {
+        let found = values(&imported.model.network);
+        assert_eq!(found.len(), wanted.len(), "{name}");
+        for ((tensor, ours), (_, exact)) in found.iter().zip(&wanted) {
             let rounded: Vec<f32> = exact.iter().map(|&x| round(x)).collect();
             assert_eq!(*ours, rounded, "{name} {tensor}");
         }
@@ -332,7 +334,7 @@ fn configurations_that_blow_up_are_refused() {
     assert!(bomb.len() < 700);
     place.write("c.yaml", &format!("{bomb}dataset_args: {{fbank_args: *a8}}\n"));
     refused_at_once(&place, &import, &["c.yaml", "dataset_args.fbank_args"]);
-    // Where nothing reads them they are no harm.
+    // They do no harm in a part that is not read.
     place.write("c.yaml", &bomb);
     place.ok(&import);
     for (text, wanted) in [
@@ -394,7 +396,7 @@ fn front_ends_that_no_audio_has_are_refused_everywhere() {
         let option = format!("{option}={value}");
         place.fails(&["fbank", "a.wav", "-o", "f.safetensors", &option], &[wanted]);
     }
-    // A model's header from anywhere.
+    // The header of a model file may ask for them too.
     let arch = Architecture {
         width: 2,
         mels: 40,

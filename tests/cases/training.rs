@@ -1,43 +1,26 @@
-//! Recipes and runs: numbers that cannot be, runs that had ended, heads of other speakers.
+//! Recipes with impossible numbers, runs that had ended, heads of other speakers.
 
 use std::collections::HashMap;
 
 use revox::model_file::{Model, read_head};
 
 use crate::place::Place;
+use crate::recipe::{data, lists, model, train};
 use crate::shared_or_skip;
 
 /// Nothing is learned at this rate: the dev EER soon stops improving, and rows of the head stay as
 /// they begin.
-const RECIPE: &str = r#"seed = 3
-[data]
-train = "syn/train"
-dev = "syn/dev"
-frames = 50
-threads = 1
-[model]
-name = "resnet10"
-width = 2
-mels = 24
-embedding_dim = 8
-[margin]
-initial = 0.0
-last = 0.0
-[schedule]
-initial_lr = 1e-9
-final_lr = 1e-9
-warm_up_epochs = 0
-scale_ratio = 1.0
-[train]
-epochs = 30
-batch_size = 4
-patience = 2
-"#;
+const SLOW: &str = "[margin]\ninitial = 0.0\nlast = 0.0\n[schedule]\ninitial_lr = 1e-9\n\
+                    final_lr = 1e-9\nwarm_up_epochs = 0\nscale_ratio = 1.0\n";
+
+fn recipe() -> String {
+    [data(&lists("syn")), model(24, 8), SLOW.to_owned(), train(30, "patience = 2\n")].concat()
+}
 
 /// A place with the recipe and its corpus of four speakers.
 fn place() -> Place {
     let place = Place::make();
-    place.write("r.toml", RECIPE);
+    place.write("r.toml", &recipe());
     let speakers = ["--speakers", "4", "--dev-speakers", "4"];
     place.ok(&[
         &["synth", "syn", "--utterances", "4", "--seconds", "1.0", "--quiet"][..],
@@ -84,7 +67,7 @@ fn a_run_that_had_ended_says_so_and_stays_as_it_is() {
     for key in ["epochs", "best_epoch", "eer", "min_dcf", "model"] {
         assert_eq!(again[key], first[key], "{key}");
     }
-    // What its owner has written into the model stays too.
+    // A threshold that was stored in the model stays.
     let path = place.path("runs/r/model.safetensors");
     let mut model = load(&place, "runs/r/model.safetensors");
     model.header.scoring.threshold_eer = Some(0.25);
@@ -116,7 +99,7 @@ fn the_recipe_of_a_run_that_stopped_early() {
     assert!(files(&place, "runs/early") == before, "the run has changed");
 }
 
-/// A run that was cut off between its last checkpoint and its model.
+/// As if the run had been cut off between its last checkpoint and its model.
 #[test]
 fn a_run_that_had_ended_gets_the_model_that_it_lacks() {
     let place = place();
@@ -135,9 +118,9 @@ fn a_run_that_had_ended_gets_the_model_that_it_lacks() {
 
 #[test]
 fn numbers_that_cannot_be_are_refused_when_the_recipe_is_read() {
-    // Without the corpus, which nobody has looked for when the numbers are refused.
+    // There is no corpus: the numbers are refused before it is read.
     let place = Place::make();
-    place.write("r.toml", RECIPE);
+    place.write("r.toml", &recipe());
     for (line, key, value) in [
         (1, "seed", "-1"),
         (5, "data.frames", "1e12"),
@@ -154,7 +137,7 @@ fn numbers_that_cannot_be_are_refused_when_the_recipe_is_read() {
             true => format!("{name} = {value}\n"),
             false => format!("{text}\n"),
         };
-        let text: String = RECIPE.lines().enumerate().map(changed).collect();
+        let text: String = recipe().lines().enumerate().map(changed).collect();
         place.write("bad.toml", &text);
         let wanted = format!("bad.toml:{line}: {key} = {value}: must be ");
         place.fails(&["train", "bad.toml"], &[wanted.as_str()]);
@@ -273,7 +256,7 @@ fn rows_of_the_head_go_by_the_names_of_speakers() {
     assert_eq!(report["head"], serde_json::json!({"kept": 0, "added": 4, "dropped": 4}));
     let strangers = rows(&place, "c");
     assert!(strangers.values().all(|row| old.values().all(|other| distance(row, other) > 1e-3)));
-    // A file without names: in order, and said.
+    // Rows of a file without names are taken in order, with a warning.
     let path = place.path("nameless.safetensors");
     let mut model = load(&place, "a/model.safetensors");
     model.header.speakers.clear();

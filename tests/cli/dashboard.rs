@@ -7,9 +7,9 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use crate::Place;
-use crate::training::RECIPE;
+use crate::training::recipe;
 
-/// What switches to the dashboard's screen and back.
+/// Escape sequences that switch to the dashboard's screen and back.
 const ENTER: &str = "\x1b[?1049h";
 const LEAVE: &str = "\x1b[?1049l";
 const SHOW_CURSOR: &str = "\x1b[?25h";
@@ -22,13 +22,13 @@ struct Session {
 }
 
 impl Session {
-    /// Starts a training in the folder `run`; nothing where there is no `script`.
+    /// Starts a training in the folder `run`. Returns nothing if `script` is not installed.
     fn start(place: &Place, more: &str) -> Option<Self> {
         Self::start_with(place, more, &[("NO_COLOR", "")])
     }
 
     fn start_with(place: &Place, more: &str, environment: &[(&str, &str)]) -> Option<Self> {
-        place.write("r.toml", RECIPE);
+        place.write("r.toml", &recipe());
         let program = env!("CARGO_BIN_EXE_revox");
         let command = format!(
             "stty rows 24 cols 80; echo $$ > pid; exec '{program}' train r.toml --out run {more}"
@@ -78,8 +78,8 @@ impl Session {
         self.keys.flush().unwrap();
     }
 
-    /// Waits for the end. Returns the exit code and what was printed after the dashboard, of which
-    /// the terminal is as it was before.
+    /// Waits for the end and checks that the terminal is restored. Returns the exit code and what
+    /// was printed after the dashboard.
     fn end(mut self) -> (i32, String) {
         let begun = Instant::now();
         let code = loop {
@@ -92,7 +92,7 @@ impl Session {
             }
             std::thread::sleep(Duration::from_millis(5));
         };
-        // What `script` has copied last may still be in the pipe.
+        // The last bytes that `script` copied may still be in the pipe.
         std::thread::sleep(Duration::from_millis(200));
         let seen = self.seen();
         let (dashboard, after) =
@@ -118,7 +118,7 @@ fn control_c_in_the_dashboard_saves_everything() {
     session.press(b"\x03");
     let (code, after) = session.end();
     assert_eq!(code, 130, "{after:?}");
-    // In the middle of an epoch or of its test.
+    // It stopped in the middle of an epoch or of its test.
     assert!(after.contains("stopped in") && after.contains("--resume"), "{after:?}");
     assert!(place.path("run/checkpoint.safetensors").exists());
 }
@@ -149,19 +149,19 @@ fn a_signal_from_outside_stops_and_its_message_waits_until_the_dashboard_has_gon
     }
 }
 
-/// Whether these tests run under `nohup`, whose wish the program inherits.
+/// Whether SIGHUP is ignored here, as under `nohup`. The program inherits that.
 fn ignores_hangup() -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let mask = status.lines().find_map(|l| l.strip_prefix("SigIgn:")).unwrap_or("0");
     mask.trim().ends_with(['1', '3', '5', '7', '9', 'b', 'd', 'f'])
 }
 
-/// The program's number.
+/// The program's process id.
 fn pid(place: &Place) -> String {
     std::fs::read_to_string(place.path("pid")).unwrap().trim().to_owned()
 }
 
-/// Whether a process is there and has not ended, waited for or not.
+/// Whether a process is running. One that has ended but was not waited for is not.
 fn runs(pid: &str) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     stat.rsplit_once(") ").is_some_and(|(_, state)| !state.starts_with(['Z', 'X']))
@@ -189,7 +189,7 @@ fn a_terminal_that_goes_away_has_the_training_end_in_order() {
         }
         std::thread::sleep(Duration::from_millis(5));
     }
-    // A program that was killed would have left its lock.
+    // A program that ends in order removes its lock.
     assert!(place.path("run/checkpoint.safetensors").exists());
     assert!(!place.path("run").join(revox::fs::LOCK_NAME).exists());
 }

@@ -1,14 +1,22 @@
 //! The program as its users run it: exit codes, stdout, stderr, files.
 
+#[path = "../shared/checkpoint.rs"]
+mod checkpoint;
+#[path = "../shared/recipe.rs"]
+mod recipe;
 #[path = "../shared/mod.rs"]
 mod shared;
 
 mod bad_input;
+mod bad_training;
+mod bench;
 mod dashboard;
+mod interrupts;
+mod pipeline;
 mod place;
 mod progress;
 mod quantize;
 mod training;
 mod verbs;
 
-pub use place::{Place, arg, finish};
+use place::{Place, arg, finish};

@@ -118,6 +118,16 @@ pub fn finish(output: Output) -> Ran {
     }
 }
 
+/// Whether there is `/dev/full`, a disk without room. Linux has it.
+pub fn has_full_disk() -> bool {
+    let is_there = Path::new("/dev/full").exists();
+    assert!(is_there || !cfg!(target_os = "linux"), "/dev/full is not there");
+    if !is_there {
+        eprintln!("skipped: no /dev/full here");
+    }
+    is_there
+}
+
 /// A path as an argument.
 pub fn arg(path: &Path) -> &str {
     path.to_str().unwrap()

@@ -1,12 +1,12 @@
 //! What a training prints while it runs, where there is no terminal.
 
 use crate::Place;
-use crate::training::RECIPE;
+use crate::training::recipe;
 
 #[test]
 fn each_epoch_is_a_line_with_units_and_time_left() {
     let place = Place::make();
-    place.write("r.toml", RECIPE);
+    place.write("r.toml", &recipe());
     let ran = place.run(&["train", "r.toml", "--out", "run"]);
     assert_eq!(ran.code, 0, "{}", ran.err);
     let lines: Vec<&str> = ran.err.lines().filter(|l| l.starts_with("epoch ")).collect();
@@ -24,12 +24,12 @@ fn each_epoch_is_a_line_with_units_and_time_left() {
     }
 }
 
-/// Whoever reads what a training prints may go; the training stays.
+/// A training goes on when the reader of its output has gone.
 #[test]
 #[cfg(unix)]
 fn a_closed_pipe_ends_the_output_and_not_the_training() {
     let place = Place::make();
-    place.write("r.toml", RECIPE);
+    place.write("r.toml", &recipe());
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);
     let mut command = place.command(&["train", "r.toml", "--out", "run"]);
@@ -43,7 +43,7 @@ fn a_closed_pipe_ends_the_output_and_not_the_training() {
 #[test]
 fn quiet_is_quiet() {
     let place = Place::make();
-    place.write("r.toml", RECIPE);
+    place.write("r.toml", &recipe());
     let ran = place.run(&["train", "r.toml", "--out", "run", "--quiet"]);
     assert_eq!((ran.code, ran.err.as_str()), (0, ""));
 }

@@ -1,12 +1,16 @@
 //! `revox quantize`: packed models from the command line, and their use.
 
 use crate::Place;
-use crate::training::RECIPE;
+use crate::recipe::{data, lists, train};
+use crate::training::{SPEEDS, recipe};
+
+/// A schedule without a warm-up.
+const SCHEDULE: &str = "[schedule]\nwarm_up_epochs = 0\n";
 
 /// A place with a trained model and the recipe it came from.
 fn place() -> Place {
     let place = Place::make();
-    place.write("r.toml", RECIPE);
+    place.write("r.toml", &recipe());
     place.ok(&[
         "train",
         "r.toml",
@@ -19,13 +23,7 @@ fn place() -> Place {
         "data.passes=3",
     ]);
     std::fs::copy(place.path("run/model.safetensors"), place.path("m.safetensors")).unwrap();
-    let tune = RECIPE
-        .split_once("[data.synth]")
-        .unwrap()
-        .0
-        .replace("[data]", "[data]\ntrain = \"corpus/train\"\ndev = \"corpus/dev\"");
-    let tune =
-        format!("{tune}[schedule]\nwarm_up_epochs = 0\n[train]\nepochs = 3\nbatch_size = 4\n");
+    let tune = [data(&(lists("corpus") + SPEEDS)), SCHEDULE.to_owned(), train(3, "")].concat();
     place.write("tune.toml", &tune);
     place.wav("a.wav", 1.0, 100.0);
     place.wav("b.wav", 1.0, 180.0);
@@ -76,7 +74,7 @@ fn a_packed_model_is_used_like_any_other() {
             && text.contains("x)"),
         "{text}"
     );
-    // Without training and without anything random: the same file again.
+    // Without training nothing is random: the file is the same again.
     place.ok(&args(&["--bits", "4", "-o", "twice.safetensors"], &SMALL));
     let read = |name: &str| std::fs::read(place.path(name)).unwrap();
     assert!(read("again.safetensors") == read("twice.safetensors"));
@@ -143,7 +141,7 @@ fn every_method_trains_and_writes_the_output_only() {
     assert!(train("1.safetensors", "1") != train("3.safetensors", "2"));
 }
 
-/// Bits by layer: a file of the size asked for.
+/// Mixed precision makes a file of the size asked for.
 #[test]
 fn targets_are_met_within_two_percent() {
     let place = place();
@@ -163,7 +161,7 @@ fn targets_are_met_within_two_percent() {
         let made = mixed(&target.to_string(), "q.safetensors", &error);
         assert!(made <= target && made * 100 >= target * 98, "{made} bytes, {target} asked for");
     }
-    // By Hessian, with training in stages: the header that training leaves is counted in.
+    // By Hessian, with training in stages. The size includes the header that training writes.
     let target = (least + most) / 2 + 2000;
     let hessian = [
         "--recipe",
@@ -281,7 +279,7 @@ fn a_model_is_trained_further() {
     let first =
         place.json(&["train", "tune.toml", "--init", "m.safetensors", "--out", "more", "--quiet"]);
     assert_eq!(first["epochs"].as_u64(), Some(3));
-    // From nothing, the same recipe gives another model.
+    // The same recipe from random weights gives another model.
     let network = [
         "--set",
         "model.name=resnet10",
@@ -295,7 +293,7 @@ fn a_model_is_trained_further() {
     place.ok(&[&["train", "tune.toml", "--out", "new", "--quiet"][..], &network].concat());
     let read = |run: &str| std::fs::read(place.path(run).join("model.safetensors")).unwrap();
     assert!(read("more") != read("new"));
-    // Another start is another run.
+    // A run cannot be resumed with another model to start from.
     place.ok(&[
         "train",
         "tune.toml",

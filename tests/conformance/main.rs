@@ -1,18 +1,18 @@
 //! The self-test's cases on every backend of this build: `cargo test --test conformance wgpu` runs
 //! those of one.
 //!
-//! Which values are expected, and how far off is too far, is in `src/selftest`.
+//! `src/selftest` says which values are expected and how far off is too far.
 
 use std::sync::{Mutex, PoisonError};
 
 use revox::backend::BackendKind;
 use revox::selftest::{CASES, Subject};
 
-/// Bytes on the CPU are those of the whole program.
+/// Counts the bytes of the whole program, which stand for those of the CPU backends.
 #[global_allocator]
 static ALLOCATOR: peak_alloc::PeakAlloc = peak_alloc::PeakAlloc;
 
-/// Whose count one case alone may change.
+/// Held by the running case. No other may change the allocator's count meanwhile.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
 fn check(kind: BackendKind, name: &str) {
@@ -61,8 +61,9 @@ macro_rules! suites {
         })*
         #[test]
         fn every_case_is_a_test() {
-            let ours: Vec<String> = suites!(@names $cases).iter().map(|n: &&str| n.replace('_', "-")).collect();
-            assert_eq!(ours, CASES.iter().map(|c| c.name).collect::<Vec<_>>());
+            let tests: [&str; _] = suites!(@names $cases);
+            let ours = tests.map(|name| name.replace('_', "-"));
+            assert_eq!(ours.as_slice(), CASES.iter().map(|c| c.name).collect::<Vec<_>>());
         }
     };
     (@tests $kind:ident [$($name:ident),*]) => {
@@ -75,6 +76,6 @@ macro_rules! suites {
 }
 
 suites!("flex" flex Flex, "ndarray" ndarray Ndarray, "wgpu-bare" wgpu Wgpu, "cuda-bare" cuda Cuda; [
-    operations, embeddings, training_step, reversible, bytes_held, optim8_codes, optim8_steps, optim8_bodies, optim8_finite, quantizers,
-    packed, travel
+    operations, embeddings, training_step, reversible, bytes_held, optim8_codes, optim8_steps,
+    optim8_bodies, optim8_finite, quantizers, packed, travel
 ]);

@@ -1,10 +1,10 @@
-//! Disks that are full for a moment, and files that their owner has protected.
+//! Disks that are full for a moment, and read-only files.
 
 use crate::place::{Place, has_fault_points};
 
 const TRAIN: [&str; 4] = ["train", "r.toml", "--out", "run"];
 
-/// The first checkpoint that is written beside the training fails.
+/// Writing the first checkpoint in the background fails.
 #[test]
 fn a_checkpoint_that_fails_is_tried_again() {
     if !has_fault_points() {
@@ -13,7 +13,7 @@ fn a_checkpoint_that_fails_is_tried_again() {
     let place = Place::with_corpus();
     place.ok(&["train", "r.toml", "--out", "whole"]);
     let wanted = place.read("whole/model.safetensors");
-    // The run tries whether it can write, and begins with a checkpoint that it waits for.
+    // A run first tests whether it can write, then waits for an initial checkpoint.
     for point in ["create checkpoint.safetensors 3", "sync checkpoint.safetensors 2"] {
         let ran = place.run_with(&TRAIN, "REVOX_FAULT", &format!("once@{point}")).unwrap();
         assert_eq!(ran.code(), Some(0), "{point}: {ran}");
@@ -28,7 +28,7 @@ fn a_checkpoint_that_fails_is_tried_again() {
     }
 }
 
-/// A run that was cut off in its second epoch goes on only when its model may be replaced again.
+/// A run that was cut off in its second epoch resumes only when its model is writable again.
 #[test]
 fn a_model_that_is_read_only_is_kept() {
     if !has_fault_points() {

@@ -1,11 +1,12 @@
-//! A memory card that loses a bit, and files of versions to come.
+//! Flipped bits, and files of newer versions.
 
 use burn::tensor::Device;
 use revox::model_file::Model;
 use revox::scoring::Embeddings;
 use revox::train::{Recipe, Trainee, checkpoint};
 
-use crate::place::{Place, state};
+use crate::checkpoint::{STATE, state};
+use crate::place::Place;
 use crate::sign::{is_signed, with_metadata};
 
 /// Bits that are flipped in each file, at equal distances over all of it.
@@ -39,7 +40,7 @@ fn load_checkpoint(place: &Place) -> impl Fn(&str) -> Result<(), String> {
     }
 }
 
-/// Every flipped bit has the file refused by name.
+/// A file with any flipped bit is refused by name.
 fn flip(place: &Place, name: &str, load: impl Fn(&str) -> Result<(), String>) {
     load(name).unwrap();
     let good = place.read(name);
@@ -67,7 +68,7 @@ fn a_flipped_bit_is_found_wherever_it_is() {
     flip(&place, "run/checkpoint.safetensors", load_checkpoint(&place));
 }
 
-/// The program says so too, and the checkpoint before is the way out.
+/// The program reports the damage and proposes the checkpoint before.
 #[test]
 fn a_damaged_checkpoint_has_one_before_it() {
     let place = place();
@@ -98,12 +99,12 @@ fn a_checkpoint_of_a_newer_version_says_so() {
     let good = place.read("run/checkpoint.safetensors");
     let mut newer = state(&good);
     let format = newer["format"].as_u64().unwrap();
-    // The same under a new signature is read: only the number makes the difference.
-    place.write("same.safetensors", &with_metadata(&good, "revox-checkpoint", &newer.to_string()));
+    // With a new signature the same state is read, so only the number matters below.
+    place.write("same.safetensors", &with_metadata(&good, STATE, &newer.to_string()));
     load("same.safetensors").unwrap();
     newer["format"] = (format + 1).into();
     newer["version"] = "99.1.0".into();
-    let bytes = with_metadata(&good, "revox-checkpoint", &newer.to_string());
+    let bytes = with_metadata(&good, STATE, &newer.to_string());
     place.write("newer.safetensors", &bytes);
     let error = load("newer.safetensors").unwrap_err();
     let wanted = [
@@ -112,7 +113,7 @@ fn a_checkpoint_of_a_newer_version_says_so() {
         "newer.safetensors".to_owned(),
     ];
     assert!(wanted.iter().all(|text| error.contains(text)), "{error}");
-    // Whoever resumes the run is told, and nothing is changed.
+    // Resuming the run reports it and changes nothing.
     place.write("run/checkpoint.safetensors", &bytes);
     let ran = place.run(&["train", "r.toml", "--out", "run", "--resume"]);
     assert!(

@@ -1,10 +1,10 @@
-//! Every kind of operation that changes the disk fails, in every way there is, wherever it is done,
-//! and the user runs the command again.
+//! Every operation that changes the disk fails once, in every way, and the user runs the command
+//! again.
 //!
-//! A run without faults lists the operations and leaves what should come out. Then, for each of
-//! them: the process dies before it (`kill`) or in the middle of it (`torn`), it fails (`once`), or
-//! the disk is full from there on (`full`). No output may be half there, and after the second run
-//! all of them have to be those of the run without faults, to the byte.
+//! A run without faults lists the operations and makes the expected files. Then, for each
+//! operation, the process dies before it (`kill`) or in the middle of it (`torn`), it fails
+//! (`once`), or the disk is full from there on (`full`). No output may be half written, and after
+//! the second run all of them must equal those of the run without faults, to the byte.
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -20,9 +20,9 @@ const WORKERS: usize = 4;
 const KILLED: i32 = 99;
 /// Checkpoints that the recipe keeps.
 const KEEP: usize = 2;
-/// How often a point is tried that was not reached.
+/// How often to try a point that was not reached.
 const TRIES: usize = 4;
-/// Failures that are told in full.
+/// Failures that are reported in full.
 const SHOWN: usize = 25;
 
 /// What the user does after a run.
@@ -62,7 +62,7 @@ fn inject(args: &[&'static str], again: Again, base: Place) {
     let (unreached, failures) = verb.try_all(&cases);
     println!("{}: {} points, {} cases", args.join(" "), verb.points.len(), cases.len());
     let mut told = String::new();
-    // Checkpoints are written beside the training, so their number and their steps vary a little.
+    // Checkpoints are written in the background, so their number and steps vary a little.
     let (varying, lost): (Vec<&Case>, Vec<&Case>) =
         unreached.iter().partition(|(_, p)| p.contains(" checkpoint"));
     if varying.len() * 5 > cases.len() || !lost.is_empty() {
@@ -169,8 +169,7 @@ impl<'a> Verb<'a> {
         }
     }
 
-    /// How the run with the fault ended: as it must, with an error that names a file and says how
-    /// to go on.
+    /// Checks the end of the run with the fault: its error must name a file and say how to go on.
     fn check_end(&self, mode: &str, point: &str, ran: &Ran, place: &Place) -> Result<(), String> {
         if ran.err.contains("panicked") {
             return Err("a panic".into());
@@ -184,12 +183,12 @@ impl<'a> Verb<'a> {
                     .rfind(|line| line.starts_with("revox: "))
                     .ok_or("an error without a word")?;
                 let names = self.points.iter().filter_map(|p| parts(p)).map(|(_, name)| name);
-                // What is made in the working folder has no other name.
+                // A file in the working folder has no folder in its name.
                 let others = self.again.folder().into_iter().chain([".: cannot "]);
                 if !names.chain(others).any(|name| line.contains(name)) {
                     return Err("an error that names no file".into());
                 }
-                // What could not be removed is in nobody's way.
+                // A file that could not be removed does no harm.
                 let is_unfinished = !point.starts_with("remove ")
                     && matches!(self.again, Again::Resume(run) if has_checkpoint(place, run));
                 match is_unfinished
@@ -230,7 +229,7 @@ impl<'a> Verb<'a> {
     fn check_after(&self, place: &Place, point: &str) -> Result<bool, String> {
         let mut left = place.temporaries();
         if let Again::Unless(folder) = self.again {
-            // Whoever made the folder had it locked to the end, and nobody has come by since.
+            // The process that made the folder held its lock to the end. No other has come since.
             left.retain(|path| !path.ends_with(&format!("/{folder}/.revox-lock")));
         }
         if !left.is_empty() {
@@ -295,7 +294,7 @@ fn is_whole(name: &str, bytes: &[u8]) -> bool {
     }
     let text = String::from_utf8_lossy(bytes);
     if name.ends_with("/recipe.lock.toml") {
-        // What is cut off would come back as defaults.
+        // Settings that are cut off would be read as defaults.
         let read = revox::train::Recipe::parse(&text, name.as_ref(), &[]);
         return read.is_ok_and(|recipe| recipe.to_toml() == text);
     }
@@ -364,7 +363,7 @@ fn quantize() {
     }
 }
 
-/// Through the quantizer, in a folder beside the output that is gone in the end.
+/// Training through the quantizer uses a folder beside the output and removes it in the end.
 #[test]
 fn quantize_by_training() {
     if has_fault_points() {

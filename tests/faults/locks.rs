@@ -1,4 +1,4 @@
-//! A run's folder is one process's at a time, and nobody's after that process is gone.
+//! One process at a time uses a run's folder. The lock is free when that process has gone.
 
 use crate::place::{Place, variable};
 
@@ -63,17 +63,17 @@ fn a_folder_in_use_is_refused_until_its_process_ends() {
     assert!(!running.is_over());
     running.kill();
     running.end().unwrap();
-    // Nobody has the folder any more, whatever the file says.
+    // The lock is free, although its file names the dead process.
     assert!(place.has(LOCK));
     let ran = place.run(&train(&["--set", "train.epochs=200", "--set", "seed=4", "--resume"]));
     let note = format!("note: run: takes over the lock of process {number} ");
     assert!(ran.err.contains(&note), "no `{note}` in {ran}");
-    // It was taken over only to see that this is another recipe, and given back.
+    // The lock was taken to compare recipes, then released.
     assert!(ran.code() == Some(1) && ran.err.contains("another recipe"), "{ran}");
     assert_eq!(place.temporaries(), [""; 0]);
 }
 
-/// What a process leaves that died before its first checkpoint.
+/// The folder of a process that died before its first checkpoint.
 #[test]
 fn a_folder_with_nothing_to_lose_begins_anew() {
     let place = Place::with_corpus();

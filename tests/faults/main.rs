@@ -1,5 +1,5 @@
-//! Failures of disks, of power, of memory cards and of people: the program is killed, refused and
-//! lied to wherever it changes the disk, and what a user does next has to work.
+//! Failures of disks, power and memory: the program is killed or gets errors wherever it changes
+//! the disk, and the user's next command has to work.
 //!
 //! | variable | meaning |
 //! |---|---|
@@ -8,6 +8,10 @@
 //!
 //! Fault points (`REVOX_FAULT`) are in builds with debug assertions only.
 
+#[path = "../shared/checkpoint.rs"]
+mod checkpoint;
+#[path = "../shared/recipe.rs"]
+mod recipe;
 #[path = "../shared/sign.rs"]
 mod sign;
 

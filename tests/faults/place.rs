@@ -8,39 +8,15 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use safetensors::SafeTensors;
+use crate::recipe::{data, lists, model, rising, train};
 
-/// Twelve training utterances: three steps an epoch, each with a checkpoint. Paths are relative, so
-/// that the same run in another folder makes the same files.
-pub const RECIPE: &str = r#"seed = 3
-[data]
-train = "corpus/train"
-dev = "corpus/dev"
-frames = 50
-threads = 1
-[model]
-name = "resnet10"
-width = 2
-mels = 16
-embedding_dim = 4
-[margin]
-initial = 0.0
-last = 0.2
-increase_start_epoch = 1
-fix_start_epoch = 2
-[schedule]
-initial_lr = 0.05
-final_lr = 0.01
-warm_up_epochs = 1
-scale_ratio = 1.0
-[train]
-epochs = 2
-batch_size = 4
-keep = 2
-checkpoint_every = "1 steps"
-"#;
+/// Twelve training utterances: three steps an epoch, each with a checkpoint.
+fn recipe() -> String {
+    let checkpoints = "keep = 2\ncheckpoint_every = \"1 steps\"\n";
+    [data(&lists("corpus")), model(16, 4), rising(1), train(2, checkpoints)].concat()
+}
 
-/// How long anything here may take. What takes longer has no end.
+/// How long a command may take before it counts as a hang.
 const PATIENCE: Duration = Duration::from_secs(180);
 
 /// Files of a folder by their path in it.
@@ -66,10 +42,10 @@ impl fmt::Display for Ran {
     }
 }
 
-/// A run that goes on.
+/// A run in progress.
 pub struct Running {
     child: Child,
-    /// Standard error. The program shares the place in it, so it is read at the end only.
+    /// Standard error. The program shares the file position, so it is read at the end only.
     err: File,
 }
 
@@ -92,7 +68,7 @@ impl Running {
     /// Sends a signal by its name, unless the run is over.
     #[cfg(unix)]
     pub fn signal(&mut self, name: &str) {
-        // Until it is waited for, its number is nobody else's.
+        // Its process id cannot be reused before it is waited for.
         if !self.is_over() {
             let mut kill = Command::new("kill");
             kill.args([format!("-{name}"), self.id().to_string()]);
@@ -107,7 +83,7 @@ impl Running {
     /// Waits for the end.
     ///
     /// # Errors
-    /// None has come.
+    /// The run does not end in time.
     pub fn end(mut self) -> Result<Ran, String> {
         let begun = Instant::now();
         loop {
@@ -127,7 +103,7 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // A test that fails leaves nothing running. Errors say that it has ended.
+        // A failing test must leave nothing running. Errors mean that the run has ended.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -139,24 +115,24 @@ pub struct Place {
 }
 
 impl Place {
-    /// An empty one, in memory where the system offers that: every write is synced.
+    /// An empty place, in memory where the system offers that, because every write is synced.
     pub fn empty() -> Self {
         let memory = Path::new("/dev/shm");
         let root = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
         Self { dir: tempfile::Builder::new().prefix("revox-faults-").tempdir_in(root).unwrap() }
     }
 
-    /// One with the corpus and the recipe.
+    /// A place with the corpus and the recipe.
     pub fn with_corpus() -> Self {
         let place = Self::empty();
         let sizes =
             ["--speakers", "3", "--dev-speakers", "3", "--utterances", "4", "--seconds", "0.7"];
         place.ok(&[&["synth", "corpus"][..], &sizes].concat());
-        place.write("r.toml", RECIPE.as_bytes());
+        place.write("r.toml", recipe().as_bytes());
         place
     }
 
-    /// One with a trained model `m.safetensors` too.
+    /// A place with a trained model `m.safetensors` too.
     pub fn with_model() -> Self {
         let place = Self::with_corpus();
         place.ok(&["train", "r.toml", "--out", "first"]);
@@ -177,7 +153,7 @@ impl Place {
                 std::fs::create_dir(&to).unwrap();
                 continue;
             }
-            // Nobody writes into the corpus, and a link is made faster than a copy.
+            // Nothing writes into the corpus, and links are faster than copies.
             let linked =
                 name.starts_with("corpus") && std::fs::hard_link(entry.path(), &to).is_ok();
             if !linked {
@@ -232,7 +208,7 @@ impl Place {
     pub fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_revox"));
         command.args(args).current_dir(self.dir.path()).stdin(Stdio::null());
-        // Several run at a time, and no network here has work for a second thread.
+        // Several runs share the machine, and these networks are too small for two threads.
         command
             .env("RAYON_NUM_THREADS", "1")
             .env_remove("REVOX_FAULT")
@@ -268,19 +244,6 @@ impl Place {
             std::thread::sleep(Duration::from_millis(2));
         }
     }
-
-    /// Epoch and batch that a checkpoint goes on with.
-    #[cfg(unix)]
-    pub fn position(&self, name: &str) -> (u64, u64) {
-        let state = state(&self.read(name));
-        (state["epoch"].as_u64().unwrap(), state["batch"].as_u64().unwrap())
-    }
-}
-
-/// The training state of a checkpoint.
-pub fn state(file: &[u8]) -> serde_json::Value {
-    let (_, header) = SafeTensors::read_metadata(file).unwrap();
-    serde_json::from_str(&header.metadata().as_ref().unwrap()["revox-checkpoint"]).unwrap()
 }
 
 /// A number from the environment.
@@ -291,7 +254,7 @@ pub fn variable(name: &str, otherwise: usize) -> usize {
     }
 }
 
-/// Whether the program has fault points. In CI it must.
+/// Whether the program has fault points. In CI it must have them.
 pub fn has_fault_points() -> bool {
     if cfg!(debug_assertions) {
         return true;

@@ -1,5 +1,5 @@
-//! Counts the bytes that the process holds, on all its threads, and refuses what no input here can
-//! justify: a reader that asks for that much ends, and the machine goes on.
+//! Counts the bytes that the process holds, on all threads, and refuses requests that no input here
+//! can justify, so that a faulty reader does not exhaust the machine.
 
 #![allow(unsafe_code, reason = "an allocator is unsafe by its trait")]
 

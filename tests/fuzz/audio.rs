@@ -22,17 +22,19 @@ fn tone(amplitude: f64) -> Vec<i32> {
         .collect()
 }
 
-/// Recordings that the shared data has, with names that begin so.
+/// Recordings of the shared data whose names have a prefix.
 fn recordings(prefix: &str) -> Vec<Vec<u8>> {
     let Some(folder) = shared::shared("cases/audio") else { return Vec::new() };
     let names = std::fs::read_dir(folder).expect("a folder").map(|e| e.expect("an entry").path());
     let begins =
         |p: &PathBuf| p.file_name().is_some_and(|n| n.to_string_lossy().starts_with(prefix));
     let mut paths: Vec<PathBuf> = names.filter(begins).collect();
-    // The order of a folder is not the same everywhere, and numbers of inputs depend on it.
+    // Folders have no fixed order, and the numbers of inputs depend on it.
     paths.sort();
     let files = paths.iter().map(|p| shortened(std::fs::read(p).expect("a file")));
-    files.filter(|bytes| bytes.len() < 33_000).collect()
+    let files: Vec<Vec<u8>> = files.filter(|bytes| bytes.len() < 33_000).collect();
+    assert!(files.len() > 5, "{} recordings whose names begin with {prefix}", files.len());
+    files
 }
 
 /// A WAV file with fewer samples, where its sizes say how many it has.
@@ -234,7 +236,7 @@ fn flac_files() {
     });
 }
 
-/// The checksum of the samples catches whatever happened to them: an error, or what was recorded.
+/// The checksum of the samples finds every damage: the result is an error or the recorded samples.
 #[test]
 fn flac_samples() {
     let mut seeds = flacs();

@@ -1,5 +1,5 @@
-//! Files of features, as `revox fbank` writes them and `revox embed --features` reads them; changes
-//! that the command line makes without a file.
+//! Files of features, as `revox fbank` writes and `revox embed --features` reads them; and changes
+//! of settings without a recipe.
 
 use std::path::Path;
 
@@ -42,7 +42,7 @@ fn read(path: &Path, bytes: &[u8]) -> Outcome {
     }
     let Some(text) = metadata.get("frontend") else { return Ok(Verdict::Read) };
     match serde_json::from_str::<Frontend>(text) {
-        // Refused or not, it says so.
+        // An error of the front-end is a refusal.
         Ok(frontend) => {
             Ok(if Extractor::new(&frontend).is_ok() { Verdict::Read } else { Verdict::Refused })
         }
@@ -116,7 +116,7 @@ fn changes_of_quantization() {
                 Err("a limit that is no number".into())
             }
             Ok(_) => Ok(Verdict::Read),
-            Err(e) if ["--set", "quantize"].iter().any(|word| e.to_string().contains(word)) => {
+            Err(e) if ["override", "quantize"].iter().any(|word| e.to_string().contains(word)) => {
                 Ok(Verdict::Refused)
             }
             Err(e) => Err(format!("an error without its key: {e}")),

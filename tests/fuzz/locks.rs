@@ -1,5 +1,4 @@
-//! What a lock file says of whoever has it: another process has written it, of another version
-//! perhaps, or on another machine.
+//! Lock files. Another process wrote them, perhaps of another version or on another machine.
 
 use std::path::Path;
 
@@ -12,7 +11,7 @@ use crate::text::text;
 /// Most characters of a message, without the folder's name.
 const LONGEST: usize = 400;
 
-/// A line that can be shown: short, and nothing in it that a terminal obeys.
+/// Checks that a message can be shown: short, and without control characters.
 fn shown(message: &str, folder: &Path) -> Result<(), String> {
     let Some(rest) = message.strip_prefix(&format!("{}: ", folder.display())) else {
         return Err(format!("a message without the folder: {message}"));
@@ -52,13 +51,13 @@ fn lock_files() {
         "process",
     ];
     let read = |_: &Path, bytes: &[u8]| -> Outcome {
-        // Into the file that is locked, which stays the same file.
+        // The content of the locked file changes; the file stays the same.
         std::fs::write(held.path().join(LOCK_NAME), bytes).map_err(|e| e.to_string())?;
         match Lock::take(held.path()) {
             Ok(_) => return Err("two have one lock".into()),
             Err(e) => shown(&e.to_string(), held.path())?,
         }
-        // And as a dead process has left it.
+        // The same content as the file of a dead process.
         std::fs::write(free.path().join(LOCK_NAME), bytes).map_err(|e| e.to_string())?;
         let taken = Lock::take(free.path())
             .map_err(|e| format!("nobody has it, and it is refused: {e}"))?;

@@ -1,16 +1,18 @@
-//! The log of a run that is resumed. Whatever is in it, the run goes on, or says why not.
+//! The log of a run that is resumed. Whatever it contains, the run goes on or says why not.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
 
 use revox::rng::Stream;
 
+use crate::recipe::{data, lists, model, train};
 use crate::runner::{Outcome, Target, Verdict, run};
 use crate::text::text;
 
-const RECIPE: &str = "seed = 3\n[data]\ntrain = \"corpus/train\"\ndev = \"corpus/dev\"\nframes = 50\nthreads = 1\n\
-                      [model]\nname = \"resnet10\"\nwidth = 2\nmels = 16\nembedding_dim = 4\n\
-                      [train]\nepochs = 2\nbatch_size = 4\ncheckpoint_every = \"1 steps\"\n";
+fn recipe() -> String {
+    let checkpoints = "checkpoint_every = \"1 steps\"\n";
+    [data(&lists("corpus")), model(16, 4), train(2, checkpoints)].concat()
+}
 
 /// Runs the program in a folder: its exit code, and what it says.
 fn program(folder: &Path, args: &[&str], fault: Option<&str>) -> (Option<i32>, String) {
@@ -21,7 +23,7 @@ fn program(folder: &Path, args: &[&str], fault: Option<&str>) -> (Option<i32>, S
     (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
 }
 
-/// What the program makes of a log in the place of the one that was there when the run was cut off.
+/// Resumes the run with another log in the place of its own.
 fn resume(folder: &Path, log: &[u8]) -> Outcome {
     let again = folder.join("again");
     let _ = std::fs::remove_dir_all(&again);
@@ -66,8 +68,8 @@ fn metrics_logs() {
     let sizes = ["--speakers", "3", "--dev-speakers", "3", "--utterances", "4", "--seconds", "0.7"];
     let (code, error) = program(folder, &[&["synth", "corpus"][..], &sizes].concat(), None);
     assert_eq!(code, Some(0), "{error}");
-    std::fs::write(folder.join("r.toml"), RECIPE).expect("a recipe");
-    // At the end of its second epoch: what is left to do takes a moment.
+    std::fs::write(folder.join("r.toml"), recipe()).expect("a recipe");
+    // The run is cut off at the end of its second epoch, so that resuming takes only a moment.
     let fault = Some("kill@append metrics.jsonl 2");
     let (code, error) = program(folder, &["train", "r.toml", "--out", "run"], fault);
     assert_eq!(code, Some(99), "{error}");

@@ -1,10 +1,14 @@
 //! Mutation fuzzers of everything that revox reads.
 //!
-//! Each test changes good files at random and reads the result for a few seconds. A panic, an
-//! abort, a hang, memory that the input does not justify and a damaged file that passes as another
-//! one are failures. [`runner`] says how to repeat one. What was found once is tried first: the
-//! files of `findings/TARGET/`.
+//! Each test changes good files at random and reads the result for a few seconds. Failures are a
+//! panic, an abort, a hang, memory that the input does not justify, and a damaged file that passes
+//! as another one. [`runner`] says how to repeat one. Earlier findings are tried first: the files
+//! of `findings/TARGET/`.
 
+#[path = "../shared/checkpoint.rs"]
+mod checkpoint;
+#[path = "../shared/recipe.rs"]
+mod recipe;
 #[path = "../shared/mod.rs"]
 mod shared;
 #[path = "../shared/sign.rs"]

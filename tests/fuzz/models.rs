@@ -4,7 +4,7 @@ use std::path::Path;
 
 use burn::tensor::Device;
 use revox::audio::FbankConfig;
-use revox::inference::{Extractor, embed};
+use revox::inference::{Embedder, Extractor};
 use revox::model_file::{
     Frontend, Header, ImportOptions, Model, NamedTensors, import, layer_sizes, read_head,
     read_header, update_header,
@@ -92,7 +92,7 @@ fn given(name: &str) -> Option<Vec<u8>> {
     Some(std::fs::read(path).expect("a file"))
 }
 
-/// What a user does with a model that was read: nothing may panic, and no number may be none.
+/// What a user does with a model that was read. Nothing may panic, and all numbers are finite.
 fn sound(model: &Model) -> Result<(), String> {
     for (name, data) in collect_named(&model.network) {
         if let Some(x) = data.iter::<f32>().find(|x| !x.is_finite()) {
@@ -110,8 +110,9 @@ fn sound(model: &Model) -> Result<(), String> {
     if let Ok(features) = extractor.features(&samples, None)
         && features.frames <= 64
     {
-        let rows =
-            embed(&model.network, &[&features], header.arch.mels, &Device::default(), &|_| ());
+        let embedder = Embedder::of(model, &Device::default())
+            .map_err(|e| format!("read, but without an embedder: {e}"))?;
+        let rows = embedder.features(&[&features], &|_| ());
         if rows[0].len() != header.embedding_dim {
             return Err(format!(
                 "{} values in an embedding of {}",
@@ -123,7 +124,7 @@ fn sound(model: &Model) -> Result<(), String> {
     Ok(())
 }
 
-/// Refused by one of the names that the reader knows.
+/// A refusal has to name one of these files.
 fn refused(error: &revox::Error, names: &[&str]) -> Outcome {
     let text = error.to_string();
     match names.iter().any(|name| text.contains(name)) {
@@ -132,8 +133,7 @@ fn refused(error: &revox::Error, names: &[&str]) -> Outcome {
     }
 }
 
-/// What else is done with the file of a model that was read: a training begins with it, its header
-/// is changed.
+/// What else is done with the file of a model: training from it, and changing its header.
 fn used(path: &Path, model: &Model) -> Result<(), String> {
     let told = |e: revox::Error| format!("read, and then: {e}");
     let header = read_header(path).map_err(told)?;
@@ -160,7 +160,7 @@ fn read_model(path: &Path, _bytes: &[u8]) -> Outcome {
     }
 }
 
-/// A model with a weight that is none, under a right checksum and without any.
+/// A model with a weight that is not finite, with a correct checksum and without any.
 fn poisoned(value: f32) -> [Vec<u8>; 2] {
     let mut signed = file(&small(2));
     let first = 8 + mutate::parts(&signed).0.len();
@@ -171,7 +171,7 @@ fn poisoned(value: f32) -> [Vec<u8>; 2] {
     [signed, unsigned]
 }
 
-/// What mutations are signed by is what the library signs by.
+/// The tests sign files as the library does.
 #[test]
 fn a_signed_model_is_signed_again_as_it_was() {
     for good in [file(&small(2)), file(&packed())] {
@@ -190,7 +190,7 @@ fn a_signed_model_is_signed_again_as_it_was() {
     }
 }
 
-/// Model files as a whole, and as another program's tensors.
+/// Model files, read as models and as checkpoints of another program.
 #[test]
 fn model_files() {
     let mut seeds = vec![file(&small(2)), file(&packed())];
@@ -225,7 +225,7 @@ fn model_files() {
     run_with(&target, made.as_flattened());
 }
 
-/// The description of a model, around the tensors of a good one.
+/// Changed descriptions of a model with the tensors of a good one.
 #[test]
 fn model_headers() {
     let good = vec![file(&small(2)), file(&packed())];
@@ -323,10 +323,12 @@ fn checkpoints() {
 
 #[test]
 fn configurations() {
-    let plain = "model: ResNet10\nmodel_args:\n  feat_dim: 16\n  embed_dim: 8\n  pooling_func: TSTP\n  m_channels: 2\n\
-                 \x20 two_emb_layer: false\ndataset_args:\n  resample_rate: 16000\n  cmvn: true\n  cmvn_args:\n\
-                 \x20   norm_mean: true\n    norm_var: false\n  fbank_args:\n    num_mel_bins: 16\n    frame_length: 25\n\
-                 \x20   frame_shift: 10\n    dither: 1.0\n    window_type: hamming\n";
+    let plain = "model: ResNet10\nmodel_args:\n  feat_dim: 16\n  embed_dim: 8\n\
+                 \x20 pooling_func: TSTP\n  m_channels: 2\n  two_emb_layer: false\n\
+                 dataset_args:\n  resample_rate: 16000\n  cmvn: true\n  cmvn_args:\n\
+                 \x20   norm_mean: true\n    norm_var: false\n  fbank_args:\n\
+                 \x20   num_mel_bins: 16\n    frame_length: 25\n    frame_shift: 10\n\
+                 \x20   dither: 1.0\n    window_type: hamming\n";
     // Aliases of aliases: a few lines that stand for a million.
     let mut aliases = String::from("a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n");
     for i in 1..7 {

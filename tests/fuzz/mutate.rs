@@ -22,8 +22,8 @@ pub fn bytes(stream: &mut Stream, seeds: &[Vec<u8>], hot: usize) -> Vec<u8> {
     data
 }
 
-/// Makes the checksum of a changed tensor file right, so that its reader goes on to what is behind
-/// it. One in ten keeps the wrong one, and one in ten has none.
+/// Corrects the checksum of a changed tensor file, so that readers go on to its content. One in ten
+/// files keeps the wrong checksum, and one in ten has none.
 pub fn seal(stream: &mut Stream, file: &mut [u8]) {
     match stream.below(10) {
         0 => {}
@@ -32,7 +32,7 @@ pub fn seal(stream: &mut Stream, file: &mut [u8]) {
     }
 }
 
-/// One change. `seeds` are what a piece of another file is taken from.
+/// One change. `seeds` are files to take pieces from.
 pub fn change(stream: &mut Stream, data: &mut Vec<u8>, seeds: &[Vec<u8>], hot: usize) {
     if data.is_empty() {
         let count = 1 + stream.below(64);
@@ -71,7 +71,7 @@ pub fn change(stream: &mut Stream, data: &mut Vec<u8>, seeds: &[Vec<u8>], hot: u
         }
         10 => data.truncate(at),
         11 => {
-            // This file to here, another one from there on.
+            // The beginning of this file and the end of another.
             let other = pick(stream, seeds);
             let from = stream.below(other.len() + 1);
             data.truncate(at);

@@ -39,24 +39,24 @@ pub struct Target<'a> {
     pub name: &'a str,
     /// Name of the input's file.
     pub file: &'a str,
-    /// Files that must be read: without one that is, nothing was fuzzed.
+    /// Files that must be read. If they are refused, the target tests nothing.
     pub good: &'a [Vec<u8>],
     /// Makes an input.
     pub make: &'a dyn Fn(&mut Stream) -> Vec<u8>,
-    /// Reads an input, which lies at the path too.
+    /// Reads an input, given as a path and as bytes.
     pub read: &'a dyn Fn(&Path, &[u8]) -> Outcome,
 }
 
 /// Bytes that a reader may hold for any input, and for each byte of it.
 const MEMORY: (usize, usize) = (64 << 20, 64);
-/// Seconds from which on an input counts as a hang.
+/// An input that takes so many seconds counts as a hang.
 const SLOW: f64 = 5.0;
-/// Milliseconds after which nobody waits for its end.
+/// Milliseconds after which an input is given up.
 const STUCK: u64 = 60_000;
 
 /// Memory and panics are counted by process, so targets take turns.
 static TURN: Mutex<()> = Mutex::new(());
-/// Whether a panic is the runner's to tell.
+/// Whether the runner reports a panic instead of the usual hook.
 static QUIET: AtomicBool = AtomicBool::new(false);
 /// Text of the last panic.
 static PANIC: Mutex<String> = Mutex::new(String::new());
@@ -68,8 +68,8 @@ pub fn run(target: &Target) {
     run_with(target, &[]);
 }
 
-/// Fuzzes a target. `made` are inputs that were wrong once, with names, like the files of its
-/// folder of findings; they are made anew, since they are large.
+/// Fuzzes a target. `made` are named inputs that failed once and are too large for its folder of
+/// findings.
 pub fn run_with(target: &Target, made: &[(&str, Vec<u8>)]) {
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     prepare();
@@ -91,7 +91,7 @@ pub fn run_with(target: &Target, made: &[(&str, Vec<u8>)]) {
         let verdict = try_one(&format!("good file {i}"), bytes);
         assert!(verdict == Verdict::Read, "{}: good file {i} is refused", target.name);
     }
-    // Whatever they are taken for, it is found in time and without a panic.
+    // Any verdict will do, in time and without a panic.
     for path in findings(target.name) {
         let bytes = std::fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
         try_one(&path.display().to_string(), &bytes);
@@ -133,12 +133,12 @@ fn entries(folder: &Path) -> Vec<PathBuf> {
     names
 }
 
-/// Files that a target was once wrong about.
+/// Files that a target once failed on.
 fn findings(target: &str) -> Vec<PathBuf> {
     entries(&all_findings().join(target))
 }
 
-/// A folder under the name of no target would be tried by none.
+/// No target would try a folder that has another name than a target.
 #[test]
 fn every_finding_has_its_target() {
     let program = std::env::current_exe().expect("this program");

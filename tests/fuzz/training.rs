@@ -9,13 +9,13 @@ use burn::tensor::{Bytes, Device, Int, Tensor, TensorData};
 use burn_pack::{Reader, Scalar, Writer};
 use revox::losses::HeadConfig;
 use revox::nn::collect_named;
-use revox::optim::States;
 use revox::rng::Stream;
 use revox::train::checkpoint::{Average, State, load, save};
 use revox::train::{Identity, OptimizerConfig, Trainee};
 use revox::zoo::Architecture;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
+use crate::checkpoint::{STATE, state, state_text};
 use crate::mutate::{self, pick};
 use crate::runner::{Outcome, Target, Verdict, run, run_with};
 use crate::sign;
@@ -23,8 +23,7 @@ use crate::text::{change, text};
 
 const MELS: usize = 16;
 const FRAMES: usize = 24;
-/// The metadata with the training's state, and the tensor with the optimizer's record.
-const STATE: &str = "revox-checkpoint";
+/// The tensor with the optimizer's record.
 const OPTIMIZER: &str = "optimizer";
 
 fn trainee() -> Trainee {
@@ -47,18 +46,11 @@ fn step(trainee: Trainee, optimizer: &mut ModuleOptimizer) -> Trainee {
 
 /// Burn's optimizer and ours, with blocks in 8 bits for the larger tensors.
 fn optimizers() -> [OptimizerConfig; 2] {
-    let states = States { min_size: 128, ..States::default() };
-    let ours = OptimizerConfig::Sgd8bit {
-        momentum: 0.9,
-        dampening: 0.0,
-        nesterov: true,
-        weight_decay: 1e-4,
-        states,
-    };
+    let ours = toml::from_str("kind = \"sgd8bit\"\nstates.min_size = 128").expect("a section");
     [OptimizerConfig::default(), ours]
 }
 
-/// Goes on with a checkpoint. It is of one of the optimizers or of none.
+/// Goes on with a checkpoint, by whichever optimizer reads it.
 fn go_on(path: &Path, optimizers: &[OptimizerConfig], fresh: &Trainee) -> Outcome {
     for config in optimizers {
         match load(path, fresh.clone(), config) {
@@ -94,15 +86,9 @@ fn checkpoints(fresh: &Trainee, optimizers: &[OptimizerConfig]) -> Vec<Vec<u8>> 
     optimizers.iter().map(saved).collect()
 }
 
-/// The training's state in a checkpoint, as JSON.
-fn state_of(file: &[u8]) -> String {
-    let (_, header) = SafeTensors::read_metadata(file).expect("a header");
-    header.metadata().as_ref().expect("metadata")[STATE].clone()
-}
-
 /// A checkpoint as the first version wrote it: another state, and no checksum.
 fn first_format(file: &[u8]) -> Vec<u8> {
-    let mut state: serde_json::Value = serde_json::from_str(&state_of(file)).expect("a state");
+    let mut state: serde_json::Value = state(file);
     (state["format"], state["recipe"], state["data_hash"]) =
         (1.into(), "recipe".into(), "data".into());
     let mut old = sign::with_metadata(file, STATE, &state.to_string());
@@ -141,7 +127,7 @@ fn training_states() {
     let (fresh, optimizers) = (trainee(), optimizers());
     let mut good = checkpoints(&fresh, &optimizers);
     let [_, ours] = &good[..] else { panic!("two optimizers") };
-    // Steps that overflowed where they were counted on.
+    // Numbers of steps that overflowed when they were counted on.
     let steps = [i32::MAX as u64 + 1, u64::from(u32::MAX), u64::MAX]
         .map(|n| counted(ours, Scalar::UInt(n)));
     let mut made: Vec<(&str, Vec<u8>)> =
@@ -180,12 +166,12 @@ fn training_states() {
     run_with(&target, &made);
 }
 
-/// The state of a training, around the tensors of a good checkpoint.
+/// Changed states of a training with the tensors of a good checkpoint.
 #[test]
 fn training_headers() {
     let (fresh, optimizers) = (trainee(), optimizers());
     let good = checkpoints(&fresh, &optimizers);
-    let states: Vec<Vec<u8>> = good.iter().map(|file| state_of(file).into_bytes()).collect();
+    let states: Vec<Vec<u8>> = good.iter().map(|file| state_text(file).into_bytes()).collect();
     let words = [
         "format",
         "version",

@@ -72,8 +72,8 @@ fn account_and_count_agree() {
     assert!(worst < 0.1, "off by {:.1} %", 100.0 * worst);
 }
 
-/// Bytes held between the passes, and at the peak beyond resident bytes and all gradients, with so
-/// many blocks in the first stage.
+/// With so many blocks in the first stage: bytes held between the passes, and bytes at the peak
+/// without resident ones and gradients.
 fn with_blocks(name: &str, execution: Execution, blocks: usize) -> [f64; 2] {
     let mut setting = setting(name, Some(execution));
     setting.arch.reversible.blocks = Some([blocks, 1, 1, 1]);
@@ -104,7 +104,7 @@ fn memory_does_not_grow_with_depth() {
     }
 }
 
-/// The gradients of a network that has learned everything; making them draws all weights.
+/// Gradients of zeros. Making them draws all weights.
 fn zeros(trainee: &Trainee) -> GradientsParams {
     struct Zeros(GradientsParams);
     impl ModuleVisitor for Zeros {
@@ -118,8 +118,7 @@ fn zeros(trainee: &Trainee) -> GradientsParams {
 }
 
 /// What an optimizer holds after a step on ResNet34 and a head of 17,982 classes: the bytes that
-/// come free with it, bookkeeping for 111 tensors included, and the bytes of the tensors in its
-/// record.
+/// its end frees, with the bookkeeping for 111 tensors, and the bytes of the tensors in its record.
 fn counted_state(optimizer: &OptimizerConfig) -> [f64; 2] {
     let arch = Architecture::named("resnet34").unwrap();
     let mut trainee =
@@ -144,12 +143,13 @@ fn states_in_8_bits_take_a_quarter() {
         toml::from_str(&format!("kind = \"{name}\"\nstates.block_size = 2048")).unwrap()
     };
     counted_state(&named("sgd")); // the first step starts threads
-    for (whole, name) in [("sgd", "sgd8bit"), ("adamw", "adamw8bit"), ("adamw", "adam8bit")] {
+    for (whole, name) in [("sgd", "sgd8bit"), ("adamw", "adamw8bit"), ("adam", "adam8bit")] {
         let whole = counted_state(&named(whole));
         let part = |counted: [f64; 2]| [counted[0] / whole[0], counted[1] / whole[1]];
         let (narrow, wide) = (part(counted_state(&named(name))), part(counted_state(&wide(name))));
         eprintln!(
-            "{name}, held and in the record: {narrow:.4?} of {whole:?} bytes, {wide:.4?} in blocks of 2048"
+            "{name}, held and in the record: {narrow:.4?} of {whole:?} bytes, \
+             {wide:.4?} in blocks of 2048"
         );
         assert!(narrow.iter().all(|&part| part <= 0.26), "{name}: {narrow:?}");
         assert!(wide[0] <= 0.256 && wide[1] <= 0.252, "{name} in blocks of 2048: {wide:?}");
@@ -173,7 +173,7 @@ fn account_knows_8_bit_states() {
     }
 }
 
-/// A packed network holds what its file does, and a layer's weights at a time.
+/// A packed network holds what its file does, and the unpacked weights of one layer at a time.
 #[test]
 fn packed_weights_stay_packed() {
     let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(std::sync::PoisonError::into_inner);

@@ -3,7 +3,7 @@
 use burn::optim::AdamWConfig;
 use burn::optim::module_optimizer::ModuleOptimizer;
 use burn::tensor::Bytes;
-use revox::optim::{Adam8bitConfig, Sgd8bitConfig, StateRounding, States, restore};
+use revox::optim::{AdamW8bitConfig, Sgd8bitConfig, StateRounding, States, restore};
 
 use super::{Net, adam, bits, device, sgd};
 
@@ -43,7 +43,7 @@ fn saved_and_resumed_bit_for_bit() {
             rounding: StateRounding::SignPreserving,
             ..States::default()
         };
-        Adam8bitConfig { states, ..Default::default() }.init().unwrap()
+        AdamW8bitConfig { states, ..Default::default() }.build().unwrap()
     };
     survives(|| wide().into(), |record| restore(wide(), record).unwrap());
 }
@@ -86,13 +86,13 @@ fn records_of_others_are_refused() {
     let adam_record = saved(&after_a_step(adam().into()));
     let names = ["is of Sgd8bit with blocks of 256", "this is Adam8bit with blocks of 256"];
     refused(restore(adam(), sgd_record.clone()), &names);
-    let sgd2048 = Sgd8bitConfig { states: wide(), ..Default::default() }.init().unwrap();
+    let sgd2048 = Sgd8bitConfig { states: wide(), ..Default::default() }.build().unwrap();
     refused(
         restore(sgd2048, sgd_record),
         &["Sgd8bit with blocks of 256", "Sgd8bit with blocks of 2048"],
     );
     let states = States { min_size: 10_000, ..States::default() };
-    let all32 = Adam8bitConfig { states, ..Default::default() }.init().unwrap();
+    let all32 = AdamW8bitConfig { states, ..Default::default() }.build().unwrap();
     refused(
         restore(all32, adam_record.clone()),
         &["8 bits for a tensor of 6400 values", "min_size is 10000"],
@@ -114,11 +114,10 @@ fn load_and_step(maker: impl Into<ModuleOptimizer>, loader: impl Into<ModuleOpti
 }
 
 #[test]
-#[should_panic(
-    expected = "is of Adam8bit with blocks of 256, 6400 values in 8 bits; this is Adam8bit with blocks of 2048"
-)]
+#[should_panic(expected = "is of Adam8bit with blocks of 256, 6400 values in 8 bits; \
+                this is Adam8bit with blocks of 2048")]
 fn another_block_size_shows_at_the_first_step() {
-    load_and_step(adam(), Adam8bitConfig { states: wide(), ..Default::default() }.init().unwrap());
+    load_and_step(adam(), AdamW8bitConfig::new().with_states(wide()).build().unwrap());
 }
 
 #[test]

@@ -3,6 +3,8 @@
 #[path = "../shared/mod.rs"]
 mod shared;
 
+mod checkpoints;
+mod codes;
 mod fbank;
 mod kmeans;
 mod losses;
@@ -14,3 +16,4 @@ mod quantized;
 mod schedules;
 mod selftest;
 mod training_step;
+mod zoo;

@@ -1,5 +1,5 @@
-//! The self-test's reference embeddings are the fixture's: fixture f2, first utterances of the
-//! networks with weights from a formula.
+//! The self-test's reference embeddings are WeSpeaker's: those of the first utterances, by networks
+//! with weights from a formula.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -37,6 +37,7 @@ fn stored_references_are_the_fixtures() {
     let table = json(folder.join("procedural.json"));
     assert_eq!(table["seed"].as_u64(), Some(reference::SEED));
     let tensors = Tensors::open(folder.join("procedural.safetensors"));
+    assert_eq!(names().len(), 2 + 4);
     for (there, here) in names() {
         assert_eq!(reference::tensor(&here).unwrap(), first_row(&tensors, &there), "{here}");
     }

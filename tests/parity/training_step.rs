@@ -1,7 +1,7 @@
-//! One whole training step of WeSpeaker's, fixture f2 `train_resnet34_m4`: loss, gradients,
-//! BatchNorm buffers, parameters.
+//! Training steps of WeSpeaker's: loss, gradients, BatchNorm buffers, parameters.
 
 use std::collections::HashMap;
+use std::path::Path;
 
 use burn::module::Module;
 use burn::optim::GradientsParams;
@@ -11,8 +11,7 @@ use revox::model_file::{ImportOptions, import};
 use revox::nn::{Mode, assign_named, collect_named, gradients_named};
 use revox::train::{OptimizerConfig, Trainee};
 
-use crate::shared::{Tensors, json};
-use crate::shared_or_skip;
+use crate::shared::{Tensors, json, sets};
 
 fn relative_l2(ours: &[f32], wanted: &[f32]) -> f64 {
     assert_eq!(ours.len(), wanted.len());
@@ -25,23 +24,44 @@ fn reference_name(name: &str) -> String {
     name.strip_prefix("network.").unwrap_or(name).to_owned()
 }
 
+/// Whether a buffer is a running statistic, not the number of batches behind it.
+fn is_moment(name: &str) -> bool {
+    name.contains("running_")
+}
+
+/// A training that the files of a folder describe.
+struct Trained {
+    files: &'static str,
+    arch: &'static str,
+    mels: usize,
+}
+
 #[test]
 fn three_steps_equal_the_reference() {
-    let folder = shared_or_skip!("fixtures/f2_models");
-    let t = Tensors::open(folder.join("train_resnet34_m4.safetensors"));
-    let losses = json(folder.join("train_resnet34_m4.json"));
+    let committed = Trained { files: "train_resnet10_m2", arch: "resnet10", mels: 24 };
+    let large = Trained { files: "train_resnet34_m4", arch: "resnet34", mels: 40 };
+    for (folder, trained) in sets(("networks", committed), ("fixtures/f2_models", large)) {
+        check(&folder, &trained);
+    }
+}
+
+fn check(folder: &Path, &Trained { files, arch, mels }: &Trained) {
+    let t = Tensors::open(folder.join(format!("{files}.safetensors")));
+    let losses = json(folder.join(format!("{files}.json")));
     let plain = Device::default();
     let device = Device::default().autodiff();
     let options =
-        ImportOptions { arch: Some("resnet34".into()), mels: Some(40), ..ImportOptions::default() };
-    let (model, head) =
-        import(&folder.join("train_resnet34_m4_init.pt"), &options, &plain).unwrap();
+        ImportOptions { arch: Some(arch.into()), mels: Some(mels), ..ImportOptions::default() };
+    let (model, head) = import(&folder.join(format!("{files}_init.pt")), &options, &plain).unwrap();
     let trainee = Trainee::new(&model.header.arch, &HeadConfig::default(), 8, &plain, 0).unwrap();
     let trainee =
         Trainee { network: model.network, ..assign_named(trainee, HashMap::from_iter(head.0)) };
     let mut trainee = trainee.train();
-    let mut optimizer =
-        OptimizerConfig::Sgd { momentum: 0.9, nesterov: true, weight_decay: 1e-4 }.init().unwrap();
+    let sgd = "kind = \"sgd\"\nmomentum = 0.9\nnesterov = true\nweight_decay = 1e-4";
+    let sgd: OptimizerConfig = toml::from_str(sgd).unwrap();
+    let mut optimizer = sgd.init().unwrap();
+    let names = t.names();
+    let count = |prefix: &str| names.iter().filter(|n| n.starts_with(prefix)).count();
     let labels = t.i64("labels");
     for step in 1..=3 {
         let input =
@@ -72,8 +92,7 @@ fn three_steps_equal_the_reference() {
                 assert!(error < 1e-4, "gradient of {name}: relative error {error}");
                 checked += 1;
             }
-            let all = t.names().iter().filter(|n| n.starts_with("step1/grad_f64/")).count();
-            assert_eq!(checked, all, "every parameter has a gradient");
+            assert_eq!(checked, count("step1/grad_f64/"), "every parameter has a gradient");
         }
         let gradients = GradientsParams::from_grads(gradients, &trainee);
         trainee = optimizer.step(0.001, trainee, gradients);
@@ -83,7 +102,7 @@ fn three_steps_equal_the_reference() {
         let mut checked = 0;
         for (name, data) in collect_named(&trainee) {
             let name = reference_name(&name);
-            let kind = if name.contains("running_") { "buf" } else { "after" };
+            let kind = if is_moment(&name) { "buf" } else { "after" };
             let wanted = t.f32(&format!("step{step}/{kind}/{name}"));
             let ours = data.try_to_vec::<f32>().unwrap();
             if step == 1 {
@@ -95,12 +114,10 @@ fn three_steps_equal_the_reference() {
             }
             checked += 1;
         }
-        let wanted =
-            t.names().iter().filter(|n| n.starts_with(&format!("step{step}/after/"))).count();
-        assert!(
-            checked > wanted,
-            "{checked} parameters and buffers, the fixture has {wanted} parameters"
-        );
+        let parameters = count(&format!("step{step}/after/"));
+        let statistics =
+            names.iter().filter(|n| n.starts_with(&format!("step{step}/buf/")) && is_moment(n));
+        assert_eq!(checked, parameters + statistics.count(), "parameters and statistics");
     }
     let input = Tensor::<3>::from_data(TensorData::new(t.f32("input"), t.shape("input")), &plain);
     let embeddings =

@@ -1,8 +1,7 @@
-//! Sizes of packed models against the arithmetic of the published ones.
+//! Sizes of packed models against the arithmetic of the published networks.
 
 use burn::tensor::Device;
 use revox::model_file::{Frontend, Header, Model, NamedTensors};
-use revox::nn::names_and_shapes;
 use revox::quant::config::Coverage;
 use revox::quant::{QuantizeConfig, uniform};
 use revox::train::quantize::quantize;
@@ -10,9 +9,9 @@ use revox::zoo::Architecture;
 
 use crate::quantizer;
 
-/// Megabytes of weights, codebooks, BatchNorm and biases: in f32; with 8, 4, 3, 2, 1 bits a weight
-/// in convolutions and the embedding layer; with 4 bits in convolutions only. Computed from
-/// WeSpeaker's layer shapes.
+/// Megabytes of weights, codebooks, BatchNorm and biases: in f32; with 8, 4, 3, 2, 1 bits per
+/// weight in convolutions and the embedding layer; with 4 bits in convolutions only. They were
+/// computed from WeSpeaker's layer shapes.
 const SIZES: [(&str, f64, [f64; 5], f64); 9] = [
     ("resnet18", 16.42, [4.14, 2.07, 1.56, 1.05, 0.53], 6.66),
     ("resnet34", 26.54, [6.70, 3.35, 2.52, 1.69, 0.86], 7.94),
@@ -25,7 +24,7 @@ const SIZES: [(&str, f64, [f64; 5], f64); 9] = [
     ("df-resnet233", 49.30, [13.08, 6.78, 5.25, 3.73, 2.21], 11.36),
 ];
 
-/// The table has two decimals.
+/// Whether two sizes agree. The table has two decimals.
 fn near(ours: f64, wanted: f64) -> bool {
     (ours - wanted).abs() <= 0.005 * wanted + 0.005
 }
@@ -38,7 +37,7 @@ fn statistic(name: &str) -> bool {
 fn sizes_are_those_of_the_arithmetic() {
     for (name, f32, sizes, convolutions) in SIZES {
         let arch = Architecture::named(name).unwrap();
-        let names = names_and_shapes(&arch.init(&Device::default(), 1).unwrap());
+        let names = arch.graph(200).unwrap().names_and_shapes();
         let size = |config: &QuantizeConfig| {
             let plan = uniform(&names, config).unwrap();
             let quantized: usize = plan.values().map(|p| p.scheme.bytes(&p.shape)).sum();
@@ -62,7 +61,7 @@ fn sizes_are_those_of_the_arithmetic() {
     }
 }
 
-/// And what is written is what was counted, and the header.
+/// A file has the counted bytes and its header.
 #[test]
 fn files_are_as_long_as_that() {
     let device = Device::default();

@@ -1,4 +1,4 @@
-//! Gradients through quantizers: those of the quantized weights, for every kind of network.
+//! Gradients through quantizers are those of the quantized weights, in every kind of network.
 
 use std::collections::HashMap;
 
@@ -39,7 +39,7 @@ fn distance(a: &[f32], b: &[f32]) -> f32 {
     a.iter().zip(b).fold(0.0f32, |m, (x, y)| m.max((x - y).abs())) / largest
 }
 
-/// The same network with its quantized values as weights of their own.
+/// The same network without a quantizer, with the quantized values as its weights.
 fn dense(network: &Network, quantizer: &revox::quant::Quantizer) -> Network {
     let books = quantizer.encoded(network).unwrap().into_iter();
     let values = books.map(|(name, book, codes)| {
@@ -48,8 +48,8 @@ fn dense(network: &Network, quantizer: &revox::quant::Quantizer) -> Network {
     assign_named(network.clone().materialize(), values.collect())
 }
 
-/// Straight through: the gradient of a latent weight is the gradient of the value it stands for, in
-/// ordinary and in reversible networks.
+/// The straight-through estimator: the gradient of a latent weight is that of its quantized value,
+/// in ordinary and in reversible networks.
 #[test]
 fn latent_weights_have_the_gradients_of_their_values() {
     for (name, pooling) in NETWORKS {
@@ -62,6 +62,9 @@ fn latent_weights_have_the_gradients_of_their_values() {
             let quantizer = quantizer(&plain, &config);
             let network = quantizer.attach(plain.clone()).unwrap();
             let (loss, wanted) = step(&dense(&network, &quantizer));
+            for name_of in quantizer.plan().keys() {
+                assert!(wanted.contains_key(name_of), "{name}: {name_of} has no gradient");
+            }
             let executions: &[Option<Execution>] = match name.starts_with("rev") {
                 true => &[Some(Execution::Reversible), Some(Execution::Taped)],
                 false => &[None],
@@ -86,7 +89,7 @@ fn latent_weights_have_the_gradients_of_their_values() {
     }
 }
 
-/// And those are what the loss does: differences of the loss over changed values.
+/// Gradients agree with differences of the loss between changed values.
 #[test]
 fn gradients_are_differences_of_the_loss() {
     for name in ["resnet10", "rev1-resnet10", "rev2-df-resnet32"] {
@@ -96,12 +99,12 @@ fn gradients_are_differences_of_the_loss() {
         let (_, gradients) = step(&network);
         let dense = dense(&network, &quantizer);
         let all: HashMap<String, TensorData> = collect_named(&dense).into_iter().collect();
+        assert!(quantizer.plan().len() > 8, "{name}: {} tensors", quantizer.plan().len());
         for name_of in quantizer.plan().keys() {
             let data = &all[name_of];
             let weights: Vec<f32> = data.iter::<f32>().collect();
-            // Along the gradient a difference is the gradient's squared length. A rectifier's bend
-            // lies within some differences: the step is small, and f64 is not at hand, so a part in
-            // fifty is asked.
+            // Along the gradient, the slope is the gradient's length. The tolerance is 2 %: the
+            // loss is computed in f32, and a rectifier's bend lies within some differences.
             let gradient = &gradients[name_of];
             let length = gradient.iter().map(|g| f64::from(g * g)).sum::<f64>().sqrt();
             let h = 2e-3 / length.max(1e-6);
@@ -130,14 +133,16 @@ fn trained_centroids_have_the_sum_of_their_members_gradients() {
     let network = quantizer.attach(plain).unwrap();
     let (_, gradients) = step(&network);
     let (_, wanted) = step(&dense(&network, &quantizer));
-    for (name, book, codes) in quantizer.encoded(&network).unwrap() {
+    let encoded = quantizer.encoded(&network).unwrap();
+    assert_eq!(encoded.len(), 13);
+    for (name, book, codes) in encoded {
         let mut sums = vec![0.0f32; book.values().len()];
         codes.iter().zip(&wanted[&name]).for_each(|(&c, g)| sums[usize::from(c)] += g);
         let d = distance(&gradients[&format!("{name}.quantizer.codebook")], &sums);
         assert!(d < 1e-4, "{name}: {d:e}");
         assert!(
             !gradients.contains_key(&name),
-            "{name}: a latent weight that is not used has a gradient"
+            "{name}: a latent weight has a gradient, though nothing uses it"
         );
     }
 }
@@ -164,7 +169,7 @@ fn clipping_stops_gradients_of_far_weights_only() {
     assert!(stopped > 100, "only {stopped} weights are far");
 }
 
-/// Before its stage a layer is as it was.
+/// Before its stage, a layer uses its latent weights.
 #[test]
 fn layers_wait_for_their_stage() {
     let plain = model("resnet10", PoolingKind::Tstp).network;
@@ -191,8 +196,8 @@ fn layers_wait_for_their_stage() {
     assert_eq!(embed(&network), all);
 }
 
-/// Codebooks follow weights that move: k-means by Lloyd's iterations, adaptive scales to where they
-/// belong; static ones stay.
+/// Codebooks follow weights that move: k-means by Lloyd's iterations, adaptive scales to the new
+/// means. Static scales stay.
 #[test]
 fn codebooks_follow() {
     let plain = model("resnet10", PoolingKind::Tstp).network;
@@ -222,7 +227,7 @@ fn codebooks_follow() {
     }
 }
 
-/// Assignments that freeze do so when their stage begins.
+/// Codebooks and frozen codes are those of the weights at the beginning of their stage.
 #[test]
 fn a_stage_begins_with_the_weights_it_finds() {
     let plain = model("resnet10", PoolingKind::Tstp).network;

@@ -1,4 +1,5 @@
-//! Packed files that are damaged or lie: an error that names the tensor, never a panic.
+//! Packed files that are damaged or contradict themselves: an error that names the tensor, never a
+//! panic.
 
 use burn::tensor::Device;
 use proptest::prelude::*;
@@ -21,14 +22,14 @@ fn file(bits: usize) -> Vec<u8> {
 fn load(bytes: &[u8]) -> Result<Model, String> {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("packed.safetensors");
-    // What is wrong with the content must show behind a checksum that is right.
+    // The checksum is right, so that the fault itself must be found.
     let mut bytes = bytes.to_vec();
     crate::sign::sign(&mut bytes);
     std::fs::write(&path, &bytes).unwrap();
     Model::load(&path, &Device::default()).map_err(|e| e.to_string())
 }
 
-/// The header's JSON and where the tensors begin.
+/// The header's JSON, and the offset of the tensors.
 fn header(bytes: &[u8]) -> (serde_json::Value, usize) {
     let length = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
     (serde_json::from_slice(&bytes[8..8 + length]).unwrap(), 8 + length)
@@ -52,7 +53,7 @@ fn with_metadata(bytes: &[u8], change: impl FnOnce(&mut serde_json::Value)) -> V
     })
 }
 
-/// Where a tensor's bytes are.
+/// The place of a tensor's bytes.
 fn range(bytes: &[u8], name: &str) -> std::ops::Range<usize> {
     let (json, begin) = header(bytes);
     let offset = |i: usize| begin + json[name]["data_offsets"][i].as_u64().unwrap() as usize;
@@ -138,8 +139,7 @@ fn codes_beyond_the_codebook_are_refused() {
 
 #[test]
 fn bits_behind_the_last_code_are_refused() {
-    // 36 weights of the first layer with 3 bits: 108 bits in 14 bytes, of which 4 bits are left
-    // over.
+    // 36 weights of 3 bits in the first layer are 108 bits: 14 bytes have 4 more.
     let good = file(3);
     let name = "conv1.weight";
     let (json, _) = header(&good);
@@ -154,8 +154,8 @@ fn bits_behind_the_last_code_are_refused() {
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
-    /// Any bytes changed, cut or put in: a model or an error that names the file, never a panic,
-    /// and no more memory than the file justifies.
+    /// With any bytes changed, or the end cut off: a model or an error that names the file, never a
+    /// panic.
     #[test]
     fn damage_never_panics(
         damage in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6),

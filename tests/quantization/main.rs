@@ -1,4 +1,4 @@
-//! Quantized networks: gradients, packed files and what reads them.
+//! Quantized networks: gradients through quantizers, packed files, sensitivities.
 
 #[path = "../shared/sign.rs"]
 mod sign;
@@ -19,10 +19,10 @@ use revox::quant::{Plan, QuantizeConfig, Quantizer, uniform};
 use revox::rng::Stream;
 use revox::zoo::{Architecture, Network};
 
-pub const MELS: usize = 16;
+pub(crate) const MELS: usize = 16;
 
-/// A small network with running statistics that are not those of a new one.
-pub fn model(name: &str, pooling: PoolingKind) -> Model {
+/// A small network whose running statistics have moved.
+pub(crate) fn model(name: &str, pooling: PoolingKind) -> Model {
     let width = if name.starts_with("rev2") { 8 } else { 4 };
     let two_embedding_layers = name == "resnet18";
     let named = Architecture::named(name).unwrap();
@@ -42,27 +42,27 @@ pub fn model(name: &str, pooling: PoolingKind) -> Model {
     Model { header: Header::new(arch, Frontend { fbank, cmn: true }), network: network.valid() }
 }
 
-pub fn input(batch: usize, frames: usize, name: &str) -> Tensor<3> {
+pub(crate) fn input(batch: usize, frames: usize, name: &str) -> Tensor<3> {
     let mut stream = Stream::new(11, name, &[]);
     let values: Vec<f32> = (0..batch * frames * MELS).map(|_| stream.normal() as f32).collect();
     Tensor::from_data(TensorData::new(values, [batch, frames, MELS]), &Device::default())
 }
 
-pub fn config(change: impl FnOnce(&mut QuantizeConfig)) -> QuantizeConfig {
+pub(crate) fn config(change: impl FnOnce(&mut QuantizeConfig)) -> QuantizeConfig {
     let mut config =
         QuantizeConfig { small_layers: SmallLayers::FewerBits, ..QuantizeConfig::default() };
     change(&mut config);
     config
 }
 
-pub fn plan(network: &Network, config: &QuantizeConfig) -> Plan {
+pub(crate) fn plan(network: &Network, config: &QuantizeConfig) -> Plan {
     uniform(&names_and_shapes(network), config).unwrap()
 }
 
-pub fn quantizer(network: &Network, config: &QuantizeConfig) -> Quantizer {
+pub(crate) fn quantizer(network: &Network, config: &QuantizeConfig) -> Quantizer {
     Quantizer::new(plan(network, config), config.clone())
 }
 
-pub fn bits<const D: usize>(x: Tensor<D>) -> Vec<u32> {
+pub(crate) fn bits<const D: usize>(x: Tensor<D>) -> Vec<u32> {
     x.into_data().iter::<f32>().map(f32::to_bits).collect()
 }

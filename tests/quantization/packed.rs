@@ -1,4 +1,4 @@
-//! Packed networks against the fake-quantized ones they stand for.
+//! Packed networks against networks with quantizers attached.
 
 use burn::tensor::Device;
 use revox::model_file::{Model, NamedTensors, layer_sizes};
@@ -45,7 +45,8 @@ fn embeddings_are_equal_bit_for_bit() {
     }
 }
 
-/// Packed file -> model -> packed file is the identity, and the file is as long as its layers say.
+/// A packed file that is read and written again stays the same, and it is as long as
+/// [`layer_sizes`] and its header.
 #[test]
 fn files_are_read_and_written_without_a_change() {
     let (device, dir) = (Device::default(), tempfile::tempdir().unwrap());

@@ -1,5 +1,4 @@
-//! Hutchinson's traces on a network small enough for every second derivative, and what becomes of
-//! them.
+//! Hutchinson's traces on a network that is small enough for every second derivative.
 
 use std::collections::HashMap;
 
@@ -30,7 +29,7 @@ fn traces_are_those_of_the_whole_hessian() {
         let network = model(name, PoolingKind::Tstp).network;
         let all: HashMap<String, TensorData> = collect_named(&network).into_iter().collect();
         // Behind the last rectifier the loss is smooth. In front of one, second differences depend
-        // on their length: each bend within it adds to them.
+        // on their length, since every bend within it adds to them.
         let names = ["seg_1.weight".to_owned(), "seg_1.bias".to_owned()];
         let config = SensitivityConfig {
             probes: 80,
@@ -39,6 +38,7 @@ fn traces_are_those_of_the_whole_hessian() {
             ..SensitivityConfig::default()
         };
         let ours = traces(&network, &names, &config, 3, &mut gradients, &mut |_, _| ()).unwrap();
+        assert_eq!(ours.len(), names.len());
         for (name_of, ours) in names.iter().zip(ours) {
             let weights: Vec<f32> = all[name_of].iter::<f32>().collect();
             let h = 1e-3f32;

@@ -1,4 +1,4 @@
-//! Fixture f8: three couplings, plain autograd of torch in f64.
+//! Three couplings against plain autograd of PyTorch in f64.
 
 use std::collections::HashMap;
 
@@ -10,8 +10,7 @@ use revox::nn::{
     BranchKind, Coupling, Halves, Init, Order, assign_named, collect_named, gradients_named,
 };
 
-use crate::shared::Tensors;
-use crate::shared_or_skip;
+use crate::shared::{Tensors, fixture};
 
 #[derive(Module, Debug)]
 struct Three {
@@ -43,29 +42,6 @@ fn reference_name(name: &str) -> String {
         .replace("norms.1", "bn2")
 }
 
-/// `weights/` holds the running statistics that one training pass left (its `num_batches_tracked`
-/// is 1); the statistics before it are `(after - 0.1 batch) / 0.9`, and `0.1 batch` is what a pass
-/// leaves that starts from zero.
-fn before_the_pass(body: Three, x: &Tensor<4>) -> Three {
-    let statistics = |body: &Three| -> HashMap<String, TensorData> {
-        collect_named(body).into_iter().filter(|(n, _)| n.contains("running_")).collect()
-    };
-    let change = |data: &TensorData, f: &dyn Fn(usize, f32) -> f32| {
-        let changed: Vec<f32> = data.iter::<f32>().enumerate().map(|(i, x)| f(i, x)).collect();
-        TensorData::new(changed, data.shape().to_vec())
-    };
-    let after = statistics(&body);
-    let zero = after.iter().map(|(n, d)| (n.clone(), change(d, &|_, _| 0.0))).collect();
-    let body = assign_named(body, zero);
-    run(&body, x.clone(), Mode::Train, Execution::Taped);
-    let batch = statistics(&body);
-    let before = after.iter().map(|(name, after)| {
-        let batch = values(batch[name].clone());
-        (name.clone(), change(after, &|i, x| (x - batch[i]) / 0.9))
-    });
-    assign_named(body, before.collect())
-}
-
 fn values(data: TensorData) -> Vec<f32> {
     data.try_to_vec::<f32>().unwrap()
 }
@@ -90,7 +66,7 @@ fn three_couplings_equal_the_reference() {
 }
 
 fn check(grid: Option<i32>) {
-    let t = Tensors::open(shared_or_skip!("fixtures/f8_revnet/revnet.safetensors"));
+    let t = Tensors::open(fixture("reversible/revnet.safetensors"));
     let device = Device::default();
     for (kind, order) in [("preact", Order::PreActivation), ("postbn", Order::PostActivation)] {
         let tensor = |name: &str| {
@@ -105,8 +81,9 @@ fn check(grid: Option<i32>) {
             let wanted = format!("{kind}/weights/{}", reference_name(&name));
             (name, TensorData::new(t.f32(&wanted), data.shape().to_vec()))
         });
-        let body =
-            before_the_pass(assign_named(body.clone(), HashMap::from_iter(weights)), &tensor("x"));
+        let weights: HashMap<String, TensorData> = weights.collect();
+        assert_eq!(weights.len(), 3 * 2 * (6 + 4));
+        let body = assign_named(body.clone(), weights);
         let y_eval = values(run(&body, tensor("x"), Mode::Eval, Execution::Reversible).into_data());
         let d = largest_difference(&y_eval, &t.f32(&format!("{kind}/y_eval")));
         assert!(d < 1e-5, "{kind} {grid:?}: {d:e}");
@@ -136,9 +113,10 @@ fn check(grid: Option<i32>) {
                 );
                 assert!(d < 1e-5, "{kind} {grid:?} {execution:?} {name}: {d:e}");
             }
-            for (name, data) in
-                collect_named(&body.valid()).into_iter().filter(|(n, _)| n.contains("running_"))
-            {
+            let all = collect_named(&body.valid()).into_iter();
+            let statistics: Vec<_> = all.filter(|(name, _)| name.contains("running_")).collect();
+            assert_eq!(statistics.len(), 3 * 2 * 4);
+            for (name, data) in statistics {
                 let wanted =
                     t.f32(&format!("{kind}/buf_after_one_forward/{}", reference_name(&name)));
                 let d = largest_difference(&values(data), &wanted);

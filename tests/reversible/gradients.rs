@@ -47,8 +47,7 @@ fn single_precision_agrees_for_a_smooth_activation() {
     }
 }
 
-/// On the grid nothing is lost: the recomputed pass is the first one, to the bit, and so are the
-/// gradients.
+/// On the grid nothing is lost: the recomputed pass and the gradients are the same, to the bit.
 #[test]
 fn what_lies_on_the_grid_is_recovered_to_the_bit() {
     let device = device(BackendKind::Flex);
@@ -62,9 +61,8 @@ fn what_lies_on_the_grid_is_recovered_to_the_bit() {
     }
 }
 
-/// Rounding flips ReLUs whose input is nearly 0, in any arithmetic: the taped twin's own distance
-/// from double precision is the measure. One flip more or less decides in a single network, so ten
-/// networks are taken together.
+/// Rounding flips ReLUs whose input is nearly 0. The allowed error is therefore that of the taped
+/// twin in single precision. Ten networks are summed, since single flips dominate in each.
 #[test]
 fn single_precision_relu_is_as_good_as_the_taped_one() {
     let (flex, ndarray) = (device(BackendKind::Flex), device(BackendKind::Ndarray));
@@ -104,7 +102,7 @@ fn inputs_are_recovered() {
                 again.iter().zip(&x).fold(0.0f64, |m, (a, b)| m.max((a - b).abs())) / largest;
             eprintln!("{blocks} blocks, grid {grid:?}: {error:e}");
             assert!(error < 1e-4, "{blocks} blocks, grid {grid:?}: {error:e}");
-            // What is lost on the grid is the input's own distance from it, at any depth.
+            // On the grid only the rounding of the input is lost, at any depth.
             assert!(
                 grid.is_none() || error * largest <= 2f64.powi(-GRID - 1),
                 "{blocks} blocks: {error:e}"

@@ -22,8 +22,7 @@ fn gradients(body: &Body, x: Tensor<4>, execution: Execution) -> Outcome {
         .collect()
 }
 
-/// `prepare` makes a body on the tape; both executions must give it the same gradients, as many as
-/// wanted.
+/// Both executions must give the body that `prepare` makes the same `wanted` gradients.
 fn agree(prepare: impl Fn() -> Body, wanted: usize) {
     let x = noise(SHAPE, "x", DType::F32, &Device::default()).autodiff();
     let reversible = gradients(&prepare(), x.clone(), Execution::Reversible);
@@ -171,8 +170,7 @@ fn running_statistics_move_once_a_step() {
 
 #[test]
 fn the_body_is_one_node_of_inputs_and_parameters() {
-    // Nothing of the body is left once the loss has been differentiated: a second pass starts
-    // afresh.
+    // The backward pass frees the body's state, so a second pass starts afresh.
     let device = Device::default();
     let body = Body::new(&device, 1, 2, 2, false).train();
     assert_eq!(body.steps().len(), 4);

@@ -1,9 +1,18 @@
-//! Where the reference values and recordings lie. Without them the tests that need them say so and
-//! pass, except in CI.
+//! Where reference values and recordings lie. Those of `tests/fixtures` are always there. The
+//! shared data holds larger ones. Tests that need it say so and pass where it is missing, except in
+//! CI.
+#![allow(dead_code, reason = "each test program uses a part")]
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use safetensors::SafeTensors;
+
+/// A file or folder of `tests/fixtures`.
+pub fn fixture(path: &str) -> PathBuf {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(path);
+    assert!(path.exists(), "{} is not there", path.display());
+    path
+}
 
 /// A file or folder of the shared data, or nothing when this checkout is without them.
 pub fn shared(path: &str) -> Option<PathBuf> {
@@ -35,10 +44,17 @@ macro_rules! shared_or_skip {
     };
 }
 
+/// The committed set of values and, where the shared data is there, the larger one, each with what
+/// is known of it.
+pub fn sets<T>(committed: (&str, T), large: (&str, T)) -> Vec<(PathBuf, T)> {
+    let mut sets = vec![(fixture(committed.0), committed.1)];
+    sets.extend(shared(large.0).map(|folder| (folder, large.1)));
+    sets
+}
+
 /// Tensors of a safetensors file.
 pub struct Tensors(Vec<u8>);
 
-#[allow(dead_code, reason = "each test program uses a part")]
 impl Tensors {
     pub fn open(path: PathBuf) -> Self {
         Self(std::fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display())))
@@ -75,12 +91,12 @@ impl Tensors {
     }
 
     pub fn u8(&self, name: &str) -> Vec<u8> {
-        self.file().tensor(name).unwrap().data().to_vec()
+        self.file().tensor(name).unwrap_or_else(|e| panic!("{name}: {e}")).data().to_vec()
     }
 }
 
 /// A JSON file.
-#[allow(dead_code, reason = "each test program uses a part")]
 pub fn json(path: PathBuf) -> serde_json::Value {
-    serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap()
+    let bytes = std::fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    serde_json::from_slice(&bytes).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
 }

@@ -1,10 +1,12 @@
-//! Stands in for CubeCL's compiler of the same name. CubeCL's CUDA runtime has two ways from a
-//! kernel to PTX: its own by LLVM, and C++ that NVIDIA's NVRTC compiles. It links both and uses
-//! one; with the feature `cpp` that is NVRTC. LLVM would then be there for nothing: half of the
-//! program's bytes, and a download of prebuilt archives that cannot be had everywhere.
+//! Stands in for CubeCL's compiler of the same name.
 //!
-//! What is here is what `cubecl-cuda` names of it. Nothing of it is ever called in a build with
-//! `cpp`; in one without, every kernel fails to compile and says why.
+//! CubeCL's CUDA runtime can make PTX of a kernel in two ways: through LLVM, or as C++ that
+//! NVIDIA's NVRTC compiles. It links both and uses one, which is NVRTC with the feature `cpp`. LLVM
+//! would then be useless, yet it would be half of the program's bytes and would need a download of
+//! prebuilt archives, which not every network allows.
+//!
+//! This crate has only the items that `cubecl-cuda` names. A build with `cpp` never calls them. In
+//! a build without it, every kernel fails to compile, and the error says why.
 
 use core::ffi::c_char;
 use core::fmt;
@@ -15,7 +17,7 @@ use cubecl_environment::backtrace::BackTrace;
 use cubecl_runtime::compiler::CompilationError;
 use cubecl_runtime::kernel::BufferIOAttr;
 
-/// What is compiled for.
+/// The compiler's target.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum LlvmTarget {
     /// NVIDIA GPUs.
@@ -26,16 +28,16 @@ pub enum LlvmTarget {
 /// The compiler.
 #[derive(Clone, Debug, Default)]
 pub struct PlironCompiler {
-    /// Its target.
+    /// The target.
     pub target: LlvmTarget,
 }
 
-/// Its options.
+/// The compiler's options.
 #[derive(Clone, Debug, Default)]
 pub struct PlironOptions {
-    /// Of AMD's GPUs, which are not there.
+    /// Architecture of an AMD GPU. There is none.
     pub arch: Option<core::convert::Infallible>,
-    /// Of NVIDIA's.
+    /// Architecture of an NVIDIA GPU.
     #[cfg(feature = "nvptx")]
     pub sm_arch: Option<cubecl_core::ir::nvidia::SmArch>,
     /// Version of PTX.
@@ -49,15 +51,15 @@ pub struct PlironOptions {
 pub struct NvptxModule {
     /// PTX that ends in a zero.
     pub ptx: Vec<c_char>,
-    /// What it was compiled from.
+    /// The intermediate code from which it was compiled.
     pub ir: String,
     /// Bytes of shared memory.
     pub shared_memory_size: usize,
-    /// What it does with each buffer.
+    /// Whether it reads or writes each buffer.
     pub io: Vec<BufferIOAttr>,
 }
 
-/// What compiling gives.
+/// The compiler's output.
 #[derive(Clone, Debug)]
 pub enum PlironArtifact {
     /// Code for NVIDIA's GPUs.
@@ -75,9 +77,14 @@ impl Compiler for PlironCompiler {
     type Representation = PlironArtifact;
     type CompilationOptions = PlironOptions;
 
-    fn compile(&mut self, _: KernelDefinition, _: &PlironOptions) -> Result<PlironArtifact, CompilationError> {
+    fn compile(
+        &mut self,
+        _: KernelDefinition,
+        _: &PlironOptions,
+    ) -> Result<PlironArtifact, CompilationError> {
         Err(CompilationError::Generic {
-            reason: "this build has no LLVM: the feature `cpp` of cubecl-cuda must be on, for NVRTC to compile kernels"
+            reason: "this build has no LLVM: the feature `cpp` of cubecl-cuda must be on, for \
+                     NVRTC to compile kernels"
                 .into(),
             backtrace: BackTrace::capture(),
         })
@@ -92,18 +99,18 @@ impl Compiler for PlironCompiler {
     }
 }
 
-/// NVIDIA's target.
+/// NVIDIA GPUs as a target.
 pub mod nvptx {
     /// Versions of PTX.
     pub mod ptx_version {
         use core::fmt;
 
-        /// There are none: NVRTC chooses.
+        /// No versions, since NVRTC chooses.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub enum PtxVersion {}
 
         impl PtxVersion {
-            /// The newest that a driver loads.
+            /// The newest version that a driver loads.
             pub fn for_driver(_driver: i32) -> Option<Self> {
                 None
             }
@@ -117,20 +124,20 @@ pub mod nvptx {
     }
 }
 
-/// What all targets share.
+/// Code that all targets share.
 pub mod shared {
-    /// Features of a device that a compiler has no instructions for.
+    /// Features of a device for which a compiler has no instructions.
     pub mod lowered_features {
         use cubecl_core::ir::DeviceProperties;
 
-        /// What is compiled for.
+        /// The compiler's target.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum GpuTarget {
             /// NVIDIA GPUs.
             Nvptx,
         }
 
-        /// Takes them away. No kernel gets as far as using one.
+        /// Removes such features from a device. No kernel is ever compiled, so it does nothing.
         pub fn restrict_features(_: &mut DeviceProperties, _: GpuTarget) {}
     }
 }

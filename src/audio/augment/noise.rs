@@ -2,9 +2,9 @@
 
 use crate::rng::Stream;
 
-/// Adds `noise` to `samples` at `snr_db` (power ratio over the whole utterance). The noise starts
-/// at a random place and is repeated when it is shorter than the utterance. Silence on either side
-/// leaves the samples as they are.
+/// Adds `noise` to `samples` at a signal-to-noise ratio of `snr_db`, the ratio of their powers over
+/// the whole utterance. The noise starts at a random place and repeats if it is shorter than the
+/// utterance. Silent samples and silent noise change nothing.
 pub fn add_noise(samples: &mut [f32], noise: &[f32], snr_db: f64, stream: &mut Stream) {
     if noise.is_empty() || samples.is_empty() {
         return;

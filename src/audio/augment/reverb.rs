@@ -4,8 +4,9 @@
 use realfft::RealFftPlanner;
 use realfft::num_complex::Complex32;
 
-/// Convolves `samples` with `response` (scaled to unit energy) and keeps the first `samples.len()`
-/// values. The direct sound keeps its place: what precedes the response's largest value is cut off.
+/// Convolves `samples` with `response`, scaled to unit energy, and keeps the first `samples.len()`
+/// values. The part of the response before its largest value is cut off, so the direct sound keeps
+/// its place.
 pub fn reverberate(samples: &mut [f32], response: &[f32]) {
     let energy: f64 = response.iter().map(|&x| f64::from(x) * f64::from(x)).sum();
     if samples.is_empty() || energy == 0.0 {
@@ -32,8 +33,8 @@ pub fn reverberate(samples: &mut [f32], response: &[f32]) {
     for (p, r) in product.iter_mut().zip(spectrum(response)) {
         *p *= r * (scale / n as f32);
     }
-    // Rounding leaves specks in the two bins that a real signal's spectrum has no imaginary part
-    // in.
+    // The first and the last bin of a real signal's spectrum are real. Rounding leaves imaginary
+    // parts there, which the inverse would refuse.
     let last = product.len() - 1;
     product[0].im = 0.0;
     product[last].im = 0.0;

@@ -1,26 +1,29 @@
 //! Numbers of any width in the bytes of a FLAC frame.
 
-/// Why a number cannot be read.
+/// The error of a number that reaches beyond the last byte.
 pub(super) const CUT: &str = "it ends before its last sample";
 
 /// Reads bits, the most significant one of a byte first.
 pub(super) struct Bits<'a> {
     bytes: &'a [u8],
-    /// Bytes that were moved to `word`.
+    /// Bytes already moved to `word`.
     loaded: usize,
-    /// The next bits, from the top; zeros behind them.
+    /// The next bits, from the top, and zeros behind them.
     word: u64,
     /// Bits in `word`.
     left: u32,
 }
 
 impl<'a> Bits<'a> {
-    /// Begins at the first bit.
+    /// A reader at the first bit.
     pub fn new(bytes: &'a [u8]) -> Self {
         Self { bytes, loaded: 0, word: 0, left: 0 }
     }
 
     /// An unsigned number of at most 56 bits.
+    ///
+    /// # Errors
+    /// [`CUT`].
     pub fn unsigned(&mut self, width: u32) -> Result<u64, &'static str> {
         if width == 0 {
             return Ok(0);
@@ -35,6 +38,9 @@ impl<'a> Bits<'a> {
     }
 
     /// A number of at most 56 bits in two's complement.
+    ///
+    /// # Errors
+    /// [`CUT`].
     pub fn signed(&mut self, width: u32) -> Result<i64, &'static str> {
         if width == 0 {
             return Ok(0);
@@ -43,7 +49,10 @@ impl<'a> Bits<'a> {
         Ok(((self.unsigned(width)? << above) as i64) >> above)
     }
 
-    /// How many zeros stand before the next one, which is read too.
+    /// Counts the zeros before the next 1, and reads that 1, too.
+    ///
+    /// # Errors
+    /// [`CUT`].
     pub fn zeros(&mut self) -> Result<u64, &'static str> {
         let mut count = 0;
         loop {
@@ -61,7 +70,7 @@ impl<'a> Bits<'a> {
         }
     }
 
-    /// Bytes that were read, the last one perhaps in part.
+    /// Bytes read so far. A byte that is read in part counts.
     pub fn bytes_read(&self) -> usize {
         self.loaded - (self.left / 8) as usize
     }

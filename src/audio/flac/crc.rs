@@ -20,8 +20,8 @@ const CRC16: [u16; 256] = {
     table
 };
 
-/// A byte, in the high half, divided by a polynomial of 16 bits. One of 8 bits is in the high half,
-/// and so is what remains.
+/// The remainder of a byte, which stands in the high half of `value`, divided by a polynomial of
+/// degree 16. A polynomial of degree 8 stands in the high half, and so does its remainder.
 const fn remainder(mut value: u16, polynomial: u16) -> u16 {
     let mut bit = 0;
     while bit < 8 {
@@ -31,12 +31,12 @@ const fn remainder(mut value: u16, polynomial: u16) -> u16 {
     value
 }
 
-/// Of a frame's header: x^8 + x^2 + x + 1.
+/// The checksum of a frame's header, with the polynomial x^8 + x^2 + x + 1.
 pub(super) fn crc8(bytes: &[u8]) -> u8 {
     bytes.iter().fold(0u8, |crc, &byte| CRC8[usize::from(crc ^ byte)])
 }
 
-/// Of a frame: x^16 + x^15 + x^2 + 1.
+/// The checksum of a frame, with the polynomial x^16 + x^15 + x^2 + 1.
 pub(super) fn crc16(bytes: &[u8]) -> u16 {
     bytes.iter().fold(0u16, |crc, &byte| (crc << 8) ^ CRC16[usize::from((crc >> 8) as u8 ^ byte)])
 }
@@ -47,7 +47,7 @@ mod tests {
 
     #[test]
     fn known_checksums() {
-        // The check values of these codes: of the digits from 1 to 9.
+        // The published check values, those of the digits 1 to 9.
         assert_eq!(crc8(b"123456789"), 0xf4);
         assert_eq!(crc16(b"123456789"), 0xfee8);
     }

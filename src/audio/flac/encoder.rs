@@ -40,7 +40,7 @@ pub(super) enum Form {
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Code {
     Rice,
-    /// As they are, in two partitions where they divide.
+    /// Unencoded numbers, in two partitions if their count is even.
     Plain,
 }
 
@@ -113,7 +113,7 @@ fn residual(out: &mut Writer, left: &[i64], order: usize, code: Code) {
     }
 }
 
-/// A stream, and how it is written.
+/// Samples, and how to write them.
 #[derive(Debug, Clone)]
 pub(super) struct Stream {
     pub channels: Vec<Vec<i64>>,
@@ -123,7 +123,7 @@ pub(super) struct Stream {
     pub stereo: Stereo,
     pub form: Form,
     pub code: Code,
-    /// Whether the header says the number of samples and their MD5.
+    /// Whether the header gives the number of samples and their MD5.
     pub known: bool,
     /// Whether frames are numbered by their first sample.
     pub variable: bool,
@@ -221,7 +221,7 @@ impl Stream {
         [self.head(), self.frames().concat()].concat()
     }
 
-    /// A channel as it should be read.
+    /// The samples that the reader should find in a channel.
     pub fn wanted(&self, channel: usize) -> Vec<f32> {
         let full = (1i64 << (self.bits - 1)) as f64;
         self.channels[channel].iter().map(|&x| (x as f64 / full) as f32).collect()

@@ -6,7 +6,7 @@ use super::stream::StreamInfo;
 /// How the two channels of a stereo frame are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stereo {
-    /// Each by itself, as any other number of channels.
+    /// Each channel by itself, as with any other number of channels.
     Independent,
     /// The left one, then left minus right.
     LeftSide,
@@ -17,7 +17,7 @@ pub(super) enum Stereo {
 }
 
 impl Stereo {
-    /// Which of the two channels is the difference: it takes one bit more.
+    /// Which of the two channels holds the difference, whose samples have one more bit.
     pub fn side(self) -> Option<usize> {
         match self {
             Self::Independent => None,
@@ -27,24 +27,24 @@ impl Stereo {
     }
 }
 
-/// What a frame says of itself.
+/// The header of a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Header {
     /// Bytes of the header.
     pub length: usize,
-    /// True when blocks have several sizes, so that frames are numbered by their first sample.
+    /// True if block sizes vary, so that the number is that of the first sample.
     pub variable: bool,
-    /// The frame's number, or that of its first sample.
+    /// The number of the frame, or of its first sample.
     pub number: u64,
     /// Samples of each channel.
     pub samples: usize,
-    /// Samples per second; nothing where the stream's header says it.
+    /// Samples per second; none if only the stream's header gives them.
     pub rate: Option<u32>,
     /// Number of channels.
     pub channels: usize,
     /// How two channels are written.
     pub stereo: Stereo,
-    /// Bits of a sample; nothing where the stream's header says it.
+    /// Bits of a sample; none if only the stream's header gives them.
     pub bits: Option<u32>,
 }
 
@@ -52,7 +52,7 @@ impl Header {
     /// Bytes of the longest header.
     pub const LONGEST: usize = 16;
 
-    /// The header that the bytes begin with, if there is one and its checksum is right.
+    /// The header at the beginning of the bytes, if there is one with the right checksum.
     pub fn parse(bytes: &[u8]) -> Option<Self> {
         let &[0xff, sync @ (0xf8 | 0xf9), sizes, layout, ..] = bytes else { return None };
         let mut at = 4;
@@ -111,24 +111,25 @@ impl Header {
         })
     }
 
-    /// Why this is not a frame of the stream.
+    /// Why this cannot be a frame of the stream, if so.
     pub fn contradicts(&self, info: &StreamInfo) -> Option<String> {
         let (rate, bits) = (self.rate.unwrap_or(info.rate), self.bits.unwrap_or(info.bits));
         if (rate, self.channels, bits) == (info.rate, info.channels, info.bits) {
             return None;
         }
         Some(format!(
-            "it says {rate} Hz, {} channel(s) and {bits} bits, the file's header {} Hz, {} channel(s) and {} bits",
+            "it says {rate} Hz, {} channel(s) and {bits} bits, \
+             the file's header {} Hz, {} channel(s) and {} bits",
             self.channels, info.rate, info.channels, info.bits
         ))
     }
 }
 
-/// Rates that have a code of their own, from 1.
+/// The rates that have codes of their own. The first has code 1.
 const RATES: [u32; 11] =
     [88_200, 176_400, 192_000, 8_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000, 96_000];
 
-/// A number of up to 36 bits, written as UTF-8 writes a character, with up to seven bytes.
+/// A number of up to 36 bits in UTF-8's code for characters, continued to seven bytes.
 fn coded_number(mut next: impl FnMut() -> Option<u32>) -> Option<u64> {
     let first = next()? as u8;
     let ones = first.leading_ones();

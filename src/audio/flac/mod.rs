@@ -1,5 +1,5 @@
-//! FLAC (RFC 9639). Every frame is decoded, and what is between two of them is an error: a frame
-//! that is damaged, cut off or missing changes the recording, whatever the header promises.
+//! FLAC (RFC 9639). The reader decodes every frame and refuses anything between two frames: a
+//! damaged, cut or missing frame changes the recording, whatever the header promises.
 
 mod bits;
 mod crc;
@@ -21,7 +21,7 @@ use super::source::Blocks;
 use super::{choose_channel, tags};
 use crate::error::{Error, Result};
 
-/// One channel of a FLAC file. A block is a frame.
+/// One channel of a FLAC file. Its blocks are the frames.
 pub(super) struct Reader {
     input: Input,
     info: StreamInfo,
@@ -35,10 +35,10 @@ pub(super) struct Reader {
 }
 
 impl Reader {
-    /// The file that begins at byte `start`, behind any tags.
+    /// Opens the file that begins at byte `start`, behind any tags.
     ///
     /// # Errors
-    /// Metadata that is damaged or cut off, and several channels of which none was chosen.
+    /// Damaged or cut metadata; several channels of which none is chosen.
     pub fn new(mut input: Input, start: u64, channel: Option<usize>) -> Result<Self> {
         let (info, begin) = stream::metadata(&mut input, start)?;
         let channel = choose_channel(input.path(), info.channels, channel)?;
@@ -55,7 +55,7 @@ impl Reader {
         Ok(reader)
     }
 
-    /// The frame that is next, or why there is none.
+    /// The next frame, or why there is none.
     fn frame(&mut self) -> Result<Result<Frame, String>> {
         let length = self.input.length();
         let mut least = Header::LONGEST;
@@ -69,13 +69,14 @@ impl Reader {
         }
     }
 
-    /// Compares what was read with what the file's header says of it.
+    /// Compares the number of samples and their MD5 with the file's header.
     fn finish(&mut self) -> Result<()> {
         if let Some(promised) = self.info.total
             && self.next.samples < promised
         {
             let message = format!(
-                "the FLAC header promises {promised} samples, the file holds {}: truncated or damaged",
+                "the FLAC header promises {promised} samples, the file holds {}: \
+                 truncated or damaged",
                 self.next.samples
             );
             return Err(Error::file(self.input.path(), message));
@@ -101,9 +102,8 @@ impl Blocks for Reader {
         None
     }
 
-    /// The byte and the sample where the file is damaged, cut off or joined to another one are
-    /// named. Fewer samples than the header promises are an error at the end, and so are others
-    /// than those of its MD5.
+    /// Errors name the byte and the sample at which the file is damaged, cut off or joined to
+    /// another. At the end, fewer samples than promised and a wrong MD5 are errors.
     fn more(&mut self, samples: &mut Vec<f32>) -> Result<bool> {
         let frame = match self.frame()? {
             Ok(frame) => frame,
@@ -134,11 +134,11 @@ impl Blocks for Reader {
     }
 }
 
-/// A frame that was decoded.
+/// A decoded frame.
 struct Frame {
     header: Header,
     channels: Vec<Vec<i64>>,
-    /// Bytes that it takes.
+    /// Its bytes in the file.
     length: usize,
 }
 
@@ -147,13 +147,13 @@ struct Frame {
 struct Position {
     frames: u64,
     samples: u64,
-    /// Whether blocks have several sizes, as the first frame says.
+    /// Whether block sizes vary, according to the first frame.
     variable: Option<bool>,
 }
 
 impl Position {
-    /// The frame that the bytes begin with, or nothing if it may go on behind them: `is_rest` tells
-    /// that the file ends there.
+    /// Decodes the frame at the beginning of `bytes`. Gives none if the frame may go on behind
+    /// them; `is_rest` says that the file ends with them.
     fn decode(
         &self,
         bytes: &[u8],
@@ -174,7 +174,7 @@ impl Position {
         }
     }
 
-    /// An error for a frame that is not the next one of this file.
+    /// Refuses a frame that is not the next one of this file.
     fn refuse(&self, header: &Header, info: &StreamInfo) -> Result<(), String> {
         if let Some(why) = header.contradicts(info) {
             return Err(format!("the frame is of another file: {why}"));
@@ -200,7 +200,7 @@ impl Position {
     }
 }
 
-/// The channels of a frame with samples of `width` bits, and the bytes that it takes.
+/// The channels of a frame with samples of `width` bits, and the length of the frame in bytes.
 fn decode(
     bytes: &[u8],
     header: &Header,
@@ -227,21 +227,22 @@ fn decode(
     Ok((channels, end + 2))
 }
 
-/// The samples of two channels, from the two numbers that are written.
+/// The samples of the left and the right channel, from the two numbers in the file.
 fn left_and_right(stereo: Stereo, a: i64, b: i64) -> (i64, i64) {
     match stereo {
         Stereo::Independent => (a, b),
         Stereo::LeftSide => (a, a - b),
         Stereo::SideRight => (a + b, b),
         Stereo::MidSide => {
-            // Half of the sum lost its lowest bit, which is that of the difference.
+            // The halved sum lacks its lowest bit, which equals that of the difference.
             let sum = (a << 1) | (b & 1);
             ((sum + b) >> 1, (sum - b) >> 1)
         }
     }
 }
 
-/// The bytes that MD5 is taken of: little-endian, as many as the bits need.
+/// The samples of a frame as the file's MD5 covers them: interleaved, little-endian, each in as
+/// many bytes as its bits need.
 fn interleaved(channels: &[Vec<i64>], bits: u32) -> Vec<u8> {
     let width = bits.div_ceil(8) as usize;
     let samples = channels.first().map_or(0, Vec::len);

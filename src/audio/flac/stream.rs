@@ -1,10 +1,10 @@
-//! What stands before the frames of a FLAC file (RFC 9639, section 8).
+//! The metadata in front of the frames of a FLAC file (RFC 9639, section 8).
 
 use crate::audio::input::Input;
 use crate::error::Result;
 
-/// What a file says of its samples. Of sizes of blocks and frames it says something too, but
-/// writers get them wrong, and each frame tells its own.
+/// What the header of a file says of its samples. Its sizes of blocks and frames are left out:
+/// many writers get them wrong, and each frame holds its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct StreamInfo {
     /// Samples per second.
@@ -13,15 +13,15 @@ pub(super) struct StreamInfo {
     pub channels: usize,
     /// Bits of a sample, 4 to 32.
     pub bits: u32,
-    /// Samples of each channel, if the writer knew.
+    /// Samples of each channel, if the writer knew them.
     pub total: Option<u64>,
-    /// MD5 of the samples, if the writer knew.
+    /// MD5 of the samples, if the writer knew it.
     pub md5: Option<[u8; 16]>,
 }
 
-/// Type of the metadata block that comes first.
+/// Type of the first metadata block.
 const STREAM_INFO: u8 = 0;
-/// A type that cannot be: with it, a block would begin like a frame.
+/// A forbidden type: a block of it would begin like a frame.
 const FORBIDDEN: u8 = 127;
 
 impl StreamInfo {
@@ -48,7 +48,8 @@ impl StreamInfo {
     }
 }
 
-/// Reads the metadata blocks of the file that begins at a byte. Gives the byte behind them, too.
+/// Reads the metadata blocks of the file that begins at byte `start`. Gives the byte behind them,
+/// too.
 pub(super) fn metadata(input: &mut Input, start: u64) -> Result<(StreamInfo, u64)> {
     const CUT: &str = "it ends inside its metadata: truncated or damaged";
     let bad = |input: &Input, why: String| Err(input.unreadable("FLAC", why));

@@ -2,19 +2,19 @@
 
 use super::bits::Bits;
 
-/// Coefficients of the fixed predictors, by order; the first is that of the latest sample.
+/// Coefficients of the fixed predictors, by order. The first is for the latest sample.
 const FIXED: [&[i64]; 5] = [&[], &[1], &[2, -1], &[3, -3, 1], &[4, -6, 4, -1]];
 
 /// Decodes a channel of `count` samples of `width` bits (33 at most).
 ///
 /// # Errors
-/// Says what cannot be in such a frame. A sample that does not fit in its bits is damage, too.
+/// What no intact frame holds, such as a sample that does not fit in its bits.
 pub(super) fn decode(bits: &mut Bits, count: usize, width: u32) -> Result<Vec<i64>, &'static str> {
     if bits.unsigned(1)? != 0 {
         return Err("a channel begins with a reserved bit");
     }
     let kind = bits.unsigned(6)? as usize;
-    // Low bits that are 0 in all samples are left out.
+    // The file leaves out low bits that are 0 in all samples.
     let wasted = if bits.unsigned(1)? == 1 { bits.zeros()? + 1 } else { 0 };
     if wasted >= u64::from(width) {
         return Err("a channel has no bits");
@@ -73,7 +73,7 @@ fn linear(
     Ok(samples)
 }
 
-/// The samples that the prediction begins with.
+/// The first samples, from which the prediction starts.
 fn first_samples(
     bits: &mut Bits,
     count: usize,
@@ -86,7 +86,7 @@ fn first_samples(
     verbatim(bits, order, width)
 }
 
-/// Appends what the prediction misses, up to `count` samples.
+/// Appends the residuals of the prediction, up to `count` samples in all.
 fn residuals(bits: &mut Bits, count: usize, samples: &mut Vec<i64>) -> Result<(), &'static str> {
     let parameter_width = match bits.unsigned(2)? {
         0 => 4,
@@ -115,8 +115,8 @@ fn residuals(bits: &mut Bits, count: usize, samples: &mut Vec<i64>) -> Result<()
     Ok(())
 }
 
-/// A number in Rice's code: the high part as zeros before a one, `low` bits as they are. Even
-/// numbers stand for 0, 1, 2, ..., odd ones for -1, -2, -3, ...
+/// A number in Rice's code: the high part as a count of zeros before a 1, then the `low` low bits.
+/// Even numbers stand for 0, 1, 2, ..., odd ones for -1, -2, -3, ...
 fn rice(bits: &mut Bits, low: u32) -> Result<i64, &'static str> {
     let high = bits.zeros()?;
     if high >> (32 - low) != 0 {
@@ -126,8 +126,8 @@ fn rice(bits: &mut Bits, low: u32) -> Result<i64, &'static str> {
     Ok((folded >> 1) ^ -(folded & 1))
 }
 
-/// Adds to each residual the prediction from the samples before it. The last coefficient is that
-/// of the latest sample. Nothing overflows: 32 products of 15 by 33 bits fit in 53.
+/// Adds to each residual the prediction from the samples before it. The last coefficient is for the
+/// latest sample. Nothing overflows: the sum of 32 products of 15 by 33 bits has 53.
 fn predict(
     samples: &mut [i64],
     coefficients: &[i64],

@@ -1,8 +1,8 @@
-//! The chunks of a WAV file: where its format and its samples are.
+//! The chunks of a WAV file: its format and the place of its samples.
 //!
 //! A chunk is an identifier of four characters, a length of four bytes, the content, and a pad byte
-//! behind a content of odd length. The length of the whole file, in its first chunk, says nothing
-//! that is not known otherwise, and many writers get it wrong: it is not looked at.
+//! behind a content of odd length. The length of the whole file, in its first chunk, is ignored: it
+//! tells nothing new, and many writers get it wrong.
 
 use std::fmt::Display;
 use std::ops::Range;
@@ -10,38 +10,41 @@ use std::ops::Range;
 use crate::audio::input::Input;
 use crate::error::{Error, Result};
 
-/// Bytes of the chunk `fmt ` that say something.
+/// Bytes of the chunk `fmt ` with all its fields.
 const FIELDS: usize = 40;
 
-/// What a WAV file is made of.
+/// The chunks that matter.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Chunks {
-    /// Content of the chunk `fmt `, as much of it as says something.
+    /// Content of the chunk `fmt `, 40 bytes at most.
     pub format: Vec<u8>,
-    /// Where the content of the chunk `data` is.
+    /// Place of the content of the chunk `data`.
     pub data: Range<u64>,
-    /// True when the header does not say where the samples end: they reach to the end of the file.
+    /// True if the header gives no length for the samples, so that they reach to the end of the
+    /// file.
     pub open: bool,
 }
 
 impl Chunks {
-    /// Where the samples are, which are whole frames of so many bytes.
+    /// The place of the samples, which must be whole frames of `frame` bytes.
+    ///
+    /// # Errors
+    /// A part of a frame at the end.
     pub fn frames(&self, input: &mut Input, frame: u64) -> Result<Range<u64>> {
         let (begin, end) = (self.data.start, self.data.end);
         let held = end - begin;
         let left = held % frame;
-        // Where the samples reach to the end of the file, the pad byte of their chunk does too.
+        // Samples up to the end of the file include the pad byte of their chunk.
         let pad =
             self.open && left == 1 && held.is_multiple_of(2) && input.begins(end - 1, &[0])?;
         if left == 0 || pad {
             return Ok(begin..end - left);
         }
-        Err(bad(
-            input,
-            format!(
-                "it ends inside a sample: {held} bytes are not whole frames of {frame} bytes: truncated or damaged"
-            ),
-        ))
+        let why = format!(
+            "it ends inside a sample: {held} bytes are not whole frames of {frame} bytes: \
+             truncated or damaged"
+        );
+        Err(bad(input, why))
     }
 }
 
@@ -49,7 +52,7 @@ fn bad(input: &Input, why: impl Display) -> Error {
     input.unreadable("WAV", why)
 }
 
-/// Finds the chunks of the file that begins at a byte.
+/// Finds the chunks of the file that begins at byte `start`.
 pub(super) fn walk(input: &mut Input, start: u64) -> Result<Chunks> {
     let head = input.at(start, 12)?.first_chunk::<12>().copied();
     let Some(head) = head else { return Err(bad(input, "it ends inside its header: truncated")) };
@@ -86,7 +89,8 @@ pub(super) fn walk(input: &mut Input, start: u64) -> Result<Chunks> {
             let held = input.length() - chunk.body;
             let (name, length) = (chunk.name(), chunk.length);
             let why = format!(
-                "its chunk `{name}` promises {length} bytes, the file holds {held}: truncated or damaged"
+                "its chunk `{name}` promises {length} bytes, the file holds {held}: \
+                 truncated or damaged"
             );
             return Err(bad(input, why + &missing_pad(odd)));
         }
@@ -108,8 +112,8 @@ pub(super) fn walk(input: &mut Input, start: u64) -> Result<Chunks> {
     }
 }
 
-/// Where the samples are that begin at byte `body`, and whether they reach to the end of the file
-/// for want of a length.
+/// The place of the samples that begin at byte `body`. The flag says that their length is unknown,
+/// so that they reach to the end of the file.
 fn samples(input: &mut Input, start: u64, body: u64, length: u64) -> Result<(Range<u64>, bool)> {
     let held = input.length() - body;
     let end = body + length.min(held);
@@ -119,7 +123,8 @@ fn samples(input: &mut Input, start: u64, body: u64, length: u64) -> Result<(Ran
     }
     if length > held {
         let why = format!(
-            "the header promises {length} bytes of samples, the file holds {held}: truncated or damaged"
+            "the header promises {length} bytes of samples, the file holds {held}: \
+             truncated or damaged"
         );
         return Err(bad(input, why));
     }
@@ -129,13 +134,14 @@ fn samples(input: &mut Input, start: u64, body: u64, length: u64) -> Result<(Ran
     }
 }
 
-/// True for the lengths that writers put into a header to which they cannot go back: nothing, or
-/// the most that is possible for the samples, for the file behind its first 8 bytes, or for the
-/// file.
+/// Whether a length stands for an unknown one. Writers that cannot go back to the header, such as
+/// those of a pipe, put 0 there, or the largest length for the samples, for the file without its
+/// first 8 bytes, or for the whole file.
 fn is_unknown(length: u64, header: u64) -> bool {
-    // sox, espeak and others round the most that is positive down to a page, arecord to 256 bytes.
+    // sox, espeak and others round the largest positive number down to a page, arecord to 256
+    // bytes.
     let signed = (0x7fff_f000..=0x8000_0000).contains(&length);
-    // Rounded down to whole frames of a few bytes.
+    // The numbers may be rounded down to whole frames of a few bytes.
     let unsigned = [0, header - 8, header].iter().any(|before| {
         let most = u64::from(u32::MAX).saturating_sub(*before);
         (most.saturating_sub(7)..=most).contains(&length)
@@ -143,7 +149,7 @@ fn is_unknown(length: u64, header: u64) -> bool {
     length == 0 || signed || unsigned || length >= i64::MAX as u64
 }
 
-/// True when chunks follow up to the end of the file, and nothing else.
+/// Whether chunks, and nothing else, follow from byte `at` to the end of the file.
 fn only_chunks(input: &mut Input, mut at: u64) -> Result<bool> {
     while at < input.length() {
         match Chunk::parse(input, at)? {
@@ -154,8 +160,8 @@ fn only_chunks(input: &mut Input, mut at: u64) -> Result<bool> {
     Ok(true)
 }
 
-/// Names a second recording behind the first one, which would be lost without a word. Anything else
-/// that is not a chunk ends the search: tags and padding are no part of the recording.
+/// Describes a second recording behind the first, which must not be lost silently. The search ends
+/// at the first bytes that are no chunk, such as tags and padding.
 fn second_recording(input: &mut Input, mut at: u64) -> Result<Option<String>> {
     while let Some(chunk) = Chunk::parse(input, at)? {
         if &chunk.id == b"data" {
@@ -189,12 +195,12 @@ struct Chunk {
     id: [u8; 4],
     /// Where its content begins.
     body: u64,
-    /// Bytes of its content, as it says.
+    /// Length of its content in bytes, as it says.
     length: u32,
 }
 
 impl Chunk {
-    /// The chunk that begins at a byte. An identifier is made of printable characters.
+    /// The chunk that begins at byte `at`, if there is one: identifiers are printable.
     fn parse(input: &mut Input, at: u64) -> Result<Option<Self>> {
         let head = input.at(at, 8)?.first_chunk::<8>();
         let Some(&[a, b, c, d, ref length @ ..]) = head else { return Ok(None) };
@@ -223,7 +229,7 @@ mod tests {
     use super::*;
     use crate::audio::input::tests::{every, held};
 
-    /// The chunks of a file, of which more or less is in memory.
+    /// The chunks of a file, found with more and with fewer of its bytes in memory.
     fn walked(bytes: &[u8]) -> Result<Chunks, String> {
         let found =
             every("a.wav", bytes).map(|mut input| walk(&mut input, 0).map_err(|e| e.to_string()));
@@ -232,7 +238,7 @@ mod tests {
         found
     }
 
-    /// The samples, as bytes.
+    /// The bytes of the samples.
     fn content<'a>(bytes: &'a [u8], chunks: &Chunks) -> &'a [u8] {
         &bytes[chunks.data.start as usize..chunks.data.end as usize]
     }
@@ -247,7 +253,7 @@ mod tests {
         [b"RIFF\0\0\0\0WAVE".to_vec(), chunks.concat()].concat()
     }
 
-    /// A file whose `data` says a length that it does not have.
+    /// A file whose chunk `data` gives a wrong length.
     fn streamed(length: u32, held: &[u8]) -> Vec<u8> {
         let mut file = file(&[chunk(b"fmt ", &[1; 16])]);
         file.extend(b"data");
@@ -275,8 +281,8 @@ mod tests {
     #[test]
     fn a_length_that_nobody_knew_reaches_to_the_end() {
         let samples = [7, 0, 8, 0, 9, 0];
-        // 0, the most of 32 bits, signed and not, and what sox and arecord make of it; then the
-        // most for the file and for all of it but 8 bytes, with a header of 44 bytes.
+        // 0; the largest numbers of 32 bits, unsigned and signed; those of sox and arecord; the
+        // largest for the file, and for all but its first 8 bytes, with a header of 44 bytes.
         let lengths = [
             0,
             u32::MAX,

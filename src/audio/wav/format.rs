@@ -1,14 +1,14 @@
-//! How the samples of a WAV file are written: its chunk `fmt `.
+//! The encoding of the samples of a WAV file: its chunk `fmt `.
 
 use std::path::Path;
 
 use crate::audio::kind::unsupported;
 use crate::error::{Error, Result};
 
-/// What a sample is.
+/// The encoding of a sample.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Encoding {
-    /// Integers: of one byte unsigned, of more in two's complement.
+    /// Integers: unsigned in one byte, two's complement in more.
     Integer,
     /// Floating-point numbers, full scale 1.
     Float,
@@ -18,10 +18,10 @@ pub(super) enum Encoding {
     MuLaw,
 }
 
-/// How the samples are written.
+/// The format of the samples.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Format {
-    /// What a sample is.
+    /// The encoding of a sample.
     pub encoding: Encoding,
     /// Bytes of a sample.
     pub container: usize,
@@ -35,18 +35,18 @@ const INTEGER: u16 = 1;
 const FLOAT: u16 = 3;
 const A_LAW: u16 = 6;
 const MU_LAW: u16 = 7;
-/// The encoding is in a GUID behind the other fields.
+/// Says that a GUID behind the other fields gives the encoding.
 const EXTENSIBLE: u16 = 0xfffe;
 
-/// A GUID of an encoding that has a number, behind that number.
+/// What follows the number of an encoding in its GUID.
 const GUID: [u8; 14] = [0, 0, 0, 0, 0x10, 0, 0x80, 0, 0, 0xaa, 0, 0x38, 0x9b, 0x71];
 
 impl Format {
-    /// Reads the content of the chunk. Its length does not matter once all fields are there.
+    /// Reads the content of the chunk. Bytes behind the fields are ignored, and so is the byte
+    /// rate, which follows from the other fields.
     ///
     /// # Errors
-    /// Names an encoding that is not read, fields that are missing and fields that contradict each
-    /// other. How many bytes a second has is not looked at: that follows from the others.
+    /// An unsupported encoding; fields that are missing or contradict each other.
     pub fn parse(path: &Path, fields: &[u8]) -> Result<Self> {
         let bad = |why: String| Err(Error::file(path, format!("not a readable WAV file: {why}")));
         let half = |at: usize| u16::from_le_bytes([fields[at], fields[at + 1]]);
@@ -62,7 +62,7 @@ impl Format {
         if channels == 0 || rate == 0 {
             return bad(format!("its header says {rate} Hz and {channels} channels"));
         }
-        // Bits of a sample that mean something. Samples begin at the top of their bytes anyway.
+        // The bits of a sample that count. They are the upper ones, so the value is only checked.
         let mut valid = bits;
         if tag == EXTENSIBLE {
             if fields.len() < 40 {
@@ -99,10 +99,12 @@ impl Format {
                 &format!("WAV audio encoded as {} of {bits} bits", name(tag)),
             ));
         }
-        // 0 says nothing. Another value leaves open where a sample is in its bytes.
+        // A frame of 0 bytes means unknown. One of another length leaves open where in its bytes a
+        // sample lies.
         if frame != 0 && frame != channels * container {
             return bad(format!(
-                "its header contradicts itself: {channels} channel(s) of {bits} bits take {} bytes, not {frame}",
+                "its header contradicts itself: \
+                 {channels} channel(s) of {bits} bits take {} bytes, not {frame}",
                 channels * container
             ));
         }
@@ -153,7 +155,7 @@ fn name(tag: u16) -> String {
 mod tests {
     use super::*;
 
-    /// The fields of a file at 16 kHz, with a wrong number of bytes a second.
+    /// The fields of a file at 16 kHz, with a wrong byte rate.
     fn fields(tag: u16, channels: u16, frame: u16, bits: u16) -> Vec<u8> {
         let mut fields = [tag.to_le_bytes(), channels.to_le_bytes()].concat();
         fields.extend(16_000u32.to_le_bytes());

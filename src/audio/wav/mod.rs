@@ -1,5 +1,5 @@
-//! WAV. One walk over the chunks decides what is where; fields that say the same again in another
-//! way are not believed, since many writers get them wrong.
+//! WAV. One walk over the chunks finds format and samples. Redundant fields are ignored, since many
+//! writers get them wrong.
 
 mod chunks;
 mod format;
@@ -27,18 +27,18 @@ pub(super) struct Reader {
     input: Input,
     format: Format,
     channel: usize,
-    /// Where all samples are.
+    /// Place of all samples.
     data: Range<u64>,
-    /// Where the next ones are.
+    /// Place of the next ones.
     at: u64,
 }
 
 impl Reader {
-    /// The file that begins at byte `start`, behind any tags.
+    /// Opens the file that begins at byte `start`, behind any tags.
     ///
     /// # Errors
-    /// A file that holds fewer samples than its header promises, or half a sample at its end, is
-    /// damaged. An encoding that is not read is named.
+    /// A file with fewer samples than its header promises, or with part of a frame at its end; an
+    /// unsupported encoding, by its name; several channels of which none is chosen.
     pub fn new(mut input: Input, start: u64, channel: Option<usize>) -> Result<Self> {
         let chunks = chunks::walk(&mut input, start)?;
         let format = Format::parse(input.path(), &chunks.format)?;
@@ -79,7 +79,11 @@ impl Blocks for Reader {
     }
 }
 
-/// Writes 16-bit mono WAV. Samples are rounded to the nearest step and clipped at full scale.
+/// Writes samples (full scale = 1) as 16-bit mono WAV, at `sample_rate` Hz. They are rounded to the
+/// nearest step and clipped at full scale.
+///
+/// # Errors
+/// More samples than a WAV file can hold; a file that cannot be written.
 pub fn write_wav16(path: impl AsRef<Path>, samples: &[f32], sample_rate: u32) -> Result<()> {
     let spec =
         WavSpec { channels: 1, sample_rate, bits_per_sample: 16, sample_format: SampleFormat::Int };

@@ -2,10 +2,9 @@
 
 use super::format::{Encoding, Format};
 
-/// Appends the samples of one channel of whole frames.
+/// Appends the samples of one channel. `data` are whole frames.
 ///
-/// Integers are divided by 2^(bits of their bytes - 1): where fewer bits mean something, these are
-/// the upper ones.
+/// Integers of n bytes are divided by 2^(8n - 1). Where fewer bits count, they are the upper ones.
 pub(super) fn decode(data: &[u8], format: &Format, channel: usize, samples: &mut Vec<f32>) {
     let value: fn(&[u8]) -> f32 = match (format.encoding, format.container) {
         (Encoding::Integer, 1) => |b: &[u8]| (f32::from(b[0]) - 128.0) / 128.0,
@@ -23,7 +22,7 @@ pub(super) fn decode(data: &[u8], format: &Format, channel: usize, samples: &mut
     );
 }
 
-/// A number in two's complement of `N` bytes, moved to the top of 32 bits.
+/// A number of `N` bytes in two's complement, moved to the top of 32 bits.
 fn integer<const N: usize>(bytes: &[u8]) -> f32 {
     let mut word = [0; 4];
     word[4 - N..].copy_from_slice(&bytes[..N]);
@@ -36,8 +35,8 @@ fn array<const N: usize>(bytes: &[u8]) -> [u8; N] {
     array
 }
 
-/// A-law (ITU-T G.711) as 16 bits: a sign, three bits of exponent and four of mantissa, each second
-/// bit inverted. The value is the middle of its step.
+/// A-law (ITU-T G.711) as 16 bits. A code has a sign, three bits of exponent and four of mantissa,
+/// and every second bit is inverted. The value is the middle of its step.
 fn a_law(code: u8) -> i16 {
     let code = code ^ 0x55;
     let (exponent, mantissa) = ((code >> 4) & 7, i16::from(code & 15));
@@ -48,8 +47,8 @@ fn a_law(code: u8) -> i16 {
     if code & 0x80 == 0 { -size } else { size }
 }
 
-/// Mu-law (ITU-T G.711) as 16 bits: a sign, three bits of exponent and four of mantissa, all
-/// inverted, of a number to which 33 * 4 was added.
+/// Mu-law (ITU-T G.711) as 16 bits. A code has a sign, three bits of exponent and four of mantissa,
+/// all inverted. They stand for the value plus 33 * 4.
 fn mu_law(code: u8) -> i16 {
     let code = !code;
     let size = (((i16::from(code & 15) << 3) + 0x84) << ((code >> 4) & 7)) - 0x84;
@@ -93,7 +92,7 @@ mod tests {
         assert_eq!(decoded(Encoding::Float, 8, &eight), [0.1, -1.0]);
     }
 
-    /// The codes of the largest, the smallest and one number in between, on the scale of 16 bits.
+    /// The largest, the smallest and one value in between, on the scale of 16 bits.
     #[test]
     fn laws_of_telephones() {
         assert_eq!([0xaa, 0x2a, 0xd5, 0x55, 0xb5].map(a_law), [32_256, -32_256, 8, -8, 8_448]);

@@ -4,6 +4,7 @@ use super::Reader;
 use crate::audio::input::tests::{held, paged};
 use crate::audio::source::Blocks;
 use crate::audio::source::tests::all;
+use crate::error::Remedy;
 
 fn chunk(id: &[u8], content: &[u8]) -> Vec<u8> {
     let mut chunk = [id, &(content.len() as u32).to_le_bytes(), content].concat();
@@ -11,7 +12,7 @@ fn chunk(id: &[u8], content: &[u8]) -> Vec<u8> {
     chunk
 }
 
-/// Fields of integers of 16 bits. What follows from other fields is wrong.
+/// Fields for integers of 16 bits. The byte rate may be wrong.
 fn format(channels: u16, byte_rate: u32) -> Vec<u8> {
     let rates = [16_000, byte_rate].map(u32::to_le_bytes).concat();
     let rest = [2 * channels, 16].map(u16::to_le_bytes).concat();
@@ -33,6 +34,9 @@ fn others() -> impl Strategy<Value = Vec<Vec<u8>>> {
     prop::collection::vec(one, 0..4)
 }
 
+/// What may stand behind the last chunk.
+const JUNK: [&[u8]; 4] = [b"", b"\0", b"TAG", b"\x80\x81 junk that is no chunk"];
+
 proptest! {
     #[test]
     fn chunks_in_any_order_leave_the_samples_as_they_are(
@@ -41,13 +45,14 @@ proptest! {
         (first, second, last) in (others(), others(), others()),
         (riff, byte_rate) in any::<(u32, u32)>(),
         extra in prop::collection::vec(any::<u8>(), 0..30),
-        junk in prop::sample::select(vec![b"".as_slice(), b"\0", b"TAG", b"\x80\x81 junk that is no chunk"]),
+        junk in prop::sample::select(JUNK.to_vec()),
     ) {
         let whole = samples.len() - samples.len() % usize::from(channels);
         let data: Vec<u8> = samples[..whole].iter().flat_map(|x| x.to_le_bytes()).collect();
         let head = [b"RIFF".as_slice(), &riff.to_le_bytes(), b"WAVE"].concat();
-        let before = [first.concat(), chunk(b"fmt ", &[format(channels, byte_rate), extra].concat()), second.concat()];
-        let file = [head, before.concat(), chunk(b"data", &data), last.concat(), junk.to_vec()].concat();
+        let fields = chunk(b"fmt ", &[format(channels, byte_rate), extra].concat());
+        let before = [head, first.concat(), fields, second.concat()].concat();
+        let file = [before, chunk(b"data", &data), last.concat(), junk.to_vec()].concat();
         for channel in 0..usize::from(channels) {
             let chosen = samples[..whole].iter().skip(channel).step_by(channels.into());
             let wanted: Vec<f32> = chosen.map(|&x| f32::from(x) / 32_768.0).collect();
@@ -63,7 +68,8 @@ proptest! {
     ) {
         let data: Vec<u8> = samples.iter().flat_map(|x| x.to_le_bytes()).collect();
         let fields = chunk(b"fmt ", &format(1, 0));
-        let file = [b"RIFF\0\0\0\0WAVE".to_vec(), other.concat(), fields, chunk(b"data", &data)].concat();
+        let before = [b"RIFF\0\0\0\0WAVE".to_vec(), other.concat(), fields].concat();
+        let file = [before, chunk(b"data", &data)].concat();
         prop_assert!(read(&file, None).is_ok());
         prop_assert!(read(&file[..cut.index(file.len())], None).is_err());
     }
@@ -87,15 +93,13 @@ fn a_stream_that_nobody_could_finish_is_read_to_its_end() {
 }
 
 #[test]
-fn a_wrong_choice_of_a_channel_is_told_before_the_samples() {
+fn a_wrong_choice_of_a_channel_is_an_error_before_the_samples() {
     let file =
         [b"RIFF\0\0\0\0WAVE".to_vec(), chunk(b"fmt ", &format(6, 0)), chunk(b"data", &[0; 24])]
             .concat();
-    assert!(
-        read(&file, None)
-            .unwrap_err()
-            .contains("6 channels; choose one with --channel N, from 0 to 5")
-    );
+    let error = Reader::new(held("a.wav", &file), 0, None).map(|_| ()).unwrap_err();
+    assert_eq!(error.to_string(), "a.wav: has 6 channels");
+    assert_eq!(error.remedy(), Some(&Remedy::ChooseChannel { channels: 6 }));
     assert!(read(&file, Some(6)).unwrap_err().contains("there is no channel 6"));
     assert_eq!(read(&file, Some(5)).unwrap().0, [0.0, 0.0]);
 }

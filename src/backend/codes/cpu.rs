@@ -1,4 +1,4 @@
-//! Tables over f32 values in memory, on all threads.
+//! Lookups in tables of f32 values in memory, on all threads.
 
 use burn::backend::Flex;
 use burn::backend::tensor::{FloatTensor, IntTensor};
@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use super::codes;
 use crate::backend::flex::{contiguous, slice, vector};
 
-/// Values of a task, a multiple of 8 so that codes of every width begin on a byte.
+/// Values of a task: a multiple of 8, so codes of every width begin on a byte.
 const TASK: usize = 1 << 14;
 
 pub(super) fn nearest(
@@ -79,7 +79,7 @@ pub(super) fn unpack(
     vector(y)
 }
 
-/// Codes of 8 / N bits: N values for every byte, looked up at once.
+/// Codes of 8 / N bits: one lookup gives the N values of a byte.
 fn spread<'a, const N: usize>(
     parts: impl IndexedParallelIterator<Item = (&'a mut [f32], &'a [u8])>,
     table: &[f32],

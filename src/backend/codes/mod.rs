@@ -7,42 +7,38 @@
 
 #[cfg(feature = "flex")]
 mod cpu;
-mod generic;
+mod plain;
 
 use burn::backend::tensor::{FloatTensor, IntTensor};
 use burn::backend::{Backend, Dispatch, backend_extension};
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 
-/// The operations. `generic` is the plain twin of the fast path, in operations of Burn; both give
-/// the same bits.
+/// Lookups in tables. The fast path gives the same bits as the plain twin.
 #[backend_extension(
     Flex: cfg(feature = "flex"),
     NdArray: cfg(feature = "ndarray"),
-    Cube: cfg(feature = "cube"),
-    Fusion: cfg(all(feature = "cube", feature = "fusion"))
+    Cube: cfg(feature = "cube")
 )]
 pub trait CodeOps: Backend {
     /// `x` `[n]`, bounds `[groups, 2^bits - 1]` (ascending), table `[groups, 2^bits]` -> `[n]`: the
     /// entry whose number is how many bounds a value is above.
-    #[fusion(dtype = x, shape = x)]
     fn nearest(
         x: FloatTensor<Self>,
         bounds: FloatTensor<Self>,
         table: FloatTensor<Self>,
     ) -> FloatTensor<Self> {
-        generic::nearest::<Self>(x, bounds, table)
+        plain::nearest::<Self>(x, bounds, table)
     }
 
     /// Codes of `bits` bits, first one lowest, in words of 32 bits, and table `[groups, entries]`
     /// -> `[count]`. No code may be beyond its row.
-    #[fusion(dtype = table, shape = { let _ = table; [count].into() })]
     fn unpack(
         words: IntTensor<Self>,
         table: FloatTensor<Self>,
         bits: usize,
         count: usize,
     ) -> FloatTensor<Self> {
-        generic::unpack::<Self>(words, table, bits, count)
+        plain::unpack::<Self>(words, table, bits, count)
     }
 }
 
@@ -53,7 +49,10 @@ impl CodeOps for burn::backend::Flex {
         bounds: FloatTensor<Self>,
         table: FloatTensor<Self>,
     ) -> FloatTensor<Self> {
-        cpu::nearest(x, bounds, table)
+        match super::flex::is_f32([&x, &bounds, &table]) {
+            true => cpu::nearest(x, bounds, table),
+            false => plain::nearest::<Self>(x, bounds, table),
+        }
     }
 
     fn unpack(
@@ -62,7 +61,10 @@ impl CodeOps for burn::backend::Flex {
         bits: usize,
         count: usize,
     ) -> FloatTensor<Self> {
-        cpu::unpack(words, table, bits, count)
+        match words.dtype() == DType::I32 && super::flex::is_f32([&table]) {
+            true => cpu::unpack(words, table, bits, count),
+            false => plain::unpack::<Self>(words, table, bits, count),
+        }
     }
 }
 
@@ -72,7 +74,9 @@ impl CodeOps for burn::backend::NdArray {}
 #[cfg(feature = "cube")]
 impl CodeOps for burn::backend::Cube {}
 
-/// See [`CodeOps::nearest`]; of any shape, without gradient.
+/// The entry of its group's row in the table that each value is nearest to: the one whose number is
+/// how many of the row's bounds the value is above. `x` has any shape and as many groups as there
+/// are rows; bounds `[groups, 2^bits - 1]` ascend; table `[groups, 2^bits]`. No gradient passes.
 pub fn nearest<const D: usize>(x: Tensor<D>, bounds: Tensor<2>, table: Tensor<2>) -> Tensor<D> {
     let shape = x.dims();
     let x = x.reshape([shape.iter().product::<usize>()]);
@@ -84,7 +88,8 @@ pub fn nearest<const D: usize>(x: Tensor<D>, bounds: Tensor<2>, table: Tensor<2>
     Tensor::<1>::from_dispatch(y).reshape(shape)
 }
 
-/// See [`CodeOps::unpack`].
+/// The entries of table `[groups, entries]` that packed codes name, in a tensor of this shape. The
+/// words are those of [`words`]; no code may be beyond its row.
 pub fn unpack<const D: usize>(
     words: Tensor<1, Int>,
     table: Tensor<2>,

@@ -19,7 +19,8 @@ fn numbers<const D: usize>(x: Tensor<D>) -> Vec<f32> {
 proptest! {
     #[test]
     fn packing_loses_nothing(codes in prop::collection::vec(0u8..=255, 0..70), bits in 1usize..=8) {
-        let codes: Vec<u8> = codes.into_iter().map(|c| (u16::from(c) % (1 << bits)) as u8).collect();
+        let codes: Vec<u8> =
+            codes.into_iter().map(|c| (u16::from(c) % (1 << bits)) as u8).collect();
         let bytes = pack(&codes, bits);
         prop_assert_eq!(bytes.len(), packed_len(codes.len(), bits));
         prop_assert_eq!(super::codes(&bytes, bits, codes.len()).collect::<Vec<_>>(), codes);
@@ -27,22 +28,30 @@ proptest! {
 
     /// Every backend against scalar Rust, every width, with and without rows of groups.
     #[test]
-    fn tables_are_looked_up(seed in 0u64..1000, bits in 1usize..=8, each in 1usize..50, groups in 1usize..4) {
+    fn tables_are_looked_up(
+        seed in 0u64..1000, bits in 1usize..=8, each in 1usize..50, groups in 1usize..4,
+    ) {
         let mut stream = Stream::new(seed, "codes", &[]);
         let entries = 1 << bits;
-        let rows: Vec<Vec<f32>> = (0..groups).map(|_| (0..entries).map(|_| stream.normal() as f32).collect()).collect();
+        let mut row =
+            || -> Vec<f32> { (0..entries).map(|_| stream.normal() as f32).collect() };
+        let rows: Vec<Vec<f32>> = (0..groups).map(|_| row()).collect();
         let codes: Vec<u8> = (0..each * groups).map(|_| stream.below(entries) as u8).collect();
-        let wanted: Vec<f32> = codes.iter().enumerate().map(|(i, &c)| rows[i / each][usize::from(c)]).collect();
+        let entry = |(i, &code): (usize, &u8)| rows[i / each][usize::from(code)];
+        let wanted: Vec<f32> = codes.iter().enumerate().map(entry).collect();
         for device in devices() {
-            let packed = words(&pack(&codes, bits), &device);
-            prop_assert_eq!(bytes(packed.clone(), packed_len(codes.len(), bits)), pack(&codes, bits));
-            let ours = unpack(packed, matrix(&rows, &device), bits, [groups, each]);
+            let packed = pack(&codes, bits);
+            let words = words(&packed, &device);
+            prop_assert_eq!(bytes(words.clone(), packed_len(codes.len(), bits)), packed);
+            let ours = unpack(words, matrix(&rows, &device), bits, [groups, each]);
             prop_assert_eq!(&numbers(ours), &wanted);
         }
     }
 
     #[test]
-    fn the_nearest_entry_is_found(seed in 0u64..1000, bits in 1usize..=8, each in 1usize..50, groups in 1usize..4) {
+    fn the_nearest_entry_is_found(
+        seed in 0u64..1000, bits in 1usize..=8, each in 1usize..50, groups in 1usize..4,
+    ) {
         let mut stream = Stream::new(seed, "nearest", &[]);
         let mut draw = |n: usize| -> Vec<f32> { (0..n).map(|_| stream.normal() as f32).collect() };
         let rows: Vec<Vec<f32>> = (0..groups).map(|_| draw(1 << bits)).collect();
@@ -50,13 +59,27 @@ proptest! {
         bounds.iter_mut().for_each(|b| b.sort_by(f32::total_cmp));
         let mut x = draw(each * groups);
         x[0] = bounds[0][0]; // on a bound: the lower one
-        let entry = |i: usize| rows[i / each][bounds[i / each].iter().filter(|&&b| x[i] > b).count()];
-        let wanted: Vec<f32> = (0..x.len()).map(entry).collect();
+        let below = |i: usize| bounds[i / each].iter().filter(|&&b| x[i] > b).count();
+        let wanted: Vec<f32> = (0..x.len()).map(|i| rows[i / each][below(i)]).collect();
         for device in devices() {
-            let of = Tensor::<1>::from_data(TensorData::new(x.clone(), [x.len()]), &device).reshape([groups, each]);
+            let of = TensorData::new(x.clone(), [groups, each]);
+            let of = Tensor::<2>::from_data(of, &device);
             let ours = nearest(of, matrix(&bounds, &device), matrix(&rows, &device));
             prop_assert_eq!(&numbers(ours), &wanted);
         }
+    }
+}
+
+#[test]
+fn other_types_of_numbers_take_the_plain_way() {
+    for device in devices() {
+        let wide = |row: Vec<f32>| matrix(&[row], &device).cast(DType::F64);
+        let (bounds, table) = (wide(vec![1.5, 2.5, 3.5]), wide(vec![1.0, 2.0, 3.0, 4.0]));
+        let x = wide(vec![0.0, 9.0, 2.6, 2.0]);
+        let found = nearest(x, bounds, table.clone());
+        assert_eq!(numbers(found.cast(DType::F32)), [1.0, 4.0, 3.0, 2.0]);
+        let codes = words(&pack(&[3, 0, 2], 2), &device);
+        assert_eq!(numbers(unpack(codes, table, 2, [3]).cast(DType::F32)), [4.0, 1.0, 3.0]);
     }
 }
 

@@ -6,7 +6,7 @@
 //! convolution of `dy` with mirrored, transposed weights. A 1x1 kernel needs no patches: they are
 //! the input.
 
-#![allow(unsafe_code, reason = "matrix products write into parts of one buffer")]
+#![allow(unsafe_code, reason = "matrix products take pointers, and threads write into one buffer")]
 
 use burn::backend::Flex;
 use burn::backend::tensor::FloatTensor;
@@ -147,18 +147,19 @@ pub(super) fn scratch(x: [usize; 4], w: [usize; 4], window: Window, threads: usi
     [patches(&s), partial + patches(&s), input]
 }
 
-/// A pointer that threads may write through, each to places of its own.
+/// Where a buffer begins that threads write into, each in places of its own. It is an address and
+/// no more: whoever writes through it shows in its own `unsafe` block that it may.
 #[derive(Clone, Copy)]
-struct Output(*mut f32);
-// SAFETY: `forward` gives every tile an area that no other tile writes.
-unsafe impl Send for Output {}
+struct Start(*mut f32);
+// SAFETY: to have an address in another thread does no harm.
+unsafe impl Send for Start {}
 // SAFETY: as above.
-unsafe impl Sync for Output {}
+unsafe impl Sync for Start {}
 
-impl Output {
+impl Start {
+    /// The address of value `offset`. It may be written to if the value lies in the buffer.
     fn at(self, offset: usize) -> *mut f32 {
-        // SAFETY: `forward` stays inside the allocation.
-        unsafe { self.0.add(offset) }
+        self.0.wrapping_add(offset)
     }
 }
 
@@ -177,17 +178,19 @@ pub(super) fn forward(
     ))
 }
 
+/// The output for inputs `x` and weights `w`, which lie side by side.
 fn product(s: &Shape, x: &[f32], w: &[f32]) -> Vec<f32> {
     let plane_out = s.after[0] * s.after[1];
     let (depth, width) = (s.depth(), s.after[1]);
+    assert_eq!(w.len(), s.output * depth, "weights that do not fit the input's channels");
     let mut out = vec![0.0f32; s.batch * s.output * plane_out];
-    let destination = Output(out.as_mut_ptr());
+    let start = Start(out.as_mut_ptr());
     s.tiles().into_par_iter().for_each_init(Vec::new, |patches, (b, row)| {
         let (right, stride, n) = s.right(x, (b, row), patches);
-        let first = destination.at(b * s.output * plane_out + row * width);
-        // SAFETY: the tile's rows of each of utterance b's output planes lie inside `out` and
-        // belong to this tile alone; `w` holds output x depth values, `right` depth rows of n
-        // values, `stride` apart.
+        let first = start.at(b * s.output * plane_out + row * width);
+        // SAFETY: a tile is n values from `row` on in each of utterance b's `output` planes. They
+        // lie inside `out`, which lives until all tiles are done, and tiles do not overlap. `w`
+        // holds output x depth values (see above), `right` depth rows of n values, `stride` apart.
         unsafe {
             multiply(
                 [s.output, depth, n],
@@ -214,7 +217,7 @@ unsafe fn multiply(
     add: bool,
 ) {
     let s = |stride: usize| stride as isize;
-    // SAFETY: passed on to the caller.
+    // SAFETY: what `gemm` asks for is what this function's caller promises.
     unsafe {
         gemm::gemm(
             m,
@@ -254,6 +257,7 @@ pub(super) fn weight_gradient(
     let (xs, dys) = (slice(&x), slice(&dy));
     let plane_out = s.after[0] * s.after[1];
     let (depth, width) = (s.depth(), s.after[1]);
+    assert_eq!(dys.len(), s.batch * s.output * plane_out, "an output's gradient of another shape");
     let tiles = s.tiles();
     let parts = s.parts(tiles.len());
     let partial = |tiles: &[(usize, usize)]| {
@@ -262,8 +266,9 @@ pub(super) fn weight_gradient(
         for (t, &(b, row)) in tiles.iter().enumerate() {
             let (right, stride, n) = s.right(xs, (b, row), &mut patches);
             let left = &dys[b * s.output * plane_out + row * width..];
-            // SAFETY: `left` is output rows of n values, plane_out apart, in utterance b of `dy`;
-            // `right` as in `product`, read transposed; `sum` holds output x depth values.
+            // SAFETY: `left` begins `output` rows of n values, plane_out apart, in utterance b of
+            // `dy` (whose length is checked above). `right` is as in `product`, read transposed.
+            // `sum` holds output x depth values and is this thread's own.
             unsafe {
                 let (left, right) = ((left.as_ptr(), plane_out, 1), (right.as_ptr(), 1, stride));
                 multiply([s.output, n, depth], (sum.as_mut_ptr(), depth), left, right, t > 0);

@@ -2,7 +2,7 @@ use super::*;
 use crate::backend::BackendKind;
 use crate::rng::Stream;
 use burn::tensor::module::conv2d;
-use burn::tensor::{Device, TensorData};
+use burn::tensor::{DType, Device, TensorData};
 
 fn noise(shape: [usize; 4], seed: u64, device: &Device) -> Tensor<4> {
     let mut stream = Stream::new(seed, "convolution", &[]);

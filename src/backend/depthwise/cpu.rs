@@ -6,11 +6,9 @@ use burn::tensor::TensorData;
 use rayon::prelude::*;
 
 use crate::backend::flex::{contiguous, slice};
+use crate::lanes::Lanes;
 
-/// Values summed side by side before they are added up.
-const LANES: usize = 16;
-
-/// See [`super::DepthwiseOps::depthwise_weight_gradient`]. Channels run in parallel; each is summed
+/// See [`super::DepthwiseOps::depthwise_weight_gradient`]. Channels run in parallel. Each is summed
 /// in one order, whatever the number of threads.
 pub(super) fn weight_gradient(
     x: FloatTensor<Flex>,
@@ -50,21 +48,9 @@ fn correlate(x: &[f32], dy: &[f32], frames: usize, kernel: usize, sums: &mut [f6
                 let from = pad.saturating_sub(j).min(frames);
                 let to = (frames + pad).saturating_sub(j).min(frames).max(from);
                 let x = &x[(from + j).saturating_sub(pad).min(frames)..];
-                sums[i * kernel + j] += f64::from(dot(&dy[from..to], &x[..to - from]));
+                let sum = Lanes::<16>::sum2(&dy[from..to], &x[..to - from], |dy, x| dy * x);
+                sums[i * kernel + j] += f64::from(sum);
             }
         }
     }
-}
-
-fn dot(a: &[f32], b: &[f32]) -> f32 {
-    let mut lanes = [0.0f32; LANES];
-    let (a, a_rest) = a.as_chunks::<LANES>();
-    let (b, b_rest) = b.as_chunks::<LANES>();
-    for (a, b) in a.iter().zip(b) {
-        for k in 0..LANES {
-            lanes[k] += a[k] * b[k];
-        }
-    }
-    let rest: f32 = a_rest.iter().zip(b_rest).map(|(a, b)| a * b).sum();
-    lanes.iter().sum::<f32>() + rest
 }

@@ -1,6 +1,7 @@
 use super::*;
 use crate::backend::BackendKind;
 use crate::rng::Stream;
+use burn::backend::ops::ConvOptions;
 use burn::tensor::module::conv2d;
 use burn::tensor::{DType, Device, TensorData};
 

@@ -8,9 +8,7 @@ use rayon::prelude::*;
 
 use super::Norm;
 use crate::backend::flex::{contiguous, own, slice, vector};
-
-/// Values summed side by side before they are added up.
-const LANES: usize = 16;
+use crate::lanes::Lanes;
 
 /// Sizes: utterances, channels, values of one channel of one utterance.
 struct Layout {
@@ -43,18 +41,11 @@ impl Layout {
 
 /// Sum of `f` over a plane and its partner.
 fn sum(a: &[f32], b: &[f32], f: impl Fn(f32, f32) -> f32) -> f64 {
-    let mut lanes = [0.0f32; LANES];
-    let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<LANES>(), b.as_chunks::<LANES>());
-    for (a, b) in a.iter().zip(b) {
-        for k in 0..LANES {
-            lanes[k] += f(a[k], b[k]);
-        }
-    }
-    let rest: f32 = a_rest.iter().zip(b_rest).map(|(&a, &b)| f(a, b)).sum();
-    f64::from(lanes.iter().sum::<f32>()) + f64::from(rest)
+    let [lanes, rest] = Lanes::<16>::parts(a, b, b, |a, b, _| f(a, b));
+    f64::from(lanes) + f64::from(rest)
 }
 
-/// y = x * scale + shift.
+/// One channel's normalisation, `y = x * scale + shift`.
 #[derive(Clone, Copy)]
 struct Line {
     mean: f32,
@@ -101,7 +92,7 @@ pub(super) fn normalize(
     };
     // Not `max`, which would turn NaN into 0.
     let rectified = |line: Line, x: f32| if line.at(x) <= 0.0 { 0.0 } else { line.at(x) };
-    // Without a tape nobody needs the input any more: the output takes its place.
+    // Without a tape nobody else refers to the input: the output takes its place.
     let y = match own(&mut x) {
         Some(values) => {
             values.par_chunks_mut(layout.plane).enumerate().for_each(|(i, plane)| {

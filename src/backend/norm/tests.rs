@@ -3,7 +3,7 @@ use crate::backend::BackendKind;
 use crate::rng::Stream;
 use burn::tensor::activation::relu;
 use burn::tensor::module::batch_norm_train;
-use burn::tensor::{Device, TensorData};
+use burn::tensor::{DType, Device, TensorData};
 
 fn noise<const D: usize>(shape: [usize; D], seed: u64, device: &Device) -> Tensor<D> {
     let mut stream = Stream::new(seed, "norm", &[]);

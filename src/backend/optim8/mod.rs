@@ -3,19 +3,31 @@
 //!
 //! Codes lie four to a word, first one lowest, in integer tensors of 32 bits: backends without
 //! 8-bit storage hold a byte a value too, and a checkpoint of one backend is read by every other.
+//!
+//! The arithmetic of a rule stands in the rule's own file, once for the CPU and the plain twin and
+//! once as a kernel: `sgd.rs`, `adam.rs`. What decodes, encodes and goes over the blocks knows no
+//! rule. `rules.rs` lists the rules.
 
+mod adam;
 mod blockwise;
 mod code_map;
 #[cfg(feature = "flex")]
 mod cpu;
 #[cfg(feature = "cube")]
 mod cube;
-mod generic;
 #[cfg(all(feature = "cube", feature = "fusion"))]
 mod lazy;
+mod plain;
+mod rules;
+mod sgd;
+mod update;
 
+pub use adam::AdamStep;
 pub use blockwise::{Codec, Rounding};
 pub use code_map::{CODES, CodeMap, bound};
+pub use rules::{OneMoment, Step, TwoMoments};
+pub use sgd::SgdStep;
+pub use update::{Update, Value};
 
 use burn::backend::tensor::{FloatTensor, IntTensor};
 use burn::backend::{Backend, Dispatch, backend_extension};
@@ -24,66 +36,8 @@ use burn::tensor::{DType, Device, Int, Tensor};
 /// Codes in a word.
 pub const PER_WORD: usize = 4;
 
-/// What SGD does with each value: `g += weight_decay * p; m = momentum * m + fresh * g; p -= rate *
-/// (nesterov ? g + momentum * m : m)`.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct SgdStep {
-    /// Learning rate.
-    pub rate: f32,
-    /// Momentum.
-    pub momentum: f32,
-    /// 1 in the first step, 1 - dampening afterwards.
-    pub fresh: f32,
-    /// Weight decay, coupled.
-    pub weight_decay: f32,
-    /// Nesterov's form.
-    pub nesterov: bool,
-}
-
-impl SgdStep {
-    /// The step goes along `direction[0] * g + direction[1] * m`.
-    fn direction(&self) -> [f32; 2] {
-        if self.nesterov { [1.0, self.momentum] } else { [0.0, 1.0] }
-    }
-}
-
-/// What Adam does with each value: `g += coupled * p; m = beta1 * m + (1 - beta1) * g; v = beta2 *
-/// v + (1 - beta2) * g^2; p = shrink * p - rate * m / (sqrt(v) + epsilon)`.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct AdamStep {
-    /// Learning rate times sqrt(1 - beta2^t) / (1 - beta1^t).
-    pub rate: f32,
-    /// beta1 and 1 - beta1.
-    pub first: [f32; 2],
-    /// beta2 and 1 - beta2.
-    pub second: [f32; 2],
-    /// Epsilon times sqrt(1 - beta2^t).
-    pub epsilon: f32,
-    /// Weight decay added to the gradient (Adam).
-    pub coupled: f32,
-    /// 1 - learning rate * weight decay (AdamW).
-    pub shrink: f32,
-}
-
-/// How Adam's moments are held: the first in the signed map, the second in the unsigned one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct AdamStates {
-    /// Values of a block.
-    pub block: usize,
-    /// Rounding rule of the first moment and of the second.
-    pub rounding: [Rounding; 2],
-}
-
-impl AdamStates {
-    /// The codecs of the first moment and of the second.
-    pub fn codecs(&self) -> [Codec; 2] {
-        let codec = |map, rounding| Codec { map, rounding, block: self.block };
-        [codec(CodeMap::Signed, self.rounding[0]), codec(CodeMap::Unsigned, self.rounding[1])]
-    }
-}
-
-/// The codec and the steps. Each backend has its fast path; `generic` is the plain twin, in
-/// operations of Burn.
+/// The codec, and a step for each number of moments. Each backend has its fast path; the default
+/// bodies are the plain twin, in operations of Burn.
 ///
 /// Flat tensors only: parameter and gradient `[n]`, words `[ceil(n / 4)]`, absmax `[ceil(n /
 /// block)]`.
@@ -100,7 +54,7 @@ pub trait Optim8Ops: Backend {
         x: FloatTensor<Self>,
         codec: Codec,
     ) -> (IntTensor<Self>, FloatTensor<Self>) {
-        generic::quantize::<Self>(x, codec)
+        plain::quantize::<Self>(x, codec)
     }
 
     /// Words and absmax -> `[count]`.
@@ -111,53 +65,48 @@ pub trait Optim8Ops: Backend {
         codec: Codec,
         count: usize,
     ) -> FloatTensor<Self> {
-        generic::dequantize::<Self>(words, absmax, codec, count)
+        plain::dequantize::<Self>(words, absmax, codec, count)
     }
 
     /// New parameter, words and absmax.
-    #[fusion(meta = lazy::stepped_sgd)]
-    fn sgd_step8(
+    #[fusion(meta = lazy::stepped_one)]
+    fn step8_one(
         parameter: FloatTensor<Self>,
         gradient: FloatTensor<Self>,
         words: IntTensor<Self>,
         absmax: FloatTensor<Self>,
         codec: Codec,
-        step: SgdStep,
+        rule: OneMoment,
     ) -> (FloatTensor<Self>, IntTensor<Self>, FloatTensor<Self>) {
-        generic::sgd_step::<Self>(parameter, gradient, words, absmax, codec, step)
+        plain::step_one::<Self>(parameter, gradient, words, absmax, codec, rule)
     }
 
     /// New parameter, words and absmax of the first moment, words and absmax of the second.
-    #[fusion(meta = lazy::stepped_adam)]
+    #[fusion(meta = lazy::stepped_two)]
     #[allow(
         clippy::type_complexity,
         clippy::too_many_arguments,
         reason = "the dispatch macro wants tensors one by one"
     )]
-    fn adam_step8(
+    fn step8_two(
         parameter: FloatTensor<Self>,
         gradient: FloatTensor<Self>,
         words1: IntTensor<Self>,
         absmax1: FloatTensor<Self>,
         words2: IntTensor<Self>,
         absmax2: FloatTensor<Self>,
-        states: AdamStates,
-        step: AdamStep,
+        codecs: [Codec; 2],
+        rule: TwoMoments,
     ) -> (FloatTensor<Self>, IntTensor<Self>, FloatTensor<Self>, IntTensor<Self>, FloatTensor<Self>)
     {
-        generic::adam_step::<Self>(
-            parameter,
-            gradient,
-            [(words1, absmax1), (words2, absmax2)],
-            states,
-            step,
-        )
+        let moments = [(words1, absmax1), (words2, absmax2)];
+        plain::step_two::<Self>(parameter, gradient, moments, codecs, rule)
     }
 
     /// How many values are infinite or not a number: `[n]` -> `[1]`.
     #[fusion(dtype = x, shape = { let _ = x; [1].into() })]
     fn not_finite(x: FloatTensor<Self>) -> FloatTensor<Self> {
-        generic::not_finite::<Self>(x)
+        plain::not_finite::<Self>(x)
     }
 }
 
@@ -184,6 +133,10 @@ impl Blocks {
         let x = if x.is_autodiff() { x.inner() } else { x };
         let (words, absmax) =
             <Dispatch as Optim8Ops>::quantize_blockwise(flat(x).into_dispatch(), codec);
+        Self::from_dispatch(words, absmax)
+    }
+
+    fn from_dispatch(words: IntTensor<Dispatch>, absmax: FloatTensor<Dispatch>) -> Self {
         Self { words: Tensor::from_dispatch(words), absmax: Tensor::from_dispatch(absmax) }
     }
 
@@ -211,58 +164,6 @@ fn flat<const D: usize>(x: Tensor<D>) -> Tensor<1> {
     x.reshape([count])
 }
 
-/// One step of SGD with momentum. Parameter and gradient have one shape.
-pub fn sgd_step<const D: usize>(
-    parameter: Tensor<D>,
-    gradient: Tensor<D>,
-    momentum: Blocks,
-    codec: Codec,
-    step: SgdStep,
-) -> (Tensor<D>, Blocks) {
-    let shape = parameter.shape();
-    let (parameter, words, absmax) = <Dispatch as Optim8Ops>::sgd_step8(
-        flat(parameter).into_dispatch(),
-        flat(gradient).into_dispatch(),
-        momentum.words.into_dispatch(),
-        momentum.absmax.into_dispatch(),
-        codec,
-        step,
-    );
-    let momentum =
-        Blocks { words: Tensor::from_dispatch(words), absmax: Tensor::from_dispatch(absmax) };
-    (Tensor::<1>::from_dispatch(parameter).reshape(shape), momentum)
-}
-
-/// One step of Adam. Parameter and gradient have one shape; `moments` are the first and the second.
-pub fn adam_step<const D: usize>(
-    parameter: Tensor<D>,
-    gradient: Tensor<D>,
-    moments: [Blocks; 2],
-    states: AdamStates,
-    step: AdamStep,
-) -> (Tensor<D>, [Blocks; 2]) {
-    let shape = parameter.shape();
-    let [first, second] = moments;
-    let (parameter, words1, absmax1, words2, absmax2) = <Dispatch as Optim8Ops>::adam_step8(
-        flat(parameter).into_dispatch(),
-        flat(gradient).into_dispatch(),
-        first.words.into_dispatch(),
-        first.absmax.into_dispatch(),
-        second.words.into_dispatch(),
-        second.absmax.into_dispatch(),
-        states,
-        step,
-    );
-    let blocks = |words, absmax| Blocks {
-        words: Tensor::from_dispatch(words),
-        absmax: Tensor::from_dispatch(absmax),
-    };
-    (
-        Tensor::<1>::from_dispatch(parameter).reshape(shape),
-        [blocks(words1, absmax1), blocks(words2, absmax2)],
-    )
-}
-
 /// How many values are infinite or not a number, as a tensor `[1]`: nothing waits for it yet.
 pub fn not_finite<const D: usize>(x: Tensor<D>) -> Tensor<1> {
     Tensor::from_dispatch(<Dispatch as Optim8Ops>::not_finite(flat(x).into_dispatch()))
@@ -277,9 +178,9 @@ impl Optim8Ops for burn::backend::Flex {
         x: FloatTensor<Self>,
         codec: Codec,
     ) -> (IntTensor<Self>, FloatTensor<Self>) {
-        match x.dtype() {
-            DType::F32 => cpu::quantize(x, codec),
-            _ => generic::quantize::<Self>(x, codec),
+        match super::flex::is_f32([&x]) {
+            true => cpu::quantize(x, codec),
+            false => plain::quantize::<Self>(x, codec),
         }
     }
 
@@ -292,44 +193,51 @@ impl Optim8Ops for burn::backend::Flex {
         cpu::dequantize(words, absmax, codec, count)
     }
 
-    fn sgd_step8(
+    fn step8_one(
         parameter: FloatTensor<Self>,
         gradient: FloatTensor<Self>,
         words: IntTensor<Self>,
         absmax: FloatTensor<Self>,
         codec: Codec,
-        step: SgdStep,
+        rule: OneMoment,
     ) -> (FloatTensor<Self>, IntTensor<Self>, FloatTensor<Self>) {
-        match (parameter.dtype(), gradient.dtype()) {
-            (DType::F32, DType::F32) => {
-                cpu::sgd_step(parameter, gradient, words, absmax, codec, step)
-            }
-            _ => generic::sgd_step::<Self>(parameter, gradient, words, absmax, codec, step),
+        if !super::flex::is_f32([&parameter, &gradient]) {
+            return plain::step_one::<Self>(parameter, gradient, words, absmax, codec, rule);
         }
+        let moments = [(words, absmax)];
+        let (parameter, [(words, absmax)]) = rules::with_one!(
+            rule,
+            step => cpu::step(parameter, gradient, moments, [codec], step)
+        );
+        (parameter, words, absmax)
     }
 
-    fn adam_step8(
+    fn step8_two(
         parameter: FloatTensor<Self>,
         gradient: FloatTensor<Self>,
         words1: IntTensor<Self>,
         absmax1: FloatTensor<Self>,
         words2: IntTensor<Self>,
         absmax2: FloatTensor<Self>,
-        states: AdamStates,
-        step: AdamStep,
+        codecs: [Codec; 2],
+        rule: TwoMoments,
     ) -> (FloatTensor<Self>, IntTensor<Self>, FloatTensor<Self>, IntTensor<Self>, FloatTensor<Self>)
     {
         let moments = [(words1, absmax1), (words2, absmax2)];
-        match (parameter.dtype(), gradient.dtype()) {
-            (DType::F32, DType::F32) => cpu::adam_step(parameter, gradient, moments, states, step),
-            _ => generic::adam_step::<Self>(parameter, gradient, moments, states, step),
+        if !super::flex::is_f32([&parameter, &gradient]) {
+            return plain::step_two::<Self>(parameter, gradient, moments, codecs, rule);
         }
+        let (parameter, [(words1, absmax1), (words2, absmax2)]) = rules::with_two!(
+            rule,
+            step => cpu::step(parameter, gradient, moments, codecs, step)
+        );
+        (parameter, words1, absmax1, words2, absmax2)
     }
 
     fn not_finite(x: FloatTensor<Self>) -> FloatTensor<Self> {
-        match x.dtype() {
-            DType::F32 => cpu::not_finite(x),
-            _ => generic::not_finite::<Self>(x),
+        match super::flex::is_f32([&x]) {
+            true => cpu::not_finite(x),
+            false => plain::not_finite::<Self>(x),
         }
     }
 }

@@ -1,3 +1,7 @@
+//! The codec, and counting what is not finite.
+
+mod steps;
+
 use super::*;
 use crate::backend::BackendKind;
 use crate::rng::Stream;
@@ -103,102 +107,6 @@ proptest! {
         let ours = Blocks::quantize(floats(&x, &Device::default()), codec);
         prop_assert_eq!(bytes(ours.words, x.len()), codes);
         prop_assert_eq!(bits(ours.absmax), absmax.iter().map(|x| x.to_bits()).collect::<Vec<_>>());
-    }
-}
-
-/// Whole steps in one pass against the same in Burn's operations, to the bit, several steps long.
-#[cfg(feature = "flex")]
-#[test]
-fn fused_steps_equal_plain_twins() {
-    use burn::backend::Flex;
-    use burn::backend::tensor::FloatTensor;
-    type T = FloatTensor<Flex>;
-    let tensor = |values: &[f32]| T::from_data(TensorData::new(values.to_vec(), [values.len()]));
-    let words =
-        |n: usize| T::from_data(TensorData::new(vec![0u32; n.div_ceil(4)], [n.div_ceil(4)]));
-    let zeros = |n: usize| T::from_data(TensorData::new(vec![0f32; n], [n]));
-    let same = |a: &T, b: &T, what: &str| equal(a.bytes(), b.bytes(), what);
-    for (block, count) in
-        [(1, 5usize), (256, 1), (256, 300), (256, 40_001), (2048, 40_001), (100, 17_000)]
-    {
-        for (i, rule) in RULES.into_iter().enumerate() {
-            let codec = Codec { map: CodeMap::Signed, rounding: rule, block };
-            let states = AdamStates { block, rounding: [rule, rule] };
-            let scales = count.div_ceil(block);
-            let start = tensor(&values(count, 1, true));
-            let mut sgd = [
-                (start.clone(), words(count), zeros(scales)),
-                (start.clone(), words(count), zeros(scales)),
-            ];
-            let adam = || (start.clone(), words(count), zeros(scales), words(count), zeros(scales));
-            let mut adam = [adam(), adam()];
-            for t in 0..3 {
-                let mut gradient = values(count, 10 + t, true);
-                gradient[count / 2] = 1e25; // its square is no f32
-                let gradient = tensor(&gradient);
-                let what = format!("{rule:?}, {count} in blocks of {block}, step {t}");
-
-                let step = SgdStep {
-                    rate: 0.1,
-                    momentum: 0.9,
-                    fresh: if t == 0 { 1.0 } else { 0.8 },
-                    weight_decay: 1e-3,
-                    nesterov: i == 1,
-                };
-                let [(p, w, a), (q, v, b)] = sgd;
-                sgd = [
-                    cpu::sgd_step(p, gradient.clone(), w, a, codec, step),
-                    generic::sgd_step::<Flex>(q, gradient.clone(), v, b, codec, step),
-                ];
-                let [ours, twin] = &sgd;
-                same(&ours.0, &twin.0, &what);
-                same(&ours.1, &twin.1, &what);
-                same(&ours.2, &twin.2, &what);
-
-                let step = AdamStep {
-                    rate: 0.01,
-                    first: [0.9, 0.1],
-                    second: [0.999, 0.001],
-                    epsilon: 1e-8,
-                    coupled: if i == 2 { 0.1 } else { 0.0 },
-                    shrink: 0.99,
-                };
-                let [(p, w1, a1, w2, a2), (q, v1, b1, v2, b2)] = adam;
-                adam = [
-                    cpu::adam_step(p, gradient.clone(), [(w1, a1), (w2, a2)], states, step),
-                    generic::adam_step::<Flex>(q, gradient, [(v1, b1), (v2, b2)], states, step),
-                ];
-                let [ours, twin] = &adam;
-                same(&ours.0, &twin.0, &what);
-                same(&ours.1, &twin.1, &what);
-                same(&ours.2, &twin.2, &what);
-                same(&ours.3, &twin.3, &what);
-                same(&ours.4, &twin.4, &what);
-            }
-        }
-    }
-}
-
-/// A parameter of two dimensions that does not lie row by row, and one that somebody else holds
-/// too.
-#[test]
-fn layout_and_sharing_do_not_matter() {
-    let codec = Codec { map: CodeMap::Signed, rounding: Rounding::Nearest, block: 16 };
-    let step = SgdStep { rate: 0.1, momentum: 0.9, fresh: 1.0, weight_decay: 0.0, nesterov: false };
-    for (kind, device) in devices() {
-        let [p, g] =
-            [1, 2].map(|seed| floats(&values(12 * 7, seed, true), &device).reshape([12, 7]));
-        let (p, g) = (p.swap_dims(0, 1), g.swap_dims(0, 1));
-        let whole = |x: Tensor<2>| Tensor::<2>::from_data(x.into_data(), &device);
-        let held = p.clone();
-        let before = bits(flat(held.clone()));
-        let run = |p: Tensor<2>, g: Tensor<2>| {
-            let (p, m) = sgd_step(p, g, Blocks::zeros(84, codec, &device), codec, step);
-            (bits(flat(p)), bytes(m.words, 84), bits(m.absmax))
-        };
-        let wanted = run(whole(p.clone()), whole(g.clone()));
-        assert!(run(p, g) == wanted, "{kind:?}");
-        equal(&bits(flat(held)), &before, "the shared parameter");
     }
 }
 

@@ -3,9 +3,10 @@
 use burn::backend::DispatchTensor;
 use burn::tensor::Tensor;
 
-use super::op::{shift, snap};
-use super::{Mode, Reversible, Step, Streams};
-use crate::backend::layer::{Again, AnyLayer};
+use super::body::{Reversible, Step};
+use super::grid::{shift, snap};
+use super::layer::{Again, AnyLayer, Streams};
+use crate::backend::Mode;
 
 /// The only tensor.
 pub(super) fn single(mut streams: Streams) -> Tensor<4> {
@@ -96,7 +97,7 @@ pub(super) struct Held {
 }
 
 /// Walks back from the output: the input's gradient, if wanted. `tracked[i]` tells which parameters
-/// of function i want gradients, which go to `sink` with the function's and the parameter's number.
+/// of function i want gradients. Those go to `sink`, with the numbers of function and parameter.
 pub(super) fn backward<M: Reversible>(
     body: &M,
     held: Held,
@@ -146,8 +147,7 @@ pub(super) fn backward<M: Reversible>(
             }
             Step::Keep(layer) => {
                 number -= 1;
-                // What was recovered behind this step is not needed to recover what is in front of
-                // it.
+                // The kept input replaces what was recovered so far.
                 drop(std::mem::take(&mut y));
                 let x = kept.pop().expect("one for each such step");
                 let wanted = input || i > 0;

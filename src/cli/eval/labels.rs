@@ -13,7 +13,7 @@ use crate::scoring::{ScoreList, Scored};
 pub(super) struct Labels {
     /// Trials of the list that have no score, if there is a list.
     pub unscored: Option<usize>,
-    /// What to say of them.
+    /// A warning about these trials.
     pub warning: Option<String>,
 }
 
@@ -72,14 +72,14 @@ fn shown(words: &Words, pair: Pair) -> String {
     format!("{} {}", words.get(pair.enroll()), words.get(pair.test()))
 }
 
-/// A trial as a list in the order of its pairs has it, with a label if any of its lines has one.
+/// A trial in a list that is in the order of its pairs. It has a label if any of its lines has one.
 fn listed(list: &[Pair], pair: Pair) -> Option<Pair> {
     let end = list.partition_point(|t| t.numbers() <= pair.numbers());
     list[..end].last().copied().filter(|t| t.numbers() == pair.numbers())
 }
 
-/// The label of a trial that is listed and scored; none where neither tells or they contradict each
-/// other.
+/// The label of a trial that is listed and scored; none where neither has one, or where they
+/// contradict each other.
 fn agreed(listed: Pair, scored: Pair) -> Option<bool> {
     match (listed.label(), scored.label()) {
         (Some(label), Some(own)) if label != own => None,
@@ -87,7 +87,7 @@ fn agreed(listed: Pair, scored: Pair) -> Option<bool> {
     }
 }
 
-/// The first line of the score file whose label is not to be had from a list.
+/// The error of the first line of the score file for which the list gives no label.
 fn unlabelled(scores: &ScoreList, words: &mut Words, list: &TrialList) -> Result<Error> {
     let known = |pair: Pair| listed(list.trials(), pair);
     let first = scores
@@ -146,7 +146,7 @@ mod tests {
             (of.as_slice(), labels.unscored, labels.warning),
             (&[true, false][..], Some(0), None)
         );
-        // A trial without a label in the list has its own.
+        // A trial that has no label in the list keeps its own.
         assert_eq!(find("a b 0.5 1\n", Some("a b\n")).unwrap().0, [true]);
     }
 

@@ -2,10 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::scoring::{Curve, Interval, Intervals};
+use crate::scoring::{Curve, FALSE_ACCEPT_RATES, Interval, Intervals};
 
-/// False-accept rates whose thresholds are reported.
-const FARS: [f64; 4] = [0.1, 0.01, 0.001, 0.0001];
 /// Priors of minDCF.
 pub(super) const PRIORS: [f64; 2] = [0.01, 0.05];
 
@@ -26,7 +24,7 @@ impl Report<'_> {
         let (eer, dcf) = (curve.eer(), PRIORS.map(|p| curve.min_dcf(p)));
         let finite = |x: f64| if x.is_finite() { json!(x) } else { Value::Null };
         let pair = |i: Interval| json!([i.low, i.high]);
-        let at: Vec<_> = FARS
+        let at: Vec<_> = FALSE_ACCEPT_RATES
             .iter()
             .map(|&far| {
                 let p = curve.at_far(far);
@@ -37,7 +35,9 @@ impl Report<'_> {
             "eer": eer.rate,
             "eer_ci95": intervals.map(|i| pair(i.eer)),
             "min_dcf": {"0.01": dcf[0].cost, "0.05": dcf[1].cost},
-            "min_dcf_ci95": intervals.map(|i| json!({"0.01": pair(i.min_dcf[0]), "0.05": pair(i.min_dcf[1])})),
+            "min_dcf_ci95": intervals.map(|i| {
+                json!({"0.01": pair(i.min_dcf[0]), "0.05": pair(i.min_dcf[1])})
+            }),
             "threshold_eer": finite(eer.threshold),
             "thresholds": at,
             "targets": curve.targets,
@@ -69,7 +69,7 @@ impl Report<'_> {
             lines.push(format!("minDCF({p})  {:.4}{interval}", curve.min_dcf(*p).cost));
         }
         lines.push(format!("threshold at EER {}", threshold(eer.threshold)));
-        for far in FARS {
+        for far in FALSE_ACCEPT_RATES {
             let p = curve.at_far(far);
             let (threshold, misses) = (threshold(p.threshold), 100.0 * p.fnr);
             let few = if far * (curve.nontargets as f64) < 1.0 {

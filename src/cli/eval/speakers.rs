@@ -9,8 +9,8 @@ use crate::corpus::{Names, Pair, Words, label_name, read_utt2spk, read_wav_scp};
 use crate::error::{Error, Result};
 use crate::scoring::ScoreList;
 
-/// The speakers of the words of a score file, which stand with the lines where they first come: in
-/// numbers from 0, in the order of the words.
+/// The speaker of each word of a score file, as a number from 0, in the order of the words. `words`
+/// has each word with the line where it first comes.
 pub(super) fn listed(
     scores: &Path,
     words: &[(&str, usize)],
@@ -37,8 +37,8 @@ pub(super) fn listed(
     Ok(places.into_iter().map(number).collect())
 }
 
-/// Refuses labels that the speakers (of each word) contradict: rates and intervals would be of
-/// different trials.
+/// Refuses labels that contradict the speakers (one for each word). With them, rates and intervals
+/// would be of different trials.
 pub(super) fn check_labels(
     scores: &ScoreList,
     words: &mut Words,
@@ -55,7 +55,7 @@ pub(super) fn check_labels(
     wrong.sort_unstable();
     let first = scores.find(words, &mut |_, t| wrong.binary_search(&t.pair.numbers()).is_ok())?;
     let (line, t) = first.ok_or_else(|| scores.text().changed())?;
-    // The label itself may stand elsewhere, but it is the other one.
+    // The label may come from another file. It is the one that the speakers exclude.
     let (label, speakers) = match same(&t.pair) {
         true => (label_name(false), "one speaker"),
         false => (label_name(true), "two speakers"),

@@ -1,47 +1,49 @@
-//! A folder of audio, one sub-folder a speaker: `ROOT/<speaker>/**/<utterance>.{wav,flac}`.
+//! Makes lists of a folder of audio with a sub-folder for each speaker:
+//! `ROOT/<speaker>/**/<utterance>.{wav,flac}`.
 
 mod scan;
 mod write;
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rayon::prelude::*;
 
 use self::scan::{refuse_equal_names, scan};
 use crate::audio::Source;
-use crate::error::{Error, Result};
-use crate::progress::Progress;
+use crate::corpus::Done;
+use crate::error::{Error, Remedy, Result};
 
-/// What a scan found.
+/// What [`prepare_folder`] found.
 #[derive(Debug, Clone, Default)]
 pub struct FolderReport {
     /// Usable utterances.
     pub utterances: usize,
-    /// Speakers that have some.
+    /// Speakers with usable utterances.
     pub speakers: usize,
-    /// Length of all usable audio.
+    /// Length of all usable audio, seconds.
     pub seconds: f64,
-    /// Files left out, and things worth knowing, one line each.
+    /// Files that were left out, and other remarks, one line each.
     pub problems: Vec<String>,
 }
 
 /// Scans `root` and writes `wav.scp`, `utt2spk`, `spk2utt` and `problems.txt` into `out`, which
-/// must not hold lists yet. Ids are `<speaker>-<path below it>`, so they sort by speaker. Blanks in
-/// them become `_`.
+/// must not contain lists yet. Ids are `<speaker>-<path below it>`, so they sort by speaker. Blanks
+/// in them become `_`. `sample_rate` is the rate, Hz, at which the audio will be used.
 ///
-/// Every file is decoded. What is unreadable or silent, links to nothing and names that lists
-/// cannot hold are left out and reported. Names that begin with a dot are left out.
+/// Every file is decoded. Unreadable and silent files, links to nothing, and names that lists
+/// cannot hold are left out and reported. Names that begin with a dot are left out. `done` is
+/// called after each file.
 ///
 /// # Errors
 /// Folders that would be one speaker and files that would be one utterance; a root without usable
-/// audio. Then nothing is written.
+/// audio; lists in `out`; a file that cannot be written. Nothing is written then.
 pub fn prepare_folder(
     root: &Path,
     out: &Path,
     sample_rate: u32,
-    quiet: bool,
+    done: &Done,
 ) -> Result<FolderReport> {
     if !root.is_dir() {
         return Err(Error::file(root, "no such folder"));
@@ -56,17 +58,16 @@ pub fn prepare_folder(
     }
     let found = scan(root)?;
     refuse_equal_names(root, &found.files)?;
-    let progress = Mutex::new(Progress::new("checking audio", found.files.len(), quiet));
+    let (files, finished) = (found.files.len(), AtomicUsize::new(0));
     let checked: Vec<Result<f64, String>> = found
         .files
         .par_iter()
         .map(|file| {
             let result = seconds_of(&file.path, sample_rate);
-            progress.lock().expect("no holder panics").add(1);
+            done(finished.fetch_add(1, Ordering::Relaxed) + 1, files);
             result
         })
         .collect();
-    drop(progress);
     let mut report = FolderReport { problems: found.problems, ..FolderReport::default() };
     let (mut scp, mut utt2spk) = (String::new(), String::new());
     let mut speakers: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
@@ -109,17 +110,24 @@ pub fn prepare_folder(
     Ok(report)
 }
 
-/// The length of a file whose samples can all be read, or why it is left out.
+/// The length of a file, seconds, or why it is left out. All its samples are read.
 fn seconds_of(path: &Path, sample_rate: u32) -> Result<f64, String> {
     match Source::open(path, sample_rate, None).and_then(|mut source| source.level()) {
         Ok(level) if level.is_silent() => Err(format!("{}: silent; left out", path.display())),
         Ok(level) => Ok(level.samples() as f64 / f64::from(sample_rate)),
-        Err(e) => Err(format!("{e}; left out")),
+        Err(e) => {
+            // Lists cannot choose a channel.
+            let has_several = matches!(e.remedy(), Some(Remedy::ChooseChannel { .. }));
+            let advice = if has_several { "; make a file of one channel" } else { "" };
+            Err(format!("{e}{advice}; left out"))
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Mutex;
+
     use super::*;
     use crate::audio::write_wav16;
     use crate::corpus::Corpus;
@@ -146,13 +154,29 @@ mod tests {
         write_wav16(root.join("ben/silent.wav"), &[0.0; 800], 16000).unwrap();
         std::fs::write(root.join("ben/text.wav"), "no audio").unwrap();
         std::fs::write(root.join("loose.wav"), "no speaker").unwrap();
+        let stereo = hound::WavSpec {
+            channels: 2,
+            sample_rate: 16_000,
+            bits_per_sample: 16,
+            sample_format: hound::SampleFormat::Int,
+        };
+        let mut writer = hound::WavWriter::create(root.join("ben/two.wav"), stereo).unwrap();
+        (0..800i16).for_each(|i| writer.write_sample(i).unwrap());
+        writer.finalize().unwrap();
         let out = dir.path().join("lists");
-        let report = prepare_folder(&root, &out, 16000, true).unwrap();
+        let told = Mutex::new(Vec::new());
+        let done = |finished: usize, all: usize| told.lock().unwrap().push((finished, all));
+        let report = prepare_folder(&root, &out, 16000, &done).unwrap();
         assert_eq!((report.utterances, report.speakers), (3, 2));
+        let mut told = told.into_inner().unwrap();
+        told.sort_unstable();
+        // All but the one outside of speakers' folders.
+        assert_eq!(told, [1, 2, 3, 4, 5, 6].map(|n| (n, 6)));
         let problems = report.problems.join("\n");
         for wanted in [
             "silent.wav: silent",
             "text.wav",
+            "two.wav: has 2 channels; make a file of one channel; left out",
             "loose.wav: not in a speaker's folder",
             "`ben` has a single",
         ] {
@@ -162,15 +186,15 @@ mod tests {
         assert_eq!(corpus.speakers, ["anna", "ben"]);
         assert!(corpus.utterances.iter().any(|u| u.id == "anna-trip_one-2"));
         assert!(
-            prepare_folder(&root, &out, 16000, true)
+            prepare_folder(&root, &out, 16000, &|_, _| ())
                 .unwrap_err()
                 .to_string()
                 .contains("already there")
         );
-        assert!(prepare_folder(&dir.path().join("none"), &out, 16000, true).is_err());
+        assert!(prepare_folder(&dir.path().join("none"), &out, 16000, &|_, _| ()).is_err());
         let file = root.join("loose.wav");
         assert!(
-            prepare_folder(&root, &file, 16000, true)
+            prepare_folder(&root, &file, 16000, &|_, _| ())
                 .unwrap_err()
                 .to_string()
                 .contains("is a file")
@@ -190,7 +214,7 @@ mod tests {
         ] {
             let (dir, root) = tones(&names);
             let out = dir.path().join("lists");
-            let error = prepare_folder(&root, &out, 16000, true).unwrap_err().to_string();
+            let error = prepare_folder(&root, &out, 16000, &|_, _| ()).unwrap_err().to_string();
             let error = error.replace(root.to_str().unwrap(), "AUDIO");
             assert!(error.contains(wanted) && !out.exists(), "{error}");
         }
@@ -204,8 +228,9 @@ mod tests {
             "a/7-8.wav",
             "a/7/8.wav",
         ]);
-        let error =
-            prepare_folder(&root, &dir.path().join("lists"), 16000, true).unwrap_err().to_string();
+        let error = prepare_folder(&root, &dir.path().join("lists"), 16000, &|_, _| ())
+            .unwrap_err()
+            .to_string();
         assert!(error.contains("; and 1 more"), "{error}");
     }
 
@@ -221,7 +246,7 @@ mod tests {
         ]);
         std::fs::write(root.join("ann/.DS_Store"), "").unwrap();
         let out = dir.path().join("lists");
-        let report = prepare_folder(&root, &out, 16000, true).unwrap();
+        let report = prepare_folder(&root, &out, 16000, &|_, _| ()).unwrap();
         assert_eq!(ids(&out), ["ann-1", "ben-1"]);
         assert!(report.problems[0].contains("4 hidden files and folders"), "{:?}", report.problems);
     }
@@ -229,11 +254,12 @@ mod tests {
     #[test]
     fn one_speaker_is_worth_a_warning() {
         let (dir, root) = tones(&["ann/1.wav", "ann/2.wav"]);
-        let report = prepare_folder(&root, &dir.path().join("lists"), 16000, true).unwrap();
+        let report = prepare_folder(&root, &dir.path().join("lists"), 16000, &|_, _| ()).unwrap();
         assert!(report.problems[0].contains("one speaker, `ann`"), "{:?}", report.problems);
         let (dir, root) = tones(&["1.wav"]);
-        let error =
-            prepare_folder(&root, &dir.path().join("lists"), 16000, true).unwrap_err().to_string();
+        let error = prepare_folder(&root, &dir.path().join("lists"), 16000, &|_, _| ())
+            .unwrap_err()
+            .to_string();
         assert!(error.contains("1.wav: not in a speaker's folder"), "{error}");
     }
 
@@ -265,7 +291,7 @@ mod tests {
         symlink("itself", root.join("itself")).unwrap();
         symlink("../ann/1.wav", root.join("ben/link.wav")).unwrap();
         let out = dir.path().join("lists");
-        let report = prepare_folder(&root, &out, 16000, true).unwrap();
+        let report = prepare_folder(&root, &out, 16000, &|_, _| ()).unwrap();
         assert_eq!(ids(&out), ["ann-1", "ben-1", "ben-link"]);
         let problems = report.problems.join("\n");
         for wanted in [

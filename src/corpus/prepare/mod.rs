@@ -1,4 +1,4 @@
-//! Making lists of a corpus that has none.
+//! Makes the lists of a corpus that has none.
 
 mod folder;
 

@@ -1,135 +1,40 @@
-//! A synthetic corpus: source-filter voices saying random syllables, for trying things without any
-//! recordings.
+//! A synthetic corpus, to try things out without recordings: source-filter voices say random
+//! syllables.
 //!
 //! Speakers differ in the length of the vocal tract, in how they form each vowel, in pitch, and in
 //! voice quality (tilt, breathiness, bandwidths). Their utterances differ in everything else:
 //! syllables, tempo, pitch (by up to half an octave within a speaker), loudness (by 16 dB), a room
-//! tone and a microphone's tilt. So no single cue tells speakers apart; the tests measure how far
-//! pitch, level and duration get alone.
+//! tone and a microphone's tilt. So no single cue tells speakers apart. The tests measure how well
+//! pitch, level and duration do alone.
 
+mod config;
 mod render;
 mod voice;
 
+pub use config::SynthConfig;
 pub use voice::Voice;
 
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use rayon::prelude::*;
-use serde::{Deserialize, Serialize};
 
-use super::Trial;
+use super::{Done, Trial, write_trials};
 use crate::audio::write_wav16;
-use crate::corpus::write_trials;
 use crate::error::{Error, Result};
 use crate::fs::{self, Content, TemporaryFolder};
-use crate::progress::Progress;
 use crate::rng::Stream;
 
 /// Samples per second.
 pub const SAMPLE_RATE: u32 = 16_000;
-/// The settings of a finished corpus.
+/// The file with the settings in a finished corpus.
 const MARK: &str = "synth.toml";
 /// Most nontarget trials for each target trial.
 const NONTARGETS: usize = 5;
-/// Most recordings: a terabyte of them.
-const MOST_FILES: u64 = 10_000_000;
-/// Most pairs that trials are drawn from: 2 GB of memory.
-const MOST_PAIRS: u64 = 50_000_000;
-
-/// What to synthesize.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct SynthConfig {
-    /// Folder to make, with `train` and `dev` in it.
-    pub out: PathBuf,
-    /// Training speakers.
-    #[serde(default = "default_speakers")]
-    pub speakers: usize,
-    /// Utterances of each speaker, training and dev.
-    #[serde(default = "default_utterances")]
-    pub utterances: usize,
-    /// Mean length of an utterance; lengths spread from 0.6 to 1.4 times as much.
-    #[serde(default = "default_seconds")]
-    pub seconds: f64,
-    /// Further speakers for the dev trials.
-    #[serde(default = "default_dev_speakers")]
-    pub dev_speakers: usize,
-    /// Seed.
-    #[serde(default = "default_seed")]
-    pub seed: u64,
-}
-
-fn default_speakers() -> usize {
-    40
-}
-fn default_utterances() -> usize {
-    10
-}
-fn default_seconds() -> f64 {
-    2.5
-}
-fn default_dev_speakers() -> usize {
-    20
-}
-fn default_seed() -> u64 {
-    1
-}
 
 impl SynthConfig {
-    /// The defaults, into `out`.
-    pub fn new(out: impl Into<PathBuf>) -> Self {
-        Self {
-            out: out.into(),
-            speakers: default_speakers(),
-            utterances: default_utterances(),
-            seconds: default_seconds(),
-            dev_speakers: default_dev_speakers(),
-            seed: default_seed(),
-        }
-    }
-
-    /// Refuses the impossible, and what has no end.
-    ///
-    /// # Errors
-    /// Names the value.
-    pub fn check(&self) -> Result<()> {
-        let bad = |m: String| Err(Error::Invalid(format!("synth: {m}")));
-        if self.out.as_os_str().is_empty() {
-            return bad("out must name a folder".into());
-        }
-        for (name, value, most) in [
-            ("speakers", self.speakers, 100_000),
-            ("dev_speakers", self.dev_speakers, 100_000),
-            ("utterances", self.utterances, 10_000),
-        ] {
-            if !(2..=most).contains(&value) {
-                return bad(format!("{name} = {value}: must be 2 to {most}"));
-            }
-        }
-        if !(0.5..=60.0).contains(&self.seconds) {
-            return bad(format!("seconds = {}: must be 0.5 to 60", self.seconds));
-        }
-        // At these sizes none of the products overflows 64 bits.
-        let (speakers, dev, utterances) =
-            (self.speakers as u64, self.dev_speakers as u64, self.utterances as u64);
-        let files = (speakers + dev) * utterances;
-        if files > MOST_FILES {
-            return bad(format!(
-                "{files} files; at most {MOST_FILES}: fewer speakers or utterances"
-            ));
-        }
-        let pairs = (dev * utterances) * (dev * utterances - 1) / 2;
-        if pairs > MOST_PAIRS {
-            return bad(format!(
-                "trials are drawn from {pairs} pairs of dev utterances; at most {MOST_PAIRS}: fewer dev_speakers or utterances"
-            ));
-        }
-        Ok(())
-    }
-
-    /// Samples of one utterance. Dev speakers follow the training speakers in number.
+    /// Samples of one utterance of a speaker, both numbered from 0. Dev speakers follow the
+    /// training speakers.
     pub fn utterance(&self, speaker: usize, utterance: usize) -> Vec<f32> {
         let voice = Voice::draw(&mut Stream::new(self.seed, "voice", &[speaker as u64]));
         let mut draw = Stream::new(self.seed, "utterance", &[speaker as u64, utterance as u64]);
@@ -138,9 +43,14 @@ impl SynthConfig {
     }
 }
 
-/// Makes the corpus. A folder that holds something is an error; a run that fails or is stopped (by
-/// setting `stop`) leaves nothing. What killed runs have left beside the folder is removed.
-pub fn make(config: &SynthConfig, quiet: bool, stop: &AtomicBool) -> Result<()> {
+/// Makes the corpus. A call that fails, or that is stopped by setting `stop`, leaves nothing.
+/// `done` is called after each recording. Temporary folders of killed processes beside the corpus
+/// are removed.
+///
+/// # Errors
+/// Settings that [`SynthConfig::check`] refuses; a folder that is not empty; a stop
+/// ([`Error::Interrupted`]); a file that cannot be written.
+pub fn make(config: &SynthConfig, stop: &AtomicBool, done: &Done) -> Result<()> {
     config.check()?;
     let is_empty =
         || std::fs::read_dir(&config.out).is_ok_and(|mut entries| entries.next().is_none());
@@ -153,13 +63,10 @@ pub fn make(config: &SynthConfig, quiet: bool, stop: &AtomicBool) -> Result<()> 
     fs::create_dir_all(parent)?;
     fs::sweep(parent);
     let temp = TemporaryFolder::inside(parent, Content::Corpus, &config.out)?;
-    let progress = Mutex::new(Progress::new(
-        "synthesizing",
-        (config.speakers + config.dev_speakers) * config.utterances,
-        quiet,
-    ));
+    let (files, finished) = (config.files(), AtomicUsize::new(0));
+    let told = || done(finished.fetch_add(1, Ordering::Relaxed) + 1, files);
     let split = |name: &str, first: usize, count: usize| {
-        corpus(config, &temp.path().join(name), first, count, &progress, stop)
+        corpus(config, &temp.path().join(name), first, count, stop, &told)
     };
     split("train", 0, config.speakers)?;
     split("dev", config.speakers, config.dev_speakers)?;
@@ -171,13 +78,16 @@ pub fn make(config: &SynthConfig, quiet: bool, stop: &AtomicBool) -> Result<()> 
     })
 }
 
-/// Makes the corpus unless the folder already holds just this one. Two processes may make it at the
-/// same time.
-pub fn ensure(config: &SynthConfig, quiet: bool, stop: &AtomicBool) -> Result<()> {
+/// Makes the corpus unless the folder already holds one of these settings. Two processes may call
+/// this at the same time.
+///
+/// # Errors
+/// Those of [`make`]; a folder that holds another corpus, or something else.
+pub fn ensure(config: &SynthConfig, stop: &AtomicBool, done: &Done) -> Result<()> {
     let found = || fs::read_to_string(config.out.join(MARK));
     let wanted = mark(config);
     if !config.out.exists() {
-        return match make(config, quiet, stop) {
+        return match make(config, stop, done) {
             Err(e)
                 if !matches!(e, Error::Interrupted(_))
                     && found().is_ok_and(|found| found == wanted) =>
@@ -202,24 +112,27 @@ pub fn ensure(config: &SynthConfig, quiet: bool, stop: &AtomicBool) -> Result<()
     }
 }
 
-/// The settings without the folder, which may be moved.
+/// The settings as text, without the folder, which users may move.
 fn mark(config: &SynthConfig) -> String {
     let settings = SynthConfig { out: PathBuf::from("."), ..config.clone() };
     toml::to_string(&settings).expect("settings are plain data")
 }
 
+/// Ids of an utterance and of its speaker.
 fn ids(speaker: usize, utterance: usize) -> (String, String) {
     let speaker = format!("s{speaker:05}");
     (format!("{speaker}-{utterance:04}"), speaker)
 }
 
+/// Writes recordings and lists of `count` speakers, from number `first` on. `told` is called after
+/// each recording.
 fn corpus(
     config: &SynthConfig,
     folder: &Path,
     first: usize,
     count: usize,
-    progress: &Mutex<Progress>,
     stop: &AtomicBool,
+    told: &(dyn Fn() + Sync),
 ) -> Result<()> {
     let all: Vec<(usize, usize)> =
         (first..first + count).flat_map(|s| (0..config.utterances).map(move |u| (s, u))).collect();
@@ -233,7 +146,7 @@ fn corpus(
         let (id, speaker) = ids(s, u);
         let path = folder.join("wav").join(speaker).join(format!("{id}.wav"));
         write_wav16(path, &config.utterance(s, u), SAMPLE_RATE)?;
-        progress.lock().expect("no holder panics").add(1);
+        told();
         Ok::<(), Error>(())
     })?;
     let line = |f: &dyn Fn(&str, &str) -> String| -> String {
@@ -253,8 +166,8 @@ fn corpus(
     fs::write_bytes(folder.join("spk2utt"), spk2utt.as_bytes())
 }
 
-/// All pairs of utterances of a dev speaker, and nontarget pairs of speakers of the same register
-/// (high or low voices).
+/// All pairs of utterances of a dev speaker as target trials, and pairs of speakers of the same
+/// register (high or low voices) as nontarget trials.
 fn trials(config: &SynthConfig) -> Vec<Trial> {
     let speakers = config.speakers..config.speakers + config.dev_speakers;
     let voices: Vec<(usize, Voice)> = speakers
@@ -291,10 +204,12 @@ fn trials(config: &SynthConfig) -> Vec<Trial> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Mutex;
+
     use super::*;
     use crate::scoring::Curve;
 
-    /// EER of the dev trials when the score is minus the distance of one number.
+    /// EER of the dev trials if a score is minus the distance of one number.
     fn eer_of(config: &SynthConfig, cue: &dyn Fn(&[f32]) -> f64) -> f64 {
         let speakers = config.speakers..config.speakers + config.dev_speakers;
         let values: std::collections::HashMap<String, f64> = speakers
@@ -343,26 +258,8 @@ mod tests {
         assert!(level > 0.4, "level alone: {level}");
         assert!(duration > 0.4, "duration alone: {duration}");
         assert!(pitch > 0.2, "pitch alone: {pitch}");
-        // It is a cue all the same: a corpus in which pitch told nothing would not be speech.
+        // Pitch is a cue all the same: without it a corpus would not resemble speech.
         assert!(pitch < 0.45, "pitch alone: {pitch}");
-    }
-
-    #[test]
-    fn what_is_too_little_or_too_much_is_named() {
-        let refused = |change: &dyn Fn(&mut SynthConfig), wanted: &str| {
-            let mut config = SynthConfig::new("x");
-            change(&mut config);
-            let error = config.check().unwrap_err().to_string();
-            assert!(error.contains(wanted), "{error}");
-        };
-        SynthConfig::new("x").check().unwrap();
-        refused(&|c| c.speakers = 1, "speakers = 1: must be 2 to 100000");
-        refused(&|c| c.dev_speakers = usize::MAX, "dev_speakers = ");
-        refused(&|c| c.utterances = 0, "utterances = 0");
-        refused(&|c| c.seconds = f64::NAN, "seconds = NaN");
-        refused(&|c| c.seconds = 1e30, "seconds = 1");
-        refused(&|c| (c.speakers, c.utterances) = (100_000, 1_000), "files; at most");
-        refused(&|c| (c.dev_speakers, c.utterances) = (1_000, 100), "pairs of dev utterances");
     }
 
     #[test]
@@ -376,7 +273,12 @@ mod tests {
             seconds: 0.6,
             ..SynthConfig::new(dir.path().join("a"))
         };
-        make(&config, true, &go).unwrap();
+        let told = Mutex::new(Vec::new());
+        let done = |finished: usize, all: usize| told.lock().unwrap().push((finished, all));
+        make(&config, &go, &done).unwrap();
+        let mut told = told.into_inner().unwrap();
+        told.sort_unstable();
+        assert!(told.into_iter().eq((1..=10).map(|n| (n, 10))));
         let train = crate::corpus::Corpus::load(config.out.join("train")).unwrap();
         assert_eq!((train.speakers.len(), train.utterances.len()), (3, 6));
         let list = crate::corpus::read_trials(config.out.join("dev/trials.txt")).unwrap();
@@ -385,13 +287,13 @@ mod tests {
                 && list.iter().any(|t| t.target == Some(false))
         );
         let other = SynthConfig { out: dir.path().join("b"), ..config.clone() };
-        make(&other, true, &go).unwrap();
+        make(&other, &go, &|_, _| ()).unwrap();
         let wav =
             |c: &SynthConfig| std::fs::read(c.out.join("dev/wav/s00003/s00003-0001.wav")).unwrap();
         assert_eq!(wav(&config), wav(&other));
-        assert!(make(&config, true, &go).is_err());
-        ensure(&config, true, &go).unwrap();
-        assert!(ensure(&SynthConfig { seconds: 0.7, ..config.clone() }, true, &go).is_err());
+        assert!(make(&config, &go, &|_, _| ()).is_err());
+        ensure(&config, &go, &|_, _| ()).unwrap();
+        assert!(ensure(&SynthConfig { seconds: 0.7, ..config.clone() }, &go, &|_, _| ()).is_err());
         assert!(SynthConfig { speakers: 1, ..config }.check().is_err());
         assert_eq!(
             std::fs::read_dir(dir.path()).unwrap().count(),
@@ -415,7 +317,7 @@ mod tests {
         let begin = std::sync::Barrier::new(2);
         let both = || {
             begin.wait();
-            ensure(&config, true, &go)
+            ensure(&config, &go, &|_, _| ())
         };
         std::thread::scope(|scope| {
             let threads = [scope.spawn(both), scope.spawn(both)];
@@ -423,7 +325,7 @@ mod tests {
                 thread.join().unwrap().unwrap();
             }
         });
-        ensure(&config, true, &go).unwrap();
+        ensure(&config, &go, &|_, _| ()).unwrap();
         assert_eq!(
             std::fs::read_dir(dir.path()).unwrap().count(),
             1,
@@ -446,18 +348,18 @@ mod tests {
         };
         std::fs::create_dir_all(at(".revox-synth-aaaaaa/train/wav")).unwrap();
         std::fs::create_dir(at("a")).unwrap();
-        make(&config, true, &go).unwrap();
+        make(&config, &go, &|_, _| ()).unwrap();
         assert!(!at(".revox-synth-aaaaaa").exists());
         std::fs::create_dir(at("b")).unwrap();
         std::fs::write(at("b/precious"), "precious").unwrap();
-        let error = make(&SynthConfig { out: at("b"), ..config.clone() }, true, &go)
+        let error = make(&SynthConfig { out: at("b"), ..config.clone() }, &go, &|_, _| ())
             .unwrap_err()
             .to_string();
         assert!(error.contains("b: is already there"), "{error}");
         assert_eq!(std::fs::read(at("b/precious")).unwrap(), b"precious");
         let stopped = SynthConfig { out: at("c"), ..config };
         assert!(matches!(
-            ensure(&stopped, true, &AtomicBool::new(true)),
+            ensure(&stopped, &AtomicBool::new(true), &|_, _| ()),
             Err(Error::Interrupted(_))
         ));
         assert_eq!(

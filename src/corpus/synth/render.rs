@@ -1,5 +1,4 @@
-//! What is said and how it sounds: syllables, pitch contour, glottal source, formant filters,
-//! recording.
+//! The sound of an utterance: syllables, pitch contour, glottal source, formant filters, recording.
 
 use super::SAMPLE_RATE;
 use super::voice::{FORMANTS, Voice};
@@ -20,18 +19,19 @@ struct Segment {
     noise: (f64, f64),
 }
 
-/// One utterance of `seconds`.
+/// The samples of one utterance of `seconds`.
 pub(super) fn utterance(voice: &Voice, seconds: f64, draw: &mut Stream) -> Vec<f32> {
     let total = (seconds * RATE) as usize;
     let segments = syllables(voice, total, draw);
-    // Within a speaker the mean pitch moves by up to three semitones either way.
+    // The mean pitch differs between utterances by up to three semitones either way.
     let pitch = voice.pitch * 2f64.powf(draw.between(-3.0, 3.0) / 12.0);
     let mut samples = speak(voice, &segments, pitch, total, draw);
     record(&mut samples, draw);
     samples
 }
 
-/// Random syllables: sometimes a pause, a consonant, a vowel.
+/// Random syllables of about `total` samples. Each is a vowel, mostly after a consonant, sometimes
+/// after a pause.
 fn syllables(voice: &Voice, total: usize, draw: &mut Stream) -> Vec<Segment> {
     let neutral: [f64; FORMANTS] =
         std::array::from_fn(|f| 500.0 * (2 * f + 1) as f64 * voice.tract);
@@ -122,6 +122,7 @@ impl Resonator {
     }
 }
 
+/// `total` samples of the voice saying the segments.
 fn speak(
     voice: &Voice,
     segments: &[Segment],
@@ -162,7 +163,7 @@ fn speak(
                 cycle = 1.0 + voice.jitter * draw.normal();
                 pulse = 1.0;
             }
-            // White noise of unit variance, cheaper than a normal draw.
+            // Uniform white noise of unit variance, which is cheaper than normal draws.
             let noise = 3.46 * (draw.uniform() - 0.5);
             glottis =
                 voice.tilt * glottis + (1.0 - voice.tilt) * (12.0 * pulse + voice.breath * noise);
@@ -178,7 +179,7 @@ fn speak(
     out
 }
 
-/// A microphone's tilt, a background, and a level drawn from 16 dB.
+/// Adds a microphone's tilt and a background, and draws a level from a range of 16 dB.
 fn record(samples: &mut [f32], draw: &mut Stream) {
     let tilt = draw.between(-0.1, 0.1) as f32;
     let mut before = 0.0;

@@ -1,4 +1,4 @@
-//! Who speaks: what stays the same in all utterances of a speaker.
+//! The voice of a speaker, which all its utterances share.
 
 use crate::rng::Stream;
 
@@ -16,13 +16,13 @@ pub(super) const VOWELS: [[f64; 3]; 10] = [
     [490.0, 1350.0, 1690.0],
 ];
 
-/// Formants of a voice.
+/// Number of formants of a voice.
 pub(super) const FORMANTS: usize = 5;
 
 /// A speaker's voice.
 #[derive(Debug, Clone)]
 pub struct Voice {
-    /// High register (shorter tract, higher pitch).
+    /// Whether it is of the high register, with a shorter tract and a higher pitch.
     pub high: bool,
     /// Factor on all formants: a shorter vocal tract has higher ones.
     pub tract: f64,

@@ -1,4 +1,4 @@
-//! Where the lines of a trial list have their labels.
+//! The place of the labels in the lines of a trial list.
 
 use std::ops::ControlFlow;
 use std::sync::OnceLock;
@@ -8,7 +8,7 @@ use super::scan::{Entry, Fields, Grammar};
 use super::text::Text;
 use crate::error::Result;
 
-/// Where a line has its label.
+/// The place of the label in a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Form {
     First,
@@ -19,7 +19,7 @@ fn is_number(label: &str) -> bool {
     matches!(label, "0" | "1")
 }
 
-/// The form of a line by itself; none if both ends could be the label, or neither.
+/// The form that a line alone tells; none if both ends could be the label, or neither.
 fn form_of(first: &str, last: &str) -> Option<Form> {
     match (parse_label(first), parse_label(last)) {
         (Some(_), None) => Some(Form::First),
@@ -33,7 +33,7 @@ fn form_of(first: &str, last: &str) -> Option<Form> {
     }
 }
 
-/// The form of all lines that have one by themselves.
+/// The form of all lines that tell one; none if they differ.
 fn form_of_all(text: &Text) -> Result<Option<Form>> {
     let mut all: Option<Form> = None;
     text.blocks(&mut |block| {
@@ -53,19 +53,20 @@ fn form_of_all(text: &Text) -> Result<Option<Form>> {
     Ok(all)
 }
 
-/// Lines of a trial list, with their labels if they have any.
+/// How the lines of a trial list are read.
 pub(super) struct TrialLine<'a> {
     text: &'a Text,
     usual: OnceLock<Result<Option<Form>, String>>,
 }
 
 impl<'a> TrialLine<'a> {
+    /// For the lines of `text`.
     pub(super) fn of(text: &'a Text) -> Self {
         Self { text, usual: OnceLock::new() }
     }
 
-    /// What the other lines tell of a line that could have either form. Few lists have such lines:
-    /// these are read once more.
+    /// The form of the other lines, for a line that could have either. Few lists have such lines;
+    /// these lists are read a second time.
     fn usual(&self) -> Result<Option<Form>, String> {
         self.usual.get_or_init(|| form_of_all(self.text).map_err(|e| e.to_string())).clone()
     }
@@ -90,7 +91,8 @@ impl Grammar for TrialLine<'_> {
                     Some(Form::Last) => (last, a, b),
                     None if first != last => {
                         return Err(format!(
-                            "`{a}` and `{c}` could both be the label, and they contradict each other"
+                            "`{a}` and `{c}` could both be the label, \
+                             and they contradict each other"
                         ));
                     }
                     _ => (first, b, c),

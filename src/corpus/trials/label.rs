@@ -1,4 +1,4 @@
-//! What lists call target and nontarget trials.
+//! The words of lists for target and nontarget trials.
 
 /// Names of a target trial, in lower case.
 const TARGET: [&str; 7] = ["1", "target", "tgt", "tar", "same", "genuine", "true"];
@@ -20,7 +20,7 @@ const NONTARGET: [&str; 12] = [
 /// Bytes of the longest name.
 const LONGEST: usize = 10;
 
-/// The label that a word means, in whatever case.
+/// The label that a word means, if any: true for a target trial. Case does not matter.
 pub(crate) fn parse_label(word: &str) -> Option<bool> {
     if word.len() > LONGEST {
         return None;
@@ -33,7 +33,7 @@ pub(crate) fn parse_label(word: &str) -> Option<bool> {
     }
 }
 
-/// The word for a label.
+/// The usual word for a label.
 pub(crate) fn label_name(target: bool) -> &'static str {
     if target { "target" } else { "nontarget" }
 }

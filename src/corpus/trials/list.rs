@@ -13,26 +13,27 @@ use super::words::Words;
 use crate::error::{Error, Result};
 use crate::rng::mix64;
 
-/// Trials that are searched for contradictions together.
+/// Trials that are searched for contradictions at a time.
 const ROUND: usize = 1 << 22;
 
-/// A trial list with eight bytes a trial. What it names is in [`Words`].
+/// A trial list with eight bytes a trial. The names are in [`Words`].
 pub struct TrialList {
     text: Text,
     trials: Vec<Pair>,
 }
 
 impl TrialList {
-    /// Reads a list, in the forms that [`read_trials`](super::read_trials) takes. New words are
-    /// added to `words`; `done` is told how many bytes more have been read.
+    /// Reads a list, in the forms of [`read_trials`](super::read_trials). Adds new words to
+    /// `words`, and calls `done` with the number of bytes that were read since the last call.
     ///
     /// # Errors
-    /// The first bad line, and a trial that has two labels.
+    /// The first bad line; a trial with two labels; a list without trials; a file that cannot be
+    /// read.
     pub fn read(text: Text, words: &mut Words, done: &mut dyn FnMut(usize)) -> Result<Self> {
         Self::read_with(text, words, None, done)
     }
 
-    /// [`read`](Self::read), with the lines of the trials where these are wanted.
+    /// [`read`](Self::read), which also appends the line of each trial to `lines`, if given.
     pub(super) fn read_with(
         text: Text,
         words: &mut Words,
@@ -51,8 +52,7 @@ impl TrialList {
         }
     }
 
-    /// The trials in the order of the list, or of their numbers where they were
-    /// [sorted](Self::sort).
+    /// The trials in the order of the list, or of their numbers after [`sort`](Self::sort).
     pub fn trials(&self) -> &[Pair] {
         &self.trials
     }
@@ -67,11 +67,11 @@ impl TrialList {
         self.trials.par_sort_unstable();
     }
 
-    /// Reads the file again up to the first trial that is `wanted` (by its line and itself), which
-    /// it returns. `words` must be those of the first reading.
+    /// Reads the file again up to the first trial that is `wanted`, and returns it with its line.
+    /// `wanted` gets line and trial. `words` must be those of the first reading.
     ///
     /// # Errors
-    /// A file that is no longer there.
+    /// A file that cannot be read any more.
     pub fn find(
         &self,
         words: &mut Words,
@@ -89,13 +89,12 @@ fn pair(found: &Found<Option<bool>>) -> Pair {
     Pair::new(found.words[0], found.words[1], found.value)
 }
 
-/// The numbers of trials that have two labels, ascending. At most about `most` trials are sorted at
-/// a time.
+/// The numbers of trials that have two labels, ascending. About `most` trials are sorted at a time.
 fn contradicted(trials: &[Pair], most: usize) -> Vec<u64> {
     let rounds = trials.len().div_ceil(most) as u64;
     let mut all: Vec<u64> = Vec::new();
     for round in 0..rounds {
-        // The same in each label's trial.
+        // Trials of the same numbers are due in the same round.
         let is_due = |t: &Pair| ((mix64(t.numbers()) >> 32) * rounds) >> 32 == round;
         let mut due: Vec<Pair> =
             trials.par_iter().copied().filter(|t| t.label().is_some() && is_due(t)).collect();
@@ -107,7 +106,8 @@ fn contradicted(trials: &[Pair], most: usize) -> Vec<u64> {
     all
 }
 
-/// The first line that contradicts one before it, among the trials of these numbers.
+/// The error of the first line that contradicts one before it. `doubtful` are the numbers of
+/// trials with two labels, ascending.
 fn contradiction(text: &Text, words: &mut Words, doubtful: &[u64]) -> Result<Error> {
     let mut seen: HashMap<u64, (bool, usize)> = HashMap::new();
     let mut then = None;

@@ -1,10 +1,10 @@
-//! Trial lists: `label enroll test` (VoxCeleb) or `enroll test label` (Kaldi) a line. Labels are 1
-//! and 0, or words such as target and nontarget.
+//! Trial lists, with `label enroll test` (VoxCeleb) or `enroll test label` (Kaldi) a line. Labels
+//! are 1 and 0, or words such as target and nontarget.
 //!
-//! Ids may look like labels. In a line with labels at both ends, a word is the label rather than a
-//! number. Two words or two numbers leave it to the other lines of the list, if these all have the
-//! label at one end. Otherwise equal labels are taken for VoxCeleb's form, and opposite ones are an
-//! error.
+//! Ids may look like labels. If both ends of a line do, a word is taken for the label rather than a
+//! number. With two words or two numbers, the other lines of the list decide, if all their labels
+//! are at the same end. If they do not decide, equal labels are read in VoxCeleb's form, and
+//! opposite ones are an error.
 
 mod form;
 mod label;
@@ -29,21 +29,21 @@ use crate::fs;
 /// One comparison.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Trial {
-    /// Enrollment utterance, as the list names it.
+    /// Name of the enrollment utterance in the list.
     pub enroll: String,
-    /// Test utterance, as the list names it.
+    /// Name of the test utterance in the list.
     pub test: String,
-    /// True for the same speaker, if the list says.
+    /// True for the same speaker; none if the list has no label.
     pub target: Option<bool>,
-    /// Line, from 1.
+    /// Its line, from 1.
     pub line: usize,
 }
 
-/// Reads a trial list; the label may come first, last or not at all. [`TrialList`] is for lists of
-/// many millions of trials.
+/// Reads a trial list, in which labels come first, last or not at all. [`TrialList`] is for lists
+/// of many millions of trials.
 ///
 /// # Errors
-/// The first bad line, and a trial that has two labels.
+/// Those of [`TrialList::read`].
 pub fn read_trials(path: impl AsRef<Path>) -> Result<Vec<Trial>> {
     trials_of(Text::open(path.as_ref())?)
 }
@@ -58,7 +58,10 @@ fn trials_of(text: Text) -> Result<Vec<Trial>> {
     Ok(list.trials().iter().zip(lines).map(trial).collect())
 }
 
-/// Writes a list in VoxCeleb's form (atomically). Every trial must have a label.
+/// Writes a list in VoxCeleb's form, whole or not at all.
+///
+/// # Errors
+/// A trial without a label; a file that cannot be written.
 pub fn write_trials(path: impl AsRef<Path>, trials: &[Trial]) -> Result<()> {
     let mut text = String::new();
     for t in trials {
@@ -73,11 +76,11 @@ pub fn write_trials(path: impl AsRef<Path>, trials: &[Trial]) -> Result<()> {
 /// Places of the two sides of a trial.
 pub type Sides = (usize, usize);
 
-/// Places of both sides of each trial of `list`, found as [`Names`] says, with the note of
+/// Places of both sides of each trial of `list`, by the rules of [`Names`], and the note of
 /// [`super::Resolved`].
 ///
 /// # Errors
-/// At its line: a side that is no utterance or could be several.
+/// Those of [`Names::resolve`].
 pub fn resolve(
     list: &Path,
     trials: &[Trial],
@@ -126,16 +129,16 @@ mod tests {
 
     #[test]
     fn ids_that_look_like_labels_are_ids() {
-        // A word rather than a number, whatever it says.
+        // A word is the label rather than a number, whichever label it is.
         assert_eq!(
             shown("1 0 target\n0 1 nontarget\n1 5 nontarget\nimp 7 0\n"),
             "+ 1 0, - 0 1, - 1 5, - 7 0"
         );
-        // The other lines tell.
+        // The other lines decide.
         assert_eq!(shown("1 5 0\n0 5 7\n"), "+ 5 0, - 5 7");
         assert_eq!(shown("1 5 0\n7 5 1\n"), "- 1 5, + 7 5");
         assert_eq!(shown("same a diff\nsame a b\n"), "+ a diff, + a b");
-        // Nothing tells, and it does not matter.
+        // Nothing decides, and both forms give the same label.
         assert_eq!(shown("1 0 1\n0 5 0\n"), "+ 0 1, - 5 0");
         for (text, wanted) in [
             ("1 5 0\n", ":1: `1` and `0` could both be the label"),
@@ -164,7 +167,7 @@ mod tests {
             let error = read(text).unwrap_err().to_string();
             assert!(error.contains(wanted), "{error}");
         }
-        // A trial that stands twice is no contradiction, and neither are its sides exchanged.
+        // A repeated trial is no contradiction, and neither is one with its sides exchanged.
         assert_eq!(shown("1 a b\n1 a b\n0 b a\n"), "+ a b, + a b, - b a");
     }
 
@@ -187,7 +190,7 @@ mod tests {
         assert!(note.unwrap().contains("by last name"));
     }
 
-    /// The rules, one line after the other over the whole text.
+    /// A plain reader by the rules above, with the whole text in memory.
     fn by_the_rules(text: &str) -> Result<Vec<Trial>, String> {
         let number = |label: &str| matches!(label, "0" | "1");
         // Whether the label comes last.
@@ -245,10 +248,10 @@ mod tests {
         if trials.is_empty() { Err(": holds no trials".into()) } else { Ok(trials) }
     }
 
-    /// A list with blank lines, now and then a line that is odd, and a few contradictions.
+    /// A list with blank lines, some odd lines, and a few contradictions.
     fn some_list(stream: &mut Stream) -> String {
         let ids = ["a", "b", "c/1.wav", "d", "e", "\u{fc}", "0", "1", "imp"];
-        // Ids like labels in every third list.
+        // Every third list has ids like labels.
         let count = if stream.chance(0.3) { ids.len() } else { 2 + stream.below(5) };
         let (form, end) = (stream.below(4), if stream.chance(0.3) { "\r\n" } else { "\n" });
         let names = if stream.chance(0.5) { ["0", "1"] } else { ["Nontarget", "tgt"] };
@@ -273,7 +276,7 @@ mod tests {
         if stream.chance(0.3) { text.trim_end().to_owned() } else { text }
     }
 
-    /// A list that is read in blocks of so many bytes.
+    /// A list that is read in blocks of `block` bytes.
     fn cut(path: &Path, block: usize) -> Text {
         let mut text = Text::open(path).unwrap();
         text.block = block;
@@ -326,7 +329,7 @@ mod tests {
             let error = read(text).unwrap_err().to_string();
             assert!(error.contains(wanted), "{error}");
         }
-        // What is no text is no list, whatever stands before.
+        // Bytes that are no text come first, whatever is wrong before them.
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("t"), b"1 a b\n1 a\n0 a b\n1 \xe9 b\n").unwrap();
         let error = read_trials(dir.path().join("t")).unwrap_err().to_string();

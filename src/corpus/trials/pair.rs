@@ -3,15 +3,14 @@
 /// Numbers of words are below this.
 pub(super) const LIMIT: u32 = 1 << 31;
 
-/// A trial by the numbers of its words, or of its speakers, with its label if that is known.
+/// A trial as the numbers of its words, or of its speakers, and its label, if known.
 ///
-/// Pairs are in the order of the numbers, and those of the same numbers in that of their labels:
-/// none, nontarget, target.
+/// Pairs are ordered by their numbers, then by their labels: none, nontarget, target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Pair(u64);
 
 impl Pair {
-    /// Numbers must be below 2^31.
+    /// A pair of numbers below 2^31.
     pub fn new(enroll: u32, test: u32, label: Option<bool>) -> Self {
         debug_assert!(enroll < LIMIT && test < LIMIT, "{enroll} {test}");
         Self(u64::from(enroll) << 33 | u64::from(test) << 2 | label.map_or(0, code))
@@ -27,7 +26,7 @@ impl Pair {
         (self.0 >> 2) as u32 % LIMIT
     }
 
-    /// Both numbers in one.
+    /// Both numbers as one.
     pub fn numbers(self) -> u64 {
         self.0 >> 2
     }
@@ -37,7 +36,7 @@ impl Pair {
         (self.0 & 2 != 0).then_some(self.0 & 1 != 0)
     }
 
-    /// Whether it is known to be a target trial.
+    /// Whether this is a target trial. A trial without a label is not.
     pub fn is_target(self) -> bool {
         self.0 & 1 != 0
     }

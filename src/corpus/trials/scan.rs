@@ -1,4 +1,5 @@
-//! Lists that name two utterances a line: lines are parsed on all cores, and taken in order.
+//! Reads lists that name two utterances a line. All cores parse lines; the results keep the order
+//! of the lines.
 
 use std::ops::ControlFlow;
 
@@ -8,20 +9,21 @@ use super::text::{Text, newlines};
 use super::words::Words;
 use crate::error::{Error, Result};
 
-/// Parts of a block that are parsed at a time.
+/// Parts of a block that the cores parse side by side.
 const PIECES: usize = 64;
 
-/// A word that had no number when its piece was parsed.
+/// The number of a word that was new when its piece was parsed.
 const NEW: u32 = u32::MAX;
 
 /// The words of a line.
 pub(crate) struct Fields<'t> {
     words: [&'t str; 5],
-    /// How many there are.
+    /// Number of words in the line.
     pub count: usize,
 }
 
 impl<'t> Fields<'t> {
+    /// The words of `line`.
     pub(super) fn of(line: &'t str) -> Self {
         let (mut words, mut count) = ([""; 5], 0);
         for (i, word) in line.split_ascii_whitespace().enumerate() {
@@ -33,16 +35,19 @@ impl<'t> Fields<'t> {
         Self { words, count }
     }
 
-    /// The first five.
+    /// The first five words.
     pub fn first(&self) -> &[&'t str] {
         &self.words[..self.count.min(self.words.len())]
     }
 }
 
-/// What a line says.
+/// The content of a line.
 pub(crate) struct Entry<'t, V> {
+    /// Name of the enrollment utterance.
     pub enroll: &'t str,
+    /// Name of the test utterance.
     pub test: &'t str,
+    /// What the line says of them.
     pub value: V,
 }
 
@@ -54,24 +59,26 @@ pub(crate) trait Grammar: Sync {
     /// Reads a line that is not blank.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// What is wrong with the line.
     fn entry<'t>(&self, fields: &Fields<'t>) -> Result<Entry<'t, Self::Value>, String>;
 }
 
-/// What was found in a line.
+/// The content of a line, with numbers for words.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Found<V> {
     /// Number of the line in its piece, from 1.
     line: u32,
     /// Numbers of the words: enrollment, test.
     pub words: [u32; 2],
+    /// What the line says of them.
     pub value: V,
 }
 
-/// What was found in a few thousand lines.
+/// The content of a few thousand lines.
 pub(crate) struct Batch<'b, V> {
+    /// Number of the lines before these.
     before: usize,
-    /// In the order of the lines.
+    /// The content of each line that is not blank, in order.
     pub found: &'b [Found<V>],
     /// Bytes of these lines.
     pub bytes: usize,
@@ -84,20 +91,20 @@ impl<V> Batch<'_, V> {
     }
 }
 
-/// A part of a block, parsed.
+/// A parsed part of a block.
 struct Piece<'t, V> {
     lines: usize,
     bytes: usize,
     found: Vec<Found<V>>,
-    /// Words without a number: which of `found`, which side of it, the word.
+    /// New words: index into `found`, side, and word.
     new: Vec<(usize, usize, &'t str)>,
-    /// The first line that cannot be read, from 1, and why; what follows is not parsed.
+    /// The first bad line, from 1, and what is wrong with it. The lines behind it are not parsed.
     wrong: Option<(usize, String)>,
 }
 
 impl<'t, V: Copy> Piece<'t, V> {
-    /// Parses whole lines, or only checks that they are text. The error is the first line that is
-    /// none.
+    /// Parses whole lines or, without `parse`, only checks that they are UTF-8. The error is the
+    /// first line that is not.
     fn of<G: Grammar<Value = V>>(
         bytes: &'t [u8],
         grammar: &G,
@@ -112,7 +119,7 @@ impl<'t, V: Copy> Piece<'t, V> {
         if !parse {
             return Ok(piece);
         }
-        // One utterance is often enrolled in many lines on end.
+        // Many lists enroll one utterance in many lines in a row.
         let mut last = ("", NEW);
         for (line, text) in (1..).zip(text.lines()) {
             let fields = Fields::of(text);
@@ -141,7 +148,7 @@ impl<'t, V: Copy> Piece<'t, V> {
     }
 }
 
-/// Cuts a block into pieces of whole lines, each `size` bytes long or up to a line longer.
+/// Cuts a block into pieces of whole lines. A piece has `size` bytes, or up to a line more.
 fn cut(block: &[u8], size: usize) -> Vec<&[u8]> {
     let (mut pieces, mut rest) = (Vec::new(), block);
     while let Some(end) = rest.iter().skip(size).position(|&b| b == b'\n') {
@@ -153,11 +160,11 @@ fn cut(block: &[u8], size: usize) -> Vec<&[u8]> {
     pieces
 }
 
-/// Reads a list and gives what it holds to `take`, in order, until that breaks. Numbers new words.
-/// Returns the first line that `grammar` refuses, whose predecessors were taken.
+/// Reads a list, numbers new words, and gives the content to `take`, in order, until that breaks.
+/// Returns the error of the first line that `grammar` refuses. The lines before it were taken.
 ///
 /// # Errors
-/// A file that cannot be read, or is no text: that comes first, wherever it stands.
+/// A file that cannot be read, or is not UTF-8. These errors come first, wherever they occur.
 pub(crate) fn scan<G: Grammar>(
     text: &Text,
     grammar: &G,
@@ -195,8 +202,9 @@ pub(crate) fn scan<G: Grammar>(
     Ok(wrong)
 }
 
-/// Reads a list whole, in order: what `make` makes of each line, and, where they are wanted, the
-/// lines. `done` is told of bytes. Beside it stands what [`scan`] returns.
+/// Reads a whole list. Returns the result of `make` for each line, and the error that [`scan`]
+/// returns. The numbers of the lines are appended to `lines`, if given. `done` is called with the
+/// number of bytes that were read since the last call.
 ///
 /// # Errors
 /// Those of [`scan`].
@@ -209,8 +217,8 @@ pub(crate) fn read_all<G: Grammar, T>(
     done: &mut dyn FnMut(usize),
 ) -> Result<(Vec<T>, Option<Error>)> {
     let mut all = Vec::new();
-    // Growing by copies would take more than twice the memory. Where there is none for as many
-    // entries as lines, the lines may yet be blank.
+    // A vector that grows by copying would take more than twice the memory. If there is too little
+    // memory for an entry for each line, reading may still work, since lines may be blank.
     let _ = all.try_reserve_exact(text.count_lines()?);
     let wrong = scan(text, grammar, words, &mut |batch| {
         all.extend(batch.found.iter().map(&make));
@@ -223,7 +231,7 @@ pub(crate) fn read_all<G: Grammar, T>(
     Ok((all, wrong))
 }
 
-/// The first line that is `wanted`, with what is in it.
+/// The first line that is `wanted`, with its content.
 ///
 /// # Errors
 /// Those of [`scan`].
@@ -249,7 +257,7 @@ pub(crate) fn find_line<G: Grammar>(
 mod tests {
     use super::*;
 
-    /// Two words and a number, or just two words.
+    /// Two words, with or without a number.
     struct Numbered;
 
     impl Grammar for Numbered {

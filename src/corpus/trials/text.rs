@@ -1,4 +1,4 @@
-//! Text files that are read block by block, more than once if need be.
+//! Text files that are read block by block, more than once if necessary.
 
 use std::fs::File;
 use std::io::{ErrorKind, Read};
@@ -10,12 +10,12 @@ use crate::fs;
 
 /// Bytes of a file that are in memory at a time.
 const BLOCK: usize = 8 << 20;
-/// The same where the file seems to be smaller.
+/// Fewest bytes in memory, even if the file seems to be smaller.
 const SMALL: usize = 1 << 12;
 
 /// A list of any length.
 ///
-/// A file is read anew in each pass. What can be read only once, such as a pipe, is held in memory.
+/// Each pass reads the file anew. A pipe, which can be read only once, is held in memory.
 pub struct Text {
     path: PathBuf,
     held: Option<Vec<u8>>,
@@ -24,8 +24,10 @@ pub struct Text {
 }
 
 impl Text {
+    /// Opens a file, and reads it if it is a pipe.
+    ///
     /// # Errors
-    /// A file that is not there; a pipe that cannot be read.
+    /// A file that does not exist; a pipe that cannot be read.
     pub fn open(path: impl Into<PathBuf>) -> Result<Self> {
         let path = path.into();
         let about = std::fs::metadata(&path).map_err(|e| Error::io(&path, "read", e))?;
@@ -40,21 +42,21 @@ impl Text {
         Ok(Self { path, held, size, block: BLOCK })
     }
 
-    /// Where it lies.
+    /// The file.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Its bytes.
+    /// Its length in bytes.
     pub fn size(&self) -> usize {
         self.size
     }
 
-    /// Calls `look` for one block of whole lines after the other, until it breaks. A byte order
+    /// Calls `look` with one block of whole lines after the other, until it breaks. A byte order
     /// mark is left out.
     ///
     /// # Errors
-    /// What `look` finds wrong; UTF-16; a file that cannot be read.
+    /// Those of `look`; a file in UTF-16; a file that cannot be read.
     pub(super) fn blocks(
         &self,
         look: &mut dyn FnMut(&[u8]) -> Result<ControlFlow<()>>,
@@ -90,7 +92,7 @@ impl Text {
                 return Ok(());
             }
             if end == 0 {
-                // A line longer than the buffer.
+                // The line is longer than the buffer.
                 buffer.resize(2 * buffer.len(), 0);
             }
             buffer.copy_within(end..filled, 0);
@@ -98,7 +100,10 @@ impl Text {
         }
     }
 
-    /// How many lines there are, blank ones included; one more where the last one has an end.
+    /// Number of lines, with blank ones, plus one if the last one ends in a line break.
+    ///
+    /// # Errors
+    /// A file that cannot be read.
     pub(super) fn count_lines(&self) -> Result<usize> {
         let mut count = 1;
         self.blocks(&mut |block| {
@@ -111,7 +116,7 @@ impl Text {
     /// The line (from 1) of an entry (from 0). Every line that is not blank is an entry.
     ///
     /// # Errors
-    /// A file that has no longer so many entries.
+    /// A file that cannot be read, or that has fewer entries.
     pub fn line_of(&self, entry: usize) -> Result<usize> {
         let (mut line, mut left, mut found) = (0, entry, false);
         self.blocks(&mut |block| {
@@ -130,13 +135,13 @@ impl Text {
         if found { Ok(line) } else { Err(self.changed()) }
     }
 
-    /// The error where a second pass does not find what the first one did.
+    /// The error of a second pass that does not find what the first one found.
     pub(crate) fn changed(&self) -> Error {
         Error::file(&self.path, "has changed while it was read")
     }
 }
 
-/// Ends of lines.
+/// Number of line breaks.
 pub(super) fn newlines(bytes: &[u8]) -> usize {
     bytes.iter().filter(|&&b| b == b'\n').count()
 }

@@ -1,21 +1,23 @@
-//! The different words of lists, by number.
+//! The distinct words of lists, by number.
 
 use std::hash::{BuildHasher, RandomState};
 
 use super::pair::LIMIT;
 
-/// Words, numbered from 0 as they first come, each with the line where it did.
+/// Distinct words, numbered from 0 in the order of their first lines, each with that line.
 ///
-/// Lists of many millions of trials name few utterances: a word is stored once, and a trial as two
-/// numbers.
+/// Lists of many millions of trials name few utterances. So each word is stored once, and a trial
+/// as two numbers.
 pub struct Words {
     text: String,
-    /// Where each word begins in `text`; and the end of the last one.
+    /// The place of each word in `text`, and the end of the last one.
     bounds: Vec<usize>,
+    /// The first line of each word, from 1.
     lines: Vec<usize>,
-    /// An open hash table, a power of two long: 0, or the hash and below it the number plus 1.
+    /// An open hash table whose length is a power of two. A slot is 0, or has the hash in its upper
+    /// half and the number plus 1 in its lower half.
     slots: Vec<u64>,
-    /// Random, so that no list can be made whose words collide.
+    /// Random, so that nobody can make a list whose words collide.
     seeds: [u64; 2],
 }
 
@@ -34,12 +36,12 @@ impl Default for Words {
 }
 
 impl Words {
-    /// How many there are.
+    /// Number of words.
     pub fn len(&self) -> usize {
         self.lines.len()
     }
 
-    /// True when there are none.
+    /// True if there are no words.
     pub fn is_empty(&self) -> bool {
         self.lines.is_empty()
     }
@@ -47,13 +49,13 @@ impl Words {
     /// The word of a number.
     ///
     /// # Panics
-    /// If there is none.
+    /// If no word has this number.
     pub fn get(&self, number: u32) -> &str {
         let i = number as usize;
         &self.text[self.bounds[i]..self.bounds[i + 1]]
     }
 
-    /// Words in the order of their numbers, with the lines (from 1) where they first stand.
+    /// Words in the order of their numbers, with their first lines (from 1).
     pub fn iter(&self) -> impl Iterator<Item = (&str, usize)> {
         self.bounds.windows(2).map(|b| &self.text[b[0]..b[1]]).zip(self.lines.iter().copied())
     }
@@ -63,7 +65,7 @@ impl Words {
         self.probe(word, self.hash(word)).ok()
     }
 
-    /// The number of a word that stands in a line. None where a new one would be too many.
+    /// The number of a word in a line; a new word gets one. None if there are too many words.
     pub(super) fn intern(&mut self, word: &str, line: usize) -> Option<u32> {
         if 2 * (self.len() + 1) > self.slots.len() {
             self.grow();
@@ -99,6 +101,7 @@ impl Words {
         }
     }
 
+    /// Doubles the hash table.
     fn grow(&mut self) {
         let mut slots = vec![0; 2 * self.slots.len()];
         let mask = slots.len() - 1;
@@ -112,7 +115,7 @@ impl Words {
         self.slots = slots;
     }
 
-    /// Eight bytes at a time: a product of twice the width, folded.
+    /// A hash that takes eight bytes at a time: it folds the two halves of a product of 128 bits.
     fn hash(&self, word: &str) -> u32 {
         let [seed, factor] = self.seeds;
         let mix = |state: u64, bytes: u64| {
@@ -158,7 +161,7 @@ mod tests {
     #[test]
     fn words_that_are_alike_are_different() {
         let mut words = Words::default();
-        // Padding with zeros, ends of eight bytes, and the empty word.
+        // Words padded with zeros, of about eight bytes, and the empty word.
         let alike = ["", "\0", "\0\0", "1234567", "12345678", "12345678\0", "123456789", "ü", "u"];
         for (i, word) in alike.into_iter().enumerate() {
             assert_eq!(words.intern(word, 1), Some(i as u32), "{word:?}");
@@ -175,7 +178,7 @@ mod tests {
             (0..4096).map(|i| words.hash(&format!("id1{i:04}/a/00001.wav")) % 4096).collect();
         low.sort_unstable();
         low.dedup();
-        // A random function leaves 1 - 1/e of them.
+        // A random function gives 1 - 1/e of all slots.
         assert!((2400..2780).contains(&low.len()), "{}", low.len());
     }
 }

@@ -1,4 +1,4 @@
-//! Which point fails, and how often each has been passed.
+//! Counts the points, and tells which one fails.
 
 use std::collections::HashMap;
 use std::ffi::OsStr;
@@ -11,25 +11,25 @@ use super::Op;
 
 /// The exit code of a process that ends at a point.
 const ENDED: i32 = 99;
-/// The exit code for variables that cannot be obeyed.
+/// The exit code for variables with impossible values.
 const USAGE: i32 = 2;
 
-/// The process's plan; none without the variables.
+/// The plan of this process; none without the variables.
 static PLAN: LazyLock<Option<Mutex<Plan>>> =
     LazyLock::new(|| Plan::of_environment().map(Mutex::new));
 
 /// Passes the point of an operation on `path`.
 ///
 /// # Errors
-/// The failure that is to be.
+/// The planned failure.
 pub(in crate::fs) fn point(op: Op, path: &Path) -> io::Result<()> {
     reach(op, path, || ())
 }
 
-/// Passes the point of writing `bytes` to `out`, which is `path` or is to become it.
+/// Passes the point of writing `bytes` to `out`, which is `path` or will replace it.
 ///
 /// # Errors
-/// The failure that is to be.
+/// The planned failure.
 pub(in crate::fs) fn writing(
     op: Op,
     path: &Path,
@@ -41,10 +41,10 @@ pub(in crate::fs) fn writing(
     })
 }
 
-/// Passes a point; `tear` does half of the operation.
+/// Passes a point. `tear` does half of the operation.
 fn reach(op: Op, path: &Path, tear: impl FnOnce()) -> io::Result<()> {
     let Some(plan) = &*PLAN else { return Ok(()) };
-    // Held until the process has ended, if it is to end: no other thread comes past a point then.
+    // If the process ends here, it still holds the plan, so no other thread passes a point.
     let mut plan = plan.lock().unwrap_or_else(PoisonError::into_inner);
     let (label, outcome) = plan.pass(op, &last_name(path));
     let full = || -> io::Result<()> { Err(io::ErrorKind::StorageFull.into()) };
@@ -68,7 +68,7 @@ fn last_name(path: &Path) -> String {
     path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
 }
 
-/// Ends the process: a test must not go on without the fault that it asks for.
+/// Ends the process: a test must not go on without the fault that it wants.
 fn refuse(message: &str) -> ! {
     let _ = writeln!(io::stderr(), "error: {message}");
     std::process::exit(USAGE)
@@ -139,7 +139,7 @@ impl Mode {
     }
 }
 
-/// One point, and how it fails.
+/// A point, and how it fails.
 #[derive(Debug, PartialEq, Eq)]
 struct Fault {
     mode: Mode,
@@ -147,7 +147,7 @@ struct Fault {
 }
 
 impl Fault {
-    /// `MODE@OP NAME N`; none if it is anything else.
+    /// Reads `MODE@OP NAME N`; none if the text is anything else.
     fn parse(text: &str) -> Option<Self> {
         let (mode, label) = text.split_once('@')?;
         let mode = Mode::ALL.into_iter().find(|m| m.name() == mode)?;
@@ -163,13 +163,13 @@ fn label_of(op: Op, name: &str, count: u64) -> String {
     format!("{} {name} {count}", op.name())
 }
 
-/// What becomes of an operation.
+/// What happens to an operation.
 #[derive(Debug, PartialEq, Eq)]
 enum Outcome {
     Pass,
-    /// The disk has been full since an earlier point.
+    /// It fails, because the disk has been full since an earlier point.
     Full,
-    /// The point of the fault.
+    /// It fails, because this is the point of the fault.
     Hit(Mode),
 }
 
@@ -177,18 +177,21 @@ enum Outcome {
 struct Plan {
     fault: Option<Fault>,
     log: Option<File>,
-    /// How often each pair of an operation and a name has come.
+    /// How often each operation on each name was done.
     counts: HashMap<(&'static str, String), u64>,
     is_full: bool,
 }
 
 impl Plan {
-    /// What the variables ask for; none without any.
+    /// The plan of the environment variables; none without any.
     fn of_environment() -> Option<Self> {
         let fault = std::env::var_os("REVOX_FAULT").map(|text| {
             let text = text.to_string_lossy();
             Fault::parse(&text).unwrap_or_else(|| {
-                refuse(&format!("REVOX_FAULT={text}: must be MODE@OP NAME N, such as kill@rename model.safetensors 1"))
+                refuse(&format!(
+                    "REVOX_FAULT={text}: must be MODE@OP NAME N, \
+                     such as kill@rename model.safetensors 1"
+                ))
             })
         });
         let log = std::env::var_os("REVOX_FAULT_LOG").map(|path| Self::open_log(&path));
@@ -201,7 +204,7 @@ impl Plan {
         })
     }
 
-    /// Counts a point, and says what becomes of it.
+    /// Counts a point. Returns its name and what happens to the operation.
     fn pass(&mut self, op: Op, name: &str) -> (String, Outcome) {
         let count = self.counts.entry((op.name(), name.to_owned())).or_insert(0);
         *count += 1;

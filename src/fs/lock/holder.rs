@@ -1,18 +1,18 @@
-//! Who has a lock, as its file says.
+//! The holder of a lock, as written in its file.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
-/// Most characters that are shown of what another process has written.
+/// Most characters of another process's text that are shown.
 const MOST_SHOWN: usize = 64;
 
-/// Who has a lock.
+/// The holder of a lock.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Holder {
     pub pid: u32,
     pub host: String,
-    /// RFC 3339. Only shown: clocks jump, and those of two machines differ.
+    /// A time by RFC 3339. It is only shown: clocks jump, and those of two machines differ.
     pub since: String,
 }
 
@@ -24,9 +24,9 @@ impl Holder {
         Self { pid: std::process::id(), host, since: stamp(SystemTime::now()) }
     }
 
-    /// Whom a lock file names, fit to be shown; none if it is damaged.
+    /// The holder in the text of a lock file, safe to show; none if the text is damaged.
     pub fn parse(text: &[u8]) -> Option<Self> {
-        /// Letters and digits of any script, and what else is in hosts and times.
+        /// Keeps letters and digits of any script, and the signs of host names and times.
         fn plain(text: &str) -> String {
             text.chars()
                 .filter(|c| c.is_alphanumeric() || "-_.:+".contains(*c))
@@ -39,9 +39,9 @@ impl Holder {
     }
 }
 
-/// A time to the second, in UTC.
+/// A time by RFC 3339, to the second, in UTC.
 fn stamp(time: SystemTime) -> String {
-    /// The end of the year 9999: more digits are no RFC 3339.
+    /// The end of the year 9999. RFC 3339 has no longer years.
     const LAST: u64 = 253_402_300_799;
     let seconds = time.duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs()).min(LAST);
     humantime::format_rfc3339_seconds(UNIX_EPOCH + Duration::from_secs(seconds)).to_string()

@@ -14,7 +14,7 @@ const COLOURS: [RGBColor; PARTS.len()] = [
     RGBColor(204, 185, 116),
 ];
 
-/// How many times as large as all smaller parts together a part must be, before those get a panel.
+/// The small parts get a panel where a part is at least so many times as large as all of them.
 const DWARFED: usize = 5;
 
 /// Pixels: the edge, title with legend, a panel's heading, a bar with its distance, a panel's axis,
@@ -30,6 +30,9 @@ const LETTERS: i32 = 14;
 
 /// A bar for each step, of what is in use at the peak. Where some parts are too small to be seen
 /// beside the others, a second panel shows those alone.
+///
+/// # Errors
+/// None unless plotters fails.
 pub fn svg(rows: &[Row], title: &str) -> Result<String> {
     let every: Vec<usize> = (0..PARTS.len()).collect();
     let mut panels = vec![("in use at the peak".to_owned(), every)];
@@ -69,8 +72,8 @@ fn legend(canvas: &Canvas) -> Result<()> {
     Ok(())
 }
 
-/// The parts that a larger one dwarfs: at its most it is at least 5 times as large as all of them
-/// together.
+/// The parts that are too small to be seen beside a larger one: at its most it is [`DWARFED`] times
+/// as large as all of them together.
 fn dwarfed(rows: &[Row]) -> Option<Vec<usize>> {
     let most = |shown: &[usize]| rows.iter().map(|r| sum(r, shown)).max().unwrap_or(0);
     let mut left: Vec<usize> = (0..PARTS.len()).collect();

@@ -11,7 +11,7 @@ use super::{Breakdown, Measured, Setting};
 /// A step, its account, and what was counted.
 pub type Row = (Setting, Breakdown, Option<Measured>);
 
-/// Names of what the most bytes at one time consist of.
+/// What the bytes at the peak consist of.
 const PARTS: [&str; 5] = ["weights", "optimizer", "gradients", "activations", "workspace"];
 
 /// Bytes of each of [`PARTS`].
@@ -21,8 +21,7 @@ fn parts(b: &Breakdown) -> [usize; PARTS.len()] {
 
 /// Bytes with a binary unit.
 pub fn human(bytes: usize) -> String {
-    let mib = bytes as f64 / f64::from(1 << 20);
-    if mib < 1024.0 { format!("{mib:.1} MiB") } else { format!("{:.2} GiB", mib / 1024.0) }
+    crate::bytes::human(bytes as u64)
 }
 
 /// A step of this network with these bytes at the peak, in the order of [`PARTS`].

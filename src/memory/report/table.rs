@@ -76,7 +76,7 @@ fn lines(rows: &[Row]) -> Vec<Line> {
     }
     line("peak", every(&|b| b.peak));
     if rows.len() > 1 {
-        // Each beside its own ordinary network with 32-bit states.
+        // Each is compared with its own ordinary network with 32-bit states.
         let base = |r: &Row| r.0.baseline().ok().and_then(|base| rows.iter().find(|x| x.0 == base));
         let ratio = |r: &Row| {
             base(r).map_or("-".into(), |b| format!("{:.1}", b.1.peak as f64 / r.1.peak as f64))
@@ -108,7 +108,7 @@ mod tests {
     use super::*;
     use crate::backend::reversible::Execution;
 
-    /// Whether every line fits, and the tables below each other, each as its lines.
+    /// The tables below each other, each as its lines. Every line must fit.
     fn blocks(text: &str) -> Vec<Vec<&str>> {
         for line in text.lines() {
             assert!(line.chars().count() <= 80, "{} columns: {line}\n{text}", line.chars().count());

@@ -1,4 +1,4 @@
-//! Bounds on a zip archive before PyTorch's reader opens it.
+//! Checks the size of a zip archive before PyTorch's reader opens it.
 
 use std::io::{BufReader, Read};
 use std::path::Path;
@@ -9,17 +9,17 @@ use super::{pickle, unreadable};
 use crate::error::{Error, Result};
 use crate::fs;
 
-/// How many times its own size an archive may expand to. `torch.save` stores what it writes; an
-/// archive that was packed anew gains little, since weights are as good as random.
+/// An archive may expand to so many times its own size. `torch.save` does not compress, and an
+/// archive that was compressed later is little smaller, since weights are nearly random.
 const EXPANSION: u64 = 4;
-/// What any archive may expand to.
+/// Bytes that an archive may expand to in any case.
 const FREE: u64 = 16 << 20;
 
-/// The bytes of values that an archive of `length` bytes holds: of everything but its pickle.
+/// The bytes of values in an archive of `length` bytes: of all entries but its pickle.
 ///
 /// # Errors
-/// Archives that expand to much more than they are, that hold no pickle or more than one, or whose
-/// pickle is no checkpoint's.
+/// Archives that expand to far more than their size, that hold no pickle or several, or whose
+/// pickle has more instructions than any checkpoint's.
 pub(super) fn check(path: &Path, length: u64) -> Result<u64> {
     let bad = |e: String| unreadable(path, &e);
     let file = BufReader::new(fs::open(path)?);
@@ -48,7 +48,7 @@ pub(super) fn check(path: &Path, length: u64) -> Result<u64> {
             pickles.len()
         )));
     };
-    // The reader compares checksums itself, and knows archives that come without.
+    // The reader compares checksums itself. Some archives have none.
     let options = ZipReadOptions::new().ignore_crc32(true);
     let entry = archive.by_index_with_options(index, options).map_err(|e| bad(e.to_string()))?;
     let size = entry.size();
@@ -102,8 +102,8 @@ mod tests {
 
     #[test]
     fn a_pickle_that_asks_for_too_much_is_refused() {
-        // Deflated, four million instructions are a few kilobytes, and half a gigabyte once they
-        // are read.
+        // Four million instructions deflate to a few kilobytes, and would take half a gigabyte in
+        // memory.
         let many = vec![b'N'; 4 << 20];
         for method in [CompressionMethod::Stored, CompressionMethod::Deflated] {
             let error = checked(&archive(&[("data.pkl", &many)], method)).unwrap_err();

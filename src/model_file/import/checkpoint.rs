@@ -1,5 +1,5 @@
-//! A checkpoint's tensors by name. What they are is known at once; their values are read one by
-//! one, after names and shapes were compared.
+//! A checkpoint's tensors by name. Opening it reads names, number formats and shapes; values are
+//! read one tensor at a time, after names and shapes were compared.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashSet};
@@ -20,17 +20,17 @@ use crate::fs;
 /// A checkpoint, opened.
 pub(super) struct Checkpoint {
     path: PathBuf,
-    /// Every tensor by its name: the keys of the dictionaries that it lies in, joined by dots.
+    /// Every tensor by its name, the keys of the dictionaries around it joined by dots.
     pub tensors: BTreeMap<String, Entry>,
-    /// At least as many bytes as the file holds of values, deflated ones inflated.
+    /// An upper bound on the bytes of values in the file, after inflation.
     pub held: u64,
-    /// The file's content where tensors are ranges of it.
+    /// The file's content, if tensors are ranges of it.
     content: Vec<u8>,
 }
 
 /// A tensor whose values have not been read.
 pub(super) struct Entry {
-    /// Its number format, where that is one of weights.
+    /// Its number format, if weights may have it.
     pub number: Option<Number>,
     /// The number format as the file calls it.
     pub dtype: String,
@@ -39,8 +39,11 @@ pub(super) struct Entry {
     source: Source,
 }
 
+/// Where values come from.
 enum Source {
+    /// PyTorch's reader.
     PyTorch(Box<pytorch_reader::Tensor>),
+    /// A range of [`Checkpoint::content`].
     Content(Range<usize>),
 }
 
@@ -50,7 +53,7 @@ impl Entry {
         self.shape.iter().fold(1, |n: u64, &d| n.saturating_mul(d as u64))
     }
 
-    /// Bytes of its values, wherever they come from.
+    /// Bytes of its values, if the file held all of them.
     pub fn bytes(&self) -> u64 {
         self.count().saturating_mul(self.number.map_or(8, Number::size))
     }
@@ -60,14 +63,15 @@ impl Checkpoint {
     /// Opens a file and reads names, number formats and shapes.
     ///
     /// # Errors
-    /// Files that are no checkpoint, or whose description alone asks for more than a checkpoint's.
+    /// Files that are no checkpoint, or whose description alone would take more memory than any
+    /// checkpoint's.
     pub fn open(path: &Path) -> Result<Self> {
         let (format, length) = format::of(path)?;
         match format {
             Format::Safetensors => Self::safetensors(path, length),
             Format::Zip => Self::pytorch(path, archive::check(path, length)?),
             Format::Legacy => {
-                // Magic number, protocol, system, the checkpoint, the order of its storages.
+                // The pickles are magic number, protocol, system, checkpoint, order of storages.
                 let file = BufReader::new(fs::open(path)?);
                 pickle::check(file, 5).map_err(|e| unreadable(path, &e))?;
                 Self::pytorch(path, length)
@@ -78,8 +82,7 @@ impl Checkpoint {
     fn pytorch(path: &Path, held: u64) -> Result<Self> {
         let bad = |e: String| unreadable(path, &e);
         let reader = PytorchReader::new(path).map_err(|e| bad(e.to_string()))?;
-        // The reader joins keys by dots too, and keeps any one of two tensors that come to one
-        // name.
+        // The reader joins keys by dots too. Of two tensors that get the same name it keeps either.
         let tree = PytorchReader::read_pickle_data(path, None).map_err(|e| bad(e.to_string()))?;
         distinct(&tree, &mut Vec::new(), &mut HashSet::new()).map_err(bad)?;
         let tensors = reader.into_tensors().into_iter().map(|(name, tensor)| {
@@ -98,7 +101,7 @@ impl Checkpoint {
 
     fn safetensors(path: &Path, held: u64) -> Result<Self> {
         let content = fs::read(path)?;
-        // Lengths, offsets and sizes are compared with the file's own.
+        // This compares lengths, offsets and sizes with the file's.
         let (header, metadata) = SafeTensors::read_metadata(&content)
             .map_err(|e| Error::file(path, format!("not a readable safetensors file: {e}")))?;
         let tensors = metadata.tensors().into_iter().map(|(name, info)| {
@@ -125,6 +128,7 @@ impl Checkpoint {
         Self { path: path.into(), tensors, held, content }.filled()
     }
 
+    /// Refuses a checkpoint without tensors.
     fn filled(self) -> Result<Self> {
         match self.tensors.is_empty() {
             true => Err(Error::file(&self.path, "a checkpoint that holds no tensors")),
@@ -135,8 +139,8 @@ impl Checkpoint {
     /// A tensor's values as f32; `name` appears in errors.
     ///
     /// # Errors
-    /// Number formats that weights do not come in, values that are not finite, and what the file
-    /// does not hold.
+    /// Number formats that weights do not have, values that are not finite, and values that the
+    /// file does not hold.
     pub fn values(&self, name: &str, entry: &Entry) -> Result<TensorData> {
         let number = entry.number.ok_or_else(|| {
             let dtype = &entry.dtype;
@@ -169,7 +173,7 @@ impl Checkpoint {
     }
 }
 
-/// Whether every tensor has a name of its own.
+/// Refuses two tensors of one name.
 fn distinct(
     value: &PickleValue,
     place: &mut Vec<String>,

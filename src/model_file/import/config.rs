@@ -1,78 +1,19 @@
-//! What WeSpeaker's `config.yaml` says of features and network. A key that changes them is honoured
-//! or refused by its name; keys of training alone do not matter.
+//! What WeSpeaker's `config.yaml` says of features and network. Every key that may change them is
+//! either honoured or refused by its name. Keys of training alone do not matter.
+
+mod features;
 
 use std::path::{Path, PathBuf};
 
 use super::section::Section;
 use super::yaml;
-use crate::audio::{FbankConfig, Window};
+use crate::audio::FbankConfig;
 use crate::error::{Error, Result};
 use crate::model_file::Frontend;
 use crate::nn::PoolingKind;
 use crate::zoo::Architecture;
 
-/// Keys of `dataset_args` that WeSpeaker reads for training only, and those read below.
-const DATASET: [&str; 28] = [
-    "frontend",
-    "resample_rate",
-    "cmvn",
-    "cmvn_args",
-    "fbank_args",
-    "aug_prob",
-    "block_shuffle_size",
-    "chunk_info_args",
-    "filter",
-    "filter_args",
-    "musan_scp",
-    "noise_data",
-    "noise_lmdb_file",
-    "num_frms",
-    "reverb_data",
-    "reverb_lmdb_file",
-    "rirs_noises_scp",
-    "rirs_scp",
-    "sample_num_per_epoch",
-    "shuffle",
-    "shuffle_args",
-    "spec_aug",
-    "spec_aug_args",
-    "speed_perturb",
-    "train_data",
-    "train_label",
-    "train_scp",
-    "whole_utt",
-];
-/// Settings of front-ends other than fbank, without effect where fbank is chosen.
-const OTHER_FRONT_ENDS: [&str; 6] =
-    ["lfcc_args", "mfcc_args", "s3prl_args", "tfmel_args", "w2vbert_args", "whisper_encoder_args"];
-/// Arguments of `torchaudio.compliance.kaldi.fbank` that are read below.
-const FBANK: [&str; 20] = [
-    "blackman_coeff",
-    "channel",
-    "dither",
-    "frame_length",
-    "frame_shift",
-    "high_freq",
-    "low_freq",
-    "min_duration",
-    "num_mel_bins",
-    "preemphasis_coefficient",
-    "remove_dc_offset",
-    "round_to_power_of_two",
-    "sample_frequency",
-    "snip_edges",
-    "subtract_mean",
-    "use_energy",
-    "use_log_fbank",
-    "use_power",
-    "vtln_warp",
-    "window_type",
-];
-/// Arguments that matter only with others that are refused: an energy beside the filters, a warped
-/// frequency axis.
-const FBANK_WITHOUT_EFFECT: [&str; 5] =
-    ["energy_floor", "htk_compat", "raw_energy", "vtln_high", "vtln_low"];
-/// Keys that change features, where WeSpeaker does not look for them.
+/// Keys that change features, but not at the top level, where WeSpeaker does not read them.
 const MISPLACED: [&str; 7] =
     ["cmvn", "cmvn_args", "dataset_conf", "fbank_args", "fbank_conf", "frontend", "resample_rate"];
 
@@ -81,11 +22,11 @@ pub(super) struct Config {
     path: PathBuf,
     /// The network, by its name in the zoo.
     pub arch: String,
-    /// Mel filters, where the file says how many.
+    /// Mel filters, if the file says how many.
     pub mels: Option<usize>,
-    /// Pooling, where the file says which.
+    /// Pooling, if the file says which.
     pub pooling: Option<PoolingKind>,
-    /// The front-end; its mels are the default's where the file does not say how many.
+    /// The front-end, with the default's mels if the file does not say how many.
     pub frontend: Frontend,
     /// What a user should know.
     pub notes: Vec<String>,
@@ -103,7 +44,7 @@ impl Config {
     /// Reads a file.
     ///
     /// # Errors
-    /// Name file, line and key of what is wrong or not supported.
+    /// A key that is wrong or not supported; the error names file, line and key.
     pub fn read(path: &Path) -> Result<Self> {
         let tree = yaml::read(path)?;
         let top = Section::top(path, &tree)?;
@@ -128,7 +69,8 @@ impl Config {
         match top.section("dataset_args")? {
             Some(args) => config.features(&args)?,
             None => config.notes.push(format!(
-                "{}: no dataset_args; the front-end is taken as WeSpeaker's default (16 kHz, hamming, 25/10 ms, CMN)",
+                "{}: no dataset_args; the front-end is taken as WeSpeaker's default \
+                 (16 kHz, hamming, 25/10 ms, CMN)",
                 path.display()
             )),
         }
@@ -140,7 +82,7 @@ impl Config {
         Ok(config)
     }
 
-    /// The filter bank as a whole, when each of its settings is possible.
+    /// Checks the settings of the filter bank together.
     ///
     /// # Errors
     /// Those of [`FbankConfig::check`].
@@ -148,7 +90,7 @@ impl Config {
         fbank.check().map_err(|e| Error::file(&self.path, format!("dataset_args: {e}")))
     }
 
-    /// Compares what the file says of the network with what the checkpoint's shapes say.
+    /// Compares what the file says of the network with the checkpoint's shapes.
     ///
     /// # Errors
     /// The first contradiction.
@@ -168,7 +110,7 @@ impl Config {
         Ok(())
     }
 
-    /// `model_args`.
+    /// Reads `model_args`.
     fn network(&mut self, args: &Section) -> Result<()> {
         args.only(
             &[&["embed_dim", "feat_dim", "m_channels", "pooling_func", "two_emb_layer"]],
@@ -197,116 +139,15 @@ impl Config {
         Ok(())
     }
 
-    /// `dataset_args`.
-    fn features(&mut self, args: &Section) -> Result<()> {
-        let frontend = args.text("frontend")?;
-        if let Some(other) = frontend.filter(|name| *name != "fbank") {
-            return Err(
-                args.error("frontend", format!("`{other}` is not supported; revox has fbank"))
-            );
-        }
-        let unknown = "revox does not know this key, which may change the features; if it is for training only, \
-                       leave it out of a copy of the file";
-        let chosen = frontend.is_some() || args.has("fbank_args");
-        let others: &[&str] = if chosen { &OTHER_FRONT_ENDS } else { &[] };
-        args.only(&[&DATASET, others], unknown)?;
-        if let Some(rate) = args.whole("resample_rate", FbankConfig::RATE)? {
-            // In range, so the conversion keeps it.
-            self.frontend.fbank.sample_rate = rate as u32;
-        }
-        self.frontend.cmn = args.flag("cmvn")?.unwrap_or(true);
-        if let Some(norms) = args.section("cmvn_args")? {
-            norms.only(
-                &[&["norm_mean", "norm_var"]],
-                "revox does not know this key, which may change the features",
-            )?;
-            if norms.flag("norm_var")? == Some(true) && self.frontend.cmn {
-                return Err(norms.error("norm_var", "variance normalisation is not supported"));
-            }
-            self.frontend.cmn &= norms.flag("norm_mean")?.unwrap_or(true);
-        }
-        if let Some(fbank) = args.section("fbank_args")? {
-            self.filter_bank(&fbank)?;
-        }
-        Ok(())
-    }
-
-    /// `fbank_args`: arguments of `torchaudio.compliance.kaldi.fbank`.
-    fn filter_bank(&mut self, args: &Section) -> Result<()> {
-        args.only(
-            &[&FBANK, &FBANK_WITHOUT_EFFECT],
-            "revox does not know this argument of the filter bank, which may change the features",
-        )?;
-        let fbank = &mut self.frontend.fbank;
-        for (key, range, place) in [
-            ("frame_length", FbankConfig::FRAME_MS, &mut fbank.frame_length_ms),
-            ("frame_shift", FbankConfig::FRAME_MS, &mut fbank.frame_shift_ms),
-            ("dither", FbankConfig::DITHER, &mut fbank.dither),
-            ("low_freq", FbankConfig::FREQUENCY, &mut fbank.low_freq),
-            ("high_freq", FbankConfig::FREQUENCY, &mut fbank.high_freq),
-        ] {
-            *place = args.number(key, range)?.unwrap_or(*place);
-        }
-        if let Some(coefficient) =
-            args.number("preemphasis_coefficient", FbankConfig::PREEMPHASIS)?
-        {
-            fbank.preemphasis = coefficient as f32;
-        }
-        for (key, place) in [
-            ("remove_dc_offset", &mut fbank.remove_dc_offset),
-            ("snip_edges", &mut fbank.snip_edges),
-            ("use_log_fbank", &mut fbank.log),
-            ("use_power", &mut fbank.power),
-        ] {
-            *place = args.flag(key)?.unwrap_or(*place);
-        }
-        fbank.window = match args.text("window_type")? {
-            None => fbank.window,
-            Some("hamming") => Window::Hamming,
-            Some("povey") => Window::Povey,
-            Some("hanning") => Window::Hanning,
-            Some(other) => {
-                let message = format!("`{other}` is not supported; hamming, povey and hanning are");
-                return Err(args.error("window_type", message));
-            }
-        };
-        let rate = fbank.sample_rate;
-        if let Some(other) =
-            args.whole("sample_frequency", FbankConfig::RATE)?.filter(|&f| f != rate as usize)
-        {
-            return Err(args.error(
-                "sample_frequency",
-                format!("{other}, but audio is resampled to {rate} Hz"),
-            ));
-        }
-        for (key, only) in [("use_energy", false), ("round_to_power_of_two", true)] {
-            if args.flag(key)?.is_some_and(|value| value != only) {
-                return Err(args.error(key, format!("only {only} is supported")));
-            }
-        }
-        for (key, range) in [
-            ("vtln_warp", 1.0..=1.0),
-            ("min_duration", 0.0..=0.0),
-            ("blackman_coeff", 0.42..=0.42),
-            // The first channel, under either number.
-            ("channel", -1.0..=0.0),
-        ] {
-            args.number(key, range)?;
-        }
-        // torchaudio's own mean over time: the same subtraction.
-        self.frontend.cmn |= args.flag("subtract_mean")?.unwrap_or(false);
-        let mels = args.whole("num_mel_bins", FbankConfig::MELS)?;
-        self.agree_on_mels(args, "num_mel_bins", mels)
-    }
-
-    /// Keys of the top that say where features come from.
+    /// Reads the keys of the top level that say where features come from.
     fn files(&mut self, top: &Section) -> Result<()> {
         if top.text("data_type")? == Some("feat") {
-            let message = "the training read features from files, and this configuration does not say how they were made; \
-                           import with --arch instead of --config if they were WeSpeaker's default";
+            let message = "the training read features from files, and this configuration does not \
+                           say how they were made; if they were WeSpeaker's default, name the \
+                           architecture instead of giving the configuration";
             return Err(top.error("data_type", message));
         }
-        // WeSpeaker's first configurations.
+        // Configurations of WeSpeaker's first versions.
         let Some(args) = top.section("feature_args")? else { return Ok(()) };
         let unknown = "revox does not know this key, which may change the features";
         args.only(&[&["feat_dim", "num_frms", "raw_wav"]], unknown)?;
@@ -320,7 +161,7 @@ impl Config {
         self.agree_on_mels(&args, "feat_dim", mels)
     }
 
-    /// The network's input and the features have one number of mels.
+    /// Takes the features' number of mels, which must be the network's.
     fn agree_on_mels(&mut self, args: &Section, key: &str, mels: Option<usize>) -> Result<()> {
         match (self.mels, mels) {
             (Some(network), Some(features)) if network != features => {
@@ -338,7 +179,8 @@ fn parse_pooling(name: &str) -> Option<PoolingKind> {
     serde_json::from_value(serde_json::Value::String(name.to_owned())).ok()
 }
 
-/// WeSpeaker's class names in the zoo's spelling: `ResNet34`, `Gemini_DF_ResNet114`.
+/// The zoo's name of a WeSpeaker class: `resnet34` of `ResNet34`, `gemini-df-resnet114` of
+/// `Gemini_DF_ResNet114`.
 fn zoo_name(class: &str) -> String {
     class.to_lowercase().replace("gemini_df_resnet", "gemini-df-resnet")
 }

@@ -1,4 +1,4 @@
-//! Which format a checkpoint has, by its content.
+//! Tells the format of a checkpoint by its content.
 
 use std::io::Read;
 use std::path::Path;
@@ -9,31 +9,32 @@ use crate::fs;
 /// A format that checkpoints are read from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Format {
-    /// Eight bytes with the length of a JSON header, the header, the values.
+    /// Eight bytes with the length of the header, a header in JSON, the values.
     Safetensors,
-    /// `torch.save` since 1.6: an archive of a pickle and a file a storage.
+    /// `torch.save` since 1.6: an archive with a pickle and one file for each storage.
     Zip,
     /// `torch.save` before: five pickles, then the storages.
     Legacy,
 }
 
-/// The longest header that safetensors knows.
+/// The longest header that safetensors allows.
 const LONGEST_HEADER: u64 = 100_000_000;
 /// The magic number in the first pickle of the legacy format.
 const LEGACY: [u8; 10] = [0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19];
-/// Where a tar archive has its magic.
+/// Where a tar archive has its magic number.
 const TAR: usize = 257;
 
-/// A file's format, and its bytes.
+/// A file's format, and the number of its bytes.
 ///
 /// # Errors
-/// Files of none of the formats; formats that are known and not read are named.
+/// Files of other formats. The error names some known ones.
 pub(super) fn of(path: &Path) -> Result<(Format, u64)> {
     let file = fs::open(path)?;
     let length = file.metadata().map_err(|e| Error::io(path, "read", e))?.len();
     let mut head = Vec::new();
     file.take(TAR as u64 + 5).read_to_end(&mut head).map_err(|e| Error::io(path, "read", e))?;
-    // A header's length may begin with any byte, those of other formats included.
+    // The length of a header may begin with the magic number of another format, so this comes
+    // first.
     if let (Some(header), Some(b'{')) = (head.first_chunk::<8>(), head.get(8)) {
         let header = u64::from_le_bytes(*header);
         if header <= LONGEST_HEADER || header <= length.saturating_sub(8) {
@@ -71,8 +72,7 @@ mod tests {
             std::fs::write(&path, content).unwrap();
             of(&path).map(|(format, _)| format).map_err(|e| e.to_string())
         };
-        // Whatever the low bytes of the header's length, those of a pickle and of an archive
-        // included.
+        // The low bytes of the header's length may be those of a pickle or an archive.
         for length in [0x80u64, 0x0280, 0x0480, 0x4b50, 0x28, 0x7b] {
             let mut file = length.to_le_bytes().to_vec();
             file.push(b'{');

@@ -5,70 +5,58 @@ use std::path::Path;
 use super::ImportOptions;
 use super::config::Config;
 use super::weights::{LAST, Weights};
-use crate::error::{Error, Result};
-use crate::nn::PoolingKind;
-use crate::zoo::{Architecture, BlockKind, Body, DfLayout};
+use crate::error::{Error, Remedy, Result};
+use crate::nn::{Graph, PoolingKind};
+use crate::zoo::Architecture;
 
-/// What a body tells of its tensors.
-pub(super) struct Shape {
-    /// The name of the first convolution's weight.
-    pub first: &'static str,
-    /// Channels behind the last stage for each of the stem.
-    expansion: usize,
-    /// How much fewer mels are left behind the last stage.
-    shrink: usize,
+/// Frames for which networks are traced. Tensors do not depend on them.
+const FRAMES: usize = 200;
+
+/// The name of an architecture's first tensor, its first convolution's weight.
+///
+/// # Errors
+/// An impossible architecture.
+pub(super) fn first_tensor(arch: &Architecture) -> Result<String> {
+    Ok(arch.graph(FRAMES)?.tensors.remove(0).name)
 }
 
-impl Shape {
-    /// Of an architecture.
-    pub fn of(arch: &Architecture) -> Result<Self> {
-        let (first, expansion, shrink) = match arch.body()? {
-            Body::ResNet(BlockKind::Basic, _) => ("conv1.weight", 8, 8),
-            Body::ResNet(BlockKind::Bottleneck, _) => ("conv1.weight", 32, 8),
-            Body::DfResNet(DfLayout::Original, _) => ("downsample_layers.0.0.weight", 8, 8),
-            Body::DfResNet(DfLayout::Gemini, _) => ("downsample_layers.0.0.weight", 8, 16),
-        };
-        Ok(Self { first, expansion, shrink })
-    }
-}
-
-/// Width and sizes from the tensors' shapes; what shapes leave open from configuration or options.
+/// Width and sizes from the tensors' shapes, and what shapes leave open from the configuration or
+/// the options. `first` is the name of the first tensor. The graph is that of the architecture
+/// found.
 ///
 /// # Errors
 /// Shapes of another network, and sizes that contradict what was said.
 pub(super) fn infer(
     path: &Path,
     mut arch: Architecture,
-    body: &Shape,
+    first: &str,
     weights: &Weights,
     config: Option<&Config>,
     options: &ImportOptions,
-) -> Result<Architecture> {
-    let width = shape(path, weights, body.first, 4, &arch.name)?[0];
+) -> Result<(Architecture, Graph)> {
+    let width = shape(path, weights, first, 4, &arch.name)?[0];
     let last = shape(path, weights, LAST, 2, &arch.name)?;
     arch.width = width;
     arch.embedding_dim = last[0];
     arch.two_embedding_layers = weights.network.contains_key("seg_2.weight");
     let attention =
         weights.network.contains_key("pool.linear1.weight").then_some(PoolingKind::Astp);
-    let pooling = said("--pooling", options.pooling, config.and_then(|c| c.pooling))?;
+    let pooling = said("pooling", options.pooling, config.and_then(|c| c.pooling))?;
     arch.pooling = pooling.or(attention).unwrap_or(PoolingKind::Tstp);
-    arch.mels = said("--mels", options.mels, config.and_then(|c| c.mels))?.unwrap_or(80);
-    // Within their bounds, so that the products below are too.
+    arch.mels = said("mels", options.mels, config.and_then(|c| c.mels))?.unwrap_or(80);
+    // Bounds the sizes, so that the graph's arithmetic cannot overflow.
     arch.check().map_err(|e| Error::file(path, e.to_string()))?;
-    let inputs =
-        body.expansion * arch.width * arch.mels.div_ceil(body.shrink) * arch.pooling.statistics();
+    let graph = arch.graph(FRAMES)?;
+    let wanted = graph.tensors.iter().find(|tensor| tensor.name == LAST);
+    let inputs = wanted.expect("every network has an embedding layer").shape[1];
     if inputs != last[1] {
-        return Err(Error::file(
-            path,
-            format!(
-                "`{LAST}` takes {} values, but {} mels with {:?} pooling give {inputs}; say --mels and --pooling, or give \
-                 --config",
-                last[1], arch.mels, arch.pooling
-            ),
-        ));
+        let message = format!(
+            "`{LAST}` takes {} values, but {} mels with {:?} pooling give {inputs}",
+            last[1], arch.mels, arch.pooling
+        );
+        return Err(Error::file(path, message).with(Remedy::SayFrontEnd));
     }
-    Ok(arch)
+    Ok((arch, graph))
 }
 
 /// The shape of a tensor that has so many dimensions.
@@ -89,7 +77,10 @@ fn shape<'a>(
     }
 }
 
-/// What an option says, or the configuration; both say the same or only one speaks.
+/// The value that an option or the configuration gives. `option` is the option's name in errors.
+///
+/// # Errors
+/// They contradict each other.
 pub(super) fn said<T: PartialEq + std::fmt::Debug>(
     option: &str,
     given: Option<T>,

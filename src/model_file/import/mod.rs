@@ -1,9 +1,9 @@
-//! WeSpeaker checkpoints: a state_dict as `.pt` or `.safetensors`, with the training's
+//! Import of WeSpeaker checkpoints: a state_dict as `.pt` or `.safetensors`, with the training's
 //! `config.yaml` where there is one.
 //!
 //! A checkpoint may come from anywhere. Names, number formats and shapes are compared with the
-//! architecture's before any tensor is read, and a file that promises more than it holds is
-//! refused.
+//! architecture's graph before any value is read or any network is built, and a file that promises
+//! more than it holds is refused.
 
 mod archive;
 mod checkpoint;
@@ -21,27 +21,28 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::{Device, TensorData};
 
-use super::{Frontend, HEAD_PREFIX, Header, Model, NamedTensors, compare, fit};
-use crate::error::{Error, Result};
-use crate::nn::{PoolingKind, names_and_shapes};
+use super::wanted::compare;
+use super::{Frontend, HEAD_PREFIX, Header, Model, NamedTensors, fit};
+use crate::error::{Error, Remedy, Result};
+use crate::nn::PoolingKind;
 use crate::zoo::Architecture;
 use checkpoint::{Checkpoint, Entry};
 use config::Config;
 use weights::Weights;
 
-/// What a checkpoint does not say itself.
+/// What a checkpoint does not say of itself.
 #[derive(Debug, Clone, Default)]
 pub struct ImportOptions {
-    /// Architecture; needed without a `config.yaml`.
+    /// The architecture's name. It is needed without a `config.yaml`.
     pub arch: Option<String>,
     /// WeSpeaker's `config.yaml`.
     pub config: Option<PathBuf>,
-    /// Mel filters, if neither configuration nor shapes tell.
+    /// Mel filters; 80 where the configuration does not say either.
     pub mels: Option<usize>,
-    /// Pooling, if neither configuration nor shapes tell.
+    /// Pooling; TSTP where neither the configuration nor the tensors tell.
     pub pooling: Option<PoolingKind>,
-    /// The key or prefix of the weights, where the checkpoint holds the network more than once;
-    /// empty for the top level.
+    /// The key or prefix of the weights, if the checkpoint holds the network more than once. Empty
+    /// for the top level.
     pub key: Option<String>,
 }
 
@@ -52,12 +53,12 @@ pub struct Imported {
     pub model: Model,
     /// The training head's tensors (`projection.*`), if there are any.
     pub head: NamedTensors,
-    /// What a user should know: where the weights were found, what was converted or left aside.
+    /// What a user should know: where the weights were found, what was converted or left out.
     pub notes: Vec<String>,
 }
 
-/// Reads a checkpoint into a model, with the training head's tensors (`projection.*`) beside it if
-/// there are any.
+/// Reads a checkpoint as a model and the training head's tensors (`projection.*`), if there are
+/// any.
 ///
 /// # Errors
 /// Those of [`import_noted`].
@@ -69,24 +70,24 @@ pub fn import(
     import_noted(path, options, device).map(|imported| (imported.model, imported.head))
 }
 
-/// Reads a checkpoint into a model, and says what it found.
+/// Reads a checkpoint as a model, with notes on what it found.
 ///
 /// # Errors
 /// Files of other formats, damaged and hostile ones; another network than the one named; tensors
 /// that are missing, superfluous, misshapen or not finite; a configuration that contradicts the
-/// checkpoint or asks for features that are not supported.
+/// options or the checkpoint, or that asks for features that are not supported.
 pub fn import_noted(path: &Path, options: &ImportOptions, device: &Device) -> Result<Imported> {
     let config = options.config.as_deref().map(Config::read).transpose()?;
-    let name =
-        infer::said("--arch", options.arch.clone(), config.as_ref().map(|c| c.arch.clone()))?
-            .ok_or_else(|| {
-                Error::invalid("say which architecture: --arch NAME, or --config config.yaml")
-            })?;
+    let name = infer::said("arch", options.arch.clone(), config.as_ref().map(|c| c.arch.clone()))?
+        .ok_or_else(|| {
+            Error::invalid("a checkpoint does not name its architecture")
+                .with(Remedy::SayArchitecture)
+        })?;
     let arch = Architecture::named(&name)?;
-    let body = infer::Shape::of(&arch)?;
+    let first = infer::first_tensor(&arch)?;
     let checkpoint = Checkpoint::open(path)?;
-    let weights = weights::find(path, &checkpoint, &name, body.first, options.key.as_deref())?;
-    let arch = infer::infer(path, arch, &body, &weights, config.as_ref(), options)?;
+    let weights = weights::find(path, &checkpoint, &name, &first, options.key.as_deref())?;
+    let (arch, graph) = infer::infer(path, arch, &first, &weights, config.as_ref(), options)?;
     let mut frontend = Frontend::default();
     let mut notes = weights.notes.clone();
     if let Some(config) = &config {
@@ -100,8 +101,8 @@ pub fn import_noted(path: &Path, options: &ImportOptions, device: &Device) -> Re
         None => frontend.fbank.check()?,
     }
 
-    // A parameter takes a byte at least, so this is no network that the file could hold.
-    let parameters = arch.account(200)?.parameters() as u64;
+    // A parameter takes at least a byte, so the file cannot hold a larger network.
+    let parameters = graph.parameters() as u64;
     if parameters > checkpoint.held {
         let (width, held) = (arch.width, checkpoint.held);
         let message = format!(
@@ -109,9 +110,8 @@ pub fn import_noted(path: &Path, options: &ImportOptions, device: &Device) -> Re
         );
         return Err(Error::file(path, message));
     }
-    let network = arch.init(device, 0)?;
     let shapes = weights.network.iter().map(|(name, entry)| (*name, entry.shape.clone())).collect();
-    compare(path, &names_and_shapes(&network), &arch.name, &shapes)?;
+    compare(path, &graph.names_and_shapes(), &arch.name, &shapes)?;
     let head = usable_head(&arch, &weights, &mut notes);
     let wanted = weights.network.values().chain(head.values()).map(|entry| entry.bytes());
     affordable(path, checkpoint.held, wanted)?;
@@ -121,13 +121,13 @@ pub fn import_noted(path: &Path, options: &ImportOptions, device: &Device) -> Re
         Ok(((*name).to_owned(), checkpoint.values(name, entry)?))
     };
     let head = NamedTensors(head.iter().map(values).collect::<Result<_>>()?);
-    let network =
-        fit(path, network, &arch.name, weights.network.iter().map(values).collect::<Result<_>>()?)?;
+    let found = weights.network.iter().map(values).collect::<Result<_>>()?;
+    let network = fit(path, arch.init(device, 0)?, &arch.name, found)?;
     Ok(Imported { model: Model { header: Header::new(arch, frontend), network }, head, notes })
 }
 
-/// The training head's tensors. A head that does not fit the network is left out: nothing but
-/// training uses it.
+/// The training head's tensors. A head that does not fit the network is left out with a note, since
+/// only training uses it.
 fn usable_head<'a>(
     arch: &Architecture,
     weights: &Weights<'a>,
@@ -152,8 +152,8 @@ fn usable_head<'a>(
     }
 }
 
-/// Refuses tensors that come to more bytes than the file holds: views that repeat a few values.
-/// Twice as many are let pass, for tensors that share their values honestly.
+/// Refuses tensors of more than twice as many bytes as the file holds: views that repeat a few
+/// values. Twice as many are accepted, since tensors may well share their values.
 fn affordable(path: &Path, held: u64, wanted: impl Iterator<Item = u64>) -> Result<()> {
     let wanted = wanted.fold(0u64, u64::saturating_add);
     match wanted > held.saturating_mul(2) {
@@ -165,7 +165,7 @@ fn affordable(path: &Path, held: u64, wanted: impl Iterator<Item = u64>) -> Resu
     }
 }
 
-/// A note on weights that were not f32.
+/// A note on weights that were converted to f32, if there are any.
 fn conversions(weights: &Weights) -> Option<String> {
     let mut found: Vec<&str> = weights.network.values().map(|entry| entry.dtype.as_str()).collect();
     found.sort_unstable();
@@ -175,7 +175,7 @@ fn conversions(weights: &Weights) -> Option<String> {
         .then(|| format!("weights were converted to F32 from {}", found.join(" and ")))
 }
 
-/// A PyTorch file that cannot be read.
+/// The error of a PyTorch file that cannot be read.
 fn unreadable(path: &Path, what: &str) -> Error {
     Error::file(path, format!("not a readable PyTorch checkpoint: {what}"))
 }

@@ -4,7 +4,7 @@ use burn::tensor::{bf16, f16};
 
 use crate::bytes;
 
-/// A format that weights come in; all become f32.
+/// A number format of weights. All of them become f32.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Number {
     /// 64 bits.

@@ -1,9 +1,9 @@
-//! Bounds on a pickle before it is read. An instruction is a byte and may become a hundred in
-//! memory, so a small file could ask for much.
+//! Bounds the instructions of a pickle before it is read. An instruction of one byte may become a
+//! hundred bytes in memory, so a small file could ask for much.
 
 use std::io::{self, BufRead, Read};
 
-/// Most instructions of a checkpoint's pickles. A tensor takes about forty.
+/// The most instructions of a checkpoint's pickles. A tensor takes about forty.
 const MOST: usize = 1_000_000;
 
 /// What follows an instruction.
@@ -16,10 +16,11 @@ enum Argument {
     Lines(usize),
     /// The pickle ends.
     Stop,
-    /// No instruction of these pickles.
+    /// Not an instruction of checkpoints' pickles.
     Unknown,
 }
 
+/// The argument of an instruction, by its opcode (CPython's `pickletools.py`).
 fn argument(instruction: u8) -> Argument {
     use Argument::{Bytes, Counted, Lines, Stop, Unknown};
     match instruction {
@@ -58,9 +59,9 @@ fn argument(instruction: u8) -> Argument {
     }
 }
 
-/// Counts the instructions of `pickles` pickles that follow one another.
+/// Counts the instructions of `pickles` consecutive pickles.
 ///
-/// What ends early or is no pickle passes: the reader stops at the same place, and says why.
+/// A pickle that ends early or is none passes: the reader will stop at the same place, and say why.
 ///
 /// # Errors
 /// More instructions than any checkpoint has.
@@ -109,7 +110,7 @@ mod tests {
 
     #[test]
     fn arguments_are_skipped_not_counted() {
-        // A string of a million stops, in each of its forms, and one instruction behind.
+        // A string of a million stops, in each form that strings have, then one more instruction.
         let long = vec![b'.'; MOST];
         for (instruction, width) in
             [(b'X', 4), (0x8d, 8), (b'T', 4), (b'B', 4), (0x8e, 8), (0x96, 8)]
@@ -136,7 +137,7 @@ mod tests {
         second.extend(&many);
         assert!(check(&second[..], 5).is_err());
         check(&second[..], 1).unwrap();
-        // Broken ones are the reader's to report.
+        // The reader reports broken pickles.
         for broken in [&b""[..], b"\x80", b"X\xff\xff\xff\xff..", b"cno end", b"\xff"] {
             check(broken, 5).unwrap();
         }

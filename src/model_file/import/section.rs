@@ -1,4 +1,4 @@
-//! A map of a configuration, read by key: every error names file, line and full key.
+//! A map of a configuration, read by key. Every error names file, line and full key.
 
 use std::ops::RangeInclusive;
 use std::path::Path;
@@ -9,25 +9,33 @@ use crate::error::{Error, Result};
 
 /// A map of a configuration.
 ///
-/// YAML's types do not matter: `8000`, `8000.0`, `'8000'` and `8e3` are one number. A key without a
-/// value is an error when it is asked for.
+/// YAML's types do not matter: `8000`, `8000.0`, `'8000'` and `8e3` are the same number. Reading a
+/// key that has no value is an error; a key that is missing reads as `None`.
 pub(super) struct Section<'a> {
     file: &'a Path,
-    /// The full key, with the dot behind it; empty at the top.
+    /// The map's full key with a dot behind it; empty at the top level.
     prefix: String,
     entries: &'a Entries,
 }
 
 impl<'a> Section<'a> {
     /// The file's outermost map.
+    ///
+    /// # Errors
+    /// The file is not a map.
     pub fn top(file: &'a Path, node: &'a Node) -> Result<Self> {
         match &node.value {
             Value::Map(entries) => Ok(Self { file, prefix: String::new(), entries }),
-            _ => Err(Error::line(file, node.line, "not a map of keys and values")),
+            Value::Scalar { .. } | Value::List(_) => {
+                Err(Error::line(file, node.line, "not a map of keys and values"))
+            }
         }
     }
 
     /// The map under a key.
+    ///
+    /// # Errors
+    /// Something else is there.
     pub fn section(&self, key: &str) -> Result<Option<Section<'a>>> {
         let Some(node) = self.node(key) else { return Ok(None) };
         match &node.value {
@@ -36,7 +44,7 @@ impl<'a> Section<'a> {
                 prefix: format!("{}{key}.", self.prefix),
                 entries,
             })),
-            _ => Err(self.error(key, "a map is wanted here")),
+            Value::Scalar { .. } | Value::List(_) => Err(self.error(key, "a map is wanted here")),
         }
     }
 
@@ -49,7 +57,10 @@ impl<'a> Section<'a> {
         self.node(key).is_some()
     }
 
-    /// Refuses keys that are not among those known.
+    /// Refuses keys that are not among those known; the error says `why`.
+    ///
+    /// # Errors
+    /// The first unknown key.
     pub fn only(&self, known: &[&[&str]], why: &str) -> Result<()> {
         match self
             .entries
@@ -72,6 +83,9 @@ impl<'a> Section<'a> {
     }
 
     /// The text under a key.
+    ///
+    /// # Errors
+    /// The key has no value, or a list or a map.
     pub fn text(&self, key: &str) -> Result<Option<&'a str>> {
         let Some(node) = self.node(key) else { return Ok(None) };
         match &node.value {
@@ -81,11 +95,16 @@ impl<'a> Section<'a> {
                 Err(self.error(key, "has no value; give one, or leave the key out for the default"))
             }
             Value::Scalar { text, .. } => Ok(Some(text.trim())),
-            _ => Err(self.error(key, "one value is wanted here, not a list or a map")),
+            Value::List(_) | Value::Map(_) => {
+                Err(self.error(key, "one value is wanted here, not a list or a map"))
+            }
         }
     }
 
-    /// The number under a key, which must lie within a range.
+    /// The number under a key.
+    ///
+    /// # Errors
+    /// It is no number, or outside the range.
     pub fn number(&self, key: &str, range: RangeInclusive<f64>) -> Result<Option<f64>> {
         let Some(text) = self.text(key)? else { return Ok(None) };
         let value =
@@ -97,8 +116,10 @@ impl<'a> Section<'a> {
         }
     }
 
-    /// The whole number under a key, which must lie within a range of numbers that are not
-    /// negative.
+    /// The whole number under a key.
+    ///
+    /// # Errors
+    /// It is no whole number, or outside the range, which must not reach below 0.
     pub fn whole(&self, key: &str, range: RangeInclusive<f64>) -> Result<Option<usize>> {
         match self.number(key, range)? {
             Some(value) if value.fract() != 0.0 => {
@@ -109,6 +130,9 @@ impl<'a> Section<'a> {
     }
 
     /// The truth value under a key.
+    ///
+    /// # Errors
+    /// It is neither true nor false.
     pub fn flag(&self, key: &str) -> Result<Option<bool>> {
         let Some(text) = self.text(key)? else { return Ok(None) };
         match text.to_ascii_lowercase().as_str() {
@@ -119,8 +143,8 @@ impl<'a> Section<'a> {
     }
 }
 
-/// A number in any of YAML's spellings. One with a leading zero is none: it is octal for some
-/// readers.
+/// A number in any of YAML's spellings. A leading zero is refused: some readers take such a number
+/// as octal.
 fn number(text: &str) -> Option<f64> {
     let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
     if let Some(hex) = digits.strip_prefix("0x") {

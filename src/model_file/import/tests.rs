@@ -1,4 +1,4 @@
-//! State_dicts with the prefixes, neighbours and number formats that people save them with.
+//! State_dicts with the prefixes, neighbours and number formats with which people save them.
 
 use burn::tensor::{bf16, f16};
 use safetensors::tensor::{Dtype, TensorView};
@@ -26,8 +26,7 @@ fn values(network: &crate::zoo::Network) -> Vec<(String, Vec<f32>)> {
         .collect()
 }
 
-/// A network's tensors with `prefix` before each name, and the counters that PyTorch saves beside
-/// them.
+/// A network's tensors with `prefix` before each name, and PyTorch's counters beside them.
 fn state(prefix: &str, seed: u64) -> Vec<Saved> {
     let mut saved = Vec::new();
     for (name, data) in collect_named(&arch().init(&Device::default(), seed).unwrap()) {
@@ -67,11 +66,12 @@ impl Place {
     }
 
     #[track_caller]
-    fn fails(&self, saved: &[Saved], key: Option<&str>, wanted: &[&str]) {
-        let error = self.import(saved, key).unwrap_err().to_string();
+    fn fails(&self, saved: &[Saved], key: Option<&str>, wanted: &[&str]) -> Error {
+        let error = self.import(saved, key).unwrap_err();
         for wanted in wanted {
-            assert!(error.contains(wanted), "`{wanted}` is not in: {error}");
+            assert!(error.to_string().contains(wanted), "`{wanted}` is not in: {error}");
         }
+        error
     }
 }
 
@@ -117,7 +117,7 @@ fn what_lies_beside_the_network_is_left_aside_and_said() {
         let notes = place.import(&saved, None).unwrap().notes.join("\n");
         assert!(notes.contains("2 tensors") && notes.contains("`optimizer`"), "{notes}");
     }
-    // Within the network's own names nothing is left aside.
+    // A superfluous tensor among the network's own is refused.
     let saved = [state("state_dict.", 3), vec![tensor("state_dict.layer9.weight", &[3])]].concat();
     place.fails(&saved, None, &["x.pt", "`layer9.weight` has no place in resnet10"]);
     let saved = [state("", 3), vec![tensor("spectrogram.window", &[3])]].concat();
@@ -128,8 +128,9 @@ fn what_lies_beside_the_network_is_left_aside_and_said() {
 fn of_several_networks_one_is_chosen() {
     let place = Place::new();
     let both = [state("model.module.", 3), state("model_ema.", 4)].concat();
-    place.fails(&both, None, &["more than once", "`model.module` and `model_ema`", "--key"]);
-    place.fails(&both, Some("teacher"), &["--key teacher", "`model.module`"]);
+    let error = place.fails(&both, None, &["more than once", "`model.module` and `model_ema`"]);
+    assert_eq!(error.remedy(), Some(&Remedy::ChooseNetwork));
+    place.fails(&both, Some("teacher"), &["the key teacher", "`model.module`"]);
     for (key, seed) in [("model", 3), ("model.module", 3), ("model.module.", 3), ("model_ema", 4)] {
         let network = place.import(&both, Some(key)).unwrap().model.network;
         assert_eq!(
@@ -138,6 +139,8 @@ fn of_several_networks_one_is_chosen() {
             "{key}"
         );
     }
+    let alike = [state("nets.a.", 3), state("nets.b.", 4)].concat();
+    place.fails(&alike, Some("nets"), &["`nets.a` and `nets.b`", "give more of the key"]);
     // One of them at the top level.
     let both = [state("", 3), state("ema.", 4)].concat();
     place.fails(&both, None, &["top level", "`ema`"]);
@@ -252,7 +255,7 @@ fn a_header_may_have_any_length() {
     let file = std::fs::read(&path).unwrap();
     let (length, rest) = file.split_first_chunk::<8>().unwrap();
     let length = u64::from_le_bytes(*length) as usize;
-    // Low bytes of a pickle of protocol 2 and 4, of an archive, and of old pickles.
+    // The low bytes of a pickle of protocol 2 and 4, of an archive, and of old pickles.
     for low in [0x0280usize, 0x0480, 0x4b50, 0x5d, 0x28, 0x63] {
         let padded = (length..)
             .find(|n| if low > 0xff { n & 0xffff == low } else { n & 0xff == low })
@@ -282,7 +285,9 @@ fn options_and_configuration_must_not_contradict() {
         let options = ImportOptions { config: Some(config.clone()), ..options };
         import_noted(&path, &options, &Device::default()).map_err(|e| e.to_string())
     };
-    let text = "model: ResNet10\nmodel_args: {feat_dim: 16, embed_dim: 8, m_channels: 2}\ndataset_args: {cmvn: false}\n";
+    let text = "model: ResNet10\n\
+                model_args: {feat_dim: 16, embed_dim: 8, m_channels: 2}\n\
+                dataset_args: {cmvn: false}\n";
     let imported = run(text, ImportOptions::default()).unwrap();
     assert!(
         !imported.model.header.frontend.cmn && imported.notes.is_empty(),
@@ -298,11 +303,15 @@ fn options_and_configuration_must_not_contradict() {
         let error = run(text, options).unwrap_err();
         assert!(error.contains(wanted), "{error}");
     };
-    fails(text, ImportOptions { mels: Some(40), ..Default::default() }, "--mels 40");
+    fails(
+        text,
+        ImportOptions { mels: Some(40), ..Default::default() },
+        "mels 40, but the configuration says 16",
+    );
     fails(
         text,
         ImportOptions { arch: Some("resnet18".into()), ..Default::default() },
-        "--arch \"resnet18\"",
+        "arch \"resnet18\", but the configuration says \"resnet10\"",
     );
     fails(
         &text.replace("embed_dim: 8", "embed_dim: 16"),
@@ -319,4 +328,20 @@ fn options_and_configuration_must_not_contradict() {
         ImportOptions::default(),
         "two_emb_layer: true",
     );
+}
+
+/// What a checkpoint leaves open must be said.
+#[test]
+fn what_nothing_tells_is_asked_for() {
+    let place = Place::new();
+    let path = place.write(&state("", 3));
+    let fails = |options: ImportOptions, wanted: &str, remedy: Remedy| {
+        let error = import_noted(&path, &options, &Device::default()).unwrap_err();
+        assert!(error.to_string().contains(wanted), "{error}");
+        assert_eq!(error.remedy(), Some(&remedy));
+    };
+    fails(ImportOptions::default(), "name its architecture", Remedy::SayArchitecture);
+    let arch = Some("resnet10".to_owned());
+    let wanted = "`seg_1.weight` takes 64 values, but 80 mels with Tstp pooling give 320";
+    fails(ImportOptions { arch, ..Default::default() }, wanted, Remedy::SayFrontEnd);
 }

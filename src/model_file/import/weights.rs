@@ -1,18 +1,18 @@
-//! Which of a checkpoint's tensors are the network: state_dicts are saved under keys beside
-//! optimizers, and with prefixes of what wrapped the network while it was trained.
+//! Which of a checkpoint's tensors are the network: a state_dict may lie under a key beside the
+//! optimizer's, and its names may have the prefix of a wrapper from training.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use super::checkpoint::{Checkpoint, Entry};
-use crate::error::{Error, Result};
+use crate::error::{Error, Remedy, Result};
 use crate::model_file::HEAD_PREFIX;
 
-/// A tensor of every network that is supported.
+/// The weight of the first layer behind the pooling, which every network has.
 pub(super) const LAST: &str = "seg_1.weight";
 /// BatchNorm's counters, which nothing needs.
 const COUNTER: &str = "num_batches_tracked";
-/// Keys that hold a trainer's state beside a network at the top level.
+/// Keys of a trainer's state beside a network at the top level.
 const TRAINER: [&str; 12] = [
     "callbacks",
     "ema_state",
@@ -34,17 +34,15 @@ pub(super) struct Weights<'a> {
     pub network: BTreeMap<&'a str, &'a Entry>,
     /// Those of the training head.
     pub head: BTreeMap<&'a str, &'a Entry>,
-    /// What was found where.
+    /// Where the network was found, and what was left aside.
     pub notes: Vec<String>,
 }
 
-/// Finds the network whose first tensor is `first`.
-///
-/// `key` chooses where a checkpoint holds it more than once: the key or the prefix, or the
-/// beginning of it.
+/// Finds the network whose first tensor is `first`. If the checkpoint holds it more than once,
+/// `key` chooses one: by its key or prefix, or by the beginning of that.
 ///
 /// # Errors
-/// No such network, or several without a choice.
+/// No such network, or several of which `key` does not choose one.
 pub(super) fn find<'a>(
     path: &Path,
     checkpoint: &'a Checkpoint,
@@ -68,7 +66,8 @@ pub(super) fn find<'a>(
         let some: Vec<String> = tensors.keys().take(3).map(|name| format!("`{name}`")).collect();
         let (count, some) = (tensors.len(), some.join(", "));
         let message = format!(
-            "no tensor `{missing}`, so this is not a {wanted_by}; it has {count} tensors: {some} ..."
+            "no tensor `{missing}`, so this is not a {wanted_by}; \
+             it has {count} tensors: {some} ..."
         );
         return Err(Error::file(path, message));
     }
@@ -78,7 +77,7 @@ pub(super) fn find<'a>(
     let (mut aside, mut places) = (0, BTreeSet::new());
     for (full, entry) in tensors {
         let top = full.split('.').next().unwrap_or_default();
-        // The same network again, farther down.
+        // The same network again, under a longer prefix.
         let elsewhere = prefixes
             .iter()
             .any(|p| p.len() > prefix.len() && p.starts_with(prefix) && full.starts_with(*p));
@@ -119,11 +118,10 @@ pub(super) fn find<'a>(
     Ok(weights)
 }
 
-/// The one prefix, or the one that `key` means.
+/// The only prefix, or the one that `key` means.
 fn choose<'a>(path: &Path, prefixes: &[&'a str], key: Option<&str>) -> Result<&'a str> {
-    let listed = || prefixes.iter().map(|p| shown(p)).collect::<Vec<_>>().join(" and ");
-    let (some, ask) = match key {
-        None => (prefixes.to_vec(), "choose one with --key"),
+    let matching = match key {
+        None => prefixes.to_vec(),
         Some(key) => {
             let key = key.trim_end_matches('.');
             let below = format!("{key}.");
@@ -131,26 +129,31 @@ fn choose<'a>(path: &Path, prefixes: &[&'a str], key: Option<&str>) -> Result<&'
                 prefixes.iter().copied().filter(|p| p.trim_end_matches('.') == key).collect();
             let inside =
                 || prefixes.iter().copied().filter(|p| p.starts_with(&below)).collect::<Vec<_>>();
-            (if exact.is_empty() { inside() } else { exact }, "give more of --key")
+            if exact.is_empty() { inside() } else { exact }
         }
     };
-    match some[..] {
-        [prefix] => Ok(prefix),
-        [] => {
+    let listed = prefixes.iter().map(|p| shown(p)).collect::<Vec<_>>().join(" and ");
+    match (matching.as_slice(), key) {
+        (&[prefix], _) => Ok(prefix),
+        ([], key) => {
             let key = key.unwrap_or_default();
-            Err(Error::file(
-                path,
-                format!("no network under --key {key}; there is one under {}", listed()),
-            ))
+            let message = format!("no network under the key {key}; there is one under {listed}");
+            Err(Error::file(path, message))
         }
-        _ => Err(Error::file(
-            path,
-            format!("the network is there more than once, under {}; {ask}", listed()),
-        )),
+        (_, None) => {
+            let message = format!("the network is there more than once, under {listed}");
+            Err(Error::file(path, message).with(Remedy::ChooseNetwork))
+        }
+        (_, Some(_)) => {
+            let message = format!(
+                "the network is there more than once, under {listed}; give more of the key"
+            );
+            Err(Error::file(path, message))
+        }
     }
 }
 
-/// A prefix as a user would say it.
+/// A prefix in an error or a note.
 fn shown(prefix: &str) -> String {
     match prefix {
         "" => "`` (the top level)".into(),

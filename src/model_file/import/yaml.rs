@@ -1,5 +1,5 @@
-//! YAML as a tree, for configurations of unknown origin: an alias shares the node that it names, so
-//! a tree takes no more than its text.
+//! YAML as a tree, for configurations of unknown origin. An alias shares the node that it names, so
+//! a tree's size is in proportion to its text.
 
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
@@ -11,11 +11,11 @@ use yaml_rust2::scanner::TScalarStyle;
 use crate::error::{Error, Result};
 use crate::fs;
 
-/// Most bytes of a configuration.
+/// The most bytes of a configuration.
 const MOST_BYTES: u64 = 1 << 20;
-/// Deepest nesting, through aliases too: trees are dropped by recursion.
+/// The deepest nesting, including that through aliases: trees are dropped by recursion.
 const DEEPEST: usize = 64;
-/// Most entries that merge keys may add to the maps of a file.
+/// The most entries that merge keys may add to the maps of a file.
 const MOST_MERGED: usize = 10_000;
 
 /// A value of a configuration.
@@ -32,11 +32,11 @@ pub(super) struct Node {
 /// What a node is.
 #[derive(Debug)]
 pub(super) enum Value {
-    /// One value. Its type is the reader's to decide.
+    /// One value, of whatever type its reader wants.
     Scalar {
         /// As written, without quotes.
         text: String,
-        /// Written without quotes.
+        /// Whether it was written without quotes.
         plain: bool,
     },
     /// A sequence.
@@ -78,13 +78,14 @@ pub(super) fn read(path: &Path) -> Result<Rc<Node>> {
     tree.root.ok_or_else(|| Error::file(path, "an empty configuration"))
 }
 
-/// A list or a map that is being read.
+/// A list or a map whose end has not been read.
 struct Open {
     line: usize,
     anchor: usize,
     content: Content,
 }
 
+/// What of it has been read.
 enum Content {
     List(Vec<Rc<Node>>),
     Map {
@@ -94,6 +95,7 @@ enum Content {
     },
 }
 
+/// A tree while its events are read.
 #[derive(Default)]
 struct Tree {
     root: Option<Rc<Node>>,
@@ -167,7 +169,7 @@ impl Tree {
         self.place(node, line)
     }
 
-    /// Hangs a finished node below the innermost open one.
+    /// Adds a finished node to the innermost open one.
     fn place(&mut self, node: Rc<Node>, line: usize) -> Result<(), Fault> {
         match self.open.last_mut().map(|open| &mut open.content) {
             None => self.root = Some(node),
@@ -176,15 +178,16 @@ impl Tree {
                 Some(name) => entries.push((name, node)),
                 None => match &node.value {
                     Value::Scalar { text, .. } => *key = Some(text.clone()),
-                    _ => return Err((line, "a key that is not text".into())),
+                    Value::List(_) | Value::Map(_) => {
+                        return Err((line, "a key that is not text".into()));
+                    }
                 },
             },
         }
         Ok(())
     }
 
-    /// Refuses keys that stand twice, and adds what `<<` brings: keys that the map does not have
-    /// itself.
+    /// Refuses repeated keys, and adds the entries of `<<` whose keys the map does not have.
     fn merge(&mut self, entries: Entries) -> Result<Entries, Fault> {
         let (sources, mut entries): (Entries, Entries) =
             entries.into_iter().partition(|(key, _)| key == "<<");
@@ -197,7 +200,7 @@ impl Tree {
         for (_, source) in sources {
             let maps = match &source.value {
                 Value::List(items) => items.clone(),
-                _ => vec![source.clone()],
+                Value::Scalar { .. } | Value::Map(_) => vec![source.clone()],
             };
             for map in maps {
                 let Value::Map(more) = &map.value else {
@@ -272,7 +275,7 @@ mod tests {
 
     #[test]
     fn what_would_grow_without_bound_is_refused_or_shared() {
-        // Nine levels of nine aliases each: 3.4e9 nodes if they were copied.
+        // Nine levels of nine aliases each would be 3.4e9 nodes if they were copied.
         let mut bomb = String::from("a0: &a0 [x, x, x, x, x, x, x, x, x]\n");
         for i in 1..10 {
             let alias = format!("*a{}", i - 1);

@@ -1,5 +1,4 @@
-//! The square of a DET plot: two equal axes in normal quantiles (probits), and what lies within
-//! them.
+//! The square of a DET plot: two equal axes in normal quantiles (probits), and clipping to them.
 
 use plotters::prelude::Color;
 
@@ -8,7 +7,7 @@ use crate::error::Result;
 use crate::scoring::band::SHOWN;
 use crate::scoring::probit::probit;
 
-/// False-accept and miss rate of a place, in probits.
+/// A false-accept rate and a miss rate, in probits.
 pub(super) type Warped = (f64, f64);
 
 /// The square, in pixels.
@@ -16,8 +15,8 @@ pub(super) const LEFT: i32 = 80;
 pub(super) const TOP: i32 = 52;
 pub(super) const SIDE: i32 = 532;
 
-/// Rates that can end or divide an axis, and their labels in percent. Where there is no room for
-/// all labels, those that come first have it.
+/// Rates that can end or divide an axis, and their labels in percent. Earlier entries take
+/// precedence where there is no room for all labels.
 const TICKS: [(f64, &str); 18] = [
     (0.01, "1"),
     (0.1, "10"),
@@ -39,7 +38,7 @@ const TICKS: [(f64, &str); 18] = [
     (0.00002, "0.002"),
 ];
 
-/// Pixels between two labels at least.
+/// The least distance of two labels, in pixels.
 const ROOM: f64 = 28.0;
 
 /// Both axes: they are equal, so that EER lies on the diagonal.
@@ -50,8 +49,8 @@ pub(super) struct Axes {
 }
 
 impl Axes {
-    /// Axes that begin below the rate `lowest`, 1 % at the highest, and end at or above `highest`,
-    /// 40 % at the lowest; both within what is ever shown.
+    /// Axes from below the rate `lowest` (and at most 1 %) to `highest` or above (and at least
+    /// 40 %). Both ends stay within [`SHOWN`].
     pub fn around(lowest: f64, highest: f64) -> Self {
         let ticks = TICKS.map(|t| t.0).into_iter();
         let low = ticks.clone().filter(|t| *t < lowest && *t <= 0.01).fold(SHOWN[0], f64::max);
@@ -64,11 +63,12 @@ impl Axes {
         f64::from(SIDE) * (probit - self.low) / (self.high - self.low)
     }
 
+    /// The pixel of a pair of rates.
     fn spot(&self, (x, y): Warped) -> Spot {
         (LEFT + self.along(x).round() as i32, TOP + SIDE - self.along(y).round() as i32)
     }
 
-    /// The part of a path or of an outline (`closed`) that lies within the axes, in pixels.
+    /// The part of a path, or of an outline (`closed`), that lies within the axes, in pixels.
     pub fn clip(&self, path: &[Warped], closed: bool) -> Vec<Spot> {
         let range = [self.low, self.high];
         let mut spots: Vec<Spot> =
@@ -77,14 +77,14 @@ impl Axes {
         spots
     }
 
-    /// Where a mark for two rates goes: rates below the axes' lower end go on the border, for a
-    /// rate of 0 has no place of its own. Nothing where a rate is above the upper end.
+    /// The pixel of a mark for two rates. A rate below the lower end goes on the border, since a
+    /// rate of 0 has no place of its own. None if a rate is above the upper end.
     pub fn mark(&self, fpr: f64, fnr: f64) -> Option<Spot> {
         let (x, y) = (probit(fpr).max(self.low), probit(fnr).max(self.low));
         (x <= self.high && y <= self.high).then(|| self.spot((x, y)))
     }
 
-    /// The rates with a label: place along an axis, in pixels, and label.
+    /// The labelled rates: each one's place along an axis, in pixels, and its label.
     fn ticks(&self) -> Vec<(i32, &'static str)> {
         let mut chosen: Vec<(f64, &'static str)> = Vec::new();
         for (rate, label) in TICKS {
@@ -120,8 +120,8 @@ impl Axes {
     }
 }
 
-/// The part of a path or of an outline (`closed`) between two bounds of x and two of y. Lines that
-/// cross a bound end on it.
+/// The part of a path, or of an outline (`closed`), between two bounds of x and two of y. Lines
+/// that cross a bound end on it.
 pub(super) fn within(path: &[Warped], closed: bool, x: [f64; 2], y: [f64; 2]) -> Vec<Warped> {
     let path = cut(path, closed, |p| p.0 - x[0]);
     let path = cut(&path, closed, |p| x[1] - p.0);
@@ -129,8 +129,8 @@ pub(super) fn within(path: &[Warped], closed: bool, x: [f64; 2], y: [f64; 2]) ->
     cut(&path, closed, |p| y[1] - p.1)
 }
 
-/// One step of Sutherland and Hodgman's clipping: keeps what has no negative `distance` from a
-/// bound.
+/// One step of Sutherland and Hodgman's clipping: keeps points whose `distance` from a bound is not
+/// negative.
 fn cut(path: &[Warped], closed: bool, distance: impl Fn(Warped) -> f64) -> Vec<Warped> {
     let mut kept = Vec::with_capacity(path.len());
     for (i, &from) in path.iter().enumerate() {

@@ -1,21 +1,22 @@
-//! The points of a curve that can be told apart in a plot.
+//! Picks the points of a curve that a plot can tell apart.
 
 use rayon::prelude::*;
 
 use crate::scoring::probit::probit;
 use crate::scoring::{Curve, Point};
 
-/// The operating points that a plot can show, at most one in each step of 1/1000 probit along
-/// either axis, and the last.
+/// The operating points with a place on the axes, at most one in each cell of 1/1000 probit, and
+/// the last of them.
 pub(super) fn corners(curve: &Curve) -> Vec<Point> {
-    // Counts, since sums of 1/n need not reach 1.
+    // It compares counts, since n times 1/n need not be 1.
     let some = |rate: f64, of: usize| {
         let count = (rate * of as f64).round();
         count > 0.0 && count < of as f64
     };
     let is_shown = |p: &Point| some(p.fpr, curve.nontargets) && some(p.fnr, curve.targets);
     let cell = |p: &Point| [p.fpr, p.fnr].map(|rate| (1000.0 * probit(rate)) as i64);
-    // Of each part the first point, those of another cell than the one before, and the last point.
+    // From each part: its first point, each point in another cell than the point before, and, apart
+    // from these, its last point.
     let part = |part: usize| {
         let (mut kept, mut at, mut last) = (Vec::new(), None, None);
         for p in curve.part(part).filter(is_shown) {
@@ -58,7 +59,7 @@ mod tests {
         Curve::new((0..6000).map(trial)).unwrap()
     }
 
-    /// Parts change nothing: the points of a pass over all.
+    /// The parts change nothing: the points are those of a pass over all.
     #[test]
     fn corners_are_where_the_cell_changes() {
         let curve = some_curve();

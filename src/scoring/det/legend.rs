@@ -1,4 +1,4 @@
-//! What the marks of a DET plot mean, in a corner that the curve leaves free.
+//! The legend of a DET plot, in a corner that the curve leaves free.
 
 use plotters::prelude::*;
 
@@ -7,17 +7,19 @@ use crate::canvas::{Canvas, GREY, HPos, PALE, Spot, width};
 use crate::error::Result;
 use crate::scoring::{Interval, Point};
 
-/// Colour of the curve, and lighter of its band.
+/// Colour of the curve. Its band has a lighter one ([`light`]).
 pub(super) const CURVE: RGBColor = RGBColor(76, 114, 176);
 const EER: RGBColor = RGBColor(196, 78, 82);
 /// Colours of the outlines.
 const OUTLINES: [RGBColor; 4] =
     [RGBColor(60, 130, 80), RGBColor(190, 120, 30), RGBColor(129, 114, 178), RGBColor(70, 70, 70)];
 
-/// Height of a row, and size of its letters.
+/// Height of a row, in pixels.
 const ROW: i32 = 20;
+/// Size of the letters.
 const LETTERS: i32 = 15;
 
+/// Colour of the band.
 pub(super) fn light() -> RGBAColor {
     CURVE.mix(0.2)
 }
@@ -27,14 +29,15 @@ pub(super) fn light() -> RGBAColor {
 pub(super) enum Sign {
     /// A filled circle: EER.
     Eer,
-    /// The outline of this number: triangles up and down, squares. They show each other where they
-    /// coincide.
+    /// The minDCF mark of this number: an outline of a triangle, a square, a diamond or a triangle
+    /// upside down. Outlines stay visible where they coincide.
     Outline(usize),
     /// The area around the curve.
     Band,
 }
 
 impl Sign {
+    /// Draws the sign around a place.
     pub fn draw(self, canvas: &Canvas, (x, y): Spot) -> Result<()> {
         let outline = |n: usize, corners: &[Spot]| {
             let around = corners.iter().chain(corners.first());
@@ -64,7 +67,7 @@ pub(super) fn eer(rate: f64, interval: Option<Interval>) -> String {
     format!("EER {:.2} %{range}", 100.0 * rate)
 }
 
-/// `minDCF(0.01) 0.321 (0.29 to 0.36)`, and why it has no mark.
+/// `minDCF(0.01) 0.321 (0.29 to 0.36)`, and if it has no mark, why.
 pub(super) fn min_dcf(
     prior: f64,
     cost: f64,
@@ -82,9 +85,9 @@ pub(super) fn min_dcf(
     format!("minDCF({prior}) {cost:.3}{range}{unmarked}")
 }
 
-/// Draws rows of signs and words in the first corner that neither the `lines` nor the band reaches,
-/// or else the lines alone: upper right, where a good curve is not, lower left, lower right, upper
-/// left.
+/// Draws rows of signs and words in the first corner that neither `lines` nor `band` reach, else in
+/// the first that `lines` do not reach. The order is upper right, where a good curve is not, lower
+/// left, lower right, upper left.
 pub(super) fn draw(
     canvas: &Canvas,
     rows: &[(Sign, String)],
@@ -124,7 +127,7 @@ mod tests {
     use super::*;
     use crate::canvas::svg;
 
-    /// The place of the legend's first word.
+    /// The position of the legend's first word.
     fn place(paths: &[&[Spot]], band: &[Spot]) -> (i32, i32) {
         let rows =
             [(Sign::Eer, "EER".to_owned()), (Sign::Outline(0), "minDCF(0.01) 0.1".to_owned())];

@@ -1,7 +1,7 @@
 use super::*;
 use proptest::prelude::*;
 
-/// The definition, point by point, over every distinct threshold.
+/// EER and minDCF(0.05) by the definition, over every distinct threshold.
 fn brute_force(trials: &[(f64, bool)]) -> (f64, f64) {
     let mut thresholds: Vec<f64> = trials.iter().map(|t| t.0).collect();
     thresholds.sort_by(f64::total_cmp);
@@ -41,7 +41,7 @@ proptest! {
     }
 }
 
-/// Rates of a threshold, by definition.
+/// The rates at a threshold, by the definition.
 fn rates(trials: &[(f64, bool)], threshold: f64) -> (f64, f64) {
     let share = |wanted: bool, accepted: bool| {
         let kind: Vec<bool> =
@@ -77,16 +77,18 @@ fn infinite_scores_have_thresholds() {
     }
     let none = Curve::new([(-INF, true), (-INF, false)]).unwrap().eer();
     assert_eq!((none.rate, none.threshold), (0.5, -INF));
-    // At false-accept rates, too: all of the infinite ones, or nothing.
+    // At a false-accept rate, all infinite scores are accepted, or none.
     let curve = Curve::new([(INF, true), (INF, false), (0.5, false)]).unwrap();
     assert!(curve.at_far(0.5).threshold > 0.5 && curve.at_far(0.5).threshold.is_finite());
     assert_eq!((curve.at_far(0.4).threshold, curve.at_far(0.4).fnr), (INF, 1.0));
 }
 
 proptest! {
-    /// Decisions have the rates that the points promise, infinite scores or not.
+    /// Decisions at a point's threshold have the point's rates, infinite scores or not.
     #[test]
-    fn thresholds_keep_what_points_promise(raw in prop::collection::vec((-5i32..6, any::<bool>()), 2..40)) {
+    fn thresholds_have_the_rates_of_their_points(
+        raw in prop::collection::vec((-5i32..6, any::<bool>()), 2..40),
+    ) {
         let score = |s: i32| match s {
             -5 => -INF,
             5 => INF,
@@ -107,7 +109,8 @@ proptest! {
         let after = all.partition_point(|p| p.fnr < p.fpr);
         let promised = &all[if after + 1 == all.len() { after - 1 } else { after }];
         let (fnr, fpr) = rates(&trials, eer.threshold);
-        prop_assert!((promised.fnr - fnr).abs() < 1e-12 && (promised.fpr - fpr).abs() < 1e-12, "{:?}", eer);
+        let off = [promised.fnr - fnr, promised.fpr - fpr];
+        prop_assert!(off.iter().all(|d| d.abs() < 1e-12), "{:?}", eer);
     }
 }
 
@@ -158,7 +161,7 @@ fn trials_of_others_are_sorted_and_kept() {
         assert_eq!(owned.at_far(far), *all.iter().find(|p| p.fpr <= far).unwrap());
         let cost = |p: &Point| prior * p.fnr + (1.0 - prior) * p.fpr;
         let best = all.iter().fold(all[0], |best, p| if cost(p) < cost(&best) { *p } else { best });
-        assert_eq!(borrowed.cheapest(prior), best);
+        assert_eq!(borrowed.at_min_dcf(prior), best);
         let MinDcf { cost: found, threshold } = borrowed.min_dcf(prior);
         assert_eq!((found, threshold), (cost(&best) / prior.min(1.0 - prior), best.threshold));
     }

@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::fs;
 use crate::scoring::parts::write_parts;
 
-/// Trials whose scores are made together.
+/// Number of trials whose lines are made together.
 const PART: usize = 4096;
 
 /// A trial with its score, in sixteen bytes.
@@ -20,20 +20,20 @@ const PART: usize = 4096;
 pub struct Scored {
     /// Higher means more alike.
     pub score: f64,
-    /// Who is compared, by number, and the label.
+    /// The numbers of both sides, and the label.
     pub pair: Pair,
 }
 
-/// A score file with sixteen bytes a trial. What it names is in [`Words`].
+/// A score file in sixteen bytes a trial. The ids are in [`Words`].
 pub struct ScoreList {
     text: Text,
-    /// At first in the order of their pairs.
+    /// The trials. [`read`](Self::read) leaves them in the order of their pairs.
     pub trials: Vec<Scored>,
 }
 
 impl ScoreList {
-    /// Reads a score file as [`read_scores`](super::read_scores) does. New words are added to
-    /// `words`; `done` is told how many bytes more have been read.
+    /// Reads a score file as [`read_scores`](super::read_scores) does. It adds new ids to `words`.
+    /// `done` gets the number of bytes read since its last call.
     ///
     /// # Errors
     /// The first bad line, and a trial that has two scores or two labels.
@@ -49,11 +49,11 @@ impl ScoreList {
         &self.text
     }
 
-    /// Reads the file again up to the first trial that is `wanted` (by its line and itself), which
-    /// it returns. `words` must be those of the first reading.
+    /// Reads the file again and returns the first trial that is `wanted`, with its line (from 1).
+    /// `words` must be those of the first reading.
     ///
     /// # Errors
-    /// A file that is no longer there.
+    /// The file is gone or cannot be read.
     pub fn find(
         &self,
         words: &mut Words,
@@ -71,9 +71,9 @@ pub(super) fn scored(found: &Found<Value>) -> Scored {
     Scored { score, pair: Pair::new(found.words[0], found.words[1], label) }
 }
 
-/// Refuses a list for what contradicts itself in it, for a line that is `wrong`, or since it is
-/// empty: for what comes first. `trials` are those before the wrong line, in the order of their
-/// pairs.
+/// Refuses a list for a trial that contradicts an earlier line, for a line that is `wrong`, or for
+/// holding nothing, whichever comes first. `trials` are those before the wrong line, in the order
+/// of their pairs.
 pub(super) fn check(
     text: &Text,
     words: &mut Words,
@@ -102,8 +102,8 @@ fn labels_differ(a: Option<bool>, b: Option<bool>) -> bool {
     a.zip(b).is_some_and(|(a, b)| a != b)
 }
 
-/// The first line that contradicts the last one before it of the same trial, among those of these
-/// numbers.
+/// The first line that contradicts the line before it of the same trial. `doubtful` are the sorted
+/// numbers of the trials to look at.
 fn contradiction(text: &Text, words: &mut Words, doubtful: &[u64]) -> Result<Option<Error>> {
     let mut seen: HashMap<u64, (Scored, usize)> = HashMap::new();
     let mut what = None;
@@ -135,9 +135,12 @@ fn contradiction(text: &Text, words: &mut Words, doubtful: &[u64]) -> Result<Opt
     }))
 }
 
-/// Writes a score file (atomically): each trial with the score that `score` finds for its place in
-/// `trials`. Scores are made on all cores and not kept. `done` is told how many trials more have
-/// been written.
+/// Writes a score file atomically. `score` gives the score of the trial at a place of `trials`; it
+/// runs on all cores, and scores are not kept. `done` gets the number of trials written since its
+/// last call.
+///
+/// # Errors
+/// As [`fs::write_atomic`].
 pub fn write_scored(
     path: impl AsRef<Path>,
     words: &Words,

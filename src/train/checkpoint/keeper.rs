@@ -1,4 +1,4 @@
-//! When checkpoints are written, where, and which are kept.
+//! When and where checkpoints are written, and which ones are kept.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -6,13 +6,13 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::Snapshot;
-use crate::error::{Error, Result};
+use crate::error::{Error, Remedy, Result};
 use crate::fs;
 use crate::train::recipe::Every;
 
 /// The newest checkpoint of a run.
 pub(in crate::train) const NEWEST: &str = "checkpoint.safetensors";
-/// How long after a failure the next attempt waits, at most.
+/// The longest wait for the next attempt after a failure.
 const RETRY: Duration = Duration::from_secs(60);
 
 /// The name of an older checkpoint, made at a step.
@@ -35,7 +35,7 @@ pub(in crate::train) fn is_older(name: &str) -> bool {
     step_of(name).is_some()
 }
 
-/// The step in the name of an older checkpoint. No other spelling of the number is ours.
+/// The step in the name of an older checkpoint. A number spelled in another way is not ours.
 fn step_of(name: &str) -> Option<usize> {
     let step = name.strip_prefix("checkpoint-")?.strip_suffix(".safetensors")?.parse().ok()?;
     (older(step) == name).then_some(step)
@@ -55,13 +55,13 @@ pub(in crate::train) fn before(folder: &Path) -> Option<PathBuf> {
     older_steps(folder).first().map(|&step| folder.join(older(step)))
 }
 
-/// A checkpoint that a thread writes.
+/// A checkpoint that a thread is writing.
 struct Pending {
     step: usize,
     thread: JoinHandle<Result<()>>,
 }
 
-/// Writes the checkpoints of a run, beside the training where that need not wait for them.
+/// Writes the checkpoints of a run, in a thread of its own unless the training has to wait for one.
 pub(in crate::train) struct Keeper {
     folder: PathBuf,
     keep: usize,
@@ -70,15 +70,15 @@ pub(in crate::train) struct Keeper {
     /// The step of the newest checkpoint on disk.
     on_disk: Option<usize>,
     pending: Option<Pending>,
-    /// When the last one was begun, by a clock that nobody sets, and at which step.
+    /// When the last checkpoint was begun, and at which step.
     last: (Instant, usize),
-    /// A checkpoint is owed since something failed or was not done yet.
+    /// From when on a checkpoint is owed: one failed, or was asked for while another was written.
     owed: Option<Instant>,
 }
 
 impl Keeper {
-    /// The keeper of a folder in which the newest checkpoint, if there is one, is of step
-    /// `on_disk`.
+    /// The keeper of a folder. `on_disk` is the step of the newest checkpoint in it, if there is
+    /// one.
     pub fn new(
         folder: &Path,
         keep: usize,
@@ -87,7 +87,7 @@ impl Keeper {
         warn: Arc<dyn Fn(&str) + Send + Sync>,
     ) -> Self {
         let last = (Instant::now(), on_disk.unwrap_or_default());
-        // A process that was killed may not have come to it.
+        // A process that was killed may have left too many.
         prune(folder, keep, &*warn);
         Self {
             folder: folder.to_owned(),
@@ -119,7 +119,8 @@ impl Keeper {
         self.on_disk.is_none()
     }
 
-    /// Whether no checkpoint is being written. Takes note of what became of one that was.
+    /// Whether no checkpoint is being written. If one has just been finished, this records its
+    /// outcome.
     pub fn is_free(&mut self) -> bool {
         match self.pending.take_if(|p| p.thread.is_finished()) {
             Some(pending) => self.collect(pending),
@@ -127,7 +128,8 @@ impl Keeper {
         }
     }
 
-    /// A failure costs nothing while the checkpoint before is whole: it is told, and tried again.
+    /// Records the outcome of a finished checkpoint. A failure is a warning, since the checkpoint
+    /// before is whole, and the next attempt follows soon.
     fn collect(&mut self, pending: Pending) -> bool {
         let Pending { step, thread } = pending;
         let result = thread
@@ -138,7 +140,8 @@ impl Keeper {
             Err(e) => {
                 let kept = self.kept();
                 (self.warn)(&format!(
-                    "the checkpoint of step {step} could not be written: {e}; {kept}; it is tried again within a minute"
+                    "the checkpoint of step {step} could not be written: {e}; {kept}; it is tried \
+                     again within a minute"
                 ));
                 self.owe(RETRY);
             }
@@ -173,12 +176,12 @@ impl Keeper {
     /// Writes a checkpoint and waits until it is on disk.
     ///
     /// # Errors
-    /// With what is left in its place.
+    /// A file that cannot be written, with [`Remedy::Resume`] if an older checkpoint is left.
     pub fn write_now(&mut self, snapshot: &Snapshot, step: usize) -> Result<()> {
         self.wait();
         write(&self.folder, self.keep, self.on_disk, snapshot, step, &*self.warn).map_err(|e| {
             match self.on_disk {
-                Some(_) => e.and(&format!("{}; go on with --resume", self.kept())),
+                Some(_) => e.and(&self.kept()).with(Remedy::Resume),
                 None => e,
             }
         })?;
@@ -193,7 +196,7 @@ impl Keeper {
         }
     }
 
-    /// What there is to go on with.
+    /// Says which checkpoint is left to go on with.
     pub fn kept(&self) -> String {
         match self.on_disk {
             Some(step) => format!(
@@ -205,8 +208,8 @@ impl Keeper {
     }
 }
 
-/// The newest checkpoint becomes an older one, and the snapshot the newest. At no moment is there
-/// none.
+/// Makes the newest checkpoint an older one, and the snapshot the newest. A checkpoint is there at
+/// every moment.
 fn write(
     folder: &Path,
     keep: usize,
@@ -216,7 +219,7 @@ fn write(
     warn: &dyn Fn(&str),
 ) -> Result<()> {
     let path = folder.join(NEWEST);
-    // One of the same step takes its place; the one before it stays.
+    // A checkpoint of the same step is replaced, and the one before it stays.
     if let Some(before) = on_disk.filter(|before| *before != step && keep > 1 && path.exists()) {
         fs::link_or_copy(&path, folder.join(older(before)))?;
     }
@@ -225,7 +228,7 @@ fn write(
     Ok(())
 }
 
-/// Removes the oldest of more checkpoints than are kept.
+/// Removes the oldest checkpoints beyond the number that is kept.
 fn prune(folder: &Path, keep: usize, warn: &dyn Fn(&str)) {
     for step in older_steps(folder).into_iter().skip(keep - 1) {
         if let Err(e) = fs::remove_file(folder.join(older(step))) {

@@ -1,6 +1,6 @@
-//! A training in the middle, as one file: weights, optimizer state, running average, place in the
-//! data, and what the run depends on. Written atomically, so there is always a whole one, and with
-//! a checksum over all of it, so that damage is found before a run goes on with it.
+//! The state of a training as one file: weights, optimizer state, running average, place in the
+//! data, and what the run depends on. The file is written atomically, so that a whole one is always
+//! there. Its checksum covers all of it, so that damage is found before a run goes on with it.
 
 mod keeper;
 mod snapshot;
@@ -60,7 +60,7 @@ fn read(path: &Path) -> Result<(Contents, State)> {
     let json = file.metadata.get(KEY).ok_or_else(|| bad(path, "no training state"))?;
     let (state, format) = match State::parse(json) {
         Ok(read) => read,
-        // Nothing is wrong with the file.
+        // The file is whole, so the message does not call it unreadable.
         Err(Unread::Newer(what)) => {
             return Err(Error::Invalid(format!("{}: {what}", path.display())));
         }
@@ -75,7 +75,7 @@ fn read(path: &Path) -> Result<(Contents, State)> {
 /// The state of a checkpoint.
 ///
 /// # Errors
-/// A damaged file, one of a newer version.
+/// A damaged file. A file of a newer version.
 pub fn read_state(path: &Path) -> Result<State> {
     read(path).map(|(_, state)| state)
 }
@@ -112,7 +112,7 @@ pub fn load(
     let record = record.ok_or_else(|| bad("no optimizer state".into()))?;
     let trainee = fit(path, trainee, "this recipe", model)?;
     check_average(&trainee, &average, state.averaged).map_err(bad)?;
-    // Which optimizer it is of is the clearer message.
+    // First the kind of the optimizer: that message is clearer than one about tensors.
     let optimizer = optimizer.restore(record.clone()).map_err(|e| bad(e.to_string()))?;
     optim::Record::read(&record)
         .and_then(|r| r.check_module(&trainee))
@@ -120,7 +120,7 @@ pub fn load(
     Ok((trainee, optimizer, average, state))
 }
 
-/// Refuses sums that are not those of a trainee's tensors.
+/// Refuses sums that do not fit a trainee's tensors.
 fn check_average(trainee: &Trainee, average: &Average, averaged: usize) -> Result<(), String> {
     let wanted = names_and_shapes(trainee);
     let count = if averaged == 0 { 0 } else { wanted.len() };

@@ -1,4 +1,4 @@
-//! A training as it is at one moment, in memory: what is written while the training goes on.
+//! A copy of a training in memory, which is written while the training goes on.
 
 use std::path::Path;
 
@@ -13,7 +13,7 @@ use crate::optim;
 use crate::tensor_file::{self, Part};
 use crate::train::Trainee;
 
-/// Everything that a training needs to go on, on the host.
+/// Everything that a training needs to go on, copied to the host.
 pub struct Snapshot {
     /// Names in the file, with f32 values.
     tensors: Vec<(String, TensorData)>,
@@ -44,13 +44,13 @@ impl Snapshot {
         Ok(Self { tensors, record, state })
     }
 
-    /// Writes the file (atomically).
+    /// Writes the file atomically.
     ///
     /// # Errors
-    /// What [`crate::fs::write_atomic`] refuses.
+    /// Those of [`crate::fs::write_atomic`].
     pub fn write(&self, path: &Path) -> Result<()> {
         let bad = |e: String| Error::file(path, format!("cannot write a checkpoint: {e}"));
-        // Burn's record follows the order of a hash table, which differs from run to run.
+        // Burn's record has the order of a hash table, which differs from run to run.
         let record = optim::in_order(self.record.clone()).map_err(|e| bad(e.to_string()))?;
         let mut parts = vec![Part {
             name: OPTIMIZER.into(),

@@ -1,4 +1,4 @@
-//! Where a training is: what a checkpoint holds beside tensors.
+//! The part of a checkpoint that is not tensors: the place in the training.
 
 use std::fmt::Display;
 
@@ -11,21 +11,21 @@ use crate::train::{Identity, Position};
 pub(super) const FORMAT: u32 = 3;
 /// The first format that is read.
 pub(super) const OLDEST: u32 = 1;
-/// Epochs, and batches of an epoch, that no training exceeds.
+/// More epochs, or batches of an epoch, than any training has.
 const MOST: usize = u32::MAX as usize;
-/// What stood between the recipe and the model that a run began with, up to format 2.
+/// Up to format 2, the text between the recipe and the hash of the model that a run began with.
 const BEGINS: &str = "\n# begins with ";
 
 /// Why a state is not read.
 #[derive(Debug)]
 pub(super) enum Unread {
-    /// A later version has written it.
+    /// A later version wrote it.
     Newer(String),
-    /// It is none.
+    /// It is not a state.
     Damaged(String),
 }
 
-/// What is not a tensor.
+/// The place in a training.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct State {
     /// Version of the format.
@@ -43,10 +43,10 @@ pub struct State {
     pub loss_sum: f64,
     /// Sum of their accuracies.
     pub accuracy_sum: f64,
-    /// Steps of this epoch so far whose gradients could not be used.
+    /// Steps of this epoch so far whose gradients were not finite.
     #[serde(default)]
     pub skipped: usize,
-    /// Those of them without a usable one since.
+    /// Such steps since the last step that was made.
     #[serde(default)]
     pub skipped_in_a_row: usize,
     /// Best dev EER so far with its epoch.
@@ -73,7 +73,7 @@ impl State {
         }
     }
 
-    /// Reads the state of any format there has been, and tells which one.
+    /// Reads the state of any format so far. Returns the number of the format too.
     pub(super) fn parse(text: &str) -> Result<(Self, u32), Unread> {
         let damaged = |what: &dyn Display| Unread::Damaged(what.to_string());
         let mut all: Value = serde_json::from_str(text).map_err(|e| damaged(&e))?;
@@ -81,8 +81,8 @@ impl State {
         if format > u64::from(FORMAT) {
             let version = all["version"].as_str().unwrap_or_default();
             return Err(Unread::Newer(format!(
-                "is a checkpoint of format {format}, of a newer revox {version}; this version reads {OLDEST} to {FORMAT}: go \
-                 on with the newer one"
+                "is a checkpoint of format {format}, of a newer revox {version}; this version \
+                 reads {OLDEST} to {FORMAT}: go on with the newer one"
             )));
         }
         if format < u64::from(OLDEST) {
@@ -103,7 +103,7 @@ impl State {
         state.check().map(|()| (state, format as u32)).map_err(Unread::Damaged)
     }
 
-    /// Refuses a place that no training has been at.
+    /// Refuses a place that no training can be at.
     fn check(&self) -> Result<(), String> {
         let tested =
             |(rate, epoch): (f64, usize)| rate.is_finite() && (1..self.epoch).contains(&epoch);
@@ -117,8 +117,8 @@ impl State {
         match fine {
             true => Ok(()),
             false => Err(format!(
-                "its training state contradicts itself: epoch {epoch}, batch {batch}, best {best:?}, \
-                 {averaged} epochs averaged, sums {loss_sum} and {accuracy_sum}"
+                "its training state contradicts itself: epoch {epoch}, batch {batch}, \
+                 best {best:?}, {averaged} epochs averaged, sums {loss_sum} and {accuracy_sum}"
             )),
         }
     }
@@ -141,8 +141,10 @@ mod tests {
     #[test]
     fn older_formats_have_a_recipe_and_perhaps_a_model() {
         let old = |recipe: &str| {
-            json!({"format": 2, "recipe": recipe, "data_hash": "d", "epoch": 2, "batch": 3, "loss_sum": 0.5,
-                   "accuracy_sum": 1.0, "best": [0.1, 1], "averaged": 0})
+            json!({
+                "format": 2, "recipe": recipe, "data_hash": "d", "epoch": 2, "batch": 3,
+                "loss_sum": 0.5, "accuracy_sum": 1.0, "best": [0.1, 1], "averaged": 0,
+            })
         };
         let (state, format) = State::parse(&old("seed = 1\n").to_string()).unwrap();
         assert_eq!(format, 2);

@@ -93,7 +93,7 @@ impl Folder {
     }
 }
 
-/// A checkpoint with other contents, with a checksum that is right or without one.
+/// A checkpoint with changed contents: with a right checksum if `seal`, else without one.
 fn rewritten(bytes: &[u8], seal: bool, change: impl FnOnce(&mut String, &mut Parts)) -> Vec<u8> {
     let (_, metadata) = SafeTensors::read_metadata(bytes).unwrap();
     let file = SafeTensors::deserialize(bytes).unwrap();
@@ -176,7 +176,7 @@ fn damage_is_found() {
     folder.refused(&rewritten(&bytes, false, |_, _| ()), "checksum");
 }
 
-/// Nothing but what they say betrays them.
+/// Only their contents show that they are wrong.
 #[test]
 fn lies_under_a_right_checksum_are_refused() {
     let folder = Folder::new();
@@ -225,7 +225,7 @@ fn lies_under_a_right_checksum_are_refused() {
     parts(&|p| record(p, &|bytes| bytes[0] ^= 1), "the optimizer's record");
 }
 
-/// Where no checksum tells, a damaged record is an error or one that the next step uses.
+/// Without a checksum, a damaged record is an error, or the next step can use it.
 #[test]
 fn damaged_records_never_panic() {
     let folder = Folder::new();
@@ -254,7 +254,7 @@ fn damaged_records_never_panic() {
     }
 }
 
-/// Whatever order a hash table has.
+/// The order of hash tables does not show.
 #[test]
 fn equal_trainings_have_equal_checkpoints() {
     let folder = Folder::new();
@@ -302,7 +302,7 @@ fn the_newest_ones_are_kept_and_found() {
     assert_eq!(epoch(&before(dir.path()).unwrap()), 3);
     std::fs::remove_file(dir.path().join(NEWEST)).unwrap();
     assert_eq!(newest(dir.path()), before(dir.path()));
-    // What cannot be written is told, and owed; the one before stays.
+    // A checkpoint that cannot be written is a warning, and owed; the one before stays.
     std::fs::create_dir(dir.path().join(NEWEST)).unwrap();
     keeper.write(snapshot(5), 16);
     keeper.wait();
@@ -311,11 +311,7 @@ fn the_newest_ones_are_kept_and_found() {
         told.contains("the checkpoint of step 16 could not be written") && told.contains("step 12"),
         "{told}"
     );
-    assert!(
-        keeper
-            .write_now(&snapshot(5), 16)
-            .unwrap_err()
-            .to_string()
-            .contains("the checkpoint of step 12 is in")
-    );
+    let error = keeper.write_now(&snapshot(5), 16).unwrap_err();
+    assert!(error.to_string().contains("the checkpoint of step 12 is in"), "{error}");
+    assert_eq!(error.remedy(), Some(&crate::error::Remedy::Resume));
 }

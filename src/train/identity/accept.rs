@@ -1,23 +1,23 @@
-//! What a person accepts of a run that goes on otherwise than it began.
+//! Differences that a person accepts between a run and its checkpoint.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::{BACKEND, DEVICES, INIT};
-use crate::error::{Error, Result};
+use crate::error::{Error, Remedy, Result};
 use crate::train::recipe::{CHANGEABLE, Role, is_within, role_of};
 
-/// Names that are not of the recipe.
+/// Names that are no keys of the recipe.
 const OTHERS: [&str; 3] = [BACKEND, DEVICES, "model-file"];
 
-/// Names given with `--accept`: `backend`, `devices`, `model-file`, keys of the recipe that may
-/// change within a run, and their sections, which stand for all such keys in them.
+/// Accepted names: `backend`, `devices`, `model-file`, and keys of the recipe that may change
+/// within a run. A section stands for all such keys in it.
 #[derive(Debug, Default)]
 pub struct Accept(Vec<Accepted>);
 
 #[derive(Debug)]
 struct Accepted {
     name: String,
-    /// Whether anything has been taken by it.
+    /// Whether a difference of this name was found.
     used: AtomicBool,
 }
 
@@ -25,7 +25,8 @@ impl Accept {
     /// Checks names.
     ///
     /// # Errors
-    /// A name that there is not, or of what cannot change within a run or needs no acceptance.
+    /// An unknown name, a name of something that cannot change within a run, and one that needs no
+    /// acceptance.
     pub fn parse(names: &[String]) -> Result<Self> {
         names.iter().try_for_each(|name| check(name))?;
         Ok(Self(
@@ -36,8 +37,8 @@ impl Accept {
         ))
     }
 
-    /// Whether a difference of this name is accepted. Ask about differences that there are:
-    /// [`Accept::unused`] tells of the others.
+    /// Whether a difference of this name is accepted. Ask only about differences that exist:
+    /// [`Accept::unused`] returns the names that were never asked about.
     pub fn takes(&self, name: &str) -> bool {
         let mut taken = false;
         for accepted in self.0.iter().filter(|accepted| is_within(name, &accepted.name)) {
@@ -47,7 +48,7 @@ impl Accept {
         taken
     }
 
-    /// Names that have not been needed.
+    /// Accepted names without a difference.
     pub fn unused(&self) -> Vec<&str> {
         self.0.iter().filter(|a| !a.used.load(Ordering::Relaxed)).map(|a| a.name.as_str()).collect()
     }
@@ -57,21 +58,19 @@ fn check(name: &str) -> Result<()> {
     if OTHERS.contains(&name) || CHANGEABLE.iter().any(|key| is_within(key, name)) {
         return Ok(());
     }
-    let why = match role_of(name) {
-        Some(Role::Neutral) => "does not change the result, and needs no --accept".to_owned(),
-        Some(Role::Fixed) => {
-            "cannot change within a run; name another folder (--out) to begin anew".to_owned()
-        }
-        _ if name == INIT => {
-            "cannot change within a run; name another folder (--out) to begin anew".to_owned()
-        }
-        _ => format!(
-            "there is no such name. There are {}, and of the recipe {}; a section stands for its keys",
+    let bad = |why: &str| Error::Invalid(format!("`{name}` cannot be accepted: {why}"));
+    let fixed = || bad("it cannot change within a run").with(Remedy::OtherFolder);
+    Err(match role_of(name) {
+        Some(Role::Neutral) => bad("it need not be, since it does not change the result"),
+        Some(Role::Fixed) => fixed(),
+        _ if name == INIT => fixed(),
+        Some(Role::Changeable) | None => bad(&format!(
+            "there is no such name. There are {}, and of the recipe {}; a section stands for its \
+             keys",
             OTHERS.join(", "),
             CHANGEABLE.join(", ")
-        ),
-    };
-    Err(Error::Invalid(format!("--accept {name}: {why}")))
+        )),
+    })
 }
 
 #[cfg(test)]
@@ -102,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_were_not_needed_are_known() {
+    fn names_without_a_difference_are_known() {
         let some = accept(&["schedule", "data.train", "devices"]).unwrap();
         assert!(some.takes("data.train") && !some.takes("backend"));
         assert_eq!(some.unused(), ["schedule", "devices"]);
@@ -112,10 +111,8 @@ mod tests {
     fn names_that_cannot_be_accepted_are_errors() {
         let fails = |name: &str, wanted: &str| {
             let error = accept(&["backend", name]).unwrap_err().to_string();
-            assert!(
-                error.starts_with(&format!("--accept {name}: ")) && error.contains(wanted),
-                "{error}"
-            );
+            let start = format!("`{name}` cannot be accepted: ");
+            assert!(error.starts_with(&start) && error.contains(wanted), "{error}");
         };
         for name in ["", "train.epoch", "data.", "everything", "models"] {
             fails(name, "no such name");
@@ -136,7 +133,8 @@ mod tests {
         ] {
             fails(name, "cannot change within a run");
         }
-        fails("train.keep", "needs no --accept");
-        fails("data.threads", "needs no --accept");
+        fails("train.keep", "does not change the result");
+        fails("data.threads", "does not change the result");
+        assert_eq!(accept(&["seed"]).unwrap_err().remedy(), Some(&Remedy::OtherFolder));
     }
 }

@@ -28,9 +28,9 @@ pub struct Fingerprint {
     pub lists: String,
     /// Sizes of the files, in the order of the list.
     pub sizes: String,
-    /// Times at which the files were modified, to the nanosecond.
+    /// Modification times of the files, in nanoseconds.
     pub times: String,
-    /// What is in the files, if it was read. A trial list names no files.
+    /// Content of the files, if it was read. A trial list names no files.
     #[serde(default)]
     pub bytes: Option<String>,
 }
@@ -40,12 +40,12 @@ pub(super) enum Change {
     None,
     /// Times, but not the content.
     Times,
-    /// What a person has to decide on.
+    /// A change that a person must accept.
     Other(&'static str),
 }
 
 impl Fingerprint {
-    /// The first thing that differs, as far as both tell.
+    /// The first difference in what both fingerprints hold.
     pub(super) fn change_from(&self, old: &Self) -> Change {
         let same_content =
             self.bytes.as_ref().zip(old.bytes.as_ref()).map(|(ours, theirs)| ours == theirs);
@@ -61,7 +61,8 @@ impl Fingerprint {
             }
             (Some(true), false) => Change::Times,
             (None, false) if old.bytes.is_some() => Change::Other(
-                "times of files have changed, their sizes have not (--verify-data tells whether their content has)",
+                "times of files have changed, their sizes have not (reading their content would \
+                 tell whether that has)",
             ),
             (None, false) => Change::Other("times of files have changed, their sizes have not"),
             (Some(true) | None, true) => Change::None,
@@ -70,12 +71,11 @@ impl Fingerprint {
 }
 
 impl Identity {
-    /// Adds the data: both corpora, the trials, noises and room responses. With `verify` every byte
-    /// of every file is read, which shows as a progress bar unless `quiet`, and ends when `stop` is
-    /// set.
+    /// Adds the data: both corpora, the trials, noises and room responses. With `verify` it reads
+    /// every byte of every file, with a progress bar unless `quiet`. Setting `stop` ends it.
     ///
     /// # Errors
-    /// A file that cannot be read, at its line; [`Error::Interrupted`].
+    /// A file that cannot be read, at its line. [`Error::Interrupted`].
     pub fn add_data(
         &mut self,
         recipe: &Recipe,
@@ -106,7 +106,7 @@ impl Identity {
         for source in &sources {
             let mut fingerprint = source.fingerprint(stop)?;
             if recipe.data.synth.is_some() && source.name.starts_with("data.") {
-                // A corpus that is made where it is not there has the time at which it was made.
+                // A synthetic corpus is made anew where it is missing, at another time.
                 fingerprint.times = hex(Sha256::new());
             }
             if verify && !source.files.is_empty() {
@@ -117,8 +117,8 @@ impl Identity {
         Ok(())
     }
 
-    /// SHA-256 over lists and sizes of all data, in hexadecimal digits: what a model file says of
-    /// its training data. Times of files do not count.
+    /// SHA-256 over lists and sizes of all data, in hexadecimal digits. A model file names its
+    /// training data by this hash, so times of files do not count.
     pub fn data_hash(&self) -> String {
         let mut hash = Sha256::new();
         for (name, fingerprint) in &self.data {
@@ -152,12 +152,12 @@ impl<'a> Source<'a> {
         Ok(Self { name, lists: vec![list.to_owned()], files })
     }
 
-    /// Everything but the content.
+    /// The fingerprint without the content.
     fn fingerprint(&self, stop: &AtomicBool) -> Result<Fingerprint> {
         let mut lists = Sha256::new();
         for list in &self.lists {
             let bytes = fs::read(list)?;
-            // With the length in front, no two contents are one string of bytes.
+            // The length in front keeps the boundary between two lists.
             lists.update((bytes.len() as u64).to_le_bytes());
             lists.update(bytes);
         }
@@ -193,21 +193,21 @@ impl<'a> Source<'a> {
 
     /// An error of a file at the line that names it.
     fn at<T>(&self, line: usize, result: Result<T>) -> Result<T> {
-        result.map_err(|e| match e {
+        result.map_err(|e| match e.bare() {
             Error::Interrupted(_) => e,
-            e => Error::line(&self.lists[0], line, e.to_string()),
+            _ => e.retold(|text| Error::line(&self.lists[0], line, text)),
         })
     }
 }
 
 fn go_on(stop: &AtomicBool) -> Result<()> {
     match stop.load(Ordering::Relaxed) {
-        true => Err(Error::Interrupted("the data was being looked at".to_owned())),
+        true => Err(Error::Interrupted("the data was being read".to_owned())),
         false => Ok(()),
     }
 }
 
-/// Bytes, and nanoseconds since 1970.
+/// A file's size in bytes and its modification time in nanoseconds since 1970.
 fn size_and_time(path: &Path, stop: &AtomicBool) -> Result<(u64, i128)> {
     go_on(stop)?;
     let failed = |e| Error::io(path, "read", e);

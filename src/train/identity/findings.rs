@@ -1,23 +1,24 @@
-//! Differences between a run and a checkpoint, gathered so that one message names them all.
+//! Differences between a run and a checkpoint, gathered for one message that names them all.
 
 use std::path::Path;
 
 use super::Accept;
-use crate::error::{Error, Result};
+use crate::error::{Error, Remedy, Result};
 
 /// What a comparison has found.
 pub(super) struct Findings<'a> {
     accept: &'a Accept,
-    /// What a person should know of a run that goes on.
+    /// Remarks for people, if the run goes on.
     pub notes: Vec<String>,
     refused: Vec<String>,
-    /// Names by which all that is refused could be accepted, but for what is fixed.
+    /// Names of what is refused and could be accepted.
     names: Vec<String>,
+    /// Names of what is refused and cannot be accepted.
     fixed: Vec<String>,
 }
 
 impl<'a> Findings<'a> {
-    /// Nothing yet.
+    /// No difference yet.
     pub fn new(accept: &'a Accept) -> Self {
         Self {
             accept,
@@ -34,12 +35,12 @@ impl<'a> Findings<'a> {
             true => self.notes.push(format!("accepted: {text}")),
             false => {
                 self.refused.push(text);
-                self.names.push(format!("--accept {name}"));
+                self.names.push(name.to_owned());
             }
         }
     }
 
-    /// A difference that cannot.
+    /// A difference that cannot be accepted.
     pub fn add_fixed(&mut self, name: &str, text: String) {
         self.refused.push(text);
         self.fixed.push(name.to_owned());
@@ -50,19 +51,19 @@ impl<'a> Findings<'a> {
         !self.refused.is_empty()
     }
 
-    /// The notes.
+    /// The remarks.
     ///
     /// # Errors
-    /// All that is refused, behind `head`, with the way to go on.
+    /// Everything that is refused, after `head`, with what would help.
     pub fn end(self, path: &Path, head: &str) -> Result<Vec<String>> {
         if !self.is_refused() {
             return Ok(self.notes);
         }
-        let anew = "name another folder (--out) to begin anew";
-        let way = match self.fixed.is_empty() {
-            true => format!("Go on with {}, or {anew}", self.names.join(" ")),
-            false => format!("{} cannot change within a run: {anew}", self.fixed.join(", ")),
-        };
-        Err(Error::file(path, format!("{head}: {}. {way}", self.refused.join("; "))))
+        let message = format!("{head}: {}", self.refused.join("; "));
+        if self.fixed.is_empty() {
+            return Err(Error::file(path, message).with(Remedy::Accept { names: self.names }));
+        }
+        let message = format!("{message}. {} cannot change within a run", self.fixed.join(", "));
+        Err(Error::file(path, message).with(Remedy::OtherFolder))
     }
 }

@@ -1,4 +1,4 @@
-//! In what two sections differ, as a person wants to read it.
+//! The differences of two sections, for people.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -8,11 +8,11 @@ use toml::de::{DeTable, DeValue};
 
 use super::text::line_of;
 
-/// A key, dotted, with the values that two sections have under it, as TOML writes them.
+/// A dotted key, with the values of two sections as TOML writes them.
 pub(in crate::train) struct Difference {
     /// The key.
     pub key: String,
-    /// Our value; none where our section leaves the key out.
+    /// Our value. None if our section leaves the key out.
     pub ours: Option<String>,
     /// Theirs.
     pub theirs: Option<String>,
@@ -49,7 +49,7 @@ pub(super) fn differences<T: Serialize>(ours: &T, theirs: &T) -> String {
     differing(ours, theirs).iter().map(|d| d.shown("there")).collect::<Vec<_>>().join("; ")
 }
 
-/// TOML text as it is written by [`toml::to_string`], without the lines of some keys.
+/// TOML text as [`toml::to_string`] writes it, without the lines of some keys.
 pub(super) fn without(text: &str, keys: &[&str]) -> String {
     let spans = spans(text);
     let lines: BTreeSet<usize> = keys
@@ -61,7 +61,7 @@ pub(super) fn without(text: &str, keys: &[&str]) -> String {
     kept.map(|(_, line)| line).collect()
 }
 
-/// Where TOML text has the value of each key, dotted keys in place of sections.
+/// The place of each value in TOML text, by dotted key.
 pub(super) fn spans(text: &str) -> BTreeMap<String, Range<usize>> {
     let root = DeTable::parse(text).expect("what was written can be read");
     let mut all = BTreeMap::new();
@@ -70,7 +70,7 @@ pub(super) fn spans(text: &str) -> BTreeMap<String, Range<usize>> {
 }
 
 fn add_spans(section: &str, table: &DeTable<'_>, all: &mut BTreeMap<String, Range<usize>>) {
-    for (name, value) in table.iter() {
+    for (name, value) in table {
         let dot = if section.is_empty() { "" } else { "." };
         let key = format!("{section}{dot}{name}");
         match value.get_ref() {

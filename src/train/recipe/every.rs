@@ -13,15 +13,15 @@ const SHORTEST: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 /// Most steps.
 const MOST_STEPS: usize = 1_000_000_000;
-/// Most digits of a time. More could only make numbers that no arithmetic holds.
+/// Most digits of a time. More digits could only overflow.
 const MOST_DIGITS: usize = 12;
 
 /// An interval. As text: `15min`, `90s`, `2h`, `500 steps`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Every {
-    /// So much time, from a second to 30 days.
+    /// A time, from a second to 30 days.
     Time(Duration),
-    /// So many steps, from 1 to 10^9.
+    /// A number of steps, from 1 to 10^9.
     Steps(usize),
 }
 
@@ -36,7 +36,10 @@ impl FromStr for Every {
             None => time(text).map(Self::Time),
         };
         every.ok_or_else(|| {
-            format!("must be 1s to 30days, as in \"15min\", or 1 to {MOST_STEPS} steps, as in \"500 steps\"")
+            format!(
+                "must be 1s to 30days, as in \"15min\", or 1 to {MOST_STEPS} steps, as in \
+                 \"500 steps\""
+            )
         })
     }
 }
@@ -166,7 +169,7 @@ mod tests {
         let change = ["train.checkpoint_every=1ms".to_owned()];
         let error = Recipe::parse(SMALL, Path::new("r.toml"), &change).unwrap_err().to_string();
         assert!(
-            error.starts_with("r.toml: with --set: train.checkpoint_every = \"1ms\": must be"),
+            error.starts_with("r.toml: with override: train.checkpoint_every = \"1ms\": must be"),
             "{error}"
         );
     }

@@ -1,13 +1,13 @@
-//! What another value of a key would mean to a run that goes on.
+//! What a changed key means for a run that is resumed.
 
 /// What another value would do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::train) enum Role {
     /// Nothing: the result is the same.
     Neutral,
-    /// The rest of the run is another than it would have been, which a person may want.
+    /// It changes the rest of the run. A person may want that.
     Changeable,
-    /// The weights, the optimizer's state or the place in the data do not fit any more.
+    /// Weights, optimizer state or the place in the data would not fit any more.
     Fixed,
 }
 
@@ -47,7 +47,7 @@ pub(in crate::train) const CHANGEABLE: [&str; 28] = [
     "train.precision",
 ];
 
-/// Fixed keys, and sections of which every key is fixed.
+/// Fixed keys, and sections whose keys are all fixed.
 const FIXED: [&str; 10] = [
     "seed",
     "data.synth",
@@ -66,7 +66,7 @@ pub(in crate::train) fn is_within(key: &str, section: &str) -> bool {
     key.strip_prefix(section).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
 }
 
-/// The role of a key; none of what no recipe has.
+/// The role of a key. None if no recipe has the key.
 pub(in crate::train) fn role_of(key: &str) -> Option<Role> {
     if NEUTRAL.contains(&key) {
         return Some(Role::Neutral);

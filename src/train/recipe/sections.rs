@@ -63,7 +63,7 @@ fn default_cache() -> usize {
     1024
 }
 
-/// The front-end's choices that recipes change; the rest is WeSpeaker's.
+/// The settings of the front-end that recipes change. The others are WeSpeaker's.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct FrontendConfig {
@@ -84,7 +84,7 @@ impl Default for FrontendConfig {
 }
 
 impl FrontendConfig {
-    /// The choices behind a model's front-end.
+    /// The settings of a model's front-end.
     pub fn of(frontend: &Frontend) -> Self {
         let fbank = &frontend.fbank;
         Self {
@@ -230,7 +230,7 @@ impl Default for TrainConfig {
     }
 }
 
-/// Left out of what identifies a run, so that runs from before it was an option go on.
+/// A value of 1 is not written, so that runs from before the option existed can be resumed.
 fn is_one(n: &usize) -> bool {
     *n == 1
 }

@@ -9,18 +9,18 @@ use serde::de::DeserializeOwned;
 use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue, Deserializer};
 
-use super::ranges;
+use super::{Changes, ranges};
 use crate::error::{Error, Result};
 use crate::train::OptimizerConfig;
 
 /// The place of a value that the text does not hold.
 const NOWHERE: Range<usize> = usize::MAX..usize::MAX;
 
-/// The section that may be a name too, and that has a default kind.
+/// The section that may be a name too, and whose `kind` has a default.
 const OPTIMIZER: &str = "optimizer";
 
-/// Most dots of a line. A key `a.a.a...` is a table for each dot, one inside the other, and no
-/// stack is deep enough for as many as a file may hold.
+/// Most dots of a line. A key `a.a.a...` makes a table for each dot, one inside the other, and a
+/// long line of dots would overflow the stack.
 const DEEPEST: usize = 200;
 
 /// The text of a recipe, as a tree.
@@ -28,7 +28,8 @@ pub(super) struct Text<'t> {
     path: &'t Path,
     text: &'t str,
     root: Spanned<DeTable<'t>>,
-    changed: bool,
+    /// What errors call the changes, if there are any.
+    changed: Option<&'t str>,
 }
 
 impl<'t> Text<'t> {
@@ -46,10 +47,10 @@ impl<'t> Text<'t> {
             Some(span) => Error::line(path, line_of(text, span.start), e.message()),
             None => Error::file(path, e.message()),
         })?;
-        Ok(Self { path, text, root, changed: false })
+        Ok(Self { path, text, root, changed: None })
     }
 
-    /// Adds those top-level sections of another text that this one lacks.
+    /// Adds the top-level sections of another text that this one lacks.
     ///
     /// # Errors
     /// Text that is not TOML.
@@ -63,13 +64,15 @@ impl<'t> Text<'t> {
         Ok(())
     }
 
-    /// Applies a change `key=value`.
+    /// Applies changes.
     ///
     /// # Errors
     /// A change without `=`, or below something that is no section.
-    pub fn set(&mut self, change: &'t str) -> Result<()> {
-        self.changed = true;
-        apply(self.root.get_mut(), change)
+    pub fn change(&mut self, changes: Changes<'t>) -> Result<()> {
+        if !changes.list().is_empty() {
+            self.changed = Some(changes.name());
+        }
+        apply(self.root.get_mut(), changes)
     }
 
     /// The values as `T`, after every number has been compared with its range.
@@ -84,16 +87,16 @@ impl<'t> Text<'t> {
             .map_err(|e| self.at(e.span(), readable(&e)))
     }
 
-    /// The error of a value that goes wrong together with others: at the line of its key, or of the
+    /// The error of a value that does not fit other values: at the line of its key, or of the
     /// section that leaves the key at its default.
     pub fn fault(&self, key: &str, message: String) -> Error {
         let (mut place, mut span) = (self.root.get_ref(), None);
         for part in key.split('.') {
             let Some(value) = place.get(part) else { break };
             match value.get_ref() {
-                // The key that was changed may be any of the section.
+                // A change may be of any key of the section.
                 DeValue::Table(section) => {
-                    (place, span) = (section, (!self.changed).then(|| value.span()));
+                    (place, span) = (section, self.changed.is_none().then(|| value.span()));
                 }
                 _ => {
                     span = Some(value.span());
@@ -112,8 +115,10 @@ impl<'t> Text<'t> {
             Some(span) if span != NOWHERE => {
                 Error::line(self.path, line_of(self.text, span.start), message)
             }
-            _ if self.changed => Error::file(self.path, format!("with --set: {message}")),
-            _ => Error::file(self.path, message),
+            _ => match self.changed {
+                Some(name) => Error::file(self.path, format!("with {name}: {message}")),
+                None => Error::file(self.path, message),
+            },
         }
     }
 }
@@ -123,7 +128,7 @@ pub(super) fn line_of(text: &str, byte: usize) -> usize {
     1 + text.as_bytes().iter().take(byte).filter(|&&b| b == b'\n').count()
 }
 
-/// What a deserializer has to say, on one line, with the key it is about.
+/// A deserializer's message on one line. It names the key.
 pub(super) fn readable(error: &toml::de::Error) -> String {
     error.to_string().trim_end().replace('\n', " ")
 }
@@ -150,9 +155,17 @@ pub(super) fn elsewhere(value: DeValue<'_>) -> Spanned<DeValue<'_>> {
     Spanned::new(NOWHERE, value)
 }
 
+/// Sets the keys of changes.
+///
+/// # Errors
+/// A change without `=`, or below something that is no section.
+pub(super) fn apply<'t>(table: &mut DeTable<'t>, changes: Changes<'t>) -> Result<()> {
+    changes.list().iter().try_for_each(|change| set(table, change, changes.name()))
+}
+
 /// Sets a dotted key. The value is TOML; what is not TOML is a string.
-pub(super) fn apply<'t>(table: &mut DeTable<'t>, change: &'t str) -> Result<()> {
-    let bad = |m: &str| Error::Invalid(format!("--set {change}: {m}"));
+fn set<'t>(table: &mut DeTable<'t>, change: &'t str, name: &str) -> Result<()> {
+    let bad = |m: &str| Error::Invalid(format!("{name} {change}: {m}"));
     let (keys, value) = change.split_once('=').ok_or_else(|| bad("wanted key=value"))?;
     let value = value.trim();
     let text = || DeValue::String(Cow::Borrowed(value));
@@ -162,7 +175,7 @@ pub(super) fn apply<'t>(table: &mut DeTable<'t>, change: &'t str) -> Result<()> 
     };
     let keys: Vec<&'t str> = keys.trim().split('.').collect();
     if keys.len() > DEEPEST {
-        return Err(Error::Invalid(format!("--set: a key with more than {DEEPEST} dots")));
+        return Err(Error::Invalid(format!("{name}: a key with more than {DEEPEST} dots")));
     }
     let (last, sections) = keys.split_last().expect("split gives at least one");
     if sections.first() == Some(&OPTIMIZER) {
@@ -177,7 +190,7 @@ pub(super) fn apply<'t>(table: &mut DeTable<'t>, change: &'t str) -> Result<()> 
     Ok(())
 }
 
-/// The section of a name, made if there is none; nothing if the name has a plain value.
+/// The section of a name, which is made if there is none. None if the name has a plain value.
 fn section_of<'a, 't>(place: &'a mut DeTable<'t>, name: &'t str) -> Option<&'a mut DeTable<'t>> {
     if place.get(name).is_none() {
         place.insert(key(name), elsewhere(DeValue::Table(DeTable::new())));
@@ -188,7 +201,7 @@ fn section_of<'a, 't>(place: &'a mut DeTable<'t>, name: &'t str) -> Option<&'a m
     }
 }
 
-/// `optimizer = "adamw"` as the section with this `kind` that it stands for.
+/// Replaces `optimizer = "adamw"` by a section with this `kind`.
 fn spell_out(table: &mut DeTable<'_>) {
     if let Some(value) = table.get_mut(OPTIMIZER)
         && let DeValue::String(name) = value.get_ref()
@@ -198,7 +211,7 @@ fn spell_out(table: &mut DeTable<'_>) {
     }
 }
 
-/// An optimizer whose kind nobody names is the default one.
+/// Gives a section of the optimizer without a `kind` the default one.
 fn name_optimizer(table: &mut DeTable<'_>) {
     if let Some(value) = table.get_mut(OPTIMIZER)
         && let DeValue::Table(section) = value.get_mut()
@@ -210,73 +223,4 @@ fn name_optimizer(table: &mut DeTable<'_>) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const TEXT: &str = "seed = 1\n\n[data]\nspeeds = [\n  1.0,\n  0.9,\n]\nsynth.out = \"x\"\n[train]\nepochs = 3\n";
-
-    fn text() -> Text<'static> {
-        Text::parse(TEXT, Path::new("r.toml")).unwrap()
-    }
-
-    #[test]
-    fn faults_are_at_the_line_of_their_key_or_section() {
-        let at = |key: &str| text().fault(key, "m".into()).place().1;
-        assert_eq!(
-            [at("seed"), at("data.speeds"), at("data.synth.out")],
-            [Some(1), Some(4), Some(8)]
-        );
-        assert_eq!(
-            [at("train.epochs"), at("train.patience"), at("train")],
-            [Some(10), Some(9), Some(9)]
-        );
-        assert_eq!(at("margin.last"), None);
-    }
-
-    #[test]
-    fn keys_that_no_stack_could_hold_are_errors() {
-        let deep = "a.".repeat(100_000);
-        let text = format!("seed = 1\n{deep}a = 1\n");
-        let error = Text::parse(&text, "r.toml".as_ref()).err().unwrap().to_string();
-        assert!(error.starts_with("r.toml:2: more than"), "{error}");
-        let change = format!("{deep}a=1");
-        assert!(apply(&mut DeTable::new(), &change).unwrap_err().to_string().contains("more than"));
-        let comment = format!("# {}\nseed = 1\n", ".".repeat(300));
-        Text::parse(&comment, "r.toml".as_ref()).unwrap();
-    }
-
-    #[test]
-    fn what_was_changed_has_no_line() {
-        let mut changed = text();
-        changed.set("train.epochs = 5").unwrap();
-        changed.set("margin.last=0.1").unwrap();
-        let at = |key: &str| changed.fault(key, "m".into()).to_string();
-        assert_eq!(at("train.epochs"), "r.toml: m");
-        assert_eq!(at("train.patience"), "r.toml: m");
-        assert_eq!(at("margin.last"), "r.toml: m");
-        assert_eq!(at("seed"), "r.toml:1: m");
-    }
-
-    #[test]
-    fn sections_that_are_there_are_left_alone() {
-        let mut whole = text();
-        whole.complete_with("[train]\nepochs = 9\n[model]\nname = \"n\"\n").unwrap();
-        let values: toml::Table = whole.values().unwrap();
-        assert_eq!(values["train"]["epochs"].as_integer(), Some(3));
-        assert_eq!(values["model"]["name"].as_str(), Some("n"));
-    }
-
-    #[test]
-    fn what_is_not_toml_is_a_string() {
-        let values = |change: &'static str| {
-            let mut text = text();
-            text.set(change).unwrap();
-            text.values::<toml::Table>().unwrap()["x"].clone()
-        };
-        assert_eq!(values("x=runs/a b"), toml::Value::from("runs/a b"));
-        assert_eq!(values("x="), toml::Value::from(""));
-        assert_eq!(values("x = 0x10"), toml::Value::from(16));
-        assert_eq!(values("x=[1, 2]"), toml::Value::from(vec![1, 2]));
-        assert_eq!(values("x=\"7\""), toml::Value::from("7"));
-    }
-}
+mod tests;

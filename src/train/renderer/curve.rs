@@ -1,15 +1,17 @@
 //! A curve of any length in a bounded number of points.
+//!
+//! When there are too many points, pairs of neighbours become their mean.
 
-/// Points kept at most; more than a terminal has columns for.
+/// The most points kept: more than a terminal has columns.
 const MOST: usize = 1024;
 
-/// Points in the order in which they came. When there are too many, each two neighbours become
-/// their mean, and so do as many of the points that follow.
+/// Points in the order in which they came. Each kept point is the mean of `stride` points.
 #[derive(Debug, Clone)]
 pub(super) struct Curve {
     points: Vec<(f64, f64)>,
-    /// How many of the points that come make one that is kept.
+    /// How many points make one kept point. It doubles when the kept points become too many.
     stride: usize,
+    /// Fewer than `stride` points, which wait for the others.
     open: Vec<(f64, f64)>,
 }
 
@@ -20,7 +22,7 @@ impl Default for Curve {
 }
 
 impl Curve {
-    /// Adds a point. One that is not finite has no place on a chart and is left out.
+    /// Adds a point, unless it is not finite: that has no place on a chart.
     pub fn push(&mut self, x: f64, y: f64) {
         if !(x.is_finite() && y.is_finite()) {
             return;
@@ -55,15 +57,15 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn a_short_curve_is_kept_whole_and_what_is_not_finite_is_left_out() {
+    fn a_short_curve_is_kept_whole_without_points_that_are_not_finite() {
         let mut curve = Curve::default();
         [(1.0, 2.0), (2.0, f64::NAN), (3.0, 4.0)].into_iter().for_each(|(x, y)| curve.push(x, y));
         assert_eq!(curve.points(), [(1.0, 2.0), (3.0, 4.0)]);
     }
 
     proptest! {
-        /// On a straight line every mean lies on the line, so thinning is seen to lose neither
-        /// order nor place.
+        /// Means of points on a straight line lie on the line too, so the test sees whether
+        /// thinning keeps order and place.
         #[test]
         fn a_long_curve_stays_on_its_line(count in 1usize..20_000) {
             let mut curve = Curve::default();
@@ -72,8 +74,9 @@ mod tests {
             prop_assert!(points.len() < MOST && points.len() >= count.min(MOST / 2));
             prop_assert!(points.iter().all(|p| (p.1 - 2.0 * p.0 - 1.0).abs() < 1e-6));
             prop_assert!(points.windows(2).all(|p| p[0].0 < p[1].0));
-            // What is not shown yet is less than one kept point stands for.
-            prop_assert!(count as f64 - points[points.len() - 1].0 <= 2.0 * count as f64 / (MOST / 2) as f64 + 1.0);
+            // The points that are not shown yet are fewer than one kept point stands for.
+            let hidden = count as f64 - points[points.len() - 1].0;
+            prop_assert!(hidden <= 2.0 * count as f64 / (MOST / 2) as f64 + 1.0);
         }
     }
 }

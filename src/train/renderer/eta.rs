@@ -1,8 +1,8 @@
-//! Where a training is, and how long it still takes by what its steps and dev tests took so far.
+//! The progress of a training, and the time left, estimated from its steps and dev tests so far.
 
 use std::time::{Duration, Instant};
 
-/// What goes on.
+/// The work in progress.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Doing {
     Steps,
@@ -10,7 +10,7 @@ enum Doing {
     Other,
 }
 
-/// Times of one kind of work.
+/// The times that one kind of work took.
 #[derive(Debug, Clone, Copy, Default)]
 struct Times {
     total: Duration,
@@ -28,29 +28,31 @@ impl Times {
     }
 }
 
-/// The place of a training in its epochs and steps, and the times that this process has seen.
+/// The progress of a training in epochs and steps, and the times measured in this process.
 #[derive(Debug, Clone)]
 pub(super) struct Eta {
-    /// Epochs in all; 0 before the training begins.
+    /// Number of epochs; 0 before the training begins.
     pub epochs: usize,
-    /// The epoch that goes on, from 1; one more than `epochs` at the end.
+    /// The current epoch, from 1; `epochs + 1` at the end.
     pub epoch: usize,
-    /// Steps of an epoch; 0 as long as they are unknown.
+    /// Steps of an epoch; 0 while unknown.
     pub steps: usize,
-    /// Steps of this epoch that are done.
+    /// Steps done in this epoch.
     pub step: usize,
     validate_every: usize,
     doing: Doing,
-    /// When the step or test that goes on began.
+    /// When the current step or test began.
     since: Instant,
-    /// The first step pays for what is paid once: threads started, kernels compiled.
+    /// Time of the first step, which also starts threads and compiles kernels.
     first: Option<Duration>,
+    /// Times of the other steps.
     others: Times,
     tests: Times,
 }
 
 impl Eta {
-    /// Before the training: a dev test each `validate_every` epochs and at the end.
+    /// The state before the training. There is a dev test every `validate_every` epochs and at the
+    /// end.
     pub fn new(validate_every: usize, now: Instant) -> Self {
         Self {
             epochs: 0,
@@ -66,19 +68,19 @@ impl Eta {
         }
     }
 
-    /// The training begins, in epoch `epoch` of `epochs`.
+    /// The training begins in epoch `epoch` of `epochs`.
     pub fn start(&mut self, epochs: usize, epoch: usize, now: Instant) {
         (self.epochs, self.epoch, self.step) = (epochs, epoch, 0);
         self.go_on(Doing::Other, now);
     }
 
-    /// The pass of an epoch over the training data begins, or what an interruption left of it.
+    /// An epoch's pass over the training data begins, or the rest of it after an interruption.
     pub fn train(&mut self, steps: usize, now: Instant) {
         (self.steps, self.step) = (steps, 0);
         self.go_on(Doing::Steps, now);
     }
 
-    /// One more step is done, the `step`th of its epoch.
+    /// The `step`th step of the epoch is done.
     pub fn step(&mut self, step: usize, now: Instant) {
         let took = now.saturating_duration_since(self.since);
         match self.first {
@@ -99,7 +101,7 @@ impl Eta {
         self.go_on(Doing::Test, now);
     }
 
-    /// An epoch is done, with its test and what was saved after it.
+    /// An epoch is done, with its test and its checkpoint.
     pub fn epoch(&mut self, epoch: usize, now: Instant) {
         if self.doing == Doing::Test {
             self.tests.add(now.saturating_duration_since(self.since));
@@ -112,7 +114,7 @@ impl Eta {
         (self.doing, self.since) = (doing, now);
     }
 
-    /// Whether a dev test goes on.
+    /// Whether a dev test is running.
     pub fn is_testing(&self) -> bool {
         self.doing == Doing::Test
     }
@@ -122,24 +124,24 @@ impl Eta {
         self.epochs > 0 && self.epoch > self.epochs
     }
 
-    /// Epochs done, with the part of this one.
+    /// Epochs done, and the fraction of this one.
     pub fn place(&self) -> f64 {
         let part = if self.steps == 0 { 0.0 } else { self.step as f64 / self.steps as f64 };
         (self.epoch - 1) as f64 + part
     }
 
-    /// The part of all steps that is done, 0 to 1.
+    /// The fraction of all steps that is done, 0 to 1.
     pub fn fraction(&self) -> f64 {
         if self.epochs == 0 { 0.0 } else { (self.place() / self.epochs as f64).min(1.0) }
     }
 
-    /// Time left, unknown before the first step. As long as no dev test has been timed, tests are
-    /// left out. A training that its patience ends early takes less.
+    /// Time left. It is unknown before the first step, and leaves tests out until one has been
+    /// timed. A training that stops early takes less.
     pub fn left(&self, now: Instant) -> Option<Duration> {
         let step = self.others.mean().or(self.first)?;
         let test = self.tests.mean().unwrap_or_default();
         let passed = now.saturating_duration_since(self.since);
-        // Work that takes longer than usual is taken to end at any moment.
+        // Work that takes longer than usual counts as nearly done.
         let spent = match self.doing {
             Doing::Steps => passed.min(step),
             Doing::Test => passed.min(test),
@@ -198,7 +200,7 @@ mod tests {
         assert_eq!(c.left(30.0), None, "nothing is known before the first step");
         c.eta.step(1, c.at(60.0));
         assert_eq!(c.left(60.0), Some(60.0 * 29.0));
-        // From the second step on the first one, which compiled kernels, counts no more.
+        // From the second step on, the first one, which compiled kernels, no longer counts.
         c.eta.step(2, c.at(61.0));
         assert_eq!(c.left(61.0), Some(28.0));
         c.eta.step(3, c.at(64.0));
@@ -215,8 +217,8 @@ mod tests {
         let mut c = Clocked::new(2);
         c.eta.start(5, 1, c.at(0.0));
         let mut t = 0.0;
-        // What is left before the epoch's test and after the epoch. The first test is not known
-        // before it is over.
+        // Time left before each epoch's test and after the epoch. The time of a test is unknown
+        // until the first one is over.
         let expected = [(8.0, 8.0), (6.0, 26.0), (24.0, 24.0), (22.0, 12.0), (10.0, 0.0)];
         for (epoch, (before, after)) in (1..).zip(expected) {
             c.eta.train(2, c.at(t));
@@ -239,14 +241,14 @@ mod tests {
     }
 
     #[test]
-    fn a_training_that_goes_on_in_mid_epoch_has_only_the_rest_before_it() {
+    fn a_training_resumed_in_mid_epoch_has_only_the_rest_left() {
         let mut c = Clocked::new(1);
         c.eta.start(4, 3, c.at(0.0));
         c.eta.train(10, c.at(0.0));
         c.eta.step(7, c.at(2.0));
         c.eta.step(8, c.at(4.0));
         assert_eq!(c.left(4.0), Some(2.0 * 12.0));
-        // One that was done has nothing before it.
+        // A finished training has nothing left.
         let mut done = Clocked::new(1);
         done.eta.start(4, 5, done.at(0.0));
         assert!(done.eta.is_done());

@@ -1,5 +1,5 @@
-//! A training as a renderer sees it, for tests: steps of a second, a dev test of five seconds
-//! after each epoch.
+//! The events of a training, for tests. Its steps take a second each, and the dev test after each
+//! epoch five seconds.
 
 use std::time::{Duration, Instant};
 
@@ -26,8 +26,9 @@ pub(super) fn metrics() -> Vec<Event> {
     ]
 }
 
-/// Events with their seconds, from epoch `from.0` on, of which `from.1` steps are done. Step n of
-/// the training has a loss of 5 - n/100 and an accuracy of n/2 %, epoch e an EER of 10 - e %.
+/// Events with their times in seconds, from epoch `from.0` on, of which `from.1` steps are done.
+/// Step n of the training has a loss of 5 - n/100 and an accuracy of n/2 %; epoch e has an EER of
+/// 10 - e %.
 pub(super) fn training(epochs: usize, steps: usize, from: (usize, usize)) -> Vec<(f64, Event)> {
     let mut all: Vec<(f64, Event)> = metrics().into_iter().map(|m| (0.0, m)).collect();
     let mut time = 0.0;
@@ -58,7 +59,7 @@ pub(super) fn training(epochs: usize, steps: usize, from: (usize, usize)) -> Vec
     all
 }
 
-/// A board after the first event of a training for which `last` holds, and when that is.
+/// The board after the first event for which `last` holds, and the time of that event.
 pub(super) fn until(
     epochs: usize,
     steps: usize,

@@ -1,4 +1,4 @@
-//! What burn-train tells a renderer, as events: its traits end here.
+//! Turns burn-train's calls of a renderer into events. No other file uses its renderer traits.
 
 use std::time::Instant;
 
@@ -12,17 +12,17 @@ use burn::train::renderer::{
 /// Something that happens in a training. Metrics are numbered in the order of their registration.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Event {
-    /// There is one more metric.
+    /// A metric is registered.
     Metric { name: String, unit: Option<String>, higher_is_better: bool },
-    /// The training begins, in epoch `epoch` of `epochs`.
+    /// The training begins in epoch `epoch` of `epochs`.
     Start { epochs: usize, epoch: usize },
     /// A pass over the training data begins.
     Train { examples: usize },
-    /// A metric of the step that is about to be `Done`.
+    /// A metric of a step, whose `Done` follows.
     Step { metric: usize, value: f64 },
-    /// A step is done; so many examples of the epoch are.
+    /// A step is done. `examples` of the epoch are done now.
     Done { examples: usize },
-    /// The pass is done.
+    /// The pass over the training data is done.
     Trained,
     /// A dev test begins.
     Test,
@@ -30,17 +30,17 @@ pub(super) enum Event {
     Tested { metric: usize, value: f64 },
     /// An epoch is done.
     Epoch(usize),
-    /// The training ends, be it done or not.
+    /// The training ends, complete or not.
     End,
 }
 
-/// Who wants to know.
+/// Receives events.
 pub(super) trait Sink: Send + Sync {
-    /// Takes an event and when it happened.
+    /// Takes an event and the time at which it happened.
     fn take(&mut self, event: Event, now: Instant);
 }
 
-/// burn-train's renderer.
+/// A renderer for burn-train that passes events to a sink.
 pub(super) struct Feed<S> {
     sink: S,
     metrics: Vec<MetricId>,
@@ -51,7 +51,7 @@ pub(super) struct Feed<S> {
 const LEARNING_RATE: &str = "Learning Rate";
 
 impl<S: Sink> Feed<S> {
-    /// A renderer that passes on what happens.
+    /// A renderer that passes events to `sink`.
     pub fn new(sink: S) -> Self {
         Self { sink, metrics: Vec::new(), testing: false }
     }
@@ -82,7 +82,7 @@ impl<S: Sink> TrainingProgressLogger for Feed<S> {
     }
 
     fn update_split(&mut self, items_processed: usize) {
-        // The whole dev set is one item: there is nothing to tell before the test is over.
+        // The whole dev set is one item, so there is no progress within a test.
         if !self.testing {
             self.send(Event::Done { examples: items_processed });
         }
@@ -108,7 +108,7 @@ impl<S: Sink> TrainingProgressLogger for Feed<S> {
 impl<S: Sink> MetricsRendererTraining for Feed<S> {
     fn update_train(&mut self, state: MetricState) {
         let MetricState::Numeric(entry, Some(value)) = state else { return };
-        // At the end of an epoch comes its mean, which follows from the steps.
+        // The final value of an epoch is the mean of its steps, which the board computes itself.
         let value = match value {
             NumericEntry::Value(value)
             | NumericEntry::Aggregated { aggregated_value: value, .. } => value,
@@ -144,7 +144,7 @@ impl<S: Sink> MetricsRenderer for Feed<S> {
     }
 }
 
-// burn-train asks every renderer for these; training has no separate evaluation.
+// burn-train requires these of every renderer. Our trainings have no separate evaluation.
 impl<S: Sink> MetricsRendererEvaluation for Feed<S> {
     fn update_test(&mut self, _name: EvaluationName, _state: MetricState) {}
 }

@@ -1,5 +1,5 @@
-//! Progress of a training without a dashboard, on standard error: a bar on a terminal, and a line
-//! an epoch; elsewhere a line about once a minute as well.
+//! Shows a training without a dashboard, on standard error: a line for each epoch, and between
+//! them a progress bar on a terminal, or a line about once a minute elsewhere.
 
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
@@ -11,20 +11,20 @@ use super::feed::{Event, Sink};
 use super::text;
 use crate::terminal::errln;
 
-/// A log without a line for so long gets one.
+/// The longest time without a line where there is no bar.
 const SILENCE: Duration = Duration::from_secs(60);
 
 /// What is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Shown {
     Nothing,
-    /// A line an epoch, a bar between them.
+    /// A line for each epoch, and a bar between them.
     Bar,
-    /// Lines alone.
+    /// Lines only.
     Lines,
 }
 
-/// The lines.
+/// Shows a training in lines.
 pub(super) struct Lines {
     board: Board,
     shown: Shown,
@@ -33,7 +33,7 @@ pub(super) struct Lines {
 }
 
 impl Lines {
-    /// Lines for standard error as it is, or none.
+    /// Shows nothing if `quiet`, a bar if standard error is a terminal, otherwise lines only.
     pub fn new(quiet: bool, board: Board) -> Self {
         let shown = match (quiet, std::io::stderr().is_terminal()) {
             (true, _) => Shown::Nothing,
@@ -43,7 +43,7 @@ impl Lines {
         Self { board, shown, bar: None, last_line: Instant::now() }
     }
 
-    /// The line that an event brings about.
+    /// The line that an event calls for.
     fn line(&mut self, event: &Event, now: Instant) -> Option<String> {
         let epochs = self.board.eta.epochs;
         let silence = now.saturating_duration_since(self.last_line) >= SILENCE;
@@ -66,7 +66,7 @@ impl Lines {
         Some(parts.join("  "))
     }
 
-    /// Moves the bar.
+    /// Draws, moves or removes the bar.
     fn draw(&mut self, event: &Event, now: Instant) {
         let eta = &self.board.eta;
         match event {
@@ -95,13 +95,13 @@ impl Lines {
         }
     }
 
-    /// Leaves the bar to a terminal that is gone: no reason to stop, nor to draw again. Lines that
-    /// nobody sees do no harm.
+    /// Drops the bar after a failed write: the terminal is gone. The training goes on, and printing
+    /// lines that nobody sees does no harm.
     fn give_up(&mut self) {
         (self.bar, self.shown) = (None, Shown::Lines);
     }
 
-    /// Takes the bar away. kdam leaves the cursor behind the last column.
+    /// Removes the bar, and returns the cursor to the start of the line. kdam leaves it at the end.
     fn clear(&mut self) {
         if let Some(mut bar) = self.bar.take() {
             let _ = bar.clear();
@@ -110,14 +110,15 @@ impl Lines {
     }
 }
 
-/// Columns for text of ours in a bar like `DESC:  40%|█| 120/400 [00:10<00:15, 12.34it/s, ...]`. A
-/// bar wider than the terminal would leave a line at each move.
+/// The columns left for our text, the dots in
+/// `DESC:  40%|█| 120/400 [00:10<00:15, 12.34it/s, ...]`. A bar wider than the terminal would leave
+/// a line at each move.
 fn room(width: usize, desc: usize, steps: usize) -> usize {
     let digits = steps.checked_ilog10().unwrap_or(0) as usize + 1;
     width.saturating_sub(desc + 2 * digits + 44)
 }
 
-/// As much as fits of the epoch's metrics and the time left.
+/// The epoch's metrics and the time left, as much as fits into `room` columns.
 fn behind(board: &Board, now: Instant, room: usize) -> String {
     let left = match board.eta.left(now) {
         Some(left) => format!("{} left", text::rough(left)),
@@ -178,15 +179,16 @@ mod tests {
         assert_eq!(
             told(Shown::Lines, 2, 10, (1, 0)),
             [
-                "epoch 1/2  loss 4.945  accuracy 2.75 %  margin 0.2  lr 1.0e-3  EER 9.00 %  minDCF(0.01) 0.500  \
-                 15s, 15s left",
-                "epoch 2/2  loss 4.845  accuracy 7.75 %  margin 0.2  lr 1.0e-3  EER 8.00 %  minDCF(0.01) 0.500  30s"
+                "epoch 1/2  loss 4.945  accuracy 2.75 %  margin 0.2  lr 1.0e-3  EER 9.00 %  \
+                 minDCF(0.01) 0.500  15s, 15s left",
+                "epoch 2/2  loss 4.845  accuracy 7.75 %  margin 0.2  lr 1.0e-3  EER 8.00 %  \
+                 minDCF(0.01) 0.500  30s"
             ]
         );
     }
 
     #[test]
-    fn a_long_epoch_is_told_of_once_a_minute_where_there_is_no_bar() {
+    fn a_long_epoch_has_a_line_a_minute_where_there_is_no_bar() {
         let lines = told(Shown::Lines, 1, 200, (1, 0));
         let heads: Vec<String> =
             lines.iter().map(|l| l.split("  ").take(2).collect::<Vec<_>>().join("  ")).collect();

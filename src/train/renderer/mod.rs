@@ -1,12 +1,9 @@
-//! What a training shows while it runs: a dashboard, a bar on a terminal, or lines.
+//! What a training shows while it runs: a dashboard, a progress bar on a terminal, or lines.
 //!
-//! burn-train's calls -> `feed` (events) -> `board` (state, pure) -> `lines` or
-//! `dashboard`.
+//! `feed` turns burn-train's calls into events, `board` keeps the state that follows from them, and
+//! `lines` or `dashboard` shows it.
 
-#[cfg_attr(
-    not(feature = "tui"),
-    allow(dead_code, reason = "the dashboard shows more than lines do")
-)]
+#[cfg_attr(not(feature = "tui"), allow(dead_code, reason = "lines show less than the dashboard"))]
 mod board;
 #[cfg_attr(not(feature = "tui"), allow(dead_code, reason = "only the dashboard draws curves"))]
 mod curve;
@@ -32,7 +29,7 @@ use board::{Board, Plan};
 use feed::Feed;
 use lines::Lines;
 
-/// The dashboard where it is wanted and the terminal can show it, lines elsewhere.
+/// The dashboard if it is wanted and the terminal can show it, otherwise lines.
 pub(super) fn renderer(
     options: &RunOptions,
     recipe: &Recipe,

@@ -1,4 +1,4 @@
-//! Earlier epochs of a run that is resumed, from its log.
+//! Reads the earlier epochs of a resumed run from its log.
 
 use std::path::Path;
 
@@ -9,15 +9,16 @@ use crate::fs;
 pub(super) struct Past {
     /// The epoch, from 1.
     pub epoch: usize,
-    /// Name of the metric.
+    /// The metric's name.
     pub name: &'static str,
-    /// Its value in the metric's unit.
+    /// The value in the metric's unit.
     pub value: f64,
-    /// Whether it is of the dev test.
+    /// Whether the dev test gave it.
     pub dev: bool,
 }
 
-/// Where a line of the log has what a metric shows, and the factor between them.
+/// For each metric: its place in a line of the log, its name, the factor from the log's value to
+/// the shown one, and whether the dev test gives it.
 const KEYS: [(&str, &str, f64, bool); 6] = [
     ("/loss", "loss", 1.0, false),
     ("/accuracy", "accuracy", 100.0, false),
@@ -27,8 +28,8 @@ const KEYS: [(&str, &str, f64, bool); 6] = [
     ("/min_dcf/0.01", "minDCF(0.01)", 1.0, true),
 ];
 
-/// The values of the run's log, in its order. A run that begins has none. Errors are none either:
-/// the run itself has read and cut its log before, and what is shown decides nothing.
+/// The values in a run's log, in its order. A new run has none. A log that cannot be read gives
+/// none either: the run has checked its log before, and these values are only shown.
 pub(super) fn read(path: &Path) -> Vec<Past> {
     match path.exists() {
         true => parse(&fs::read_to_string(path).unwrap_or_default()),
@@ -58,8 +59,13 @@ mod tests {
 
     #[test]
     fn a_log_gives_the_metrics_of_its_epochs() {
-        let log = "{\"epoch\":1,\"loss\":2.5,\"lr\":0.01,\"eer\":null,\"min_dcf\":null}\n\
-                   {\"epoch\":2,\"accuracy\":0.5,\"margin\":0.2,\"eer\":0.08,\"min_dcf\":{\"0.01\":0.4,\"0.05\":0.3}}\n";
+        let log = concat!(
+            r#"{"epoch":1,"loss":2.5,"lr":0.01,"eer":null,"min_dcf":null}"#,
+            "\n",
+            r#"{"epoch":2,"accuracy":0.5,"margin":0.2,"#,
+            r#""eer":0.08,"min_dcf":{"0.01":0.4,"0.05":0.3}}"#,
+            "\n",
+        );
         let all = parse(log);
         let found: Vec<_> = all.iter().map(|p| (p.epoch, p.name, p.value, p.dev)).collect();
         assert_eq!(

@@ -1,4 +1,4 @@
-//! Numbers, units and times as the field writes them.
+//! Formats numbers, units and times.
 
 use std::time::Duration;
 
@@ -45,7 +45,7 @@ pub(super) fn duration(time: Duration) -> String {
     }
 }
 
-/// A time that is estimated: without seconds from a minute on, rounded up.
+/// An estimated time, rounded up, without seconds from a minute on.
 pub(super) fn rough(time: Duration) -> String {
     let s = time.as_secs() + u64::from(time.subsec_nanos() > 0);
     match s {
@@ -55,8 +55,8 @@ pub(super) fn rough(time: Duration) -> String {
     }
 }
 
-/// The first of several texts, longest first, that fits into `room` columns; the last one if none
-/// does.
+/// The first of several texts, longest first, that fits into `room` columns, or the last one if
+/// none fits.
 pub(super) fn fitting<'a>(texts: &[&'a str], room: usize) -> &'a str {
     let fits = texts.iter().find(|t| t.chars().count() <= room);
     fits.or(texts.last()).copied().unwrap_or_default()

@@ -1,17 +1,21 @@
-//! What the loop leaves on disk, and what it says of it when it ends early.
+//! What the loop leaves on disk, and what its errors say about that.
 
 use burn::module::Module;
 use burn::train::Interrupter;
 
 use super::{Loop, MODEL, Progressing};
-use crate::error::{Error, Result};
+use crate::error::{Error, Remedy, Result};
 use crate::model_file::{HEAD_PREFIX, Model, NamedTensors};
 use crate::nn::collect_named;
 use crate::train::Trainee;
 use crate::train::checkpoint::{NEWEST, Snapshot};
 
 impl Loop {
-    /// Writes the run's model file, with weights of an epoch; 0 for a mean of several.
+    /// Writes the run's model file, with the weights of an epoch. Epoch 0 stands for a mean of
+    /// several.
+    ///
+    /// # Errors
+    /// Weights that cannot be packed. A file that cannot be written.
     pub(in crate::train) fn save_model(&self, model: &Trainee, epoch: usize) -> Result<()> {
         let mut header = self.header.clone();
         if let Some(training) = &mut header.training {
@@ -32,12 +36,15 @@ impl Loop {
     }
 
     /// Writes a checkpoint and waits for it.
+    ///
+    /// # Errors
+    /// Those of `Keeper::write_now`.
     pub(super) fn save(&self, model: &Trainee, progress: &mut Progressing) -> Result<()> {
         let (snapshot, step) = self.snapshot(model, progress)?;
         progress.keeper.write_now(&snapshot, step)
     }
 
-    /// Stops as was asked for, with everything saved or with what could not be.
+    /// The error of a stop that was asked for, after everything is saved or could not be saved.
     pub(super) fn stopped(
         &self,
         interrupter: &Interrupter,
@@ -47,45 +54,50 @@ impl Loop {
     ) -> Error {
         match self.save(model, progress) {
             Ok(()) => self.interrupted(interrupter, epoch),
-            Err(e) => Error::Interrupted(format!(
-                "stopped in epoch {epoch}; what came after the checkpoint is lost: {e}"
-            )),
+            Err(e) => e.retold(|text| {
+                Error::Interrupted(format!(
+                    "stopped in epoch {epoch}; what came after the checkpoint is lost: {text}"
+                ))
+            }),
         }
     }
 
     /// Writes a checkpoint while the training goes on.
+    ///
+    /// # Errors
+    /// Those of [`Snapshot::take`].
     pub(super) fn save_beside(&self, model: &Trainee, progress: &mut Progressing) -> Result<()> {
         let (snapshot, step) = self.snapshot(model, progress)?;
         progress.keeper.write(snapshot, step);
         Ok(())
     }
 
-    /// An error of data or disk that ends the run, after everything so far is saved.
+    /// An error of data or disk that ends the run, after everything so far is saved or could not be
+    /// saved.
     pub(super) fn rescued(
         &self,
         error: Error,
         model: &Trainee,
         progress: &mut Progressing,
     ) -> Error {
-        let tail = match self.save(model, progress) {
-            Ok(()) => format!("{}; go on with --resume", progress.keeper.kept()),
-            Err(e) => format!("and {e}"),
-        };
-        error.and(&tail)
+        match self.save(model, progress) {
+            Ok(()) => error.and(&progress.keeper.kept()).with(Remedy::Resume),
+            Err(e) => e.retold(|text| error.and(&format!("and {text}"))),
+        }
     }
 
-    /// A stop that was asked for, or that burn-train's part of the run has made necessary.
+    /// The error of a stop that was asked for, or of a failure of burn-train.
     fn interrupted(&self, interrupter: &Interrupter, epoch: usize) -> Error {
-        let kept =
-            format!("everything is in {}; go on with --resume", self.out.join(NEWEST).display());
-        match interrupter.error() {
+        let kept = format!("everything is in {}", self.out.join(NEWEST).display());
+        let error = match interrupter.error() {
             Some(e) => Error::Training(format!("burn-train failed in epoch {epoch}: {e}; {kept}")),
             None => Error::Interrupted(format!("stopped in epoch {epoch}; {kept}")),
-        }
+        };
+        error.with(Remedy::Resume)
     }
 }
 
-/// What is left of a training that fails.
+/// Says which checkpoint is left of a training that fails.
 pub(super) fn kept(progress: &mut Progressing) -> String {
     progress.keeper.wait();
     progress.keeper.kept()

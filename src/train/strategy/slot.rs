@@ -2,11 +2,11 @@
 
 use crate::train::Trainee;
 
-/// A model that is always there: it leaves its place only while something that cannot fail makes
-/// another one of it. Nobody else holds its weights then, so that they are changed where they are.
+/// A model that is there at every moment, except while a change that cannot fail replaces it.
+/// During the change nothing else holds the weights, so they are changed in place.
 pub(super) struct Slot(Option<Trainee>);
 
-const THERE: &str = "whoever takes the model puts one back";
+const THERE: &str = "a change puts a model back";
 
 impl Slot {
     pub fn new(model: Trainee) -> Self {
@@ -17,7 +17,7 @@ impl Slot {
         self.0.as_ref().expect(THERE)
     }
 
-    /// Puts in its place what `change` makes of the model. What may fail is done before.
+    /// Replaces the model by what `change` makes of it. Anything that may fail comes before.
     pub fn change(&mut self, change: impl FnOnce(Trainee) -> Trainee) {
         let model = self.0.take().expect(THERE);
         self.0 = Some(change(model));

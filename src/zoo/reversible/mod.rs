@@ -17,8 +17,7 @@
 mod network;
 mod options;
 mod plan;
-mod sketch;
 
 pub use network::RevNet;
 pub use options::{MergeRule, ReversibleOptions, ReversibleType, StreamRule, TransitionRule};
-pub use plan::{Entry, Plan, StagePlan};
+pub(super) use plan::{Base, Plan};

@@ -1,16 +1,15 @@
 //! The module.
 
 use burn::module::Module;
-use burn::tensor::Tensor;
 
-use super::super::{Architecture, embedding, resnet::Block};
+use super::super::resnet::Block;
+use super::super::{Architecture, Tail, embedding};
 use super::plan::{Entry, Plan};
 use super::{MergeRule, StreamRule};
-use crate::backend::reversible::{Execution, Reversible, Step, run};
-use crate::backend::{Layer, Streams};
+use crate::backend::reversible::{self, Execution, Reversible};
 use crate::nn::{
-    BatchNorm, Conv2d, Conv2dConfig, ConvNorm, Coupling, Downsample, Halves, Init, Linear, Mode,
-    Pooling, Squeeze,
+    BatchNorm, Body, Conv2d, Conv2dConfig, ConvNorm, Coupling, Dim, Downsample, Exec, Init, Linear,
+    Net, Part, Pooling, Squeeze, Stage, Step,
 };
 
 /// A reversible network of either type. Both executions are this one struct, with the same weights.
@@ -85,80 +84,79 @@ struct Summary {
     mean: bool,
 }
 
-impl Layer for Stem {
-    fn forward(&self, mut x: Streams, mode: Mode) -> Streams {
-        let x = pad(x.remove(0), self.multiple);
-        let x = self.norm.rectified(self.conv.forward(x), mode);
-        if self.duplicate { vec![x.clone(), x] } else { vec![x] }
+impl Part for Stem {
+    fn forward<E: Exec>(&self, e: &mut E, mut x: Vec<E::Value<4>>) -> Vec<E::Value<4>> {
+        let x = e.pad(x.remove(0), self.multiple);
+        let x = e.conv2d(&self.conv, x);
+        let x = e.norm_relu(&self.norm, x);
+        if self.duplicate {
+            let other = e.copy(&x);
+            vec![x, other]
+        } else {
+            vec![x]
+        }
     }
 }
 
-/// Zeros on the right of mels and frames, up to multiples.
-fn pad(x: Tensor<4>, multiple: [usize; 2]) -> Tensor<4> {
-    multiple.into_iter().enumerate().fold(x, |x, (i, multiple)| {
-        let mut shape = x.dims();
-        shape[2 + i] = shape[2 + i].next_multiple_of(multiple) - shape[2 + i];
-        if shape[2 + i] == 0 {
-            return x;
-        }
-        let zeros = Tensor::zeros(shape, (&x.device(), x.dtype()));
-        Tensor::cat(vec![x, zeros], 2 + i)
-    })
-}
-
-impl Layer for Transition {
-    fn forward(&self, x: Streams, mode: Mode) -> Streams {
+impl Part for Transition {
+    fn forward<E: Exec>(&self, e: &mut E, x: Vec<E::Value<4>>) -> Vec<E::Value<4>> {
         match self {
             Self::PerStream(layers) => {
-                layers.iter().zip(x).map(|(layer, x)| layer.forward(x, mode)).collect()
+                layers.iter().zip(x).map(|(layer, x)| layer.forward(e, x)).collect()
             }
-            Self::Merged(layer) => x.into_iter().map(|x| layer.forward(x, mode)).collect(),
-            Self::Block(block) => x.into_iter().map(|x| block.forward(x, mode)).collect(),
+            Self::Merged(layer) => x.into_iter().map(|x| layer.forward(e, x)).collect(),
+            Self::Block(block) => Part::forward(block, e, x),
         }
     }
 }
 
-impl Layer for Summary {
-    fn forward(&self, x: Streams, mode: Mode) -> Streams {
-        let x = x.into_iter().reduce(|a, b| (a + b) * 0.5).expect("one or two streams");
-        let mut x = self.norm.rectified(x, mode);
+impl Part for Summary {
+    fn forward<E: Exec>(&self, e: &mut E, x: Vec<E::Value<4>>) -> Vec<E::Value<4>> {
+        let x = x.into_iter().reduce(|a, b| e.mean(a, b)).expect("one or two streams");
+        let mut x = e.norm_relu(&self.norm, x);
         if let Some(project) = &self.project {
-            x = project.rectified(x, mode);
+            x = project.rectified(e, x);
         }
-        let pooled = self.pool.forward(x);
-        let [batch, statistics] = pooled.dims();
-        vec![pooled.reshape([batch, statistics, 1, 1])]
+        let pooled = self.pool.forward(e, x);
+        vec![e.reshape(pooled, &[Dim::Rest, Dim::Of(1), Dim::Of(1)])]
     }
 }
 
 impl Reversible for RevBody {
-    fn steps(&self) -> Vec<Step<'_>> {
-        let (split, join) = (Step::Rearrange(&Halves::Split), Step::Rearrange(&Halves::Join));
-        let mut steps = vec![Step::Keep(&self.stem)];
+    fn steps(&self) -> Vec<reversible::Step<'_>> {
+        self.lowered()
+    }
+}
+
+impl Body for RevBody {
+    fn walk(&self) -> Vec<(Stage, Step<'_>)> {
+        let mut steps: Vec<(Stage, Step)> = vec![(Stage::STEM, Step::Keep(&self.stem))];
         let mut two = self.stem.duplicate;
         if self.stem.split {
-            steps.push(split);
+            steps.push((Stage::STEM, Step::Split));
             two = true;
         }
-        for stage in &self.stages {
+        for (s, stage) in self.stages.iter().enumerate() {
+            let entry = Stage::numbered("transition", s + 1);
             if let Some(transition) = &stage.transition {
                 let whole = transition.is_whole();
                 if whole && two {
-                    steps.push(join);
+                    steps.push((entry, Step::Join));
                 }
-                steps.push(Step::Keep(transition));
+                steps.push((entry, Step::Keep(transition)));
                 if whole {
-                    steps.push(split);
+                    steps.push((entry, Step::Split));
                 }
                 two = true;
             }
-            steps.extend(stage.squeeze.as_ref().map(|s| Step::Rearrange(s)));
-            steps.extend(stage.blocks.iter().map(Coupling::step));
+            steps.extend(stage.squeeze.as_ref().map(|squeeze| (entry, Step::Squeeze(squeeze))));
+            let blocks = stage.blocks.iter().map(Step::Couple);
+            steps.extend(blocks.map(|block| (Stage::numbered("stage", s + 1), block)));
         }
         if !self.summary.mean {
-            steps.push(join);
+            steps.push((Stage::POOLING, Step::Join));
         }
-        steps.push(Step::Keep(&self.summary));
+        steps.push((Stage::POOLING, Step::Keep(&self.summary)));
         steps
     }
 }
@@ -204,37 +202,33 @@ impl RevNet {
         });
         let last = plan.stages.last().map_or(0, |s| s.width);
         let merged = if plan.merge == MergeRule::Mean { last } else { 2 * last };
-        let sketch = plan.sketch(arch, plan.multiple[1]);
-        let pooled = sketch.tail.inputs[0][0];
+        let projected = plan.merge == MergeRule::Project;
+        let channels = if projected { plan.project } else { merged };
+        let pooled = channels * plan.mels(arch.mels);
         let place = body.at("summary");
         let project = Conv2dConfig::new(merged, plan.project, 1);
-        let projected = plan.merge == MergeRule::Project;
         let summary = Summary {
             norm: BatchNorm::new(place.at("norm"), merged),
             project: projected.then(|| Downsample::build(place.at("project"), project)),
-            pool: Pooling::new(place.at("pool"), arch.pooling, pooled / arch.pooling.statistics()),
+            pool: Pooling::new(place.at("pool"), arch.pooling, pooled),
             mean: plan.merge == MergeRule::Mean,
         };
-        let (dim, two) = (arch.embedding_dim, arch.two_embedding_layers);
-        Self {
-            body: RevBody { stem, stages: stages.collect(), summary },
-            seg_1: Linear::new(init.at("seg_1"), pooled, dim),
-            seg_bn_1: two.then(|| BatchNorm::without_affine(init.at("seg_bn_1"), dim)),
-            seg_2: two.then(|| Linear::new(init.at("seg_2"), dim, dim)),
-            execution: Execution::default(),
-        }
+        let Tail { seg_1, seg_bn_1, seg_2 } = Tail::new(&init, arch, pooled);
+        let body = RevBody { stem, stages: stages.collect(), summary };
+        Self { body, seg_1, seg_bn_1, seg_2, execution: Execution::default() }
     }
 
     /// How it trains; the default recomputes activations.
     pub fn with_execution(self, execution: Execution) -> Self {
         Self { execution, ..self }
     }
+}
 
-    /// `[batch, 1, mels, frames]` -> `[batch, embedding_dim]`.
-    pub fn forward(&self, x: Tensor<4>, mode: Mode) -> Tensor<2> {
-        let pooled = run(&self.body, x, mode, self.execution);
-        let [batch, statistics, ..] = pooled.dims();
-        let pooled = pooled.reshape([batch, statistics]);
-        embedding(pooled, &self.seg_1, self.seg_bn_1.as_ref().zip(self.seg_2.as_ref()), mode)
+impl Net for RevNet {
+    fn forward<E: Exec>(&self, e: &mut E, image: E::Value<4>) -> E::Value<2> {
+        let pooled = e.body(&self.body, image, self.execution);
+        e.stage(Stage::EMBEDDING);
+        let pooled = e.reshape(pooled, &[Dim::Rest]);
+        embedding(e, pooled, &self.seg_1, self.seg_bn_1.as_ref(), self.seg_2.as_ref())
     }
 }

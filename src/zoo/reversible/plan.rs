@@ -1,13 +1,35 @@
 //! From an architecture's name and options to a table of stages with every size in it.
 
-use super::super::{Architecture, BlockKind, Body, df_resnet, resnet};
-use super::options::{MergeRule, ReversibleOptions, ReversibleType, StreamRule, TransitionRule};
+use super::super::resnet::BlockKind;
+use super::super::{Architecture, nowhere};
+use super::network::RevNet;
+use super::options::{MergeRule, ReversibleType, StreamRule, TransitionRule};
 use crate::error::{Error, Result};
-use crate::nn::{BranchKind, Conv2dConfig, Order, Squeeze};
+use crate::nn::{Branch, BranchKind, Conv2dConfig, Init, Order, Squeeze, Trace};
+
+/// What an ordinary network lends its reversible types.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::zoo) struct Base {
+    /// Blocks of each stage.
+    pub blocks: [usize; 4],
+    /// Strides over mels and frames in front of each stage; none where resolution stays.
+    pub strides: [Option<[usize; 2]>; 4],
+    /// Whose convolutions the residual functions have.
+    pub branch: BranchKind,
+    /// The strided block, if it has one.
+    pub block: Option<BlockKind>,
+}
+
+impl Base {
+    /// Output channels for each channel of width.
+    fn expansion(&self) -> usize {
+        self.block.map_or(1, |block| block.output(1))
+    }
+}
 
 /// What stands in front of a stage's reversible blocks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Entry {
+pub(in crate::zoo) enum Entry {
     /// Nothing.
     Direct,
     /// [`TransitionRule::PerStream`].
@@ -22,7 +44,7 @@ pub enum Entry {
 
 /// A stage.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StagePlan {
+pub(in crate::zoo) struct StagePlan {
     /// What comes first.
     pub entry: Entry,
     /// Channels of each stream.
@@ -35,7 +57,7 @@ pub struct StagePlan {
 
 /// A reversible network with nothing left open.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Plan {
+pub(in crate::zoo) struct Plan {
     /// Channels of the stem.
     pub stem: usize,
     /// Whether the first entry wants the stem's output whole.
@@ -61,56 +83,70 @@ pub struct Plan {
 /// changed.
 const PARITY: f64 = 0.01;
 
+/// Frames of an utterance on which parameters are counted; they do not depend on it.
+const FRAMES: usize = 8;
+
 impl Plan {
-    /// The plan of an architecture of a reversible type. Impossible choices are errors.
-    pub fn new(arch: &Architecture, kind: ReversibleType, body: Body) -> Result<Self> {
+    /// The plan of an architecture of a reversible type.
+    ///
+    /// # Errors
+    /// Impossible choices.
+    pub fn new(arch: &Architecture, kind: ReversibleType, base: &Base) -> Result<Self> {
         if let Some(inner) = arch.reversible.inner {
             if !(inner.is_finite() && inner > 0.0 && inner <= 64.0) {
                 return Err(bad(format!("inner = {inner}: must be above 0 and at most 64")));
             }
-            return Self::with(arch, kind, body, inner);
+            return Self::with(arch, kind, base, inner);
         }
-        let plain = Architecture {
-            name: arch.base_name().to_owned(),
-            reversible: ReversibleOptions::default(),
-            ..arch.clone()
-        };
-        let wanted = plain.account(8)?.parameters() as f64;
-        let off =
-            |plan: &Self| (plan.sketch(arch, 8).account().parameters() as f64 / wanted - 1.0).abs();
-        let plan = Self::with(arch, kind, body, 1.0)?;
+        let plan = Self::with(arch, kind, base, 1.0)?;
+        let wanted = arch.ordinary().graph(FRAMES)?.parameters();
+        let whole = RevNet::new(Init::blank(&nowhere()), arch, &plan);
+        let whole = Trace::record(&whole, [arch.mels, FRAMES]).parameters();
+        // Only the residual functions change with their inner width.
+        let rest = whole - plan.inside();
+        let off = |plan: &Self| ((rest + plan.inside()) as f64 / wanted as f64 - 1.0).abs();
         if off(&plan) <= PARITY {
             return Ok(plan);
         }
         // Parameters grow with the inner width: the best multiple of 1/64 is next to where they
         // pass the ordinary network's.
-        let at = |i: i32| Self::with(arch, kind, body, f64::from(i) / 64.0);
+        let at = |i: i32| Self::with(arch, kind, base, f64::from(i) / 64.0);
         let (mut low, mut high) = (4, 256);
         while low + 1 < high {
             let middle = (low + high) / 2;
-            let parameters = at(middle)?.sketch(arch, 8).account().parameters() as f64;
+            let parameters = rest + at(middle)?.inside();
             (low, high) = if parameters <= wanted { (middle, high) } else { (low, middle) };
         }
         let (below, above) = (at(low)?, at(high)?);
         Ok(if off(&below) <= off(&above) { below } else { above })
     }
 
-    fn with(arch: &Architecture, kind: ReversibleType, body: Body, inner: f64) -> Result<Self> {
+    /// Parameters of all residual functions.
+    fn inside(&self) -> usize {
+        let of = |stage: &StagePlan| {
+            let init = Init::blank(&nowhere());
+            let branch = Branch::new(init, self.kind, self.order, stage.width, stage.inner);
+            2 * stage.blocks * Trace::part(&branch, vec![stage.width, 1, 1]).parameters()
+        };
+        self.stages.iter().map(of).sum()
+    }
+
+    /// Mels behind the last stage, for so many of the input.
+    pub fn mels(&self, mels: usize) -> usize {
+        let padded = mels.next_multiple_of(self.multiple[0]);
+        self.stages.iter().fold(padded, |mels, stage| match stage.entry {
+            Entry::Direct => mels,
+            Entry::PerStream(conv) | Entry::Merged(conv) => conv.output_size([mels, 1])[0],
+            Entry::Block(.., stride) => mels.div_ceil(stride[0]),
+            Entry::Squeeze(squeeze) => mels / squeeze.mels,
+        })
+    }
+
+    fn with(arch: &Architecture, kind: ReversibleType, base: &Base, inner: f64) -> Result<Self> {
         let options = &arch.reversible;
         let full = kind == ReversibleType::Full;
-        let (counts, strides, branch, expansion): (_, [Option<[usize; 2]>; 4], _, _) = match body {
-            Body::ResNet(block, counts) => {
-                let strides = resnet::STRIDES.map(|s| (s > 1).then_some([s, s]));
-                let branch = match block {
-                    BlockKind::Basic => BranchKind::Basic,
-                    BlockKind::Bottleneck => BranchKind::Bottleneck,
-                };
-                (counts, strides, branch, block.output(1))
-            }
-            Body::DfResNet(layout, counts) => {
-                (counts, df_resnet::strides(layout), BranchKind::Inverted, 1)
-            }
-        };
+        let Base { blocks: counts, strides, branch, block } = *base;
+        let expansion = base.expansion();
         let bottleneck = branch == BranchKind::Bottleneck;
         if full && options.transition.is_some() {
             return Err(bad(
@@ -123,10 +159,9 @@ impl Plan {
             false => TransitionRule::PerStream,
         });
         let through_block = !full && transition == TransitionRule::Block;
-        if through_block && branch == BranchKind::Inverted {
-            return Err(bad(
-                "transition = \"block\": DF-ResNets have no strided block; choose per-stream or merged".into()
-            ));
+        if through_block && block.is_none() {
+            let choice = "DF-ResNets have no strided block; choose per-stream or merged";
+            return Err(bad(format!("transition = \"block\": {choice}")));
         }
         let streams = options.streams.unwrap_or(match full || bottleneck {
             true => StreamRule::Split,
@@ -138,7 +173,7 @@ impl Plan {
             (false, StreamRule::Duplicate) => 2 * expansion * arch.width,
             (false, StreamRule::Split) => expansion * arch.width,
         });
-        // Streams of one channel are of no use, and Burn's fusion on wgpu computes them wrongly.
+        // Streams of one channel are useless, and Burn's fusion on wgpu computes them wrongly.
         if state < 4 || state % 2 == 1 || state > 1 << 14 {
             return Err(bad(format!(
                 "state = {state} channels: an even number is expected, 4 or more, for two streams"
@@ -183,8 +218,8 @@ impl Plan {
                 let conv = |times: usize, stride| {
                     Conv2dConfig::new(times * before, times * width, 3).stride(stride)
                 };
-                match (strides[s], transition, body) {
-                    (stride, TransitionRule::Block, Body::ResNet(kind, _))
+                match (strides[s], transition, block) {
+                    (stride, TransitionRule::Block, Some(kind))
                         if stride.is_some() || bottleneck =>
                     {
                         let input = if s == 0 { stem } else { 2 * before };
@@ -200,12 +235,13 @@ impl Plan {
                         Entry::PerStream(conv(1, stride))
                     }
                     (Some(stride), TransitionRule::Merged, _) => Entry::Merged(conv(2, stride)),
-                    _ => Entry::Direct,
+                    (None, TransitionRule::PerStream | TransitionRule::Merged, _)
+                    | (_, TransitionRule::Block, _) => Entry::Direct,
                 }
             };
             let inner = match branch {
                 BranchKind::Inverted => round(inner * 4.0 * base as f64),
-                _ => round(inner * base as f64),
+                BranchKind::Basic | BranchKind::Bottleneck => round(inner * base as f64),
             };
             stages.push(StagePlan { entry, width, inner, blocks });
         }

@@ -1,4 +1,4 @@
-//! Lists longer than what is worked on at a time, and lists that can be read only once.
+//! Lists longer than a block of work, and lists that can be read only once.
 
 use std::collections::HashMap;
 use std::io::Write;
@@ -137,7 +137,7 @@ fn pipes_are_lists() {
     let eval = ["eval", "/dev/stdin", "--replicates", "0", "--json"];
     let ran = piped(&eval, "a b 0.5 1\na c 0.1 0\n");
     assert!(ran.code == 0 && ran.out.contains("\"eer\":0.0"), "{} {}", ran.out, ran.err);
-    // Faults are found in a second look.
+    // Contradictions are found in a second pass.
     let ran = piped(&eval, "a b 0.5 1\n\na c 0.1 0\na b 0.6 1\n");
     assert!(
         ran.err.contains("/dev/stdin:4: trial a b scores 0.6 here and 0.5 in line 1"),
@@ -147,7 +147,7 @@ fn pipes_are_lists() {
     let mut e = Embeddings::new(2);
     ["a", "1", "0"].iter().for_each(|id| e.push(id, &[1.0, 2.0]).unwrap());
     e.save(place.path("e.safetensors")).unwrap();
-    // And so is the form of a line that has a label at both ends.
+    // So is the position of the label where both ends could be one.
     let ran = piped(&["score", "e.safetensors", "/dev/stdin", "-o", "-"], "1 a 0\n0 a a\n");
     assert_eq!(ran.out, "a 0 1.000000000 target\na a 1.000000000 nontarget\n", "{}", ran.err);
 }

@@ -65,8 +65,7 @@ fn contradictions_between_trials_and_scores_are_errors() {
     assert!(!place.path("s").exists());
 }
 
-/// Rates by hand, from every threshold of the files. The last pair: misses and false accepts at the
-/// threshold.
+/// Rates worked out by hand. The last pair are misses and false accepts at the threshold.
 #[test]
 fn rates_and_thresholds_of_special_scores() {
     let folder = absolute(shared_or_skip!("cases/lists/sc"));
@@ -134,11 +133,11 @@ fn a_cohort_without_spread_is_an_error() {
             );
         }
     }
-    // Five copies of `u00` among forty others: an error where these five are all that counts.
+    // Five copies of `u00` among forty others are an error only if these five are the nearest used.
     let few = "e_cohort_few_copies.safetensors";
     let (err, scores) = run(few, "5");
     assert!(scores.is_none() && err.contains("`u00` is equally far from its 5 nearest"), "{err}");
-    // Values of a program of its own, in f64.
+    // Values of an independent program, in f64.
     let near = |scores: Option<Vec<f64>>, wanted: [f64; 3]| {
         let scores = scores.unwrap();
         assert!(scores.iter().zip(wanted).all(|(s, w)| (s - w).abs() < 1e-8), "{:?}", &scores[..3]);
@@ -173,9 +172,10 @@ fn embeddings_that_no_trial_uses_may_be_zero_and_copies_score_one() {
             (models.join(format!("{name}.safetensors")), models.join("e_same_trials.txt"));
         place.ok(&["score", arg(&e), arg(&trials), "-o", "scores"]);
         let scores = read_scores(place.path("scores")).unwrap();
+        assert!(!scores.is_empty(), "{name}");
         assert!(scores.iter().all(|t| t.score == 1.0), "{name}: {scores:?}");
         assert_eq!(place.json(&["eval", "scores", "--replicates", "0"])["eer"], 0.5);
-        // What is left of them beside their mean is rounding.
+        // Their difference from the mean is rounding.
         place.fails(
             &["score", arg(&e), arg(&trials), "-o", "s", "--mean", arg(&e)],
             &["`u0` is the mean itself"],

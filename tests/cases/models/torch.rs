@@ -1,5 +1,4 @@
-//! Files as `torch.save` writes them, made to measure: a pickle of protocol 2 and its storages, in
-//! an archive.
+//! Writes files as `torch.save` does: an archive of a pickle (protocol 2) and its storages.
 
 use std::io::{Cursor, Write};
 use std::path::Path;

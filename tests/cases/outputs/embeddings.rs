@@ -61,7 +61,7 @@ fn files_with_a_tensor_an_utterance_are_read() {
     place.ok(&both);
 }
 
-/// With a tensor an utterance the names alone would exceed what safetensors lets a header hold.
+/// With one tensor an utterance, the names alone would exceed the limit of a safetensors header.
 #[test]
 fn as_many_utterances_as_voxceleb2_has_are_written() {
     const COUNT: usize = 1_100_000;
@@ -134,7 +134,7 @@ fn one_bad_file_ends_the_work_unless_it_may_be_skipped() {
     let clean =
         ["embed", "m.safetensors", "a.wav", "b.wav", "-o", "y.safetensors", "--skip-errors"];
     assert_eq!(place.json(&clean)["skipped"], 0);
-    // Files on the command line are files as well.
+    // The same holds for files on the command line.
     let named = ["embed", "m.safetensors", "a.wav", "cut.wav", "-o", "y.safetensors"];
     place.fails(&named, &["cut.wav"]);
     assert_eq!(place.json(&[&named[..], &["--skip-errors"]].concat())["skipped"], 1);

@@ -100,7 +100,8 @@ fn score_and_eval() {
 #[test]
 fn import_and_quantize() {
     let place = with_folder();
-    let config = "model: ResNet10\nmodel_args:\n  feat_dim: 40\n  embed_dim: 16\n  pooling_func: TSTP\n  two_emb_layer: false\n\
+    let config = "model: ResNet10\nmodel_args:\n  feat_dim: 40\n  embed_dim: 16\n\
+                  \x20 pooling_func: TSTP\n  two_emb_layer: false\n\
                   dataset_args:\n  resample_rate: 16000\n";
     place.write("config.yaml", config);
     std::fs::copy(place.path("m.safetensors"), place.path("p.safetensors")).unwrap();
@@ -125,7 +126,7 @@ fn import_and_quantize() {
     }
 }
 
-/// The training's own folder would be in the way of the model: said before the training.
+/// The training's folder would be in the place of the model. That is an error before the training.
 #[test]
 fn quantize_names_its_folder_first() {
     let place = with_folder();

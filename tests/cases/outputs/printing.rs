@@ -1,19 +1,18 @@
 //! What reaches standard output and the terminal.
 
 use std::fs::File;
-use std::path::Path;
 
 use revox::model_file::{Model, Training};
 use serde_json::Value;
 
 use super::place;
-use crate::place::Place;
+use crate::place::{Place, has_full_disk};
 
-/// A full disk behind standard output is the verb's failure.
+/// A verb fails when standard output is a full disk.
 #[test]
 fn a_full_standard_output_is_an_error_of_every_verb() {
-    if !Path::new("/dev/full").exists() {
-        return; // only Linux has it
+    if !has_full_disk() {
+        return;
     }
     let place = place();
     let small = [
@@ -72,7 +71,7 @@ fn a_full_standard_output_is_an_error_of_every_verb() {
             assert_eq!(ran.status.code(), Some(1), "revox {}: {said}", args.join(" "));
             assert!(said.contains("standard output"), "revox {}: {said}", args.join(" "));
             assert!(!said.contains("panicked"), "revox {}: {said}", args.join(" "));
-            // Made again by the second run.
+            // The second run makes them again.
             for folder in ["corpus", "lists"] {
                 let _ = std::fs::remove_dir_all(place.path(folder));
             }
@@ -127,7 +126,7 @@ fn errors_are_json_where_that_is_asked_for() {
             "{error}"
         );
     }
-    // Nothing is to blame but the arguments.
+    // Wrong arguments have no file and no line.
     let error = object(&place, &["memory", "resnet10", "--batch", "1"], 1);
     assert!(error["file"].is_null() && error["line"].is_null(), "{error}");
     for args in [&["zoo", "--frames", "x"][..], &["nonsense"], &["compare", "m.safetensors"]] {

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 use super::{bytes, place};
-use crate::place::Place;
+use crate::place::{Place, has_full_disk};
 
 /// Verbs that write a file, up to the file's name.
 const WRITERS: [&[&str]; 5] = [
@@ -89,7 +89,7 @@ fn redirected(place: &Place, args: &[&str], before: &str) -> Vec<u8> {
     bytes(path)
 }
 
-/// Whoever runs this as root must find the system's link again.
+/// Restores the system's link in case a test run by root replaces it.
 struct Standing(std::path::PathBuf);
 
 impl Standing {
@@ -110,7 +110,10 @@ impl Drop for Standing {
 
 #[test]
 fn standard_output_is_written_through_and_stays() {
-    let Some(_standing) = Standing::look() else { return };
+    let Some(_standing) = Standing::look() else {
+        eprintln!("skipped: /dev/stdout is no link here");
+        return;
+    };
     let place = place();
     for verb in WRITERS {
         let wanted = plain(&place, verb);
@@ -140,7 +143,7 @@ fn a_dash_is_standard_output() {
             let ran = place.command(&[verb, more].concat()).output().unwrap();
             assert!(ran.status.success(), "{verb:?}: {}", String::from_utf8_lossy(&ran.stderr));
             assert!(ran.stdout == wanted, "{verb:?}: standard output is not the file");
-            // The report has gone where it disturbs nobody.
+            // The report goes to standard error.
             assert!(!ran.stderr.is_empty(), "{verb:?}: no report");
         }
     }
@@ -157,7 +160,7 @@ fn devices_and_pipes_are_written_through() {
         assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
         let reader = std::thread::spawn({
             let pipe = pipe.clone();
-            // A pipe that nobody writes to has no end.
+            // Reading a pipe that nobody writes to never ends.
             move || Command::new("timeout").args(["20", "cat"]).arg(pipe).output().unwrap()
         });
         place.ok(&[verb, &["pipe"]].concat());
@@ -176,7 +179,7 @@ fn folders_and_full_disks_are_errors() {
     for verb in WRITERS {
         place.fails(&[verb, &["folder"]].concat(), &["folder"]);
         place.fails(&[verb, &["no/such/file"]].concat(), &["no/such/file"]);
-        if Path::new("/dev/full").exists() {
+        if has_full_disk() {
             place.fails(&[verb, &["/dev/full"]].concat(), &["/dev/full: cannot write"]);
         }
     }
@@ -200,7 +203,7 @@ fn the_users_mask_decides_who_may_read() {
         assert!(shell.status.success(), "{}", String::from_utf8_lossy(&shell.stderr));
         assert_eq!(mode(&name), wanted, "{mask}");
     }
-    // What replaces a file keeps that file's.
+    // A file that replaces another keeps its permissions.
     std::fs::set_permissions(place.path("e.safetensors"), std::fs::Permissions::from_mode(0o640))
         .unwrap();
     place.ok(&["embed", "m.safetensors", "a.wav", "-o", "e.safetensors"]);

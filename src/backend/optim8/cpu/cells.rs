@@ -23,9 +23,8 @@ pub(super) type Signed = Cells<4096, 2, 17>;
 /// Cells of 2^16 magnitudes: 128 an octave.
 pub(super) type Unsigned = Cells<4096, 1, 16>;
 
-pub(super) static SIGNED: LazyLock<Box<Signed>> = LazyLock::new(|| Cells::new(CodeMap::Signed));
-pub(super) static UNSIGNED: LazyLock<Box<Unsigned>> =
-    LazyLock::new(|| Cells::new(CodeMap::Unsigned));
+static SIGNED: LazyLock<Box<Signed>> = LazyLock::new(|| Cells::new(CodeMap::Signed));
+static UNSIGNED: LazyLock<Box<Unsigned>> = LazyLock::new(|| Cells::new(CodeMap::Unsigned));
 
 /// Binary exponent, with its bias, of the smallest magnitudes that have cells of their own; all
 /// bounds are above.
@@ -72,7 +71,7 @@ impl<const N: usize, const SIGNS: usize, const LOW: u32> Cells<N, SIGNS, LOW> {
 }
 
 /// A map in the form of table look-ups.
-pub(super) trait Nearest: Sync {
+pub(super) trait Nearest {
     /// Values by code.
     fn values(&self) -> &[f32; CODES];
 
@@ -107,6 +106,22 @@ impl Nearest for Unsigned {
         let bits = (x / absmax).to_bits();
         // Negative values count as 0.
         if bits >> 31 == 1 { 0 } else { self.steps(bits, 0).max(least) as u8 }
+    }
+}
+
+/// The tables of either map.
+#[derive(Clone, Copy)]
+pub(super) enum Table {
+    Signed(&'static Signed),
+    Unsigned(&'static Unsigned),
+}
+
+impl Table {
+    pub fn of(map: CodeMap) -> Self {
+        match map {
+            CodeMap::Signed => Self::Signed(&SIGNED),
+            CodeMap::Unsigned => Self::Unsigned(&UNSIGNED),
+        }
     }
 }
 

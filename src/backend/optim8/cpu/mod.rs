@@ -4,15 +4,17 @@
 mod cells;
 mod step;
 
+pub(super) use self::step::Beside;
+
 use burn::backend::Flex;
 use burn::backend::tensor::{FloatTensor, IntTensor};
 use burn::tensor::TensorData;
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
-use self::cells::{Nearest, SIGNED, UNSIGNED};
-use self::step::{Adam, Part, Sgd, decode, encode, largest};
-use super::{AdamStates, AdamStep, CodeMap, Codec, PER_WORD, SgdStep};
+use self::cells::Table;
+use self::step::{Encode, Part, Steps, decode};
+use super::{Codec, PER_WORD, Update};
 use crate::backend::flex::{contiguous, owned, slice, vector};
 
 type Moment = (IntTensor<Flex>, FloatTensor<Flex>);
@@ -32,58 +34,20 @@ fn codes(words: &mut [u32], count: usize) -> &mut [u8] {
     &mut bytemuck::cast_slice_mut(words)[..count]
 }
 
-/// Runs `f` with the tables of the map.
-macro_rules! with_map {
-    ($map:expr, $name:ident => $f:expr) => {
-        match $map {
-            CodeMap::Signed => {
-                let $name = &**SIGNED;
-                $f
-            }
-            CodeMap::Unsigned => {
-                let $name = &**UNSIGNED;
-                $f
-            }
-        }
-    };
-}
-
-/// A run of blocks to be quantized.
-struct Encode<'a, N> {
-    values: &'a [f32],
-    part: Part<'a, N>,
-    block: usize,
-}
-
-impl<N: Nearest> WithSimd for Encode<'_, N> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) {
-        let Part { codes, absmax, map, rounding } = self.part;
-        for ((x, codes), absmax) in
-            self.values.chunks(self.block).zip(codes.chunks_mut(self.block)).zip(absmax)
-        {
-            *absmax = largest(x);
-            encode(x, codes, *absmax, map, rounding);
-        }
-    }
-}
-
 pub(super) fn quantize(x: FloatTensor<Flex>, codec: Codec) -> Moment {
     let x = contiguous(x);
     let values = slice(&x);
     let mut words = vec![0u32; values.len().div_ceil(PER_WORD)];
     let mut absmax = vec![0.0f32; codec.blocks(values.len())];
-    let task = blocks(codec.block) * codec.block;
-    with_map!(codec.map, map => codes(&mut words, values.len())
-    .par_chunks_mut(task)
-    .zip(values.par_chunks(task))
-    .zip(absmax.par_chunks_mut(blocks(codec.block)))
-    .for_each(|((codes, values), absmax)| {
-        let part = Part { codes, absmax, map, rounding: codec.rounding };
-        Arch::new().dispatch(Encode { values, part, block: codec.block });
-    }));
+    let (block, run, table) = (codec.block, blocks(codec.block), Table::of(codec.map));
+    codes(&mut words, values.len())
+        .par_chunks_mut(run * block)
+        .zip(values.par_chunks(run * block))
+        .zip(absmax.par_chunks_mut(run))
+        .for_each(|((codes, values), absmax)| {
+            let part = Part { codes, absmax, table, rounding: codec.rounding };
+            Arch::new().dispatch(Encode { values, part, block });
+        });
     let n = words.len();
     (IntTensor::<Flex>::from_data(TensorData::new(words, [n])), vector(absmax))
 }
@@ -95,75 +59,59 @@ pub(super) fn dequantize(
     count: usize,
 ) -> FloatTensor<Flex> {
     let (mut words, absmax) = (owned::<u32>(words), contiguous(absmax));
-    let codes = &*codes(words.storage_mut::<u32>(), count);
+    let (codes, table) = (&*codes(words.storage_mut::<u32>(), count), Table::of(codec.map));
     let mut values = vec![0.0f32; count];
-    let blocks =
-        values.par_chunks_mut(codec.block).zip(codes.par_chunks(codec.block)).zip(slice(&absmax));
-    with_map!(codec.map, map => blocks.for_each(|((x, codes), &absmax)| decode(codes, x, absmax, map)));
+    values
+        .par_chunks_mut(codec.block)
+        .zip(codes.par_chunks(codec.block))
+        .zip(slice(&absmax))
+        .for_each(|((x, codes), &absmax)| decode(codes, x, absmax, table));
     vector(values)
 }
 
-pub(super) fn sgd_step(
+/// A step of any rule: new parameter and moments. The codecs have one block size.
+pub(super) fn step<R, const M: usize>(
     parameter: FloatTensor<Flex>,
     gradient: FloatTensor<Flex>,
-    words: IntTensor<Flex>,
-    absmax: FloatTensor<Flex>,
-    codec: Codec,
-    step: SgdStep,
-) -> (FloatTensor<Flex>, IntTensor<Flex>, FloatTensor<Flex>) {
-    let gradient = contiguous(gradient);
-    let (mut parameter, mut words, mut absmax) =
-        (owned::<f32>(parameter), owned::<u32>(words), owned::<f32>(absmax));
-    let (task, block) = (blocks(codec.block) * codec.block, codec.block);
-    let p = parameter.storage_mut::<f32>();
-    let codes = codes(words.storage_mut::<u32>(), p.len());
-    let scales = absmax.storage_mut::<f32>().par_chunks_mut(blocks(codec.block));
-    let tasks = p
-        .par_chunks_mut(task)
-        .zip(slice(&gradient).par_chunks(task))
-        .zip(codes.par_chunks_mut(task))
-        .zip(scales);
-    with_map!(codec.map, map => tasks.for_each(|(((parameter, gradient), codes), absmax)| {
-        let momentum = Part { codes, absmax, map, rounding: codec.rounding };
-        Arch::new().dispatch(Sgd { parameter, gradient, momentum, block, step });
-    }));
-    (parameter, words, absmax)
-}
-
-#[allow(clippy::type_complexity, reason = "the trait's result")]
-pub(super) fn adam_step(
-    parameter: FloatTensor<Flex>,
-    gradient: FloatTensor<Flex>,
-    moments: [Moment; 2],
-    states: AdamStates,
-    step: AdamStep,
-) -> (FloatTensor<Flex>, IntTensor<Flex>, FloatTensor<Flex>, IntTensor<Flex>, FloatTensor<Flex>) {
+    moments: [Moment; M],
+    codecs: [Codec; M],
+    rule: R,
+) -> (FloatTensor<Flex>, [Moment; M])
+where
+    R: Update<M>,
+    for<'a> [&'a mut [f32]; M]: Beside<M>,
+{
     let gradient = contiguous(gradient);
     let mut parameter = owned::<f32>(parameter);
-    let [mut first, mut second] =
-        moments.map(|(words, absmax)| (owned::<u32>(words), owned::<f32>(absmax)));
-    let (block, run) = (states.block, blocks(states.block));
-    let task = run * block;
+    let mut moments = moments.map(|(words, absmax)| (owned::<u32>(words), owned::<f32>(absmax)));
+    let block = codecs[0].block;
+    debug_assert!(codecs.iter().all(|codec| codec.block == block));
+    let run = blocks(block);
     let p = parameter.storage_mut::<f32>();
-    let n = p.len();
-    let codes1 = codes(first.0.storage_mut::<u32>(), n).par_chunks_mut(task);
-    let codes2 = codes(second.0.storage_mut::<u32>(), n).par_chunks_mut(task);
-    let scales1 = first.1.storage_mut::<f32>().par_chunks_mut(run);
-    let scales2 = second.1.storage_mut::<f32>().par_chunks_mut(run);
-    let tasks = p
-        .par_chunks_mut(task)
-        .zip(slice(&gradient).par_chunks(task))
-        .zip(codes1.zip(scales1))
-        .zip(codes2.zip(scales2));
-    let (map1, map2) = (&**SIGNED, &**UNSIGNED);
-    tasks.for_each(|(((parameter, gradient), (codes1, absmax1)), (codes2, absmax2))| {
-        let first =
-            Part { codes: codes1, absmax: absmax1, map: map1, rounding: states.rounding[0] };
-        let second =
-            Part { codes: codes2, absmax: absmax2, map: map2, rounding: states.rounding[1] };
-        Arch::new().dispatch(Adam { parameter, gradient, first, second, block, step });
+    let count = p.len();
+    let mut runs = moments.each_mut().map(|(words, absmax)| {
+        let codes = codes(words.storage_mut::<u32>(), count).chunks_mut(run * block);
+        (codes, absmax.storage_mut::<f32>().chunks_mut(run))
     });
-    (parameter, first.0, first.1, second.0, second.1)
+    let tables = codecs.map(|codec| Table::of(codec.map));
+    let tasks: Vec<Steps<R, M>> = p
+        .chunks_mut(run * block)
+        .zip(slice(&gradient).chunks(run * block))
+        .map(|(parameter, gradient)| {
+            let parts = std::array::from_fn(|k| {
+                let (codes, absmax) = &mut runs[k];
+                Part {
+                    codes: codes.next().expect("codes for every parameter"),
+                    absmax: absmax.next().expect("a scale for every block"),
+                    table: tables[k],
+                    rounding: codecs[k].rounding,
+                }
+            });
+            Steps { parameter, gradient, parts, block, rule }
+        })
+        .collect();
+    tasks.into_par_iter().for_each(|task| Arch::new().dispatch(task));
+    (parameter, moments)
 }
 
 /// Counts exponents of all ones.

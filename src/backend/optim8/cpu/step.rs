@@ -1,23 +1,45 @@
-//! One step over a run of blocks. Written so that the compiler turns every loop into vector
-//! instructions; [`pulp`] compiles it for each generation of processors and picks at run time.
+//! Runs of blocks. Written so that the compiler turns every loop into vector instructions;
+//! [`pulp`] compiles them for each generation of processors and picks at run time.
+
+use std::ops::Range;
 
 use pulp::{Simd, WithSimd};
 
-use super::cells::Nearest;
-use crate::backend::optim8::{AdamStep, Rounding, SgdStep};
+use super::cells::{Nearest, Table};
+use crate::backend::optim8::{Rounding, Update};
 
-/// A state's part of a run: codes, and the largest magnitude of each block.
-pub(super) struct Part<'a, N> {
+/// A moment's part of a run: codes, and the largest magnitude of each block.
+pub(super) struct Part<'a> {
     pub codes: &'a mut [u8],
     pub absmax: &'a mut [f32],
-    pub map: &'a N,
+    pub table: Table,
     pub rounding: Rounding,
 }
 
-/// Magnitudes as integers order like the numbers, and their largest is found without regard to what
-/// is not a number.
+impl Part<'_> {
+    /// The values of a block, whose codes are at `at`.
+    #[inline(always)]
+    fn decode(&self, block: usize, at: Range<usize>, values: &mut [f32]) {
+        decode(&self.codes[at], values, self.absmax[block], self.table);
+    }
+
+    /// Replaces a block by these values.
+    #[inline(always)]
+    fn encode(&mut self, block: usize, at: Range<usize>, values: &[f32]) {
+        let absmax = largest(values);
+        self.absmax[block] = absmax;
+        let codes = &mut self.codes[at];
+        match self.table {
+            Table::Signed(map) => encode(values, codes, absmax, map, self.rounding),
+            Table::Unsigned(map) => encode(values, codes, absmax, map, self.rounding),
+        }
+    }
+}
+
+/// The largest magnitude. Magnitudes order as integers as they do as numbers; so it is found
+/// without regard to what is not a number.
 #[inline(always)]
-pub(super) fn largest(values: &[f32]) -> f32 {
+fn largest(values: &[f32]) -> f32 {
     let mut top = 0u32;
     for x in values {
         top = top.max(x.to_bits() & 0x7fff_ffff);
@@ -26,13 +48,7 @@ pub(super) fn largest(values: &[f32]) -> f32 {
 }
 
 #[inline(always)]
-pub(super) fn encode<N: Nearest>(
-    values: &[f32],
-    codes: &mut [u8],
-    absmax: f32,
-    map: &N,
-    rounding: Rounding,
-) {
+fn encode<N: Nearest>(values: &[f32], codes: &mut [u8], absmax: f32, map: &N, rounding: Rounding) {
     // A block of zeros has no scale; dividing by 1 gives zeros.
     let divisor = if absmax > 0.0 { absmax } else { 1.0 };
     let each = codes.iter_mut().zip(values);
@@ -47,96 +63,133 @@ pub(super) fn encode<N: Nearest>(
     }
 }
 
+/// The values of a block of codes.
 #[inline(always)]
-pub(super) fn decode<N: Nearest>(codes: &[u8], values: &mut [f32], absmax: f32, map: &N) {
-    for (x, &c) in values.iter_mut().zip(codes) {
-        *x = map.values()[usize::from(c)] * absmax;
+pub(super) fn decode(codes: &[u8], values: &mut [f32], absmax: f32, table: Table) {
+    #[inline(always)]
+    fn with<N: Nearest>(codes: &[u8], values: &mut [f32], absmax: f32, map: &N) {
+        for (x, &c) in values.iter_mut().zip(codes) {
+            *x = map.values()[usize::from(c)] * absmax;
+        }
+    }
+    match table {
+        Table::Signed(map) => with(codes, values, absmax, map),
+        Table::Unsigned(map) => with(codes, values, absmax, map),
     }
 }
 
-/// Moments of huge gradients must not become infinite, or their blocks would never recover.
-#[inline(always)]
-fn bounded(x: f32) -> f32 {
-    let x = if x > f32::MAX { f32::MAX } else { x };
-    if x < f32::MIN { f32::MIN } else { x }
-}
-
-/// SGD over a run of blocks.
-pub(super) struct Sgd<'a, N> {
-    pub parameter: &'a mut [f32],
-    pub gradient: &'a [f32],
-    pub momentum: Part<'a, N>,
+/// A run of blocks to be quantized.
+pub(super) struct Encode<'a> {
+    pub values: &'a [f32],
+    pub part: Part<'a>,
     pub block: usize,
-    pub step: SgdStep,
 }
 
-impl<N: Nearest> WithSimd for Sgd<'_, N> {
+impl WithSimd for Encode<'_> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) {
-        let Self {
-            parameter,
-            gradient,
-            momentum: Part { codes, absmax, map, rounding },
-            block,
-            step,
-        } = self;
-        let [own, looked] = step.direction();
-        let mut moments = vec![0.0f32; block];
-        let blocks = parameter
-            .chunks_mut(block)
-            .zip(gradient.chunks(block))
-            .zip(codes.chunks_mut(block))
-            .zip(absmax);
-        for (((p, g), codes), absmax) in blocks {
-            let m = &mut moments[..p.len()];
-            decode(codes, m, *absmax, map);
-            for ((p, g), m) in p.iter_mut().zip(g).zip(&mut *m) {
-                let g = g + step.weight_decay * *p;
-                *m = bounded(step.momentum * *m + step.fresh * g);
-                *p -= step.rate * (own * g + looked * *m);
-            }
-            *absmax = largest(m);
-            encode(m, codes, *absmax, map, rounding);
+        let Self { values, mut part, block } = self;
+        for (i, x) in values.chunks(block).enumerate() {
+            part.encode(i, i * block..i * block + x.len(), x);
         }
     }
 }
 
-/// Adam over a run of blocks.
-pub(super) struct Adam<'a, N, M> {
+/// A rule's step over a run of blocks. Any rule: each block's moments are decoded, updated and
+/// encoded.
+pub(super) struct Steps<'a, R, const M: usize> {
     pub parameter: &'a mut [f32],
     pub gradient: &'a [f32],
-    pub first: Part<'a, N>,
-    pub second: Part<'a, M>,
+    pub parts: [Part<'a>; M],
     pub block: usize,
-    pub step: AdamStep,
+    pub rule: R,
 }
 
-impl<N: Nearest, M: Nearest> WithSimd for Adam<'_, N, M> {
+impl<R, const M: usize> WithSimd for Steps<'_, R, M>
+where
+    R: Update<M>,
+    for<'b> [&'b mut [f32]; M]: Beside<M>,
+{
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) {
-        let Self { parameter, gradient, first, second, block, step } = self;
-        let mut moments = vec![0.0f32; 2 * block];
-        let (firsts, seconds) = moments.split_at_mut(block);
-        let codes = first.codes.chunks_mut(block).zip(second.codes.chunks_mut(block));
-        let scales = first.absmax.iter_mut().zip(second.absmax);
-        let blocks = parameter.chunks_mut(block).zip(gradient.chunks(block)).zip(codes).zip(scales);
-        for (((p, g), (codes1, codes2)), (absmax1, absmax2)) in blocks {
-            let (m, v) = (&mut firsts[..p.len()], &mut seconds[..p.len()]);
-            decode(codes1, m, *absmax1, first.map);
-            decode(codes2, v, *absmax2, second.map);
-            for (((p, g), m), v) in p.iter_mut().zip(g).zip(&mut *m).zip(&mut *v) {
-                let g = g + step.coupled * *p;
-                *m = bounded(step.first[0] * *m + step.first[1] * g);
-                *v = bounded(step.second[0] * *v + step.second[1] * (g * g));
-                *p = step.shrink * *p - step.rate * (*m / (v.sqrt() + step.epsilon));
-            }
-            (*absmax1, *absmax2) = (largest(m), largest(v));
-            encode(m, codes1, *absmax1, first.map, first.rounding);
-            encode(v, codes2, *absmax2, second.map, second.rounding);
+        let Self { parameter, gradient, mut parts, block, rule } = self;
+        let mut moments: [Vec<f32>; M] = std::array::from_fn(|_| vec![0.0; block]);
+        let blocks = parameter.chunks_mut(block).zip(gradient.chunks(block));
+        for (i, (p, g)) in blocks.enumerate() {
+            let (start, n) = (i * block, p.len());
+            let values = moments.each_mut().map(|values| &mut values[..n]);
+            values.step(p, g, &rule, &mut parts, i, start);
         }
+    }
+}
+
+/// The values of a block's moments beside its parameters.
+///
+/// What is done with them is written out for each number of moments: zipped slices become vector
+/// instructions, where an index into each would be checked against its length, and a loop over two
+/// moments makes a step of Adam a seventh slower.
+pub(in crate::backend::optim8) trait Beside<const M: usize> {
+    /// Makes the rule's step on every value of block `i`, whose codes begin at `start`.
+    fn step<R: Update<M>>(
+        self,
+        parameter: &mut [f32],
+        gradient: &[f32],
+        rule: &R,
+        parts: &mut [Part; M],
+        i: usize,
+        start: usize,
+    );
+}
+
+impl Beside<1> for [&mut [f32]; 1] {
+    #[inline(always)]
+    fn step<R: Update<1>>(
+        self,
+        parameter: &mut [f32],
+        gradient: &[f32],
+        rule: &R,
+        parts: &mut [Part; 1],
+        i: usize,
+        start: usize,
+    ) {
+        let ([first], [part]) = (self, parts);
+        let codes = start..start + first.len();
+        part.decode(i, codes.clone(), first);
+        for ((p, g), m) in parameter.iter_mut().zip(gradient).zip(&mut *first) {
+            let (change, [moment]) = rule.change(&*p, *g, [*m]);
+            *m = moment;
+            *p = rule.shrink() * *p - change;
+        }
+        part.encode(i, codes, first);
+    }
+}
+
+impl Beside<2> for [&mut [f32]; 2] {
+    #[inline(always)]
+    fn step<R: Update<2>>(
+        self,
+        parameter: &mut [f32],
+        gradient: &[f32],
+        rule: &R,
+        parts: &mut [Part; 2],
+        i: usize,
+        start: usize,
+    ) {
+        let ([first, second], [part1, part2]) = (self, parts);
+        let codes = start..start + first.len();
+        part1.decode(i, codes.clone(), first);
+        part2.decode(i, codes.clone(), second);
+        let values = parameter.iter_mut().zip(gradient).zip(&mut *first).zip(&mut *second);
+        for (((p, g), m), v) in values {
+            let (change, moments) = rule.change(&*p, *g, [*m, *v]);
+            [*m, *v] = moments;
+            *p = rule.shrink() * *p - change;
+        }
+        part1.encode(i, codes.clone(), first);
+        part2.encode(i, codes, second);
     }
 }

@@ -5,6 +5,8 @@
 use burn_cubecl::cubecl;
 use cubecl::prelude::*;
 
+use super::{UpdateOne, UpdateTwo};
+
 /// What a kernel must know beside its tensors' contents.
 #[derive(CubeType, CubeLaunch, Clone, Copy)]
 pub(super) struct Plan {
@@ -59,8 +61,9 @@ fn larger(a: f32, b: f32) -> f32 {
     select(b > a, b, a)
 }
 
+/// The nearest finite value.
 #[cube]
-fn bounded(x: f32) -> f32 {
+pub(in crate::backend::optim8) fn bounded(x: f32) -> f32 {
     let top = f32::new(3.4028235e38f32);
     let low = f32::new(-3.4028235e38f32);
     let x = select(x > top, top, x);
@@ -104,19 +107,14 @@ fn load_table(
 
 #[cube(launch)]
 #[allow(clippy::too_many_arguments, reason = "a kernel takes its buffers one by one")]
-pub(super) fn sgd_kernel(
+pub(super) fn one_kernel<U: UpdateOne>(
     parameter: &mut Tensor<f32>,
     gradient: &Tensor<f32>,
     words: &mut Tensor<u32>,
     absmax: &mut Tensor<f32>,
     tables: &Tensor<f32>,
     plan: Plan,
-    rate: f32,
-    momentum: f32,
-    fresh: f32,
-    decay: f32,
-    own: f32,
-    looked: f32,
+    numbers: U::Numbers,
     #[comptime] zero: u32,
     #[comptime] rule: u32,
 ) {
@@ -146,9 +144,11 @@ pub(super) fn sgd_kernel(
                 if i < count {
                     let code = (codes >> (j * 8)) & 255u32;
                     let p = parameter[i as usize];
-                    let g = gradient[i as usize] + decay * p;
-                    moment = bounded(momentum * (table[code as usize] * old) + fresh * g);
-                    parameter[i as usize] = p - rate * (own * g + looked * moment);
+                    let g = gradient[i as usize];
+                    let m = table[code as usize] * old;
+                    let (p, m) = U::update(p, g, m, &numbers);
+                    parameter[i as usize] = p;
+                    moment = m;
                 }
                 moments[comptime![(4 * k + j) as usize]] = moment;
                 top = larger(top, f32::abs(moment));
@@ -179,7 +179,7 @@ pub(super) fn sgd_kernel(
 
 #[cube(launch)]
 #[allow(clippy::too_many_arguments, reason = "a kernel takes its buffers one by one")]
-pub(super) fn adam_kernel(
+pub(super) fn two_kernel<U: UpdateTwo>(
     parameter: &mut Tensor<f32>,
     gradient: &Tensor<f32>,
     words1: &mut Tensor<u32>,
@@ -188,15 +188,10 @@ pub(super) fn adam_kernel(
     absmax2: &mut Tensor<f32>,
     tables: &Tensor<f32>,
     plan: Plan,
-    rate: f32,
-    beta1: f32,
-    rest1: f32,
-    beta2: f32,
-    rest2: f32,
-    epsilon: f32,
-    coupled: f32,
-    shrink: f32,
+    numbers: U::Numbers,
+    #[comptime] zero1: u32,
     #[comptime] rule1: u32,
+    #[comptime] zero2: u32,
     #[comptime] rule2: u32,
 ) {
     let units = comptime![plan.units];
@@ -232,17 +227,18 @@ pub(super) fn adam_kernel(
                     let code1 = (codes1 >> (j * 8)) & 255u32;
                     let code2 = (codes2 >> (j * 8)) & 255u32;
                     let p = parameter[i as usize];
-                    let g = gradient[i as usize] + coupled * p;
-                    first = bounded(beta1 * (table[code1 as usize] * old1) + rest1 * g);
-                    second =
-                        bounded(beta2 * (table[(512 + code2) as usize] * old2) + rest2 * (g * g));
-                    parameter[i as usize] =
-                        shrink * p - rate * (first / (f32::sqrt(second) + epsilon));
+                    let g = gradient[i as usize];
+                    let m = table[code1 as usize] * old1;
+                    let v = table[(512 + code2) as usize] * old2;
+                    let (p, m, v) = U::update(p, g, m, v, &numbers);
+                    parameter[i as usize] = p;
+                    first = m;
+                    second = v;
                 }
                 firsts[comptime![(4 * k + j) as usize]] = first;
                 seconds[comptime![(4 * k + j) as usize]] = second;
                 top1 = larger(top1, f32::abs(first));
-                top2 = larger(top2, second);
+                top2 = larger(top2, f32::abs(second));
             }
         }
         let top1 = largest(top1, &mut scratch, units);
@@ -257,8 +253,8 @@ pub(super) fn adam_kernel(
                 if word * 4 + j < count {
                     let first = firsts[comptime![(4 * k + j) as usize]];
                     let second = seconds[comptime![(4 * k + j) as usize]];
-                    packed1 |= encode(first, top1, &table, 0u32, 127u32, rule1) << (j * 8);
-                    packed2 |= encode(second, top2, &table, 512u32, 0u32, rule2) << (j * 8);
+                    packed1 |= encode(first, top1, &table, 0u32, zero1, rule1) << (j * 8);
+                    packed2 |= encode(second, top2, &table, 512u32, zero2, rule2) << (j * 8);
                 }
             }
             if word * 4 < count {

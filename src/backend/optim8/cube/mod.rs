@@ -1,7 +1,9 @@
-//! The steps as kernels for GPUs, one source for every runtime of CubeCL. The codec alone runs in
-//! Burn's operations there.
+//! The steps as kernels for GPUs, one source for every runtime of CubeCL: a kernel for each number
+//! of moments, which any rule fills in. The codec alone runs in Burn's operations there.
 
 mod kernels;
+
+pub(super) use kernels::bounded;
 
 use burn::backend::TensorMetadata;
 use burn::backend::tensor::{FloatTensor, IntTensor};
@@ -12,10 +14,32 @@ use burn_cubecl::kernel::into_contiguous;
 use burn_cubecl::tensor::CubeTensor;
 use cubecl::prelude::*;
 
-use self::kernels::{PlanLaunch, adam_kernel, sgd_kernel};
-use super::{
-    AdamStates, AdamStep, CODES, CodeMap, Codec, Optim8Ops, PER_WORD, Rounding, SgdStep, generic,
-};
+use self::kernels::{PlanLaunch, one_kernel, two_kernel};
+use super::rules::{with_one, with_two};
+use super::{CODES, CodeMap, Codec, OneMoment, Optim8Ops, PER_WORD, Rounding, TwoMoments, plain};
+
+/// A rule's step as a device sees it.
+pub(super) trait OnDevice: Send + Sync + 'static {
+    /// The numbers of the step.
+    type Numbers: LaunchArg;
+
+    /// Those of this step.
+    fn numbers(&self) -> <Self::Numbers as LaunchArg>::RuntimeArg;
+}
+
+/// The arithmetic of a rule with one moment: what [`super::Update`] is on the CPU.
+#[cube]
+pub(super) trait UpdateOne: Send + Sync + 'static + OnDevice {
+    /// From parameter, gradient and moment to the new parameter and moment.
+    fn update(p: f32, g: f32, m: f32, n: &Self::Numbers) -> (f32, f32);
+}
+
+/// The arithmetic of a rule with two moments.
+#[cube]
+pub(super) trait UpdateTwo: Send + Sync + 'static + OnDevice {
+    /// From parameter, gradient and moments to the new parameter and moments.
+    fn update(p: f32, g: f32, m: f32, v: f32, n: &Self::Numbers) -> (f32, f32, f32);
+}
 
 /// Units of a cube at most: what every WebGPU device has.
 const UNITS: usize = 256;
@@ -51,16 +75,20 @@ fn rule(rounding: Rounding) -> u32 {
     }
 }
 
-/// The launch for blocks a kernel can take: a power of two of 64 values or more.
+/// The launch for tensors and blocks that a kernel can take: f32, and a power of two of 64 values
+/// or more.
 struct Launch {
     cubes: CubeCount,
     dim: CubeDim,
-    units: u32,
+    plan: [u32; 3],
 }
 
 impl Launch {
-    fn new(count: usize, block: usize) -> Option<Self> {
-        let fits = count > 0
+    fn new([parameter, gradient]: [&CubeTensor; 2], block: usize) -> Option<Self> {
+        let count = parameter.shape().num_elements();
+        let fits = parameter.dtype == DType::F32
+            && gradient.dtype == DType::F32
+            && count > 0
             && block.is_power_of_two()
             && block >= 16 * PER_WORD
             && count <= u32::MAX as usize - UNITS * 16;
@@ -69,99 +97,107 @@ impl Launch {
         fits.then(|| Self {
             cubes: CubeCount::Static(cubes, 1, 1),
             dim: CubeDim::new_1d(units),
-            units,
+            plan: [count as u32, block as u32, units],
         })
     }
 
-    fn plan(&self, count: usize, block: usize) -> PlanLaunch {
-        PlanLaunch::new(count as u32, block as u32, self.units)
+    fn plan(&self) -> PlanLaunch {
+        let [count, block, units] = self.plan;
+        PlanLaunch::new(count, block, units)
     }
-}
 
-fn is_f32(tensors: [&CubeTensor; 2]) -> bool {
-    tensors.iter().all(|t| t.dtype == DType::F32)
-}
-
-impl Optim8Ops for CubeBackend {
-    fn sgd_step8(
-        parameter: FloatTensor<Self>,
-        gradient: FloatTensor<Self>,
-        words: IntTensor<Self>,
-        absmax: FloatTensor<Self>,
+    /// Makes the step of a rule with one moment, held in words and absmax.
+    fn one<U: UpdateOne>(
+        &self,
+        parameter: &CubeTensor,
+        gradient: CubeTensor,
+        [words, absmax]: [&CubeTensor; 2],
         codec: Codec,
-        step: SgdStep,
-    ) -> (FloatTensor<Self>, IntTensor<Self>, FloatTensor<Self>) {
-        let count = parameter.shape().num_elements();
-        let launch = Launch::new(count, codec.block).filter(|_| is_f32([&parameter, &gradient]));
-        let Some(launch) = launch else {
-            return generic::sgd_step::<Self>(parameter, gradient, words, absmax, codec, step);
-        };
-        let [parameter, words, absmax] = [parameter, words, absmax].map(own);
-        let [own, looked] = step.direction();
-        sgd_kernel::launch(
+        step: U,
+    ) {
+        one_kernel::launch::<U>(
             &parameter.client.clone(),
-            launch.cubes.clone(),
-            launch.dim,
+            self.cubes.clone(),
+            self.dim,
             parameter.clone().into_tensor_arg(),
             into_contiguous(gradient).into_tensor_arg(),
             words.clone().into_tensor_arg(),
             absmax.clone().into_tensor_arg(),
-            tables(&[codec.map], &parameter).into_tensor_arg(),
-            launch.plan(count, codec.block),
-            step.rate,
-            step.momentum,
-            step.fresh,
-            step.weight_decay,
-            own,
-            looked,
+            tables(&[codec.map], parameter).into_tensor_arg(),
+            self.plan(),
+            step.numbers(),
             u32::from(codec.map.zero()),
             rule(codec.rounding),
         );
-        (parameter, words, absmax)
     }
 
-    fn adam_step8(
-        parameter: FloatTensor<Self>,
-        gradient: FloatTensor<Self>,
-        words1: IntTensor<Self>,
-        absmax1: FloatTensor<Self>,
-        words2: IntTensor<Self>,
-        absmax2: FloatTensor<Self>,
-        states: AdamStates,
-        step: AdamStep,
-    ) -> (FloatTensor<Self>, IntTensor<Self>, FloatTensor<Self>, IntTensor<Self>, FloatTensor<Self>)
-    {
-        let count = parameter.shape().num_elements();
-        let launch = Launch::new(count, states.block).filter(|_| is_f32([&parameter, &gradient]));
-        let Some(launch) = launch else {
-            let moments = [(words1, absmax1), (words2, absmax2)];
-            return generic::adam_step::<Self>(parameter, gradient, moments, states, step);
-        };
-        let [parameter, words1, absmax1, words2, absmax2] =
-            [parameter, words1, absmax1, words2, absmax2].map(own);
-        adam_kernel::launch(
+    /// Makes the step of a rule with two moments, each held in words and absmax.
+    fn two<U: UpdateTwo>(
+        &self,
+        parameter: &CubeTensor,
+        gradient: CubeTensor,
+        [[words1, absmax1], [words2, absmax2]]: [[&CubeTensor; 2]; 2],
+        codecs: [Codec; 2],
+        step: U,
+    ) {
+        two_kernel::launch::<U>(
             &parameter.client.clone(),
-            launch.cubes.clone(),
-            launch.dim,
+            self.cubes.clone(),
+            self.dim,
             parameter.clone().into_tensor_arg(),
             into_contiguous(gradient).into_tensor_arg(),
             words1.clone().into_tensor_arg(),
             absmax1.clone().into_tensor_arg(),
             words2.clone().into_tensor_arg(),
             absmax2.clone().into_tensor_arg(),
-            tables(&[CodeMap::Signed, CodeMap::Unsigned], &parameter).into_tensor_arg(),
-            launch.plan(count, states.block),
-            step.rate,
-            step.first[0],
-            step.first[1],
-            step.second[0],
-            step.second[1],
-            step.epsilon,
-            step.coupled,
-            step.shrink,
-            rule(states.rounding[0]),
-            rule(states.rounding[1]),
+            tables(&codecs.map(|codec| codec.map), parameter).into_tensor_arg(),
+            self.plan(),
+            step.numbers(),
+            u32::from(codecs[0].map.zero()),
+            rule(codecs[0].rounding),
+            u32::from(codecs[1].map.zero()),
+            rule(codecs[1].rounding),
         );
+    }
+}
+
+impl Optim8Ops for CubeBackend {
+    fn step8_one(
+        parameter: FloatTensor<Self>,
+        gradient: FloatTensor<Self>,
+        words: IntTensor<Self>,
+        absmax: FloatTensor<Self>,
+        codec: Codec,
+        rule: OneMoment,
+    ) -> (FloatTensor<Self>, IntTensor<Self>, FloatTensor<Self>) {
+        let Some(launch) = Launch::new([&parameter, &gradient], codec.block) else {
+            return plain::step_one::<Self>(parameter, gradient, words, absmax, codec, rule);
+        };
+        let [parameter, words, absmax] = [parameter, words, absmax].map(own);
+        let moment = [&words, &absmax];
+        with_one!(rule, step => launch.one(&parameter, gradient, moment, codec, step));
+        (parameter, words, absmax)
+    }
+
+    fn step8_two(
+        parameter: FloatTensor<Self>,
+        gradient: FloatTensor<Self>,
+        words1: IntTensor<Self>,
+        absmax1: FloatTensor<Self>,
+        words2: IntTensor<Self>,
+        absmax2: FloatTensor<Self>,
+        codecs: [Codec; 2],
+        rule: TwoMoments,
+    ) -> (FloatTensor<Self>, IntTensor<Self>, FloatTensor<Self>, IntTensor<Self>, FloatTensor<Self>)
+    {
+        let Some(launch) = Launch::new([&parameter, &gradient], codecs[0].block) else {
+            let moments = [(words1, absmax1), (words2, absmax2)];
+            return plain::step_two::<Self>(parameter, gradient, moments, codecs, rule);
+        };
+        let [parameter, words1, absmax1, words2, absmax2] =
+            [parameter, words1, absmax1, words2, absmax2].map(own);
+        let moments = [[&words1, &absmax1], [&words2, &absmax2]];
+        with_two!(rule, step => launch.two(&parameter, gradient, moments, codecs, step));
         (parameter, words1, absmax1, words2, absmax2)
     }
 }

@@ -1,4 +1,4 @@
-//! Which audio files a folder holds, what they will be called, and what lists cannot hold.
+//! Finds the audio files of a folder, names them, and leaves out what lists cannot hold.
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -8,36 +8,36 @@ use walkdir::WalkDir;
 
 use crate::error::{Error, Result};
 
-/// Endings of the files that are read, in any case.
+/// Endings of supported audio files, in any case.
 const ENDINGS: [&str; 2] = ["wav", "flac"];
-/// Endings of audio files that are not read.
+/// Endings of other audio files.
 const OTHERS: [&str; 13] =
     ["mp3", "m4a", "mp4", "aac", "ogg", "opus", "wma", "amr", "sph", "aif", "aiff", "caf", "wave"];
-/// Pairs of names that an error shows.
+/// Most pairs of names that an error shows.
 const SHOWN: usize = 3;
 
 /// An audio file and its names.
 pub(super) struct AudioFile {
-    /// Utterance id: speaker and path below the speaker's folder.
+    /// The utterance's id: speaker and path below the speaker's folder.
     pub id: String,
-    /// Speaker: the folder's name.
+    /// The speaker: the folder's name.
     pub speaker: String,
     /// The speaker's folder.
     pub folder: PathBuf,
-    /// The file, under the root as it was named.
+    /// The file, below the root as the caller names it.
     pub path: PathBuf,
 }
 
-/// What [`scan`] found.
+/// The result of [`scan`].
 #[derive(Default)]
 pub(super) struct Scan {
     /// Files in the order of their paths.
     pub files: Vec<AudioFile>,
-    /// What was left out and why, one line each.
+    /// What is left out and why, one line each.
     pub problems: Vec<String>,
 }
 
-/// A path in one line of text, whatever is in its name.
+/// A path as one line of printable text.
 fn shown(path: &Path) -> String {
     match path.to_str() {
         Some(text) if !text.contains(char::is_control) => text.to_owned(),
@@ -45,7 +45,7 @@ fn shown(path: &Path) -> String {
     }
 }
 
-/// Why a list cannot hold a path.
+/// Why a list cannot hold a path, if so.
 fn unlistable(path: &Path) -> Option<&'static str> {
     match path.to_str() {
         None => Some("its name is not UTF-8, as lists must be"),
@@ -57,8 +57,8 @@ fn unlistable(path: &Path) -> Option<&'static str> {
     }
 }
 
-/// What people do not see: `._1.wav` beside `1.wav` from a Mac, `.git`, `.Trashes`, and the folder
-/// of a Mac's archive.
+/// Whether file managers hide a name: `._1.wav` beside `1.wav` from a Mac, `.git`, `.Trashes`, and
+/// the folder of a Mac's archive.
 fn is_hidden(name: &OsStr) -> bool {
     name.as_encoded_bytes().starts_with(b".") || name == "__MACOSX"
 }
@@ -69,20 +69,19 @@ fn ending(path: &Path) -> (&OsStr, bool) {
     (ending, ENDINGS.iter().any(|e| ending.eq_ignore_ascii_case(e)))
 }
 
-/// Whether a name ends as an audio file's but for blanks or `|`, which readers of lists take for
-/// something else.
+/// Whether blanks or `|`, which readers of lists misunderstand, follow an audio file's ending.
 fn ends_in_blanks(ending: &OsStr) -> bool {
     let text = ending.to_str().unwrap_or_default();
     let trimmed = text.trim_end_matches(|c: char| c.is_whitespace() || c == '|');
     trimmed != text && ENDINGS.iter().any(|e| e.eq_ignore_ascii_case(trimmed))
 }
 
-/// A name as ids have it: blanks would end an id.
+/// A name as part of an id, where a blank would end the id.
 fn as_id(name: &str) -> String {
     name.replace(char::is_whitespace, "_")
 }
 
-/// All audio files below `root` that lists can hold. Links are followed.
+/// All audio files below `root` that lists can hold. The scan follows links.
 ///
 /// # Errors
 /// A root that cannot be read or listed, and one without audio files in folders.
@@ -157,7 +156,7 @@ pub(super) fn scan(root: &Path) -> Result<Scan> {
     }
 }
 
-/// The names of a file whose path lists can hold; none outside of a speaker's folder.
+/// The names of a file whose path lists can hold, or none if it is outside of speakers' folders.
 fn name(root: &Path, path: &Path, below: &Path) -> Option<AudioFile> {
     let bare = below.with_extension("");
     let parts: Vec<&str> =
@@ -167,7 +166,7 @@ fn name(root: &Path, path: &Path, below: &Path) -> Option<AudioFile> {
     Some(AudioFile { id, speaker: as_id(speaker), folder, path: path.to_owned() })
 }
 
-/// What is said of something that could not be read; nothing of what is hidden anyway.
+/// The problem with something that cannot be read, unless it is hidden.
 fn unreadable(root: &Path, error: &walkdir::Error) -> Option<String> {
     let Some(path) = error.path() else {
         return Some(format!(
@@ -192,7 +191,7 @@ fn unreadable(root: &Path, error: &walkdir::Error) -> Option<String> {
 /// Refuses folders that would be one speaker, and files that would be one utterance.
 ///
 /// # Errors
-/// Names them.
+/// The first pairs of them.
 pub(super) fn refuse_equal_names(root: &Path, files: &[AudioFile]) -> Result<()> {
     let (mut speakers, mut ids) = (BTreeMap::new(), BTreeMap::new());
     for file in files {

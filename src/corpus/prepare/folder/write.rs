@@ -1,21 +1,21 @@
-//! Lists that are written all or not at all.
+//! Writes several lists, all of them or none.
 
 use std::path::Path;
 
 use crate::error::{Error, Result};
 use crate::fs::{self, Content, TemporaryFolder};
 
-/// Writes files (name, text) into a folder, which is made if it is not there.
+/// Writes files, given by name and text, into a folder, and makes the folder if there is none.
 ///
 /// # Errors
-/// What the system refuses. None of the files is there then.
+/// A folder or file that cannot be written. None of the files remains then.
 pub(super) fn write(out: &Path, lists: &[(&str, String)]) -> Result<()> {
     let is_new = !out.exists();
     fs::create_dir_all(out)?;
     fs::sweep(out);
     let result = fill(out, lists);
     if result.is_err() && is_new {
-        // Only an empty folder goes.
+        // This removes only an empty folder.
         let _ = std::fs::remove_dir(out);
     }
     result

@@ -1,6 +1,7 @@
-//! Every key of a configuration, honoured or refused.
+//! Every key of a configuration is honoured or refused.
 
 use super::*;
+use crate::audio::Window;
 
 /// A configuration with `line` in a section of `dataset_args`, in `dataset_args` itself, or at the
 /// top.
@@ -54,7 +55,7 @@ fn mean_subtraction_is_what_three_keys_say_together() {
     assert!(!frontend("cmvn_args", "norm_mean: false").cmn);
     assert!(frontend("cmvn_args", "{norm_mean: true, norm_var: false}").cmn);
     assert!(frontend("fbank_args", "subtract_mean: true").cmn);
-    // Without cmvn nothing is divided either.
+    // Without cmvn, norm_var has no effect.
     assert!(!frontend("dataset_args", "{cmvn: false, cmvn_args: {norm_var: true}}").cmn);
     assert!(frontend("dataset_args", "{cmvn: false, fbank_args: {subtract_mean: true}}").cmn);
     refused("cmvn_args", "norm_var: true", "variance");
@@ -176,9 +177,9 @@ fn what_would_change_features_otherwise_is_refused_by_name() {
     refused("", "feature_args: {raw_wav: false}", "raw_wav");
     refused("", "feature_args: {feat_dim: 40}", "40");
     assert!(frontend("", "feature_args: {raw_wav: True, num_frms: 200}").cmn);
-    // Settings of a front-end that was not chosen do nothing.
+    // Settings of a front-end that was not chosen have no effect.
     frontend("dataset_args", "{frontend: fbank, s3prl_args: {layer: -1}}");
-    // Possible one by one, impossible together.
+    // Each value is possible, but not both together.
     refused_together("fbank_args", "{low_freq: 5000, high_freq: 4000}", "Hz");
     refused_together("fbank_args", "{frame_length: 1, frame_shift: 1}", "mel filter");
 }

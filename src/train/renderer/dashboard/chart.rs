@@ -10,10 +10,10 @@ use ratatui::widgets::{Axis, Chart, Dataset, GraphType, Widget};
 use super::view::{Styles, framed, shortened};
 use crate::train::renderer::board::{Board, Metric};
 
-/// Graphs lower than this have no label in the middle of their axis.
+/// Charts of fewer rows have no label in the middle of their axis.
 const LOW: u16 = 8;
 
-/// Draws metric `chosen`, framed: its steps as a line, its dev tests as points.
+/// Draws the metric with index `chosen` in a frame: its steps as a line, its dev tests as points.
 pub(super) fn draw(board: &Board, chosen: usize, area: Rect, styles: &Styles, buffer: &mut Buffer) {
     let Some(metric) = board.metrics.get(chosen) else {
         framed("metrics").render(area, buffer);
@@ -71,21 +71,21 @@ fn extremes(values: impl Iterator<Item = f64>) -> Option<[f64; 2]> {
     (low <= high).then_some([low, high])
 }
 
-/// Bounds of values, a little apart where all values are one.
+/// The bounds of values. They are never equal, even if all values are.
 fn bounds(values: impl Iterator<Item = f64>) -> Option<[f64; 2]> {
     let [low, high] = extremes(values)?;
     let apart = if low == high { (0.1 * low.abs()).max(1e-9) } else { 0.0 };
     Some([low - apart, high + apart])
 }
 
-/// Bounds of places: from the end of an epoch on.
+/// The bounds of places on the axis of epochs. The lower one is the end of an epoch.
 fn span(places: impl Iterator<Item = f64>) -> Option<[f64; 2]> {
     let [low, high] = extremes(places)?;
     let low = low.floor();
     Some([if low == high { low - 1.0 } else { low }, high])
 }
 
-/// A place between epochs.
+/// The label of a place on the axis of epochs.
 fn epochs(place: f64) -> String {
     if place.fract() == 0.0 { format!("{place:.0}") } else { format!("{place:.2}") }
 }
@@ -95,7 +95,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn bounds_hold_all_values_and_are_never_one() {
+    fn bounds_hold_all_values_and_are_never_equal() {
         assert_eq!(bounds([3.0, -1.0, 2.0].into_iter()), Some([-1.0, 3.0]));
         assert_eq!(bounds(std::iter::empty()), None);
         for value in [0.0, 0.2, -5.0, 1e30] {

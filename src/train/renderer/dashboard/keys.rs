@@ -5,17 +5,17 @@ use ratatui::crossterm::event::{Event, KeyCode, KeyEventKind, KeyModifiers};
 /// What a key asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Action {
-    /// To stop.
+    /// Stop the training.
     Stop,
-    /// The metric before the one that is drawn.
+    /// Draw the previous metric.
     Previous,
-    /// The metric behind it.
+    /// Draw the next metric.
     Next,
     /// Nothing.
     Nothing,
 }
 
-/// What an event of the terminal asks for.
+/// The action that an event of the terminal asks for.
 pub(super) fn key(event: &Event) -> Action {
     let Event::Key(key) = event else { return Action::Nothing };
     // Some terminals report a key's release as well.
@@ -32,7 +32,7 @@ pub(super) fn key(event: &Event) -> Action {
     }
 }
 
-/// The number of the metric that is drawn after a key, of `count` metrics.
+/// The index of the metric to draw after an action. There are `count` metrics.
 pub(super) fn turn(chosen: usize, action: Action, count: usize) -> usize {
     let count = count.max(1);
     match action {
@@ -53,14 +53,14 @@ mod tests {
     }
 
     #[test]
-    fn control_c_and_q_stop_and_arrows_turn() {
+    fn control_c_and_q_stop_and_arrows_choose_a_metric() {
         let none = KeyModifiers::NONE;
         assert_eq!(pressed(KeyCode::Char('c'), KeyModifiers::CONTROL), Action::Stop);
         assert_eq!(pressed(KeyCode::Char('q'), none), Action::Stop);
         assert_eq!(pressed(KeyCode::Char('Q'), KeyModifiers::SHIFT), Action::Stop);
         assert_eq!(pressed(KeyCode::Left, none), Action::Previous);
         assert_eq!(pressed(KeyCode::Right, none), Action::Next);
-        // Typed by mistake, these stop nothing.
+        // Keys typed by mistake do nothing.
         assert_eq!(pressed(KeyCode::Char('c'), none), Action::Nothing);
         assert_eq!(pressed(KeyCode::Char('q'), KeyModifiers::CONTROL), Action::Nothing);
         assert_eq!(pressed(KeyCode::Esc, none), Action::Nothing);

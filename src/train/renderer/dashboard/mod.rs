@@ -1,8 +1,8 @@
-//! The dashboard: a thread that has the terminal while a training runs.
+//! The dashboard: a thread that owns the terminal while a training runs.
 //!
-//! The thread draws ten times a second and reads keys, whatever the training does meanwhile. The
-//! terminal is given back in one place, [`crate::terminal::release`], which whoever ends the
-//! dashboard calls: the end of the training, a panic, a second Ctrl-C, a terminal that fails.
+//! The thread draws ten times a second and reads keys, whatever the training does meanwhile. One
+//! function gives the terminal back, [`crate::terminal::release`]. Everything that ends the
+//! dashboard calls it: the end of the training, a panic, a second Ctrl-C, a terminal that fails.
 
 mod chart;
 mod keys;
@@ -32,22 +32,22 @@ use crate::terminal;
 use keys::{Action, key, turn};
 use view::{Look, view};
 
-/// From one frame to the next.
+/// Time from one frame to the next.
 const TICK: Duration = Duration::from_millis(100);
-/// How long the end of the training waits for the thread.
+/// How long the end of the training waits for the thread to finish.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// Whether the dashboard is on the terminal. Whoever writes its escape sequences holds the lock,
-/// so that none follows those that give the terminal back.
+/// Whether the dashboard is on the terminal. Writers of escape sequences hold the lock, so that
+/// nothing is written after the terminal has been given back.
 static UP: Mutex<bool> = Mutex::new(false);
 
-/// A panic elsewhere is no reason to leave the terminal as it is.
+/// Locks even after a panic elsewhere, since the terminal must be given back then too.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Puts the dashboard on the terminal. Fails where there are no keys to read: raw mode makes a key
-/// of Ctrl-C, which would be dead.
+/// Puts the dashboard on the terminal. It fails if keys cannot be read: in raw mode Ctrl-C is only
+/// a key, so it would do nothing.
 fn put_up() -> io::Result<()> {
     if !terminal::take(give_back) {
         return Err(io::Error::other("another dashboard has it"));
@@ -64,14 +64,14 @@ fn put_up() -> io::Result<()> {
     })
 }
 
-/// Gives the terminal back as it was, with the cursor at the start of a line. What cannot be
-/// written is lost with the terminal.
+/// Gives the terminal back as it was, with the cursor at the start of a line. Errors do not matter:
+/// then the terminal is gone.
 fn give_back() {
     let mut up = lock(&UP);
     if std::mem::take(&mut *up) {
         // A line printed in raw mode does not return to the first column.
         let _ = disable_raw_mode();
-        // A terminal without an alternate screen is left empty, not with half a dashboard.
+        // A terminal without an alternate screen is left empty instead of with half a dashboard.
         let _ = execute!(
             io::stdout(),
             Clear(ClearType::All),
@@ -83,15 +83,22 @@ fn give_back() {
     }
 }
 
-/// Standard output as long as the dashboard is up; a frame is written at once. Later frames go
-/// nowhere, nor do those that follow a failure.
-#[derive(Debug, Default)]
-struct Gate {
+/// Writes each frame at once to `out` while the dashboard is up. It drops frames when the dashboard
+/// is no longer up, and after a failed write.
+#[derive(Debug)]
+struct Gate<W> {
+    out: W,
     frame: Vec<u8>,
     broken: bool,
 }
 
-impl Write for Gate {
+impl<W> Gate<W> {
+    fn new(out: W) -> Self {
+        Self { out, frame: Vec::new(), broken: false }
+    }
+}
+
+impl<W: Write> Write for Gate<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.frame.extend_from_slice(bytes);
         Ok(bytes.len())
@@ -103,14 +110,13 @@ impl Write for Gate {
         if !*up || self.broken {
             return Ok(());
         }
-        let mut out = io::stdout().lock();
-        let written = out.write_all(&frame).and_then(|()| out.flush());
+        let written = self.out.write_all(&frame).and_then(|()| self.out.flush());
         self.broken = written.is_err();
         written
     }
 }
 
-/// What the thread and the training share.
+/// State that the thread and the training share.
 #[derive(Debug)]
 struct Shared {
     board: Mutex<Board>,
@@ -118,24 +124,24 @@ struct Shared {
     done: AtomicBool,
 }
 
-/// The dashboard.
+/// A dashboard on the terminal, until it is dropped.
 pub(super) struct Dashboard {
     shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Dashboard {
-    /// Shows a board. Ctrl-C and `q` set `stop`; when it is set already, they end the program.
+    /// Shows a board. Ctrl-C and `q` set `stop`. If it is set already, they end the program.
     ///
     /// # Errors
-    /// A terminal that cannot be set up, or has no keys.
+    /// A terminal that cannot be set up, or whose keys cannot be read.
     pub fn open(board: Board, stop: Arc<AtomicBool>) -> io::Result<Self> {
         put_up()?;
         let shared =
             Arc::new(Shared { board: Mutex::new(board), stop, done: AtomicBool::new(false) });
         let theirs = shared.clone();
         let thread = std::thread::Builder::new().name("dashboard".into()).spawn(move || {
-            // Also where the thread panics.
+            // A panic of the thread drops it too.
             let _leave = Leave;
             show(&theirs);
         });
@@ -161,7 +167,7 @@ impl Drop for Dashboard {
         terminal::release();
         let Some(thread) = self.thread.take() else { return };
         thread.thread().unpark();
-        // A thread that hangs in a dead terminal is left behind; it can write nothing any more.
+        // A thread that hangs in a dead terminal is left running. It can no longer write anything.
         let begun = Instant::now();
         while !thread.is_finished() && begun.elapsed() < PATIENCE {
             std::thread::sleep(Duration::from_millis(5));
@@ -172,7 +178,7 @@ impl Drop for Dashboard {
     }
 }
 
-/// Gives the terminal back when the thread ends, however that comes.
+/// Gives the terminal back when the thread ends for any reason.
 struct Leave;
 
 impl Drop for Leave {
@@ -181,16 +187,18 @@ impl Drop for Leave {
     }
 }
 
-/// Draws and reads keys until the dashboard is done or the terminal fails; the training goes on
-/// without it then.
+/// Draws and reads keys until the dashboard is done or the terminal fails. The training goes on
+/// without the dashboard then.
 fn show(shared: &Shared) {
-    let Ok(mut screen) = Terminal::new(CrosstermBackend::new(Gate::default())) else { return };
-    // Before the screen is dropped, which would show the cursor, and panic where it cannot.
+    let Ok(mut screen) = Terminal::new(CrosstermBackend::new(Gate::new(io::stdout()))) else {
+        return;
+    };
+    // It is dropped before `screen`, whose drop shows the cursor, and panics if it cannot.
     let _leave = Leave;
     let colours = std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
     let mut chosen = 0;
     while !shared.done.load(Ordering::Relaxed) && *lock(&UP) {
-        // Each frame writes to the terminal, so that one that is gone is found out here: reading
+        // Each frame writes to the terminal, so a terminal that is gone is noticed here. Reading
         // from it would not return.
         let look = look(shared, chosen, colours);
         let board = lock(&shared.board).clone();

@@ -9,7 +9,7 @@ use ratatui::widgets::Widget;
 use super::view::{Styles, framed, shortened};
 use crate::train::renderer::board::{Board, Metric};
 
-/// What a row is.
+/// The kind of a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Heading,
@@ -17,21 +17,20 @@ enum Kind {
     Test,
 }
 
-/// Rows of three columns.
+/// A table of three columns.
 #[derive(Debug)]
 pub(super) struct Table {
     rows: Vec<(Kind, [String; 3])>,
     widths: [usize; 3],
 }
 
-/// Names that are longer are cut.
+/// The longest name of a metric; longer ones are cut.
 const LONGEST: u16 = 20;
-/// The least widths: those of the metrics that there always are, so that the table keeps its
-/// place.
+/// The least widths, which the metrics of every training need, so that the table does not move.
 const LEAST: [usize; 3] = [12, 8, 12];
 
 impl Table {
-    /// The metrics that have values.
+    /// A table of the metrics that have values.
     pub fn new(board: &Board) -> Self {
         let mut rows = vec![row(Kind::Heading, ["train", "last", "epoch mean"])];
         rows.extend(board.metrics.iter().filter_map(step));
@@ -53,12 +52,12 @@ impl Table {
         Self { rows, widths }
     }
 
-    /// Columns, without a frame.
+    /// Width without a frame, in columns.
     pub fn width(&self) -> u16 {
         u16::try_from(self.widths.iter().sum::<usize>() + 4).unwrap_or(u16::MAX)
     }
 
-    /// Rows, without a frame.
+    /// Height without a frame, in rows.
     pub fn height(&self) -> u16 {
         self.rows.len() as u16
     }

@@ -1,7 +1,7 @@
-//! What the dashboard draws, at several sizes of a terminal.
+//! Tests what the dashboard draws, at several sizes of the terminal.
 
 use std::cell::Cell;
-use std::io::Write;
+use std::io::{self, Write};
 use std::time::Instant;
 
 use ratatui::Terminal;
@@ -18,7 +18,7 @@ fn look(now: Instant) -> Look {
     Look { now, chosen: 0, stopping: false, warnings: 0, warning: None, colours: true }
 }
 
-/// The rows of a screen.
+/// The rows of a screen of `width` columns and `height` rows.
 fn rows(board: &Board, look: &Look, width: u16, height: u16) -> Vec<String> {
     let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
     terminal.draw(|frame| view(board, look, frame)).unwrap();
@@ -26,7 +26,7 @@ fn rows(board: &Board, look: &Look, width: u16, height: u16) -> Vec<String> {
     (0..height).map(|y| (0..width).map(|x| buffer[(x, y)].symbol()).collect::<String>()).collect()
 }
 
-/// A training in the middle of its third epoch, with tests behind it.
+/// A training in the middle of its third epoch, after two dev tests.
 fn middle() -> (Board, Instant) {
     let seen = Cell::new(0);
     example::until(14, 400, (1, 0), |e| {
@@ -113,7 +113,7 @@ fn each_metric_can_be_drawn() {
 }
 
 #[test]
-fn before_the_first_step_nothing_is_made_up() {
+fn before_the_first_step_values_are_unknown() {
     let (board, now) = example::until(14, 400, (1, 0), |e| matches!(e, Event::Train { .. }));
     let rows = rows(&board, &look(now), 80, 24);
     assert_all(
@@ -129,7 +129,7 @@ fn before_the_first_step_nothing_is_made_up() {
 }
 
 #[test]
-fn a_stop_that_was_asked_for_is_confirmed() {
+fn a_requested_stop_is_confirmed() {
     let (board, now) = middle();
     let stopping = Look { stopping: true, ..look(now) };
     let last = |board: &Board, width| rows(board, &stopping, width, 24)[23].trim_end().to_owned();
@@ -166,7 +166,7 @@ fn colours_are_left_out_where_they_are_not_wanted() {
 }
 
 #[test]
-fn no_size_is_too_small_to_draw() {
+fn the_smallest_terminals_do_not_panic() {
     let (board, now) = middle();
     let warned = Look { warnings: 1, warning: Some("warning: x".into()), ..look(now) };
     for width in 1..60 {
@@ -192,15 +192,47 @@ fn control_characters_of_a_title_do_not_reach_the_terminal() {
     assert!(!rows(&board, &look(now), 80, 24).concat().contains('\u{1b}'));
 }
 
-/// What is not up writes nothing, and is not given back: this test's own standard output would show
-/// it.
+/// A terminal that fails after its first frame. It counts writes.
+struct Failing {
+    writes: usize,
+}
+
+impl Write for Failing {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.writes += 1;
+        if self.writes == 1 { Ok(bytes.len()) } else { Err(io::ErrorKind::BrokenPipe.into()) }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// One test, since there is one `UP`.
 #[test]
 fn a_dashboard_that_is_gone_writes_nothing_more() {
-    let mut gate = Gate::default();
-    gate.write_all(b"\x1b[2J").unwrap();
-    assert_eq!(gate.frame.len(), 4);
-    gate.flush().unwrap();
-    assert!(gate.frame.is_empty());
+    let mut gate = Gate::new(Vec::new());
+    let mut write = |up: bool| {
+        *lock(&UP) = up;
+        gate.write_all(b"\x1b[2J").unwrap();
+        gate.flush().unwrap();
+        assert!(gate.frame.is_empty());
+        gate.out.len()
+    };
+    assert_eq!([write(true), write(true)], [4, 8]);
+    assert_eq!(write(false), 8, "the terminal has been given back");
+
+    *lock(&UP) = true;
+    let mut gate = Gate::new(Failing { writes: 0 });
+    let frames = [(); 4].map(|()| {
+        gate.write_all(b"x").unwrap();
+        gate.flush().is_ok()
+    });
+    assert_eq!(frames, [true, false, true, true]);
+    assert_eq!(gate.out.writes, 2, "nothing is written after the failure");
+
+    // Nothing to give back: this would leave the alternate screen of the tests' terminal.
+    *lock(&UP) = false;
     give_back();
     assert!(!*lock(&UP));
 }

@@ -1,4 +1,4 @@
-//! The dashboard as it is drawn. Pure: a board and a few settings make a frame.
+//! Draws the dashboard. It is pure: a board and a few settings make a frame.
 //!
 //! ```text
 //! runs/voxceleb                                    2 warnings
@@ -24,24 +24,24 @@ use super::table::Table;
 use crate::train::renderer::board::Board;
 use crate::train::renderer::text;
 
-/// What the dashboard shows beside the board.
+/// What the dashboard shows besides the board.
 #[derive(Debug, Clone)]
 pub(super) struct Look {
-    /// Now.
+    /// The current time.
     pub now: Instant,
-    /// Number of the metric that is drawn.
+    /// Index of the metric in the chart.
     pub chosen: usize,
-    /// Whether a stop has been asked for.
+    /// Whether a stop has been requested.
     pub stopping: bool,
-    /// How many warnings there are.
+    /// Number of warnings.
     pub warnings: usize,
-    /// The last of them.
+    /// The last warning.
     pub warning: Option<String>,
     /// Whether colours are wanted.
     pub colours: bool,
 }
 
-/// Styles, without colours where none are wanted.
+/// Styles of the dashboard's parts, with or without colours.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Styles {
     /// Headings.
@@ -50,7 +50,7 @@ pub(super) struct Styles {
     pub train: Style,
     /// Values of dev tests.
     pub dev: Style,
-    /// Warnings, and a stop.
+    /// Warnings, and the note of a stop.
     pub alert: Style,
 }
 
@@ -92,7 +92,7 @@ const STOPPING_IN_TEST: [&str; 3] = [
     "stopping",
 ];
 
-/// Draws a board.
+/// Draws a board. A frame without area stays empty.
 pub(super) fn view(board: &Board, look: &Look, frame: &mut Frame) {
     let area = frame.area();
     if area.is_empty() {
@@ -101,7 +101,7 @@ pub(super) fn view(board: &Board, look: &Look, frame: &mut Frame) {
     let styles = Styles::new(look.colours);
     let table = Table::new(board);
     let last = area.height - 1;
-    // The text of the last warning takes a row only where the table can spare it.
+    // The last warning gets a row only if the whole table fits beside it.
     let warning = look.warning.as_deref().filter(|_| last.saturating_sub(HEAD) > table.height());
     let top = HEAD + u16::from(warning.is_some());
     let middle = Rect::new(area.x, area.y + top.min(last), area.width, last.saturating_sub(top));
@@ -125,7 +125,7 @@ pub(super) fn view(board: &Board, look: &Look, frame: &mut Frame) {
     }
 }
 
-/// The rows above the table, as far as the last row leaves room for them.
+/// Draws those rows above the table that lie above the `last` row.
 fn head(board: &Board, look: &Look, styles: &Styles, last: u16, page: &mut Page) {
     let warnings = match look.warnings {
         0 => String::new(),
@@ -155,7 +155,8 @@ fn head(board: &Board, look: &Look, styles: &Styles, last: u16, page: &mut Page)
     }
 }
 
-/// Where table and chart go: side by side, one below the other, or the table alone.
+/// Divides the middle between table and chart: side by side, one below the other, or the table
+/// alone.
 fn divide(middle: Rect, table: &Table) -> (Rect, Option<Rect>) {
     let (mut width, mut height) = (table.width(), table.height());
     if middle.width >= width + 2 && middle.height >= height + 2 {
@@ -173,13 +174,13 @@ fn divide(middle: Rect, table: &Table) -> (Rect, Option<Rect>) {
     (middle, None)
 }
 
-/// Progress in `width` columns, readable without colours.
+/// A progress bar in `width` columns that is readable without colours.
 fn bar(fraction: f64, width: usize) -> String {
     let full = ((fraction * width as f64) as usize).min(width);
     "█".repeat(full) + &"░".repeat(width - full)
 }
 
-/// A text in at most `width` columns; what is cut off leaves an ellipsis.
+/// A text in at most `width` columns. An ellipsis stands for what is cut off.
 pub(super) fn shortened(text: &str, width: u16) -> String {
     let fits = |t: &str, room: usize| Span::raw(t).width() <= room;
     let width = usize::from(width);
@@ -196,26 +197,27 @@ pub(super) fn shortened(text: &str, width: u16) -> String {
     kept
 }
 
-/// A frame around a table, where it has room for one.
+/// A frame with a title.
 pub(super) fn framed(title: &str) -> Block<'static> {
     Block::bordered().title(format!(" {title} "))
 }
 
-/// The screen, for text in rows.
+/// The screen, to put text into its rows.
 struct Page<'a> {
     area: Rect,
     buffer: &'a mut Buffer,
 }
 
 impl Page<'_> {
-    /// Text in row `y` from column `x` on.
+    /// Puts text into row `y` from column `x` on.
     fn put(&mut self, x: u16, y: u16, text: &str, style: Style) {
         let room = self.area.width.saturating_sub(x);
         Span::styled(shortened(text, room), style)
             .render(Rect::new(self.area.x + x, self.area.y + y, room, 1), self.buffer);
     }
 
-    /// Text at the end of row `y`. Returns the columns left before it and a gap.
+    /// Puts text at the end of row `y`, if it fits. Returns the number of columns left before the
+    /// text and a gap.
     fn right(&mut self, y: u16, text: &str, style: Style) -> u16 {
         let width = Span::raw(text).width() as u16;
         if width == 0 || width + 2 > self.area.width {

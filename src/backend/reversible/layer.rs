@@ -1,0 +1,150 @@
+//! A differentiable function with parameters of its own, and its gradients by a private tape.
+
+use std::slice::Iter;
+
+use burn::backend::DispatchTensor;
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
+use burn::tensor::Tensor;
+
+use super::seed::seed;
+use crate::backend::Mode;
+
+/// One or more tensors `[batch, channels, mels, frames]` that travel together.
+pub type Streams = Vec<Tensor<4>>;
+
+/// A function from streams to streams. Apart from batch statistics (see [`Mode`]) it depends on its
+/// inputs and parameters only: running it again gives the same outputs.
+pub trait Layer: Module + 'static {
+    /// Applies the function. Each stream is `[batch, channels, mels, frames]`.
+    fn forward(&self, x: Streams, mode: Mode) -> Streams;
+}
+
+/// A [`Layer`] whose type is forgotten; every layer is one. Parameters are numbered in the order in
+/// which the module is traversed.
+pub trait AnyLayer {
+    /// [`Layer::forward`].
+    fn forward(&self, x: Streams, mode: Mode) -> Streams;
+
+    /// Parameters and buffers, as they are stored.
+    fn parameters(&self) -> Vec<DispatchTensor>;
+
+    /// Runs the function again and differentiates it: the gradients of the inputs, if they are
+    /// wanted. The tape lives in this call only.
+    ///
+    /// `outputs` receives the outputs before the backward pass, so their memory can be used again.
+    /// `gradients` receives the gradients of tracked parameters with their numbers.
+    fn pull(
+        &self,
+        again: Again,
+        outputs: &mut dyn FnMut(Streams),
+        gradients: &mut dyn FnMut(usize, DispatchTensor),
+    ) -> Option<Streams>;
+}
+
+/// A pass to repeat and differentiate.
+pub struct Again<'a> {
+    /// The inputs.
+    pub x: Streams,
+    /// The gradient of each output.
+    pub dy: Streams,
+    /// The mode of the first pass.
+    pub mode: Mode,
+    /// Whether the inputs' gradients are wanted.
+    pub inputs: bool,
+    /// Which parameters' gradients are wanted.
+    pub tracked: &'a [bool],
+}
+
+impl<L: Layer> AnyLayer for L {
+    fn forward(&self, x: Streams, mode: Mode) -> Streams {
+        Layer::forward(self, x, mode)
+    }
+
+    fn parameters(&self) -> Vec<DispatchTensor> {
+        struct Collect(Vec<DispatchTensor>);
+        impl ModuleVisitor for Collect {
+            fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+                self.0.push(param.base().into_dispatch());
+            }
+        }
+        let mut collect = Collect(Vec::new());
+        self.visit(&mut collect);
+        collect.0
+    }
+
+    fn pull(
+        &self,
+        again: Again,
+        outputs: &mut dyn FnMut(Streams),
+        gradients: &mut dyn FnMut(usize, DispatchTensor),
+    ) -> Option<Streams> {
+        let Again { x, dy, mode, inputs, tracked } = again;
+        let layer = self.clone().map(&mut Thaw(tracked.iter()));
+        let leaf = |x: Tensor<4>| if inputs { x.autodiff().require_grad() } else { x.autodiff() };
+        let x: Streams = x.into_iter().map(leaf).collect();
+        let y = layer.forward(x.clone(), mode.again());
+        let values: Streams = y.iter().map(|y| y.clone().inner()).collect();
+        let roots =
+            y.into_iter().zip(dy).filter(|(y, _)| y.is_tracked()).map(|(y, dy)| seed(y, dy));
+        let root = roots.reduce(|a, b| a + b);
+        outputs(values);
+        let mut found = root.map(|root| root.backward());
+        let dx = inputs.then(|| {
+            let gradient = |x: &Tensor<4>| {
+                let gradient = found.as_mut().and_then(|found| x.grad_remove(found));
+                gradient.unwrap_or_else(|| x.clone().inner().zeros_like())
+            };
+            x.iter().map(gradient).collect()
+        });
+        if let Some(found) = found {
+            layer.visit(&mut Harvest {
+                gradients: found,
+                tracked: tracked.iter().enumerate(),
+                sink: gradients,
+            });
+        }
+        dx
+    }
+}
+
+/// Makes tracked parameters leaves of a new tape. Buffers must stay what they are: a running
+/// statistic is one cell shared by all copies of a module.
+struct Thaw<'a>(Iter<'a, bool>);
+
+impl ModuleMapper for Thaw<'_> {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        match self.0.next() {
+            Some(true) => param.map(|t| t.inner().autodiff().require_grad()),
+            _ => param,
+        }
+    }
+}
+
+/// Takes tracked parameters off their tape: same values, no gradient.
+pub(super) struct Freeze<'a>(pub Iter<'a, bool>);
+
+impl ModuleMapper for Freeze<'_> {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        match self.0.next() {
+            Some(true) => param.map(Tensor::inner),
+            _ => param,
+        }
+    }
+}
+
+/// Collects the gradients of tracked parameters.
+struct Harvest<'a> {
+    gradients: burn::tensor::Gradients,
+    tracked: std::iter::Enumerate<Iter<'a, bool>>,
+    sink: &'a mut dyn FnMut(usize, DispatchTensor),
+}
+
+impl ModuleVisitor for Harvest<'_> {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let Some((index, true)) = self.tracked.next() else { return };
+        // A parameter that the function did not use has none.
+        if let Some(gradient) = param.base().grad_remove(&mut self.gradients) {
+            (self.sink)(index, gradient.into_dispatch());
+        }
+    }
+}

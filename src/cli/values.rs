@@ -1,0 +1,120 @@
+//! Values of options: numbers in a range, sizes, names of architectures.
+
+use std::ffi::OsStr;
+use std::ops::RangeInclusive;
+
+use clap::builder::{PossibleValue, StringValueParser, TypedValueParser};
+use clap::{Arg, Command};
+
+use crate::zoo;
+
+/// A number of the command line; `wanted` says which ones there are.
+pub(super) fn within(text: &str, range: RangeInclusive<f64>, wanted: &str) -> Result<f64, String> {
+    let value: f64 = text.parse().map_err(|_| format!("`{text}` is not a number"))?;
+    if range.contains(&value) { Ok(value) } else { Err(wanted.into()) }
+}
+
+/// What the units of a size stand for. Capitals and small letters are the same.
+type Units = [(&'static str, f64)];
+
+const BYTES: &Units =
+    &[("B", 1.0), ("kB", 1e3), ("MB", 1e6), ("KiB", 1024.0), ("MiB", 1024.0 * 1024.0)];
+const COUNTS: &Units = &[("K", 1e3), ("M", 1e6), ("G", 1e9)];
+
+/// Bytes: `4096`, `1.9MB`, `2 MiB`.
+pub(super) fn bytes(text: &str) -> Result<usize, String> {
+    let bytes = size(text, BYTES)?;
+    match (1.0..1e12).contains(&bytes) {
+        true => Ok(bytes as usize),
+        false => Err("a size of at least a byte is wanted".into()),
+    }
+}
+
+/// A number of values: `50300000`, `50.3M`.
+pub(super) fn count(text: &str) -> Result<usize, String> {
+    let count = size(text, COUNTS)?;
+    match (1.0..1e10).contains(&count) {
+        true => Ok(count.round() as usize),
+        false => Err("1 to 10G".into()),
+    }
+}
+
+/// A number with one of the units behind it, or with none.
+fn size(text: &str, units: &Units) -> Result<f64, String> {
+    let number = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let unit = &text[number.len()..];
+    let known = units.iter().find(|(name, _)| name.eq_ignore_ascii_case(unit));
+    let factor = match known {
+        Some(&(_, factor)) => factor,
+        None if unit.is_empty() => 1.0,
+        None => {
+            let names: Vec<&str> = units.iter().map(|(name, _)| *name).collect();
+            return Err(format!("`{unit}` is none of {}", names.join(", ")));
+        }
+    };
+    Ok(number.trim().parse::<f64>().map_err(|e| format!("`{number}`: {e}"))? * factor)
+}
+
+/// A name of an architecture. Completions offer those of the zoo. Others are taken too: the library
+/// says what is wrong with them.
+#[derive(Debug, Clone)]
+pub(super) struct ArchitectureName;
+
+impl TypedValueParser for ArchitectureName {
+    type Value = String;
+
+    fn parse_ref(
+        &self,
+        command: &Command,
+        arg: Option<&Arg>,
+        value: &OsStr,
+    ) -> Result<String, clap::Error> {
+        StringValueParser::new().parse_ref(command, arg, value)
+    }
+
+    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
+        Some(Box::new(zoo::names().map(PossibleValue::new)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_are_read_with_their_units() {
+        assert_eq!(bytes("1.9MB"), Ok(1_900_000));
+        assert_eq!(bytes("850 kB"), Ok(850_000));
+        assert_eq!((bytes("2MiB"), bytes("2mib")), (Ok(2 << 20), Ok(2 << 20)));
+        assert_eq!((bytes("4096"), bytes("4096b")), (Ok(4096), Ok(4096)));
+        for bad in ["", "MB", "-1MB", "1.9GB", "1.9M", "nanMB", "0", "1é"] {
+            assert!(bytes(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn counts_are_read_with_their_units() {
+        assert_eq!(count("6.63M"), Ok(6_630_000));
+        assert_eq!((count("17"), count("2k"), count("1G")), (Ok(17), Ok(2000), Ok(1_000_000_000)));
+        assert_eq!(count("1e6"), Ok(1_000_000));
+        for bad in ["", "M", "5MM", "5kB", "-1", "0", "nan", "1e12"] {
+            assert!(count(bad).is_err(), "{bad}");
+        }
+        assert!(count("5MM").unwrap_err().contains("`MM` is none of K, M, G"));
+    }
+
+    #[test]
+    fn every_network_is_offered_and_every_name_is_taken() {
+        let names: Vec<String> = ArchitectureName
+            .possible_values()
+            .into_iter()
+            .flatten()
+            .map(|value| value.get_name().to_owned())
+            .collect();
+        assert!(names.contains(&"resnet34".to_owned()), "{names:?}");
+        assert!(names.contains(&"rev2-df-resnet110".to_owned()), "{names:?}");
+        let command = Command::new("revox");
+        let taken = ArchitectureName.parse_ref(&command, None, OsStr::new("resnet11"));
+        assert_eq!(taken.unwrap(), "resnet11");
+    }
+}

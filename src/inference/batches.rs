@@ -1,0 +1,170 @@
+//! Feature sets through the network, those of one length together.
+
+use std::borrow::Borrow;
+use std::collections::BTreeMap;
+
+use burn::tensor::{Device, Tensor, TensorData};
+
+use super::Features;
+use crate::nn::Mode;
+use crate::zoo::Network;
+
+/// Most values of a batch's input, so that memory stays bounded whatever the lengths.
+const BATCH_VALUES: usize = 1 << 21;
+
+/// Feature sets on their way through the network. Those of equal length run together, as soon as
+/// there are enough of them: what runs together depends on their order alone.
+pub(super) struct Batches<'a, F> {
+    network: &'a Network,
+    device: &'a Device,
+    /// Values of a batch, unless a single feature set has more.
+    most: usize,
+    /// Called with the number of feature sets of each batch that has run.
+    done: &'a dyn Fn(usize),
+    /// By numbers of frames and mels: feature sets, and how many came before.
+    waiting: BTreeMap<[usize; 2], Vec<(usize, F)>>,
+    /// The embedding of each feature set, empty where it waits.
+    rows: Vec<Vec<f32>>,
+}
+
+impl<'a, F: Borrow<Features>> Batches<'a, F> {
+    pub fn new(network: &'a Network, device: &'a Device, done: &'a dyn Fn(usize)) -> Self {
+        let (most, waiting, rows) = (BATCH_VALUES, BTreeMap::new(), Vec::new());
+        Self { network, device, most, done, waiting, rows }
+    }
+
+    /// Number of feature sets since the last [`Batches::finish`].
+    pub fn count(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Takes a feature set.
+    pub fn add(&mut self, features: F) {
+        let Features { frames, mels, .. } = *Borrow::<Features>::borrow(&features);
+        let shape = [frames, mels];
+        let waiting = self.waiting.entry(shape).or_default();
+        waiting.push((self.rows.len(), features));
+        self.rows.push(Vec::new());
+        if waiting.len() >= self.most / (frames * mels).max(1) {
+            let batch = self.waiting.remove(&shape).unwrap_or_default();
+            self.run(shape, &batch);
+        }
+    }
+
+    /// Forgets all feature sets but the first ones.
+    pub fn truncate(&mut self, count: usize) {
+        self.rows.truncate(count);
+        self.waiting.values_mut().for_each(|waiting| waiting.retain(|(place, _)| *place < count));
+    }
+
+    /// The embedding `[dim]` of each feature set, in their order.
+    pub fn finish(&mut self) -> Vec<Vec<f32>> {
+        while let Some((shape, batch)) = self.waiting.pop_first() {
+            self.run(shape, &batch);
+        }
+        std::mem::take(&mut self.rows)
+    }
+
+    /// Runs feature sets of one shape `[frames, mels]` together.
+    fn run(&mut self, [frames, mels]: [usize; 2], batch: &[(usize, F)]) {
+        let values: Vec<f32> = batch
+            .iter()
+            .flat_map(|(_, features)| Borrow::<Features>::borrow(features).values.iter().copied())
+            .collect();
+        let input = Tensor::<3>::from_data(
+            TensorData::new(values, [batch.len(), frames, mels]),
+            self.device,
+        );
+        let output = self.network.forward(input, Mode::Eval);
+        let dim = output.dims()[1];
+        let output = output.into_data().convert::<f32>();
+        let values = output.as_slice::<f32>().expect("just converted to f32");
+        for ((place, _), row) in batch.iter().zip(values.chunks_exact(dim)) {
+            self.rows[*place] = row.to_vec();
+        }
+        (self.done)(batch.len());
+    }
+}
+
+/// The embedding of a recording, from those of its windows.
+pub(super) fn of_windows(mut rows: impl ExactSizeIterator<Item = Vec<f32>>) -> Vec<f32> {
+    match rows.len() {
+        1 => rows.next().unwrap_or_default(),
+        _ => mean_direction(rows),
+    }
+}
+
+/// The mean of vectors scaled to unit length.
+fn mean_direction(rows: impl Iterator<Item = Vec<f32>>) -> Vec<f32> {
+    let (mut sum, mut count) = (Vec::new(), 0.0);
+    for row in rows {
+        let length =
+            row.iter().map(|&x| f64::from(x).powi(2)).sum::<f64>().sqrt().max(f64::MIN_POSITIVE);
+        sum.resize(row.len(), 0.0);
+        sum.iter_mut().zip(&row).for_each(|(s, &x)| *s += f64::from(x) / length);
+        count += 1.0;
+    }
+    sum.into_iter().map(|s| (s / count) as f32).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::inference::tests::{MELS, network};
+
+    fn features(frames: usize, shift: usize) -> Features {
+        Features {
+            values: (0..frames * MELS).map(|i| ((i + shift) as f32 * 0.37).sin()).collect(),
+            frames,
+            mels: MELS,
+        }
+    }
+
+    /// Embeddings of feature sets in the usual batches.
+    fn embed(network: &Network, sets: &[&Features]) -> Vec<Vec<f32>> {
+        let (device, done) = (Device::default(), |_: usize| ());
+        let mut batches = Batches::new(network, &device, &done);
+        sets.iter().for_each(|set| batches.add(*set));
+        batches.finish()
+    }
+
+    #[test]
+    fn sets_of_equal_length_run_together_in_their_order() {
+        let (network, device) = (network(), Device::default());
+        let lengths = [20, 30, 20, 20, 40, 30, 20, 20, 20, 30, 20];
+        let sets: Vec<Features> =
+            lengths.iter().enumerate().map(|(i, &frames)| features(frames, 7 * i)).collect();
+        let sizes = std::cell::RefCell::new(Vec::new());
+        let done = |n: usize| sizes.borrow_mut().push(n);
+        let mut batches = Batches::new(&network, &device, &done);
+        // Three sets of 20 frames, two of 30, one of 40.
+        batches.most = 3 * 20 * MELS;
+        sets.iter().for_each(|set| batches.add(set));
+        assert_eq!(batches.count(), 11);
+        let rows = batches.finish();
+        assert_eq!(*sizes.borrow(), [3, 1, 2, 3, 1, 1]);
+        assert_eq!(batches.count(), 0);
+        for (frames, size) in [(20, 3), (30, 2), (40, 1)] {
+            let places: Vec<usize> = (0..11).filter(|&i| lengths[i] == frames).collect();
+            for chunk in places.chunks(size) {
+                let together: Vec<&Features> = chunk.iter().map(|&i| &sets[i]).collect();
+                let wanted = embed(&network, &together);
+                assert!(chunk.iter().zip(&wanted).all(|(&i, row)| rows[i] == *row), "{chunk:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_forgotten_runs_with_nothing() {
+        let (network, device) = (network(), Device::default());
+        let sets: Vec<Features> = (0..5).map(|i| features(20, i)).collect();
+        let done = |_: usize| ();
+        let mut batches = Batches::new(&network, &device, &done);
+        sets[..2].iter().for_each(|set| batches.add(set));
+        batches.add(&sets[3]);
+        batches.truncate(2);
+        batches.add(&sets[2]);
+        let wanted = embed(&network, &sets[..3].iter().collect::<Vec<_>>());
+        assert_eq!(batches.finish(), wanted);
+    }
+}

@@ -1,0 +1,253 @@
+//! A network as data: which operation makes which value of what size, with the names of its
+//! tensors. [`Trace`](super::Trace) records it. Counting, importing, exporting and running without
+//! Burn read it.
+//!
+//! Sizes are those of one utterance, without the batch.
+
+use std::ops::Range;
+
+use super::exec::{Dim, Stage};
+use super::{Conv1dConfig, Conv2dConfig, PoolingKind, Squeeze};
+
+/// A value of a [`Graph`]: 0 is the input, `i + 1` what node `i` makes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Value(pub usize);
+
+/// Sizes of the axes behind the batch.
+pub type Size = Vec<usize>;
+
+/// A tensor of the model file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Info {
+    /// The name in the file.
+    pub name: String,
+    /// Its shape.
+    pub shape: Vec<usize>,
+    /// Whether training changes it by gradients. Running statistics are not trained.
+    pub trained: bool,
+}
+
+/// What an operation does. See [`Exec`](super::Exec) for formulas and axes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Op {
+    /// Convolution over mels and frames; tensors: weight, and bias if there is one.
+    Conv2d(Conv2dConfig),
+    /// Convolution over frames; tensors: weight, and bias if there is one.
+    Conv1d(Conv1dConfig),
+    /// Batch normalisation over channels. Tensors: weight and bias, unless the layer has none, then
+    /// running mean and running variance. Evaluation computes `x * scale + shift` with
+    /// `scale = weight / sqrt(variance + 1e-5)` and `shift = bias - mean * scale`.
+    Norm {
+        /// ReLU follows.
+        relu: bool,
+    },
+    /// ReLU.
+    Relu,
+    /// Logistic function.
+    Sigmoid,
+    /// Hyperbolic tangent.
+    Tanh,
+    /// Softmax over the last axis.
+    Softmax,
+    /// Sum of two values.
+    Add,
+    /// Product of two values.
+    Multiply,
+    /// Half the sum of two values.
+    Mean,
+    /// Values side by side along an axis, counted behind the batch.
+    Concat {
+        /// 0 are the channels.
+        axis: usize,
+    },
+    /// The same values as a stream of their own.
+    Copy,
+    /// Zeros on the right of mels and frames, up to multiples.
+    Pad([usize; 2]),
+    /// The same values in another shape.
+    Reshape(Vec<Dim>),
+    /// Statistics over frames of the first input, weighted by the second if there is one.
+    Pool(PoolingKind),
+    /// `x W^T + b`; tensors: weight, bias.
+    Linear,
+    /// One half of the channels.
+    Half {
+        /// The upper half.
+        upper: bool,
+    },
+    /// Mels and frames into channels.
+    Squeeze(Squeeze),
+    /// The nearest multiples of `2^-bits`, ties to even.
+    Snap {
+        /// Bits behind the binary point.
+        bits: i32,
+    },
+    /// The first input plus the nearest multiples of `2^-bits` to the second.
+    Shift {
+        /// Bits behind the binary point.
+        bits: i32,
+    },
+}
+
+/// One operation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Node {
+    /// What it does.
+    pub op: Op,
+    /// What it reads.
+    pub inputs: Vec<Value>,
+    /// Its tensors, as places in [`Graph::tensors`].
+    pub tensors: Vec<usize>,
+    /// The size of what it makes.
+    pub size: Size,
+    /// The part of the network it belongs to.
+    pub stage: Stage,
+}
+
+/// Consecutive nodes as a function.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Function {
+    /// What it reads.
+    pub inputs: Vec<Value>,
+    /// Its nodes.
+    pub nodes: Range<usize>,
+    /// What it makes.
+    pub outputs: Vec<Value>,
+}
+
+/// How streams are laid out anew.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rearrangement {
+    /// Mels and frames into channels.
+    Squeeze,
+    /// One tensor as two.
+    Split,
+    /// Two tensors as one.
+    Join,
+}
+
+impl Rearrangement {
+    /// What undoes it.
+    pub fn inverse(self) -> Self {
+        match self {
+            Self::Squeeze => Self::Squeeze,
+            Self::Split => Self::Join,
+            Self::Join => Self::Split,
+        }
+    }
+}
+
+/// How training walks through the nodes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// Additive coupling: `y1 = x1 + F(x2)`, `y2 = x2 + G(y1)`.
+    Couple(Function, Function),
+    /// A rearrangement.
+    Rearrange(Rearrangement),
+    /// Any function. A network without reversible type is a single one, up to its embedding.
+    Keep(Function),
+}
+
+/// A network.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Graph {
+    /// Every tensor of the model file, in the module's order.
+    pub tensors: Vec<Info>,
+    /// Size of the input, `[1, mels, frames]`.
+    pub input: Size,
+    /// The operations, in forward order.
+    pub nodes: Vec<Node>,
+    /// The embedding.
+    pub output: Value,
+    /// The steps up to the pooled statistics, with the names that reports give them.
+    pub steps: Vec<(String, Step)>,
+    /// From pooled statistics to the embedding.
+    pub tail: Function,
+}
+
+impl Graph {
+    /// The size of a value.
+    pub fn size(&self, value: Value) -> &Size {
+        match value.0.checked_sub(1) {
+            None => &self.input,
+            Some(node) => &self.nodes[node].size,
+        }
+    }
+
+    /// Elements of a value.
+    pub fn elements(&self, value: Value) -> usize {
+        self.size(value).iter().product()
+    }
+
+    /// Every tensor's name and shape, in the module's order.
+    pub fn names_and_shapes(&self) -> Vec<(String, Vec<usize>)> {
+        self.tensors.iter().map(|t| (t.name.clone(), t.shape.clone())).collect()
+    }
+
+    /// What the node's layer is called in the model file: the names of its tensors without their
+    /// last part. Nothing for an operation without tensors.
+    pub fn layer(&self, node: &Node) -> Option<&str> {
+        let name = &self.tensors[*node.tensors.first()?].name;
+        Some(name.rsplit_once('.').map_or(name, |(layer, _)| layer))
+    }
+
+    /// Trained values of a node's layer.
+    pub fn node_parameters(&self, node: &Node) -> usize {
+        self.count(node, true)
+    }
+
+    /// Values of a node's layer that are not trained.
+    pub fn node_statistics(&self, node: &Node) -> usize {
+        self.count(node, false)
+    }
+
+    fn count(&self, node: &Node, trained: bool) -> usize {
+        let tensors = node.tensors.iter().map(|&i| &self.tensors[i]);
+        tensors.filter(|t| t.trained == trained).map(|t| t.shape.iter().product::<usize>()).sum()
+    }
+
+    /// Multiply-accumulate operations of a node, for one utterance.
+    pub fn node_macs(&self, node: &Node) -> usize {
+        let weight = || self.tensors[node.tensors[0]].shape.iter().product::<usize>();
+        match node.op {
+            Op::Conv2d(_) | Op::Conv1d(_) => weight() * node.size[1..].iter().product::<usize>(),
+            Op::Linear => weight(),
+            Op::Norm { .. }
+            | Op::Relu
+            | Op::Sigmoid
+            | Op::Tanh
+            | Op::Softmax
+            | Op::Add
+            | Op::Multiply
+            | Op::Mean
+            | Op::Concat { .. }
+            | Op::Copy
+            | Op::Pad(_)
+            | Op::Reshape(_)
+            | Op::Pool(_)
+            | Op::Half { .. }
+            | Op::Squeeze(_)
+            | Op::Snap { .. }
+            | Op::Shift { .. } => 0,
+        }
+    }
+
+    /// Trained values of the network.
+    pub fn parameters(&self) -> usize {
+        self.nodes.iter().map(|node| self.node_parameters(node)).sum()
+    }
+
+    /// Multiply-accumulate operations for one utterance.
+    pub fn macs(&self) -> usize {
+        self.nodes.iter().map(|node| self.node_macs(node)).sum()
+    }
+
+    /// The functions of a step, in forward order.
+    pub fn functions(step: &Step) -> Vec<&Function> {
+        match step {
+            Step::Couple(f, g) => vec![f, g],
+            Step::Rearrange(_) => vec![],
+            Step::Keep(f) => vec![f],
+        }
+    }
+}

@@ -1,0 +1,291 @@
+//! Graphs evaluated operation by operation: the plain twin of every forward pass.
+
+use burn::module::Module;
+use burn::tensor::activation::{relu, sigmoid, softmax};
+use burn::tensor::module::{conv1d, conv2d};
+use burn::tensor::ops::ConvOptions;
+use burn::tensor::{Device, Tensor, TensorData};
+
+use super::graph::{Graph, Op};
+use super::*;
+use crate::rng::Stream;
+
+/// The output of a graph for a batch of images, in evaluation mode. `tensors` are the values of
+/// [`Graph::tensors`].
+pub fn evaluate(graph: &Graph, tensors: Vec<TensorData>, image: Tensor<4>) -> Tensor<2> {
+    let (device, batch) = (image.device(), image.dims()[0]);
+    let flat = |data: &TensorData| {
+        let count = data.shape().iter().product::<usize>();
+        Tensor::<1>::from_data(TensorData::new(data.iter::<f32>().collect(), [count]), &device)
+    };
+    let tensors: Vec<Tensor<1>> = tensors.iter().map(flat).collect();
+    let mut values = vec![image.reshape([-1])];
+    for node in &graph.nodes {
+        let input = |i: usize| Step {
+            values: values[node.inputs[i].0].clone(),
+            size: graph.size(node.inputs[i]).clone(),
+            batch,
+        };
+        let tensor = |i: usize| tensors[node.tensors[i]].clone();
+        let shape = |i: usize| graph.tensors[node.tensors[i]].shape.clone();
+        let made = one(node, &input, &tensor, &shape);
+        assert_eq!(made.dims()[0], batch * node.size.iter().product::<usize>(), "{node:?}");
+        values.push(made);
+    }
+    values[graph.output.0].clone().reshape([batch as i32, -1])
+}
+
+/// A value: its elements, and its size without the batch.
+struct Step {
+    values: Tensor<1>,
+    size: Vec<usize>,
+    batch: usize,
+}
+
+impl Step {
+    fn is<const D: usize>(self) -> Tensor<D> {
+        let shape: Vec<usize> = std::iter::once(self.batch).chain(self.size).collect();
+        self.values.reshape(<[usize; D]>::try_from(shape).expect("as many axes"))
+    }
+}
+
+fn end<const D: usize>(x: Tensor<D>) -> Tensor<1> {
+    x.reshape([-1])
+}
+
+fn one(
+    node: &graph::Node,
+    input: &dyn Fn(usize) -> Step,
+    tensor: &dyn Fn(usize) -> Tensor<1>,
+    shape: &dyn Fn(usize) -> Vec<usize>,
+) -> Tensor<1> {
+    match &node.op {
+        Op::Conv2d(c) => {
+            let weight = tensor(0).reshape(<[usize; 4]>::try_from(shape(0)).unwrap());
+            let padding = [c.dilation * (c.kernel / 2); 2];
+            let options = ConvOptions::new(c.stride, padding, [c.dilation; 2], c.groups);
+            end(conv2d(input(0).is(), weight, c.bias.then(|| tensor(1)), options))
+        }
+        Op::Conv1d(c) => {
+            let weight = tensor(0).reshape(<[usize; 3]>::try_from(shape(0)).unwrap());
+            let padding = [c.dilation * (c.kernel / 2)];
+            let options = ConvOptions::new([c.stride], padding, [c.dilation], c.groups);
+            end(conv1d(input(0).is(), weight, c.bias.then(|| tensor(1)), options))
+        }
+        Op::Norm { relu: rectified } => {
+            let x = input(0);
+            let (channels, batch) = (x.size[0], x.batch as i32);
+            let x = x.values.reshape([batch, channels as i32, -1]);
+            let affine = node.tensors.len() == 4;
+            let statistics = if affine { 2 } else { 0 };
+            let row = |t: Tensor<1>| t.reshape([1, channels, 1]);
+            let mut y = (x - row(tensor(statistics))) / (row(tensor(statistics + 1)) + 1e-5).sqrt();
+            if affine {
+                y = y * row(tensor(0)) + row(tensor(1));
+            }
+            end(if *rectified { relu(y) } else { y })
+        }
+        Op::Relu => relu(input(0).values),
+        Op::Sigmoid => sigmoid(input(0).values),
+        Op::Tanh => input(0).values.tanh(),
+        Op::Softmax => end(softmax(input(0).is::<3>(), 2)),
+        Op::Add => broadcast(input, |x, y| x + y),
+        Op::Multiply => broadcast(input, |x, y| x * y),
+        Op::Mean => (input(0).values + input(1).values) / 2.0,
+        Op::Concat { axis } => {
+            let rank = input(0).size.len();
+            let all = 0..node.inputs.len();
+            match rank {
+                1 => end(Tensor::cat(all.map(|i| input(i).is::<2>()).collect(), axis + 1)),
+                2 => end(Tensor::cat(all.map(|i| input(i).is::<3>()).collect(), axis + 1)),
+                _ => end(Tensor::cat(all.map(|i| input(i).is::<4>()).collect(), axis + 1)),
+            }
+        }
+        Op::Pad(_) => {
+            let x = input(0).is::<4>();
+            let [batch, channels, mels, frames] = x.dims();
+            let padded = Tensor::zeros([batch, channels, node.size[1], node.size[2]], &x.device());
+            end(padded.slice_assign([0..batch, 0..channels, 0..mels, 0..frames], x))
+        }
+        Op::Copy | Op::Reshape(_) => input(0).values,
+        Op::Pool(kind) => {
+            let x = input(0).is::<3>();
+            let frames = x.dims()[2];
+            let flat = |t: Tensor<3>| t.flatten::<2>(1, 2);
+            let weights = match kind {
+                PoolingKind::Astp => input(1).is::<3>(),
+                _ => x.ones_like() / frames as f64,
+            };
+            let mean = (weights.clone() * x.clone()).sum_dim(2);
+            let off = x - mean.clone();
+            let variance = (weights * off.clone() * off).sum_dim(2);
+            let std = match kind {
+                PoolingKind::Astp => variance.clamp_min(1e-7).sqrt(),
+                _ => (variance * (frames as f64 / (frames.max(2) - 1) as f64) + 1e-7).sqrt(),
+            };
+            end(match kind {
+                PoolingKind::Tap => flat(mean),
+                PoolingKind::Tsdp => flat(std),
+                PoolingKind::Tstp | PoolingKind::Astp => {
+                    Tensor::cat(vec![flat(mean), flat(std)], 1)
+                }
+            })
+        }
+        Op::Linear => {
+            let [output, inputs] = shape(0)[..] else { unreachable!() };
+            let weight = tensor(0).reshape([output, inputs]).transpose();
+            end(input(0).is::<2>().matmul(weight) + tensor(1).reshape([1, output]))
+        }
+        Op::Half { upper } => {
+            let x = input(0).is::<4>();
+            let half = x.dims()[1] / 2;
+            end(x.narrow(1, if *upper { half } else { 0 }, half))
+        }
+        Op::Squeeze(s) => {
+            let x = input(0).is::<4>();
+            let parts = (0..s.mels * s.frames).map(|part| {
+                let (row, column) = (part / s.frames, part % s.frames);
+                let [batch, channels, mels, frames] = x.dims();
+                x.clone()
+                    .reshape([batch, channels, mels / s.mels, s.mels, frames / s.frames, s.frames])
+                    .narrow(3, row, 1)
+                    .narrow(5, column, 1)
+                    .reshape([batch, channels, mels / s.mels, frames / s.frames])
+            });
+            end(Tensor::cat(parts.collect(), 1))
+        }
+        Op::Snap { bits } => snapped(input(0).values, *bits),
+        Op::Shift { bits } => input(0).values + snapped(input(1).values, *bits),
+    }
+}
+
+fn snapped(x: Tensor<1>, bits: i32) -> Tensor<1> {
+    (x * 2f64.powi(bits)).round() / 2f64.powi(bits)
+}
+
+/// An operation on two values of three or four axes, of which the second is repeated.
+fn broadcast(
+    input: &dyn Fn(usize) -> Step,
+    f: impl Fn(Tensor<4>, Tensor<4>) -> Tensor<4>,
+) -> Tensor<1> {
+    let four = |mut x: Step| {
+        while x.size.len() < 3 {
+            x.size.push(1);
+        }
+        x.is::<4>()
+    };
+    end(f(four(input(0)), four(input(1))))
+}
+
+/// One of each layer that the networks do not use: groups, dilation and bias, gates, and values
+/// side by side.
+#[derive(Module, Debug)]
+struct Everything {
+    conv: Conv2d,
+    grouped: Conv2d,
+    norm: BatchNorm,
+    over_time: Conv1d,
+    gate: Conv1d,
+    linear: Linear,
+}
+
+const MELS: usize = 6;
+const FRAMES: usize = 17;
+
+impl Everything {
+    fn new(init: &Init) -> Self {
+        let over_time = Conv1dConfig { dilation: 3, groups: 2, ..Conv1dConfig::new(48, 20, 3) };
+        let gate = Conv1dConfig { bias: false, ..Conv1dConfig::new(20, 20, 1) };
+        Self {
+            conv: Conv2dConfig::new(1, 4, 3).dilation(2).biased().init(init.at("conv")),
+            grouped: Conv2dConfig::new(4, 8, 3).groups(2).stride([2, 1]).init(init.at("grouped")),
+            norm: BatchNorm::new(init.at("norm"), 16),
+            over_time: over_time.init(init.at("over_time")),
+            gate: gate.init(init.at("gate")),
+            linear: Linear::new(init.at("linear"), 40, 5),
+        }
+    }
+}
+
+impl Net for Everything {
+    fn forward<E: Exec>(&self, e: &mut E, image: E::Value<4>) -> E::Value<2> {
+        e.stage(Stage::named("front"));
+        let x = e.conv2d(&self.conv, image);
+        let x = e.conv2d(&self.grouped, x);
+        let y = e.sigmoid(x.clone());
+        let x = e.concat(vec![x, y], 1);
+        let x = e.norm(&self.norm, x);
+        let x: E::Value<3> = e.reshape(x, &[Dim::Of(16 * MELS / 2), Dim::Rest]);
+        let x = e.conv1d(&self.over_time, x);
+        let gate = e.conv1d(&self.gate, x.clone());
+        let gate = e.sigmoid(gate);
+        let x = e.multiply(x, gate);
+        e.stage(Stage::POOLING);
+        let pooled = e.pool(PoolingKind::Tstp, x, None);
+        e.stage(Stage::EMBEDDING);
+        e.linear(&self.linear, pooled)
+    }
+}
+
+#[test]
+fn every_layer_runs_as_it_is_recorded() {
+    let device = Device::default();
+    let network = Everything::new(&Init::new(&device, 3));
+    let mut stream = Stream::new(1, "everything", &[]);
+    let values: Vec<f32> = (0..3 * MELS * FRAMES).map(|_| stream.normal() as f32).collect();
+    let image = Tensor::<4>::from_data(TensorData::new(values, [3, 1, MELS, FRAMES]), &device);
+    let ours = network.forward(&mut Run::new(Mode::Eval), image.clone()).into_data();
+    let graph = Trace::record(&network, [MELS, FRAMES]);
+    let tensors = collect_named(&network).into_iter().map(|(_, data)| data).collect();
+    let wanted = evaluate(&graph, tensors, image).into_data();
+    assert_eq!(ours.shape().to_vec(), [3, 5]);
+    for (a, b) in ours.iter::<f32>().zip(wanted.iter::<f32>()) {
+        assert!((a - b).abs() < 1e-4 * (1.0 + b.abs()), "{a} {b}");
+    }
+    // 4 + 8 channels, 40 statistics; weights and biases as they are built.
+    let (stages, layers): (Vec<String>, Vec<_>) =
+        graph.nodes.iter().map(|n| (n.stage.to_string(), graph.layer(n))).unzip();
+    assert_eq!(stages.iter().filter(|s| *s == "front").count(), 10);
+    let named: Vec<&str> = layers.into_iter().flatten().collect();
+    assert_eq!(named, ["conv", "grouped", "norm", "over_time", "gate", "linear"]);
+    let parameters = (9 * 4 + 4) + 8 * 2 * 9 + 2 * 16 + (20 * 24 * 3 + 20) + 20 * 20 + (40 * 5 + 5);
+    assert_eq!(graph.parameters(), parameters);
+    let macs = 9 * 4 * MELS * FRAMES
+        + 8 * 2 * 9 * MELS / 2 * FRAMES
+        + 20 * 24 * 3 * FRAMES
+        + 20 * 20 * FRAMES
+        + 40 * 5;
+    assert_eq!(graph.macs(), macs);
+}
+
+/// Against sums written out.
+#[test]
+fn dilation_groups_and_stride_are_what_they_say() {
+    let device = Device::default();
+    let config = Conv1dConfig { dilation: 2, groups: 2, stride: 2, ..Conv1dConfig::new(4, 2, 3) };
+    let layer = config.init(Init::new(&device, 2));
+    let mut stream = Stream::new(2, "dilation", &[]);
+    let x: Vec<f32> = (0..4 * 11).map(|_| stream.normal() as f32).collect();
+    let weight: Vec<f32> = layer.weight.val().into_data().iter::<f32>().collect();
+    let bias: Vec<f32> =
+        layer.bias.as_ref().expect("has one").val().into_data().iter::<f32>().collect();
+    let ours = layer.forward(Tensor::from_data(TensorData::new(x.clone(), [1, 4, 11]), &device));
+    assert_eq!(ours.dims(), [1, 2, 6]);
+    let mut wanted = Vec::new();
+    for o in 0..2 {
+        for t in 0..6 {
+            let mut sum = bias[o];
+            for i in 0..2 {
+                for k in 0..3 {
+                    let at = (2 * t + 2 * k) as i32 - 2;
+                    if (0..11).contains(&at) {
+                        sum += weight[(o * 2 + i) * 3 + k] * x[(o * 2 + i) * 11 + at as usize];
+                    }
+                }
+            }
+            wanted.push(sum);
+        }
+    }
+    let ours: Vec<f32> = ours.into_data().iter::<f32>().collect();
+    assert!(ours.iter().zip(&wanted).all(|(a, b)| (a - b).abs() < 1e-5), "{ours:?} {wanted:?}");
+}

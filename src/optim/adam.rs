@@ -1,0 +1,145 @@
+//! Adam and AdamW with both moments in 32 bits: Burn's, with PyTorch's epsilon.
+
+use burn::optim::decay::WeightDecayConfig;
+use burn::optim::module_optimizer::ModuleOptimizer;
+use serde::{Deserialize, Serialize};
+
+use super::settings::{bad, or_panic};
+use crate::error::Result;
+
+/// Settings of Adam: weight decay is added to the gradient.
+pub type AdamConfig = AdamSettings<false>;
+/// Settings of AdamW: weight decay shrinks the weights before the step.
+pub type AdamWConfig = AdamSettings<true>;
+
+/// Settings of Adam, or of AdamW with `DECOUPLED` weight decay.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AdamSettings<const DECOUPLED: bool> {
+    /// Decay of the first moment, 0 or more and below 1.
+    #[serde(default = "beta1")]
+    pub beta1: f64,
+    /// Decay of the second moment, 0 or more and below 1.
+    #[serde(default = "beta2")]
+    pub beta2: f64,
+    /// Added to the root of the second moment.
+    #[serde(default = "epsilon")]
+    pub epsilon: f64,
+    /// Factor of the weights: for Adam added to the gradient, for AdamW, times the learning rate,
+    /// subtracted from the weights.
+    #[serde(default = "weight_decay::<DECOUPLED>")]
+    pub weight_decay: f64,
+}
+
+pub(super) fn beta1() -> f64 {
+    0.9
+}
+pub(super) fn beta2() -> f64 {
+    0.999
+}
+pub(super) fn epsilon() -> f64 {
+    1e-8
+}
+pub(super) fn weight_decay<const DECOUPLED: bool>() -> f64 {
+    if DECOUPLED { 0.05 } else { 0.0 }
+}
+
+impl<const DECOUPLED: bool> Default for AdamSettings<DECOUPLED> {
+    fn default() -> Self {
+        Self {
+            beta1: beta1(),
+            beta2: beta2(),
+            epsilon: epsilon(),
+            weight_decay: weight_decay::<DECOUPLED>(),
+        }
+    }
+}
+
+impl<const DECOUPLED: bool> AdamSettings<DECOUPLED> {
+    setters! {
+        with_beta1(beta1: f64),
+        with_beta2(beta2: f64),
+        with_epsilon(epsilon: f64),
+        with_weight_decay(weight_decay: f64),
+    }
+
+    /// The optimizer of a whole module.
+    ///
+    /// # Errors
+    /// Impossible settings.
+    pub fn try_init(&self) -> Result<ModuleOptimizer> {
+        let Self { beta1, beta2, epsilon, weight_decay } = *self;
+        let unit = |x: f64| (0.0..1.0).contains(&x);
+        if !(unit(beta1)
+            && unit(beta2)
+            && epsilon > 0.0
+            && weight_decay >= 0.0
+            && weight_decay.is_finite())
+        {
+            return Err(bad(format!(
+                "beta1 = {beta1}, beta2 = {beta2}, epsilon = {epsilon}, \
+                 weight_decay = {weight_decay}"
+            )));
+        }
+        let [beta1, beta2, epsilon, weight_decay] =
+            [beta1, beta2, epsilon, weight_decay].map(|x| x as f32);
+        if DECOUPLED {
+            let config = burn::optim::AdamWConfig::new()
+                .with_beta_1(beta1)
+                .with_beta_2(beta2)
+                .with_epsilon(epsilon)
+                .with_weight_decay(weight_decay);
+            return Ok(config.init());
+        }
+        let mut config = burn::optim::AdamConfig::new()
+            .with_beta_1(beta1)
+            .with_beta_2(beta2)
+            .with_epsilon(epsilon);
+        if weight_decay > 0.0 {
+            config = config.with_weight_decay(Some(WeightDecayConfig::new(weight_decay)));
+        }
+        Ok(config.init())
+    }
+
+    /// The optimizer of a whole module.
+    ///
+    /// # Panics
+    /// If a setting is impossible. [`Self::try_init`] is the checked way.
+    pub fn init(&self) -> ModuleOptimizer {
+        or_panic(self.try_init())
+    }
+}
+
+#[cfg(feature = "train")]
+mod training {
+    use burn::optim::module_optimizer::ModuleOptimizer;
+    use burn::tensor::Bytes;
+
+    use super::AdamSettings;
+    use crate::error::Result;
+    use crate::optim::record::{Record, load};
+    use crate::optim::settings::Settings;
+
+    impl<const DECOUPLED: bool> Settings for AdamSettings<DECOUPLED> {
+        fn optimizer(&self) -> Result<ModuleOptimizer> {
+            self.try_init()
+        }
+
+        fn restored(&self, record: Bytes) -> Result<ModuleOptimizer> {
+            let name = if DECOUPLED { "adamw" } else { "adam" };
+            // The names of what Burn's state holds.
+            let (steps, tensors) = (["momentum.time"], ["momentum.moment_1", "momentum.moment_2"]);
+            let (optimizer, record) = (self.try_init()?, record.shared());
+            Record::read(&record)?.check_parts(name, &steps, &tensors)?;
+            load(optimizer, record)
+        }
+
+        fn state_bytes(&self, count: usize) -> usize {
+            8 * count
+        }
+
+        fn makes_new_values(&self, _: usize) -> bool {
+            true
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! What all configurations have in common.
+
+#[cfg(feature = "train")]
+use burn::optim::module_optimizer::ModuleOptimizer;
+#[cfg(feature = "train")]
+use burn::tensor::Bytes;
+
+use crate::error::{Error, Result};
+
+/// What training and the account of memory ask of a configuration.
+#[cfg(feature = "train")]
+pub(crate) trait Settings {
+    /// The optimizer. It does not look at gradients: training has looked at all of them.
+    fn optimizer(&self) -> Result<ModuleOptimizer>;
+
+    /// The optimizer with its states from a record.
+    fn restored(&self, record: Bytes) -> Result<ModuleOptimizer>;
+
+    /// Bytes of state for a tensor of `count` values.
+    fn state_bytes(&self, count: usize) -> usize;
+
+    /// Whether a step on a tensor of `count` values needs memory for new ones. Steps in 8 bits
+    /// change parameter and states where they are.
+    fn makes_new_values(&self, count: usize) -> bool;
+}
+
+/// `new`, and `with_` for each setting, as Burn's configurations have them.
+macro_rules! setters {
+    ($($with:ident($field:ident: $type:ty)),+ $(,)?) => {
+        /// The default settings.
+        #[must_use]
+        pub fn new() -> Self {
+            Self::default()
+        }
+
+        $(
+            #[doc = concat!("The same settings with another `", stringify!($field), "`.")]
+            #[must_use]
+            pub fn $with(mut self, $field: $type) -> Self {
+                self.$field = $field;
+                self
+            }
+        )+
+    };
+}
+
+/// A setting that is refused: name, value, what it must be.
+pub(super) fn within(name: &str, value: f64, fine: bool, wanted: &str) -> Result<()> {
+    match fine {
+        true => Ok(()),
+        false => Err(bad(format!("{name} = {value}: must be {wanted}"))),
+    }
+}
+
+/// Settings that are refused.
+pub(super) fn bad(what: impl std::fmt::Display) -> Error {
+    Error::Invalid(format!("optimizer: {what}"))
+}
+
+/// What `init` does with settings that are refused.
+pub(super) fn or_panic<T>(made: Result<T>) -> T {
+    made.unwrap_or_else(|error| panic!("{error}"))
+}

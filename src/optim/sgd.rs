@@ -1,0 +1,108 @@
+//! SGD with its momentum in 32 bits: Burn's, with PyTorch's conventions. Burn's momentum would
+//! otherwise dampen by 0.1.
+
+use burn::optim::decay::WeightDecayConfig;
+use burn::optim::module_optimizer::ModuleOptimizer;
+use burn::optim::momentum::MomentumConfig;
+use serde::{Deserialize, Serialize};
+
+use super::settings::{bad, or_panic};
+use crate::error::Result;
+
+/// Settings of SGD.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default = "SgdConfig::recipe")]
+pub struct SgdConfig {
+    /// Momentum, 0 or more and below 1; 0 switches it off.
+    pub momentum: f64,
+    /// Nesterov's form; it needs momentum.
+    pub nesterov: bool,
+    /// Factor of the weights added to the gradient.
+    pub weight_decay: f64,
+}
+
+impl Default for SgdConfig {
+    fn default() -> Self {
+        Self { momentum: 0.9, nesterov: false, weight_decay: 0.0 }
+    }
+}
+
+impl SgdConfig {
+    setters! {
+        with_momentum(momentum: f64),
+        with_nesterov(nesterov: bool),
+        with_weight_decay(weight_decay: f64),
+    }
+
+    /// What a recipe gets that names nothing else: Nesterov's form and a weight decay of 1e-4.
+    pub fn recipe() -> Self {
+        Self { nesterov: true, weight_decay: 1e-4, ..Self::default() }
+    }
+
+    /// The optimizer of a whole module.
+    ///
+    /// # Errors
+    /// Impossible settings.
+    pub fn try_init(&self) -> Result<ModuleOptimizer> {
+        let Self { momentum, nesterov, weight_decay } = *self;
+        if !((0.0..1.0).contains(&momentum) && weight_decay >= 0.0 && weight_decay.is_finite()) {
+            return Err(bad(format!("momentum = {momentum}, weight_decay = {weight_decay}")));
+        }
+        if nesterov && momentum == 0.0 {
+            return Err(bad("nesterov needs momentum"));
+        }
+        let mut config = burn::optim::SgdConfig::new();
+        if momentum > 0.0 {
+            let momentum = MomentumConfig::new()
+                .with_momentum(momentum)
+                .with_dampening(0.0)
+                .with_nesterov(nesterov);
+            config = config.with_momentum(Some(momentum));
+        }
+        if weight_decay > 0.0 {
+            config = config.with_weight_decay(Some(WeightDecayConfig::new(weight_decay as f32)));
+        }
+        Ok(config.init())
+    }
+
+    /// The optimizer of a whole module.
+    ///
+    /// # Panics
+    /// If a setting is impossible. [`Self::try_init`] is the checked way.
+    pub fn init(&self) -> ModuleOptimizer {
+        or_panic(self.try_init())
+    }
+}
+
+#[cfg(feature = "train")]
+mod training {
+    use burn::optim::module_optimizer::ModuleOptimizer;
+    use burn::tensor::Bytes;
+
+    use super::SgdConfig;
+    use crate::error::Result;
+    use crate::optim::record::{Record, load};
+    use crate::optim::settings::Settings;
+
+    impl Settings for SgdConfig {
+        fn optimizer(&self) -> Result<ModuleOptimizer> {
+            self.try_init()
+        }
+
+        fn restored(&self, record: Bytes) -> Result<ModuleOptimizer> {
+            // The name of what Burn's state holds.
+            let tensors: &[&str] = if self.momentum == 0.0 { &[] } else { &["momentum.velocity"] };
+            let (optimizer, record) = (self.try_init()?, record.shared());
+            Record::read(&record)?.check_parts("sgd", &[], tensors)?;
+            load(optimizer, record)
+        }
+
+        fn state_bytes(&self, count: usize) -> usize {
+            if self.momentum == 0.0 { 0 } else { 4 * count }
+        }
+
+        fn makes_new_values(&self, _: usize) -> bool {
+            true
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! The training of a prepared run.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use burn::module::Module;
+use burn::optim::module_optimizer::ModuleOptimizer;
+use burn::train::metric::LearningRateMetric;
+use burn::train::{Learner, SupervisedTraining, TrainingStrategy};
+
+use super::checkpoint::{self, Keeper};
+use super::classes::HeadMatch;
+use super::dev_set::DevLoader;
+use super::prepare::{Begin, Data, Prepared};
+use super::renderer::renderer;
+use super::schedule::Schedules;
+use super::strategy::{Loop, Progressing};
+use super::unlogged::Unlogged;
+use super::{DevSet, Loader, Recipe, RunOptions, Trainee, trial_metric};
+use crate::backend::{failure, quietly};
+use crate::error::{Error, Remedy, Result};
+use crate::quant::Quantizer;
+
+/// A run whose training is done.
+pub(super) struct Trained {
+    /// The network of the last step.
+    pub last: Trainee,
+    /// The loop, which holds the training's state.
+    pub run: Arc<Loop>,
+    pub dev: Arc<DevSet>,
+    /// What a model to begin with gave to the head.
+    pub head: Option<HeadMatch>,
+    /// Why nothing was trained, if nothing was.
+    pub ended: Option<String>,
+}
+
+/// Trains, unless the run had ended before.
+///
+/// # Errors
+/// Whatever ends the training before its time. A device that fails, with [`Remedy::ResumeFrom`] if
+/// there is a checkpoint.
+pub(super) fn launch(recipe: &Recipe, options: &RunOptions, prepared: Prepared) -> Result<Trained> {
+    let Prepared { data, parts, quantizer, begin, head, header, ended } = prepared;
+    let Data { set, dev, steps, .. } = data;
+    let Begin { trainee, optimizer, average, state, on_disk } = begin;
+    let schedules = Arc::new(schedules(recipe, steps, quantizer.as_ref()));
+    let train = &recipe.train;
+    let loader = Loader::new(
+        Arc::new(set),
+        train.batch_size,
+        recipe.data.threads,
+        schedules.clone(),
+        state.position(),
+    );
+    let warn = options.warn.clone();
+    let keeper =
+        Keeper::new(&options.out, train.keep, train.checkpoint_every, on_disk, warn.clone());
+    let progress = Progressing { optimizer: optimizer.clone(), average, state, keeper };
+    let run = Arc::new(Loop {
+        recipe: recipe.clone(),
+        out: options.out.clone(),
+        header,
+        schedules,
+        steps,
+        stop: options.stop.clone(),
+        warn,
+        quantizer,
+        parts,
+        progress: Mutex::new(Some(progress)),
+        outcome: Mutex::new(Ok(())),
+    });
+    let last = match ended {
+        Some(_) => trainee,
+        None => fit(options, &run, loader, &dev, trainee, optimizer)?,
+    };
+    Ok(Trained { last, run, dev, head, ended })
+}
+
+/// Learning rate and margin of the run. A quantizer's stages may restart the learning rate.
+fn schedules(recipe: &Recipe, steps: usize, quantizer: Option<&Quantizer>) -> Schedules {
+    let (schedules, epochs) = (recipe.schedules(steps), recipe.train.epochs);
+    match quantizer.filter(|q| q.config().restart_rate) {
+        Some(q) => {
+            let length = |stage| (1..=epochs).filter(|&e| q.stage(e, epochs) == stage).count();
+            let lengths: Vec<usize> = (0..q.stages()).map(|stage| steps * length(stage)).collect();
+            schedules.restarted(&lengths)
+        }
+        None => schedules,
+    }
+}
+
+/// Runs the loop within burn-train. Returns the network of the last step.
+fn fit(
+    options: &RunOptions,
+    run: &Arc<Loop>,
+    loader: Loader,
+    dev: &Arc<DevSet>,
+    trainee: Trainee,
+    optimizer: ModuleOptimizer,
+) -> Result<Trainee> {
+    let (epoch, renderer) = {
+        let progress = run.progress.lock().expect("no holder panics");
+        let state = &progress.as_ref().expect("the loop has not run").state;
+        (state.epoch, renderer(options, &run.recipe, state))
+    };
+    let valid = DevLoader(dev.clone());
+    let training = SupervisedTraining::new(&options.out, Arc::new(loader), Arc::new(valid))
+        .renderer(renderer)
+        .with_application_logger(None)
+        .with_metric_logger(Unlogged)
+        .metric_train_numeric(trial_metric::loss())
+        .metric_train_numeric(trial_metric::accuracy())
+        .metric_train_numeric(trial_metric::margin())
+        .metric_train_numeric(LearningRateMetric::new())
+        .metric_valid_numeric(trial_metric::eer())
+        .metric_valid_numeric(trial_metric::min_dcf())
+        .num_epochs(run.recipe.train.epochs)
+        .checkpoint(epoch - 1)
+        .with_training_strategy(TrainingStrategy::Custom(run.clone()));
+    // The loop takes each iteration's rate from the schedules. The learner only hands over the
+    // model.
+    let learner = Learner::new(trainee.train(), optimizer, run.schedules.at(0).rate);
+    let launched = quietly(|| training.launch(learner));
+    // Errors are printed on the terminal as it was.
+    crate::terminal::release();
+    // An error of the loop is the cause of what panics after it.
+    std::mem::replace(&mut *run.outcome.lock().expect("no holder panics"), Ok(()))?;
+    Ok(launched.map_err(|panic| failed(&panic, &options.out))?.model)
+}
+
+/// The error of a device, with the checkpoint to go on from.
+fn failed(panic: &str, out: &Path) -> Error {
+    let error = failure(panic);
+    match checkpoint::newest(out) {
+        Some(checkpoint) => error.with(Remedy::ResumeFrom { checkpoint }),
+        None => error,
+    }
+}

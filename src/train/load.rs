@@ -1,0 +1,30 @@
+//! How much a device works on at a time.
+
+use super::Recipe;
+use crate::corpus::Corpus;
+use crate::error::Result;
+
+/// What one device holds in one forward and backward pass of a training.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Load {
+    /// Crops.
+    pub batch: usize,
+    /// Frames of a crop.
+    pub frames: usize,
+    /// Classes of the head.
+    pub speakers: usize,
+}
+
+/// The load of a training on so many devices. It reads the lists of the training corpus.
+///
+/// # Errors
+/// Lists that cannot be read.
+pub fn load_of(recipe: &Recipe, devices: usize) -> Result<Load> {
+    let corpus = Corpus::load(&recipe.data.train)?;
+    let parts = (devices * recipe.train.accumulate).max(1);
+    Ok(Load {
+        batch: recipe.train.batch_size.div_ceil(parts),
+        frames: recipe.data.frames,
+        speakers: corpus.speakers.len() * recipe.data.speeds.len(),
+    })
+}

@@ -1,0 +1,242 @@
+//! The part of a run before its first step. What can be refused is refused here, settings before
+//! data.
+
+use std::sync::Arc;
+
+use burn::optim::module_optimizer::ModuleOptimizer;
+
+use super::checkpoint::{self, Average, State};
+use super::classes::{HeadMatch, class_names};
+use super::folder::{RunFolder, check_position};
+use super::identity::{Accept, Identity};
+use super::parts::Parts;
+use super::past::{Past, way_out};
+use super::start::Start;
+use super::{DevSet, Loader, Recipe, RunOptions, TrainSet, Trainee};
+use crate::corpus::synth;
+use crate::error::{Error, Result};
+use crate::model_file::{Header, Training};
+use crate::progress::reporting;
+use crate::quant::Quantizer;
+
+/// Speakers of a single utterance that are named in warnings.
+const NAMED: usize = 10;
+
+/// A run that is ready for its first step, or has ended already.
+pub(super) struct Prepared {
+    pub data: Data,
+    pub parts: Parts,
+    pub quantizer: Option<Quantizer>,
+    pub begin: Begin,
+    /// What a model to begin with gave to the head.
+    pub head: Option<HeadMatch>,
+    /// The header of the run's model file.
+    pub header: Header,
+    /// Why nothing is left to train, if nothing is.
+    pub ended: Option<String>,
+}
+
+/// What the run trains on and tests on.
+pub(super) struct Data {
+    pub set: TrainSet,
+    pub dev: Arc<DevSet>,
+    /// Names of the classes, in the order of their labels.
+    pub classes: Vec<String>,
+    /// Steps of an epoch.
+    pub steps: usize,
+}
+
+/// Everything that changes while training, as it is before the first step.
+pub(super) struct Begin {
+    pub trainee: Trainee,
+    pub optimizer: ModuleOptimizer,
+    pub average: Average,
+    pub state: State,
+    /// The step of the checkpoint on disk, if there is one.
+    pub on_disk: Option<usize>,
+}
+
+/// Compares the run with its checkpoint, if it goes on with one; reads the data's lists; makes
+/// everything that training needs; writes the recipe into the folder.
+///
+/// # Errors
+/// Everything that is known to be wrong before the first step.
+pub(super) fn prepare(
+    recipe: &Recipe,
+    options: &RunOptions,
+    folder: &RunFolder,
+    accept: &Accept,
+    start: Option<Start>,
+) -> Result<Prepared> {
+    let devices: Vec<_> =
+        std::iter::once(&options.device).chain(&options.others).cloned().collect();
+    let model = start.as_ref().map(|start| start.hash.clone());
+    let mut identity = Identity::new(recipe, model, &options.backend, devices.len());
+    let past = match &folder.checkpoint {
+        Some(path) => Some(Past::read(path, recipe, &identity, accept, &*options.note)?),
+        None => None,
+    };
+    let ended = past.as_ref().and_then(|past| past.ended.clone());
+    if ended.is_none() {
+        folder.check_outputs()?;
+    }
+    let data = Data::read(recipe, options)?;
+    let parts = Parts::new(devices, recipe.train.accumulate, recipe.train.batch_size)?;
+    compare_data(&mut identity, recipe, options, &data, past.as_ref(), accept)?;
+    let data_hash = identity.data_hash();
+    let Weights { trainee, quantizer, head } =
+        Weights::new(recipe, options, &data, start, past.is_some())?;
+    let begin = begin(recipe, trainee, identity, past.as_ref(), data.steps)?;
+    if ended.is_none() {
+        folder.begin(recipe, begin.state.epoch)?;
+    }
+    let header = header(recipe, &data, data_hash, quantizer.is_some());
+    Ok(Prepared { data, parts, quantizer, begin, head, header, ended })
+}
+
+impl Data {
+    /// Reads lists, after making synthetic corpora that are not there yet.
+    fn read(recipe: &Recipe, options: &RunOptions) -> Result<Self> {
+        if let Some(config) = &recipe.data.synth {
+            let done = reporting("synthesizing", options.quiet);
+            synth::ensure(config, &options.stop, &done)?;
+        }
+        let set = TrainSet::new(recipe, options.warn.clone())?;
+        let dev = Arc::new(DevSet::new(recipe)?.stopped_by(options.stop.clone()));
+        for speaker in set.corpus().lone_speakers().into_iter().take(NAMED) {
+            (options.warn)(&format!(
+                "speaker `{speaker}` has a single utterance: the network can only learn its \
+                 recording"
+            ));
+        }
+        let batch_size = recipe.train.batch_size;
+        let steps = Loader::steps(&set, batch_size);
+        if steps == 0 {
+            let message =
+                format!("{} training examples do not fill one batch of {batch_size}", set.len());
+            return Err(Error::file(&recipe.data.train, message));
+        }
+        let classes = class_names(&set.corpus().speakers, &recipe.data.speeds);
+        Ok(Self { set, dev, classes, steps })
+    }
+}
+
+/// Adds the data to the run's identity, and compares it with the checkpoint's.
+fn compare_data(
+    identity: &mut Identity,
+    recipe: &Recipe,
+    options: &RunOptions,
+    data: &Data,
+    past: Option<&Past>,
+    accept: &Accept,
+) -> Result<()> {
+    let (train, dev) = (data.set.corpus(), data.dev.corpus());
+    identity.add_data(recipe, train, dev, options.verify_data, options.quiet, &options.stop)?;
+    if let Some(past) = past {
+        let notes = identity.check_data(&past.state.identity, past.path, accept)?;
+        notes.iter().for_each(|text| (options.note)(text));
+    }
+    for name in accept.unused() {
+        (options.note)(&format!("{name} is accepted, but does not differ"));
+    }
+    Ok(())
+}
+
+/// The network and its head at the beginning of training.
+struct Weights {
+    trainee: Trainee,
+    quantizer: Option<Quantizer>,
+    head: Option<HeadMatch>,
+}
+
+impl Weights {
+    /// Random weights, or those of a model to begin with.
+    fn new(
+        recipe: &Recipe,
+        options: &RunOptions,
+        data: &Data,
+        start: Option<Start>,
+        resumed: bool,
+    ) -> Result<Self> {
+        let classes = data.set.classes();
+        let mut trainee =
+            Trainee::new(&recipe.model, &recipe.loss, classes, &options.device, recipe.seed)?;
+        let precision = recipe.train.precision;
+        let (mut quantizer, mut head) = (None, None);
+        if let Some(start) = start {
+            let (with_weights, found) =
+                trainee.starting_with(start.network, start.head, &start.speakers, &data.classes)?;
+            trainee = with_weights;
+            // A resumed run has its head in the checkpoint.
+            if !resumed {
+                tell_head(&found, options);
+            }
+            head = Some(found);
+            if let Some(q) = &start.quantizer {
+                if !precision.is_default() {
+                    return Err(Error::invalid(
+                        "train.precision: quantized weights are trained in f32",
+                    ));
+                }
+                trainee.network = q.attach(trainee.network)?;
+            }
+            quantizer = start.quantizer;
+        }
+        trainee.network = precision.apply(trainee.network, &options.device)?;
+        let trainee = trainee.with_execution(recipe.train.execution)?;
+        Ok(Self { trainee, quantizer, head })
+    }
+}
+
+/// Says what a model to begin with gives to the head.
+fn tell_head(found: &HeadMatch, options: &RunOptions) {
+    if let Some(caution) = &found.caution {
+        (options.warn)(caution);
+    }
+    (options.note)(&format!("head: {found}"));
+}
+
+/// The state of the checkpoint, or that of a training that has not begun.
+fn begin(
+    recipe: &Recipe,
+    trainee: Trainee,
+    identity: Identity,
+    past: Option<&Past>,
+    steps: usize,
+) -> Result<Begin> {
+    let Some(past) = past else {
+        let (optimizer, average) = (recipe.optimizer.init()?, Average::new());
+        return Ok(Begin {
+            trainee,
+            optimizer,
+            average,
+            state: State::start(identity),
+            on_disk: None,
+        });
+    };
+    let (trainee, optimizer, average, mut state) =
+        checkpoint::load(past.path, trainee, &recipe.optimizer)
+            .map_err(|e| way_out(past.path, e))?;
+    check_position(past.path, &state, recipe.train.epochs, steps)?;
+    let on_disk = Some(state.step(steps));
+    (state.identity, state.best) = (identity, past.state.best);
+    Ok(Begin { trainee, optimizer, average, state, on_disk })
+}
+
+/// The header of the run's model file. Steps and epoch are known when the file is written.
+fn header(recipe: &Recipe, data: &Data, data_hash: String, is_packed: bool) -> Header {
+    let mut header = Header::new(recipe.model.clone(), recipe.frontend());
+    // A packed model has no head.
+    if !is_packed {
+        header.speakers = data.classes.clone();
+    }
+    header.training = Some(Training {
+        recipe: recipe.to_toml(),
+        seed: recipe.seed,
+        data_hash,
+        steps: 0,
+        epoch: 0,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+    });
+    header
+}

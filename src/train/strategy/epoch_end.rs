@@ -1,0 +1,111 @@
+//! The end of an epoch: the test on the dev trials, the line in the log, the running average.
+
+use std::time::Instant;
+
+use burn::data::dataloader::Progress;
+use burn::module::Module;
+use burn::tensor::TensorData;
+use burn::train::{EventProcessorTraining, InferenceStep, LearnerEvent, TrainingItem, ValidLoader};
+use serde_json::json;
+
+use super::{Components, Loop, METRICS, Progressing, send};
+use crate::error::{Error, Result};
+use crate::fs;
+use crate::nn::collect_named;
+use crate::train::Trainee;
+
+impl Loop {
+    /// The test after an epoch's batches, and its line in the log. Until all of it is done, the
+    /// state stays that of the last batch, so that a resumed run begins the test again.
+    pub(super) fn end_epoch(
+        &self,
+        model: &Trainee,
+        progress: &mut Progressing,
+        components: &mut Components,
+        valid: &ValidLoader<Trainee>,
+        begun: Instant,
+    ) -> Result<()> {
+        let (epoch, epochs) = (progress.state.epoch, self.recipe.train.epochs);
+        let mut best = progress.state.best;
+        let tested = epoch.is_multiple_of(self.recipe.train.validate_every) || epoch == epochs;
+        let rates = match tested {
+            true => Some(self.test(model, &mut best, epoch, components, valid)?),
+            false => None,
+        };
+        let last = self.schedules.at(epoch * self.steps - 1);
+        let line = json!({
+            "epoch": epoch,
+            "step": epoch * self.steps,
+            "loss": progress.state.loss_sum / self.steps as f64,
+            "accuracy": progress.state.accuracy_sum / self.steps as f64,
+            "lr": last.rate,
+            "margin": last.margin,
+            "eer": rates.map(|r| r.0),
+            "skipped_steps": progress.state.skipped,
+            "min_dcf": rates.map(|r| json!({"0.01": r.1[0], "0.05": r.1[1]})),
+            "seconds": begun.elapsed().as_secs_f64(),
+        });
+        fs::append_line(self.out.join(METRICS), &line.to_string())?;
+        self.accumulate(model, progress, epoch);
+        let state = &mut progress.state;
+        (state.epoch, state.batch, state.loss_sum, state.accuracy_sum) = (epoch + 1, 0, 0.0, 0.0);
+        (state.skipped, state.best) = (0, best);
+        Ok(())
+    }
+
+    /// Tests the model. A better one than `best` becomes the run's model file.
+    fn test(
+        &self,
+        model: &Trainee,
+        best: &mut Option<(f64, usize)>,
+        epoch_number: usize,
+        components: &mut Components,
+        valid: &ValidLoader<Trainee>,
+    ) -> Result<(f64, [f64; 2])> {
+        let processor = &mut components.event_processor;
+        send(processor.process_valid(LearnerEvent::StartSplit { epoch_number, total_items: 1 }))?;
+        let model = model.valid();
+        let mut rates = (f64::NAN, [f64::NAN; 2]);
+        for set in valid.iter() {
+            let outcome =
+                InferenceStep::step(&model, set.map_err(|e| Error::Training(e.to_string()))?);
+            if let Some(Err(e)) = outcome.take() {
+                return Err(e);
+            }
+            rates = outcome.rates();
+            let item =
+                TrainingItem::new(outcome, Progress::new(1, 1, None), Some(epoch_number), None);
+            send(processor.process_valid(LearnerEvent::ProcessedItem(item)))?;
+        }
+        send(processor.process_valid(LearnerEvent::EndSplit(epoch_number)))?;
+        // Before the last stage a part of the network is not quantized yet.
+        if self.is_last_stage(epoch_number) && best.is_none_or(|(best, _)| rates.0 < best) {
+            *best = Some((rates.0, epoch_number));
+            if self.recipe.train.average_last == 1 {
+                self.save_model(&model, epoch_number)?;
+            }
+        }
+        Ok(rates)
+    }
+
+    /// Adds this epoch's weights to the running average, if it is one of the last epochs.
+    fn accumulate(&self, model: &Trainee, progress: &mut Progressing, epoch: usize) {
+        let last = self.recipe.train.average_last;
+        if last == 1 || epoch + last <= self.recipe.train.epochs {
+            return;
+        }
+        progress.state.averaged += 1;
+        for (name, data) in collect_named(&model.valid()) {
+            let shape = data.shape().to_vec();
+            let values = data.convert::<f32>().try_to_vec::<f32>().expect("just converted to f32");
+            let sum = match progress.average.remove(&name) {
+                None => values,
+                Some(old) => {
+                    let old = old.try_to_vec::<f32>().expect("sums are f32");
+                    old.iter().zip(&values).map(|(a, b)| a + b).collect()
+                }
+            };
+            progress.average.insert(name, TensorData::new(sum, shape));
+        }
+    }
+}

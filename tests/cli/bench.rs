@@ -1,0 +1,114 @@
+//! `revox bench`.
+
+use revox::train::OptimizerConfig;
+
+use crate::Place;
+
+#[test]
+fn bench_optim_times_every_optimizer() {
+    let place = Place::make();
+    let help = place.ok(&["bench", "optim", "--help"]);
+    assert!(
+        help.trim_end().lines().last().unwrap().trim_start().starts_with("revox bench optim"),
+        "{help}"
+    );
+    let small = ["bench", "optim", "--parameters", "5K,300", "--steps", "1"];
+    let figures = place.json(&small);
+    let figures = figures.as_array().unwrap();
+    // Each size has one figure of a tensor's copy and four of each optimizer.
+    assert_eq!(figures.len(), 2 * (1 + 4 * OptimizerConfig::NAMES.len()));
+    for figure in figures {
+        assert!(figure["value"].as_f64() >= Some(0.0) && figure["backend"] == "flex", "{figure}");
+        assert!(figure["unit"].is_string() && figure["threads"].as_u64() > Some(0), "{figure}");
+    }
+    let text = place.ok(&[&small[..], &["--optimizer", "sgd,sgd8bit"]].concat());
+    assert!(
+        text.contains("5000 parameters") && text.contains("sgd8bit") && !text.contains("adamw"),
+        "{text}"
+    );
+    assert_eq!(place.run(&["bench", "optim", "--parameters", "0"]).code, 2);
+    assert_eq!(place.run(&["bench", "optim", "--optimizer", "lion"]).code, 2);
+    place.fails(&["bench", "optim", "--steps", "0"], &["at least one step"]);
+}
+
+#[test]
+fn bench_train_has_figures_and_report_makes_tables_of_them() {
+    let place = Place::make();
+    let small = [
+        "bench",
+        "train",
+        "resnet10",
+        "rev1-resnet10",
+        "--batch",
+        "2",
+        "--frames",
+        "24",
+        "--steps",
+        "1",
+    ];
+    let figures =
+        place.json(&[&small[..], &["--optimizer", "sgd,sgd8bit", "--speakers", "10"]].concat());
+    let names: Vec<&str> =
+        figures.as_array().unwrap().iter().map(|f| f["name"].as_str().unwrap()).collect();
+    for name in [
+        "train/resnet10/sgd/2x24",
+        "train/rev1-resnet10/sgd8bit/2x24/rate",
+        "train/resnet10/sgd8bit/2x24/peak",
+    ] {
+        assert!(names.contains(&name), "{names:?}");
+    }
+    place.write("figures.json", &figures.to_string());
+    let table = place.ok(&["bench", "report", "figures.json"]);
+    assert!(table.contains("| rev1-resnet10 | sgd8bit | 2x24 | f32 | flex |"), "{table}");
+    place.fails(&["bench", "report", "nothing.json"], &["nothing.json: cannot read"]);
+    place.write("bad.json", "{\n\"a\": }");
+    place.fails(&["bench", "report", "bad.json"], &["bad.json:2"]);
+    place.fails(&["bench", "train", "resnet11"], &["no architecture `resnet11`"]);
+    place.fails(&["bench", "train", "--batch", "1"], &["batch = 1"]);
+}
+
+/// Runs every part of the script for GPUs on the CPU, with small sizes. PyTorch, the peer, is
+/// hidden: this machine may or may not have it.
+#[cfg(all(unix, feature = "flex", feature = "ndarray"))]
+#[test]
+fn the_script_for_gpus_measures_everything() {
+    use std::os::unix::fs::PermissionsExt;
+    let place = Place::make();
+    std::fs::create_dir(place.path("bin")).unwrap();
+    place.write("bin/python3", "#!/bin/sh\nexit 1\n");
+    std::fs::set_permissions(place.path("bin/python3"), std::fs::Permissions::from_mode(0o755))
+        .unwrap();
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/gpu.sh");
+    let path = format!("{}:{}", place.path("bin").display(), std::env::var("PATH").unwrap());
+    let run = || {
+        let mut command = std::process::Command::new("bash");
+        command
+            .args([script, env!("CARGO_BIN_EXE_revox"), "gpu.json"])
+            .current_dir(place.dir.path())
+            .env("PATH", &path);
+        command.envs([
+            ("BACKEND", "flex"),
+            ("BATCH", "2"),
+            ("FRAMES", "24"),
+            ("STEPS", "1"),
+            ("PARAMETERS", "5K"),
+        ]);
+        command.envs([("NETWORKS", "resnet10 rev2-resnet10"), ("DEEP", "rev1-df-resnet32")]);
+        crate::finish(command.output().unwrap())
+    };
+    let ran = run();
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    for row in [
+        "| resnet10 | sgd | 2x24 | f32 |",
+        "| resnet10 | sgd | 2x24 | bf16 |",
+        "| rev2-resnet10 | sgd8bit |",
+        "| rev1-df-resnet32 | adamw8bit |",
+        "| adam8bit | 5000 |",
+    ] {
+        assert!(ran.out.contains(row), "{row}: {}", ran.out);
+    }
+    assert!(ran.err.contains("no torch") && !ran.err.contains("failed"), "{}", ran.err);
+    assert!(place.ok(&["bench", "report", "gpu.json"]) == ran.out);
+    let again = run();
+    assert!(again.code == 1 && again.err.contains("gpu.json is there already"), "{}", again.err);
+}
