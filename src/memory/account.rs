@@ -3,8 +3,8 @@
 use super::Setting;
 use super::ledger::{Ledger, Use};
 use super::play::{HEAD, Player};
-use super::tape::Scale;
 use crate::error::Result;
+use crate::nn::graph::Info;
 
 /// Where the bytes of one training step go, f32.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,28 +36,29 @@ pub struct Breakdown {
 pub fn account(setting: &Setting) -> Result<Breakdown> {
     setting.check()?;
     let graph = setting.arch.graph(setting.frames)?;
-    let scale = Scale { batch: setting.batch, threads: rayon::current_num_threads() };
-    let (head, classes) = (setting.arch.embedding_dim * setting.speakers, setting.speakers);
+    let (batch, classes) = (setting.batch, setting.speakers);
+    let head = setting.arch.embedding_dim * classes;
     let layers = graph.nodes.iter().map(|node| graph.node_parameters(node));
     let tensors: Vec<usize> = std::iter::once(head).chain(layers.filter(|&n| n > 0)).collect();
-    let statistics: usize = graph.nodes.iter().map(|node| graph.node_statistics(node)).sum();
+    let statistics: usize = graph.tensors.iter().filter(|t| !t.trained).map(Info::elements).sum();
     let parameters = 4 * tensors.iter().sum::<usize>();
-    let mut step = Player { graph: &graph, ledger: Ledger::default(), scale, stages: Vec::new() };
-    let head_bytes = HEAD * 4 * setting.batch * classes;
-    let held = match setting.is_reversible() {
-        true => step.reversible(head_bytes, 4 * head),
-        false => step.taped(head_bytes, 4 * head),
+    let mut step = Player {
+        graph: &graph,
+        ledger: Ledger::default(),
+        batch,
+        threads: rayon::current_num_threads(),
+        reversible: setting.is_reversible(),
+        stages: Vec::new(),
+        tapes: Vec::new(),
     };
-    let resident = parameters + 4 * statistics;
+    let head_bytes = HEAD * 4 * batch * classes;
+    let held = step.step(head_bytes, 4 * head);
     let optimizer = setting.optimizer.state_bytes(&tensors);
+    let resident = parameters + 4 * statistics;
     // The optimizer's step: all gradients, and one tensor's new values at a time.
-    let largest = 4 * tensors
-        .iter()
-        .copied()
-        .filter(|&n| setting.optimizer.makes_new_values(n))
-        .max()
-        .unwrap_or(0);
-    let last = Use { gradients: parameters, activations: 0, workspace: 2 * largest };
+    let renewed = tensors.into_iter().filter(|&n| setting.optimizer.makes_new_values(n));
+    let workspace = 2 * 4 * renewed.max().unwrap_or(0);
+    let last = Use { gradients: parameters, activations: 0, workspace };
     let (at_peak, place) = match last.total() > step.ledger.peak.total() {
         true => (last, "optimizer".to_owned()),
         false => (step.ledger.peak, step.ledger.place),

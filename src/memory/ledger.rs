@@ -1,15 +1,8 @@
 //! Buffers that come and go, with the bytes in use at any time.
 
 /// A buffer, shared by its references.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Buffer(usize);
-
-impl Buffer {
-    /// Tells buffers apart.
-    pub fn number(self) -> usize {
-        self.0
-    }
-}
 
 /// What the bytes in use consist of.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -62,6 +55,21 @@ impl Ledger {
         }
     }
 
+    /// A new buffer in the place of this one.
+    pub fn renew(&mut self, buffer: Buffer, bytes: usize) -> Buffer {
+        let made = self.new_buffer(bytes);
+        self.release(buffer);
+        made
+    }
+
+    pub fn share_all(&mut self, buffers: &[Buffer]) -> Vec<Buffer> {
+        buffers.iter().map(|&b| self.share(b)).collect()
+    }
+
+    pub fn release_all(&mut self, buffers: impl IntoIterator<Item = Buffer>) {
+        buffers.into_iter().for_each(|b| self.release(b));
+    }
+
     pub fn bytes(&self, buffer: Buffer) -> usize {
         self.buffers[buffer.0].0
     }
@@ -69,6 +77,14 @@ impl Ledger {
     /// Whether an operation that is given this reference may write into it.
     pub fn unique(&self, buffer: Buffer) -> bool {
         self.buffers[buffer.0].1 == 1
+    }
+
+    /// The result of an element-wise operation: in the first operand that nobody else uses, or new.
+    pub fn in_place(&mut self, given: &[Buffer], bytes: usize) -> Buffer {
+        let place = given.iter().copied().find(|&g| self.unique(g));
+        let made = place.unwrap_or_else(|| self.new_buffer(bytes));
+        self.release_all(given.iter().copied().filter(|&g| g != made));
+        made
     }
 
     /// The gradient of parameters, kept until the optimizer's step.

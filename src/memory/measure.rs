@@ -29,20 +29,16 @@ fn in_use(device: &Device) -> Result<usize> {
     if let Some(usage) = device.memory_pool_usage() {
         return Ok(usage.bytes_in_use as usize);
     }
+    let nothing =
+        "nothing counts bytes here: install `peak_alloc::PeakAlloc` as the global allocator";
     match PeakAlloc.current_usage() {
-        0 => Err(Error::Undefined(
-            "nothing counts bytes here: install `peak_alloc::PeakAlloc` as the global allocator"
-                .into(),
-        )),
+        0 => Err(Error::Undefined(nothing.into())),
         bytes => Ok(bytes),
     }
 }
 
 /// Runs two steps on noise and counts during the second: the first draws the weights and makes the
 /// optimizer's state. On the CPU the whole process is counted; nothing else may run in it.
-///
-/// # Errors
-/// An impossible setting, a device that fails, and a program that counts no bytes.
 pub fn measure(setting: &Setting, device: &Device) -> Result<Measured> {
     setting.check()?;
     let Setting { arch, execution, speakers, optimizer, .. } = setting;
@@ -68,9 +64,8 @@ pub fn measure(setting: &Setting, device: &Device) -> Result<Measured> {
         trainee = optimizer.step(1e-3, trainee, gradients);
         // A GPU that had no memory for a tensor says so to whoever reads what was computed of it.
         if !value.into_scalar::<f64>().is_finite() {
-            return Err(Error::Undefined(
-                "the step's loss is not a number: nothing was measured".into(),
-            ));
+            let message = "the step's loss is not a number: nothing was measured";
+            return Err(Error::Undefined(message.into()));
         }
     }
     device.sync().map_err(|e| Error::Backend(e.to_string()))?;

@@ -118,8 +118,8 @@ pub(super) fn collect(network: &Network, header: &Header) -> NamedTensors {
         fn enter_module(&mut self, name: &str, container: &str) {
             self.0.enter(name, container);
         }
-        fn exit_module(&mut self, _name: &str, container: &str) {
-            self.0.exit(container);
+        fn exit_module(&mut self, _name: &str, _container: &str) {
+            self.0.exit();
         }
     }
     let mut found = Codes(Place::default(), HashMap::new());

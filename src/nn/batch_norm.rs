@@ -30,8 +30,8 @@ impl BatchNorm {
     /// The layer: weight 1, bias 0, running mean 0, running variance 1.
     pub fn new(init: Init, channels: usize) -> Self {
         Self {
-            weight: Some(init.constant("weight", [channels], 1.0)),
-            bias: Some(init.constant("bias", [channels], 0.0)),
+            weight: Some(init.constant("weight", channels, 1.0)),
+            bias: Some(init.constant("bias", channels, 0.0)),
             ..Self::without_affine(init, channels)
         }
     }
@@ -51,12 +51,13 @@ impl BatchNorm {
         self.apply(x, mode, false)
     }
 
-    /// [`BatchNorm::forward`] and ReLU, as one operation while training.
-    pub fn rectified<const D: usize>(&self, x: Tensor<D>, mode: Mode) -> Tensor<D> {
-        self.apply(x, mode, true)
-    }
-
-    fn apply<const D: usize>(&self, x: Tensor<D>, mode: Mode, rectified: bool) -> Tensor<D> {
+    /// The same with ReLU behind it where `rectified`, as one operation while training.
+    pub(super) fn apply<const D: usize>(
+        &self,
+        x: Tensor<D>,
+        mode: Mode,
+        rectified: bool,
+    ) -> Tensor<D> {
         let device = x.device();
         let channels = x.dims()[1];
         let weight =

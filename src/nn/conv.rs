@@ -1,58 +1,53 @@
-//! Convolutions over mels and frames.
+//! Convolutions over frames, and over mels and frames.
 
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
-use burn::tensor::module::conv2d;
+use burn::tensor::module::{conv1d, conv2d};
 use burn::tensor::ops::ConvOptions;
 
 use super::Init;
 use crate::backend::convolution::{Window, convolve};
 use crate::backend::depthwise::depthwise;
 
-/// A 2-D convolution's shape. Padding keeps the size at stride 1: `dilation * (kernel / 2)` on every
-/// side.
+/// The shape of a convolution of values of `D` axes over the last `N`. Padding keeps the size at
+/// stride 1: `dilation * (kernel / 2)` on every side.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Conv2dConfig {
+pub struct ConvConfig<const D: usize, const N: usize> {
     /// Input channels.
     pub input: usize,
     /// Output channels.
     pub output: usize,
     /// Kernel edge, odd.
     pub kernel: usize,
-    /// Stride over mels and frames.
-    pub stride: [usize; 2],
+    /// Stride over each axis.
+    pub stride: [usize; N],
     /// Groups; `input` for depthwise.
     pub groups: usize,
-    /// Distance between the kernel's taps, in mels and frames alike.
+    /// Distance between the kernel's taps, on every axis.
     pub dilation: usize,
     /// Whether a value is added to each output channel.
     pub bias: bool,
 }
 
-impl Conv2dConfig {
+/// A convolution over frames.
+pub type Conv1dConfig = ConvConfig<3, 1>;
+/// A convolution over mels and frames.
+pub type Conv2dConfig = ConvConfig<4, 2>;
+
+impl<const D: usize, const N: usize> ConvConfig<D, N> {
     /// A dense convolution of stride 1, without bias.
     pub fn new(input: usize, output: usize, kernel: usize) -> Self {
-        Self { input, output, kernel, stride: [1, 1], groups: 1, dilation: 1, bias: false }
+        Self { input, output, kernel, stride: [1; N], groups: 1, dilation: 1, bias: false }
     }
 
     /// With another stride.
-    pub fn stride(self, stride: [usize; 2]) -> Self {
+    pub fn stride(self, stride: [usize; N]) -> Self {
         Self { stride, ..self }
-    }
-
-    /// In so many groups.
-    pub fn groups(self, groups: usize) -> Self {
-        Self { groups, ..self }
     }
 
     /// One filter a channel.
     pub fn depthwise(self) -> Self {
-        self.groups(self.input)
-    }
-
-    /// With so many values from tap to tap.
-    pub fn dilation(self, dilation: usize) -> Self {
-        Self { dilation, ..self }
+        Self { groups: self.input, ..self }
     }
 
     /// With a bias.
@@ -60,74 +55,99 @@ impl Conv2dConfig {
         Self { bias: true, ..self }
     }
 
-    /// Weight shape, `[output, input / groups, kernel, kernel]`.
-    pub fn weight_shape(&self) -> [usize; 4] {
-        [self.output, self.input / self.groups, self.kernel, self.kernel]
+    /// Weight shape, `[output, input / groups, kernel, ...]`.
+    pub fn weight_shape(&self) -> [usize; D] {
+        let mut shape = [self.kernel; D];
+        (shape[0], shape[1]) = (self.output, self.input / self.groups);
+        shape
     }
 
-    /// Output size for an input of `[mels, frames]`.
-    pub fn output_size(&self, size: [usize; 2]) -> [usize; 2] {
-        let one = |n: usize, stride: usize| output_size(n, self.kernel, stride, self.dilation);
-        [one(size[0], self.stride[0]), one(size[1], self.stride[1])]
+    /// Output size for an input of this size, channels left out.
+    pub fn output_size(&self, size: [usize; N]) -> [usize; N] {
+        let taken = self.dilation * (self.kernel - 1) + 1;
+        let padded = |i: usize| size[i] + 2 * self.dilation * (self.kernel / 2);
+        std::array::from_fn(|i| (padded(i) - taken) / self.stride[i] + 1)
     }
 
     /// The layer, initialised as PyTorch does: uniform within 1 / sqrt(fan in).
-    pub fn init(self, init: Init) -> Conv2d {
+    pub fn init(self, init: Init) -> Conv<D, N> {
         let shape = self.weight_shape();
         let bound = 1.0 / (shape[1..].iter().product::<usize>() as f64).sqrt();
-        Conv2d {
+        Conv {
             weight: init.uniform("weight", shape, bound),
             bias: self.bias.then(|| init.uniform("bias", [self.output], bound)),
             config: self,
         }
     }
+
+    /// As Burn's own convolutions take it.
+    fn options(&self) -> ConvOptions<N> {
+        let padding = [self.dilation * (self.kernel / 2); N];
+        ConvOptions::new(self.stride, padding, [self.dilation; N], self.groups)
+    }
 }
 
-/// Values behind a convolution over `n` values, padded by `dilation * (kernel / 2)` on both sides.
-pub(super) fn output_size(n: usize, kernel: usize, stride: usize, dilation: usize) -> usize {
-    (n + 2 * dilation * (kernel / 2) - dilation * (kernel - 1) - 1) / stride + 1
-}
-
-/// See [`Conv2dConfig`].
+/// See [`ConvConfig`].
 #[derive(Module, Debug)]
-pub struct Conv2d {
-    /// `[output, input / groups, kernel, kernel]`.
-    pub weight: Param<Tensor<4>>,
+pub struct Conv<const D: usize, const N: usize> {
+    /// `[output, input / groups, kernel, ...]`.
+    pub weight: Param<Tensor<D>>,
     /// `[output]`.
     pub bias: Option<Param<Tensor<1>>>,
     #[module(skip)]
-    config: Conv2dConfig,
+    config: ConvConfig<D, N>,
 }
 
-impl Conv2d {
+/// See [`Conv1dConfig`].
+pub type Conv1d = Conv<3, 1>;
+/// See [`Conv2dConfig`].
+pub type Conv2d = Conv<4, 2>;
+
+impl<const D: usize, const N: usize> Conv<D, N> {
     /// The layer's shape.
-    pub fn config(&self) -> &Conv2dConfig {
+    pub fn config(&self) -> &ConvConfig<D, N> {
         &self.config
     }
 
+    fn add_bias(&self, y: Tensor<D>) -> Tensor<D> {
+        let Some(bias) = &self.bias else { return y };
+        let mut shape = [1; D];
+        shape[1] = self.config.output;
+        y + bias.val().reshape(shape)
+    }
+}
+
+impl Conv1d {
+    /// `[batch, input, frames]` -> `[batch, output, frames']`.
+    pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
+        let (weight, config) = (self.weight.val(), &self.config);
+        self.add_bias(match (config.kernel, config.stride, config.groups) {
+            // One matrix product for each utterance.
+            (1, [1], 1) => weight.reshape([1, config.output, config.input]).matmul(x),
+            _ => conv1d(x, weight, None, config.options()),
+        })
+    }
+}
+
+impl Conv2d {
     /// `[batch, input, mels, frames]` -> `[batch, output, mels', frames']`, computed in the type of
     /// the weights (see [`super::Precision`]); the bias is added in the type of the input.
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
         let (weight, given) = (self.weight.val(), x.dtype());
-        let y = match weight.dtype() {
+        self.add_bias(match weight.dtype() {
             own if own == given => self.apply(x, weight),
             own => self.apply(x.cast(own), weight).cast(given),
-        };
-        match &self.bias {
-            None => y,
-            Some(bias) => y + bias.val().reshape([1, self.config.output, 1, 1]),
-        }
+        })
     }
 
     fn apply(&self, x: Tensor<4>, weight: Tensor<4>) -> Tensor<4> {
-        let Conv2dConfig { input, output, kernel, stride, groups, dilation, bias: _ } = self.config;
+        let Conv2dConfig { input, output, stride, groups, dilation, .. } = self.config;
         if dilation == 1 && groups == 1 {
             return convolve(x, weight, Window { stride });
         }
         if dilation == 1 && groups == input && groups == output && stride == [1, 1] {
             return depthwise(x, weight);
         }
-        let padding = [dilation * (kernel / 2); 2];
-        conv2d(x, weight, None, ConvOptions::new(stride, padding, [dilation; 2], groups))
+        conv2d(x, weight, None, self.config.options())
     }
 }

@@ -20,9 +20,6 @@ pub trait Exec: Sized {
     /// A tensor of `D` axes, or what stands for it.
     type Value<const D: usize>: Clone;
 
-    /// Sizes of the axes behind the batch.
-    fn size<const D: usize>(&self, x: &Self::Value<D>) -> Vec<usize>;
-
     /// From here on layers belong to this stage. It groups them in reports and changes no value.
     fn stage(&mut self, stage: Stage);
 
@@ -32,33 +29,24 @@ pub trait Exec: Sized {
     /// `[batch, input, frames]` -> `[batch, output, frames']`.
     fn conv1d(&mut self, layer: &Conv1d, x: Self::Value<3>) -> Self::Value<3>;
 
-    /// Batch normalisation, `[batch, channels, ...]` -> the same shape.
-    fn norm<const D: usize>(&mut self, layer: &BatchNorm, x: Self::Value<D>) -> Self::Value<D>;
+    /// Batch normalisation, `[batch, channels, ...]` -> the same shape. With `relu` ReLU follows.
+    fn norm<const D: usize>(
+        &mut self,
+        layer: &BatchNorm,
+        x: Self::Value<D>,
+        relu: bool,
+    ) -> Self::Value<D>;
 
-    /// [`Exec::norm`] and ReLU, as one operation.
-    fn norm_relu<const D: usize>(&mut self, layer: &BatchNorm, x: Self::Value<D>)
-    -> Self::Value<D>;
+    /// A function of one value.
+    fn map<const D: usize>(&mut self, f: Map, x: Self::Value<D>) -> Self::Value<D>;
 
-    /// `max(x, 0)`.
-    fn relu<const D: usize>(&mut self, x: Self::Value<D>) -> Self::Value<D>;
-
-    /// `1 / (1 + exp(-x))`.
-    fn sigmoid<const D: usize>(&mut self, x: Self::Value<D>) -> Self::Value<D>;
-
-    /// Hyperbolic tangent.
-    fn tanh<const D: usize>(&mut self, x: Self::Value<D>) -> Self::Value<D>;
-
-    /// Softmax over the last axis.
-    fn softmax<const D: usize>(&mut self, x: Self::Value<D>) -> Self::Value<D>;
-
-    /// `x + y`. Axes of size 1 in `y` are repeated.
-    fn add<const D: usize>(&mut self, x: Self::Value<D>, y: Self::Value<D>) -> Self::Value<D>;
-
-    /// `x * y`. Axes of size 1 in `y` are repeated.
-    fn multiply<const D: usize>(&mut self, x: Self::Value<D>, y: Self::Value<D>) -> Self::Value<D>;
-
-    /// `(x + y) / 2`, of one shape.
-    fn mean<const D: usize>(&mut self, x: Self::Value<D>, y: Self::Value<D>) -> Self::Value<D>;
+    /// A function of two values. Axes of size 1 in `y` are repeated.
+    fn combine<const D: usize>(
+        &mut self,
+        f: Combine,
+        x: Self::Value<D>,
+        y: Self::Value<D>,
+    ) -> Self::Value<D>;
 
     /// Values side by side along an axis (1 is the channels).
     fn concat<const D: usize>(&mut self, all: Vec<Self::Value<D>>, axis: usize) -> Self::Value<D>;
@@ -69,11 +57,11 @@ pub trait Exec: Sized {
     /// Zeros on the right of mels and frames, up to multiples.
     fn pad(&mut self, x: Self::Value<4>, multiples: [usize; 2]) -> Self::Value<4>;
 
-    /// The same values in another shape; `shape` has the axes behind the batch.
+    /// The same values in another shape, in which 0 keeps the batch and -1 is what is left.
     fn reshape<const D: usize, const O: usize>(
         &mut self,
         x: Self::Value<D>,
-        shape: &[Dim],
+        shape: [i32; O],
     ) -> Self::Value<O>;
 
     /// Statistics over frames, `[batch, channels, frames]` -> `[batch, statistics * channels]`.
@@ -90,21 +78,48 @@ pub trait Exec: Sized {
     fn linear(&mut self, layer: &Linear, x: Self::Value<2>) -> Self::Value<2>;
 
     /// The steps of a reversible body, `[batch, channels, mels, frames]` -> the same axes.
-    fn body<B: Body>(
+    fn body<B: Body>(&mut self, body: &B, x: Self::Value<4>, how: Execution) -> Self::Value<4>;
+
+    /// Convolution and batch normalisation.
+    fn conv_norm(&mut self, conv: &Conv2d, bn: &BatchNorm, x: Self::Value<4>) -> Self::Value<4> {
+        let y = self.conv2d(conv, x);
+        self.norm(bn, y, false)
+    }
+
+    /// Convolution, batch normalisation and ReLU.
+    fn conv_norm_relu(
         &mut self,
-        body: &B,
+        conv: &Conv2d,
+        bn: &BatchNorm,
         x: Self::Value<4>,
-        execution: Execution,
-    ) -> Self::Value<4>;
+    ) -> Self::Value<4> {
+        let y = self.conv2d(conv, x);
+        self.norm(bn, y, true)
+    }
 }
 
-/// One axis of a new shape.
+/// A function of one value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Dim {
-    /// So many.
-    Of(usize),
-    /// What is left of the values; one axis at most.
-    Rest,
+pub enum Map {
+    /// `max(x, 0)`.
+    Relu,
+    /// `1 / (1 + exp(-x))`.
+    Sigmoid,
+    /// Hyperbolic tangent.
+    Tanh,
+    /// Softmax over the last axis.
+    Softmax,
+}
+
+/// A function of two values, element by element.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Combine {
+    /// `x + y`.
+    Add,
+    /// `x * y`.
+    Multiply,
+    /// `(x + y) / 2`, of one shape.
+    Mean,
 }
 
 /// A group of layers in a report: `stem`, `stage 2`.
@@ -120,11 +135,6 @@ impl Stage {
     pub const POOLING: Self = Self("pooling", None);
     /// From pooled statistics to the embedding. Reports of activations end in front of it.
     pub const EMBEDDING: Self = Self("embedding", None);
-
-    /// A stage without a number.
-    pub const fn named(name: &'static str) -> Self {
-        Self(name, None)
-    }
 
     /// A stage with its number, counted from 1 as the literature does.
     pub const fn numbered(name: &'static str, number: usize) -> Self {
@@ -178,10 +188,8 @@ pub enum Step<'a> {
     Couple(&'a Coupling),
     /// Mels and frames into channels, on every stream.
     Squeeze(&'a Squeeze),
-    /// One tensor as two streams.
-    Split,
-    /// Two streams as one tensor.
-    Join,
+    /// One tensor as two streams, or two as one.
+    Halves(&'a Halves),
     /// Any function; its input is kept for the backward pass.
     Keep(&'a dyn AnyPart),
 }
@@ -192,20 +200,20 @@ impl<'a> Step<'a> {
         match self {
             Self::Couple(block) => block.step(),
             Self::Squeeze(squeeze) => reversible::Step::Rearrange(squeeze),
-            Self::Split => reversible::Step::Rearrange(&Halves::Split),
-            Self::Join => reversible::Step::Rearrange(&Halves::Join),
+            Self::Halves(halves) => reversible::Step::Rearrange(halves),
             Self::Keep(part) => reversible::Step::Keep(part),
         }
     }
 }
 
 /// A reversible body whose steps have names.
-pub trait Body: Reversible {
+pub trait Body: Module + 'static {
     /// The steps in forward order, each with the stage it belongs to.
     fn walk(&self) -> Vec<(Stage, Step<'_>)>;
+}
 
-    /// [`Reversible::steps`] of such a body.
-    fn lowered(&self) -> Vec<reversible::Step<'_>> {
+impl<B: Body> Reversible for B {
+    fn steps(&self) -> Vec<reversible::Step<'_>> {
         self.walk().into_iter().map(|(_, step)| step.lower()).collect()
     }
 }

@@ -6,11 +6,11 @@
 
 use std::ops::Range;
 
-use super::exec::{Dim, Stage};
-use super::{Conv1dConfig, Conv2dConfig, PoolingKind, Squeeze};
+use super::exec::{Combine, Map, Stage};
+use super::{Conv1dConfig, Conv2dConfig, Halves, PoolingKind, Squeeze};
 
 /// A value of a [`Graph`]: 0 is the input, `i + 1` what node `i` makes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Value(pub usize);
 
 /// Sizes of the axes behind the batch.
@@ -27,6 +27,13 @@ pub struct Info {
     pub trained: bool,
 }
 
+impl Info {
+    /// Values of the tensor.
+    pub fn elements(&self) -> usize {
+        self.shape.iter().product()
+    }
+}
+
 /// What an operation does. See [`Exec`](super::Exec) for formulas and axes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Op {
@@ -41,52 +48,30 @@ pub enum Op {
         /// ReLU follows.
         relu: bool,
     },
-    /// ReLU.
-    Relu,
-    /// Logistic function.
-    Sigmoid,
-    /// Hyperbolic tangent.
-    Tanh,
-    /// Softmax over the last axis.
-    Softmax,
-    /// Sum of two values.
-    Add,
-    /// Product of two values.
-    Multiply,
-    /// Half the sum of two values.
-    Mean,
+    /// A function of one value.
+    Map(Map),
+    /// A function of two values.
+    Combine(Combine),
     /// Values side by side along an axis, counted behind the batch.
-    Concat {
-        /// 0 are the channels.
-        axis: usize,
-    },
+    Concat(usize),
     /// The same values as a stream of their own.
     Copy,
     /// Zeros on the right of mels and frames, up to multiples.
     Pad([usize; 2]),
-    /// The same values in another shape.
-    Reshape(Vec<Dim>),
+    /// The same values in another shape, in which 0 keeps the batch and -1 is what is left.
+    Reshape(Vec<i32>),
     /// Statistics over frames of the first input, weighted by the second if there is one.
     Pool(PoolingKind),
     /// `x W^T + b`; tensors: weight, bias.
     Linear,
-    /// One half of the channels.
-    Half {
-        /// The upper half.
-        upper: bool,
-    },
+    /// The lower (0) or upper (1) half of the channels.
+    Half(usize),
     /// Mels and frames into channels.
     Squeeze(Squeeze),
-    /// The nearest multiples of `2^-bits`, ties to even.
-    Snap {
-        /// Bits behind the binary point.
-        bits: i32,
-    },
-    /// The first input plus the nearest multiples of `2^-bits` to the second.
-    Shift {
-        /// Bits behind the binary point.
-        bits: i32,
-    },
+    /// The nearest multiples of 2 to the power of minus so many, ties to even.
+    Snap(i32),
+    /// The first input plus the nearest multiples, as [`Op::Snap`] has them, to the second.
+    Shift(i32),
 }
 
 /// One operation.
@@ -105,7 +90,7 @@ pub struct Node {
 }
 
 /// Consecutive nodes as a function.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Function {
     /// What it reads.
     pub inputs: Vec<Value>,
@@ -115,41 +100,32 @@ pub struct Function {
     pub outputs: Vec<Value>,
 }
 
-/// How streams are laid out anew.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Rearrangement {
-    /// Mels and frames into channels.
-    Squeeze,
-    /// One tensor as two.
-    Split,
-    /// Two tensors as one.
-    Join,
-}
-
-impl Rearrangement {
-    /// What undoes it.
-    pub fn inverse(self) -> Self {
-        match self {
-            Self::Squeeze => Self::Squeeze,
-            Self::Split => Self::Join,
-            Self::Join => Self::Split,
-        }
-    }
-}
-
 /// How training walks through the nodes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {
     /// Additive coupling: `y1 = x1 + F(x2)`, `y2 = x2 + G(y1)`.
     Couple(Function, Function),
-    /// A rearrangement.
-    Rearrange(Rearrangement),
+    /// Mels and frames of every stream into channels.
+    Squeeze,
+    /// One tensor as two streams, or two as one.
+    Halves(Halves),
     /// Any function. A network without reversible type is a single one, up to its embedding.
     Keep(Function),
 }
 
+impl Step {
+    /// Its functions, in forward order.
+    pub fn functions(&self) -> Vec<&Function> {
+        match self {
+            Self::Couple(f, g) => vec![f, g],
+            Self::Squeeze | Self::Halves(_) => vec![],
+            Self::Keep(f) => vec![f],
+        }
+    }
+}
+
 /// A network.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Graph {
     /// Every tensor of the model file, in the module's order.
     pub tensors: Vec<Info>,
@@ -193,61 +169,29 @@ impl Graph {
 
     /// Trained values of a node's layer.
     pub fn node_parameters(&self, node: &Node) -> usize {
-        self.count(node, true)
-    }
-
-    /// Values of a node's layer that are not trained.
-    pub fn node_statistics(&self, node: &Node) -> usize {
-        self.count(node, false)
-    }
-
-    fn count(&self, node: &Node, trained: bool) -> usize {
         let tensors = node.tensors.iter().map(|&i| &self.tensors[i]);
-        tensors.filter(|t| t.trained == trained).map(|t| t.shape.iter().product::<usize>()).sum()
-    }
-
-    /// Multiply-accumulate operations of a node, for one utterance.
-    pub fn node_macs(&self, node: &Node) -> usize {
-        let weight = || self.tensors[node.tensors[0]].shape.iter().product::<usize>();
-        match node.op {
-            Op::Conv2d(_) | Op::Conv1d(_) => weight() * node.size[1..].iter().product::<usize>(),
-            Op::Linear => weight(),
-            Op::Norm { .. }
-            | Op::Relu
-            | Op::Sigmoid
-            | Op::Tanh
-            | Op::Softmax
-            | Op::Add
-            | Op::Multiply
-            | Op::Mean
-            | Op::Concat { .. }
-            | Op::Copy
-            | Op::Pad(_)
-            | Op::Reshape(_)
-            | Op::Pool(_)
-            | Op::Half { .. }
-            | Op::Squeeze(_)
-            | Op::Snap { .. }
-            | Op::Shift { .. } => 0,
-        }
+        tensors.filter(|t| t.trained).map(Info::elements).sum()
     }
 
     /// Trained values of the network.
     pub fn parameters(&self) -> usize {
-        self.nodes.iter().map(|node| self.node_parameters(node)).sum()
+        self.tensors.iter().filter(|t| t.trained).map(Info::elements).sum()
+    }
+
+    /// Multiply-accumulate operations of a node, for one utterance.
+    pub fn node_macs(&self, node: &Node) -> usize {
+        let weight = || self.tensors[node.tensors[0]].elements();
+        match node.op {
+            Op::Conv2d(_) | Op::Conv1d(_) => weight() * node.size[1..].iter().product::<usize>(),
+            Op::Linear => weight(),
+            Op::Norm { .. } | Op::Map(_) | Op::Combine(_) | Op::Snap(_) | Op::Shift(_) => 0,
+            Op::Concat(_) | Op::Copy | Op::Pad(_) | Op::Reshape(_) => 0,
+            Op::Half(_) | Op::Squeeze(_) | Op::Pool(_) => 0,
+        }
     }
 
     /// Multiply-accumulate operations for one utterance.
     pub fn macs(&self) -> usize {
         self.nodes.iter().map(|node| self.node_macs(node)).sum()
-    }
-
-    /// The functions of a step, in forward order.
-    pub fn functions(step: &Step) -> Vec<&Function> {
-        match step {
-            Step::Couple(f, g) => vec![f, g],
-            Step::Rearrange(_) => vec![],
-            Step::Keep(f) => vec![f],
-        }
     }
 }

@@ -28,20 +28,22 @@ impl Init {
 
     /// The root of a network that is looked at and never run or changed: its buffers take no
     /// memory, as its weights take none before they are used.
-    pub fn blank(device: &Device) -> Self {
-        Self { blank: true, ..Self::new(device, 0) }
+    pub fn blank() -> Self {
+        // On the processor, if this build can use it.
+        #[cfg(feature = "flex")]
+        let device = Device::flex();
+        #[cfg(not(feature = "flex"))]
+        let device = Device::default();
+        Self { blank: true, ..Self::new(&device, 0) }
     }
 
     /// The place `name` below this one.
     pub fn at(&self, name: impl std::fmt::Display) -> Self {
-        Self { path: self.join(name), ..self.clone() }
-    }
-
-    fn join(&self, name: impl std::fmt::Display) -> String {
-        match self.path.as_str() {
+        let path = match self.path.as_str() {
             "" => name.to_string(),
             path => format!("{path}.{name}"),
-        }
+        };
+        Self { path, ..self.clone() }
     }
 
     /// A parameter drawn uniformly from (-bound, bound) when it is first used.
@@ -51,21 +53,16 @@ impl Init {
         shape: [usize; D],
         bound: f64,
     ) -> Param<Tensor<D>> {
-        let (path, seed) = (self.join(name), self.seed);
+        let (path, seed) = (self.at(name).path, self.seed);
         self.lazy(name, shape, move || {
             let mut stream = Stream::new(seed, &path, &[]);
             (0..shape.iter().product()).map(|_| stream.between(-bound, bound) as f32).collect()
         })
     }
 
-    /// A parameter that starts at one value.
-    pub fn constant<const D: usize>(
-        &self,
-        name: &str,
-        shape: [usize; D],
-        value: f32,
-    ) -> Param<Tensor<D>> {
-        self.lazy(name, shape, move || vec![value; shape.iter().product()])
+    /// A parameter that starts at one value, `[n]`.
+    pub fn constant(&self, name: &str, n: usize, value: f32) -> Param<Tensor<1>> {
+        self.lazy(name, [n], move || vec![value; n])
     }
 
     /// A buffer (not trained), `[n]`.
@@ -78,7 +75,7 @@ impl Init {
     }
 
     fn id(&self, name: &str) -> ParamId {
-        ParamId::from(fnv1a64(self.join(name).as_bytes()))
+        ParamId::from(fnv1a64(self.at(name).path.as_bytes()))
     }
 
     fn lazy<const D: usize>(

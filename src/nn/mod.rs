@@ -5,18 +5,14 @@
 //! parameters their names, ids and initial values), and says once what it does, for every
 //! interpreter ([`Exec`]): [`Run`] computes, [`Trace`] records a [`Graph`].
 
-mod basic_block;
 mod batch_norm;
-mod bottleneck;
+mod block;
 mod branch;
 mod conv;
-mod conv1d;
 mod coupling;
-mod downsample;
 mod exec;
 pub mod graph;
 mod init;
-mod inverted_bottleneck;
 mod linear;
 mod named;
 mod pooling;
@@ -27,18 +23,14 @@ mod squeeze;
 mod tests;
 mod trace;
 
-pub use basic_block::BasicBlock;
 pub use batch_norm::{BatchNorm, identity_variance, scale_and_shift};
-pub use bottleneck::Bottleneck;
-pub use branch::{Branch, BranchKind, Order};
-pub use conv::{Conv2d, Conv2dConfig};
-pub use conv1d::{Conv1d, Conv1dConfig};
+pub use block::{Block, BranchKind, Downsample, downsample};
+pub use branch::{Branch, Order};
+pub use conv::{Conv, Conv1d, Conv1dConfig, Conv2d, Conv2dConfig, ConvConfig};
 pub use coupling::Coupling;
-pub use downsample::{ConvNorm, Downsample};
-pub use exec::{AnyPart, Body, Dim, Exec, Net, Part, Stage, Step};
+pub use exec::{AnyPart, Body, Combine, Exec, Map, Net, Part, Stage, Step};
 pub use graph::{Graph, Value};
 pub use init::Init;
-pub use inverted_bottleneck::InvertedBottleneck;
 pub use linear::Linear;
 pub(crate) use named::Place;
 pub use named::{assign_named, collect_named, gradients_named, ids_named, names_and_shapes};

@@ -7,98 +7,80 @@ use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::tensor::{Gradients, Tensor, TensorData};
 
 /// The dotted path of the place a traversal is at. An enum's variant is a choice of type, not a
-/// place.
+/// place; nor is a field called `unnamed`.
 #[derive(Default)]
 pub(crate) struct Place(Vec<String>);
 
 impl Place {
     pub(crate) fn enter(&mut self, name: &str, container: &str) {
-        if !container.starts_with("Enum:") {
-            self.0.push(name.to_owned());
-        }
+        let is_place = !container.starts_with("Enum:") && name != "unnamed";
+        self.0.push(if is_place { name.to_owned() } else { String::new() });
     }
 
-    pub(crate) fn exit(&mut self, container: &str) {
-        if !container.starts_with("Enum:") {
-            self.0.pop();
-        }
+    pub(crate) fn exit(&mut self) {
+        self.0.pop();
     }
 
     pub(crate) fn name(&self) -> String {
-        self.0.join(".")
+        let places: Vec<&str> =
+            self.0.iter().map(String::as_str).filter(|name| !name.is_empty()).collect();
+        places.join(".")
     }
 }
 
-struct Collect<F>(Place, F);
+/// A parameter or buffer that a traversal meets.
+pub(super) struct Met<'a> {
+    pub name: String,
+    pub id: ParamId,
+    pub shape: Vec<usize>,
+    values: &'a dyn Fn() -> TensorData,
+    gradient: &'a dyn Fn(&Gradients) -> Option<TensorData>,
+}
 
-impl<F: FnMut(String, &dyn Fn() -> TensorData, Vec<usize>)> ModuleVisitor for Collect<F> {
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        (self.1)(self.0.name(), &|| param.val().into_data(), param.lazy_shape().to_vec());
+/// What is made of every parameter and buffer, in the order of the fields. Nothing is initialised
+/// unless its values or its gradient are asked for.
+pub(super) fn collect<M: Module, T>(module: &M, of: impl Fn(Met) -> Option<T>) -> Vec<T> {
+    struct Visit<F>(Place, F);
+    impl<F: FnMut(Met)> ModuleVisitor for Visit<F> {
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            (self.1)(Met {
+                name: self.0.name(),
+                id: param.id,
+                shape: param.lazy_shape().to_vec(),
+                values: &|| param.val().into_data(),
+                gradient: &|gradients| Some(param.val().grad(gradients)?.into_data()),
+            });
+        }
+        fn enter_module(&mut self, name: &str, container: &str) {
+            self.0.enter(name, container);
+        }
+        fn exit_module(&mut self, _name: &str, _container: &str) {
+            self.0.exit();
+        }
     }
-    fn enter_module(&mut self, name: &str, container: &str) {
-        self.0.enter(name, container);
-    }
-    fn exit_module(&mut self, _name: &str, container: &str) {
-        self.0.exit(container);
-    }
+    let mut all = Vec::new();
+    module.visit(&mut Visit(Place::default(), |met: Met| all.extend(of(met))));
+    all
 }
 
 /// Every parameter and buffer with its values, in the order of the fields.
 pub fn collect_named<M: Module>(module: &M) -> Vec<(String, TensorData)> {
-    let mut all = Vec::new();
-    module.visit(&mut Collect(Place::default(), |name, data: &dyn Fn() -> TensorData, _| {
-        all.push((name, data()))
-    }));
-    all
+    collect(module, |met| Some((met.name, (met.values)())))
 }
 
 /// Every parameter's and buffer's name and shape, without initialising anything.
 pub fn names_and_shapes<M: Module>(module: &M) -> Vec<(String, Vec<usize>)> {
-    let mut all = Vec::new();
-    module.visit(&mut Collect(Place::default(), |name, _: &dyn Fn() -> TensorData, shape| {
-        all.push((name, shape))
-    }));
-    all
+    collect(module, |met| Some((met.name, met.shape)))
 }
 
 /// Every parameter's and buffer's name by its id.
 pub fn ids_named<M: Module>(module: &M) -> HashMap<ParamId, String> {
-    struct Visit(Place, HashMap<ParamId, String>);
-    impl ModuleVisitor for Visit {
-        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-            self.1.insert(param.id, self.0.name());
-        }
-        fn enter_module(&mut self, name: &str, container: &str) {
-            self.0.enter(name, container);
-        }
-        fn exit_module(&mut self, _name: &str, container: &str) {
-            self.0.exit(container);
-        }
-    }
-    let mut visit = Visit(Place::default(), HashMap::new());
-    module.visit(&mut visit);
-    visit.1
+    collect(module, |met| Some((met.id, met.name))).into_iter().collect()
 }
 
 /// The gradient of every parameter that has one.
 pub fn gradients_named<M: Module>(module: &M, gradients: &Gradients) -> Vec<(String, TensorData)> {
-    struct Visit<'a>(Place, &'a Gradients, Vec<(String, TensorData)>);
-    impl ModuleVisitor for Visit<'_> {
-        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-            if let Some(gradient) = param.val().grad(self.1) {
-                self.2.push((self.0.name(), gradient.into_data()));
-            }
-        }
-        fn enter_module(&mut self, name: &str, container: &str) {
-            self.0.enter(name, container);
-        }
-        fn exit_module(&mut self, _name: &str, container: &str) {
-            self.0.exit(container);
-        }
-    }
-    let mut visit = Visit(Place::default(), gradients, Vec::new());
-    module.visit(&mut visit);
-    visit.2
+    collect(module, |met| Some((met.name, (met.gradient)(gradients)?)))
 }
 
 /// Replaces parameters and buffers by the values of the same name. Names without values stay as
@@ -114,8 +96,8 @@ pub fn assign_named<M: Module>(module: M, values: HashMap<String, TensorData>) -
         fn enter_module(&mut self, name: &str, container: &str) {
             self.0.enter(name, container);
         }
-        fn exit_module(&mut self, _name: &str, container: &str) {
-            self.0.exit(container);
+        fn exit_module(&mut self, _name: &str, _container: &str) {
+            self.0.exit();
         }
     }
     module.map(&mut Assign(Place::default(), values))

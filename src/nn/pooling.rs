@@ -4,7 +4,7 @@ use burn::module::Module;
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
-use super::{Conv1d, Conv1dConfig, Dim, Exec, Init};
+use super::{Conv1d, Conv1dConfig, Exec, Init, Map};
 
 /// Added to a variance before its root.
 const FLOOR: f64 = 1e-7;
@@ -12,10 +12,11 @@ const FLOOR: f64 = 1e-7;
 const ATTENTION: usize = 128;
 
 /// Which statistics over time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum PoolingKind {
     /// Mean and standard deviation, sqrt(unbiased variance + 1e-7).
+    #[default]
     Tstp,
     /// Mean.
     Tap,
@@ -42,6 +43,9 @@ pub struct Pooling {
     linear2: Option<Conv1d>,
     #[module(skip)]
     kind: PoolingKind,
+    /// Times mels.
+    #[module(skip)]
+    channels: usize,
 }
 
 impl Pooling {
@@ -49,24 +53,24 @@ impl Pooling {
     pub fn new(init: Init, kind: PoolingKind, channels: usize) -> Self {
         let attention = kind == PoolingKind::Astp;
         let conv = |name: &str, input, output| {
-            attention.then(|| Conv1dConfig::new(input, output, 1).init(init.at(name)))
+            attention.then(|| Conv1dConfig::new(input, output, 1).biased().init(init.at(name)))
         };
         Self {
             linear1: conv("linear1", channels, ATTENTION),
             linear2: conv("linear2", ATTENTION, channels),
             kind,
+            channels,
         }
     }
 
     /// `[batch, channels, mels, frames]` -> `[batch, statistics * channels * mels]`.
     pub fn forward<E: Exec>(&self, e: &mut E, x: E::Value<4>) -> E::Value<2> {
-        let size = e.size(&x);
-        let x: E::Value<3> = e.reshape(x, &[Dim::Of(size[0] * size[1]), Dim::Rest]);
+        let x: E::Value<3> = e.reshape(x, [0, self.channels as i32, -1]);
         let attention = self.linear1.as_ref().zip(self.linear2.as_ref()).map(|(first, second)| {
             let y = e.conv1d(first, x.clone());
-            let y = e.tanh(y);
+            let y = e.map(Map::Tanh, y);
             let y = e.conv1d(second, y);
-            e.softmax(y)
+            e.map(Map::Softmax, y)
         });
         e.pool(self.kind, x, attention)
     }
@@ -97,13 +101,8 @@ pub(super) fn statistics(
     }
     let centered = x - mean.clone();
     let var = (centered.clone() * centered).sum_dim(2) / (frames.max(2) - 1) as f64;
-    let std = (var + FLOOR).sqrt();
-    match kind {
-        PoolingKind::Tsdp => flat(std),
-        PoolingKind::Tstp | PoolingKind::Tap | PoolingKind::Astp => {
-            Tensor::cat(vec![flat(mean), flat(std)], 1)
-        }
-    }
+    let std = flat((var + FLOOR).sqrt());
+    if kind == PoolingKind::Tsdp { std } else { Tensor::cat(vec![flat(mean), std], 1) }
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use burn::tensor::Tensor;
 use burn::tensor::activation::{sigmoid, softmax};
 
-use super::exec::{Body, Dim, Exec, Stage};
+use super::exec::{Body, Combine, Exec, Map, Stage};
 use super::pooling::statistics;
 use super::{BatchNorm, Conv1d, Conv2d, Linear, Mode, PoolingKind};
 use crate::backend::norm::rectify;
@@ -25,10 +25,6 @@ impl Run {
 impl Exec for Run {
     type Value<const D: usize> = Tensor<D>;
 
-    fn size<const D: usize>(&self, x: &Tensor<D>) -> Vec<usize> {
-        x.dims()[1..].to_vec()
-    }
-
     fn stage(&mut self, _: Stage) {}
 
     fn conv2d(&mut self, layer: &Conv2d, x: Tensor<4>) -> Tensor<4> {
@@ -39,40 +35,25 @@ impl Exec for Run {
         layer.forward(x)
     }
 
-    fn norm<const D: usize>(&mut self, layer: &BatchNorm, x: Tensor<D>) -> Tensor<D> {
-        layer.forward(x, self.mode)
+    fn norm<const D: usize>(&mut self, layer: &BatchNorm, x: Tensor<D>, relu: bool) -> Tensor<D> {
+        layer.apply(x, self.mode, relu)
     }
 
-    fn norm_relu<const D: usize>(&mut self, layer: &BatchNorm, x: Tensor<D>) -> Tensor<D> {
-        layer.rectified(x, self.mode)
+    fn map<const D: usize>(&mut self, f: Map, x: Tensor<D>) -> Tensor<D> {
+        match f {
+            Map::Relu => rectify(x),
+            Map::Sigmoid => sigmoid(x),
+            Map::Tanh => x.tanh(),
+            Map::Softmax => softmax(x, D - 1),
+        }
     }
 
-    fn relu<const D: usize>(&mut self, x: Tensor<D>) -> Tensor<D> {
-        rectify(x)
-    }
-
-    fn sigmoid<const D: usize>(&mut self, x: Tensor<D>) -> Tensor<D> {
-        sigmoid(x)
-    }
-
-    fn tanh<const D: usize>(&mut self, x: Tensor<D>) -> Tensor<D> {
-        x.tanh()
-    }
-
-    fn softmax<const D: usize>(&mut self, x: Tensor<D>) -> Tensor<D> {
-        softmax(x, D - 1)
-    }
-
-    fn add<const D: usize>(&mut self, x: Tensor<D>, y: Tensor<D>) -> Tensor<D> {
-        x + y
-    }
-
-    fn multiply<const D: usize>(&mut self, x: Tensor<D>, y: Tensor<D>) -> Tensor<D> {
-        x * y
-    }
-
-    fn mean<const D: usize>(&mut self, x: Tensor<D>, y: Tensor<D>) -> Tensor<D> {
-        (x + y) * 0.5
+    fn combine<const D: usize>(&mut self, f: Combine, x: Tensor<D>, y: Tensor<D>) -> Tensor<D> {
+        match f {
+            Combine::Add => x + y,
+            Combine::Multiply => x * y,
+            Combine::Mean => (x + y) * 0.5,
+        }
     }
 
     fn concat<const D: usize>(&mut self, all: Vec<Tensor<D>>, axis: usize) -> Tensor<D> {
@@ -98,12 +79,9 @@ impl Exec for Run {
     fn reshape<const D: usize, const O: usize>(
         &mut self,
         x: Tensor<D>,
-        shape: &[Dim],
+        shape: [i32; O],
     ) -> Tensor<O> {
-        let sizes = resolve(&self.size(&x), shape);
-        let whole: Vec<usize> = std::iter::once(x.dims()[0]).chain(sizes).collect();
-        let whole: [usize; O] = whole.try_into().expect("as many axes as the type says");
-        x.reshape(whole)
+        x.reshape(shape)
     }
 
     fn pool(&mut self, kind: PoolingKind, x: Tensor<3>, attention: Option<Tensor<3>>) -> Tensor<2> {
@@ -117,21 +95,4 @@ impl Exec for Run {
     fn body<B: Body>(&mut self, body: &B, x: Tensor<4>, execution: Execution) -> Tensor<4> {
         reversible::run(body, x, self.mode, execution)
     }
-}
-
-/// The sizes that a new shape comes to.
-///
-/// # Panics
-/// If the values do not fit into the shape.
-pub(super) fn resolve(from: &[usize], shape: &[Dim]) -> Vec<usize> {
-    let all: usize = from.iter().product();
-    let known = |dim: &Dim| match dim {
-        Dim::Of(n) => Some(*n),
-        Dim::Rest => None,
-    };
-    let product: usize = shape.iter().filter_map(known).product();
-    let sizes: Vec<usize> =
-        shape.iter().map(|dim| known(dim).unwrap_or(all / product.max(1))).collect();
-    assert_eq!(sizes.iter().product::<usize>(), all, "{from:?} as {shape:?}");
-    sizes
 }

@@ -29,12 +29,8 @@ impl Squeeze {
         let [batch, channels, mels, frames] = y.dims();
         let (h, w) = (self.mels, self.frames);
         let inner = channels / (h * w);
-        y.reshape([batch, h, w, inner, mels, frames]).permute([0, 3, 4, 1, 5, 2]).reshape([
-            batch,
-            inner,
-            mels * h,
-            frames * w,
-        ])
+        let parts = y.reshape([batch, h, w, inner, mels, frames]).permute([0, 3, 4, 1, 5, 2]);
+        parts.reshape([batch, inner, mels * h, frames * w])
     }
 }
 
@@ -57,6 +53,16 @@ pub enum Halves {
     Join,
 }
 
+impl Halves {
+    /// What undoes it.
+    pub fn opposite(self) -> Self {
+        match self {
+            Self::Split => Self::Join,
+            Self::Join => Self::Split,
+        }
+    }
+}
+
 impl Rearrange for Halves {
     fn forward(&self, x: Streams) -> Streams {
         match self {
@@ -66,10 +72,7 @@ impl Rearrange for Halves {
     }
 
     fn inverse(&self, y: Streams) -> Streams {
-        match self {
-            Self::Split => Self::Join.forward(y),
-            Self::Join => Self::Split.forward(y),
-        }
+        self.opposite().forward(y)
     }
 }
 

@@ -61,15 +61,15 @@ fn one(
 ) -> Tensor<1> {
     match &node.op {
         Op::Conv2d(c) => {
-            let weight = tensor(0).reshape(<[usize; 4]>::try_from(shape(0)).unwrap());
+            let weight = tensor(0).reshape(c.weight_shape());
             let padding = [c.dilation * (c.kernel / 2); 2];
             let options = ConvOptions::new(c.stride, padding, [c.dilation; 2], c.groups);
             end(conv2d(input(0).is(), weight, c.bias.then(|| tensor(1)), options))
         }
         Op::Conv1d(c) => {
-            let weight = tensor(0).reshape(<[usize; 3]>::try_from(shape(0)).unwrap());
+            let weight = tensor(0).reshape(c.weight_shape());
             let padding = [c.dilation * (c.kernel / 2)];
-            let options = ConvOptions::new([c.stride], padding, [c.dilation], c.groups);
+            let options = ConvOptions::new(c.stride, padding, [c.dilation], c.groups);
             end(conv1d(input(0).is(), weight, c.bias.then(|| tensor(1)), options))
         }
         Op::Norm { relu: rectified } => {
@@ -85,21 +85,16 @@ fn one(
             }
             end(if *rectified { relu(y) } else { y })
         }
-        Op::Relu => relu(input(0).values),
-        Op::Sigmoid => sigmoid(input(0).values),
-        Op::Tanh => input(0).values.tanh(),
-        Op::Softmax => end(softmax(input(0).is::<3>(), 2)),
-        Op::Add => broadcast(input, |x, y| x + y),
-        Op::Multiply => broadcast(input, |x, y| x * y),
-        Op::Mean => (input(0).values + input(1).values) / 2.0,
-        Op::Concat { axis } => {
-            let rank = input(0).size.len();
-            let all = 0..node.inputs.len();
-            match rank {
-                1 => end(Tensor::cat(all.map(|i| input(i).is::<2>()).collect(), axis + 1)),
-                2 => end(Tensor::cat(all.map(|i| input(i).is::<3>()).collect(), axis + 1)),
-                _ => end(Tensor::cat(all.map(|i| input(i).is::<4>()).collect(), axis + 1)),
-            }
+        Op::Map(Map::Relu) => relu(input(0).values),
+        Op::Map(Map::Sigmoid) => sigmoid(input(0).values),
+        Op::Map(Map::Tanh) => input(0).values.tanh(),
+        Op::Map(Map::Softmax) => end(softmax(input(0).is::<3>(), 2)),
+        Op::Combine(Combine::Add) => broadcast(input, |x, y| x + y),
+        Op::Combine(Combine::Multiply) => broadcast(input, |x, y| x * y),
+        Op::Combine(Combine::Mean) => (input(0).values + input(1).values) / 2.0,
+        Op::Concat(axis) => {
+            let all = (0..node.inputs.len()).map(|i| four(input(i))).collect();
+            end(Tensor::cat(all, axis + 1))
         }
         Op::Pad(_) => {
             let x = input(0).is::<4>();
@@ -136,11 +131,7 @@ fn one(
             let weight = tensor(0).reshape([output, inputs]).transpose();
             end(input(0).is::<2>().matmul(weight) + tensor(1).reshape([1, output]))
         }
-        Op::Half { upper } => {
-            let x = input(0).is::<4>();
-            let half = x.dims()[1] / 2;
-            end(x.narrow(1, if *upper { half } else { 0 }, half))
-        }
+        Op::Half(half) => end(input(0).is::<4>().chunk(2, 1).remove(*half)),
         Op::Squeeze(s) => {
             let x = input(0).is::<4>();
             let parts = (0..s.mels * s.frames).map(|part| {
@@ -154,8 +145,8 @@ fn one(
             });
             end(Tensor::cat(parts.collect(), 1))
         }
-        Op::Snap { bits } => snapped(input(0).values, *bits),
-        Op::Shift { bits } => input(0).values + snapped(input(1).values, *bits),
+        Op::Snap(bits) => snapped(input(0).values, *bits),
+        Op::Shift(bits) => input(0).values + snapped(input(1).values, *bits),
     }
 }
 
@@ -163,17 +154,17 @@ fn snapped(x: Tensor<1>, bits: i32) -> Tensor<1> {
     (x * 2f64.powi(bits)).round() / 2f64.powi(bits)
 }
 
-/// An operation on two values of three or four axes, of which the second is repeated.
+/// A value with axes of size 1 behind its own, up to four.
+fn four(mut x: Step) -> Tensor<4> {
+    x.size.resize(3, 1);
+    x.is()
+}
+
+/// An operation on two values, of which the second is repeated.
 fn broadcast(
     input: &dyn Fn(usize) -> Step,
     f: impl Fn(Tensor<4>, Tensor<4>) -> Tensor<4>,
 ) -> Tensor<1> {
-    let four = |mut x: Step| {
-        while x.size.len() < 3 {
-            x.size.push(1);
-        }
-        x.is::<4>()
-    };
     end(f(four(input(0)), four(input(1))))
 }
 
@@ -194,14 +185,16 @@ const FRAMES: usize = 17;
 
 impl Everything {
     fn new(init: &Init) -> Self {
-        let over_time = Conv1dConfig { dilation: 3, groups: 2, ..Conv1dConfig::new(48, 20, 3) };
-        let gate = Conv1dConfig { bias: false, ..Conv1dConfig::new(20, 20, 1) };
+        let conv = Conv2dConfig { dilation: 2, bias: true, ..Conv2dConfig::new(1, 4, 3) };
+        let grouped = Conv2dConfig { groups: 2, ..Conv2dConfig::new(4, 8, 3) };
+        let over_time = Conv1dConfig::new(48, 20, 3).biased();
+        let over_time = Conv1dConfig { dilation: 3, groups: 2, ..over_time };
         Self {
-            conv: Conv2dConfig::new(1, 4, 3).dilation(2).biased().init(init.at("conv")),
-            grouped: Conv2dConfig::new(4, 8, 3).groups(2).stride([2, 1]).init(init.at("grouped")),
+            conv: conv.init(init.at("conv")),
+            grouped: grouped.stride([2, 1]).init(init.at("grouped")),
             norm: BatchNorm::new(init.at("norm"), 16),
             over_time: over_time.init(init.at("over_time")),
-            gate: gate.init(init.at("gate")),
+            gate: Conv1dConfig::new(20, 20, 1).init(init.at("gate")),
             linear: Linear::new(init.at("linear"), 40, 5),
         }
     }
@@ -209,17 +202,17 @@ impl Everything {
 
 impl Net for Everything {
     fn forward<E: Exec>(&self, e: &mut E, image: E::Value<4>) -> E::Value<2> {
-        e.stage(Stage::named("front"));
+        e.stage(Stage::numbered("front", 1));
         let x = e.conv2d(&self.conv, image);
         let x = e.conv2d(&self.grouped, x);
-        let y = e.sigmoid(x.clone());
+        let y = e.map(Map::Sigmoid, x.clone());
         let x = e.concat(vec![x, y], 1);
-        let x = e.norm(&self.norm, x);
-        let x: E::Value<3> = e.reshape(x, &[Dim::Of(16 * MELS / 2), Dim::Rest]);
+        let x = e.norm(&self.norm, x, false);
+        let x: E::Value<3> = e.reshape(x, [0, (16 * MELS / 2) as i32, -1]);
         let x = e.conv1d(&self.over_time, x);
         let gate = e.conv1d(&self.gate, x.clone());
-        let gate = e.sigmoid(gate);
-        let x = e.multiply(x, gate);
+        let gate = e.map(Map::Sigmoid, gate);
+        let x = e.combine(Combine::Multiply, x, gate);
         e.stage(Stage::POOLING);
         let pooled = e.pool(PoolingKind::Tstp, x, None);
         e.stage(Stage::EMBEDDING);
@@ -245,7 +238,7 @@ fn every_layer_runs_as_it_is_recorded() {
     // 4 + 8 channels, 40 statistics; weights and biases as they are built.
     let (stages, layers): (Vec<String>, Vec<_>) =
         graph.nodes.iter().map(|n| (n.stage.to_string(), graph.layer(n))).unzip();
-    assert_eq!(stages.iter().filter(|s| *s == "front").count(), 10);
+    assert_eq!(stages.iter().filter(|s| *s == "front 1").count(), 10);
     let named: Vec<&str> = layers.into_iter().flatten().collect();
     assert_eq!(named, ["conv", "grouped", "norm", "over_time", "gate", "linear"]);
     let parameters = (9 * 4 + 4) + 8 * 2 * 9 + 2 * 16 + (20 * 24 * 3 + 20) + 20 * 20 + (40 * 5 + 5);
@@ -262,7 +255,8 @@ fn every_layer_runs_as_it_is_recorded() {
 #[test]
 fn dilation_groups_and_stride_are_what_they_say() {
     let device = Device::default();
-    let config = Conv1dConfig { dilation: 2, groups: 2, stride: 2, ..Conv1dConfig::new(4, 2, 3) };
+    let config = Conv1dConfig::new(4, 2, 3).stride([2]).biased();
+    let config = Conv1dConfig { dilation: 2, groups: 2, ..config };
     let layer = config.init(Init::new(&device, 2));
     let mut stream = Stream::new(2, "dilation", &[]);
     let x: Vec<f32> = (0..4 * 11).map(|_| stream.normal() as f32).collect();

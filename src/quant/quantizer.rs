@@ -248,8 +248,8 @@ fn set_books<M: Module>(module: M, books: HashMap<String, Book>) -> M {
         fn enter_module(&mut self, name: &str, container: &str) {
             self.0.enter(name, container);
         }
-        fn exit_module(&mut self, _name: &str, container: &str) {
-            self.0.exit(container);
+        fn exit_module(&mut self, _name: &str, _container: &str) {
+            self.0.exit();
         }
     }
     let parts = |(name, (book, codes)): (String, Book)| {

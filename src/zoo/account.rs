@@ -3,69 +3,41 @@
 use std::collections::BTreeSet;
 
 use crate::nn::graph::{Function, Graph, Op, Step, Value};
-
-/// One layer's share.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LayerCost {
-    /// The layer's name in the checkpoint.
-    pub name: String,
-    /// Trainable parameters.
-    pub parameters: usize,
-    /// Multiply-accumulate operations for one utterance.
-    pub macs: usize,
-}
+use crate::nn::{Combine, Map};
 
 /// A network's costs for one utterance.
-#[derive(Debug, Clone, Default)]
-pub struct Account {
-    /// Layers with parameters, in the order of the forward pass.
-    pub layers: Vec<LayerCost>,
-    /// Elements that an ordinary tape keeps for the backward pass: inputs of convolutions and
-    /// BatchNorm and outputs of ReLU, each once; without the pooling and what follows.
-    pub kept: usize,
-    /// Elements that reversible execution keeps.
-    pub held: usize,
-}
+#[derive(Debug, Clone)]
+pub struct Account(pub(super) Graph);
 
 impl Account {
-    pub(super) fn of(graph: &Graph) -> Self {
-        let mut account = Self::default();
-        for node in &graph.nodes {
-            let (parameters, macs) = (graph.node_parameters(node), graph.node_macs(node));
-            if let Some(name) = graph.layer(node).filter(|_| parameters > 0 || macs > 0) {
-                account.layers.push(LayerCost { name: name.to_owned(), parameters, macs });
-            }
-        }
-        for (_, step) in &graph.steps {
-            if let Step::Keep(f) = step {
-                account.held += f.inputs.iter().map(|&v| graph.elements(v)).sum::<usize>();
-            }
-            let kept = Graph::functions(step).into_iter().flat_map(|f| kept(graph, f));
-            account.kept += kept.map(|v| graph.elements(v)).sum::<usize>();
-        }
-        account
-    }
-
     /// Trainable parameters of the backbone.
     pub fn parameters(&self) -> usize {
-        self.layers.iter().map(|l| l.parameters).sum()
+        self.0.parameters()
     }
 
-    /// Multiply-accumulate operations for one utterance.
+    /// Multiply-accumulate operations.
     pub fn macs(&self) -> usize {
-        self.layers.iter().map(|l| l.macs).sum()
+        self.0.macs()
     }
 
-    /// Bytes of f32 activations that an ordinary tape keeps for one utterance, without the pooling
-    /// and what follows.
+    /// Bytes of f32 activations that an ordinary tape keeps: inputs of convolutions and BatchNorm
+    /// and outputs of ReLU, each once; without the pooling and what follows.
     pub fn activation_bytes(&self) -> usize {
-        4 * self.kept
+        let functions = self.0.steps.iter().flat_map(|(_, step)| step.functions());
+        functions.map(|f| self.bytes(&kept(&self.0, f))).sum()
     }
 
-    /// Bytes of f32 activations that reversible execution keeps for one utterance between the
-    /// passes.
+    /// Bytes of f32 activations that reversible execution keeps between the passes.
     pub fn held_bytes(&self) -> usize {
-        4 * self.held
+        let held = |step: &Step| match step {
+            Step::Keep(f) => self.bytes(&f.inputs),
+            Step::Couple(..) | Step::Squeeze | Step::Halves(_) => 0,
+        };
+        self.0.steps.iter().map(|(_, step)| held(step)).sum()
+    }
+
+    fn bytes<'v>(&self, values: impl IntoIterator<Item = &'v Value>) -> usize {
+        values.into_iter().map(|&v| 4 * self.0.elements(v)).sum()
     }
 }
 
@@ -75,22 +47,16 @@ fn kept(graph: &Graph, f: &Function) -> BTreeSet<Value> {
     for (i, node) in f.nodes.clone().zip(&graph.nodes[f.nodes.clone()]) {
         let output = Value(i + 1);
         match node.op {
-            Op::Conv2d(_) | Op::Norm { relu: false } | Op::Multiply => kept.extend(&node.inputs),
+            Op::Conv2d(_) | Op::Norm { relu: false } | Op::Combine(Combine::Multiply) => {
+                kept.extend(&node.inputs);
+            }
             Op::Norm { relu: true } => kept.extend(node.inputs.iter().copied().chain([output])),
-            Op::Relu | Op::Sigmoid => _ = kept.insert(output),
+            Op::Map(Map::Relu | Map::Sigmoid) => kept.extend([output]),
             // Attention over frames belongs to the pooling.
-            Op::Conv1d(_) | Op::Tanh | Op::Softmax | Op::Pool(_) | Op::Linear => (),
+            Op::Conv1d(_) | Op::Map(Map::Tanh | Map::Softmax) | Op::Pool(_) | Op::Linear => (),
             // Their derivatives need no value.
-            Op::Add
-            | Op::Mean
-            | Op::Concat { .. }
-            | Op::Copy
-            | Op::Pad(_)
-            | Op::Reshape(_)
-            | Op::Half { .. }
-            | Op::Squeeze(_)
-            | Op::Snap { .. }
-            | Op::Shift { .. } => (),
+            Op::Combine(Combine::Add | Combine::Mean) | Op::Concat(_) | Op::Copy | Op::Pad(_) => (),
+            Op::Reshape(_) | Op::Half(_) | Op::Squeeze(_) | Op::Snap(_) | Op::Shift(_) => (),
         }
     }
     kept

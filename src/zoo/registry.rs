@@ -1,15 +1,15 @@
 //! Every network that there is: a row each. `revox zoo`, help, shell completion and errors read it.
 //!
 //! A new network of a family that is here takes a row of [`ROWS`]; a new family takes its file and
-//! its type in the list of [`Network`].
+//! its type in the list of [`Backbone`].
 
-use burn::module::Module;
-
-use super::df_resnet::{Depths, DfResNet, Layout};
-use super::resnet::{BlockKind, Blocks, ResNet};
-use super::reversible::{Base, RevNet, ReversibleType};
+use super::df_resnet::{Depths, GEMINI, ORIGINAL};
+use super::network::Backbone;
+use super::resnet::Blocks;
+use super::reversible::{Base, ReversibleType};
 use super::{Architecture, resnet10};
-use crate::nn::{Exec, Init, Net};
+use crate::nn::BranchKind::{Basic, Bottleneck};
+use crate::nn::Init;
 
 /// One network.
 pub struct Row {
@@ -19,13 +19,13 @@ pub struct Row {
     pub paper: &'static str,
     /// Parameters in millions, as published.
     pub published: Option<f64>,
-    network: &'static dyn Member,
+    pub(super) network: &'static dyn Member,
 }
 
 /// What a row builds.
 pub(super) trait Member: Sync {
-    /// The network at a place.
-    fn init(&self, init: Init, arch: &Architecture) -> Network;
+    /// The network up to its pooled statistics, and how many channels times mels it pools.
+    fn init(&self, init: &Init, arch: &Architecture) -> (Backbone, usize);
 
     /// What its reversible types are made of; nothing if it offers none.
     fn base(&self) -> Option<Base>;
@@ -33,35 +33,31 @@ pub(super) trait Member: Sync {
 
 const RESNET: &str = "arXiv 1512.03385";
 const DF_RESNET: &str = "doi 10.1109/TASLP.2023.3273417";
-const GEMINI: &str = "arXiv 2312.03620";
+const GOLDEN_GEMINI: &str = "arXiv 2312.03620";
 const OURS: &str = "revox";
 
 /// Every network. Sources of depths: WeSpeaker `resnet.py`, `gemini_dfresnet.py`; sources of
 /// published parameters: WeSpeaker's VoxCeleb table and the papers. `resnet10` and `df-resnet32`
 /// are ours, small members of their families for quick runs.
-pub const ROWS: &[Row] = {
-    use BlockKind::{Basic, Bottleneck};
-    use Layout::{Gemini, Original};
-    &[
-        row("resnet10", OURS, None, &resnet10::NETWORK),
-        row("resnet18", RESNET, None, &Blocks(Basic, [2, 2, 2, 2])),
-        row("resnet34", RESNET, Some(6.63), &Blocks(Basic, [3, 4, 6, 3])),
-        row("resnet50", RESNET, None, &Blocks(Bottleneck, [3, 4, 6, 3])),
-        row("resnet101", RESNET, None, &Blocks(Bottleneck, [3, 4, 23, 3])),
-        row("resnet152", RESNET, None, &Blocks(Bottleneck, [3, 8, 36, 3])),
-        row("resnet221", RESNET, Some(23.79), &Blocks(Bottleneck, [6, 16, 48, 3])),
-        row("resnet293", RESNET, Some(28.62), &Blocks(Bottleneck, [10, 20, 64, 3])),
-        row("df-resnet32", OURS, None, &Depths(Original, [2, 2, 4, 2])),
-        row("df-resnet56", DF_RESNET, Some(4.5), &Depths(Original, [3, 3, 9, 3])),
-        row("df-resnet110", DF_RESNET, None, &Depths(Original, [3, 3, 27, 3])),
-        row("df-resnet179", DF_RESNET, None, &Depths(Original, [3, 8, 45, 3])),
-        row("df-resnet233", DF_RESNET, Some(12.3), &Depths(Original, [3, 8, 63, 3])),
-        row("gemini-df-resnet60", GEMINI, None, &Depths(Gemini, [3, 3, 9, 3])),
-        row("gemini-df-resnet114", GEMINI, Some(6.53), &Depths(Gemini, [3, 3, 27, 3])),
-        row("gemini-df-resnet183", GEMINI, None, &Depths(Gemini, [3, 8, 45, 3])),
-        row("gemini-df-resnet237", GEMINI, None, &Depths(Gemini, [3, 8, 63, 3])),
-    ]
-};
+pub const ROWS: &[Row] = &[
+    row("resnet10", OURS, None, &resnet10::NETWORK),
+    row("resnet18", RESNET, None, &Blocks(Basic, [2, 2, 2, 2])),
+    row("resnet34", RESNET, Some(6.63), &Blocks(Basic, [3, 4, 6, 3])),
+    row("resnet50", RESNET, None, &Blocks(Bottleneck, [3, 4, 6, 3])),
+    row("resnet101", RESNET, None, &Blocks(Bottleneck, [3, 4, 23, 3])),
+    row("resnet152", RESNET, None, &Blocks(Bottleneck, [3, 8, 36, 3])),
+    row("resnet221", RESNET, Some(23.79), &Blocks(Bottleneck, [6, 16, 48, 3])),
+    row("resnet293", RESNET, Some(28.62), &Blocks(Bottleneck, [10, 20, 64, 3])),
+    row("df-resnet32", OURS, None, &Depths(ORIGINAL, [2, 2, 4, 2])),
+    row("df-resnet56", DF_RESNET, Some(4.5), &Depths(ORIGINAL, [3, 3, 9, 3])),
+    row("df-resnet110", DF_RESNET, None, &Depths(ORIGINAL, [3, 3, 27, 3])),
+    row("df-resnet179", DF_RESNET, None, &Depths(ORIGINAL, [3, 8, 45, 3])),
+    row("df-resnet233", DF_RESNET, Some(12.3), &Depths(ORIGINAL, [3, 8, 63, 3])),
+    row("gemini-df-resnet60", GOLDEN_GEMINI, None, &Depths(GEMINI, [3, 3, 9, 3])),
+    row("gemini-df-resnet114", GOLDEN_GEMINI, Some(6.53), &Depths(GEMINI, [3, 3, 27, 3])),
+    row("gemini-df-resnet183", GOLDEN_GEMINI, None, &Depths(GEMINI, [3, 8, 45, 3])),
+    row("gemini-df-resnet237", GOLDEN_GEMINI, None, &Depths(GEMINI, [3, 8, 63, 3])),
+];
 
 const fn row(
     name: &'static str,
@@ -80,15 +76,7 @@ impl Row {
 
     /// Whether the network exists as `rev1-` and `rev2-` too.
     pub fn has_reversible_types(&self) -> bool {
-        self.base().is_some()
-    }
-
-    pub(super) fn init(&self, init: Init, arch: &Architecture) -> Network {
-        self.network.init(init, arch)
-    }
-
-    pub(super) fn base(&self) -> Option<Base> {
-        self.network.base()
+        self.network.base().is_some()
     }
 }
 
@@ -104,52 +92,12 @@ pub fn names() -> impl Iterator<Item = String> {
 
 /// The list of names for people, types summed up.
 pub(super) fn listed() -> String {
-    let all = |rows: &mut dyn Iterator<Item = &Row>| {
-        rows.map(|row| row.name).collect::<Vec<_>>().join(", ")
-    };
-    let names = all(&mut ROWS.iter());
-    match ROWS.iter().all(Row::has_reversible_types) {
+    let all = |rows: Vec<&Row>| rows.iter().map(|row| row.name).collect::<Vec<_>>().join(", ");
+    let (with, without): (Vec<&Row>, Vec<&Row>) =
+        ROWS.iter().partition(|row| row.has_reversible_types());
+    let names = all(ROWS.iter().collect());
+    match without.is_empty() {
         true => format!("{names}, each also as rev1-... and rev2-..."),
-        false => {
-            let with = all(&mut ROWS.iter().filter(|row| row.has_reversible_types()));
-            format!("{names}; as rev1-... and rev2-...: {with}")
-        }
+        false => format!("{names}; as rev1-... and rev2-...: {}", all(with)),
     }
-}
-
-macro_rules! networks {
-    ($($(#[$doc:meta])* $name:ident($network:ty),)*) => {
-        /// Any network of the registry.
-        #[derive(Module, Debug)]
-        #[allow(
-            clippy::large_enum_variant,
-            reason = "there is one network in a program, not an array of them"
-        )]
-        pub enum Network {
-            $($(#[$doc])* $name($network),)*
-        }
-
-        impl Net for Network {
-            fn forward<E: Exec>(&self, e: &mut E, image: E::Value<4>) -> E::Value<2> {
-                match self {
-                    $(Self::$name(network) => Net::forward(network, e, image),)*
-                }
-            }
-        }
-
-        $(impl From<$network> for Network {
-            fn from(network: $network) -> Self {
-                Self::$name(network)
-            }
-        })*
-    };
-}
-
-networks! {
-    /// ResNet.
-    ResNet(ResNet),
-    /// DF-ResNet, either layout.
-    DfResNet(DfResNet),
-    /// Reversible, either type.
-    Reversible(RevNet),
 }

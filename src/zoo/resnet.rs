@@ -13,102 +13,50 @@
 
 use burn::module::Module;
 
+use super::Architecture;
+use super::network::Backbone;
 use super::registry::Member;
 use super::reversible::Base;
-use super::{Architecture, Network, Tail};
-use crate::nn::{
-    BasicBlock, BatchNorm, Bottleneck, BranchKind, Conv2d, Conv2dConfig, Exec, Init, Linear, Net,
-    Part, Pooling, Stage,
-};
+use crate::nn::{BatchNorm, Block, BranchKind, Conv2d, Conv2dConfig, Exec, Init, Pooling, Stage};
 
-/// Stride of each stage's first block, mels and frames alike.
-const STRIDES: [usize; 4] = [1, 2, 2, 2];
-
-/// The residual block of a ResNet.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum BlockKind {
-    /// Two 3x3 convolutions.
-    Basic,
-    /// 1x1, 3x3, 1x1 with four times as many output channels.
-    Bottleneck,
-}
-
-impl BlockKind {
-    /// Output channels of a block of `width`.
-    pub fn output(self, width: usize) -> usize {
-        width
-            * match self {
-                Self::Basic => BasicBlock::EXPANSION,
-                Self::Bottleneck => Bottleneck::EXPANSION,
-            }
-    }
-
-    /// The reversible counterpart.
-    fn branch(self) -> BranchKind {
-        match self {
-            Self::Basic => BranchKind::Basic,
-            Self::Bottleneck => BranchKind::Bottleneck,
-        }
-    }
-}
+/// Strides over `[mels, frames]` of the first block of each stage; none where resolution stays.
+const STRIDES: [Option<[usize; 2]>; 4] = [None, Some([2, 2]), Some([2, 2]), Some([2, 2])];
 
 /// A ResNet with so many blocks in each stage.
-pub(super) struct Blocks(pub BlockKind, pub [usize; 4]);
+pub(super) struct Blocks(pub BranchKind, pub [usize; 4]);
 
 impl Member for Blocks {
-    fn init(&self, init: Init, arch: &Architecture) -> Network {
-        ResNet::new(init, arch, self.0, self.1).into()
+    fn init(&self, init: &Init, arch: &Architecture) -> (Backbone, usize) {
+        let Self(kind, blocks) = *self;
+        let mut channels = arch.width;
+        let mut stage = |s: usize| {
+            let width = arch.width << s;
+            let block = |b: usize| {
+                let stride = STRIDES[s].filter(|_| b == 0).unwrap_or([1, 1]);
+                let init = init.at(format!("layer{}", s + 1)).at(b);
+                let input = std::mem::replace(&mut channels, kind.channels(width).1);
+                Block::new(init, kind, input, width, stride)
+            };
+            (0..blocks[s]).map(block).collect()
+        };
+        let (layer1, layer2, layer3, layer4) = (stage(0), stage(1), stage(2), stage(3));
+        let pooled =
+            channels * arch.mels.div_ceil(STRIDES.iter().flatten().map(|s| s[0]).product());
+        let conv1 = Conv2dConfig::new(1, arch.width, 3).init(init.at("conv1"));
+        let bn1 = BatchNorm::new(init.at("bn1"), arch.width);
+        let pool = Pooling::new(init.at("pool"), arch.pooling, pooled);
+        let network = ResNet { conv1, bn1, layer1, layer2, layer3, layer4, pool };
+        (Backbone::ResNet(network), pooled)
     }
 
     fn base(&self) -> Option<Base> {
-        let strides = STRIDES.map(|s| (s > 1).then_some([s, s]));
-        Some(Base { blocks: self.1, strides, branch: self.0.branch(), block: Some(self.0) })
+        Some(Base { blocks: self.1, strides: STRIDES, kind: self.0 })
     }
 }
 
-/// A block of either kind.
+/// The network up to its pooled statistics; field names are WeSpeaker's.
 #[derive(Module, Debug)]
-#[allow(clippy::large_enum_variant, reason = "all blocks of a network are of one kind")]
-pub enum Block {
-    /// See [`BasicBlock`].
-    Basic(BasicBlock),
-    /// See [`Bottleneck`].
-    Bottleneck(Bottleneck),
-}
-
-impl Block {
-    /// The block from `input` channels, striding in its first 3x3 convolution.
-    pub(super) fn new(
-        init: Init,
-        kind: BlockKind,
-        input: usize,
-        width: usize,
-        stride: [usize; 2],
-    ) -> Self {
-        match kind {
-            BlockKind::Basic => Self::Basic(BasicBlock::new(init, input, width, stride)),
-            BlockKind::Bottleneck => Self::Bottleneck(Bottleneck::new(init, input, width, stride)),
-        }
-    }
-
-    /// `[batch, input, mels, frames]` -> `[batch, output, mels', frames']`.
-    fn forward<E: Exec>(&self, e: &mut E, x: E::Value<4>) -> E::Value<4> {
-        match self {
-            Self::Basic(block) => block.forward(e, x),
-            Self::Bottleneck(block) => block.forward(e, x),
-        }
-    }
-}
-
-impl Part for Block {
-    fn forward<E: Exec>(&self, e: &mut E, x: Vec<E::Value<4>>) -> Vec<E::Value<4>> {
-        x.into_iter().map(|x| self.forward(e, x)).collect()
-    }
-}
-
-/// The network; field names are WeSpeaker's.
-#[derive(Module, Debug)]
-pub struct ResNet {
+pub(super) struct ResNet {
     conv1: Conv2d,
     bn1: BatchNorm,
     layer1: Vec<Block>,
@@ -116,57 +64,18 @@ pub struct ResNet {
     layer3: Vec<Block>,
     layer4: Vec<Block>,
     pool: Pooling,
-    seg_1: Linear,
-    seg_bn_1: Option<BatchNorm>,
-    seg_2: Option<Linear>,
 }
 
 impl ResNet {
-    fn new(init: Init, arch: &Architecture, kind: BlockKind, blocks: [usize; 4]) -> Self {
-        let mut channels = arch.width;
-        let mut stage = |s: usize| -> Vec<Block> {
-            let width = arch.width << s;
-            (0..blocks[s])
-                .map(|b| {
-                    let stride = if b == 0 { [STRIDES[s]; 2] } else { [1, 1] };
-                    let init = init.at(format!("layer{}", s + 1)).at(b);
-                    let input = std::mem::replace(&mut channels, kind.output(width));
-                    Block::new(init, kind, input, width, stride)
-                })
-                .collect()
-        };
-        let (layer1, layer2, layer3, layer4) = (stage(0), stage(1), stage(2), stage(3));
-        let pooled = channels * arch.mels.div_ceil(STRIDES.iter().product());
-        let Tail { seg_1, seg_bn_1, seg_2 } = Tail::new(&init, arch, pooled);
-        Self {
-            conv1: Conv2dConfig::new(1, arch.width, 3).init(init.at("conv1")),
-            bn1: BatchNorm::new(init.at("bn1"), arch.width),
-            layer1,
-            layer2,
-            layer3,
-            layer4,
-            pool: Pooling::new(init.at("pool"), arch.pooling, pooled),
-            seg_1,
-            seg_bn_1,
-            seg_2,
-        }
-    }
-}
-
-impl Net for ResNet {
-    fn forward<E: Exec>(&self, e: &mut E, image: E::Value<4>) -> E::Value<2> {
-        e.stage(Stage::STEM);
-        let x = e.conv2d(&self.conv1, image);
-        let mut x = e.norm_relu(&self.bn1, x);
+    /// `[batch, 1, mels, frames]` -> pooled statistics.
+    pub fn forward<E: Exec>(&self, e: &mut E, image: E::Value<4>) -> E::Value<2> {
+        let mut x = e.conv_norm_relu(&self.conv1, &self.bn1, image);
         let stages = [&self.layer1, &self.layer2, &self.layer3, &self.layer4];
         for (s, stage) in stages.into_iter().enumerate() {
             e.stage(Stage::numbered("stage", s + 1));
-            for block in stage {
-                x = block.forward(e, x);
-            }
+            x = stage.iter().fold(x, |x, block| block.forward(e, x));
         }
         e.stage(Stage::POOLING);
-        let pooled = self.pool.forward(e, x);
-        super::embedding(e, pooled, &self.seg_1, self.seg_bn_1.as_ref(), self.seg_2.as_ref())
+        self.pool.forward(e, x)
     }
 }

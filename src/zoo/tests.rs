@@ -1,7 +1,7 @@
-use burn::tensor::{Device, TensorData};
+use burn::tensor::{Device, Tensor, TensorData};
 
 use super::*;
-use crate::nn::{BranchKind, collect_named, graph, names_and_shapes};
+use crate::nn::{BranchKind, Mode, collect_named, graph, names_and_shapes};
 
 /// Small networks of every name and pooling.
 fn small() -> impl Iterator<Item = Architecture> {
@@ -46,7 +46,7 @@ fn functions_stand_in_order() {
     for arch in small() {
         let graph = arch.graph(64).unwrap();
         let mut functions: Vec<&graph::Function> =
-            graph.steps.iter().flat_map(|(_, step)| Graph::functions(step)).collect();
+            graph.steps.iter().flat_map(|(_, step)| step.functions()).collect();
         functions.push(&graph.tail);
         let mut end = 0;
         for f in functions {
@@ -75,8 +75,8 @@ fn reversible_types_have_the_ordinary_networks_parameters() {
         |name: &str| Architecture::named(name).unwrap().account(200).unwrap().parameters() as f64;
     let mut seen = 0;
     for row in ROWS {
-        let Some(base) = row.base() else { continue };
-        let most = if base.branch == BranchKind::Bottleneck { 0.011 } else { 0.01 };
+        let Some(base) = row.network.base() else { continue };
+        let most = if base.kind == BranchKind::Bottleneck { 0.011 } else { 0.01 };
         for kind in [ReversibleType::Partial, ReversibleType::Full] {
             let reversible = format!("{}{}", kind.prefix(), row.name);
             let off = parameters(&reversible) / parameters(row.name) - 1.0;

@@ -18,6 +18,6 @@ mod network;
 mod options;
 mod plan;
 
-pub use network::RevNet;
+pub(super) use network::RevNet;
 pub use options::{MergeRule, ReversibleOptions, ReversibleType, StreamRule, TransitionRule};
 pub(super) use plan::{Base, Plan};

@@ -1,26 +1,25 @@
-//! The module.
+//! The module that a [`Plan`] makes.
 
 use burn::module::Module;
 
-use super::super::resnet::Block;
-use super::super::{Architecture, Tail, embedding};
-use super::plan::{Entry, Plan};
+use super::super::Architecture;
+use super::super::network::Backbone;
+use super::plan::{Entry, Plan, StagePlan};
 use super::{MergeRule, StreamRule};
-use crate::backend::reversible::{self, Execution, Reversible};
+use crate::backend::reversible::Execution;
 use crate::nn::{
-    BatchNorm, Body, Conv2d, Conv2dConfig, ConvNorm, Coupling, Dim, Downsample, Exec, Init, Linear,
-    Net, Part, Pooling, Squeeze, Stage, Step,
+    BatchNorm, Block, Body, Combine, Conv2d, Conv2dConfig, Coupling, Downsample, Exec, Halves,
+    Init, Part, Pooling, Squeeze, Stage, Step, downsample,
 };
 
-/// A reversible network of either type. Both executions are this one struct, with the same weights.
+/// A reversible network of either type, up to its pooled statistics. Both executions are this one
+/// struct, with the same weights.
 #[derive(Module, Debug)]
-pub struct RevNet {
+pub(in crate::zoo) struct RevNet {
     body: RevBody,
-    seg_1: Linear,
-    seg_bn_1: Option<BatchNorm>,
-    seg_2: Option<Linear>,
+    /// How it trains; the default recomputes activations.
     #[module(skip)]
-    execution: Execution,
+    pub execution: Execution,
 }
 
 /// Features to pooled statistics.
@@ -36,12 +35,9 @@ struct RevBody {
 struct Stem {
     conv: Conv2d,
     norm: BatchNorm,
-    /// What comes out is both streams, each whole.
+    /// How what comes out becomes two streams; none where the first transition wants it whole.
     #[module(skip)]
-    duplicate: bool,
-    /// What comes out is cut into two streams.
-    #[module(skip)]
-    split: bool,
+    streams: Option<StreamRule>,
     #[module(skip)]
     multiple: [usize; 2],
 }
@@ -67,13 +63,6 @@ enum Transition {
     Block(Block),
 }
 
-impl Transition {
-    /// Whether it wants both streams as one tensor, and makes one of them.
-    fn is_whole(&self) -> bool {
-        !matches!(self, Self::PerStream(_))
-    }
-}
-
 /// Streams (their mean) or one tensor to pooled statistics.
 #[derive(Module, Debug)]
 struct Summary {
@@ -87,148 +76,120 @@ struct Summary {
 impl Part for Stem {
     fn forward<E: Exec>(&self, e: &mut E, mut x: Vec<E::Value<4>>) -> Vec<E::Value<4>> {
         let x = e.pad(x.remove(0), self.multiple);
-        let x = e.conv2d(&self.conv, x);
-        let x = e.norm_relu(&self.norm, x);
-        if self.duplicate {
-            let other = e.copy(&x);
-            vec![x, other]
-        } else {
-            vec![x]
-        }
+        let x = e.conv_norm_relu(&self.conv, &self.norm, x);
+        let other = (self.streams == Some(StreamRule::Duplicate)).then(|| e.copy(&x));
+        std::iter::once(x).chain(other).collect()
     }
 }
 
 impl Part for Transition {
     fn forward<E: Exec>(&self, e: &mut E, x: Vec<E::Value<4>>) -> Vec<E::Value<4>> {
+        let x = x.into_iter();
         match self {
             Self::PerStream(layers) => {
-                layers.iter().zip(x).map(|(layer, x)| layer.forward(e, x)).collect()
+                layers.iter().zip(x).map(|((conv, norm), x)| e.conv_norm(conv, norm, x)).collect()
             }
-            Self::Merged(layer) => x.into_iter().map(|x| layer.forward(e, x)).collect(),
-            Self::Block(block) => Part::forward(block, e, x),
+            Self::Merged((conv, norm)) => x.map(|x| e.conv_norm(conv, norm, x)).collect(),
+            Self::Block(block) => x.map(|x| block.forward(e, x)).collect(),
         }
     }
 }
 
 impl Part for Summary {
     fn forward<E: Exec>(&self, e: &mut E, x: Vec<E::Value<4>>) -> Vec<E::Value<4>> {
-        let x = x.into_iter().reduce(|a, b| e.mean(a, b)).expect("one or two streams");
-        let mut x = e.norm_relu(&self.norm, x);
-        if let Some(project) = &self.project {
-            x = project.rectified(e, x);
+        let mean = |a, b| e.combine(Combine::Mean, a, b);
+        let x = x.into_iter().reduce(mean).expect("one or two streams");
+        let mut x = e.norm(&self.norm, x, true);
+        if let Some((conv, norm)) = &self.project {
+            x = e.conv_norm_relu(conv, norm, x);
         }
         let pooled = self.pool.forward(e, x);
-        vec![e.reshape(pooled, &[Dim::Rest, Dim::Of(1), Dim::Of(1)])]
-    }
-}
-
-impl Reversible for RevBody {
-    fn steps(&self) -> Vec<reversible::Step<'_>> {
-        self.lowered()
+        vec![e.reshape(pooled, [0, -1, 1, 1])]
     }
 }
 
 impl Body for RevBody {
     fn walk(&self) -> Vec<(Stage, Step<'_>)> {
+        let (split, join) = (Step::Halves(&Halves::Split), Step::Halves(&Halves::Join));
         let mut steps: Vec<(Stage, Step)> = vec![(Stage::STEM, Step::Keep(&self.stem))];
-        let mut two = self.stem.duplicate;
-        if self.stem.split {
-            steps.push((Stage::STEM, Step::Split));
-            two = true;
+        if self.stem.streams == Some(StreamRule::Split) {
+            steps.push((Stage::STEM, split));
         }
+        let mut two = self.stem.streams.is_some();
         for (s, stage) in self.stages.iter().enumerate() {
             let entry = Stage::numbered("transition", s + 1);
             if let Some(transition) = &stage.transition {
-                let whole = transition.is_whole();
-                if whole && two {
-                    steps.push((entry, Step::Join));
-                }
+                let whole = !matches!(transition, Transition::PerStream(_));
+                steps.extend((whole && two).then_some((entry, join)));
                 steps.push((entry, Step::Keep(transition)));
-                if whole {
-                    steps.push((entry, Step::Split));
-                }
+                steps.extend(whole.then_some((entry, split)));
                 two = true;
             }
             steps.extend(stage.squeeze.as_ref().map(|squeeze| (entry, Step::Squeeze(squeeze))));
             let blocks = stage.blocks.iter().map(Step::Couple);
             steps.extend(blocks.map(|block| (Stage::numbered("stage", s + 1), block)));
         }
-        if !self.summary.mean {
-            steps.push((Stage::POOLING, Step::Join));
-        }
+        steps.extend((!self.summary.mean).then_some((Stage::POOLING, join)));
         steps.push((Stage::POOLING, Step::Keep(&self.summary)));
         steps
     }
 }
 
 impl RevNet {
-    pub(in crate::zoo) fn new(init: Init, arch: &Architecture, plan: &Plan) -> Self {
-        let body = init.at("body");
-        let place = body.at("stem");
-        let stem = Stem {
-            conv: Conv2dConfig::new(1, plan.stem, 3).init(place.at("conv")),
-            norm: BatchNorm::new(place.at("norm"), plan.stem),
-            duplicate: !plan.whole_stem && plan.streams == StreamRule::Duplicate,
-            split: !plan.whole_stem && plan.streams == StreamRule::Split,
-            multiple: plan.multiple,
-        };
-        let stages = plan.stages.iter().enumerate().map(|(s, stage)| {
-            let place = body.at("stages").at(s);
-            let at = place.at("transition");
-            let transition = match stage.entry {
-                Entry::Direct | Entry::Squeeze(_) => None,
-                Entry::PerStream(conv) => Some(Transition::PerStream(
-                    (0..2).map(|i| Downsample::build(at.at(i), conv)).collect(),
-                )),
-                Entry::Merged(conv) => Some(Transition::Merged(Downsample::build(at, conv))),
-                Entry::Block(kind, input, width, stride) => {
-                    Some(Transition::Block(Block::new(at, kind, input, width, stride)))
-                }
-            };
-            let block = |b: usize| {
-                Coupling::new(
-                    place.at("blocks").at(b),
-                    plan.kind,
-                    plan.order,
-                    stage.width,
-                    stage.inner,
-                )
-            };
-            let squeeze = match stage.entry {
-                Entry::Squeeze(squeeze) => Some(squeeze),
-                _ => None,
-            };
-            RevStage { transition, blocks: (0..stage.blocks).map(block).collect(), squeeze }
-        });
-        let last = plan.stages.last().map_or(0, |s| s.width);
-        let merged = if plan.merge == MergeRule::Mean { last } else { 2 * last };
-        let projected = plan.merge == MergeRule::Project;
-        let channels = if projected { plan.project } else { merged };
-        let pooled = channels * plan.mels(arch.mels);
-        let place = body.at("summary");
-        let project = Conv2dConfig::new(merged, plan.project, 1);
-        let summary = Summary {
-            norm: BatchNorm::new(place.at("norm"), merged),
-            project: projected.then(|| Downsample::build(place.at("project"), project)),
-            pool: Pooling::new(place.at("pool"), arch.pooling, pooled),
-            mean: plan.merge == MergeRule::Mean,
-        };
-        let Tail { seg_1, seg_bn_1, seg_2 } = Tail::new(&init, arch, pooled);
-        let body = RevBody { stem, stages: stages.collect(), summary };
-        Self { body, seg_1, seg_bn_1, seg_2, execution: Execution::default() }
-    }
-
-    /// How it trains; the default recomputes activations.
-    pub fn with_execution(self, execution: Execution) -> Self {
-        Self { execution, ..self }
+    pub fn forward<E: Exec>(&self, e: &mut E, image: E::Value<4>) -> E::Value<2> {
+        let pooled = e.body(&self.body, image, self.execution);
+        e.stage(Stage::EMBEDDING);
+        e.reshape(pooled, [0, -1])
     }
 }
 
-impl Net for RevNet {
-    fn forward<E: Exec>(&self, e: &mut E, image: E::Value<4>) -> E::Value<2> {
-        let pooled = e.body(&self.body, image, self.execution);
-        e.stage(Stage::EMBEDDING);
-        let pooled = e.reshape(pooled, &[Dim::Rest]);
-        embedding(e, pooled, &self.seg_1, self.seg_bn_1.as_ref(), self.seg_2.as_ref())
+impl Plan {
+    /// The network, and how many channels times mels it pools.
+    pub fn init(&self, init: &Init, arch: &Architecture) -> (Backbone, usize) {
+        let init = init.at("body");
+        let place = init.at("stem");
+        let stem = Stem {
+            conv: Conv2dConfig::new(1, self.stem, 3).init(place.at("conv")),
+            norm: BatchNorm::new(place.at("norm"), self.stem),
+            streams: self.streams,
+            multiple: self.multiple,
+        };
+        let stages = self.stages.iter().enumerate();
+        let stages = stages.map(|(s, stage)| self.stage(&init.at("stages").at(s), stage)).collect();
+        let last = self.stages.last().map_or(0, |s| s.width);
+        let mean = self.merge == MergeRule::Mean;
+        let merged = if mean { last } else { 2 * last };
+        let projected = self.merge == MergeRule::Project;
+        let pooled = if projected { self.project } else { merged } * self.mels;
+        let place = init.at("summary");
+        let project = Conv2dConfig::new(merged, self.project, 1);
+        let summary = Summary {
+            norm: BatchNorm::new(place.at("norm"), merged),
+            project: projected.then(|| downsample(place.at("project"), project)),
+            pool: Pooling::new(place.at("pool"), arch.pooling, pooled),
+            mean,
+        };
+        let body = RevBody { stem, stages, summary };
+        (Backbone::Reversible(RevNet { body, execution: Execution::default() }), pooled)
+    }
+
+    fn stage(&self, init: &Init, stage: &StagePlan) -> RevStage {
+        let at = init.at("transition");
+        let (transition, squeeze) = match stage.entry {
+            Entry::Direct => (None, None),
+            Entry::Squeeze(squeeze) => (None, Some(squeeze)),
+            Entry::PerStream(conv) => {
+                let layers = (0..2).map(|i| downsample(at.at(i), conv)).collect();
+                (Some(Transition::PerStream(layers)), None)
+            }
+            Entry::Merged(conv) => (Some(Transition::Merged(downsample(at, conv))), None),
+            Entry::Block(input, width, stride) => {
+                let block = Block::new(at, self.kind, input, width, stride);
+                (Some(Transition::Block(block)), None)
+            }
+        };
+        let StagePlan { width, inner, .. } = *stage;
+        let block = |b| Coupling::new(init.at("blocks").at(b), self.kind, self.order, width, inner);
+        RevStage { transition, blocks: (0..stage.blocks).map(block).collect(), squeeze }
     }
 }

@@ -1,9 +1,11 @@
 //! From an architecture's name and options to a table of stages with every size in it.
 
-use super::super::resnet::BlockKind;
-use super::super::{Architecture, nowhere};
-use super::network::RevNet;
-use super::options::{MergeRule, ReversibleType, StreamRule, TransitionRule};
+use super::super::Architecture;
+use super::super::network::Network;
+use super::options::MergeRule::{self, Concat, Mean, Project};
+use super::options::StreamRule::{self, Duplicate, Split};
+use super::options::TransitionRule::{Block, Merged, PerStream};
+use super::options::{ReversibleOptions, ReversibleType};
 use crate::error::{Error, Result};
 use crate::nn::{Branch, BranchKind, Conv2dConfig, Init, Order, Squeeze, Trace};
 
@@ -15,16 +17,7 @@ pub(in crate::zoo) struct Base {
     /// Strides over mels and frames in front of each stage; none where resolution stays.
     pub strides: [Option<[usize; 2]>; 4],
     /// Whose convolutions the residual functions have.
-    pub branch: BranchKind,
-    /// The strided block, if it has one.
-    pub block: Option<BlockKind>,
-}
-
-impl Base {
-    /// Output channels for each channel of width.
-    fn expansion(&self) -> usize {
-        self.block.map_or(1, |block| block.output(1))
-    }
+    pub kind: BranchKind,
 }
 
 /// What stands in front of a stage's reversible blocks.
@@ -37,7 +30,7 @@ pub(in crate::zoo) enum Entry {
     /// [`TransitionRule::Merged`].
     Merged(Conv2dConfig),
     /// [`TransitionRule::Block`]: input channels, width and stride of the block.
-    Block(BlockKind, usize, usize, [usize; 2]),
+    Block(usize, usize, [usize; 2]),
     /// Type II.
     Squeeze(Squeeze),
 }
@@ -60,10 +53,8 @@ pub(in crate::zoo) struct StagePlan {
 pub(in crate::zoo) struct Plan {
     /// Channels of the stem.
     pub stem: usize,
-    /// Whether the first entry wants the stem's output whole.
-    pub whole_stem: bool,
-    /// How it becomes two streams, otherwise.
-    pub streams: StreamRule,
+    /// How its output becomes two streams; none where the first entry wants it whole.
+    pub streams: Option<StreamRule>,
     /// Mels and frames are padded with zeros on the right to multiples of these (Type II; 1
     /// elsewhere).
     pub multiple: [usize; 2],
@@ -77,6 +68,8 @@ pub(in crate::zoo) struct Plan {
     pub merge: MergeRule,
     /// Channels behind [`MergeRule::Project`].
     pub project: usize,
+    /// Mels behind the last stage.
+    pub mels: usize,
 }
 
 /// Parameters may differ from the ordinary network's by this part before the inner width is
@@ -94,13 +87,16 @@ impl Plan {
     pub fn new(arch: &Architecture, kind: ReversibleType, base: &Base) -> Result<Self> {
         if let Some(inner) = arch.reversible.inner {
             if !(inner.is_finite() && inner > 0.0 && inner <= 64.0) {
-                return Err(bad(format!("inner = {inner}: must be above 0 and at most 64")));
+                return bad(format!("inner = {inner}: must be above 0 and at most 64"));
             }
             return Self::with(arch, kind, base, inner);
         }
         let plan = Self::with(arch, kind, base, 1.0)?;
-        let wanted = arch.ordinary().graph(FRAMES)?.parameters();
-        let whole = RevNet::new(Init::blank(&nowhere()), arch, &plan);
+        let (name, reversible) = (arch.base_name().to_owned(), ReversibleOptions::default());
+        let ordinary = Architecture { name, reversible, ..arch.clone() };
+        let wanted = ordinary.graph(FRAMES)?.parameters();
+        let init = Init::blank();
+        let whole = Network::new(&init, arch, plan.init(&init, arch));
         let whole = Trace::record(&whole, [arch.mels, FRAMES]).parameters();
         // Only the residual functions change with their inner width.
         let rest = whole - plan.inside();
@@ -124,146 +120,124 @@ impl Plan {
     /// Parameters of all residual functions.
     fn inside(&self) -> usize {
         let of = |stage: &StagePlan| {
-            let init = Init::blank(&nowhere());
-            let branch = Branch::new(init, self.kind, self.order, stage.width, stage.inner);
+            let branch =
+                Branch::new(Init::blank(), self.kind, self.order, stage.width, stage.inner);
             2 * stage.blocks * Trace::part(&branch, vec![stage.width, 1, 1]).parameters()
         };
         self.stages.iter().map(of).sum()
     }
 
-    /// Mels behind the last stage, for so many of the input.
-    pub fn mels(&self, mels: usize) -> usize {
-        let padded = mels.next_multiple_of(self.multiple[0]);
-        self.stages.iter().fold(padded, |mels, stage| match stage.entry {
-            Entry::Direct => mels,
-            Entry::PerStream(conv) | Entry::Merged(conv) => conv.output_size([mels, 1])[0],
-            Entry::Block(.., stride) => mels.div_ceil(stride[0]),
-            Entry::Squeeze(squeeze) => mels / squeeze.mels,
-        })
-    }
-
     fn with(arch: &Architecture, kind: ReversibleType, base: &Base, inner: f64) -> Result<Self> {
         let options = &arch.reversible;
         let full = kind == ReversibleType::Full;
-        let Base { blocks: counts, strides, branch, block } = *base;
-        let expansion = base.expansion();
-        let bottleneck = branch == BranchKind::Bottleneck;
+        let Base { blocks: counts, strides, kind } = *base;
+        let expansion = kind.channels(1).1;
+        let bottleneck = kind == BranchKind::Bottleneck;
         if full && options.transition.is_some() {
-            return Err(bad(
-                "transition: Type II squeezes between its stages; the choice belongs to rev1-"
-                    .into(),
-            ));
+            return bad(
+                "transition: Type II squeezes between its stages; the choice belongs to rev1-",
+            );
         }
-        let transition = options.transition.unwrap_or(match bottleneck {
-            true => TransitionRule::Block,
-            false => TransitionRule::PerStream,
-        });
-        let through_block = !full && transition == TransitionRule::Block;
-        if through_block && block.is_none() {
-            let choice = "DF-ResNets have no strided block; choose per-stream or merged";
-            return Err(bad(format!("transition = \"block\": {choice}")));
+        let usual = if bottleneck { Block } else { PerStream };
+        let transition = options.transition.unwrap_or(usual);
+        let through_block = !full && transition == Block;
+        if through_block && kind == BranchKind::Inverted {
+            return bad(
+                "transition = \"block\": DF-ResNets have no strided block; choose per-stream or \
+                 merged",
+            );
         }
-        let streams = options.streams.unwrap_or(match full || bottleneck {
-            true => StreamRule::Split,
-            false => StreamRule::Duplicate,
-        });
-        let state = options.state.unwrap_or(match (full, streams) {
-            (true, _) if bottleneck => arch.width,
-            (true, _) => arch.width / 2,
-            (false, StreamRule::Duplicate) => 2 * expansion * arch.width,
-            (false, StreamRule::Split) => expansion * arch.width,
+        let usual = if full || bottleneck { Split } else { Duplicate };
+        let streams = options.streams.unwrap_or(usual);
+        let state = options.state.unwrap_or(match streams {
+            _ if full && bottleneck => arch.width,
+            _ if full => arch.width / 2,
+            Duplicate => 2 * expansion * arch.width,
+            Split => expansion * arch.width,
         });
         // Streams of one channel are useless, and Burn's fusion on wgpu computes them wrongly.
         if state < 4 || state % 2 == 1 || state > 1 << 14 {
-            return Err(bad(format!(
+            return bad(format!(
                 "state = {state} channels: an even number is expected, 4 or more, for two streams"
-            )));
-        }
-        if through_block && streams == StreamRule::Duplicate {
-            return Err(bad(
-                "transition = \"block\" works on both streams as one; choose streams = \"split\""
-                    .into(),
             ));
         }
-        let half = |n: usize, s: usize| if s < 3 { n.div_ceil(2) } else { (n / 2).max(1) };
+        if through_block && streams == Duplicate {
+            return bad(
+                "transition = \"block\" works on both streams as one; choose streams = \"split\"",
+            );
+        }
         // A block at a stage's entry is one of the ordinary network's.
-        let left =
-            |n: usize, s: usize| if through_block && (s > 0 || bottleneck) { n - 1 } else { n };
-        let counts: [usize; 4] = std::array::from_fn(|s| half(left(counts[s], s), s));
+        let left = |s: usize| counts[s] - usize::from(through_block && (s > 0 || bottleneck));
+        let halved = |s| if s < 3 { left(s).div_ceil(2) } else { (left(s) / 2).max(1) };
+        let counts = std::array::from_fn(halved);
         let counts = options.blocks.unwrap_or(counts);
         if counts.iter().any(|&n| n > 1000) {
-            return Err(bad(format!("blocks = {counts:?}: at most 1000 a stage")));
+            return bad(format!("blocks = {counts:?}: at most 1000 a stage"));
+        }
+        let wanted = expansion * arch.width;
+        if through_block && state != wanted {
+            return bad(format!(
+                "state = {state}: with transition = \"block\" it must be {wanted}"
+            ));
         }
         let stem = match streams {
             _ if through_block && bottleneck => arch.width,
-            StreamRule::Duplicate => state / 2,
-            StreamRule::Split => state,
+            Duplicate => state / 2,
+            Split => state,
         };
         let grain = (arch.width / 8).max(1) as f64;
         let round = |n: f64| (((n / grain).round() * grain) as usize).max(1);
         let mut width = state / 2;
-        let mut multiple = [1, 1];
+        let (mut multiple, mut shrunk) = ([1, 1], 1);
         let mut stages = Vec::new();
         for (s, &blocks) in counts.iter().enumerate() {
             let base = arch.width << s;
             let before = width;
-            let entry = if full {
-                strides[s].map_or(Entry::Direct, |[mels, frames]| {
+            if !full {
+                width = (state / 2) << s;
+            }
+            let conv = |times: usize, stride| {
+                Conv2dConfig::new(times * before, times * width, 3).stride(stride)
+            };
+            // Bottlenecks widen the stem's output, so they have a block in front of every stage.
+            let stride = strides[s].or((through_block && bottleneck).then_some([1, 1]));
+            shrunk *= stride.map_or(1, |stride| stride[0]);
+            let entry = match (stride, transition) {
+                (None, _) => Entry::Direct,
+                (Some([mels, frames]), _) if full => {
                     multiple = [multiple[0] * mels, multiple[1] * frames];
                     width *= mels * frames;
                     Entry::Squeeze(Squeeze { mels, frames })
-                })
-            } else {
-                width = (state / 2) << s;
-                let conv = |times: usize, stride| {
-                    Conv2dConfig::new(times * before, times * width, 3).stride(stride)
-                };
-                match (strides[s], transition, block) {
-                    (stride, TransitionRule::Block, Some(kind))
-                        if stride.is_some() || bottleneck =>
-                    {
-                        let input = if s == 0 { stem } else { 2 * before };
-                        if 2 * width != kind.output(base) {
-                            let wanted = expansion * arch.width;
-                            return Err(bad(format!(
-                                "state = {state}: with transition = \"block\" it must be {wanted}"
-                            )));
-                        }
-                        Entry::Block(kind, input, base, stride.unwrap_or([1, 1]))
-                    }
-                    (Some(stride), TransitionRule::PerStream, _) => {
-                        Entry::PerStream(conv(1, stride))
-                    }
-                    (Some(stride), TransitionRule::Merged, _) => Entry::Merged(conv(2, stride)),
-                    (None, TransitionRule::PerStream | TransitionRule::Merged, _)
-                    | (_, TransitionRule::Block, _) => Entry::Direct,
+                }
+                (Some(stride), PerStream) => Entry::PerStream(conv(1, stride)),
+                (Some(stride), Merged) => Entry::Merged(conv(2, stride)),
+                (Some(stride), Block) => {
+                    Entry::Block(if s == 0 { stem } else { 2 * before }, base, stride)
                 }
             };
-            let inner = match branch {
-                BranchKind::Inverted => round(inner * 4.0 * base as f64),
-                BranchKind::Basic | BranchKind::Bottleneck => round(inner * base as f64),
-            };
+            let inner = round(inner * kind.channels(base).0 as f64);
             stages.push(StagePlan { entry, width, inner, blocks });
         }
-        let merge = options.merge.unwrap_or(match (full, streams) {
-            (true, _) => MergeRule::Project,
-            (false, StreamRule::Duplicate) => MergeRule::Mean,
-            (false, StreamRule::Split) => MergeRule::Concat,
+        let merge = options.merge.unwrap_or(match streams {
+            _ if full => Project,
+            Duplicate => Mean,
+            Split => Concat,
         });
+        let whole = matches!(stages[0].entry, Entry::Block(..));
         Ok(Self {
             stem,
-            whole_stem: matches!(stages[0].entry, Entry::Block(..)),
-            streams,
+            streams: (!whole).then_some(streams),
             multiple,
             stages,
-            kind: branch,
+            kind,
             order: options.order.unwrap_or(Order::PreActivation),
             merge,
             project: 8 * expansion * arch.width,
+            mels: arch.mels.div_ceil(shrunk),
         })
     }
 }
 
-fn bad(message: String) -> Error {
-    Error::invalid(format!("reversible: {message}"))
+fn bad<T>(message: impl std::fmt::Display) -> Result<T> {
+    Err(Error::invalid(format!("reversible: {message}")))
 }
