@@ -145,6 +145,8 @@ pub enum Remedy {
     TestDevice,
     /// Quantize a model with the recipe instead of training with it.
     Quantize,
+    /// Give a recipe, or measure what quantization costs without data.
+    GiveRecipe,
 }
 
 /// What was asked of a memory that is full, or the backend's words if they do not tell.

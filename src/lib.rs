@@ -1,7 +1,7 @@
 //! Speaker verification on [Burn](https://burn.dev).
 //!
-//! From the ground up; no module uses one below it. In brackets the Cargo feature that a module
-//! needs; `default-features = false, features = ["flex"]` has what needs none.
+//! From the ground up; apart from tests, no module uses one below it. In brackets the Cargo feature
+//! that a module needs; `default-features = false, features = ["flex"]` has what needs none.
 //!
 //! | module | holds |
 //! |---|---|

@@ -10,8 +10,9 @@ use kdam::{Bar, BarExt};
 /// Work shorter than this shows no bar.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// A bar as a function, for work in several threads that calls it after each unit. Of its arguments,
-/// finished units and all, only the second one matters: the calls may overtake each other.
+/// A bar as a function, for work in several threads that calls it after each unit. It ignores the
+/// first argument (finished units), because calls may arrive out of order. The second one is the
+/// number of all units.
 pub fn reporting(what: &'static str, quiet: bool) -> impl Fn(usize, usize) + Sync {
     let bar: Mutex<Option<Progress>> = Mutex::default();
     move |_finished, total| {

@@ -92,7 +92,7 @@ fn choose_channel(path: &Path, channels: usize, wanted: Option<usize>) -> Result
         None if channels == 1 => Ok(0),
         Some(channel) => Err(Error::file(
             path,
-            format!("has {channels} channel(s), counted from 0: there is no channel {channel}"),
+            format!("has no channel {channel}: it has {channels}, counted from 0"),
         )),
         None => Err(Error::file(path, format!("has {channels} channels"))
             .with(Remedy::ChooseChannel { channels })),

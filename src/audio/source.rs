@@ -15,7 +15,7 @@ pub(super) trait Blocks {
     /// Samples per second.
     fn rate(&self) -> u32;
 
-    /// Samples of all blocks, if the header tells.
+    /// Samples of all blocks, if the header gives them.
     fn length(&self) -> Option<u64>;
 
     /// Appends the samples of the next block, full scale = 1. Returns false if there is no block
@@ -62,7 +62,7 @@ pub struct Source {
 }
 
 impl Source {
-    /// Opens a file. Its content tells the format, not its name. `channel` counts from 0. ID3v2
+    /// Opens a file. Its content decides the format, not its name. `channel` counts from 0. ID3v2
     /// tags in front of either format are skipped.
     ///
     /// A file of more than 4 MB is read along with its samples, a pipe at once.
@@ -133,10 +133,10 @@ impl Source {
         narrowband_warning(self.source_rate(), self.sample_rate)
     }
 
-    /// Number of samples of the whole file, if the header tells: that of a WAV file does. A FLAC
+    /// Number of samples of the whole file, if the header gives it, as in a WAV file. A FLAC
     /// file may hold more samples than its header promises.
     pub fn known_length(&self) -> Option<usize> {
-        // Callers reserve memory for the result, over which an impossible rate must not decide.
+        // Callers reserve memory for the result, so an impossible rate must not decide it.
         let length = self
             .blocks
             .length()

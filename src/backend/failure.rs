@@ -1,9 +1,8 @@
-//! What a backend's own words mean. Backends say by panics that their memory is full or that their
-//! device is gone.
+//! Classifies the messages of backends, which report a full memory or a lost device by panics.
 
 use crate::error::{Error, Remedy};
 
-/// What backends call a full memory.
+/// Parts of messages about a full memory.
 const FULL: [&str; 7] = [
     "out of memory",
     "out-of-memory",

@@ -1,4 +1,4 @@
-//! What a pass is for.
+//! The purpose of a pass.
 
 /// What a forward pass does with batch statistics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

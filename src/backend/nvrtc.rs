@@ -8,7 +8,7 @@ use std::path::Path;
 /// A header that kernels in bf16 include. The others lie beside it.
 const HEADER: &str = "include/cuda_bf16.h";
 
-/// What is missing, and where to get it; nothing if all is there.
+/// The missing parts, and where to get them; none if nothing is missing.
 pub(super) fn missing() -> Option<String> {
     // SAFETY: only loads a library by NVIDIA's names for it.
     let library = unsafe { cudarc::nvrtc::sys::is_culib_present() };

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Subcommand;
 
 use super::Global;
-use super::values::{ArchitectureName, count};
+use super::values::{ArchitectureName, count, counted};
 use crate::backend::BackendKind;
 use crate::bench::{EmbedBench, Figure, OptimBench, TrainBench, embed, optim, train};
 use crate::error::{Error, Result};
@@ -145,9 +145,9 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
             let figures = train(&bench, &global.open()?, &mut report)?;
             show(&figures, global, || {
                 outln!(
-                    "backend {backend}, {} threads, median of {} steps",
-                    rayon::current_num_threads(),
-                    args.steps
+                    "backend {backend}, {}, median of {}",
+                    counted(rayon::current_num_threads(), "thread"),
+                    counted(args.steps, "step")
                 );
                 figures.iter().for_each(|f| outln!("{:50} {:16.4} {}", f.name, f.value, f.unit));
             })
@@ -162,8 +162,9 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
             let figures = optim(&bench, &global.open()?, &mut report)?;
             show(&figures, global, || {
                 outln!(
-                    "backend {backend}, {} threads, median of {steps} steps",
-                    rayon::current_num_threads()
+                    "backend {backend}, {}, median of {}",
+                    counted(rayon::current_num_threads(), "thread"),
+                    counted(*steps, "step")
                 );
                 table(&bench, &figures);
             })
@@ -175,8 +176,8 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
             let figures = embed(&bench, &global.open()?, &mut report)?;
             show(&figures, global, || {
                 outln!(
-                    "backend {backend}, {} threads, median of {runs} passes",
-                    rayon::current_num_threads()
+                    "backend {backend}, {}, median of {runs} passes",
+                    counted(rayon::current_num_threads(), "thread")
                 );
                 figures.iter().for_each(|f| outln!("{:40} {:14.4} {}", f.name, f.value, f.unit));
             })

@@ -26,7 +26,7 @@ pub struct Args {
     /// at equal error rate decides.
     #[arg(long, allow_negative_numbers = true, value_parser = cosine)]
     threshold: Option<f64>,
-    /// Channel, from 0, of files that have several.
+    /// Channel, from 0, to read of every file. Files of several channels need it.
     #[arg(long)]
     channel: Option<usize>,
 }

@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::Global;
 use super::remedy::told;
+use super::values::counted;
 use crate::backend::BackendKind;
 use crate::error::{Error, Result};
 use crate::selftest::{CASES, Case, Finding, Subject};
@@ -46,7 +47,7 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
         );
         return Ok(());
     }
-    outln!("revox {}, {threads} threads", env!("CARGO_PKG_VERSION"));
+    outln!("revox {}, {}", env!("CARGO_PKG_VERSION"), counted(threads, "thread"));
     for (name, _, works, detail) in rows {
         outln!("{name:<8} {}  {detail}", if works { "works" } else { "off  " });
     }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use super::remedy::told;
-use super::values::within;
+use super::values::{counted, within};
 use super::{Global, shown, tell};
 use crate::audio::{FbankConfig, subtract_mean};
 use crate::corpus::{locate, read_wav_scp};
@@ -47,7 +47,7 @@ pub struct Args {
     /// Output: a matrix `embeddings` and the utterances' `ids`; `-` is standard output.
     #[arg(long, short)]
     output: PathBuf,
-    /// Channel, from 0, of files that have several.
+    /// Channel, from 0, to read of every file. Files of several channels need it.
     #[arg(long)]
     channel: Option<usize>,
     /// Leave out files that cannot be read, with a warning for each.
@@ -124,7 +124,10 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
         let scoring = Scoring { embedding_mean: Some(mean), ..Scoring::default() };
         update_header(&args.model, model, |header| header.scoring = scoring)?;
     }
-    let left_out = if skipped > 0 { format!("; {skipped} files left out") } else { String::new() };
+    let left_out = match skipped {
+        0 => String::new(),
+        n => format!("; {} left out", counted(n, "file")),
+    };
     let (count, dim) = (all.len(), all.dim());
     let text = match global.json {
         true => {
@@ -134,7 +137,8 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
         }
         false => {
             let output = args.output.display();
-            format!("{count} embeddings of {dim} values in {output}{left_out}{stored}")
+            let embeddings = counted(count, "embedding");
+            format!("{embeddings} of {dim} values in {output}{left_out}{stored}")
         }
     };
     tell(&args.output, &text);

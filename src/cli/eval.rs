@@ -10,7 +10,7 @@ use std::sync::Mutex;
 use rayon::prelude::*;
 
 use self::labels::Labels;
-use self::report::{PRIORS, Report};
+use self::report::Report;
 use super::{Global, tell};
 use crate::corpus::{Pair, Text, Words};
 use crate::error::{Error, Result};
@@ -18,7 +18,8 @@ use crate::fs;
 use crate::model_file::{read_header, update_header};
 use crate::progress::Progress;
 use crate::scoring::{
-    Curve, DetPlot, Intervals, ScoreList, bootstrap_curve, det_csv, det_svg, speakers_from_targets,
+    Curve, DetPlot, Intervals, PRIORS, ScoreList, bootstrap_curve, det_csv, det_svg,
+    speakers_from_targets,
 };
 use crate::terminal::errln;
 

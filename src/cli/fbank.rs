@@ -6,6 +6,7 @@ use safetensors::tensor::Dtype;
 use serde_json::json;
 
 use super::embed::ids_of;
+use super::values::counted;
 use super::{Global, shown, tell};
 use crate::audio::{Fbank, FbankConfig, Source, Window, subtract_mean};
 use crate::error::Result;
@@ -44,7 +45,7 @@ pub struct Args {
     /// Rate to resample to.
     #[arg(long, default_value_t = 16000)]
     sample_rate: u32,
-    /// Channel, from 0, of files that have several.
+    /// Channel, from 0, to read of every file. Files of several channels need it.
     #[arg(long)]
     channel: Option<usize>,
     /// Subtract each file's mean.
@@ -95,7 +96,10 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
         true => {
             json!({"files": all.len(), "frames": frames, "output": shown(&args.output)}).to_string()
         }
-        false => format!("{frames} frames of {} files in {}", all.len(), args.output.display()),
+        false => {
+            let files = counted(all.len(), "file");
+            format!("{} of {files} in {}", counted(frames, "frame"), args.output.display())
+        }
     };
     tell(&args.output, &text);
     Ok(())

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
-use super::values::ArchitectureName;
+use super::values::{ArchitectureName, pooling_name};
 use super::{Global, shown, tell};
 use crate::error::{Error, Remedy, Result};
 use crate::fs;
@@ -101,12 +101,12 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     tell(
         &args.output,
         &format!(
-            "{} (width {}, {} mels, {}-d, {:?}): {parameters} parameters{head} in {}",
+            "{} (width {}, {} mels, {}-d, {}): {parameters} parameters{head} in {}",
             arch.name,
             arch.width,
             arch.mels,
             arch.embedding_dim,
-            arch.pooling,
+            pooling_name(arch.pooling),
             args.output.display()
         ),
     );

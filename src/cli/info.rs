@@ -5,11 +5,12 @@ use std::path::PathBuf;
 use serde_json::json;
 
 use super::Global;
+use super::values::{counted, pooling_name};
 use crate::error::Result;
 use crate::model_file::{LayerSize, Model, layer_sizes};
 use crate::terminal::outln;
 
-/// What is in a model file.
+/// Show the contents of a model file.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  revox info model.safetensors")]
 pub struct Args {
@@ -31,8 +32,7 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
         return Ok(());
     }
     let (arch, f) = (&header.arch, &header.frontend.fbank);
-    let (pooling, dim) = (json!(arch.pooling), arch.embedding_dim);
-    let pooling = pooling.as_str().unwrap_or_default();
+    let (pooling, dim) = (pooling_name(arch.pooling), arch.embedding_dim);
     outln!("architecture  {} (width {}, {pooling} pooling, {dim}-d)", arch.name, arch.width);
     outln!("parameters    {parameters}");
     outln!("file          {bytes} bytes");
@@ -75,7 +75,7 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
         let bits = |l: &&&LayerSize| l.bits * l.shape.iter().product::<usize>();
         let weights: usize = packed.iter().map(|l| l.shape.iter().product::<usize>()).sum();
         let mean = packed.iter().map(|l| bits(&l)).sum::<usize>() as f64 / weights as f64;
-        outln!("quantized     {} tensors, {mean:.2} bits a weight", packed.len());
+        outln!("quantized     {}, {mean:.2} bits a weight", counted(packed.len(), "tensor"));
     }
     if args.layers {
         for layer in &sizes {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
-use super::values::ArchitectureName;
+use super::values::{ArchitectureName, mels};
 use super::{Global, tell, wants_svg};
 use crate::backend::reversible::Execution;
 use crate::backend::{failure, quietly};
@@ -36,7 +36,7 @@ pub struct Args {
     #[arg(long)]
     width: Option<usize>,
     /// Mel filters.
-    #[arg(long)]
+    #[arg(long, value_parser = mels)]
     mels: Option<usize>,
     /// Classes of the head (VoxCeleb2's training set has 5994).
     #[arg(long, default_value_t = 5994)]
@@ -58,7 +58,7 @@ pub struct Args {
 /// A step on the device.
 ///
 /// # Errors
-/// A step that fails. Where memory was short, the error says what would fit.
+/// A step that fails. If memory was short, the error says what would fit.
 fn counted(setting: &Setting, global: &Global) -> Result<Measured> {
     let (free, device) = (global.free(), global.open()?);
     quietly(|| measure(setting, &device))
@@ -66,7 +66,7 @@ fn counted(setting: &Setting, global: &Global) -> Result<Measured> {
         .map_err(|e| advised(e, setting, free))
 }
 
-/// Prints what was found, beside the drawing.
+/// Prints the report, beside the drawing.
 fn print(args: &Args, text: &str) {
     match &args.svg {
         Some(path) => tell(path, text),

@@ -29,7 +29,7 @@ use burn::tensor::Device;
 use clap::{Command, CommandFactory, Parser, Subcommand};
 use serde_json::json;
 
-use self::remedy::told;
+use self::remedy::{Terms, told_in};
 use crate::backend::BackendKind;
 use crate::error::{Error, Result};
 use crate::fs;
@@ -52,7 +52,7 @@ struct Cli {
     global: Global,
 }
 
-/// What every verb understands.
+/// Options of every verb.
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Global options")]
 struct Global {
@@ -89,7 +89,7 @@ impl Global {
         self.backend.device(self.device)
     }
 
-    /// Bytes free on the device now, where its driver tells.
+    /// Bytes free on the device now, if its driver can be asked.
     fn free(&self) -> Option<u64> {
         (self.backend == BackendKind::Cuda)
             .then(|| crate::memory::free_by_driver(self.device))
@@ -135,6 +135,11 @@ impl Verb {
     fn outlives_its_reader(&self) -> bool {
         matches!(self, Self::Train(_) | Self::Quantize(_) | Self::Synth(_) | Self::Prepare(_))
     }
+
+    /// The options that hints name.
+    fn terms(&self) -> Terms {
+        if matches!(self, Self::Quantize(_)) { Terms::QUANTIZE } else { Terms::USUAL }
+    }
 }
 
 /// A path as text for JSON. Bytes that are no UTF-8 are replaced.
@@ -161,7 +166,7 @@ fn wants_svg(option: &str, path: &Path) -> Result<()> {
     }
 }
 
-/// Prints what clap says: help, the version, or what is wrong with the arguments.
+/// Prints clap's output: help, the version, or an error in the arguments.
 fn usage(error: &clap::Error) -> ExitCode {
     let code = u8::try_from(error.exit_code()).unwrap_or(2);
     if code != 0 && std::env::args_os().any(|a| a == "--json") {
@@ -182,18 +187,17 @@ fn usage(error: &clap::Error) -> ExitCode {
 
 /// The exit code of an error.
 fn code(error: &Error) -> u8 {
-    match error.bare() {
-        // Without a signal it was a key of the dashboard.
-        Error::Interrupted(_) => {
-            u8::try_from(128 + signals::received().unwrap_or(signals::SIGINT)).unwrap_or(1)
-        }
-        _ => 1,
+    if !matches!(error.bare(), Error::Interrupted(_)) {
+        return 1;
     }
+    // Without a signal it was a key of the dashboard.
+    u8::try_from(128 + signals::received().unwrap_or(signals::SIGINT)).unwrap_or(1)
 }
 
-/// The outcome as exit code. An error is a line on standard error and, with `--json`, an object on
-/// standard output, in both with what would help.
-fn outcome(result: Result<()>, json: bool) -> ExitCode {
+/// Prints an error, with what would help: a line on standard error and, with `--json`, an object on
+/// standard output. Returns the exit code.
+fn outcome(result: Result<()>, json: bool, terms: &Terms) -> ExitCode {
+    let told = |e: &Error| told_in(e, terms);
     if let Err(e) = &result {
         if json {
             let (file, line) = e.place();
@@ -252,7 +256,7 @@ pub fn main() -> ExitCode {
         Verb::Completions(args) => completions::run(args),
         Verb::Man(args) => man::run(args),
     };
-    outcome(result, cli.global.json)
+    outcome(result, cli.global.json, &cli.verb.terms())
 }
 
 #[cfg(test)]

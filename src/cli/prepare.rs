@@ -6,6 +6,7 @@ use clap::Subcommand;
 use serde_json::json;
 
 use super::Global;
+use super::values::counted;
 use crate::corpus::prepare::prepare_folder;
 use crate::error::Result;
 use crate::progress::reporting;
@@ -64,9 +65,9 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     } else {
         let minutes = report.seconds / 60.0;
         outln!(
-            "{} utterances of {} speakers, {minutes:.1} minutes; lists in {}",
-            report.utterances,
-            report.speakers,
+            "{} of {}, {minutes:.1} minutes; lists in {}",
+            counted(report.utterances, "utterance"),
+            counted(report.speakers, "speaker"),
             out.display()
         );
     }

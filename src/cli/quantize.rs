@@ -133,7 +133,7 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
         None => QuantizeConfig::changed(named(&changes))?,
     };
     config.check()?;
-    if args.bits.is_some() && config.method != Method::KMeans {
+    if args.bits.is_some() && !config.method.has_bits() {
         return Err(Error::invalid(
             "--bits is of --method kmeans; mixed has --target-size, the binary ones have one bit",
         ));
@@ -162,7 +162,7 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     let outline = outline(&model, &config, judge.as_ref(), recipe.as_ref(), &mut done)?;
     drop(progress);
     for (name, planned) in outline.quantizer.plan() {
-        if planned.scheme.bits < config.bits && config.method == Method::KMeans {
+        if planned.scheme.bits < config.bits && config.method.has_bits() {
             note!("{name} has too few weights for {} bits: {}", config.bits, planned.scheme.bits);
         }
     }
@@ -265,9 +265,10 @@ fn show(
     for layer in sizes.iter().filter(is_packed) {
         let trace = trace(layer)
             .map_or(String::new(), |t| format!("  mean trace {:.3e} ± {:.1e}", t.mean, t.error));
+        let word = if layer.bits == 1 { "bit" } else { "bits" };
         tell(
             output,
-            &format!("{:40} {:2} bits {:9} bytes{trace}", layer.name, layer.bits, layer.bytes),
+            &format!("{:40} {:2} {word:4} {:9} bytes{trace}", layer.name, layer.bits, layer.bytes),
         );
     }
     let quantized: usize = sizes.iter().filter(is_packed).map(|l| l.bytes).sum();

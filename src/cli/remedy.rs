@@ -1,28 +1,46 @@
-//! What would help against an error, in the words of the command line.
+//! Hints for errors, in the words of the command line.
 
 use crate::error::{Error, Remedy};
 
-/// The error as the program shows it: what is wrong, and what would help.
+/// Options that have another name in another verb.
+pub(super) struct Terms {
+    /// Names the folder of a run.
+    folder: &'static str,
+    /// Chooses computing in f32.
+    precision: &'static str,
+}
+
+impl Terms {
+    /// The options of `train` and `bench`.
+    pub const USUAL: Self = Self { folder: "--out", precision: "--precision f32" };
+    /// The options of `quantize`.
+    pub const QUANTIZE: Self = Self { folder: "--run", precision: "--set train.precision=f32" };
+}
+
+/// An error's message, with a hint.
 pub(super) fn told(error: &Error) -> String {
-    let lost = match error.bare() {
-        Error::DeviceLost { .. } => Some(LOST.to_owned()),
-        _ => None,
-    };
+    told_in(error, &Terms::USUAL)
+}
+
+/// The same in the terms of a verb.
+pub(super) fn told_in(error: &Error, terms: &Terms) -> String {
+    let lost = matches!(error.bare(), Error::DeviceLost { .. }).then(|| LOST.to_owned());
     let remedy = match error.remedy() {
-        // A lost device is always to be tested.
+        // The text about a lost device says already how to test it.
         Some(Remedy::TestDevice) if lost.is_some() => None,
-        remedy => remedy.map(words),
+        remedy => remedy.map(|remedy| words(remedy, terms)),
     };
     let parts = [Some(error.to_string()), lost, remedy];
     parts.into_iter().flatten().collect::<Vec<_>>().join("; ")
 }
 
-/// What to know of a device that does not answer any more.
+/// Why a device does not answer any more, and how to test it.
 const LOST: &str = "a driver that was reset or an unplugged or overheated GPU does that. \
                     `revox doctor --selftest` tells whether it works again";
 
 /// A remedy as options and verbs.
-fn words(remedy: &Remedy) -> String {
+fn words(remedy: &Remedy, terms: &Terms) -> String {
+    let Terms { folder, precision } = terms;
     match remedy {
         Remedy::ChooseChannel { channels } => format!(
             "choose one with --channel N, from 0 to {}, or make a file of one channel",
@@ -33,21 +51,23 @@ fn words(remedy: &Remedy) -> String {
             format!("go on from {} with --resume", checkpoint.display())
         }
         Remedy::StartAnew => "start without --resume".into(),
-        Remedy::OtherFolder => "name another folder (--out) to begin anew".into(),
+        Remedy::OtherFolder => format!("name another folder ({folder}) to begin anew"),
         Remedy::ResumeOrOtherFolder => {
-            "go on with it (--resume), or name another folder (--out)".into()
+            format!("go on with it (--resume), or name another folder ({folder})")
         }
         Remedy::Accept { names } => {
             let accept: Vec<String> = names.iter().map(|name| format!("--accept {name}")).collect();
-            format!("go on with {}, or name another folder (--out) to begin anew", accept.join(" "))
+            let accept = accept.join(" ");
+            format!("go on with {accept}, or name another folder ({folder}) to begin anew")
         }
         Remedy::Quantize => "`revox quantize MODEL --recipe` uses it".into(),
+        Remedy::GiveRecipe => "give --recipe, or --set quantize.sensitivity.measure=error".into(),
         Remedy::IgnoreChecksum => "--no-checksum reads it all the same".into(),
         Remedy::ChooseNetwork => "choose one with --key".into(),
         Remedy::SayArchitecture => "give --arch NAME, or --config config.yaml".into(),
         Remedy::SayFrontEnd => "say --mels and --pooling, or give --config".into(),
         Remedy::Import => "`revox import` makes a model of a WeSpeaker checkpoint".into(),
-        Remedy::UseF32 => "--precision f32 is what it has".into(),
+        Remedy::UseF32 => format!("use {precision}"),
         Remedy::RebuildWith { feature } => format!("rebuild with `--features {feature}`"),
         Remedy::TestDevice => "`revox doctor --selftest` tells whether it works".into(),
     }
@@ -70,6 +90,17 @@ mod tests {
         let error = Error::invalid("differs").with(Remedy::Accept { names });
         let wanted = "differs; go on with --accept backend --accept train.epochs, or";
         assert!(told(&error).starts_with(wanted), "{}", told(&error));
+    }
+
+    #[test]
+    fn each_verb_has_its_own_options() {
+        let error = Error::invalid("holds a run").with(Remedy::ResumeOrOtherFolder);
+        assert!(told(&error).ends_with("(--resume), or name another folder (--out)"));
+        let text = told_in(&error, &Terms::QUANTIZE);
+        assert!(text.ends_with("(--resume), or name another folder (--run)"), "{text}");
+        let error = Error::invalid("no bf16").with(Remedy::UseF32);
+        assert_eq!(told(&error), "no bf16; use --precision f32");
+        assert_eq!(told_in(&error, &Terms::QUANTIZE), "no bf16; use --set train.precision=f32");
     }
 
     #[test]

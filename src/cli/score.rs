@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::json;
 
+use super::values::counted;
 use super::{Global, shown, tell};
 use crate::corpus::{Names, Text, TrialList, Words, read_utt2spk, read_wav_scp};
 use crate::error::{Error, Result};
@@ -93,7 +94,7 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     written?;
     let text = match global.json {
         true => json!({"trials": count, "output": shown(&args.output)}).to_string(),
-        false => format!("{count} scores in {}", args.output.display()),
+        false => format!("{} in {}", counted(count, "score"), args.output.display()),
     };
     tell(&args.output, &text);
     Ok(())
@@ -164,7 +165,8 @@ fn normaliser(
     let norm = AsNorm::new(&cohort, args.top_n).map_err(at_fault)?;
     if norm.top() < args.top_n {
         let n = norm.top();
-        errln!("note: {} holds {n} embeddings, so --top-n is {n}", path.display());
+        let embeddings = counted(n, "embedding");
+        errln!("note: {} holds {embeddings}, so --top-n is {n}", path.display());
     }
     let progress = Mutex::new(Progress::new("AS-norm", scorer.embeddings().len(), global.quiet));
     let done = || progress.lock().expect("no holder panics").add(1);

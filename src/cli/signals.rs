@@ -86,8 +86,8 @@ fn listen(stop: Arc<AtomicBool>) -> io::Result<()> {
     ctrlc::set_handler(move || take(SIGINT, &stop, &mut first)).map_err(io::Error::other)
 }
 
-/// Whether the program was started with a signal ignored. Linux tells. Elsewhere only unsafe code
-/// could ask, so the answer is no.
+/// Whether the program was started with a signal ignored. Only Linux says so without unsafe code.
+/// Elsewhere the answer is no.
 #[cfg(unix)]
 fn is_ignored(signal: i32) -> bool {
     std::fs::read("/proc/self/status")
@@ -103,7 +103,7 @@ fn ignores(status: &str, signal: i32) -> bool {
     mask.is_some_and(|mask| (mask >> (signal - 1)) & 1 == 1)
 }
 
-/// What a signal leads to.
+/// The effects of a signal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Answer {
     /// The flag is set.
@@ -114,13 +114,13 @@ enum Answer {
     Wait,
 }
 
-/// What a signal leads to: whether a stop was asked for before, by a signal or by a key, and how
+/// The effect of a signal. `asked`: whether a signal or a key requested a stop before. `since`: how
 /// long ago the first signal came.
 ///
 /// A person who presses Ctrl-C again wants the end at once. But signals also come twice by
 /// themselves: `timeout` signals the program and its group, a closing terminal sends SIGHUP through
 /// its shell and on its own, the end of a session sends SIGTERM and SIGHUP. Such pairs must not
-/// destroy what the stop is about to save.
+/// end the program before everything is saved.
 fn answer(signal: i32, asked: bool, since: Option<Duration>) -> Answer {
     match (signal, since) {
         (SIGINT, None) if asked => Answer::End,
@@ -131,7 +131,7 @@ fn answer(signal: i32, asked: bool, since: Option<Duration>) -> Answer {
     }
 }
 
-/// What the program says after the first signal.
+/// The message after the first signal.
 fn message(signal: i32) -> &'static str {
     match signal {
         SIGHUP => "SIGHUP: stopping soon; SIGTERM stops at once",

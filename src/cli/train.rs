@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use serde_json::json;
 
+use super::values::counted;
 use super::{Global, shown, signals};
 use crate::error::{Error, Result};
 use crate::memory::{Setting, advised};
@@ -182,14 +183,14 @@ fn show(report: &Report, global: &Global) {
         report.min_dcf[0],
         report.min_dcf[1]
     );
-    let epochs = report.epochs;
+    let epochs = counted(report.epochs, "epoch");
     let which = match report.averaged {
         1 => format!("the model is that of epoch {}", report.best_epoch),
         n => format!("the model is the mean of the last {n}"),
     };
     match &report.ended {
-        Some(why) => outln!("the run had ended after {epochs} epochs: {why}; {which}"),
-        None => outln!("{epochs} epochs in {:.0} s; {which}", report.seconds),
+        Some(why) => outln!("the run had ended after {epochs}: {why}; {which}"),
+        None => outln!("{epochs} in {:.0} s; {which}", report.seconds),
     }
     outln!("model     {}", report.model.display());
     outln!("DET curve {}", report.det.display());

@@ -5,7 +5,11 @@ use std::ops::RangeInclusive;
 
 use clap::builder::{PossibleValue, StringValueParser, TypedValueParser};
 use clap::{Arg, Command};
+use serde_json::json;
 
+use crate::audio::FbankConfig;
+pub(super) use crate::bytes::counted;
+use crate::nn::PoolingKind;
 use crate::zoo;
 
 /// A number of the command line; `wanted` says which ones there are.
@@ -14,7 +18,7 @@ pub(super) fn within(text: &str, range: RangeInclusive<f64>, wanted: &str) -> Re
     if range.contains(&value) { Ok(value) } else { Err(wanted.into()) }
 }
 
-/// What the units of a size stand for. Capitals and small letters are the same.
+/// Units of a size by name, without regard to capitals.
 type Units = [(&'static str, f64)];
 
 const BYTES: &Units =
@@ -39,9 +43,27 @@ pub(super) fn count(text: &str) -> Result<usize, String> {
     }
 }
 
+/// A number of mel filters that a front-end can have.
+pub(super) fn mels(text: &str) -> Result<usize, String> {
+    let count: usize = text.parse().map_err(|_| format!("`{text}` is not a whole number"))?;
+    let range = FbankConfig::MELS;
+    match range.contains(&(count as f64)) {
+        true => Ok(count),
+        false => Err(format!("{} to {} are possible", range.start(), range.end())),
+    }
+}
+
+/// A pooling's name in model files and recipes.
+pub(super) fn pooling_name(kind: PoolingKind) -> String {
+    json!(kind).as_str().unwrap_or_default().to_owned()
+}
+
 /// A number with one of the units behind it, or with none.
 fn size(text: &str, units: &Units) -> Result<f64, String> {
     let number = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    if number.trim().is_empty() {
+        return Err(format!("a number is missing in `{text}`"));
+    }
     let unit = &text[number.len()..];
     let known = units.iter().find(|(name, _)| name.eq_ignore_ascii_case(unit));
     let factor = match known {
@@ -55,8 +77,8 @@ fn size(text: &str, units: &Units) -> Result<f64, String> {
     Ok(number.trim().parse::<f64>().map_err(|e| format!("`{number}`: {e}"))? * factor)
 }
 
-/// A name of an architecture. Completions offer those of the zoo. Others are taken too: the library
-/// says what is wrong with them.
+/// A name of an architecture. Completions offer those of the zoo. Other names pass: the library
+/// refuses them with a better message.
 #[derive(Debug, Clone)]
 pub(super) struct ArchitectureName;
 
@@ -101,6 +123,20 @@ mod tests {
             assert!(count(bad).is_err(), "{bad}");
         }
         assert!(count("5MM").unwrap_err().contains("`MM` is none of K, M, G"));
+        assert_eq!(count("x").unwrap_err(), "a number is missing in `x`");
+    }
+
+    #[test]
+    fn mels_are_those_of_a_front_end() {
+        assert_eq!((mels("3"), mels("1024")), (Ok(3), Ok(1024)));
+        for bad in ["2", "1025", "-1", "many"] {
+            assert!(mels(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn one_thing_is_singular() {
+        assert_eq!([0, 1, 2].map(|n| counted(n, "file")), ["0 files", "1 file", "2 files"]);
     }
 
     #[test]

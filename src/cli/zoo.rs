@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::Global;
+use super::values::mels;
 use crate::error::Result;
 use crate::terminal::outln;
 use crate::zoo::{Account, Architecture, Row, names};
@@ -15,8 +16,8 @@ pub struct Args {
     #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(8..1_000_000))]
     frames: u32,
     /// Mel filters.
-    #[arg(long, default_value_t = 80, value_parser = clap::value_parser!(u32).range(8..1024))]
-    mels: u32,
+    #[arg(long, default_value_t = 80, value_parser = mels)]
+    mels: usize,
 }
 
 /// A network and its figures.
@@ -28,7 +29,7 @@ struct Line {
 
 impl Line {
     fn of(name: &str, args: &Args) -> Result<Self> {
-        let arch = Architecture { mels: args.mels as usize, ..Architecture::named(name)? };
+        let arch = Architecture { mels: args.mels, ..Architecture::named(name)? };
         let account = arch.account(args.frames as usize)?;
         let row = Row::of(arch.base_name()).expect("every name is that of a row");
         Ok(Self { arch, account, row })

@@ -46,7 +46,7 @@ pub(super) fn point(_: Op, _: &std::path::Path) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Passes the point of writing `bytes` to `out`, which is `path` or is to become it.
+/// Passes the point of writing `bytes` to `out`, which is `path` or will replace it.
 #[cfg(not(debug_assertions))]
 #[inline]
 pub(super) fn writing(

@@ -1,4 +1,4 @@
-//! Locks, by which processes know of each other. A lock ends with its process, however that ends.
+//! Locks that keep processes out of a folder. A lock ends with its process, even a killed one.
 
 mod holder;
 
@@ -14,10 +14,10 @@ use crate::error::{Error, Result};
 
 /// The name of the file that a process locks in a folder.
 pub const LOCK_NAME: &str = ".revox-lock";
-/// Most times that a lock file is opened. Its holder may just have removed it, or not signed it
-/// yet.
+/// Most times that a lock file is opened. Its holder may have removed it just now, or not yet
+/// written its name.
 const TRIES: usize = 16;
-/// Time for a holder to sign.
+/// Pause before the file is opened again.
 const PAUSE: Duration = Duration::from_millis(5);
 /// Most bytes of a lock file that are read.
 const MOST_BYTES: u64 = 1024;

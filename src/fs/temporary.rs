@@ -1,5 +1,5 @@
-//! Temporary files and folders. Their names tell what they are, and a lock on each tells that its
-//! process lives.
+//! Temporary files and folders. Their names mark them, and a lock on each shows that its process
+//! lives.
 
 use std::ffi::OsStr;
 use std::fs::File;

@@ -53,13 +53,14 @@ impl<'a> Embedder<'a> {
         Self::new(&model.network, &model.header.frontend, device)
     }
 
-    /// Has the network take at most so many seconds at once: less memory, [`WINDOW`] at first.
+    /// Limits the seconds that the network takes at once, and so its memory. [`WINDOW`] by default.
     #[must_use]
     pub fn window(self, seconds: f64) -> Self {
         Self { window: seconds, ..self }
     }
 
-    /// Reads this channel, from 0, of files that have several. Without it they are errors.
+    /// Reads this channel, from 0, of every file. Without it, files of several channels are
+    /// errors.
     #[must_use]
     pub fn channel(self, channel: Option<usize>) -> Self {
         Self { channel, ..self }
@@ -89,8 +90,8 @@ impl<'a> Embedder<'a> {
     }
 
     /// Embeddings of files, in their order and in bounded memory. `each` gets the place of every
-    /// file with what was read of it and its embedding `[dim]`, or the error; it ends the work by
-    /// returning one.
+    /// file with its facts and its embedding `[dim]`, or the error; it ends the work by returning
+    /// an error.
     ///
     /// # Errors
     /// Those of `each`.

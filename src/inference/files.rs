@@ -9,12 +9,12 @@ use super::reading::{Opened, Reading};
 use super::{Facts, Features};
 use crate::error::Result;
 
-/// Bytes of features after which embeddings are given away. What is decoded at a time is bounded by
-/// the number of threads and the length of a window, so memory does not grow with the number of
-/// files, nor with their lengths.
+/// Bytes of features after which embeddings are handed over. The number of threads and the length
+/// of a window bound the decoded audio, so memory does not grow with the number of files or their
+/// lengths.
 const WAITING: usize = 64 << 20;
 
-/// What takes the embedding of each file: the file's place, and what came of it.
+/// Receives each file's place, and its facts and embedding or its error.
 pub type Taker<'a> = dyn FnMut(usize, Result<(Facts, Vec<f32>)>) -> Result<()> + 'a;
 
 /// Embeddings of files, as [`Embedder::files`](super::Embedder::files) says.
@@ -31,8 +31,8 @@ pub(super) fn embed_files(
         let opened: Vec<Result<Opened>> = wave.par_iter().map(|path| reading.open(path)).collect();
         for (i, opened) in (first..).zip(opened) {
             queue.add(i, opened);
-            // Only the files decide what runs together, not the number of threads: batches of
-            // other sizes round otherwise.
+            // Batches depend on the files only, not on the number of threads: batches of other
+            // sizes round differently.
             if queue.bytes > WAITING {
                 queue.flush(each)?;
             }
@@ -45,7 +45,7 @@ pub(super) fn embed_files(
 struct Queue<'a> {
     reading: &'a Reading<'a>,
     batches: Batches<'a, Features>,
-    /// Places of files, and what was read of them: facts, and the number of windows.
+    /// Places of files, each with its facts and number of windows.
     files: Vec<(usize, Result<(Facts, usize)>)>,
     /// Bytes of their features, gone or not.
     bytes: usize,
@@ -74,7 +74,7 @@ impl Queue<'_> {
         self.files.push((place, facts.map(|facts| (facts, windows))));
     }
 
-    /// Gives all embeddings away.
+    /// Hands over all embeddings.
     fn flush(&mut self, each: &mut Taker) -> Result<()> {
         let mut rows = self.batches.finish().into_iter();
         self.bytes = 0;

@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 pub(super) struct Reading<'a> {
     /// The model's front-end.
     pub extractor: &'a Extractor,
-    /// Channel, from 0, of files that have several.
+    /// Channel, from 0, to read of every file.
     pub channel: Option<usize>,
     /// Seconds that the network takes at once. A longer recording is cut into equal windows.
     pub window: f64,
@@ -25,7 +25,7 @@ pub const WINDOW: f64 = 300.0;
 /// Samples of windows that become features at the same time, by several threads: 64 MiB.
 const AT_ONCE: usize = 1 << 24;
 
-/// What the samples of a recording told before they were dropped.
+/// Facts about a recording, kept after its samples are dropped.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Facts {
     /// Length.
@@ -34,7 +34,7 @@ pub struct Facts {
     pub rms: f64,
     /// As [`Level::is_silent`] says.
     pub silent: bool,
-    /// What a user should know about the recording.
+    /// Warnings for a user.
     pub warnings: Vec<String>,
     /// Frames of all windows.
     pub frames: usize,
@@ -42,9 +42,9 @@ pub struct Facts {
 
 /// A file that was opened.
 pub(super) enum Opened {
-    /// One window, which is all of it.
+    /// A file of one window.
     Short(Facts, Features),
-    /// More than a window.
+    /// A longer file.
     Long(Box<Source>),
 }
 
@@ -54,7 +54,7 @@ impl Reading<'_> {
         ((self.window * f64::from(self.extractor.fbank().config().sample_rate)) as usize).max(1)
     }
 
-    /// Into how many windows so many samples are cut, and the samples of each but the last.
+    /// The number of windows for so many samples, and the samples of each window but the last.
     fn cut(&self, samples: usize) -> (usize, usize) {
         let count = samples.div_ceil(self.longest()).max(1);
         (count, samples.div_ceil(count))
@@ -95,8 +95,8 @@ impl Reading<'_> {
 
     /// Gives the features of each window of a recording to `take`, in order. No window is kept.
     ///
-    /// A FLAC file is decoded twice: the windows have equal lengths, and only its end tells how
-    /// many samples there are.
+    /// A FLAC file is decoded twice: windows have equal lengths, and the number of samples is known
+    /// only at its end.
     ///
     /// # Errors
     /// Those of [`Reading::open`].
@@ -186,7 +186,7 @@ mod tests {
         );
     }
 
-    /// A FLAC file does not tell how long it is, and a resampled one is cut at its new rate.
+    /// The length of a FLAC file is unknown at first. A resampled file is cut at its new rate.
     #[test]
     fn windows_are_the_same_in_every_format() {
         let dir = tempfile::tempdir().unwrap();

@@ -5,8 +5,8 @@ use crate::backend::reversible::Execution;
 use crate::error::{Error, Result};
 use crate::zoo::{Architecture, ReversibleType};
 
-/// The error of a step; if it is a full memory, with what would fit behind it. `free` is what was
-/// free on the device before the step.
+/// The error of a step. If memory was full, advice about what would fit follows it. `free`: bytes
+/// that were free on the device before the step.
 #[must_use]
 pub fn advised(error: Error, setting: &Setting, free: Option<u64>) -> Error {
     match error.bare() {
@@ -18,8 +18,8 @@ pub fn advised(error: Error, setting: &Setting, free: Option<u64>) -> Error {
     }
 }
 
-/// What a step takes by arithmetic, and which smaller ones there are: parts of the batch,
-/// reversible types.
+/// The bytes that a step takes by arithmetic, and smaller steps: parts of the batch, reversible
+/// types.
 ///
 /// # Errors
 /// Those of [`account`]: a setting that cannot be.
@@ -32,7 +32,7 @@ pub fn advice(setting: &Setting, free: Option<u64>) -> Result<String> {
     let mut text = format!("{} take about {} by arithmetic", described(setting), human(own));
     match free {
         Some(free) => text.push_str(&format!(", {} were free. These fit: ", human(free as usize))),
-        None => text.push_str(", and what is free this device does not tell. These take less: "),
+        None => text.push_str("; this device does not say how much is free. These take less: "),
     }
     let mut offers = Vec::new();
     let mut parts = 2;
@@ -80,8 +80,7 @@ pub fn nvidia(index: usize) -> String {
     name.map_or_else(|| index.to_string(), str::to_owned)
 }
 
-/// Bytes that its driver says are free on the device that CUDA calls `index`; nothing where it
-/// cannot be asked.
+/// Bytes free on the device that CUDA calls `index`, if its driver can be asked.
 pub fn free_by_driver(index: usize) -> Option<u64> {
     query("memory.free", &nvidia(index))
 }
@@ -126,7 +125,7 @@ mod tests {
         }
         let text = advice(&setting("rev2-resnet34", 128), None).unwrap();
         assert!(
-            text.contains("does not tell")
+            text.contains("this device does not say how much is free. These take less: train")
                 && text.contains("accumulate = 2")
                 && !text.contains("rev1-resnet34"),
             "{text}"

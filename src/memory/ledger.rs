@@ -22,7 +22,7 @@ impl Use {
     }
 }
 
-/// Counts.
+/// The bytes in use, and the most there were.
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
     buffers: Vec<(usize, usize)>,
@@ -30,7 +30,7 @@ pub(super) struct Ledger {
     pub peak: Use,
     /// Where the peak was.
     pub place: String,
-    /// Where we are.
+    /// The name of the current step.
     pub at: String,
 }
 

@@ -39,10 +39,15 @@ fn in_use(device: &Device) -> Result<usize> {
 
 /// Runs two steps on noise and counts during the second: the first draws the weights and makes the
 /// optimizer's state. On the CPU the whole process is counted; nothing else may run in it.
+///
+/// # Errors
+/// An impossible setting, a device that fails, and a program that counts no bytes.
 pub fn measure(setting: &Setting, device: &Device) -> Result<Measured> {
     setting.check()?;
     let Setting { arch, execution, speakers, optimizer, .. } = setting;
     let before = in_use(device)?;
+    // What the program frees elsewhere may be more than a network without weights has.
+    let beyond = |bytes: usize| bytes.saturating_sub(before);
     let trainee = Trainee::new(arch, &HeadConfig::default(), *speakers, device, 1)?;
     let mut trainee = trainee.with_execution(*execution)?.train();
     let mut optimizer = optimizer.init()?;
@@ -50,14 +55,14 @@ pub fn measure(setting: &Setting, device: &Device) -> Result<Measured> {
     let mut measured = Measured { resident: 0, held: 0, peak: 0, reserved: None };
     for _ in 0..2 {
         device.sync().map_err(|e| Error::Backend(e.to_string()))?;
-        measured.resident = in_use(device)? - before;
+        measured.resident = beyond(in_use(device)?);
         PeakAlloc.reset_peak_usage();
         let batch = setting.noise();
         let margin = batch.margin;
         let (features, labels) = batch.into_tensors(&autodiff);
         let loss = trainee.pass(features, labels, margin).loss;
         device.sync().map_err(|e| Error::Backend(e.to_string()))?;
-        measured.held = (in_use(device)? - before).saturating_sub(measured.resident);
+        measured.held = beyond(in_use(device)?).saturating_sub(measured.resident);
         let gradients = loss.backward();
         let value = loss.detach().inner();
         let gradients = GradientsParams::from_grads(gradients, &trainee);
@@ -70,6 +75,6 @@ pub fn measure(setting: &Setting, device: &Device) -> Result<Measured> {
     }
     device.sync().map_err(|e| Error::Backend(e.to_string()))?;
     measured.reserved = device.memory_pool_usage().map(|u| u.bytes_reserved as usize);
-    measured.peak = measured.reserved.unwrap_or_else(|| PeakAlloc.peak_usage() - before);
+    measured.peak = measured.reserved.unwrap_or_else(|| beyond(PeakAlloc.peak_usage()));
     Ok(measured)
 }

@@ -89,20 +89,24 @@ impl Setting {
         format!("{}{taped}", self.arch.name)
     }
 
-    /// For tables: the name, and whose states have 8 bits.
+    /// The name for tables, marked if the optimizer's states have 8 bits.
     pub fn label(&self) -> String {
-        let bits = if self.optimizer.name() == self.optimizer.whole() { "" } else { " 8-bit" };
+        let bits = match self.optimizer.whole() == Some(self.optimizer.name()) {
+            true => "",
+            false => " 8-bit",
+        };
         format!("{}{bits}", self.name())
     }
 
-    /// What to compare it with: the ordinary network, its optimizer's states in 32 bits.
+    /// What to compare it with: the ordinary network, and the optimizer with 32-bit states where
+    /// there is one.
     ///
     /// # Errors
     /// None for a setting that [`Setting::check`] accepts.
     pub fn baseline(&self) -> Result<Self> {
         let whole = match self.optimizer.whole() {
-            same if same == self.optimizer.name() => self.optimizer.clone(),
-            whole => OptimizerConfig::named(whole)?,
+            Some(whole) if whole != self.optimizer.name() => OptimizerConfig::named(whole)?,
+            Some(_) | None => self.optimizer.clone(),
         };
         let arch = Architecture { name: self.arch.base_name().to_owned(), ..self.arch.clone() };
         Ok(Self { arch, execution: None, optimizer: whole, ..*self })

@@ -8,6 +8,8 @@ use crate::nn::{Halves, Value};
 /// Tensors of the size `[batch, classes]` that the head makes on the way to the loss and back, at
 /// the same time.
 pub(super) const HEAD: usize = 10;
+/// Those of them that are there when the loss is known.
+const LOGITS: usize = 6;
 
 /// Plays passes: who makes, shares and releases which buffer, in the order of the backend's own
 /// steps.
@@ -33,14 +35,13 @@ impl Player<'_> {
         }
     }
 
-    /// A step; `head` and `weights` are the head's bytes of activations and parameters. What is
-    /// held between the passes.
+    /// Plays a step. `head` and `weights` are the head's bytes of activations and parameters.
+    /// Returns the bytes held between the passes.
     pub fn step(&mut self, head: usize, weights: usize) -> usize {
         let graph = self.graph;
         let image = self.bytes(Value(0));
         let mut streams = vec![self.ledger.new_buffer(image)];
         let mut kept = Vec::new();
-        let mut rounded = !self.reversible;
         for (name, step) in &graph.steps {
             let before = self.ledger.now.activations;
             name.clone_into(&mut self.ledger.at);
@@ -48,14 +49,12 @@ impl Player<'_> {
                 Step::Keep(f) => {
                     if self.reversible {
                         kept.push(self.ledger.share_all(&streams));
-                        rounded = false;
                     }
                     streams = self.run(f, streams);
                 }
                 Step::Couple(f, g) => {
-                    if !rounded {
+                    if self.reversible && graph.is_snapped(f.inputs[0]) {
                         self.separate(&mut streams, f);
-                        rounded = true;
                     }
                     let [x1, x2] = pair(&streams);
                     let x = self.ledger.share(x2);
@@ -135,9 +134,9 @@ impl Player<'_> {
         "head".clone_into(&mut self.ledger.at);
         let tail = &self.graph.tail;
         let (embedding, tape) = self.forward(tail, pooled, true);
-        let logits = self.ledger.new_buffer(head / HEAD * 6);
+        let logits = self.ledger.new_buffer(head / HEAD * LOGITS);
         let held = self.ledger.now.activations;
-        self.ledger.scratch(head - head / HEAD * 6 + 2 * weights);
+        self.ledger.scratch(head - head / HEAD * LOGITS + 2 * weights);
         self.ledger.gradient(weights);
         let dy = self.ledger.new_buffer(self.bytes(tail.outputs[0]));
         self.ledger.release(logits);
@@ -145,7 +144,7 @@ impl Player<'_> {
         (self.backward(tail, tape, vec![dy], true), held)
     }
 
-    /// x + y, in whichever nobody else uses.
+    /// x + y, written into whichever of the two has no other user.
     fn sum(&mut self, x: Buffer, y: Buffer, f: &Function) -> Buffer {
         let bytes = self.bytes(f.outputs[0]);
         self.ledger.in_place(&[x, y], bytes)

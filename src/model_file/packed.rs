@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::wanted::take;
 use super::{Header, Model, NamedTensors};
 use crate::backend::codes::{bytes, codes, pack, packed_len};
+use crate::bytes::counted;
 use crate::error::{Error, Result};
 use crate::nn::{
     Place, assign_named, collect_named, identity_variance, ids_named, names_and_shapes,
@@ -207,7 +208,7 @@ fn read(
     let bad = |what: String| Error::file(path, format!("packed tensor `{name}`: {what}"));
     let bits = tensor.scheme.bits;
     if !tensor.scheme.has_possible_bits() {
-        return Err(bad(format!("{bits} bits")));
+        return Err(bad(counted(bits, "bit")));
     }
     if !tensor.scheme.has_possible_choices() || tensor.codebook != codebook_name(name) {
         return Err(bad("a header that contradicts itself".into()));
@@ -221,7 +222,8 @@ fn read(
     if data.dtype() != DType::U8 || data.shape().to_vec() != [wanted] {
         let (dtype, shape) = (data.dtype(), data.shape().to_vec());
         return Err(bad(format!(
-            "{count} codes of {bits} bits are {wanted} bytes, not {dtype:?} {shape:?}"
+            "{count} codes of {} are {wanted} bytes, not {dtype:?} {shape:?}",
+            counted(bits, "bit")
         )));
     }
     if book.dtype() != DType::F32
@@ -235,10 +237,11 @@ fn read(
     if let Some((i, code)) =
         codes(data, bits, count).enumerate().find(|&(_, code)| usize::from(code) >= book.entries())
     {
-        return Err(bad(format!(
-            "code {i} is {code}, the codebook has {} entries",
-            book.entries()
-        )));
+        let entries = match book.entries() {
+            1 => "1 entry".to_owned(),
+            many => format!("{many} entries"),
+        };
+        return Err(bad(format!("code {i} is {code}, the codebook has {entries}")));
     }
     if let Some(last) = data.last()
         && !(count * bits).is_multiple_of(8)

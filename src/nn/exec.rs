@@ -20,7 +20,8 @@ pub trait Exec: Sized {
     /// A tensor of `D` axes, or what stands for it.
     type Value<const D: usize>: Clone;
 
-    /// From here on layers belong to this stage. It groups them in reports and changes no value.
+    /// From here on layers belong to this stage. Stages group layers in reports, and the account
+    /// of activations ends where [`Stage::EMBEDDING`] begins. No value depends on them.
     fn stage(&mut self, stage: Stage);
 
     /// `[batch, input, mels, frames]` -> `[batch, output, mels', frames']`.

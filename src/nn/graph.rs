@@ -150,6 +150,11 @@ impl Graph {
         }
     }
 
+    /// Whether a value was put on the grid of a reversible body just now.
+    pub(crate) fn is_snapped(&self, value: Value) -> bool {
+        value.0 > 0 && matches!(self.nodes[value.0 - 1].op, Op::Snap(_))
+    }
+
     /// Elements of a value.
     pub fn elements(&self, value: Value) -> usize {
         self.size(value).iter().product()

@@ -4,7 +4,7 @@ use burn::optim::decay::WeightDecayConfig;
 use burn::optim::module_optimizer::ModuleOptimizer;
 use serde::{Deserialize, Serialize};
 
-use super::settings::{bad, or_panic};
+use super::settings::{below_one, decays, or_panic, within};
 use crate::error::Result;
 
 /// Settings of Adam: weight decay is added to the gradient.
@@ -44,6 +44,14 @@ pub(super) fn weight_decay<const DECOUPLED: bool>() -> f64 {
     if DECOUPLED { 0.05 } else { 0.0 }
 }
 
+/// Refuses impossible numbers of Adam and AdamW, whatever holds their moments.
+pub(super) fn check(beta1: f64, beta2: f64, epsilon: f64, weight_decay: f64) -> Result<()> {
+    below_one("beta1", beta1)?;
+    below_one("beta2", beta2)?;
+    within("epsilon", epsilon, epsilon > 0.0 && epsilon.is_finite(), "finite and above 0")?;
+    decays(weight_decay)
+}
+
 impl<const DECOUPLED: bool> Default for AdamSettings<DECOUPLED> {
     fn default() -> Self {
         Self {
@@ -69,18 +77,7 @@ impl<const DECOUPLED: bool> AdamSettings<DECOUPLED> {
     /// Impossible settings.
     pub fn try_init(&self) -> Result<ModuleOptimizer> {
         let Self { beta1, beta2, epsilon, weight_decay } = *self;
-        let unit = |x: f64| (0.0..1.0).contains(&x);
-        if !(unit(beta1)
-            && unit(beta2)
-            && epsilon > 0.0
-            && weight_decay >= 0.0
-            && weight_decay.is_finite())
-        {
-            return Err(bad(format!(
-                "beta1 = {beta1}, beta2 = {beta2}, epsilon = {epsilon}, \
-                 weight_decay = {weight_decay}"
-            )));
-        }
+        check(beta1, beta2, epsilon, weight_decay)?;
         let [beta1, beta2, epsilon, weight_decay] =
             [beta1, beta2, epsilon, weight_decay].map(|x| x as f32);
         if DECOUPLED {
@@ -104,7 +101,7 @@ impl<const DECOUPLED: bool> AdamSettings<DECOUPLED> {
     /// The optimizer of a whole module.
     ///
     /// # Panics
-    /// If a setting is impossible. [`Self::try_init`] is the checked way.
+    /// If a setting is impossible. [`Self::try_init`] returns an error instead.
     pub fn init(&self) -> ModuleOptimizer {
         or_panic(self.try_init())
     }

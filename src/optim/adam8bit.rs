@@ -3,8 +3,8 @@
 use burn::optim::module_optimizer::ModuleOptimizer;
 use serde::{Deserialize, Serialize};
 
-use super::adam::{beta1, beta2, epsilon, weight_decay};
-use super::settings::{or_panic, within};
+use super::adam::{self, beta1, beta2, epsilon, weight_decay};
+use super::settings::or_panic;
 use super::{EightBit, Rule, States};
 use crate::backend::optim8::{AdamStep, CodeMap, Codec, Rounding, Step};
 use crate::error::Result;
@@ -80,10 +80,18 @@ impl<const DECOUPLED: bool> Adam8bitSettings<DECOUPLED> {
 
     /// The optimizer of a whole module.
     ///
+    /// # Errors
+    /// Impossible settings.
+    pub fn try_init(&self) -> Result<ModuleOptimizer> {
+        Ok(self.build()?.into())
+    }
+
+    /// The optimizer of a whole module.
+    ///
     /// # Panics
-    /// If a setting is impossible. [`Self::build`] is the checked way.
+    /// If a setting is impossible. [`Self::try_init`] returns an error instead.
     pub fn init(&self) -> ModuleOptimizer {
-        or_panic(self.build()).into()
+        or_panic(self.try_init())
     }
 }
 
@@ -100,17 +108,9 @@ impl<const DECOUPLED: bool> Rule for Adam8bitSettings<DECOUPLED> {
     const MOMENTS: usize = 2;
 
     fn check(&self) -> Result<()> {
-        let Self { beta1, beta2, epsilon, weight_decay, states, .. } = self;
-        within("beta1", *beta1, (0.0..1.0).contains(beta1), "0 or more and below 1")?;
-        within("beta2", *beta2, (0.0..1.0).contains(beta2), "0 or more and below 1")?;
-        within("epsilon", *epsilon, *epsilon > 0.0 && epsilon.is_finite(), "above 0")?;
-        within(
-            "weight_decay",
-            *weight_decay,
-            *weight_decay >= 0.0 && weight_decay.is_finite(),
-            "0 or more",
-        )?;
-        states.check()
+        let Self { beta1, beta2, epsilon, weight_decay, .. } = *self;
+        adam::check(beta1, beta2, epsilon, weight_decay)?;
+        self.states.check()
     }
 
     fn states(&self) -> &States {

@@ -1,5 +1,5 @@
-//! What the optimizers with 8-bit states do alike: look at the gradient, find the state, count
-//! steps, hand over to the rule.
+//! What all optimizers with 8-bit states do: check the gradient, find the state, count the step,
+//! and call the rule.
 
 use burn::optim::{LearningRate, Optimizer};
 use burn::tensor::{Device, Tensor};
@@ -9,8 +9,9 @@ use super::states::Watch;
 use super::{OptimizerState, Rule};
 use crate::error::Result;
 
-/// An optimizer with 8-bit states: [`super::Sgd8bit`], [`super::Adam8bit`], or a [`Rule`] of one's
-/// own.
+/// An optimizer with 8-bit states: [`super::Sgd8bit`], [`super::Adam8bit`], [`super::AdamW8bit`],
+/// or your own [`Rule`]. A rule of your own chooses the numbers of each step; the arithmetic is
+/// one that [`Step`](crate::backend::optim8::Step) has, SGD's or Adam's.
 #[derive(Debug, Clone)]
 pub struct EightBit<R> {
     rule: R,
@@ -32,16 +33,16 @@ impl<R: Rule> EightBit<R> {
         &self.rule
     }
 
-    /// Whether gradients are looked at before they are used; by default they are. One with a value
-    /// that is not finite leaves parameter and state as they are. Whoever has looked at all of them
-    /// already saves the time.
+    /// Whether each gradient is checked before it is used, as it is by default. A gradient with a
+    /// value that is not finite leaves parameter and state as they are. Switch it off if you have
+    /// checked the gradients yourself.
     #[must_use]
     pub fn with_gradient_check(mut self, on: bool) -> Self {
         self.watch.set(on);
         self
     }
 
-    /// How many gradients were not used. Clones count together.
+    /// How many gradients were skipped because they were not finite. Clones share one count.
     pub fn skipped(&self) -> u64 {
         self.watch.skipped()
     }
@@ -99,7 +100,7 @@ mod training {
     use crate::optim::{Rule, Settings, restore};
 
     impl<R: Rule> EightBit<R> {
-        /// One that does not look at gradients.
+        /// An optimizer that does not check gradients.
         fn unwatched(rule: &R) -> Result<Self> {
             Ok(Self::new(rule.clone())?.with_gradient_check(false))
         }

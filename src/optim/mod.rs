@@ -19,15 +19,16 @@
 //! ```
 //!
 //! Configurations are made as Burn's are. `init` gives the optimizer of a whole module and panics
-//! if a setting is impossible. The checked way is `build`, which gives the bare optimizer of the
-//! 8-bit ones ([`EightBit`]), and `try_init` of the 32-bit ones.
+//! if a setting is impossible; `try_init` returns an error instead. Configurations with 8-bit
+//! states also have `build`, which gives the bare optimizer ([`EightBit`]).
 //!
 //! Defaults are those of recipes, except SGD's: [`Sgd8bitConfig::default`] and
-//! [`SgdConfig::default`] are plain momentum without weight decay, as PyTorch's users expect it;
-//! recipes take [`Sgd8bitConfig::recipe`] and [`SgdConfig::recipe`].
+//! [`SgdConfig::default`] are plain momentum without weight decay, as PyTorch's users expect it.
+//! Recipes take [`Sgd8bitConfig::recipe`] and [`SgdConfig::recipe`].
 //!
 //! [`Rule`] is what an 8-bit optimizer consists of. A new one is a file here with its settings, a
-//! file in [`crate::backend::optim8`] with its arithmetic, and a line in the lists of both.
+//! file in [`crate::backend::optim8`] with its arithmetic, and a few lines in the lists of both;
+//! `docs/extending.md` names them.
 //!
 //! Sources: Dettmers et al., *8-bit Optimizers via Block-wise Quantization* (2021), and
 //! bitsandbytes, whose order of operations the updates follow. There are three differences:
@@ -61,6 +62,6 @@ pub use sgd8bit::{Sgd8bit, Sgd8bitConfig};
 pub use state::OptimizerState;
 pub use states::{StateRounding, States};
 
-/// Numbers of our rules in records, with the names that messages have for them.
+/// The rules' numbers in records, with their names in messages.
 const RULES: [(u64, &str); 2] =
     [(Sgd8bitConfig::RECORD, Sgd8bitConfig::NAME), (Adam8bitConfig::RECORD, Adam8bitConfig::NAME)];

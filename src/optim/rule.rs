@@ -4,8 +4,8 @@ use super::States;
 use crate::backend::optim8::{Codec, Step};
 use crate::error::Result;
 
-/// The settings of an optimizer with 8-bit states, and what they make of each step. The arithmetic
-/// itself is the [`Step`]'s. [`super::EightBit`] makes an optimizer of it.
+/// The settings of an optimizer with 8-bit states, and the numbers of each step. The arithmetic
+/// itself is the [`Step`]'s. [`super::EightBit`] makes an optimizer of a rule.
 pub trait Rule: Clone + Send + Sync + 'static {
     /// The name in messages.
     const NAME: &'static str;
@@ -26,6 +26,6 @@ pub trait Rule: Clone + Send + Sync + 'static {
     /// The codec of each moment, all with the block size of the states.
     fn codecs(&self) -> Vec<Codec>;
 
-    /// Step number `t`, from 1, with this learning rate.
+    /// Step number `t`, counted from 1, with this learning rate.
     fn at(&self, rate: f64, t: u64) -> Step;
 }

@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 /// What training and the account of memory ask of a configuration.
 #[cfg(feature = "train")]
 pub(crate) trait Settings {
-    /// The optimizer. It does not look at gradients: training has looked at all of them.
+    /// The optimizer. It does not check gradients, because training has checked them.
     fn optimizer(&self) -> Result<ModuleOptimizer>;
 
     /// The optimizer with its states from a record.
@@ -44,7 +44,7 @@ macro_rules! setters {
     };
 }
 
-/// A setting that is refused: name, value, what it must be.
+/// Refuses a setting that is not `fine`. The error has its name, its value and what is `wanted`.
 pub(super) fn within(name: &str, value: f64, fine: bool, wanted: &str) -> Result<()> {
     match fine {
         true => Ok(()),
@@ -52,12 +52,23 @@ pub(super) fn within(name: &str, value: f64, fine: bool, wanted: &str) -> Result
     }
 }
 
-/// Settings that are refused.
+/// Refuses the decay of a moment, or a momentum, outside of [0, 1).
+pub(super) fn below_one(name: &str, value: f64) -> Result<()> {
+    within(name, value, (0.0..1.0).contains(&value), "0 or more and below 1")
+}
+
+/// Refuses a weight decay that is negative or not finite.
+pub(super) fn decays(weight_decay: f64) -> Result<()> {
+    let fine = weight_decay >= 0.0 && weight_decay.is_finite();
+    within("weight_decay", weight_decay, fine, "finite and 0 or more")
+}
+
+/// The error of impossible settings.
 pub(super) fn bad(what: impl std::fmt::Display) -> Error {
     Error::Invalid(format!("optimizer: {what}"))
 }
 
-/// What `init` does with settings that are refused.
+/// Unwraps what was made. Panics with the error of impossible settings.
 pub(super) fn or_panic<T>(made: Result<T>) -> T {
     made.unwrap_or_else(|error| panic!("{error}"))
 }

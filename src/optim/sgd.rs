@@ -6,7 +6,7 @@ use burn::optim::module_optimizer::ModuleOptimizer;
 use burn::optim::momentum::MomentumConfig;
 use serde::{Deserialize, Serialize};
 
-use super::settings::{bad, or_panic};
+use super::settings::{bad, below_one, decays, or_panic};
 use crate::error::Result;
 
 /// Settings of SGD.
@@ -34,7 +34,7 @@ impl SgdConfig {
         with_weight_decay(weight_decay: f64),
     }
 
-    /// What a recipe gets that names nothing else: Nesterov's form and a weight decay of 1e-4.
+    /// The defaults of recipes: Nesterov's form and a weight decay of 1e-4.
     pub fn recipe() -> Self {
         Self { nesterov: true, weight_decay: 1e-4, ..Self::default() }
     }
@@ -45,9 +45,8 @@ impl SgdConfig {
     /// Impossible settings.
     pub fn try_init(&self) -> Result<ModuleOptimizer> {
         let Self { momentum, nesterov, weight_decay } = *self;
-        if !((0.0..1.0).contains(&momentum) && weight_decay >= 0.0 && weight_decay.is_finite()) {
-            return Err(bad(format!("momentum = {momentum}, weight_decay = {weight_decay}")));
-        }
+        below_one("momentum", momentum)?;
+        decays(weight_decay)?;
         if nesterov && momentum == 0.0 {
             return Err(bad("nesterov needs momentum"));
         }
@@ -68,7 +67,7 @@ impl SgdConfig {
     /// The optimizer of a whole module.
     ///
     /// # Panics
-    /// If a setting is impossible. [`Self::try_init`] is the checked way.
+    /// If a setting is impossible. [`Self::try_init`] returns an error instead.
     pub fn init(&self) -> ModuleOptimizer {
         or_panic(self.try_init())
     }

@@ -3,7 +3,7 @@
 use burn::optim::module_optimizer::ModuleOptimizer;
 use serde::{Deserialize, Serialize};
 
-use super::settings::{bad, or_panic, within};
+use super::settings::{bad, decays, or_panic, within};
 use super::{EightBit, Rule, States};
 use crate::backend::optim8::{CodeMap, Codec, SgdStep, Step};
 use crate::error::Result;
@@ -45,7 +45,7 @@ impl Sgd8bitConfig {
         with_states(states: States),
     }
 
-    /// What a recipe gets that names nothing else: Nesterov's form and a weight decay of 1e-4.
+    /// The defaults of recipes: Nesterov's form and a weight decay of 1e-4.
     pub fn recipe() -> Self {
         Self { nesterov: true, weight_decay: 1e-4, ..Self::default() }
     }
@@ -60,10 +60,18 @@ impl Sgd8bitConfig {
 
     /// The optimizer of a whole module.
     ///
+    /// # Errors
+    /// Impossible settings.
+    pub fn try_init(&self) -> Result<ModuleOptimizer> {
+        Ok(self.build()?.into())
+    }
+
+    /// The optimizer of a whole module.
+    ///
     /// # Panics
-    /// If a setting is impossible. [`Self::build`] is the checked way.
+    /// If a setting is impossible. [`Self::try_init`] returns an error instead.
     pub fn init(&self) -> ModuleOptimizer {
-        or_panic(self.build()).into()
+        or_panic(self.try_init())
     }
 }
 
@@ -86,12 +94,7 @@ impl Rule for Sgd8bitConfig {
             "above 0 and below 1 (with 0 there is no state)",
         )?;
         within("dampening", *dampening, (0.0..=1.0).contains(dampening), "0 to 1")?;
-        within(
-            "weight_decay",
-            *weight_decay,
-            *weight_decay >= 0.0 && weight_decay.is_finite(),
-            "0 or more",
-        )?;
+        decays(*weight_decay)?;
         if *nesterov && *dampening != 0.0 {
             return Err(bad(format!("nesterov with dampening = {dampening}: must be 0")));
         }

@@ -10,10 +10,10 @@ use super::settings::bad;
 use crate::backend::optim8::{Rounding, not_finite};
 use crate::error::Result;
 
-/// Block sizes there are.
+/// The block sizes that can be set.
 const BLOCK_SIZES: [usize; 7] = [64, 128, 256, 512, 1024, 2048, 4096];
 
-/// Which code stands for a value between two codes.
+/// Which of its neighbours a value between two codes gets.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum StateRounding {
@@ -39,8 +39,8 @@ impl StateRounding {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct States {
-    /// Values that share a scale: a power of two from 64 to 4096. 256 is more exact. 2048 saves
-    /// another 0.7 % of the 32-bit state.
+    /// Values that share a scale: a power of two from 64 to 4096. 256 is more exact than 2048; 2048
+    /// saves another 0.7 % of the 32-bit state.
     pub block_size: usize,
     /// Tensors of fewer values keep 32-bit states: biases and BatchNorm, which are small and
     /// sensitive.
@@ -56,10 +56,10 @@ impl Default for States {
 }
 
 impl States {
-    /// Refuses block sizes that there are not.
+    /// Refuses an unknown block size.
     ///
     /// # Errors
-    /// Names the sizes.
+    /// Names the possible sizes.
     pub fn check(&self) -> Result<()> {
         match BLOCK_SIZES.contains(&self.block_size) {
             true => Ok(()),
@@ -79,7 +79,7 @@ impl States {
     }
 }
 
-/// Looks at gradients before they are used, and counts those that cannot be used.
+/// Checks gradients before they are used, and counts those that are not finite.
 #[derive(Debug, Clone)]
 pub(super) struct Watch {
     on: bool,
@@ -97,7 +97,7 @@ impl Watch {
         self.on = on;
     }
 
-    /// Whether the gradient can be used. Waits for the device.
+    /// Whether the gradient can be used. This waits for the device.
     pub fn passes<const D: usize>(&self, gradient: &Tensor<D>) -> bool {
         let fine = !self.on || not_finite(gradient.clone()).into_scalar::<f32>() == 0.0;
         if !fine {

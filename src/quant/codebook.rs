@@ -2,6 +2,7 @@
 //! read from a file.
 
 use super::{TensorScheme, kmeans};
+use crate::bytes::counted;
 use crate::error::{Error, Result};
 
 /// A tensor's codebook.
@@ -24,9 +25,9 @@ impl Codebook {
         finite(weights)?;
         if weights.len() < 1 << scheme.bits {
             let (n, k) = (weights.len(), 1 << scheme.bits);
+            let bits = counted(scheme.bits, "bit");
             return Err(Error::Invalid(format!(
-                "{n} weights are fewer than the {k} values of {} bits",
-                scheme.bits
+                "{n} weights are fewer than the {k} values of {bits}"
             )));
         }
         let groups = scheme.groups(shape);
@@ -41,11 +42,8 @@ impl Codebook {
     pub fn stored(scheme: TensorScheme, values: Vec<f32>, shape: &[usize]) -> Result<Self> {
         let groups = scheme.groups(shape);
         if !scheme.scheme.rule().allows(scheme, groups, values.len()) {
-            return Err(Error::Invalid(format!(
-                "{} values for {} bits",
-                values.len(),
-                scheme.bits
-            )));
+            let (values, bits) = (counted(values.len(), "value"), counted(scheme.bits, "bit"));
+            return Err(Error::Invalid(format!("{values} for {bits}")));
         }
         if values.iter().any(|v| !v.is_finite()) {
             return Err(Error::Invalid("values that are not finite".into()));
@@ -72,7 +70,7 @@ impl Codebook {
     /// Weights that are not finite; a scheme without centroids.
     pub fn means(&self, weights: &[f32], codes: &[u8]) -> Result<Self> {
         finite(weights)?;
-        if self.scheme.scheme.rule().has_scales() {
+        if !self.scheme.scheme.rule().has_centroids() {
             return Err(Error::invalid("means of members: only k-means codebooks have them"));
         }
         let mut sums = vec![(0.0f64, 0u32); self.values.len()];

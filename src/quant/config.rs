@@ -44,6 +44,14 @@ impl Method {
             Self::Mixed | Self::BinaryStatic | Self::BinaryAdaptive => false,
         }
     }
+
+    /// Whether it chooses each layer's bits for a file of [`QuantizeConfig::target_bytes`].
+    pub fn has_target(self) -> bool {
+        match self {
+            Self::Mixed => true,
+            Self::KMeans | Self::BinaryStatic | Self::BinaryAdaptive => false,
+        }
+    }
 }
 
 /// Which tensors are quantized.
@@ -90,7 +98,9 @@ pub enum Order {
     Sensitivity,
     /// Most bits first.
     Bits,
-    /// As the network applies them.
+    /// As [`Graph::tensors`](crate::nn::Graph::tensors) has them. That is the order of the module's
+    /// fields, not always that of the forward pass: in DF-ResNets all downsampling layers come
+    /// before all stages.
     Front,
 }
 
@@ -181,11 +191,11 @@ impl QuantizeConfig {
         if self.refresh_every == 0 || self.lloyd_steps == 0 || self.stages == 0 {
             return bad("refresh_every, lloyd_steps and stages: must be at least 1".into());
         }
-        let has_scales = self.method.scheme().rule().has_scales();
-        if !has_scales && (self.per_channel || self.offset) {
+        let rule = self.method.scheme().rule();
+        if !rule.has_scales() && (self.per_channel || self.offset) {
             return bad("per_channel and offset: choices of the binary methods".into());
         }
-        if has_scales && self.update != Update::Lloyd {
+        if !rule.has_centroids() && self.update != Update::Lloyd {
             return bad("update: a choice of the k-means methods".into());
         }
         if self.restart_rate && self.stages == 1 {
@@ -199,14 +209,11 @@ impl QuantizeConfig {
                 "clip: weights whose centroids are trained have no gradient of their own".into()
             );
         }
-        match (self.method, self.target_bytes) {
-            (Method::Mixed, None) => return bad("target_bytes: method mixed needs a size".into()),
-            (Method::Mixed, Some(0)) => return bad("target_bytes = 0".into()),
-            (Method::Mixed, Some(_)) => {}
-            (Method::KMeans | Method::BinaryStatic | Method::BinaryAdaptive, None) => {}
-            (Method::KMeans | Method::BinaryStatic | Method::BinaryAdaptive, Some(_)) => {
-                return bad("target_bytes: a choice of method mixed".into());
-            }
+        match (self.method.has_target(), self.target_bytes) {
+            (true, None) => return bad("target_bytes: method mixed needs a size".into()),
+            (true, Some(0)) => return bad("target_bytes = 0".into()),
+            (true, Some(_)) | (false, None) => {}
+            (false, Some(_)) => return bad("target_bytes: a choice of method mixed".into()),
         }
         self.sensitivity.check()
     }
@@ -233,12 +240,21 @@ impl QuantizeConfig {
 
     /// Whether a choice depends on what the quantization of each layer costs.
     pub fn weighs_layers(&self) -> bool {
-        self.method == Method::Mixed || self.stages > 1 && self.order == Order::Sensitivity
+        self.method.has_target() || self.stages > 1 && self.order == Order::Sensitivity
     }
 
     /// Whether those costs depend on a loss, for which data are needed.
     pub fn needs_loss(&self) -> bool {
         self.weighs_layers() && self.sensitivity.measure == Measure::Hessian
+    }
+
+    /// The bits for which the costs of layers are computed: those that `mixed` chooses from, or
+    /// all.
+    pub fn weighed_bits(&self) -> Vec<usize> {
+        match self.method.has_target() {
+            true => self.candidates.clone(),
+            false => (1..=8).collect(),
+        }
     }
 
     /// The scheme of a tensor for which so many bits are wanted; the binary methods have one.

@@ -7,7 +7,8 @@ use super::Plan;
 use super::config::Order;
 
 /// Distributes a plan's tensors over stages, equally many to each. `names` are those of the
-/// network's tensors in its order; `costs` are the perturbations at the planned bits, by name.
+/// network's tensors in the order of [`Graph::tensors`](crate::nn::Graph::tensors); `costs` are the
+/// perturbations at the planned bits, by name.
 pub fn assign(
     plan: &mut Plan,
     order: Order,
@@ -16,7 +17,7 @@ pub fn assign(
     costs: &HashMap<String, f64>,
 ) {
     let mut sorted: Vec<&String> = names.iter().filter(|n| plan.contains_key(*n)).collect();
-    // Sorting is stable: tensors that compare equal stay in the network's order.
+    // Sorting is stable: tensors that compare equal stay in the order of `names`.
     match order {
         Order::Front => {}
         Order::Bits => sorted.sort_by_key(|n| std::cmp::Reverse(plan[*n].scheme.bits)),

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::config::{Coverage, SmallLayers};
 use super::{QuantizeConfig, TensorScheme};
+use crate::bytes::counted;
 use crate::error::{Error, Result};
 
 /// How one tensor is quantized, and from when on.
@@ -28,7 +29,8 @@ impl Planned {
 pub type Plan = BTreeMap<String, Planned>;
 
 /// Of all tensors of a network, given by name and shape, those that may be quantized: weights of
-/// convolutions (4 axes, or 3 in the pooling's attention) and of linear layers (2).
+/// convolutions (4 axes, or 3 in the pooling's attention) and of linear layers (2). The number of
+/// axes tells them apart, since biases and the tensors of BatchNorm have one.
 ///
 /// # Errors
 /// `keep` names a tensor that is not among them.
@@ -81,11 +83,11 @@ pub fn uniform(names: &[(String, Vec<usize>)], config: &QuantizeConfig) -> Resul
             (Some(scheme), _) => drop(plan.insert(name, Planned { shape, scheme, stage: 0 })),
             (None, SmallLayers::Keep | SmallLayers::FewerBits) => {}
             (None, SmallLayers::Refuse) => {
+                let (values, bits) = (1 << wanted, counted(wanted, "bit"));
                 return Err(Error::Invalid(format!(
-                    "tensor `{name}`: {count} weights are fewer than the {} values of {wanted} \
-                     bits; quantize.small_layers = \"fewer-bits\" or \"keep\" says what to do \
-                     with it",
-                    1 << wanted
+                    "tensor `{name}`: {count} weights are fewer than the {values} values of \
+                     {bits}; quantize.small_layers = \"fewer-bits\" or \"keep\" says what to do \
+                     with it"
                 )));
             }
         }

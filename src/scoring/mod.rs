@@ -23,6 +23,8 @@ pub use cosine::Scorer;
 #[cfg(feature = "plots")]
 pub use det::{DetPlot, det_csv, det_svg};
 pub use embeddings::Embeddings;
-pub use metrics::{Curve, Eer, FALSE_ACCEPT_RATES, MODEL_FALSE_ACCEPT_RATES, MinDcf, Point};
+pub use metrics::{
+    Curve, Eer, FALSE_ACCEPT_RATES, MODEL_FALSE_ACCEPT_RATES, MinDcf, PRIORS, Point,
+};
 pub use scores::{ScoreList, Scored, ScoredTrial, read_scores, write_scored, write_scores};
 pub use speakers::speakers_from_targets;

@@ -1,4 +1,4 @@
-//! The end of a run: the final model, its error rates, and what is left to write.
+//! The end of a run: the final model, its error rates, the last files.
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -15,14 +15,12 @@ use crate::error::Result;
 use crate::fs;
 use crate::model_file::{Model, read_head};
 use crate::nn::assign_named;
-use crate::scoring::{Curve, DetPlot, Interval, bootstrap, det_svg};
+use crate::scoring::{Curve, DetPlot, Interval, PRIORS, bootstrap, det_svg};
 
 /// The DET curve of the final model.
 pub(super) const DET: &str = "det.svg";
 /// Replicates of the bootstrap interval.
 const REPLICATES: usize = 1000;
-/// Priors of the minDCF.
-const PRIORS: [f64; 2] = [0.01, 0.05];
 
 /// The outcome of a run.
 #[derive(Debug, Clone)]
@@ -39,13 +37,13 @@ pub struct Report {
     pub min_dcf: [f64; 2],
     /// Epoch of the best dev EER.
     pub best_epoch: usize,
-    /// Epochs whose mean the final model is. With 1 it is the model of the best epoch.
+    /// Number of epochs whose weights are averaged. With 1 the model is that of the best epoch.
     pub averaged: usize,
     /// Number of epochs.
     pub epochs: usize,
     /// Why nothing was left to train, if a run that had ended was resumed.
     pub ended: Option<String>,
-    /// What a model to begin with gave to the head.
+    /// Classes that the head took over from the model that the run began with.
     pub head: Option<HeadMatch>,
     /// Two recordings of one speaker to compare.
     pub example: Option<(PathBuf, PathBuf)>,
@@ -53,7 +51,7 @@ pub struct Report {
     pub seconds: f64,
 }
 
-/// Chooses the final model, measures it, and writes what is left to write.
+/// Chooses the final model, measures it, and writes the last files.
 ///
 /// # Errors
 /// A model that cannot be read, tested or written.
@@ -119,7 +117,7 @@ fn choose(run: &Loop, last: Trainee, average: Average, state: &State) -> Result<
     }
 }
 
-/// Adds to a run's model file what is known at the end: steps and thresholds.
+/// Adds steps and thresholds, known only at the end, to a run's model file.
 fn complete(model: &mut Model, path: &Path, steps: usize, curve: &Curve) -> Result<()> {
     if let Some(training) = &mut model.header.training {
         training.steps = steps as u64;
@@ -130,7 +128,7 @@ fn complete(model: &mut Model, path: &Path, steps: usize, curve: &Curve) -> Resu
     model.save(path, head)
 }
 
-/// Whether a model has what a run adds at its end. Before that, its number of steps is 0.
+/// Whether a model file is complete. Until the end of its run, its number of steps is 0.
 fn is_finished(model: &Model) -> bool {
     model.header.training.as_ref().is_some_and(|training| training.steps > 0)
 }

@@ -119,8 +119,7 @@ impl RunFolder {
         fs::check_outputs(&files.each_ref().map(PathBuf::as_path), &[])
     }
 
-    /// Writes the recipe, and drops what an interrupted epoch, which is about to be repeated, has
-    /// logged.
+    /// Writes the recipe, and removes the log lines of an interrupted epoch, which is repeated.
     ///
     /// # Errors
     /// Files that cannot be written.

@@ -63,7 +63,7 @@ impl Identity {
     }
 
     /// Compares the settings with those of a checkpoint at `path`, without reading data. Returns
-    /// remarks for people: what was accepted, and what an old checkpoint does not tell.
+    /// remarks for people: accepted differences, and settings that an old checkpoint lacks.
     ///
     /// # Errors
     /// All differences that are not accepted, with [`Remedy::Accept`] if they can be. A checkpoint

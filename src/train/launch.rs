@@ -28,16 +28,16 @@ pub(super) struct Trained {
     /// The loop, which holds the training's state.
     pub run: Arc<Loop>,
     pub dev: Arc<DevSet>,
-    /// What a model to begin with gave to the head.
+    /// Classes that the head took over from the model that the run began with.
     pub head: Option<HeadMatch>,
-    /// Why nothing was trained, if nothing was.
+    /// Why nothing was trained, if the run had ended before.
     pub ended: Option<String>,
 }
 
 /// Trains, unless the run had ended before.
 ///
 /// # Errors
-/// Whatever ends the training before its time. A device that fails, with [`Remedy::ResumeFrom`] if
+/// Everything that ends the training early. A device that fails, with [`Remedy::ResumeFrom`] if
 /// there is a checkpoint.
 pub(super) fn launch(recipe: &Recipe, options: &RunOptions, prepared: Prepared) -> Result<Trained> {
     let Prepared { data, parts, quantizer, begin, head, header, ended } = prepared;
@@ -123,7 +123,7 @@ fn fit(
     let launched = quietly(|| training.launch(learner));
     // Errors are printed on the terminal as it was.
     crate::terminal::release();
-    // An error of the loop is the cause of what panics after it.
+    // An error of the loop causes the panics after it.
     std::mem::replace(&mut *run.outcome.lock().expect("no holder panics"), Ok(()))?;
     Ok(launched.map_err(|panic| failed(&panic, &options.out))?.model)
 }

@@ -4,7 +4,7 @@ use super::Recipe;
 use crate::corpus::Corpus;
 use crate::error::Result;
 
-/// What one device holds in one forward and backward pass of a training.
+/// The work of one device in one forward and backward pass of a training.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Load {
     /// Crops.

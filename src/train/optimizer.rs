@@ -11,22 +11,65 @@ use crate::optim::{
     Adam8bitConfig, AdamConfig, AdamW8bitConfig, AdamWConfig, Settings, Sgd8bitConfig, SgdConfig,
 };
 
-/// Which optimizer, with its settings.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "lowercase")]
-pub enum OptimizerConfig {
+/// The table of optimizers. A row holds a variant with its settings, the name in recipes, and the
+/// name of the optimizer with the same states in 32 bits, which is its own if it has those.
+macro_rules! optimizers {
+    ($(
+        $(#[$doc:meta])*
+        $variant:ident($config:ty), $name:literal, $whole:expr;
+    )+) => {
+        /// Which optimizer, with its settings.
+        #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+        #[serde(tag = "kind")]
+        pub enum OptimizerConfig {
+            $(
+                $(#[$doc])*
+                #[serde(rename = $name)]
+                $variant($config),
+            )+
+        }
+
+        impl OptimizerConfig {
+            /// Names that recipes and `--optimizer` take.
+            pub const NAMES: [&str; [$($name),+].len()] = [$($name),+];
+
+            /// The name in recipes.
+            pub fn name(&self) -> &'static str {
+                match self {
+                    $(Self::$variant(_) => $name,)+
+                }
+            }
+
+            /// The name of the optimizer with the same states in 32 bits: its own if it has those,
+            /// `None` if there is no such optimizer.
+            pub fn whole(&self) -> Option<&'static str> {
+                match self {
+                    $(Self::$variant(_) => $whole,)+
+                }
+            }
+
+            fn settings(&self) -> &dyn Settings {
+                match self {
+                    $(Self::$variant(config) => config,)+
+                }
+            }
+        }
+    };
+}
+
+optimizers! {
     /// Stochastic gradient descent. Weight decay is added to the gradient.
-    Sgd(SgdConfig),
+    Sgd(SgdConfig), "sgd", Some("sgd");
     /// Adam. Weight decay is added to the gradient.
-    Adam(AdamConfig),
+    Adam(AdamConfig), "adam", Some("adam");
     /// Adam with decoupled weight decay.
-    AdamW(AdamWConfig),
+    AdamW(AdamWConfig), "adamw", Some("adamw");
     /// [`OptimizerConfig::Sgd`] with its momentum in 8 bits.
-    Sgd8bit(Sgd8bitConfig),
+    Sgd8bit(Sgd8bitConfig), "sgd8bit", Some("sgd");
     /// [`OptimizerConfig::Adam`] with both moments in 8 bits.
-    Adam8bit(Adam8bitConfig),
+    Adam8bit(Adam8bitConfig), "adam8bit", Some("adam");
     /// [`OptimizerConfig::AdamW`] with both moments in 8 bits.
-    AdamW8bit(AdamW8bitConfig),
+    AdamW8bit(AdamW8bitConfig), "adamw8bit", Some("adamw");
 }
 
 impl Default for OptimizerConfig {
@@ -36,10 +79,7 @@ impl Default for OptimizerConfig {
 }
 
 impl OptimizerConfig {
-    /// Names that recipes and `--optimizer` take.
-    pub const NAMES: [&str; 6] = ["sgd", "adam", "adamw", "sgd8bit", "adam8bit", "adamw8bit"];
-
-    /// One of [`Self::NAMES`], with the settings of a recipe that names nothing else.
+    /// One of [`Self::NAMES`], with the default settings of recipes.
     ///
     /// # Errors
     /// Another name.
@@ -51,8 +91,8 @@ impl OptimizerConfig {
             .map_err(|e: toml::de::Error| Error::Invalid(format!("optimizer: {}", e.message())))
     }
 
-    /// The optimizer. It does not look at gradients: whoever steps a whole module has looked at all
-    /// of them, as [`crate::train`] does, or takes [`crate::optim`]'s own configurations.
+    /// The optimizer. It does not check gradients, because the caller has checked them, as
+    /// [`crate::train`] does. Optimizers that check are made by [`crate::optim`]'s configurations.
     ///
     /// # Errors
     /// Impossible settings.
@@ -76,38 +116,6 @@ impl OptimizerConfig {
     /// Whether a step on a tensor of so many values needs memory for new ones.
     pub fn makes_new_values(&self, count: usize) -> bool {
         self.settings().makes_new_values(count)
-    }
-
-    /// The name in recipes.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::Sgd(_) => "sgd",
-            Self::Adam(_) => "adam",
-            Self::AdamW(_) => "adamw",
-            Self::Sgd8bit(_) => "sgd8bit",
-            Self::Adam8bit(_) => "adam8bit",
-            Self::AdamW8bit(_) => "adamw8bit",
-        }
-    }
-
-    /// The name of the optimizer with the same states in 32 bits.
-    pub fn whole(&self) -> &'static str {
-        match self {
-            Self::Sgd(_) | Self::Sgd8bit(_) => "sgd",
-            Self::Adam(_) | Self::Adam8bit(_) => "adam",
-            Self::AdamW(_) | Self::AdamW8bit(_) => "adamw",
-        }
-    }
-
-    fn settings(&self) -> &dyn Settings {
-        match self {
-            Self::Sgd(config) => config,
-            Self::Adam(config) => config,
-            Self::AdamW(config) => config,
-            Self::Sgd8bit(config) => config,
-            Self::Adam8bit(config) => config,
-            Self::AdamW8bit(config) => config,
-        }
     }
 }
 
@@ -155,7 +163,10 @@ mod tests {
         for name in OptimizerConfig::NAMES {
             let config = OptimizerConfig::named(name).unwrap();
             assert_eq!(config.name(), name);
-            assert!(OptimizerConfig::NAMES.contains(&config.whole()));
+            if let Some(whole) = config.whole() {
+                let twin = OptimizerConfig::named(whole).unwrap();
+                assert_eq!(twin.whole(), Some(whole), "{name}");
+            }
             assert_eq!(read(&toml::to_string(&config).unwrap()).unwrap(), config);
             assert!(config.init().is_ok());
         }
@@ -234,7 +245,7 @@ mod tests {
         let none = OptimizerConfig::Sgd(SgdConfig::new().with_momentum(0.0));
         assert_eq!(none.state_bytes(&[100]), 0);
         let eight = OptimizerConfig::named("adam8bit").unwrap();
-        assert_eq!(eight.whole(), "adam");
+        assert_eq!(eight.whole(), Some("adam"));
         assert_eq!([4095, 4096].map(|n| eight.makes_new_values(n)), [true, false]);
     }
 

@@ -26,7 +26,7 @@ pub struct Parts {
     accumulate: usize,
 }
 
-/// Gradients of a part, and what it tells.
+/// Gradients and outcome of one part.
 type Partial = (StepOutcome, GradientsParams);
 
 impl Parts {

@@ -45,7 +45,7 @@ impl<'a> Past<'a> {
             let (epoch, epochs) = (state.epoch, recipe.train.epochs);
             return Err(Error::file(
                 path,
-                format!("is of epoch {epoch}; this run has {epochs} epochs"),
+                format!("is of epoch {epoch}; train.epochs of this run is {epochs}"),
             ));
         }
         let ended = ended(recipe, &state);

@@ -1,5 +1,4 @@
-//! The part of a run before its first step. What can be refused is refused here, settings before
-//! data.
+//! The part of a run before its first step. It refuses bad settings first, then bad data.
 
 use std::sync::Arc;
 
@@ -28,15 +27,15 @@ pub(super) struct Prepared {
     pub parts: Parts,
     pub quantizer: Option<Quantizer>,
     pub begin: Begin,
-    /// What a model to begin with gave to the head.
+    /// Classes that the head took over from the model that the run began with.
     pub head: Option<HeadMatch>,
     /// The header of the run's model file.
     pub header: Header,
-    /// Why nothing is left to train, if nothing is.
+    /// Why nothing is left to train, if the run has ended.
     pub ended: Option<String>,
 }
 
-/// What the run trains on and tests on.
+/// Training and test data.
 pub(super) struct Data {
     pub set: TrainSet,
     pub dev: Arc<DevSet>,
@@ -188,7 +187,7 @@ impl Weights {
     }
 }
 
-/// Says what a model to begin with gives to the head.
+/// Reports the classes that the head takes over from the model that the run begins with.
 fn tell_head(found: &HeadMatch, options: &RunOptions) {
     if let Some(caution) = &found.caution {
         (options.warn)(caution);

@@ -16,7 +16,7 @@ use burn::tensor::Device;
 use super::Recipe;
 use crate::error::Result;
 use crate::model_file::Model;
-use crate::quant::{Method, QuantizeConfig, Quantizer, msft, uniform};
+use crate::quant::{QuantizeConfig, Quantizer, msft, uniform};
 
 /// Frames for which networks are traced. Tensors do not depend on them.
 const FRAMES: usize = 200;
@@ -47,17 +47,13 @@ pub fn outline(
     done: &mut dyn FnMut(usize, f64),
 ) -> Result<Outline> {
     config.check()?;
-    let bits: Vec<usize> = match config.method {
-        Method::Mixed => config.candidates.clone(),
-        Method::KMeans | Method::BinaryStatic | Method::BinaryAdaptive => (1..=8).collect(),
-    };
     let layers = if config.weighs_layers() {
-        layers(model, config, &bits, judge, done)?
+        layers(model, config, &config.weighed_bits(), judge, done)?
     } else {
         Vec::new()
     };
     let tensors = tensors(model)?;
-    // Method `mixed` has a target, the others have none: `check` has seen to that.
+    // `check` has made sure that a target is there exactly if the method has one.
     let mut plan = match config.target_bytes {
         Some(target) => size::plan_for(model, config, &layers, target, recipe)?,
         None => uniform(&tensors, config)?,

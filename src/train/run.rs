@@ -48,7 +48,7 @@ pub struct RunOptions {
 /// Trains a new network.
 ///
 /// # Errors
-/// Whatever keeps the run from its model, with a [`Remedy`] where one is known:
+/// Any failure of the run, with a [`Remedy`] where one is known:
 /// [`Error::OutOfMemory`] has [`Remedy::ResumeFrom`] if there is a checkpoint. Everything is saved
 /// before [`Error::Interrupted`] is returned.
 pub fn train(recipe: &Recipe, options: &RunOptions) -> Result<Report> {
@@ -92,7 +92,7 @@ fn check_stages(recipe: &Recipe, quantizer: &Quantizer) -> Result<()> {
     let last = (1..=train.epochs).filter(|&epoch| is_last(epoch)).count();
     if train.average_last > last {
         return Err(Error::Invalid(format!(
-            "train.average_last = {}: the last stage has {last} epochs",
+            "train.average_last = {}: more than the epochs of the last stage ({last})",
             train.average_last
         )));
     }

@@ -9,7 +9,7 @@ use crate::model_file::{self, HEAD_PREFIX, Header, Model, NamedTensors};
 use crate::quant::Quantizer;
 use crate::zoo::Network;
 
-/// A model to begin with.
+/// A model that a training starts from.
 pub struct Start {
     /// A network with weights.
     pub network: Network,

@@ -3,9 +3,9 @@
 use super::Recipe;
 use super::checkpoint::State;
 
-/// Why a run has nothing left to train, if nothing is: its epochs are done, or the dev EER has not
-/// improved for as long as `train.patience` allows. The answer is the same before an epoch and
-/// after it, so a run that had ended stays as it was when it is resumed.
+/// Why a run has ended, if it has: its epochs are done, or the dev EER has not improved for as long
+/// as `train.patience` allows. The answer is the same before an epoch and after it, so resuming a
+/// run that had ended changes nothing.
 pub(super) fn ended(recipe: &Recipe, state: &State) -> Option<String> {
     let done = state.epoch.saturating_sub(1);
     let (epochs, patience) = (recipe.train.epochs, recipe.train.patience);

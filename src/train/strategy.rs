@@ -48,7 +48,7 @@ pub(super) struct Progressing {
     pub keeper: Keeper,
 }
 
-/// The loop.
+/// The training loop of a run.
 pub(super) struct Loop {
     pub recipe: Recipe,
     pub out: PathBuf,
@@ -61,7 +61,7 @@ pub(super) struct Loop {
     pub warn: Arc<dyn Fn(&str) + Send + Sync>,
     pub quantizer: Option<Quantizer>,
     pub parts: Parts,
-    /// What the loop begins with, and what it leaves.
+    /// State before and after the loop.
     pub progress: Mutex<Option<Progressing>>,
     pub outcome: Mutex<Result<()>>,
 }

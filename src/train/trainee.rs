@@ -1,4 +1,4 @@
-//! What is trained: a network and its classification head.
+//! The module that is trained: a network and its classification head.
 
 use std::collections::HashMap;
 

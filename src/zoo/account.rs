@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::nn::graph::{Function, Graph, Op, Step, Value};
-use crate::nn::{Combine, Map};
+use crate::nn::{Combine, Map, Stage};
 
 /// A network's costs for one utterance.
 #[derive(Debug, Clone)]
@@ -46,14 +46,17 @@ fn kept(graph: &Graph, f: &Function) -> BTreeSet<Value> {
     let mut kept = BTreeSet::new();
     for (i, node) in f.nodes.clone().zip(&graph.nodes[f.nodes.clone()]) {
         let output = Value(i + 1);
+        // Attention over frames belongs to the pooling.
+        let attention = node.stage == Stage::POOLING;
         match node.op {
             Op::Conv2d(_) | Op::Norm { relu: false } | Op::Combine(Combine::Multiply) => {
                 kept.extend(&node.inputs);
             }
             Op::Norm { relu: true } => kept.extend(node.inputs.iter().copied().chain([output])),
-            Op::Map(Map::Relu | Map::Sigmoid) => kept.extend([output]),
-            // Attention over frames belongs to the pooling.
-            Op::Conv1d(_) | Op::Map(Map::Tanh | Map::Softmax) | Op::Pool(_) | Op::Linear => (),
+            Op::Conv1d(_) if !attention => kept.extend(&node.inputs),
+            Op::Map(Map::Tanh | Map::Softmax) if attention => (),
+            Op::Map(_) => kept.extend([output]),
+            Op::Conv1d(_) | Op::Pool(_) | Op::Linear => (),
             // Their derivatives need no value.
             Op::Combine(Combine::Add | Combine::Mean) | Op::Concat(_) | Op::Copy | Op::Pad(_) => (),
             Op::Reshape(_) | Op::Half(_) | Op::Squeeze(_) | Op::Snap(_) | Op::Shift(_) => (),

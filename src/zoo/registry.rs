@@ -1,4 +1,4 @@
-//! Every network that there is: a row each. `revox zoo`, help, shell completion and errors read it.
+//! One row for each network. `revox zoo`, help, shell completion and errors read it.
 //!
 //! A new network of a family that is here takes a row of [`ROWS`]; a new family takes its file and
 //! its type in the list of [`Backbone`].

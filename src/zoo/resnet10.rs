@@ -1,4 +1,4 @@
-//! `resnet10`: a ResNet of one block a stage, ours, for quick runs and tests.
+//! `resnet10`: our own small ResNet, with one block in each stage, for quick runs and tests.
 
 use super::resnet::Blocks;
 use crate::nn::BranchKind;

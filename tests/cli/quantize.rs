@@ -223,7 +223,7 @@ fn impossible_wishes_are_refused() {
         ],
     ]
     .concat();
-    fails(&late, &["average_last = 2", "the last stage has 1 epochs"]);
+    fails(&late, &["average_last = 2", "more than the epochs of the last stage (1)"]);
     fails(&[&tune[..], &["--set", "model.name=resnet18"]].concat(), &["tune.toml", "[model]"]);
     place.fails(
         &["train", "r.toml", "--set", "quantize.bits=2", "--out", "y"],

@@ -1,4 +1,4 @@
-//! Settings: the same optimizers in 32 bits, rules of one's own, impossible values.
+//! Settings: the same optimizers in 32 bits, a user's own rule, impossible values.
 
 use burn::module::{Module, Param};
 use burn::nn::LinearConfig;
@@ -60,7 +60,7 @@ fn states_in_32_bits_are_those_of_burns_optimizers() {
     assert!(adam.iter().zip(&adamw).any(|(a, b)| (a - b).abs() > 1e-4));
 }
 
-/// SGD whose momentum grows from step to step: a rule of one's own.
+/// A user's own rule: SGD whose momentum grows from step to step.
 #[derive(Debug, Clone)]
 struct Warming(Sgd8bitConfig);
 
@@ -88,7 +88,7 @@ impl Rule for Warming {
 }
 
 #[test]
-fn a_rule_of_ones_own_is_an_optimizer() {
+fn a_users_own_rule_is_an_optimizer() {
     let warming = || EightBit::new(Warming(Sgd8bitConfig::new())).unwrap();
     let sgd = || Sgd8bitConfig::new().init();
     // The first step has no momentum yet.
@@ -128,4 +128,34 @@ fn impossible_settings_are_errors() {
     assert!(adam(|c| c.beta2 = f64::NAN).contains("beta2 = NaN"));
     assert!(adam(|c| c.epsilon = 0.0).contains("epsilon = 0"));
     assert!(adam(|c| c.states.block_size = 257).contains("block_size = 257"));
+}
+
+/// Moments in 8 and in 32 bits have the same bounds, and the error names the setting.
+#[test]
+fn both_kinds_refuse_the_same_numbers() {
+    let refused = |made: [revox::Result<ModuleOptimizer>; 2], wanted: &str| {
+        for made in made {
+            let error = made.err().expect("refused").to_string();
+            assert_eq!(error, format!("optimizer: {wanted}"));
+        }
+    };
+    let adam = |beta1: f64, beta2: f64, epsilon: f64, decay: f64| {
+        let whole = AdamConfig { beta1, beta2, epsilon, weight_decay: decay };
+        let eight = Adam8bitConfig::new().with_beta1(beta1).with_beta2(beta2);
+        let eight = eight.with_epsilon(epsilon).with_weight_decay(decay);
+        [whole.try_init(), eight.try_init()]
+    };
+    refused(adam(-0.1, 0.9, 1e-8, 0.0), "beta1 = -0.1: must be 0 or more and below 1");
+    refused(adam(0.9, f64::NAN, 1e-8, 0.0), "beta2 = NaN: must be 0 or more and below 1");
+    refused(adam(0.9, 0.9, f64::INFINITY, 0.0), "epsilon = inf: must be finite and above 0");
+    refused(adam(0.9, 0.9, 1e-8, f64::NAN), "weight_decay = NaN: must be finite and 0 or more");
+    let sgd = |decay: f64| {
+        let eight = Sgd8bitConfig::new().with_weight_decay(decay);
+        [SgdConfig::new().with_weight_decay(decay).try_init(), eight.try_init()]
+    };
+    refused(sgd(f64::INFINITY), "weight_decay = inf: must be finite and 0 or more");
+    let momentum = SgdConfig::new().with_momentum(1.0).try_init();
+    let error = momentum.err().expect("refused").to_string();
+    assert_eq!(error, "optimizer: momentum = 1: must be 0 or more and below 1");
+    assert!(adam(0.9, 0.999, 1e-8, 0.1).iter().all(Result::is_ok));
 }

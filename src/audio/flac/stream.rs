@@ -3,7 +3,7 @@
 use crate::audio::input::Input;
 use crate::error::Result;
 
-/// What the header of a file says of its samples. Its sizes of blocks and frames are left out:
+/// Facts about the samples, from the header of a file. Sizes of blocks and frames are left out:
 /// many writers get them wrong, and each frame holds its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct StreamInfo {

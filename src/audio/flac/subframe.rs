@@ -8,7 +8,7 @@ const FIXED: [&[i64]; 5] = [&[], &[1], &[2, -1], &[3, -3, 1], &[4, -6, 4, -1]];
 /// Decodes a channel of `count` samples of `width` bits (33 at most).
 ///
 /// # Errors
-/// What no intact frame holds, such as a sample that does not fit in its bits.
+/// Values that no intact frame holds, such as a sample that does not fit in its bits.
 pub(super) fn decode(bits: &mut Bits, count: usize, width: u32) -> Result<Vec<i64>, &'static str> {
     if bits.unsigned(1)? != 0 {
         return Err("a channel begins with a reserved bit");

@@ -2,7 +2,7 @@
 //!
 //! A chunk is an identifier of four characters, a length of four bytes, the content, and a pad byte
 //! behind a content of odd length. The length of the whole file, in its first chunk, is ignored: it
-//! tells nothing new, and many writers get it wrong.
+//! adds nothing new, and many writers get it wrong.
 
 use std::fmt::Display;
 use std::ops::Range;

@@ -38,7 +38,7 @@ const MU_LAW: u16 = 7;
 /// Says that a GUID behind the other fields gives the encoding.
 const EXTENSIBLE: u16 = 0xfffe;
 
-/// What follows the number of an encoding in its GUID.
+/// The bytes after the number of an encoding in its GUID.
 const GUID: [u8; 14] = [0, 0, 0, 0, 0x10, 0, 0x80, 0, 0, 0xaa, 0, 0x38, 0x9b, 0x71];
 
 impl Format {

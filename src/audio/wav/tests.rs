@@ -100,7 +100,9 @@ fn a_wrong_choice_of_a_channel_is_an_error_before_the_samples() {
     let error = Reader::new(held("a.wav", &file), 0, None).map(|_| ()).unwrap_err();
     assert_eq!(error.to_string(), "a.wav: has 6 channels");
     assert_eq!(error.remedy(), Some(&Remedy::ChooseChannel { channels: 6 }));
-    assert!(read(&file, Some(6)).unwrap_err().contains("there is no channel 6"));
+    assert!(
+        read(&file, Some(6)).unwrap_err().contains("has no channel 6: it has 6, counted from 0")
+    );
     assert_eq!(read(&file, Some(5)).unwrap().0, [0.0, 0.0]);
 }
 

@@ -21,7 +21,7 @@ use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 )]
 pub trait CodeOps: Backend {
     /// `x` `[n]`, bounds `[groups, 2^bits - 1]` (ascending), table `[groups, 2^bits]` -> `[n]`: the
-    /// entry whose number is how many bounds a value is above.
+    /// entry whose index is the number of bounds below a value.
     fn nearest(
         x: FloatTensor<Self>,
         bounds: FloatTensor<Self>,
@@ -74,9 +74,10 @@ impl CodeOps for burn::backend::NdArray {}
 #[cfg(feature = "cube")]
 impl CodeOps for burn::backend::Cube {}
 
-/// The entry of its group's row in the table that each value is nearest to: the one whose number is
-/// how many of the row's bounds the value is above. `x` has any shape and as many groups as there
-/// are rows; bounds `[groups, 2^bits - 1]` ascend; table `[groups, 2^bits]`. No gradient passes.
+/// Replaces each value by the nearest entry of its group's row in the table. The number of the
+/// row's bounds below the value is the index of that entry. `x` has any shape and as many groups as
+/// there are rows; bounds `[groups, 2^bits - 1]` ascend; table `[groups, 2^bits]`. No gradient
+/// passes.
 pub fn nearest<const D: usize>(x: Tensor<D>, bounds: Tensor<2>, table: Tensor<2>) -> Tensor<D> {
     let shape = x.dims();
     let x = x.reshape([shape.iter().product::<usize>()]);

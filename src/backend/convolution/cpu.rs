@@ -147,11 +147,11 @@ pub(super) fn scratch(x: [usize; 4], w: [usize; 4], window: Window, threads: usi
     [patches(&s), partial + patches(&s), input]
 }
 
-/// Where a buffer begins that threads write into, each in places of its own. It is an address and
-/// no more: whoever writes through it shows in its own `unsafe` block that it may.
+/// The start of a buffer into which threads write at disjoint places. It is only an address; each
+/// write justifies itself in an `unsafe` block.
 #[derive(Clone, Copy)]
 struct Start(*mut f32);
-// SAFETY: to have an address in another thread does no harm.
+// SAFETY: an address alone gives no access.
 unsafe impl Send for Start {}
 // SAFETY: as above.
 unsafe impl Sync for Start {}
@@ -204,7 +204,7 @@ fn product(s: &Shape, x: &[f32], w: &[f32]) -> Vec<f32> {
     out
 }
 
-/// `out [m, n] = left [m, k] x right [k, n]`, added to what is there or not. A matrix is a pointer
+/// `out [m, n] = left [m, k] x right [k, n]`, added to `out` or replacing it. A matrix is a pointer
 /// and the strides of its rows and columns; `out`'s columns lie side by side.
 ///
 /// # Safety

@@ -68,7 +68,7 @@ impl<B: NormOps> Backward<B, 3> for Normalize {
 struct Rectify;
 
 impl<B: NormOps> Backward<B, 1> for Rectify {
-    /// The output: what comes next keeps it anyway.
+    /// The output, which the next operation keeps anyway.
     type State = FloatTensor<B>;
 
     fn backward(self, ops: Ops<Self::State, 1>, gradients: &mut Gradients, _: &mut Checkpointer) {

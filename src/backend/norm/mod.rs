@@ -1,8 +1,8 @@
 //! Batch normalisation of a training pass, with or without the rectifier behind it, as one
 //! operation.
 //!
-//! The backward pass needs the input and the moments only. It finds out from them again what the
-//! rectifier stopped. Burn's separate operations keep the rectifier's input too.
+//! The backward pass needs the input and the moments only: it computes the rectifier's mask from
+//! them. Burn's separate operations keep the rectifier's input too.
 
 mod autodiff;
 #[cfg(feature = "flex")]
@@ -13,7 +13,7 @@ use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, Dispatch, backend_extension};
 use burn::tensor::Tensor;
 
-/// What is fixed about a normalisation.
+/// The settings of a normalisation.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Norm {
     /// Added to the variance.

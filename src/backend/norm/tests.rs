@@ -43,8 +43,7 @@ fn check<const D: usize>(shape: [usize; D], dtype: DType, rectify: bool, device:
                 (if rectify { relu(r.output) } else { r.output }, r.mean, r.variance)
             }
         };
-        // The output is used twice: its gradient may not be overwritten in place by whoever comes
-        // first.
+        // The output is used twice: its first user may not overwrite its gradient in place.
         let loss = (y.clone() * noise(shape, 4, device).cast(dtype)).sum()
             + y.clone().powi_scalar(2).sum();
         let g = loss.backward();

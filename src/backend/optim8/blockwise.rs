@@ -2,10 +2,10 @@
 
 use super::CodeMap;
 
-/// What happens to values that would be stored as 0.
+/// How a value is rounded to a code.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub enum Rounding {
-    /// The nearest code, of two equally near ones the lower.
+    /// The nearest code; the lower of two equally near ones.
     #[default]
     Nearest,
     /// The nearest code, but never 0 for a negative value (as the CUDA kernels of bitsandbytes do;
@@ -41,7 +41,7 @@ impl Codec {
         match self.rounding {
             Rounding::SignPreserving if code == zero && x < 0.0 => zero.saturating_sub(1),
             Rounding::AboveZero if code == zero && x > 0.0 => zero + 1,
-            _ => code,
+            Rounding::Nearest | Rounding::SignPreserving | Rounding::AboveZero => code,
         }
     }
 

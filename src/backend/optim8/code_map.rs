@@ -54,8 +54,8 @@ impl Table {
     }
 }
 
-/// The largest f32 that is not beyond the middle of two values: what is above it is nearer to the
-/// higher one, what is on the middle counts as the lower.
+/// The largest f32 that is not above the middle of two values. A number above this bound is nearer
+/// to the higher value; the middle itself counts as the lower.
 pub fn bound(low: f32, high: f32) -> f32 {
     let middle = (f64::from(low) + f64::from(high)) / 2.0; // exact: two f32 of similar size
     let near = middle as f32;
@@ -88,8 +88,7 @@ impl CodeMap {
         }
     }
 
-    /// The code of the value nearest to `x`; of two equally near ones the lower. What is not a
-    /// number counts as 0.
+    /// The code of the value nearest to `x`; the lower of two equally near ones. NaN counts as 0.
     pub fn nearest(self, x: f32) -> u8 {
         match x.is_nan() {
             true => self.zero(),

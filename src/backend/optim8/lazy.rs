@@ -1,4 +1,4 @@
-//! Types and shapes of the operations' results. Backends that fuse ask for them before they compute
+//! Types and shapes of the operations' results, which fusing backends need before they compute
 //! anything.
 
 use burn::backend::fusion::custom::TensorSpec;

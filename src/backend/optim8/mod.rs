@@ -5,8 +5,8 @@
 //! 8-bit storage hold a byte a value too, and a checkpoint of one backend is read by every other.
 //!
 //! The arithmetic of a rule stands in the rule's own file, once for the CPU and the plain twin and
-//! once as a kernel: `sgd.rs`, `adam.rs`. What decodes, encodes and goes over the blocks knows no
-//! rule. `rules.rs` lists the rules.
+//! once as a kernel: `sgd.rs`, `adam.rs`. The code that decodes, encodes and visits the blocks is
+//! the same for every rule. `rules.rs` lists the rules.
 
 mod adam;
 mod blockwise;
@@ -103,7 +103,7 @@ pub trait Optim8Ops: Backend {
         plain::step_two::<Self>(parameter, gradient, moments, codecs, rule)
     }
 
-    /// How many values are infinite or not a number: `[n]` -> `[1]`.
+    /// How many values are infinite or NaN: `[n]` -> `[1]`.
     #[fusion(dtype = x, shape = { let _ = x; [1].into() })]
     fn not_finite(x: FloatTensor<Self>) -> FloatTensor<Self> {
         plain::not_finite::<Self>(x)
@@ -153,7 +153,7 @@ impl Blocks {
         4 * (self.words.dims()[0] + self.absmax.dims()[0])
     }
 
-    /// Moves it.
+    /// The same on another device.
     pub fn moved_to(self, device: &Device) -> Self {
         Self { words: self.words.to_device(device), absmax: self.absmax.to_device(device) }
     }
@@ -164,7 +164,7 @@ fn flat<const D: usize>(x: Tensor<D>) -> Tensor<1> {
     x.reshape([count])
 }
 
-/// How many values are infinite or not a number, as a tensor `[1]`: nothing waits for it yet.
+/// How many values are infinite or NaN, as a tensor `[1]`. It does not wait for the device.
 pub fn not_finite<const D: usize>(x: Tensor<D>) -> Tensor<1> {
     Tensor::from_dispatch(<Dispatch as Optim8Ops>::not_finite(flat(x).into_dispatch()))
 }

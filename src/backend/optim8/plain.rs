@@ -47,7 +47,7 @@ pub(super) fn quantize<B: Backend>(x: FloatTensor<B>, codec: Codec) -> Moment<B>
     let divisor = B::float_mask_fill(absmax.clone(), empty, 1f32.into());
     let scaled = B::float_div(x.clone(), divisor);
 
-    // How many bounds each value is above, by bisection.
+    // A value's code is the number of bounds below it, found by bisection.
     let flat = |x| B::float_reshape(x, [blocks * codec.block].into());
     let (x, scaled) = (flat(x), flat(scaled));
     let bounds = table::<B>(codec.map.bounds(), &device);
@@ -70,7 +70,7 @@ pub(super) fn quantize<B: Backend>(x: FloatTensor<B>, codec: Codec) -> Moment<B>
         Rounding::AboveZero => raised(B::float_greater_elem(x, 0f32.into(), bools), codes, 1),
     };
 
-    // Four codes a word; what is behind the last value is 0.
+    // Four codes a word; the rest of the last word is 0.
     let words = n.div_ceil(PER_WORD);
     let codes = B::int_slice(codes, &[Slice::from(0..n)]);
     let codes = match words * PER_WORD - n {

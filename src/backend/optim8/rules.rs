@@ -1,4 +1,4 @@
-//! The rules there are. A new one is a file with its arithmetic, such as `sgd.rs`, and two lines
+//! The list of rules. A new one is a file with its arithmetic, such as `sgd.rs`, and two lines
 //! here: a variant, and an arm of the macro beside it.
 
 use burn::backend::Dispatch;

@@ -94,7 +94,7 @@ fn codec_equals_scalar_twin() {
 }
 
 proptest! {
-    /// All of f32 (without what no codec is for) in blocks of any size, two blocks and a half.
+    /// Any finite f32, in blocks of any size.
     #[test]
     fn codec_equals_scalar_twin_on_any_value(
         x in prop::collection::vec(any::<f32>().prop_filter("finite", |x| x.is_finite()), 1..80),

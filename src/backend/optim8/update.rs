@@ -79,14 +79,14 @@ impl Value for f32 {
 
     #[inline(always)]
     fn bounded(self) -> Self {
-        // `clamp` would have a NaN checked for.
+        // `clamp` would also check for NaN.
         let x = if self > f32::MAX { f32::MAX } else { self };
         if x < f32::MIN { f32::MIN } else { x }
     }
 }
 
-/// One step of a rule that keeps so many moments of each parameter. Its numbers are those of the
-/// step: learning rate and bias corrections are worked in.
+/// One step of a rule that keeps `MOMENTS` moments of each parameter. Its numbers already include
+/// the learning rate and the bias corrections.
 ///
 /// The new parameter is `shrink * parameter - change`.
 pub trait Update<const MOMENTS: usize>: Copy + Send + Sync + 'static {

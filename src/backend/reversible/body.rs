@@ -1,4 +1,4 @@
-//! What a reversible body is: steps, listed by a module.
+//! Reversible bodies: steps, listed by a module.
 
 use burn::module::Module;
 use serde::{Deserialize, Serialize};

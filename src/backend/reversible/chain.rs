@@ -66,7 +66,7 @@ pub(super) fn forward<M: Reversible>(
     mut kept: Option<&mut Vec<Streams>>,
 ) -> Streams {
     let grid = body.grid();
-    // What comes from outside or out of an arbitrary function is not on the grid yet.
+    // Values from outside, or from an arbitrary function, are not on the grid yet.
     let mut rounded = false;
     body.steps().iter().fold(x, |x, step| match *step {
         Step::Couple(f, g) => {
@@ -88,7 +88,7 @@ pub(super) fn forward<M: Reversible>(
     })
 }
 
-/// What the backward pass starts from.
+/// The start of the backward pass.
 pub(super) struct Held {
     /// Inputs of [`Step::Keep`], in forward order.
     pub kept: Vec<Streams>,
@@ -147,7 +147,7 @@ pub(super) fn backward<M: Reversible>(
             }
             Step::Keep(layer) => {
                 number -= 1;
-                // The kept input replaces what was recovered so far.
+                // The kept input replaces the recovered one.
                 drop(std::mem::take(&mut y));
                 let x = kept.pop().expect("one for each such step");
                 let wanted = input || i > 0;

@@ -17,7 +17,7 @@
 //! Additive coupling (RevNet, arXiv 1707.04585): `y1 = x1 + F(x2)`, `y2 = x2 + G(y1)`; hence `x2 =
 //! y2 - G(y1)`, `x1 = y1 - F(x2)`.
 //!
-//! What is recovered is exact as long as the functions give the same values again for the same
+//! Recovered values are exact as long as the functions give the same values again for the same
 //! inputs. Streams live on a grid of multiples of `2^-bits` ([`Reversible::grid`]), and each
 //! function's output is rounded to the grid before it is added. Such numbers are added and
 //! subtracted without error while they stay below `2^(24 - bits)` in f32. The grid is part of both

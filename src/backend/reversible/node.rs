@@ -21,8 +21,8 @@ use crate::backend::Mode;
 /// A tensor on the tape.
 type AutodiffTensor<B> = FloatTensor<Autodiff<B>>;
 
-/// What a backend must offer for reversible bodies. The work is in the autodiff decorator: without
-/// a tape nothing has to be recovered.
+/// Operations that a backend needs for reversible bodies. The work is in the autodiff decorator:
+/// without a tape nothing has to be recovered.
 #[backend_extension(
     Flex: cfg(feature = "flex"),
     NdArray: cfg(feature = "ndarray"),
@@ -137,7 +137,7 @@ fn join<B: Backend, C: CheckpointStrategy>(
     Join.prepare::<C>([a.node(), b.node()]).compute_bound().stateless(value)
 }
 
-/// What the backward pass needs.
+/// State for the backward pass.
 #[derive(Clone)]
 struct State<M> {
     body: M,

@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::progress::Progress;
 use crate::scoring::{ScoreList, Scored};
 
-/// What is known of the labels of scored trials. Every trial has one.
+/// Findings about the labels of scored trials. Every trial has one.
 pub(super) struct Labels {
     /// Trials of the list that have no score, if there is a list.
     pub unscored: Option<usize>,

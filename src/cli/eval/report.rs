@@ -2,12 +2,9 @@
 
 use serde_json::{Value, json};
 
-use crate::scoring::{Curve, FALSE_ACCEPT_RATES, Interval, Intervals};
+use crate::scoring::{Curve, FALSE_ACCEPT_RATES, Interval, Intervals, PRIORS};
 
-/// Priors of minDCF.
-pub(super) const PRIORS: [f64; 2] = [0.01, 0.05];
-
-/// Error rates and what is known of them.
+/// Error rates and how reliable they are.
 pub(super) struct Report<'a> {
     /// The operating points.
     pub curve: &'a Curve<'a>,

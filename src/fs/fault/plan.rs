@@ -1,4 +1,4 @@
-//! Counts the points, and tells which one fails.
+//! Counts the points, and chooses the one that fails.
 
 use std::collections::HashMap;
 use std::ffi::OsStr;

@@ -14,7 +14,7 @@ const COLOURS: [RGBColor; PARTS.len()] = [
     RGBColor(204, 185, 116),
 ];
 
-/// The small parts get a panel where a part is at least so many times as large as all of them.
+/// The small parts get a panel if a part is at least so many times as large as all of them.
 const DWARFED: usize = 5;
 
 /// Pixels: the edge, title with legend, a panel's heading, a bar with its distance, a panel's axis,
@@ -28,7 +28,7 @@ const LONGEST: i32 = 440;
 /// Size of letters.
 const LETTERS: i32 = 14;
 
-/// A bar for each step, of what is in use at the peak. Where some parts are too small to be seen
+/// A bar for each step, with the bytes in use at the peak. If some parts are too small to be seen
 /// beside the others, a second panel shows those alone.
 ///
 /// # Errors
@@ -72,8 +72,8 @@ fn legend(canvas: &Canvas) -> Result<()> {
     Ok(())
 }
 
-/// The parts that are too small to be seen beside a larger one: at its most it is [`DWARFED`] times
-/// as large as all of them together.
+/// The parts that are too small to be seen beside a larger one. Its maximum is at least
+/// [`DWARFED`] times the maximum of their sum.
 fn dwarfed(rows: &[Row]) -> Option<Vec<usize>> {
     let most = |shown: &[usize]| rows.iter().map(|r| sum(r, shown)).max().unwrap_or(0);
     let mut left: Vec<usize> = (0..PARTS.len()).collect();

@@ -8,10 +8,10 @@ pub use table::table;
 
 use super::{Breakdown, Measured, Setting};
 
-/// A step, its account, and what was counted.
+/// A step, its account, and its measurement.
 pub type Row = (Setting, Breakdown, Option<Measured>);
 
-/// What the bytes at the peak consist of.
+/// The parts of the bytes at the peak.
 const PARTS: [&str; 5] = ["weights", "optimizer", "gradients", "activations", "workspace"];
 
 /// Bytes of each of [`PARTS`].

@@ -28,6 +28,7 @@ use crate::nn::PoolingKind;
 use crate::zoo::Architecture;
 use checkpoint::{Checkpoint, Entry};
 use config::Config;
+use infer::Landmarks;
 use weights::Weights;
 
 /// What a checkpoint does not say of itself.
@@ -84,10 +85,11 @@ pub fn import_noted(path: &Path, options: &ImportOptions, device: &Device) -> Re
                 .with(Remedy::SayArchitecture)
         })?;
     let arch = Architecture::named(&name)?;
-    let first = infer::first_tensor(&arch)?;
+    let landmarks = Landmarks::of(&arch)?;
     let checkpoint = Checkpoint::open(path)?;
-    let weights = weights::find(path, &checkpoint, &name, &first, options.key.as_deref())?;
-    let (arch, graph) = infer::infer(path, arch, &first, &weights, config.as_ref(), options)?;
+    let key = options.key.as_deref();
+    let weights = weights::find(path, &checkpoint, &name, landmarks.names(), key)?;
+    let (arch, graph) = infer::infer(path, arch, &landmarks, &weights, config.as_ref(), options)?;
     let mut frontend = Frontend::default();
     let mut notes = weights.notes.clone();
     if let Some(config) = &config {

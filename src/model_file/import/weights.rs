@@ -8,8 +8,6 @@ use super::checkpoint::{Checkpoint, Entry};
 use crate::error::{Error, Remedy, Result};
 use crate::model_file::HEAD_PREFIX;
 
-/// The weight of the first layer behind the pooling, which every network has.
-pub(super) const LAST: &str = "seg_1.weight";
 /// BatchNorm's counters, which nothing needs.
 const COUNTER: &str = "num_batches_tracked";
 /// Keys of a trainer's state beside a network at the top level.
@@ -38,8 +36,9 @@ pub(super) struct Weights<'a> {
     pub notes: Vec<String>,
 }
 
-/// Finds the network whose first tensor is `first`. If the checkpoint holds it more than once,
-/// `key` chooses one: by its key or prefix, or by the beginning of that.
+/// Finds the network with these two tensors, the weights of its first layer and of its embedding
+/// layer. If the checkpoint holds it more than once, `key` chooses one: by its key or prefix, or by
+/// the beginning of that.
 ///
 /// # Errors
 /// No such network, or several of which `key` does not choose one.
@@ -47,7 +46,7 @@ pub(super) fn find<'a>(
     path: &Path,
     checkpoint: &'a Checkpoint,
     wanted_by: &str,
-    first: &str,
+    [first, embedding]: [&str; 2],
     key: Option<&str>,
 ) -> Result<Weights<'a>> {
     let tensors = &checkpoint.tensors;
@@ -59,10 +58,10 @@ pub(super) fn find<'a>(
     let prefixes: Vec<&str> = stems
         .iter()
         .copied()
-        .filter(|prefix| tensors.contains_key(&format!("{prefix}{LAST}")))
+        .filter(|prefix| tensors.contains_key(&format!("{prefix}{embedding}")))
         .collect();
     if prefixes.is_empty() {
-        let missing = if stems.is_empty() { first } else { LAST };
+        let missing = if stems.is_empty() { first } else { embedding };
         let some: Vec<String> = tensors.keys().take(3).map(|name| format!("`{name}`")).collect();
         let (count, some) = (tensors.len(), some.join(", "));
         let message = format!(

@@ -47,6 +47,10 @@ impl Rule for Binary {
         true
     }
 
+    fn has_centroids(&self) -> bool {
+        false
+    }
+
     fn stored_shape(&self, scheme: TensorScheme, groups: usize, _count: usize) -> Vec<usize> {
         vec![groups, columns(scheme)]
     }

@@ -19,6 +19,10 @@ impl Rule for Centroids {
         false
     }
 
+    fn has_centroids(&self) -> bool {
+        true
+    }
+
     fn stored_shape(&self, _scheme: TensorScheme, _groups: usize, count: usize) -> Vec<usize> {
         vec![count]
     }

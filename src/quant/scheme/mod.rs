@@ -44,9 +44,12 @@ pub(super) trait Rule {
     /// Bits of a code where so many are wanted.
     fn bits(&self, wanted: usize) -> usize;
 
-    /// Whether the numbers are scales (and offsets), which a group may have for itself. Otherwise
-    /// they are the values, and each can be trained by itself.
+    /// Whether the numbers are scales (and offsets), which a group may have for itself.
     fn has_scales(&self) -> bool;
+
+    /// Whether the numbers are centroids: the values themselves, one list for the whole tensor.
+    /// Each can become the mean of its members, or be trained by itself.
+    fn has_centroids(&self) -> bool;
 
     /// Shape of `count` numbers in a file.
     fn stored_shape(&self, scheme: TensorScheme, groups: usize, count: usize) -> Vec<usize>;

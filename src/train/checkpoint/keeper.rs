@@ -72,7 +72,7 @@ pub(in crate::train) struct Keeper {
     pending: Option<Pending>,
     /// When the last checkpoint was begun, and at which step.
     last: (Instant, usize),
-    /// From when on a checkpoint is owed: one failed, or was asked for while another was written.
+    /// Since when a checkpoint is due: one failed, or was requested while another was written.
     owed: Option<Instant>,
 }
 

@@ -35,7 +35,7 @@ pub struct Fingerprint {
     pub bytes: Option<String>,
 }
 
-/// What has changed between two fingerprints.
+/// The difference of two fingerprints.
 pub(super) enum Change {
     None,
     /// Times, but not the content.
@@ -193,9 +193,11 @@ impl<'a> Source<'a> {
 
     /// An error of a file at the line that names it.
     fn at<T>(&self, line: usize, result: Result<T>) -> Result<T> {
-        result.map_err(|e| match e.bare() {
-            Error::Interrupted(_) => e,
-            _ => e.retold(|text| Error::line(&self.lists[0], line, text)),
+        result.map_err(|e| {
+            if matches!(e.bare(), Error::Interrupted(_)) {
+                return e;
+            }
+            e.retold(|text| Error::line(&self.lists[0], line, text))
         })
     }
 }

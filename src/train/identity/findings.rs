@@ -5,15 +5,15 @@ use std::path::Path;
 use super::Accept;
 use crate::error::{Error, Remedy, Result};
 
-/// What a comparison has found.
+/// The result of a comparison.
 pub(super) struct Findings<'a> {
     accept: &'a Accept,
     /// Remarks for people, if the run goes on.
     pub notes: Vec<String>,
     refused: Vec<String>,
-    /// Names of what is refused and could be accepted.
+    /// Names of refused differences that could be accepted.
     names: Vec<String>,
-    /// Names of what is refused and cannot be accepted.
+    /// Names of refused differences that cannot be accepted.
     fixed: Vec<String>,
 }
 
@@ -54,7 +54,7 @@ impl<'a> Findings<'a> {
     /// The remarks.
     ///
     /// # Errors
-    /// Everything that is refused, after `head`, with what would help.
+    /// All refused differences, after `head`, with a remedy.
     pub fn end(self, path: &Path, head: &str) -> Result<Vec<String>> {
         if !self.is_refused() {
             return Ok(self.notes);

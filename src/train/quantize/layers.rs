@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use burn::tensor::TensorData;
 
 use super::{Judge, tensors};
-use crate::error::{Error, Result};
+use crate::error::{Error, Remedy, Result};
 use crate::model_file::Model;
 use crate::nn::collect_named;
 use crate::quant::allocation::{Allocation, Choice};
@@ -37,7 +37,7 @@ impl Layer {
 ///
 /// # Errors
 /// Weights that cannot be quantized, with the tensor's name; a Hessian that is to be measured
-/// without a judge.
+/// without a judge ([`Remedy::GiveRecipe`]).
 pub fn layers(
     model: &Model,
     config: &QuantizeConfig,
@@ -53,7 +53,8 @@ pub fn layers(
             return Err(Error::invalid(
                 "the Hessian is of a loss over data: a recipe is needed, or \
                  quantize.sensitivity.measure = \"error\"",
-            ));
+            )
+            .with(Remedy::GiveRecipe));
         }
         (Measure::Hessian, Some(judge)) => Some(traces(
             &model.network,

@@ -91,7 +91,7 @@ impl Recipe {
         let train = &self.train;
         if train.average_last > train.epochs {
             let (n, epochs) = (train.average_last, train.epochs);
-            let message = format!("train.average_last = {n}: there are {epochs} epochs");
+            let message = format!("train.average_last = {n}: train.epochs is {epochs}");
             return Fault::refused("train.average_last", message);
         }
         if train.patience > 0 && train.average_last > 1 {

@@ -28,7 +28,7 @@ pub enum Every {
 impl FromStr for Every {
     type Err = String;
 
-    /// Reads the text; an error says what is wanted.
+    /// Reads the text; an error lists the accepted forms.
     fn from_str(text: &str) -> Result<Self, String> {
         let number = text.strip_suffix("steps").or_else(|| text.strip_suffix("step"));
         let every = match number {

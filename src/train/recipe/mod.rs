@@ -43,7 +43,7 @@ pub struct Recipe {
     /// Seed of everything random.
     #[serde(default = "default_seed")]
     pub seed: u64,
-    /// What is trained on and tested on.
+    /// Training and test data.
     pub data: DataConfig,
     /// From samples to features.
     #[serde(default)]
@@ -147,7 +147,7 @@ impl Recipe {
         toml::to_string(self).expect("a recipe is plain data")
     }
 
-    /// The recipe as TOML, without what does not change the result of a run.
+    /// The recipe as TOML, without keys that do not change the result of a run.
     pub(super) fn decisive(&self) -> String {
         without(&self.to_toml(), &NEUTRAL)
     }

@@ -1,6 +1,6 @@
-//! What a changed key means for a run that is resumed.
+//! The effect of a changed key on a resumed run.
 
-/// What another value would do.
+/// The effect of another value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::train) enum Role {
     /// Nothing: the result is the same.

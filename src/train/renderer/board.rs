@@ -8,7 +8,7 @@ use super::feed::Event;
 use super::past::Past;
 use super::text;
 
-/// What the renderer knows beforehand, since burn-train does not tell it.
+/// Facts that burn-train does not pass to a renderer.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Plan {
     /// The run's folder.
@@ -33,7 +33,7 @@ pub(super) struct Metric {
     higher_is_better: bool,
     /// The last step's value.
     pub last: Option<f64>,
-    /// Whether `last` is still to go on the curve.
+    /// Whether `last` is not on the curve yet.
     fresh: bool,
     /// Sum and number of the values of this epoch.
     sum: (f64, usize),

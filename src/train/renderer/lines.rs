@@ -14,7 +14,7 @@ use crate::terminal::errln;
 /// The longest time without a line where there is no bar.
 const SILENCE: Duration = Duration::from_secs(60);
 
-/// What is shown.
+/// The kinds of display.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Shown {
     Nothing,
@@ -57,7 +57,14 @@ impl Lines {
                 let eta = &self.board.eta;
                 (eta.epoch, Some(format!("{} %", 100 * eta.step / eta.steps.max(1))))
             }
-            _ => return None,
+            Event::Metric { .. }
+            | Event::Train { .. }
+            | Event::Step { .. }
+            | Event::Done { .. }
+            | Event::Trained
+            | Event::Test
+            | Event::Tested { .. }
+            | Event::End => return None,
         };
         self.last_line = now;
         let head = Some(format!("epoch {epoch}/{epochs}"));
@@ -91,7 +98,13 @@ impl Lines {
                 }
             }
             Event::Trained | Event::End => self.clear(),
-            _ => {}
+            Event::Metric { .. }
+            | Event::Start { .. }
+            | Event::Train { .. }
+            | Event::Step { .. }
+            | Event::Test
+            | Event::Tested { .. }
+            | Event::Epoch(_) => {}
         }
     }
 

@@ -1,4 +1,4 @@
-//! What the loop leaves on disk, and what its errors say about that.
+//! Saves the state of the loop. Errors name the checkpoint that is left.
 
 use burn::module::Module;
 use burn::train::Interrupter;
@@ -44,7 +44,7 @@ impl Loop {
         progress.keeper.write_now(&snapshot, step)
     }
 
-    /// The error of a stop that was asked for, after everything is saved or could not be saved.
+    /// Saves everything after a requested stop, and returns the error that reports the stop.
     pub(super) fn stopped(
         &self,
         interrupter: &Interrupter,
@@ -72,8 +72,8 @@ impl Loop {
         Ok(())
     }
 
-    /// An error of data or disk that ends the run, after everything so far is saved or could not be
-    /// saved.
+    /// Saves everything after an error of data or disk, and adds to the error which checkpoint is
+    /// left.
     pub(super) fn rescued(
         &self,
         error: Error,
@@ -86,7 +86,7 @@ impl Loop {
         }
     }
 
-    /// The error of a stop that was asked for, or of a failure of burn-train.
+    /// The error of a requested stop, or of a failure of burn-train.
     fn interrupted(&self, interrupter: &Interrupter, epoch: usize) -> Error {
         let kept = format!("everything is in {}", self.out.join(NEWEST).display());
         let error = match interrupter.error() {

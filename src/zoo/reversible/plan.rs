@@ -9,7 +9,7 @@ use super::options::{ReversibleOptions, ReversibleType};
 use crate::error::{Error, Result};
 use crate::nn::{Branch, BranchKind, Conv2dConfig, Init, Order, Squeeze, Trace};
 
-/// What an ordinary network lends its reversible types.
+/// What reversible types take over from the ordinary network.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::zoo) struct Base {
     /// Blocks of each stage.

@@ -1,13 +1,12 @@
-//! What runs on the device. A cube takes one block of values after another: its units read the
-//! codes of a word each, make the step, find the block's largest magnitude together, and write the
-//! words.
+//! The kernels. A cube takes one block of values after another: its units read the codes of a word
+//! each, make the step, find the block's largest magnitude together, and write the words.
 
 use burn_cubecl::cubecl;
 use cubecl::prelude::*;
 
 use super::{UpdateOne, UpdateTwo};
 
-/// What a kernel must know beside its tensors' contents.
+/// Sizes that a kernel needs.
 #[derive(CubeType, CubeLaunch, Clone, Copy)]
 pub(super) struct Plan {
     /// Values of the tensor.
@@ -20,7 +19,7 @@ pub(super) struct Plan {
     units: u32,
 }
 
-/// Values and bounds of a map, from `offset` on in the table.
+/// The code nearest to `x` in the map whose values and bounds start at `offset` of the table.
 #[cube]
 fn nearest(x: f32, table: &Shared<[f32]>, #[comptime] offset: u32) -> u32 {
     let mut code = 0u32;
@@ -55,7 +54,7 @@ fn encode(
     code
 }
 
-/// The larger of both, for what is a number.
+/// The larger of two numbers that are not NaN.
 #[cube]
 fn larger(a: f32, b: f32) -> f32 {
     select(b > a, b, a)
@@ -70,7 +69,7 @@ pub(in crate::backend::optim8) fn bounded(x: f32) -> f32 {
     select(x < low, low, x)
 }
 
-/// The largest of all units' values, known to all. `scratch` has a place a unit.
+/// The largest of all units' values, for every unit. `scratch` has a place for each unit.
 #[cube]
 fn largest(own: f32, scratch: &mut Shared<[f32]>, #[comptime] units: u32) -> f32 {
     let unit = UNIT_POS_X;

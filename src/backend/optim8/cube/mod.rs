@@ -1,5 +1,5 @@
-//! The steps as kernels for GPUs, one source for every runtime of CubeCL: a kernel for each number
-//! of moments, which any rule fills in. The codec alone runs in Burn's operations there.
+//! The steps as kernels for GPUs, one source for every runtime of CubeCL. There is a kernel for
+//! each number of moments, generic over the rule. The codec alone runs in Burn's operations.
 
 mod kernels;
 
@@ -41,7 +41,7 @@ pub(super) trait UpdateTwo: Send + Sync + 'static + OnDevice {
     fn update(p: f32, g: f32, m: f32, v: f32, n: &Self::Numbers) -> (f32, f32, f32);
 }
 
-/// Units of a cube at most: what every WebGPU device has.
+/// Units of a cube at most: every WebGPU device has as many.
 const UNITS: usize = 256;
 /// Cubes at most; each takes several blocks, so that the tables are loaded less often than there
 /// are blocks.
@@ -61,7 +61,7 @@ fn tables(maps: &[CodeMap], like: &CubeTensor) -> CubeTensor {
     )
 }
 
-/// Something a kernel may write into.
+/// A contiguous tensor that a kernel may write into.
 fn own(x: CubeTensor) -> CubeTensor {
     let x = into_contiguous(x);
     if x.can_mut() { x } else { x.copy() }

@@ -27,32 +27,57 @@ fn scalar_step<R: Update<M>, const M: usize>(
     *moments = std::array::from_fn(|k| codecs[k].quantize(&values[k]));
 }
 
-/// SGD in step `t`; Nesterov's form for the second rounding.
-fn sgd(t: u64, rounding: usize) -> SgdStep {
-    SgdStep {
-        rate: 0.1,
-        momentum: 0.9,
-        fresh: if t == 0 { 1.0 } else { 0.8 },
-        weight_decay: 1e-3,
-        nesterov: rounding == 1,
+/// A rule as the tests run it.
+trait Tested<const M: usize>: Update<M> + Into<Step> {
+    const NAME: &'static str;
+    /// The map of each moment.
+    const MAP_OF_EACH: [CodeMap; M];
+
+    /// Step `t`, counted from 0. Its numbers depend on the rounding, so that the tests see several.
+    fn at(t: u64, rounding: Rounding) -> Self;
+
+    fn codecs(block: usize, rounding: Rounding) -> [Codec; M] {
+        Self::MAP_OF_EACH.map(|map| Codec { map, rounding, block })
     }
 }
 
-/// Adam, with coupled decay for the third rounding.
-fn adam(rounding: usize) -> AdamStep {
-    AdamStep {
-        rate: 0.01,
-        first: [0.9, 0.1],
-        second: [0.999, 0.001],
-        epsilon: 1e-8,
-        coupled: if rounding == 2 { 0.1 } else { 0.0 },
-        shrink: 0.99,
+impl Tested<1> for SgdStep {
+    const NAME: &'static str = "SGD";
+    const MAP_OF_EACH: [CodeMap; 1] = [CodeMap::Signed];
+
+    fn at(t: u64, rounding: Rounding) -> Self {
+        Self {
+            rate: 0.1,
+            momentum: 0.9,
+            fresh: if t == 0 { 1.0 } else { 0.8 },
+            weight_decay: 1e-3,
+            nesterov: rounding == Rounding::SignPreserving,
+        }
     }
 }
 
-/// Codecs of Adam's two moments; SGD has the first.
-fn codecs(block: usize, rounding: Rounding) -> [Codec; 2] {
-    MAPS.map(|map| Codec { map, rounding, block })
+impl Tested<2> for AdamStep {
+    const NAME: &'static str = "Adam";
+    const MAP_OF_EACH: [CodeMap; 2] = [CodeMap::Signed, CodeMap::Unsigned];
+
+    fn at(_: u64, rounding: Rounding) -> Self {
+        Self {
+            rate: 0.01,
+            first: [0.9, 0.1],
+            second: [0.999, 0.001],
+            epsilon: 1e-8,
+            coupled: if rounding == Rounding::AboveZero { 0.1 } else { 0.0 },
+            shrink: 0.99,
+        }
+    }
+}
+
+/// Runs a check of one rule for every rule.
+macro_rules! every_rule {
+    ($check:ident($($argument:expr),+)) => {
+        $check::<SgdStep, 1>($($argument),+);
+        $check::<AdamStep, 2>($($argument),+);
+    };
 }
 
 /// A gradient of which one value's square is no f32.
@@ -110,52 +135,55 @@ fn three_ways<R, const M: usize>(
 }
 
 #[cfg(feature = "flex")]
+fn one_rule_three_ways<R: Tested<M>, const M: usize>(block: usize, count: usize, rounding: Rounding)
+where
+    for<'a> [&'a mut [f32]; M]: cpu::Beside<M>,
+{
+    let start = values(count, 1, true);
+    let gradients: Vec<_> = (0..3).map(|t| gradient(count, t)).collect();
+    let what = format!("{}, {rounding:?}, {count} in blocks of {block}", R::NAME);
+    let codecs = R::codecs(block, rounding);
+    three_ways(&what, &start, &gradients, codecs, |t| R::at(t, rounding));
+}
+
+#[cfg(feature = "flex")]
 #[test]
 fn steps_of_scalars_vectors_and_plain_twins_are_equal() {
     for (block, count) in
         [(1, 5usize), (256, 1), (256, 300), (256, 40_001), (2048, 40_001), (100, 17_000)]
     {
-        let start = values(count, 1, true);
-        let gradients: Vec<_> = (0..3).map(|t| gradient(count, t)).collect();
-        for (i, rounding) in RULES.into_iter().enumerate() {
-            let what = format!("{rounding:?}, {count} in blocks of {block}");
-            let [first, second] = codecs(block, rounding);
-            three_ways(&format!("SGD, {what}"), &start, &gradients, [first], |t| sgd(t, i));
-            let both = [first, second];
-            three_ways(&format!("Adam, {what}"), &start, &gradients, both, |_| adam(i));
+        for rounding in RULES {
+            every_rule!(one_rule_three_ways(block, count, rounding));
         }
     }
+}
+
+fn equals_scalars<R: Tested<M>, const M: usize>(
+    kind: BackendKind,
+    device: &Device,
+    rounding: Rounding,
+) {
+    let (count, codecs) = (1000, R::codecs(64, rounding));
+    let start = values(count, 1, true);
+    let on = |x: &[f32]| floats(x, device);
+    let blank = |codec: Codec| Blocks::zeros(count, codec, device);
+    let (mut p, mut held) = (start.clone(), codecs.map(|codec| zeros(count, codec)));
+    let (mut q, mut blocks) = (on(&start), codecs.map(blank).to_vec());
+    for t in 0..3 {
+        let (g, rule) = (gradient(count, t), R::at(t, rounding));
+        scalar_step(&mut p, &g, &mut held, codecs, rule);
+        let step: Step = rule.into();
+        (q, blocks) = step.on_blocks(q, on(&g), blocks, &codecs);
+    }
+    same(&p, &held, q, blocks, &format!("{}, {rounding:?}, {kind:?}", R::NAME));
 }
 
 /// The operation of every backend against scalar Rust.
 #[test]
 fn steps_of_every_backend_equal_scalars() {
     for (kind, device) in devices() {
-        for (i, rounding) in RULES.into_iter().enumerate() {
-            let (count, both) = (1000, codecs(64, rounding));
-            let start = values(count, 1, true);
-            let on = |x: &[f32]| floats(x, &device);
-            let blank = |codec: Codec| Blocks::zeros(count, codec, &device);
-
-            let (mut p, mut held) = (start.clone(), [zeros(count, both[0])]);
-            let (mut q, mut blocks) = (on(&start), vec![blank(both[0])]);
-            for t in 0..3 {
-                let (g, rule) = (gradient(count, t), sgd(t, i));
-                scalar_step(&mut p, &g, &mut held, [both[0]], rule);
-                (q, blocks) = Step::from(rule).on_blocks(q, on(&g), blocks, &both[..1]);
-            }
-            let what = format!("SGD, {rounding:?}, {kind:?}");
-            same(&p, &held, q, blocks, &what);
-
-            let (mut p, mut held) = (start.clone(), both.map(|codec| zeros(count, codec)));
-            let (mut q, mut blocks) = (on(&start), both.map(blank).to_vec());
-            for t in 0..3 {
-                let (g, rule) = (gradient(count, t), adam(i));
-                scalar_step(&mut p, &g, &mut held, both, rule);
-                (q, blocks) = Step::from(rule).on_blocks(q, on(&g), blocks, &both);
-            }
-            let what = format!("Adam, {rounding:?}, {kind:?}");
-            same(&p, &held, q, blocks, &what);
+        for rounding in RULES {
+            every_rule!(equals_scalars(kind, &device, rounding));
         }
     }
 }
@@ -171,35 +199,40 @@ fn same(p: &[f32], held: &[Held], q: Tensor<1>, blocks: Vec<Blocks>, what: &str)
     }
 }
 
+fn equals_scalars_in_32_bits<R: Tested<M>, const M: usize>(kind: BackendKind, device: &Device) {
+    let what = format!("{}, {kind:?}", R::NAME);
+    let start = values(1000, 1, true);
+    let on = |x: &[f32]| floats(x, device).reshape([40, 25]);
+    let (mut p, mut m) = (start.clone(), vec![[0.0f32; M]; 1000]);
+    let (mut q, mut moments) = (on(&start), vec![Tensor::zeros([1000], (device, DType::F32)); M]);
+    for t in 0..3 {
+        let (g, rule) = (values(1000, 10 + t, true), R::at(t, Rounding::AboveZero));
+        for ((p, &g), m) in p.iter_mut().zip(&g).zip(&mut m) {
+            let (change, moments) = rule.change(&*p, g, *m);
+            *m = moments;
+            *p = rule.shrink() * *p - change;
+        }
+        let step: Step = rule.into();
+        (q, moments) = step.on_values(q, on(&g), moments);
+    }
+    let of = |x: &mut dyn Iterator<Item = f32>| x.map(f32::to_bits).collect::<Vec<_>>();
+    equal(&bits(flat(q)), &of(&mut p.into_iter()), &what);
+    for (k, moment) in moments.into_iter().enumerate() {
+        let wanted = of(&mut m.iter().map(|m| m[k]));
+        equal(&bits(moment), &wanted, &format!("{what}, moment {k}"));
+    }
+}
+
 /// Steps in 32 bits are the rule's arithmetic on numbers.
 #[test]
 fn steps_in_32_bits_equal_scalars() {
     for (kind, device) in devices() {
-        let start = values(1000, 1, true);
-        let on = |x: &[f32]| floats(x, &device).reshape([40, 25]);
-        let (mut p, mut m) = (start.clone(), vec![[0.0f32; 2]; 1000]);
-        let (mut q, mut moments) =
-            (on(&start), vec![Tensor::zeros([1000], (&device, DType::F32)); 2]);
-        for t in 0..3 {
-            let (g, rule) = (values(1000, 10 + t, true), adam(2));
-            for ((p, &g), m) in p.iter_mut().zip(&g).zip(&mut m) {
-                let (change, moments) = rule.change(&*p, g, *m);
-                *m = moments;
-                *p = rule.shrink() * *p - change;
-            }
-            (q, moments) = Step::from(rule).on_values(q, on(&g), moments);
-        }
-        let of = |x: &mut dyn Iterator<Item = f32>| x.map(f32::to_bits).collect::<Vec<_>>();
-        equal(&bits(flat(q)), &of(&mut p.into_iter()), &format!("{kind:?}"));
-        for (k, moment) in moments.into_iter().enumerate() {
-            let wanted = of(&mut m.iter().map(|m| m[k]));
-            equal(&bits(moment), &wanted, &format!("{kind:?}, moment {k}"));
-        }
+        every_rule!(equals_scalars_in_32_bits(kind, &device));
     }
 }
 
 /// A rule that the library does not have (Chen et al., *Symbolic Discovery of Optimization
-/// Algorithms*, 2023): what goes over the blocks knows no rule.
+/// Algorithms*, 2023): the code that visits the blocks runs any rule.
 #[cfg(feature = "flex")]
 #[derive(Debug, Clone, Copy)]
 struct Lion {
@@ -239,8 +272,7 @@ proptest! {
     }
 }
 
-/// A parameter of two dimensions that does not lie row by row, and one that somebody else holds
-/// too.
+/// A transposed parameter of two dimensions, and one that shares its memory with another tensor.
 #[test]
 fn layout_and_sharing_do_not_matter() {
     let codec = Codec { map: CodeMap::Signed, rounding: Rounding::Nearest, block: 16 };
