@@ -151,7 +151,7 @@ impl Graph {
     }
 
     /// Whether a value was put on the grid of a reversible body just now.
-    pub(crate) fn is_snapped(&self, value: Value) -> bool {
+    pub fn is_snapped(&self, value: Value) -> bool {
         value.0 > 0 && matches!(self.nodes[value.0 - 1].op, Op::Snap(_))
     }
 
