@@ -58,7 +58,7 @@ pub enum MergeRule {
     Project,
 }
 
-/// The choices; what is not given follows from the architecture (see [`super::Plan`]).
+/// The choices. What is not given follows from the architecture.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ReversibleOptions {
