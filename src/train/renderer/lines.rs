@@ -124,8 +124,8 @@ impl Lines {
 }
 
 /// The columns left for our text, the dots in
-/// `DESC:  40%|█| 120/400 [00:10<00:15, 12.34it/s, ...]`. A bar wider than the terminal would leave
-/// a line at each move.
+/// `DESC:  40%|█| 120/400 [00:10<00:15, 12.34it/s, ...]`. A bar wider than the terminal would
+/// leave a line at each move.
 fn room(width: usize, desc: usize, steps: usize) -> usize {
     let digits = steps.checked_ilog10().unwrap_or(0) as usize + 1;
     width.saturating_sub(desc + 2 * digits + 44)

@@ -1,12 +1,12 @@
 //! Draws the dashboard. It is pure: a board and a few settings make a frame.
 //!
 //! ```text
-//! runs/voxceleb                                    2 warnings
-//! epoch 3/14  step 120/400  ████████░░░░░░░░░░░░░░░░░░░  16 %
+//! runs/voxceleb                    2 warnings
+//! epoch 3/14  step 120/400  ████░░░░░░░  16 %
 //! elapsed 1m02s, 11m left
 //! warning: the last one
-//! ┌table───────────────┐┌chart──────────────────────────────┐
-//! └────────────────────┘└───────────────────────────────────┘
+//! ┌table───┐┌chart───────────┐
+//! └────────┘└────────────────┘
 //! keys
 //! ```
 
