@@ -84,7 +84,7 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     let (model, notes, parts) = (imported.model, imported.notes, imported.head.0.len());
     model.save(&args.output, imported.head)?;
     let arch = &model.header.arch;
-    let parameters = arch.account(200)?.parameters();
+    let parameters = arch.layout()?.parameters();
     if global.json {
         let found = json!({
             "arch": arch,

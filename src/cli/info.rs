@@ -24,7 +24,7 @@ pub struct Args {
 pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     let model = Model::load(&args.model, &global.open()?)?;
     let header = &model.header;
-    let parameters = header.arch.account(200)?.parameters();
+    let parameters = header.arch.layout()?.parameters();
     let bytes =
         std::fs::metadata(&args.model).map_err(|e| crate::Error::io(&args.model, "read", e))?.len();
     if global.json {
@@ -107,7 +107,7 @@ pub(super) fn as_json(model: &Model, bytes: u64) -> Result<serde_json::Value> {
     let layers: Vec<_> = layer_sizes(model).iter().map(row).collect();
     Ok(json!({
         "arch": header.arch,
-        "parameters": header.arch.account(200)?.parameters(),
+        "parameters": header.arch.layout()?.parameters(),
         "bytes": bytes,
         "frontend": header.frontend,
         "embedding_dim": header.embedding_dim,

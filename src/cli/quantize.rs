@@ -237,7 +237,7 @@ fn show(
     report: Option<&Report>,
     global: &Global,
 ) -> Result<()> {
-    let parameters = model.header.arch.account(200)?.parameters();
+    let parameters = model.header.arch.layout()?.parameters();
     let sizes = layer_sizes(packed);
     let bytes: usize = sizes.iter().map(|l| l.bytes).sum();
     let file = packed.to_bytes(output, NamedTensors::default())?.len();

@@ -18,12 +18,9 @@ use crate::error::Result;
 use crate::model_file::Model;
 use crate::quant::{QuantizeConfig, Quantizer, msft, uniform};
 
-/// Frames for which networks are traced. Tensors do not depend on them.
-const FRAMES: usize = 200;
-
 /// All tensors of a model's network by name and shape, in its order.
 fn tensors(model: &Model) -> Result<Vec<(String, Vec<usize>)>> {
-    Ok(model.header.arch.graph(FRAMES)?.names_and_shapes())
+    Ok(model.header.arch.layout()?.names_and_shapes())
 }
 
 /// How a model is to be quantized.

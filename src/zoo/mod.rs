@@ -51,6 +51,9 @@ pub struct Architecture {
     pub reversible: ReversibleOptions,
 }
 
+/// Frames of an utterance for graphs of which only the tensors matter.
+const FRAMES: usize = 8;
+
 fn is_default(options: &ReversibleOptions) -> bool {
     *options == ReversibleOptions::default()
 }
@@ -167,6 +170,15 @@ impl Architecture {
     /// Those of [`Architecture::check`].
     pub fn graph(&self, frames: usize) -> Result<Graph> {
         Ok(Trace::record(&self.build(&Init::blank())?, [self.mels, frames]))
+    }
+
+    /// [`Architecture::graph`] where only layers and tensors matter: sizes of values are those of a
+    /// short utterance.
+    ///
+    /// # Errors
+    /// Those of [`Architecture::check`].
+    pub fn layout(&self) -> Result<Graph> {
+        self.graph(FRAMES)
     }
 
     /// Parameters, multiplications and kept activations of one utterance of `frames` frames.

@@ -11,9 +11,6 @@ use crate::nn::graph::{Info, Op};
 use crate::nn::{Graph, PoolingKind};
 use crate::zoo::Architecture;
 
-/// Frames for which networks are traced. Tensors do not depend on them.
-const FRAMES: usize = 200;
-
 /// The tensors by which a file tells its network.
 pub(super) struct Landmarks {
     /// The weight of the stem's convolution. Its first axis, the channels of the stem, is the width
@@ -34,7 +31,7 @@ impl Landmarks {
     /// # Errors
     /// An impossible architecture, or one without embedding layer.
     pub fn of(arch: &Architecture) -> Result<Self> {
-        let graph = arch.graph(FRAMES)?;
+        let graph = arch.layout()?;
         let embedding = embedding_layer(&arch.name, &graph)?.clone();
         let two = Architecture { two_embedding_layers: true, ..arch.clone() };
         let attention = Architecture { pooling: PoolingKind::Astp, ..arch.clone() };
@@ -61,7 +58,7 @@ fn embedding_layer<'a>(name: &str, graph: &'a Graph) -> Result<&'a Info> {
 /// Names of the tensors that `changed` has and the network of `graph` does not have.
 fn added(graph: &Graph, changed: &Architecture) -> Result<Vec<String>> {
     let known: HashSet<&str> = graph.tensors.iter().map(|tensor| tensor.name.as_str()).collect();
-    let names = changed.graph(FRAMES)?.tensors.into_iter().map(|tensor| tensor.name);
+    let names = changed.layout()?.tensors.into_iter().map(|tensor| tensor.name);
     Ok(names.filter(|name| !known.contains(name.as_str())).collect())
 }
 
@@ -90,7 +87,7 @@ pub(super) fn infer(
     arch.mels = said("mels", options.mels, config.and_then(|c| c.mels))?.unwrap_or(80);
     // Bounds the sizes, so that the graph's arithmetic cannot overflow.
     arch.check().map_err(|e| Error::file(path, e.to_string()))?;
-    let graph = arch.graph(FRAMES)?;
+    let graph = arch.layout()?;
     let wanted = embedding_layer(&arch.name, &graph)?;
     if wanted.shape[1] != embedding[1] {
         let message = format!(

@@ -1,7 +1,7 @@
 //! From an architecture's name and options to a table of stages with every size in it.
 
-use super::super::Architecture;
 use super::super::network::Network;
+use super::super::{Architecture, FRAMES};
 use super::options::MergeRule::{self, Concat, Mean, Project};
 use super::options::StreamRule::{self, Duplicate, Split};
 use super::options::TransitionRule::{Block, Merged, PerStream};
@@ -76,9 +76,6 @@ pub(in crate::zoo) struct Plan {
 /// changed.
 const PARITY: f64 = 0.01;
 
-/// Frames of an utterance on which parameters are counted; they do not depend on it.
-const FRAMES: usize = 8;
-
 impl Plan {
     /// The plan of an architecture of a reversible type.
     ///
@@ -94,7 +91,7 @@ impl Plan {
         let plan = Self::with(arch, kind, base, 1.0)?;
         let (name, reversible) = (arch.base_name().to_owned(), ReversibleOptions::default());
         let ordinary = Architecture { name, reversible, ..arch.clone() };
-        let wanted = ordinary.graph(FRAMES)?.parameters();
+        let wanted = ordinary.layout()?.parameters();
         let init = Init::blank();
         let whole = Network::new(&init, arch, plan.init(&init, arch));
         let whole = Trace::record(&whole, [arch.mels, FRAMES]).parameters();
