@@ -5,9 +5,9 @@
 
 use burn::module::Module;
 use burn::optim::GradientsParams;
-use burn::optim::module_optimizer::ModuleOptimizer;
 use burn::tensor::{Device, Distribution, Int, Tensor};
 use revox::losses::HeadConfig;
+use revox::optim::{Gate, Stepper};
 use revox::train::checkpoint::{Average, Snapshot, State};
 use revox::train::{Identity, OptimizerConfig, Trainee};
 use revox::zoo::Architecture;
@@ -16,7 +16,7 @@ fn main() {
     divan::main();
 }
 
-fn start() -> (Trainee, ModuleOptimizer) {
+fn start() -> (Trainee, Stepper) {
     let arch = Architecture::named("resnet34").unwrap();
     let trainee = Trainee::new(&arch, &HeadConfig::default(), 1000, &Device::default(), 1).unwrap();
     let mut optimizer = OptimizerConfig::named("adam8bit").unwrap().init().unwrap();
@@ -24,16 +24,16 @@ fn start() -> (Trainee, ModuleOptimizer) {
     (trainee, optimizer)
 }
 
-fn step(trainee: Trainee, optimizer: &mut ModuleOptimizer) -> Trainee {
+fn step(trainee: Trainee, optimizer: &mut Stepper) -> Trainee {
     let device = Device::default().autodiff();
     let features = Tensor::<3>::random([8, 200, 80], Distribution::Default, &device);
     let labels = Tensor::<1, Int>::zeros([8], &device);
     let gradients = trainee.pass(features, labels, 0.2).loss.backward();
     let gradients = GradientsParams::from_grads(gradients, &trainee);
-    optimizer.step(1e-3, trainee, gradients)
+    optimizer.step(1e-3, trainee, gradients, Gate::Open(1.0))
 }
 
-fn snapshot(trainee: &Trainee, optimizer: &ModuleOptimizer) -> Snapshot {
+fn snapshot(trainee: &Trainee, optimizer: &Stepper) -> Snapshot {
     let state = State::start(Identity::default());
     Snapshot::take(&trainee.valid(), optimizer, &Average::new(), &state).unwrap()
 }

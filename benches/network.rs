@@ -10,6 +10,7 @@ use burn::train::TrainStep;
 use revox::backend::reversible::Execution;
 use revox::losses::HeadConfig;
 use revox::nn::Mode;
+use revox::optim::Gate;
 use revox::rng::Stream;
 use revox::train::{Batch, OptimizerConfig, Trainee};
 use revox::zoo::Architecture;
@@ -67,7 +68,7 @@ fn training_step_8_x_200(bencher: divan::Bencher, name: &str) {
     };
     bencher.bench_local(|| {
         let step = TrainStep::step(&trainee, batch.clone());
-        trainee = optimizer.step(0.01, trainee.clone(), step.grads);
+        trainee = optimizer.step(0.01, trainee.clone(), step.grads, Gate::Open(1.0));
         step.item.loss
     });
 }

@@ -10,7 +10,7 @@ use burn::tensor::ops::ConvOptions;
 use burn::tensor::{Device, Tensor, TensorData};
 use revox::backend::convolution::{Window, convolve};
 use revox::backend::depthwise::depthwise;
-use revox::backend::norm::{Norm, normalize};
+use revox::backend::norm::normalize;
 use revox::rng::Stream;
 
 fn main() {
@@ -73,7 +73,7 @@ fn batch_norm_and_relu<const OURS: bool>(bencher: divan::Bencher, channels: usiz
     both(bencher, input(channels), parameters, |x, p| {
         let [gamma, beta] = [0, 1].map(|i| p[i].clone().reshape([channels]));
         match OURS {
-            true => normalize(x, gamma, beta, Norm { epsilon: 1e-5, rectify: true }).0,
+            true => normalize(x, gamma, beta, 1e-5, true).0,
             false => relu(batch_norm_train(x, gamma, beta, 1e-5).output),
         }
     });

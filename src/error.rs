@@ -143,6 +143,8 @@ pub enum Remedy {
     },
     /// Test the device.
     TestDevice,
+    /// Install the release of the CUDA toolkit that fits GPU and driver.
+    OtherToolkit,
     /// Quantize a model with the recipe instead of training with it.
     Quantize,
     /// Give a recipe, or measure what quantization costs without data.

@@ -4,6 +4,7 @@
 
 use burn::tensor::{Device, Tensor};
 
+use super::failure::{brief, failure};
 use super::panics::quietly;
 use crate::error::{Error, Remedy, Result};
 
@@ -87,7 +88,13 @@ impl BackendKind {
             ""
         };
         opened.unwrap_or_else(|why| {
-            Err(Error::Backend(format!("backend {name} cannot use device {index}: {why}{driver}")))
+            let told = brief(&why);
+            let error =
+                Error::Backend(format!("backend {name} cannot use device {index}: {told}{driver}"));
+            match failure(&why).remedy() == Some(&Remedy::OtherToolkit) {
+                true => Err(error.with(Remedy::OtherToolkit)),
+                false => Err(error),
+            }
         })
     }
 
@@ -131,6 +138,13 @@ impl BackendKind {
             }
         }
         if index < devices.len() {
+            #[cfg(feature = "cuda-bare")]
+            if self == Self::Cuda
+                && let Some(why) = super::nvrtc::unknown(index)
+            {
+                let error = Error::Backend(format!("backend cuda: {why}"));
+                return Err(error.with(Remedy::OtherToolkit));
+            }
             return Ok(devices.swap_remove(index));
         }
         let there: Vec<_> = (0..devices.len()).map(|i| i.to_string()).collect();
@@ -142,9 +156,49 @@ impl BackendKind {
     }
 }
 
+/// Whether the device's tensor cores multiply in TF32. If so, Burn's matrix products of f32 round
+/// their factors to 11 significant bits, with autotune and without.
+pub fn has_tf32(device: &Device) -> bool {
+    #[cfg(feature = "cube")]
+    {
+        use burn::backend::DispatchDevice;
+        use burn_cubecl::cubecl::ir::{ElemType, FloatKind};
+        if let DispatchDevice::Cube(device) = device.clone().inner().as_dispatch() {
+            let tf32 = ElemType::Float(FloatKind::TF32);
+            return device.client().properties().supports_type(tf32);
+        }
+    }
+    #[cfg(not(feature = "cube"))]
+    let _ = device;
+    false
+}
+
+/// Whether a device works through a queue of its own.
+pub fn is_gpu(device: &Device) -> bool {
+    #[cfg(feature = "cube")]
+    return matches!(
+        device.clone().inner().as_dispatch(),
+        burn::backend::DispatchDevice::Cube(_)
+    );
+    #[cfg(not(feature = "cube"))]
+    {
+        let _ = device;
+        false
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_cpu_has_tf32() {
+        for kind in [BackendKind::Flex, BackendKind::Ndarray] {
+            if let Ok(device) = kind.device(0) {
+                assert!(!has_tf32(&device) && !has_tf32(&device.autodiff()));
+            }
+        }
+    }
 
     #[test]
     fn compiled_backends_open_and_others_say_how_to_get_them() {
@@ -182,6 +236,15 @@ mod tests {
         if BackendKind::Wgpu.device(0).is_ok() {
             let error = BackendKind::Wgpu.device(77).unwrap_err().to_string();
             assert!(error.contains("backend wgpu has no device 77; there are: 0"), "{error}");
+        }
+    }
+
+    /// CubeCL knows TF32 on CUDA alone.
+    #[cfg(feature = "wgpu-bare")]
+    #[test]
+    fn wgpu_has_no_tf32() {
+        if let Ok(device) = BackendKind::Wgpu.device(0) {
+            assert!(!has_tf32(&device));
         }
     }
 }

@@ -16,11 +16,14 @@
 mod failure;
 #[cfg(feature = "flex")]
 mod flex;
+#[cfg(feature = "cube")]
+mod gpu;
 mod kind;
 mod mode;
 #[cfg(feature = "cuda-bare")]
 mod nvrtc;
 mod panics;
+mod product;
 
 // ndarray stays a second opinion for as long as Burn ships it.
 #[allow(deprecated)]
@@ -34,12 +37,15 @@ pub mod norm;
 #[allow(deprecated)]
 pub mod optim8;
 #[allow(deprecated)]
+pub mod rearrange;
+#[allow(deprecated)]
 pub mod reversible;
 
 pub use failure::failure;
-pub use kind::BackendKind;
+pub use kind::{BackendKind, has_tf32, is_gpu};
 pub use mode::Mode;
 #[cfg(feature = "train")]
 pub(crate) use panics::panic_text;
 pub(crate) use panics::quietly;
+pub use product::{product, products};
 pub use reversible::{Again, AnyLayer, Layer, Streams};

@@ -6,7 +6,9 @@ use cpu_time::ProcessTime;
 use peak_alloc::PeakAlloc;
 
 use super::{Figure, time};
+use crate::backend::is_gpu;
 use crate::error::{Error, Result};
+use crate::inference::{masked, padded_length};
 use crate::model_file::{Frontend, Header, Model};
 use crate::nn::{Mode, names_and_shapes};
 use crate::quant::{QuantizeConfig, Quantizer, uniform};
@@ -58,11 +60,16 @@ pub fn embed(
             });
         };
         let mut stream = Stream::new(1, "bench", &[]);
-        let values: Vec<f32> =
+        let mut values: Vec<f32> =
             (0..bench.frames * arch.mels).map(|_| stream.normal() as f32).collect();
-        let input =
-            Tensor::<3>::from_data(TensorData::new(values, [1, bench.frames, arch.mels]), device);
-        let pass = |network: &Network| network.forward(input.clone(), Mode::Eval).into_data();
+        let padded = is_gpu(device).then(|| padded_length(bench.frames));
+        let frames = padded.unwrap_or(bench.frames);
+        values.resize(frames * arch.mels, 0.0);
+        let input = Tensor::<3>::from_data(TensorData::new(values, [1, frames, arch.mels]), device);
+        let pass = |network: &Network| match padded {
+            None => network.forward(input.clone(), Mode::Eval).into_data(),
+            Some(_) => masked(network, input.clone(), vec![bench.frames]).into_data(),
+        };
         let config = QuantizeConfig { bits: bench.bits, ..QuantizeConfig::default() };
         report(&format!("{name}, f32"));
         let before = PeakAlloc.current_usage();

@@ -1,5 +1,5 @@
-//! Optimizer steps on one tensor: time a parameter, beside what reading and writing every value
-//! once costs on the same device.
+//! Optimizer steps on one tensor and on all tensors of a network: time a parameter, beside what
+//! reading and writing every value once costs on the same device.
 
 use burn::module::{Module, Param};
 use burn::optim::GradientsParams;
@@ -7,8 +7,11 @@ use burn::tensor::{Device, Tensor, TensorData};
 
 use super::{Figure, time};
 use crate::error::{Error, Result};
+use crate::nn::graph::Info;
+use crate::optim::Gate;
 use crate::rng::Stream;
 use crate::train::OptimizerConfig;
+use crate::zoo::Architecture;
 
 /// What to measure.
 #[derive(Debug, Clone)]
@@ -23,19 +26,41 @@ pub struct OptimBench {
     pub backend: &'static str,
 }
 
+impl OptimBench {
+    /// The network whose tensors are stepped together.
+    pub const NETWORK: &'static str = "resnet34";
+}
+
 #[derive(Module, Debug)]
-struct One {
-    parameter: Param<Tensor<1>>,
+struct Tensors {
+    all: Vec<Param<Tensor<1>>>,
 }
 
-/// Bytes a value that a step must read and write at least: parameter, gradient, states.
-fn traffic(config: &OptimizerConfig, count: usize) -> f64 {
-    12.0 + 2.0 * config.state_bytes(&[count]) as f64 / count as f64
+impl Tensors {
+    fn new(sizes: &[usize], device: &Device) -> Self {
+        let tensor = |&size: &usize| Param::from_tensor(noise(size, 3, device));
+        Self { all: sizes.iter().map(tensor).collect() }.train()
+    }
+
+    /// The gradients of a step.
+    fn gradients(&self, gradients: &[Tensor<1>]) -> GradientsParams {
+        let mut all = GradientsParams::new();
+        for (parameter, gradient) in self.all.iter().zip(gradients) {
+            all.register(parameter.id, gradient.clone());
+        }
+        all
+    }
 }
 
-/// Steps of each optimizer on a parameter of each size: nanoseconds a parameter on the clock and of
-/// processors, bytes of state a parameter, and the bytes moved a second. For comparison, `pass`
-/// adds a number to every value where it is: the least that reads and writes a whole tensor.
+/// Bytes that a step must read and write at least: parameters, gradients, states.
+fn traffic(config: &OptimizerConfig, sizes: &[usize]) -> f64 {
+    12.0 * sizes.iter().sum::<usize>() as f64 + 2.0 * config.state_bytes(sizes) as f64
+}
+
+/// Steps of each optimizer on a parameter of each size, and on all tensors of ResNet34: nanoseconds
+/// a parameter on the clock and of processors, bytes of state a parameter, the bytes moved a
+/// second, and on GPUs the kernels that a step launches. For comparison, `pass` adds a number to
+/// every value where it is: the least that reads and writes a whole tensor.
 ///
 /// # Errors
 /// Unknown optimizers, a parameter without values, no step to time, a backend that fails.
@@ -48,14 +73,20 @@ pub fn optim(
     if steps == 0 {
         return Err(Error::Invalid("at least one step must be timed".into()));
     }
+    let graph = Architecture::named(OptimBench::NETWORK)?.layout()?;
+    let network = graph.tensors.iter().filter(|tensor| tensor.trained).map(Info::elements);
+    let single = bench.parameters.iter().map(|&count| (count.to_string(), vec![count]));
+    let sets: Vec<(String, Vec<usize>)> =
+        single.chain([(OptimBench::NETWORK.to_owned(), network.collect())]).collect();
     let mut figures = Vec::new();
-    for &count in &bench.parameters {
+    for (set, sizes) in &sets {
+        let count: usize = sizes.iter().sum();
         if count == 0 {
             return Err(Error::Invalid("a parameter of 0 values has nothing to time".into()));
         }
         let mut figure = |name: String, value: f64, unit: &'static str| {
             figures.push(Figure {
-                name: format!("optim/{name}/{count}"),
+                name: format!("optim/{name}/{set}"),
                 value,
                 unit,
                 backend: bench.backend,
@@ -68,34 +99,66 @@ pub fn optim(
         let took = time(device, steps, || values = values.take().map(|values| values + 1.0))?;
         figure("pass".into(), 8.0 * count as f64 / took.wall / 1e9, "GB/s");
         drop(values);
+        let gradients: Vec<Tensor<1>> = sizes.iter().map(|&size| noise(size, 2, device)).collect();
         for name in &bench.optimizers {
-            report(&format!("{name}, {count} parameters"));
+            report(&format!("{name}, {count} parameters in {} tensors", sizes.len()));
             let config = OptimizerConfig::named(name)?;
             let mut optimizer = config.init()?;
-            let gradient = noise(count, 2, device);
-            let mut model =
-                Some(One { parameter: Param::from_tensor(noise(count, 3, device)) }.train());
-            let took = time(device, steps, || {
-                let one = model.take().expect("put back after each step");
-                let mut gradients = GradientsParams::new();
-                gradients.register(one.parameter.id, gradient.clone());
-                model = Some(optimizer.step(1e-6, one, gradients));
-            })?;
+            let mut model = Some(Tensors::new(sizes, device));
+            let mut step = || {
+                let tensors = model.take().expect("put back after each step");
+                let gradients = tensors.gradients(&gradients);
+                model = Some(optimizer.step(1e-6, tensors, gradients, Gate::Open(1.0)));
+            };
+            let took = time(device, steps, &mut step)?;
             figure(name.clone(), took.wall * each, "ns/parameter");
             figure(format!("{name}/cpu"), took.cpu * each, "CPU ns/parameter");
             figure(
                 format!("{name}/state"),
-                config.state_bytes(&[count]) as f64 / count as f64,
+                config.state_bytes(sizes) as f64 / count as f64,
                 "bytes/parameter",
             );
-            figure(
-                format!("{name}/traffic"),
-                traffic(&config, count) * count as f64 / took.wall / 1e9,
-                "GB/s",
-            );
+            figure(format!("{name}/traffic"), traffic(&config, sizes) / took.wall / 1e9, "GB/s");
+            if let Some(launches) = launches(device, &mut step)? {
+                figure(format!("{name}/launches"), launches as f64, "launches");
+            }
         }
     }
     Ok(figures)
+}
+
+/// Kernels that some work launches, where there are kernels.
+#[cfg(feature = "cube")]
+fn launches(device: &Device, work: &mut dyn FnMut()) -> Result<Option<usize>> {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use burn_cubecl::cubecl::logging::{LaunchObservation, LaunchObserver};
+
+    struct Count(AtomicUsize);
+
+    impl LaunchObserver for Count {
+        fn launched(&self, _: &'static str) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    if !crate::backend::is_gpu(device) {
+        return Ok(None);
+    }
+    let sync = || device.sync().map_err(|e| Error::Backend(e.to_string()));
+    sync()?;
+    let count = Arc::new(Count(AtomicUsize::new(0)));
+    let observation = LaunchObservation::new(count.clone());
+    work();
+    sync()?;
+    drop(observation);
+    Ok(Some(count.0.load(Ordering::Relaxed)))
+}
+
+#[cfg(not(feature = "cube"))]
+fn launches(_: &Device, _: &mut dyn FnMut()) -> Result<Option<usize>> {
+    Ok(None)
 }
 
 /// Values of the sizes that weights and gradients have.
@@ -122,8 +185,9 @@ mod tests {
         };
         let mut reports = 0;
         let figures = optim(&bench, &Device::default(), &mut |_| reports += 1).unwrap();
-        assert_eq!((figures.len(), reports), (1 + 4 * 6, 7));
+        assert_eq!((figures.len(), reports), (2 * (1 + 4 * 6), 2 * 7));
         assert!(figures.iter().all(|f| f.value.is_finite() && f.value >= 0.0), "{figures:?}");
+        assert!(figures.iter().any(|f| f.name == "optim/adam8bit/traffic/resnet34"));
         let state = |name: &str| {
             figures.iter().find(|f| f.name == format!("optim/{name}/state/5000")).unwrap().value
         };

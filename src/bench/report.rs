@@ -8,6 +8,7 @@ use serde::Deserialize;
 use crate::bytes::human;
 use crate::error::{Error, Result};
 use crate::fs;
+use crate::nn::Precision;
 
 /// One figure of a file. Further fields are ignored.
 #[derive(Debug, Clone, Deserialize)]
@@ -68,26 +69,28 @@ pub fn report(path: &Path) -> Result<String> {
 /// The key of each row of a table, and the row's figures by name.
 type Rows<'a> = BTreeMap<[&'a str; 5], BTreeMap<&'a str, f64>>;
 
-/// Figures `train/network/optimizer/size[/bf16][/what]`, by network, optimizer, size, precision and
-/// backend.
+/// Figures `train/network/optimizer/size[/precision][/what]`, by network, optimizer, size,
+/// precision and backend.
 fn training_rows(entries: &[Entry]) -> Rows<'_> {
     let mut rows = Rows::new();
     for e in entries {
         let parts: Vec<&str> = e.name.split('/').collect();
         if let ["train", network, optimizer, size, rest @ ..] = &parts[..] {
-            let (precision, what) = match rest {
-                ["bf16", what @ ..] => ("bf16", what),
-                what => ("f32", what),
+            let named = Precision::ALL.into_iter().find(|p| rest.first() == Some(&p.name()));
+            let (precision, what) = match named {
+                Some(precision) => (precision, &rest[1..]),
+                None => (Precision::default(), rest),
             };
-            let row = rows.entry([*network, *optimizer, *size, precision, &e.backend]).or_default();
-            row.insert(what.first().copied().unwrap_or(""), e.value);
+            let key = [*network, *optimizer, *size, precision.name(), e.backend.as_str()];
+            rows.entry(key).or_default().insert(what.first().copied().unwrap_or(""), e.value);
         }
     }
     rows
 }
 
-/// Training steps, with the rate as a part of the PyTorch step of the same network, batch and
-/// precision, where there is one.
+/// Training steps, with the rate as a part of PyTorch's on the same batch in the same precision,
+/// where there is one. PyTorch has ordinary networks and whole optimizer states only: reversible
+/// types are compared with the ordinary network, 8-bit states with 32-bit ones.
 fn training(entries: &[Entry]) -> String {
     let rows = training_rows(entries);
     if rows.is_empty() {
@@ -99,14 +102,17 @@ fn training(entries: &[Entry]) -> String {
          |---|---|---|---|---|---|---|---|---|---|---|\n",
     );
     for (&[network, optimizer, size, precision, backend], figures) in &rows {
-        // In f32 throughout. PyTorch with TF32 has rows of its own.
-        let peer = rows.get(&[network, optimizer, size, precision, "torch"]);
+        let ordinary = ["rev1-", "rev2-"].iter().find_map(|kind| network.strip_prefix(kind));
+        let ordinary = ordinary.unwrap_or(network).trim_end_matches(" (taped)");
+        let whole = optimizer.strip_suffix("8bit").unwrap_or(optimizer);
+        let peer = rows.get(&[ordinary, whole, size, precision, "torch"]);
         let rate = figures.get("rate").copied().unwrap_or(f64::NAN);
         let ratio = peer
             .filter(|_| backend != "torch")
             .and_then(|p| p.get("rate"))
             .map(|p| format!("{:.2}", rate / p));
         let used = figures.get("in-use").or_else(|| figures.get("peak"));
+        let driver = figures.get("driver-peak").or_else(|| figures.get("driver"));
         let bytes = |b: Option<&f64>| b.map_or(String::new(), |&b| human(b as u64));
         out.push_str(&format!(
             "| {network} | {optimizer} | {size} | {precision} | {backend} | {:.1} | {rate:.1} \
@@ -115,19 +121,24 @@ fn training(entries: &[Entry]) -> String {
             ratio.unwrap_or_default(),
             bytes(used),
             bytes(figures.get("reserved")),
-            bytes(figures.get("driver")),
+            bytes(driver),
         ));
     }
     out
 }
 
-/// Optimizer steps.
+/// Optimizer steps, with the bytes that they move as a part of what a pass in place moves. Another
+/// library's steps are put beside the pass of the library that shares its device.
 fn optimizers(entries: &[Entry]) -> String {
     let mut table: BTreeMap<(&str, &str, &str), BTreeMap<&str, f64>> = BTreeMap::new();
     let mut passes = BTreeMap::new();
     for e in entries {
         match e.name.split('/').collect::<Vec<_>>()[..] {
             ["optim", "pass", count] => drop(passes.insert((count, e.backend.as_str()), e.value)),
+            // A copy from one tensor to another is moved bytes, not a step.
+            ["optim", "copy", count] => {
+                table.entry((count, "copy", &e.backend)).or_default().insert("traffic", e.value);
+            }
             ["optim", name, count] => {
                 table.entry((count, name, &e.backend)).or_default().insert("", e.value);
             }
@@ -148,7 +159,8 @@ fn optimizers(entries: &[Entry]) -> String {
         let value = |what: &str, digits: usize| {
             figures.get(what).map_or(String::new(), |v| format!("{v:.digits$}"))
         };
-        let part = match (figures.get("traffic"), passes.get(&(*count, *backend))) {
+        let library = if *backend == "bitsandbytes" { "torch" } else { *backend };
+        let part = match (figures.get("traffic"), passes.get(&(*count, library))) {
             (Some(traffic), Some(pass)) => format!("{:.0} %", 100.0 * traffic / pass),
             _ => String::new(),
         };
@@ -199,19 +211,34 @@ mod tests {
                 figure("train/resnet34/sgd/128x200", 0.25, "cuda"),
                 figure("train/resnet34/sgd/128x200/rate", 512.0, "cuda"),
                 figure("train/resnet34/sgd/128x200/in-use", 3.0 * f64::from(1 << 29), "cuda"),
+                figure("train/resnet34/sgd/128x200/driver", f64::from(1 << 29), "cuda"),
+                figure("train/resnet34/sgd/128x200/driver-peak", f64::from(1 << 30), "cuda"),
+                figure("train/rev1-resnet34/sgd8bit/128x200/f16", 0.5, "cuda"),
+                figure("train/rev1-resnet34/sgd8bit/128x200/f16/rate", 256.0, "cuda"),
                 figure("optim/pass/100", 1000.0, "cuda"),
                 figure("optim/sgd8bit/100", 0.5, "cuda"),
                 figure("optim/sgd8bit/traffic/100", 800.0, "cuda"),
                 figure("embed/resnet34/f32", 0.1, "cuda"),
             ],
-            "theirs": [figure("train/resnet34/sgd/128x200/rate", 1024.0, "torch")],
+            "theirs": [
+                figure("train/resnet34/sgd/128x200/rate", 1024.0, "torch"),
+                figure("train/resnet34/sgd/128x200/f16/rate", 1280.0, "torch"),
+                figure("optim/pass/100", 2000.0, "torch"),
+                figure("optim/copy/100", 1900.0, "torch"),
+                figure("optim/sgd8bit/100", 0.4, "bitsandbytes"),
+                figure("optim/sgd8bit/traffic/100", 1000.0, "bitsandbytes"),
+            ],
         });
         let text = of(&json.to_string()).unwrap();
         assert!(text.starts_with("device: a GPU\n"), "{text}");
         for row in [
-            "| resnet34 | sgd | 128x200 | f32 | cuda | 250.0 | 512.0 | 0.50 | 1.50 GiB |  |  |",
+            "| resnet34 | sgd | 128x200 | f32 | cuda | 250.0 | 512.0 | 0.50 | 1.50 GiB |  \
+             | 1.00 GiB |",
             "| resnet34 | sgd | 128x200 | f32 | torch | NaN | 1024.0 |  |  |  |  |",
+            "| rev1-resnet34 | sgd8bit | 128x200 | f16 | cuda | 500.0 | 256.0 | 0.20 |  |  |  |",
             "| sgd8bit | 100 | cuda | 0.500 |  | 800.0 | 80 % |",
+            "| sgd8bit | 100 | bitsandbytes | 0.400 |  | 1000.0 | 50 % |",
+            "| copy | 100 | torch |  |  | 1900.0 | 95 % |",
             "| embed/resnet34/f32 | cuda | 0.1000 s |",
         ] {
             assert!(text.contains(row), "{row} is not in\n{text}");

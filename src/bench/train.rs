@@ -1,17 +1,20 @@
 //! Training steps: time, utterances a second, and where the device's bytes are.
 
+use std::time::Instant;
+
 use burn::module::Module;
 use burn::optim::GradientsParams;
 use burn::tensor::Device;
 use peak_alloc::PeakAlloc;
 
 use super::{Figure, time};
-use crate::backend::{failure, quietly};
+use crate::backend::{BackendKind, failure, is_gpu, quietly};
 use crate::error::{Error, Result};
 use crate::losses::HeadConfig;
 use crate::memory::{Setting, advised, query};
 use crate::nn::Precision;
-use crate::train::Trainee;
+use crate::optim::{Gate, Stepper};
+use crate::train::{Batch, Late, LossScale, Shares, Trainee, gate, not_finite};
 
 /// What to measure.
 #[derive(Debug, Clone)]
@@ -20,11 +23,12 @@ pub struct TrainBench {
     pub settings: Vec<Setting>,
     /// What convolutions compute in.
     pub precision: Precision,
-    /// Timed steps; their median counts. Two more run before: the first draws weights and chooses
-    /// kernels.
+    /// Timed steps. Two more run before: the first draws weights and chooses kernels. On CPUs the
+    /// median counts. On GPUs steps run in a row, as in a training, where the host prepares a step
+    /// while the device computes the one before: their mean counts.
     pub steps: usize,
-    /// Name of the backend, for the figures.
-    pub backend: &'static str,
+    /// The backend.
+    pub backend: BackendKind,
     /// The name that NVIDIA's driver has for the device, if it is NVIDIA's.
     pub nvidia: Option<String>,
 }
@@ -60,19 +64,23 @@ pub fn train(
             label = format!("{label}/{}", bench.precision.name());
         }
         report(&label);
-        match quietly(|| measure(bench, setting, device)) {
-            Ok(measured) => {
-                figures.extend(measured?.into_iter().map(|(what, value, unit)| Figure {
+        let failed = match quietly(|| measure(bench, setting, device)) {
+            Ok(Ok(measured)) => {
+                figures.extend(measured.into_iter().map(|(what, value, unit)| Figure {
                     name: format!("train/{label}{what}"),
                     value,
                     unit,
-                    backend: bench.backend,
+                    backend: bench.backend.name(),
                     threads: rayon::current_num_threads(),
-                }))
+                }));
+                None
             }
-            Err(panic) => {
-                report(&format!("{label}: {}", advised(failure(&panic), setting, free)));
-            }
+            Ok(Err(e)) if is_full_or_lost(&e) => Some(e),
+            Ok(Err(e)) => return Err(e),
+            Err(panic) => Some(failure(&panic)),
+        };
+        if let Some(error) = failed {
+            report(&format!("{label}: {}", advised(error, setting, bench.backend, free)));
         }
         device.memory_cleanup();
     }
@@ -80,6 +88,10 @@ pub fn train(
         true => Err(Error::Backend("none of the steps could be measured".into())),
         false => Ok(figures),
     }
+}
+
+fn is_full_or_lost(error: &Error) -> bool {
+    matches!(error.bare(), Error::OutOfMemory { .. } | Error::DeviceLost { .. })
 }
 
 type Values = Vec<(&'static str, f64, &'static str)>;
@@ -90,26 +102,24 @@ fn measure(bench: &TrainBench, setting: &Setting, device: &Device) -> Result<Val
     let trainee = Trainee::new(arch, &HeadConfig::default(), *speakers, device, 1)?
         .with_execution(*execution)?;
     let network = bench.precision.apply(trainee.network, device)?;
-    let mut trainee = Some(Trainee { network, ..trainee }.train());
-    let mut optimizer = optimizer.init()?;
-    let noise = setting.noise();
-    let autodiff = device.clone().autodiff();
-    let mut finite = true;
-    // In every step the batch comes from the host, as a loader's does.
-    let mut step = || {
-        let (features, labels) = noise.clone().into_tensors(&autodiff);
-        let model = trainee.take().expect("put back after each step");
-        let loss = model.pass(features, labels, noise.margin).loss;
-        let gradients = GradientsParams::from_grads(loss.backward(), &model);
-        trainee = Some(optimizer.step(1e-3, model, gradients));
-        // The loss is read in every step, as training does. A GPU that had no memory for a tensor
-        // says so only when something computed from it is read.
-        finite &= loss.into_scalar::<f64>().is_finite();
+    let mut steps = Steps {
+        trainee: Some(Trainee { network, ..trainee }.train()),
+        optimizer: optimizer.init()?,
+        noise: setting.noise(),
+        device: device.clone().autodiff(),
+        scale: bench.precision.scales_loss().then(LossScale::new),
+        late: Late::new(),
+        finite: true,
     };
-    step();
-    PeakAlloc.reset_peak_usage();
-    let seconds = time(device, bench.steps, &mut step)?.wall;
-    if !finite {
+    let seconds = match is_gpu(device) {
+        true => steps.in_a_row(device, bench.steps)?,
+        false => {
+            steps.at_once();
+            PeakAlloc.reset_peak_usage();
+            time(device, bench.steps, || steps.at_once())?.wall
+        }
+    };
+    if !steps.finite {
         return Err(Error::Undefined(
             "a loss was not a number: these were no steps of training".into(),
         ));
@@ -129,6 +139,99 @@ fn measure(bench: &TrainBench, setting: &Setting, device: &Device) -> Result<Val
         None => {}
     }
     Ok(values)
+}
+
+/// Steps of training. In every step the batch comes from the host, as a loader's does.
+struct Steps {
+    /// There between steps.
+    trainee: Option<Trainee>,
+    optimizer: Stepper,
+    noise: Batch,
+    /// With autodiff.
+    device: Device,
+    scale: Option<LossScale>,
+    late: Late<Shares>,
+    /// Whether every loss was a number.
+    finite: bool,
+}
+
+impl Steps {
+    fn factor(&self) -> f32 {
+        self.scale.as_ref().map_or(1.0, LossScale::factor)
+    }
+
+    /// A step whose loss is read in it, as training on a CPU does.
+    fn at_once(&mut self) {
+        let (features, labels) = self.noise.clone().into_tensors(&self.device);
+        let model = self.trainee.take().expect("put back after each step");
+        let loss = model.pass(features, labels, self.noise.margin).loss;
+        let factor = self.factor();
+        let scaled = if factor == 1.0 { loss.clone() } else { loss.clone() * factor };
+        let gradients = GradientsParams::from_grads(scaled.backward(), &model);
+        let mut is_made = true;
+        if let Some(scale) = &mut self.scale {
+            is_made = not_finite(&model, &gradients) == 0;
+            scale.after(is_made);
+        }
+        self.trainee = Some(match is_made {
+            true => self.optimizer.step(1e-3, model, gradients, Gate::Open(1.0 / factor)),
+            false => model,
+        });
+        self.finite &= loss.into_scalar::<f64>().is_finite();
+    }
+
+    /// A step as training on a GPU queues it. A GPU that had no memory for a tensor says so only
+    /// when something computed from it is read.
+    fn queue(&mut self) -> Result<()> {
+        let batch = self.noise.clone().upload(&self.device);
+        let model = self.trainee.take().expect("put back after each step");
+        let factor = self.factor();
+        let (pending, gradients) = model.weigh(batch, 1.0, factor);
+        let (open, bad) = gate(&model, &gradients, &pending.loss, 1.0 / factor);
+        self.trainee = Some(self.optimizer.step(1e-3, model, gradients, Gate::Device(open)));
+        let (values, shares) = pending.with(bad);
+        self.late.push(values, shares);
+        while let Some((values, shares)) = self.late.ripe()? {
+            self.learn(&values, &shares);
+        }
+        Ok(())
+    }
+
+    /// Waits for every outcome.
+    fn settle(&mut self) -> Result<()> {
+        while let Some((values, shares)) = self.late.oldest()? {
+            self.learn(&values, &shares);
+        }
+        Ok(())
+    }
+
+    fn learn(&mut self, values: &[f32], shares: &Shares) {
+        let (outcome, bad) = shares.read(values);
+        self.finite &= outcome.loss.is_finite();
+        if bad > 0 {
+            self.optimizer.take_back();
+        }
+        if let Some(scale) = &mut self.scale {
+            scale.after(bad == 0);
+        }
+    }
+
+    /// Seconds of a step, the mean of so many without a pause between them.
+    fn in_a_row(&mut self, device: &Device, steps: usize) -> Result<f64> {
+        let sync = || device.sync().map_err(|e| Error::Backend(e.to_string()));
+        self.queue()?;
+        self.settle()?;
+        // As in a training: what the trials of kernels needed is given back.
+        device.memory_cleanup();
+        self.queue()?;
+        self.settle()?;
+        sync()?;
+        let begun = Instant::now();
+        (0..steps).try_for_each(|_| self.queue())?;
+        self.settle()?;
+        sync()?;
+        Ok(begun.elapsed().as_secs_f64() / steps as f64)
+    }
 }
 
 #[cfg(test)]
@@ -157,7 +260,7 @@ mod tests {
             settings,
             precision: Precision::F32,
             steps: 1,
-            backend: "flex",
+            backend: BackendKind::Flex,
             nvidia: None,
         };
         let figures = train(&bench, &Device::default(), &mut |_| ()).unwrap();

@@ -6,7 +6,7 @@ use clap::Subcommand;
 
 use super::Global;
 use super::values::{ArchitectureName, count, counted};
-use crate::backend::BackendKind;
+use crate::backend::{BackendKind, is_gpu};
 use crate::bench::{EmbedBench, Figure, OptimBench, TrainBench, embed, optim, train};
 use crate::error::{Error, Result};
 use crate::memory::{Setting, nvidia};
@@ -139,13 +139,18 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
                 settings,
                 precision: args.precision,
                 steps: args.steps,
-                backend,
+                backend: global.backend,
                 nvidia,
             };
-            let figures = train(&bench, &global.open()?, &mut report)?;
+            let device = global.open()?;
+            let figures = train(&bench, &device, &mut report)?;
             show(&figures, global, || {
+                let middle = match is_gpu(&device) {
+                    true => "mean",
+                    false => "median",
+                };
                 outln!(
-                    "backend {backend}, {}, median of {}",
+                    "backend {backend}, {}, {middle} of {}",
                     counted(rayon::current_num_threads(), "thread"),
                     counted(args.steps, "step")
                 );
@@ -197,13 +202,15 @@ fn show(figures: &[Figure], global: &Global, table: impl FnOnce()) -> Result<()>
 }
 
 fn table(bench: &OptimBench, figures: &[Figure]) {
-    for count in &bench.parameters {
+    let sizes = bench.parameters.iter().map(|n| (n.to_string(), format!("{n} parameters")));
+    let network = (OptimBench::NETWORK.to_owned(), "all tensors of resnet34".to_owned());
+    for (set, title) in sizes.chain([network]) {
         let value = |name: &str| {
-            let name = format!("optim/{name}/{count}");
+            let name = format!("optim/{name}/{set}");
             figures.iter().find(|f| f.name == name).expect("every figure is there").value
         };
         let pass = value("pass");
-        outln!("\n{count} parameters; one pass over them, in place, moves {pass:.1} GB/s");
+        outln!("\n{title}; one pass over them, in place, moves {pass:.1} GB/s");
         outln!(
             "{:12} {:>9} {:>9} {:>10} {:>8} {:>8}",
             "optimizer",

@@ -9,6 +9,7 @@ use super::remedy::told;
 use super::values::counted;
 use crate::backend::BackendKind;
 use crate::error::{Error, Result};
+use crate::nn::Precision;
 use crate::selftest::{CASES, Case, Finding, Subject};
 use crate::terminal::outln;
 
@@ -28,18 +29,18 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     if args.selftest {
         return selftest(global);
     }
-    let rows: Vec<_> = BackendKind::ALL
-        .iter()
-        .map(|kind| match kind.device(0) {
-            Ok(device) => (kind.name(), kind.is_compiled(), true, format!("{device:?}")),
-            Err(e) => (kind.name(), kind.is_compiled(), false, told(&e)),
-        })
-        .collect();
+    let rows = BackendKind::ALL.map(Row::new);
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     if global.json {
         let backends: Vec<_> = rows
             .iter()
-            .map(|r| json!({"name": r.0, "compiled": r.1, "works": r.2, "detail": r.3}))
+            .map(|row| {
+                let Row { kind, works, detail, precisions } = row;
+                json!({
+                    "name": kind.name(), "compiled": kind.is_compiled(), "works": works,
+                    "detail": detail, "precisions": precisions,
+                })
+            })
             .collect();
         outln!(
             "{}",
@@ -48,10 +49,40 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
         return Ok(());
     }
     outln!("revox {}, {}", env!("CARGO_PKG_VERSION"), counted(threads, "thread"));
-    for (name, _, works, detail) in rows {
-        outln!("{name:<8} {}  {detail}", if works { "works" } else { "off  " });
+    for Row { kind, works, detail, precisions } in rows {
+        let name = kind.name();
+        match works {
+            true => outln!("{name:<8} works  {detail}: {}", precisions.join(", ")),
+            false => outln!("{name:<8} off    {detail}"),
+        }
     }
     Ok(())
+}
+
+/// A backend's first device.
+struct Row {
+    kind: BackendKind,
+    works: bool,
+    /// The device, or why there is none.
+    detail: String,
+    /// What its convolutions can compute in.
+    precisions: Vec<&'static str>,
+}
+
+impl Row {
+    fn new(kind: BackendKind) -> Self {
+        let opened = kind.device(0);
+        let precisions = opened.as_ref().map_or_else(
+            |_| Vec::new(),
+            |device| {
+                let fits = Precision::ALL.into_iter().filter(|p| p.check(device).is_ok());
+                fits.map(Precision::name).collect()
+            },
+        );
+        let works = opened.is_ok();
+        let detail = opened.map_or_else(|e| told(&e), |device| format!("{device:?}"));
+        Self { kind, works, detail, precisions }
+    }
 }
 
 fn selftest(global: &Global) -> Result<()> {

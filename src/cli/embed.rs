@@ -17,7 +17,7 @@ use crate::inference::{Embedder, Facts, Features, WINDOW};
 use crate::model_file::{Frontend, Model, Scoring, read_safetensors, update_header};
 use crate::progress::Progress;
 use crate::scoring::Embeddings;
-use crate::terminal::errln;
+use crate::terminal::{errln, note};
 
 /// Embeddings of utterances.
 #[derive(Debug, clap::Args)]
@@ -114,6 +114,9 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
         if all.is_empty() {
             return Err(Error::Undefined(format!("none of {} files could be read", list.len())));
         }
+    }
+    if let Some(padding) = embedder.padding() {
+        note!("{padding}");
     }
     all.save(&args.output)?;
     let mut stored = String::new();

@@ -1,16 +1,22 @@
 //! `revox memory`.
 
+mod object;
+
 use std::path::PathBuf;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use super::values::{ArchitectureName, mels};
+use self::object::object;
+use super::values::{ArchitectureName, mels, memory};
 use super::{Global, tell, wants_svg};
 use crate::backend::reversible::Execution;
-use crate::backend::{failure, quietly};
+use crate::backend::{BackendKind, failure, quietly};
 use crate::error::{Error, Result};
 use crate::fs;
-use crate::memory::{Breakdown, Measured, Row, Setting, account, advised, measure, svg, table};
+use crate::memory::{
+    Card, Measured, Row, Setting, account_on, advice, advised, dry, measure_beside, svg, table,
+    total_by_driver, used_by_driver,
+};
 use crate::terminal::outln;
 use crate::train::OptimizerConfig;
 use crate::zoo::Architecture;
@@ -20,7 +26,8 @@ use crate::zoo::Architecture;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   revox memory rev2-resnet293 --batch 128
-  revox memory rev1-resnet34 --batch 8 --measure --svg bars.svg")]
+  revox memory rev1-resnet34 --batch 8 --measure --svg bars.svg
+  revox memory rev2-resnet293 --optimizer sgd8bit --dry --card 11GiB")]
 pub struct Args {
     /// Architectures (see `revox zoo`).
     #[arg(required = true, value_name = "ARCH", value_parser = ArchitectureName,
@@ -50,20 +57,72 @@ pub struct Args {
     /// Run a step on the chosen backend and count.
     #[arg(long)]
     measure: bool,
+    /// Replay two steps for a GPU without one, and tell whether they fit a card. It is a card for
+    /// CUDA unless the backend is wgpu.
+    #[arg(long, conflicts_with = "measure")]
+    dry: bool,
+    /// Memory of the card for --dry: `11GiB`, `24GB`; else that of the NVIDIA GPU of this machine.
+    #[arg(long, value_name = "SIZE", requires = "dry", value_parser = memory)]
+    card: Option<u64>,
     /// Draw it as SVG.
     #[arg(long, value_name = "FILE")]
     svg: Option<PathBuf>,
 }
 
-/// A step on the device.
-///
-/// # Errors
-/// A step that fails. If memory was short, the error says what would fit.
-fn counted(setting: &Setting, global: &Global) -> Result<Measured> {
-    let (free, device) = (global.free(), global.open()?);
-    quietly(|| measure(setting, &device))
-        .unwrap_or_else(|panic| Err(failure(&panic)))
-        .map_err(|e| advised(e, setting, free))
+impl Args {
+    /// The backend that the step is accounted for.
+    fn backend(&self, global: &Global) -> BackendKind {
+        match global.backend {
+            BackendKind::Flex | BackendKind::Ndarray if !self.dry => global.backend,
+            BackendKind::Flex | BackendKind::Ndarray => BackendKind::Cuda,
+            BackendKind::Wgpu | BackendKind::Cuda => global.backend,
+        }
+    }
+
+    /// The card of a dry run, if one is wanted.
+    fn card(&self, global: &Global) -> Result<Option<Card>> {
+        if !self.dry {
+            return Ok(None);
+        }
+        let backend = self.backend(global);
+        let bytes = self.card.or_else(|| total_by_driver(global.device)).ok_or_else(|| {
+            Error::invalid("no NVIDIA driver tells the card's memory; give --card SIZE: 11GiB")
+        })?;
+        Ok(Some(Card { bytes, backend }))
+    }
+}
+
+/// Counts steps on a device.
+struct Counter<'a> {
+    global: &'a Global,
+    /// What the driver says is in use before the device is opened, if it is NVIDIA's.
+    idle: Option<u64>,
+}
+
+impl<'a> Counter<'a> {
+    fn new(global: &'a Global) -> Self {
+        Self { global, idle: used(global) }
+    }
+
+    /// A step on the device.
+    ///
+    /// # Errors
+    /// A step that fails. If memory was short, the error says what would fit.
+    fn count(&self, setting: &Setting) -> Result<Measured> {
+        let Self { global, idle } = *self;
+        let (free, device) = (global.free(), global.open()?);
+        let measured = quietly(|| measure_beside(setting, &device, &|| used(global)))
+            .unwrap_or_else(|panic| Err(failure(&panic)))
+            .map_err(|e| advised(e, setting, global.backend, free))?;
+        // What this program has taken.
+        let taken = |bytes: usize| bytes.saturating_sub(idle.unwrap_or(0) as usize);
+        Ok(Measured { driver: measured.driver.map(taken), ..measured })
+    }
+}
+
+/// What NVIDIA's driver says is in use on the device.
+fn used(global: &Global) -> Option<u64> {
+    (global.backend == BackendKind::Cuda).then(|| used_by_driver(global.device)).flatten()
 }
 
 /// Prints the report, beside the drawing.
@@ -76,8 +135,10 @@ fn print(args: &Args, text: &str) {
 
 pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     args.svg.as_ref().map_or(Ok(()), |path| wants_svg("--svg", path))?;
+    let (card, backend) = (args.card(global)?, args.backend(global));
     let optimizer = OptimizerConfig::named(&args.optimizer)?;
     let mut settings: Vec<Setting> = Vec::new();
+    let mut asked: Vec<Setting> = Vec::new();
     for name in &args.archs {
         let named = Architecture::named(name)?;
         let arch = Architecture {
@@ -93,6 +154,7 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
             speakers: args.speakers,
             optimizer: optimizer.clone(),
         };
+        asked.push(setting.clone());
         for setting in [setting.baseline()?, setting] {
             if !settings.contains(&setting) {
                 settings.push(setting);
@@ -102,12 +164,16 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     if args.execution.is_some() && settings.iter().all(|s| s.execution.is_none()) {
         return Err(Error::invalid("--execution is a choice of rev1- and rev2- architectures"));
     }
+    let counter = args.measure.then(|| Counter::new(global));
     let rows = settings
         .into_iter()
         .map(|setting| {
-            let breakdown = account(&setting)?;
-            let measured = args.measure.then(|| counted(&setting, global)).transpose()?;
-            Ok((setting, breakdown, measured))
+            let account = account_on(&setting, backend)?;
+            let measured = counter.as_ref().map(|c| c.count(&setting)).transpose()?;
+            // Not what the networks are compared with.
+            let card = card.filter(|_| asked.contains(&setting));
+            let dry = card.map(|card| dry(&setting, card)).transpose()?;
+            Ok(Row { setting, account, measured, dry })
         })
         .collect::<Result<Vec<Row>>>()?;
     if let Some(path) = &args.svg {
@@ -118,79 +184,94 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
         fs::write_bytes(path, svg(&rows, &title)?.as_bytes())?;
     }
     if global.json {
-        let asked: Vec<Value> = args
-            .archs
+        let row = |setting: &Setting| {
+            rows.iter().find(|row| row.setting == *setting).expect("every step has a row")
+        };
+        let all: Vec<Value> = asked
             .iter()
-            .map(|name| {
-                let asked = |s: &Setting| s.arch.name == *name && s.optimizer == optimizer;
-                let row = rows.iter().find(|r| asked(&r.0)).expect("every name has a row");
-                let mut value = object(row);
-                let base = row.0.baseline()?;
-                if base != row.0 {
-                    value["baseline"] = object(
-                        rows.iter().find(|r| r.0 == base).expect("every baseline has a row"),
-                    );
+            .map(|setting| {
+                let mut value = object(row(setting), backend);
+                let base = setting.baseline()?;
+                if base != *setting {
+                    value["baseline"] = object(row(&base), backend);
                 }
                 Ok(value)
             })
             .collect::<Result<_>>()?;
-        match <[Value; 1]>::try_from(asked) {
+        match <[Value; 1]>::try_from(all) {
             Ok([one]) => print(args, &one.to_string()),
             Err(all) => print(args, &Value::from(all).to_string()),
         }
         return Ok(());
     }
     let (batch, frames, speakers) = (args.batch, args.frames, args.speakers);
+    let on = match backend {
+        BackendKind::Flex | BackendKind::Ndarray => String::new(),
+        BackendKind::Wgpu | BackendKind::Cuda => format!(", {}", backend.name()),
+    };
     let setting = format!(
-        "one training step, batch {batch} x {frames} frames, {speakers} classes, {}, f32",
+        "one training step, batch {batch} x {frames} frames, {speakers} classes, {}, f32{on}",
         args.optimizer
     );
     print(args, &format!("{setting}\n{}", table(&rows).trim_end()));
+    for line in rows.iter().map(too_large).collect::<Result<Vec<_>>>()?.into_iter().flatten() {
+        print(args, &line);
+    }
     if let Some(path) = args.svg.as_ref().filter(|path| !fs::is_stdout(path)) {
         outln!("drawing {}", path.display());
     }
     Ok(())
 }
 
-fn object((setting, b, measured): &Row) -> Value {
-    let Breakdown {
-        weights,
-        optimizer,
-        gradients,
-        activations,
-        stages,
-        at_peak,
-        place,
-        head,
-        peak,
-    } = b;
-    let stages: Vec<Value> =
-        stages.iter().map(|(name, bytes)| json!({"name": name, "bytes": bytes})).collect();
-    let mut value = json!({
-        "arch": setting.arch.name,
-        "optimizer_name": setting.optimizer.name(),
-        "reversible": setting.is_reversible(),
-        "batch": setting.batch,
-        "frames": setting.frames,
-        "weights": weights,
-        "optimizer": optimizer,
-        "gradients": gradients,
-        "activations": activations,
-        "workspace": at_peak.workspace,
-        "peak": peak,
-        "measured_peak": measured.map(|m| m.peak),
-        "head": head,
-        "stages": stages,
-        "at_peak": {
-            "place": place,
-            "gradients": at_peak.gradients,
-            "activations": at_peak.activations,
-            "workspace": at_peak.workspace,
-        },
-    });
-    if let Some(Measured { resident, held, peak, reserved }) = measured {
-        value["measured"] =
-            json!({"resident": resident, "held": held, "peak": peak, "reserved": reserved});
+/// Why a step does not fit its card, and what does.
+fn too_large(row: &Row) -> Result<Option<String>> {
+    let Some((dry, lacks)) = row.dry.as_ref().and_then(|dry| Some((dry, dry.lacks()?))) else {
+        return Ok(None);
+    };
+    let room = dry.card.bytes.saturating_sub(dry.card.context());
+    let advice = advice(&row.setting, dry.card.backend, Some(room))?;
+    Ok(Some(format!("{} does not fit: {lacks}. {advice}", row.setting.label())))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::super::{Cli, Verb};
+    use super::*;
+
+    fn parse(words: &[&str]) -> Result<(Args, Global), clap::Error> {
+        let cli = Cli::try_parse_from([&["revox", "memory", "resnet34"][..], words].concat())?;
+        match cli.verb {
+            Verb::Memory(args) => Ok((args, cli.global)),
+            other => panic!("{other:?}"),
+        }
     }
-    value
+
+    #[test]
+    fn a_dry_run_is_for_a_card() {
+        let card = |words: &[&str]| {
+            let (args, global) = parse(words).unwrap();
+            args.card(&global).unwrap()
+        };
+        assert_eq!(card(&[]), None);
+        let cuda = Card { bytes: 11 << 30, backend: BackendKind::Cuda };
+        assert_eq!(card(&["--dry", "--card", "11GiB"]), Some(cuda));
+        let wgpu = Card { bytes: 24_000_000_000, backend: BackendKind::Wgpu };
+        assert_eq!(card(&["--dry", "--card", "24GB", "--backend", "wgpu"]), Some(wgpu));
+        for bad in [
+            &["--dry", "--measure"][..],
+            &["--card", "11GiB"],
+            &["--dry", "--card", "11"],
+            &["--dry", "--card", "large"],
+        ] {
+            assert!(parse(bad).is_err(), "{bad:?}");
+        }
+        // Without a driver nobody knows the card.
+        let (args, global) = parse(&["--dry"]).unwrap();
+        if total_by_driver(0).is_none() {
+            let error = args.card(&global).unwrap_err().to_string();
+            assert!(error.contains("give --card SIZE"), "{error}");
+        }
+    }
 }

@@ -8,7 +8,7 @@ use burn::tensor::Device;
 use clap::ValueEnum;
 use serde_json::json;
 
-use super::train::{named, with_advice};
+use super::train::{named, refuse_large, with_advice};
 use super::values::bytes;
 use super::{Global, info, shown, signals, tell, wants_svg};
 use crate::error::{Error, Result};
@@ -212,7 +212,9 @@ fn train(
         warn: Arc::new(|text: &str| errln!("warning: {text}")),
         note: Arc::new(|text: &str| note!("{text}")),
     };
-    let report = fine_tune(recipe, &options, start).map_err(|e| with_advice(e, recipe, 1, free))?;
+    refuse_large(recipe, global.backend, &[device], free)?;
+    let report = fine_tune(recipe, &options, start)
+        .map_err(|e| with_advice(e, recipe, global.backend, 1, free))?;
     let model = Model::load(&report.model, device)?;
     let kept = format!("the training is in {}; go on with --resume", out.display());
     model.save(output, NamedTensors::default()).map_err(|e| e.and(&kept))?;

@@ -70,6 +70,9 @@ fn words(remedy: &Remedy, terms: &Terms) -> String {
         Remedy::UseF32 => format!("use {precision}"),
         Remedy::RebuildWith { feature } => format!("rebuild with `--features {feature}`"),
         Remedy::TestDevice => "`revox doctor --selftest` tells whether it works".into(),
+        Remedy::OtherToolkit => {
+            "install a CUDA toolkit that knows the GPU and is no newer than its driver".into()
+        }
     }
 }
 
@@ -101,6 +104,8 @@ mod tests {
         let error = Error::invalid("no bf16").with(Remedy::UseF32);
         assert_eq!(told(&error), "no bf16; use --precision f32");
         assert_eq!(told_in(&error, &Terms::QUANTIZE), "no bf16; use --set train.precision=f32");
+        let error = Error::invalid("unknown GPU").with(Remedy::OtherToolkit);
+        assert!(told(&error).starts_with("unknown GPU; install a CUDA toolkit that knows the GPU"));
     }
 
     #[test]

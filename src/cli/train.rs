@@ -5,15 +5,17 @@ use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
+use burn::tensor::Device;
 use serde_json::json;
 
 use super::values::counted;
 use super::{Global, shown, signals};
+use crate::backend::BackendKind;
 use crate::error::{Error, Result};
-use crate::memory::{Setting, advised};
+use crate::memory::{Setting, advised, refuse_too_large};
 use crate::nn::Precision;
 use crate::terminal::{errln, note, outln};
-use crate::train::{Changes, Recipe, Report, RunOptions, Start, fine_tune, load_of, train};
+use crate::train::{Changes, Recipe, Report, RunOptions, Start, fine_tune, train};
 
 /// Train a network by a recipe, testing on the dev trials after each epoch.
 #[derive(Debug, clap::Args)]
@@ -22,7 +24,8 @@ use crate::train::{Changes, Recipe, Report, RunOptions, Start, fine_tune, load_o
   revox train recipes/quickstart.toml --resume
   revox train recipes/quickstart.toml --out runs/short --set train.epochs=2
   revox train recipes/voxceleb/fine-tune.toml --init model.safetensors
-  revox train recipes/voxceleb/resnet34.toml --backend cuda --devices 0,1")]
+  revox train recipes/voxceleb/resnet34.toml --backend cuda --devices 0,1
+  revox train recipes/voxceleb/resnet34.toml --backend cuda --precision f16")]
 pub struct Args {
     /// The recipe (TOML).
     recipe: PathBuf,
@@ -51,8 +54,9 @@ pub struct Args {
     /// (train.accumulate of the recipe).
     #[arg(long, value_name = "N")]
     accumulate: Option<usize>,
-    /// What convolutions compute in, where the backend has it (train.precision of the recipe).
-    /// Weights, BatchNorm, head, loss and optimizer stay f32.
+    /// What convolutions compute in, where the device has it (train.precision of the recipe;
+    /// `revox doctor` lists what each device has). Weights, BatchNorm, head, loss and optimizer
+    /// stay f32. f16 scales the loss.
     #[arg(long, value_enum)]
     precision: Option<Precision>,
     /// Change a value of the recipe: `--set train.epochs=3` (repeatable).
@@ -98,12 +102,14 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
         warn: Arc::new(warn),
         note: Arc::new(|text: &str| note!("{text}")),
     };
+    let devices: Vec<&Device> = std::iter::once(&options.device).chain(&options.others).collect();
+    refuse_large(&recipe, global.backend, &devices, free)?;
     let report = match start {
         Some((start, _)) => fine_tune(&recipe, &options, start),
         None => train(&recipe, &options),
     };
-    let devices = 1 + options.others.len();
-    show(&report.map_err(|e| with_advice(e, &recipe, devices, free))?, global);
+    let advice = |e| with_advice(e, &recipe, global.backend, devices.len(), free);
+    show(&report.map_err(advice)?, global);
     Ok(())
 }
 
@@ -117,6 +123,7 @@ pub(super) fn named(changes: &[String]) -> Changes<'_> {
 pub(super) fn with_advice(
     error: Error,
     recipe: &Recipe,
+    kind: BackendKind,
     devices: usize,
     free: Option<u64>,
 ) -> Error {
@@ -124,16 +131,26 @@ pub(super) fn with_advice(
         return error;
     }
     // Lists that cannot be read any more only cost the advice.
-    let Ok(load) = load_of(recipe, devices) else { return error };
-    let setting = Setting {
-        arch: recipe.model.clone(),
-        execution: recipe.train.execution,
-        batch: load.batch,
-        frames: load.frames,
-        speakers: load.speakers,
-        optimizer: recipe.optimizer.clone(),
-    };
-    advised(error, &setting, free)
+    let Ok(setting) = Setting::of(recipe, devices) else { return error };
+    advised(error, &setting, kind, free)
+}
+
+/// Refuses a training whose steps need more memory than the first device's driver says is free.
+pub(super) fn refuse_large(
+    recipe: &Recipe,
+    kind: BackendKind,
+    devices: &[&Device],
+    free: Option<u64>,
+) -> Result<()> {
+    // The dry run is in f32; steps in 16 bits take less.
+    if free.is_none() || matches!(recipe.train.precision, Precision::Bf16 | Precision::F16) {
+        return Ok(());
+    }
+    // A corpus that is yet to be made has no lists.
+    let Ok(setting) = Setting::of(recipe, devices.len()) else { return Ok(()) };
+    // A dry run drops launches, so none may be waiting.
+    devices.iter().try_for_each(|d| d.sync().map_err(|e| Error::Backend(e.to_string())))?;
+    refuse_too_large(&setting, kind, free)
 }
 
 /// Says, where a recipe names no network, that it may be a recipe for training a model further.

@@ -23,6 +23,8 @@ type Units = [(&'static str, f64)];
 
 const BYTES: &Units =
     &[("B", 1.0), ("kB", 1e3), ("MB", 1e6), ("KiB", 1024.0), ("MiB", 1024.0 * 1024.0)];
+const MEMORY: &Units =
+    &[("MB", 1e6), ("GB", 1e9), ("MiB", 1024.0 * 1024.0), ("GiB", 1024.0 * 1024.0 * 1024.0)];
 const COUNTS: &Units = &[("K", 1e3), ("M", 1e6), ("G", 1e9)];
 
 /// Bytes: `4096`, `1.9MB`, `2 MiB`.
@@ -31,6 +33,15 @@ pub(super) fn bytes(text: &str) -> Result<usize, String> {
     match (1.0..1e12).contains(&bytes) {
         true => Ok(bytes as usize),
         false => Err("a size of at least a byte is wanted".into()),
+    }
+}
+
+/// A card's memory: `11GiB`, `24 GB`.
+pub(super) fn memory(text: &str) -> Result<u64, String> {
+    let bytes = size(text, MEMORY)?;
+    match (1e6..1e15).contains(&bytes) {
+        true => Ok(bytes as u64),
+        false => Err("a card's memory is wanted: `11GiB`".into()),
     }
 }
 

@@ -1,4 +1,4 @@
-//! Feature sets through the network, those of one length together.
+//! Feature sets through the network, those of one length together; on GPUs those of one shape.
 
 use std::borrow::Borrow;
 use std::collections::BTreeMap;
@@ -6,31 +6,40 @@ use std::collections::BTreeMap;
 use burn::tensor::{Device, Tensor, TensorData};
 
 use super::Features;
+use super::shapes::{Shapes, full, masked, size};
 use crate::nn::Mode;
 use crate::zoo::Network;
 
 /// Most values of a batch's input, so that memory stays bounded whatever the lengths.
 const BATCH_VALUES: usize = 1 << 21;
 
-/// Feature sets on their way through the network. Those of equal length run together, as soon as
-/// there are enough of them: what runs together depends on their order alone.
+/// Feature sets on their way through the network. Those of equal length (on GPUs, of equal length
+/// when they are padded) run together, as soon as there are enough of them: what runs together
+/// depends on their order alone.
 pub(super) struct Batches<'a, F> {
     network: &'a Network,
     device: &'a Device,
+    /// What feature sets are padded to; nothing on CPU backends, which run them as they are.
+    shapes: Option<Shapes<'a>>,
     /// Values of a batch, unless a single feature set has more.
     most: usize,
     /// Called with the number of feature sets of each batch that has run.
     done: &'a dyn Fn(usize),
-    /// By numbers of frames and mels: feature sets, and how many came before.
+    /// By numbers of frames (padded) and mels: feature sets, and how many came before.
     waiting: BTreeMap<[usize; 2], Vec<(usize, F)>>,
     /// The embedding of each feature set, empty where it waits.
     rows: Vec<Vec<f32>>,
 }
 
 impl<'a, F: Borrow<Features>> Batches<'a, F> {
-    pub fn new(network: &'a Network, device: &'a Device, done: &'a dyn Fn(usize)) -> Self {
+    pub fn new(
+        network: &'a Network,
+        device: &'a Device,
+        shapes: Option<Shapes<'a>>,
+        done: &'a dyn Fn(usize),
+    ) -> Self {
         let (most, waiting, rows) = (BATCH_VALUES, BTreeMap::new(), Vec::new());
-        Self { network, device, most, done, waiting, rows }
+        Self { network, device, shapes, most, done, waiting, rows }
     }
 
     /// Number of feature sets since the last [`Batches::finish`].
@@ -41,11 +50,12 @@ impl<'a, F: Borrow<Features>> Batches<'a, F> {
     /// Takes a feature set.
     pub fn add(&mut self, features: F) {
         let Features { frames, mels, .. } = *Borrow::<Features>::borrow(&features);
-        let shape = [frames, mels];
+        let shape = [self.shapes.map_or(frames, |shapes| shapes.length(frames)), mels];
+        let most = self.most(shape);
         let waiting = self.waiting.entry(shape).or_default();
         waiting.push((self.rows.len(), features));
         self.rows.push(Vec::new());
-        if waiting.len() >= self.most / (frames * mels).max(1) {
+        if waiting.len() >= most {
             let batch = self.waiting.remove(&shape).unwrap_or_default();
             self.run(shape, &batch);
         }
@@ -65,8 +75,30 @@ impl<'a, F: Borrow<Features>> Batches<'a, F> {
         std::mem::take(&mut self.rows)
     }
 
-    /// Runs feature sets of one shape `[frames, mels]` together.
-    fn run(&mut self, [frames, mels]: [usize; 2], batch: &[(usize, F)]) {
+    /// How many feature sets of one shape `[frames, mels]` run at once.
+    fn most(&self, [frames, mels]: [usize; 2]) -> usize {
+        let most = self.most / (frames * mels).max(1);
+        if self.shapes.is_some() { full(most) } else { most }
+    }
+
+    /// Runs feature sets of one shape `[frames, mels]`.
+    fn run(&mut self, shape: [usize; 2], batch: &[(usize, F)]) {
+        let Some(shapes) = self.shapes else {
+            let output = self.as_they_are(shape, batch);
+            return self.keep(output, batch);
+        };
+        let mut left = batch;
+        while !left.is_empty() {
+            let size = size(left.len(), self.most(shape));
+            let (now, later) = left.split_at(size.min(left.len()));
+            let output = self.padded(shapes, shape, size, now);
+            self.keep(output, now);
+            left = later;
+        }
+    }
+
+    /// The embeddings of feature sets of one shape `[frames, mels]`.
+    fn as_they_are(&self, [frames, mels]: [usize; 2], batch: &[(usize, F)]) -> Tensor<2> {
         let values: Vec<f32> = batch
             .iter()
             .flat_map(|(_, features)| Borrow::<Features>::borrow(features).values.iter().copied())
@@ -75,7 +107,34 @@ impl<'a, F: Borrow<Features>> Batches<'a, F> {
             TensorData::new(values, [batch.len(), frames, mels]),
             self.device,
         );
-        let output = self.network.forward(input, Mode::Eval);
+        self.network.forward(input, Mode::Eval)
+    }
+
+    /// The embeddings of feature sets, padded to `[frames, mels]`, in the first rows of a batch of
+    /// this size.
+    fn padded(
+        &self,
+        shapes: Shapes,
+        [length, mels]: [usize; 2],
+        size: usize,
+        batch: &[(usize, F)],
+    ) -> Tensor<2> {
+        let mut input = vec![0.0f32; size * length * mels];
+        let mut lengths = Vec::with_capacity(size);
+        for ((_, features), row) in batch.iter().zip(input.chunks_exact_mut(length * mels)) {
+            let Features { values, frames, mels } = Borrow::<Features>::borrow(features);
+            row[..frames * mels].copy_from_slice(values);
+            lengths.push(*frames);
+        }
+        shapes.count(size, length, lengths.iter().sum());
+        // An empty place is an utterance of zeros, whose embedding nobody reads.
+        lengths.resize(size, length);
+        let input = TensorData::new(input, [size, length, mels]);
+        masked(self.network, Tensor::<3>::from_data(input, self.device), lengths)
+    }
+
+    /// Keeps the first rows of the output as the embeddings of these feature sets.
+    fn keep(&mut self, output: Tensor<2>, batch: &[(usize, F)]) {
         let dim = output.dims()[1];
         let output = output.into_data().convert::<f32>();
         let values = output.as_slice::<f32>().expect("just converted to f32");
@@ -123,7 +182,7 @@ mod tests {
     /// Embeddings of feature sets in the usual batches.
     fn embed(network: &Network, sets: &[&Features]) -> Vec<Vec<f32>> {
         let (device, done) = (Device::default(), |_: usize| ());
-        let mut batches = Batches::new(network, &device, &done);
+        let mut batches = Batches::new(network, &device, None, &done);
         sets.iter().for_each(|set| batches.add(*set));
         batches.finish()
     }
@@ -136,7 +195,7 @@ mod tests {
             lengths.iter().enumerate().map(|(i, &frames)| features(frames, 7 * i)).collect();
         let sizes = std::cell::RefCell::new(Vec::new());
         let done = |n: usize| sizes.borrow_mut().push(n);
-        let mut batches = Batches::new(&network, &device, &done);
+        let mut batches = Batches::new(&network, &device, None, &done);
         // Three sets of 20 frames, two of 30, one of 40.
         batches.most = 3 * 20 * MELS;
         sets.iter().for_each(|set| batches.add(set));
@@ -159,7 +218,7 @@ mod tests {
         let (network, device) = (network(), Device::default());
         let sets: Vec<Features> = (0..5).map(|i| features(20, i)).collect();
         let done = |_: usize| ();
-        let mut batches = Batches::new(&network, &device, &done);
+        let mut batches = Batches::new(&network, &device, None, &done);
         sets[..2].iter().for_each(|set| batches.add(set));
         batches.add(&sets[3]);
         batches.truncate(2);

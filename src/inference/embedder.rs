@@ -1,13 +1,17 @@
 //! From recordings to embeddings, with one network.
 
+use std::borrow::Borrow;
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
 use burn::tensor::Device;
 
 use super::batches::{Batches, of_windows};
 use super::files::embed_files;
 use super::reading::{Reading, WINDOW};
+use super::shapes::{Padding, Shapes};
 use super::{Extractor, Features, Taker};
+use crate::backend::is_gpu;
 use crate::error::{Error, Result};
 use crate::model_file::{Frontend, Model};
 use crate::zoo::Network;
@@ -16,6 +20,10 @@ use crate::zoo::Network;
 ///
 /// A recording longer than a window ([`Embedder::window`]) is cut into windows of equal length. Its
 /// embedding is the mean of theirs, each scaled to unit length.
+///
+/// CPU backends run utterances as they are. On GPUs a new length costs more than its pass, so
+/// utterances are padded to a few lengths. Masks leave an embedding what it is without padding, up
+/// to rounding: 1e-5 of its largest value. [`Embedder::padding`] tells which lengths there were.
 ///
 /// ```no_run
 /// use revox::inference::Embedder;
@@ -33,6 +41,8 @@ pub struct Embedder<'a> {
     device: Device,
     channel: Option<usize>,
     window: f64,
+    /// What utterances are padded to, on GPUs.
+    padding: Option<Mutex<Padding>>,
 }
 
 impl<'a> Embedder<'a> {
@@ -42,7 +52,9 @@ impl<'a> Embedder<'a> {
     /// Those of [`Extractor::new`].
     pub fn new(network: &'a Network, frontend: &Frontend, device: &Device) -> Result<Self> {
         let extractor = Extractor::new(frontend)?;
-        Ok(Self { network, extractor, device: device.clone(), channel: None, window: WINDOW })
+        let padding = is_gpu(device).then(|| Mutex::new(Padding::new(&frontend.fbank)));
+        let device = device.clone();
+        Ok(Self { network, extractor, device, channel: None, window: WINDOW, padding })
     }
 
     /// An embedder with a model that was loaded to `device`.
@@ -96,22 +108,40 @@ impl<'a> Embedder<'a> {
     /// # Errors
     /// Those of `each`.
     pub fn files(&self, paths: &[&Path], each: &mut Taker) -> Result<()> {
-        let done = |_: usize| ();
-        let batches = Batches::new(self.network, &self.device, &done);
-        embed_files(&self.reading(), batches, paths, each)
+        embed_files(&self.reading(), self.batches(&|_| ()), paths, each)
     }
 
     /// The embedding `[dim]` of each feature set, in their order. Feature sets of equal length run
-    /// together, never padded: padding would change the result. `done` is called with the number of
-    /// feature sets of each batch.
+    /// together; on GPUs also those that are padded to one length. `done` is called with the number
+    /// of feature sets of each batch.
     pub fn features(&self, features: &[&Features], done: &dyn Fn(usize)) -> Vec<Vec<f32>> {
-        let mut batches = Batches::new(self.network, &self.device, done);
+        let mut batches = self.batches(done);
         features.iter().for_each(|features| batches.add(*features));
         batches.finish()
     }
 
+    /// What utterances were padded to since the embedder was made. Nothing before the first of
+    /// them, and nothing on CPU backends.
+    pub fn padding(&self) -> Option<Padding> {
+        let padding = self.padding.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner);
+        (!padding.seconds().is_empty()).then(|| padding.clone())
+    }
+
+    fn batches<'b, F: Borrow<Features>>(&'b self, done: &'b dyn Fn(usize)) -> Batches<'b, F> {
+        let longest = self.extractor.fbank().config().frames_of(self.reading().longest());
+        let shapes = self.padding.as_ref().map(|padding| Shapes { longest, padding });
+        Batches::new(self.network, &self.device, shapes, done)
+    }
+
     fn reading(&self) -> Reading<'_> {
         Reading { extractor: &self.extractor, channel: self.channel, window: self.window }
+    }
+
+    /// The same, which pads as if its device were a GPU.
+    #[cfg(test)]
+    pub(super) fn padding_as_on_gpus(self) -> Self {
+        let padding = Padding::new(self.extractor.fbank().config());
+        Self { padding: Some(Mutex::new(padding)), ..self }
     }
 }
 

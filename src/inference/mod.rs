@@ -4,10 +4,14 @@ mod batches;
 mod embedder;
 mod files;
 mod reading;
+mod shapes;
 
 pub use embedder::Embedder;
 pub use files::Taker;
 pub use reading::{Facts, WINDOW};
+pub use shapes::Padding;
+#[cfg(feature = "train")]
+pub(crate) use shapes::{masked, padded_length};
 
 use crate::audio::{Fbank, subtract_mean};
 use crate::error::Result;

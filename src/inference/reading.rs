@@ -50,7 +50,7 @@ pub(super) enum Opened {
 
 impl Reading<'_> {
     /// Samples of the longest window.
-    fn longest(&self) -> usize {
+    pub fn longest(&self) -> usize {
         ((self.window * f64::from(self.extractor.fbank().config().sample_rate)) as usize).max(1)
     }
 

@@ -17,6 +17,7 @@ use burn::module::{Module, Param};
 use burn::tensor::{IndexingUpdateOp, Int, Tensor};
 use serde::{Deserialize, Serialize};
 
+use crate::backend::product;
 use crate::error::{Error, Result};
 use crate::nn::Init;
 
@@ -148,7 +149,7 @@ impl Head {
     }
 
     fn linear(&self, embeddings: Tensor<2>) -> HeadOutput {
-        let mut logits = embeddings.matmul(self.weight.val().transpose());
+        let mut logits = product(embeddings, self.weight.val());
         if let Some(bias) = &self.bias {
             logits = logits + bias.val().unsqueeze();
         }
@@ -163,7 +164,7 @@ impl Head {
         margin: f64,
         change: impl Fn(Tensor<2>) -> Tensor<2>,
     ) -> HeadOutput {
-        let cosine = normalize(embeddings).matmul(normalize(self.weight.val()).transpose());
+        let cosine = product(normalize(embeddings), normalize(self.weight.val()));
         let cosine = sub_center::nearest(cosine, self.config.sub_centers);
         let targets = labels.unsqueeze_dim::<2>(1);
         let target = cosine.clone().gather(1, targets.clone());

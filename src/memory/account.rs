@@ -2,7 +2,10 @@
 
 use super::Setting;
 use super::ledger::{Ledger, Use};
+use super::machine::Machine;
+use super::pages;
 use super::play::{HEAD, Player};
+use crate::backend::BackendKind;
 use crate::error::Result;
 use crate::nn::graph::Info;
 
@@ -27,14 +30,27 @@ pub struct Breakdown {
     pub head: usize,
     /// The most bytes at one time.
     pub peak: usize,
+    /// The pages that a GPU backend's allocator reserves for it; none on CPUs.
+    pub pages: Option<usize>,
 }
 
-/// Accounts for a step as the CPU backend runs it.
+/// Accounts for a step as the default CPU backend runs it.
 ///
 /// # Errors
 /// An impossible setting.
 pub fn account(setting: &Setting) -> Result<Breakdown> {
+    account_on(setting, BackendKind::Flex)
+}
+
+/// Accounts for a step as a backend runs it: on CPUs by the default backend's operations, on GPUs
+/// by our kernels, which have no columns and make no copies in another order. On CUDA, tensors that
+/// Burn allocates have filled-up rows.
+///
+/// # Errors
+/// An impossible setting.
+pub fn account_on(setting: &Setting, kind: BackendKind) -> Result<Breakdown> {
     setting.check()?;
+    let machine = Machine::of(kind);
     let graph = setting.arch.graph(setting.frames)?;
     let (batch, classes) = (setting.batch, setting.speakers);
     let head = setting.arch.embedding_dim * classes;
@@ -46,15 +62,20 @@ pub fn account(setting: &Setting) -> Result<Breakdown> {
         graph: &graph,
         ledger: Ledger::default(),
         batch,
-        threads: rayon::current_num_threads(),
+        machine,
         reversible: setting.is_reversible(),
         stages: Vec::new(),
         tapes: Vec::new(),
     };
-    let head_bytes = HEAD * 4 * batch * classes;
+    let head_bytes = HEAD * machine.bytes(batch, &[classes]);
     let held = step.step(head_bytes, 4 * head);
     let optimizer = setting.optimizer.state_bytes(&tensors);
     let resident = parameters + 4 * statistics;
+    let pages = machine.is_gpu().then(|| {
+        let states = tensors.iter().map(|&n| setting.optimizer.state_bytes(&[n]));
+        let kept: Vec<usize> = tensors.iter().map(|n| 4 * n).chain(states).collect();
+        pages::reserved(&kept, &step.ledger.events)
+    });
     // The optimizer's step: all gradients, and one tensor's new values at a time.
     let renewed = tensors.into_iter().filter(|&n| setting.optimizer.makes_new_values(n));
     let workspace = 2 * 4 * renewed.max().unwrap_or(0);
@@ -73,5 +94,6 @@ pub fn account(setting: &Setting) -> Result<Breakdown> {
         place,
         head: head_bytes,
         peak: resident + optimizer + at_peak.total(),
+        pages,
     })
 }

@@ -1,57 +1,126 @@
 //! What to do about a step for which a device has no memory.
 
-use super::{Setting, account, human};
+use super::card::Card;
+use super::dry::{HAS_DRY_RUNS, dry};
+use super::machine::Machine;
+use super::{Setting, account_on, human};
+use crate::backend::BackendKind;
 use crate::backend::reversible::Execution;
 use crate::error::{Error, Result};
 use crate::zoo::{Architecture, ReversibleType};
 
-/// The error of a step. If memory was full, advice about what would fit follows it. `free`: bytes
-/// that were free on the device before the step.
+/// The error of a step on a backend. If memory was full, advice about what would fit follows it.
+/// `free`: bytes that were free on the device before the step.
 #[must_use]
-pub fn advised(error: Error, setting: &Setting, free: Option<u64>) -> Error {
+pub fn advised(error: Error, setting: &Setting, kind: BackendKind, free: Option<u64>) -> Error {
     match error.bare() {
         Error::OutOfMemory { .. } => {
-            let advice = advice(setting, free).unwrap_or_else(|e| e.to_string());
+            let advice = advice(setting, kind, free).unwrap_or_else(|e| e.to_string());
             error.and(&advice)
         }
         _ => error,
     }
 }
 
-/// The bytes that a step takes by arithmetic, and smaller steps: parts of the batch, reversible
-/// types.
+/// Refuses a step for which a GPU has too little memory, before it is tried. `free`: bytes that are
+/// free on the device, if its driver can be asked; CPUs and other GPUs pass. A step that takes less
+/// than half of it by arithmetic passes at once, and a dry run decides about others (see
+/// [`dry`](super::dry()) for what it forbids meanwhile, and before).
 ///
 /// # Errors
-/// Those of [`account`]: a setting that cannot be.
-pub fn advice(setting: &Setting, free: Option<u64>) -> Result<String> {
-    let peak = |s: &Setting| account(s).map(|a| a.peak);
-    let own = peak(setting)?;
-    let fits = |bytes: usize| bytes < own && free.is_none_or(|free| bytes as u64 <= free);
+/// A GPU that is too small, with what would fit. An impossible setting.
+pub fn refuse_too_large(setting: &Setting, kind: BackendKind, free: Option<u64>) -> Result<()> {
+    let (Some(free), true) = (free, Machine::of(kind).is_gpu()) else { return Ok(()) };
+    if 2 * estimate(setting, kind)? <= free {
+        return Ok(());
+    }
+    let figure = Figure::of(setting, kind)?;
+    match figure.bytes <= free {
+        true => Ok(()),
+        false => Err(Error::Invalid(format!(
+            "the device has too little memory: {}",
+            offers(setting, kind, Some(free), figure)?
+        ))),
+    }
+}
+
+/// The bytes that a step takes on a backend, and smaller steps: parts of the batch, reversible
+/// types. On GPU backends the bytes are those of dry runs in builds that have them (see
+/// [`dry`](super::dry()) for what they forbid meanwhile), else of the account.
+///
+/// # Errors
+/// Those of [`account_on`]: a setting that cannot be.
+pub fn advice(setting: &Setting, kind: BackendKind, free: Option<u64>) -> Result<String> {
+    let figure = Figure::of(setting, kind)?;
+    offers(setting, kind, free, figure)
+}
+
+/// What a step takes by arithmetic.
+fn estimate(setting: &Setting, kind: BackendKind) -> Result<u64> {
+    let account = account_on(setting, kind)?;
+    Ok(account.pages.unwrap_or(account.peak) as u64)
+}
+
+/// What a step takes.
+#[derive(Debug, Clone, Copy)]
+struct Figure {
+    bytes: u64,
+    /// Where the figure comes from.
+    source: &'static str,
+}
+
+impl Figure {
+    /// By a dry run where there is one.
+    fn of(setting: &Setting, kind: BackendKind) -> Result<Self> {
+        match (Machine::of(kind).is_gpu(), HAS_DRY_RUNS) {
+            (true, true) => {
+                let bytes = dry(setting, Card { bytes: u64::MAX, backend: kind })?.needed();
+                Ok(Self { bytes, source: "in a dry run" })
+            }
+            (true, false) => Ok(Self {
+                bytes: estimate(setting, kind)?,
+                source: "by arithmetic (this build has no dry runs: they need the backend wgpu)",
+            }),
+            (false, _) => Ok(Self { bytes: estimate(setting, kind)?, source: "by arithmetic" }),
+        }
+    }
+}
+
+/// The text, for a step whose figure is known.
+fn offers(setting: &Setting, kind: BackendKind, free: Option<u64>, own: Figure) -> Result<String> {
+    // What does not fit by arithmetic needs no dry run.
+    let fitting = |s: &Setting| -> Result<Option<u64>> {
+        let fits = |bytes: u64| bytes < own.bytes && free.is_none_or(|free| bytes <= free);
+        match fits(estimate(s, kind)?) {
+            true => Ok(Some(Figure::of(s, kind)?.bytes).filter(|&bytes| fits(bytes))),
+            false => Ok(None),
+        }
+    };
+    let told = |bytes: u64| human(bytes as usize);
     let described =
         |s: &Setting| format!("{}, {} crops of {} frames", s.label(), s.batch, s.frames);
-    let mut text = format!("{} take about {} by arithmetic", described(setting), human(own));
+    let mut text = format!("{} take about {} {}", described(setting), told(own.bytes), own.source);
     match free {
-        Some(free) => text.push_str(&format!(", {} were free. These fit: ", human(free as usize))),
+        Some(free) => text.push_str(&format!(", {} were free. These fit: ", told(free))),
         None => text.push_str("; this device does not say how much is free. These take less: "),
     }
     let mut offers = Vec::new();
     let mut parts = 2;
     while setting.batch / parts >= 2 {
         let smaller = Setting { batch: setting.batch.div_ceil(parts), ..setting.clone() };
-        let bytes = peak(&smaller)?;
-        if fits(bytes) {
+        if let Some(bytes) = fitting(&smaller)? {
             offers.push(format!(
                 "train.accumulate = {parts} or train.batch_size = {} ({})",
                 smaller.batch,
-                human(bytes)
+                told(bytes)
             ));
             break;
         }
         parts *= 2;
     }
     let base = setting.arch.base_name();
-    for kind in [ReversibleType::Partial, ReversibleType::Full] {
-        let name = format!("{}{base}", kind.prefix());
+    for reversible in [ReversibleType::Partial, ReversibleType::Full] {
+        let name = format!("{}{base}", reversible.prefix());
         if name == setting.arch.name && setting.execution != Some(Execution::Taped) {
             continue;
         }
@@ -59,10 +128,8 @@ pub fn advice(setting: &Setting, free: Option<u64>) -> Result<String> {
         let arch =
             Architecture { name: named.name, reversible: named.reversible, ..setting.arch.clone() };
         let other = Setting { arch, execution: None, ..setting.clone() };
-        if let Ok(bytes) = peak(&other)
-            && fits(bytes)
-        {
-            offers.push(format!("{name} ({})", human(bytes)));
+        if let Ok(Some(bytes)) = fitting(&other) {
+            offers.push(format!("{name} ({})", told(bytes)));
         }
     }
     if offers.is_empty() {
@@ -72,33 +139,13 @@ pub fn advice(setting: &Setting, free: Option<u64>) -> Result<String> {
     Ok(text)
 }
 
-/// How NVIDIA's tools name the device that CUDA calls `index`.
-pub fn nvidia(index: usize) -> String {
-    let visible = std::env::var("CUDA_VISIBLE_DEVICES").ok();
-    let name =
-        visible.as_ref().and_then(|v| v.split(',').nth(index)).filter(|name| !name.is_empty());
-    name.map_or_else(|| index.to_string(), str::to_owned)
-}
-
-/// Bytes free on the device that CUDA calls `index`, if its driver can be asked.
-pub fn free_by_driver(index: usize) -> Option<u64> {
-    query("memory.free", &nvidia(index))
-}
-
-/// One figure of `nvidia-smi`, in bytes.
-pub(crate) fn query(what: &str, device: &str) -> Option<u64> {
-    let output = std::process::Command::new("nvidia-smi")
-        .args([&format!("--query-gpu={what}"), "--format=csv,noheader,nounits", "-i", device])
-        .output()
-        .ok()?;
-    let text = String::from_utf8(output.stdout).ok()?;
-    Some(text.lines().next()?.trim().parse::<u64>().ok()? << 20)
-}
-
+// Steps on GPUs are in tests/memory: a dry run drops the launches of all tests beside it.
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::train::OptimizerConfig;
+
+    const CPU: BackendKind = BackendKind::Flex;
 
     fn setting(name: &str, batch: usize) -> Setting {
         Setting {
@@ -113,7 +160,7 @@ mod tests {
 
     #[test]
     fn what_fits_is_told() {
-        let text = advice(&setting("resnet293", 128), Some(24 << 30)).unwrap();
+        let text = advice(&setting("resnet293", 128), CPU, Some(24 << 30)).unwrap();
         for part in [
             "resnet293, 128 crops of 200 frames take about 110.92 GiB",
             "24.00 GiB were free",
@@ -123,7 +170,7 @@ mod tests {
         ] {
             assert!(text.contains(part), "{part}: {text}");
         }
-        let text = advice(&setting("rev2-resnet34", 128), None).unwrap();
+        let text = advice(&setting("rev2-resnet34", 128), CPU, None).unwrap();
         assert!(
             text.contains("this device does not say how much is free. These take less: train")
                 && text.contains("accumulate = 2")
@@ -131,7 +178,7 @@ mod tests {
             "{text}"
         );
         assert_eq!(text.matches("rev2-resnet34").count(), 1, "{text}");
-        let text = advice(&setting("resnet34", 4), Some(1 << 20)).unwrap();
+        let text = advice(&setting("resnet34", 4), CPU, Some(1 << 20)).unwrap();
         assert!(text.contains("none: shorter crops"), "{text}");
     }
 
@@ -139,11 +186,31 @@ mod tests {
     fn only_a_full_memory_gets_advice() {
         let setting = setting("resnet34", 4);
         let full = Error::OutOfMemory { asked: Some(400 << 20), words: String::new() };
-        let text = advised(full, &setting, None).to_string();
+        let text = advised(full, &setting, CPU, None).to_string();
         let wanted =
             "has no memory left: 400.0 MiB were asked for; resnet34, 4 crops of 200 frames";
         assert!(text.contains(wanted), "{text}");
         let lost = Error::DeviceLost { words: "gone".into() };
-        assert_eq!(advised(lost, &setting, None).to_string(), "the device was lost: gone");
+        assert_eq!(advised(lost, &setting, CPU, None).to_string(), "the device was lost: gone");
+    }
+
+    #[test]
+    fn steps_that_surely_fit_and_cpus_pass_without_a_dry_run() {
+        let setting = setting("resnet34", 4);
+        for kind in BackendKind::ALL {
+            refuse_too_large(&setting, kind, None).unwrap();
+            refuse_too_large(&setting, kind, Some(1 << 40)).unwrap();
+        }
+        refuse_too_large(&setting, CPU, Some(1)).unwrap();
+        // A build without dry runs decides by arithmetic, and says so.
+        if !HAS_DRY_RUNS {
+            let error = refuse_too_large(&setting, BackendKind::Cuda, Some(1 << 20)).unwrap_err();
+            let text = error.to_string();
+            assert!(
+                text.starts_with("the device has too little memory: resnet34, 4 crops")
+                    && text.contains("this build has no dry runs"),
+                "{text}"
+            );
+        }
     }
 }

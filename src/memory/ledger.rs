@@ -1,5 +1,7 @@
 //! Buffers that come and go, with the bytes in use at any time.
 
+use super::pages::Event;
+
 /// A buffer, shared by its references.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Buffer(usize);
@@ -32,14 +34,24 @@ pub(super) struct Ledger {
     pub place: String,
     /// The name of the current step.
     pub at: String,
+    /// All that happened to buffers, in its order.
+    pub events: Vec<Event>,
 }
 
 impl Ledger {
     pub fn new_buffer(&mut self, bytes: usize) -> Buffer {
         self.now.activations += bytes;
-        self.buffers.push((bytes, 1));
+        let buffer = self.take(bytes);
         self.look();
-        Buffer(self.buffers.len() - 1)
+        buffer
+    }
+
+    /// A buffer with its number.
+    fn take(&mut self, bytes: usize) -> Buffer {
+        let buffer = self.buffers.len();
+        self.buffers.push((bytes, 1));
+        self.events.push(Event::Take { buffer, bytes });
+        Buffer(buffer)
     }
 
     pub fn share(&mut self, buffer: Buffer) -> Buffer {
@@ -52,6 +64,7 @@ impl Ledger {
         *references -= 1;
         if *references == 0 {
             self.now.activations -= *bytes;
+            self.events.push(Event::Give { buffer: buffer.0 });
         }
     }
 
@@ -90,14 +103,17 @@ impl Ledger {
     /// The gradient of parameters, kept until the optimizer's step.
     pub fn gradient(&mut self, bytes: usize) {
         self.now.gradients += bytes;
+        self.take(bytes);
         self.look();
     }
 
     /// Scratch space, gone when the operation is done.
     pub fn scratch(&mut self, bytes: usize) {
         self.now.workspace += bytes;
+        let buffer = self.take(bytes);
         self.look();
         self.now.workspace -= bytes;
+        self.events.push(Event::Give { buffer: buffer.0 });
     }
 
     fn look(&mut self) {

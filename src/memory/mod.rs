@@ -1,24 +1,36 @@
-//! Where the bytes of a training step go: by arithmetic ([`account`]) and counted ([`measure`]).
+//! Where the bytes of a training step go: by arithmetic ([`account`](account())), counted
+//! ([`measure`](measure())), and for GPUs replayed without one ([`dry`](dry())).
 
 mod account;
 mod advice;
+mod card;
+mod driver;
+mod dry;
 mod ledger;
+mod machine;
 mod measure;
+#[cfg(feature = "wgpu-bare")]
+mod noop;
+mod pages;
 mod play;
 mod report;
 mod tape;
+mod watch;
 
-pub use account::{Breakdown, account};
-pub(crate) use advice::query;
-pub use advice::{advice, advised, free_by_driver, nvidia};
+pub use account::{Breakdown, account, account_on};
+pub use advice::{advice, advised, refuse_too_large};
+pub use card::{Card, Dry};
+pub(crate) use driver::query;
+pub use driver::{free_by_driver, nvidia, total_by_driver, used_by_driver};
+pub use dry::{HAS_DRY_RUNS, dry};
 pub use ledger::Use;
-pub use measure::{Measured, measure};
+pub use measure::{Measured, measure, measure_beside};
 pub use report::{Row, human, svg, table};
 
 use crate::backend::reversible::Execution;
 use crate::error::{Error, Result};
 use crate::rng::Stream;
-use crate::train::{Batch, OptimizerConfig};
+use crate::train::{Batch, OptimizerConfig, Recipe, load_of};
 use crate::zoo::Architecture;
 
 /// A training step.
@@ -39,6 +51,23 @@ pub struct Setting {
 }
 
 impl Setting {
+    /// The step of a recipe's training on so many devices, as the first device makes it. It reads
+    /// the lists of the training corpus.
+    ///
+    /// # Errors
+    /// Lists that cannot be read.
+    pub fn of(recipe: &Recipe, devices: usize) -> Result<Self> {
+        let load = load_of(recipe, devices)?;
+        Ok(Self {
+            arch: recipe.model.clone(),
+            execution: recipe.train.execution,
+            batch: load.batch,
+            frames: load.frames,
+            speakers: load.speakers,
+            optimizer: recipe.optimizer.clone(),
+        })
+    }
+
     /// Refuses impossible settings.
     ///
     /// # Errors

@@ -1,6 +1,7 @@
 //! The passes of a step on the [`Ledger`].
 
 use super::ledger::{Buffer, Ledger};
+use super::machine::Machine;
 use super::tape::Tape;
 use crate::nn::graph::{Function, Graph, Step};
 use crate::nn::{Halves, Value};
@@ -17,7 +18,8 @@ pub(super) struct Player<'g> {
     pub graph: &'g Graph,
     pub ledger: Ledger,
     pub batch: usize,
-    pub threads: usize,
+    /// What runs the step.
+    pub machine: Machine,
     /// Whether activations are recomputed: the body is one node.
     pub reversible: bool,
     /// What each named step adds to what is held.
@@ -39,8 +41,14 @@ impl Player<'_> {
     /// Returns the bytes held between the passes.
     pub fn step(&mut self, head: usize, weights: usize) -> usize {
         let graph = self.graph;
-        let image = self.bytes(Value(0));
-        let mut streams = vec![self.ledger.new_buffer(image)];
+        let bytes = self.bytes(Value(0));
+        let image = self.ledger.new_buffer(bytes);
+        let mut streams = vec![image];
+        if self.machine.is_gpu() {
+            // The batch is there until the step ends, and the next one is there already.
+            self.ledger.share(image);
+            self.ledger.new_buffer(bytes);
+        }
         let mut kept = Vec::new();
         for (name, step) in &graph.steps {
             let before = self.ledger.now.activations;
@@ -165,9 +173,16 @@ impl Player<'_> {
     }
 
     fn halves(&mut self, how: Halves, streams: Vec<Buffer>) -> Vec<Buffer> {
+        let views = !self.machine.is_gpu();
         let ledger = &mut self.ledger;
         match (how, &streams[..]) {
-            (Halves::Split, &[one]) => vec![one, ledger.share(one)],
+            (Halves::Split, &[one]) if views => vec![one, ledger.share(one)],
+            (Halves::Split, &[one]) => {
+                let half = ledger.bytes(one) / 2;
+                let made = vec![ledger.new_buffer(half), ledger.new_buffer(half)];
+                ledger.release(one);
+                made
+            }
             (Halves::Join, &[a, b]) => {
                 // Two halves of one buffer are as large as the whole.
                 let other = if a == b { 0 } else { ledger.bytes(b) };

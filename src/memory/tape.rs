@@ -5,7 +5,6 @@ use std::collections::HashMap;
 
 use super::ledger::{Buffer, Ledger};
 use super::play::Player;
-use crate::backend::convolution::{Window, scratch};
 use crate::nn::Combine;
 use crate::nn::graph::{Function, Node, Op, Value};
 
@@ -15,7 +14,7 @@ pub(super) type Tape = Vec<Vec<Buffer>>;
 impl Player<'_> {
     /// Bytes of a value.
     pub fn bytes(&self, value: Value) -> usize {
-        4 * self.batch * self.graph.elements(value)
+        self.machine.bytes(self.batch, self.graph.size(value))
     }
 
     /// Scratch space of an operation: output, weights' gradient, input's gradient. Only dense
@@ -24,8 +23,7 @@ impl Player<'_> {
         match &node.op {
             Op::Conv2d(conv) if conv.groups == 1 => {
                 let x = self.graph.size(node.inputs[0]);
-                let (size, stride) = ([self.batch, x[0], x[1], x[2]], conv.stride);
-                scratch(size, conv.weight_shape(), Window { stride }, self.threads)
+                self.machine.scratch(self.batch, conv, x, &node.size)
             }
             _ => [0; 3],
         }
@@ -134,6 +132,11 @@ impl Player<'_> {
                     self.ledger.release(dy);
                 }
                 Op::Norm { .. } => {
+                    let made = self.ledger.in_place(&[dy], size);
+                    self.ledger.release_all(kept);
+                    self.add(&mut gradients, x, made);
+                }
+                Op::Map(_) if self.machine.is_gpu() => {
                     let made = self.ledger.in_place(&[dy], size);
                     self.ledger.release_all(kept);
                     self.add(&mut gradients, x, made);

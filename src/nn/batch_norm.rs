@@ -1,11 +1,11 @@
 //! BatchNorm that does what it is told rather than what the device implies, with PyTorch's running
 //! statistics.
 
-use burn::module::{Module, Param, RunningState};
+use burn::module::{Module, ModuleMapper, Param, RunningState};
 use burn::tensor::Tensor;
 
 use super::{Init, Mode};
-use crate::backend::norm::{Norm, normalize, rectify};
+use crate::backend::norm::{Running, affine, normalize_with};
 
 const EPSILON: f64 = 1e-5;
 const MOMENTUM: f64 = 0.1;
@@ -51,10 +51,30 @@ impl BatchNorm {
         self.apply(x, mode, false)
     }
 
-    /// The same with ReLU behind it where `rectified`, as one operation while training.
+    /// The same with ReLU behind it where `rectified`, as one operation.
     pub(super) fn apply<const D: usize>(
         &self,
         x: Tensor<D>,
+        mode: Mode,
+        rectified: bool,
+    ) -> Tensor<D> {
+        self.run(x, None, mode, rectified)
+    }
+
+    /// The same with `other`, of the same shape, added and ReLU behind the sum, as one operation.
+    pub(super) fn apply_sum<const D: usize>(
+        &self,
+        x: Tensor<D>,
+        other: Tensor<D>,
+        mode: Mode,
+    ) -> Tensor<D> {
+        self.run(x, Some(other), mode, true)
+    }
+
+    fn run<const D: usize>(
+        &self,
+        x: Tensor<D>,
+        other: Option<Tensor<D>>,
         mode: Mode,
         rectified: bool,
     ) -> Tensor<D> {
@@ -64,27 +84,25 @@ impl BatchNorm {
             self.weight.as_ref().map_or_else(|| Tensor::ones([channels], &device), |w| w.val());
         let bias =
             self.bias.as_ref().map_or_else(|| Tensor::zeros([channels], &device), |b| b.val());
-        if mode == Mode::Eval {
-            let (mean, var) = (self.running_mean.value_sync(), self.running_var.value_sync());
-            let scale = weight / (var + EPSILON).sqrt();
-            let shift = bias - mean * scale.clone();
-            let mut shape = [1; D];
-            shape[1] = channels;
-            let y = x * scale.reshape(shape) + shift.reshape(shape);
-            return if rectified { rectify(y) } else { y };
+        let running = || (self.running_mean.value_sync(), self.running_var.value_sync());
+        match mode {
+            Mode::Eval => {
+                let (mean, var) = running();
+                let scale = weight / (var + EPSILON).sqrt();
+                let shift = bias - mean * scale.clone();
+                affine(x, other, [scale, shift], rectified)
+            }
+            Mode::Train => {
+                let (mean, var) = running();
+                let running = Some(Running { mean, var, momentum: MOMENTUM });
+                let (y, _, [mean, var]) =
+                    normalize_with(x, other, [weight, bias], running, EPSILON, rectified);
+                store(&self.running_mean, mean);
+                store(&self.running_var, var);
+                y
+            }
+            Mode::Replay => normalize_with(x, other, [weight, bias], None, EPSILON, rectified).0,
         }
-        let count = x.shape().num_elements() / channels;
-        let (y, moments) =
-            normalize(x, weight, bias, Norm { epsilon: EPSILON, rectify: rectified });
-        if mode == Mode::Train {
-            // torch divides the sum of squares by n - 1 for the running statistics only; it refuses
-            // n = 1, where we keep 0.
-            let unbiased = count as f64 / (count.max(2) - 1) as f64;
-            let row = |i: usize| moments.clone().slice([i..i + 1, 0..channels]).reshape([channels]);
-            track(&self.running_mean, row(0));
-            track(&self.running_var, row(1) * unbiased);
-        }
-        y
     }
 }
 
@@ -107,18 +125,28 @@ pub fn identity_variance() -> f32 {
     1.0 - EPSILON as f32
 }
 
-fn track(state: &RunningState<Tensor<1>>, batch: Tensor<1>) {
-    let old = state.value_sync();
-    state.update(old * (1.0 - MOMENTUM) + batch * MOMENTUM);
-    // Burn defers the update to the next read; a checkpoint written before that would be one step
-    // old.
-    state.value_sync();
+/// Makes this the state's value. Burn's own `update` waits for the next read, so that a checkpoint
+/// written before it would be one step old, and divides by the number of threads that updated.
+fn store(state: &RunningState<Tensor<1>>, value: Tensor<1>) {
+    struct Put(Tensor<1>);
+
+    impl ModuleMapper for Put {
+        fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+            param.map(|_| Tensor::from_dispatch(self.0.clone().into_dispatch()))
+        }
+    }
+
+    // Clones of a state share its value.
+    state.clone().map(&mut Put(value));
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use burn::tensor::Device;
+    use crate::nn::Run;
+    use crate::nn::exec::{Combine, Exec, Map};
+    use crate::rng::Stream;
+    use burn::tensor::{Device, TensorData};
 
     /// Packed models rely on it: to the bit.
     #[test]
@@ -155,5 +183,41 @@ mod tests {
         // Unbiased variances of {1, 3} and {0, 4} are 2 and 8.
         assert_eq!(stats(), [0.9 + 0.2, 0.9 + 0.8]);
         assert_eq!(bn.running_mean.value().into_data().try_to_vec::<f32>().unwrap(), [0.2, 0.2]);
+    }
+
+    /// To the bit, gradients and running statistics included.
+    #[test]
+    fn the_end_of_a_block_equals_its_parts() {
+        let device = Device::default();
+        let noise = |seed: u64| {
+            let mut stream = Stream::new(seed, "block", &[]);
+            let values: Vec<f32> = (0..2 * 3 * 5 * 7).map(|_| stream.normal() as f32).collect();
+            Tensor::<4>::from_data(TensorData::new(values, [2, 3, 5, 7]), &device)
+        };
+        for mode in [Mode::Eval, Mode::Train, Mode::Replay] {
+            let run = |fused: bool| {
+                let norm = BatchNorm::new(Init::new(&device, 0), 3).train();
+                let [x, other] = [1, 2].map(|seed| noise(seed).autodiff().require_grad());
+                let mut e = Run::new(mode);
+                let y = if fused {
+                    e.norm_add_relu(&norm, x.clone(), |_| other.clone())
+                } else {
+                    let y = e.norm(&norm, x.clone(), false);
+                    let y = e.combine(Combine::Add, y, other.clone());
+                    e.map(Map::Relu, y)
+                };
+                let g = (y.clone() * noise(3).autodiff()).sum().backward();
+                let weight = norm.weight.as_ref().unwrap().val();
+                [
+                    y.into_data(),
+                    x.grad(&g).unwrap().into_data(),
+                    other.grad(&g).unwrap().into_data(),
+                    weight.grad(&g).unwrap().into_data(),
+                    norm.running_mean.value().into_data(),
+                    norm.running_var.value().into_data(),
+                ]
+            };
+            assert_eq!(run(true), run(false), "{mode:?}");
+        }
     }
 }

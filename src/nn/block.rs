@@ -3,7 +3,6 @@
 
 use burn::module::Module;
 
-use super::exec::{Combine, Map};
 use super::{BatchNorm, Conv2d, Conv2dConfig, Exec, Init};
 
 /// Which convolutions a residual block has.
@@ -83,19 +82,17 @@ impl Block {
     /// `[batch, input, mels, frames]` -> `[batch, output, mels', frames']`.
     pub fn forward<E: Exec>(&self, e: &mut E, x: E::Value<4>) -> E::Value<4> {
         let mut y = e.conv_norm_relu(&self.conv1, &self.bn1, x.clone());
-        y = match self.conv3.as_ref().zip(self.bn3.as_ref()) {
-            None => e.conv_norm(&self.conv2, &self.bn2, y),
+        let (y, last) = match self.conv3.as_ref().zip(self.bn3.as_ref()) {
+            None => (e.conv2d(&self.conv2, y), &self.bn2),
             Some((conv3, bn3)) => {
                 y = e.conv_norm_relu(&self.conv2, &self.bn2, y);
-                e.conv_norm(conv3, bn3, y)
+                (e.conv2d(conv3, y), bn3)
             }
         };
-        let x = match &self.shortcut {
+        e.norm_add_relu(last, y, |e| match &self.shortcut {
             None => x,
             Some((conv, norm)) => e.conv_norm(conv, norm, x),
-        };
-        let y = e.combine(Combine::Add, y, x);
-        e.map(Map::Relu, y)
+        })
     }
 }
 

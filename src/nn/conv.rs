@@ -8,6 +8,7 @@ use burn::tensor::ops::ConvOptions;
 use super::Init;
 use crate::backend::convolution::{Window, convolve};
 use crate::backend::depthwise::depthwise;
+use crate::backend::products;
 
 /// The shape of a convolution of values of `D` axes over the last `N`. Padding keeps the size at
 /// stride 1: `dilation * (kernel / 2)` on every side.
@@ -123,7 +124,7 @@ impl Conv1d {
         let (weight, config) = (self.weight.val(), &self.config);
         self.add_bias(match (config.kernel, config.stride, config.groups) {
             // One matrix product for each utterance.
-            (1, [1], 1) => weight.reshape([1, config.output, config.input]).matmul(x),
+            (1, [1], 1) => products(weight.reshape([config.output, config.input]), x),
             _ => conv1d(x, weight, None, config.options()),
         })
     }

@@ -11,7 +11,10 @@ use std::fmt;
 
 use burn::module::Module;
 
-use super::{BatchNorm, Conv1d, Conv2d, Coupling, Halves, Linear, PoolingKind, Squeeze, Trace};
+use super::{
+    BatchNorm, Conv1d, Conv2d, Coupling, Halves, Linear, Masked, Padded, PoolingKind, Squeeze,
+    Trace,
+};
 use crate::backend::reversible::{self, Execution, Reversible};
 use crate::backend::{AnyLayer, Layer, Mode, Streams};
 
@@ -97,6 +100,20 @@ pub trait Exec: Sized {
         let y = self.conv2d(conv, x);
         self.norm(bn, y, true)
     }
+
+    /// Batch normalisation, then the sum with a value of the same shape, then ReLU: the end of a
+    /// residual block. `[batch, channels, ...]` -> the same shape.
+    fn norm_add_relu<const D: usize>(
+        &mut self,
+        layer: &BatchNorm,
+        x: Self::Value<D>,
+        other: impl FnOnce(&mut Self) -> Self::Value<D>,
+    ) -> Self::Value<D> {
+        let y = self.norm(layer, x, false);
+        let other = other(self);
+        let y = self.combine(Combine::Add, y, other);
+        self.map(Map::Relu, y)
+    }
 }
 
 /// A function of one value.
@@ -174,11 +191,18 @@ impl<P: Part> Layer for P {
 pub trait AnyPart: AnyLayer {
     /// Records the part; see [`Trace`].
     fn trace(&self, trace: &mut Trace, x: Vec<super::Value>) -> Vec<super::Value>;
+
+    /// Runs the part on utterances that were padded to one length; see [`Masked`].
+    fn masked(&self, masked: &mut Masked, x: Vec<Padded<4>>) -> Vec<Padded<4>>;
 }
 
 impl<P: Part> AnyPart for P {
     fn trace(&self, trace: &mut Trace, x: Vec<super::Value>) -> Vec<super::Value> {
         Part::forward(self, trace, x)
+    }
+
+    fn masked(&self, masked: &mut Masked, x: Vec<Padded<4>>) -> Vec<Padded<4>> {
+        Part::forward(self, masked, x)
     }
 }
 

@@ -4,6 +4,7 @@ use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 
 use super::Init;
+use crate::backend::product;
 
 /// y = x W^T + b.
 #[derive(Module, Debug)]
@@ -26,6 +27,6 @@ impl Linear {
 
     /// `[batch, input]` -> `[batch, output]`.
     pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
-        x.matmul(self.weight.val().transpose()) + self.bias.val().unsqueeze()
+        product(x, self.weight.val()) + self.bias.val().unsqueeze()
     }
 }

@@ -3,7 +3,8 @@
 //! Field names are the keys of WeSpeaker's state_dict, so code and checkpoint can be compared by
 //! eye. Every part is built at an [`Init`] (where it hangs in the network, which gives its
 //! parameters their names, ids and initial values), and says once what it does, for every
-//! interpreter ([`Exec`]): [`Run`] computes, [`Trace`] records a [`Graph`].
+//! interpreter ([`Exec`]): [`Run`] computes, [`Masked`] computes padded utterances, [`Trace`]
+//! records a [`Graph`].
 
 mod batch_norm;
 mod block;
@@ -14,6 +15,7 @@ mod exec;
 pub mod graph;
 mod init;
 mod linear;
+mod masked;
 mod named;
 mod pooling;
 mod precision;
@@ -32,6 +34,9 @@ pub use exec::{AnyPart, Body, Combine, Exec, Map, Net, Part, Stage, Step};
 pub use graph::{Graph, Value};
 pub use init::Init;
 pub use linear::Linear;
+#[cfg(test)]
+pub(crate) use masked::tests::{difference, trained};
+pub use masked::{Masked, Padded};
 pub(crate) use named::Place;
 pub use named::{assign_named, collect_named, gradients_named, ids_named, names_and_shapes};
 pub use pooling::{Pooling, PoolingKind};

@@ -7,6 +7,7 @@ use super::exec::{Body, Combine, Exec, Map, Stage};
 use super::pooling::statistics;
 use super::{BatchNorm, Conv1d, Conv2d, Linear, Mode, PoolingKind};
 use crate::backend::norm::rectify;
+use crate::backend::rearrange::fit;
 use crate::backend::reversible::{self, Execution};
 
 /// Runs layers on tensors.
@@ -39,6 +40,16 @@ impl Exec for Run {
         layer.apply(x, self.mode, relu)
     }
 
+    fn norm_add_relu<const D: usize>(
+        &mut self,
+        layer: &BatchNorm,
+        x: Tensor<D>,
+        other: impl FnOnce(&mut Self) -> Tensor<D>,
+    ) -> Tensor<D> {
+        let other = other(self);
+        layer.apply_sum(x, other, self.mode)
+    }
+
     fn map<const D: usize>(&mut self, f: Map, x: Tensor<D>) -> Tensor<D> {
         match f {
             Map::Relu => rectify(x),
@@ -50,6 +61,7 @@ impl Exec for Run {
 
     fn combine<const D: usize>(&mut self, f: Combine, x: Tensor<D>, y: Tensor<D>) -> Tensor<D> {
         match f {
+            Combine::Add if x.shape() == y.shape() => reversible::sum(x, y),
             Combine::Add => x + y,
             Combine::Multiply => x * y,
             Combine::Mean => (x + y) * 0.5,
@@ -65,15 +77,8 @@ impl Exec for Run {
     }
 
     fn pad(&mut self, x: Tensor<4>, multiples: [usize; 2]) -> Tensor<4> {
-        multiples.into_iter().enumerate().fold(x, |x, (i, multiple)| {
-            let mut shape = x.dims();
-            shape[2 + i] = shape[2 + i].next_multiple_of(multiple) - shape[2 + i];
-            if shape[2 + i] == 0 {
-                return x;
-            }
-            let zeros = Tensor::zeros(shape, (&x.device(), x.dtype()));
-            Tensor::cat(vec![x, zeros], 2 + i)
-        })
+        let [_, _, mels, frames] = x.dims();
+        fit(x, [mels.next_multiple_of(multiples[0]), frames.next_multiple_of(multiples[1])])
     }
 
     fn reshape<const D: usize, const O: usize>(

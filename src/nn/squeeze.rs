@@ -3,6 +3,7 @@
 use burn::tensor::Tensor;
 
 use crate::backend::Streams;
+use crate::backend::rearrange::{join, split, squeeze, unsqueeze};
 use crate::backend::reversible::Rearrange;
 
 /// Space to channels on every stream, as in i-RevNet (arXiv 1802.07088): mels and frames shrink by
@@ -16,31 +17,13 @@ pub struct Squeeze {
     pub frames: usize,
 }
 
-impl Squeeze {
-    fn squeeze(self, x: Tensor<4>) -> Tensor<4> {
-        let [batch, channels, mels, frames] = x.dims();
-        let (h, w) = (self.mels, self.frames);
-        x.reshape([batch, channels, mels / h, h, frames / w, w])
-            .permute([0, 3, 5, 1, 2, 4])
-            .reshape([batch, channels * h * w, mels / h, frames / w])
-    }
-
-    fn unsqueeze(self, y: Tensor<4>) -> Tensor<4> {
-        let [batch, channels, mels, frames] = y.dims();
-        let (h, w) = (self.mels, self.frames);
-        let inner = channels / (h * w);
-        let parts = y.reshape([batch, h, w, inner, mels, frames]).permute([0, 3, 4, 1, 5, 2]);
-        parts.reshape([batch, inner, mels * h, frames * w])
-    }
-}
-
 impl Rearrange for Squeeze {
     fn forward(&self, x: Streams) -> Streams {
-        x.into_iter().map(|x| self.squeeze(x)).collect()
+        x.into_iter().map(|x| squeeze(x, [self.mels, self.frames])).collect()
     }
 
     fn inverse(&self, y: Streams) -> Streams {
-        y.into_iter().map(|y| self.unsqueeze(y)).collect()
+        y.into_iter().map(|y| unsqueeze(y, [self.mels, self.frames])).collect()
     }
 }
 
@@ -63,11 +46,16 @@ impl Halves {
     }
 }
 
+fn halves(x: Tensor<4>) -> [Tensor<4>; 2] {
+    let first = x.dims()[1] / 2;
+    split(x, first)
+}
+
 impl Rearrange for Halves {
     fn forward(&self, x: Streams) -> Streams {
         match self {
-            Self::Split => x.into_iter().flat_map(|x| x.chunk(2, 1)).collect(),
-            Self::Join => vec![Tensor::cat(x, 1)],
+            Self::Split => x.into_iter().flat_map(halves).collect(),
+            Self::Join => x.into_iter().reduce(join).into_iter().collect(),
         }
     }
 
@@ -91,8 +79,9 @@ mod tests {
             Squeeze { mels: 2, frames: 1 },
             Squeeze { mels: 4, frames: 3 },
         ] {
-            let y = squeeze.squeeze(x.clone());
-            assert_eq!(squeeze.unsqueeze(y.clone()).into_data(), x.to_data());
+            let streams = squeeze.forward(vec![x.clone()]);
+            assert_eq!(squeeze.inverse(streams.clone())[0].to_data(), x.to_data());
+            let y = &streams[0];
             let at = |t: &Tensor<4>, i: [usize; 4]| -> f32 {
                 t.clone()
                     .slice([i[0]..i[0] + 1, i[1]..i[1] + 1, i[2]..i[2] + 1, i[3]..i[3] + 1])
@@ -101,7 +90,7 @@ mod tests {
             let (h, w) = (squeeze.mels - 1, squeeze.frames - 1);
             let channel = (h * squeeze.frames + w) * 3 + 2;
             assert_eq!(
-                at(&y, [1, channel, 0, 1]),
+                at(y, [1, channel, 0, 1]),
                 at(&x, [1, 2, h, squeeze.frames + w]),
                 "{squeeze:?}"
             );

@@ -4,8 +4,15 @@ use burn::optim::decay::WeightDecayConfig;
 use burn::optim::module_optimizer::ModuleOptimizer;
 use serde::{Deserialize, Serialize};
 
+use super::Stepper;
 use super::settings::{below_one, decays, or_panic, within};
+use super::stepper::Burns;
+use crate::backend::optim8::{AdamStep, Step};
 use crate::error::Result;
+
+/// What Burn's state holds in a record: the count of steps, and the moments.
+const STEPS: &str = "momentum.time";
+const MOMENTS: &[&str] = &["momentum.moment_1", "momentum.moment_2"];
 
 /// Settings of Adam: weight decay is added to the gradient.
 pub type AdamConfig = AdamSettings<false>;
@@ -98,6 +105,39 @@ impl<const DECOUPLED: bool> AdamSettings<DECOUPLED> {
         Ok(config.init())
     }
 
+    /// The optimizer of a whole module that steps many tensors in one launch on GPUs.
+    ///
+    /// # Errors
+    /// Impossible settings.
+    pub fn stepper(&self) -> Result<Stepper> {
+        let (optimizer, settings) = (self.try_init()?, self.clone());
+        let numbers = Box::new(move |rate: f64, t: u64| settings.numbers(rate, t));
+        let (steps, moments) = (Some(STEPS), MOMENTS);
+        Ok(Stepper::new(Burns { optimizer, steps, moments, numbers }))
+    }
+
+    /// The numbers of step `t`, computed in f32 as Burn does.
+    fn numbers(&self, rate: f64, t: u64) -> Step {
+        let Self { beta1, beta2, epsilon, weight_decay } = *self;
+        let [beta1, beta2, epsilon] = [beta1, beta2, epsilon].map(|x| x as f32);
+        let t = t.min(i32::MAX as u64) as i32; // the powers have long been 0 by then
+        let (c1, c2) = (1.0 - beta1.powi(t), (1.0 - beta2.powi(t)).sqrt());
+        let decay = f64::from(weight_decay as f32);
+        let (coupled, shrink) = match DECOUPLED {
+            false => (decay, 1.0),
+            true => (0.0, 1.0 - rate * decay),
+        };
+        let step = AdamStep {
+            rate: (rate * f64::from(c2 / c1)) as f32,
+            first: [beta1, 1.0 - beta1],
+            second: [beta2, 1.0 - beta2],
+            epsilon: c2 * epsilon,
+            coupled: coupled as f32,
+            shrink: shrink as f32,
+        };
+        step.into()
+    }
+
     /// The optimizer of a whole module.
     ///
     /// # Panics
@@ -109,26 +149,24 @@ impl<const DECOUPLED: bool> AdamSettings<DECOUPLED> {
 
 #[cfg(feature = "train")]
 mod training {
-    use burn::optim::module_optimizer::ModuleOptimizer;
     use burn::tensor::Bytes;
 
-    use super::AdamSettings;
+    use super::{AdamSettings, MOMENTS, STEPS};
     use crate::error::Result;
+    use crate::optim::Stepper;
     use crate::optim::record::{Record, load};
     use crate::optim::settings::Settings;
 
     impl<const DECOUPLED: bool> Settings for AdamSettings<DECOUPLED> {
-        fn optimizer(&self) -> Result<ModuleOptimizer> {
-            self.try_init()
+        fn optimizer(&self) -> Result<Stepper> {
+            self.stepper()
         }
 
-        fn restored(&self, record: Bytes) -> Result<ModuleOptimizer> {
+        fn restored(&self, record: Bytes) -> Result<Stepper> {
             let name = if DECOUPLED { "adamw" } else { "adam" };
-            // The names of what Burn's state holds.
-            let (steps, tensors) = (["momentum.time"], ["momentum.moment_1", "momentum.moment_2"]);
             let (optimizer, record) = (self.try_init()?, record.shared());
-            Record::read(&record)?.check_parts(name, &steps, &tensors)?;
-            load(optimizer, record)
+            Record::read(&record)?.check_parts(name, &[STEPS], MOMENTS)?;
+            Ok(self.stepper()?.with_states(load(optimizer, record)?))
         }
 
         fn state_bytes(&self, count: usize) -> usize {

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::adam::{self, beta1, beta2, epsilon, weight_decay};
 use super::settings::or_panic;
-use super::{EightBit, Rule, States};
+use super::{EightBit, Rule, States, Stepper};
 use crate::backend::optim8::{AdamStep, CodeMap, Codec, Rounding, Step};
 use crate::error::Result;
 
@@ -83,6 +83,15 @@ impl<const DECOUPLED: bool> Adam8bitSettings<DECOUPLED> {
     /// # Errors
     /// Impossible settings.
     pub fn try_init(&self) -> Result<ModuleOptimizer> {
+        Ok(self.build()?.into())
+    }
+
+    /// The optimizer of a whole module that steps many tensors in one launch on GPUs. It does not
+    /// check gradients.
+    ///
+    /// # Errors
+    /// Impossible settings.
+    pub fn stepper(&self) -> Result<Stepper> {
         Ok(self.build()?.into())
     }
 

@@ -6,7 +6,7 @@ use burn::tensor::{Device, Tensor};
 
 use super::state::{Contents, Moments};
 use super::states::Watch;
-use super::{OptimizerState, Rule};
+use super::{Gate, OptimizerState, Rule};
 use crate::error::Result;
 
 /// An optimizer with 8-bit states: [`super::Sgd8bit`], [`super::Adam8bit`], [`super::AdamW8bit`],
@@ -69,15 +69,16 @@ impl<R: Rule> Optimizer for EightBit<R> {
             None => Contents::new(&self.rule, count, &parameter.device()),
         };
         contents.steps += 1;
-        let step = self.rule.at(rate, contents.steps);
+        let (step, gate) = (self.rule.at(rate, contents.steps), Gate::Open(1.0));
         let (parameter, moments) = match contents.moments {
             Moments::Blocks(moments) => {
                 let codecs = self.rule.codecs();
-                let (parameter, moments) = step.on_blocks(parameter, gradient, moments, &codecs);
+                let (parameter, moments) =
+                    step.on_blocks(parameter, gradient, moments, &codecs, &gate);
                 (parameter, Moments::Blocks(moments))
             }
             Moments::Values(moments) => {
-                let (parameter, moments) = step.on_values(parameter, gradient, moments);
+                let (parameter, moments) = step.on_values(parameter, gradient, moments, &gate);
                 (parameter, Moments::Values(moments))
             }
         };
@@ -92,12 +93,11 @@ impl<R: Rule> Optimizer for EightBit<R> {
 
 #[cfg(feature = "train")]
 mod training {
-    use burn::optim::module_optimizer::ModuleOptimizer;
     use burn::tensor::Bytes;
 
     use super::EightBit;
     use crate::error::Result;
-    use crate::optim::{Rule, Settings, restore};
+    use crate::optim::{Rule, Settings, Stepper, restore};
 
     impl<R: Rule> EightBit<R> {
         /// An optimizer that does not check gradients.
@@ -107,12 +107,13 @@ mod training {
     }
 
     impl<R: Rule> Settings for R {
-        fn optimizer(&self) -> Result<ModuleOptimizer> {
+        fn optimizer(&self) -> Result<Stepper> {
             Ok(EightBit::unwatched(self)?.into())
         }
 
-        fn restored(&self, record: Bytes) -> Result<ModuleOptimizer> {
-            restore(EightBit::unwatched(self)?, record)
+        fn restored(&self, record: Bytes) -> Result<Stepper> {
+            let states = restore(EightBit::unwatched(self)?, record)?;
+            Ok(self.optimizer()?.with_states(states))
         }
 
         fn state_bytes(&self, count: usize) -> usize {

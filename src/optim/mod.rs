@@ -2,7 +2,8 @@
 //! a value and state. Beside them, the same with states of 32 bits.
 //!
 //! All are optimizers of Burn: for any module and any learner, with gradient clipping,
-//! accumulation and parameter groups.
+//! accumulation and parameter groups. On GPUs, [`Stepper`]s of the same settings step many tensors
+//! in one launch.
 //!
 //! ```
 //! use burn::nn::LinearConfig;
@@ -19,8 +20,9 @@
 //! ```
 //!
 //! Configurations are made as Burn's are. `init` gives the optimizer of a whole module and panics
-//! if a setting is impossible; `try_init` returns an error instead. Configurations with 8-bit
-//! states also have `build`, which gives the bare optimizer ([`EightBit`]).
+//! if a setting is impossible; `try_init` returns an error instead. `stepper` gives a [`Stepper`].
+//! Configurations with 8-bit states also have `build`, which gives the bare optimizer
+//! ([`EightBit`]).
 //!
 //! Defaults are those of recipes, except SGD's: [`Sgd8bitConfig::default`] and
 //! [`SgdConfig::default`] are plain momentum without weight decay, as PyTorch's users expect it.
@@ -41,16 +43,19 @@ mod settings;
 mod adam;
 mod adam8bit;
 mod eight_bit;
+mod gate;
 mod record;
 mod rule;
 mod sgd;
 mod sgd8bit;
 mod state;
 mod states;
+mod stepper;
 
 pub use adam::{AdamConfig, AdamSettings, AdamWConfig};
 pub use adam8bit::{Adam8bit, Adam8bitConfig, Adam8bitSettings, AdamW8bit, AdamW8bitConfig};
 pub use eight_bit::EightBit;
+pub use gate::Gate;
 pub use record::restore;
 #[cfg(feature = "train")]
 pub(crate) use record::{Record, in_order};
@@ -61,6 +66,7 @@ pub use sgd::SgdConfig;
 pub use sgd8bit::{Sgd8bit, Sgd8bitConfig};
 pub use state::OptimizerState;
 pub use states::{StateRounding, States};
+pub use stepper::Stepper;
 
 /// The rules' numbers in records, with their names in messages.
 const RULES: [(u64, &str); 2] =

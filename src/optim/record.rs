@@ -36,7 +36,7 @@ struct State {
     tensors: BTreeMap<String, (DType, Vec<usize>)>,
 }
 
-fn bad(what: impl Display) -> Error {
+pub(super) fn bad(what: impl Display) -> Error {
     Error::Invalid(format!("the optimizer's record: {what}"))
 }
 

@@ -1,20 +1,20 @@
 //! What all configurations have in common.
 
 #[cfg(feature = "train")]
-use burn::optim::module_optimizer::ModuleOptimizer;
-#[cfg(feature = "train")]
 use burn::tensor::Bytes;
 
+#[cfg(feature = "train")]
+use super::Stepper;
 use crate::error::{Error, Result};
 
 /// What training and the account of memory ask of a configuration.
 #[cfg(feature = "train")]
 pub(crate) trait Settings {
     /// The optimizer. It does not check gradients, because training has checked them.
-    fn optimizer(&self) -> Result<ModuleOptimizer>;
+    fn optimizer(&self) -> Result<Stepper>;
 
     /// The optimizer with its states from a record.
-    fn restored(&self, record: Bytes) -> Result<ModuleOptimizer>;
+    fn restored(&self, record: Bytes) -> Result<Stepper>;
 
     /// Bytes of state for a tensor of `count` values.
     fn state_bytes(&self, count: usize) -> usize;

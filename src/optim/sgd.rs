@@ -6,8 +6,14 @@ use burn::optim::module_optimizer::ModuleOptimizer;
 use burn::optim::momentum::MomentumConfig;
 use serde::{Deserialize, Serialize};
 
+use super::Stepper;
 use super::settings::{bad, below_one, decays, or_panic};
+use super::stepper::Burns;
+use crate::backend::optim8::{SgdStep, Step};
 use crate::error::Result;
+
+/// What Burn's state holds in a record.
+const MOMENTS: &[&str] = &["momentum.velocity"];
 
 /// Settings of SGD.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -64,6 +70,31 @@ impl SgdConfig {
         Ok(config.init())
     }
 
+    /// The optimizer of a whole module that steps many tensors in one launch on GPUs.
+    ///
+    /// # Errors
+    /// Impossible settings.
+    pub fn stepper(&self) -> Result<Stepper> {
+        let optimizer = self.try_init()?;
+        let Self { momentum, nesterov, weight_decay } = *self;
+        let numbers = move |rate: f64, _: u64| -> Step {
+            let step = SgdStep {
+                rate: rate as f32,
+                momentum: momentum as f32,
+                fresh: 1.0,
+                weight_decay: weight_decay as f32,
+                nesterov,
+            };
+            step.into()
+        };
+        let (moments, numbers) = (self.moments(), Box::new(numbers));
+        Ok(Stepper::new(Burns { optimizer, steps: None, moments, numbers }))
+    }
+
+    fn moments(&self) -> &'static [&'static str] {
+        if self.momentum == 0.0 { &[] } else { MOMENTS }
+    }
+
     /// The optimizer of a whole module.
     ///
     /// # Panics
@@ -75,25 +106,23 @@ impl SgdConfig {
 
 #[cfg(feature = "train")]
 mod training {
-    use burn::optim::module_optimizer::ModuleOptimizer;
     use burn::tensor::Bytes;
 
     use super::SgdConfig;
     use crate::error::Result;
+    use crate::optim::Stepper;
     use crate::optim::record::{Record, load};
     use crate::optim::settings::Settings;
 
     impl Settings for SgdConfig {
-        fn optimizer(&self) -> Result<ModuleOptimizer> {
-            self.try_init()
+        fn optimizer(&self) -> Result<Stepper> {
+            self.stepper()
         }
 
-        fn restored(&self, record: Bytes) -> Result<ModuleOptimizer> {
-            // The name of what Burn's state holds.
-            let tensors: &[&str] = if self.momentum == 0.0 { &[] } else { &["momentum.velocity"] };
+        fn restored(&self, record: Bytes) -> Result<Stepper> {
             let (optimizer, record) = (self.try_init()?, record.shared());
-            Record::read(&record)?.check_parts("sgd", &[], tensors)?;
-            load(optimizer, record)
+            Record::read(&record)?.check_parts("sgd", &[], self.moments())?;
+            Ok(self.stepper()?.with_states(load(optimizer, record)?))
         }
 
         fn state_bytes(&self, count: usize) -> usize {

@@ -4,7 +4,7 @@ use burn::optim::module_optimizer::ModuleOptimizer;
 use serde::{Deserialize, Serialize};
 
 use super::settings::{bad, decays, or_panic, within};
-use super::{EightBit, Rule, States};
+use super::{EightBit, Rule, States, Stepper};
 use crate::backend::optim8::{CodeMap, Codec, SgdStep, Step};
 use crate::error::Result;
 
@@ -63,6 +63,15 @@ impl Sgd8bitConfig {
     /// # Errors
     /// Impossible settings.
     pub fn try_init(&self) -> Result<ModuleOptimizer> {
+        Ok(self.build()?.into())
+    }
+
+    /// The optimizer of a whole module that steps many tensors in one launch on GPUs. It does not
+    /// check gradients.
+    ///
+    /// # Errors
+    /// Impossible settings.
+    pub fn stepper(&self) -> Result<Stepper> {
         Ok(self.build()?.into())
     }
 

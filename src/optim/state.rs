@@ -44,6 +44,50 @@ impl Moments {
             Self::Blocks(moments) => moments.len(),
         }
     }
+
+    /// Whether they are so many moments of a parameter of `count` values.
+    pub fn fits(&self, moments: usize, count: usize, block: usize) -> bool {
+        let blocks = |b: &Blocks| {
+            b.words.dims() == [count.div_ceil(PER_WORD)]
+                && b.absmax.dims() == [count.div_ceil(block)]
+        };
+        self.count() == moments
+            && match self {
+                Self::Values(moments) => moments.iter().all(|m| m.dims() == [count]),
+                Self::Blocks(moments) => moments.iter().all(blocks),
+            }
+    }
+
+    /// What they are, for messages.
+    pub fn named(&self) -> String {
+        match self {
+            Self::Values(moments) => {
+                let counts: Vec<usize> = moments.iter().map(|m| m.dims()[0]).collect();
+                format!("moments of {counts:?} values in 32 bits")
+            }
+            Self::Blocks(moments) => {
+                let counts: Vec<usize> = moments.iter().map(|m| m.absmax.dims()[0]).collect();
+                format!("moments of {counts:?} blocks in 8 bits")
+            }
+        }
+    }
+
+    /// Takes them out; none are left.
+    pub fn take(&mut self) -> Self {
+        std::mem::replace(self, Self::Values(Vec::new()))
+    }
+
+    /// The same on another device.
+    pub fn moved_to(self, device: &Device) -> Self {
+        match self {
+            Self::Values(moments) => {
+                Self::Values(moments.into_iter().map(|m| m.to_device(device)).collect())
+            }
+            Self::Blocks(moments) => {
+                Self::Blocks(moments.into_iter().map(|m| m.moved_to(device)).collect())
+            }
+        }
+    }
 }
 
 /// State of one parameter: the rule's moments, each in 8 bits or, for small tensors, in 32.
@@ -141,14 +185,7 @@ impl OptimizerState {
 
     pub(super) fn moved_to(self, device: &Device) -> Self {
         let Form::Ours(mut contents) = self.form else { return self };
-        contents.moments = match contents.moments {
-            Moments::Values(moments) => {
-                Moments::Values(moments.into_iter().map(|m| m.to_device(device)).collect())
-            }
-            Moments::Blocks(moments) => {
-                Moments::Blocks(moments.into_iter().map(|m| m.moved_to(device)).collect())
-            }
-        };
+        contents.moments = contents.moments.moved_to(device);
         Self::new(contents)
     }
 }
@@ -192,7 +229,15 @@ impl RecordState for OptimizerState {
     }
 }
 
-fn contents(prefix: &str, source: &mut StateSource, device: &Device) -> Result<Contents, String> {
+/// The state of the parameter with this prefix.
+///
+/// # Errors
+/// Says what the record holds instead.
+pub(super) fn contents(
+    prefix: &str,
+    source: &mut StateSource,
+    device: &Device,
+) -> Result<Contents, String> {
     let mut scalar =
         |name: &str| source.take_scalar(prefix, name).and_then(|s| u64::try_from(s).ok());
     let format = scalar(key::FORMAT).ok_or("another optimizer")?;

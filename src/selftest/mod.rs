@@ -6,6 +6,7 @@
 //! twin on the same device. [`tolerance`] says how large a difference may be, and why.
 
 mod bytes_held;
+mod convolutions;
 mod embeddings;
 mod finding;
 mod operations;
@@ -90,11 +91,16 @@ impl Case {
 }
 
 /// All cases, quick ones first.
-pub const CASES: [Case; 12] = [
+pub const CASES: [Case; 13] = [
     Case {
         name: "operations",
         about: "convolutions, depthwise ones and BatchNorm, and their gradients",
         run: operations::run,
+    },
+    Case {
+        name: "convolutions",
+        about: "convolutions of many shapes, in every precision of the device",
+        run: convolutions::run,
     },
     Case {
         name: "embeddings",

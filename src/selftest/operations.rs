@@ -5,7 +5,7 @@ use burn::tensor::{Device, Tensor};
 use super::{Findings, Subject, numbers, tensor, values};
 use crate::backend::convolution::{Window, convolve};
 use crate::backend::depthwise::depthwise;
-use crate::backend::norm::{Norm, normalize};
+use crate::backend::norm::normalize;
 use crate::error::Result;
 
 /// The output of an operation on tensors of these shapes, and the gradient of each of them.
@@ -53,8 +53,7 @@ pub(super) fn run(subject: &Subject, findings: &mut Findings) -> Result<()> {
         let what = if rectify { "BatchNorm and ReLU" } else { "BatchNorm" };
         compare(what.into(), &|device| {
             traced(device, [&[3, 4, 5, 7], &[4], &[4]], |[x, gamma, beta]| {
-                normalize(x, gamma.reshape([4]), beta.reshape([4]), Norm { epsilon: 1e-5, rectify })
-                    .0
+                normalize(x, gamma.reshape([4]), beta.reshape([4]), 1e-5, rectify).0
             })
         });
     }

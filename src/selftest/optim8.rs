@@ -8,7 +8,7 @@ use super::{Findings, Subject, numbers, tensor, values};
 use crate::backend::optim8::{AdamStep, Blocks, CodeMap, Codec, Rounding, SgdStep, Step};
 use crate::error::Result;
 use crate::optim::{
-    Adam8bitConfig, AdamW8bitConfig, OptimizerState, Sgd8bitConfig, StateRounding, States,
+    Adam8bitConfig, AdamW8bitConfig, Gate, OptimizerState, Sgd8bitConfig, StateRounding, States,
 };
 
 /// Values of many magnitudes, and a block of zeros.
@@ -139,7 +139,7 @@ fn raw_steps(block: usize, device: &Device) -> [Vec<f32>; 2] {
         for turn in 1..4 {
             let wave = |(i, x): (usize, &f32)| x * ((i * turn) as f32).cos();
             let gradient = on(wide(3001, true).iter().enumerate().map(wave).collect());
-            (parameter, moments) = step.on_blocks(parameter, gradient, moments, codecs);
+            (parameter, moments) = step.on_blocks(parameter, gradient, moments, codecs, &Gate::Open(1.0));
         }
         values(parameter.into_data())
     };

@@ -5,9 +5,14 @@ use crate::backend::BackendKind;
 /// The largest differences allowed, as fractions of the largest value compared.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Tolerance {
-    /// One operation and its gradients against another backend. f32 rounds by 6e-8, and sums of
-    /// some hundred products in another order lose a few more bits.
+    /// One operation and its gradients in f32. f32 rounds by 6e-8, and sums of some hundred
+    /// products in another order lose a few more bits.
     pub operation: f64,
+    /// One operation whose factors are rounded to TF32, each by up to 2^-11.
+    pub tf32: f64,
+    /// One operation in bf16 or f16. Results are rounded by up to 2^-9, and a backend may add up
+    /// hundreds of products in that type.
+    pub half: f64,
     /// Embeddings against the reference implementation in f64: tens of operations in sequence.
     pub embedding: f64,
     /// A training step against another backend. Gradients jump where a rectifier's input is nearly
@@ -26,23 +31,30 @@ pub struct Tolerance {
 impl Tolerance {
     /// The tolerance for a backend.
     pub fn of(kind: BackendKind) -> Self {
+        let (tf32, half) = (2e-3, 2e-2);
         match kind {
             // IEEE arithmetic throughout.
-            BackendKind::Flex | BackendKind::Ndarray => {
-                Self { operation: 1e-5, embedding: 1e-5, step: 1e-3, twin: 1e-5, states: 1e-4 }
-            }
+            BackendKind::Flex | BackendKind::Ndarray => Self {
+                operation: 1e-5,
+                tf32,
+                half,
+                embedding: 1e-5,
+                step: 1e-3,
+                twin: 1e-5,
+                states: 1e-4,
+            },
             // Vulkan and CUDA allow division and roots to be off by 2.5 units in the last place,
-            // small numbers to be flushed to 0, and fused multiplication and addition.
-            BackendKind::Wgpu => {
-                Self { operation: 2e-5, embedding: 1e-4, step: 1e-3, twin: 1e-4, states: 1e-3 }
-            }
-            // The same. And from Ampere on, autotune may choose kernels that round factors to TF32,
-            // by up to 2^-12. In an interpreter of such kernels' PTX, single operations were off by
-            // 4e-4, BatchNorm's gradients by 3e-3. Where the tiny difference of two twins decides
-            // the rounding of a factor, it grows to that size in a few of the products.
-            BackendKind::Cuda => {
-                Self { operation: 2e-3, embedding: 5e-3, step: 2e-2, twin: 1e-3, states: 1e-3 }
-            }
+            // small numbers to be flushed to 0, and fused multiplication and addition. In f32 no
+            // product of ours runs on tensor cores.
+            BackendKind::Wgpu | BackendKind::Cuda => Self {
+                operation: 2e-5,
+                tf32,
+                half,
+                embedding: 1e-4,
+                step: 1e-3,
+                twin: 1e-4,
+                states: 1e-3,
+            },
         }
     }
 }

@@ -8,6 +8,7 @@ use super::{Findings, Subject, numbers, small, tensor, values};
 use crate::error::Result;
 use crate::losses::{HeadConfig, InterTopK};
 use crate::nn::{PoolingKind, collect_named, gradients_named};
+use crate::optim::Gate;
 use crate::train::{OptimizerConfig, Trainee};
 
 /// Four crops of so many frames, and their speakers.
@@ -51,7 +52,7 @@ fn step(device: &Device) -> Result<Named> {
     let mut optimizer = OptimizerConfig::default().init()?;
     let (mut all, gradients) = gradients(&trainee, 32, device);
     let gradients = GradientsParams::from_grads(gradients, &trainee);
-    let trainee = optimizer.step(0.1, trainee, gradients);
+    let trainee = optimizer.step(0.1, trainee, gradients, Gate::Open(1.0));
     all.extend(tensors(&trainee).into_iter().map(|(n, v)| (format!("{n} after the step"), v)));
     Ok(all)
 }

@@ -9,6 +9,7 @@ use super::{Findings, Subject, small};
 use crate::error::{Error, Result};
 use crate::losses::HeadConfig;
 use crate::nn::PoolingKind;
+use crate::optim::Gate;
 use crate::train::checkpoint::{Average, State, load, save};
 use crate::train::{Identity, OptimizerConfig, Trainee};
 
@@ -42,7 +43,7 @@ fn journey(config: &OptimizerConfig, route: &[&Device]) -> Result<Named> {
         }
         let (_, gradients) = gradients(&trainee, 32, device);
         let gradients = GradientsParams::from_grads(gradients, &trainee);
-        trainee = optimizer.step(0.01, trainee, gradients);
+        trainee = optimizer.step(0.01, trainee, gradients, Gate::Open(1.0));
     }
     Ok(tensors(&trainee))
 }

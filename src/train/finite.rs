@@ -12,25 +12,47 @@ use crate::error::{Error, Result};
 /// so many.
 const PATIENCE: usize = 10;
 
-/// How many values of a module's gradients are infinite or NaN. It waits for the device once.
-pub fn not_finite<M: Module>(module: &M, gradients: &GradientsParams) -> u64 {
-    struct Counts<'a> {
+/// Passes the gradients of a module on, one by one and flat.
+fn each<M: Module>(module: &M, gradients: &GradientsParams, take: impl FnMut(Tensor<1>)) {
+    struct Each<'a, F> {
         gradients: &'a GradientsParams,
-        found: Vec<Tensor<1>>,
+        take: F,
     }
 
-    impl ModuleVisitor for Counts<'_> {
+    impl<F: FnMut(Tensor<1>)> ModuleVisitor for Each<'_, F> {
         fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-            self.found.extend(self.gradients.get::<D>(param.id).map(optim8::not_finite));
+            if let Some(gradient) = self.gradients.get::<D>(param.id) {
+                let count = gradient.shape().num_elements();
+                (self.take)(gradient.reshape([count]));
+            }
         }
     }
 
-    let mut counts = Counts { gradients, found: Vec::new() };
-    module.visit(&mut counts);
-    match counts.found.is_empty() {
+    module.visit(&mut Each { gradients, take });
+}
+
+/// How many values of a module's gradients are infinite or NaN. It waits for the device once.
+pub(crate) fn not_finite<M: Module>(module: &M, gradients: &GradientsParams) -> u64 {
+    let mut found = Vec::new();
+    each(module, gradients, |gradient| found.push(optim8::not_finite(gradient)));
+    match found.is_empty() {
         true => 0,
-        false => Tensor::cat(counts.found, 0).sum().into_scalar::<f64>() as u64,
+        false => Tensor::cat(found, 0).sum().into_scalar::<f64>() as u64,
     }
+}
+
+/// The decision about a step, left to the device: its gate (a factor of the gradients, or 0 if a
+/// value of the loss `[parts]` or of the gradients is infinite or NaN), and how many values of the
+/// gradients are so, both `[1]`. It does not wait for the device.
+pub(crate) fn gate<M: Module>(
+    module: &M,
+    gradients: &GradientsParams,
+    loss: &Tensor<1>,
+    factor: f32,
+) -> (Tensor<1>, Tensor<1>) {
+    let mut all = Vec::new();
+    each(module, gradients, |gradient| all.push(gradient));
+    optim8::gate(all, Some(loss.clone()), factor)
 }
 
 /// Counts a step that is left out because its gradients are not finite.
@@ -80,6 +102,24 @@ mod tests {
             Tensor::<1>::from_floats([0.0, f32::INFINITY], &device),
         );
         assert_eq!(not_finite(&module, &gradients), 4);
+    }
+
+    /// The device decides as the host does, and about the loss too.
+    #[test]
+    fn the_gate_is_open_for_finite_values_only() {
+        let device = Device::default();
+        let module = LinearConfig::new(2, 1).init(&device);
+        let decided = |weight: [f32; 2], loss: f32| {
+            let mut gradients = GradientsParams::new();
+            let weight = Tensor::<2>::from_floats([[weight[0]], [weight[1]]], &device);
+            gradients.register(module.weight.id, weight);
+            let loss = Tensor::<1>::from_floats([loss], &device);
+            let (gate, bad) = gate(&module, &gradients, &loss, 0.25);
+            [gate, bad].map(Tensor::into_scalar::<f32>)
+        };
+        assert_eq!(decided([1.0, -2.0], 0.5), [0.25, 0.0]);
+        assert_eq!(decided([f32::INFINITY, f32::NAN], 0.5), [0.0, 2.0]);
+        assert_eq!(decided([1.0, 2.0], f32::NAN), [0.0, 0.0]);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use burn::module::Module;
-use burn::optim::module_optimizer::ModuleOptimizer;
+use burn::optim::SgdConfig;
 use burn::train::metric::LearningRateMetric;
 use burn::train::{Learner, SupervisedTraining, TrainingStrategy};
 
@@ -17,7 +17,7 @@ use super::schedule::Schedules;
 use super::strategy::{Loop, Progressing};
 use super::unlogged::Unlogged;
 use super::{DevSet, Loader, Recipe, RunOptions, Trainee, trial_metric};
-use crate::backend::{failure, quietly};
+use crate::backend::{failure, is_gpu, quietly};
 use crate::error::{Error, Remedy, Result};
 use crate::quant::Quantizer;
 
@@ -40,6 +40,19 @@ pub(super) struct Trained {
 /// Everything that ends the training early. A device that fails, with [`Remedy::ResumeFrom`] if
 /// there is a checkpoint.
 pub(super) fn launch(recipe: &Recipe, options: &RunOptions, prepared: Prepared) -> Result<Trained> {
+    launch_as(recipe, options, prepared, |_| ())
+}
+
+/// [`launch`] of a changed loop.
+///
+/// # Errors
+/// Those of [`launch`].
+pub(super) fn launch_as(
+    recipe: &Recipe,
+    options: &RunOptions,
+    prepared: Prepared,
+    change: impl FnOnce(&mut Loop),
+) -> Result<Trained> {
     let Prepared { data, parts, quantizer, begin, head, header, ended } = prepared;
     let Data { set, dev, steps, .. } = data;
     let Begin { trainee, optimizer, average, state, on_disk } = begin;
@@ -55,8 +68,8 @@ pub(super) fn launch(recipe: &Recipe, options: &RunOptions, prepared: Prepared) 
     let warn = options.warn.clone();
     let keeper =
         Keeper::new(&options.out, train.keep, train.checkpoint_every, on_disk, warn.clone());
-    let progress = Progressing { optimizer: optimizer.clone(), average, state, keeper };
-    let run = Arc::new(Loop {
+    let progress = Progressing::new(optimizer, average, state, keeper);
+    let mut run = Loop {
         recipe: recipe.clone(),
         out: options.out.clone(),
         header,
@@ -66,12 +79,18 @@ pub(super) fn launch(recipe: &Recipe, options: &RunOptions, prepared: Prepared) 
         warn,
         quantizer,
         parts,
+        devices: std::iter::once(&options.device).chain(&options.others).cloned().collect(),
+        late: is_gpu(&options.device),
+        #[cfg(test)]
+        spoiled: Vec::new(),
         progress: Mutex::new(Some(progress)),
         outcome: Mutex::new(Ok(())),
-    });
+    };
+    change(&mut run);
+    let run = Arc::new(run);
     let last = match ended {
         Some(_) => trainee,
-        None => fit(options, &run, loader, &dev, trainee, optimizer)?,
+        None => fit(options, &run, loader, &dev, trainee)?,
     };
     Ok(Trained { last, run, dev, head, ended })
 }
@@ -96,7 +115,6 @@ fn fit(
     loader: Loader,
     dev: &Arc<DevSet>,
     trainee: Trainee,
-    optimizer: ModuleOptimizer,
 ) -> Result<Trainee> {
     let (epoch, renderer) = {
         let progress = run.progress.lock().expect("no holder panics");
@@ -117,20 +135,28 @@ fn fit(
         .num_epochs(run.recipe.train.epochs)
         .checkpoint(epoch - 1)
         .with_training_strategy(TrainingStrategy::Custom(run.clone()));
-    // The loop takes each iteration's rate from the schedules. The learner only hands over the
-    // model.
-    let learner = Learner::new(trainee.train(), optimizer, run.schedules.at(0).rate);
+    // The learner only hands over the model. The loop has an optimizer of its own, and takes each
+    // iteration's rate from the schedules.
+    let unused = SgdConfig::new().init();
+    let learner = Learner::new(trainee.train(), unused, run.schedules.at(0).rate);
     let launched = quietly(|| training.launch(learner));
     // Errors are printed on the terminal as it was.
     crate::terminal::release();
     // An error of the loop causes the panics after it.
-    std::mem::replace(&mut *run.outcome.lock().expect("no holder panics"), Ok(()))?;
-    Ok(launched.map_err(|panic| failed(&panic, &options.out))?.model)
+    let outcome = std::mem::replace(&mut *run.outcome.lock().expect("no holder panics"), Ok(()));
+    outcome.map_err(|error| match is_of_device(&error) {
+        true => of_device(error, &options.out),
+        false => error,
+    })?;
+    Ok(launched.map_err(|panic| of_device(failure(&panic), &options.out))?.model)
+}
+
+fn is_of_device(error: &Error) -> bool {
+    matches!(error.bare(), Error::OutOfMemory { .. } | Error::DeviceLost { .. } | Error::Backend(_))
 }
 
 /// The error of a device, with the checkpoint to go on from.
-fn failed(panic: &str, out: &Path) -> Error {
-    let error = failure(panic);
+fn of_device(error: Error, out: &Path) -> Error {
     match checkpoint::newest(out) {
         Some(checkpoint) => error.with(Remedy::ResumeFrom { checkpoint }),
         None => error,

@@ -4,6 +4,7 @@
 //! burn-train) -> checkpoint and model file. [`train()`] does all of it: it prepares, launches and
 //! finishes a run.
 
+mod ahead;
 pub mod checkpoint;
 mod classes;
 mod dataset;
@@ -12,6 +13,7 @@ mod finish;
 mod finite;
 mod folder;
 pub mod identity;
+mod late;
 mod launch;
 mod load;
 mod loader;
@@ -23,6 +25,7 @@ pub mod quantize;
 mod recipe;
 mod renderer;
 mod run;
+mod scaling;
 pub mod schedule;
 mod start;
 mod step;
@@ -31,6 +34,10 @@ mod strategy;
 mod trainee;
 mod trial_metric;
 mod unlogged;
+
+pub(crate) use finite::{gate, not_finite};
+pub(crate) use late::Late;
+pub(crate) use step::Shares;
 
 pub use classes::HeadMatch;
 pub use dataset::{Example, TrainSet};
@@ -42,6 +49,7 @@ pub use loader::{Batch, Loader, Position};
 pub use optimizer::OptimizerConfig;
 pub use recipe::{Changes, Every, Recipe};
 pub use run::{RunOptions, fine_tune, train};
+pub use scaling::LossScale;
 pub use start::Start;
 pub use step::StepOutcome;
 pub use trainee::{Pass, Trainee};

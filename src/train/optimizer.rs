@@ -1,6 +1,5 @@
 //! Optimizers by name, as recipes and the command line choose them.
 
-use burn::optim::module_optimizer::ModuleOptimizer;
 use burn::tensor::Bytes;
 use serde::de::value::{MapAccessDeserializer, MapDeserializer};
 use serde::de::{self, MapAccess, Visitor};
@@ -9,6 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use crate::error::{Error, Result};
 use crate::optim::{
     Adam8bitConfig, AdamConfig, AdamW8bitConfig, AdamWConfig, Settings, Sgd8bitConfig, SgdConfig,
+    Stepper,
 };
 
 /// The table of optimizers. A row holds a variant with its settings, the name in recipes, and the
@@ -96,7 +96,7 @@ impl OptimizerConfig {
     ///
     /// # Errors
     /// Impossible settings.
-    pub fn init(&self) -> Result<ModuleOptimizer> {
+    pub fn init(&self) -> Result<Stepper> {
         self.settings().optimizer()
     }
 
@@ -104,7 +104,7 @@ impl OptimizerConfig {
     ///
     /// # Errors
     /// A record of another kind of optimizer or block size, or a damaged one.
-    pub fn restore(&self, record: Bytes) -> Result<ModuleOptimizer> {
+    pub fn restore(&self, record: Bytes) -> Result<Stepper> {
         self.settings().restored(record)
     }
 
@@ -152,7 +152,7 @@ pub(super) fn name_or_table<'de, D: Deserializer<'de>>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::optim::States;
+    use crate::optim::{Gate, States};
 
     fn read(text: &str) -> Result<OptimizerConfig, String> {
         toml::from_str(text).map_err(|e: toml::de::Error| e.message().to_owned())
@@ -259,10 +259,10 @@ mod tests {
 
         let config = OptimizerConfig::named("adam").unwrap();
         let start = LinearConfig::new(4, 3).init(&Device::default()).train();
-        let step = |optimizer: &mut ModuleOptimizer, module: burn::nn::Linear| {
+        let step = |optimizer: &mut Stepper, module: burn::nn::Linear| {
             let mut gradients = GradientsParams::new();
             gradients.register(module.weight.id, Tensor::<2>::ones([4, 3], &Device::default()));
-            optimizer.step(0.1, module, gradients)
+            optimizer.step(0.1, module, gradients, Gate::Open(1.0))
         };
         let mut optimizer = config.init().unwrap();
         let once = step(&mut optimizer, start.clone());

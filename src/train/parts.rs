@@ -5,35 +5,51 @@
 //! burn-train's strategies for several devices take a batch for each device and count learning
 //! rates in their own way. Here the batch is the recipe's, whatever it is divided among.
 
+mod worker;
+
+use std::fmt;
 use std::ops::Range;
+use std::sync::Arc;
 
 use burn::module::Module;
 use burn::optim::{GradientsAccumulator, GradientsParams};
 use burn::tensor::Device;
-use burn::train::TrainStep;
 
-use super::step::StepOutcome;
+use self::worker::{Begun, Worker};
+use super::step::Pending;
 use super::{Batch, Trainee};
-use crate::backend::panic_text;
+use crate::backend::failure;
 use crate::error::{Error, Result};
 
 /// How batches are divided.
-#[derive(Debug, Clone)]
 pub struct Parts {
     /// The first is where the model is.
     devices: Vec<Device>,
     /// Turns of each device.
     accumulate: usize,
+    /// Those of the further devices, in their order.
+    workers: Vec<Worker<Job, Partial>>,
 }
 
-/// Gradients and outcome of one part.
-type Partial = (StepOutcome, GradientsParams);
+/// Outcome and gradients of one part or of several.
+type Partial = (Pending, GradientsParams);
+
+/// The parts of a further device.
+struct Job {
+    /// In evaluation state, on the first device.
+    model: Trainee,
+    device: Device,
+    batch: Arc<Batch>,
+    ranges: Vec<Range<usize>>,
+    scale: f32,
+}
 
 impl Parts {
     /// Batches of a size, divided among devices and turns.
     ///
     /// # Errors
-    /// Parts of fewer than two examples: BatchNorm needs two. No device or no turn.
+    /// Parts of fewer than two examples: BatchNorm needs two. No device or no turn. No thread to be
+    /// had for a further device.
     pub fn new(devices: Vec<Device>, accumulate: usize, batch_size: usize) -> Result<Self> {
         let parts = devices.len() * accumulate;
         if parts == 0 {
@@ -46,7 +62,9 @@ impl Parts {
                 devices.len()
             )));
         }
-        Ok(Self { devices, accumulate })
+        let workers = (1..devices.len()).map(|d| Worker::new(format!("device {d}"), Job::run));
+        let workers = workers.collect::<Result<Vec<_>>>()?;
+        Ok(Self { devices, accumulate, workers })
     }
 
     /// How many parts a batch has.
@@ -54,220 +72,89 @@ impl Parts {
         self.devices.len() * self.accumulate
     }
 
-    /// A step's outcome and gradients, these on the first device.
+    /// A step's outcome and gradients, both on the first device. The gradients are those of `scale`
+    /// times the loss, the outcome is that of the loss itself. It waits for the further devices'
+    /// threads, but reads nothing from any device.
     ///
     /// # Errors
     /// A device that fails.
-    pub fn step(&self, model: &Trainee, batch: Batch) -> Result<Partial> {
+    pub fn step(&self, model: &Trainee, batch: Batch, scale: f32) -> Result<Partial> {
         let parts = self.count();
         if parts == 1 {
-            let output = TrainStep::step(model, batch);
-            return Ok((output.item, output.grads));
+            return Ok(model.weighed(batch, 1.0, scale));
         }
         let size = batch.labels.len();
         // The parts of a device are neighbours. Sizes differ by 1 at most.
         let ranges: Vec<Range<usize>> =
             (0..parts).map(|i| i * size / parts..(i + 1) * size / parts).collect();
         let of = |device: usize| &ranges[device * self.accumulate..(device + 1) * self.accumulate];
-        let batch = &batch;
-        let (first, others) = std::thread::scope(|scope| {
-            let others: Vec<_> = (1..self.devices.len())
-                .map(|d| {
-                    // A clone shares running statistics with its original. Forking them as they
-                    // are would move those of the first device.
-                    let copy = model.valid().fork(&self.devices[d]).train();
-                    scope.spawn(move || turns(&copy, batch, of(d)))
-                })
-                .collect();
-            let first = turns(model, batch, of(0));
-            (first, others.into_iter().map(std::thread::ScopedJoinHandle::join).collect::<Vec<_>>())
-        });
-        let mut sum = GradientsAccumulator::new();
-        let mut total = StepOutcome { loss: 0.0, accuracy: 0.0, margin: batch.margin };
-        let mut add = |(outcome, gradients): Partial| {
-            total.loss += outcome.loss;
-            total.accuracy += outcome.accuracy;
-            sum.accumulate(model, gradients);
+        let batch = Arc::new(batch);
+        let job = |d: usize| Job {
+            // A clone shares running statistics with its original: moving them as they are would
+            // move those of the first device.
+            model: model.valid(),
+            device: self.devices[d].clone(),
+            batch: batch.clone(),
+            ranges: of(d).to_vec(),
+            scale,
         };
-        add(first);
+        let begun: Vec<_> =
+            self.workers.iter().enumerate().map(|(i, worker)| worker.begin(job(i + 1))).collect();
+        let (mut total, gradients) = turns(model, &batch, of(0), scale);
+        let others: Vec<_> = begun.into_iter().map(Begun::answer).collect();
+        let mut sum = GradientsAccumulator::new();
+        sum.accumulate(model, gradients);
         for (device, part) in self.devices[1..].iter().zip(others) {
-            let (outcome, gradients) = part.map_err(|panic| {
-                Error::Backend(format!(
-                    "{device:?} failed in the middle of a step: {}",
-                    panic_text(&*panic)
-                ))
-            })?;
-            add((outcome, gradients.to_device(&self.devices[0], model)));
+            let (outcome, gradients) = part.map_err(|words| failed(device, &words))?;
+            total = total.add(outcome.to_device(&self.devices[0]));
+            sum.accumulate(model, gradients.to_device(&self.devices[0], model));
         }
         Ok((total, sum.grads()))
     }
 }
 
+impl fmt::Debug for Parts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut told = f.debug_struct("Parts");
+        told.field("devices", &self.devices).field("accumulate", &self.accumulate);
+        told.finish_non_exhaustive()
+    }
+}
+
+impl Job {
+    /// Moves the model to the device and does the parts there.
+    fn run(self) -> Partial {
+        let model = self.model.fork(&self.device).train();
+        turns(&model, &self.batch, &self.ranges, self.scale)
+    }
+}
+
+/// The error of a further device, whose thread said this when it panicked.
+fn failed(device: &Device, words: &str) -> Error {
+    let error = failure(words);
+    if matches!(error.bare(), Error::OutOfMemory { .. } | Error::DeviceLost { .. }) {
+        return error.and(&format!("{device:?}, in the middle of a step"));
+    }
+    let told = format!("{device:?} failed in the middle of a step: {words}");
+    error.retold(|_| Error::Backend(told))
+}
+
 /// The parts of one device, one after another. Each is weighed by its share of the batch, so that
 /// sums are means over the whole batch.
-fn turns(model: &Trainee, batch: &Batch, ranges: &[Range<usize>]) -> Partial {
+fn turns(model: &Trainee, batch: &Batch, ranges: &[Range<usize>], scale: f32) -> Partial {
     let mut sum = GradientsAccumulator::new();
-    let mut total = StepOutcome { loss: 0.0, accuracy: 0.0, margin: batch.margin };
+    let mut total: Option<Pending> = None;
     for range in ranges {
         let share = range.len() as f64 / batch.labels.len() as f64;
-        let (outcome, gradients) = model.weighed(batch.part(range.clone()), share);
-        total.loss += outcome.loss * share;
-        total.accuracy += outcome.accuracy * share;
+        let (outcome, gradients) = model.weighed(batch.part(range.clone()), share, scale);
+        total = Some(match total {
+            Some(total) => total.add(outcome),
+            None => outcome,
+        });
         sum.accumulate(model, gradients);
     }
-    (total, sum.grads())
+    (total.expect("a device has a turn"), sum.grads())
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::losses::HeadConfig;
-    use crate::nn::collect_named;
-    use crate::rng::Stream;
-    use crate::zoo::Architecture;
-
-    fn trainee(name: &str, device: &Device) -> Trainee {
-        let arch = Architecture {
-            width: 4,
-            mels: 16,
-            embedding_dim: 6,
-            ..Architecture::named(name).unwrap()
-        };
-        Trainee::new(&arch, &HeadConfig::default(), 5, device, 3).unwrap().train()
-    }
-
-    fn batch(size: usize, copies: usize) -> Batch {
-        let mut stream = Stream::new(4, "parts", &[]);
-        let features: Vec<f32> = (0..size * 24 * 16).map(|_| stream.normal() as f32).collect();
-        Batch {
-            features: features.repeat(copies),
-            shape: [size * copies, 24, 16],
-            labels: (0..size as i64).map(|i| i % 5).collect::<Vec<_>>().repeat(copies),
-            ids: vec![String::new(); size * copies],
-            iteration: 0,
-            margin: 0.2,
-        }
-    }
-
-    fn gradients(model: &Trainee, gradients: &GradientsParams) -> Vec<(String, Vec<f32>)> {
-        struct Collect<'a>(&'a GradientsParams, Vec<Vec<f32>>);
-        impl burn::module::ModuleVisitor for Collect<'_> {
-            fn visit_float<const D: usize>(
-                &mut self,
-                param: &burn::module::Param<burn::tensor::Tensor<D>>,
-            ) {
-                if let Some(g) = self.0.get::<D>(param.id) {
-                    self.1.push(g.into_data().convert::<f32>().try_to_vec().unwrap());
-                }
-            }
-        }
-        let mut collect = Collect(gradients, Vec::new());
-        model.visit(&mut collect);
-        collect.1.into_iter().enumerate().map(|(i, g)| (i.to_string(), g)).collect()
-    }
-
-    fn near(ours: &[(String, Vec<f32>)], wanted: &[(String, Vec<f32>)], tolerance: f32) {
-        assert_eq!(ours.len(), wanted.len());
-        assert!(ours.len() > 30);
-        for ((name, a), (_, b)) in ours.iter().zip(wanted) {
-            let largest = b.iter().fold(1e-4f32, |m, x| m.max(x.abs()));
-            let off = a.iter().zip(b).fold(0.0f32, |m, (x, y)| m.max((x - y).abs()));
-            assert!(off <= tolerance * largest, "{name}: {off} of {largest}");
-        }
-    }
-
-    /// If every part has the same examples, BatchNorm has the same statistics in each part, and the
-    /// gradient is that of the whole batch.
-    #[test]
-    fn parts_sum_up_to_the_whole_batch() {
-        let device = Device::default();
-        for name in ["resnet10", "rev1-resnet10"] {
-            let whole = {
-                let model = trainee(name, &device);
-                let (outcome, g) = Parts::new(vec![device.clone()], 1, 16)
-                    .unwrap()
-                    .step(&model, batch(4, 4))
-                    .unwrap();
-                (outcome, gradients(&model, &g))
-            };
-            for (devices, accumulate) in [(1, 4), (2, 2), (4, 1), (2, 1)] {
-                let model = trainee(name, &device);
-                let parts = Parts::new(vec![device.clone(); devices], accumulate, 16).unwrap();
-                let (outcome, g) = parts.step(&model, batch(4, 4)).unwrap();
-                near(&gradients(&model, &g), &whole.1, 2e-5);
-                assert!(
-                    (outcome.loss - whole.0.loss).abs() < 1e-5 * whole.0.loss,
-                    "{} {}",
-                    outcome.loss,
-                    whole.0.loss
-                );
-                assert!((outcome.accuracy - whole.0.accuracy).abs() < 1e-9);
-            }
-        }
-    }
-
-    /// The gradient is the mean of the parts' gradients, weighed by their sizes.
-    #[test]
-    fn uneven_parts_count_by_their_size() {
-        let device = Device::default();
-        let model = trainee("resnet10", &device);
-        let (_, ours) =
-            Parts::new(vec![device.clone()], 2, 5).unwrap().step(&model, batch(5, 1)).unwrap();
-        let wanted: Vec<_> = [0..2, 2..5]
-            .into_iter()
-            .map(|r| {
-                let share = r.len() as f32 / 5.0;
-                let part = TrainStep::step(&model, batch(5, 1).part(r));
-                (share, gradients(&model, &part.grads))
-            })
-            .collect();
-        let mean: Vec<(String, Vec<f32>)> = wanted[0]
-            .1
-            .iter()
-            .zip(&wanted[1].1)
-            .map(|((n, a), (_, b))| {
-                (
-                    n.clone(),
-                    a.iter().zip(b).map(|(x, y)| wanted[0].0 * x + wanted[1].0 * y).collect(),
-                )
-            })
-            .collect();
-        near(&gradients(&model, &ours), &mean, 2e-5);
-    }
-
-    /// Two backends at once, because each has one device here.
-    #[cfg(all(feature = "flex", feature = "ndarray"))]
-    #[test]
-    fn devices_share_a_batch() {
-        use crate::backend::BackendKind;
-        let [flex, ndarray] =
-            [BackendKind::Flex, BackendKind::Ndarray].map(|k| k.device(0).unwrap());
-        let model = trainee("resnet10", &flex);
-        let (_, wanted) =
-            Parts::new(vec![flex.clone()], 2, 8).unwrap().step(&model, batch(4, 2)).unwrap();
-        let wanted = gradients(&model, &wanted);
-        let model = trainee("resnet10", &flex);
-        let before = collect_named(&model.valid());
-        let (_, ours) =
-            Parts::new(vec![flex, ndarray], 1, 8).unwrap().step(&model, batch(4, 2)).unwrap();
-        near(&gradients(&model, &ours), &wanted, 1e-4);
-        let after = collect_named(&model.valid());
-        let moved =
-            |name: &str| before.iter().zip(&after).any(|(a, b)| a.0.ends_with(name) && a.1 != b.1);
-        assert!(moved("running_mean") && moved("running_var") && !moved("conv1.weight"));
-    }
-
-    #[test]
-    fn parts_of_one_example_are_refused() {
-        let device = Device::default();
-        let error = Parts::new(vec![device.clone(); 2], 2, 7).unwrap_err().to_string();
-        assert!(
-            error.contains("batch_size = 7") && error.contains("2 devices and 2 turns"),
-            "{error}"
-        );
-        assert!(
-            Parts::new(vec![device.clone()], 1, 1).is_ok()
-                && Parts::new(vec![device], 0, 8).is_err()
-        );
-    }
-}
+mod tests;

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use burn::optim::module_optimizer::ModuleOptimizer;
 
 use super::checkpoint::{self, Average, State};
 use super::classes::{HeadMatch, class_names};
@@ -15,6 +14,7 @@ use super::{DevSet, Loader, Recipe, RunOptions, TrainSet, Trainee};
 use crate::corpus::synth;
 use crate::error::{Error, Result};
 use crate::model_file::{Header, Training};
+use crate::optim::Stepper;
 use crate::progress::reporting;
 use crate::quant::Quantizer;
 
@@ -48,7 +48,7 @@ pub(super) struct Data {
 /// Everything that changes while training, as it is before the first step.
 pub(super) struct Begin {
     pub trainee: Trainee,
-    pub optimizer: ModuleOptimizer,
+    pub optimizer: Stepper,
     pub average: Average,
     pub state: State,
     /// The step of the checkpoint on disk, if there is one.
@@ -69,6 +69,9 @@ pub(super) fn prepare(
 ) -> Result<Prepared> {
     let devices: Vec<_> =
         std::iter::once(&options.device).chain(&options.others).cloned().collect();
+    for device in &devices {
+        recipe.train.precision.check(device)?;
+    }
     let model = start.as_ref().map(|start| start.hash.clone());
     let mut identity = Identity::new(recipe, model, &options.backend, devices.len());
     let past = match &folder.checkpoint {
@@ -209,7 +212,7 @@ fn begin(
             trainee,
             optimizer,
             average,
-            state: State::start(identity),
+            state: with_loss_scale(recipe, State::start(identity)),
             on_disk: None,
         });
     };
@@ -219,7 +222,13 @@ fn begin(
     check_position(past.path, &state, recipe.train.epochs, steps)?;
     let on_disk = Some(state.step(steps));
     (state.identity, state.best) = (identity, past.state.best);
-    Ok(Begin { trainee, optimizer, average, state, on_disk })
+    Ok(Begin { trainee, optimizer, average, state: with_loss_scale(recipe, state), on_disk })
+}
+
+/// The state with a loss scale if the recipe's precision wants one: the checkpoint's, or the first.
+fn with_loss_scale(recipe: &Recipe, state: State) -> State {
+    let wanted = recipe.train.precision.scales_loss();
+    State { loss_scale: wanted.then(|| state.loss_scale.unwrap_or_default()), ..state }
 }
 
 /// The header of the run's model file. Steps and epoch are known when the file is written.

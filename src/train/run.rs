@@ -27,7 +27,7 @@ pub struct RunOptions {
     pub accept: Vec<String>,
     /// Read the content of all audio, and compare it with that of the beginning.
     pub verify_data: bool,
-    /// Name of the backend.
+    /// Name of the backend, as [`BackendKind`](crate::backend::BackendKind) has it.
     pub backend: String,
     /// Where tensors live.
     pub device: Device,

@@ -4,11 +4,18 @@
 //! learning rate of every iteration; a stop before a loss that is not finite reaches the weights;
 //! tests on the dev trials; checkpoints by time, after every epoch, and before the run ends for any
 //! reason.
+//!
+//! On GPUs the host never waits for a step before the next one is queued (see `late`). It learns
+//! one step late what a step has found out; the device itself leaves out a step whose values are
+//! not finite. Before anything is saved or tested, every outcome is in.
 
 mod epoch_end;
 mod saving;
 mod slot;
 mod stages;
+mod steps;
+#[cfg(test)]
+mod tests;
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,23 +23,24 @@ use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use burn::data::dataset::DatasetError;
-use burn::optim::GradientsParams;
-use burn::optim::module_optimizer::ModuleOptimizer;
+use burn::tensor::Device;
 use burn::train::{
     EventProcessorTraining, Learner, LearnerEvent, SupervisedLearningStrategy,
-    SupervisedTrainingEventProcessor, TrainLoader, TrainingComponents, TrainingItem, ValidLoader,
+    SupervisedTrainingEventProcessor, TrainLoader, TrainingComponents, ValidLoader,
 };
 
-use self::saving::kept;
 use self::slot::Slot;
+use self::steps::Issued;
+use super::ahead::Ahead;
 use super::checkpoint::{Average, Keeper, State};
-use super::finite;
+use super::late::Late;
 use super::parts::Parts;
 use super::schedule::Schedules;
 use super::stopping::ended;
 use super::{Recipe, Trainee};
 use crate::error::{Error, Result};
 use crate::model_file::Header;
+use crate::optim::Stepper;
 use crate::quant::Quantizer;
 
 /// The run's model.
@@ -42,10 +50,21 @@ pub(super) const METRICS: &str = "metrics.jsonl";
 
 /// Everything that changes while training, except the model.
 pub(super) struct Progressing {
-    pub optimizer: ModuleOptimizer,
+    pub optimizer: Stepper,
     pub average: Average,
     pub state: State,
     pub keeper: Keeper,
+    /// Outcomes that are not in `state` yet.
+    pub late: Late<Issued>,
+    /// Whether memory was tidied up after the run's first step.
+    pub tidied: bool,
+}
+
+impl Progressing {
+    /// The progress of a loop that has not begun.
+    pub fn new(optimizer: Stepper, average: Average, state: State, keeper: Keeper) -> Self {
+        Self { optimizer, average, state, keeper, late: Late::new(), tidied: false }
+    }
 }
 
 /// The training loop of a run.
@@ -61,6 +80,14 @@ pub(super) struct Loop {
     pub warn: Arc<dyn Fn(&str) + Send + Sync>,
     pub quantizer: Option<Quantizer>,
     pub parts: Parts,
+    /// Every device that batches are divided among.
+    pub devices: Vec<Device>,
+    /// Whether outcomes are read one step late, as GPUs want it. The CPU backends' are read at
+    /// once. The results are the same.
+    pub late: bool,
+    /// Iterations whose gradients are spoiled.
+    #[cfg(test)]
+    pub spoiled: Vec<usize>,
     /// State before and after the loop.
     pub progress: Mutex<Option<Progressing>>,
     pub outcome: Mutex<Result<()>>,
@@ -141,67 +168,34 @@ impl Loop {
         let epoch_number = progress.state.epoch;
         let split = LearnerEvent::StartSplit { epoch_number, total_items: train.num_items() };
         send(components.event_processor.process_train(split))?;
-        let mut batches = train.iter();
-        while let Some(batch) = batches.next() {
-            let batch = match batch {
-                Ok(batch) => batch,
-                Err(e) => return Err(self.rescued(unwrapped(&e), slot.get(), progress)),
+        // Parts of a batch go to their devices in their turns.
+        let device = (self.late && self.parts.count() == 1).then(|| slot.get().device().autodiff());
+        let mut batches = Ahead::new(train.iter(), device);
+        while let Some(turn) = batches.next() {
+            let turn = match turn {
+                Ok(turn) => turn,
+                Err(e) => {
+                    self.settle(slot, progress, components)?;
+                    return Err(self.rescued(unwrapped(&e), slot.get(), progress));
+                }
             };
-            let (iteration, margin) = (batch.iteration, batch.margin);
-            let rate = self.schedules.at(iteration).rate;
-            let ids = batch.ids.clone();
-            let (outcome, gradients) = self.parts.step(slot.get(), batch)?;
-            if !outcome.loss.is_finite() {
-                let kept = kept(progress);
-                return Err(Error::Training(format!(
-                    "the loss is {} at step {iteration} (epoch {epoch_number}), \
-                     learning rate {rate:e}, margin {margin}; {kept}; the batch was: {}",
-                    outcome.loss,
-                    ids.join(" ")
-                )));
-            }
-            self.advance(slot, progress, iteration, rate, gradients)?;
-            progress.state.batch += 1;
-            progress.state.loss_sum += outcome.loss;
-            progress.state.accuracy_sum += outcome.accuracy;
-            let item = TrainingItem::new(
-                outcome,
-                batches.progress(),
-                Some(iteration + 1),
-                Some(rate.into()),
-            );
-            let event = LearnerEvent::ProcessedItem(item);
-            if let Err(e) = send(components.event_processor.process_train(event)) {
-                return Err(self.rescued(e, slot.get(), progress));
+            match self.late {
+                true => self.step_late(slot, progress, components, turn, &mut batches)?,
+                false => self.step_at_once(slot, progress, components, turn)?,
             }
             if self.should_stop(components) {
+                self.settle(slot, progress, components)?;
                 let model = slot.get();
                 return Err(self.stopped(&components.interrupter, epoch_number, model, progress));
             }
-            if progress.keeper.is_due(progress.state.step(self.steps)) {
+            let step = progress.state.step(self.steps) + progress.late.under_way();
+            if progress.keeper.is_due(step) {
+                self.settle(slot, progress, components)?;
                 self.save_beside(slot.get(), progress)?;
             }
         }
+        self.settle(slot, progress, components)?;
         send(components.event_processor.process_train(LearnerEvent::EndSplit(epoch_number)))
-    }
-
-    /// Makes the optimizer's step, or leaves it out if gradients are not finite.
-    fn advance(
-        &self,
-        slot: &mut Slot,
-        progress: &mut Progressing,
-        iteration: usize,
-        rate: f64,
-        gradients: GradientsParams,
-    ) -> Result<()> {
-        let bad = finite::not_finite(slot.get(), &gradients);
-        if bad > 0 {
-            return finite::skip(&mut progress.state, iteration, bad, &*self.warn);
-        }
-        slot.change(|model| progress.optimizer.step(rate, model, gradients));
-        self.refresh_books(slot, progress, iteration, rate)?;
-        progress.state.skipped_in_a_row = 0;
-        Ok(())
     }
 }
 

@@ -248,53 +248,35 @@ fn batches_can_be_divided() {
 
 #[cfg(feature = "flex")]
 #[test]
-fn convolutions_can_train_in_bf16() {
+fn convolutions_can_train_in_fewer_bits() {
     let place = place();
-    place.ok(&[
-        "train",
-        "r.toml",
-        "--out",
-        "f32",
-        "-q",
-        "--set",
-        "train.epochs=1",
-        "--precision",
-        "f32",
-    ]);
-    let report = place.json(&[
-        "train",
-        "r.toml",
-        "--out",
-        "bf16",
-        "-q",
-        "--set",
-        "train.epochs=1",
-        "--precision",
-        "bf16",
-    ]);
-    assert!(report["eer"].as_f64().is_some_and(|eer| eer < 0.6), "{report}");
-    assert!(made(&place, "f32") != made(&place, "bf16"));
-    // Files hold f32, and a run must resume with the precision it began with.
-    let info = place.json(&["info", "bf16/model.safetensors"]);
-    assert!(info["layers"].as_array().unwrap().iter().all(|l| l["bits"] == 32), "{info}");
-    place.fails(
-        &["train", "r.toml", "--out", "bf16", "--resume", "--set", "train.epochs=1"],
-        &["belongs to another recipe"],
-    );
-    place.ok(&[
-        "train",
-        "r.toml",
-        "--out",
-        "bf16",
-        "-q",
-        "--resume",
-        "--set",
-        "train.epochs=1",
-        "--precision",
-        "bf16",
-    ]);
-    place.fails(
-        &["train", "r.toml", "--out", "nd", "--precision", "bf16", "--backend", "ndarray"],
-        &["does not compute in bf16"],
-    );
+    let train = |out: &str, more: &[&str]| {
+        let all = ["train", "r.toml", "--out", out, "-q", "--set", "train.epochs=1"];
+        place.json(&[&all[..], more].concat())
+    };
+    train("f32", &["--precision", "f32"]);
+    for precision in ["bf16", "f16"] {
+        let report = train(precision, &["--precision", precision]);
+        assert!(report["eer"].as_f64().is_some_and(|eer| eer < 0.6), "{precision}: {report}");
+        assert!(made(&place, "f32") != made(&place, precision));
+        // Files hold f32, and a run must resume with the precision it began with.
+        let info = place.json(&["info", &format!("{precision}/model.safetensors")]);
+        assert!(info["layers"].as_array().unwrap().iter().all(|l| l["bits"] == 32), "{info}");
+        place.fails(
+            &["train", "r.toml", "--out", precision, "--resume", "--set", "train.epochs=1"],
+            &["belongs to another recipe"],
+        );
+        train(precision, &["--resume", "--precision", precision]);
+    }
+    assert!(made(&place, "bf16") != made(&place, "f16"));
+    for (precision, backend) in
+        [("bf16", "ndarray"), ("f16", "ndarray"), ("tf32", "flex"), ("tf32", "ndarray")]
+    {
+        let wanted = format!("does not compute in {precision}: ");
+        let out = format!("{precision}-on-{backend}");
+        place.fails(
+            &["train", "r.toml", "--out", &out, "--precision", precision, "--backend", backend],
+            &[&wanted, "use --precision f32"],
+        );
+    }
 }

@@ -165,7 +165,11 @@ fn doctor_tells_what_works() {
         .unwrap()
         .clone();
     assert_eq!(flex["works"], cfg!(feature = "flex"));
-    assert!(place.ok(&["doctor"]).contains("flex"));
+    let precisions: &[&str] = if cfg!(feature = "flex") { &["f32", "bf16", "f16"] } else { &[] };
+    assert_eq!(flex["precisions"], serde_json::json!(precisions));
+    let text = place.ok(&["doctor"]);
+    assert!(text.contains("flex"), "{text}");
+    assert_eq!(text.contains(": f32, bf16, f16\n"), cfg!(feature = "flex"), "{text}");
 }
 
 #[test]

@@ -4,11 +4,11 @@ use std::path::Path;
 
 use burn::module::Module;
 use burn::optim::GradientsParams;
-use burn::optim::module_optimizer::ModuleOptimizer;
 use burn::tensor::{Bytes, Device, Int, Tensor, TensorData};
 use burn_pack::{Reader, Scalar, Writer};
 use revox::losses::HeadConfig;
 use revox::nn::collect_named;
+use revox::optim::{Gate, Stepper};
 use revox::rng::Stream;
 use revox::train::checkpoint::{Average, State, load, save};
 use revox::train::{Identity, OptimizerConfig, Trainee};
@@ -34,14 +34,14 @@ fn trainee() -> Trainee {
 }
 
 /// A step of training.
-fn step(trainee: Trainee, optimizer: &mut ModuleOptimizer) -> Trainee {
+fn step(trainee: Trainee, optimizer: &mut Stepper) -> Trainee {
     let device = Device::default().autodiff();
     let values: Vec<f32> = (0..2 * FRAMES * MELS).map(|i| (i as f32 * 0.37).sin()).collect();
     let features = Tensor::<3>::from_data(TensorData::new(values, [2, FRAMES, MELS]), &device);
     let labels = Tensor::<1, Int>::from_data(TensorData::new(vec![0i64, 3], [2]), &device);
     let gradients = trainee.pass(features, labels, 0.2).loss.backward();
     let gradients = GradientsParams::from_grads(gradients, &trainee);
-    optimizer.step(0.01, trainee, gradients)
+    optimizer.step(0.01, trainee, gradients, Gate::Open(1.0))
 }
 
 /// Burn's optimizer and ours, with blocks in 8 bits for the larger tensors.

@@ -1,7 +1,10 @@
-//! Bytes counted during real steps. The whole process is counted, so the tests run one after the
-//! other.
+//! Bytes counted during real steps, and dry runs for GPUs. The whole process is counted, and a dry
+//! run drops all launches of the process, so the tests run one after the other.
 
-use std::sync::Mutex;
+#[cfg(feature = "wgpu-bare")]
+mod dry;
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
@@ -10,6 +13,7 @@ use revox::backend::reversible::Execution;
 use revox::bench::{EmbedBench, embed};
 use revox::losses::HeadConfig;
 use revox::memory::{Measured, Setting, account, measure};
+use revox::optim::Gate;
 use revox::train::{OptimizerConfig, Trainee};
 use revox::zoo::Architecture;
 
@@ -17,6 +21,10 @@ use revox::zoo::Architecture;
 static ALLOCATOR: peak_alloc::PeakAlloc = peak_alloc::PeakAlloc;
 
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
+fn alone() -> MutexGuard<'static, ()> {
+    ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 fn setting(name: &str, execution: Option<Execution>) -> Setting {
     let arch = Architecture {
@@ -35,7 +43,7 @@ fn count(setting: &Setting) -> Measured {
 
 #[test]
 fn account_and_count_agree() {
-    let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let _guard = alone();
     let taped = Some(Execution::Taped);
     let mut worst = 0.0f64;
     // The first step starts threads.
@@ -85,7 +93,7 @@ fn with_blocks(name: &str, execution: Execution, blocks: usize) -> [f64; 2] {
 
 #[test]
 fn memory_does_not_grow_with_depth() {
-    let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let _guard = alone();
     for name in ["rev1-resnet18", "rev2-resnet18", "rev1-df-resnet32", "rev2-df-resnet32"] {
         let growth = |execution| {
             let (few, many) = (with_blocks(name, execution, 2), with_blocks(name, execution, 12));
@@ -125,7 +133,7 @@ fn counted_state(optimizer: &OptimizerConfig) -> [f64; 2] {
         Trainee::new(&arch, &HeadConfig::default(), 17_982, &Device::default(), 1).unwrap().train();
     let mut optimizer = optimizer.init().unwrap();
     let gradients = zeros(&trainee);
-    trainee = optimizer.step(0.1, trainee, gradients);
+    trainee = optimizer.step(0.1, trainee, gradients, Gate::Open(1.0));
     let record = burn_pack::Reader::from_bytes(optimizer.into_bytes().unwrap()).unwrap();
     let tensors: usize = record.into_tensors().unwrap().iter().map(|t| t.byte_len()).sum();
     let with = ALLOCATOR.current_usage();
@@ -137,7 +145,7 @@ fn counted_state(optimizer: &OptimizerConfig) -> [f64; 2] {
 
 #[test]
 fn states_in_8_bits_take_a_quarter() {
-    let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let _guard = alone();
     let named = |name: &str| OptimizerConfig::named(name).unwrap();
     let wide = |name: &str| {
         toml::from_str(&format!("kind = \"{name}\"\nstates.block_size = 2048")).unwrap()
@@ -158,7 +166,7 @@ fn states_in_8_bits_take_a_quarter() {
 
 #[test]
 fn account_knows_8_bit_states() {
-    let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let _guard = alone();
     count(&setting("resnet10", None));
     for name in ["sgd8bit", "adamw8bit"] {
         let setting = Setting {
@@ -176,7 +184,7 @@ fn account_knows_8_bit_states() {
 /// A packed network holds what its file does, and the unpacked weights of one layer at a time.
 #[test]
 fn packed_weights_stay_packed() {
-    let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let _guard = alone();
     let bench = EmbedBench {
         architectures: vec!["resnet34".into()],
         bits: 4,

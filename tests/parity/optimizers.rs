@@ -3,6 +3,7 @@
 use burn::module::{Module, Param};
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor, TensorData};
+use revox::optim::Gate;
 use revox::train::OptimizerConfig;
 
 use crate::shared::{Tensors, sets};
@@ -52,7 +53,7 @@ fn follow(t: &Tensors, case: &str, config: &OptimizerConfig, lr: f64) {
             module.p.id,
             Tensor::<1>::from_data(TensorData::new(grad.to_vec(), [64]), &device),
         );
-        module = optimizer.step(lr, module, gradients);
+        module = optimizer.step(lr, module, gradients, Gate::Open(1.0));
         let ours = module.p.val().into_data().try_to_vec::<f32>().unwrap();
         assert_eq!(ours.len(), 64, "{case} step {step}");
         for (a, b) in ours.iter().zip(wanted) {

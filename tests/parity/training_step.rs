@@ -9,6 +9,7 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 use revox::losses::HeadConfig;
 use revox::model_file::{ImportOptions, import};
 use revox::nn::{Mode, assign_named, collect_named, gradients_named};
+use revox::optim::Gate;
 use revox::train::{OptimizerConfig, Trainee};
 
 use crate::shared::{Tensors, json, sets};
@@ -95,7 +96,7 @@ fn check(folder: &Path, &Trained { files, arch, mels }: &Trained) {
             assert_eq!(checked, count("step1/grad_f64/"), "every parameter has a gradient");
         }
         let gradients = GradientsParams::from_grads(gradients, &trainee);
-        trainee = optimizer.step(0.001, trainee, gradients);
+        trainee = optimizer.step(0.001, trainee, gradients, Gate::Open(1.0));
         if step == 2 {
             continue;
         }

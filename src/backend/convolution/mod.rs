@@ -5,12 +5,24 @@
 mod autodiff;
 #[cfg(feature = "flex")]
 mod cpu;
+#[cfg(feature = "cube")]
+mod cube;
+#[cfg(all(feature = "cube", feature = "fusion"))]
+mod lazy;
 mod plain;
+mod splits;
+mod tf32;
 
 use burn::backend::ops::ConvOptions;
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, Dispatch, backend_extension};
 use burn::tensor::{Shape, Tensor};
+
+#[cfg(feature = "cube")]
+use super::gpu;
+
+pub use splits::Splits;
+pub use tf32::{allow_tf32, tf32_allowed};
 
 /// How a kernel moves. Inputs are padded by half the kernel on every side.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,10 +61,12 @@ pub fn scratch(x: [usize; 4], weight: [usize; 4], window: Window, threads: usize
     Flex: cfg(feature = "flex"),
     NdArray: cfg(feature = "ndarray"),
     Cube: cfg(feature = "cube"),
+    Fusion: cfg(all(feature = "cube", feature = "fusion")),
     Autodiff
 )]
 pub trait ConvolutionOps: Backend {
     /// The output, `[batch, output, mels', frames']`.
+    #[fusion(meta = lazy::convolved)]
     fn convolve(
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,
@@ -62,6 +76,7 @@ pub trait ConvolutionOps: Backend {
     }
 
     /// The gradient of the weights from input and output gradient.
+    #[fusion(meta = lazy::weights)]
     fn convolve_weight_gradient(
         x: FloatTensor<Self>,
         dy: FloatTensor<Self>,
@@ -72,6 +87,7 @@ pub trait ConvolutionOps: Backend {
     }
 
     /// The gradient of an input of this shape from weights and output gradient.
+    #[fusion(meta = lazy::input)]
     fn convolve_input_gradient(
         weight: FloatTensor<Self>,
         dy: FloatTensor<Self>,
@@ -124,7 +140,43 @@ impl ConvolutionOps for burn::backend::Flex {
 impl ConvolutionOps for burn::backend::NdArray {}
 
 #[cfg(feature = "cube")]
-impl ConvolutionOps for burn::backend::Cube {}
+impl ConvolutionOps for burn_cubecl::CubeBackend {
+    fn convolve(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        window: Window,
+    ) -> FloatTensor<Self> {
+        match gpu::floats([&x, &weight]) && !tf32::uses_tensor_cores(&x) {
+            true => cube::convolve(x, weight, window),
+            false => plain::convolve::<Self>(x, weight, window),
+        }
+    }
+
+    // Burn's own is wrong in some shapes where tensor cores compute it: docs/upstream.
+    fn convolve_weight_gradient(
+        x: FloatTensor<Self>,
+        dy: FloatTensor<Self>,
+        kernel: usize,
+        window: Window,
+    ) -> FloatTensor<Self> {
+        match gpu::floats([&x, &dy]) {
+            true => cube::weight_gradient(x, dy, kernel, window),
+            false => plain::weight_gradient::<Self>(x, dy, kernel, window),
+        }
+    }
+
+    fn convolve_input_gradient(
+        weight: FloatTensor<Self>,
+        dy: FloatTensor<Self>,
+        shape: Shape,
+        window: Window,
+    ) -> FloatTensor<Self> {
+        match gpu::floats([&weight, &dy]) && !tf32::uses_tensor_cores(&dy) {
+            true => cube::input_gradient(weight, dy, shape, window),
+            false => plain::input_gradient::<Self>(weight, dy, shape, window),
+        }
+    }
+}
 
 /// Convolution without groups and bias: `[batch, input, mels, frames]` with weights `[output,
 /// input, k, k]`, k odd -> `[batch, output, mels', frames']`.

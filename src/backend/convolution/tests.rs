@@ -72,3 +72,51 @@ fn equals_burns_convolution() {
         }
     }
 }
+
+/// Shapes that show faults of GPU kernels: one input channel, few channels with a stride, a width
+/// that fills no tile, odd sizes, several tiles and several parts of a sum.
+#[cfg(feature = "wgpu-bare")]
+#[test]
+fn wgpu_kernels_equal_the_same_sums_in_f64() {
+    let (gpu, cpu) = (BackendKind::Wgpu.device(0).unwrap(), BackendKind::Flex.device(0).unwrap());
+    for (shape, output, kernel, stride) in [
+        ([2, 1, 16, 20], 32, 3, [1, 1]),
+        ([2, 16, 9, 13], 8, 1, [2, 2]),
+        ([2, 16, 8, 12], 8, 1, [2, 2]),
+        ([2, 44, 5, 9], 32, 3, [1, 1]),
+        ([3, 5, 7, 11], 70, 3, [2, 2]),
+        ([1, 3, 6, 9], 3, 3, [2, 1]),
+        ([1, 33, 3, 5], 65, 5, [1, 2]),
+        ([2, 4, 40, 50], 6, 3, [1, 1]),
+        ([1, 1, 1, 1], 2, 3, [1, 1]),
+    ] {
+        let window = Window { stride };
+        for (dtype, tolerance) in [(DType::F32, 2e-6), (DType::F16, 1e-3), (DType::BF16, 8e-3)] {
+            if !gpu.supports_dtype(dtype) {
+                continue;
+            }
+            let run = |device: &Device, inside: DType| {
+                let leaf = |shape, seed| {
+                    noise(shape, seed, device).cast(dtype).cast(inside).autodiff().require_grad()
+                };
+                let (x, w) = (leaf(shape, 1), leaf([output, shape[1], kernel, kernel], 2));
+                let y = convolve(x.clone(), w.clone(), window);
+                let dy = noise(y.dims(), 3, device).cast(dtype).cast(inside);
+                let gradients = (y.clone() * dy).sum().backward();
+                [y.inner(), x.grad(&gradients).unwrap(), w.grad(&gradients).unwrap()].map(|t| {
+                    Tensor::<4>::from_data(t.into_data().convert::<f64>(), (&cpu, DType::F64))
+                })
+            };
+            let (ours, wanted) = (run(&gpu, dtype), run(&cpu, DType::F64));
+            for (what, (ours, wanted)) in
+                ["output", "input", "weight"].iter().zip(ours.into_iter().zip(wanted))
+            {
+                let d = distance(ours, wanted);
+                assert!(
+                    d < tolerance,
+                    "{what} {shape:?} {output} {kernel} {stride:?} {dtype:?}: {d:e}"
+                );
+            }
+        }
+    }
+}

@@ -44,8 +44,7 @@ impl<B: DepthwiseOps> Backward<B, 2> for Depthwise {
             gradients.register::<B>(node.id, dw);
         }
         if let Some(node) = x_node {
-            let dx = B::depthwise(dy, B::float_flip(weight, &[2, 3]));
-            gradients.register::<B>(node.id, dx);
+            gradients.register::<B>(node.id, B::depthwise_input_gradient(dy, weight));
         }
     }
 }

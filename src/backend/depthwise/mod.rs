@@ -23,15 +23,27 @@ use burn::tensor::Tensor;
     Flex: cfg(feature = "flex"),
     NdArray: cfg(feature = "ndarray"),
     Cube: cfg(feature = "cube"),
+    Fusion: cfg(all(feature = "cube", feature = "fusion")),
     Autodiff
 )]
 pub trait DepthwiseOps: Backend {
     /// The output, of the input's shape.
+    #[fusion(dtype = x, shape = x)]
     fn depthwise(x: FloatTensor<Self>, weight: FloatTensor<Self>) -> FloatTensor<Self> {
         plain::depthwise::<Self>(x, weight)
     }
 
+    /// The gradient of the input from the output's gradient.
+    #[fusion(dtype = dy, shape = dy)]
+    fn depthwise_input_gradient(
+        dy: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+    ) -> FloatTensor<Self> {
+        plain::input_gradient::<Self>(dy, weight)
+    }
+
     /// The gradient of the kernel, `[channels, 1, k, k]`, from the input and the output's gradient.
+    #[fusion(dtype = x, shape = [x[1], 1, *kernel, *kernel].into())]
     fn depthwise_weight_gradient(
         x: FloatTensor<Self>,
         dy: FloatTensor<Self>,
@@ -57,17 +69,6 @@ impl DepthwiseOps for burn::backend::Flex {
 
 #[cfg(feature = "ndarray")]
 impl DepthwiseOps for burn::backend::NdArray {}
-
-#[cfg(feature = "cube")]
-impl DepthwiseOps for burn::backend::Cube {
-    fn depthwise_weight_gradient(
-        x: FloatTensor<Self>,
-        dy: FloatTensor<Self>,
-        kernel: usize,
-    ) -> FloatTensor<Self> {
-        cube::weight_gradient::<Self>(x, dy, kernel)
-    }
-}
 
 /// Depthwise convolution: `[batch, channels, mels, frames]` with a kernel `[channels, 1, k, k]`, k
 /// odd -> the input's shape.

@@ -5,9 +5,19 @@ use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, TensorMetadata};
 use burn::tensor::Slice;
 
+use super::DepthwiseOps;
+
 pub(super) fn depthwise<B: Backend>(x: FloatTensor<B>, weight: FloatTensor<B>) -> FloatTensor<B> {
     let [channels, _, kernel, _] = weight.shape().dims();
     B::conv2d(x, weight, None, ConvOptions::new([1, 1], [kernel / 2; 2], [1, 1], channels))
+}
+
+/// The convolution of the output's gradient with the mirrored kernel.
+pub(super) fn input_gradient<B: DepthwiseOps>(
+    dy: FloatTensor<B>,
+    weight: FloatTensor<B>,
+) -> FloatTensor<B> {
+    B::depthwise(dy, B::float_flip(weight, &[2, 3]))
 }
 
 /// One product for each tap, of the output's gradient with the shifted input.

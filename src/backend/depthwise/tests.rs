@@ -69,6 +69,58 @@ fn equals_the_ordinary_convolution() {
     }
 }
 
+/// The kernels against another backend: output and both gradients, few and many channels, single
+/// rows and frames, the largest kernel and one above it.
+#[test]
+fn kernels_on_wgpu_and_cuda_equal_another_backend() {
+    for kind in [BackendKind::Wgpu, BackendKind::Cuda] {
+        let (Ok(device), Ok(peer)) = (kind.device(0), BackendKind::Flex.device(0)) else {
+            continue;
+        };
+        for (shape, kernel) in [
+            ([2, 3, 5, 37], 3),
+            ([1, 1, 1, 1], 3),
+            ([3, 2, 7, 1], 5),
+            ([2, 44, 9, 30], 3),
+            ([4, 3, 17, 131], 3),
+            ([1, 1030, 4, 5], 3),
+            ([2, 2, 6, 11], 7),
+            ([2, 5, 4, 64], 1),
+            ([1, 2, 9, 8], 9),
+        ] {
+            for (dtype, tolerance) in [(DType::F32, 1e-5), (DType::F16, 1e-3), (DType::BF16, 8e-3)]
+            {
+                if !device.supports_dtype(dtype) || (dtype != DType::F32 && kernel > 7) {
+                    continue;
+                }
+                // Factors that both types hold.
+                let leaf = |shape, seed, device: &Device, dtype: DType| {
+                    let exact = noise(shape, seed, device).into_data().convert_dtype(DType::BF16);
+                    let exact = Tensor::<4>::from_data(exact.convert_dtype(DType::F32), device);
+                    exact.cast(dtype).autodiff()
+                };
+                let run = |device: &Device, dtype: DType| {
+                    let [batch, channels, mels, frames] = shape;
+                    let x = leaf([batch, channels, frames, mels], 1, device, dtype).require_grad();
+                    let w = leaf([channels, 1, kernel, kernel], 2, device, dtype).require_grad();
+                    let y = depthwise(x.clone().swap_dims(2, 3), w.clone());
+                    let weights = leaf(shape, 3, device, dtype);
+                    let gradients = (y.clone() * weights).sum().backward();
+                    [y.inner(), x.grad(&gradients).unwrap(), w.grad(&gradients).unwrap()]
+                };
+                for (what, (ours, theirs)) in ["output", "input", "kernel"]
+                    .iter()
+                    .zip(run(&device, dtype).into_iter().zip(run(&peer, DType::F32)))
+                {
+                    assert_eq!(ours.dtype(), dtype);
+                    let d = distance(ours, theirs);
+                    assert!(d < tolerance, "{what} {shape:?} {kernel} {dtype:?} {kind:?}: {d:e}");
+                }
+            }
+        }
+    }
+}
+
 #[test]
 fn untracked_parts_get_no_gradient() {
     let device = Device::default();

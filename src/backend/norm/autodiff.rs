@@ -4,33 +4,30 @@ use burn::backend::autodiff::Autodiff;
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
 use burn::backend::autodiff::grads::Gradients;
-use burn::backend::autodiff::ops::{Backward, Ops, OpsKind, unary};
+use burn::backend::autodiff::ops::{Backward, NodeGuard, Ops, OpsKind, unary};
 use burn::backend::tensor::FloatTensor;
 
+use super::plain::Four;
 use super::{Norm, NormOps};
 
 impl<B: NormOps, C: CheckpointStrategy> NormOps for Autodiff<B, C> {
     fn normalize(
         x: FloatTensor<Self>,
+        other: FloatTensor<Self>,
         gamma: FloatTensor<Self>,
         beta: FloatTensor<Self>,
+        mean: FloatTensor<Self>,
+        var: FloatTensor<Self>,
         norm: Norm,
-    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
-        let prepared = Normalize
-            .prepare::<C>([x.node(), gamma.node(), beta.node()])
-            .compute_bound()
-            .stateful();
-        let [x, gamma, beta] = [x, gamma, beta].map(|t| t.into_primitive());
-        match prepared {
-            OpsKind::Tracked(prepared) => {
-                let (y, moments) = B::normalize(x.clone(), gamma.clone(), beta.clone(), norm);
-                let y = prepared.finish(([x, gamma, beta, moments.clone()], norm), y);
-                (y, FloatTensor::<Self>::new(moments))
-            }
-            OpsKind::UnTracked(prepared) => {
-                let (y, moments) = B::normalize(x, gamma, beta, norm);
-                (prepared.finish(y), FloatTensor::<Self>::new(moments))
-            }
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
+        let parents = [x.node(), gamma.node(), beta.node()];
+        let added = other.node();
+        let tensors = [x, other, gamma, beta, mean, var].map(|t| t.into_primitive());
+        if norm.add {
+            let [x, gamma, beta] = parents;
+            record::<B, C, 4>([x, gamma, beta, added], tensors, norm)
+        } else {
+            record::<B, C, 3>(parents, tensors, norm)
         }
     }
 
@@ -45,18 +42,44 @@ impl<B: NormOps, C: CheckpointStrategy> NormOps for Autodiff<B, C> {
     }
 }
 
+/// Normalises, and records it as a child of input, gamma and beta, and of what is added.
+fn record<B: NormOps, C: CheckpointStrategy, const N: usize>(
+    parents: [NodeGuard; N],
+    [x, other, gamma, beta, mean, var]: [FloatTensor<B>; 6],
+    norm: Norm,
+) -> Four<Autodiff<B, C>> {
+    let prepared = <Normalize as Backward<B, N>>::prepare::<C>(Normalize, parents);
+    let (y, moments, mean, var) = match prepared.compute_bound().stateful() {
+        OpsKind::Tracked(prepared) => {
+            let (y, moments, mean, var) =
+                B::normalize(x.clone(), other, gamma.clone(), beta.clone(), mean, var, norm);
+            // Without a sum the gradient computes the rectifier's mask from the input.
+            let kept = if norm.add && norm.rectify { y.clone() } else { moments.clone() };
+            let state = ([x, kept, gamma, beta, moments.clone()], norm);
+            (prepared.finish(state, y), moments, mean, var)
+        }
+        OpsKind::UnTracked(prepared) => {
+            let (y, moments, mean, var) = B::normalize(x, other, gamma, beta, mean, var, norm);
+            (prepared.finish(y), moments, mean, var)
+        }
+    };
+    let [moments, mean, var] = [moments, mean, var].map(FloatTensor::<Autodiff<B, C>>::new);
+    (y, moments, mean, var)
+}
+
 #[derive(Debug)]
 struct Normalize;
 
-impl<B: NormOps> Backward<B, 3> for Normalize {
-    /// Input, gamma, beta and moments.
-    type State = ([FloatTensor<B>; 4], Norm);
+impl<B: NormOps, const N: usize> Backward<B, N> for Normalize {
+    /// Input, output where it is needed, gamma, beta and moments.
+    type State = ([FloatTensor<B>; 5], Norm);
 
-    fn backward(self, ops: Ops<Self::State, 3>, gradients: &mut Gradients, _: &mut Checkpointer) {
+    fn backward(self, ops: Ops<Self::State, N>, gradients: &mut Gradients, _: &mut Checkpointer) {
         let dy = gradients.consume::<B>(&ops.node);
-        let ([x, gamma, beta, moments], norm) = ops.state;
-        let (dx, dgamma, dbeta) = B::normalize_gradients(x, gamma, beta, moments, dy, norm);
-        for (node, gradient) in ops.parents.into_iter().zip([dx, dgamma, dbeta]) {
+        let ([x, y, gamma, beta, moments], norm) = ops.state;
+        let (dx, dother, dgamma, dbeta) =
+            B::normalize_gradients(x, y, gamma, beta, moments, dy, norm);
+        for (node, gradient) in ops.parents.into_iter().zip([dx, dgamma, dbeta, dother]) {
             if let Some(node) = node {
                 gradients.register::<B>(node.id, gradient);
             }
@@ -72,6 +95,6 @@ impl<B: NormOps> Backward<B, 1> for Rectify {
     type State = FloatTensor<B>;
 
     fn backward(self, ops: Ops<Self::State, 1>, gradients: &mut Gradients, _: &mut Checkpointer) {
-        unary::<B, _>(ops.parents, ops.node, gradients, |dy| B::relu_backward(ops.state, dy));
+        unary::<B, _>(ops.parents, ops.node, gradients, |dy| B::rectify_gradient(ops.state, dy));
     }
 }

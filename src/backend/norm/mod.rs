@@ -1,12 +1,17 @@
-//! Batch normalisation of a training pass, with or without the rectifier behind it, as one
-//! operation.
+//! Batch normalisation of a training pass as one operation, with what often surrounds it: a sum
+//! with a second tensor, the rectifier, the running statistics.
 //!
 //! The backward pass needs the input and the moments only: it computes the rectifier's mask from
-//! them. Burn's separate operations keep the rectifier's input too.
+//! them, and keeps the output only behind a sum. Burn's separate operations keep the rectifier's
+//! input too.
 
 mod autodiff;
 #[cfg(feature = "flex")]
 mod cpu;
+#[cfg(feature = "cube")]
+mod cube;
+#[cfg(all(feature = "cube", feature = "fusion"))]
+mod lazy;
 mod plain;
 
 use burn::backend::tensor::FloatTensor;
@@ -20,43 +25,84 @@ pub struct Norm {
     pub epsilon: f64,
     /// Whether negative outputs become 0.
     pub rectify: bool,
+    /// Whether a second tensor is added in front of the rectifier.
+    pub add: bool,
+    /// The share by which the running statistics move towards the batch's. Without it they stay.
+    pub momentum: Option<f64>,
 }
 
-/// Normalisation by batch statistics, and a rectifier whose backward pass needs its output only.
+/// Normalisation by batch statistics and by given ones, and a rectifier whose backward pass needs
+/// its output only.
+///
+/// Operations hand back what they do not compute: statistics that stay, and small tensors in place
+/// of gradients that do not exist. Any small tensor may stand for one that the settings do not ask
+/// for.
 #[backend_extension(
     Flex: cfg(feature = "flex"),
     NdArray: cfg(feature = "ndarray"),
     Cube: cfg(feature = "cube"),
+    Fusion: cfg(all(feature = "cube", feature = "fusion")),
     Autodiff
 )]
 pub trait NormOps: Backend {
-    /// `[batch, channels, ...]`, gamma and beta `[channels]` -> the input's shape, and `[2,
-    /// channels]`: mean and (biased) variance of each channel.
+    /// Input and what is added `[batch, channels, ...]`, gamma, beta and running statistics
+    /// `[channels]` -> the input's shape; `[2, channels]`: mean and (biased) variance of each
+    /// channel; the new running statistics, with the unbiased variance.
+    #[fusion(meta = lazy::normalized)]
     fn normalize(
         x: FloatTensor<Self>,
+        other: FloatTensor<Self>,
         gamma: FloatTensor<Self>,
         beta: FloatTensor<Self>,
+        mean: FloatTensor<Self>,
+        var: FloatTensor<Self>,
         norm: Norm,
-    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
-        plain::normalize::<Self>(x, gamma, beta, norm)
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
+        let tensors = [x, other, gamma, beta, mean, var];
+        plain::around::<Self>(plain::normalize::<Self>, tensors, norm)
     }
 
-    /// Gradients of input, gamma and beta from the output's. They account for the moments' own
-    /// dependence on the input.
+    /// Gradients of the input, of what was added, of gamma and beta, from the output's. They
+    /// account for the moments' own dependence on the input. The output `y` matters only with a sum
+    /// and a rectifier.
+    #[fusion(meta = lazy::gradients)]
     fn normalize_gradients(
         x: FloatTensor<Self>,
+        y: FloatTensor<Self>,
         gamma: FloatTensor<Self>,
         beta: FloatTensor<Self>,
         moments: FloatTensor<Self>,
         dy: FloatTensor<Self>,
         norm: Norm,
-    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
-        plain::gradients::<Self>(x, gamma, beta, moments, dy, norm)
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
+        let tensors = [x, y, gamma, beta, moments, dy];
+        plain::gradients_around::<Self>(plain::gradients::<Self>, tensors, norm)
+    }
+
+    /// `x * scale + shift` of each channel, plus `other` with `add`, at least 0 with `rectify`:
+    /// `[batch, channels, ...]` and `[channels]` -> the input's shape.
+    #[fusion(dtype = x, shape = x)]
+    fn affine(
+        x: FloatTensor<Self>,
+        other: FloatTensor<Self>,
+        scale: FloatTensor<Self>,
+        shift: FloatTensor<Self>,
+        add: bool,
+        rectify: bool,
+    ) -> FloatTensor<Self> {
+        plain::affine::<Self>([x, other, scale, shift], add, rectify)
     }
 
     /// max(x, 0), of any shape.
+    #[fusion(dtype = x, shape = x)]
     fn rectify(x: FloatTensor<Self>) -> FloatTensor<Self> {
         plain::rectify::<Self>(x)
+    }
+
+    /// The gradient of a rectifier from its output `y` and the gradient of that.
+    #[fusion(dtype = dy, shape = dy)]
+    fn rectify_gradient(y: FloatTensor<Self>, dy: FloatTensor<Self>) -> FloatTensor<Self> {
+        plain::rectify_gradient::<Self>(y, dy)
     }
 }
 
@@ -64,36 +110,51 @@ pub trait NormOps: Backend {
 impl NormOps for burn::backend::Flex {
     fn normalize(
         x: FloatTensor<Self>,
+        other: FloatTensor<Self>,
         gamma: FloatTensor<Self>,
         beta: FloatTensor<Self>,
+        mean: FloatTensor<Self>,
+        var: FloatTensor<Self>,
         norm: Norm,
-    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
-        match super::flex::is_f32([&x, &gamma, &beta]) {
-            true => cpu::normalize(x, gamma, beta, norm),
-            false => plain::normalize::<Self>(x, gamma, beta, norm),
-        }
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
+        let core: plain::Core<Self> = match super::flex::is_f32([&x, &gamma, &beta]) {
+            true => cpu::normalize,
+            false => plain::normalize::<Self>,
+        };
+        plain::around::<Self>(core, [x, other, gamma, beta, mean, var], norm)
     }
 
     fn normalize_gradients(
         x: FloatTensor<Self>,
+        y: FloatTensor<Self>,
         gamma: FloatTensor<Self>,
         beta: FloatTensor<Self>,
         moments: FloatTensor<Self>,
         dy: FloatTensor<Self>,
         norm: Norm,
-    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
-        match super::flex::is_f32([&x, &gamma, &beta, &moments, &dy]) {
-            true => cpu::gradients(x, gamma, beta, moments, dy, norm),
-            false => plain::gradients::<Self>(x, gamma, beta, moments, dy, norm),
-        }
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
+        let fast = super::flex::is_f32([&x, &gamma, &beta, &moments, &dy]);
+        let core: plain::CoreGradients<Self> = match fast {
+            true => cpu::gradients,
+            false => plain::gradients::<Self>,
+        };
+        plain::gradients_around::<Self>(core, [x, y, gamma, beta, moments, dy], norm)
     }
 }
 
 #[cfg(feature = "ndarray")]
 impl NormOps for burn::backend::NdArray {}
 
-#[cfg(feature = "cube")]
-impl NormOps for burn::backend::Cube {}
+/// Running statistics `[channels]`, and the share by which a batch moves them.
+#[derive(Debug, Clone)]
+pub struct Running {
+    /// Means.
+    pub mean: Tensor<1>,
+    /// Unbiased variances.
+    pub var: Tensor<1>,
+    /// The batch's share.
+    pub momentum: f64,
+}
 
 /// `[batch, channels, ...]`, gamma and beta `[channels]` -> the input's shape, and `[2, channels]`:
 /// mean and (biased) variance of each channel. The moments are not differentiable.
@@ -101,15 +162,51 @@ pub fn normalize<const D: usize>(
     x: Tensor<D>,
     gamma: Tensor<1>,
     beta: Tensor<1>,
-    norm: Norm,
+    epsilon: f64,
+    rectify: bool,
 ) -> (Tensor<D>, Tensor<2>) {
-    let (y, moments) = <Dispatch as NormOps>::normalize(
-        x.into_dispatch(),
-        gamma.into_dispatch(),
-        beta.into_dispatch(),
-        norm,
-    );
-    (Tensor::from_dispatch(y), Tensor::from_dispatch(moments))
+    let (y, moments, _) = normalize_with(x, None, [gamma, beta], None, epsilon, rectify);
+    (y, moments)
+}
+
+/// [`normalize`], with a tensor of the input's shape that is added in front of the rectifier, and
+/// with running statistics: also the new ones, mean and variance. Without given ones the latter
+/// mean nothing.
+pub fn normalize_with<const D: usize>(
+    x: Tensor<D>,
+    other: Option<Tensor<D>>,
+    [gamma, beta]: [Tensor<1>; 2],
+    running: Option<Running>,
+    epsilon: f64,
+    rectify: bool,
+) -> (Tensor<D>, Tensor<2>, [Tensor<1>; 2]) {
+    let momentum = running.as_ref().map(|running| running.momentum);
+    let norm = Norm { epsilon, rectify, add: other.is_some(), momentum };
+    let [gamma, beta] = [gamma, beta].map(|t| t.into_dispatch());
+    let other = other.map_or_else(|| gamma.clone(), |t| t.into_dispatch());
+    let (mean, var) = match running {
+        Some(running) => (running.mean.into_dispatch(), running.var.into_dispatch()),
+        None => (gamma.clone(), beta.clone()),
+    };
+    let (y, moments, mean, var) =
+        <Dispatch as NormOps>::normalize(x.into_dispatch(), other, gamma, beta, mean, var, norm);
+    let running = [mean, var].map(Tensor::from_dispatch);
+    (Tensor::from_dispatch(y), Tensor::from_dispatch(moments), running)
+}
+
+/// `x * scale + shift` of each channel, plus `other` of the input's shape, at least 0 with
+/// `rectify`: `[batch, channels, ...]`, scale and shift `[channels]` -> the input's shape.
+pub fn affine<const D: usize>(
+    x: Tensor<D>,
+    other: Option<Tensor<D>>,
+    [scale, shift]: [Tensor<1>; 2],
+    rectify: bool,
+) -> Tensor<D> {
+    let add = other.is_some();
+    let [scale, shift] = [scale, shift].map(|t| t.into_dispatch());
+    let other = other.map_or_else(|| scale.clone(), |t| t.into_dispatch());
+    let x = x.into_dispatch();
+    Tensor::from_dispatch(<Dispatch as NormOps>::affine(x, other, scale, shift, add, rectify))
 }
 
 /// max(x, 0), of any shape.

@@ -4,7 +4,9 @@
 use burn::backend::fusion::custom::TensorSpec;
 use burn::tensor::DType;
 
-use super::{Codec, OneMoment, PER_WORD, TwoMoments};
+use super::{Codec, PER_WORD, Step};
+
+type Specs = Vec<TensorSpec>;
 
 pub(super) fn quantized(x: &TensorSpec, codec: &Codec) -> (TensorSpec, TensorSpec) {
     let count = x.shape.num_elements();
@@ -16,27 +18,32 @@ pub(super) fn dequantized(_: &TensorSpec, _: &TensorSpec, _: &Codec, count: &usi
     TensorSpec::new([*count].into(), DType::F32)
 }
 
-pub(super) fn stepped_one(
-    parameter: &TensorSpec,
-    _: &TensorSpec,
-    words: &TensorSpec,
-    absmax: &TensorSpec,
-    _: &Codec,
-    _: &OneMoment,
-) -> (TensorSpec, TensorSpec, TensorSpec) {
-    (parameter.clone(), words.clone(), absmax.clone())
+#[allow(clippy::too_many_arguments, reason = "as many as the operation takes")]
+pub(super) fn stepped_blocks(
+    parameters: &[TensorSpec],
+    _: &[TensorSpec],
+    words: &[TensorSpec],
+    absmax: &[TensorSpec],
+    _: &[TensorSpec],
+    _: &f32,
+    _: &[Codec],
+    _: &Step,
+) -> (Specs, Specs, Specs) {
+    (parameters.to_vec(), words.to_vec(), absmax.to_vec())
 }
 
-#[allow(clippy::too_many_arguments, reason = "as many as the operation takes")]
-pub(super) fn stepped_two(
-    parameter: &TensorSpec,
-    _: &TensorSpec,
-    words1: &TensorSpec,
-    absmax1: &TensorSpec,
-    words2: &TensorSpec,
-    absmax2: &TensorSpec,
-    _: &[Codec; 2],
-    _: &TwoMoments,
-) -> (TensorSpec, TensorSpec, TensorSpec, TensorSpec, TensorSpec) {
-    (parameter.clone(), words1.clone(), absmax1.clone(), words2.clone(), absmax2.clone())
+pub(super) fn stepped_values(
+    parameters: &[TensorSpec],
+    _: &[TensorSpec],
+    moments: &[TensorSpec],
+    _: &[TensorSpec],
+    _: &f32,
+    _: &Step,
+) -> (Specs, Specs) {
+    (parameters.to_vec(), moments.to_vec())
+}
+
+pub(super) fn gated(_: &[TensorSpec], _: &[TensorSpec], _: &f32) -> (TensorSpec, TensorSpec) {
+    let number = TensorSpec::new([1].into(), DType::F32);
+    (number.clone(), number)
 }

@@ -1,5 +1,5 @@
 //! States of optimizers in 8 bits: the block-wise codec as tensor operations, and whole optimizer
-//! steps in one pass over parameter, gradient and states.
+//! steps in one pass over parameter, gradient and states. GPUs step many tensors in one launch.
 //!
 //! Codes lie four to a word, first one lowest, in integer tensors of 32 bits: backends without
 //! 8-bit storage hold a byte a value too, and a checkpoint of one backend is read by every other.
@@ -15,17 +15,22 @@ mod code_map;
 mod cpu;
 #[cfg(feature = "cube")]
 mod cube;
+mod gate;
 #[cfg(all(feature = "cube", feature = "fusion"))]
 mod lazy;
 mod plain;
 mod rules;
+mod several;
 mod sgd;
 mod update;
 
 pub use adam::AdamStep;
 pub use blockwise::{Codec, Rounding};
 pub use code_map::{CODES, CodeMap, bound};
+pub use gate::{Gate, gate, not_finite};
+pub(crate) use rules::Part;
 pub use rules::{OneMoment, Step, TwoMoments};
+pub use several::{Floats, Ints};
 pub use sgd::SgdStep;
 pub use update::{Update, Value};
 
@@ -33,14 +38,18 @@ use burn::backend::tensor::{FloatTensor, IntTensor};
 use burn::backend::{Backend, Dispatch, backend_extension};
 use burn::tensor::{DType, Device, Int, Tensor};
 
+use self::gate::Opening;
+
 /// Codes in a word.
 pub const PER_WORD: usize = 4;
 
-/// The codec, and a step for each number of moments. Each backend has its fast path; the default
-/// bodies are the plain twin, in operations of Burn.
+/// The codec, steps, and the gate before them. Each backend has its fast path; the default bodies
+/// are the plain twin, in operations of Burn.
 ///
-/// Flat tensors only: parameter and gradient `[n]`, words `[ceil(n / 4)]`, absmax `[ceil(n /
-/// block)]`.
+/// Steps take parameters of any shapes, with gradients of the same shapes. Everything else is flat:
+/// words `[ceil(n / 4)]` and absmax `[ceil(n / block)]` of a moment in 8 bits, `[n]` of a moment in
+/// 32 bits. The moments of a tensor follow each other in the lists. A gate is a list of one tensor
+/// `[1]`, or an empty list, and then `factor` counts; see [`Gate`].
 #[backend_extension(
     Flex: cfg(feature = "flex"),
     NdArray: cfg(feature = "ndarray"),
@@ -68,39 +77,61 @@ pub trait Optim8Ops: Backend {
         plain::dequantize::<Self>(words, absmax, codec, count)
     }
 
-    /// New parameter, words and absmax.
-    #[fusion(meta = lazy::stepped_one)]
-    fn step8_one(
-        parameter: FloatTensor<Self>,
-        gradient: FloatTensor<Self>,
-        words: IntTensor<Self>,
-        absmax: FloatTensor<Self>,
-        codec: Codec,
-        rule: OneMoment,
-    ) -> (FloatTensor<Self>, IntTensor<Self>, FloatTensor<Self>) {
-        plain::step_one::<Self>(parameter, gradient, words, absmax, codec, rule)
+    /// A step with moments in 8 bits: new parameters, words and absmax. The codecs are those of
+    /// every tensor's moments, with one block size.
+    #[fusion(meta = lazy::stepped_blocks)]
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "the dispatch macro wants each list as an argument of its own"
+    )]
+    fn step_blocks(
+        #[extension_type] parameters: Floats<Self>,
+        #[extension_type] gradients: Floats<Self>,
+        #[extension_type] words: Ints<Self>,
+        #[extension_type] absmax: Floats<Self>,
+        #[extension_type] gate: Floats<Self>,
+        factor: f32,
+        codecs: Vec<Codec>,
+        rule: Step,
+    ) -> (Floats<Self>, Ints<Self>, Floats<Self>) {
+        let opening = Opening::new(gate, factor);
+        let step = |parameter, gradient, moments| {
+            plain::step_blocks::<Self>(parameter, gradient, moments, &opening, &codecs, rule)
+        };
+        plain::one_by_one([parameters, gradients, absmax], words, codecs.len(), step)
     }
 
-    /// New parameter, words and absmax of the first moment, words and absmax of the second.
-    #[fusion(meta = lazy::stepped_two)]
-    #[allow(
-        clippy::type_complexity,
-        clippy::too_many_arguments,
-        reason = "the dispatch macro wants tensors one by one"
-    )]
-    fn step8_two(
-        parameter: FloatTensor<Self>,
-        gradient: FloatTensor<Self>,
-        words1: IntTensor<Self>,
-        absmax1: FloatTensor<Self>,
-        words2: IntTensor<Self>,
-        absmax2: FloatTensor<Self>,
-        codecs: [Codec; 2],
-        rule: TwoMoments,
-    ) -> (FloatTensor<Self>, IntTensor<Self>, FloatTensor<Self>, IntTensor<Self>, FloatTensor<Self>)
-    {
-        let moments = [(words1, absmax1), (words2, absmax2)];
-        plain::step_two::<Self>(parameter, gradient, moments, codecs, rule)
+    /// A step with moments in 32 bits: new parameters and moments.
+    #[fusion(meta = lazy::stepped_values)]
+    fn step_values(
+        #[extension_type] parameters: Floats<Self>,
+        #[extension_type] gradients: Floats<Self>,
+        #[extension_type] moments: Floats<Self>,
+        #[extension_type] gate: Floats<Self>,
+        factor: f32,
+        rule: Step,
+    ) -> (Floats<Self>, Floats<Self>) {
+        let opening = Opening::new(gate, factor);
+        let each = moments.0.len() / parameters.0.len();
+        let mut held = moments.0.into_iter();
+        let (mut stepped, mut moments) = (Vec::new(), Vec::new());
+        for (parameter, gradient) in parameters.0.into_iter().zip(gradients.0) {
+            let old = held.by_ref().take(each).collect();
+            let (new, held) = plain::step_values::<Self>(parameter, gradient, old, &opening, rule);
+            stepped.push(new);
+            moments.extend(held);
+        }
+        (Floats(stepped), Floats(moments))
+    }
+
+    /// The gate and the count of [`gate()`], `[1]` each, of tensors of any shapes.
+    #[fusion(meta = lazy::gated)]
+    fn gate(
+        #[extension_type] gradients: Floats<Self>,
+        #[extension_type] extra: Floats<Self>,
+        factor: f32,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+        plain::gate::<Self>(gradients.0, extra.0, factor)
     }
 
     /// How many values are infinite or NaN: `[n]` -> `[1]`.
@@ -164,11 +195,6 @@ fn flat<const D: usize>(x: Tensor<D>) -> Tensor<1> {
     x.reshape([count])
 }
 
-/// How many values are infinite or NaN, as a tensor `[1]`. It does not wait for the device.
-pub fn not_finite<const D: usize>(x: Tensor<D>) -> Tensor<1> {
-    Tensor::from_dispatch(<Dispatch as Optim8Ops>::not_finite(flat(x).into_dispatch()))
-}
-
 #[cfg(feature = "ndarray")]
 impl Optim8Ops for burn::backend::NdArray {}
 
@@ -193,45 +219,31 @@ impl Optim8Ops for burn::backend::Flex {
         cpu::dequantize(words, absmax, codec, count)
     }
 
-    fn step8_one(
-        parameter: FloatTensor<Self>,
-        gradient: FloatTensor<Self>,
-        words: IntTensor<Self>,
-        absmax: FloatTensor<Self>,
-        codec: Codec,
-        rule: OneMoment,
-    ) -> (FloatTensor<Self>, IntTensor<Self>, FloatTensor<Self>) {
-        if !super::flex::is_f32([&parameter, &gradient]) {
-            return plain::step_one::<Self>(parameter, gradient, words, absmax, codec, rule);
-        }
-        let moments = [(words, absmax)];
-        let (parameter, [(words, absmax)]) = rules::with_one!(
-            rule,
-            step => cpu::step(parameter, gradient, moments, [codec], step)
-        );
-        (parameter, words, absmax)
-    }
-
-    fn step8_two(
-        parameter: FloatTensor<Self>,
-        gradient: FloatTensor<Self>,
-        words1: IntTensor<Self>,
-        absmax1: FloatTensor<Self>,
-        words2: IntTensor<Self>,
-        absmax2: FloatTensor<Self>,
-        codecs: [Codec; 2],
-        rule: TwoMoments,
-    ) -> (FloatTensor<Self>, IntTensor<Self>, FloatTensor<Self>, IntTensor<Self>, FloatTensor<Self>)
-    {
-        let moments = [(words1, absmax1), (words2, absmax2)];
-        if !super::flex::is_f32([&parameter, &gradient]) {
-            return plain::step_two::<Self>(parameter, gradient, moments, codecs, rule);
-        }
-        let (parameter, [(words1, absmax1), (words2, absmax2)]) = rules::with_two!(
-            rule,
-            step => cpu::step(parameter, gradient, moments, codecs, step)
-        );
-        (parameter, words1, absmax1, words2, absmax2)
+    fn step_blocks(
+        parameters: Floats<Self>,
+        gradients: Floats<Self>,
+        words: Ints<Self>,
+        absmax: Floats<Self>,
+        gate: Floats<Self>,
+        factor: f32,
+        codecs: Vec<Codec>,
+        rule: Step,
+    ) -> (Floats<Self>, Ints<Self>, Floats<Self>) {
+        // The gate's value is there already.
+        let factor = gate.0.first().map_or(factor, cpu::first);
+        let opening = Opening::<Self> { gate: None, factor };
+        let step = |parameter, gradient, moments| match factor != 0.0
+            && super::flex::is_f32([&parameter, &gradient])
+        {
+            true => {
+                let gradient = cpu::scaled(gradient, factor);
+                cpu::step_blocks(parameter, gradient, moments, &codecs, rule)
+            }
+            false => {
+                plain::step_blocks::<Self>(parameter, gradient, moments, &opening, &codecs, rule)
+            }
+        };
+        plain::one_by_one([parameters, gradients, absmax], words, codecs.len(), step)
     }
 
     fn not_finite(x: FloatTensor<Self>) -> FloatTensor<Self> {

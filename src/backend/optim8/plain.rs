@@ -1,13 +1,19 @@
 //! The codec and the steps in operations that every backend has: the plain twin of the fast paths.
 
+mod passage;
+mod step;
+
+#[cfg(all(test, feature = "flex"))]
+pub(super) use step::step8;
+pub(super) use step::{gate, one_by_one, step_blocks, step_values};
+
 use burn::backend::tensor::{BoolTensor, FloatTensor, IntTensor};
 use burn::backend::{Backend, TensorMetadata, get_or_init_device_settings};
 use burn::tensor::{BoolDType, DType, FloatDType, IntDType, Slice, TensorData};
 
-use super::rules::{with_one, with_two};
-use super::{Codec, OneMoment, PER_WORD, Rounding, TwoMoments, Update, Value};
+use super::{Codec, PER_WORD, Rounding};
 
-type Moment<B> = (IntTensor<B>, FloatTensor<B>);
+pub(super) type Moment<B> = (IntTensor<B>, FloatTensor<B>);
 
 fn bools<B: Backend>(x: &FloatTensor<B>) -> BoolDType {
     get_or_init_device_settings::<B>(&x.device()).bool_dtype
@@ -15,6 +21,10 @@ fn bools<B: Backend>(x: &FloatTensor<B>) -> BoolDType {
 
 fn count<B: Backend>(x: &FloatTensor<B>) -> usize {
     x.shape().num_elements()
+}
+
+fn cast<B: Backend>(x: FloatTensor<B>, dtype: DType) -> FloatTensor<B> {
+    if x.dtype() == dtype { x } else { B::float_cast(x, dtype.into()) }
 }
 
 /// Zeros behind a flat tensor, up to a multiple of `step`.
@@ -112,152 +122,6 @@ pub(super) fn dequantize<B: Backend>(
     let values = B::float_mul(values, B::float_reshape(absmax, [blocks, 1].into()));
     let values = B::float_reshape(values, [blocks * codec.block].into());
     B::float_slice(values, &[Slice::from(0..n)])
-}
-
-/// A flat tensor that a rule computes with: f32, or the parameter in its own type of floats.
-/// Moments that 8 bits will hold are `BOUNDED`.
-struct Values<B: Backend, const BOUNDED: bool>(FloatTensor<B>);
-
-impl<B: Backend, const BOUNDED: bool> Clone for Values<B, BOUNDED> {
-    fn clone(&self) -> Self {
-        Self(self.0.clone())
-    }
-}
-
-impl<B: Backend, const BOUNDED: bool> Value for Values<B, BOUNDED> {
-    fn blend(a: f32, x: Self, b: f32, y: Self) -> Self {
-        Self(B::float_add(x.scaled(a).0, y.scaled(b).0))
-    }
-
-    fn plus(self, factor: f32, other: &Self) -> Self {
-        match factor {
-            0.0 => self,
-            _ => {
-                let other = Self(cast::<B>(other.0.clone(), DType::F32));
-                Self(B::float_add(self.0, other.scaled(factor).0))
-            }
-        }
-    }
-
-    fn scaled(self, factor: f32) -> Self {
-        match factor {
-            1.0 => self,
-            _ => Self(B::float_mul_scalar(self.0, factor.into())),
-        }
-    }
-
-    fn raised(self, number: f32) -> Self {
-        Self(B::float_add_scalar(self.0, number.into()))
-    }
-
-    fn times(self, other: Self) -> Self {
-        Self(B::float_mul(self.0, other.0))
-    }
-
-    fn over(self, other: Self) -> Self {
-        Self(B::float_div(self.0, other.0))
-    }
-
-    fn root(self) -> Self {
-        Self(B::float_sqrt(self.0))
-    }
-
-    fn sign(self) -> Self {
-        Self(B::float_sign(self.0))
-    }
-
-    fn bounded(self) -> Self {
-        match BOUNDED {
-            true => Self(B::float_clamp(self.0, f32::MIN.into(), f32::MAX.into())),
-            false => self,
-        }
-    }
-}
-
-fn cast<B: Backend>(x: FloatTensor<B>, dtype: DType) -> FloatTensor<B> {
-    if x.dtype() == dtype { x } else { B::float_cast(x, dtype.into()) }
-}
-
-/// New parameter, in its own type of floats, and moments.
-fn update<B: Backend, R: Update<M>, const M: usize, const BOUNDED: bool>(
-    parameter: FloatTensor<B>,
-    gradient: FloatTensor<B>,
-    moments: [Values<B, BOUNDED>; M],
-    rule: &R,
-) -> (FloatTensor<B>, [Values<B, BOUNDED>; M]) {
-    let parameter = Values::<B, BOUNDED>(parameter);
-    let gradient = Values::<B, BOUNDED>(cast::<B>(gradient, DType::F32));
-    let (change, moments) = rule.change(&parameter, gradient, moments);
-    let change = cast::<B>(change.0, parameter.0.dtype());
-    (B::float_sub(parameter.scaled(rule.shrink()).0, change), moments)
-}
-
-/// A step with moments in 32 bits.
-pub(super) fn step32<B: Backend, R: Update<M>, const M: usize>(
-    parameter: FloatTensor<B>,
-    gradient: FloatTensor<B>,
-    moments: [FloatTensor<B>; M],
-    rule: &R,
-) -> (FloatTensor<B>, [FloatTensor<B>; M]) {
-    let moments = moments.map(Values::<B, false>);
-    let (parameter, moments) = update(parameter, gradient, moments, rule);
-    (parameter, moments.map(|moment| moment.0))
-}
-
-/// A step with moments in 8 bits: decode, update, encode.
-pub(super) fn step8<B: Backend, R: Update<M>, const M: usize>(
-    parameter: FloatTensor<B>,
-    gradient: FloatTensor<B>,
-    moments: [Moment<B>; M],
-    codecs: [Codec; M],
-    rule: &R,
-) -> (FloatTensor<B>, [Moment<B>; M]) {
-    let n = count::<B>(&parameter);
-    let mut each = codecs.iter();
-    let moments = moments.map(|(words, absmax)| {
-        let codec = *each.next().expect("a codec for each moment");
-        Values::<B, true>(dequantize::<B>(words, absmax, codec, n))
-    });
-    let (parameter, moments) = update(parameter, gradient, moments, rule);
-    let mut each = codecs.iter();
-    let moments = moments.map(|moment| {
-        let codec = *each.next().expect("a codec for each moment");
-        quantize::<B>(moment.0, codec)
-    });
-    (parameter, moments)
-}
-
-/// A step of a rule with one moment, as the backends' operation takes and gives tensors.
-pub(super) fn step_one<B: Backend>(
-    parameter: FloatTensor<B>,
-    gradient: FloatTensor<B>,
-    words: IntTensor<B>,
-    absmax: FloatTensor<B>,
-    codec: Codec,
-    rule: OneMoment,
-) -> (FloatTensor<B>, IntTensor<B>, FloatTensor<B>) {
-    let moments = [(words, absmax)];
-    let (parameter, [(words, absmax)]) = with_one!(
-        rule,
-        step => step8::<B, _, 1>(parameter, gradient, moments, [codec], &step)
-    );
-    (parameter, words, absmax)
-}
-
-/// The same with two moments.
-#[allow(clippy::type_complexity, reason = "the operation's result")]
-pub(super) fn step_two<B: Backend>(
-    parameter: FloatTensor<B>,
-    gradient: FloatTensor<B>,
-    moments: [Moment<B>; 2],
-    codecs: [Codec; 2],
-    rule: TwoMoments,
-) -> (FloatTensor<B>, IntTensor<B>, FloatTensor<B>, IntTensor<B>, FloatTensor<B>) {
-    let (parameter, [(words1, absmax1), (words2, absmax2)]) = with_two!(
-        rule,
-        step => step8::<B, _, 2>(parameter, gradient, moments, codecs, &step)
-    );
-    (parameter, words1, absmax1, words2, absmax2)
 }
 
 pub(super) fn not_finite<B: Backend>(x: FloatTensor<B>) -> FloatTensor<B> {

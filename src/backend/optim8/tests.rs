@@ -1,5 +1,6 @@
 //! The codec, and counting what is not finite.
 
+mod gates;
 mod steps;
 
 use super::*;

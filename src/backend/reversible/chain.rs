@@ -4,7 +4,7 @@ use burn::backend::DispatchTensor;
 use burn::tensor::Tensor;
 
 use super::body::{Reversible, Step};
-use super::grid::{shift, snap};
+use super::grid::{difference, shift, snap, sum};
 use super::layer::{Again, AnyLayer, Streams};
 use crate::backend::Mode;
 
@@ -46,7 +46,7 @@ fn on(grid: Option<i32>, x: Tensor<4>) -> Tensor<4> {
 fn plus(grid: Option<i32>, x: Tensor<4>, change: Tensor<4>) -> Tensor<4> {
     match grid {
         Some(bits) => shift(x, change, bits, false),
-        None => x + change,
+        None => sum(x, change),
     }
 }
 
@@ -54,7 +54,7 @@ fn plus(grid: Option<i32>, x: Tensor<4>, change: Tensor<4>) -> Tensor<4> {
 fn minus(grid: Option<i32>, y: Tensor<4>, change: Tensor<4>) -> Tensor<4> {
     match grid {
         Some(bits) => shift(y, change, bits, true),
-        None => y - change,
+        None => difference(y, change),
     }
 }
 
@@ -135,10 +135,10 @@ pub(super) fn backward<M: Reversible>(
                     (recovered.expect("the function has run"), single(dx))
                 };
                 let (x2, dg) = pull(g, number + 1, &y1, y2, &dy2);
-                let dx1 = dy1 + dg;
+                let dx1 = sum(dy1, dg);
                 let (x1, df) = pull(f, number, &x2, y1, &dx1);
                 y = vec![x1, x2];
-                dy = vec![dx1, dy2 + df];
+                dy = vec![dx1, sum(dy2, df)];
             }
             Step::Rearrange(r) => {
                 // Behind a kept input nothing was recovered.

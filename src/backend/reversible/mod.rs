@@ -41,7 +41,8 @@ mod node;
 mod seed;
 
 pub use body::{Execution, Rearrange, Reversible, Step};
-pub use grid::{GRID, GridOps};
+pub use grid::{GRID, GridOps, sum};
+pub(crate) use grid::{shift, snap};
 pub use layer::{Again, AnyLayer, Layer, Streams};
 pub use lift::Lift;
 pub use node::ReversibleOps;

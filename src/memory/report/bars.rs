@@ -41,7 +41,7 @@ pub fn svg(rows: &[Row], title: &str) -> Result<String> {
             (0..PARTS.len()).filter(|i| !small.contains(i)).map(|i| PARTS[i]).collect();
         panels.push((format!("the same without {}", large.join(" and ")), small));
     }
-    let names = rows.iter().map(|r| width(&r.0.label(), LETTERS)).max().unwrap_or(0);
+    let names = rows.iter().map(|r| width(&r.setting.label(), LETTERS)).max().unwrap_or(0);
     let bars = PITCH * i32::try_from(rows.len()).unwrap_or(0);
     let left = EDGE + names + 12;
     let size = (left + LONGEST + 96, HEAD + (HEADING + bars + AXIS) * panels.len() as i32);
@@ -90,7 +90,7 @@ fn dwarfed(rows: &[Row]) -> Option<Vec<usize>> {
 
 /// Bytes of these parts.
 fn sum(row: &Row, shown: &[usize]) -> usize {
-    shown.iter().map(|&i| parts(&row.1)[i]).sum()
+    shown.iter().map(|&i| parts(&row.account)[i]).sum()
 }
 
 /// A heading, bars stacked from the parts `shown`, and their axis; `at` is the upper end of the
@@ -117,10 +117,16 @@ fn panel(
     }
     for (row, i) in rows.iter().zip(0..) {
         let (y0, y1) = (top + PITCH * i + 5, top + PITCH * (i + 1) - 5);
-        canvas.text(&row.0.label(), LETTERS, BLACK, HPos::Right, (left - 8, (y0 + y1) / 2))?;
+        canvas.text(
+            &row.setting.label(),
+            LETTERS,
+            BLACK,
+            HPos::Right,
+            (left - 8, (y0 + y1) / 2),
+        )?;
         let mut from = 0;
         for &part in shown {
-            let upto = from + parts(&row.1)[part];
+            let upto = from + parts(&row.account)[part];
             let (x0, x1) = (x(from as f64), x(upto as f64));
             if x1 > x0 {
                 canvas.rectangle([(x0, y0), (x1, y1)], COLOURS[part].filled())?;

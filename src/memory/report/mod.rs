@@ -6,10 +6,20 @@ mod table;
 pub use bars::svg;
 pub use table::table;
 
-use super::{Breakdown, Measured, Setting};
+use super::{Breakdown, Dry, Measured, Setting};
 
-/// A step, its account, and its measurement.
-pub type Row = (Setting, Breakdown, Option<Measured>);
+/// A step and what is known of its memory.
+#[derive(Debug, Clone)]
+pub struct Row {
+    /// The step.
+    pub setting: Setting,
+    /// Its account.
+    pub account: Breakdown,
+    /// What was counted, if it was.
+    pub measured: Option<Measured>,
+    /// Its dry run, if there was one.
+    pub dry: Option<Dry>,
+}
 
 /// The parts of the bytes at the peak.
 const PARTS: [&str; 5] = ["weights", "optimizer", "gradients", "activations", "workspace"];
@@ -50,6 +60,7 @@ fn row(name: &str, optimizer: &str, bytes: [usize; PARTS.len()]) -> Row {
         place: "stage 1".into(),
         head: activations / 100,
         peak: bytes.iter().sum(),
+        pages: None,
     };
-    (setting, breakdown, None)
+    Row { setting, account: breakdown, measured: None, dry: None }
 }

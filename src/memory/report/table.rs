@@ -1,7 +1,7 @@
 //! The breakdown as a table.
 
 use super::{PARTS, Row, human, parts};
-use crate::memory::{Breakdown, Measured};
+use crate::memory::{Breakdown, Dry, Measured};
 
 /// Columns of a terminal.
 const WIDTH: usize = 80;
@@ -51,54 +51,75 @@ fn widest<'a>(cells: impl Iterator<Item = &'a String>) -> usize {
 fn lines(rows: &[Row]) -> Vec<Line> {
     let mut lines: Vec<Line> = Vec::new();
     let mut line = |name: &str, cells: Vec<String>| lines.push((name.to_owned(), cells));
-    let every =
-        |of: &dyn Fn(&Breakdown) -> usize| rows.iter().map(|r| human(of(&r.1))).collect::<Vec<_>>();
-    line("", rows.iter().map(|r| r.0.label()).collect());
+    let every = |of: &dyn Fn(&Breakdown) -> usize| {
+        rows.iter().map(|r| human(of(&r.account))).collect::<Vec<_>>()
+    };
+    line("", rows.iter().map(|r| r.setting.label()).collect());
     line("weights", every(&|b| b.weights));
     line("optimizer state", every(&|b| b.optimizer));
     line("gradients", every(&|b| b.gradients));
     line("held between the passes", every(&|b| b.activations));
     let mut names: Vec<&str> = Vec::new();
-    for name in rows.iter().flat_map(|r| &r.1.stages).map(|(name, _)| name.as_str()) {
+    for name in rows.iter().flat_map(|r| &r.account.stages).map(|(name, _)| name.as_str()) {
         if !names.contains(&name) {
             names.push(name);
         }
     }
     for name in names {
-        let bytes =
-            |r: &Row| r.1.stages.iter().find(|s| s.0 == name).map_or("-".into(), |s| human(s.1));
+        let bytes = |r: &Row| {
+            let stage = r.account.stages.iter().find(|stage| stage.0 == name);
+            stage.map_or("-".into(), |stage| human(stage.1))
+        };
         line(&format!("  {name}"), rows.iter().map(bytes).collect());
     }
     line("  head", every(&|b| b.head));
-    line("at the peak", rows.iter().map(|r| format!("in {}", r.1.place)).collect());
+    line("at the peak", rows.iter().map(|r| format!("in {}", r.account.place)).collect());
     for (i, name) in PARTS.into_iter().enumerate() {
         line(&format!("  {name}"), every(&|b| parts(b)[i]));
     }
     line("peak", every(&|b| b.peak));
     if rows.len() > 1 {
         // Each is compared with its own ordinary network with 32-bit states.
-        let base = |r: &Row| r.0.baseline().ok().and_then(|base| rows.iter().find(|x| x.0 == base));
+        let base = |r: &Row| {
+            let base = r.setting.baseline().ok()?;
+            rows.iter().find(|other| other.setting == base)
+        };
         let ratio = |r: &Row| {
-            base(r).map_or("-".into(), |b| format!("{:.1}", b.1.peak as f64 / r.1.peak as f64))
+            let times = |base: &Row| base.account.peak as f64 / r.account.peak as f64;
+            base(r).map_or("-".into(), |base| format!("{:.1}", times(base)))
         };
         line("  times less", rows.iter().map(ratio).collect());
     }
-    if rows.iter().any(|r| r.2.is_some()) {
-        let counted = |of: &dyn Fn(&Measured) -> usize| {
-            rows.iter()
-                .map(|r| r.2.as_ref().map_or("-".into(), |m| human(of(m))))
-                .collect::<Vec<_>>()
-        };
-        line("counted: resident", counted(&|m| m.resident));
-        line("counted: held", counted(&|m| m.held));
-        line("counted: peak", counted(&|m| m.peak));
-        let off = |r: &Row| {
-            r.2.as_ref().map_or("-".into(), |m| {
-                format!("{:+.1} %", 100.0 * (r.1.peak as f64 / m.peak as f64 - 1.0))
-            })
-        };
-        line("  account against it", rows.iter().map(off).collect());
-    }
+    // Lines of which no step has anything are left out.
+    let pages = |r: &Row| r.account.pages.map_or("-".into(), human);
+    line("in pages", rows.iter().map(pages).collect());
+    let counted = |of: &dyn Fn(&Measured) -> Option<usize>| {
+        let cell = |r: &Row| r.measured.as_ref().and_then(of).map_or("-".into(), human);
+        rows.iter().map(cell).collect::<Vec<_>>()
+    };
+    line("counted: resident", counted(&|m| Some(m.resident)));
+    line("counted: held", counted(&|m| Some(m.held)));
+    line("counted: peak", counted(&|m| Some(m.peak)));
+    line("counted: reserved", counted(&|m| m.reserved));
+    line("by the driver", counted(&|m| m.driver));
+    let against = |r: &Row| {
+        r.measured.as_ref().map_or("-".into(), |m| {
+            format!("{:+.1} %", 100.0 * (r.account.peak as f64 / m.peak as f64 - 1.0))
+        })
+    };
+    line("  account against it", rows.iter().map(against).collect());
+    let run = |of: &dyn Fn(&Dry) -> String| {
+        rows.iter().map(|r| r.dry.as_ref().map_or("-".into(), of)).collect::<Vec<_>>()
+    };
+    let bytes = |bytes: u64| human(bytes as usize);
+    line("dry run: peak", run(&|d| bytes(d.peak_in_use)));
+    line("dry run: reserved", run(&|d| bytes(d.reserved)));
+    line("  in the first step", run(&|d| bytes(d.first_reserved)));
+    line("  largest tensor", run(&|d| bytes(d.largest)));
+    line("  launches", run(&|d| d.launches.to_string()));
+    line("  the card has", run(&|d| bytes(d.card.bytes)));
+    let verdict = |d: &Dry| if d.fits { "fits" } else { "does not fit" };
+    line("  verdict", run(&|d| verdict(d).to_owned()));
     lines
 }
 
@@ -106,7 +127,9 @@ fn lines(rows: &[Row]) -> Vec<Line> {
 mod tests {
     use super::super::row;
     use super::*;
+    use crate::backend::BackendKind;
     use crate::backend::reversible::Execution;
+    use crate::memory::Card;
 
     /// The tables below each other, each as its lines. Every line must fit.
     fn blocks(text: &str) -> Vec<Vec<&str>> {
@@ -131,10 +154,15 @@ mod tests {
 
     #[test]
     fn any_number_of_the_longest_names_fits() {
-        let measured = Measured { resident: 1 << 33, held: 1 << 37, peak: 1 << 38, reserved: None };
         let mut longest = row("rev2-gemini-df-resnet237", "adamw8bit", [999 << 20; 5]);
-        longest.0.execution = Some(Execution::Taped);
-        longest.2 = Some(measured);
+        longest.setting.execution = Some(Execution::Taped);
+        longest.measured = Some(Measured {
+            resident: 1 << 33,
+            held: 1 << 37,
+            peak: 1 << 38,
+            reserved: Some(1 << 39),
+            driver: None,
+        });
         let short = row("resnet10", "adamw", [1 << 20, 1 << 20, 1 << 20, 1 << 43, 1 << 20]);
         for n in 1..=6 {
             for rows in [
@@ -147,7 +175,7 @@ mod tests {
                 let nothing =
                     |line: &str| line.len() > 24 && line[24..].chars().all(|c| " -".contains(c));
                 assert!(!text.lines().any(nothing), "{text}");
-                let taped = rows.iter().filter(|r| r.2.is_some()).count();
+                let taped = rows.iter().filter(|r| r.measured.is_some()).count();
                 assert_eq!(
                     text.matches("rev2-gemini-df-resnet237 (taped) 8-bit").count(),
                     taped,
@@ -159,5 +187,40 @@ mod tests {
             }
         }
         assert_eq!(table(&[]), "");
+    }
+
+    #[test]
+    fn a_dry_run_is_told_and_nothing_that_was_not_asked_for() {
+        let mut gpu = row("rev1-resnet34", "sgd8bit", [1 << 20; 5]);
+        let without = table(&[gpu.clone()]);
+        for part in ["counted", "dry run", "in pages", "driver", "account against it"] {
+            assert!(!without.contains(part), "{part}: {without}");
+        }
+        gpu.account.pages = Some(3 << 30);
+        gpu.dry = Some(Dry {
+            card: Card { bytes: 11 << 30, backend: BackendKind::Cuda },
+            peak_in_use: 2 << 30,
+            reserved: 5 << 29,
+            first_reserved: 7 << 29,
+            pitch: 0,
+            largest: 250 << 20,
+            launches: 812,
+            fits: true,
+        });
+        let text = table(&[gpu]);
+        for part in [
+            "in pages",
+            "3.00 GiB",
+            "2.50 GiB",
+            "3.50 GiB",
+            "250.0 MiB",
+            "812",
+            "11.00 GiB",
+            "fits",
+        ] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+        assert!(!text.contains("counted") && !text.contains("does not fit"), "{text}");
+        blocks(&text);
     }
 }

@@ -13,7 +13,6 @@ pub use state::State;
 use std::collections::HashMap;
 use std::path::Path;
 
-use burn::optim::module_optimizer::ModuleOptimizer;
 use burn::tensor::{Bytes, TensorData};
 use safetensors::tensor::Dtype;
 
@@ -22,6 +21,7 @@ use super::{OptimizerConfig, Trainee};
 use crate::error::{Error, Result};
 use crate::model_file::fit;
 use crate::nn::names_and_shapes;
+use crate::optim::Stepper;
 use crate::tensor_file::{self, Contents};
 use crate::{bytes, optim};
 
@@ -44,7 +44,7 @@ pub type Average = HashMap<String, TensorData>;
 pub fn save(
     path: &Path,
     trainee: &Trainee,
-    optimizer: &ModuleOptimizer,
+    optimizer: &Stepper,
     average: &Average,
     state: &State,
 ) -> Result<()> {
@@ -88,7 +88,7 @@ pub fn load(
     path: &Path,
     trainee: Trainee,
     optimizer: &OptimizerConfig,
-) -> Result<(Trainee, ModuleOptimizer, Average, State)> {
+) -> Result<(Trainee, Stepper, Average, State)> {
     let (file, state) = read(path)?;
     let bad = |e: String| bad(path, e);
     let tensors = file.tensors();

@@ -2,14 +2,13 @@
 
 use std::path::Path;
 
-use burn::optim::module_optimizer::ModuleOptimizer;
 use burn::tensor::{Bytes, TensorData};
 use safetensors::tensor::Dtype;
 
 use super::{Average, KEY, OPTIMIZER, State};
 use crate::error::{Error, Result};
 use crate::nn::collect_named;
-use crate::optim;
+use crate::optim::{self, Stepper};
 use crate::tensor_file::{self, Part};
 use crate::train::Trainee;
 
@@ -29,7 +28,7 @@ impl Snapshot {
     /// An optimizer whose state has no form in bytes.
     pub fn take(
         trainee: &Trainee,
-        optimizer: &ModuleOptimizer,
+        optimizer: &Stepper,
         average: &Average,
         state: &State,
     ) -> Result<Self> {
@@ -37,8 +36,10 @@ impl Snapshot {
         let weights =
             collect_named(trainee).into_iter().map(|(name, data)| (format!("model.{name}"), data));
         let sums = average.iter().map(|(name, data)| (format!("average.{name}"), data.clone()));
-        let tensors =
-            weights.chain(sums).map(|(name, data)| (name, data.convert::<f32>())).collect();
+        let tensors = weights
+            .chain(sums)
+            .map(|(name, data)| (name, fetched(data.convert::<f32>())))
+            .collect();
         let record = optimizer.into_bytes().map_err(|e| bad(e.to_string()))?;
         let state = serde_json::to_string(state).map_err(|e| bad(e.to_string()))?;
         Ok(Self { tensors, record, state })
@@ -69,4 +70,11 @@ impl Snapshot {
         }
         tensor_file::write(path, &[(KEY, &self.state)], &parts)
     }
+}
+
+/// The data, with its values on the host. Burn copies them from a GPU when somebody looks at them.
+/// By then the training may have changed them where they are.
+fn fetched(data: TensorData) -> TensorData {
+    let _ = data.as_bytes();
+    data
 }

@@ -5,7 +5,7 @@ use std::fmt::Display;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::train::{Identity, Position};
+use crate::train::{Identity, LossScale, Position};
 
 /// The format that is written.
 pub(super) const FORMAT: u32 = 3;
@@ -49,6 +49,9 @@ pub struct State {
     /// Such steps since the last step that was made.
     #[serde(default)]
     pub skipped_in_a_row: usize,
+    /// What the loss is multiplied by, in trainings whose precision wants it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub loss_scale: Option<LossScale>,
     /// Best dev EER so far with its epoch.
     pub best: Option<(f64, usize)>,
     /// Epochs in the running average.
@@ -68,6 +71,7 @@ impl State {
             accuracy_sum: 0.0,
             skipped: 0,
             skipped_in_a_row: 0,
+            loss_scale: None,
             best: None,
             averaged: 0,
         }
@@ -170,6 +174,23 @@ mod tests {
         for text in ["", "[]", "{}", "{\"format\": 0}", "{\"format\": 3}", "{\"format\": 2}"] {
             assert!(matches!(State::parse(text), Err(Unread::Damaged(_))), "{text}");
         }
+    }
+
+    /// Checkpoints of other precisions have no such field, as those of older versions.
+    #[test]
+    fn a_loss_scale_is_kept_where_there_is_one() {
+        let mut state = State::start(Identity::default());
+        let text = serde_json::to_string(&state).unwrap();
+        assert!(!text.contains("loss_scale"), "{text}");
+        assert_eq!(State::parse(&text).unwrap().0, state);
+        let mut scale = LossScale::new();
+        scale.after(false);
+        state.loss_scale = Some(scale);
+        let text = serde_json::to_string(&state).unwrap();
+        assert_eq!(State::parse(&text).unwrap().0, state);
+        let factor = state.loss_scale.as_ref().unwrap().factor();
+        let damaged = text.replace(&format!("{factor:?}"), "3.0");
+        assert!(matches!(State::parse(&damaged), Err(Unread::Damaged(_))), "{damaged}");
     }
 
     #[test]

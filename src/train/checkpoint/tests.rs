@@ -10,6 +10,7 @@ use super::*;
 use crate::fs;
 use crate::losses::HeadConfig;
 use crate::nn::collect_named;
+use crate::optim::Gate;
 use crate::tensor_file::Part;
 use crate::train::Identity;
 use crate::zoo::Architecture;
@@ -39,7 +40,7 @@ fn trainee() -> Trainee {
 }
 
 /// A step along gradients of ones.
-fn step(optimizer: &mut ModuleOptimizer, trainee: Trainee) -> Trainee {
+fn step(optimizer: &mut Stepper, trainee: Trainee) -> Trainee {
     struct Ones(GradientsParams);
     impl ModuleVisitor for Ones {
         fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
@@ -50,7 +51,7 @@ fn step(optimizer: &mut ModuleOptimizer, trainee: Trainee) -> Trainee {
     }
     let mut ones = Ones(GradientsParams::new());
     trainee.visit(&mut ones);
-    optimizer.step(0.01, trainee, ones.0)
+    optimizer.step(0.01, trainee, ones.0, Gate::Open(1.0))
 }
 
 struct Folder(tempfile::TempDir);
@@ -65,7 +66,7 @@ impl Folder {
     }
 
     /// A checkpoint after a step, with what it holds.
-    fn saved(&self, config: &OptimizerConfig) -> (Vec<u8>, Trainee, ModuleOptimizer, State) {
+    fn saved(&self, config: &OptimizerConfig) -> (Vec<u8>, Trainee, Stepper, State) {
         let mut optimizer = config.init().unwrap();
         let trainee = step(&mut optimizer, trainee().train());
         let state =
@@ -78,7 +79,7 @@ impl Folder {
         &self,
         bytes: &[u8],
         config: &OptimizerConfig,
-    ) -> Result<(Trainee, ModuleOptimizer, Average, State), String> {
+    ) -> Result<(Trainee, Stepper, Average, State), String> {
         std::fs::write(self.path(), bytes).unwrap();
         load(&self.path(), trainee(), config).map_err(|e| e.to_string())
     }

@@ -203,7 +203,7 @@ pub struct TrainConfig {
     /// keeps them. The result is the same.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub execution: Option<Execution>,
-    /// What convolutions compute in while training: `f32` or `bf16`.
+    /// What convolutions compute in while training: `f32`, `tf32`, `bf16` or `f16`.
     #[serde(skip_serializing_if = "Precision::is_default")]
     pub precision: Precision,
     /// How often a checkpoint is written, besides the one after each epoch: `15min`, `90s`, `2h`,

@@ -33,7 +33,7 @@ impl Loop {
             false => None,
         };
         let last = self.schedules.at(epoch * self.steps - 1);
-        let line = json!({
+        let mut line = json!({
             "epoch": epoch,
             "step": epoch * self.steps,
             "loss": progress.state.loss_sum / self.steps as f64,
@@ -45,6 +45,9 @@ impl Loop {
             "min_dcf": rates.map(|r| json!({"0.01": r.1[0], "0.05": r.1[1]})),
             "seconds": begun.elapsed().as_secs_f64(),
         });
+        if let Some(scale) = &progress.state.loss_scale {
+            line["loss_scale"] = json!(scale.factor());
+        }
         fs::append_line(self.out.join(METRICS), &line.to_string())?;
         self.accumulate(model, progress, epoch);
         let state = &mut progress.state;

@@ -31,7 +31,8 @@ impl Loop {
     }
 
     fn snapshot(&self, model: &Trainee, progress: &Progressing) -> Result<(Snapshot, usize)> {
-        let Progressing { optimizer, average, state, .. } = progress;
+        let Progressing { optimizer, average, state, late, .. } = progress;
+        debug_assert_eq!(late.under_way(), 0, "the state is not that of the weights yet");
         Ok((Snapshot::take(&model.valid(), optimizer, average, state)?, state.step(self.steps)))
     }
 

@@ -1,7 +1,8 @@
 //! Training through a quantizer: stages and codebooks.
 
+use super::saving::kept;
 use super::slot::Slot;
-use super::{Loop, Progressing, kept};
+use super::{Loop, Progressing};
 use crate::error::{Error, Result};
 use crate::train::Trainee;
 

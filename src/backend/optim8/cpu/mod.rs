@@ -7,6 +7,7 @@ mod step;
 pub(super) use self::step::Beside;
 
 use burn::backend::Flex;
+use burn::backend::ops::FloatTensorOps;
 use burn::backend::tensor::{FloatTensor, IntTensor};
 use burn::tensor::TensorData;
 use pulp::{Arch, Simd, WithSimd};
@@ -14,7 +15,8 @@ use rayon::prelude::*;
 
 use self::cells::Table;
 use self::step::{Encode, Part, Steps, decode};
-use super::{Codec, PER_WORD, Update};
+use super::rules::{exactly, with_one, with_two};
+use super::{Codec, PER_WORD, Step, Update};
 use crate::backend::flex::{contiguous, owned, slice, vector};
 
 type Moment = (IntTensor<Flex>, FloatTensor<Flex>);
@@ -67,6 +69,44 @@ pub(super) fn dequantize(
         .zip(slice(&absmax))
         .for_each(|((x, codes), &absmax)| decode(codes, x, absmax, table));
     vector(values)
+}
+
+/// The value of a tensor `[1]`.
+pub(super) fn first(x: &FloatTensor<Flex>) -> f32 {
+    slice(&contiguous(x.clone()))[0]
+}
+
+/// The gradient times a factor.
+pub(super) fn scaled(x: FloatTensor<Flex>, factor: f32) -> FloatTensor<Flex> {
+    match factor {
+        1.0 => x,
+        _ => <Flex as FloatTensorOps<Flex>>::float_mul_scalar(x, factor.into()),
+    }
+}
+
+/// [`step`] of whichever rule it is.
+pub(super) fn step_blocks(
+    parameter: FloatTensor<Flex>,
+    gradient: FloatTensor<Flex>,
+    moments: Vec<Moment>,
+    codecs: &[Codec],
+    rule: Step,
+) -> (FloatTensor<Flex>, Vec<Moment>) {
+    let codecs = codecs.to_vec();
+    match rule {
+        Step::One(rule) => {
+            let (moments, codecs) = (exactly(moments), exactly(codecs));
+            let (parameter, moments): (_, [Moment; 1]) =
+                with_one!(rule, rule => step(parameter, gradient, moments, codecs, rule));
+            (parameter, moments.into())
+        }
+        Step::Two(rule) => {
+            let (moments, codecs) = (exactly(moments), exactly(codecs));
+            let (parameter, moments): (_, [Moment; 2]) =
+                with_two!(rule, rule => step(parameter, gradient, moments, codecs, rule));
+            (parameter, moments.into())
+        }
+    }
 }
 
 /// A step of any rule: new parameter and moments. The codecs have one block size.

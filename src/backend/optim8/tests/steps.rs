@@ -173,7 +173,7 @@ fn equals_scalars<R: Tested<M>, const M: usize>(
         let (g, rule) = (gradient(count, t), R::at(t, rounding));
         scalar_step(&mut p, &g, &mut held, codecs, rule);
         let step: Step = rule.into();
-        (q, blocks) = step.on_blocks(q, on(&g), blocks, &codecs);
+        (q, blocks) = step.on_blocks(q, on(&g), blocks, &codecs, &Gate::Open(1.0));
     }
     same(&p, &held, q, blocks, &format!("{}, {rounding:?}, {kind:?}", R::NAME));
 }
@@ -213,7 +213,7 @@ fn equals_scalars_in_32_bits<R: Tested<M>, const M: usize>(kind: BackendKind, de
             *p = rule.shrink() * *p - change;
         }
         let step: Step = rule.into();
-        (q, moments) = step.on_values(q, on(&g), moments);
+        (q, moments) = step.on_values(q, on(&g), moments, &Gate::Open(1.0));
     }
     let of = |x: &mut dyn Iterator<Item = f32>| x.map(f32::to_bits).collect::<Vec<_>>();
     equal(&bits(flat(q)), &of(&mut p.into_iter()), &what);
@@ -286,7 +286,7 @@ fn layout_and_sharing_do_not_matter() {
         let before = bits(flat(held.clone()));
         let run = |p: Tensor<2>, g: Tensor<2>| {
             let zeros = vec![Blocks::zeros(84, codec, &device)];
-            let (p, m) = Step::from(step).on_blocks(p, g, zeros, &[codec]);
+            let (p, m) = Step::from(step).on_blocks(p, g, zeros, &[codec], &Gate::Open(1.0));
             (bits(flat(p)), bytes(m[0].words.clone(), 84), bits(m[0].absmax.clone()))
         };
         let wanted = run(whole(p.clone()), whole(g.clone()));

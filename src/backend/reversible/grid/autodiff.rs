@@ -21,12 +21,30 @@ impl<B: GridOps, C: CheckpointStrategy> GridOps for Autodiff<B, C> {
         bits: i32,
         back: bool,
     ) -> FloatTensor<Self> {
-        let prepared = Shift.prepare::<C>([x.node(), change.node()]);
-        let y = B::shift(x.into_primitive(), change.into_primitive(), bits, back);
-        match prepared.compute_bound().stateful() {
-            OpsKind::Tracked(prepared) => prepared.finish(back, y),
-            OpsKind::UnTracked(prepared) => prepared.finish(y),
-        }
+        shifted::<B, C>(x, change, back, |x, change| B::shift(x, change, bits, back))
+    }
+
+    fn plus(x: FloatTensor<Self>, y: FloatTensor<Self>) -> FloatTensor<Self> {
+        shifted::<B, C>(x, y, false, B::plus)
+    }
+
+    fn minus(x: FloatTensor<Self>, y: FloatTensor<Self>) -> FloatTensor<Self> {
+        shifted::<B, C>(x, y, true, B::minus)
+    }
+}
+
+/// `x` plus a change, or minus it if `back`.
+fn shifted<B: GridOps, C: CheckpointStrategy>(
+    x: FloatTensor<Autodiff<B, C>>,
+    change: FloatTensor<Autodiff<B, C>>,
+    back: bool,
+    compute: impl FnOnce(FloatTensor<B>, FloatTensor<B>) -> FloatTensor<B>,
+) -> FloatTensor<Autodiff<B, C>> {
+    let prepared = Shift.prepare::<C>([x.node(), change.node()]);
+    let y = compute(x.into_primitive(), change.into_primitive());
+    match prepared.compute_bound().stateful() {
+        OpsKind::Tracked(prepared) => prepared.finish(back, y),
+        OpsKind::UnTracked(prepared) => prepared.finish(y),
     }
 }
 

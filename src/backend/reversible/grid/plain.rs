@@ -17,3 +17,11 @@ pub(super) fn shift<B: Backend>(
     let change = snap::<B>(change, bits);
     if back { B::float_sub(x, change) } else { B::float_add(x, change) }
 }
+
+pub(super) fn plus<B: Backend>(x: FloatTensor<B>, y: FloatTensor<B>) -> FloatTensor<B> {
+    B::float_add(x, y)
+}
+
+pub(super) fn minus<B: Backend>(x: FloatTensor<B>, y: FloatTensor<B>) -> FloatTensor<B> {
+    B::float_sub(x, y)
+}

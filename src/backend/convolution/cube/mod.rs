@@ -1,0 +1,168 @@
+//! Convolution on GPUs as matrix products in tiles. What a tile reads of the input is gathered into
+//! shared memory, so no columns are written anywhere. Sums are f32 whatever the tensors' type.
+//!
+//! Tensors are row-major `[batch, channels, mels, frames]`: neighbouring units read neighbouring
+//! frames, and no copy in another order is made.
+
+mod gather;
+mod reduce;
+
+use burn::backend::TensorMetadata;
+use burn::tensor::{DType, Shape};
+use burn_cubecl::cubecl;
+use burn_cubecl::tensor::CubeTensor;
+use cubecl::prelude::*;
+
+use self::gather::gather_kernel;
+use self::reduce::{sum_kernel, weight_kernel};
+use super::{Splits, Window};
+use crate::backend::gpu::{self, MOST_CUBES, UNITS, cubes, elem};
+
+/// Sizes of a convolution.
+#[derive(CubeType, CubeLaunch, Clone, Copy)]
+pub(super) struct Sizes {
+    batch: u32,
+    /// Of the tensor that is read.
+    read_channels: u32,
+    read_mels: u32,
+    read_frames: u32,
+    /// Of the tensor that is written, or of the output's gradient.
+    write_channels: u32,
+    write_mels: u32,
+    write_frames: u32,
+    stride_mels: u32,
+    stride_frames: u32,
+}
+
+fn sizes(read: [usize; 4], write: [usize; 4], window: Window) -> SizesLaunch {
+    let [batch, read_channels, read_mels, read_frames] = read.map(|n| n as u32);
+    let [_, write_channels, write_mels, write_frames] = write.map(|n| n as u32);
+    let [stride_mels, stride_frames] = window.stride.map(|n| n as u32);
+    SizesLaunch::new(
+        batch,
+        read_channels,
+        read_mels,
+        read_frames,
+        write_channels,
+        write_mels,
+        write_frames,
+        stride_mels,
+        stride_frames,
+    )
+}
+
+/// Rows and columns of a tile of the product with so many rows.
+fn tile(rows: usize) -> [u32; 2] {
+    [if rows > 32 { 64 } else { 32 }, 128]
+}
+
+fn dims(x: &CubeTensor) -> [usize; 4] {
+    x.shape().dims()
+}
+
+/// See [`super::ConvolutionOps::convolve`].
+pub(super) fn convolve(x: CubeTensor, weight: CubeTensor, window: Window) -> CubeTensor {
+    let ([batch, _, mels, frames], [output, _, kernel, _]) = (dims(&x), dims(&weight));
+    let [mels, frames] = window.output([mels, frames], kernel);
+    gather(x, weight, [batch, output, mels, frames], window, false)
+}
+
+/// See [`super::ConvolutionOps::convolve_input_gradient`].
+pub(super) fn input_gradient(
+    weight: CubeTensor,
+    dy: CubeTensor,
+    shape: Shape,
+    window: Window,
+) -> CubeTensor {
+    gather(dy, weight, shape.dims(), window, true)
+}
+
+fn gather(
+    read: CubeTensor,
+    weight: CubeTensor,
+    write: [usize; 4],
+    window: Window,
+    backward: bool,
+) -> CubeTensor {
+    let (read, weight) = (gpu::contiguous(read), gpu::contiguous(weight));
+    let y = gpu::empty(&read, write, read.dtype);
+    let [batch, channels, mels, frames] = write;
+    let [rows, columns] = tile(channels);
+    // Positions whose frames leave the same remainder are reached by the same taps.
+    let classes = if backward { window.stride } else { [1, 1] };
+    let positions = batch * mels.div_ceil(classes[0]) * frames.div_ceil(classes[1]);
+    let across = positions.div_ceil(columns as usize).clamp(1, MOST_CUBES);
+    let kernel = dims(&weight)[3] as u32;
+    gather_kernel::launch(
+        &read.client.clone(),
+        CubeCount::Static(
+            across as u32,
+            channels.div_ceil(rows as usize) as u32,
+            (classes[0] * classes[1]) as u32,
+        ),
+        CubeDim::new_1d(UNITS),
+        read.clone().into_buffer_arg(),
+        weight.into_buffer_arg(),
+        y.clone().into_buffer_arg(),
+        sizes(dims(&read), write, window),
+        rows,
+        columns,
+        kernel,
+        backward,
+        backward && window.stride != [1, 1],
+        elem(read.dtype),
+    );
+    y
+}
+
+/// See [`super::ConvolutionOps::convolve_weight_gradient`].
+pub(super) fn weight_gradient(
+    x: CubeTensor,
+    dy: CubeTensor,
+    kernel: usize,
+    window: Window,
+) -> CubeTensor {
+    let (x, dy) = (gpu::contiguous(x), gpu::contiguous(dy));
+    let ([_, input, ..], [_, output, ..]) = (dims(&x), dims(&dy));
+    let shape = [output, input, kernel, kernel];
+    let Splits { count, rows, columns, chunk } = Splits::of(dims(&x), dims(&dy), kernel);
+    let width = input * kernel * kernel;
+    let direct = count == 1 && x.dtype == DType::F32;
+    let dw = gpu::empty(&x, shape, x.dtype);
+    let parts = match direct {
+        true => dw.clone(),
+        false => gpu::empty(&x, [count, output * width], DType::F32),
+    };
+    weight_kernel::launch(
+        &x.client.clone(),
+        CubeCount::Static(
+            width.div_ceil(columns) as u32,
+            output.div_ceil(rows) as u32,
+            count as u32,
+        ),
+        CubeDim::new_1d(UNITS),
+        x.clone().into_buffer_arg(),
+        dy.clone().into_buffer_arg(),
+        parts.clone().into_buffer_arg(),
+        sizes(dims(&x), dims(&dy), window),
+        chunk as u32,
+        rows as u32,
+        columns as u32,
+        kernel as u32,
+        elem(x.dtype),
+    );
+    if !direct {
+        let total = output * width;
+        sum_kernel::launch(
+            &x.client.clone(),
+            cubes(total),
+            CubeDim::new_1d(UNITS),
+            parts.into_buffer_arg(),
+            dw.clone().into_buffer_arg(),
+            total as u32,
+            count as u32,
+            elem(x.dtype),
+        );
+    }
+    dw
+}

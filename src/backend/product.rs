@@ -1,0 +1,113 @@
+//! Matrix products that are f32 where f32 is asked for. On NVIDIA's GPUs from Ampere on, Burn's
+//! products round their factors to TF32, and CubeCL has no option against it. There our own
+//! convolution, which has no tensor cores in f32, computes the product.
+
+use burn::tensor::{DType, Tensor};
+
+use super::convolution::{Window, convolve, tf32_allowed};
+use super::kind::has_tf32;
+
+/// `x [rows, inner]` times the transposed `weight [columns, inner]` -> `[rows, columns]`.
+pub fn product(x: Tensor<2>, weight: Tensor<2>) -> Tensor<2> {
+    match would_round(&x) {
+        true => convolved(x, weight),
+        false => x.matmul(weight.transpose()),
+    }
+}
+
+/// `weight [output, input]` times each utterance of `x [batch, input, frames]` -> `[batch, output,
+/// frames]`.
+pub fn products(weight: Tensor<2>, x: Tensor<3>) -> Tensor<3> {
+    match would_round(&x) {
+        true => each_convolved(weight, x),
+        false => {
+            let [output, input] = weight.dims();
+            weight.reshape([1, output, input]).matmul(x)
+        }
+    }
+}
+
+/// Whether Burn's product of f32 would round its factors, and nobody has allowed that.
+fn would_round<const D: usize>(x: &Tensor<D>) -> bool {
+    x.dtype() == DType::F32 && !tf32_allowed() && has_tf32(&x.device())
+}
+
+/// [`product`] as a convolution of one image with a pixel for each row.
+fn convolved(x: Tensor<2>, weight: Tensor<2>) -> Tensor<2> {
+    let ([rows, inner], [columns, _]) = (x.dims(), weight.dims());
+    let image = x.transpose().reshape([1, inner, 1, rows]);
+    let y = convolve(image, weight.reshape([columns, inner, 1, 1]), Window { stride: [1, 1] });
+    y.reshape([columns, rows]).transpose()
+}
+
+/// [`products`] as a convolution.
+fn each_convolved(weight: Tensor<2>, x: Tensor<3>) -> Tensor<3> {
+    let ([output, input], [batch, _, frames]) = (weight.dims(), x.dims());
+    let image = x.reshape([batch, input, 1, frames]);
+    let y = convolve(image, weight.reshape([output, input, 1, 1]), Window { stride: [1, 1] });
+    y.reshape([batch, output, frames])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backend::BackendKind;
+    use crate::rng::Stream;
+    use burn::tensor::{Device, TensorData};
+
+    fn noise<const D: usize>(shape: [usize; D], seed: u64, device: &Device) -> Tensor<D> {
+        let mut stream = Stream::new(seed, "product", &[]);
+        let count = shape.iter().product::<usize>();
+        let values: Vec<f32> = (0..count).map(|_| stream.normal() as f32).collect();
+        Tensor::from_data(TensorData::new(values, shape), &device.clone().autodiff())
+    }
+
+    /// A product and the gradients of its factors.
+    fn traced<const A: usize, const B: usize, const C: usize>(
+        factors: (Tensor<A>, Tensor<B>),
+        multiply: impl Fn(Tensor<A>, Tensor<B>) -> Tensor<C>,
+    ) -> [Vec<f32>; 3] {
+        let (a, b) = (factors.0.require_grad(), factors.1.require_grad());
+        let y = multiply(a.clone(), b.clone());
+        let weights = noise(y.dims(), 3, &y.device().inner());
+        let gradients = (y.clone() * weights).sum().backward();
+        let (a, b) = (a.grad(&gradients).unwrap(), b.grad(&gradients).unwrap());
+        [y.into_data(), a.into_data(), b.into_data()].map(|data| data.iter::<f32>().collect())
+    }
+
+    fn near(ours: &[Vec<f32>; 3], wanted: &[Vec<f32>; 3]) {
+        for (ours, wanted) in ours.iter().zip(wanted) {
+            assert_eq!(ours.len(), wanted.len());
+            let largest = wanted.iter().fold(0.0f32, |m, x| m.max(x.abs()));
+            let off = ours.iter().zip(wanted).fold(0.0f32, |m, (a, b)| m.max((a - b).abs()));
+            assert!(off <= 1e-5 * largest, "{off} of {largest}");
+        }
+    }
+
+    #[test]
+    fn convolutions_are_products() {
+        for kind in BackendKind::ALL {
+            let Ok(device) = kind.device(0) else { continue };
+            for (rows, inner, columns) in [(1, 1, 1), (5, 7, 3), (16, 33, 40)] {
+                let factors =
+                    || (noise([rows, inner], 1, &device), noise([columns, inner], 2, &device));
+                near(&traced(factors(), convolved), &traced(factors(), product));
+            }
+            for (batch, input, output, frames) in [(1, 1, 1, 1), (2, 5, 3, 7), (3, 40, 17, 25)] {
+                let factors = || {
+                    (noise([output, input], 1, &device), noise([batch, input, frames], 2, &device))
+                };
+                near(&traced(factors(), each_convolved), &traced(factors(), products));
+            }
+        }
+    }
+
+    /// On devices without TF32 a product is Burn's, to the bit.
+    #[test]
+    fn products_are_burns_without_tf32() {
+        let device = BackendKind::ALL.into_iter().find_map(|kind| kind.device(0).ok()).unwrap();
+        let factors = || (noise([9, 20], 1, &device), noise([11, 20], 2, &device));
+        let plain = |x: Tensor<2>, weight: Tensor<2>| x.matmul(weight.transpose());
+        assert_eq!(traced(factors(), product), traced(factors(), plain));
+    }
+}

@@ -1,0 +1,179 @@
+//! Dry runs: training steps of the user's size without a GPU's memory.
+//!
+//! CubeCL's dry run makes every kernel and drops its launch, and reserves pages that are never
+//! mapped. So the allocator goes through the same sequence of requests as on a card, and says what
+//! it would have reserved. The device is wgpu's that executes nothing, with the alignment and the
+//! limits of the backend that is planned for.
+//!
+//! What CUDA does otherwise:
+//!
+//! * Its tensors' rows have a pitch. Kernels of ours take none; what Burn allocates (pooling, head,
+//!   loss) has it, and the difference is added by arithmetic ([`super::account_on`]).
+//! * One allocation takes a quarter of the card at most ([`Card::largest`]).
+//! * On a card that is nearly full CubeCL moves tensors together before it asks for another page.
+//!   The dry run reserves that page.
+//!
+//! In a build with autotune, Burn's own products and sums (embedding layer, head, pooling, loss)
+//! are tuned in the first step, on the device that executes nothing: that takes seconds, and memory
+//! of this machine for the pages that they touch. Kernels of ours are not tuned.
+
+use super::card::{Card, Dry};
+use super::{Setting, account_on};
+use crate::backend::BackendKind;
+use crate::error::Result;
+
+/// Whether this build has dry runs.
+pub const HAS_DRY_RUNS: bool = cfg!(feature = "wgpu-bare");
+
+/// Replays two training steps of a setting in f32 on a card. It takes seconds, for the largest
+/// networks up to a minute, and about as much memory of this machine as the weights take.
+///
+/// Until it returns, launches on any device by any thread of this process are dropped too: nothing
+/// else may use a GPU meanwhile, and what is queued on one must be waited for before
+/// ([`Device::sync`](burn::tensor::Device::sync)).
+///
+/// # Errors
+/// An impossible setting, a card of a CPU backend, and a build without the backend wgpu.
+pub fn dry(setting: &Setting, card: Card) -> Result<Dry> {
+    setting.check()?;
+    card.check()?;
+    let pitch = match card.backend {
+        BackendKind::Cuda => {
+            let peak = |kind| account_on(setting, kind).map(|account| account.peak);
+            peak(BackendKind::Cuda)?.saturating_sub(peak(BackendKind::Wgpu)?) as u64
+        }
+        BackendKind::Wgpu | BackendKind::Flex | BackendKind::Ndarray => 0,
+    };
+    replayed(setting, card, pitch)
+}
+
+#[cfg(not(feature = "wgpu-bare"))]
+fn replayed(_: &Setting, _: Card, _: u64) -> Result<Dry> {
+    use crate::error::{Error, Remedy};
+    let lacks = "dry runs need the backend wgpu, which is not in this build";
+    Err(Error::Backend(lacks.into()).with(Remedy::RebuildWith { feature: "wgpu" }))
+}
+
+#[cfg(feature = "wgpu-bare")]
+use replay::replayed;
+
+#[cfg(feature = "wgpu-bare")]
+mod replay {
+    use std::sync::{Mutex, PoisonError};
+
+    use burn::module::{Module, ModuleVisitor, Param};
+    use burn::tensor::{Device, StreamId, Tensor};
+    use burn_cubecl::cubecl::dry_run::DryRun;
+
+    use crate::backend::{BackendKind, failure, quietly};
+    use crate::error::{Error, Result};
+    use crate::losses::HeadConfig;
+    use crate::memory::card::{Card, Dry};
+    use crate::memory::watch::{Seen, Watch};
+    use crate::memory::{Setting, noop};
+    use crate::optim::Gate;
+    use crate::train::{Trainee, gate};
+
+    /// The devices that were made, by the backends that they stand for. One dry run at a time uses
+    /// them. They keep the kernels they have made.
+    static DEVICES: Mutex<Vec<(BackendKind, Device)>> = Mutex::new(Vec::new());
+
+    pub(super) fn replayed(setting: &Setting, card: Card, pitch: u64) -> Result<Dry> {
+        let kind = card.backend;
+        let mut devices = DEVICES.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = devices.iter().find(|(of, _)| *of == kind).map(|(_, device)| device.clone());
+        let device = match known {
+            Some(device) => device,
+            None => {
+                let device = noop::device(kind)?;
+                devices.push((kind, device.clone()));
+                device
+            }
+        };
+        let steps = quietly(|| replay(setting, &device))
+            .unwrap_or_else(|panic| Err(failure(&panic)))
+            // Nobody knows what a device holds that has failed.
+            .inspect_err(|_| devices.retain(|(of, _)| *of != kind))?;
+        let [first, second] = steps;
+        let dry = Dry {
+            card,
+            peak_in_use: second.in_use + pitch,
+            reserved: second.reserved + pitch,
+            first_reserved: first.reserved + pitch,
+            pitch,
+            largest: second.largest.max(first.largest),
+            launches: second.launches,
+            fits: false,
+        };
+        Ok(dry.judged())
+    }
+
+    fn sync(device: &Device) -> Result<()> {
+        device.sync().map_err(|e| Error::Backend(e.to_string()))
+    }
+
+    /// Both steps, on a stream of its own: its pages begin small.
+    fn replay(setting: &Setting, device: &Device) -> Result<[Seen; 2]> {
+        let _dry = DryRun::new();
+        device.memory_cleanup();
+        let steps = StreamId::allocate().executes(|| {
+            let steps = steps(setting, device)?;
+            // What was dropped is freed.
+            sync(device).map(|()| steps)
+        });
+        device.memory_cleanup();
+        steps
+    }
+
+    /// Two steps as the training loop makes them on a GPU.
+    fn steps(setting: &Setting, device: &Device) -> Result<[Seen; 2]> {
+        let watch = Watch::new(device)
+            .ok_or_else(|| Error::Backend("the device of dry runs cannot be watched".into()))?;
+        watch.look();
+        let before = watch.seen();
+        let trainee =
+            Trainee::new(&setting.arch, &HeadConfig::default(), setting.speakers, device, 1)?;
+        let mut trainee = trainee.with_execution(setting.execution)?.train();
+        draw(&trainee);
+        let mut optimizer = setting.optimizer.init()?;
+        let autodiff = device.clone().autodiff();
+        // The next batch is on the device before its turn. Both are uploaded before pages are
+        // large: what is uploaded takes this machine's memory.
+        let batch = setting.noise().upload(&autodiff);
+        let _ahead = setting.noise().upload(&autodiff);
+        let mut seen = [Seen::default(); 2];
+        for (number, seen) in seen.iter_mut().enumerate() {
+            sync(device)?;
+            watch.forget();
+            let (pending, gradients) = trainee.weigh(batch.clone(), 1.0, 1.0);
+            let (open, bad) = gate(&trainee, &gradients, &pending.loss, 1.0);
+            // What the loop would read, a step later.
+            let outcome = pending.with(bad);
+            trainee = optimizer.step(1e-3, trainee, gradients, Gate::Device(open));
+            sync(device)?;
+            drop(outcome);
+            watch.look();
+            *seen = watch.seen();
+            seen.in_use = seen.in_use.saturating_sub(before.in_use);
+            seen.reserved = seen.reserved.saturating_sub(before.reserved);
+            if number == 0 {
+                // As training does, behind what autotune tries out.
+                device.memory_cleanup();
+            }
+        }
+        Ok(seen)
+    }
+
+    /// Draws the weights, which else happens when they are first used: between the activations.
+    fn draw(trainee: &Trainee) {
+        struct Draw;
+
+        impl ModuleVisitor for Draw {
+            fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+                drop(param.val());
+            }
+        }
+
+        trainee.visit(&mut Draw);
+    }
+}

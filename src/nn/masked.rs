@@ -1,0 +1,317 @@
+//! The interpreter that computes utterances of several lengths together.
+
+use burn::tensor::{Device, Tensor, TensorData};
+
+use super::exec::{AnyPart, Body, Combine, Exec, Map, Net, Stage, Step};
+use super::pooling::statistics_of_each;
+use super::{BatchNorm, Conv1d, Conv2d, ConvConfig, Linear, Mode, PoolingKind, Run};
+use crate::backend::reversible::{Execution, Rearrange, Reversible, shift, snap};
+
+/// Runs layers on utterances that were padded to one length. Each utterance gets what [`Run`] makes
+/// of it alone in evaluation mode, up to rounding.
+///
+/// An utterance that is alone ends where its tensor ends: convolutions see zeros behind it, and
+/// statistics do not count what is behind it. Here a mask writes these zeros in front of every
+/// convolution over several frames, and softmax and pooling leave out what is behind. Everywhere
+/// else values behind an utterance are computed and never read. [`Exec::pad`] makes an utterance
+/// itself longer, to its own next multiple.
+#[derive(Debug)]
+pub struct Masked {
+    run: Run,
+    /// The lengths at each resolution that was met.
+    all: Vec<Lengths>,
+}
+
+/// How long each utterance of a batch is, at one resolution.
+#[derive(Debug)]
+struct Lengths {
+    each: Vec<usize>,
+    /// Frames of the tensors.
+    frames: usize,
+    /// `[batch, frames]`: 1 for an utterance's own frames, 0 behind them.
+    mask: Tensor<2>,
+}
+
+/// A value of [`Masked`].
+#[derive(Debug, Clone)]
+pub struct Padded<const D: usize> {
+    tensor: Tensor<D>,
+    /// The place of the lengths in [`Masked`]'s list; none if the value has no axis of frames.
+    /// Frames are the last axis.
+    lengths: Option<usize>,
+    /// Whether zeros are behind each utterance.
+    zeros: bool,
+}
+
+impl<const D: usize> Padded<D> {
+    /// A value without frames.
+    fn whole(tensor: Tensor<D>) -> Self {
+        Self { tensor, lengths: None, zeros: false }
+    }
+}
+
+impl Masked {
+    /// Images `[batch, 1, mels, frames]` -> embeddings `[batch, embedding_dim]`. The first
+    /// `lengths[i]` frames are those of utterance `i`. Any finite values may stand behind them.
+    ///
+    /// # Panics
+    /// There are more or fewer lengths than utterances, or a length is not 1 to `frames`.
+    pub fn embed<N: Net>(network: &N, image: Tensor<4>, lengths: Vec<usize>) -> Tensor<2> {
+        let [batch, _, _, frames] = image.dims();
+        assert!(
+            lengths.len() == batch && lengths.iter().all(|n| (1..=frames).contains(n)),
+            "lengths {lengths:?} of {batch} utterances in {frames} frames"
+        );
+        let mut masked = Self { run: Run::new(Mode::Eval), all: Vec::new() };
+        let lengths = Some(masked.place(lengths, frames, &image.device()));
+        let image = Padded { tensor: image, lengths, zeros: false };
+        Net::forward(network, &mut masked, image).tensor
+    }
+
+    /// The place of these lengths in tensors of so many frames.
+    fn place(&mut self, each: Vec<usize>, frames: usize, device: &Device) -> usize {
+        let same = |known: &Lengths| known.each == each && known.frames == frames;
+        if let Some(place) = self.all.iter().position(same) {
+            return place;
+        }
+        let row = |&length: &usize| (0..frames).map(move |t| f32::from(t < length));
+        let mask = TensorData::new(each.iter().flat_map(row).collect(), [each.len(), frames]);
+        let mask = Tensor::from_data(mask, device);
+        self.all.push(Lengths { each, frames, mask });
+        self.all.len() - 1
+    }
+
+    /// The place of lengths behind an operation, which made a tensor of so many frames. `of` says
+    /// what becomes of a length.
+    fn then(
+        &mut self,
+        lengths: Option<usize>,
+        frames: usize,
+        of: impl Fn(usize) -> usize,
+    ) -> Option<usize> {
+        let Lengths { each, mask, .. } = &self.all[lengths?];
+        let (each, device) = (each.iter().map(|&n| of(n)).collect(), mask.device());
+        Some(self.place(each, frames, &device))
+    }
+
+    /// The mask, to be multiplied with `x`.
+    fn mask<const D: usize>(&self, place: usize, x: &Tensor<D>) -> Tensor<D> {
+        let mask = self.all[place].mask.clone();
+        let mut shape = [1; D];
+        [shape[0], shape[D - 1]] = mask.dims();
+        let mask: Tensor<D> = mask.reshape(shape);
+        mask.cast(x.dtype())
+    }
+
+    /// The value with zeros behind each utterance.
+    fn cut<const D: usize>(&self, x: Padded<D>) -> Padded<D> {
+        let Some(place) = x.lengths.filter(|_| !x.zeros) else { return x };
+        let mask = self.mask(place, &x.tensor);
+        Padded { tensor: x.tensor * mask, lengths: x.lengths, zeros: true }
+    }
+
+    fn conv<const D: usize, const N: usize>(
+        &mut self,
+        config: &ConvConfig<D, N>,
+        x: Padded<D>,
+        layer: impl FnOnce(&mut Run, Tensor<D>) -> Tensor<D>,
+    ) -> Padded<D> {
+        // A kernel of one frame sees nothing beside it.
+        let narrow = config.kernel == 1;
+        let x = if narrow { x } else { self.cut(x) };
+        let zeros = x.zeros && narrow && !config.bias;
+        let tensor = layer(&mut self.run, x.tensor);
+        let of = |length| {
+            let mut size = [1; N];
+            size[N - 1] = length;
+            config.output_size(size)[N - 1]
+        };
+        let lengths = self.then(x.lengths, tensor.dims()[D - 1], of);
+        Padded { tensor, lengths, zeros }
+    }
+
+    /// Logits of which softmax gives 0 behind each utterance.
+    fn floored<const D: usize>(&self, place: usize, x: Tensor<D>) -> Tensor<D> {
+        let mask = self.mask(place, &x);
+        // So far below every other that its exponential is 0, and finite: shaders need not know
+        // infinities.
+        let depth = x.dtype().finfo().map_or(1e30, |info| info.max / 2.0);
+        x * mask.clone() + (mask - 1.0) * depth
+    }
+
+    fn rearrange(
+        &mut self,
+        rearrange: &dyn Rearrange,
+        x: Vec<Padded<4>>,
+        of: impl Fn(usize) -> usize,
+    ) -> Vec<Padded<4>> {
+        let (lengths, zeros) = (shared(&x), x.iter().all(|x| x.zeros));
+        let made = rearrange.forward(x.into_iter().map(|x| x.tensor).collect());
+        let lengths = self.then(lengths, made[0].dims()[3], of);
+        made.into_iter().map(|tensor| Padded { tensor, lengths, zeros }).collect()
+    }
+
+    /// A function of a coupling.
+    fn function(&mut self, part: &dyn AnyPart, x: Padded<4>) -> Padded<4> {
+        single(part.masked(self, vec![x]))
+    }
+}
+
+/// The place of lengths that all of these values have, but for those without frames.
+fn shared<const D: usize>(all: &[Padded<D>]) -> Option<usize> {
+    let mut places = all.iter().filter_map(|x| x.lengths);
+    let first = places.next();
+    assert!(places.all(|place| Some(place) == first), "values of one length are combined");
+    first
+}
+
+/// The only value.
+fn single(mut all: Vec<Padded<4>>) -> Padded<4> {
+    assert_eq!(all.len(), 1, "a function of one tensor gave {}", all.len());
+    all.remove(0)
+}
+
+fn pair(all: Vec<Padded<4>>) -> [Padded<4>; 2] {
+    let n = all.len();
+    all.try_into().unwrap_or_else(|_| panic!("a coupling wants two streams, not {n}"))
+}
+
+/// A stream on the body's grid.
+fn on(grid: Option<i32>, x: Padded<4>) -> Padded<4> {
+    let Padded { tensor, lengths, zeros } = x;
+    let tensor = match grid {
+        Some(bits) => snap(tensor, bits),
+        None => tensor,
+    };
+    Padded { tensor, lengths, zeros }
+}
+
+/// A stream and a function's output.
+fn plus(grid: Option<i32>, x: Padded<4>, change: Padded<4>) -> Padded<4> {
+    let both = [x, change];
+    let (lengths, zeros) = (shared(&both), both.iter().all(|x| x.zeros));
+    let [x, change] = both.map(|x| x.tensor);
+    let tensor = match grid {
+        Some(bits) => shift(x, change, bits, false),
+        None => x + change,
+    };
+    Padded { tensor, lengths, zeros }
+}
+
+impl Exec for Masked {
+    type Value<const D: usize> = Padded<D>;
+
+    fn stage(&mut self, _: Stage) {}
+
+    fn conv2d(&mut self, layer: &Conv2d, x: Padded<4>) -> Padded<4> {
+        self.conv(layer.config(), x, |run, x| run.conv2d(layer, x))
+    }
+
+    fn conv1d(&mut self, layer: &Conv1d, x: Padded<3>) -> Padded<3> {
+        self.conv(layer.config(), x, |run, x| run.conv1d(layer, x))
+    }
+
+    fn norm<const D: usize>(&mut self, layer: &BatchNorm, x: Padded<D>, relu: bool) -> Padded<D> {
+        let Padded { tensor, lengths, .. } = x;
+        Padded { tensor: self.run.norm(layer, tensor, relu), lengths, zeros: false }
+    }
+
+    fn map<const D: usize>(&mut self, f: Map, x: Padded<D>) -> Padded<D> {
+        let Padded { tensor, lengths, zeros } = x;
+        let (tensor, zeros) = match (f, lengths) {
+            (Map::Softmax, Some(place)) => (self.floored(place, tensor), true),
+            (Map::Relu | Map::Tanh, _) => (tensor, zeros),
+            (Map::Sigmoid | Map::Softmax, _) => (tensor, false),
+        };
+        Padded { tensor: self.run.map(f, tensor), lengths, zeros }
+    }
+
+    fn combine<const D: usize>(&mut self, f: Combine, x: Padded<D>, y: Padded<D>) -> Padded<D> {
+        let both = [x, y];
+        let (lengths, zeros) = (shared(&both), both.iter().all(|x| x.zeros));
+        let [x, y] = both.map(|x| x.tensor);
+        Padded { tensor: self.run.combine(f, x, y), lengths, zeros }
+    }
+
+    fn concat<const D: usize>(&mut self, all: Vec<Padded<D>>, axis: usize) -> Padded<D> {
+        let (lengths, zeros) = (shared(&all), all.iter().all(|x| x.zeros));
+        assert!(lengths.is_none() || axis < D - 1, "frames do not follow frames");
+        let tensors = all.into_iter().map(|x| x.tensor).collect();
+        Padded { tensor: self.run.concat(tensors, axis), lengths, zeros }
+    }
+
+    fn copy(&mut self, x: &Padded<4>) -> Padded<4> {
+        x.clone()
+    }
+
+    fn pad(&mut self, x: Padded<4>, multiples: [usize; 2]) -> Padded<4> {
+        // The zeros behind an utterance become its own.
+        let x = if multiples[1] > 1 { self.cut(x) } else { x };
+        let tensor = self.run.pad(x.tensor, multiples);
+        let longer = |length: usize| length.next_multiple_of(multiples[1]);
+        let lengths = self.then(x.lengths, tensor.dims()[3], longer);
+        Padded { tensor, lengths, zeros: x.zeros }
+    }
+
+    fn reshape<const D: usize, const O: usize>(
+        &mut self,
+        x: Padded<D>,
+        shape: [i32; O],
+    ) -> Padded<O> {
+        let Padded { tensor, lengths, zeros } = x;
+        let frames = tensor.dims()[D - 1];
+        let tensor = self.run.reshape(tensor, shape);
+        let kept = lengths.is_none() || tensor.dims()[O - 1] == frames;
+        assert!(kept, "frames are the last axis: {shape:?}");
+        Padded { tensor, lengths, zeros }
+    }
+
+    fn pool(&mut self, kind: PoolingKind, x: Padded<3>, attention: Option<Padded<3>>) -> Padded<2> {
+        let Padded { tensor, lengths, .. } = x;
+        let attention = attention.map(|x| x.tensor);
+        Padded::whole(match lengths {
+            None => self.run.pool(kind, tensor, attention),
+            Some(place) => {
+                let mask = self.mask(place, &tensor);
+                statistics_of_each(kind, tensor, attention, &self.all[place].each, mask)
+            }
+        })
+    }
+
+    fn linear(&mut self, layer: &Linear, x: Padded<2>) -> Padded<2> {
+        Padded::whole(self.run.linear(layer, x.tensor))
+    }
+
+    fn body<B: Body>(&mut self, body: &B, x: Padded<4>, _: Execution) -> Padded<4> {
+        let grid = Reversible::grid(body);
+        // As `reversible::run` does: what comes from outside is put on the grid first.
+        let mut rounded = false;
+        let streams = body.walk().into_iter().fold(vec![x], |x, (_, step)| match step {
+            Step::Keep(part) => {
+                rounded = false;
+                part.masked(self, x)
+            }
+            Step::Couple(block) => {
+                let mut pair = pair(x);
+                if !std::mem::replace(&mut rounded, true) {
+                    pair = pair.map(|x| on(grid, x));
+                }
+                let ([x1, x2], [f, g]) = (pair, block.functions());
+                let change = self.function(f, x2.clone());
+                let y1 = plus(grid, x1, change);
+                let change = self.function(g, y1.clone());
+                vec![y1, plus(grid, x2, change)]
+            }
+            Step::Squeeze(squeeze) => self.rearrange(squeeze, x, |length| {
+                let frames = squeeze.frames;
+                assert_eq!(length % frames, 0, "{length} frames are squeezed by {frames}");
+                length / frames
+            }),
+            Step::Halves(halves) => self.rearrange(halves, x, |length| length),
+        });
+        single(streams)
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests;

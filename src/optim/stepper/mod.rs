@@ -1,0 +1,200 @@
+//! The optimizer of a whole module, as training uses it.
+
+mod kind;
+mod record;
+mod together;
+mod walk;
+
+pub(super) use self::kind::Burns;
+
+use std::sync::Arc;
+
+use burn::module::{Module, ModuleVisitor, Param};
+use burn::optim::GradientsParams;
+use burn::optim::module_optimizer::ModuleOptimizer;
+use burn::tensor::{Bytes, Device, Tensor};
+
+use self::kind::{Kind, Ours};
+use self::together::Together;
+use super::record::bad;
+use super::{EightBit, Gate, Rule};
+use crate::backend::is_gpu;
+use crate::error::Result;
+
+/// The optimizer of a whole module.
+///
+/// On CPUs it is Burn's [`ModuleOptimizer`] and steps one tensor after the other. On GPUs, where
+/// most tensors are too small to be worth a launch of their own, it steps many tensors in one
+/// launch. Its steps go through a [`Gate`], so a device can decide about a step without anybody
+/// waiting for it.
+///
+/// It does not check gradients: that is the gate's part. It has no gradient clipping and no
+/// parameter groups.
+///
+/// Records are the same for all backends, and those of the [`ModuleOptimizer`].
+///
+/// ```
+/// use burn::nn::LinearConfig;
+/// use burn::optim::GradientsParams;
+/// use burn::tensor::{Device, Tensor};
+/// use revox::optim::{AdamW8bitConfig, Gate};
+///
+/// let device = Device::default().autodiff();
+/// let mut model = LinearConfig::new(128, 128).init(&device);
+/// let mut optimizer = AdamW8bitConfig::new().stepper().unwrap();
+/// let loss = model.forward(Tensor::<2>::ones([1, 128], &device)).sum();
+/// let gradients = GradientsParams::from_grads(loss.backward(), &model);
+/// model = optimizer.step(1e-3, model, gradients, Gate::Open(1.0));
+/// ```
+#[derive(Clone)]
+pub struct Stepper {
+    kind: Arc<dyn Kind>,
+    form: Form,
+}
+
+/// Where the states are.
+#[derive(Clone)]
+enum Form {
+    /// There are none yet.
+    New,
+    /// In Burn's optimizer.
+    TensorByTensor(ModuleOptimizer),
+    /// On one GPU.
+    Together(Together),
+}
+
+impl<R: Rule> From<EightBit<R>> for Stepper {
+    fn from(optimizer: EightBit<R>) -> Self {
+        Self::new(Ours(optimizer.with_gradient_check(false)))
+    }
+}
+
+impl Stepper {
+    pub(super) fn new(kind: impl Kind) -> Self {
+        Self { kind: Arc::new(kind), form: Form::New }
+    }
+
+    /// The same with the states of Burn's optimizer.
+    #[cfg(feature = "train")]
+    pub(super) fn with_states(self, optimizer: ModuleOptimizer) -> Self {
+        Self { form: Form::TensorByTensor(optimizer), ..self }
+    }
+
+    /// Makes one step of all parameters that have gradients. A closed gate leaves parameters and
+    /// states as they are, to the bit.
+    ///
+    /// # Panics
+    /// If the states are those of another module.
+    pub fn step<M: Module>(
+        &mut self,
+        rate: f64,
+        module: M,
+        gradients: GradientsParams,
+        gate: Gate,
+    ) -> M {
+        match only_gpu(&module) {
+            Some(device) => self.together(&device, rate, module, gradients, &gate),
+            None => self.tensor_by_tensor(rate, module, gradients, &gate),
+        }
+    }
+
+    fn together<M: Module>(
+        &mut self,
+        device: &Device,
+        rate: f64,
+        module: M,
+        gradients: GradientsParams,
+        gate: &Gate,
+    ) -> M {
+        let mut states = match std::mem::replace(&mut self.form, Form::New) {
+            Form::New => Together::new(device.clone()),
+            Form::TensorByTensor(optimizer) => {
+                let record = optimizer.into_bytes().expect("states have a form in bytes");
+                Together::read(&*self.kind, record, device).unwrap_or_else(|e| panic!("{e}"))
+            }
+            Form::Together(states) => states.on(device),
+        };
+        let module = states.step(&*self.kind, rate, module, gradients, gate);
+        self.form = Form::Together(states);
+        module
+    }
+
+    fn tensor_by_tensor<M: Module>(
+        &mut self,
+        rate: f64,
+        module: M,
+        gradients: GradientsParams,
+        gate: &Gate,
+    ) -> M {
+        let gradients = match gate.factor() {
+            0.0 => return module,
+            1.0 => gradients,
+            factor => multiplied(&module, gradients, factor),
+        };
+        let mut optimizer = match std::mem::replace(&mut self.form, Form::New) {
+            Form::New => self.kind.tensor_by_tensor(),
+            Form::TensorByTensor(optimizer) => optimizer,
+            Form::Together(states) => {
+                let record = states.record(&*self.kind).expect("states have a form in bytes");
+                let optimizer = self.kind.tensor_by_tensor().from_bytes(record);
+                optimizer.expect("a record of our own")
+            }
+        };
+        let module = optimizer.step(rate, module, gradients);
+        self.form = Form::TensorByTensor(optimizer);
+        module
+    }
+
+    /// Counts the latest step as not made. The host calls it when it has learned that the gate on
+    /// the device was closed: numbers that depend on the count of steps then go on as if the step
+    /// had not been. If the host knew that the gate was closed, the step was not counted, and this
+    /// does nothing.
+    pub fn take_back(&mut self) {
+        match &mut self.form {
+            Form::Together(states) => states.take_back(),
+            // Whoever steps tensor by tensor has waited for the gate.
+            Form::New | Form::TensorByTensor(_) => {}
+        }
+    }
+
+    /// The states as a record, in the form of a [`ModuleOptimizer`]'s. This waits for the device.
+    ///
+    /// # Errors
+    /// States that have no form in bytes.
+    pub fn into_bytes(&self) -> Result<Bytes> {
+        match &self.form {
+            Form::New => self.kind.tensor_by_tensor().into_bytes().map_err(bad),
+            Form::TensorByTensor(optimizer) => optimizer.into_bytes().map_err(bad),
+            Form::Together(states) => states.record(&*self.kind),
+        }
+    }
+}
+
+/// The device of a module that is on one GPU, without autodiff.
+fn only_gpu<M: Module>(module: &M) -> Option<Device> {
+    let mut devices = module.devices();
+    if devices.len() != 1 {
+        return None;
+    }
+    devices.pop().filter(is_gpu).map(Device::inner)
+}
+
+/// All gradients of a module times a factor.
+fn multiplied<M: Module>(module: &M, gradients: GradientsParams, factor: f32) -> GradientsParams {
+    struct Multiply(GradientsParams, f32);
+
+    impl ModuleVisitor for Multiply {
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            if let Some(gradient) = self.0.remove::<D>(param.id) {
+                self.0.register(param.id, gradient * self.1);
+            }
+        }
+    }
+
+    let mut multiply = Multiply(gradients, factor);
+    module.visit(&mut multiply);
+    multiply.0
+}
+
+#[cfg(all(test, feature = "train"))]
+mod tests;
