@@ -59,6 +59,13 @@ pub(super) fn empty(like: &CubeTensor, shape: impl Into<Shape>, dtype: DType) ->
     empty_device_contiguous_dtype(like.client.clone(), like.device.clone(), shape.into(), dtype)
 }
 
+/// Memory for a result that outlives the pass, such as a gradient. It is no part of the pages that
+/// activations share: there it would keep a page from serving the largest of them.
+pub(super) fn lasting(like: &CubeTensor, shape: impl Into<Shape>, dtype: DType) -> CubeTensor {
+    let shape = shape.into();
+    like.client.memory_persistent_allocation(shape, |shape| empty(like, shape, dtype))
+}
+
 /// Cubes of [`UNITS`] for so many values; each unit takes several when there are very many.
 pub(super) fn cubes(count: usize) -> CubeCount {
     CubeCount::Static(count.div_ceil(UNITS as usize).clamp(1, MOST_CUBES) as u32, 1, 1)

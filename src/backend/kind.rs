@@ -176,10 +176,7 @@ pub fn has_tf32(device: &Device) -> bool {
 /// Whether a device works through a queue of its own.
 pub fn is_gpu(device: &Device) -> bool {
     #[cfg(feature = "cube")]
-    return matches!(
-        device.clone().inner().as_dispatch(),
-        burn::backend::DispatchDevice::Cube(_)
-    );
+    return matches!(device.clone().inner().as_dispatch(), burn::backend::DispatchDevice::Cube(_));
     #[cfg(not(feature = "cube"))]
     {
         let _ = device;

@@ -139,7 +139,8 @@ fn raw_steps(block: usize, device: &Device) -> [Vec<f32>; 2] {
         for turn in 1..4 {
             let wave = |(i, x): (usize, &f32)| x * ((i * turn) as f32).cos();
             let gradient = on(wide(3001, true).iter().enumerate().map(wave).collect());
-            (parameter, moments) = step.on_blocks(parameter, gradient, moments, codecs, &Gate::Open(1.0));
+            (parameter, moments) =
+                step.on_blocks(parameter, gradient, moments, codecs, &Gate::Open(1.0));
         }
         values(parameter.into_data())
     };

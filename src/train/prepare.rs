@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-
 use super::checkpoint::{self, Average, State};
 use super::classes::{HeadMatch, class_names};
 use super::folder::{RunFolder, check_position};

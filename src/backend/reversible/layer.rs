@@ -4,10 +4,10 @@ use std::slice::Iter;
 
 use burn::backend::DispatchTensor;
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
-use burn::tensor::Tensor;
+use burn::tensor::{Device, Tensor};
 
 use super::seed::seed;
-use crate::backend::Mode;
+use crate::backend::{Mode, is_gpu};
 
 /// One or more tensors `[batch, channels, mels, frames]` that travel together.
 pub type Streams = Vec<Tensor<4>>;
@@ -79,6 +79,7 @@ impl<L: Layer> AnyLayer for L {
         gradients: &mut dyn FnMut(usize, DispatchTensor),
     ) -> Option<Streams> {
         let Again { x, dy, mode, inputs, tracked } = again;
+        let device = x.first().map(Tensor::device);
         let layer = self.clone().map(&mut Thaw(tracked.iter()));
         let leaf = |x: Tensor<4>| if inputs { x.autodiff().require_grad() } else { x.autodiff() };
         let x: Streams = x.into_iter().map(leaf).collect();
@@ -88,6 +89,7 @@ impl<L: Layer> AnyLayer for L {
             y.into_iter().zip(dy).filter(|(y, _)| y.is_tracked()).map(|(y, dy)| seed(y, dy));
         let root = roots.reduce(|a, b| a + b);
         outputs(values);
+        in_order(device.as_ref());
         let mut found = root.map(|root| root.backward());
         let dx = inputs.then(|| {
             let gradient = |x: &Tensor<4>| {
@@ -103,7 +105,20 @@ impl<L: Layer> AnyLayer for L {
                 sink: gradients,
             });
         }
+        in_order(device.as_ref());
         dx
+    }
+}
+
+/// Makes the device's queue hold everything so far. Fusion may put operations that do not depend on
+/// each other in another order: a forward pass before the backward pass in front of it, with the
+/// activations of both in memory. This waits for no result.
+///
+/// # Panics
+/// If the device failed.
+fn in_order(device: Option<&Device>) {
+    if let Some(device) = device.filter(|device| is_gpu(device)) {
+        device.flush().unwrap_or_else(|e| panic!("{e}"));
     }
 }
 

@@ -62,7 +62,7 @@ impl<R: Rule> Kind for Ours<R> {
     }
 
     fn start(&self, count: usize, device: &Device) -> Moments {
-        Contents::new(self.0.rule(), count, device).moments
+        lasting(device, |device| Contents::new(self.0.rule(), count, device).moments)
     }
 
     fn check(&self, moments: &Moments, count: usize) -> Result<(), String> {
@@ -126,8 +126,10 @@ impl Kind for Burns {
     }
 
     fn start(&self, count: usize, device: &Device) -> Moments {
-        let zeros = |_| Tensor::zeros([count], (device, DType::F32));
-        Moments::Values(self.moments.iter().map(zeros).collect())
+        lasting(device, |device| {
+            let zeros = |_| Tensor::zeros([count], (device, DType::F32));
+            Moments::Values(self.moments.iter().map(zeros).collect())
+        })
     }
 
     fn check(&self, moments: &Moments, count: usize) -> Result<(), String> {
@@ -177,4 +179,9 @@ impl Kind for Burns {
         }
         Ok(Some(Slot::new(shape, steps, Moments::Values(moments))))
     }
+}
+
+/// Moments outside of the pages that activations share.
+fn lasting(device: &Device, make: impl Fn(&Device) -> Moments + Send) -> Moments {
+    device.memory_persistent_allocations(device, make)
 }

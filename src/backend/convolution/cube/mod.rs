@@ -128,7 +128,7 @@ pub(super) fn weight_gradient(
     let Splits { count, rows, columns, chunk } = Splits::of(dims(&x), dims(&dy), kernel);
     let width = input * kernel * kernel;
     let direct = count == 1 && x.dtype == DType::F32;
-    let dw = gpu::empty(&x, shape, x.dtype);
+    let dw = gpu::lasting(&x, shape, x.dtype);
     let parts = match direct {
         true => dw.clone(),
         false => gpu::empty(&x, [count, output * width], DType::F32),

@@ -67,7 +67,7 @@ fn weight_gradient(x: CubeTensor, dy: CubeTensor, kernel: usize) -> CubeTensor {
     let parts = BUSY.div_ceil(channels).min(count.div_ceil(UNITS as usize));
     let shape = [channels, 1, kernel, kernel];
     let weights = channels * kernel * kernel;
-    let gradient = gpu::empty(&x, shape, dtype);
+    let gradient = gpu::lasting(&x, shape, dtype);
     let sums = match parts {
         1 => gradient.clone(),
         _ => gpu::empty(&x, [parts, weights], DType::F32),
