@@ -22,15 +22,15 @@ pub(super) fn contiguous(x: CubeTensor) -> CubeTensor {
     into_contiguous(x)
 }
 
-/// The tensor in row-major order, in memory that a kernel may overwrite.
+/// The parameter or moment in row-major order, in memory that a kernel may overwrite.
 pub(super) fn owned(x: CubeTensor) -> CubeTensor {
     let x = into_contiguous(x);
     if x.can_mut() { x } else { copied(&x) }
 }
 
 /// Another tensor with the same values, in row-major order without gaps.
-fn copied(x: &CubeTensor) -> CubeTensor {
-    let y = empty(x, x.shape(), x.dtype);
+pub(super) fn copied(x: &CubeTensor) -> CubeTensor {
+    let y = lasting(x, x.shape(), x.dtype);
     let count = x.shape().num_elements();
     copy::launch(
         &x.client.clone(),

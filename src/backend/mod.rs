@@ -37,6 +37,8 @@ pub mod norm;
 #[allow(deprecated)]
 pub mod optim8;
 #[allow(deprecated)]
+mod pages;
+#[allow(deprecated)]
 pub mod rearrange;
 #[allow(deprecated)]
 pub mod reversible;
@@ -44,6 +46,8 @@ pub mod reversible;
 pub use failure::failure;
 pub use kind::{BackendKind, has_tf32, is_gpu};
 pub use mode::Mode;
+pub use pages::{GradientOps, PageOps, largest_allocation, use_pages};
+pub(crate) use pages::{lasting, lasting_int, with_lasting_gradient};
 #[cfg(feature = "train")]
 pub(crate) use panics::panic_text;
 pub(crate) use panics::quietly;

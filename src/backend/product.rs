@@ -33,12 +33,11 @@ fn is_ours<const D: usize>(x: &Tensor<D>) -> bool {
     x.dtype() == DType::F32 && !tf32_allowed() && is_gpu(&x.device())
 }
 
-/// [`product`] as a convolution of one image with a pixel for each row.
+/// [`product`] as a convolution of one pixel for each row.
 fn convolved(x: Tensor<2>, weight: Tensor<2>) -> Tensor<2> {
     let ([rows, inner], [columns, _]) = (x.dims(), weight.dims());
-    let image = x.transpose().reshape([1, inner, 1, rows]);
-    let y = convolve(image, weight.reshape([columns, inner, 1, 1]), Window { stride: [1, 1] });
-    y.reshape([columns, rows]).transpose()
+    let (x, weight) = (x.reshape([rows, inner, 1, 1]), weight.reshape([columns, inner, 1, 1]));
+    convolve(x, weight, Window { stride: [1, 1] }).reshape([rows, columns])
 }
 
 /// [`products`] as a convolution.

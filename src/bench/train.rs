@@ -103,7 +103,7 @@ fn measure(bench: &TrainBench, setting: &Setting, device: &Device) -> Result<Val
         .with_execution(*execution)?;
     let network = bench.precision.apply(trainee.network, device)?;
     let mut steps = Steps {
-        trainee: Some(Trainee { network, ..trainee }.train()),
+        trainee: Some(Trainee { network, ..trainee }.lasting().train()),
         optimizer: optimizer.init()?,
         noise: setting.noise(),
         device: device.clone().autodiff(),

@@ -8,7 +8,7 @@ use burn::tensor::Device;
 use clap::ValueEnum;
 use serde_json::json;
 
-use super::train::{named, refuse_large, with_advice};
+use super::train::{named, plan_memory, with_advice};
 use super::values::bytes;
 use super::{Global, info, shown, signals, tell, wants_svg};
 use crate::error::{Error, Result};
@@ -199,6 +199,7 @@ fn train(
     let out = args.run_folder().expect("a recipe is given");
     let free = global.free();
     let options = RunOptions {
+        page: plan_memory(recipe, global.backend, &[device], free)?,
         out: out.clone(),
         resume: args.resume,
         accept: args.accept.clone(),
@@ -212,7 +213,6 @@ fn train(
         warn: Arc::new(|text: &str| errln!("warning: {text}")),
         note: Arc::new(|text: &str| note!("{text}")),
     };
-    refuse_large(recipe, global.backend, &[device], free)?;
     let report = fine_tune(recipe, &options, start)
         .map_err(|e| with_advice(e, recipe, global.backend, 1, free))?;
     let model = Model::load(&report.model, device)?;

@@ -10,9 +10,9 @@ use serde_json::json;
 
 use super::values::counted;
 use super::{Global, shown, signals};
-use crate::backend::BackendKind;
+use crate::backend::{BackendKind, largest_allocation};
 use crate::error::{Error, Result};
-use crate::memory::{Setting, advised, refuse_too_large};
+use crate::memory::{Setting, advised, page, refuse_too_large};
 use crate::nn::Precision;
 use crate::terminal::{errln, note, outln};
 use crate::train::{Changes, Recipe, Report, RunOptions, Start, fine_tune, train};
@@ -88,7 +88,10 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
             errln!("warning: {text}");
         }
     };
+    let devices: Vec<&Device> = std::iter::once(&device).chain(&others).collect();
+    let page = plan_memory(&recipe, global.backend, &devices, free)?;
     let options = RunOptions {
+        page,
         out,
         resume: args.resume,
         accept: args.accept.clone(),
@@ -102,13 +105,11 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
         warn: Arc::new(warn),
         note: Arc::new(|text: &str| note!("{text}")),
     };
-    let devices: Vec<&Device> = std::iter::once(&options.device).chain(&options.others).collect();
-    refuse_large(&recipe, global.backend, &devices, free)?;
     let report = match start {
         Some((start, _)) => fine_tune(&recipe, &options, start),
         None => train(&recipe, &options),
     };
-    let advice = |e| with_advice(e, &recipe, global.backend, devices.len(), free);
+    let advice = |e| with_advice(e, &recipe, global.backend, 1 + options.others.len(), free);
     show(&report.map_err(advice)?, global);
     Ok(())
 }
@@ -136,21 +137,26 @@ pub(super) fn with_advice(
 }
 
 /// Refuses a training whose steps need more memory than the first device's driver says is free.
-pub(super) fn refuse_large(
+/// Says how large pages are best on a GPU.
+pub(super) fn plan_memory(
     recipe: &Recipe,
     kind: BackendKind,
     devices: &[&Device],
     free: Option<u64>,
-) -> Result<()> {
-    // The dry run is in f32; steps in 16 bits take less.
-    if free.is_none() || matches!(recipe.train.precision, Precision::Bf16 | Precision::F16) {
-        return Ok(());
+) -> Result<Option<u64>> {
+    // The plans are for f32; steps in 16 bits take less.
+    if matches!(recipe.train.precision, Precision::Bf16 | Precision::F16) {
+        return Ok(None);
     }
+    let Some(most) = largest_allocation(devices[0]) else { return Ok(None) };
     // A corpus that is yet to be made has no lists.
-    let Ok(setting) = Setting::of(recipe, devices.len()) else { return Ok(()) };
-    // A dry run drops launches, so none may be waiting.
-    devices.iter().try_for_each(|d| d.sync().map_err(|e| Error::Backend(e.to_string())))?;
-    refuse_too_large(&setting, kind, free)
+    let Ok(setting) = Setting::of(recipe, devices.len()) else { return Ok(None) };
+    if free.is_some() {
+        // A dry run drops launches, so none may be waiting.
+        devices.iter().try_for_each(|d| d.sync().map_err(|e| Error::Backend(e.to_string())))?;
+        refuse_too_large(&setting, kind, free)?;
+    }
+    page(&setting, kind, most)
 }
 
 /// Says, where a recipe names no network, that it may be a recipe for training a model further.

@@ -17,7 +17,7 @@ use burn::module::{Module, Param};
 use burn::tensor::{IndexingUpdateOp, Int, Tensor};
 use serde::{Deserialize, Serialize};
 
-use crate::backend::product;
+use crate::backend::{product, with_lasting_gradient};
 use crate::error::{Error, Result};
 use crate::nn::Init;
 
@@ -148,8 +148,13 @@ impl Head {
         }
     }
 
+    /// The weights, with a gradient that does not share pages with activations.
+    fn weight(&self) -> Tensor<2> {
+        with_lasting_gradient(self.weight.val())
+    }
+
     fn linear(&self, embeddings: Tensor<2>) -> HeadOutput {
-        let mut logits = product(embeddings, self.weight.val());
+        let mut logits = product(embeddings, self.weight());
         if let Some(bias) = &self.bias {
             logits = logits + bias.val().unsqueeze();
         }
@@ -164,7 +169,7 @@ impl Head {
         margin: f64,
         change: impl Fn(Tensor<2>) -> Tensor<2>,
     ) -> HeadOutput {
-        let cosine = product(normalize(embeddings), normalize(self.weight.val()));
+        let cosine = product(normalize(embeddings), normalize(self.weight()));
         let cosine = sub_center::nearest(cosine, self.config.sub_centers);
         let targets = labels.unsqueeze_dim::<2>(1);
         let target = cosine.clone().gather(1, targets.clone());

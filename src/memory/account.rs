@@ -3,7 +3,7 @@
 use super::Setting;
 use super::ledger::{Ledger, Use};
 use super::machine::Machine;
-use super::pages;
+use super::pages::{self, Plan};
 use super::play::{HEAD, Player};
 use crate::backend::BackendKind;
 use crate::error::Result;
@@ -49,6 +49,20 @@ pub fn account(setting: &Setting) -> Result<Breakdown> {
 /// # Errors
 /// An impossible setting.
 pub fn account_on(setting: &Setting, kind: BackendKind) -> Result<Breakdown> {
+    played(setting, kind, usize::MAX).map(|(breakdown, _)| breakdown)
+}
+
+/// The pages with which a step on a GPU needs the fewest bytes, if a tensor has `most` bytes at
+/// most: the size of a page. Nothing on CPUs.
+///
+/// # Errors
+/// An impossible setting.
+pub fn page(setting: &Setting, kind: BackendKind, most: u64) -> Result<Option<u64>> {
+    let most = usize::try_from(most).unwrap_or(usize::MAX);
+    played(setting, kind, most).map(|(_, plan)| plan.map(|plan| plan.page as u64))
+}
+
+fn played(setting: &Setting, kind: BackendKind, most: usize) -> Result<(Breakdown, Option<Plan>)> {
     setting.check()?;
     let machine = Machine::of(kind);
     let graph = setting.arch.graph(setting.frames)?;
@@ -71,20 +85,20 @@ pub fn account_on(setting: &Setting, kind: BackendKind) -> Result<Breakdown> {
     let held = step.step(head_bytes, 4 * head);
     let optimizer = setting.optimizer.state_bytes(&tensors);
     let resident = parameters + 4 * statistics;
-    let pages = machine.is_gpu().then(|| {
-        let states = tensors.iter().map(|&n| setting.optimizer.state_bytes(&[n]));
-        let kept: Vec<usize> = tensors.iter().map(|n| 4 * n).chain(states).collect();
-        pages::reserved(&kept, &step.ledger.events)
+    let plan = machine.is_gpu().then(|| pages::plan(&step.ledger.events, most));
+    let pages = plan.map(|plan| {
+        let kept = pages::lasting(step.ledger.lasting.iter().copied());
+        resident + optimizer + kept + plan.reserved
     });
-    // The optimizer's step: all gradients, and one tensor's new values at a time.
+    // The optimizer's step: all gradients, and on CPUs one tensor's new values at a time.
     let renewed = tensors.into_iter().filter(|&n| setting.optimizer.makes_new_values(n));
-    let workspace = 2 * 4 * renewed.max().unwrap_or(0);
-    let last = Use { gradients: parameters, activations: 0, workspace };
+    let renewed = renewed.max().filter(|_| !machine.is_gpu()).unwrap_or(0);
+    let last = Use { gradients: parameters, activations: 0, workspace: 2 * 4 * renewed };
     let (at_peak, place) = match last.total() > step.ledger.peak.total() {
         true => (last, "optimizer".to_owned()),
         false => (step.ledger.peak, step.ledger.place),
     };
-    Ok(Breakdown {
+    let breakdown = Breakdown {
         weights: resident,
         optimizer,
         gradients: parameters,
@@ -95,5 +109,6 @@ pub fn account_on(setting: &Setting, kind: BackendKind) -> Result<Breakdown> {
         head: head_bytes,
         peak: resident + optimizer + at_peak.total(),
         pages,
-    })
+    };
+    Ok((breakdown, plan))
 }

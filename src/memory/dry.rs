@@ -65,12 +65,12 @@ mod replay {
     use burn::tensor::{Device, StreamId, Tensor};
     use burn_cubecl::cubecl::dry_run::DryRun;
 
-    use crate::backend::{BackendKind, failure, quietly};
+    use crate::backend::{BackendKind, failure, quietly, use_pages};
     use crate::error::{Error, Result};
     use crate::losses::HeadConfig;
     use crate::memory::card::{Card, Dry};
     use crate::memory::watch::{Seen, Watch};
-    use crate::memory::{Setting, noop};
+    use crate::memory::{Setting, noop, page};
     use crate::optim::Gate;
     use crate::train::{Trainee, gate};
 
@@ -90,7 +90,7 @@ mod replay {
                 device
             }
         };
-        let steps = quietly(|| replay(setting, &device))
+        let steps = quietly(|| replay(setting, card, &device))
             .unwrap_or_else(|panic| Err(failure(&panic)))
             // Nobody knows what a device holds that has failed.
             .inspect_err(|_| devices.retain(|(of, _)| *of != kind))?;
@@ -113,11 +113,11 @@ mod replay {
     }
 
     /// Both steps, on a stream of its own: its pages begin small.
-    fn replay(setting: &Setting, device: &Device) -> Result<[Seen; 2]> {
+    fn replay(setting: &Setting, card: Card, device: &Device) -> Result<[Seen; 2]> {
         let _dry = DryRun::new();
         device.memory_cleanup();
         let steps = StreamId::allocate().executes(|| {
-            let steps = steps(setting, device)?;
+            let steps = steps(setting, card, device)?;
             // What was dropped is freed.
             sync(device).map(|()| steps)
         });
@@ -126,15 +126,19 @@ mod replay {
     }
 
     /// Two steps as the training loop makes them on a GPU.
-    fn steps(setting: &Setting, device: &Device) -> Result<[Seen; 2]> {
+    fn steps(setting: &Setting, card: Card, device: &Device) -> Result<[Seen; 2]> {
         let watch = Watch::new(device)
             .ok_or_else(|| Error::Backend("the device of dry runs cannot be watched".into()))?;
         watch.look();
         let before = watch.seen();
         let trainee =
             Trainee::new(&setting.arch, &HeadConfig::default(), setting.speakers, device, 1)?;
-        let mut trainee = trainee.with_execution(setting.execution)?.train();
+        let mut trainee = trainee.with_execution(setting.execution)?.lasting().train();
         draw(&trainee);
+        // As a training does.
+        if let Some(page) = page(setting, card.backend, card.largest())? {
+            use_pages(device, page);
+        }
         let mut optimizer = setting.optimizer.init()?;
         let autodiff = device.clone().autodiff();
         // The next batch is on the device before its turn. Both are uploaded before pages are

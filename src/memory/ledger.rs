@@ -34,8 +34,10 @@ pub(super) struct Ledger {
     pub place: String,
     /// The name of the current step.
     pub at: String,
-    /// All that happened to buffers, in its order.
+    /// All that happened to buffers that share pages, in its order.
     pub events: Vec<Event>,
+    /// Bytes of those that have memory of their own on GPUs: gradients, batches.
+    pub lasting: Vec<usize>,
 }
 
 impl Ledger {
@@ -44,6 +46,16 @@ impl Ledger {
         let buffer = self.take(bytes);
         self.look();
         buffer
+    }
+
+    /// A buffer with memory of its own.
+    pub fn new_lasting(&mut self, bytes: usize) -> Buffer {
+        self.now.activations += bytes;
+        let buffer = self.buffers.len();
+        self.buffers.push((bytes, 1));
+        self.lasting.push(bytes);
+        self.look();
+        Buffer(buffer)
     }
 
     /// A buffer with its number.
@@ -103,7 +115,7 @@ impl Ledger {
     /// The gradient of parameters, kept until the optimizer's step.
     pub fn gradient(&mut self, bytes: usize) {
         self.now.gradients += bytes;
-        self.take(bytes);
+        self.lasting.push(bytes);
         self.look();
     }
 

@@ -87,7 +87,7 @@ fn count(setting: &Setting, device: &Device, driver: &dyn Fn() -> Option<u64>) -
     let watch = Watch::new(device);
     let reserved = device.memory_pool_usage().map_or(0, |usage| usage.bytes_reserved as usize);
     let trainee = Trainee::new(arch, &HeadConfig::default(), *speakers, device, 1)?;
-    let mut trainee = trainee.with_execution(*execution)?.train();
+    let mut trainee = trainee.with_execution(*execution)?.lasting().train();
     let mut optimizer = optimizer.init()?;
     let autodiff = device.clone().autodiff();
     let mut measured = Measured { resident: 0, held: 0, peak: 0, reserved: None, driver: None };

@@ -17,7 +17,7 @@ mod report;
 mod tape;
 mod watch;
 
-pub use account::{Breakdown, account, account_on};
+pub use account::{Breakdown, account, account_on, page};
 pub use advice::{advice, advised, refuse_too_large};
 pub use card::{Card, Dry};
 pub(crate) use driver::query;

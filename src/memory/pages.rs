@@ -1,9 +1,9 @@
 //! The pages of CubeCL's allocator, by arithmetic.
 //!
 //! CubeCL reserves memory in pages of one size and cuts tensors out of them. The size follows the
-//! largest tensor: one MiB more, in whole MiB. Small tensors have pages of their own. A tensor
-//! takes the first free place that is large enough; neighbouring free places become one; a page is
-//! kept once it is reserved. Source: `dynamic/adaptive.rs`, `dynamic/arena.rs` and `memory_pool` of
+//! largest tensor so far: one MiB more, in whole MiB. Small tensors have pages of their own. A
+//! tensor takes the first free place that is large enough; neighbouring free places become one; a
+//! page is kept once it is reserved. Source: `dynamic/adaptive.rs`, `dynamic/arena.rs` and `memory_pool` of
 //! cubecl-server 0.11.3, in their default configuration.
 
 use std::collections::HashMap;
@@ -27,25 +27,94 @@ pub(super) enum Event {
     Give { buffer: usize },
 }
 
-/// The most bytes in pages while these events happen, one after another, beside tensors that stay.
-pub(super) fn reserved(resident: &[usize], events: &[Event]) -> usize {
-    let taken = events.iter().filter_map(|event| match event {
+/// Pages for a step, and what they come to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Plan {
+    /// Bytes of a page.
+    pub page: usize,
+    /// Bytes of all pages that the step needs.
+    pub reserved: usize,
+}
+
+/// Parts of a page that a plan leaves free, so that a step that runs a little otherwise needs no
+/// further page.
+const SPARE: usize = 64;
+
+/// The page size with which these events, one after another, need the fewest bytes. Pages have
+/// `most` bytes at most.
+///
+/// CubeCL's own choice, the largest tensor, leaves a page half empty wherever a smaller tensor
+/// lives long. Few large pages have room for both.
+pub(super) fn plan(events: &[Event], most: usize) -> Plan {
+    let own = page(largest(events));
+    let peak = peak(events);
+    let few = (1..=8).flat_map(|pages| (0..=12).map(move |more| (pages, more)));
+    let planned = few.filter_map(|(pages, more)| {
+        let size = (peak / pages + peak / pages * more / 50).next_multiple_of(MIB);
+        let page = size + size / SPARE;
+        let planned = || Plan { page, reserved: page * count(events, size) };
+        (size > own && page <= most).then(planned)
+    });
+    let own = Plan { page: own, reserved: own * count(events, own) };
+    let least = planned.chain([own]).min_by_key(|plan| (plan.reserved, plan.page));
+    let plan = least.expect("CubeCL's own choice is one");
+    Plan { reserved: plan.reserved + SMALL_PAGE * small(events), ..plan }
+}
+
+/// Bytes of tensors that have memory of their own.
+pub(super) fn lasting(tensors: impl IntoIterator<Item = usize>) -> usize {
+    tensors.into_iter().map(|bytes| bytes.next_multiple_of(ALIGNMENT)).sum()
+}
+
+/// Tensors that share pages, in their order.
+fn taken(events: &[Event]) -> impl Iterator<Item = usize> {
+    events.iter().filter_map(|event| match event {
         Event::Take { bytes, .. } => Some(*bytes),
         Event::Give { .. } => None,
-    });
-    let largest = taken.chain(resident.iter().copied()).max().unwrap_or(0);
-    let mut pools = [Pool::new(SMALL_PAGE), Pool::new(page(largest))];
-    let pool = |bytes: usize| usize::from(bytes > SMALL);
-    for &bytes in resident {
-        pools[pool(bytes)].take(None, bytes);
-    }
+    })
+}
+
+fn largest(events: &[Event]) -> usize {
+    taken(events).max().unwrap_or(0)
+}
+
+/// The most bytes of tensors that are not small, at one time.
+fn peak(events: &[Event]) -> usize {
+    let (mut now, mut most, mut sizes) = (0, 0, HashMap::new());
     for &event in events {
         match event {
-            Event::Take { buffer, bytes } => pools[pool(bytes)].take(Some(buffer), bytes),
-            Event::Give { buffer } => pools.iter_mut().for_each(|pool| pool.give(buffer)),
+            Event::Take { buffer, bytes } if bytes > SMALL => {
+                now += bytes.next_multiple_of(ALIGNMENT);
+                most = most.max(now);
+                sizes.insert(buffer, bytes.next_multiple_of(ALIGNMENT));
+            }
+            Event::Take { .. } => (),
+            Event::Give { buffer } => now -= sizes.remove(&buffer).unwrap_or(0),
         }
     }
-    pools.iter().map(|pool| pool.size * pool.pages.len()).sum()
+    most
+}
+
+/// Pages of this size that tensors need which are not small.
+fn count(events: &[Event], size: usize) -> usize {
+    filled(events, size, |bytes| bytes > SMALL)
+}
+
+/// Pages of small tensors.
+fn small(events: &[Event]) -> usize {
+    filled(events, SMALL_PAGE, |bytes| bytes <= SMALL)
+}
+
+fn filled(events: &[Event], size: usize, mine: impl Fn(usize) -> bool) -> usize {
+    let mut pool = Pool::new(size);
+    for &event in events {
+        match event {
+            Event::Take { buffer, bytes } if mine(bytes) => pool.take(buffer, bytes),
+            Event::Take { .. } => (),
+            Event::Give { buffer } => pool.give(buffer),
+        }
+    }
+    pool.pages.len()
 }
 
 /// The size of pages that serve tensors of so many bytes and smaller ones.
@@ -74,8 +143,6 @@ struct Slice {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum State {
     Free,
-    /// A tensor that stays.
-    Kept,
     /// A buffer with its number.
     Used(usize),
 }
@@ -85,8 +152,8 @@ impl Pool {
         Self { size, pages: Vec::new(), places: HashMap::new() }
     }
 
-    /// Finds a place for a tensor; one without a number stays for good.
-    fn take(&mut self, buffer: Option<usize>, bytes: usize) {
+    /// Finds a place for a tensor.
+    fn take(&mut self, buffer: usize, bytes: usize) {
         if bytes == 0 {
             return;
         }
@@ -103,13 +170,11 @@ impl Pool {
         });
         let slices = &mut self.pages[page];
         let left = slices[slice].bytes - bytes;
-        slices[slice] = Slice { bytes, state: buffer.map_or(State::Kept, State::Used) };
+        slices[slice] = Slice { bytes, state: State::Used(buffer) };
         if left > 0 {
             slices.insert(slice + 1, Slice { bytes: left, state: State::Free });
         }
-        if let Some(buffer) = buffer {
-            self.places.insert(buffer, page);
-        }
+        self.places.insert(buffer, page);
     }
 
     /// Frees a buffer's place, if it is in this pool.
@@ -143,22 +208,22 @@ mod tests {
 
     #[test]
     fn pages_follow_the_largest_tensor() {
-        assert_eq!(reserved(&[], &[]), 0);
-        assert_eq!(reserved(&[], &[take(0, 1)]), 2 * MIB);
-        assert_eq!(reserved(&[], &[take(0, 2)]), 2 * MIB);
-        assert_eq!(reserved(&[], &[take(0, 10)]), 11 * MIB);
+        assert_eq!([0, 1, 2].map(|mib| page(mib * MIB)), [2 * MIB; 3]);
         // A byte more than a page of two MiB holds.
-        assert_eq!(reserved(&[2 * MIB + 1], &[]), 4 * MIB);
+        assert_eq!(page(2 * MIB + 1), 4 * MIB);
+        assert_eq!(page(10 * MIB), 11 * MIB);
         // Small tensors do not share pages with others.
-        assert_eq!(reserved(&[100, SMALL], &[take(0, 10)]), 19 * MIB);
+        assert_eq!((count(&[take(0, 10)], 11 * MIB), small(&[take(0, 10)])), (1, 0));
+        let tiny = [Event::Take { buffer: 0, bytes: SMALL }];
+        assert_eq!((count(&tiny, 11 * MIB), small(&tiny)), (0, 1));
     }
 
     #[test]
     fn free_neighbours_become_one_place() {
         let mut events = vec![take(0, 4), take(1, 4), take(2, 11)];
-        assert_eq!(reserved(&[], &events), 24 * MIB);
+        assert_eq!(count(&events, 12 * MIB), 2);
         events.extend([give(0), give(1), take(3, 12)]);
-        assert_eq!(reserved(&[], &events), 26 * MIB, "a page of 13 MiB was free as a whole");
+        assert_eq!(count(&events, 13 * MIB), 2, "a page of 13 MiB was free as a whole");
         // The other way round too, and between two free places.
         let events = [
             take(0, 4),
@@ -171,16 +236,27 @@ mod tests {
             give(3),
             take(4, 12),
         ];
-        assert_eq!(reserved(&[], &events), 13 * MIB);
+        assert_eq!(count(&events, 13 * MIB), 1);
     }
 
     #[test]
     fn a_tensor_in_use_divides_its_page() {
         let events = [take(0, 2), take(1, 1), take(2, 2), give(0), give(2), take(3, 4)];
-        assert_eq!(reserved(&[], &events), 10 * MIB, "4 MiB are free in two places, not in one");
+        assert_eq!(count(&events, 5 * MIB), 2, "4 MiB are free in two places, not in one");
         let events = [take(0, 2), take(1, 1), take(2, 2), give(0), give(2), give(1), take(3, 4)];
-        assert_eq!(reserved(&[], &events), 5 * MIB);
-        assert_eq!(reserved(&[MIB; 4], &events), 10 * MIB, "what stays has a page before");
-        assert_eq!(reserved(&[], &[take(0, 6), give(0), take(1, 6), give(1)]), 7 * MIB);
+        assert_eq!(count(&events, 5 * MIB), 1);
+    }
+
+    /// A small tensor that lives long keeps CubeCL's own pages from serving large ones.
+    #[test]
+    fn a_plan_is_never_worse_than_the_largest_tensor() {
+        let events = [take(0, 30), take(1, 100), give(0), take(2, 100), take(3, 90), give(1)];
+        let own = page(100 * MIB) * count(&events, page(100 * MIB));
+        let free = plan(&events, usize::MAX);
+        assert!(free.reserved < own && free.page > 101 * MIB, "{free:?} {own}");
+        assert_eq!(count(&events, free.page) * free.page, free.reserved);
+        // A card that allocates no more than the largest tensor leaves no choice.
+        assert_eq!(plan(&events, 101 * MIB), Plan { page: 101 * MIB, reserved: own });
+        assert_eq!(plan(&[], usize::MAX), Plan { page: 2 * MIB, reserved: 0 });
     }
 }

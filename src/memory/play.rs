@@ -42,12 +42,12 @@ impl Player<'_> {
     pub fn step(&mut self, head: usize, weights: usize) -> usize {
         let graph = self.graph;
         let bytes = self.bytes(Value(0));
-        let image = self.ledger.new_buffer(bytes);
+        let image = self.ledger.new_lasting(bytes);
         let mut streams = vec![image];
         if self.machine.is_gpu() {
             // The batch is there until the step ends, and the next one is there already.
             self.ledger.share(image);
-            self.ledger.new_buffer(bytes);
+            self.ledger.new_lasting(bytes);
         }
         let mut kept = Vec::new();
         for (name, step) in &graph.steps {

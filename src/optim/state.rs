@@ -5,6 +5,7 @@ use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 
 use super::{RULES, Rule};
 use crate::backend::optim8::{Blocks, PER_WORD};
+use crate::backend::{lasting, lasting_int};
 
 /// Version of the form in records.
 pub(super) const FORMAT: u64 = 1;
@@ -75,6 +76,18 @@ impl Moments {
     /// Takes them out; none are left.
     pub fn take(&mut self) -> Self {
         std::mem::replace(self, Self::Values(Vec::new()))
+    }
+
+    /// The same outside of the pages that a GPU's activations share.
+    pub fn lasting(self) -> Self {
+        match self {
+            Self::Values(moments) => Self::Values(moments.into_iter().map(lasting).collect()),
+            Self::Blocks(moments) => {
+                let apart =
+                    |m: Blocks| Blocks { words: lasting_int(m.words), absmax: lasting(m.absmax) };
+                Self::Blocks(moments.into_iter().map(apart).collect())
+            }
+        }
     }
 
     /// The same on another device.

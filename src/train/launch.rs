@@ -17,7 +17,7 @@ use super::schedule::Schedules;
 use super::strategy::{Loop, Progressing};
 use super::unlogged::Unlogged;
 use super::{DevSet, Loader, Recipe, RunOptions, Trainee, trial_metric};
-use crate::backend::{failure, is_gpu, quietly};
+use crate::backend::{failure, is_gpu, quietly, use_pages};
 use crate::error::{Error, Remedy, Result};
 use crate::quant::Quantizer;
 
@@ -87,6 +87,9 @@ pub(super) fn launch_as(
         outcome: Mutex::new(Ok(())),
     };
     change(&mut run);
+    if let (Some(page), None) = (options.page, &ended) {
+        run.devices.iter().for_each(|device| use_pages(device, page));
+    }
     let run = Arc::new(run);
     let last = match ended {
         Some(_) => trainee,
@@ -138,7 +141,7 @@ fn fit(
     // The learner only hands over the model. The loop has an optimizer of its own, and takes each
     // iteration's rate from the schedules.
     let unused = SgdConfig::new().init();
-    let learner = Learner::new(trainee.train(), unused, run.schedules.at(0).rate);
+    let learner = Learner::new(trainee.lasting().train(), unused, run.schedules.at(0).rate);
     let launched = quietly(|| training.launch(learner));
     // Errors are printed on the terminal as it was.
     crate::terminal::release();

@@ -33,6 +33,9 @@ pub struct RunOptions {
     pub device: Device,
     /// Further devices that a batch is divided among.
     pub others: Vec<Device>,
+    /// Bytes of the pages that GPUs' allocators serve activations from, if a plan says
+    /// (`memory::page`).
+    pub page: Option<u64>,
     /// Set from outside to stop after the current step.
     pub stop: Arc<AtomicBool>,
     /// No progress.

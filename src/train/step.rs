@@ -11,7 +11,7 @@ use burn::train::{InferenceStep, ItemLazy, TrainOutput, TrainStep};
 
 use super::dev_set::{DevOutcome, DevSet};
 use super::{Batch, Trainee};
-use crate::backend::is_gpu;
+use crate::backend::{is_gpu, lasting};
 
 /// The outcome of a training step.
 #[derive(Debug, Clone)]
@@ -160,11 +160,12 @@ impl Batch {
     /// The batch on a device with autodiff.
     pub(crate) fn upload(self, device: &Device) -> Uploaded {
         let (size, margin) = (self.labels.len(), self.margin);
-        let upload = |batch: Self| batch.into_tensors(device);
+        let (features, labels) = self.into_tensors(device);
         // Batches stay while activations come and go: they do not share pages with them.
-        let (features, labels) = match is_gpu(device) {
-            true => device.memory_persistent_allocations(self, upload),
-            false => upload(self),
+        let features = match is_gpu(device) {
+            true if features.is_autodiff() => lasting(features.inner()).autodiff(),
+            true => lasting(features),
+            false => features,
         };
         Uploaded { features, labels, size, margin }
     }

@@ -2,11 +2,12 @@
 
 use std::collections::HashMap;
 
-use burn::module::Module;
+use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use super::classes::{Correspondence, HeadMatch};
 use crate::backend::reversible::Execution;
+use crate::backend::{is_gpu, lasting};
 use crate::error::{Error, Result};
 use crate::losses::{Head, HeadConfig, HeadOutput, cross_entropy};
 use crate::model_file::{HEAD_PREFIX, NamedTensors};
@@ -134,6 +135,24 @@ impl Trainee {
                 Ok(Self { network: self.network.with_execution(execution)?, ..self })
             }
             None => Ok(self),
+        }
+    }
+
+    /// The same with parameters outside of the pages that a GPU's activations share; nothing else on
+    /// CPUs. It comes before `train()`.
+    #[must_use]
+    pub fn lasting(self) -> Self {
+        struct Lasting;
+
+        impl ModuleMapper for Lasting {
+            fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+                param.map(lasting)
+            }
+        }
+
+        match is_gpu(&self.device()) {
+            true => self.map(&mut Lasting),
+            false => self,
         }
     }
 

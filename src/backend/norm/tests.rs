@@ -208,7 +208,8 @@ fn one_value_has_no_deviation_on(device: &Device) {
         assert!(numbers(all[4].1.clone()).iter().all(|g| *g == 0.0), "{:?}", all[4]);
         assert!(distance(all[3].1.clone(), (var * (1.0 - MOMENTUM)).into_data()) < 1e-6);
         if !around.add && !around.rectify {
-            assert!(distance(all[0].1.clone(), beta.reshape([1, 3]).into_data()) < 1e-6);
+            // CPUs round x and the mean after they multiply them by 1 / sqrt(epsilon).
+            assert!(distance(all[0].1.clone(), beta.reshape([1, 3]).into_data()) < 1e-4);
         }
     }
 }

@@ -116,7 +116,7 @@ impl<L: Layer> AnyLayer for L {
 ///
 /// # Panics
 /// If the device failed.
-fn in_order(device: Option<&Device>) {
+pub(crate) fn in_order(device: Option<&Device>) {
     if let Some(device) = device.filter(|device| is_gpu(device)) {
         device.flush().unwrap_or_else(|e| panic!("{e}"));
     }

@@ -43,6 +43,7 @@ mod seed;
 pub use body::{Execution, Rearrange, Reversible, Step};
 pub use grid::{GRID, GridOps, sum};
 pub(crate) use grid::{shift, snap};
+pub(super) use layer::in_order;
 pub use layer::{Again, AnyLayer, Layer, Streams};
 pub use lift::Lift;
 pub use node::ReversibleOps;

@@ -62,7 +62,7 @@ impl<R: Rule> Kind for Ours<R> {
     }
 
     fn start(&self, count: usize, device: &Device) -> Moments {
-        lasting(device, |device| Contents::new(self.0.rule(), count, device).moments)
+        Contents::new(self.0.rule(), count, device).moments.lasting()
     }
 
     fn check(&self, moments: &Moments, count: usize) -> Result<(), String> {
@@ -94,7 +94,7 @@ impl<R: Rule> Kind for Ours<R> {
         if (rule, block) != (R::RECORD, self.0.rule().states().block_size) {
             return Err(format!("optimizer number {rule} with blocks of {block}"));
         }
-        Ok(Some(Slot::new(vec![count], steps, moments)))
+        Ok(Some(Slot::new(vec![count], steps, moments.lasting())))
     }
 }
 
@@ -126,10 +126,8 @@ impl Kind for Burns {
     }
 
     fn start(&self, count: usize, device: &Device) -> Moments {
-        lasting(device, |device| {
-            let zeros = |_| Tensor::zeros([count], (device, DType::F32));
-            Moments::Values(self.moments.iter().map(zeros).collect())
-        })
+        let zeros = |_| Tensor::zeros([count], (device, DType::F32));
+        Moments::Values(self.moments.iter().map(zeros).collect()).lasting()
     }
 
     fn check(&self, moments: &Moments, count: usize) -> Result<(), String> {
@@ -177,11 +175,6 @@ impl Kind for Burns {
             let data = TensorData::from_bytes(bytes, [count], dtype);
             moments.push(Tensor::<1>::from_data(data, (device, DType::F32)));
         }
-        Ok(Some(Slot::new(shape, steps, Moments::Values(moments))))
+        Ok(Some(Slot::new(shape, steps, Moments::Values(moments).lasting())))
     }
-}
-
-/// Moments outside of the pages that activations share.
-fn lasting(device: &Device, make: impl Fn(&Device) -> Moments + Send) -> Moments {
-    device.memory_persistent_allocations(device, make)
 }

@@ -95,6 +95,7 @@ impl Place {
         let warnings = Arc::new(Mutex::new(Vec::new()));
         let heard = warnings.clone();
         let options = RunOptions {
+            page: None,
             out: self.path(way.out),
             resume: way.resume,
             accept: Vec::new(),
