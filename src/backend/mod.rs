@@ -42,6 +42,8 @@ mod pages;
 pub mod rearrange;
 #[allow(deprecated)]
 pub mod reversible;
+#[allow(deprecated)]
+pub mod rows;
 
 pub use failure::failure;
 pub use kind::{BackendKind, has_tf32, is_gpu};

@@ -17,7 +17,8 @@ use burn::module::{Module, Param};
 use burn::tensor::{IndexingUpdateOp, Int, Tensor};
 use serde::{Deserialize, Serialize};
 
-use crate::backend::{product, with_lasting_gradient};
+use crate::backend::rows::unit_rows;
+use crate::backend::{is_gpu, product, with_lasting_gradient};
 use crate::error::{Error, Result};
 use crate::nn::Init;
 
@@ -186,6 +187,14 @@ impl Head {
 /// Rows of `[rows, dim]` scaled to unit length. A row shorter than 1e-6 stays short, because its
 /// gradient would have no bounds.
 pub fn normalize(x: Tensor<2>) -> Tensor<2> {
+    match is_gpu(&x.device()) {
+        true => unit_rows(x),
+        false => composed_unit_rows(x),
+    }
+}
+
+/// [`normalize`] in separate operations.
+pub(crate) fn composed_unit_rows(x: Tensor<2>) -> Tensor<2> {
     let length = (x.clone() * x.clone()).sum_dim(1).clamp_min(1e-12).sqrt();
     x / length
 }

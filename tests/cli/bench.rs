@@ -93,7 +93,8 @@ fn the_script_for_gpus_measures_everything() {
             ("STEPS", "1"),
             ("PARAMETERS", "5K"),
         ]);
-        command.envs([("NETWORKS", "resnet10 rev2-resnet10"), ("DEEP", "rev1-df-resnet32")]);
+        command.envs([("NETWORKS", "resnet10 rev2-resnet10"), ("PRECISIONS", "f32 bf16")]);
+        command.envs([("DEEP", "df-resnet32 rev1-df-resnet32"), ("DEEP_BATCH", "2")]);
         crate::finish(command.output().unwrap())
     };
     let ran = run();
@@ -102,7 +103,7 @@ fn the_script_for_gpus_measures_everything() {
         "| resnet10 | sgd | 2x24 | f32 |",
         "| resnet10 | sgd | 2x24 | bf16 |",
         "| rev2-resnet10 | sgd8bit |",
-        "| rev1-df-resnet32 | adamw8bit |",
+        "| rev1-df-resnet32 | sgd8bit |",
         "| adam8bit | 5000 |",
     ] {
         assert!(ran.out.contains(row), "{row}: {}", ran.out);
