@@ -16,13 +16,13 @@ pub fn product(x: Tensor<2>, weight: Tensor<2>) -> Tensor<2> {
     }
 }
 
-/// `weight [output, input]` times each utterance of `x [batch, input, frames]` -> `[batch, output,
-/// frames]`.
-pub fn products(weight: Tensor<2>, x: Tensor<3>) -> Tensor<3> {
+/// `weight [output, input, 1]` times each utterance of `x [batch, input, frames]` -> `[batch,
+/// output, frames]`.
+pub fn products(weight: Tensor<3>, x: Tensor<3>) -> Tensor<3> {
     match is_ours(&x) {
         true => each_convolved(weight, x),
         false => {
-            let [output, input] = weight.dims();
+            let [output, input, _] = weight.dims();
             weight.reshape([1, output, input]).matmul(x)
         }
     }
@@ -41,8 +41,8 @@ fn convolved(x: Tensor<2>, weight: Tensor<2>) -> Tensor<2> {
 }
 
 /// [`products`] as a convolution.
-fn each_convolved(weight: Tensor<2>, x: Tensor<3>) -> Tensor<3> {
-    let ([output, input], [batch, _, frames]) = (weight.dims(), x.dims());
+fn each_convolved(weight: Tensor<3>, x: Tensor<3>) -> Tensor<3> {
+    let ([output, input, _], [batch, _, frames]) = (weight.dims(), x.dims());
     let image = x.reshape([batch, input, 1, frames]);
     let y = convolve(image, weight.reshape([output, input, 1, 1]), Window { stride: [1, 1] });
     y.reshape([batch, output, frames])
@@ -96,9 +96,12 @@ mod tests {
             }
             for (batch, input, output, frames) in [(1, 1, 1, 1), (2, 5, 3, 7), (3, 40, 17, 25)] {
                 let factors = || {
-                    (noise([output, input], 1, &device), noise([batch, input, frames], 2, &device))
+                    (
+                        noise([output, input, 1], 1, &device),
+                        noise([batch, input, frames], 2, &device),
+                    )
                 };
-                let plain = |weight: Tensor<2>, x| weight.unsqueeze::<3>().matmul(x);
+                let plain = |weight: Tensor<3>, x| weight.reshape([1, output, input]).matmul(x);
                 near(&traced(factors(), each_convolved), &traced(factors(), plain));
             }
         }

@@ -5,8 +5,9 @@ use burn::optim::GradientsParams;
 use burn::tensor::{Device, StreamId};
 use peak_alloc::PeakAlloc;
 
-use super::Setting;
 use super::watch::Watch;
+use super::{Setting, page};
+use crate::backend::{BackendKind, largest_allocation, use_pages};
 use crate::error::{Error, Result};
 use crate::losses::HeadConfig;
 use crate::optim::Gate;
@@ -89,6 +90,10 @@ fn count(setting: &Setting, device: &Device, driver: &dyn Fn() -> Option<u64>) -
     let trainee = Trainee::new(arch, &HeadConfig::default(), *speakers, device, 1)?;
     let mut trainee = trainee.with_execution(*execution)?.lasting().train();
     let mut optimizer = optimizer.init()?;
+    // As a training does.
+    if let Some(most) = largest_allocation(device) {
+        page(setting, BackendKind::Cuda, most)?.iter().for_each(|&page| use_pages(device, page));
+    }
     let autodiff = device.clone().autodiff();
     let mut measured = Measured { resident: 0, held: 0, peak: 0, reserved: None, driver: None };
     for _ in 0..2 {

@@ -124,7 +124,7 @@ impl Conv1d {
         let (weight, config) = (self.weight.val(), &self.config);
         self.add_bias(match (config.kernel, config.stride, config.groups) {
             // One matrix product for each utterance.
-            (1, [1], 1) => products(weight.reshape([config.output, config.input]), x),
+            (1, [1], 1) => products(weight, x),
             _ => conv1d(x, weight, None, config.options()),
         })
     }

@@ -9,6 +9,7 @@ mod bytes_held;
 mod convolutions;
 mod embeddings;
 mod finding;
+mod kernels;
 mod operations;
 mod optim8;
 mod quantization;
@@ -91,7 +92,7 @@ impl Case {
 }
 
 /// All cases, quick ones first.
-pub const CASES: [Case; 13] = [
+pub const CASES: [Case; 14] = [
     Case {
         name: "operations",
         about: "convolutions, depthwise ones and BatchNorm, and their gradients",
@@ -101,6 +102,11 @@ pub const CASES: [Case; 13] = [
         name: "convolutions",
         about: "convolutions of many shapes, in every precision of the device",
         run: convolutions::run,
+    },
+    Case {
+        name: "kernels",
+        about: "what is between convolutions, in every type of floats of the device",
+        run: kernels::run,
     },
     Case {
         name: "embeddings",

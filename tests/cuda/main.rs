@@ -15,12 +15,17 @@ mod sources;
 
 use card::Card;
 
+/// In 16 bits CUDA leaves these products to Burn's convolutions on tensor cores. wgpu launches them.
+const ELSEWHERE: [&str; 2] = ["gather_kernel in f16", "gather_kernel in bf16"];
+
 /// Compiles what the self-test launches, and looks for every kernel of ours among it.
 fn every_kernel_compiles(arch: u32) {
     let Some(done) = Card { arch, ..Card::default() }.run("inside::self_test", &[]) else { return };
     assert!(done.faults.is_empty(), "sm_{arch} refuses launches:\n{}", done.faults.join("\n"));
     let missing: Vec<String> =
         sources::kernels().iter().flat_map(|kernel| kernel.missing(&done.kernels)).collect();
+    let missing: Vec<String> =
+        missing.into_iter().filter(|kernel| !ELSEWHERE.contains(&kernel.as_str())).collect();
     assert!(
         missing.is_empty(),
         "no case of the self-test launches these on sm_{arch}: {}",
