@@ -6,6 +6,7 @@ use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor, TensorData};
 
 use super::{Figure, time};
+use crate::bytes::counted;
 use crate::error::{Error, Result};
 use crate::nn::graph::Info;
 use crate::optim::Gate;
@@ -101,7 +102,7 @@ pub fn optim(
         drop(values);
         let gradients: Vec<Tensor<1>> = sizes.iter().map(|&size| noise(size, 2, device)).collect();
         for name in &bench.optimizers {
-            report(&format!("{name}, {count} parameters in {} tensors", sizes.len()));
+            report(&format!("{name}, {count} parameters in {}", counted(sizes.len(), "tensor")));
             let config = OptimizerConfig::named(name)?;
             let mut optimizer = config.init()?;
             let mut model = Some(Tensors::new(sizes, device));

@@ -14,10 +14,10 @@ use crate::backend::{BackendKind, failure, quietly};
 use crate::error::{Error, Result};
 use crate::fs;
 use crate::memory::{
-    Card, Measured, Row, Setting, account_on, advice, advised, dry, measure_beside, svg, table,
-    total_by_driver, used_by_driver,
+    Card, Measured, Row, Setting, account_on, advised, alternatives, dry, measure_beside, svg,
+    table, total_by_driver, used_by_driver,
 };
-use crate::terminal::outln;
+use crate::terminal::{errln, outln};
 use crate::train::OptimizerConfig;
 use crate::zoo::Architecture;
 
@@ -58,7 +58,8 @@ pub struct Args {
     #[arg(long)]
     measure: bool,
     /// Replay two steps for a GPU without one, and tell whether they fit a card. It is a card for
-    /// CUDA unless the backend is wgpu.
+    /// CUDA unless the backend is wgpu. A step that does not fit is no error: scripts read `fits`
+    /// of --json.
     #[arg(long, conflicts_with = "measure")]
     dry: bool,
     /// Memory of the card for --dry: `11GiB`, `24GB`; else that of the NVIDIA GPU of this machine.
@@ -86,7 +87,9 @@ impl Args {
         }
         let backend = self.backend(global);
         let bytes = self.card.or_else(|| total_by_driver(global.device)).ok_or_else(|| {
-            Error::invalid("no NVIDIA driver tells the card's memory; give --card SIZE: 11GiB")
+            Error::invalid(
+                "--card is needed, such as --card 11GiB: no NVIDIA driver tells the card's memory",
+            )
         })?;
         Ok(Some(Card { bytes, backend }))
     }
@@ -155,7 +158,9 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
             optimizer: optimizer.clone(),
         };
         asked.push(setting.clone());
-        for setting in [setting.baseline()?, setting] {
+        // A dry run is about the networks asked for.
+        let baseline = (!args.dry).then(|| setting.baseline()).transpose()?;
+        for setting in baseline.into_iter().chain([setting]) {
             if !settings.contains(&setting) {
                 settings.push(setting);
             }
@@ -170,8 +175,9 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
         .map(|setting| {
             let account = account_on(&setting, backend)?;
             let measured = counter.as_ref().map(|c| c.count(&setting)).transpose()?;
-            // Not what the networks are compared with.
-            let card = card.filter(|_| asked.contains(&setting));
+            if card.is_some() && !global.quiet {
+                errln!("dry run of {}", setting.label());
+            }
             let dry = card.map(|card| dry(&setting, card)).transpose()?;
             Ok(Row { setting, account, measured, dry })
         })
@@ -192,7 +198,7 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
             .map(|setting| {
                 let mut value = object(row(setting), backend);
                 let base = setting.baseline()?;
-                if base != *setting {
+                if base != *setting && !args.dry {
                     value["baseline"] = object(row(&base), backend);
                 }
                 Ok(value)
@@ -229,8 +235,8 @@ fn too_large(row: &Row) -> Result<Option<String>> {
         return Ok(None);
     };
     let room = dry.card.bytes.saturating_sub(dry.card.context());
-    let advice = advice(&row.setting, dry.card.backend, Some(room))?;
-    Ok(Some(format!("{} does not fit: {lacks}. {advice}", row.setting.label())))
+    let others = alternatives(&row.setting, dry.card.backend, Some(room), dry.needed())?;
+    Ok(Some(format!("{} does not fit: {lacks}. These fit: {others}", row.setting.label())))
 }
 
 #[cfg(test)]

@@ -23,8 +23,15 @@ type Units = [(&'static str, f64)];
 
 const BYTES: &Units =
     &[("B", 1.0), ("kB", 1e3), ("MB", 1e6), ("KiB", 1024.0), ("MiB", 1024.0 * 1024.0)];
-const MEMORY: &Units =
-    &[("MB", 1e6), ("GB", 1e9), ("MiB", 1024.0 * 1024.0), ("GiB", 1024.0 * 1024.0 * 1024.0)];
+const MEMORY: &Units = &[
+    ("M", 1e6),
+    ("MB", 1e6),
+    ("MiB", 1024.0 * 1024.0),
+    ("G", 1e9),
+    ("GB", 1e9),
+    ("GiB", 1024.0 * 1024.0 * 1024.0),
+    ("TB", 1e12),
+];
 const COUNTS: &Units = &[("K", 1e3), ("M", 1e6), ("G", 1e9)];
 
 /// Bytes: `4096`, `1.9MB`, `2 MiB`.
@@ -39,9 +46,12 @@ pub(super) fn bytes(text: &str) -> Result<usize, String> {
 /// A card's memory: `11GiB`, `24 GB`.
 pub(super) fn memory(text: &str) -> Result<u64, String> {
     let bytes = size(text, MEMORY)?;
+    if text.trim().parse::<f64>().is_ok() {
+        return Err("the unit is missing: `11GiB`, `24GB`".into());
+    }
     match (1e6..1e15).contains(&bytes) {
         true => Ok(bytes as u64),
-        false => Err("a card's memory is wanted: `11GiB`".into()),
+        false => Err("1MB to 1000TB are possible".into()),
     }
 }
 
@@ -163,5 +173,21 @@ mod tests {
         let command = Command::new("revox");
         let taken = ArchitectureName.parse_ref(&command, None, OsStr::new("resnet11"));
         assert_eq!(taken.unwrap(), "resnet11");
+    }
+
+    #[test]
+    fn a_card_has_a_unit() {
+        assert_eq!(memory("11GiB"), Ok(11 << 30));
+        assert_eq!([memory("24GB"), memory("24 G")], [Ok(24_000_000_000), Ok(24_000_000_000)]);
+        for (text, wanted) in [
+            ("11", "the unit is missing"),
+            ("0GB", "1MB to 1000TB"),
+            ("99999TB", "1MB to 1000TB"),
+            ("11EB", "`EB` is none of"),
+            ("GB", "a number is missing"),
+        ] {
+            let error = memory(text).unwrap_err();
+            assert!(error.contains(wanted), "{text}: {error}");
+        }
     }
 }

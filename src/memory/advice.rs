@@ -88,14 +88,6 @@ impl Figure {
 
 /// The text, for a step whose figure is known.
 fn offers(setting: &Setting, kind: BackendKind, free: Option<u64>, own: Figure) -> Result<String> {
-    // What does not fit by arithmetic needs no dry run.
-    let fitting = |s: &Setting| -> Result<Option<u64>> {
-        let fits = |bytes: u64| bytes < own.bytes && free.is_none_or(|free| bytes <= free);
-        match fits(estimate(s, kind)?) {
-            true => Ok(Some(Figure::of(s, kind)?.bytes).filter(|&bytes| fits(bytes))),
-            false => Ok(None),
-        }
-    };
     let told = |bytes: u64| human(bytes as usize);
     let described =
         |s: &Setting| format!("{}, {} crops of {} frames", s.label(), s.batch, s.frames);
@@ -104,6 +96,30 @@ fn offers(setting: &Setting, kind: BackendKind, free: Option<u64>, own: Figure) 
         Some(free) => text.push_str(&format!(", {} were free. These fit: ", told(free))),
         None => text.push_str("; this device does not say how much is free. These take less: "),
     }
+    text.push_str(&alternatives(setting, kind, free, own.bytes)?);
+    Ok(text)
+}
+
+/// Steps that take less than `own` bytes and no more than `free`: parts of the batch, reversible
+/// types.
+///
+/// # Errors
+/// A setting that cannot be.
+pub fn alternatives(
+    setting: &Setting,
+    kind: BackendKind,
+    free: Option<u64>,
+    own: u64,
+) -> Result<String> {
+    // What does not fit by arithmetic needs no dry run.
+    let fitting = |s: &Setting| -> Result<Option<u64>> {
+        let fits = |bytes: u64| bytes < own && free.is_none_or(|free| bytes <= free);
+        match fits(estimate(s, kind)?) {
+            true => Ok(Some(Figure::of(s, kind)?.bytes).filter(|&bytes| fits(bytes))),
+            false => Ok(None),
+        }
+    };
+    let told = |bytes: u64| human(bytes as usize);
     let mut offers = Vec::new();
     let mut parts = 2;
     while setting.batch / parts >= 2 {
@@ -133,10 +149,9 @@ fn offers(setting: &Setting, kind: BackendKind, free: Option<u64>, own: Figure) 
         }
     }
     if offers.is_empty() {
-        offers.push("none: shorter crops (data.frames) or a smaller network".into());
+        offers.push("nothing of it; shorter crops or a smaller network may".into());
     }
-    text.push_str(&offers.join("; "));
-    Ok(text)
+    Ok(offers.join("; "))
 }
 
 // Steps on GPUs are in tests/memory: a dry run drops the launches of all tests beside it.
@@ -179,7 +194,7 @@ mod tests {
         );
         assert_eq!(text.matches("rev2-resnet34").count(), 1, "{text}");
         let text = advice(&setting("resnet34", 4), CPU, Some(1 << 20)).unwrap();
-        assert!(text.contains("none: shorter crops"), "{text}");
+        assert!(text.contains("nothing of it; shorter crops"), "{text}");
     }
 
     #[test]

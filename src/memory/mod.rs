@@ -18,7 +18,7 @@ mod tape;
 mod watch;
 
 pub use account::{Breakdown, account, account_on, page};
-pub use advice::{advice, advised, refuse_too_large};
+pub use advice::{advice, advised, alternatives, refuse_too_large};
 pub use card::{Card, Dry};
 pub(crate) use driver::query;
 pub use driver::{free_by_driver, nvidia, total_by_driver, used_by_driver};

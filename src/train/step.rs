@@ -10,8 +10,10 @@ use burn::train::metric::Adaptor;
 use burn::train::{InferenceStep, ItemLazy, TrainOutput, TrainStep};
 
 use super::dev_set::{DevOutcome, DevSet};
+use super::trainee::Pass;
 use super::{Batch, Trainee};
 use crate::backend::{is_gpu, lasting};
+use crate::losses::HeadOutput;
 
 /// The outcome of a training step.
 #[derive(Debug, Clone)]
@@ -192,14 +194,15 @@ impl Trainee {
         scale: f32,
     ) -> (Pending, GradientsParams) {
         let Uploaded { features, labels, size, margin } = batch;
-        let pass = self.pass(features, labels.clone(), margin);
-        let right = pass.head.scores.detach().argmax(1).reshape([size]).equal(labels).float().sum();
+        // Embeddings and logits must not outlive the forward pass.
+        let Pass { head: HeadOutput { scores, .. }, loss, .. } =
+            self.pass(features, labels.clone(), margin);
+        let right = scores.detach().argmax(1).reshape([size]).equal(labels).float().sum();
         let weight = share * f64::from(scale);
-        let weighed = if weight == 1.0 { pass.loss.clone() } else { pass.loss.clone() * weight };
+        let weighed = if weight == 1.0 { loss.clone() } else { loss.clone() * weight };
         let gradients = weighed.backward();
         let shares = Shares { parts: vec![(size, share)], margin };
-        let pending =
-            Pending { loss: pass.loss.inner(), right: right.inner(), size, margin, shares };
+        let pending = Pending { loss: loss.inner(), right: right.inner(), size, margin, shares };
         (pending, GradientsParams::from_grads(gradients, self))
     }
 }

@@ -60,6 +60,8 @@ pub(super) fn object(row: &Row, backend: BackendKind) -> Value {
             dry;
         for (name, figure) in [
             ("card", card.bytes),
+            ("for_the_driver", card.context()),
+            ("largest_allocation", card.largest()),
             ("peak_in_use", *peak_in_use),
             ("reserved", *reserved),
             ("first_reserved", *first_reserved),

@@ -117,6 +117,7 @@ fn lines(rows: &[Row]) -> Vec<Line> {
     line("  in the first step", run(&|d| bytes(d.first_reserved)));
     line("  largest tensor", run(&|d| bytes(d.largest)));
     line("  launches", run(&|d| d.launches.to_string()));
+    line("  for the driver", run(&|d| bytes(d.card.context())));
     line("  the card has", run(&|d| bytes(d.card.bytes)));
     let verdict = |d: &Dry| if d.fits { "fits" } else { "does not fit" };
     line("  verdict", run(&|d| verdict(d).to_owned()));

@@ -32,6 +32,11 @@ impl Loop {
             true => Some(self.test(model, &mut best, epoch, components, valid)?),
             false => None,
         };
+        if progress.state.skipped >= self.steps {
+            (self.warn)(&format!(
+                "epoch {epoch} changed nothing: in each of its steps the gradients were not finite"
+            ));
+        }
         let last = self.schedules.at(epoch * self.steps - 1);
         let mut line = json!({
             "epoch": epoch,
