@@ -3,8 +3,8 @@
 //! CubeCL reserves memory in pages of one size and cuts tensors out of them. The size follows the
 //! largest tensor so far: one MiB more, in whole MiB. Small tensors have pages of their own. A
 //! tensor takes the first free place that is large enough; neighbouring free places become one; a
-//! page is kept once it is reserved. Source: `dynamic/adaptive.rs`, `dynamic/arena.rs` and `memory_pool` of
-//! cubecl-server 0.11.3, in their default configuration.
+//! page is kept once it is reserved. Source: `dynamic/adaptive.rs`, `dynamic/arena.rs` and
+//! `memory_pool` of cubecl-server 0.11.3, in their default configuration.
 
 use std::collections::HashMap;
 

@@ -106,7 +106,7 @@ impl Parts {
         sum.accumulate(model, gradients);
         for (device, part) in self.devices[1..].iter().zip(others) {
             let (outcome, gradients) = part.map_err(|words| failed(device, &words))?;
-            total = total.add(outcome.to_device(&self.devices[0]));
+            total = total.add(outcome.moved_to(&self.devices[0]));
             sum.accumulate(model, gradients.to_device(&self.devices[0], model));
         }
         Ok((total, sum.grads()))

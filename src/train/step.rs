@@ -105,7 +105,7 @@ impl Pending {
 
     /// The same on another device.
     #[must_use]
-    pub fn to_device(self, device: &Device) -> Self {
+    pub fn moved_to(self, device: &Device) -> Self {
         Self { loss: self.loss.to_device(device), right: self.right.to_device(device), ..self }
     }
 

@@ -138,8 +138,8 @@ impl Trainee {
         }
     }
 
-    /// The same with parameters outside of the pages that a GPU's activations share; nothing else on
-    /// CPUs. It comes before `train()`.
+    /// The same with parameters outside of the pages that a GPU's activations share; nothing else
+    /// on CPUs. It comes before `train()`.
     #[must_use]
     pub fn lasting(self) -> Self {
         struct Lasting;

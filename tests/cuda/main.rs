@@ -15,7 +15,8 @@ mod sources;
 
 use card::Card;
 
-/// In 16 bits CUDA leaves these products to Burn's convolutions on tensor cores. wgpu launches them.
+/// In 16 bits CUDA leaves these products to Burn's convolutions on tensor cores. wgpu launches
+/// them.
 const ELSEWHERE: [&str; 2] = ["gather_kernel in f16", "gather_kernel in bf16"];
 
 /// Compiles what the self-test launches, and looks for every kernel of ours among it.

@@ -9,6 +9,7 @@ use super::{Floats, Optim8Ops, flat};
 /// Lets a step's gradients through: multiplied by a factor, or not at all. Behind a closed gate
 /// parameters and states stay as they are, to the bit.
 #[derive(Debug, Clone)]
+#[allow(clippy::large_enum_variant, reason = "a step has one")]
 pub enum Gate {
     /// Known on the host: the factor of the gradients. 0 closes the gate.
     Open(f32),

@@ -2,7 +2,9 @@ use super::*;
 use crate::backend::BackendKind;
 use crate::losses::composed_unit_rows;
 use crate::rng::Stream;
-use burn::tensor::{DType, Device, TensorData};
+#[cfg(feature = "wgpu-bare")]
+use burn::tensor::DType;
+use burn::tensor::{Device, TensorData};
 
 fn traced(device: &Device, rows: usize, columns: usize, own: bool) -> [Vec<f64>; 2] {
     let mut stream = Stream::new(1, "rows", &[]);
