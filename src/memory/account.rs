@@ -62,6 +62,16 @@ pub fn page(setting: &Setting, kind: BackendKind, most: u64) -> Result<Option<u6
     played(setting, kind, most).map(|(_, plan)| plan.map(|plan| plan.page as u64))
 }
 
+/// The largest tensor of a step on a GPU that shares pages, in bytes.
+///
+/// # Errors
+/// An impossible setting.
+#[cfg_attr(not(feature = "wgpu-bare"), allow(dead_code, reason = "dry runs tell it"))]
+pub(super) fn largest_tensor(setting: &Setting, kind: BackendKind) -> Result<u64> {
+    let (_, plan) = played(setting, kind, usize::MAX)?;
+    Ok(plan.map_or(0, |plan| plan.largest as u64))
+}
+
 fn played(setting: &Setting, kind: BackendKind, most: usize) -> Result<(Breakdown, Option<Plan>)> {
     setting.check()?;
     let machine = Machine::of(kind);

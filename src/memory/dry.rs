@@ -68,6 +68,7 @@ mod replay {
     use crate::backend::{BackendKind, failure, quietly, use_pages};
     use crate::error::{Error, Result};
     use crate::losses::HeadConfig;
+    use crate::memory::account::largest_tensor;
     use crate::memory::card::{Card, Dry};
     use crate::memory::watch::{Seen, Watch};
     use crate::memory::{Setting, noop, page};
@@ -101,7 +102,8 @@ mod replay {
             reserved: second.reserved + pitch,
             first_reserved: first.reserved + pitch,
             pitch,
-            largest: second.largest.max(first.largest),
+            // The allocator counts the page that was asked for among its tensors.
+            largest: largest_tensor(setting, kind)?,
             launches: second.launches,
             fits: false,
         };

@@ -34,6 +34,8 @@ pub(super) struct Plan {
     pub page: usize,
     /// Bytes of all pages that the step needs.
     pub reserved: usize,
+    /// Bytes of the largest tensor in them.
+    pub largest: usize,
 }
 
 /// Parts of a page that a plan leaves free, so that a step that runs a little otherwise needs no
@@ -46,16 +48,17 @@ const SPARE: usize = 64;
 /// CubeCL's own choice, the largest tensor, leaves a page half empty wherever a smaller tensor
 /// lives long. Few large pages have room for both.
 pub(super) fn plan(events: &[Event], most: usize) -> Plan {
-    let own = page(largest(events));
+    let largest = largest(events);
+    let own = page(largest);
     let peak = peak(events);
     let few = (1..=8).flat_map(|pages| (0..=12).map(move |more| (pages, more)));
     let planned = few.filter_map(|(pages, more)| {
         let size = (peak / pages + peak / pages * more / 50).next_multiple_of(MIB);
         let page = size + size / SPARE;
-        let planned = || Plan { page, reserved: page * count(events, size) };
+        let planned = || Plan { page, reserved: page * count(events, size), largest };
         (size > own && page <= most).then(planned)
     });
-    let own = Plan { page: own, reserved: own * count(events, own) };
+    let own = Plan { page: own, reserved: own * count(events, own), largest };
     let least = planned.chain([own]).min_by_key(|plan| (plan.reserved, plan.page));
     let plan = least.expect("CubeCL's own choice is one");
     Plan { reserved: plan.reserved + SMALL_PAGE * small(events), ..plan }
@@ -256,7 +259,10 @@ mod tests {
         assert!(free.reserved < own && free.page > 101 * MIB, "{free:?} {own}");
         assert_eq!(count(&events, free.page) * free.page, free.reserved);
         // A card that allocates no more than the largest tensor leaves no choice.
-        assert_eq!(plan(&events, 101 * MIB), Plan { page: 101 * MIB, reserved: own });
-        assert_eq!(plan(&[], usize::MAX), Plan { page: 2 * MIB, reserved: 0 });
+        let largest = 100 * MIB;
+        let limited = Plan { page: 101 * MIB, reserved: own, largest };
+        assert_eq!(plan(&events, 101 * MIB), limited);
+        let nothing = Plan { page: 2 * MIB, reserved: 0, largest: 0 };
+        assert_eq!(plan(&[], usize::MAX), nothing);
     }
 }

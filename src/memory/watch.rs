@@ -58,15 +58,10 @@ mod cube {
         fn look(&self, launches: u64) {
             let report = self.client.memory_report(MemoryScope::Device);
             let usage = report.usage();
-            // Pools that hold nothing belong to streams that have ended.
-            let pools = report.streams.iter().flat_map(|stream| &stream.pools.dynamic);
-            let held = pools.filter(|pool| pool.pages > 0);
-            let largest = held.map(|pool| pool.largest_alloc).max().unwrap_or(0);
             let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
             seen.launches += launches;
             seen.in_use = seen.in_use.max(usage.bytes_in_use);
             seen.reserved = seen.reserved.max(usage.bytes_reserved);
-            seen.largest = seen.largest.max(largest);
         }
     }
 
@@ -90,8 +85,6 @@ pub(super) struct Seen {
     pub in_use: u64,
     /// What the allocator had reserved.
     pub reserved: u64,
-    /// The largest tensor that the allocator has ever served.
-    pub largest: u64,
 }
 
 /// There is nothing to watch in a build without GPU backends.
