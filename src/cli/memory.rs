@@ -277,7 +277,7 @@ mod tests {
         let (args, global) = parse(&["--dry"]).unwrap();
         if total_by_driver(0).is_none() {
             let error = args.card(&global).unwrap_err().to_string();
-            assert!(error.contains("give --card SIZE"), "{error}");
+            assert!(error.contains("--card is needed"), "{error}");
         }
     }
 }

@@ -43,9 +43,9 @@ impl Place<'_> {
         let y = operation(self, leaves.clone());
         let gradients = (y.clone() * self.noise(y.dims())).sum().backward();
         let mut all = vec![values(y.into_data())];
-        all.extend(leaves.map(|leaf| {
-            leaf.grad(&gradients).map_or_else(Vec::new, |gradient| values(gradient.into_data()))
-        }));
+        // A second image that the operation does not take has no gradient.
+        let gradient = |leaf: &Tensor<4>| leaf.grad(&gradients).map(|g| values(g.into_data()));
+        all.extend(leaves.iter().filter_map(gradient));
         all
     }
 
@@ -87,7 +87,7 @@ const OPERATIONS: [Operation; 14] = [
         // It has no gradient of its own.
         let numbers = [1.0, 0.1].map(|turn| place.channels(turn).inner());
         let evaluated = affine(x.clone().inner(), Some(y.clone().inner()), numbers, true);
-        evaluated.autodiff() + (x + y) * 0.0
+        evaluated.autodiff() + (x + y) * 0.1
     }),
     ("depthwise, few channels", [[2, 3, 9, 64], [3, 1, 3, 3]], |_, [x, w]| depthwise(x, w)),
     ("unit rows", [[5, 130, 1, 1], ONE], |_, [x, _]| {
