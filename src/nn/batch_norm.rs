@@ -94,11 +94,14 @@ impl BatchNorm {
             }
             Mode::Train => {
                 let (mean, var) = running();
+                // A pass without a tape stays one, wherever the statistics are kept.
+                let on_tape = mean.is_autodiff();
+                let [mean, var] = [mean, var].map(|t| placed(t, false));
                 let running = Some(Running { mean, var, momentum: MOMENTUM });
                 let (y, _, [mean, var]) =
                     normalize_with(x, other, [weight, bias], running, EPSILON, rectified);
-                store(&self.running_mean, mean);
-                store(&self.running_var, var);
+                store(&self.running_mean, placed(mean, on_tape));
+                store(&self.running_var, placed(var, on_tape));
                 y
             }
             Mode::Replay => normalize_with(x, other, [weight, bias], None, EPSILON, rectified).0,
@@ -123,6 +126,15 @@ pub fn scale_and_shift(
 /// its bias as summand.
 pub fn identity_variance() -> f32 {
     1.0 - EPSILON as f32
+}
+
+/// The same values on the tape's backend, or off it.
+fn placed(x: Tensor<1>, on_tape: bool) -> Tensor<1> {
+    match (x.is_autodiff(), on_tape) {
+        (true, false) => x.inner(),
+        (false, true) => x.autodiff(),
+        (true, true) | (false, false) => x,
+    }
 }
 
 /// Makes this the state's value. Burn's own `update` waits for the next read, so that a checkpoint
