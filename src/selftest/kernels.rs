@@ -41,7 +41,9 @@ impl Place<'_> {
     ) -> Vec<Vec<f32>> {
         let leaves = shapes.map(|shape| self.noise(shape).require_grad());
         let y = operation(self, leaves.clone());
-        let gradients = (y.clone() * self.noise(y.dims())).sum().backward();
+        // Weights that have nothing to do with the input: else some gradients are nearly 0.
+        let weights = (self.noise(y.dims()) * 3.7).sin();
+        let gradients = (y.clone() * weights).sum().backward();
         let mut all = vec![values(y.into_data())];
         // A second image that the operation does not take has no gradient.
         let gradient = |leaf: &Tensor<4>| leaf.grad(&gradients).map(|g| values(g.into_data()));
