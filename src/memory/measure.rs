@@ -7,7 +7,7 @@ use peak_alloc::PeakAlloc;
 
 use super::watch::Watch;
 use super::{Setting, page};
-use crate::backend::{BackendKind, largest_allocation, use_pages};
+use crate::backend::{BackendKind, is_gpu, largest_allocation, lasting, use_pages};
 use crate::error::{Error, Result};
 use crate::losses::HeadConfig;
 use crate::optim::Gate;
@@ -104,6 +104,10 @@ fn count(setting: &Setting, device: &Device, driver: &dyn Fn() -> Option<u64>) -
         let batch = setting.noise();
         let margin = batch.margin;
         let (features, labels) = batch.into_tensors(&autodiff);
+        let features = match is_gpu(device) {
+            true => lasting(features.inner()).autodiff(),
+            false => features,
+        };
         let loss = trainee.pass(features, labels, margin).loss;
         sync(device)?;
         measured.held = beyond(in_use(device)?).saturating_sub(measured.resident);
