@@ -8,10 +8,10 @@ use burn::tensor::Device;
 use peak_alloc::PeakAlloc;
 
 use super::{Figure, time};
-use crate::backend::{BackendKind, failure, is_gpu, largest_allocation, quietly, use_pages};
+use crate::backend::{BackendKind, failure, is_gpu, quietly};
 use crate::error::{Error, Result};
 use crate::losses::HeadConfig;
-use crate::memory::{Setting, advised, page, query};
+use crate::memory::{Setting, advised, query, use_best_pages};
 use crate::nn::Precision;
 use crate::optim::{Gate, Stepper};
 use crate::train::{Batch, Late, LossScale, Shares, Trainee, gate, not_finite};
@@ -112,11 +112,7 @@ fn measure(bench: &TrainBench, setting: &Setting, device: &Device) -> Result<Val
         finite: true,
     };
     // As a training does.
-    if let Some(most) = largest_allocation(device)
-        && let Some(page) = page(setting, bench.backend, most)?
-    {
-        use_pages(device, page);
-    }
+    use_best_pages(setting, bench.backend, device)?;
     let seconds = match is_gpu(device) {
         true => steps.in_a_row(device, bench.steps)?,
         false => {

@@ -1,11 +1,13 @@
 //! The arithmetic: a step played on the [`Ledger`], operation by operation, without a tensor.
 
+use burn::tensor::Device;
+
 use super::Setting;
 use super::ledger::{Ledger, Use};
 use super::machine::Machine;
 use super::pages::{self, Plan};
 use super::play::{HEAD, Player};
-use crate::backend::BackendKind;
+use crate::backend::{BackendKind, largest_allocation, use_pages};
 use crate::error::Result;
 use crate::nn::graph::Info;
 
@@ -60,6 +62,16 @@ pub fn account_on(setting: &Setting, kind: BackendKind) -> Result<Breakdown> {
 pub fn page(setting: &Setting, kind: BackendKind, most: u64) -> Result<Option<u64>> {
     let most = usize::try_from(most).unwrap_or(usize::MAX);
     played(setting, kind, most).map(|(_, plan)| plan.map(|plan| plan.page as u64))
+}
+
+/// Gives a GPU the pages of [`page`]; nothing on CPUs.
+///
+/// # Errors
+/// An impossible setting.
+pub fn use_best_pages(setting: &Setting, kind: BackendKind, device: &Device) -> Result<()> {
+    let Some(most) = largest_allocation(device) else { return Ok(()) };
+    page(setting, kind, most)?.into_iter().for_each(|bytes| use_pages(device, bytes));
+    Ok(())
 }
 
 /// The largest tensor of a step on a GPU that shares pages, in bytes.

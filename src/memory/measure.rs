@@ -6,8 +6,8 @@ use burn::tensor::{Device, StreamId};
 use peak_alloc::PeakAlloc;
 
 use super::watch::Watch;
-use super::{Setting, page};
-use crate::backend::{BackendKind, is_gpu, largest_allocation, lasting, use_pages};
+use super::{Setting, use_best_pages};
+use crate::backend::BackendKind;
 use crate::error::{Error, Result};
 use crate::losses::HeadConfig;
 use crate::optim::Gate;
@@ -90,10 +90,8 @@ fn count(setting: &Setting, device: &Device, driver: &dyn Fn() -> Option<u64>) -
     let trainee = Trainee::new(arch, &HeadConfig::default(), *speakers, device, 1)?;
     let mut trainee = trainee.with_execution(*execution)?.lasting().train();
     let mut optimizer = optimizer.init()?;
-    // As a training does.
-    if let Some(most) = largest_allocation(device) {
-        page(setting, BackendKind::Cuda, most)?.iter().for_each(|&page| use_pages(device, page));
-    }
+    // As a training does. Row pitch, which CUDA has, changes little.
+    use_best_pages(setting, BackendKind::Cuda, device)?;
     let autodiff = device.clone().autodiff();
     let mut measured = Measured { resident: 0, held: 0, peak: 0, reserved: None, driver: None };
     for _ in 0..2 {
@@ -104,10 +102,6 @@ fn count(setting: &Setting, device: &Device, driver: &dyn Fn() -> Option<u64>) -
         let batch = setting.noise();
         let margin = batch.margin;
         let (features, labels) = batch.into_tensors(&autodiff);
-        let features = match is_gpu(device) {
-            true => lasting(features.inner()).autodiff(),
-            false => features,
-        };
         let loss = trainee.pass(features, labels, margin).loss;
         sync(device)?;
         measured.held = beyond(in_use(device)?).saturating_sub(measured.resident);

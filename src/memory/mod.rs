@@ -17,7 +17,7 @@ mod report;
 mod tape;
 mod watch;
 
-pub use account::{Breakdown, account, account_on, page};
+pub use account::{Breakdown, account, account_on, page, use_best_pages};
 pub use advice::{advice, advised, alternatives, refuse_too_large};
 pub use card::{Card, Dry};
 pub(crate) use driver::query;

@@ -155,7 +155,13 @@ impl Batch {
     /// Features `[batch, frames, mels]` and labels `[batch]`.
     pub fn into_tensors(self, device: &Device) -> (Tensor<3>, Tensor<1, Int>) {
         let size = self.labels.len();
-        let features = Tensor::from_data(TensorData::new(self.features, self.shape), device);
+        let features = Tensor::<3>::from_data(TensorData::new(self.features, self.shape), device);
+        // Batches stay while activations come and go: they do not share pages with them.
+        let features = match is_gpu(device) {
+            true if features.is_autodiff() => lasting(features.inner()).autodiff(),
+            true => lasting(features),
+            false => features,
+        };
         (features, Tensor::from_data(TensorData::new(self.labels, [size]), device))
     }
 
@@ -163,12 +169,6 @@ impl Batch {
     pub(crate) fn upload(self, device: &Device) -> Uploaded {
         let (size, margin) = (self.labels.len(), self.margin);
         let (features, labels) = self.into_tensors(device);
-        // Batches stay while activations come and go: they do not share pages with them.
-        let features = match is_gpu(device) {
-            true if features.is_autodiff() => lasting(features.inner()).autodiff(),
-            true => lasting(features),
-            false => features,
-        };
         Uploaded { features, labels, size, margin }
     }
 }
