@@ -39,8 +39,8 @@ pub(super) fn full(most: usize) -> usize {
     4usize.pow(most.max(1).ilog(4))
 }
 
-/// The size of the next batch of utterances that wait, of which there is one or more. A size above
-/// their number is taken where they are more than half of it. `most` is of [`full`].
+/// The size of the next batch, where one utterance or more wait. It may be larger than their number
+/// if they fill more than half of it. `most` comes from [`full`].
 pub(super) fn size(waiting: usize, most: usize) -> usize {
     let filled = full(waiting.min(most));
     let next = 4 * filled;

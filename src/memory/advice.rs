@@ -22,10 +22,10 @@ pub fn advised(error: Error, setting: &Setting, kind: BackendKind, free: Option<
     }
 }
 
-/// Refuses a step for which a GPU has too little memory, before it is tried. `free`: bytes that are
-/// free on the device, if its driver can be asked; CPUs and other GPUs pass. A step that takes less
-/// than half of it by arithmetic passes at once, and a dry run decides about others (see
-/// [`dry`](super::dry()) for what it forbids meanwhile, and before).
+/// Refuses a step for which a GPU has too little memory, before it is tried. `free` is what the
+/// driver says is free, in bytes. Devices without such a driver pass. A step that takes less than
+/// half of that by arithmetic passes at once; a dry run decides about the others. Nothing else may
+/// use a GPU during a dry run: see [`dry`](super::dry()).
 ///
 /// # Errors
 /// A GPU that is too small, with what would fit. An impossible setting.
@@ -45,8 +45,8 @@ pub fn refuse_too_large(setting: &Setting, kind: BackendKind, free: Option<u64>)
 }
 
 /// The bytes that a step takes on a backend, and smaller steps: parts of the batch, reversible
-/// types. On GPU backends the bytes are those of dry runs in builds that have them (see
-/// [`dry`](super::dry()) for what they forbid meanwhile), else of the account.
+/// types. For GPU backends a dry run tells the bytes, in builds that have dry runs; else the account
+/// does. Nothing else may use a GPU during a dry run: see [`dry`](super::dry()).
 ///
 /// # Errors
 /// Those of [`account_on`]: a setting that cannot be.

@@ -169,9 +169,9 @@ pub fn normalize<const D: usize>(
     (y, moments)
 }
 
-/// [`normalize`], with a tensor of the input's shape that is added in front of the rectifier, and
-/// with running statistics: also the new ones, mean and variance. Without given ones the latter
-/// mean nothing.
+/// [`normalize`] that also adds `other`, of the input's shape, in front of the rectifier, and moves
+/// running statistics. The last result is the new running mean and variance; it means nothing
+/// without `running`.
 pub fn normalize_with<const D: usize>(
     x: Tensor<D>,
     other: Option<Tensor<D>>,

@@ -34,8 +34,8 @@ fn arg(x: &CubeTensor) -> BufferArg {
     x.clone().into_buffer_arg()
 }
 
-/// The result of a kernel whose first buffer is `x` and that adds `other`, the buffer at
-/// `position`, where it is told to. And the arguments for both.
+/// The result of a kernel whose first buffer is `x`, with the arguments for it and for `other`. A
+/// kernel that adds `other` has it as its buffer at `position`.
 fn result(
     x: &CubeTensor,
     other: &CubeTensor,

@@ -72,8 +72,8 @@ fn count_odd(
     }
 }
 
-/// Makes the gate and the count of the partial counts, of which the first `counted` are those of
-/// gradients.
+/// Adds up the partial counts and makes the gate. All of them close it; only the first `counted`,
+/// those of gradients, make the count.
 #[cube(launch)]
 fn set_gate(
     partial: &[u32],

@@ -20,7 +20,7 @@ pub(super) fn place(block: u32, #[comptime] j: u32, #[comptime] shares: Shares) 
     block * comptime![shares.units * shares.words] + comptime![j * shares.units] + UNIT_POS_X
 }
 
-/// Reads a unit's values of a block, of which there are `count` in the tensor.
+/// Reads a unit's values of a block. The tensor has `count` values.
 #[cube]
 pub(super) fn read_values(
     from: &[f32],
