@@ -45,8 +45,8 @@ pub fn refuse_too_large(setting: &Setting, kind: BackendKind, free: Option<u64>)
 }
 
 /// The bytes that a step takes on a backend, and smaller steps: parts of the batch, reversible
-/// types. For GPU backends a dry run tells the bytes, in builds that have dry runs; else the account
-/// does. Nothing else may use a GPU during a dry run: see [`dry`](super::dry()).
+/// types. For GPU backends a dry run tells the bytes, in builds that have dry runs; else the
+/// account does. Nothing else may use a GPU during a dry run: see [`dry`](super::dry()).
 ///
 /// # Errors
 /// Those of [`account_on`]: a setting that cannot be.
