@@ -54,6 +54,27 @@ fn copy<F: Numeric>(from: &[F], to: &mut [F], count: u32, #[define(F)] _dtype: E
     }
 }
 
+/// The sum of the numbers of all units of a cube, for every unit, in the same order in every cube.
+/// `scratch` has a place for each of the `units`, a power of two.
+#[cube]
+pub(super) fn total<N: Numeric>(own: N, scratch: &mut Shared<[N]>, #[comptime] units: u32) -> N {
+    let unit = UNIT_POS_X;
+    scratch[unit as usize] = own;
+    sync_cube();
+    let mut half = comptime![units / 2].runtime();
+    while half > 0 {
+        if unit < half {
+            let both = scratch[unit as usize] + scratch[(unit + half) as usize];
+            scratch[unit as usize] = both;
+        }
+        sync_cube();
+        half /= 2;
+    }
+    let sum = scratch[0];
+    sync_cube();
+    sum
+}
+
 /// Memory for a result beside `like`, row-major without gaps.
 pub(super) fn empty(like: &CubeTensor, shape: impl Into<Shape>, dtype: DType) -> CubeTensor {
     empty_device_contiguous_dtype(like.client.clone(), like.device.clone(), shape.into(), dtype)

@@ -6,29 +6,10 @@ use burn_cubecl::tensor::CubeTensor;
 use cubecl::prelude::*;
 
 use super::SHORTEST;
-use crate::backend::gpu::{self, MOST_CUBES, elem};
+use crate::backend::gpu::{self, MOST_CUBES, elem, total};
 
 /// Units of a cube.
 const UNITS: u32 = 64;
-
-/// The sum of all units' values, for every unit. `scratch` has a place for each unit.
-#[cube]
-fn total(own: f32, scratch: &mut Shared<[f32]>) -> f32 {
-    let unit = UNIT_POS_X;
-    scratch[unit as usize] = own;
-    sync_cube();
-    let mut half = comptime![UNITS / 2].runtime();
-    while half > 0 {
-        if unit < half {
-            scratch[unit as usize] += scratch[(unit + half) as usize];
-        }
-        sync_cube();
-        half /= 2;
-    }
-    let sum = scratch[0];
-    sync_cube();
-    sum
-}
 
 #[cube(launch)]
 fn unit_kernel<F: Float>(
@@ -50,7 +31,7 @@ fn unit_kernel<F: Float>(
             own += value * value;
             i += UNITS;
         }
-        let length = f32::max(f32::sqrt(total(own, &mut scratch)), shortest);
+        let length = f32::max(f32::sqrt(total::<f32>(own, &mut scratch, UNITS)), shortest);
         let mut i = UNIT_POS_X;
         while i < columns {
             let at = (start + i) as usize;
@@ -84,8 +65,8 @@ fn unit_gradient_kernel<F: Float>(
             products += value * f32::cast_from(dy[(start + i) as usize]);
             i += UNITS;
         }
-        let length = f32::sqrt(total(squares, &mut scratch));
-        let products = total(products, &mut scratch);
+        let length = f32::sqrt(total::<f32>(squares, &mut scratch, UNITS));
+        let products = total::<f32>(products, &mut scratch, UNITS);
         let divisor = f32::max(length, shortest);
         let along = select(length > shortest, products / (divisor * divisor), 0.0f32);
         let mut i = UNIT_POS_X;

@@ -5,7 +5,7 @@
 use burn_cubecl::cubecl;
 use cubecl::prelude::*;
 
-use crate::backend::gpu::UNITS;
+use crate::backend::gpu::{UNITS, total};
 
 /// Outputs of a unit, one below the other.
 pub(super) const ROWS: u32 = 4;
@@ -92,26 +92,6 @@ pub(super) fn convolve_kernel<F: Float>(
     }
 }
 
-/// The sum of all units' values, for every unit. `scratch` has a place for each unit.
-#[cube]
-fn total(own: f32, scratch: &mut Shared<[f32]>) -> f32 {
-    let unit = UNIT_POS_X;
-    scratch[unit as usize] = own;
-    sync_cube();
-    let mut half = comptime![UNITS / 2].runtime();
-    while half > 0 {
-        if unit < half {
-            let both = scratch[unit as usize] + scratch[(unit + half) as usize];
-            scratch[unit as usize] = both;
-        }
-        sync_cube();
-        half /= 2;
-    }
-    let sum = scratch[0];
-    sync_cube();
-    sum
-}
-
 /// For each tap the sum of `dy` times the input shifted by the tap: `[parts, channels, taps]`. A
 /// cube sums one part of one channel, which has `count` columns in all.
 #[cube(launch)]
@@ -183,7 +163,7 @@ pub(super) fn correlate_kernel<F: Float, G: Float>(
     #[unroll]
     for tap in 0..taps {
         let own = sums[comptime![tap as usize]];
-        let sum = total(own, &mut scratch);
+        let sum = total::<f32>(own, &mut scratch, UNITS);
         if UNIT_POS_X == 0 {
             gradient[(first + tap) as usize] = G::cast_from(sum);
         }

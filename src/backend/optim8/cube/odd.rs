@@ -8,32 +8,13 @@ use burn_cubecl::tensor::CubeTensor;
 use cubecl::prelude::*;
 
 use super::group::{self, Spread, buffers};
-use crate::backend::gpu::{self, UNITS};
+use crate::backend::gpu::{self, UNITS, total};
 use crate::backend::optim8::plain;
 
 /// Tensors of a launch at most: each has code of its own in the kernel.
 const TENSORS: usize = 64;
 /// Values of a cube, where there are not very many.
 const CHUNK: usize = 1 << 14;
-
-/// The sum of all units' numbers, for every unit. `scratch` has a place for each unit.
-#[cube]
-fn sum(own: u32, scratch: &mut Shared<[u32]>) -> u32 {
-    let unit = UNIT_POS_X;
-    scratch[unit as usize] = own;
-    sync_cube();
-    let mut half = comptime![UNITS / 2].runtime();
-    while half > 0 {
-        if unit < half {
-            scratch[unit as usize] += scratch[(unit + half) as usize];
-        }
-        sync_cube();
-        half /= 2;
-    }
-    let all = scratch[0];
-    sync_cube();
-    all
-}
 
 /// Counts what is not finite: floats whose exponent is all ones. The floats are read as their bits,
 /// because compilers may take for granted that numbers are finite. Each cube's count goes to its
@@ -66,7 +47,7 @@ fn count_odd(
             }
         }
     }
-    let odd = sum(odd, &mut scratch);
+    let odd = total::<u32>(odd, &mut scratch, UNITS);
     if UNIT_POS_X == 0 {
         partial[(offset + CUBE_POS_X) as usize] = odd;
     }
@@ -95,8 +76,8 @@ fn set_gate(
         }
         i += UNITS;
     }
-    let bad = sum(bad, &mut scratch);
-    let any = sum(any, &mut scratch);
+    let bad = total::<u32>(bad, &mut scratch, UNITS);
+    let any = total::<u32>(any, &mut scratch, UNITS);
     if UNIT_POS_X == 0 {
         odd[0] = f32::cast_from(bad);
         gate[0] = select(any == 0u32, factor, 0.0f32);
