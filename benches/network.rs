@@ -1,8 +1,8 @@
-//! ResNet34 at full size: one embedding of 3 s, one training step of 8 x 200 frames.
+//! Networks at full size: one embedding of 3 s, one training step of 8 x 200 frames.
 //!
 //!     RAYON_NUM_THREADS=1 cargo bench --bench network
 //!
-//! One thread, so that wall-clock time is CPU time.
+//! One thread, so that wall-clock time is CPU time. `peers.py` does the same in torch.
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
@@ -24,20 +24,34 @@ fn features(n: usize) -> Vec<f32> {
     (0..n).map(|_| stream.normal() as f32).collect()
 }
 
-#[divan::bench(args = ["resnet34", "gemini-df-resnet60"], sample_count = 10)]
+const NETWORKS: [&str; 9] = [
+    "resnet34",
+    "gemini-df-resnet60",
+    "ecapa-tdnn-512",
+    "campplus",
+    "redimnet-b2",
+    "redimnet2-b2",
+    "eres2net34",
+    "simam-resnet34",
+    "tdnn",
+];
+
+#[divan::bench(args = NETWORKS, sample_count = 10)]
 fn embedding_of_3_s(bencher: divan::Bencher, name: &str) {
     let device = Device::default();
-    let network = Architecture::named(name).unwrap().init(&device, 1).unwrap();
-    let input = features(298 * 80);
+    let arch = Architecture::named(name).unwrap();
+    let network = arch.init(&device, 1).unwrap();
+    let shape = [1, 298, arch.mels];
+    let input = features(shape.iter().product());
     let run = || {
-        let x = Tensor::<3>::from_data(TensorData::new(input.clone(), [1, 298, 80]), &device);
+        let x = Tensor::<3>::from_data(TensorData::new(input.clone(), shape), &device);
         network.forward(x, Mode::Eval).into_data()
     };
     run(); // weights are drawn when first used
     bencher.bench(run);
 }
 
-const STEPS: [&str; 8] = [
+const STEPS: [&str; 11] = [
     "resnet34",
     "rev1-resnet34",
     "rev1-resnet34 taped",
@@ -46,6 +60,9 @@ const STEPS: [&str; 8] = [
     "gemini-df-resnet60",
     "rev1-gemini-df-resnet60",
     "rev1-gemini-df-resnet60 taped",
+    "ecapa-tdnn-512",
+    "campplus",
+    "redimnet2-b2",
 ];
 
 #[divan::bench(args = STEPS, sample_count = 3)]
@@ -58,9 +75,10 @@ fn training_step_8_x_200(bencher: divan::Bencher, name: &str) {
     }
     let mut trainee = trainee.train();
     let mut optimizer = OptimizerConfig::default().init().unwrap();
+    let shape = [8, 200, arch.mels];
     let batch = Batch {
-        features: features(8 * 200 * 80),
-        shape: [8, 200, 80],
+        features: features(shape.iter().product()),
+        shape,
         labels: (0..8).collect(),
         ids: vec![String::new(); 8],
         iteration: 0,

@@ -20,6 +20,7 @@
 //! | [`optim`] | SGD and Adam with 8-bit states |
 //! | [`quant`] | quantized weights |
 //! | [`model_file`] | the model format, import of WeSpeaker checkpoints |
+//! | [`model_card`] (`train`) | published figures of networks, the model inside the program |
 //! | [`inference`] | embeddings of whole utterances |
 //! | [`train`] (`train`) | recipes, batches, the training loop |
 //! | [`memory`] (`train`) | where the bytes of a training step go |
@@ -58,6 +59,8 @@ mod lanes;
 pub mod losses;
 #[cfg(feature = "train")]
 pub mod memory;
+#[cfg(feature = "train")]
+pub mod model_card;
 pub mod model_file;
 pub mod nn;
 pub mod optim;

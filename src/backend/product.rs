@@ -16,6 +16,9 @@ pub fn product(x: Tensor<2>, weight: Tensor<2>) -> Tensor<2> {
     }
 }
 
+/// Kernels of one value.
+const POINT: Window = Window::same([1, 1], [1, 1]);
+
 /// `weight [output, input, 1]` times each utterance of `x [batch, input, frames]` -> `[batch,
 /// output, frames]`.
 pub fn products(weight: Tensor<3>, x: Tensor<3>) -> Tensor<3> {
@@ -37,14 +40,14 @@ fn is_ours<const D: usize>(x: &Tensor<D>) -> bool {
 fn convolved(x: Tensor<2>, weight: Tensor<2>) -> Tensor<2> {
     let ([rows, inner], [columns, _]) = (x.dims(), weight.dims());
     let (x, weight) = (x.reshape([rows, inner, 1, 1]), weight.reshape([columns, inner, 1, 1]));
-    convolve(x, weight, Window { stride: [1, 1] }).reshape([rows, columns])
+    convolve(x, weight, POINT).reshape([rows, columns])
 }
 
 /// [`products`] as a convolution.
 fn each_convolved(weight: Tensor<3>, x: Tensor<3>) -> Tensor<3> {
     let ([output, input, _], [batch, _, frames]) = (weight.dims(), x.dims());
     let image = x.reshape([batch, input, 1, frames]);
-    let y = convolve(image, weight.reshape([output, input, 1, 1]), Window { stride: [1, 1] });
+    let y = convolve(image, weight.reshape([output, input, 1, 1]), POINT);
     y.reshape([batch, output, frames])
 }
 

@@ -5,23 +5,31 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use super::values::within;
-use super::{Global, shown};
+use super::{Global, chosen, shown};
 use crate::error::{Error, Result};
 use crate::inference::Embedder;
-use crate::model_file::Model;
 use crate::scoring::{Embeddings, Scorer};
 use crate::terminal::{errln, outln};
 
 /// Do two recordings have the same speaker?
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  revox compare model.safetensors a.wav b.wav")]
+#[command(
+    override_usage = "revox compare [OPTIONS] MODEL A B\n       revox compare [OPTIONS] A B",
+    after_help = "Examples:
+  revox compare a.wav b.wav
+  revox compare model.safetensors a.wav b.wav"
+)]
 pub struct Args {
-    /// The model.
-    model: PathBuf,
+    /// The model. Without one, the model inside the program compares: `revox zoo --details default`
+    /// describes it.
+    #[arg(value_name = "MODEL")]
+    first: PathBuf,
     /// One recording.
-    a: PathBuf,
+    #[arg(value_name = "A")]
+    second: PathBuf,
     /// The other.
-    b: PathBuf,
+    #[arg(value_name = "B")]
+    third: Option<PathBuf>,
     /// Score, -1 to 1, from which on it is the same speaker. Without it the model's own threshold
     /// at equal error rate decides.
     #[arg(long, allow_negative_numbers = true, value_parser = cosine)]
@@ -45,11 +53,28 @@ const HINT: &str = "give --threshold, or store one measured on trials of your ow
                     `revox embed`, `revox score`, then \
                     `revox eval SCORES --save-threshold MODEL`";
 
+impl Args {
+    /// The model's file, if one is named, and the two recordings.
+    ///
+    /// # Errors
+    /// A model beside a single recording.
+    fn files(&self) -> Result<(Option<&Path>, [&Path; 2])> {
+        let (first, second) = (self.first.as_path(), self.second.as_path());
+        match &self.third {
+            Some(third) => Ok((Some(first), [second, third.as_path()])),
+            None if chosen::is_model(first) => {
+                Err(Error::file(first, "is a model: name two recordings behind it"))
+            }
+            None => Ok((None, [first, second])),
+        }
+    }
+}
+
 pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
+    let (named, paths) = args.files()?;
     let device = global.open()?;
-    let model = Model::load(&args.model, &device)?;
+    let model = chosen::load(named, &device)?;
     let embedder = Embedder::of(&model, &device)?.channel(args.channel);
-    let paths: [&Path; 2] = [&args.a, &args.b];
     let (mut rows, mut evidence, mut warnings) = (Vec::new(), Vec::new(), Vec::new());
     embedder.files(&paths, &mut |i, result| {
         let (facts, row) = result?;
@@ -73,8 +98,8 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
         Ok(())
     })?;
     let mut pair = Embeddings::new(model.header.embedding_dim);
-    pair.push(&shown(&args.a), &rows[0])?;
-    pair.push(&format!("{} (the second)", shown(&args.b)), &rows[1])?;
+    pair.push(&shown(paths[0]), &rows[0])?;
+    pair.push(&format!("{} (the second)", shown(paths[1])), &rows[1])?;
     let mean = model
         .header
         .scoring
@@ -101,8 +126,9 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
             "score": score,
             "threshold": threshold,
             "same_speaker": same,
-            "files": [file(&args.a, &evidence[0]), file(&args.b, &evidence[1])],
+            "files": [file(paths[0], &evidence[0]), file(paths[1], &evidence[1])],
             "warnings": warnings,
+            "default_model": chosen::json(named, &model),
         });
         outln!("{all}");
         return Ok(());
@@ -117,7 +143,7 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
         Some(t) => outln!("threshold {t:.4}"),
         None => errln!("note: {HINT}"),
     }
-    for (path, (seconds, level, frames)) in [&args.a, &args.b].into_iter().zip(&evidence) {
+    for (path, (seconds, level, frames)) in paths.into_iter().zip(&evidence) {
         outln!("{}: {seconds:.2} s, {frames} frames, {level:.0} dB", path.display());
     }
     Ok(())

@@ -2,19 +2,20 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
 use super::remedy::told;
 use super::values::{counted, within};
-use super::{Global, shown, tell};
+use super::{Global, chosen, shown, tell};
 use crate::audio::{FbankConfig, subtract_mean};
 use crate::corpus::{locate, read_wav_scp};
 use crate::error::{Error, Result};
 use crate::fs;
 use crate::inference::{Embedder, Facts, Features, WINDOW};
-use crate::model_file::{Frontend, Model, Scoring, read_safetensors, update_header};
+use crate::model_file::{Frontend, Scoring, read_safetensors, update_header};
 use crate::progress::Progress;
 use crate::scoring::Embeddings;
 use crate::terminal::{errln, note};
@@ -22,24 +23,27 @@ use crate::terminal::{errln, note};
 /// Embeddings of utterances.
 #[derive(Debug, clap::Args)]
 #[command(
-    override_usage = "revox embed [OPTIONS] -o OUTPUT MODEL FILE...\n       \
-                      revox embed [OPTIONS] -o OUTPUT MODEL --wav-scp LIST\n       \
-                      revox embed [OPTIONS] -o OUTPUT MODEL --features FEATURES",
+    override_usage = "revox embed [OPTIONS] -o OUTPUT [MODEL] FILE...\n       \
+                      revox embed [OPTIONS] -o OUTPUT [MODEL] --wav-scp LIST\n       \
+                      revox embed [OPTIONS] -o OUTPUT [MODEL] --features FEATURES",
     after_help = "Examples:
-  revox embed model.safetensors --wav-scp dev/wav.scp -o dev.safetensors
-  revox embed model.safetensors a.wav b.flac -o ab.safetensors"
+  revox embed a.wav b.flac -o ab.safetensors
+  revox embed model.safetensors a.wav b.flac -o ab.safetensors
+  revox embed model.safetensors --wav-scp dev/wav.scp -o dev.safetensors"
 )]
 #[command(group = clap::ArgGroup::new("input")
     .required(true)
+    .multiple(true)
     .args(["files", "wav_scp", "features"]))]
 pub struct Args {
-    /// The model.
-    model: PathBuf,
-    /// Audio files. Their names without folder and ending are the utterance ids.
+    /// The model, if the first file is one: its name ends in .safetensors, or its content is that
+    /// of such a file. Without one, the model inside the program is used (`revox zoo --details
+    /// default`). All other files are audio; their names without folder and ending are the
+    /// utterance ids.
     #[arg(value_name = "FILE")]
     files: Vec<PathBuf>,
     /// List of utterances: `id path` a line.
-    #[arg(long, value_name = "LIST")]
+    #[arg(long, value_name = "LIST", conflicts_with = "features")]
     wav_scp: Option<PathBuf>,
     /// Features by utterance id, as `revox fbank` writes them.
     #[arg(long)]
@@ -74,16 +78,50 @@ struct Input {
     line: usize,
 }
 
+impl Args {
+    /// The model's file, if one is named, and the recordings that are named.
+    ///
+    /// # Errors
+    /// Recordings beside a list or features, or a model alone.
+    fn split(&self) -> Result<(Option<&Path>, &[PathBuf])> {
+        let listed = self.wav_scp.as_ref().or(self.features.as_ref());
+        let none: &[PathBuf] = &[];
+        match (listed, self.files.as_slice()) {
+            (Some(_), []) => Ok((None, none)),
+            (Some(_), [model]) => Ok((Some(model.as_path()), none)),
+            (Some(list), [_, more, ..]) => {
+                let list = list.display();
+                let message = format!("is named beside {list}: give files or a list, not both");
+                Err(Error::file(more, message))
+            }
+            (None, [model]) if chosen::is_model(model) => Err(Error::file(
+                model,
+                "is a model: name recordings behind it, or give --wav-scp or --features",
+            )),
+            (None, [model, files @ ..]) if chosen::is_model(model) => {
+                Ok((Some(model.as_path()), files))
+            }
+            (None, files) => Ok((None, files)),
+        }
+    }
+}
+
 pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
-    let list = inputs(args)?;
-    let named = [&args.wav_scp, &args.features].into_iter().flatten().chain([&args.model]);
+    let (named, files) = args.split()?;
+    if named.is_none() && args.mean.is_some() {
+        return Err(Error::invalid(
+            "--mean stores the mean in a model's file: name one in front of the recordings",
+        ));
+    }
+    let list = inputs(args, files)?;
+    let lists = [&args.wav_scp, &args.features].into_iter().flatten().map(PathBuf::as_path);
     let read: Vec<&Path> =
-        named.map(PathBuf::as_path).chain(list.iter().map(|x| x.path.as_path())).collect();
-    let copy = args.mean.iter().flatten().map(PathBuf::as_path).filter(|copy| *copy != args.model);
+        lists.chain(named).chain(list.iter().map(|x| x.path.as_path())).collect();
+    let copy = args.mean.iter().flatten().map(PathBuf::as_path).filter(|copy| Some(*copy) != named);
     let outputs: Vec<&Path> = std::iter::once(args.output.as_path()).chain(copy).collect();
     fs::check_outputs(&outputs, &read)?;
     let device = global.open()?;
-    let model = Model::load(&args.model, &device)?;
+    let model = chosen::load(named, &device)?;
     let embedder = Embedder::of(&model, &device)?.window(args.window).channel(args.channel);
     let mut all = Embeddings::new(model.header.embedding_dim);
     let mut skipped = 0;
@@ -98,7 +136,8 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
         let paths: Vec<&Path> = list.iter().map(|x| x.path.as_path()).collect();
         embedder.files(&paths, &mut |i, result| {
             progress.add(1);
-            match result.map_err(|e| at_line(args, &list[i], e)) {
+            let first = i == 0 && named.is_none();
+            match result.map_err(|e| at_line(args, &list[i], e, first)) {
                 Ok((facts, row)) => {
                     warn(&list[i].path, &facts);
                     push(&mut all, &list[i].id, &row)
@@ -120,12 +159,12 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     }
     all.save(&args.output)?;
     let mut stored = String::new();
-    if let Some(copy) = &args.mean {
-        let model = copy.as_ref().unwrap_or(&args.model);
+    if let Some((copy, from)) = args.mean.as_ref().zip(named) {
+        let model = copy.as_deref().unwrap_or(from);
         stored = format!("; their mean is in {}, without thresholds", model.display());
         let mean: Vec<f32> = all.mean().into_iter().map(|x| x as f32).collect();
         let scoring = Scoring { embedding_mean: Some(mean), ..Scoring::default() };
-        update_header(&args.model, model, |header| header.scoring = scoring)?;
+        update_header(from, model, |header| header.scoring = scoring)?;
     }
     let left_out = match skipped {
         0 => String::new(),
@@ -135,8 +174,15 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     let text = match global.json {
         true => {
             let output = shown(&args.output);
-            json!({"utterances": count, "dim": dim, "skipped": skipped, "output": output})
-                .to_string()
+            let default_model = chosen::json(named, &model);
+            json!({
+                "utterances": count,
+                "dim": dim,
+                "skipped": skipped,
+                "output": output,
+                "default_model": default_model,
+            })
+            .to_string()
         }
         false => {
             let output = args.output.display();
@@ -158,7 +204,7 @@ fn warn(path: &Path, facts: &Facts) {
 }
 
 /// The utterances of the list, or the files that were named.
-fn inputs(args: &Args) -> Result<Vec<Input>> {
+fn inputs(args: &Args, files: &[PathBuf]) -> Result<Vec<Input>> {
     if let Some(scp) = &args.wav_scp {
         let entries = read_wav_scp(scp)?;
         return Ok(entries
@@ -166,10 +212,10 @@ fn inputs(args: &Args) -> Result<Vec<Input>> {
             .map(|(id, file, line)| Input { id, path: locate(scp, &file), line })
             .collect());
     }
-    let ids = ids_of(&args.files)?;
+    let ids = ids_of(files)?;
     Ok(ids
         .into_iter()
-        .zip(&args.files)
+        .zip(files)
         .map(|(id, path)| Input { id, path: path.clone(), line: 0 })
         .collect())
 }
@@ -202,10 +248,15 @@ pub(super) fn ids_of(files: &[PathBuf]) -> Result<Vec<String>> {
         .collect())
 }
 
-/// An error about a listed file, at its line.
-fn at_line(args: &Args, input: &Input, error: Error) -> Error {
+/// An error about a listed file, at its line. The first of the files that are named might have been
+/// meant as the model.
+fn at_line(args: &Args, input: &Input, error: Error, first: bool) -> Error {
+    let audio = |e: &OsStr| ["wav", "flac"].iter().any(|known| e.eq_ignore_ascii_case(known));
     match &args.wav_scp {
         Some(scp) => error.retold(|text| Error::line(scp, input.line, text)),
+        None if first && !input.path.extension().is_some_and(audio) => {
+            error.and("nor is it a model, which would be a safetensors file")
+        }
         None => error,
     }
 }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
-use super::values::{ArchitectureName, pooling_name};
+use super::values::{ArchitectureName, pooling, pooling_name};
 use super::{Global, shown, tell};
 use crate::error::{Error, Remedy, Result};
 use crate::fs;
@@ -16,7 +16,8 @@ use crate::terminal::errln;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   revox import avg_model.pt --config config.yaml -o model.safetensors
-  revox import avg_model.pt --arch resnet34 -o model.safetensors")]
+  revox import avg_model.pt --arch resnet34 -o model.safetensors
+  revox import avg_model.pt --arch ecapa-tdnn-glob-512 -o model.safetensors")]
 pub struct Args {
     /// A state_dict, alone or in a training's checkpoint: .pt, .ckpt or .safetensors.
     checkpoint: PathBuf,
@@ -29,7 +30,7 @@ pub struct Args {
     /// Mel filters, where shapes leave it open.
     #[arg(long)]
     mels: Option<usize>,
-    /// Pooling, where shapes leave it open: TSTP, TAP, TSDP or ASTP.
+    /// Pooling, where shapes leave it open: TSTP, TAP, TSDP, ASTP, ASTP-GLOBAL, MQMHASTP or ASP.
     #[arg(long, value_parser = pooling)]
     pooling: Option<PoolingKind>,
     /// Key or prefix of the weights, where the checkpoint holds the network more than once.
@@ -41,11 +42,6 @@ pub struct Args {
     /// The model file; `-` is standard output.
     #[arg(long, short)]
     output: PathBuf,
-}
-
-fn pooling(text: &str) -> Result<PoolingKind, String> {
-    let value = serde_json::Value::String(text.to_uppercase());
-    serde_json::from_value(value).map_err(|_| "TSTP, TAP, TSDP or ASTP".to_owned())
 }
 
 /// The error of a key that several networks have: it asks for more of the key, not for a key.
@@ -68,6 +64,7 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
         mels: args.mels,
         pooling: args.pooling,
         key: args.key.clone(),
+        layers: None,
     };
     let mut imported = import_noted(&args.checkpoint, &options, &global.open()?)
         .map_err(|e| more_of_the_key(args, e))?;

@@ -2,6 +2,7 @@
 //! and verbs.
 
 mod bench;
+mod chosen;
 mod compare;
 mod completions;
 mod doctor;

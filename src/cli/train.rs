@@ -24,8 +24,8 @@ use crate::train::{Changes, Recipe, Report, RunOptions, Start, fine_tune, train}
   revox train recipes/quickstart.toml --resume
   revox train recipes/quickstart.toml --out runs/short --set train.epochs=2
   revox train recipes/voxceleb/fine-tune.toml --init model.safetensors
-  revox train recipes/voxceleb/resnet34.toml --backend cuda --devices 0,1
-  revox train recipes/voxceleb/resnet34.toml --backend cuda --precision f16")]
+  revox train recipes/voxceleb/resnet.toml --backend cuda --devices 0,1
+  revox train recipes/voxceleb/resnet.toml --backend cuda --precision f16")]
 pub struct Args {
     /// The recipe (TOML).
     recipe: PathBuf,

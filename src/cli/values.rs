@@ -5,7 +5,6 @@ use std::ops::RangeInclusive;
 
 use clap::builder::{PossibleValue, StringValueParser, TypedValueParser};
 use clap::{Arg, Command};
-use serde_json::json;
 
 use crate::audio::FbankConfig;
 pub(super) use crate::bytes::counted;
@@ -75,8 +74,14 @@ pub(super) fn mels(text: &str) -> Result<usize, String> {
 }
 
 /// A pooling's name in model files and recipes.
-pub(super) fn pooling_name(kind: PoolingKind) -> String {
-    json!(kind).as_str().unwrap_or_default().to_owned()
+pub(super) fn pooling_name(kind: PoolingKind) -> &'static str {
+    kind.name()
+}
+
+/// A pooling by its name, in small letters or capitals.
+pub(super) fn pooling(text: &str) -> Result<PoolingKind, String> {
+    let found = PoolingKind::ALL.into_iter().find(|kind| kind.name().eq_ignore_ascii_case(text));
+    found.ok_or_else(|| PoolingKind::ALL.map(PoolingKind::name).join(", "))
 }
 
 /// A number with one of the units behind it, or with none.
@@ -153,6 +158,16 @@ mod tests {
         for bad in ["2", "1025", "-1", "many"] {
             assert!(mels(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn poolings_are_named_as_in_recipes() {
+        for kind in PoolingKind::ALL {
+            assert_eq!(pooling(pooling_name(kind)), Ok(kind));
+            assert_eq!(serde_json::json!(kind), pooling_name(kind));
+        }
+        assert_eq!(pooling("astp-global"), Ok(PoolingKind::AstpGlobal));
+        assert!(pooling("XI").unwrap_err().contains("TSTP, TAP, TSDP, ASTP, ASTP-GLOBAL"));
     }
 
     #[test]

@@ -1,23 +1,31 @@
 //! `revox zoo`.
 
+mod details;
+
 use serde_json::{Value, json};
 
 use super::Global;
-use super::values::mels;
+use super::values::{ArchitectureName, mels};
 use crate::error::Result;
-use crate::terminal::outln;
+use crate::terminal::{note, outln};
 use crate::zoo::{Account, Architecture, Row, names};
 
 /// Every architecture: parameters, multiplications and activation bytes of one utterance.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  revox zoo --frames 200")]
+#[command(after_help = "Examples:
+  revox zoo --details resnet34
+  revox zoo --frames 200")]
 pub struct Args {
     /// Frames of the utterance (200 are 2 s).
     #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(8..1_000_000))]
     frames: u32,
-    /// Mel filters.
-    #[arg(long, default_value_t = 80, value_parser = mels)]
-    mels: usize,
+    /// Mel filters; as published unless given.
+    #[arg(long, value_parser = mels)]
+    mels: Option<usize>,
+    /// Describe one network: paper, published weights and error rates, sizes. `default` is the
+    /// model inside the program.
+    #[arg(long, value_name = "NAME", value_parser = ArchitectureName, conflicts_with = "mels")]
+    details: Option<String>,
 }
 
 /// A network and its figures.
@@ -29,7 +37,8 @@ struct Line {
 
 impl Line {
     fn of(name: &str, args: &Args) -> Result<Self> {
-        let arch = Architecture { mels: args.mels, ..Architecture::named(name)? };
+        let mut arch = Architecture::named(name)?;
+        arch.mels = args.mels.unwrap_or(arch.mels);
         let account = arch.account(args.frames as usize)?;
         let row = Row::of(arch.base_name()).expect("every name is that of a row");
         Ok(Self { arch, account, row })
@@ -57,7 +66,18 @@ impl Line {
 }
 
 pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
-    let lines = names().map(|name| Line::of(&name, args)).collect::<Result<Vec<Line>>>()?;
+    if let Some(name) = &args.details {
+        return details::run(name, args.frames as usize, global.json);
+    }
+    // A network may be unable to take so few frames, or these mel filters.
+    let line = |name: String| match Line::of(&name, args) {
+        Ok(line) => Some(line),
+        Err(e) => {
+            note!("{name} is left out: {e}");
+            None
+        }
+    };
+    let lines: Vec<Line> = names().filter_map(line).collect();
     if global.json {
         outln!("{}", Value::from_iter(lines.iter().map(Line::json)));
         return Ok(());
@@ -83,10 +103,9 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
         );
     }
     outln!(
-        "one utterance of {} frames, width 32, {} mels, 256-d, TSTP; activations: f32 kept by an \
-         ordinary tape; held: by reversible training",
-        args.frames,
-        args.mels
+        "one utterance of {} frames, width, mels, embedding and pooling as published (`revox zoo \
+         --details NAME`); activations: f32 kept by an ordinary tape; held: by reversible training",
+        args.frames
     );
     Ok(())
 }

@@ -51,7 +51,7 @@ impl<'a> Embedder<'a> {
     /// # Errors
     /// Those of [`Extractor::new`].
     pub fn new(network: &'a Network, frontend: &Frontend, device: &Device) -> Result<Self> {
-        let extractor = Extractor::new(frontend)?;
+        let extractor = Extractor::new(frontend)?.at_least(network.least_frames());
         let padding = is_gpu(device).then(|| Mutex::new(Padding::new(&frontend.fbank)));
         let device = device.clone();
         Ok(Self { network, extractor, device, channel: None, window: WINDOW, padding })

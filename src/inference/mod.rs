@@ -14,7 +14,8 @@ pub use shapes::Padding;
 pub(crate) use shapes::{masked, padded_length};
 
 use crate::audio::{Fbank, subtract_mean};
-use crate::error::Result;
+use crate::bytes::counted;
+use crate::error::{Error, Result};
 use crate::model_file::Frontend;
 use crate::rng::Stream;
 
@@ -33,6 +34,7 @@ pub struct Features {
 pub struct Extractor {
     fbank: Fbank,
     cmn: bool,
+    least: usize,
 }
 
 impl Extractor {
@@ -41,7 +43,13 @@ impl Extractor {
     /// # Errors
     /// Those of [`Fbank::new`]: settings that contradict each other.
     pub fn new(frontend: &Frontend) -> Result<Self> {
-        Ok(Self { fbank: Fbank::new(frontend.fbank.clone())?, cmn: frontend.cmn })
+        Ok(Self { fbank: Fbank::new(frontend.fbank.clone())?, cmn: frontend.cmn, least: 1 })
+    }
+
+    /// Refuses audio of fewer frames than a network takes.
+    #[must_use]
+    pub fn at_least(self, frames: usize) -> Self {
+        Self { least: frames, ..self }
     }
 
     /// The filter bank.
@@ -53,10 +61,16 @@ impl Extractor {
     ///
     /// # Errors
     /// Those of [`Fbank::features`]: audio shorter than one frame, features that are not finite.
+    /// Fewer frames than [`Extractor::at_least`] says.
     pub fn features(&self, samples: &[f32], noise: Option<&mut Stream>) -> Result<Features> {
         let mels = self.fbank.config().mels;
         let mut values = self.fbank.features(samples, noise)?;
         let frames = values.len() / mels;
+        if frames < self.least {
+            let (frames, least) = (counted(frames, "frame"), self.least);
+            let message = format!("{frames} of speech; the network takes {least} or more");
+            return Err(Error::Undefined(message));
+        }
         if self.cmn {
             subtract_mean(&mut values, mels);
         }

@@ -25,3 +25,8 @@ pub(super) fn margin(cosine: Tensor<2>, margin: f64, easy: bool) -> Tensor<2> {
     };
     beyond.mask_where(inside, phi)
 }
+
+/// cos(theta - m) of cos(theta), any shape: as if the angle were smaller by the margin m.
+pub(super) fn nearer(cosine: Tensor<2>, margin: f64) -> Tensor<2> {
+    cosine.clone() * margin.cos() + sine(cosine) * margin.sin()
+}

@@ -1,7 +1,7 @@
 //! What runs a step, as far as its memory depends on that.
 
 use crate::backend::BackendKind;
-use crate::backend::convolution::{Splits, Window, scratch};
+use crate::backend::convolution::{Splits, scratch};
 use crate::nn::Conv2dConfig;
 
 /// Bytes to which CUDA's rows are filled up at least and at most.
@@ -49,7 +49,7 @@ impl Machine {
         }
     }
 
-    /// Scratch space of a dense convolution over mels and frames: of the output, of the weights'
+    /// Scratch space of a convolution over mels and frames: of the output, of the weights'
     /// gradient, of the input's gradient. Sizes are those behind the batch.
     pub fn scratch(
         self,
@@ -62,8 +62,9 @@ impl Machine {
         let weight = conv.weight_shape();
         match self {
             Self::Cpu { threads } => {
-                scratch(whole(input), weight, Window { stride: conv.stride }, threads)
+                scratch(whole(input), weight, conv.window(), threads)
             }
+            Self::Gpu { .. } if conv.groups > 1 => [0; 3],
             Self::Gpu { .. } => {
                 let splits = Splits::of(whole(input), whole(output), conv.kernel);
                 [0, splits.bytes(weight.iter().product()), 0]

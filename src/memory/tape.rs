@@ -17,13 +17,17 @@ impl Player<'_> {
         self.machine.bytes(self.batch, self.graph.size(value))
     }
 
-    /// Scratch space of an operation: output, weights' gradient, input's gradient. Only dense
-    /// convolutions over mels and frames need it.
+    /// Scratch space of an operation: output, weights' gradient, input's gradient. Only
+    /// convolutions need it.
     fn scratch(&self, node: &Node) -> [usize; 3] {
+        let x = || self.graph.size(node.inputs[0]);
         match &node.op {
-            Op::Conv2d(conv) if conv.groups == 1 => {
-                let x = self.graph.size(node.inputs[0]);
-                self.machine.scratch(self.batch, conv, x, &node.size)
+            Op::Conv2d(conv) if conv.is_depthwise() => [0; 3],
+            Op::Conv2d(conv) => self.machine.scratch(self.batch, conv, x(), &node.size),
+            Op::Conv1d(conv) if !(conv.is_pointwise() && conv.groups == 1) => {
+                let image = |size: &[usize]| [size[0], 1, size[1]];
+                let (x, y) = (image(x()), image(&node.size));
+                self.machine.scratch(self.batch, &conv.flat(), &x, &y)
             }
             _ => [0; 3],
         }
@@ -64,10 +68,28 @@ impl Player<'_> {
                     ledger.scratch(workspace);
                     made
                 }
-                Op::Map(_) => {
+                Op::Map(f) if f.keeps_result() || !taped => {
                     let made = ledger.in_place(&given, bytes);
                     kept.push(ledger.share(made));
                     made
+                }
+                Op::Map(_) | Op::Scores(_) | Op::Attend(_) | Op::Mix => {
+                    kept.extend(&given);
+                    ledger.new_buffer(bytes)
+                }
+                // The values without their mean, and these divided by the deviation.
+                Op::LayerNorm => {
+                    kept.push(ledger.new_buffer(bytes));
+                    ledger.release_all(given);
+                    ledger.scratch(bytes);
+                    kept.push(ledger.new_buffer(bytes));
+                    ledger.new_buffer(bytes)
+                }
+                // The values without their mean, their squares, and the gate.
+                Op::SimAm => {
+                    kept.push(given[0]);
+                    (0..3).for_each(|_| kept.push(ledger.new_buffer(bytes)));
+                    ledger.new_buffer(bytes)
                 }
                 Op::Combine(_) | Op::Snap(_) | Op::Shift(_) => {
                     if taped && node.op == Op::Combine(Combine::Multiply) {
@@ -75,7 +97,8 @@ impl Player<'_> {
                     }
                     ledger.in_place(&given, bytes)
                 }
-                Op::Pad(_) | Op::Concat(_) | Op::Squeeze(_) => {
+                Op::Pad(_) | Op::Concat(_) | Op::Squeeze(_) | Op::Channels(_) | Op::Swap
+                | Op::Mean(_) | Op::Segments(_) | Op::Spread | Op::Trim(_) | Op::Repeat(_) => {
                     let made = ledger.new_buffer(bytes);
                     ledger.release_all(given);
                     made
@@ -136,7 +159,7 @@ impl Player<'_> {
                     self.ledger.release_all(kept);
                     self.add(&mut gradients, x, made);
                 }
-                Op::Map(_) if self.machine.is_gpu() => {
+                Op::Map(f) if self.machine.is_gpu() || !f.keeps_result() => {
                     let made = self.ledger.in_place(&[dy], size);
                     self.ledger.release_all(kept);
                     self.add(&mut gradients, x, made);
@@ -145,12 +168,16 @@ impl Player<'_> {
                     let made = self.ledger.in_place(&[kept[0], dy], size);
                     self.add(&mut gradients, x, made);
                 }
-                Op::Combine(Combine::Add | Combine::Mean) | Op::Shift(_) => {
+                Op::Combine(Combine::Add | Combine::Subtract | Combine::Mean) | Op::Shift(_) => {
                     let one = match node.op == Op::Combine(Combine::Mean) {
                         true => self.ledger.in_place(&[dy], size),
                         false => dy,
                     };
-                    let other = self.ledger.share(one);
+                    let second = self.bytes(node.inputs[1]);
+                    let other = match node.op == Op::Combine(Combine::Subtract) || second < size {
+                        true => self.ledger.new_buffer(second),
+                        false => self.ledger.share(one),
+                    };
                     self.add(&mut gradients, x, one);
                     self.add(&mut gradients, node.inputs[1], other);
                 }
@@ -162,6 +189,18 @@ impl Player<'_> {
                 | Op::Concat(_)
                 | Op::Half(_)
                 | Op::Squeeze(_)
+                | Op::Channels(_)
+                | Op::Swap
+                | Op::Mean(_)
+                | Op::Segments(_)
+                | Op::Spread
+                | Op::Trim(_)
+                | Op::Repeat(_)
+                | Op::Scores(_)
+                | Op::Attend(_)
+                | Op::Mix
+                | Op::LayerNorm
+                | Op::SimAm
                 | Op::Linear => {
                     for &v in node.inputs.iter().filter(|v| needs(v)) {
                         let made = self.ledger.new_buffer(self.bytes(v));

@@ -6,6 +6,7 @@
 mod header;
 mod import;
 mod packed;
+mod planned;
 mod sizes;
 mod tensors;
 mod update;
@@ -14,6 +15,7 @@ mod wanted;
 pub use header::{Frontend, Header, Scoring, Training};
 pub use import::{ImportOptions, Imported, import, import_noted};
 pub use packed::PackedTensor;
+pub use planned::planned_bytes;
 pub use sizes::{LayerSize, layer_sizes};
 pub use tensors::{NamedTensors, read_safetensors};
 pub use update::{read_header, update_header};
@@ -87,6 +89,14 @@ impl Model {
     pub fn load(path: impl AsRef<Path>, device: &Device) -> Result<Self> {
         let path = path.as_ref();
         Ok(Self::with_head(path, open(path)?, device)?.0)
+    }
+
+    /// The model whose file's bytes these are; `name` stands for the file's path in errors.
+    ///
+    /// # Errors
+    /// Those of [`Self::load`].
+    pub fn from_bytes(name: &Path, bytes: Vec<u8>, device: &Device) -> Result<Self> {
+        Ok(Self::with_head(name, tensor_file::from_bytes(name, bytes, FILE)?, device)?.0)
     }
 
     /// The model that the file `path` holds, and the tensors of its training head, if there is one.

@@ -14,8 +14,7 @@ use crate::backend::codes::{bytes, codes, pack, packed_len};
 use crate::bytes::counted;
 use crate::error::{Error, Result};
 use crate::nn::{
-    Place, assign_named, collect_named, identity_variance, ids_named, names_and_shapes,
-    scale_and_shift,
+    Epsilon, Place, assign_named, collect_named, ids_named, names_and_shapes, scale_and_shift,
 };
 use crate::quant::{Codebook, FakeQuant, Packed, Quantizer, TensorScheme};
 use crate::zoo::Network;
@@ -78,13 +77,15 @@ impl Model {
             );
         }
         let is_there = |name: &str| all.contains_key(name);
+        let graph = header.arch.layout()?;
+        let epsilons = graph.epsilons();
         let quantizers = format!(".{}.", FakeQuant::NAME);
         for (name, data) in &all {
             let is_elsewhere = header.quantization.contains_key(name)
                 || name.contains(&quantizers)
                 || statistic(name, &is_there).is_some();
             if !is_elsewhere {
-                tensors.push((name.clone(), folded(&all, name, data)));
+                tensors.push((name.clone(), folded(&all, &epsilons, name, data)));
             }
         }
         let network = build(Path::new("packed model"), &header, NamedTensors(tensors), device)?;
@@ -94,7 +95,12 @@ impl Model {
 
 /// A tensor in the packed form: a BatchNorm layer's weight becomes its scale, its bias its shift;
 /// others stay.
-fn folded(all: &BTreeMap<String, TensorData>, name: &str, data: &TensorData) -> TensorData {
+fn folded(
+    all: &BTreeMap<String, TensorData>,
+    epsilons: &HashMap<&str, Epsilon>,
+    name: &str,
+    data: &TensorData,
+) -> TensorData {
     let layer = name.rsplit_once('.').map_or("", |(layer, _)| layer);
     let part = |part: &str| all.get(&format!("{layer}.{part}"));
     let [Some(weight), Some(bias), Some(mean), Some(variance)] =
@@ -104,7 +110,7 @@ fn folded(all: &BTreeMap<String, TensorData>, name: &str, data: &TensorData) -> 
     };
     let [weight, bias, mean, variance] =
         [weight, bias, mean, variance].map(|data| data.iter::<f32>().collect::<Vec<_>>());
-    let (scale, shift) = scale_and_shift(&weight, &bias, &mean, &variance);
+    let (scale, shift) = scale_and_shift(&weight, &bias, &mean, &variance, epsilons[layer]);
     let count = scale.len();
     TensorData::new(if name.ends_with(".weight") { scale } else { shift }, [count])
 }
@@ -178,13 +184,16 @@ pub(super) fn build(
         packed.insert(name.clone(), read(path, name, tensor, &mut found, device)?);
     }
     let is_there = |name: &str| shapes.contains_key(name);
+    let graph = header.arch.layout()?;
+    let epsilons = graph.epsilons();
     let mut wanted = Vec::new();
     let mut values = HashMap::new();
     for (name, shape) in &all {
         match statistic(name, &is_there) {
             // Statistics that change nothing: mean 0, and the variance whose divisor is 1.
-            Some(_) => {
-                let value = if name.ends_with("mean") { 0.0 } else { identity_variance() };
+            Some(layer) => {
+                let is_mean = name.ends_with("mean");
+                let value = if is_mean { 0.0 } else { epsilons[layer].identity_variance() };
                 let count = shape.iter().product();
                 values.insert(name.clone(), TensorData::new(vec![value; count], shape.clone()));
             }

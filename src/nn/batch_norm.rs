@@ -7,10 +7,36 @@ use burn::tensor::Tensor;
 use super::{Init, Mode};
 use crate::backend::norm::{Running, affine, normalize_with};
 
-const EPSILON: f64 = 1e-5;
 const MOMENTUM: f64 = 0.1;
 
-/// Batch normalisation over every axis but the second, epsilon 1e-5, momentum 0.1.
+/// What is added to a variance before its root.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Epsilon {
+    /// 1e-5, PyTorch's default.
+    #[default]
+    E5,
+    /// 1e-6.
+    E6,
+}
+
+impl Epsilon {
+    /// The number.
+    pub fn value(self) -> f64 {
+        match self {
+            Self::E5 => 1e-5,
+            Self::E6 => 1e-6,
+        }
+    }
+
+    /// The running variance whose divisor is 1: a layer with it and mean 0 has its weight as factor
+    /// and its bias as summand.
+    pub fn identity_variance(self) -> f32 {
+        1.0 - self.value() as f32
+    }
+}
+
+/// Batch normalisation over every axis but the second, epsilon 1e-5 unless told otherwise, momentum
+/// 0.1.
 ///
 /// Differences from Burn's own layer: the [`Mode`] is explicit (a pass without a tape can still use
 /// batch statistics), and the running variance is the *unbiased* one, as in PyTorch.
@@ -24,6 +50,8 @@ pub struct BatchNorm {
     pub running_mean: RunningState<Tensor<1>>,
     /// `[channels]`, unbiased.
     pub running_var: RunningState<Tensor<1>>,
+    #[module(skip)]
+    epsilon: Epsilon,
 }
 
 impl BatchNorm {
@@ -43,7 +71,18 @@ impl BatchNorm {
             bias: None,
             running_mean: init.buffer("running_mean", channels, 0.0),
             running_var: init.buffer("running_var", channels, 1.0),
+            epsilon: Epsilon::default(),
         }
+    }
+
+    /// With another epsilon.
+    pub fn epsilon(self, epsilon: Epsilon) -> Self {
+        Self { epsilon, ..self }
+    }
+
+    /// What is added to variances.
+    pub fn added(&self) -> Epsilon {
+        self.epsilon
     }
 
     /// `[batch, channels, ...]` -> the same shape.
@@ -85,10 +124,11 @@ impl BatchNorm {
         let bias =
             self.bias.as_ref().map_or_else(|| Tensor::zeros([channels], &device), |b| b.val());
         let running = || (self.running_mean.value_sync(), self.running_var.value_sync());
+        let epsilon = self.epsilon.value();
         match mode {
             Mode::Eval => {
                 let (mean, var) = running();
-                let scale = weight / (var + EPSILON).sqrt();
+                let scale = weight / (var + epsilon).sqrt();
                 let shift = bias - mean * scale.clone();
                 affine(x, other, [scale, shift], rectified)
             }
@@ -99,12 +139,12 @@ impl BatchNorm {
                 let [mean, var] = [mean, var].map(|t| placed(t, false));
                 let running = Some(Running { mean, var, momentum: MOMENTUM });
                 let (y, _, [mean, var]) =
-                    normalize_with(x, other, [weight, bias], running, EPSILON, rectified);
+                    normalize_with(x, other, [weight, bias], running, epsilon, rectified);
                 store(&self.running_mean, placed(mean, on_tape));
                 store(&self.running_var, placed(var, on_tape));
                 y
             }
-            Mode::Replay => normalize_with(x, other, [weight, bias], None, EPSILON, rectified).0,
+            Mode::Replay => normalize_with(x, other, [weight, bias], None, epsilon, rectified).0,
         }
     }
 }
@@ -115,17 +155,13 @@ pub fn scale_and_shift(
     bias: &[f32],
     mean: &[f32],
     var: &[f32],
+    epsilon: Epsilon,
 ) -> (Vec<f32>, Vec<f32>) {
+    let epsilon = epsilon.value() as f32;
     let scale: Vec<f32> =
-        weight.iter().zip(var).map(|(w, v)| w / (v + EPSILON as f32).sqrt()).collect();
+        weight.iter().zip(var).map(|(w, v)| w / (v + epsilon).sqrt()).collect();
     let shift = bias.iter().zip(mean).zip(&scale).map(|((b, m), s)| b - m * s).collect();
     (scale, shift)
-}
-
-/// The running variance whose divisor is 1: a layer with it and mean 0 has its weight as factor and
-/// its bias as summand.
-pub fn identity_variance() -> f32 {
-    1.0 - EPSILON as f32
 }
 
 /// The same values on the tape's backend, or off it.
@@ -156,13 +192,17 @@ fn store(state: &RunningState<Tensor<1>>, value: Tensor<1>) {
 mod tests {
     use super::*;
     use crate::nn::Run;
-    use crate::nn::exec::{Combine, Exec, Map};
+    use crate::nn::{Combine, Exec, Map};
     use crate::rng::Stream;
     use burn::tensor::{Device, TensorData};
 
     /// Packed models rely on it: to the bit.
     #[test]
     fn factor_and_summand_are_what_evaluation_computes() {
+        [Epsilon::E5, Epsilon::E6].into_iter().for_each(compare_with_evaluation);
+    }
+
+    fn compare_with_evaluation(epsilon: Epsilon) {
         let device = Device::default();
         let vector = |v: &[f32]| Tensor::<1>::from_floats(v, &device);
         let (weight, bias) = ([0.7, -1.3, 2.1], [0.1, 0.2, -0.3]);
@@ -172,11 +212,12 @@ mod tests {
             bias: Some(Param::from_tensor(vector(bias))),
             running_mean: burn::module::RunningState::new(vector(mean)),
             running_var: burn::module::RunningState::new(vector(var)),
+            epsilon,
         };
         let x = Tensor::<3>::from_floats([[[1.0, -0.37], [2.7, 9.1], [0.001, -5.0]]], &device);
         let wanted = layer(&weight, &bias, &mean, &var).forward(x.clone(), Mode::Eval).into_data();
-        let (scale, shift) = scale_and_shift(&weight, &bias, &mean, &var);
-        let folded = layer(&scale, &shift, &[0.0; 3], &[identity_variance(); 3]);
+        let (scale, shift) = scale_and_shift(&weight, &bias, &mean, &var, epsilon);
+        let folded = layer(&scale, &shift, &[0.0; 3], &[epsilon.identity_variance(); 3]);
         assert_eq!(folded.forward(x, Mode::Eval).into_data(), wanted);
     }
 

@@ -2,30 +2,29 @@
 
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
-use burn::tensor::module::{conv1d, conv2d};
-use burn::tensor::ops::ConvOptions;
 
 use super::Init;
 use crate::backend::convolution::{Window, convolve};
 use crate::backend::depthwise::depthwise;
 use crate::backend::products;
 
-/// The shape of a convolution of values of `D` axes over the last `N`. Padding keeps the size at
-/// stride 1: `dilation * (kernel / 2)` on every side.
+/// The shape of a convolution of values of `D` axes over the last `N`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ConvConfig<const D: usize, const N: usize> {
     /// Input channels.
     pub input: usize,
     /// Output channels.
     pub output: usize,
-    /// Kernel edge, odd.
-    pub kernel: usize,
+    /// Kernel size.
+    pub kernel: [usize; N],
     /// Stride over each axis.
     pub stride: [usize; N],
-    /// Groups; `input` for depthwise.
-    pub groups: usize,
+    /// Zeros on either side of each axis.
+    pub padding: [usize; N],
     /// Distance between the kernel's taps, on every axis.
     pub dilation: usize,
+    /// Groups; `input` for depthwise.
+    pub groups: usize,
     /// Whether a value is added to each output channel.
     pub bias: bool,
 }
@@ -36,9 +35,12 @@ pub type Conv1dConfig = ConvConfig<3, 1>;
 pub type Conv2dConfig = ConvConfig<4, 2>;
 
 impl<const D: usize, const N: usize> ConvConfig<D, N> {
-    /// A dense convolution of stride 1, without bias.
-    pub fn new(input: usize, output: usize, kernel: usize) -> Self {
-        Self { input, output, kernel, stride: [1; N], groups: 1, dilation: 1, bias: false }
+    /// A dense convolution with a kernel of this edge, stride 1, without bias. Its padding keeps
+    /// the size if the edge is odd.
+    pub fn new(input: usize, output: usize, edge: usize) -> Self {
+        let (kernel, padding) = ([edge; N], [edge / 2; N]);
+        let (stride, dilation, groups, bias) = ([1; N], 1, 1, false);
+        Self { input, output, kernel, stride, padding, dilation, groups, bias }
     }
 
     /// With another stride.
@@ -46,9 +48,33 @@ impl<const D: usize, const N: usize> ConvConfig<D, N> {
         Self { stride, ..self }
     }
 
+    /// With another kernel, and padding that keeps the size at stride 1.
+    pub fn kernel(self, kernel: [usize; N]) -> Self {
+        Self { kernel, ..self }.same()
+    }
+
+    /// With taps so far apart, and padding that keeps the size at stride 1.
+    pub fn dilated(self, dilation: usize) -> Self {
+        Self { dilation, ..self }.same()
+    }
+
+    fn same(self) -> Self {
+        Self { padding: self.kernel.map(|edge| self.dilation * (edge / 2)), ..self }
+    }
+
+    /// Without padding.
+    pub fn unpadded(self) -> Self {
+        Self { padding: [0; N], ..self }
+    }
+
+    /// In so many groups.
+    pub fn grouped(self, groups: usize) -> Self {
+        Self { groups, ..self }
+    }
+
     /// One filter a channel.
     pub fn depthwise(self) -> Self {
-        Self { groups: self.input, ..self }
+        self.grouped(self.input)
     }
 
     /// With a bias.
@@ -56,18 +82,27 @@ impl<const D: usize, const N: usize> ConvConfig<D, N> {
         Self { bias: true, ..self }
     }
 
-    /// Weight shape, `[output, input / groups, kernel, ...]`.
+    /// Weight shape, `[output, input / groups, kernel...]`.
     pub fn weight_shape(&self) -> [usize; D] {
-        let mut shape = [self.kernel; D];
-        (shape[0], shape[1]) = (self.output, self.input / self.groups);
+        let mut shape = [self.output; D];
+        shape[1] = self.input / self.groups;
+        shape[2..].copy_from_slice(&self.kernel);
         shape
     }
 
-    /// Output size for an input of this size, channels left out.
+    /// Output size for an input of this size, channels left out. 0 where the kernel is longer than
+    /// the padded input.
     pub fn output_size(&self, size: [usize; N]) -> [usize; N] {
-        let taken = self.dilation * (self.kernel - 1) + 1;
-        let padded = |i: usize| size[i] + 2 * self.dilation * (self.kernel / 2);
-        std::array::from_fn(|i| (padded(i) - taken) / self.stride[i] + 1)
+        std::array::from_fn(|i| {
+            let taken = self.dilation * (self.kernel[i] - 1) + 1;
+            let padded = size[i] + 2 * self.padding[i];
+            (padded + self.stride[i]).saturating_sub(taken) / self.stride[i]
+        })
+    }
+
+    /// Whether an output sees one input of every channel, where it stands.
+    pub fn is_pointwise(&self) -> bool {
+        self.kernel == [1; N] && self.stride == [1; N] && self.padding == [0; N]
     }
 
     /// The layer, initialised as PyTorch does: uniform within 1 / sqrt(fan in).
@@ -80,11 +115,29 @@ impl<const D: usize, const N: usize> ConvConfig<D, N> {
             config: self,
         }
     }
+}
 
-    /// As Burn's own convolutions take it.
-    fn options(&self) -> ConvOptions<N> {
-        let padding = [self.dilation * (self.kernel / 2); N];
-        ConvOptions::new(self.stride, padding, [self.dilation; N], self.groups)
+impl Conv1dConfig {
+    /// The same as a convolution of images of one mel.
+    pub fn flat(&self) -> Conv2dConfig {
+        let Self { input, output, kernel, stride, padding, dilation, groups, bias } = *self;
+        let both = |first, [second]: [usize; 1]| [first, second];
+        let (kernel, stride, padding) = (both(1, kernel), both(1, stride), both(0, padding));
+        ConvConfig { input, output, kernel, stride, padding, dilation, groups, bias }
+    }
+}
+
+impl Conv2dConfig {
+    /// How the kernel moves.
+    pub fn window(&self) -> Window {
+        let Self { stride, padding, dilation, groups, .. } = *self;
+        Window { stride, padding, dilation: [dilation; 2], groups }
+    }
+
+    /// Whether it is one 3x3 filter a channel of stride 1, which has an operation of its own.
+    pub fn is_depthwise(&self) -> bool {
+        let simple = Self::new(self.input, self.output, 3).depthwise();
+        self.input == self.output && Self { bias: false, ..*self } == simple
     }
 }
 
@@ -118,14 +171,36 @@ impl<const D: usize, const N: usize> Conv<D, N> {
     }
 }
 
+impl<const D: usize, const N: usize> Conv<D, N> {
+    /// In the type of the weights (see [`super::Precision`]); the bias is added in the type of the
+    /// input.
+    fn in_own_type(
+        &self,
+        x: Tensor<D>,
+        apply: impl FnOnce(Tensor<D>, Tensor<D>) -> Tensor<D>,
+    ) -> Tensor<D> {
+        let (weight, given) = (self.weight.val(), x.dtype());
+        self.add_bias(match weight.dtype() {
+            own if own == given => apply(x, weight),
+            own => apply(x.cast(own), weight).cast(given),
+        })
+    }
+}
+
 impl Conv1d {
     /// `[batch, input, frames]` -> `[batch, output, frames']`.
     pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
-        let (weight, config) = (self.weight.val(), &self.config);
-        self.add_bias(match (config.kernel, config.stride, config.groups) {
-            // One matrix product for each utterance.
-            (1, [1], 1) => products(weight, x),
-            _ => conv1d(x, weight, None, config.options()),
+        self.in_own_type(x, |x, weight| {
+            if self.config.is_pointwise() && self.config.groups == 1 {
+                // One matrix product for each utterance.
+                return products(weight, x);
+            }
+            let config = self.config.flat();
+            let ([batch, input, frames], [output, inner, kernel]) = (x.dims(), weight.dims());
+            let image = x.reshape([batch, input, 1, frames]);
+            let y = apply(&config, image, weight.reshape([output, inner, 1, kernel]));
+            let frames = y.dims()[3];
+            y.reshape([batch, output, frames])
         })
     }
 }
@@ -134,21 +209,13 @@ impl Conv2d {
     /// `[batch, input, mels, frames]` -> `[batch, output, mels', frames']`, computed in the type of
     /// the weights (see [`super::Precision`]); the bias is added in the type of the input.
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        let (weight, given) = (self.weight.val(), x.dtype());
-        self.add_bias(match weight.dtype() {
-            own if own == given => self.apply(x, weight),
-            own => self.apply(x.cast(own), weight).cast(given),
-        })
+        self.in_own_type(x, |x, weight| apply(&self.config, x, weight))
     }
+}
 
-    fn apply(&self, x: Tensor<4>, weight: Tensor<4>) -> Tensor<4> {
-        let Conv2dConfig { input, output, stride, groups, dilation, .. } = self.config;
-        if dilation == 1 && groups == 1 {
-            return convolve(x, weight, Window { stride });
-        }
-        if dilation == 1 && groups == input && groups == output && stride == [1, 1] {
-            return depthwise(x, weight);
-        }
-        conv2d(x, weight, None, self.config.options())
+fn apply(config: &Conv2dConfig, x: Tensor<4>, weight: Tensor<4>) -> Tensor<4> {
+    match config.is_depthwise() {
+        true => depthwise(x, weight),
+        false => convolve(x, weight, config.window()),
     }
 }

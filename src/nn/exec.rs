@@ -7,13 +7,13 @@
 //! [`Run`]: super::Run
 //! [`Trace`]: super::Trace
 
-use std::fmt;
+use std::ops::Range;
 
 use burn::module::Module;
 
 use super::{
-    BatchNorm, Conv1d, Conv2d, Coupling, Halves, Linear, Masked, Padded, PoolingKind, Squeeze,
-    Trace,
+    BatchNorm, Combine, Conv1d, Conv2d, Coupling, Halves, LayerNorm, Linear, Map, Masked, Mix,
+    Padded, Squeeze, Stage, Statistics, Trace,
 };
 use crate::backend::reversible::{self, Execution, Reversible};
 use crate::backend::{AnyLayer, Layer, Mode, Streams};
@@ -41,6 +41,13 @@ pub trait Exec: Sized {
         relu: bool,
     ) -> Self::Value<D>;
 
+    /// Layer normalisation over channels, `[batch, channels, ...]` -> the same shape.
+    fn layer_norm<const D: usize>(
+        &mut self,
+        layer: &LayerNorm,
+        x: Self::Value<D>,
+    ) -> Self::Value<D>;
+
     /// A function of one value.
     fn map<const D: usize>(&mut self, f: Map, x: Self::Value<D>) -> Self::Value<D>;
 
@@ -55,6 +62,51 @@ pub trait Exec: Sized {
     /// Values side by side along an axis (1 is the channels).
     fn concat<const D: usize>(&mut self, all: Vec<Self::Value<D>>, axis: usize) -> Self::Value<D>;
 
+    /// These channels (axis 1).
+    fn channels<const D: usize>(
+        &mut self,
+        x: &Self::Value<D>,
+        range: Range<usize>,
+    ) -> Self::Value<D>;
+
+    /// The mean over axes, which stay with size 1. Axis 0 is the batch and not among them.
+    fn mean<const D: usize>(&mut self, x: &Self::Value<D>, axes: &[usize]) -> Self::Value<D>;
+
+    /// `[batch, channels, mels, frames]` -> `[batch, mels, channels, frames]`.
+    fn swap(&mut self, x: Self::Value<4>) -> Self::Value<4>;
+
+    /// Every frame becomes the mean of its segment of so many frames. The last segment may be
+    /// shorter. `[batch, channels, frames]` -> the same shape.
+    fn segments(&mut self, x: &Self::Value<3>, frames: usize) -> Self::Value<3>;
+
+    /// `[batch, channels, 1]` repeated over the frames of `like`.
+    fn spread(&mut self, x: Self::Value<3>, like: &Self::Value<3>) -> Self::Value<3>;
+
+    /// Attention over frames with so many heads, side by side in the channels:
+    /// `softmax(q k^T / sqrt(channels / heads)) v` (arXiv 1706.03762). Each is `[batch, channels,
+    /// frames]`, and so is the result.
+    fn attend(
+        &mut self,
+        heads: usize,
+        q: Self::Value<3>,
+        k: Self::Value<3>,
+        v: Self::Value<3>,
+    ) -> Self::Value<3>;
+
+    /// The weighted sum of values of one shape, `[batch, channels, frames]`.
+    fn mix(&mut self, layer: &Mix, all: Vec<Self::Value<3>>) -> Self::Value<3>;
+
+    /// SimAM (PMLR 139, Yang et al. 2021; WeSpeaker `samresnet.py`): each value times the sigmoid
+    /// of `d / (4 (v + 1e-4)) + 1/2`. `d` is its squared distance from the mean over mels and
+    /// frames, `v` their unbiased variance. `[batch, channels, mels, frames]` -> the same shape.
+    fn simam(&mut self, x: Self::Value<4>) -> Self::Value<4>;
+
+    /// Cuts frames at the end, down to a multiple.
+    fn trim(&mut self, x: Self::Value<4>, multiple: usize) -> Self::Value<4>;
+
+    /// Every frame so many times, one after the other.
+    fn repeat(&mut self, x: Self::Value<3>, times: usize) -> Self::Value<3>;
+
     /// The same values as a stream of their own.
     fn copy(&mut self, x: &Self::Value<4>) -> Self::Value<4>;
 
@@ -68,18 +120,19 @@ pub trait Exec: Sized {
         shape: [i32; O],
     ) -> Self::Value<O>;
 
-    /// Statistics over frames, `[batch, channels, frames]` -> `[batch, statistics * channels]`.
+    /// Statistics over frames, `[batch, channels, frames]` -> `[batch, count * channels]`.
     /// `attention`, of the shape of `x`, weighs the frames of each channel
-    /// ([`PoolingKind::Astp`] wants it, the others have none).
+    /// ([`Statistics::Weighted`] wants it, the others have none).
     fn pool(
         &mut self,
-        kind: PoolingKind,
+        kind: Statistics,
         x: Self::Value<3>,
         attention: Option<Self::Value<3>>,
     ) -> Self::Value<2>;
 
-    /// `[batch, input]` -> `[batch, output]`.
-    fn linear(&mut self, layer: &Linear, x: Self::Value<2>) -> Self::Value<2>;
+    /// A linear layer over channels: `[batch, input]` -> `[batch, output]`, or each frame of
+    /// `[batch, input, frames]` -> `[batch, output, frames]`.
+    fn linear<const D: usize>(&mut self, layer: &Linear, x: Self::Value<D>) -> Self::Value<D>;
 
     /// The steps of a reversible body, `[batch, channels, mels, frames]` -> the same axes.
     fn body<B: Body>(&mut self, body: &B, x: Self::Value<4>, how: Execution) -> Self::Value<4>;
@@ -113,59 +166,6 @@ pub trait Exec: Sized {
         let other = other(self);
         let y = self.combine(Combine::Add, y, other);
         self.map(Map::Relu, y)
-    }
-}
-
-/// A function of one value.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Map {
-    /// `max(x, 0)`.
-    Relu,
-    /// `1 / (1 + exp(-x))`.
-    Sigmoid,
-    /// Hyperbolic tangent.
-    Tanh,
-    /// Softmax over the last axis.
-    Softmax,
-}
-
-/// A function of two values, element by element.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Combine {
-    /// `x + y`.
-    Add,
-    /// `x * y`.
-    Multiply,
-    /// `(x + y) / 2`, of one shape.
-    Mean,
-}
-
-/// A group of layers in a report: `stem`, `stage 2`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Stage(&'static str, Option<usize>);
-
-impl Stage {
-    /// The first layers.
-    pub const STEM: Self = Self("stem", None);
-    /// Layers that lose resolution between stages.
-    pub const TRANSITIONS: Self = Self("transitions", None);
-    /// Statistics over time, and what prepares them.
-    pub const POOLING: Self = Self("pooling", None);
-    /// From pooled statistics to the embedding. Reports of activations end in front of it.
-    pub const EMBEDDING: Self = Self("embedding", None);
-
-    /// A stage with its number, counted from 1 as the literature does.
-    pub const fn numbered(name: &'static str, number: usize) -> Self {
-        Self(name, Some(number))
-    }
-}
-
-impl fmt::Display for Stage {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.1 {
-            None => f.write_str(self.0),
-            Some(number) => write!(f, "{} {number}", self.0),
-        }
     }
 }
 

@@ -4,10 +4,12 @@
 //!
 //! Sizes are those of one utterance, without the batch.
 
+use std::collections::HashMap;
 use std::ops::Range;
 
-use super::exec::{Combine, Map, Stage};
-use super::{Conv1dConfig, Conv2dConfig, Halves, PoolingKind, Squeeze};
+use super::{
+    Combine, Conv1dConfig, Conv2dConfig, Epsilon, Halves, Map, Squeeze, Stage, Statistics,
+};
 
 /// A value of a [`Graph`]: 0 is the input, `i + 1` what node `i` makes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -43,17 +45,46 @@ pub enum Op {
     Conv1d(Conv1dConfig),
     /// Batch normalisation over channels. Tensors: weight and bias, unless the layer has none, then
     /// running mean and running variance. Evaluation computes `x * scale + shift` with
-    /// `scale = weight / sqrt(variance + 1e-5)` and `shift = bias - mean * scale`.
+    /// `scale = weight / sqrt(variance + epsilon)` and `shift = bias - mean * scale`.
     Norm {
         /// ReLU follows.
         relu: bool,
+        /// What is added to the variance.
+        epsilon: Epsilon,
     },
+    /// Layer normalisation over channels, epsilon 1e-6; tensors: weight, bias.
+    LayerNorm,
     /// A function of one value.
     Map(Map),
     /// A function of two values.
     Combine(Combine),
     /// Values side by side along an axis, counted behind the batch.
     Concat(usize),
+    /// These channels.
+    Channels(Range<usize>),
+    /// The mean over axes, counted behind the batch. They stay with size 1.
+    Mean(Vec<usize>),
+    /// Channels and mels change places.
+    Swap,
+    /// Every frame becomes the mean of its segment of so many frames.
+    Segments(usize),
+    /// One frame repeated over the frames of the second input.
+    Spread,
+    /// Logits of attention with so many heads: of the queries and the keys, `[channels, frames]`
+    /// each, `q^T k / sqrt(channels / heads)` of every head, `[heads, frames, frames]`.
+    Scores(usize),
+    /// What attention with so many heads gives: the values, which are the second input, weighted by
+    /// the first, `[heads, frames, frames]`.
+    Attend(usize),
+    /// The sum of the inputs, weighted by a softmax over the tensor's axis 1; tensor: `[1, inputs,
+    /// channels, 1]`. An input that is alone is the sum.
+    Mix,
+    /// SimAM's gate.
+    SimAm,
+    /// Frames cut down to a multiple.
+    Trim(usize),
+    /// Every frame so many times.
+    Repeat(usize),
     /// The same values as a stream of their own.
     Copy,
     /// Zeros on the right of mels and frames, up to multiples.
@@ -61,8 +92,8 @@ pub enum Op {
     /// The same values in another shape, in which 0 keeps the batch and -1 is what is left.
     Reshape(Vec<i32>),
     /// Statistics over frames of the first input, weighted by the second if there is one.
-    Pool(PoolingKind),
-    /// `x W^T + b`; tensors: weight, bias.
+    Pool(Statistics),
+    /// `x W^T + b`, of every frame if there are frames; tensors: weight, bias.
     Linear,
     /// The lower (0) or upper (1) half of the channels.
     Half(usize),
@@ -172,6 +203,17 @@ impl Graph {
         Some(name.rsplit_once('.').map_or(name, |(layer, _)| layer))
     }
 
+    /// What each BatchNorm layer adds to its variances, by the layer's name.
+    pub fn epsilons(&self) -> HashMap<&str, Epsilon> {
+        let mut all = HashMap::new();
+        for node in &self.nodes {
+            if let (Op::Norm { epsilon, .. }, Some(layer)) = (&node.op, self.layer(node)) {
+                all.insert(layer, *epsilon);
+            }
+        }
+        all
+    }
+
     /// Trained values of a node's layer.
     pub fn node_parameters(&self, node: &Node) -> usize {
         let tensors = node.tensors.iter().map(|&i| &self.tensors[i]);
@@ -188,10 +230,15 @@ impl Graph {
         let weight = || self.tensors[node.tensors[0]].elements();
         match node.op {
             Op::Conv2d(_) | Op::Conv1d(_) => weight() * node.size[1..].iter().product::<usize>(),
-            Op::Linear => weight(),
+            Op::Linear => weight() * node.size[1..].iter().product::<usize>(),
+            // Queries and keys, or weights and values: frames times frames of all channels.
+            Op::Scores(_) => self.elements(node.inputs[0]) * node.size[1],
+            Op::Attend(_) => self.elements(node.inputs[1]) * node.size[1],
             Op::Norm { .. } | Op::Map(_) | Op::Combine(_) | Op::Snap(_) | Op::Shift(_) => 0,
             Op::Concat(_) | Op::Copy | Op::Pad(_) | Op::Reshape(_) => 0,
             Op::Half(_) | Op::Squeeze(_) | Op::Pool(_) => 0,
+            Op::LayerNorm | Op::Channels(_) | Op::Mean(_) | Op::Swap | Op::Segments(_) => 0,
+            Op::Spread | Op::Mix | Op::SimAm | Op::Trim(_) | Op::Repeat(_) => 0,
         }
     }
 

@@ -37,11 +37,12 @@ impl Init {
         Self { blank: true, ..Self::new(&device, 0) }
     }
 
-    /// The place `name` below this one.
+    /// The place `name` below this one. An empty name is this place itself.
     pub fn at(&self, name: impl std::fmt::Display) -> Self {
-        let path = match self.path.as_str() {
-            "" => name.to_string(),
-            path => format!("{path}.{name}"),
+        let path = match (self.path.as_str(), name.to_string()) {
+            ("", name) => name,
+            (path, name) if name.is_empty() => path.to_owned(),
+            (path, name) => format!("{path}.{name}"),
         };
         Self { path, ..self.clone() }
     }
@@ -63,6 +64,11 @@ impl Init {
     /// A parameter that starts at one value, `[n]`.
     pub fn constant(&self, name: &str, n: usize, value: f32) -> Param<Tensor<1>> {
         self.lazy(name, [n], move || vec![value; n])
+    }
+
+    /// A parameter that starts at one value and has the name of this place.
+    pub fn here<const D: usize>(&self, shape: [usize; D], value: f32) -> Param<Tensor<D>> {
+        self.lazy("", shape, move || vec![value; shape.iter().product()])
     }
 
     /// A buffer (not trained), `[n]`.

@@ -4,7 +4,7 @@ use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 
 use super::Init;
-use crate::backend::product;
+use crate::backend::{product, products};
 
 /// y = x W^T + b.
 #[derive(Module, Debug)]
@@ -28,5 +28,12 @@ impl Linear {
     /// `[batch, input]` -> `[batch, output]`.
     pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
         product(x, self.weight.val()) + self.bias.val().unsqueeze()
+    }
+
+    /// Each frame: `[batch, input, frames]` -> `[batch, output, frames]`.
+    pub fn forward_frames(&self, x: Tensor<3>) -> Tensor<3> {
+        let [output, input] = self.weight.lazy_shape().dims();
+        let y = products(self.weight.val().reshape([output, input, 1]), x);
+        y + self.bias.val().reshape([1, output, 1])
     }
 }

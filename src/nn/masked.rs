@@ -1,10 +1,15 @@
 //! The interpreter that computes utterances of several lengths together.
 
+use std::ops::Range;
+
 use burn::tensor::{Device, Tensor, TensorData};
 
-use super::exec::{AnyPart, Body, Combine, Exec, Map, Net, Stage, Step};
+use super::over_frames::floored;
 use super::pooling::statistics_of_each;
-use super::{BatchNorm, Conv1d, Conv2d, ConvConfig, Linear, Mode, PoolingKind, Run};
+use super::{
+    AnyPart, BatchNorm, Body, Combine, Conv1d, Conv2d, ConvConfig, Exec, LayerNorm, Linear, Map,
+    Mix, Mode, Net, Run, Stage, Statistics, Step, over_frames,
+};
 use crate::backend::reversible::{Execution, Rearrange, Reversible, shift, snap};
 
 /// Runs layers on utterances that were padded to one length. Each utterance gets what [`Run`] makes
@@ -117,7 +122,7 @@ impl Masked {
         layer: impl FnOnce(&mut Run, Tensor<D>) -> Tensor<D>,
     ) -> Padded<D> {
         // A kernel of one frame sees nothing beside it.
-        let narrow = config.kernel == 1;
+        let narrow = config.kernel[N - 1] == 1 && config.padding[N - 1] == 0;
         let x = if narrow { x } else { self.cut(x) };
         let zeros = x.zeros && narrow && !config.bias;
         let tensor = layer(&mut self.run, x.tensor);
@@ -128,15 +133,6 @@ impl Masked {
         };
         let lengths = self.then(x.lengths, tensor.dims()[D - 1], of);
         Padded { tensor, lengths, zeros }
-    }
-
-    /// Logits of which softmax gives 0 behind each utterance.
-    fn floored<const D: usize>(&self, place: usize, x: Tensor<D>) -> Tensor<D> {
-        let mask = self.mask(place, &x);
-        // So far below every other that its exponential is 0, and finite: shaders need not know
-        // infinities.
-        let depth = x.dtype().finfo().map_or(1e30, |info| info.max / 2.0);
-        x * mask.clone() + (mask - 1.0) * depth
     }
 
     fn rearrange(
@@ -216,12 +212,19 @@ impl Exec for Masked {
         Padded { tensor: self.run.norm(layer, tensor, relu), lengths, zeros: false }
     }
 
+    fn layer_norm<const D: usize>(&mut self, layer: &LayerNorm, x: Padded<D>) -> Padded<D> {
+        let Padded { tensor, lengths, .. } = x;
+        Padded { tensor: self.run.layer_norm(layer, tensor), lengths, zeros: false }
+    }
+
     fn map<const D: usize>(&mut self, f: Map, x: Padded<D>) -> Padded<D> {
         let Padded { tensor, lengths, zeros } = x;
         let (tensor, zeros) = match (f, lengths) {
-            (Map::Softmax, Some(place)) => (self.floored(place, tensor), true),
-            (Map::Relu | Map::Tanh, _) => (tensor, zeros),
-            (Map::Sigmoid | Map::Softmax, _) => (tensor, false),
+            (Map::Softmax, Some(place)) => {
+                let mask = self.mask(place, &tensor);
+                (floored(tensor, mask), true)
+            }
+            _ => (tensor, zeros && f.keeps_zero()),
         };
         Padded { tensor: self.run.map(f, tensor), lengths, zeros }
     }
@@ -238,6 +241,74 @@ impl Exec for Masked {
         assert!(lengths.is_none() || axis < D - 1, "frames do not follow frames");
         let tensors = all.into_iter().map(|x| x.tensor).collect();
         Padded { tensor: self.run.concat(tensors, axis), lengths, zeros }
+    }
+
+    fn channels<const D: usize>(&mut self, x: &Padded<D>, range: Range<usize>) -> Padded<D> {
+        Padded { tensor: self.run.channels(&x.tensor, range), ..*x }
+    }
+
+    fn mean<const D: usize>(&mut self, x: &Padded<D>, axes: &[usize]) -> Padded<D> {
+        let place = x.lengths.filter(|_| axes.contains(&(D - 1)));
+        let mask = place.map(|place| self.mask(place, &x.tensor));
+        let tensor = over_frames::mean(x.tensor.clone(), axes, mask);
+        match axes.contains(&(D - 1)) {
+            true => Padded::whole(tensor),
+            false => Padded { tensor, ..*x },
+        }
+    }
+
+    fn swap(&mut self, x: Padded<4>) -> Padded<4> {
+        Padded { tensor: self.run.swap(x.tensor), ..x }
+    }
+
+    fn segments(&mut self, x: &Padded<3>, frames: usize) -> Padded<3> {
+        let mask = x.lengths.map(|place| self.mask(place, &x.tensor));
+        let tensor = over_frames::segments(x.tensor.clone(), frames, mask);
+        Padded { tensor, lengths: x.lengths, zeros: false }
+    }
+
+    fn spread(&mut self, x: Padded<3>, like: &Padded<3>) -> Padded<3> {
+        let tensor = self.run.spread(x.tensor, &like.tensor);
+        Padded { tensor, lengths: like.lengths, zeros: false }
+    }
+
+    fn attend(&mut self, heads: usize, q: Padded<3>, k: Padded<3>, v: Padded<3>) -> Padded<3> {
+        // Weights of frames behind an utterance are 0; its values there must be finite.
+        let all = [q, k, v];
+        let lengths = shared(&all);
+        let [q, k, v] = all.map(|x| x.tensor);
+        let mask = lengths.map(|place| {
+            let mask = self.mask(place, &q);
+            let [batch, _, frames] = mask.dims();
+            mask.reshape([batch, 1, 1, frames])
+        });
+        let tensor = over_frames::attend(heads, [q, k, v], mask);
+        Padded { tensor, lengths, zeros: false }
+    }
+
+    fn mix(&mut self, layer: &Mix, all: Vec<Padded<3>>) -> Padded<3> {
+        let (lengths, zeros) = (shared(&all), all.iter().all(|x| x.zeros));
+        let tensor = self.run.mix(layer, all.into_iter().map(|x| x.tensor).collect());
+        Padded { tensor, lengths, zeros }
+    }
+
+    fn simam(&mut self, x: Padded<4>) -> Padded<4> {
+        let mask = x.lengths.map(|place| self.mask(place, &x.tensor));
+        Padded { tensor: over_frames::simam(x.tensor, mask), ..x }
+    }
+
+    fn trim(&mut self, x: Padded<4>, multiple: usize) -> Padded<4> {
+        let tensor = self.run.trim(x.tensor, multiple);
+        let lengths =
+            self.then(x.lengths, tensor.dims()[3], |length| length - length % multiple);
+        // What was cut off an utterance is behind it now.
+        Padded { tensor, lengths, zeros: false }
+    }
+
+    fn repeat(&mut self, x: Padded<3>, times: usize) -> Padded<3> {
+        let tensor = self.run.repeat(x.tensor, times);
+        let lengths = self.then(x.lengths, tensor.dims()[2], |length| length * times);
+        Padded { tensor, lengths, zeros: x.zeros }
     }
 
     fn copy(&mut self, x: &Padded<4>) -> Padded<4> {
@@ -266,7 +337,7 @@ impl Exec for Masked {
         Padded { tensor, lengths, zeros }
     }
 
-    fn pool(&mut self, kind: PoolingKind, x: Padded<3>, attention: Option<Padded<3>>) -> Padded<2> {
+    fn pool(&mut self, kind: Statistics, x: Padded<3>, attention: Option<Padded<3>>) -> Padded<2> {
         let Padded { tensor, lengths, .. } = x;
         let attention = attention.map(|x| x.tensor);
         Padded::whole(match lengths {
@@ -278,8 +349,9 @@ impl Exec for Masked {
         })
     }
 
-    fn linear(&mut self, layer: &Linear, x: Padded<2>) -> Padded<2> {
-        Padded::whole(self.run.linear(layer, x.tensor))
+    fn linear<const D: usize>(&mut self, layer: &Linear, x: Padded<D>) -> Padded<D> {
+        let Padded { tensor, lengths, .. } = x;
+        Padded { tensor: self.run.linear(layer, tensor), lengths, zeros: false }
     }
 
     fn body<B: Body>(&mut self, body: &B, x: Padded<4>, _: Execution) -> Padded<4> {

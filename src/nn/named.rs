@@ -7,7 +7,8 @@ use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::tensor::{Gradients, Tensor, TensorData};
 
 /// The dotted path of the place a traversal is at. An enum's variant is a choice of type, not a
-/// place; nor is a field called `unnamed`.
+/// place; nor is a field called `unnamed`. Behind a name that ends in `_` stands no dot: `stage_`
+/// and 0 give `stage0`.
 #[derive(Default)]
 pub(crate) struct Place(Vec<String>);
 
@@ -22,9 +23,15 @@ impl Place {
     }
 
     pub(crate) fn name(&self) -> String {
-        let places: Vec<&str> =
-            self.0.iter().map(String::as_str).filter(|name| !name.is_empty()).collect();
-        places.join(".")
+        let mut path = String::new();
+        for name in self.0.iter().filter(|name| !name.is_empty()) {
+            match path.pop() {
+                None | Some('_') => {}
+                Some(last) => path.extend([last, '.']),
+            }
+            path.push_str(name);
+        }
+        path
     }
 }
 

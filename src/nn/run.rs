@@ -1,11 +1,15 @@
 //! The interpreter that computes.
 
-use burn::tensor::Tensor;
-use burn::tensor::activation::{sigmoid, softmax};
+use std::ops::Range;
 
-use super::exec::{Body, Combine, Exec, Map, Stage};
+use burn::tensor::Tensor;
+use burn::tensor::activation::{gelu, gelu_approximate, sigmoid, silu, softmax};
+
 use super::pooling::statistics;
-use super::{BatchNorm, Conv1d, Conv2d, Linear, Mode, PoolingKind};
+use super::{
+    BatchNorm, Body, Combine, Conv1d, Conv2d, Exec, LayerNorm, Linear, Map, Mix, Mode, Stage,
+    Statistics, over_frames,
+};
 use crate::backend::norm::rectify;
 use crate::backend::rearrange::fit;
 use crate::backend::reversible::{self, Execution};
@@ -50,11 +54,19 @@ impl Exec for Run {
         layer.apply_sum(x, other, self.mode)
     }
 
+    fn layer_norm<const D: usize>(&mut self, layer: &LayerNorm, x: Tensor<D>) -> Tensor<D> {
+        layer.forward(x)
+    }
+
     fn map<const D: usize>(&mut self, f: Map, x: Tensor<D>) -> Tensor<D> {
         match f {
             Map::Relu => rectify(x),
             Map::Sigmoid => sigmoid(x),
+            Map::Clip20 => x.clamp(0.0, 20.0),
             Map::Tanh => x.tanh(),
+            Map::Silu => silu(x),
+            Map::Gelu => gelu(x),
+            Map::GeluTanh => gelu_approximate(x),
             Map::Softmax => softmax(x, D - 1),
         }
     }
@@ -63,6 +75,7 @@ impl Exec for Run {
         match f {
             Combine::Add if x.shape() == y.shape() => reversible::sum(x, y),
             Combine::Add => x + y,
+            Combine::Subtract => x - y,
             Combine::Multiply => x * y,
             Combine::Mean => (x + y) * 0.5,
         }
@@ -70,6 +83,58 @@ impl Exec for Run {
 
     fn concat<const D: usize>(&mut self, all: Vec<Tensor<D>>, axis: usize) -> Tensor<D> {
         Tensor::cat(all, axis)
+    }
+
+    fn channels<const D: usize>(&mut self, x: &Tensor<D>, range: Range<usize>) -> Tensor<D> {
+        x.clone().narrow(1, range.start, range.len())
+    }
+
+    fn mean<const D: usize>(&mut self, x: &Tensor<D>, axes: &[usize]) -> Tensor<D> {
+        over_frames::mean(x.clone(), axes, None)
+    }
+
+    fn swap(&mut self, x: Tensor<4>) -> Tensor<4> {
+        x.swap_dims(1, 2)
+    }
+
+    fn segments(&mut self, x: &Tensor<3>, frames: usize) -> Tensor<3> {
+        over_frames::segments(x.clone(), frames, None)
+    }
+
+    fn spread(&mut self, x: Tensor<3>, like: &Tensor<3>) -> Tensor<3> {
+        let ([batch, channels, _], [_, _, frames]) = (x.dims(), like.dims());
+        x.expand([batch, channels, frames])
+    }
+
+    fn attend(&mut self, heads: usize, q: Tensor<3>, k: Tensor<3>, v: Tensor<3>) -> Tensor<3> {
+        over_frames::attend(heads, [q, k, v], None)
+    }
+
+    fn mix(&mut self, layer: &Mix, all: Vec<Tensor<3>>) -> Tensor<3> {
+        layer.forward(all)
+    }
+
+    fn simam(&mut self, x: Tensor<4>) -> Tensor<4> {
+        over_frames::simam(x, None)
+    }
+
+    fn trim(&mut self, x: Tensor<4>, multiple: usize) -> Tensor<4> {
+        let frames = x.dims()[3];
+        match frames % multiple {
+            0 => x,
+            behind => x.narrow(3, 0, frames - behind),
+        }
+    }
+
+    fn repeat(&mut self, x: Tensor<3>, times: usize) -> Tensor<3> {
+        let [batch, channels, frames] = x.dims();
+        match times {
+            1 => x,
+            _ => x
+                .reshape([batch, channels, frames, 1])
+                .expand([batch, channels, frames, times])
+                .reshape([batch, channels, frames * times]),
+        }
     }
 
     fn copy(&mut self, x: &Tensor<4>) -> Tensor<4> {
@@ -89,12 +154,20 @@ impl Exec for Run {
         x.reshape(shape)
     }
 
-    fn pool(&mut self, kind: PoolingKind, x: Tensor<3>, attention: Option<Tensor<3>>) -> Tensor<2> {
+    fn pool(&mut self, kind: Statistics, x: Tensor<3>, attention: Option<Tensor<3>>) -> Tensor<2> {
         statistics(kind, x, attention)
     }
 
-    fn linear(&mut self, layer: &Linear, x: Tensor<2>) -> Tensor<2> {
-        layer.forward(x)
+    fn linear<const D: usize>(&mut self, layer: &Linear, x: Tensor<D>) -> Tensor<D> {
+        let mut shape = x.dims();
+        [shape[1], _] = layer.weight.lazy_shape().dims();
+        match x.dims()[..] {
+            [batch, input] => layer.forward(x.reshape([batch, input])).reshape(shape),
+            [batch, input, frames] => {
+                layer.forward_frames(x.reshape([batch, input, frames])).reshape(shape)
+            }
+            _ => panic!("a linear layer takes two axes or three, not {D}"),
+        }
     }
 
     fn body<B: Body>(&mut self, body: &B, x: Tensor<4>, execution: Execution) -> Tensor<4> {

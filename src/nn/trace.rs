@@ -1,14 +1,17 @@
 //! The interpreter that records.
 
 use std::collections::HashMap;
+use std::ops::Range;
 
 use burn::module::{Module, ParamId};
 
 use super::conv::Conv;
-use super::exec::{AnyPart, Body, Combine, Exec, Map, Stage, Step};
 use super::graph::{self, Function, Graph, Info, Node, Op, Size, Value};
 use super::named::{Met, collect};
-use super::{BatchNorm, Conv1d, Conv2d, Halves, Linear, Net, Part, PoolingKind, Squeeze};
+use super::{
+    AnyPart, BatchNorm, Body, Combine, Conv1d, Conv2d, Exec, Halves, LayerNorm, Linear, Map, Mix,
+    Net, Part, Squeeze, Stage, Statistics, Step,
+};
 use crate::backend::reversible::{Execution, Reversible};
 
 /// Records layers as a [`Graph`]. No weight is drawn.
@@ -119,7 +122,12 @@ impl Exec for Trace {
         for &place in tensors.iter().rev().take(2) {
             self.graph.tensors[place].trained = false;
         }
-        self.push(Op::Norm { relu }, &[x], tensors, size)
+        self.push(Op::Norm { relu, epsilon: layer.added() }, &[x], tensors, size)
+    }
+
+    fn layer_norm<const D: usize>(&mut self, layer: &LayerNorm, x: Value) -> Value {
+        let (tensors, size) = (self.tensors(layer), self.graph.size(x).clone());
+        self.push(Op::LayerNorm, &[x], tensors, size)
     }
 
     fn map<const D: usize>(&mut self, f: Map, x: Value) -> Value {
@@ -135,6 +143,64 @@ impl Exec for Trace {
         let mut size = self.graph.size(all[0]).clone();
         size[axis] = all.iter().map(|&x| self.graph.size(x)[axis]).sum();
         self.push(Op::Concat(axis), &all, vec![], size)
+    }
+
+    fn channels<const D: usize>(&mut self, x: &Value, range: Range<usize>) -> Value {
+        let mut size = self.graph.size(*x).clone();
+        assert!(range.end <= size[0], "channels {range:?} of {}", size[0]);
+        size[0] = range.len();
+        self.push(Op::Channels(range), &[*x], vec![], size)
+    }
+
+    fn mean<const D: usize>(&mut self, x: &Value, axes: &[usize]) -> Value {
+        let axes: Vec<usize> = axes.iter().map(|axis| axis - 1).collect();
+        let mut size = self.graph.size(*x).clone();
+        axes.iter().for_each(|&axis| size[axis] = 1);
+        self.push(Op::Mean(axes), &[*x], vec![], size)
+    }
+
+    fn swap(&mut self, x: Value) -> Value {
+        let mut size = self.graph.size(x).clone();
+        size.swap(0, 1);
+        self.push(Op::Swap, &[x], vec![], size)
+    }
+
+    fn segments(&mut self, x: &Value, frames: usize) -> Value {
+        self.same(Op::Segments(frames), &[*x])
+    }
+
+    fn spread(&mut self, x: Value, like: &Value) -> Value {
+        let size = vec![self.graph.size(x)[0], self.graph.size(*like)[1]];
+        self.push(Op::Spread, &[x, *like], vec![], size)
+    }
+
+    fn attend(&mut self, heads: usize, q: Value, k: Value, v: Value) -> Value {
+        let [channels, frames] = self.graph.size(q)[..] else { panic!("channels and frames") };
+        assert_eq!(channels % heads, 0, "{channels} channels in {heads} heads");
+        let scores = self.push(Op::Scores(heads), &[q, k], vec![], vec![heads, frames, frames]);
+        let weights = self.same(Op::Map(Map::Softmax), &[scores]);
+        self.push(Op::Attend(heads), &[weights, v], vec![], vec![channels, frames])
+    }
+
+    fn mix(&mut self, layer: &Mix, all: Vec<Value>) -> Value {
+        let (tensors, size) = (self.tensors(layer), self.graph.size(all[0]).clone());
+        self.push(Op::Mix, &all, tensors, size)
+    }
+
+    fn simam(&mut self, x: Value) -> Value {
+        self.same(Op::SimAm, &[x])
+    }
+
+    fn trim(&mut self, x: Value, multiple: usize) -> Value {
+        let mut size = self.graph.size(x).clone();
+        size[2] -= size[2] % multiple;
+        self.push(Op::Trim(multiple), &[x], vec![], size)
+    }
+
+    fn repeat(&mut self, x: Value, times: usize) -> Value {
+        let mut size = self.graph.size(x).clone();
+        size[1] *= times;
+        self.push(Op::Repeat(times), &[x], vec![], size)
     }
 
     fn copy(&mut self, x: &Value) -> Value {
@@ -160,17 +226,19 @@ impl Exec for Trace {
         made
     }
 
-    fn pool(&mut self, kind: PoolingKind, x: Value, attention: Option<Value>) -> Value {
-        let size = vec![self.graph.size(x)[0] * kind.statistics()];
+    fn pool(&mut self, kind: Statistics, x: Value, attention: Option<Value>) -> Value {
+        let size = vec![self.graph.size(x)[0] * kind.count()];
         let inputs: Vec<Value> = std::iter::once(x).chain(attention).collect();
         self.push(Op::Pool(kind), &inputs, vec![], size)
     }
 
-    fn linear(&mut self, layer: &Linear, x: Value) -> Value {
+    fn linear<const D: usize>(&mut self, layer: &Linear, x: Value) -> Value {
         let tensors = self.tensors(layer);
         let [output, input] = layer.weight.lazy_shape().dims();
-        assert_eq!(*self.graph.size(x), [input], "inputs of {tensors:?}");
-        self.push(Op::Linear, &[x], tensors, vec![output])
+        let mut size = self.graph.size(x).clone();
+        assert_eq!(size[0], input, "inputs of {tensors:?}");
+        size[0] = output;
+        self.push(Op::Linear, &[x], tensors, size)
     }
 
     fn body<B: Body>(&mut self, body: &B, x: Value, _: Execution) -> Value {

@@ -29,8 +29,9 @@ impl Planned {
 pub type Plan = BTreeMap<String, Planned>;
 
 /// Of all tensors of a network, given by name and shape, those that may be quantized: weights of
-/// convolutions (4 axes, or 3 in the pooling's attention) and of linear layers (2). The number of
-/// axes tells them apart, since biases and the tensors of BatchNorm have one.
+/// convolutions (4 axes, or 3 over frames alone) and of linear layers (2). The number of axes tells
+/// them apart, since biases and the tensors of normalisations have one. The weights of sums
+/// (ReDimNet), few and exponentiated, are not called `weight` and stay.
 ///
 /// # Errors
 /// `keep` names a tensor that is not among them.
@@ -38,7 +39,7 @@ pub fn candidates(
     names: &[(String, Vec<usize>)],
     config: &QuantizeConfig,
 ) -> Result<Vec<(String, Vec<usize>)>> {
-    let weights = names.iter().filter(|(_, shape)| shape.len() >= 2);
+    let weights = names.iter().filter(|(name, shape)| shape.len() >= 2 && name.ends_with("weight"));
     for kept in &config.keep {
         if !weights.clone().any(|(name, _)| name == kept) {
             let known: Vec<&str> = weights.map(|(name, _)| name.as_str()).collect();

@@ -11,20 +11,27 @@ use crate::error::Result;
 use crate::nn::Precision;
 use crate::rng::Stream;
 
-/// A convolution: of an input `[batch, input, mels, frames]` with weights `[output, input, k, k]`,
-/// or `[channels, 1, k, k]` if it is depthwise.
+/// A convolution of an input `[batch, input, mels, frames]` with weights `[output, input / groups,
+/// rows, columns]`.
 #[derive(Debug, Clone, Copy)]
 struct Shape {
     x: [usize; 4],
     weight: [usize; 4],
-    stride: [usize; 2],
+    window: Window,
 }
 
+/// Padded so that a stride of 1 keeps the size, in as many groups as the weights tell.
 const fn shape(x: [usize; 4], weight: [usize; 4], stride: [usize; 2]) -> Shape {
-    Shape { x, weight, stride }
+    let window = Window::same([weight[2], weight[3]], stride);
+    Shape { x, weight, window: Window { groups: x[1] / weight[1], ..window } }
 }
 
-const SHAPES: [(&str, Shape); 13] = [
+/// With another padding and taps further apart.
+const fn windowed(shape: Shape, padding: [usize; 2], dilation: [usize; 2]) -> Shape {
+    Shape { window: Window { padding, dilation, ..shape.window }, ..shape }
+}
+
+const SHAPES: [(&str, Shape); 21] = [
     ("one input channel", shape([2, 1, 17, 23], [32, 1, 3, 3], [1, 1])),
     ("one input channel, 16 output channels", shape([2, 1, 8, 24], [16, 1, 3, 3], [1, 1])),
     ("1x1, 16 of 8, strided", shape([2, 8, 9, 21], [16, 8, 1, 1], [2, 2])),
@@ -38,26 +45,55 @@ const SHAPES: [(&str, Shape); 13] = [
     ("one position", shape([2, 3, 1, 1], [4, 3, 3, 3], [1, 1])),
     ("depthwise", shape([2, 6, 9, 21], [6, 1, 3, 3], [1, 1])),
     ("depthwise, 7x7", shape([1, 5, 11, 13], [5, 1, 7, 7], [1, 1])),
+    ("over frames, strided", shape([2, 7, 1, 41], [9, 7, 1, 5], [1, 2])),
+    (
+        "over frames, dilated",
+        windowed(shape([2, 24, 1, 37], [20, 24, 1, 3], [1, 1]), [0, 3], [1, 3]),
+    ),
+    (
+        "kernel of the stride's size",
+        windowed(shape([2, 6, 11, 23], [10, 6, 2, 1], [2, 1]), [0, 0], [1, 1]),
+    ),
+    ("strided and dilated", windowed(shape([1, 4, 9, 20], [3, 4, 3, 3], [2, 2]), [2, 2], [2, 2])),
+    ("groups of 4", shape([2, 8, 9, 21], [8, 4, 3, 3], [1, 1])),
+    ("groups of 9", shape([2, 18, 5, 13], [20, 9, 3, 3], [1, 1])),
+    (
+        "groups, kernel of the stride's size",
+        windowed(shape([2, 6, 6, 22], [12, 1, 2, 2], [2, 2]), [0, 0], [1, 1]),
+    ),
+    ("depthwise over frames", shape([2, 9, 1, 50], [9, 1, 1, 19], [1, 1])),
 ];
 
 /// Output, gradient of the input, gradient of the weights.
 const RESULTS: [&str; 3] = ["output", "input's gradient", "weights' gradient"];
 
 impl Shape {
+    /// Whether the operation for depthwise ones takes it.
     fn is_depthwise(&self) -> bool {
-        self.weight[1] == 1 && self.x[1] > 1
-    }
-
-    fn window(&self) -> Window {
-        Window { stride: self.stride }
+        let [output, depth, rows, columns] = self.weight;
+        let groups = self.x[1];
+        let window = Window { groups, ..Window::same([rows, columns], [1, 1]) };
+        (depth, output, rows) == (1, groups, columns) && groups > 1 && self.window == window
     }
 
     /// `[batch, output, mels', frames']`.
     fn output(&self) -> [usize; 4] {
         let [batch, _, mels, frames] = self.x;
-        let [output, _, kernel, _] = self.weight;
-        let [mels, frames] = self.window().output([mels, frames], kernel);
+        let [output, _, rows, columns] = self.weight;
+        let [mels, frames] = self.window.output([mels, frames], [rows, columns]);
         [batch, output, mels, frames]
+    }
+
+    /// The sizes in words.
+    fn about(&self) -> String {
+        let Self { x, weight, window } = self;
+        let Window { stride, padding, dilation, groups } = window;
+        let mut about = format!("{x:?} with {weight:?}, stride {stride:?}");
+        if *window != (Window { groups: *groups, ..Window::same([weight[2], weight[3]], *stride) })
+        {
+            about += &format!(", padding {padding:?}, dilation {dilation:?}");
+        }
+        about
     }
 }
 
@@ -85,7 +121,7 @@ fn computed(
     let (x_used, weight_used) = (x.clone().cast(dtype), weight.clone().cast(dtype));
     let y = match shape.is_depthwise() {
         true => depthwise(x_used, weight_used),
-        false => convolve(x_used, weight_used, shape.window()),
+        false => convolve(x_used, weight_used, shape.window),
     };
     let y = y.cast(DType::F32);
     let gradients = (y.clone() * tensor(dy, shape.output())).sum().backward();
@@ -98,27 +134,28 @@ fn computed(
 fn reference(shape: &Shape, [x, weight, dy]: [&[f32]; 3]) -> [Vec<f32>; 3] {
     let [_, inputs, mels, frames] = shape.x;
     let [batch, outputs, rows, columns] = shape.output();
-    let [_, depth, kernel, _] = shape.weight;
+    let [_, depth, high, wide] = shape.weight;
+    let Window { stride, padding, dilation, groups } = shape.window;
     let mut y = vec![0.0f64; dy.len()];
     let (mut dx, mut dw) = (vec![0.0f64; x.len()], vec![0.0f64; weight.len()]);
     let flat = |[a, b, c, d]: [usize; 4], [_, second, third, fourth]: [usize; 4]| {
         ((a * second + b) * third + c) * fourth + d
     };
     let taps: Vec<[usize; 3]> = (0..depth)
-        .flat_map(|c| (0..kernel).flat_map(move |p| (0..kernel).map(move |q| [c, p, q])))
+        .flat_map(|c| (0..high).flat_map(move |p| (0..wide).map(move |q| [c, p, q])))
         .collect();
     for at in 0..batch * outputs * rows * columns {
         let (b, o) = (at / (outputs * rows * columns), at / (rows * columns) % outputs);
         let (row, column) = (at / columns % rows, at % columns);
         for &[c, p, q] in &taps {
-            // The input is padded by half the kernel.
-            let (h, v) = (row * shape.stride[0] + p, column * shape.stride[1] + q);
-            let pad = kernel / 2;
-            if h < pad || v < pad || h - pad >= mels || v - pad >= frames {
+            let h = row * stride[0] + p * dilation[0];
+            let v = column * stride[1] + q * dilation[1];
+            let [top, left] = padding;
+            if h < top || v < left || h - top >= mels || v - left >= frames {
                 continue;
             }
-            let channel = if shape.is_depthwise() { o } else { c };
-            let i = flat([b, channel, h - pad, v - pad], [batch, inputs, mels, frames]);
+            let channel = o / (outputs / groups) * depth + c;
+            let i = flat([b, channel, h - top, v - left], [batch, inputs, mels, frames]);
             let w = flat([o, c, p, q], shape.weight);
             let [x, weight, dy] = [x[i], weight[w], dy[at]].map(f64::from);
             y[at] += x * weight;
@@ -162,11 +199,7 @@ pub(super) fn run(subject: &Subject, findings: &mut Findings) -> Result<()> {
             let given = [x.as_slice(), weight.as_slice(), dy.as_slice()];
             let ours = computed(subject, shape, dtype, given);
             for ((what, ours), wanted) in RESULTS.iter().zip(&ours).zip(&reference(shape, given)) {
-                let Shape { x, weight, stride } = shape;
-                let about = format!(
-                    "{name}: {x:?} with {weight:?}, stride {stride:?}, {}: {what}",
-                    precision.name()
-                );
+                let about = format!("{name}: {}, {}: {what}", shape.about(), precision.name());
                 findings.near(about, ours, wanted, tolerance);
             }
         }
@@ -200,6 +233,11 @@ mod tests {
         let weight: Vec<f32> = (0..18).map(|i| i as f32).collect();
         let [y, dx, _] = reference(&depthwise, [&[1.0, 2.0], &weight, &[1.0, 1.0]]);
         assert_eq!((y, dx), (vec![4.0, 26.0], vec![4.0, 13.0]));
+        // Four frames, two taps that are two apart, without padding.
+        let apart = windowed(shape([1, 1, 1, 4], [1, 1, 1, 2], [1, 1]), [0, 0], [1, 2]);
+        let [y, dx, dw] = reference(&apart, [&[1.0, 2.0, 3.0, 4.0], &[1.0, 10.0], &[1.0, 2.0]]);
+        assert_eq!((y, dx), (vec![31.0, 42.0], vec![1.0, 2.0, 10.0, 20.0]));
+        assert_eq!(dw, [5.0, 11.0]);
     }
 
     #[test]

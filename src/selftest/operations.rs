@@ -41,7 +41,8 @@ pub(super) fn run(subject: &Subject, findings: &mut Findings) -> Result<()> {
     for (kernel, stride) in [(3, [1, 1]), (3, [2, 2]), (3, [2, 1]), (1, [1, 1]), (1, [2, 2])] {
         compare(format!("convolution {kernel}x{kernel}, stride {stride:?}"), &|device| {
             let shapes: [&[usize]; 2] = [&[2, 5, 9, 21], &[7, 5, kernel, kernel]];
-            traced(device, shapes, |[x, w]| convolve(x, w, Window { stride }))
+            let window = Window::same([kernel; 2], stride);
+            traced(device, shapes, |[x, w]| convolve(x, w, window))
         });
     }
     for kernel in [1, 3, 5] {

@@ -77,6 +77,14 @@ pub fn read_foreign(path: &Path, what: &str) -> Result<Contents> {
     decode(path, fs::read(path)?, what, is_checked())
 }
 
+/// The contents of a file that is in memory; `path` stands for its name in errors.
+///
+/// # Errors
+/// Those of [`read`].
+pub fn from_bytes(path: &Path, bytes: Vec<u8>, what: &str) -> Result<Contents> {
+    decode(path, bytes, what, is_checked())
+}
+
 /// A file's contents; `check` asks for a right checksum.
 fn decode(path: &Path, bytes: Vec<u8>, what: &str, check: bool) -> Result<Contents> {
     // This compares lengths, offsets and sizes with the file's.

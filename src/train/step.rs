@@ -18,7 +18,7 @@ use crate::losses::HeadOutput;
 /// The outcome of a training step.
 #[derive(Debug, Clone)]
 pub struct StepOutcome {
-    /// Mean cross-entropy of the batch.
+    /// Mean loss of the batch.
     pub loss: f64,
     /// Fraction of the batch whose own class has the highest score without margin.
     pub accuracy: f64,
@@ -76,7 +76,7 @@ fn numbers(values: &[f32]) -> impl Iterator<Item = f64> {
 /// What a pass finds out, while it is still on the device.
 #[derive(Debug, Clone)]
 pub struct Pending {
-    /// Mean cross-entropy of each part of the batch, `[parts]`.
+    /// Mean loss of each part of the batch, `[parts]`.
     pub loss: Tensor<1>,
     /// In how many examples of each part the own class has the highest score without margin,
     /// `[parts]`.

@@ -9,7 +9,7 @@ use super::classes::{Correspondence, HeadMatch};
 use crate::backend::reversible::Execution;
 use crate::backend::{is_gpu, lasting};
 use crate::error::{Error, Result};
-use crate::losses::{Head, HeadConfig, HeadOutput, cross_entropy};
+use crate::losses::{Head, HeadConfig, HeadOutput};
 use crate::model_file::{HEAD_PREFIX, NamedTensors};
 use crate::nn::{Init, Mode, assign_named, collect_named, names_and_shapes};
 use crate::zoo::{Architecture, Network};
@@ -29,7 +29,7 @@ pub struct Pass {
     pub embeddings: Tensor<2>,
     /// Logits with margin and scores without.
     pub head: HeadOutput,
-    /// Mean cross-entropy, `[1]`.
+    /// The head's mean loss, `[1]`.
     pub loss: Tensor<1>,
 }
 
@@ -72,7 +72,10 @@ impl Trainee {
             .map(|(name, data)| (name.strip_prefix(HEAD_PREFIX).unwrap_or(&name).to_owned(), data))
             .collect();
         let wanted = names_and_shapes(&self.projection);
-        if new.is_empty() || wanted.iter().any(|(_, shape)| !shape[0].is_multiple_of(new.len())) {
+        let misfits = |(name, shape): &(String, Vec<usize>)| {
+            !self.projection.is_shared(name) && !shape[0].is_multiple_of(new.len())
+        };
+        if new.is_empty() || wanted.iter().any(misfits) {
             return Err(Error::Invalid(format!(
                 "{} names of classes do not fit the head {wanted:?}",
                 new.len()
@@ -81,9 +84,16 @@ impl Trainee {
         // A bias and the number of centers make the kind of a head.
         let same_kind = |classes: usize| {
             let fits = |(name, shape): &(String, Vec<usize>)| {
-                let rows = shape[0] / new.len() * classes;
-                let found = values.get(name).map(|data| data.shape().to_vec()).unwrap_or_default();
-                found.first() == Some(&rows) && found.get(1..) == Some(&shape[1..])
+                let Some(found) = values.get(name).map(|data| data.shape().to_vec()) else {
+                    return false;
+                };
+                match self.projection.is_shared(name) {
+                    true => found.iter().product::<usize>() == 1,
+                    false => {
+                        let rows = shape[0] / new.len() * classes;
+                        found.first() == Some(&rows) && found.get(1..) == Some(&shape[1..])
+                    }
+                }
             };
             wanted.iter().all(fits)
                 && values.contains_key("bias") == wanted.iter().any(|(name, _)| name == "bias")
@@ -118,7 +128,13 @@ impl Trainee {
             return Ok((Self { network, ..self }, summary));
         }
         let rows = collect_named(&self.projection).into_iter().map(|(name, fresh)| {
-            let data = found.rows(&fresh, &values[&name]);
+            let data = match self.projection.is_shared(&name) {
+                true => {
+                    let value: Vec<f32> = values[&name].iter::<f32>().collect();
+                    TensorData::new(value, fresh.shape().to_vec())
+                }
+                false => found.rows(&fresh, &values[&name]),
+            };
             (name, data)
         });
         let values = rows.collect();
@@ -171,114 +187,10 @@ impl Trainee {
     ) -> Pass {
         let embeddings = self.network.forward(features, mode);
         let head = self.projection.forward(embeddings.clone(), labels.clone(), margin);
-        let loss = cross_entropy(head.logits.clone(), labels);
+        let loss = self.projection.loss(head.logits.clone(), labels);
         Pass { embeddings, head, loss }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::losses::LossKind;
-
-    fn arch() -> Architecture {
-        Architecture {
-            width: 2,
-            mels: 16,
-            embedding_dim: 4,
-            ..Architecture::named("resnet10").unwrap()
-        }
-    }
-
-    fn names(all: &[&str]) -> Vec<String> {
-        all.iter().map(|s| (*s).to_owned()).collect()
-    }
-
-    fn trainee(head: &HeadConfig, classes: usize, seed: u64) -> Trainee {
-        Trainee::new(&arch(), head, classes, &Device::default(), seed).unwrap()
-    }
-
-    /// The head's tensors as a model file names them.
-    fn head_of(trainee: &Trainee) -> NamedTensors {
-        NamedTensors::from_burn(collect_named(&trainee.projection)).prefixed(HEAD_PREFIX)
-    }
-
-    /// The values of a class: its rows of each tensor.
-    fn class(trainee: &Trainee, place: usize, classes: usize) -> Vec<f32> {
-        let rows = |data: TensorData| {
-            let values: Vec<f32> = data.iter::<f32>().collect();
-            let count = values.len() / classes;
-            values[place * count..(place + 1) * count].to_vec()
-        };
-        collect_named(&trainee.projection).into_iter().flat_map(|(_, data)| rows(data)).collect()
-    }
-
-    fn start(head: &HeadConfig, old: &Trainee, from: &[&str], to: &[&str]) -> (Trainee, HeadMatch) {
-        let network = arch().init(&Device::default(), 7).unwrap();
-        trainee(head, to.len(), 9)
-            .starting_with(network, head_of(old), &names(from), &names(to))
-            .unwrap()
-    }
-
-    fn heads() -> [HeadConfig; 3] {
-        let kind = |kind, sub_centers| HeadConfig { kind, sub_centers, ..HeadConfig::default() };
-        [kind(LossKind::Aam, 1), kind(LossKind::Aam, 3), kind(LossKind::Softmax, 1)]
-    }
-
-    #[test]
-    fn speakers_keep_their_rows_and_strangers_get_none() {
-        for head in heads() {
-            let old = trainee(&head, 4, 1);
-            let (ours, found) = start(&head, &old, &["a", "b", "c", "d"], &["d", "new", "a"]);
-            assert_eq!((found.kept, found.added, found.dropped, &found.caution), (2, 1, 2, &None));
-            let fresh = trainee(&head, 3, 9);
-            assert_eq!(class(&ours, 0, 3), class(&old, 3, 4), "{head:?}");
-            assert_eq!(class(&ours, 1, 3), class(&fresh, 1, 3), "{head:?}");
-            assert_eq!(class(&ours, 2, 3), class(&old, 0, 4), "{head:?}");
-        }
-    }
-
-    #[test]
-    fn as_many_strangers_inherit_nothing() {
-        for head in heads() {
-            let old = trainee(&head, 2, 1);
-            let (ours, found) = start(&head, &old, &["a", "b"], &["x", "y"]);
-            assert_eq!((found.kept, found.added, found.dropped), (0, 2, 2));
-            assert_eq!(class(&ours, 0, 2), class(&trainee(&head, 2, 9), 0, 2), "{head:?}");
-        }
-    }
-
-    #[test]
-    fn rows_without_names_are_taken_in_order_with_a_caution() {
-        for head in heads() {
-            let old = trainee(&head, 2, 1);
-            let (ours, found) = start(&head, &old, &[], &["x", "y"]);
-            assert_eq!((found.kept, found.added), (2, 0));
-            assert!(found.caution.unwrap().contains("does not name"));
-            assert_eq!(class(&ours, 1, 2), class(&old, 1, 2), "{head:?}");
-            let (ours, found) = start(&head, &old, &[], &["x", "y", "z"]);
-            assert_eq!((found.kept, found.added), (0, 3));
-            assert!(found.caution.unwrap().contains("anew"));
-            assert_eq!(class(&ours, 1, 3), class(&trainee(&head, 3, 9), 1, 3), "{head:?}");
-        }
-    }
-
-    #[test]
-    fn another_kind_of_head_begins_anew() {
-        let heads = heads();
-        for (i, old) in heads.iter().enumerate() {
-            for new in heads.iter().enumerate().filter(|(j, _)| *j != i).map(|(_, head)| head) {
-                let (ours, found) = start(new, &trainee(old, 2, 1), &["a", "b"], &["a", "b"]);
-                assert_eq!((found.kept, found.added, found.dropped), (0, 2, 2));
-                assert!(found.caution.unwrap().contains("another kind"));
-                assert_eq!(class(&ours, 0, 2), class(&trainee(new, 2, 9), 0, 2));
-            }
-        }
-        let network = arch().init(&Device::default(), 7).unwrap();
-        let none = NamedTensors::default();
-        let (_, found) = trainee(&heads[0], 2, 9)
-            .starting_with(network, none, &[], &names(&["a", "b"]))
-            .unwrap();
-        assert!(found.caution.unwrap().contains("no training head"));
-    }
-}
+mod tests;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::nn::graph::{Function, Graph, Op, Step, Value};
-use crate::nn::{Combine, Map, Stage};
+use crate::nn::{Combine, Stage};
 
 /// A network's costs for one utterance.
 #[derive(Debug, Clone)]
@@ -48,18 +48,22 @@ fn kept(graph: &Graph, f: &Function) -> BTreeSet<Value> {
         let output = Value(i + 1);
         // Attention over frames belongs to the pooling.
         let attention = node.stage == Stage::POOLING;
-        match node.op {
-            Op::Conv2d(_) | Op::Norm { relu: false } | Op::Combine(Combine::Multiply) => {
+        match &node.op {
+            Op::Conv2d(_) | Op::Norm { relu: false, .. } | Op::Combine(Combine::Multiply) => {
                 kept.extend(&node.inputs);
             }
-            Op::Norm { relu: true } => kept.extend(node.inputs.iter().copied().chain([output])),
-            Op::Conv1d(_) if !attention => kept.extend(&node.inputs),
-            Op::Map(Map::Tanh | Map::Softmax) if attention => (),
-            Op::Map(_) => kept.extend([output]),
-            Op::Conv1d(_) | Op::Pool(_) | Op::Linear => (),
+            Op::Norm { relu: true, .. } => kept.extend(node.inputs.iter().copied().chain([output])),
+            _ if attention => (),
+            Op::Conv1d(_) | Op::Linear | Op::LayerNorm | Op::SimAm => kept.extend(&node.inputs),
+            Op::Scores(_) | Op::Attend(_) | Op::Mix => kept.extend(&node.inputs),
+            Op::Map(f) if f.keeps_result() => kept.extend([output]),
+            Op::Map(_) => kept.extend(&node.inputs),
+            Op::Pool(_) => (),
             // Their derivatives need no value.
-            Op::Combine(Combine::Add | Combine::Mean) | Op::Concat(_) | Op::Copy | Op::Pad(_) => (),
-            Op::Reshape(_) | Op::Half(_) | Op::Squeeze(_) | Op::Snap(_) | Op::Shift(_) => (),
+            Op::Combine(Combine::Add | Combine::Subtract | Combine::Mean) | Op::Concat(_) => (),
+            Op::Copy | Op::Pad(_) | Op::Mean(_) | Op::Segments(_) | Op::Spread => (),
+            Op::Reshape(_) | Op::Half(_) | Op::Channels(_) | Op::Swap | Op::Squeeze(_) => (),
+            Op::Snap(_) | Op::Shift(_) | Op::Trim(_) | Op::Repeat(_) => (),
         }
     }
     kept

@@ -6,12 +6,13 @@
 
 use burn::module::Module;
 
-use super::Architecture;
 use super::network::Backbone;
 use super::registry::Member;
 use super::reversible::Base;
+use super::{Architecture, segments, without_asp};
+use crate::error::Result;
 use crate::nn::{
-    Block, BranchKind, Conv2dConfig, Downsample, Exec, Init, Pooling, Stage, downsample,
+    Block, BranchKind, Conv2dConfig, Downsample, Exec, Init, Pooling, Segments, Stage, downsample,
 };
 
 /// Strides over `[mels, frames]` of the downsampling layer in front of each stage; none where there
@@ -31,7 +32,7 @@ pub(super) const GEMINI: Layout = [Some([2, 1]), Some([2, 2]), Some([2, 1]), Som
 pub(super) struct Depths(pub Layout, pub [usize; 4]);
 
 impl Member for Depths {
-    fn init(&self, init: &Init, arch: &Architecture) -> (Backbone, usize) {
+    fn init(&self, init: &Init, arch: &Architecture) -> Backbone {
         let Self(layout, depths) = *self;
         let at = |i: usize| init.at("downsample_layers").at(i);
         let mut downsample_layers = vec![downsample(at(0), Conv2dConfig::new(1, arch.width, 3))];
@@ -49,7 +50,12 @@ impl Member for Depths {
         let stages = (0..4).map(|s| (0..depths[s]).map(|b| block(s, b)).collect()).collect();
         let pooled = channels * mels;
         let pool = Pooling::new(init.at("pool"), arch.pooling, pooled);
-        (Backbone::DfResNet(DfResNet { downsample_layers, stages, pool }), pooled)
+        let unnamed = segments(init, arch, pooled);
+        Backbone::DfResNet(DfResNet { downsample_layers, stages, pool, unnamed })
+    }
+
+    fn check(&self, arch: &Architecture) -> Result<()> {
+        without_asp(arch)
     }
 
     fn base(&self) -> Option<Base> {
@@ -57,17 +63,18 @@ impl Member for Depths {
     }
 }
 
-/// The network up to its pooled statistics; field names are WeSpeaker's. `downsample_layers.0` is
+/// The network; field names are WeSpeaker's. `downsample_layers.0` is
 /// the stem.
 #[derive(Module, Debug)]
 pub(super) struct DfResNet {
     downsample_layers: Vec<Downsample>,
     stages: Vec<Vec<Block>>,
     pool: Pooling,
+    unnamed: Segments,
 }
 
 impl DfResNet {
-    /// `[batch, 1, mels, frames]` -> pooled statistics.
+    /// `[batch, 1, mels, frames]` -> embeddings `[batch, embedding_dim]`.
     pub fn forward<E: Exec>(&self, e: &mut E, image: E::Value<4>) -> E::Value<2> {
         let ((conv, norm), rest) = self.downsample_layers.split_first().expect("there is a stem");
         let mut x = e.conv_norm_relu(conv, norm, image);
@@ -83,6 +90,7 @@ impl DfResNet {
             x = stage.iter().fold(x, |x, block| block.forward(e, x));
         }
         e.stage(Stage::POOLING);
-        self.pool.forward(e, x)
+        let pooled = self.pool.forward(e, x);
+        self.unnamed.forward(e, pooled)
     }
 }

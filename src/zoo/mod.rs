@@ -6,84 +6,177 @@
 //! ([`Architecture::account`]).
 
 mod account;
+mod campplus;
 mod df_resnet;
+mod ecapa;
+mod layers;
 mod network;
+mod redimnet;
 mod registry;
+mod res2net;
 mod resnet;
 mod resnet10;
 pub mod reversible;
+mod simam_resnet;
+mod tdnn;
 
 pub use account::Account;
+pub use layers::{
+    Blocks2d, CamPlusPlus, Context, Ecapa, Layers, ReDimNet, ReDimNet2, ReDimNetStage, Res2Net,
+    SimAm, Tdnn,
+};
 pub use network::Network;
-pub use registry::{ROWS, Row, names};
+pub use registry::{ROWS, Row, Settings, names};
 pub use reversible::{ReversibleOptions, ReversibleType};
 
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
-use crate::nn::{Graph, Init, PoolingKind, Trace};
+use crate::nn::{Graph, Init, PoolingKind, Segments, Trace};
+use registry::Member;
 
-/// A network's full configuration; what the model file records as `arch`.
+/// A network's full configuration; what the model file records as `arch`. What a recipe or a file
+/// leaves out is the network's own [`Settings`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(from = "Given")]
 pub struct Architecture {
     /// One of [`names`].
     pub name: String,
-    /// Channels of the stem; stages have 1, 2, 4, 8 times as many.
-    #[serde(default = "default_width")]
+    /// Channels of the first layer of ResNets, whose stages have 1, 2, 4, 8 times as many; of other
+    /// families what their files say.
     pub width: usize,
     /// Mel filters of the input.
-    #[serde(default = "default_mels")]
     pub mels: usize,
     /// Values of an embedding.
-    #[serde(default = "default_embedding_dim")]
     pub embedding_dim: usize,
     /// Pooling over time.
-    #[serde(default)]
     pub pooling: PoolingKind,
     /// A second linear layer behind ReLU and BatchNorm (WeSpeaker's `two_emb_layer`); the embedding
     /// is its output.
-    #[serde(default)]
     pub two_embedding_layers: bool,
     /// Choices within a reversible type.
-    #[serde(default, skip_serializing_if = "is_default")]
+    #[serde(skip_serializing_if = "is_default")]
     pub reversible: ReversibleOptions,
+    /// Other sizes than the published ones. They must be of the network's family.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub layers: Option<Layers>,
 }
 
-/// Frames of an utterance for graphs of which only the tensors matter.
-const FRAMES: usize = 8;
+/// An architecture as recipes and files have it.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename = "Architecture")]
+struct Given {
+    name: String,
+    width: Option<usize>,
+    mels: Option<usize>,
+    embedding_dim: Option<usize>,
+    pooling: Option<PoolingKind>,
+    two_embedding_layers: Option<bool>,
+    #[serde(default)]
+    reversible: ReversibleOptions,
+    layers: Option<Layers>,
+}
+
+impl From<Given> for Architecture {
+    fn from(given: Given) -> Self {
+        let own = Self::of(given.name);
+        Self {
+            width: given.width.unwrap_or(own.width),
+            mels: given.mels.unwrap_or(own.mels),
+            embedding_dim: given.embedding_dim.unwrap_or(own.embedding_dim),
+            pooling: given.pooling.unwrap_or(own.pooling),
+            two_embedding_layers: given.two_embedding_layers.unwrap_or(own.two_embedding_layers),
+            reversible: given.reversible,
+            layers: given.layers,
+            name: own.name,
+        }
+    }
+}
+
+/// Frames of an utterance for graphs of which only the tensors matter. No network needs more.
+const FRAMES: usize = 32;
 
 fn is_default(options: &ReversibleOptions) -> bool {
     *options == ReversibleOptions::default()
 }
 
-fn default_width() -> usize {
-    32
+/// The layers from so many channels times mels, pooled, to embeddings.
+fn segments(init: &Init, arch: &Architecture, pooled: usize) -> Segments {
+    let statistics = arch.pooling.outputs(pooled);
+    Segments::new(init, statistics, arch.embedding_dim, arch.two_embedding_layers)
 }
-fn default_mels() -> usize {
-    80
-}
-fn default_embedding_dim() -> usize {
-    256
+
+/// Refuses the pooling that only SimAM-ResNets have.
+fn without_asp(arch: &Architecture) -> Result<()> {
+    match arch.pooling {
+        PoolingKind::Asp => Err(Error::invalid(format!("`{}` has no ASP pooling", arch.name))),
+        _ => Ok(()),
+    }
 }
 
 impl Architecture {
-    /// A network with its published settings: width 32, 80 mels, 256-d embedding, TSTP.
+    /// A network with its published settings.
     ///
     /// # Errors
     /// An unknown name.
     pub fn named(name: &str) -> Result<Self> {
-        let arch = Self {
-            name: name.to_owned(),
-            width: default_width(),
-            mels: default_mels(),
-            embedding_dim: default_embedding_dim(),
+        let arch = Self::of(name.to_owned());
+        arch.check().map(|()| arch)
+    }
+
+    /// A network with its published settings, or any of an unknown name.
+    fn of(name: String) -> Self {
+        let mut arch = Self {
+            name,
+            width: 0,
+            mels: 0,
+            embedding_dim: 0,
             pooling: PoolingKind::default(),
             two_embedding_layers: false,
             reversible: ReversibleOptions::default(),
+            layers: None,
         };
-        arch.check().map(|()| arch)
+        let own = Row::of(arch.base_name()).map_or(Settings::DEFAULT, |row| row.settings);
+        Settings {
+            width: arch.width,
+            mels: arch.mels,
+            embedding_dim: arch.embedding_dim,
+            pooling: arch.pooling,
+            two_embedding_layers: arch.two_embedding_layers,
+        } = own;
+        arch
+    }
+
+    /// What builds the network.
+    fn member(&self) -> Result<&dyn Member> {
+        let row = self.row()?;
+        let Some(layers) = &self.layers else { return Ok(row.network) };
+        match Layers::of(row) {
+            Some(own) if own.is_of_the_family_of(layers) => Ok(layers.member()),
+            Some(_) | None => Err(Error::invalid(format!(
+                "`layers` describes another family than that of `{}`",
+                self.name
+            ))),
+        }
+    }
+
+    /// Fewest frames of an utterance.
+    ///
+    /// # Errors
+    /// Those of [`Architecture::check`].
+    pub fn least_frames(&self) -> Result<usize> {
+        self.check()?;
+        Ok(self.member()?.least_frames())
+    }
+
+    /// The name of the tensor whose first axis is the width.
+    ///
+    /// # Errors
+    /// Those of [`Architecture::check`].
+    pub fn width_tensor(&self) -> Result<String> {
+        let first = || Ok(self.layout()?.tensors[0].name.clone());
+        self.member()?.width_tensor().map_or_else(first, |name| Ok(name.to_owned()))
     }
 
     /// The registry's row of this name, or of the network it is a reversible type of.
@@ -125,7 +218,7 @@ impl Architecture {
 
     /// Checks, and gives a reversible network's table of stages.
     fn plan(&self) -> Result<Option<reversible::Plan>> {
-        let row = self.row()?;
+        self.row()?;
         for (what, value, most) in [
             ("width", self.width, 1024),
             ("mels", self.mels, 1024),
@@ -142,7 +235,9 @@ impl Architecture {
                 "`{name}` has no reversible options; rev1-{name} and rev2-{name} have"
             )));
         }
-        let kind = kind.zip(row.network.base());
+        let member = self.member()?;
+        member.check(self)?;
+        let kind = kind.zip(member.base());
         kind.map(|(kind, base)| reversible::Plan::new(self, kind, &base)).transpose()
     }
 
@@ -156,19 +251,25 @@ impl Architecture {
     }
 
     fn build(&self, init: &Init) -> Result<Network> {
-        let backbone = match self.plan()? {
+        let (plan, member) = (self.plan()?, self.member()?);
+        let backbone = match plan {
             Some(plan) => plan.init(init, self),
-            None => self.row()?.network.init(init, self),
+            None => member.init(init, self),
         };
-        Ok(Network::new(init, self, backbone))
+        Ok(Network::new(backbone, member.least_frames()))
     }
 
     /// The network as data, for one utterance of `frames` frames. Its input is the image
     /// `[1, mels, frames]`, the transposed features. No weight is drawn.
     ///
     /// # Errors
-    /// Those of [`Architecture::check`].
+    /// Those of [`Architecture::check`]; fewer frames than [`Architecture::least_frames`].
     pub fn graph(&self, frames: usize) -> Result<Graph> {
+        let least = self.least_frames()?;
+        if frames < least {
+            let name = &self.name;
+            return Err(Error::invalid(format!("{name} takes {least} frames or more, not {frames}")));
+        }
         Ok(Trace::record(&self.build(&Init::blank())?, [self.mels, frames]))
     }
 

@@ -1,46 +1,55 @@
-//! What every network has in common: a family's layers up to pooled statistics, and the layers that
-//! make embeddings of them.
+//! What every network has in common.
 
 use burn::module::Module;
 use burn::tensor::Tensor;
 
-use super::Architecture;
+use super::campplus::CamPlusPlusNet;
 use super::df_resnet::DfResNet;
+use super::ecapa::EcapaTdnn;
+use super::redimnet::ReDimNetNet;
+use super::redimnet::second::ReDimNet2Net;
+use super::res2net::Res2NetNet;
 use super::resnet::ResNet;
 use super::reversible::RevNet;
+use super::simam_resnet::SimAmNet;
+use super::tdnn::TdnnNet;
 use crate::backend::reversible::Execution;
 use crate::error::{Error, Result};
-use crate::nn::{BatchNorm, Exec, Init, Linear, Map, Mode, Net, Run, Stage};
+use crate::nn::{Exec, Mode, Net, Run, Stage};
 
 /// Any network of the registry; field names are WeSpeaker's. `unnamed` adds no prefix to names.
 #[derive(Module, Debug)]
 pub struct Network {
     unnamed: Backbone,
-    seg_1: Linear,
-    seg_bn_1: Option<BatchNorm>,
-    seg_2: Option<Linear>,
+    #[module(skip)]
+    least_frames: usize,
 }
 
-/// The families: features to pooled statistics.
+/// The families: features to embeddings.
 #[derive(Module, Debug)]
 #[allow(clippy::large_enum_variant, reason = "there is one in a program, not an array of them")]
 pub(super) enum Backbone {
     ResNet(ResNet),
     DfResNet(DfResNet),
     Reversible(RevNet),
+    Ecapa(EcapaTdnn),
+    CamPlusPlus(CamPlusPlusNet),
+    ReDimNet(ReDimNetNet),
+    ReDimNet2(ReDimNet2Net),
+    Res2Net(Res2NetNet),
+    SimAm(SimAmNet),
+    Tdnn(TdnnNet),
 }
 
 impl Network {
-    /// A network of this backbone, which pools so many channels times mels.
-    pub(super) fn new(init: &Init, arch: &Architecture, backbone: (Backbone, usize)) -> Self {
-        let (unnamed, pooled) = backbone;
-        let (dim, two) = (arch.embedding_dim, arch.two_embedding_layers);
-        Self {
-            unnamed,
-            seg_1: Linear::new(init.at("seg_1"), pooled * arch.pooling.statistics(), dim),
-            seg_bn_1: two.then(|| BatchNorm::without_affine(init.at("seg_bn_1"), dim)),
-            seg_2: two.then(|| Linear::new(init.at("seg_2"), dim, dim)),
-        }
+    /// A network that takes so many frames or more.
+    pub(super) fn new(backbone: Backbone, least_frames: usize) -> Self {
+        Self { unnamed: backbone, least_frames }
+    }
+
+    /// Fewest frames of an utterance.
+    pub fn least_frames(&self) -> usize {
+        self.least_frames
     }
 
     /// Chooses how a reversible network trains.
@@ -67,18 +76,17 @@ impl Network {
 impl Net for Network {
     fn forward<E: Exec>(&self, e: &mut E, image: E::Value<4>) -> E::Value<2> {
         e.stage(Stage::STEM);
-        let pooled = match &self.unnamed {
+        match &self.unnamed {
             Backbone::ResNet(network) => network.forward(e, image),
             Backbone::DfResNet(network) => network.forward(e, image),
             Backbone::Reversible(network) => network.forward(e, image),
-        };
-        e.stage(Stage::EMBEDDING);
-        let x = e.linear(&self.seg_1, pooled);
-        let Some((norm, second)) = self.seg_bn_1.as_ref().zip(self.seg_2.as_ref()) else {
-            return x;
-        };
-        let x = e.map(Map::Relu, x);
-        let x = e.norm(norm, x, false);
-        e.linear(second, x)
+            Backbone::Ecapa(network) => network.forward(e, image),
+            Backbone::CamPlusPlus(network) => network.forward(e, image),
+            Backbone::ReDimNet(network) => network.forward(e, image),
+            Backbone::ReDimNet2(network) => network.forward(e, image),
+            Backbone::Res2Net(network) => network.forward(e, image),
+            Backbone::SimAm(network) => network.forward(e, image),
+            Backbone::Tdnn(network) => network.forward(e, image),
+        }
     }
 }

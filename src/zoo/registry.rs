@@ -1,14 +1,16 @@
 //! One row for each network. `revox zoo`, help, shell completion and errors read it.
 //!
 //! A new network of a family that is here takes a row of [`ROWS`]; a new family takes its file and
-//! its type in the list of [`Backbone`].
+//! its type in the lists of [`Backbone`] and [`Layers`](super::Layers).
 
 use super::df_resnet::{Depths, GEMINI, ORIGINAL};
 use super::network::Backbone;
 use super::resnet::Blocks;
 use super::reversible::{Base, ReversibleType};
-use super::{Architecture, resnet10};
+use super::{Architecture, Layers, campplus, ecapa, redimnet, res2net, resnet10, simam_resnet, tdnn};
+use crate::error::Result;
 use crate::nn::BranchKind::{Basic, Bottleneck};
+use crate::nn::PoolingKind::{self, Asp, Astp, AstpGlobal, Tstp};
 use crate::nn::Init;
 
 /// One network.
@@ -19,26 +21,92 @@ pub struct Row {
     pub paper: &'static str,
     /// Parameters in millions, as published.
     pub published: Option<f64>,
+    /// What a recipe that names only the network gets.
+    pub settings: Settings,
     pub(super) network: &'static dyn Member,
+}
+
+/// What a recipe that names only the network gets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Settings {
+    /// See [`Architecture::width`].
+    pub width: usize,
+    /// See [`Architecture::mels`].
+    pub mels: usize,
+    /// See [`Architecture::embedding_dim`].
+    pub embedding_dim: usize,
+    /// See [`Architecture::pooling`].
+    pub pooling: PoolingKind,
+    /// See [`Architecture::two_embedding_layers`].
+    pub two_embedding_layers: bool,
+}
+
+impl Settings {
+    /// 32 channels, 80 mels, 256-d, TSTP.
+    pub const DEFAULT: Self = Self {
+        width: 32,
+        mels: 80,
+        embedding_dim: 256,
+        pooling: Tstp,
+        two_embedding_layers: false,
+    };
+
+    const fn of(width: usize, mels: usize, embedding_dim: usize, pooling: PoolingKind) -> Self {
+        Self { width, mels, embedding_dim, pooling, two_embedding_layers: false }
+    }
 }
 
 /// What a row builds.
 pub(super) trait Member: Sync {
-    /// The network up to its pooled statistics, and how many channels times mels it pools.
-    fn init(&self, init: &Init, arch: &Architecture) -> (Backbone, usize);
+    /// The network at a place.
+    fn init(&self, init: &Init, arch: &Architecture) -> Backbone;
+
+    /// Refuses sizes and options that the family lacks. General bounds were checked before.
+    ///
+    /// # Errors
+    /// The first of them.
+    fn check(&self, _arch: &Architecture) -> Result<()> {
+        Ok(())
+    }
+
+    /// Fewest frames of an utterance.
+    fn least_frames(&self) -> usize {
+        1
+    }
+
+    /// The tensor whose first axis is the width, if it is not the first tensor.
+    fn width_tensor(&self) -> Option<&'static str> {
+        None
+    }
 
     /// What its reversible types are made of; nothing if it offers none.
-    fn base(&self) -> Option<Base>;
+    fn base(&self) -> Option<Base> {
+        None
+    }
+
+    /// Its sizes, if a recipe may choose others.
+    fn layers(&self) -> Option<Layers> {
+        None
+    }
 }
 
 const RESNET: &str = "arXiv 1512.03385";
 const DF_RESNET: &str = "doi 10.1109/TASLP.2023.3273417";
 const GOLDEN_GEMINI: &str = "arXiv 2312.03620";
+const ECAPA: &str = "arXiv 2005.07143";
+const CAMPPLUS: &str = "arXiv 2303.00332";
+const REDIMNET: &str = "arXiv 2407.18223";
+const REDIMNET2: &str = "arXiv 2603.11841";
+const ERES2NET: &str = "arXiv 2305.12838";
+const RES2NET: &str = "arXiv 1904.01169";
+const SIMAM: &str = "PMLR 139 (Yang et al. 2021)";
+const TDNN: &str = "doi 10.1109/ICASSP.2018.8461375";
 const OURS: &str = "revox";
 
 /// Every network. Sources of depths: WeSpeaker `resnet.py`, `gemini_dfresnet.py`; sources of
-/// published parameters: WeSpeaker's VoxCeleb table and the papers. `resnet10` and `df-resnet32`
-/// are ours, small members of their families for quick runs.
+/// published parameters: WeSpeaker's VoxCeleb table and the papers. The networks from ECAPA on are
+/// WeSpeaker's; ReDimNets have other numbers of parameters there than in their papers. `resnet10`
+/// and `df-resnet32` are ours, small members of their families for quick runs.
 pub const ROWS: &[Row] = &[
     row("resnet10", OURS, None, &resnet10::NETWORK),
     row("resnet18", RESNET, None, &Blocks(Basic, [2, 2, 2, 2])),
@@ -57,7 +125,39 @@ pub const ROWS: &[Row] = &[
     row("gemini-df-resnet114", GOLDEN_GEMINI, Some(6.53), &Depths(GEMINI, [3, 3, 27, 3])),
     row("gemini-df-resnet183", GOLDEN_GEMINI, None, &Depths(GEMINI, [3, 8, 45, 3])),
     row("gemini-df-resnet237", GOLDEN_GEMINI, None, &Depths(GEMINI, [3, 8, 63, 3])),
+    with("ecapa-tdnn-512", ECAPA, None, ecapa(512, Astp), &ecapa::ECAPA),
+    with("ecapa-tdnn-1024", ECAPA, None, ecapa(1024, Astp), &ecapa::ECAPA),
+    with("ecapa-tdnn-glob-512", ECAPA, Some(6.19), ecapa(512, AstpGlobal), &ecapa::ECAPA),
+    with("ecapa-tdnn-glob-1024", ECAPA, Some(14.65), ecapa(1024, AstpGlobal), &ecapa::ECAPA),
+    with("campplus", CAMPPLUS, Some(7.18), Settings::of(128, 80, 512, Tstp), &campplus::CAMPPLUS),
+    with("redimnet-b0", REDIMNET, Some(1.0), redimnet(10, 60), &redimnet::B0),
+    with("redimnet-b1", REDIMNET, None, redimnet(12, 72), &redimnet::B1),
+    with("redimnet-b2", REDIMNET, None, redimnet(16, 72), &redimnet::B2),
+    with("redimnet-b3", REDIMNET, None, redimnet(16, 72), &redimnet::B3),
+    with("redimnet-b4", REDIMNET, None, redimnet(32, 72), &redimnet::B4),
+    with("redimnet-b5", REDIMNET, None, redimnet(32, 72), &redimnet::B5),
+    with("redimnet-b6", REDIMNET, Some(15.0), redimnet(32, 72), &redimnet::B6),
+    with("redimnet2-b0", REDIMNET2, None, redimnet(12, 72), &redimnet::second::B0),
+    with("redimnet2-b1", REDIMNET2, None, redimnet(16, 72), &redimnet::second::B1),
+    with("redimnet2-b2", REDIMNET2, None, redimnet(20, 72), &redimnet::second::B2),
+    with("redimnet2-b3", REDIMNET2, None, redimnet(24, 72), &redimnet::second::B3),
+    with("redimnet2-b4", REDIMNET2, None, redimnet(32, 72), &redimnet::second::B4),
+    with("redimnet2-b5", REDIMNET2, None, redimnet(48, 72), &redimnet::second::B5),
+    with("redimnet2-b6", REDIMNET2, None, redimnet(64, 72), &redimnet::second::B6),
+    row("eres2net34", ERES2NET, None, &res2net::ERES2NET34),
+    with("eres2net34-large", ERES2NET, None, LARGE, &res2net::ERES2NET34_LARGE),
+    with("eres2net34-aug", ERES2NET, None, LARGE, &res2net::ERES2NET34_AUG),
+    row("res2net34", RES2NET, None, &res2net::RES2NET34),
+    with("res2net34-large", RES2NET, None, LARGE, &res2net::RES2NET34_LARGE),
+    with("simam-resnet34", SIMAM, Some(25.2), SIMAM_SETTINGS, &simam_resnet::SIMAM_34),
+    with("simam-resnet100", SIMAM, Some(50.2), SIMAM_SETTINGS, &simam_resnet::SIMAM_100),
+    with("tdnn", TDNN, Some(4.61), TDNN_SETTINGS, &tdnn::TDNN),
 ];
+
+const LARGE: Settings = Settings::of(64, 80, 256, Tstp);
+const SIMAM_SETTINGS: Settings = Settings::of(64, 80, 256, Asp);
+const TDNN_SETTINGS: Settings =
+    Settings { two_embedding_layers: true, ..Settings::of(512, 80, 512, Tstp) };
 
 const fn row(
     name: &'static str,
@@ -65,7 +165,26 @@ const fn row(
     published: Option<f64>,
     network: &'static dyn Member,
 ) -> Row {
-    Row { name, paper, published, network }
+    Row { name, paper, published, settings: Settings::DEFAULT, network }
+}
+
+/// A row with settings of its own.
+const fn with(
+    name: &'static str,
+    paper: &'static str,
+    published: Option<f64>,
+    settings: Settings,
+    network: &'static dyn Member,
+) -> Row {
+    Row { name, paper, published, settings, network }
+}
+
+const fn ecapa(width: usize, pooling: PoolingKind) -> Settings {
+    Settings::of(width, 80, 192, pooling)
+}
+
+const fn redimnet(width: usize, mels: usize) -> Settings {
+    Settings::of(width, mels, 192, AstpGlobal)
 }
 
 impl Row {

@@ -13,11 +13,12 @@
 
 use burn::module::Module;
 
-use super::Architecture;
 use super::network::Backbone;
 use super::registry::Member;
 use super::reversible::Base;
-use crate::nn::{BatchNorm, Block, BranchKind, Conv2d, Conv2dConfig, Exec, Init, Pooling, Stage};
+use super::{Architecture, segments, without_asp};
+use crate::error::Result;
+use crate::nn::{BatchNorm, Block, BranchKind, Conv2d, Conv2dConfig, Exec, Init, Pooling, Segments, Stage};
 
 /// Strides over `[mels, frames]` of the first block of each stage; none where resolution stays.
 const STRIDES: [Option<[usize; 2]>; 4] = [None, Some([2, 2]), Some([2, 2]), Some([2, 2])];
@@ -26,7 +27,7 @@ const STRIDES: [Option<[usize; 2]>; 4] = [None, Some([2, 2]), Some([2, 2]), Some
 pub(super) struct Blocks(pub BranchKind, pub [usize; 4]);
 
 impl Member for Blocks {
-    fn init(&self, init: &Init, arch: &Architecture) -> (Backbone, usize) {
+    fn init(&self, init: &Init, arch: &Architecture) -> Backbone {
         let Self(kind, blocks) = *self;
         let mut channels = arch.width;
         let mut stage = |s: usize| {
@@ -45,8 +46,13 @@ impl Member for Blocks {
         let conv1 = Conv2dConfig::new(1, arch.width, 3).init(init.at("conv1"));
         let bn1 = BatchNorm::new(init.at("bn1"), arch.width);
         let pool = Pooling::new(init.at("pool"), arch.pooling, pooled);
-        let network = ResNet { conv1, bn1, layer1, layer2, layer3, layer4, pool };
-        (Backbone::ResNet(network), pooled)
+        let unnamed = segments(init, arch, pooled);
+        let network = ResNet { conv1, bn1, layer1, layer2, layer3, layer4, pool, unnamed };
+        Backbone::ResNet(network)
+    }
+
+    fn check(&self, arch: &Architecture) -> Result<()> {
+        without_asp(arch)
     }
 
     fn base(&self) -> Option<Base> {
@@ -54,7 +60,7 @@ impl Member for Blocks {
     }
 }
 
-/// The network up to its pooled statistics; field names are WeSpeaker's.
+/// The network; field names are WeSpeaker's.
 #[derive(Module, Debug)]
 pub(super) struct ResNet {
     conv1: Conv2d,
@@ -64,10 +70,11 @@ pub(super) struct ResNet {
     layer3: Vec<Block>,
     layer4: Vec<Block>,
     pool: Pooling,
+    unnamed: Segments,
 }
 
 impl ResNet {
-    /// `[batch, 1, mels, frames]` -> pooled statistics.
+    /// `[batch, 1, mels, frames]` -> embeddings `[batch, embedding_dim]`.
     pub fn forward<E: Exec>(&self, e: &mut E, image: E::Value<4>) -> E::Value<2> {
         let mut x = e.conv_norm_relu(&self.conv1, &self.bn1, image);
         let stages = [&self.layer1, &self.layer2, &self.layer3, &self.layer4];
@@ -76,6 +83,7 @@ impl ResNet {
             x = stage.iter().fold(x, |x, block| block.forward(e, x));
         }
         e.stage(Stage::POOLING);
-        self.pool.forward(e, x)
+        let pooled = self.pool.forward(e, x);
+        self.unnamed.forward(e, pooled)
     }
 }

@@ -149,5 +149,5 @@ fn model_files() {
     place.fails(&info, &["x.safetensors: is damaged", "SHA-256"]);
     let unchecked = ["info", "x.safetensors", "--no-checksum"];
     place.fails(&unchecked, &["no tensor `layer1.1.conv1.weight`", "resnet18"]);
-    place.fails(&["embed", "a.wav", "a.wav", "-o", "e.safetensors"], &["a.wav: not a readable "]);
+    place.fails(&["compare", "a.wav", "a.wav", "a.wav"], &["a.wav: not a readable "]);
 }

@@ -10,6 +10,7 @@ mod shared;
 mod bad_input;
 mod bad_training;
 mod bench;
+mod built_in;
 mod dashboard;
 mod interrupts;
 mod pipeline;

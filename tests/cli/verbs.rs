@@ -101,6 +101,25 @@ fn zoo_lists_every_architecture() {
 }
 
 #[test]
+fn zoo_describes_a_network() {
+    let place = Place::make();
+    let text = place.ok(&["zoo", "--details", "resnet34"]);
+    for wanted in ["0.659", "CC BY 4.0", "arxiv.org/abs/1512.03385", "6634336", "LM, AS-norm, QMF"]
+    {
+        assert!(text.contains(wanted), "{wanted}: {text}");
+    }
+    let json = place.json(&["zoo", "--details", "resnet34"]);
+    assert_eq!((&json["parameters"], &json["bytes"]), (&6_634_336.into(), &json["card"]["bytes"]));
+    assert_eq!(json["card"]["published"][0]["rates"][0]["eer_percent"][0], 0.867);
+    // Without a card there is what can be computed.
+    let json = place.json(&["zoo", "--details", "rev2-resnet34", "--frames", "400"]);
+    assert!(json["card"].is_null() && json["held_bytes"].is_u64() && json["frames"] == 400);
+    assert!(place.ok(&["zoo", "--details", "resnet18"]).contains("no card"));
+    place.fails(&["zoo", "--details", "resnet35"], &["resnet35", "there are cards of resnet34,"]);
+    assert_eq!(place.run(&["zoo", "--details", "resnet34", "--mels", "80"]).code, 2);
+}
+
+#[test]
 fn memory_accounts_counts_and_draws() {
     let place = Place::make();
     let args = [

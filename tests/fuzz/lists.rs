@@ -188,7 +188,7 @@ fn recipes() {
          #set data.speeds=[0.9, 1.0]\n"
     );
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("recipes");
-    let names = ["quickstart.toml", "speechocean/baseline.toml", "voxceleb/rev1-resnet34.toml"];
+    let names = ["quickstart.toml", "speechocean/baseline.toml", "voxceleb/resnet.toml"];
     let mut good: Vec<Vec<u8>> =
         names.iter().map(|n| std::fs::read(folder.join(n)).expect("a recipe")).collect();
     good.extend(seeds_of(&[small, &full]));
@@ -218,6 +218,8 @@ fn recipes() {
         "\"mixed\"",
         "#set ",
         "synth",
+        "base",
+        "\"recipe.toml\"",
         "[0.0, nan]",
         "[inf]",
     ];

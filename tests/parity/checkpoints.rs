@@ -26,9 +26,9 @@ fn cases(io: &Tensors) -> Vec<String> {
 /// Checkpoints of a folder.
 struct Checkpoints {
     /// Name of the file and of the network.
-    files: [(&'static str, &'static str); 4],
-    /// The one with a projection.
-    headed: &'static str,
+    files: &'static [(&'static str, &'static str)],
+    /// Those with a projection.
+    headed: &'static [&'static str],
     /// Mels, where they are not 80.
     mels: Option<usize>,
 }
@@ -36,33 +36,35 @@ struct Checkpoints {
 #[test]
 fn checkpoints_give_the_references_embeddings() {
     let committed = Checkpoints {
-        files: [
+        files: &[
             ("resnet10_m2", "resnet10"),
             ("resnet10_m2_two", "resnet10"),
             ("resnet50_m2", "resnet50"),
             ("gemini_m2", "gemini-df-resnet60"),
         ],
-        headed: "resnet10_m2",
+        headed: &["resnet10_m2"],
         mels: Some(24),
     };
     let large = Checkpoints {
-        files: [
+        files: &[
             ("resnet34_m8", "resnet34"),
             ("resnet18_m8_two", "resnet18"),
             ("resnet50_m4", "resnet50"),
             ("gemini_small", "gemini-df-resnet60"),
+            ("ecapa_c64", "ecapa-tdnn-512"),
+            ("campplus_g8", "campplus"),
         ],
-        headed: "resnet34_m8",
+        headed: &["resnet34_m8", "ecapa_c64"],
         mels: None,
     };
     for (folder, of) in sets(("networks", committed), ("fixtures/f2_models", large)) {
-        for (name, arch) in of.files {
+        for &(name, arch) in of.files {
             let options = ImportOptions {
                 arch: Some(arch.into()),
                 mels: of.mels,
                 ..ImportOptions::default()
             };
-            check_checkpoint(&folder, name, &options, name == of.headed);
+            check_checkpoint(&folder, name, &options, of.headed.contains(&name));
         }
     }
 }
@@ -219,4 +221,6 @@ fn large_checkpoints_of_another_network_are_refused() {
     refused("resnet34_m8.pt", "resnet152", "seg_1.weight");
     refused("resnet34_m8.pt", "gemini-df-resnet60", "downsample_layers.0.0.weight");
     refused("ecapa_c64.pt", "resnet34", "conv1.weight");
+    refused("ecapa_c64.pt", "campplus", "it looks like ecapa-tdnn-512 or ecapa-tdnn-1024");
+    refused("resnet50_m4.pt", "resnet34", "it looks like resnet50");
 }

@@ -43,8 +43,8 @@ impl<B: ConvolutionOps> Backward<B, 2> for Convolve {
         let (x, shape, weight, window) = ops.state;
         let [x_node, weight_node] = ops.parents;
         if let (Some(node), Some(x)) = (weight_node, x) {
-            let kernel = weight.shape()[3];
-            let dw = B::convolve_weight_gradient(x, dy.clone(), kernel, window);
+            let [_, _, rows, columns] = weight.shape().dims();
+            let dw = B::convolve_weight_gradient(x, dy.clone(), [rows, columns], window);
             gradients.register::<B>(node.id, dw);
         }
         if let Some(node) = x_node {

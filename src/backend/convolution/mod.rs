@@ -1,6 +1,7 @@
-//! Dense convolution with gradients that need no copies of whole activations: on the CPU Burn's
-//! weight gradient transposes input and output gradient, which costs as much memory as four
-//! activations.
+//! Convolution with gradients that need no copies of whole activations: on the CPU Burn's weight
+//! gradient transposes input and output gradient, which costs as much memory as four activations.
+//! Kernels may be rectangles, dilated, strided and grouped. A convolution over frames is one over
+//! images of one mel.
 
 mod autodiff;
 #[cfg(feature = "flex")]
@@ -12,8 +13,8 @@ mod lazy;
 mod plain;
 mod splits;
 mod tf32;
+mod window;
 
-use burn::backend::ops::ConvOptions;
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, Dispatch, backend_extension};
 use burn::tensor::{Shape, Tensor};
@@ -23,28 +24,12 @@ use super::gpu;
 
 pub use splits::Splits;
 pub use tf32::{allow_tf32, tf32_allowed};
-
-/// How a kernel moves. Inputs are padded by half the kernel on every side.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Window {
-    /// Steps over mels and frames.
-    pub stride: [usize; 2],
-}
-
-impl Window {
-    /// Mels and frames of the output of a kernel of edge `kernel` (odd).
-    pub fn output(self, input: [usize; 2], kernel: usize) -> [usize; 2] {
-        [0, 1].map(|i| (input[i] + 2 * (kernel / 2) - kernel) / self.stride[i] + 1)
-    }
-
-    fn options(self, kernel: usize) -> ConvOptions<2> {
-        ConvOptions::new(self.stride, [kernel / 2; 2], [1, 1], 1)
-    }
-}
+pub use window::Window;
 
 /// Bytes of scratch space on the default CPU backend with so many threads, for an input `[batch,
-/// channels, mels, frames]` and weights `[output, input, k, k]`: of the output, of the weights'
-/// gradient, of the input's gradient. In builds without that backend they are 0.
+/// channels, mels, frames]` and weights `[output, channels / groups, rows, columns]`: of the
+/// output, of the weights' gradient, of the input's gradient. In builds without that backend they
+/// are 0.
 pub fn scratch(x: [usize; 4], weight: [usize; 4], window: Window, threads: usize) -> [usize; 3] {
     #[cfg(feature = "flex")]
     return cpu::scratch(x, weight, window, threads);
@@ -55,8 +40,8 @@ pub fn scratch(x: [usize; 4], weight: [usize; 4], window: Window, threads: usize
     }
 }
 
-/// Convolution without groups and bias, of an input `[batch, input, mels, frames]` with weights
-/// `[output, input, k, k]`, k odd.
+/// Convolution without bias, of an input `[batch, input, mels, frames]` with weights `[output,
+/// input / groups, rows, columns]`.
 #[backend_extension(
     Flex: cfg(feature = "flex"),
     NdArray: cfg(feature = "ndarray"),
@@ -75,12 +60,12 @@ pub trait ConvolutionOps: Backend {
         plain::convolve::<Self>(x, weight, window)
     }
 
-    /// The gradient of the weights from input and output gradient.
+    /// The gradient of weights with a kernel of this size from input and output gradient.
     #[fusion(meta = lazy::weights)]
     fn convolve_weight_gradient(
         x: FloatTensor<Self>,
         dy: FloatTensor<Self>,
-        kernel: usize,
+        kernel: [usize; 2],
         window: Window,
     ) -> FloatTensor<Self> {
         plain::weight_gradient::<Self>(x, dy, kernel, window)
@@ -114,7 +99,7 @@ impl ConvolutionOps for burn::backend::Flex {
     fn convolve_weight_gradient(
         x: FloatTensor<Self>,
         dy: FloatTensor<Self>,
-        kernel: usize,
+        kernel: [usize; 2],
         window: Window,
     ) -> FloatTensor<Self> {
         match super::flex::is_f32([&x, &dy]) {
@@ -129,8 +114,8 @@ impl ConvolutionOps for burn::backend::Flex {
         shape: Shape,
         window: Window,
     ) -> FloatTensor<Self> {
-        match super::flex::is_f32([&weight, &dy]) && window.stride == [1, 1] {
-            true => cpu::input_gradient(weight, dy),
+        match super::flex::is_f32([&weight, &dy]) {
+            true => cpu::input_gradient(weight, dy, shape, window),
             false => plain::input_gradient::<Self>(weight, dy, shape, window),
         }
     }
@@ -146,7 +131,8 @@ impl ConvolutionOps for burn_cubecl::CubeBackend {
         weight: FloatTensor<Self>,
         window: Window,
     ) -> FloatTensor<Self> {
-        match gpu::floats([&x, &weight]) && !tf32::uses_tensor_cores(&x) {
+        let ours = window.groups > 1 || !tf32::uses_tensor_cores(&x);
+        match gpu::floats([&x, &weight]) && ours {
             true => cube::convolve(x, weight, window),
             false => plain::convolve::<Self>(x, weight, window),
         }
@@ -156,7 +142,7 @@ impl ConvolutionOps for burn_cubecl::CubeBackend {
     fn convolve_weight_gradient(
         x: FloatTensor<Self>,
         dy: FloatTensor<Self>,
-        kernel: usize,
+        kernel: [usize; 2],
         window: Window,
     ) -> FloatTensor<Self> {
         match gpu::floats([&x, &dy]) {
@@ -171,15 +157,16 @@ impl ConvolutionOps for burn_cubecl::CubeBackend {
         shape: Shape,
         window: Window,
     ) -> FloatTensor<Self> {
-        match gpu::floats([&weight, &dy]) && !tf32::uses_tensor_cores(&dy) {
+        let ours = window.groups > 1 || !tf32::uses_tensor_cores(&dy);
+        match gpu::floats([&weight, &dy]) && ours {
             true => cube::input_gradient(weight, dy, shape, window),
             false => plain::input_gradient::<Self>(weight, dy, shape, window),
         }
     }
 }
 
-/// Convolution without groups and bias: `[batch, input, mels, frames]` with weights `[output,
-/// input, k, k]`, k odd -> `[batch, output, mels', frames']`.
+/// Convolution without bias: `[batch, input, mels, frames]` with weights `[output, input / groups,
+/// rows, columns]` -> `[batch, output, mels', frames']`.
 pub fn convolve(x: Tensor<4>, weight: Tensor<4>, window: Window) -> Tensor<4> {
     Tensor::from_dispatch(<Dispatch as ConvolutionOps>::convolve(
         x.into_dispatch(),

@@ -11,19 +11,18 @@ pub(super) fn convolve<B: Backend>(
     weight: FloatTensor<B>,
     window: Window,
 ) -> FloatTensor<B> {
-    let kernel = weight.shape()[3];
-    B::conv2d(x, weight, None, window.options(kernel))
+    B::conv2d(x, weight, None, window.options())
 }
 
 pub(super) fn weight_gradient<B: Backend>(
     x: FloatTensor<B>,
     dy: FloatTensor<B>,
-    kernel: usize,
+    [rows, columns]: [usize; 2],
     window: Window,
 ) -> FloatTensor<B> {
-    let shape = [dy.shape()[1], x.shape()[1], kernel, kernel];
+    let shape = [dy.shape()[1], x.shape()[1] / window.groups, rows, columns];
     let weight = B::float_zeros(shape.into(), &x.device(), x.dtype().into());
-    B::conv2d_weight_backward(x, weight, dy, window.options(kernel))
+    B::conv2d_weight_backward(x, weight, dy, window.options())
 }
 
 pub(super) fn input_gradient<B: Backend>(
@@ -32,11 +31,10 @@ pub(super) fn input_gradient<B: Backend>(
     shape: Shape,
     window: Window,
 ) -> FloatTensor<B> {
-    let kernel = weight.shape()[3];
     // Burn asks for the input and reads its shape.
     let x = B::float_expand(
         B::float_zeros([1, 1, 1, 1].into(), &dy.device(), dy.dtype().into()),
         shape,
     );
-    B::conv2d_x_backward(x, weight, dy, window.options(kernel))
+    B::conv2d_x_backward(x, weight, dy, window.options())
 }

@@ -23,10 +23,11 @@ pub struct Splits {
 
 impl Splits {
     /// Those for an input `[batch, input, mels, frames]` and an output gradient `[batch, output,
-    /// mels', frames']` of a kernel of edge `kernel`.
-    pub fn of(x: [usize; 4], dy: [usize; 4], kernel: usize) -> Self {
+    /// mels', frames']` of a dense convolution with a kernel of this size. Grouped ones are not
+    /// divided.
+    pub fn of(x: [usize; 4], dy: [usize; 4], kernel: [usize; 2]) -> Self {
         let ([_, input, ..], [batch, output, mels, frames]) = (x, dy);
-        let width = input * kernel * kernel;
+        let width = input * kernel[0] * kernel[1];
         let (rows, columns) = (if output > 32 { 64 } else { 32 }, if width > 16 { 64 } else { 16 });
         let tiles = output.div_ceil(rows) * width.div_ceil(columns);
         let positions = batch * mels * frames;
@@ -49,17 +50,18 @@ mod tests {
     #[test]
     fn parts_cover_all_positions_and_stay_small() {
         for (x, dy, kernel) in [
-            ([128, 1, 80, 200], [128, 32, 80, 200], 3),
-            ([128, 32, 80, 200], [128, 32, 80, 200], 3),
-            ([128, 256, 10, 25], [128, 256, 10, 25], 3),
-            ([2, 16, 9, 7], [2, 8, 5, 4], 1),
-            ([1, 1, 1, 1], [1, 1, 1, 1], 1),
+            ([128, 1, 80, 200], [128, 32, 80, 200], [3, 3]),
+            ([128, 32, 80, 200], [128, 32, 80, 200], [3, 3]),
+            ([128, 256, 10, 25], [128, 256, 10, 25], [3, 3]),
+            ([2, 16, 9, 7], [2, 8, 5, 4], [1, 1]),
+            ([1, 1, 1, 1], [1, 1, 1, 1], [1, 1]),
+            ([128, 512, 1, 200], [128, 512, 1, 200], [1, 5]),
         ] {
             let splits = Splits::of(x, dy, kernel);
             let positions = dy[0] * dy[2] * dy[3];
             assert!(splits.count * splits.chunk >= positions, "{splits:?}");
             assert!((splits.count - 1) * splits.chunk < positions, "{splits:?}");
-            assert!(splits.bytes(dy[1] * x[1] * kernel * kernel) <= BYTES, "{splits:?}");
+            assert!(splits.bytes(dy[1] * x[1] * kernel[0] * kernel[1]) <= BYTES, "{splits:?}");
         }
     }
 }

@@ -1,17 +1,21 @@
 //! What WeSpeaker's `config.yaml` says of features and network. Every key that may change them is
 //! either honoured or refused by its name. Keys of training alone do not matter.
 
+mod classes;
 mod features;
+mod network;
+mod redimnet;
 
 use std::path::{Path, PathBuf};
 
 use super::section::Section;
-use super::yaml;
+use super::yaml::{self, Entries};
 use crate::audio::FbankConfig;
 use crate::error::{Error, Result};
 use crate::model_file::Frontend;
 use crate::nn::PoolingKind;
-use crate::zoo::Architecture;
+use crate::zoo::{Architecture, Layers};
+use classes::{CLASSES, Class};
 
 /// Keys that change features, but not at the top level, where WeSpeaker does not read them.
 const MISPLACED: [&str; 7] =
@@ -26,6 +30,8 @@ pub(super) struct Config {
     pub mels: Option<usize>,
     /// Pooling, if the file says which.
     pub pooling: Option<PoolingKind>,
+    /// Layers, if they are not the network's own.
+    pub layers: Option<Layers>,
     /// The front-end, with the default's mels if the file does not say how many.
     pub frontend: Frontend,
     /// What a user should know.
@@ -38,6 +44,15 @@ struct Said {
     key: &'static str,
     line: usize,
     value: String,
+    tells: Tells,
+}
+
+/// What such a value is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Tells {
+    Dimension,
+    Width,
+    TwoLayers,
 }
 
 impl Config {
@@ -56,16 +71,26 @@ impl Config {
         let class = top
             .text("model")?
             .ok_or_else(|| Error::file(path, "no `model:` in this configuration"))?;
-        let arch = zoo_name(class);
-        Architecture::named(&arch).map_err(|e| top.error("model", format!("{class}: {e}")))?;
+        let (class, arch) = class_of(class).ok_or_else(|| {
+            let known: Vec<&str> = CLASSES.iter().map(|class| class.name).collect();
+            top.error("model", format!("revox has no {class}; it has {}", known.join(", ")))
+        })?;
         let mut frontend = Frontend::default();
         // WeSpeaker's default, where torchaudio's is 0.
         frontend.fbank.dither = 1.0;
-        let (mels, pooling, notes, said) = (None, None, Vec::new(), Vec::new());
-        let mut config = Self { path: path.into(), arch, mels, pooling, frontend, notes, said };
-        if let Some(args) = top.section("model_args")? {
-            config.network(&args)?;
-        }
+        let mut config = Self {
+            path: path.into(),
+            arch,
+            mels: None,
+            pooling: None,
+            layers: None,
+            frontend,
+            notes: Vec::new(),
+            said: Vec::new(),
+        };
+        let none = Entries::new();
+        let args = top.section("model_args")?;
+        config.network(class, &args.unwrap_or_else(|| Section::empty(path, &none)))?;
         match top.section("dataset_args")? {
             Some(args) => config.features(&args)?,
             None => config.notes.push(format!(
@@ -95,46 +120,17 @@ impl Config {
     /// # Errors
     /// The first contradiction.
     pub fn agrees(&self, arch: &Architecture, checkpoint: &Path) -> Result<()> {
-        for Said { key, line, value } in &self.said {
-            let found = match *key {
-                "embed_dim" => arch.embedding_dim.to_string(),
-                "m_channels" => arch.width.to_string(),
-                _ => arch.two_embedding_layers.to_string(),
+        for Said { key, line, value, tells } in &self.said {
+            let found = match tells {
+                Tells::Dimension => arch.embedding_dim.to_string(),
+                Tells::Width => arch.width.to_string(),
+                Tells::TwoLayers => arch.two_embedding_layers.to_string(),
             };
             if *value != found {
                 let checkpoint = checkpoint.display();
                 let message = format!("model_args.{key}: {value}, but {checkpoint} has {found}");
                 return Err(Error::line(&self.path, *line, message));
             }
-        }
-        Ok(())
-    }
-
-    /// Reads `model_args`.
-    fn network(&mut self, args: &Section) -> Result<()> {
-        args.only(
-            &[&["embed_dim", "feat_dim", "m_channels", "pooling_func", "two_emb_layer"]],
-            "revox does not know this key, which may change the network",
-        )?;
-        self.mels = args.whole("feat_dim", FbankConfig::MELS)?;
-        if let Some(name) = args.text("pooling_func")? {
-            let pooling = parse_pooling(name);
-            self.pooling = Some(pooling.ok_or_else(|| {
-                args.error(
-                    "pooling_func",
-                    format!("{name}: TSTP, TAP, TSDP and ASTP are supported"),
-                )
-            })?);
-        }
-        let sizes = [("embed_dim", 65536.0), ("m_channels", 1024.0)];
-        for (key, most) in sizes {
-            if let Some(value) = args.whole(key, 1.0..=most)? {
-                self.said.push(Said { key, line: args.line(key), value: value.to_string() });
-            }
-        }
-        if let Some(value) = args.flag("two_emb_layer")? {
-            let (key, line) = ("two_emb_layer", args.line("two_emb_layer"));
-            self.said.push(Said { key, line, value: value.to_string() });
         }
         Ok(())
     }
@@ -175,14 +171,12 @@ impl Config {
     }
 }
 
-fn parse_pooling(name: &str) -> Option<PoolingKind> {
-    serde_json::from_value(serde_json::Value::String(name.to_owned())).ok()
-}
-
-/// The zoo's name of a WeSpeaker class: `resnet34` of `ResNet34`, `gemini-df-resnet114` of
-/// `Gemini_DF_ResNet114`.
-fn zoo_name(class: &str) -> String {
-    class.to_lowercase().replace("gemini_df_resnet", "gemini-df-resnet")
+/// WeSpeaker's class of this name, and the network's name in the zoo.
+fn class_of(name: &str) -> Option<(&'static Class, String)> {
+    match classes::named(name) {
+        Some(class) => Some((class, (*class.rows.first()?).to_owned())),
+        None => Some((&classes::RESNET, classes::resnet(name)?)),
+    }
 }
 
 #[cfg(test)]

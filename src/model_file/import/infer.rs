@@ -3,71 +3,193 @@
 use std::collections::HashSet;
 use std::path::Path;
 
-use super::ImportOptions;
+use super::checkpoint::Checkpoint;
 use super::config::Config;
-use super::weights::Weights;
+use super::weights::{self, Weights};
+use super::{ImportOptions, layers};
 use crate::error::{Error, Remedy, Result};
+use crate::model_file::wanted::compare;
 use crate::nn::graph::{Info, Op};
-use crate::nn::{Graph, PoolingKind};
+use crate::nn::{Graph, PoolingKind, Stage};
 use crate::zoo::Architecture;
 
-/// The tensors by which a file tells its network.
-pub(super) struct Landmarks {
-    /// The weight of the stem's convolution. Its first axis, the channels of the stem, is the width
-    /// in all of WeSpeaker's networks.
-    pub first: Info,
-    /// The weight of the embedding layer, `[embedding_dim, statistics]`.
-    pub embedding: Info,
-    /// Names that only a network with two embedding layers has.
-    two_embedding_layers: Vec<String>,
-    /// Names that only a network with ASTP has.
-    attention: Vec<String>,
+/// Poolings that have no tensors.
+const WITHOUT_ATTENTION: [PoolingKind; 3] =
+    [PoolingKind::Tstp, PoolingKind::Tap, PoolingKind::Tsdp];
+
+/// A checkpoint's network, found and understood.
+pub(super) struct Resolved<'a> {
+    pub weights: Weights<'a>,
+    pub arch: Architecture,
+    graph: Graph,
+}
+
+impl<'a> Resolved<'a> {
+    /// The network in a checkpoint, one of `arch`'s name and layers. Sizes come from the
+    /// checkpoint's shapes, and what shapes leave open from the configuration or the options.
+    ///
+    /// # Errors
+    /// An impossible architecture; a checkpoint of another network; sizes that contradict what was
+    /// said.
+    pub fn new(
+        path: &Path,
+        checkpoint: &'a Checkpoint,
+        arch: Architecture,
+        config: Option<&Config>,
+        options: &ImportOptions,
+    ) -> Result<Self> {
+        let landmarks = Landmarks::of(&arch)?;
+        let key = options.key.as_deref();
+        let weights = weights::find(path, checkpoint, &arch.name, landmarks.names(), key)?;
+        let (arch, graph) = infer(path, arch, &landmarks, &weights, config, options)?;
+        Ok(Self { weights, arch, graph })
+    }
+
+    /// Compares all tensors with those that the network wants.
+    ///
+    /// # Errors
+    /// A network larger than the file; missing, superfluous and misshapen tensors.
+    pub fn fits(&self, path: &Path, checkpoint: &Checkpoint) -> Result<()> {
+        let Architecture { name, width, .. } = &self.arch;
+        // A parameter takes at least a byte, so the file cannot hold a larger network.
+        let (parameters, held) = (self.graph.parameters() as u64, checkpoint.held);
+        if parameters > held {
+            let message = format!(
+                "{name} of width {width} has {parameters} parameters; the file holds {held} bytes"
+            );
+            return Err(Error::file(path, message));
+        }
+        let network = &self.weights.network;
+        let shapes = network.iter().map(|(name, entry)| (*name, entry.shape.clone())).collect();
+        compare(path, &self.graph.names_and_shapes(), name, &shapes)
+    }
+}
+
+/// The tensors by which a file tells its network. Every network of the family has them.
+struct Landmarks {
+    /// The tensor whose first axis is the width.
+    width: Info,
+    /// The weight of the embedding layer, `[embedding_dim, statistics]`; a third axis has size 1.
+    embedding: Info,
 }
 
 impl Landmarks {
-    /// The landmarks of an architecture that has one embedding layer and a pooling without
-    /// attention.
-    ///
     /// # Errors
-    /// An impossible architecture, or one without embedding layer.
-    pub fn of(arch: &Architecture) -> Result<Self> {
-        let graph = arch.layout()?;
+    /// An unknown name, or a network without embedding layer.
+    fn of(arch: &Architecture) -> Result<Self> {
+        // Other layers need not go with the usual sizes, and have the same landmarks.
+        let usual = Architecture { layers: None, ..arch.clone() };
+        let graph = usual.layout()?;
         let embedding = embedding_layer(&arch.name, &graph)?.clone();
-        let two = Architecture { two_embedding_layers: true, ..arch.clone() };
-        let attention = Architecture { pooling: PoolingKind::Astp, ..arch.clone() };
-        let (two_embedding_layers, attention) = (added(&graph, &two)?, added(&graph, &attention)?);
-        // There is a first tensor: the embedding layer has some.
-        let first = graph.tensors[0].clone();
-        Ok(Self { first, embedding, two_embedding_layers, attention })
+        let width = usual.width_tensor()?;
+        let width = graph.tensors.into_iter().find(|tensor| tensor.name == width);
+        let width = width
+            .ok_or_else(|| Error::invalid(format!("no tensor tells the width of {}", arch.name)))?;
+        Ok(Self { width, embedding })
     }
 
-    /// Names of the two tensors that every such network has.
-    pub fn names(&self) -> [&str; 2] {
-        [&self.first.name, &self.embedding.name]
+    fn names(&self) -> [&str; 2] {
+        [&self.width.name, &self.embedding.name]
     }
 }
 
-/// The weight of the first linear layer behind the pooling.
+/// The network with the fewest tensors that a family offers: one embedding layer, and a pooling
+/// without attention.
+struct Plain {
+    arch: Architecture,
+    names: HashSet<String>,
+}
+
+impl Plain {
+    /// The one of `arch`'s sizes.
+    fn of(arch: &Architecture) -> Result<Self> {
+        let mut arch = arch.clone();
+        offers(&mut arch, |arch| arch.two_embedding_layers = false);
+        for pooling in WITHOUT_ATTENTION {
+            if offers(&mut arch, |arch| arch.pooling = pooling) {
+                break;
+            }
+        }
+        let tensors = arch.layout()?.tensors.into_iter();
+        Ok(Self { arch, names: tensors.map(|tensor| tensor.name).collect() })
+    }
+
+    /// The tensors that the network has in addition with this change; none if the family does not
+    /// offer it.
+    fn added(&self, change: impl FnOnce(&mut Architecture)) -> Result<Vec<Info>> {
+        let mut changed = self.arch.clone();
+        if !offers(&mut changed, change) {
+            return Ok(Vec::new());
+        }
+        let tensors = changed.layout()?.tensors.into_iter();
+        Ok(tensors.filter(|tensor| !self.names.contains(&tensor.name)).collect())
+    }
+
+    /// Whether the file has tensors that this network does not have.
+    fn lacks_some(&self, weights: &Weights) -> bool {
+        weights.network.keys().any(|name| !self.names.contains(*name))
+    }
+
+    /// Whether the file has two embedding layers.
+    fn two_embedding_layers(&self, weights: &Weights) -> Result<bool> {
+        if self.arch.two_embedding_layers || !self.lacks_some(weights) {
+            return Ok(self.arch.two_embedding_layers);
+        }
+        let added = self.added(|arch| arch.two_embedding_layers = true)?;
+        Ok(added.iter().any(|tensor| has(weights, tensor)))
+    }
+
+    /// The pooling whose attention the file has. Poolings whose tensors have the same names are
+    /// told apart by shapes.
+    fn attention(&self, weights: &Weights) -> Result<Option<PoolingKind>> {
+        let mut named = None;
+        if !self.lacks_some(weights) {
+            return Ok(named);
+        }
+        for pooling in PoolingKind::ALL {
+            let added = self.added(|arch| arch.pooling = pooling)?;
+            if !added.iter().any(|tensor| has(weights, tensor)) {
+                continue;
+            }
+            let is_there = |tensor: &Info| {
+                let entry = weights.network.get(tensor.name.as_str());
+                entry.is_some_and(|entry| entry.shape == tensor.shape)
+            };
+            if added.iter().all(is_there) {
+                return Ok(Some(pooling));
+            }
+            named = named.or(Some(pooling));
+        }
+        Ok(named)
+    }
+}
+
+fn has(weights: &Weights, tensor: &Info) -> bool {
+    weights.network.contains_key(tensor.name.as_str())
+}
+
+/// Makes a change if the family offers the changed network.
+fn offers(arch: &mut Architecture, change: impl FnOnce(&mut Architecture)) -> bool {
+    let mut changed = arch.clone();
+    change(&mut changed);
+    let offered = changed.check().is_ok();
+    if offered {
+        *arch = changed;
+    }
+    offered
+}
+
+/// The weight of the first layer behind the pooling: linear, or a convolution over one frame.
 fn embedding_layer<'a>(name: &str, graph: &'a Graph) -> Result<&'a Info> {
     let tail = &graph.nodes[graph.tail.nodes.clone()];
-    let layer = tail.iter().find(|node| node.op == Op::Linear);
+    let layer = tail.iter().find(|node| matches!(node.op, Op::Linear | Op::Conv1d(_)));
     let weight = layer.and_then(|node| graph.tensors.get(*node.tensors.first()?));
     weight.ok_or_else(|| Error::invalid(format!("{name} has no embedding layer")))
 }
 
-/// Names of the tensors that `changed` has and the network of `graph` does not have.
-fn added(graph: &Graph, changed: &Architecture) -> Result<Vec<String>> {
-    let known: HashSet<&str> = graph.tensors.iter().map(|tensor| tensor.name.as_str()).collect();
-    let names = changed.layout()?.tensors.into_iter().map(|tensor| tensor.name);
-    Ok(names.filter(|name| !known.contains(name.as_str())).collect())
-}
-
-/// Width and sizes from the tensors' shapes, and what shapes leave open from the configuration or
-/// the options. The graph is that of the architecture found.
-///
-/// # Errors
-/// Shapes of another network, and sizes that contradict what was said.
-pub(super) fn infer(
+/// Sizes from the tensors' shapes, and what shapes leave open from the configuration or the
+/// options. The graph is that of the architecture found.
+fn infer(
     path: &Path,
     mut arch: Architecture,
     landmarks: &Landmarks,
@@ -75,18 +197,36 @@ pub(super) fn infer(
     config: Option<&Config>,
     options: &ImportOptions,
 ) -> Result<(Architecture, Graph)> {
-    let width = shape(path, weights, &landmarks.first, &arch.name)?[0];
+    let usual = arch.pooling;
+    arch.width = shape(path, weights, &landmarks.width, &arch.name)?[0];
     let embedding = shape(path, weights, &landmarks.embedding, &arch.name)?;
-    let has = |names: &[String]| names.iter().any(|n| weights.network.contains_key(n.as_str()));
-    arch.width = width;
     arch.embedding_dim = embedding[0];
-    arch.two_embedding_layers = has(&landmarks.two_embedding_layers);
-    let attention = has(&landmarks.attention).then_some(PoolingKind::Astp);
-    let pooling = said("pooling", options.pooling, config.and_then(|c| c.pooling))?;
-    arch.pooling = pooling.or(attention).unwrap_or(PoolingKind::Tstp);
-    arch.mels = said("mels", options.mels, config.and_then(|c| c.mels))?.unwrap_or(80);
-    // Bounds the sizes, so that the graph's arithmetic cannot overflow.
-    arch.check().map_err(|e| Error::file(path, e.to_string()))?;
+    // A configuration says the layers.
+    if config.is_none() && arch.layers.is_none() {
+        arch.layers = layers::told(&arch, weights);
+    }
+    let mels = said("mels", options.mels, config.and_then(|c| c.mels))?;
+    arch.mels = mels.unwrap_or(arch.mels);
+    // Bounds the sizes, so that the graphs' arithmetic cannot overflow.
+    let possible = |arch: &Architecture| arch.check().map_err(|e| Error::file(path, e.to_string()));
+    possible(&arch)?;
+    if mels.is_none()
+        && let Some(mels) = mels_of(&arch, weights)?
+    {
+        arch.mels = mels;
+        possible(&arch)?;
+    }
+    let plain = Plain::of(&arch)?;
+    arch.two_embedding_layers = plain.two_embedding_layers(weights)?;
+    arch.pooling = match said("pooling", options.pooling, config.and_then(|c| c.pooling))? {
+        Some(pooling) => pooling,
+        None => match plain.attention(weights)? {
+            Some(pooling) => pooling,
+            None if WITHOUT_ATTENTION.contains(&usual) => usual,
+            None => plain.arch.pooling,
+        },
+    };
+    possible(&arch)?;
     let graph = arch.layout()?;
     let wanted = embedding_layer(&arch.name, &graph)?;
     if wanted.shape[1] != embedding[1] {
@@ -97,6 +237,32 @@ pub(super) fn infer(
         return Err(Error::file(path, message).with(Remedy::SayFrontEnd));
     }
     Ok((arch, graph))
+}
+
+/// The number of mels, where a layer in front of the pooling tells it: one whose size is a multiple
+/// of it. Behind the pooling, sizes depend on the pooling too.
+fn mels_of(arch: &Architecture, weights: &Weights) -> Result<Option<usize>> {
+    let twice = Architecture { mels: 2 * arch.mels, ..arch.clone() };
+    if twice.check().is_err() {
+        return Ok(None);
+    }
+    let (graph, twice) = (arch.layout()?, twice.layout()?);
+    let late = |stage: Stage| [Stage::POOLING, Stage::EMBEDDING].contains(&stage);
+    let nodes = graph.nodes.iter().filter(|node| !late(node.stage));
+    for &place in nodes.flat_map(|node| &node.tensors) {
+        let (one, two) = (&graph.tensors[place], &twice.tensors[place]);
+        let Some(found) = weights.network.get(one.name.as_str()) else { continue };
+        if found.shape.len() != one.shape.len() {
+            continue;
+        }
+        for ((&one, &two), &found) in one.shape.iter().zip(&two.shape).zip(&found.shape) {
+            let each = one / arch.mels;
+            if one % arch.mels == 0 && two == 2 * one && each > 0 && found % each == 0 {
+                return Ok(Some(found / each));
+            }
+        }
+    }
+    Ok(None)
 }
 
 /// The shape of a file's tensor, which has as many dimensions as the one wanted.
@@ -140,14 +306,44 @@ mod tests {
 
     #[test]
     fn landmarks_come_from_the_graph() {
-        for name in ["resnet10", "resnet50", "gemini-df-resnet60", "rev2-df-resnet32"] {
-            let landmarks = Landmarks::of(&Architecture::named(name).unwrap()).unwrap();
-            assert!(landmarks.first.name.ends_with(".weight"), "{}", landmarks.first.name);
-            assert_eq!(landmarks.embedding.name, "seg_1.weight");
-            let has = |names: &[String], name: &str| names.iter().any(|n| n == name);
-            assert!(has(&landmarks.two_embedding_layers, "seg_2.weight"));
-            assert!(landmarks.attention.iter().any(|n| n.ends_with("pool.linear1.weight")));
-            assert!(!has(&landmarks.attention, "seg_1.weight"));
+        for (name, width, embedding) in [
+            ("resnet10", "conv1.weight", "seg_1.weight"),
+            ("gemini-df-resnet60", "downsample_layers.0.0.weight", "seg_1.weight"),
+            ("ecapa-tdnn-512", "layer1.conv.weight", "linear.weight"),
+            ("campplus", "xvector.tdnn.linear.weight", "xvector.dense.linear.weight"),
+            ("redimnet-b0", "backbone.stem.0.weight", "seg_1.weight"),
+            ("redimnet2-b0", "backbone.stem.0.weight", "linear.weight"),
+            ("eres2net34", "conv1.weight", "seg_1.weight"),
+            ("simam-resnet34", "front.conv1.weight", "bottleneck.weight"),
+            ("tdnn", "frame_1.conv_1d.weight", "seg_1.weight"),
+        ] {
+            let arch = Architecture::named(name).unwrap();
+            let landmarks = Landmarks::of(&arch).unwrap();
+            assert_eq!(landmarks.names(), [width, embedding], "{name}");
+            assert_eq!(landmarks.width.shape[0], arch.width, "{name}");
+            assert_eq!(landmarks.embedding.shape[0], arch.embedding_dim, "{name}");
+        }
+    }
+
+    /// What a family adds to its plainest network, by names.
+    #[test]
+    fn additions_are_those_that_the_family_offers() {
+        for (name, two, attention) in [
+            ("resnet10", "seg_2.weight", "pool.linear1.weight"),
+            ("rev2-df-resnet32", "seg_2.weight", "pool.linear1.weight"),
+            ("tdnn", "seg_2.weight", "pool.linear1.weight"),
+            ("ecapa-tdnn-512", "", "pool.linear1.weight"),
+            ("simam-resnet34", "", ""),
+        ] {
+            let plain = Plain::of(&Architecture::named(name).unwrap()).unwrap();
+            let has = |added: Vec<Info>, name: &str| match name {
+                "" => added.is_empty(),
+                name => added.iter().any(|tensor| tensor.name.ends_with(name)),
+            };
+            let added = plain.added(|arch| arch.two_embedding_layers = true).unwrap();
+            assert!(has(added, two), "{name}");
+            let added = plain.added(|arch| arch.pooling = PoolingKind::Astp).unwrap();
+            assert!(has(added, attention), "{name}");
         }
     }
 }

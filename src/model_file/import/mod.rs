@@ -3,13 +3,17 @@
 //!
 //! A checkpoint may come from anywhere. Names, number formats and shapes are compared with the
 //! architecture's graph before any value is read or any network is built, and a file that promises
-//! more than it holds is refused.
+//! more than it holds is refused. An error about a checkpoint of another network says which one it
+//! looks like.
 
 mod archive;
+mod cell;
 mod checkpoint;
 mod config;
 mod format;
 mod infer;
+mod layers;
+mod likeness;
 mod number;
 mod pickle;
 mod section;
@@ -21,14 +25,13 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::{Device, TensorData};
 
-use super::wanted::compare;
 use super::{Frontend, HEAD_PREFIX, Header, Model, NamedTensors, fit};
 use crate::error::{Error, Remedy, Result};
 use crate::nn::PoolingKind;
-use crate::zoo::Architecture;
+use crate::zoo::{Architecture, Layers};
 use checkpoint::{Checkpoint, Entry};
 use config::Config;
-use infer::Landmarks;
+use infer::Resolved;
 use weights::Weights;
 
 /// What a checkpoint does not say of itself.
@@ -40,8 +43,12 @@ pub struct ImportOptions {
     pub config: Option<PathBuf>,
     /// Mel filters; 80 where the configuration does not say either.
     pub mels: Option<usize>,
-    /// Pooling; TSTP where neither the configuration nor the tensors tell.
+    /// Pooling; the network's usual one, or TSTP, where neither the configuration nor the tensors
+    /// tell.
     pub pooling: Option<PoolingKind>,
+    /// Other layers than the published network's, where neither the configuration nor the tensors
+    /// tell.
+    pub layers: Option<Layers>,
     /// The key or prefix of the weights, if the checkpoint holds the network more than once. Empty
     /// for the top level.
     pub key: Option<String>,
@@ -79,45 +86,36 @@ pub fn import(
 /// options or the checkpoint, or that asks for features that are not supported.
 pub fn import_noted(path: &Path, options: &ImportOptions, device: &Device) -> Result<Imported> {
     let config = options.config.as_deref().map(Config::read).transpose()?;
-    let name = infer::said("arch", options.arch.clone(), config.as_ref().map(|c| c.arch.clone()))?
-        .ok_or_else(|| {
-            Error::invalid("a checkpoint does not name its architecture")
-                .with(Remedy::SayArchitecture)
-        })?;
-    let arch = Architecture::named(&name)?;
-    let landmarks = Landmarks::of(&arch)?;
+    let configured = config.as_ref();
+    let name = infer::said("arch", options.arch.clone(), configured.map(|c| c.arch.clone()))?
+        .ok_or_else(|| unnamed(path, options))?;
+    let mut arch = Architecture::named(&name)?;
+    let layers = configured.and_then(|c| c.layers.clone());
+    arch.layers = infer::said("layers", options.layers.clone(), layers)?;
     let checkpoint = Checkpoint::open(path)?;
-    let key = options.key.as_deref();
-    let weights = weights::find(path, &checkpoint, &name, landmarks.names(), key)?;
-    let (arch, graph) = infer::infer(path, arch, &landmarks, &weights, config.as_ref(), options)?;
+    let told = |e: Error| likeness::told(e, path, &checkpoint, options, &name);
+    let found = Resolved::new(path, &checkpoint, arch, configured, options).map_err(told)?;
+    let Resolved { weights, arch, .. } = &found;
     let mut frontend = Frontend::default();
     let mut notes = weights.notes.clone();
-    if let Some(config) = &config {
-        config.agrees(&arch, path)?;
+    if let Some(config) = configured {
+        config.agrees(arch, path)?;
         frontend = config.frontend.clone();
         notes.extend(config.notes.iter().cloned());
     }
     frontend.fbank.mels = arch.mels;
-    match &config {
+    match configured {
         Some(config) => config.check_front_end(&frontend.fbank)?,
         None => frontend.fbank.check()?,
     }
-
-    // A parameter takes at least a byte, so the file cannot hold a larger network.
-    let parameters = graph.parameters() as u64;
-    if parameters > checkpoint.held {
-        let (width, held) = (arch.width, checkpoint.held);
-        let message = format!(
-            "{name} of width {width} has {parameters} parameters; the file holds {held} bytes"
-        );
-        return Err(Error::file(path, message));
-    }
-    let shapes = weights.network.iter().map(|(name, entry)| (*name, entry.shape.clone())).collect();
-    compare(path, &graph.names_and_shapes(), &arch.name, &shapes)?;
-    let head = usable_head(&arch, &weights, &mut notes);
+    found.fits(path, &checkpoint).map_err(told)?;
+    let head = usable_head(arch, weights, &mut notes);
     let wanted = weights.network.values().chain(head.values()).map(|entry| entry.bytes());
     affordable(path, checkpoint.held, wanted)?;
-    notes.extend(conversions(&weights));
+    notes.extend(conversions(weights));
+    if arch.layers.is_some() {
+        notes.push(format!("the layers have other sizes than those of the published {name}"));
+    }
 
     let values = |(name, entry): (&&str, &&Entry)| -> Result<(String, TensorData)> {
         Ok(((*name).to_owned(), checkpoint.values(name, entry)?))
@@ -125,7 +123,18 @@ pub fn import_noted(path: &Path, options: &ImportOptions, device: &Device) -> Re
     let head = NamedTensors(head.iter().map(values).collect::<Result<_>>()?);
     let found = weights.network.iter().map(values).collect::<Result<_>>()?;
     let network = fit(path, arch.init(device, 0)?, &arch.name, found)?;
-    Ok(Imported { model: Model { header: Header::new(arch, frontend), network }, head, notes })
+    let header = Header::new(arch.clone(), frontend);
+    Ok(Imported { model: Model { header, network }, head, notes })
+}
+
+/// The error of a checkpoint whose architecture nothing names.
+fn unnamed(path: &Path, options: &ImportOptions) -> Error {
+    let error = Error::invalid("a checkpoint does not name its architecture");
+    let error = match likeness::guess(path, options) {
+        Some(guess) => error.and(&guess),
+        None => error,
+    };
+    error.with(Remedy::SayArchitecture)
 }
 
 /// The training head's tensors. A head that does not fit the network is left out with a note, since

@@ -1,5 +1,7 @@
 //! State_dicts with the prefixes, neighbours and number formats with which people save them.
 
+mod families;
+
 use burn::tensor::{bf16, f16};
 use safetensors::tensor::{Dtype, TensorView};
 
@@ -28,8 +30,12 @@ fn values(network: &crate::zoo::Network) -> Vec<(String, Vec<f32>)> {
 
 /// A network's tensors with `prefix` before each name, and PyTorch's counters beside them.
 fn state(prefix: &str, seed: u64) -> Vec<Saved> {
+    state_of(&arch(), prefix, seed)
+}
+
+fn state_of(arch: &Architecture, prefix: &str, seed: u64) -> Vec<Saved> {
     let mut saved = Vec::new();
-    for (name, data) in collect_named(&arch().init(&Device::default(), seed).unwrap()) {
+    for (name, data) in collect_named(&arch.init(&Device::default(), seed).unwrap()) {
         let bytes = data.iter::<f32>().flat_map(f32::to_le_bytes).collect();
         if name.ends_with("running_mean") {
             let counter =

@@ -36,9 +36,16 @@ pub(super) struct Weights<'a> {
     pub notes: Vec<String>,
 }
 
-/// Finds the network with these two tensors, the weights of its first layer and of its embedding
-/// layer. If the checkpoint holds it more than once, `key` chooses one: by its key or prefix, or by
-/// the beginning of that.
+/// Whether a network may have a tensor of this name: it is no counter, and belongs neither to the
+/// training head nor to the trainer's state.
+pub(super) fn is_of_network(name: &str) -> bool {
+    let top = name.split('.').next().unwrap_or_default();
+    !(name.ends_with(COUNTER) || name.starts_with(HEAD_PREFIX) || TRAINER.contains(&top))
+}
+
+/// Finds the network with these two tensors: the one that tells its width, and the weight of its
+/// embedding layer. If the checkpoint holds it more than once, `key` chooses one: by its key or
+/// prefix, or by the beginning of that.
 ///
 /// # Errors
 /// No such network, or several of which `key` does not choose one.

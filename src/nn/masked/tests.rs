@@ -3,7 +3,9 @@ use std::collections::HashMap;
 use burn::module::Module;
 
 use super::*;
-use crate::nn::{Conv1dConfig, Conv2dConfig, Init, Pooling, assign_named, collect_named};
+use crate::nn::{
+    Conv1dConfig, Conv2dConfig, Init, Pooling, PoolingKind, assign_named, collect_named,
+};
 use crate::rng::Stream;
 
 /// The module with biases and running statistics as training leaves them. A new module's are such
@@ -49,9 +51,9 @@ const MELS: usize = 6;
 
 impl Mixed {
     fn new(init: &Init) -> Self {
-        let conv = Conv2dConfig { dilation: 2, bias: true, ..Conv2dConfig::new(1, 4, 3) };
-        let strided = Conv2dConfig { groups: 2, ..Conv2dConfig::new(4, 8, 3) };
-        let over_time = Conv1dConfig { dilation: 3, groups: 2, ..Conv1dConfig::new(48, 20, 3) };
+        let conv = Conv2dConfig::new(1, 4, 3).dilated(2).biased();
+        let strided = Conv2dConfig::new(4, 8, 3).grouped(2);
+        let over_time = Conv1dConfig::new(48, 20, 3).dilated(3).grouped(2);
         Self {
             conv: conv.init(init.at("conv")),
             strided: strided.stride([2, 2]).init(init.at("strided")),

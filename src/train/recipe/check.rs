@@ -56,6 +56,7 @@ impl Recipe {
         }
         // The number of speakers is not known yet. Settings that fail for any number fail here.
         self.loss.check(usize::MAX).map_err(Fault::of("loss"))?;
+        self.loss = self.loss.completed();
         Ok(self)
     }
 

@@ -1,6 +1,7 @@
 //! A recipe: everything a training run depends on, as TOML. Unknown keys are errors; so are
 //! impossible values.
 
+mod base;
 mod changes;
 mod check;
 mod differences;
@@ -24,6 +25,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use toml::de::{DeTable, DeValue, ValueDeserializer};
 
+use self::base::Chain;
 use self::differences::{differences, without};
 use self::role::NEUTRAL;
 use self::text::Text;
@@ -80,20 +82,24 @@ fn default_seed() -> u64 {
 impl Recipe {
     /// Reads a recipe and applies changes.
     ///
+    /// A recipe may begin with `base = "other.toml"`, relative to its folder. It then has all
+    /// values of that recipe that it does not give itself.
+    ///
     /// # Errors
-    /// Text that is not TOML, unknown keys, impossible values: with the key, and with the line
-    /// where the text has it.
+    /// Text that is not TOML, unknown keys, impossible values: with the key, and with the file and
+    /// the line where a text has it. A base that cannot be read, or that is based on the recipe.
     pub fn load<'a>(path: impl AsRef<Path>, changes: impl Into<Changes<'a>>) -> Result<Self> {
         let path = path.as_ref();
         Self::parse(&fs::read_to_string(path)?, path, changes)
     }
 
-    /// [`Recipe::load`] of text; `path` appears in errors.
+    /// [`Recipe::load`] of text; `path` appears in errors, and a base is relative to its folder.
     ///
     /// # Errors
     /// Those of [`Recipe::load`].
     pub fn parse<'a>(text: &str, path: &Path, changes: impl Into<Changes<'a>>) -> Result<Self> {
-        Self::read(Text::parse(text, path)?, changes.into())
+        let chain = Chain::read(path, text.to_owned())?;
+        Self::read(chain.text()?, changes.into())
     }
 
     fn read<'t>(mut text: Text<'t>, changes: Changes<'t>) -> Result<Self> {
@@ -112,7 +118,7 @@ impl Recipe {
         header: &Header,
     ) -> Result<Self> {
         let path = path.as_ref();
-        let source = fs::read_to_string(path)?;
+        let chain = Chain::read(path, fs::read_to_string(path)?)?;
         let bad = |e: toml::ser::Error| Error::file(path, e.to_string());
         let sections = toml::Table::from_iter([
             ("model".to_owned(), toml::Value::try_from(&header.arch).map_err(bad)?),
@@ -122,7 +128,7 @@ impl Recipe {
             ),
         ]);
         let sections = toml::to_string(&sections).map_err(bad)?;
-        let mut text = Text::parse(&source, path)?;
+        let mut text = chain.text()?;
         text.complete_with(&sections)?;
         let recipe = Self::read(text, changes.into())?;
         if recipe.model != header.arch {

@@ -1,6 +1,6 @@
 //! The range of every number that a recipe may hold, and of its interval. A value out of its range
 //! is refused under its key when the recipe is read, whatever its type. NaN and infinity are in no
-//! range.
+//! range. Only the sizes in `model.layers` have none here: the network's family checks them.
 //!
 //! Some bounds follow from the mathematics (a probability, a momentum below 1). The others are far
 //! beyond what anybody trains with, and below what overflows or never ends.
@@ -48,6 +48,8 @@ const RANGES: &[(&str, f64, f64)] = &[
     ("model.reversible.inner", 0.0, 64.0),
     ("loss.scale", 1e-3, 1e4),
     ("loss.sub_centers", 1.0, 64.0),
+    ("loss.t", 1.0, 16.0),
+    ("loss.lambda", 1e-3, 0.999),
     ("loss.inter_topk.k", 1.0, 1e6),
     ("loss.inter_topk.penalty", 0.0, 1.5),
     ("margin.initial", 0.0, 1.5),
@@ -95,8 +97,8 @@ pub(super) struct Outside {
     pub message: String,
 }
 
-/// Compares every number, and the interval, with the range of its key. A key without a range is
-/// unknown to the recipe's types too: they refuse it.
+/// Compares every number, and the interval, with the range of its key. A key without a range is one
+/// of `model.layers`, or is unknown to the recipe's types too: they refuse it.
 pub(super) fn check(table: &DeTable<'_>) -> Result<(), Outside> {
     check_section("", table)
 }

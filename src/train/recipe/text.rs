@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue, Deserializer};
 
+use super::base::BASE;
 use super::{Changes, ranges};
 use crate::error::{Error, Result};
 use crate::train::OptimizerConfig;
@@ -23,31 +24,52 @@ const OPTIMIZER: &str = "optimizer";
 /// long line of dots would overflow the stack.
 const DEEPEST: usize = 200;
 
-/// The text of a recipe, as a tree.
+/// The text of a recipe, as a tree. It may lie over the texts of other recipes.
 pub(super) struct Text<'t> {
     path: &'t Path,
-    text: &'t str,
+    /// The recipe's own text, and behind it those below.
+    pieces: Vec<Piece<'t>>,
     root: Spanned<DeTable<'t>>,
     /// What errors call the changes, if there are any.
     changed: Option<&'t str>,
 }
 
+/// One of a tree's texts. Places in the tree are counted through all of its texts, one behind the
+/// other with a byte in between.
+struct Piece<'t> {
+    path: &'t Path,
+    text: &'t str,
+    /// The place of the first byte.
+    start: usize,
+}
+
 impl<'t> Text<'t> {
-    /// Parses TOML; `path` appears in errors.
+    /// Parses TOML; `path` appears in errors. The name of a base is left out.
     ///
     /// # Errors
     /// Text that is not TOML, with its line.
     pub fn parse(text: &'t str, path: &'t Path) -> Result<Self> {
-        let is_deep =
-            |line: &str| !line.trim_start().starts_with('#') && line.matches('.').count() > DEEPEST;
-        if let Some(i) = text.lines().position(is_deep) {
-            return Err(Error::line(path, i + 1, format!("more than {DEEPEST} dots")));
-        }
-        let root = DeTable::parse(text).map_err(|e| match e.span() {
-            Some(span) => Error::line(path, line_of(text, span.start), e.message()),
-            None => Error::file(path, e.message()),
-        })?;
-        Ok(Self { path, text, root, changed: None })
+        let mut root = parsed(text, path)?;
+        root.get_mut().remove(BASE);
+        let pieces = vec![Piece { path, text, start: 0 }];
+        Ok(Self { path, pieces, root, changed: None })
+    }
+
+    /// The same with what it lacks from the text below it, table by table.
+    #[must_use]
+    pub fn over(mut self, mut below: Self) -> Self {
+        let shift = self.pieces.last().map_or(0, |piece| piece.start + piece.text.len() + 1);
+        let place = |span: Range<usize>| match span == NOWHERE {
+            true => NOWHERE,
+            false => span.start + shift..span.end + shift,
+        };
+        // A section of settings may lie over the name of an optimizer.
+        spell_out(below.root.get_mut());
+        let entries = entries_placed(below.root.into_inner(), &place);
+        complete(self.root.get_mut(), entries);
+        let pieces = below.pieces.into_iter();
+        self.pieces.extend(pieces.map(|piece| Piece { start: piece.start + shift, ..piece }));
+        self
     }
 
     /// Adds the top-level sections of another text that this one lacks.
@@ -104,23 +126,42 @@ impl<'t> Text<'t> {
                 }
             }
         }
-        match span.filter(|s| *s != NOWHERE) {
-            Some(span) => Error::line(self.path, line_of(self.text, span.start), message),
+        match span.and_then(|span| self.line(span)) {
+            Some((path, line)) => Error::line(path, line, message),
             None => Error::file(self.path, message),
         }
     }
 
     fn at(&self, span: Option<Range<usize>>, message: String) -> Error {
-        match span {
-            Some(span) if span != NOWHERE => {
-                Error::line(self.path, line_of(self.text, span.start), message)
-            }
-            _ => match self.changed {
-                Some(name) => Error::file(self.path, format!("with {name}: {message}")),
-                None => Error::file(self.path, message),
-            },
+        match (span.and_then(|span| self.line(span)), self.changed) {
+            (Some((path, line)), _) => Error::line(path, line, message),
+            (None, Some(name)) => Error::file(self.path, format!("with {name}: {message}")),
+            (None, None) => Error::file(self.path, message),
         }
     }
+
+    /// The file and the line of a place. None if no text holds it.
+    fn line(&self, span: Range<usize>) -> Option<(&'t Path, usize)> {
+        let mut pieces = self.pieces.iter();
+        let piece = pieces.rfind(|piece| span != NOWHERE && piece.start <= span.start)?;
+        Some((piece.path, line_of(piece.text, span.start - piece.start)))
+    }
+}
+
+/// Parses TOML; `path` appears in errors.
+///
+/// # Errors
+/// Text that is not TOML, with its line.
+pub(super) fn parsed<'t>(text: &'t str, path: &Path) -> Result<Spanned<DeTable<'t>>> {
+    let is_deep =
+        |line: &str| !line.trim_start().starts_with('#') && line.matches('.').count() > DEEPEST;
+    if let Some(i) = text.lines().position(is_deep) {
+        return Err(Error::line(path, i + 1, format!("more than {DEEPEST} dots")));
+    }
+    DeTable::parse(text).map_err(|e| match e.span() {
+        Some(span) => Error::line(path, line_of(text, span.start), e.message()),
+        None => Error::file(path, e.message()),
+    })
 }
 
 /// The line, from 1, of a byte.
@@ -140,19 +181,51 @@ pub(super) fn key<'t>(name: impl Into<DeString<'t>>) -> Spanned<DeString<'t>> {
 
 /// A value that the text does not hold, with all that is in it.
 pub(super) fn elsewhere(value: DeValue<'_>) -> Spanned<DeValue<'_>> {
-    let value = match value {
+    placed(Spanned::new(NOWHERE, value), &|_| NOWHERE)
+}
+
+/// A value with other places, and all that is in it.
+fn placed<'t>(
+    value: Spanned<DeValue<'t>>,
+    place: &impl Fn(Range<usize>) -> Range<usize>,
+) -> Spanned<DeValue<'t>> {
+    let span = place(value.span());
+    let value = match value.into_inner() {
         DeValue::Array(items) => {
-            DeValue::Array(items.into_iter().map(|item| elsewhere(item.into_inner())).collect())
+            DeValue::Array(items.into_iter().map(|item| placed(item, place)).collect())
         }
-        DeValue::Table(table) => {
-            let entries = table.into_iter();
-            DeValue::Table(
-                entries.map(|(k, v)| (key(k.into_inner()), elsewhere(v.into_inner()))).collect(),
-            )
-        }
+        DeValue::Table(table) => DeValue::Table(entries_placed(table, place)),
         other => other,
     };
-    Spanned::new(NOWHERE, value)
+    Spanned::new(span, value)
+}
+
+/// [`placed`] for the entries of a table.
+fn entries_placed<'t>(
+    table: DeTable<'t>,
+    place: &impl Fn(Range<usize>) -> Range<usize>,
+) -> DeTable<'t> {
+    let entries = table.into_iter().map(|(key, value)| {
+        let span = place(key.span());
+        (Spanned::new(span, key.into_inner()), placed(value, place))
+    });
+    entries.collect()
+}
+
+/// Adds to a table what it lacks, and to its tables what these lack.
+fn complete<'t>(table: &mut DeTable<'t>, below: DeTable<'t>) {
+    for (key, value) in below {
+        match table.get_mut(&**key.get_ref()) {
+            None => drop(table.insert(key, value)),
+            Some(ours) => {
+                if let (DeValue::Table(ours), DeValue::Table(below)) =
+                    (ours.get_mut(), value.into_inner())
+                {
+                    complete(ours, below);
+                }
+            }
+        }
+    }
 }
 
 /// Sets the keys of changes.

@@ -2,21 +2,22 @@
 
 use burn::module::Module;
 
-use super::super::Architecture;
+use super::super::{Architecture, segments};
 use super::super::network::Backbone;
 use super::plan::{Entry, Plan, StagePlan};
 use super::{MergeRule, StreamRule};
 use crate::backend::reversible::Execution;
 use crate::nn::{
     BatchNorm, Block, Body, Combine, Conv2d, Conv2dConfig, Coupling, Downsample, Exec, Halves,
-    Init, Part, Pooling, Squeeze, Stage, Step, downsample,
+    Init, Part, Pooling, Segments, Squeeze, Stage, Step, downsample,
 };
 
-/// A reversible network of either type, up to its pooled statistics. Both executions are this one
+/// A reversible network of either type. Both executions are this one
 /// struct, with the same weights.
 #[derive(Module, Debug)]
 pub(in crate::zoo) struct RevNet {
     body: RevBody,
+    unnamed: Segments,
     /// How it trains; the default recomputes activations.
     #[module(skip)]
     pub execution: Execution,
@@ -139,14 +140,15 @@ impl RevNet {
     pub fn forward<E: Exec>(&self, e: &mut E, image: E::Value<4>) -> E::Value<2> {
         let pooled = e.body(&self.body, image, self.execution);
         e.stage(Stage::EMBEDDING);
-        e.reshape(pooled, [0, -1])
+        let pooled = e.reshape(pooled, [0, -1]);
+        self.unnamed.forward(e, pooled)
     }
 }
 
 impl Plan {
-    /// The network, and how many channels times mels it pools.
-    pub fn init(&self, init: &Init, arch: &Architecture) -> (Backbone, usize) {
-        let init = init.at("body");
+    /// The network.
+    pub fn init(&self, root: &Init, arch: &Architecture) -> Backbone {
+        let init = root.at("body");
         let place = init.at("stem");
         let stem = Stem {
             conv: Conv2dConfig::new(1, self.stem, 3).init(place.at("conv")),
@@ -170,7 +172,8 @@ impl Plan {
             mean,
         };
         let body = RevBody { stem, stages, summary };
-        (Backbone::Reversible(RevNet { body, execution: Execution::default() }), pooled)
+        let unnamed = segments(root, arch, pooled);
+        Backbone::Reversible(RevNet { body, unnamed, execution: Execution::default() })
     }
 
     fn stage(&self, init: &Init, stage: &StagePlan) -> RevStage {

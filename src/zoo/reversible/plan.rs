@@ -93,7 +93,7 @@ impl Plan {
         let ordinary = Architecture { name, reversible, ..arch.clone() };
         let wanted = ordinary.layout()?.parameters();
         let init = Init::blank();
-        let whole = Network::new(&init, arch, plan.init(&init, arch));
+        let whole = Network::new(plan.init(&init, arch), 1);
         let whole = Trace::record(&whole, [arch.mels, FRAMES]).parameters();
         // Only the residual functions change with their inner width.
         let rest = whole - plan.inside();

@@ -16,9 +16,10 @@ const PER_UNIT: u32 = 4;
 /// One product: weights `[channels written, channels read * taps]` times the values gathered for
 /// each position. A cube computes tiles of `rows` channels by `columns` positions.
 ///
-/// Forwards, output position p reads `p * stride + tap - kernel / 2`. Backwards, input position p
-/// reads the outputs q with `q * stride + tap - kernel / 2 = p`. Only taps of one remainder reach
-/// such a p; the cube's z position chooses the remainders of mels and frames.
+/// Forwards, output position p reads `p * stride + tap * dilation - padding`. Backwards, input
+/// position p reads the outputs q with `q * stride + tap * dilation - padding = p`. With a stride
+/// (and dilation 1) only taps of one remainder reach such a p; the cube's z position chooses the
+/// remainders of mels and frames.
 #[cube(launch)]
 #[allow(clippy::too_many_arguments, reason = "a kernel takes its buffers one by one")]
 pub(super) fn gather_kernel<F: Float>(
@@ -28,12 +29,13 @@ pub(super) fn gather_kernel<F: Float>(
     sizes: Sizes,
     #[comptime] rows: u32,
     #[comptime] columns: u32,
-    #[comptime] kernel: u32,
+    #[comptime] kernel_mels: u32,
+    #[comptime] kernel_frames: u32,
     #[comptime] backward: bool,
     #[comptime] strided: bool,
+    #[comptime] dilated: bool,
     #[define(F)] _dtype: ElemType,
 ) {
-    let pad = comptime![kernel / 2];
     let across = comptime![columns / PER_UNIT];
     let per_row = comptime![rows * columns / UNITS / PER_UNIT];
     let pitch = comptime![rows + 1];
@@ -44,17 +46,18 @@ pub(super) fn gather_kernel<F: Float>(
     let mut class_frames = 0u32;
     let mut first_mels = 0u32;
     let mut first_frames = 0u32;
-    let mut taps_mels = kernel.runtime();
-    let mut taps_frames = kernel.runtime();
+    let mut taps_mels = kernel_mels.runtime();
+    let mut taps_frames = kernel_frames.runtime();
     let mut mels = sizes.write_mels;
     let mut frames = sizes.write_frames;
     if comptime![strided] {
         class_mels = CUBE_POS_Z / sizes.stride_frames;
         class_frames = CUBE_POS_Z % sizes.stride_frames;
-        first_mels = (class_mels + pad) % sizes.stride_mels;
-        first_frames = (class_frames + pad) % sizes.stride_frames;
-        taps_mels = (kernel + sizes.stride_mels - 1 - first_mels) / sizes.stride_mels;
-        taps_frames = (kernel + sizes.stride_frames - 1 - first_frames) / sizes.stride_frames;
+        first_mels = (class_mels + sizes.pad_mels) % sizes.stride_mels;
+        first_frames = (class_frames + sizes.pad_frames) % sizes.stride_frames;
+        taps_mels = (kernel_mels + sizes.stride_mels - 1 - first_mels) / sizes.stride_mels;
+        taps_frames =
+            (kernel_frames + sizes.stride_frames - 1 - first_frames) / sizes.stride_frames;
         mels = (mels + sizes.stride_mels - 1 - class_mels) / sizes.stride_mels;
         frames = (frames + sizes.stride_frames - 1 - class_frames) / sizes.stride_frames;
     }
@@ -73,17 +76,17 @@ pub(super) fn gather_kernel<F: Float>(
         let rest = own % plane;
         let own_mel = rest / frames;
         let own_frame = rest % frames;
-        let mut base_mel = own_mel as i32 + pad as i32;
-        let mut base_frame = own_frame as i32 + pad as i32;
+        let mut base_mel = (own_mel + sizes.pad_mels) as i32;
+        let mut base_frame = (own_frame + sizes.pad_frames) as i32;
         if comptime![strided] {
-            let mel = (class_mels + pad - first_mels) / sizes.stride_mels;
-            let frame = (class_frames + pad - first_frames) / sizes.stride_frames;
+            let mel = (class_mels + sizes.pad_mels - first_mels) / sizes.stride_mels;
+            let frame = (class_frames + sizes.pad_frames - first_frames) / sizes.stride_frames;
             base_mel = own_mel as i32 + mel as i32;
             base_frame = own_frame as i32 + frame as i32;
         }
         if comptime![!backward] {
-            base_mel = (own_mel * sizes.stride_mels) as i32 - pad as i32;
-            base_frame = (own_frame * sizes.stride_frames) as i32 - pad as i32;
+            base_mel = (own_mel * sizes.stride_mels) as i32 - sizes.pad_mels as i32;
+            base_frame = (own_frame * sizes.stride_frames) as i32 - sizes.pad_frames as i32;
         }
         let source = batch * sizes.read_channels;
 
@@ -107,7 +110,8 @@ pub(super) fn gather_kernel<F: Float>(
                         let mel = first_mels + tap / taps_frames * step(sizes.stride_mels, strided);
                         let frame =
                             first_frames + tap % taps_frames * step(sizes.stride_frames, strided);
-                        at = ((k / taps * sizes.write_channels + row + m) * kernel + mel) * kernel
+                        at = ((k / taps * sizes.write_channels + row + m) * kernel_mels + mel)
+                            * kernel_frames
                             + frame;
                     }
                     value = f32::cast_from(weight[at as usize]);
@@ -122,12 +126,14 @@ pub(super) fn gather_kernel<F: Float>(
                 let tap = k % taps;
                 let mut mel = base_mel;
                 let mut frame = base_frame;
+                let down = tap / taps_frames * step(sizes.dilation_mels, dilated);
+                let along = tap % taps_frames * step(sizes.dilation_frames, dilated);
                 if comptime![backward] {
-                    mel -= (tap / taps_frames) as i32;
-                    frame -= (tap % taps_frames) as i32;
+                    mel -= down as i32;
+                    frame -= along as i32;
                 } else {
-                    mel += (tap / taps_frames) as i32;
-                    frame += (tap % taps_frames) as i32;
+                    mel += down as i32;
+                    frame += along as i32;
                 }
                 let mut value = 0.0f32;
                 if k < depth
@@ -199,12 +205,12 @@ pub(super) fn gather_kernel<F: Float>(
     }
 }
 
-/// The distance of taps that reach the same positions.
+/// A distance that is 1 in most networks: then the compiler knows it.
 #[cube]
-fn step(stride: u32, #[comptime] strided: bool) -> u32 {
+fn step(distance: u32, #[comptime] other: bool) -> u32 {
     let mut step = 1u32;
-    if comptime![strided] {
-        step = stride;
+    if comptime![other] {
+        step = distance;
     }
     step
 }

@@ -2,8 +2,9 @@
 //! shared memory, so no columns are written anywhere. Sums are f32 whatever the tensors' type.
 //!
 //! Tensors are row-major `[batch, channels, mels, frames]`: neighbouring units read neighbouring
-//! frames, and no copy in another order is made.
+//! frames, and no copy in another order is made. Grouped convolutions are summed value by value.
 
+mod direct;
 mod gather;
 mod reduce;
 
@@ -13,6 +14,7 @@ use burn_cubecl::cubecl;
 use burn_cubecl::tensor::CubeTensor;
 use cubecl::prelude::*;
 
+use self::direct::{GroupLaunch, direct_kernel, direct_weight_kernel};
 use self::gather::gather_kernel;
 use self::reduce::{sum_kernel, weight_kernel};
 use super::{Splits, Window};
@@ -32,12 +34,19 @@ pub(super) struct Sizes {
     write_frames: u32,
     stride_mels: u32,
     stride_frames: u32,
+    pad_mels: u32,
+    pad_frames: u32,
+    /// Distance between taps.
+    dilation_mels: u32,
+    dilation_frames: u32,
 }
 
 fn sizes(read: [usize; 4], write: [usize; 4], window: Window) -> SizesLaunch {
     let [batch, read_channels, read_mels, read_frames] = read.map(|n| n as u32);
     let [_, write_channels, write_mels, write_frames] = write.map(|n| n as u32);
     let [stride_mels, stride_frames] = window.stride.map(|n| n as u32);
+    let [pad_mels, pad_frames] = window.padding.map(|n| n as u32);
+    let [dilation_mels, dilation_frames] = window.dilation.map(|n| n as u32);
     SizesLaunch::new(
         batch,
         read_channels,
@@ -48,6 +57,10 @@ fn sizes(read: [usize; 4], write: [usize; 4], window: Window) -> SizesLaunch {
         write_frames,
         stride_mels,
         stride_frames,
+        pad_mels,
+        pad_frames,
+        dilation_mels,
+        dilation_frames,
     )
 }
 
@@ -62,9 +75,13 @@ fn dims(x: &CubeTensor) -> [usize; 4] {
 
 /// See [`super::ConvolutionOps::convolve`].
 pub(super) fn convolve(x: CubeTensor, weight: CubeTensor, window: Window) -> CubeTensor {
-    let ([batch, _, mels, frames], [output, _, kernel, _]) = (dims(&x), dims(&weight));
-    let [mels, frames] = window.output([mels, frames], kernel);
-    gather(x, weight, [batch, output, mels, frames], window, false)
+    let ([batch, _, mels, frames], [output, _, rows, columns]) = (dims(&x), dims(&weight));
+    let [mels, frames] = window.output([mels, frames], [rows, columns]);
+    let write = [batch, output, mels, frames];
+    match window.groups {
+        1 => gather(x, weight, write, window, false),
+        _ => direct(x, weight, write, window, false),
+    }
 }
 
 /// See [`super::ConvolutionOps::convolve_input_gradient`].
@@ -74,7 +91,12 @@ pub(super) fn input_gradient(
     shape: Shape,
     window: Window,
 ) -> CubeTensor {
-    gather(dy, weight, shape.dims(), window, true)
+    // Taps that are further apart than one do not fall into classes of one stride.
+    let gathers = window.stride == [1, 1] || window.dilation == [1, 1];
+    match window.groups == 1 && gathers {
+        true => gather(dy, weight, shape.dims(), window, true),
+        false => direct(dy, weight, shape.dims(), window, true),
+    }
 }
 
 fn gather(
@@ -92,7 +114,7 @@ fn gather(
     let classes = if backward { window.stride } else { [1, 1] };
     let positions = batch * mels.div_ceil(classes[0]) * frames.div_ceil(classes[1]);
     let across = positions.div_ceil(columns as usize).clamp(1, MOST_CUBES);
-    let kernel = dims(&weight)[3] as u32;
+    let [_, _, kernel_mels, kernel_frames] = dims(&weight).map(|n| n as u32);
     gather_kernel::launch(
         &read.client.clone(),
         CubeCount::Static(
@@ -107,26 +129,100 @@ fn gather(
         sizes(dims(&read), write, window),
         rows,
         columns,
-        kernel,
+        kernel_mels,
+        kernel_frames,
         backward,
         backward && window.stride != [1, 1],
+        window.dilation != [1, 1],
         elem(read.dtype),
     );
     y
+}
+
+/// Output or input gradient of a convolution of any kind.
+fn direct(
+    read: CubeTensor,
+    weight: CubeTensor,
+    write: [usize; 4],
+    window: Window,
+    backward: bool,
+) -> CubeTensor {
+    let (read, weight) = (gpu::contiguous(read), gpu::contiguous(weight));
+    let y = gpu::empty(&read, write, read.dtype);
+    let [_, _, rows, columns] = dims(&weight);
+    let count = write.iter().product::<usize>();
+    direct_kernel::launch(
+        &read.client.clone(),
+        cubes(count),
+        CubeDim::new_1d(UNITS),
+        read.clone().into_buffer_arg(),
+        weight.into_buffer_arg(),
+        y.clone().into_buffer_arg(),
+        sizes(dims(&read), write, window),
+        group([dims(&read)[1], write[1]], [rows, columns], window),
+        count as u32,
+        backward,
+        elem(read.dtype),
+    );
+    y
+}
+
+/// A group of a convolution that reads and writes so many channels.
+fn group([read, write]: [usize; 2], [rows, columns]: [usize; 2], window: Window) -> GroupLaunch {
+    let [read, write, rows, columns] =
+        [read / window.groups, write / window.groups, rows, columns].map(|n| n as u32);
+    GroupLaunch::new(read, write, rows, columns)
 }
 
 /// See [`super::ConvolutionOps::convolve_weight_gradient`].
 pub(super) fn weight_gradient(
     x: CubeTensor,
     dy: CubeTensor,
-    kernel: usize,
+    kernel: [usize; 2],
     window: Window,
 ) -> CubeTensor {
     let (x, dy) = (gpu::contiguous(x), gpu::contiguous(dy));
+    match window.groups {
+        1 => dense_weight_gradient(x, dy, kernel, window),
+        _ => grouped_weight_gradient(x, dy, kernel, window),
+    }
+}
+
+fn grouped_weight_gradient(
+    x: CubeTensor,
+    dy: CubeTensor,
+    [rows, columns]: [usize; 2],
+    window: Window,
+) -> CubeTensor {
     let ([_, input, ..], [_, output, ..]) = (dims(&x), dims(&dy));
-    let shape = [output, input, kernel, kernel];
+    let shape = [output, input / window.groups, rows, columns];
+    let count = shape.iter().product::<usize>();
+    let dw = gpu::lasting(&x, shape, x.dtype);
+    direct_weight_kernel::launch(
+        &x.client.clone(),
+        CubeCount::Static(count.clamp(1, MOST_CUBES) as u32, 1, 1),
+        CubeDim::new_1d(UNITS),
+        x.clone().into_buffer_arg(),
+        dy.clone().into_buffer_arg(),
+        dw.clone().into_buffer_arg(),
+        sizes(dims(&x), dims(&dy), window),
+        group([input, output], [rows, columns], window),
+        count as u32,
+        elem(x.dtype),
+    );
+    dw
+}
+
+fn dense_weight_gradient(
+    x: CubeTensor,
+    dy: CubeTensor,
+    kernel: [usize; 2],
+    window: Window,
+) -> CubeTensor {
+    let ([_, input, ..], [_, output, ..]) = (dims(&x), dims(&dy));
+    let shape = [output, input, kernel[0], kernel[1]];
     let Splits { count, rows, columns, chunk } = Splits::of(dims(&x), dims(&dy), kernel);
-    let width = input * kernel * kernel;
+    let width = input * kernel[0] * kernel[1];
     let direct = count == 1 && x.dtype == DType::F32;
     let dw = gpu::lasting(&x, shape, x.dtype);
     let parts = match direct {
@@ -148,7 +244,8 @@ pub(super) fn weight_gradient(
         chunk as u32,
         rows as u32,
         columns as u32,
-        kernel as u32,
+        kernel[0] as u32,
+        kernel[1] as u32,
         elem(x.dtype),
     );
     if !direct {

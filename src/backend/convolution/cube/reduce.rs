@@ -24,11 +24,11 @@ pub(super) fn weight_kernel<F: Float>(
     chunk: u32,
     #[comptime] rows: u32,
     #[comptime] columns: u32,
-    #[comptime] kernel: u32,
+    #[comptime] kernel_mels: u32,
+    #[comptime] kernel_frames: u32,
     #[define(F)] _dtype: ElemType,
 ) {
-    let pad = comptime![kernel / 2];
-    let taps = comptime![kernel * kernel];
+    let taps = comptime![kernel_mels * kernel_frames];
     let per_row = comptime![rows / EDGE];
     let per_column = comptime![columns / EDGE];
     let left_pitch = comptime![rows + 1];
@@ -54,8 +54,10 @@ pub(super) fn weight_kernel<F: Float>(
         let at = column + lane + j * EDGE;
         let tap = at % taps;
         channels[j as usize] = at / taps;
-        mels[j as usize] = (tap / kernel) as i32 - pad as i32;
-        frames[j as usize] = (tap % kernel) as i32 - pad as i32;
+        let down = tap / kernel_frames * sizes.dilation_mels;
+        let along = tap % kernel_frames * sizes.dilation_frames;
+        mels[j as usize] = down as i32 - sizes.pad_mels as i32;
+        frames[j as usize] = along as i32 - sizes.pad_frames as i32;
     }
 
     let mut sums = Array::<f32>::new(comptime![(per_row * per_column) as usize]);

@@ -72,9 +72,11 @@ impl Config {
     pub(super) fn features(&mut self, args: &Section) -> Result<()> {
         let frontend = args.text("frontend")?;
         if let Some(other) = frontend.filter(|name| *name != "fbank") {
-            return Err(
-                args.error("frontend", format!("`{other}` is not supported; revox has fbank"))
+            let message = format!(
+                "`{other}` is not supported; revox has fbank. A network works on the features \
+                 that it was trained on: take a checkpoint that was trained on fbank, or train one"
             );
+            return Err(args.error("frontend", message));
         }
         let unknown = "revox does not know this key, which may change the features; if it is for \
                        training only, leave it out of a copy of the file";

@@ -205,10 +205,10 @@ fn networks_are_named_and_compared() {
     };
     fails("dataset_args: {}", "no `model:`");
     fails(
-        "model: ECAPA_TDNN_GLOB_c512",
-        "config.yaml:1: model: ECAPA_TDNN_GLOB_c512: no architecture",
+        "model: REPVGG_A0",
+        "config.yaml:1: model: revox has no REPVGG_A0; it has ResNet18, ResNet34,",
     );
-    fails("model: ResNet18\nmodel_args: {pooling_func: MQMHASTP}", "MQMHASTP");
+    fails("model: ResNet18\nmodel_args: {pooling_func: XI}", "TSDP, ASTP and MQMHASTP are");
     fails("model: ResNet18\nmodel_args: {feat_dim: -1}", "feat_dim");
     fails("model: ResNet18\nmodel_args: {emb_bn: true}", "emb_bn");
     fails("[a, b]", "not a map");

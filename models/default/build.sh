@@ -1,0 +1,36 @@
+#!/usr/bin/env bash
+# Makes the model inside the program again: trains, packs, tests, and takes the threshold of the
+# first dev list. The figures that it prints belong in model.toml; a test compares those that can
+# be compared.
+#
+#   cargo build --release && models/default/build.sh
+#
+# DATA names the folder of the dev lists; the recipe names those to train on. The program is built
+# with a model inside: where there is none yet, an empty file will do.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+revox=${REVOX:-target/release/revox}
+data=${DATA:-../shared/data}
+out=${OUT:-runs/default-model}
+
+"$revox" train recipes/default-model.toml --out "$out"
+"$revox" quantize "$out/model.safetensors" --bits 4 --set quantize.small_layers=fewer-bits \
+  -o "$out/packed.safetensors"
+
+for list in speechocean762 librispeech_mini; do
+  for model in model packed; do
+    name=$out/$list-$model
+    "$revox" embed "$out/$model.safetensors" --wav-scp "$data/$list/dev/wav.scp" \
+      -o "$name.safetensors" --quiet
+    "$revox" score "$name.safetensors" "$data/$list/dev/trials.txt" -o "$name.scores" --quiet
+    echo "$list, $model:"
+    "$revox" eval "$name.scores" --utt2spk "$data/$list/dev/utt2spk" \
+      --wav-scp "$data/$list/dev/wav.scp" --json
+  done
+done
+"$revox" eval "$out/speechocean762-packed.scores" --replicates 0 \
+  --save-threshold "$out/packed.safetensors"
+
+cp "$out/packed.safetensors" models/default/model.safetensors
+wc -c models/default/model.safetensors
+sha256sum models/default/model.safetensors

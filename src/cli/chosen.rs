@@ -1,0 +1,99 @@
+//! The model of a verb: that of a file, or the one inside the program.
+
+use std::io::Read;
+use std::path::Path;
+
+use burn::tensor::Device;
+use serde_json::{Value, json};
+
+use crate::error::Result;
+use crate::fs;
+use crate::model_card::{DEFAULT, DefaultCard, Tested, default_model};
+use crate::model_file::Model;
+use crate::terminal::note;
+
+/// Whether a file is a model rather than a recording: by its name, and whatever its name by its
+/// beginning, which is a length within the file and `{`. A pipe can be read only once, so its name
+/// decides.
+pub(super) fn is_model(path: &Path) -> bool {
+    let named = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("safetensors"));
+    named || path.is_file() && begins_like_a_model(path).unwrap_or(false)
+}
+
+fn begins_like_a_model(path: &Path) -> Result<bool> {
+    let mut file = fs::open(path)?;
+    let bytes = file.metadata().map_or(0, |m| m.len());
+    let (mut length, mut brace) = ([0; 8], [0]);
+    let read = file.read_exact(&mut length).and_then(|()| file.read_exact(&mut brace));
+    Ok(read.is_ok() && brace == *b"{" && u64::from_le_bytes(length) <= bytes)
+}
+
+/// The model of a file; without one, the model inside the program, with a note that says so.
+///
+/// # Errors
+/// Those of [`Model::load`].
+pub(super) fn load(path: Option<&Path>, device: &Device) -> Result<Model> {
+    if let Some(path) = path {
+        return Model::load(path, device);
+    }
+    let model = default_model(device)?;
+    let card = DefaultCard::get();
+    let rates = card
+        .tested
+        .iter()
+        .map(|Tested { list, eer_percent, .. }| format!("EER {eer_percent:.2} % on {list}"));
+    let threshold = model
+        .header
+        .scoring
+        .threshold_eer
+        .map_or_else(String::new, |t| format!("; threshold {t:.4}"));
+    let rates = rates.collect::<Vec<_>>().join(", ");
+    note!("the model is the one inside the program: {}; {rates}{threshold}", card.title);
+    note!("{} `revox zoo --details {DEFAULT}` tells more", card.limits);
+    Ok(model)
+}
+
+/// What the verbs' JSON says of the model inside the program: its rates, 0 to 1, by list of trials.
+/// Null where a file was named.
+pub(super) fn json(path: Option<&Path>, model: &Model) -> Value {
+    if path.is_some() {
+        return Value::Null;
+    }
+    let card = DefaultCard::get();
+    let rate = |tested: &Tested| (tested.list.clone(), json!(tested.eer_percent / 100.0));
+    json!({
+        "title": card.title,
+        "limits": card.limits,
+        "sha256": card.sha256,
+        "eer": card.tested.iter().map(rate).collect::<serde_json::Map<_, _>>(),
+        "threshold_eer": model.header.scoring.threshold_eer,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn models_are_told_from_recordings() {
+        let dir = tempfile::tempdir().unwrap();
+        let write = |name: &str, bytes: &[u8]| {
+            let path = dir.path().join(name);
+            std::fs::write(&path, bytes).unwrap();
+            path
+        };
+        let model = [&2u64.to_le_bytes()[..], b"{}"].concat();
+        assert!(is_model(&write("model", &model)) && is_model(&write("model.wav", &model)));
+        assert!(is_model(Path::new("none.SafeTensors")) && !is_model(Path::new("none.wav")));
+        assert!(!is_model(dir.path()));
+        for (name, bytes) in [
+            ("a.wav", &b"RIFF\x24\0\0\0WAVEfmt "[..]),
+            ("a.flac", b"fLaC\0\0\0\x22{\x10\0\0"),
+            ("short", b"{}"),
+            ("empty", b""),
+            ("text", b"this is no model{}"),
+        ] {
+            assert!(!is_model(&write(name, bytes)), "{name}");
+        }
+    }
+}
