@@ -61,9 +61,7 @@ impl Machine {
         let whole = |size: &[usize]| [batch, size[0], size[1], size[2]];
         let weight = conv.weight_shape();
         match self {
-            Self::Cpu { threads } => {
-                scratch(whole(input), weight, conv.window(), threads)
-            }
+            Self::Cpu { threads } => scratch(whole(input), weight, conv.window(), threads),
             Self::Gpu { .. } if conv.groups > 1 => [0; 3],
             Self::Gpu { .. } => {
                 let splits = Splits::of(whole(input), whole(output), conv.kernel);

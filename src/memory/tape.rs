@@ -5,8 +5,8 @@ use std::collections::HashMap;
 
 use super::ledger::{Buffer, Ledger};
 use super::play::Player;
-use crate::nn::Combine;
 use crate::nn::graph::{Function, Node, Op, Value};
+use crate::nn::{Combine, Statistics};
 
 /// What the forward pass leaves for the way back: for each operation the buffers it keeps.
 pub(super) type Tape = Vec<Vec<Buffer>>;
@@ -97,21 +97,37 @@ impl Player<'_> {
                     }
                     ledger.in_place(&given, bytes)
                 }
-                Op::Pad(_) | Op::Concat(_) | Op::Squeeze(_) | Op::Channels(_) | Op::Swap
-                | Op::Mean(_) | Op::Segments(_) | Op::Spread | Op::Trim(_) | Op::Repeat(_) => {
+                Op::Pad(_)
+                | Op::Concat(_)
+                | Op::Squeeze(_)
+                | Op::Channels(_)
+                | Op::Swap
+                | Op::Mean(_)
+                | Op::Segments(_)
+                | Op::Spread
+                | Op::Trim(_)
+                | Op::Repeat(_) => {
                     let made = ledger.new_buffer(bytes);
                     ledger.release_all(given);
                     made
                 }
                 // Views.
                 Op::Copy | Op::Reshape(_) | Op::Half(_) => given[0],
+                Op::Pool(Statistics::Weighted(_)) => {
+                    // Weighted values, for the mean; the same again and their products with the
+                    // values, for the mean square.
+                    ledger.scratch(centered);
+                    kept.push(ledger.new_buffer(centered));
+                    ledger.scratch(centered);
+                    kept.extend(&given);
+                    ledger.new_buffer(bytes)
+                }
                 Op::Pool(_) => {
                     // The values without their mean, and their squares.
                     kept.push(ledger.new_buffer(centered));
                     ledger.scratch(centered);
                     let made = ledger.new_buffer(bytes);
                     ledger.release(given[0]);
-                    kept.extend(&given[1..]);
                     made
                 }
             };
@@ -208,15 +224,19 @@ impl Player<'_> {
                     }
                     self.ledger.release_all(kept.into_iter().chain([dy]));
                 }
+                Op::Pool(Statistics::Weighted(_)) => {
+                    // Both gradients, each a sum of two or three terms.
+                    let [values, weights] = [(); 2].map(|()| self.ledger.new_buffer(size));
+                    self.ledger.scratch(3 * size);
+                    self.ledger.release_all(kept.into_iter().chain([dy]));
+                    self.add(&mut gradients, x, values);
+                    self.add(&mut gradients, node.inputs[1], weights);
+                }
                 Op::Pool(_) => {
                     let made = self.ledger.new_buffer(size);
                     self.ledger.scratch(2 * size);
                     self.ledger.release_all(kept.into_iter().chain([dy]));
                     self.add(&mut gradients, x, made);
-                    for &attention in &node.inputs[1..] {
-                        let made = self.ledger.new_buffer(size);
-                        self.add(&mut gradients, attention, made);
-                    }
                 }
             }
         }

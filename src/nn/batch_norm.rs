@@ -158,8 +158,7 @@ pub fn scale_and_shift(
     epsilon: Epsilon,
 ) -> (Vec<f32>, Vec<f32>) {
     let epsilon = epsilon.value() as f32;
-    let scale: Vec<f32> =
-        weight.iter().zip(var).map(|(w, v)| w / (v + epsilon).sqrt()).collect();
+    let scale: Vec<f32> = weight.iter().zip(var).map(|(w, v)| w / (v + epsilon).sqrt()).collect();
     let shift = bias.iter().zip(mean).zip(&scale).map(|((b, m), s)| b - m * s).collect();
     (scale, shift)
 }

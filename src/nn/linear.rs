@@ -32,8 +32,9 @@ impl Linear {
 
     /// Each frame: `[batch, input, frames]` -> `[batch, output, frames]`.
     pub fn forward_frames(&self, x: Tensor<3>) -> Tensor<3> {
-        let [output, input] = self.weight.lazy_shape().dims();
-        let y = products(self.weight.val().reshape([output, input, 1]), x);
+        let weight = self.weight.val();
+        let [output, input] = weight.dims();
+        let y = products(weight.reshape([output, input, 1]), x);
         y + self.bias.val().reshape([1, output, 1])
     }
 }

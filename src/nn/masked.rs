@@ -299,8 +299,7 @@ impl Exec for Masked {
 
     fn trim(&mut self, x: Padded<4>, multiple: usize) -> Padded<4> {
         let tensor = self.run.trim(x.tensor, multiple);
-        let lengths =
-            self.then(x.lengths, tensor.dims()[3], |length| length - length % multiple);
+        let lengths = self.then(x.lengths, tensor.dims()[3], |length| length - length % multiple);
         // What was cut off an utterance is behind it now.
         Padded { tensor, lengths, zeros: false }
     }

@@ -82,7 +82,9 @@ pub(super) fn simam(x: Tensor<4>, mask: Option<Tensor<4>>) -> Tensor<4> {
     let centered = x.clone() - mean(x.clone(), &[2, 3], mask.clone());
     let square = centered.clone() * centered;
     let variance = match mask {
-        None => square.clone().sum_dim(2).sum_dim(3) / (mels * frames).max(2).saturating_sub(1) as f64,
+        None => {
+            square.clone().sum_dim(2).sum_dim(3) / (mels * frames).max(2).saturating_sub(1) as f64
+        }
         Some(mask) => {
             let counts = (mask.clone().sum_dim(3) * mels as f64).clamp_min(2.0) - 1.0;
             (square.clone() * mask).sum_dim(2).sum_dim(3) / counts
@@ -157,9 +159,7 @@ mod tests {
         let mean = given.iter().sum::<f32>() / 12.0;
         let square = |v: f32| (v - mean) * (v - mean);
         let variance = given.iter().map(|&v| square(v)).sum::<f32>() / 11.0;
-        let gated = |&v: &f32| {
-            v / (1.0 + (-(square(v) / (4.0 * (variance + 1e-4)) + 0.5)).exp())
-        };
+        let gated = |&v: &f32| v / (1.0 + (-(square(v) / (4.0 * (variance + 1e-4)) + 0.5)).exp());
         near(&values(simam(x, None)), &given.iter().map(gated).collect::<Vec<_>>());
     }
 }

@@ -160,11 +160,16 @@ impl Exec for Run {
 
     fn linear<const D: usize>(&mut self, layer: &Linear, x: Tensor<D>) -> Tensor<D> {
         let mut shape = x.dims();
-        [shape[1], _] = layer.weight.lazy_shape().dims();
-        match x.dims()[..] {
-            [batch, input] => layer.forward(x.reshape([batch, input])).reshape(shape),
+        match shape[..] {
+            [batch, input] => {
+                let y = layer.forward(x.reshape([batch, input]));
+                shape[1] = y.dims()[1];
+                y.reshape(shape)
+            }
             [batch, input, frames] => {
-                layer.forward_frames(x.reshape([batch, input, frames])).reshape(shape)
+                let y = layer.forward_frames(x.reshape([batch, input, frames]));
+                shape[1] = y.dims()[1];
+                y.reshape(shape)
             }
             _ => panic!("a linear layer takes two axes or three, not {D}"),
         }

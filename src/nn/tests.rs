@@ -77,7 +77,8 @@ fn one(
             let affine = node.tensors.len() == 4;
             let statistics = if affine { 2 } else { 0 };
             let row = |t: Tensor<1>| t.reshape([1, channels, 1]);
-            let mut y = (x - row(tensor(statistics))) / (row(tensor(statistics + 1)) + epsilon.value()).sqrt();
+            let mut y = (x - row(tensor(statistics)))
+                / (row(tensor(statistics + 1)) + epsilon.value()).sqrt();
             if affine {
                 y = y * row(tensor(0)) + row(tensor(1));
             }
@@ -197,7 +198,8 @@ fn one(
         Op::Repeat(times) => {
             let x = input(0).is::<3>();
             let frames = x.dims()[2] as i32;
-            let places = Tensor::<1, Int>::arange(0..i64::from(frames) * *times as i64, &x.device());
+            let places =
+                Tensor::<1, Int>::arange(0..i64::from(frames) * *times as i64, &x.device());
             end(x.select(2, places / *times as i64))
         }
         Op::Half(half) => end(input(0).is::<4>().chunk(2, 1).remove(*half)),

@@ -12,14 +12,14 @@ use crate::nn::{PoolingKind, assign_named, names_and_shapes};
 use crate::rng::{fnv1a64, mix64};
 use crate::zoo::{Architecture, Network};
 
-/// A safetensors file of one utterance's features for 80 and 40 mels, and of the embeddings.
+/// A safetensors file of one utterance's features for 80, 72 and 40 mels, and of the embeddings.
 pub const FILE: &[u8] = include_bytes!("../../assets/reference-embeddings.safetensors");
 
-/// Seed of all weights in [`networks`].
-pub const SEED: u64 = 49401;
+/// Seed of most weights in [`networks`].
+const SEED: u64 = 49401;
 
-/// Factor of convolutions and linear layers in [`networks`].
-pub const GAIN: f64 = 0.7;
+/// Factor of convolutions and linear layers in most of [`networks`].
+const GAIN: f64 = 0.7;
 
 /// Values of the entries of a state_dict, given by name and shape. They are hashes of the entry's
 /// name and the place in row-major order. Normalisation is away from the identity, other weights
@@ -83,30 +83,51 @@ pub fn network(arch: &Architecture, seed: u64, gain: f64, device: &Device) -> Re
     Ok(assign_named(network, values))
 }
 
-/// The networks of [`FILE`], with the names that it gives them.
+/// A network of [`FILE`].
+pub struct Reference {
+    /// What the file calls it.
+    pub name: &'static str,
+    /// What it is.
+    pub arch: Architecture,
+    /// Seed of its weights.
+    pub seed: u64,
+    /// Factor of its convolutions and linear layers.
+    pub gain: f64,
+}
+
+impl Reference {
+    /// The network on a device.
+    ///
+    /// # Errors
+    /// An impossible architecture.
+    pub fn network(&self, device: &Device) -> Result<Network> {
+        network(&self.arch, self.seed, self.gain, device)
+    }
+}
+
+/// The networks of [`FILE`].
 ///
 /// # Errors
 /// A name that the zoo does not have.
-pub fn networks() -> Result<Vec<(&'static str, Architecture)>> {
+pub fn networks() -> Result<Vec<Reference>> {
     let named = |name: &str, width, embedding_dim| {
-        Ok::<_, Error>(Architecture {
-            width,
-            embedding_dim,
-            mels: 80,
-            ..Architecture::named(name)?
-        })
+        Ok::<_, Error>(Architecture { width, embedding_dim, ..Architecture::named(name)? })
     };
+    let reference = |name, arch| Reference { name, arch, seed: SEED, gain: GAIN };
+    let redimnet2 = Architecture::named("redimnet2-b0")?;
     Ok(vec![
-        (
+        reference(
             "resnet18_m8_two",
             Architecture { two_embedding_layers: true, ..named("resnet18", 8, 64)? },
         ),
-        (
+        reference(
             "resnet34_m8_astp",
             Architecture { pooling: PoolingKind::Astp, mels: 40, ..named("resnet34", 8, 64)? },
         ),
-        ("resnet50_m4", named("resnet50", 4, 64)?),
-        ("gemini_small", named("gemini-df-resnet60", 8, 128)?),
+        reference("resnet50_m4", named("resnet50", 4, 64)?),
+        reference("gemini_small", named("gemini-df-resnet60", 8, 128)?),
+        reference("ecapa_c64", named("ecapa-tdnn-512", 64, 64)?),
+        Reference { name: "ReDimNet2B0", arch: redimnet2, seed: 60901, gain: 0.75 },
     ])
 }
 

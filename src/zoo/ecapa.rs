@@ -17,9 +17,9 @@
 use burn::module::Module;
 use serde::{Deserialize, Serialize};
 
-use super::{Architecture, Layers};
 use super::network::Backbone;
 use super::registry::Member;
+use super::{Architecture, Layers};
 use crate::error::{Error, Result};
 use crate::nn::{
     BatchNorm, Combine, Conv1d, Conv1dConfig, Exec, Init, Linear, Map, Pooling, PoolingKind, Stage,

@@ -268,7 +268,9 @@ impl Architecture {
         let least = self.least_frames()?;
         if frames < least {
             let name = &self.name;
-            return Err(Error::invalid(format!("{name} takes {least} frames or more, not {frames}")));
+            return Err(Error::invalid(format!(
+                "{name} takes {least} frames or more, not {frames}"
+            )));
         }
         Ok(Trace::record(&self.build(&Init::blank())?, [self.mels, frames]))
     }

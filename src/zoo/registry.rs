@@ -7,11 +7,13 @@ use super::df_resnet::{Depths, GEMINI, ORIGINAL};
 use super::network::Backbone;
 use super::resnet::Blocks;
 use super::reversible::{Base, ReversibleType};
-use super::{Architecture, Layers, campplus, ecapa, redimnet, res2net, resnet10, simam_resnet, tdnn};
+use super::{
+    Architecture, Layers, campplus, ecapa, redimnet, res2net, resnet10, simam_resnet, tdnn,
+};
 use crate::error::Result;
 use crate::nn::BranchKind::{Basic, Bottleneck};
-use crate::nn::PoolingKind::{self, Asp, Astp, AstpGlobal, Tstp};
 use crate::nn::Init;
+use crate::nn::PoolingKind::{self, Asp, Astp, AstpGlobal, Tstp};
 
 /// One network.
 pub struct Row {

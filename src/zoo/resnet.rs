@@ -18,7 +18,9 @@ use super::registry::Member;
 use super::reversible::Base;
 use super::{Architecture, segments, without_asp};
 use crate::error::Result;
-use crate::nn::{BatchNorm, Block, BranchKind, Conv2d, Conv2dConfig, Exec, Init, Pooling, Segments, Stage};
+use crate::nn::{
+    BatchNorm, Block, BranchKind, Conv2d, Conv2dConfig, Exec, Init, Pooling, Segments, Stage,
+};
 
 /// Strides over `[mels, frames]` of the first block of each stage; none where resolution stays.
 const STRIDES: [Option<[usize; 2]>; 4] = [None, Some([2, 2]), Some([2, 2]), Some([2, 2])];

@@ -13,9 +13,9 @@
 use burn::module::Module;
 use serde::{Deserialize, Serialize};
 
-use super::{Architecture, Layers};
 use super::network::Backbone;
 use super::registry::Member;
+use super::{Architecture, Layers};
 use crate::error::{Error, Result};
 use crate::nn::{
     BatchNorm, Combine, Conv2d, Conv2dConfig, Downsample, Exec, Init, Linear, Map, Pooling,

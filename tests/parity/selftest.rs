@@ -11,17 +11,26 @@ use safetensors::tensor::{Dtype, TensorView};
 use crate::shared::{Tensors, json};
 use crate::shared_or_skip;
 
-/// Their names there and here.
-fn names() -> Vec<(String, String)> {
-    let mut all: Vec<(String, String)> =
-        ["input_f40", "input_f80"].iter().map(|n| ((*n).into(), (*n).into())).collect();
-    all.extend(
-        reference::networks()
-            .unwrap()
-            .iter()
-            .map(|(n, _)| (format!("small/{n}/emb_f64"), (*n).to_owned())),
-    );
-    all
+/// The set of fixtures that has a reference, and its name there.
+fn fixture_of(here: &str) -> (&'static str, String) {
+    match here {
+        "input_f40" | "input_f80" => ("fixtures/f2_models", here.to_owned()),
+        "input_f72" => ("fixtures/f9_zoo", here.to_owned()),
+        "ReDimNet2B0" => ("fixtures/f9_zoo", here.to_owned()),
+        _ => ("fixtures/f2_models", format!("small/{here}")),
+    }
+}
+
+/// The stored tensors' names, and their values in the fixtures of this folder.
+fn stored(folder: &Path) -> Vec<(String, (Vec<f32>, Vec<usize>))> {
+    let row = |here: &str, suffix: &str| {
+        let (set, there) = fixture_of(here);
+        let tensors = Tensors::open(folder.join(set).join("procedural.safetensors"));
+        (here.to_owned(), first_row(&tensors, &format!("{there}{suffix}")))
+    };
+    let inputs = ["input_f40", "input_f72", "input_f80"].map(|name| row(name, ""));
+    let networks = reference::networks().unwrap();
+    inputs.into_iter().chain(networks.iter().map(|n| row(n.name, "/emb_f64"))).collect()
 }
 
 fn first_row(tensors: &Tensors, name: &str) -> (Vec<f32>, Vec<usize>) {
@@ -33,34 +42,29 @@ fn first_row(tensors: &Tensors, name: &str) -> (Vec<f32>, Vec<usize>) {
 
 #[test]
 fn stored_references_are_the_fixtures() {
-    let folder = shared_or_skip!("fixtures/f2_models");
-    let table = json(folder.join("procedural.json"));
-    assert_eq!(table["seed"].as_u64(), Some(reference::SEED));
-    let tensors = Tensors::open(folder.join("procedural.safetensors"));
-    assert_eq!(names().len(), 2 + 4);
-    for (there, here) in names() {
-        assert_eq!(reference::tensor(&here).unwrap(), first_row(&tensors, &there), "{here}");
+    let folder = shared_or_skip!("");
+    let all = stored(&folder);
+    assert_eq!(all.len(), 3 + 6);
+    assert_eq!(SafeTensors::deserialize(reference::FILE).unwrap().len(), all.len());
+    for (here, wanted) in all {
+        assert_eq!(reference::tensor(&here).unwrap(), wanted, "{here}");
     }
-    for (name, _) in reference::networks().unwrap() {
-        assert_eq!(
-            table["models"][format!("small/{name}")]["gain"].as_f64(),
-            Some(reference::GAIN),
-            "{name}"
-        );
+    for network in reference::networks().unwrap() {
+        let (set, there) = fixture_of(network.name);
+        let table = json(folder.join(set).join("procedural.json"));
+        assert_eq!(table["seed"].as_u64(), Some(network.seed), "{there}");
+        assert_eq!(table["models"][&there]["gain"].as_f64(), Some(network.gain), "{there}");
     }
-    assert_eq!(SafeTensors::deserialize(reference::FILE).unwrap().len(), names().len());
 }
 
 /// Makes the file anew: `cargo test --test parity write_the_references -- --ignored`.
 #[test]
 #[ignore = "writes assets/reference-embeddings.safetensors"]
 fn write_the_references() {
-    let folder = shared_or_skip!("fixtures/f2_models");
-    let tensors = Tensors::open(folder.join("procedural.safetensors"));
-    let parts: Vec<(String, Vec<usize>, Vec<u8>)> = names()
+    let folder = shared_or_skip!("");
+    let parts: Vec<(String, Vec<usize>, Vec<u8>)> = stored(&folder)
         .into_iter()
-        .map(|(there, here)| {
-            let (values, shape) = first_row(&tensors, &there);
+        .map(|(here, (values, shape))| {
             (here, shape, values.iter().flat_map(|x| x.to_le_bytes()).collect())
         })
         .collect();

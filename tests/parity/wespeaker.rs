@@ -72,8 +72,7 @@ fn pooling(config: &Value) -> Option<PoolingKind> {
     let class = config["cls"].as_str()?;
     let (own, global) = match class {
         "SimAM_ResNet34_ASP" => ("ASP", false),
-        "ReDimNet" => ("ASTP", false),
-        "ReDimNet2Wrap" => ("ASTP", true),
+        "ReDimNet" | "ReDimNet2Wrap" => ("ASTP", true),
         _ => ("TSTP", false),
     };
     let kind = config["pooling_func"].as_str().unwrap_or(own);

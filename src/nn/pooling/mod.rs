@@ -136,7 +136,7 @@ mod tests {
 
     use super::*;
     use crate::nn::{Mode, Run};
-    
+
     #[test]
     fn statistics_are_those_of_the_frames() {
         let device = Device::default();

@@ -39,7 +39,12 @@ impl Recipe {
             return Fault::refused("margin.fix_start_epoch", message);
         }
         self.check_train()?;
-        self.model.check().map_err(Fault::of("model"))?;
+        let least = self.model.least_frames().map_err(Fault::of("model"))?;
+        let (frames, name) = (self.data.frames, &self.model.name);
+        if frames < least {
+            let message = format!("data.frames = {frames}: {name} takes {least} or more");
+            return Fault::refused("data.frames", message);
+        }
         self.frontend().fbank.check().map_err(Fault::of("frontend"))?;
         if self.train.execution.is_some() && self.model.reversible_type().is_none() {
             let name = &self.model.name;

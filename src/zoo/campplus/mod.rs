@@ -20,9 +20,9 @@ use serde::{Deserialize, Serialize};
 
 use self::dense::{DenseBlock, Nonlinear, Transit};
 use self::head::Head;
-use super::{Architecture, Layers};
 use super::network::Backbone;
 use super::registry::Member;
+use super::{Architecture, Layers};
 use crate::error::{Error, Result};
 use crate::nn::{BatchNorm, Conv1d, Conv1dConfig, Exec, Init, Pooling, PoolingKind, Stage};
 

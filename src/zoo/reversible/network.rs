@@ -2,8 +2,8 @@
 
 use burn::module::Module;
 
-use super::super::{Architecture, segments};
 use super::super::network::Backbone;
+use super::super::{Architecture, segments};
 use super::plan::{Entry, Plan, StagePlan};
 use super::{MergeRule, StreamRule};
 use crate::backend::reversible::Execution;

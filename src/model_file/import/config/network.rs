@@ -84,20 +84,20 @@ fn own(row: &str) -> Option<Layers> {
 
 /// The pooling, if the arguments say it or the class has attention by default.
 fn pooling(class: &Class, args: &Section, layers: Option<&Layers>) -> Result<Option<PoolingKind>> {
-    let global = args.flag("global_context_att")?.unwrap_or(class.global);
-    let astp = if global { PoolingKind::AstpGlobal } else { PoolingKind::Astp };
+    let global = args.flag("global_context_att")?.or(class.global);
+    let astp = global.map(|all| if all { PoolingKind::AstpGlobal } else { PoolingKind::Astp });
     match args.text("pooling_func")? {
         Some("TSTP") => Ok(Some(PoolingKind::Tstp)),
         Some("TAP") => Ok(Some(PoolingKind::Tap)),
         Some("TSDP") => Ok(Some(PoolingKind::Tsdp)),
         Some("MQMHASTP") => Ok(Some(PoolingKind::Mqmhastp)),
-        Some("ASTP") => Ok(Some(astp)),
+        Some("ASTP") => Ok(astp),
         Some(other) => {
             let message = format!("{other}: TSTP, TAP, TSDP, ASTP and MQMHASTP are supported");
             Err(args.error("pooling_func", message))
         }
         None => Ok(match layers {
-            Some(Layers::Ecapa(_) | Layers::ReDimNet(_) | Layers::ReDimNet2(_)) => Some(astp),
+            Some(Layers::Ecapa(_) | Layers::ReDimNet(_) | Layers::ReDimNet2(_)) => astp,
             Some(Layers::SimAm(_)) => Some(PoolingKind::Asp),
             Some(Layers::CamPlusPlus(_) | Layers::Res2Net(_) | Layers::Tdnn(_)) | None => None,
         }),
