@@ -1,4 +1,4 @@
-//! Matrix products that are f32 where f32 is asked for. On NVIDIA's GPUs from Ampere on, Burn's
+//! Matrix products that are f32 where f32 is asked for, and need little memory. On NVIDIA's GPUs from Ampere on, Burn's
 //! products round their factors to TF32, and CubeCL has no option against it. So our own
 //! convolution, which uses no tensor cores in f32, computes products on GPUs. It tries no kernels
 //! out, either.
@@ -20,9 +20,10 @@ pub fn product(x: Tensor<2>, weight: Tensor<2>) -> Tensor<2> {
 const POINT: Window = Window::same([1, 1], [1, 1]);
 
 /// `weight [output, input, 1]` times each utterance of `x [batch, input, frames]` -> `[batch,
-/// output, frames]`.
+/// output, frames]`. The gradient of the weights is summed over the batch at once: a matrix product
+/// would make one for each utterance first.
 pub fn products(weight: Tensor<3>, x: Tensor<3>) -> Tensor<3> {
-    match is_ours(&x) {
+    match !is_gpu(&x.device()) || is_ours(&x) {
         true => each_convolved(weight, x),
         false => {
             let [output, input, _] = weight.dims();

@@ -15,16 +15,19 @@ use crate::terminal::errln;
 /// Make a model file of a WeSpeaker checkpoint.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
+  revox import exp/ECAPA_TDNN_GLOB_c512 -o model.safetensors
   revox import avg_model.pt --config config.yaml -o model.safetensors
   revox import avg_model.pt --arch resnet34 -o model.safetensors
   revox import avg_model.pt --arch ecapa-tdnn-glob-512 -o model.safetensors")]
 pub struct Args {
-    /// A state_dict, alone or in a training's checkpoint: .pt, .ckpt or .safetensors.
+    /// A state_dict, alone or in a training's checkpoint: .pt, .ckpt or .safetensors; or a folder
+    /// with avg_model.pt.
     checkpoint: PathBuf,
     /// Architecture (`revox zoo` lists them).
     #[arg(long, value_parser = ArchitectureName, hide_possible_values = true)]
     arch: Option<String>,
-    /// WeSpeaker's config.yaml of the training.
+    /// WeSpeaker's config.yaml of the training. One beside the checkpoint is found, unless --arch
+    /// is given.
     #[arg(long)]
     config: Option<PathBuf>,
     /// Mel filters, where shapes leave it open.
@@ -54,29 +57,55 @@ fn more_of_the_key(args: &Args, error: Error) -> Error {
     }
 }
 
+/// The checkpoint and the configuration. Of a training's folder, the averaged model; a
+/// configuration beside the checkpoint, or one folder up as WeSpeaker's trainings leave it, is taken
+/// where no other choice was made.
+fn found(args: &Args) -> (PathBuf, Option<PathBuf>) {
+    let given = &args.checkpoint;
+    let averaged = ["avg_model.pt", "models/avg_model.pt"].map(|name| given.join(name));
+    let checkpoint = averaged.into_iter().find(|path| path.is_file());
+    let checkpoint = checkpoint.unwrap_or_else(|| given.clone());
+    let mut folders = checkpoint.ancestors().skip(1).take(2);
+    let beside = folders.find_map(|folder| {
+        Some(folder.join("config.yaml")).filter(|path| args.arch.is_none() && path.is_file())
+    });
+    (checkpoint, args.config.clone().or(beside))
+}
+
 pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
+    let (checkpoint, config) = found(args);
     let inputs: Vec<&Path> =
-        [Some(args.checkpoint.as_path()), args.config.as_deref()].into_iter().flatten().collect();
+        [Some(checkpoint.as_path()), config.as_deref()].into_iter().flatten().collect();
     fs::check_outputs(&[&args.output], &inputs)?;
     let options = ImportOptions {
         arch: args.arch.clone(),
-        config: args.config.clone(),
+        config: config.clone(),
         mels: args.mels,
         pooling: args.pooling,
         key: args.key.clone(),
         layers: None,
     };
-    let mut imported = import_noted(&args.checkpoint, &options, &global.open()?)
+    let mut imported = import_noted(&checkpoint, &options, &global.open()?)
         .map_err(|e| more_of_the_key(args, e))?;
     if args.without_projection {
         imported.head.0.clear();
     }
-    if args.config.is_none() {
+    if let Some(beside) = config.as_deref().filter(|_| args.config.is_none()) {
+        imported.notes.push(format!("{} was read", shown(beside)));
+    }
+    if config.is_none() {
         imported.notes.push(
             "front-end taken as WeSpeaker's default (16 kHz, hamming, 25/10 ms, CMN); \
              --config reads the training's own"
                 .into(),
         );
+        if imported.model.header.arch.name.starts_with("redimnet") {
+            imported.notes.push(
+                "the weights that ReDimNet's authors publish were trained on other features, with \
+                 which revox computes wrong embeddings; WeSpeaker's trainings on fbank fit"
+                    .into(),
+            );
+        }
     }
     let (model, notes, parts) = (imported.model, imported.notes, imported.head.0.len());
     model.save(&args.output, imported.head)?;

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::Global;
 use super::values::{counted, pooling_name};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::model_file::{LayerSize, Model, layer_sizes};
 use crate::terminal::outln;
 
@@ -34,6 +34,10 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     let (arch, f) = (&header.arch, &header.frontend.fbank);
     let (pooling, dim) = (pooling_name(arch.pooling), arch.embedding_dim);
     outln!("architecture  {} (width {}, {pooling} pooling, {dim}-d)", arch.name, arch.width);
+    if let Some(layers) = &arch.layers {
+        let layers = serde_json::to_string(layers).map_err(|e| Error::invalid(e.to_string()))?;
+        outln!("layers        {layers}");
+    }
     outln!("parameters    {parameters}");
     outln!("file          {bytes} bytes");
     outln!(
@@ -75,7 +79,9 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
         let bits = |l: &&&LayerSize| l.bits * l.shape.iter().product::<usize>();
         let weights: usize = packed.iter().map(|l| l.shape.iter().product::<usize>()).sum();
         let mean = packed.iter().map(|l| bits(&l)).sum::<usize>() as f64 / weights as f64;
-        outln!("quantized     {}, {mean:.2} bits a weight", counted(packed.len(), "tensor"));
+        let all = sizes.iter().filter(|l| l.shape.len() > 1).count();
+        let (few, all) = (packed.len(), counted(all, "weight tensor"));
+        outln!("quantized     {few} of {all}, {mean:.2} bits a weight of theirs");
     }
     if args.layers {
         for layer in &sizes {

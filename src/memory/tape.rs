@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use super::ledger::{Buffer, Ledger};
 use super::play::Player;
 use crate::nn::graph::{Function, Node, Op, Value};
-use crate::nn::{Combine, Statistics};
+use crate::nn::{Combine, Conv2dConfig, Statistics};
 
 /// What the forward pass leaves for the way back: for each operation the buffers it keeps.
 pub(super) type Tape = Vec<Vec<Buffer>>;
@@ -24,13 +24,19 @@ impl Player<'_> {
         match &node.op {
             Op::Conv2d(conv) if conv.is_depthwise() => [0; 3],
             Op::Conv2d(conv) => self.machine.scratch(self.batch, conv, x(), &node.size),
-            Op::Conv1d(conv) if !(conv.is_pointwise() && conv.groups == 1) => {
-                let image = |size: &[usize]| [size[0], 1, size[1]];
-                let (x, y) = (image(x()), image(&node.size));
-                self.machine.scratch(self.batch, &conv.flat(), &x, &y)
+            Op::Conv1d(conv) => self.flat_scratch(&conv.flat(), x(), &node.size),
+            Op::Linear if node.size.len() == 2 => {
+                let conv = Conv2dConfig::new(x()[0], node.size[0], 1);
+                self.flat_scratch(&conv, x(), &node.size)
             }
             _ => [0; 3],
         }
+    }
+
+    /// That of a convolution over frames, as one over images of one mel.
+    fn flat_scratch(&self, conv: &Conv2dConfig, x: &[usize], y: &[usize]) -> [usize; 3] {
+        let image = |size: &[usize]| [size[0], 1, size[1]];
+        self.machine.scratch(self.batch, conv, &image(x), &image(y))
     }
 
     /// Runs `f`, which owns the references in `x`; returns references to its outputs, and what is

@@ -186,8 +186,12 @@ impl Architecture {
     pub fn row(&self) -> Result<&'static Row> {
         let base = self.base_name();
         let row = Row::of(base).ok_or_else(|| {
-            let listed = registry::listed();
-            Error::invalid(format!("no architecture `{}`; there are: {listed}", self.name))
+            let (listed, near) = (registry::listed(), registry::near(base).join(" or "));
+            let name = &self.name;
+            Error::invalid(match near.is_empty() {
+                true => format!("no architecture `{name}`; there are: {listed}"),
+                false => format!("no architecture `{name}`; did you mean {near}? All: {listed}"),
+            })
         })?;
         if self.reversible_type().is_some() && !row.has_reversible_types() {
             return Err(Error::invalid(format!("`{base}` has no reversible types")));

@@ -216,9 +216,18 @@ pub(super) fn listed() -> String {
     let all = |rows: Vec<&Row>| rows.iter().map(|row| row.name).collect::<Vec<_>>().join(", ");
     let (with, without): (Vec<&Row>, Vec<&Row>) =
         ROWS.iter().partition(|row| row.has_reversible_types());
-    let names = all(ROWS.iter().collect());
-    match without.is_empty() {
-        true => format!("{names}, each also as rev1-... and rev2-..."),
-        false => format!("{names}; as rev1-... and rev2-...: {}", all(with)),
-    }
+    format!("{}, each also as rev1-... and rev2-...; {}", all(with), all(without))
+}
+
+/// Names that may be meant by an unknown one: one contains the other, letters and digits alone.
+pub(super) fn near(name: &str) -> Vec<&'static str> {
+    let plain = |text: &str| -> String {
+        text.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect()
+    };
+    let wanted = plain(name);
+    let is_near = |row: &&Row| {
+        let own = plain(row.name);
+        wanted.len() >= 4 && (own.contains(&wanted) || wanted.contains(&own))
+    };
+    ROWS.iter().filter(is_near).map(|row| row.name).collect()
 }

@@ -118,7 +118,9 @@ fn parameters_are_those_published() {
 fn unknown_names_list_the_known_ones() {
     let error = Architecture::named("resnet35").unwrap_err().to_string();
     assert!(error.contains("resnet35") && error.contains("gemini-df-resnet114"), "{error}");
-    assert!(error.contains("as rev1-... and rev2-...: resnet10, "), "{error}");
+    assert!(error.contains("each also as rev1-... and rev2-...; ecapa"), "{error}");
+    let error = Architecture::named("ReDimNet2B2").unwrap_err().to_string();
+    assert!(error.contains("did you mean redimnet2-b2? All: "), "{error}");
     let zero = Architecture { width: 0, ..Architecture::named("resnet18").unwrap() };
     assert!(zero.check().is_err());
 }

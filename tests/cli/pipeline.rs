@@ -200,6 +200,9 @@ fn import_makes_a_model_that_embeds() {
         let report = place.json(&import);
         assert_eq!(report["parameters"], user.parameters);
         assert_eq!(report["arch"]["mels"], user.mels);
+        // The folder alone does too: the configuration lies beside the checkpoint.
+        let of_folder = place.json(&["import", arg(&folder), "-o", "f.safetensors"]);
+        assert_eq!(of_folder["arch"], report["arch"]);
         place.wav("a.wav", 1.0, 120.0);
         let embedded = place.json(&["embed", "m.safetensors", "a.wav", "-o", "e.safetensors"]);
         assert_eq!(embedded["dim"], user.dim);

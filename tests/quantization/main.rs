@@ -3,6 +3,7 @@
 #[path = "../shared/sign.rs"]
 mod sign;
 
+mod families;
 mod files;
 mod gradients;
 mod hostile;

@@ -72,9 +72,9 @@ fn print(arch: &Architecture, row: &Row, derived: &Derived, card: Option<&Card>)
     if let Some(held) = derived.held_bytes {
         outln!("held          {:.1} MiB by reversible training", mib(held));
     }
-    outln!("file          {}", files(&derived.bytes));
+    outln!("file          {} (beside it a header of some KB)", files(&derived.bytes));
     let Some(card) = card else {
-        outln!("published     there is no card of this network");
+        outln!("published     nothing is noted of this network");
         return;
     };
     for weights in &card.weights {

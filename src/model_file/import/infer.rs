@@ -231,8 +231,12 @@ fn infer(
     let wanted = embedding_layer(&arch.name, &graph)?;
     if wanted.shape[1] != embedding[1] {
         let message = format!(
-            "`{}` takes {} values, but {} mels with {:?} pooling give {}",
-            wanted.name, embedding[1], arch.mels, arch.pooling, wanted.shape[1]
+            "`{}` takes {} values, but {} mels with {} pooling give {}",
+            wanted.name,
+            embedding[1],
+            arch.mels,
+            arch.pooling.name(),
+            wanted.shape[1]
         );
         return Err(Error::file(path, message).with(Remedy::SayFrontEnd));
     }

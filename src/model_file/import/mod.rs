@@ -113,9 +113,7 @@ pub fn import_noted(path: &Path, options: &ImportOptions, device: &Device) -> Re
     let wanted = weights.network.values().chain(head.values()).map(|entry| entry.bytes());
     affordable(path, checkpoint.held, wanted)?;
     notes.extend(conversions(weights));
-    if arch.layers.is_some() {
-        notes.push(format!("the layers have other sizes than those of the published {name}"));
-    }
+    notes.extend(differences(arch)?);
 
     let values = |(name, entry): (&&str, &&Entry)| -> Result<(String, TensorData)> {
         Ok(((*name).to_owned(), checkpoint.values(name, entry)?))
@@ -127,9 +125,27 @@ pub fn import_noted(path: &Path, options: &ImportOptions, device: &Device) -> Re
     Ok(Imported { model: Model { header, network }, head, notes })
 }
 
+/// What tells a network from the published one of its name.
+fn differences(arch: &Architecture) -> Result<Vec<String>> {
+    let (name, own) = (&arch.name, Architecture::named(&arch.name)?);
+    let mut notes = Vec::new();
+    if arch.layers.is_some() {
+        notes.push(format!("the layers have other sizes than those of the published {name}"));
+    }
+    if arch.width != own.width {
+        let (width, usual) = (arch.width, own.width);
+        notes.push(format!("the width is {width}; the published {name} has {usual}"));
+    }
+    if arch.pooling != own.pooling {
+        let (pooling, usual) = (arch.pooling.name(), own.pooling.name());
+        notes.push(format!("the pooling is {pooling}; the published {name} has {usual}"));
+    }
+    Ok(notes)
+}
+
 /// The error of a checkpoint whose architecture nothing names.
 fn unnamed(path: &Path, options: &ImportOptions) -> Error {
-    let error = Error::invalid("a checkpoint does not name its architecture");
+    let error = Error::file(path, "a checkpoint does not name its architecture");
     let error = match likeness::guess(path, options) {
         Some(guess) => error.and(&guess),
         None => error,

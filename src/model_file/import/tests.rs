@@ -348,6 +348,6 @@ fn what_nothing_tells_is_asked_for() {
     };
     fails(ImportOptions::default(), "name its architecture", Remedy::SayArchitecture);
     let arch = Some("resnet10".to_owned());
-    let wanted = "`seg_1.weight` takes 64 values, but 80 mels with Tstp pooling give 320";
+    let wanted = "`seg_1.weight` takes 64 values, but 80 mels with TSTP pooling give 320";
     fails(ImportOptions { arch, ..Default::default() }, wanted, Remedy::SayFrontEnd);
 }
