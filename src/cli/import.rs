@@ -57,9 +57,9 @@ fn more_of_the_key(args: &Args, error: Error) -> Error {
     }
 }
 
-/// The checkpoint and the configuration. Of a training's folder, the averaged model; a
-/// configuration beside the checkpoint, or one folder up as WeSpeaker's trainings leave it, is taken
-/// where no other choice was made.
+/// The checkpoint and the configuration. Of a training's folder, the averaged model. Where no other
+/// choice was made, a configuration beside the checkpoint is taken, or one folder up, where
+/// WeSpeaker's trainings leave it.
 fn found(args: &Args) -> (PathBuf, Option<PathBuf>) {
     let given = &args.checkpoint;
     let averaged = ["avg_model.pt", "models/avg_model.pt"].map(|name| given.join(name));

@@ -24,7 +24,13 @@ pub struct Args {
     mels: Option<usize>,
     /// Describe one network: paper, published weights and error rates, sizes. `default` is the
     /// model inside the program.
-    #[arg(long, value_name = "NAME", value_parser = ArchitectureName, hide_possible_values = true, conflicts_with = "mels")]
+    #[arg(
+        long,
+        value_name = "NAME",
+        value_parser = ArchitectureName,
+        hide_possible_values = true,
+        conflicts_with = "mels"
+    )]
     details: Option<String>,
 }
 

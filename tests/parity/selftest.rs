@@ -21,8 +21,11 @@ fn fixture_of(here: &str) -> (&'static str, String) {
     }
 }
 
+/// Values and shape.
+type Row = (Vec<f32>, Vec<usize>);
+
 /// The stored tensors' names, and their values in the fixtures of this folder.
-fn stored(folder: &Path) -> Vec<(String, (Vec<f32>, Vec<usize>))> {
+fn stored(folder: &Path) -> Vec<(String, Row)> {
     let row = |here: &str, suffix: &str| {
         let (set, there) = fixture_of(here);
         let tensors = Tensors::open(folder.join(set).join("procedural.safetensors"));
@@ -33,7 +36,7 @@ fn stored(folder: &Path) -> Vec<(String, (Vec<f32>, Vec<usize>))> {
     inputs.into_iter().chain(networks.iter().map(|n| row(n.name, "/emb_f64"))).collect()
 }
 
-fn first_row(tensors: &Tensors, name: &str) -> (Vec<f32>, Vec<usize>) {
+fn first_row(tensors: &Tensors, name: &str) -> Row {
     let (values, mut shape) = (tensors.f32(name), tensors.shape(name));
     let row = values.len() / shape[0];
     shape[0] = 1;

@@ -113,7 +113,7 @@ pub fn import_noted(path: &Path, options: &ImportOptions, device: &Device) -> Re
     let wanted = weights.network.values().chain(head.values()).map(|entry| entry.bytes());
     affordable(path, checkpoint.held, wanted)?;
     notes.extend(conversions(weights));
-    notes.extend(differences(arch)?);
+    notes.extend(differences(arch, configured.is_some_and(Config::says_width))?);
 
     let values = |(name, entry): (&&str, &&Entry)| -> Result<(String, TensorData)> {
         Ok(((*name).to_owned(), checkpoint.values(name, entry)?))
@@ -125,14 +125,14 @@ pub fn import_noted(path: &Path, options: &ImportOptions, device: &Device) -> Re
     Ok(Imported { model: Model { header, network }, head, notes })
 }
 
-/// What tells a network from the published one of its name.
-fn differences(arch: &Architecture) -> Result<Vec<String>> {
+/// What tells a network from the published one of its name. A width that was said is no surprise.
+fn differences(arch: &Architecture, width_was_said: bool) -> Result<Vec<String>> {
     let (name, own) = (&arch.name, Architecture::named(&arch.name)?);
     let mut notes = Vec::new();
     if arch.layers.is_some() {
         notes.push(format!("the layers have other sizes than those of the published {name}"));
     }
-    if arch.width != own.width {
+    if arch.width != own.width && !width_was_said {
         let (width, usual) = (arch.width, own.width);
         notes.push(format!("the width is {width}; the published {name} has {usual}"));
     }

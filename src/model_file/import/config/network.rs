@@ -61,6 +61,11 @@ impl Config {
         Ok(())
     }
 
+    /// Whether the arguments give the width.
+    pub fn says_width(&self) -> bool {
+        self.said.iter().any(|said| said.tells == Tells::Width)
+    }
+
     /// The class's row with the most of these layers, the width and the pooling.
     fn nearest(&self, class: &Class, layers: Option<&Layers>) -> Option<&'static str> {
         let width = self.said.iter().find(|said| said.tells == Tells::Width);
