@@ -1,7 +1,7 @@
 //! Matrix products that are f32 where f32 is asked for, and need little memory. On NVIDIA's GPUs
-//! from Ampere on, Burn's products round their factors to TF32, and CubeCL has no option against it.
-//! So our own convolution, which uses no tensor cores in f32, computes products on GPUs. It tries no
-//! kernels out, either.
+//! from Ampere on, Burn's products round their factors to TF32, and CubeCL has no option against
+//! it. So our own convolution, which uses no tensor cores in f32, computes products on GPUs. It
+//! tries no kernels out, either.
 
 use burn::tensor::{DType, Tensor};
 

@@ -75,6 +75,8 @@ impl Config {
             let known: Vec<&str> = CLASSES.iter().map(|class| class.name).collect();
             top.error("model", format!("revox has no {class}; it has {}", known.join(", ")))
         })?;
+        let dataset = top.section("dataset_args")?;
+        dataset.as_ref().map_or(Ok(()), Self::refuse_other_features)?;
         let mut frontend = Frontend::default();
         // WeSpeaker's default, where torchaudio's is 0.
         frontend.fbank.dither = 1.0;
@@ -91,7 +93,7 @@ impl Config {
         let none = Entries::new();
         let args = top.section("model_args")?;
         config.network(class, &args.unwrap_or_else(|| Section::empty(path, &none)))?;
-        match top.section("dataset_args")? {
+        match dataset {
             Some(args) => config.features(&args)?,
             None => config.notes.push(format!(
                 "{}: no dataset_args; the front-end is taken as WeSpeaker's default \

@@ -68,16 +68,21 @@ const FBANK_WITHOUT_EFFECT: [&str; 5] =
     ["energy_floor", "htk_compat", "raw_energy", "vtln_high", "vtln_low"];
 
 impl Config {
+    /// Refuses other features than fbank. Whatever else the file says fits those.
+    pub(super) fn refuse_other_features(args: &Section) -> Result<()> {
+        let Some(other) = args.text("frontend")?.filter(|name| *name != "fbank") else {
+            return Ok(());
+        };
+        let message = format!(
+            "`{other}` is not supported; revox has fbank. A network works on the features that it \
+             was trained on: take a checkpoint that was trained on fbank, or train one"
+        );
+        Err(args.error("frontend", message))
+    }
+
     /// Reads `dataset_args`.
     pub(super) fn features(&mut self, args: &Section) -> Result<()> {
         let frontend = args.text("frontend")?;
-        if let Some(other) = frontend.filter(|name| *name != "fbank") {
-            let message = format!(
-                "`{other}` is not supported; revox has fbank. A network works on the features \
-                 that it was trained on: take a checkpoint that was trained on fbank, or train one"
-            );
-            return Err(args.error("frontend", message));
-        }
         let unknown = "revox does not know this key, which may change the features; if it is for \
                        training only, leave it out of a copy of the file";
         let chosen = frontend.is_some() || args.has("fbank_args");
