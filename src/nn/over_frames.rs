@@ -82,9 +82,7 @@ pub(super) fn simam(x: Tensor<4>, mask: Option<Tensor<4>>) -> Tensor<4> {
     let centered = x.clone() - mean(x.clone(), &[2, 3], mask.clone());
     let square = centered.clone() * centered;
     let variance = match mask {
-        None => {
-            square.clone().sum_dim(2).sum_dim(3) / (mels * frames).max(2).saturating_sub(1) as f64
-        }
+        None => square.clone().sum_dim(2).sum_dim(3) / ((mels * frames).max(2) - 1) as f64,
         Some(mask) => {
             let counts = (mask.clone().sum_dim(3) * mels as f64).clamp_min(2.0) - 1.0;
             (square.clone() * mask).sum_dim(2).sum_dim(3) / counts

@@ -19,10 +19,10 @@ use serde::{Deserialize, Serialize};
 
 use super::network::Backbone;
 use super::registry::Member;
-use super::{Architecture, Layers};
+use super::{Architecture, Layers, without_asp, without_second_layer};
 use crate::error::{Error, Result};
 use crate::nn::{
-    BatchNorm, Combine, Conv1d, Conv1dConfig, Exec, Init, Linear, Map, Pooling, PoolingKind, Stage,
+    BatchNorm, Combine, Conv1d, Conv1dConfig, Exec, Init, Linear, Map, Normed, Pooling, Stage,
 };
 
 /// Parts that a Res2 layer divides its channels in.
@@ -51,7 +51,6 @@ impl Member for Ecapa {
             SeRes2Block::new(&init.at(format!("layer{layer}")).at("se_res2block"), width, layer)
         };
         let statistics = arch.pooling.outputs(POOLED);
-        let norm = |name: &str, channels: usize| BatchNorm::new(init.at(name), channels);
         let first = Conv1dConfig::new(arch.mels, width, 5);
         Backbone::Ecapa(EcapaTdnn {
             layer1: ConvReluNorm::new(&init.at("layer1"), first),
@@ -60,31 +59,20 @@ impl Member for Ecapa {
             layer4: block(4),
             conv: Conv1dConfig::new(3 * width, POOLED, 1).biased().init(init.at("conv")),
             pool: Pooling::new(init.at("pool"), arch.pooling, POOLED),
-            bn: norm("bn", statistics),
-            linear: Linear::new(init.at("linear"), statistics, dim),
-            bn2: self.embedding_norm.then(|| norm("bn2", dim)),
+            unnamed: Normed::new(init, statistics, dim, self.embedding_norm),
         })
     }
 
     fn check(&self, arch: &Architecture) -> Result<()> {
         let (name, width) = (&arch.name, arch.width);
-        if arch.two_embedding_layers {
-            let message = format!("`{name}` has no second embedding layer (two_embedding_layers)");
-            return Err(Error::invalid(message));
-        }
+        without_second_layer(arch)?;
         if !width.is_multiple_of(SCALE) {
             return Err(Error::invalid(format!(
                 "width = {width}: must be a multiple of {SCALE} for `{name}`, which divides its \
                  channels in {SCALE}"
             )));
         }
-        match arch.pooling {
-            PoolingKind::Tstp | PoolingKind::Tap | PoolingKind::Tsdp => Ok(()),
-            PoolingKind::Astp | PoolingKind::AstpGlobal | PoolingKind::Mqmhastp => Ok(()),
-            PoolingKind::Asp => Err(Error::invalid(format!(
-                "`{name}` has no pooling ASP; ASTP and ASTP-GLOBAL weigh its frames by attention"
-            ))),
-        }
+        without_asp(arch)
     }
 
     fn layers(&self) -> Option<Layers> {
@@ -101,9 +89,7 @@ pub(super) struct EcapaTdnn {
     layer4: SeRes2Block,
     conv: Conv1d,
     pool: Pooling,
-    bn: BatchNorm,
-    linear: Linear,
-    bn2: Option<BatchNorm>,
+    unnamed: Normed,
 }
 
 impl EcapaTdnn {
@@ -124,13 +110,7 @@ impl EcapaTdnn {
         let x = e.map(Map::Relu, x);
         e.stage(Stage::POOLING);
         let pooled = self.pool.forward_flat(e, x);
-        e.stage(Stage::EMBEDDING);
-        let x = e.norm(&self.bn, pooled, false);
-        let x = e.linear(&self.linear, x);
-        match &self.bn2 {
-            None => x,
-            Some(norm) => e.norm(norm, x, false),
-        }
+        self.unnamed.forward(e, pooled)
     }
 }
 
@@ -256,6 +236,7 @@ impl Gate {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::nn::PoolingKind;
     use crate::zoo::Layers;
 
     /// WeSpeaker's counts (PyTorch's `numel` over its parameters) for 80 mels.

@@ -110,8 +110,24 @@ fn segments(init: &Init, arch: &Architecture, pooled: usize) -> Segments {
 /// Refuses the pooling that only SimAM-ResNets have.
 fn without_asp(arch: &Architecture) -> Result<()> {
     match arch.pooling {
-        PoolingKind::Asp => Err(Error::invalid(format!("`{}` has no ASP pooling", arch.name))),
-        _ => Ok(()),
+        PoolingKind::Tstp | PoolingKind::Tap | PoolingKind::Tsdp => Ok(()),
+        PoolingKind::Astp | PoolingKind::AstpGlobal | PoolingKind::Mqmhastp => Ok(()),
+        PoolingKind::Asp => Err(Error::invalid(format!(
+            "`{}` has no ASP pooling; ASTP and ASTP-GLOBAL weigh its frames by attention, TSTP \
+             does not",
+            arch.name
+        ))),
+    }
+}
+
+/// Refuses a second embedding layer, for families that have one linear layer behind the pooling.
+fn without_second_layer(arch: &Architecture) -> Result<()> {
+    match arch.two_embedding_layers {
+        false => Ok(()),
+        true => Err(Error::invalid(format!(
+            "`{}` has no second embedding layer (two_embedding_layers)",
+            arch.name
+        ))),
     }
 }
 
@@ -269,14 +285,13 @@ impl Architecture {
     /// # Errors
     /// Those of [`Architecture::check`]; fewer frames than [`Architecture::least_frames`].
     pub fn graph(&self, frames: usize) -> Result<Graph> {
-        let least = self.least_frames()?;
+        let network = self.build(&Init::blank())?;
+        let (name, least) = (&self.name, network.least_frames());
         if frames < least {
-            let name = &self.name;
-            return Err(Error::invalid(format!(
-                "{name} takes {least} frames or more, not {frames}"
-            )));
+            let message = format!("{name} takes {least} frames or more, not {frames}");
+            return Err(Error::invalid(message));
         }
-        Ok(Trace::record(&self.build(&Init::blank())?, [self.mels, frames]))
+        Ok(Trace::record(&network, [self.mels, frames]))
     }
 
     /// [`Architecture::graph`] where only layers and tensors matter: sizes of values are those of a
@@ -298,4 +313,4 @@ impl Architecture {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use super::network::Backbone;
 use super::registry::Member;
-use super::{Architecture, Layers};
+use super::{Architecture, Layers, without_second_layer};
 use crate::error::{Error, Result};
 use crate::nn::{
     BatchNorm, Combine, Conv2d, Conv2dConfig, Downsample, Exec, Init, Linear, Map, Pooling,
@@ -61,10 +61,7 @@ impl Member for SimAm {
             let message = format!("blocks = {blocks:?}: each must be 1 to {MOST}");
             return Err(Error::invalid(message));
         }
-        if arch.two_embedding_layers {
-            let message = "second embedding layer; two_embedding_layers must be false";
-            return Err(Error::invalid(format!("`{name}` has no {message}")));
-        }
+        without_second_layer(arch)?;
         if !mels.is_multiple_of(MELS) {
             let message = format!("form for {mels} mels; they must be a multiple of {MELS}");
             return Err(Error::invalid(format!("`{name}` has no {message}")));

@@ -15,11 +15,9 @@ use serde::{Deserialize, Serialize};
 
 use super::network::Backbone;
 use super::registry::Member;
-use super::{Architecture, Layers};
+use super::{Architecture, Layers, segments, without_asp};
 use crate::error::{Error, Result};
-use crate::nn::{
-    BatchNorm, Conv1d, Conv1dConfig, Exec, Init, Map, Pooling, PoolingKind, Segments, Stage,
-};
+use crate::nn::{BatchNorm, Conv1d, Conv1dConfig, Exec, Init, Map, Pooling, Segments, Stage};
 
 /// Kernel and dilation of each layer.
 const LAYERS: [(usize, usize); 5] = [(5, 1), (3, 2), (3, 3), (1, 1), (1, 1)];
@@ -49,8 +47,6 @@ impl Member for Tdnn {
             let conv = Conv1dConfig::new(channels(i), channels(i + 1), kernel).dilated(dilation);
             Frame::new(&init.at(format!("frame_{}", i + 1)), conv)
         };
-        let statistics = arch.pooling.outputs(self.statistics);
-        let (dim, two) = (arch.embedding_dim, arch.two_embedding_layers);
         Backbone::Tdnn(TdnnNet {
             frame_1: frame(0),
             frame_2: frame(1),
@@ -58,7 +54,7 @@ impl Member for Tdnn {
             frame_4: frame(3),
             frame_5: frame(4),
             pool: Pooling::new(init.at("pool"), arch.pooling, self.statistics),
-            unnamed: Segments::new(init, statistics, dim, two),
+            unnamed: segments(init, arch, self.statistics),
         })
     }
 
@@ -75,13 +71,7 @@ impl Member for Tdnn {
                  be a multiple of {divisor}, such as {near}"
             )));
         }
-        match arch.pooling {
-            PoolingKind::Tstp | PoolingKind::Tap | PoolingKind::Tsdp => Ok(()),
-            PoolingKind::Astp | PoolingKind::AstpGlobal | PoolingKind::Mqmhastp => Ok(()),
-            PoolingKind::Asp => Err(Error::invalid(format!(
-                "`{name}` has no pooling ASP; ASTP and ASTP-GLOBAL weigh its frames by attention"
-            ))),
-        }
+        without_asp(arch)
     }
 
     fn least_frames(&self) -> usize {
@@ -151,6 +141,7 @@ mod tests {
 
     use super::*;
     use crate::nn::Mode;
+    use crate::nn::PoolingKind;
     use crate::zoo::Layers;
 
     fn small(pooling: PoolingKind, statistics: usize, embedding_dim: usize) -> Architecture {

@@ -3,14 +3,14 @@ use burn::tensor::{Device, Tensor, TensorData};
 use super::*;
 use crate::nn::{BranchKind, Mode, collect_named, graph, names_and_shapes};
 
-/// Small networks of every name, with every pooling that they may have; with two embedding layers
-/// where they may.
-fn small() -> impl Iterator<Item = Architecture> {
+/// Small networks of every name for so many mels, with every pooling that they may have, and with
+/// two embedding layers where they may.
+pub(crate) fn small(mels: usize) -> impl Iterator<Item = Architecture> {
     names().flat_map(move |name| {
         let own = Architecture::named(&name).unwrap();
         // A ReDimNet's widths and mels fit each other.
         let (width, mels) =
-            if name.starts_with("redimnet") { (own.width, own.mels) } else { (8, 48) };
+            if name.starts_with("redimnet") { (own.width, own.mels) } else { (8, mels) };
         let of = |pooling, two_embedding_layers| Architecture {
             width,
             mels,
@@ -32,7 +32,7 @@ fn small() -> impl Iterator<Item = Architecture> {
 #[test]
 fn graphs_have_the_tensors_of_their_modules() {
     let mut seen = 0;
-    for arch in small() {
+    for arch in small(48) {
         let (name, pooling) = (&arch.name, arch.pooling);
         let graph = arch.graph(200).unwrap();
         let network = arch.init(&Device::default(), 0).unwrap();
@@ -54,7 +54,7 @@ fn graphs_have_the_tensors_of_their_modules() {
 /// couplings.
 #[test]
 fn functions_stand_in_order() {
-    for arch in small() {
+    for arch in small(48) {
         let graph = arch.graph(64).unwrap();
         let mut functions: Vec<&graph::Function> =
             graph.steps.iter().flat_map(|(_, step)| step.functions()).collect();
@@ -134,7 +134,7 @@ fn graphs_compute_what_networks_compute() {
     let mut seen = 0;
     // The deepest ones add minutes and no operation.
     let shallow = |arch: &Architecture| arch.graph(24).unwrap().nodes.len() < 600;
-    for arch in small().filter(shallow) {
+    for arch in small(48).filter(shallow) {
         let frames = 24;
         let network = arch.init(&device, 7).unwrap();
         let values: Vec<f32> =

@@ -22,9 +22,9 @@ use self::dense::{DenseBlock, Nonlinear, Transit};
 use self::head::Head;
 use super::network::Backbone;
 use super::registry::Member;
-use super::{Architecture, Layers};
+use super::{Architecture, Layers, without_asp, without_second_layer};
 use crate::error::{Error, Result};
-use crate::nn::{BatchNorm, Conv1d, Conv1dConfig, Exec, Init, Pooling, PoolingKind, Stage};
+use crate::nn::{BatchNorm, Conv1d, Conv1dConfig, Exec, Init, Pooling, Stage};
 
 /// Layers of each stage, and the dilation of their convolutions.
 const STAGES: [(usize, usize); 3] = [(12, 1), (24, 2), (16, 2)];
@@ -104,19 +104,13 @@ impl Member for CamPlusPlus {
                 return Err(Error::invalid(message));
             }
         }
-        if arch.two_embedding_layers {
-            let message = "second embedding layer; two_embedding_layers must be false";
-            return Err(Error::invalid(format!("`{name}` has no {message}")));
-        }
+        without_second_layer(arch)?;
         if !mels.is_multiple_of(head::MELS) {
             let message =
                 format!("form for {mels} mels; they must be a multiple of {}", head::MELS);
             return Err(Error::invalid(format!("`{name}` has no {message}")));
         }
-        if arch.pooling == PoolingKind::Asp {
-            let message = "ASP pooling, which is SimAM-ResNet's; its own is TSTP";
-            return Err(Error::invalid(format!("`{name}` has no {message}")));
-        }
+        without_asp(arch)?;
         let (pooled, divisor) = (self.channels(arch.width, STAGES.len()), arch.pooling.divisor());
         if !pooled.is_multiple_of(divisor) {
             let kind = arch.pooling.name();
@@ -211,6 +205,7 @@ impl Xvector {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::nn::PoolingKind;
 
     fn published() -> Architecture {
         Architecture { width: 128, mels: 80, ..Architecture::named("campplus").unwrap() }

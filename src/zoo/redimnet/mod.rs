@@ -43,7 +43,7 @@ use serde::{Deserialize, Serialize};
 
 use super::network::Backbone;
 use super::registry::Member;
-use super::{Architecture, Layers};
+use super::{Architecture, Layers, segments};
 use crate::error::Result;
 use crate::nn::{BatchNorm, Conv1d, Conv1dConfig, Exec, Init, Mix, Pooling, Segments, Stage};
 pub use options::{Blocks2d, Context, ReDimNetStage};
@@ -194,12 +194,10 @@ impl Member for ReDimNet {
     fn init(&self, init: &Init, arch: &Architecture) -> Backbone {
         let shared = self.shared();
         let pooled = shared.pooled(arch);
-        let statistics = arch.pooling.outputs(pooled);
-        let (dim, two) = (arch.embedding_dim, arch.two_embedding_layers);
         Backbone::ReDimNet(ReDimNetNet {
             backbone: Bone::new(&init.at("backbone"), &shared, arch),
             pool: Pooling::new(init.at("pool"), arch.pooling, pooled),
-            unnamed: Segments::new(init, statistics, dim, two),
+            unnamed: segments(init, arch, pooled),
         })
     }
 
@@ -253,10 +251,6 @@ impl Bone {
             Mix::new(init.at("inputs_weights").at(i), i + 1, channels)
         };
         let plans = shared.plans(arch);
-        let stages = plans.iter().enumerate().map(|(i, plan)| {
-            let init = init.at(format!("stage{i}"));
-            StageNet::new(&init, shared, plan, i + 1)
-        });
         let mfa = shared.output.map(|output| {
             let (init, conv) = (init.at("mfa"), Conv1dConfig::new(volume, output, 1));
             (conv.biased().init(init.at(0)), BatchNorm::new(init.at(1), output))
@@ -264,7 +258,7 @@ impl Bone {
         Self {
             inputs_weights: (0..=plans.len()).map(mix).collect(),
             stem: Stem::new(&init.at("stem"), arch.width, arch.mels),
-            stage_: stages.collect(),
+            stage_: StageNet::all(init, shared, &plans),
             mfa,
         }
     }

@@ -5,8 +5,7 @@ use std::ops::RangeInclusive;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
-use crate::nn::PoolingKind;
-use crate::zoo::Architecture;
+use crate::zoo::{Architecture, without_asp};
 
 /// Heads of the self-attention.
 pub(super) const HEADS: usize = 4;
@@ -271,13 +270,7 @@ impl Shared<'_> {
                  multiple of {divisor}"
             )));
         }
-        match arch.pooling {
-            PoolingKind::Tstp | PoolingKind::Tap | PoolingKind::Tsdp => Ok(()),
-            PoolingKind::Astp | PoolingKind::AstpGlobal | PoolingKind::Mqmhastp => Ok(()),
-            PoolingKind::Asp => Err(Error::invalid(format!(
-                "{name} has no pooling ASP; ASTP and ASTP-GLOBAL weigh its frames by attention"
-            ))),
-        }
+        without_asp(arch)
     }
 }
 

@@ -21,13 +21,11 @@ use serde::{Deserialize, Serialize};
 
 use super::options::{Blocks2d, Context, Generation, ReDimNetStage, Shared, stage};
 use super::stage::{StageNet, Stem, Weights, fold};
-use crate::error::{Error, Result};
-use crate::nn::{
-    BatchNorm, Conv1d, Conv1dConfig, Conv2d, Conv2dConfig, Exec, Init, Linear, Pooling, Stage,
-};
+use crate::error::Result;
+use crate::nn::{Conv1d, Conv1dConfig, Conv2d, Conv2dConfig, Exec, Init, Normed, Pooling, Stage};
 use crate::zoo::network::Backbone;
 use crate::zoo::registry::Member;
-use crate::zoo::{Architecture, Layers};
+use crate::zoo::{Architecture, Layers, without_second_layer};
 
 /// What tells ReDimNet2s apart besides width, mels and pooling.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -155,18 +153,12 @@ impl Member for ReDimNet2 {
         Backbone::ReDimNet2(ReDimNet2Net {
             backbone: Bone::new(&init.at("backbone"), self, arch),
             pool: Pooling::new(init.at("pool"), arch.pooling, pooled),
-            bn: BatchNorm::new(init.at("bn"), statistics),
-            linear: Linear::new(init.at("linear"), statistics, dim),
-            bn2: self.embedding_norm.then(|| BatchNorm::new(init.at("bn2"), dim)),
+            unnamed: Normed::new(init, statistics, dim, self.embedding_norm),
         })
     }
 
     fn check(&self, arch: &Architecture) -> Result<()> {
-        if arch.two_embedding_layers {
-            let name = &arch.name;
-            let message = format!("`{name}` has no second embedding layer (two_embedding_layers)");
-            return Err(Error::invalid(message));
-        }
+        without_second_layer(arch)?;
         self.shared().check(arch)
     }
 
@@ -188,9 +180,7 @@ impl Member for ReDimNet2 {
 pub(in crate::zoo) struct ReDimNet2Net {
     backbone: Bone,
     pool: Pooling,
-    bn: BatchNorm,
-    linear: Linear,
-    bn2: Option<BatchNorm>,
+    unnamed: Normed,
 }
 
 impl ReDimNet2Net {
@@ -199,13 +189,7 @@ impl ReDimNet2Net {
         let x = self.backbone.forward(e, image);
         e.stage(Stage::POOLING);
         let pooled = self.pool.forward_flat(e, x);
-        e.stage(Stage::EMBEDDING);
-        let x = e.norm(&self.bn, pooled, false);
-        let x = e.linear(&self.linear, x);
-        match &self.bn2 {
-            Some(norm) => e.norm(norm, x, false),
-            None => x,
-        }
+        self.unnamed.forward(e, pooled)
     }
 }
 
@@ -245,10 +229,6 @@ impl Bone {
     fn new(init: &Init, network: &ReDimNet2, arch: &Architecture) -> Self {
         let (shared, volume) = (network.shared(), arch.width * arch.mels);
         let plans = shared.plans(arch);
-        let stages = plans.iter().enumerate().map(|(i, plan)| {
-            let init = init.at(format!("stage{i}"));
-            StageNet::new(&init, &shared, plan, i + 1)
-        });
         let place = init.at("head");
         let head = if network.flat {
             let conv = |output| Conv1dConfig::new(volume, output, 1).biased().init(place);
@@ -260,7 +240,7 @@ impl Bone {
         };
         Self {
             stem: Stem::new(&init.at("stem"), arch.width, arch.mels),
-            stage_: stages.collect(),
+            stage_: StageNet::all(init, &shared, &plans),
             fin_wght1d: Weights::new(&init.at("fin_wght1d"), plans.len() + 1, volume),
             unnamed: head,
             multiple: shared.strides(1),

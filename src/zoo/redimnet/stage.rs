@@ -94,8 +94,14 @@ enum Layer {
 }
 
 impl StageNet {
+    /// All stages. Each reads the outputs of the stem and of those before it.
+    pub fn all(init: &Init, shared: &Shared, plans: &[Plan]) -> Vec<Self> {
+        let at = |i: usize| init.at(format!("stage{i}"));
+        plans.iter().enumerate().map(|(i, plan)| Self::new(&at(i), shared, plan, i + 1)).collect()
+    }
+
     /// A stage that reads the sum of so many values; ReDimNet2's weigh them themselves.
-    pub fn new(init: &Init, shared: &Shared, plan: &Plan, values: usize) -> Self {
+    fn new(init: &Init, shared: &Shared, plan: &Plan, values: usize) -> Self {
         let mut parts = Vec::new();
         let groups = match shared.generation {
             Generation::First => 1,

@@ -20,11 +20,9 @@ use serde::{Deserialize, Serialize};
 
 use super::network::Backbone;
 use super::registry::Member;
-use super::{Architecture, Layers, segments};
+use super::{Architecture, Layers, segments, without_asp};
 use crate::error::{Error, Result};
-use crate::nn::{
-    BatchNorm, Conv2d, Conv2dConfig, Exec, Init, Pooling, PoolingKind, Segments, Stage,
-};
+use crate::nn::{BatchNorm, Conv2d, Conv2dConfig, Exec, Init, Pooling, Segments, Stage};
 use block::{Block, Splits};
 use fusion::Fusion;
 
@@ -141,13 +139,7 @@ impl Member for Res2Net {
             return Err(Error::invalid(message));
         }
         // Channels times mels are a multiple of 8, as MQMHASTP's heads want them.
-        match arch.pooling {
-            PoolingKind::Asp => Err(Error::invalid(format!(
-                "`{name}` has no ASP pooling; TSTP, TAP, TSDP, ASTP, ASTP-GLOBAL and MQMHASTP work"
-            ))),
-            PoolingKind::Tstp | PoolingKind::Tap | PoolingKind::Tsdp => Ok(()),
-            PoolingKind::Astp | PoolingKind::AstpGlobal | PoolingKind::Mqmhastp => Ok(()),
-        }
+        without_asp(arch)
     }
 
     fn layers(&self) -> Option<Layers> {
@@ -208,6 +200,7 @@ impl Res2NetNet {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::nn::PoolingKind;
 
     fn named(name: &str) -> Architecture {
         Architecture::named(name).unwrap()
