@@ -27,7 +27,7 @@ fn fbank_80(bencher: divan::Bencher, seconds: usize) {
         .bench(|| fbank.compute(divan::black_box(&samples), None));
 }
 
-#[divan::bench(args = [3])]
+#[divan::bench(args = [2, 3])]
 fn fbank_80_with_dither(bencher: divan::Bencher, seconds: usize) {
     let fbank = Fbank::new(FbankConfig { dither: 1.0, ..FbankConfig::default() }).unwrap();
     let samples = noise(seconds);

@@ -77,6 +77,7 @@ fn training_step_8_x_200(bencher: divan::Bencher, name: &str) {
     let mut optimizer = OptimizerConfig::default().init().unwrap();
     let shape = [8, 200, arch.mels];
     let batch = Batch {
+        on_device: None,
         features: features(shape.iter().product()),
         shape,
         labels: (0..8).collect(),

@@ -4,25 +4,45 @@
 
 use revox::corpus::{Pair, Text, TrialList, Words};
 use revox::rng::Stream;
-use revox::scoring::{Curve, Embeddings, ScoreList, Scored, Scorer, bootstrap_curve, write_scored};
+use revox::scoring::{
+    AsNorm, Curve, Embeddings, ScoreList, Scored, Scorer, bootstrap_curve, write_scored,
+};
 
 const TRIALS: usize = 579_818;
 const UTTERANCES: usize = 145_160;
+const COHORT: usize = 5994;
 
 fn main() {
     divan::main();
+}
+
+/// Embeddings in all directions.
+fn random(stream: &mut Stream, count: usize) -> Embeddings {
+    let mut embeddings = Embeddings::new(256);
+    let mut row = vec![0.0f32; 256];
+    for i in 0..count {
+        row.iter_mut().for_each(|x| *x = stream.uniform() as f32 - 0.5);
+        embeddings.push(&format!("u{i:06}"), &row).unwrap();
+    }
+    embeddings
+}
+
+/// A sixteenth of what AS-norm computes for VoxCeleb1-E: the 300 nearest of the cohort.
+/// `benches/score_voxceleb.py` measures the whole program.
+#[divan::bench(sample_count = 5)]
+fn the_nearest_of_5994_to_9072_vectors(bencher: divan::Bencher) {
+    let mut stream = Stream::new(5, "bench", &[]);
+    let (embeddings, cohort) = (random(&mut stream, UTTERANCES / 16), random(&mut stream, COHORT));
+    let scorer = Scorer::new(&embeddings, None).unwrap();
+    let norm = AsNorm::new(&Scorer::new(&cohort, None).unwrap(), 300).unwrap();
+    bencher.bench(|| norm.normaliser(divan::black_box(&scorer), 0..embeddings.len(), &|| ()));
 }
 
 /// The lengths of all vectors and the scores of all trials, on one thread.
 #[divan::bench(sample_count = 5)]
 fn cosine_579818_trials_over_145160_vectors(bencher: divan::Bencher) {
     let mut stream = Stream::new(1, "bench", &[]);
-    let mut embeddings = Embeddings::new(256);
-    let mut row = vec![0.0f32; 256];
-    for i in 0..UTTERANCES {
-        row.iter_mut().for_each(|x| *x = stream.uniform() as f32 - 0.5);
-        embeddings.push(&format!("u{i:06}"), &row).unwrap();
-    }
+    let embeddings = random(&mut stream, UTTERANCES);
     let pairs: Vec<(usize, usize)> =
         (0..TRIALS).map(|_| (stream.below(UTTERANCES), stream.below(UTTERANCES))).collect();
     bencher.bench(|| {

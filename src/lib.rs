@@ -12,6 +12,7 @@
 //! | [`progress`] (`train`) | progress bars |
 //! | [`audio`] | WAV and FLAC, resampling, Kaldi filter banks, augmentation |
 //! | [`corpus`] | lists and trials; preparation and synthesis (`train`) |
+//! | [`archive`] | Kaldi's archives and their lists |
 //! | [`scoring`] | cosine, AS-norm, EER and minDCF, intervals, DET curves (`plots`); no tensors |
 //! | [`backend`] | where tensors are computed; operations that Burn lacks |
 //! | [`nn`] | parts of networks, and graphs of them |
@@ -42,6 +43,7 @@
 //! Errors say what is wrong and where. What would help is data ([`error::Remedy`]): a program says
 //! it in its own terms.
 
+pub mod archive;
 pub mod audio;
 pub mod backend;
 #[cfg(feature = "train")]

@@ -2,11 +2,13 @@
 //! with the choices of `torchaudio.compliance.kaldi.fbank` where the two differ in the last bit.
 
 mod config;
+mod dither;
 mod mel;
 #[cfg(test)]
 mod tests;
 
 pub use config::FbankConfig;
+pub use dither::Dither;
 
 use std::sync::Arc;
 
@@ -44,9 +46,17 @@ impl Fbank {
         })
     }
 
+    /// The floor of filter outputs before the logarithm.
+    pub(crate) const FLOOR: f32 = FLOOR;
+
     /// The settings.
     pub fn config(&self) -> &FbankConfig {
         &self.config
+    }
+
+    /// Each mel filter's first bin of the spectrum, and its weights from there on.
+    pub(crate) fn filters(&self) -> impl Iterator<Item = (usize, &[f32])> {
+        self.filters.iter().map(|filter| (filter.first, filter.weights.as_slice()))
     }
 
     /// Features of samples: `[frames, mels]`, row-major; dither as in [`Fbank::compute`].
@@ -84,8 +94,8 @@ impl Fbank {
     }
 
     /// Features of samples in [-1, 1): `[frames, mels]`, row-major. Audio shorter than a frame has
-    /// none. Dither, when the settings ask for it, is drawn from `noise`; without a stream there is
-    /// none. The values are not checked: [`Fbank::features`] refuses those that are not finite.
+    /// none. [`Dither`], when the settings ask for it, is drawn from `noise`; without a stream there
+    /// is none. The values are not checked: [`Fbank::features`] refuses those that are not finite.
     pub fn compute(&self, samples: &[f32], mut noise: Option<&mut Stream>) -> Vec<f32> {
         let config = &self.config;
         let (length, shift, mels) = (config.frame_length(), config.frame_shift(), config.mels);
@@ -111,10 +121,7 @@ impl Fbank {
             if config.dither > 0.0
                 && let Some(noise) = noise.as_deref_mut()
             {
-                for pair in head.chunks_mut(2) {
-                    let (a, b) = noise.normal_pair();
-                    pair.iter_mut().zip([a, b]).for_each(|(x, n)| *x += (config.dither * n) as f32);
-                }
+                Dither::add(head, config.dither as f32, noise);
             }
             self.shape_frame(head);
             frame[length..].fill(0.0);

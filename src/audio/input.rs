@@ -7,7 +7,7 @@ use std::io::{ErrorKind, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use super::kind::{self, Kind};
-use super::tags;
+use super::{pipe, tags};
 use crate::error::{Error, Result};
 use crate::fs;
 
@@ -36,7 +36,16 @@ impl Input {
     /// # Errors
     /// A folder; a file that cannot be opened or read.
     pub fn open(path: &Path) -> Result<Self> {
+        if let Some(command) = pipe::command(path) {
+            return Ok(Self::held(path, pipe::run(command)?));
+        }
         Self::of(path, fs::open(path)?, SMALL, PAGE)
+    }
+
+    /// A file with these bytes.
+    pub fn held(path: &Path, bytes: Vec<u8>) -> Self {
+        let (path, length) = (path.to_owned(), bytes.len() as u64);
+        Self { path, length, held: bytes, start: 0, file: None, page: PAGE }
     }
 
     fn of(path: &Path, mut file: File, small: u64, page: u64) -> Result<Self> {
@@ -48,13 +57,14 @@ impl Input {
         }
         // A pipe cannot be read twice. A device may be a whole disk, so it is read to its end only
         // if it begins like audio.
-        let mut held = Vec::new();
+        let mut held =
+            Vec::with_capacity(if metadata.is_file() { metadata.len() as usize } else { 0 });
         file.by_ref().take(kind::HEAD).read_to_end(&mut held).map_err(io)?;
-        if tags::id3v2(&held).is_some() || matches!(kind::of(&held), Kind::Riff | Kind::Flac) {
+        let is_audio = !matches!(kind::of(&held), Kind::Other(_) | Kind::Unknown);
+        if is_audio || tags::id3v2(&held).is_some() {
             file.read_to_end(&mut held).map_err(io)?;
         }
-        let (path, length) = (path.to_owned(), held.len() as u64);
-        Ok(Self { path, length, held, start: 0, file: None, page })
+        Ok(Self { page, ..Self::held(path, held) })
     }
 
     /// The file's name.
@@ -125,8 +135,7 @@ pub(super) mod tests {
 
     /// A file with these bytes, all of them in memory.
     pub fn held(name: &str, bytes: &[u8]) -> Input {
-        let (path, length) = (PathBuf::from(name), bytes.len() as u64);
-        Input { path, length, held: bytes.to_vec(), start: 0, file: None, page: PAGE }
+        Input::held(Path::new(name), bytes.to_vec())
     }
 
     /// A file with these bytes, about a page of them in memory.

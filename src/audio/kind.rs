@@ -11,25 +11,43 @@ pub(super) enum Kind {
     Riff,
     /// A FLAC file.
     Flac,
+    /// A NIST SPHERE file.
+    Sphere,
+    /// A file of another container.
+    Foreign(Container),
     /// Audio in an unsupported format, by its name.
     Other(&'static str),
     /// None of these.
     Unknown,
 }
 
+/// The containers of [`foreign`](super::foreign).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Container {
+    /// MP4, M4A and their relatives.
+    Mp4,
+    /// Frames of MPEG layer III, without a container.
+    Mp3,
+    /// Frames of AAC, each behind a header of its own.
+    Adts,
+    /// Vorbis in an Ogg file.
+    Vorbis,
+    /// Opus in an Ogg file.
+    Opus,
+    /// AIFF and AIFF-C.
+    Aiff,
+    /// Apple's Core Audio Format.
+    Caf,
+}
+
 /// Most bytes of a file that [`of`] needs.
 pub(super) const HEAD: u64 = 512;
 
 /// Unsupported formats: the place of the mark, the mark, and the name.
-const OTHERS: [(usize, &[u8], &str); 20] = [
+const OTHERS: [(usize, &[u8], &str); 15] = [
     (0, b"RIFX", "big-endian WAV (RIFX)"),
     (0, b"riff\x2e\x91\xcf\x11", "Wave64 audio (W64)"),
-    (4, b"ftyp", "M4A or another MP4 file"),
-    (8, b"AIFF", "AIFF audio"),
-    (8, b"AIFC", "AIFF-C audio"),
     (0, b".snd", "AU audio"),
-    (0, b"caff", "Core Audio (CAF)"),
-    (0, b"NIST_1A", "NIST SPHERE audio"),
     (0, b"ajkg", "Shorten audio"),
     (0, b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", "Windows Media audio (WMA, ASF)"),
     (0, b"#!AMR", "AMR audio"),
@@ -53,40 +71,59 @@ pub(super) fn of(bytes: &[u8]) -> Kind {
         return Kind::Riff;
     }
     if bytes.starts_with(b"OggS") {
-        return Kind::Other(ogg(bytes));
+        return ogg(bytes);
     }
-    match OTHERS.iter().find(|(at, mark, _)| bytes.get(*at..).is_some_and(|b| b.starts_with(mark)))
-    {
+    if bytes.starts_with(b"NIST_1A") {
+        return Kind::Sphere;
+    }
+    let holds = |at: usize, mark: &[u8]| bytes.get(at..).is_some_and(|b| b.starts_with(mark));
+    if bytes.starts_with(b"FORM") && (holds(8, b"AIFF") || holds(8, b"AIFC")) {
+        return Kind::Foreign(Container::Aiff);
+    }
+    if bytes.starts_with(b"caff") {
+        return Kind::Foreign(Container::Caf);
+    }
+    if holds(4, b"ftyp") {
+        return Kind::Foreign(Container::Mp4);
+    }
+    match OTHERS.iter().find(|(at, mark, _)| holds(*at, mark)) {
         Some(&(_, _, name)) => Kind::Other(name),
-        None => mpeg(bytes).map_or(Kind::Unknown, Kind::Other),
+        None => mpeg(bytes).unwrap_or(Kind::Unknown),
     }
 }
 
 /// The content of an Ogg file, by its first page: a header, a table of segments, then the codec's
 /// mark.
-fn ogg(bytes: &[u8]) -> &'static str {
-    const CODECS: [(&[u8], &str); 4] = [
-        (b"\x01vorbis", "Ogg Vorbis audio"),
-        (b"OpusHead", "Ogg Opus audio"),
-        (b"\x7fFLAC", "FLAC in an Ogg file"),
-        (b"Speex", "Ogg Speex audio"),
+fn ogg(bytes: &[u8]) -> Kind {
+    const CODECS: [(&[u8], Kind); 4] = [
+        (b"\x01vorbis", Kind::Foreign(Container::Vorbis)),
+        (b"OpusHead", Kind::Foreign(Container::Opus)),
+        (b"\x7fFLAC", Kind::Other("FLAC in an Ogg file")),
+        (b"Speex", Kind::Other("Ogg Speex audio")),
     ];
     let codec = bytes
         .get(26)
         .and_then(|&segments| bytes.get(27 + usize::from(segments)..))
         .unwrap_or_default();
-    CODECS.iter().find(|(mark, _)| codec.starts_with(mark)).map_or("Ogg audio", |&(_, name)| name)
+    CODECS
+        .iter()
+        .find(|(mark, _)| codec.starts_with(mark))
+        .map_or(Kind::Other("Ogg audio"), |&(_, kind)| kind)
 }
 
 /// MPEG audio without a container, by the header of its first frame (ISO 11172-3, 13818-3 and
 /// 13818-7). Layer I is left out: in practice these bytes are UTF-16 text.
-fn mpeg(bytes: &[u8]) -> Option<&'static str> {
+fn mpeg(bytes: &[u8]) -> Option<Kind> {
     let &[0xff, second, third, ..] = bytes else { return None };
     let known_rates = third >> 4 != 15 && (third >> 2) & 3 != 3;
     match (second >> 5, (second >> 3) & 3, (second >> 1) & 3) {
-        (7, version, 0) if version >= 2 && (third >> 2) & 15 < 13 => Some("AAC audio (ADTS)"),
-        (7, version, 1) if version != 1 && known_rates => Some("MP3 audio"),
-        (7, version, 2) if version != 1 && known_rates => Some("MPEG audio of layer II (MP2)"),
+        (7, version, 0) if version >= 2 && (third >> 2) & 15 < 13 => {
+            Some(Kind::Foreign(Container::Adts))
+        }
+        (7, version, 1) if version != 1 && known_rates => Some(Kind::Foreign(Container::Mp3)),
+        (7, version, 2) if version != 1 && known_rates => {
+            Some(Kind::Other("MPEG audio of layer II (MP2)"))
+        }
         _ => None,
     }
 }
@@ -120,21 +157,25 @@ mod tests {
     #[test]
     fn audio_is_named_by_its_first_bytes() {
         let ogg = |codec: &[u8]| [b"OggS".as_slice(), &[0; 22], &[2, 30, 9], codec].concat();
+        for (bytes, container) in [
+            (b"\xff\xfb\x90\x64".to_vec(), Container::Mp3),
+            (b"\xff\xf3\x84\xc4".to_vec(), Container::Mp3),
+            (b"\xff\xf1\x50\x80".to_vec(), Container::Adts),
+            (b"\xff\xf9\x60\x40".to_vec(), Container::Adts),
+            (b"\0\0\0\x20ftypM4A \0\0\0\0".to_vec(), Container::Mp4),
+            (b"FORM\0\0\0\0AIFFCOMM".to_vec(), Container::Aiff),
+            (b"FORM\0\0\0\0AIFCFVER".to_vec(), Container::Aiff),
+            (b"caff\0\x01\0\0desc".to_vec(), Container::Caf),
+            (ogg(b"\x01vorbis"), Container::Vorbis),
+            (ogg(b"OpusHead"), Container::Opus),
+        ] {
+            assert_eq!(of(&bytes), Kind::Foreign(container), "{bytes:?}");
+        }
         for (bytes, name) in [
-            (b"\xff\xfb\x90\x64".to_vec(), "MP3"),
-            (b"\xff\xf3\x84\xc4".to_vec(), "MP3"),
             (b"\xff\xfd\xc4\x04".to_vec(), "MP2"),
-            (b"\xff\xf1\x50\x80".to_vec(), "AAC"),
-            (b"\xff\xf9\x60\x40".to_vec(), "AAC"),
-            (b"\0\0\0\x20ftypM4A \0\0\0\0".to_vec(), "M4A"),
-            (b"FORM\0\0\0\0AIFFCOMM".to_vec(), "AIFF"),
-            (b"FORM\0\0\0\0AIFCFVER".to_vec(), "AIFF-C"),
-            (ogg(b"\x01vorbis"), "Vorbis"),
-            (ogg(b"OpusHead"), "Opus"),
             (ogg(b"\x7fFLAC\x01"), "FLAC in an Ogg file"),
             (ogg(b"?"), "Ogg audio"),
             (b"OggS".to_vec(), "Ogg audio"),
-            (b"NIST_1A\n   1024\n".to_vec(), "SPHERE"),
             (b"RIFX\0\0\0\0WAVE".to_vec(), "RIFX"),
         ] {
             match of(&bytes) {
@@ -142,6 +183,7 @@ mod tests {
                 other => panic!("{other:?} for {name}"),
             }
         }
+        assert_eq!(of(b"NIST_1A\n   1024\n"), Kind::Sphere);
         assert_eq!(of(b"RIFF"), Kind::Riff);
         assert_eq!(of(b"fLaC"), Kind::Flac);
         for text in [

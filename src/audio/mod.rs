@@ -7,17 +7,23 @@
 pub mod augment;
 mod fbank;
 mod flac;
+mod foreign;
 mod framing;
 mod input;
 mod kind;
 mod level;
+mod pcm;
+pub mod pipe;
 mod resample;
 mod source;
+mod sphere;
 mod tags;
 mod wav;
 mod window;
 
-pub use fbank::{Fbank, FbankConfig, subtract_mean};
+pub use fbank::{Dither, Fbank, FbankConfig, subtract_mean};
+#[cfg(feature = "train")]
+pub(crate) use flac::encode as encode_flac;
 pub use level::Level;
 pub use resample::resample;
 pub use source::Source;
@@ -71,7 +77,9 @@ fn narrowband_warning(source_rate: u32, sample_rate: u32) -> Option<String> {
     })
 }
 
-/// Reads a WAV or FLAC file (told apart by content, not by name) as one channel at `sample_rate`.
+/// Reads an audio file (its content tells the format, not its name) as one channel at
+/// `sample_rate`. WAV, FLAC and NIST SPHERE are always read; the feature `formats` adds MP4 (AAC-LC,
+/// ALAC), MP3, Ogg (Vorbis, Opus), AIFF and CAF.
 ///
 /// `channel` counts from 0. ID3v2 tags in front of either format are skipped.
 ///
@@ -180,7 +188,7 @@ pub(crate) mod tests {
             assert!(error.contains(name) && error.contains(wanted), "{name}: {error}");
         };
         case("empty.wav", b"", "empty");
-        case("text.wav", b"this is not audio at all", "neither a WAV nor a FLAC");
+        case("text.wav", b"this is not audio at all", "no audio file");
         case("cut.wav", &bytes[..bytes.len() - 700], "promises");
         case("header.wav", &bytes[..30], "WAV");
         let mut huge = bytes.clone();

@@ -2,6 +2,7 @@
 //! scores depend on it.
 
 use std::borrow::Cow;
+use std::cell::RefCell;
 use std::fmt::Display;
 
 use rubato::audioadapter_buffers::direct::InterleavedSlice;
@@ -20,6 +21,34 @@ const LOUDEST: f32 = 1e30;
 /// decide over memory. Usual rates stay far below: 22254 Hz to 16 kHz takes 22254.
 const LONGEST: usize = 3 << 17;
 
+/// Most resamplers that a thread keeps.
+const KEPT: usize = 4;
+
+/// A resampler with the rates that it is made for.
+type Made = ((u32, u32), Fft<f32>);
+
+thread_local! {
+    /// Resamplers of [`resample`] and their rates. Making one takes longer than a crop.
+    static KEPT_HERE: RefCell<Vec<Made>> = const { RefCell::new(Vec::new()) };
+}
+
+/// A resampler that was kept, as if it were new.
+fn kept(rates: (u32, u32)) -> Option<Fft<f32>> {
+    KEPT_HERE.with_borrow_mut(|all| {
+        let place = all.iter().position(|(of, _)| *of == rates)?;
+        let mut resampler = all.swap_remove(place).1;
+        resampler.reset();
+        Some(resampler)
+    })
+}
+
+fn keep(rates: (u32, u32), resampler: Fft<f32>) {
+    KEPT_HERE.with_borrow_mut(|all| {
+        all.truncate(KEPT - 1);
+        all.push((rates, resampler));
+    });
+}
+
 /// Converts samples from one rate to another, Hz. The result has `round(len * to / from)` samples
 /// and no delay.
 ///
@@ -30,11 +59,15 @@ pub fn resample(samples: &[f32], from: u32, to: u32) -> Result<Vec<f32>> {
         return Ok(samples.to_vec());
     }
     refuse_loud(samples, 0, from, to)?;
-    let mut resampler = prepare(from, to)?;
+    let mut resampler = match kept((from, to)) {
+        Some(resampler) => resampler,
+        None => prepare(from, to)?,
+    };
     let input =
         InterleavedSlice::new(samples, 1, samples.len()).map_err(|e| failed(from, to, e))?;
     let output =
         resampler.process_all(&input, samples.len(), None).map_err(|e| failed(from, to, e))?;
+    keep((from, to), resampler);
     let mut output = output.take_data();
     output.resize(resampled_length(samples.len(), from, to), 0.0);
     Ok(output)
@@ -263,6 +296,11 @@ mod tests {
         let wanted = tone(16000, 1100.0, 14545);
         assert_eq!((2000..12000).find(|&i| !is_near(output[i], wanted[i])), None);
         assert!(matches!(speed(&input, 1.0).unwrap(), Cow::Borrowed(_)));
+        // A resampler that was used before gives the same.
+        for other in [0.9, 1.1] {
+            speed(&tone(16000, 300.0, 777), other).unwrap();
+            assert!(speed(&input, 1.1).unwrap() == output);
+        }
     }
 
     #[test]

@@ -7,7 +7,7 @@ use super::input::{Input, PAGE};
 use super::kind::{self, Kind};
 use super::level::Level;
 use super::resample::{Resampling, is_rate, resampled_length};
-use super::{flac, narrowband_warning, tags, wav};
+use super::{flac, foreign, narrowband_warning, sphere, tags, wav};
 use crate::error::{Error, Result};
 
 /// One channel of a file of some format, a block at a time.
@@ -15,8 +15,13 @@ pub(super) trait Blocks {
     /// Samples per second.
     fn rate(&self) -> u32;
 
-    /// Samples of all blocks, if the header gives them.
+    /// Samples of all blocks, if they are known for certain.
     fn length(&self) -> Option<u64>;
+
+    /// Samples that the header promises. The file may hold more of them.
+    fn promised(&self) -> Option<u64> {
+        self.length()
+    }
 
     /// Appends the samples of the next block, full scale = 1. Returns false if there is no block
     /// any more.
@@ -27,10 +32,23 @@ pub(super) trait Blocks {
 
     /// Goes back to the first block.
     fn rewind(&mut self);
+
+    /// Goes to the block that holds a sample, or to one before it. Returns the place of the first
+    /// sample of the next block. Samples after a seek equal those of reading from the start to the
+    /// bit. What only the whole file can tell, such as a checksum of all samples, is not checked
+    /// any more.
+    ///
+    /// # Errors
+    /// A damaged or cut file.
+    fn seek(&mut self, sample: u64) -> Result<u64> {
+        let _ = sample;
+        self.rewind();
+        Ok(0)
+    }
 }
 
-/// One channel of a WAV or FLAC file, at any rate. Its samples are those of [`load`], in pieces of
-/// any length.
+/// One channel of an audio file, at any rate. Its samples are those of [`load`], in pieces of any
+/// length.
 ///
 /// ```no_run
 /// # use revox::audio::Source;
@@ -75,6 +93,19 @@ impl Source {
         Self::of(Input::open(path.as_ref())?, sample_rate, channel)
     }
 
+    /// The file with these bytes. Errors call it `name`.
+    ///
+    /// # Errors
+    /// Those of [`Source::open`].
+    pub fn of_bytes(
+        name: &Path,
+        bytes: Vec<u8>,
+        sample_rate: u32,
+        channel: Option<usize>,
+    ) -> Result<Self> {
+        Self::of(Input::held(name, bytes), sample_rate, channel)
+    }
+
     fn of(mut input: Input, sample_rate: u32, channel: Option<usize>) -> Result<Self> {
         let path = input.path().to_owned();
         let start = tags::front(&mut input)?;
@@ -85,6 +116,10 @@ impl Source {
         let blocks: Box<dyn Blocks + Send> = match kind {
             Kind::Riff => Box::new(wav::Reader::new(input, start, channel)?),
             Kind::Flac => Box::new(flac::Reader::new(input, start, channel)?),
+            Kind::Sphere => Box::new(sphere::Reader::new(input, start, channel)?),
+            Kind::Foreign(container) => {
+                Box::new(foreign::Reader::new(input, start, container, channel)?)
+            }
             Kind::Other(name) => return Err(kind::unsupported(&path, name)),
             Kind::Unknown if start > 0 => {
                 return Err(kind::unsupported(&path, "MP3 audio (by its ID3v2 tag)"));
@@ -95,7 +130,7 @@ impl Source {
             Kind::Unknown => {
                 return Err(Error::file(
                     path,
-                    "neither a WAV nor a FLAC file (by its first bytes, whatever its name)",
+                    "no audio file of a known format (by its first bytes, whatever its name)",
                 ));
             }
         };
@@ -136,11 +171,18 @@ impl Source {
     /// Number of samples of the whole file, if the header gives it, as in a WAV file. A FLAC
     /// file may hold more samples than its header promises.
     pub fn known_length(&self) -> Option<usize> {
+        self.at_the_rate(self.blocks.length())
+    }
+
+    /// Number of samples of the whole file as the header promises it. A file may hold more; one
+    /// that holds fewer is an error at its end.
+    pub fn promised_length(&self) -> Option<usize> {
+        self.at_the_rate(self.blocks.promised())
+    }
+
+    fn at_the_rate(&self, length: Option<u64>) -> Option<usize> {
         // Callers reserve memory for the result, so an impossible rate must not decide it.
-        let length = self
-            .blocks
-            .length()
-            .filter(|_| self.resampling.is_none() || is_rate(self.source_rate()))?;
+        let length = length.filter(|_| self.resampling.is_none() || is_rate(self.source_rate()))?;
         Some(resampled_length(length as usize, self.source_rate(), self.sample_rate))
     }
 
@@ -170,7 +212,11 @@ impl Source {
     /// file is checked once there are fewer samples than wanted.
     pub fn read(&mut self, wanted: usize) -> Result<Vec<f32>> {
         let mut samples = std::mem::take(&mut self.ready);
-        if let Some(length) = self.known_length() {
+        // A promise may be wrong, so little is reserved for it.
+        let length = self
+            .known_length()
+            .or_else(|| self.promised_length().map(|n| n.min(self.given + PAGE as usize)));
+        if let Some(length) = length {
             let most = wanted.saturating_add(PAGE as usize);
             samples
                 .reserve(length.saturating_sub(self.given).min(most).saturating_sub(samples.len()));
@@ -211,24 +257,56 @@ impl Source {
         (self.seen, self.given, self.ended) = (0, 0, false);
     }
 
+    /// Goes on with this sample: the next read gives what follows it. Most formats find a sample
+    /// without decoding what is in front of it. A file at another rate is decoded from its start,
+    /// since a resampler needs all of it.
+    ///
+    /// # Errors
+    /// Those of [`Source::read`].
+    pub fn seek(&mut self, sample: usize) -> Result<()> {
+        self.rewind();
+        if self.resampling.is_none() {
+            let first = self.blocks.seek(sample as u64)? as usize;
+            (self.seen, self.given) = (first, first);
+        }
+        while self.given < sample {
+            let wanted = (sample - self.given).min(PAGE as usize);
+            if self.read(wanted)?.len() < wanted {
+                break;
+            }
+        }
+        Ok(())
+    }
+
     /// Decodes a block and appends its samples at the wanted rate.
     fn more(&mut self, out: &mut Vec<f32>) -> Result<()> {
+        let Some(resampling) = &mut self.resampling else {
+            let before = out.len();
+            self.ended = !self.blocks.more(out)?;
+            return self.check(&out[before..]);
+        };
         self.block.clear();
         self.ended = !self.blocks.more(&mut self.block)?;
-        if let Some(i) = self.block.iter().position(|x| !x.is_finite()) {
-            let message = format!("sample {} is {}, not a number", self.seen + i, self.block[i]);
+        let pushed = resampling.push(&self.block, self.ended, out);
+        let block = std::mem::take(&mut self.block);
+        self.check(&block)?;
+        self.block = block;
+        pushed.map_err(|e| Error::file(&self.path, e.to_string()))
+    }
+
+    /// Counts the samples of a block, and refuses values that are no numbers.
+    fn check(&mut self, block: &[f32]) -> Result<()> {
+        // One look at all values is faster than a search for the first.
+        if !block.iter().fold(true, |all, x| all & x.is_finite()) {
+            let i = block.iter().position(|x| !x.is_finite()).unwrap_or_default();
+            let message = format!("sample {} is {}, not a number", self.seen + i, block[i]);
             return Err(Error::file(&self.path, message));
         }
-        self.seen += self.block.len();
-        if self.ended && self.seen == 0 {
-            return Err(Error::file(&self.path, "holds no samples"));
+        self.seen += block.len();
+        match self.ended && self.seen == 0 {
+            true => Err(Error::file(&self.path, "holds no samples")),
+            false => Ok(()),
         }
-        let Some(resampling) = &mut self.resampling else {
-            out.extend_from_slice(&self.block);
-            return Ok(());
-        };
-        let pushed = resampling.push(&self.block, self.ended, out);
-        pushed.map_err(|e| Error::file(&self.path, e.to_string()))
     }
 }
 
@@ -330,6 +408,16 @@ pub(super) mod tests {
                         pieces(&mut source, wanted) == whole.samples,
                         "{name}, {page:?}, {wanted}"
                     );
+                    for start in [4321, 0, 17, whole.samples.len() - 1, whole.samples.len(), 700] {
+                        source.seek(start).unwrap();
+                        assert!(
+                            source.read(wanted.min(500)).unwrap()
+                                == whole.samples[start..]
+                                    [..wanted.min(500).min(whole.samples.len() - start)],
+                            "{name}, {page:?}, from {start}"
+                        );
+                    }
+                    source.rewind();
                     // Again from the first sample, and after a part.
                     assert_eq!(source.length().unwrap(), whole.samples.len(), "{name}");
                     assert!(source.read(10).unwrap() == whole.samples[..10], "{name}");
@@ -385,7 +473,7 @@ pub(super) mod tests {
         assert!(
             cut(&bytes[..9000]).contains("promises 10000 bytes of samples, the file holds 8956")
         );
-        assert!(cut(&[0; 100]).contains("neither a WAV nor a FLAC"));
+        assert!(cut(&[0; 100]).contains("no audio file"));
     }
 
     #[test]

@@ -1,10 +1,12 @@
 //! Measurements on the backend that a user has.
 
+mod data;
 mod embed;
 mod optim;
 mod report;
 mod train;
 
+pub use data::{DataBench, data};
 pub use embed::{EmbedBench, embed};
 pub use optim::{OptimBench, optim};
 pub use report::report;

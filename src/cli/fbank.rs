@@ -8,8 +8,9 @@ use serde_json::json;
 use super::embed::ids_of;
 use super::values::counted;
 use super::{Global, shown, tell};
+use crate::archive::{self, Output, View};
 use crate::audio::{Fbank, FbankConfig, Source, Window, subtract_mean};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::fs;
 use crate::model_file::Frontend;
 use crate::progress::Progress;
@@ -19,15 +20,16 @@ use crate::terminal::errln;
 
 /// Kaldi log-mel filter banks of audio files.
 #[derive(Debug, clap::Args)]
-#[command(
-    after_help = "Example:\n  revox fbank a.wav b.flac -o features.safetensors --mels 80 --cmn"
-)]
+#[command(after_help = "Examples:
+  revox fbank a.wav b.flac -o features.safetensors --mels 80 --cmn
+  revox fbank a.wav b.flac -o ark,scp:feats.ark,feats.scp")]
 pub struct Args {
     /// WAV or FLAC files.
     #[arg(required = true)]
     files: Vec<PathBuf>,
     /// Output: one tensor `[frames, mels]` a file, named as the file without its ending. `-` is
-    /// standard output.
+    /// standard output. `F.ark`, `ark:F`, `ark,t:F` (text) and `ark,scp:F.ark,F.scp` are Kaldi's
+    /// archives, which do not keep how the features were made.
     #[arg(long, short)]
     output: PathBuf,
     /// Mel filters.
@@ -63,10 +65,19 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
         ..FbankConfig::default()
     })?;
     let inputs: Vec<&Path> = args.files.iter().map(PathBuf::as_path).collect();
-    fs::check_outputs(&[&args.output], &inputs)?;
+    let kaldi = Output::parse(&args.output)?;
+    let outputs = kaldi.as_ref().map_or_else(|| vec![args.output.as_path()], Output::files);
+    fs::check_outputs(&outputs, &inputs)?;
+    let names = ids_of(&args.files)?;
+    if kaldi.is_some() {
+        let checked = args.files.iter().zip(&names).try_for_each(|(path, name)| {
+            archive::check_key(name).map_err(|e| Error::file(path, e.to_string()))
+        });
+        checked?;
+    }
     let mut all: Vec<(String, Vec<f32>)> = Vec::with_capacity(args.files.len());
     let mut progress = Progress::new("fbank", args.files.len(), global.quiet);
-    for (path, name) in args.files.iter().zip(ids_of(&args.files)?) {
+    for (path, name) in args.files.iter().zip(names) {
         let mut source = Source::open(path, args.sample_rate, args.channel)?;
         let mut noise =
             Stream::new(global.seed.unwrap_or(0), "dither", &[fnv1a64(name.as_bytes())]);
@@ -80,17 +91,25 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
         all.push((name, features));
         progress.add(1);
     }
-    let frontend = Frontend { fbank: fbank.config().clone(), cmn: args.cmn };
-    let settings = serde_json::to_string(&frontend).expect("settings are plain data");
     let frames_of = |features: &[f32]| features.len() / args.mels;
-    let parts = all.iter().map(|(name, features)| Part {
-        name: name.as_str().into(),
-        dtype: Dtype::F32,
-        shape: vec![frames_of(features), args.mels],
-        bytes: features.as_slice().into(),
-    });
-    let parts: Vec<Part> = parts.collect();
-    tensor_file::write(&args.output, &[("frontend", settings.as_str())], &parts)?;
+    match &kaldi {
+        Some(output) => {
+            let matrix = |i: usize| View::Matrix { values: &all[i].1, columns: args.mels };
+            output.write(all.len(), &|i| all[i].0.as_str(), &matrix)?;
+        }
+        None => {
+            let frontend = Frontend { fbank: fbank.config().clone(), cmn: args.cmn };
+            let settings = serde_json::to_string(&frontend).expect("settings are plain data");
+            let parts = all.iter().map(|(name, features)| Part {
+                name: name.as_str().into(),
+                dtype: Dtype::F32,
+                shape: vec![frames_of(features), args.mels],
+                bytes: features.as_slice().into(),
+            });
+            let parts: Vec<Part> = parts.collect();
+            tensor_file::write(&args.output, &[("frontend", settings.as_str())], &parts)?;
+        }
+    }
     let frames: usize = all.iter().map(|(_, features)| frames_of(features)).sum();
     let text = match global.json {
         true => {
@@ -101,6 +120,6 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
             format!("{} of {files} in {}", counted(frames, "frame"), args.output.display())
         }
     };
-    tell(&args.output, &text);
+    tell(outputs[0], &text);
     Ok(())
 }

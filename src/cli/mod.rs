@@ -13,6 +13,7 @@ mod import;
 mod info;
 mod man;
 mod memory;
+mod pack;
 mod prepare;
 mod quantize;
 mod remedy;
@@ -20,6 +21,7 @@ mod score;
 mod signals;
 mod synth;
 mod train;
+mod trials;
 mod values;
 mod zoo;
 
@@ -113,6 +115,8 @@ impl Global {
 enum Verb {
     Synth(synth::Args),
     Prepare(prepare::Args),
+    Trials(trials::Args),
+    Pack(pack::Args),
     Fbank(fbank::Args),
     Train(train::Args),
     Embed(embed::Args),
@@ -134,7 +138,10 @@ impl Verb {
     /// Whether the work goes on after the reader of the output has gone: it takes long, and its
     /// results are files.
     fn outlives_its_reader(&self) -> bool {
-        matches!(self, Self::Train(_) | Self::Quantize(_) | Self::Synth(_) | Self::Prepare(_))
+        matches!(
+            self,
+            Self::Train(_) | Self::Quantize(_) | Self::Synth(_) | Self::Prepare(_) | Self::Pack(_)
+        )
     }
 
     /// The options that hints name.
@@ -241,6 +248,8 @@ pub fn main() -> ExitCode {
     let result = match &cli.verb {
         Verb::Synth(args) => synth::run(args, &cli.global),
         Verb::Prepare(args) => prepare::run(args, &cli.global),
+        Verb::Trials(args) => trials::run(args, &cli.global),
+        Verb::Pack(args) => pack::run(args, &cli.global),
         Verb::Fbank(args) => fbank::run(args, &cli.global),
         Verb::Train(args) => train::run(args, &cli.global),
         Verb::Embed(args) => embed::run(args, &cli.global),

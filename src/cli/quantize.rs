@@ -199,6 +199,7 @@ fn train(
     let out = args.run_folder().expect("a recipe is given");
     let free = global.free();
     let options = RunOptions {
+        second_page: None,
         page: plan_memory(recipe, global.backend, &[device], free)?,
         out: out.clone(),
         resume: args.resume,

@@ -121,7 +121,7 @@ fn places(args: &Args, embeddings: &Embeddings, words: &Words) -> Result<Vec<usi
             format!("has none of the utterances of {}", args.embeddings.display()),
         ));
     }
-    let mut names = Names::new(&args.embeddings, embeddings.ids().iter().map(String::as_str));
+    let mut names = Names::new(&args.embeddings, embeddings.ids());
     for (place, file) in listed {
         names.add_file(place, file);
     }

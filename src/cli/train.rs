@@ -15,13 +15,14 @@ use crate::error::{Error, Result};
 use crate::memory::{Setting, advised, page, refuse_too_large};
 use crate::nn::Precision;
 use crate::terminal::{errln, note, outln};
-use crate::train::{Changes, Recipe, Report, RunOptions, Start, fine_tune, train};
+use crate::train::{Changes, Recipe, Report, RunOptions, train};
 
 /// Train a network by a recipe, testing on the dev trials after each epoch.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   revox train recipes/quickstart.toml
   revox train recipes/quickstart.toml --resume
+  revox train recipes/quickstart.toml --resume --set train.epochs=40
   revox train recipes/quickstart.toml --out runs/short --set train.epochs=2
   revox train recipes/voxceleb/fine-tune.toml --init model.safetensors
   revox train recipes/voxceleb/resnet.toml --backend cuda --devices 0,1
@@ -32,18 +33,21 @@ pub struct Args {
     /// Folder of the run; `runs/<recipe's name>` unless given.
     #[arg(long)]
     out: Option<PathBuf>,
-    /// Go on with the checkpoint in the folder.
+    /// Go on with the checkpoint in the folder. With more epochs (`--set train.epochs=N`) a run
+    /// that had ended goes on too; the learning rate is then that of a run of so many epochs.
     #[arg(long)]
     resume: bool,
     /// With --resume: go on although NAME has changed since the checkpoint. NAME is `backend`,
-    /// `data.train`, `train.epochs`, ... (repeatable).
+    /// `data.train`, `margin.last`, ... (repeatable). With other speakers in data.train, rows of
+    /// the head go by their names.
     #[arg(long, value_name = "NAME", requires = "resume")]
     accept: Vec<String>,
     /// Hash every byte of the data, so that a resumed run notices files of other content. Without
     /// this, it compares lists, sizes and times.
     #[arg(long)]
     verify_data: bool,
-    /// Begin with the weights of this model. The recipe takes its network and front-end.
+    /// Begin with the weights of this model (init of the recipe). The recipe takes its network and
+    /// front-end.
     #[arg(long, value_name = "MODEL")]
     init: Option<PathBuf>,
     /// Divide each batch among these devices of the backend; the first one keeps the model and
@@ -68,14 +72,11 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     let free = global.free();
     let mut others = global.open_all(&args.devices)?;
     let device = others.remove(0);
-    let start = args.init.as_ref().map(|model| Start::load(model, &device)).transpose()?;
     let mut changes = args.set.clone();
     changes.extend(args.accumulate.map(|n| format!("train.accumulate={n}")));
     changes.extend(args.precision.map(|p| format!("train.precision=\"{}\"", p.name())));
-    let mut recipe = match &start {
-        Some((_, header)) => Recipe::load_for(&args.recipe, named(&changes), header)?,
-        None => Recipe::load(&args.recipe, named(&changes)).map_err(with_init)?,
-    };
+    let mut recipe = Recipe::load_from(&args.recipe, named(&changes), args.init.as_deref())
+        .map_err(with_init)?;
     if let Some(seed) = global.seed {
         recipe.seed = seed;
     }
@@ -89,9 +90,17 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
         }
     };
     let devices: Vec<&Device> = std::iter::once(&device).chain(&others).collect();
+    // Both phases, before the first step.
+    let second = recipe.second_phase();
     let page = plan_memory(&recipe, global.backend, &devices, free)?;
+    let second_page = match &second {
+        Some(second) => plan_memory(second, global.backend, &devices, free)
+            .map_err(|e| e.retold(|text| Error::Invalid(format!("large_margin: {text}"))))?,
+        None => None,
+    };
     let options = RunOptions {
         page,
+        second_page,
         out,
         resume: args.resume,
         accept: args.accept.clone(),
@@ -105,12 +114,13 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
         warn: Arc::new(warn),
         note: Arc::new(|text: &str| note!("{text}")),
     };
-    let report = match start {
-        Some((start, _)) => fine_tune(&recipe, &options, start),
-        None => train(&recipe, &options),
-    };
-    let advice = |e| with_advice(e, &recipe, global.backend, 1 + options.others.len(), free);
-    show(&report.map_err(advice)?, global);
+    let report = train(&recipe, &options).map_err(|e| {
+        // The folder of the second phase is there as soon as it begins.
+        let second = second.as_ref().filter(|_| options.second_out().exists());
+        let recipe = second.unwrap_or(&recipe);
+        with_advice(e, recipe, global.backend, 1 + options.others.len(), free)
+    })?;
+    show(&report, global);
     Ok(())
 }
 
@@ -175,29 +185,56 @@ fn with_init(error: Error) -> Error {
 }
 
 fn show(report: &Report, global: &Global) {
-    let ci = report.eer_ci95;
     if global.json {
-        let head = report
-            .head
-            .as_ref()
-            .map(|h| json!({"kept": h.kept, "added": h.added, "dropped": h.dropped}));
-        let all = json!({
-            "model": shown(&report.model),
-            "det": shown(&report.det),
-            "eer": report.eer,
-            "eer_ci95": ci.map(|c| [c.low, c.high]),
-            "min_dcf": {"0.01": report.min_dcf[0], "0.05": report.min_dcf[1]},
-            "best_epoch": report.best_epoch,
-            "averaged": report.averaged,
-            "epochs": report.epochs,
-            "ended": report.ended,
-            "head": head,
-            "seconds": report.seconds,
-        });
+        let mut all = as_json(report);
+        if let Some(first) = &report.first {
+            all["first_phase"] = as_json(first);
+        }
         outln!("{all}");
         return;
     }
-    let interval = ci.map_or(String::new(), |c| {
+    if let Some(first) = &report.first {
+        outln!("first phase");
+        show_rates(first);
+        outln!("model     {}", first.model.display());
+        outln!("second phase");
+    }
+    show_rates(report);
+    outln!("model     {}", report.model.display());
+    outln!("DET curve {}", report.det.display());
+    if let Some((a, b)) = &report.example {
+        outln!(
+            "try       revox compare {} {} {}",
+            shell_word(&report.model),
+            shell_word(a),
+            shell_word(b)
+        );
+    }
+}
+
+fn as_json(report: &Report) -> serde_json::Value {
+    let head = report
+        .head
+        .as_ref()
+        .map(|h| json!({"kept": h.kept, "added": h.added, "dropped": h.dropped}));
+    json!({
+        "model": shown(&report.model),
+        "det": shown(&report.det),
+        "eer": report.eer,
+        "eer_ci95": report.eer_ci95.map(|c| [c.low, c.high]),
+        "min_dcf": {"0.01": report.min_dcf[0], "0.05": report.min_dcf[1]},
+        "best_epoch": report.best_epoch,
+        "averaged": report.averaged,
+        "epochs": report.epochs,
+        "ended": report.ended,
+        "head": head,
+        "seconds": report.seconds,
+    })
+}
+
+/// Error rates, and how they came about.
+fn show_rates(report: &Report) {
+    let interval = report.eer_ci95.map_or(String::new(), |c| {
         format!(" (95 % interval {:.2} to {:.2} %)", 100.0 * c.low, 100.0 * c.high)
     });
     outln!(
@@ -214,16 +251,6 @@ fn show(report: &Report, global: &Global) {
     match &report.ended {
         Some(why) => outln!("the run had ended after {epochs}: {why}; {which}"),
         None => outln!("{epochs} in {:.0} s; {which}", report.seconds),
-    }
-    outln!("model     {}", report.model.display());
-    outln!("DET curve {}", report.det.display());
-    if let Some((a, b)) = &report.example {
-        outln!(
-            "try       revox compare {} {} {}",
-            shell_word(&report.model),
-            shell_word(a),
-            shell_word(b)
-        );
     }
 }
 

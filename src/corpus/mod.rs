@@ -5,16 +5,22 @@ mod lists;
 mod names;
 #[cfg(feature = "train")]
 pub mod prepare;
+mod raw_list;
+pub mod shards;
+#[cfg(feature = "train")]
+pub mod split;
 #[cfg(feature = "train")]
 pub mod synth;
 mod trials;
+mod utterances;
 
-pub use lists::{Corpus, Utterance, locate, read_utt2spk, read_wav_scp};
+pub use lists::{locate, read_utt2spk, read_wav_scp};
 pub use names::{Names, Resolved};
 pub(crate) use trials::{
     Entry, Fields, Found, Grammar, find_line, label_name, parse_label, read_all,
 };
 pub use trials::{Pair, Sides, Text, Trial, TrialList, Words, read_trials, resolve, write_trials};
+pub use utterances::{Corpus, Place, Utterance};
 
 /// What long work calls after each file, with the number of finished files and that of all. The
 /// calls come from several threads, so the numbers need not rise.

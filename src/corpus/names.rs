@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 use crate::error::{Error, Result};
 
 /// Endings of audio files, which names may lack.
-const ENDINGS: [&str; 14] = [
+pub(super) const ENDINGS: [&str; 18] = [
     "wav", "flac", "mp3", "m4a", "mp4", "aac", "ogg", "opus", "wma", "amr", "sph", "aiff", "aif",
-    "raw",
+    "aifc", "caf", "oga", "raw", "wave",
 ];
 
 /// The utterances that a list may name. Each has a place, its number.

@@ -4,8 +4,10 @@
 //! | to | use |
 //! |---|---|
 //! | read | [`read()`], [`read_to_string`], [`open`] |
+//! | read where it is looked at | [`map()`], [`Mapped`] |
 //! | write a whole file | [`write_atomic`], [`write_bytes`], after [`check_outputs`] |
 //! | write a line of a log | [`append_line`] |
+//! | keep results of long work as they come | [`Journal`] |
 //! | make a folder that appears whole | [`TemporaryFolder`] |
 //! | make and remove | [`create_dir_all`], [`remove_file`], [`remove_dir_all`] |
 //! | give another name | [`rename`], [`link_or_copy`] |
@@ -14,31 +16,46 @@
 
 mod change;
 mod fault;
+mod journal;
 mod lock;
+mod map;
 mod same;
 mod sweep;
 mod temporary;
 mod write;
 
 pub use change::{append_line, create_dir_all, link_or_copy, remove_dir_all, remove_file, rename};
+pub use journal::Journal;
 pub use lock::{LOCK_NAME, Lock, Taken};
+pub use map::{Mapped, map};
 pub use same::check_outputs;
 pub use sweep::sweep;
 pub use temporary::{Content, TemporaryFolder, is_temporary};
 pub use write::{STDOUT, is_stdout, write_atomic, write_bytes};
 
 use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 
 use crate::error::{Error, Result};
 
-/// The bytes of a file.
+/// The bytes of a file; `-` is standard input.
 ///
 /// # Errors
 /// A file that cannot be read.
 pub fn read(path: impl AsRef<Path>) -> Result<Vec<u8>> {
     let path = path.as_ref();
+    if is_stdin(path) {
+        let mut bytes = Vec::new();
+        let read = std::io::stdin().lock().read_to_end(&mut bytes);
+        return read.map(|_| bytes).map_err(|e| Error::io(path, "read", e));
+    }
     std::fs::read(path).map_err(|e| Error::io(path, "read", e))
+}
+
+/// Whether a path stands for this process's standard input: `-`.
+pub fn is_stdin(path: &Path) -> bool {
+    path.as_os_str() == STDOUT
 }
 
 /// The text of a UTF-8 file, without the byte order mark that some editors put in front.
@@ -70,7 +87,7 @@ pub(crate) fn byte_order_mark(path: &Path, beginning: &[u8]) -> Result<usize> {
     }
 }
 
-/// Opens a file for reading.
+/// Opens a file for reading; `-` is standard input.
 ///
 /// # Errors
 /// A folder; a file that cannot be opened.
@@ -79,7 +96,27 @@ pub fn open(path: impl AsRef<Path>) -> Result<File> {
     if path.is_dir() {
         return Err(Error::file(path, "is a folder, not a file"));
     }
+    if is_stdin(path) {
+        return stdin().map_err(|e| Error::io(path, "open", e));
+    }
     File::open(path).map_err(|e| Error::io(path, "open", e))
+}
+
+#[cfg(unix)]
+fn stdin() -> std::io::Result<File> {
+    use std::os::fd::AsFd;
+    std::io::stdin().as_fd().try_clone_to_owned().map(File::from)
+}
+
+#[cfg(windows)]
+fn stdin() -> std::io::Result<File> {
+    use std::os::windows::io::AsHandle;
+    std::io::stdin().as_handle().try_clone_to_owned().map(File::from)
+}
+
+#[cfg(not(any(unix, windows)))]
+fn stdin() -> std::io::Result<File> {
+    Err(std::io::Error::from(std::io::ErrorKind::Unsupported))
 }
 
 /// The folder of a file, `.` for a bare name.

@@ -67,7 +67,14 @@ impl<'a, F: Borrow<Features>> Batches<'a, F> {
         self.waiting.values_mut().for_each(|waiting| waiting.retain(|(place, _)| *place < count));
     }
 
-    /// The embedding `[dim]` of each feature set, in their order.
+    /// Takes the embedding of the feature set at a place away, if it has run.
+    pub fn take(&mut self, place: usize) -> Option<Vec<f32>> {
+        let row = self.rows.get_mut(place)?;
+        (!row.is_empty()).then(|| std::mem::take(row))
+    }
+
+    /// The embedding `[dim]` of each feature set, in their order. It is empty where it was taken
+    /// away.
     pub fn finish(&mut self) -> Vec<Vec<f32>> {
         while let Some((shape, batch)) = self.waiting.pop_first() {
             self.run(shape, &batch);
@@ -145,25 +152,48 @@ impl<'a, F: Borrow<Features>> Batches<'a, F> {
     }
 }
 
-/// The embedding of a recording, from those of its windows.
-pub(super) fn of_windows(mut rows: impl ExactSizeIterator<Item = Vec<f32>>) -> Vec<f32> {
-    match rows.len() {
-        1 => rows.next().unwrap_or_default(),
-        _ => mean_direction(rows),
+/// The embedding of a recording, from those of its windows: the mean of these, each scaled to unit
+/// length. That of a single window stays as it is.
+#[derive(Debug, Default)]
+pub(super) struct OfWindows {
+    first: Vec<f32>,
+    /// Of unit vectors.
+    sum: Vec<f64>,
+    count: usize,
+}
+
+impl OfWindows {
+    /// Takes the embedding of the next window.
+    pub fn add(&mut self, row: Vec<f32>) {
+        let length =
+            row.iter().map(|&x| f64::from(x).powi(2)).sum::<f64>().sqrt().max(f64::MIN_POSITIVE);
+        self.sum.resize(row.len(), 0.0);
+        self.sum.iter_mut().zip(&row).for_each(|(s, &x)| *s += f64::from(x) / length);
+        if self.count == 0 {
+            self.first = row;
+        }
+        self.count += 1;
+    }
+
+    /// Number of windows so far.
+    pub fn count(&self) -> usize {
+        self.count
+    }
+
+    /// The embedding of the recording.
+    pub fn embedding(self) -> Vec<f32> {
+        match self.count {
+            0 | 1 => self.first,
+            count => self.sum.into_iter().map(|s| (s / count as f64) as f32).collect(),
+        }
     }
 }
 
-/// The mean of vectors scaled to unit length.
-fn mean_direction(rows: impl Iterator<Item = Vec<f32>>) -> Vec<f32> {
-    let (mut sum, mut count) = (Vec::new(), 0.0);
-    for row in rows {
-        let length =
-            row.iter().map(|&x| f64::from(x).powi(2)).sum::<f64>().sqrt().max(f64::MIN_POSITIVE);
-        sum.resize(row.len(), 0.0);
-        sum.iter_mut().zip(&row).for_each(|(s, &x)| *s += f64::from(x) / length);
-        count += 1.0;
-    }
-    sum.into_iter().map(|s| (s / count) as f32).collect()
+/// The embedding of a recording, from those of all its windows.
+pub(super) fn of_windows(rows: impl Iterator<Item = Vec<f32>>) -> Vec<f32> {
+    let mut windows = OfWindows::default();
+    rows.for_each(|row| windows.add(row));
+    windows.embedding()
 }
 
 #[cfg(test)]
@@ -225,5 +255,25 @@ mod tests {
         batches.add(&sets[2]);
         let wanted = embed(&network, &sets[..3].iter().collect::<Vec<_>>());
         assert_eq!(batches.finish(), wanted);
+    }
+
+    #[test]
+    fn what_was_taken_away_is_gone() {
+        let (network, device) = (network(), Device::default());
+        let sets: Vec<Features> = (0..3).map(|i| features(20, i)).collect();
+        let done = |_: usize| ();
+        let mut batches = Batches::new(&network, &device, None, &done);
+        batches.most = 2 * 20 * MELS;
+        sets.iter().for_each(|set| batches.add(set));
+        let taken = batches.take(1).unwrap();
+        assert!(batches.take(1).is_none() && batches.take(2).is_none());
+        assert!(batches.take(3).is_none());
+        let rows = batches.finish();
+        let mut whole = Batches::new(&network, &device, None, &done);
+        whole.most = 2 * 20 * MELS;
+        sets.iter().for_each(|set| whole.add(set));
+        let wanted = whole.finish();
+        assert_eq!((&taken, &rows[0], &rows[2]), (&wanted[1], &wanted[0], &wanted[2]));
+        assert!(rows[1].is_empty());
     }
 }

@@ -1,16 +1,18 @@
 //! From recordings to embeddings, with one network.
 
 use std::borrow::Borrow;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use burn::tensor::Device;
 
 use super::batches::{Batches, of_windows};
-use super::files::embed_files;
+use super::files::{Function, Opener, Receiver, Taker, WAITING, embed};
 use super::reading::{Reading, WINDOW};
 use super::shapes::{Padding, Shapes};
-use super::{Extractor, Features, Taker};
+use super::{Extractor, Features};
+use crate::audio::Source;
 use crate::backend::is_gpu;
 use crate::error::{Error, Result};
 use crate::model_file::{Frontend, Model};
@@ -41,6 +43,8 @@ pub struct Embedder<'a> {
     device: Device,
     channel: Option<usize>,
     window: f64,
+    /// Bytes of features after which embeddings are handed over.
+    waiting: usize,
     /// What utterances are padded to, on GPUs.
     padding: Option<Mutex<Padding>>,
 }
@@ -54,7 +58,8 @@ impl<'a> Embedder<'a> {
         let extractor = Extractor::new(frontend)?.at_least(network.least_frames());
         let padding = is_gpu(device).then(|| Mutex::new(Padding::new(&frontend.fbank)));
         let device = device.clone();
-        Ok(Self { network, extractor, device, channel: None, window: WINDOW, padding })
+        let (channel, window, waiting) = (None, WINDOW, WAITING);
+        Ok(Self { network, extractor, device, channel, window, waiting, padding })
     }
 
     /// An embedder with a model that was loaded to `device`.
@@ -108,7 +113,25 @@ impl<'a> Embedder<'a> {
     /// # Errors
     /// Those of `each`.
     pub fn files(&self, paths: &[&Path], each: &mut Taker) -> Result<()> {
-        embed_files(&self.reading(), self.batches(&|_| ()), paths, each)
+        let open =
+            |i: usize, rate: u32, channel: Option<usize>| Source::open(paths[i], rate, channel);
+        self.utterances(0..paths.len(), &open, &mut Function(each))
+    }
+
+    /// Embeddings of the utterances at `places` of a list, in their order and in bounded memory.
+    /// `open` opens each recording. `receiver` gets the results, and the places at which the work
+    /// could begin anew.
+    ///
+    /// # Errors
+    /// Those of `receiver`.
+    pub fn utterances(
+        &self,
+        places: Range<usize>,
+        open: &Opener,
+        receiver: &mut dyn Receiver,
+    ) -> Result<()> {
+        let batches = self.batches(&|_| ());
+        embed(&self.reading(), batches, self.waiting, places, open, receiver)
     }
 
     /// The embedding `[dim]` of each feature set, in their order. Feature sets of equal length run
@@ -135,6 +158,12 @@ impl<'a> Embedder<'a> {
 
     fn reading(&self) -> Reading<'_> {
         Reading { extractor: &self.extractor, channel: self.channel, window: self.window }
+    }
+
+    /// The same, which hands embeddings over after so many bytes of features.
+    #[cfg(test)]
+    pub(crate) fn waiting(self, waiting: usize) -> Self {
+        Self { waiting, ..self }
     }
 
     /// The same, which pads as if its device were a GPU.

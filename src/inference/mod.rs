@@ -1,13 +1,15 @@
 //! Embeddings of whole utterances: [`Embedder`].
 
 mod batches;
+mod device_fbank;
 mod embedder;
 mod files;
 mod reading;
 mod shapes;
 
+pub use device_fbank::DeviceExtractor;
 pub use embedder::Embedder;
-pub use files::Taker;
+pub use files::{Opener, Receiver, Taker};
 pub use reading::{Facts, WINDOW};
 pub use shapes::Padding;
 #[cfg(feature = "train")]
@@ -86,7 +88,7 @@ mod tests {
 
     use super::reading::{Opened, Reading};
     use super::*;
-    use crate::audio::FbankConfig;
+    use crate::audio::{FbankConfig, Source};
     use crate::zoo::{Architecture, Network};
 
     pub const MELS: usize = 16;
@@ -120,7 +122,7 @@ mod tests {
     }
 
     pub fn recording(reading: &Reading, path: &Path) -> Result<Recording> {
-        match reading.open(path)? {
+        match reading.begin(Source::open(path, reading.rate(), reading.channel)?)? {
             Opened::Short(facts, features) => Ok(Recording { facts, windows: vec![features] }),
             Opened::Long(mut source) => {
                 let mut windows = Vec::new();

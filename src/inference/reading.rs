@@ -40,11 +40,11 @@ pub struct Facts {
     pub frames: usize,
 }
 
-/// A file that was opened.
+/// A recording that was opened.
 pub(super) enum Opened {
-    /// A file of one window.
+    /// A recording of one window.
     Short(Facts, Features),
-    /// A longer file.
+    /// A longer recording.
     Long(Box<Source>),
 }
 
@@ -74,18 +74,22 @@ impl Reading<'_> {
         }
     }
 
-    /// Opens a file, and reads it if it is short.
+    /// Samples per second that features are computed of.
+    pub fn rate(&self) -> u32 {
+        self.extractor.fbank().config().sample_rate
+    }
+
+    /// Reads a recording if it is short.
     ///
     /// # Errors
-    /// What [`crate::audio::load`] and [`Extractor::features`] refuse.
-    pub fn open(&self, path: &Path) -> Result<Opened> {
-        let rate = self.extractor.fbank().config().sample_rate;
-        let mut source = Source::open(path, rate, self.channel)?;
+    /// What [`Source::read`] and [`Extractor::features`] refuse.
+    pub fn begin(&self, mut source: Source) -> Result<Opened> {
+        let path = source.path().to_owned();
         let longest = self.longest();
         if source.known_length().is_none_or(|length| length <= longest) {
             let samples = source.read(longest.saturating_add(1))?;
             if samples.len() <= longest {
-                let features = self.features(path, &samples)?;
+                let features = self.features(&path, &samples)?;
                 let facts = Facts::of(&source, Level::of(&samples), features.frames);
                 return Ok(Opened::Short(facts, features));
             }
@@ -99,7 +103,7 @@ impl Reading<'_> {
     /// only at its end.
     ///
     /// # Errors
-    /// Those of [`Reading::open`].
+    /// Those of [`Reading::begin`].
     pub fn windows(&self, source: &mut Source, take: &mut dyn FnMut(Features)) -> Result<Facts> {
         let path = source.path().to_owned();
         let samples = source.length()?;

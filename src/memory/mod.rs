@@ -98,6 +98,7 @@ impl Setting {
         let Self { batch, frames, speakers, ref arch, .. } = *self;
         let mut stream = Stream::new(1, "noise", &[]);
         Batch {
+            on_device: None,
             features: (0..batch * frames * arch.mels).map(|_| stream.normal() as f32).collect(),
             shape: [batch, frames, arch.mels],
             labels: (0..batch).map(|i| (i % speakers) as i64).collect(),

@@ -1,7 +1,7 @@
 //! BatchNorm that does what it is told rather than what the device implies, with PyTorch's running
 //! statistics.
 
-use burn::module::{Module, ModuleMapper, Param, RunningState};
+use burn::module::{Flag, Module, ModuleMapper, Param, RunningState};
 use burn::tensor::Tensor;
 
 use super::{Init, Mode};
@@ -39,7 +39,8 @@ impl Epsilon {
 /// 0.1.
 ///
 /// Differences from Burn's own layer: the [`Mode`] is explicit (a pass without a tape can still use
-/// batch statistics), and the running variance is the *unbiased* one, as in PyTorch.
+/// batch statistics), and the running variance is the *unbiased* one, as in PyTorch. A held layer
+/// is in [`Mode::Eval`] while everything around it trains.
 #[derive(Module, Debug)]
 pub struct BatchNorm {
     /// `[channels]`; absent in a layer without affine part.
@@ -52,6 +53,8 @@ pub struct BatchNorm {
     pub running_var: RunningState<Tensor<1>>,
     #[module(skip)]
     epsilon: Epsilon,
+    /// Whether the layer is held.
+    held: Param<Flag>,
 }
 
 impl BatchNorm {
@@ -72,6 +75,7 @@ impl BatchNorm {
             running_mean: init.buffer("running_mean", channels, 0.0),
             running_var: init.buffer("running_var", channels, 1.0),
             epsilon: Epsilon::default(),
+            held: Param::<Flag>::from_bool(false),
         }
     }
 
@@ -125,6 +129,7 @@ impl BatchNorm {
             self.bias.as_ref().map_or_else(|| Tensor::zeros([channels], &device), |b| b.val());
         let running = || (self.running_mean.value_sync(), self.running_var.value_sync());
         let epsilon = self.epsilon.value();
+        let mode = if self.held.is_enabled() { Mode::Eval } else { mode };
         match mode {
             Mode::Eval => {
                 let (mean, var) = running();
@@ -212,6 +217,7 @@ mod tests {
             running_mean: burn::module::RunningState::new(vector(mean)),
             running_var: burn::module::RunningState::new(vector(var)),
             epsilon,
+            held: Param::<Flag>::from_bool(false),
         };
         let x = Tensor::<3>::from_floats([[[1.0, -0.37], [2.7, 9.1], [0.001, -5.0]]], &device);
         let wanted = layer(&weight, &bias, &mean, &var).forward(x.clone(), Mode::Eval).into_data();
@@ -235,6 +241,26 @@ mod tests {
         // Unbiased variances of {1, 3} and {0, 4} are 2 and 8.
         assert_eq!(stats(), [0.9 + 0.2, 0.9 + 0.8]);
         assert_eq!(bn.running_mean.value().into_data().try_to_vec::<f32>().unwrap(), [0.2, 0.2]);
+    }
+
+    /// A held layer comes back from evaluation held, and evaluates all the time.
+    #[test]
+    fn a_held_layer_stays_what_it_is() {
+        struct Hold;
+        impl ModuleMapper for Hold {
+            fn map_flag(&mut self, flag: Param<Flag>) -> Param<Flag> {
+                flag.with_value(true)
+            }
+        }
+        let device = Device::default();
+        let x = Tensor::<3>::from_floats([[[1.0, 3.0], [0.0, 4.0]]], &device);
+        let free = BatchNorm::new(Init::new(&device, 0), 2);
+        let wanted = free.forward(x.clone(), Mode::Eval).into_data();
+        let held = free.map(&mut Hold).train().valid().train();
+        for mode in [Mode::Train, Mode::Eval, Mode::Replay] {
+            assert_eq!(held.forward(x.clone().autodiff(), mode).into_data(), wanted, "{mode:?}");
+        }
+        assert_eq!(held.running_mean.value().into_data().iter::<f32>().sum::<f32>(), 0.0);
     }
 
     /// To the bit, gradients and running statistics included.

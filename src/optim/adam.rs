@@ -154,7 +154,7 @@ mod training {
     use super::{AdamSettings, MOMENTS, STEPS};
     use crate::error::Result;
     use crate::optim::Stepper;
-    use crate::optim::record::{Record, load};
+    use crate::optim::record::{Held, Record, load};
     use crate::optim::settings::Settings;
 
     impl<const DECOUPLED: bool> Settings for AdamSettings<DECOUPLED> {
@@ -167,6 +167,10 @@ mod training {
             let (optimizer, record) = (self.try_init()?, record.shared());
             Record::read(&record)?.check_parts(name, &[STEPS], MOMENTS)?;
             Ok(self.stepper()?.with_states(load(optimizer, record)?))
+        }
+
+        fn held(&self) -> Held {
+            Held::whole()
         }
 
         fn state_bytes(&self, count: usize) -> usize {

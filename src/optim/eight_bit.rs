@@ -97,6 +97,7 @@ mod training {
 
     use super::EightBit;
     use crate::error::Result;
+    use crate::optim::record::Held;
     use crate::optim::{Rule, Settings, Stepper, restore};
 
     impl<R: Rule> EightBit<R> {
@@ -114,6 +115,10 @@ mod training {
         fn restored(&self, record: Bytes) -> Result<Stepper> {
             let states = restore(EightBit::unwatched(self)?, record)?;
             Ok(self.optimizer()?.with_states(states))
+        }
+
+        fn held(&self) -> Held {
+            Held { codecs: self.codecs(), min_size: self.states().min_size }
         }
 
         fn state_bytes(&self, count: usize) -> usize {

@@ -58,7 +58,7 @@ pub use eight_bit::EightBit;
 pub use gate::Gate;
 pub use record::restore;
 #[cfg(feature = "train")]
-pub(crate) use record::{Record, in_order};
+pub(crate) use record::{Record, Rows, in_order};
 pub use rule::Rule;
 #[cfg(feature = "train")]
 pub(crate) use settings::Settings;

@@ -2,8 +2,12 @@
 //! expect, or leaves it out, or lets it pass until the first step panics.
 
 #[cfg(feature = "train")]
+mod rows;
+#[cfg(feature = "train")]
 mod training;
 
+#[cfg(feature = "train")]
+pub use rows::{Held, Rows};
 #[cfg(feature = "train")]
 pub use training::in_order;
 

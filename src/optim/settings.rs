@@ -5,6 +5,8 @@ use burn::tensor::Bytes;
 
 #[cfg(feature = "train")]
 use super::Stepper;
+#[cfg(feature = "train")]
+use super::record::Held;
 use crate::error::{Error, Result};
 
 /// What training and the account of memory ask of a configuration.
@@ -15,6 +17,9 @@ pub(crate) trait Settings {
 
     /// The optimizer with its states from a record.
     fn restored(&self, record: Bytes) -> Result<Stepper>;
+
+    /// How it holds moments.
+    fn held(&self) -> Held;
 
     /// Bytes of state for a tensor of `count` values.
     fn state_bytes(&self, count: usize) -> usize;

@@ -111,7 +111,7 @@ mod training {
     use super::SgdConfig;
     use crate::error::Result;
     use crate::optim::Stepper;
-    use crate::optim::record::{Record, load};
+    use crate::optim::record::{Held, Record, load};
     use crate::optim::settings::Settings;
 
     impl Settings for SgdConfig {
@@ -123,6 +123,10 @@ mod training {
             let (optimizer, record) = (self.try_init()?, record.shared());
             Record::read(&record)?.check_parts("sgd", &[], self.moments())?;
             Ok(self.stepper()?.with_states(load(optimizer, record)?))
+        }
+
+        fn held(&self) -> Held {
+            Held::whole()
         }
 
         fn state_bytes(&self, count: usize) -> usize {

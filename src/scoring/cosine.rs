@@ -80,7 +80,7 @@ impl<'a> Scorer<'a> {
             None => Ok(()),
             Some(i) => {
                 let what = if self.mean.is_some() { "the mean itself" } else { "zero" };
-                let id = &self.embeddings.ids()[i];
+                let id = self.embeddings.id(i);
                 Err(Error::Undefined(format!(
                     "embedding `{id}` is {what}: it has no direction to compare"
                 )))
@@ -91,7 +91,7 @@ impl<'a> Scorer<'a> {
     /// 1 / |x - m| of an embedding that has a direction.
     fn inverse(&self, i: usize) -> f64 {
         let inverse = self.inverse_length[i];
-        assert!(inverse > 0.0, "embedding `{}` has no direction", self.embeddings.ids()[i]);
+        assert!(inverse > 0.0, "embedding `{}` has no direction", self.embeddings.id(i));
         inverse
     }
 
@@ -112,6 +112,22 @@ impl<'a> Scorer<'a> {
         let (row, inverse) = (self.embeddings.row(i), self.inverse(i));
         let value = |j: usize| f64::from(row[j]) - self.mean.as_ref().map_or(0.0, |m| m[j]);
         (0..row.len()).map(|j| value(j) * inverse).collect()
+    }
+
+    /// Writes the unit vector of an embedding, as [`unit`](Self::unit) computes it, rounded to f32.
+    ///
+    /// # Panics
+    /// As [`score`](Self::score).
+    pub(super) fn write_unit(&self, i: usize, unit: &mut [f32]) {
+        let (row, inverse) = (self.embeddings.row(i), self.inverse(i));
+        let values = unit.iter_mut().zip(row);
+        match &self.mean {
+            None => values.for_each(|(u, &x)| *u = (f64::from(x) * inverse) as f32),
+            Some(mean) => {
+                let values = values.zip(mean);
+                values.for_each(|((u, &x), m)| *u = ((f64::from(x) - m) * inverse) as f32);
+            }
+        }
     }
 
     /// The embeddings.
@@ -149,6 +165,9 @@ mod tests {
                         scorer.unit(a).iter().zip(scorer.unit(b)).map(|(x, y)| x * y).sum();
                     assert!((scorer.score(a, b) - direct).abs() < 1e-14);
                 }
+                let mut rounded = [0.0; 11];
+                scorer.write_unit(a, &mut rounded);
+                assert!(scorer.unit(a).iter().map(|&x| x as f32).eq(rounded));
             }
         }
     }

@@ -1,29 +1,27 @@
-//! A set of embeddings, and its file: safetensors with a matrix `embeddings` `[n, dim]` (F32), the
-//! utterances' `ids` (U8: UTF-8 text, one id a line) and a checksum (see [`tensor_file`]).
-//!
-//! Files with one tensor `[dim]` for each utterance, named by its id, are read too. They are not
-//! written, since a safetensors header holds at most about a million names.
+//! A set of embeddings, and its files (see [`Embeddings::load`] and [`Embeddings::save_as`]).
 
-use std::collections::{BTreeMap, HashMap};
+mod file;
+mod kaldi;
+mod npy;
+mod npz;
+mod rows;
+mod tensors;
+
+use std::collections::BTreeMap;
+use std::fmt;
 use std::path::Path;
 
-use safetensors::tensor::{Dtype, TensorView};
-
-use crate::bytes;
+use crate::corpus::Words;
 use crate::error::{Error, Result};
-use crate::tensor_file::{self, Part};
+use rows::Rows;
 
-/// The tensor of all embeddings.
-const MATRIX: &str = "embeddings";
-/// The tensor of their ids.
-const IDS: &str = "ids";
-
-/// Embeddings by utterance id, all of one dimension.
-#[derive(Debug, Clone, Default)]
+/// Embeddings by utterance id, all of one dimension. Those of a long file stay in it (see
+/// [`Embeddings::load`]).
+#[derive(Clone, Default)]
 pub struct Embeddings {
-    ids: Vec<String>,
-    index: HashMap<String, usize>,
-    data: Vec<f32>,
+    /// The ids, by their numbers.
+    ids: Words,
+    rows: Rows,
     dim: usize,
 }
 
@@ -46,12 +44,19 @@ impl Embeddings {
             );
             return Err(Error::invalid(message));
         }
-        if self.index.insert(id.to_owned(), self.ids.len()).is_some() {
-            return Err(Error::invalid(format!("two embeddings of `{id}`")));
-        }
-        self.ids.push(id.to_owned());
-        self.data.extend_from_slice(embedding);
+        self.push_id(id)?;
+        self.rows.extend(embedding);
         Ok(())
+    }
+
+    /// Adds an id, whose row must follow.
+    fn push_id(&mut self, id: &str) -> Result<()> {
+        let count = self.len();
+        match self.ids.intern(id, count + 1) {
+            Some(number) if number as usize == count => Ok(()),
+            Some(_) => Err(Error::invalid(format!("two embeddings of `{id}`"))),
+            None => Err(Error::invalid(format!("more than {count} embeddings"))),
+        }
     }
 
     /// Number of embeddings.
@@ -70,24 +75,33 @@ impl Embeddings {
     }
 
     /// The utterances' ids, in the order of the embeddings.
-    pub fn ids(&self) -> &[String] {
-        &self.ids
+    pub fn ids(&self) -> impl ExactSizeIterator<Item = &str> + Clone {
+        (0..self.len()).map(|i| self.id(i))
+    }
+
+    /// The id of the embedding at a place.
+    ///
+    /// # Panics
+    /// If there is no such place.
+    pub fn id(&self, i: usize) -> &str {
+        // `Words` has fewer than 2^31.
+        self.ids.get(i as u32)
     }
 
     /// The place of an id.
     pub fn position(&self, id: &str) -> Option<usize> {
-        self.index.get(id).copied()
+        self.ids.find(id).map(|i| i as usize)
     }
 
     /// The embedding at a place, `[dim]`.
     pub fn row(&self, i: usize) -> &[f32] {
-        &self.data[i * self.dim..(i + 1) * self.dim]
+        self.rows.get(i * self.dim..(i + 1) * self.dim)
     }
 
     /// The mean embedding, `[dim]`. It is zero if there are none.
     pub fn mean(&self) -> Vec<f64> {
         let mut mean = vec![0.0; self.dim];
-        for row in self.data.chunks_exact(self.dim.max(1)) {
+        for row in self.rows.all().chunks_exact(self.dim.max(1)) {
             mean.iter_mut().zip(row).for_each(|(m, &x)| *m += f64::from(x));
         }
         mean.iter_mut().for_each(|m| *m /= self.len().max(1) as f64);
@@ -100,7 +114,7 @@ impl Embeddings {
     /// An utterance for which `speaker_of` has no speaker.
     pub fn speaker_means(&self, speaker_of: &dyn Fn(&str) -> Option<String>) -> Result<Self> {
         let mut sums: BTreeMap<String, (Vec<f64>, usize)> = BTreeMap::new();
-        for (i, id) in self.ids.iter().enumerate() {
+        for (i, id) in self.ids().enumerate() {
             let speaker = speaker_of(id).ok_or_else(|| {
                 Error::invalid(format!("utterance `{id}` has no speaker in utt2spk"))
             })?;
@@ -116,106 +130,51 @@ impl Embeddings {
         Ok(means)
     }
 
-    /// Writes the file atomically.
+    /// Writes a safetensors file atomically: a matrix `embeddings` `[n, dim]` (F32), the
+    /// utterances' `ids` (U8: UTF-8 text, one id a line) and a checksum (see
+    /// [`tensor_file`](crate::tensor_file)).
     ///
     /// # Errors
     /// An id with a line break; otherwise as [`crate::fs::write_atomic`].
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
-        let path = path.as_ref();
-        if let Some(id) = self.ids.iter().find(|id| id.contains(['\n', '\r'])) {
-            return Err(Error::file(
-                path,
-                format!("the id {id:?} holds a line break, which the file cannot keep"),
-            ));
-        }
-        let text: String = self.ids.iter().map(|id| format!("{id}\n")).collect();
-        let (values, ids) = (self.data.as_slice().into(), text.as_bytes().into());
-        let parts = [
-            Part {
-                name: MATRIX.into(),
-                dtype: Dtype::F32,
-                shape: vec![self.len(), self.dim],
-                bytes: values,
-            },
-            Part { name: IDS.into(), dtype: Dtype::U8, shape: vec![text.len()], bytes: ids },
-        ];
-        tensor_file::write(path, &[], &parts)
+        tensors::save(self, path.as_ref())
     }
 
-    /// Reads the file, in either form.
+    /// Writes the file that the output's name asks for:
+    ///
+    /// | name | file |
+    /// |---|---|
+    /// | `E.ark`, `ark:E`, `ark,t:E` | Kaldi's archive of vectors ([`crate::archive`]) |
+    /// | `ark,scp:E,L` | an archive and its list |
+    /// | `E.npz` | NumPy's arrays `embeddings` `[n, dim]` (f32) and `ids` (text) |
+    /// | any other | safetensors, as [`save`](Self::save) writes it; `-` is standard output |
+    ///
+    /// # Errors
+    /// An id that the file cannot keep; a name that is not understood; otherwise as
+    /// [`crate::fs::write_atomic`].
+    pub fn save_as(&self, output: impl AsRef<Path>) -> Result<()> {
+        file::save_as(self, output.as_ref())
+    }
+
+    /// Reads a file of embeddings: those that [`save_as`](Self::save_as) writes, a Kaldi list
+    /// (`E.scp`, `scp:E`), and safetensors with one tensor `[dim]` for each utterance, named by its
+    /// id. `-` is standard input.
+    ///
+    /// The values of a long safetensors file of ours stay in the file and are read where they are
+    /// looked at, after one pass that checks them ([`crate::fs::map()`] says what that asks of
+    /// others). Those of other files are read into memory.
     ///
     /// # Errors
     /// A file whose checksum does not match its content; a file without embeddings; embeddings of
     /// different dimensions or with values that are not finite, by their ids.
     pub fn load(path: impl AsRef<Path>) -> Result<Self> {
-        let path = path.as_ref();
-        let bad = |message: String| Error::file(path, message);
-        let file = tensor_file::read_foreign(path, "safetensors file of embeddings")?;
-        let contents = file.tensors();
-        let mut tensors: Vec<(&str, TensorView)> = contents.iter().collect();
-        tensors.sort_unstable_by_key(|t| t.0);
-        let all = match tensors.as_slice() {
-            [(MATRIX, matrix), (IDS, ids)] if ids.dtype() == Dtype::U8 => {
-                // Only this form is ours, and has a checksum.
-                file.note_unchecked(path);
-                Self::of_matrix(matrix, ids)
-            }
-            _ => Self::of_vectors(&tensors),
-        };
-        let all = all.map_err(|e| bad(e.to_string()))?;
-        if let Some(i) = (0..all.len()).find(|&i| all.row(i).iter().any(|x| !x.is_finite())) {
-            return Err(bad(format!(
-                "embedding `{}` holds values that are not numbers",
-                all.ids[i]
-            )));
-        }
-        match all.is_empty() || all.dim == 0 {
-            true => Err(bad("holds no embeddings".into())),
-            false => Ok(all),
-        }
+        file::load(path.as_ref())
     }
+}
 
-    /// From `embeddings` `[n, dim]` and `ids`.
-    fn of_matrix(matrix: &TensorView, ids: &TensorView) -> Result<Self> {
-        let &[count, dim] = matrix.shape() else {
-            return Err(Error::invalid(format!(
-                "`embeddings` has shape {:?}, [n, dim] is wanted",
-                matrix.shape()
-            )));
-        };
-        if matrix.dtype() != Dtype::F32 {
-            return Err(Error::invalid(format!(
-                "`embeddings` is {:?}, F32 is wanted",
-                matrix.dtype()
-            )));
-        }
-        let text = std::str::from_utf8(ids.data())
-            .map_err(|e| Error::invalid(format!("`ids` is not UTF-8: {e}")))?;
-        let found = text.lines().count();
-        if found != count {
-            return Err(Error::invalid(format!("{found} ids for {count} embeddings")));
-        }
-        let mut all = Self::new(dim);
-        all.data.reserve_exact(count * dim);
-        for (id, row) in text.lines().zip(matrix.data().chunks_exact((4 * dim).max(1))) {
-            all.push(id, &bytes::to_f32(row))?;
-        }
-        Ok(all)
-    }
-
-    /// From one tensor `[dim]` for each utterance.
-    fn of_vectors(tensors: &[(&str, TensorView)]) -> Result<Self> {
-        let mut all = Self::new(tensors.first().map_or(0, |t| t.1.shape().iter().product()));
-        for (id, view) in tensors {
-            if view.dtype() != Dtype::F32 || view.shape().len() != 1 {
-                let found = format!("{:?} {:?}", view.dtype(), view.shape());
-                return Err(Error::invalid(format!(
-                    "`{id}` is {found}, an embedding is F32 [dim]"
-                )));
-            }
-            all.push(id, &bytes::to_f32(view.data()))?;
-        }
-        Ok(all)
+impl fmt::Debug for Embeddings {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        write!(f, "{} embeddings of {} values", self.len(), self.dim)
     }
 }
 

@@ -167,10 +167,10 @@ fn reference(shape: &Shape, [x, weight, dy]: [&[f32]; 3]) -> [Vec<f32>; 3] {
 }
 
 /// Puts the process's switch back, after a panic too.
-struct Switch(bool);
+pub(super) struct Switch(bool);
 
 impl Switch {
-    fn to(allowed: bool) -> Self {
+    pub(super) fn to(allowed: bool) -> Self {
         let before = Self(tf32_allowed());
         allow_tf32(allowed);
         before

@@ -8,6 +8,7 @@
 mod bytes_held;
 mod convolutions;
 mod embeddings;
+mod features;
 mod finding;
 mod kernels;
 mod operations;
@@ -92,7 +93,7 @@ impl Case {
 }
 
 /// All cases, quick ones first.
-pub const CASES: [Case; 14] = [
+pub const CASES: [Case; 15] = [
     Case {
         name: "operations",
         about: "convolutions, depthwise ones and BatchNorm, and their gradients",
@@ -107,6 +108,11 @@ pub const CASES: [Case; 14] = [
         name: "kernels",
         about: "what is between convolutions, in every type of floats of the device",
         run: kernels::run,
+    },
+    Case {
+        name: "features",
+        about: "filter banks on the device are those of the processor",
+        run: features::run,
     },
     Case {
         name: "embeddings",

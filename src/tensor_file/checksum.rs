@@ -1,8 +1,11 @@
 //! A file's checksum, which is part of the file.
 
+use std::io;
+
 use sha2::{Digest, Sha256};
 
 use super::LENGTH;
+use crate::fs::Mapped;
 
 /// The checksum's key among the metadata.
 pub(super) const KEY: &str = "sha256";
@@ -27,16 +30,19 @@ pub(super) fn place(header: &str, digits: &str) -> Option<usize> {
 }
 
 /// Whether the digits are the checksum of a file whose header ends at `end`.
-pub(super) fn fits(file: &[u8], end: usize, digits: &str) -> bool {
+///
+/// # Errors
+/// Those of [`Mapped::blocks`].
+pub(super) fn fits(file: &Mapped, end: usize, digits: &str) -> io::Result<bool> {
     let header = std::str::from_utf8(&file[LENGTH..end]).ok();
     let Some(at) = header.and_then(|header| place(header, digits)).map(|at| LENGTH + at) else {
-        return false;
+        return Ok(false);
     };
     let mut hash = Sha256::new();
     hash.update(&file[..at]);
     hash.update(zeros());
-    hash.update(&file[at + DIGITS..]);
-    hex(hash) == digits
+    file.blocks(at + DIGITS..file.len(), &mut |block| hash.update(block))?;
+    Ok(hex(hash) == digits)
 }
 
 /// Whether a metadata key is [`KEY`] with one wrong byte. Without this, damage to the key would

@@ -1,6 +1,7 @@
 //! Reads files.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -9,7 +10,7 @@ use sha2::{Digest, Sha256};
 
 use super::{LENGTH, checksum};
 use crate::error::{Error, Remedy, Result};
-use crate::fs;
+use crate::fs::{self, Mapped};
 use crate::terminal::note;
 
 /// Whether checksums are ignored.
@@ -27,7 +28,7 @@ fn is_checked() -> bool {
 /// A file that was read.
 #[derive(Debug)]
 pub struct Contents {
-    bytes: Vec<u8>,
+    bytes: Mapped,
     has_checksum: bool,
     /// The metadata, without the checksum.
     pub metadata: BTreeMap<String, String>,
@@ -40,6 +41,19 @@ impl Contents {
             .expect("these bytes were taken apart when they were read")
     }
 
+    /// Where a tensor's bytes are in the file, if it has the tensor.
+    pub fn place(&self, name: &str) -> Option<Range<usize>> {
+        let (length, header) = SafeTensors::read_metadata(&self.bytes).ok()?;
+        let (begin, end) = header.info(name)?.data_offsets;
+        let data = LENGTH + length;
+        Some(data + begin..data + end)
+    }
+
+    /// The whole file.
+    pub fn into_bytes(self) -> Mapped {
+        self.bytes
+    }
+
     /// Whether the file has a checksum.
     pub fn has_checksum(&self) -> bool {
         self.has_checksum
@@ -47,7 +61,7 @@ impl Contents {
 
     /// SHA-256 of the file as it is, in hex: what `sha256sum` says of it.
     pub fn hash(&self) -> String {
-        checksum::hex(Sha256::new_with_prefix(&self.bytes))
+        checksum::hex(Sha256::new_with_prefix(&self.bytes[..]))
     }
 
     /// Notes that the file `path` has no checksum, if it has none, so that damage goes unnoticed.
@@ -74,7 +88,7 @@ pub fn read(path: &Path, what: &str) -> Result<Contents> {
 /// # Errors
 /// Those of [`read`].
 pub fn read_foreign(path: &Path, what: &str) -> Result<Contents> {
-    decode(path, fs::read(path)?, what, is_checked())
+    decode(path, fs::read(path)?.into(), what, is_checked())
 }
 
 /// The contents of a file that is in memory; `path` stands for its name in errors.
@@ -82,11 +96,20 @@ pub fn read_foreign(path: &Path, what: &str) -> Result<Contents> {
 /// # Errors
 /// Those of [`read`].
 pub fn from_bytes(path: &Path, bytes: Vec<u8>, what: &str) -> Result<Contents> {
+    of_mapped(path, bytes.into(), what)
+}
+
+/// The contents of a file that is in memory or mapped into it; `path` stands for its name in
+/// errors.
+///
+/// # Errors
+/// Those of [`read`].
+pub fn of_mapped(path: &Path, bytes: Mapped, what: &str) -> Result<Contents> {
     decode(path, bytes, what, is_checked())
 }
 
 /// A file's contents; `check` asks for a right checksum.
-fn decode(path: &Path, bytes: Vec<u8>, what: &str, check: bool) -> Result<Contents> {
+fn decode(path: &Path, bytes: Mapped, what: &str, check: bool) -> Result<Contents> {
     // This compares lengths, offsets and sizes with the file's.
     let (length, header) = SafeTensors::read_metadata(&bytes)
         .map_err(|e| Error::file(path, format!("not a readable {what}: {e}")))?;
@@ -96,7 +119,8 @@ fn decode(path: &Path, bytes: Vec<u8>, what: &str, check: bool) -> Result<Conten
     let digits = metadata.remove(checksum::KEY);
     let is_whole = match &digits {
         _ if !check => true,
-        Some(digits) => checksum::fits(&bytes, LENGTH + length, digits),
+        Some(digits) => checksum::fits(&bytes, LENGTH + length, digits)
+            .map_err(|e| Error::io(path, "read", e))?,
         None => !metadata.keys().any(|key| checksum::is_spoilt(key)),
     };
     match is_whole {
@@ -130,7 +154,7 @@ mod tests {
     }
 
     fn from(bytes: &[u8], check: bool) -> Result<Contents, String> {
-        let contents = decode(Path::new("t.safetensors"), bytes.to_vec(), "file", check)
+        let contents = decode(Path::new("t.safetensors"), bytes.to_vec().into(), "file", check)
             .map_err(|e| e.to_string());
         assert!(
             contents.as_ref().err().is_none_or(|e| e.starts_with("t.safetensors: ")),
@@ -166,7 +190,7 @@ mod tests {
     fn damage_passes_where_nothing_is_checked() {
         let mut file = file();
         *file.last_mut().unwrap() ^= 1;
-        let error = decode(Path::new("t"), file.clone(), "file", true).unwrap_err();
+        let error = decode(Path::new("t"), file.clone().into(), "file", true).unwrap_err();
         assert_eq!(error.to_string(), "t: is damaged: its SHA-256 is not that of its content");
         assert_eq!(error.remedy(), Some(&Remedy::IgnoreChecksum));
         let contents = from(&file, false).unwrap();
@@ -206,6 +230,41 @@ mod tests {
             let error = from(&file, true).unwrap_err();
             assert!(error.contains("is damaged"), "{header}: {error}");
             assert!(from(&file, false).is_ok(), "{header}");
+        }
+    }
+
+    #[test]
+    fn tensors_are_where_the_file_has_them() {
+        let file = file();
+        let contents = from(&file, true).unwrap();
+        for name in ["weight", "codes"] {
+            let place = contents.place(name).unwrap();
+            assert_eq!(&file[place], contents.tensors().tensor(name).unwrap().data());
+        }
+        assert_eq!(contents.place("none"), None);
+        assert_eq!(contents.into_bytes()[..], file[..]);
+    }
+
+    /// Long files are mapped.
+    #[test]
+    fn damage_to_a_mapped_file_is_noticed() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("t.safetensors");
+        let values: Vec<f32> = (0..700_000).map(|i| i as f32).collect();
+        let part = Part {
+            name: "x".into(),
+            dtype: Dtype::F32,
+            shape: vec![values.len()],
+            bytes: values.into(),
+        };
+        let file = to_bytes(&path, &[], &[part]).unwrap();
+        let read = |bytes: &[u8]| {
+            std::fs::write(&path, bytes).unwrap();
+            of_mapped(&path, fs::map(&path).unwrap(), "file").map_err(|e| e.to_string())
+        };
+        assert!(read(&file).unwrap().has_checksum());
+        for (bit, damaged) in flipped(&file, 40) {
+            assert!(read(&damaged).unwrap_err().contains("t.safetensors: "), "bit {bit}");
         }
     }
 

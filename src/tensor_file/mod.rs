@@ -17,7 +17,7 @@ mod decode;
 mod encode;
 mod part;
 
-pub use decode::{Contents, from_bytes, read, read_foreign, skip_checksums};
+pub use decode::{Contents, from_bytes, of_mapped, read, read_foreign, skip_checksums};
 pub use encode::{to_bytes, write};
 pub use part::{Data, Part};
 

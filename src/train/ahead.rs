@@ -89,6 +89,7 @@ mod tests {
                 Ok(Batch {
                     features: vec![0.0; 4],
                     shape: [2, 2, 1],
+                    on_device: None,
                     labels: vec![0, 1],
                     ids: vec!["a".into(), "b".into()],
                     iteration: self.0 - 1,

@@ -135,7 +135,7 @@ mod tests {
             for epoch in 1..20 {
                 let class = &classes[set.example(epoch, utterance, 0).unwrap().label];
                 let speaker = class.split(' ').next().unwrap();
-                assert_eq!(speaker, set.corpus().speakers[entry.speaker]);
+                assert_eq!(speaker, set.corpus().speakers[entry.speaker as usize]);
                 seen.insert(class);
             }
         }

@@ -1,15 +1,21 @@
 //! Training examples: random crops of random variants of the training utterances. Each is drawn
 //! from a stream keyed by (seed, epoch, utterance, pass), so it does not depend on thread and time.
 
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock};
+mod crops;
+mod left_out;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use self::crops::Crops;
+use self::left_out::LeftOut;
 use super::Recipe;
-use super::recipe::AugmentConfig;
-use crate::audio::augment::{add_noise, mask, reverberate, speed};
-use crate::audio::load;
-use crate::corpus::{Corpus, locate, read_wav_scp};
+use super::on_device::{Extractors, OnDevice};
+use super::recipe::Place as Where;
+use super::sounds::Variation;
+use crate::audio::Dither;
+use crate::audio::augment::{SpecAugment, mask, speed};
+use crate::corpus::{Corpus, Place, shards};
 use crate::error::{Error, Result};
 use crate::inference::Extractor;
 use crate::rng::Stream;
@@ -17,55 +23,97 @@ use crate::rng::Stream;
 /// A set of training examples.
 pub struct TrainSet {
     corpus: Corpus,
+    crops: Crops,
+    left_out: LeftOut,
     extractor: Extractor,
-    augment: AugmentConfig,
-    noises: Vec<Vec<f32>>,
-    responses: Vec<Vec<f32>>,
+    /// Features on devices, if the recipe wants them there.
+    extractors: Option<Arc<Extractors>>,
+    variation: Variation,
+    spec: Option<SpecAugment>,
     speeds: Vec<f64>,
     frames: usize,
     passes: usize,
     seed: u64,
-    cache: Vec<OnceLock<Arc<[f32]>>>,
-    cache_left: AtomicUsize,
+    /// Neighbouring tar files whose utterances are shuffled together.
+    mix: usize,
+    /// The epoch and pass for which each tar file was announced to the system last, as one number.
+    announced: Vec<AtomicU32>,
     warn: Arc<dyn Fn(&str) + Send + Sync>,
 }
 
 /// One example.
 pub struct Example {
-    /// Mean-subtracted features, `[frames, mels]`.
-    pub features: Vec<f32>,
+    /// Mean-subtracted features `[frames, mels]`, or samples where the device makes features.
+    pub values: Vec<f32>,
+    /// The place of each frame's dither, where the device makes features.
+    pub dither: Vec<i64>,
+    /// 0 where features are masked, else 1, where the device makes features.
+    pub masks: Vec<f32>,
     /// Class: speaker, or speaker at a speed.
     pub label: usize,
     /// The utterance's id.
     pub id: String,
 }
 
+/// A part of the work on an example.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// Opening the file. A small one is read whole.
+    Read,
+    /// Decoding the crop.
+    Decode,
+    /// Speed, noise, reverberation.
+    Augment,
+    /// Features and masks on them.
+    Features,
+}
+
+/// What is called at the end of each stage.
+pub type Mark<'a> = dyn FnMut(Stage) + 'a;
+
+/// Why there is no example.
+enum Fault {
+    /// The utterance's audio.
+    Audio(Error),
+    /// Something else.
+    Other(Error),
+}
+
 impl TrainSet {
-    /// Reads lists, noises and room responses. Audio is read when it is first needed. `warn` gets
-    /// warnings about it.
+    /// Reads the lists of utterances, noises and room responses. Audio is read when it is needed.
+    /// `warn` gets warnings about it.
     ///
     /// # Errors
-    /// Lists and files that cannot be read. Fewer than two speakers.
+    /// Lists that cannot be read. Fewer than two speakers.
     pub fn new(recipe: &Recipe, warn: Arc<dyn Fn(&str) + Send + Sync>) -> Result<Self> {
-        let corpus = Corpus::load(&recipe.data.train)?;
+        let data = &recipe.data;
+        let corpus = Corpus::load(&data.train)?;
         if corpus.speakers.len() < 2 {
-            return Err(Error::file(&recipe.data.train, "training needs at least two speakers"));
+            return Err(Error::file(&data.train, "training needs at least two speakers"));
         }
         let rate = recipe.frontend.sample_rate;
-        let sounds = |list: &Option<PathBuf>| {
-            list.as_deref().map_or(Ok(Vec::new()), |l| read_sounds(l, rate))
+        let extractor = Extractor::new(&recipe.frontend())?;
+        let extractors = match data.features {
+            Where::Host => None,
+            Where::Device => Some(Arc::new(Extractors::new(&recipe.frontend())?)),
         };
+        let (count, least) = (corpus.utterances.len(), extractor.fbank().config().frame_length());
+        let announced = (0..corpus.shards().map_or(0, |shards| shards.len()))
+            .map(|_| AtomicU32::new(0))
+            .collect();
         Ok(Self {
-            extractor: Extractor::new(&recipe.frontend())?,
-            noises: sounds(&recipe.augment.noise)?,
-            responses: sounds(&recipe.augment.reverb)?,
-            augment: recipe.augment.clone(),
-            speeds: recipe.data.speeds.clone(),
-            frames: recipe.data.frames,
-            passes: recipe.data.passes,
+            crops: Crops::new(count, rate, least, data.cache_mib << 20, warn.clone()),
+            left_out: LeftOut::new(data.tolerate, count),
+            variation: Variation::new(&recipe.augment, rate)?,
+            spec: recipe.augment.spec.clone(),
+            speeds: data.speeds.clone(),
+            frames: data.frames,
+            passes: data.passes,
             seed: recipe.seed,
-            cache: corpus.utterances.iter().map(|_| OnceLock::new()).collect(),
-            cache_left: AtomicUsize::new(recipe.data.cache_mib << 20),
+            mix: data.shard_mix,
+            announced,
+            extractor,
+            extractors,
             corpus,
             warn,
         })
@@ -96,130 +144,159 @@ impl TrainSet {
         [self.frames, self.extractor.fbank().config().mels]
     }
 
-    /// The order of an epoch (from 1): utterance and pass.
-    pub fn order(&self, epoch: usize) -> Vec<(usize, usize)> {
-        let utterances = 0..self.corpus.utterances.len();
-        let mut order: Vec<(usize, usize)> =
-            utterances.flat_map(|u| (0..self.passes).map(move |p| (u, p))).collect();
+    /// Shape of the values of an example: those of features, or samples and 1.
+    pub(super) fn values(&self) -> [usize; 2] {
+        match self.extractors {
+            None => self.shape(),
+            Some(_) => [self.extractor.fbank().config().samples_for(self.frames), 1],
+        }
+    }
+
+    /// What a batch needs besides samples where the device makes features, for no example yet.
+    pub(super) fn on_device(&self) -> Option<OnDevice> {
+        let extractors = self.extractors.clone()?;
+        let (dither, masks) = (Vec::new(), Vec::new());
+        Some(OnDevice { extractors, dither, masks, shape: self.shape() })
+    }
+
+    /// What was left out because its audio cannot be read, one line for each utterance.
+    pub fn left_out(&self) -> Vec<String> {
+        self.left_out.faults()
+    }
+
+    /// The order of an epoch (from 1): utterance and pass. Utterances in tar files are shuffled
+    /// within neighbouring ones, so that these are read from front to back.
+    pub fn order(&self, epoch: usize) -> Vec<(u32, u32)> {
+        let (count, passes) = (self.corpus.utterances.len() as u32, self.passes as u32);
+        if self.corpus.shards().is_some() {
+            let shards: Vec<u32> = self.corpus.utterances.iter().map(|u| shard(&u.place)).collect();
+            return shards::order(&shards, self.seed, epoch, self.passes, self.mix);
+        }
+        let mut order: Vec<(u32, u32)> =
+            (0..count).flat_map(|u| (0..passes).map(move |p| (u, p))).collect();
         Stream::new(self.seed, "shuffle", &[epoch as u64]).shuffle(&mut order);
         order
     }
 
-    /// An example of an epoch.
+    /// Tells the system which tar files these examples of an epoch are in, each once a pass.
+    pub fn announce(&self, epoch: usize, examples: &[(u32, u32)]) {
+        let Some(shards) = self.corpus.shards() else { return };
+        let mut soon = Vec::new();
+        for &(utterance, pass) in examples {
+            let shard = shard(&self.corpus.utterances[utterance as usize].place);
+            let time = epoch as u32 * self.passes as u32 + pass;
+            if self.announced[shard as usize].swap(time, Ordering::Relaxed) != time {
+                soon.push(shard);
+            }
+        }
+        shards.expect(&soon);
+    }
+
+    /// An example of an epoch. In the place of an utterance that cannot be read comes another one,
+    /// as long as these are few (`data.tolerate`).
     ///
     /// # Errors
     /// Audio that cannot be read, or is shorter than a frame, at its line.
     pub fn example(&self, epoch: usize, utterance: usize, pass: usize) -> Result<Example> {
-        let entry = &self.corpus.utterances[utterance];
-        let mut draw =
-            Stream::new(self.seed, "example", &[epoch as u64, utterance as u64, pass as u64]);
-        let audio = self.audio(utterance)?;
+        self.example_marked(epoch, utterance, pass, &mut |_| ())
+    }
+
+    /// [`TrainSet::example`], which tells the end of each stage.
+    ///
+    /// # Errors
+    /// Those of [`TrainSet::example`].
+    pub fn example_marked(
+        &self,
+        epoch: usize,
+        utterance: usize,
+        pass: usize,
+        mark: &mut Mark,
+    ) -> Result<Example> {
+        let mut number = utterance;
+        for attempt in 0.. {
+            match self.example_of(epoch, number, pass, mark) {
+                Ok(example) => return Ok(example),
+                Err(Fault::Other(error)) => return Err(error),
+                Err(Fault::Audio(error)) => {
+                    if let Some(text) = self.left_out.add(number, error)? {
+                        (self.warn)(&format!("{text}; left out"));
+                    }
+                }
+            }
+            let keys = [epoch as u64, utterance as u64, pass as u64, attempt];
+            let count = self.corpus.utterances.len();
+            number = Stream::new(self.seed, "instead", &keys).below(count);
+        }
+        unreachable!("the number of faults is bounded")
+    }
+
+    fn example_of(
+        &self,
+        epoch: usize,
+        number: usize,
+        pass: usize,
+        mark: &mut Mark,
+    ) -> Result<Example, Fault> {
+        let entry = &self.corpus.utterances[number];
+        let keys = [epoch as u64, number as u64, pass as u64];
+        let mut draw = Stream::new(self.seed, "example", &keys);
         let variant = draw.below(self.speeds.len());
         let factor = self.speeds[variant];
         let wanted = self.extractor.fbank().config().samples_for(self.frames);
         // Long enough to have the wanted length when played at the speed.
         let source = (wanted as f64 * factor).ceil() as usize + 1;
-        let mut samples = speed(&crop(&audio, source, &mut draw), factor)?.into_owned();
+        let cropped = self.crops.crop(&self.corpus, number, source, &mut draw, mark);
+        let cropped = cropped.map_err(Fault::Audio)?;
+        let played = speed(&cropped, factor).map_err(Fault::Other)?;
+        let mut samples = played.into_owned();
         samples.resize(wanted, 0.0);
-        self.vary(&mut samples, &mut draw);
-        let features = self.extractor.features(&samples, Some(&mut draw));
-        let mut features = features.map_err(|e| self.at(entry.line, e))?;
-        if let Some(spec) = &self.augment.spec {
-            mask(&mut features.values, features.mels, spec, &mut draw);
+        self.variation.apply(&mut samples, &mut draw).map_err(Fault::Other)?;
+        mark(Stage::Augment);
+        let label = variant * self.corpus.speakers.len() + entry.speaker as usize;
+        let mut example = Example {
+            values: samples,
+            dither: Vec::new(),
+            masks: Vec::new(),
+            label,
+            id: entry.id.to_string(),
+        };
+        match self.extractors {
+            None => {
+                let features = self.extractor.features(&example.values, Some(&mut draw));
+                let features = features.map_err(|e| Fault::Audio(self.corpus.at(entry, e)))?;
+                example.values = features.values;
+                self.mask(&mut example.values, &mut draw);
+            }
+            Some(_) => self.prepare(&mut example, &mut draw),
         }
-        let label = variant * self.corpus.speakers.len() + entry.speaker;
-        Ok(Example { features: features.values, label, id: entry.id.clone() })
+        mark(Stage::Features);
+        Ok(example)
     }
 
-    /// Noise or reverberation, or neither.
-    fn vary(&self, samples: &mut [f32], draw: &mut Stream) {
-        let kinds = usize::from(!self.noises.is_empty()) + usize::from(!self.responses.is_empty());
-        if kinds == 0 || !draw.chance(self.augment.probability) {
-            return;
-        }
-        let reverb = !self.responses.is_empty() && (self.noises.is_empty() || draw.chance(0.5));
-        if reverb {
-            reverberate(samples, &self.responses[draw.below(self.responses.len())]);
-        } else {
-            let noise = &self.noises[draw.below(self.noises.len())];
-            let [low, high] = self.augment.noise_snr;
-            let snr = draw.between(low, high);
-            add_noise(samples, noise, snr, draw);
+    fn mask(&self, features: &mut [f32], draw: &mut Stream) {
+        if let Some(spec) = &self.spec {
+            mask(features, self.shape()[1], spec, draw);
         }
     }
 
-    fn audio(&self, utterance: usize) -> Result<Arc<[f32]>> {
-        if let Some(audio) = self.cache[utterance].get() {
-            return Ok(audio.clone());
+    /// Draws what features on a device need, as features on the host draw it.
+    fn prepare(&self, example: &mut Example, draw: &mut Stream) {
+        let config = self.extractor.fbank().config();
+        if config.dither > 0.0 {
+            let offsets = Dither::offsets(self.frames, config.frame_length(), draw);
+            example.dither = offsets.into_iter().map(|offset| offset as i64).collect();
         }
-        let entry = &self.corpus.utterances[utterance];
-        let rate = self.extractor.fbank().config().sample_rate;
-        let list = self.list();
-        let audio = load(&entry.path, rate, None).map_err(|e| self.at(entry.line, e))?;
-        let least = self.extractor.fbank().config().frame_length();
-        if audio.samples.len() < least {
-            let message =
-                format!("`{}` has {} samples, fewer than one frame", entry.id, audio.samples.len());
-            return Err(Error::line(&list, entry.line, message));
+        if self.spec.is_some() {
+            example.masks = vec![1.0; self.frames * config.mels];
+            self.mask(&mut example.masks, draw);
         }
-        if audio.is_silent() {
-            (self.warn)(&format!("{}:{}: `{}` is silent", list.display(), entry.line, entry.id));
-        }
-        if let Some(warning) = audio.narrowband_warning() {
-            (self.warn)(&format!("{}:{}: {warning}", list.display(), entry.line));
-        }
-        let audio: Arc<[f32]> = audio.samples.into();
-        let bytes = 4 * audio.len();
-        let fits = self
-            .cache_left
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(bytes));
-        if fits.is_ok() {
-            let _ = self.cache[utterance].set(audio.clone());
-        }
-        Ok(audio)
-    }
-
-    /// The list of the training utterances.
-    fn list(&self) -> PathBuf {
-        self.corpus.folder.join("wav.scp")
-    }
-
-    /// An error of an utterance, at its line.
-    fn at(&self, line: usize, error: Error) -> Error {
-        error.retold(|text| Error::line(self.list(), line, text))
     }
 }
 
-/// `length` samples from a random place. Audio that is too short is repeated, as in WeSpeaker.
-fn crop(audio: &[f32], length: usize, draw: &mut Stream) -> Vec<f32> {
-    if audio.len() >= length {
-        let start = draw.below(audio.len() - length + 1);
-        return audio[start..start + length].to_vec();
-    }
-    audio.iter().copied().cycle().take(length).collect()
-}
-
-fn read_sounds(list: &Path, rate: u32) -> Result<Vec<Vec<f32>>> {
-    read_wav_scp(list)?
-        .iter()
-        .map(|(_, file, line)| {
-            let audio = load(locate(list, file), rate, None)
-                .map_err(|e| e.retold(|text| Error::line(list, *line, text)))?;
-            Ok(audio.samples)
-        })
-        .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn crops_have_the_length_and_short_audio_repeats() {
-        let audio: Vec<f32> = (0..10).map(|i| i as f32).collect();
-        let mut draw = Stream::new(1, "test", &[]);
-        let starts: Vec<f32> = (0..50).map(|_| crop(&audio, 4, &mut draw)[0]).collect();
-        assert!(starts.contains(&0.0) && starts.contains(&6.0) && starts.iter().all(|&s| s <= 6.0));
-        assert_eq!(crop(&audio[..3], 7, &mut draw), [0.0, 1.0, 2.0, 0.0, 1.0, 2.0, 0.0]);
+/// The tar file of an utterance.
+fn shard(place: &Place) -> u32 {
+    match place {
+        Place::Entry { shard, .. } => *shard,
+        Place::File { .. } => 0,
     }
 }

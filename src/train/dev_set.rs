@@ -12,7 +12,7 @@ use burn::train::ItemLazy;
 use burn::train::metric::Adaptor;
 
 use super::Recipe;
-use crate::corpus::{Corpus, Trial, read_trials, resolve};
+use crate::corpus::{Corpus, Trial, Utterance, read_trials, resolve};
 use crate::error::{Error, Result};
 use crate::inference::Embedder;
 use crate::model_file::Frontend;
@@ -47,6 +47,10 @@ impl DevSet {
     /// line. Trials of one kind only.
     pub fn new(recipe: &Recipe) -> Result<Self> {
         let (corpus, list) = (Corpus::load(&recipe.data.dev)?, &recipe.data.trials);
+        if corpus.utterances.iter().any(|u| u.path().is_none()) {
+            let what = "names tar files; dev utterances must be files of their own (wav.scp)";
+            return Err(Error::file(&corpus.list, what));
+        }
         let trials = read_trials(list)?;
         if let Some(t) = trials.iter().find(|t| t.target.is_none()) {
             return Err(Error::line(list, t.line, "a dev trial needs a label"));
@@ -70,15 +74,14 @@ impl DevSet {
     pub fn embeddings(&self, network: &Network, device: &Device) -> Result<Embeddings> {
         let embedder = Embedder::new(network, &self.frontend, device)?;
         let utterances = &self.corpus.utterances;
-        let paths: Vec<&Path> = utterances.iter().map(|u| u.path.as_path()).collect();
-        let list = self.corpus.folder.join("wav.scp");
+        let paths: Vec<&Path> = utterances.iter().filter_map(Utterance::path).collect();
         let mut all: Option<Embeddings> = None;
         embedder.files(&paths, &mut |i, result| {
             if self.stop.load(Ordering::Relaxed) {
                 return Err(Error::Interrupted("stopped in the dev test".into()));
             }
             let u = &utterances[i];
-            let (_, row) = result.map_err(|e| e.retold(|text| Error::line(&list, u.line, text)))?;
+            let (_, row) = result.map_err(|e| self.corpus.at(u, e))?;
             if row.iter().any(|x| !x.is_finite()) {
                 return Err(Error::Training(format!("the embedding of `{}` is not finite", u.id)));
             }
@@ -94,7 +97,7 @@ impl DevSet {
     pub fn test(&self, network: &Network, device: &Device) -> Result<DevResult> {
         let embeddings = self.embeddings(network, device)?;
         let scorer = Scorer::for_trials(&embeddings, None, &self.pairs)?;
-        let speaker = |i: usize| self.corpus.utterances[i].speaker as u32;
+        let speaker = |i: usize| self.corpus.utterances[i].speaker;
         let scored: Vec<_> = self
             .pairs
             .iter()
@@ -116,8 +119,8 @@ impl DevSet {
     /// The two utterances of the first target trial, for a person who wants to try the model.
     pub fn example_pair(&self) -> Option<(PathBuf, PathBuf)> {
         let i = self.trials.iter().position(|t| t.target == Some(true))?;
-        let path = |u: usize| self.corpus.utterances[u].path.clone();
-        Some((path(self.pairs[i].0), path(self.pairs[i].1)))
+        let path = |u: usize| self.corpus.utterances[u].path().map(Path::to_owned);
+        Some((path(self.pairs[i].0)?, path(self.pairs[i].1)?))
     }
 }
 

@@ -43,8 +43,11 @@ pub struct Report {
     pub epochs: usize,
     /// Why nothing was left to train, if a run that had ended was resumed.
     pub ended: Option<String>,
-    /// Classes that the head took over from the model that the run began with.
+    /// Classes that the head took over from the model that the run began with, or from a checkpoint
+    /// of other classes.
     pub head: Option<HeadMatch>,
+    /// The first phase, if this is the report of a second one.
+    pub first: Option<Box<Report>>,
     /// Two recordings of one speaker to compare.
     pub example: Option<(PathBuf, PathBuf)>,
     /// Wall-clock seconds of this call.
@@ -100,6 +103,7 @@ pub(super) fn finish(
         epochs: state.epoch - 1,
         ended,
         head,
+        first: None,
         example: dev.example_pair(),
         seconds: begun.elapsed().as_secs_f64(),
     })

@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use self::findings::Findings;
 use super::Recipe;
-use super::recipe::{Role, differing, role_of};
+use super::recipe::{Difference, Role, differing, role_of};
 use crate::error::{Error, Remedy, Result};
 
 /// The name of the model to begin with, in messages.
@@ -29,12 +29,14 @@ const INIT: &str = "init";
 const BACKEND: &str = "backend";
 /// The name of the number of devices.
 const DEVICES: &str = "devices";
+/// The key of the number of epochs.
+const EPOCHS: &str = "train.epochs";
 
 /// What a run depends on.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Identity {
     /// The recipe as TOML, without values that do not change the result (threads, cache, execution,
-    /// checkpoints).
+    /// checkpoints), the path of the model to begin with, and the second phase.
     pub recipe: String,
     /// SHA-256 of the model file that the run began with.
     #[serde(default)]
@@ -50,6 +52,15 @@ pub struct Identity {
     pub devices: Option<usize>,
 }
 
+/// Whether the difference is that a run goes on for more epochs. A quantizer's stages divide all
+/// epochs among themselves, so with one that is a change of what was done already.
+fn is_longer(difference: &Difference, ours: &Recipe, theirs: &Recipe) -> bool {
+    difference.key == EPOCHS
+        && ours.train.epochs > theirs.train.epochs
+        && ours.quantize.is_none()
+        && theirs.quantize.is_none()
+}
+
 impl Identity {
     /// The settings. [`Identity::add_data`] adds the data.
     pub fn new(recipe: &Recipe, init: Option<String>, backend: &str, devices: usize) -> Self {
@@ -63,7 +74,8 @@ impl Identity {
     }
 
     /// Compares the settings with those of a checkpoint at `path`, without reading data. Returns
-    /// remarks for people: accepted differences, and settings that an old checkpoint lacks.
+    /// remarks for people: accepted differences, and settings that an old checkpoint lacks. More
+    /// epochs need no acceptance.
     ///
     /// # Errors
     /// All differences that are not accepted, with [`Remedy::Accept`] if they can be. A checkpoint
@@ -80,6 +92,11 @@ impl Identity {
                 let text = difference.shown("in the checkpoint");
                 match role_of(&difference.key) {
                     Some(Role::Neutral) => {}
+                    Some(Role::Changeable) if is_longer(&difference, &ours, &theirs) => {
+                        let epochs = ours.train.epochs;
+                        let more = format!("the rates are those of a run of {epochs} epochs");
+                        findings.grant(EPOCHS, format!("{text}: from here on {more}"));
+                    }
                     Some(Role::Changeable) => findings.add(&difference.key, text),
                     Some(Role::Fixed) | None => findings.add_fixed(&difference.key, text),
                 }

@@ -8,17 +8,19 @@ use burn::tensor::Device;
 use crossbeam_channel::{Receiver, bounded};
 use rayon::prelude::*;
 
-use super::TrainSet;
 use super::schedule::Schedules;
+use super::{OnDevice, TrainSet};
 use crate::error::{Error, Result};
 
 /// A batch on its way to the device.
 #[derive(Debug, Clone)]
 pub struct Batch {
-    /// `[batch, frames, mels]`, row-major.
+    /// `[batch, frames, mels]`, row-major; `[batch, samples, 1]` where the device makes features.
     pub features: Vec<f32>,
     /// Shape of `features`.
     pub shape: [usize; 3],
+    /// What features on the device need besides samples.
+    pub on_device: Option<OnDevice>,
     /// Classes, `[batch]`.
     pub labels: Vec<i64>,
     /// Utterance ids, `[batch]`.
@@ -50,6 +52,8 @@ pub struct Loader {
 
 /// Batches that each thread prepares ahead of the training.
 const AHEAD: usize = 2;
+/// Examples ahead of a batch whose tar files are announced to the system.
+const ANNOUNCED: usize = 2048;
 
 impl Loader {
     /// A loader that begins at `start`. It leaves out the last batch of an epoch if that is smaller
@@ -95,23 +99,28 @@ pub(super) fn first_batches(
 /// Computes one batch.
 fn assemble(
     set: &TrainSet,
-    order: &[(usize, usize)],
+    order: &[(u32, u32)],
     epoch: usize,
     iteration: usize,
     margin: f64,
 ) -> Result<Batch> {
-    let [frames, mels] = set.shape();
+    let [values, each] = set.values();
     let mut batch = Batch {
-        features: Vec::with_capacity(order.len() * frames * mels),
-        shape: [order.len(), frames, mels],
+        features: Vec::with_capacity(order.len() * values * each),
+        shape: [order.len(), values, each],
+        on_device: set.on_device(),
         labels: Vec::with_capacity(order.len()),
         ids: Vec::with_capacity(order.len()),
         iteration,
         margin,
     };
     for &(utterance, pass) in order {
-        let example = set.example(epoch, utterance, pass)?;
-        batch.features.extend(example.features);
+        let example = set.example(epoch, utterance as usize, pass as usize)?;
+        batch.features.extend(example.values);
+        if let Some(more) = &mut batch.on_device {
+            more.dither.extend(example.dither);
+            more.masks.extend(example.masks);
+        }
         batch.labels.push(example.label as i64);
         batch.ids.push(example.id);
     }
@@ -171,6 +180,8 @@ impl DataLoader<Batch> for Loader {
                     for b in (first + thread..steps).step_by(threads) {
                         let iteration = (epoch - 1) * steps + b;
                         let part = &order[b * batch_size..(b + 1) * batch_size];
+                        let ahead = order.len().min(b * batch_size + ANNOUNCED);
+                        set.announce(epoch, &order[b * batch_size..ahead]);
                         let margin = schedules.at(iteration).margin;
                         let batch = assemble(&set, part, epoch, iteration, margin);
                         // The receiver is gone when the training stops early.

@@ -7,8 +7,8 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::error::{Error, Result};
 use crate::optim::{
-    Adam8bitConfig, AdamConfig, AdamW8bitConfig, AdamWConfig, Settings, Sgd8bitConfig, SgdConfig,
-    Stepper,
+    Adam8bitConfig, AdamConfig, AdamW8bitConfig, AdamWConfig, Rows, Settings, Sgd8bitConfig,
+    SgdConfig, Stepper,
 };
 
 /// The table of optimizers. A row holds a variant with its settings, the name in recipes, and the
@@ -106,6 +106,14 @@ impl OptimizerConfig {
     /// A record of another kind of optimizer or block size, or a damaged one.
     pub fn restore(&self, record: Bytes) -> Result<Stepper> {
         self.settings().restored(record)
+    }
+
+    /// A record of this optimizer, which has been checked, for parameters whose rows have moved.
+    ///
+    /// # Errors
+    /// A record of parameters of other shapes.
+    pub(crate) fn moved(&self, record: Bytes, rows: &Rows) -> Result<Bytes> {
+        rows.moved(record, &self.settings().held())
     }
 
     /// Bytes of state for tensors of so many values.

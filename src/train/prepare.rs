@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use super::checkpoint::{self, Average, State};
+use super::checkpoint::{self, Average, Loaded, State};
 use super::classes::{HeadMatch, class_names};
 use super::folder::{RunFolder, check_position};
 use super::identity::{Accept, Identity};
 use super::parts::Parts;
 use super::past::{Past, way_out};
 use super::start::Start;
+use super::strategy::summed_before;
 use super::{DevSet, Loader, Recipe, RunOptions, TrainSet, Trainee};
 use crate::corpus::synth;
 use crate::error::{Error, Result};
@@ -26,7 +27,8 @@ pub(super) struct Prepared {
     pub parts: Parts,
     pub quantizer: Option<Quantizer>,
     pub begin: Begin,
-    /// Classes that the head took over from the model that the run began with.
+    /// Classes that the head took over from the model that the run began with, or from a checkpoint
+    /// of other classes.
     pub head: Option<HeadMatch>,
     /// The header of the run's model file.
     pub header: Header,
@@ -87,12 +89,19 @@ pub(super) fn prepare(
     let data_hash = identity.data_hash();
     let Weights { trainee, quantizer, head } =
         Weights::new(recipe, options, &data, start, past.is_some())?;
-    let begin = begin(recipe, trainee, identity, past.as_ref(), data.steps)?;
+    let (mut begin, moved) = match &past {
+        Some(past) => resumed(recipe, options, trainee, identity, past, &data)?,
+        None => (begun(recipe, trainee, identity)?, None),
+    };
+    begin.state.classes.clone_from(&data.classes);
+    begin.trainee = begin.trainee.frozen(&recipe.train.freeze);
+    let factors = begin.trainee.factors(&recipe.schedule.factors);
+    begin.optimizer = begin.optimizer.with_factors(factors);
     if ended.is_none() {
         folder.begin(recipe, begin.state.epoch)?;
     }
     let header = header(recipe, &data, data_hash, quantizer.is_some());
-    Ok(Prepared { data, parts, quantizer, begin, head, header, ended })
+    Ok(Prepared { data, parts, quantizer, begin, head: moved.or(head), header, ended })
 }
 
 impl Data {
@@ -197,31 +206,46 @@ fn tell_head(found: &HeadMatch, options: &RunOptions) {
     (options.note)(&format!("head: {found}"));
 }
 
-/// The state of the checkpoint, or that of a training that has not begun.
-fn begin(
+/// A training that has not begun.
+fn begun(recipe: &Recipe, trainee: Trainee, identity: Identity) -> Result<Begin> {
+    let (optimizer, average) = (recipe.optimizer.init()?, Average::new());
+    let state = with_loss_scale(recipe, State::start(identity));
+    Ok(Begin { trainee, optimizer, average, state, on_disk: None })
+}
+
+/// The state of the checkpoint. With it, how the classes were found, if they have changed.
+fn resumed(
     recipe: &Recipe,
+    options: &RunOptions,
     trainee: Trainee,
     identity: Identity,
-    past: Option<&Past>,
-    steps: usize,
-) -> Result<Begin> {
-    let Some(past) = past else {
-        let (optimizer, average) = (recipe.optimizer.init()?, Average::new());
-        return Ok(Begin {
-            trainee,
-            optimizer,
-            average,
-            state: with_loss_scale(recipe, State::start(identity)),
-            on_disk: None,
-        });
-    };
-    let (trainee, optimizer, average, mut state) =
-        checkpoint::load(past.path, trainee, &recipe.optimizer)
+    past: &Past,
+    data: &Data,
+) -> Result<(Begin, Option<HeadMatch>)> {
+    let Loaded { trainee, optimizer, mut average, mut state, head } =
+        checkpoint::load_for(past.path, trainee, &recipe.optimizer, &data.classes)
             .map_err(|e| way_out(past.path, e))?;
-    check_position(past.path, &state, recipe.train.epochs, steps)?;
-    let on_disk = Some(state.step(steps));
+    check_position(past.path, &state, recipe.train.epochs, data.steps)?;
+    if let Some(found) = &head {
+        (options.note)(&format!("head: {found}"));
+        if past.state.batch > 0 {
+            let epoch = state.epoch;
+            (options.note)(&format!("epoch {epoch} begins anew, with the steps of the new lists"));
+        }
+    }
+    let wanted = summed_before(&recipe.train, state.epoch);
+    if past.ended.is_none() && state.averaged > wanted {
+        // A sum of other epochs than the last ones cannot be undone.
+        (average, state.averaged) = (Average::new(), 0);
+        if recipe.train.average_last > 1 {
+            let first = state.epoch.max(recipe.train.epochs + 1 - recipe.train.average_last);
+            (options.note)(&format!("the mean of weights begins anew, with epoch {first}"));
+        }
+    }
+    let on_disk = Some(state.step(data.steps));
     (state.identity, state.best) = (identity, past.state.best);
-    Ok(Begin { trainee, optimizer, average, state: with_loss_scale(recipe, state), on_disk })
+    let state = with_loss_scale(recipe, state);
+    Ok((Begin { trainee, optimizer, average, state, on_disk }, head))
 }
 
 /// The state with a loss scale if the recipe's precision wants one: the checkpoint's, or the first.

@@ -1,6 +1,10 @@
 //! A training run from recipe to model file: prepare, launch, finish.
 
-use std::path::PathBuf;
+mod phases;
+#[cfg(test)]
+mod tests;
+
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
@@ -18,6 +22,7 @@ use crate::error::{Error, Remedy, Result};
 use crate::quant::Quantizer;
 
 /// How to run.
+#[derive(Clone)]
 pub struct RunOptions {
     /// Folder of the run.
     pub out: PathBuf,
@@ -36,6 +41,8 @@ pub struct RunOptions {
     /// Bytes of the pages that GPUs' allocators serve activations from, if a plan says
     /// (`memory::page`).
     pub page: Option<u64>,
+    /// The same for the recipe's second phase, if it has one.
+    pub second_page: Option<u64>,
     /// Set from outside to stop after the current step.
     pub stop: Arc<AtomicBool>,
     /// No progress.
@@ -48,7 +55,16 @@ pub struct RunOptions {
     pub note: Arc<dyn Fn(&str) + Send + Sync>,
 }
 
-/// Trains a new network.
+impl RunOptions {
+    /// The folder of the second phase, within that of the first.
+    pub fn second_out(&self) -> PathBuf {
+        self.out.join("large_margin")
+    }
+}
+
+/// Trains by a recipe: a new network, or the model that the recipe begins with (`init`). A second
+/// phase (`large_margin`) follows in the folder `large_margin` of the run, begins with the model of
+/// the first one, and is what the report is of.
 ///
 /// # Errors
 /// Any failure of the run, with a [`Remedy`] where one is known:
@@ -56,19 +72,36 @@ pub struct RunOptions {
 /// before [`Error::Interrupted`] is returned.
 pub fn train(recipe: &Recipe, options: &RunOptions) -> Result<Report> {
     refuse_quantize(recipe)?;
-    run(recipe, options, None)
+    let start = match &recipe.init {
+        Some(model) => Some(begun_with(model, recipe, options)?),
+        None => None,
+    };
+    phases::run(recipe, options, start)
 }
 
-/// Trains a network further. With a quantizer, the run's model is a packed one.
+/// Trains a network further, whatever model the recipe begins with. With a quantizer, the run's
+/// model is a packed one.
 ///
 /// # Errors
 /// Those of [`train`]. Stages that do not fit the epochs.
 pub fn fine_tune(recipe: &Recipe, options: &RunOptions, start: Start) -> Result<Report> {
     match &start.quantizer {
+        Some(_) if recipe.large_margin.is_some() => {
+            let message = "the recipe has a section [large_margin]: a network that is quantized \
+                           has no second phase";
+            return Err(Error::invalid(message));
+        }
         Some(quantizer) => check_stages(recipe, quantizer)?,
         None => refuse_quantize(recipe)?,
     }
-    run(recipe, options, Some(start))
+    phases::run(&Recipe { init: None, ..recipe.clone() }, options, Some(start))
+}
+
+/// The model that a recipe begins with.
+fn begun_with(model: &Path, recipe: &Recipe, options: &RunOptions) -> Result<Start> {
+    let (start, header) = Start::load(model, &options.device)?;
+    recipe.check_model(Path::new("the recipe"), &header)?;
+    Ok(start)
 }
 
 /// Refuses a section that training without a quantizer would not use.

@@ -147,7 +147,8 @@ impl Batch {
             features: self.features[range.start * each..range.end * each].to_vec(),
             shape: [range.len(), self.shape[1], self.shape[2]],
             labels: self.labels[range.clone()].to_vec(),
-            ids: self.ids[range].to_vec(),
+            ids: self.ids[range.clone()].to_vec(),
+            on_device: self.on_device.as_ref().map(|more| more.part(&range)),
             ..*self
         }
     }
@@ -155,7 +156,14 @@ impl Batch {
     /// Features `[batch, frames, mels]` and labels `[batch]`.
     pub fn into_tensors(self, device: &Device) -> (Tensor<3>, Tensor<1, Int>) {
         let size = self.labels.len();
-        let features = Tensor::<3>::from_data(TensorData::new(self.features, self.shape), device);
+        let data = TensorData::new(self.features, self.shape);
+        let features = match self.on_device {
+            None => Tensor::<3>::from_data(data, device),
+            Some(more) => {
+                let samples = Tensor::<3>::from_data(data, device).squeeze_dim::<2>(2);
+                more.features(samples, device)
+            }
+        };
         // Batches stay while activations come and go: they do not share pages with them.
         let features = match is_gpu(device) {
             true if features.is_autodiff() => lasting(features.inner()).autodiff(),

@@ -29,6 +29,7 @@ use burn::train::{
     SupervisedTrainingEventProcessor, TrainLoader, TrainingComponents, ValidLoader,
 };
 
+pub(super) use self::epoch_end::summed_before;
 use self::slot::Slot;
 use self::steps::Issued;
 use super::ahead::Ahead;

@@ -1,5 +1,7 @@
 //! The module that is trained: a network and its classification head.
 
+mod frozen;
+
 use std::collections::HashMap;
 
 use burn::module::{Module, ModuleMapper, Param};

@@ -12,5 +12,7 @@ mod audio;
 mod lists;
 mod models;
 mod outputs;
+mod prepare;
 mod quantized;
+mod shards;
 mod training;

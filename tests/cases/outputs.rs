@@ -1,5 +1,6 @@
 //! Where outputs go, and what they must not destroy.
 
+mod archives;
 mod embeddings;
 mod overwriting;
 mod printing;

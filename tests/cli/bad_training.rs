@@ -72,7 +72,7 @@ fn recipes_corpora_and_checkpoints_that_do_not_fit() {
             &["run/checkpoint.safetensors"],
         )
     };
-    resume("train.epochs=2");
+    resume("train.batch_size=8");
     resume("model.width=4");
     resume("model.name=resnet18");
     // The error names what differs, with both values.

@@ -12,6 +12,7 @@ mod bad_training;
 mod bench;
 mod built_in;
 mod dashboard;
+mod embedding;
 mod interrupts;
 mod pipeline;
 mod place;

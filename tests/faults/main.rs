@@ -21,4 +21,5 @@ mod injection;
 #[cfg(unix)]
 mod kills;
 mod locks;
+mod phases;
 mod place;

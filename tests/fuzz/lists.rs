@@ -245,7 +245,7 @@ fn read_embeddings(path: &Path, _bytes: &[u8]) -> Outcome {
         Err(e) if e.to_string().contains("e.safetensors") => return Ok(Verdict::Refused),
         Err(e) => return Err(format!("an error without its file: {e}")),
     };
-    let sound = |(i, id): (usize, &String)| {
+    let sound = |(i, id): (usize, &str)| {
         all.position(id) == Some(i)
             && all.row(i).len() == all.dim()
             && all.row(i).iter().all(|x| x.is_finite())
@@ -253,7 +253,7 @@ fn read_embeddings(path: &Path, _bytes: &[u8]) -> Outcome {
     match !all.is_empty()
         && all.dim() > 0
         && all.ids().len() == all.len()
-        && all.ids().iter().enumerate().all(sound)
+        && all.ids().enumerate().all(sound)
     {
         true => Ok(Verdict::Read),
         false => Err(format!("{} embeddings of {} values that are none", all.len(), all.dim())),

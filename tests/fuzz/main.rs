@@ -22,6 +22,7 @@ mod runner;
 mod text;
 mod torch_file;
 
+mod archives;
 mod audio;
 mod features;
 mod lists;

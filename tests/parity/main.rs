@@ -3,6 +3,7 @@
 #[path = "../shared/mod.rs"]
 mod shared;
 
+mod archives;
 mod checkpoints;
 mod codes;
 mod fbank;

@@ -111,26 +111,28 @@ fn check_norms(t: &Tensors, &Normed { dim, tops: [first, second], cohort: size }
     for (prefix, mean) in [("nomean", None), ("mean", Some(mean))] {
         let scorer = Scorer::new(&both, mean.clone()).unwrap();
         let cohort = Scorer::new(&cohort, mean).unwrap();
-        let near = |what: &str, ours: &[f64]| {
+        let near = |what: &str, ours: &[f64], tolerance: f64| {
             let reference = t.f32(&format!("{prefix}/{what}"));
             assert!(!ours.is_empty() && ours.len() == reference.len(), "{prefix}/{what}");
             for (i, (a, b)) in ours.iter().zip(&reference).enumerate() {
                 // The reference was computed in f64 and stored as f32.
                 let rounding = f64::from(b.abs()) * f64::from(f32::EPSILON);
                 assert!(
-                    (a - f64::from(*b)).abs() <= 1e-6 + rounding,
+                    (a - f64::from(*b)).abs() <= tolerance + rounding,
                     "{prefix}/{what} {i}: {a} against {b}"
                 );
             }
         };
-        near("cosine", &trials.iter().map(|&(a, b)| scorer.score(a, b)).collect::<Vec<_>>());
+        near("cosine", &trials.iter().map(|&(a, b)| scorer.score(a, b)).collect::<Vec<_>>(), 1e-6);
         for (what, top) in [
             (format!("asnorm{first}"), first),
             (format!("asnorm{second}"), second),
             ("snorm".to_owned(), size),
         ] {
             let norm = AsNorm::new(&cohort, top).unwrap();
-            near(&what, &norm.score(&scorer, &trials, &|| ()).unwrap());
+            // Cosines with the cohort are products in f32, as the reference's are in practice. Its
+            // own f32 is up to 2e-5 off, on values up to 26.
+            near(&what, &norm.score(&scorer, &trials, &|| ()).unwrap(), 2e-5);
         }
         let norm = AsNorm::new(&cohort, first).unwrap();
         let statistics: Vec<_> =
@@ -139,8 +141,8 @@ fn check_norms(t: &Tensors, &Normed { dim, tops: [first, second], cohort: size }
         for (side, of) in [("enroll", e), ("test", u)] {
             let means: Vec<f64> = of.iter().map(|x| x.mean).collect();
             let stds: Vec<f64> = of.iter().map(|x| x.std).collect();
-            near(&format!("{side}_mean{first}"), &means);
-            near(&format!("{side}_std{first}"), &stds);
+            near(&format!("{side}_mean{first}"), &means, 1e-6);
+            near(&format!("{side}_std{first}"), &stds, 1e-6);
         }
         assert_eq!(AsNorm::new(&cohort, size + 1).unwrap().top(), size);
     }

@@ -1,5 +1,6 @@
 //! Additive noise at a chosen signal-to-noise ratio.
 
+use crate::lanes::Lanes;
 use crate::rng::Stream;
 
 /// Adds `noise` to `samples` at a signal-to-noise ratio of `snr_db`, the ratio of their powers over
@@ -9,20 +10,38 @@ pub fn add_noise(samples: &mut [f32], noise: &[f32], snr_db: f64, stream: &mut S
     if noise.is_empty() || samples.is_empty() {
         return;
     }
-    let start = stream.below(noise.len());
-    let power = |x: &mut dyn Iterator<Item = f32>, n: usize| -> f64 {
-        x.map(|v| f64::from(v) * f64::from(v)).sum::<f64>() / n as f64
-    };
-    let n = samples.len();
-    let segment = || noise.iter().copied().cycle().skip(start).take(n);
-    let (signal_power, noise_power) =
-        (power(&mut samples.iter().copied(), n), power(&mut segment(), n));
-    if signal_power == 0.0 || noise_power == 0.0 {
+    let stretch = repeated(noise, stream.below(noise.len()), samples.len());
+    add_at_ratio(samples, &stretch, power(samples), snr_db);
+}
+
+/// Adds as many samples of noise as there are of the utterance, so that the ratio of `signal` to
+/// the noise's power is `snr_db`. `signal` is the [`power`] of the utterance without noise, which
+/// several noises may be added to. If one of the two is silent, nothing changes.
+pub fn add_at_ratio(samples: &mut [f32], noise: &[f32], signal: f64, snr_db: f64) {
+    let noise_power = power(noise);
+    if signal == 0.0 || noise_power == 0.0 {
         return;
     }
-    let gain = (signal_power / noise_power / 10f64.powf(snr_db / 10.0)).sqrt() as f32;
-    let noisy: Vec<f32> = samples.iter().zip(segment()).map(|(s, v)| s + gain * v).collect();
-    samples.copy_from_slice(&noisy);
+    let gain = (signal / noise_power / 10f64.powf(snr_db / 10.0)).sqrt() as f32;
+    samples.iter_mut().zip(noise).for_each(|(s, v)| *s += gain * v);
+}
+
+/// The mean of the squares; 0 for no samples.
+pub fn power(samples: &[f32]) -> f64 {
+    let sum = Lanes::<8>::sum2(samples, samples, |x, _| f64::from(x) * f64::from(x));
+    sum / samples.len().max(1) as f64
+}
+
+/// `length` samples of a sound from `start` on. The sound repeats; one without samples gives none.
+pub fn repeated(sound: &[f32], start: usize, length: usize) -> Vec<f32> {
+    let mut samples = Vec::with_capacity(length);
+    let mut at = start % sound.len().max(1);
+    while samples.len() < length && !sound.is_empty() {
+        let count = (length - samples.len()).min(sound.len() - at);
+        samples.extend_from_slice(&sound[at..at + count]);
+        at = 0;
+    }
+    samples
 }
 
 #[cfg(test)]
@@ -45,5 +64,23 @@ mod tests {
         let mut silent = vec![0.0; 100];
         add_noise(&mut silent, &noise, 0.0, &mut draw);
         assert!(silent.iter().all(|&x| x == 0.0));
+        let mut same = clean.clone();
+        add_noise(&mut same, &[0.0; 10], 0.0, &mut draw);
+        add_noise(&mut same, &[], 0.0, &mut draw);
+        assert!(same == clean);
+        add_noise(&mut [], &noise, 0.0, &mut draw);
+    }
+
+    #[test]
+    fn sounds_repeat_from_any_place() {
+        let sound: Vec<f32> = (0..7).map(|i| i as f32).collect();
+        for start in 0..20 {
+            for length in [0, 1, 6, 7, 8, 30] {
+                let wanted: Vec<f32> =
+                    sound.iter().copied().cycle().skip(start).take(length).collect();
+                assert_eq!(repeated(&sound, start, length), wanted);
+            }
+        }
+        assert!(repeated(&[], 3, 5).is_empty());
     }
 }

@@ -4,13 +4,15 @@
 pub(super) const CUT: &str = "it ends before its last sample";
 
 /// Reads bits, the most significant one of a byte first.
+#[derive(Clone, Copy)]
 pub(super) struct Bits<'a> {
     bytes: &'a [u8],
-    /// Bytes already moved to `word`.
+    /// Bytes of which `word` holds a bit, or held one.
     loaded: usize,
-    /// The next bits, from the top, and zeros behind them.
+    /// The next bits, from the top. Those behind the `left` ones are zeros or the ones that follow
+    /// in the file: loading them again changes nothing.
     word: u64,
-    /// Bits in `word`.
+    /// Bits of `word` that count, 63 at most.
     left: u32,
 }
 
@@ -28,7 +30,9 @@ impl<'a> Bits<'a> {
         if width == 0 {
             return Ok(0);
         }
-        self.load();
+        if self.left < width {
+            self.load();
+        }
         if self.left < width {
             return Err(CUT);
         }
@@ -70,30 +74,130 @@ impl<'a> Bits<'a> {
         }
     }
 
+    /// A number in Rice's code: the high part as a count of zeros before a 1, then the `low` low
+    /// bits, 30 at most. Even numbers stand for 0, 1, 2, ..., odd ones for -1, -2, -3, ...
+    ///
+    /// It is fastest after [`Bits::load`], as long as loaded bits are left.
+    ///
+    /// # Errors
+    /// [`CUT`]; a number of more than 32 bits.
+    #[inline(always)]
+    pub fn rice(&mut self, low: u32) -> Result<i64, &'static str> {
+        let zeros = self.word.leading_zeros();
+        let width = zeros + 1 + low;
+        // With more low bits than 26, a code of 63 bits may stand for a number of more than 32.
+        let folded = if width <= self.left && low <= 26 {
+            let word = self.word << zeros;
+            self.word = word << low << 1;
+            self.left -= width;
+            // The 1 before the low bits counts as one more zero: it is taken off again.
+            (u64::from(zeros).wrapping_sub(1) << low).wrapping_add(word >> (63 - low))
+        } else {
+            let (rest, folded) = self.long_rice(low)?;
+            *self = rest;
+            folded
+        };
+        Ok((folded >> 1) as i64 ^ -((folded & 1) as i64))
+    }
+
+    /// The number of [`Bits::rice`], still folded, wherever it ends. It takes the reader by value,
+    /// so that the caller's may stay in registers.
+    #[cold]
+    #[inline(never)]
+    fn long_rice(mut self, low: u32) -> Result<(Self, u64), &'static str> {
+        let high = self.zeros()?;
+        if high >> (32 - low) != 0 {
+            return Err("a residual has more than 32 bits");
+        }
+        let folded = (high << low) | self.unsigned(low)?;
+        Ok((self, folded))
+    }
+
     /// Bytes read so far. A byte that is read in part counts.
     pub fn bytes_read(&self) -> usize {
         self.loaded - (self.left / 8) as usize
     }
 
-    fn load(&mut self) {
-        while self.left <= u64::BITS - 8
+    /// Loads up to 56 bits at least, as far as there are any.
+    #[inline(always)]
+    pub fn load(&mut self) {
+        if let Some(next) = self.bytes.get(self.loaded..).and_then(|b| b.first_chunk::<8>()) {
+            // Whole bytes count, so that 56 to 63 bits are left.
+            self.word |= u64::from_be_bytes(*next) >> self.left;
+            self.loaded += (63 - self.left) as usize / 8;
+            self.left |= 56;
+            return;
+        }
+        while self.left < 56
             && let Some(&byte) = self.bytes.get(self.loaded)
         {
-            self.word |= u64::from(byte) << (u64::BITS - 8 - self.left);
+            self.word |= u64::from(byte) << (56 - self.left);
             self.left += 8;
             self.loaded += 1;
         }
     }
 
+    #[inline(always)]
     fn skip(&mut self, count: u32) {
-        self.word = self.word.checked_shl(count).unwrap_or(0);
+        self.word <<= count;
         self.left -= count;
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        /// Numbers in Rice's code, with others between them, are those of a reader of single bits.
+        #[test]
+        fn numbers_in_rices_code(
+            bytes in prop::collection::vec(
+                prop_oneof![Just(0u8), any::<u8>(), any::<u8>(), Just(0xff)], 0..60
+            ),
+            widths in prop::collection::vec((0u32..31, 0u32..57, any::<bool>()), 0..40),
+        ) {
+            let bit = |i: usize| (i < 8 * bytes.len()).then(|| bytes[i / 8] >> (7 - i % 8) & 1);
+            let number = |at: usize, width: usize| {
+                (at..at + width).try_fold(0u64, |value, i| Some((value << 1) | u64::from(bit(i)?)))
+            };
+            let (mut bits, mut at) = (Bits::new(&bytes), 0);
+            for (low, other, loads) in widths {
+                if loads {
+                    bits.load();
+                }
+                let Some(zeros) = (at..).map_while(bit).position(|b| b == 1) else {
+                    prop_assert_eq!(bits.rice(low), Err(CUT));
+                    return Ok(());
+                };
+                if zeros as u64 >> (32 - low) != 0 {
+                    prop_assert_eq!(bits.rice(low), Err("a residual has more than 32 bits"));
+                    return Ok(());
+                }
+                at += zeros + 1;
+                let Some(lowest) = number(at, low as usize) else {
+                    prop_assert_eq!(bits.rice(low), Err(CUT));
+                    return Ok(());
+                };
+                at += low as usize;
+                let folded = (((zeros as u64) << low) | lowest) as i64;
+                let wanted = if folded % 2 == 0 { folded / 2 } else { -(folded / 2) - 1 };
+                prop_assert_eq!(bits.rice(low), Ok(wanted));
+                prop_assert_eq!(bits.bytes_read(), at.div_ceil(8));
+                match number(at, other as usize) {
+                    Some(wanted) => prop_assert_eq!(bits.unsigned(other), Ok(wanted)),
+                    None => {
+                        prop_assert_eq!(bits.unsigned(other), Err(CUT));
+                        return Ok(());
+                    }
+                }
+                at += other as usize;
+                prop_assert_eq!(bits.bytes_read(), at.div_ceil(8));
+            }
+        }
+    }
 
     #[test]
     fn numbers_of_every_width() {

@@ -1,6 +1,6 @@
 //! Checksums of FLAC frames (RFC 9639, sections 9.1.8 and 9.3): most significant bit first, from 0.
 
-const CRC8: [u8; 256] = {
+static CRC8: [u8; 256] = {
     let mut table = [0; 256];
     let mut i = 0;
     while i < 256 {
@@ -10,14 +10,24 @@ const CRC8: [u8; 256] = {
     table
 };
 
-const CRC16: [u16; 256] = {
-    let mut table = [0; 256];
+/// Bytes that are divided at a time.
+const STEP: usize = 16;
+
+/// The remainders of a byte with 0, 1, 2, ... zero bytes behind it.
+static CRC16: [[u16; 256]; STEP] = {
+    let mut tables = [[0; 256]; STEP];
     let mut i = 0;
     while i < 256 {
-        table[i] = remainder((i as u16) << 8, 0x8005);
+        let mut crc = (i as u16) << 8;
+        let mut zeros = 0;
+        while zeros < STEP {
+            crc = remainder(crc, 0x8005);
+            tables[zeros][i] = crc;
+            zeros += 1;
+        }
         i += 1;
     }
-    table
+    tables
 };
 
 /// The remainder of a byte, which stands in the high half of `value`, divided by a polynomial of
@@ -38,11 +48,25 @@ pub(super) fn crc8(bytes: &[u8]) -> u8 {
 
 /// The checksum of a frame, with the polynomial x^16 + x^15 + x^2 + 1.
 pub(super) fn crc16(bytes: &[u8]) -> u16 {
-    bytes.iter().fold(0u16, |crc, &byte| (crc << 8) ^ CRC16[usize::from((crc >> 8) as u8 ^ byte)])
+    let (steps, rest) = bytes.as_chunks::<STEP>();
+    let crc = steps.iter().fold(0u16, |crc, step| {
+        let [high, low] = crc.to_be_bytes();
+        let mut step = *step;
+        step[0] ^= high;
+        step[1] ^= low;
+        // The bytes that wait for the checksum so far come last.
+        step.iter()
+            .rev()
+            .zip(&CRC16)
+            .fold(0u16, |crc, (&byte, table)| crc ^ table[usize::from(byte)])
+    });
+    rest.iter().fold(crc, |crc, &byte| (crc << 8) ^ CRC16[0][usize::from((crc >> 8) as u8 ^ byte)])
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -50,5 +74,15 @@ mod tests {
         // The published check values, those of the digits 1 to 9.
         assert_eq!(crc8(b"123456789"), 0xf4);
         assert_eq!(crc16(b"123456789"), 0xfee8);
+    }
+
+    proptest! {
+        #[test]
+        fn many_bytes_at_a_time_or_one(bytes in prop::collection::vec(any::<u8>(), 0..100)) {
+            let wanted = bytes
+                .iter()
+                .fold(0u16, |crc, &byte| remainder(crc ^ (u16::from(byte) << 8), 0x8005));
+            prop_assert_eq!(crc16(&bytes), wanted);
+        }
     }
 }

@@ -2,20 +2,20 @@
 
 use md5::{Digest, Md5};
 
+use super::block::interleave;
 use super::crc::{crc8, crc16};
 use super::header::Stereo;
-use super::interleaved;
 
 /// Writes numbers of any width.
 #[derive(Default)]
-struct Writer {
-    bytes: Vec<u8>,
+pub(super) struct Writer {
+    pub bytes: Vec<u8>,
     /// Bits of the last byte that are used; 0 for all.
     used: u32,
 }
 
 impl Writer {
-    fn put(&mut self, value: i64, width: u32) {
+    pub fn put(&mut self, value: i64, width: u32) {
         for i in (0..width).rev() {
             if self.used == 0 {
                 self.bytes.push(0);
@@ -163,7 +163,9 @@ impl Stream {
             .chain(&fields)
             .for_each(|&(value, width)| out.put(value, width));
         let digest: [u8; 16] = if self.known {
-            Md5::digest(interleaved(&self.channels, self.bits)).into()
+            let mut bytes = Vec::new();
+            interleave(&self.channels, self.bits, &mut bytes);
+            Md5::digest(bytes).into()
         } else {
             [0; 16]
         };

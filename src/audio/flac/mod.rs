@@ -2,19 +2,29 @@
 //! damaged, cut or missing frame changes the recording, whatever the header promises.
 
 mod bits;
+mod block;
 mod crc;
 #[cfg(test)]
 mod encoder;
 mod header;
+mod position;
+mod seek;
 mod stream;
 mod subframe;
 #[cfg(test)]
 pub(super) mod tests;
+#[cfg(feature = "train")]
+mod write;
+
+#[cfg(feature = "train")]
+pub(crate) use self::write::encode;
 
 use md5::{Digest, Md5};
 
-use self::bits::{Bits, CUT};
-use self::header::{Header, Stereo};
+use self::block::Block;
+use self::header::Header;
+use self::position::Position;
+use self::seek::Whole;
 use self::stream::StreamInfo;
 use super::input::Input;
 use super::source::Blocks;
@@ -31,7 +41,14 @@ pub(super) struct Reader {
     /// Where the next one is.
     at: u64,
     next: Position,
+    /// The samples of the frame that was decoded last.
+    block: Block,
+    /// Their bytes as the MD5 covers them.
+    bytes: Vec<u8>,
+    /// The MD5 so far. None without one in the header, and behind frames that were left out.
     digest: Option<Md5>,
+    /// What seeking knows of the file, once it has been asked: none if frames must not be left out.
+    whole: Option<Option<Whole>>,
 }
 
 impl Reader {
@@ -49,21 +66,25 @@ impl Reader {
             begin,
             at: begin,
             next: Position::default(),
+            block: Block::default(),
+            bytes: Vec::new(),
             digest: None,
+            whole: None,
         };
         reader.rewind();
         Ok(reader)
     }
 
-    /// The next frame, or why there is none.
-    fn frame(&mut self) -> Result<Result<Frame, String>> {
+    /// Decodes the next frame. Gives its header and its length in bytes, or why there is none.
+    fn frame(&mut self) -> Result<Result<(Header, usize), String>> {
         let length = self.input.length();
         let mut least = Header::LONGEST;
         loop {
             let bytes = self.input.at(self.at, least)?;
             let is_rest = self.at + bytes.len() as u64 == length;
             least = 2 * bytes.len();
-            if let Some(found) = self.next.decode(bytes, is_rest, &self.info).transpose() {
+            let found = self.next.decode(bytes, is_rest, &self.info, &mut self.block);
+            if let Some(found) = found.transpose() {
                 return Ok(found);
             }
         }
@@ -102,11 +123,15 @@ impl Blocks for Reader {
         None
     }
 
+    fn promised(&self) -> Option<u64> {
+        self.info.total
+    }
+
     /// Errors name the byte and the sample at which the file is damaged, cut off or joined to
     /// another. At the end, fewer samples than promised and a wrong MD5 are errors.
     fn more(&mut self, samples: &mut Vec<f32>) -> Result<bool> {
-        let frame = match self.frame()? {
-            Ok(frame) => frame,
+        let (header, length) = match self.frame()? {
+            Ok(found) => found,
             Err(_) if tags::only_tags(&mut self.input, self.at)? => {
                 return self.finish().map(|()| false);
             }
@@ -117,13 +142,17 @@ impl Blocks for Reader {
                 return Err(self.input.unreadable("FLAC", format!("{place} {why}")));
             }
         };
+        let channels = self.block.channels();
         if let Some(digest) = &mut self.digest {
-            digest.update(interleaved(&frame.channels, self.info.bits));
+            block::interleave(channels, self.info.bits, &mut self.bytes);
+            digest.update(&self.bytes);
         }
         let scale = 1.0 / (1u64 << (self.info.bits - 1)) as f32;
-        samples.extend(frame.channels[self.channel].iter().map(|&x| x as f32 * scale));
-        self.next.advance(&frame.header);
-        self.at += frame.length as u64;
+        // Samples have 32 bits at most.
+        let channel = channels[self.channel].samples();
+        samples.extend(channel.iter().map(|&x| x as i32 as f32 * scale));
+        self.next.advance(&header);
+        self.at += length as u64;
         Ok(true)
     }
 
@@ -132,125 +161,9 @@ impl Blocks for Reader {
         self.next = Position::default();
         self.digest = self.info.md5.map(|_| Md5::new());
     }
-}
 
-/// A decoded frame.
-struct Frame {
-    header: Header,
-    channels: Vec<Vec<i64>>,
-    /// Its bytes in the file.
-    length: usize,
-}
-
-/// How far a file has been read.
-#[derive(Debug, Default)]
-struct Position {
-    frames: u64,
-    samples: u64,
-    /// Whether block sizes vary, according to the first frame.
-    variable: Option<bool>,
-}
-
-impl Position {
-    /// Decodes the frame at the beginning of `bytes`. Gives none if the frame may go on behind
-    /// them; `is_rest` says that the file ends with them.
-    fn decode(
-        &self,
-        bytes: &[u8],
-        is_rest: bool,
-        info: &StreamInfo,
-    ) -> Result<Option<Frame>, String> {
-        if bytes.starts_with(b"fLaC") {
-            return Err("another FLAC file begins: split them".into());
-        }
-        let Some(header) = Header::parse(bytes) else {
-            return Err("there is neither a frame nor a tag: damaged or cut off".into());
-        };
-        self.refuse(&header, info)?;
-        match decode(bytes, &header, info.bits) {
-            Ok((channels, length)) => Ok(Some(Frame { header, channels, length })),
-            Err(CUT) if !is_rest => Ok(None),
-            Err(why) => Err(format!("the frame is damaged or cut off: {why}")),
-        }
+    fn seek(&mut self, sample: u64) -> Result<u64> {
+        self.go_to(sample)?;
+        Ok(self.next.samples)
     }
-
-    /// Refuses a frame that is not the next one of this file.
-    fn refuse(&self, header: &Header, info: &StreamInfo) -> Result<(), String> {
-        if let Some(why) = header.contradicts(info) {
-            return Err(format!("the frame is of another file: {why}"));
-        }
-        if self.variable.is_some_and(|variable| variable != header.variable) {
-            return Err("the frame is of another file: it is numbered in another way".into());
-        }
-        let (what, wanted) =
-            if header.variable { ("sample", self.samples) } else { ("frame", self.frames) };
-        if header.number != wanted {
-            return Err(format!(
-                "{what} {} follows where {wanted} should be: frames are missing",
-                header.number
-            ));
-        }
-        Ok(())
-    }
-
-    fn advance(&mut self, header: &Header) {
-        self.frames += 1;
-        self.samples += header.samples as u64;
-        self.variable = Some(header.variable);
-    }
-}
-
-/// The channels of a frame with samples of `width` bits, and the length of the frame in bytes.
-fn decode(
-    bytes: &[u8],
-    header: &Header,
-    width: u32,
-) -> Result<(Vec<Vec<i64>>, usize), &'static str> {
-    let mut bits = Bits::new(&bytes[header.length..]);
-    let side = header.stereo.side();
-    let mut channels = Vec::with_capacity(header.channels);
-    for channel in 0..header.channels {
-        let width = width + u32::from(side == Some(channel));
-        channels.push(subframe::decode(&mut bits, header.samples, width)?);
-    }
-    let end = header.length + bits.bytes_read();
-    let checksum = bytes.get(end..end + 2).ok_or(CUT)?;
-    if crc::crc16(&bytes[..end]).to_be_bytes() != checksum {
-        return Err("its checksum (CRC-16) is not that of its bytes");
-    }
-    if let [a, b] = channels.as_mut_slice() {
-        a.iter_mut().zip(b).for_each(|(a, b)| (*a, *b) = left_and_right(header.stereo, *a, *b));
-    }
-    if side.is_some() && channels.iter().flatten().any(|&x| !subframe::fits(x, width)) {
-        return Err("a sample does not fit in its bits");
-    }
-    Ok((channels, end + 2))
-}
-
-/// The samples of the left and the right channel, from the two numbers in the file.
-fn left_and_right(stereo: Stereo, a: i64, b: i64) -> (i64, i64) {
-    match stereo {
-        Stereo::Independent => (a, b),
-        Stereo::LeftSide => (a, a - b),
-        Stereo::SideRight => (a + b, b),
-        Stereo::MidSide => {
-            // The halved sum lacks its lowest bit, which equals that of the difference.
-            let sum = (a << 1) | (b & 1);
-            ((sum + b) >> 1, (sum - b) >> 1)
-        }
-    }
-}
-
-/// The samples of a frame as the file's MD5 covers them: interleaved, little-endian, each in as
-/// many bytes as its bits need.
-fn interleaved(channels: &[Vec<i64>], bits: u32) -> Vec<u8> {
-    let width = bits.div_ceil(8) as usize;
-    let samples = channels.first().map_or(0, Vec::len);
-    let mut bytes = Vec::with_capacity(width * samples * channels.len());
-    for i in 0..samples {
-        for channel in channels {
-            bytes.extend_from_slice(&channel[i].to_le_bytes()[..width]);
-        }
-    }
-    bytes
 }

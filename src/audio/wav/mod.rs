@@ -77,6 +77,13 @@ impl Blocks for Reader {
     fn rewind(&mut self) {
         self.at = self.data.start;
     }
+
+    fn seek(&mut self, sample: u64) -> Result<u64> {
+        let frame = self.format.frame() as u64;
+        let sample = sample.min((self.data.end - self.data.start) / frame);
+        self.at = self.data.start + sample * frame;
+        Ok(sample)
+    }
 }
 
 /// Writes samples (full scale = 1) as 16-bit mono WAV, at `sample_rate` Hz. They are rounded to the

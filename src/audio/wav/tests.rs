@@ -131,6 +131,13 @@ fn long_files_are_read_in_pieces() {
                 "{} samples in {pieces} pieces",
                 samples.len()
             );
+            for sample in [17u64, 49_999, 0, 50_000, 60_000, 30_001] {
+                let first = reader.seek(sample).unwrap();
+                assert_eq!(first, sample.min(50_000));
+                let mut samples = Vec::new();
+                while reader.more(&mut samples).unwrap() {}
+                assert!(samples == wanted[first as usize..], "from {sample}");
+            }
             reader.rewind();
         }
     }

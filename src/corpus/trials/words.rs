@@ -8,6 +8,7 @@ use super::pair::LIMIT;
 ///
 /// Lists of many millions of trials name few utterances. So each word is stored once, and a trial
 /// as two numbers.
+#[derive(Clone)]
 pub struct Words {
     text: String,
     /// The place of each word in `text`, and the end of the last one.
@@ -65,8 +66,13 @@ impl Words {
         self.probe(word, self.hash(word)).ok()
     }
 
+    /// The first line of a word, by its number.
+    pub(crate) fn line(&self, number: u32) -> usize {
+        self.lines[number as usize]
+    }
+
     /// The number of a word in a line; a new word gets one. None if there are too many words.
-    pub(super) fn intern(&mut self, word: &str, line: usize) -> Option<u32> {
+    pub(crate) fn intern(&mut self, word: &str, line: usize) -> Option<u32> {
         if 2 * (self.len() + 1) > self.slots.len() {
             self.grow();
         }

@@ -7,9 +7,10 @@ mod walk;
 
 pub(super) use self::kind::Burns;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use burn::module::{Module, ModuleVisitor, Param};
+use burn::module::{Module, ModuleVisitor, Param, ParamId};
 use burn::optim::GradientsParams;
 use burn::optim::module_optimizer::ModuleOptimizer;
 use burn::tensor::{Bytes, Device, Tensor};
@@ -28,8 +29,8 @@ use crate::error::Result;
 /// launch. Its steps go through a [`Gate`], so a device can decide about a step without anybody
 /// waiting for it.
 ///
-/// It does not check gradients: that is the gate's part. It has no gradient clipping and no
-/// parameter groups.
+/// It does not check gradients: that is the gate's part. It has no gradient clipping, and of
+/// parameter groups only factors of the learning rate ([`Stepper::with_factors`]).
 ///
 /// Records are the same for all backends, and those of the [`ModuleOptimizer`].
 ///
@@ -50,6 +51,8 @@ use crate::error::Result;
 pub struct Stepper {
     kind: Arc<dyn Kind>,
     form: Form,
+    /// Factors of the learning rate. Parameters that are not here have 1.
+    factors: Arc<HashMap<ParamId, f64>>,
 }
 
 /// Where the states are.
@@ -71,13 +74,20 @@ impl<R: Rule> From<EightBit<R>> for Stepper {
 
 impl Stepper {
     pub(super) fn new(kind: impl Kind) -> Self {
-        Self { kind: Arc::new(kind), form: Form::New }
+        Self { kind: Arc::new(kind), form: Form::New, factors: Arc::default() }
     }
 
     /// The same with the states of Burn's optimizer.
     #[cfg(feature = "train")]
     pub(super) fn with_states(self, optimizer: ModuleOptimizer) -> Self {
         Self { form: Form::TensorByTensor(optimizer), ..self }
+    }
+
+    /// The same with factors of the learning rate of some parameters. With 0 a parameter stays as
+    /// it is, while its moments move.
+    #[must_use]
+    pub fn with_factors(self, factors: HashMap<ParamId, f64>) -> Self {
+        Self { factors: Arc::new(factors), ..self }
     }
 
     /// Makes one step of all parameters that have gradients. A closed gate leaves parameters and
@@ -114,7 +124,8 @@ impl Stepper {
             }
             Form::Together(states) => states.on(device),
         };
-        let module = states.step(&*self.kind, rate, module, gradients, gate);
+        let rates = |id: &ParamId| rate * self.factors.get(id).copied().unwrap_or(1.0);
+        let module = states.step(&*self.kind, &rates, module, gradients, gate);
         self.form = Form::Together(states);
         module
     }
@@ -140,7 +151,15 @@ impl Stepper {
                 optimizer.expect("a record of our own")
             }
         };
-        let module = optimizer.step(rate, module, gradients);
+        let module = match self.factors.is_empty() {
+            true => optimizer.step(rate, module, gradients),
+            false => {
+                let groups = grouped(&module, gradients, &self.factors);
+                groups.into_iter().fold(module, |module, (factor, gradients)| {
+                    optimizer.step(rate * factor, module, gradients)
+                })
+            }
+        };
         self.form = Form::TensorByTensor(optimizer);
         module
     }
@@ -177,6 +196,36 @@ fn only_gpu<M: Module>(module: &M) -> Option<Device> {
         return None;
     }
     devices.pop().filter(is_gpu).map(Device::inner)
+}
+
+/// The gradients of a module by the factors of their parameters' learning rates.
+fn grouped<M: Module>(
+    module: &M,
+    gradients: GradientsParams,
+    factors: &HashMap<ParamId, f64>,
+) -> Vec<(f64, GradientsParams)> {
+    struct Divide<'a> {
+        gradients: GradientsParams,
+        factors: &'a HashMap<ParamId, f64>,
+        groups: Vec<(f64, GradientsParams)>,
+    }
+
+    impl ModuleVisitor for Divide<'_> {
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            let Some(gradient) = self.gradients.remove::<D>(param.id) else { return };
+            let factor = self.factors.get(&param.id).copied().unwrap_or(1.0);
+            let place = self.groups.iter().position(|(other, _)| *other == factor);
+            let place = place.unwrap_or_else(|| {
+                self.groups.push((factor, GradientsParams::new()));
+                self.groups.len() - 1
+            });
+            self.groups[place].1.register(param.id, gradient);
+        }
+    }
+
+    let mut divide = Divide { gradients, factors, groups: Vec::new() };
+    module.visit(&mut divide);
+    divide.groups
 }
 
 /// All gradients of a module times a factor.

@@ -198,6 +198,50 @@ fn together_is_one_after_the_other() {
     }
 }
 
+/// Every other tensor has a factor. Its step is that of the rate times the factor, tensor by tensor
+/// and together. A factor of 1 changes no bit, and one of 0 no weight.
+#[test]
+fn factors_are_those_of_the_rate() {
+    let device = cpu();
+    let net = Net::new(&SIZES);
+    let ids: Vec<ParamId> = net.vectors.iter().map(|vector| vector.id).collect();
+    let with = |factor: f64| -> HashMap<ParamId, f64> {
+        ids.iter().step_by(2).map(|id| (*id, factor)).collect()
+    };
+    for config in configs() {
+        let what = config.name();
+        let train = |rate: f64, factors: HashMap<ParamId, f64>, together: bool| {
+            let mut stepper = config.init().unwrap().with_factors(factors);
+            (0..3).fold(net.clone(), |net, turn| {
+                let drawn = gradients(&net, turn, 1.0);
+                match together {
+                    true => stepper.together(&device, rate, net, drawn, &Gate::Open(1.0)),
+                    false => stepper.step(rate, net, drawn, Gate::Open(1.0)),
+                }
+            })
+        };
+        for together in [false, true] {
+            let plain = train(0.01, HashMap::new(), together);
+            assert!(bits(&train(0.01, with(1.0), together)) == bits(&plain), "{what}");
+            let [none, half, mixed] = [(0.01, 0.0), (0.005, 1.0), (0.01, 0.5)]
+                .map(|(rate, factor)| train(rate, with(factor), together));
+            for (i, id) in ids.iter().enumerate() {
+                let of = |net: &Net| {
+                    let vector = net.vectors[i].val().into_data();
+                    vector.iter::<f32>().map(f32::to_bits).collect::<Vec<u32>>()
+                };
+                assert_eq!(*id, mixed.vectors[i].id);
+                let (still, twin) = match i % 2 {
+                    0 => (&net, &half),
+                    _ => (&plain, &plain),
+                };
+                assert!(of(&none) == of(still), "{what}: tensor {i}");
+                assert!(of(&mixed) == of(twin), "{what}: tensor {i}");
+            }
+        }
+    }
+}
+
 #[test]
 #[should_panic(expected = "the optimizer's record has moments of [16, 16] blocks in 8 bits")]
 fn states_of_another_module_panic() {

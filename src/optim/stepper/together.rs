@@ -80,11 +80,11 @@ impl Together {
         self
     }
 
-    /// See [`super::Stepper::step`].
+    /// See [`super::Stepper::step`]. `rates` gives the learning rate of a parameter.
     pub fn step<M: Module>(
         &mut self,
         kind: &dyn Kind,
-        rate: f64,
+        rates: &dyn Fn(&ParamId) -> f64,
         module: M,
         gradients: GradientsParams,
         gate: &Gate,
@@ -102,7 +102,7 @@ impl Together {
                 continue;
             }
             let mut slot = self.slot(kind, &taken);
-            let step = kind.numbers(rate, slot.steps);
+            let step = kind.numbers(rates(&taken.id), slot.steps);
             let Taken { id, tape, parameter, gradient, .. } = taken;
             let moments = slot.moments.take();
             let note = Note { id, tape, slot };

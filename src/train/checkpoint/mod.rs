@@ -2,6 +2,7 @@
 //! data, and what the run depends on. The file is written atomically, so that a whole one is always
 //! there. Its checksum covers all of it, so that damage is found before a run goes on with it.
 
+mod classes;
 mod keeper;
 mod snapshot;
 mod state;
@@ -16,8 +17,9 @@ use std::path::Path;
 use burn::tensor::{Bytes, TensorData};
 use safetensors::tensor::Dtype;
 
+use self::classes::Moved;
 use self::state::Unread;
-use super::{OptimizerConfig, Trainee};
+use super::{HeadMatch, OptimizerConfig, Trainee};
 use crate::error::{Error, Result};
 use crate::model_file::fit;
 use crate::nn::names_and_shapes;
@@ -80,6 +82,17 @@ pub fn read_state(path: &Path) -> Result<State> {
     read(path).map(|(_, state)| state)
 }
 
+/// What a checkpoint makes of a trainee and an optimizer.
+pub(super) struct Loaded {
+    pub trainee: Trainee,
+    pub optimizer: Stepper,
+    pub average: Average,
+    pub state: State,
+    /// How the classes were found, if they are not those of the checkpoint. Then the state is at
+    /// the beginning of its epoch, which has other steps now.
+    pub head: Option<HeadMatch>,
+}
+
 /// Reads a checkpoint into a trainee and an optimizer of the same recipe.
 ///
 /// # Errors
@@ -89,7 +102,25 @@ pub fn load(
     trainee: Trainee,
     optimizer: &OptimizerConfig,
 ) -> Result<(Trainee, Stepper, Average, State)> {
+    let Loaded { trainee, optimizer, average, state, .. } =
+        load_for(path, trainee, optimizer, &[])?;
+    Ok((trainee, optimizer, average, state))
+}
+
+/// [`load`] for a trainee whose head has classes of these names. If they are not those of the
+/// checkpoint, rows of the head go by the names, with their moments and sums: new classes keep the
+/// trainee's rows, and begin with moments of 0. Without names, the classes are taken for the same.
+///
+/// # Errors
+/// Those of [`load`].
+pub(super) fn load_for(
+    path: &Path,
+    trainee: Trainee,
+    optimizer: &OptimizerConfig,
+    classes: &[String],
+) -> Result<Loaded> {
     let (file, state) = read(path)?;
+    let moved = Moved::between(&state.classes, classes);
     let bad = |e: String| bad(path, e);
     let tensors = file.tensors();
     let (mut model, mut average, mut record) = (HashMap::new(), Average::new(), None);
@@ -109,15 +140,26 @@ pub fn load(
             _ => return Err(bad(format!("tensor `{name}` has no place"))),
         }
     }
-    let record = record.ok_or_else(|| bad("no optimizer state".into()))?;
+    let mut record = record.ok_or_else(|| bad("no optimizer state".into()))?;
+    if let Some(moved) = &moved {
+        moved.weights(&trainee, &mut model, 1);
+        moved.weights(&trainee, &mut average, state.averaged);
+    }
     let trainee = fit(path, trainee, "this recipe", model)?;
     check_average(&trainee, &average, state.averaged).map_err(bad)?;
     // First the kind of the optimizer: that message is clearer than one about tensors.
-    let optimizer = optimizer.restore(record.clone()).map_err(|e| bad(e.to_string()))?;
-    optim::Record::read(&record)
-        .and_then(|r| r.check_module(&trainee))
-        .map_err(|e| bad(e.to_string()))?;
-    Ok((trainee, optimizer, average, state))
+    let of_record = |e: Error| bad(e.to_string());
+    let mut stepper = optimizer.restore(record.clone()).map_err(of_record)?;
+    if let Some(moved) = &moved {
+        record = moved.moments(&trainee, optimizer, record).map_err(of_record)?;
+        stepper = optimizer.restore(record.clone()).map_err(of_record)?;
+    }
+    optim::Record::read(&record).and_then(|r| r.check_module(&trainee)).map_err(of_record)?;
+    let (state, head) = match moved {
+        Some(moved) => (state.rewound(), Some(moved.summary())),
+        None => (state, None),
+    };
+    Ok(Loaded { trainee, optimizer: stepper, average, state, head })
 }
 
 /// Refuses sums that do not fit a trainee's tensors.

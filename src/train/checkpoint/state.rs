@@ -56,6 +56,9 @@ pub struct State {
     pub best: Option<(f64, usize)>,
     /// Epochs in the running average.
     pub averaged: usize,
+    /// Names of the head's classes, in the order of their labels. Old checkpoints have none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub classes: Vec<String>,
 }
 
 impl State {
@@ -74,6 +77,7 @@ impl State {
             loss_scale: None,
             best: None,
             averaged: 0,
+            classes: Vec::new(),
         }
     }
 
@@ -125,6 +129,12 @@ impl State {
                  best {best:?}, {averaged} epochs averaged, sums {loss_sum} and {accuracy_sum}"
             )),
         }
+    }
+
+    /// The same at the beginning of its epoch.
+    #[must_use]
+    pub(in crate::train) fn rewound(self) -> Self {
+        Self { batch: 0, loss_sum: 0.0, accuracy_sum: 0.0, skipped: 0, ..self }
     }
 
     /// Where the data goes on.

@@ -156,6 +156,71 @@ fn what_was_saved_is_read_and_goes_on_the_same() {
     }
 }
 
+/// Rows of the head go by the names of their classes, with their moments and sums. The epoch begins
+/// anew, since it has other steps.
+#[test]
+fn other_classes_take_the_rows_of_their_names() {
+    let folder = Folder::new();
+    let names = |all: &[&str]| -> Vec<String> { all.iter().map(|s| (*s).to_owned()).collect() };
+    let (old, new) = (names(&["a", "b", "c"]), names(&["d", "c", "a", "e"]));
+    let row = |values: &[(String, Vec<u32>)], place: usize| -> Vec<u32> {
+        let (_, head) = values.iter().find(|(name, _)| name == "projection.weight").unwrap();
+        head[place * 8..][..8].to_vec()
+    };
+    for text in OPTIMIZERS {
+        let config: OptimizerConfig = toml::from_str(text).unwrap();
+        let mut optimizer = config.init().unwrap();
+        let trained = step(&mut optimizer, trainee().train());
+        let average: Average = collect_named(&trained.valid()).into_iter().collect();
+        let state = State {
+            epoch: 2,
+            batch: 5,
+            loss_sum: 3.0,
+            averaged: 1,
+            classes: old.clone(),
+            ..State::start(identity())
+        };
+        save(&folder.path(), &trained.valid(), &optimizer, &average, &state).unwrap();
+        let arch = Architecture {
+            width: 2,
+            mels: 16,
+            embedding_dim: 8,
+            ..Architecture::named("resnet10").unwrap()
+        };
+        let other =
+            || Trainee::new(&arch, &HeadConfig::default(), 4, &Device::default(), 2).unwrap();
+        let mut loaded = load_for(&folder.path(), other(), &config, &new).unwrap();
+        let head = loaded.head.unwrap();
+        assert_eq!((head.kept, head.added, head.dropped), (2, 2, 1));
+        assert_eq!((loaded.state.epoch, loaded.state.batch), (2, 0));
+        assert_eq!(loaded.state.loss_sum, 0.0);
+        let (before, fresh) = (values(&trained), values(&other().train()));
+        let after = values(&loaded.trainee.clone().train());
+        let expected = [row(&fresh, 0), row(&before, 2), row(&before, 0), row(&fresh, 3)];
+        for (place, wanted) in expected.iter().enumerate() {
+            assert!(row(&after, place) == *wanted, "{text}: row {place}");
+        }
+        let sums: Vec<u32> =
+            loaded.average["projection.weight"].iter::<f32>().map(f32::to_bits).collect();
+        assert!(sums == expected.concat(), "{text}");
+        // Everything but the head is as it was, and the next step can be made.
+        let is_network = |(name, _): &&(String, Vec<u32>)| name.starts_with("network.");
+        assert!(before.iter().filter(is_network).eq(after.iter().filter(is_network)), "{text}");
+        let next = step(&mut loaded.optimizer, loaded.trainee.train());
+        let twin = step(&mut optimizer, trained);
+        let (ours, twin) = (values(&next), values(&twin));
+        assert!(ours.iter().filter(is_network).eq(twin.iter().filter(is_network)), "{text}");
+        if !text.contains("8bit") {
+            assert!(row(&ours, 1) == row(&twin, 2) && row(&ours, 2) == row(&twin, 0), "{text}");
+        }
+        // The same names are the same classes; without names there is nothing to go by.
+        let same = load_for(&folder.path(), trainee(), &config, &old).unwrap();
+        assert!(same.head.is_none() && same.state.batch == 5);
+        let error = load(&folder.path(), other(), &config).err().unwrap().to_string();
+        assert!(error.contains("projection.weight"), "{error}");
+    }
+}
+
 /// A flipped bit anywhere, a cut, a checksum that is gone.
 #[test]
 fn damage_is_found() {

@@ -55,15 +55,20 @@ impl Accept {
 }
 
 fn check(name: &str) -> Result<()> {
-    if OTHERS.contains(&name) || CHANGEABLE.iter().any(|key| is_within(key, name)) {
+    let role = role_of(name);
+    if OTHERS.contains(&name)
+        || role == Some(Role::Changeable)
+        || CHANGEABLE.iter().any(|key| is_within(key, name))
+    {
         return Ok(());
     }
     let bad = |why: &str| Error::Invalid(format!("`{name}` cannot be accepted: {why}"));
     let fixed = || bad("it cannot change within a run").with(Remedy::OtherFolder);
-    Err(match role_of(name) {
+    Err(match role {
+        // The recipe's key is only the path.
+        _ if name == INIT => fixed(),
         Some(Role::Neutral) => bad("it need not be, since it does not change the result"),
         Some(Role::Fixed) => fixed(),
-        _ if name == INIT => fixed(),
         Some(Role::Changeable) | None => bad(&format!(
             "there is no such name. There are {}, and of the recipe {}; a section stands for its \
              keys",

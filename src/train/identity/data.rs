@@ -138,10 +138,7 @@ struct Source<'a> {
 
 impl<'a> Source<'a> {
     fn corpus(name: &'static str, corpus: &'a Corpus) -> Self {
-        let lists = ["wav.scp", "utt2spk"].map(|list| corpus.folder.join(list)).to_vec();
-        let files =
-            corpus.utterances.iter().map(|u| (Cow::Borrowed(u.path.as_path()), u.line)).collect();
-        Self { name, lists, files }
+        Self { name, lists: corpus.lists(), files: corpus.files() }
     }
 
     fn sounds(name: &'static str, list: &Path) -> Result<Self> {

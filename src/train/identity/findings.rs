@@ -40,6 +40,13 @@ impl<'a> Findings<'a> {
         }
     }
 
+    /// A difference that needs no acceptance.
+    pub fn grant(&mut self, name: &str, text: String) {
+        // Whoever accepts it all the same has accepted something.
+        self.accept.takes(name);
+        self.notes.push(format!("accepted: {text}"));
+    }
+
     /// A difference that cannot be accepted.
     pub fn add_fixed(&mut self, name: &str, text: String) {
         self.refused.push(text);

@@ -15,6 +15,7 @@ fn batch(size: usize, copies: usize) -> Batch {
     let features: Vec<f32> = (0..size * 24 * 16).map(|_| stream.normal() as f32).collect();
     Batch {
         features: features.repeat(copies),
+        on_device: None,
         shape: [size * copies, 24, 16],
         labels: (0..size as i64).map(|i| i % 5).collect::<Vec<_>>().repeat(copies),
         ids: vec![String::new(); size * copies],

@@ -51,6 +51,23 @@ impl Chain {
         layered(&self.recipe, &self.bases)
     }
 
+    /// The string that a top-level key has in the first recipe with the key.
+    ///
+    /// # Errors
+    /// Text that is not TOML.
+    pub fn string(&self, key: &str) -> Result<Option<String>> {
+        for Source { path, text } in std::iter::once(&self.recipe).chain(&self.bases) {
+            let root = parsed(text, path)?;
+            if let Some(value) = root.get_ref().get(key) {
+                return Ok(match value.get_ref() {
+                    DeValue::String(text) => Some(text.to_string()),
+                    _ => None,
+                });
+            }
+        }
+        Ok(None)
+    }
+
     /// The base of the last recipe.
     fn lower(&self) -> Result<Option<Source>> {
         let Source { path, text } = self.bases.last().unwrap_or(&self.recipe);

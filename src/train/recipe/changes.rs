@@ -1,5 +1,8 @@
 //! Changes of single values of a recipe.
 
+use toml::Spanned;
+use toml::de::DeValue;
+
 /// Changes of the form `key=value`, with the name that errors give them.
 ///
 /// Keys are dotted: `train.epochs=3`. Values are TOML; what is not TOML is a string. A list of
@@ -19,6 +22,17 @@ impl<'a> Changes<'a> {
     /// The changes, in order.
     pub(super) fn list(self) -> &'a [String] {
         self.list
+    }
+
+    /// The string that they give a top-level key, if they do.
+    pub(super) fn string(self, key: &str) -> Option<String> {
+        let mut pairs = self.list.iter().rev().filter_map(|change| change.split_once('='));
+        let (_, value) = pairs.find(|(name, _)| name.trim() == key)?;
+        let value = value.trim();
+        Some(match DeValue::parse(value).map(Spanned::into_inner) {
+            Ok(DeValue::String(text)) => text.into_owned(),
+            _ => value.to_owned(),
+        })
     }
 
     /// What errors call them.

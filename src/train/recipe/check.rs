@@ -14,12 +14,12 @@ pub(super) struct Fault {
 }
 
 impl Fault {
-    fn refused<T>(key: &'static str, message: impl Into<String>) -> Result<T, Self> {
+    pub(super) fn refused<T>(key: &'static str, message: impl Into<String>) -> Result<T, Self> {
         Err(Self { key, message: message.into() })
     }
 
     /// The error of another module about a section.
-    fn of(key: &'static str) -> impl Fn(Error) -> Self {
+    pub(super) fn of(key: &'static str) -> impl Fn(Error) -> Self {
         move |error| Self { key, message: error.to_string() }
     }
 }
@@ -29,11 +29,13 @@ impl Recipe {
     /// Each number alone is in its range already.
     pub(super) fn completed(mut self) -> Result<Self, Fault> {
         self.complete_data()?;
+        self.init = self.init.filter(|model| !model.as_os_str().is_empty());
         let [low, high] = self.augment.noise_snr;
         if low > high {
             let message = format!("augment.noise_snr = [{low}, {high}]: lowest first");
             return Fault::refused("augment.noise_snr", message);
         }
+        self.augment.categories.check().map_err(Fault::of("augment.categories"))?;
         if self.margin.fix_start_epoch < self.margin.increase_start_epoch {
             let message = "margin: increase_start_epoch <= fix_start_epoch";
             return Fault::refused("margin.fix_start_epoch", message);
@@ -62,6 +64,13 @@ impl Recipe {
         // The number of speakers is not known yet. Settings that fail for any number fail here.
         self.loss.check(usize::MAX).map_err(Fault::of("loss"))?;
         self.loss = self.loss.completed();
+        self.check_parts()?;
+        if let Some(next) = self.second_phase() {
+            next.completed().map_err(|fault| {
+                let message = format!("large_margin: {}", fault.message);
+                Fault { key: "large_margin", message }
+            })?;
+        }
         Ok(self)
     }
 

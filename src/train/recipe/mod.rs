@@ -6,6 +6,8 @@ mod changes;
 mod check;
 mod differences;
 mod every;
+mod large_margin;
+mod named_parts;
 mod ranges;
 mod role;
 mod sections;
@@ -13,14 +15,16 @@ mod text;
 
 pub use changes::Changes;
 pub use every::Every;
+pub use large_margin::LargeMarginConfig;
 pub use sections::{
-    AugmentConfig, DataConfig, FrontendConfig, MarginConfig, ScheduleConfig, TrainConfig,
+    AugmentConfig, DataConfig, FrontendConfig, MarginConfig, Place, ScheduleConfig, TrainConfig,
 };
 
-pub(super) use differences::differing;
+pub(super) use differences::{Difference, differing};
+pub(super) use named_parts::longest;
 pub(super) use role::{CHANGEABLE, Role, is_within, role_of};
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use toml::de::{DeTable, DeValue, ValueDeserializer};
@@ -34,7 +38,7 @@ use super::schedule::{ExponentialDecrease, MarginSchedule, Schedules};
 use crate::error::{Error, Result};
 use crate::fs;
 use crate::losses::HeadConfig;
-use crate::model_file::{Frontend, Header};
+use crate::model_file::{Frontend, Header, read_header};
 use crate::quant::QuantizeConfig;
 use crate::zoo::Architecture;
 
@@ -45,6 +49,10 @@ pub struct Recipe {
     /// Seed of everything random.
     #[serde(default = "default_seed")]
     pub seed: u64,
+    /// A model file whose weights the run begins with, instead of random ones. Relative to the
+    /// working folder.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub init: Option<PathBuf>,
     /// Training and test data.
     pub data: DataConfig,
     /// From samples to features.
@@ -70,6 +78,9 @@ pub struct Recipe {
     /// Epochs, batches, stopping, checkpoints.
     #[serde(default)]
     pub train: TrainConfig,
+    /// A second phase of the training, with longer crops and a larger margin.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub large_margin: Option<LargeMarginConfig>,
     /// How a trained network is quantized. Training a network that stays whole has no use for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quantize: Option<QuantizeConfig>,
@@ -119,6 +130,41 @@ impl Recipe {
     ) -> Result<Self> {
         let path = path.as_ref();
         let chain = Chain::read(path, fs::read_to_string(path)?)?;
+        Self::read_for(path, chain.text()?, changes.into(), header)
+    }
+
+    /// A recipe that may begin with a model: `init`, or else the one that the recipe names itself.
+    /// Then network and front-end are the model's, as [`Recipe::load_for`] has them, and the recipe
+    /// returned names the model.
+    ///
+    /// # Errors
+    /// Those of [`Recipe::load`] and [`Recipe::load_for`]; a model file that cannot be read.
+    pub fn load_from<'a>(
+        path: impl AsRef<Path>,
+        changes: impl Into<Changes<'a>>,
+        init: Option<&Path>,
+    ) -> Result<Self> {
+        let (path, changes) = (path.as_ref(), changes.into());
+        let chain = Chain::read(path, fs::read_to_string(path)?)?;
+        let init = match (init, changes.string("init")) {
+            (Some(init), _) => Some(init.to_owned()),
+            (None, Some(init)) => Some(PathBuf::from(init)),
+            (None, None) => chain.string("init")?.map(PathBuf::from),
+        };
+        let init = init.filter(|model| !model.as_os_str().is_empty());
+        let recipe = match &init {
+            Some(model) => Self::read_for(path, chain.text()?, changes, &read_header(model)?)?,
+            None => Self::read(chain.text()?, changes)?,
+        };
+        Ok(Self { init, ..recipe })
+    }
+
+    fn read_for(
+        path: &Path,
+        text: Text<'_>,
+        changes: Changes<'_>,
+        header: &Header,
+    ) -> Result<Self> {
         let bad = |e: toml::ser::Error| Error::file(path, e.to_string());
         let sections = toml::Table::from_iter([
             ("model".to_owned(), toml::Value::try_from(&header.arch).map_err(bad)?),
@@ -128,24 +174,36 @@ impl Recipe {
             ),
         ]);
         let sections = toml::to_string(&sections).map_err(bad)?;
-        let mut text = chain.text()?;
-        text.complete_with(&sections)?;
-        let recipe = Self::read(text, changes.into())?;
-        if recipe.model != header.arch {
-            let other = differences(&recipe.model, &header.arch);
+        let recipe = {
+            let mut text = text;
+            text.complete_with(&sections)?;
+            Self::read(text, changes)?
+        };
+        recipe.check_model(path, header)?;
+        Ok(recipe)
+    }
+
+    /// Refuses another network or front-end than those of the model to begin with; `path` appears
+    /// in errors.
+    ///
+    /// # Errors
+    /// Names what differs.
+    pub(super) fn check_model(&self, path: &Path, header: &Header) -> Result<()> {
+        if self.model != header.arch {
+            let other = differences(&self.model, &header.arch);
             return Err(Error::file(
                 path,
                 format!("[model] is not that of the model to start with: {other}"),
             ));
         }
-        if recipe.frontend() != header.frontend {
-            let other = differences(&recipe.frontend(), &header.frontend);
+        if self.frontend() != header.frontend {
+            let other = differences(&self.frontend(), &header.frontend);
             return Err(Error::file(
                 path,
                 format!("the front-end is not that of the model to start with: {other}"),
             ));
         }
-        Ok(recipe)
+        Ok(())
     }
 
     /// The recipe as TOML.
@@ -153,9 +211,10 @@ impl Recipe {
         toml::to_string(self).expect("a recipe is plain data")
     }
 
-    /// The recipe as TOML, without keys that do not change the result of a run.
+    /// The recipe as TOML, without keys that do not change the result of a run. The second phase is
+    /// a run of its own.
     pub(super) fn decisive(&self) -> String {
-        without(&self.to_toml(), &NEUTRAL)
+        without(&Self { large_margin: None, ..self.clone() }.to_toml(), &NEUTRAL)
     }
 
     /// The front-end for the model file.

@@ -10,8 +10,10 @@ use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::Every;
+use super::{Every, role};
 
+/// A section whose keys are names of parts.
+const FACTORS: &str = "schedule.factors";
 /// The key of an interval.
 const INTERVAL: &str = "train.checkpoint_every";
 /// Any finite number that the type holds.
@@ -27,6 +29,8 @@ const RANGES: &[(&str, f64, f64)] = &[
     ("data.speeds", 0.5, 2.0),
     ("data.threads", 1.0, 256.0),
     ("data.cache_mib", 0.0, 16_777_216.0),
+    ("data.tolerate", 0.0, 1.0),
+    ("data.shard_mix", 1.0, 1e6),
     ("data.synth.speakers", 2.0, 1e5),
     ("data.synth.utterances", 2.0, 1e4),
     ("data.synth.seconds", 0.5, 60.0),
@@ -36,6 +40,13 @@ const RANGES: &[(&str, f64, f64)] = &[
     ("frontend.dither", 0.0, 1_000.0),
     ("augment.probability", 0.0, 1.0),
     ("augment.noise_snr", -60.0, 100.0),
+    ("augment.cache_mib", 0.0, 16_777_216.0),
+    ("augment.categories.noise.snr", -60.0, 100.0),
+    ("augment.categories.noise.mix", 1.0, 64.0),
+    ("augment.categories.music.snr", -60.0, 100.0),
+    ("augment.categories.music.mix", 1.0, 64.0),
+    ("augment.categories.speech.snr", -60.0, 100.0),
+    ("augment.categories.speech.mix", 1.0, 64.0),
     ("augment.spec.time_masks", 0.0, 1_000.0),
     ("augment.spec.time_width", 0.0, 1e5),
     ("augment.spec.mel_masks", 0.0, 1_000.0),
@@ -68,6 +79,7 @@ const RANGES: &[(&str, f64, f64)] = &[
     ("schedule.final_lr", 1e-12, 100.0),
     ("schedule.warm_up_epochs", 0.0, 1e5),
     ("schedule.scale_ratio", 1e-6, 1e4),
+    (FACTORS, 0.0, 1e4),
     ("train.epochs", 1.0, 1e5),
     ("train.batch_size", 2.0, 65_536.0),
     ("train.accumulate", 1.0, 32_768.0),
@@ -75,6 +87,13 @@ const RANGES: &[(&str, f64, f64)] = &[
     ("train.validate_every", 1.0, 1e5),
     ("train.average_last", 1.0, 1e5),
     ("train.keep", 1.0, 1_000.0),
+    ("large_margin.epochs", 1.0, 1e5),
+    ("large_margin.frames", 16.0, 1e5),
+    ("large_margin.margin", 0.0, 1.5),
+    ("large_margin.initial_lr", 1e-12, 100.0),
+    ("large_margin.final_lr", 1e-12, 100.0),
+    ("large_margin.warm_up_epochs", 0.0, 1e5),
+    ("large_margin.batch_size", 2.0, 65_536.0),
     ("quantize.bits", 1.0, 8.0),
     ("quantize.target_bytes", 1.0, i64::MAX as f64),
     ("quantize.refresh_every", 1.0, 1e6),
@@ -151,6 +170,7 @@ fn is_section(key: &str) -> bool {
 }
 
 fn range(key: &str) -> Option<(f64, f64)> {
+    let key = if role::is_within(key, FACTORS) { FACTORS } else { key };
     RANGES.iter().find(|(name, ..)| *name == key).map(|&(_, low, high)| (low, high))
 }
 

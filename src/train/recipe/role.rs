@@ -11,20 +11,33 @@ pub(in crate::train) enum Role {
     Fixed,
 }
 
-/// Neutral keys.
-pub(super) const NEUTRAL: [&str; 5] =
-    ["data.threads", "data.cache_mib", "train.execution", "train.checkpoint_every", "train.keep"];
+/// Neutral keys, and a section of such. A run's identity holds the hash of the model that it begins
+/// with, wherever that lies. The second phase is a run of its own, whose recipe has other keys.
+pub(super) const NEUTRAL: [&str; 8] = [
+    "init",
+    "data.threads",
+    "data.cache_mib",
+    "augment.cache_mib",
+    "train.execution",
+    "train.checkpoint_every",
+    "train.keep",
+    "large_margin",
+];
 
-/// Changeable keys.
-pub(in crate::train) const CHANGEABLE: [&str; 28] = [
+/// Changeable keys, and a section of such.
+pub(in crate::train) const CHANGEABLE: [&str; 34] = [
     "data.train",
     "data.dev",
     "data.trials",
     "data.frames",
+    "data.tolerate",
+    "data.features",
     "augment.probability",
     "augment.noise",
     "augment.noise_snr",
     "augment.reverb",
+    "augment.normalize",
+    "augment.categories",
     "augment.spec.time_masks",
     "augment.spec.time_width",
     "augment.spec.mel_masks",
@@ -39,20 +52,23 @@ pub(in crate::train) const CHANGEABLE: [&str; 28] = [
     "schedule.warm_up_epochs",
     "schedule.warm_from_zero",
     "schedule.scale_ratio",
+    "schedule.factors",
     "train.epochs",
     "train.accumulate",
     "train.patience",
     "train.validate_every",
     "train.average_last",
+    "train.freeze",
     "train.precision",
 ];
 
 /// Fixed keys, and sections whose keys are all fixed.
-const FIXED: [&str; 10] = [
+const FIXED: [&str; 11] = [
     "seed",
     "data.synth",
     "data.passes",
     "data.speeds",
+    "data.shard_mix",
     "frontend",
     "model",
     "loss",
@@ -68,13 +84,10 @@ pub(in crate::train) fn is_within(key: &str, section: &str) -> bool {
 
 /// The role of a key. None if no recipe has the key.
 pub(in crate::train) fn role_of(key: &str) -> Option<Role> {
-    if NEUTRAL.contains(&key) {
-        return Some(Role::Neutral);
-    }
-    if CHANGEABLE.contains(&key) {
-        return Some(Role::Changeable);
-    }
-    FIXED.iter().any(|section| is_within(key, section)).then_some(Role::Fixed)
+    let is_among = |keys: &[&str]| keys.iter().any(|section| is_within(key, section));
+    [(&NEUTRAL[..], Role::Neutral), (&CHANGEABLE[..], Role::Changeable), (&FIXED[..], Role::Fixed)]
+        .into_iter()
+        .find_map(|(keys, role)| is_among(keys).then_some(role))
 }
 
 #[cfg(test)]
@@ -85,6 +98,8 @@ mod tests {
     fn roles_are_those_of_keys_and_of_fixed_sections() {
         assert_eq!(role_of("train.keep"), Some(Role::Neutral));
         assert_eq!(role_of("train.epochs"), Some(Role::Changeable));
+        assert_eq!(role_of("schedule.factors.layer1.0"), Some(Role::Changeable));
+        assert_eq!(role_of("large_margin.epochs"), Some(Role::Neutral));
         for key in
             ["seed", "model", "model.width", "loss.inter_topk.k", "optimizer.states.block_size"]
         {

@@ -1,5 +1,6 @@
 //! The sections of a recipe, with their defaults.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -7,12 +8,30 @@ use serde::{Deserialize, Serialize};
 
 use super::Every;
 use crate::audio::Window;
-use crate::audio::augment::SpecAugment;
+use crate::audio::augment::{Categories, SpecAugment};
 use crate::backend::reversible::Execution;
 use crate::corpus::synth::SynthConfig;
 use crate::model_file::Frontend;
 use crate::nn::Precision;
 use crate::train::schedule::Increase;
+
+/// Where features are computed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Place {
+    /// By the processor.
+    #[default]
+    Host,
+    /// By the device that trains.
+    Device,
+}
+
+impl Place {
+    /// A value that is usual is not written, so that older runs can be resumed.
+    fn is_host(&self) -> bool {
+        *self == Self::Host
+    }
+}
 
 /// Corpora. Paths are relative to the working folder.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -39,12 +58,22 @@ pub struct DataConfig {
     /// Playing speeds; each but 1 makes another speaker of every speaker.
     #[serde(default = "default_speeds")]
     pub speeds: Vec<f64>,
+    /// Where features are computed: `host` (threads that prepare batches) or `device` (the one that
+    /// trains). They differ by rounding.
+    #[serde(default, skip_serializing_if = "Place::is_host")]
+    pub features: Place,
     /// Threads that prepare batches. They do not change the result.
     #[serde(default = "default_threads")]
     pub threads: usize,
     /// Decoded audio kept in memory, MiB.
     #[serde(default = "default_cache")]
     pub cache_mib: usize,
+    /// Share of the training utterances that may be left out because their audio cannot be read.
+    #[serde(default = "default_tolerate")]
+    pub tolerate: f64,
+    /// Neighbouring tar files whose utterances are shuffled together.
+    #[serde(default = "default_shard_mix")]
+    pub shard_mix: usize,
 }
 
 fn default_frames() -> usize {
@@ -61,6 +90,12 @@ fn default_threads() -> usize {
 }
 fn default_cache() -> usize {
     1024
+}
+fn default_tolerate() -> f64 {
+    0.001
+}
+fn default_shard_mix() -> usize {
+    8
 }
 
 /// The settings of the front-end that recipes change. The others are WeSpeaker's.
@@ -111,6 +146,14 @@ pub struct AugmentConfig {
     /// wav.scp of room impulse responses.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reverb: Option<PathBuf>,
+    /// Decoded noises and responses kept in memory, MiB. It does not change the result.
+    pub cache_mib: usize,
+    /// Divide an utterance that was changed by its largest value, as WeSpeaker does.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub normalize: bool,
+    /// Categories of noises, by the beginnings of their ids. Others have `noise_snr`.
+    #[serde(skip_serializing_if = "Categories::is_empty")]
+    pub categories: Categories,
     /// Masks on the features.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub spec: Option<SpecAugment>,
@@ -118,7 +161,16 @@ pub struct AugmentConfig {
 
 impl Default for AugmentConfig {
     fn default() -> Self {
-        Self { probability: 0.6, noise: None, noise_snr: [0.0, 15.0], reverb: None, spec: None }
+        Self {
+            probability: 0.6,
+            noise: None,
+            noise_snr: [0.0, 15.0],
+            reverb: None,
+            cache_mib: 512,
+            normalize: false,
+            categories: Categories::default(),
+            spec: None,
+        }
     }
 }
 
@@ -166,6 +218,11 @@ pub struct ScheduleConfig {
     /// Factor on all rates; batch_size / 64 unless said.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scale_ratio: Option<f64>,
+    /// Further factors on the rates of single parts, by the beginnings of their tensors' names in
+    /// the model file: `layer1`, `layer1.0`, `projection` for the head. The longest name that fits
+    /// a tensor counts. A decoupled weight decay is multiplied too, as by any rate.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub factors: BTreeMap<String, f64>,
 }
 
 impl Default for ScheduleConfig {
@@ -176,6 +233,7 @@ impl Default for ScheduleConfig {
             warm_up_epochs: 6.0,
             warm_from_zero: true,
             scale_ratio: None,
+            factors: BTreeMap::new(),
         }
     }
 }
@@ -199,6 +257,11 @@ pub struct TrainConfig {
     /// The final model is the mean of the last so many epochs' weights (BatchNorm statistics
     /// included); 1 takes the best epoch instead.
     pub average_last: usize,
+    /// Parts that stay what they are, by the beginnings of their tensors' names in the model file:
+    /// `layer1`, `layer1.0`, `projection` for the head. Their weights are not trained, and their
+    /// BatchNorms normalise by their running statistics, which do not move.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub freeze: Vec<String>,
     /// How a reversible network trains: `reversible` (the default) recomputes activations, `taped`
     /// keeps them. The result is the same.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -222,6 +285,7 @@ impl Default for TrainConfig {
             patience: 0,
             validate_every: 1,
             average_last: 1,
+            freeze: Vec::new(),
             execution: None,
             precision: Precision::F32,
             checkpoint_every: Every::Time(Duration::from_secs(15 * 60)),

@@ -259,3 +259,15 @@ fn schedules_take_epochs_to_iterations() {
     assert_eq!(at(0).rate, 0.0);
     assert!((at(40).rate - 5e-5).abs() < 1e-12);
 }
+
+#[test]
+fn categories_of_noises_have_ranges() {
+    let text = format!("{SMALL}[augment.categories.speech]\nsnr = [13, 20]\nmix = [3, 7]\n");
+    let speech = parse(&text, &[]).unwrap().augment.categories.speech.unwrap();
+    assert_eq!((speech.snr, speech.mix), ([13.0, 20.0], [3, 7]));
+    let error = parse(&text, &["augment.categories.speech.snr=[20, 13]"]).unwrap_err();
+    assert!(error.to_string().contains("augment.categories.speech.snr"), "{error}");
+    // Old checkpoints compare with what is written.
+    let plain = parse(SMALL, &[]).unwrap().to_toml();
+    assert!(!plain.contains("normalize") && !plain.contains("categories"), "{plain}");
+}

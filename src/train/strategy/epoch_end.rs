@@ -13,6 +13,15 @@ use crate::error::{Error, Result};
 use crate::fs;
 use crate::nn::collect_named;
 use crate::train::Trainee;
+use crate::train::recipe::TrainConfig;
+
+/// How many of the epochs before this one belong to the mean of a run's last epochs.
+pub(in crate::train) fn summed_before(train: &TrainConfig, epoch: usize) -> usize {
+    match train.average_last {
+        1 => 0,
+        last => (epoch + last).saturating_sub(train.epochs + 1),
+    }
+}
 
 impl Loop {
     /// The test after an epoch's batches, and its line in the log. Until all of it is done, the
@@ -98,8 +107,7 @@ impl Loop {
 
     /// Adds this epoch's weights to the running average, if it is one of the last epochs.
     fn accumulate(&self, model: &Trainee, progress: &mut Progressing, epoch: usize) {
-        let last = self.recipe.train.average_last;
-        if last == 1 || epoch + last <= self.recipe.train.epochs {
+        if summed_before(&self.recipe.train, epoch + 1) == 0 {
             return;
         }
         progress.state.averaged += 1;

@@ -96,6 +96,7 @@ impl Place {
         let heard = warnings.clone();
         let options = RunOptions {
             page: None,
+            second_page: None,
             out: self.path(way.out),
             resume: way.resume,
             accept: Vec::new(),

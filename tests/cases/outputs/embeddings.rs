@@ -46,9 +46,8 @@ fn files_with_a_tensor_an_utterance_are_read() {
     let new = Embeddings::load(place.path("e.safetensors")).unwrap();
     let rows: Vec<(String, Vec<u8>)> = new
         .ids()
-        .iter()
         .enumerate()
-        .map(|(i, id)| (id.clone(), new.row(i).iter().flat_map(|x| x.to_le_bytes()).collect()))
+        .map(|(i, id)| (id.to_owned(), new.row(i).iter().flat_map(|x| x.to_le_bytes()).collect()))
         .collect();
     let views = rows
         .iter()
@@ -124,7 +123,7 @@ fn one_bad_file_ends_the_work_unless_it_may_be_skipped() {
         Embeddings::load(place.path("e.safetensors")),
     );
     let (some, all) = (some.unwrap(), all.unwrap());
-    assert_eq!(some.ids(), ["a", "b"]);
+    assert!(some.ids().eq(["a", "b"]));
     for id in ["a", "b"] {
         let row = |e: &Embeddings| e.row(e.position(id).unwrap()).to_vec();
         assert!(row(&some).iter().zip(row(&all)).all(|(x, y)| (x - y).abs() < 1e-5), "{id}");

@@ -52,6 +52,43 @@ fn keys_of_the_recipe_are_named_with_both_values_and_can_be_accepted() {
 }
 
 #[test]
+fn more_epochs_need_no_acceptance() {
+    let old = recorded(&["train.epochs=5"]);
+    let more = settings(&["train.epochs=8"]);
+    let wanted = "accepted: train.epochs = 8, in the checkpoint 5: from here on the rates are \
+                  those of a run of 8 epochs";
+    for names in [&[][..], &["train.epochs"], &["train"]] {
+        assert_eq!(compare(&more, &old, names), Ok(vec![wanted.to_owned()]), "{names:?}");
+        let accept = accept(names);
+        more.check_settings(&old, Path::new(CHECKPOINT), &accept).unwrap();
+        assert_eq!(accept.unused(), [""; 0]);
+    }
+    // What differs besides is asked for, and nothing else.
+    let ours = settings(&["train.epochs=8", "margin.last=0.3"]);
+    let error = compare(&ours, &old, &[]).unwrap_err();
+    assert!(
+        error.ends_with("recipe: margin.last = 0.3, in the checkpoint 0.2 [accept margin.last]")
+    );
+    // Stages of a quantizer would move.
+    let bits = "quantize.bits=4";
+    let ours = settings(&["train.epochs=8", bits]);
+    let error = compare(&ours, &recorded(&["train.epochs=5", bits]), &[]).unwrap_err();
+    assert!(error.ends_with("[accept train.epochs]"), "{error}");
+}
+
+#[test]
+fn what_does_not_change_this_run_is_not_compared() {
+    let phase = ["large_margin.epochs=3", "init=elsewhere.safetensors"];
+    assert_eq!(compare(&settings(&phase), &recorded(&[]), &[]), Ok(vec![]));
+    for change in ["train.freeze=['layer1']", "schedule.factors.projection=10"] {
+        let (name, _) = change.split_once('=').unwrap();
+        let error = compare(&settings(&[change]), &recorded(&[]), &[]).unwrap_err();
+        assert!(error.ends_with(&format!("[accept {name}]")), "{error}");
+        assert_eq!(compare(&settings(&[change]), &recorded(&[]), &[name]).unwrap().len(), 1);
+    }
+}
+
+#[test]
 fn what_would_not_fit_cannot_be_accepted() {
     for (change, name) in [
         ("model.width=8", "model.width"),

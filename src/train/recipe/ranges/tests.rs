@@ -14,6 +14,7 @@ use crate::train::Recipe;
 /// Every option, except those of one kind of optimizer or loss.
 const FULL: &str = r#"
     seed = 1
+    init = "m"
     [data]
     train = "a"
     dev = "b"
@@ -23,6 +24,9 @@ const FULL: &str = r#"
     speeds = [1.0, 0.9]
     threads = 1
     cache_mib = 16
+    tolerate = 0.01
+    shard_mix = 4
+    features = "device"
     [data.synth]
     out = "o"
     speakers = 4
@@ -40,6 +44,17 @@ const FULL: &str = r#"
     noise = "n"
     noise_snr = [0.0, 15.0]
     reverb = "r"
+    cache_mib = 64
+    normalize = true
+    [augment.categories.noise]
+    snr = [0.0, 15.0]
+    mix = [1, 2]
+    [augment.categories.music]
+    snr = [5.0, 15.0]
+    mix = [1, 2]
+    [augment.categories.speech]
+    snr = [13.0, 20.0]
+    mix = [3, 7]
     [augment.spec]
     time_masks = 1
     time_width = 10
@@ -72,6 +87,8 @@ const FULL: &str = r#"
     warm_up_epochs = 1.0
     warm_from_zero = true
     scale_ratio = 1.0
+    [schedule.factors]
+    projection = 2.0
     [train]
     epochs = 3
     batch_size = 8
@@ -79,10 +96,19 @@ const FULL: &str = r#"
     patience = 2
     validate_every = 1
     average_last = 1
+    freeze = ["projection"]
     execution = "taped"
     precision = "f32"
     checkpoint_every = "15min"
     keep = 2
+    [large_margin]
+    epochs = 2
+    frames = 100
+    margin = 0.5
+    initial_lr = 0.001
+    final_lr = 0.0001
+    warm_up_epochs = 1.0
+    batch_size = 4
     [quantize]
     method = "mixed"
     bits = 4
@@ -190,7 +216,8 @@ fn the_full_recipes_are_full() {
         recipes.iter().map(|text| toml::from_str(text).unwrap()).collect();
     for text in recipes {
         Recipe::parse(&text, Path::new("r.toml"), &[]).unwrap();
-        for path in Paths::of(&text).sections {
+        // Parts have any names.
+        for path in Paths::of(&text).sections.into_iter().filter(|path| path != FACTORS) {
             let dot = if path.is_empty() { "" } else { "." };
             // The types name the options that they know.
             let error = parse(&text, &format!("{path}{dot}no_option=1")).unwrap_err().to_string();
@@ -218,8 +245,11 @@ fn the_full_recipes_are_full() {
 }
 
 /// Values that the next test does not expect to be refused: they mean something.
-const LEGAL: [(&str, &str); 3] = [
+const LEGAL: [(&str, &str); 6] = [
     ("augment.noise_snr", "-1"),
+    ("augment.categories.noise.snr", "-1"),
+    ("augment.categories.music.snr", "-1"),
+    ("augment.categories.speech.snr", "-1"),
     ("seed", "18446744073709551615"),
     ("data.synth.seed", "18446744073709551615"),
 ];
@@ -260,7 +290,7 @@ fn every_range_is_of_a_number_that_there_is() {
     let numbers: BTreeSet<String> = full_recipes()
         .iter()
         .flat_map(|text| Paths::of(text).numbers)
-        .map(|(key, _)| key)
+        .map(|(key, _)| if role::is_within(&key, FACTORS) { FACTORS.to_owned() } else { key })
         .collect();
     let ranges: BTreeSet<String> = RANGES.iter().map(|(key, ..)| (*key).to_owned()).collect();
     assert_eq!(ranges.len(), RANGES.len(), "a key stands twice");
@@ -276,7 +306,7 @@ fn every_key_has_one_role_in_a_run_that_goes_on() {
         assert!(role_of(key).is_some(), "{key} has no role");
     }
     for key in CHANGEABLE.iter().chain(&NEUTRAL) {
-        assert!(keys.contains(*key), "no recipe has {key}");
+        assert!(keys.iter().any(|k| role::is_within(k, key)), "no recipe has {key}");
         assert!(!(CHANGEABLE.contains(key) && NEUTRAL.contains(key)), "{key} has two roles");
     }
 }

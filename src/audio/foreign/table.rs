@@ -1,0 +1,261 @@
+//! Recordings whose container has a table of packets.
+
+use std::ops::Range;
+
+use super::codec::Codec;
+use super::keep;
+use crate::audio::input::Input;
+use crate::audio::source::Blocks;
+use crate::error::{Error, Result};
+
+/// The place of a packet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Packet {
+    /// Its first byte.
+    pub place: u64,
+    /// Its number of bytes.
+    pub bytes: u32,
+}
+
+/// What a container says of a recording.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Table {
+    /// The name of the container, for errors.
+    pub container: &'static str,
+    /// Samples per second.
+    pub rate: u32,
+    /// All packets.
+    pub packets: Vec<Packet>,
+    /// Samples of each packet and of the last one, if all but the last have the same number.
+    pub samples: Option<(u64, u64)>,
+    /// The first decoded sample that counts, and the one behind the last.
+    pub kept: Range<u64>,
+}
+
+impl Table {
+    /// Samples that the first packets decode to, if it is known.
+    fn decoded(&self, packets: usize) -> Option<u64> {
+        let (each, last) = self.samples?;
+        let all = self.packets.len();
+        let count = packets.min(all) as u64;
+        Some(if packets < all || all == 0 { count * each } else { (count - 1) * each + last })
+    }
+
+    /// Checks that the file holds all packets.
+    ///
+    /// # Errors
+    /// The packet in which the file ends.
+    pub fn check(&self, input: &Input) -> Result<()> {
+        let length = input.length();
+        let is_cut = |packet: &Packet| packet.place.saturating_add(packet.bytes.into()) > length;
+        let Some(cut) = self.packets.iter().position(is_cut) else { return Ok(()) };
+        let place = self.packets[cut].place;
+        let why = format!(
+            "it ends inside packet {cut} of {} ({}), which begins at byte {place} of {length}: \
+             truncated",
+            self.packets.len(),
+            self.time(self.decoded(cut)),
+        );
+        Err(input.unreadable(self.container, why))
+    }
+
+    /// The time of a decoded sample in the recording, for messages.
+    fn time(&self, sample: Option<u64>) -> String {
+        let Some(sample) = sample else { return "time unknown".into() };
+        let seconds = sample.saturating_sub(self.kept.start) as f64 / f64::from(self.rate.max(1));
+        format!("{seconds:.3} s")
+    }
+}
+
+/// One channel of a recording with a table of packets.
+pub(super) struct Reader {
+    input: Input,
+    codec: Box<dyn Codec>,
+    table: Table,
+    /// Whether every packet can be decoded without those in front of it.
+    independent: bool,
+    /// The number of the next packet.
+    next: usize,
+    /// Samples decoded so far.
+    decoded: u64,
+}
+
+impl Reader {
+    /// Reads the packets of a table in turn.
+    ///
+    /// # Errors
+    /// Those of [`Table::check`].
+    pub fn new(
+        input: Input,
+        table: Table,
+        codec: Box<dyn Codec>,
+        independent: bool,
+    ) -> Result<Self> {
+        table.check(&input)?;
+        Ok(Self { input, codec, table, independent, next: 0, decoded: 0 })
+    }
+
+    /// Appends what a packet decodes to.
+    fn decode(&mut self, packet: Packet, samples: &mut Vec<f32>) -> Result<()> {
+        let before = samples.len();
+        let bytes = packet.bytes as usize;
+        let result = match self.input.at(packet.place, bytes)?.get(..bytes) {
+            Some(data) => self.codec.decode(data, samples),
+            None => Err("it is cut off".into()),
+        };
+        let (from, to) = (self.table.decoded(self.next), self.table.decoded(self.next + 1));
+        let wanted = from.zip(to).map(|(from, to)| to - from);
+        let found = (samples.len() - before) as u64;
+        let result = result.and_then(|()| match wanted.filter(|wanted| *wanted != found) {
+            None => Ok(()),
+            Some(wanted) => Err(format!("it holds {found} samples, not {wanted}")),
+        });
+        result.map_err(|why| self.broken(packet, &why))?;
+        keep(samples, before, self.decoded, &self.table.kept);
+        self.next += 1;
+        self.decoded += found;
+        Ok(())
+    }
+
+    fn broken(&self, packet: Packet, why: &str) -> Error {
+        let why = format!(
+            "packet {} at byte {} ({}) cannot be decoded: {why}",
+            self.next,
+            packet.place,
+            self.table.time(Some(self.decoded)),
+        );
+        self.input.unreadable(self.table.container, why)
+    }
+}
+
+impl Blocks for Reader {
+    fn rate(&self) -> u32 {
+        self.table.rate
+    }
+
+    fn length(&self) -> Option<u64> {
+        let all = self.table.decoded(self.table.packets.len())?;
+        Some(all.min(self.table.kept.end).saturating_sub(self.table.kept.start))
+    }
+
+    fn more(&mut self, samples: &mut Vec<f32>) -> Result<bool> {
+        let before = samples.len();
+        while samples.len() == before {
+            let next = self.table.packets.get(self.next).copied();
+            let Some(packet) = next.filter(|_| self.decoded < self.table.kept.end) else {
+                return Ok(false);
+            };
+            self.decode(packet, samples)?;
+        }
+        Ok(true)
+    }
+
+    fn rewind(&mut self) {
+        self.codec.reset();
+        (self.next, self.decoded) = (0, 0);
+    }
+
+    fn seek(&mut self, sample: u64) -> Result<u64> {
+        self.rewind();
+        let each = self.table.samples.map_or(0, |(each, _)| each);
+        if self.independent && each > 0 {
+            let packet = sample.saturating_add(self.table.kept.start) / each;
+            self.next = packet.min(self.table.packets.len() as u64) as usize;
+            self.decoded = self.table.decoded(self.next).unwrap_or_default();
+        }
+        Ok(self.decoded.min(self.table.kept.end).saturating_sub(self.table.kept.start))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audio::input::tests::every;
+
+    /// Every byte is a sample, plus a quarter of the sum of all earlier ones unless `plain`.
+    struct Bytes {
+        sum: f32,
+        plain: bool,
+    }
+
+    impl Codec for Bytes {
+        fn decode(&mut self, packet: &[u8], samples: &mut Vec<f32>) -> Result<(), String> {
+            if packet.contains(&255) {
+                return Err("a bad byte".into());
+            }
+            for &byte in packet {
+                samples.push(f32::from(byte) + self.sum / 4.0);
+                self.sum += if self.plain { 0.0 } else { f32::from(byte) };
+            }
+            Ok(())
+        }
+
+        fn reset(&mut self) {
+            self.sum = 0.0;
+        }
+    }
+
+    fn table(kept: Range<u64>) -> Table {
+        let packets = [10, 2, 18, 6, 14].map(|place| Packet { place, bytes: 4 });
+        let mut packets = packets.to_vec();
+        packets[4].bytes = 3;
+        Table { container: "MP4", rate: 2, packets, samples: Some((4, 3)), kept }
+    }
+
+    fn readers(bytes: &[u8], kept: &Range<u64>, plain: bool) -> [Result<Reader>; 3] {
+        every("a.m4a", bytes).map(|input| {
+            let codec = Box::new(Bytes { sum: 0.0, plain });
+            Reader::new(input, table(kept.clone()), codec, plain)
+        })
+    }
+
+    #[test]
+    fn packets_in_turn_and_from_every_sample() {
+        let bytes: Vec<u8> = (0..22).collect();
+        for plain in [true, false] {
+            for kept in [0..u64::MAX, 5..17, 0..19, 8..8] {
+                for reader in readers(&bytes, &kept, plain) {
+                    let mut reader = reader.unwrap();
+                    let mut all = Vec::new();
+                    while reader.more(&mut all).unwrap() {}
+                    assert_eq!(reader.length(), Some(all.len() as u64));
+                    if plain && kept.start == 5 {
+                        assert_eq!(all[..8], [3.0, 4.0, 5.0, 18.0, 19.0, 20.0, 21.0, 6.0]);
+                    }
+                    for sample in 0..25 {
+                        let first = reader.seek(sample).unwrap();
+                        let mut rest = Vec::new();
+                        while reader.more(&mut rest).unwrap() {}
+                        assert!(
+                            first <= sample && rest == all[first as usize..],
+                            "{kept:?} {sample}"
+                        );
+                        assert!(!plain || first == all.len() as u64 || sample - first < 8);
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn cut_and_damaged_files_are_errors_with_their_place() {
+        let bytes: Vec<u8> = (0..22).collect();
+        for reader in readers(&bytes[..20], &(1..u64::MAX), true) {
+            let error = reader.err().unwrap().to_string();
+            assert!(error.contains("ends inside packet 2 of 5 (3.500 s)"), "{error}");
+        }
+        let mut bad = bytes;
+        bad[7] = 255;
+        for reader in readers(&bad, &(0..u64::MAX), true) {
+            let (mut reader, mut samples) = (reader.unwrap(), Vec::new());
+            let error = loop {
+                match reader.more(&mut samples) {
+                    Ok(more) => assert!(more),
+                    Err(error) => break error.to_string(),
+                }
+            };
+            assert_eq!(samples.len(), 12);
+            assert!(error.contains("a.m4a") && error.contains("packet 3 at byte 6 (6.000 s)"));
+        }
+    }
+}

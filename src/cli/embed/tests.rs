@@ -1,0 +1,145 @@
+use std::path::Path;
+
+use burn::tensor::Device;
+use clap::Parser;
+
+use super::*;
+use crate::audio::{FbankConfig, write_wav16};
+use crate::cli::{Cli, Verb};
+use crate::model_file::Frontend;
+use crate::scoring::Embeddings;
+use crate::zoo::{Architecture, Network};
+
+const MELS: usize = 16;
+const FILES: usize = 30;
+
+/// A list of recordings, and a network.
+struct Place {
+    dir: tempfile::TempDir,
+    network: Network,
+}
+
+/// What came of a run.
+struct Ran {
+    all: Embeddings,
+    left_out: Vec<(String, String)>,
+}
+
+impl Place {
+    fn make() -> Self {
+        let arch = Architecture {
+            width: 2,
+            mels: MELS,
+            embedding_dim: 8,
+            ..Architecture::named("resnet10").unwrap()
+        };
+        let network = arch.init(&Device::default(), 1).unwrap();
+        let place = Self { dir: tempfile::tempdir().unwrap(), network };
+        (0..FILES).for_each(|i| place.write(i));
+        let lines: String = (0..FILES).map(|i| format!("u{i} {i}.wav\n")).collect();
+        std::fs::write(place.path("wav.scp"), lines).unwrap();
+        place
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.path(name).exists()
+    }
+
+    fn write(&self, i: usize) {
+        let step = 0.01 + 0.003 * i as f32;
+        let samples: Vec<f32> =
+            (0..4000 + 1600 * (i % 4)).map(|t| (t as f32 * step).sin() * 0.5).collect();
+        write_wav16(self.path(&format!("{i}.wav")), &samples, 16_000).unwrap();
+    }
+
+    fn damage(&self, i: usize) {
+        std::fs::write(self.path(&format!("{i}.wav")), "no audio").unwrap();
+    }
+
+    /// Embeds the list in small parts. The file of what was done is removed only if the run `ends`.
+    fn embed(&self, output: &str, more: &[&str], ends: bool) -> Result<Ran> {
+        let (list, output) = (self.path("wav.scp"), self.path(output));
+        let text = |path: &Path| path.to_str().unwrap().to_owned();
+        let mut line = ["revox", "embed", "--wav-scp"].map(str::to_owned).to_vec();
+        line.extend([text(&list), "-o".to_owned(), text(&output)]);
+        line.extend(more.iter().map(|&word| word.to_owned()));
+        let Verb::Embed(args) = Cli::try_parse_from(line).unwrap().verb else { unreachable!() };
+        let frontend =
+            Frontend { fbank: FbankConfig { mels: MELS, ..Default::default() }, cmn: true };
+        let embedder = Embedder::new(&self.network, &frontend, &Device::default())?;
+        let embedder = embedder.window(args.window).waiting(8000);
+        let list = List::of(&args, &[])?;
+        let collected = Collected::new(8, None)?;
+        let mut work = Work::new(&args, &list, collected, false, true);
+        let described = || -> Result<serde_json::Value> {
+            Ok(json!({"list": list.digest(), "window": args.window}))
+        };
+        work.run(&embedder, &args.output, Box::new(described))?;
+        let (collected, left_out, log) = work.results()?;
+        match log {
+            Some(log) if ends => log.end()?,
+            _ => {}
+        }
+        Ok(Ran { all: collected.finish()?, left_out: left_out.entries().to_vec() })
+    }
+}
+
+fn rows(all: &Embeddings) -> Vec<&[f32]> {
+    (0..all.len()).map(|i| all.row(i)).collect()
+}
+
+#[test]
+fn work_that_was_cut_off_goes_on_to_the_same_bits() {
+    let place = Place::make();
+    let whole = place.embed("whole", &[], true).unwrap();
+    assert!(whole.all.len() == FILES && !place.has("whole.part"));
+    // Each run ends at another file, behind what it has kept.
+    for bad in [9, 17, 29] {
+        place.damage(bad);
+        let error = place.embed("cut", &[], true).err().unwrap().to_string();
+        assert!(error.contains(&format!("{bad}.wav")), "{error}");
+        assert!(error.contains("cut.part: the same command goes on there"), "{error}");
+        assert!(place.has("cut.part"));
+        place.write(bad);
+    }
+    // What was done is not read again.
+    (0..5).for_each(|i| place.damage(i));
+    let found = place.embed("cut", &[], true).unwrap();
+    assert_eq!(rows(&found.all), rows(&whole.all));
+    assert!((0..FILES).all(|i| found.all.position(&format!("u{i}")) == Some(i)));
+    assert!(!place.has("cut.part"));
+}
+
+#[test]
+fn what_was_left_out_is_still_known() {
+    let place = Place::make();
+    [3, 11, 28].into_iter().for_each(|i| place.damage(i));
+    let first = place.embed("a", &["--skip-errors"], false).unwrap();
+    assert!(first.all.len() == FILES - 3 && place.has("a.part"));
+    let ids: Vec<&str> = first.left_out.iter().map(|(id, _)| id.as_str()).collect();
+    assert_eq!(ids, ["u3", "u11", "u28"]);
+    assert!(first.left_out[0].1.contains("wav.scp:4"), "{:?}", first.left_out);
+    let error = place.embed("a", &[], false).err().unwrap().to_string();
+    assert!(error.contains("left out `u3`") && error.contains("--skip-errors"), "{error}");
+    let again = place.embed("a", &["--skip-errors"], true).unwrap();
+    assert_eq!((rows(&again.all), again.left_out), (rows(&first.all), first.left_out));
+}
+
+#[test]
+fn other_work_does_not_go_on() {
+    let place = Place::make();
+    place.embed("a", &[], false).unwrap();
+    let error = place.embed("a", &["--window", "10"], true).err().unwrap().to_string();
+    assert!(error.contains("a.part: holds results") && error.contains("another window"), "{error}");
+    let list = std::fs::read_to_string(place.path("wav.scp")).unwrap();
+    std::fs::write(place.path("wav.scp"), list.replace("u7 ", "other ")).unwrap();
+    let error = place.embed("a", &[], true).err().unwrap().to_string();
+    assert!(error.contains("another list"), "{error}");
+    std::fs::remove_file(place.path("a.part")).unwrap();
+    let fresh = place.embed("a", &[], true).unwrap();
+    assert_eq!(fresh.all.position("other"), Some(7));
+}

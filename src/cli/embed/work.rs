@@ -1,0 +1,207 @@
+//! Embeddings of a list, from one place at which work may begin anew to the next.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use super::Args;
+use super::collected::Collected;
+use super::left_out::{LeftOut, Warnings};
+use super::list::{List, hex};
+use super::log::{Description, Log, Outcome};
+use crate::cli::Global;
+use crate::cli::remedy::told;
+use crate::cli::values::counted;
+use crate::error::{Error, Result};
+use crate::fs;
+use crate::inference::{Embedder, Facts, Receiver};
+use crate::model_card::DefaultCard;
+use crate::progress::Progress;
+use crate::terminal::{errln, note};
+
+/// The work on a list.
+pub(super) struct Work<'a> {
+    args: &'a Args,
+    list: &'a List,
+    /// The first file might have been meant as the model: none was named.
+    or_model: bool,
+    progress: Progress,
+    collected: Collected,
+    left_out: LeftOut,
+    /// Of recordings that were read.
+    warnings: Warnings,
+    /// What is done is kept here, if the output is a file.
+    log: Option<Log<'a>>,
+    /// Number of utterances that are done.
+    done: usize,
+}
+
+/// Says what work it is, for the next process. What only decides how it is reported is not part of
+/// it.
+///
+/// # Errors
+/// A model that cannot be read.
+pub(super) fn description(
+    args: &Args,
+    list: &List,
+    model: Option<&Path>,
+    global: &Global,
+) -> Result<Value> {
+    let model = match model {
+        Some(path) => hex(Sha256::new().chain_update(fs::read(path)?)),
+        None => DefaultCard::get().sha256,
+    };
+    Ok(json!({
+        "model": model,
+        "list": list.digest(),
+        "window": args.window,
+        "channel": args.channel,
+        "backend": global.backend.name(),
+        "version": env!("CARGO_PKG_VERSION"),
+    }))
+}
+
+impl<'a> Work<'a> {
+    /// The work before it begins. `or_model` says that no model was named.
+    pub fn new(
+        args: &'a Args,
+        list: &'a List,
+        collected: Collected,
+        or_model: bool,
+        quiet: bool,
+    ) -> Self {
+        Self {
+            args,
+            list,
+            or_model,
+            progress: Progress::new("embedding", list.len(), quiet),
+            collected,
+            left_out: LeftOut::default(),
+            warnings: Warnings::default(),
+            log: None,
+            done: 0,
+        }
+    }
+
+    /// Embeds the list, or what an earlier process has left of it beside the `output`. `described`
+    /// says what work it is.
+    ///
+    /// # Errors
+    /// An utterance that cannot be read, unless such ones may be left out; those of [`Log::open`].
+    pub fn run(
+        &mut self,
+        embedder: &Embedder,
+        output: &Path,
+        described: Box<Description<'a>>,
+    ) -> Result<()> {
+        if let Some(path) = Log::path_of(output) {
+            let dim = self.collected.dim();
+            let take = &mut |outcome: Outcome| self.again(&path, outcome);
+            self.log = Some(Log::open(path.clone(), dim, described, take)?);
+            if self.done > 0 {
+                let (done, path) = (counted(self.done, "utterance"), path.display());
+                note!("{path} holds {done} of {}: going on there", self.list.len());
+            }
+        }
+        let (list, places) = (self.list, self.done..self.list.len());
+        let open =
+            |place: usize, rate: u32, channel: Option<usize>| list.open(place, rate, channel);
+        embedder.utterances(places, &open, self).map_err(|e| match self.kept() {
+            Some(path) => e.and(&format!(
+                "what was done before is in {}: the same command goes on there",
+                path.display()
+            )),
+            None => e,
+        })
+    }
+
+    /// What came out of it.
+    ///
+    /// # Errors
+    /// Not one utterance could be read.
+    pub fn results(self) -> Result<(Collected, LeftOut, Option<Log<'a>>)> {
+        if self.collected.count() == 0 {
+            let all = self.list.len();
+            return Err(Error::Undefined(format!("none of {all} files could be read")));
+        }
+        let unprinted = self.warnings.unprinted();
+        if unprinted > 0 {
+            errln!("warning: {unprinted} more warnings of recordings");
+        }
+        Ok((self.collected, self.left_out, self.log))
+    }
+
+    fn kept(&self) -> Option<&Path> {
+        self.log.as_ref()?.kept()
+    }
+
+    /// Takes the next outcome of an earlier process.
+    fn again(&mut self, path: &Path, outcome: Outcome) -> Result<()> {
+        if self.done == self.list.len() {
+            return Err(Error::file(path, "is damaged; remove it to begin anew"));
+        }
+        let list = self.list;
+        let id = list.id(self.done);
+        match outcome {
+            Outcome::Row(row) => self.collected.push(id, &row)?,
+            Outcome::LeftOut(reason) if self.args.skip_errors => self.left_out.again(id, &reason),
+            Outcome::LeftOut(reason) => {
+                let message = format!(
+                    "left out `{id}` ({reason}); give --skip-errors again, or remove the file to \
+                     begin anew"
+                );
+                return Err(Error::file(path, message));
+            }
+        }
+        self.done += 1;
+        self.progress.add(1);
+        Ok(())
+    }
+
+    fn warn(&mut self, place: usize, facts: &Facts) {
+        let list = self.list;
+        let name = list.shown(place);
+        if facts.silent {
+            self.warnings.add(&format!("{name}: silent; its embedding tells nothing"));
+        }
+        for warning in &facts.warnings {
+            self.warnings.add(&format!("{name}: {warning}"));
+        }
+    }
+}
+
+impl Receiver for Work<'_> {
+    fn take(&mut self, place: usize, result: Result<(Facts, Vec<f32>)>) -> Result<()> {
+        self.progress.add(1);
+        self.done += 1;
+        let list = self.list;
+        let id = list.id(place);
+        match result.map_err(|e| list.at(place, e, self.or_model)) {
+            Ok((facts, row)) => {
+                self.warn(place, &facts);
+                self.collected.push(id, &row)?;
+                if let Some(log) = &mut self.log {
+                    log.row(&row);
+                }
+            }
+            Err(e) if self.args.skip_errors => {
+                let reason = told(&e);
+                self.left_out.add(id, &reason);
+                if let Some(log) = &mut self.log {
+                    log.left_out(&reason);
+                }
+            }
+            Err(e) => return Err(e),
+        }
+        Ok(())
+    }
+
+    fn reached(&mut self, place: usize) -> Result<()> {
+        match &mut self.log {
+            // The output is written next.
+            Some(log) if place < self.list.len() => log.keep(),
+            _ => Ok(()),
+        }
+    }
+}

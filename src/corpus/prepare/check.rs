@@ -1,0 +1,121 @@
+//! Checks one file.
+
+use std::path::Path;
+
+use sha2::{Digest, Sha256};
+
+use super::names::shown;
+use super::{PrepareSettings, Problem, ProblemKind};
+use crate::audio::{Level, Source};
+use crate::bytes;
+use crate::error::{Error, Remedy};
+
+/// Samples that are decoded at a time.
+const PIECE: usize = 1 << 16;
+
+/// What a usable file holds.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Content {
+    /// Its length, seconds; 0 if it is not known.
+    pub seconds: f64,
+    /// SHA-256 of its samples, if they were decoded.
+    pub hash: Option<[u8; 32]>,
+}
+
+/// The content of a file, or why it is left out.
+pub(super) fn check(path: &Path, settings: &PrepareSettings) -> Result<Content, Problem> {
+    let unreadable = |e: Error| of_error(path, &e);
+    let mut source = Source::open(path, settings.sample_rate, None).map_err(unreadable)?;
+    let seconds = |samples: usize| samples as f64 / f64::from(settings.sample_rate);
+    if settings.headers_only {
+        let promised = source.promised_length();
+        if promised == Some(0) {
+            return Err(of_error(path, &Error::file(path, "holds no samples")));
+        }
+        let length = promised.map(seconds);
+        long_enough(path, length.unwrap_or(f64::INFINITY), settings)?;
+        return Ok(Content { seconds: length.unwrap_or(0.0), hash: None });
+    }
+    let (mut level, mut hash) = (Level::default(), Sha256::new());
+    loop {
+        let samples = source.read(PIECE).map_err(unreadable)?;
+        if samples.is_empty() {
+            break;
+        }
+        level.add(&samples);
+        hash.update(bytes::from_f32(&samples));
+    }
+    let seconds = seconds(level.samples());
+    long_enough(path, seconds, settings)?;
+    if level.is_silent() {
+        let text = format!("{}: silent; left out", shown(path));
+        return Err(Problem { kind: ProblemKind::Silent, text, reason: None });
+    }
+    Ok(Content { seconds, hash: Some(hash.finalize().into()) })
+}
+
+fn long_enough(path: &Path, seconds: f64, settings: &PrepareSettings) -> Result<(), Problem> {
+    if seconds >= settings.min_seconds {
+        return Ok(());
+    }
+    let (path, least) = (shown(path), settings.min_seconds);
+    let text = format!("{path}: {seconds:.3} s long, shorter than {least} s; left out");
+    Err(Problem { kind: ProblemKind::Short, text, reason: None })
+}
+
+/// The problem that an error of a file is.
+fn of_error(path: &Path, error: &Error) -> Problem {
+    // Lists cannot choose a channel.
+    let has_several = matches!(error.remedy(), Some(Remedy::ChooseChannel { .. }));
+    let advice = if has_several { "; make a file of one channel" } else { "" };
+    Problem {
+        kind: ProblemKind::Unreadable,
+        text: format!("{error}{advice}; left out"),
+        reason: Some(reason(path, error)),
+    }
+}
+
+/// The short reason of an error: its words up to the first sign, without the file.
+fn reason(path: &Path, error: &Error) -> String {
+    let text = error.to_string();
+    let file = format!("{}: ", path.display());
+    let words = text.strip_prefix(&file).unwrap_or(&text);
+    words.split([':', ';', ',']).next().unwrap_or_default().trim().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audio::write_wav16;
+
+    #[test]
+    fn files_are_told_apart_by_their_samples() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        let tone: Vec<f32> = (0..8000).map(|i| (i as f32 * 0.1).sin() * 0.3).collect();
+        write_wav16(at("a.wav"), &tone, 16_000).unwrap();
+        write_wav16(at("b.wav"), &tone[..7999], 16_000).unwrap();
+        write_wav16(at("silent.wav"), &[0.0; 8000], 16_000).unwrap();
+        // The same samples in a larger file.
+        let mut tagged = b"ID3\x04\0\0\0\0\0\x04abcd".to_vec();
+        tagged.extend(std::fs::read(at("a.wav")).unwrap());
+        std::fs::write(at("tagged.wav"), tagged).unwrap();
+        std::fs::write(at("au.wav"), b".snd\0\0\0\x18").unwrap();
+        let settings = PrepareSettings::default();
+        let of = |name: &str| check(&at(name), &settings);
+        assert_eq!(of("a.wav").unwrap(), of("tagged.wav").unwrap());
+        assert_ne!(of("a.wav").unwrap().hash, of("b.wav").unwrap().hash);
+        assert!((of("a.wav").unwrap().seconds - 0.5).abs() < 1e-9);
+        assert_eq!(of("silent.wav").unwrap_err().kind, ProblemKind::Silent);
+        let problem = of("au.wav").unwrap_err();
+        assert_eq!(problem.reason.as_deref(), Some("is AU audio"), "{problem:?}");
+        let long = PrepareSettings { min_seconds: 0.5, ..settings.clone() };
+        assert!(check(&at("a.wav"), &long).is_ok());
+        assert_eq!(check(&at("b.wav"), &long).unwrap_err().kind, ProblemKind::Short);
+        let headers = PrepareSettings { headers_only: true, ..long };
+        assert_eq!(check(&at("a.wav"), &headers).unwrap(), Content { seconds: 0.5, hash: None });
+        assert!(check(&at("silent.wav"), &headers).is_ok());
+        assert_eq!(check(&at("b.wav"), &headers).unwrap_err().kind, ProblemKind::Short);
+        assert_eq!(check(&at("none.wav"), &headers).unwrap_err().kind, ProblemKind::Unreadable);
+    }
+}

@@ -1,0 +1,132 @@
+//! CN-Celeb: speakers to train on in `data`, a test set in `eval`.
+
+use std::collections::{BTreeSet, HashMap};
+use std::path::{Path, PathBuf};
+
+use super::layout::{Found, Layout, ListFolder, Named};
+use super::names::{as_id, stem};
+use super::survey::Survey;
+use super::trials::TrialSet;
+use super::{PrepareReport, PrepareSettings, ProblemKind, gather, lists, survey};
+use crate::corpus::Done;
+use crate::error::Result;
+use crate::fs;
+
+/// The group to train on.
+const DEV: u32 = 0;
+/// The group of the test set.
+const EVAL: u32 = 1;
+/// The test set's trials, below its folder and below the output folder.
+const TRIALS: [&str; 2] = ["eval/lists/trials.lst", "eval/trials.txt"];
+/// The speakers to train on, below the corpus.
+const SPEAKERS: &str = "dev/dev.lst";
+
+struct CnCeleb;
+
+impl Layout for CnCeleb {
+    fn wanted(&self) -> &'static str {
+        "files data/SPEAKER/FILE, eval/enroll/FILE and eval/test/FILE"
+    }
+
+    fn name(&mut self, parts: &[&str], _root: usize) -> Named {
+        let utterance = |folder: &str, file: &str, speaker: &str, group| Named::Utterance {
+            // Trials say .wav, whatever the format.
+            id: format!("{}/{}.wav", as_id(folder), as_id(stem(file))),
+            speaker: Some(as_id(speaker)),
+            group,
+        };
+        match parts {
+            [.., "data", speaker, file] => utterance(speaker, file, speaker, DEV),
+            [.., "eval", part @ ("enroll" | "test"), file] => match file.split_once('-') {
+                Some((speaker, _)) => utterance(part, file, speaker, EVAL),
+                None => Named::Misplaced("its name does not begin with a speaker"),
+            },
+            _ => Named::Misplaced("in none of the folders data/SPEAKER, eval/enroll, eval/test"),
+        }
+    }
+
+    fn lists(&self) -> Vec<ListFolder> {
+        [("dev", DEV), ("eval", EVAL)]
+            .map(|(name, group)| ListFolder {
+                name: name.to_owned(),
+                groups: vec![group],
+                speakers: true,
+                copies: group == EVAL,
+            })
+            .to_vec()
+    }
+}
+
+/// Makes the lists of CN-Celeb in `out`: `dev` with the speakers to train on, those of
+/// `dev/dev.lst` or all that are not in the test set, and `eval` with the test set and its trials,
+/// `trials.txt`. Ids are `id00000/singing-01-001.wav`, `enroll/id00800-enroll.wav` and
+/// `test/id00800-singing-01-001.wav`. What cannot be used is left out and reported. `done` is
+/// called after each file.
+///
+/// # Errors
+/// A root without usable audio; a list of speakers or trials that cannot be read; lists in `out`; a
+/// file that cannot be written.
+pub fn prepare_cnceleb(
+    root: &Path,
+    out: &Path,
+    settings: &PrepareSettings,
+    done: &Done,
+) -> Result<PrepareReport> {
+    let mut found = gather(&[root], out, &mut CnCeleb)?;
+    keep_apart(root, &mut found)?;
+    let mut survey = survey::survey(found, CnCeleb.wanted(), &[root], settings, done)?;
+    let trials = match below(root, TRIALS[0]) {
+        Some(list) => vec![trials(&list, &mut survey)?],
+        None => Vec::new(),
+    };
+    lists::finish(survey, &CnCeleb.lists(), &trials, out, settings)
+}
+
+/// A file of the corpus, whether the user names its folder or the one above.
+fn below(root: &Path, file: &str) -> Option<PathBuf> {
+    ["", "CN-Celeb_flac", "CN-Celeb", "CN-Celeb1_flac", "CN-Celeb2_flac"]
+        .iter()
+        .map(|folder| root.join(folder).join(file))
+        .find(|path| path.is_file())
+}
+
+/// Leaves speakers out of the training set that are not meant for it.
+fn keep_apart(root: &Path, found: &mut Found) -> Result<()> {
+    let tested: BTreeSet<u32> =
+        found.files.iter().filter(|f| f.group == EVAL).filter_map(|f| f.speaker).collect();
+    let text = below(root, SPEAKERS).map(fs::read_to_string).transpose()?;
+    let listed: Option<BTreeSet<&str>> = text
+        .as_deref()
+        .map(|text| text.lines().filter_map(|line| line.split_ascii_whitespace().next()).collect());
+    if let Some(listed) = &listed {
+        let name = |number: &u32| found.speakers[*number as usize].as_str();
+        for speaker in tested.iter().map(name).filter(|speaker| listed.contains(speaker)) {
+            let text = format!(
+                "speaker `{speaker}` of {SPEAKERS} occurs in the test set; left out of dev"
+            );
+            found.problems.add(ProblemKind::TestSpeaker, text);
+        }
+    }
+    let speakers = &found.speakers;
+    found.files.retain(|file| {
+        let Some(number) = file.speaker.filter(|_| file.group == DEV) else { return true };
+        let is_listed =
+            listed.as_ref().is_none_or(|l| l.contains(speakers[number as usize].as_str()));
+        is_listed && !tested.contains(&number)
+    });
+    Ok(())
+}
+
+/// The trials of the test set, which name enrollments without folder and ending.
+fn trials(list: &Path, survey: &mut Survey) -> Result<TrialSet> {
+    let Survey { entries, problems, .. } = survey;
+    let eval = entries.iter().enumerate().filter(|(_, entry)| entry.group == EVAL);
+    let numbers: HashMap<&str, usize> = eval.map(|(i, entry)| (&*entry.id, i)).collect();
+    let find = |word: &str| {
+        let bare = word.strip_suffix(".wav").or(word.strip_suffix(".flac")).unwrap_or(word);
+        ["", "enroll/", "test/"]
+            .iter()
+            .find_map(|folder| numbers.get(format!("{folder}{bare}.wav").as_str()).copied())
+    };
+    TrialSet::read(list, TRIALS[1].to_owned(), problems, &find)
+}

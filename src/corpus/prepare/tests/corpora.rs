@@ -1,0 +1,181 @@
+//! Corpora as they are downloaded.
+
+use super::*;
+use crate::corpus::{Corpus, read_trials, read_utt2spk};
+
+#[test]
+fn voxceleb_gets_the_ids_of_its_trials() {
+    let (dir, root) = tones(&[
+        "v1/vox1_dev_wav/wav/id10001/aa/00001.wav",
+        "v1/vox1_dev_wav/wav/id10001/bb/00001.wav",
+        "v1/vox1_dev_wav/wav/id10002/cc/00001.wav",
+        "v1/vox1_test_wav/wav/id10270/dd/00001.wav",
+        "v1/vox1_test_wav/wav/id10271/ee/00001.wav",
+        "v2/dev/aac/id00012/ff/00001.m4a",
+        "v2/dev/aac/id00015/gg/00001.m4a",
+        "v2/dev/aac/readme.wav",
+    ]);
+    let dev = root.join("v1/vox1_dev_wav/wav");
+    std::fs::copy(dev.join("id10001/aa/00001.wav"), dev.join("id10001/aa/00002.wav")).unwrap();
+    std::fs::write(root.join("v1/vox1_test_wav/wav/id10271/ee/00002.wav"), "RIFF").unwrap();
+    let list = |name: &str, text: &str| {
+        std::fs::write(root.join(name), text).unwrap();
+        root.join(name)
+    };
+    let o = list(
+        "veri_test2.txt",
+        "1 id10270/dd/00001.wav id10270/dd/00001.wav\n0 id10270/dd/00001.wav id10271/ee/00001.wav\n\
+         0 id10270/dd/00001.wav id10271/ee/00002.wav\n",
+    );
+    let e = list("list_test_all.txt", "1 id10001/aa/00001.wav id10001/aa/00002.wav\n");
+    let out = dir.path().join("lists");
+    let voxceleb =
+        VoxCeleb { vox1: Some(root.join("v1")), vox2: Some(root.join("v2")), trials: vec![o, e] };
+    let run = |voxceleb: &VoxCeleb, out: &Path| {
+        prepare_voxceleb(voxceleb, out, &PrepareSettings::default(), &|_, _| ())
+    };
+    let report = run(&voxceleb, &out).unwrap();
+    let names: Vec<(&str, usize, usize)> =
+        report.lists.iter().map(|l| (l.name.as_str(), l.utterances, l.speakers)).collect();
+    // The copy is a test utterance, but none to train on.
+    let wanted = [("vox1_dev", 3, 2), ("vox1_test", 2, 2), ("vox2_dev", 2, 2), ("vox1", 6, 4)];
+    assert_eq!(names, wanted);
+    assert_eq!(ids(&out.join("vox2_dev")), ["id00012/ff/00001.wav", "id00015/gg/00001.wav"]);
+    let vox1 = Corpus::load(out.join("vox1")).unwrap();
+    let trials: Vec<_> =
+        report.trials.iter().map(|t| (t.name.as_str(), t.trials, t.left_out)).collect();
+    assert_eq!(trials, [("vox1_O_cleaned.txt", 2, 1), ("vox1_E.txt", 1, 0)]);
+    for (name, count, _) in trials {
+        let path = out.join(name);
+        let trials = read_trials(&path).unwrap();
+        let (places, note) = crate::corpus::resolve(&path, &trials, &vox1.names()).unwrap();
+        assert_eq!((places.len(), note), (count, None), "{name}");
+    }
+    let problems = problems(&report);
+    for wanted in [
+        "ee/00002.wav",
+        "readme.wav: not in a speaker's folder",
+        "veri_test2.txt:3: `id10271/ee/00002.wav` is no usable utterance of the corpus, the first \
+         of 1; 1 of 3 trials are left out",
+        "vox1_E.txt: names 1 speakers of vox1_dev, such as `id10001`",
+    ] {
+        assert!(problems.contains(wanted), "{wanted} is not in: {problems}");
+    }
+    assert!(!problems.contains("vox1_O_cleaned.txt: names"), "{problems}");
+    // Nothing is written over, and nothing at all without the utterances of a list.
+    assert!(run(&voxceleb, &out).unwrap_err().to_string().contains("already there"));
+    let only = VoxCeleb { vox1: None, ..voxceleb };
+    let error = run(&only, &dir.path().join("other")).unwrap_err().to_string();
+    assert!(error.contains("veri_test2.txt:1: `id10270/dd/00001.wav` is no usable"), "{error}");
+    assert!(!dir.path().join("other").exists());
+    assert!(run(&VoxCeleb::default(), &out).is_err());
+}
+
+#[test]
+fn sounds_to_mix_in_get_one_list() {
+    let (dir, root) = tones(&[
+        "musan/music/fma/m.wav",
+        "musan/noise/free-sound/n.wav",
+        "RIRS_NOISES/simulated_rirs/smallroom/Room001/r.wav",
+        "RIRS_NOISES/real_rirs_isotropic_noises/RVB_rir.wav",
+        "RIRS_NOISES/real_rirs_isotropic_noises/RVB_noise.wav",
+        "RIRS_NOISES/pointsource_noises/p.wav",
+    ]);
+    let settings = PrepareSettings::default();
+    let at = |name: &str| dir.path().join(name);
+    let report = prepare_musan(&root.join("musan"), &at("musan"), &settings, &|_, _| ()).unwrap();
+    assert_eq!((report.utterances, report.speakers), (2, 0));
+    assert_eq!(ids(&at("musan")), ["music/fma/m.wav", "noise/free-sound/n.wav"]);
+    assert!(!at("musan/utt2spk").exists() && at("musan/problems.txt").exists());
+    for (all, count) in [(false, 1), (true, 2)] {
+        let out = at(&format!("rirs{all}"));
+        let report = prepare_rirs(&root, all, &out, &settings, &|_, _| ()).unwrap();
+        assert_eq!((report.utterances, ids(&out).len()), (count, count));
+        assert!(report.problems.all().is_empty(), "{:?}", report.problems);
+    }
+}
+
+#[test]
+fn parts_of_librispeech_get_lists_of_their_own() {
+    let (dir, root) = tones(&[
+        "train-clean-100/19/198/19-198-0000.wav",
+        "train-clean-100/26/495/26-495-0000.wav",
+        "dev-clean/84/1/84-1-0000.wav",
+        "dev-clean/84/1/84-1-0001.wav",
+    ]);
+    let out = dir.path().join("lists");
+    let (train, dev) = (root.join("train-clean-100"), root.join("dev-clean"));
+    let settings = PrepareSettings::default();
+    prepare_librispeech(&[&train, &dev], &out, &settings, &|_, _| ()).unwrap();
+    assert_eq!(ids(&out.join("train-clean-100")), ["19-198-0000", "26-495-0000"]);
+    let speakers = read_utt2spk(out.join("dev-clean/utt2spk")).unwrap();
+    assert!(speakers.values().all(|(speaker, _)| speaker == "84"), "{speakers:?}");
+    let again = prepare_librispeech(&[&root], &out, &settings, &|_, _| ());
+    assert!(again.unwrap_err().to_string().contains("already there"));
+}
+
+#[test]
+fn the_test_set_of_cnceleb_is_kept_apart() {
+    let (dir, root) = tones(&[
+        "data/id00000/singing-01-001.wav",
+        "data/id00001/speech-01-001.wav",
+        "data/id00800/speech-01-001.wav",
+        "eval/enroll/id00800-enroll.wav",
+        "eval/test/id00800-vlog-01-001.wav",
+        "eval/test/id00801-vlog-01-001.wav",
+    ]);
+    std::fs::create_dir_all(root.join("eval/lists")).unwrap();
+    std::fs::write(
+        root.join("eval/lists/trials.lst"),
+        "id00800-enroll test/id00800-vlog-01-001.wav 1\n\
+         id00800-enroll test/id00801-vlog-01-001.wav 0\n",
+    )
+    .unwrap();
+    let settings = PrepareSettings::default();
+    let out = dir.path().join("lists");
+    let report = prepare_cnceleb(&root, &out, &settings, &|_, _| ()).unwrap();
+    assert_eq!(report.trials[0].trials, 2);
+    assert_eq!(ids(&out.join("dev")), ["id00000/singing-01-001.wav", "id00001/speech-01-001.wav"]);
+    assert_eq!(
+        std::fs::read_to_string(out.join("eval/trials.txt")).unwrap(),
+        "1 enroll/id00800-enroll.wav test/id00800-vlog-01-001.wav\n\
+         0 enroll/id00800-enroll.wav test/id00801-vlog-01-001.wav\n"
+    );
+    assert_eq!(Corpus::load(out.join("eval")).unwrap().speakers, ["id00800", "id00801"]);
+    std::fs::create_dir(root.join("dev")).unwrap();
+    std::fs::write(root.join("dev/dev.lst"), "id00001\nid00800\n").unwrap();
+    let out = dir.path().join("listed");
+    let report = prepare_cnceleb(&root, &out, &settings, &|_, _| ()).unwrap();
+    assert_eq!(ids(&out.join("dev")), ["id00001/speech-01-001.wav"]);
+    assert_eq!(report.problems.count(ProblemKind::TestSpeaker), 1);
+}
+
+#[test]
+fn lists_of_kaldi_are_made_sound() {
+    let (dir, root) = tones(&["1.wav", "2.wav", "3.wav"]);
+    let scp = "b 1.wav\na 2.wav\na 3.wav\nc\nd none.wav\ne 3.wav\nf sox x - |\ng 3.wav\n";
+    std::fs::write(root.join("wav.scp"), scp).unwrap();
+    std::fs::write(root.join("utt2spk"), "a s\nb t\nd s\nf s\ng s\nx y z\n").unwrap();
+    std::fs::write(root.join("spk2utt"), "s a d f g\nt b q\n").unwrap();
+    let out = dir.path().join("lists");
+    let run = |out: &Path| prepare_kaldi(&root, out, &PrepareSettings::default(), &|_, _| ());
+    let report = run(&out).unwrap();
+    assert_eq!(ids(&out), ["a", "b", "g"]);
+    assert_eq!(std::fs::read_to_string(out.join("spk2utt")).unwrap(), "s a g\nt b\n");
+    let problems = problems(&report);
+    for wanted in [
+        "wav.scp:2: not sorted",
+        "wav.scp:3: `a` again, as in line 2",
+        "wav.scp:4: one field",
+        "wav.scp:5: utterance `d`: ",
+        "wav.scp:6: utterance `e`: has no speaker",
+        "wav.scp:7: utterance `f`: is a command",
+        "utt2spk:6: more than two fields",
+        "spk2utt: has other utterances of speaker `t`",
+    ] {
+        assert!(problems.contains(wanted), "{wanted} is not in: {problems}");
+    }
+    std::fs::write(root.join("segments"), "").unwrap();
+    let error = run(&dir.path().join("new")).unwrap_err().to_string();
+    assert!(error.contains("segments: ") && error.contains("extract_wav_segments"), "{error}");
+}

@@ -1,0 +1,265 @@
+//! Results of long work, appended as they come, so that a later process can go on after a killed
+//! one.
+//!
+//! A journal begins with a line that says what work it is of. Then come blocks: the number of bytes
+//! and their FNV-1a checksum (8 bytes each, little-endian), and the bytes. The end of a process may
+//! cut off the last block, which is dropped.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, ErrorKind, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use super::change::sync_folder;
+use super::fault::{self, Op};
+use super::lock::{Claim, claim};
+use super::remove_file;
+use crate::error::{Error, Result};
+use crate::rng::fnv1a64;
+
+/// The beginning of every journal.
+const MARK: &str = "revox-journal 1 ";
+/// Most bytes of the line that says what work it is.
+const LONGEST: u64 = 1 << 16;
+/// Bytes in front of a block's content.
+const HEAD: usize = 16;
+
+/// An open journal, which no other process can open.
+#[derive(Debug)]
+pub struct Journal {
+    file: File,
+    path: PathBuf,
+}
+
+impl Journal {
+    /// Makes a journal. `work` says in one line what work it is of.
+    ///
+    /// # Errors
+    /// A file of that name, which may be another process's; a file that cannot be made.
+    pub fn create(path: impl AsRef<Path>, work: &str) -> Result<Self> {
+        let path = path.as_ref();
+        let fail = |e: std::io::Error| match e.kind() {
+            ErrorKind::AlreadyExists => {
+                Error::file(path, "appeared meanwhile; another process does the same work")
+            }
+            _ => Error::io(path, "create", e),
+        };
+        fault::point(Op::Create, path).map_err(fail)?;
+        let file = File::options().write(true).create_new(true).open(path).map_err(fail)?;
+        sync_folder(path);
+        let mut journal = Self { file, path: path.to_owned() }.claimed()?;
+        journal.write(format!("{MARK}{work}\n").as_bytes())?;
+        Ok(journal)
+    }
+
+    /// Opens the journal at `path`, if there is one. `check` gets the line that says what work it
+    /// is of, and `take` each whole block, in order. What follows the last whole block is cut off.
+    ///
+    /// # Errors
+    /// Those of `check` and `take`; a file that is no journal or that another process has open; a
+    /// file that cannot be read or written.
+    pub fn open(
+        path: impl AsRef<Path>,
+        check: impl FnOnce(&str) -> Result<()>,
+        mut take: impl FnMut(&[u8]) -> Result<()>,
+    ) -> Result<Option<Self>> {
+        let path = path.as_ref();
+        let fail = |e| Error::io(path, "read", e);
+        let file = match File::options().read(true).write(true).open(path) {
+            Err(e) if e.kind() == ErrorKind::NotFound => return Ok(None),
+            file => file.map_err(|e| Error::io(path, "open", e))?,
+        };
+        let journal = Self { file, path: path.to_owned() }.claimed()?;
+        let bytes = journal.file.metadata().map_err(fail)?.len();
+        let mut reader = BufReader::new(&journal.file);
+        let mut line = Vec::new();
+        (&mut reader).take(LONGEST).read_until(b'\n', &mut line).map_err(fail)?;
+        let begins = line.starts_with(MARK.as_bytes()) || MARK.as_bytes().starts_with(&line);
+        let work = line.strip_suffix(b"\n").and_then(|line| line.strip_prefix(MARK.as_bytes()));
+        let Some(work) = work else {
+            if begins && line.len() as u64 == bytes {
+                // Its process ended before the first line was whole.
+                drop(reader);
+                drop(journal);
+                remove_file(path)?;
+                return Ok(None);
+            }
+            let message = "is no journal of unfinished work, and is not replaced; move it away, \
+                           or name another output";
+            return Err(Error::file(path, message));
+        };
+        check(&String::from_utf8_lossy(work))?;
+        let mut whole = line.len() as u64;
+        while let Some(block) = next_block(&mut reader, bytes - whole).map_err(fail)? {
+            whole += (HEAD + block.len()) as u64;
+            take(&block)?;
+        }
+        drop(reader);
+        journal.cut(whole).map_err(|e| Error::io(path, "write", e))?;
+        Ok(Some(journal))
+    }
+
+    /// Appends a block and syncs it.
+    ///
+    /// # Errors
+    /// A file that cannot be written.
+    pub fn append(&mut self, content: &[u8]) -> Result<()> {
+        let mut block = Vec::with_capacity(HEAD + content.len());
+        block.extend_from_slice(&(content.len() as u64).to_le_bytes());
+        block.extend_from_slice(&fnv1a64(content).to_le_bytes());
+        block.extend_from_slice(content);
+        self.write(&block)
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Removes the file: the work is done.
+    ///
+    /// # Errors
+    /// A file that cannot be removed.
+    pub fn remove(self) -> Result<()> {
+        let Self { file, path } = self;
+        drop(file);
+        remove_file(path)
+    }
+
+    /// Refuses a file that another process has.
+    fn claimed(self) -> Result<Self> {
+        match claim(&self.file, &self.path) {
+            // Where the file system has no locks, nothing keeps processes apart.
+            Claim::Ours | Claim::Unlockable(_) => Ok(self),
+            Claim::Theirs => {
+                Err(Error::file(&self.path, "another process is doing this work right now"))
+            }
+            Claim::Gone => Err(Error::file(&self.path, "is a link, or was replaced just now")),
+        }
+    }
+
+    /// Drops what follows the whole blocks, and goes to their end.
+    fn cut(&self, whole: u64) -> std::io::Result<()> {
+        let mut file = &self.file;
+        if file.metadata()?.len() > whole {
+            fault::point(Op::Write, &self.path)?;
+            file.set_len(whole)?;
+        }
+        file.seek(SeekFrom::Start(whole))?;
+        Ok(())
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        let written = fault::writing(Op::Append, &self.path, &mut self.file, bytes)
+            .and_then(|()| self.file.write_all(bytes))
+            .and_then(|()| fault::point(Op::SyncAppend, &self.path))
+            .and_then(|()| self.file.sync_data());
+        written.map_err(|e| Error::io(&self.path, "write", e))
+    }
+}
+
+/// The next block's content, of a file that has so many bytes left; none if no block is whole.
+fn next_block(reader: &mut impl Read, left: u64) -> std::io::Result<Option<Vec<u8>>> {
+    let Some(most) = left.checked_sub(HEAD as u64) else { return Ok(None) };
+    let (mut length, mut checksum) = ([0; 8], [0; 8]);
+    reader.read_exact(&mut length)?;
+    reader.read_exact(&mut checksum)?;
+    let length = u64::from_le_bytes(length);
+    if length > most {
+        return Ok(None);
+    }
+    // No longer than the file.
+    let mut content = vec![0; length as usize];
+    reader.read_exact(&mut content)?;
+    Ok((fnv1a64(&content) == u64::from_le_bytes(checksum)).then_some(content))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A journal, what its work is, and its blocks.
+    type Opened = (Journal, String, Vec<Vec<u8>>);
+
+    fn blocks(path: &Path) -> Result<Option<Opened>> {
+        let (mut work, mut blocks) = (String::new(), Vec::new());
+        let check = |line: &str| {
+            work = line.to_owned();
+            Ok(())
+        };
+        let take = |block: &[u8]| {
+            blocks.push(block.to_vec());
+            Ok(())
+        };
+        Ok(Journal::open(path, check, take)?.map(|journal| (journal, work, blocks)))
+    }
+
+    #[test]
+    fn blocks_come_back_up_to_the_last_whole_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.part");
+        assert!(blocks(&path).unwrap().is_none());
+        let contents = [b"first".to_vec(), Vec::new(), vec![7; 300]];
+        let mut journal = Journal::create(&path, "{\"of\":\"a test\"}").unwrap();
+        let mut ends = vec![std::fs::metadata(&path).unwrap().len() as usize];
+        for content in &contents {
+            journal.append(content).unwrap();
+            ends.push(std::fs::metadata(&path).unwrap().len() as usize);
+        }
+        drop(journal);
+        let bytes = std::fs::read(&path).unwrap();
+        for end in 0..=bytes.len() {
+            std::fs::write(&path, &bytes[..end]).unwrap();
+            let Some((mut journal, work, found)) = blocks(&path).unwrap() else {
+                assert!(end < ends[0] && !path.exists(), "{end}");
+                continue;
+            };
+            let whole = ends.iter().filter(|e| **e <= end).count() - 1;
+            assert_eq!((work.as_str(), &*found), ("{\"of\":\"a test\"}", &contents[..whole]));
+            journal.append(b"next").unwrap();
+            drop(journal);
+            let (journal, _, found) = blocks(&path).unwrap().unwrap();
+            assert!(found.len() == whole + 1 && found[whole] == b"next", "{end}");
+            journal.remove().unwrap();
+            assert!(!path.exists());
+        }
+    }
+
+    #[test]
+    fn a_damaged_block_ends_the_journal() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.part");
+        let mut journal = Journal::create(&path, "work").unwrap();
+        let first = std::fs::metadata(&path).unwrap().len() as usize;
+        [b"one", b"two"].iter().for_each(|block| journal.append(*block).unwrap());
+        drop(journal);
+        let bytes = std::fs::read(&path).unwrap();
+        for bit in 8 * first..8 * bytes.len() {
+            let mut damaged = bytes.clone();
+            damaged[bit / 8] ^= 1 << (bit % 8);
+            std::fs::write(&path, &damaged).unwrap();
+            let (_, _, found) = blocks(&path).unwrap().unwrap();
+            assert!([vec![], vec![b"one".to_vec()]].contains(&found), "bit {bit}: {found:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_ours_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.part");
+        for text in ["my own notes\n", "revox-journal 2 x\n", "revox-journal 1 no end"] {
+            std::fs::write(&path, [text.as_bytes(), &[b'x'; 1 << 17]].concat()).unwrap();
+            let error = blocks(&path).unwrap_err().to_string();
+            assert!(error.contains("a.part: is no journal"), "{error}");
+            assert!(path.exists());
+        }
+        let error = Journal::create(&path, "work").unwrap_err().to_string();
+        assert!(error.contains("another process does the same work"), "{error}");
+        std::fs::remove_file(&path).unwrap();
+        let journal = Journal::create(&path, "work").unwrap();
+        let error = blocks(&path).unwrap_err().to_string();
+        assert!(error.contains("another process is doing this work"), "{error}");
+        drop(journal);
+        let refuse = |_: &str| Err(Error::invalid("other work"));
+        assert!(Journal::open(&path, refuse, |_| Ok(())).is_err() && path.exists());
+    }
+}

@@ -1,0 +1,128 @@
+use rayon::ThreadPoolBuilder;
+
+use super::super::Embeddings;
+use super::*;
+use crate::rng::Stream;
+
+/// Each number has a vector in another direction.
+fn row(number: usize) -> Vec<f32> {
+    (1..17).map(|j| (((number + 1) * j) as f32 * 0.737).sin()).collect()
+}
+
+fn set(rows: impl IntoIterator<Item = Vec<f32>>) -> Embeddings {
+    let mut all = Embeddings::new(16);
+    rows.into_iter().enumerate().for_each(|(i, row)| all.push(&format!("u{i}"), &row).unwrap());
+    all
+}
+
+fn normalised(cohort: &Embeddings, top: usize) -> Result<Vec<f64>> {
+    let embeddings = set((0..4).map(row));
+    let scorer = Scorer::new(&embeddings, None)?;
+    let cohort = Scorer::new(cohort, None)?;
+    AsNorm::new(&cohort, top)?.score(&scorer, &[(0, 1), (2, 3)], &|| ())
+}
+
+#[test]
+fn a_cohort_without_spread_is_an_error() {
+    let scaled =
+        |i: usize| row(9).iter().map(|x| x * (1.0 + 0.37 * i as f32)).collect::<Vec<f32>>();
+    let noisy =
+        |i: usize| row(9).iter().zip(row(i)).map(|(x, n)| x + 3e-7 * n).collect::<Vec<f32>>();
+    for cohort in [set((0..10).map(|_| row(9))), set((0..10).map(scaled)), set((0..10).map(noisy))]
+    {
+        for top in [2, 5, 10, 300] {
+            let error = normalised(&cohort, top).unwrap_err().to_string();
+            assert!(error.contains("`u0` is equally far from its"), "{error}");
+        }
+    }
+}
+
+#[test]
+fn copies_among_others_are_an_error_only_where_they_are_all() {
+    // Five copies of `u0`, which are its nearest.
+    let cohort = set((10..40).map(row).chain((0..5).map(|_| row(0))));
+    assert!(normalised(&cohort, 5).unwrap_err().to_string().contains("its 5 nearest"));
+    let scores = normalised(&cohort, 20).unwrap();
+    assert!(scores.iter().all(|s| s.abs() < 100.0), "{scores:?}");
+}
+
+#[test]
+fn more_than_the_cohort_holds_is_all_of_it() {
+    let cohort = set((10..30).map(row));
+    assert_eq!(normalised(&cohort, 300).unwrap(), normalised(&cohort, 20).unwrap());
+    assert_ne!(normalised(&cohort, 20).unwrap(), normalised(&cohort, 10).unwrap());
+    assert_eq!(AsNorm::new(&Scorer::new(&cohort, None).unwrap(), 300).unwrap().top(), 20);
+    assert!(normalised(&cohort, 1).unwrap_err().to_string().contains("top-n = 1"));
+    assert!(
+        normalised(&set([row(1)]), 300).unwrap_err().to_string().contains("holds one embedding")
+    );
+}
+
+/// Embeddings of speakers: those of one are near each other.
+fn voices(stream: &mut Stream, dim: usize, count: usize) -> Embeddings {
+    let mut all = Embeddings::new(dim);
+    let mut speaker = vec![0.0; dim];
+    for i in 0..count {
+        if i % 5 == 0 {
+            speaker.iter_mut().for_each(|x| *x = stream.normal());
+        }
+        let row: Vec<f32> =
+            speaker.iter().map(|x| (x + 0.7 * stream.normal() + 0.3) as f32).collect();
+        all.push(&format!("u{i}"), &row).unwrap();
+    }
+    all
+}
+
+/// Cosines in f64, sorted; the mean and deviation of the first ones.
+fn plain(unit: &[f64], cohort: &Scorer, top: usize) -> TopStatistics {
+    let cosine = |i: usize| cohort.unit(i).iter().zip(unit).map(|(a, b)| a * b).sum::<f64>();
+    let mut cosines: Vec<f64> = (0..cohort.embeddings().len()).map(cosine).collect();
+    cosines.sort_unstable_by(|a, b| b.total_cmp(a));
+    cosines.truncate(top);
+    let n = cosines.len() as f64;
+    let mean = cosines.iter().sum::<f64>() / n;
+    let var = cosines.iter().map(|c| (c - mean) * (c - mean)).sum::<f64>() / n;
+    TopStatistics { mean, std: var.sqrt() }
+}
+
+#[test]
+fn statistics_are_those_of_the_plain_twin() {
+    let mut stream = Stream::new(1, "test", &[]);
+    for round in 0..60 {
+        let (dim, members, count) =
+            (2 + stream.below(70), 2 + stream.below(700), 1 + stream.below(40));
+        let (embeddings, cohort) =
+            (voices(&mut stream, dim, count), voices(&mut stream, dim, members));
+        let mean = (round % 2 == 0).then(|| cohort.mean());
+        let scorer = Scorer::new(&embeddings, mean.clone()).unwrap();
+        let cohort = Scorer::new(&cohort, mean).unwrap();
+        let norm = AsNorm::new(&cohort, 2 + stream.below(members)).unwrap();
+        let mut space = Space { units: vec![0.0; count * dim], ..Space::default() };
+        let units = space.units.chunks_exact_mut(dim);
+        units.enumerate().for_each(|(i, unit)| scorer.write_unit(i, unit));
+        let found = norm.statistics_of(&mut space, 1 + stream.below(2 * members));
+        for (i, found) in found.iter().enumerate() {
+            let unit = scorer.unit(i);
+            let wanted = plain(&unit, &cohort, norm.top());
+            for found in [*found, norm.statistics(&unit)] {
+                let off = (found.mean - wanted.mean).abs().max((found.std - wanted.std).abs());
+                assert!(off < 1e-6, "{found:?} instead of {wanted:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_number_of_threads_changes_no_bit() {
+    let mut stream = Stream::new(2, "test", &[]);
+    let (embeddings, cohort) = (voices(&mut stream, 24, 700), voices(&mut stream, 24, 400));
+    let trials: Vec<(usize, usize)> =
+        (0..900).map(|_| (stream.below(700), stream.below(700))).collect();
+    let scorer = Scorer::new(&embeddings, None).unwrap();
+    let norm = AsNorm::new(&Scorer::new(&cohort, None).unwrap(), 30).unwrap();
+    let scores = [1, 2, 5].map(|threads| {
+        let pool = ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| norm.score(&scorer, &trials, &|| ())).unwrap()
+    });
+    assert!(scores[1] == scores[0] && scores[2] == scores[0]);
+}

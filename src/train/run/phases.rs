@@ -1,0 +1,69 @@
+//! One run, or two: a second phase in a folder within that of the first, which begins with the
+//! first one's model.
+
+use std::path::Path;
+
+use super::{RunOptions, run as one};
+use crate::error::{Error, Remedy, Result};
+use crate::train::checkpoint::{newest, read_state};
+use crate::train::stopping::ended;
+use crate::train::strategy::MODEL;
+use crate::train::{Recipe, Report, Start};
+
+/// Runs a recipe, and its second phase if it has one. A run that goes on does so in the phase where
+/// it stopped.
+pub(super) fn run(recipe: &Recipe, options: &RunOptions, start: Option<Start>) -> Result<Report> {
+    let Some(second) = recipe.second_phase() else { return one(recipe, options, start) };
+    let folder = options.second_out();
+    match options.resume {
+        true => check_first(recipe, &options.out, &folder)?,
+        false => check_empty(&folder)?,
+    }
+    let first = one(recipe, options, start)?;
+    (options.note)(&format!(
+        "second phase: {} epochs with crops of {} frames and a margin of {}, in {}",
+        second.train.epochs,
+        second.data.frames,
+        second.margin.last,
+        folder.display()
+    ));
+    let (start, _) = Start::load(&first.model, &options.device)?;
+    let options = RunOptions {
+        resume: options.resume && folder.exists(),
+        out: folder,
+        page: options.second_page,
+        ..options.clone()
+    };
+    let report = one(&second, &options, Some(start))?;
+    Ok(Report { first: Some(Box::new(first)), ..report })
+}
+
+/// Refuses a second phase without a first one, before the first one is trained.
+fn check_empty(folder: &Path) -> Result<()> {
+    match newest(folder).is_some() || folder.join(MODEL).exists() {
+        true => Err(Error::file(folder, "holds the second phase of a run already")
+            .with(Remedy::ResumeOrOtherFolder)),
+        false => Ok(()),
+    }
+}
+
+/// Refuses to train the first phase further when the second one has begun with its model.
+fn check_first(recipe: &Recipe, out: &Path, folder: &Path) -> Result<()> {
+    let (Some(path), Some(_)) = (newest(out), newest(folder)) else { return Ok(()) };
+    // What cannot be read is told when the phase is run.
+    let Ok(state) = read_state(&path) else { return Ok(()) };
+    match ended(recipe, &state) {
+        Some(_) => Ok(()),
+        None => Err(Error::file(
+            &path,
+            format!(
+                "is of epoch {} of {}, but the second phase in {} has begun with the model of the \
+                 first. Remove that folder to train the first phase further; \
+                 large_margin.epochs makes the second one longer",
+                state.epoch,
+                recipe.train.epochs,
+                folder.display()
+            ),
+        )),
+    }
+}

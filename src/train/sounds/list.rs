@@ -1,0 +1,54 @@
+//! The sounds that a list names.
+
+use std::path::{Path, PathBuf};
+
+use crate::audio::Source;
+use crate::corpus::{locate, read_wav_scp};
+use crate::error::{Error, Result};
+
+/// A list of sounds, none of which is open.
+pub(super) struct SoundList {
+    list: PathBuf,
+    rate: u32,
+    sounds: Vec<Sound>,
+}
+
+struct Sound {
+    id: Box<str>,
+    path: PathBuf,
+    line: usize,
+}
+
+impl SoundList {
+    /// Reads a wav.scp. Its sounds will have `rate` samples per second.
+    ///
+    /// # Errors
+    /// Those of [`read_wav_scp`].
+    pub fn read(list: &Path, rate: u32) -> Result<Self> {
+        let sounds = read_wav_scp(list)?
+            .into_iter()
+            .map(|(id, file, line)| Sound { id: id.into(), path: locate(list, &file), line })
+            .collect();
+        Ok(Self { list: list.to_owned(), rate, sounds })
+    }
+
+    /// Number of sounds, at least one.
+    pub fn count(&self) -> usize {
+        self.sounds.len()
+    }
+
+    /// The id of a sound.
+    pub fn id(&self, sound: usize) -> &str {
+        &self.sounds[sound].id
+    }
+
+    /// Opens a sound and does something with it.
+    ///
+    /// # Errors
+    /// A file that cannot be opened, and errors of `work`, all at the sound's line.
+    pub fn with<T>(&self, sound: usize, work: impl FnOnce(Source) -> Result<T>) -> Result<T> {
+        let Sound { path, line, .. } = &self.sounds[sound];
+        let done = Source::open(path, self.rate, None).and_then(work);
+        done.map_err(|e| e.retold(|text| Error::line(&self.list, *line, text)))
+    }
+}
