@@ -1,4 +1,4 @@
-//! Files decoded in a second on one core: 7.3 s of speech, 16 kHz, one channel, from the page cache.
+//! Files decoded in a second on one core: 7.3 s of speech, 16 kHz, one channel, page cache.
 //!
 //!     cargo bench --bench decode
 //!     REVOX_PYTHON=/path/to/python3 cargo bench --bench decode

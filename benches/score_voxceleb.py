@@ -12,6 +12,7 @@ numpy out. Needs python3 with numpy, and about 0.5 GB in the folder for temporar
 import argparse
 import hashlib
 import json
+import multiprocessing
 import os
 import subprocess
 import sys
@@ -111,6 +112,13 @@ def peer(folder, out, normalise):
             file.write(f"{x} {y} {score:.9f} {label}\n")
 
 
+def apart(function, *arguments):
+    """Calls a function in a process of its own. The peak memory that the system tells of a program
+    is never below that of the one that started it, which has to stay small."""
+    with multiprocessing.get_context("fork").Pool(1) as pool:
+        return pool.apply(function, arguments)
+
+
 def measured(what, command, threads):
     names = ["RAYON_NUM_THREADS", "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"]
     begun = time.perf_counter()
@@ -131,6 +139,10 @@ def column(path):
         return np.array([float(line.split()[2]) for line in file])
 
 
+def difference(ours, theirs):
+    return np.abs(column(ours) - column(theirs)).max()
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("revox")
@@ -143,7 +155,7 @@ def main():
         folder, out, normalise = args.peer
         return peer(folder, out, normalise == "1")
     with tempfile.TemporaryDirectory() as folder:
-        make(folder, args.dim)
+        apart(make, folder, args.dim)
         revox = [args.revox, "score", f"{folder}/vox1e.safetensors", f"{folder}/trials", "--quiet"]
         runs = {
             "0": ("cosine", []),
@@ -156,7 +168,7 @@ def main():
                 continue
             command = [sys.executable, __file__, args.revox, "--peer", folder, theirs, normalise]
             measured(f"numpy, {what}", command, args.threads)
-            off = np.abs(column(ours) - column(theirs)).max()
+            off = apart(difference, ours, theirs)
             print(f"{'':36} scores differ by {off:.1e} at most")
 
 

@@ -10,7 +10,7 @@
 //! | [`rng`], [`fs`], [`terminal`] | random streams, file access, what is printed |
 //! | [`tensor_file`] | safetensors files with a checksum |
 //! | [`progress`] (`train`) | progress bars |
-//! | [`audio`] | WAV and FLAC, resampling, Kaldi filter banks, augmentation |
+//! | [`audio`] | audio files (codecs: `formats`), resampling, Kaldi filter banks, augmentation |
 //! | [`corpus`] | lists and trials; preparation and synthesis (`train`) |
 //! | [`archive`] | Kaldi's archives and their lists |
 //! | [`scoring`] | cosine, AS-norm, EER and minDCF, intervals, DET curves (`plots`); no tensors |

@@ -94,8 +94,9 @@ impl Fbank {
     }
 
     /// Features of samples in [-1, 1): `[frames, mels]`, row-major. Audio shorter than a frame has
-    /// none. [`Dither`], when the settings ask for it, is drawn from `noise`; without a stream there
-    /// is none. The values are not checked: [`Fbank::features`] refuses those that are not finite.
+    /// none. [`Dither`], when the settings ask for it, is drawn from `noise`; without a stream
+    /// there is none. The values are not checked: [`Fbank::features`] refuses those that are not
+    /// finite.
     pub fn compute(&self, samples: &[f32], mut noise: Option<&mut Stream>) -> Vec<f32> {
         let config = &self.config;
         let (length, shift, mels) = (config.frame_length(), config.frame_shift(), config.mels);

@@ -78,8 +78,8 @@ fn narrowband_warning(source_rate: u32, sample_rate: u32) -> Option<String> {
 }
 
 /// Reads an audio file (its content tells the format, not its name) as one channel at
-/// `sample_rate`. WAV, FLAC and NIST SPHERE are always read; the feature `formats` adds MP4 (AAC-LC,
-/// ALAC), MP3, Ogg (Vorbis, Opus), AIFF and CAF.
+/// `sample_rate`. WAV, FLAC, AIFF, CAF and NIST SPHERE are always read; the feature `formats` adds
+/// AAC-LC, ALAC, MP3, Vorbis and Opus in MP4, Ogg and other files.
 ///
 /// `channel` counts from 0. ID3v2 tags in front of either format are skipped.
 ///
@@ -257,10 +257,9 @@ pub(crate) mod tests {
         std::fs::write(&path, [tag.as_slice(), &std::fs::read(&path).unwrap()].concat()).unwrap();
         assert_eq!(load(&path, 16000, None).unwrap(), wanted);
         for (bytes, name) in [
-            ([tag.as_slice(), b"\xff\xfb\x90\x64\0\0"].concat(), "MP3 audio"),
-            ([tag.as_slice(), b"\0\0????"].concat(), "MP3 audio"),
-            (b"\xff\xfb\x90\x64\0\0".to_vec(), "MP3 audio"),
-            (b"\0\0\0\x20ftypM4A \0\0\0\0".to_vec(), "M4A"),
+            ([tag.as_slice(), b"#!AMR\n"].concat(), "AMR audio"),
+            (b"#!AMR\n".to_vec(), "AMR audio"),
+            (b"RIFX\0\0\0\0WAVE".to_vec(), "big-endian WAV"),
         ] {
             std::fs::write(&path, bytes).unwrap();
             let error = load(&path, 16000, None).unwrap_err().to_string();

@@ -1,5 +1,5 @@
-//! Commands in the place of files, as Kaldi's lists have them: `sph2pipe -f wav a.sph |` is what the
-//! command writes to its standard output.
+//! Commands in the place of files, as Kaldi's lists have them: `sph2pipe -f wav a.sph |` is what
+//! that command writes to its standard output.
 //!
 //! They run programs, so nothing is read from a command unless [`allow`] was called.
 
@@ -32,7 +32,8 @@ pub(super) fn command(path: &Path) -> Option<&str> {
     text.trim_end().strip_suffix('|').map(str::trim)
 }
 
-/// What a command writes to its standard output. The system's shell runs it. Its last line on standard error is part of the error.
+/// What a command writes to its standard output. The system's shell runs it. Its last line on
+/// standard error is part of the error.
 ///
 /// # Errors
 /// A command that cannot be started or that fails.

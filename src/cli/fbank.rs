@@ -24,7 +24,7 @@ use crate::terminal::errln;
   revox fbank a.wav b.flac -o features.safetensors --mels 80 --cmn
   revox fbank a.wav b.flac -o ark,scp:feats.ark,feats.scp")]
 pub struct Args {
-    /// WAV or FLAC files.
+    /// Audio files.
     #[arg(required = true)]
     files: Vec<PathBuf>,
     /// Output: one tensor `[frames, mels]` a file, named as the file without its ending. `-` is

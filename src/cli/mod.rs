@@ -76,6 +76,10 @@ struct Global {
     /// Do not check the checksums of files that are read.
     #[arg(long, global = true)]
     no_checksum: bool,
+    /// Let lists name commands in the place of files, as Kaldi's do (`sph2pipe a.sph |`). They run
+    /// programs.
+    #[arg(long, global = true)]
+    allow_pipes: bool,
     /// Print help.
     #[arg(long, short = 'h', global = true, action = clap::ArgAction::HelpShort)]
     help: Option<bool>,
@@ -237,6 +241,9 @@ pub fn main() -> ExitCode {
     }
     terminal::show_notes(!cli.global.quiet);
     signals::outlive_file_limits();
+    if cli.global.allow_pipes {
+        crate::audio::pipe::allow();
+    }
     if cli.global.no_checksum {
         tensor_file::skip_checksums();
     }

@@ -33,8 +33,7 @@ pub fn read_wav_scp(path: impl AsRef<Path>) -> Result<Vec<(String, String, usize
 /// # Errors
 /// Those of [`read_wav_scp`].
 pub(super) fn wav_scp<'t>(path: &Path, text: &'t str) -> Result<Vec<(&'t str, &'t str, usize)>> {
-    let mut seen: HashMap<&str, u32> = HashMap::new();
-    let mut entries = Vec::new();
+    let mut entries = Vec::with_capacity(lines_of(text));
     for (i, line) in text.lines().enumerate().filter(|(_, l)| !l.trim().is_empty()) {
         let bad = |m: String| Error::line(path, i + 1, m);
         let (id, file) =
@@ -44,15 +43,33 @@ pub(super) fn wav_scp<'t>(path: &Path, text: &'t str) -> Result<Vec<(&'t str, &'
                            to a file first, or allow commands (--allow-pipes)";
             return Err(bad(message.into()));
         }
-        if let Some(first) = seen.insert(id, i as u32 + 1) {
-            return Err(bad(format!("utterance `{id}` again; it is already in line {first}")));
-        }
         entries.push((id, file, i + 1));
     }
+    refuse_repeats(path, &entries)?;
     if entries.is_empty() {
         return Err(Error::file(path, "holds no utterances"));
     }
     Ok(entries)
+}
+
+/// Refuses an utterance in two lines. A sorted list, as most are, needs no table for that.
+fn refuse_repeats(path: &Path, entries: &[(&str, &str, usize)]) -> Result<()> {
+    if entries.is_sorted_by(|a, b| a.0 < b.0) {
+        return Ok(());
+    }
+    let mut seen: HashMap<&str, usize> = HashMap::with_capacity(entries.len());
+    for &(id, _, line) in entries {
+        if let Some(first) = seen.insert(id, line) {
+            let message = format!("utterance `{id}` again; it is already in line {first}");
+            return Err(Error::line(path, line, message));
+        }
+    }
+    Ok(())
+}
+
+/// How many lines a text has, but for empty ones at most.
+fn lines_of(text: &str) -> usize {
+    text.bytes().filter(|byte| *byte == b'\n').count() + 1
 }
 
 /// Reads a list with `utterance speaker` a line. Returns speaker and line number by utterance.
@@ -76,7 +93,7 @@ pub(super) fn utt2spk<'t>(
     path: &Path,
     text: &'t str,
 ) -> Result<HashMap<&'t str, (&'t str, usize)>> {
-    let mut speakers: HashMap<&str, (&str, usize)> = HashMap::new();
+    let mut speakers: HashMap<&str, (&str, usize)> = HashMap::with_capacity(lines_of(text));
     for (i, line) in text.lines().enumerate() {
         let mut fields = line.split_ascii_whitespace();
         let Some(id) = fields.next() else { continue };

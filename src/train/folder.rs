@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::checkpoint::{self, State};
 use super::finish::DET;
+use super::launch::LEFT_OUT;
 use super::strategy::{METRICS, MODEL};
 use super::{Recipe, RunOptions};
 use crate::error::{Error, Remedy, Result};
@@ -115,7 +116,8 @@ impl RunFolder {
     /// # Errors
     /// A file that cannot be replaced.
     pub fn check_outputs(&self) -> Result<()> {
-        let files = [MODEL, METRICS, checkpoint::NEWEST, RECIPE].map(|name| self.path.join(name));
+        let files = [MODEL, METRICS, checkpoint::NEWEST, RECIPE, LEFT_OUT];
+        let files = files.map(|name| self.path.join(name));
         fs::check_outputs(&files.each_ref().map(PathBuf::as_path), &[])
     }
 

@@ -1,5 +1,6 @@
 //! The training of a prepared run.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
@@ -16,10 +17,15 @@ use super::renderer::renderer;
 use super::schedule::Schedules;
 use super::strategy::{Loop, Progressing};
 use super::unlogged::Unlogged;
-use super::{DevSet, Loader, Recipe, RunOptions, Trainee, trial_metric};
+use super::{DevSet, Loader, Recipe, RunOptions, TrainSet, Trainee, trial_metric};
 use crate::backend::{failure, is_gpu, quietly, use_pages};
+use crate::bytes::counted;
 use crate::error::{Error, Remedy, Result};
+use crate::fs;
 use crate::quant::Quantizer;
+
+/// The list of utterances that a training left out.
+pub(super) const LEFT_OUT: &str = "left-out.txt";
 
 /// A run whose training is done.
 pub(super) struct Trained {
@@ -58,8 +64,9 @@ pub(super) fn launch_as(
     let Begin { trainee, optimizer, average, state, on_disk } = begin;
     let schedules = Arc::new(schedules(recipe, steps, quantizer.as_ref()));
     let train = &recipe.train;
+    let set = Arc::new(set);
     let loader = Loader::new(
-        Arc::new(set),
+        set.clone(),
         train.batch_size,
         recipe.data.threads,
         schedules.clone(),
@@ -93,9 +100,31 @@ pub(super) fn launch_as(
     let run = Arc::new(run);
     let last = match ended {
         Some(_) => trainee,
-        None => fit(options, &run, loader, &dev, trainee)?,
+        None => {
+            let fitted = fit(options, &run, loader, &dev, trainee);
+            tell_left_out(&set, options)?;
+            fitted?
+        }
     };
     Ok(Trained { last, run, dev, head, ended })
+}
+
+/// Names the utterances that could not be read, all of them in a file of the run's folder.
+fn tell_left_out(set: &TrainSet, options: &RunOptions) -> Result<()> {
+    let faults = set.left_out();
+    let Some(first) = faults.first() else { return Ok(()) };
+    let path = options.out.join(LEFT_OUT);
+    // A run that was resumed has left out more before.
+    let before = if path.exists() { fs::read_to_string(&path)? } else { String::new() };
+    let all: BTreeSet<&str> = before.lines().chain(faults.iter().map(String::as_str)).collect();
+    let text: String = all.iter().map(|fault| format!("{fault}\n")).collect();
+    fs::write_bytes(&path, text.as_bytes())?;
+    (options.warn)(&format!(
+        "left out, because the audio cannot be read: {}, named in {}; the first: {first}",
+        counted(faults.len(), "utterance"),
+        path.display()
+    ));
+    Ok(())
 }
 
 /// Learning rate and margin of the run. A quantizer's stages may restart the learning rate.

@@ -11,12 +11,14 @@ use super::past::{Past, way_out};
 use super::start::Start;
 use super::strategy::summed_before;
 use super::{DevSet, Loader, Recipe, RunOptions, TrainSet, Trainee};
+use crate::bytes::counted;
 use crate::corpus::synth;
 use crate::error::{Error, Result};
 use crate::model_file::{Header, Training};
 use crate::optim::Stepper;
 use crate::progress::reporting;
 use crate::quant::Quantizer;
+use crate::rng::{fnv1a64, mix64};
 
 /// Speakers of a single utterance that are named in warnings.
 const NAMED: usize = 10;
@@ -112,6 +114,12 @@ impl Data {
             synth::ensure(config, &options.stop, &done)?;
         }
         let set = TrainSet::new(recipe, options.warn.clone())?;
+        let (corpus, folder) = (set.corpus(), recipe.data.train.display());
+        (options.note)(&format!(
+            "{folder}: {} of {}",
+            counted(corpus.utterances.len(), "utterance"),
+            counted(corpus.speakers.len(), "speaker")
+        ));
         let dev = Arc::new(DevSet::new(recipe)?.stopped_by(options.stop.clone()));
         for speaker in set.corpus().lone_speakers().into_iter().take(NAMED) {
             (options.warn)(&format!(
@@ -169,8 +177,14 @@ impl Weights {
         resumed: bool,
     ) -> Result<Self> {
         let classes = data.set.classes();
+        // A checkpoint replaces all weights but the rows of new classes. These must not be what
+        // other classes began with.
+        let seed = match resumed {
+            true => mix64(recipe.seed ^ fnv1a64(data.classes.join("\n").as_bytes())),
+            false => recipe.seed,
+        };
         let mut trainee =
-            Trainee::new(&recipe.model, &recipe.loss, classes, &options.device, recipe.seed)?;
+            Trainee::new(&recipe.model, &recipe.loss, classes, &options.device, seed)?;
         let precision = recipe.train.precision;
         let (mut quantizer, mut head) = (None, None);
         if let Some(start) = start {

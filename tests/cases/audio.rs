@@ -256,12 +256,12 @@ fn formats_that_are_not_read_are_named_with_what_to_do() {
     let files: [(&str, &[u8]); 6] = [
         ("six.wav", &six),
         ("adpcm.wav", &adpcm),
-        ("song.mp3", b"ID3\x04\0\0\0\0\0\x02xx\xff\xfb\x90\x64\0\0\0\0"),
-        ("voice note.m4a", b"\0\0\0\x1cftypM4A \0\0\0\0M4A isommp42"),
-        ("not.wav", b"\xff\xfb\x90\x64\0\0\0\0"),
+        ("song.amr", b"#!AMR\n0000"),
+        ("voice note.au", b".snd\0\0\0\x18"),
+        ("not.wav", b"RIFX\0\0\0\0WAVE"),
         (
             "a.ogg",
-            b"OggS\0\x02\0\0\0\0\0\0\0\0\x01\x02\x03\x04\0\0\0\0\x05\x06\x07\x08\x01\x13OpusHead",
+            b"OggS\0\x02\0\0\0\0\0\0\0\0\x01\x02\x03\x04\0\0\0\0\x05\x06\x07\x08\x01\x13Speex   ",
         ),
     ];
     for (name, bytes) in files {
@@ -270,13 +270,13 @@ fn formats_that_are_not_read_are_named_with_what_to_do() {
     for (name, wanted) in [
         ("six.wav", ["has 6 channels; choose one with --channel N, from 0 to 5", ""]),
         ("adpcm.wav", ["IMA ADPCM", "ffmpeg -i adpcm.wav -c:a pcm_s16le adpcm.pcm.wav"]),
-        ("song.mp3", ["is MP3 audio", "ffmpeg -i song.mp3 -c:a pcm_s16le song.wav"]),
+        ("song.amr", ["is AMR audio", "ffmpeg -i song.amr -c:a pcm_s16le song.wav"]),
         (
-            "voice note.m4a",
-            ["is M4A", "ffmpeg -i 'voice note.m4a' -c:a pcm_s16le 'voice note.wav'"],
+            "voice note.au",
+            ["is AU audio", "ffmpeg -i 'voice note.au' -c:a pcm_s16le 'voice note.wav'"],
         ),
-        ("not.wav", ["is MP3 audio", "not.pcm.wav"]),
-        ("a.ogg", ["is Ogg Opus audio", "a.wav"]),
+        ("not.wav", ["is big-endian WAV (RIFX)", "not.pcm.wav"]),
+        ("a.ogg", ["is Ogg Speex audio", "a.wav"]),
     ] {
         place
             .fails(&["fbank", name, "-o", "f.safetensors"], &[[name].as_slice(), &wanted].concat());

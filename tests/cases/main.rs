@@ -16,3 +16,4 @@ mod prepare;
 mod quantized;
 mod shards;
 mod training;
+mod voxceleb;

@@ -45,7 +45,7 @@ fn audio_files() {
     for (file, wanted) in [
         ("absent.wav", "absent.wav"),
         ("empty.wav", "empty"),
-        ("text.wav", "neither a WAV nor a FLAC"),
+        ("text.wav", "no audio file of a known format"),
         ("cut.wav", "promises"),
         ("sizes.wav", "promises"),
         ("short.wav", "shorter than one frame"),

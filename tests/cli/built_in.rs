@@ -62,7 +62,7 @@ fn what_is_neither_is_told() {
     place.write("wav.scp", "a a.wav\n");
     place.fails(
         &["embed", "text", "a.wav", "-o", "e"],
-        &["text: neither a WAV", "nor is it a model"],
+        &["text: no audio file", "nor is it a model"],
     );
     place
         .fails(&["embed", "m.safetensors", "-o", "e"], &["m.safetensors: is a model", "--wav-scp"]);

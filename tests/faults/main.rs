@@ -3,7 +3,7 @@
 //!
 //! | variable | meaning |
 //! |---|---|
-//! | `REVOX_KILLS` | signals that trainings are sent, 12 unless given |
+//! | `REVOX_KILLS` | signals that trainings are sent, 12 unless given; 20 from tar files |
 //! | `REVOX_RACES` | races for one folder, 5 unless given |
 //!
 //! Fault points (`REVOX_FAULT`) are in builds with debug assertions only.
@@ -23,3 +23,5 @@ mod kills;
 mod locks;
 mod phases;
 mod place;
+#[cfg(unix)]
+mod shards;

@@ -25,10 +25,12 @@ mod torch_file;
 mod archives;
 mod audio;
 mod features;
+mod formats;
 mod lists;
 mod locks;
 mod logs;
 mod models;
+mod shards;
 mod training;
 
 /// Counts what a reader allocates.

@@ -26,8 +26,9 @@ pub(super) struct Table {
     pub rate: u32,
     /// All packets.
     pub packets: Vec<Packet>,
-    /// Samples of each packet and of the last one, if all but the last have the same number.
-    pub samples: Option<(u64, u64)>,
+    /// Samples of each packet but the last, if all have the same number, and those of the last one,
+    /// if the container tells.
+    pub samples: Option<(u64, Option<u64>)>,
     /// The first decoded sample that counts, and the one behind the last.
     pub kept: Range<u64>,
 }
@@ -37,8 +38,11 @@ impl Table {
     fn decoded(&self, packets: usize) -> Option<u64> {
         let (each, last) = self.samples?;
         let all = self.packets.len();
-        let count = packets.min(all) as u64;
-        Some(if packets < all || all == 0 { count * each } else { (count - 1) * each + last })
+        match packets.min(all) as u64 {
+            0 => Some(0),
+            count if packets < all => Some(count * each),
+            count => Some((count - 1) * each + last?),
+        }
     }
 
     /// Checks that the file holds all packets.
@@ -161,7 +165,7 @@ impl Blocks for Reader {
         if self.independent && each > 0 {
             let packet = sample.saturating_add(self.table.kept.start) / each;
             self.next = packet.min(self.table.packets.len() as u64) as usize;
-            self.decoded = self.table.decoded(self.next).unwrap_or_default();
+            self.decoded = self.table.decoded(self.next).unwrap_or(self.next as u64 * each);
         }
         Ok(self.decoded.min(self.table.kept.end).saturating_sub(self.table.kept.start))
     }
@@ -199,7 +203,7 @@ mod tests {
         let packets = [10, 2, 18, 6, 14].map(|place| Packet { place, bytes: 4 });
         let mut packets = packets.to_vec();
         packets[4].bytes = 3;
-        Table { container: "MP4", rate: 2, packets, samples: Some((4, 3)), kept }
+        Table { container: "MP4", rate: 2, packets, samples: Some((4, Some(3))), kept }
     }
 
     fn readers(bytes: &[u8], kept: &Range<u64>, plain: bool) -> [Result<Reader>; 3] {

@@ -63,11 +63,12 @@ fn read(folder: &Path) -> Result<Found> {
     for (id, line, file) in entries {
         let path = locate(&scp, file);
         let (kind, reason) = match speakers.get(id) {
-            _ if pipe::is_command(file) => {
-                (ProblemKind::List, "is a command in place of a file".to_owned())
+            _ if pipe::is_command(file) && !pipe::is_allowed() => {
+                let what = "is a command in place of a file (--allow-pipes)";
+                (ProblemKind::List, what.to_owned())
             }
             None => (ProblemKind::List, format!("has no speaker in {}", utt2spk.display())),
-            Some(_) if !path.is_file() => {
+            Some(_) if !pipe::is_command(file) && !path.is_file() => {
                 (ProblemKind::Unreachable, format!("{} is no file", path.display()))
             }
             Some(speaker) => {

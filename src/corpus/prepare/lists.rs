@@ -10,6 +10,7 @@ use super::trials::TrialSet;
 use super::{
     ListsReport, Output, PrepareReport, PrepareSettings, ProblemKind, refuse_existing, write,
 };
+use crate::audio::pipe;
 use crate::error::{Error, Result};
 
 /// The file with all problems.
@@ -51,7 +52,11 @@ pub(super) fn finish(
         }
         let scp = move |out: &mut dyn Write| {
             mine.iter().try_for_each(|entry| -> io::Result<()> {
-                let path = std::path::absolute(&entry.path)?;
+                let is_command = entry.path.to_str().is_some_and(pipe::is_command);
+                let path = match is_command {
+                    true => entry.path.clone(),
+                    false => std::path::absolute(&entry.path)?,
+                };
                 writeln!(out, "{} {}", entry.id, path.display())
             })
         };

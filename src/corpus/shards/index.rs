@@ -3,7 +3,7 @@
 //!
 //! It is a text beside the list: `shard.list` has `shard.index.tsv`. Fields are separated by tabs.
 //! The first line says what the file is; the second one has the number of tar files, that of
-//! utterances and a hash of utt2spk (`-` without one). Then follow the name, the size and a hash of
+//! utterances, a hash of utt2spk (`-` without one) and a hash of all that follows. Then come the name, the size and a hash of
 //! the first bytes of each tar file, and id, speaker, number of the tar file, place and size of
 //! each utterance.
 
@@ -68,13 +68,14 @@ fn is_hash(text: &str) -> bool {
 /// The index as text. `speakers` is the text of utt2spk.
 #[cfg_attr(not(any(test, feature = "train")), allow(dead_code, reason = "packing writes it"))]
 pub(super) fn text(shards: &[Facts], entries: &[ShardEntry], speakers: Option<&str>) -> String {
-    let mut text = format!("{MARK}\n{}\t{}\t{}\n", shards.len(), entries.len(), hashed(speakers));
-    shards.iter().for_each(|shard| text += &format!("{}\n", shard.line()));
+    let mut text: String = shards.iter().map(|shard| format!("{}\n", shard.line())).collect();
     for ShardEntry { id, speaker, shard, offset, bytes } in entries {
         // Writing to a string cannot fail.
         let _ = writeln!(text, "{id}\t{speaker}\t{shard}\t{offset}\t{bytes}");
     }
-    text
+    let (all, utterances, hash) = (shards.len(), entries.len(), hashed(speakers));
+    let rest = fnv1a64(text.as_bytes());
+    format!("{MARK}\n{all}\t{utterances}\t{hash}\t{rest:016x}\n{text}")
 }
 
 /// The utterances by the index, if there is one that fits the tar files and utt2spk. One of other
@@ -104,9 +105,14 @@ pub(super) fn read(
         let mut fields = line.split('\t');
         let [all, utterances] = [fields.next()?, fields.next()?].map(|f| f.parse::<usize>().ok());
         let hash = fields.next().filter(|hash| *hash == "-" || is_hash(hash))?;
-        Some((all?, utterances?, hash))
+        let rest = fields.next().filter(|rest| is_hash(rest))?;
+        Some((all?, utterances?, hash, rest))
     });
-    let (all, utterances, hash) = counts.ok_or_else(|| bad(2))?;
+    let (all, utterances, hash, rest) = counts.ok_or_else(|| bad(2))?;
+    let behind = text.splitn(3, '\n').nth(2).unwrap_or_default();
+    if rest != format!("{:016x}", fnv1a64(behind.as_bytes())) {
+        return Err(bad(2));
+    }
     let stale = |what: String| {
         note!("{}: {what}; the headers of all tar files are read instead", path.display());
         Ok(None)

@@ -24,16 +24,18 @@ pub struct Text {
 }
 
 impl Text {
-    /// Opens a file, and reads it if it is a pipe.
+    /// Opens a file, and reads it if it is a pipe. `-` is standard input.
     ///
     /// # Errors
     /// A file that does not exist; a pipe that cannot be read.
     pub fn open(path: impl Into<PathBuf>) -> Result<Self> {
         let path = path.into();
-        let about = std::fs::metadata(&path).map_err(|e| Error::io(&path, "read", e))?;
-        let (held, size) = match about.is_file() {
-            true => (None, usize::try_from(about.len()).unwrap_or(usize::MAX)),
-            false => {
+        let is_file = !fs::is_stdin(&path);
+        let about = || std::fs::metadata(&path).map_err(|e| Error::io(&path, "read", e));
+        let about = is_file.then(about).transpose()?.filter(std::fs::Metadata::is_file);
+        let (held, size) = match about {
+            Some(about) => (None, usize::try_from(about.len()).unwrap_or(usize::MAX)),
+            None => {
                 let held = fs::read(&path)?;
                 let size = held.len();
                 (Some(held), size)

@@ -101,9 +101,13 @@ impl Keeper {
         }
     }
 
-    /// Whether a checkpoint is due after so many steps, and none is being written.
+    /// Whether a checkpoint is due after so many steps, and none is being written. Who counts steps
+    /// wants no more of them lost: the training then waits at the next step until the checkpoint
+    /// is on disk.
     pub fn is_due(&mut self, step: usize) -> bool {
-        if !self.is_free() {
+        if matches!(self.every, Every::Steps(_)) {
+            self.wait();
+        } else if !self.is_free() {
             return false;
         }
         let owed = self.owed.is_some_and(|since| Instant::now() >= since);

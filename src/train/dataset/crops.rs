@@ -1,8 +1,9 @@
 //! Crops of the training utterances. What fits is decoded once and kept; of everything else only
 //! the crop is decoded, where the format allows it. Both ways give the same samples.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use super::{Mark, Stage};
 use crate::audio::{Level, Source};
@@ -20,6 +21,23 @@ pub(super) struct Crops {
     /// Bytes that may still be kept.
     left: AtomicUsize,
     warn: Arc<dyn Fn(&str) + Send + Sync>,
+    /// Utterances that were warned about.
+    odd: Mutex<BTreeSet<u32>>,
+}
+
+/// Most utterances that are warned about.
+const NAMED: usize = 10;
+
+/// Room for the samples of an utterance. It is given back unless they are kept.
+struct Room<'a> {
+    left: &'a AtomicUsize,
+    bytes: usize,
+}
+
+impl Drop for Room<'_> {
+    fn drop(&mut self) {
+        self.left.fetch_add(self.bytes, Ordering::Relaxed);
+    }
 }
 
 impl Crops {
@@ -34,7 +52,7 @@ impl Crops {
         // Where nothing is kept, a large corpus needs no places for it.
         let places = if bytes > 0 { utterances } else { 0 };
         let kept = (0..places).map(|_| OnceLock::new()).collect();
-        Self { rate, least, kept, left: AtomicUsize::new(bytes), warn }
+        Self { rate, least, kept, left: AtomicUsize::new(bytes), warn, odd: Mutex::default() }
     }
 
     /// `length` samples from a random place of an utterance. Audio that is too short is repeated,
@@ -60,8 +78,8 @@ impl Crops {
             let mut source = corpus.open(utterance, self.rate, None)?;
             mark(Stage::Read);
             let promised = source.promised_length();
-            let reserved = promised.is_some_and(|samples| self.keeps(4 * samples));
-            if let Some(samples) = promised.filter(|&n| n >= length && !reserved) {
+            let mut room = promised.and_then(|samples| self.room(samples));
+            if let Some(samples) = promised.filter(|&n| n >= length && room.is_none()) {
                 source.seek(draw.below(samples - length + 1))?;
                 let samples = source.read(length)?;
                 if samples.len() < length {
@@ -81,8 +99,14 @@ impl Crops {
             }
             self.look(corpus, utterance, &mut source, &samples)?;
             let cropped = crop(&samples, length, draw);
-            if reserved || (promised.is_none() && self.keeps(4 * samples.len())) {
-                let _ = self.kept[number].set(samples.into());
+            if promised.is_none() {
+                room = self.room(samples.len());
+            }
+            // Another thread may have been faster.
+            if let Some(mut room) = room
+                && self.kept[number].set(samples.into()).is_ok()
+            {
+                room.bytes = 0;
             }
             mark(Stage::Decode);
             Ok(cropped)
@@ -93,14 +117,15 @@ impl Crops {
         })
     }
 
-    /// Reserves room for decoded audio, if there is some.
-    fn keeps(&self, bytes: usize) -> bool {
-        let taken = |left: usize| left.checked_sub(bytes);
-        !self.kept.is_empty()
-            && self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, taken).is_ok()
+    /// Room for so many samples, if there is some.
+    fn room(&self, samples: usize) -> Option<Room<'_>> {
+        let (left, bytes) = (&self.left, 4 * samples);
+        let taken = |left: usize| left.checked_sub(bytes).filter(|_| !self.kept.is_empty());
+        left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, taken).ok()?;
+        Some(Room { left, bytes })
     }
 
-    /// Warns about a silent or narrow recording.
+    /// Warns about the first silent or narrow recordings.
     fn look(
         &self,
         corpus: &Corpus,
@@ -110,16 +135,26 @@ impl Crops {
     ) -> Result<()> {
         let (list, line) = (corpus.list.display(), utterance.line);
         if let Some(warning) = source.narrowband_warning() {
-            (self.warn)(&format!("{list}:{line}: {warning}"));
+            self.tell(line, &format!("{list}:{line}: {warning}"));
         }
         // A silent crop is nothing unusual in a recording that is not.
         if Level::of(samples).is_silent() {
             source.rewind();
             if source.level()?.is_silent() {
-                (self.warn)(&format!("{list}:{line}: `{}` is silent", utterance.id));
+                self.tell(line, &format!("{list}:{line}: `{}` is silent", utterance.id));
             }
         }
         Ok(())
+    }
+
+    fn tell(&self, line: u32, text: &str) {
+        let mut odd = self.odd.lock().unwrap_or_else(PoisonError::into_inner);
+        if odd.len() < NAMED && odd.insert(line) {
+            (self.warn)(text);
+            if odd.len() == NAMED {
+                (self.warn)("further recordings that are silent or of a lower rate are not named");
+            }
+        }
     }
 }
 

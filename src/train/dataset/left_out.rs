@@ -21,7 +21,8 @@ pub(super) struct LeftOut {
 impl LeftOut {
     /// Tolerates a part of so many utterances.
     pub fn new(tolerate: f64, of: usize) -> Self {
-        let most = (tolerate * of as f64).floor() as usize;
+        // One utterance has to be left.
+        let most = ((tolerate * of as f64).floor() as usize).min(of.saturating_sub(1));
         Self { most, of, faults: Mutex::default() }
     }
 

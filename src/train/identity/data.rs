@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::Identity;
+use crate::audio::pipe;
 use crate::corpus::{Corpus, locate, read_wav_scp};
 use crate::error::{Error, Result};
 use crate::fs;
@@ -144,6 +145,7 @@ impl<'a> Source<'a> {
     fn sounds(name: &'static str, list: &Path) -> Result<Self> {
         let entries = read_wav_scp(list)?.into_iter();
         let files = entries
+            .filter(|(_, file, _)| !pipe::is_command(file))
             .map(|(_, file, line)| (Cow::<Path>::Owned(locate(list, &file)), line))
             .collect();
         Ok(Self { name, lists: vec![list.to_owned()], files })

@@ -1,5 +1,5 @@
-//! The books of codes in the setup of a Vorbis stream (Vorbis I, section 3). They say themselves how
-//! large they are, in few bytes, and a decoder builds them before it decodes anything.
+//! The books of codes in the setup of a Vorbis stream (Vorbis I, section 3). They say in few bytes
+//! how large they are, and a decoder builds them before it decodes anything.
 
 /// Most numbers in all books. Those of encoders have a few ten thousand.
 const MOST: u64 = 1 << 22;

@@ -1,6 +1,6 @@
-//! Recordings without a container: frames of MP3, or of AAC in ADTS, one behind the other. A frame's
-//! header gives its length. All headers are read first, so that the length is known and nothing
-//! between two frames is lost silently.
+//! Recordings without a container: frames of MP3, or of AAC in ADTS, one behind the other. The
+//! header of a frame gives its length. All headers are read first, so that the length is known and
+//! nothing between two frames is lost silently.
 
 mod adts;
 mod gapless;

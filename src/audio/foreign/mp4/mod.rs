@@ -52,7 +52,7 @@ pub(super) fn open(
         container: boxes::NAME,
         rate: entry.rate,
         packets,
-        samples: (last > 0).then_some((each, last)),
+        samples: (last > 0).then_some((each, Some(last))),
         kept: edit::whole_packets(shown, each),
     };
     table.check(&input)?;

@@ -193,5 +193,4 @@ fn first(bits: &mut Bits) -> Option<Element> {
 }
 
 #[cfg(test)]
-#[path = "aac_tests.rs"]
 mod tests;

@@ -56,20 +56,20 @@ fn lossless(
     let channel = choose_channel(input.path(), config.channels, channel)?;
     let length = (chunks.packets.end - chunks.packets.start) as usize;
     let bytes = &input.at(chunks.packets.start, length)?[..length];
-    let Some((packets, valid)) = packets(bytes, chunks.data.start) else {
+    let Some(packets) = packets(bytes, chunks.data.start) else {
         return Err(input.unreadable(NAME, "its table of packets, `pakt`, is cut off or damaged"));
     };
+    // Writers disagree on the number of samples in the last packet.
     let each = u64::from(description.frames);
-    let last = (packets.len() as u64).checked_sub(1).and_then(|n| valid.checked_sub(n * each));
-    let samples = last.filter(|last| (1..=each).contains(last)).map(|last| (each, last));
+    let samples = (each > 0).then_some((each, None));
     let table = Table { container: NAME, rate: config.rate, packets, samples, kept: 0..u64::MAX };
     let codec = Coding::Alac(config.cookie).decoder(input.path(), channel)?;
     table::Reader::new(input, table, codec, true)
 }
 
-/// The packets of the chunk `pakt`, and the number of samples in them.
-fn packets(bytes: &[u8], mut place: u64) -> Option<(Vec<Packet>, u64)> {
-    let (count, valid) = (usize::try_from(long(bytes, 0)?).ok()?, long(bytes, 8)?);
+/// The packets of the chunk `pakt`.
+fn packets(bytes: &[u8], mut place: u64) -> Option<Vec<Packet>> {
+    let count = usize::try_from(long(bytes, 0)?).ok()?;
     let mut rest = bytes.get(24..)?;
     // Every packet takes a byte or more of the table.
     let mut packets = Vec::with_capacity(count.min(rest.len()));
@@ -87,7 +87,7 @@ fn packets(bytes: &[u8], mut place: u64) -> Option<(Vec<Packet>, u64)> {
         packets.push(Packet { place, bytes });
         place = place.checked_add(bytes.into())?;
     }
-    Some((packets, valid))
+    Some(packets)
 }
 
 /// The chunks that matter.
@@ -196,5 +196,4 @@ impl Description {
 }
 
 #[cfg(test)]
-#[path = "caf_tests.rs"]
 mod tests;
