@@ -136,11 +136,14 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
         Some(_) => None,
         None => Some(List::of(args, files)?),
     };
-    let archive = Output::parse(&args.output)?;
+    // What names an input is refused as such, whatever else is wrong with it.
+    let archive = Output::parse(&args.output);
+    let parsed = archive.as_ref().ok().and_then(Option::as_ref);
+    check_outputs(args, parsed, named, list.as_ref())?;
+    let archive = archive?;
     // The first file that is written: an archive comes before its list.
     let output = archive.as_ref().and_then(|archive| archive.files().first().copied());
     let output = output.unwrap_or(&args.output);
-    check_outputs(args, archive.as_ref(), named, list.as_ref())?;
     let device = global.open()?;
     let model = chosen::load(named, &device)?;
     let embedder = Embedder::of(&model, &device)?.window(args.window).channel(args.channel);

@@ -65,9 +65,13 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
         ..FbankConfig::default()
     })?;
     let inputs: Vec<&Path> = args.files.iter().map(PathBuf::as_path).collect();
-    let kaldi = Output::parse(&args.output)?;
-    let outputs = kaldi.as_ref().map_or_else(|| vec![args.output.as_path()], Output::files);
+    // What names an input is refused as such, whatever else is wrong with it.
+    let kaldi = Output::parse(&args.output);
+    let parsed = kaldi.as_ref().ok().and_then(Option::as_ref);
+    let outputs = parsed.map_or_else(|| vec![args.output.as_path()], Output::files);
     fs::check_outputs(&outputs, &inputs)?;
+    let first = outputs[0].to_owned();
+    let kaldi = kaldi?;
     let names = ids_of(&args.files)?;
     if kaldi.is_some() {
         let checked = args.files.iter().zip(&names).try_for_each(|(path, name)| {
@@ -120,6 +124,6 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
             format!("{} of {files} in {}", counted(frames, "frame"), args.output.display())
         }
     };
-    tell(outputs[0], &text);
+    tell(&first, &text);
     Ok(())
 }

@@ -8,6 +8,7 @@
 use std::fs::File;
 use std::io::{BufRead, BufReader, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use super::change::sync_folder;
 use super::fault::{self, Op};
@@ -22,6 +23,9 @@ const MARK: &str = "revox-journal 1 ";
 const LONGEST: u64 = 1 << 16;
 /// Bytes in front of a block's content.
 const HEAD: usize = 16;
+
+/// How long another process may hold the file.
+const PATIENCE: Duration = Duration::from_millis(500);
 
 /// An open journal, which no other process can open.
 #[derive(Debug)]
@@ -125,9 +129,16 @@ impl Journal {
         remove_file(path)
     }
 
-    /// Refuses a file that another process has.
+    /// Refuses a file that another process has. A program that this process is just starting holds
+    /// it, too, for a moment.
     fn claimed(self) -> Result<Self> {
-        match claim(&self.file, &self.path) {
+        let end = Instant::now() + PATIENCE;
+        let mut found = claim(&self.file, &self.path);
+        while matches!(found, Claim::Theirs) && Instant::now() < end {
+            std::thread::sleep(Duration::from_millis(10));
+            found = claim(&self.file, &self.path);
+        }
+        match found {
             // Where the file system has no locks, nothing keeps processes apart.
             Claim::Ours | Claim::Unlockable(_) => Ok(self),
             Claim::Theirs => {

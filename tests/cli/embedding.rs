@@ -69,7 +69,7 @@ fn means_by_speaker_are_a_cohort() {
     assert_eq!(means.iter().map(|(id, _)| id.as_str()).collect::<Vec<_>>(), ["s0", "s1", "s2"]);
     place.write("trials", "1 u0 u3\n0 u0 u1\n0 u2 u4\n");
     let score = |out: &str, cohort: &[&str]| {
-        let all = ["score", "all.safetensors", "trials", "--top-n", "2", "-o", out];
+        let all = ["score", "all.safetensors", "trials", "--top-n", "3", "-o", out];
         place.ok(&[&all[..], cohort].concat());
         std::fs::read(place.path(out)).unwrap()
     };
