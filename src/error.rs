@@ -124,6 +124,34 @@ pub enum Remedy {
         /// What differs.
         names: Vec<String>,
     },
+    /// Give a setting this value and accept these differences, or name another folder.
+    Set {
+        /// The key of the recipe.
+        key: &'static str,
+        /// Its value.
+        value: String,
+        /// What else differs.
+        names: Vec<String>,
+    },
+    /// Go on with a larger value of a setting.
+    Raise {
+        /// The key of the recipe.
+        key: &'static str,
+    },
+    /// Begin a new run with this model.
+    BeginWith {
+        /// The model.
+        model: PathBuf,
+    },
+    /// Tolerate more files that cannot be read, or take them out of their list.
+    LeaveOut {
+        /// The key of the recipe that names the list.
+        key: &'static str,
+        /// A share that is enough (`data.tolerate`), if there is one.
+        tolerate: Option<String>,
+        /// Whether to go on from what was saved then.
+        resume: bool,
+    },
     /// Read the file without checking its checksum.
     IgnoreChecksum,
     /// Say which network of the file is meant.

@@ -28,7 +28,7 @@ mod write;
 
 pub use array::{Array, Shape, View};
 pub use name::is_archive;
-pub use output::{Output, check_key};
+pub use output::{Entries, Output, check_key};
 pub use reader::{Entry, Reader};
 
 #[cfg(test)]

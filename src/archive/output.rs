@@ -1,5 +1,7 @@
 //! Where arrays are written: an archive, and perhaps a list of it.
 
+use std::fmt::Write as _;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use super::array::View;
@@ -60,24 +62,55 @@ impl Output {
         (0..count)
             .try_for_each(|i| check_key(key(i)))
             .map_err(|e| Error::file(&self.ark, e.to_string()))?;
-        let mut offsets = Vec::new();
-        fs::write_atomic(&self.ark, |out| {
-            let mut out = Counting::new(out);
-            for i in 0..count {
-                out.text(&format!("{} ", key(i)))?;
-                if self.scp.is_some() {
-                    offsets.push(out.count);
-                }
-                array(&mut out, &values(i), self.text)?;
-            }
-            Ok(())
-        })?;
-        let Some(scp) = &self.scp else { return Ok(()) };
-        let ark = self.ark.display();
-        fs::write_atomic(scp, |out| {
-            let mut lines = offsets.iter().enumerate();
-            lines.try_for_each(|(i, offset)| writeln!(out, "{} {ark}:{offset}", key(i)))
-        })
+        self.stream(|entries| (0..count).try_for_each(|i| entries.add(key(i), &values(i))))
+    }
+
+    /// Writes arrays as they come: those that `fill` adds. Keys must differ. Each file is written
+    /// atomically: first the archive, then its list.
+    ///
+    /// # Errors
+    /// Those of `fill`, which leave both files as they were; otherwise as [`fs::write_atomic`].
+    pub fn stream(&self, fill: impl FnOnce(&mut Entries) -> Result<()>) -> Result<()> {
+        let (mut list, mut failure) = (String::new(), None);
+        let written = fs::write_atomic(&self.ark, |out| {
+            let mut entries = Entries { output: self, out: Counting::new(out), list: &mut list };
+            fill(&mut entries).map_err(|e| {
+                failure = Some(e);
+                io::Error::other("was not finished")
+            })
+        });
+        if let Some(e) = failure {
+            return Err(e);
+        }
+        written?;
+        self.scp.as_ref().map_or(Ok(()), |scp| fs::write_bytes(scp, list.as_bytes()))
+    }
+}
+
+/// The entries of an archive in the making.
+pub struct Entries<'a> {
+    output: &'a Output,
+    out: Counting<'a>,
+    /// The list of those that are written, if one is wanted.
+    list: &'a mut String,
+}
+
+impl Entries<'_> {
+    /// Writes an array.
+    ///
+    /// # Errors
+    /// A key that [`check_key`] refuses; a size above 2147483647; a write that failed.
+    pub fn add(&mut self, key: &str, values: &View) -> Result<()> {
+        let Output { ark, scp, text } = self.output;
+        check_key(key).map_err(|e| Error::file(ark, e.to_string()))?;
+        let name: &Path = if fs::is_stdout(ark) { Path::new("standard output") } else { ark };
+        let failed = |e| Error::io(name, "write", e);
+        self.out.text(&format!("{key} ")).map_err(failed)?;
+        if scp.is_some() {
+            // Writing to a string cannot fail.
+            let _ = writeln!(self.list, "{key} {}:{}", ark.display(), self.out.count);
+        }
+        array(&mut self.out, values, *text).map_err(failed)
     }
 }
 

@@ -13,9 +13,8 @@ use serde_json::json;
 
 use self::collected::Collected;
 use self::features::each_features;
-use self::left_out::LeftOut;
-use self::list::List;
-pub(super) use self::list::ids_of;
+pub(super) use self::left_out::{LeftOut, Warnings};
+pub(super) use self::list::List;
 use self::log::Log;
 use self::work::{Work, description};
 use super::values::{counted, within};

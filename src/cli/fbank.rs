@@ -1,35 +1,43 @@
 //! `revox fbank`.
 
+mod work;
+
 use std::path::{Path, PathBuf};
 
 use safetensors::tensor::Dtype;
 use serde_json::json;
 
-use super::embed::ids_of;
+use self::work::{Done, Work};
+use super::embed::List;
 use super::values::counted;
 use super::{Global, shown, tell};
 use crate::archive::{self, Output, View};
-use crate::audio::{Fbank, FbankConfig, Source, Window, subtract_mean};
-use crate::error::{Error, Result};
+use crate::audio::{Fbank, FbankConfig, Window};
+use crate::error::Result;
 use crate::fs;
 use crate::model_file::Frontend;
-use crate::progress::Progress;
-use crate::rng::{Stream, fnv1a64};
 use crate::tensor_file::{self, Part};
-use crate::terminal::errln;
 
 /// Kaldi log-mel filter banks of audio files.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:
+#[command(
+    override_usage = "revox fbank [OPTIONS] -o OUTPUT FILE...\n       \
+                      revox fbank [OPTIONS] -o OUTPUT --wav-scp LIST",
+    after_help = "Examples:
   revox fbank a.wav b.flac -o features.safetensors --mels 80 --cmn
-  revox fbank a.wav b.flac -o ark,scp:feats.ark,feats.scp")]
+  revox fbank --wav-scp data/wav.scp -o ark,scp:feats.ark,feats.scp"
+)]
 pub struct Args {
-    /// Audio files.
-    #[arg(required = true)]
+    /// Audio files. Their names without folder and ending are the ids.
+    #[arg(value_name = "FILE", required_unless_present = "wav_scp")]
     files: Vec<PathBuf>,
-    /// Output: one tensor `[frames, mels]` a file, named as the file without its ending. `-` is
-    /// standard output. `F.ark`, `ark:F`, `ark,t:F` (text) and `ark,scp:F.ark,F.scp` are Kaldi's
-    /// archives, which do not keep how the features were made.
+    /// List of utterances in the place of files: `id path` a line; `-` is standard input.
+    #[arg(long, value_name = "LIST", conflicts_with = "files")]
+    wav_scp: Option<PathBuf>,
+    /// Output: one tensor `[frames, mels]` an utterance, named by its id; `-` is standard output.
+    /// All features are in memory until it is written. `F.ark`, `ark:F`, `ark,t:F` (text) and
+    /// `ark,scp:F.ark,F.scp` are Kaldi's archives: they are written as features come, so a list may
+    /// have any length, and do not keep how the features were made.
     #[arg(long, short)]
     output: PathBuf,
     /// Mel filters.
@@ -53,6 +61,12 @@ pub struct Args {
     /// Subtract each file's mean.
     #[arg(long)]
     cmn: bool,
+    /// Leave out files that cannot be read, with a warning for each of the first.
+    #[arg(long)]
+    skip_errors: bool,
+    /// Where to list what was left out: `id reason` a line.
+    #[arg(long, value_name = "FILE", requires = "skip_errors")]
+    skipped: Option<PathBuf>,
 }
 
 pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
@@ -64,66 +78,84 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
         scale: args.scale,
         ..FbankConfig::default()
     })?;
-    let inputs: Vec<&Path> = args.files.iter().map(PathBuf::as_path).collect();
+    let list = List::of_files(args.wav_scp.as_deref(), &args.files)?;
     // What names an input is refused as such, whatever else is wrong with it.
     let kaldi = Output::parse(&args.output);
     let parsed = kaldi.as_ref().ok().and_then(Option::as_ref);
-    let outputs = parsed.map_or_else(|| vec![args.output.as_path()], Output::files);
-    fs::check_outputs(&outputs, &inputs)?;
+    let mut outputs = parsed.map_or_else(|| vec![args.output.as_path()], Output::files);
     let first = outputs[0].to_owned();
+    outputs.extend(args.skipped.as_deref());
+    let inputs = list.inputs();
+    let inputs: Vec<&Path> = inputs.iter().map(|path| &**path).collect();
+    fs::check_outputs(&outputs, &inputs)?;
     let kaldi = kaldi?;
-    let names = ids_of(&args.files)?;
-    if kaldi.is_some() {
-        let checked = args.files.iter().zip(&names).try_for_each(|(path, name)| {
-            archive::check_key(name).map_err(|e| Error::file(path, e.to_string()))
-        });
-        checked?;
-    }
-    let mut all: Vec<(String, Vec<f32>)> = Vec::with_capacity(args.files.len());
-    let mut progress = Progress::new("fbank", args.files.len(), global.quiet);
-    for (path, name) in args.files.iter().zip(names) {
-        let mut source = Source::open(path, args.sample_rate, args.channel)?;
-        let mut noise =
-            Stream::new(global.seed.unwrap_or(0), "dither", &[fnv1a64(name.as_bytes())]);
-        let mut features = fbank.features_of(&mut source, Some(&mut noise))?;
-        if let Some(warning) = source.narrowband_warning() {
-            errln!("warning: {}: {warning}", path.display());
-        }
-        if args.cmn {
-            subtract_mean(&mut features, args.mels);
-        }
-        all.push((name, features));
-        progress.add(1);
-    }
-    let frames_of = |features: &[f32]| features.len() / args.mels;
-    match &kaldi {
-        Some(output) => {
-            let matrix = |i: usize| View::Matrix { values: &all[i].1, columns: args.mels };
-            output.write(all.len(), &|i| all[i].0.as_str(), &matrix)?;
-        }
-        None => {
-            let frontend = Frontend { fbank: fbank.config().clone(), cmn: args.cmn };
-            let settings = serde_json::to_string(&frontend).expect("settings are plain data");
-            let parts = all.iter().map(|(name, features)| Part {
-                name: name.as_str().into(),
-                dtype: Dtype::F32,
-                shape: vec![frames_of(features), args.mels],
-                bytes: features.as_slice().into(),
-            });
-            let parts: Vec<Part> = parts.collect();
-            tensor_file::write(&args.output, &[("frontend", settings.as_str())], &parts)?;
-        }
-    }
-    let frames: usize = all.iter().map(|(_, features)| frames_of(features)).sum();
-    let text = match global.json {
-        true => {
-            json!({"files": all.len(), "frames": frames, "output": shown(&args.output)}).to_string()
-        }
-        false => {
-            let files = counted(all.len(), "file");
-            format!("{} of {files} in {}", counted(frames, "frame"), args.output.display())
-        }
+    let work = Work { args, list: &list, fbank: &fbank, seed: global.seed.unwrap_or(0) };
+    let done = match &kaldi {
+        Some(output) => into_archive(output, &work, global)?,
+        None => into_tensors(args, &work, global)?,
     };
-    tell(&first, &text);
+    if let Some(skipped) = &args.skipped {
+        done.left_out.write(skipped)?;
+    }
+    tell(&first, &report(args, &done, global));
     Ok(())
+}
+
+/// Writes features as they come.
+fn into_archive(output: &Output, work: &Work, global: &Global) -> Result<Done> {
+    let list = work.list;
+    (0..list.len()).try_for_each(|place| {
+        archive::check_key(list.id(place)).map_err(|e| list.at(place, e, false))
+    })?;
+    let (columns, mut done) = (work.args.mels, Done::default());
+    output.stream(|entries| {
+        done = work.run(global, &mut |id, features| {
+            entries.add(id, &View::Matrix { values: &features, columns })
+        })?;
+        Ok(())
+    })?;
+    Ok(done)
+}
+
+/// Writes features when all of them are there: the header of a safetensors file needs all sizes.
+fn into_tensors(args: &Args, work: &Work, global: &Global) -> Result<Done> {
+    let mut all: Vec<(String, Vec<f32>)> = Vec::new();
+    let done = work.run(global, &mut |id, features| {
+        all.push((id.to_owned(), features));
+        Ok(())
+    })?;
+    let frontend = Frontend { fbank: work.fbank.config().clone(), cmn: args.cmn };
+    let settings = serde_json::to_string(&frontend).expect("settings are plain data");
+    let parts = all.iter().map(|(name, features)| Part {
+        name: name.as_str().into(),
+        dtype: Dtype::F32,
+        shape: vec![features.len() / args.mels, args.mels],
+        bytes: features.as_slice().into(),
+    });
+    let parts: Vec<Part> = parts.collect();
+    tensor_file::write(&args.output, &[("frontend", settings.as_str())], &parts)?;
+    Ok(done)
+}
+
+/// What was done, as text or JSON.
+fn report(args: &Args, done: &Done, global: &Global) -> String {
+    let left_out = done.left_out.entries();
+    if global.json {
+        let reasons: Vec<_> =
+            left_out.iter().map(|(id, reason)| json!({"id": id, "error": reason})).collect();
+        return json!({
+            "files": done.files,
+            "frames": done.frames,
+            "skipped": reasons.len(),
+            "left_out": reasons,
+            "output": shown(&args.output),
+        })
+        .to_string();
+    }
+    let (frames, files) = (counted(done.frames, "frame"), counted(done.files, "file"));
+    let skipped = match left_out.len() {
+        0 => String::new(),
+        n => format!("; {} left out", counted(n, "file")),
+    };
+    format!("{frames} of {files} in {}{skipped}", args.output.display())
 }

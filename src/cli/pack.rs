@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
+use super::embed::Warnings;
 use super::values::counted;
 use super::{Global, shown};
 use crate::bytes::human;
@@ -12,7 +13,7 @@ use crate::corpus::Corpus;
 use crate::corpus::shards::{Packing, pack};
 use crate::error::Result;
 use crate::progress::reporting;
-use crate::terminal::{errln, outln};
+use crate::terminal::outln;
 
 const ABOUT: &str = "\
 OUT gets shards_000000000.tar and so on, shard.list, utt2spk, spk2utt, and an index of
@@ -20,8 +21,14 @@ where each utterance is. Training reads it when data.train names OUT or its shar
 and so does WeSpeaker, if the recordings are wav, flac, mp3, m4a, ogg, opus or wma.
 
 The order is random, and --seed decides it. Equal corpora and seeds make equal files.
-shard.list has absolute paths. OUT may be moved: tar files that are not where the list
-says are looked for beside it.
+shard.list has absolute paths, for WeSpeaker. OUT may be moved and copied: training here
+takes the tar files beside the list, and those that are not there from where the list
+says.
+
+Bytes are copied unread: a damaged recording is packed as it is. Only files that are
+missing or empty, or whose format neither name nor first bytes tell, are errors. With
+--flac, every recording that may become FLAC is decoded, and damage is an error, too.
+`revox prepare` checks recordings of every format.
 
 OUT appears when it is finished. What is stopped leaves nothing.
 
@@ -43,13 +50,16 @@ pub struct Args {
     /// their bytes.
     #[arg(long)]
     flac: bool,
-    /// Leave out recordings that cannot be read, and list them.
+    /// Leave out recordings that are errors, and list them in OUT/left-out.txt: `id reason` a line.
     #[arg(long)]
     skip_errors: bool,
 }
 
 pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
-    let corpus = Corpus::load(&args.lists)?;
+    let corpus = match args.skip_errors {
+        true => Corpus::load_all(&args.lists)?,
+        false => Corpus::load(&args.lists)?,
+    };
     let packing = Packing {
         per_shard: args.per_shard.get(),
         seed: global.seed.unwrap_or(Packing::default().seed),
@@ -58,10 +68,14 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     };
     let stop = super::signals::watch()?;
     let report = pack(&corpus, &args.out, &packing, &stop, &reporting("packing", global.quiet))?;
-    for problem in &report.problems {
-        errln!("warning: {problem}");
+    let mut warnings = Warnings::default();
+    for (_, reason) in &report.left_out {
+        warnings.add(&format!("{reason}; left out"));
     }
     if global.json {
+        let reasons = report.left_out.iter();
+        let reasons: Vec<_> =
+            reasons.map(|(id, reason)| json!({"id": id, "error": reason})).collect();
         let all = json!({
             "out": shown(&args.out),
             "utterances": report.utterances,
@@ -69,7 +83,8 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
             "shards": report.shards,
             "bytes": report.bytes,
             "encoded": report.encoded,
-            "problems": report.problems,
+            "skipped": reasons.len(),
+            "left_out": reasons,
         });
         outln!("{all}");
         return Ok(());
@@ -85,8 +100,9 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     if args.flac {
         outln!("{} became FLAC", counted(report.encoded, "recording"));
     }
-    if !report.problems.is_empty() {
-        outln!("{} left out", counted(report.problems.len(), "recording"));
+    if !report.left_out.is_empty() {
+        let list = args.out.join("left-out.txt");
+        outln!("{} left out: {}", counted(report.left_out.len(), "recording"), list.display());
     }
     Ok(())
 }

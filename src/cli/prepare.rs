@@ -8,8 +8,8 @@ use serde_json::json;
 use super::values::{counted, within};
 use super::{Global, shown};
 use crate::corpus::prepare::{
-    PrepareReport, PrepareSettings, VoxCeleb, prepare_cnceleb, prepare_folder, prepare_kaldi,
-    prepare_librispeech, prepare_musan, prepare_rirs, prepare_voxceleb,
+    PrepareReport, PrepareSettings, Problems, VoxCeleb, prepare_cnceleb, prepare_folder,
+    prepare_kaldi, prepare_librispeech, prepare_musan, prepare_rirs, prepare_voxceleb,
 };
 use crate::error::Result;
 use crate::progress::reporting;
@@ -26,8 +26,8 @@ pub struct Args {
 const FOLDER: &str = "\
 Every file is decoded. What is unreadable, short or silent, and copies of other files
 of the speaker (equal samples) are left out and reported, also in OUT/problems.txt. The
-same audio under two speakers is reported, and stays. Names that begin with a dot are
-left out.
+same audio under two speakers is reported, and stays; so is audio of a lower rate. Names
+that begin with a dot are left out.
 
 Ids are the paths below ROOT: ann/day 1/2.wav is ann/day_1/2.wav. Names that would
 become equal are refused.
@@ -98,10 +98,16 @@ enum Kind {
         checking: Checking,
     },
     /// VoxCeleb1 and VoxCeleb2 as they unpack, and the trials O, E and H.
-    #[command(after_help = VOXCELEB)]
+    #[command(
+        after_help = VOXCELEB,
+        group = clap::ArgGroup::new("corpora")
+            .required(true)
+            .multiple(true)
+            .args(["vox1", "vox2"])
+    )]
     Voxceleb {
         /// The folder of VoxCeleb1.
-        #[arg(long, value_name = "DIR", required_unless_present = "vox2")]
+        #[arg(long, value_name = "DIR")]
         vox1: Option<PathBuf>,
         /// The folder of VoxCeleb2.
         #[arg(long, value_name = "DIR")]
@@ -184,7 +190,7 @@ struct Checking {
     /// unfound, and lengths are what headers say.
     #[arg(long)]
     headers: bool,
-    /// Write nothing; print what would be written.
+    /// Write nothing; print what would be written, and every problem.
     #[arg(long)]
     dry_run: bool,
 }
@@ -239,12 +245,9 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
 }
 
 fn tell(report: &PrepareReport, out: &Path, dry_run: bool, as_json: bool) {
-    let summary = report.problems.summary();
-    for problem in &summary {
-        errln!("warning: {problem}");
-    }
-    if summary.len() < report.problems.all().len() && !dry_run {
-        errln!("note: {} has all problems", out.join("problems.txt").display());
+    match dry_run {
+        true => report.problems.lines().iter().for_each(|line| errln!("{line}")),
+        false => warn(&report.problems, out),
     }
     if as_json {
         outln!("{}", object(report, out, dry_run));
@@ -260,7 +263,7 @@ fn tell(report: &PrepareReport, out: &Path, dry_run: bool, as_json: bool) {
             "{}{speakers}, {}; lists{verb} in {}",
             counted(list.utterances, "utterance"),
             length(list.seconds),
-            out.join(&list.name).display()
+            below(out, &list.name).display()
         );
     }
     for list in &report.trials {
@@ -274,6 +277,22 @@ fn tell(report: &PrepareReport, out: &Path, dry_run: bool, as_json: bool) {
             out.join(&list.name).display()
         );
     }
+}
+
+/// The problems in few lines.
+fn warn(problems: &Problems, out: &Path) {
+    let summary = problems.summary();
+    for problem in &summary {
+        errln!("warning: {problem}");
+    }
+    if summary.len() < problems.all().len() {
+        errln!("note: {} has all problems", out.join("problems.txt").display());
+    }
+}
+
+/// A folder of lists, without a `/` at its end.
+fn below(out: &Path, name: &str) -> PathBuf {
+    out.join(name).components().collect()
 }
 
 /// A length in minutes, or in hours if it is long.
@@ -290,7 +309,7 @@ fn object(report: &PrepareReport, out: &Path, dry_run: bool) -> serde_json::Valu
         .iter()
         .map(|list| {
             json!({
-                "folder": shown(&out.join(&list.name)),
+                "folder": shown(&below(out, &list.name)),
                 "utterances": list.utterances,
                 "speakers": list.speakers,
                 "seconds": list.seconds,
@@ -308,13 +327,26 @@ fn object(report: &PrepareReport, out: &Path, dry_run: bool) -> serde_json::Valu
             })
         })
         .collect();
+    let problems: Vec<_> = report
+        .problems
+        .groups()
+        .iter()
+        .map(|group| {
+            let mut told = json!(group);
+            // Without a dry run, problems.txt has them.
+            if dry_run {
+                told["all"] = report.problems.of(group.kind).collect();
+            }
+            told
+        })
+        .collect();
     json!({
         "utterances": report.utterances,
         "speakers": report.speakers,
         "seconds": report.seconds,
         "lists": lists,
         "trials": trials,
-        "problems": report.problems.groups(),
+        "problems": problems,
         "dry_run": dry_run,
     })
 }

@@ -56,9 +56,27 @@ fn words(remedy: &Remedy, terms: &Terms) -> String {
             format!("go on with it (--resume), or name another folder ({folder})")
         }
         Remedy::Accept { names } => {
-            let accept: Vec<String> = names.iter().map(|name| format!("--accept {name}")).collect();
-            let accept = accept.join(" ");
-            format!("go on with {accept}, or name another folder ({folder}) to begin anew")
+            let accept = accepted(names);
+            format!("go on with{accept}, or name another folder ({folder}) to begin anew")
+        }
+        Remedy::Set { key, value, names } => {
+            let options = format!("--set {key}={value}{}", accepted(names));
+            format!("go on with {options}, or name another folder ({folder}) to begin anew")
+        }
+        Remedy::Raise { key } => format!("go on with a larger one: --set {key}=N"),
+        Remedy::BeginWith { model } => {
+            format!("begin a new run in another folder ({folder}) with --init {}", model.display())
+        }
+        Remedy::LeaveOut { key, tolerate, resume } => {
+            let accept = if *resume { " --accept data.tolerate" } else { "" };
+            let raise = tolerate.as_ref().map_or_else(String::new, |part| {
+                format!("raise data.tolerate (--set data.tolerate={part}{accept}) or ")
+            });
+            let remove = format!("take what cannot be read out of {key}");
+            match resume {
+                true => format!("{raise}{remove} (--accept {key}), and go on with --resume"),
+                false => format!("{raise}{remove}"),
+            }
         }
         Remedy::Quantize => "`revox quantize MODEL --recipe` uses it".into(),
         Remedy::GiveRecipe => "give --recipe, or --set quantize.sensitivity.measure=error".into(),
@@ -74,6 +92,11 @@ fn words(remedy: &Remedy, terms: &Terms) -> String {
             "install a CUDA toolkit that knows the GPU and is no newer than its driver".into()
         }
     }
+}
+
+/// Options that accept differences, each after a blank.
+fn accepted(names: &[String]) -> String {
+    names.iter().map(|name| format!(" --accept {name}")).collect()
 }
 
 #[cfg(test)]
@@ -93,6 +116,30 @@ mod tests {
         let error = Error::invalid("differs").with(Remedy::Accept { names });
         let wanted = "differs; go on with --accept backend --accept train.epochs, or";
         assert!(told(&error).starts_with(wanted), "{}", told(&error));
+    }
+
+    #[test]
+    fn settings_are_told_with_their_values() {
+        let names = vec!["data.dev".to_owned()];
+        let remedy = Remedy::Set { key: "train.epochs", value: "3".to_owned(), names };
+        let text = told(&Error::invalid("differs").with(remedy));
+        let wanted = "differs; go on with --set train.epochs=3 --accept data.dev, or name another";
+        assert!(text.starts_with(wanted), "{text}");
+        let leave_out = |tolerate: Option<&str>, resume| {
+            let tolerate = tolerate.map(str::to_owned);
+            let remedy = Remedy::LeaveOut { key: "data.train", tolerate, resume };
+            told(&Error::invalid("cut").with(remedy))
+        };
+        assert_eq!(
+            leave_out(Some("0.01"), true),
+            "cut; raise data.tolerate (--set data.tolerate=0.01 --accept data.tolerate) or take \
+             what cannot be read out of data.train (--accept data.train), and go on with --resume"
+        );
+        assert_eq!(leave_out(None, false), "cut; take what cannot be read out of data.train");
+        let text = told(&Error::invalid("over").with(Remedy::Raise { key: "train.epochs" }));
+        assert_eq!(text, "over; go on with a larger one: --set train.epochs=N");
+        let text = told(&Error::invalid("over").with(Remedy::BeginWith { model: "m".into() }));
+        assert_eq!(text, "over; begin a new run in another folder (--out) with --init m");
     }
 
     #[test]

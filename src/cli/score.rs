@@ -165,8 +165,8 @@ fn normaliser(
     let norm = AsNorm::new(&cohort, args.top_n).map_err(at_fault)?;
     if norm.top() < args.top_n {
         let n = norm.top();
-        let embeddings = counted(n, "embedding");
-        errln!("note: {} holds {embeddings}, so --top-n is {n}", path.display());
+        let what = if args.utt2spk.is_some() { "speaker" } else { "embedding" };
+        errln!("note: {} has {}, so --top-n is {n}", path.display(), counted(n, what));
     }
     let progress = Mutex::new(Progress::new("AS-norm", scorer.embeddings().len(), global.quiet));
     let done = || progress.lock().expect("no holder panics").add(1);

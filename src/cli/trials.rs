@@ -66,9 +66,9 @@ fn pairs(text: &str) -> Result<Pairs, String> {
 
 /// Remarks on genders.
 fn remark(trials: &MadeTrials) {
-    if trials.genderless > 0 {
-        let who = counted(trials.genderless, "speaker");
-        errln!("warning: {who} of unknown gender, compared only with each other");
+    if !trials.genderless.is_empty() {
+        let (who, names) = (counted(trials.genderless.len(), "speaker"), trials.first_genderless());
+        errln!("warning: {who} of unknown gender ({names}), compared only with each other");
     }
 }
 

@@ -72,28 +72,51 @@ fn lines_of(text: &str) -> usize {
     text.bytes().filter(|byte| *byte == b'\n').count() + 1
 }
 
-/// Reads a list with `utterance speaker` a line. Returns speaker and line number by utterance.
+/// Reads a list with `utterance speaker` a line, or a file named spk2utt with a speaker and all
+/// utterances of that speaker a line. Returns speaker and line number by utterance.
 ///
 /// # Errors
 /// A file that cannot be read; a line without exactly two fields; an utterance in two lines.
 pub fn read_utt2spk(path: impl AsRef<Path>) -> Result<HashMap<String, (String, usize)>> {
     let path = path.as_ref();
     let text = fs::read_to_string(path)?;
-    let speakers = utt2spk(path, &text)?;
+    let speakers = speaker_map(path, &text)?;
     let owned =
         |(id, (speaker, line)): (&str, (&str, usize))| (id.to_owned(), (speaker.to_owned(), line));
     Ok(speakers.into_iter().map(owned).collect())
 }
 
+/// Speaker and line by utterance.
+type Speakers<'t> = HashMap<&'t str, (&'t str, usize)>;
+
 /// [`read_utt2spk`] of the list's text.
 ///
 /// # Errors
 /// Those of [`read_utt2spk`].
-pub(super) fn utt2spk<'t>(
-    path: &Path,
-    text: &'t str,
-) -> Result<HashMap<&'t str, (&'t str, usize)>> {
-    let mut speakers: HashMap<&str, (&str, usize)> = HashMap::with_capacity(lines_of(text));
+pub(super) fn speaker_map<'t>(path: &Path, text: &'t str) -> Result<Speakers<'t>> {
+    match path.file_name().is_some_and(|name| name == "spk2utt") {
+        true => spk2utt(path, text),
+        false => utt2spk(path, text),
+    }
+}
+
+fn spk2utt<'t>(path: &Path, text: &'t str) -> Result<Speakers<'t>> {
+    let mut speakers: Speakers = HashMap::new();
+    for (i, line) in text.lines().enumerate() {
+        let mut fields = line.split_ascii_whitespace();
+        let Some(speaker) = fields.next() else { continue };
+        for id in fields {
+            if let Some((_, first)) = speakers.insert(id, (speaker, i + 1)) {
+                let message = format!("utterance `{id}` again; it is already in line {first}");
+                return Err(Error::line(path, i + 1, message));
+            }
+        }
+    }
+    Ok(speakers)
+}
+
+pub(super) fn utt2spk<'t>(path: &Path, text: &'t str) -> Result<Speakers<'t>> {
+    let mut speakers: Speakers = HashMap::with_capacity(lines_of(text));
     for (i, line) in text.lines().enumerate() {
         let mut fields = line.split_ascii_whitespace();
         let Some(id) = fields.next() else { continue };
@@ -143,6 +166,18 @@ pub(super) fn located(list: &Path, file: &str) -> (PathBuf, bool) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn both_lists_of_speakers_say_the_same() {
+        let utterances = speaker_map(Path::new("a/utt2spk"), "a1 ann\nb1 bob\na2 ann\n").unwrap();
+        let speakers = speaker_map(Path::new("a/spk2utt"), "ann a1 a2\n\nbob b1\n").unwrap();
+        for (id, (speaker, _)) in &utterances {
+            assert_eq!(speakers[id].0, *speaker);
+        }
+        assert_eq!((utterances.len(), speakers["b1"]), (speakers.len(), ("bob", 3)));
+        let error = speaker_map(Path::new("spk2utt"), "ann a1\nbob a1\n").unwrap_err().to_string();
+        assert!(error.contains("spk2utt:2: utterance `a1` again; it is already in line 1"));
+    }
 
     #[test]
     fn files_are_looked_for_beside_the_list_and_above_it() {

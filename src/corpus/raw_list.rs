@@ -37,7 +37,10 @@ pub(super) fn raw_list<'t>(path: &Path, text: &'t str) -> Result<Vec<(RawEntry<'
     for (i, line) in text.lines().enumerate().filter(|(_, l)| !l.trim().is_empty()) {
         let bad = |message: String| Error::line(path, i + 1, message);
         let entry: RawEntry = serde_json::from_str(line).map_err(|e| {
-            bad(format!("no JSON object with \"key\", \"wav\" and \"spk\": {}", reason(&e)))
+            bad(format!(
+                "a line of a raw.list is {{\"key\": ID, \"wav\": PATH, \"spk\": SPEAKER}}; {}",
+                reason(&e)
+            ))
         })?;
         if entry.vad.is_some() {
             let message = "has \"vad\", stretches of speech that this version does not cut out; \
@@ -71,8 +74,11 @@ pub(super) fn raw_list<'t>(path: &Path, text: &'t str) -> Result<Vec<(RawEntry<'
     }
 }
 
-/// The parser's words, without its own count of lines.
+/// What is wrong with a line, without the parser's own count of lines.
 fn reason(error: &serde_json::Error) -> String {
+    if error.is_syntax() || error.is_eof() {
+        return format!("this is no JSON (column {})", error.column());
+    }
     let text = error.to_string();
     match text.rfind(" at line ") {
         Some(end) => format!("{} (column {})", &text[..end], error.column()),
@@ -100,7 +106,9 @@ mod tests {
     #[test]
     fn bad_lines_are_named() {
         let good = "{\"key\": \"a\", \"wav\": \"a.wav\", \"spk\": \"s\"}\n";
-        assert!(error(&format!("{good}a a.wav\n")).starts_with("raw.list:2: no JSON object"));
+        assert!(
+            error(&format!("{good}a a.wav\n")).starts_with("raw.list:2: a line of a raw.list is {")
+        );
         assert!(error("{\"key\": \"a\", \"wav\": \"a.wav\"}\n").contains("missing field `spk`"));
         assert!(error(&format!("{good}{good}")).contains("raw.list:2: utterance `a` again"));
         assert!(error("{\"key\": \"\", \"wav\": \"a\", \"spk\": \"s\"}").contains("\"key\""));

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use rayon::prelude::*;
 
 use super::Names;
-use super::lists::{located, utt2spk, wav_scp};
+use super::lists::{located, speaker_map, wav_scp};
 use super::raw_list::raw_list;
 use super::shards::Shards;
 use crate::audio::Source;
@@ -78,10 +78,12 @@ pub struct Corpus {
     /// The list of speakers, if that is another file.
     pub speaker_list: Option<PathBuf>,
     shards: Shards,
+    /// Utterances whose files are not there, in order.
+    missing: Vec<u32>,
 }
 
-/// Id, audio, speaker and line of an utterance.
-type Listed<'t> = (&'t str, Place, &'t str, usize);
+/// Id, audio, speaker and line of an utterance, and whether its file is there.
+type Listed<'t> = (&'t str, Place, &'t str, usize, bool);
 
 impl Corpus {
     /// Reads the lists of a corpus: a folder with `wav.scp` and `utt2spk`, or one of WeSpeaker's
@@ -92,11 +94,25 @@ impl Corpus {
     /// [`Shards::scan`]; an utterance without a speaker and a file that does not exist, at their
     /// line.
     pub fn load(path: impl AsRef<Path>) -> Result<Self> {
+        let corpus = Self::load_all(path)?;
+        let first = corpus.missing().next();
+        match first {
+            Some((_, error)) => Err(error),
+            None => Ok(corpus),
+        }
+    }
+
+    /// [`Corpus::load`], which leaves it to the caller what to do about files that are not there
+    /// ([`Corpus::missing`]).
+    ///
+    /// # Errors
+    /// Those of [`Corpus::load`] but for such files.
+    pub fn load_all(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         if path.is_file() {
             return match fs::parent(path) {
                 folder if path.file_name().is_some_and(|name| name == "wav.scp") => {
-                    Self::of_wav_scp(path, &folder.join("utt2spk"))
+                    Self::of_wav_scp(path, &speaker_list(folder))
                 }
                 _ if is_raw_list(path)? => Self::of_raw_list(path),
                 _ => Self::of_shards(path),
@@ -109,17 +125,20 @@ impl Corpus {
         }
         let [scp, raw, shards] = ["wav.scp", "raw.list", "shard.list"].map(|name| path.join(name));
         match (raw.exists(), shards.exists()) {
-            _ if scp.exists() => Self::of_wav_scp(&scp, &path.join("utt2spk")),
+            _ if scp.exists() => Self::of_wav_scp(&scp, &speaker_list(path)),
             (true, _) => Self::of_raw_list(&raw),
             (false, true) => Self::of_shards(&shards),
-            // Its error names the usual list.
-            (false, false) => Self::of_wav_scp(&scp, &path.join("utt2spk")),
+            (false, false) => {
+                let what = "has no lists: wav.scp with utt2spk, raw.list or shard.list is wanted \
+                            (`revox prepare` makes lists of a folder of audio)";
+                Err(Error::file(path, what))
+            }
         }
     }
 
     fn of_wav_scp(scp: &Path, map: &Path) -> Result<Self> {
         let (text, speakers) = (fs::read_to_string(scp)?, fs::read_to_string(map)?);
-        let (entries, speaker_of) = (wav_scp(scp, &text)?, utt2spk(map, &speakers)?);
+        let (entries, speaker_of) = (wav_scp(scp, &text)?, speaker_map(map, &speakers)?);
         let listed: Result<Vec<Listed>> = entries
             .into_par_iter()
             .map(|(id, file, line)| {
@@ -127,7 +146,8 @@ impl Corpus {
                     let map = map.display();
                     Error::line(scp, line, format!("utterance `{id}` has no speaker in {map}"))
                 })?;
-                Ok((id, file_at(scp, file, line)?, speaker, line))
+                let (place, is_there) = file_at(scp, file);
+                Ok((id, place, speaker, line, is_there))
             })
             .collect();
         drop(speaker_of);
@@ -138,13 +158,14 @@ impl Corpus {
     fn of_raw_list(list: &Path) -> Result<Self> {
         let text = fs::read_to_string(list)?;
         let entries = raw_list(list, &text)?;
-        let listed: Result<Vec<Listed>> = entries
+        let listed = entries
             .par_iter()
             .map(|(entry, line)| {
-                Ok((&*entry.key, file_at(list, &entry.wav, *line)?, &*entry.spk, *line))
+                let (place, is_there) = file_at(list, &entry.wav);
+                (&*entry.key, place, &*entry.spk, *line, is_there)
             })
             .collect();
-        Ok(Self::of_listed(list, listed?))
+        Ok(Self::of_listed(list, listed))
     }
 
     fn of_shards(list: &Path) -> Result<Self> {
@@ -154,7 +175,7 @@ impl Corpus {
             .map(|entry| {
                 let (shard, offset, bytes) = (entry.shard, entry.offset, entry.bytes);
                 let place = Place::Entry { shard, offset, bytes };
-                (&*entry.id, place, &*entry.speaker, shards.line(shard))
+                (&*entry.id, place, &*entry.speaker, shards.line(shard), true)
             })
             .collect();
         Ok(Self { shards, ..Self::of_listed(list, listed) })
@@ -166,16 +187,28 @@ impl Corpus {
         names.sort_unstable();
         numbers.extend(names.iter().copied().zip(0..));
         let speakers = names.into_iter().map(str::to_owned).collect();
+        let missing = listed.iter().zip(0..).filter(|(entry, _)| !entry.4).map(|(_, i)| i);
+        let missing = missing.collect();
         let utterances = listed
             .into_iter()
-            .map(|(id, place, speaker, line)| Utterance {
+            .map(|(id, place, speaker, line, _)| Utterance {
                 id: id.into(),
                 place,
                 speaker: numbers[speaker],
                 line: line as u32,
             })
             .collect();
-        Self { utterances, speakers, list: list.to_owned(), ..Self::default() }
+        Self { utterances, speakers, missing, list: list.to_owned(), ..Self::default() }
+    }
+
+    /// Utterances whose files are not there, by their places, with the errors of their lines.
+    pub fn missing(&self) -> impl Iterator<Item = (usize, Error)> {
+        self.missing.iter().map(|&place| {
+            let utterance = &self.utterances[place as usize];
+            let path = utterance.path().unwrap_or(&self.list).display();
+            let message = format!("{path}: no such file");
+            (place as usize, Error::line(&self.list, utterance.line as usize, message))
+        })
     }
 
     /// How many speakers the lists have, which is known much sooner than [`Corpus::load`] is done.
@@ -185,12 +218,12 @@ impl Corpus {
     /// Those of [`Corpus::load`].
     pub fn count_speakers(path: impl AsRef<Path>) -> Result<usize> {
         let path = path.as_ref();
-        let map = path.join("utt2spk");
         if !path.join("wav.scp").exists() {
-            return Ok(Self::load(path)?.speakers.len());
+            return Ok(Self::load_all(path)?.speakers.len());
         }
+        let map = speaker_list(path);
         let text = fs::read_to_string(&map)?;
-        let speakers = utt2spk(&map, &text)?;
+        let speakers = speaker_map(&map, &text)?;
         Ok(speakers.values().map(|(speaker, _)| speaker).collect::<HashSet<_>>().len())
     }
 
@@ -224,17 +257,19 @@ impl Corpus {
         std::iter::once(&self.list).chain(&self.speaker_list).cloned().collect()
     }
 
-    /// Every file that holds audio, with the line that names it. Commands are no files.
+    /// Every file that holds audio, with the line that names it. Commands are no files, and files
+    /// that are not there are left out.
     pub fn files(&self) -> Vec<(Cow<'_, Path>, usize)> {
         if let Some(shards) = self.shards() {
             let count = shards.len() as u32;
             return (0..count).map(|i| (Cow::from(shards.path(i)), shards.line(i))).collect();
         }
         let is_file = |path: &&Path| !path.to_str().is_some_and(crate::audio::pipe::is_command);
-        let file = |u: &'_ Utterance| u.line as usize;
-        self.utterances
-            .iter()
-            .filter_map(|u| Some((Cow::from(u.path().filter(is_file)?), file(u))))
+        let is_there = |place: &u32| self.missing.binary_search(place).is_err();
+        (0u32..)
+            .zip(&self.utterances)
+            .filter(|(place, _)| is_there(place))
+            .filter_map(|(_, u)| Some((Cow::from(u.path().filter(is_file)?), u.line as usize)))
             .collect()
     }
 
@@ -269,15 +304,18 @@ impl Corpus {
     }
 }
 
-/// The place of a listed file, which must be there.
-fn file_at(list: &Path, listed: &str, line: usize) -> Result<Place> {
+/// The list of speakers in a folder: utt2spk, or spk2utt where only that is.
+fn speaker_list(folder: &Path) -> PathBuf {
+    let [utt2spk, spk2utt] = ["utt2spk", "spk2utt"].map(|name| folder.join(name));
+    if !utt2spk.exists() && spk2utt.exists() { spk2utt } else { utt2spk }
+}
+
+/// The place of a listed file, and whether it is there.
+fn file_at(list: &Path, listed: &str) -> (Place, bool) {
     let (path, is_there) = located(list, listed);
-    if !is_there {
-        return Err(Error::line(list, line, format!("{}: no such file", path.display())));
-    }
     // The list's text is the end of every path that it may lead to.
     let listed_at = path.as_os_str().len().saturating_sub(listed.len()) as u32;
-    Ok(Place::File { path: path.into(), listed_at })
+    (Place::File { path: path.into(), listed_at }, is_there)
 }
 
 /// Whether a list has JSON lines.

@@ -13,7 +13,7 @@ use crate::error::Result;
 /// Bytes of features after which embeddings are handed over, unless a test says otherwise. The
 /// number of threads and the length of a window bound the decoded audio, so memory grows neither
 /// with the number of recordings nor with their lengths.
-pub(super) const WAITING: usize = 64 << 20;
+pub(super) const WAITING: usize = 16 << 20;
 
 /// Bytes that an error counts as.
 const ERROR: usize = 1 << 10;

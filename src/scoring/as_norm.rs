@@ -1,17 +1,24 @@
 //! Adaptive score normalisation (WeSpeaker `wespeaker/bin/score_norm.py`).
 //!
-//! The cosines with the cohort are products in f32 of unit vectors that were computed in f64. They
-//! are off by 1e-7 or so, and their means by 1e-8. A normalised score is off by as much divided by
-//! a deviation: at most 1e-5 on values up to 26. The cosines of trials, means, deviations and what
-//! is made of them are computed in f64. The number of threads changes no bit.
+//! All cosines are computed in f64. An upper bound of each, by products of bytes or in f32, tells
+//! which members of the cohort can be among the nearest of an utterance, and only their cosines are
+//! computed. Neither the kind of bounds nor the number of threads changes a bit of the result.
 
+mod between;
+#[cfg(target_arch = "x86_64")]
+mod bytes;
+mod filter;
+mod members;
 mod nearest;
 mod products;
+mod rows;
 
 use rayon::prelude::*;
 
+use self::filter::{Filter, Prepared};
+use self::members::Members;
 use self::nearest::{Nearest, Room};
-use self::products::Cohort;
+use self::rows::Rows;
 use super::Scorer;
 use super::cosine::NOISE;
 use crate::error::{Error, Result};
@@ -19,10 +26,11 @@ use crate::error::{Error, Result};
 /// Most utterances that are compared with the cohort at a time. The cohort's values pass through a
 /// core's cache once for all of them.
 const ROWS: usize = 256;
-/// Most members of the cohort that they are compared with at a time: 8 MiB of cosines.
+/// Most members of the cohort that they are compared with at a time: 8 MiB of bounds. A multiple of
+/// what [`Filter::bounds`] asks for.
 const COLUMNS: usize = 8192;
 /// Most of the nearest that are kept at a time, of all utterances: 32 MiB.
-const KEPT: usize = 1 << 23;
+const KEPT: usize = 1 << 22;
 
 /// Mean and population standard deviation of an utterance's largest cosines with a cohort.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -33,23 +41,27 @@ pub struct TopStatistics {
     pub std: f64,
 }
 
-/// A cohort of unit vectors.
+/// A cohort.
 pub struct AsNorm {
-    cohort: Cohort,
+    members: Members,
+    /// None where it would spare too little.
+    filter: Option<Filter>,
+    dim: usize,
     top: usize,
 }
 
 /// Space of a thread.
 #[derive(Default)]
 struct Space {
-    units: Vec<f32>,
-    cosines: Vec<f32>,
+    rows: Rows,
+    prepared: Prepared,
+    bounds: Vec<f32>,
     room: Room,
 }
 
 impl AsNorm {
-    /// Takes the unit vectors of `cohort`, which has subtracted its mean if it has one. The `top`
-    /// largest cosines count, or all if there are fewer (see [`top`](Self::top)).
+    /// Takes the embeddings of `cohort`, less its mean if it has one. The `top` largest cosines
+    /// count, or all if there are fewer (see [`top`](Self::top)).
     ///
     /// # Errors
     /// A cohort or a `top` of fewer than two: one value has no spread.
@@ -68,7 +80,9 @@ impl AsNorm {
                 "the cohort holds one embedding: AS-norm needs two at least",
             ));
         }
-        Ok(Self { cohort: Cohort::of(cohort), top: top.min(n) })
+        let filter = (top <= n / 2).then(|| Filter::of(cohort));
+        let dim = cohort.embeddings().dim();
+        Ok(Self { members: Members::of(cohort), filter, dim, top: top.min(n) })
     }
 
     /// How many of the largest cosines count.
@@ -81,27 +95,38 @@ impl AsNorm {
     /// # Panics
     /// If the cohort has another dimension.
     pub fn statistics(&self, unit: &[f64]) -> TopStatistics {
-        assert_eq!(unit.len(), self.cohort.dim(), "a unit vector of another dimension");
-        let units = unit.iter().map(|&x| x as f32).collect();
-        self.statistics_of(&mut Space { units, ..Space::default() }, COLUMNS)[0]
+        assert_eq!(unit.len(), self.dim, "a unit vector of another dimension");
+        self.statistics_of(&mut Space { rows: Rows::of_unit(unit), ..Space::default() }, COLUMNS)[0]
     }
 
-    /// Statistics of the unit vectors in `space`, compared with so many members at a time.
+    /// Statistics of the rows in `space`, compared with so many members at a time. They are a
+    /// multiple of 64.
     fn statistics_of(&self, space: &mut Space, columns: usize) -> Vec<TopStatistics> {
-        let Space { units, cosines, room } = space;
-        let n = self.cohort.len();
-        let columns = n.div_ceil(n.div_ceil(columns));
-        let mut rows: Vec<Nearest> =
-            (0..units.len() / self.cohort.dim()).map(|_| Nearest::new(self.top)).collect();
+        let Space { rows, prepared, bounds, room } = space;
+        let n = self.members.len();
+        let mut found: Vec<Nearest> = (0..rows.len()).map(|_| Nearest::new(self.top)).collect();
+        if let Some(filter) = &self.filter {
+            filter.prepare(rows, prepared);
+        }
         for first in (0..n).step_by(columns) {
-            let members = first..n.min(first + columns);
-            let count = members.len();
-            self.cohort.cosines(units, members, cosines);
-            for (nearest, cosines) in rows.iter_mut().zip(cosines.chunks_exact(count)) {
-                nearest.add(cosines, room);
+            let count = columns.min(n - first);
+            let stride = self
+                .filter
+                .as_ref()
+                .map(|filter| filter.bounds(prepared, first..first + count, bounds));
+            for (i, nearest) in found.iter_mut().enumerate() {
+                let cosines = |places: &[u32], to: &mut Vec<f64>| {
+                    self.members.cosines(rows.row(i), first, places, to);
+                };
+                match stride {
+                    Some(stride) => {
+                        nearest.add(&bounds[i * stride..][..count], &cosines, room);
+                    }
+                    None => nearest.add_all(count as u32, &cosines, room),
+                }
             }
         }
-        rows.iter().map(Nearest::statistics).collect()
+        found.iter().map(Nearest::statistics).collect()
     }
 
     /// Computes the statistics of the utterances at `places` of `scorer`, once for each utterance,
@@ -116,7 +141,7 @@ impl AsNorm {
         places: impl IntoIterator<Item = usize>,
         done: &(dyn Fn() + Sync),
     ) -> Result<Normaliser> {
-        let dim = self.cohort.dim();
+        let dim = self.dim;
         if scorer.embeddings().dim() != dim {
             let message = format!(
                 "the cohort has {dim} values, the embeddings {}",
@@ -131,10 +156,7 @@ impl AsNorm {
         let found: Vec<Vec<TopStatistics>> = used
             .par_chunks((KEPT / self.top).clamp(1, ROWS))
             .map_init(Space::default, |space, places| {
-                space.units.resize(places.len() * dim, 0.0);
-                for (unit, &place) in space.units.chunks_exact_mut(dim).zip(places) {
-                    scorer.write_unit(place, unit);
-                }
+                space.rows.fill(scorer, places.iter().copied());
                 let found = self.statistics_of(space, COLUMNS);
                 found.iter().for_each(|_| done());
                 found

@@ -114,20 +114,22 @@ impl<'a> Scorer<'a> {
         (0..row.len()).map(|j| value(j) * inverse).collect()
     }
 
-    /// Writes the unit vector of an embedding, as [`unit`](Self::unit) computes it, rounded to f32.
+    /// Writes the values of an embedding less the mean, `[dim]`, and returns 1 over their length.
     ///
     /// # Panics
     /// As [`score`](Self::score).
-    pub(super) fn write_unit(&self, i: usize, unit: &mut [f32]) {
-        let (row, inverse) = (self.embeddings.row(i), self.inverse(i));
-        let values = unit.iter_mut().zip(row);
+    pub(super) fn write_centred(&self, i: usize, values: &mut [f64]) -> f64 {
+        let values = values.iter_mut().zip(self.embeddings.row(i));
         match &self.mean {
-            None => values.for_each(|(u, &x)| *u = (f64::from(x) * inverse) as f32),
-            Some(mean) => {
-                let values = values.zip(mean);
-                values.for_each(|((u, &x), m)| *u = ((f64::from(x) - m) * inverse) as f32);
-            }
+            None => values.for_each(|(v, &x)| *v = f64::from(x)),
+            Some(mean) => values.zip(mean).for_each(|((v, &x), m)| *v = f64::from(x) - m),
         }
+        self.inverse(i)
+    }
+
+    /// Whether a mean is subtracted.
+    pub(super) fn has_mean(&self) -> bool {
+        self.mean.is_some()
     }
 
     /// The embeddings.
@@ -165,9 +167,9 @@ mod tests {
                         scorer.unit(a).iter().zip(scorer.unit(b)).map(|(x, y)| x * y).sum();
                     assert!((scorer.score(a, b) - direct).abs() < 1e-14);
                 }
-                let mut rounded = [0.0; 11];
-                scorer.write_unit(a, &mut rounded);
-                assert!(scorer.unit(a).iter().map(|&x| x as f32).eq(rounded));
+                let mut centred = [0.0; 11];
+                let inverse = scorer.write_centred(a, &mut centred);
+                assert_eq!(scorer.unit(a), centred.map(|x| x * inverse));
             }
         }
     }

@@ -1,5 +1,5 @@
-//! From embeddings to scores and from scores to error rates, in f64 (AS-norm's cosines with the
-//! cohort in f32) and without any tensor framework.
+//! From embeddings to scores and from scores to error rates, in f64 and without any tensor
+//! framework.
 
 mod as_norm;
 mod band;

@@ -2,7 +2,7 @@
 //! from a stream keyed by (seed, epoch, utterance, pass), so it does not depend on thread and time.
 
 mod crops;
-mod left_out;
+pub(super) mod left_out;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -87,7 +87,7 @@ impl TrainSet {
     /// Lists that cannot be read. Fewer than two speakers.
     pub fn new(recipe: &Recipe, warn: Arc<dyn Fn(&str) + Send + Sync>) -> Result<Self> {
         let data = &recipe.data;
-        let corpus = Corpus::load(&data.train)?;
+        let corpus = Corpus::load_all(&data.train)?;
         if corpus.speakers.len() < 2 {
             return Err(Error::file(&data.train, "training needs at least two speakers"));
         }
@@ -101,10 +101,16 @@ impl TrainSet {
         let announced = (0..corpus.shards().map_or(0, |shards| shards.len()))
             .map(|_| AtomicU32::new(0))
             .collect();
+        let left_out = LeftOut::new(data.tolerate, count);
+        for (place, error) in corpus.missing() {
+            if let Some(text) = left_out.add(place, error)? {
+                warn(&format!("{text}; left out"));
+            }
+        }
         Ok(Self {
             crops: Crops::new(count, rate, least, data.cache_mib << 20, warn.clone()),
-            left_out: LeftOut::new(data.tolerate, count),
-            variation: Variation::new(&recipe.augment, rate)?,
+            left_out,
+            variation: Variation::new(&recipe.augment, rate, data.tolerate, &warn)?,
             spec: recipe.augment.spec.clone(),
             speeds: data.speeds.clone(),
             frames: data.frames,
@@ -159,9 +165,9 @@ impl TrainSet {
         Some(OnDevice { extractors, dither, masks, shape: self.shape() })
     }
 
-    /// What was left out because its audio cannot be read, one line for each utterance.
+    /// What was left out because its audio cannot be read, one line for each utterance or sound.
     pub fn left_out(&self) -> Vec<String> {
-        self.left_out.faults()
+        [self.left_out.faults(), self.variation.left_out()].concat()
     }
 
     /// The order of an epoch (from 1): utterance and pass. Utterances in tar files are shuffled

@@ -10,9 +10,11 @@ use burn::data::dataset::DatasetError;
 use burn::tensor::Device;
 use burn::train::ItemLazy;
 use burn::train::metric::Adaptor;
+use rayon::prelude::*;
 
 use super::Recipe;
-use crate::corpus::{Corpus, Trial, Utterance, read_trials, resolve};
+use crate::audio::pipe;
+use crate::corpus::{Corpus, Done, Trial, Utterance, read_trials, resolve};
 use crate::error::{Error, Result};
 use crate::inference::Embedder;
 use crate::model_file::Frontend;
@@ -65,6 +67,27 @@ impl DevSet {
     #[must_use]
     pub fn stopped_by(self, stop: Arc<AtomicBool>) -> Self {
         Self { stop, ..self }
+    }
+
+    /// Opens each file, so that one that is missing, cut as its header tells, or of an unknown
+    /// format is found before any work. Commands are not run. Calls `done` after each file.
+    ///
+    /// # Errors
+    /// The first file that cannot be opened, at its line. A stop that was asked for.
+    pub fn check_audio(&self, done: &Done) -> Result<()> {
+        let (all, rate) = (&self.corpus.utterances, self.frontend.fbank.sample_rate);
+        let fault = |u: &Utterance| {
+            if self.stop.load(Ordering::Relaxed) {
+                return Some(Error::Interrupted("the dev files were being opened".into()));
+            }
+            let is_file = |path: &&Path| !path.to_str().is_some_and(pipe::is_command);
+            u.path().filter(is_file)?;
+            let opened = self.corpus.open(u, rate, None);
+            done(0, all.len());
+            let error = self.corpus.at(u, opened.err()?);
+            Some(error.and("mend the file, or take it out of the dev lists and trials"))
+        };
+        all.par_iter().find_map_first(fault).map_or(Ok(()), Err)
     }
 
     /// Embeddings of all utterances, in order.

@@ -8,6 +8,7 @@ use super::finish::DET;
 use super::launch::LEFT_OUT;
 use super::strategy::{METRICS, MODEL};
 use super::{Recipe, RunOptions};
+use crate::bytes::counted;
 use crate::error::{Error, Remedy, Result};
 use crate::fs::{self, Lock};
 
@@ -174,10 +175,9 @@ pub(super) fn check_position(
     match (1..=epochs + 1).contains(&epoch) && batch <= steps {
         true => Ok(()),
         false => {
-            let message = format!(
-                "is of epoch {epoch}, batch {batch}; \
-                 this run has {epochs} epochs of {steps} batches"
-            );
+            let (epochs, steps) = (counted(epochs, "epoch"), counted(steps, "step"));
+            let message =
+                format!("is of epoch {epoch}, batch {batch}; this run has {epochs} of {steps}");
             Err(Error::file(path, message))
         }
     }

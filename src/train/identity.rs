@@ -30,7 +30,7 @@ const BACKEND: &str = "backend";
 /// The name of the number of devices.
 const DEVICES: &str = "devices";
 /// The key of the number of epochs.
-const EPOCHS: &str = "train.epochs";
+pub(super) const EPOCHS: &str = "train.epochs";
 
 /// What a run depends on.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -78,8 +78,9 @@ impl Identity {
     /// epochs need no acceptance.
     ///
     /// # Errors
-    /// All differences that are not accepted, with [`Remedy::Accept`] if they can be. A checkpoint
-    /// whose recipe this version cannot read.
+    /// All differences that are not accepted, with [`Remedy::Accept`] if they can be, or with
+    /// [`Remedy::Set`] where there are fewer epochs than before. A checkpoint whose recipe this
+    /// version cannot read.
     pub fn check_settings(&self, old: &Self, path: &Path, accept: &Accept) -> Result<Vec<String>> {
         let mut findings = Findings::new(accept);
         if self.recipe != old.recipe {
@@ -96,6 +97,11 @@ impl Identity {
                         let epochs = ours.train.epochs;
                         let more = format!("the rates are those of a run of {epochs} epochs");
                         findings.grant(EPOCHS, format!("{text}: from here on {more}"));
+                    }
+                    Some(Role::Changeable)
+                        if difference.key == EPOCHS && ours.train.epochs < theirs.train.epochs =>
+                    {
+                        findings.add_set(EPOCHS, theirs.train.epochs.to_string(), text);
                     }
                     Some(Role::Changeable) => findings.add(&difference.key, text),
                     Some(Role::Fixed) | None => findings.add_fixed(&difference.key, text),

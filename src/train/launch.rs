@@ -109,7 +109,7 @@ pub(super) fn launch_as(
     Ok(Trained { last, run, dev, head, ended })
 }
 
-/// Names the utterances that could not be read, all of them in a file of the run's folder.
+/// Names the recordings that could not be read, all of them in a file of the run's folder.
 fn tell_left_out(set: &TrainSet, options: &RunOptions) -> Result<()> {
     let faults = set.left_out();
     let Some(first) = faults.first() else { return Ok(()) };
@@ -121,7 +121,7 @@ fn tell_left_out(set: &TrainSet, options: &RunOptions) -> Result<()> {
     fs::write_bytes(&path, text.as_bytes())?;
     (options.warn)(&format!(
         "left out, because the audio cannot be read: {}, named in {}; the first: {first}",
-        counted(faults.len(), "utterance"),
+        counted(faults.len(), "recording"),
         path.display()
     ));
     Ok(())

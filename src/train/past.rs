@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::Recipe;
 use super::checkpoint::{self, State};
-use super::identity::{Accept, Identity};
+use super::identity::{Accept, EPOCHS, Identity};
 use super::stopping::ended;
 use super::strategy::MODEL;
 use crate::error::{Error, Remedy, Result};
@@ -43,10 +43,10 @@ impl<'a> Past<'a> {
         state.best = best(path, &state, recipe, changed, accept, note)?;
         if state.epoch > recipe.train.epochs + 1 {
             let (epoch, epochs) = (state.epoch, recipe.train.epochs);
-            return Err(Error::file(
-                path,
-                format!("is of epoch {epoch}; train.epochs of this run is {epochs}"),
-            ));
+            let message = format!("is of epoch {epoch}; {EPOCHS} of this run is {epochs}");
+            let done = (epoch - 1).to_string();
+            let remedy = Remedy::Set { key: EPOCHS, value: done, names: Vec::new() };
+            return Err(Error::file(path, message).with(remedy));
         }
         let ended = ended(recipe, &state);
         if let Some(why) = &ended {

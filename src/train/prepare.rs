@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::checkpoint::{self, Average, Loaded, State};
 use super::classes::{HeadMatch, class_names};
 use super::folder::{RunFolder, check_position};
-use super::identity::{Accept, Identity};
+use super::identity::{Accept, EPOCHS, Identity};
 use super::parts::Parts;
 use super::past::{Past, way_out};
 use super::start::Start;
@@ -13,7 +13,7 @@ use super::strategy::summed_before;
 use super::{DevSet, Loader, Recipe, RunOptions, TrainSet, Trainee};
 use crate::bytes::counted;
 use crate::corpus::synth;
-use crate::error::{Error, Result};
+use crate::error::{Error, Remedy, Result};
 use crate::model_file::{Header, Training};
 use crate::optim::Stepper;
 use crate::progress::reporting;
@@ -121,6 +121,7 @@ impl Data {
             counted(corpus.speakers.len(), "speaker")
         ));
         let dev = Arc::new(DevSet::new(recipe)?.stopped_by(options.stop.clone()));
+        dev.check_audio(&reporting("opening the dev files", options.quiet))?;
         for speaker in set.corpus().lone_speakers().into_iter().take(NAMED) {
             (options.warn)(&format!(
                 "speaker `{speaker}` has a single utterance: the network can only learn its \
@@ -239,6 +240,16 @@ fn resumed(
     let Loaded { trainee, optimizer, mut average, mut state, head } =
         checkpoint::load_for(past.path, trainee, &recipe.optimizer, &data.classes)
             .map_err(|e| way_out(past.path, e))?;
+    if let (Some(why), Some(found)) = (&past.ended, &head) {
+        let all = past.state.epoch > recipe.train.epochs;
+        let (key, more) =
+            if all { (EPOCHS, "more epochs") } else { ("train.patience", "more patience") };
+        let message = format!(
+            "the run is complete ({why}): new speakers need {more}; nothing would be trained \
+             (head: {found})"
+        );
+        return Err(Error::file(past.path, message).with(Remedy::Raise { key }));
+    }
     check_position(past.path, &state, recipe.train.epochs, data.steps)?;
     if let Some(found) = &head {
         (options.note)(&format!("head: {found}"));

@@ -2,6 +2,7 @@
 
 use super::Recipe;
 use super::checkpoint::State;
+use crate::bytes::counted;
 
 /// Why a run has ended, if it has: its epochs are done, or the dev EER has not improved for as long
 /// as `train.patience` allows. The answer is the same before an epoch and after it, so resuming a
@@ -13,12 +14,15 @@ pub(super) fn ended(recipe: &Recipe, state: &State) -> Option<String> {
         && patience > 0
         && done >= best.saturating_add(patience)
     {
-        let since = done - best;
+        let since = counted(done - best, "epoch");
         return Some(format!(
-            "no better dev EER for {since} epochs since epoch {best} (train.patience = {patience})"
+            "no better dev EER for {since} since epoch {best} (train.patience = {patience})"
         ));
     }
-    (done >= epochs).then(|| format!("all {epochs} epochs are done"))
+    (done >= epochs).then(|| match epochs {
+        1 => "its one epoch is done".to_owned(),
+        _ => format!("all {epochs} epochs are done"),
+    })
 }
 
 #[cfg(test)]

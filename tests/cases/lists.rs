@@ -76,7 +76,7 @@ fn folders_whose_names_become_one_are_refused() {
         read_wav_scp(place.path("out/wav.scp")).unwrap().into_iter().map(|e| e.0).collect();
     assert_eq!(ids, ["ann/1.wav", "bob/1.WAV"]);
     let is_hidden = |p: &serde_json::Value| {
-        p["kind"] == "hidden" && p["first"].as_str().unwrap().contains("1 hidden files")
+        p["kind"] == "hidden" && p["first"].as_str().unwrap().contains("1 hidden f")
     };
     assert!(mac["problems"].as_array().unwrap().iter().any(is_hidden), "{mac}");
 }

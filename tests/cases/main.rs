@@ -9,6 +9,7 @@ mod shared;
 mod place;
 
 mod audio;
+mod fbank;
 mod lists;
 mod models;
 mod outputs;

@@ -58,7 +58,44 @@ fn voxceleb_is_prepared_embedded_and_scored() {
     place.ok(&["embed", "m.safetensors", "--wav-scp", "out/vox1/wav.scp", "-o", "e.safetensors"]);
     place.ok(&["score", "e.safetensors", "out/vox1_O.txt", "-o", "scores"]);
     place.fails(&args, &["already there"]);
-    assert_eq!(place.run(&["prepare", "voxceleb", "out2"]).code, 2);
+    let ran = place.run(&["prepare", "voxceleb", "out2"]);
+    assert!(ran.code == 2 && ran.err.contains("--vox1 <DIR>|--vox2 <DIR>"), "{}", ran.err);
+}
+
+/// A dry run tells every problem, as `problems.txt` would.
+#[test]
+fn a_dry_run_tells_all_problems() {
+    let place = Place::make();
+    place.wav("in/ann/1.wav", 0.3, 100.0);
+    place.wav("in/ben/1.wav", 0.3, 150.0);
+    (2..8).for_each(|i| place.write(&format!("in/ann/{i}.wav"), "x"));
+    revox::audio::write_wav16(
+        place.path("in/ben/2.wav"),
+        &[0.1_f32, 0.1, -0.1, -0.1].repeat(1000),
+        8000,
+    )
+    .unwrap();
+    let args = ["prepare", "folder", "in", "out"];
+    let dry = [&args[..], &["--dry-run"]].concat();
+    let ran = place.run(&dry);
+    let told = place.json(&dry);
+    assert!(!place.path("out").exists());
+    let report = place.json(&args);
+    let text = std::fs::read_to_string(place.path("out/problems.txt")).unwrap();
+    assert!(text.lines().count() > 7 && text.contains("narrow: in/ben/2.wav: "), "{text}");
+    assert!(text.lines().all(|line| ran.err.lines().any(|l| l == line)), "{}", ran.err);
+    let mut lines = Vec::new();
+    for (group, short) in
+        told["problems"].as_array().unwrap().iter().zip(report["problems"].as_array().unwrap())
+    {
+        let all = group["all"].as_array().unwrap();
+        assert!(group["count"] == all.len() && group["first"] == all[0], "{group}");
+        assert!(short["count"] == group["count"] && short.get("all").is_none(), "{short}");
+        let kind = group["kind"].as_str().unwrap();
+        lines.extend(all.iter().map(|text| format!("{kind}: {}", text.as_str().unwrap())));
+    }
+    assert_eq!(lines, text.lines().collect::<Vec<_>>());
+    assert_eq!(report["lists"][0]["folder"], "out");
 }
 
 #[test]
@@ -87,12 +124,22 @@ fn lists_are_divided_by_speakers() {
     place.write("genders", "ann f\nben m\ncleo f\ndora f\n");
     let same = ["trials", "lists", "same", "--no-split", "--same-gender", "genders"];
     let ran = place.run(&same);
-    assert!(ran.code == 0 && ran.err.contains("1 speaker of unknown gender"), "{}", ran.err);
+    assert!(
+        ran.code == 0 && ran.err.contains("1 speaker of unknown gender (`eve`)"),
+        "{}",
+        ran.err
+    );
     for trial in read_trials(place.path("same")).unwrap() {
         let both = [&trial.enroll, &trial.test];
         let bens = both.iter().filter(|id| id.starts_with("ben/")).count();
         assert!(bens != 1 && (trial.target == Some(true) || bens == 0), "{trial:?}");
     }
+    place.write("others", "fay f\ngus m\n");
+    let others = ["trials", "lists", "x", "--no-split", "--same-gender", "others"];
+    place.fails(
+        &others,
+        &["none of these speakers (`ann`, `ben`, `cleo`, and 2 more); it has `fay`"],
+    );
     place
         .fails(&["trials", "lists", "x", "--dev-speakers", "4"], &["has 5 speakers", "4 would be"]);
 }

@@ -143,11 +143,16 @@ fn packed_corpora_are_whole_or_not_there() {
     std::fs::write(place.path("audio/3.WAV"), "").unwrap();
     place.fails(&["pack", ".", "new"], &["wav.scp:4", "3.WAV: the file is empty"]);
     assert!(!place.path("new").exists());
+    std::fs::remove_file(place.path("audio/7.WAV")).unwrap();
     let report = place.json(&["pack", ".", "new", "--skip-errors", "--seed", "3"]);
-    assert_eq!(
-        (&report["utterances"], &report["problems"].as_array().unwrap().len()),
-        (&10.into(), &1)
-    );
+    assert_eq!((&report["utterances"], &report["skipped"]), (&9.into(), &2.into()));
+    let left_out = std::fs::read_to_string(place.path("new/left-out.txt")).unwrap();
+    for entry in report["left_out"].as_array().unwrap() {
+        let [id, error] = ["id", "error"].map(|key| entry[key].as_str().unwrap());
+        assert!(left_out.lines().any(|line| line == format!("{id} {error}")), "{left_out}");
+        assert!(error.contains("wav.scp:4: ") || error.contains("wav.scp:8: "), "{error}");
+    }
+    assert_eq!(left_out.lines().count(), 2);
     let ran = place.run(&["pack", "none", "other"]);
     assert!(ran.code == 1 && ran.err.contains("none: no such folder"), "{}", ran.err);
     let ran = place.run(&["pack", ".", "other", "--per-shard", "0"]);
@@ -157,6 +162,15 @@ fn packed_corpora_are_whole_or_not_there() {
     std::fs::rename(place.path("out"), place.path("moved")).unwrap();
     let report = place.json(&["pack", "moved", "again", "--per-shard", "2"]);
     assert_eq!(report["shards"], 6, "{report}");
+    // A list that lost its last line says so.
+    let list = place.path("again/shard.list");
+    let text = std::fs::read_to_string(&list).unwrap();
+    std::fs::write(&list, text.lines().take(5).map(|line| format!("{line}\n")).collect::<String>())
+        .unwrap();
+    let ran = place.run(&["pack", "again", "fewer"]);
+    assert!(ran.err.contains("utt2spk names 11 utterances, the tar files of"), "{}", ran.err);
+    assert!(ran.code == 0 && ran.err.contains("hold 10\n"), "{}", ran.err);
+    std::fs::write(&list, text).unwrap();
     // A shard that lost its end.
     let cut = place.path("again/shards_000000003.tar");
     let length = std::fs::metadata(&cut).unwrap().len();

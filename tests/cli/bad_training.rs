@@ -104,7 +104,12 @@ fn broken_training_corpora() {
     std::fs::write(&wav, &bytes[..bytes.len() / 2]).unwrap();
     place.fails(
         &["train", "r.toml", "--out", "cut"],
-        &["corpus/train/wav.scp:7:", "s00001-0002.wav", "promises"],
+        &[
+            "corpus/train/wav.scp:7:",
+            "s00001-0002.wav",
+            "promises",
+            "data.tolerate = 0.001 allows none of 16 utterances",
+        ],
     );
     assert!(!place.path("cut/model.safetensors").exists());
     // The steps before it are saved, and the run can be resumed.
@@ -137,6 +142,13 @@ fn broken_training_corpora() {
         ran.err
     );
     place.write("corpus/train/utt2spk", &original);
+    // A dev file ends the run before its first step.
+    let wav = place.path("corpus/dev/wav/s00004").join("s00004-0001.wav");
+    let bytes = std::fs::read(&wav).unwrap();
+    std::fs::write(&wav, &bytes[..bytes.len() / 2]).unwrap();
+    place.fails(&["train", "r.toml", "--out", "dev"], &["corpus/dev/wav.scp:", "promises", "mend"]);
+    assert!(!place.path("dev").exists());
+    std::fs::write(&wav, &bytes).unwrap();
     let trials = std::fs::read_to_string(place.path("corpus/dev/trials.txt")).unwrap();
     place.write("corpus/dev/trials.txt", &format!("{trials}1 nobody s00004-0001\n"));
     place.fails(&["train", "r.toml", "--out", "t"], &["trials.txt:", "unknown utterance `nobody`"]);

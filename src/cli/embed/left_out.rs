@@ -13,7 +13,7 @@ const MORE: usize = PRINTED + 1;
 
 /// Warnings of one kind.
 #[derive(Default)]
-pub(super) struct Warnings {
+pub(in crate::cli) struct Warnings {
     count: usize,
 }
 
@@ -36,7 +36,7 @@ impl Warnings {
 
 /// Utterances that could not be read.
 #[derive(Default)]
-pub(super) struct LeftOut {
+pub(in crate::cli) struct LeftOut {
     /// Their ids and the reasons.
     entries: Vec<(String, String)>,
     warnings: Warnings,

@@ -13,7 +13,7 @@ use crate::corpus::{Corpus, Place, locate, read_wav_scp};
 use crate::error::{Error, Result};
 
 /// The utterances of a command, in their order.
-pub(super) enum List {
+pub(in crate::cli) enum List {
     /// Files that are named, or those of a wav.scp.
     Files {
         /// The wav.scp.
@@ -26,7 +26,7 @@ pub(super) enum List {
 }
 
 /// A file and the id of its utterance.
-pub(super) struct Entry {
+pub(in crate::cli) struct Entry {
     id: String,
     path: PathBuf,
     /// Its line in wav.scp, from 1.
@@ -40,9 +40,20 @@ impl List {
     /// A list that is wrong; two files of one id.
     pub fn of(args: &Args, files: &[PathBuf]) -> Result<Self> {
         if let Some(data) = &args.data {
-            return Ok(Self::Corpus(Corpus::load(data)?));
+            return Ok(Self::Corpus(match args.skip_errors {
+                true => Corpus::load_all(data)?,
+                false => Corpus::load(data)?,
+            }));
         }
-        let Some(scp) = &args.wav_scp else {
+        Self::of_files(args.wav_scp.as_deref(), files)
+    }
+
+    /// The files of a wav.scp, or else those that were named.
+    ///
+    /// # Errors
+    /// A list that is wrong; two files of one id.
+    pub fn of_files(scp: Option<&Path>, files: &[PathBuf]) -> Result<Self> {
+        let Some(scp) = scp else {
             let named = ids_of(files)?.into_iter().zip(files);
             let entries = named.map(|(id, path)| Entry { id, path: path.clone(), line: 0 });
             return Ok(Self::Files { scp: None, entries: entries.collect() });
@@ -50,7 +61,7 @@ impl List {
         let listed = read_wav_scp(scp)?.into_iter();
         let entries =
             listed.map(|(id, file, line)| Entry { id, path: locate(scp, &file), line }).collect();
-        Ok(Self::Files { scp: Some(scp.clone()), entries })
+        Ok(Self::Files { scp: Some(scp.to_owned()), entries })
     }
 
     /// Number of utterances.
@@ -166,7 +177,7 @@ pub(super) fn hex(hash: Sha256) -> String {
 ///
 /// # Errors
 /// Two files of one id; a name that is not UTF-8, which no list could name.
-pub(in crate::cli) fn ids_of(files: &[PathBuf]) -> Result<Vec<String>> {
+fn ids_of(files: &[PathBuf]) -> Result<Vec<String>> {
     let mut seen: HashMap<&str, &PathBuf> = HashMap::new();
     for path in files {
         let stem = path.file_stem().unwrap_or_default();

@@ -192,6 +192,9 @@ impl Receiver for Work<'_> {
                     log.left_out(&reason);
                 }
             }
+            Err(e) if self.list.len() > 1 => {
+                return Err(e.and("--skip-errors leaves out what cannot be read"));
+            }
             Err(e) => return Err(e),
         }
         Ok(())

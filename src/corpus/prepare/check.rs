@@ -18,6 +18,8 @@ const PIECE: usize = 1 << 16;
 pub(super) struct Content {
     /// Its length, seconds; 0 if it is not known.
     pub seconds: f64,
+    /// Its samples per second, before resampling.
+    pub rate: u32,
     /// SHA-256 of its samples, if they were decoded.
     pub hash: Option<[u8; 32]>,
 }
@@ -26,6 +28,7 @@ pub(super) struct Content {
 pub(super) fn check(path: &Path, settings: &PrepareSettings) -> Result<Content, Problem> {
     let unreadable = |e: Error| of_error(path, &e);
     let mut source = Source::open(path, settings.sample_rate, None).map_err(unreadable)?;
+    let rate = source.source_rate();
     let seconds = |samples: usize| samples as f64 / f64::from(settings.sample_rate);
     if settings.headers_only {
         let promised = source.promised_length();
@@ -34,7 +37,7 @@ pub(super) fn check(path: &Path, settings: &PrepareSettings) -> Result<Content, 
         }
         let length = promised.map(seconds);
         long_enough(path, length.unwrap_or(f64::INFINITY), settings)?;
-        return Ok(Content { seconds: length.unwrap_or(0.0), hash: None });
+        return Ok(Content { seconds: length.unwrap_or(0.0), rate, hash: None });
     }
     let (mut level, mut hash) = (Level::default(), Sha256::new());
     loop {
@@ -51,7 +54,7 @@ pub(super) fn check(path: &Path, settings: &PrepareSettings) -> Result<Content, 
         let text = format!("{}: silent; left out", shown(path));
         return Err(Problem { kind: ProblemKind::Silent, text, reason: None });
     }
-    Ok(Content { seconds, hash: Some(hash.finalize().into()) })
+    Ok(Content { seconds, rate, hash: Some(hash.finalize().into()) })
 }
 
 fn long_enough(path: &Path, seconds: f64, settings: &PrepareSettings) -> Result<(), Problem> {
@@ -75,12 +78,35 @@ fn of_error(path: &Path, error: &Error) -> Problem {
     }
 }
 
-/// The short reason of an error: its words up to the first sign, without the file.
+/// The short reason of an error: its first clause, without the file and without brackets.
 fn reason(path: &Path, error: &Error) -> String {
+    if let Error::Io { action, source, .. } = error.bare() {
+        return without_brackets(&format!("cannot {action}: {source}"));
+    }
     let text = error.to_string();
     let file = format!("{}: ", path.display());
-    let words = text.strip_prefix(&file).unwrap_or(&text);
-    words.split([':', ';', ',']).next().unwrap_or_default().trim().to_owned()
+    let words = without_brackets(text.strip_prefix(&file).unwrap_or(&text));
+    let clause = words.split([':', ';']).next().unwrap_or_default();
+    clause.split(", which").next().unwrap_or_default().trim().to_owned()
+}
+
+/// A text without its remarks in brackets.
+fn without_brackets(text: &str) -> String {
+    let (mut kept, mut depth) = (String::with_capacity(text.len()), 0_usize);
+    for c in text.chars() {
+        match c {
+            '(' => {
+                if depth == 0 {
+                    kept.truncate(kept.trim_end().len());
+                }
+                depth += 1;
+            }
+            ')' if depth > 0 => depth -= 1,
+            _ if depth == 0 => kept.push(c),
+            _ => {}
+        }
+    }
+    kept
 }
 
 #[cfg(test)]
@@ -113,9 +139,31 @@ mod tests {
         assert!(check(&at("a.wav"), &long).is_ok());
         assert_eq!(check(&at("b.wav"), &long).unwrap_err().kind, ProblemKind::Short);
         let headers = PrepareSettings { headers_only: true, ..long };
-        assert_eq!(check(&at("a.wav"), &headers).unwrap(), Content { seconds: 0.5, hash: None });
+        let whole = Content { seconds: 0.5, rate: 16_000, hash: None };
+        assert_eq!(check(&at("a.wav"), &headers).unwrap(), whole);
         assert!(check(&at("silent.wav"), &headers).is_ok());
         assert_eq!(check(&at("b.wav"), &headers).unwrap_err().kind, ProblemKind::Short);
         assert_eq!(check(&at("none.wav"), &headers).unwrap_err().kind, ProblemKind::Unreadable);
+    }
+
+    #[test]
+    fn reasons_are_whole_phrases() {
+        let path = Path::new("a, (b.wav");
+        for (message, wanted) in [
+            (
+                "is Windows Media audio (WMA, ASF), which this version does not read; convert it",
+                "is Windows Media audio",
+            ),
+            (
+                "no audio file of a known format (by its first bytes, whatever its name)",
+                "no audio file of a known format",
+            ),
+            ("not a readable MP4 file: its box (`moov`) ends early", "not a readable MP4 file"),
+            ("one (two (three, four)) five, six; seven", "one five, six"),
+        ] {
+            assert_eq!(reason(path, &Error::file(path, message)), wanted);
+        }
+        let denied = std::io::Error::other("no permission (code 13)");
+        assert_eq!(reason(path, &Error::io(path, "open", denied)), "cannot open: no permission");
     }
 }

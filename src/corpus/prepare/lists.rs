@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use super::layout::ListFolder;
+use super::remarks::remark;
 use super::survey::{Entry, Survey};
 use super::trials::TrialSet;
 use super::{
@@ -30,13 +31,11 @@ pub(super) fn finish(
     settings: &PrepareSettings,
 ) -> Result<PrepareReport> {
     let Survey { entries, speakers, mut problems } = survey;
-    let has = |folder: &ListFolder, entry: &Entry| {
-        folder.groups.contains(&entry.group) && (folder.copies || !entry.copy)
-    };
+    remark(&entries, folders, settings.sample_rate, &mut problems);
     let mut report = PrepareReport::default();
     let mut outputs = Vec::new();
     for folder in folders {
-        let mine: Vec<&Entry> = entries.iter().filter(|entry| has(folder, entry)).collect();
+        let mine: Vec<&Entry> = entries.iter().filter(|entry| entry.is_in(folder)).collect();
         if mine.is_empty() {
             continue;
         }
@@ -63,7 +62,7 @@ pub(super) fn finish(
         outputs.push(Output::new(folder.file("wav.scp"), scp));
     }
     let used: Vec<&Entry> =
-        entries.iter().filter(|e| folders.iter().any(|folder| has(folder, e))).collect();
+        entries.iter().filter(|e| folders.iter().any(|folder| e.is_in(folder))).collect();
     let all = by_speaker(&used, &speakers);
     report.utterances = used.len();
     report.speakers = all.len();

@@ -15,6 +15,7 @@ mod lists;
 mod musan;
 mod names;
 mod problems;
+mod remarks;
 mod report;
 mod rirs;
 mod survey;

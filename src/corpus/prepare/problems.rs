@@ -19,6 +19,8 @@ pub enum ProblemKind {
     Copy,
     /// The same audio as a file of another speaker.
     Disputed,
+    /// Of a lower rate than wanted: kept, but high frequencies are missing.
+    Narrow,
     /// Another file of an utterance that has one.
     SecondFile,
     /// Not where the corpus has its audio.
@@ -51,6 +53,7 @@ impl ProblemKind {
             Self::Silent => "silent",
             Self::Copy => "copy",
             Self::Disputed => "disputed",
+            Self::Narrow => "narrow",
             Self::SecondFile => "second-file",
             Self::Misplaced => "misplaced",
             Self::Unlistable => "unlistable",
@@ -72,6 +75,7 @@ impl ProblemKind {
             Self::Silent => "silent",
             Self::Copy => "with the audio of another file",
             Self::Disputed => "with the audio of another speaker's file",
+            Self::Narrow => "recorded at a lower rate, and kept",
             Self::SecondFile => "for utterances that have a file already",
             Self::Misplaced => "outside of the folders of the corpus",
             Self::Unlistable => "with names that lists cannot hold",
@@ -137,7 +141,12 @@ impl Problems {
 
     /// Number of problems of a kind.
     pub fn count(&self, kind: ProblemKind) -> usize {
-        self.0.iter().filter(|p| p.kind == kind).count()
+        self.of(kind).count()
+    }
+
+    /// The problems of a kind in the order in which they were found.
+    pub fn of(&self, kind: ProblemKind) -> impl Iterator<Item = &str> {
+        self.0.iter().filter(move |p| p.kind == kind).map(|p| p.text.as_str())
     }
 
     /// The problems by kind.
@@ -166,20 +175,24 @@ impl Problems {
         let mut lines = Vec::new();
         for group in self.groups() {
             if group.count <= FEW {
-                let few = self.0.iter().filter(|p| p.kind == group.kind);
-                lines.extend(few.map(|p| p.text.clone()));
+                lines.extend(self.of(group.kind).map(str::to_owned));
                 continue;
             }
             let shown: Vec<String> = group
                 .reasons
                 .iter()
                 .take(REASONS)
-                .map(|(reason, count)| format!("{count} times: {reason}"))
+                .map(|(reason, count)| match *count {
+                    1 => (*reason).to_owned(),
+                    count if count == group.count => (*reason).to_owned(),
+                    2 => format!("twice: {reason}"),
+                    count => format!("{count} times: {reason}"),
+                })
                 .collect();
-            let more = if group.reasons.len() > REASONS { ", and others" } else { "" };
+            let more = if group.reasons.len() > REASONS { "; and others" } else { "" };
             let reasons = match shown.is_empty() {
                 true => String::new(),
-                false => format!(" ({}{more})", shown.join(", ")),
+                false => format!(" ({}{more})", shown.join("; ")),
             };
             let (count, phrase, first) = (group.count, group.kind.phrase(), group.first);
             lines.push(format!("{count} {phrase}{reasons}; the first: {first}"));
@@ -187,11 +200,16 @@ impl Problems {
         lines
     }
 
-    /// The text of `problems.txt`: `kind: problem` a line, by kind.
-    pub(super) fn text(&self) -> String {
+    /// The lines of `problems.txt`, by kind: `kind: problem`.
+    pub fn lines(&self) -> Vec<String> {
         let mut sorted: Vec<&Problem> = self.0.iter().collect();
         sorted.sort_by_key(|p| p.kind);
-        sorted.iter().map(|p| format!("{}: {}\n", p.kind.name(), p.text)).collect()
+        sorted.iter().map(|p| format!("{}: {}", p.kind.name(), p.text)).collect()
+    }
+
+    /// The text of `problems.txt`.
+    pub(super) fn text(&self) -> String {
+        self.lines().iter().flat_map(|line| [line.as_str(), "\n"]).collect()
     }
 }
 
@@ -203,16 +221,26 @@ mod tests {
     fn many_problems_are_told_in_few_lines() {
         let mut problems = Problems::default();
         problems.add(ProblemKind::Silent, "a: silent");
-        for i in 0..5 {
-            let reason = Some(if i < 2 { "is AU audio" } else { "cut short" }.to_owned());
+        for i in 0..6 {
+            let reason = ["is AU audio", "is AU audio", "has 2 channels"].get(i);
+            let reason = Some((*reason.unwrap_or(&"cut short")).to_owned());
             problems.push(Problem { kind: ProblemKind::Unreadable, text: format!("f{i}"), reason });
         }
-        let wanted = "5 unreadable (3 times: cut short, 2 times: is AU audio); the first: f0";
+        let wanted = "6 unreadable (3 times: cut short; twice: is AU audio; has 2 channels); the \
+                      first: f0";
         assert_eq!(problems.summary(), [wanted, "a: silent"]);
+        assert_eq!(problems.of(ProblemKind::Silent).collect::<Vec<_>>(), ["a: silent"]);
         let text = problems.text();
         assert!(text.starts_with("unreadable: f0\n") && text.ends_with("silent: a: silent\n"));
         assert_eq!(text.lines().count(), problems.all().len());
-        assert_eq!((problems.count(ProblemKind::Unreadable), problems.groups().len()), (5, 2));
+        assert_eq!((problems.count(ProblemKind::Unreadable), problems.groups().len()), (6, 2));
         assert_eq!(serde_json::json!(problems.groups()[0].kind), "unreadable");
+        let mut problems = Problems::default();
+        for i in 0..4 {
+            let reason = Some("8000 Hz".to_owned());
+            problems.push(Problem { kind: ProblemKind::Narrow, text: format!("f{i}"), reason });
+        }
+        let wanted = "4 recorded at a lower rate, and kept (8000 Hz); the first: f0";
+        assert_eq!(problems.summary(), [wanted]);
     }
 }

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rayon::prelude::*;
 
-use super::check::check;
-use super::layout::{Candidate, Found};
+use super::check::{Content, check};
+use super::layout::{Candidate, Found, ListFolder};
 use super::names::shown;
 use super::{PrepareSettings, ProblemKind, Problems};
 use crate::corpus::Done;
@@ -26,8 +26,18 @@ pub(super) struct Entry {
     pub group: u32,
     /// Its length, seconds; 0 if it is not known.
     pub seconds: f64,
-    /// Whether it is left out of lists to train on, since another file holds the same audio.
-    pub copy: bool,
+    /// Its samples per second, before resampling.
+    pub rate: u32,
+    /// The number of an earlier file of the speaker that holds the same audio. Such a copy is left
+    /// out of lists to train on.
+    pub copy_of: Option<usize>,
+}
+
+impl Entry {
+    /// Whether the lists of a folder have it.
+    pub fn is_in(&self, folder: &ListFolder) -> bool {
+        folder.groups.contains(&self.group) && (folder.copies || self.copy_of.is_none())
+    }
 }
 
 /// All usable files of a corpus.
@@ -70,8 +80,8 @@ pub(super) fn survey(
             Ok(content) => {
                 hashes.extend(content.hash.map(|hash| (hash, entries.len())));
                 let Candidate { id, path, speaker, group } = file;
-                let seconds = content.seconds;
-                entries.push(Entry { id, path, speaker, group, seconds, copy: false });
+                let Content { seconds, rate, .. } = content;
+                entries.push(Entry { id, path, speaker, group, seconds, rate, copy_of: None });
             }
             Err(problem) => problems.push(problem),
         }
@@ -119,18 +129,14 @@ fn mark_copies(
         let mut of_speaker: HashMap<Option<u32>, usize> = HashMap::new();
         for &(_, i) in run {
             let speaker = entries[i].speaker;
-            let path = shown(&entries[i].path);
             if let Some(&earlier) = of_speaker.get(&speaker) {
-                let earlier = shown(&entries[earlier].path);
-                let text = format!("{path}: the same audio as {earlier}; left out");
-                problems.add(ProblemKind::Copy, text);
-                entries[i].copy = true;
+                entries[i].copy_of = Some(earlier);
                 continue;
             }
             of_speaker.insert(speaker, i);
             if i != first {
                 let whose = entries[first].speaker.map_or("", |n| speakers[n as usize].as_str());
-                let earlier = shown(&entries[first].path);
+                let (path, earlier) = (shown(&entries[i].path), shown(&entries[first].path));
                 let text = format!(
                     "{path}: the same audio as {earlier} of another speaker, `{whose}`; both stay"
                 );

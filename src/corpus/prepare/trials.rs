@@ -5,8 +5,12 @@ use std::path::Path;
 
 use super::survey::Entry;
 use super::{ProblemKind, Problems, TrialsReport};
+use crate::bytes::counted;
 use crate::corpus::{Pair, Text, TrialList, Words};
 use crate::error::{Error, Result};
+
+/// What a word is that a trial cannot be made of.
+const UNUSABLE: &str = "no usable utterance of the corpus";
 
 /// Trials of a corpus.
 pub(super) struct TrialSet {
@@ -48,17 +52,19 @@ impl TrialSet {
             .map(|(word, _)| word)
             .collect();
         if let Some(&(word, line)) = missing.first() {
-            let what = "no usable utterance of the corpus";
             if pairs.is_empty() {
-                let message = format!("`{word}` is {what}; none of the list's trials is left");
+                let message = format!("`{word}` is {UNUSABLE}; none of the list's trials is left");
                 return Err(Error::line(list, line, message));
             }
-            let (list, count) = (list.display(), missing.len());
-            let text = format!(
-                "{list}:{line}: `{word}` is {what}, the first of {count}; {left_out} of {} trials \
-                 are left out",
-                read.trials().len()
-            );
+            let who = match missing.len() {
+                1 => format!("`{word}` is {UNUSABLE}"),
+                more => {
+                    let others = counted(more - 1, "other");
+                    format!("`{word}` and {others} are not among the usable utterances")
+                }
+            };
+            let (list, all) = (list.display(), counted(read.trials().len(), "trial"));
+            let text = format!("{list}:{line}: {who}; left out: {left_out} of {all}");
             problems.add(ProblemKind::Trials, text);
         }
         Ok(Self { name, pairs, left_out })

@@ -8,6 +8,7 @@ use super::names::{as_id, stem};
 use super::survey::Survey;
 use super::trials::TrialSet;
 use super::{PrepareReport, PrepareSettings, ProblemKind, gather, lists, refuse_existing, survey};
+use crate::bytes::counted;
 use crate::corpus::Done;
 use crate::error::{Error, Result};
 
@@ -177,9 +178,10 @@ fn trials(paths: &[PathBuf], names: Vec<String>, survey: &mut Survey) -> Result<
             let both: Vec<u32> = trained.intersection(&tested).copied().collect();
             let first = both.iter().map(|&number| speakers[number as usize].as_str()).min();
             if let Some(first) = first {
-                let (name, part, count) = (&set.name, PARTS[group as usize], both.len());
+                let (name, part) = (&set.name, PARTS[group as usize]);
+                let who = counted(both.len(), "speaker");
                 let text = format!(
-                    "{name}: names {count} speakers of {part}, such as `{first}`; do not test a \
+                    "{name}: names {who} of {part}, such as `{first}`; do not test a \
                      network on it that was trained on {part}"
                 );
                 problems.add(ProblemKind::TestSpeaker, text);

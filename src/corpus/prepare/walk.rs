@@ -8,6 +8,7 @@ use super::ProblemKind;
 use super::layout::{Found, Layout, Named};
 use super::names::{ends_in_blanks, is_audio, is_hidden, shown, unlistable};
 use crate::audio::Source;
+use crate::bytes::counted;
 use crate::error::{Error, Result};
 
 /// Adds all audio files below `root` that lists can hold. The walk follows links.
@@ -23,7 +24,7 @@ pub(super) fn walk(root: &Path, layout: &mut dyn Layout, found: &mut Found) -> R
         return Err(Error::file(root, reason));
     }
     let above = names(&absolute);
-    let mut hidden = 0;
+    let mut hidden = [0, 0];
     let mut walk = WalkDir::new(root).sort_by_file_name().follow_links(true).into_iter();
     while let Some(entry) = walk.next() {
         let entry = match entry {
@@ -42,7 +43,8 @@ pub(super) fn walk(root: &Path, layout: &mut dyn Layout, found: &mut Found) -> R
         };
         let (path, kind) = (entry.path(), entry.file_type());
         if entry.depth() > 0 && is_hidden(entry.file_name()) {
-            hidden += usize::from(kind.is_dir() || is_audio(path));
+            hidden[0] += usize::from(!kind.is_dir() && is_audio(path));
+            hidden[1] += usize::from(kind.is_dir());
             if kind.is_dir() {
                 walk.skip_current_dir();
             }
@@ -66,9 +68,14 @@ pub(super) fn walk(root: &Path, layout: &mut dyn Layout, found: &mut Found) -> R
             }
         }
     }
-    if hidden > 0 {
-        let what = "hidden files and folders (names that begin with a dot, __MACOSX)";
-        let text = format!("{}: {hidden} {what} left out", shown(root));
+    if hidden != [0, 0] {
+        let kinds = hidden.into_iter().zip(["hidden file", "hidden folder"]);
+        let what: Vec<String> = kinds
+            .filter(|(count, _)| *count > 0)
+            .map(|(count, kind)| counted(count, kind))
+            .collect();
+        let (root, what) = (shown(root), what.join(" and "));
+        let text = format!("{root}: {what} left out (names that begin with a dot, and __MACOSX)");
         found.problems.add(ProblemKind::Hidden, text);
     }
     Ok(())

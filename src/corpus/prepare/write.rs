@@ -32,7 +32,11 @@ impl<'a> Output<'a> {
     }
 }
 
-/// Refuses an output folder that is a file, or that has one of these files already.
+/// The list that appears last: where it is, its folder is whole.
+const LAST: &str = "wav.scp";
+
+/// Refuses an output folder that is a file, or that has one of these files already. A folder with
+/// some of them but without its `wav.scp` was left by a run that was stopped.
 ///
 /// # Errors
 /// The first of them.
@@ -43,14 +47,28 @@ pub(in crate::corpus) fn refuse_existing(
     if out.exists() && !out.is_dir() {
         return Err(Error::file(out, "is a file, not a folder for lists"));
     }
-    match names.into_iter().map(|name| out.join(name)).find(|path| path.exists()) {
+    let names: Vec<PathBuf> = names.into_iter().map(|name| out.join(name)).collect();
+    let there: Vec<&PathBuf> = names.iter().filter(|path| path.exists()).collect();
+    let is_cut = |list: &Path| {
+        let last = list.with_file_name(LAST);
+        names.contains(&last) && !last.exists()
+    };
+    if let Some(list) = there.iter().find(|list| is_cut(list)) {
+        let message = format!(
+            "is there, but {LAST} is not: an earlier run was stopped while writing; remove {}, or \
+             name another folder for the lists",
+            out.display()
+        );
+        return Err(Error::file(list, message));
+    }
+    match there.first() {
         Some(list) => Err(Error::file(list, "is already there; name another folder for the lists")),
         None => Ok(()),
     }
 }
 
 /// Writes files into a folder, and makes the folder and those below it where there are none. They
-/// appear in their order.
+/// appear in their order, but every `wav.scp` after all others.
 ///
 /// # Errors
 /// A folder or file that cannot be written. None of the files remains then.
@@ -83,18 +101,26 @@ fn fill(out: &Path, outputs: &[Output], made: &mut Vec<PathBuf>) -> Result<()> {
             other => other,
         })?;
     }
-    for (i, output) in outputs.iter().enumerate() {
-        let path = out.join(&output.name);
+    let order = order(outputs);
+    for (done, &i) in order.iter().enumerate() {
+        let path = out.join(&outputs[i].name);
         let moved = make(fs::parent(&path), made)
             .and_then(|()| fs::rename(temp.path().join(i.to_string()), &path));
         if let Err(e) = moved {
-            for output in &outputs[..i] {
-                let _ = fs::remove_file(out.join(&output.name));
+            for &i in &order[..done] {
+                let _ = fs::remove_file(out.join(&outputs[i].name));
             }
             return Err(e);
         }
     }
     Ok(())
+}
+
+/// The numbers of files in the order in which they appear.
+fn order(outputs: &[Output]) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..outputs.len()).collect();
+    order.sort_by_key(|&i| Path::new(&outputs[i].name).ends_with(LAST));
+    order
 }
 
 #[cfg(test)]
@@ -141,5 +167,33 @@ mod tests {
         assert!(error.contains("z/a: is already there"), "{error}");
         let error = refuse_existing(&out.join("a"), names()).unwrap_err().to_string();
         assert!(error.contains("is a file"), "{error}");
+    }
+
+    /// A kill may come between any two files.
+    #[test]
+    fn a_stopped_run_is_told_from_a_finished_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let names = ["a/spk2utt", "a/wav.scp", "trials", "b/spk2utt", "b/trials", "b/wav.scp"];
+        let outputs = names.map(|name| Output::text(name, String::new()));
+        for count in 0..=names.len() {
+            let out = dir.path().join(count.to_string());
+            for &i in &order(&outputs)[..count] {
+                let path = out.join(names[i]);
+                std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+                std::fs::write(path, "").unwrap();
+            }
+            let found = refuse_existing(&out, names).map_err(|e| e.to_string());
+            let wanted = match count {
+                0 => {
+                    assert_eq!(found, Ok(()));
+                    continue;
+                }
+                6 => "a/spk2utt: is already there",
+                5 => "b/spk2utt: is there, but wav.scp is not",
+                _ => "a/spk2utt: is there, but wav.scp is not",
+            };
+            let error = found.unwrap_err();
+            assert!(error.contains(wanted), "{count}: {error}");
+        }
     }
 }

@@ -53,8 +53,8 @@ pub struct PackReport {
     pub bytes: u64,
     /// Recordings that became FLAC.
     pub encoded: usize,
-    /// Recordings that were left out, a line each.
-    pub problems: Vec<String>,
+    /// Ids of recordings that were left out, and the reasons, in the order of packing.
+    pub left_out: Vec<(String, String)>,
 }
 
 /// A finished tar file.
@@ -65,7 +65,7 @@ struct Packed {
     /// Utterance, place and size.
     entries: Vec<(usize, u64, u64)>,
     encoded: usize,
-    problems: Vec<String>,
+    left_out: Vec<(String, String)>,
 }
 
 struct Job<'a> {
@@ -82,7 +82,9 @@ struct Job<'a> {
 /// Makes the folder `out` with the recordings of a corpus in tar files, in random order. They are
 /// named as WeSpeaker's are: `shards_000000000.tar`. Beside them stand `shard.list` with their
 /// absolute paths, `utt2spk`, `spk2utt`, and the index by which [`Shards::scan`] finds utterances
-/// faster.
+/// faster. If recordings were left out, `left-out.txt` has `id reason` a line.
+///
+/// Bytes are copied as they are. Only recordings that may become FLAC are decoded.
 ///
 /// Equal corpora and settings make equal tar files. The folder appears whole: a call that fails, or
 /// that is stopped by setting `stop`, leaves nothing. Temporary folders of killed processes beside
@@ -154,7 +156,10 @@ impl Job<'_> {
             for &utterance in utterances {
                 match self.content(utterance) {
                     Ok(content) => self.add(&mut tar, utterance, &content, &mut packed)?,
-                    Err(e) if self.may_skip(&e) => packed.problems.push(format!("{e}; left out")),
+                    Err(e) if self.may_skip(&e) => {
+                        let id = self.corpus.utterances[utterance].id.to_string();
+                        packed.left_out.push((id, e.to_string().replace(['\n', '\r'], " ")));
+                    }
                     Err(e) => {
                         failure = Some(e);
                         return Err(io::Error::other("a recording cannot be read"));
@@ -221,7 +226,7 @@ impl Job<'_> {
         let mut is_packed = vec![false; corpus.utterances.len()];
         for shard in packed {
             report.encoded += shard.encoded;
-            report.problems.extend(shard.problems);
+            report.left_out.extend(shard.left_out);
             let Some(found) = shard.facts else { continue };
             for (number, offset, bytes) in shard.entries {
                 let Utterance { id, speaker, .. } = &corpus.utterances[number];
@@ -238,8 +243,8 @@ impl Job<'_> {
             facts.push(found);
         }
         if entries.is_empty() {
-            let first = report.problems.first().map_or("the list is empty", String::as_str);
-            return Err(Error::file(self.out, format!("nothing to pack: {first}")));
+            let why = report.left_out.first().map_or("the list is empty", |first| &*first.1);
+            return Err(Error::file(self.out, format!("nothing to pack: {why}")));
         }
         let mut of_speakers = vec![String::new(); names.len()];
         let mut utt2spk = String::new();
@@ -259,6 +264,10 @@ impl Job<'_> {
         self.write("utt2spk", &utt2spk)?;
         self.write("spk2utt", &spk2utt)?;
         self.write(&index_name, &index)?;
+        if !report.left_out.is_empty() {
+            let lines = report.left_out.iter().map(|(id, reason)| format!("{id} {reason}\n"));
+            self.write("left-out.txt", &lines.collect::<String>())?;
+        }
         self.write(LIST, &self.list(&facts)?)?;
         Ok(report)
     }

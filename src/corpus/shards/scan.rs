@@ -14,6 +14,7 @@ use crate::corpus::lists::{located, utt2spk};
 use crate::error::{Error, Result};
 use crate::fs;
 use crate::rng::fnv1a64;
+use crate::terminal::note;
 
 /// An utterance in a tar file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,8 +51,10 @@ impl Shards {
     /// writes, or from the headers of all tar files. `done` is called after each tar file.
     ///
     /// A relative path is looked for as [`locate`](crate::corpus::locate) does. A tar file that is
-    /// not where the list says is looked for beside the list. `utt2spk` beside the list gives
-    /// speakers that the tar files do not tell, and must agree with those that they tell.
+    /// not where the list says is looked for beside the list. If all paths are absolute ones into
+    /// one other folder, as in a copy of a packed folder, those beside the list come first.
+    /// `utt2spk` beside the list gives speakers that the tar files do not tell, and must agree with
+    /// those that they tell. A note says so if it names more utterances than the tar files hold.
     ///
     /// # Errors
     /// A list that cannot be read, names nothing, or names a tar file twice or one that does not
@@ -79,6 +82,12 @@ impl Shards {
             }
         };
         refuse_repeats(&shards, &entries)?;
+        let lines = |text: &str| text.lines().filter(|line| !line.trim().is_empty()).count();
+        let (named, held) = (speakers.as_deref().map_or(0, lines), entries.len());
+        if named > held {
+            let (map, list) = (map.display(), list.display());
+            note!("{map} names {named} utterances, the tar files of {list} hold {held}");
+        }
         Ok((shards, entries))
     }
 }
@@ -86,17 +95,27 @@ impl Shards {
 /// The tar files of a list.
 fn read_list(list: &Path) -> Result<Vec<Shard>> {
     let text = fs::read_to_string(list)?;
+    let copied_from = copied_from(list, &text);
+    let mut is_told = false;
     let mut seen: HashMap<PathBuf, usize> = HashMap::new();
     let mut shards = Vec::new();
     for (line, text) in (1..).zip(text.lines()).filter(|(_, text)| !text.trim().is_empty()) {
         let bad = |message: String| Error::line(list, line, message);
         let (mut path, is_there) = located(list, text.trim());
-        if !is_there {
-            // The list and its tar files may have been moved together.
-            let moved = path.file_name().map(|name| fs::parent(list).join(name));
-            match moved.filter(|moved| moved.is_file()) {
-                Some(moved) => path = moved,
+        // The list and its tar files may have been moved or copied together.
+        if !is_there || copied_from.is_some() {
+            let beside = path.file_name().map(|name| fs::parent(list).join(name));
+            match beside.filter(|beside| beside.is_file()) {
+                Some(beside) => path = beside,
+                None if is_there => {}
                 None => return Err(bad(format!("{}: no such file", path.display()))),
+            }
+            if let Some(folder) = copied_from.filter(|folder| fs::parent(&path) != *folder)
+                && is_there
+                && !std::mem::replace(&mut is_told, true)
+            {
+                let (list, folder) = (list.display(), folder.display());
+                note!("{list}: the tar files beside it are read, not those in {folder}");
             }
         }
         let found =
@@ -114,6 +133,17 @@ fn read_list(list: &Path) -> Result<Vec<Shard>> {
         true => Err(Error::file(list, "names no tar files")),
         false => Ok(shards),
     }
+}
+
+/// The one folder that a list has all its tar files in, by absolute paths, if that is not the
+/// list's own: it was copied or moved. Tar files of several folders may have equal names.
+fn copied_from<'t>(list: &Path, text: &'t str) -> Option<&'t Path> {
+    let paths = text.lines().map(str::trim).filter(|path| !path.is_empty()).map(Path::new);
+    let mut folders = paths.map(fs::parent);
+    let first = folders.next()?;
+    let real = |folder: &Path| folder.canonicalize().ok();
+    let is_other = real(first) != real(fs::parent(list));
+    (first.is_absolute() && folders.all(|other| other == first) && is_other).then_some(first)
 }
 
 /// The utterances of all tar files with their speakers. `map` is the list with the text `speakers`.

@@ -7,6 +7,8 @@ use super::write::Writer;
 use super::*;
 use crate::corpus::Corpus;
 
+mod copies;
+
 /// A tar file with these entries.
 fn tar(entries: &[(&str, &[u8])]) -> Vec<u8> {
     let mut bytes: Vec<u8> = Vec::new();
@@ -269,8 +271,13 @@ fn what_cannot_be_read_is_an_error_or_left_out() {
     assert!(error.contains("wav.scp:") && error.contains(" a.wav"), "{error}");
     assert!(!out.exists());
     let report = run(&Packing { skip_errors: true, ..packing.clone() }).unwrap();
-    assert_eq!((report.utterances, report.shards, report.problems.len()), (4, 4, 2));
-    assert!(report.problems.iter().all(|problem| problem.ends_with("left out")));
+    assert_eq!((report.utterances, report.shards, report.left_out.len()), (4, 4, 2));
+    let lines = std::fs::read_to_string(out.join("left-out.txt")).unwrap();
+    for (line, (id, reason)) in lines.lines().zip(&report.left_out) {
+        assert_eq!(line, format!("{id} {reason}"));
+        assert!(corpus.utterances.iter().any(|u| *u.id == **id) && reason.contains("wav.scp:"));
+    }
+    assert_eq!(lines.lines().count(), 2);
     assert_eq!(Corpus::load(&out).unwrap().utterances.len(), 4);
     assert!(run(&packing).unwrap_err().to_string().contains("is already there"));
     let stopped =

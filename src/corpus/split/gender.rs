@@ -49,9 +49,29 @@ pub fn read_genders(path: &Path) -> Result<Genders> {
     }
 }
 
+/// Most names that a message shows.
+const SHOWN: usize = 3;
+
+/// The first of some names: `` `ann`, `ben`, `cleo`, and 2 more ``.
+pub(super) fn first_of<S: AsRef<str>>(names: &[S]) -> String {
+    let first: Vec<String> =
+        names.iter().take(SHOWN).map(|name| format!("`{}`", name.as_ref())).collect();
+    match names.len().checked_sub(SHOWN) {
+        Some(more @ 1..) => format!("{}, and {more} more", first.join(", ")),
+        _ => first.join(", "),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn few_names_are_shown() {
+        assert_eq!(first_of(&["a"]), "`a`");
+        assert_eq!(first_of(&["a", "b", "c"]), "`a`, `b`, `c`");
+        assert_eq!(first_of(&["a", "b", "c", "d", "e"]), "`a`, `b`, `c`, and 2 more");
+    }
 
     #[test]
     fn lists_of_corpora_are_understood() {

@@ -13,6 +13,7 @@ use std::path::Path;
 
 use self::lists::{Lists, Speaker};
 use super::prepare::{Output, refuse_existing, write};
+use crate::bytes::counted;
 use crate::error::{Error, Result};
 use crate::rng::Stream;
 
@@ -90,9 +91,9 @@ pub fn split(
     let count = dev.of(speakers.len());
     if count < FEWEST || speakers.len() < count.saturating_add(FEWEST) {
         let message = format!(
-            "has {} speakers, of whom {count} would be dev speakers; at least {FEWEST} must be \
-             left for either set",
-            speakers.len()
+            "has {}, of whom {count} would be dev speakers; at least {FEWEST} must be left for \
+             either set",
+            counted(speakers.len(), "speaker")
         );
         return Err(Error::file(lists, message));
     }
@@ -100,8 +101,8 @@ pub fn split(
         speakers.into_iter().partition(|speaker| speaker.ids.len() > 1);
     if kept.len() < count {
         let message = format!(
-            "has {} speakers with two utterances or more; {count} are wanted as dev speakers",
-            kept.len()
+            "has {} with two utterances or more; {count} are wanted as dev speakers",
+            counted(kept.len(), "speaker")
         );
         return Err(Error::file(lists, message));
     }

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::path::Path;
 
-use super::gender::Genders;
+use super::gender::{Genders, first_of};
 use super::lists::{Lists, Speaker};
 use super::sample::{distinct, pair, shares};
 use crate::error::{Error, Result};
@@ -23,21 +23,28 @@ pub enum Pairs {
 }
 
 /// Numbers of trials.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MadeTrials {
     /// Trials of one speaker.
     pub targets: usize,
     /// Trials of two speakers.
     pub nontargets: usize,
-    /// Speakers of unknown gender, if genders count. They are compared among themselves.
-    pub genderless: usize,
+    /// Speakers of unknown gender by name, if genders count. They are compared among themselves.
+    pub genderless: Vec<String>,
+}
+
+impl MadeTrials {
+    /// The first speakers of unknown gender: `` `ann`, `ben`, `cleo`, and 2 more ``.
+    pub fn first_genderless(&self) -> String {
+        first_of(&self.genderless)
+    }
 }
 
 /// Trials as pairs of ids.
 pub(super) struct Trials<'a> {
     targets: Vec<(&'a str, &'a str)>,
     nontargets: Vec<(&'a str, &'a str)>,
-    genderless: usize,
+    genderless: Vec<String>,
 }
 
 impl Trials<'_> {
@@ -46,7 +53,7 @@ impl Trials<'_> {
         MadeTrials {
             targets: self.targets.len(),
             nontargets: self.nontargets.len(),
-            genderless: self.genderless,
+            genderless: self.genderless.clone(),
         }
     }
 
@@ -71,8 +78,8 @@ impl Trials<'_> {
 ///
 /// # Errors
 /// Lists that cannot be read; a file `out` that is there; fewer than two speakers, or no speaker
-/// with two utterances; no two speakers of one gender; more than 50 million trials; a file that
-/// cannot be written.
+/// with two utterances; genders of none of the speakers; no two speakers of one gender; more than
+/// 50 million trials; a file that cannot be written.
 pub fn make_trials(
     lists: &Path,
     out: &Path,
@@ -102,6 +109,17 @@ pub(super) fn draw<'a>(
     seed: u64,
 ) -> Result<Trials<'a>> {
     let bad = |message: String| Error::file(lists, message);
+    let genderless = genderless(speakers, genders);
+    if let Some(genders) = genders
+        && genderless.len() == speakers.len()
+    {
+        let mut known: Vec<&String> = genders.keys().collect();
+        known.sort_unstable();
+        let (these, known) = (first_of(&genderless), first_of(&known));
+        return Err(bad(format!(
+            "the list of genders has none of these speakers ({these}); it has {known}"
+        )));
+    }
     let blocks: Vec<u64> = speakers
         .iter()
         .map(|speaker| speaker.ids.len() as u64)
@@ -128,7 +146,7 @@ pub(super) fn draw<'a>(
         return Err(bad("no speaker has two utterances, which a target trial needs".into()));
     }
     let count = targets.len() as u64;
-    let (nontargets, genderless) = nontargets(speakers, count, genders, seed);
+    let nontargets = nontargets(speakers, count, genders, seed);
     if nontargets.is_empty() {
         let who = if genders.is_some() { "speakers of one gender" } else { "speakers" };
         return Err(bad(format!("no two {who}, which a nontarget trial needs")));
@@ -136,13 +154,20 @@ pub(super) fn draw<'a>(
     Ok(Trials { targets, nontargets, genderless })
 }
 
-/// Nontarget trials, and the number of speakers without gender if genders count.
+/// The names of speakers without gender, if genders count.
+fn genderless(speakers: &[&Speaker], genders: Option<&Genders>) -> Vec<String> {
+    let Some(genders) = genders else { return Vec::new() };
+    let unknown = speakers.iter().filter(|speaker| !genders.contains_key(&speaker.name));
+    unknown.map(|speaker| speaker.name.clone()).collect()
+}
+
+/// Nontarget trials.
 fn nontargets<'a>(
     speakers: &[&'a Speaker],
     wanted: u64,
     genders: Option<&Genders>,
     seed: u64,
-) -> (Vec<(&'a str, &'a str)>, usize) {
+) -> Vec<(&'a str, &'a str)> {
     let mut order = speakers.to_vec();
     let mut stream = Stream::new(seed, "nontarget trials", &[]);
     stream.shuffle(&mut order);
@@ -176,9 +201,5 @@ fn nontargets<'a>(
         }));
     }
     trials.sort_unstable();
-    let genderless = match genders {
-        Some(_) => speakers.iter().filter(|speaker| gender(speaker).is_none()).count(),
-        None => 0,
-    };
-    (trials, genderless)
+    trials
 }

@@ -108,7 +108,8 @@ fn trials_are_pairs_of_the_dev_set() {
         assert_eq!(targets, if pairs == Pairs::All { all } else { all.min(5) });
         assert!(made.nontargets <= targets && made.nontargets > 0);
         let unknown = if known.is_some() { counts.len() - genders.len() } else { 0 };
-        assert_eq!(made.genderless, unknown);
+        assert_eq!(made.genderless.len(), unknown);
+        assert!(made.genderless.iter().all(|name| !genders.contains_key(name)));
         let again = make_trials(&dir.path().join("lists"), &file, pairs, known, round);
         assert!(again.unwrap_err().to_string().contains("trials: is already there"));
     }
@@ -123,7 +124,7 @@ fn too_few_speakers_are_refused() {
     };
     few(&[4, 4, 4], DevSpeakers::Percent(10.0), "has 3 speakers, of whom 2 would be dev");
     few(&[4, 4, 4, 4], DevSpeakers::Count(1), "of whom 1 would be dev speakers");
-    few(&[4, 1, 1, 1], DevSpeakers::Count(2), "1 speakers with two utterances");
+    few(&[4, 1, 1, 1], DevSpeakers::Count(2), "1 speaker with two utterances");
     let dir = folder(&[4, 4], 1);
     std::fs::remove_file(dir.path().join("x.wav")).unwrap();
     let error = divided(&dir, DevSpeakers::Count(2), Pairs::All, None, 1).unwrap_err().to_string();
@@ -145,4 +146,8 @@ fn too_few_speakers_are_refused() {
     std::fs::write(lists.join("utt2spk"), "a s\nb s\nc t\n").unwrap();
     let error = make_trials(&lists, &out, Pairs::All, Some(&one), 1).unwrap_err().to_string();
     assert!(error.contains("no two speakers of one gender"), "{error}");
+    let others: Genders = ["v", "w", "x", "y"].map(|name| (name.to_owned(), true)).into();
+    let error = make_trials(&lists, &out, Pairs::All, Some(&others), 1).unwrap_err().to_string();
+    let wanted = "none of these speakers (`s`, `t`); it has `v`, `w`, `x`, and 1 more";
+    assert!(error.contains(wanted) && !out.exists(), "{error}");
 }

@@ -1,6 +1,12 @@
-//! The largest values of a row, which comes in parts.
+//! The largest cosines of a row, which comes in parts.
+//!
+//! Bounds tell which members can be among the nearest, and only their cosines are computed: the
+//! cosines of the members with the largest bounds first, and then those of every other member whose
+//! bound is not below the least of these. What is found does not depend on how close the bounds
+//! are, to the bit.
 
 use super::TopStatistics;
+use super::between::between;
 use crate::lanes::Lanes;
 
 /// One value in so many is looked at to guess where the largest begin.
@@ -10,56 +16,136 @@ const STEP: usize = 16;
 #[derive(Default)]
 pub(super) struct Room {
     sample: Vec<f32>,
-    passed: Vec<f32>,
+    places: [Vec<u32>; 2],
+    cosines: [Vec<f64>; 2],
 }
 
-/// The `top` largest values so far, or all if there are fewer. They are exact, and so is their
-/// number where values are equal.
+/// The `top` largest cosines so far, or all if there are fewer. They are exact, and so is their
+/// number where cosines are equal.
 pub(super) struct Nearest {
     top: usize,
-    /// In any order, which follows from the values alone.
-    kept: Vec<f32>,
-    /// The least of the `top` values, once there are as many. Nothing below it counts any more.
-    floor: f32,
+    /// The cosines above the floor, in the order of the members. Those at the floor follow.
+    kept: Vec<f64>,
+    /// The least of the `top` cosines, once there are as many. Nothing below it counts any more.
+    floor: f64,
 }
 
 impl Nearest {
     /// Nothing yet.
     pub fn new(top: usize) -> Self {
-        Self { top, kept: Vec::new(), floor: f32::NEG_INFINITY }
+        Self { top, kept: Vec::new(), floor: f64::NEG_INFINITY }
     }
 
-    /// Takes the next part of the row. No value may be negative infinity or NaN.
-    pub fn add(&mut self, values: &[f32], room: &mut Room) {
-        let floor = match self.kept.is_empty() {
-            true => guess(self.top, values, &mut room.sample),
-            false => self.floor,
-        };
-        let mut passed = above(values, floor, &mut room.passed);
-        // A guess that was too high leaves too few.
-        if self.kept.is_empty() && passed.len() < self.top {
-            passed = above(values, f32::NEG_INFINITY, &mut room.passed);
+    /// Takes the next part of the row, of which no cosine exceeds its bound. No part is longer than
+    /// the first. `cosines` appends the cosines at places of this part. No bound may be infinite or
+    /// NaN.
+    pub fn add(
+        &mut self,
+        bounds: &[f32],
+        cosines: &dyn Fn(&[u32], &mut Vec<f64>),
+        room: &mut Room,
+    ) {
+        if self.kept.len() < self.top && bounds.len() > self.top {
+            self.begin(bounds, cosines, room);
+        } else {
+            let floor = below(self.floor);
+            cosines(between(bounds, floor, f32::INFINITY, &mut room.places[0]), &mut self.kept);
         }
-        self.kept.extend_from_slice(passed);
-        if self.kept.len() >= self.top {
-            self.floor = nth_largest(&mut self.kept, self.top - 1);
-            self.kept.truncate(self.top);
-        }
+        self.settle(&mut room.cosines[0]);
     }
 
-    /// Mean and population standard deviation of the largest values, in f64.
+    /// Takes the next part of a row without bounds: all cosines.
+    pub fn add_all(
+        &mut self,
+        members: u32,
+        cosines: &dyn Fn(&[u32], &mut Vec<f64>),
+        room: &mut Room,
+    ) {
+        let places = &mut room.places[0];
+        places.clear();
+        places.extend(0..members);
+        cosines(places, &mut self.kept);
+        self.settle(&mut room.cosines[0]);
+    }
+
+    /// Takes the first part, which holds more than `top` members.
+    fn begin(&mut self, bounds: &[f32], cosines: &dyn Fn(&[u32], &mut Vec<f64>), room: &mut Room) {
+        let largest = nth_bound(self.top, bounds, room);
+        let [near, far] = &mut room.places;
+        let [a, b] = &mut room.cosines;
+        a.clear();
+        b.clear();
+        // These are `top` members at least, so nothing below the least of them counts.
+        let near = between(bounds, largest, f32::INFINITY, near);
+        cosines(near, a);
+        let least = below(a.iter().copied().fold(f64::INFINITY, f64::min));
+        let far = between(bounds, least, largest, far);
+        cosines(far, b);
+        // Both in the order of the members.
+        let (mut i, mut j) = (0, 0);
+        self.kept.reserve(a.len() + b.len());
+        while i < near.len() && j < far.len() {
+            let is_near = near[i] < far[j];
+            self.kept.push(if is_near { a[i] } else { b[j] });
+            i += usize::from(is_near);
+            j += usize::from(!is_near);
+        }
+        self.kept.extend_from_slice(&a[i..]);
+        self.kept.extend_from_slice(&b[j..]);
+    }
+
+    /// Drops what is not among the `top` largest.
+    fn settle(&mut self, room: &mut Vec<f64>) {
+        if self.kept.len() < self.top {
+            return;
+        }
+        room.clear();
+        room.extend_from_slice(&self.kept);
+        let floor = *room.select_nth_unstable_by(self.top - 1, |a, b| b.total_cmp(a)).1;
+        let mut count = 0;
+        // Without a branch, as in `between`.
+        for i in 0..self.kept.len() {
+            let x = self.kept[i];
+            self.kept[count] = x;
+            count += usize::from(x > floor);
+        }
+        self.kept.truncate(count);
+        self.kept.resize(self.top, floor);
+        self.floor = floor;
+    }
+
+    /// Mean and population standard deviation of the largest cosines.
     pub fn statistics(&self) -> TopStatistics {
         let (n, kept) = (self.kept.len() as f64, self.kept.as_slice());
-        let mean = Lanes::<8>::sum2(kept, kept, |x, _| f64::from(x)) / n;
-        let var = Lanes::<8>::sum2(kept, kept, |x, _| (f64::from(x) - mean).powi(2)) / n;
+        let mean = Lanes::<8>::sum2(kept, kept, |x, _| x) / n;
+        let var = Lanes::<8>::sum2(kept, kept, |x, _| (x - mean).powi(2)) / n;
         TopStatistics { mean, std: var.sqrt() }
     }
 
-    /// The largest values, in any order.
+    /// The largest cosines, in any order.
     #[cfg(test)]
-    pub fn values(&self) -> &[f32] {
+    pub fn values(&self) -> &[f64] {
         &self.kept
     }
+}
+
+/// An f32 below this value.
+fn below(value: f64) -> f32 {
+    (value as f32).next_down()
+}
+
+/// The bound at place `top` of their descending order.
+fn nth_bound(top: usize, bounds: &[f32], room: &mut Room) -> f32 {
+    let Room { sample, places: [places, _], .. } = room;
+    let guess = guess(top, bounds, sample);
+    let mut passed = between(bounds, guess, f32::INFINITY, places);
+    // A guess that was too high leaves too few.
+    if passed.len() < top {
+        passed = between(bounds, f32::NEG_INFINITY, f32::INFINITY, places);
+    }
+    sample.clear();
+    sample.extend(passed.iter().map(|&place| bounds[place as usize]));
+    nth_largest(sample, top - 1)
 }
 
 /// A floor that nearly always lets the `top` largest values through, and few others. It is negative
@@ -76,18 +162,6 @@ fn guess(top: usize, values: &[f32], sample: &mut Vec<f32>) -> f32 {
     nth_largest(sample, rank)
 }
 
-/// The values above a floor, in their order.
-fn above<'r>(values: &[f32], floor: f32, room: &'r mut Vec<f32>) -> &'r [f32] {
-    room.resize(values.len(), 0.0);
-    let mut count = 0;
-    // Without a branch: which values pass cannot be foreseen.
-    for &x in values {
-        room[count] = x;
-        count += usize::from(x > floor);
-    }
-    &room[..count]
-}
-
 /// Puts the largest values in front, and returns the one at place `n` of their order.
 fn nth_largest(values: &mut [f32], n: usize) -> f32 {
     *values.select_nth_unstable_by(n, |a, b| b.total_cmp(a)).1
@@ -98,51 +172,68 @@ mod tests {
     use super::*;
     use crate::rng::Stream;
 
-    fn sorted(values: &[f32]) -> Vec<f32> {
+    fn sorted(values: &[f64]) -> Vec<f64> {
         let mut values = values.to_vec();
         values.sort_unstable_by(|a, b| b.total_cmp(a));
         values
     }
 
     /// Rows for which a guess is good, and rows for which it is wrong.
-    fn row(stream: &mut Stream, length: usize) -> Vec<f32> {
+    fn row(stream: &mut Stream, length: usize) -> Vec<f64> {
         let kind = stream.below(6);
         (0..length)
             .map(|i| match kind {
-                0 => stream.normal() as f32,
-                1 => i as f32,
-                2 => -(i as f32),
-                3 => stream.below(4) as f32,
+                0 => stream.normal(),
+                1 => i as f64,
+                2 => -(i as f64),
+                3 => stream.below(4) as f64,
                 // Only the sample is large, or only the sample is small.
-                4 => f32::from(u8::from(i % STEP == 0)) + 0.1 * stream.uniform() as f32,
-                _ => f32::from(u8::from(i % STEP != 0)) - 0.1 * stream.uniform() as f32,
+                4 => f64::from(u8::from(i % STEP == 0)) + 0.1 * stream.uniform(),
+                _ => f64::from(u8::from(i % STEP != 0)) - 0.1 * stream.uniform(),
             })
             .collect()
     }
 
+    fn found(values: &[f64], bounds: Option<&[f32]>, top: usize, part: usize) -> Nearest {
+        let (mut nearest, mut room) = (Nearest::new(top), Room::default());
+        for first in (0..values.len()).step_by(part) {
+            let end = values.len().min(first + part);
+            let cosines = |places: &[u32], to: &mut Vec<f64>| {
+                to.extend(places.iter().map(|&i| values[first + i as usize]));
+            };
+            match bounds {
+                Some(bounds) => nearest.add(&bounds[first..end], &cosines, &mut room),
+                None => nearest.add_all((end - first) as u32, &cosines, &mut room),
+            }
+        }
+        nearest
+    }
+
     #[test]
-    fn the_largest_are_exact_whatever_the_guess() {
-        let (mut stream, mut room) = (Stream::new(1, "test", &[]), Room::default());
+    fn the_largest_are_exact_whatever_the_guess_and_the_bounds() {
+        let mut stream = Stream::new(1, "test", &[]);
         for _ in 0..2000 {
             let length = 1 + stream.below(1500);
             let (values, top) = (row(&mut stream, length), 1 + stream.below(length.min(200)));
             let part = 1 + stream.below(2 * length);
-            let mut nearest = Nearest::new(top);
-            values.chunks(part).for_each(|part| nearest.add(part, &mut room));
+            let slack = [0.0, 1e-3, 0.3, 10.0][stream.below(4)];
+            let bounds: Vec<f32> =
+                values.iter().map(|x| ((x + slack * stream.uniform()) as f32).next_up()).collect();
+            let nearest = found(&values, Some(&bounds), top, part);
             assert_eq!(
                 sorted(nearest.values()),
                 sorted(&values)[..top],
-                "{top} of {length} in parts of {part}"
+                "{top} of {length} in parts of {part}, bounds up to {slack} above"
             );
+            // To the bit, and in the same order.
+            assert_eq!(nearest.values(), found(&values, None, top, length).values());
         }
     }
 
     #[test]
     fn statistics_are_mean_and_deviation() {
-        let mut room = Room::default();
-        let mut nearest = Nearest::new(3);
-        nearest.add(&[0.5, -1.0, 0.25, 0.75, 0.0], &mut room);
-        let TopStatistics { mean, std } = nearest.statistics();
+        let TopStatistics { mean, std } =
+            found(&[0.5, -1.0, 0.25, 0.75, 0.0], None, 3, 5).statistics();
         assert_eq!(mean, 0.5);
         assert!((std - (0.125f64 / 3.0).sqrt()).abs() < 1e-15, "{std}");
     }

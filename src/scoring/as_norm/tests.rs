@@ -1,6 +1,7 @@
 use rayon::ThreadPoolBuilder;
 
 use super::super::Embeddings;
+use super::products::Products;
 use super::*;
 use crate::rng::Stream;
 
@@ -73,10 +74,11 @@ fn voices(stream: &mut Stream, dim: usize, count: usize) -> Embeddings {
     all
 }
 
-/// Cosines in f64, sorted; the mean and deviation of the first ones.
-fn plain(unit: &[f64], cohort: &Scorer, top: usize) -> TopStatistics {
-    let cosine = |i: usize| cohort.unit(i).iter().zip(unit).map(|(a, b)| a * b).sum::<f64>();
-    let mut cosines: Vec<f64> = (0..cohort.embeddings().len()).map(cosine).collect();
+/// Scores in f64, sorted; the mean and deviation of the first ones. The last of `both` are the
+/// cohort.
+fn plain(both: &Scorer, place: usize, members: usize, top: usize) -> TopStatistics {
+    let all = both.embeddings().len();
+    let mut cosines: Vec<f64> = (all - members..all).map(|i| both.score(place, i)).collect();
     cosines.sort_unstable_by(|a, b| b.total_cmp(a));
     cosines.truncate(top);
     let n = cosines.len() as f64;
@@ -85,29 +87,63 @@ fn plain(unit: &[f64], cohort: &Scorer, top: usize) -> TopStatistics {
     TopStatistics { mean, std: var.sqrt() }
 }
 
+fn joined(parts: [&Embeddings; 2]) -> Embeddings {
+    let mut all = Embeddings::new(parts[0].dim());
+    for (k, part) in parts.into_iter().enumerate() {
+        for i in 0..part.len() {
+            all.push(&format!("{k}-{i}"), part.row(i)).unwrap();
+        }
+    }
+    all
+}
+
+/// Equal but for the rounding of sums. A deviation is a root, which makes errors near 0 larger.
+fn check(found: TopStatistics, wanted: TopStatistics) {
+    let off = (found.mean - wanted.mean).abs();
+    let var = (found.std.powi(2) - wanted.std.powi(2)).abs();
+    assert!(off < 1e-13 && var < 1e-13, "{found:?} instead of {wanted:?}");
+}
+
 #[test]
-fn statistics_are_those_of_the_plain_twin() {
+fn statistics_are_those_of_the_plain_twin_whatever_the_filter() {
     let mut stream = Stream::new(1, "test", &[]);
-    for round in 0..60 {
-        let (dim, members, count) =
-            (2 + stream.below(70), 2 + stream.below(700), 1 + stream.below(40));
-        let (embeddings, cohort) =
-            (voices(&mut stream, dim, count), voices(&mut stream, dim, members));
-        let mean = (round % 2 == 0).then(|| cohort.mean());
+    for round in 0..84 {
+        let dim = [1, 3, 64, 192, 256, 513, 2 + stream.below(70)][round % 7];
+        let (members, count) = (2 + stream.below(700), 1 + stream.below(20));
+        let embeddings = voices(&mut stream, dim, count);
+        let cohort = match round % 3 {
+            // Every member several times.
+            0 => {
+                let some = voices(&mut stream, dim, 1 + members / 4);
+                let mut all = Embeddings::new(dim);
+                for i in 0..members {
+                    all.push(&format!("u{i}"), some.row(stream.below(some.len()))).unwrap();
+                }
+                all
+            }
+            _ => voices(&mut stream, dim, members),
+        };
+        let both = joined([&embeddings, &cohort]);
+        let mean = (round % 2 == 0).then(|| vec![0.1; dim]);
+        let both = Scorer::new(&both, mean.clone()).unwrap();
         let scorer = Scorer::new(&embeddings, mean.clone()).unwrap();
         let cohort = Scorer::new(&cohort, mean).unwrap();
-        let norm = AsNorm::new(&cohort, 2 + stream.below(members)).unwrap();
-        let mut space = Space { units: vec![0.0; count * dim], ..Space::default() };
-        let units = space.units.chunks_exact_mut(dim);
-        units.enumerate().for_each(|(i, unit)| scorer.write_unit(i, unit));
-        let found = norm.statistics_of(&mut space, 1 + stream.below(2 * members));
-        for (i, found) in found.iter().enumerate() {
-            let unit = scorer.unit(i);
-            let wanted = plain(&unit, &cohort, norm.top());
-            for found in [*found, norm.statistics(&unit)] {
-                let off = (found.mean - wanted.mean).abs().max((found.std - wanted.std).abs());
-                assert!(off < 1e-6, "{found:?} instead of {wanted:?}");
-            }
+        let top = [2, members, 2 + stream.below(members), 2 + members / 20][round % 4];
+        let mut norm = AsNorm::new(&cohort, top).unwrap();
+        let mut space = Space::default();
+        space.rows.fill(&scorer, 0..count);
+        norm.filter = None;
+        let exact = norm.statistics_of(&mut space, 64 * (1 + stream.below(12)));
+        for (i, &found) in exact.iter().enumerate() {
+            let wanted = plain(&both, i, members, norm.top());
+            check(found, wanted);
+            check(norm.statistics(&scorer.unit(i)), wanted);
+        }
+        // `of` chooses by the processor.
+        for filter in [Filter::of(&cohort), Filter::Floats(Products::of(&cohort))] {
+            norm.filter = Some(filter);
+            let found = norm.statistics_of(&mut space, 64 * (1 + stream.below(12)));
+            assert_eq!(found, exact, "{dim} values, {top} of {members}");
         }
     }
 }

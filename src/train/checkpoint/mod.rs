@@ -167,7 +167,8 @@ fn check_average(trainee: &Trainee, average: &Average, averaged: usize) -> Resul
     let wanted = names_and_shapes(trainee);
     let count = if averaged == 0 { 0 } else { wanted.len() };
     if average.len() != count {
-        return Err(format!("{} sums of weights for {averaged} epochs", average.len()));
+        let epochs = crate::bytes::counted(averaged, "epoch");
+        return Err(format!("{} sums of weights for {epochs}", average.len()));
     }
     let fits = |(name, shape): &&(String, Vec<usize>)| {
         let finite = |data: &TensorData| data.iter::<f32>().all(f32::is_finite);

@@ -259,7 +259,7 @@ fn lies_under_a_right_checksum_are_refused() {
     state("\"batch\":0", "\"batch\":18446744073709551615", "contradicts itself");
     state("\"best\":[0.25,1]", "\"best\":[0.25,2]", "contradicts itself");
     state("\"averaged\":0", "\"averaged\":2", "contradicts itself");
-    state("\"averaged\":0", "\"averaged\":1", "0 sums of weights for 1 epochs");
+    state("\"averaged\":0", "\"averaged\":1", "0 sums of weights for 1 epoch");
     state("\"format\":3", "\"format\":4", "is a checkpoint of format 4, of a newer revox");
     let parts = |change: &dyn Fn(&mut Parts), wanted: &str| {
         folder.refused(&rewritten(&bytes, true, |_, parts| change(parts)), wanted);

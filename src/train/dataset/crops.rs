@@ -134,8 +134,17 @@ impl Crops {
         samples: &[f32],
     ) -> Result<()> {
         let (list, line) = (corpus.list.display(), utterance.line);
-        if let Some(warning) = source.narrowband_warning() {
-            self.tell(line, &format!("{list}:{line}: {warning}"));
+        let rate = source.source_rate();
+        if rate < self.rate {
+            self.tell(
+                line,
+                &format!(
+                    "{list}:{line}: `{}` was recorded at {rate} Hz: above {} Hz there is nothing \
+                     to learn from",
+                    utterance.id,
+                    rate / 2
+                ),
+            );
         }
         // A silent crop is nothing unusual in a recording that is not.
         if Level::of(samples).is_silent() {

@@ -1,18 +1,27 @@
-//! Utterances that cannot be read while a training goes on.
+//! Utterances and sounds that cannot be read while a training goes on.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Remedy, Result};
 
 /// Most faults that one error names.
 const NAMED: usize = 5;
 
-/// Counts utterances that cannot be read. A few of many may be; more end the training.
-pub(super) struct LeftOut {
-    /// How many may be.
-    most: usize,
-    /// How many utterances there are.
+/// Shares that an error offers.
+const SHARES: [f64; 9] = [0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0];
+
+/// Counts what cannot be read. A few of many may be; more end the training.
+pub(in crate::train) struct LeftOut {
+    /// What is counted.
+    things: &'static str,
+    /// The key of the recipe that names their list.
+    key: &'static str,
+    /// The share of them that may be.
+    tolerate: f64,
+    /// How many may be, whatever the share, unless it is 0.
+    least: usize,
+    /// How many there are.
     of: usize,
     /// The fault of each, by its number.
     faults: Mutex<BTreeMap<usize, String>>,
@@ -21,36 +30,57 @@ pub(super) struct LeftOut {
 impl LeftOut {
     /// Tolerates a part of so many utterances.
     pub fn new(tolerate: f64, of: usize) -> Self {
-        // One utterance has to be left.
-        let most = ((tolerate * of as f64).floor() as usize).min(of.saturating_sub(1));
-        Self { most, of, faults: Mutex::default() }
+        let (things, key) = ("utterances", "data.train");
+        Self { things, key, tolerate, least: 0, of, faults: Mutex::default() }
     }
 
-    /// Leaves out an utterance because of a fault. Returns its text if it is the first of this
-    /// utterance.
+    /// Tolerates a part of so many sounds of a list, and at least one of several.
+    pub fn of_sounds(key: &'static str, tolerate: f64, of: usize) -> Self {
+        Self { things: "sounds", key, least: 1, ..Self::new(tolerate, of) }
+    }
+
+    /// How many a share is.
+    fn allowed(&self, share: f64) -> usize {
+        let least = if share > 0.0 { self.least } else { 0 };
+        // One has to be left.
+        ((share * self.of as f64).floor() as usize).max(least).min(self.of.saturating_sub(1))
+    }
+
+    /// Leaves out one of them because of a fault. Returns its text if it is the first of this one.
     ///
     /// # Errors
-    /// The fault itself if none is tolerated; the first of them if they are too many.
-    pub fn add(&self, utterance: usize, fault: Error) -> Result<Option<String>> {
-        if self.most == 0 {
-            return Err(fault);
+    /// The fault itself if none is tolerated; the first of them if they are too many. Both with
+    /// [`Remedy::LeaveOut`].
+    pub fn add(&self, number: usize, fault: Error) -> Result<Option<String>> {
+        let (most, of, things) = (self.allowed(self.tolerate), self.of, self.things);
+        if most == 0 {
+            let more = format!("data.tolerate = {} allows none of {of} {things}", self.tolerate);
+            return Err(fault.and(&more).with(self.remedy(1)));
         }
         let text = fault.to_string();
         let mut faults = self.faults.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_new = faults.insert(utterance, text.clone()).is_none();
-        if faults.len() <= self.most {
+        let is_new = faults.insert(number, text.clone()).is_none();
+        if faults.len() <= most {
             return Ok(is_new.then_some(text));
         }
-        let (found, most, of) = (faults.len(), self.most, self.of);
+        let found = faults.len();
         let first: Vec<&str> = faults.values().take(NAMED).map(String::as_str).collect();
-        Err(Error::Training(format!(
-            "{found} of {of} utterances cannot be read; data.tolerate allows {most}. The first of \
+        let message = format!(
+            "{found} of {of} {things} cannot be read; data.tolerate allows {most}. The first of \
              them: {}",
             first.join("; ")
-        )))
+        );
+        Err(Error::Training(message).with(self.remedy(found)))
     }
 
-    /// The faults so far, in the order of the utterances.
+    /// What would help where so many cannot be read.
+    fn remedy(&self, found: usize) -> Remedy {
+        let is_enough = |share: &f64| *share > self.tolerate && self.allowed(*share) >= found;
+        let tolerate = SHARES.into_iter().find(is_enough).map(|share| share.to_string());
+        Remedy::LeaveOut { key: self.key, tolerate, resume: false }
+    }
+
+    /// The faults so far, in the order of the list.
     pub fn faults(&self) -> Vec<String> {
         let faults = self.faults.lock().unwrap_or_else(PoisonError::into_inner);
         faults.values().cloned().collect()
@@ -81,7 +111,46 @@ mod tests {
     #[test]
     fn of_a_small_corpus_none_is() {
         let left_out = LeftOut::new(0.001, 999);
-        let error = left_out.add(1, fault(1)).unwrap_err().to_string();
-        assert_eq!(error, "wav.scp:2: damaged");
+        let error = left_out.add(1, fault(1)).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "wav.scp:2: damaged; data.tolerate = 0.001 allows none of 999 utterances"
+        );
+        let tolerate = |error: &Error| match error.remedy() {
+            Some(Remedy::LeaveOut { key: _, tolerate, resume: false }) => tolerate.clone(),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(tolerate(&error).as_deref(), Some("0.002"));
+        let of = |count| tolerate(&LeftOut::new(0.001, count).add(0, fault(0)).unwrap_err());
+        assert_eq!(of(164).as_deref(), Some("0.01"));
+        assert_eq!((of(2).as_deref(), of(1)), (Some("0.5"), None));
+    }
+
+    /// Whatever share is offered is enough.
+    #[test]
+    fn what_is_offered_is_enough() {
+        for of in [2, 7, 100, 164, 1200] {
+            for found in 1..of.min(9) {
+                let left_out = LeftOut::new(0.0, of);
+                let Remedy::LeaveOut { tolerate: Some(share), .. } = left_out.remedy(found) else {
+                    panic!("nothing is offered for {found} of {of}");
+                };
+                let enough = LeftOut::new(share.parse().unwrap(), of);
+                assert!((0..found).all(|i| enough.add(i, fault(i)).is_ok()), "{found} of {of}");
+            }
+        }
+    }
+
+    #[test]
+    fn one_of_several_sounds_is_left_out() {
+        let sounds = |tolerate, of| LeftOut::of_sounds("augment.noise", tolerate, of);
+        let few = sounds(0.001, 3);
+        assert!(few.add(1, fault(1)).is_ok());
+        let error = few.add(2, fault(2)).unwrap_err().to_string();
+        assert!(error.starts_with("2 of 3 sounds cannot be read; data.tolerate allows 1"));
+        for none in [sounds(0.0, 3), sounds(0.001, 1)] {
+            let error = none.add(0, fault(0)).unwrap_err().to_string();
+            assert!(error.contains("allows none of"), "{error}");
+        }
     }
 }

@@ -18,6 +18,7 @@ use crate::error::{Error, Result};
 use crate::fs;
 use crate::progress::Progress;
 use crate::train::Recipe;
+use crate::train::sounds::list_at;
 
 /// Bytes of a file that are read at once.
 const CHUNK: usize = 1 << 18;
@@ -143,12 +144,13 @@ impl<'a> Source<'a> {
     }
 
     fn sounds(name: &'static str, list: &Path) -> Result<Self> {
-        let entries = read_wav_scp(list)?.into_iter();
+        let list = list_at(list)?;
+        let entries = read_wav_scp(&list)?.into_iter();
         let files = entries
             .filter(|(_, file, _)| !pipe::is_command(file))
-            .map(|(_, file, line)| (Cow::<Path>::Owned(locate(list, &file)), line))
+            .map(|(_, file, line)| (Cow::<Path>::Owned(locate(&list, &file)), line))
             .collect();
-        Ok(Self { name, lists: vec![list.to_owned()], files })
+        Ok(Self { name, lists: vec![list], files })
     }
 
     /// The fingerprint without the content.

@@ -15,6 +15,8 @@ pub(super) struct Findings<'a> {
     names: Vec<String>,
     /// Names of refused differences that cannot be accepted.
     fixed: Vec<String>,
+    /// A refused setting, and the checkpoint's value of it.
+    set: Option<(&'static str, String)>,
 }
 
 impl<'a> Findings<'a> {
@@ -26,6 +28,7 @@ impl<'a> Findings<'a> {
             refused: Vec::new(),
             names: Vec::new(),
             fixed: Vec::new(),
+            set: None,
         }
     }
 
@@ -45,6 +48,17 @@ impl<'a> Findings<'a> {
         // Whoever accepts it all the same has accepted something.
         self.accept.takes(name);
         self.notes.push(format!("accepted: {text}"));
+    }
+
+    /// A difference that can be accepted. The checkpoint's value is more likely to be meant.
+    pub fn add_set(&mut self, key: &'static str, value: String, text: String) {
+        match self.accept.takes(key) {
+            true => self.notes.push(format!("accepted: {text}")),
+            false => {
+                self.refused.push(text);
+                self.set = Some((key, value));
+            }
+        }
     }
 
     /// A difference that cannot be accepted.
@@ -68,7 +82,12 @@ impl<'a> Findings<'a> {
         }
         let message = format!("{head}: {}", self.refused.join("; "));
         if self.fixed.is_empty() {
-            return Err(Error::file(path, message).with(Remedy::Accept { names: self.names }));
+            let names = self.names;
+            let remedy = match self.set {
+                Some((key, value)) => Remedy::Set { key, value, names },
+                None => Remedy::Accept { names },
+            };
+            return Err(Error::file(path, message).with(remedy));
         }
         let message = format!("{message}. {} cannot change within a run", self.fixed.join(", "));
         Err(Error::file(path, message).with(Remedy::OtherFolder))

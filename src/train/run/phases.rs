@@ -2,13 +2,19 @@
 //! first one's model.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use super::{RunOptions, run as one};
+use crate::bytes::counted;
 use crate::error::{Error, Remedy, Result};
 use crate::train::checkpoint::{newest, read_state};
+use crate::train::identity::EPOCHS;
 use crate::train::stopping::ended;
 use crate::train::strategy::MODEL;
 use crate::train::{Recipe, Report, Start};
+
+/// The key of the second phase's epochs. In a recipe of its own the phase has [`EPOCHS`].
+const SECOND: &str = "large_margin.epochs";
 
 /// Runs a recipe, and its second phase if it has one. A run that goes on does so in the phase where
 /// it stopped.
@@ -19,23 +25,57 @@ pub(super) fn run(recipe: &Recipe, options: &RunOptions, start: Option<Start>) -
         true => check_first(recipe, &options.out, &folder)?,
         false => check_empty(&folder)?,
     }
-    let first = one(recipe, options, start)?;
+    let first = one(recipe, options, start).map_err(|e| begun(e, &options.out, &folder))?;
     (options.note)(&format!(
-        "second phase: {} epochs with crops of {} frames and a margin of {}, in {}",
-        second.train.epochs,
+        "second phase: {} with crops of {} frames and a margin of {}, in {}",
+        counted(second.train.epochs, "epoch"),
         second.data.frames,
         second.margin.last,
         folder.display()
     ));
     let (start, _) = Start::load(&first.model, &options.device)?;
+    let note = options.note.clone();
     let options = RunOptions {
+        note: Arc::new(move |text: &str| note(&renamed(text))),
         resume: options.resume && folder.exists(),
         out: folder,
         page: options.second_page,
         ..options.clone()
     };
-    let report = one(&second, &options, Some(start))?;
+    let report = one(&second, &options, Some(start)).map_err(of_second)?;
     Ok(Report { first: Some(Box::new(first)), ..report })
+}
+
+/// An error of the first phase. Where that would have to be longer and the second phase has begun
+/// with its model, only a new run can help.
+fn begun(error: Error, out: &Path, folder: &Path) -> Error {
+    match error.remedy() {
+        Some(Remedy::Raise { .. }) if newest(folder).is_some() => {
+            let more = format!("and the second phase has begun in {}", folder.display());
+            error.and(&more).with(Remedy::BeginWith { model: out.join(MODEL) })
+        }
+        _ => error,
+    }
+}
+
+/// An error of the second phase, with the key that the recipe of both phases has.
+fn of_second(error: Error) -> Error {
+    match error {
+        Error::Remedied { error, remedy } => {
+            let remedy = match remedy {
+                Remedy::Set { value, names, .. } => Remedy::Set { key: SECOND, value, names },
+                Remedy::Raise { .. } => Remedy::Raise { key: SECOND },
+                other => other,
+            };
+            of_second(*error).with(remedy)
+        }
+        Error::File { path, message } => Error::file(path, renamed(&message)),
+        other => other,
+    }
+}
+
+fn renamed(text: &str) -> String {
+    text.replace(EPOCHS, SECOND)
 }
 
 /// Refuses a second phase without a first one, before the first one is trained.

@@ -83,15 +83,18 @@ impl SoundBank {
         }
         let total = self.length(sound)?;
         let (start, bytes) = (start % total, total * size_of::<f32>());
+        let is_kept = total <= self.longest && self.kept.has_room(bytes);
+        // Where damage lies elsewhere in the file, the stretch must not depend on the room.
+        if is_kept
+            && let Ok(samples) = self.list.with(sound, |mut source| part(&mut source, 0, total))
+        {
+            let stretch = repeated(&samples, start, length);
+            self.kept.keep(sound, samples.into(), bytes);
+            return Ok(stretch);
+        }
         self.list.with(sound, |mut source| {
-            let is_kept = total <= self.longest && self.kept.has_room(bytes);
-            if is_kept || total <= length {
-                let samples = part(&mut source, 0, total)?;
-                let stretch = repeated(&samples, start, length);
-                if is_kept {
-                    self.kept.keep(sound, samples.into(), bytes);
-                }
-                return Ok(stretch);
+            if total <= length {
+                return Ok(repeated(&part(&mut source, 0, total)?, start, length));
             }
             let mut stretch = part(&mut source, start, length.min(total - start))?;
             if stretch.len() < length {

@@ -6,6 +6,25 @@ use crate::audio::Source;
 use crate::corpus::{locate, read_wav_scp};
 use crate::error::{Error, Result};
 
+/// The list at a path: a wav.scp, or that of a folder.
+///
+/// # Errors
+/// A folder without one.
+pub(in crate::train) fn list_at(path: &Path) -> Result<PathBuf> {
+    if !path.is_dir() {
+        return Ok(path.to_owned());
+    }
+    let list = path.join("wav.scp");
+    match list.is_file() {
+        true => Ok(list),
+        false => {
+            let message = "a folder without wav.scp; give the list of the sounds, as `revox \
+                           prepare` writes it";
+            Err(Error::file(path, message))
+        }
+    }
+}
+
 /// A list of sounds, none of which is open.
 pub(super) struct SoundList {
     list: PathBuf,
@@ -20,16 +39,17 @@ struct Sound {
 }
 
 impl SoundList {
-    /// Reads a wav.scp. Its sounds will have `rate` samples per second.
+    /// Reads a wav.scp, or that of a folder. Its sounds will have `rate` samples per second.
     ///
     /// # Errors
-    /// Those of [`read_wav_scp`].
-    pub fn read(list: &Path, rate: u32) -> Result<Self> {
-        let sounds = read_wav_scp(list)?
+    /// Those of [`list_at`] and [`read_wav_scp`].
+    pub fn read(path: &Path, rate: u32) -> Result<Self> {
+        let list = list_at(path)?;
+        let sounds = read_wav_scp(&list)?
             .into_iter()
-            .map(|(id, file, line)| Sound { id: id.into(), path: locate(list, &file), line })
+            .map(|(id, file, line)| Sound { id: id.into(), path: locate(&list, &file), line })
             .collect();
-        Ok(Self { list: list.to_owned(), rate, sounds })
+        Ok(Self { list, rate, sounds })
     }
 
     /// Number of sounds, at least one.

@@ -2,10 +2,12 @@
 //! when it is drawn. What fits into `augment.cache_mib` is kept, which changes no result.
 
 mod bank;
+mod drawn;
 mod kept;
 mod list;
 mod noises;
 mod responses;
 mod variation;
 
+pub(super) use list::list_at;
 pub(super) use variation::Variation;

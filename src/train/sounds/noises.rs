@@ -1,8 +1,10 @@
 //! Additive noises, in groups with ratios of their own.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use super::bank::SoundBank;
+use super::drawn::Drawn;
 use crate::audio::augment::{Categories, add_at_ratio, power};
 use crate::error::{Error, Result};
 use crate::rng::Stream;
@@ -15,6 +17,7 @@ use crate::train::recipe::AugmentConfig;
 pub(super) struct Noises {
     bank: SoundBank,
     groups: Vec<Group>,
+    drawn: Drawn,
 }
 
 /// Sounds that are added in the same way.
@@ -28,11 +31,18 @@ struct Group {
 
 impl Noises {
     /// The noises of a wav.scp, in the categories of a recipe. Sounds of no category are a group of
-    /// their own.
+    /// their own. A part of the sounds may turn out to be unreadable.
     ///
     /// # Errors
     /// A list that cannot be read; a category that no sound belongs to.
-    pub fn new(list: &Path, config: &AugmentConfig, rate: u32, bytes: usize) -> Result<Self> {
+    pub fn new(
+        list: &Path,
+        config: &AugmentConfig,
+        rate: u32,
+        bytes: usize,
+        tolerate: f64,
+        warn: Arc<dyn Fn(&str) + Send + Sync>,
+    ) -> Result<Self> {
         let bank = SoundBank::new(list, rate, bytes)?;
         let mut groups = Vec::new();
         let mut left: Vec<usize> = (0..bank.count()).collect();
@@ -40,8 +50,10 @@ impl Noises {
             let (sounds, others): (Vec<usize>, Vec<usize>) =
                 left.into_iter().partition(|&sound| Categories::name_of(bank.id(sound)) == name);
             if sounds.is_empty() {
-                let message =
-                    format!("no id begins with `{name}-` or `{name}/`: augment.categories.{name}");
+                let message = format!(
+                    "no id begins with `{name}-` or `{name}/`: take augment.categories.{name} out \
+                     of the recipe, or give a list that `revox prepare musan` made"
+                );
                 return Err(Error::file(list, message));
             }
             groups.push(Group { sounds, snr: category.snr, mix: category.mix });
@@ -50,13 +62,19 @@ impl Noises {
         if !left.is_empty() {
             groups.push(Group { sounds: left, snr: config.noise_snr, mix: [1, 1] });
         }
-        Ok(Self { bank, groups })
+        let drawn = Drawn::new("augment.noise", bank.count(), tolerate, warn);
+        Ok(Self { bank, groups, drawn })
+    }
+
+    /// Sounds that could not be read so far, a line for each.
+    pub fn left_out(&self) -> Vec<String> {
+        self.drawn.faults()
     }
 
     /// Adds the sounds of a group to an utterance.
     ///
     /// # Errors
-    /// A sound that cannot be read, at its line.
+    /// Sounds that cannot be read, at their lines, if they are too many.
     pub fn add(&self, samples: &mut [f32], draw: &mut Stream) -> Result<()> {
         let group = match self.groups.as_slice() {
             [only] => only,
@@ -64,12 +82,13 @@ impl Noises {
         };
         let ([low, high], [fewest, most]) = (group.snr, group.mix);
         let count = if fewest < most { fewest + draw.below(most - fewest + 1) } else { fewest };
-        let signal = power(samples);
+        let (signal, length) = (power(samples), samples.len());
         for _ in 0..count {
-            let sound = group.sounds[draw.below(group.sounds.len())];
-            let snr = draw.between(low, high);
-            let start = draw.below(self.bank.length(sound)?);
-            let noise = self.bank.stretch(sound, start, samples.len())?;
+            let (snr, noise) = self.drawn.any(&group.sounds, draw, |sound, draw| {
+                let snr = draw.between(low, high);
+                let start = draw.below(self.bank.length(sound)?);
+                Ok((snr, self.bank.stretch(sound, start, length)?))
+            })?;
             add_at_ratio(samples, &noise, signal, snr);
         }
         Ok(())

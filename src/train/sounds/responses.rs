@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use super::drawn::Drawn;
 use super::kept::Kept;
 use super::list::SoundList;
 use crate::audio::augment::Response;
@@ -13,24 +14,44 @@ use crate::rng::Stream;
 pub(super) struct Responses {
     list: SoundList,
     kept: Kept<Arc<Response>>,
+    /// All places of the list.
+    all: Vec<usize>,
+    drawn: Drawn,
 }
 
 impl Responses {
-    /// The responses of a wav.scp at a rate. Those kept may take `bytes` of memory.
+    /// The responses of a wav.scp at a rate. Those kept may take `bytes` of memory. A
+    /// part of them may turn out to be unreadable.
     ///
     /// # Errors
     /// Those of [`read_wav_scp`](crate::corpus::read_wav_scp).
-    pub fn new(list: &Path, rate: u32, bytes: usize) -> Result<Self> {
+    pub fn new(
+        list: &Path,
+        rate: u32,
+        bytes: usize,
+        tolerate: f64,
+        warn: Arc<dyn Fn(&str) + Send + Sync>,
+    ) -> Result<Self> {
         let list = SoundList::read(list, rate)?;
-        Ok(Self { kept: Kept::new(list.count(), bytes), list })
+        let count = list.count();
+        let drawn = Drawn::new("augment.reverb", count, tolerate, warn);
+        Ok(Self { kept: Kept::new(count, bytes), all: (0..count).collect(), drawn, list })
+    }
+
+    /// Responses that could not be read so far, a line for each.
+    pub fn left_out(&self) -> Vec<String> {
+        self.drawn.faults()
     }
 
     /// Any of the responses.
     ///
     /// # Errors
-    /// A file that cannot be read, at its line.
+    /// Files that cannot be read, at their lines, if they are too many.
     pub fn any(&self, draw: &mut Stream) -> Result<Arc<Response>> {
-        let place = draw.below(self.list.count());
+        self.drawn.any(&self.all, draw, |place, _| self.response(place))
+    }
+
+    fn response(&self, place: usize) -> Result<Arc<Response>> {
         if let Some(response) = self.kept.get(place) {
             return Ok(response.clone());
         }

@@ -1,5 +1,7 @@
 //! Noise or reverberation of a training utterance.
 
+use std::sync::Arc;
+
 use super::noises::Noises;
 use super::responses::Responses;
 use crate::error::Result;
@@ -19,14 +21,26 @@ pub(in crate::train) struct Variation {
 
 impl Variation {
     /// Reads the lists of noises and room responses, for utterances of `rate` samples per second.
+    /// The part `tolerate` of each list may turn out to be unreadable; `warn` gets a warning then.
     ///
     /// # Errors
     /// Lists that cannot be read; a category of noises that no sound belongs to.
-    pub fn new(config: &AugmentConfig, rate: u32) -> Result<Self> {
+    pub fn new(
+        config: &AugmentConfig,
+        rate: u32,
+        tolerate: f64,
+        warn: &Arc<dyn Fn(&str) + Send + Sync>,
+    ) -> Result<Self> {
         let lists = [&config.noise, &config.reverb].into_iter().flatten().count();
         let bytes = (config.cache_mib << 20) / lists.max(1);
-        let noises = config.noise.as_deref().map(|list| Noises::new(list, config, rate, bytes));
-        let responses = config.reverb.as_deref().map(|list| Responses::new(list, rate, bytes));
+        let noises = config
+            .noise
+            .as_deref()
+            .map(|list| Noises::new(list, config, rate, bytes, tolerate, warn.clone()));
+        let responses = config
+            .reverb
+            .as_deref()
+            .map(|list| Responses::new(list, rate, bytes, tolerate, warn.clone()));
         Ok(Self {
             probability: config.probability,
             noises: noises.transpose()?,
@@ -35,11 +49,17 @@ impl Variation {
         })
     }
 
+    /// Sounds that could not be read so far, a line for each.
+    pub fn left_out(&self) -> Vec<String> {
+        let noises = self.noises.iter().flat_map(Noises::left_out);
+        noises.chain(self.responses.iter().flat_map(Responses::left_out)).collect()
+    }
+
     /// Adds noise to the samples of an utterance or puts them into a room, or leaves them as they
     /// are.
     ///
     /// # Errors
-    /// A sound that cannot be read, at its line.
+    /// Sounds that cannot be read, at their lines, if they are too many.
     pub fn apply(&self, samples: &mut [f32], draw: &mut Stream) -> Result<()> {
         let is_given = self.noises.is_some() || self.responses.is_some();
         if !is_given || !draw.chance(self.probability) {

@@ -82,7 +82,16 @@ impl Loop {
         progress: &mut Progressing,
     ) -> Error {
         match self.save(model, progress) {
-            Ok(()) => error.and(&progress.keeper.kept()).with(Remedy::Resume),
+            Ok(()) => {
+                let error = error.and(&progress.keeper.kept());
+                let remedy = match error.remedy() {
+                    Some(Remedy::LeaveOut { key, tolerate, .. }) => {
+                        Remedy::LeaveOut { key, tolerate: tolerate.clone(), resume: true }
+                    }
+                    _ => Remedy::Resume,
+                };
+                error.with(remedy)
+            }
             Err(e) => e.retold(|text| error.and(&format!("and {text}"))),
         }
     }

@@ -72,7 +72,7 @@ fn recordings_of_other_rates_are_resampled_and_narrow_ones_named() {
     let warnings: Vec<&str> =
         ran.err.lines().filter(|line| line.starts_with("warning: rates/wav.scp:")).collect();
     assert!(
-        warnings.len() == 1 && warnings[0].contains("wav.scp:1: recorded at 8000 Hz: above 4000"),
+        warnings.len() == 1 && warnings[0].contains("was recorded at 8000 Hz: above 4000"),
         "{}",
         ran.err
     );

@@ -110,7 +110,11 @@ fn hidden_files_are_left_out() {
     let out = dir.path().join("lists");
     let report = folder(&root, &out).unwrap();
     assert_eq!(ids(&out), ["ann/1.wav", "ben/1.wav"]);
-    assert!(problems(&report).contains("4 hidden files and folders"), "{:?}", report.problems);
+    assert!(
+        problems(&report).contains("1 hidden file and 3 hidden folders"),
+        "{:?}",
+        report.problems
+    );
 }
 
 #[test]
@@ -121,6 +125,32 @@ fn one_speaker_is_worth_a_warning() {
     let (dir, root) = tones(&["1.wav"]);
     let error = folder(&root, &dir.path().join("lists")).unwrap_err().to_string();
     assert!(error.contains("1.wav: not in a speaker's folder"), "{error}");
+}
+
+#[test]
+fn files_of_a_lower_rate_are_kept_and_reported() {
+    let (dir, root) = tones(&["ann/1.wav", "ann/2.wav", "ben/1.wav", "ben/2.wav"]);
+    for (name, rate) in [("ann/2.wav", 8000), ("ben/1.wav", 11_025), ("ben/2.wav", 44_100)] {
+        write_wav16(root.join(name), &tone(9), rate).unwrap();
+    }
+    for (sample_rate, headers_only, wanted) in [
+        (8000, false, vec![]),
+        (16_000, false, vec![("ann/2.wav", 8000, 4000), ("ben/1.wav", 11_025, 5512)]),
+        (11_025, true, vec![("ann/2.wav", 8000, 4000)]),
+    ] {
+        let settings = PrepareSettings { sample_rate, headers_only, ..PrepareSettings::default() };
+        let out = dir.path().join(sample_rate.to_string());
+        let report = prepare_folder(&root, &out, &settings, &|_, _| ()).unwrap();
+        assert_eq!(ids(&out).len(), 4);
+        let told: Vec<&str> = report.problems.of(ProblemKind::Narrow).collect();
+        assert_eq!(told.len(), wanted.len(), "{told:?}");
+        for (line, (name, rate, most)) in told.iter().zip(wanted) {
+            let end = format!(
+                "{name}: recorded at {rate} Hz; kept, but there is nothing above {most} Hz"
+            );
+            assert!(line.ends_with(&end), "{line}");
+        }
+    }
 }
 
 #[test]
@@ -142,6 +172,8 @@ fn copies_are_left_out() {
     assert_eq!(counts, [3, 1]);
     let problems = problems(&report);
     assert!(problems.contains("cleo/2.wav: the same audio as"), "{problems}");
+    let left_out = problems.lines().filter(|line| line.starts_with("copy: "));
+    assert!(left_out.into_iter().all(|line| line.ends_with("; left out")), "{problems}");
     assert!(problems.contains("of another speaker, `ann`"), "{problems}");
     // Headers do not tell.
     let headers = PrepareSettings { headers_only: true, ..PrepareSettings::default() };

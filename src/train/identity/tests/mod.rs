@@ -37,6 +37,9 @@ fn recorded(changes: &[&str]) -> Identity {
 fn told(error: Error) -> String {
     match error.remedy() {
         Some(Remedy::Accept { names }) => format!("{error} [accept {}]", names.join(" ")),
+        Some(Remedy::Set { key, value, names }) => {
+            format!("{error} [set {key}={value}, accept {}]", names.join(" "))
+        }
         Some(Remedy::OtherFolder) => format!("{error} [another folder]"),
         Some(other) => format!("{error} [{other:?}]"),
         None => error.to_string(),

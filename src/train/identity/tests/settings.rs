@@ -28,10 +28,13 @@ fn keys_of_the_recipe_are_named_with_both_values_and_can_be_accepted() {
          schedule.initial_lr = 0.2, in the checkpoint 0.1; \
          schedule.scale_ratio = 1.0, in the checkpoint not given; \
          train.epochs = 3, in the checkpoint 5 \
-         [accept schedule.initial_lr schedule.scale_ratio train.epochs]"
+         [set train.epochs=5, accept schedule.initial_lr schedule.scale_ratio]"
     );
     let error = compare(&ours, &old, &["schedule"]).unwrap_err();
-    assert!(!error.contains("schedule") && error.contains("[accept train.epochs]"), "{error}");
+    assert!(
+        !error.contains("schedule") && error.contains("[set train.epochs=5, accept ]"),
+        "{error}"
+    );
     let notes = compare(&ours, &old, &["schedule", "train"]).unwrap();
     assert_eq!(notes.len(), 3, "{notes:?}");
     assert_eq!(notes[2], "accepted: train.epochs = 3, in the checkpoint 5");

@@ -100,3 +100,36 @@ fn a_second_phase_begins_with_the_model_of_the_first() {
     place.fails(Way { changes: &longer, ..way }, "the second phase in");
     place.fails(Way { resume: false, ..way }, "holds the second phase of a run already");
 }
+
+/// Nothing is trained then, so that it must not look like success.
+#[test]
+fn a_run_that_is_complete_takes_no_new_speakers() {
+    let place = Place::new();
+    place.without("first", |speaker| speaker == "s00000");
+    let [first, all] = ["first", "corpus/train"]
+        .map(|folder| format!("data.train={}", place.path(folder).display()));
+    let lm = ["train.epochs=1", "large_margin.epochs=1", "large_margin.frames=60"];
+    place.ok("one", &["train.epochs=1", &first]);
+    place.ok("two", &[&lm[..], &[first.as_str()]].concat());
+    let complete = |out: &str, changes: &[&str]| {
+        let accept = &["data.train"];
+        place.train(Way { out, resume: true, accept, changes }).unwrap_err()
+    };
+    let error = complete("one", &["train.epochs=1", &all]);
+    assert!(error.to_string().contains("new speakers need more epochs"), "{error}");
+    assert_eq!(error.remedy(), Some(&Remedy::Raise { key: "train.epochs" }));
+    let error = complete("two", &[&lm[..], &[all.as_str()]].concat());
+    assert!(error.to_string().contains("the second phase has begun in"), "{error}");
+    let model = place.path("two/model.safetensors");
+    assert_eq!(error.remedy(), Some(&Remedy::BeginWith { model }));
+    // Fewer epochs of the second phase go by the key of the recipe.
+    let changes = [&lm[..], &[first.as_str()]].concat();
+    let longer = [&changes[..], &["large_margin.epochs=2"]].concat();
+    let way = Way { out: "two", resume: true, changes: &longer, ..Way::default() };
+    place.train(way).unwrap();
+    let error = place.train(Way { changes: &changes, ..way }).unwrap_err();
+    assert!(error.to_string().contains("large_margin.epochs = 1, in the checkpoint 2"), "{error}");
+    let value = "2".to_owned();
+    let wanted = Remedy::Set { key: "large_margin.epochs", value, names: Vec::new() };
+    assert_eq!(error.remedy(), Some(&wanted));
+}

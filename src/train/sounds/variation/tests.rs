@@ -88,7 +88,7 @@ fn draws_are_those_of_the_plain_twin() {
         (AugmentConfig { noise: None, cache_mib: 0, ..both }, none, responses),
         (AugmentConfig::default(), none, none),
     ] {
-        let variation = Variation::new(&config, 16_000).unwrap();
+        let variation = made(&config).unwrap();
         for seed in 0..100 {
             let (mut found, mut wanted) = (utterance(seed), utterance(seed));
             let mut draw = Stream::new(seed, "test", &[]);
@@ -99,6 +99,15 @@ fn draws_are_those_of_the_plain_twin() {
             assert_eq!(draw.bits(), plain_draw.bits());
         }
     }
+}
+
+fn silent() -> Arc<dyn Fn(&str) + Send + Sync> {
+    Arc::new(|_: &str| ())
+}
+
+/// A variation that tolerates no sound that cannot be read.
+fn made(config: &AugmentConfig) -> Result<Variation> {
+    Variation::new(config, 16_000, 0.0, &silent())
 }
 
 fn category(snr: [f64; 2], mix: [usize; 2]) -> Option<Category> {
@@ -126,7 +135,7 @@ fn categories_have_ratios_and_numbers_of_their_own() {
         (&[3, 4, 5], [10.0, 20.0], [2, 4]),
         (&[2, 6, 7], [30.0, 40.0], [1, 1]),
     ];
-    let variation = Variation::new(&config, 16_000).unwrap();
+    let variation = made(&config).unwrap();
     let mut seen = [0; 3];
     for seed in 0..150 {
         let mut found = utterance(seed);
@@ -155,9 +164,7 @@ fn a_category_without_sounds_is_an_error() {
     let dir = sounds();
     std::fs::write(dir.path().join("noises"), "music-1 noises0.wav\nmusical noises1.wav\n")
         .unwrap();
-    let with = |categories| {
-        Variation::new(&AugmentConfig { categories, ..config(dir.path()) }, 16_000).map(|_| ())
-    };
+    let with = |categories| made(&AugmentConfig { categories, ..config(dir.path()) }).map(|_| ());
     with(Categories { music: category([0.0, 1.0], [1, 1]), ..Default::default() }).unwrap();
     let missing = Categories { speech: category([0.0, 1.0], [1, 1]), ..Default::default() };
     let error = with(missing).unwrap_err().to_string();
@@ -168,8 +175,8 @@ fn a_category_without_sounds_is_an_error() {
 fn only_changed_utterances_are_normalized() {
     let dir = sounds();
     let config = AugmentConfig { normalize: true, probability: 0.5, ..config(dir.path()) };
-    let variation = Variation::new(&config, 16_000).unwrap();
-    let plain = Variation::new(&AugmentConfig { normalize: false, ..config }, 16_000).unwrap();
+    let variation = made(&config).unwrap();
+    let plain = made(&AugmentConfig { normalize: false, ..config }).unwrap();
     let mut same = 0;
     for seed in 0..40 {
         let (mut found, mut wanted) = (utterance(seed), utterance(seed));
@@ -192,7 +199,7 @@ fn bad_sounds_are_errors_at_their_line() {
     let dir = sounds();
     std::fs::write(dir.path().join("rooms1.wav"), "no audio").unwrap();
     let config = AugmentConfig { noise: None, probability: 1.0, ..config(dir.path()) };
-    let variation = Variation::new(&config, 16_000).unwrap();
+    let variation = made(&config).unwrap();
     let errors: Vec<String> = (0..30)
         .filter_map(|seed| {
             variation.apply(&mut utterance(1), &mut Stream::new(seed, "test", &[])).err()
@@ -201,7 +208,46 @@ fn bad_sounds_are_errors_at_their_line() {
         .collect();
     assert!((5..25).contains(&errors.len()));
     assert!(errors.iter().all(|e| e.contains("rooms:2: ") && e.contains("rooms1.wav")));
-    assert!(
-        Variation::new(&AugmentConfig { noise: Some("absent".into()), ..config }, 16_000).is_err()
-    );
+    assert!(made(&AugmentConfig { noise: Some("absent".into()), ..config }).is_err());
+}
+
+/// Another sound comes in the place of one that cannot be read, whatever is kept in memory.
+#[test]
+fn a_bad_sound_is_left_out_if_few_are() {
+    let dir = sounds();
+    std::fs::write(dir.path().join("rooms1.wav"), "no audio").unwrap();
+    std::fs::write(dir.path().join("noises3.wav"), "no audio").unwrap();
+    let heard: Arc<std::sync::Mutex<Vec<String>>> = Arc::default();
+    let tolerant = |cache_mib| {
+        let heard = heard.clone();
+        let warn: Arc<dyn Fn(&str) + Send + Sync> =
+            Arc::new(move |text: &str| heard.lock().unwrap().push(text.to_owned()));
+        let config = AugmentConfig { probability: 1.0, cache_mib, ..config(dir.path()) };
+        Variation::new(&config, 16_000, 0.001, &warn).unwrap()
+    };
+    let (kept, fresh) = (tolerant(64), tolerant(0));
+    for seed in 0..200 {
+        let (mut one, mut other) = (utterance(seed), utterance(seed));
+        kept.apply(&mut one, &mut Stream::new(seed, "test", &[])).unwrap();
+        fresh.apply(&mut other, &mut Stream::new(seed, "test", &[])).unwrap();
+        assert!(one == other && one != utterance(seed), "{seed}");
+    }
+    for variation in [&kept, &fresh] {
+        let faults = variation.left_out();
+        assert_eq!(faults.len(), 2, "{faults:?}");
+        assert!(faults[0].contains("noises:4: ") && faults[1].contains("rooms:2: "));
+    }
+    assert_eq!(heard.lock().unwrap().len(), 4, "each is warned of once");
+}
+
+#[test]
+fn a_folder_stands_for_its_list() {
+    let dir = sounds();
+    let folder = dir.path().join("folder");
+    std::fs::create_dir(&folder).unwrap();
+    let config = AugmentConfig { noise: Some(folder.clone()), reverb: None, ..config(dir.path()) };
+    let error = made(&config).err().unwrap().to_string();
+    assert!(error.contains("folder: a folder without wav.scp"), "{error}");
+    std::fs::copy(dir.path().join("noises"), folder.join("wav.scp")).unwrap();
+    made(&config).unwrap();
 }

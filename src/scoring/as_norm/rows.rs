@@ -1,0 +1,47 @@
+//! Embeddings less a mean, in f64.
+
+use crate::scoring::Scorer;
+
+/// Embeddings less a mean, and 1 over their lengths.
+#[derive(Default)]
+pub(super) struct Rows {
+    values: Vec<f64>,
+    inverse: Vec<f64>,
+    dim: usize,
+}
+
+impl Rows {
+    /// A single unit vector.
+    pub fn of_unit(unit: &[f64]) -> Self {
+        Self { values: unit.to_vec(), inverse: vec![1.0], dim: unit.len() }
+    }
+
+    /// Takes the embeddings at `places` instead of what it holds.
+    ///
+    /// # Panics
+    /// If one has no direction, as in [`Scorer::unit`].
+    pub fn fill(&mut self, scorer: &Scorer, places: impl ExactSizeIterator<Item = usize>) {
+        self.dim = scorer.embeddings().dim();
+        self.values.resize(places.len() * self.dim, 0.0);
+        self.inverse.clear();
+        let rows = self.values.chunks_exact_mut(self.dim);
+        self.inverse.extend(rows.zip(places).map(|(row, i)| scorer.write_centred(i, row)));
+    }
+
+    /// Number of embeddings.
+    pub fn len(&self) -> usize {
+        self.inverse.len()
+    }
+
+    /// The values of an embedding and 1 over their length.
+    pub fn row(&self, i: usize) -> (&[f64], f64) {
+        (&self.values[i * self.dim..][..self.dim], self.inverse[i])
+    }
+
+    /// Writes the unit vector of an embedding.
+    pub fn write_unit(&self, i: usize, unit: &mut Vec<f64>) {
+        let (row, inverse) = self.row(i);
+        unit.clear();
+        unit.extend(row.iter().map(|x| x * inverse));
+    }
+}
