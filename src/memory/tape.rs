@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use super::ledger::{Buffer, Ledger};
 use super::play::Player;
 use crate::nn::graph::{Function, Node, Op, Value};
-use crate::nn::{Combine, Conv2dConfig, Statistics};
+use crate::nn::{Combine, Conv2dConfig, Map, Statistics};
 
 /// What the forward pass leaves for the way back: for each operation the buffers it keeps.
 pub(super) type Tape = Vec<Vec<Buffer>>;
@@ -74,6 +74,11 @@ impl Player<'_> {
                     ledger.scratch(workspace);
                     made
                 }
+                // A mask for each bound, of which a value takes as much as a number.
+                Op::Map(Map::Clip20) if taped && self.machine.is_gpu() => {
+                    kept.extend([(); 2].map(|()| ledger.new_buffer(bytes)));
+                    ledger.in_place(&given, bytes)
+                }
                 Op::Map(f) if f.keeps_result() || !taped => {
                     let made = ledger.in_place(&given, bytes);
                     kept.push(ledger.share(made));
@@ -91,10 +96,12 @@ impl Player<'_> {
                     kept.push(ledger.new_buffer(bytes));
                     ledger.new_buffer(bytes)
                 }
-                // The values without their mean, their squares, and the gate.
+                // The values without their mean, their squares, and the gate; on GPUs also what the
+                // gate is a function of.
                 Op::SimAm => {
                     kept.push(given[0]);
-                    (0..3).for_each(|_| kept.push(ledger.new_buffer(bytes)));
+                    (0..if self.machine.is_gpu() { 4 } else { 3 })
+                        .for_each(|_| kept.push(ledger.new_buffer(bytes)));
                     ledger.new_buffer(bytes)
                 }
                 Op::Combine(_) | Op::Snap(_) | Op::Shift(_) => {

@@ -119,7 +119,7 @@ fn lists() {
     let ran =
         place.run(&["score", "e.safetensors", "trials", "-o", "s", "--cohort", "e.safetensors"]);
     assert!(
-        ran.code == 0 && ran.err.contains("holds 2 embeddings, so --top-n is 2"),
+        ran.code == 0 && ran.err.contains("has 2 embeddings, so --top-n is 2"),
         "{}",
         ran.err
     );

@@ -51,9 +51,9 @@ fn lines_that_are_no_json_are_named() {
     let line = |id: &str| json!({"key": id, "wav": "a.wav", "spk": "ann"}).to_string();
     place.wav("a.wav", 0.8, 100.0);
     for (second, wanted) in [
-        ("u2 a.wav".to_owned(), "no JSON object with \"key\", \"wav\" and \"spk\""),
+        ("u2 a.wav".to_owned(), "this is no JSON"),
         (line("u2").replace("\"spk\"", "\"speaker\""), "missing field `spk`"),
-        (line("u2") + "}", "no JSON object"),
+        (line("u2") + "}", "this is no JSON"),
         (line("u1"), "utterance `u1` again; it is already in line 1"),
         (line("u2").replace("a.wav", "b.wav"), "b.wav: no such file"),
         (line("u2").replace("a.wav", "cat a.wav |"), "--allow-pipes"),
