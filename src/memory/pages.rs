@@ -40,7 +40,7 @@ pub(super) struct Plan {
 
 /// Parts of a page that a plan leaves free, so that a step that runs a little otherwise needs no
 /// further page.
-const SPARE: usize = 32;
+const SPARE: usize = 64;
 
 /// The page size with which these events, one after another, need the fewest bytes. Pages have
 /// `most` bytes at most.

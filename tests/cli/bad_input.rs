@@ -118,11 +118,7 @@ fn lists() {
     place.fails(&["eval", "scores"], &["scores:1: score `high`"]);
     let ran =
         place.run(&["score", "e.safetensors", "trials", "-o", "s", "--cohort", "e.safetensors"]);
-    assert!(
-        ran.code == 0 && ran.err.contains("has 2 embeddings, so --top-n is 2"),
-        "{}",
-        ran.err
-    );
+    assert!(ran.code == 0 && ran.err.contains("has 2 embeddings, so --top-n is 2"), "{}", ran.err);
 }
 
 #[test]

@@ -70,6 +70,9 @@ impl Members {
     }
 }
 
+/// Members that are compared with a row side by side.
+const TOGETHER: usize = 4;
+
 /// A row, and the members with which it is compared.
 struct Pairs<'a, T> {
     row: &'a [f64],
@@ -111,11 +114,18 @@ fn with_256_bits<T: Copy + Into<f64>>(pairs: &Pairs<T>, cosines: &mut Vec<f64>) 
 fn each<T: Copy + Into<f64>>(pairs: &Pairs<T>, cosines: &mut Vec<f64>) {
     let (row, dim) = (pairs.row, pairs.row.len());
     cosines.reserve(pairs.places.len());
-    for &place in pairs.places {
-        let place = place as usize;
-        let member = &pairs.values[place * dim..][..dim];
-        let dot = Lanes::<8>::sum2(row, member, |x, y| x * Into::<f64>::into(y));
-        cosines.push((dot * pairs.inverse * pairs.inverses[place]).clamp(-1.0, 1.0));
+    let member = |place: u32| &pairs.values[place as usize * dim..][..dim];
+    let product = |x: f64, y: T| x * Into::<f64>::into(y);
+    let cosine = |dot: f64, place: u32| {
+        (dot * pairs.inverse * pairs.inverses[place as usize]).clamp(-1.0, 1.0)
+    };
+    let (together, rest) = pairs.places.as_chunks::<TOGETHER>();
+    for places in together {
+        let dots = Lanes::<8>::sums2(row, places.map(member), product);
+        cosines.extend((0..TOGETHER).map(|i| cosine(dots[i], places[i])));
+    }
+    for &place in rest {
+        cosines.push(cosine(Lanes::<8>::sum2(row, member(place), product), place));
     }
 }
 

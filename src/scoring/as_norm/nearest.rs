@@ -1,8 +1,8 @@
 //! The largest cosines of a row, which comes in parts.
 //!
-//! Bounds tell which members can be among the nearest, and only their cosines are computed: the
-//! cosines of the members with the largest bounds first, and then those of every other member whose
-//! bound is not below the least of these. What is found does not depend on how close the bounds
+//! Bounds tell which members can be among the nearest, and only their cosines are computed: first
+//! those of members with large bounds, and then those of every other member whose bound reaches the
+//! `top`-th cosine of these. What is found does not depend on how close the bounds
 //! are, to the bit.
 
 use super::TopStatistics;
@@ -70,16 +70,24 @@ impl Nearest {
 
     /// Takes the first part, which holds more than `top` members.
     fn begin(&mut self, bounds: &[f32], cosines: &dyn Fn(&[u32], &mut Vec<f64>), room: &mut Room) {
-        let largest = nth_bound(self.top, bounds, room);
+        let mut cut = guess(self.top, bounds, &mut room.sample);
         let [near, far] = &mut room.places;
         let [a, b] = &mut room.cosines;
+        let mut passed = between(bounds, cut, f32::INFINITY, near);
+        // A guess that was too high leaves too few.
+        if passed.len() < self.top {
+            cut = f32::NEG_INFINITY;
+            passed = between(bounds, cut, f32::INFINITY, near);
+        }
+        let near = passed;
         a.clear();
-        b.clear();
-        // These are `top` members at least, so nothing below the least of them counts.
-        let near = between(bounds, largest, f32::INFINITY, near);
         cosines(near, a);
-        let least = below(a.iter().copied().fold(f64::INFINITY, f64::min));
-        let far = between(bounds, least, largest, far);
+        // As many members reach the cosine at place `top`, so nothing below it counts.
+        b.clear();
+        b.extend_from_slice(a);
+        let least = *b.select_nth_unstable_by(self.top - 1, |a, b| b.total_cmp(a)).1;
+        b.clear();
+        let far = between(bounds, below(least), cut, far);
         cosines(far, b);
         // Both in the order of the members.
         let (mut i, mut j) = (0, 0);
@@ -132,20 +140,6 @@ impl Nearest {
 /// An f32 below this value.
 fn below(value: f64) -> f32 {
     (value as f32).next_down()
-}
-
-/// The bound at place `top` of their descending order.
-fn nth_bound(top: usize, bounds: &[f32], room: &mut Room) -> f32 {
-    let Room { sample, places: [places, _], .. } = room;
-    let guess = guess(top, bounds, sample);
-    let mut passed = between(bounds, guess, f32::INFINITY, places);
-    // A guess that was too high leaves too few.
-    if passed.len() < top {
-        passed = between(bounds, f32::NEG_INFINITY, f32::INFINITY, places);
-    }
-    sample.clear();
-    sample.extend(passed.iter().map(|&place| bounds[place as usize]));
-    nth_largest(sample, top - 1)
 }
 
 /// A floor that nearly always lets the `top` largest values through, and few others. It is negative
