@@ -29,34 +29,6 @@ impl<const N: usize> Lanes<N> {
         Self::sum3(a, b, b, |a, b, _| term(a, b))
     }
 
-    /// [`Lanes::sum2`] of one slice with each of several others. Their sums go on side by side, so
-    /// that no addition waits for the one before.
-    #[inline(always)]
-    pub(crate) fn sums2<const K: usize, A: Copy, B: Copy, T: Number>(
-        a: &[A],
-        b: [&[B]; K],
-        term: impl Fn(A, B) -> T,
-    ) -> [T; K] {
-        let (groups, a_rest) = a.as_chunks::<N>();
-        let parts = b.map(|b| {
-            debug_assert!(a.len() == b.len(), "slices of several lengths");
-            let (b, b_rest) = b.as_chunks::<N>();
-            (&b[..groups.len()], b_rest)
-        });
-        let mut lanes = [[T::default(); N]; K];
-        for (i, a) in groups.iter().enumerate() {
-            for (lanes, (b, _)) in lanes.iter_mut().zip(&parts) {
-                for k in 0..N {
-                    lanes[k] += term(a[k], b[i][k]);
-                }
-            }
-        }
-        std::array::from_fn(|j| {
-            let rest: T = a_rest.iter().zip(parts[j].1).map(|(&a, &b)| term(a, b)).sum();
-            lanes[j].into_iter().sum::<T>() + rest
-        })
-    }
-
     /// The sum of `term` over three slices.
     #[inline(always)]
     pub(crate) fn sum3<A: Copy, B: Copy, C: Copy, T: Number>(
@@ -113,9 +85,6 @@ mod tests {
             }
             let rest: f32 = (whole..n).map(|i| a[i] * b[i]).sum();
             let wanted = [lanes.iter().sum::<f32>(), rest];
-            let [ab, ac] = Lanes::<8>::sums2(&a, [&b, &c], |a, b| a * b);
-            let alone = [&b, &c].map(|x| Lanes::<8>::sum2(&a, x, |a, b| a * b));
-            assert_eq!([ab, ac].map(f32::to_bits), alone.map(f32::to_bits), "{n} values");
             let found = Lanes::<8>::parts(&a, &b, &b, |a, b, _| a * b);
             assert_eq!(found.map(f32::to_bits), wanted.map(f32::to_bits), "{n} values");
             let sum = Lanes::<8>::sum2(&a, &b, |a, b| a * b);
