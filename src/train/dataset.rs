@@ -88,6 +88,12 @@ impl TrainSet {
     pub fn new(recipe: &Recipe, warn: Arc<dyn Fn(&str) + Send + Sync>) -> Result<Self> {
         let data = &recipe.data;
         let corpus = Corpus::load_all(&data.train)?;
+        let left_out = LeftOut::new(data.tolerate, corpus.utterances.len());
+        for (place, error) in corpus.missing() {
+            if let Some(text) = left_out.add(place, error)? {
+                warn(&format!("{text}; left out"));
+            }
+        }
         if corpus.speakers.len() < 2 {
             return Err(Error::file(&data.train, "training needs at least two speakers"));
         }
@@ -101,12 +107,6 @@ impl TrainSet {
         let announced = (0..corpus.shards().map_or(0, |shards| shards.len()))
             .map(|_| AtomicU32::new(0))
             .collect();
-        let left_out = LeftOut::new(data.tolerate, count);
-        for (place, error) in corpus.missing() {
-            if let Some(text) = left_out.add(place, error)? {
-                warn(&format!("{text}; left out"));
-            }
-        }
         Ok(Self {
             crops: Crops::new(count, rate, least, data.cache_mib << 20, warn.clone()),
             left_out,
