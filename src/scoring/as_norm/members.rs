@@ -70,9 +70,6 @@ impl Members {
     }
 }
 
-/// Members that are compared with a row side by side.
-const TOGETHER: usize = 4;
-
 /// A row, and the members with which it is compared.
 struct Pairs<'a, T> {
     row: &'a [f64],
@@ -80,18 +77,6 @@ struct Pairs<'a, T> {
     values: &'a [T],
     inverses: &'a [f64],
     places: &'a [u32],
-}
-
-impl<T: Copy> Pairs<'_, T> {
-    /// The values of a member.
-    fn member(&self, place: u32) -> &[T] {
-        &self.values[place as usize * self.row.len()..][..self.row.len()]
-    }
-
-    /// The cosine of a sum of products with a member.
-    fn cosine(&self, dot: f64, place: u32) -> f64 {
-        (dot * self.inverse * self.inverses[place as usize]).clamp(-1.0, 1.0)
-    }
 }
 
 /// Appends the cosines, with the widest vectors that the processor has. Their width changes no bit.
@@ -110,36 +95,10 @@ fn dispatch<T: Copy + Into<f64>>(pairs: &Pairs<T>, cosines: &mut Vec<f64>) {
     each(pairs, cosines);
 }
 
-/// [`each`], four members side by side, so that no addition waits for the one before. The order of
-/// every sum is that of [`Lanes`].
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f")]
 fn with_512_bits<T: Copy + Into<f64>>(pairs: &Pairs<T>, cosines: &mut Vec<f64>) {
-    use std::arch::x86_64::{__m512d, _mm512_add_pd, _mm512_mul_pd, _mm512_setzero_pd};
-    let (together, rest) = pairs.places.as_chunks::<TOGETHER>();
-    let (groups, row_rest) = pairs.row.as_chunks::<8>();
-    let wide = |values: &[T; 8]| -> __m512d { bytemuck::cast(values.map(Into::<f64>::into)) };
-    for places in together {
-        let members = places.map(|place| pairs.member(place).as_chunks::<8>());
-        let [b0, b1, b2, b3] = members.map(|(b, _)| b);
-        let [mut s0, mut s1, mut s2, mut s3] = [_mm512_setzero_pd(); TOGETHER];
-        for ((((x, b0), b1), b2), b3) in groups.iter().zip(b0).zip(b1).zip(b2).zip(b3) {
-            let x: __m512d = bytemuck::cast(*x);
-            s0 = _mm512_add_pd(s0, _mm512_mul_pd(x, wide(b0)));
-            s1 = _mm512_add_pd(s1, _mm512_mul_pd(x, wide(b1)));
-            s2 = _mm512_add_pd(s2, _mm512_mul_pd(x, wide(b2)));
-            s3 = _mm512_add_pd(s3, _mm512_mul_pd(x, wide(b3)));
-        }
-        for ((sums, (_, member_rest)), &place) in
-            [s0, s1, s2, s3].into_iter().zip(members).zip(places)
-        {
-            let lanes: [f64; 8] = bytemuck::cast(sums);
-            let behind = row_rest.iter().zip(member_rest).map(|(&x, &y)| x * y.into());
-            let dot = lanes.into_iter().sum::<f64>() + behind.sum::<f64>();
-            cosines.push(pairs.cosine(dot, place));
-        }
-    }
-    each(&Pairs { places: rest, ..*pairs }, cosines);
+    each(pairs, cosines);
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -150,11 +109,13 @@ fn with_256_bits<T: Copy + Into<f64>>(pairs: &Pairs<T>, cosines: &mut Vec<f64>) 
 
 #[inline(always)]
 fn each<T: Copy + Into<f64>>(pairs: &Pairs<T>, cosines: &mut Vec<f64>) {
+    let (row, dim) = (pairs.row, pairs.row.len());
     cosines.reserve(pairs.places.len());
     for &place in pairs.places {
-        let product = |x: f64, y: T| x * Into::<f64>::into(y);
-        let dot = Lanes::<8>::sum2(pairs.row, pairs.member(place), product);
-        cosines.push(pairs.cosine(dot, place));
+        let place = place as usize;
+        let member = &pairs.values[place * dim..][..dim];
+        let dot = Lanes::<8>::sum2(row, member, |x, y| x * Into::<f64>::into(y));
+        cosines.push((dot * pairs.inverse * pairs.inverses[place]).clamp(-1.0, 1.0));
     }
 }
 
