@@ -116,14 +116,12 @@ impl Source {
         let blocks: Box<dyn Blocks + Send> = match kind {
             Kind::Riff => Box::new(wav::Reader::new(input, start, channel)?),
             Kind::Flac => Box::new(flac::Reader::new(input, start, channel)?),
-            Kind::Sphere => Box::new(sphere::Reader::new(input, start, channel)?),
-            Kind::Foreign(container) => {
-                Box::new(foreign::Reader::new(input, start, container, channel)?)
-            }
+            Kind::Sphere => Box::new(sphere::open(input, start, channel)?),
+            Kind::Foreign(container) => foreign::open(input, start, container, channel)?,
             Kind::Other(name) => return Err(kind::unsupported(&path, name)),
             // What follows a tag is most often MP3, after some bytes of nothing.
             Kind::Unknown if start > 0 && start < input.length() => {
-                Box::new(foreign::Reader::new(input, start, kind::Container::Mp3, channel)?)
+                foreign::open(input, start, kind::Container::Mp3, channel)?
             }
             Kind::Unknown if start > 0 => {
                 return Err(kind::unsupported(&path, "MP3 audio (by its ID3v2 tag)"));

@@ -4,7 +4,6 @@
 use super::input::Input;
 use super::kind::unsupported;
 use super::pcm::{self, Encoding, Layout};
-use super::source::Blocks;
 use super::tags;
 use crate::error::{Error, Result};
 
@@ -13,64 +12,38 @@ const MARK: &[u8] = b"NIST_1A\n";
 /// Most bytes of a header. Those of known corpora have 1024.
 const LONGEST: u64 = 1 << 16;
 
-/// One channel of a SPHERE file: integers of 1 to 4 bytes, A-law and mu-law.
-pub(super) struct Reader(pcm::Reader);
-
-impl Reader {
-    /// Opens the file that begins at byte `start`, behind any tags.
-    ///
-    /// # Errors
-    /// A damaged header; samples that are compressed, by the name of the method; fewer or more
-    /// bytes than the header promises; several channels of which none is chosen.
-    pub fn new(mut input: Input, start: u64, channel: Option<usize>) -> Result<Self> {
-        let (header, data) = header(&mut input, start)?;
-        let fields = Fields { input: &input, header: &header };
-        let layout = fields.layout()?;
-        let rate = fields.number("sample_rate")?.unwrap_or(0);
-        let rate = u32::try_from(rate).ok().filter(|rate| *rate > 0);
-        let Some(rate) = rate else { return Err(fields.bad("its header gives no `sample_rate`")) };
-        let held = input.length() - data;
-        let promised = match fields.number("sample_count")? {
-            Some(count) => count.saturating_mul(layout.frame() as u64),
-            None => held,
-        };
-        if promised > held {
-            let why = format!(
-                "the header promises {promised} bytes of samples, the file holds {held}: \
-                 truncated or damaged"
-            );
-            return Err(fields.bad(&why));
-        }
-        let end = data + promised;
-        if !tags::only_tags(&mut input, end)? {
-            let more = held - promised;
-            let why = format!("{more} bytes follow behind the {promised} bytes of its samples");
-            return Err(input.unreadable("SPHERE", why));
-        }
-        Ok(Self(pcm::Reader::new(input, "SPHERE", layout, rate, data..end, channel)?))
+/// Opens a SPHERE file that begins at byte `start`, behind any tags: integers of 1 to 4 bytes, A-law
+/// and mu-law.
+///
+/// # Errors
+/// A damaged header; samples that are compressed, by the name of the method; fewer or more
+/// bytes than the header promises; several channels of which none is chosen.
+pub(super) fn open(mut input: Input, start: u64, channel: Option<usize>) -> Result<pcm::Reader> {
+    let (header, data) = header(&mut input, start)?;
+    let fields = Fields { input: &input, header: &header };
+    let layout = fields.layout()?;
+    let rate = fields.number("sample_rate")?.unwrap_or(0);
+    let rate = u32::try_from(rate).ok().filter(|rate| *rate > 0);
+    let Some(rate) = rate else { return Err(fields.bad("its header gives no `sample_rate`")) };
+    let held = input.length() - data;
+    let promised = match fields.number("sample_count")? {
+        Some(count) => count.saturating_mul(layout.frame() as u64),
+        None => held,
+    };
+    if promised > held {
+        let why = format!(
+            "the header promises {promised} bytes of samples, the file holds {held}: \
+             truncated or damaged"
+        );
+        return Err(fields.bad(&why));
     }
-}
-
-impl Blocks for Reader {
-    fn rate(&self) -> u32 {
-        self.0.rate()
+    let end = data + promised;
+    if !tags::only_tags(&mut input, end)? {
+        let more = held - promised;
+        let why = format!("{more} bytes follow behind the {promised} bytes of its samples");
+        return Err(input.unreadable("SPHERE", why));
     }
-
-    fn length(&self) -> Option<u64> {
-        self.0.length()
-    }
-
-    fn more(&mut self, samples: &mut Vec<f32>) -> Result<bool> {
-        self.0.more(samples)
-    }
-
-    fn rewind(&mut self) {
-        self.0.rewind();
-    }
-
-    fn seek(&mut self, sample: u64) -> Result<u64> {
-        self.0.seek(sample)
-    }
+    pcm::Reader::new(input, "SPHERE", layout, rate, data..end, channel)
 }
 
 /// The text of the header, and the place of the samples behind it.
@@ -190,7 +163,7 @@ mod tests {
 
     fn read(bytes: &[u8], channel: Option<usize>) -> Result<(Vec<f32>, u32), String> {
         let found = every("a.sph", bytes)
-            .map(|input| Reader::new(input, 0, channel).and_then(all).map_err(|e| e.to_string()));
+            .map(|input| open(input, 0, channel).and_then(all).map_err(|e| e.to_string()));
         assert!(found[0] == found[1] && found[1] == found[2], "{found:?}");
         let [found, ..] = found;
         found
@@ -252,6 +225,6 @@ mod tests {
             assert!(error.contains(wanted) && error.contains("a.sph"), "{error} for {wanted}");
         }
         let text = String::from_utf8_lossy(&good).replace("end_head", "         ");
-        assert!(Reader::new(held("a.sph", text.as_bytes()), 0, None).is_err());
+        assert!(open(held("a.sph", text.as_bytes()), 0, None).is_err());
     }
 }

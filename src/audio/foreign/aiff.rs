@@ -1,10 +1,10 @@
 //! AIFF and AIFF-C: chunks of big-endian numbers. `COMM` describes the samples, `SSND` holds them.
 
-use crate::audio::foreign::{big_endian, characters, half, long, word};
+use crate::audio::foreign::{big_endian, characters, cut, half, long, word};
 use crate::audio::input::Input;
 use crate::audio::kind::unsupported;
 use crate::audio::pcm::{Encoding, Layout, Reader};
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 const NAME: &str = "AIFF";
 /// Bytes of the chunk `COMM` that matter.
@@ -54,7 +54,7 @@ fn chunks(input: &mut Input, start: u64) -> Result<(Vec<u8>, std::ops::Range<u64
         let (body, length) = (at + 8, u64::from(length));
         let held = input.length() - body;
         if length > held {
-            return Err(cut(input, &id, length, held));
+            return Err(cut(input, NAME, &id, length, held));
         }
         match &id {
             b"COMM" => {
@@ -73,14 +73,6 @@ fn chunks(input: &mut Input, start: u64) -> Result<(Vec<u8>, std::ops::Range<u64
         at = body + length.next_multiple_of(2);
     }
     Ok((common.unwrap_or_default(), sound.unwrap_or_default()))
-}
-
-fn cut(input: &Input, id: &[u8], length: u64, held: u64) -> Error {
-    let name = characters(id);
-    let why = format!(
-        "its chunk `{name}` promises {length} bytes, the file holds {held}: truncated or damaged"
-    );
-    input.unreadable(NAME, why)
 }
 
 /// The fields of the chunk `COMM`.

@@ -19,61 +19,30 @@ use std::ops::Range;
 use super::input::Input;
 use super::kind::Container;
 use super::source::Blocks;
-use crate::error::Result;
+use crate::error::{Error, Result};
 
-/// One channel of a file of some container.
-pub(super) struct Reader(Box<dyn Blocks + Send>);
-
-impl Reader {
-    /// Opens the file that begins at byte `start`, behind any tags.
-    ///
-    /// # Errors
-    /// A damaged or cut file, as far as its container tells; a codec that is not read, by its name;
-    /// a codec that this program was built without
-    /// ([`Remedy::RebuildWith`](crate::error::Remedy::RebuildWith)); several channels of which none
-    /// is chosen.
-    pub fn new(
-        input: Input,
-        start: u64,
-        container: Container,
-        channel: Option<usize>,
-    ) -> Result<Self> {
-        Ok(Self(match container {
-            Container::Mp4 => mp4::open(input, start, channel)?,
-            Container::Mp3 => Box::new(frames::mp3(input, start, channel)?),
-            Container::Adts => Box::new(frames::adts(input, start, channel)?),
-            Container::Vorbis => Box::new(ogg::Reader::vorbis(input, start, channel)?),
-            Container::Opus => Box::new(ogg::Reader::opus(input, start, channel)?),
-            Container::Aiff => Box::new(aiff::open(input, start, channel)?),
-            Container::Caf => caf::open(input, start, channel)?,
-        }))
-    }
-}
-
-impl Blocks for Reader {
-    fn rate(&self) -> u32 {
-        self.0.rate()
-    }
-
-    fn length(&self) -> Option<u64> {
-        self.0.length()
-    }
-
-    fn promised(&self) -> Option<u64> {
-        self.0.promised()
-    }
-
-    fn more(&mut self, samples: &mut Vec<f32>) -> Result<bool> {
-        self.0.more(samples)
-    }
-
-    fn rewind(&mut self) {
-        self.0.rewind();
-    }
-
-    fn seek(&mut self, sample: u64) -> Result<u64> {
-        self.0.seek(sample)
-    }
+/// Opens the file that begins at byte `start`, behind any tags.
+///
+/// # Errors
+/// A damaged or cut file, as far as its container tells; a codec that is not read, by its name;
+/// a codec that this program was built without
+/// ([`Remedy::RebuildWith`](crate::error::Remedy::RebuildWith)); several channels of which none
+/// is chosen.
+pub(super) fn open(
+    input: Input,
+    start: u64,
+    container: Container,
+    channel: Option<usize>,
+) -> Result<Box<dyn Blocks + Send>> {
+    Ok(match container {
+        Container::Mp4 => mp4::open(input, start, channel)?,
+        Container::Mp3 => Box::new(frames::mp3(input, start, channel)?),
+        Container::Adts => Box::new(frames::adts(input, start, channel)?),
+        Container::Vorbis => Box::new(ogg::Reader::vorbis(input, start, channel)?),
+        Container::Opus => Box::new(ogg::Reader::opus(input, start, channel)?),
+        Container::Aiff => Box::new(aiff::open(input, start, channel)?),
+        Container::Caf => caf::open(input, start, channel)?,
+    })
 }
 
 /// A number of big-endian bytes at a place, if they are there.
@@ -96,6 +65,15 @@ fn long(bytes: &[u8], at: usize) -> Option<u64> {
 /// The four characters of an identifier, for messages.
 fn characters(id: &[u8]) -> String {
     id.escape_ascii().to_string()
+}
+
+/// The error for a chunk that is longer than the rest of the file.
+fn cut(input: &Input, container: &str, id: &[u8], length: u64, held: u64) -> Error {
+    let name = characters(id);
+    let why = format!(
+        "its chunk `{name}` promises {length} bytes, the file holds {held}: truncated or damaged"
+    );
+    input.unreadable(container, why)
 }
 
 /// `count` of another unit, as samples: `count * rate / scale`, to the nearest one.

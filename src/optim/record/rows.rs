@@ -4,8 +4,9 @@
 use std::collections::{BTreeMap, HashMap};
 
 use burn::tensor::{Bytes, DType};
-use burn_pack::{Reader, Scalar, Tensor, Writer};
+use burn_pack::{Reader, Scalar, Tensor};
 
+use super::training::written;
 use super::{bad, key, split};
 use crate::backend::optim8::{Codec, PER_WORD};
 use crate::bytes::{from_f32, to_f32};
@@ -77,14 +78,7 @@ impl Rows<'_> {
             };
             tensors.extend(moved);
         }
-        let mut writer = Writer::new(tensors);
-        for (name, value) in &scalars {
-            writer = writer.with_scalar(name, *value);
-        }
-        for (name, value) in &metadata {
-            writer = writer.with_metadata(name, value);
-        }
-        writer.into_bytes().map_err(bad)
+        written(tensors, &scalars, &metadata)
     }
 
     /// The moments of one of Burn's optimizers.

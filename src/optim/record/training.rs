@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use burn::module::{Module, ParamId};
 use burn::tensor::{Bytes, DType};
-use burn_pack::{Reader, Writer};
+use burn_pack::{Reader, Scalar, Tensor, Writer};
 
 use super::{Record, STEPS, bad, key};
 use crate::error::Result;
@@ -75,11 +75,23 @@ pub fn in_order(record: Bytes) -> Result<Bytes> {
     let (scalars, metadata) = (reader.scalars().clone(), reader.metadata().clone());
     let mut tensors = reader.into_tensors().map_err(bad)?;
     tensors.sort_by(|a, b| a.name.cmp(&b.name));
+    written(tensors, &scalars, &metadata)
+}
+
+/// A record of these parts.
+///
+/// # Errors
+/// Parts that have no form in bytes.
+pub(super) fn written<'a>(
+    tensors: Vec<Tensor>,
+    scalars: impl IntoIterator<Item = (&'a String, &'a Scalar)>,
+    metadata: impl IntoIterator<Item = (&'a String, &'a String)>,
+) -> Result<Bytes> {
     let mut writer = Writer::new(tensors);
-    for (name, value) in &scalars {
+    for (name, value) in scalars {
         writer = writer.with_scalar(name, *value);
     }
-    for (name, value) in &metadata {
+    for (name, value) in metadata {
         writer = writer.with_metadata(name, value);
     }
     writer.into_bytes().map_err(bad)

@@ -6,13 +6,13 @@ use std::ops::Range;
 use super::codec::Coding;
 use super::mp4::alac;
 use super::table::{self, Packet, Table};
-use super::{big_endian, characters, long, word};
+use super::{big_endian, characters, cut, long, word};
 use crate::audio::choose_channel;
 use crate::audio::input::Input;
 use crate::audio::kind::unsupported;
 use crate::audio::pcm::{self, Encoding, Layout};
 use crate::audio::source::Blocks;
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 const NAME: &str = "CAF";
 
@@ -116,7 +116,7 @@ impl Chunks {
             // The length of the last chunk need not be known.
             let length = if length == u64::MAX && &id == b"data" { held } else { length };
             if length > held {
-                return Err(cut(input, &id, length, held));
+                return Err(cut(input, NAME, &id, length, held));
             }
             match &id {
                 b"desc" => chunks.description = content(input, body, length.min(32))?,
@@ -137,14 +137,6 @@ impl Chunks {
 
 fn content(input: &mut Input, place: u64, length: u64) -> Result<Vec<u8>> {
     Ok(input.at(place, length as usize)?[..length as usize].to_vec())
-}
-
-fn cut(input: &Input, id: &[u8], length: u64, held: u64) -> Error {
-    let name = characters(id);
-    let why = format!(
-        "its chunk `{name}` promises {length} bytes, the file holds {held}: truncated or damaged"
-    );
-    input.unreadable(NAME, why)
 }
 
 /// The fields of the chunk `desc`.
