@@ -12,8 +12,8 @@ const MARK: &[u8] = b"NIST_1A\n";
 /// Most bytes of a header. Those of known corpora have 1024.
 const LONGEST: u64 = 1 << 16;
 
-/// Opens a SPHERE file that begins at byte `start`, behind any tags: integers of 1 to 4 bytes, A-law
-/// and mu-law.
+/// Opens a SPHERE file that begins at byte `start`, behind any tags: integers of 1 to 4 bytes,
+/// A-law and mu-law.
 ///
 /// # Errors
 /// A damaged header; samples that are compressed, by the name of the method; fewer or more
