@@ -61,6 +61,12 @@ impl<const N: usize> Lanes<N> {
             }
         }
         let rest = a_rest.iter().zip(b_rest).zip(c_rest).map(|((&a, &b), &c)| term(a, b, c));
+        Self::total(lanes, rest)
+    }
+
+    /// The two parts of a sum, of lanes and of the terms behind the last whole group.
+    #[inline(always)]
+    pub(crate) fn total<T: Number>(lanes: [T; N], rest: impl Iterator<Item = T>) -> [T; 2] {
         [lanes.into_iter().sum(), rest.sum()]
     }
 }

@@ -44,7 +44,7 @@ pub(super) enum Container {
 pub(super) const HEAD: u64 = 512;
 
 /// Unsupported formats: the place of the mark, the mark, and the name.
-const OTHERS: [(usize, &[u8], &str); 15] = [
+const OTHERS: [(usize, &[u8], &str); 17] = [
     (0, b"RIFX", "big-endian WAV (RIFX)"),
     (0, b"riff\x2e\x91\xcf\x11", "Wave64 audio (W64)"),
     (0, b".snd", "AU audio"),
@@ -60,6 +60,8 @@ const OTHERS: [(usize, &[u8], &str); 15] = [
     (0, b"DSD ", "DSD audio (DSF)"),
     (0, b"FRM8", "DSD audio (DFF)"),
     (0, b"2BIT", "AVR audio"),
+    (0, b"\x0b\x77", "AC-3 or E-AC-3 audio"),
+    (0, b"\x7f\xfe\x80\x01", "DTS audio"),
 ];
 
 /// The kind of a file that begins with these bytes.

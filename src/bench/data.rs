@@ -49,7 +49,7 @@ pub fn data(
 ) -> Result<Vec<Figure>> {
     let mut recipe = bench.recipe.clone();
     recipe.data.cache_mib = 0;
-    let set = TrainSet::new(&recipe, Arc::new(|_: &str| ()))?;
+    let set = TrainSet::new(&recipe, Arc::new(|_: &str| ()), &|_, _| ())?;
     let order = set.order(1);
     let examples = &order[..bench.examples.min(order.len())];
     if examples.is_empty() {
@@ -138,7 +138,7 @@ fn step(
     report: &mut dyn FnMut(&str),
 ) -> Result<Figure> {
     let steps = TrainBench {
-        settings: vec![Setting::of(recipe, 1)?],
+        settings: vec![Setting::of(recipe, 1, &|_, _| ())?],
         precision: recipe.train.precision,
         steps: 1,
         backend: bench.backend,

@@ -9,7 +9,7 @@ use super::{Global, chosen, shown};
 use crate::error::{Error, Result};
 use crate::inference::Embedder;
 use crate::scoring::{Embeddings, Scorer};
-use crate::terminal::{errln, outln};
+use crate::terminal::{errln, note, outln};
 
 /// Do two recordings have the same speaker?
 #[derive(Debug, clap::Args)]
@@ -141,7 +141,7 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     outln!("score {score:.4}   {verdict}");
     match threshold {
         Some(t) => outln!("threshold {t:.4}"),
-        None => errln!("note: {HINT}"),
+        None => note!("{HINT}"),
     }
     for (path, (seconds, level, frames)) in paths.into_iter().zip(&evidence) {
         outln!("{}: {seconds:.2} s, {frames} frames, {level:.0} dB", path.display());

@@ -44,7 +44,8 @@ pub struct Args {
     /// Write the DET curve here (.svg, or .csv for its points).
     #[arg(long)]
     det: Option<PathBuf>,
-    /// Store the thresholds in this model, for `compare`. The scores must be as `compare` makes
+    /// Store the thresholds in this model, for `compare`. You vouch that the scores are this
+    /// model's: neither scores nor embeddings know their model. They must be as `compare` makes
     /// them: cosines without AS-norm, and with `--mean` only if the model holds that mean.
     #[arg(long, value_name = "MODEL")]
     save_threshold: Option<PathBuf>,
@@ -109,7 +110,11 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     let report = Report { curve: &curve, intervals: intervals.as_ref(), unscored: labels.unscored };
     let mut text = if global.json { report.json().to_string() } else { report.text() };
     if let (Some(model), false) = (&args.save_threshold, global.json) {
-        text += &format!("\nthresholds stored in {}", model.display());
+        text += &format!(
+            "\nthresholds stored in {}; a score file does not say its model, so nothing checked \
+             that these scores are this model's",
+            model.display()
+        );
     }
     tell(args.det.as_deref().unwrap_or(Path::new("")), &text);
     Ok(())

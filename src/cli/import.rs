@@ -10,7 +10,7 @@ use crate::error::{Error, Remedy, Result};
 use crate::fs;
 use crate::model_file::{ImportOptions, import_noted};
 use crate::nn::PoolingKind;
-use crate::terminal::errln;
+use crate::terminal::note;
 
 /// Make a model file of a WeSpeaker checkpoint.
 #[derive(Debug, clap::Args)]
@@ -136,8 +136,8 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
             args.output.display()
         ),
     );
-    for note in notes {
-        errln!("note: {note}");
+    for text in notes {
+        note!("{text}");
     }
     Ok(())
 }

@@ -1,34 +1,48 @@
 //! `revox info`.
 
+mod data;
+
 use std::path::PathBuf;
 
 use serde_json::json;
 
+use self::data::Data;
 use super::Global;
 use super::values::{counted, pooling_name};
 use crate::error::{Error, Result};
 use crate::model_file::{LayerSize, Model, layer_sizes};
 use crate::terminal::outln;
 
-/// Show the contents of a model file.
+/// Tell what a file holds: a model, embeddings or tar shards.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  revox info model.safetensors")]
+#[command(after_help = "Examples:
+  revox info model.safetensors --layers
+  revox info dev.safetensors
+  revox info shards")]
 pub struct Args {
-    /// The model.
-    model: PathBuf,
-    /// Every tensor.
+    /// A model; embeddings (safetensors, .npz, Kaldi's .ark or .scp); a folder of tar shards, their
+    /// list or their index. Embeddings are read once, for their checksum.
+    file: PathBuf,
+    /// Every tensor of a model.
     #[arg(long)]
     layers: bool,
 }
 
 pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
-    let model = Model::load(&args.model, &global.open()?)?;
+    if let Some(data) = Data::of(&args.file) {
+        return match args.layers {
+            true => Err(Error::file(&args.file, "is no model: --layers has nothing to list")),
+            false => data.show(&args.file, global),
+        };
+    }
+    let model = Model::load(&args.file, &global.open()?)?;
     let header = &model.header;
     let parameters = header.arch.layout()?.parameters();
-    let bytes =
-        std::fs::metadata(&args.model).map_err(|e| crate::Error::io(&args.model, "read", e))?.len();
+    let bytes = std::fs::metadata(&args.file).map_err(|e| Error::io(&args.file, "read", e))?.len();
     if global.json {
-        outln!("{}", as_json(&model, bytes)?);
+        let mut all = as_json(&model, bytes)?;
+        all["kind"] = json!("model");
+        outln!("{all}");
         return Ok(());
     }
     let (arch, f) = (&header.arch, &header.frontend.fbank);

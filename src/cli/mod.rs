@@ -67,7 +67,7 @@ struct Global {
     /// Seed of everything random (a recipe's own seed holds unless this is given).
     #[arg(long, global = true)]
     seed: Option<u64>,
-    /// No progress on stderr.
+    /// No progress, lines of epochs, dashboard and notes. Results, warnings and errors stay.
     #[arg(long, short, global = true)]
     quiet: bool,
     /// One JSON object on stdout, for errors too.

@@ -10,7 +10,7 @@ use super::values::counted;
 use super::{Global, shown};
 use crate::bytes::human;
 use crate::corpus::Corpus;
-use crate::corpus::shards::{Packing, pack};
+use crate::corpus::shards::{Packing, SCANNING, pack};
 use crate::error::Result;
 use crate::progress::reporting;
 use crate::terminal::outln;
@@ -56,10 +56,12 @@ pub struct Args {
 }
 
 pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
-    let corpus = match args.skip_errors {
-        true => Corpus::load_all(&args.lists)?,
-        false => Corpus::load(&args.lists)?,
-    };
+    let corpus = Corpus::load_all_with(&args.lists, &reporting(SCANNING, global.quiet))?;
+    if !args.skip_errors
+        && let Some((_, error)) = corpus.missing().next()
+    {
+        return Err(error);
+    }
     let packing = Packing {
         per_shard: args.per_shard.get(),
         seed: global.seed.unwrap_or(Packing::default().seed),

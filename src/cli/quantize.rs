@@ -200,7 +200,7 @@ fn train(
     let free = global.free();
     let options = RunOptions {
         second_page: None,
-        page: plan_memory(recipe, global.backend, &[device], free)?,
+        page: plan_memory(recipe, global, &[device], free)?,
         out: out.clone(),
         resume: args.resume,
         accept: args.accept.clone(),
@@ -214,8 +214,8 @@ fn train(
         warn: Arc::new(|text: &str| errln!("warning: {text}")),
         note: Arc::new(|text: &str| note!("{text}")),
     };
-    let report = fine_tune(recipe, &options, start)
-        .map_err(|e| with_advice(e, recipe, global.backend, 1, free))?;
+    let report =
+        fine_tune(recipe, &options, start).map_err(|e| with_advice(e, recipe, global, 1, free))?;
     let model = Model::load(&report.model, device)?;
     let kept = format!("the training is in {}; go on with --resume", out.display());
     model.save(output, NamedTensors::default()).map_err(|e| e.and(&kept))?;

@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::fs;
 use crate::progress::Progress;
 use crate::scoring::{AsNorm, Embeddings, Normaliser, Scorer, write_scored};
-use crate::terminal::errln;
+use crate::terminal::{errln, note};
 
 /// Scores of trials: cosine, with mean subtraction and AS-norm where asked for.
 #[derive(Debug, clap::Args)]
@@ -138,8 +138,8 @@ fn places(args: &Args, embeddings: &Embeddings, words: &Words) -> Result<Vec<usi
         }
         other => other,
     })?;
-    if let Some(note) = resolved.note {
-        errln!("note: {note}");
+    if let Some(text) = resolved.note {
+        note!("{text}");
     }
     Ok(resolved.places)
 }
@@ -166,7 +166,7 @@ fn normaliser(
     if norm.top() < args.top_n {
         let n = norm.top();
         let what = if args.utt2spk.is_some() { "speaker" } else { "embedding" };
-        errln!("note: {} has {}, so --top-n is {n}", path.display(), counted(n, what));
+        note!("{} has {}, so --top-n is {n}", path.display(), counted(n, what));
     }
     let progress = Mutex::new(Progress::new("AS-norm", scorer.embeddings().len(), global.quiet));
     let done = || progress.lock().expect("no holder panics").add(1);

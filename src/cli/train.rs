@@ -10,10 +10,12 @@ use serde_json::json;
 
 use super::values::counted;
 use super::{Global, shown, signals};
-use crate::backend::{BackendKind, largest_allocation};
+use crate::backend::largest_allocation;
+use crate::corpus::shards::SCANNING;
 use crate::error::{Error, Result};
 use crate::memory::{Setting, advised, page, refuse_too_large};
 use crate::nn::Precision;
+use crate::progress::reporting;
 use crate::terminal::{errln, note, outln};
 use crate::train::{Changes, Recipe, Report, RunOptions, train};
 
@@ -92,9 +94,9 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     let devices: Vec<&Device> = std::iter::once(&device).chain(&others).collect();
     // Both phases, before the first step.
     let second = recipe.second_phase();
-    let page = plan_memory(&recipe, global.backend, &devices, free)?;
+    let page = plan_memory(&recipe, global, &devices, free)?;
     let second_page = match &second {
-        Some(second) => plan_memory(second, global.backend, &devices, free)
+        Some(second) => plan_memory(second, global, &devices, free)
             .map_err(|e| e.retold(|text| Error::Invalid(format!("large_margin: {text}"))))?,
         None => None,
     };
@@ -118,7 +120,7 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
         // The folder of the second phase is there as soon as it begins.
         let second = second.as_ref().filter(|_| options.second_out().exists());
         let recipe = second.unwrap_or(&recipe);
-        with_advice(e, recipe, global.backend, 1 + options.others.len(), free)
+        with_advice(e, recipe, global, 1 + options.others.len(), free)
     })?;
     show(&report, global);
     Ok(())
@@ -134,7 +136,7 @@ pub(super) fn named(changes: &[String]) -> Changes<'_> {
 pub(super) fn with_advice(
     error: Error,
     recipe: &Recipe,
-    kind: BackendKind,
+    global: &Global,
     devices: usize,
     free: Option<u64>,
 ) -> Error {
@@ -142,15 +144,15 @@ pub(super) fn with_advice(
         return error;
     }
     // Lists that cannot be read any more only cost the advice.
-    let Ok(setting) = Setting::of(recipe, devices) else { return error };
-    advised(error, &setting, kind, free)
+    let Ok(setting) = setting(recipe, devices, global) else { return error };
+    advised(error, &setting, global.backend, free)
 }
 
 /// Refuses a training whose steps need more memory than the first device's driver says is free.
 /// Says how large pages are best on a GPU.
 pub(super) fn plan_memory(
     recipe: &Recipe,
-    kind: BackendKind,
+    global: &Global,
     devices: &[&Device],
     free: Option<u64>,
 ) -> Result<Option<u64>> {
@@ -160,13 +162,18 @@ pub(super) fn plan_memory(
     }
     let Some(most) = largest_allocation(devices[0]) else { return Ok(None) };
     // A corpus that is yet to be made has no lists.
-    let Ok(setting) = Setting::of(recipe, devices.len()) else { return Ok(None) };
+    let Ok(setting) = setting(recipe, devices.len(), global) else { return Ok(None) };
     if free.is_some() {
         // A dry run drops launches, so none may be waiting.
         devices.iter().try_for_each(|d| d.sync().map_err(|e| Error::Backend(e.to_string())))?;
-        refuse_too_large(&setting, kind, free)?;
+        refuse_too_large(&setting, global.backend, free)?;
     }
-    page(&setting, kind, most)
+    page(&setting, global.backend, most)
+}
+
+/// The step of a recipe's training on so many devices.
+fn setting(recipe: &Recipe, devices: usize, global: &Global) -> Result<Setting> {
+    Setting::of(recipe, devices, &reporting(SCANNING, global.quiet))
 }
 
 /// Says, where a recipe names no network, that it may be a recipe for training a model further.

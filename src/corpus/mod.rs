@@ -1,6 +1,7 @@
 //! Lists of recordings, speakers and trials, in Kaldi's and VoxCeleb's forms. With the feature
 //! `train`, also making such lists of a folder of audio, and making a synthetic corpus.
 
+mod endings;
 mod lists;
 mod names;
 #[cfg(feature = "train")]
@@ -24,5 +25,4 @@ pub use utterances::{Corpus, Place, Utterance};
 
 /// What long work calls after each file, with the number of finished files and that of all. The
 /// calls come from several threads, so the numbers need not rise.
-#[cfg(feature = "train")]
 pub type Done<'a> = dyn Fn(usize, usize) + Sync + 'a;

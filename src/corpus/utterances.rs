@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
-use super::Names;
 use super::lists::{located, speaker_map, wav_scp};
 use super::raw_list::raw_list;
 use super::shards::Shards;
+use super::{Done, Names};
 use crate::audio::Source;
 use crate::error::{Error, Result};
 use crate::fs;
@@ -108,6 +108,15 @@ impl Corpus {
     /// # Errors
     /// Those of [`Corpus::load`] but for such files.
     pub fn load_all(path: impl AsRef<Path>) -> Result<Self> {
+        Self::load_all_with(path, &|_, _| ())
+    }
+
+    /// [`Corpus::load_all`], which calls `done` as [`Shards::scan`] does: reading tar files without
+    /// an index may take long.
+    ///
+    /// # Errors
+    /// Those of [`Corpus::load_all`].
+    pub fn load_all_with(path: impl AsRef<Path>, done: &Done) -> Result<Self> {
         let path = path.as_ref();
         if path.is_file() {
             return match fs::parent(path) {
@@ -115,7 +124,7 @@ impl Corpus {
                     Self::of_wav_scp(path, &speaker_list(folder))
                 }
                 _ if is_raw_list(path)? => Self::of_raw_list(path),
-                _ => Self::of_shards(path),
+                _ => Self::of_shards(path, done),
             };
         }
         if !path.is_dir() {
@@ -127,7 +136,7 @@ impl Corpus {
         match (raw.exists(), shards.exists()) {
             _ if scp.exists() => Self::of_wav_scp(&scp, &speaker_list(path)),
             (true, _) => Self::of_raw_list(&raw),
-            (false, true) => Self::of_shards(&shards),
+            (false, true) => Self::of_shards(&shards, done),
             (false, false) => {
                 let what = "has no lists: wav.scp with utt2spk, raw.list or shard.list is wanted \
                             (`revox prepare` makes lists of a folder of audio)";
@@ -168,8 +177,8 @@ impl Corpus {
         Ok(Self::of_listed(list, listed))
     }
 
-    fn of_shards(list: &Path) -> Result<Self> {
-        let (shards, entries) = Shards::scan(list, &|_, _| ())?;
+    fn of_shards(list: &Path, done: &Done) -> Result<Self> {
+        let (shards, entries) = Shards::scan(list, done)?;
         let listed = entries
             .iter()
             .map(|entry| {
@@ -212,14 +221,15 @@ impl Corpus {
     }
 
     /// How many speakers the lists have, which is known much sooner than [`Corpus::load`] is done.
-    /// Speakers of utt2spk without an utterance in wav.scp count, too.
+    /// Speakers of utt2spk without an utterance in wav.scp count, too. `done` is called as
+    /// [`Corpus::load_all_with`] calls it.
     ///
     /// # Errors
     /// Those of [`Corpus::load`].
-    pub fn count_speakers(path: impl AsRef<Path>) -> Result<usize> {
+    pub fn count_speakers(path: impl AsRef<Path>, done: &Done) -> Result<usize> {
         let path = path.as_ref();
         if !path.join("wav.scp").exists() {
-            return Ok(Self::load_all(path)?.speakers.len());
+            return Ok(Self::load_all_with(path, done)?.speakers.len());
         }
         let map = speaker_list(path);
         let text = fs::read_to_string(&map)?;

@@ -28,6 +28,7 @@ pub use measure::{Measured, measure, measure_beside};
 pub use report::{Row, human, svg, table};
 
 use crate::backend::reversible::Execution;
+use crate::corpus::Done;
 use crate::error::{Error, Result};
 use crate::rng::Stream;
 use crate::train::{Batch, OptimizerConfig, Recipe, load_of};
@@ -52,12 +53,12 @@ pub struct Setting {
 
 impl Setting {
     /// The step of a recipe's training on so many devices, as the first device makes it. It reads
-    /// the lists of the training corpus.
+    /// the lists of the training corpus, and calls `done` as [`load_of`] does.
     ///
     /// # Errors
     /// Lists that cannot be read.
-    pub fn of(recipe: &Recipe, devices: usize) -> Result<Self> {
-        let load = load_of(recipe, devices)?;
+    pub fn of(recipe: &Recipe, devices: usize, done: &Done) -> Result<Self> {
+        let load = load_of(recipe, devices, done)?;
         Ok(Self {
             arch: recipe.model.clone(),
             execution: recipe.train.execution,

@@ -7,6 +7,7 @@
 mod between;
 #[cfg(target_arch = "x86_64")]
 mod bytes;
+mod dots;
 mod filter;
 mod members;
 mod nearest;
@@ -116,7 +117,7 @@ impl AsNorm {
                 .map(|filter| filter.bounds(prepared, first..first + count, bounds));
             for (i, nearest) in found.iter_mut().enumerate() {
                 let cosines = |places: &[u32], to: &mut Vec<f64>| {
-                    self.members.cosines(rows.row(i), first, places, to);
+                    self.members.cosines(&rows.row(i), first, places, to);
                 };
                 match stride {
                     Some(stride) => {

@@ -125,7 +125,7 @@ mod tests {
              [model]\nname = \"resnet10\"\n"
         );
         let recipe = Recipe::parse(&text, "r.toml".as_ref(), &[]).unwrap();
-        let set = TrainSet::new(&recipe, Arc::new(|_: &str| ())).unwrap();
+        let set = TrainSet::new(&recipe, Arc::new(|_: &str| ()), &|_, _| ()).unwrap();
         let classes = class_names(&set.corpus().speakers, &recipe.data.speeds);
         assert_eq!(classes.len(), set.classes());
         assert_eq!(classes[..2], ["s00000", "s00001"]);

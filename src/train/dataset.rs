@@ -15,7 +15,7 @@ use super::recipe::Place as Where;
 use super::sounds::Variation;
 use crate::audio::Dither;
 use crate::audio::augment::{SpecAugment, mask, speed};
-use crate::corpus::{Corpus, Place, shards};
+use crate::corpus::{Corpus, Done, Place, shards};
 use crate::error::{Error, Result};
 use crate::inference::Extractor;
 use crate::rng::Stream;
@@ -81,13 +81,17 @@ enum Fault {
 
 impl TrainSet {
     /// Reads the lists of utterances, noises and room responses. Audio is read when it is needed.
-    /// `warn` gets warnings about it.
+    /// `warn` gets warnings about it. `done` is called as [`Corpus::load_all_with`] calls it.
     ///
     /// # Errors
     /// Lists that cannot be read. Fewer than two speakers.
-    pub fn new(recipe: &Recipe, warn: Arc<dyn Fn(&str) + Send + Sync>) -> Result<Self> {
+    pub fn new(
+        recipe: &Recipe,
+        warn: Arc<dyn Fn(&str) + Send + Sync>,
+        done: &Done,
+    ) -> Result<Self> {
         let data = &recipe.data;
-        let corpus = Corpus::load_all(&data.train)?;
+        let corpus = Corpus::load_all_with(&data.train, done)?;
         let left_out = LeftOut::new(data.tolerate, corpus.utterances.len());
         for (place, error) in corpus.missing() {
             if let Some(text) = left_out.add(place, error)? {

@@ -1,7 +1,7 @@
 //! How much a device works on at a time.
 
 use super::Recipe;
-use crate::corpus::Corpus;
+use crate::corpus::{Corpus, Done};
 use crate::error::Result;
 
 /// The work of one device in one forward and backward pass of a training.
@@ -15,12 +15,13 @@ pub struct Load {
     pub speakers: usize,
 }
 
-/// The load of a training on so many devices. It reads the lists of the training corpus.
+/// The load of a training on so many devices. It reads the lists of the training corpus,
+/// and calls `done` as [`Corpus::load_all_with`] does.
 ///
 /// # Errors
 /// Lists that cannot be read.
-pub fn load_of(recipe: &Recipe, devices: usize) -> Result<Load> {
-    let speakers = Corpus::count_speakers(&recipe.data.train)?;
+pub fn load_of(recipe: &Recipe, devices: usize, done: &Done) -> Result<Load> {
+    let speakers = Corpus::count_speakers(&recipe.data.train, done)?;
     let parts = (devices * recipe.train.accumulate).max(1);
     Ok(Load {
         batch: recipe.train.batch_size.div_ceil(parts),

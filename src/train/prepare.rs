@@ -12,6 +12,7 @@ use super::start::Start;
 use super::strategy::summed_before;
 use super::{DevSet, Loader, Recipe, RunOptions, TrainSet, Trainee};
 use crate::bytes::counted;
+use crate::corpus::shards::SCANNING;
 use crate::corpus::synth;
 use crate::error::{Error, Remedy, Result};
 use crate::model_file::{Header, Training};
@@ -113,7 +114,7 @@ impl Data {
             let done = reporting("synthesizing", options.quiet);
             synth::ensure(config, &options.stop, &done)?;
         }
-        let set = TrainSet::new(recipe, options.warn.clone())?;
+        let set = TrainSet::new(recipe, options.warn.clone(), &reporting(SCANNING, options.quiet))?;
         let (corpus, folder) = (set.corpus(), recipe.data.train.display());
         (options.note)(&format!(
             "{folder}: {} of {}",

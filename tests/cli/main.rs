@@ -13,6 +13,7 @@ mod bench;
 mod built_in;
 mod dashboard;
 mod embedding;
+mod info;
 mod interrupts;
 mod pipeline;
 mod place;

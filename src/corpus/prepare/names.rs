@@ -3,12 +3,7 @@
 use std::ffi::OsStr;
 use std::path::Path;
 
-/// Endings of audio files, in any case. The content decides whether a file can be read.
-const ENDINGS: [&str; 29] = [
-    "wav", "wave", "flac", "m4a", "mp4", "mp3", "ogg", "opus", "oga", "aif", "aiff", "aifc", "caf",
-    "sph", "aac", "wma", "amr", "au", "snd", "w64", "rf64", "wv", "ape", "tta", "mpc", "mp2",
-    "mka", "webm", "spx",
-];
+use crate::corpus::endings::{self, HEADERLESS};
 
 /// A path as one line of printable text.
 pub(super) fn shown(path: &Path) -> String {
@@ -38,15 +33,20 @@ pub(super) fn is_hidden(name: &OsStr) -> bool {
 
 /// Whether a name ends as names of audio files do.
 pub(super) fn is_audio(path: &Path) -> bool {
-    let ending = path.extension().unwrap_or_default();
-    ENDINGS.iter().any(|e| ending.eq_ignore_ascii_case(e))
+    path.extension().and_then(OsStr::to_str).is_some_and(is_ending)
+}
+
+/// Whether an ending is one of audio files with a header.
+fn is_ending(ending: &str) -> bool {
+    // Of two files of one id the first one stays. It must not be `1.raw`, which cannot be read.
+    endings::is_audio(ending) && !ending.eq_ignore_ascii_case(HEADERLESS)
 }
 
 /// Whether blanks or `|`, which readers of lists misunderstand, follow an audio file's ending.
 pub(super) fn ends_in_blanks(path: &Path) -> bool {
     let text = path.extension().and_then(OsStr::to_str).unwrap_or_default();
     let trimmed = text.trim_end_matches(|c: char| c.is_whitespace() || c == '|');
-    trimmed != text && ENDINGS.iter().any(|e| e.eq_ignore_ascii_case(trimmed))
+    trimmed != text && is_ending(trimmed)
 }
 
 /// A name as part of an id, where a blank would end the id.
@@ -72,6 +72,7 @@ mod tests {
             ("a/b.WAV", true, false),
             ("a.m4a", true, false),
             ("a.txt", false, false),
+            ("a.raw", false, false),
             ("wav", false, false),
             ("a.wav |", false, true),
             ("a.flac ", false, true),

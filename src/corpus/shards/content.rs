@@ -3,8 +3,8 @@
 
 use std::path::Path;
 
-use super::pairs::is_audio;
 use crate::audio::{Source, encode_flac, pipe};
+use crate::corpus::endings::is_audio;
 use crate::corpus::{Corpus, Place, Utterance};
 use crate::error::{Error, Remedy, Result};
 use crate::fs;

@@ -33,6 +33,10 @@ pub use order::order;
 pub use pack::{PackReport, Packing, pack};
 pub use scan::ShardEntry;
 
+/// What progress bars call [`Shards::scan`].
+#[cfg(feature = "train")]
+pub const SCANNING: &str = "reading tar files";
+
 /// Whether a text can be an id or a speaker's name in lists.
 fn is_word(text: &str) -> bool {
     !text.is_empty() && !text.contains(|c: char| c.is_whitespace() || c.is_control())

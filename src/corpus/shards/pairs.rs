@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::is_word;
 use super::members::{Member, Members};
-use crate::corpus::names::ENDINGS;
+use crate::corpus::endings::is_audio;
 use crate::error::Result;
 
 /// Most bytes of a speaker's name.
@@ -26,11 +26,6 @@ struct Group {
     key: String,
     speaker: Option<Box<str>>,
     audio: Option<Member>,
-}
-
-/// Whether a name ends as audio files do, by what stands behind the last dot.
-pub(super) fn is_audio(ending: &str) -> bool {
-    ENDINGS.iter().any(|known| known.eq_ignore_ascii_case(ending))
 }
 
 /// Reads the utterances of a tar file, in its order. Entries other than `KEY.spk` and audio are

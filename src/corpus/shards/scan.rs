@@ -10,6 +10,7 @@ use rayon::prelude::*;
 use super::files::{Shard, Shards};
 use super::index;
 use super::pairs::{Pair, pairs};
+use crate::corpus::Done;
 use crate::corpus::lists::{located, utt2spk};
 use crate::error::{Error, Result};
 use crate::fs;
@@ -48,7 +49,8 @@ impl Shared {
 
 impl Shards {
     /// Reads a list of tar files, and which utterances they hold: from the index that `revox pack`
-    /// writes, or from the headers of all tar files. `done` is called after each tar file.
+    /// writes, or from the headers of all tar files. `done` is called after each tar file whose
+    /// headers were read.
     ///
     /// A relative path is looked for as [`locate`](crate::corpus::locate) does. A tar file that is
     /// not where the list says is looked for beside the list. If all paths are absolute ones into
@@ -60,10 +62,7 @@ impl Shards {
     /// A list that cannot be read, names nothing, or names a tar file twice or one that does not
     /// exist; a tar file that is cut short, damaged, compressed, without audio or none at all; an
     /// utterance in two places, without a speaker or that `utt2spk` does not have; a damaged index.
-    pub fn scan(
-        list: &Path,
-        done: &(dyn Fn(usize, usize) + Sync),
-    ) -> Result<(Self, Vec<ShardEntry>)> {
+    pub fn scan(list: &Path, done: &Done) -> Result<(Self, Vec<ShardEntry>)> {
         let shards = Self::new(read_list(list)?);
         let map = fs::parent(list).join("utt2spk");
         let speakers = map.exists().then(|| fs::read_to_string(&map)).transpose()?;

@@ -8,6 +8,7 @@ use super::*;
 use crate::corpus::Corpus;
 
 mod copies;
+mod progress;
 
 /// A tar file with these entries.
 fn tar(entries: &[(&str, &[u8])]) -> Vec<u8> {

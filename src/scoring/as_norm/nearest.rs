@@ -2,15 +2,15 @@
 //!
 //! Bounds tell which members can be among the nearest, and only their cosines are computed: first
 //! those of members with large bounds, and then those of every other member whose bound reaches the
-//! `top`-th cosine of these. What is found does not depend on how close the bounds
-//! are, to the bit.
+//! `top`-th cosine of these. What is found does not depend on how close the bounds are, to the bit.
 
 use super::TopStatistics;
 use super::between::between;
 use crate::lanes::Lanes;
 
-/// One value in so many is looked at to guess where the largest begin.
-const STEP: usize = 16;
+/// One value in so many is looked at to guess where the largest begin. It is odd: speakers whose
+/// kind alternates, such as women and men, are all looked at.
+const STEP: usize = 9;
 
 /// Space that rows use in turn.
 #[derive(Default)]
@@ -70,16 +70,17 @@ impl Nearest {
 
     /// Takes the first part, which holds more than `top` members.
     fn begin(&mut self, bounds: &[f32], cosines: &dyn Fn(&[u32], &mut Vec<f64>), room: &mut Room) {
-        let mut cut = guess(self.top, bounds, &mut room.sample);
         let [near, far] = &mut room.places;
         let [a, b] = &mut room.cosines;
-        let mut passed = between(bounds, cut, f32::INFINITY, near);
+        let mut guess = Guess::new(self.top, bounds, &mut room.sample);
+        let mut cut = guess.next_floor();
+        let mut count = between(bounds, cut, f32::INFINITY, near).len();
         // A guess that was too high leaves too few.
-        if passed.len() < self.top {
-            cut = f32::NEG_INFINITY;
-            passed = between(bounds, cut, f32::INFINITY, near);
+        while count < self.top {
+            cut = guess.next_floor();
+            count = between(bounds, cut, f32::INFINITY, near).len();
         }
-        let near = passed;
+        let near = &near[..count];
         a.clear();
         cosines(near, a);
         // As many members reach the cosine at place `top`, so nothing below it counts.
@@ -142,18 +143,33 @@ fn below(value: f64) -> f32 {
     (value as f32).next_down()
 }
 
-/// A floor that nearly always lets the `top` largest values through, and few others. It is negative
-/// infinity where most values would pass.
-fn guess(top: usize, values: &[f32], sample: &mut Vec<f32>) -> f32 {
-    // How many of the sample are among the largest, and three standard deviations more.
-    let expected = top as f64 / STEP as f64;
-    let rank = (expected + 3.0 * expected.sqrt()) as usize + 1;
-    if rank.saturating_mul(2 * STEP) > values.len() {
-        return f32::NEG_INFINITY;
+/// Floors that let the largest values through, and few others.
+struct Guess<'a> {
+    sample: &'a mut Vec<f32>,
+    /// How many of the sample the next floor lets through.
+    rank: usize,
+}
+
+impl<'a> Guess<'a> {
+    /// Looks at `values`, of which the `top` largest are wanted.
+    fn new(top: usize, values: &[f32], sample: &'a mut Vec<f32>) -> Self {
+        sample.clear();
+        sample.extend(values.iter().step_by(STEP));
+        // How many of the sample are among the largest, and three standard deviations more.
+        let expected = top as f64 / STEP as f64;
+        Self { sample, rank: (expected + 3.0 * expected.sqrt()) as usize + 1 }
     }
-    sample.clear();
-    sample.extend(values.iter().step_by(STEP));
-    nth_largest(sample, rank)
+
+    /// The first floor is nearly always low enough. Each further one lets twice as many through,
+    /// and all if that were most of them.
+    fn next_floor(&mut self) -> f32 {
+        if self.rank > self.sample.len() / 2 {
+            return f32::NEG_INFINITY;
+        }
+        let floor = nth_largest(self.sample, self.rank);
+        self.rank *= 2;
+        floor
+    }
 }
 
 /// Puts the largest values in front, and returns the one at place `n` of their order.

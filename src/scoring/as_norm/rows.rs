@@ -8,12 +8,23 @@ pub(super) struct Rows {
     values: Vec<f64>,
     inverse: Vec<f64>,
     dim: usize,
+    /// Whether there was no mean.
+    is_stored: bool,
+}
+
+/// One of them.
+pub(super) struct Row<'a> {
+    pub values: &'a [f64],
+    /// 1 over their length.
+    pub inverse: f64,
+    /// Whether all values are f32.
+    pub is_stored: bool,
 }
 
 impl Rows {
     /// A single unit vector.
     pub fn of_unit(unit: &[f64]) -> Self {
-        Self { values: unit.to_vec(), inverse: vec![1.0], dim: unit.len() }
+        Self { values: unit.to_vec(), inverse: vec![1.0], dim: unit.len(), is_stored: false }
     }
 
     /// Takes the embeddings at `places` instead of what it holds.
@@ -21,7 +32,7 @@ impl Rows {
     /// # Panics
     /// If one has no direction, as in [`Scorer::unit`].
     pub fn fill(&mut self, scorer: &Scorer, places: impl ExactSizeIterator<Item = usize>) {
-        self.dim = scorer.embeddings().dim();
+        (self.dim, self.is_stored) = (scorer.embeddings().dim(), !scorer.has_mean());
         self.values.resize(places.len() * self.dim, 0.0);
         self.inverse.clear();
         let rows = self.values.chunks_exact_mut(self.dim);
@@ -33,15 +44,16 @@ impl Rows {
         self.inverse.len()
     }
 
-    /// The values of an embedding and 1 over their length.
-    pub fn row(&self, i: usize) -> (&[f64], f64) {
-        (&self.values[i * self.dim..][..self.dim], self.inverse[i])
+    /// An embedding less the mean.
+    pub fn row(&self, i: usize) -> Row<'_> {
+        let values = &self.values[i * self.dim..][..self.dim];
+        Row { values, inverse: self.inverse[i], is_stored: self.is_stored }
     }
 
     /// Writes the unit vector of an embedding.
     pub fn write_unit(&self, i: usize, unit: &mut Vec<f64>) {
-        let (row, inverse) = self.row(i);
+        let Row { values, inverse, .. } = self.row(i);
         unit.clear();
-        unit.extend(row.iter().map(|x| x * inverse));
+        unit.extend(values.iter().map(|x| x * inverse));
     }
 }

@@ -6,11 +6,12 @@ use std::sync::{Arc, Mutex};
 use burn::module::Module;
 use burn::tensor::Device;
 
+use crate::corpus::shards::SCANNING;
 use crate::corpus::synth;
 use crate::error::{Error, Result};
 use crate::model_file::{Model, NamedTensors};
 use crate::nn::{Mode, gradients_named};
-use crate::progress::Progress;
+use crate::progress::{Progress, reporting};
 use crate::quant::sensitivity::Gradients;
 use crate::train::classes::class_names;
 use crate::train::loader::first_batches;
@@ -45,7 +46,7 @@ impl Judge {
             let done = |_: usize, _: usize| progress.lock().expect("no holder panics").add(1);
             synth::ensure(config, &AtomicBool::new(false), &done)?;
         }
-        let set = TrainSet::new(recipe, Arc::new(|_: &str| ()))?;
+        let set = TrainSet::new(recipe, Arc::new(|_: &str| ()), &reporting(SCANNING, quiet))?;
         let trainee =
             Trainee::new(&recipe.model, &recipe.loss, set.classes(), device, recipe.seed)?;
         let classes = class_names(&set.corpus().speakers, &recipe.data.speeds);

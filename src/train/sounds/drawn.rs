@@ -9,6 +9,19 @@ use crate::train::dataset::left_out::LeftOut;
 /// Sounds that are drawn in a row until one of them can be read.
 const ATTEMPTS: usize = 100;
 
+/// How the sounds of a list are read.
+#[derive(Clone)]
+pub(super) struct Reading {
+    /// Samples per second that they will have.
+    pub rate: u32,
+    /// Bytes of memory that those kept may take.
+    pub bytes: usize,
+    /// The part of them that may turn out to be unreadable.
+    pub tolerate: f64,
+    /// Gets a warning of each such sound.
+    pub warn: Arc<dyn Fn(&str) + Send + Sync>,
+}
+
 /// Draws sounds of a list, and counts those that cannot be read.
 pub(super) struct Drawn {
     /// The key of the recipe that names the list.
@@ -18,15 +31,11 @@ pub(super) struct Drawn {
 }
 
 impl Drawn {
-    /// Draws from `count` sounds. A part of them may be left out, at least one of several unless
-    /// the part is 0.
-    pub fn new(
-        key: &'static str,
-        count: usize,
-        tolerate: f64,
-        warn: Arc<dyn Fn(&str) + Send + Sync>,
-    ) -> Self {
-        Self { key, left_out: LeftOut::of_sounds(key, tolerate, count), warn }
+    /// Draws from `count` sounds. The part `reading.tolerate` of them may be left out, at least one
+    /// of several unless the part is 0.
+    pub fn new(key: &'static str, count: usize, reading: Reading) -> Self {
+        let left_out = LeftOut::of_sounds(key, reading.tolerate, count);
+        Self { key, left_out, warn: reading.warn }
     }
 
     /// What `work` makes of any of these sounds. Where it fails, another sound is drawn from the

@@ -1,10 +1,9 @@
 //! Additive noises, in groups with ratios of their own.
 
 use std::path::Path;
-use std::sync::Arc;
 
 use super::bank::SoundBank;
-use super::drawn::Drawn;
+use super::drawn::{Drawn, Reading};
 use crate::audio::augment::{Categories, add_at_ratio, power};
 use crate::error::{Error, Result};
 use crate::rng::Stream;
@@ -17,7 +16,7 @@ use crate::train::recipe::AugmentConfig;
 pub(super) struct Noises {
     bank: SoundBank,
     groups: Vec<Group>,
-    drawn: Drawn,
+    pub drawn: Drawn,
 }
 
 /// Sounds that are added in the same way.
@@ -31,19 +30,12 @@ struct Group {
 
 impl Noises {
     /// The noises of a wav.scp, in the categories of a recipe. Sounds of no category are a group of
-    /// their own. A part of the sounds may turn out to be unreadable.
+    /// their own.
     ///
     /// # Errors
     /// A list that cannot be read; a category that no sound belongs to.
-    pub fn new(
-        list: &Path,
-        config: &AugmentConfig,
-        rate: u32,
-        bytes: usize,
-        tolerate: f64,
-        warn: Arc<dyn Fn(&str) + Send + Sync>,
-    ) -> Result<Self> {
-        let bank = SoundBank::new(list, rate, bytes)?;
+    pub fn new(list: &Path, config: &AugmentConfig, reading: Reading) -> Result<Self> {
+        let bank = SoundBank::new(list, reading.rate, reading.bytes)?;
         let mut groups = Vec::new();
         let mut left: Vec<usize> = (0..bank.count()).collect();
         for (name, category) in config.categories.named() {
@@ -62,13 +54,8 @@ impl Noises {
         if !left.is_empty() {
             groups.push(Group { sounds: left, snr: config.noise_snr, mix: [1, 1] });
         }
-        let drawn = Drawn::new("augment.noise", bank.count(), tolerate, warn);
+        let drawn = Drawn::new("augment.noise", bank.count(), reading);
         Ok(Self { bank, groups, drawn })
-    }
-
-    /// Sounds that could not be read so far, a line for each.
-    pub fn left_out(&self) -> Vec<String> {
-        self.drawn.faults()
     }
 
     /// Adds the sounds of a group to an utterance.

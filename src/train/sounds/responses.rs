@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::drawn::Drawn;
+use super::drawn::{Drawn, Reading};
 use super::kept::Kept;
 use super::list::SoundList;
 use crate::audio::augment::Response;
@@ -16,31 +16,19 @@ pub(super) struct Responses {
     kept: Kept<Arc<Response>>,
     /// All places of the list.
     all: Vec<usize>,
-    drawn: Drawn,
+    pub drawn: Drawn,
 }
 
 impl Responses {
-    /// The responses of a wav.scp at a rate. Those kept may take `bytes` of memory. A
-    /// part of them may turn out to be unreadable.
+    /// The responses of a wav.scp.
     ///
     /// # Errors
     /// Those of [`read_wav_scp`](crate::corpus::read_wav_scp).
-    pub fn new(
-        list: &Path,
-        rate: u32,
-        bytes: usize,
-        tolerate: f64,
-        warn: Arc<dyn Fn(&str) + Send + Sync>,
-    ) -> Result<Self> {
-        let list = SoundList::read(list, rate)?;
-        let count = list.count();
-        let drawn = Drawn::new("augment.reverb", count, tolerate, warn);
-        Ok(Self { kept: Kept::new(count, bytes), all: (0..count).collect(), drawn, list })
-    }
-
-    /// Responses that could not be read so far, a line for each.
-    pub fn left_out(&self) -> Vec<String> {
-        self.drawn.faults()
+    pub fn new(list: &Path, reading: Reading) -> Result<Self> {
+        let list = SoundList::read(list, reading.rate)?;
+        let (count, kept) = (list.count(), Kept::new(list.count(), reading.bytes));
+        let drawn = Drawn::new("augment.reverb", count, reading);
+        Ok(Self { kept, all: (0..count).collect(), drawn, list })
     }
 
     /// Any of the responses.

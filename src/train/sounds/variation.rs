@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::drawn::{Drawn, Reading};
 use super::noises::Noises;
 use super::responses::Responses;
 use crate::error::Result;
@@ -33,14 +34,9 @@ impl Variation {
     ) -> Result<Self> {
         let lists = [&config.noise, &config.reverb].into_iter().flatten().count();
         let bytes = (config.cache_mib << 20) / lists.max(1);
-        let noises = config
-            .noise
-            .as_deref()
-            .map(|list| Noises::new(list, config, rate, bytes, tolerate, warn.clone()));
-        let responses = config
-            .reverb
-            .as_deref()
-            .map(|list| Responses::new(list, rate, bytes, tolerate, warn.clone()));
+        let reading = Reading { rate, bytes, tolerate, warn: warn.clone() };
+        let noises = config.noise.as_deref().map(|list| Noises::new(list, config, reading.clone()));
+        let responses = config.reverb.as_deref().map(|list| Responses::new(list, reading));
         Ok(Self {
             probability: config.probability,
             noises: noises.transpose()?,
@@ -51,8 +47,9 @@ impl Variation {
 
     /// Sounds that could not be read so far, a line for each.
     pub fn left_out(&self) -> Vec<String> {
-        let noises = self.noises.iter().flat_map(Noises::left_out);
-        noises.chain(self.responses.iter().flat_map(Responses::left_out)).collect()
+        let noises = self.noises.iter().map(|noises| &noises.drawn);
+        let responses = self.responses.iter().map(|responses| &responses.drawn);
+        noises.chain(responses).flat_map(Drawn::faults).collect()
     }
 
     /// Adds noise to the samples of an utterance or puts them into a room, or leaves them as they

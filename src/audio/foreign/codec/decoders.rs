@@ -31,13 +31,13 @@ impl Decoder {
     ///
     /// # Errors
     /// A configuration that symphonia refuses.
-    pub fn new(coding: Coding, channel: usize) -> Result<Self, String> {
+    pub fn new(coding: &Coding, channel: usize) -> Result<Self, String> {
         let (id, data, aac) = match coding {
-            Coding::Aac { config, channels } => (CODEC_ID_AAC, config, Some(channels)),
-            Coding::Alac(cookie) => (CODEC_ID_ALAC, cookie, None),
+            Coding::Aac { config, channels } => (CODEC_ID_AAC, config.clone(), Some(*channels)),
+            Coding::Alac(cookie) => (CODEC_ID_ALAC, cookie.clone(), None),
             Coding::Mp3 => (CODEC_ID_MP3, Vec::new(), None),
             Coding::Vorbis { identification, setup } => {
-                (CODEC_ID_VORBIS, [identification, setup].concat(), None)
+                (CODEC_ID_VORBIS, [identification.as_slice(), setup].concat(), None)
             }
             Coding::Opus { .. } => return Err("it is not a codec of symphonia".into()),
         };

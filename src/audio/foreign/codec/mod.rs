@@ -5,6 +5,8 @@ pub(super) mod aac;
 #[cfg(feature = "formats")]
 mod decoders;
 #[cfg(feature = "formats")]
+mod guard;
+#[cfg(feature = "formats")]
 mod opus;
 pub(super) mod vorbis;
 
@@ -59,9 +61,13 @@ impl Coding {
         let name = self.name();
         let decoder: Result<Box<dyn Codec>, String> = match self {
             Self::Opus { channels, gain } => {
-                opus::Decoder::new(channels, channel, gain).map(|d| Box::new(d) as Box<dyn Codec>)
+                let make = move || opus::Decoder::new(channels, channel, gain);
+                guard::Guard::new(make).map(|d| Box::new(d) as Box<dyn Codec>)
             }
-            other => decoders::Decoder::new(other, channel).map(|d| Box::new(d) as Box<dyn Codec>),
+            other => {
+                let make = move || decoders::Decoder::new(&other, channel);
+                guard::Guard::new(make).map(|d| Box::new(d) as Box<dyn Codec>)
+            }
         };
         decoder.map_err(|why| {
             let message = format!("its {name} audio cannot be decoded: {why}");

@@ -36,6 +36,12 @@ pub(super) fn entry(input: &mut Input, stsd: &Atom) -> Result<Entry> {
             _ => unsupported(input.path(), &what),
         });
     };
+    // The name comes first: entries of codecs that are not read may have any form.
+    let read: fn(&mut Input, &[Atom]) -> Result<Entry> = match &entry.kind {
+        b"mp4a" => advanced,
+        b"alac" => lossless,
+        other => return Err(unsupported(input.path(), &named(other))),
+    };
     // Old files of QuickTime have longer entries, and put the configuration in a box `wave`.
     let head = bytes(input, &entry.body)?;
     let before = match half(&head, 8) {
@@ -52,11 +58,7 @@ pub(super) fn entry(input: &mut Input, stsd: &Atom) -> Result<Entry> {
     // What is behind the configuration does not matter.
     let mut atoms = boxes::list(input, &inside)?;
     atoms.extend(within(input, &atoms, b"wave")?);
-    match &entry.kind {
-        b"mp4a" => advanced(input, &atoms),
-        b"alac" => lossless(input, &atoms),
-        other => Err(unsupported(input.path(), &named(other))),
-    }
+    read(input, &atoms)
 }
 
 /// AAC, if a descriptor says so.

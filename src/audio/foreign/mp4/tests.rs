@@ -63,6 +63,8 @@ fn codecs_that_are_not_read_are_named() {
         (stsd(b"mp4a", &esds(0x6b, &[])), "MP3"),
         (stsd(b"mp4a", &esds(0xa5, &[])), "AC-3"),
         (stsd(b"ac-3", b""), "AC-3"),
+        // QuickTime ends entries with four zeros, which are no box.
+        (stsd(b"ac-3", &[0; 4]), "AC-3"),
         (stsd(b"Opus", b""), "Opus"),
         (stsd(b"enca", b""), "encrypted"),
         (stsd(b"wxyz", b""), "`wxyz`"),

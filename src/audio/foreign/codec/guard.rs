@@ -1,0 +1,98 @@
+//! A panic within a decoder of others becomes an error of its file.
+//!
+//! symphonia's Vorbis decoder, for one, divides by zero where a damaged setup names a place of its
+//! floor twice.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use super::Codec;
+
+/// A decoder, and how to make it anew: a panic leaves it in an unknown state.
+pub(super) struct Guard<D, M> {
+    decoder: Option<D>,
+    make: M,
+}
+
+impl<D: Codec, M: Fn() -> Result<D, String> + Send> Guard<D, M> {
+    /// Makes a decoder.
+    ///
+    /// # Errors
+    /// Those of `make`, and its panic.
+    pub fn new(make: M) -> Result<Self, String> {
+        Ok(Self { decoder: Some(caught(&make)?), make })
+    }
+}
+
+impl<D: Codec, M: Fn() -> Result<D, String> + Send> Codec for Guard<D, M> {
+    fn decode(&mut self, packet: &[u8], samples: &mut Vec<f32>) -> Result<(), String> {
+        let mut decoder = match self.decoder.take() {
+            Some(decoder) => decoder,
+            None => caught(&self.make)?,
+        };
+        let length = samples.len();
+        let outcome = catch_unwind(AssertUnwindSafe(|| decoder.decode(packet, samples)));
+        match outcome {
+            Ok(outcome) => {
+                self.decoder = Some(decoder);
+                outcome
+            }
+            Err(panic) => {
+                samples.truncate(length);
+                Err(reason(&*panic))
+            }
+        }
+    }
+
+    fn reset(&mut self) {
+        if let Some(decoder) = &mut self.decoder {
+            decoder.reset();
+        }
+    }
+}
+
+fn caught<T>(run: impl Fn() -> Result<T, String>) -> Result<T, String> {
+    catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic| Err(reason(&*panic)))
+}
+
+fn reason(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().copied();
+    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    format!("its decoder failed ({})", text.unwrap_or("without a reason"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Gives the bytes of a packet, and fails at the first 9.
+    struct Fragile(Vec<u8>);
+
+    impl Codec for Fragile {
+        fn decode(&mut self, packet: &[u8], samples: &mut Vec<f32>) -> Result<(), String> {
+            for &byte in packet {
+                assert!(byte != 9, "nine in {:?}", self.0);
+                self.0.push(byte);
+                samples.push(byte.into());
+            }
+            Ok(())
+        }
+
+        fn reset(&mut self) {
+            self.0.clear();
+        }
+    }
+
+    #[test]
+    fn a_panic_is_an_error_and_the_decoder_begins_anew() {
+        let mut guard = Guard::new(|| Ok(Fragile(Vec::new()))).unwrap();
+        let mut samples = Vec::new();
+        guard.decode(&[1, 2], &mut samples).unwrap();
+        let why = guard.decode(&[3, 9], &mut samples).unwrap_err();
+        assert_eq!(why, "its decoder failed (nine in [1, 2, 3])");
+        let why = guard.decode(&[9], &mut samples).unwrap_err();
+        assert_eq!(why, "its decoder failed (nine in [])");
+        guard.decode(&[4], &mut samples).unwrap();
+        assert_eq!(samples, [1.0, 2.0, 4.0]);
+    }
+}
