@@ -22,6 +22,7 @@
 //! | [`quant`] | quantized weights |
 //! | [`model_file`] | the model format, import of WeSpeaker checkpoints |
 //! | [`model_card`] (`train`) | published figures of networks, the model inside the program |
+//! | [`infer`] | networks without Burn: embeddings on CPUs, ONNX files |
 //! | [`inference`] | embeddings of whole utterances |
 //! | [`train`] (`train`) | recipes, batches, the training loop |
 //! | [`memory`] (`train`) | where the bytes of a training step go |
@@ -56,6 +57,7 @@ pub mod cli;
 pub mod corpus;
 pub mod error;
 pub mod fs;
+pub mod infer;
 pub mod inference;
 mod lanes;
 pub mod losses;

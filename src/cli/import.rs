@@ -12,18 +12,19 @@ use crate::model_file::{ImportOptions, import_noted};
 use crate::nn::PoolingKind;
 use crate::terminal::note;
 
-/// Make a model file of a WeSpeaker checkpoint.
+/// Make a model file of a WeSpeaker checkpoint or ONNX file.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   revox import exp/ECAPA_TDNN_GLOB_c512 -o model.safetensors
   revox import avg_model.pt --config config.yaml -o model.safetensors
   revox import avg_model.pt --arch resnet34 -o model.safetensors
-  revox import avg_model.pt --arch ecapa-tdnn-glob-512 -o model.safetensors")]
+  revox import avg_model.pt --arch ecapa-tdnn-glob-512 -o model.safetensors
+  revox import voxceleb_resnet34.onnx -o model.safetensors")]
 pub struct Args {
-    /// A state_dict, alone or in a training's checkpoint: .pt, .ckpt or .safetensors; or a folder
-    /// with avg_model.pt.
+    /// A state_dict, alone or in a training's checkpoint: .pt, .ckpt or .safetensors; an exported
+    /// .onnx file; or a folder with avg_model.pt.
     checkpoint: PathBuf,
-    /// Architecture (`revox zoo` lists them).
+    /// Architecture (`revox zoo` lists them). Most .onnx files tell it.
     #[arg(long, value_parser = ArchitectureName, hide_possible_values = true)]
     arch: Option<String>,
     /// WeSpeaker's config.yaml of the training. One beside the checkpoint is found, unless --arch
@@ -94,11 +95,13 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
         imported.notes.push(format!("{} was read", shown(beside)));
     }
     if config.is_none() {
-        imported.notes.push(
-            "front-end taken as WeSpeaker's default (16 kHz, hamming, 25/10 ms, CMN); \
+        let frontend = &imported.model.header.frontend;
+        let rate = f64::from(frontend.fbank.sample_rate) / 1000.0;
+        let mean = if frontend.cmn { "CMN" } else { "no CMN" };
+        imported.notes.push(format!(
+            "front-end taken as WeSpeaker's default ({rate} kHz, hamming, 25/10 ms, {mean}); \
              --config reads the training's own"
-                .into(),
-        );
+        ));
         if imported.model.header.arch.name.starts_with("redimnet") {
             imported.notes.push(
                 "the weights that ReDimNet's authors publish were trained on other features, with \

@@ -8,6 +8,7 @@ mod completions;
 mod doctor;
 mod embed;
 mod eval;
+mod export;
 mod fbank;
 mod import;
 mod info;
@@ -128,6 +129,7 @@ enum Verb {
     Eval(eval::Args),
     Compare(compare::Args),
     Import(import::Args),
+    Export(export::Args),
     Info(info::Args),
     Quantize(quantize::Args),
     Memory(memory::Args),
@@ -264,6 +266,7 @@ pub fn main() -> ExitCode {
         Verb::Eval(args) => eval::run(args, &cli.global),
         Verb::Compare(args) => compare::run(args, &cli.global),
         Verb::Import(args) => import::run(args, &cli.global),
+        Verb::Export(args) => export::run(args, &cli.global),
         Verb::Info(args) => info::run(args, &cli.global),
         Verb::Quantize(args) => quantize::run(args, &cli.global),
         Verb::Bench(args) => bench::run(args, &cli.global),

@@ -5,7 +5,7 @@ use burn::tensor::Device;
 use super::Setting;
 use super::ledger::{Ledger, Use};
 use super::machine::Machine;
-use super::pages::{self, Plan};
+use super::pages::{self, Order, Plan};
 use super::play::{HEAD, Player};
 use crate::backend::{BackendKind, largest_allocation, use_pages};
 use crate::error::Result;
@@ -107,7 +107,8 @@ fn played(setting: &Setting, kind: BackendKind, most: usize) -> Result<(Breakdow
     let held = step.step(head_bytes, 4 * head);
     let optimizer = setting.optimizer.state_bytes(&tensors);
     let resident = parameters + 4 * statistics;
-    let plan = machine.is_gpu().then(|| pages::plan(&step.ledger.events, most));
+    let order = if step.reversible { Order::Known } else { Order::Loose };
+    let plan = machine.is_gpu().then(|| pages::plan(&step.ledger.events, order, most));
     let pages = plan.map(|plan| {
         let kept = pages::lasting(step.ledger.lasting.iter().copied());
         resident + optimizer + kept + plan.reserved

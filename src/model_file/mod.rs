@@ -15,6 +15,7 @@ mod wanted;
 pub use header::{Frontend, Header, Scoring, Training};
 pub use import::{ImportOptions, Imported, import, import_noted};
 pub use packed::PackedTensor;
+pub(crate) use packed::codes_name;
 pub use planned::planned_bytes;
 pub use sizes::{LayerSize, layer_sizes};
 pub use tensors::{NamedTensors, read_safetensors};
@@ -70,14 +71,19 @@ impl Model {
 
     /// The file's tensors, and the header as JSON.
     fn described(&self, path: &Path, head: NamedTensors) -> Result<(NamedTensors, String)> {
-        let mut tensors = match self.header.quantization.is_empty() {
-            true => NamedTensors::from_burn(collect_named(&self.network)),
-            false => packed::collect(&self.network, &self.header),
-        };
+        let mut tensors = self.tensors();
         tensors.0.extend(head.0);
         let json =
             serde_json::to_string(&self.header).map_err(|e| Error::file(path, e.to_string()))?;
         Ok((tensors, json))
+    }
+
+    /// The tensors as the model's file holds them: packed weights as codes and codebooks.
+    pub(crate) fn tensors(&self) -> NamedTensors {
+        match self.header.quantization.is_empty() {
+            true => NamedTensors::from_burn(collect_named(&self.network)),
+            false => packed::collect(&self.network, &self.header),
+        }
     }
 
     /// Reads a file. One without a checksum is read too, with a note.

@@ -31,7 +31,7 @@ pub struct PackedTensor {
     pub shape: Vec<usize>,
 }
 
-fn codes_name(name: &str) -> String {
+pub(crate) fn codes_name(name: &str) -> String {
     format!("{name}.codes")
 }
 

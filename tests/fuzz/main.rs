@@ -7,6 +7,8 @@
 
 #[path = "../shared/checkpoint.rs"]
 mod checkpoint;
+#[path = "../../src/model_file/import/onnx/writer.rs"]
+mod onnx_writer;
 #[path = "../shared/recipe.rs"]
 mod recipe;
 #[path = "../shared/mod.rs"]
@@ -30,6 +32,7 @@ mod lists;
 mod locks;
 mod logs;
 mod models;
+mod onnx;
 mod shards;
 mod training;
 

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::io::BufReader;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use burn::tensor::TensorData;
 use pytorch_reader::{DType, PickleValue, PytorchReader};
@@ -13,7 +14,7 @@ use safetensors::tensor::{Dtype, SafeTensors};
 
 use super::format::Format;
 use super::number::Number;
-use super::{archive, format, pickle, unreadable};
+use super::{archive, format, onnx, pickle, unreadable};
 use crate::error::{Error, Result};
 use crate::fs;
 
@@ -25,7 +26,7 @@ pub(super) struct Checkpoint {
     /// An upper bound on the bytes of values in the file, after inflation.
     pub held: u64,
     /// The file's content, if tensors are ranges of it.
-    content: Vec<u8>,
+    content: Arc<Vec<u8>>,
 }
 
 /// A tensor whose values have not been read.
@@ -44,10 +45,54 @@ enum Source {
     /// PyTorch's reader.
     PyTorch(Box<pytorch_reader::Tensor>),
     /// A range of [`Checkpoint::content`].
-    Content(Range<usize>),
+    Content(Range<usize>, Form),
+    /// The same value everywhere.
+    Constant(f32),
+}
+
+/// How a tensor's values lie in a range of the content.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    /// In the tensor's order.
+    AsIs,
+    /// Of two axes, the second first.
+    Turned,
+    /// With the other sign.
+    Negated,
+}
+
+impl Form {
+    /// The values of a tensor of this shape.
+    fn arrange(self, values: Vec<f32>, shape: &[usize]) -> Vec<f32> {
+        match (self, shape) {
+            (Self::Negated, _) => values.into_iter().map(|x| -x).collect(),
+            (Self::Turned, &[rows, columns]) => {
+                let at = |i: usize| values[i % columns * rows + i / columns];
+                (0..values.len()).map(at).collect()
+            }
+            (Self::AsIs | Self::Turned, _) => values,
+        }
+    }
 }
 
 impl Entry {
+    /// A tensor whose values lie in a range of its file's content.
+    pub fn within(
+        number: Option<Number>,
+        dtype: String,
+        shape: Vec<usize>,
+        range: Range<usize>,
+        form: Form,
+    ) -> Self {
+        Self { number, dtype, shape, source: Source::Content(range, form) }
+    }
+
+    /// So many times the same value.
+    pub fn constant(value: f32, count: usize) -> Self {
+        let (number, dtype) = (Some(Number::F32), "F32".to_owned());
+        Self { number, dtype, shape: vec![count], source: Source::Constant(value) }
+    }
+
     /// How many values it has.
     pub fn count(&self) -> u64 {
         self.shape.iter().fold(1, |n: u64, &d| n.saturating_mul(d as u64))
@@ -69,6 +114,7 @@ impl Checkpoint {
         let (format, length) = format::of(path)?;
         match format {
             Format::Safetensors => Self::safetensors(path, length),
+            Format::Onnx => onnx::File::read(path)?.initialisers().filled(),
             Format::Zip => Self::pytorch(path, archive::check(path, length)?),
             Format::Legacy => {
                 // The pickles are magic number, protocol, system, checkpoint, order of storages.
@@ -77,6 +123,12 @@ impl Checkpoint {
                 Self::pytorch(path, length)
             }
         }
+    }
+
+    /// Tensors that are ranges of a file's content.
+    pub fn within(path: &Path, content: &Arc<Vec<u8>>, tensors: BTreeMap<String, Entry>) -> Self {
+        let (held, content) = (content.len() as u64, Arc::clone(content));
+        Self { path: path.into(), tensors, held, content }
     }
 
     fn pytorch(path: &Path, held: u64) -> Result<Self> {
@@ -96,7 +148,8 @@ impl Checkpoint {
             let (dtype, shape) = (format!("{:?}", tensor.dtype()), tensor.shape().to_vec());
             (name, Entry { number, dtype, shape, source: Source::PyTorch(Box::new(tensor)) })
         });
-        Self { path: path.into(), tensors: tensors.collect(), held, content: Vec::new() }.filled()
+        let tensors = tensors.collect();
+        Self { path: path.into(), tensors, held, content: Arc::default() }.filled()
     }
 
     fn safetensors(path: &Path, held: u64) -> Result<Self> {
@@ -113,19 +166,12 @@ impl Checkpoint {
                 _ => None,
             };
             let (start, end) = info.data_offsets;
-            let source = Source::Content(8 + header + start..8 + header + end);
-            (
-                name,
-                Entry {
-                    number,
-                    dtype: format!("{:?}", info.dtype),
-                    shape: info.shape.clone(),
-                    source,
-                },
-            )
+            let range = 8 + header + start..8 + header + end;
+            let (dtype, shape) = (format!("{:?}", info.dtype), info.shape.clone());
+            (name, Entry::within(number, dtype, shape, range, Form::AsIs))
         });
         let tensors = tensors.collect();
-        Self { path: path.into(), tensors, held, content }.filled()
+        Self { path: path.into(), tensors, held, content: Arc::new(content) }.filled()
     }
 
     /// Refuses a checkpoint without tensors.
@@ -155,7 +201,11 @@ impl Checkpoint {
                     tensor.read().map_err(|e| unreadable(&self.path, &format!("`{name}`: {e}")))?;
                 Cow::Owned(read)
             }
-            Source::Content(range) => Cow::Borrowed(&self.content[range.clone()]),
+            Source::Content(range, _) => Cow::Borrowed(&self.content[range.clone()]),
+            Source::Constant(value) => {
+                let values = vec![*value; entry.count() as usize];
+                return Ok(TensorData::new(values, entry.shape.clone()));
+            }
         };
         let values = number.values(&bytes);
         if values.len() as u64 != entry.count() {
@@ -163,6 +213,10 @@ impl Checkpoint {
                 format!("tensor `{name}` has {} values for shape {:?}", values.len(), entry.shape);
             return Err(unreadable(&self.path, &message));
         }
+        let values = match &entry.source {
+            Source::Content(_, form) => form.arrange(values, &entry.shape),
+            Source::PyTorch(_) | Source::Constant(_) => values,
+        };
         match values.iter().all(|x| x.is_finite()) {
             true => Ok(TensorData::new(values, entry.shape.clone())),
             false => Err(Error::file(

@@ -15,6 +15,8 @@ pub(super) enum Format {
     Zip,
     /// `torch.save` before: five pickles, then the storages.
     Legacy,
+    /// `torch.onnx.export`: a graph with its weights.
+    Onnx,
 }
 
 /// The longest header that safetensors allows.
@@ -57,7 +59,14 @@ pub(super) fn of(path: &Path) -> Result<(Format, u64)> {
             false => Err(Error::file(path, format!("a pickle, but not of torch.save; {again}"))),
         };
     }
-    Err(Error::file(path, "neither a PyTorch checkpoint (.pt) nor a .safetensors file"))
+    // An ONNX file has no magic number. It begins with its version, and then the name of the
+    // program that wrote it, another text or the graph.
+    let begins_as_onnx = matches!(head[..], [0x08, 1..=0x7f, 0x12 | 0x1a | 0x22 | 0x3a, ..]);
+    if begins_as_onnx || path.extension().is_some_and(|end| end.eq_ignore_ascii_case("onnx")) {
+        return Ok((Format::Onnx, length));
+    }
+    let message = "neither a PyTorch checkpoint (.pt) nor a .safetensors or .onnx file";
+    Err(Error::file(path, message))
 }
 
 #[cfg(test)]
@@ -80,6 +89,7 @@ mod tests {
             assert_eq!(of(&file), Ok(Format::Safetensors), "{length}");
         }
         assert_eq!(of(b"PK\x03\x04\x14\0\0\0\0\0"), Ok(Format::Zip));
+        assert_eq!(of(b"\x08\x07\x12\x07pytorch"), Ok(Format::Onnx));
         let mut legacy = vec![0x80, 2, 0x8a, 10];
         legacy.extend(LEGACY);
         assert_eq!(of(&legacy), Ok(Format::Legacy));

@@ -53,31 +53,35 @@ impl Known {
         };
         prefixes.iter().take(PREFIXES).map(share).fold(0.0, f64::max)
     }
+}
 
-    /// In how many settings the checkpoint differs from the published network, if it is one of its
-    /// kind.
-    fn distance(
-        &self,
-        path: &Path,
-        checkpoint: &Checkpoint,
-        said: &ImportOptions,
-    ) -> Option<usize> {
-        let published = Architecture::named(self.name).ok()?;
-        let found = Resolved::new(path, checkpoint, published.clone(), None, said).ok()?;
-        found.fits(path, checkpoint).ok()?;
-        let found = found.arch;
-        let differs = [
-            found.width != published.width,
-            found.pooling != published.pooling,
-            found.layers != published.layers,
-        ];
-        Some(differs.into_iter().filter(|&differs| differs).count())
-    }
+/// In how many settings a checkpoint differs from the published network of this name, if it is one
+/// of its kind.
+pub(super) fn distance(
+    path: &Path,
+    checkpoint: &Checkpoint,
+    name: &str,
+    said: &ImportOptions,
+) -> Option<usize> {
+    let published = Architecture::named(name).ok()?;
+    let found = Resolved::new(path, checkpoint, published.clone(), None, said).ok()?;
+    found.fits(path, checkpoint).ok()?;
+    let found = found.arch;
+    let differs = [
+        found.width != published.width,
+        found.pooling != published.pooling,
+        found.layers != published.layers,
+    ];
+    Some(differs.into_iter().filter(|&differs| differs).count())
 }
 
 /// The networks that a checkpoint looks like: those with most of its tensors' names and, if their
 /// shapes fit too, the fewest settings of their own.
-fn likely(path: &Path, checkpoint: &Checkpoint, said: &ImportOptions) -> Vec<&'static str> {
+pub(super) fn likely(
+    path: &Path,
+    checkpoint: &Checkpoint,
+    said: &ImportOptions,
+) -> Vec<&'static str> {
     let shares: Vec<(f64, &Known)> =
         known().iter().map(|known| (known.share(checkpoint), known)).collect();
     let best = shares.iter().map(|(share, _)| *share).fold(0.0, f64::max);
@@ -86,7 +90,7 @@ fn likely(path: &Path, checkpoint: &Checkpoint, said: &ImportOptions) -> Vec<&'s
     }
     let near = || shares.iter().filter(move |(share, _)| *share >= best).map(|(_, known)| *known);
     let fitting: Vec<(usize, &str)> = near()
-        .filter_map(|known| Some((known.distance(path, checkpoint, said)?, known.name)))
+        .filter_map(|known| Some((distance(path, checkpoint, known.name, said)?, known.name)))
         .collect();
     match fitting.iter().map(|(distance, _)| *distance).min() {
         None => near().map(|known| known.name).collect(),

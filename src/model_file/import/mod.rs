@@ -1,5 +1,5 @@
 //! Import of WeSpeaker checkpoints: a state_dict as `.pt` or `.safetensors`, with the training's
-//! `config.yaml` where there is one.
+//! `config.yaml` where there is one, or an exported `.onnx` file.
 //!
 //! A checkpoint may come from anywhere. Names, number formats and shapes are compared with the
 //! architecture's graph before any value is read or any network is built, and a file that promises
@@ -15,6 +15,7 @@ mod infer;
 mod layers;
 mod likeness;
 mod number;
+mod onnx;
 mod pickle;
 mod section;
 mod weights;
@@ -31,13 +32,16 @@ use crate::nn::PoolingKind;
 use crate::zoo::{Architecture, Layers};
 use checkpoint::{Checkpoint, Entry};
 use config::Config;
+use format::Format;
 use infer::Resolved;
+use onnx::Facts;
 use weights::Weights;
 
 /// What a checkpoint does not say of itself.
 #[derive(Debug, Clone, Default)]
 pub struct ImportOptions {
-    /// The architecture's name. It is needed without a `config.yaml`.
+    /// The architecture's name. A checkpoint needs it without a `config.yaml`; an ONNX file only if
+    /// several networks fit it.
     pub arch: Option<String>,
     /// WeSpeaker's `config.yaml`.
     pub config: Option<PathBuf>,
@@ -87,26 +91,38 @@ pub fn import(
 pub fn import_noted(path: &Path, options: &ImportOptions, device: &Device) -> Result<Imported> {
     let config = options.config.as_deref().map(Config::read).transpose()?;
     let configured = config.as_ref();
-    let name = infer::said("arch", options.arch.clone(), configured.map(|c| c.arch.clone()))?
-        .ok_or_else(|| unnamed(path, options))?;
-    let mut arch = Architecture::named(&name)?;
-    let layers = configured.and_then(|c| c.layers.clone());
-    arch.layers = infer::said("layers", options.layers.clone(), layers)?;
-    let checkpoint = Checkpoint::open(path)?;
+    let named = infer::said("arch", options.arch.clone(), configured.map(|c| c.arch.clone()))?;
+    let layers =
+        infer::said("layers", options.layers.clone(), configured.and_then(|c| c.layers.clone()))?;
+    let of_name = |name: &String| -> Result<Architecture> {
+        Ok(Architecture { layers: layers.clone(), ..Architecture::named(name)? })
+    };
+    let named = named.as_ref().map(of_name).transpose()?;
+    let Opened { name, checkpoint, facts, options, mut notes } =
+        open(path, named.as_ref(), configured, options)?;
+    let (arch, options) = (of_name(&name)?, &options);
     let told = |e: Error| likeness::told(e, path, &checkpoint, options, &name);
     let found = Resolved::new(path, &checkpoint, arch, configured, options).map_err(told)?;
     let Resolved { weights, arch, .. } = &found;
     let mut frontend = Frontend::default();
-    let mut notes = weights.notes.clone();
-    if let Some(config) = configured {
-        config.agrees(arch, path)?;
-        frontend = config.frontend.clone();
-        notes.extend(config.notes.iter().cloned());
+    notes.extend(weights.notes.iter().cloned());
+    match configured {
+        Some(config) => {
+            config.agrees(arch, path)?;
+            frontend = config.frontend.clone();
+            notes.extend(config.notes.iter().cloned());
+        }
+        None => facts.apply(&mut frontend),
     }
+    facts.agrees(path, arch, &frontend)?;
+    notes.extend(facts.note());
     frontend.fbank.mels = arch.mels;
     match configured {
         Some(config) => config.check_front_end(&frontend.fbank)?,
-        None => frontend.fbank.check()?,
+        None => {
+            let check = frontend.fbank.check();
+            check.map_err(|e| Error::file(path, e.to_string()))?;
+        }
     }
     found.fits(path, &checkpoint).map_err(told)?;
     let head = usable_head(arch, weights, &mut notes);
@@ -121,8 +137,43 @@ pub fn import_noted(path: &Path, options: &ImportOptions, device: &Device) -> Re
     let head = NamedTensors(head.iter().map(values).collect::<Result<_>>()?);
     let found = weights.network.iter().map(values).collect::<Result<_>>()?;
     let network = fit(path, arch.init(device, 0)?, &arch.name, found)?;
-    let header = Header::new(arch.clone(), frontend);
+    let mut header = Header::new(arch.clone(), frontend);
+    header.scoring.embedding_mean = facts.mean;
     Ok(Imported { model: Model { header, network }, head, notes })
+}
+
+/// A file with the network's name, its tensors by the checkpoint's names, and what else it says.
+struct Opened {
+    name: String,
+    checkpoint: Checkpoint,
+    facts: Facts,
+    /// The options, with what the file says added.
+    options: ImportOptions,
+    notes: Vec<String>,
+}
+
+/// Opens a checkpoint, or finds the network of an ONNX file.
+fn open(
+    path: &Path,
+    named: Option<&Architecture>,
+    config: Option<&Config>,
+    options: &ImportOptions,
+) -> Result<Opened> {
+    let is_onnx = format::of(path).is_ok_and(|(format, _)| format == Format::Onnx);
+    if !is_onnx {
+        let name = named.map(|arch| arch.name.clone()).ok_or_else(|| unnamed(path, options))?;
+        let (checkpoint, options) = (Checkpoint::open(path)?, options.clone());
+        return Ok(Opened { name, checkpoint, facts: Facts::default(), options, notes: vec![] });
+    }
+    let file = onnx::File::read(path)?;
+    let facts = file.facts()?;
+    let mels = infer::said("mels", options.mels, facts.mels).map_err(|_| {
+        let (given, mels) = (options.mels.unwrap_or(0), facts.mels.unwrap_or(0));
+        Error::file(path, format!("its input has {mels} mels, not {given}"))
+    })?;
+    let options = ImportOptions { mels, ..options.clone() };
+    let onnx::Found { name, checkpoint, notes } = file.find(named, config, &options)?;
+    Ok(Opened { name, checkpoint, facts, options, notes })
 }
 
 /// What tells a network from the published one of its name. A width that was said is no surprise.

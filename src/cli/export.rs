@@ -1,0 +1,215 @@
+//! `revox export`.
+
+use std::path::{Path, PathBuf};
+
+use burn::tensor::Device;
+use clap::ValueEnum;
+use serde_json::{Value, json};
+
+use super::values::counted;
+use super::{Global, shown, tell};
+use crate::corpus::{locate, read_wav_scp};
+use crate::error::{Error, Result};
+use crate::fs;
+use crate::infer::onnx::{Input, Options, Target, WeightForm, export};
+use crate::inference::Embedder;
+use crate::model_file::{self, Model};
+use crate::terminal::note;
+
+const ABOUT: &str = "\
+Programs of --for compute features with front-ends of their own. Where one differs from
+the model's, the differences are told; with --check, how far the embeddings are apart.
+
+Examples:
+  revox export model.safetensors -o model.onnx
+  revox export small.safetensors --weights codes --input waveform -o small.onnx
+  revox export model.safetensors --for pyannote -o wespeaker-model.onnx
+  revox export m.safetensors --for sherpa-onnx --check wav.scp -o m.onnx";
+
+/// Write a model as an ONNX file, which other programs run.
+#[derive(Debug, clap::Args)]
+#[command(after_help = ABOUT)]
+pub struct Args {
+    /// The model.
+    model: PathBuf,
+    /// What goes in.
+    #[arg(long, value_enum, default_value = "features")]
+    input: Input,
+    /// How the file holds weights.
+    #[arg(long, value_enum, default_value = "f32")]
+    weights: WeightForm,
+    /// A program that is to run the file. It is refused what it cannot run, and finds the metadata
+    /// that it looks for.
+    #[arg(long = "for", value_enum, value_name = "PROGRAM")]
+    target: Option<Target>,
+    /// Compare embeddings by the program's front-end with those by the model's, for these
+    /// utterances: `id path` a line.
+    #[arg(long, value_name = "LIST", requires = "target")]
+    check: Option<PathBuf>,
+    /// Channel, from 0, to read of every file of --check. Files of several channels need it.
+    #[arg(long, requires = "check")]
+    channel: Option<usize>,
+    /// The ONNX file; `-` is standard output.
+    #[arg(long, short)]
+    output: PathBuf,
+}
+
+/// Refuses a name by which pyannote would not know the file.
+fn check_name(target: Option<Target>, output: &Path) -> Result<()> {
+    let known = output.to_string_lossy().contains("wespeaker");
+    match target == Some(Target::Pyannote) && !known && !fs::is_stdout(output) {
+        true => Err(Error::file(
+            output,
+            "pyannote takes a file for WeSpeaker's if its path has `wespeaker` in it; give such a \
+             name",
+        )),
+        false => Ok(()),
+    }
+}
+
+/// How far embeddings by another front-end are from a model's own.
+struct Distance {
+    utterances: usize,
+    /// The least cosine of an utterance's two embeddings.
+    cosine: f64,
+    /// The largest difference of two values, in units of the own embedding's largest.
+    difference: f64,
+}
+
+impl Distance {
+    /// Of the utterances of a list.
+    fn measure(
+        model: &Model,
+        device: &Device,
+        target: Target,
+        list: &Path,
+        channel: Option<usize>,
+    ) -> Result<Self> {
+        let theirs = target.frontend(&model.header.frontend);
+        let own = Embedder::of(model, device)?.channel(channel);
+        let other = Embedder::new(&model.network, &theirs, device)?.channel(channel);
+        let mut distance = Self { utterances: 0, cosine: 1.0, difference: 0.0 };
+        for (_, file, line) in read_wav_scp(list)? {
+            let path = locate(list, &file);
+            let at = |e: Error| e.retold(|text| Error::line(list, line, text));
+            distance.add(&own.file(&path).map_err(at)?, &other.file(&path).map_err(at)?);
+        }
+        Ok(distance)
+    }
+
+    fn add(&mut self, own: &[f32], other: &[f32]) {
+        let product = |a: &[f32], b: &[f32]| -> f64 {
+            a.iter().zip(b).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum()
+        };
+        let lengths = (product(own, own) * product(other, other)).sqrt();
+        let largest = own.iter().fold(0.0, |most: f32, x| most.max(x.abs()));
+        let apart = own.iter().zip(other).fold(0.0, |most: f32, (a, b)| most.max((a - b).abs()));
+        self.utterances += 1;
+        self.cosine = self.cosine.min(product(own, other) / lengths);
+        self.difference = self.difference.max(f64::from(apart) / f64::from(largest));
+    }
+}
+
+pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
+    let inputs: Vec<&Path> =
+        [Some(args.model.as_path()), args.check.as_deref()].into_iter().flatten().collect();
+    fs::check_outputs(&[&args.output], &inputs)?;
+    check_name(args.target, &args.output)?;
+    let device = global.open()?;
+    let file = model_file::open(&args.model)?;
+    let source = Some(file.hash());
+    let (model, _) = Model::with_head(&args.model, file, &device)?;
+    let options = Options { input: args.input, weights: args.weights, target: args.target, source };
+    let bytes = export(&model, &options)?;
+    let differences =
+        args.target.map_or_else(Vec::new, |target| target.differences(&model.header.frontend));
+    let distance = match (args.target, &args.check) {
+        (Some(target), Some(list)) => {
+            Some(Distance::measure(&model, &device, target, list, args.channel)?)
+        }
+        _ => None,
+    };
+    fs::write_bytes(&args.output, &bytes)?;
+    let frontend = Comparison { differences, distance };
+    match global.json {
+        true => tell(&args.output, &frontend.as_json(args, &model, bytes.len()).to_string()),
+        false => frontend.show(args, &model, bytes.len()),
+    }
+    Ok(())
+}
+
+/// A program's front-end beside the model's.
+struct Comparison {
+    differences: Vec<String>,
+    distance: Option<Distance>,
+}
+
+impl Comparison {
+    fn as_json(&self, args: &Args, model: &Model, bytes: usize) -> Value {
+        let distance = self.distance.as_ref();
+        json!({
+            "output": shown(&args.output),
+            "arch": model.header.arch.name,
+            "bytes": bytes,
+            "input": name(&args.input),
+            "weights": name(&args.weights),
+            "for": args.target.as_ref().and_then(name),
+            "differences": self.differences,
+            "utterances": distance.map(|d| d.utterances),
+            "cosine": distance.map(|d| d.cosine),
+            "difference": distance.map(|d| d.difference),
+        })
+    }
+
+    fn show(&self, args: &Args, model: &Model, bytes: usize) {
+        let (arch, output) = (&model.header.arch, args.output.display());
+        let line = format!("{}: {bytes} bytes in {output}", arch.name);
+        tell(&args.output, &line);
+        if args.weights == WeightForm::F32 && !model.header.quantization.is_empty() {
+            note!("the model's weights are packed; `--weights codes` keeps them so");
+        }
+        let Some(target) = args.target else { return };
+        let program = target.name();
+        if !self.differences.is_empty() {
+            let all = self.differences.join("; ");
+            note!("{program}'s front-end differs from the model's, and so do embeddings: {all}");
+        }
+        if let Some(Distance { utterances, cosine, difference }) = &self.distance {
+            let line = format!(
+                "{program}'s front-end, {}: cosine {cosine:.4} or more to the model's own \
+                 embeddings, values apart by {difference:.2e} of the largest or less",
+                counted(*utterances, "utterance")
+            );
+            tell(&args.output, &line);
+        }
+    }
+}
+
+/// What an option calls a choice.
+fn name(choice: &impl ValueEnum) -> Option<String> {
+    Some(choice.to_possible_value()?.get_name().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pyannote_knows_files_by_their_names() {
+        check_name(Some(Target::Pyannote), Path::new("out/wespeaker-a.onnx")).unwrap();
+        check_name(Some(Target::Wespeaker), Path::new("a.onnx")).unwrap();
+        let error = check_name(Some(Target::Pyannote), Path::new("a.onnx")).unwrap_err();
+        assert!(error.to_string().contains("a.onnx: pyannote takes"), "{error}");
+    }
+
+    #[test]
+    fn distances_are_the_worst() {
+        let mut distance = Distance { utterances: 0, cosine: 1.0, difference: 0.0 };
+        distance.add(&[2.0, 0.0], &[2.0, 0.0]);
+        assert_eq!((distance.cosine, distance.difference), (1.0, 0.0));
+        distance.add(&[2.0, 0.0], &[1.0, 1.0]);
+        distance.add(&[0.0, 1.0], &[0.0, 1.0]);
+        assert!((distance.cosine - 0.5f64.sqrt()).abs() < 1e-12, "{}", distance.cosine);
+        assert_eq!((distance.utterances, distance.difference), (3, 0.5));
+    }
+}

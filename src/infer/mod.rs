@@ -1,0 +1,50 @@
+//! Networks without Burn: embeddings on a CPU ([`Runtime`]), and files that other runtimes read
+//! ([`onnx`]).
+//!
+//! A network is data ([`Graph`](crate::nn::Graph)), so nothing here knows a network's name.
+//! [`Runtime::of`] takes a model's tensors and makes its layers once; packed weights stay packed.
+//! The first utterance of each length makes a program of the graph:
+//!
+//! | step | file |
+//! |---|---|
+//! | a convolution takes the BatchNorm, the sum and the ReLU behind it | `lower/groups.rs` |
+//! | copies, ranges of channels and most new shapes are views of the same memory | `lower.rs` |
+//! | results take the place of operands that nobody reads any more | `lower/reuse.rs` |
+//! | every buffer has its place in one arena, by its lifetime | `plan.rs` |
+//! | steps run one after another, each on all threads | `exec.rs` |
+//!
+//! A value lies in memory as rows of frames with zeros behind each (`plane.rs`). They stand for a
+//! convolution's padding, and make all rows of a channel one run of positions. Vectors run over
+//! frames, weights are repeated; [`Level`] says which instructions do it (`kernels`).
+//!
+//! Embeddings equal those of [`Embedder`](crate::inference::Embedder) up to rounding: 1e-5 of the
+//! largest value or less. They do not depend on the number of threads.
+//!
+//! ```no_run
+//! use revox::infer::Runtime;
+//! use revox::inference::Extractor;
+//! use revox::model_file::Model;
+//!
+//! let model = Model::load("model.safetensors", &Default::default())?;
+//! let runtime = Runtime::of(&model)?;
+//! let features = Extractor::new(&model.header.frontend)?.features(&[0.0; 32_000], None)?;
+//! let embedding = runtime.embed(&features.values, features.frames)?;
+//! assert_eq!(embedding.len(), model.header.embedding_dim);
+//! # Ok::<(), revox::Error>(())
+//! ```
+
+mod exec;
+mod kernels;
+mod layer;
+mod lower;
+pub mod onnx;
+mod plan;
+mod plane;
+mod program;
+mod runtime;
+#[cfg(test)]
+mod tests;
+mod weights;
+
+pub use kernels::Level;
+pub use runtime::Runtime;
