@@ -2,9 +2,11 @@
 
     pip install torch==2.8.0 torchaudio==2.8.0 numpy onnxruntime bitsandbytes
     python benches/peers.py [optimizers | networks | steps]
+    python benches/peers.py infer target/release/revox
 
 `networks` and `steps` need torch alone: one embedding of 3 s of every network of
-`peers_networks.py`, and training steps of some of them. Without a word: optimizers, features and
+`peers_networks.py`, and training steps of some of them. `infer` runs models of revox in both revox
+and ONNX Runtime, and needs no torch (`peers_infer.py`). Without a word: optimizers, features and
 ResNet34.
 
 Prints the median wall-clock seconds of each, which on one thread are CPU seconds. Run it right
@@ -18,6 +20,12 @@ import tempfile
 import time
 
 os.environ["OMP_NUM_THREADS"] = "1"
+
+# Before torch, which it does without.
+if sys.argv[1:2] == ["infer"]:
+    import peers_infer
+
+    sys.exit(peers_infer.main(sys.argv[2:]))
 
 import torch
 from torch import nn
@@ -149,4 +157,4 @@ match sys.argv[1:]:
     case [what] if what in WHAT:
         WHAT[what]()
     case _:
-        sys.exit(f"peers.py [{' | '.join(WHAT)}]")
+        sys.exit(f"peers.py [{' | '.join(WHAT)} | infer REVOX]")

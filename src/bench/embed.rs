@@ -1,20 +1,26 @@
-//! One utterance's embedding by a network with f32 weights and by the same network packed: time,
-//! bytes, and the time of making the codebooks.
+//! One utterance's embedding by the runtime without Burn and by Burn, each with f32 weights and
+//! with packed ones: time, bytes, and the time of making the codebooks.
+
+use std::path::{Path, PathBuf};
 
 use burn::tensor::{Device, Tensor, TensorData};
 use cpu_time::ProcessTime;
 use peak_alloc::PeakAlloc;
 
 use super::{Figure, time};
+use crate::audio::FbankConfig;
 use crate::backend::is_gpu;
 use crate::error::{Error, Result};
+use crate::fs;
+use crate::infer::{Level, Runtime};
 use crate::inference::{masked, padded_length};
 use crate::model_file::{Frontend, Header, Model};
 use crate::nn::{Mode, names_and_shapes};
+use crate::quant::config::SmallLayers;
 use crate::quant::{QuantizeConfig, Quantizer, uniform};
 use crate::rng::Stream;
 use crate::train::quantize::quantize;
-use crate::zoo::{Architecture, Network};
+use crate::zoo::Architecture;
 
 /// What to measure.
 #[derive(Debug, Clone)]
@@ -27,17 +33,37 @@ pub struct EmbedBench {
     pub frames: usize,
     /// Timed passes; their median counts.
     pub runs: usize,
-    /// Name of the backend, for the figures.
+    /// Name of Burn's backend, for the figures.
     pub backend: &'static str,
+    /// Instructions of the runtime.
+    pub level: Level,
+    /// A folder for the models that are measured, `NAME.safetensors` and `NAME-packed.safetensors`.
+    pub save: Option<PathBuf>,
 }
 
-/// For each network: seconds of an embedding in f32 and packed, and their ratio; bytes of memory
-/// that each network holds, and the most it holds in a pass; processor seconds of k-means over all
-/// its weights. Bytes are the host's, and are counted where [`PeakAlloc`] is the program's
-/// allocator.
+/// The name of instructions, on the command line and in figures.
+pub fn level_name(level: Level) -> &'static str {
+    match level {
+        Level::Portable => "portable",
+        Level::Avx2 => "avx2",
+        Level::Avx512 => "avx512",
+        Level::Neon => "neon",
+        Level::Simd128 => "simd128",
+    }
+}
+
+/// For each network, with f32 weights and packed, by Burn and by the runtime (`runtime/...`):
+/// seconds of an embedding, without its features; multiply-accumulates a second; bytes of memory
+/// that the network holds, and the most it holds in a pass. Of the runtime also the bytes of its
+/// weights and its arena, its part of Burn's time, and how far its embedding is from Burn's. Of
+/// both, the ratio of packed to f32. Processor seconds of k-means over all weights.
+///
+/// Bytes are the host's, and are counted where [`PeakAlloc`] is the program's allocator. The
+/// runtime computes on the CPU, whatever Burn's device.
 ///
 /// # Errors
-/// Unknown architectures, impossible bits, no pass to time, files that cannot be written or read.
+/// Unknown architectures, impossible bits, instructions that the processor lacks, no pass to time,
+/// files that cannot be written or read.
 pub fn embed(
     bench: &EmbedBench,
     device: &Device,
@@ -46,65 +72,149 @@ pub fn embed(
     if bench.runs == 0 || bench.frames == 0 {
         return Err(Error::invalid("at least one pass over at least one frame must be timed"));
     }
+    let small_layers = SmallLayers::FewerBits;
+    let config = QuantizeConfig { bits: bench.bits, small_layers, ..QuantizeConfig::default() };
+    config.check()?;
+    if let Some(folder) = &bench.save {
+        fs::create_dir_all(folder)?;
+    }
     let mut figures = Vec::new();
     for name in &bench.architectures {
-        let arch = Architecture::named(name)?;
-        let mut figure = |what: &str, value: f64, unit: &'static str| {
-            let (backend, threads) = (bench.backend, rayon::current_num_threads());
-            figures.push(Figure {
-                name: format!("embed/{name}/{what}"),
-                value,
-                unit,
-                backend,
-                threads,
-            });
-        };
-        let mut stream = Stream::new(1, "bench", &[]);
-        let mut values: Vec<f32> =
-            (0..bench.frames * arch.mels).map(|_| stream.normal() as f32).collect();
-        let padded = is_gpu(device).then(|| padded_length(bench.frames));
-        let frames = padded.unwrap_or(bench.frames);
-        values.resize(frames * arch.mels, 0.0);
-        let input = Tensor::<3>::from_data(TensorData::new(values, [1, frames, arch.mels]), device);
-        let pass = |network: &Network| match padded {
-            None => network.forward(input.clone(), Mode::Eval).into_data(),
-            Some(_) => masked(network, input.clone(), vec![bench.frames]).into_data(),
-        };
-        let config = QuantizeConfig { bits: bench.bits, ..QuantizeConfig::default() };
+        let mut subject = Subject::new(bench, Architecture::named(name)?, device)?;
         report(&format!("{name}, f32"));
         let before = PeakAlloc.current_usage();
-        let network = arch.init(device, 1)?;
-        let dense = weigh(before, || drop(pass(&network)), bench.runs, device)?;
-        figure("f32", dense.seconds, "s");
-        figure("f32/held", dense.held as f64, "bytes");
-        figure("f32/peak", dense.peak as f64, "bytes");
+        let model = subject.model()?;
+        let dense = subject.measure("f32", before, &model)?;
         report(&format!("{name}, k-means, {} bits", bench.bits));
-        let quantizer = Quantizer::new(uniform(&names_and_shapes(&network), &config)?, config);
+        let plan = uniform(&names_and_shapes(&model.network), &config)?;
+        let quantizer = Quantizer::new(plan, config.clone());
         let begun = ProcessTime::now();
-        let attached = quantizer.attach(network.clone())?;
-        figure("kmeans/cpu", begun.elapsed().as_secs_f64(), "CPU s");
+        let attached = quantizer.attach(model.network.clone())?;
+        subject.figure(bench.backend, "kmeans/cpu", begun.elapsed().as_secs_f64(), "CPU s");
         drop(attached);
-        let model = Model { header: Header::new(arch, Frontend::default()), network };
         report(&format!("{name}, packed"));
-        // The packed network is read from a file, as in any program: the f32 weights are gone.
-        let bytes = quantize(&model, &quantizer, device)?
-            .to_bytes(std::path::Path::new(name), Default::default())?;
-        drop(model);
-        let folder = tempfile::tempdir()
+        let packed = quantize(&model, &quantizer, device)?;
+        let bytes = packed.to_bytes(Path::new(name), Default::default())?;
+        drop(packed);
+        let temporary = tempfile::tempdir()
             .map_err(|e| Error::io(std::env::temp_dir(), "create a folder in", e))?;
-        let path = folder.path().join("packed.safetensors");
-        crate::fs::write_bytes(&path, &bytes)?;
-        figure("packed/file", bytes.len() as f64, "bytes");
+        let folder = bench.save.as_deref().unwrap_or(temporary.path());
+        if bench.save.is_some() {
+            model.save(folder.join(format!("{name}.safetensors")), Default::default())?;
+        }
+        drop(model);
+        // The packed network is read from a file, as in any program: the f32 weights are gone.
+        let path = folder.join(format!("{name}-packed.safetensors"));
+        fs::write_bytes(&path, &bytes)?;
+        subject.figure(bench.backend, "packed/file", bytes.len() as f64, "bytes");
         drop(bytes);
         let before = PeakAlloc.current_usage();
-        let network = Model::load(&path, device)?.network;
-        let packed = weigh(before, || drop(pass(&network)), bench.runs, device)?;
-        figure("packed", packed.seconds, "s");
-        figure("packed/held", packed.held as f64, "bytes");
-        figure("packed/peak", packed.peak as f64, "bytes");
-        figure("ratio", packed.seconds / dense.seconds, "packed / f32");
+        let model = Model::load(&path, device)?;
+        let packed = subject.measure("packed", before, &model)?;
+        let unit = "packed / f32";
+        subject.figure(bench.backend, "ratio", packed.burn / dense.burn, unit);
+        let by = level_name(bench.level);
+        subject.figure(by, "runtime/ratio", packed.runtime / dense.runtime, unit);
+        figures.append(&mut subject.figures);
     }
     Ok(figures)
+}
+
+/// A network under measurement.
+struct Subject<'a> {
+    bench: &'a EmbedBench,
+    device: &'a Device,
+    arch: Architecture,
+    /// Multiply-accumulates of a pass, in billions.
+    giga: f64,
+    /// `[frames, mels]`.
+    features: Vec<f32>,
+    /// The features as Burn takes them, `[1, frames, mels]`.
+    input: Tensor<3>,
+    /// Frames of the input, if there are some behind the features'.
+    padded: Option<usize>,
+    figures: Vec<Figure>,
+}
+
+/// Seconds of a pass.
+struct Seconds {
+    burn: f64,
+    runtime: f64,
+}
+
+impl<'a> Subject<'a> {
+    fn new(bench: &'a EmbedBench, arch: Architecture, device: &'a Device) -> Result<Self> {
+        let mut stream = Stream::new(1, "bench", &[]);
+        let features: Vec<f32> =
+            (0..bench.frames * arch.mels).map(|_| stream.normal() as f32).collect();
+        let giga = arch.account(bench.frames)?.macs() as f64 / 1e9;
+        let padded = is_gpu(device).then(|| padded_length(bench.frames));
+        let frames = padded.unwrap_or(bench.frames);
+        let mut values = features.clone();
+        values.resize(frames * arch.mels, 0.0);
+        let input = Tensor::from_data(TensorData::new(values, [1, frames, arch.mels]), device);
+        Ok(Self { bench, device, arch, giga, features, input, padded, figures: Vec::new() })
+    }
+
+    /// The network with random weights.
+    fn model(&self) -> Result<Model> {
+        let network = self.arch.init(self.device, 1)?;
+        let fbank = FbankConfig { mels: self.arch.mels, ..FbankConfig::default() };
+        let frontend = Frontend { fbank, ..Frontend::default() };
+        Ok(Model { header: Header::new(self.arch.clone(), frontend), network })
+    }
+
+    fn figure(&mut self, backend: &'static str, what: &str, value: f64, unit: &'static str) {
+        let name = format!("embed/{}/{what}", self.arch.name);
+        let threads = rayon::current_num_threads();
+        self.figures.push(Figure { name, value, unit, backend, threads });
+    }
+
+    fn weighed(&mut self, backend: &'static str, form: &str, weighed: &Weighed) {
+        self.figure(backend, form, weighed.seconds, "s");
+        self.figure(backend, &format!("{form}/rate"), self.giga / weighed.seconds, "GMAC/s");
+        self.figure(backend, &format!("{form}/held"), weighed.held as f64, "bytes");
+        self.figure(backend, &format!("{form}/peak"), weighed.peak as f64, "bytes");
+    }
+
+    /// Passes by Burn, then by the runtime, over a model whose weights have this form. `before` are
+    /// the bytes held before there was the model.
+    fn measure(&mut self, form: &str, before: usize, model: &Model) -> Result<Seconds> {
+        let (bench, device) = (self.bench, self.device);
+        let (input, padded) = (self.input.clone(), self.padded);
+        let pass = || match padded {
+            None => model.network.forward(input.clone(), Mode::Eval).into_data(),
+            Some(_) => masked(&model.network, input.clone(), vec![bench.frames]).into_data(),
+        };
+        let burn = weigh(before, || drop(pass()), bench.runs, device)?;
+        self.weighed(bench.backend, form, &burn);
+
+        // Burn's pass has drawn lazy weights, so these bytes are the runtime's alone.
+        let before = PeakAlloc.current_usage();
+        let runtime = Runtime::with_level(model, bench.level)?;
+        let embedding = || runtime.embed(&self.features, bench.frames);
+        let arena = runtime.arena_bytes(bench.frames)?;
+        let own = weigh(before, || drop(embedding()), bench.runs, device)?;
+        let off = off(&embedding()?, &pass().iter::<f32>().collect::<Vec<f32>>())?;
+        let (by, form) = (level_name(bench.level), format!("runtime/{form}"));
+        self.weighed(by, &form, &own);
+        self.figure(by, &format!("{form}/weights"), runtime.weight_bytes() as f64, "bytes");
+        self.figure(by, &format!("{form}/arena"), arena as f64, "bytes");
+        self.figure(by, &format!("{form}/ratio"), own.seconds / burn.seconds, "of Burn's time");
+        self.figure(by, &format!("{form}/off"), off, "of the largest value");
+        Ok(Seconds { burn: burn.seconds, runtime: own.seconds })
+    }
+}
+
+/// The largest difference of two embeddings, as a part of the largest value.
+fn off(ours: &[f32], wanted: &[f32]) -> Result<f64> {
+    let largest = wanted.iter().fold(0.0f64, |most, &x| most.max(f64::from(x).abs()));
+    let apart = |(&a, &b): (&f32, &f32)| (f64::from(a) - f64::from(b)).abs();
+    let parts: Vec<f64> = ours.iter().zip(wanted).map(|pair| apart(pair) / largest).collect();
+    match parts.iter().all(|part| part.is_finite()) {
+        true => Ok(parts.into_iter().fold(0.0, f64::max)),
+        false => Err(Error::Undefined("the random weights give embeddings of zeros or NaN".into())),
+    }
 }
 
 struct Weighed {
@@ -130,22 +240,58 @@ mod tests {
 
     #[test]
     fn every_network_has_its_figures() {
+        let folder = tempfile::tempdir().unwrap();
         let mut bench = EmbedBench {
-            architectures: vec!["resnet10".into()],
+            // Not the front-end's usual number of mels.
+            architectures: vec!["redimnet2-b0".into()],
             bits: 4,
             frames: 20,
             runs: 1,
             backend: "flex",
+            level: Level::best(),
+            save: Some(folder.path().join("models")),
         };
         let mut reports = 0;
         let figures = embed(&bench, &Device::default(), &mut |_| reports += 1).unwrap();
-        assert_eq!((figures.len(), reports), (9, 3));
-        let value = |what: &str| {
-            figures.iter().find(|f| f.name == format!("embed/resnet10/{what}")).unwrap().value
+        assert_eq!((figures.len(), reports), (28, 3));
+        let of = |what: &str| {
+            figures.iter().find(|f| f.name == format!("embed/redimnet2-b0/{what}")).unwrap()
         };
-        assert!(value("ratio") > 0.0 && value("f32") > 0.0 && value("packed") > 0.0);
-        assert!(value("packed/file") > 1e5);
+        let value = |what: &str| of(what).value;
+        for form in ["f32", "packed", "runtime/f32", "runtime/packed"] {
+            let giga = value(form) * value(&format!("{form}/rate"));
+            let macs = Architecture::named("redimnet2-b0").unwrap().account(20).unwrap().macs();
+            assert!((1e9 * giga / macs as f64 - 1.0).abs() < 1e-9, "{form}: {giga}");
+            let by = if form.starts_with("runtime") { level_name(bench.level) } else { "flex" };
+            assert_eq!(of(form).backend, by);
+        }
+        assert_eq!(value("ratio"), value("packed") / value("f32"));
+        assert_eq!(value("runtime/ratio"), value("runtime/packed") / value("runtime/f32"));
+        assert_eq!(value("runtime/f32/ratio"), value("runtime/f32") / value("f32"));
+        assert!(value("runtime/f32/off") < 1e-5 && value("runtime/packed/off") < 1e-5);
+        assert!(value("packed/file") > 1e5 && value("runtime/packed/arena") > 1e4);
+        assert!(4.0 * value("runtime/packed/weights") < 3.0 * value("runtime/f32/weights"));
+        for (file, is_packed) in [("redimnet2-b0", false), ("redimnet2-b0-packed", true)] {
+            let path = folder.path().join(format!("models/{file}.safetensors"));
+            let model = Model::load(path, &Device::default()).unwrap();
+            assert_eq!(model.header.quantization.is_empty(), !is_packed);
+        }
+        let foreign = if cfg!(target_arch = "x86_64") { Level::Neon } else { Level::Avx512 };
+        let lacking = EmbedBench { level: foreign, ..bench.clone() };
+        let error = embed(&lacking, &Device::default(), &mut |_| ()).unwrap_err().to_string();
+        assert!(error.contains("processor has no"), "{error}");
+        let impossible = EmbedBench { bits: 9, ..bench.clone() };
+        let error = embed(&impossible, &Device::default(), &mut |_| ()).unwrap_err().to_string();
+        assert!(error.contains("bits = 9"), "{error}");
         bench.architectures = vec!["resnet11".into()];
         assert!(embed(&bench, &Device::default(), &mut |_| ()).is_err());
+    }
+
+    #[test]
+    fn differences_are_parts_of_the_largest_value() {
+        assert_eq!(off(&[1.0, -3.0], &[1.5, -4.0]).unwrap(), 0.25);
+        for (ours, wanted) in [([0.0], [0.0]), ([f32::NAN], [1.0]), ([1.0], [f32::INFINITY])] {
+            off(&ours, &wanted).unwrap_err();
+        }
     }
 }

@@ -7,7 +7,7 @@ mod report;
 mod train;
 
 pub use data::{DataBench, data};
-pub use embed::{EmbedBench, embed};
+pub use embed::{EmbedBench, embed, level_name};
 pub use optim::{OptimBench, optim};
 pub use report::report;
 pub use train::{TrainBench, train};
@@ -29,7 +29,7 @@ pub struct Figure {
     pub value: f64,
     /// The unit.
     pub unit: &'static str,
-    /// Backend.
+    /// Backend, or the instructions of the runtime without Burn.
     pub backend: &'static str,
     /// Threads of the CPU.
     pub threads: usize,

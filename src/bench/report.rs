@@ -1,5 +1,7 @@
 //! Figures of a file as the tables that BENCHMARKS.md shows.
 
+mod embeddings;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -56,7 +58,8 @@ pub fn report(path: &Path) -> Result<String> {
         return Err(bad(format!("{} = {}", e.name, e.value)));
     }
     let mut out = texts.join("\n\n");
-    for part in [training(&entries), optimizers(&entries), others(&entries)] {
+    let embeddings = embeddings::table(&entries);
+    for part in [training(&entries), optimizers(&entries), embeddings, others(&entries)] {
         if !part.is_empty() && !out.is_empty() {
             out.push_str("\n\n");
         }
@@ -175,7 +178,10 @@ fn optimizers(entries: &[Entry]) -> String {
 }
 
 fn others(entries: &[Entry]) -> String {
-    let own = |e: &&Entry| !e.name.starts_with("train/") && !e.name.starts_with("optim/");
+    let own = |e: &&Entry| {
+        let elsewhere = e.name.starts_with("train/") || e.name.starts_with("optim/");
+        !elsewhere && !embeddings::has(e)
+    };
     let rows: Vec<String> = entries
         .iter()
         .filter(own)
@@ -219,6 +225,13 @@ mod tests {
                 figure("optim/sgd8bit/100", 0.5, "cuda"),
                 figure("optim/sgd8bit/traffic/100", 800.0, "cuda"),
                 figure("embed/resnet34/f32", 0.1, "cuda"),
+                figure("embed/resnet34/f32/rate", 45.3, "cuda"),
+                figure("embed/resnet34/runtime/f32", 0.05, "avx2"),
+                figure("embed/resnet34/runtime/f32/ratio", 0.5, "avx2"),
+                figure("embed/resnet34/runtime/f32/off", 3.0e-7, "avx2"),
+                figure("embed/resnet34/runtime/f32/arena", f64::from(1 << 20), "avx2"),
+                figure("embed/resnet34/runtime/ratio", 1.05, "avx2"),
+                figure("embed/resnet34/packed/file", 3.0e6, "cuda"),
             ],
             "theirs": [
                 figure("train/resnet34/sgd/128x200/rate", 1024.0, "torch"),
@@ -231,6 +244,7 @@ mod tests {
         });
         let text = of(&json.to_string()).unwrap();
         assert!(text.starts_with("device: a GPU\n"), "{text}");
+        assert!(!text.contains("| embed/resnet34/f32"), "{text}");
         for row in [
             "| resnet34 | sgd | 128x200 | f32 | cuda | 250.0 | 512.0 | 0.50 | 1.50 GiB |  \
              | 1.00 GiB |",
@@ -239,7 +253,10 @@ mod tests {
             "| sgd8bit | 100 | cuda | 0.500 |  | 800.0 | 80 % |",
             "| sgd8bit | 100 | bitsandbytes | 0.400 |  | 1000.0 | 50 % |",
             "| copy | 100 | torch |  |  | 1900.0 | 95 % |",
-            "| embed/resnet34/f32 | cuda | 0.1000 s |",
+            "| resnet34 | f32 | cuda | 100.0 |  | 45.3 |  |  |  |  |  |",
+            "| resnet34 | f32 | avx2 | 50.0 | 0.50 |  | 3.0e-7 |  | 1.0 MiB |  |  |",
+            "| embed/resnet34/runtime/ratio | avx2 | 1.0500 s |",
+            "| embed/resnet34/packed/file | cuda | 3000000.0000 s |",
         ] {
             assert!(text.contains(row), "{row} is not in\n{text}");
         }

@@ -1,5 +1,7 @@
 //! `revox bench`.
 
+mod embed;
+
 use std::path::PathBuf;
 
 use clap::Subcommand;
@@ -7,9 +9,7 @@ use clap::Subcommand;
 use super::Global;
 use super::values::{ArchitectureName, count, counted};
 use crate::backend::{BackendKind, is_gpu};
-use crate::bench::{
-    DataBench, EmbedBench, Figure, OptimBench, TrainBench, data, embed, optim, train,
-};
+use crate::bench::{DataBench, Figure, OptimBench, TrainBench, data, optim, train};
 use crate::error::{Error, Result};
 use crate::memory::{Setting, nvidia};
 use crate::nn::Precision;
@@ -33,7 +33,7 @@ pub struct Args {
 enum What {
     Train(Train),
     Optim(Optim),
-    Embed(Embed),
+    Embed(embed::Args),
     Data(Data),
     Report(Report),
 }
@@ -95,27 +95,6 @@ struct Train {
 struct Report {
     /// The file.
     figures: PathBuf,
-}
-
-/// Time and memory of an embedding with f32 weights and with packed ones; time of making their
-/// codebooks.
-#[derive(Debug, clap::Args)]
-#[command(after_help = "Example:
-  RAYON_NUM_THREADS=1 revox bench embed resnet34 df-resnet110 --bits 4")]
-struct Embed {
-    /// Architectures, with random weights.
-    #[arg(default_values = ["resnet34"], value_parser = ArchitectureName,
-          hide_possible_values = true)]
-    architectures: Vec<String>,
-    /// Bits of the packed weights.
-    #[arg(long, default_value_t = 4)]
-    bits: usize,
-    /// Frames of the utterance.
-    #[arg(long, default_value_t = 200)]
-    frames: usize,
-    /// Passes timed.
-    #[arg(long, default_value_t = 15)]
-    runs: usize,
 }
 
 /// Time a parameter of optimizer steps.
@@ -210,19 +189,7 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
                 waiting(&figures);
             })
         }
-        What::Embed(Embed { architectures, bits, frames, runs }) => {
-            let (architectures, bits, frames, runs) =
-                (architectures.clone(), *bits, *frames, *runs);
-            let bench = EmbedBench { architectures, bits, frames, runs, backend };
-            let figures = embed(&bench, &global.open()?, &mut report)?;
-            show(&figures, global, || {
-                outln!(
-                    "backend {backend}, {}, median of {runs} passes",
-                    counted(rayon::current_num_threads(), "thread")
-                );
-                figures.iter().for_each(|f| outln!("{:40} {:14.4} {}", f.name, f.value, f.unit));
-            })
-        }
+        What::Embed(args) => embed::run(args, global, &mut report),
     }
 }
 

@@ -248,6 +248,7 @@ fn of_features(
     // How many there are is known at their end.
     let mut progress = Progress::new("embedding", 0, global.quiet);
     let (mut ids, mut lot, mut bytes) = (Vec::new(), Vec::new(), 0);
+    let least = model.network.least_frames();
     let mut embed = |ids: &mut Vec<String>, lot: &mut Vec<Features>| {
         let sets: Vec<&Features> = lot.iter().collect();
         let rows = embedder.features(&sets, &|_| ());
@@ -256,6 +257,11 @@ fn of_features(
         ids.drain(..).zip(rows).try_for_each(|(id, row)| collected.push(&id, &row))
     };
     each_features(path, &model.header.frontend, &mut |id, features| {
+        if features.frames < least {
+            let frames = counted(features.frames, "frame");
+            let what = format!("features `{id}` have {frames}; the network takes {least} or more");
+            return Err(Error::file(path, what));
+        }
         bytes += size_of_val::<[f32]>(&features.values);
         ids.push(id);
         lot.push(features);

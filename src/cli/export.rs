@@ -11,12 +11,15 @@ use super::{Global, shown, tell};
 use crate::corpus::{locate, read_wav_scp};
 use crate::error::{Error, Result};
 use crate::fs;
-use crate::infer::onnx::{Input, Options, Target, WeightForm, export};
+use crate::infer::onnx::{Check, Input, Options, Target, WeightForm, export, verify};
 use crate::inference::Embedder;
 use crate::model_file::{self, Model};
 use crate::terminal::note;
 
 const ABOUT: &str = "\
+Before it is written, the file is run by another runtime, rten, on noise of two lengths.
+Embeddings that are not the model's are an error, and nothing is written.
+
 Programs of --for compute features with front-ends of their own. Where one differs from
 the model's, the differences are told; with --check, how far the embeddings are apart.
 
@@ -121,6 +124,7 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     let (model, _) = Model::with_head(&args.model, file, &device)?;
     let options = Options { input: args.input, weights: args.weights, target: args.target, source };
     let bytes = export(&model, &options)?;
+    let check = verify(&model, &bytes, args.input).map_err(|e| e.and("nothing was written"))?;
     let differences =
         args.target.map_or_else(Vec::new, |target| target.differences(&model.header.frontend));
     let distance = match (args.target, &args.check) {
@@ -130,29 +134,37 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
         _ => None,
     };
     fs::write_bytes(&args.output, &bytes)?;
-    let frontend = Comparison { differences, distance };
+    let report = Report { check, differences, distance };
     match global.json {
-        true => tell(&args.output, &frontend.as_json(args, &model, bytes.len()).to_string()),
-        false => frontend.show(args, &model, bytes.len()),
+        true => tell(&args.output, &report.as_json(args, &model, bytes.len()).to_string()),
+        false => report.show(args, &model, bytes.len()),
     }
     Ok(())
 }
 
-/// A program's front-end beside the model's.
-struct Comparison {
+/// What is told of a file.
+struct Report {
+    check: Check,
+    /// Of a program's front-end from the model's.
     differences: Vec<String>,
     distance: Option<Distance>,
 }
 
-impl Comparison {
+impl Report {
     fn as_json(&self, args: &Args, model: &Model, bytes: usize) -> Value {
         let distance = self.distance.as_ref();
+        let (off, unchecked) = match &self.check {
+            Check::Off(off) => (Some(off), None),
+            Check::Unchecked(why) => (None, Some(why)),
+        };
         json!({
             "output": shown(&args.output),
             "arch": model.header.arch.name,
             "bytes": bytes,
             "input": name(&args.input),
             "weights": name(&args.weights),
+            "rten": off,
+            "unchecked": unchecked,
             "for": args.target.as_ref().and_then(name),
             "differences": self.differences,
             "utterances": distance.map(|d| d.utterances),
@@ -164,6 +176,13 @@ impl Comparison {
     fn show(&self, args: &Args, model: &Model, bytes: usize) {
         let (arch, output) = (&model.header.arch, args.output.display());
         let line = format!("{}: {bytes} bytes in {output}", arch.name);
+        tell(&args.output, &line);
+        let line = match &self.check {
+            Check::Off(off) => {
+                format!("run by rten: embeddings apart by {off:.1e} of the largest value or less")
+            }
+            Check::Unchecked(why) => format!("unchecked: rten cannot run the file: {why}"),
+        };
         tell(&args.output, &line);
         if args.weights == WeightForm::F32 && !model.header.quantization.is_empty() {
             note!("the model's weights are packed; `--weights codes` keeps them so");

@@ -6,19 +6,48 @@ use super::kernels::Level;
 use super::layer::Layers;
 use super::lower::lower;
 use super::program::{Arena, Program};
-use super::weights::Tensors;
+use super::weights::{Tensors, is_plain};
 use crate::bytes::counted;
 use crate::error::{Error, Result};
 use crate::model_file::Model;
-use crate::zoo::Architecture;
+use crate::nn::{Graph, Trace};
+use crate::zoo::{Architecture, Network};
 
 /// Lengths whose programs are kept.
 const PROGRAMS: usize = 32;
 
+/// Bytes of the largest arena that is kept for later passes. If larger ones were kept too, each
+/// thread would have one of the longest utterance in the end.
+const KEPT: usize = 64 << 20;
+
+/// What graphs are made of.
+enum Source {
+    /// An architecture.
+    Architecture(Box<Architecture>),
+    /// A network, and its number of mel filters.
+    Network(Box<Network>, usize),
+}
+
+impl Source {
+    fn mels(&self) -> usize {
+        match self {
+            Self::Architecture(arch) => arch.mels,
+            Self::Network(_, mels) => *mels,
+        }
+    }
+
+    fn graph(&self, frames: usize) -> Result<Graph> {
+        match self {
+            Self::Architecture(arch) => arch.graph(frames),
+            Self::Network(network, mels) => Ok(Trace::record(&**network, [*mels, frames])),
+        }
+    }
+}
+
 /// A model's network without Burn. Any number of threads may use it at one time; each pass uses the
 /// threads of Rayon's pool, and gives the same bits with any number of them.
 pub struct Runtime {
-    arch: Architecture,
+    source: Source,
     /// Fewest frames of an utterance.
     least: usize,
     layers: Layers,
@@ -27,6 +56,8 @@ pub struct Runtime {
     programs: Mutex<Vec<Arc<Program>>>,
     /// Memory that no pass uses now.
     pub(super) arenas: Mutex<Vec<Arena>>,
+    /// Bytes of the largest arena that is kept.
+    kept: usize,
 }
 
 fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -49,27 +80,53 @@ impl Runtime {
     /// A network with an operation that the runtime lacks; a network with a quantizer attached, as
     /// in training; instructions that the processor lacks.
     pub fn with_level(model: &Model, level: Level) -> Result<Self> {
+        let source = Source::Architecture(Box::new(model.header.arch.clone()));
+        Self::make(source, model.network.least_frames(), Tensors::of(model)?, level)
+    }
+
+    /// The runtime of a network that takes features of so many mel filters, with the best
+    /// instructions that the processor has. Its tensors are copied; the network is shared.
+    ///
+    /// # Errors
+    /// An operation that the runtime lacks; packed weights, of which only a model says how they are
+    /// packed; a quantizer that is attached; weights that are used in fewer bits, as in training.
+    ///
+    /// # Panics
+    /// If the network takes another number of mel filters.
+    pub fn of_network(network: &Network, mels: usize) -> Result<Self> {
+        let tensors = Tensors::of_network(network)?;
+        let source = Source::Network(Box::new(network.clone()), mels);
+        Self::make(source, network.least_frames(), tensors, Level::best())
+    }
+
+    /// Whether a network computes with its tensors as they are, so that [`Runtime::of_network`]
+    /// takes it.
+    pub(crate) fn takes(network: &Network) -> bool {
+        is_plain(network)
+    }
+
+    fn make(source: Source, least: usize, mut tensors: Tensors, level: Level) -> Result<Self> {
         if !level.is_available() {
             return Err(Error::Backend(format!("the processor has no {level:?} instructions")));
         }
-        let arch = model.header.arch.clone();
-        let (graph, mut tensors) = (arch.layout()?, Tensors::of(model)?);
+        // A network has the same layers at every length.
+        let graph = source.graph(least)?;
         let layers = Layers::make(&graph, lower(&graph)?.recipes(), &mut tensors, level)?;
-        let least = model.network.least_frames();
-        let (programs, arenas) = (Mutex::default(), Mutex::default());
-        Ok(Self { arch, least, layers, level, programs, arenas })
+        let (programs, arenas, kept) = (Mutex::default(), Mutex::default(), KEPT);
+        Ok(Self { source, least, layers, level, programs, arenas, kept })
     }
 
     /// The embedding `[embedding_dim]` of features `[frames, mels]`, row-major, as
     /// [`Features`](crate::inference::Features) has them.
     ///
     /// The first pass of a length makes its program; the programs of the last 32 lengths are kept.
-    /// Later passes allocate little more than the embedding.
+    /// Later passes allocate little more than the embedding, unless they need more memory than is
+    /// kept: 64 MiB for each pass that runs at one time.
     ///
     /// # Errors
     /// Fewer frames than the network takes; another number of values.
     pub fn embed(&self, features: &[f32], frames: usize) -> Result<Vec<f32>> {
-        let (count, mels) = (features.len(), self.arch.mels);
+        let (count, mels) = (features.len(), self.source.mels());
         if frames.checked_mul(mels) != Some(count) {
             let (values, frames) = (counted(count, "value"), counted(frames, "frame"));
             let mels = counted(mels, "mel");
@@ -77,6 +134,9 @@ impl Runtime {
         }
         let program = self.program(frames)?;
         // No lock is held while the network runs.
+        if program.arena_bytes() > self.kept {
+            return Ok(program.run(&mut Arena::default(), features));
+        }
         let mut arena = lock(&self.arenas).pop().unwrap_or_default();
         let embedding = program.run(&mut arena, features);
         lock(&self.arenas).push(arena);
@@ -106,7 +166,7 @@ impl Runtime {
         if let Some(program) = last_used(&mut lock(&self.programs), frames) {
             return Ok(program);
         }
-        let made = Arc::new(Program::new(&self.arch.graph(frames)?, &self.layers, self.level)?);
+        let made = Arc::new(Program::new(&self.source.graph(frames)?, &self.layers, self.level)?);
         let mut programs = lock(&self.programs);
         // Another thread may have made it too.
         if let Some(program) = last_used(&mut programs, frames) {
@@ -125,4 +185,53 @@ fn last_used(programs: &mut [Arc<Program>], frames: usize) -> Option<Arc<Program
     let place = programs.iter().position(|program| program.frames == frames)?;
     programs[place..].rotate_left(1);
     programs.last().cloned()
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::Device;
+
+    use super::*;
+    use crate::audio::FbankConfig;
+    use crate::model_file::{Frontend, Header};
+    use crate::nn::trained;
+    use crate::zoo::tests::small;
+
+    fn small_network(name: &str) -> (Architecture, Network) {
+        let arch = small(16).find(|arch| arch.name == name).unwrap();
+        let network = trained(arch.init(&Device::default(), 7).unwrap());
+        (arch, network)
+    }
+
+    fn features(frames: usize, mels: usize) -> Vec<f32> {
+        (0..frames * mels).map(|i| (i as f32 * 0.37).sin()).collect()
+    }
+
+    #[test]
+    fn a_network_alone_gives_the_embeddings_of_its_model() {
+        for name in ["resnet10", "df-resnet32", "rev1-resnet10", "ecapa-tdnn-512", "tdnn"] {
+            let (arch, network) = small_network(name);
+            let alone = Runtime::of_network(&network, arch.mels).unwrap();
+            let fbank = FbankConfig { mels: arch.mels, ..FbankConfig::default() };
+            let header = Header::new(arch.clone(), Frontend { fbank, cmn: true });
+            let whole = Runtime::of(&Model { header, network }).unwrap();
+            for frames in [20, 37] {
+                let features = features(frames, arch.mels);
+                let embed = |runtime: &Runtime| runtime.embed(&features, frames).unwrap();
+                assert_eq!(embed(&alone), embed(&whole), "{name}, {frames} frames");
+            }
+        }
+    }
+
+    #[test]
+    fn arenas_that_are_too_large_go_back() {
+        let (arch, network) = small_network("resnet10");
+        let mut runtime = Runtime::of_network(&network, arch.mels).unwrap();
+        let embed = |runtime: &Runtime, frames| {
+            runtime.embed(&features(frames, arch.mels), frames).unwrap();
+            lock(&runtime.arenas).len()
+        };
+        runtime.kept = runtime.arena_bytes(40).unwrap();
+        assert_eq!([41, 40, 41].map(|frames| embed(&runtime, frames)), [0, 1, 1]);
+    }
 }

@@ -2,14 +2,16 @@
 
 use std::collections::HashMap;
 
-use burn::module::Reparameterization;
+use burn::module::{Module, ModuleVisitor, Reparameterization};
 use burn::tensor::TensorData;
 
 use super::kernels::Weights;
 use crate::backend::codes::{codes, pack};
 use crate::error::{Error, Result};
 use crate::model_file::{Model, codes_name};
+use crate::nn::collect_named;
 use crate::quant::{Codebook, FakeQuant};
+use crate::zoo::Network;
 
 /// The tensors by name. Each goes to the one layer that wants it.
 pub(super) struct Tensors(HashMap<String, Tensor>);
@@ -67,6 +69,21 @@ impl Tensors {
         Ok(Self(all))
     }
 
+    /// The tensors of a network without its model.
+    ///
+    /// # Errors
+    /// A network that is not [plain](is_plain).
+    pub fn of_network(network: &Network) -> Result<Self> {
+        if !is_plain(network) {
+            return Err(Error::invalid(
+                "the network computes with other weights than its tensors: quantized ones, or \
+                 ones of fewer bits",
+            ));
+        }
+        let all = collect_named(network).into_iter();
+        Ok(Self(all.map(|(name, data)| (name, Tensor::Floats(floats(&data)))).collect()))
+    }
+
     /// Takes a tensor away.
     ///
     /// # Errors
@@ -79,6 +96,21 @@ impl Tensors {
     pub fn take_if_there(&mut self, name: &str) -> Option<Tensor> {
         self.0.remove(name)
     }
+}
+
+/// Whether a network computes with its tensors as they are: none is packed, has a quantizer
+/// attached, or is used in fewer bits.
+pub(super) fn is_plain(network: &Network) -> bool {
+    struct Look(bool);
+    impl ModuleVisitor for Look {
+        // What Burn calls whatever makes other values of a parameter's.
+        fn enter_module(&mut self, _name: &str, container: &str) {
+            self.0 &= container != "Reparameterization";
+        }
+    }
+    let mut look = Look(true);
+    network.visit(&mut look);
+    look.0
 }
 
 fn missing(name: &str) -> Error {

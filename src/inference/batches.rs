@@ -4,23 +4,33 @@ use std::borrow::Borrow;
 use std::collections::BTreeMap;
 
 use burn::tensor::{Device, Tensor, TensorData};
+use rayon::prelude::*;
 
 use super::Features;
 use super::shapes::{Shapes, full, masked, size};
+use crate::infer::Runtime;
 use crate::nn::Mode;
 use crate::zoo::Network;
 
 /// Most values of a batch's input, so that memory stays bounded whatever the lengths.
 const BATCH_VALUES: usize = 1 << 21;
 
+/// How a batch runs.
+#[derive(Clone, Copy)]
+pub(super) enum Way<'a> {
+    /// Without Burn: each feature set by itself, on several threads.
+    Runtime(&'a Runtime),
+    /// By Burn, all feature sets together.
+    Burn(&'a Network, &'a Device),
+    /// By Burn, all feature sets together, padded to a few shapes.
+    Padded(&'a Network, &'a Device, Shapes<'a>),
+}
+
 /// Feature sets on their way through the network. Those of equal length (on GPUs, of equal length
 /// when they are padded) run together, as soon as there are enough of them: what runs together
 /// depends on their order alone.
 pub(super) struct Batches<'a, F> {
-    network: &'a Network,
-    device: &'a Device,
-    /// What feature sets are padded to; nothing on CPU backends, which run them as they are.
-    shapes: Option<Shapes<'a>>,
+    way: Way<'a>,
     /// Values of a batch, unless a single feature set has more.
     most: usize,
     /// Called with the number of feature sets of each batch that has run.
@@ -32,14 +42,9 @@ pub(super) struct Batches<'a, F> {
 }
 
 impl<'a, F: Borrow<Features>> Batches<'a, F> {
-    pub fn new(
-        network: &'a Network,
-        device: &'a Device,
-        shapes: Option<Shapes<'a>>,
-        done: &'a dyn Fn(usize),
-    ) -> Self {
+    pub fn new(way: Way<'a>, done: &'a dyn Fn(usize)) -> Self {
         let (most, waiting, rows) = (BATCH_VALUES, BTreeMap::new(), Vec::new());
-        Self { network, device, shapes, most, done, waiting, rows }
+        Self { way, most, done, waiting, rows }
     }
 
     /// Number of feature sets since the last [`Batches::finish`].
@@ -50,7 +55,11 @@ impl<'a, F: Borrow<Features>> Batches<'a, F> {
     /// Takes a feature set.
     pub fn add(&mut self, features: F) {
         let Features { frames, mels, .. } = *Borrow::<Features>::borrow(&features);
-        let shape = [self.shapes.map_or(frames, |shapes| shapes.length(frames)), mels];
+        let length = match self.way {
+            Way::Padded(.., shapes) => shapes.length(frames),
+            Way::Runtime(_) | Way::Burn(..) => frames,
+        };
+        let shape = [length, mels];
         let most = self.most(shape);
         let waiting = self.waiting.entry(shape).or_default();
         waiting.push((self.rows.len(), features));
@@ -85,71 +94,101 @@ impl<'a, F: Borrow<Features>> Batches<'a, F> {
     /// How many feature sets of one shape `[frames, mels]` run at once.
     fn most(&self, [frames, mels]: [usize; 2]) -> usize {
         let most = self.most / (frames * mels).max(1);
-        if self.shapes.is_some() { full(most) } else { most }
+        match self.way {
+            Way::Padded(..) => full(most),
+            Way::Runtime(_) | Way::Burn(..) => most,
+        }
     }
 
     /// Runs feature sets of one shape `[frames, mels]`.
     fn run(&mut self, shape: [usize; 2], batch: &[(usize, F)]) {
-        let Some(shapes) = self.shapes else {
-            let output = self.as_they_are(shape, batch);
-            return self.keep(output, batch);
-        };
-        let mut left = batch;
-        while !left.is_empty() {
-            let size = size(left.len(), self.most(shape));
-            let (now, later) = left.split_at(size.min(left.len()));
-            let output = self.padded(shapes, shape, size, now);
-            self.keep(output, now);
-            left = later;
+        match self.way {
+            Way::Runtime(runtime) => self.keep(each(runtime, batch), batch),
+            Way::Burn(network, device) => {
+                self.keep(as_they_are(network, device, shape, batch), batch);
+            }
+            Way::Padded(network, device, shapes) => {
+                let mut left = batch;
+                while !left.is_empty() {
+                    let size = size(left.len(), self.most(shape));
+                    let (now, later) = left.split_at(size.min(left.len()));
+                    self.keep(padded(network, device, shapes, shape, size, now), now);
+                    left = later;
+                }
+            }
         }
     }
 
-    /// The embeddings of feature sets of one shape `[frames, mels]`.
-    fn as_they_are(&self, [frames, mels]: [usize; 2], batch: &[(usize, F)]) -> Tensor<2> {
-        let values: Vec<f32> = batch
-            .iter()
-            .flat_map(|(_, features)| Borrow::<Features>::borrow(features).values.iter().copied())
-            .collect();
-        let input = Tensor::<3>::from_data(
-            TensorData::new(values, [batch.len(), frames, mels]),
-            self.device,
-        );
-        self.network.forward(input, Mode::Eval)
-    }
-
-    /// The embeddings of feature sets, padded to `[frames, mels]`, in the first rows of a batch of
-    /// this size.
-    fn padded(
-        &self,
-        shapes: Shapes,
-        [length, mels]: [usize; 2],
-        size: usize,
-        batch: &[(usize, F)],
-    ) -> Tensor<2> {
-        let mut input = vec![0.0f32; size * length * mels];
-        let mut lengths = Vec::with_capacity(size);
-        for ((_, features), row) in batch.iter().zip(input.chunks_exact_mut(length * mels)) {
-            let Features { values, frames, mels } = Borrow::<Features>::borrow(features);
-            row[..frames * mels].copy_from_slice(values);
-            lengths.push(*frames);
-        }
-        shapes.count(size, length, lengths.iter().sum());
-        // An empty place is an utterance of zeros, whose embedding nobody reads.
-        lengths.resize(size, length);
-        let input = TensorData::new(input, [size, length, mels]);
-        masked(self.network, Tensor::<3>::from_data(input, self.device), lengths)
-    }
-
-    /// Keeps the first rows of the output as the embeddings of these feature sets.
-    fn keep(&mut self, output: Tensor<2>, batch: &[(usize, F)]) {
-        let dim = output.dims()[1];
-        let output = output.into_data().convert::<f32>();
-        let values = output.as_slice::<f32>().expect("just converted to f32");
-        for ((place, _), row) in batch.iter().zip(values.chunks_exact(dim)) {
-            self.rows[*place] = row.to_vec();
+    /// Keeps the first rows as the embeddings of these feature sets.
+    fn keep(&mut self, rows: Vec<Vec<f32>>, batch: &[(usize, F)]) {
+        for ((place, _), row) in batch.iter().zip(rows) {
+            self.rows[*place] = row;
         }
         (self.done)(batch.len());
     }
+}
+
+/// The embeddings of feature sets without Burn. There is an arena for each thread, and for no more
+/// feature sets than the batch has, whose limit bounds them: together they are about as large as
+/// the arena of one feature set with as many values as the batch.
+fn each<F: Borrow<Features>>(runtime: &Runtime, batch: &[(usize, F)]) -> Vec<Vec<f32>> {
+    let sets: Vec<&Features> =
+        batch.iter().map(|(_, features)| Borrow::<Features>::borrow(features)).collect();
+    let embed = |set: &&Features| {
+        let embedding = runtime.embed(&set.values, set.frames);
+        embedding.expect("feature sets have the network's mels, and as many frames as it takes")
+    };
+    // A thread that waits for others within a pass may begin another pass. In a lot there is one
+    // for each thread at most.
+    let lots = sets.chunks(rayon::current_num_threads());
+    lots.flat_map(|lot| lot.par_iter().map(embed).collect::<Vec<_>>()).collect()
+}
+
+/// The embeddings of feature sets of one shape `[frames, mels]`.
+fn as_they_are<F: Borrow<Features>>(
+    network: &Network,
+    device: &Device,
+    [frames, mels]: [usize; 2],
+    batch: &[(usize, F)],
+) -> Vec<Vec<f32>> {
+    let values: Vec<f32> = batch
+        .iter()
+        .flat_map(|(_, features)| Borrow::<Features>::borrow(features).values.iter().copied())
+        .collect();
+    let input = TensorData::new(values, [batch.len(), frames, mels]);
+    rows(network.forward(Tensor::<3>::from_data(input, device), Mode::Eval))
+}
+
+/// The embeddings of feature sets, padded to `[frames, mels]`, in the first rows of a batch of this
+/// size.
+fn padded<F: Borrow<Features>>(
+    network: &Network,
+    device: &Device,
+    shapes: Shapes,
+    [length, mels]: [usize; 2],
+    size: usize,
+    batch: &[(usize, F)],
+) -> Vec<Vec<f32>> {
+    let mut input = vec![0.0f32; size * length * mels];
+    let mut lengths = Vec::with_capacity(size);
+    for ((_, features), row) in batch.iter().zip(input.chunks_exact_mut(length * mels)) {
+        let Features { values, frames, mels } = Borrow::<Features>::borrow(features);
+        row[..frames * mels].copy_from_slice(values);
+        lengths.push(*frames);
+    }
+    shapes.count(size, length, lengths.iter().sum());
+    // An empty place is an utterance of zeros, whose embedding nobody reads.
+    lengths.resize(size, length);
+    let input = TensorData::new(input, [size, length, mels]);
+    rows(masked(network, Tensor::<3>::from_data(input, device), lengths))
+}
+
+/// `[batch, dim]` as rows.
+fn rows(output: Tensor<2>) -> Vec<Vec<f32>> {
+    let dim = output.dims()[1];
+    let output = output.into_data().convert::<f32>();
+    let values = output.as_slice::<f32>().expect("just converted to f32");
+    values.chunks_exact(dim).map(<[f32]>::to_vec).collect()
 }
 
 /// The embedding of a recording, from those of its windows: the mean of these, each scaled to unit
@@ -197,83 +236,4 @@ pub(super) fn of_windows(rows: impl Iterator<Item = Vec<f32>>) -> Vec<f32> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::inference::tests::{MELS, network};
-
-    fn features(frames: usize, shift: usize) -> Features {
-        Features {
-            values: (0..frames * MELS).map(|i| ((i + shift) as f32 * 0.37).sin()).collect(),
-            frames,
-            mels: MELS,
-        }
-    }
-
-    /// Embeddings of feature sets in the usual batches.
-    fn embed(network: &Network, sets: &[&Features]) -> Vec<Vec<f32>> {
-        let (device, done) = (Device::default(), |_: usize| ());
-        let mut batches = Batches::new(network, &device, None, &done);
-        sets.iter().for_each(|set| batches.add(*set));
-        batches.finish()
-    }
-
-    #[test]
-    fn sets_of_equal_length_run_together_in_their_order() {
-        let (network, device) = (network(), Device::default());
-        let lengths = [20, 30, 20, 20, 40, 30, 20, 20, 20, 30, 20];
-        let sets: Vec<Features> =
-            lengths.iter().enumerate().map(|(i, &frames)| features(frames, 7 * i)).collect();
-        let sizes = std::cell::RefCell::new(Vec::new());
-        let done = |n: usize| sizes.borrow_mut().push(n);
-        let mut batches = Batches::new(&network, &device, None, &done);
-        // Three sets of 20 frames, two of 30, one of 40.
-        batches.most = 3 * 20 * MELS;
-        sets.iter().for_each(|set| batches.add(set));
-        assert_eq!(batches.count(), 11);
-        let rows = batches.finish();
-        assert_eq!(*sizes.borrow(), [3, 1, 2, 3, 1, 1]);
-        assert_eq!(batches.count(), 0);
-        for (frames, size) in [(20, 3), (30, 2), (40, 1)] {
-            let places: Vec<usize> = (0..11).filter(|&i| lengths[i] == frames).collect();
-            for chunk in places.chunks(size) {
-                let together: Vec<&Features> = chunk.iter().map(|&i| &sets[i]).collect();
-                let wanted = embed(&network, &together);
-                assert!(chunk.iter().zip(&wanted).all(|(&i, row)| rows[i] == *row), "{chunk:?}");
-            }
-        }
-    }
-
-    #[test]
-    fn what_is_forgotten_runs_with_nothing() {
-        let (network, device) = (network(), Device::default());
-        let sets: Vec<Features> = (0..5).map(|i| features(20, i)).collect();
-        let done = |_: usize| ();
-        let mut batches = Batches::new(&network, &device, None, &done);
-        sets[..2].iter().for_each(|set| batches.add(set));
-        batches.add(&sets[3]);
-        batches.truncate(2);
-        batches.add(&sets[2]);
-        let wanted = embed(&network, &sets[..3].iter().collect::<Vec<_>>());
-        assert_eq!(batches.finish(), wanted);
-    }
-
-    #[test]
-    fn what_was_taken_away_is_gone() {
-        let (network, device) = (network(), Device::default());
-        let sets: Vec<Features> = (0..3).map(|i| features(20, i)).collect();
-        let done = |_: usize| ();
-        let mut batches = Batches::new(&network, &device, None, &done);
-        batches.most = 2 * 20 * MELS;
-        sets.iter().for_each(|set| batches.add(set));
-        let taken = batches.take(1).unwrap();
-        assert!(batches.take(1).is_none() && batches.take(2).is_none());
-        assert!(batches.take(3).is_none());
-        let rows = batches.finish();
-        let mut whole = Batches::new(&network, &device, None, &done);
-        whole.most = 2 * 20 * MELS;
-        sets.iter().for_each(|set| whole.add(set));
-        let wanted = whole.finish();
-        assert_eq!((&taken, &rows[0], &rows[2]), (&wanted[1], &wanted[0], &wanted[2]));
-        assert!(rows[1].is_empty());
-    }
-}
+mod tests;

@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 
 use burn::tensor::Device;
 
-use super::batches::{Batches, of_windows};
+use super::batches::{Batches, Way, of_windows};
 use super::files::{Function, Opener, Receiver, Taker, WAITING, embed};
 use super::reading::{Reading, WINDOW};
 use super::shapes::{Padding, Shapes};
@@ -15,13 +15,21 @@ use super::{Extractor, Features};
 use crate::audio::Source;
 use crate::backend::is_gpu;
 use crate::error::{Error, Result};
+use crate::infer::Runtime;
 use crate::model_file::{Frontend, Model};
+use crate::terminal::note;
 use crate::zoo::Network;
 
 /// Turns recordings into embeddings.
 ///
 /// A recording longer than a window ([`Embedder::window`]) is cut into windows of equal length. Its
 /// embedding is the mean of theirs, each scaled to unit length.
+///
+/// On the backend flex a [`Runtime`] takes the place of Burn's forward pass. Embeddings are Burn's
+/// up to rounding: 1e-5 of the largest value. They do not depend on what else is embedded, nor on
+/// the number of threads. Burn runs networks in training that have a quantizer attached or compute
+/// in fewer bits, packed networks without their model, and, with a note, networks with an operation
+/// that the runtime lacks.
 ///
 /// CPU backends run utterances as they are. On GPUs a new length costs more than its pass, so
 /// utterances are padded to a few lengths. Masks leave an embedding what it is without padding, up
@@ -39,6 +47,8 @@ use crate::zoo::Network;
 /// ```
 pub struct Embedder<'a> {
     network: &'a Network,
+    /// What runs the network in Burn's place.
+    runtime: Option<Runtime>,
     extractor: Extractor,
     device: Device,
     channel: Option<usize>,
@@ -54,12 +64,13 @@ impl<'a> Embedder<'a> {
     ///
     /// # Errors
     /// Those of [`Extractor::new`].
+    ///
+    /// # Panics
+    /// If the network takes another number of mel filters than the front-end has.
     pub fn new(network: &'a Network, frontend: &Frontend, device: &Device) -> Result<Self> {
-        let extractor = Extractor::new(frontend)?.at_least(network.least_frames());
-        let padding = is_gpu(device).then(|| Mutex::new(Padding::new(&frontend.fbank)));
-        let device = device.clone();
-        let (channel, window, waiting) = (None, WINDOW, WAITING);
-        Ok(Self { network, extractor, device, channel, window, waiting, padding })
+        let embedder = Self::by_burn(network, frontend, device)?;
+        let is_taken = is_flex(device) && Runtime::takes(network);
+        Ok(embedder.by(is_taken.then(|| Runtime::of_network(network, frontend.fbank.mels))))
     }
 
     /// An embedder with a model that was loaded to `device`.
@@ -67,7 +78,32 @@ impl<'a> Embedder<'a> {
     /// # Errors
     /// Those of [`Extractor::new`].
     pub fn of(model: &'a Model, device: &Device) -> Result<Self> {
-        Self::new(&model.network, &model.header.frontend, device)
+        let embedder = Self::by_burn(&model.network, &model.header.frontend, device)?;
+        let is_packed = !model.header.quantization.is_empty();
+        let is_taken = is_flex(device) && (is_packed || Runtime::takes(&model.network));
+        Ok(embedder.by(is_taken.then(|| Runtime::of(model))))
+    }
+
+    /// An embedder that takes Burn's forward pass on every device: the plain twin.
+    pub(crate) fn by_burn(
+        network: &'a Network,
+        frontend: &Frontend,
+        device: &Device,
+    ) -> Result<Self> {
+        let extractor = Extractor::new(frontend)?.at_least(network.least_frames());
+        let padding = is_gpu(device).then(|| Mutex::new(Padding::new(&frontend.fbank)));
+        let (device, runtime) = (device.clone(), None);
+        let (channel, window, waiting) = (None, WINDOW, WAITING);
+        Ok(Self { network, runtime, extractor, device, channel, window, waiting, padding })
+    }
+
+    /// The same with a runtime, unless it lacks an operation.
+    fn by(self, runtime: Option<Result<Runtime>>) -> Self {
+        let runtime = runtime.transpose().unwrap_or_else(|e| {
+            note!("{e}: Burn runs the network, which is slower");
+            None
+        });
+        Self { runtime, ..self }
     }
 
     /// Limits the seconds that the network takes at once, and so its memory. [`WINDOW`] by default.
@@ -137,6 +173,10 @@ impl<'a> Embedder<'a> {
     /// The embedding `[dim]` of each feature set, in their order. Feature sets of equal length run
     /// together; on GPUs also those that are padded to one length. `done` is called with the number
     /// of feature sets of each batch.
+    ///
+    /// # Panics
+    /// If a feature set has fewer frames than the network takes ([`Network::least_frames`]), or
+    /// another number of mel filters.
     pub fn features(&self, features: &[&Features], done: &dyn Fn(usize)) -> Vec<Vec<f32>> {
         let mut batches = self.batches(done);
         features.iter().for_each(|features| batches.add(*features));
@@ -151,9 +191,16 @@ impl<'a> Embedder<'a> {
     }
 
     fn batches<'b, F: Borrow<Features>>(&'b self, done: &'b dyn Fn(usize)) -> Batches<'b, F> {
-        let longest = self.extractor.fbank().config().frames_of(self.reading().longest());
-        let shapes = self.padding.as_ref().map(|padding| Shapes { longest, padding });
-        Batches::new(self.network, &self.device, shapes, done)
+        let way = match (&self.runtime, &self.padding) {
+            (Some(runtime), _) => Way::Runtime(runtime),
+            (None, None) => Way::Burn(self.network, &self.device),
+            (None, Some(padding)) => {
+                let fbank = self.extractor.fbank().config();
+                let longest = fbank.frames_of(self.reading().longest());
+                Way::Padded(self.network, &self.device, Shapes { longest, padding })
+            }
+        };
+        Batches::new(way, done)
     }
 
     fn reading(&self) -> Reading<'_> {
@@ -166,83 +213,24 @@ impl<'a> Embedder<'a> {
         Self { waiting, ..self }
     }
 
-    /// The same, which pads as if its device were a GPU.
+    /// The same, by Burn, which pads as if its device were a GPU.
     #[cfg(test)]
     pub(super) fn padding_as_on_gpus(self) -> Self {
         let padding = Padding::new(self.extractor.fbank().config());
-        Self { padding: Some(Mutex::new(padding)), ..self }
+        Self { padding: Some(Mutex::new(padding)), runtime: None, ..self }
+    }
+}
+
+/// Whether a device is the processor, used by Burn's own kernels.
+fn is_flex(device: &Device) -> bool {
+    #[cfg(feature = "flex")]
+    return device.clone().inner() == Device::flex();
+    #[cfg(not(feature = "flex"))]
+    {
+        let _ = device;
+        false
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::audio::{load, write_wav16};
-    use crate::inference::tests::{frontend, network, recording, tone};
-
-    #[test]
-    fn samples_have_the_embedding_of_their_file() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("a.wav");
-        write_wav16(&path, &tone(50_000), 16_000).unwrap();
-        let samples = load(&path, 16_000, None).unwrap().samples;
-        let (network, device) = (network(), Device::default());
-        for window in [WINDOW, 3.125, 1.0, 0.7] {
-            let embedder = Embedder::new(&network, &frontend(), &device).unwrap().window(window);
-            let embedding = embedder.file(&path).unwrap();
-            assert_eq!(embedding.len(), 8);
-            assert_eq!(embedder.samples(&samples).unwrap(), embedding, "{window}");
-        }
-        let embedder = Embedder::new(&network, &frontend(), &device).unwrap();
-        assert!(embedder.samples(&[]).is_err() && embedder.samples(&samples[..100]).is_err());
-        let error = embedder.file(&dir.path().join("b.wav")).unwrap_err().to_string();
-        assert!(error.contains("b.wav"), "{error}");
-    }
-
-    #[test]
-    fn the_embedding_of_windows_is_their_mean_direction() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("a.wav");
-        write_wav16(&path, &tone(50_000), 16_000).unwrap();
-        let (network, device) = (network(), Device::default());
-        let of = |window| {
-            let embedder = Embedder::new(&network, &frontend(), &device).unwrap().window(window);
-            let windows = recording(&embedder.reading(), &path).unwrap().windows;
-            let rows = embedder.features(&windows.iter().collect::<Vec<_>>(), &|_| ());
-            (embedder.file(&path).unwrap(), rows)
-        };
-        let (mean, rows) = of(1.0);
-        let length = |row: &[f32]| row.iter().map(|x| x * x).sum::<f32>().sqrt();
-        for (i, m) in mean.iter().enumerate() {
-            let wanted = rows.iter().map(|row| row[i] / length(row)).sum::<f32>() / 4.0;
-            assert!((m - wanted).abs() < 1e-6, "{m} {wanted}");
-        }
-        let (single, rows) = of(WINDOW);
-        assert_eq!(vec![single], rows);
-    }
-
-    #[test]
-    fn a_channel_is_chosen() {
-        let dir = tempfile::tempdir().unwrap();
-        let (two, one) = (dir.path().join("two.wav"), dir.path().join("one.wav"));
-        let spec = hound::WavSpec {
-            channels: 2,
-            sample_rate: 16_000,
-            bits_per_sample: 16,
-            sample_format: hound::SampleFormat::Int,
-        };
-        let mut writer = hound::WavWriter::create(&two, spec).unwrap();
-        let samples = tone(8000);
-        for x in &samples {
-            writer.write_sample(0i16).unwrap();
-            writer.write_sample((x * 32_768.0).round() as i16).unwrap();
-        }
-        writer.finalize().unwrap();
-        write_wav16(&one, &samples, 16_000).unwrap();
-        let (network, device) = (network(), Device::default());
-        let embedder = || Embedder::new(&network, &frontend(), &device).unwrap();
-        let error = embedder().file(&two).unwrap_err().to_string();
-        assert!(error.contains("has 2 channels"), "{error}");
-        assert_eq!(embedder().channel(Some(1)).file(&two).unwrap(), embedder().file(&one).unwrap());
-    }
-}
+mod tests;

@@ -77,8 +77,8 @@ pub(super) fn embed(
             .collect();
         for (place, opened) in wave.zip(opened) {
             queue.add(place, opened);
-            // Batches depend on the utterances only, not on the number of threads: batches of other
-            // sizes round differently.
+            // Batches depend on the utterances only, not on the number of threads: Burn rounds
+            // differently in batches of other sizes.
             if queue.bytes > waiting {
                 queue.flush(receiver)?;
                 receiver.reached(place + 1)?;

@@ -101,14 +101,17 @@ mod tests {
         Extractor::new(&frontend()).unwrap()
     }
 
-    pub fn network() -> Network {
-        let arch = Architecture {
+    pub fn arch() -> Architecture {
+        Architecture {
             width: 2,
             mels: MELS,
             embedding_dim: 8,
             ..Architecture::named("resnet10").unwrap()
-        };
-        arch.init(&Device::default(), 1).unwrap()
+        }
+    }
+
+    pub fn network() -> Network {
+        arch().init(&Device::default(), 1).unwrap()
     }
 
     pub fn tone(samples: usize) -> Vec<f32> {

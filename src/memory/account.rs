@@ -5,7 +5,7 @@ use burn::tensor::Device;
 use super::Setting;
 use super::ledger::{Ledger, Use};
 use super::machine::Machine;
-use super::pages::{self, Order, Plan};
+use super::pages::{self, Event, Order, Plan};
 use super::play::{HEAD, Player};
 use crate::backend::{BackendKind, largest_allocation, use_pages};
 use crate::error::Result;
@@ -85,6 +85,30 @@ pub(super) fn largest_tensor(setting: &Setting, kind: BackendKind) -> Result<u64
 }
 
 fn played(setting: &Setting, kind: BackendKind, most: usize) -> Result<(Breakdown, Option<Plan>)> {
+    let (breakdown, plan, _) = played_with_events(setting, kind, most)?;
+    Ok((breakdown, plan))
+}
+
+/// What CUDA's row pitch adds to a step: to the most bytes in use, and to what is reserved in pages
+/// that are planned for it, if a tensor has `most` bytes at most.
+///
+/// # Errors
+/// An impossible setting.
+#[cfg_attr(not(feature = "wgpu-bare"), allow(dead_code, reason = "dry runs tell it"))]
+pub(super) fn pitch(setting: &Setting, most: u64) -> Result<[u64; 2]> {
+    let most = usize::try_from(most).unwrap_or(usize::MAX);
+    let (filled, plan, filled_events) = played_with_events(setting, BackendKind::Cuda, most)?;
+    let (plain, _, events) = played_with_events(setting, BackendKind::Wgpu, most)?;
+    let reserved = |events: &[Event]| plan.map_or(0, |plan| pages::reserved(events, plan.page));
+    let more = reserved(&filled_events).saturating_sub(reserved(&events));
+    Ok([filled.peak.saturating_sub(plain.peak), more].map(|bytes| bytes as u64))
+}
+
+fn played_with_events(
+    setting: &Setting,
+    kind: BackendKind,
+    most: usize,
+) -> Result<(Breakdown, Option<Plan>, Vec<Event>)> {
     setting.check()?;
     let machine = Machine::of(kind);
     let graph = setting.arch.graph(setting.frames)?;
@@ -133,5 +157,5 @@ fn played(setting: &Setting, kind: BackendKind, most: usize) -> Result<(Breakdow
         peak: resident + optimizer + at_peak.total(),
         pages,
     };
-    Ok((breakdown, plan))
+    Ok((breakdown, plan, step.ledger.events))
 }

@@ -60,7 +60,8 @@ pub struct Dry {
     pub reserved: u64,
     /// The same in the first step. Behind it, training gives back what is not used.
     pub first_reserved: u64,
-    /// What CUDA's row pitch adds, by arithmetic. It is part of the figures above.
+    /// What CUDA's row pitch adds to the bytes in use, by arithmetic. It is part of the figures
+    /// above; what is reserved grows by whole pages.
     pub pitch: u64,
     /// The largest tensor.
     pub largest: u64,

@@ -8,7 +8,7 @@
 //! What CUDA does otherwise:
 //!
 //! * Its tensors' rows have a pitch. Kernels of ours take none; what Burn allocates (pooling, head,
-//!   loss) has it, and the difference is added by arithmetic ([`super::account_on`]).
+//!   loss) has it. What that adds to the bytes in use, and how many pages more, is arithmetic.
 //! * One allocation takes a quarter of the card at most ([`Card::largest`]).
 //! * On a card that is nearly full CubeCL moves tensors together before it asks for another page.
 //!   The dry run reserves that page.
@@ -17,8 +17,9 @@
 //! are tuned in the first step, on the device that executes nothing: that takes seconds, and memory
 //! of this machine for the pages that they touch. Kernels of ours are not tuned.
 
+use super::Setting;
+use super::account::pitch;
 use super::card::{Card, Dry};
-use super::{Setting, account_on};
 use crate::backend::BackendKind;
 use crate::error::Result;
 
@@ -38,17 +39,14 @@ pub fn dry(setting: &Setting, card: Card) -> Result<Dry> {
     setting.check()?;
     card.check()?;
     let pitch = match card.backend {
-        BackendKind::Cuda => {
-            let peak = |kind| account_on(setting, kind).map(|account| account.peak);
-            peak(BackendKind::Cuda)?.saturating_sub(peak(BackendKind::Wgpu)?) as u64
-        }
-        BackendKind::Wgpu | BackendKind::Flex | BackendKind::Ndarray => 0,
+        BackendKind::Cuda => pitch(setting, card.largest())?,
+        BackendKind::Wgpu | BackendKind::Flex | BackendKind::Ndarray => [0; 2],
     };
     replayed(setting, card, pitch)
 }
 
 #[cfg(not(feature = "wgpu-bare"))]
-fn replayed(_: &Setting, _: Card, _: u64) -> Result<Dry> {
+fn replayed(_: &Setting, _: Card, _: [u64; 2]) -> Result<Dry> {
     use crate::error::{Error, Remedy};
     let lacks = "dry runs need the backend wgpu, which is not in this build";
     Err(Error::Backend(lacks.into()).with(Remedy::RebuildWith { feature: "wgpu" }))
@@ -79,7 +77,7 @@ mod replay {
     /// them. They keep the kernels they have made.
     static DEVICES: Mutex<Vec<(BackendKind, Device)>> = Mutex::new(Vec::new());
 
-    pub(super) fn replayed(setting: &Setting, card: Card, pitch: u64) -> Result<Dry> {
+    pub(super) fn replayed(setting: &Setting, card: Card, pitch: [u64; 2]) -> Result<Dry> {
         let kind = card.backend;
         let mut devices = DEVICES.lock().unwrap_or_else(PoisonError::into_inner);
         let known = devices.iter().find(|(of, _)| *of == kind).map(|(_, device)| device.clone());
@@ -95,13 +93,13 @@ mod replay {
             .unwrap_or_else(|panic| Err(failure(&panic)))
             // Nobody knows what a device holds that has failed.
             .inspect_err(|_| devices.retain(|(of, _)| *of != kind))?;
-        let [first, second] = steps;
+        let ([first, second], [in_use, reserved]) = (steps, pitch);
         let dry = Dry {
             card,
-            peak_in_use: second.in_use + pitch,
-            reserved: second.reserved + pitch,
-            first_reserved: first.reserved + pitch,
-            pitch,
+            peak_in_use: second.in_use + in_use,
+            reserved: second.reserved + reserved,
+            first_reserved: first.reserved + reserved,
+            pitch: in_use,
             // The allocator counts the page that was asked for among its tensors.
             largest: largest_tensor(setting, kind)?,
             launches: second.launches,

@@ -111,6 +111,12 @@ fn larger(events: &[Event]) -> Vec<Event> {
     events.iter().map(larger).collect()
 }
 
+/// Bytes of the pages of this size that events need.
+#[cfg_attr(not(feature = "wgpu-bare"), allow(dead_code, reason = "dry runs tell it"))]
+pub(super) fn reserved(events: &[Event], page: usize) -> usize {
+    page * count(events, page) + SMALL_PAGE * small(events)
+}
+
 /// Bytes of tensors that have memory of their own.
 pub(super) fn lasting(tensors: impl IntoIterator<Item = usize>) -> usize {
     tensors.into_iter().map(|bytes| bytes.next_multiple_of(ALIGNMENT)).sum()

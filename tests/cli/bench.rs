@@ -67,6 +67,41 @@ fn bench_train_has_figures_and_report_makes_tables_of_them() {
     place.fails(&["bench", "train", "--batch", "1"], &["batch = 1"]);
 }
 
+#[test]
+fn bench_embed_compares_the_runtime_with_burn() {
+    let place = Place::make();
+    let small = ["bench", "embed", "resnet10", "--frames", "24", "--runs", "1"];
+    let chosen = ["--level", "portable", "--save", "models"];
+    let figures = place.json(&[&small[..], &chosen].concat());
+    let figure = |what: &str| {
+        let name = format!("embed/resnet10/{what}");
+        let all = figures.as_array().unwrap();
+        all.iter().find(|f| f["name"] == name.as_str()).unwrap_or_else(|| panic!("{name}"))
+    };
+    for what in ["f32", "packed", "f32/held", "packed/file", "kmeans/cpu", "ratio"] {
+        assert_eq!(figure(what)["backend"], "flex", "{what}");
+    }
+    for what in ["runtime/f32", "runtime/packed", "runtime/packed/peak", "runtime/ratio"] {
+        assert_eq!(figure(what)["backend"], "portable", "{what}");
+    }
+    // The program counts its bytes, and the arena stays between passes.
+    let value = |what: &str| figure(what)["value"].as_f64().unwrap();
+    let told = value("runtime/packed/weights") + value("runtime/packed/arena");
+    assert!(value("runtime/packed/held") >= told, "{told}");
+    for (file, weights) in [("resnet10", "f32"), ("resnet10-packed", "codes")] {
+        let model = format!("models/{file}.safetensors");
+        place.ok(&["export", &model, "--weights", weights, "-o", "x.onnx"]);
+    }
+    place.write("figures.json", &figures.to_string());
+    let table = place.ok(&["bench", "report", "figures.json"]);
+    assert!(table.contains("| resnet10 | packed | portable |"), "{table}");
+    let text = place.ok(&small);
+    assert!(text.starts_with("Burn on flex, runtime with"), "{text}");
+    assert_eq!(place.run(&["bench", "embed", "--level", "mmx"]).code, 2);
+    place.fails(&["bench", "embed", "--runs", "0"], &["at least one pass"]);
+    place.fails(&["bench", "embed", "--bits", "9"], &["bits = 9"]);
+}
+
 /// Runs every part of the script for GPUs on the CPU, with small sizes. PyTorch, the peer, is
 /// hidden: this machine may or may not have it.
 #[cfg(all(unix, feature = "flex", feature = "ndarray"))]

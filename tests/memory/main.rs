@@ -11,6 +11,7 @@ use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor};
 use revox::backend::reversible::Execution;
 use revox::bench::{EmbedBench, embed};
+use revox::infer::Level;
 use revox::losses::HeadConfig;
 use revox::memory::{Measured, Setting, account, measure};
 use revox::optim::Gate;
@@ -227,6 +228,8 @@ fn packed_weights_stay_packed() {
         frames: 40,
         runs: 1,
         backend: "flex",
+        level: Level::best(),
+        save: None,
     };
     embed(&bench, &Device::default(), &mut |_| ()).unwrap(); // the first pass starts threads
     let figures = embed(&bench, &Device::default(), &mut |_| ()).unwrap();
@@ -237,6 +240,9 @@ fn packed_weights_stay_packed() {
     // Bookkeeping of a network's tensors is a few hundred bytes each.
     assert!(held < 1.1 * file, "{held} bytes held, the file has {file}");
     assert!(value("f32/held") > 7.0 * held, "{} bytes in f32, {held} packed", value("f32/held"));
+    let (runtime, arena) = (value("runtime/packed/held"), value("runtime/packed/arena"));
+    assert!(runtime - arena < 1.1 * file, "{runtime} bytes held, the file has {file}");
+    assert!(value("runtime/packed/peak") < runtime + 1e5, "a pass takes its arena alone");
     // The largest layer is the embedding's, 1.31 M weights; its transpose may be a copy.
     let working = value("packed/peak") - held;
     assert!(

@@ -15,10 +15,14 @@ mod compose;
 mod graph;
 mod metadata;
 mod proto;
+#[cfg(feature = "cli")]
+mod verify;
 mod waveform;
 mod weights;
 
 pub use metadata::Target;
+#[cfg(feature = "cli")]
+pub use verify::{Check, verify};
 
 use self::builder::Builder;
 use self::proto::{Dim, File, Port};
@@ -129,7 +133,7 @@ mod tests {
     use crate::quant::{QuantizeConfig, Quantizer, uniform};
     use crate::zoo::Architecture;
 
-    fn model(two_embedding_layers: bool) -> Model {
+    pub fn model(two_embedding_layers: bool) -> Model {
         let arch = Architecture {
             width: 8,
             mels: 40,
@@ -142,7 +146,7 @@ mod tests {
         Model { header: Header::new(arch, Frontend { fbank, cmn: true }), network }
     }
 
-    fn packed(bits: usize) -> Model {
+    pub fn packed(bits: usize) -> Model {
         let Model { header, network } = model(true);
         let tensors = header.arch.layout().unwrap().names_and_shapes();
         let config = QuantizeConfig { bits, ..QuantizeConfig::default() };

@@ -123,12 +123,20 @@ fn work_that_begins_anew_at_a_place_gives_the_same_to_the_bit() {
         write_wav16(path, &samples, 16_000).unwrap();
     }
     let open = |i: usize, rate: u32, channel: Option<usize>| Source::open(&paths[i], rate, channel);
-    // A few recordings at a time. The longest are cut into two windows.
-    let embedder = Embedder::new(&network, &frontend(), &device).unwrap().window(0.5);
-    let embedder = embedder.waiting(8000);
+    // By the runtime, where there is one, and by Burn.
+    for embedder in [
+        Embedder::new(&network, &frontend(), &device).unwrap(),
+        Embedder::by_burn(&network, &frontend(), &device).unwrap(),
+    ] {
+        // A few recordings at a time. The longest are cut into two windows.
+        begins_anew(&embedder.window(0.5).waiting(8000), &open);
+    }
+}
+
+fn begins_anew(embedder: &Embedder, open: &Opener) {
     let all = |from: usize, most: usize| {
         let mut until = Until::taking(most);
-        let done = embedder.utterances(from..30, &open, &mut until);
+        let done = embedder.utterances(from..30, open, &mut until);
         assert_eq!(done.is_err(), until.reached.len() == most);
         until
     };

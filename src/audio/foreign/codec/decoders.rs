@@ -1,5 +1,7 @@
 //! The decoders of symphonia: AAC, ALAC, MP3 and Vorbis.
 
+use std::cell::RefCell;
+
 use symphonia::core::audio::{Audio, GenericAudioBufferRef};
 use symphonia::core::codecs::audio::well_known::{
     CODEC_ID_AAC, CODEC_ID_ALAC, CODEC_ID_MP3, CODEC_ID_VORBIS,
@@ -17,10 +19,13 @@ use super::{Codec, Coding, aac};
 /// One channel of what a decoder of symphonia gives.
 pub(super) struct Decoder {
     parameters: AudioCodecParameters,
-    /// None after a reset: the state of AAC's noise generator has no reset of its own.
+    /// None after a reset that it does not survive.
     decoder: Option<Box<dyn AudioDecoder>>,
     /// Whether it has decoded anything.
     used: bool,
+    /// Whether a reset makes it new: the state of AAC's noise generator has no reset of its own,
+    /// and after an error nobody knows.
+    resets: bool,
     /// Channels of AAC, which must be those of every packet.
     aac: Option<usize>,
     channel: usize,
@@ -43,8 +48,8 @@ impl Decoder {
         };
         let mut parameters = AudioCodecParameters::new();
         parameters.for_codec(id).with_extra_data(data.into_boxed_slice());
-        let decoder = Some(make(&parameters)?);
-        Ok(Self { parameters, decoder, used: false, aac, channel })
+        let decoder = Some(kept(&parameters).map_or_else(|| make(&parameters), Ok)?);
+        Ok(Self { parameters, decoder, used: false, resets: aac == Some(1), aac, channel })
     }
 }
 
@@ -54,6 +59,8 @@ impl Codec for Decoder {
             aac::check(packet, channels)?;
         }
         self.used = true;
+        // Until this packet has come through.
+        let resets = std::mem::take(&mut self.resets) && !aac::may_have_noise(packet);
         if self.decoder.is_none() {
             self.decoder = Some(make(&self.parameters)?);
         }
@@ -70,13 +77,43 @@ impl Codec for Decoder {
             }
             _ => return Err("the decoder gives samples of another kind".into()),
         }
+        self.resets = resets;
         Ok(())
     }
 
     fn reset(&mut self) {
         if std::mem::take(&mut self.used) {
-            self.decoder = None;
+            match &mut self.decoder {
+                Some(decoder) if self.resets => decoder.reset(),
+                _ => self.decoder = None,
+            }
+            self.resets = self.aac == Some(1);
         }
+    }
+}
+
+thread_local! {
+    /// The last decoder of AAC that can decode another recording. Its windows take a tenth of the
+    /// time of a recording of 7 s to make.
+    static KEPT: RefCell<Option<(Box<[u8]>, Box<dyn AudioDecoder>)>> = const { RefCell::new(None) };
+}
+
+/// The decoder that was kept, if it is one for these parameters.
+fn kept(parameters: &AudioCodecParameters) -> Option<Box<dyn AudioDecoder>> {
+    let wanted = parameters.extra_data.as_deref().filter(|_| parameters.codec == CODEC_ID_AAC)?;
+    KEPT.with_borrow_mut(|kept| {
+        let (_, decoder) = kept.take_if(|(config, _)| **config == *wanted)?;
+        Some(decoder)
+    })
+}
+
+impl Drop for Decoder {
+    fn drop(&mut self) {
+        let Some(mut decoder) = self.decoder.take().filter(|_| self.resets) else { return };
+        let Some(config) = self.parameters.extra_data.clone() else { return };
+        decoder.reset();
+        // A thread that ends keeps nothing.
+        let _ = KEPT.try_with(|kept| kept.replace(Some((config, decoder))));
     }
 }
 

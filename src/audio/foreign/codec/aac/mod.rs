@@ -1,10 +1,16 @@
 //! What has to be known of AAC before it is decoded (ISO 14496-3).
 
+#[cfg(feature = "formats")]
+mod noise;
+
 use std::path::Path;
 
 use crate::audio::foreign::bits::Bits;
 use crate::audio::kind::unsupported;
 use crate::error::{Error, Result};
+
+#[cfg(feature = "formats")]
+pub(super) use noise::may_have_noise;
 
 /// Samples of a packet.
 pub(in crate::audio::foreign) const SAMPLES: u64 = 1024;

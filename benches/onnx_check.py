@@ -1,0 +1,152 @@
+"""ONNX Runtime, and sherpa-onnx where it is installed, on exported files beside `revox embed`.
+
+    pip install onnxruntime numpy sherpa-onnx
+    python benches/onnx_check.py target/release/revox model.safetensors a.wav b.wav
+
+Exports the model twice, with features and with samples as input, and prints for every recording how
+far ONNX Runtime's embedding is from that of `revox embed`, in units of its largest value. It ends
+with 1 if that is more than 1e-4, with samples 1e-3. `--weights codes` keeps the weights packed.
+
+The front-end of sherpa-onnx is another one. `revox export --for sherpa-onnx --check` tells what
+cosine to expect between embeddings by both front-ends; the cosine that sherpa-onnx reaches must be
+that one to 1e-3.
+
+Recordings are 16-bit WAV files of one channel at the model's rate. The model's front-end is one
+that `revox fbank` has options for.
+"""
+
+import argparse
+import json
+import struct
+import subprocess
+import sys
+import tempfile
+import wave
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+
+LIMITS = {"features": 1e-4, "waveform": 1e-3}
+COSINE = 1e-3
+
+
+def revox(args, *words):
+    """What a verb tells with --json, and what went wrong if it failed."""
+    command = [args.revox, *map(str, words), "--json"]
+    ran = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    return json.loads(ran.stdout), ran.returncode == 0
+
+
+def must(args, *words):
+    told, worked = revox(args, *words)
+    if not worked:
+        sys.exit(f"revox {' '.join(map(str, words))}: {told['error']}")
+    return told
+
+
+def tensors(path):
+    data = path.read_bytes()
+    start = 8 + struct.unpack("<Q", data[:8])[0]
+    header = json.loads(data[8:start])
+    header.pop("__metadata__", None)
+    return {
+        name: np.frombuffer(
+            data[start + info["data_offsets"][0] : start + info["data_offsets"][1]], "<f4"
+        ).reshape(info["shape"])
+        for name, info in header.items()
+    }
+
+
+def samples(path):
+    """Samples, full scale 1, and their rate."""
+    with wave.open(str(path)) as file:
+        if (file.getnchannels(), file.getsampwidth()) != (1, 2):
+            sys.exit(f"{path}: is no 16-bit WAV file of one channel")
+        values = np.frombuffer(file.readframes(file.getnframes()), "<i2")
+        return (values / 32768).astype(np.float32), file.getframerate()
+
+
+def embeddings(args, folder):
+    path = folder / "embeddings.npz"
+    must(args, "embed", args.model, *args.audio, "-o", path)
+    with np.load(path) as all:
+        return dict(zip((str(name) for name in all["ids"]), all["embeddings"]))
+
+
+def features(args, folder, frontend):
+    path, fbank = folder / "features.safetensors", frontend["fbank"]
+    options = ["--mels", fbank["mels"], "--window", fbank["window"], "--scale", fbank["scale"]]
+    options += ["--sample-rate", fbank["sample_rate"], *["--cmn"] * frontend["cmn"]]
+    must(args, "fbank", *args.audio, "-o", path, *options)
+    return tensors(path)
+
+
+def by_onnxruntime(args, folder, wanted):
+    """Prints all differences, and returns whether they are small."""
+    good = True
+    for kind, limit in LIMITS.items():
+        path = folder / f"{kind}.onnx"
+        export = ["export", args.model, "-o", path, "--input", kind, "--weights", args.weights]
+        told = must(args, *export)
+        if told["unchecked"]:
+            print(f"{kind}: rten: unchecked: {told['unchecked']}")
+        else:
+            print(f"{kind}: rten, noise: {told['rten']:.1e}")
+        session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+        meta = json.loads(session.get_modelmeta().custom_metadata_map["revox"])
+        given = features(args, folder, meta["frontend"])
+        for file in args.audio:
+            x = given[file.stem] if kind == "features" else samples(file)[0]
+            found = session.run(None, {session.get_inputs()[0].name: x[None]})[0][0]
+            off = abs(found - wanted[file.stem]).max() / abs(wanted[file.stem]).max()
+            print(f"{kind}: ONNX Runtime, {file.name}: {off:.1e}")
+            # Not a number is no small one.
+            good &= bool(off <= limit)
+    return good
+
+
+def by_sherpa_onnx(args, folder, wanted):
+    """Prints the cosines, and returns whether they are those that were told."""
+    try:
+        import sherpa_onnx
+    except ImportError:
+        print("sherpa-onnx: not installed")
+        return True
+    good, path, listed = True, folder / "sherpa.onnx", folder / "wav.scp"
+    for file in args.audio:
+        listed.write_text(f"{file.stem} {file.resolve()}\n")
+        export = ["export", args.model, "-o", path, "--weights", args.weights]
+        told, worked = revox(args, *export, "--for", "sherpa-onnx", "--check", listed)
+        if not worked:
+            print(f"sherpa-onnx: not compared: {told['error']}")
+            return good
+        config = sherpa_onnx.SpeakerEmbeddingExtractorConfig(model=str(path))
+        extractor = sherpa_onnx.SpeakerEmbeddingExtractor(config)
+        stream, (values, rate) = extractor.create_stream(), samples(file)
+        stream.accept_waveform(sample_rate=rate, waveform=values)
+        stream.input_finished()
+        ours, theirs = wanted[file.stem], np.array(extractor.compute(stream))
+        cosine = ours @ theirs / (np.linalg.norm(ours) * np.linalg.norm(theirs))
+        print(f"sherpa-onnx, {file.name}: cosine {cosine:.5f}, {told['cosine']:.5f} told")
+        good &= bool(abs(cosine - told["cosine"]) <= COSINE)
+    return good
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("revox")
+    parser.add_argument("model", type=Path)
+    parser.add_argument("audio", type=Path, nargs="+")
+    parser.add_argument("--weights", choices=["f32", "codes"], default="f32")
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        folder = Path(folder)
+        wanted = embeddings(args, folder)
+        good = [check(args, folder, wanted) for check in (by_onnxruntime, by_sherpa_onnx)]
+    if not all(good):
+        sys.exit("embeddings are too far apart")
+
+
+if __name__ == "__main__":
+    main()

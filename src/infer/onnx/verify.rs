@@ -1,0 +1,217 @@
+//! A file is run by a runtime that is not ours, rten, before anybody relies on it.
+
+use std::fmt::Display;
+
+use rten::ValueView;
+
+use super::Input;
+use crate::backend::quietly;
+use crate::error::{Error, Result};
+use crate::infer::Runtime;
+use crate::inference::Extractor;
+use crate::model_file::Model;
+use crate::rng::Stream;
+
+/// Frames of the utterances, if the network takes so few. Both are primes: no multiple to which a
+/// network pads, and not the length by which it was recorded.
+const FRAMES: [usize; 2] = [83, 211];
+/// Size of samples, where full scale is 1.
+const LOUDNESS: f64 = 0.1;
+
+/// How rten's embeddings by a file compare with those of the model.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Check {
+    /// The largest difference of two values, in units of the embedding's largest.
+    Off(f64),
+    /// rten cannot run the file, since it lacks an operation or fails itself: why.
+    Unchecked(String),
+}
+
+impl Check {
+    /// The largest difference that [`verify`] lets pass. The sums of the front-end are long, and
+    /// have another order in a file.
+    pub fn limit(input: Input) -> f64 {
+        match input {
+            Input::Features => 1e-4,
+            Input::Waveform => 1e-3,
+        }
+    }
+}
+
+/// Why rten has no embedding.
+enum Failure {
+    /// It lacks an operation, or a form of one.
+    Lack(String),
+    /// The file is wrong.
+    Fault(String),
+}
+
+impl Failure {
+    /// rten says in words alone what it lacks: "not supported" or "unsupported".
+    fn of(error: impl Display) -> Self {
+        let words = error.to_string();
+        if words.contains("support") { Self::Lack(words) } else { Self::Fault(words) }
+    }
+}
+
+/// Has rten run a file that [`export`](super::export) made of this model, with this input, on noise
+/// of two lengths. The [`Runtime`] computes the embeddings that are wanted, for samples behind the
+/// model's front-end.
+///
+/// # Errors
+/// Embeddings that are further apart than [`Check::limit`] says; a file that rten finds wrong.
+pub fn verify(model: &Model, bytes: &[u8], input: Input) -> Result<Check> {
+    let runtime = Runtime::of(model)?;
+    let least = model.network.least_frames();
+    let utterances: Result<Vec<Utterance>> = FRAMES
+        .iter()
+        .map(|&frames| Utterance::make(model, &runtime, input, frames.max(least)))
+        .collect();
+    let utterances = utterances?;
+    let off = match quietly(|| furthest(bytes, &utterances)) {
+        Ok(Ok(off)) => off,
+        Ok(Err(Failure::Lack(words))) | Err(words) => return Ok(Check::Unchecked(words)),
+        Ok(Err(Failure::Fault(words))) => {
+            return Err(Error::invalid(format!("rten does not run the ONNX file: {words}")));
+        }
+    };
+    let limit = Check::limit(input);
+    if off > limit {
+        return Err(Error::invalid(format!(
+            "rten's embedding by the ONNX file is off by {off:.1e} of its largest value, {limit:e} \
+             at most"
+        )));
+    }
+    Ok(Check::Off(off))
+}
+
+/// What goes into the file, and the embedding that is wanted of it.
+struct Utterance {
+    shape: Vec<usize>,
+    values: Vec<f32>,
+    wanted: Vec<f32>,
+}
+
+impl Utterance {
+    /// Noise, always the same.
+    fn make(model: &Model, runtime: &Runtime, input: Input, frames: usize) -> Result<Self> {
+        let (frontend, mels) = (&model.header.frontend, model.header.arch.mels);
+        let mut stream = Stream::new(0, "verify", &[frames as u64]);
+        let mut noise = |count: usize, size: f64| -> Vec<f32> {
+            (0..count).map(|_| (size * stream.normal()) as f32).collect()
+        };
+        Ok(match input {
+            Input::Features => {
+                let values = noise(frames * mels, 1.0);
+                let wanted = runtime.embed(&values, frames)?;
+                Self { shape: vec![1, frames, mels], values, wanted }
+            }
+            Input::Waveform => {
+                let values = noise(frontend.fbank.samples_for(frames), LOUDNESS);
+                let features = Extractor::new(frontend)?.features(&values, None)?;
+                let wanted = runtime.embed(&features.values, features.frames)?;
+                Self { shape: vec![1, values.len()], values, wanted }
+            }
+        })
+    }
+}
+
+/// The largest difference over all utterances.
+fn furthest(bytes: &[u8], utterances: &[Utterance]) -> Result<f64, Failure> {
+    let other = rten::Model::load(bytes.to_vec()).map_err(Failure::of)?;
+    let mut most = 0.0;
+    for Utterance { shape, values, wanted } in utterances {
+        let input = ValueView::from_shape(shape, values.as_slice()).map_err(Failure::of)?;
+        let output = other.run_one(input.into(), None).map_err(Failure::of)?;
+        let (shape, found) = output.into_shape_vec::<f32, 2>().map_err(Failure::of)?;
+        if shape != [1, wanted.len()] {
+            let wanted = wanted.len();
+            let words = format!("an embedding has size {shape:?} in the place of [1, {wanted}]");
+            return Err(Failure::Fault(words));
+        }
+        most = f64::max(most, difference(&found, wanted));
+    }
+    Ok(most)
+}
+
+/// The largest difference, in units of the largest wanted value. It is infinite where a value is
+/// not finite.
+fn difference(found: &[f32], wanted: &[f32]) -> f64 {
+    if !found.iter().chain(wanted).all(|x| x.is_finite()) {
+        return f64::INFINITY;
+    }
+    let largest = wanted.iter().fold(0.0, |most: f64, &x| most.max(f64::from(x).abs()));
+    let apart = found.iter().zip(wanted).map(|(&a, &b)| (f64::from(a) - f64::from(b)).abs());
+    match apart.fold(0.0, f64::max) {
+        0.0 => 0.0,
+        most => most / largest,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::infer::onnx::proto::{Data, Dim, File};
+    use crate::infer::onnx::tests::{model, packed};
+    use crate::infer::onnx::{Options, WeightForm, file};
+
+    fn checked(model: &Model, file: &File) -> Result<Check> {
+        verify(model, &file.to_bytes(), Input::Features)
+    }
+
+    #[test]
+    fn exported_files_pass() {
+        let (whole, packed) = (model(true), packed(4));
+        for (model, weights, input) in [
+            (&whole, WeightForm::F32, Input::Features),
+            (&whole, WeightForm::F32, Input::Waveform),
+            (&packed, WeightForm::F32, Input::Features),
+            (&packed, WeightForm::Codes, Input::Features),
+            (&packed, WeightForm::Codes, Input::Waveform),
+        ] {
+            let file = file(model, &Options { input, weights, ..Options::default() }).unwrap();
+            let check = verify(model, &file.to_bytes(), input).unwrap();
+            assert!(matches!(check, Check::Off(_)), "{weights:?} {input:?}: {check:?}");
+        }
+    }
+
+    #[test]
+    fn other_weights_are_found() {
+        let model = model(false);
+        let mut file = file(&model, &Options::default()).unwrap();
+        let weights = file.graph.tensors.iter_mut().filter(|tensor| tensor.dims.len() == 4);
+        let Some(Data::F32(values)) = weights.map(|tensor| &mut tensor.data).next() else {
+            panic!("a convolution has weights");
+        };
+        values.iter_mut().for_each(|value| *value *= 1.1);
+        let error = checked(&model, &file).unwrap_err().to_string();
+        assert!(error.contains("is off by"), "{error}");
+    }
+
+    #[test]
+    fn operations_that_rten_lacks_leave_a_file_unchecked() {
+        let model = model(false);
+        let mut file = file(&model, &Options::default()).unwrap();
+        file.graph.nodes.iter_mut().find(|node| node.op == "Relu").unwrap().op = "Nonesuch";
+        let check = checked(&model, &file).unwrap();
+        let Check::Unchecked(words) = check else { panic!("{check:?}") };
+        assert!(words.contains("Nonesuch"), "{words}");
+    }
+
+    #[test]
+    fn files_that_contradict_themselves_are_wrong() {
+        let model = model(false);
+        let mut file = file(&model, &Options::default()).unwrap();
+        file.graph.input.dims[2] = Dim::Of(41);
+        let error = checked(&model, &file).unwrap_err().to_string();
+        assert!(error.contains("rten does not run"), "{error}");
+    }
+
+    #[test]
+    fn differences_are_parts_of_the_largest_value() {
+        assert_eq!(difference(&[1.0, -4.0], &[1.0, -2.0]), 1.0);
+        assert_eq!(difference(&[0.0], &[0.0]), 0.0);
+        assert_eq!(difference(&[1.0], &[0.0]), f64::INFINITY);
+        assert_eq!(difference(&[f32::NAN], &[1.0]), f64::INFINITY);
+    }
+}

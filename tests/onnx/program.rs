@@ -1,0 +1,80 @@
+//! `revox export`.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use revox::model_file::NamedTensors;
+use serde_json::Value;
+
+use crate::resnet18;
+
+/// The model inside the program, with 4 bits a weight.
+const PACKED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/models/default/model.safetensors");
+
+fn export(folder: &Path, args: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_revox"));
+    command.arg("export").args(args).current_dir(folder).output().unwrap()
+}
+
+/// What is told with `--json`.
+fn told(folder: &Path, args: &[&str]) -> Value {
+    let done = export(folder, &[args, &["--json"]].concat());
+    assert!(done.status.success(), "{args:?}: {}", String::from_utf8_lossy(&done.stderr));
+    serde_json::from_slice(&done.stdout).unwrap()
+}
+
+/// Expects exit 1 with `wanted` on stderr and no file.
+fn fails(folder: &Path, args: &[&str], wanted: &str) {
+    let done = export(folder, &[args, &["-o", "none.onnx"]].concat());
+    let words = String::from_utf8_lossy(&done.stderr).into_owned();
+    assert_eq!(done.status.code(), Some(1), "{args:?}: {words}");
+    assert!(words.contains(wanted), "{args:?}: {words}");
+    assert!(!folder.join("none.onnx").exists(), "{args:?}");
+}
+
+#[test]
+fn files_are_run_before_they_are_written() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut sizes = Vec::new();
+    for (weights, input) in [("codes", "features"), ("f32", "features"), ("f32", "waveform")] {
+        let args = [PACKED, "--weights", weights, "--input", input, "-o", "a.onnx"];
+        let told = told(dir.path(), &args);
+        let most = if input == "features" { 1e-4 } else { 1e-3 };
+        assert!(told["rten"].as_f64().is_some_and(|off| off <= most), "{told}");
+        assert!(told["unchecked"].is_null(), "{told}");
+        let bytes = std::fs::metadata(dir.path().join("a.onnx")).unwrap().len();
+        assert_eq!(told["bytes"], bytes, "{told}");
+        sizes.push(bytes);
+    }
+    assert!(sizes[0] * 5 < sizes[1], "{sizes:?}");
+    let done = export(dir.path(), &[PACKED, "-o", "-"]);
+    let words = String::from_utf8_lossy(&done.stderr);
+    assert!(words.contains("run by rten: embeddings apart by"), "{words}");
+    assert_eq!(done.stdout.len() as u64, sizes[1]);
+}
+
+#[test]
+fn what_cannot_be_exported_leaves_no_file() {
+    let dir = tempfile::tempdir().unwrap();
+    resnet18().save(dir.path().join("m.safetensors"), NamedTensors::default()).unwrap();
+    std::fs::write(dir.path().join("text.safetensors"), "no model").unwrap();
+    fails(dir.path(), &["m.safetensors", "--weights", "codes"], "no codes");
+    fails(dir.path(), &["m.safetensors", "--for", "wespeaker"], "80 mels");
+    fails(dir.path(), &["text.safetensors"], "text.safetensors");
+    fails(dir.path(), &["missing.safetensors"], "missing.safetensors");
+}
+
+#[test]
+fn a_model_is_not_replaced_by_its_export() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("m.safetensors");
+    resnet18().save(&path, NamedTensors::default()).unwrap();
+    let before = std::fs::read(&path).unwrap();
+    for output in ["m.safetensors", "./m.safetensors"] {
+        let done = export(dir.path(), &["m.safetensors", "-o", output]);
+        let words = String::from_utf8_lossy(&done.stderr);
+        assert_eq!(done.status.code(), Some(1), "{words}");
+        assert!(words.contains("which would be lost"), "{words}");
+    }
+    assert!(std::fs::read(&path).unwrap() == before);
+}
