@@ -63,6 +63,7 @@ impl Kind {
 }
 
 /// A layer, ready to run.
+#[expect(clippy::enum_variant_names, reason = "layer normalisation has no other name")]
 pub(super) enum Layer {
     /// One for each group.
     Dense(Vec<Dense>),

@@ -135,16 +135,17 @@ mod replay {
             Trainee::new(&setting.arch, &HeadConfig::default(), setting.speakers, device, 1)?;
         let mut trainee = trainee.with_execution(setting.execution)?.lasting().train();
         draw(&trainee);
+        let mut optimizer = setting.optimizer.init()?;
+        let autodiff = device.clone().autodiff();
+        // The next batch is on the device before its turn. Both are uploaded before pages are
+        // large: a page to which something is uploaded takes this machine's memory.
+        let batch = setting.noise().upload(&autodiff);
+        let _ahead = setting.noise().upload(&autodiff);
+        sync(device)?;
         // As a training does.
         if let Some(page) = page(setting, card.backend, card.largest())? {
             use_pages(device, page);
         }
-        let mut optimizer = setting.optimizer.init()?;
-        let autodiff = device.clone().autodiff();
-        // The next batch is on the device before its turn. Both are uploaded before pages are
-        // large: what is uploaded takes this machine's memory.
-        let batch = setting.noise().upload(&autodiff);
-        let _ahead = setting.noise().upload(&autodiff);
         let mut seen = [Seen::default(); 2];
         for (number, seen) in seen.iter_mut().enumerate() {
             sync(device)?;

@@ -115,7 +115,7 @@ fn pieces() -> Vec<Vec<u8>> {
 /// Imports a file under its network's name, and now and then without it.
 fn read(path: &Path, bytes: &[u8]) -> Outcome {
     // The same file is always read alike.
-    let arch = (bytes.len() % 8 != 0).then(|| NAME.to_owned());
+    let arch = (!bytes.len().is_multiple_of(8)).then(|| NAME.to_owned());
     let options = ImportOptions { arch, ..ImportOptions::default() };
     let model = match import(path, &options, &Device::default()) {
         Ok((model, _)) => model,

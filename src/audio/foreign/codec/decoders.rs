@@ -92,10 +92,13 @@ impl Codec for Decoder {
     }
 }
 
+/// A decoder of AAC and its configuration.
+type Kept = (Box<[u8]>, Box<dyn AudioDecoder>);
+
 thread_local! {
     /// The last decoder of AAC that can decode another recording. Its windows take a tenth of the
     /// time of a recording of 7 s to make.
-    static KEPT: RefCell<Option<(Box<[u8]>, Box<dyn AudioDecoder>)>> = const { RefCell::new(None) };
+    static KEPT: RefCell<Option<Kept>> = const { RefCell::new(None) };
 }
 
 /// The decoder that was kept, if it is one for these parameters.

@@ -68,6 +68,44 @@ impl<L> Net<L> {
     pub fn empty(values: usize) -> Self {
         Self { steps: Vec::new(), layers: Vec::new(), values, tally: Tally::default() }
     }
+
+    /// What each layer reads.
+    pub fn sources(&self) -> Vec<Sources> {
+        let mut flow = vec![Sources::default(); self.values];
+        let mut all = vec![Sources::default(); self.layers.len()];
+        for step in &self.steps {
+            let from = merged(step.reads.iter().map(|&x| flow[x]));
+            if let Some(layer) = step.layer {
+                all[layer] = from;
+            }
+            step.makes.iter().for_each(|&x| flow[x] = step.layer.map_or(from, itself));
+        }
+        all
+    }
+
+    /// What the layers compute that read each layer, as `kind` tells.
+    pub fn readers(&self, kind: impl Fn(&L) -> &Kind) -> Vec<Vec<&Kind>> {
+        let mut readers = vec![Vec::new(); self.layers.len()];
+        for (layer, sources) in self.layers.iter().zip(self.sources()) {
+            for source in sources.into_iter().filter(|&source| source > 0) {
+                readers[source - 1].push(kind(layer));
+            }
+        }
+        readers
+    }
+}
+
+/// How many kinds two lists have in common.
+pub(super) fn common(a: &[&Kind], b: &[&Kind]) -> usize {
+    let mut left = b.to_vec();
+    let is_there = |kind: &&&Kind| match left.iter().position(|other| other == *kind) {
+        Some(place) => {
+            left.swap_remove(place);
+            true
+        }
+        None => false,
+    };
+    a.iter().filter(is_there).count()
 }
 
 /// How many layers and activations of each kind there are. Networks with other numbers compute
@@ -206,20 +244,6 @@ impl Net<Wanted> {
             }
         }
         Ok((net, body))
-    }
-
-    /// What each layer reads.
-    pub fn sources(&self) -> Vec<Sources> {
-        let mut flow = vec![Sources::default(); self.values];
-        let mut all = vec![Sources::default(); self.layers.len()];
-        for step in &self.steps {
-            let from = merged(step.reads.iter().map(|&x| flow[x]));
-            if let Some(layer) = step.layer {
-                all[layer] = from;
-            }
-            step.makes.iter().for_each(|&x| flow[x] = step.layer.map_or(from, itself));
-        }
-        all
     }
 }
 

@@ -1,12 +1,12 @@
 //! Pairs the layers of an ONNX graph with those of a network, and names their tensors.
 //!
 //! A layer's counterpart computes the same kind of thing of the same layers' outputs. Where several
-//! do, a name that was kept decides, then the order. `torch.onnx.export` folds a BatchNorm behind a
+//! do, a name that was kept decides, then what reads it, then the order. `torch.onnx.export` folds a BatchNorm behind a
 //! convolution into it: the convolution keeps what it got, and the BatchNorm becomes the identity.
 
 use std::collections::BTreeMap;
 
-use super::layers::{Kind, Net, Sources, Wanted, WantedNorm, itself, merged};
+use super::layers::{Kind, Net, Sources, Wanted, WantedNorm, common, itself, merged};
 use super::walk::{Constant, Layer, Norm};
 use crate::model_file::import::checkpoint::{Entry, Form};
 use crate::nn::Graph;
@@ -42,6 +42,8 @@ fn pairs(net: &Net<Layer>, wanted: &Net<Wanted>, graph: &Graph) -> Result<Vec<us
         }
     }
     let sources = wanted.sources();
+    let wanted_readers = wanted.readers(|layer| &layer.kind);
+    let readers = net.readers(|layer| &layer.kind);
     let mut free: Vec<usize> = (0..wanted.layers.len()).collect();
     let mut flow = vec![Sources::default(); net.values];
     let mut pairs = Vec::with_capacity(net.layers.len());
@@ -49,14 +51,19 @@ fn pairs(net: &Net<Layer>, wanted: &Net<Wanted>, graph: &Graph) -> Result<Vec<us
         let from = merged(step.reads.iter().map(|&x| flow[x]));
         let made = match step.layer {
             None => from,
-            Some(layer) => {
-                let layer = &net.layers[layer];
+            Some(number) => {
+                let layer = &net.layers[number];
                 let fits = |place: &usize| {
                     sources[*place] == from && wanted.layers[*place].kind == layer.kind
                 };
                 let named = |place: &usize| is_called(layer, &wanted.layers[*place], graph);
                 let all = || free.iter().copied().filter(fits);
-                let Some(place) = all().find(named).or_else(|| all().next()) else {
+                // Of several, the first one with the most.
+                let shared = |place: &usize| {
+                    let most = common(&readers[number], &wanted_readers[*place]);
+                    (most, std::cmp::Reverse(*place))
+                };
+                let Some(place) = all().find(named).or_else(|| all().max_by_key(shared)) else {
                     return Err(unpaired(layer, free.first().copied(), wanted, graph));
                 };
                 free.retain(|&other| other != place);
