@@ -99,7 +99,7 @@ pub(super) fn pitch(setting: &Setting, most: u64) -> Result<[u64; 2]> {
     let most = usize::try_from(most).unwrap_or(usize::MAX);
     let (filled, plan, filled_events) = played_with_events(setting, BackendKind::Cuda, most)?;
     let (plain, _, events) = played_with_events(setting, BackendKind::Wgpu, most)?;
-    let reserved = |events: &[Event]| plan.map_or(0, |plan| pages::reserved(events, plan.page));
+    let reserved = |events: &[Event]| plan.map_or(0, |plan| plan.reserved_of(events));
     let more = reserved(&filled_events).saturating_sub(reserved(&events));
     Ok([filled.peak.saturating_sub(plain.peak), more].map(|bytes| bytes as u64))
 }

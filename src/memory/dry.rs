@@ -94,11 +94,13 @@ mod replay {
             // Nobody knows what a device holds that has failed.
             .inspect_err(|_| devices.retain(|(of, _)| *of != kind))?;
         let ([first, second], [in_use, reserved]) = (steps, pitch);
+        // What is in use has pages, however they are counted.
+        let reserved = |seen: Seen| (seen.reserved + reserved).max(seen.in_use + in_use);
         let dry = Dry {
             card,
             peak_in_use: second.in_use + in_use,
-            reserved: second.reserved + reserved,
-            first_reserved: first.reserved + reserved,
+            reserved: reserved(second),
+            first_reserved: reserved(first),
             pitch: in_use,
             // The allocator counts the page that was asked for among its tensors.
             largest: largest_tensor(setting, kind)?,

@@ -32,6 +32,9 @@ pub(super) enum Event {
 pub(super) struct Plan {
     /// Bytes of a page.
     pub page: usize,
+    /// Those of them that the plan fills; the rest is spare.
+    size: usize,
+    order: Order,
     /// Bytes of all pages that the step needs.
     pub reserved: usize,
     /// Bytes of the largest tensor in them.
@@ -76,11 +79,24 @@ pub(super) fn plan(events: &[Event], order: Order, most: usize) -> Plan {
     let plans = sizes.filter(fits).chain([(own, own)]).map(|(size, page)| {
         let told = count(events, size).max(count(&late, size));
         let worst = told.max(count(&more, page)).max(count(&late_and_more, page));
-        (page * worst, Plan { page, reserved: page * told, largest })
+        (page * worst, Plan { page, size, order, reserved: page * told, largest })
     });
     let least = plans.min_by_key(|(worst, plan)| (*worst, plan.reserved, plan.page));
     let (_, plan) = least.expect("CubeCL's own choice is one");
     Plan { reserved: plan.reserved + SMALL_PAGE * small(events), ..plan }
+}
+
+impl Plan {
+    /// Bytes of all its pages that other events need.
+    #[cfg_attr(not(feature = "wgpu-bare"), allow(dead_code, reason = "dry runs tell it"))]
+    pub fn reserved_of(&self, events: &[Event]) -> usize {
+        let late = match self.order {
+            Order::Known => Vec::new(),
+            Order::Loose => late(events),
+        };
+        let pages = count(events, self.size).max(count(&late, self.size));
+        self.page * pages + SMALL_PAGE * small(events)
+    }
 }
 
 /// The same events, each tensor freed behind the next one that is made.
@@ -109,12 +125,6 @@ fn larger(events: &[Event]) -> Vec<Event> {
         other => other,
     };
     events.iter().map(larger).collect()
-}
-
-/// Bytes of the pages of this size that events need.
-#[cfg_attr(not(feature = "wgpu-bare"), allow(dead_code, reason = "dry runs tell it"))]
-pub(super) fn reserved(events: &[Event], page: usize) -> usize {
-    page * count(events, page) + SMALL_PAGE * small(events)
 }
 
 /// Bytes of tensors that have memory of their own.
@@ -313,9 +323,12 @@ mod tests {
         assert_eq!(count(&events, free.page) * free.page, free.reserved);
         // A card that allocates no more than the largest tensor leaves no choice.
         let largest = 100 * MIB;
-        let limited = Plan { page: 101 * MIB, reserved: own, largest };
+        let size = 101 * MIB;
+        let order = Order::Known;
+        let limited = Plan { page: size, size, order, reserved: own, largest };
         assert_eq!(plan(&events, Order::Known, 101 * MIB), limited);
-        let nothing = Plan { page: 2 * MIB, reserved: 0, largest: 0 };
+        let (size, order) = (2 * MIB, Order::Loose);
+        let nothing = Plan { page: size, size, order, reserved: 0, largest: 0 };
         assert_eq!(plan(&[], Order::Loose, usize::MAX), nothing);
     }
 

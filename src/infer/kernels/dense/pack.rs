@@ -55,6 +55,8 @@ impl Packed {
                 let block = (each * outputs).next_multiple_of(GROUP);
                 let codes: Vec<u8> = stored(&codes, bits, count).collect();
                 let mut codes = pack(&ordered(&codes, each, outputs, block), bits);
+                // Room for no more: a vector that grows doubles.
+                codes.reserve_exact(SPARE);
                 codes.extend([0; SPARE]);
                 let tables = if per_output {
                     let entries = values.len() / geometry.output;
