@@ -89,19 +89,38 @@ fn played(setting: &Setting, kind: BackendKind, most: usize) -> Result<(Breakdow
     Ok((breakdown, plan))
 }
 
-/// What CUDA's row pitch adds to a step: to the most bytes in use, and to what is reserved in pages
-/// that are planned for it, if a tensor has `most` bytes at most.
+/// What CUDA's row pitch adds to a step, in bytes.
+#[cfg_attr(not(feature = "wgpu-bare"), allow(dead_code, reason = "dry runs tell it"))]
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Pitch {
+    /// To the most in use.
+    pub in_use: u64,
+    /// To what is reserved.
+    pub reserved: u64,
+    /// A page that is planned with it.
+    pub page: u64,
+}
+
+impl Pitch {
+    /// Rows are not filled up.
+    pub const NONE: Self = Self { in_use: 0, reserved: 0, page: 1 };
+}
+
+/// What CUDA's row pitch adds to a step, if a tensor has `most` bytes at most.
 ///
 /// # Errors
 /// An impossible setting.
 #[cfg_attr(not(feature = "wgpu-bare"), allow(dead_code, reason = "dry runs tell it"))]
-pub(super) fn pitch(setting: &Setting, most: u64) -> Result<[u64; 2]> {
+pub(super) fn pitch(setting: &Setting, most: u64) -> Result<Pitch> {
     let most = usize::try_from(most).unwrap_or(usize::MAX);
     let (filled, plan, filled_events) = played_with_events(setting, BackendKind::Cuda, most)?;
     let (plain, _, events) = played_with_events(setting, BackendKind::Wgpu, most)?;
     let reserved = |events: &[Event]| plan.map_or(0, |plan| plan.reserved_of(events));
-    let more = reserved(&filled_events).saturating_sub(reserved(&events));
-    Ok([filled.peak.saturating_sub(plain.peak), more].map(|bytes| bytes as u64))
+    Ok(Pitch {
+        in_use: filled.peak.saturating_sub(plain.peak) as u64,
+        reserved: reserved(&filled_events).saturating_sub(reserved(&events)) as u64,
+        page: plan.map_or(1, |plan| plan.page as u64),
+    })
 }
 
 fn played_with_events(

@@ -18,7 +18,7 @@
 //! of this machine for the pages that they touch. Kernels of ours are not tuned.
 
 use super::Setting;
-use super::account::pitch;
+use super::account::{Pitch, pitch};
 use super::card::{Card, Dry};
 use crate::backend::BackendKind;
 use crate::error::Result;
@@ -40,13 +40,13 @@ pub fn dry(setting: &Setting, card: Card) -> Result<Dry> {
     card.check()?;
     let pitch = match card.backend {
         BackendKind::Cuda => pitch(setting, card.largest())?,
-        BackendKind::Wgpu | BackendKind::Flex | BackendKind::Ndarray => [0; 2],
+        BackendKind::Wgpu | BackendKind::Flex | BackendKind::Ndarray => Pitch::NONE,
     };
     replayed(setting, card, pitch)
 }
 
 #[cfg(not(feature = "wgpu-bare"))]
-fn replayed(_: &Setting, _: Card, _: [u64; 2]) -> Result<Dry> {
+fn replayed(_: &Setting, _: Card, _: Pitch) -> Result<Dry> {
     use crate::error::{Error, Remedy};
     let lacks = "dry runs need the backend wgpu, which is not in this build";
     Err(Error::Backend(lacks.into()).with(Remedy::RebuildWith { feature: "wgpu" }))
@@ -66,7 +66,7 @@ mod replay {
     use crate::backend::{BackendKind, failure, quietly, use_pages};
     use crate::error::{Error, Result};
     use crate::losses::HeadConfig;
-    use crate::memory::account::largest_tensor;
+    use crate::memory::account::{Pitch, largest_tensor};
     use crate::memory::card::{Card, Dry};
     use crate::memory::watch::{Seen, Watch};
     use crate::memory::{Setting, noop, page};
@@ -77,7 +77,7 @@ mod replay {
     /// them. They keep the kernels they have made.
     static DEVICES: Mutex<Vec<(BackendKind, Device)>> = Mutex::new(Vec::new());
 
-    pub(super) fn replayed(setting: &Setting, card: Card, pitch: [u64; 2]) -> Result<Dry> {
+    pub(super) fn replayed(setting: &Setting, card: Card, pitch: Pitch) -> Result<Dry> {
         let kind = card.backend;
         let mut devices = DEVICES.lock().unwrap_or_else(PoisonError::into_inner);
         let known = devices.iter().find(|(of, _)| *of == kind).map(|(_, device)| device.clone());
@@ -93,9 +93,12 @@ mod replay {
             .unwrap_or_else(|panic| Err(failure(&panic)))
             // Nobody knows what a device holds that has failed.
             .inspect_err(|_| devices.retain(|(of, _)| *of != kind))?;
-        let ([first, second], [in_use, reserved]) = (steps, pitch);
-        // What is in use has pages, however they are counted.
-        let reserved = |seen: Seen| (seen.reserved + reserved).max(seen.in_use + in_use);
+        let ([first, second], Pitch { in_use, reserved, page }) = (steps, pitch);
+        // What is in use has whole pages, however they are counted.
+        let reserved = |seen: Seen| {
+            let (told, least) = (seen.reserved + reserved, seen.in_use + in_use);
+            told + least.saturating_sub(told).div_ceil(page) * page
+        };
         let dry = Dry {
             card,
             peak_in_use: second.in_use + in_use,
