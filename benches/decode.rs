@@ -6,7 +6,8 @@
 //! `items/s` counts files. `flac` or `ffmpeg` writes the FLAC files, `ffmpeg` the M4A files. The
 //! speech is that of the shared data (`REVOX_SHARED`); without it, it is noise, which compresses
 //! less. FLAC files hold an MD5 of their samples, which takes a third of the time to compare; peers
-//! leave it out, and so do files without it. A Python with soundfile or torchaudio reads the same files behind the benchmarks.
+//! leave it out, and so do files without it. A Python with soundfile or torchaudio reads the same
+//! files behind the benchmarks.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};

@@ -39,8 +39,8 @@ pub(super) fn table(entries: &[Entry]) -> String {
         return String::new();
     }
     let mut out = String::from(
-        "| network | weights | by | ms | of Burn's | GMAC/s | off Burn's | bytes of weights | arena \
-         | held | most in a pass |\n|---|---|---|---|---|---|---|---|---|---|---|\n",
+        "| network | weights | by | ms | of Burn's | GMAC/s | off Burn's | bytes of weights \
+         | arena | held | most in a pass |\n|---|---|---|---|---|---|---|---|---|---|---|\n",
     );
     for ([network, weights, by], figures) in rows {
         let cells = ENDS.map(|end| match (figures.get(end), end) {

@@ -55,8 +55,8 @@ impl<T: Copy + Default + Into<f64>> Values<T> {
 
 #[cfg(not(target_arch = "x86_64"))]
 impl<T: Copy + Default + Into<f64>> Values<T> {
-    /// Appends the products of `row` with the members at `places`, which count from `first` on. With
-    /// f32, the row's values are f32 too.
+    /// Appends the products of `row` with the members at `places`, which count from `first` on.
+    /// With f32, the row's values are f32 too.
     ///
     /// # Panics
     /// If there is no such member, or the row has another dimension.
