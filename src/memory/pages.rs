@@ -45,7 +45,10 @@ pub(super) struct Plan {
 /// further page.
 const SPARE: usize = 64;
 /// What tensors may take more than the events say: so many parts of their bytes.
-const MORE: usize = 50;
+const MORE: usize = 20;
+
+/// Plans hardly differ if one needs less than so many parts more than the other.
+const NEAR: usize = 50;
 
 /// How well events tell what a step does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,10 +69,8 @@ pub(super) fn plan(events: &[Event], order: Order, most: usize) -> Plan {
     let largest = largest(events);
     let own = page(largest);
     let peak = peak(events);
-    let [late, more, late_and_more] = match order {
-        Order::Known => Default::default(),
-        Order::Loose => [late(events), larger(events), larger(&late(events))],
-    };
+    let late = late(events);
+    let [more, late_and_more] = [larger(events), larger(&late)];
     let few = (1..=8).flat_map(|pages| (0..=12).map(move |more| (pages, more)));
     let sizes = few.map(|(pages, more)| {
         let size = (peak / pages + peak / pages * more / 50).next_multiple_of(MIB);
@@ -77,11 +78,19 @@ pub(super) fn plan(events: &[Event], order: Order, most: usize) -> Plan {
     });
     let fits = |&(size, page): &(usize, usize)| size > own && page <= most;
     let plans = sizes.filter(fits).chain([(own, own)]).map(|(size, page)| {
-        let told = count(events, size).max(count(&late, size));
-        let worst = told.max(count(&more, page)).max(count(&late_and_more, page));
+        let known = count(events, size);
+        let loose = known.max(count(&late, size));
+        let told = if order == Order::Known { known } else { loose };
+        let worst = loose.max(count(&more, page)).max(count(&late_and_more, page));
         (page * worst, Plan { page, size, order, reserved: page * told, largest })
     });
-    let least = plans.min_by_key(|(worst, plan)| (*worst, plan.reserved, plan.page));
+    let mut plans: Vec<(usize, Plan)> = plans.collect();
+    if order == Order::Known {
+        // Of plans that hardly differ, the one that holds best.
+        let least = plans.iter().map(|(_, plan)| plan.reserved).min().unwrap_or(0);
+        plans.retain(|(_, plan)| plan.reserved <= least + least / NEAR);
+    }
+    let least = plans.into_iter().min_by_key(|(worst, plan)| (*worst, plan.reserved, plan.page));
     let (_, plan) = least.expect("CubeCL's own choice is one");
     Plan { reserved: plan.reserved + SMALL_PAGE * small(events), ..plan }
 }

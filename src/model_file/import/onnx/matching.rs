@@ -3,8 +3,8 @@
 //! A layer's counterpart computes the same kind of thing of the same layers' outputs. Where several
 //! do, a name that was kept decides, then what reads it, then the order.
 //!
-//! `torch.onnx.export` folds a BatchNorm behind a convolution into it: the convolution keeps what it
-//! got, and the BatchNorm becomes the identity.
+//! `torch.onnx.export` folds a BatchNorm behind a convolution into it: the convolution keeps what
+//! it got, and the BatchNorm becomes the identity.
 
 use std::collections::BTreeMap;
 
