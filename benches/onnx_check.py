@@ -95,10 +95,13 @@ def by_onnxruntime(args, folder, wanted):
             print(f"{kind}: rten, noise: {told['rten']:.1e}")
         session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
         meta = json.loads(session.get_modelmeta().custom_metadata_map["revox"])
-        given = features(args, folder, meta["frontend"])
+        if kind == "features":
+            given = features(args, folder, meta["frontend"])
+        else:
+            given = {file.stem: samples(file)[0] for file in args.audio}
         for file in args.audio:
-            x = given[file.stem] if kind == "features" else samples(file)[0]
-            found = session.run(None, {session.get_inputs()[0].name: x[None]})[0][0]
+            x = given[file.stem][None]
+            found = session.run(None, {session.get_inputs()[0].name: x})[0][0]
             off = abs(found - wanted[file.stem]).max() / abs(wanted[file.stem]).max()
             print(f"{kind}: ONNX Runtime, {file.name}: {off:.1e}")
             # Not a number is no small one.

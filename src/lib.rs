@@ -68,6 +68,7 @@ pub mod model_card;
 pub mod model_file;
 pub mod nn;
 pub mod optim;
+mod panics;
 #[cfg(feature = "train")]
 pub mod progress;
 pub mod quant;

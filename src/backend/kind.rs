@@ -5,8 +5,8 @@
 use burn::tensor::{Device, Tensor};
 
 use super::failure::{brief, failure};
-use super::panics::quietly;
 use crate::error::{Error, Remedy, Result};
+use crate::panics::quietly;
 
 /// A backend, compiled in or not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

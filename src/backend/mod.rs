@@ -22,7 +22,6 @@ mod kind;
 mod mode;
 #[cfg(feature = "cuda-bare")]
 mod nvrtc;
-mod panics;
 mod product;
 
 // ndarray stays a second opinion for as long as Burn ships it.
@@ -50,8 +49,5 @@ pub use kind::{BackendKind, has_tf32, is_gpu};
 pub use mode::Mode;
 pub use pages::{GradientOps, PageOps, largest_allocation, use_pages};
 pub(crate) use pages::{lasting, lasting_int, with_lasting_gradient};
-#[cfg(feature = "train")]
-pub(crate) use panics::panic_text;
-pub(crate) use panics::quietly;
 pub use product::{product, products};
 pub use reversible::{Again, AnyLayer, Layer, Streams};

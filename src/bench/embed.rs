@@ -41,17 +41,6 @@ pub struct EmbedBench {
     pub save: Option<PathBuf>,
 }
 
-/// The name of instructions, on the command line and in figures.
-pub fn level_name(level: Level) -> &'static str {
-    match level {
-        Level::Portable => "portable",
-        Level::Avx2 => "avx2",
-        Level::Avx512 => "avx512",
-        Level::Neon => "neon",
-        Level::Simd128 => "simd128",
-    }
-}
-
 /// For each network, with f32 weights and packed, by Burn and by the runtime (`runtime/...`):
 /// seconds of an embedding, without its features; multiply-accumulates a second; bytes of memory
 /// that the network holds, and the most it holds in a pass. Of the runtime also the bytes of its
@@ -75,9 +64,10 @@ pub fn embed(
     let small_layers = SmallLayers::FewerBits;
     let config = QuantizeConfig { bits: bench.bits, small_layers, ..QuantizeConfig::default() };
     config.check()?;
-    if let Some(folder) = &bench.save {
-        fs::create_dir_all(folder)?;
-    }
+    let temporary = tempfile::tempdir()
+        .map_err(|e| Error::io(std::env::temp_dir(), "create a folder in", e))?;
+    let folder = bench.save.as_deref().unwrap_or(temporary.path());
+    fs::create_dir_all(folder)?;
     let mut figures = Vec::new();
     for name in &bench.architectures {
         let mut subject = Subject::new(bench, Architecture::named(name)?, device)?;
@@ -96,9 +86,6 @@ pub fn embed(
         let packed = quantize(&model, &quantizer, device)?;
         let bytes = packed.to_bytes(Path::new(name), Default::default())?;
         drop(packed);
-        let temporary = tempfile::tempdir()
-            .map_err(|e| Error::io(std::env::temp_dir(), "create a folder in", e))?;
-        let folder = bench.save.as_deref().unwrap_or(temporary.path());
         if bench.save.is_some() {
             model.save(folder.join(format!("{name}.safetensors")), Default::default())?;
         }
@@ -113,9 +100,9 @@ pub fn embed(
         let packed = subject.measure("packed", before, &model)?;
         let unit = "packed / f32";
         subject.figure(bench.backend, "ratio", packed.burn / dense.burn, unit);
-        let by = level_name(bench.level);
+        let by = bench.level.name();
         subject.figure(by, "runtime/ratio", packed.runtime / dense.runtime, unit);
-        figures.append(&mut subject.figures);
+        figures.extend(subject.figures);
     }
     Ok(figures)
 }
@@ -129,10 +116,8 @@ struct Subject<'a> {
     giga: f64,
     /// `[frames, mels]`.
     features: Vec<f32>,
-    /// The features as Burn takes them, `[1, frames, mels]`.
+    /// The features as Burn takes them, padded on GPUs, `[1, frames, mels]`.
     input: Tensor<3>,
-    /// Frames of the input, if there are some behind the features'.
-    padded: Option<usize>,
     figures: Vec<Figure>,
 }
 
@@ -148,12 +133,11 @@ impl<'a> Subject<'a> {
         let features: Vec<f32> =
             (0..bench.frames * arch.mels).map(|_| stream.normal() as f32).collect();
         let giga = arch.account(bench.frames)?.macs() as f64 / 1e9;
-        let padded = is_gpu(device).then(|| padded_length(bench.frames));
-        let frames = padded.unwrap_or(bench.frames);
+        let frames = if is_gpu(device) { padded_length(bench.frames) } else { bench.frames };
         let mut values = features.clone();
         values.resize(frames * arch.mels, 0.0);
         let input = Tensor::from_data(TensorData::new(values, [1, frames, arch.mels]), device);
-        Ok(Self { bench, device, arch, giga, features, input, padded, figures: Vec::new() })
+        Ok(Self { bench, device, arch, giga, features, input, figures: Vec::new() })
     }
 
     /// The network with random weights.
@@ -181,10 +165,10 @@ impl<'a> Subject<'a> {
     /// the bytes held before there was the model.
     fn measure(&mut self, form: &str, before: usize, model: &Model) -> Result<Seconds> {
         let (bench, device) = (self.bench, self.device);
-        let (input, padded) = (self.input.clone(), self.padded);
-        let pass = || match padded {
-            None => model.network.forward(input.clone(), Mode::Eval).into_data(),
-            Some(_) => masked(&model.network, input.clone(), vec![bench.frames]).into_data(),
+        let (input, is_padded) = (self.input.clone(), is_gpu(device));
+        let pass = || match is_padded {
+            true => masked(&model.network, input.clone(), vec![bench.frames]).into_data(),
+            false => model.network.forward(input.clone(), Mode::Eval).into_data(),
         };
         let burn = weigh(before, || drop(pass()), bench.runs, device)?;
         self.weighed(bench.backend, form, &burn);
@@ -196,7 +180,7 @@ impl<'a> Subject<'a> {
         let arena = runtime.arena_bytes(bench.frames)?;
         let own = weigh(before, || drop(embedding()), bench.runs, device)?;
         let off = off(&embedding()?, &pass().iter::<f32>().collect::<Vec<f32>>())?;
-        let (by, form) = (level_name(bench.level), format!("runtime/{form}"));
+        let (by, form) = (bench.level.name(), format!("runtime/{form}"));
         self.weighed(by, &form, &own);
         self.figure(by, &format!("{form}/weights"), runtime.weight_bytes() as f64, "bytes");
         self.figure(by, &format!("{form}/arena"), arena as f64, "bytes");
@@ -262,7 +246,7 @@ mod tests {
             let giga = value(form) * value(&format!("{form}/rate"));
             let macs = Architecture::named("redimnet2-b0").unwrap().account(20).unwrap().macs();
             assert!((1e9 * giga / macs as f64 - 1.0).abs() < 1e-9, "{form}: {giga}");
-            let by = if form.starts_with("runtime") { level_name(bench.level) } else { "flex" };
+            let by = if form.starts_with("runtime") { bench.level.name() } else { "flex" };
             assert_eq!(of(form).backend, by);
         }
         assert_eq!(value("ratio"), value("packed") / value("f32"));

@@ -7,7 +7,7 @@ mod report;
 mod train;
 
 pub use data::{DataBench, data};
-pub use embed::{EmbedBench, embed, level_name};
+pub use embed::{EmbedBench, embed};
 pub use optim::{OptimBench, optim};
 pub use report::report;
 pub use train::{TrainBench, train};

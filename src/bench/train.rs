@@ -8,12 +8,13 @@ use burn::tensor::Device;
 use peak_alloc::PeakAlloc;
 
 use super::{Figure, time};
-use crate::backend::{BackendKind, failure, is_gpu, quietly};
+use crate::backend::{BackendKind, failure, is_gpu};
 use crate::error::{Error, Result};
 use crate::losses::HeadConfig;
 use crate::memory::{Setting, advised, query, use_best_pages};
 use crate::nn::Precision;
 use crate::optim::{Gate, Stepper};
+use crate::panics::quietly;
 use crate::train::{Batch, Late, LossScale, Shares, Trainee, gate, not_finite};
 
 /// What to measure.

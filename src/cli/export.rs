@@ -11,7 +11,7 @@ use super::{Global, shown, tell};
 use crate::corpus::{locate, read_wav_scp};
 use crate::error::{Error, Result};
 use crate::fs;
-use crate::infer::onnx::{Check, Input, Options, Target, WeightForm, export, verify};
+use crate::infer::onnx::{Check, Input, Options, Target, WeightForm, difference, export, verify};
 use crate::inference::Embedder;
 use crate::model_file::{self, Model};
 use crate::terminal::note;
@@ -41,8 +41,8 @@ pub struct Args {
     /// How the file holds weights.
     #[arg(long, value_enum, default_value = "f32")]
     weights: WeightForm,
-    /// A program that is to run the file. It is refused what it cannot run, and finds the metadata
-    /// that it looks for.
+    /// The program that is to run the file, which then has the metadata that it looks for. Models
+    /// that it cannot feed are errors.
     #[arg(long = "for", value_enum, value_name = "PROGRAM")]
     target: Option<Target>,
     /// Compare embeddings by the program's front-end with those by the model's, for these
@@ -105,11 +105,9 @@ impl Distance {
             a.iter().zip(b).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum()
         };
         let lengths = (product(own, own) * product(other, other)).sqrt();
-        let largest = own.iter().fold(0.0, |most: f32, x| most.max(x.abs()));
-        let apart = own.iter().zip(other).fold(0.0, |most: f32, (a, b)| most.max((a - b).abs()));
         self.utterances += 1;
         self.cosine = self.cosine.min(product(own, other) / lengths);
-        self.difference = self.difference.max(f64::from(apart) / f64::from(largest));
+        self.difference = self.difference.max(difference(other, own));
     }
 }
 

@@ -2,7 +2,7 @@
 
 mod data;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
@@ -38,7 +38,7 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     let model = Model::load(&args.file, &global.open()?)?;
     let header = &model.header;
     let parameters = header.arch.layout()?.parameters();
-    let bytes = std::fs::metadata(&args.file).map_err(|e| Error::io(&args.file, "read", e))?.len();
+    let bytes = length(&args.file)?;
     if global.json {
         let mut all = as_json(&model, bytes)?;
         all["kind"] = json!("model");
@@ -109,6 +109,11 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// The number of a file's bytes.
+fn length(path: &Path) -> Result<u64> {
+    Ok(std::fs::metadata(path).map_err(|e| Error::io(path, "read", e))?.len())
 }
 
 /// The model as the verb's JSON has it.

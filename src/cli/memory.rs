@@ -10,13 +10,14 @@ use self::object::object;
 use super::values::{ArchitectureName, mels, memory};
 use super::{Global, tell, wants_svg};
 use crate::backend::reversible::Execution;
-use crate::backend::{BackendKind, failure, quietly};
+use crate::backend::{BackendKind, failure};
 use crate::error::{Error, Result};
 use crate::fs;
 use crate::memory::{
     Card, Measured, Row, Setting, account_on, advised, alternatives, dry, measure_beside, svg,
     table, total_by_driver, used_by_driver,
 };
+use crate::panics::quietly;
 use crate::terminal::{errln, outln};
 use crate::train::OptimizerConfig;
 use crate::zoo::Architecture;

@@ -186,10 +186,11 @@ impl Maker<'_> {
 
     /// A factor and a summand for each of so many outputs: the bias, and the BatchNorm layer.
     fn scale_and_shift(&mut self, recipe: &Recipe, outputs: usize) -> Result<[Vec<f32>; 2]> {
-        let bias = recipe.tensors.get(1).map(|&place| self.floats(place)).transpose()?;
-        let Some(norm) = &recipe.norm else {
-            return Ok([vec![1.0; outputs], bias.unwrap_or_else(|| vec![0.0; outputs])]);
+        let bias = match recipe.tensors.get(1) {
+            Some(&place) => self.floats(place)?,
+            None => vec![0.0; outputs],
         };
+        let Some(norm) = &recipe.norm else { return Ok([vec![1.0; outputs], bias]) };
         let (affine, statistics) = norm.tensors.split_at(norm.tensors.len().saturating_sub(2));
         let (weight, summand) = match *affine {
             [weight, bias] => (self.floats(weight)?, self.floats(bias)?),
@@ -202,7 +203,6 @@ impl Maker<'_> {
         };
         let (mean, variance) = (statistic(0, 0.0), statistic(1, norm.epsilon.identity_variance()));
         let epsilon = norm.epsilon.value();
-        let bias = bias.unwrap_or_else(|| vec![0.0; outputs]);
         // In f64, so that folding adds no rounding of its own.
         let row = |i: usize| {
             let [weight, summand, mean, variance, bias] =

@@ -162,8 +162,15 @@ impl Lowering<'_> {
         self.made.values.len() - 1
     }
 
-    /// Adds a step.
-    fn step(&mut self, work: Work<Recipe>, inputs: Vec<usize>, output: usize) -> usize {
+    /// Adds a step that makes a value of this size.
+    fn step(
+        &mut self,
+        work: Work<Recipe>,
+        inputs: Vec<usize>,
+        size: &[usize],
+        compact: bool,
+    ) -> usize {
+        let output = self.value(size, compact);
         self.made.steps.push(Step { work, inputs, output, in_place: false });
         output
     }
@@ -174,8 +181,7 @@ impl Lowering<'_> {
         if plane.pad() > 0 {
             return x;
         }
-        let output = self.value(&size, false);
-        self.step(Work::Plain(Plain::Reshape), vec![x], output)
+        self.step(Work::Plain(Plain::Reshape), vec![x], &size, false)
     }
 
     /// A layer with what runs in its step.
@@ -205,9 +211,8 @@ impl Lowering<'_> {
             x = self.padded(x);
         }
         let inputs = std::iter::once(x).chain(add.map(|other| self.at(other))).collect();
-        let output = self.value(&node.size, self.compact[layer + 1]);
         let work = Work::Layer { layer: Recipe { kind, tensors, norm }, relu };
-        Ok(self.step(work, inputs, output))
+        Ok(self.step(work, inputs, &node.size, self.compact[layer + 1]))
     }
 
     /// A node that is a step of its own, or a view.
@@ -232,8 +237,8 @@ impl Lowering<'_> {
                 let is_mix = node.op == Op::Mix;
                 let kind = if is_mix { Kind::Mix(inputs.len()) } else { Kind::LayerNorm };
                 let layer = Recipe { kind, tensors: node.tensors.clone(), norm: None };
-                let output = self.value(&node.size, compact);
-                return Ok(self.step(Work::Layer { layer, relu: false }, inputs, output));
+                let work = Work::Layer { layer, relu: false };
+                return Ok(self.step(work, inputs, &node.size, compact));
             }
             Op::Map(f) => Plain::Map(*f),
             Op::Combine(f) => Plain::Combine(*f),
@@ -259,8 +264,7 @@ impl Lowering<'_> {
         };
         // Only the number of frames of the second input matters, which the output has.
         let inputs = if let Plain::Spread = plain { vec![x] } else { inputs };
-        let output = self.value(&node.size, compact);
-        Ok(self.step(Work::Plain(plain), inputs, output))
+        Ok(self.step(Work::Plain(plain), inputs, &node.size, compact))
     }
 
     /// Whether the same memory is a value of this size too.

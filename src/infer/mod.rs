@@ -17,8 +17,8 @@
 //! convolution's padding, and make all rows of a channel one run of positions. Vectors run over
 //! frames, weights are repeated; [`Level`] says which instructions do it (`kernels`).
 //!
-//! Embeddings equal those of Burn's forward pass up to rounding: 1e-5 of the
-//! largest value or less. They do not depend on the number of threads.
+//! Embeddings equal those of Burn's forward pass up to rounding: 1e-5 of the largest value or less.
+//! They do not depend on the number of threads.
 //!
 //! ```no_run
 //! use revox::infer::Runtime;

@@ -107,7 +107,10 @@ impl Runtime {
 
     fn make(source: Source, least: usize, mut tensors: Tensors, level: Level) -> Result<Self> {
         if !level.is_available() {
-            return Err(Error::Backend(format!("the processor has no {level:?} instructions")));
+            return Err(Error::Backend(format!(
+                "the processor has no {} instructions",
+                level.name()
+            )));
         }
         // A network has the same layers at every length.
         let graph = source.graph(least)?;
@@ -189,34 +192,23 @@ fn last_used(programs: &mut [Arc<Program>], frames: usize) -> Option<Arc<Program
 
 #[cfg(test)]
 mod tests {
-    use burn::tensor::Device;
-
     use super::*;
-    use crate::audio::FbankConfig;
-    use crate::model_file::{Frontend, Header};
-    use crate::nn::trained;
+    use crate::infer::tests::{model, noise};
     use crate::zoo::tests::small;
 
-    fn small_network(name: &str) -> (Architecture, Network) {
-        let arch = small(16).find(|arch| arch.name == name).unwrap();
-        let network = trained(arch.init(&Device::default(), 7).unwrap());
-        (arch, network)
-    }
-
-    fn features(frames: usize, mels: usize) -> Vec<f32> {
-        (0..frames * mels).map(|i| (i as f32 * 0.37).sin()).collect()
+    fn small_model(name: &str) -> Model {
+        model(&small(16).find(|arch| arch.name == name).unwrap())
     }
 
     #[test]
     fn a_network_alone_gives_the_embeddings_of_its_model() {
         for name in ["resnet10", "df-resnet32", "rev1-resnet10", "ecapa-tdnn-512", "tdnn"] {
-            let (arch, network) = small_network(name);
-            let alone = Runtime::of_network(&network, arch.mels).unwrap();
-            let fbank = FbankConfig { mels: arch.mels, ..FbankConfig::default() };
-            let header = Header::new(arch.clone(), Frontend { fbank, cmn: true });
-            let whole = Runtime::of(&Model { header, network }).unwrap();
+            let model = small_model(name);
+            let mels = model.header.arch.mels;
+            let alone = Runtime::of_network(&model.network, mels).unwrap();
+            let whole = Runtime::of(&model).unwrap();
             for frames in [20, 37] {
-                let features = features(frames, arch.mels);
+                let features = noise(frames, mels);
                 let embed = |runtime: &Runtime| runtime.embed(&features, frames).unwrap();
                 assert_eq!(embed(&alone), embed(&whole), "{name}, {frames} frames");
             }
@@ -225,10 +217,11 @@ mod tests {
 
     #[test]
     fn arenas_that_are_too_large_go_back() {
-        let (arch, network) = small_network("resnet10");
-        let mut runtime = Runtime::of_network(&network, arch.mels).unwrap();
+        let model = small_model("resnet10");
+        let mels = model.header.arch.mels;
+        let mut runtime = Runtime::of_network(&model.network, mels).unwrap();
         let embed = |runtime: &Runtime, frames| {
-            runtime.embed(&features(frames, arch.mels), frames).unwrap();
+            runtime.embed(&noise(frames, mels), frames).unwrap();
             lock(&runtime.arenas).len()
         };
         runtime.kept = runtime.arena_bytes(40).unwrap();

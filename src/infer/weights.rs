@@ -14,7 +14,7 @@ use crate::quant::{Codebook, FakeQuant};
 use crate::zoo::Network;
 
 /// The tensors by name. Each goes to the one layer that wants it.
-pub(super) struct Tensors(HashMap<String, Tensor>);
+pub(super) struct Tensors(pub(super) HashMap<String, Tensor>);
 
 /// One tensor, row-major.
 pub(super) enum Tensor {
@@ -27,15 +27,15 @@ pub(super) enum Tensor {
 /// Codes of values in a table.
 pub(super) struct Codes {
     /// Bits of a code.
-    bits: usize,
+    pub(super) bits: usize,
     /// The codes, packed.
-    packed: Vec<u8>,
+    pub(super) packed: Vec<u8>,
     /// How many there are.
-    count: usize,
+    pub(super) count: usize,
     /// `[groups, 2^bits]`: the values that a group's codes stand for.
-    table: Vec<f32>,
+    pub(super) table: Vec<f32>,
     /// One, or one for each output.
-    groups: usize,
+    pub(super) groups: usize,
 }
 
 impl Tensors {
@@ -128,7 +128,7 @@ impl Tensor {
             Self::Floats(values) => values,
             Self::Codes(tensor) => {
                 let (each, row) = (tensor.count / tensor.groups, 1 << tensor.bits);
-                let all = codes(&tensor.packed, tensor.bits, tensor.count).enumerate();
+                let all = tensor.unpacked().enumerate();
                 all.map(|(i, code)| tensor.table[i / each * row + usize::from(code)]).collect()
             }
         }
@@ -148,13 +148,18 @@ impl Tensor {
 }
 
 impl Codes {
+    /// A byte for each code.
+    pub fn unpacked(&self) -> impl Iterator<Item = u8> {
+        codes(&self.packed, self.bits, self.count)
+    }
+
     fn weights(self, groups: usize) -> Vec<Weights> {
         let (bits, per_output) = (self.bits as u32, self.groups > 1);
         if groups == 1 {
             let (codes, values) = (self.packed, self.table);
             return vec![Weights::Codes { bits, codes, values, per_output }];
         }
-        let all: Vec<u8> = codes(&self.packed, self.bits, self.count).collect();
+        let all: Vec<u8> = self.unpacked().collect();
         let parts = all.chunks_exact(self.count / groups).enumerate();
         let part = |(i, codes): (usize, &[u8])| {
             let each = self.table.len() / groups;

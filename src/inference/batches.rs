@@ -128,9 +128,9 @@ impl<'a, F: Borrow<Features>> Batches<'a, F> {
     }
 }
 
-/// The embeddings of feature sets without Burn. There is an arena for each thread, and for no more
-/// feature sets than the batch has, whose limit bounds them: together they are about as large as
-/// the arena of one feature set with as many values as the batch.
+/// The embeddings of feature sets without Burn. Each pass has an arena. No more passes run at one
+/// time than the batch has feature sets, so together their arenas are about as large as the arena
+/// of one feature set with as many values as the batch.
 fn each<F: Borrow<Features>>(runtime: &Runtime, batch: &[(usize, F)]) -> Vec<Vec<f32>> {
     let sets: Vec<&Features> =
         batch.iter().map(|(_, features)| Borrow::<Features>::borrow(features)).collect();

@@ -213,11 +213,11 @@ impl<'a> Embedder<'a> {
         Self { waiting, ..self }
     }
 
-    /// The same, by Burn, which pads as if its device were a GPU.
+    /// The same, which pads as if its device were a GPU. It must be [by Burn](Self::by_burn).
     #[cfg(test)]
     pub(super) fn padding_as_on_gpus(self) -> Self {
         let padding = Padding::new(self.extractor.fbank().config());
-        Self { padding: Some(Mutex::new(padding)), runtime: None, ..self }
+        Self { padding: Some(Mutex::new(padding)), ..self }
     }
 }
 

@@ -89,9 +89,15 @@ mod tests {
     use super::reading::{Opened, Reading};
     use super::*;
     use crate::audio::{FbankConfig, Source};
+    use crate::backend::BackendKind;
     use crate::zoo::{Architecture, Network};
 
     pub const MELS: usize = 16;
+
+    /// A CPU, whatever the default device is.
+    pub fn flex() -> Device {
+        BackendKind::Flex.device(0).expect("tests are built with it")
+    }
 
     pub fn frontend() -> Frontend {
         Frontend { fbank: FbankConfig { mels: MELS, ..Default::default() }, cmn: true }

@@ -63,7 +63,7 @@ mod replay {
     use burn::tensor::{Device, StreamId, Tensor};
     use burn_cubecl::cubecl::dry_run::DryRun;
 
-    use crate::backend::{BackendKind, failure, quietly, use_pages};
+    use crate::backend::{BackendKind, failure, use_pages};
     use crate::error::{Error, Result};
     use crate::losses::HeadConfig;
     use crate::memory::account::{Pitch, largest_tensor};
@@ -71,6 +71,7 @@ mod replay {
     use crate::memory::watch::{Seen, Watch};
     use crate::memory::{Setting, noop, page};
     use crate::optim::Gate;
+    use crate::panics::quietly;
     use crate::train::{Trainee, gate};
 
     /// The devices that were made, by the backends that they stand for. One dry run at a time uses

@@ -6,7 +6,11 @@
 //! page is kept once it is reserved. Source: `dynamic/adaptive.rs`, `dynamic/arena.rs` and
 //! `memory_pool` of cubecl-server 0.11.3, in their default configuration.
 
+mod pool;
+
 use std::collections::HashMap;
+
+use pool::Pool;
 
 const MIB: usize = 1 << 20;
 /// The largest tensor that counts as small.
@@ -46,7 +50,6 @@ pub(super) struct Plan {
 const SPARE: usize = 64;
 /// What tensors may take more than the events say: so many parts of their bytes.
 const MORE: usize = 20;
-
 /// Plans hardly differ if one needs less than so many parts more than the other.
 const NEAR: usize = 50;
 
@@ -189,7 +192,7 @@ fn filled(events: &[Event], size: usize, mine: impl Fn(usize) -> bool) -> usize 
             Event::Give { buffer } => pool.give(buffer),
         }
     }
-    pool.pages.len()
+    pool.count()
 }
 
 /// The size of pages that serve tensors of so many bytes and smaller ones.
@@ -197,75 +200,6 @@ fn page(largest: usize) -> usize {
     match largest.next_multiple_of(ALIGNMENT) <= SMALLEST {
         true => SMALLEST,
         false => (largest + MIB).next_multiple_of(MIB),
-    }
-}
-
-/// Pages of one size.
-struct Pool {
-    size: usize,
-    pages: Vec<Vec<Slice>>,
-    /// The page of each buffer that can be given back.
-    places: HashMap<usize, usize>,
-}
-
-/// A part of a page.
-struct Slice {
-    bytes: usize,
-    state: State,
-}
-
-/// Who uses a slice.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum State {
-    Free,
-    /// A buffer with its number.
-    Used(usize),
-}
-
-impl Pool {
-    fn new(size: usize) -> Self {
-        Self { size, pages: Vec::new(), places: HashMap::new() }
-    }
-
-    /// Finds a place for a tensor.
-    fn take(&mut self, buffer: usize, bytes: usize) {
-        if bytes == 0 {
-            return;
-        }
-        let bytes = bytes.next_multiple_of(ALIGNMENT);
-        let fits = |slice: &Slice| slice.state == State::Free && slice.bytes >= bytes;
-        let found = self
-            .pages
-            .iter()
-            .enumerate()
-            .find_map(|(page, slices)| slices.iter().position(fits).map(|slice| (page, slice)));
-        let (page, slice) = found.unwrap_or_else(|| {
-            self.pages.push(vec![Slice { bytes: self.size, state: State::Free }]);
-            (self.pages.len() - 1, 0)
-        });
-        let slices = &mut self.pages[page];
-        let left = slices[slice].bytes - bytes;
-        slices[slice] = Slice { bytes, state: State::Used(buffer) };
-        if left > 0 {
-            slices.insert(slice + 1, Slice { bytes: left, state: State::Free });
-        }
-        self.places.insert(buffer, page);
-    }
-
-    /// Frees a buffer's place, if it is in this pool.
-    fn give(&mut self, buffer: usize) {
-        let Some(page) = self.places.remove(&buffer) else { return };
-        let slices = &mut self.pages[page];
-        let used = |slice: &Slice| slice.state == State::Used(buffer);
-        let place = slices.iter().position(used).expect("the page that took it");
-        slices[place].state = State::Free;
-        for left in [place, place.wrapping_sub(1)] {
-            let free = |at: usize| slices.get(at).is_some_and(|s| s.state == State::Free);
-            if left < slices.len() && free(left) && free(left + 1) {
-                let bytes = slices.remove(left + 1).bytes;
-                slices[left].bytes += bytes;
-            }
-        }
     }
 }
 

@@ -6,7 +6,7 @@ use burn::tensor::Tensor;
 use super::Init;
 
 /// Added to a variance before its root.
-const EPSILON: f64 = 1e-6;
+pub(crate) const LAYER_NORM_EPSILON: f64 = 1e-6;
 
 /// Normalises the channels of every frame and mel by their own mean and (biased) variance
 /// (arXiv 1607.06450), epsilon 1e-6; then a factor and a summand for each channel.
@@ -36,7 +36,7 @@ impl LayerNorm {
         };
         let centered = x.clone() - x.mean_dim(1);
         let variance = (centered.clone() * centered.clone()).mean_dim(1);
-        let deviation = (variance + EPSILON).sqrt();
+        let deviation = (variance + LAYER_NORM_EPSILON).sqrt();
         centered / deviation * row(self.weight.val()) + row(self.bias.val())
     }
 }

@@ -41,6 +41,7 @@ pub use exec::{AnyPart, Body, Exec, Net, Part, Step};
 pub use function::{Combine, Map};
 pub use graph::{Graph, Value};
 pub use init::Init;
+pub(crate) use layer_norm::LAYER_NORM_EPSILON;
 pub use layer_norm::LayerNorm;
 pub use linear::Linear;
 #[cfg(test)]
@@ -50,6 +51,8 @@ pub use mix::Mix;
 pub(crate) use named::Place;
 pub use named::{assign_named, collect_named, gradients_named, ids_named, names_and_shapes};
 pub use normed::Normed;
+pub(crate) use over_frames::SIMAM_LAMBDA;
+pub(crate) use pooling::DEVIATION_EPSILON;
 pub use pooling::{Floor, Pooling, PoolingKind, Statistics};
 pub use precision::Precision;
 pub use run::Run;

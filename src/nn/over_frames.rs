@@ -75,9 +75,11 @@ pub(super) fn floored<const D: usize>(x: Tensor<D>, mask: Tensor<D>) -> Tensor<D
     x * mask.clone() + (mask - 1.0) * depth
 }
 
+/// Added to the variance of SimAM.
+pub(crate) const SIMAM_LAMBDA: f64 = 1e-4;
+
 /// See [`Exec::simam`](super::Exec::simam). The mask is `[batch, 1, 1, frames]`.
 pub(super) fn simam(x: Tensor<4>, mask: Option<Tensor<4>>) -> Tensor<4> {
-    const LAMBDA: f64 = 1e-4;
     let [_, _, mels, frames] = x.dims();
     let centered = x.clone() - mean(x.clone(), &[2, 3], mask.clone());
     let square = centered.clone() * centered;
@@ -88,7 +90,7 @@ pub(super) fn simam(x: Tensor<4>, mask: Option<Tensor<4>>) -> Tensor<4> {
             (square.clone() * mask).sum_dim(2).sum_dim(3) / counts
         }
     };
-    let gate = sigmoid(square / ((variance + LAMBDA) * 4.0) + 0.5);
+    let gate = sigmoid(square / ((variance + SIMAM_LAMBDA) * 4.0) + 0.5);
     x * gate
 }
 

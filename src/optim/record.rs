@@ -21,8 +21,8 @@ use burn_pack::{Reader, Scalar};
 use super::state::{FORMAT, key, name_of};
 use super::{EightBit, Rule};
 use crate::backend::optim8::PER_WORD;
-use crate::backend::quietly;
 use crate::error::{Error, Result};
+use crate::panics::quietly;
 
 /// Steps that a state can count: Burn's Adam raises to powers of 32 bits.
 const STEPS: u64 = i32::MAX as u64;

@@ -25,9 +25,10 @@ use burn::tensor::{Device, Tensor, TensorData};
 pub use finding::{Finding, Findings};
 use tolerance::Tolerance;
 
-use crate::backend::{BackendKind, quietly};
+use crate::backend::BackendKind;
 use crate::error::{Error, Remedy, Result};
 use crate::nn::PoolingKind;
+use crate::panics::quietly;
 use crate::rng::Stream;
 use crate::zoo::Architecture;
 

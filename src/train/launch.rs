@@ -18,10 +18,11 @@ use super::schedule::Schedules;
 use super::strategy::{Loop, Progressing};
 use super::unlogged::Unlogged;
 use super::{DevSet, Loader, Recipe, RunOptions, TrainSet, Trainee, trial_metric};
-use crate::backend::{failure, is_gpu, quietly, use_pages};
+use crate::backend::{failure, is_gpu, use_pages};
 use crate::bytes::counted;
 use crate::error::{Error, Remedy, Result};
 use crate::fs;
+use crate::panics::quietly;
 use crate::quant::Quantizer;
 
 /// The list of utterances that a training left out.

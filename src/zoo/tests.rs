@@ -29,6 +29,15 @@ pub(crate) fn small(mels: usize) -> impl Iterator<Item = Architecture> {
     })
 }
 
+/// The [`small`] networks: every pooling of those that are not deep, for depth adds no operation.
+pub(crate) fn various(mels: usize) -> impl Iterator<Item = Architecture> {
+    small(mels).filter(|arch| {
+        let own = Architecture::named(&arch.name).unwrap().pooling;
+        let is_deep = arch.layout().unwrap().nodes.len() >= 200;
+        !is_deep || [PoolingKind::Astp, own].contains(&arch.pooling)
+    })
+}
+
 #[test]
 fn graphs_have_the_tensors_of_their_modules() {
     let mut seen = 0;

@@ -1,5 +1,9 @@
 //! AAC, MP3 and Vorbis: as many samples as ffmpeg gives, and nearly the same ones.
 
+use std::path::Path;
+
+use revox::audio::load;
+
 use crate::ffmpeg::{encoded, has_encoder};
 use crate::{equals_ffmpeg, ffmpeg_or_skip, signal};
 
@@ -42,6 +46,25 @@ fn aac_in_mp4() {
     all_near("front.mp4", &["-c:a", "aac", "-movflags", "faststart"]);
     all_near("old.mov", &["-c:a", "aac"]);
     all_near("no-edits.m4a", &["-c:a", "aac", "-use_editlist", "0"]);
+}
+
+/// A decoder of AAC without noise is used for the next recording of the thread.
+#[test]
+fn what_was_decoded_before_changes_no_sample() {
+    ffmpeg_or_skip!();
+    let folder = tempfile::tempdir().unwrap();
+    let arguments = ["-c:a", "aac", "-aac_pns", "0"];
+    let [a, b, noise] = [("a.m4a", 1.3, 4), ("b.m4a", 0.9, 4), ("noise.m4a", 1.1, 2)].map(
+        |(name, seconds, count)| {
+            let signal = signal(16_000, seconds, 1);
+            encoded(folder.path(), name, 16_000, &signal, &arguments[..count])
+        },
+    );
+    let samples = |path: &Path| load(path, 16_000, None).unwrap().samples;
+    let alone = |path: &Path| std::thread::scope(|s| s.spawn(|| samples(path)).join().unwrap());
+    for path in [&a, &b, &a, &noise, &b, &noise, &a] {
+        assert_eq!(samples(path), alone(path), "{}", path.display());
+    }
 }
 
 #[test]

@@ -16,8 +16,8 @@ use revox::quant::{QuantizeConfig, Quantizer, uniform};
 use revox::rng::Stream;
 use revox::zoo::{Architecture, names};
 
-/// Networks with every operation of the zoo, with a width at which each is small, and mels. Those
-/// of ReDimNets fit each other.
+/// Networks with every operation of the zoo, with a width at which each is small, and mels. A
+/// ReDimNet's mels fit its width.
 const NETWORKS: [(&str, usize, usize); 16] = [
     ("resnet18", 8, 16),
     ("resnet50", 8, 16),

@@ -135,7 +135,7 @@ impl FbankConfig {
         }
         let rate = f64::from(self.sample_rate);
         let nyquist = rate / 2.0;
-        let high = if self.high_freq > 0.0 { self.high_freq } else { nyquist + self.high_freq };
+        let high = self.highest();
         if !(self.low_freq >= 0.0 && self.low_freq < high && high <= nyquist) {
             return bad(format!(
                 "filters from {} to {high} Hz do not fit below {nyquist} Hz",
@@ -157,6 +157,13 @@ impl FbankConfig {
     /// Samples of a frame.
     pub fn frame_length(&self) -> usize {
         (f64::from(self.sample_rate) * self.frame_length_ms * 0.001) as usize
+    }
+
+    /// The end of the highest filter, in Hz: `high_freq`, counted from half the rate if it is not
+    /// above 0, as Kaldi has it.
+    pub(crate) fn highest(&self) -> f64 {
+        let nyquist = f64::from(self.sample_rate) / 2.0;
+        if self.high_freq > 0.0 { self.high_freq } else { nyquist + self.high_freq }
     }
 
     /// Samples from one frame to the next.

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::show;
-use crate::bench::{EmbedBench, Figure, embed, level_name};
+use crate::bench::{EmbedBench, Figure, embed};
 use crate::cli::Global;
 use crate::cli::values::{ArchitectureName, counted};
 use crate::error::Result;
@@ -42,9 +42,9 @@ pub(super) struct Args {
 /// Instructions by their name.
 fn level(text: &str) -> Result<Level, String> {
     let there = Level::available();
-    let found = there.iter().find(|&&level| level_name(level) == text);
+    let found = there.iter().find(|&&level| level.name() == text);
     found.copied().ok_or_else(|| {
-        let names: Vec<&str> = there.iter().map(|&level| level_name(level)).collect();
+        let names: Vec<&str> = there.iter().map(|&level| level.name()).collect();
         format!("this processor has {}", names.join(", "))
     })
 }
@@ -64,7 +64,7 @@ pub(super) fn run(args: &Args, global: &Global, report: &mut dyn FnMut(&str)) ->
         outln!(
             "Burn on {}, runtime with {}, {}, median of {} passes",
             bench.backend,
-            level_name(bench.level),
+            bench.level.name(),
             counted(rayon::current_num_threads(), "thread"),
             bench.runs
         );
@@ -87,9 +87,9 @@ mod tests {
     #[test]
     fn instructions_of_this_processor_have_names() {
         assert_eq!(level("portable"), Ok(Level::Portable));
-        assert_eq!(level(level_name(Level::best())), Ok(Level::best()));
+        assert_eq!(level(Level::best().name()), Ok(Level::best()));
         let foreign = if cfg!(target_arch = "x86_64") { Level::Neon } else { Level::Avx512 };
-        for name in [level_name(foreign), "mmx"] {
+        for name in [foreign.name(), "mmx"] {
             assert!(level(name).unwrap_err().starts_with("this processor has portable"), "{name}");
         }
     }

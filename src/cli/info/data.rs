@@ -9,11 +9,12 @@ use safetensors::tensor::{Dtype, SafeTensors};
 use serde_json::{Value, json};
 use zip::ZipArchive;
 
+use super::length;
 use crate::archive;
 use crate::bytes::{counted, human};
 use crate::cli::{Global, shown};
-use crate::corpus::shards::Shards;
-use crate::error::{Error, Result};
+use crate::corpus::shards::{SCANNING, Shards};
+use crate::error::Result;
 use crate::fs;
 use crate::progress::reporting;
 use crate::scoring::Embeddings;
@@ -124,7 +125,7 @@ fn embeddings(path: &Path, form: Form, global: &Global) -> Result<Described> {
         Form::Tensors { has_checksum: false } | Form::Kaldi => "none",
     };
     // `ark:F` is no path.
-    let bytes = std::fs::metadata(path).ok().map(|about| about.len());
+    let bytes = length(path).ok();
     // A set that was read is not empty.
     let (first, last) = (all.id(0), all.id(all.len() - 1));
     let mut rows = vec![
@@ -153,7 +154,7 @@ fn embeddings(path: &Path, form: Form, global: &Global) -> Result<Described> {
 fn shards(list: &Path, global: &Global) -> Result<Described> {
     // Headers are read only without an index that fits.
     let has_index = AtomicBool::new(true);
-    let bar = reporting("reading tar files", global.quiet);
+    let bar = reporting(SCANNING, global.quiet);
     let done = |finished: usize, all: usize| {
         has_index.store(false, Ordering::Relaxed);
         bar(finished, all);
@@ -164,14 +165,11 @@ fn shards(list: &Path, global: &Global) -> Result<Described> {
     entries.iter().for_each(|entry| utterances[entry.shard as usize] += 1);
     let audio: u64 = entries.iter().map(|entry| entry.bytes).sum();
     let speakers = entries.iter().map(|entry| &*entry.speaker).collect::<HashSet<&str>>().len();
-    let size = |path: &Path| {
-        std::fs::metadata(path).map(|about| about.len()).map_err(|e| Error::io(path, "read", e))
-    };
     let tars: Vec<(&Path, u64, usize)> = (0u32..)
         .zip(utterances)
         .map(|(number, held)| {
             let path = shards.path(number);
-            Ok((path, size(path)?, held))
+            Ok((path, length(path)?, held))
         })
         .collect::<Result<_>>()?;
     let bytes: u64 = tars.iter().map(|tar| tar.1).sum();

@@ -3,9 +3,9 @@
 //!
 //! It is a text beside the list: `shard.list` has `shard.index.tsv`. Fields are separated by tabs.
 //! The first line says what the file is; the second one has the number of tar files, that of
-//! utterances, a hash of utt2spk (`-` without one) and a hash of all that follows. Then
-//! come the name, the size and a hash of the first bytes of each tar file, and id, speaker, number
-//! of the tar file, place and size of each utterance.
+//! utterances, a hash of utt2spk (`-` without one) and a hash of all that follows. Then come the
+//! name, the size and a hash of the first bytes of each tar file, and id, speaker, number of the
+//! tar file, place and size of each utterance.
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};

@@ -17,6 +17,17 @@ pub enum Level {
 }
 
 impl Level {
+    /// The name on the command line and in figures.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Portable => "portable",
+            Self::Avx2 => "avx2",
+            Self::Avx512 => "avx512",
+            Self::Neon => "neon",
+            Self::Simd128 => "simd128",
+        }
+    }
+
     /// The fastest one of this processor.
     pub fn best() -> Self {
         Self::available().last().copied().unwrap_or(Self::Portable)

@@ -2,7 +2,6 @@
 
 use super::{Laid, Lowered, Plain, Step, Work};
 use crate::infer::layer::{Kind, Recipe};
-use crate::infer::plan::Interval;
 use crate::nn::Combine;
 
 /// Lets results take the place of operands where the operation can work in place, and sets the
@@ -41,7 +40,7 @@ pub(super) fn reuse(lowered: &mut Lowered) {
     for value in values.iter_mut() {
         value.buffer = kept.partition_point(|&buffer| buffer < place[value.buffer]);
     }
-    *buffers = kept.into_iter().map(|buffer| buffers[buffer]).collect::<Vec<Interval>>();
+    *buffers = kept.into_iter().map(|buffer| buffers[buffer]).collect();
 }
 
 /// The operands whose place the result of a step may take, the best one first.

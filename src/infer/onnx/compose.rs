@@ -3,21 +3,14 @@
 //! as there are.
 
 use super::builder::Builder;
-use crate::nn::{Squeeze, Statistics};
-
-/// Added to the variance of channels before its root.
-const LAYER_NORM: f64 = 1e-6;
-/// Added to the variance of frames before its root.
-const POOLING: f64 = 1e-7;
-/// Added to the variance of SimAM.
-const SIMAM: f64 = 1e-4;
+use crate::nn::{DEVIATION_EPSILON, LAYER_NORM_EPSILON, SIMAM_LAMBDA, Squeeze, Statistics};
 
 /// Normalisation over channels; weight and bias have as many axes as the value, but for the batch.
 pub(super) fn layer_norm(b: &mut Builder, x: &str, weight: &str, bias: &str) -> String {
     let centred = b.centred(x, &[1]);
     let square = b.op("Mul", &[&centred, &centred]);
     let variance = b.mean(&square, &[1]);
-    let added = b.number(LAYER_NORM);
+    let added = b.number(LAYER_NORM_EPSILON);
     let variance = b.op("Add", &[&variance, &added]);
     let deviation = b.op("Sqrt", &[&variance]);
     let y = b.op("Div", &[&centred, &deviation]);
@@ -82,7 +75,7 @@ fn repeated(b: &mut Builder, x: &str, channels: usize, times: usize) -> String {
     b.reshape(&all, &[0, channels as i64, -1])
 }
 
-/// How much a length lacks of a multiple.
+/// What a length lacks to the next multiple.
 fn missing(b: &mut Builder, length: &str, multiple: usize) -> String {
     let multiple = b.ints(&[multiple as i64]);
     let past = b.op("Mod", &[length, &multiple]);
@@ -134,7 +127,7 @@ pub(super) fn scores(b: &mut Builder, [q, k]: [&str; 2], heads: usize, channels:
     b.op("MatMul", &[&q, &k])
 }
 
-/// What attention gives, `[B, channels, T]`, of its weights and the values.
+/// The values weighted by attention, `[B, channels, T]`.
 pub(super) fn attend(
     b: &mut Builder,
     [weights, v]: [&str; 2],
@@ -153,7 +146,7 @@ pub(super) fn simam(b: &mut Builder, x: &str, mels: usize) -> String {
     let square = b.op("Mul", &[&centred, &centred]);
     let (sum, divisor) = (b.sum(&square, &[2, 3]), b.divisor(x, 3, mels));
     let variance = b.op("Div", &[&sum, &divisor]);
-    let (added, four, half) = (b.number(SIMAM), b.number(4.0), b.number(0.5));
+    let (added, four, half) = (b.number(SIMAM_LAMBDA), b.number(4.0), b.number(0.5));
     let y = b.op("Add", &[&variance, &added]);
     let y = b.op("Mul", &[&y, &four]);
     let y = b.op("Div", &[&square, &y]);
@@ -193,7 +186,7 @@ fn deviation(b: &mut Builder, x: &str) -> String {
     let square = b.op("Mul", &[&centred, &centred]);
     let (sum, divisor) = (b.sum(&square, &[2]), b.divisor(x, 2, 1));
     let variance = b.op("Div", &[&sum, &divisor]);
-    let added = b.number(POOLING);
+    let added = b.number(DEVIATION_EPSILON);
     let variance = b.op("Add", &[&variance, &added]);
     b.op("Sqrt", &[&variance])
 }

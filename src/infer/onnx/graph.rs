@@ -6,6 +6,7 @@ use super::compose;
 use super::proto::{Attribute, Data, Setting};
 use super::weights::Weights;
 use crate::error::{Error, Result};
+use crate::infer::kernels::ops::mix_weights;
 use crate::nn::graph::{Graph, Node, Op};
 use crate::nn::{Combine, ConvConfig, Epsilon, Map};
 
@@ -17,7 +18,7 @@ use crate::nn::{Combine, ConvConfig, Epsilon, Map};
 pub(super) fn network(
     b: &mut Builder,
     graph: &Graph,
-    weights: &Weights,
+    weights: &mut Weights,
     image: String,
 ) -> Result<String> {
     let mut values = vec![image];
@@ -35,12 +36,12 @@ pub(super) fn network(
 struct Operation<'a> {
     graph: &'a Graph,
     node: &'a Node,
-    weights: &'a Weights,
+    weights: &'a mut Weights,
 }
 
-impl Operation<'_> {
+impl<'a> Operation<'a> {
     /// Name of one of its tensors.
-    fn tensor(&self, i: usize) -> Result<&str> {
+    fn tensor(&self, i: usize) -> Result<&'a str> {
         let place = self.node.tensors.get(i);
         let missing = || Error::invalid(format!("{:?} lacks a tensor", self.node.op));
         place.map(|&place| self.graph.tensors[place].name.as_str()).ok_or_else(missing)
@@ -51,7 +52,7 @@ impl Operation<'_> {
         self.node.size.len() + 1
     }
 
-    fn write(&self, b: &mut Builder, x: &[&str]) -> Result<String> {
+    fn write(&mut self, b: &mut Builder, x: &[&str]) -> Result<String> {
         let Node { op, inputs, size, .. } = self.node;
         let old = self.graph.size(inputs[0]);
         Ok(match op {
@@ -96,7 +97,7 @@ impl Operation<'_> {
     }
 
     fn convolution<const D: usize, const N: usize>(
-        &self,
+        &mut self,
         b: &mut Builder,
         x: &str,
         config: &ConvConfig<D, N>,
@@ -116,8 +117,8 @@ impl Operation<'_> {
         Ok(b.convolve(x, &weight, bias.as_deref(), &window))
     }
 
-    /// Of every frame, a linear layer is a convolution of one tap.
-    fn linear(&self, b: &mut Builder, x: &str) -> Result<String> {
+    /// Over frames, a linear layer is a convolution of one tap.
+    fn linear(&mut self, b: &mut Builder, x: &str) -> Result<String> {
         let (weight, bias) = (self.tensor(0)?, self.tensor(1)?);
         let place = self.node.tensors[0];
         let mut dims = self.graph.tensors[place].shape.clone();
@@ -133,7 +134,7 @@ impl Operation<'_> {
     }
 
     /// Evaluation takes factor and summand alone, which here stand for mean 0 and variance 1.
-    fn norm(&self, b: &mut Builder, x: &str, relu: bool, epsilon: Epsilon) -> Result<String> {
+    fn norm(&mut self, b: &mut Builder, x: &str, relu: bool, epsilon: Epsilon) -> Result<String> {
         let places = self.node.tensors.iter();
         let names: Vec<&str> =
             places.map(|&place| self.graph.tensors[place].name.as_str()).collect();
@@ -152,7 +153,7 @@ impl Operation<'_> {
         Ok(if relu { b.op("Relu", &[&y]) } else { y })
     }
 
-    fn layer_norm(&self, b: &mut Builder, x: &str) -> Result<String> {
+    fn layer_norm(&mut self, b: &mut Builder, x: &str) -> Result<String> {
         let mut dims = vec![1; self.rank() - 1];
         dims[0] = self.node.size[0];
         let weight = self.weights.write(b, self.tensor(0)?, &dims)?;
@@ -160,23 +161,18 @@ impl Operation<'_> {
         Ok(compose::layer_norm(b, x, &weight, &bias))
     }
 
-    /// The softmax over the weights is taken here. A value that is alone is the sum.
-    fn mix(&self, b: &mut Builder, x: &[&str]) -> Result<String> {
+    /// The file holds the softmax of the weights. A value that is alone is the sum.
+    fn mix(&mut self, b: &mut Builder, x: &[&str]) -> Result<String> {
         if let [alone] = x {
             return Ok((*alone).to_owned());
         }
         let (name, channels) = (self.tensor(0)?, self.node.size[0]);
-        let weights = self.weights.values(name)?;
-        let total = |channel: usize| -> f64 {
-            weights.iter().skip(channel).step_by(channels).map(|&w| f64::from(w).exp()).sum()
-        };
-        let totals: Vec<f64> = (0..channels).map(total).collect();
+        let weights = mix_weights(&self.weights.values(name)?, x.len());
         let mut sum: Option<String> = None;
         for ((i, weights), x) in weights.chunks(channels).enumerate().zip(x) {
-            let shares = weights.iter().zip(&totals);
-            let shares = shares.map(|(&w, total)| (f64::from(w).exp() / total) as f32).collect();
-            let shares = b.tensor(format!("{name}.{i}"), &[channels, 1], Data::F32(shares));
-            let term = b.op("Mul", &[x, &shares]);
+            let weights = Data::F32(weights.to_vec());
+            let weights = b.tensor(format!("{name}.{i}"), &[channels, 1], weights);
+            let term = b.op("Mul", &[x, &weights]);
             sum = Some(match sum {
                 None => term,
                 Some(sum) => b.op("Add", &[&sum, &term]),

@@ -74,7 +74,7 @@ impl Target {
         }
     }
 
-    /// In what the program's front-end differs from a model's: `window: Povey there, Hamming here`.
+    /// How the program's front-end differs from a model's: `window: povey there, hamming here`.
     pub fn differences(self, own: &Frontend) -> Vec<String> {
         let theirs = described(&self.frontend(own));
         let pairs = described(own).into_iter().zip(theirs);
@@ -98,13 +98,12 @@ fn described(frontend: &Frontend) -> Vec<(&'static str, String)> {
         preemphasis,
         remove_dc_offset,
         low_freq,
-        high_freq,
+        high_freq: _,
         snip_edges,
         log,
         power,
     } = &frontend.fbank;
-    let nyquist = f64::from(*sample_rate) / 2.0;
-    let high = if *high_freq > 0.0 { *high_freq } else { nyquist + high_freq };
+    let high = frontend.fbank.highest();
     vec![
         ("sample_rate", sample_rate.to_string()),
         ("mels", mels.to_string()),
@@ -128,7 +127,7 @@ fn described(frontend: &Frontend) -> Vec<(&'static str, String)> {
 ///
 /// # Errors
 /// A header that is no JSON.
-pub(super) fn entries(header: &Header, options: &Options) -> Result<Vec<(String, String)>> {
+pub(super) fn entries(header: &Header, options: &Options) -> Result<Vec<(&'static str, String)>> {
     // The file has no training head whose rows could be named.
     let own = Header { speakers: Vec::new(), ..header.clone() };
     let json = serde_json::to_string(&own).map_err(|e| Error::invalid(e.to_string()))?;
@@ -149,7 +148,7 @@ pub(super) fn entries(header: &Header, options: &Options) -> Result<Vec<(String,
             all.push(("feature_normalize_type", "global-mean".to_owned()));
         }
     }
-    Ok(all.into_iter().map(|(key, value)| (key.to_owned(), value)).collect())
+    Ok(all)
 }
 
 #[cfg(test)]
@@ -166,7 +165,7 @@ mod tests {
         let source = Some("abc".to_owned());
         let options = Options { target: Some(Target::SherpaOnnx), source, ..Options::default() };
         let all = entries(&header(Frontend::default()), &options).unwrap();
-        let value = |key: &str| all.iter().find(|(k, _)| k == key).map(|(_, v)| v.as_str());
+        let value = |key: &str| all.iter().find(|(k, _)| *k == key).map(|(_, v)| v.as_str());
         for (key, wanted) in [
             ("framework", "wespeaker"),
             ("output_dim", "256"),

@@ -22,6 +22,8 @@ mod weights;
 
 pub use metadata::Target;
 #[cfg(feature = "cli")]
+pub(crate) use verify::difference;
+#[cfg(feature = "cli")]
 pub use verify::{Check, verify};
 
 use self::builder::Builder;
@@ -97,7 +99,7 @@ fn file(model: &Model, options: &Options) -> Result<File> {
     if let Some(target) = options.target {
         target.check(header, options.input)?;
     }
-    let weights = Weights::of(model, options.weights)?;
+    let mut weights = Weights::of(model, options.weights)?;
     let network = arch.graph(FRAMES.max(arch.least_frames()?))?;
     let mut b = Builder::default();
     b.enter("frontend");
@@ -114,7 +116,7 @@ fn file(model: &Model, options: &Options) -> Result<File> {
     };
     let axis = b.ints(&[1]);
     let image = b.op("Unsqueeze", &[&features, &axis]);
-    let embedding = graph::network(&mut b, &network, &weights, image)?;
+    let embedding = graph::network(&mut b, &network, &mut weights, image)?;
     b.rename(&embedding, OUTPUT);
     let dims = vec![Dim::Any("B"), Dim::Of(header.embedding_dim)];
     let output = Port { name: OUTPUT, dims };

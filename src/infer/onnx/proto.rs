@@ -240,7 +240,7 @@ impl Message for Graph {
 pub(super) struct File {
     pub graph: Graph,
     /// Keys and values.
-    pub metadata: Vec<(String, String)>,
+    pub metadata: Vec<(&'static str, String)>,
 }
 
 impl Message for File {

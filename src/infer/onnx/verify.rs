@@ -5,11 +5,11 @@ use std::fmt::Display;
 use rten::ValueView;
 
 use super::Input;
-use crate::backend::quietly;
 use crate::error::{Error, Result};
 use crate::infer::Runtime;
 use crate::inference::Extractor;
 use crate::model_file::Model;
+use crate::panics::quietly;
 use crate::rng::Stream;
 
 /// Frames of the utterances, if the network takes so few. Both are primes: no multiple to which a
@@ -55,8 +55,8 @@ impl Failure {
 }
 
 /// Has rten run a file that [`export`](super::export) made of this model, with this input, on noise
-/// of two lengths. The [`Runtime`] computes the embeddings that are wanted, for samples behind the
-/// model's front-end.
+/// of two lengths. The [`Runtime`] computes the embeddings that are wanted; samples go through the
+/// model's front-end first.
 ///
 /// # Errors
 /// Embeddings that are further apart than [`Check::limit`] says; a file that rten finds wrong.
@@ -136,7 +136,7 @@ fn furthest(bytes: &[u8], utterances: &[Utterance]) -> Result<f64, Failure> {
 
 /// The largest difference, in units of the largest wanted value. It is infinite where a value is
 /// not finite.
-fn difference(found: &[f32], wanted: &[f32]) -> f64 {
+pub(crate) fn difference(found: &[f32], wanted: &[f32]) -> f64 {
     if !found.iter().chain(wanted).all(|x| x.is_finite()) {
         return f64::INFINITY;
     }

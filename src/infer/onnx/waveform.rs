@@ -14,7 +14,7 @@ const LONGEST: usize = 4096;
 ///
 /// # Errors
 /// Frames that reach beyond the audio; very long ones.
-pub(super) fn check(frontend: &Frontend) -> Result<()> {
+fn check(frontend: &Frontend) -> Result<()> {
     let (config, length) = (&frontend.fbank, frontend.fbank.frame_length());
     let what = match config.snip_edges {
         false => "snip_edges = false mirrors the audio at its ends".to_owned(),

@@ -1,115 +1,74 @@
 //! The tensors of a model as constants of ONNX. Packed weights become f32, or stay packed: then the
 //! graph unpacks them, to the bit, from codes in bytes and their codebook.
 
-use std::collections::{BTreeMap, HashMap};
-
-use burn::module::Reparameterization;
-use burn::tensor::TensorData;
-
 use super::WeightForm;
 use super::builder::Builder;
 use super::proto::{Attribute, Data, I32, Setting};
-use crate::backend::codes::{codes, pack};
+use crate::backend::codes::pack;
 use crate::error::{Error, Result};
-use crate::model_file::{Model, PackedTensor, codes_name};
+use crate::infer::weights::{Codes, Tensor, Tensors};
+use crate::model_file::Model;
 use crate::nn::{Epsilon, scale_and_shift};
-use crate::quant::{Codebook, FakeQuant};
 
-/// A model's tensors by name.
+/// A model's tensors, and the form in which the file holds them. Each goes to the one node that
+/// wants it.
 pub(super) struct Weights {
-    tensors: HashMap<String, TensorData>,
-    packed: BTreeMap<String, PackedTensor>,
+    tensors: Tensors,
     form: WeightForm,
-}
-
-/// A packed tensor's values: its codes, and the table `[groups, 2^bits]` that they stand in.
-struct Unpacked {
-    codes: Vec<u8>,
-    book: Codebook,
 }
 
 impl Weights {
     /// The tensors of a model, to be written in this form.
     ///
     /// # Errors
-    /// A network in training form, to which a quantizer is attached; codes of a model that has
-    /// none.
+    /// Those of [`Tensors::of`]; codes of a model that has none.
     pub fn of(model: &Model, form: WeightForm) -> Result<Self> {
-        let tensors: HashMap<String, TensorData> = model.tensors().0.into_iter().collect();
-        let quantizer = format!(".{}.", FakeQuant::NAME);
-        if tensors.keys().any(|name| name.contains(&quantizer)) {
-            return Err(Error::invalid(
-                "the network has a quantizer attached, as in training; export the packed model",
-            ));
-        }
-        let packed = model.header.quantization.clone();
-        if form == WeightForm::Codes && packed.is_empty() {
+        let tensors = Tensors::of(model)?;
+        if form == WeightForm::Codes && model.header.quantization.is_empty() {
             return Err(Error::invalid("the model's weights are f32 and have no codes"));
         }
-        Ok(Self { tensors, packed, form })
+        Ok(Self { tensors, form })
     }
 
-    fn tensor(&self, name: &str) -> Result<&TensorData> {
-        let missing = || Error::invalid(format!("the model has no tensor `{name}`"));
-        self.tensors.get(name).ok_or_else(missing)
-    }
-
-    fn unpacked(&self, name: &str, tensor: &PackedTensor) -> Result<Unpacked> {
-        let (data, book) = (self.tensor(&codes_name(name))?, self.tensor(&tensor.codebook)?);
-        let count = tensor.shape.iter().product();
-        let codes = codes(data.as_bytes(), tensor.scheme.bits, count).collect();
-        let book = Codebook::stored(tensor.scheme, book.iter::<f32>().collect(), &tensor.shape)?;
-        Ok(Unpacked { codes, book })
-    }
-
-    /// A tensor's values.
+    /// Takes a tensor's values.
     ///
     /// # Errors
-    /// A name that the model lacks.
-    pub fn values(&self, name: &str) -> Result<Vec<f32>> {
-        match self.packed.get(name) {
-            None => Ok(self.tensor(name)?.iter::<f32>().collect()),
-            Some(tensor) => {
-                let Unpacked { codes, book } = self.unpacked(name, tensor)?;
-                Ok(book.decode(&codes))
-            }
-        }
+    /// No such tensor, or not any more.
+    pub fn values(&mut self, name: &str) -> Result<Vec<f32>> {
+        Ok(self.tensors.take(name)?.floats())
     }
 
     /// Writes a tensor in this shape.
     ///
     /// # Errors
-    /// A name that the model lacks.
-    pub fn write(&self, b: &mut Builder, name: &str, dims: &[usize]) -> Result<String> {
-        match self.packed.get(name) {
-            Some(tensor) if self.form == WeightForm::Codes => {
-                Ok(write_codes(b, name, dims, &self.unpacked(name, tensor)?))
+    /// No such tensor, or not any more.
+    pub fn write(&mut self, b: &mut Builder, name: &str, dims: &[usize]) -> Result<String> {
+        Ok(match self.tensors.take(name)? {
+            Tensor::Codes(codes) if self.form == WeightForm::Codes => {
+                write_codes(b, name, dims, codes)
             }
-            _ => Ok(b.tensor(name.to_owned(), dims, Data::F32(self.values(name)?))),
-        }
+            tensor => b.tensor(name.to_owned(), dims, Data::F32(tensor.floats())),
+        })
     }
 
     /// The factors and summands of a BatchNorm layer, by the names of its tensors as a graph has
     /// them.
     ///
     /// # Errors
-    /// A name that the model lacks.
-    pub fn norm(&self, names: &[&str], epsilon: Epsilon) -> Result<[Vec<f32>; 2]> {
-        let (affine, statistics) = match *names {
-            [weight, bias, mean, variance] => (Some([weight, bias]), [mean, variance]),
-            [mean, variance] => (None, [mean, variance]),
+    /// No such tensor, or not any more.
+    pub fn norm(&mut self, names: &[&str], epsilon: Epsilon) -> Result<[Vec<f32>; 2]> {
+        let (affine, mean, variance) = match *names {
+            [weight, bias, mean, variance] => {
+                (Some([self.values(weight)?, self.values(bias)?]), mean, variance)
+            }
+            [mean, variance] => (None, mean, variance),
             _ => return Err(Error::invalid(format!("a BatchNorm layer of {names:?}"))),
-        };
-        let affine = match affine {
-            Some([weight, bias]) => Some([self.values(weight)?, self.values(bias)?]),
-            None => None,
         };
         match affine {
             // Packed models hold factors and summands already, without statistics.
-            Some(affine) if !self.tensors.contains_key(statistics[0]) => Ok(affine),
+            Some(affine) if !self.tensors.0.contains_key(mean) => Ok(affine),
             affine => {
-                let [mean, variance] = statistics.map(|name| self.values(name));
-                let (mean, variance) = (mean?, variance?);
+                let (mean, variance) = (self.values(mean)?, self.values(variance)?);
                 let [weight, bias] =
                     affine.unwrap_or_else(|| [1.0, 0.0].map(|value| vec![value; mean.len()]));
                 let (scale, shift) = scale_and_shift(&weight, &bias, &mean, &variance, epsilon);
@@ -122,13 +81,12 @@ impl Weights {
 #[cfg(test)]
 impl Weights {
     /// Zeros in the place of a network's tensors.
-    pub fn zeros(graph: &crate::nn::Graph, form: WeightForm) -> Self {
+    pub fn zeros(graph: &crate::nn::Graph) -> Self {
         let zeros = |(name, shape): (String, Vec<usize>)| {
-            let count = shape.iter().product();
-            (name, TensorData::new(vec![0f32; count], shape))
+            (name, Tensor::Floats(vec![0.0; shape.iter().product()]))
         };
-        let tensors = graph.names_and_shapes().into_iter().map(zeros).collect();
-        Self { tensors, packed: BTreeMap::new(), form }
+        let tensors = Tensors(graph.names_and_shapes().into_iter().map(zeros).collect());
+        Self { tensors, form: WeightForm::F32 }
     }
 }
 
@@ -139,14 +97,14 @@ fn width(bits: usize) -> usize {
 }
 
 /// Codes as bytes, taken apart by division, and looked up in the codebook.
-fn write_codes(b: &mut Builder, name: &str, dims: &[usize], unpacked: &Unpacked) -> String {
-    let Unpacked { codes, book } = unpacked;
-    let width = width(book.scheme().bits);
-    let (table, groups) = (book.table(), book.groups());
-    let (each, entries) = (codes.len() / groups, table.len() / groups);
-    let bytes = pack(codes, width);
-    let count = bytes.len();
-    let packed = b.tensor(format!("{name}.codes"), &[count, 1], Data::U8(bytes));
+fn write_codes(b: &mut Builder, name: &str, dims: &[usize], codes: Codes) -> String {
+    let unpacked: Vec<u8> = codes.unpacked().collect();
+    let Codes { bits, count, table, groups, .. } = codes;
+    let width = width(bits);
+    let (each, entries) = (count / groups, table.len() / groups);
+    let bytes = pack(&unpacked, width);
+    let room = bytes.len() * 8 / width;
+    let packed = b.tensor(format!("{name}.codes"), &[bytes.len(), 1], Data::U8(bytes));
     let table = b.tensor(format!("{name}.codebook"), &[table.len()], Data::F32(table));
     // Runtimes divide integers of 32 bits; not all of them divide bytes.
     let mut found = b.node("Cast", &[&packed], vec![Attribute("to", Setting::Int(I32))]);
@@ -158,8 +116,8 @@ fn write_codes(b: &mut Builder, name: &str, dims: &[usize], unpacked: &Unpacked)
         found = b.op("Div", &[&found, &places]);
         found = b.op("Mod", &[&found, &base]);
     }
-    if count * 8 / width > codes.len() {
-        let (all, end) = (b.reshape(&found, &[-1]), b.ints(&[codes.len() as i64]));
+    if room > count {
+        let (all, end) = (b.reshape(&found, &[-1]), b.ints(&[count as i64]));
         found = b.first(&all, 0, &end);
     }
     if groups > 1 {
@@ -176,7 +134,7 @@ fn write_codes(b: &mut Builder, name: &str, dims: &[usize], unpacked: &Unpacked)
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::quant::TensorScheme;
+    use crate::quant::{Codebook, TensorScheme};
 
     /// What the nodes do, in integers: codes are those that went in, for every number of bits and
     /// counts that leave a byte half full.
@@ -208,9 +166,10 @@ mod tests {
         let book = Codebook::fit(scheme, &[1.0, -1.0, 3.0, 5.0], &[2, 2]).unwrap();
         let codes = book.encode(&[1.0, -1.0, 3.0, -5.0]);
         let table = book.table();
-        let unpacked = Unpacked { codes, book };
+        let (packed, count) = (pack(&codes, 1), codes.len());
+        let codes = Codes { bits: 1, packed, count, table: table.clone(), groups: book.groups() };
         let mut b = Builder::default();
-        let made = write_codes(&mut b, "w", &[2, 2], &unpacked);
+        let made = write_codes(&mut b, "w", &[2, 2], codes);
         assert_eq!(b.nodes.last().unwrap().output, made);
         let data = |name: &str| b.tensors.iter().find(|t| t.name == name).unwrap().data.clone();
         assert_eq!(data("w.codes"), Data::U8(vec![0b0101]));

@@ -1,15 +1,11 @@
 use super::*;
 use crate::audio::{load, write_wav16};
 use crate::backend::BackendKind;
-use crate::inference::tests::{MELS, arch, frontend, network, recording, tone};
+use crate::inference::tests::{MELS, arch, flex, frontend, network, recording, tone};
 use crate::model_file::Header;
 use crate::nn::{Precision, difference, names_and_shapes, trained};
 use crate::quant::config::SmallLayers;
 use crate::quant::{QuantizeConfig, Quantizer, uniform};
-
-fn flex() -> Device {
-    BackendKind::Flex.device(0).expect("tests are built with it")
-}
 
 /// Feature sets of several lengths, some of them equal.
 fn sets() -> Vec<Features> {
@@ -42,7 +38,7 @@ fn the_runtime_gives_burns_embeddings() {
     let header = Header::new(arch(), frontend());
     let model = Model { header, network: network.clone() };
     assert_near(&Embedder::of(&model, &device).unwrap(), &burns);
-    // The second opinion stays one.
+    // Ndarray is a second opinion, so Burn runs it.
     if let Ok(device) = BackendKind::Ndarray.device(0) {
         let network = arch().init(&device, 1).unwrap();
         let embedder = Embedder::new(&network, &frontend(), &device).unwrap();

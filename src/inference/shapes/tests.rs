@@ -1,23 +1,17 @@
 use std::path::Path;
 
-use burn::tensor::{Device, TensorData};
+use burn::tensor::TensorData;
 
 use super::*;
 use crate::audio::write_wav16;
-use crate::backend::BackendKind;
 use crate::error::Result;
-use crate::inference::tests::{MELS, frontend, network, tone};
+use crate::inference::tests::{MELS, flex, frontend, network, tone};
 use crate::inference::{Embedder, Facts, Features};
 use crate::nn::graph::Op;
-use crate::nn::{Mode, PoolingKind, difference, trained};
+use crate::nn::{Mode, difference, trained};
 use crate::rng::Stream;
-use crate::zoo::tests::small;
+use crate::zoo::tests::various;
 use crate::zoo::{Architecture, names};
-
-/// A CPU, whatever the default device is.
-fn flex() -> Device {
-    BackendKind::Flex.device(0).expect("tests are built with it")
-}
 
 #[test]
 fn lengths_are_few() {
@@ -91,16 +85,10 @@ fn compare(arch: &Architecture, frames: usize, own: &[usize]) {
     }
 }
 
-/// Every name, and every pooling of those that are not deep: depth adds no operation.
 #[test]
 fn every_network_gives_what_it_gives_without_padding() {
     let mut seen = 0;
-    for arch in small(16) {
-        let own = Architecture::named(&arch.name).unwrap().pooling;
-        let is_deep = arch.layout().unwrap().nodes.len() >= 200;
-        if is_deep && ![PoolingKind::Astp, own].contains(&arch.pooling) {
-            continue;
-        }
+    for arch in various(16) {
         let least = arch.least_frames().unwrap();
         // Strides and squeezes by 8 leave 6, 4, 2 and 1 frames.
         let mut lengths = vec![48, 29, 9, 5];
@@ -122,7 +110,7 @@ fn embeddings_are_those_of_cpu_backends() {
         write_wav16(path, &tone((16_000.0 * seconds) as usize), 16_000).unwrap();
     }
     let paths: Vec<&Path> = paths.iter().map(|path| path.as_path()).collect();
-    let embedder = || Embedder::new(&network, &frontend(), &device).unwrap().window(0.98);
+    let embedder = || Embedder::by_burn(&network, &frontend(), &device).unwrap().window(0.98);
     let files = |embedder: &Embedder| {
         let mut rows = Vec::new();
         let mut each = |i: usize, result: Result<(Facts, Vec<f32>)>| -> Result<()> {
@@ -133,9 +121,7 @@ fn embeddings_are_those_of_cpu_backends() {
         embedder.files(&paths, &mut each).unwrap();
         rows
     };
-    // By Burn without padding, too.
-    let by_burn = Embedder::by_burn(&network, &frontend(), &device).unwrap();
-    let (cpu, gpu) = (by_burn.window(0.98), embedder().padding_as_on_gpus());
+    let (cpu, gpu) = (embedder(), embedder().padding_as_on_gpus());
     for (i, (ours, wanted)) in files(&gpu).iter().zip(&files(&cpu)).enumerate() {
         let off = difference(ours, wanted);
         assert!(off <= 1e-5, "{} s: {off}", seconds[i]);

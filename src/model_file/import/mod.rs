@@ -119,10 +119,7 @@ pub fn import_noted(path: &Path, options: &ImportOptions, device: &Device) -> Re
     frontend.fbank.mels = arch.mels;
     match configured {
         Some(config) => config.check_front_end(&frontend.fbank)?,
-        None => {
-            let check = frontend.fbank.check();
-            check.map_err(|e| Error::file(path, e.to_string()))?;
-        }
+        None => frontend.fbank.check().map_err(|e| Error::file(path, e.to_string()))?,
     }
     found.fits(path, &checkpoint).map_err(told)?;
     let head = usable_head(arch, weights, &mut notes);

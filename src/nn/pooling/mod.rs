@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Exec, Init};
 use attention::{Asp, Astp, Mqmhastp};
+pub(crate) use statistics::DEVIATION_EPSILON;
 pub use statistics::{Floor, Statistics};
 pub(super) use statistics::{statistics, statistics_of_each};
 

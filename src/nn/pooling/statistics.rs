@@ -3,7 +3,7 @@
 use burn::tensor::{Tensor, TensorData};
 
 /// Added to a variance before its root.
-const FLOOR: f64 = 1e-7;
+pub(crate) const DEVIATION_EPSILON: f64 = 1e-7;
 
 /// Which statistics of the frames.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,7 +73,7 @@ pub(in crate::nn) fn statistics(
     }
     let centered = x - mean.clone();
     let var = (centered.clone() * centered).sum_dim(2) / (frames.max(2) - 1) as f64;
-    let std = flat((var + FLOOR).sqrt());
+    let std = flat((var + DEVIATION_EPSILON).sqrt());
     if kind == Statistics::Deviation { std } else { Tensor::cat(vec![flat(mean), std], 1) }
 }
 
@@ -108,7 +108,7 @@ pub(in crate::nn) fn statistics_of_each(
     }
     let centered = (x - mean.clone()) * mask;
     let var = (centered.clone() * centered).sum_dim(2) / divisor(|n| n.max(2) - 1);
-    let std = flat((var + FLOOR).sqrt());
+    let std = flat((var + DEVIATION_EPSILON).sqrt());
     if kind == Statistics::Deviation { std } else { Tensor::cat(vec![flat(mean), std], 1) }
 }
 

@@ -4,6 +4,8 @@
 //! those of members with large bounds, and then those of every other member whose bound reaches the
 //! `top`-th cosine of these. What is found does not depend on how close the bounds are, to the bit.
 
+use std::cmp::Ordering;
+
 use super::TopStatistics;
 use super::between::between;
 use crate::lanes::Lanes;
@@ -73,20 +75,21 @@ impl Nearest {
         let [near, far] = &mut room.places;
         let [a, b] = &mut room.cosines;
         let mut guess = Guess::new(self.top, bounds, &mut room.sample);
-        let mut cut = guess.next_floor();
-        let mut count = between(bounds, cut, f32::INFINITY, near).len();
-        // A guess that was too high leaves too few.
-        while count < self.top {
-            cut = guess.next_floor();
-            count = between(bounds, cut, f32::INFINITY, near).len();
-        }
+        let (cut, count) = loop {
+            let cut = guess.next_floor();
+            let count = between(bounds, cut, f32::INFINITY, near).len();
+            // A guess that was too high leaves too few.
+            if count >= self.top {
+                break (cut, count);
+            }
+        };
         let near = &near[..count];
         a.clear();
         cosines(near, a);
         // As many members reach the cosine at place `top`, so nothing below it counts.
         b.clear();
         b.extend_from_slice(a);
-        let least = *b.select_nth_unstable_by(self.top - 1, |a, b| b.total_cmp(a)).1;
+        let least = nth_largest(b, self.top - 1, f64::total_cmp);
         b.clear();
         let far = between(bounds, below(least), cut, far);
         cosines(far, b);
@@ -110,7 +113,7 @@ impl Nearest {
         }
         room.clear();
         room.extend_from_slice(&self.kept);
-        let floor = *room.select_nth_unstable_by(self.top - 1, |a, b| b.total_cmp(a)).1;
+        let floor = nth_largest(room, self.top - 1, f64::total_cmp);
         let mut count = 0;
         // Without a branch, as in `between`.
         for i in 0..self.kept.len() {
@@ -166,15 +169,15 @@ impl<'a> Guess<'a> {
         if self.rank > self.sample.len() / 2 {
             return f32::NEG_INFINITY;
         }
-        let floor = nth_largest(self.sample, self.rank);
+        let floor = nth_largest(self.sample, self.rank, f32::total_cmp);
         self.rank *= 2;
         floor
     }
 }
 
 /// Puts the largest values in front, and returns the one at place `n` of their order.
-fn nth_largest(values: &mut [f32], n: usize) -> f32 {
-    *values.select_nth_unstable_by(n, |a, b| b.total_cmp(a)).1
+fn nth_largest<T: Copy>(values: &mut [T], n: usize, order: impl Fn(&T, &T) -> Ordering) -> T {
+    *values.select_nth_unstable_by(n, |a, b| order(b, a)).1
 }
 
 #[cfg(test)]

@@ -138,7 +138,7 @@ impl Keeper {
         let Pending { step, thread } = pending;
         let result = thread
             .join()
-            .unwrap_or_else(|panic| Err(Error::Training(crate::backend::panic_text(&*panic))));
+            .unwrap_or_else(|panic| Err(Error::Training(crate::panics::panic_text(&*panic))));
         match result {
             Ok(()) => self.on_disk = Some(step),
             Err(e) => {

@@ -4,8 +4,9 @@ use burn::tensor::Tensor;
 
 #[cfg(feature = "cube")]
 use super::cube::{Queued, queued};
-use crate::backend::{failure, panic_text};
+use crate::backend::failure;
 use crate::error::{Error, Result};
+use crate::panics::panic_text;
 
 /// A copy that was started.
 pub(super) enum Reading {

@@ -5,8 +5,8 @@ use std::thread::{Builder, JoinHandle};
 
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 
-use crate::backend::quietly;
 use crate::error::{Error, Result};
+use crate::panics::quietly;
 
 /// The answer to a job, or what its panic said.
 type Told<Answer> = Result<Answer, String>;

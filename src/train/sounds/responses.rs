@@ -26,7 +26,8 @@ impl Responses {
     /// Those of [`read_wav_scp`](crate::corpus::read_wav_scp).
     pub fn new(list: &Path, reading: Reading) -> Result<Self> {
         let list = SoundList::read(list, reading.rate)?;
-        let (count, kept) = (list.count(), Kept::new(list.count(), reading.bytes));
+        let count = list.count();
+        let kept = Kept::new(count, reading.bytes);
         let drawn = Drawn::new("augment.reverb", count, reading);
         Ok(Self { kept, all: (0..count).collect(), drawn, list })
     }

@@ -4,9 +4,9 @@
 //! floor twice.
 
 use std::any::Any;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::Codec;
+use crate::panics::{caught, panic_text};
 
 /// A decoder, and how to make it anew: a panic leaves it in an unknown state.
 pub(super) struct Guard<D, M> {
@@ -20,7 +20,7 @@ impl<D: Codec, M: Fn() -> Result<D, String> + Send> Guard<D, M> {
     /// # Errors
     /// Those of `make`, and its panic.
     pub fn new(make: M) -> Result<Self, String> {
-        Ok(Self { decoder: Some(caught(&make)?), make })
+        Ok(Self { decoder: Some(made(&make)?), make })
     }
 }
 
@@ -28,11 +28,10 @@ impl<D: Codec, M: Fn() -> Result<D, String> + Send> Codec for Guard<D, M> {
     fn decode(&mut self, packet: &[u8], samples: &mut Vec<f32>) -> Result<(), String> {
         let mut decoder = match self.decoder.take() {
             Some(decoder) => decoder,
-            None => caught(&self.make)?,
+            None => made(&self.make)?,
         };
         let length = samples.len();
-        let outcome = catch_unwind(AssertUnwindSafe(|| decoder.decode(packet, samples)));
-        match outcome {
+        match caught(|| decoder.decode(packet, samples)) {
             Ok(outcome) => {
                 self.decoder = Some(decoder);
                 outcome
@@ -51,14 +50,12 @@ impl<D: Codec, M: Fn() -> Result<D, String> + Send> Codec for Guard<D, M> {
     }
 }
 
-fn caught<T>(run: impl Fn() -> Result<T, String>) -> Result<T, String> {
-    catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic| Err(reason(&*panic)))
+fn made<D>(make: impl Fn() -> Result<D, String>) -> Result<D, String> {
+    caught(make).unwrap_or_else(|panic| Err(reason(&*panic)))
 }
 
 fn reason(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().copied();
-    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    format!("its decoder failed ({})", text.unwrap_or("without a reason"))
+    format!("its decoder failed ({})", panic_text(panic))
 }
 
 #[cfg(test)]

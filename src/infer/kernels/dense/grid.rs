@@ -94,7 +94,6 @@ impl Grid {
             ((phase * height) as isize + row) * pitch as isize + column
         };
         let taps = each(&rows, &columns, tap);
-        let plane = row_phases.len() * frame_phases.len() * height * pitch;
         let phases = Phases {
             rows: row_phases,
             frames: frame_phases,
@@ -105,7 +104,7 @@ impl Grid {
             size,
             x_pitch,
         };
-        Self { plane, row: pitch, taps, is_flat, phases: Some(phases) }
+        Self { plane: phases.plane(), row: pitch, taps, is_flat, phases: Some(phases) }
     }
 
     /// Values of the copies, with guards.
@@ -128,12 +127,17 @@ impl Phases {
         self.rows.len() * self.frames.len()
     }
 
+    /// Values of a channel.
+    fn plane(&self) -> usize {
+        self.count() * self.height * self.pitch
+    }
+
     /// Copies the input, which has guards, into scratch of [`Grid::scratch`] values, one channel
     /// after the other.
     pub fn fill(&self, x: &[f32], scratch: &mut [f32]) {
         let [channels, mels, _] = self.size;
         scratch[..GUARD].fill(0.0);
-        let plane = self.count() * self.height * self.pitch;
+        let plane = self.plane();
         let (all, tail) = scratch[GUARD..].split_at_mut(channels * plane);
         tail.fill(0.0);
         let rows = |channel: usize| &x[GUARD + channel * mels * self.x_pitch..];

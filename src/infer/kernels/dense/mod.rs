@@ -42,8 +42,8 @@ pub(crate) struct Geometry {
 }
 
 impl Geometry {
-    /// Rows and frames of the output, of an input of that many. None where the kernel is larger
-    /// than the padded input.
+    /// Rows and frames of the output, of an input of that many: 0 where the kernel is larger than
+    /// the padded input.
     pub fn made(&self, size: [usize; 2]) -> [usize; 2] {
         [0, 1].map(|axis| {
             let reach = self.dilation[axis] * (self.kernel[axis] - 1) + 1;

@@ -66,11 +66,13 @@ impl Packed {
                         let is_there = output < geometry.output && code < entries;
                         if is_there { values[output * entries + code] } else { 0.0 }
                     };
-                    let codes = (0..blocks).flat_map(|b| (0..1 << bits).map(move |c| (b, c)));
-                    codes
-                        .flat_map(|(b, c)| (0..GROUP).map(move |l| (b, c, l)))
-                        .map(|(b, c, l)| value(b, c, l))
-                        .collect()
+                    let mut tables = Vec::with_capacity(blocks * (GROUP << bits));
+                    for block in 0..blocks {
+                        for code in 0..1 << bits {
+                            tables.extend((0..GROUP).map(|lane| value(block, code, lane)));
+                        }
+                    }
+                    tables
                 } else {
                     let mut values = values;
                     values.resize(1 << bits, 0.0);

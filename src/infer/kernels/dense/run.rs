@@ -20,12 +20,9 @@ const CACHED: usize = 384 << 10;
 const WORTH: usize = 1 << 19;
 
 /// The output, which threads share.
-#[derive(Clone, Copy)]
 struct Output(*mut f32);
 
 // SAFETY: every place is in one task's runs only.
-unsafe impl Send for Output {}
-// SAFETY: as above.
 unsafe impl Sync for Output {}
 
 /// What all tasks of a call have in common.
@@ -36,9 +33,7 @@ struct Work<'a> {
     x: &'a [f32],
     /// The first value.
     y: Output,
-    /// With guards.
-    add: Option<&'a [f32]>,
-    in_place: bool,
+    add: Add<'a>,
     relu: bool,
     /// Rows and frames of the output, and values from a row to the next one.
     made: [usize; 2],
@@ -50,17 +45,15 @@ pub(super) fn run(dense: &Dense, call: Call<'_>) {
     let geometry = &dense.geometry;
     let [channels, mels, frames] = size;
     let made = geometry.made([mels, frames]);
-    let pitch = made[1] + pad;
-    let input = Plane { rows: channels * mels, width: frames, pitch: frames + pad };
-    let output = Plane { rows: geometry.output * made[0], width: made[1], pitch };
-    let added = match add {
-        Add::Of(add) => Some(add),
-        Add::Nothing | Add::InPlace => None,
-    };
+    let input = Plane::of(&size, pad);
+    let output = Plane::of(&[geometry.output, made[0], made[1]], pad);
+    let pitch = output.pitch;
     assert_eq!(channels, geometry.input, "channels");
     assert!(geometry.padding[1] <= pad.min(GUARD), "{pad} zeros behind rows are too few");
     assert!(x.len() >= input.buffer() && y.len() >= output.buffer(), "values without guards");
-    assert!(added.is_none_or(|add| add.len() >= output.buffer()), "values without guards");
+    if let Add::Of(add) = add {
+        assert!(add.len() >= output.buffer(), "values without guards");
+    }
 
     let grid = Grid::of(geometry, size, pad);
     let (copies, unpacked) = scratch.split_at_mut(grid.scratch());
@@ -86,8 +79,7 @@ pub(super) fn run(dense: &Dense, call: Call<'_>) {
     let parts = shares.parts();
     // SAFETY: the output has guards.
     let y = Output(unsafe { y.as_mut_ptr().add(GUARD) });
-    let in_place = matches!(add, Add::InPlace);
-    let work = Work { dense, grid: &grid, x, y, add: added, in_place, relu, made, pitch };
+    let work = Work { dense, grid: &grid, x, y, add, relu, made, pitch };
 
     // A thread takes blocks of one part as long as there are parts for all.
     let tasks = parts.len() * blocks;
@@ -142,9 +134,9 @@ impl Work<'_> {
                 let run = unsafe {
                     let to = self.y.0.add(y);
                     let add = match self.add {
-                        Some(add) => add.as_ptr().add(GUARD + y),
-                        None if self.in_place => to.cast_const(),
-                        None => null(),
+                        Add::Of(add) => add.as_ptr().add(GUARD + y),
+                        Add::InPlace => to.cast_const(),
+                        Add::Nothing => null(),
                     };
                     Run {
                         x: self.x.as_ptr().wrapping_add(GUARD + x),

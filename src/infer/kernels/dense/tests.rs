@@ -106,7 +106,7 @@ impl Case {
 
     fn plane(&self) -> Plane {
         let [rows, width] = self.geometry.made(self.size);
-        Plane { rows: self.geometry.output * rows, width, pitch: width + self.pad }
+        Plane::of(&[self.geometry.output, rows, width], self.pad)
     }
 
     /// The values of the output. Pads are checked to be 0, guards to be as they were.

@@ -108,7 +108,7 @@ macro_rules! kernel {
                     let rest = run.length - at;
                     let vectors = rest.div_ceil(LANES);
                     // The values of the last vector, where that is not full.
-                    let last = rest.saturating_sub((vectors - 1) * LANES);
+                    let last = rest - (vectors - 1) * LANES;
                     // SAFETY: the caller vouches for the run; the tile ends where it ends.
                     unsafe {
                         match vectors {

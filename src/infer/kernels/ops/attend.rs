@@ -5,7 +5,7 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::functions::exp;
-use super::{GUARD, Level, Plane, Source, TASK, Target, add_products, fused};
+use super::{GUARD, Level, Plane, Source, Target, add_products, fused, per_task};
 use crate::lanes::Lanes;
 
 /// Rows that are computed together.
@@ -41,28 +41,41 @@ vectorised! {
     }
 }
 
+/// Fills the rows of every head, up to [`ROWS`] at a time, and zeroes what is behind each row.
+/// `fill` is given the head, the number of the first row in it, and the rows with their pads. It
+/// costs as much as reading so many values.
+fn by_head(
+    y: Target<'_>,
+    heads: usize,
+    cost: usize,
+    fill: impl Fn(usize, usize, &mut [f32]) + Sync,
+) {
+    let Plane { rows, width, pitch } = y.plane;
+    let each = (rows / heads * pitch).max(1);
+    y.inner().par_chunks_mut(each).enumerate().for_each(|(head, values)| {
+        let tasks = values.par_chunks_mut(ROWS * pitch).enumerate();
+        tasks.with_min_len(per_task(cost)).for_each(|(task, rows)| {
+            fill(head, task * ROWS, rows);
+            rows.chunks_mut(pitch).for_each(|row| row[width..].fill(0.0));
+        });
+    });
+}
+
 /// Logits of attention with so many heads: `q^T k / sqrt(channels / heads)` of each, from
 /// `[channels, frames]` each to `[heads, frames, frames]`.
 pub(crate) fn scores(level: Level, heads: usize, q: Source<'_>, k: Source<'_>, y: Target<'_>) {
-    let Plane { rows, width, pitch } = y.plane;
+    let Plane { width, pitch, .. } = y.plane;
     let share = q.plane.rows / heads;
     let scale = (1.0 / (share as f64).sqrt()) as f32;
-    let frames = rows / heads;
-    let least = (TASK / (ROWS * width * share).max(1)).max(1);
-    y.inner().par_chunks_mut((frames * pitch).max(1)).enumerate().for_each(|(head, values)| {
-        let tasks = values.par_chunks_mut(ROWS * pitch).enumerate().with_min_len(least);
-        tasks.for_each(|(task, rows)| {
-            let first = task * ROWS;
-            let channels = head * share..(head + 1) * share;
-            for column in (0..width).step_by(LANES) {
-                let sums = outer(level, q, k, channels.clone(), [first, column], scale);
-                let kept = LANES.min(width - column);
-                for (row, sums) in rows.chunks_mut(pitch).zip(sums) {
-                    row[column..column + kept].copy_from_slice(&sums[..kept]);
-                }
+    by_head(y, heads, ROWS * width * share, |head, first, rows| {
+        let channels = head * share..(head + 1) * share;
+        for column in (0..width).step_by(LANES) {
+            let sums = outer(level, q, k, channels.clone(), [first, column], scale);
+            let kept = LANES.min(width - column);
+            for (row, sums) in rows.chunks_mut(pitch).zip(sums) {
+                row[column..column + kept].copy_from_slice(&sums[..kept]);
             }
-            rows.chunks_mut(pitch).for_each(|row| row[width..].fill(0.0));
-        });
+        }
     });
 }
 
@@ -108,22 +121,16 @@ pub(crate) fn attend(
 ) {
     let Plane { rows, width, pitch } = y.plane;
     let share = rows / heads;
-    let frames = weights.plane.width;
-    let least = (TASK / (ROWS * width * frames).max(1)).max(1);
-    y.inner().par_chunks_mut((share * pitch).max(1)).enumerate().for_each(|(head, values)| {
-        let tasks = values.par_chunks_mut(ROWS * pitch).enumerate().with_min_len(least);
-        tasks.for_each(|(task, rows)| {
-            let (count, first) = (rows.len() / pitch, head * share + task * ROWS);
-            // Rows behind the last are the last once more.
-            let from = std::array::from_fn(|i| v.row(first + i.min(count - 1)));
-            for frame in 0..width {
-                let sums = dots(level, from, weights.row(head * width + frame));
-                for (row, sum) in rows.chunks_mut(pitch).zip(sums) {
-                    row[frame] = sum;
-                }
+    by_head(y, heads, ROWS * width * weights.plane.width, |head, first, rows| {
+        let (count, first) = (rows.len() / pitch, head * share + first);
+        // Rows behind the last are the last once more.
+        let from = std::array::from_fn(|i| v.row(first + i.min(count - 1)));
+        for frame in 0..width {
+            let sums = dots(level, from, weights.row(head * width + frame));
+            for (row, sum) in rows.chunks_mut(pitch).zip(sums) {
+                row[frame] = sum;
             }
-            rows.chunks_mut(pitch).for_each(|row| row[width..].fill(0.0));
-        });
+        }
     });
 }
 

@@ -2,11 +2,8 @@
 //!
 //! Vectors run over frames. Zeros before and behind a row serve as its padding.
 
-use rayon::prelude::*;
-
-use super::{GUARD, Level, Plane, TASK, add_products, fused};
+use super::{GUARD, Level, Plane, Target, add_products, fused};
 use crate::infer::kernels::{Add, Call, Geometry};
-use crate::infer::plane::TAIL;
 
 /// Outputs that are computed side by side.
 const BLOCK: usize = 64;
@@ -48,28 +45,25 @@ impl Depthwise {
     /// # Panics
     /// The input has other channels, or rows lie closer than the padding.
     pub fn run(&self, call: Call<'_>) {
-        let Call { x, size: [channels, mels, frames], pad, y, add, relu, .. } = call;
+        let Call { x, size, pad, y, add, relu, .. } = call;
+        let [channels, mels, frames] = size;
         let Geometry { kernel, stride, padding, .. } = self.geometry;
         assert_eq!(channels, self.groups, "input channels");
         assert!(padding[1] <= pad && padding[1] <= GUARD, "padding wider than a row's zeros");
         let [rows, width] = self.geometry.made([mels, frames]);
-        let outputs = self.scale.len();
-        let plane = Plane { rows: outputs * rows, width, pitch: width + pad };
-        assert!(x.len() >= GUARD + channels * mels * (frames + pad) + TAIL, "input with guards");
+        let made = [self.scale.len(), rows, width];
+        let (input, plane) = (Plane::of(&size, pad), Plane::of(&made, pad));
+        assert!(x.len() >= input.buffer(), "input with guards");
         let taps = kernel[0] * kernel[1];
-        let least = (TASK / (width * taps).max(1)).max(1);
-        let values = &mut y[GUARD..GUARD + plane.len()];
-        let tasks = values.par_chunks_mut(plane.pitch).enumerate().with_min_len(least);
-        tasks.for_each(|(row, values)| {
-            let (output, made) = (row / rows, row % rows);
-            let (values, behind) = values.split_at_mut(width);
-            behind.fill(0.0);
+        let y = Target { values: y, size: &made, plane };
+        y.rows(width * taps, |row, values| {
+            let output = row / rows;
             let lines = Lines {
                 x,
-                first: GUARD + output / self.geometry.output * mels * (frames + pad),
-                pitch: frames + pad,
+                first: GUARD + output / self.geometry.output * mels * input.pitch,
+                pitch: input.pitch,
                 mels,
-                top: made * stride[0],
+                top: row % rows * stride[0],
                 geometry: self.geometry,
                 weights: &self.weights[output * taps..][..taps],
             };
@@ -77,10 +71,9 @@ impl Depthwise {
                 scale: self.scale[output],
                 shift: self.shift[output],
                 add: match add {
-                    Add::Of(other) => Some(&other[GUARD + row * plane.pitch..][..width]),
-                    Add::Nothing | Add::InPlace => None,
+                    Add::Of(other) => Add::Of(&other[GUARD + row * plane.pitch..][..width]),
+                    Add::Nothing | Add::InPlace => add,
                 },
-                in_place: matches!(add, Add::InPlace),
                 relu,
             };
             compute(self.level, lines, end, values);
@@ -128,8 +121,8 @@ impl<'a> Lines<'a> {
 struct Ending<'a> {
     scale: f32,
     shift: f32,
-    add: Option<&'a [f32]>,
-    in_place: bool,
+    /// Of a row alone, without guards.
+    add: Add<'a>,
     relu: bool,
 }
 
@@ -188,15 +181,15 @@ vectorised! {
         let positive = |v: f32| if v < floor { floor } else { v };
         let of = |sum: f32| fused::<FUSED>(sum, end.scale, end.shift);
         match end.add {
-            Some(add) => {
+            Add::Of(add) => {
                 for ((y, &sum), &add) in y.iter_mut().zip(sums).zip(&add[at..]) {
                     *y = positive(of(sum) + add);
                 }
             }
-            None if end.in_place => {
+            Add::InPlace => {
                 y.iter_mut().zip(sums).for_each(|(y, &sum)| *y = positive(of(sum) + *y));
             }
-            None => y.iter_mut().zip(sums).for_each(|(y, &sum)| *y = positive(of(sum))),
+            Add::Nothing => y.iter_mut().zip(sums).for_each(|(y, &sum)| *y = positive(of(sum))),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Functions of single values, of one tensor or two.
 
 use super::functions::{exp, gelu, gelu_tanh, sigmoid, tanh};
-use super::{Level, Source, Target, fused, places, softmax_in_place};
+use super::{Level, Source, Target, fused, outer, places, softmax_in_place};
 use crate::nn::{Combine, Map};
 
 /// A function of every value of `x`.
@@ -25,8 +25,9 @@ pub(crate) fn map_in_place(level: Level, f: Map, y: Target<'_>) {
 fn map_cost(f: Map, width: usize) -> usize {
     match f {
         Map::Relu | Map::Clip20 => width,
-        Map::Sigmoid | Map::Tanh | Map::Silu => 4 * width,
-        Map::Gelu | Map::GeluTanh | Map::Softmax => 4 * width,
+        Map::Sigmoid | Map::Tanh | Map::Silu | Map::Gelu | Map::GeluTanh | Map::Softmax => {
+            4 * width
+        }
     }
 }
 
@@ -130,26 +131,29 @@ vectorised! {
 /// A function of every value of `x` and the one of `y` at its place. Axes of size 1 in `y` are
 /// repeated. The result has the size of `x`.
 pub(crate) fn combine(level: Level, f: Combine, x: Source<'_>, y: Source<'_>, out: Target<'_>) {
-    let outer = x.outer();
+    let outer = outer(x.size);
     out.rows_of(x, x.plane.width, |row, values| {
-        combine_row(level, f, values, y.row(repeated(outer, y, row)));
+        combine_row(level, f, values, repeated(outer, y, row));
     });
 }
 
 /// [`combine`] in the place of `x`.
 pub(crate) fn combine_in_place(level: Level, f: Combine, x: Target<'_>, y: Source<'_>) {
-    let (size, width) = (x.size, x.plane.width);
-    let outer = &size[..size.len().saturating_sub(1)];
+    let (outer, width) = (outer(x.size), x.plane.width);
     x.rows(width, |row, values| {
-        combine_row(level, f, values, y.row(repeated(outer, y, row)));
+        combine_row(level, f, values, repeated(outer, y, row));
     });
 }
 
-/// The row of `y` for a row of a value with these axes.
-fn repeated(outer: &[usize], y: Source<'_>, row: usize) -> usize {
-    let places = places(outer, row);
-    let axes = y.outer().iter().zip(places);
-    axes.fold(0, |row, (&size, place)| row * size + if size == 1 { 0 } else { place })
+/// The values of `y` for a row of a value whose rows count these axes.
+fn repeated<'a>(axes: &[usize], y: Source<'a>, row: usize) -> &'a [f32] {
+    let mut places = places(axes, row);
+    for (place, &size) in places.iter_mut().zip(outer(y.size)) {
+        if size == 1 {
+            *place = 0;
+        }
+    }
+    y.row_at(places)
 }
 
 vectorised! {

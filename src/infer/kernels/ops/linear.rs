@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::{GUARD, Level, Source, TASK, Target, fused};
+use super::{GUARD, Level, Plane, Source, Target, fused, per_task};
 use crate::backend::codes::codes;
 use crate::infer::kernels::Weights;
 use crate::lanes::Lanes;
@@ -55,12 +55,11 @@ impl Linear {
     /// # Panics
     /// The values of `x` or `y` do not lie side by side.
     pub fn run(&self, relu: bool, x: Source<'_>, y: Target<'_>) {
-        let dense = |plane: super::Plane| plane.rows == 1 || plane.width == plane.pitch;
+        let dense = |plane: Plane| plane.rows == 1 || plane.width == plane.pitch;
         assert!(dense(x.plane) && dense(y.plane), "a vector with gaps");
         let x = &x.values[GUARD..][..self.input];
-        let least = (TASK / self.input.max(1)).max(1);
         let outputs = y.inner()[..self.scale.len()].par_iter_mut().enumerate();
-        outputs.with_min_len(least).for_each(|(output, y)| {
+        outputs.with_min_len(per_task(self.input)).for_each(|(output, y)| {
             let sum = self.product(output, x) * self.scale[output] + self.shift[output];
             *y = if relu { super::element::relu(sum) } else { sum };
         });

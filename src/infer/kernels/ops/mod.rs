@@ -111,9 +111,10 @@ impl<'a> Source<'a> {
         &self.values[GUARD + row * self.plane.pitch..][..self.plane.width]
     }
 
-    /// All axes but the last: those that rows count.
-    fn outer(&self) -> &'a [usize] {
-        &self.size[..self.size.len().saturating_sub(1)]
+    /// The values of the row at these places on the axes that rows count.
+    fn row_at(&self, places: [usize; 2]) -> &'a [f32] {
+        let axes = outer(self.size).iter().zip(places);
+        self.row(axes.fold(0, |row, (&size, place)| row * size + place))
     }
 }
 
@@ -127,9 +128,8 @@ impl<'a> Target<'a> {
     /// as much as reading so many values.
     fn rows(self, cost: usize, fill: impl Fn(usize, &mut [f32]) + Sync) {
         let Plane { width, pitch, .. } = self.plane;
-        let least = (TASK / cost.max(1)).max(1);
         let rows = self.inner().par_chunks_mut(pitch.max(1)).enumerate();
-        rows.with_min_len(least).for_each(|(row, values)| {
+        rows.with_min_len(per_task(cost)).for_each(|(row, values)| {
             let (values, pad) = values.split_at_mut(width);
             fill(row, values);
             pad.fill(0.0);
@@ -145,7 +145,17 @@ impl<'a> Target<'a> {
     }
 }
 
-/// The axes of a value's rows, from a row's number.
+/// How many items make a task, where one costs as much as reading so many values.
+fn per_task(cost: usize) -> usize {
+    (TASK / cost.max(1)).max(1)
+}
+
+/// All axes but the last: those that rows count.
+fn outer(size: &[usize]) -> &[usize] {
+    &size[..size.len().saturating_sub(1)]
+}
+
+/// The places of a row on the axes that rows count.
 fn places(outer: &[usize], mut row: usize) -> [usize; 2] {
     let mut places = [0; 2];
     for (axis, &size) in outer.iter().enumerate().rev() {

@@ -4,12 +4,8 @@ use rayon::prelude::*;
 
 use super::functions::sigmoid;
 use super::sums::{BLOCK, add, add_squares, sum, sum_squares};
-use super::{Level, Plane, Source, TASK, Target};
-
-/// Added to a layer's variance before its root.
-const EPSILON: f64 = 1e-6;
-/// Added to the variance of SimAM.
-const LAMBDA: f64 = 1e-4;
+use super::{Level, Plane, Source, Target, per_task};
+use crate::nn::{LAYER_NORM_EPSILON, SIMAM_LAMBDA};
 
 /// Normalises the channels of every frame and mel by their own mean and (biased) variance; then a
 /// factor and a summand for each channel.
@@ -52,7 +48,7 @@ fn normalise(level: Level, [weight, bias]: [&[f32]; 2], x: Option<Source<'_>>, y
     let blocks = width.div_ceil(BLOCK);
     let values = y.inner();
     let columns = Columns { first: values.as_mut_ptr(), step: inner * pitch };
-    let least = (TASK / (4 * BLOCK * channels)).max(1);
+    let least = per_task(4 * BLOCK * channels);
     (0..inner * blocks).into_par_iter().with_min_len(least).for_each(|task| {
         let columns = &columns;
         let (row, first) = (task / blocks, task % blocks * BLOCK);
@@ -76,7 +72,8 @@ fn normalise(level: Level, [weight, bias]: [&[f32]; 2], x: Option<Source<'_>>, y
             read(channel, &mut block);
             add_squares(level, &mut squares, &block, &means);
         }
-        let scales = squares.map(|sum| (1.0 / (sum / channels as f64 + EPSILON).sqrt()) as f32);
+        let scales =
+            squares.map(|sum| (1.0 / (sum / channels as f64 + LAYER_NORM_EPSILON).sqrt()) as f32);
         for (channel, (&weight, &bias)) in weight.iter().zip(bias).enumerate() {
             read(channel, &mut block);
             scale(level, &mut block, &means, &scales, weight, bias);
@@ -115,9 +112,8 @@ fn gate(level: Level, x: Option<Source<'_>>, y: Target<'_>) {
     let Plane { width, pitch, .. } = y.plane;
     let mels = y.size[1];
     let count = mels * width;
-    let least = (TASK / (8 * count).max(1)).max(1);
-    let channels = y.inner().par_chunks_mut(mels * pitch).enumerate().with_min_len(least);
-    channels.for_each(|(channel, values)| {
+    let channels = y.inner().par_chunks_mut(mels * pitch).enumerate();
+    channels.with_min_len(per_task(8 * count)).for_each(|(channel, values)| {
         for (mel, row) in values.chunks_mut(pitch).enumerate() {
             if let Some(x) = &x {
                 row[..width].copy_from_slice(x.row(channel * mels + mel));
@@ -130,7 +126,7 @@ fn gate(level: Level, x: Option<Source<'_>>, y: Target<'_>) {
         let mean = (rows(values, &|row| sum(level, row)) / count as f64) as f32;
         let squares = rows(values, &|row| sum_squares(level, row, mean));
         let variance = squares / (count.max(2) - 1) as f64;
-        let scale = (1.0 / ((variance + LAMBDA) * 4.0)) as f32;
+        let scale = (1.0 / ((variance + SIMAM_LAMBDA) * 4.0)) as f32;
         values.chunks_mut(pitch).for_each(|row| gate_row(level, &mut row[..width], mean, scale));
     });
 }

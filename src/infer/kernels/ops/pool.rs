@@ -3,12 +3,9 @@
 use rayon::prelude::*;
 
 use super::sums::{sum, sum_squares};
-use super::{Level, Source, TASK, Target};
+use super::{Level, Source, Target, per_task};
 use crate::lanes::Lanes;
-use crate::nn::Statistics;
-
-/// Added to a variance before its root.
-const FLOOR: f64 = 1e-7;
+use crate::nn::{DEVIATION_EPSILON, Statistics};
 
 /// Statistics of every channel, `[channels, frames]` -> `[count * channels]`. Attention has the
 /// size of `x`; [`Statistics::Weighted`] wants it.
@@ -23,7 +20,7 @@ pub(crate) fn pool(
     y: Target<'_>,
 ) {
     let (channels, frames) = (x.plane.rows, x.plane.width);
-    let least = (TASK / (4 * frames).max(1)).max(1);
+    let least = per_task(4 * frames);
     let of = |channel: usize| {
         let x = x.row(channel);
         if let Statistics::Weighted(floor) = kind {
@@ -36,7 +33,7 @@ pub(crate) fn pool(
             return [mean, 0.0];
         }
         let squares = sum_squares(level, x, mean as f32);
-        [mean, (squares / (frames.max(2) - 1) as f64 + FLOOR).sqrt()]
+        [mean, (squares / (frames.max(2) - 1) as f64 + DEVIATION_EPSILON).sqrt()]
     };
     let y = y.inner();
     let place = match kind {
@@ -68,8 +65,8 @@ vectorised! {
 
 #[cfg(test)]
 mod tests {
+    use super::super::map_in_place;
     use super::super::testing::{Held, for_levels};
-    use super::super::{map_in_place, testing};
     use super::*;
     use crate::nn::{Floor, Map};
 
@@ -85,7 +82,7 @@ mod tests {
                 let x = Held::noise(&size, 2, 1);
                 let mut alpha = Held::noise(&size, 2, 2);
                 map_in_place(level, Map::Softmax, alpha.target());
-                let mut y = testing::Held::garbage(&[9 * kind.count()], 2);
+                let mut y = Held::garbage(&[9 * kind.count()], 2);
                 let attention = match kind {
                     Statistics::Weighted(_) => Some(alpha.source()),
                     _ => None,

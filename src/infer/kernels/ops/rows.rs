@@ -1,6 +1,6 @@
 //! Values in other places and other sizes.
 
-use super::{Source, Target, places};
+use super::{Source, Target, outer, places};
 use crate::nn::Squeeze;
 
 /// Values side by side along an axis, which is 0 for channels.
@@ -42,19 +42,16 @@ pub(crate) fn swap(x: Source<'_>, y: Target<'_>) {
 
 /// Each axis cut down, or zeros behind it.
 pub(crate) fn fit(x: Source<'_>, y: Target<'_>) {
-    let (size, width) = (y.size, y.plane.width);
-    let outer = &size[..size.len().saturating_sub(1)];
+    let (axes, width) = (outer(y.size), y.plane.width);
     let kept = width.min(x.plane.width);
     y.rows(width, |row, values| {
         let (own, behind) = values.split_at_mut(kept);
         behind.fill(0.0);
-        let from = x.outer().iter().zip(places(outer, row));
-        match from.clone().all(|(&size, place)| place < size) {
-            true => {
-                let from = from.fold(0, |row, (&size, place)| row * size + place);
-                own.copy_from_slice(&x.row(from)[..kept]);
-            }
-            false => own.fill(0.0),
+        let places = places(axes, row);
+        if outer(x.size).iter().zip(places).all(|(&size, place)| place < size) {
+            own.copy_from_slice(&x.row_at(places)[..kept]);
+        } else {
+            own.fill(0.0);
         }
     });
 }

@@ -1,7 +1,7 @@
 //! Means over axes and over spans of frames.
 
 use super::sums::{BLOCK, add, sum};
-use super::{Level, Source, Target, places};
+use super::{Level, Source, Target, outer, places};
 
 /// Every frame becomes the mean of its segment of so many frames. The last may be shorter.
 pub(crate) fn segments(level: Level, frames: usize, x: Source<'_>, y: Target<'_>) {
@@ -20,17 +20,15 @@ pub(crate) fn spread(x: Source<'_>, y: Target<'_>) {
 
 /// The mean over axes, which stay with size 1. Axis 0 is the channels.
 pub(crate) fn mean(level: Level, axes: &[usize], x: Source<'_>, y: Target<'_>) {
-    let (size, width) = (y.size, y.plane.width);
+    let (outer, width) = (outer(y.size), y.plane.width);
     let last = x.size.len() - 1;
-    let outer = &size[..last];
     // Places on the axes that rows count: all of them on an axis that goes, one on one that stays.
     let span = |axis: usize| if axes.contains(&axis) { x.size[axis] } else { 1 };
     let spans: Vec<usize> = (0..last).map(span).collect();
     let rows: usize = spans.iter().product();
     let from = |row: usize, i: usize| {
         let (first, further) = (places(outer, row), places(&spans, i));
-        let axes = x.outer().iter().zip(first).zip(further);
-        x.row(axes.fold(0, |row, ((&size, a), b)| row * size + a + b))
+        x.row_at([first[0] + further[0], first[1] + further[1]])
     };
     y.rows(2 * rows * x.plane.width, |row, values| {
         if axes.contains(&last) {

@@ -1,7 +1,6 @@
 //! Values for tests.
 
-use super::{GUARD, Level, Plane, Source, Target, places};
-use crate::infer::plane::TAIL;
+use super::{GUARD, Level, Plane, Source, Target, outer, places};
 use crate::rng::Stream;
 
 /// Runs a test at every level that this machine has.
@@ -19,12 +18,9 @@ pub(super) struct Held {
 
 impl Held {
     fn filled(size: &[usize], pad: usize, fill: f32) -> Self {
-        let width = size.last().copied().unwrap_or(1);
-        let rows = size.iter().product::<usize>() / width;
-        let pitch = if size.len() == 1 { width } else { width + pad };
-        let plane = Plane { rows, width, pitch };
-        let mut values = vec![0.0; GUARD + rows * pitch + TAIL];
-        values[GUARD..GUARD + rows * pitch].fill(fill);
+        let plane = Plane::of(size, pad);
+        let mut values = vec![0.0; plane.buffer()];
+        values[GUARD..GUARD + plane.len()].fill(fill);
         Self { values, size: size.to_vec(), plane }
     }
 
@@ -82,7 +78,7 @@ impl Held {
 
     /// A function of each value and its place.
     pub fn indexed<T>(&self, f: impl Fn(f32, &[usize]) -> T) -> Vec<T> {
-        let outer = self.source().outer();
+        let outer = outer(&self.size);
         let place = |i: usize| {
             let mut place = places(outer, i / self.plane.width)[..outer.len()].to_vec();
             place.push(i % self.plane.width);

@@ -1,14 +1,12 @@
 use std::collections::HashSet;
 
 use super::*;
-use crate::infer::onnx::WeightForm;
 use crate::zoo::tests::small;
 
 /// What a network becomes, traced at a length.
 fn written(graph: &Graph) -> (Builder, String) {
-    let weights = Weights::zeros(graph, WeightForm::F32);
     let mut b = Builder::default();
-    let made = network(&mut b, graph, &weights, "image".to_owned()).unwrap();
+    let made = network(&mut b, graph, &mut Weights::zeros(graph), "image".to_owned()).unwrap();
     (b, made)
 }
 

@@ -193,31 +193,19 @@ impl Naming<'_> {
         norm: &WantedNorm,
     ) -> Result<(), String> {
         self.folded += 1;
-        let of = |value| Entry::constant(value, channels);
-        let variance = norm.epsilon.identity_variance();
-        let given = |form| entry(bias, form);
-        let values = match (own_bias, &norm.tensors[..]) {
-            (Some(own), &[weight, shift, mean, var]) => vec![
-                (own, given(Form::AsIs)?),
-                (weight, of(1.0)),
-                (shift, of(0.0)),
-                (mean, of(0.0)),
-                (var, of(variance)),
-            ],
-            (Some(own), &[mean, var]) => {
-                vec![(own, given(Form::AsIs)?), (mean, of(0.0)), (var, of(variance))]
-            }
-            (None, &[weight, shift, mean, var]) => vec![
-                (weight, of(1.0)),
-                (shift, given(Form::AsIs)?),
-                (mean, of(0.0)),
-                (var, of(variance)),
-            ],
+        let (place, form) = match (own_bias, &norm.tensors[..]) {
+            (Some(own), [_, _] | [_, _, _, _]) => (own, Form::AsIs),
+            (None, &[_, shift, _, _]) => (shift, Form::AsIs),
             // Without a bias of its own, what is added is minus the mean.
-            (None, &[mean, var]) => vec![(mean, given(Form::Negated)?), (var, of(variance))],
+            (None, &[mean, _]) => (mean, Form::Negated),
             (_, other) => return Err(format!("a BatchNorm of {} tensors", other.len())),
         };
-        values.into_iter().for_each(|(place, entry)| self.put(place, entry));
+        // From the end: a BatchNorm without weight and bias has the last two alone.
+        let identity = [1.0, 0.0, 0.0, norm.epsilon.identity_variance()];
+        for (&tensor, value) in norm.tensors.iter().rev().zip(identity.into_iter().rev()) {
+            self.put(tensor, Entry::constant(value, channels));
+        }
+        self.put(place, entry(bias, form)?);
         Ok(())
     }
 
@@ -230,7 +218,7 @@ impl Naming<'_> {
 /// A tensor of the file, its values unread.
 pub(super) fn entry(constant: &Constant, form: Form) -> Result<Entry, String> {
     let (name, tensor) = (constant.name, constant.tensor);
-    let range = tensor.values.clone().map_err(|e| format!("initialiser `{name}`: {e}"))?;
+    let range = tensor.range(name)?;
     let shape = constant.shape();
     if shape.contains(&0) {
         return Err(format!("initialiser `{name}` has shape {shape:?}, and no values"));

@@ -167,7 +167,7 @@ impl File {
 
 /// A tensor's values.
 fn values(content: &[u8], name: &str, tensor: &Tensor) -> Result<Vec<f32>, String> {
-    let range = tensor.values.clone().map_err(|e| format!("initialiser `{name}`: {e}"))?;
+    let range = tensor.range(name)?;
     let number = tensor.number.ok_or_else(|| format!("initialiser `{name}` has no values"))?;
     Ok(number.values(&content[range]))
 }

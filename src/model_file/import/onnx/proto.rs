@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::ops::Range;
 
 use super::tensor::{self, Tensor};
-use super::wire::{Field, Message, fields, text};
+use super::wire::{Field, fields, packed, text};
 
 /// Most graphs within each other.
 const DEEPEST: usize = 8;
@@ -32,7 +32,7 @@ pub(super) struct Model {
 #[derive(Debug, Default)]
 pub(super) struct Node {
     /// Its name; may be empty.
-    pub name: String,
+    name: String,
     /// What it does. Operations of other sets than ONNX's have the set's name before theirs.
     pub op: String,
     /// What it reads: its inputs, empty where one is left out, and what graphs within it read of
@@ -217,12 +217,10 @@ fn attribute(
             (5, Field::Bytes(range)) => found = Attribute::Tensor(tensor::read(content, range)?.1),
             (6 | 11, Field::Bytes(range)) => inner(content, range, depth + 1, captured)?,
             (8, Field::Number(value)) => numbers.push(value as i64),
-            (8, Field::Bytes(range)) => {
-                let mut packed = Message::new(content, range);
-                while !packed.is_read() {
-                    numbers.push(packed.number()? as i64);
-                }
-            }
+            (8, Field::Bytes(range)) => packed(content, range, |value| {
+                numbers.push(value as i64);
+                Ok(())
+            })?,
             (20, Field::Number(value)) => kind = value,
             _ => {}
         }

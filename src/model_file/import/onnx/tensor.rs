@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::wire::{Field, Message, fields, text};
+use super::wire::{Field, fields, packed, text};
 use crate::model_file::import::number::Number;
 
 /// Most axes of a tensor.
@@ -21,6 +21,16 @@ pub(super) struct Tensor {
     pub values: Result<Range<usize>, String>,
 }
 
+impl Tensor {
+    /// Where its values are in the content.
+    ///
+    /// # Errors
+    /// They cannot be read; the error names the tensor.
+    pub fn range(&self, name: &str) -> Result<Range<usize>, String> {
+        self.values.clone().map_err(|e| format!("initialiser `{name}`: {e}"))
+    }
+}
+
 /// A `TensorProto` and its name.
 ///
 /// # Errors
@@ -32,18 +42,13 @@ pub(super) fn read(content: &[u8], range: Range<usize>) -> Result<(String, Tenso
     fields(content, range, |number, field| {
         match (number, field) {
             (1, Field::Number(size)) => axis(&mut shape, size)?,
-            (1, Field::Bytes(range)) => {
-                let mut packed = Message::new(content, range);
-                while !packed.is_read() {
-                    axis(&mut shape, packed.number()?)?;
-                }
-            }
+            (1, Field::Bytes(range)) => packed(content, range, |size| axis(&mut shape, size))?,
             (2, Field::Number(value)) => kind = value,
             // Raw bytes, and values of F32 and F64, which have the same form.
-            (4 | 9 | 10, Field::Bytes(range) | Field::Fixed(range)) => match pieces.len() {
-                0 | 1 => pieces.push(range),
-                _ => {}
-            },
+            // A second piece is an error already.
+            (4 | 9 | 10, Field::Bytes(range) | Field::Fixed(range)) if pieces.len() < 2 => {
+                pieces.push(range);
+            }
             (5, _) => as_integers = true,
             (8, Field::Bytes(range)) => name = text(content, range)?,
             (13, _) => elsewhere = true,

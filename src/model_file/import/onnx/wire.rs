@@ -14,15 +14,14 @@ pub(super) enum Field {
 }
 
 /// A message, read field by field.
-#[derive(Debug, Clone)]
-pub(super) struct Message<'a> {
+struct Message<'a> {
     content: &'a [u8],
     at: usize,
 }
 
 impl<'a> Message<'a> {
     /// The message that lies in these bytes of the content.
-    pub fn new(content: &'a [u8], range: Range<usize>) -> Self {
+    fn new(content: &'a [u8], range: Range<usize>) -> Self {
         let end = range.end.min(content.len());
         Self { content: &content[..end], at: range.start.min(end) }
     }
@@ -31,8 +30,8 @@ impl<'a> Message<'a> {
     ///
     /// # Errors
     /// A field that is cut off, or of a kind that protobuf no longer has.
-    pub fn field(&mut self) -> Result<Option<(u64, Field)>, String> {
-        if self.at == self.content.len() {
+    fn field(&mut self) -> Result<Option<(u64, Field)>, String> {
+        if self.is_read() {
             return Ok(None);
         }
         let start = self.at;
@@ -54,7 +53,7 @@ impl<'a> Message<'a> {
     }
 
     /// A number in groups of 7 bits, the lowest first.
-    pub fn number(&mut self) -> Result<u64, String> {
+    fn number(&mut self) -> Result<u64, String> {
         let start = self.at;
         let mut value = 0;
         for shift in (0..64).step_by(7) {
@@ -78,7 +77,7 @@ impl<'a> Message<'a> {
     }
 
     /// Whether all was read.
-    pub fn is_read(&self) -> bool {
+    fn is_read(&self) -> bool {
         self.at == self.content.len()
     }
 }
@@ -103,6 +102,22 @@ pub(super) fn fields(
     Ok(())
 }
 
+/// Calls `each` with every one of a field's packed numbers.
+///
+/// # Errors
+/// Damaged numbers; those of `each`.
+pub(super) fn packed(
+    content: &[u8],
+    range: Range<usize>,
+    mut each: impl FnMut(u64) -> Result<(), String>,
+) -> Result<(), String> {
+    let mut message = Message::new(content, range);
+    while !message.is_read() {
+        each(message.number()?)?;
+    }
+    Ok(())
+}
+
 /// A field's text.
 ///
 /// # Errors
@@ -119,11 +134,11 @@ mod tests {
     use super::*;
 
     fn all(bytes: &[u8]) -> Result<Vec<(u64, Field)>, String> {
-        let mut message = Message::new(bytes, 0..bytes.len());
         let mut all = Vec::new();
-        while let Some(field) = message.field()? {
-            all.push(field);
-        }
+        fields(bytes, 0..bytes.len(), |number, field| {
+            all.push((number, field));
+            Ok(())
+        })?;
         Ok(all)
     }
 

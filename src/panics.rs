@@ -1,4 +1,5 @@
-//! Panics as messages. Backends have no other way to say that something failed.
+//! Panics as messages. Backends have no other way to say that something failed, and decoders of
+//! damaged audio may fail in no other way.
 
 use std::any::Any;
 use std::cell::{Cell, RefCell};
@@ -14,6 +15,11 @@ thread_local! {
 /// Runs `work` and turns a panic of this thread into its message, followed by the place that it
 /// comes from. Nothing of it reaches the terminal.
 pub(crate) fn quietly<T>(work: impl FnOnce() -> T) -> Result<T, String> {
+    caught(work).map_err(|panic| format!("{}{}", panic_text(&*panic), PLACE.take()))
+}
+
+/// Runs `work` and catches a panic of this thread. Nothing of it reaches the terminal.
+pub(crate) fn caught<T>(work: impl FnOnce() -> T) -> Result<T, Box<dyn Any + Send>> {
     // The whole program has one hook. It is set once, and silent for threads that ask for it.
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {
@@ -32,7 +38,7 @@ pub(crate) fn quietly<T>(work: impl FnOnce() -> T) -> Result<T, String> {
     let before = QUIET.replace(true);
     let result = catch_unwind(AssertUnwindSafe(work));
     QUIET.set(before);
-    result.map_err(|panic| format!("{}{}", panic_text(&*panic), PLACE.take()))
+    result
 }
 
 /// What a panic says, in one line and without a backtrace. A message gives each cause a line of its
@@ -58,10 +64,7 @@ mod tests {
             panic!("cannot read\n  Caused by:\n    out of memory\nBacktrace\n  0: main")
         })
         .unwrap_err();
-        assert!(
-            told.starts_with("cannot read Caused by: out of memory (src/backend/panics.rs:"),
-            "{told}"
-        );
+        assert!(told.starts_with("cannot read Caused by: out of memory (src/panics.rs:"), "{told}");
         assert_eq!(quietly(|| 3), Ok(3));
     }
 }
