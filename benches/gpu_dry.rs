@@ -23,6 +23,10 @@ use revox::nn::Precision;
 use revox::train::{OptimizerConfig, Trainee};
 use revox::zoo::Architecture;
 
+/// Networks whose steps may take so many launches and bind so many bytes at most.
+const MOST: [(&str, Option<u64>, u64); 2] =
+    [("resnet34", Some(400), 95_000_000_000), ("rev1-resnet34", None, 150_000_000_000)];
+
 const GIB: f64 = (1u64 << 30) as f64;
 
 fn main() {
@@ -102,6 +106,22 @@ impl Count {
         Self(std::array::from_fn(|i| self.0[i] - before.0[i]))
     }
 
+    /// Refuses steps of a network beyond [`MOST`].
+    fn check(self, name: &str) -> Result<()> {
+        let Some((_, launches, bytes)) = MOST.iter().find(|(of, ..)| *of == name) else {
+            return Ok(());
+        };
+        let [launched, read, written] = self.0;
+        if launches.is_some_and(|most| launched > most) || read + written > *bytes {
+            return Err(Error::Invalid(format!(
+                "a step takes {launched} launches and binds {} bytes: {} and {bytes} are allowed",
+                read + written,
+                launches.map_or("any number".to_owned(), |most| most.to_string()),
+            )));
+        }
+        Ok(())
+    }
+
     fn row(self, what: &str) -> String {
         let [launches, read, written] = self.0;
         let gb = |bytes: u64| format!("{:.1}", bytes as f64 / 1e9);
@@ -136,7 +156,7 @@ fn launches(name: &str, optimizer: &str, card: &str) -> Result<()> {
     {
         println!("{}", count.row(&format!("{whole} | {part}")));
     }
-    Ok(())
+    step.check(name)
 }
 
 /// The passes of a second step: in the first, weights are drawn.

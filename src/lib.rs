@@ -76,6 +76,9 @@ pub mod rng;
 pub mod scoring;
 #[cfg(feature = "train")]
 pub mod selftest;
+#[cfg(test)]
+#[path = "../tests/shared/mod.rs"]
+mod shared;
 pub mod tensor_file;
 pub mod terminal;
 #[cfg(feature = "train")]

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Makes the model inside the program again: trains, packs, tests, and takes the threshold of the
 # first dev list. The figures that it prints belong in model.toml; a test compares those that can
-# be compared.
+# be compared. model.toml names the commit whose program made the model that ships: dither and
+# reverberation are computed otherwise since, so that a later program trains another one.
 #
 #   cargo build --release && models/default/build.sh
 #

@@ -1,10 +1,13 @@
-//! The bytes of a file that may be audio. A small file is held in memory, a large one is read page
-//! by page.
+//! The bytes of a file that may be audio, or of a part of a file. A small one is held in memory, a
+//! large one is read page by page. Of one that holds samples as they are, only what is wanted is
+//! read.
 
 use std::fmt::Display;
 use std::fs::File;
-use std::io::{ErrorKind, Read, Seek, SeekFrom};
+use std::io::{self, ErrorKind, Read};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::kind::{self, Kind};
 use super::{pipe, tags};
@@ -15,6 +18,11 @@ use crate::fs;
 const SMALL: u64 = 1 << 22;
 /// Bytes of a larger file that are read at a time, unless the caller needs more.
 pub(super) const PAGE: u64 = 1 << 18;
+/// Most stored samples that are read at a time, in bytes: they stay in a core's cache. A file that
+/// is no longer is held in memory.
+pub(super) const PART: u64 = 1 << 16;
+/// Bytes that are read at a time where a file holds samples as they are, unless more are wanted.
+const LEAST: u64 = 1 << 14;
 
 /// A file's bytes, some of them in memory.
 pub(super) struct Input {
@@ -26,8 +34,14 @@ pub(super) struct Input {
     /// Their place in the file.
     start: u64,
     /// The source of the others; none if all are in memory.
-    file: Option<File>,
+    origin: Option<Origin>,
     page: u64,
+}
+
+/// The file that bytes come from, and its byte that counts as the first.
+struct Origin {
+    file: Arc<File>,
+    first: u64,
 }
 
 impl Input {
@@ -39,32 +53,64 @@ impl Input {
         if let Some(command) = pipe::command(path) {
             return Ok(Self::held(path, pipe::run(command)?));
         }
-        Self::of(path, fs::open(path)?, SMALL, PAGE)
+        Self::of(path, fs::open(path)?)
     }
 
     /// A file with these bytes.
     pub fn held(path: &Path, bytes: Vec<u8>) -> Self {
         let (path, length) = (path.to_owned(), bytes.len() as u64);
-        Self { path, length, held: bytes, start: 0, file: None, page: PAGE }
+        Self { path, length, held: bytes, start: 0, origin: None, page: PAGE }
     }
 
-    fn of(path: &Path, mut file: File, small: u64, page: u64) -> Result<Self> {
+    /// The file that is a part of another one, which several threads may read at once. Errors call
+    /// it `path`.
+    ///
+    /// # Errors
+    /// A file that cannot be read, or that is shorter.
+    pub fn part(path: &Path, file: Arc<File>, place: Range<u64>) -> Result<Self> {
+        let length = place.end.saturating_sub(place.start);
+        let origin = Origin { file, first: place.start };
+        let mut input = Self::paged(path, origin, length, Vec::new(), PAGE);
+        // Whatever it is, little is read at once.
+        let first = if length > PART { kind::HEAD } else { length };
+        input.page = first;
+        let is_stored = kind::of(input.at(0, first as usize)?).is_stored();
+        if length > PART && is_stored {
+            input.page = LEAST;
+        } else if length > SMALL {
+            input.page = PAGE;
+        } else {
+            input.at(0, length as usize)?;
+            input.origin = None;
+        }
+        Ok(input)
+    }
+
+    fn of(path: &Path, mut file: File) -> Result<Self> {
         let io = |e| Error::io(path, "read", e);
         let metadata = file.metadata().map_err(io)?;
-        if metadata.is_file() && metadata.len() > small {
-            let (path, length) = (path.to_owned(), metadata.len());
-            return Ok(Self { path, length, held: Vec::new(), start: 0, file: Some(file), page });
-        }
-        // A pipe cannot be read twice. A device may be a whole disk, so it is read to its end only
-        // if it begins like audio.
-        let mut held =
-            Vec::with_capacity(if metadata.is_file() { metadata.len() as usize } else { 0 });
+        let mut held = Vec::with_capacity(kind::HEAD as usize);
         file.by_ref().take(kind::HEAD).read_to_end(&mut held).map_err(io)?;
-        let is_audio = !matches!(kind::of(&held), Kind::Other(_) | Kind::Unknown);
+        let kind = kind::of(&held);
+        // A pipe cannot be read twice.
+        let length = if metadata.is_file() { metadata.len() } else { 0 };
+        if length > SMALL || (length > PART && kind.is_stored()) {
+            let page = if kind.is_stored() { LEAST } else { PAGE };
+            let origin = Origin { file: Arc::new(file), first: 0 };
+            return Ok(Self::paged(path, origin, length, held, page));
+        }
+        // A device may be a whole disk, so it is read to its end only if it begins like audio.
+        let is_audio = !matches!(kind, Kind::Other(_) | Kind::Unknown);
         if is_audio || tags::id3v2(&held).is_some() {
+            held.reserve_exact((length as usize).saturating_sub(held.len()));
             file.read_to_end(&mut held).map_err(io)?;
         }
-        Ok(Self { page, ..Self::held(path, held) })
+        Ok(Self::held(path, held))
+    }
+
+    /// So many bytes of an origin, of which the first are in memory.
+    fn paged(path: &Path, origin: Origin, length: u64, held: Vec<u8>, page: u64) -> Self {
+        Self { path: path.to_owned(), length, held, start: 0, origin: Some(origin), page }
     }
 
     /// The file's name.
@@ -104,13 +150,16 @@ impl Input {
     /// Reads a page or more around the bytes from `place` to `end`. The next bytes in the same
     /// direction are then in memory, too.
     fn load(&mut self, place: u64, end: u64) -> Result<()> {
-        let Some(file) = &mut self.file else { return Ok(()) };
+        let Some(Origin { file, first }) = &self.origin else { return Ok(()) };
         let start = if place < self.start { place - place % self.page } else { place };
         let end = end.max(place + self.page).min(self.length);
+        let length = (end - start) as usize;
         self.start = start;
-        self.held.resize((end - start) as usize, 0);
-        let read = file.seek(SeekFrom::Start(start)).and_then(|_| file.read_exact(&mut self.held));
-        read.map_err(|e| {
+        if length > self.held.len() {
+            self.held = vec![0; length];
+        }
+        self.held.truncate(length);
+        read_exact_at(file, &mut self.held, first + start).map_err(|e| {
             self.held.clear();
             match e.kind() {
                 ErrorKind::UnexpectedEof => {
@@ -127,76 +176,28 @@ impl Input {
     }
 }
 
-#[cfg(test)]
-pub(super) mod tests {
-    use std::io::Write;
-
-    use super::*;
-
-    /// A file with these bytes, all of them in memory.
-    pub fn held(name: &str, bytes: &[u8]) -> Input {
-        Input::held(Path::new(name), bytes.to_vec())
-    }
-
-    /// A file with these bytes, about a page of them in memory.
-    pub fn paged(name: &str, bytes: &[u8], page: u64) -> Input {
-        let mut file = tempfile::tempfile().unwrap();
-        file.write_all(bytes).unwrap();
-        Input::of(Path::new(name), file, 0, page).unwrap()
-    }
-
-    /// The same file, in memory and with pages of two sizes.
-    pub fn every(name: &str, bytes: &[u8]) -> [Input; 3] {
-        [held(name, bytes), paged(name, bytes, 7), paged(name, bytes, 64)]
-    }
-
-    #[test]
-    fn all_places_have_their_bytes() {
-        let bytes: Vec<u8> = (0..100).collect();
-        for mut input in every("a", &bytes) {
-            assert_eq!((input.length(), input.path()), (100, Path::new("a")));
-            for place in [0u64, 50, 3, 99, 100, 17, 101, 0, 64, u64::MAX] {
-                for least in [1usize, 8, 60, 1000, 0] {
-                    let wanted = bytes.get(place.min(100) as usize..).unwrap();
-                    let found = input.at(place, least).unwrap();
-                    assert!(found.len() >= least.min(wanted.len()), "{place} {least}");
-                    assert_eq!(found, &wanted[..found.len()], "{place} {least}");
-                }
-            }
-            assert!(
-                input.begins(97, &[97, 98, 99]).unwrap()
-                    && !input.begins(97, &[97, 98, 99, 100]).unwrap()
-            );
-        }
-    }
-
-    #[test]
-    fn little_is_held_of_a_large_file() {
-        let mut input = paged("a", &[5; 100_000], 64);
-        for place in (0..100_000).step_by(33) {
-            input.at(place, 40).unwrap();
-            assert!(input.held.len() <= 2 * 64, "{} bytes", input.held.len());
-        }
-    }
-
-    #[test]
-    fn a_file_that_shrinks_is_an_error() {
-        let mut input = paged("a.wav", &[1; 1000], 64);
-        assert_eq!(input.at(0, 8).unwrap()[..8], [1; 8]);
-        input.file.as_mut().unwrap().set_len(500).unwrap();
-        let error = input.at(490, 64).unwrap_err().to_string();
-        assert!(error.contains("a.wav: became shorter"), "{error}");
-        assert_eq!(input.at(400, 8).unwrap()[..8], [1; 8]);
-    }
-
-    #[test]
-    fn of_a_small_file_that_is_no_audio_the_beginning_is_read() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("a");
-        std::fs::write(&path, vec![b'x'; 5000]).unwrap();
-        assert_eq!(Input::open(&path).unwrap().length(), kind::HEAD);
-        std::fs::write(&path, [b"RIFF".as_slice(), &[0; 5000]].concat()).unwrap();
-        assert_eq!(Input::open(&path).unwrap().length(), 5004);
-        assert!(Input::open(dir.path()).is_err());
-    }
+/// Reads bytes from a place on, whatever other threads read.
+///
+/// # Errors
+/// A file that cannot be read, or that ends before ([`ErrorKind::UnexpectedEof`]).
+#[cfg(unix)]
+pub(crate) fn read_exact_at(file: &File, bytes: &mut [u8], place: u64) -> io::Result<()> {
+    std::os::unix::fs::FileExt::read_exact_at(file, bytes, place)
 }
+
+/// Elsewhere a file has one place for all threads.
+///
+/// # Errors
+/// A file that cannot be read, or that ends before ([`ErrorKind::UnexpectedEof`]).
+#[cfg(not(unix))]
+pub(crate) fn read_exact_at(mut file: &File, bytes: &mut [u8], place: u64) -> io::Result<()> {
+    use std::io::{Seek, SeekFrom};
+    use std::sync::{Mutex, PoisonError};
+    static ONE: Mutex<()> = Mutex::new(());
+    let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
+    file.seek(SeekFrom::Start(place))?;
+    file.read_exact(bytes)
+}
+
+#[cfg(test)]
+pub(super) mod tests;

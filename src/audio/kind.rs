@@ -21,6 +21,14 @@ pub(super) enum Kind {
     Unknown,
 }
 
+impl Kind {
+    /// Whether files of this kind hold samples as they are, most often: the place of a sample is
+    /// then known, and a part of a file can be read without the rest.
+    pub fn is_stored(self) -> bool {
+        matches!(self, Self::Riff | Self::Sphere | Self::Foreign(Container::Aiff))
+    }
+}
+
 /// The containers of [`foreign`](super::foreign).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Container {

@@ -24,6 +24,7 @@ mod window;
 pub use fbank::{Dither, Fbank, FbankConfig, subtract_mean};
 #[cfg(feature = "train")]
 pub(crate) use flac::encode as encode_flac;
+pub(crate) use input::read_exact_at;
 pub use level::Level;
 pub use resample::resample;
 pub use source::Source;

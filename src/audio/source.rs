@@ -1,7 +1,10 @@
 //! The samples of a file, a piece at a time, so that a recording of many hours takes no more memory
 //! than a short one.
 
+use std::fs::File;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::input::{Input, PAGE};
 use super::kind::{self, Kind};
@@ -29,6 +32,12 @@ pub(super) trait Blocks {
     /// # Errors
     /// A damaged or cut file.
     fn more(&mut self, samples: &mut Vec<f32>) -> Result<bool>;
+
+    /// Says how many samples are wanted of the next block, which need not have more. A format whose
+    /// blocks have lengths of their own does not listen.
+    fn expect(&mut self, samples: u64) {
+        let _ = samples;
+    }
 
     /// Goes back to the first block.
     fn rewind(&mut self);
@@ -83,7 +92,8 @@ impl Source {
     /// Opens a file. Its content decides the format, not its name. `channel` counts from 0. ID3v2
     /// tags in front are skipped.
     ///
-    /// A file of more than 4 MB is read along with its samples, a pipe at once.
+    /// Of a file that holds samples as they are (WAV, AIFF, SPHERE) what is wanted is read. Another
+    /// file of at most 4 MB and a pipe are read at once, and a longer file along with its samples.
     ///
     /// # Errors
     /// A file of several channels without a chosen one
@@ -104,6 +114,20 @@ impl Source {
         channel: Option<usize>,
     ) -> Result<Self> {
         Self::of(Input::held(name, bytes), sample_rate, channel)
+    }
+
+    /// The file that is a part of another one, at these bytes. Errors call it `name`.
+    ///
+    /// # Errors
+    /// Those of [`Source::open`]; a file that does not have these bytes.
+    pub(crate) fn of_part(
+        name: &Path,
+        file: Arc<File>,
+        place: Range<u64>,
+        sample_rate: u32,
+        channel: Option<usize>,
+    ) -> Result<Self> {
+        Self::of(Input::part(name, file, place)?, sample_rate, channel)
     }
 
     fn of(mut input: Input, sample_rate: u32, channel: Option<usize>) -> Result<Self> {
@@ -224,6 +248,10 @@ impl Source {
                 .reserve(length.saturating_sub(self.given).min(most).saturating_sub(samples.len()));
         }
         while samples.len() < wanted && !self.ended {
+            // How many a resampler needs is its own affair.
+            if self.resampling.is_none() {
+                self.blocks.expect((wanted - samples.len()) as u64);
+            }
             self.more(&mut samples)?;
         }
         if samples.len() > wanted {
@@ -480,6 +508,39 @@ pub(super) mod tests {
     }
 
     #[test]
+    fn of_a_long_wav_file_only_a_crop_is_read() {
+        let spec = hound::WavSpec {
+            channels: 2,
+            sample_rate: 16_000,
+            bits_per_sample: 16,
+            sample_format: hound::SampleFormat::Int,
+        };
+        let bytes = wav(spec, &tone(400_000));
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.wav");
+        let all = Source::of(held("a.wav", &bytes), 16_000, Some(1)).unwrap().read(usize::MAX);
+        let all = all.unwrap();
+        assert_eq!(all.len(), 200_000);
+        for before in [0, 1001] {
+            std::fs::write(&path, [vec![5; before].as_slice(), &bytes].concat()).unwrap();
+            let file = Arc::new(File::open(&path).unwrap());
+            let place = before as u64..(before + bytes.len()) as u64;
+            let mut source = match before {
+                0 => Source::open(&path, 16_000, Some(1)).unwrap(),
+                _ => Source::of_part(&path, file, place, 16_000, Some(1)).unwrap(),
+            };
+            // Nothing behind the crop is there any more, and nothing of it is read.
+            let end = before + bytes.len() - 4 * (all.len() - 132_000);
+            let writer = File::options().write(true).open(&path).unwrap();
+            writer.set_len(end as u64).unwrap();
+            source.seek(100_000).unwrap();
+            assert!(source.read(32_000).unwrap() == all[100_000..132_000]);
+            let error = source.read(1).unwrap_err().to_string();
+            assert!(error.contains("became shorter"), "{error}");
+        }
+    }
+
+    #[test]
     fn a_piece_is_no_larger_than_asked_for() {
         let spec = hound::WavSpec {
             channels: 1,
@@ -492,11 +553,7 @@ pub(super) mod tests {
         assert_eq!(source.path(), Path::new("a.wav"));
         for _ in 0..3 {
             let piece = source.read(20_000).unwrap();
-            assert!(
-                piece.len() == 20_000 && source.ready.len() < PAGE as usize,
-                "{}",
-                source.ready.len()
-            );
+            assert!(piece.len() == 20_000 && source.ready.is_empty(), "{}", source.ready.len());
         }
     }
 }

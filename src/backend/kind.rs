@@ -187,6 +187,10 @@ pub fn is_gpu(device: &Device) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    #[cfg(feature = "wgpu-bare")]
+    use crate::nn::Precision;
+    #[cfg(feature = "wgpu-bare")]
+    use burn::tensor::DType;
 
     #[test]
     fn no_cpu_has_tf32() {
@@ -243,5 +247,20 @@ mod tests {
         if let Ok(device) = BackendKind::Wgpu.device(0) {
             assert!(!has_tf32(&device));
         }
+    }
+
+    /// WGSL has no bf16, and f16 where the driver has it.
+    #[cfg(feature = "wgpu-bare")]
+    #[test]
+    fn precisions_that_wgpu_lacks_are_refused() {
+        let Ok(device) = BackendKind::Wgpu.device(0) else { return };
+        for precision in [Precision::Tf32, Precision::Bf16] {
+            let error = precision.check(&device).unwrap_err();
+            let told = format!("does not compute in {}: ", precision.name());
+            assert!(error.to_string().contains(&told), "{error}");
+            assert_eq!(error.remedy(), Some(&Remedy::UseF32), "{error}");
+        }
+        assert_eq!(Precision::F16.check(&device).is_ok(), device.supports_dtype(DType::F16));
+        Precision::F32.check(&device).unwrap();
     }
 }

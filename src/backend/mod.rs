@@ -49,5 +49,6 @@ pub use kind::{BackendKind, has_tf32, is_gpu};
 pub use mode::Mode;
 pub use pages::{GradientOps, PageOps, largest_allocation, use_pages};
 pub(crate) use pages::{lasting, lasting_int, with_lasting_gradient};
+pub(crate) use product::{is_ours, product_each};
 pub use product::{product, products};
 pub use reversible::{Again, AnyLayer, Layer, Streams};

@@ -1,7 +1,7 @@
 //! Matrix products that are f32 where f32 is asked for, and need little memory. On NVIDIA's GPUs
 //! from Ampere on, Burn's products round their factors to TF32, and CubeCL has no option against
-//! it. So our own convolution, which uses no tensor cores in f32, computes products on GPUs. It
-//! tries no kernels out, either.
+//! it. So our own convolutions, which use no tensor cores in f32, compute products on GPUs. They
+//! try no kernels out, either.
 
 use burn::tensor::{DType, Tensor};
 
@@ -32,8 +32,18 @@ pub fn products(weight: Tensor<3>, x: Tensor<3>) -> Tensor<3> {
     }
 }
 
-/// Whether our own convolution computes the product.
-fn is_ours<const D: usize>(x: &Tensor<D>) -> bool {
+/// Each matrix of `a [batch, heads, rows, inner]` times that of `b [batch, heads, inner, columns]`
+/// -> `[batch, heads, rows, columns]`. Let the smaller factor be `a`: on GPUs it is copied where it
+/// is transposed, and its gradient is no part of the pages that activations share.
+pub(crate) fn product_each(a: Tensor<4>, b: Tensor<4>) -> Tensor<4> {
+    match is_ours(&a) {
+        true => grouped(a, b),
+        false => a.matmul(b),
+    }
+}
+
+/// Whether our own convolution computes products with this tensor.
+pub(crate) fn is_ours<const D: usize>(x: &Tensor<D>) -> bool {
     x.dtype() == DType::F32 && !tf32_allowed() && is_gpu(&x.device())
 }
 
@@ -50,6 +60,15 @@ fn each_convolved(weight: Tensor<3>, x: Tensor<3>) -> Tensor<3> {
     let image = x.reshape([batch, input, 1, frames]);
     let y = convolve(image, weight.reshape([output, input, 1, 1]), POINT);
     y.reshape([batch, output, frames])
+}
+
+/// [`product_each`] as a convolution with a group for each matrix.
+fn grouped(a: Tensor<4>, b: Tensor<4>) -> Tensor<4> {
+    let ([batch, heads, rows, inner], [.., columns]) = (a.dims(), b.dims());
+    let groups = batch * heads;
+    let weight = a.reshape([groups * rows, inner, 1, 1]);
+    let image = b.reshape([1, groups * inner, 1, columns]);
+    convolve(image, weight, Window { groups, ..POINT }).reshape([batch, heads, rows, columns])
 }
 
 #[cfg(test)]
@@ -107,6 +126,27 @@ mod tests {
                 };
                 let plain = |weight: Tensor<3>, x| weight.reshape([1, output, input]).matmul(x);
                 near(&traced(factors(), each_convolved), &traced(factors(), plain));
+            }
+        }
+    }
+
+    #[test]
+    fn grouped_convolutions_are_products_of_each_matrix() {
+        for kind in BackendKind::ALL {
+            let Ok(device) = kind.device(0) else { continue };
+            for (batch, heads, rows, inner, columns) in
+                [(1, 1, 1, 1, 1), (1, 1, 4, 6, 5), (2, 3, 7, 5, 33), (3, 4, 40, 3, 40)]
+            {
+                // The first factor is a view, as that of attention is.
+                let factors = || {
+                    (
+                        noise([batch, heads, inner, rows], 1, &device),
+                        noise([batch, heads, inner, columns], 2, &device),
+                    )
+                };
+                let ours = traced(factors(), |a: Tensor<4>, b| grouped(a.swap_dims(2, 3), b));
+                let plain = traced(factors(), |a: Tensor<4>, b| a.swap_dims(2, 3).matmul(b));
+                near(&ours, &plain);
             }
         }
     }

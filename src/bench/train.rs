@@ -47,6 +47,17 @@ pub fn train(
     device: &Device,
     report: &mut dyn FnMut(&str),
 ) -> Result<Vec<Figure>> {
+    train_on(bench, None, device, report)
+}
+
+/// [`train`] on a batch of the settings' sizes in the place of noise. Where its features are made
+/// on the device, that is part of each step.
+pub(super) fn train_on(
+    bench: &TrainBench,
+    batch: Option<&Batch>,
+    device: &Device,
+    report: &mut dyn FnMut(&str),
+) -> Result<Vec<Figure>> {
     if bench.steps == 0 {
         return Err(Error::invalid("at least one step must be timed"));
     }
@@ -65,7 +76,7 @@ pub fn train(
             label = format!("{label}/{}", bench.precision.name());
         }
         report(&label);
-        let failed = match quietly(|| measure(bench, setting, device)) {
+        let failed = match quietly(|| measure(bench, setting, batch, device)) {
             Ok(Ok(measured)) => {
                 figures.extend(measured.into_iter().map(|(what, value, unit)| Figure {
                     name: format!("train/{label}{what}"),
@@ -97,7 +108,12 @@ fn is_full_or_lost(error: &Error) -> bool {
 
 type Values = Vec<(&'static str, f64, &'static str)>;
 
-fn measure(bench: &TrainBench, setting: &Setting, device: &Device) -> Result<Values> {
+fn measure(
+    bench: &TrainBench,
+    setting: &Setting,
+    batch: Option<&Batch>,
+    device: &Device,
+) -> Result<Values> {
     let Setting { arch, execution, speakers, optimizer, .. } = setting;
     let before = PeakAlloc.current_usage();
     let trainee = Trainee::new(arch, &HeadConfig::default(), *speakers, device, 1)?
@@ -106,7 +122,7 @@ fn measure(bench: &TrainBench, setting: &Setting, device: &Device) -> Result<Val
     let mut steps = Steps {
         trainee: Some(Trainee { network, ..trainee }.lasting().train()),
         optimizer: optimizer.init()?,
-        noise: setting.noise(),
+        batch: batch.cloned().unwrap_or_else(|| setting.noise()),
         device: device.clone().autodiff(),
         scale: bench.precision.scales_loss().then(LossScale::new),
         late: Late::new(),
@@ -149,7 +165,7 @@ struct Steps {
     /// There between steps.
     trainee: Option<Trainee>,
     optimizer: Stepper,
-    noise: Batch,
+    batch: Batch,
     /// With autodiff.
     device: Device,
     scale: Option<LossScale>,
@@ -165,9 +181,9 @@ impl Steps {
 
     /// A step whose loss is read in it, as training on a CPU does.
     fn at_once(&mut self) {
-        let (features, labels) = self.noise.clone().into_tensors(&self.device);
+        let (features, labels) = self.batch.clone().into_tensors(&self.device);
         let model = self.trainee.take().expect("put back after each step");
-        let loss = model.pass(features, labels, self.noise.margin).loss;
+        let loss = model.pass(features, labels, self.batch.margin).loss;
         let factor = self.factor();
         let scaled = if factor == 1.0 { loss.clone() } else { loss.clone() * factor };
         let gradients = GradientsParams::from_grads(scaled.backward(), &model);
@@ -186,7 +202,7 @@ impl Steps {
     /// A step as training on a GPU queues it. A GPU that had no memory for a tensor says so only
     /// when something computed from it is read.
     fn queue(&mut self) -> Result<()> {
-        let batch = self.noise.clone().upload(&self.device);
+        let batch = self.batch.clone().upload(&self.device);
         let model = self.trainee.take().expect("put back after each step");
         let factor = self.factor();
         let (pending, gradients) = model.weigh(batch, 1.0, factor);

@@ -1,5 +1,6 @@
 //! `revox bench`.
 
+mod data;
 mod embed;
 
 use std::path::PathBuf;
@@ -9,12 +10,12 @@ use clap::Subcommand;
 use super::Global;
 use super::values::{ArchitectureName, count, counted};
 use crate::backend::{BackendKind, is_gpu};
-use crate::bench::{DataBench, Figure, OptimBench, TrainBench, data, optim, train};
+use crate::bench::{Figure, OptimBench, TrainBench, optim, train};
 use crate::error::{Error, Result};
 use crate::memory::{Setting, nvidia};
 use crate::nn::Precision;
 use crate::terminal::{errln, out, outln};
-use crate::train::{OptimizerConfig, Recipe};
+use crate::train::OptimizerConfig;
 use crate::zoo::Architecture;
 
 /// The project's own measurements on this machine.
@@ -34,28 +35,8 @@ enum What {
     Train(Train),
     Optim(Optim),
     Embed(embed::Args),
-    Data(Data),
+    Data(data::Args),
     Report(Report),
-}
-
-/// Training examples a second: reading, decoding, augmentation, features; the loader as a whole;
-/// and whether a training step of the recipe's network would wait for it.
-#[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:
-  revox bench data recipes/voxceleb/resnet.toml --backend cuda
-  revox bench data recipes/voxceleb/resnet.toml --no-step --set data.threads=16")]
-struct Data {
-    /// The recipe (TOML).
-    recipe: PathBuf,
-    /// Examples that are made, once by one thread and once by the recipe's threads.
-    #[arg(long, default_value_t = 2000)]
-    examples: usize,
-    /// Do not time a training step. On a CPU a step of a large network takes minutes.
-    #[arg(long)]
-    no_step: bool,
-    /// Change a value of the recipe: `--set data.threads=8` (repeatable).
-    #[arg(long = "set", value_name = "KEY=VALUE")]
-    set: Vec<String>,
 }
 
 /// Time and memory of training steps on noise.
@@ -177,37 +158,8 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
                 table(&bench, &figures);
             })
         }
-        What::Data(Data { recipe, examples, no_step, set }) => {
-            let mut recipe = Recipe::load(recipe, super::train::named(set))?;
-            recipe.seed = global.seed.unwrap_or(recipe.seed);
-            let nvidia = (global.backend == BackendKind::Cuda).then(|| nvidia(global.device));
-            let (examples, step) = (*examples, !no_step);
-            let bench = DataBench { recipe, examples, step, backend: global.backend, nvidia };
-            let figures = data(&bench, &global.open()?, &mut report)?;
-            show(&figures, global, || {
-                figures.iter().for_each(|f| outln!("{:24} {:14.3} {}", f.name, f.value, f.unit));
-                waiting(&figures);
-            })
-        }
+        What::Data(args) => data::run(args, global, &mut report),
         What::Embed(args) => embed::run(args, global, &mut report),
-    }
-}
-
-/// Says whether training steps wait for their examples.
-fn waiting(figures: &[Figure]) {
-    let value = |name: &str| figures.iter().find(|f| f.name == name).map(|f| (f.value, f.threads));
-    let Some(((made, threads), (taken, _))) = value("data/loader").zip(value("data/step")) else {
-        return;
-    };
-    let threads = counted(threads, "thread");
-    match made >= taken {
-        true => {
-            outln!("{threads} make {:.1} times what steps take: they do not wait", made / taken)
-        }
-        false => outln!(
-            "steps take {:.1} times what {threads} make: they wait (data.threads)",
-            taken / made
-        ),
     }
 }
 

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::error::Result;
 use crate::fs;
 use crate::model_card::{DEFAULT, DefaultCard, Tested, default_model};
-use crate::model_file::Model;
+use crate::model_file::{Model, Scoring};
 use crate::terminal::note;
 
 /// Whether a file is a model rather than a recording: by its name, and whatever its name by its
@@ -42,31 +42,35 @@ pub(super) fn load(path: Option<&Path>, device: &Device) -> Result<Model> {
         .tested
         .iter()
         .map(|Tested { list, eer_percent, .. }| format!("EER {eer_percent:.2} % on {list}"));
-    let threshold = model
-        .header
-        .scoring
-        .threshold_eer
-        .map_or_else(String::new, |t| format!("; threshold {t:.4}"));
     let rates = rates.collect::<Vec<_>>().join(", ");
-    note!("the model is the one inside the program: {}; {rates}{threshold}", card.title);
+    note!("the model is the one inside the program: {}; {rates}", card.title);
+    let Scoring { thresholds, threshold_eer, .. } = &model.header.scoring;
+    let equal = threshold_eer.map(|t| format!("threshold {t:.4} at equal error rate"));
+    let at = |(far, t): &(f64, f64)| format!("{t:.4} at {} % false accepts", 100.0 * far);
+    let all: Vec<String> = equal.into_iter().chain(thresholds.iter().map(at)).collect();
+    note!("{}. {}", all.join(", "), card.thresholds);
     note!("{} `revox zoo --details {DEFAULT}` tells more", card.limits);
     Ok(model)
 }
 
-/// What the verbs' JSON says of the model inside the program: its rates, 0 to 1, by list of trials.
-/// Null where a file was named.
+/// What the verbs' JSON says of the model inside the program: its rates, 0 to 1, by list of trials,
+/// and its thresholds, each with its false-accept rate. Null where a file was named.
 pub(super) fn json(path: Option<&Path>, model: &Model) -> Value {
     if path.is_some() {
         return Value::Null;
     }
     let card = DefaultCard::get();
     let rate = |tested: &Tested| (tested.list.clone(), json!(tested.eer_percent / 100.0));
+    let Scoring { thresholds, threshold_eer, .. } = &model.header.scoring;
+    let at = |&(far, t): &(f64, f64)| json!({"far": far, "threshold": t});
     json!({
         "title": card.title,
         "limits": card.limits,
         "sha256": card.sha256,
         "eer": card.tested.iter().map(rate).collect::<serde_json::Map<_, _>>(),
-        "threshold_eer": model.header.scoring.threshold_eer,
+        "threshold_eer": threshold_eer,
+        "thresholds": thresholds.iter().map(at).collect::<Vec<_>>(),
+        "thresholds_are": card.thresholds,
     })
 }
 

@@ -13,7 +13,7 @@ use super::{Global, shown, signals};
 use crate::backend::largest_allocation;
 use crate::corpus::shards::SCANNING;
 use crate::error::{Error, Result};
-use crate::memory::{Setting, advised, page, refuse_too_large};
+use crate::memory::{Setting, advised, page, refuse_too_large, too_large};
 use crate::nn::Precision;
 use crate::progress::reporting;
 use crate::terminal::{errln, note, outln};
@@ -149,26 +149,36 @@ pub(super) fn with_advice(
 }
 
 /// Refuses a training whose steps need more memory than the first device's driver says is free.
-/// Says how large pages are best on a GPU.
+/// What steps in another precision than f32 take is not known, so it only warns of those. Says how
+/// large pages are best on a GPU.
 pub(super) fn plan_memory(
     recipe: &Recipe,
     global: &Global,
     devices: &[&Device],
     free: Option<u64>,
 ) -> Result<Option<u64>> {
-    // The plans are for f32; steps in 16 bits take less.
-    if matches!(recipe.train.precision, Precision::Bf16 | Precision::F16) {
-        return Ok(None);
-    }
     let Some(most) = largest_allocation(devices[0]) else { return Ok(None) };
     // A corpus that is yet to be made has no lists.
     let Ok(setting) = setting(recipe, devices.len(), global) else { return Ok(None) };
     if free.is_some() {
         // A dry run drops launches, so none may be waiting.
         devices.iter().try_for_each(|d| d.sync().map_err(|e| Error::Backend(e.to_string())))?;
-        refuse_too_large(&setting, global.backend, free)?;
+        let precision = recipe.train.precision;
+        if precision.is_default() {
+            refuse_too_large(&setting, global.backend, free)?;
+        } else if let Some(text) = too_large(&setting, global.backend, free)? {
+            let name = precision.name();
+            errln!(
+                "warning: the device may have too little memory. The figures are those of f32, \
+                 not of {name}: {text}"
+            );
+        }
     }
-    page(&setting, global.backend, most)
+    // Activations of 16 bits need other pages.
+    match recipe.train.precision {
+        Precision::Bf16 | Precision::F16 => Ok(None),
+        Precision::F32 | Precision::Tf32 => page(&setting, global.backend, most),
+    }
 }
 
 /// The step of a recipe's training on so many devices.

@@ -16,8 +16,8 @@ const HELP: &str = "\
 OUT/train and OUT/dev get wav.scp, utt2spk and spk2utt of different speakers, and
 OUT/dev gets trials.txt, lines `1 utterance utterance` for one speaker and
 `0 utterance utterance` for two. With --no-split all speakers of LISTS are tested, and
-OUT is the file of the trials. The same seed gives the same result, whatever the order
-of the lists.
+OUT is the file of the trials; LISTS may then be a shard.list, or a folder with nothing
+but utt2spk. The same seed gives the same result, whatever the order of the lists.
 
 Examples:
   revox trials lists/dev lists/dev/trials.txt --no-split
@@ -27,7 +27,7 @@ Examples:
 #[derive(Debug, clap::Args)]
 #[command(after_help = HELP)]
 pub struct Args {
-    /// Folder with wav.scp and utt2spk.
+    /// Folder with wav.scp and utt2spk, or a raw.list.
     lists: PathBuf,
     /// Folder for the sets train and dev.
     out: PathBuf,

@@ -245,9 +245,9 @@ impl Corpus {
         match &utterance.place {
             Place::File { path, .. } => Source::open(path, rate, channel),
             &Place::Entry { shard, offset, bytes } => {
-                let content = self.shards.read(shard, offset, bytes)?;
+                let (file, place) = self.shards.part(shard, offset, bytes)?;
                 let name = self.shards.path(shard).join(&*utterance.id);
-                Source::of_bytes(&name, content, rate, channel)
+                Source::of_part(&name, file, place, rate, channel)
             }
         }
     }

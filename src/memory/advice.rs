@@ -1,7 +1,7 @@
 //! What to do about a step for which a device has no memory.
 
 use super::card::Card;
-use super::dry::{HAS_DRY_RUNS, dry};
+use super::dry::dry;
 use super::machine::Machine;
 use super::{Setting, account_on, human};
 use crate::backend::BackendKind;
@@ -22,34 +22,46 @@ pub fn advised(error: Error, setting: &Setting, kind: BackendKind, free: Option<
     }
 }
 
-/// Refuses a step for which a GPU has too little memory, before it is tried. `free` is what the
-/// driver says is free, in bytes. Devices without such a driver pass. A step that takes less than
-/// half of that by arithmetic passes at once; a dry run decides about the others. Nothing else may
-/// use a GPU during a dry run: see [`dry`](super::dry()).
+/// Refuses a step for which a GPU has too little memory, before it is tried: see [`too_large`].
 ///
 /// # Errors
-/// A GPU that is too small, with what would fit. An impossible setting.
+/// A GPU that is too small, with what would fit. Those of [`too_large`].
 pub fn refuse_too_large(setting: &Setting, kind: BackendKind, free: Option<u64>) -> Result<()> {
-    let (Some(free), true) = (free, Machine::of(kind).is_gpu()) else { return Ok(()) };
+    match too_large(setting, kind, free)? {
+        None => Ok(()),
+        Some(text) => Err(Error::Invalid(format!("the device has too little memory: {text}"))),
+    }
+}
+
+/// What a step in f32 takes and what would fit, if a GPU has too little memory for it. `free` is
+/// what the driver says is free, in bytes. Devices without such a driver pass. A step that takes
+/// less than half of that by arithmetic passes at once; a dry run decides about the others. Nothing
+/// else may use a GPU during a dry run: see [`dry`](super::dry()).
+///
+/// # Errors
+/// An impossible setting. Those of [`dry`](super::dry()).
+pub fn too_large(
+    setting: &Setting,
+    kind: BackendKind,
+    free: Option<u64>,
+) -> Result<Option<String>> {
+    let (Some(free), true) = (free, Machine::of(kind).is_gpu()) else { return Ok(None) };
     if 2 * estimate(setting, kind)? <= free {
-        return Ok(());
+        return Ok(None);
     }
     let figure = Figure::of(setting, kind)?;
     match figure.bytes <= free {
-        true => Ok(()),
-        false => Err(Error::Invalid(format!(
-            "the device has too little memory: {}",
-            offers(setting, kind, Some(free), figure)?
-        ))),
+        true => Ok(None),
+        false => offers(setting, kind, Some(free), figure).map(Some),
     }
 }
 
 /// The bytes that a step takes on a backend, and smaller steps: parts of the batch, reversible
-/// types. For GPU backends a dry run tells the bytes, in builds that have dry runs; else the
-/// account does. Nothing else may use a GPU during a dry run: see [`dry`](super::dry()).
+/// types. For GPU backends a dry run tells the bytes, else the account does. Nothing else may use a
+/// GPU during a dry run: see [`dry`](super::dry()).
 ///
 /// # Errors
-/// Those of [`account_on`]: a setting that cannot be.
+/// Those of [`account_on`]: a setting that cannot be. Those of [`dry`](super::dry()).
 pub fn advice(setting: &Setting, kind: BackendKind, free: Option<u64>) -> Result<String> {
     let figure = Figure::of(setting, kind)?;
     offers(setting, kind, free, figure)
@@ -70,18 +82,14 @@ struct Figure {
 }
 
 impl Figure {
-    /// By a dry run where there is one.
+    /// On GPUs by a dry run.
     fn of(setting: &Setting, kind: BackendKind) -> Result<Self> {
-        match (Machine::of(kind).is_gpu(), HAS_DRY_RUNS) {
-            (true, true) => {
+        match Machine::of(kind).is_gpu() {
+            true => {
                 let bytes = dry(setting, Card { bytes: u64::MAX, backend: kind })?.needed();
                 Ok(Self { bytes, source: "in a dry run" })
             }
-            (true, false) => Ok(Self {
-                bytes: estimate(setting, kind)?,
-                source: "by arithmetic (this build has no dry runs: they need the backend wgpu)",
-            }),
-            (false, _) => Ok(Self { bytes: estimate(setting, kind)?, source: "by arithmetic" }),
+            false => Ok(Self { bytes: estimate(setting, kind)?, source: "by arithmetic" }),
         }
     }
 }
@@ -158,6 +166,7 @@ pub fn alternatives(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Remedy;
     use crate::train::OptimizerConfig;
 
     const CPU: BackendKind = BackendKind::Flex;
@@ -217,15 +226,10 @@ mod tests {
             refuse_too_large(&setting, kind, Some(1 << 40)).unwrap();
         }
         refuse_too_large(&setting, CPU, Some(1)).unwrap();
-        // A build without dry runs decides by arithmetic, and says so.
-        if !HAS_DRY_RUNS {
+        // A build without GPU backends has no dry runs.
+        if !BackendKind::Wgpu.is_compiled() {
             let error = refuse_too_large(&setting, BackendKind::Cuda, Some(1 << 20)).unwrap_err();
-            let text = error.to_string();
-            assert!(
-                text.starts_with("the device has too little memory: resnet34, 4 crops")
-                    && text.contains("this build has no dry runs"),
-                "{text}"
-            );
+            assert_eq!(error.remedy(), Some(&Remedy::RebuildWith { feature: "wgpu" }), "{error}");
         }
     }
 }

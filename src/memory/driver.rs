@@ -1,5 +1,7 @@
 //! What NVIDIA's driver says of a device's memory.
 
+#![cfg_attr(feature = "cuda-bare", allow(unsafe_code, reason = "the driver is C"))]
+
 /// How NVIDIA's tools name the device that CUDA calls `index`.
 pub fn nvidia(index: usize) -> String {
     let visible = std::env::var("CUDA_VISIBLE_DEVICES").ok();
@@ -8,9 +10,31 @@ pub fn nvidia(index: usize) -> String {
     name.map_or_else(|| index.to_string(), str::to_owned)
 }
 
-/// Bytes free on the device that CUDA calls `index`, if its driver can be asked.
+/// Bytes free on the device that CUDA calls `index`, if its driver can be asked. In builds with the
+/// backend cuda, what the driver keeps for this program is in use by then.
 pub fn free_by_driver(index: usize) -> Option<u64> {
+    #[cfg(feature = "cuda-bare")]
+    if let Some(bytes) = free_by_cuda(index) {
+        return Some(bytes);
+    }
     query("memory.free", &nvidia(index))
+}
+
+/// The same by CUDA itself, which needs no program beside it.
+#[cfg(feature = "cuda-bare")]
+fn free_by_cuda(index: usize) -> Option<u64> {
+    use cudarc::driver::{result, sys};
+    // SAFETY: only loads a library by NVIDIA's names for it.
+    if !unsafe { sys::is_culib_present() } {
+        return None;
+    }
+    result::init().ok()?;
+    let gpu = result::device::get(i32::try_from(index).ok()?).ok()?;
+    // SAFETY: the driver has given out device and context. The context is the one that CubeCL's
+    // runtime works in, so it is kept.
+    unsafe { result::ctx::set_current(result::primary_ctx::retain(gpu).ok()?) }.ok()?;
+    let (free, _) = result::mem_get_info().ok()?;
+    Some(free as u64)
 }
 
 /// Bytes in use on the device that CUDA calls `index`, by all programs, if its driver can be asked.

@@ -23,9 +23,6 @@ use super::card::{Card, Dry};
 use crate::backend::BackendKind;
 use crate::error::Result;
 
-/// Whether this build has dry runs.
-pub const HAS_DRY_RUNS: bool = cfg!(feature = "wgpu-bare");
-
 /// Replays two training steps of a setting in f32 on a card. It takes seconds, for the largest
 /// networks up to a minute, and about as much memory of this machine as the weights take.
 ///
@@ -34,7 +31,7 @@ pub const HAS_DRY_RUNS: bool = cfg!(feature = "wgpu-bare");
 /// ([`Device::sync`](burn::tensor::Device::sync)).
 ///
 /// # Errors
-/// An impossible setting, a card of a CPU backend, and a build without the backend wgpu.
+/// An impossible setting, a card of a CPU backend, and a build without GPU backends.
 pub fn dry(setting: &Setting, card: Card) -> Result<Dry> {
     setting.check()?;
     card.check()?;

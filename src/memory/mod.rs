@@ -18,11 +18,11 @@ mod tape;
 mod watch;
 
 pub use account::{Breakdown, account, account_on, page, use_best_pages};
-pub use advice::{advice, advised, alternatives, refuse_too_large};
+pub use advice::{advice, advised, alternatives, refuse_too_large, too_large};
 pub use card::{Card, Dry};
 pub(crate) use driver::query;
 pub use driver::{free_by_driver, nvidia, total_by_driver, used_by_driver};
-pub use dry::{HAS_DRY_RUNS, dry};
+pub use dry::dry;
 pub use ledger::Use;
 pub use measure::{Measured, measure, measure_beside};
 pub use report::{Row, human, svg, table};

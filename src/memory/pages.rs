@@ -50,8 +50,9 @@ pub(super) struct Plan {
 const SPARE: usize = 64;
 /// What tensors may take more than the events say: so many parts of their bytes.
 const MORE: usize = 20;
-/// Plans hardly differ if one needs less than so many parts more than the other.
-const NEAR: usize = 50;
+/// Where the order is known, a plan that holds with larger tensors may need one part in so many
+/// more than the least one. A further page would cost more.
+const NEAR: usize = 16;
 
 /// How well events tell what a step does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,8 +67,8 @@ pub(super) enum Order {
 /// `most` bytes at most.
 ///
 /// CubeCL's own choice, the largest tensor, leaves a page half empty wherever a smaller tensor
-/// lives long. Few large pages have room for both. Where the order is loose, the page is the one
-/// that needs the fewest bytes in the worst of several orders and sizes.
+/// lives long. Few large pages have room for both. The page is the one that needs the fewest bytes
+/// in the worst of several sizes of tensors and, where the order is loose, of several orders.
 pub(super) fn plan(events: &[Event], order: Order, most: usize) -> Plan {
     let largest = largest(events);
     let own = page(largest);
@@ -81,15 +82,16 @@ pub(super) fn plan(events: &[Event], order: Order, most: usize) -> Plan {
     });
     let fits = |&(size, page): &(usize, usize)| size > own && page <= most;
     let plans = sizes.filter(fits).chain([(own, own)]).map(|(size, page)| {
-        let known = count(events, size);
-        let loose = known.max(count(&late, size));
-        let told = if order == Order::Known { known } else { loose };
-        let worst = loose.max(count(&more, page)).max(count(&late_and_more, page));
-        (page * worst, Plan { page, size, order, reserved: page * told, largest })
+        let (mut told, mut worst) = (count(events, size), count(&more, page));
+        if order == Order::Loose {
+            told = told.max(count(&late, size));
+            worst = worst.max(count(&late_and_more, page));
+        }
+        let plan = Plan { page, size, order, reserved: page * told, largest };
+        (page * told.max(worst), plan)
     });
     let mut plans: Vec<(usize, Plan)> = plans.collect();
     if order == Order::Known {
-        // Of plans that hardly differ, the one that holds best.
         let least = plans.iter().map(|(_, plan)| plan.reserved).min().unwrap_or(0);
         plans.retain(|(_, plan)| plan.reserved <= least + least / NEAR);
     }

@@ -14,6 +14,8 @@ pub struct Card {
     /// What a reader of the figures must know.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
+    /// Its trained values.
+    pub parameters: usize,
     /// The network that the figures belong to.
     pub arch: Architecture,
     /// What the network hears.
@@ -25,6 +27,9 @@ pub struct Card {
     pub weights: Vec<Weights>,
     /// Error rates that others have published.
     pub published: Vec<Published>,
+    /// Figures of sources that tested on Vox1-O alone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub published_on_o: Vec<Published<[f64; 1]>>,
     /// Our own figures.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub measured: Vec<Measured>,
@@ -64,23 +69,40 @@ pub struct Weights {
     pub at: String,
 }
 
-/// Error rates from one source.
+/// Error rates from one source, on as many lists of trials as `N` has values.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Published {
+pub struct Published<N = [f64; 3]> {
     /// The address of the table.
     pub source: String,
     /// The corpora that the network was trained on.
     pub trained_on: String,
+    /// Values of an embedding, if the source tested the network with others than the card's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub embedding_dim: Option<usize>,
+    /// The parameters that the source counts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parameters: Option<Count>,
     /// The rates, by how they were reached.
-    pub rates: Vec<Rates>,
+    pub rates: Vec<Rates<N>>,
 }
 
-/// Error rates on the cleaned trials Vox1-O, Vox1-E and Vox1-H, with cosine scores. A condition is
-/// false unless the source names it.
+/// A number of parameters in a source.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Rates {
+pub struct Count {
+    /// Millions, with the digits of the source.
+    pub millions: f64,
+    /// Why the card's network has another number. Without it the numbers agree.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub differs: Option<String>,
+}
+
+/// Error rates on the cleaned trials Vox1-O, Vox1-E and Vox1-H, or on Vox1-O, with cosine scores. A
+/// condition is false unless the source names it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rates<N = [f64; 3]> {
     /// After fine-tuning with a large margin on long crops.
     #[serde(default)]
     pub lm: bool,
@@ -91,13 +113,13 @@ pub struct Rates {
     #[serde(default)]
     pub qmf: bool,
     /// Equal error rates in percent.
-    pub eer_percent: [f64; 3],
+    pub eer_percent: N,
     /// Minimum detection costs at a prior of 0.01.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub min_dcf: Option<[f64; 3]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub min_dcf: Option<N>,
 }
 
-impl Rates {
+impl<N> Rates<N> {
     /// The conditions in words.
     pub fn conditions(&self) -> String {
         let named = [(self.lm, "LM"), (self.as_norm, "AS-norm"), (self.qmf, "QMF")];

@@ -22,6 +22,8 @@ pub struct DefaultCard {
     pub title: String,
     /// What it knows little of.
     pub limits: String,
+    /// On whose speech its thresholds hold.
+    pub thresholds: String,
     /// Its licence.
     pub licence: String,
     /// Bytes of its file.
@@ -42,8 +44,12 @@ pub struct DefaultCard {
 pub struct Provenance {
     /// The recipe.
     pub recipe: String,
-    /// The command that makes the model again.
+    /// The command that made the model.
     pub command: String,
+    /// The commit of the sources whose program made it. The command makes the same model there.
+    pub commit: String,
+    /// What the command makes with later sources.
+    pub later: String,
     /// The seed.
     pub seed: u64,
     /// The program's version.

@@ -10,6 +10,7 @@ macro_rules! cards {
 /// Each network that has a card, with the card's text.
 pub(super) const CARDS: &[(&str, &str)] = cards![
     "resnet34",
+    "resnet101",
     "resnet221",
     "resnet293",
     "df-resnet56",
@@ -21,6 +22,7 @@ pub(super) const CARDS: &[(&str, &str)] = cards![
     "ecapa-tdnn-glob-1024",
     "campplus",
     "eres2net34",
+    "eres2net34-large",
     "res2net34",
     "redimnet-b0",
     "redimnet-b1",

@@ -2,18 +2,20 @@
 //!
 //! `models/NAME/model.toml` is the [`Card`] of a network. It holds what was published or measured,
 //! with source or command. What follows from the architecture is computed ([`Derived`]). Only the
-//! sizes of model files stand in cards too, and a test compares them.
+//! number of parameters and the sizes of model files stand in cards too, and tests compare them.
 //!
 //! `models/default` has a small trained model and its card: see [`DefaultCard`].
 
 mod card;
+#[cfg(test)]
+mod counts_tests;
 mod default_model;
 mod derived;
 mod list;
 #[cfg(test)]
 mod tests;
 
-pub use card::{Card, Input, Measured, Paper, Published, Rates, Weights};
+pub use card::{Card, Count, Input, Measured, Paper, Published, Rates, Weights};
 pub use default_model::{DefaultCard, Origin, Provenance, Tested, default_model};
 pub use derived::{Bytes, Derived};
 

@@ -31,6 +31,8 @@ mod stage;
 #[cfg(test)]
 mod tests;
 mod trace;
+#[cfg(test)]
+pub(crate) mod wespeaker;
 
 pub use batch_norm::{BatchNorm, Epsilon, scale_and_shift};
 pub use block::{Block, BranchKind, Downsample, downsample};

@@ -4,6 +4,8 @@
 use burn::tensor::activation::{sigmoid, softmax};
 use burn::tensor::{Tensor, TensorData};
 
+use crate::backend::{is_ours, product_each};
+
 /// The mean over axes, which stay with size 1. The mask `[batch, 1.., frames]` is wanted where
 /// frames, the last axis, are among them.
 pub(super) fn mean<const D: usize>(
@@ -55,16 +57,35 @@ pub(super) fn attend(
 ) -> Tensor<3> {
     let [batch, channels, frames] = q.dims();
     let share = channels / heads;
-    let split = |x: Tensor<3>| x.reshape([batch, heads, share, frames]);
-    let q = split(q) / (share as f64).sqrt();
-    let scores = q.swap_dims(2, 3).matmul(split(k));
+    let [q, k, v] = [q, k, v].map(|x| x.reshape([batch, heads, share, frames]));
+    let q = q / (share as f64).sqrt();
+    let y = match is_ours(&q) {
+        true => attend_in_columns([q, k, v], mask),
+        false => attend_in_rows([q, k, v], mask),
+    };
+    y.reshape([batch, channels, frames])
+}
+
+/// Attention of `[batch, heads, share, frames]` by Burn's products. Frames that attend are rows of
+/// the scores.
+fn attend_in_rows([q, k, v]: [Tensor<4>; 3], mask: Option<Tensor<4>>) -> Tensor<4> {
+    let scores = q.swap_dims(2, 3).matmul(k);
     let scores = match mask {
         None => scores,
         Some(mask) => floored(scores, mask),
     };
-    // Frames that attend are rows here, and columns there.
-    let weights = softmax(scores, 3).swap_dims(2, 3);
-    split(v).matmul(weights).reshape([batch, channels, frames])
+    v.matmul(softmax(scores, 3).swap_dims(2, 3))
+}
+
+/// The same by products of ours, which take no transposed factor. Frames that attend are columns of
+/// the scores, so nothing of their size is copied.
+fn attend_in_columns([q, k, v]: [Tensor<4>; 3], mask: Option<Tensor<4>>) -> Tensor<4> {
+    let scores = product_each(k.swap_dims(2, 3), q);
+    let scores = match mask {
+        None => scores,
+        Some(mask) => floored(scores, mask.swap_dims(2, 3)),
+    };
+    product_each(v, softmax(scores, 2))
 }
 
 /// Logits of which softmax gives 0 where the mask is 0.
@@ -99,6 +120,7 @@ mod tests {
     use burn::tensor::Device;
 
     use super::*;
+    use crate::backend::BackendKind;
     use crate::rng::Stream;
 
     fn noise<const D: usize>(shape: [usize; D], seed: u64) -> Tensor<D> {
@@ -150,6 +172,37 @@ mod tests {
             }
         }
         near(&values(attend(heads, [q, k, v], None)), &wanted);
+    }
+
+    /// Values and gradients, in every backend of the build; some frames are not the utterance's.
+    #[test]
+    fn rows_and_columns_attend_alike() {
+        type Attend = fn([Tensor<4>; 3], Option<Tensor<4>>) -> Tensor<4>;
+        let shape = [2, 3, 5, 9];
+        for kind in BackendKind::ALL {
+            let Ok(device) = kind.device(0) else { continue };
+            let device = device.autodiff();
+            let on = |seed| Tensor::<4>::from_data(noise(shape, seed).into_data(), &device);
+            let own: Vec<f32> = (0..18).map(|i| if i < 14 { 1.0 } else { 0.0 }).collect();
+            let mask =
+                || Tensor::<4>::from_data(TensorData::new(own.clone(), [2, 1, 1, 9]), &device);
+            let traced = |attend: Attend, mask| {
+                let inputs = [1, 2, 3].map(|seed| on(seed).require_grad());
+                let y = attend(inputs.clone(), mask);
+                let gradients = (y.clone() * on(4)).sum().backward();
+                let slopes = inputs.map(|x| values(x.grad(&gradients).unwrap()));
+                (values(y), slopes)
+            };
+            for with_mask in [false, true] {
+                let of = |attend: Attend| traced(attend, with_mask.then(mask));
+                let ((y, slopes), (wanted, wanted_slopes)) =
+                    (of(attend_in_columns), of(attend_in_rows));
+                near(&y, &wanted);
+                for (ours, wanted) in slopes.iter().zip(&wanted_slopes) {
+                    near(ours, wanted);
+                }
+            }
+        }
     }
 
     #[test]

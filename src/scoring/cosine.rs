@@ -88,8 +88,11 @@ impl<'a> Scorer<'a> {
         }
     }
 
-    /// 1 / |x - m| of an embedding that has a direction.
-    fn inverse(&self, i: usize) -> f64 {
+    /// 1 / |x - m| of an embedding.
+    ///
+    /// # Panics
+    /// As [`score`](Self::score).
+    pub(super) fn inverse(&self, i: usize) -> f64 {
         let inverse = self.inverse_length[i];
         assert!(inverse > 0.0, "embedding `{}` has no direction", self.embeddings.id(i));
         inverse
@@ -127,9 +130,9 @@ impl<'a> Scorer<'a> {
         self.inverse(i)
     }
 
-    /// Whether a mean is subtracted.
-    pub(super) fn has_mean(&self) -> bool {
-        self.mean.is_some()
+    /// The mean that is subtracted, `[dim]`.
+    pub(super) fn mean(&self) -> Option<&[f64]> {
+        self.mean.as_deref()
     }
 
     /// The embeddings.

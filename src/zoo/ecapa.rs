@@ -12,7 +12,8 @@
 //!
 //! There is no reversible type. Reversible blocks save memory because their outputs need not be
 //! kept. Here the last convolution reads the outputs of all three blocks, so they are kept in any
-//! case, and with them the inside of each block can be computed again without coupling.
+//! case, and with them the inside of each block can be computed again without coupling. There is
+//! no stage of several blocks whose ends alone would be kept.
 
 use burn::module::Module;
 use serde::{Deserialize, Serialize};

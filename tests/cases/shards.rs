@@ -162,6 +162,13 @@ fn packed_corpora_are_whole_or_not_there() {
     std::fs::rename(place.path("out"), place.path("moved")).unwrap();
     let report = place.json(&["pack", "moved", "again", "--per-shard", "2"]);
     assert_eq!(report["shards"], 6, "{report}");
+    // Trials are made of them, but the recordings are not divided.
+    for (lists, out) in [("moved", "of_folder"), ("moved/shard.list", "of_list")] {
+        place.ok(&["trials", lists, out, "--no-split"]);
+        place.fails(&["trials", lists, "divided"], &["its recordings are in tar files"]);
+    }
+    let made = ["of_folder", "of_list"].map(|name| std::fs::read(place.path(name)).unwrap());
+    assert!(made[0] == made[1] && !made[0].is_empty());
     // A list that lost its last line says so.
     let list = place.path("again/shard.list");
     let text = std::fs::read_to_string(&list).unwrap();

@@ -1,6 +1,7 @@
 //! What goes wrong with large corpora: shards that are cut, files that are damaged, rates that
 //! differ, lists of others, and commands in lists. Each is named with its file and line.
 
+mod commands;
 mod lists;
 mod recordings;
 mod shards;

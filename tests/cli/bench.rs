@@ -3,6 +3,7 @@
 use revox::train::OptimizerConfig;
 
 use crate::Place;
+use crate::recipe::{data, lists, model, rising, train};
 
 #[test]
 fn bench_optim_times_every_optimizer() {
@@ -100,6 +101,78 @@ fn bench_embed_compares_the_runtime_with_burn() {
     assert_eq!(place.run(&["bench", "embed", "--level", "mmx"]).code, 2);
     place.fails(&["bench", "embed", "--runs", "0"], &["at least one pass"]);
     place.fails(&["bench", "embed", "--bits", "9"], &["bits = 9"]);
+}
+
+#[test]
+fn bench_data_tells_whether_steps_wait() {
+    let place = Place::make();
+    let sizes = ["--speakers", "3", "--dev-speakers", "2", "--utterances", "3", "--seconds", "0.8"];
+    place.ok(&[&["synth", "corpus", "--quiet"][..], &sizes].concat());
+    let recipe = [data(&lists("corpus")), model(16, 4), rising(1), train(2, "")].concat();
+    place.write("r.toml", &recipe);
+    place.write("both.toml", &(recipe + "[large_margin]\nframes = 60\nbatch_size = 6\n"));
+    let bench = ["bench", "data", "r.toml", "--examples", "8"];
+    let figures = |more: &[&str]| -> Vec<serde_json::Value> {
+        let figures = place.json(&[&bench[..], more].concat());
+        for figure in figures.as_array().unwrap() {
+            let value = figure["value"].as_f64().unwrap();
+            assert!(value > 0.0 && value.is_finite(), "{figure}");
+        }
+        figures.as_array().unwrap().clone()
+    };
+    let value = |figures: &[serde_json::Value], name: &str| {
+        let found = figures.iter().find(|f| f["name"] == format!("data/{name}").as_str());
+        found.and_then(|figure| figure["value"].as_f64())
+    };
+    let plain = figures(&["--no-step"]);
+    // Of four stages three figures, two of all stages, and one of the loader.
+    assert_eq!(plain.len(), 4 * 3 + 3, "{plain:?}");
+    let stages = ["read", "decode", "augment", "features"];
+    let shares = stages.iter().map(|stage| value(&plain, &format!("{stage}/share")).unwrap());
+    assert!((shares.sum::<f64>() - 1.0).abs() < 1e-9, "{plain:?}");
+    // A stage alone is faster than all of them.
+    for (rate, of_all) in stages.iter().flat_map(|stage| {
+        [((*stage).to_owned(), "example"), (format!("{stage}/core"), "example/core")]
+    }) {
+        assert!(value(&plain, &rate) >= value(&plain, of_all), "{rate}: {plain:?}");
+    }
+    assert!(plain.iter().all(|f| f["threads"] == 1 && f["backend"] == "cpu"), "{plain:?}");
+    let whole = figures(&["--set", "data.threads=2"]);
+    assert!(value(&whole, "step").is_some() && value(&whole, "device-features").is_none());
+    let loader = whole.iter().find(|f| f["name"] == "data/loader").unwrap();
+    assert_eq!(loader["threads"], 2);
+    // The device's features are a figure of their own, and part of the step.
+    let device = figures(&["--set", "data.features=device", "--set", "train.accumulate=2"]);
+    let named = |name: &str| device.iter().find(|f| f["name"] == name).unwrap();
+    assert_eq!(named("data/device-features")["backend"], "flex");
+    assert_eq!(named("data/step")["unit"], "examples/s");
+    // The last line is the verdict.
+    let text = place.ok(&bench);
+    let last = text.trim_end().lines().last().unwrap();
+    let verdicts = [
+        ("1 thread makes ", " times what steps take: they do not wait"),
+        ("steps take ", " times what 1 thread makes: they wait (data.threads)"),
+    ];
+    assert!(verdicts.iter().any(|(a, b)| last.starts_with(a) && last.ends_with(b)), "{text}");
+    let text = place.ok(&[&bench[..], &["--no-step"]].concat());
+    assert!(text.trim_end().lines().last().unwrap().starts_with("data/loader"), "{text}");
+    // The second phase is mentioned, or measured.
+    let both = ["bench", "data", "both.toml", "--examples", "6", "--no-step"];
+    let ran = place.run(&both);
+    let note = "note: the second phase has crops of 60 frames: --large-margin measures it";
+    assert!(ran.code == 0 && ran.err.contains(note), "{}", ran.err);
+    let ran = place.run(&[&both[..], &["--large-margin"]].concat());
+    assert!(ran.code == 0 && !ran.err.contains("second phase"), "{}", ran.err);
+    let fails = |more: &[&str], wanted: &[&str]| {
+        place.fails(&[&["bench", "data"][..], more].concat(), wanted);
+    };
+    fails(&["r.toml", "--large-margin"], &["r.toml: has no second phase"]);
+    fails(&["r.toml", "--examples", "0"], &["at least one example"]);
+    fails(&["none.toml"], &["none.toml: cannot read"]);
+    fails(&["r.toml", "--set", "data.train=none"], &["none"]);
+    fails(&["r.toml", "--set", "train.batch_size=1000"], &["9 training examples do not fill"]);
+    std::fs::remove_file(place.path("corpus/train/wav/s00001/s00001-0002.wav")).unwrap();
+    fails(&["r.toml", "--no-step"], &["corpus/train/wav.scp:", "s00001-0002.wav"]);
 }
 
 /// Runs every part of the script for GPUs on the CPU, with small sizes. PyTorch, the peer, is

@@ -22,6 +22,28 @@ fn compare_needs_no_model() {
     for wanted in ["inside the program", "EER", "threshold", "little", "zoo --details default"] {
         assert!(ran.err.contains(wanted), "{wanted}: {}", ran.err);
     }
+    // Every threshold of its header, in words and for programs, and on whose speech they hold.
+    let words = [
+        "0.4414 at equal error rate",
+        "0.4171 at 10 % false accepts",
+        "0.4976 at 5 % false accepts",
+        "0.6186 at 1 % false accepts",
+        "0.7140 at 0.1 % false accepts",
+        "0.6282",
+    ];
+    for wanted in words {
+        assert!(ran.err.contains(wanted), "{wanted}: {}", ran.err);
+    }
+    let of_far = |far: f64| {
+        let all = model["thresholds"].as_array().unwrap();
+        let at = all.iter().find(|at| at["far"] == far);
+        at.unwrap_or_else(|| panic!("{far}: {json}"))["threshold"].as_f64().unwrap()
+    };
+    for (far, wanted) in [(0.1, 0.4171), (0.05, 0.4976), (0.01, 0.6186), (0.001, 0.7140)] {
+        assert!((of_far(far) - wanted).abs() < 1e-4, "{far}: {json}");
+    }
+    assert_eq!(model["thresholds"].as_array().unwrap().len(), 4);
+    assert!(model["thresholds_are"].as_str().unwrap().contains("accept too much"), "{json}");
     // Options may stand between the recordings.
     let again = place.json(&["compare", "a.wav", "--channel", "0", "b.wav"]);
     assert_eq!(again["score"], json["score"]);
@@ -82,10 +104,31 @@ fn what_is_neither_is_told() {
 fn the_model_inside_has_a_card() {
     let place = Place::make();
     let text = place.ok(&["zoo", "--details", "default"]);
-    for wanted in ["speechocean762", "librispeech_mini", "seed", "SHA-256", "limits"] {
+    for wanted in ["speechocean762", "librispeech_mini", "seed", "SHA-256", "limits", "cb337c6"] {
         assert!(text.contains(wanted), "{wanted}: {text}");
     }
     let json = place.json(&["zoo", "--details", "default"]);
     assert_eq!(json["card"]["tested"].as_array().unwrap().len(), 2);
     assert!(json["arch"]["name"].is_string(), "{json}");
+}
+
+#[test]
+fn cards_hold_what_each_source_counted() {
+    let place = Place::make();
+    let text = place.ok(&["zoo", "--details", "campplus"]);
+    for wanted in
+        ["7.18 million parameters", "Vox1-O (cleaned)", "  0.730  cosine  minDCF(0.01) 0.091"]
+    {
+        assert!(text.contains(wanted), "{wanted}: {text}");
+    }
+    let text = place.ok(&["zoo", "--details", "eres2net34"]);
+    for wanted in ["192-d, 6.61 million parameters", "7.88 million parameters: the recipe"] {
+        assert!(text.contains(wanted), "{wanted}: {text}");
+    }
+    let json = place.json(&["zoo", "--details", "eres2net34-large"]);
+    assert_eq!(
+        (&json["parameters"], &json["card"]["parameters"]),
+        (&22_462_784.into(), &22_462_784.into())
+    );
+    assert_eq!(json["card"]["published_on_o"][0]["rates"][1]["min_dcf"][0], 0.055);
 }

@@ -19,6 +19,11 @@ fn a_training_loses_nothing() {
     interrupted_is_uninterrupted(&[]);
 }
 
+#[test]
+fn no_feature_of_the_device_is_lost() {
+    interrupted_is_uninterrupted(&["--set", "data.features=device"]);
+}
+
 /// With states in 8 bits, small as the tensors are.
 #[test]
 fn no_8_bit_state_is_lost() {

@@ -12,7 +12,11 @@ mod bad_training;
 mod bench;
 mod built_in;
 mod dashboard;
+mod device_features;
 mod embedding;
+mod features;
+#[cfg(feature = "wgpu-bare")]
+mod gpu;
 mod info;
 mod interrupts;
 mod pipeline;

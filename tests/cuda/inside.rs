@@ -4,7 +4,7 @@
 
 use revox::backend::BackendKind;
 use revox::bench::{TrainBench, train};
-use revox::memory::{Setting, measure};
+use revox::memory::{Setting, free_by_driver, measure};
 use revox::nn::Precision;
 use revox::selftest::{CASES, Subject};
 use revox::train::OptimizerConfig;
@@ -57,16 +57,18 @@ fn steps(setting: Setting, steps: usize) {
     }
 }
 
-/// Launches so far.
-fn launches() -> u64 {
+/// Launches so far, and how often the host has waited for the card.
+fn launches_and_waits() -> [u64; 2] {
     let mut totals = [0u64; 3];
-    // SAFETY: the stand-in exports this function, and it writes three numbers.
-    unsafe {
+    // SAFETY: the stand-in exports these functions. The first writes three numbers, the second
+    // takes nothing.
+    let waits = unsafe {
+        let library = cudarc::driver::sys::culib();
         let name = b"standInTotals".as_slice();
-        let get = cudarc::driver::sys::culib().get::<unsafe extern "C" fn(*mut [u64; 3])>(name);
-        get.unwrap()(&raw mut totals);
-    }
-    totals[0]
+        library.get::<unsafe extern "C" fn(*mut [u64; 3])>(name).unwrap()(&raw mut totals);
+        library.get::<unsafe extern "C" fn() -> u64>(b"standInWaits".as_slice()).unwrap()()
+    };
+    [totals[0], waits]
 }
 
 #[test]
@@ -98,17 +100,18 @@ fn memory_of_a_step() {
 
 #[test]
 #[ignore = "runs on a stand-in, by another test"]
-fn launches_of_a_step() {
+fn launches_and_waits_of_a_step() {
     if !on_a_stand_in() {
         return;
     }
     // The second run makes one step more.
-    let counts = [1, 2].map(|n| {
-        let before = launches();
+    let [one, two] = [1, 2].map(|n| {
+        let before = launches_and_waits();
         steps(setting(128, 200), n);
-        launches() - before
+        let after = launches_and_waits();
+        [0, 1].map(|i| after[i] - before[i])
     });
-    println!("\nlaunches {}", counts[1] - counts[0]);
+    println!("\nlaunches {}\nwaits {}", two[0] - one[0], two[1] - one[1]);
 }
 
 #[test]
@@ -127,6 +130,14 @@ fn a_small_step() {
         setting.arch.width = 4;
         setting.arch.mels = 16;
         steps(setting, 3);
+    }
+}
+
+#[test]
+#[ignore = "runs on a stand-in, by another test"]
+fn free_memory() {
+    if on_a_stand_in() {
+        println!("\nfree {}", free_by_driver(0).unwrap());
     }
 }
 

@@ -15,7 +15,11 @@ mod recipe;
 #[path = "../shared/sign.rs"]
 mod sign;
 
+#[cfg(unix)]
+mod device_features;
 mod disk;
+#[cfg(unix)]
+mod embedding;
 mod flips;
 mod injection;
 #[cfg(unix)]

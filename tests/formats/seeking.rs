@@ -9,22 +9,28 @@ use crate::{ffmpeg_or_skip, signal};
 fn parts_are_those_of_the_whole() {
     ffmpeg_or_skip!();
     let folder = tempfile::tempdir().unwrap();
-    for (name, encoder, own) in [
-        ("a.m4a", "aac", 16_000),
-        ("a.aac", "aac", 16_000),
-        ("b.m4a", "alac", 16_000),
-        ("c.caf", "alac", 16_000),
-        ("c.aiff", "pcm_s16be", 16_000),
-        ("d.caf", "pcm_f32le", 16_000),
-        ("a.mp3", "libmp3lame", 16_000),
-        ("a.ogg", "libvorbis", 16_000),
-        ("a.opus", "libopus", 48_000),
+    // AAC with noise, of which a decoder draws all, without it, and at a rate whose bands of noise
+    // are not known.
+    for (name, encoder, own, more) in [
+        ("a.m4a", "aac", 16_000, &[] as &[&str]),
+        ("b.m4a", "aac", 16_000, &["-aac_pns", "0"]),
+        ("c.m4a", "aac", 22_050, &[]),
+        ("d.m4a", "aac", 16_000, &["-b:a", "16k", "-aac_pns", "1"]),
+        ("a.aac", "aac", 16_000, &[]),
+        ("e.m4a", "alac", 16_000, &[]),
+        ("c.caf", "alac", 16_000, &[]),
+        ("c.aiff", "pcm_s16be", 16_000, &[]),
+        ("d.caf", "pcm_f32le", 16_000, &[]),
+        ("a.mp3", "libmp3lame", 16_000, &[]),
+        ("a.ogg", "libvorbis", 16_000, &[]),
+        ("a.opus", "libopus", 48_000, &[]),
     ] {
         if !has_encoder(encoder) {
             continue;
         }
         let signal = signal(own, 3.1, 1);
-        let path = encoded(folder.path(), name, own, &signal, &["-c:a", encoder]);
+        let arguments = [&["-c:a", encoder], more].concat();
+        let path = encoded(folder.path(), name, own, &signal, &arguments);
         for rate in [own, 24_000] {
             let whole = load(&path, rate, None).unwrap().samples;
             let mut source = Source::open(&path, rate, None).unwrap();

@@ -1,6 +1,7 @@
 //! The 8-bit optimizers as a user of Burn meets them: any module, clipping, accumulation, records,
 //! bad gradients.
 
+mod families;
 mod records;
 mod settings;
 

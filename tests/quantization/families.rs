@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
 use revox::audio::FbankConfig;
 use revox::model_file::{Frontend, Header, Model, NamedTensors, planned_bytes};
@@ -25,18 +26,33 @@ const NETWORKS: [(&str, usize); 9] = [
     ("tdnn", 64),
 ];
 
+/// A network of the registry with this width, whose running statistics have moved.
+pub(crate) fn model(name: &str, width: usize) -> Model {
+    let arch = Architecture { width, embedding_dim: 16, ..Architecture::named(name).unwrap() };
+    let network = arch.init(&Device::default(), 5).unwrap().train();
+    network.forward(noise("statistics", arch.mels).autodiff(), Mode::Train);
+    let fbank = FbankConfig { mels: arch.mels, ..FbankConfig::default() };
+    Model { header: Header::new(arch, Frontend { fbank, cmn: true }), network: network.valid() }
+}
+
+/// Two utterances for a model.
+pub(crate) fn utterances(model: &Model) -> Tensor<3> {
+    noise("families", model.header.arch.mels)
+}
+
+fn noise(purpose: &str, mels: usize) -> Tensor<3> {
+    let mut stream = Stream::new(7, purpose, &[]);
+    let shape = [2, 40, mels];
+    let values: Vec<f32> = (0..shape.iter().product()).map(|_| stream.normal() as f32).collect();
+    Tensor::from_data(TensorData::new(values, shape), &Device::default())
+}
+
 #[test]
 fn packed_networks_compute_what_training_computed_and_take_what_is_planned() {
     let device = Device::default();
     for (name, width) in NETWORKS {
-        let arch = Architecture { width, embedding_dim: 16, ..Architecture::named(name).unwrap() };
-        let fbank = FbankConfig { mels: arch.mels, ..FbankConfig::default() };
-        let header = Header::new(arch, Frontend { fbank, cmn: true });
-        let model = Model { network: header.arch.init(&device, 5).unwrap(), header };
-        let mut stream = Stream::new(7, "families", &[]);
-        let shape = [2, 40, model.header.arch.mels];
-        let values = (0..shape.iter().product()).map(|_| stream.normal() as f32).collect();
-        let x = Tensor::<3>::from_data(TensorData::new(values, shape), &device);
+        let model = model(name, width);
+        let x = utterances(&model);
         let plain = bits(model.network.forward(x.clone(), Mode::Eval));
         for config in [
             config(|c| c.bits = 4),

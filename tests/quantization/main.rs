@@ -7,7 +7,9 @@ mod families;
 mod files;
 mod gradients;
 mod hostile;
+mod mixed;
 mod packed;
+mod rows;
 mod sensitivity;
 
 use burn::module::Module;

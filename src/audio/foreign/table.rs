@@ -121,6 +121,29 @@ impl Reader {
         Ok(())
     }
 
+    /// Goes to a packet by passing over those in front of it, if the codec can.
+    fn pass(&mut self, wanted: usize) -> Result<()> {
+        let Some(last) = wanted.checked_sub(1) else { return Ok(()) };
+        for packet in &self.table.packets[..last] {
+            let bytes = packet.bytes as usize;
+            let data = self.input.at(packet.place, bytes)?.get(..bytes);
+            if !data.is_some_and(|data| self.codec.pass(data)) {
+                self.codec.reset();
+                return Ok(());
+            }
+        }
+        self.go_to(last);
+        // Its own samples are not those that follow all of them.
+        self.decode(self.table.packets[last], &mut Vec::new())
+    }
+
+    /// Goes on with this packet. All but the last must have the same number of samples.
+    fn go_to(&mut self, packet: usize) {
+        let each = self.table.samples.map_or(0, |(each, _)| each);
+        self.next = packet;
+        self.decoded = self.table.decoded(packet).unwrap_or(packet as u64 * each);
+    }
+
     fn broken(&self, packet: Packet, why: &str) -> Error {
         let why = format!(
             "packet {} at byte {} ({}) cannot be decoded: {why}",
@@ -162,104 +185,17 @@ impl Blocks for Reader {
     fn seek(&mut self, sample: u64) -> Result<u64> {
         self.rewind();
         let each = self.table.samples.map_or(0, |(each, _)| each);
-        if self.independent && each > 0 {
-            let packet = sample.saturating_add(self.table.kept.start) / each;
-            self.next = packet.min(self.table.packets.len() as u64) as usize;
-            self.decoded = self.table.decoded(self.next).unwrap_or(self.next as u64 * each);
+        if let Some(packet) = sample.saturating_add(self.table.kept.start).checked_div(each) {
+            let packet = packet.min(self.table.packets.len() as u64) as usize;
+            if self.independent {
+                self.go_to(packet);
+            } else {
+                self.pass(packet)?;
+            }
         }
         Ok(self.decoded.min(self.table.kept.end).saturating_sub(self.table.kept.start))
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::audio::input::tests::every;
-
-    /// Every byte is a sample, plus a quarter of the sum of all earlier ones unless `plain`.
-    struct Bytes {
-        sum: f32,
-        plain: bool,
-    }
-
-    impl Codec for Bytes {
-        fn decode(&mut self, packet: &[u8], samples: &mut Vec<f32>) -> Result<(), String> {
-            if packet.contains(&255) {
-                return Err("a bad byte".into());
-            }
-            for &byte in packet {
-                samples.push(f32::from(byte) + self.sum / 4.0);
-                self.sum += if self.plain { 0.0 } else { f32::from(byte) };
-            }
-            Ok(())
-        }
-
-        fn reset(&mut self) {
-            self.sum = 0.0;
-        }
-    }
-
-    fn table(kept: Range<u64>) -> Table {
-        let packets = [10, 2, 18, 6, 14].map(|place| Packet { place, bytes: 4 });
-        let mut packets = packets.to_vec();
-        packets[4].bytes = 3;
-        Table { container: "MP4", rate: 2, packets, samples: Some((4, Some(3))), kept }
-    }
-
-    fn readers(bytes: &[u8], kept: &Range<u64>, plain: bool) -> [Result<Reader>; 3] {
-        every("a.m4a", bytes).map(|input| {
-            let codec = Box::new(Bytes { sum: 0.0, plain });
-            Reader::new(input, table(kept.clone()), codec, plain)
-        })
-    }
-
-    #[test]
-    fn packets_in_turn_and_from_every_sample() {
-        let bytes: Vec<u8> = (0..22).collect();
-        for plain in [true, false] {
-            for kept in [0..u64::MAX, 5..17, 0..19, 8..8] {
-                for reader in readers(&bytes, &kept, plain) {
-                    let mut reader = reader.unwrap();
-                    let mut all = Vec::new();
-                    while reader.more(&mut all).unwrap() {}
-                    assert_eq!(reader.length(), Some(all.len() as u64));
-                    if plain && kept.start == 5 {
-                        assert_eq!(all[..8], [3.0, 4.0, 5.0, 18.0, 19.0, 20.0, 21.0, 6.0]);
-                    }
-                    for sample in 0..25 {
-                        let first = reader.seek(sample).unwrap();
-                        let mut rest = Vec::new();
-                        while reader.more(&mut rest).unwrap() {}
-                        assert!(
-                            first <= sample && rest == all[first as usize..],
-                            "{kept:?} {sample}"
-                        );
-                        assert!(!plain || first == all.len() as u64 || sample - first < 8);
-                    }
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn cut_and_damaged_files_are_errors_with_their_place() {
-        let bytes: Vec<u8> = (0..22).collect();
-        for reader in readers(&bytes[..20], &(1..u64::MAX), true) {
-            let error = reader.err().unwrap().to_string();
-            assert!(error.contains("ends inside packet 2 of 5 (3.500 s)"), "{error}");
-        }
-        let mut bad = bytes;
-        bad[7] = 255;
-        for reader in readers(&bad, &(0..u64::MAX), true) {
-            let (mut reader, mut samples) = (reader.unwrap(), Vec::new());
-            let error = loop {
-                match reader.more(&mut samples) {
-                    Ok(more) => assert!(more),
-                    Err(error) => break error.to_string(),
-                }
-            };
-            assert_eq!(samples.len(), 12);
-            assert!(error.contains("a.m4a") && error.contains("packet 3 at byte 6 (6.000 s)"));
-        }
-    }
-}
+mod tests;

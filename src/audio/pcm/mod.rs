@@ -7,7 +7,7 @@ use std::ops::Range;
 
 pub(super) use self::law::{a_law, mu_law};
 use super::choose_channel;
-use super::input::{Input, PAGE};
+use super::input::{Input, PART};
 use super::source::Blocks;
 use crate::error::Result;
 
@@ -114,7 +114,13 @@ impl Layout {
     }
 }
 
-/// One channel of interleaved samples, a page at a time.
+/// Bytes of the next block of samples: whole frames, no more of them than were expected for it.
+pub(super) fn block(frame: u64, expected: &mut u64) -> u64 {
+    let frames = std::mem::replace(expected, u64::MAX);
+    (PART / frame).min(frames).max(1) * frame
+}
+
+/// One channel of interleaved samples, a block at a time.
 pub(super) struct Reader {
     input: Input,
     layout: Layout,
@@ -124,6 +130,8 @@ pub(super) struct Reader {
     data: Range<u64>,
     /// Place of the next ones.
     at: u64,
+    /// Most samples that the next block needs.
+    expected: u64,
 }
 
 impl Reader {
@@ -149,7 +157,7 @@ impl Reader {
             );
             return Err(input.unreadable(format, why));
         }
-        Ok(Self { at: data.start, input, layout, rate, channel, data })
+        Ok(Self { at: data.start, input, layout, rate, channel, data, expected: u64::MAX })
     }
 }
 
@@ -163,8 +171,7 @@ impl Blocks for Reader {
     }
 
     fn more(&mut self, samples: &mut Vec<f32>) -> Result<bool> {
-        let frame = self.layout.frame() as u64;
-        let bytes = (PAGE / frame).max(1) * frame;
+        let bytes = block(self.layout.frame() as u64, &mut self.expected);
         let bytes = bytes.min(self.data.end - self.at) as usize;
         if bytes == 0 {
             return Ok(false);
@@ -173,6 +180,10 @@ impl Blocks for Reader {
         self.layout.decode(data, self.channel, samples);
         self.at += bytes as u64;
         Ok(true)
+    }
+
+    fn expect(&mut self, samples: u64) {
+        self.expected = samples;
     }
 
     fn rewind(&mut self) {

@@ -13,9 +13,9 @@ use std::path::Path;
 use hound::{SampleFormat, WavSpec, WavWriter};
 
 use self::format::Format;
-use super::choose_channel;
-use super::input::{Input, PAGE};
+use super::input::Input;
 use super::source::Blocks;
+use super::{choose_channel, pcm};
 use crate::error::{Error, Result};
 use crate::fs;
 
@@ -31,6 +31,8 @@ pub(super) struct Reader {
     data: Range<u64>,
     /// Place of the next ones.
     at: u64,
+    /// Most samples that the next block needs.
+    expected: u64,
 }
 
 impl Reader {
@@ -44,7 +46,7 @@ impl Reader {
         let format = Format::parse(input.path(), &chunks.format)?;
         let channel = choose_channel(input.path(), format.channels, channel)?;
         let data = chunks.frames(&mut input, format.frame() as u64)?;
-        Ok(Self { at: data.start, input, format, channel, data })
+        Ok(Self { at: data.start, input, format, channel, data, expected: u64::MAX })
     }
 }
 
@@ -58,8 +60,7 @@ impl Blocks for Reader {
     }
 
     fn more(&mut self, samples: &mut Vec<f32>) -> Result<bool> {
-        let frame = self.format.frame() as u64;
-        let bytes = (PAGE / frame).max(1) * frame;
+        let bytes = pcm::block(self.format.frame() as u64, &mut self.expected);
         let bytes = bytes.min(self.data.end - self.at) as usize;
         if bytes == 0 {
             return Ok(false);
@@ -72,6 +73,10 @@ impl Blocks for Reader {
         );
         self.at += bytes as u64;
         Ok(true)
+    }
+
+    fn expect(&mut self, samples: u64) {
+        self.expected = samples;
     }
 
     fn rewind(&mut self) {

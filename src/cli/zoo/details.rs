@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::error::{Error, Result};
 use crate::model_card::{
-    Bytes, Card, DEFAULT, DefaultCard, Derived, Input, Published, default_model, names,
+    Bytes, Card, Count, DEFAULT, DefaultCard, Derived, Input, Published, default_model, names,
 };
 use crate::model_file::{Frontend, Header};
 use crate::terminal::outln;
@@ -83,6 +83,10 @@ fn print(arch: &Architecture, row: &Row, derived: &Derived, card: Option<&Card>)
     }
     outln!("published     EER in % on Vox1-O, Vox1-E, Vox1-H (cleaned)");
     card.published.iter().for_each(print_published);
+    if !card.published_on_o.is_empty() {
+        outln!("published     EER in % on Vox1-O (cleaned)");
+        card.published_on_o.iter().for_each(print_published);
+    }
     for m in &card.measured {
         outln!("measured      {}: {} {} (`{}`)", m.what, m.value, m.unit, m.command);
     }
@@ -94,15 +98,31 @@ fn print(arch: &Architecture, row: &Row, derived: &Derived, card: Option<&Card>)
     }
 }
 
-fn print_published(published: &Published) {
+fn print_published<N: AsRef<[f64]>>(published: &Published<N>) {
     outln!("  trained on {}; {}", published.trained_on, published.source);
+    let Published { embedding_dim, parameters, .. } = published;
+    let dim = embedding_dim.map(|dim| format!("{dim}-d"));
+    let count = parameters.as_ref().map(|Count { millions, differs }| match differs {
+        None => format!("{millions} million parameters"),
+        Some(why) => format!("{millions} million parameters: {why}"),
+    });
+    let size: Vec<String> = dim.into_iter().chain(count).collect();
+    if !size.is_empty() {
+        outln!("  {}", size.join(", "));
+    }
     for rates in &published.rates {
-        let [o, e, h] = rates.eer_percent;
         let costs = rates
             .min_dcf
-            .map_or_else(String::new, |[o, e, h]| format!("  minDCF(0.01) {o:.3} {e:.3} {h:.3}"));
-        outln!("  {o:7.3} {e:7.3} {h:7.3}  {}{costs}", rates.conditions());
+            .as_ref()
+            .map_or_else(String::new, |costs| format!("  minDCF(0.01) {}", columns(costs, 0)));
+        outln!("  {}  {}{costs}", columns(&rates.eer_percent, 7), rates.conditions());
     }
+}
+
+/// Values side by side, with so many characters each or more.
+fn columns(values: &impl AsRef<[f64]>, width: usize) -> String {
+    let column = |value: &f64| format!("{value:width$.3}");
+    values.as_ref().iter().map(column).collect::<Vec<_>>().join(" ")
 }
 
 /// A network's sizes.
@@ -168,12 +188,14 @@ fn print_default(card: &DefaultCard, header: &Header) {
     }
     let made = &card.made;
     outln!(
-        "made          `{}` by {}, seed {}, revox {}",
+        "made          `{}` by {}, seed {}, revox {} at commit {}",
         made.command,
         made.recipe,
         made.seed,
-        made.version
+        made.version,
+        made.commit
     );
+    outln!("              {}", made.later);
     for tested in &card.tested {
         outln!(
             "tested        {} ({}): EER {:.2} %, before packing {:.2} %; threshold {:.4}",
@@ -190,5 +212,6 @@ fn print_default(card: &DefaultCard, header: &Header) {
     for (far, threshold) in &header.scoring.thresholds {
         outln!("              {threshold:.4} at false-accept rate {far}");
     }
+    outln!("              {}", card.thresholds);
     outln!("limits        {}", card.limits);
 }

@@ -1,13 +1,14 @@
 //! CN-Celeb: speakers to train on in `data`, a test set in `eval`.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
 use super::layout::{Found, Layout, ListFolder, Named};
-use super::names::{as_id, stem};
+use super::names::{as_id, shown, stem};
 use super::survey::Survey;
 use super::trials::TrialSet;
 use super::{PrepareReport, PrepareSettings, ProblemKind, gather, lists, survey};
+use crate::bytes::counted;
 use crate::corpus::Done;
 use crate::error::Result;
 use crate::fs;
@@ -18,8 +19,10 @@ const DEV: u32 = 0;
 const EVAL: u32 = 1;
 /// The test set's trials, below its folder and below the output folder.
 const TRIALS: [&str; 2] = ["eval/lists/trials.lst", "eval/trials.txt"];
-/// The speakers to train on, below the corpus.
+/// The speakers to train on, below a corpus.
 const SPEAKERS: &str = "dev/dev.lst";
+/// The folders of a corpus, below the one that the user names, which may be it.
+const FOLDERS: [&str; 5] = ["", "CN-Celeb_flac", "CN-Celeb", "CN-Celeb1_flac", "CN-Celeb2_flac"];
 
 struct CnCeleb;
 
@@ -57,9 +60,10 @@ impl Layout for CnCeleb {
     }
 }
 
-/// Makes the lists of CN-Celeb in `out`: `dev` with the speakers to train on, those of
-/// `dev/dev.lst` or all that are not in the test set, and `eval` with the test set and its trials,
-/// `trials.txt`. Ids are `id00000/singing-01-001.wav`, `enroll/id00800-enroll.wav` and
+/// Makes the lists of CN-Celeb in `out`: `dev` with the speakers to train on, those that are not in
+/// the test set and, where a corpus has a list `dev/dev.lst`, in it, and `eval` with the test set
+/// and its trials, `trials.txt`. The list is of the corpus in whose folder it is: beside CN-Celeb1,
+/// CN-Celeb2 has none. Ids are `id00000/singing-01-001.wav`, `enroll/id00800-enroll.wav` and
 /// `test/id00800-singing-01-001.wav`. What cannot be used is left out and reported. `done` is
 /// called after each file.
 ///
@@ -82,38 +86,76 @@ pub fn prepare_cnceleb(
     lists::finish(survey, &CnCeleb.lists(), &trials, out, settings)
 }
 
-/// A file of the corpus, whether the user names its folder or the one above.
+/// A file of a corpus, whether the user names its folder or the one above.
 fn below(root: &Path, file: &str) -> Option<PathBuf> {
-    ["", "CN-Celeb_flac", "CN-Celeb", "CN-Celeb1_flac", "CN-Celeb2_flac"]
-        .iter()
-        .map(|folder| root.join(folder).join(file))
-        .find(|path| path.is_file())
+    FOLDERS.iter().map(|folder| root.join(folder).join(file)).find(|path| path.is_file())
+}
+
+/// A list of speakers to train on.
+struct Listed {
+    path: PathBuf,
+    /// The folder whose speakers it lists.
+    data: PathBuf,
+    speakers: BTreeSet<String>,
+}
+
+impl Listed {
+    /// The lists of all corpora below a folder.
+    fn read(root: &Path) -> Result<Vec<Self>> {
+        let mut lists = Vec::new();
+        for corpus in FOLDERS.map(|folder| root.join(folder)) {
+            let (path, data) = (corpus.join(SPEAKERS), corpus.join("data"));
+            if path.is_file() {
+                let text = fs::read_to_string(&path)?;
+                let names = text.lines().filter_map(|line| line.split_ascii_whitespace().next());
+                let speakers = names.map(as_id).collect();
+                lists.push(Self { path, data, speakers });
+            }
+        }
+        Ok(lists)
+    }
+}
+
+/// Why a speaker is left out of the training set.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+enum Apart {
+    /// Of the test set.
+    Tested,
+    /// Not in the list of this number.
+    Unlisted(usize),
 }
 
 /// Leaves speakers out of the training set that are not meant for it.
 fn keep_apart(root: &Path, found: &mut Found) -> Result<()> {
     let tested: BTreeSet<u32> =
         found.files.iter().filter(|f| f.group == EVAL).filter_map(|f| f.speaker).collect();
-    let text = below(root, SPEAKERS).map(fs::read_to_string).transpose()?;
-    let listed: Option<BTreeSet<&str>> = text
-        .as_deref()
-        .map(|text| text.lines().filter_map(|line| line.split_ascii_whitespace().next()).collect());
-    if let Some(listed) = &listed {
-        let name = |number: &u32| found.speakers[*number as usize].as_str();
-        for speaker in tested.iter().map(name).filter(|speaker| listed.contains(speaker)) {
-            let text = format!(
-                "speaker `{speaker}` of {SPEAKERS} occurs in the test set; left out of dev"
-            );
-            found.problems.add(ProblemKind::TestSpeaker, text);
-        }
-    }
-    let speakers = &found.speakers;
-    found.files.retain(|file| {
+    let lists = Listed::read(root)?;
+    let Found { files, speakers, problems, .. } = found;
+    let speakers: &[String] = speakers;
+    // How many files of each are left out.
+    let mut apart: BTreeMap<(Apart, &str), usize> = BTreeMap::new();
+    files.retain(|file| {
         let Some(number) = file.speaker.filter(|_| file.group == DEV) else { return true };
-        let is_listed =
-            listed.as_ref().is_none_or(|l| l.contains(speakers[number as usize].as_str()));
-        is_listed && !tested.contains(&number)
+        let speaker = speakers[number as usize].as_str();
+        let list = lists.iter().position(|list| file.path.starts_with(&list.data));
+        let why = match list.filter(|&list| !lists[list].speakers.contains(speaker)) {
+            _ if tested.contains(&number) => Apart::Tested,
+            Some(list) => Apart::Unlisted(list),
+            None => return true,
+        };
+        *apart.entry((why, speaker)).or_default() += 1;
+        false
     });
+    for ((why, speaker), count) in apart {
+        let (kind, why) = match why {
+            Apart::Tested => (ProblemKind::TestSpeaker, "occurs in the test set".to_owned()),
+            Apart::Unlisted(list) => {
+                (ProblemKind::Speaker, format!("is not in {}", shown(&lists[list].path)))
+            }
+        };
+        let files = counted(count, "file");
+        problems.add(kind, format!("speaker `{speaker}` {why}; {files} left out of dev"));
+    }
     Ok(())
 }
 

@@ -3,9 +3,11 @@
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+pub(super) use crate::audio::read_exact_at;
 use crate::error::{Error, Result};
 use crate::fs;
 
@@ -79,15 +81,33 @@ impl Shards {
     /// # Panics
     /// If there is no tar file of this number.
     pub fn read(&self, shard: u32, offset: u64, bytes: u64) -> Result<Vec<u8>> {
-        let Shard { path, bytes: all, .. } = &self.inner.shards[shard as usize];
-        if offset.checked_add(bytes).is_none_or(|end| end > *all) {
-            let message = format!("holds {all} bytes, not {bytes} of them from byte {offset} on");
-            return Err(Error::file(path, message));
-        }
+        let (file, place) = self.part(shard, offset, bytes)?;
         let mut content = vec![0; bytes as usize];
-        let file = self.file(shard)?;
-        read_exact_at(&file, &mut content, offset).map_err(|e| failed(path, e))?;
+        read_exact_at(&file, &mut content, place.start).map_err(|e| failed(self.path(shard), e))?;
         Ok(content)
+    }
+
+    /// A tar file, opened, and the place of some of its bytes.
+    ///
+    /// # Errors
+    /// Bytes that the tar file does not have; a file that cannot be opened.
+    ///
+    /// # Panics
+    /// If there is no tar file of this number.
+    pub(crate) fn part(
+        &self,
+        shard: u32,
+        offset: u64,
+        bytes: u64,
+    ) -> Result<(Arc<File>, Range<u64>)> {
+        let Shard { path, bytes: all, .. } = &self.inner.shards[shard as usize];
+        match offset.checked_add(bytes).filter(|end| end <= all) {
+            Some(end) => Ok((self.file(shard)?, offset..end)),
+            None => {
+                let why = format!("holds {all} bytes, not {bytes} of them from byte {offset} on");
+                Err(Error::file(path, why))
+            }
+        }
     }
 
     /// Tells the system that these tar files will be read soon, from the front to the back, so that
@@ -133,22 +153,6 @@ pub(super) fn failed(path: &Path, e: io::Error) -> Error {
         io::ErrorKind::UnexpectedEof => Error::file(path, "became shorter while it was used"),
         _ => Error::io(path, "read", e),
     }
-}
-
-/// Reads bytes from a place on, whatever other threads read.
-#[cfg(unix)]
-pub(super) fn read_exact_at(file: &File, bytes: &mut [u8], place: u64) -> io::Result<()> {
-    std::os::unix::fs::FileExt::read_exact_at(file, bytes, place)
-}
-
-/// Elsewhere a file has one place for all threads.
-#[cfg(not(unix))]
-pub(super) fn read_exact_at(mut file: &File, bytes: &mut [u8], place: u64) -> io::Result<()> {
-    use std::io::{Read, Seek, SeekFrom};
-    static ONE: Mutex<()> = Mutex::new(());
-    let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
-    file.seek(SeekFrom::Start(place))?;
-    file.read_exact(bytes)
 }
 
 /// A file system may ignore the advice.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::audio::pipe;
 use crate::corpus::prepare::Output;
-use crate::corpus::{locate, read_utt2spk, read_wav_scp};
+use crate::corpus::{Corpus, locate, read_utt2spk, read_wav_scp};
 use crate::error::{Error, Result};
 
 /// A speaker.
@@ -18,7 +18,7 @@ pub(super) struct Speaker {
     pub ids: Vec<String>,
 }
 
-/// An utterance's place in wav.scp.
+/// An utterance's file in the list.
 struct Line {
     listed: String,
     number: usize,
@@ -28,20 +28,26 @@ struct Line {
 pub(super) struct Lists {
     /// Speakers by name.
     pub speakers: Vec<Speaker>,
+    /// The list that names the files: wav.scp, or one of WeSpeaker's.
     scp: PathBuf,
     lines: HashMap<String, Line>,
+    /// Whether the recordings are in tar files, and have no files of their own.
+    is_packed: bool,
 }
 
 impl Lists {
-    /// Reads `utt2spk` and, if it is there, `wav.scp`, whose utterances then count.
+    /// Reads the lists of a folder: `utt2spk` and, if it is there, `wav.scp`, whose utterances then
+    /// count. Without `utt2spk`, for a `raw.list`, and where `path` is a file, it reads what
+    /// [`Corpus::load`] reads.
     ///
     /// # Errors
     /// A list that cannot be read; an utterance without a speaker; no utterances.
-    pub fn read(folder: &Path) -> Result<Self> {
-        if !folder.is_dir() {
-            return Err(Error::file(folder, "no such folder; wanted one with utt2spk"));
+    pub fn read(path: &Path) -> Result<Self> {
+        let (scp, map) = (path.join("wav.scp"), path.join("utt2spk"));
+        let has = |list: &str| !scp.exists() && path.join(list).exists();
+        if !map.exists() || has("raw.list") {
+            return Ok(Self::of_corpus(&Corpus::load_all(path)?));
         }
-        let (scp, map) = (folder.join("wav.scp"), folder.join("utt2spk"));
         let mut speaker_of = read_utt2spk(&map)?;
         let mut speakers: BTreeMap<String, Vec<String>> = BTreeMap::new();
         let mut lines = HashMap::new();
@@ -66,14 +72,40 @@ impl Lists {
             ids.sort_unstable();
             Speaker { name, ids }
         });
-        Ok(Self { speakers: speakers.collect(), scp, lines })
+        let is_packed = has("shard.list");
+        Ok(Self { speakers: speakers.collect(), scp, lines, is_packed })
+    }
+
+    fn of_corpus(corpus: &Corpus) -> Self {
+        let by_speaker = corpus.by_speaker().into_iter().zip(&corpus.speakers);
+        let speakers = by_speaker.map(|(places, name)| {
+            let ids = places.into_iter().map(|place| corpus.utterances[place].id.to_string());
+            let mut ids: Vec<String> = ids.collect();
+            ids.sort_unstable();
+            Speaker { name: name.clone(), ids }
+        });
+        let lines = corpus.utterances.iter().filter_map(|utterance| {
+            let listed = utterance.listed()?.to_owned();
+            Some((utterance.id.to_string(), Line { listed, number: utterance.line as usize }))
+        });
+        Self {
+            speakers: speakers.collect(),
+            scp: corpus.list.clone(),
+            lines: lines.collect(),
+            is_packed: corpus.shards().is_some(),
+        }
     }
 
     /// The files of the utterances.
     ///
     /// # Errors
-    /// No `wav.scp`; a file that does not exist, at its line.
+    /// No `wav.scp`; recordings in tar files; a file that does not exist, at its line.
     pub fn located(&self) -> Result<Located<'_>> {
+        if self.is_packed {
+            let why = "its recordings are in tar files, which wav.scp cannot name; trials can be \
+                       made without dividing it (--no-split)";
+            return Err(Error::file(&self.scp, why));
+        }
         if self.lines.is_empty() {
             return Err(Error::file(&self.scp, "no such file; the lists to divide need one"));
         }

@@ -65,10 +65,11 @@ pub struct Split {
     pub trials: MadeTrials,
 }
 
-/// Divides the speakers of `lists`, a folder with `wav.scp` and `utt2spk`, into `train` and `dev`
-/// in `out`, each with `wav.scp`, `utt2spk` and `spk2utt`, and writes trials of the dev speakers to
-/// `dev/trials.txt`. Dev speakers are drawn from those with at least two utterances. The result
-/// depends on the seed, the ids and the speakers, and not on the order of the lists.
+/// Divides the speakers of `lists`, a folder with `wav.scp` and `utt2spk` or a `raw.list`, into
+/// `train` and `dev` in `out`, each with `wav.scp`, `utt2spk` and `spk2utt`, and writes trials of
+/// the dev speakers to `dev/trials.txt`. Dev speakers are drawn from those with at least two
+/// utterances. The result depends on the seed, the ids and the speakers, and not on the order of
+/// the lists.
 ///
 /// # Errors
 /// Lists that cannot be read; an utterance without a speaker or without a file; too few speakers;

@@ -116,6 +116,30 @@ fn trials_are_pairs_of_the_dev_set() {
 }
 
 #[test]
+fn a_raw_list_is_divided_as_a_folder_is() {
+    let dir = folder(&[3, 5, 2, 4, 6], 1);
+    let (lists, raw) = (dir.path().join("lists"), dir.path().join("raw.list"));
+    let corpus = Corpus::load(&lists).unwrap();
+    let lines = corpus.utterances.iter().map(|utterance| {
+        let (key, speaker) = (&utterance.id, &corpus.speakers[utterance.speaker as usize]);
+        format!("{{\"key\": \"{key}\", \"wav\": \"x.wav\", \"spk\": \"{speaker}\"}}\n")
+    });
+    std::fs::write(&raw, lines.collect::<String>()).unwrap();
+    let of = |lists: &Path, out: &str| {
+        let out = dir.path().join(out);
+        split(lists, &out, DevSpeakers::Count(2), Pairs::All, None, 3).unwrap();
+        let names = ["train/wav.scp", "train/utt2spk", "dev/spk2utt", "dev/trials.txt"];
+        names.map(|name| std::fs::read_to_string(out.join(name)).unwrap())
+    };
+    assert_eq!(of(&raw, "a"), of(&lists, "b"));
+    assert_eq!(of(dir.path(), "c"), of(&lists, "d"));
+    std::fs::remove_file(dir.path().join("x.wav")).unwrap();
+    let out = dir.path().join("e");
+    let error = split(&raw, &out, DevSpeakers::Count(2), Pairs::All, None, 3).unwrap_err();
+    assert!(error.to_string().contains("raw.list:1: "), "{error}");
+}
+
+#[test]
 fn too_few_speakers_are_refused() {
     let few = |counts: &[usize], dev, wanted: &str| {
         let dir = folder(counts, 1);

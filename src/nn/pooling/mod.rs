@@ -136,6 +136,7 @@ mod tests {
     use burn::tensor::{Device, Tensor};
 
     use super::*;
+    use crate::nn::wespeaker::compare;
     use crate::nn::{Mode, Run};
 
     #[test]
@@ -158,6 +159,16 @@ mod tests {
         assert!(near(&run(PoolingKind::Tsdp), &[std, 3.162_277_6e-4]));
         assert!(near(&run(PoolingKind::Tstp), &[3.0, 0.0, std, 3.162_277_6e-4]));
         assert_eq!(run(PoolingKind::Astp).len(), 4);
+    }
+
+    #[test]
+    fn attention_is_wespeakers() {
+        for (name, kind) in
+            [("pool_astp_global", PoolingKind::AstpGlobal), ("pool_asp", PoolingKind::Asp)]
+        {
+            let pooling = |init: &Init| Pooling::new(init.clone(), kind, 10);
+            compare(name, "", pooling, |pooling, e, x| pooling.forward_flat(e, x[0].clone()));
+        }
     }
 
     #[test]

@@ -6,15 +6,12 @@ use crate::scoring::Scorer;
 
 /// A cohort for cosines in f64. They are those of [`Scorer::score`], to the bit.
 pub(super) struct Members {
-    values: Kind,
+    values: Values,
+    /// What is subtracted from the values. They are stored as f32, which takes half the memory of
+    /// the differences: reading them takes most of the time.
+    mean: Option<Vec<f64>>,
     /// 1 over the length of each.
     inverse: Vec<f64>,
-}
-
-/// Values less the mean. Without a mean they are f32, which takes half the memory.
-enum Kind {
-    Stored(Values<f32>),
-    Centred(Values<f64>),
 }
 
 impl Members {
@@ -24,21 +21,13 @@ impl Members {
     /// If one has no direction, as in [`Scorer::unit`].
     pub fn of(scorer: &Scorer) -> Self {
         let embeddings = scorer.embeddings();
-        let (count, dim) = (embeddings.len(), embeddings.dim());
-        let mut inverse = Vec::with_capacity(count);
-        let values = if scorer.has_mean() {
-            let mut values = Values::zeros(count, dim);
-            inverse.extend((0..count).map(|i| scorer.write_centred(i, values.member_mut(i))));
-            Kind::Centred(values)
-        } else {
-            let (mut values, mut centred) = (Values::zeros(count, dim), vec![0.0; dim]);
-            for i in 0..count {
-                inverse.push(scorer.write_centred(i, &mut centred));
-                values.member_mut(i).copy_from_slice(embeddings.row(i));
-            }
-            Kind::Stored(values)
-        };
-        Self { values, inverse }
+        let count = embeddings.len();
+        let mut values = Values::zeros(count, embeddings.dim());
+        for i in 0..count {
+            values.member_mut(i).copy_from_slice(embeddings.row(i));
+        }
+        let inverse = (0..count).map(|i| scorer.inverse(i)).collect();
+        Self { values, mean: scorer.mean().map(<[f64]>::to_vec), inverse }
     }
 
     /// Number of members.
@@ -50,12 +39,10 @@ impl Members {
     /// `first` on.
     pub fn cosines(&self, row: &Row, first: usize, places: &[u32], cosines: &mut Vec<f64>) {
         let before = cosines.len();
-        match &self.values {
-            Kind::Stored(values) if row.is_stored => {
-                values.dots(row.values, first, places, cosines);
-            }
-            Kind::Stored(values) => values.plain(row.values, first, places, cosines),
-            Kind::Centred(values) => values.dots(row.values, first, places, cosines),
+        match &self.mean {
+            Some(mean) => self.values.dots_less(mean, row.values, first, places, cosines),
+            None if row.is_stored => self.values.dots(row.values, first, places, cosines),
+            None => self.values.plain(row.values, first, places, cosines),
         }
         let inverses = &self.inverse[first..];
         for (x, &place) in cosines[before..].iter_mut().zip(places) {

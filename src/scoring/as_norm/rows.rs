@@ -32,7 +32,7 @@ impl Rows {
     /// # Panics
     /// If one has no direction, as in [`Scorer::unit`].
     pub fn fill(&mut self, scorer: &Scorer, places: impl ExactSizeIterator<Item = usize>) {
-        (self.dim, self.is_stored) = (scorer.embeddings().dim(), !scorer.has_mean());
+        (self.dim, self.is_stored) = (scorer.embeddings().dim(), scorer.mean().is_none());
         self.values.resize(places.len() * self.dim, 0.0);
         self.inverse.clear();
         let rows = self.values.chunks_exact_mut(self.dim);

@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{MarginConfig, Recipe, ScheduleConfig};
+use super::{AugmentConfig, MarginConfig, Recipe, ScheduleConfig};
 use crate::optim::{Sgd8bitConfig, SgdConfig, States};
 use crate::train::OptimizerConfig;
 
@@ -27,6 +27,9 @@ pub struct LargeMarginConfig {
     /// Crops of a step; those of the first phase unless said.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub batch_size: Option<usize>,
+    /// Whether crops are varied as in the first phase. Without it they have no noise, no rooms and
+    /// no masks.
+    pub augment: bool,
 }
 
 impl Default for LargeMarginConfig {
@@ -39,6 +42,7 @@ impl Default for LargeMarginConfig {
             final_lr: 2.5e-5,
             warm_up_epochs: 1.0,
             batch_size: None,
+            augment: true,
         }
     }
 }
@@ -52,6 +56,9 @@ impl Recipe {
         let mut next = Self { init: None, large_margin: None, ..self.clone() };
         next.data.frames = phase.frames;
         next.data.speeds = vec![1.0];
+        if !phase.augment {
+            next.augment = AugmentConfig { probability: 0.0, ..AugmentConfig::default() };
+        }
         next.loss.inter_topk = None;
         next.margin =
             MarginConfig { initial: phase.margin, last: phase.margin, ..MarginConfig::default() };
@@ -126,6 +133,28 @@ mod tests {
         let plain = parse(&["optimizer.momentum=0.8"]).unwrap();
         let next = plain.second_phase().unwrap();
         assert_eq!((next.optimizer, next.train.batch_size), (plain.optimizer, 128));
+    }
+
+    #[test]
+    fn the_second_phase_may_leave_crops_as_they_are() {
+        let varied = ["augment.noise=n", "augment.reverb=r", "augment.normalize=true"];
+        let varied = [&varied[..], &["augment.spec.time_masks=1"]].concat();
+        let phase = |more: &[&str]| {
+            let recipe = parse(&[&varied[..], more].concat()).unwrap();
+            (recipe.second_phase().unwrap(), recipe)
+        };
+        let (with, recipe) = phase(&["large_margin.augment=true"]);
+        assert_eq!(with, phase(&[]).0);
+        assert_eq!(with.augment, recipe.augment);
+        assert!(with.augment.noise.is_some() && with.augment.spec.is_some());
+        let (without, first) = phase(&["large_margin.augment=false"]);
+        // The first phase keeps its sounds, and the second one differs in nothing else.
+        assert_eq!(first.augment, recipe.augment);
+        let AugmentConfig { noise, reverb, spec, probability, .. } = &without.augment;
+        assert!(noise.is_none() && reverb.is_none() && spec.is_none());
+        assert_eq!(*probability, 0.0);
+        assert_eq!(Recipe { augment: with.augment.clone(), ..without.clone() }, with);
+        assert_eq!(Recipe::parse(&without.to_toml(), "r.toml".as_ref(), &[]).unwrap(), without);
     }
 
     #[test]

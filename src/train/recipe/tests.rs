@@ -1,9 +1,8 @@
 //! Recipes that are read, and recipes that are refused.
 
-use std::path::PathBuf;
+mod ours;
 
 use super::*;
-use crate::losses::LossKind;
 
 const SMALL: &str = "[data]\ntrain = \"a\"\ndev = \"b\"\n[model]\nname = \"resnet18\"\n";
 
@@ -184,50 +183,6 @@ fn typos_and_impossible_values_are_errors_with_their_place() {
     fails(SMALL, &["seed=2", "seed.x=1"], "`seed` is not a section");
     fails(SMALL, &["epochs"], "wanted key=value");
     fails("[data]\ntrain = \"a\"\n[model]\nname = \"resnet18\"\n", &[], "data.dev");
-}
-
-#[test]
-fn every_recipe_of_ours_is_one() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("recipes");
-    let files = walkdir::WalkDir::new(root).into_iter().map(|e| e.unwrap().into_path());
-    let recipes: Vec<PathBuf> =
-        files.filter(|p| p.extension().is_some_and(|e| e == "toml")).collect();
-    assert!(recipes.len() > 15, "{recipes:?}");
-    for path in recipes {
-        // A recipe that trains a model further takes the model's network and names none.
-        let longer = path.file_stem().is_some_and(|stem| stem == "fine-tune");
-        let named = ["model.name=resnet18".to_owned()];
-        let changes: &[String] = if longer { &named[..] } else { &[] };
-        let recipe = Recipe::load(&path, changes).unwrap();
-        assert_eq!(parse(&recipe.to_toml(), &[]).unwrap(), recipe, "{path:?}");
-    }
-}
-
-/// One recipe of ours, with changes.
-fn ours(name: &str, changes: &[&str]) -> Recipe {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("recipes").join(name);
-    let changes: Vec<String> = changes.iter().map(|s| (*s).to_owned()).collect();
-    Recipe::load(path, &changes).unwrap()
-}
-
-#[test]
-fn recipes_over_others_change_what_they_say() {
-    let lab = ours("speechocean/lab.toml", &["model.name=rev1-resnet18"]);
-    assert_eq!(ours("speechocean/lab-rev1.toml", &[]), lab);
-    let lab = ours("speechocean/lab-df.toml", &["model.name=rev2-df-resnet32"]);
-    assert_eq!(ours("speechocean/lab-df-rev2.toml", &[]), lab);
-    assert_eq!((lab.model.width, lab.train.epochs, lab.train.batch_size), (8, 14, 32));
-    let resnet = ours("voxceleb/resnet.toml", &[]);
-    assert_eq!(resnet.model.name, "resnet34");
-    let ecapa = ours("voxceleb/ecapa-tdnn.toml", &[]);
-    assert_eq!(ecapa.model.name, "ecapa-tdnn-glob-512");
-    assert_eq!(Recipe { model: resnet.model.clone(), ..ecapa }, resnet);
-    let df = ours("voxceleb/df-resnet.toml", &[]);
-    assert_eq!((df.optimizer.name(), df.margin), ("adamw", MarginConfig::default()));
-    assert_eq!(df.data, resnet.data);
-    let redimnet = ours("voxceleb/redimnet2-b2.toml", &[]);
-    assert_eq!((redimnet.loss.kind, redimnet.model.mels), (LossKind::SphereFace2, 72));
-    assert_eq!((redimnet.optimizer.name(), redimnet.train.batch_size), ("sgd", 512));
 }
 
 #[test]

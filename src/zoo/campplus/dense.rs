@@ -150,3 +150,16 @@ impl Transit {
         e.conv1d(&self.linear, x)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::nn::wespeaker::compare;
+
+    /// On 230 frames: two segments of the context are whole, the last one is short.
+    #[test]
+    fn masks_are_wespeakers() {
+        let layer = |init: &Init| ContextMasked::new(init, 8, 6, 2);
+        compare("cam_layer", "", layer, |layer, e, x| layer.forward(e, x[0].clone()));
+    }
+}

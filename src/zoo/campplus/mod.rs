@@ -11,6 +11,10 @@
 //!
 //! A 1x1 convolution halves the channels at the end of each stage. Pooling over time, a linear
 //! layer and BatchNorm without affine part follow.
+//!
+//! There is no reversible type. A dense layer does not add to its input but stands beside it, so a
+//! stage's output holds the inputs of all its layers, and nothing needs to be recovered: what lies
+//! inside the layers can be computed again from there without coupling.
 
 mod dense;
 mod head;

@@ -286,3 +286,6 @@ impl ImageHead {
         e.reshape(image, [0, (channels * mels) as i32, -1])
     }
 }
+
+#[cfg(test)]
+mod tests;

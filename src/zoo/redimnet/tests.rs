@@ -1,5 +1,10 @@
+use super::blocks::Block2d;
+use super::context::TimeContext;
+use super::convnext::ConvNext;
+use super::options::Plan;
 use super::*;
-use crate::nn::PoolingKind;
+use crate::nn::wespeaker::compare;
+use crate::nn::{Conv2dConfig, PoolingKind};
 
 /// Values of all parameters, frozen ones included.
 fn parameters(arch: &Architecture) -> usize {
@@ -183,4 +188,59 @@ fn layers_stand_in_files() {
     assert_eq!(serde_json::from_str::<ReDimNet>(&text).unwrap(), B1);
     let text = serde_json::to_string(&second::B6).unwrap();
     assert_eq!(serde_json::from_str::<ReDimNet2>(&text).unwrap(), second::B6);
+}
+
+#[test]
+fn blocks_are_wespeakers() {
+    let convnext = |init: &Init| ConvNext::new(init, Conv2dConfig::new(8, 8, 3).grouped(2));
+    compare("redimnet_convnext2d", "", convnext, |block, e, x| block.forward(e, x[0].clone()));
+    let gated = |init: &Init| {
+        let stages = [stage([1, 1], 1, 1.0, None)];
+        let shared = Shared {
+            generation: Generation::First,
+            context: Context::ConvAttention,
+            blocks: Blocks2d::BasicSe,
+            group_divisor: Some(2),
+            output: None,
+            stages: &stages,
+        };
+        let plan = Plan {
+            input: [8, 6],
+            stride: [1, 1],
+            inner: 8,
+            output: [8, 6],
+            hidden: None,
+            stage: stages[0],
+        };
+        Block2d::new(init, &shared, &plan)
+    };
+    compare("redimnet_resnet_fwse", "conv_block.", gated, |block, e, x| {
+        block.forward(e, x[0].clone())
+    });
+}
+
+#[test]
+fn time_contexts_are_wespeakers() {
+    for (name, kind) in [
+        ("redimnet_tcm_conv_att", Context::ConvAttention),
+        ("redimnet_tcm_att", Context::Attention),
+    ] {
+        let context = |init: &Init| TimeContext::new(init, kind, 24, 8);
+        compare(name, "", context, |context, e, x| context.forward(e, x[0].clone()));
+    }
+}
+
+/// Two stages. The first widens its blocks, the second strides over mels.
+#[test]
+fn backbones_are_wespeakers() {
+    let network = ReDimNet {
+        context: Context::ConvAttention,
+        blocks: Blocks2d::ConvNext,
+        group_divisor: Some(2),
+        output: None,
+        stages: vec![stage([1, 1], 1, 2.0, Some(6)), stage([2, 1], 1, 1.0, Some(6))].into(),
+    };
+    let arch = Architecture { width: 4, mels: 12, ..named("redimnet-b1") };
+    let bone = |init: &Init| Bone::new(init, &network.shared(), &arch);
+    compare("redimnet_bone", "", bone, |bone, e, x| bone.forward(e, x[0].clone()));
 }

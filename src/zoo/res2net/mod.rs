@@ -11,6 +11,12 @@
 //!
 //! A fusion halves mels and frames of what lies below by a 3x3 convolution without BatchNorm. The
 //! last fusion is pooled; Res2Net pools stage 4.
+//!
+//! There is no reversible type. Blocks keep the shape inside a stage, so additive coupling would
+//! fit, but for the clip behind each sum, which loses what it cuts off. It would have to go, and
+//! halves of the channels would want other widths for the same number of parameters. ERes2Net would
+//! also keep the outputs of all four stages for its fusions. That network would be a new one, of
+//! which nobody has reported how well it does; for ResNets arXiv 2412.01195 does.
 
 mod block;
 mod fusion;
@@ -201,6 +207,7 @@ impl Res2NetNet {
 mod tests {
     use super::*;
     use crate::nn::PoolingKind;
+    use crate::nn::wespeaker::compare;
 
     fn named(name: &str) -> Architecture {
         Architecture::named(name).unwrap()
@@ -223,6 +230,16 @@ mod tests {
         assert_eq!(count(two), 7_331_904);
         let longer = Architecture { embedding_dim: 512, ..named("eres2net34") };
         assert_eq!(count(longer), 9_887_808);
+    }
+
+    #[test]
+    fn fusions_are_wespeakers() {
+        let fusion = |init: &Init| Fusion::new(init.clone(), 8);
+        compare("eres2net_aff", "", fusion, |fusion, e, x| {
+            fusion.forward(e, x[0].clone(), x[1].clone())
+        });
+        let block = |init: &Init| Block::new(init, &ERES2NET34, Splits::AllFused, 8, 16, [2, 2]);
+        compare("eres2net_block_aff", "", block, |block, e, x| block.forward(e, x[0].clone()));
     }
 
     #[test]

@@ -88,8 +88,8 @@ pub unsafe extern "C" fn standInTotals(totals: *mut [u64; 3]) {
     unsafe { *totals = card().totals() };
 }
 
-/// Gives the most bytes that were reserved at one time.
+/// Gives how often the program has waited for the card so far.
 #[unsafe(no_mangle)]
-pub extern "C" fn standInPeak() -> u64 {
-    card().peak
+pub extern "C" fn standInWaits() -> u64 {
+    card().waits
 }

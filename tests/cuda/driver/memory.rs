@@ -41,6 +41,15 @@ pub unsafe extern "C" fn cuMemAlloc_v2(pointer: *mut u64, size: usize) -> Status
 }
 
 #[unsafe(no_mangle)]
+pub unsafe extern "C" fn cuMemGetInfo_v2(free: *mut usize, total: *mut usize) -> Status {
+    unsafe {
+        *free = (memory() - card().reserved) as usize;
+        *total = memory() as usize;
+    }
+    OK
+}
+
+#[unsafe(no_mangle)]
 pub unsafe extern "C" fn cuMemAllocAsync(pointer: *mut u64, size: usize, _: usize) -> Status {
     unsafe { cuMemAlloc_v2(pointer, size) }
 }

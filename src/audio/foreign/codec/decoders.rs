@@ -28,6 +28,10 @@ pub(super) struct Decoder {
     resets: bool,
     /// Channels of AAC, which must be those of every packet.
     aac: Option<usize>,
+    /// Samples per second of AAC with one channel, whose packets can be passed over.
+    mono: Option<u32>,
+    /// Numbers to draw for the packets that were passed over.
+    draws: u64,
     channel: usize,
 }
 
@@ -49,7 +53,12 @@ impl Decoder {
         let mut parameters = AudioCodecParameters::new();
         parameters.for_codec(id).with_extra_data(data.into_boxed_slice());
         let decoder = Some(kept(&parameters).map_or_else(|| make(&parameters), Ok)?);
-        Ok(Self { parameters, decoder, used: false, resets: aac == Some(1), aac, channel })
+        let resets = aac == Some(1);
+        let mono = match coding {
+            Coding::Aac { config, .. } if resets => aac::rate_of(config),
+            _ => None,
+        };
+        Ok(Self { parameters, decoder, used: false, resets, aac, mono, draws: 0, channel })
     }
 }
 
@@ -59,13 +68,21 @@ impl Codec for Decoder {
             aac::check(packet, channels)?;
         }
         self.used = true;
+        let draws = std::mem::take(&mut self.draws);
         // Until this packet has come through.
-        let resets = std::mem::take(&mut self.resets) && !aac::may_have_noise(packet);
+        let resets = std::mem::take(&mut self.resets) && draws == 0 && !aac::may_have_noise(packet);
         if self.decoder.is_none() {
             self.decoder = Some(make(&self.parameters)?);
         }
         let Some(decoder) = &mut self.decoder else { return Err("there is no decoder".into()) };
-        let packet = PacketRef::new(0, Timestamp::ZERO, Duration::ZERO, packet);
+        if draws > 0 {
+            for packet in aac::drawing(draws) {
+                decoder.decode_ref(&packet_of(&packet)).map_err(told)?;
+            }
+            // Their windows and their overlap are not wanted. What was drawn stays drawn.
+            decoder.reset();
+        }
+        let packet = packet_of(packet);
         const MISSING: &str = "it lacks the channel";
         match decoder.decode_ref(&packet).map_err(told)? {
             GenericAudioBufferRef::F32(all) => {
@@ -89,7 +106,19 @@ impl Codec for Decoder {
             }
             self.resets = self.aac == Some(1);
         }
+        self.draws = 0;
     }
+
+    fn pass(&mut self, packet: &[u8]) -> bool {
+        let Some(draws) = self.mono.and_then(|rate| aac::draws(packet, rate)) else { return false };
+        self.draws += draws;
+        true
+    }
+}
+
+/// A packet for symphonia, which needs no time of it.
+fn packet_of(bytes: &[u8]) -> PacketRef<'_> {
+    PacketRef::new(0, Timestamp::ZERO, Duration::ZERO, bytes)
 }
 
 /// A decoder of AAC and its configuration.
@@ -139,5 +168,60 @@ fn told(error: Error) -> String {
         Error::DecodeError(why) | Error::Unsupported(why) | Error::LimitError(why) => why.into(),
         Error::IoError(_) => "it ends too early".into(),
         other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A packet of one long window of five bands, with these sections and levels.
+    fn long(sections: &str) -> Vec<u8> {
+        aac::packed(&format!("000 0000 01011010 0 00 0 000101 0 {sections} 000 111"))
+    }
+
+    #[test]
+    fn behind_packets_that_were_passed_over_all_samples_are_the_same() {
+        let mut packets: Vec<Vec<u8>> =
+            (1..10).flat_map(|i| aac::drawing(4 * (i * 67 % 256))).collect();
+        packets.insert(2, long("0000 00101"));
+        packets.insert(5, long("1101 00101 100000000 0000"));
+        packets.insert(5, long("0000 00010 1101 00011 100000010 00"));
+        // What ffmpeg writes for 16 kHz and one channel.
+        let coding = Coding::Aac { config: vec![0x14, 0x08], channels: 1 };
+        let mut decoder = Decoder::new(&coding, 0).unwrap();
+        let mut decoded = |first: usize, passes: bool| {
+            decoder.reset();
+            if passes {
+                assert!(packets[..first].iter().all(|packet| decoder.pass(packet)));
+            }
+            let mut samples = Vec::new();
+            for packet in &packets[first..] {
+                decoder.decode(packet, &mut samples).unwrap();
+            }
+            samples
+        };
+        let whole = decoded(0, false);
+        assert_eq!(whole.len(), 1024 * packets.len());
+        for first in 1..packets.len() - 1 {
+            let wanted = &whole[1024 * (first + 1)..];
+            assert!(decoded(first, true)[1024..] == *wanted, "from packet {first}");
+            // The noise depends on what was drawn.
+            assert!(decoded(first, false)[1024..] != *wanted, "from packet {first}");
+        }
+        decoder.reset();
+        assert!(!decoder.pass(&aac::packed("001 0000")));
+    }
+
+    #[test]
+    fn other_packets_are_not_passed_over() {
+        let two = Coding::Aac { config: vec![0x14, 0x10], channels: 2 };
+        let mut decoder = Decoder::new(&two, 0).unwrap();
+        assert!(!decoder.pass(&long("0000 00101")));
+        // Without noise the rate does not matter.
+        let fast = Coding::Aac { config: vec![0x12, 0x08], channels: 1 };
+        let mut decoder = Decoder::new(&fast, 0).unwrap();
+        assert!(decoder.pass(&long("0000 00101")));
+        assert!(!decoder.pass(&long("1101 00101 100000000 0000")));
     }
 }

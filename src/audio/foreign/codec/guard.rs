@@ -48,6 +48,10 @@ impl<D: Codec, M: Fn() -> Result<D, String> + Send> Codec for Guard<D, M> {
             decoder.reset();
         }
     }
+
+    fn pass(&mut self, packet: &[u8]) -> bool {
+        self.decoder.as_mut().is_some_and(|decoder| decoder.pass(packet))
+    }
 }
 
 fn made<D>(make: impl Fn() -> Result<D, String>) -> Result<D, String> {

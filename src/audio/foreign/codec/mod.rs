@@ -24,6 +24,16 @@ pub(super) trait Codec: Send {
 
     /// Forgets all packets, so that the first one can follow.
     fn reset(&mut self);
+
+    /// Passes over the next packet without decoding it, behind a reset and no other packets than
+    /// such ones. False if all packets must be decoded: then a reset has to follow.
+    ///
+    /// The first packet that is decoded behind those that were passed over gives other samples than
+    /// if they had been decoded, and all further packets give the same ones, to the bit.
+    fn pass(&mut self, packet: &[u8]) -> bool {
+        let _ = packet;
+        false
+    }
 }
 
 /// A codec, with what its decoder has to know.

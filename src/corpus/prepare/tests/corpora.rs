@@ -151,7 +151,49 @@ fn the_test_set_of_cnceleb_is_kept_apart() {
     let out = dir.path().join("listed");
     let report = prepare_cnceleb(&root, &out, &settings, &|_, _| ()).unwrap();
     assert_eq!(ids(&out.join("dev")), ["id00001/speech-01-001.wav"]);
-    assert_eq!(report.problems.count(ProblemKind::TestSpeaker), 1);
+    let problems = problems(&report);
+    for wanted in [
+        "test-speaker: speaker `id00800` occurs in the test set; 1 file left out of dev\n",
+        "speaker: speaker `id00000` is not in ",
+        "dev.lst; 1 file left out of dev\n",
+    ] {
+        assert!(problems.contains(wanted), "{wanted} is not in: {problems}");
+    }
+}
+
+#[test]
+fn the_list_of_one_cnceleb_leaves_the_other_as_it_is() {
+    let (dir, root) = tones(&[
+        "CN-Celeb_flac/data/id00000/singing-01-001.wav",
+        "CN-Celeb_flac/data/id00001/speech-01-001.wav",
+        "CN-Celeb_flac/data/id00800/speech-01-001.wav",
+        "CN-Celeb_flac/eval/enroll/id00800-enroll.wav",
+        "CN-Celeb_flac/eval/test/id00800-vlog-01-001.wav",
+        "CN-Celeb2_flac/data/id10000/drama-01-001.wav",
+        "CN-Celeb2_flac/data/id10001/drama-01-001.wav",
+        "CN-Celeb2_flac/data/id10001/drama-01-002.wav",
+    ]);
+    std::fs::create_dir(root.join("CN-Celeb_flac/dev")).unwrap();
+    std::fs::write(root.join("CN-Celeb_flac/dev/dev.lst"), "id00001\n").unwrap();
+    let out = dir.path().join("lists");
+    let report = prepare_cnceleb(&root, &out, &PrepareSettings::default(), &|_, _| ()).unwrap();
+    let wanted = [
+        "id00001/speech-01-001.wav",
+        "id10000/drama-01-001.wav",
+        "id10001/drama-01-001.wav",
+        "id10001/drama-01-002.wav",
+    ];
+    assert_eq!(ids(&out.join("dev")), wanted);
+    // A list of its own counts.
+    std::fs::create_dir(root.join("CN-Celeb2_flac/dev")).unwrap();
+    std::fs::write(root.join("CN-Celeb2_flac/dev/dev.lst"), "id10000\n").unwrap();
+    let out = dir.path().join("listed");
+    let both = prepare_cnceleb(&root, &out, &PrepareSettings::default(), &|_, _| ()).unwrap();
+    assert_eq!(ids(&out.join("dev")), wanted[..2]);
+    let left_out = |report: &PrepareReport| report.problems.count(ProblemKind::Speaker);
+    assert_eq!((left_out(&report), left_out(&both)), (1, 2));
+    let problems = problems(&both);
+    assert!(problems.contains("`id10001` is not in ") && problems.contains("2 files left out"));
 }
 
 #[test]

@@ -109,6 +109,7 @@ const FULL: &str = r#"
     final_lr = 0.0001
     warm_up_epochs = 1.0
     batch_size = 4
+    augment = false
     [quantize]
     method = "mixed"
     bits = 4

@@ -1,6 +1,8 @@
 //! What has to be known of AAC before it is decoded (ISO 14496-3).
 
 #[cfg(feature = "formats")]
+mod drawing;
+#[cfg(feature = "formats")]
 mod noise;
 
 use std::path::Path;
@@ -10,7 +12,11 @@ use crate::audio::kind::unsupported;
 use crate::error::{Error, Result};
 
 #[cfg(feature = "formats")]
-pub(super) use noise::may_have_noise;
+pub(super) use drawing::drawing;
+#[cfg(feature = "formats")]
+pub(super) use noise::{draws, may_have_noise};
+#[cfg(all(test, feature = "formats"))]
+pub(super) use tests::packed;
 
 /// Samples of a packet.
 pub(in crate::audio::foreign) const SAMPLES: u64 = 1024;
@@ -46,6 +52,12 @@ pub(in crate::audio::foreign) fn config(path: &Path, bytes: &[u8]) -> Result<Con
         Some(Err(name)) => Err(unsupported(path, &name)),
         None => Err(Error::file(path, "its AAC configuration is cut off or damaged")),
     }
+}
+
+/// Samples per second by an AudioSpecificConfig of what can be decoded.
+#[cfg(feature = "formats")]
+pub(super) fn rate_of(config: &[u8]) -> Option<u32> {
+    parse(config)?.ok().map(|config| config.rate)
 }
 
 /// None if the bytes end too early or make no sense; an error with the name of what is not decoded.

@@ -1,7 +1,7 @@
 use super::*;
 
 /// Bits as text, packed into bytes.
-pub(super) fn packed(bits: &str) -> Vec<u8> {
+pub(in crate::audio::foreign::codec) fn packed(bits: &str) -> Vec<u8> {
     let bits: Vec<u8> = bits.bytes().filter(|b| *b != b' ').map(|b| b - b'0').collect();
     bits.chunks(8).map(|c| c.iter().enumerate().fold(0, |x, (i, b)| x | (b << (7 - i)))).collect()
 }
