@@ -1,5 +1,8 @@
 //! One utterance's embedding by the runtime without Burn and by Burn, each with f32 weights and
-//! with packed ones: time, bytes, and the time of making the codebooks.
+//! with packed ones, and by the runtime in integers: time, bytes, and the time of making the
+//! codebooks.
+
+mod int8;
 
 use std::path::{Path, PathBuf};
 
@@ -37,7 +40,8 @@ pub struct EmbedBench {
     pub backend: &'static str,
     /// Instructions of the runtime.
     pub level: Level,
-    /// A folder for the models that are measured, `NAME.safetensors` and `NAME-packed.safetensors`.
+    /// A folder for the models that are measured: `NAME.safetensors`, `NAME-int8.safetensors` and
+    /// `NAME-packed.safetensors`.
     pub save: Option<PathBuf>,
 }
 
@@ -46,6 +50,9 @@ pub struct EmbedBench {
 /// that the network holds, and the most it holds in a pass. Of the runtime also the bytes of its
 /// weights and its arena, its part of Burn's time, and how far its embedding is from Burn's. Of
 /// both, the ratio of packed to f32. Processor seconds of k-means over all weights.
+///
+/// The runtime also computes in integers (`runtime/int8`), with ranges of synthetic speech: the
+/// same, the ratio to its time in f32, and the cosine distance to embeddings in f32.
 ///
 /// Bytes are the host's, and are counted where [`PeakAlloc`] is the program's allocator. The
 /// runtime computes on the CPU, whatever Burn's device.
@@ -75,6 +82,8 @@ pub fn embed(
         let before = PeakAlloc.current_usage();
         let model = subject.model()?;
         let dense = subject.measure("f32", before, &model)?;
+        report(&format!("{name}, int8, with ranges of synthetic speech"));
+        subject.measure_int8(&model, &dense, bench.save.as_deref())?;
         report(&format!("{name}, k-means, {} bits", bench.bits));
         let plan = uniform(&names_and_shapes(&model.network), &config)?;
         let quantizer = Quantizer::new(plan, config.clone());
@@ -121,10 +130,14 @@ struct Subject<'a> {
     figures: Vec<Figure>,
 }
 
-/// Seconds of a pass.
-struct Seconds {
+/// Passes over a model.
+struct Measured {
+    /// Seconds of Burn's.
     burn: f64,
+    /// Seconds of the runtime's.
     runtime: f64,
+    /// Burn's embedding.
+    embedding: Vec<f32>,
 }
 
 impl<'a> Subject<'a> {
@@ -163,7 +176,7 @@ impl<'a> Subject<'a> {
 
     /// Passes by Burn, then by the runtime, over a model whose weights have this form. `before` are
     /// the bytes held before there was the model.
-    fn measure(&mut self, form: &str, before: usize, model: &Model) -> Result<Seconds> {
+    fn measure(&mut self, form: &str, before: usize, model: &Model) -> Result<Measured> {
         let (bench, device) = (self.bench, self.device);
         let (input, is_padded) = (self.input.clone(), is_gpu(device));
         let pass = || match is_padded {
@@ -172,21 +185,48 @@ impl<'a> Subject<'a> {
         };
         let burn = weigh(before, || drop(pass()), bench.runs, device)?;
         self.weighed(bench.backend, form, &burn);
+        let embedding: Vec<f32> = pass().iter::<f32>().collect();
+        let runtime = self.run(form, model, burn.seconds, &embedding)?;
+        Ok(Measured { burn: burn.seconds, runtime, embedding })
+    }
 
+    /// Passes by the runtime over a model of this form, beside Burn's seconds and its embedding.
+    /// Gives seconds.
+    fn run(&mut self, form: &str, model: &Model, burn: f64, wanted: &[f32]) -> Result<f64> {
+        let (bench, device) = (self.bench, self.device);
         // Burn's pass has drawn lazy weights, so these bytes are the runtime's alone.
         let before = PeakAlloc.current_usage();
         let runtime = Runtime::with_level(model, bench.level)?;
         let embedding = || runtime.embed(&self.features, bench.frames);
         let arena = runtime.arena_bytes(bench.frames)?;
         let own = weigh(before, || drop(embedding()), bench.runs, device)?;
-        let off = off(&embedding()?, &pass().iter::<f32>().collect::<Vec<f32>>())?;
+        let off = off(&embedding()?, wanted)?;
         let (by, form) = (bench.level.name(), format!("runtime/{form}"));
         self.weighed(by, &form, &own);
         self.figure(by, &format!("{form}/weights"), runtime.weight_bytes() as f64, "bytes");
         self.figure(by, &format!("{form}/arena"), arena as f64, "bytes");
-        self.figure(by, &format!("{form}/ratio"), own.seconds / burn.seconds, "of Burn's time");
+        self.figure(by, &format!("{form}/ratio"), own.seconds / burn, "of Burn's time");
         self.figure(by, &format!("{form}/off"), off, "of the largest value");
-        Ok(Seconds { burn: burn.seconds, runtime: own.seconds })
+        Ok(own.seconds)
+    }
+
+    /// Passes by the runtime in integers over a model that was measured in f32.
+    fn measure_int8(
+        &mut self,
+        model: &Model,
+        floats: &Measured,
+        save: Option<&Path>,
+    ) -> Result<()> {
+        let (model, distance) = int8::calibrated(model)?;
+        if let Some(folder) = save {
+            let file = format!("{}-int8.safetensors", self.arch.name);
+            model.save(folder.join(file), Default::default())?;
+        }
+        let seconds = self.run("int8", &model, floats.burn, &floats.embedding)?;
+        let by = self.bench.level.name();
+        self.figure(by, "runtime/int8/of-f32", seconds / floats.runtime, "int8 / f32");
+        self.figure(by, "runtime/int8/distance", distance, "cosine distance");
+        Ok(())
     }
 }
 
@@ -219,63 +259,4 @@ fn weigh(before: usize, pass: impl Fn(), runs: usize, device: &Device) -> Result
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_network_has_its_figures() {
-        let folder = tempfile::tempdir().unwrap();
-        let mut bench = EmbedBench {
-            // Not the front-end's usual number of mels.
-            architectures: vec!["redimnet2-b0".into()],
-            bits: 4,
-            frames: 20,
-            runs: 1,
-            backend: "flex",
-            level: Level::best(),
-            save: Some(folder.path().join("models")),
-        };
-        let mut reports = 0;
-        let figures = embed(&bench, &Device::default(), &mut |_| reports += 1).unwrap();
-        assert_eq!((figures.len(), reports), (28, 3));
-        let of = |what: &str| {
-            figures.iter().find(|f| f.name == format!("embed/redimnet2-b0/{what}")).unwrap()
-        };
-        let value = |what: &str| of(what).value;
-        for form in ["f32", "packed", "runtime/f32", "runtime/packed"] {
-            let giga = value(form) * value(&format!("{form}/rate"));
-            let macs = Architecture::named("redimnet2-b0").unwrap().account(20).unwrap().macs();
-            assert!((1e9 * giga / macs as f64 - 1.0).abs() < 1e-9, "{form}: {giga}");
-            let by = if form.starts_with("runtime") { bench.level.name() } else { "flex" };
-            assert_eq!(of(form).backend, by);
-        }
-        assert_eq!(value("ratio"), value("packed") / value("f32"));
-        assert_eq!(value("runtime/ratio"), value("runtime/packed") / value("runtime/f32"));
-        assert_eq!(value("runtime/f32/ratio"), value("runtime/f32") / value("f32"));
-        assert!(value("runtime/f32/off") < 1e-5 && value("runtime/packed/off") < 1e-5);
-        assert!(value("packed/file") > 1e5 && value("runtime/packed/arena") > 1e4);
-        assert!(4.0 * value("runtime/packed/weights") < 3.0 * value("runtime/f32/weights"));
-        for (file, is_packed) in [("redimnet2-b0", false), ("redimnet2-b0-packed", true)] {
-            let path = folder.path().join(format!("models/{file}.safetensors"));
-            let model = Model::load(path, &Device::default()).unwrap();
-            assert_eq!(model.header.quantization.is_empty(), !is_packed);
-        }
-        let foreign = if cfg!(target_arch = "x86_64") { Level::Neon } else { Level::Avx512 };
-        let lacking = EmbedBench { level: foreign, ..bench.clone() };
-        let error = embed(&lacking, &Device::default(), &mut |_| ()).unwrap_err().to_string();
-        assert!(error.contains("processor has no"), "{error}");
-        let impossible = EmbedBench { bits: 9, ..bench.clone() };
-        let error = embed(&impossible, &Device::default(), &mut |_| ()).unwrap_err().to_string();
-        assert!(error.contains("bits = 9"), "{error}");
-        bench.architectures = vec!["resnet11".into()];
-        assert!(embed(&bench, &Device::default(), &mut |_| ()).is_err());
-    }
-
-    #[test]
-    fn differences_are_parts_of_the_largest_value() {
-        assert_eq!(off(&[1.0, -3.0], &[1.5, -4.0]).unwrap(), 0.25);
-        for (ours, wanted) in [([0.0], [0.0]), ([f32::NAN], [1.0]), ([1.0], [f32::INFINITY])] {
-            off(&ours, &wanted).unwrap_err();
-        }
-    }
-}
+mod tests;

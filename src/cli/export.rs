@@ -119,7 +119,10 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     let device = global.open()?;
     let file = model_file::open(&args.model)?;
     let source = Some(file.hash());
-    let (model, _) = Model::with_head(&args.model, file, &device)?;
+    let (mut model, _) = Model::with_head(&args.model, file, &device)?;
+    if model.header.activations.take().is_some() {
+        note!("the file computes activations in f32: the model's ranges of activations stay out");
+    }
     let options = Options { input: args.input, weights: args.weights, target: args.target, source };
     let bytes = export(&model, &options)?;
     let check = verify(&model, &bytes, args.input).map_err(|e| e.and("nothing was written"))?;

@@ -97,6 +97,11 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
         let (few, all) = (packed.len(), counted(all, "weight tensor"));
         outln!("quantized     {few} of {all}, {mean:.2} bits a weight of theirs");
     }
+    if let Some(a) = &header.activations {
+        let (layers, utterances) = (a.layers.len(), counted(a.utterances, "utterance"));
+        let (layers, method) = (counted(layers, "layer"), a.method.name());
+        outln!("activations   {} bits in {layers}, ranges by {method} from {utterances}", a.bits);
+    }
     if args.layers {
         for layer in &sizes {
             outln!(
@@ -130,6 +135,10 @@ pub(super) fn as_json(model: &Model, bytes: u64) -> Result<serde_json::Value> {
         row
     };
     let layers: Vec<_> = layer_sizes(model).iter().map(row).collect();
+    let activations = header.activations.as_ref().map(|a| {
+        let (utterances, layers) = (a.utterances, a.layers.len());
+        json!({"bits": a.bits, "method": a.method, "utterances": utterances, "layers": layers})
+    });
     Ok(json!({
         "arch": header.arch,
         "parameters": header.arch.layout()?.parameters(),
@@ -138,6 +147,7 @@ pub(super) fn as_json(model: &Model, bytes: u64) -> Result<serde_json::Value> {
         "embedding_dim": header.embedding_dim,
         "training": header.training,
         "scoring": header.scoring,
+        "activations": activations,
         "layers": layers,
     }))
 }

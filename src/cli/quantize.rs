@@ -1,35 +1,44 @@
 //! `revox quantize`.
 
+mod activations;
+mod report;
+mod training;
+
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use burn::tensor::Device;
 use clap::ValueEnum;
-use serde_json::json;
 
-use super::train::{named, plan_memory, with_advice};
+use self::activations::Calibrating;
+use self::report::{Packed, show, show_frontier, show_kept};
+use self::training::train;
+use super::embed::List;
+use super::train::named;
 use super::values::bytes;
-use super::{Global, info, shown, signals, tell, wants_svg};
+use super::{Global, wants_svg};
 use crate::error::{Error, Result};
 use crate::fs;
-use crate::model_file::{LayerSize, Model, NamedTensors, layer_sizes};
+use crate::model_file::{self, Model, NamedTensors};
 use crate::progress::Progress;
-use crate::quant::{Method, QuantizeConfig, frontier_svg};
-use crate::terminal::{errln, note, outln};
-use crate::train::quantize::{Judge, Layer, frontier, layers, outline, quantize};
-use crate::train::{Recipe, Report, RunOptions, Start, fine_tune};
+use crate::quant::{Method, QuantizeConfig};
+use crate::terminal::note;
+use crate::train::quantize::{Judge, layers, outline, quantize};
+use crate::train::{Recipe, Start};
 
-/// Make a packed model of few bits a weight: at once, or by training through the quantizer.
+/// Make a packed model of few bits a weight: at once, or by training through the quantizer. Make a
+/// model that computes in integers.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   revox quantize model.safetensors --method mixed --pareto sizes.svg \\
       --recipe recipes/voxceleb/fine-tune.toml
   revox quantize model.safetensors --method mixed --target-size 1.9MB \\
       --recipe recipes/voxceleb/fine-tune.toml -o small.safetensors
+  revox quantize model.safetensors --activations int8 --calibrate wav.scp \\
+      -o fast.safetensors
   revox quantize model.safetensors --bits 4 -o small.safetensors")]
 pub struct Args {
-    /// The model, with f32 weights.
+    /// The model, with f32 weights. With --activations alone they may be packed.
     model: PathBuf,
     /// Method; the recipe's, or kmeans.
     #[arg(long, value_enum)]
@@ -62,6 +71,8 @@ pub struct Args {
     /// to this file (SVG).
     #[arg(long, conflicts_with_all = ["bits", "target_size", "run"])]
     pareto: Option<PathBuf>,
+    #[command(flatten)]
+    calibrating: Calibrating,
     /// The packed model.
     #[arg(long, short, required_unless_present = "pareto")]
     output: Option<PathBuf>,
@@ -93,12 +104,20 @@ impl Args {
         self.recipe.as_ref().and_then(|_| self.run.clone().or_else(beside))
     }
 
-    /// Refuses, before any work, outputs that cannot be written.
-    fn check_files(&self) -> Result<()> {
+    /// Whether nothing says what weights should become.
+    fn keeps_weights(&self) -> bool {
+        let none = self.method.is_none() && self.bits.is_none() && self.target_size.is_none();
+        none && self.recipe.is_none() && self.set.is_empty()
+    }
+
+    /// Refuses, before any work, outputs that cannot be written, or that are inputs: so are the
+    /// utterances of a calibration.
+    fn check_files(&self, calibration: Option<&List>) -> Result<()> {
         let outputs: Vec<&Path> =
             self.output.iter().chain(&self.pareto).map(PathBuf::as_path).collect();
-        let inputs: Vec<&Path> =
-            self.recipe.iter().chain([&self.model]).map(PathBuf::as_path).collect();
+        let utterances = calibration.map(List::inputs).unwrap_or_default();
+        let named = self.recipe.iter().chain([&self.model]).map(PathBuf::as_path);
+        let inputs: Vec<&Path> = named.chain(utterances.iter().map(|path| &**path)).collect();
         fs::check_outputs(&outputs, &inputs)?;
         self.pareto.as_ref().map_or(Ok(()), |plot| wants_svg("--pareto", plot))?;
         match (self.run_folder(), &self.output) {
@@ -116,8 +135,12 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     if args.pareto.is_some() && args.method.is_some_and(|m| m != Method::Mixed) {
         return Err(Error::invalid("--pareto is of --method mixed"));
     }
-    args.check_files()?;
+    let list = args.calibrating.list()?;
+    args.check_files(list.as_ref())?;
     let device = global.open()?;
+    if let (Some(list), true) = (&list, args.keeps_weights()) {
+        return keep_weights(args, list, &device, global);
+    }
     let (start, header) = Start::load(&args.model, &device)?;
     let model = Model { header, network: start.network.clone() };
     let changes = args.changes();
@@ -141,6 +164,11 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     if recipe.is_none() {
         config.check_without_training()?;
     }
+    // Utterances are read before any work, since they may be wrong.
+    let calibrator = match &list {
+        Some(list) => Some(args.calibrating.read(list, &model, global)?),
+        None => None,
+    };
     let judge = match &recipe {
         Some(recipe) if config.needs_loss() => {
             Some(Judge::new(recipe, &model, start.head.clone(), &device, global.quiet)?)
@@ -166,7 +194,14 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
             note!("{name} has too few weights for {} bits: {}", config.bits, planned.scheme.bits);
         }
     }
-    let (packed, report) = match &recipe {
+    if model.header.activations.is_some() && calibrator.is_none() {
+        note!(
+            "the packed model computes activations in f32: the model's ranges are those of its own \
+             weights; --activations finds new ones"
+        );
+    }
+    let calibrator = calibrator.as_ref();
+    let (packed, report, calibration) = match &recipe {
         None => {
             if model.header.scoring.threshold_eer.is_some() {
                 note!(
@@ -174,153 +209,46 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
                      its own"
                 );
             }
-            let packed = quantize(&model, &outline.quantizer, &device)?;
+            let mut packed = quantize(&model, &outline.quantizer, &device)?;
+            let calibration = calibrator.map(|c| c.calibrate(&mut packed)).transpose()?;
             packed.save(output, NamedTensors::default())?;
-            (packed, None)
+            (packed, None, calibration)
         }
         Some(recipe) => {
             let start = Start { quantizer: Some(outline.quantizer.clone()), ..start };
-            let (packed, report) = train(args, global, recipe, start, &device)?;
-            (packed, Some(report))
-        }
-    };
-    show(&model, &packed, output, &outline.layers, report.as_ref(), global)
-}
-
-/// Trains in the given folder, or in one beside the output, which is removed at the end.
-fn train(
-    args: &Args,
-    global: &Global,
-    recipe: &Recipe,
-    start: Start,
-    device: &Device,
-) -> Result<(Model, Report)> {
-    let output = args.output.as_ref().expect("clap asks for it");
-    let out = args.run_folder().expect("a recipe is given");
-    let free = global.free();
-    let options = RunOptions {
-        second_page: None,
-        page: plan_memory(recipe, global, &[device], free)?,
-        out: out.clone(),
-        resume: args.resume,
-        accept: args.accept.clone(),
-        verify_data: false,
-        backend: global.backend.name().to_owned(),
-        device: device.clone(),
-        others: Vec::new(),
-        stop: signals::watch()?,
-        quiet: global.quiet,
-        dashboard: false,
-        warn: Arc::new(|text: &str| errln!("warning: {text}")),
-        note: Arc::new(|text: &str| note!("{text}")),
-    };
-    let report =
-        fine_tune(recipe, &options, start).map_err(|e| with_advice(e, recipe, global, 1, free))?;
-    let model = Model::load(&report.model, device)?;
-    let kept = format!("the training is in {}; go on with --resume", out.display());
-    model.save(output, NamedTensors::default()).map_err(|e| e.and(&kept))?;
-    if args.run.is_none() {
-        // Another process may have begun a run in it meanwhile.
-        let removed = fs::Lock::take(&out).and_then(|_alone| fs::remove_dir_all(&out));
-        if let Err(e) = removed {
-            errln!(
-                "warning: {e}; the model is written, and {} is not needed any more",
-                out.display()
-            );
-        }
-    }
-    Ok((model, report))
-}
-
-fn show(
-    model: &Model,
-    packed: &Model,
-    output: &Path,
-    layers: &[Layer],
-    report: Option<&Report>,
-    global: &Global,
-) -> Result<()> {
-    let parameters = model.header.arch.layout()?.parameters();
-    let sizes = layer_sizes(packed);
-    let bytes: usize = sizes.iter().map(|l| l.bytes).sum();
-    let file = packed.to_bytes(output, NamedTensors::default())?.len();
-    let ratio = 4.0 * parameters as f64 / bytes as f64;
-    let trace =
-        |l: &LayerSize| layers.iter().find(|x| x.name == l.name).and_then(|x| x.trace.as_ref());
-    if global.json {
-        let mut all = info::as_json(packed, file as u64)?;
-        all["ratio"] = json!(ratio);
-        all["parameter_bytes"] = json!(bytes);
-        for (row, size) in all["layers"].as_array_mut().into_iter().flatten().zip(&sizes) {
-            if let Some(t) = trace(size) {
-                row["mean_trace"] = json!({"mean": t.mean, "error": t.error, "probes": t.probes});
+            let (packed, report, calibration) =
+                train(args, global, recipe, start, &device, calibrator)?;
+            if calibration.is_some() {
+                note_thresholds(&packed);
             }
+            (packed, Some(report), calibration)
         }
-        if let Some(r) = report {
-            all["eer"] = json!(r.eer);
-            all["eer_ci95"] = json!(r.eer_ci95.map(|c| [c.low, c.high]));
-            all["min_dcf"] = json!({"0.01": r.min_dcf[0], "0.05": r.min_dcf[1]});
-        }
-        tell(output, &all.to_string());
-        return Ok(());
+    };
+    if calibration.is_some() && config.target_bytes.is_some() {
+        note!("the size that was asked for is that of the file without ranges of activations");
     }
-    let is_packed = |l: &&LayerSize| packed.header.quantization.contains_key(&l.name);
-    for layer in sizes.iter().filter(is_packed) {
-        let trace = trace(layer)
-            .map_or(String::new(), |t| format!("  mean trace {:.3e} ± {:.1e}", t.mean, t.error));
-        let word = if layer.bits == 1 { "bit" } else { "bits" };
-        tell(
-            output,
-            &format!("{:40} {:2} {word:4} {:9} bytes{trace}", layer.name, layer.bits, layer.bytes),
+    let (report, calibration) = (report.as_ref(), calibration.as_ref());
+    let made = Packed { model: &packed, layers: &outline.layers, report, calibration };
+    show(&made, output, global)
+}
+
+/// Gives the model ranges of activations, and leaves everything else as it is.
+fn keep_weights(args: &Args, list: &List, device: &Device, global: &Global) -> Result<()> {
+    let output = args.output.as_ref().expect("clap asks for it");
+    let file = model_file::open(&args.model)?;
+    let (mut model, head) = Model::with_head(&args.model, file, device)?;
+    let calibration = args.calibrating.read(list, &model, global)?.calibrate(&mut model)?;
+    let bytes = model.to_bytes(output, head)?;
+    fs::write_bytes(output, &bytes)?;
+    note_thresholds(&model);
+    show_kept(&model, &calibration, bytes.len(), output, global)
+}
+
+/// Says that a model's thresholds are not of activations in bytes.
+fn note_thresholds(model: &Model) {
+    if model.header.scoring.threshold_eer.is_some() {
+        note!(
+            "thresholds in the model are those of activations in f32; `revox eval` finds its own"
         );
     }
-    let quantized: usize = sizes.iter().filter(is_packed).map(|l| l.bytes).sum();
-    tell(output, &format!("{:40}         {:9} bytes", "everything else (f32)", bytes - quantized));
-    let megabytes = |bytes: usize| 1e-6 * bytes as f64;
-    let (before, after) = (megabytes(4 * parameters), megabytes(bytes));
-    tell(output, &format!("parameters {before:.3} MB -> {after:.3} MB ({ratio:.2}x)"));
-    if let Some(r) = report {
-        let interval = r.eer_ci95.map_or(String::new(), |c| {
-            format!(" (95 % interval {:.2} to {:.2} %)", 100.0 * c.low, 100.0 * c.high)
-        });
-        tell(output, &format!("dev EER {:.2} %{interval}", 100.0 * r.eer));
-    }
-    tell(output, &format!("{file} bytes in {}", output.display()));
-    Ok(())
-}
-
-fn show_frontier(
-    model: &Model,
-    config: &QuantizeConfig,
-    layers: &[Layer],
-    plot: &Path,
-    global: &Global,
-) -> Result<()> {
-    let points = frontier(model, config, layers)?;
-    let line: Vec<(f64, f64)> = points.iter().map(|p| (p.bytes as f64 / 1e6, p.cost)).collect();
-    fs::write_bytes(plot, frontier_svg(&line, &model.header.arch.name)?.as_bytes())?;
-    if global.json {
-        let names: Vec<&str> = layers.iter().map(|l| l.name.as_str()).collect();
-        let points: Vec<_> = points
-            .iter()
-            .map(|p| {
-                let (bytes, mean) = (p.bytes, p.mean_bits);
-                json!({"bytes": bytes, "mean_bits": mean, "perturbation": p.cost, "bits": p.bits})
-            })
-            .collect();
-        outln!("{}", json!({"layers": names, "points": points, "plot": shown(plot)}));
-        return Ok(());
-    }
-    outln!(
-        "{:>12} {:>10} {:>13}  bits of the layers, in the network's order",
-        "bytes",
-        "mean bits",
-        "perturbation"
-    );
-    for p in &points {
-        let bits: String = p.bits.iter().map(|b| char::from(b'0' + *b as u8)).collect();
-        outln!("{:12} {:10.3} {:13.4e}  {bits}", p.bytes, p.mean_bits, p.cost);
-    }
-    outln!("plot {}", plot.display());
-    Ok(())
 }

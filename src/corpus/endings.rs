@@ -11,7 +11,7 @@ const ENDINGS: [&str; 30] = [
 ];
 
 /// Whether what stands behind the last dot of a name is an ending of audio files, in any case.
-pub(super) fn is_audio(ending: &str) -> bool {
+pub(crate) fn is_audio(ending: &str) -> bool {
     ENDINGS.iter().any(|known| known.eq_ignore_ascii_case(ending))
 }
 

@@ -15,6 +15,8 @@ pub mod synth;
 mod trials;
 mod utterances;
 
+#[cfg(feature = "cli")]
+pub(crate) use endings::is_audio;
 pub use lists::{locate, read_utt2spk, read_wav_scp};
 pub use names::{Names, Resolved};
 pub(crate) use trials::{

@@ -1,39 +1,47 @@
 //! A program at work.
 
+mod convolutions;
+
 use std::ops::Range;
-use std::sync::Arc;
 
 use super::kernels::ops::{self, Source, Target};
-use super::kernels::{Add, Call, Dense};
+use super::kernels::{Add, Call, quantize};
 use super::layer::Layer;
-use super::lower::{INPUTS, Plain, Step, Work};
-use super::plane::{GUARD, Plane, TAIL};
+use super::lower::{INPUTS, Plain, Work};
+use super::plane::{Form, GUARD, Plane};
 use super::program::{Arena, Program, Slot, image};
 
-impl Slot {
-    /// Where it lies, zeros included.
-    fn range(&self) -> Range<usize> {
-        self.start..self.start + self.plane.buffer()
-    }
-}
-
-/// The values that a step may read: all but the one that it writes.
-struct Others<'a> {
-    before: &'a [f32],
-    behind: &'a [f32],
-    /// Where those behind begin.
-    end: usize,
-}
+/// The memory that a step may read: all but what it writes. Pieces with the places where they
+/// begin, the first of which is 0.
+struct Others<'a>([(usize, &'a [f32]); 3]);
 
 impl<'a> Others<'a> {
     fn at(&self, slot: &'a Slot) -> Source<'a> {
-        let range = slot.range();
-        let values = match range.end <= self.before.len() {
-            true => &self.before[range],
-            false => &self.behind[range.start - self.end..range.end - self.end],
-        };
-        Source { values, size: &slot.size, plane: slot.plane }
+        let Range { start, end } = slot.range();
+        let piece = self.0.partition_point(|&(first, _)| first <= start) - 1;
+        let (first, all) = self.0[piece];
+        Source { values: &all[start - first..end - first], size: &slot.size, plane: slot.plane }
     }
+}
+
+/// Memory as a step sees it.
+struct Apart<'a> {
+    others: Others<'a>,
+    own: &'a mut [f32],
+    scratch: &'a mut [f32],
+}
+
+/// Parts memory into what a step makes, its scratch, and what it may read.
+fn apart(values: &mut [f32], own: Range<usize>, scratch: Range<usize>) -> Apart<'_> {
+    let is_first = own.start <= scratch.start;
+    let (low, high) = if is_first { (&own, &scratch) } else { (&scratch, &own) };
+    let (before, rest) = values.split_at_mut(low.start);
+    let (first, rest) = rest.split_at_mut(low.len());
+    let (between, rest) = rest.split_at_mut(high.start - low.end);
+    let (second, behind) = rest.split_at_mut(high.len());
+    let others = Others([(0, &*before), (low.end, &*between), (high.end, &*behind)]);
+    let (own, scratch) = if is_first { (first, second) } else { (second, first) };
+    Apart { others, own, scratch }
 }
 
 /// What a step reads.
@@ -48,6 +56,10 @@ impl<'a> Inputs<'a> {
         self.others.at(&self.slots[self.places[i]])
     }
 
+    fn form(&self, i: usize) -> Form {
+        self.slots[self.places[i]].form
+    }
+
     /// Calls `take` with all of them.
     fn all(&self, take: impl FnOnce(&[Source<'a>])) {
         let mut all = [self.at(0); INPUTS];
@@ -57,28 +69,45 @@ impl<'a> Inputs<'a> {
     }
 }
 
+/// What a step writes.
+struct Output<'a> {
+    y: Target<'a>,
+    form: Form,
+    /// Whether it holds an operand before.
+    in_place: bool,
+    scratch: &'a mut [f32],
+}
+
 /// Writes the zeros in front of a value and behind it.
-fn clear(values: &mut [f32], plane: Plane) {
-    values[..GUARD].fill(0.0);
-    values[GUARD + plane.len()..].fill(0.0);
+fn clear(values: &mut [f32], plane: Plane, form: Form) {
+    let zero = match form {
+        Form::Floats => 0,
+        Form::Bytes(scale) => scale.word(),
+    };
+    let words: &mut [u32] = bytemuck::cast_slice_mut(values);
+    words[..GUARD].fill(zero);
+    words[GUARD + plane.len()..].fill(zero);
 }
 
 impl Program {
     /// The embedding of features `[frames, mels]`.
     pub fn run(&self, arena: &mut Arena, features: &[f32]) -> Vec<f32> {
-        let (values, scratch) = arena.parts(self);
-        self.begin(features, &mut values[self.slots[0].range()]);
-        for step in &self.steps {
-            self.step(step, values, scratch);
-        }
+        let values = arena.memory(self);
+        self.begin(features, values);
+        (0..self.steps.len()).for_each(|i| self.step(i, values));
+        self.end(values)
+    }
+
+    /// The embedding, when all steps have run.
+    pub(super) fn end(&self, values: &[f32]) -> Vec<f32> {
         let output = &self.slots[self.output];
         values[output.start + GUARD..][..output.plane.len()].to_vec()
     }
 
     /// Writes the input, the image of the features.
-    fn begin(&self, features: &[f32], values: &mut [f32]) {
-        let plane = self.slots[0].plane;
-        clear(values, plane);
+    pub(super) fn begin(&self, features: &[f32], values: &mut [f32]) {
+        let (values, plane) = (&mut values[self.slots[0].range()], self.slots[0].plane);
+        clear(values, plane, Form::Floats);
         let rows = values[GUARD..][..plane.len()].chunks_exact_mut(plane.pitch);
         for (mel, row) in rows.enumerate() {
             let (frames, zeros) = row.split_at_mut(plane.width);
@@ -88,39 +117,36 @@ impl Program {
         }
     }
 
-    fn step(&self, step: &Step<Arc<Layer>>, values: &mut [f32], scratch: &mut [f32]) {
-        let slot = &self.slots[step.output];
-        let Range { start, end } = slot.range();
-        let (before, rest) = values.split_at_mut(start);
-        let (own, behind) = rest.split_at_mut(end - start);
+    /// Runs a step, when those before it have run.
+    pub(super) fn step(&self, i: usize, values: &mut [f32]) {
+        let step = &self.steps[i];
+        let Slot { size, plane, form, .. } = &self.slots[step.output];
+        let own = self.slots[step.output].range();
+        let Apart { others, own, scratch } = apart(values, own, self.scratch[i].clone());
         if !step.in_place {
-            clear(own, slot.plane);
+            clear(own, *plane, *form);
         }
-        let others = Others { before, behind, end };
         let inputs = Inputs { others, slots: &self.slots, places: &step.inputs };
-        let y = Target { values: own, size: &slot.size, plane: slot.plane };
+        let y = Target { values: own, size, plane: *plane };
         match (&step.work, step.in_place) {
             (Work::Layer { layer, relu }, in_place) => {
-                self.layer(layer, *relu, in_place, &inputs, y, scratch);
+                self.layer(layer, *relu, &inputs, Output { y, form: *form, in_place, scratch });
             }
             (Work::Plain(plain), true) => self.plain_in_place(plain, &inputs, y),
             (Work::Plain(plain), false) => self.plain(plain, &inputs, y),
         }
     }
 
-    fn layer(
-        &self,
-        layer: &Layer,
-        relu: bool,
-        in_place: bool,
-        inputs: &Inputs<'_>,
-        y: Target<'_>,
-        scratch: &mut [f32],
-    ) {
+    fn layer(&self, layer: &Layer, relu: bool, inputs: &Inputs<'_>, output: Output<'_>) {
         let level = self.level;
-        match (layer, in_place) {
-            (Layer::Dense(groups), _) => dense(groups, relu, in_place, inputs, y, scratch),
-            (Layer::Depthwise(depthwise), _) => {
+        match (layer, output.in_place) {
+            (Layer::Dense { parts, groups }, _) => {
+                convolutions::floats(level, parts, *groups, relu, inputs, output);
+            }
+            (Layer::Integers(groups), _) => {
+                convolutions::integers(groups, relu, inputs, output);
+            }
+            (Layer::Depthwise(depthwise), in_place) => {
                 let x = inputs.at(0);
                 let (size, pad) = (image(x.size), x.plane.pad());
                 let add = match (in_place, inputs.places.len()) {
@@ -128,23 +154,23 @@ impl Program {
                     (false, 1) => Add::Nothing,
                     (false, _) => Add::Of(inputs.at(1).values),
                 };
-                let (x, y) = (x.values, y.values);
+                let (x, y) = (x.values, output.y.values);
                 depthwise.run(Call { x, size, pad, y, add, relu, scratch: &mut [] });
             }
-            (Layer::Linear(linear), _) => linear.run(relu, inputs.at(0), y),
+            (Layer::Linear(linear), _) => linear.run(relu, inputs.at(0), output.y),
             (Layer::Affine { scale, shift }, true) => {
-                ops::affine_in_place(level, scale, shift, relu, y);
+                ops::affine_in_place(level, scale, shift, relu, output.y);
             }
             (Layer::Affine { scale, shift }, false) => {
-                ops::affine(level, scale, shift, relu, inputs.at(0), y);
+                ops::affine(level, scale, shift, relu, inputs.at(0), output.y);
             }
             (Layer::LayerNorm { weight, bias }, true) => {
-                ops::layer_norm_in_place(level, weight, bias, y);
+                ops::layer_norm_in_place(level, weight, bias, output.y);
             }
             (Layer::LayerNorm { weight, bias }, false) => {
-                ops::layer_norm(level, weight, bias, inputs.at(0), y);
+                ops::layer_norm(level, weight, bias, inputs.at(0), output.y);
             }
-            (Layer::Mix(weights), _) => inputs.all(|all| ops::mix(level, weights, all, y)),
+            (Layer::Mix(weights), _) => inputs.all(|all| ops::mix(level, weights, all, output.y)),
         }
     }
 
@@ -183,37 +209,11 @@ impl Program {
             Plain::Squeeze(squeeze) => ops::squeeze(*squeeze, x, y),
             Plain::Snap(bits) => ops::snap(level, *bits, x, y),
             Plain::Shift(bits) => ops::shift(level, *bits, x, inputs.at(1), y),
+            Plain::Quantize(scale) => {
+                let (size, pad) = (image(x.size), x.plane.pad());
+                let words = bytemuck::cast_slice_mut(y.values);
+                quantize(level, x.values, size, pad, *scale, words, y.plane.pad());
+            }
         }
-    }
-}
-
-/// Convolutions of groups of channels, one after another.
-fn dense(
-    groups: &[Dense],
-    relu: bool,
-    in_place: bool,
-    inputs: &Inputs<'_>,
-    y: Target<'_>,
-    scratch: &mut [f32],
-) {
-    let x = inputs.at(0);
-    let (count, pad) = (groups.len(), x.plane.pad());
-    let [channels, mels, frames] = image(x.size);
-    let size = [channels / count, mels, frames];
-    let other = (inputs.places.len() > 1 && !in_place).then(|| inputs.at(1).values);
-    // The group's rows of a value, with what stands in front of them and behind them.
-    let part = |plane: Plane, group: usize| {
-        let len = plane.len() / count;
-        group * len..group * len + GUARD + len + TAIL
-    };
-    for (group, dense) in groups.iter().enumerate() {
-        let own = part(y.plane, group);
-        let add = match other {
-            Some(values) => Add::Of(&values[own.clone()]),
-            None if in_place => Add::InPlace,
-            None => Add::Nothing,
-        };
-        let (x, y) = (&x.values[part(x.plane, group)], &mut y.values[own]);
-        dense.run(Call { x, size, pad, y, add, relu, scratch: &mut *scratch });
     }
 }

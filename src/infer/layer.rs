@@ -1,72 +1,34 @@
 //! Layers with their weights, made once and shared by the programs of all lengths.
 
+mod recipe;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::kernels::ops::{self, Depthwise, Linear};
-use super::kernels::{Dense, Geometry, Level};
+use super::kernels::{Dense, Geometry, IntDense, Level};
+use super::lower::Laid;
+use super::plane::{Form, Plane};
+use super::program::image;
 use super::weights::{Tensor, Tensors};
 use crate::error::{Error, Result};
+use crate::nn::Conv2dConfig;
 use crate::nn::graph::Graph;
-use crate::nn::{Conv2dConfig, Epsilon};
-
-/// What a layer is made of. Tensors are places in [`Graph::tensors`].
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Recipe {
-    /// What it computes.
-    pub kind: Kind,
-    /// Its tensors, without those of the BatchNorm layer.
-    pub tensors: Vec<usize>,
-    /// The BatchNorm layer that is folded into it.
-    pub norm: Option<Norm>,
-}
-
-/// A BatchNorm layer in evaluation.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Norm {
-    /// Weight and bias, unless it has none, running mean and running variance.
-    pub tensors: Vec<usize>,
-    /// What is added to the variance.
-    pub epsilon: Epsilon,
-}
-
-/// What a layer computes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
-    /// A convolution, of any groups.
-    Dense(Conv2dConfig),
-    /// A convolution whose groups have one input channel each.
-    Depthwise(Conv2dConfig),
-    /// Matrix times vector.
-    Linear {
-        /// Values of the vector.
-        input: usize,
-        /// Values of the result.
-        output: usize,
-    },
-    /// The folded BatchNorm layer alone.
-    Affine,
-    /// Layer normalisation over channels.
-    LayerNorm,
-    /// The weighted sum of so many values.
-    Mix(usize),
-}
-
-impl Kind {
-    /// A convolution. One over frames is given as one over images of one mel.
-    pub fn convolution(config: Conv2dConfig) -> Self {
-        match config.groups > 1 && config.groups == config.input {
-            true => Self::Depthwise(config),
-            false => Self::Dense(config),
-        }
-    }
-}
+use recipe::Key;
+pub(super) use recipe::{Kind, Norm, Numbers, Recipe};
 
 /// A layer, ready to run.
 #[expect(clippy::enum_variant_names, reason = "layer normalisation has no other name")]
 pub(super) enum Layer {
-    /// One for each group.
-    Dense(Vec<Dense>),
+    /// Convolutions in floats, each of a part of the outputs.
+    Dense {
+        /// One for each group; if there is one group, any number, which read the same.
+        parts: Vec<Dense>,
+        /// Groups of input channels.
+        groups: usize,
+    },
+    /// A convolution in integers for each group.
+    Integers(Vec<IntDense>),
     /// One filter a channel, or several.
     Depthwise(Depthwise),
     /// Matrix times vector.
@@ -84,7 +46,8 @@ impl Layer {
     pub fn bytes(&self) -> usize {
         let of = |values: &[f32]| size_of_val(values);
         match self {
-            Self::Dense(groups) => groups.iter().map(Dense::bytes).sum(),
+            Self::Dense { parts, .. } => parts.iter().map(Dense::bytes).sum(),
+            Self::Integers(groups) => groups.iter().map(IntDense::bytes).sum(),
             Self::Depthwise(layer) => layer.bytes(),
             Self::Linear(layer) => layer.bytes(),
             Self::Affine { scale: a, shift: b } | Self::LayerNorm { weight: a, bias: b } => {
@@ -94,40 +57,66 @@ impl Layer {
         }
     }
 
-    /// Values of scratch that it wants for an input of `[channels, mels, frames]` with so many
-    /// zeros behind each row.
-    pub fn scratch(&self, [channels, mels, frames]: [usize; 3], pad: usize) -> usize {
-        let Self::Dense(groups) = self else { return 0 };
-        let size = [channels / groups.len(), mels, frames];
-        groups.iter().map(|group| group.scratch(size, pad)).max().unwrap_or(0)
+    /// Values of scratch that it wants to make `y` of `x`.
+    pub fn scratch(&self, x: &Laid, y: &Laid) -> usize {
+        let pad = x.plane.pad();
+        match self {
+            Self::Dense { parts, groups } => {
+                let size = part_of(&x.size, *groups);
+                let most = parts.iter().map(|part| part.scratch(size, pad)).max().unwrap_or(0);
+                most + match y.form {
+                    Form::Floats => 0,
+                    Form::Bytes(_) => Plane::of(&part_of(&y.size, parts.len()), pad).buffer(),
+                }
+            }
+            Self::Integers(groups) => {
+                let size = part_of(&x.size, groups.len());
+                groups.iter().map(|group| group.scratch(size, pad)).max().unwrap_or(0)
+            }
+            _ => 0,
+        }
     }
+}
+
+/// The size of one of so many equal parts of a value's channels, as that of an image.
+pub(super) fn part_of(size: &[usize], parts: usize) -> [usize; 3] {
+    let [channels, mels, frames] = image(size);
+    [channels / parts, mels, frames]
 }
 
 /// The layers of a model.
 pub(super) struct Layers(HashMap<Key, Arc<Layer>>);
 
-/// The first tensor of a layer and of its BatchNorm layer. No two layers share a tensor.
-type Key = [Option<usize>; 2];
-
 impl Recipe {
-    fn key(&self) -> Key {
-        [self.tensors.first(), self.norm.as_ref().and_then(|norm| norm.tensors.first())]
-            .map(|first| first.copied())
-    }
-
     /// The layer of these tensors.
     fn make(&self, maker: &mut Maker) -> Result<Layer> {
         let level = maker.level;
         Ok(match self.kind {
             Kind::Dense(config) => {
-                let parts = maker.weight(self)?.weights(config.groups);
+                let groups = config.groups;
+                let count = if let Numbers::Parts(parts) = self.numbers { parts } else { groups };
+                let weights = maker.weight(self)?.weights(count);
                 let [scale, shift] = maker.scale_and_shift(self, config.output)?;
-                let (geometry, each) = (geometry(&config), config.output / config.groups);
-                let rows = scale.chunks_exact(each).zip(shift.chunks_exact(each));
-                let dense = |(weights, (scale, shift)): (_, (&[f32], &[f32]))| {
-                    Dense::new(weights, scale.to_vec(), shift.to_vec(), geometry, level)
+                let each = config.output / count;
+                let geometry = Geometry { output: each, ..geometry(&config) };
+                let rows = |values: &[f32]| -> Vec<Vec<f32>> {
+                    values.chunks_exact(each).map(<[f32]>::to_vec).collect()
                 };
-                Layer::Dense(parts.into_iter().zip(rows).map(dense).collect())
+                let parts = weights.into_iter().zip(rows(&scale)).zip(rows(&shift));
+                match self.numbers {
+                    Numbers::Bytes(input) => {
+                        let dense = |((weights, scale), shift)| {
+                            IntDense::new(weights, scale, shift, geometry, input, level)
+                        };
+                        Layer::Integers(parts.map(dense).collect())
+                    }
+                    Numbers::Floats | Numbers::Parts(_) => {
+                        let dense = |((weights, scale), shift)| {
+                            Dense::new(weights, scale, shift, geometry, level)
+                        };
+                        Layer::Dense { parts: parts.map(dense).collect(), groups }
+                    }
+                }
             }
             Kind::Depthwise(config) => {
                 let weights = maker.weight(self)?.floats();

@@ -2,107 +2,29 @@
 //! what takes the place of what it reads.
 
 mod groups;
+mod integers;
 mod planes;
 mod reuse;
+mod steps;
 
-use super::layer::{Kind, Norm, Recipe};
+use super::layer::{Kind, Norm, Numbers, Recipe};
 use super::plan::Interval;
-use super::plane::Plane;
+use super::plane::{Form, Plane};
 use crate::error::{Error, Result};
-use crate::nn::graph::{Graph, Op, Size, Value};
-use crate::nn::{Combine, Conv1dConfig, Map, Squeeze, Statistics};
+use crate::nn::Conv1dConfig;
+use crate::nn::graph::{Graph, Op, Value};
+use crate::quant::Activations;
 use groups::{Group, Role};
+pub(super) use steps::{Laid, Lowered, Plain, Step, Work};
 
 /// Most values that a step reads.
 pub(super) const INPUTS: usize = 32;
 
-/// What a step does.
-#[derive(Debug)]
-pub(super) enum Work<L> {
-    /// A layer with weights. A second input of a convolution is added to its result.
-    Layer {
-        /// The layer.
-        layer: L,
-        /// Whether ReLU is last.
-        relu: bool,
-    },
-    /// An operation without weights.
-    Plain(Plain),
-}
-
-/// An operation without weights; see [`Op`].
-#[derive(Debug, Clone)]
-pub(super) enum Plain {
-    Map(Map),
-    Combine(Combine),
-    Concat(usize),
-    Mean(Vec<usize>),
-    Swap,
-    Segments(usize),
-    Spread,
-    Scores(usize),
-    Attend(usize),
-    SimAm,
-    /// Axes cut, or filled up with zeros.
-    Fit,
-    Repeat(usize),
-    Reshape,
-    Pool(Statistics),
-    Squeeze(Squeeze),
-    Snap(i32),
-    Shift(i32),
-}
-
-/// A step. Inputs and output are places in [`Lowered::values`].
-#[derive(Debug)]
-pub(super) struct Step<L> {
-    pub work: Work<L>,
-    pub inputs: Vec<usize>,
-    pub output: usize,
-    /// Whether the output lies where an input lay: the second one of a convolution, the first one
-    /// of everything else.
-    pub in_place: bool,
-}
-
-/// Where a value lies.
-#[derive(Debug, Clone)]
-pub(super) struct Laid {
-    pub size: Size,
-    pub plane: Plane,
-    /// The buffer.
-    pub buffer: usize,
-    /// Its first element, counted from the buffer's first element.
-    pub offset: usize,
-}
-
-/// A graph as steps.
-#[derive(Debug, Default)]
-pub(super) struct Lowered {
-    /// In the order in which they run.
-    pub steps: Vec<Step<Recipe>>,
-    /// The first one is the graph's input.
-    pub values: Vec<Laid>,
-    /// Lifetimes of buffers.
-    pub buffers: Vec<Interval>,
-    /// The embedding's place in `values`.
-    pub output: usize,
-}
-
-impl Lowered {
-    /// What the steps' layers are made of.
-    pub fn recipes(&self) -> impl Iterator<Item = &Recipe> {
-        self.steps.iter().filter_map(|step| match &step.work {
-            Work::Layer { layer, .. } => Some(layer),
-            Work::Plain(_) => None,
-        })
-    }
-}
-
-/// The steps of a graph.
+/// The steps of a graph. Layers that have ranges compute in integers.
 ///
 /// # Errors
-/// An operation that the runtime lacks.
-pub(super) fn lower(graph: &Graph) -> Result<Lowered> {
+/// An operation that the runtime lacks; ranges of what cannot compute in integers.
+pub(super) fn lower(graph: &Graph, activations: Option<&Activations>) -> Result<Lowered> {
     let (pad, compact) = (planes::pad(graph)?, planes::compact(graph));
     let roles = groups::roles(graph, &compact);
     let mut lowering = Lowering { graph, pad, compact, made: Lowered::default(), of: Vec::new() };
@@ -118,6 +40,9 @@ pub(super) fn lower(graph: &Graph) -> Result<Lowered> {
     }
     lowering.made.output = lowering.at(graph.output);
     let mut lowered = lowering.made;
+    if let Some(activations) = activations {
+        integers::integers(&mut lowered, graph, activations)?;
+    }
     reuse::reuse(&mut lowered);
     Ok(lowered)
 }
@@ -150,15 +75,16 @@ impl Lowering<'_> {
         let plane = Plane::of(size, if compact { 0 } else { self.pad });
         let (buffer, now) = (self.made.buffers.len(), self.made.steps.len());
         self.made.buffers.push(Interval { first: now, last: now, len: plane.buffer() });
-        self.made.values.push(Laid { size: size.to_vec(), plane, buffer, offset: 0 });
+        let (size, form) = (size.to_vec(), Form::Floats);
+        self.made.values.push(Laid { size, plane, form, buffer, offset: 0 });
         self.made.values.len() - 1
     }
 
     /// Another view of what lies in a buffer, `offset` elements behind the first of `x`.
     fn view(&mut self, x: usize, offset: usize, size: &[usize]) -> usize {
-        let Laid { plane, buffer, offset: start, .. } = *self.laid(x);
+        let Laid { plane, form, buffer, offset: start, .. } = *self.laid(x);
         let (size, plane) = (size.to_vec(), Plane::of(size, plane.pad()));
-        self.made.values.push(Laid { size, plane, buffer, offset: start + offset });
+        self.made.values.push(Laid { size, plane, form, buffer, offset: start + offset });
         self.made.values.len() - 1
     }
 
@@ -211,7 +137,8 @@ impl Lowering<'_> {
             x = self.padded(x);
         }
         let inputs = std::iter::once(x).chain(add.map(|other| self.at(other))).collect();
-        let work = Work::Layer { layer: Recipe { kind, tensors, norm }, relu };
+        let layer = Recipe { kind, tensors, norm, numbers: Numbers::Floats };
+        let work = Work::Layer { layer, relu };
         Ok(self.step(work, inputs, &node.size, self.compact[layer + 1]))
     }
 
@@ -236,7 +163,8 @@ impl Lowering<'_> {
             Op::Mix | Op::LayerNorm => {
                 let is_mix = node.op == Op::Mix;
                 let kind = if is_mix { Kind::Mix(inputs.len()) } else { Kind::LayerNorm };
-                let layer = Recipe { kind, tensors: node.tensors.clone(), norm: None };
+                let (tensors, numbers) = (node.tensors.clone(), Numbers::Floats);
+                let layer = Recipe { kind, tensors, norm: None, numbers };
                 let work = Work::Layer { layer, relu: false };
                 return Ok(self.step(work, inputs, &node.size, compact));
             }

@@ -9,6 +9,7 @@
 //! |---|---|
 //! | a convolution takes the BatchNorm, the sum and the ReLU behind it | `lower/groups.rs` |
 //! | copies, ranges of channels and most new shapes are views of the same memory | `lower.rs` |
+//! | layers that have ranges read bytes, and make them for each other | `lower/integers.rs` |
 //! | results take the place of operands that nobody reads any more | `lower/reuse.rs` |
 //! | every buffer has its place in one arena, by its lifetime | `plan.rs` |
 //! | steps run one after another, each on all threads | `exec.rs` |
@@ -19,6 +20,11 @@
 //!
 //! Embeddings equal those of Burn's forward pass up to rounding: 1e-5 of the largest value or less.
 //! They do not depend on the number of threads.
+//!
+//! A model whose header has [`Activations`](crate::quant::Activations) computes most convolutions
+//! in integers: activations are bytes (`plane.rs` says how they lie), weights are rounded to 8 bits
+//! and stay packed, and sums are exact. [`calibrate()`] finds the ranges that bytes stand for, and
+//! which layers stay in f32; [`Runtime::floats_of`] computes without integers.
 //!
 //! ```no_run
 //! use revox::infer::Runtime;
@@ -33,6 +39,7 @@
 //! # Ok::<(), revox::Error>(())
 //! ```
 
+mod calibrate;
 mod exec;
 mod kernels;
 mod layer;
@@ -46,5 +53,6 @@ mod runtime;
 mod tests;
 mod weights;
 
+pub use calibrate::{Calibration, FloatLayer, Floats, calibrate};
 pub use kernels::Level;
 pub use runtime::Runtime;

@@ -1,14 +1,16 @@
 //! A network's steps for one number of frames, and the memory in which they run.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::kernels::Level;
 use super::layer::{Layer, Layers};
-use super::lower::{Laid, Step, Work, lower};
-use super::plan::{LINE, Plan, plan};
-use super::plane::Plane;
+use super::lower::{Laid, Lowered, Step, Work, lower};
+use super::plan::{Interval, LINE, Plan, plan};
+use super::plane::{Form, GUARD, Plane};
 use crate::error::Result;
 use crate::nn::graph::{Graph, Size};
+use crate::quant::Activations;
 
 /// Steps, and where their values lie.
 pub(super) struct Program {
@@ -20,53 +22,83 @@ pub(super) struct Program {
     pub(super) slots: Vec<Slot>,
     /// The embedding's slot.
     pub(super) output: usize,
-    /// Values of all slots.
+    /// Where the scratch of each step lies.
+    pub(super) scratch: Vec<Range<usize>>,
+    /// Values of the arena.
     values: usize,
-    /// Values of scratch that the steps want, each at its time.
-    scratch: usize,
 }
 
 /// Where a value lies in the arena.
 pub(super) struct Slot {
     pub size: Size,
     pub plane: Plane,
+    pub form: Form,
     /// Where the zeros in front of it begin.
     pub start: usize,
 }
 
+impl Slot {
+    /// Where it lies, with what is in front of it and behind it.
+    pub fn range(&self) -> Range<usize> {
+        self.start..self.start + self.plane.buffer()
+    }
+
+    /// Its rows in an arena, if it is floats.
+    pub fn rows<'a>(&self, values: &'a [f32]) -> impl Iterator<Item = &'a [f32]> + use<'a> {
+        let Plane { width, pitch, .. } = self.plane;
+        let rows = values[self.start + GUARD..][..self.plane.len()].chunks_exact(pitch.max(1));
+        rows.map(move |row| &row[..width])
+    }
+}
+
 impl Program {
-    /// The program of a graph.
+    /// The program of a graph whose layers these are.
     ///
     /// # Errors
-    /// An operation that the runtime lacks; a layer that is not among these.
-    pub fn new(graph: &Graph, layers: &Layers, level: Level) -> Result<Self> {
-        let lowered = lower(graph)?;
-        let Plan { starts, len } = plan(&lowered.buffers);
-        let slot = |laid: Laid| {
-            let start = starts[laid.buffer] + laid.offset;
-            Slot { size: laid.size, plane: laid.plane, start }
-        };
-        let slots: Vec<Slot> = lowered.values.into_iter().map(slot).collect();
-        let (mut steps, mut scratch) = (Vec::with_capacity(lowered.steps.len()), 0);
-        for Step { work, inputs, output, in_place } in lowered.steps {
+    /// An operation that the runtime lacks; a layer that is not among these; ranges of what cannot
+    /// compute in integers.
+    pub fn new(
+        graph: &Graph,
+        layers: &Layers,
+        level: Level,
+        activations: Option<&Activations>,
+    ) -> Result<Self> {
+        let Lowered { steps: lowered, values, mut buffers, output } = lower(graph, activations)?;
+        let (mut steps, mut rooms) = (Vec::with_capacity(lowered.len()), Vec::new());
+        for (now, Step { work, inputs, output, in_place }) in lowered.into_iter().enumerate() {
+            let mut room = None;
             let work = match work {
                 Work::Layer { layer, relu } => {
-                    let (layer, x) = (layers.get(&layer)?, &slots[inputs[0]]);
-                    scratch = layer.scratch(image(&x.size), x.plane.pad()).max(scratch);
+                    let layer = layers.get(&layer)?;
+                    // Scratch lies among the values, where nothing else is at its time.
+                    let len = layer.scratch(&values[inputs[0]], &values[output]);
+                    if len > 0 {
+                        room = Some(buffers.len());
+                        buffers.push(Interval { first: now, last: now, len });
+                    }
                     Work::Layer { layer, relu }
                 }
                 Work::Plain(plain) => Work::Plain(plain),
             };
+            rooms.push(room);
             steps.push(Step { work, inputs, output, in_place });
         }
+        let Plan { starts, len } = plan(&buffers);
+        let slot = |Laid { size, plane, form, buffer, offset }| {
+            let start = starts[buffer] + offset;
+            Slot { size, plane, form, start }
+        };
+        let slots = values.into_iter().map(slot).collect();
+        let place = |buffer: usize| starts[buffer]..starts[buffer] + buffers[buffer].len;
+        let scratch = rooms.into_iter().map(|room| room.map_or(len..len, place)).collect();
         let frames = graph.input.last().copied().unwrap_or(0);
-        Ok(Self { frames, level, steps, slots, output: lowered.output, values: len, scratch })
+        Ok(Self { frames, level, steps, slots, output, scratch, values: len })
     }
 
     /// Values of an arena that is just large enough.
     fn arena(&self) -> usize {
         // The allocator's alignment is that of a single value.
-        LINE + self.values + self.scratch
+        LINE + self.values
     }
 
     /// Bytes of an arena that is just large enough.
@@ -95,16 +127,15 @@ impl Arena {
         self.0.capacity() * size_of::<f32>()
     }
 
-    /// Memory for a program's values, which begins at a cache line, and for its scratch. What is in
-    /// it is left from other runs.
-    pub fn parts(&mut self, program: &Program) -> (&mut [f32], &mut [f32]) {
+    /// Memory for a program's values and scratch, which begins at a cache line. What is in it is
+    /// left from other runs.
+    pub fn memory(&mut self, program: &Program) -> &mut [f32] {
         if self.0.len() < program.arena() {
             // The old memory goes back before new memory is taken.
             self.0 = Vec::new();
             self.0 = vec![0.0; program.arena()];
         }
         let first = self.0.as_ptr().align_offset(LINE * size_of::<f32>()).min(LINE);
-        let (values, rest) = self.0[first..].split_at_mut(program.values);
-        (values, &mut rest[..program.scratch])
+        &mut self.0[first..][..program.values]
     }
 }

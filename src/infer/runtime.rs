@@ -11,6 +11,7 @@ use crate::bytes::counted;
 use crate::error::{Error, Result};
 use crate::model_file::Model;
 use crate::nn::{Graph, Trace};
+use crate::quant::Activations;
 use crate::zoo::{Architecture, Network};
 
 /// Lengths whose programs are kept.
@@ -50,8 +51,10 @@ pub struct Runtime {
     source: Source,
     /// Fewest frames of an utterance.
     least: usize,
-    layers: Layers,
+    pub(super) layers: Layers,
     level: Level,
+    /// Ranges of the layers that compute in integers.
+    activations: Option<Activations>,
     /// The programs that were used last, the newest one at the end.
     programs: Mutex<Vec<Arc<Program>>>,
     /// Memory that no pass uses now.
@@ -66,7 +69,7 @@ fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Runtime {
     /// The runtime of a model's network, with the best instructions that the processor has. Packed
-    /// weights stay packed.
+    /// weights stay packed. Layers that have ranges in the model's header compute in integers.
     ///
     /// # Errors
     /// Those of [`Runtime::with_level`].
@@ -78,10 +81,29 @@ impl Runtime {
     ///
     /// # Errors
     /// A network with an operation that the runtime lacks; a network with a quantizer attached, as
-    /// in training; instructions that the processor lacks.
+    /// in training; ranges of a layer that cannot compute in integers; instructions that the
+    /// processor lacks.
     pub fn with_level(model: &Model, level: Level) -> Result<Self> {
+        Self::with_activations(model, level, model.header.activations.clone())
+    }
+
+    /// As [`Runtime::of`], but all layers compute in floats: a plain twin.
+    ///
+    /// # Errors
+    /// Those of [`Runtime::with_level`].
+    pub fn floats_of(model: &Model) -> Result<Self> {
+        Self::with_activations(model, Level::best(), None)
+    }
+
+    /// The runtime of a model's network with these ranges, whatever its header has.
+    pub(super) fn with_activations(
+        model: &Model,
+        level: Level,
+        activations: Option<Activations>,
+    ) -> Result<Self> {
         let source = Source::Architecture(Box::new(model.header.arch.clone()));
-        Self::make(source, model.network.least_frames(), Tensors::of(model)?, level)
+        let (least, tensors) = (model.network.least_frames(), Tensors::of(model)?);
+        Self::make(source, least, tensors, level, activations)
     }
 
     /// The runtime of a network that takes features of so many mel filters, with the best
@@ -96,7 +118,7 @@ impl Runtime {
     pub fn of_network(network: &Network, mels: usize) -> Result<Self> {
         let tensors = Tensors::of_network(network)?;
         let source = Source::Network(Box::new(network.clone()), mels);
-        Self::make(source, network.least_frames(), tensors, Level::best())
+        Self::make(source, network.least_frames(), tensors, Level::best(), None)
     }
 
     /// Whether a network computes with its tensors as they are, so that [`Runtime::of_network`]
@@ -105,7 +127,13 @@ impl Runtime {
         is_plain(network)
     }
 
-    fn make(source: Source, least: usize, mut tensors: Tensors, level: Level) -> Result<Self> {
+    fn make(
+        source: Source,
+        least: usize,
+        mut tensors: Tensors,
+        level: Level,
+        activations: Option<Activations>,
+    ) -> Result<Self> {
         if !level.is_available() {
             return Err(Error::Backend(format!(
                 "the processor has no {} instructions",
@@ -114,9 +142,10 @@ impl Runtime {
         }
         // A network has the same layers at every length.
         let graph = source.graph(least)?;
-        let layers = Layers::make(&graph, lower(&graph)?.recipes(), &mut tensors, level)?;
+        let lowered = lower(&graph, activations.as_ref())?;
+        let layers = Layers::make(&graph, lowered.recipes(), &mut tensors, level)?;
         let (programs, arenas, kept) = (Mutex::default(), Mutex::default(), KEPT);
-        Ok(Self { source, least, layers, level, programs, arenas, kept })
+        Ok(Self { source, least, layers, level, activations, programs, arenas, kept })
     }
 
     /// The embedding `[embedding_dim]` of features `[frames, mels]`, row-major, as
@@ -129,13 +158,7 @@ impl Runtime {
     /// # Errors
     /// Fewer frames than the network takes; another number of values.
     pub fn embed(&self, features: &[f32], frames: usize) -> Result<Vec<f32>> {
-        let (count, mels) = (features.len(), self.source.mels());
-        if frames.checked_mul(mels) != Some(count) {
-            let (values, frames) = (counted(count, "value"), counted(frames, "frame"));
-            let mels = counted(mels, "mel");
-            return Err(Error::Invalid(format!("{values} are not {frames} of {mels}")));
-        }
-        let program = self.program(frames)?;
+        let program = self.program_for(features, frames)?;
         // No lock is held while the network runs.
         if program.arena_bytes() > self.kept {
             return Ok(program.run(&mut Arena::default(), features));
@@ -159,6 +182,17 @@ impl Runtime {
         Ok(self.program(frames)?.arena_bytes())
     }
 
+    /// The program for features `[frames, mels]`.
+    pub(super) fn program_for(&self, features: &[f32], frames: usize) -> Result<Arc<Program>> {
+        let (count, mels) = (features.len(), self.source.mels());
+        if frames.checked_mul(mels) != Some(count) {
+            let (values, frames) = (counted(count, "value"), counted(frames, "frame"));
+            let mels = counted(mels, "mel");
+            return Err(Error::Invalid(format!("{values} are not {frames} of {mels}")));
+        }
+        self.program(frames)
+    }
+
     /// The program for so many frames.
     fn program(&self, frames: usize) -> Result<Arc<Program>> {
         if frames < self.least {
@@ -169,7 +203,8 @@ impl Runtime {
         if let Some(program) = last_used(&mut lock(&self.programs), frames) {
             return Ok(program);
         }
-        let made = Arc::new(Program::new(&self.source.graph(frames)?, &self.layers, self.level)?);
+        let (graph, activations) = (self.source.graph(frames)?, self.activations.as_ref());
+        let made = Arc::new(Program::new(&graph, &self.layers, self.level, activations)?);
         let mut programs = lock(&self.programs);
         // Another thread may have made it too.
         if let Some(program) = last_used(&mut programs, frames) {

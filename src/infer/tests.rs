@@ -1,5 +1,8 @@
 //! The runtime against Burn's networks.
 
+mod forms;
+mod integers;
+
 use burn::tensor::{Device, Tensor, TensorData};
 use rayon::ThreadPoolBuilder;
 
@@ -210,7 +213,7 @@ fn impossible_utterances_are_errors() {
 }
 
 fn lowered(name: &str) -> Lowered {
-    lower(&Architecture::named(name).unwrap().graph(200).unwrap()).unwrap()
+    lower(&Architecture::named(name).unwrap().graph(200).unwrap(), None).unwrap()
 }
 
 /// A ResNet's blocks leave nothing between convolutions, and sums lie where their operands lay.

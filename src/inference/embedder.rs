@@ -31,6 +31,9 @@ use crate::zoo::Network;
 /// in fewer bits, packed networks without their model, and, with a note, networks with an operation
 /// that the runtime lacks.
 ///
+/// A model with ranges of activations ([`Activations`](crate::quant::Activations)) computes in
+/// integers where a runtime runs it. Burn computes its activations in f32, with a note.
+///
 /// CPU backends run utterances as they are. On GPUs a new length costs more than its pass, so
 /// utterances are padded to a few lengths. Masks leave an embedding what it is without padding, up
 /// to rounding: 1e-5 of its largest value. [`Embedder::padding`] tells which lengths there were.
@@ -60,7 +63,8 @@ pub struct Embedder<'a> {
 }
 
 impl<'a> Embedder<'a> {
-    /// An embedder with a network on `device` and the front-end that it was trained with.
+    /// An embedder with a network on `device` and the front-end that it was trained with. All
+    /// activations are f32.
     ///
     /// # Errors
     /// Those of [`Extractor::new`].
@@ -81,7 +85,14 @@ impl<'a> Embedder<'a> {
         let embedder = Self::by_burn(&model.network, &model.header.frontend, device)?;
         let is_packed = !model.header.quantization.is_empty();
         let is_taken = is_flex(device) && (is_packed || Runtime::takes(&model.network));
-        Ok(embedder.by(is_taken.then(|| Runtime::of(model))))
+        let embedder = embedder.by(is_taken.then(|| Runtime::of(model)));
+        if model.header.activations.is_some() && embedder.runtime.is_none() {
+            note!(
+                "the model's activations are computed in f32, not in its 8 bits, which only the \
+                 backend flex has"
+            );
+        }
+        Ok(embedder)
     }
 
     /// An embedder that takes Burn's forward pass on every device: the plain twin.

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::PackedTensor;
 use crate::audio::FbankConfig;
 use crate::error::{Error, Result};
+use crate::quant::{Activations, convolutions};
 use crate::zoo::Architecture;
 
 /// The format's version.
@@ -87,6 +88,10 @@ pub struct Header {
     /// BatchNorm layer are its scale and shift, and its running statistics are left out.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub quantization: BTreeMap<String, PackedTensor>,
+    /// How activations become bytes, if there are layers that compute in integers. The ranges are
+    /// those of these weights: whatever changes weights leaves them out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub activations: Option<Activations>,
 }
 
 impl Header {
@@ -101,6 +106,7 @@ impl Header {
             scoring: Scoring::default(),
             speakers: Vec::new(),
             quantization: BTreeMap::new(),
+            activations: None,
         }
     }
 
@@ -144,6 +150,25 @@ impl Header {
                 "names the speakers of a training head, which a quantized model has not".to_owned()
             );
         }
-        Ok(())
+        match &self.activations {
+            Some(activations) => {
+                self.check_activations(activations).map_err(|m| Error::file(path, m))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Refuses ranges that no runtime could compute with, or of layers that the network has not.
+    fn check_activations(&self, activations: &Activations) -> Result<(), String> {
+        activations.check()?;
+        let graph = self.arch.layout().map_err(|e| e.to_string())?;
+        let known: HashSet<&str> = convolutions(&graph).collect();
+        match activations.layers.keys().find(|name| !known.contains(name.as_str())) {
+            Some(name) => Err(format!(
+                "activations of `{name}`, which is no weight of a convolution of {}",
+                self.arch.name
+            )),
+            None => Ok(()),
+        }
     }
 }

@@ -78,6 +78,13 @@ impl Model {
         Ok((tensors, json))
     }
 
+    /// The same model with all activations in f32.
+    #[must_use]
+    pub fn with_f32_activations(&self) -> Self {
+        let header = Header { activations: None, ..self.header.clone() };
+        Self { header, network: self.network.clone() }
+    }
+
     /// The tensors as the model's file holds them: packed weights as codes and codebooks.
     pub(crate) fn tensors(&self) -> NamedTensors {
         match self.header.quantization.is_empty() {

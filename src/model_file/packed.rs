@@ -48,7 +48,8 @@ pub(super) fn statistic<'a>(name: &'a str, all: &dyn Fn(&str) -> bool) -> Option
 
 impl Model {
     /// The packed model of a network to which a quantizer is attached: latent weights become codes,
-    /// and BatchNorm's statistics a part of its weight and bias.
+    /// and BatchNorm's statistics a part of its weight and bias. The header's ranges of activations
+    /// are left out.
     ///
     /// # Errors
     /// A network without the quantizer's codebooks; weights that are not finite.
@@ -59,9 +60,14 @@ impl Model {
         device: &Device,
     ) -> Result<Self> {
         let all: BTreeMap<String, TensorData> = collect_named(network).into_iter().collect();
-        // A packed model has no head whose rows could be named.
-        let mut header =
-            Header { quantization: BTreeMap::new(), speakers: Vec::new(), ..header.clone() };
+        // A packed model has no head whose rows could be named, and the ranges of activations are
+        // those of other weights.
+        let mut header = Header {
+            quantization: BTreeMap::new(),
+            speakers: Vec::new(),
+            activations: None,
+            ..header.clone()
+        };
         let mut tensors = Vec::new();
         for (name, book, codes) in quantizer.encoded(network)? {
             let shape = quantizer.plan()[&name].shape.clone();

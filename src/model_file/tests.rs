@@ -6,6 +6,9 @@ use serde_json::json;
 
 use super::*;
 use crate::audio::FbankConfig;
+use crate::nn::names_and_shapes;
+use crate::quant::config::SmallLayers;
+use crate::quant::{Activations, QuantizeConfig, Quantizer, RangeMethod, Ranges, uniform};
 use crate::tensor_file::flipped;
 use crate::zoo::Architecture;
 
@@ -101,6 +104,88 @@ fn a_front_end_that_no_audio_has_is_refused() {
         let error = Model::load(&path, &Device::default()).unwrap_err().to_string();
         assert!(error.contains("m.safetensors") && error.contains(wanted), "{error}");
     }
+}
+
+/// Ranges of a layer.
+fn ranges(layer: &str) -> Activations {
+    let ranges = Ranges { input: [0.0, 6.5], output: [-0.1, 1.0 / 3.0] };
+    let layers = [(layer.to_owned(), ranges)].into();
+    let (bits, method) = (Activations::BITS, RangeMethod::Mse);
+    Activations { bits, method, utterances: 64, layers }
+}
+
+#[test]
+fn ranges_of_activations_are_kept_and_belong_to_convolutions() {
+    const NAME: &str = "layer3.0.conv1.weight";
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("m.safetensors");
+    let mut model = small();
+    let mut load = |activations: Activations| -> Result<Model, String> {
+        model.header.activations = Some(activations);
+        model.save(&path, NamedTensors::default()).unwrap();
+        let found = Model::load(&path, &Device::default()).map_err(|e| e.to_string())?;
+        assert_eq!(found.header, model.header);
+        assert_eq!(read_header(&path).unwrap(), model.header);
+        Ok(found)
+    };
+    let good = || ranges(NAME);
+    assert_eq!(load(good()).unwrap().with_f32_activations().header, small().header);
+    type Change<'a> = &'a dyn Fn(&mut Activations);
+    let range = |a: &mut Activations, input| a.layers.get_mut(NAME).unwrap().input = input;
+    let changes: [(Change, &str); 7] = [
+        (&|a| a.bits = 4, "4 bits"),
+        (&|a| a.layers.clear(), "no layer"),
+        (&|a| range(a, [0.5, 1.0]), "`layer3.0.conv1.weight` have the input range [0.5, 1.0]"),
+        (&|a| range(a, [1.0, -1.0]), "input range [1.0, -1.0]"),
+        (&|a| *a = ranges("bn1.weight"), "`bn1.weight`, which is no weight of a convolution"),
+        (&|a| *a = ranges("conv9.weight"), "`conv9.weight`, which is no weight of a convolution"),
+        (&|a| *a = ranges("seg_1.weight"), "`seg_1.weight`, which is no weight of a convolution"),
+    ];
+    for (change, wanted) in changes {
+        let mut activations = good();
+        change(&mut activations);
+        let error = load(activations).unwrap_err();
+        assert!(error.contains("m.safetensors: ") && error.contains(wanted), "{error}");
+    }
+    let text = |from: &str, to: &str| {
+        let mut header = small().header;
+        header.activations = Some(good());
+        let json = serde_json::to_string(&header).unwrap();
+        assert!(json.contains(from), "{json}");
+        let json = json.replace(from, to);
+        std::fs::write(&path, small().tensors().to_safetensors(&path, KEY, json).unwrap()).unwrap();
+        Model::load(&path, &Device::default()).unwrap_err().to_string()
+    };
+    for (from, to, wanted) in [
+        // Beyond f32.
+        ("6.5", "1e300", "input range [0.0, inf]"),
+        ("6.5", "null", "damaged revox metadata"),
+        ("[0.0,6.5]", "[0.0]", "damaged revox metadata"),
+        ("\"mse\"", "\"entropy\"", "`entropy`"),
+        ("\"utterances\":64", "\"utterances\":64,\"signed\":true", "`signed`"),
+    ] {
+        let error = text(from, to);
+        assert!(error.contains("m.safetensors: ") && error.contains(wanted), "{error}");
+    }
+}
+
+/// Ranges belong to weights. What changes these leaves them out.
+#[test]
+fn packing_leaves_ranges_out_and_changes_of_metadata_keep_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("m.safetensors");
+    let mut model = small();
+    model.header.activations = Some(ranges("layer3.0.conv1.weight"));
+    let small_layers = SmallLayers::FewerBits;
+    let config = QuantizeConfig { small_layers, ..QuantizeConfig::default() };
+    let plan = uniform(&names_and_shapes(&model.network), &config).unwrap();
+    let quantizer = Quantizer::new(plan, config);
+    let attached = quantizer.attach(model.network.clone()).unwrap();
+    let packed = Model::packed(&model.header, &attached, &quantizer, &Device::default()).unwrap();
+    assert!(packed.header.activations.is_none() && !packed.header.quantization.is_empty());
+    model.save(&path, NamedTensors::default()).unwrap();
+    update_header(&path, &path, |header| header.scoring.threshold_eer = Some(0.5)).unwrap();
+    assert_eq!(read_header(&path).unwrap().activations, model.header.activations);
 }
 
 /// A file of a header and eight bytes of values.

@@ -1,11 +1,12 @@
 //! Quantized weights (arXiv 2406.05359): k-means codebooks, binary scales, bits by layer, training
-//! through a quantizer, packed weights.
+//! through a quantizer, packed weights; ranges of quantized [`Activations`].
 //!
 //! A [`Scheme`] says which values weights may take, a [`Plan`] which tensors get which
 //! [`TensorScheme`]. A [`Quantizer`] attaches [`FakeQuant`]s to the parameters of a network in
 //! training; a packed network has [`Packed`] parameters. Both are reparameterizations of Burn:
 //! networks need not know of them.
 
+mod activations;
 pub mod allocation;
 mod codebook;
 pub mod config;
@@ -20,6 +21,8 @@ mod quantizer;
 mod scheme;
 pub mod sensitivity;
 
+pub(crate) use activations::convolutions;
+pub use activations::{Activations, RangeMethod, Ranges};
 pub use codebook::Codebook;
 pub use config::{Method, QuantizeConfig};
 pub use fake_quant::FakeQuant;

@@ -85,6 +85,11 @@ fn bench_embed_compares_the_runtime_with_burn() {
     for what in ["runtime/f32", "runtime/packed", "runtime/packed/peak", "runtime/ratio"] {
         assert_eq!(figure(what)["backend"], "portable", "{what}");
     }
+    for what in ["int8", "int8/arena", "int8/of-f32", "int8/distance"] {
+        assert_eq!(figure(&format!("runtime/{what}"))["backend"], "portable", "{what}");
+    }
+    let info = place.json(&["info", "models/resnet10-int8.safetensors"]);
+    assert_eq!(info["activations"]["bits"], 8, "{info}");
     // The program counts its bytes, and the arena stays between passes.
     let value = |what: &str| figure(what)["value"].as_f64().unwrap();
     let told = value("runtime/packed/weights") + value("runtime/packed/arena");
@@ -95,9 +100,13 @@ fn bench_embed_compares_the_runtime_with_burn() {
     }
     place.write("figures.json", &figures.to_string());
     let table = place.ok(&["bench", "report", "figures.json"]);
-    assert!(table.contains("| resnet10 | packed | portable |"), "{table}");
+    for weights in ["f32", "int8", "packed"] {
+        let row = format!("| resnet10 | {weights} | portable |");
+        assert!(table.contains(&row), "{table}");
+    }
     let text = place.ok(&small);
     assert!(text.starts_with("Burn on flex, runtime with"), "{text}");
+    assert!(text.contains("int8: ranges of synthetic speech"), "{text}");
     assert_eq!(place.run(&["bench", "embed", "--level", "mmx"]).code, 2);
     place.fails(&["bench", "embed", "--runs", "0"], &["at least one pass"]);
     place.fails(&["bench", "embed", "--bits", "9"], &["bits = 9"]);

@@ -7,6 +7,7 @@ mod recipe;
 #[path = "../shared/mod.rs"]
 mod shared;
 
+mod activations;
 mod bad_input;
 mod bad_training;
 mod bench;

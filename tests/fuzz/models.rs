@@ -11,7 +11,7 @@ use revox::model_file::{
 };
 use revox::nn::{collect_named, names_and_shapes};
 use revox::quant::config::SmallLayers;
-use revox::quant::{QuantizeConfig, Quantizer, uniform};
+use revox::quant::{Activations, QuantizeConfig, Quantizer, RangeMethod, Ranges, uniform};
 use revox::rng::Stream;
 use revox::train::Start;
 use revox::train::quantize::quantize;
@@ -50,6 +50,16 @@ const WORDS: &[&str] = &[
     "shape",
     "codebook",
     "scheme",
+    "activations",
+    "method",
+    "percentile",
+    "mse",
+    "utterances",
+    "layers",
+    "input",
+    "output",
+    "conv1.weight",
+    "seg_1.weight",
     "F32",
     "U8",
     "F16",
@@ -84,6 +94,17 @@ fn packed() -> Model {
     };
     let plan = uniform(&names_and_shapes(&model.network), &config).expect("a plan");
     quantize(&model, &Quantizer::new(plan, config), &device).expect("a packed model")
+}
+
+/// The same model with layers that compute in integers.
+fn in_integers() -> Model {
+    let mut model = small(4);
+    let names = ["layer1.0.conv2", "layer3.0.conv1", "layer3.0.shortcut.0", "layer4.0.conv2"];
+    let ranges = Ranges { input: [-0.5, 4.0], output: [0.0, 6.5] };
+    let layers = names.map(|name| (format!("{name}.weight"), ranges)).into();
+    let (bits, method) = (Activations::BITS, RangeMethod::Percentile);
+    model.header.activations = Some(Activations { bits, method, utterances: 64, layers });
+    model
 }
 
 /// A file of the shared data, if it is there.
@@ -174,7 +195,7 @@ fn poisoned(value: f32) -> [Vec<u8>; 2] {
 /// The tests sign files as the library does.
 #[test]
 fn a_signed_model_is_signed_again_as_it_was() {
-    for good in [file(&small(2)), file(&packed())] {
+    for good in [file(&small(2)), file(&packed()), file(&in_integers())] {
         assert!(sign::is_signed(&good));
         let mut again = good.clone();
         sign::sign(&mut again);
@@ -193,7 +214,7 @@ fn a_signed_model_is_signed_again_as_it_was() {
 /// Model files, read as models and as checkpoints of another program.
 #[test]
 fn model_files() {
-    let mut seeds = vec![file(&small(2)), file(&packed())];
+    let mut seeds = vec![file(&small(2)), file(&packed()), file(&in_integers())];
     let good = seeds.clone();
     let names = ["tiny.safetensors", "q01_dead_layer.safetensors", "s01_f16.safetensors"];
     seeds.extend(names.iter().filter_map(|name| given(name)));
@@ -228,7 +249,7 @@ fn model_files() {
 /// Changed descriptions of a model with the tensors of a good one.
 #[test]
 fn model_headers() {
-    let good = vec![file(&small(2)), file(&packed())];
+    let good = vec![file(&small(2)), file(&packed()), file(&in_integers())];
     let described = |file: &Vec<u8>| {
         let header: serde_json::Value =
             serde_json::from_slice(mutate::parts(file).0).expect("a header");

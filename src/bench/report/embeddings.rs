@@ -18,7 +18,7 @@ fn place(entry: &Entry) -> Option<([&str; 3], &str)> {
         ["runtime", weights, end] | [weights, end] => (*weights, *end),
         _ => return None,
     };
-    let known = ["f32", "packed"].contains(&weights) && ENDS.contains(&end);
+    let known = ["f32", "int8", "packed"].contains(&weights) && ENDS.contains(&end);
     known.then_some(([*network, weights, entry.backend.as_str()], end))
 }
 

@@ -11,7 +11,8 @@ use crate::infer::Level;
 use crate::terminal::outln;
 
 /// Time and memory of an embedding by Burn and by the runtime without it, with f32 weights and with
-/// packed ones; time of making their codebooks.
+/// packed ones; of one in integers, by the runtime, with ranges of activations that are calibrated
+/// on synthetic speech; time of making codebooks.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   RAYON_NUM_THREADS=1 revox bench embed resnet34 df-resnet110 --bits 4
@@ -34,7 +35,8 @@ pub(super) struct Args {
     /// the processor has, unless this is given.
     #[arg(long, value_parser = level)]
     level: Option<Level>,
-    /// Keep the models in this folder, as NAME.safetensors and NAME-packed.safetensors.
+    /// Keep the models in this folder, as NAME.safetensors, NAME-int8.safetensors and
+    /// NAME-packed.safetensors.
     #[arg(long, value_name = "FOLDER")]
     save: Option<PathBuf>,
 }
@@ -62,7 +64,7 @@ pub(super) fn run(args: &Args, global: &Global, report: &mut dyn FnMut(&str)) ->
     let figures = embed(&bench, &global.open()?, report)?;
     show(&figures, global, || {
         outln!(
-            "Burn on {}, runtime with {}, {}, median of {} passes",
+            "Burn on {}, runtime with {}, {}, median of {} passes; int8: ranges of synthetic speech",
             bench.backend,
             bench.level.name(),
             counted(rayon::current_num_threads(), "thread"),

@@ -6,10 +6,11 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
+use walkdir::WalkDir;
 
 use super::Args;
 use crate::audio::Source;
-use crate::corpus::{Corpus, Place, locate, read_wav_scp};
+use crate::corpus::{Corpus, Place, is_audio, locate, read_wav_scp};
 use crate::error::{Error, Result};
 
 /// The utterances of a command, in their order.
@@ -62,6 +63,60 @@ impl List {
         let entries =
             listed.map(|(id, file, line)| Entry { id, path: locate(scp, &file), line }).collect();
         Ok(Self::Files { scp: Some(scp.to_owned()), entries })
+    }
+
+    /// What a path means: a wav.scp, or WeSpeaker's `raw.list` or `shard.list`; a folder with one of
+    /// these; or else a folder with audio files at any depth. Those whose names, or folders' names,
+    /// begin with a dot are left out.
+    ///
+    /// # Errors
+    /// A list that is wrong, or of WeSpeaker's and names a file that is not there; a folder without
+    /// lists and audio files, or that cannot be read.
+    pub fn of_path(path: &Path) -> Result<Self> {
+        let is_wespeakers = |name: &str| ["raw.list", "shard.list"].contains(&name);
+        if !path.is_dir() {
+            let name = path.file_name().and_then(OsStr::to_str);
+            return match name.is_some_and(is_wespeakers) {
+                true => Ok(Self::Corpus(Corpus::load(path)?)),
+                false => Self::of_files(Some(path), &[]),
+            };
+        }
+        let has = |name: &str| path.join(name).exists();
+        if has("wav.scp") {
+            return Self::of_files(Some(&path.join("wav.scp")), &[]);
+        }
+        match has("raw.list") || has("shard.list") {
+            true => Ok(Self::Corpus(Corpus::load(path)?)),
+            false => Self::of_folder(path),
+        }
+    }
+
+    /// The audio files of a folder. Their paths within it are the ids.
+    fn of_folder(folder: &Path) -> Result<Self> {
+        let is_hidden = |name: &OsStr| name.as_encoded_bytes().starts_with(b".");
+        let walk = WalkDir::new(folder).sort_by_file_name().follow_links(true).into_iter();
+        let shown = walk.filter_entry(|entry| entry.depth() == 0 || !is_hidden(entry.file_name()));
+        let mut entries = Vec::new();
+        for entry in shown {
+            let entry = entry.map_err(|e| {
+                let path = e.path().unwrap_or(folder).to_owned();
+                let loops = || std::io::Error::other("a loop of links");
+                Error::io(path, "read", e.into_io_error().unwrap_or_else(loops))
+            })?;
+            let path = entry.path();
+            let ending = path.extension().and_then(OsStr::to_str);
+            if entry.file_type().is_file() && ending.is_some_and(is_audio) {
+                let id = path.strip_prefix(folder).unwrap_or(path).to_string_lossy().into_owned();
+                entries.push(Entry { id, path: path.to_owned(), line: 0 });
+            }
+        }
+        match entries.is_empty() {
+            true => Err(Error::file(
+                folder,
+                "has neither audio files nor a list of some: wav.scp, raw.list or shard.list",
+            )),
+            false => Ok(Self::Files { scp: None, entries }),
+        }
     }
 
     /// Number of utterances.

@@ -2,9 +2,11 @@
 //! them.
 
 pub(crate) mod dense;
+mod int8;
 mod level;
 pub(crate) mod ops;
 mod vector;
 
 pub(crate) use dense::{Add, Call, Dense, Geometry, Weights};
+pub(crate) use int8::{IntAdd, IntCall, IntDense, IntOutput, Scale, quantize};
 pub use level::Level;

@@ -22,6 +22,7 @@ pub(super) fn reuse(lowered: &mut Lowered) {
             let is_whole = value.offset == 0 && buffers[buffer].len == value.plane.buffer();
             let mut others = step.inputs.iter().enumerate().filter(|&(j, _)| j != operand);
             value.plane == made.plane
+                && value.form == made.form
                 && is_whole
                 && buffers[buffer].last == i
                 && others.all(|(_, &other)| place[values[other].buffer] != buffer)

@@ -128,8 +128,8 @@ fn described(frontend: &Frontend) -> Vec<(&'static str, String)> {
 /// # Errors
 /// A header that is no JSON.
 pub(super) fn entries(header: &Header, options: &Options) -> Result<Vec<(&'static str, String)>> {
-    // The file has no training head whose rows could be named.
-    let own = Header { speakers: Vec::new(), ..header.clone() };
+    // The file has no training head whose rows could be named, and computes activations in f32.
+    let own = Header { speakers: Vec::new(), activations: None, ..header.clone() };
     let json = serde_json::to_string(&own).map_err(|e| Error::invalid(e.to_string()))?;
     let mut all = vec![("revox", json)];
     all.extend(options.source.clone().map(|hash| ("source_sha256", hash)));

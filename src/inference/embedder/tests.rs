@@ -5,7 +5,7 @@ use crate::inference::tests::{MELS, arch, flex, frontend, network, recording, to
 use crate::model_file::Header;
 use crate::nn::{Precision, difference, names_and_shapes, trained};
 use crate::quant::config::SmallLayers;
-use crate::quant::{QuantizeConfig, Quantizer, uniform};
+use crate::quant::{Activations, QuantizeConfig, Quantizer, RangeMethod, Ranges, uniform};
 
 /// Feature sets of several lengths, some of them equal.
 fn sets() -> Vec<Features> {
@@ -70,6 +70,40 @@ fn quantized_networks_keep_their_weights() {
     }
     for network in [&model.network, &packed.network] {
         assert!(Runtime::of_network(network, MELS).is_err());
+    }
+}
+
+/// A model whose last convolution computes in integers.
+fn with_ranges(device: &Device) -> Model {
+    let network = trained(arch().init(device, 1).unwrap());
+    let mut header = Header::new(arch(), frontend());
+    let ranges = Ranges { input: [0.0, 4.0], output: [0.0, 4.0] };
+    let layers = [("layer4.0.conv2.weight".to_owned(), ranges)].into();
+    let (bits, method) = (Activations::BITS, RangeMethod::Percentile);
+    header.activations = Some(Activations { bits, method, utterances: 1, layers });
+    Model { header, network }
+}
+
+#[test]
+fn models_with_ranges_compute_in_integers_where_a_runtime_runs_them() {
+    let sets = sets();
+    let set = &sets[1];
+    let of = |embedder: &Embedder| embedder.features(&[set], &|_| ()).remove(0);
+    let model = with_ranges(&flex());
+    let ours = of(&Embedder::of(&model, &flex()).unwrap());
+    assert_eq!(ours, Runtime::of(&model).unwrap().embed(&set.values, set.frames).unwrap());
+    for floats in [
+        of(&Embedder::of(&model.with_f32_activations(), &flex()).unwrap()),
+        of(&Embedder::new(&model.network, &frontend(), &flex()).unwrap()),
+    ] {
+        let off = difference(&ours, &floats);
+        assert!(off > 1e-5, "{off}");
+    }
+    if let Ok(device) = BackendKind::Ndarray.device(0) {
+        let model = with_ranges(&device);
+        let embedder = Embedder::of(&model, &device).unwrap();
+        let burns = Embedder::by_burn(&model.network, &frontend(), &device).unwrap();
+        assert!(embedder.runtime.is_none() && of(&embedder) == of(&burns));
     }
 }
 

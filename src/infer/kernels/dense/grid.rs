@@ -8,7 +8,7 @@ use super::Geometry;
 use crate::infer::plane::{GUARD, TAIL};
 
 /// The input as the taps see it.
-pub(super) struct Grid {
+pub(in super::super) struct Grid {
     /// Values from a channel to the next one.
     pub plane: usize,
     /// Values from the input of an output row to that of the next one.
@@ -23,7 +23,7 @@ pub(super) struct Grid {
 }
 
 /// The input, split by remainders of its rows and frames.
-pub(super) struct Phases {
+pub(in super::super) struct Phases {
     /// Remainders of rows and of frames that taps use.
     rows: Vec<usize>,
     frames: Vec<usize>,
@@ -133,21 +133,21 @@ impl Phases {
     }
 
     /// Copies the input, which has guards, into scratch of [`Grid::scratch`] values, one channel
-    /// after the other.
-    pub fn fill(&self, x: &[f32], scratch: &mut [f32]) {
+    /// after the other. `zero` is what stands for 0.
+    pub fn fill<T: Copy + Send + Sync>(&self, x: &[T], zero: T, scratch: &mut [T]) {
         let [channels, mels, _] = self.size;
-        scratch[..GUARD].fill(0.0);
+        scratch[..GUARD].fill(zero);
         let plane = self.plane();
         let (all, tail) = scratch[GUARD..].split_at_mut(channels * plane);
-        tail.fill(0.0);
+        tail.fill(zero);
         let rows = |channel: usize| &x[GUARD + channel * mels * self.x_pitch..];
         let wide = all.par_chunks_mut(plane.max(1)).enumerate();
         wide.with_min_len((1 << 14) / plane.max(1) + 1)
-            .for_each(|(channel, plane)| self.fill_channel(rows(channel), plane));
+            .for_each(|(channel, plane)| self.fill_channel(rows(channel), zero, plane));
     }
 
     /// Copies the rows of one channel.
-    fn fill_channel(&self, x: &[f32], plane: &mut [f32]) {
+    fn fill_channel<T: Copy>(&self, x: &[T], zero: T, plane: &mut [T]) {
         let [_, mels, frames] = self.size;
         let phases = self.rows.iter().flat_map(|&r| self.frames.iter().map(move |&s| (r, s)));
         for ((r, s), phase) in phases.zip(plane.chunks_mut(self.height * self.pitch)) {
@@ -155,7 +155,7 @@ impl Phases {
             for (i, to) in phase.chunks_mut(self.pitch).enumerate() {
                 let row = i * self.stride[0] + r;
                 let (to, zeros) = to.split_at_mut(if row < mels { count } else { 0 });
-                zeros.fill(0.0);
+                zeros.fill(zero);
                 if !to.is_empty() {
                     let from = &x[row * self.x_pitch + s..][..(count - 1) * self.stride[1] + 1];
                     gather(from, self.stride[1], to);
@@ -166,7 +166,7 @@ impl Phases {
 }
 
 /// Every `stride`-th value.
-fn gather(from: &[f32], stride: usize, to: &mut [f32]) {
+fn gather<T: Copy>(from: &[T], stride: usize, to: &mut [T]) {
     if stride == 2 {
         // A loop of its own: a fixed stride becomes vector instructions.
         let (pairs, _) = from.as_chunks::<2>();

@@ -9,10 +9,11 @@
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
-mod grid;
+pub(super) mod grid;
 mod pack;
-mod parts;
+pub(super) mod parts;
 mod run;
+pub(super) mod tasks;
 mod tile;
 mod unpack;
 

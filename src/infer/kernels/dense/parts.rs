@@ -8,7 +8,7 @@ use super::grid::Grid;
 
 /// Equally long runs of positions, with the same taps.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Runs {
+pub(in super::super) struct Runs {
     /// The taps that lie inside the input, or beside it in zeros.
     pub taps: Range<usize>,
     /// Input of the first run's first position, and the distance to the next run's.
@@ -23,6 +23,19 @@ pub(super) struct Runs {
     /// Places of the output from a run's start on that are its own: its positions, and the pad of
     /// its last row where it ends there.
     pub own: usize,
+}
+
+impl Runs {
+    /// Where pads lie among run `i`'s own places, in a channel of the output whose rows of `width`
+    /// positions are `pitch` places apart.
+    pub fn pads(&self, i: usize, width: usize, pitch: usize) -> impl Iterator<Item = Range<usize>> {
+        let first = self.y + i * self.y_step;
+        let end = first + self.own;
+        (first - first % pitch + width..end)
+            .step_by(pitch)
+            .map(move |pad| pad.max(first)..(pad + pitch - width).min(end))
+            .filter(|pad| !pad.is_empty())
+    }
 }
 
 /// What parts are made of.

@@ -3,21 +3,13 @@
 #![allow(unsafe_code, reason = "threads write to places of one output that are not neighbours")]
 
 use std::ptr::null;
-use std::sync::atomic::{AtomicUsize, Ordering};
-
-use rayon::prelude::*;
 
 use super::grid::Grid;
-use super::parts::{Runs, Shares};
-use super::tile::Run;
+use super::parts::Runs;
+use super::tasks::Tasks;
+use super::tile::{Kernel, Run};
 use super::{Add, Call, Dense};
 use crate::infer::plane::{GUARD, Plane};
-
-/// Bytes of a part's input: what stays in a core's second cache, beside weights.
-const CACHED: usize = 384 << 10;
-
-/// Multiplications that are worth a second thread.
-const WORTH: usize = 1 << 19;
 
 /// The output, which threads share.
 struct Output(*mut f32);
@@ -59,62 +51,19 @@ pub(super) fn run(dense: &Dense, call: Call<'_>) {
     let (copies, unpacked) = scratch.split_at_mut(grid.scratch());
     let x = match &grid.phases {
         Some(phases) => {
-            phases.fill(x, copies);
+            phases.fill(x, 0.0, copies);
             copies
         }
         None => x,
     };
-    let blocks = geometry.output.div_ceil(dense.kernel.outputs);
-    let products = geometry.output * channels * grid.taps.len() * made[0] * made[1];
-    let threads = if products < WORTH { 1 } else { rayon::current_num_threads() };
-    let shares = Shares {
-        geometry,
-        grid: &grid,
-        mels,
-        made,
-        pad,
-        goal: goal(&grid, channels, made[0] * pitch, pitch, (4 * threads).div_ceil(blocks)),
-        tile: dense.kernel.positions,
-    };
-    let parts = shares.parts();
+    let Kernel { outputs, positions, .. } = *dense.kernel;
+    let tasks = Tasks::of(geometry, &grid, size, pad, [outputs, positions]);
     // SAFETY: the output has guards.
     let y = Output(unsafe { y.as_mut_ptr().add(GUARD) });
     let work = Work { dense, grid: &grid, x, y, add, relu, made, pitch };
-
-    // A thread takes blocks of one part as long as there are parts for all.
-    let tasks = parts.len() * blocks;
-    let taken = (tasks / (4 * threads)).clamp(1, blocks.max(1));
-    let next = AtomicUsize::new(0);
-    let each = |unpacked: &mut [f32]| {
-        loop {
-            let first = next.fetch_add(taken, Ordering::Relaxed);
-            if first >= tasks {
-                return;
-            }
-            for task in first..tasks.min(first + taken) {
-                work.block(&parts[task / blocks], task % blocks, unpacked);
-            }
-        }
-    };
-    match dense.weights.scratch() {
-        0 if threads == 1 => each(&mut []),
-        0 => (0..threads).into_par_iter().for_each(|_| each(&mut [])),
-        block => {
-            assert!(unpacked.len() >= block, "too little scratch");
-            let places = unpacked.chunks_exact_mut(block).take(threads);
-            match threads {
-                1 => places.for_each(each),
-                _ => places.collect::<Vec<_>>().into_par_iter().for_each(each),
-            }
-        }
-    }
-}
-
-/// Positions of a part: input that stays in the cache, and at least `least` parts in all.
-fn goal(grid: &Grid, channels: usize, positions: usize, pitch: usize, least: usize) -> usize {
-    let phases = grid.phases.as_ref().map_or(1, |phases| phases.count());
-    let each = (channels * phases * grid.row * size_of::<f32>()).div_ceil(pitch.max(1));
-    (CACHED / each.max(1)).min(positions.div_ceil(least.max(1)))
+    tasks.run(dense.weights.scratch(), unpacked, |part, block, unpacked| {
+        work.block(part, block, unpacked);
+    });
 }
 
 impl Work<'_> {
@@ -158,26 +107,16 @@ impl Work<'_> {
                 // SAFETY: `Dense::new` found the level to be there. No other task has these places
                 // of the output.
                 unsafe { (kernel.run)(&run) };
-                for output in 0..outputs {
-                    self.clear(y + output * y_plane, runs.y + i * runs.y_step, runs.own);
+                for pad in runs.pads(i, self.made[1], self.pitch) {
+                    for output in 0..outputs {
+                        // SAFETY: the places are inside of the output, and of no other task.
+                        unsafe {
+                            let pads = self.y.0.add((first + output) * y_plane + pad.start);
+                            pads.write_bytes(0, pad.len());
+                        }
+                    }
                 }
             }
-        }
-    }
-
-    /// Makes the pads among `own` places of a channel 0. They begin at `y` in the output, and at
-    /// `place` in the channel.
-    fn clear(&self, y: usize, place: usize, own: usize) {
-        let [_, width] = self.made;
-        let mut pad = place - place % self.pitch + width;
-        while pad < place + own {
-            let end = (pad + self.pitch - width).min(place + own);
-            let start = pad.max(place);
-            if start < end {
-                // SAFETY: the places are inside of the output, and of no other task.
-                unsafe { self.y.0.add(y + start - place).write_bytes(0, end - start) };
-            }
-            pad += self.pitch;
         }
     }
 }

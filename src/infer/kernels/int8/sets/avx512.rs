@@ -1,0 +1,116 @@
+//! AVX-512F, and its dot product of bytes (VNNI).
+
+use std::arch::x86_64::*;
+
+pub(in super::super) type Ints = __m512i;
+pub(in super::super) type Input = __m512i;
+pub(in super::super) type Weight = __m512i;
+pub(in super::super) const LANES: usize = 16;
+pub(in super::super) const WIDE: bool = false;
+pub(in super::super) const BIAS: i32 = 0;
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+pub(in super::super) fn ints(value: i32) -> Ints {
+    _mm512_set1_epi32(value)
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+pub(in super::super) unsafe fn load(from: *const u32) -> Ints {
+    // SAFETY: the caller vouches for the words.
+    unsafe { _mm512_loadu_si512(from.cast()) }
+}
+
+/// The lanes of the first words.
+#[inline]
+fn first(count: usize) -> __mmask16 {
+    ((1u32 << count) - 1) as __mmask16
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+pub(in super::super) unsafe fn load_part(from: *const u32, count: usize) -> Ints {
+    // SAFETY: the caller vouches for the words. Others are not touched.
+    unsafe { _mm512_maskz_loadu_epi32(first(count), from.cast()) }
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+pub(in super::super) unsafe fn store(to: *mut u32, words: Ints) {
+    // SAFETY: the caller vouches for the place.
+    unsafe { _mm512_storeu_si512(to.cast(), words) }
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+pub(in super::super) unsafe fn store_part(to: *mut u32, words: Ints, count: usize) {
+    // SAFETY: the caller vouches for the place. Others are not touched.
+    unsafe { _mm512_mask_storeu_epi32(to.cast(), first(count), words) }
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+pub(in super::super) fn input(words: Ints) -> Input {
+    words
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+pub(in super::super) unsafe fn weight(at: *const u32) -> Weight {
+    // SAFETY: the caller vouches for the word.
+    _mm512_set1_epi32(unsafe { at.cast::<i32>().read_unaligned() })
+}
+
+#[inline]
+#[target_feature(enable = "avx512f,avx512vnni")]
+pub(in super::super) fn dot(sum: Ints, input: Input, weight: Weight) -> Ints {
+    _mm512_dpbusd_epi32(sum, input, weight)
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+pub(in super::super) fn byte<const I: usize>(words: Ints) -> Ints {
+    let shifted = _mm512_srl_epi32(words, _mm_cvtsi32_si128(8 * I as i32));
+    _mm512_and_si512(shifted, _mm512_set1_epi32(0xff))
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+pub(in super::super) fn word([a, b, c, d]: [Ints; 4]) -> Ints {
+    let low = _mm512_or_si512(a, _mm512_slli_epi32::<8>(b));
+    let high = _mm512_or_si512(_mm512_slli_epi32::<16>(c), _mm512_slli_epi32::<24>(d));
+    _mm512_or_si512(low, high)
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+pub(in super::super) fn plus(a: Ints, b: Ints) -> Ints {
+    _mm512_add_epi32(a, b)
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+pub(in super::super) fn floats(ints: Ints) -> __m512 {
+    _mm512_cvtepi32_ps(ints)
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+pub(in super::super) fn times(a: __m512, b: __m512) -> __m512 {
+    _mm512_mul_ps(a, b)
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+pub(in super::super) fn rectified(values: __m512) -> __m512 {
+    // Of two zeros, or a NaN and a number, the instruction gives its second operand.
+    _mm512_max_ps(_mm512_setzero_ps(), values)
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+pub(in super::super) fn rounded(values: __m512, low: __m512, high: __m512) -> Ints {
+    // As above.
+    _mm512_cvtps_epi32(_mm512_min_ps(_mm512_max_ps(values, low), high))
+}

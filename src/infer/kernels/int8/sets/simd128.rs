@@ -1,0 +1,118 @@
+//! WebAssembly's vectors of 128 bits. They multiply no bytes, so bytes become i16.
+
+use std::arch::wasm32::*;
+
+pub(in super::super) type Ints = v128;
+/// Bytes 0 and 2, and bytes 1 and 3, as i16.
+pub(in super::super) type Input = [v128; 2];
+pub(in super::super) type Weight = [v128; 2];
+pub(in super::super) const LANES: usize = 4;
+pub(in super::super) const WIDE: bool = true;
+pub(in super::super) const BIAS: i32 = 0;
+
+#[inline]
+#[target_feature(enable = "simd128")]
+pub(in super::super) fn ints(value: i32) -> Ints {
+    i32x4_splat(value)
+}
+
+#[inline]
+#[target_feature(enable = "simd128")]
+pub(in super::super) unsafe fn load(from: *const u32) -> Ints {
+    // SAFETY: the caller vouches for the words.
+    unsafe { v128_load(from.cast()) }
+}
+
+#[inline]
+#[target_feature(enable = "simd128")]
+pub(in super::super) unsafe fn load_part(from: *const u32, count: usize) -> Ints {
+    let mut words = [0u32; LANES];
+    // SAFETY: the caller vouches for `count` words, which are at most as many as lanes.
+    unsafe {
+        from.copy_to_nonoverlapping(words.as_mut_ptr(), count);
+        load(words.as_ptr())
+    }
+}
+
+#[inline]
+#[target_feature(enable = "simd128")]
+pub(in super::super) unsafe fn store(to: *mut u32, words: Ints) {
+    // SAFETY: the caller vouches for the place.
+    unsafe { v128_store(to.cast(), words) }
+}
+
+#[inline]
+#[target_feature(enable = "simd128")]
+pub(in super::super) unsafe fn store_part(to: *mut u32, words: Ints, count: usize) {
+    let mut all = [0u32; LANES];
+    // SAFETY: the caller vouches for `count` places, which are at most as many as lanes.
+    unsafe {
+        store(all.as_mut_ptr(), words);
+        to.copy_from_nonoverlapping(all.as_ptr(), count);
+    }
+}
+
+#[inline]
+#[target_feature(enable = "simd128")]
+pub(in super::super) fn input(words: Ints) -> Input {
+    [v128_and(words, i16x8_splat(0xff)), u16x8_shr(words, 8)]
+}
+
+#[inline]
+#[target_feature(enable = "simd128")]
+pub(in super::super) unsafe fn weight(at: *const u32) -> Weight {
+    // SAFETY: the caller vouches for two words.
+    unsafe { [v128_load32_splat(at), v128_load32_splat(at.add(1))] }
+}
+
+#[inline]
+#[target_feature(enable = "simd128")]
+pub(in super::super) fn dot(sum: Ints, input: Input, weight: Weight) -> Ints {
+    let even = i32x4_dot_i16x8(input[0], weight[0]);
+    i32x4_add(i32x4_add(sum, even), i32x4_dot_i16x8(input[1], weight[1]))
+}
+
+#[inline]
+#[target_feature(enable = "simd128")]
+pub(in super::super) fn byte<const I: usize>(words: Ints) -> Ints {
+    v128_and(u32x4_shr(words, 8 * I as u32), i32x4_splat(0xff))
+}
+
+#[inline]
+#[target_feature(enable = "simd128")]
+pub(in super::super) fn word([a, b, c, d]: [Ints; 4]) -> Ints {
+    let low = v128_or(a, i32x4_shl(b, 8));
+    v128_or(low, v128_or(i32x4_shl(c, 16), i32x4_shl(d, 24)))
+}
+
+#[inline]
+#[target_feature(enable = "simd128")]
+pub(in super::super) fn plus(a: Ints, b: Ints) -> Ints {
+    i32x4_add(a, b)
+}
+
+#[inline]
+#[target_feature(enable = "simd128")]
+pub(in super::super) fn floats(ints: Ints) -> v128 {
+    f32x4_convert_i32x4(ints)
+}
+
+#[inline]
+#[target_feature(enable = "simd128")]
+pub(in super::super) fn times(a: v128, b: v128) -> v128 {
+    f32x4_mul(a, b)
+}
+
+#[inline]
+#[target_feature(enable = "simd128")]
+pub(in super::super) fn rectified(values: v128) -> v128 {
+    v128_andnot(values, f32x4_lt(values, f32x4_splat(0.0)))
+}
+
+#[inline]
+#[target_feature(enable = "simd128")]
+pub(in super::super) fn rounded(values: v128, low: v128, high: v128) -> Ints {
+    // Where a comparison with NaN decides, the instruction gives its first operand.
+    let clamped = f32x4_pmin(high, f32x4_pmax(low, values));
+    i32x4_trunc_sat_f32x4(f32x4_nearest(clamped))
+}
