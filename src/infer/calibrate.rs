@@ -131,7 +131,10 @@ impl Passes<'_> {
     }
 }
 
-/// Embeddings in f32, and the ranges of these layers by name.
+/// Embeddings in f32, and the ranges of layers by name.
+type Observed = (Vec<Vec<f32>>, BTreeMap<String, Ranges>);
+
+/// What these layers read and make.
 fn observe(
     model: &Model,
     graph: &Graph,
@@ -139,7 +142,7 @@ fn observe(
     features: &[Features],
     method: RangeMethod,
     passes: &mut Passes<'_>,
-) -> Result<(Vec<Vec<f32>>, BTreeMap<String, Ranges>)> {
+) -> Result<Observed> {
     let runtime = Runtime::floats_of(model)?;
     let mut places = HashMap::new();
     for (place, layer) in layers.iter().enumerate() {

@@ -137,8 +137,8 @@ impl Lowering<'_> {
             x = self.padded(x);
         }
         let inputs = std::iter::once(x).chain(add.map(|other| self.at(other))).collect();
-        let layer = Recipe { kind, tensors, norm, numbers: Numbers::Floats };
-        let work = Work::Layer { layer, relu };
+        let recipe = Recipe { kind, tensors, norm, numbers: Numbers::Floats };
+        let work = Work::Layer { layer: recipe, relu };
         Ok(self.step(work, inputs, &node.size, self.compact[layer + 1]))
     }
 

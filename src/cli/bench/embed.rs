@@ -64,7 +64,7 @@ pub(super) fn run(args: &Args, global: &Global, report: &mut dyn FnMut(&str)) ->
     let figures = embed(&bench, &global.open()?, report)?;
     show(&figures, global, || {
         outln!(
-            "Burn on {}, runtime with {}, {}, median of {} passes; int8: ranges of synthetic speech",
+            "Burn on {}, runtime with {}, {}, median of {} passes; int8 ranges: synthetic speech",
             bench.backend,
             bench.level.name(),
             counted(rayon::current_num_threads(), "thread"),

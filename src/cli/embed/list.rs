@@ -65,9 +65,9 @@ impl List {
         Ok(Self::Files { scp: Some(scp.to_owned()), entries })
     }
 
-    /// What a path means: a wav.scp, or WeSpeaker's `raw.list` or `shard.list`; a folder with one of
-    /// these; or else a folder with audio files at any depth. Those whose names, or folders' names,
-    /// begin with a dot are left out.
+    /// What a path means: a wav.scp, or WeSpeaker's `raw.list` or `shard.list`; a folder with one
+    /// of these; or else a folder with audio files at any depth. Those whose names, or folders'
+    /// names, begin with a dot are left out.
     ///
     /// # Errors
     /// A list that is wrong, or of WeSpeaker's and names a file that is not there; a folder without
