@@ -31,7 +31,7 @@ fn place() -> Place {
 
 /// The embeddings of features, by id.
 fn embedded(place: &Place, features: &str) -> BTreeMap<String, Vec<f32>> {
-    place.ok(&["embed", "m.safetensors", "--features", features, "-o", "e.safetensors"]);
+    place.ok(&["embed", "--features", features, "-o", "e.safetensors"]);
     let all = Embeddings::load(place.path("e.safetensors")).unwrap();
     (0..all.len()).map(|i| (all.id(i).to_owned(), all.row(i).to_vec())).collect()
 }
@@ -45,7 +45,7 @@ fn archives_of_features_embed_as_our_own_file() {
         assert!(embedded(&place, input) == wanted, "{input}");
     }
     // Those of the recordings, too.
-    place.ok(&["embed", "m.safetensors", "a.wav", "b.wav", "c.wav", "-o", "r.safetensors"]);
+    place.ok(&["embed", "a.wav", "b.wav", "c.wav", "-o", "r.safetensors"]);
     let all = Embeddings::load(place.path("r.safetensors")).unwrap();
     for (id, row) in &wanted {
         assert_near(id, all.row(all.position(id).unwrap()), row);
