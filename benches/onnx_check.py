@@ -6,6 +6,10 @@
 Exports the model twice, with features and with samples as input, and prints for every recording how
 far ONNX Runtime's embedding is from that of `revox embed`, in units of its largest value. It ends
 with 1 if that is more than 1e-4, with samples 1e-3. `--weights codes` keeps the weights packed.
+`--weights int8` takes a model of `revox quantize --activations int8`: then it prints cosines to the
+embeddings in integers, which must be 0.999 or more, and how many convolutions ONNX Runtime computes
+in integers, which must be `--integers` or more. One whose result is added to a value in f32 is not
+among them.
 
 The front-end of sherpa-onnx is another one. `revox export --for sherpa-onnx --check` tells what
 cosine to expect between embeddings by both front-ends; the cosine that sherpa-onnx reaches must be
@@ -17,6 +21,7 @@ that `revox fbank` has options for.
 
 import argparse
 import json
+import re
 import struct
 import subprocess
 import sys
@@ -29,6 +34,9 @@ import onnxruntime
 
 LIMITS = {"features": 1e-4, "waveform": 1e-3}
 COSINE = 1e-3
+INTEGERS = 0.999
+# Embeddings by two front-ends, of which one is computed in integers.
+INTEGERS_COSINE = 1e-2
 
 
 def revox(args, *words):
@@ -82,6 +90,23 @@ def features(args, folder, frontend):
     return tensors(path)
 
 
+def cosine(a, b):
+    return float(a @ b / (np.linalg.norm(a) * np.linalg.norm(b)))
+
+
+def in_integers(path, least, meta):
+    """Whether ONNX Runtime computes so many convolutions in integers or more."""
+    options, optimized = onnxruntime.SessionOptions(), path.with_suffix(".optimized.onnx")
+    options.optimized_model_filepath = str(optimized)
+    options.log_severity_level = 3
+    onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    # A node's field 4 is its operation.
+    found = len(re.findall(rb"\x22\x0bQLinearConv", optimized.read_bytes()))
+    ranges = len(meta["activations"]["layers"])
+    print(f"ONNX Runtime: {found} convolutions in integers, {ranges} with ranges")
+    return found >= least
+
+
 def by_onnxruntime(args, folder, wanted):
     """Prints all differences, and returns whether they are small."""
     good = True
@@ -91,10 +116,14 @@ def by_onnxruntime(args, folder, wanted):
         told = must(args, *export)
         if told["unchecked"]:
             print(f"{kind}: rten: unchecked: {told['unchecked']}")
+        elif args.weights == "int8":
+            print(f"{kind}: rten, noise: cosine {told['rten_cosine']:.5f}")
         else:
             print(f"{kind}: rten, noise: {told['rten']:.1e}")
         session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
         meta = json.loads(session.get_modelmeta().custom_metadata_map["revox"])
+        if args.weights == "int8":
+            good &= in_integers(path, args.integers, meta)
         if kind == "features":
             given = features(args, folder, meta["frontend"])
         else:
@@ -102,6 +131,11 @@ def by_onnxruntime(args, folder, wanted):
         for file in args.audio:
             x = given[file.stem][None]
             found = session.run(None, {session.get_inputs()[0].name: x})[0][0]
+            if args.weights == "int8":
+                near = cosine(found, wanted[file.stem])
+                print(f"{kind}: ONNX Runtime, {file.name}: cosine {near:.5f}")
+                good &= near >= INTEGERS
+                continue
             off = abs(found - wanted[file.stem]).max() / abs(wanted[file.stem]).max()
             print(f"{kind}: ONNX Runtime, {file.name}: {off:.1e}")
             # Not a number is no small one.
@@ -130,9 +164,10 @@ def by_sherpa_onnx(args, folder, wanted):
         stream.accept_waveform(sample_rate=rate, waveform=values)
         stream.input_finished()
         ours, theirs = wanted[file.stem], np.array(extractor.compute(stream))
-        cosine = ours @ theirs / (np.linalg.norm(ours) * np.linalg.norm(theirs))
-        print(f"sherpa-onnx, {file.name}: cosine {cosine:.5f}, {told['cosine']:.5f} told")
-        good &= bool(abs(cosine - told["cosine"]) <= COSINE)
+        found = cosine(ours, theirs)
+        print(f"sherpa-onnx, {file.name}: cosine {found:.5f}, {told['cosine']:.5f} told")
+        limit = INTEGERS_COSINE if args.weights == "int8" else COSINE
+        good &= abs(found - told["cosine"]) <= limit
     return good
 
 
@@ -141,7 +176,8 @@ def main():
     parser.add_argument("revox")
     parser.add_argument("model", type=Path)
     parser.add_argument("audio", type=Path, nargs="+")
-    parser.add_argument("--weights", choices=["f32", "codes"], default="f32")
+    parser.add_argument("--weights", choices=["f32", "codes", "int8"], default="f32")
+    parser.add_argument("--integers", type=int, default=1)
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)

@@ -11,7 +11,9 @@ use super::{Global, shown, tell};
 use crate::corpus::{locate, read_wav_scp};
 use crate::error::{Error, Result};
 use crate::fs;
-use crate::infer::onnx::{Check, Input, Options, Target, WeightForm, difference, export, verify};
+use crate::infer::onnx::{
+    Check, Input, Options, Target, WeightForm, cosine, difference, export, verify,
+};
 use crate::inference::Embedder;
 use crate::model_file::{self, Model};
 use crate::terminal::note;
@@ -20,12 +22,17 @@ const ABOUT: &str = "\
 Before it is written, the file is run by another runtime, rten, on noise of two lengths.
 Embeddings that are not the model's are an error, and nothing is written.
 
+--weights int8 takes a model of `quantize --activations int8 --calibrate`. Other programs compute
+its convolutions in integers then, with the same weights and nearly all the same activations. Such
+embeddings need a cosine of 0.99 or more to the model's own in integers.
+
 Programs of --for compute features with front-ends of their own. Where one differs from
 the model's, the differences are told; with --check, how far the embeddings are apart.
 
 Examples:
   revox export model.safetensors -o model.onnx
   revox export small.safetensors --weights codes --input waveform -o small.onnx
+  revox export fast.safetensors --weights int8 -o fast.onnx
   revox export model.safetensors --for pyannote -o wespeaker-model.onnx
   revox export m.safetensors --for sherpa-onnx --check wav.scp -o m.onnx";
 
@@ -89,7 +96,9 @@ impl Distance {
         channel: Option<usize>,
     ) -> Result<Self> {
         let theirs = target.frontend(&model.header.frontend);
-        let own = Embedder::of(model, device)?.channel(channel);
+        // In f32, as the other one: front-ends alone are compared.
+        let floats = model.with_f32_activations();
+        let own = Embedder::of(&floats, device)?.channel(channel);
         let other = Embedder::new(&model.network, &theirs, device)?.channel(channel);
         let mut distance = Self { utterances: 0, cosine: 1.0, difference: 0.0 };
         for (_, file, line) in read_wav_scp(list)? {
@@ -101,12 +110,8 @@ impl Distance {
     }
 
     fn add(&mut self, own: &[f32], other: &[f32]) {
-        let product = |a: &[f32], b: &[f32]| -> f64 {
-            a.iter().zip(b).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum()
-        };
-        let lengths = (product(own, own) * product(other, other)).sqrt();
         self.utterances += 1;
-        self.cosine = self.cosine.min(product(own, other) / lengths);
+        self.cosine = self.cosine.min(cosine(own, other));
         self.difference = self.difference.max(difference(other, own));
     }
 }
@@ -119,13 +124,16 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     let device = global.open()?;
     let file = model_file::open(&args.model)?;
     let source = Some(file.hash());
-    let (mut model, _) = Model::with_head(&args.model, file, &device)?;
-    if model.header.activations.take().is_some() {
-        note!("the file computes activations in f32: the model's ranges of activations stay out");
+    let (model, _) = Model::with_head(&args.model, file, &device)?;
+    if model.header.activations.is_some() && args.weights != WeightForm::Int8 {
+        note!(
+            "the file computes activations in f32: the model's ranges of activations stay out; \
+             `--weights int8` keeps them"
+        );
     }
     let options = Options { input: args.input, weights: args.weights, target: args.target, source };
     let bytes = export(&model, &options)?;
-    let check = verify(&model, &bytes, args.input).map_err(|e| e.and("nothing was written"))?;
+    let check = verify(&model, &bytes, &options).map_err(|e| e.and("nothing was written"))?;
     let differences =
         args.target.map_or_else(Vec::new, |target| target.differences(&model.header.frontend));
     let distance = match (args.target, &args.check) {
@@ -154,9 +162,10 @@ struct Report {
 impl Report {
     fn as_json(&self, args: &Args, model: &Model, bytes: usize) -> Value {
         let distance = self.distance.as_ref();
-        let (off, unchecked) = match &self.check {
-            Check::Off(off) => (Some(off), None),
-            Check::Unchecked(why) => (None, Some(why)),
+        let (off, near, unchecked) = match &self.check {
+            Check::Off(off) => (Some(off), None, None),
+            Check::Cosine(cosine) => (None, Some(cosine), None),
+            Check::Unchecked(why) => (None, None, Some(why)),
         };
         json!({
             "output": shown(&args.output),
@@ -165,6 +174,7 @@ impl Report {
             "input": name(&args.input),
             "weights": name(&args.weights),
             "rten": off,
+            "rten_cosine": near,
             "unchecked": unchecked,
             "for": args.target.as_ref().and_then(name),
             "differences": self.differences,
@@ -182,6 +192,9 @@ impl Report {
             Check::Off(off) => {
                 format!("run by rten: embeddings apart by {off:.1e} of the largest value or less")
             }
+            Check::Cosine(cosine) => format!(
+                "run by rten: cosine {cosine:.4} or more to the model's embeddings in integers"
+            ),
             Check::Unchecked(why) => format!("unchecked: rten cannot run the file: {why}"),
         };
         tell(&args.output, &line);

@@ -14,7 +14,8 @@ use crate::error::{Error, Result};
 use crate::nn::Conv1dConfig;
 use crate::nn::graph::{Graph, Op, Value};
 use crate::quant::Activations;
-use groups::{Group, Role};
+pub(super) use groups::Group;
+use groups::Role;
 pub(super) use steps::{Laid, Lowered, Plain, Step, Work};
 
 /// Most values that a step reads.
@@ -45,6 +46,16 @@ pub(super) fn lower(graph: &Graph, activations: Option<&Activations>) -> Result<
     }
     reuse::reuse(&mut lowered);
     Ok(lowered)
+}
+
+/// The layers of a graph, each with what runs in its step, by the last node of that.
+pub(super) fn grouped(graph: &Graph) -> Vec<(usize, Group)> {
+    let roles = groups::roles(graph, &planes::compact(graph)).into_iter().enumerate();
+    let last = |(n, role)| match role {
+        Role::Last(group) => Some((n, group)),
+        Role::Alone | Role::Inside => None,
+    };
+    roles.filter_map(last).collect()
 }
 
 fn lacks(op: &Op) -> Error {

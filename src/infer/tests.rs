@@ -1,7 +1,7 @@
 //! The runtime against Burn's networks.
 
 mod forms;
-mod integers;
+pub(super) mod integers;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use rayon::ThreadPoolBuilder;

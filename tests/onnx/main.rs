@@ -8,11 +8,13 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
 use revox::audio::FbankConfig;
 use revox::infer::onnx::{Check, Input, Options, Target, WeightForm, export, verify};
+use revox::infer::{Floats, calibrate};
+use revox::inference::Features;
 use revox::model_file::{Frontend, Header, Model};
 use revox::nn::graph::Op;
 use revox::nn::{Mode, PoolingKind, names_and_shapes};
 use revox::quant::config::SmallLayers;
-use revox::quant::{QuantizeConfig, Quantizer, uniform};
+use revox::quant::{QuantizeConfig, Quantizer, RangeMethod, uniform};
 use revox::rng::Stream;
 use revox::zoo::{Architecture, names};
 
@@ -70,10 +72,27 @@ fn quantized(model: &Model) -> [Model; 2] {
     [Model { header: model.header.clone(), network }, packed]
 }
 
+/// The model with ranges of activations, found in noise.
+fn calibrated(model: &Model) -> Model {
+    let mels = model.header.arch.mels;
+    let features = [70, 150].map(|frames: usize| {
+        let frames = frames.max(model.network.least_frames());
+        let mut stream = Stream::new(13, "calibration", &[frames as u64]);
+        let values = (0..frames * mels).map(|_| stream.normal() as f32).collect();
+        Features { values, frames, mels }
+    });
+    let (method, floats) = (RangeMethod::Percentile, Floats::None);
+    let found = calibrate(model, &features, method, &floats, &mut |_, _| ()).unwrap();
+    let mut model = model.clone();
+    model.header.activations = Some(found.activations);
+    model
+}
+
 /// Exports a model, has rten run the file, and returns the largest difference.
 fn off(model: &Model, input: Input, weights: WeightForm) -> f64 {
-    let bytes = export(model, &Options { input, weights, ..Options::default() }).unwrap();
-    match verify(model, &bytes, input) {
+    let options = Options { input, weights, ..Options::default() };
+    let bytes = export(model, &options).unwrap();
+    match verify(model, &bytes, &options) {
         Ok(Check::Off(off)) => off,
         other => panic!("{}, {input:?}, {weights:?}: {other:?}", model.header.arch.name),
     }
@@ -94,6 +113,47 @@ fn every_family_is_run_as_f32_and_as_codes() {
             let off = off(model, Input::Features, weights);
             assert!(off <= 1e-4, "{network:?} {weights:?}: {off}");
         }
+    }
+}
+
+/// Of f32 weights and of packed ones; and with samples as input.
+#[test]
+fn every_family_is_run_in_integers() {
+    let check = |model: &Model, input| {
+        let weights = WeightForm::Int8;
+        let options = Options { input, weights, ..Options::default() };
+        let bytes = export(model, &options).unwrap();
+        let check = verify(model, &bytes, &options);
+        let name = &model.header.arch.name;
+        assert!(matches!(check, Ok(Check::Cosine(_))), "{name}, {input:?}: {check:?}");
+        bytes.len()
+    };
+    for network in NETWORKS {
+        let model = model(small(network));
+        let [_, packed] = quantized(&model);
+        for model in [model, packed] {
+            check(&calibrated(&model), Input::Features);
+        }
+    }
+    let model = calibrated(&model(small(("resnet18", 8, 40))));
+    let ints = check(&model, Input::Waveform);
+    let floats = export(&model, &Options { input: Input::Waveform, ..Options::default() });
+    assert!(ints < floats.unwrap().len());
+}
+
+/// A model with ranges becomes the same file as without them, unless integers are wanted.
+#[test]
+fn ranges_change_no_file_in_floats() {
+    let model = resnet18();
+    let [_, packed] = quantized(&model);
+    for (model, weights) in [(&model, WeightForm::F32), (&packed, WeightForm::Codes)] {
+        let options = Options { weights, ..Options::default() };
+        let [with, without] = [&calibrated(model), model].map(|model| {
+            let bytes = export(model, &options).unwrap();
+            assert!(matches!(verify(model, &bytes, &options), Ok(Check::Off(_))), "{weights:?}");
+            bytes
+        });
+        assert!(with == without, "{weights:?}");
     }
 }
 
@@ -161,7 +221,7 @@ fn files_of_another_model_are_found() {
     let model = resnet18();
     let [_, packed] = quantized(&model);
     let bytes = export(&packed, &Options::default()).unwrap();
-    let error = verify(&model, &bytes, Input::Features).unwrap_err().to_string();
+    let error = verify(&model, &bytes, &Options::default()).unwrap_err().to_string();
     assert!(error.contains("off by") && error.contains("1e-4 at most"), "{error}");
 }
 
@@ -175,6 +235,8 @@ fn models_that_cannot_be_exported_are_refused() {
     }
     let codes = Options { weights: WeightForm::Codes, ..Options::default() };
     assert!(refused(&model, &codes).contains("no codes"));
+    let int8 = Options { weights: WeightForm::Int8, ..Options::default() };
+    assert!(refused(&model, &int8).contains("no ranges of activations"));
     let target = |target| Options { target: Some(target), ..Options::default() };
     assert!(refused(&model, &target(Target::SherpaOnnx)).contains("80 mels"));
     let samples = Options { input: Input::Waveform, ..target(Target::Wespeaker) };

@@ -54,11 +54,27 @@ fn files_are_run_before_they_are_written() {
 }
 
 #[test]
+fn integers_are_told_by_their_cosine() {
+    let dir = tempfile::tempdir().unwrap();
+    let model = crate::calibrated(&resnet18());
+    model.save(dir.path().join("m.safetensors"), NamedTensors::default()).unwrap();
+    let told = told(dir.path(), &["m.safetensors", "--weights", "int8", "-o", "a.onnx"]);
+    assert!(told["rten_cosine"].as_f64().is_some_and(|cosine| cosine >= 0.99), "{told}");
+    assert!(told["rten"].is_null() && told["unchecked"].is_null(), "{told}");
+    // Without being asked for they stay out, which is said.
+    let done = export(dir.path(), &["m.safetensors", "-o", "b.onnx"]);
+    let words = String::from_utf8_lossy(&done.stderr);
+    assert!(done.status.success() && words.contains("--weights int8"), "{words}");
+}
+
+#[test]
 fn what_cannot_be_exported_leaves_no_file() {
     let dir = tempfile::tempdir().unwrap();
     resnet18().save(dir.path().join("m.safetensors"), NamedTensors::default()).unwrap();
     std::fs::write(dir.path().join("text.safetensors"), "no model").unwrap();
     fails(dir.path(), &["m.safetensors", "--weights", "codes"], "no codes");
+    let command = "revox quantize --activations int8 --calibrate";
+    fails(dir.path(), &["m.safetensors", "--weights", "int8"], command);
     fails(dir.path(), &["m.safetensors", "--for", "wespeaker"], "80 mels");
     fails(dir.path(), &["text.safetensors"], "text.safetensors");
     fails(dir.path(), &["missing.safetensors"], "missing.safetensors");

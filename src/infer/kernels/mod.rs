@@ -8,5 +8,5 @@ pub(crate) mod ops;
 mod vector;
 
 pub(crate) use dense::{Add, Call, Dense, Geometry, Weights};
-pub(crate) use int8::{IntAdd, IntCall, IntDense, IntOutput, Scale, quantize};
+pub(crate) use int8::{IntAdd, IntCall, IntDense, IntOutput, Ints, Scale, quantize, rounded};
 pub use level::Level;

@@ -16,7 +16,7 @@ pub(super) enum Role {
 
 /// Nodes that run as one step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Group {
+pub(in crate::infer) struct Group {
     /// The layer: a convolution, a linear layer, or BatchNorm alone.
     pub layer: usize,
     /// The BatchNorm layer: the one behind the layer, or the layer itself.

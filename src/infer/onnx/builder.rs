@@ -4,6 +4,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::proto::{Attribute, Data, F32, Node, Setting, Tensor};
+use crate::infer::kernels::Scale;
 
 /// Nodes in the order in which they are computed, and constants by name. A value is known by the
 /// name of the node that makes it.
@@ -16,6 +17,8 @@ pub(super) struct Builder {
     known: HashSet<String>,
     /// Lengths of axes that were asked for before, by value and axis.
     lengths: HashMap<(String, usize), String>,
+    /// Values that were rounded before, by value and scale.
+    rounded: HashMap<(String, u32, u8), String>,
 }
 
 impl Builder {
@@ -154,6 +157,38 @@ impl Builder {
         ];
         let inputs: Vec<&str> = [x, weight].into_iter().chain(bias).collect();
         self.node("Conv", &inputs, attributes)
+    }
+
+    /// Rounds a value to bytes. Returns the values that they stand for.
+    pub fn rounded(&mut self, x: &str, scale: Scale) -> String {
+        let key = |x: &str| (x.to_owned(), scale.step.to_bits(), scale.zero);
+        if let Some(known) = self.rounded.get(&key(x)) {
+            return known.clone();
+        }
+        let step = self.number(f64::from(scale.step));
+        let zero = self.tensor(format!("byte/{}", scale.zero), &[], Data::U8(vec![scale.zero]));
+        let bytes = self.op("QuantizeLinear", &[x, &step, &zero]);
+        let made = self.op("DequantizeLinear", &[&bytes, &step, &zero]);
+        // Once more would change nothing.
+        for x in [x, &made] {
+            self.rounded.insert(key(x), made.clone());
+        }
+        made
+    }
+
+    /// Integers, I8 or I32, whose rows (axis 0) have a step each. Returns the values that they
+    /// stand for.
+    pub fn rows(&mut self, name: String, dims: &[usize], data: Data, steps: Vec<f32>) -> String {
+        let count = steps.len();
+        let (kind, zeros) = match data {
+            Data::I8(_) => ("i8", Data::I8(vec![0; count])),
+            _ => ("i32", Data::I32(vec![0; count])),
+        };
+        let steps = self.tensor(format!("{name}.steps"), &[count], Data::F32(steps));
+        let zeros = self.tensor(format!("zeros/{kind}/{count}"), &[count], zeros);
+        let ints = self.tensor(name, dims, data);
+        let axis = Attribute("axis", Setting::Int(0));
+        self.node("DequantizeLinear", &[&ints, &steps, &zeros], vec![axis])
     }
 
     /// Gives a value another name.

@@ -3,11 +3,12 @@
 
 use super::builder::{Builder, Window};
 use super::compose;
+use super::integers::{self, Integers, Layer};
 use super::proto::{Attribute, Data, Setting};
 use super::weights::Weights;
 use crate::error::{Error, Result};
 use crate::infer::kernels::ops::mix_weights;
-use crate::nn::graph::{Graph, Node, Op};
+use crate::nn::graph::{Graph, Node, Op, Value};
 use crate::nn::{Combine, ConvConfig, Epsilon, Map};
 
 /// Writes the nodes behind the image `[B, 1, mels, T]`. Returns the name of the embedding
@@ -19,15 +20,24 @@ pub(super) fn network(
     b: &mut Builder,
     graph: &Graph,
     weights: &mut Weights,
+    integers: &Integers,
     image: String,
 ) -> Result<String> {
     let mut values = vec![image];
-    for node in &graph.nodes {
+    for (n, node) in graph.nodes.iter().enumerate() {
         let stage = node.stage.to_string().replace(' ', "");
         b.enter(graph.layer(node).unwrap_or(&stage));
-        let inputs: Vec<&str> = node.inputs.iter().map(|v| values[v.0].as_str()).collect();
-        let made = Operation { graph, node, weights }.write(b, &inputs)?;
-        values.push(made);
+        let (layer, is_folded) = (integers.layer(n), integers.is_folded(n));
+        let bytes = layer.map(|layer| b.rounded(&values[node.inputs[0].0], layer.input));
+        let mut inputs: Vec<&str> = node.inputs.iter().map(|v| values[v.0].as_str()).collect();
+        if let Some(bytes) = &bytes {
+            inputs[0] = bytes;
+        }
+        let made = Operation { graph, node, weights, layer, is_folded }.write(b, &inputs)?;
+        values.push(match integers.scale(Value(n + 1)) {
+            Some(scale) => b.rounded(&made, scale),
+            None => made,
+        });
     }
     Ok(values.swap_remove(graph.output.0))
 }
@@ -37,6 +47,10 @@ struct Operation<'a> {
     graph: &'a Graph,
     node: &'a Node,
     weights: &'a mut Weights,
+    /// How it computes, if in integers.
+    layer: Option<Layer>,
+    /// Whether it is a BatchNorm layer that is part of a convolution.
+    is_folded: bool,
 }
 
 impl<'a> Operation<'a> {
@@ -58,6 +72,8 @@ impl<'a> Operation<'a> {
         Ok(match op {
             Op::Conv2d(config) => self.convolution(b, x[0], config)?,
             Op::Conv1d(config) => self.convolution(b, x[0], config)?,
+            Op::Norm { relu: true, .. } if self.is_folded => b.op("Relu", &[x[0]]),
+            Op::Norm { .. } if self.is_folded => x[0].to_owned(),
             Op::Norm { relu, epsilon } => self.norm(b, x[0], *relu, *epsilon)?,
             Op::LayerNorm => self.layer_norm(b, x[0])?,
             Op::Map(f) => map(b, *f, x[0], self.rank()),
@@ -102,11 +118,7 @@ impl<'a> Operation<'a> {
         x: &str,
         config: &ConvConfig<D, N>,
     ) -> Result<String> {
-        let weight = self.weights.write(b, self.tensor(0)?, &config.weight_shape())?;
-        let bias = match config.bias {
-            true => Some(self.weights.write(b, self.tensor(1)?, &[config.output])?),
-            false => None,
-        };
+        let (weight, bias) = self.weight_and_bias(b, &config.weight_shape(), config.bias)?;
         let window = Window {
             kernel: &config.kernel,
             stride: &config.stride,
@@ -117,17 +129,63 @@ impl<'a> Operation<'a> {
         Ok(b.convolve(x, &weight, bias.as_deref(), &window))
     }
 
+    /// The weights of a convolution, of these dims, and what is added to each output.
+    fn weight_and_bias(
+        &mut self,
+        b: &mut Builder,
+        dims: &[usize],
+        has_bias: bool,
+    ) -> Result<(String, Option<String>)> {
+        if let Some(layer) = self.layer {
+            let [weight, bias] = self.integers(b, dims, has_bias, layer)?;
+            return Ok((weight, Some(bias)));
+        }
+        let weight = self.weights.write(b, self.tensor(0)?, dims)?;
+        let bias = match has_bias {
+            true => Some(self.weights.write(b, self.tensor(1)?, &dims[..1])?),
+            false => None,
+        };
+        Ok((weight, bias))
+    }
+
+    /// The same in integers, with the BatchNorm layer that is behind the convolution.
+    fn integers(
+        &mut self,
+        b: &mut Builder,
+        dims: &[usize],
+        has_bias: bool,
+        layer: Layer,
+    ) -> Result<[String; 2]> {
+        let graph = self.graph;
+        let norm = layer.norm.and_then(|n| match graph.nodes[n].op {
+            Op::Norm { epsilon, .. } => Some((&graph.nodes[n], epsilon)),
+            _ => None,
+        });
+        let [scale, mut shift] = match norm {
+            Some((norm, epsilon)) => self.scale_and_shift(norm, epsilon)?,
+            None => [1.0, 0.0].map(|value| vec![value; dims[0]]),
+        };
+        if has_bias {
+            let bias = self.weights.values(self.tensor(1)?)?;
+            let rows = shift.iter_mut().zip(&scale).zip(bias);
+            rows.for_each(|((shift, scale), bias)| *shift += bias * scale);
+        }
+        let name = self.tensor(0)?;
+        let weights = self.weights.packed(name)?;
+        Ok(integers::write(b, name, dims, weights, &[scale, shift], layer.input))
+    }
+
     /// Over frames, a linear layer is a convolution of one tap.
     fn linear(&mut self, b: &mut Builder, x: &str) -> Result<String> {
         let (weight, bias) = (self.tensor(0)?, self.tensor(1)?);
         let place = self.node.tensors[0];
         let mut dims = self.graph.tensors[place].shape.clone();
-        let bias = self.weights.write(b, bias, &dims[..1])?;
         if self.rank() > 2 {
             dims.push(1);
-            let weight = self.weights.write(b, weight, &dims)?;
-            return Ok(b.convolve(x, &weight, Some(&bias), &Window::TAP));
+            let (weight, bias) = self.weight_and_bias(b, &dims, true)?;
+            return Ok(b.convolve(x, &weight, bias.as_deref(), &Window::TAP));
         }
+        let bias = self.weights.write(b, bias, &dims[..1])?;
         let weight = self.weights.write(b, weight, &dims)?;
         let transposed = Attribute("transB", Setting::Int(1));
         Ok(b.node("Gemm", &[x, &weight, &bias], vec![transposed]))
@@ -135,10 +193,7 @@ impl<'a> Operation<'a> {
 
     /// Evaluation takes factor and summand alone, which here stand for mean 0 and variance 1.
     fn norm(&mut self, b: &mut Builder, x: &str, relu: bool, epsilon: Epsilon) -> Result<String> {
-        let places = self.node.tensors.iter();
-        let names: Vec<&str> =
-            places.map(|&place| self.graph.tensors[place].name.as_str()).collect();
-        let [scale, shift] = self.weights.norm(&names, epsilon)?;
+        let [scale, shift] = self.scale_and_shift(self.node, epsilon)?;
         let layer = self.graph.layer(self.node).unwrap_or_default();
         let channels = scale.len();
         let mut row =
@@ -151,6 +206,13 @@ impl<'a> Operation<'a> {
         let inputs = [x, &scale, &shift, &zeros, &ones];
         let y = b.node("BatchNormalization", &inputs, vec![epsilon]);
         Ok(if relu { b.op("Relu", &[&y]) } else { y })
+    }
+
+    /// The factors and summands of a BatchNorm layer.
+    fn scale_and_shift(&mut self, norm: &Node, epsilon: Epsilon) -> Result<[Vec<f32>; 2]> {
+        let (graph, places) = (self.graph, norm.tensors.iter());
+        let names: Vec<&str> = places.map(|&place| graph.tensors[place].name.as_str()).collect();
+        self.weights.norm(&names, epsilon)
     }
 
     fn layer_norm(&mut self, b: &mut Builder, x: &str) -> Result<String> {

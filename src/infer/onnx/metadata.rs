@@ -1,6 +1,6 @@
 //! What a file says of itself: our own header, and what other programs look for.
 
-use super::{Input, Options};
+use super::{Input, Options, WeightForm};
 use crate::audio::{FbankConfig, Window};
 use crate::error::{Error, Result};
 use crate::model_file::{Frontend, Header};
@@ -128,8 +128,10 @@ fn described(frontend: &Frontend) -> Vec<(&'static str, String)> {
 /// # Errors
 /// A header that is no JSON.
 pub(super) fn entries(header: &Header, options: &Options) -> Result<Vec<(&'static str, String)>> {
-    // The file has no training head whose rows could be named, and computes activations in f32.
-    let own = Header { speakers: Vec::new(), activations: None, ..header.clone() };
+    // The file has no training head whose rows could be named, and ranges only with integers.
+    let is_int8 = options.weights == WeightForm::Int8;
+    let activations = header.activations.clone().filter(|_| is_int8);
+    let own = Header { speakers: Vec::new(), activations, ..header.clone() };
     let json = serde_json::to_string(&own).map_err(|e| Error::invalid(e.to_string()))?;
     let mut all = vec![("revox", json)];
     all.extend(options.source.clone().map(|hash| ("source_sha256", hash)));

@@ -13,6 +13,7 @@
 mod builder;
 mod compose;
 mod graph;
+mod integers;
 mod metadata;
 mod proto;
 #[cfg(feature = "cli")]
@@ -22,15 +23,17 @@ mod weights;
 
 pub use metadata::Target;
 #[cfg(feature = "cli")]
-pub(crate) use verify::difference;
-#[cfg(feature = "cli")]
 pub use verify::{Check, verify};
+#[cfg(feature = "cli")]
+pub(crate) use verify::{cosine, difference};
 
 use self::builder::Builder;
+use self::integers::Integers;
 use self::proto::{Dim, File, Port};
 use self::weights::Weights;
 use crate::error::{Error, Result};
 use crate::model_file::Model;
+use crate::nn::Graph;
 
 /// Frames of the utterance by which the network is recorded. A prime: no number of frames inside
 /// the network is by chance the multiple to which it is padded.
@@ -64,6 +67,9 @@ pub enum WeightForm {
     F32,
     /// Packed ones as codes with their codebook, which the file's network unpacks, to the bit.
     Codes,
+    /// Integers of 8 bits where the model's ranges of activations have a layer compute in them,
+    /// between bytes (QDQ); f32 values everywhere else.
+    Int8,
 }
 
 /// What a file is to be.
@@ -82,9 +88,9 @@ pub struct Options {
 /// The bytes of a model's ONNX file.
 ///
 /// # Errors
-/// A model that the target cannot feed; codes of a model without packed weights; a front-end that a
-/// graph cannot compute, if samples go in; a network to which a quantizer is attached; more than
-/// 2 GiB.
+/// A model that the target cannot feed; codes of a model without packed weights, or integers of one
+/// without ranges of activations; a front-end that a graph cannot compute, if samples go in; a
+/// network to which a quantizer is attached; more than 2 GiB.
 pub fn export(model: &Model, options: &Options) -> Result<Vec<u8>> {
     let bytes = file(model, options)?.to_bytes();
     if bytes.len() > LARGEST {
@@ -95,12 +101,30 @@ pub fn export(model: &Model, options: &Options) -> Result<Vec<u8>> {
 }
 
 fn file(model: &Model, options: &Options) -> Result<File> {
+    let arch = &model.header.arch;
+    let network = arch.graph(FRAMES.max(arch.least_frames()?))?;
+    let integers = integers(model, options, &network)?;
+    written(model, options, &network, &integers)
+}
+
+/// What of a model's network is integers.
+fn integers(model: &Model, options: &Options, network: &Graph) -> Result<Integers> {
+    match (options.weights, &model.header.activations) {
+        (WeightForm::Int8, Some(activations)) => Integers::of(network, activations),
+        (WeightForm::Int8, None) => Err(Error::invalid(
+            "the model has no ranges of activations, which integers need; \
+             `revox quantize --activations int8 --calibrate AUDIO` finds them",
+        )),
+        (WeightForm::F32 | WeightForm::Codes, _) => Ok(Integers::default()),
+    }
+}
+
+fn written(model: &Model, options: &Options, network: &Graph, integers: &Integers) -> Result<File> {
     let (header, arch) = (&model.header, &model.header.arch);
     if let Some(target) = options.target {
         target.check(header, options.input)?;
     }
     let mut weights = Weights::of(model, options.weights)?;
-    let network = arch.graph(FRAMES.max(arch.least_frames()?))?;
     let mut b = Builder::default();
     b.enter("frontend");
     let (input, features) = match options.input {
@@ -116,7 +140,7 @@ fn file(model: &Model, options: &Options) -> Result<File> {
     };
     let axis = b.ints(&[1]);
     let image = b.op("Unsqueeze", &[&features, &axis]);
-    let embedding = graph::network(&mut b, &network, &mut weights, image)?;
+    let embedding = graph::network(&mut b, network, &mut weights, integers, image)?;
     b.rename(&embedding, OUTPUT);
     let dims = vec![Dim::Any("B"), Dim::Of(header.embedding_dim)];
     let output = Port { name: OUTPUT, dims };
@@ -175,6 +199,13 @@ mod tests {
             export(&model, &Options { weights, ..Options::default() }).unwrap().len()
         });
         assert!(2 * codes < floats, "{codes} {floats}");
+    }
+
+    #[test]
+    fn integers_need_ranges() {
+        let options = Options { weights: WeightForm::Int8, ..Options::default() };
+        let error = export(&model(false), &options).unwrap_err().to_string();
+        assert!(error.contains("revox quantize --activations int8 --calibrate"), "{error}");
     }
 
     #[test]

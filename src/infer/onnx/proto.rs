@@ -8,6 +8,7 @@ const OPSET: i64 = 13;
 /// Type of f32 values, for [`Port`]s and for `Cast`.
 pub(super) const F32: i64 = 1;
 const U8: i64 = 2;
+const I8: i64 = 3;
 /// Type of i32 values, for `Cast`.
 pub(super) const I32: i64 = 6;
 const I64: i64 = 7;
@@ -80,9 +81,11 @@ impl Writer {
 pub(super) enum Data {
     /// Numbers.
     F32(Vec<f32>),
-    /// Packed codes.
+    /// Packed codes, or the byte of the value 0.
     U8(Vec<u8>),
-    /// Numbers for codes.
+    /// Weights.
+    I8(Vec<i8>),
+    /// Numbers for codes, or summands.
     I32(Vec<i32>),
     /// Shapes, axes and places.
     I64(Vec<i64>),
@@ -93,6 +96,7 @@ impl Data {
         match self {
             Self::F32(_) => F32,
             Self::U8(_) => U8,
+            Self::I8(_) => I8,
             Self::I32(_) => I32,
             Self::I64(_) => I64,
         }
@@ -102,6 +106,7 @@ impl Data {
         match self {
             Self::F32(all) => all.iter().for_each(|v| to.extend(v.to_le_bytes())),
             Self::U8(all) => to.extend(all),
+            Self::I8(all) => all.iter().for_each(|v| to.extend(v.to_le_bytes())),
             Self::I32(all) => all.iter().for_each(|v| to.extend(v.to_le_bytes())),
             Self::I64(all) => all.iter().for_each(|v| to.extend(v.to_le_bytes())),
         }

@@ -4,7 +4,7 @@ use std::fmt::Display;
 
 use rten::ValueView;
 
-use super::Input;
+use super::{Input, Options, WeightForm};
 use crate::error::{Error, Result};
 use crate::infer::Runtime;
 use crate::inference::Extractor;
@@ -23,11 +23,18 @@ const LOUDNESS: f64 = 0.1;
 pub enum Check {
     /// The largest difference of two values, in units of the embedding's largest.
     Off(f64),
+    /// The least cosine of two embeddings, of a file that computes in integers.
+    Cosine(f64),
     /// rten cannot run the file, since it lacks an operation or fails itself: why.
     Unchecked(String),
 }
 
 impl Check {
+    /// The least cosine that [`verify`] lets pass. Noise is not what ranges were found for; on
+    /// recordings files come closer. A file has more values in bytes than the runtime has, and a
+    /// value between two bytes may become the other one.
+    pub const COSINE: f64 = 0.99;
+
     /// The largest difference that [`verify`] lets pass. The sums of the front-end are long, and
     /// have another order in a file.
     pub fn limit(input: Input) -> f64 {
@@ -54,29 +61,46 @@ impl Failure {
     }
 }
 
-/// Has rten run a file that [`export`](super::export) made of this model, with this input, on noise
-/// of two lengths. The [`Runtime`] computes the embeddings that are wanted; samples go through the
-/// model's front-end first.
+/// Has rten run a file that [`export`](super::export) made of this model, with these options, on
+/// noise of two lengths. The [`Runtime`] computes the embeddings that are wanted, in integers if
+/// the file does; samples go through the model's front-end first.
 ///
 /// # Errors
-/// Embeddings that are further apart than [`Check::limit`] says; a file that rten finds wrong.
-pub fn verify(model: &Model, bytes: &[u8], input: Input) -> Result<Check> {
-    // The file computes all activations in f32.
-    let runtime = Runtime::of(&model.with_f32_activations())?;
+/// Embeddings that are further apart than [`Check::limit`] says, or than [`Check::COSINE`] with
+/// integers; a file that rten finds wrong.
+pub fn verify(model: &Model, bytes: &[u8], options: &Options) -> Result<Check> {
+    let input = options.input;
+    let is_int8 = options.weights == WeightForm::Int8;
+    let runtime = if is_int8 { Runtime::of(model)? } else { Runtime::floats_of(model)? };
     let least = model.network.least_frames();
     let utterances: Result<Vec<Utterance>> = FRAMES
         .iter()
         .map(|&frames| Utterance::make(model, &runtime, input, frames.max(least)))
         .collect();
     let utterances = utterances?;
-    let off = match quietly(|| furthest(bytes, &utterances)) {
-        Ok(Ok(off)) => off,
+    let found = match quietly(|| embeddings(bytes, &utterances)) {
+        Ok(Ok(found)) => found,
         Ok(Err(Failure::Lack(words))) | Err(words) => return Ok(Check::Unchecked(words)),
         Ok(Err(Failure::Fault(words))) => {
             return Err(Error::invalid(format!("rten does not run the ONNX file: {words}")));
         }
     };
-    let limit = Check::limit(input);
+    let pairs = || found.iter().zip(utterances.iter().map(|utterance| &utterance.wanted));
+    if is_int8 {
+        // An embedding without direction is as far away as can be.
+        let of = |(a, b): (&Vec<f32>, &Vec<f32>)| Some(cosine(a, b)).filter(|c| c.is_finite());
+        let least = pairs().map(|pair| of(pair).unwrap_or(-1.0)).fold(1.0, f64::min);
+        if least < Check::COSINE {
+            return Err(Error::invalid(format!(
+                "rten's embedding by the ONNX file has a cosine of {least:.4} to the model's, at \
+                 least {} is wanted",
+                Check::COSINE
+            )));
+        }
+        return Ok(Check::Cosine(least));
+    }
+    let (off, limit) =
+        (pairs().map(|(a, b)| difference(a, b)).fold(0.0, f64::max), Check::limit(input));
     if off > limit {
         return Err(Error::invalid(format!(
             "rten's embedding by the ONNX file is off by {off:.1e} of its largest value, {limit:e} \
@@ -117,10 +141,10 @@ impl Utterance {
     }
 }
 
-/// The largest difference over all utterances.
-fn furthest(bytes: &[u8], utterances: &[Utterance]) -> Result<f64, Failure> {
+/// rten's embeddings of all utterances.
+fn embeddings(bytes: &[u8], utterances: &[Utterance]) -> Result<Vec<Vec<f32>>, Failure> {
     let other = rten::Model::load(bytes.to_vec()).map_err(Failure::of)?;
-    let mut most = 0.0;
+    let mut all = Vec::with_capacity(utterances.len());
     for Utterance { shape, values, wanted } in utterances {
         let input = ValueView::from_shape(shape, values.as_slice()).map_err(Failure::of)?;
         let output = other.run_one(input.into(), None).map_err(Failure::of)?;
@@ -130,9 +154,17 @@ fn furthest(bytes: &[u8], utterances: &[Utterance]) -> Result<f64, Failure> {
             let words = format!("an embedding has size {shape:?} in the place of [1, {wanted}]");
             return Err(Failure::Fault(words));
         }
-        most = f64::max(most, difference(&found, wanted));
+        all.push(found);
     }
-    Ok(most)
+    Ok(all)
+}
+
+/// The cosine of two embeddings. It is not a number where one has no direction.
+pub(crate) fn cosine(a: &[f32], b: &[f32]) -> f64 {
+    let dot = |a: &[f32], b: &[f32]| -> f64 {
+        a.iter().zip(b).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum()
+    };
+    dot(a, b) / (dot(a, a) * dot(b, b)).sqrt()
 }
 
 /// The largest difference, in units of the largest wanted value. It is infinite where a value is
@@ -152,12 +184,12 @@ pub(crate) fn difference(found: &[f32], wanted: &[f32]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::infer::onnx::file;
     use crate::infer::onnx::proto::{Data, Dim, File};
     use crate::infer::onnx::tests::{model, packed};
-    use crate::infer::onnx::{Options, WeightForm, file};
 
     fn checked(model: &Model, file: &File) -> Result<Check> {
-        verify(model, &file.to_bytes(), Input::Features)
+        verify(model, &file.to_bytes(), &Options::default())
     }
 
     #[test]
@@ -170,8 +202,9 @@ mod tests {
             (&packed, WeightForm::Codes, Input::Features),
             (&packed, WeightForm::Codes, Input::Waveform),
         ] {
-            let file = file(model, &Options { input, weights, ..Options::default() }).unwrap();
-            let check = verify(model, &file.to_bytes(), input).unwrap();
+            let options = Options { input, weights, ..Options::default() };
+            let file = file(model, &options).unwrap();
+            let check = verify(model, &file.to_bytes(), &options).unwrap();
             assert!(matches!(check, Check::Off(_)), "{weights:?} {input:?}: {check:?}");
         }
     }
@@ -206,6 +239,13 @@ mod tests {
         file.graph.input.dims[2] = Dim::Of(41);
         let error = checked(&model, &file).unwrap_err().to_string();
         assert!(error.contains("rten does not run"), "{error}");
+    }
+
+    #[test]
+    fn cosines_are_those_of_directions() {
+        assert_eq!(cosine(&[2.0, 0.0], &[3.0, 0.0]), 1.0);
+        assert_eq!(cosine(&[2.0, 0.0], &[0.0, -3.0]), 0.0);
+        assert!(cosine(&[0.0, 0.0], &[1.0, 1.0]).is_nan());
     }
 
     #[test]

@@ -6,6 +6,7 @@ use super::builder::Builder;
 use super::proto::{Attribute, Data, I32, Setting};
 use crate::backend::codes::pack;
 use crate::error::{Error, Result};
+use crate::infer::kernels;
 use crate::infer::weights::{Codes, Tensor, Tensors};
 use crate::model_file::Model;
 use crate::nn::{Epsilon, scale_and_shift};
@@ -36,6 +37,14 @@ impl Weights {
     /// No such tensor, or not any more.
     pub fn values(&mut self, name: &str) -> Result<Vec<f32>> {
         Ok(self.tensors.take(name)?.floats())
+    }
+
+    /// Takes a tensor's values, packed if they are.
+    ///
+    /// # Errors
+    /// No such tensor, or not any more.
+    pub fn packed(&mut self, name: &str) -> Result<kernels::Weights> {
+        Ok(self.tensors.take(name)?.weights(1).remove(0))
     }
 
     /// Writes a tensor in this shape.

@@ -14,7 +14,7 @@ use crate::inference::Features;
 use crate::quant::RangeMethod;
 
 /// A model with ranges for all layers that can compute in integers.
-fn calibrated(mut model: Model) -> Model {
+pub(in crate::infer) fn calibrated(mut model: Model) -> Model {
     let (mels, least) = (model.header.arch.mels, model.network.least_frames());
     let utterance = |frames| Features { values: noise(frames, mels), frames, mels };
     let features = [least.max(20), 50, 64].map(utterance);

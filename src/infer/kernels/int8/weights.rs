@@ -7,7 +7,7 @@ use crate::backend::codes::codes as stored;
 const MOST: f64 = 127.0;
 
 /// Weights `[output, input, rows, frames]` in whole steps.
-pub(super) enum Ints {
+pub(crate) enum Ints {
     /// Each by itself.
     Bytes(Vec<i8>),
     /// Few values.
@@ -25,7 +25,7 @@ pub(super) enum Ints {
 ///
 /// # Panics
 /// If there are too few weights, codes or values.
-pub(super) fn rounded(weights: Weights, geometry: &Geometry) -> (Ints, Vec<f64>) {
+pub(crate) fn rounded(weights: Weights, geometry: &Geometry) -> (Ints, Vec<f64>) {
     let outputs = geometry.output;
     let each = geometry.input * geometry.kernel[0] * geometry.kernel[1];
     match weights {

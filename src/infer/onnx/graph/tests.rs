@@ -6,7 +6,8 @@ use crate::zoo::tests::small;
 /// What a network becomes, traced at a length.
 fn written(graph: &Graph) -> (Builder, String) {
     let mut b = Builder::default();
-    let made = network(&mut b, graph, &mut Weights::zeros(graph), "image".to_owned()).unwrap();
+    let (mut weights, integers) = (Weights::zeros(graph), Integers::default());
+    let made = network(&mut b, graph, &mut weights, &integers, "image".to_owned()).unwrap();
     (b, made)
 }
 
