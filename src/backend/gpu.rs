@@ -16,6 +16,8 @@ use cubecl::prelude::*;
 pub(super) const UNITS: u32 = 256;
 /// Cubes along one axis at most: every WebGPU device has as many.
 pub(super) const MOST_CUBES: usize = 65535;
+/// Values that a unit reads at once, at most.
+const WIDEST: usize = 4;
 
 /// The tensor in row-major order without gaps.
 pub(super) fn contiguous(x: CubeTensor) -> CubeTensor {
@@ -90,6 +92,12 @@ pub(super) fn lasting(like: &CubeTensor, shape: impl Into<Shape>, dtype: DType) 
 /// Cubes of [`UNITS`] for so many values; each unit takes several when there are very many.
 pub(super) fn cubes(count: usize) -> CubeCount {
     CubeCount::Static(count.div_ceil(UNITS as usize).clamp(1, MOST_CUBES) as u32, 1, 1)
+}
+
+/// How many values a unit reads at once where `values` of them lie side by side.
+pub(super) fn width(x: &CubeTensor, values: usize) -> usize {
+    let fits = |width: &usize| *width <= WIDEST && values.is_multiple_of(*width);
+    x.client.io_optimized_vector_sizes(x.dtype.size()).filter(fits).max().unwrap_or(1)
 }
 
 /// The kernel's name for a type of floats.

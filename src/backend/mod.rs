@@ -32,6 +32,8 @@ pub mod convolution;
 #[allow(deprecated)]
 pub mod depthwise;
 #[allow(deprecated)]
+pub mod gelu;
+#[allow(deprecated)]
 pub mod norm;
 #[allow(deprecated)]
 pub mod optim8;

@@ -3,13 +3,14 @@
 use std::ops::Range;
 
 use burn::tensor::Tensor;
-use burn::tensor::activation::{gelu, gelu_approximate, sigmoid, silu, softmax};
+use burn::tensor::activation::{gelu_approximate, sigmoid, silu, softmax};
 
 use super::pooling::statistics;
 use super::{
     BatchNorm, Body, Combine, Conv1d, Conv2d, Exec, LayerNorm, Linear, Map, Mix, Mode, Stage,
     Statistics, over_frames,
 };
+use crate::backend::gelu::gelu;
 use crate::backend::norm::rectify;
 use crate::backend::rearrange::fit;
 use crate::backend::reversible::{self, Execution};

@@ -8,6 +8,7 @@ use burn::tensor::{DType, Device, Tensor};
 
 use super::{Findings, Subject, numbers, tensor, values};
 use crate::backend::depthwise::depthwise;
+use crate::backend::gelu::gelu;
 use crate::backend::is_gpu;
 use crate::backend::norm::{Running, affine, normalize_with, rectify};
 use crate::backend::rearrange::{fit, join, split, squeeze};
@@ -70,7 +71,7 @@ fn norm(place: &Place, x: Tensor<4>, other: Option<Tensor<4>>, rectify: bool) ->
     normalize_with(x, other, affine, Some(running), 1e-5, rectify).0
 }
 
-const OPERATIONS: [Operation; 14] = [
+const OPERATIONS: [Operation; 15] = [
     ("squeeze 2x2", [IMAGE, ONE], |_, [x, _]| squeeze(x, [2, 2])),
     ("squeeze 2x1", [IMAGE, ONE], |_, [x, _]| squeeze(x, [2, 1])),
     ("halves", [IMAGE, ONE], |_, [x, _]| {
@@ -85,6 +86,7 @@ const OPERATIONS: [Operation; 14] = [
     ("BatchNorm and ReLU", [IMAGE, ONE], |place, [x, _]| norm(place, x, None, true)),
     ("end of a block", [IMAGE, IMAGE], |place, [x, y]| norm(place, x, Some(y), true)),
     ("ReLU", [IMAGE, ONE], |_, [x, _]| rectify(x)),
+    ("GELU", [IMAGE, ONE], |_, [x, _]| gelu(x)),
     ("BatchNorm's evaluation", [IMAGE, IMAGE], |place, [x, y]| {
         // It has no gradient of its own.
         let numbers = [1.0, 0.1].map(|turn| place.channels(turn).inner());

@@ -6,10 +6,8 @@ use burn_cubecl::tensor::CubeTensor;
 use cubecl::prelude::*;
 
 use super::walk::WalkLaunch;
-use crate::backend::gpu::{MOST_CUBES, UNITS};
+use crate::backend::gpu::{self, MOST_CUBES, UNITS};
 
-/// Values that a unit reads at once, at most.
-const WIDEST: usize = 4;
 /// Cubes that keep a large GPU busy.
 const BUSY: usize = 1024;
 /// Partial results of a channel at most. Every cube of the second launch reads all of its
@@ -31,7 +29,7 @@ impl Layout {
         let shape = x.shape();
         let (batch, channels) = (shape[0], shape[1]);
         let values = shape.num_elements() / (batch * channels);
-        let width = width(x, values);
+        let width = gpu::width(x, values);
         Self { batch, channels, inner: values / width, width }
     }
 
@@ -108,12 +106,6 @@ impl Grid {
             self.lanes,
         )
     }
-}
-
-/// How many values a unit reads at once where `values` of them lie side by side.
-pub(super) fn width(x: &CubeTensor, values: usize) -> usize {
-    let fits = |width: &usize| *width <= WIDEST && values.is_multiple_of(*width);
-    x.client.io_optimized_vector_sizes(x.dtype.size()).filter(fits).max().unwrap_or(1)
 }
 
 #[cfg(test)]

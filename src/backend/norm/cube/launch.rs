@@ -9,7 +9,7 @@ use cubecl::prelude::*;
 use super::backward::{gradient_kernel, sums_kernel};
 use super::elementwise::{affine_kernel, rectify_gradient_kernel, rectify_kernel};
 use super::forward::{apply_kernel, moments_kernel};
-use super::grid::{Layout, width};
+use super::grid::Layout;
 use crate::backend::gpu::{self, UNITS, elem};
 use crate::backend::norm::{Norm, plain};
 
@@ -214,7 +214,7 @@ pub(super) fn affine(
 /// See [`crate::backend::norm::NormOps::rectify`]; the tensor is contiguous.
 pub(super) fn rectify(x: CubeTensor) -> CubeTensor {
     let count = x.shape().num_elements();
-    let lanes = width(&x, count);
+    let lanes = gpu::width(&x, count);
     let (y, y_arg) = place(&x, &[(&x, 0)]);
     rectify_kernel::launch(
         &x.client.clone(),
@@ -232,7 +232,7 @@ pub(super) fn rectify(x: CubeTensor) -> CubeTensor {
 /// See [`crate::backend::norm::NormOps::rectify_gradient`]; both tensors are contiguous.
 pub(super) fn rectify_gradient(y: CubeTensor, dy: CubeTensor) -> CubeTensor {
     let count = y.shape().num_elements();
-    let lanes = width(&y, count);
+    let lanes = gpu::width(&y, count);
     let (dx, dx_arg) = place(&dy, &[(&dy, 1)]);
     rectify_gradient_kernel::launch(
         &y.client.clone(),
