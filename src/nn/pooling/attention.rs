@@ -2,7 +2,7 @@
 
 use burn::module::Module;
 
-use super::statistics::{Floor, Statistics};
+use super::moments::{Floor, Statistics};
 use crate::nn::{BatchNorm, Conv1d, Conv1dConfig, Exec, Init, Map};
 
 /// Inner channels of ASTP's and ASP's attention.

@@ -1,6 +1,7 @@
 //! Pooling over time (formulas of WeSpeaker's `pooling_layers.py`).
 
 mod attention;
+mod moments;
 mod statistics;
 
 use burn::module::Module;
@@ -8,8 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{Exec, Init};
 use attention::{Asp, Astp, Mqmhastp};
-pub(crate) use statistics::DEVIATION_EPSILON;
-pub use statistics::{Floor, Statistics};
+pub(crate) use moments::DEVIATION_EPSILON;
+pub use moments::{Floor, Statistics};
 pub(super) use statistics::{statistics, statistics_of_each};
 
 /// Which statistics over time.
