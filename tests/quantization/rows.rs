@@ -58,12 +58,12 @@ fn counted(tensors: &Tensors) -> usize {
 }
 
 /// The same by the arithmetic of papers: half a byte a weight and 16 f32 a layer, and an f32 for
-/// each other value but the statistics.
+/// each other value that is kept.
 fn theory(tensors: &Tensors) -> f64 {
+    let all = tensors.iter().map(|(name, _)| name.as_str()).collect();
     let of = |(name, shape): &(String, Vec<usize>)| match is_weight(name, shape) {
         true => 0.5 * count(shape) as f64 + 64.0,
-        false if name.contains(".running_") => 0.0,
-        false => 4.0 * count(shape) as f64,
+        false => bytes(name, shape, &all) as f64,
     };
     tensors.iter().map(of).sum()
 }
