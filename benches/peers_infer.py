@@ -4,14 +4,16 @@
     python benches/peers.py infer target/release/revox [--threads 1 2] [--level avx2]
 
 `revox bench embed` times the runtime without Burn and Burn, with f32 weights and packed ones, and
-keeps its models. `revox export` writes each as an ONNX file: f32 weights as they are, packed ones
-as codes. ONNX Runtime then runs the f32 file. A round does this for one network after the other; of
-all rounds' medians the least counts. Features are not timed.
+the runtime in integers, and keeps its models. `revox export` writes each as an ONNX file: f32
+weights as they are, packed ones as codes, integers with their ranges. ONNX Runtime then runs the
+f32 file, and the file in integers beside the runtime in integers. A round does this for one network
+after the other; of all rounds' medians the least counts. Features are not timed.
 
 `--level` limits the instructions of revox alone: ONNX Runtime has no such option.
 
 The differences are those of ONNX Runtime's embedding to `revox embed`'s of the same features, by
-the file of the row's weights, as parts of the largest value.
+the file of the row's form, as parts of the largest value. In integers, ONNX Runtime rounds the
+operands of sums as well.
 """
 
 import argparse
@@ -35,16 +37,20 @@ NETWORKS = [
     "campplus",
     "redimnet2-b2",
 ]
-# The weights' form in figures of `revox bench embed`, the end of the model's name, and how
-# `revox export` calls it.
-FORMS = [("f32", "", "f32"), ("packed", "-packed", "codes")]
+# The form in figures of `revox bench embed`, the end of the model's name, how `revox export` calls
+# it, and the form that ONNX Runtime runs beside it.
+FORMS = [
+    ("f32", "", "f32", "f32"),
+    ("packed", "-packed", "codes", "f32"),
+    ("int8", "-int8", "int8", "int8"),
+]
 COLUMNS = [
     "network",
     "threads",
-    "weights",
+    "form",
     "revox, ms",
     "Burn, ms",
-    "ONNX Runtime f32, ms",
+    "ONNX Runtime, ms",
     "revox / ONNX Runtime",
     "GMAC/s",
     "revox's most, MB",
@@ -117,27 +123,33 @@ class Peers:
         return np.abs(theirs[0] - ours).max() / np.abs(ours).max()
 
     def round(self, network, threads):
-        """Figures of the program, and ONNX Runtime's seconds as `onnx`. Exports both models."""
+        """Figures of the program, and ONNX Runtime's seconds by form."""
         figures = self.bench(network, threads)
-        for _, end, weights in FORMS:
+        for form, end, weights, _ in FORMS:
             model = self.folder / f"{network}{end}.safetensors"
-            self.revox("export", model, "--weights", weights, "-o", model.with_suffix(".onnx"))
-        path = self.folder / f"{network}.onnx"
-        return figures | {"onnx": self.onnx_runtime(path, threads)}
+            path = model.with_suffix(".onnx")
+            # Models are the same in each round.
+            if not path.exists():
+                self.revox("export", model, "--weights", weights, "-o", path)
+            if form != "packed":
+                figures[f"onnx/{form}"] = self.onnx_runtime(path, threads)
+        return figures
 
     def rows(self, network, threads, rounds):
         """The rows of a network: one for each form of its weights."""
-        for form, end, _ in FORMS:
+        for form, end, _, peer in FORMS:
             model = self.folder / f"{network}{end}.safetensors"
             path = model.with_suffix(".onnx")
             own = f"runtime/{form}"
-            ours, burn, theirs = (min(r[what] for r in rounds) for what in [own, form, "onnx"])
+            ours, theirs = (min(r[what] for r in rounds) for what in [own, f"onnx/{peer}"])
+            # Burn has no integers.
+            burn = [r[form] for r in rounds if form in r]
             yield [
                 network,
                 threads,
                 form,
                 f"{1e3 * ours:.1f}",
-                f"{1e3 * burn:.1f}",
+                f"{1e3 * min(burn):.1f}" if burn else "",
                 f"{1e3 * theirs:.1f}",
                 f"{ours / theirs:.2f}",
                 f"{max(r[f'{own}/rate'] for r in rounds):.1f}",
