@@ -18,6 +18,7 @@ mod array;
 mod binary;
 mod bytes;
 mod compressed;
+mod inputs;
 mod name;
 mod output;
 mod reader;
@@ -27,6 +28,7 @@ mod text;
 mod write;
 
 pub use array::{Array, Shape, View};
+pub use inputs::input_files;
 pub use name::is_archive;
 pub use output::{Entries, Output, check_key};
 pub use reader::{Entry, Reader};

@@ -18,7 +18,7 @@ const OPEN: usize = 64;
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Line<'a> {
     pub key: &'a str,
-    file: &'a str,
+    pub file: &'a str,
     offset: usize,
     rows: Option<Rows>,
 }

@@ -11,7 +11,7 @@ use cpu_time::ProcessTime;
 use super::train::train_on;
 use super::{Figure, Took, TrainBench, time};
 use crate::backend::BackendKind;
-use crate::error::{Error, Result};
+use crate::error::{Error, Remedy, Result};
 use crate::memory::Setting;
 use crate::train::{Batch, Loader, Position, Recipe, Stage, TrainSet};
 
@@ -122,7 +122,8 @@ fn delivered(set: TrainSet, recipe: &Recipe, examples: usize) -> Result<(f64, Ba
     if steps == 0 {
         let found = set.len();
         let message = format!("{found} training examples do not fill one batch of {batch_size}");
-        return Err(Error::Invalid(message));
+        let most = found.max(1);
+        return Err(Error::Invalid(message).with(Remedy::Lower { key: "train.batch_size", most }));
     }
     let wanted = examples.div_ceil(batch_size).clamp(1, steps);
     let schedules = Arc::new(recipe.schedules(steps));

@@ -46,7 +46,7 @@ fn cosine(text: &str) -> Result<f64, String> {
 /// Below this many seconds a score is less reliable than error rates suggest.
 const SHORT: f64 = 1.0;
 /// Level below which a recording is mostly noise, dB relative to full scale.
-const FAINT: f64 = -60.0;
+pub(super) const FAINT: f64 = -60.0;
 
 /// How to get a threshold.
 const HINT: &str = "give --threshold, or store one measured on trials of your own: \

@@ -19,7 +19,7 @@ use self::log::Log;
 use self::work::{Work, description};
 use super::values::{counted, within};
 use super::{Global, chosen, shown, tell};
-use crate::archive::{Output, check_key};
+use crate::archive::{Output, check_key, input_files};
 use crate::error::{Error, Result};
 use crate::fs;
 use crate::inference::{Embedder, Features, WINDOW};
@@ -70,7 +70,7 @@ pub struct Args {
     #[arg(long, short)]
     output: PathBuf,
     /// Channel, from 0, to read of every file. Files of several channels need it.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "features")]
     channel: Option<usize>,
     /// Leave out files that cannot be read, with a warning for each of the first.
     #[arg(long, conflicts_with = "features")]
@@ -220,9 +220,10 @@ fn check_outputs(
     list: Option<&List>,
 ) -> Result<()> {
     let listed = list.map(List::inputs).unwrap_or_default();
-    let others = [args.features.as_deref(), args.mean_by.as_deref(), named];
-    let read: Vec<&Path> =
-        others.into_iter().flatten().chain(listed.iter().map(|path| &**path)).collect();
+    let features = args.features.as_deref().map(input_files).unwrap_or_default();
+    let mut read: Vec<&Path> = features.iter().map(PathBuf::as_path).collect();
+    read.extend([args.mean_by.as_deref(), named].into_iter().flatten());
+    read.extend(listed.iter().map(|path| &**path));
     let copy = args.mean.iter().flatten().map(PathBuf::as_path).filter(|copy| Some(*copy) != named);
     let mut outputs = archive.map_or_else(|| vec![args.output.as_path()], Output::files);
     outputs.extend(copy.chain(args.skipped.as_deref()));

@@ -1,5 +1,6 @@
 //! `revox export`.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
@@ -7,18 +8,22 @@ use clap::ValueEnum;
 use serde_json::{Value, json};
 
 use super::values::counted;
-use super::{Global, shown, tell};
+use super::{Global, check_heard, shown, tell};
 use crate::corpus::{locate, read_wav_scp};
 use crate::error::{Error, Result};
 use crate::fs;
 use crate::infer::onnx::{
-    Check, Input, Options, Target, WeightForm, cosine, difference, export, verify,
+    Check, FEATURES, Input, OUTPUT, Options, Target, WAVEFORM, WeightForm, code_width, cosine,
+    difference, export, verify,
 };
 use crate::inference::Embedder;
-use crate::model_file::{self, Model};
+use crate::model_file::{self, Frontend, Model};
 use crate::terminal::note;
 
 const ABOUT: &str = "\
+Features are those that `revox fbank` makes with the model's settings, with --cmn where the model
+wants it; samples are from -1 to 1. The report names the file's input and output.
+
 Before it is written, the file is run by another runtime, rten, on noise of two lengths.
 Embeddings that are not the model's are an error, and nothing is written.
 
@@ -77,6 +82,40 @@ fn check_name(target: Option<Target>, output: &Path) -> Result<()> {
     }
 }
 
+/// An error of what a model is, with the model's file.
+fn of_model(model: &Path, error: Error) -> Error {
+    match error.place().0.is_none() {
+        true => error.retold(|text| Error::file(model, text)),
+        false => error,
+    }
+}
+
+/// Says what the file will not have of the model's weights and activations.
+fn note_losses(model: &Model, form: WeightForm) {
+    let is_packed = !model.header.quantization.is_empty();
+    match form {
+        WeightForm::Int8 if is_packed => {
+            note!("a file has integers or codes: the packed weights become 8 bits");
+        }
+        WeightForm::Codes if model.header.activations.is_some() => note!(
+            "the file computes activations in f32: a file has codes or integers, and the model's \
+             ranges of activations stay out"
+        ),
+        WeightForm::F32 if model.header.activations.is_some() => note!(
+            "the file computes activations in f32: the model's ranges of activations stay out; \
+             `--weights int8` keeps them"
+        ),
+        _ => {}
+    }
+    if form == WeightForm::Codes {
+        let bits: BTreeSet<usize> =
+            model.header.quantization.values().map(|packed| packed.scheme.bits).collect();
+        for bits in bits.into_iter().filter(|&bits| code_width(bits) != bits) {
+            note!("codes of {bits} bits take {} in the file", code_width(bits));
+        }
+    }
+}
+
 /// How far embeddings by another front-end are from a model's own.
 struct Distance {
     utterances: usize,
@@ -104,7 +143,15 @@ impl Distance {
         for (_, file, line) in read_wav_scp(list)? {
             let path = locate(list, &file);
             let at = |e: Error| e.retold(|text| Error::line(list, line, text));
-            distance.add(&own.file(&path).map_err(at)?, &other.file(&path).map_err(at)?);
+            let mut embedding = Vec::new();
+            own.files(&[path.as_path()], &mut |_, result| {
+                let (facts, row) = result?;
+                check_heard(&path, facts.silent, "--check")?;
+                embedding = row;
+                Ok(())
+            })
+            .map_err(at)?;
+            distance.add(&embedding, &other.file(&path).map_err(at)?);
         }
         Ok(distance)
     }
@@ -125,14 +172,9 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     let file = model_file::open(&args.model)?;
     let source = Some(file.hash());
     let (model, _) = Model::with_head(&args.model, file, &device)?;
-    if model.header.activations.is_some() && args.weights != WeightForm::Int8 {
-        note!(
-            "the file computes activations in f32: the model's ranges of activations stay out; \
-             `--weights int8` keeps them"
-        );
-    }
+    note_losses(&model, args.weights);
     let options = Options { input: args.input, weights: args.weights, target: args.target, source };
-    let bytes = export(&model, &options)?;
+    let bytes = export(&model, &options).map_err(|e| of_model(&args.model, e))?;
     let check = verify(&model, &bytes, &options).map_err(|e| e.and("nothing was written"))?;
     let differences =
         args.target.map_or_else(Vec::new, |target| target.differences(&model.header.frontend));
@@ -151,6 +193,27 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     Ok(())
 }
 
+/// The name of the file's input, its size and what it holds.
+fn input(form: Input, model: &Model) -> (&'static str, String, String) {
+    let Frontend { fbank, cmn } = &model.header.frontend;
+    let mels = fbank.mels;
+    match form {
+        Input::Features => {
+            let log = if fbank.log { "log mel" } else { "mel" };
+            let (without, flag) =
+                if *cmn { (" without their mean over time", " --cmn") } else { ("", "") };
+            let what = format!("{log} features{without} (revox fbank --mels {mels}{flag})");
+            (FEATURES, format!("[batch, frames, {mels}]"), what)
+        }
+        Input::Waveform => {
+            let rate = f64::from(fbank.sample_rate) / 1000.0;
+            let least = fbank.samples_for(model.network.least_frames().max(1));
+            let what = format!("{rate} kHz, values from -1 to 1, at least {least}");
+            (WAVEFORM, "[batch, samples]".to_owned(), what)
+        }
+    }
+}
+
 /// What is told of a file.
 struct Report {
     check: Check,
@@ -167,11 +230,16 @@ impl Report {
             Check::Cosine(cosine) => (None, Some(cosine), None),
             Check::Unchecked(why) => (None, None, Some(why)),
         };
+        let (input, input_size, _) = input(args.input, model);
         json!({
             "output": shown(&args.output),
             "arch": model.header.arch.name,
             "bytes": bytes,
             "input": name(&args.input),
+            "tensors": {
+                input: input_size,
+                OUTPUT: format!("[batch, {}]", model.header.embedding_dim),
+            },
             "weights": name(&args.weights),
             "rten": off,
             "rten_cosine": near,
@@ -187,6 +255,10 @@ impl Report {
     fn show(&self, args: &Args, model: &Model, bytes: usize) {
         let (arch, output) = (&model.header.arch, args.output.display());
         let line = format!("{}: {bytes} bytes in {output}", arch.name);
+        tell(&args.output, &line);
+        let (input, size, what) = input(args.input, model);
+        let dim = model.header.embedding_dim;
+        let line = format!("input `{input}` {size}: {what}; output `{OUTPUT}` [batch, {dim}]");
         tell(&args.output, &line);
         let line = match &self.check {
             Check::Off(off) => {

@@ -169,6 +169,20 @@ fn tell(output: &Path, text: &str) {
     }
 }
 
+/// Refuses a recording that is silent, where an option wants to hear voices.
+fn check_heard(path: &Path, is_silent: bool, option: &str) -> Result<()> {
+    match is_silent {
+        true => Err(Error::file(
+            path,
+            format!(
+                "silent: its samples do not change, so they tell nothing of voices; take it out \
+                 of {option}"
+            ),
+        )),
+        false => Ok(()),
+    }
+}
+
 /// Refuses a drawing under a name that promises another format.
 fn wants_svg(option: &str, path: &Path) -> Result<()> {
     match path.extension().is_some_and(|e| e.eq_ignore_ascii_case("svg")) || fs::is_stdout(path) {

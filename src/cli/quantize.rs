@@ -36,6 +36,8 @@ use crate::train::{Recipe, Start};
       --recipe recipes/voxceleb/fine-tune.toml -o small.safetensors
   revox quantize model.safetensors --activations int8 --calibrate wav.scp \\
       -o fast.safetensors
+  revox quantize model.safetensors --bits 4 --activations int8 \\
+      --calibrate wav.scp -o both.safetensors
   revox quantize model.safetensors --bits 4 -o small.safetensors")]
 pub struct Args {
     /// The model, with f32 weights. With --activations alone they may be packed.

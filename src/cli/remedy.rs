@@ -64,6 +64,7 @@ fn words(remedy: &Remedy, terms: &Terms) -> String {
             format!("go on with {options}, or name another folder ({folder}) to begin anew")
         }
         Remedy::Raise { key } => format!("go on with a larger one: --set {key}=N"),
+        Remedy::Lower { key, most } => format!("make it smaller: --set {key}={most}"),
         Remedy::BeginWith { model } => {
             format!("begin a new run in another folder ({folder}) with --init {}", model.display())
         }

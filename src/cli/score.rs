@@ -8,6 +8,7 @@ use serde_json::json;
 
 use super::values::counted;
 use super::{Global, shown, tell};
+use crate::archive::input_files;
 use crate::corpus::{Names, Text, TrialList, Words, read_utt2spk, read_wav_scp};
 use crate::error::{Error, Result};
 use crate::fs;
@@ -50,10 +51,7 @@ pub struct Args {
 const WILD: f64 = 1000.0;
 
 pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
-    let inputs = [&args.wav_scp, &args.mean, &args.cohort, &args.utt2spk].into_iter().flatten();
-    let inputs: Vec<&Path> =
-        inputs.chain([&args.embeddings, &args.trials]).map(PathBuf::as_path).collect();
-    fs::check_outputs(&[&args.output], &inputs)?;
+    check_output(args)?;
     let embeddings = Embeddings::load(&args.embeddings)?;
     let mut words = Words::default();
     let list = read_list(&args.trials, &mut words, global)?;
@@ -98,6 +96,15 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     };
     tell(&args.output, &text);
     Ok(())
+}
+
+/// Refuses an output that cannot be written or that is an input.
+fn check_output(args: &Args) -> Result<()> {
+    let embeddings = [&args.mean, &args.cohort].into_iter().flatten().chain([&args.embeddings]);
+    let embeddings: Vec<PathBuf> = embeddings.flat_map(|path| input_files(path)).collect();
+    let lists = [&args.wav_scp, &args.utt2spk].into_iter().flatten().chain([&args.trials]);
+    let inputs: Vec<&Path> = lists.chain(&embeddings).map(PathBuf::as_path).collect();
+    fs::check_outputs(&[&args.output], &inputs)
 }
 
 fn read_list(path: &Path, words: &mut Words, global: &Global) -> Result<TrialList> {

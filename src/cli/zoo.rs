@@ -19,7 +19,7 @@ pub struct Args {
     /// Frames of the utterance (200 are 2 s).
     #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(8..1_000_000))]
     frames: u32,
-    /// Mel filters; as published unless given.
+    /// Mel filters; the network's default unless given.
     #[arg(long, value_parser = mels)]
     mels: Option<usize>,
     /// Describe one network: paper, published weights and error rates, sizes. `default` is the
@@ -109,8 +109,9 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
         );
     }
     outln!(
-        "one utterance of {} frames, width, mels, embedding and pooling as published (`revox zoo \
-         --details NAME`); activations: f32 kept by an ordinary tape; held: by reversible training",
+        "one utterance of {} frames; width, mels, embedding and pooling are this project's \
+         defaults (`revox zoo --details NAME` tells what was published); activations: f32 kept by \
+         an ordinary tape; held: by reversible training",
         args.frames
     );
     Ok(())

@@ -145,11 +145,18 @@ impl<'a> Names<'a> {
                 )
             });
         }
+        // One word that nothing is named like keeps rule 4 from all others, so it is to blame.
+        let mut unknown = words.iter().zip(&found).filter(|(_, found)| found.is_none());
+        let unlike = unknown.find(|((word, _), _)| !self.bare.contains_key(last_name(word)));
+        let unlike = unlike.map(|(&word, _)| word);
         // The last word that means each place, and whether it is certain.
         let mut taken: Vec<Option<(usize, bool)>> = vec![None; self.ids.len()];
         let mut places = Vec::with_capacity(words.len());
         for (number, (&(word, line), found)) in words.iter().zip(found).enumerate() {
-            let Found { place, certain } = found.ok_or_else(|| at(line, self.unknown(word)))?;
+            let Found { place, certain } = found.ok_or_else(|| {
+                let (word, line) = unlike.unwrap_or((word, line));
+                at(line, self.unknown(word))
+            })?;
             if let Some((other, other_certain)) = taken[place].replace((number, certain))
                 && !(certain && other_certain)
             {

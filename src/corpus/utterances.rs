@@ -8,7 +8,7 @@ use rayon::prelude::*;
 
 use super::lists::{located, speaker_map, wav_scp};
 use super::raw_list::raw_list;
-use super::shards::Shards;
+use super::shards::{Shards, index_of};
 use super::{Done, Names};
 use crate::audio::Source;
 use crate::error::{Error, Result};
@@ -265,6 +265,13 @@ impl Corpus {
     /// Every list that the corpus was read from.
     pub fn lists(&self) -> Vec<PathBuf> {
         std::iter::once(&self.list).chain(&self.speaker_list).cloned().collect()
+    }
+
+    /// What is read beside the list of tar files, if the utterances are in such: the index and
+    /// utt2spk, where they are there.
+    pub fn beside_shards(&self) -> Vec<PathBuf> {
+        let files = [index_of(&self.list), fs::parent(&self.list).join("utt2spk")];
+        files.into_iter().filter(|file| self.shards().is_some() && file.exists()).collect()
     }
 
     /// Every file that holds audio, with the line that names it. Commands are no files, and files

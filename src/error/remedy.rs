@@ -43,6 +43,13 @@ pub enum Remedy {
         /// The key of the recipe.
         key: &'static str,
     },
+    /// Give a setting a value of at most this.
+    Lower {
+        /// The key of the recipe.
+        key: &'static str,
+        /// The largest value that is possible.
+        most: usize,
+    },
     /// Begin a new run with this model.
     BeginWith {
         /// The model.

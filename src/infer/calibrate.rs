@@ -22,7 +22,7 @@ use crate::model_file::Model;
 use crate::nn::graph::Graph;
 use crate::quant::{Activations, RangeMethod, Ranges};
 use histogram::{Histogram, Peaks};
-use judge::Judge;
+use judge::{Distance, Judge};
 pub(super) use names::candidates;
 
 /// Utterances by which the cost of one layer is measured: the first ones, at most so many.
@@ -35,6 +35,8 @@ pub struct Calibration {
     pub activations: Activations,
     /// The cosine distance of embeddings in integers to those in f32, the mean over all utterances.
     pub cosine_distance: f64,
+    /// The utterance, from 0, whose embedding is furthest from its own in f32, and its distance.
+    pub largest: (usize, f64),
     /// The layers that could compute in integers and stay in f32.
     pub floats: Vec<FloatLayer>,
 }
@@ -104,7 +106,7 @@ pub fn calibrate(
     let mut passes = Passes { done: 0, all: 3 * count + measured, progress };
     let (wanted, ranges) = observe(model, &graph, &layers, features, method, &mut passes)?;
     let mut judge = Judge { model, features, method, wanted, ranges, passes };
-    let (integers, floats, cosine_distance) = match floats {
+    let (integers, floats, distance) = match floats {
         Floats::None => (all.clone(), Vec::new(), judge.distance(&all, count)?),
         Floats::Named(named) => {
             let is_named = |name: &&str| named.iter().any(|other| other == name);
@@ -114,7 +116,9 @@ pub fn calibrate(
         }
         Floats::Auto { limit } => judge.within(&all, *limit)?,
     };
-    Ok(Calibration { activations: judge.activations(&integers), cosine_distance, floats })
+    let Distance { mean: cosine_distance, largest } = distance;
+    let activations = judge.activations(&integers);
+    Ok(Calibration { activations, cosine_distance, largest, floats })
 }
 
 /// Passes over an utterance.

@@ -129,12 +129,24 @@ impl Data {
                  recording"
             ));
         }
+        let trained = &set.corpus().speakers;
+        let in_both = |name: &&String| trained.binary_search(name).is_ok();
+        let shared = dev.corpus().speakers.iter().filter(in_both).count();
+        if shared > 0 {
+            let are = if shared == 1 { "is" } else { "are" };
+            (options.warn)(&format!(
+                "{} of data.dev {are} in data.train, so the dev EER is too good",
+                counted(shared, "speaker")
+            ));
+        }
         let batch_size = recipe.train.batch_size;
         let steps = Loader::steps(&set, batch_size);
         if steps == 0 {
             let message =
                 format!("{} training examples do not fill one batch of {batch_size}", set.len());
-            return Err(Error::file(&recipe.data.train, message));
+            let most = set.len().max(1);
+            return Err(Error::file(&recipe.data.train, message)
+                .with(Remedy::Lower { key: "train.batch_size", most }));
         }
         let classes = class_names(&set.corpus().speakers, &recipe.data.speeds);
         Ok(Self { set, dev, classes, steps })

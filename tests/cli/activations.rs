@@ -45,7 +45,11 @@ fn a_model_with_ranges_computes_in_integers() {
     assert_eq!((&activations["bits"], &activations["utterances"]), (&8.into(), &4.into()));
     assert_eq!(activations["method"], "percentile");
     assert!(activations["layers"].as_u64() > Some(3), "{made}");
-    assert!(made["calibration"]["cosine_distance"].as_f64() > Some(0.0), "{made}");
+    let [mean, largest] = ["cosine_distance", "largest_cosine_distance"]
+        .map(|what| made["calibration"][what].as_f64().unwrap());
+    assert!(mean > 0.0 && largest >= mean, "{made}");
+    let utterance = made["calibration"]["utterance"].as_str().unwrap();
+    assert!(["u0", "u1", "u2", "u3"].contains(&utterance), "{made}");
     let bytes = read(&place, "i.safetensors");
     assert_eq!(made["bytes"].as_u64(), Some(bytes.len() as u64));
     let info = place.json(&["info", "i.safetensors"]);
@@ -58,6 +62,8 @@ fn a_model_with_ranges_computes_in_integers() {
     assert!(tensors("i.safetensors") == tensors("m.safetensors"));
     let text = place.ok(&args("m.safetensors", "wav.scp", "again.safetensors", &ALL));
     assert!(text.contains("in 8 bits (ranges by percentile, 4 utterances)"), "{text}");
+    assert!(text.contains("to f32, on these utterances: mean "), "{text}");
+    assert!(text.contains(&format!("({utterance})")), "{text}");
     assert!(read(&place, "again.safetensors") == bytes);
     // A model that has ranges already gets the same ones again.
     place.ok(&args("i.safetensors", "wav.scp", "again.safetensors", &ALL));
@@ -104,7 +110,8 @@ fn weights_are_packed_before_or_at_the_same_time() {
         place.run(&[&["quantize", model, "-o", output][..], &PACKED].concat())
     };
     assert_eq!(pack("m.safetensors", "p.safetensors").code, 0);
-    place.ok(&args("p.safetensors", "wav.scp", "after.safetensors", &ALL));
+    let text = place.ok(&args("p.safetensors", "wav.scp", "after.safetensors", &ALL));
+    assert!(text.contains("to the same weights with f32 activations"), "{text}");
     assert!(read(&place, "after.safetensors") == read(&place, "both.safetensors"));
     let text = place.ok(&["info", "both.safetensors"]);
     assert!(text.contains("bits a weight") && text.contains("activations   8 bits"), "{text}");
@@ -186,6 +193,19 @@ fn utterances_are_listed_or_lie_in_folders() {
     let ran = place.run(&loud);
     assert!(ran.err.contains("64 of 70 utterances, drawn under seed 0"), "{}", ran.err);
     assert!(ran.err.contains("thresholds in the model"), "{}", ran.err);
+}
+
+#[test]
+fn few_and_faint_utterances_are_warned_of() {
+    let place = place();
+    let faint: Vec<f32> = (0..16000).map(|i| 2e-4 * (0.05 * i as f32).sin()).collect();
+    revox::audio::write_wav16(place.path("faint.wav"), &faint, 16000).unwrap();
+    place.write("faint.scp", "a 0.wav\nb faint.wav\n");
+    let chosen = args("m.safetensors", "faint.scp", "i.safetensors", &ALL);
+    let ran = place.run(&chosen);
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    assert!(ran.err.contains("warning: the calibration is on 2 utterances"), "{}", ran.err);
+    assert!(ran.err.contains("very faint audio, first ") && ran.err.contains("faint.wav"));
 }
 
 #[test]

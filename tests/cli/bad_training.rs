@@ -119,14 +119,14 @@ fn broken_training_corpora() {
     place.fails(&resume, &["the lists or audio files have changed", "data.train", "--accept"]);
     let accepted = [&resume[..], &["--accept", "data.train"]].concat();
     place.fails(&accepted, &["corpus/train/wav.scp:7:", "fewer than one frame"]);
-    // A silent file and a speaker with a single utterance are warnings.
+    // A silent file, a speaker with a single utterance and one of the dev set are warnings.
     revox::audio::write_wav16(&wav, &[0.0; 16000], 16000).unwrap();
     let lone: String = original
         .lines()
         .enumerate()
         .map(|(i, l)| {
             if i == 0 {
-                format!("{} lone\n", l.split(' ').next().unwrap())
+                format!("{} s00004\n", l.split(' ').next().unwrap())
             } else {
                 format!("{l}\n")
             }
@@ -137,7 +137,8 @@ fn broken_training_corpora() {
     assert_eq!(ran.code, 0, "{}", ran.err);
     assert!(
         ran.err.contains("`s00001-0002` is silent")
-            && ran.err.contains("`lone` has a single utterance"),
+            && ran.err.contains("`s00004` has a single utterance")
+            && ran.err.contains("1 speaker of data.dev is in data.train"),
         "{}",
         ran.err
     );
@@ -159,7 +160,7 @@ fn broken_training_corpora() {
     place.write("corpus/dev/trials.txt", &trials);
     place.fails(
         &["train", "r.toml", "--out", "t", "--set", "train.batch_size=1000"],
-        &["do not fill one batch"],
+        &["do not fill one batch", "--set train.batch_size="],
     );
 }
 

@@ -112,6 +112,23 @@ fn archives_that_do_not_fit_the_model_are_refused_by_their_keys() {
     assert!(!place.path("x.safetensors").exists());
 }
 
+#[test]
+fn the_archive_behind_a_list_is_an_input() {
+    let place = place();
+    let kept = std::fs::read(place.path("f.ark")).unwrap();
+    for features in ["f.scp", "scp:f.scp"] {
+        for output in ["f.ark", "ark:./f.ark", "ark,scp:e.ark,f.scp"] {
+            let embed = ["embed", "m.safetensors", "--features", features, "-o", output];
+            place.fails(&embed, &["would be lost"]);
+        }
+    }
+    assert!(std::fs::read(place.path("f.ark")).unwrap() == kept);
+    // Features have no channels.
+    let embed = ["embed", "m.safetensors", "--features", "f.scp", "--channel", "1", "-o", "e.npz"];
+    let ran = place.run(&embed);
+    assert!(ran.code == 2 && ran.err.contains("--channel"), "{}", ran.err);
+}
+
 /// A recording on standard input, as a file and through a pipe.
 #[test]
 fn a_recording_comes_from_standard_input() {

@@ -42,6 +42,8 @@ fn files_are_run_before_they_are_written() {
         let most = if input == "features" { 1e-4 } else { 1e-3 };
         assert!(told["rten"].as_f64().is_some_and(|off| off <= most), "{told}");
         assert!(told["unchecked"].is_null(), "{told}");
+        let name = if input == "features" { "feats" } else { input };
+        assert!(told["tensors"][name].is_string() && told["tensors"]["embs"].is_string(), "{told}");
         let bytes = std::fs::metadata(dir.path().join("a.onnx")).unwrap().len();
         assert_eq!(told["bytes"], bytes, "{told}");
         sizes.push(bytes);
@@ -50,6 +52,8 @@ fn files_are_run_before_they_are_written() {
     let done = export(dir.path(), &[PACKED, "-o", "-"]);
     let words = String::from_utf8_lossy(&done.stderr);
     assert!(words.contains("run by rten: embeddings apart by"), "{words}");
+    assert!(words.contains("input `feats` [batch, frames, 40]: log mel"), "{words}");
+    assert!(words.contains("output `embs` [batch, "), "{words}");
     assert_eq!(done.stdout.len() as u64, sizes[1]);
 }
 
@@ -72,7 +76,7 @@ fn what_cannot_be_exported_leaves_no_file() {
     let dir = tempfile::tempdir().unwrap();
     resnet18().save(dir.path().join("m.safetensors"), NamedTensors::default()).unwrap();
     std::fs::write(dir.path().join("text.safetensors"), "no model").unwrap();
-    fails(dir.path(), &["m.safetensors", "--weights", "codes"], "no codes");
+    fails(dir.path(), &["m.safetensors", "--weights", "codes"], "m.safetensors: the model's");
     let command = "revox quantize --activations int8 --calibrate";
     fails(dir.path(), &["m.safetensors", "--weights", "int8"], command);
     fails(dir.path(), &["m.safetensors", "--for", "wespeaker"], "80 mels");

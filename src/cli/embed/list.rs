@@ -181,7 +181,8 @@ impl List {
                 scp.as_deref().into_iter().chain(paths).map(Cow::from).collect()
             }
             Self::Corpus(corpus) => {
-                let lists = corpus.lists().into_iter().map(Cow::<Path>::from);
+                let lists = corpus.lists().into_iter().chain(corpus.beside_shards());
+                let lists = lists.map(Cow::<Path>::from);
                 lists.chain(corpus.files().into_iter().map(|(file, _)| file)).collect()
             }
         }

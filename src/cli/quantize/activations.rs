@@ -7,9 +7,10 @@ use rayon::prelude::*;
 use serde_json::{Value, json};
 
 use crate::audio::Level;
-use crate::cli::Global;
+use crate::cli::compare::FAINT;
 use crate::cli::embed::List;
 use crate::cli::values::counted;
+use crate::cli::{Global, check_heard};
 use crate::error::{Error, Result};
 use crate::infer::{Calibration, FloatLayer, Floats, calibrate};
 use crate::inference::{Extractor, Features};
@@ -17,10 +18,12 @@ use crate::model_file::Model;
 use crate::progress::Progress;
 use crate::quant::RangeMethod;
 use crate::rng::Stream;
-use crate::terminal::note;
+use crate::terminal::{errln, note};
 
 /// Utterances that are calibrated on at most.
 const UTTERANCES: usize = 64;
+/// Fewer utterances than this tell little of the values that a model will meet.
+const FEW: usize = 8;
 /// Seconds of an utterance that are read at most.
 const SECONDS: usize = 10;
 /// Mean cosine distance, between embeddings in f32 and with activations in bytes, that `--floats
@@ -86,11 +89,26 @@ impl Calibrating {
         let frontend = Extractor::new(&model.header.frontend)?;
         let frontend = frontend.at_least(model.network.least_frames());
         let read = |&place: &usize| utterance(list, place, &frontend, self.channel);
-        let read: Vec<Result<Features>> = places.par_iter().map(read).collect();
+        let read: Vec<Result<(Features, f64)>> = places.par_iter().map(read).collect();
         // The first error in the list's order, whichever thread met one first.
-        let utterances = read.into_iter().collect::<Result<_>>()?;
+        let read = read.into_iter().collect::<Result<Vec<_>>>()?;
+        let (utterances, levels): (Vec<Features>, Vec<f64>) = read.into_iter().unzip();
+        if places.len() < FEW {
+            let count = counted(places.len(), "utterance");
+            errln!("warning: the calibration is on {count}; {FEW} or more find safer ranges");
+        }
+        let faint: Vec<usize> = (0..levels.len()).filter(|&i| levels[i] < FAINT).collect();
+        if let Some(&first) = faint.first() {
+            let (count, name) = (counted(faint.len(), "utterance"), list.shown(places[first]));
+            let level = levels[first];
+            errln!(
+                "warning: the calibration has {count} of very faint audio, first {name}, \
+                 {level:.0} dB below full scale"
+            );
+        }
+        let ids = places.iter().map(|&place| list.id(place).to_owned()).collect();
         let (method, floats) = (self.range.unwrap_or_default(), self.floats());
-        Ok(Calibrator { utterances, method, floats, quiet: global.quiet })
+        Ok(Calibrator { utterances, ids, method, floats, quiet: global.quiet })
     }
 
     /// What `--floats` means.
@@ -104,7 +122,7 @@ impl Calibrating {
     }
 }
 
-/// The features of an utterance's beginning.
+/// The features of an utterance's beginning, and its level in dB relative to full scale.
 ///
 /// # Errors
 /// An utterance that cannot be read, is silent or shorter than the network takes.
@@ -113,18 +131,17 @@ fn utterance(
     place: usize,
     frontend: &Extractor,
     channel: Option<usize>,
-) -> Result<Features> {
+) -> Result<(Features, f64)> {
     let rate = frontend.fbank().config().sample_rate;
     let read = || {
         let mut source = list.open(place, rate, channel)?;
         let samples = source.read(SECONDS * rate as usize)?;
         let path = source.path();
-        if Level::of(&samples).is_silent() {
-            let what = "silent: its samples do not change, so they tell nothing of a voice's \
-                        range; take it out of the calibration";
-            return Err(Error::file(path, what));
-        }
-        frontend.features(&samples, None).map_err(|e| e.retold(|text| Error::file(path, text)))
+        let level = Level::of(&samples);
+        check_heard(path, level.is_silent(), "the calibration")?;
+        let features = frontend.features(&samples, None);
+        let features = features.map_err(|e| e.retold(|text| Error::file(path, text)))?;
+        Ok((features, 20.0 * level.rms().log10()))
     };
     read().map_err(|e| list.at(place, e, false))
 }
@@ -132,9 +149,20 @@ fn utterance(
 /// A calibration before it begins.
 pub(super) struct Calibrator {
     utterances: Vec<Features>,
+    /// Their ids.
+    ids: Vec<String>,
     method: RangeMethod,
     floats: Floats,
     quiet: bool,
+}
+
+/// What a calibration found, and for which model.
+pub(super) struct Calibrated {
+    made: Calibration,
+    /// The id of the utterance with the largest distance.
+    utterance: String,
+    /// Whether the model's weights are packed.
+    is_packed: bool,
 }
 
 impl Calibrator {
@@ -142,7 +170,7 @@ impl Calibrator {
     ///
     /// # Errors
     /// Those of [`calibrate`]; a model of which no layer is left that computes in integers.
-    pub fn calibrate(&self, model: &mut Model) -> Result<Calibration> {
+    pub fn calibrate(&self, model: &mut Model) -> Result<Calibrated> {
         model.header.activations = None;
         let (mut bar, mut before) = (None, 0);
         let mut progress = |done: usize, all: usize| {
@@ -162,31 +190,47 @@ impl Calibrator {
         }
         made.activations.check().map_err(Error::Invalid)?;
         model.header.activations = Some(made.activations.clone());
-        Ok(made)
+        let utterance = self.ids[made.largest.0].clone();
+        Ok(Calibrated { made, utterance, is_packed: !model.header.quantization.is_empty() })
     }
 }
 
 /// What a calibration found, beside what `info` tells of a model.
-pub(super) fn as_json(made: &Calibration) -> Value {
+pub(super) fn as_json(calibrated: &Calibrated) -> Value {
+    let made = &calibrated.made;
     let layer = |l: &FloatLayer| json!({"name": l.name, "cost": l.cost});
     let floats: Vec<Value> = made.floats.iter().map(layer).collect();
-    json!({"cosine_distance": made.cosine_distance, "floats": floats})
+    json!({
+        "cosine_distance": made.cosine_distance,
+        "largest_cosine_distance": made.largest.1,
+        "utterance": calibrated.utterance,
+        "floats": floats,
+    })
 }
 
 /// The same in lines: the layers that stay f32, then the sum.
-pub(super) fn lines(made: &Calibration) -> Vec<String> {
+pub(super) fn lines(calibrated: &Calibrated) -> Vec<String> {
+    let Calibrated { made, utterance, is_packed } = calibrated;
     let layer = |l: &FloatLayer| {
         format!("{:40} f32; alone in integers it costs a cosine distance of {:.1e}", l.name, l.cost)
     };
     let mut lines: Vec<String> = made.floats.iter().map(layer).collect();
     let activations = &made.activations;
     lines.push(format!(
-        "activations of {} in {} bits (ranges by {}, {}), cosine distance to f32 {:.1e}",
+        "activations of {} in {} bits (ranges by {}, {})",
         counted(activations.layers.len(), "layer"),
         activations.bits,
         activations.method.name(),
-        counted(activations.utterances, "utterance"),
-        made.cosine_distance
+        counted(activations.utterances, "utterance")
+    ));
+    let other = match is_packed {
+        true => "the same weights with f32 activations",
+        false => "f32",
+    };
+    lines.push(format!(
+        "cosine distance to {other}, on these utterances: mean {:.1e}, largest {:.1e} \
+         ({utterance})",
+        made.cosine_distance, made.largest.1
     ));
     lines
 }

@@ -4,11 +4,10 @@ use std::path::Path;
 
 use serde_json::json;
 
-use super::activations;
+use super::activations::{self, Calibrated};
 use crate::cli::{Global, info, shown, tell};
 use crate::error::Result;
 use crate::fs;
-use crate::infer::Calibration;
 use crate::model_file::{LayerSize, Model, NamedTensors, layer_sizes};
 use crate::quant::{QuantizeConfig, frontier_svg};
 use crate::terminal::outln;
@@ -24,7 +23,7 @@ pub(super) struct Packed<'a> {
     /// Of the training, if there was one.
     pub report: Option<&'a Report>,
     /// Of activations, if they became bytes.
-    pub calibration: Option<&'a Calibration>,
+    pub calibration: Option<&'a Calibrated>,
 }
 
 /// Tells of a packed model in the file `output`.
@@ -92,7 +91,7 @@ pub(super) fn show(made: &Packed, output: &Path, global: &Global) -> Result<()> 
 /// Those of [`info::as_json`].
 pub(super) fn show_kept(
     model: &Model,
-    calibration: &Calibration,
+    calibration: &Calibrated,
     file: usize,
     output: &Path,
     global: &Global,
@@ -108,7 +107,7 @@ pub(super) fn show_kept(
     Ok(())
 }
 
-fn show_calibration(calibration: Option<&Calibration>, output: &Path) {
+fn show_calibration(calibration: Option<&Calibrated>, output: &Path) {
     let lines = calibration.map(activations::lines).unwrap_or_default();
     lines.iter().for_each(|line| tell(output, line));
 }

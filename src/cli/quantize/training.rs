@@ -5,12 +5,11 @@ use std::sync::Arc;
 use burn::tensor::Device;
 
 use super::Args;
-use super::activations::Calibrator;
+use super::activations::{Calibrated, Calibrator};
 use crate::cli::train::{plan_memory, with_advice};
 use crate::cli::{Global, signals};
 use crate::error::Result;
 use crate::fs;
-use crate::infer::Calibration;
 use crate::model_file::{Model, NamedTensors};
 use crate::terminal::{errln, note};
 use crate::train::{Recipe, Report, RunOptions, Start, fine_tune};
@@ -24,7 +23,7 @@ pub(super) fn train(
     start: Start,
     device: &Device,
     calibrator: Option<&Calibrator>,
-) -> Result<(Model, Report, Option<Calibration>)> {
+) -> Result<(Model, Report, Option<Calibrated>)> {
     let output = args.output.as_ref().expect("clap asks for it");
     let out = args.run_folder().expect("a recipe is given");
     let free = global.free();

@@ -97,6 +97,7 @@ fn last_names_count_only_where_the_whole_list_has_paths() {
         "t:2: `y/1.wav` and `x/1.wav` (line 1) both lead to utterance `1`",
     );
     fails(&names, &["x/1.wav", "x/3.wav"], "t:2: unknown utterance `x/3.wav`");
+    fails(&names, &["x/1.wav", "x/2.wav", "3"], "t:3: unknown utterance `3`; e has none");
     fails(&Names::new("e", ["1", "x/2"]), &["y/1.wav"], "unknown utterance");
     let mut listed = Names::new("e", ["1"]);
     listed.add_file(0, "x/1.wav");

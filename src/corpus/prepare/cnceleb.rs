@@ -76,7 +76,7 @@ pub fn prepare_cnceleb(
     settings: &PrepareSettings,
     done: &Done,
 ) -> Result<PrepareReport> {
-    let mut found = gather(&[root], out, &mut CnCeleb)?;
+    let mut found = gather(&[root], out, &mut CnCeleb, settings)?;
     keep_apart(root, &mut found)?;
     let mut survey = survey::survey(found, CnCeleb.wanted(), &[root], settings, done)?;
     let trials = match below(root, TRIALS[0]) {

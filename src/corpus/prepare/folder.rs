@@ -49,7 +49,7 @@ pub fn prepare_folder(
     settings: &PrepareSettings,
     done: &Done,
 ) -> Result<PrepareReport> {
-    let found = gather(&[root], out, &mut Folder)?;
+    let found = gather(&[root], out, &mut Folder, settings)?;
     refuse_equal_names(root, &found)?;
     let survey = survey::survey(found, Folder.wanted(), &[root], settings, done)?;
     lists::finish(survey, &Folder.lists(), &[], out, settings)

@@ -27,9 +27,11 @@ pub fn prepare_kaldi(
     done: &Done,
 ) -> Result<PrepareReport> {
     let lists = ListFolder::only(true);
-    refuse_existing(out, lists.iter().flat_map(ListFolder::files))?;
     if !folder.is_dir() {
         return Err(Error::file(folder, "no such folder; wanted one with wav.scp and utt2spk"));
+    }
+    if !settings.dry_run {
+        refuse_existing(out, lists.iter().flat_map(ListFolder::files))?;
     }
     let segments = folder.join("segments");
     if segments.exists() {

@@ -87,9 +87,9 @@ pub(super) fn finish(
         let entries = &entries;
         outputs.push(Output::new(set.name.clone(), move |to| set.write(entries, to)));
     }
-    refuse_existing(out, outputs.iter().map(|output| &output.name))?;
-    outputs.insert(0, Output::text(PROBLEMS, problems.text()));
     if !settings.dry_run {
+        refuse_existing(out, outputs.iter().map(|output| &output.name))?;
+        outputs.insert(0, Output::text(PROBLEMS, problems.text()));
         write(out, &outputs)?;
     }
     report.problems = problems;

@@ -39,7 +39,7 @@ use std::path::Path;
 
 use self::layout::{Found, Layout};
 use super::Done;
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// Prepares a corpus that needs nothing but its layout.
 fn prepare(
@@ -49,15 +49,31 @@ fn prepare(
     settings: &PrepareSettings,
     done: &Done,
 ) -> Result<PrepareReport> {
-    let found = gather(roots, out, layout)?;
+    let found = gather(roots, out, layout, settings)?;
     let survey = survey::survey(found, layout.wanted(), roots, settings, done)?;
     lists::finish(survey, &layout.lists(), &[], out, settings)
 }
 
-/// Finds the files of a corpus, after a look at the output folder.
-fn gather(roots: &[&Path], out: &Path, layout: &mut dyn Layout) -> Result<Found> {
-    let refuse = |layout: &dyn Layout| {
-        refuse_existing(out, layout.lists().iter().flat_map(layout::ListFolder::files))
+/// Refuses roots that are not there.
+fn check_roots(roots: &[&Path]) -> Result<()> {
+    match roots.iter().find(|root| !root.is_dir()) {
+        Some(root) => Err(Error::file(root, "no such folder")),
+        None => Ok(()),
+    }
+}
+
+/// Finds the files of a corpus, after a look at the output folder. A dry run writes nothing, so
+/// lists may be there.
+fn gather(
+    roots: &[&Path],
+    out: &Path,
+    layout: &mut dyn Layout,
+    settings: &PrepareSettings,
+) -> Result<Found> {
+    check_roots(roots)?;
+    let refuse = |layout: &dyn Layout| match settings.dry_run {
+        true => Ok(()),
+        false => refuse_existing(out, layout.lists().iter().flat_map(layout::ListFolder::files)),
     };
     refuse(layout)?;
     let mut found = Found::default();

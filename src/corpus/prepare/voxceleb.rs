@@ -7,7 +7,10 @@ use super::layout::{Layout, ListFolder, Named};
 use super::names::{as_id, stem};
 use super::survey::Survey;
 use super::trials::TrialSet;
-use super::{PrepareReport, PrepareSettings, ProblemKind, gather, lists, refuse_existing, survey};
+use super::{
+    PrepareReport, PrepareSettings, ProblemKind, check_roots, gather, lists, refuse_existing,
+    survey,
+};
 use crate::bytes::counted;
 use crate::corpus::Done;
 use crate::error::{Error, Result};
@@ -139,11 +142,14 @@ pub fn prepare_voxceleb(
         let message = format!("another trial list is {} already", names[i]);
         return Err(Error::file(&voxceleb.trials[i], message));
     }
-    refuse_existing(out, &names)?;
+    check_roots(&roots)?;
+    if !settings.dry_run {
+        refuse_existing(out, &names)?;
+    }
     if let Some(list) = voxceleb.trials.iter().find(|list| !list.exists()) {
         return Err(Error::file(list, "no such file"));
     }
-    let found = gather(&roots, out, &mut Vox)?;
+    let found = gather(&roots, out, &mut Vox, settings)?;
     let mut survey = survey::survey(found, Vox.wanted(), &roots, settings, done)?;
     let trials = trials(&voxceleb.trials, names, &mut survey)?;
     lists::finish(survey, &Vox.lists(), &trials, out, settings)

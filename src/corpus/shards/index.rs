@@ -51,7 +51,7 @@ impl Facts {
 }
 
 /// The index of a list.
-pub(super) fn path_of(list: &Path) -> PathBuf {
+pub(in crate::corpus) fn path_of(list: &Path) -> PathBuf {
     list.with_extension("index.tsv")
 }
 

@@ -28,6 +28,7 @@ mod tests;
 mod write;
 
 pub use files::Shards;
+pub(super) use index::path_of as index_of;
 pub use order::order;
 #[cfg(feature = "train")]
 pub use pack::{PackReport, Packing, pack};

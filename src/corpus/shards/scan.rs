@@ -162,7 +162,10 @@ fn named(
             let speaker = match (&speaker, listed) {
                 (_, Some(None)) => {
                     let map = map.display();
-                    return Err(bad(format!("its utterance `{id}` is not in {map}")));
+                    return Err(bad(format!(
+                        "its utterance `{id}` is not in {map}; add the line `{id} SPEAKER` there, \
+                         or remove that list if every tar file has `KEY.spk` entries"
+                    )));
                 }
                 (Some(own), Some(Some((other, line)))) if **own != *other => {
                     return Err(Error::line(

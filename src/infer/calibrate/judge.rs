@@ -10,6 +10,15 @@ use crate::inference::Features;
 use crate::model_file::Model;
 use crate::quant::{Activations, RangeMethod, Ranges};
 
+/// Cosine distances of embeddings in integers to those in f32.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Distance {
+    /// The mean over utterances.
+    pub mean: f64,
+    /// The first utterance, from 0, with the largest one, and that distance.
+    pub largest: (usize, f64),
+}
+
 /// What measures embeddings in integers.
 pub(super) struct Judge<'a> {
     pub model: &'a Model,
@@ -34,20 +43,25 @@ impl Judge<'_> {
         }
     }
 
-    /// The mean cosine distance of the first embeddings where these layers compute in integers.
-    pub fn distance(&mut self, integers: &[&str], utterances: usize) -> Result<f64> {
+    /// The cosine distances of the first embeddings where these layers compute in integers.
+    pub fn distance(&mut self, integers: &[&str], utterances: usize) -> Result<Distance> {
         if integers.is_empty() {
-            return Ok(0.0);
+            return Ok(Distance::default());
         }
         let activations = Some(self.activations(integers));
         let runtime = Runtime::with_activations(self.model, Level::best(), activations)?;
-        let mut sum = 0.0;
-        for (utterance, wanted) in self.features.iter().zip(&self.wanted).take(utterances) {
+        let (mut sum, mut largest) = (0.0, (0, 0.0));
+        let pairs = self.features.iter().zip(&self.wanted).take(utterances);
+        for (place, (utterance, wanted)) in pairs.enumerate() {
             let made = runtime.embed(&utterance.values, utterance.frames)?;
-            sum += cosine_distance(&made, wanted);
+            let distance = cosine_distance(&made, wanted);
+            sum += distance;
+            if distance > largest.1 {
+                largest = (place, distance);
+            }
             self.passes.add();
         }
-        Ok(sum / utterances as f64)
+        Ok(Distance { mean: sum / utterances as f64, largest })
     }
 
     /// What each of these layers costs alone.
@@ -55,21 +69,22 @@ impl Judge<'_> {
         let few = self.features.len().min(ALONE);
         let mut costs = Vec::with_capacity(layers.len());
         for &name in layers {
-            costs.push(FloatLayer { name: name.to_owned(), cost: self.distance(&[name], few)? });
+            let cost = self.distance(&[name], few)?.mean;
+            costs.push(FloatLayer { name: name.to_owned(), cost });
         }
         Ok(costs)
     }
 
     /// Keeps the costliest layers in f32, so that the mean cosine distance is within a limit. Gives
-    /// the layers in integers, those in f32, and the distance.
+    /// the layers in integers, those in f32, and the distances.
     pub fn within<'n>(
         &mut self,
         all: &[&'n str],
         limit: f64,
-    ) -> Result<(Vec<&'n str>, Vec<FloatLayer>, f64)> {
+    ) -> Result<(Vec<&'n str>, Vec<FloatLayer>, Distance)> {
         let count = self.features.len();
         let whole = self.distance(all, count)?;
-        if whole <= limit {
+        if whole.mean <= limit {
             return Ok((all.to_vec(), Vec::new(), whole));
         }
         let costs = self.alone(all)?;
@@ -77,11 +92,11 @@ impl Judge<'_> {
         ranked.sort_by(|(_, a), (_, b)| b.cost.total_cmp(&a.cost));
         let order: Vec<&str> = ranked.iter().map(|&(name, _)| name).collect();
         // So many in f32 are too few, and so many enough.
-        let (mut few, mut enough, mut distance) = (0_usize, order.len(), 0.0);
+        let (mut few, mut enough, mut distance) = (0_usize, order.len(), Distance::default());
         while enough - few > 1 {
             let middle = few.midpoint(enough);
             let found = self.distance(&order[middle..], count)?;
-            if found <= limit {
+            if found.mean <= limit {
                 (enough, distance) = (middle, found);
             } else {
                 few = middle;

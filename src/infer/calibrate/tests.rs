@@ -43,6 +43,8 @@ fn ranges_are_of_all_layers_but_the_first() {
         assert!(has_negative("layer2.0.shortcut.0.weight"));
         assert!(!has_negative("layer2.0.conv1.weight"));
         assert!(made.cosine_distance > 0.0 && made.cosine_distance < 0.02, "{made:?}");
+        let (utterance, largest) = made.largest;
+        assert!(utterance < 3 && largest >= made.cosine_distance, "{made:?}");
     }
 }
 
@@ -89,7 +91,7 @@ fn layers_stay_in_f32_until_the_limit_holds() {
     // Nothing is within no distance.
     let none = calibrated(&model, &Floats::Auto { limit: 0.0 });
     assert_eq!((none.floats.len(), none.activations.layers.len()), (11, 0));
-    assert_eq!(none.cosine_distance, 0.0);
+    assert_eq!((none.cosine_distance, none.largest), (0.0, (0, 0.0)));
 }
 
 #[test]

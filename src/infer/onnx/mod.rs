@@ -26,6 +26,8 @@ pub use metadata::Target;
 pub use verify::{Check, verify};
 #[cfg(feature = "cli")]
 pub(crate) use verify::{cosine, difference};
+#[cfg(feature = "cli")]
+pub(crate) use weights::width as code_width;
 
 use self::builder::Builder;
 use self::integers::Integers;
@@ -39,11 +41,11 @@ use crate::nn::Graph;
 /// the network is by chance the multiple to which it is padded.
 const FRAMES: usize = 331;
 /// The output's name; it and [`FEATURES`] are WeSpeaker's.
-const OUTPUT: &str = "embs";
+pub(crate) const OUTPUT: &str = "embs";
 /// The input's name, if it is features.
-const FEATURES: &str = "feats";
+pub(crate) const FEATURES: &str = "feats";
 /// The input's name, if it is samples.
-const WAVEFORM: &str = "waveform";
+pub(crate) const WAVEFORM: &str = "waveform";
 /// Bytes of the largest message of protocol buffers.
 const LARGEST: usize = i32::MAX as usize;
 

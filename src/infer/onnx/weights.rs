@@ -101,7 +101,7 @@ impl Weights {
 
 /// Bits that a code takes in the file: those of 3 bits take 4, those of more than 4 take 8, so that
 /// a byte holds whole codes.
-fn width(bits: usize) -> usize {
+pub(crate) fn width(bits: usize) -> usize {
     bits.next_power_of_two()
 }
 

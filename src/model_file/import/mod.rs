@@ -28,6 +28,7 @@ use burn::tensor::{Device, TensorData};
 
 use super::{Frontend, HEAD_PREFIX, Header, Model, NamedTensors, fit};
 use crate::error::{Error, Remedy, Result};
+use crate::fs;
 use crate::nn::PoolingKind;
 use crate::zoo::{Architecture, Layers};
 use checkpoint::{Checkpoint, Entry};
@@ -191,8 +192,11 @@ fn differences(arch: &Architecture, width_was_said: bool) -> Result<Vec<String>>
     Ok(notes)
 }
 
-/// The error of a checkpoint whose architecture nothing names.
+/// The error of a checkpoint whose architecture nothing names, or that cannot be opened at all.
 fn unnamed(path: &Path, options: &ImportOptions) -> Error {
+    if let Err(error) = fs::open(path) {
+        return error;
+    }
     let error = Error::file(path, "a checkpoint does not name its architecture");
     let error = match likeness::guess(path, options) {
         Some(guess) => error.and(&guess),

@@ -351,3 +351,14 @@ fn what_nothing_tells_is_asked_for() {
     let wanted = "`seg_1.weight` takes 64 values, but 80 mels with TSTP pooling give 320";
     fails(ImportOptions { arch, ..Default::default() }, wanted, Remedy::SayFrontEnd);
 }
+
+#[test]
+fn what_is_no_file_lacks_no_name() {
+    let dir = tempfile::tempdir().unwrap();
+    for (name, wanted) in [("none.onnx", "none.onnx: cannot open"), ("", "is a folder, not a file")]
+    {
+        let (path, options) = (dir.path().join(name), ImportOptions::default());
+        let error = import_noted(&path, &options, &Device::default()).unwrap_err();
+        assert!(error.to_string().contains(wanted) && error.remedy().is_none(), "{error}");
+    }
+}

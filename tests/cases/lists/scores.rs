@@ -215,6 +215,16 @@ fn eval_refuses_before_it_works() {
     place.write("trials", "1 a b\n");
     place.fails(&["score", "e.safetensors", "trials", "-o", "trials"], &["would be lost"]);
     place.fails(&["score", "e.safetensors", "trials", "-o", "./e.safetensors"], &["would be lost"]);
+    // The archive behind a list is an input, too.
+    e.save_as(place.path("x.ark")).unwrap();
+    place.write("x.scp", "a x.ark:2\n");
+    let kept = std::fs::read(place.path("x.ark")).unwrap();
+    let cohort = ["e.safetensors", "trials", "--cohort", "scp:x.scp"];
+    for inputs in [&["x.scp", "trials"][..], &cohort] {
+        let score = [&["score"][..], inputs, &["-o", "x.ark"]].concat();
+        place.fails(&score, &["x.ark: is", "would be lost"]);
+    }
+    assert!(std::fs::read(place.path("x.ark")).unwrap() == kept);
     assert_eq!(
         place.ok(&["score", "e.safetensors", "trials", "-o", "-"]),
         "a b 1.000000000 target\n"

@@ -35,11 +35,16 @@ fn an_entry_that_no_list_knows_is_named() {
     let place = place();
     place.ok(&["pack", "syn/train", "shards", "--per-shard", "4"]);
     let map = std::fs::read_to_string(place.path("shards/utt2spk")).unwrap();
+    // What stands beside the list is read, so no output takes its place.
+    for output in ["shards/shard.index.tsv", "shards/utt2spk", "shards/shard.list"] {
+        let embed = ["embed", "m.safetensors", "--data", "shards", "-o", output];
+        place.fails(&embed, &[output, "would be lost"]);
+    }
     let (first, others) = map.split_once('\n').unwrap();
     let (id, _) = first.split_once(' ').unwrap();
     place.write("shards/utt2spk", others);
     let unknown = format!("its utterance `{id}` is not in ");
-    refused(&place, "shards", &["shards_00000000", ".tar: ", &unknown, "shards/utt2spk"]);
+    refused(&place, "shards", &["shards_00000000", ".tar: ", &unknown, "shards/utt2spk; add"]);
     // The list has another speaker than the tar file.
     place.write("shards/utt2spk", &format!("{id} nobody\n{others}"));
     refused(&place, "shards", &["shards/utt2spk:1: ", "`nobody`", id, "shards_00000000"]);

@@ -60,6 +60,9 @@ fn folders_become_lists_and_problems_are_reported() {
         assert!(error.contains(wanted), "{error}");
     };
     fails(&root, &out, "already there");
+    fails(&dir.path().join("none"), &out, "no such folder");
+    // Nothing is written in a dry run, so nothing is in its way.
+    assert_eq!(prepare_folder(&root, &out, &dry, &|_, _| ()).unwrap(), planned);
     fails(&dir.path().join("none"), &dir.path().join("new"), "no such folder");
     fails(&root, &root.join("loose.wav"), "is a file");
 }
