@@ -13,11 +13,12 @@ use crate::corpus::{locate, read_wav_scp};
 use crate::error::{Error, Result};
 use crate::fs;
 use crate::infer::onnx::{
-    Check, FEATURES, Input, OUTPUT, Options, Target, WAVEFORM, WeightForm, code_width, cosine,
-    difference, export, verify,
+    Check, FEATURES, Input, OUTPUT, Options, Target, WAVEFORM, WeightForm, code_width, difference,
+    export, verify,
 };
 use crate::inference::Embedder;
 use crate::model_file::{self, Frontend, Model};
+use crate::scoring::cosine;
 use crate::terminal::note;
 
 const ABOUT: &str = "\

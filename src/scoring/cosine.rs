@@ -8,6 +8,14 @@ use crate::scoring::Embeddings;
 /// recording embeddings that differ by 1e-7 to 1e-6 from machine to machine.
 pub(super) const NOISE: f64 = 1e-6;
 
+/// The cosine of two embeddings. It is not a number where one has no direction.
+pub(crate) fn cosine(a: &[f32], b: &[f32]) -> f64 {
+    let dot = |a: &[f32], b: &[f32]| -> f64 {
+        a.iter().zip(b).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum()
+    };
+    dot(a, b) / (dot(a, a) * dot(b, b)).sqrt()
+}
+
 /// Scores pairs of a set of embeddings by their cosine, (x - m).(y - m) / (|x - m| |y - m|), where
 /// m is a mean embedding or zero. It computes in f64 from the stored f32 values.
 pub struct Scorer<'a> {
@@ -154,6 +162,13 @@ impl<'a> Scorer<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn cosines_are_those_of_directions() {
+        assert_eq!(cosine(&[2.0, 0.0], &[3.0, 0.0]), 1.0);
+        assert_eq!(cosine(&[2.0, 0.0], &[0.0, -3.0]), 0.0);
+        assert!(cosine(&[0.0, 0.0], &[1.0, 1.0]).is_nan());
+    }
 
     #[test]
     fn cosines_are_cosines() {

@@ -20,6 +20,7 @@ pub use as_norm::{AsNorm, Normaliser, TopStatistics};
 pub use band::BandPoint;
 pub use bootstrap::{Interval, Intervals, bootstrap, bootstrap_curve};
 pub use cosine::Scorer;
+pub(crate) use cosine::cosine;
 #[cfg(feature = "plots")]
 pub use det::{DetPlot, det_csv, det_svg};
 pub use embeddings::Embeddings;

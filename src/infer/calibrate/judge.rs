@@ -9,6 +9,7 @@ use crate::infer::runtime::Runtime;
 use crate::inference::Features;
 use crate::model_file::Model;
 use crate::quant::{Activations, RangeMethod, Ranges};
+use crate::scoring::cosine;
 
 /// Cosine distances of embeddings in integers to those in f32.
 #[derive(Debug, Clone, Copy, Default)]
@@ -109,12 +110,9 @@ impl Judge<'_> {
 
 /// 1 - cos; 1 for a vector without direction.
 fn cosine_distance(a: &[f32], b: &[f32]) -> f64 {
-    let dot = |a: &[f32], b: &[f32]| -> f64 {
-        a.iter().zip(b).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum()
-    };
-    let lengths = (dot(a, a) * dot(b, b)).sqrt();
+    let cosine = cosine(a, b);
     // Rounding can lead below 0.
-    if lengths > 0.0 && lengths.is_finite() { (1.0 - dot(a, b) / lengths).max(0.0) } else { 1.0 }
+    if cosine.is_nan() { 1.0 } else { (1.0 - cosine).max(0.0) }
 }
 
 #[cfg(test)]

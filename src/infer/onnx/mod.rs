@@ -23,9 +23,9 @@ mod weights;
 
 pub use metadata::Target;
 #[cfg(feature = "cli")]
-pub use verify::{Check, verify};
+pub(crate) use verify::difference;
 #[cfg(feature = "cli")]
-pub(crate) use verify::{cosine, difference};
+pub use verify::{Check, verify};
 #[cfg(feature = "cli")]
 pub(crate) use weights::width as code_width;
 

@@ -11,6 +11,7 @@ use crate::inference::Extractor;
 use crate::model_file::Model;
 use crate::panics::quietly;
 use crate::rng::Stream;
+use crate::scoring::cosine;
 
 /// Frames of the utterances, if the network takes so few. Both are primes: no multiple to which a
 /// network pads, and not the length by which it was recorded.
@@ -159,14 +160,6 @@ fn embeddings(bytes: &[u8], utterances: &[Utterance]) -> Result<Vec<Vec<f32>>, F
     Ok(all)
 }
 
-/// The cosine of two embeddings. It is not a number where one has no direction.
-pub(crate) fn cosine(a: &[f32], b: &[f32]) -> f64 {
-    let dot = |a: &[f32], b: &[f32]| -> f64 {
-        a.iter().zip(b).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum()
-    };
-    dot(a, b) / (dot(a, a) * dot(b, b)).sqrt()
-}
-
 /// The largest difference, in units of the largest wanted value. It is infinite where a value is
 /// not finite.
 pub(crate) fn difference(found: &[f32], wanted: &[f32]) -> f64 {
@@ -239,13 +232,6 @@ mod tests {
         file.graph.input.dims[2] = Dim::Of(41);
         let error = checked(&model, &file).unwrap_err().to_string();
         assert!(error.contains("rten does not run"), "{error}");
-    }
-
-    #[test]
-    fn cosines_are_those_of_directions() {
-        assert_eq!(cosine(&[2.0, 0.0], &[3.0, 0.0]), 1.0);
-        assert_eq!(cosine(&[2.0, 0.0], &[0.0, -3.0]), 0.0);
-        assert!(cosine(&[0.0, 0.0], &[1.0, 1.0]).is_nan());
     }
 
     #[test]

@@ -43,38 +43,13 @@ impl Values {
         &mut self.all[self.start + place * self.stride..][..self.dim]
     }
 
-    /// The plain twin of [`dots`](Self::dots), for a row of any values.
-    #[inline(always)]
-    pub fn plain(&self, row: &[f64], first: usize, places: &[u32], dots: &mut Vec<f64>) {
-        let dot = |member: &[f32]| Lanes::<8>::sum2(row, member, |x, y| x * f64::from(y));
-        dots.extend(places.iter().map(|&place| dot(self.member(first + place as usize))));
-    }
-
-    /// The plain twin of [`dots_less`](Self::dots_less).
-    #[inline(always)]
-    fn plain_less(
-        &self,
-        mean: &[f64],
-        row: &[f64],
-        first: usize,
-        places: &[u32],
-        dots: &mut Vec<f64>,
-    ) {
-        let dot =
-            |member: &[f32]| Lanes::<8>::sum3(row, member, mean, |x, y, m| x * (f64::from(y) - m));
-        dots.extend(places.iter().map(|&place| dot(self.member(first + place as usize))));
-    }
-}
-
-#[cfg(not(target_arch = "x86_64"))]
-impl Values {
     /// Appends the products of `row`, whose values are f32, with the members at `places`, which
     /// count from `first` on.
     ///
     /// # Panics
     /// If there is no such member, or the row has another dimension.
     pub fn dots(&self, row: &[f64], first: usize, places: &[u32], dots: &mut Vec<f64>) {
-        self.plain(row, first, places, dots);
+        self.products::<false>(row, row, first, places, dots);
     }
 
     /// Appends the products of `row` with the members at `places` less `mean`. The places count
@@ -90,7 +65,46 @@ impl Values {
         places: &[u32],
         dots: &mut Vec<f64>,
     ) {
-        self.plain_less(mean, row, first, places, dots);
+        self.products::<true>(mean, row, first, places, dots);
+    }
+
+    /// [`dots_less`](Self::dots_less) if `LESS`, else [`dots`](Self::dots), which has no use for
+    /// the mean.
+    fn products<const LESS: bool>(
+        &self,
+        mean: &[f64],
+        row: &[f64],
+        first: usize,
+        places: &[u32],
+        dots: &mut Vec<f64>,
+    ) {
+        assert_eq!((row.len(), mean.len()), (self.dim, self.dim), "another dimension");
+        #[cfg(target_arch = "x86_64")]
+        if is_x86_feature_detected!("avx512f") {
+            // SAFETY: the processor has these instructions.
+            return unsafe { self.with_512_bits::<LESS>(mean, row, first, places, dots) };
+        } else if is_x86_feature_detected!("avx2") {
+            // SAFETY: as above.
+            return unsafe { self.with_256_bits::<LESS>(mean, row, first, places, dots) };
+        }
+        self.plain::<LESS>(mean, row, first, places, dots);
+    }
+
+    /// The plain twin of [`products`](Self::products), for a row of any values.
+    #[inline(always)]
+    pub fn plain<const LESS: bool>(
+        &self,
+        mean: &[f64],
+        row: &[f64],
+        first: usize,
+        places: &[u32],
+        dots: &mut Vec<f64>,
+    ) {
+        let dot = |member: &[f32]| match LESS {
+            true => Lanes::<8>::sum3(row, member, mean, |x, y, m| x * (f64::from(y) - m)),
+            false => Lanes::<8>::sum2(row, member, |x, y| x * f64::from(y)),
+        };
+        dots.extend(places.iter().map(|&place| dot(self.member(first + place as usize))));
     }
 }
 
@@ -104,30 +118,8 @@ mod x86_64 {
     const WIDTH: usize = 4;
 
     impl Values {
-        /// Appends the products of `row`, whose values are f32, with the members at `places`, which
-        /// count from `first` on.
-        ///
-        /// # Panics
-        /// If there is no such member, or the row has another dimension.
-        pub fn dots(&self, row: &[f64], first: usize, places: &[u32], dots: &mut Vec<f64>) {
-            assert_eq!(row.len(), self.dim, "a row of another dimension");
-            if is_x86_feature_detected!("avx512f") {
-                // SAFETY: the processor has these instructions.
-                unsafe { self.with_512_bits::<false>(row, row, first, places, dots) };
-            } else if is_x86_feature_detected!("avx2") {
-                // SAFETY: as above.
-                unsafe { self.with_256_bits(row, first, places, dots) };
-            } else {
-                self.plain(row, first, places, dots);
-            }
-        }
-
-        /// Appends the products of `row` with the members at `places` less `mean`. The places count
-        /// from `first` on.
-        ///
-        /// # Panics
-        /// If there is no such member, or the row or the mean has another dimension.
-        pub fn dots_less(
+        #[target_feature(enable = "avx2")]
+        pub(super) fn with_256_bits<const LESS: bool>(
             &self,
             mean: &[f64],
             row: &[f64],
@@ -135,39 +127,12 @@ mod x86_64 {
             places: &[u32],
             dots: &mut Vec<f64>,
         ) {
-            assert_eq!((row.len(), mean.len()), (self.dim, self.dim), "another dimension");
-            if is_x86_feature_detected!("avx512f") {
-                // SAFETY: the processor has these instructions.
-                unsafe { self.with_512_bits::<true>(mean, row, first, places, dots) };
-            } else if is_x86_feature_detected!("avx2") {
-                // SAFETY: as above.
-                unsafe { self.less_with_256_bits(mean, row, first, places, dots) };
-            } else {
-                self.plain_less(mean, row, first, places, dots);
-            }
+            self.plain::<LESS>(mean, row, first, places, dots);
         }
 
-        #[target_feature(enable = "avx2")]
-        fn with_256_bits(&self, row: &[f64], first: usize, places: &[u32], dots: &mut Vec<f64>) {
-            self.plain(row, first, places, dots);
-        }
-
-        #[target_feature(enable = "avx2")]
-        fn less_with_256_bits(
-            &self,
-            mean: &[f64],
-            row: &[f64],
-            first: usize,
-            places: &[u32],
-            dots: &mut Vec<f64>,
-        ) {
-            self.plain_less(mean, row, first, places, dots);
-        }
-
-        /// [`dots_less`](Self::dots_less) if `LESS`, else [`dots`](Self::dots). Row and mean have
-        /// as many values as a member.
+        /// Row and mean have as many values as a member.
         #[target_feature(enable = "avx512f")]
-        fn with_512_bits<const LESS: bool>(
+        pub(super) fn with_512_bits<const LESS: bool>(
             &self,
             mean: &[f64],
             row: &[f64],
@@ -217,10 +182,7 @@ mod x86_64 {
                     dots.push(lanes + rest);
                 }
             }
-            match LESS {
-                true => self.plain_less(mean, row, first, others, dots),
-                false => self.plain(row, first, others, dots),
-            }
+            self.plain::<LESS>(mean, row, first, others, dots);
         }
     }
 }
@@ -250,9 +212,9 @@ mod tests {
                 let places: Vec<u32> = (0..count).map(|_| stream.below(25) as u32).collect();
                 let (mut dots, mut wanted) = (vec![1.0], vec![1.0]);
                 members.dots(&narrow, 5, &places, &mut dots);
-                members.plain(&narrow, 5, &places, &mut wanted);
+                members.plain::<false>(&narrow, &narrow, 5, &places, &mut wanted);
                 members.dots_less(&mean, &wide, 5, &places, &mut dots);
-                members.plain_less(&mean, &wide, 5, &places, &mut wanted);
+                members.plain::<true>(&mean, &wide, 5, &places, &mut wanted);
                 assert_eq!(dots, wanted, "{count} members of {dim} values");
             }
         }

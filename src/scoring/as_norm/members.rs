@@ -42,7 +42,7 @@ impl Members {
         match &self.mean {
             Some(mean) => self.values.dots_less(mean, row.values, first, places, cosines),
             None if row.is_stored => self.values.dots(row.values, first, places, cosines),
-            None => self.values.plain(row.values, first, places, cosines),
+            None => self.values.plain::<false>(row.values, row.values, first, places, cosines),
         }
         let inverses = &self.inverse[first..];
         for (x, &place) in cosines[before..].iter_mut().zip(places) {
