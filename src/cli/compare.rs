@@ -91,7 +91,7 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
             warnings.push(format!("{name}: only {:.2} s of audio", facts.seconds));
         }
         if level < FAINT {
-            warnings.push(format!("{name}: very faint, {level:.0} dB below full scale"));
+            warnings.push(format!("{name}: very faint, {:.0} dB below full scale", -level));
         }
         evidence.push((facts.seconds, level, facts.frames));
         rows.push(row);

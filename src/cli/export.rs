@@ -1,25 +1,24 @@
 //! `revox export`.
 
+mod distance;
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use burn::tensor::Device;
 use clap::ValueEnum;
 use serde_json::{Value, json};
 
 use super::values::counted;
-use super::{Global, check_heard, shown, tell};
-use crate::corpus::{locate, read_wav_scp};
+use super::{Global, shown, tell};
 use crate::error::{Error, Result};
 use crate::fs;
 use crate::infer::onnx::{
-    Check, FEATURES, Input, OUTPUT, Options, Target, WAVEFORM, WeightForm, code_width, difference,
-    export, verify,
+    Check, FEATURES, Input, OUTPUT, Options, Target, WAVEFORM, WeightForm, code_width, export,
+    verify,
 };
-use crate::inference::Embedder;
 use crate::model_file::{self, Frontend, Model};
-use crate::scoring::cosine;
 use crate::terminal::note;
+use distance::Distance;
 
 const ABOUT: &str = "\
 Features are those that `revox fbank` makes with the model's settings, with --cmn where the model
@@ -108,59 +107,15 @@ fn note_losses(model: &Model, form: WeightForm) {
         ),
         _ => {}
     }
+    if form == WeightForm::F32 && is_packed {
+        note!("the model's weights are packed; `--weights codes` keeps them so");
+    }
     if form == WeightForm::Codes {
         let bits: BTreeSet<usize> =
             model.header.quantization.values().map(|packed| packed.scheme.bits).collect();
         for bits in bits.into_iter().filter(|&bits| code_width(bits) != bits) {
             note!("codes of {bits} bits take {} in the file", code_width(bits));
         }
-    }
-}
-
-/// How far embeddings by another front-end are from a model's own.
-struct Distance {
-    utterances: usize,
-    /// The least cosine of an utterance's two embeddings.
-    cosine: f64,
-    /// The largest difference of two values, in units of the own embedding's largest.
-    difference: f64,
-}
-
-impl Distance {
-    /// Of the utterances of a list.
-    fn measure(
-        model: &Model,
-        device: &Device,
-        target: Target,
-        list: &Path,
-        channel: Option<usize>,
-    ) -> Result<Self> {
-        let theirs = target.frontend(&model.header.frontend);
-        // In f32, as the other one: front-ends alone are compared.
-        let floats = model.with_f32_activations();
-        let own = Embedder::of(&floats, device)?.channel(channel);
-        let other = Embedder::new(&model.network, &theirs, device)?.channel(channel);
-        let mut distance = Self { utterances: 0, cosine: 1.0, difference: 0.0 };
-        for (_, file, line) in read_wav_scp(list)? {
-            let path = locate(list, &file);
-            let at = |e: Error| e.retold(|text| Error::line(list, line, text));
-            let mut embedding = Vec::new();
-            own.files(&[path.as_path()], &mut |_, result| {
-                let (facts, row) = result?;
-                check_heard(&path, facts.silent, "--check")?;
-                embedding = row;
-                Ok(())
-            })
-            .map_err(at)?;
-            distance.add(&embedding, &other.file(&path).map_err(at)?);
-        }
-        Ok(distance)
-    }
-
-    fn add(&mut self, own: &[f32], other: &[f32]) {
-        self.utterances += 1;
-        self.cosine = self.cosine.min(cosine(own, other));
-        self.difference = self.difference.max(difference(other, own));
     }
 }
 
@@ -271,9 +226,6 @@ impl Report {
             Check::Unchecked(why) => format!("unchecked: rten cannot run the file: {why}"),
         };
         tell(&args.output, &line);
-        if args.weights == WeightForm::F32 && !model.header.quantization.is_empty() {
-            note!("the model's weights are packed; `--weights codes` keeps them so");
-        }
         let Some(target) = args.target else { return };
         let program = target.name();
         if !self.differences.is_empty() {
@@ -306,16 +258,5 @@ mod tests {
         check_name(Some(Target::Wespeaker), Path::new("a.onnx")).unwrap();
         let error = check_name(Some(Target::Pyannote), Path::new("a.onnx")).unwrap_err();
         assert!(error.to_string().contains("a.onnx: pyannote takes"), "{error}");
-    }
-
-    #[test]
-    fn distances_are_the_worst() {
-        let mut distance = Distance { utterances: 0, cosine: 1.0, difference: 0.0 };
-        distance.add(&[2.0, 0.0], &[2.0, 0.0]);
-        assert_eq!((distance.cosine, distance.difference), (1.0, 0.0));
-        distance.add(&[2.0, 0.0], &[1.0, 1.0]);
-        distance.add(&[0.0, 1.0], &[0.0, 1.0]);
-        assert!((distance.cosine - 0.5f64.sqrt()).abs() < 1e-12, "{}", distance.cosine);
-        assert_eq!((distance.utterances, distance.difference), (3, 0.5));
     }
 }

@@ -8,6 +8,8 @@ mod plain;
 
 use std::f64::consts::{FRAC_1_SQRT_2, FRAC_2_SQRT_PI};
 
+#[cfg(feature = "flex")]
+use burn::backend::ops::ActivationOps;
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, Dispatch, backend_extension};
 use burn::tensor::Tensor;
@@ -43,7 +45,7 @@ pub trait GeluOps: Backend {
 impl GeluOps for burn::backend::Flex {
     // Flex has the exact gradient, in one pass.
     fn exact_gelu_gradient(x: FloatTensor<Self>, dy: FloatTensor<Self>) -> FloatTensor<Self> {
-        plain::own_gradient::<Self>(x, dy)
+        <Self as ActivationOps<Self>>::gelu_backward(x, dy)
     }
 }
 

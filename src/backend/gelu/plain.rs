@@ -15,9 +15,3 @@ pub(super) fn gradient<B: Backend>(x: FloatTensor<B>, dy: FloatTensor<B>) -> Flo
     let density = B::float_mul_scalar(bell, DENSITY.into());
     B::float_mul(dy, B::float_add(share, B::float_mul(x, density)))
 }
-
-/// Burn's, for backends whose own is exact.
-#[cfg(feature = "flex")]
-pub(super) fn own_gradient<B: Backend>(x: FloatTensor<B>, dy: FloatTensor<B>) -> FloatTensor<B> {
-    B::gelu_backward(x, dy)
-}

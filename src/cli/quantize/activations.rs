@@ -100,10 +100,10 @@ impl Calibrating {
         let faint: Vec<usize> = (0..levels.len()).filter(|&i| levels[i] < FAINT).collect();
         if let Some(&first) = faint.first() {
             let (count, name) = (counted(faint.len(), "utterance"), list.shown(places[first]));
-            let level = levels[first];
+            let below = -levels[first];
             errln!(
                 "warning: the calibration has {count} of very faint audio, first {name}, \
-                 {level:.0} dB below full scale"
+                 {below:.0} dB below full scale"
             );
         }
         let ids = places.iter().map(|&place| list.id(place).to_owned()).collect();

@@ -14,7 +14,7 @@ mod pack;
 pub(super) mod parts;
 mod run;
 pub(super) mod tasks;
-mod tile;
+pub(super) mod tile;
 mod unpack;
 
 #[cfg(test)]

@@ -84,6 +84,28 @@ impl Kernel {
     }
 }
 
+/// Calls `tile`, a function of so many vectors, for all positions of a run: `tile(run, at, last)`
+/// for those from `at` on, whose last vector has `last` values.
+macro_rules! by_tiles {
+    ($run:ident, $vectors:literal, $lanes:expr, $tile:ident) => {{
+        let mut at = 0;
+        while at < $run.length {
+            let rest = $run.length - at;
+            let vectors = rest.div_ceil($lanes);
+            // The values of the last vector, where that is not full.
+            let last = rest - (vectors - 1) * $lanes;
+            match vectors {
+                1 => $tile::<1>($run, at, last),
+                2 if $vectors >= 2 => $tile::<2>($run, at, last),
+                3 if $vectors == 3 => $tile::<3>($run, at, last),
+                _ => $tile::<$vectors>($run, at, $lanes),
+            }
+            at += $vectors * $lanes;
+        }
+    }};
+}
+pub(in super::super) use by_tiles;
+
 /// The kernel of an instruction set, with tiles of so many outputs and vectors. They are functions
 /// of their own for each set: the compiler inlines vector instructions only there. `by` names a
 /// function that adds the products of a tap in a whole tile.
@@ -103,23 +125,8 @@ macro_rules! kernel {
 
             $(#[$feature])?
             unsafe fn run(run: &Run<'_>) {
-                let mut at = 0;
-                while at < run.length {
-                    let rest = run.length - at;
-                    let vectors = rest.div_ceil(LANES);
-                    // The values of the last vector, where that is not full.
-                    let last = rest - (vectors - 1) * LANES;
-                    // SAFETY: the caller vouches for the run; the tile ends where it ends.
-                    unsafe {
-                        match vectors {
-                            1 => tile::<1>(run, at, last),
-                            2 if $vectors >= 2 => tile::<2>(run, at, last),
-                            3 if $vectors == 3 => tile::<3>(run, at, last),
-                            _ => tile::<$vectors>(run, at, LANES),
-                        }
-                    }
-                    at += $vectors * LANES;
-                }
+                // SAFETY: the caller vouches for the run.
+                unsafe { by_tiles!(run, $vectors, LANES, tile) }
             }
 
             /// `VECTORS` vectors from a position on. Of the last one, `last` values are positions

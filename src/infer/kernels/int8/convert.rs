@@ -33,6 +33,35 @@ macro_rules! conversions {
             use super::vector::$set as f32s;
             use super::{Rounding, Row};
 
+            /// As many words as lanes, at any pointer to them.
+            #[inline]
+            $(#[$feature])?
+            pub(in super::super) unsafe fn load(from: *const u32) -> Ints {
+                // SAFETY: the caller vouches for the words.
+                to_bits(unsafe { f32s::load(from.cast()) })
+            }
+
+            /// The first `count` of them; 0 in the other lanes.
+            #[inline]
+            $(#[$feature])?
+            pub(in super::super) unsafe fn load_part(from: *const u32, count: usize) -> Ints {
+                // SAFETY: the caller vouches for the words.
+                to_bits(unsafe { f32s::load_part(from.cast(), count) })
+            }
+
+            /// The first `count` lanes become words at any pointer to as many.
+            #[inline]
+            $(#[$feature])?
+            pub(in super::super) unsafe fn store(to: *mut u32, words: Ints, count: usize) {
+                // SAFETY: the caller vouches for the place.
+                unsafe {
+                    match count {
+                        LANES => f32s::store(to.cast(), from_bits(words)),
+                        _ => f32s::store_part(to.cast(), from_bits(words), count),
+                    }
+                }
+            }
+
             /// The bytes of four channels' values, as words.
             #[inline]
             $(#[$feature])?
@@ -44,7 +73,7 @@ macro_rules! conversions {
                 let (low, high) = (f32s::splat(rounding.low), f32s::splat(rounding.high));
                 let mut bytes = [ints(rounding.zero); 4];
                 for i in 0..4 {
-                    bytes[i] = plus(bytes[i], rounded(times(values[i], inverse), low, high));
+                    bytes[i] = plus(bytes[i], rounded(f32s::times(values[i], inverse), low, high));
                 }
                 word(bytes)
             }
@@ -68,8 +97,7 @@ macro_rules! conversions {
                                 };
                             }
                         }
-                        let (y, word) = (row.y.add(at), word_of(values, row.rounding));
-                        if count == LANES { store(y, word) } else { store_part(y, word, count) }
+                        store(row.y.add(at), word_of(values, row.rounding), count);
                     }
                 }
             }
@@ -133,34 +161,20 @@ pub(crate) fn quantize(
     let planes = y.par_chunks_exact_mut(mels * to.pitch).zip(x.par_chunks(4 * x_plane));
     planes.with_min_len((WORTH / (mels * to.pitch)).max(1)).for_each(|(y, x)| {
         let channels = x.len() / x_plane;
+        let row = |x: &[f32], y: &mut [u32], count: usize| {
+            let (x, y) = (x.as_ptr(), y.as_mut_ptr());
+            // SAFETY: the level is there. From here on each channel has so many values, and the
+            // plane so many words.
+            unsafe { convert(&Row { x, x_plane, channels, rounding, y, count }) };
+        };
         if x_pad == y_pad {
             // Zeros become words of zeros.
-            let row = Row {
-                x: x.as_ptr(),
-                x_plane,
-                channels,
-                rounding,
-                y: y.as_mut_ptr(),
-                count: x_plane,
-            };
-            // SAFETY: the level is there; the channels have so many values, and the plane words.
-            unsafe { convert(&row) };
-            return;
+            return row(x, y, x_plane);
         }
         for (i, y) in y.chunks_exact_mut(to.pitch).enumerate() {
             let (y, pads) = y.split_at_mut(frames);
             pads.fill(scale.word());
-            let x = &x[i * from.pitch..];
-            let row = Row {
-                x: x.as_ptr(),
-                x_plane,
-                channels,
-                rounding,
-                y: y.as_mut_ptr(),
-                count: frames,
-            };
-            // SAFETY: as above, of a row.
-            unsafe { convert(&row) };
+            row(&x[i * from.pitch..], y, frames);
         }
     });
 }

@@ -67,18 +67,15 @@ fn usual_layers_give_the_bits_of_the_definition_on_any_number_of_threads() {
     }
 }
 
+fn three_by_three(input: usize, output: usize) -> Geometry {
+    let ones = [1, 1];
+    Geometry { input, output, kernel: [3, 3], stride: ones, dilation: ones, padding: ones }
+}
+
 #[test]
 fn nothing_saturates() {
-    let geometry = Geometry {
-        input: 70,
-        output: 8,
-        kernel: [3, 3],
-        stride: [1, 1],
-        dilation: [1, 1],
-        padding: [1, 1],
-    };
     let mut stream = Stream::new(15, "limits", &[]);
-    let mut case = Case::of(&mut stream, geometry, [3, 20], 1);
+    let mut case = Case::of(&mut stream, three_by_three(70, 8), [3, 20], 1);
     for (byte, zero, weight) in
         [(255, 0, 1.0), (255, 0, -1.0), (0, 255, 1.0), (0, 128, -1.0), (255, 255, 1.0)]
     {
@@ -119,15 +116,7 @@ fn values_become_bytes() {
 #[test]
 fn bytes_are_those_of_weights_sums_scale_and_shift() {
     let mut stream = Stream::new(14, "bytes", &[]);
-    let geometry = Geometry {
-        input: 16,
-        output: 32,
-        kernel: [3, 3],
-        stride: [1, 1],
-        dilation: [1, 1],
-        padding: [1, 1],
-    };
-    let mut case = Case::of(&mut stream, geometry, [10, 38], 1);
+    let mut case = Case::of(&mut stream, three_by_three(16, 32), [10, 38], 1);
     case.input.zero = 3;
     case.weights = Weights::Floats(vec![0.5; 16 * 32 * 9]);
     let (count, floats) = (16 * 32 * 9, 4 * 2 * 32);

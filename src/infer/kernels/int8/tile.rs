@@ -5,6 +5,7 @@
 #![allow(unsafe_code, reason = "vector instructions, and places that are no neighbours")]
 #![allow(clippy::needless_range_loop, reason = "loops of fixed length become registers")]
 
+use super::super::dense::tile::by_tiles;
 use super::super::vector;
 use super::kernel::{Kernel, MOST, Run};
 use super::{convert, sets};
@@ -24,10 +25,10 @@ macro_rules! kernel {
         $set:ident, floats $floats:ident, [$($feature:meta)?], $outputs:literal x $vectors:literal
     ) => {
         pub(super) mod $set {
-            use super::convert::$floats::word_of;
+            use super::convert::$floats::{load, load_part, store, word_of};
             use super::sets::$set::*;
             use super::vector::$floats as f32s;
-            use super::{AHEAD, Form, Kernel, LINE, MOST, Run, TAIL};
+            use super::{AHEAD, Form, Kernel, LINE, MOST, Run, TAIL, by_tiles};
 
             const OUTPUTS: usize = $outputs;
             const _: () = assert!($vectors * LANES <= TAIL, "tiles reach beyond the values");
@@ -47,23 +48,8 @@ macro_rules! kernel {
 
             $(#[$feature])?
             unsafe fn run(run: &Run<'_>) {
-                let mut at = 0;
-                while at < run.length {
-                    let rest = run.length - at;
-                    let vectors = rest.div_ceil(LANES);
-                    // The values of the last vector, where that is not full.
-                    let last = rest - (vectors - 1) * LANES;
-                    // SAFETY: the caller vouches for the run; the tile ends where it ends.
-                    unsafe {
-                        match vectors {
-                            1 => tile::<1>(run, at, last),
-                            2 if $vectors >= 2 => tile::<2>(run, at, last),
-                            3 if $vectors == 3 => tile::<3>(run, at, last),
-                            _ => tile::<$vectors>(run, at, LANES),
-                        }
-                    }
-                    at += $vectors * LANES;
-                }
+                // SAFETY: the caller vouches for the run.
+                unsafe { by_tiles!(run, $vectors, LANES, tile) }
             }
 
             /// `VECTORS` vectors from a position on. Of the last one, `last` values are positions
@@ -144,7 +130,8 @@ macro_rules! kernel {
                         let scale = f32s::splat(*run.scale.add(first + o));
                         let shift = f32s::splat(*run.shift.add(first + o));
                         for v in 0..VECTORS {
-                            values[o][v] = f32s::plus(times(floats(sums[o][v]), scale), shift);
+                            let sum = f32s::times(floats(sums[o][v]), scale);
+                            values[o][v] = f32s::plus(sum, shift);
                         }
                     }
                     match run.add {
@@ -178,7 +165,8 @@ macro_rules! kernel {
                                 let bytes = [a, b, byte::<2>(add), byte::<3>(add)];
                                 for o in 0..4 {
                                     let steps = f32s::plus(floats(bytes[o]), zero);
-                                    values[o][v] = f32s::plus(values[o][v], times(steps, step));
+                                    let add = f32s::times(steps, step);
+                                    values[o][v] = f32s::plus(values[o][v], add);
                                 }
                             }
                         }
@@ -186,7 +174,7 @@ macro_rules! kernel {
                     if run.relu {
                         for o in 0..4 {
                             for v in 0..VECTORS {
-                                values[o][v] = rectified(values[o][v]);
+                                values[o][v] = f32s::positive(values[o][v]);
                             }
                         }
                     }
@@ -209,12 +197,7 @@ macro_rules! kernel {
                             let y = run.y.add(first / 4 * run.y_plane + at);
                             for v in 0..VECTORS {
                                 let four = [0, 1, 2, 3].map(|o| values[o][v]);
-                                let word = word_of(four, rounding);
-                                let y = y.add(v * LANES);
-                                match count(v) {
-                                    LANES => store(y, word),
-                                    count => store_part(y, word, count),
-                                }
+                                store(y.add(v * LANES), word_of(four, rounding), count(v));
                             }
                         }
                     }

@@ -66,6 +66,12 @@ pub(in super::super) fn plus(a: Vector, b: Vector) -> Vector {
 }
 
 #[inline]
+#[target_feature(enable = "avx2")]
+pub(in super::super) fn times(a: Vector, b: Vector) -> Vector {
+    _mm256_mul_ps(a, b)
+}
+
+#[inline]
 #[target_feature(enable = "avx2,fma")]
 pub(in super::super) fn plus_product(sum: Vector, a: Vector, b: Vector) -> Vector {
     _mm256_fmadd_ps(a, b, sum)
@@ -74,6 +80,6 @@ pub(in super::super) fn plus_product(sum: Vector, a: Vector, b: Vector) -> Vecto
 #[inline]
 #[target_feature(enable = "avx2,fma")]
 pub(in super::super) fn positive(vector: Vector) -> Vector {
-    // Of a NaN and a number, the instruction gives its second operand.
+    // Of two zeros, or a NaN and a number, the instruction gives its second operand.
     _mm256_max_ps(_mm256_setzero_ps(), vector)
 }

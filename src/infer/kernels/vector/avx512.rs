@@ -65,6 +65,12 @@ pub(in super::super) fn plus(a: Vector, b: Vector) -> Vector {
 
 #[inline]
 #[target_feature(enable = "avx512f")]
+pub(in super::super) fn times(a: Vector, b: Vector) -> Vector {
+    _mm512_mul_ps(a, b)
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
 pub(in super::super) fn plus_product(sum: Vector, a: Vector, b: Vector) -> Vector {
     _mm512_fmadd_ps(a, b, sum)
 }
@@ -72,6 +78,6 @@ pub(in super::super) fn plus_product(sum: Vector, a: Vector, b: Vector) -> Vecto
 #[inline]
 #[target_feature(enable = "avx512f")]
 pub(in super::super) fn positive(vector: Vector) -> Vector {
-    // Of a NaN and a number, the instruction gives its second operand.
+    // Of two zeros, or a NaN and a number, the instruction gives its second operand.
     _mm512_max_ps(_mm512_setzero_ps(), vector)
 }

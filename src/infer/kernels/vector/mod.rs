@@ -8,8 +8,9 @@
 //! | `load_part`, `store_part` | the first `count` of them; 0 in the other lanes |
 //! | `fetch` | a hint that values at any pointer are read soon, where the set has one |
 //! | `plus` | the sum of two vectors |
+//! | `times` | the product of two vectors |
 //! | `plus_product` | `sum + a * b`; rounded once where the set has such an instruction |
-//! | `positive` | negative values become 0; NaN stays |
+//! | `positive` | negative values become 0; -0 and NaN stay |
 //!
 //! Functions that take pointers want that many valid values there, without alignment. They are
 //! inlined only into functions that have the same `target_feature`.
@@ -50,6 +51,8 @@ mod tests {
                 assert_eq!(stored(plus_product(splat(3.0), vector, splat(-2.0)))[1], -1.0);
                 assert_eq!(stored(positive(plus(vector, splat(-1.5))))[..2], [0.0, 0.5]);
                 assert!(stored(positive(splat(f32::NAN)))[0].is_nan());
+                assert!(stored(positive(splat(-0.0)))[0].is_sign_negative());
+                assert_eq!(stored(times(vector, splat(-2.0)))[1], -4.0);
                 fetch(values.as_ptr());
                 for count in 1..=LANES {
                     let exact = values[..count].to_vec();

@@ -65,6 +65,12 @@ pub(in super::super) fn plus(a: Vector, b: Vector) -> Vector {
 
 #[inline]
 #[target_feature(enable = "neon")]
+pub(in super::super) fn times(a: Vector, b: Vector) -> Vector {
+    vmulq_f32(a, b)
+}
+
+#[inline]
+#[target_feature(enable = "neon")]
 pub(in super::super) fn plus_product(sum: Vector, a: Vector, b: Vector) -> Vector {
     vfmaq_f32(sum, a, b)
 }
@@ -72,5 +78,5 @@ pub(in super::super) fn plus_product(sum: Vector, a: Vector, b: Vector) -> Vecto
 #[inline]
 #[target_feature(enable = "neon")]
 pub(in super::super) fn positive(vector: Vector) -> Vector {
-    vmaxq_f32(vector, vdupq_n_f32(0.0))
+    vbslq_f32(vcltzq_f32(vector), vdupq_n_f32(0.0), vector)
 }

@@ -65,6 +65,12 @@ pub(in super::super) fn plus(a: Vector, b: Vector) -> Vector {
 
 #[inline]
 #[target_feature(enable = "simd128")]
+pub(in super::super) fn times(a: Vector, b: Vector) -> Vector {
+    f32x4_mul(a, b)
+}
+
+#[inline]
+#[target_feature(enable = "simd128")]
 pub(in super::super) fn plus_product(sum: Vector, a: Vector, b: Vector) -> Vector {
     f32x4_add(sum, f32x4_mul(a, b))
 }
@@ -72,5 +78,5 @@ pub(in super::super) fn plus_product(sum: Vector, a: Vector, b: Vector) -> Vecto
 #[inline]
 #[target_feature(enable = "simd128")]
 pub(in super::super) fn positive(vector: Vector) -> Vector {
-    f32x4_max(vector, f32x4_splat(0.0))
+    v128_andnot(vector, f32x4_lt(vector, f32x4_splat(0.0)))
 }

@@ -18,38 +18,14 @@ pub(in super::super) fn ints(value: i32) -> Ints {
 
 #[inline]
 #[target_feature(enable = "avx2")]
-pub(in super::super) unsafe fn load(from: *const u32) -> Ints {
-    // SAFETY: the caller vouches for the words.
-    unsafe { _mm256_loadu_si256(from.cast()) }
-}
-
-/// All bits of the lanes of the first words.
-#[inline]
-#[target_feature(enable = "avx2")]
-fn first(count: usize) -> __m256i {
-    let lanes = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
-    _mm256_cmpgt_epi32(_mm256_set1_epi32(count as i32), lanes)
+pub(in super::super) fn to_bits(values: __m256) -> Ints {
+    _mm256_castps_si256(values)
 }
 
 #[inline]
 #[target_feature(enable = "avx2")]
-pub(in super::super) unsafe fn load_part(from: *const u32, count: usize) -> Ints {
-    // SAFETY: the caller vouches for the words. Others are not touched.
-    unsafe { _mm256_maskload_epi32(from.cast(), first(count)) }
-}
-
-#[inline]
-#[target_feature(enable = "avx2")]
-pub(in super::super) unsafe fn store(to: *mut u32, words: Ints) {
-    // SAFETY: the caller vouches for the place.
-    unsafe { _mm256_storeu_si256(to.cast(), words) }
-}
-
-#[inline]
-#[target_feature(enable = "avx2")]
-pub(in super::super) unsafe fn store_part(to: *mut u32, words: Ints, count: usize) {
-    // SAFETY: the caller vouches for the place. Others are not touched.
-    unsafe { _mm256_maskstore_epi32(to.cast(), first(count), words) }
+pub(in super::super) fn from_bits(words: Ints) -> __m256 {
+    _mm256_castsi256_ps(words)
 }
 
 #[inline]
@@ -105,20 +81,7 @@ pub(in super::super) fn floats(ints: Ints) -> __m256 {
 
 #[inline]
 #[target_feature(enable = "avx2")]
-pub(in super::super) fn times(a: __m256, b: __m256) -> __m256 {
-    _mm256_mul_ps(a, b)
-}
-
-#[inline]
-#[target_feature(enable = "avx2")]
-pub(in super::super) fn rectified(values: __m256) -> __m256 {
-    // Of two zeros, or a NaN and a number, the instruction gives its second operand.
-    _mm256_max_ps(_mm256_setzero_ps(), values)
-}
-
-#[inline]
-#[target_feature(enable = "avx2")]
 pub(in super::super) fn rounded(values: __m256, low: __m256, high: __m256) -> Ints {
-    // As above.
+    // Of a NaN and a number, the instruction gives its second operand.
     _mm256_cvtps_epi32(_mm256_min_ps(_mm256_max_ps(values, low), high))
 }

@@ -17,36 +17,14 @@ pub(in super::super) fn ints(value: i32) -> Ints {
 
 #[inline]
 #[target_feature(enable = "avx512f")]
-pub(in super::super) unsafe fn load(from: *const u32) -> Ints {
-    // SAFETY: the caller vouches for the words.
-    unsafe { _mm512_loadu_si512(from.cast()) }
-}
-
-/// The lanes of the first words.
-#[inline]
-fn first(count: usize) -> __mmask16 {
-    ((1u32 << count) - 1) as __mmask16
+pub(in super::super) fn to_bits(values: __m512) -> Ints {
+    _mm512_castps_si512(values)
 }
 
 #[inline]
 #[target_feature(enable = "avx512f")]
-pub(in super::super) unsafe fn load_part(from: *const u32, count: usize) -> Ints {
-    // SAFETY: the caller vouches for the words. Others are not touched.
-    unsafe { _mm512_maskz_loadu_epi32(first(count), from.cast()) }
-}
-
-#[inline]
-#[target_feature(enable = "avx512f")]
-pub(in super::super) unsafe fn store(to: *mut u32, words: Ints) {
-    // SAFETY: the caller vouches for the place.
-    unsafe { _mm512_storeu_si512(to.cast(), words) }
-}
-
-#[inline]
-#[target_feature(enable = "avx512f")]
-pub(in super::super) unsafe fn store_part(to: *mut u32, words: Ints, count: usize) {
-    // SAFETY: the caller vouches for the place. Others are not touched.
-    unsafe { _mm512_mask_storeu_epi32(to.cast(), first(count), words) }
+pub(in super::super) fn from_bits(words: Ints) -> __m512 {
+    _mm512_castsi512_ps(words)
 }
 
 #[inline]
@@ -97,20 +75,7 @@ pub(in super::super) fn floats(ints: Ints) -> __m512 {
 
 #[inline]
 #[target_feature(enable = "avx512f")]
-pub(in super::super) fn times(a: __m512, b: __m512) -> __m512 {
-    _mm512_mul_ps(a, b)
-}
-
-#[inline]
-#[target_feature(enable = "avx512f")]
-pub(in super::super) fn rectified(values: __m512) -> __m512 {
-    // Of two zeros, or a NaN and a number, the instruction gives its second operand.
-    _mm512_max_ps(_mm512_setzero_ps(), values)
-}
-
-#[inline]
-#[target_feature(enable = "avx512f")]
 pub(in super::super) fn rounded(values: __m512, low: __m512, high: __m512) -> Ints {
-    // As above.
+    // Of a NaN and a number, the instruction gives its second operand.
     _mm512_cvtps_epi32(_mm512_min_ps(_mm512_max_ps(values, low), high))
 }

@@ -2,9 +2,7 @@
 
 use std::arch::x86_64::*;
 
-pub(in super::super) use super::avx2::{
-    Ints, LANES, byte, floats, ints, load, load_part, rectified, store, store_part, times,
-};
+pub(in super::super) use super::avx2::{Ints, LANES, byte, floats, ints};
 
 pub(in super::super) type Input = __m256i;
 pub(in super::super) type Weight = __m256i;

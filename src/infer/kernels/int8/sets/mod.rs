@@ -6,8 +6,7 @@
 //! | `WIDE` | whether weights are read as two words: channels 0 and 2, then 1 and 3, as i16 |
 //! | `BIAS` | what `dot` subtracts from every byte of the input |
 //! | `ints` | one number in every lane |
-//! | `load`, `store` | as many words as lanes |
-//! | `load_part`, `store_part` | the first `count` of them; 0 in the other lanes |
+//! | `to_bits`, `from_bits` | the words of f32 values, and back |
 //! | `Input`, `input` | the words of input as `dot` wants them |
 //! | `Weight`, `weight` | one weight in every lane, from the word or words at a pointer |
 //! | `dot` | `sum` plus the four products of each lane's bytes and weights; wraps |
@@ -15,13 +14,11 @@
 //! | `word` | four bytes as a word |
 //! | `plus` | the sum of two vectors of small i32 |
 //! | `floats` | f32 values of i32, rounded to nearest |
-//! | `times` | the product of two vectors of f32 |
-//! | `rectified` | negative values become 0; -0 and NaN stay |
 //! | `rounded` | values clamped to a range, NaN to its low end, rounded to i32, ties to even |
 //!
-//! Vectors of f32 are those of [`vector`](super::super::vector). Functions that take pointers want
-//! that many valid words there, without alignment. They are inlined only into functions that have
-//! the same `target_feature`.
+//! Vectors of f32 are those of [`vector`](super::super::vector), which also reads and writes words.
+//! `weight` wants valid words at its pointer, without alignment. Functions are inlined only into
+//! functions that have the same `target_feature`.
 
 #![allow(unsafe_code, reason = "vector instructions, and words at pointers")]
 

@@ -17,38 +17,14 @@ pub(in super::super) fn ints(value: i32) -> Ints {
 
 #[inline]
 #[target_feature(enable = "neon")]
-pub(in super::super) unsafe fn load(from: *const u32) -> Ints {
-    // SAFETY: the caller vouches for the words.
-    unsafe { vld1q_s32(from.cast()) }
+pub(in super::super) fn to_bits(values: float32x4_t) -> Ints {
+    vreinterpretq_s32_f32(values)
 }
 
 #[inline]
 #[target_feature(enable = "neon")]
-pub(in super::super) unsafe fn load_part(from: *const u32, count: usize) -> Ints {
-    let mut words = [0u32; LANES];
-    // SAFETY: the caller vouches for `count` words, which are at most as many as lanes.
-    unsafe {
-        from.copy_to_nonoverlapping(words.as_mut_ptr(), count);
-        load(words.as_ptr())
-    }
-}
-
-#[inline]
-#[target_feature(enable = "neon")]
-pub(in super::super) unsafe fn store(to: *mut u32, words: Ints) {
-    // SAFETY: the caller vouches for the place.
-    unsafe { vst1q_s32(to.cast(), words) }
-}
-
-#[inline]
-#[target_feature(enable = "neon")]
-pub(in super::super) unsafe fn store_part(to: *mut u32, words: Ints, count: usize) {
-    let mut all = [0u32; LANES];
-    // SAFETY: the caller vouches for `count` places, which are at most as many as lanes.
-    unsafe {
-        store(all.as_mut_ptr(), words);
-        to.copy_from_nonoverlapping(all.as_ptr(), count);
-    }
+pub(in super::super) fn from_bits(words: Ints) -> float32x4_t {
+    vreinterpretq_f32_s32(words)
 }
 
 #[inline]
@@ -95,18 +71,6 @@ pub(in super::super) fn plus(a: Ints, b: Ints) -> Ints {
 #[target_feature(enable = "neon")]
 pub(in super::super) fn floats(ints: Ints) -> float32x4_t {
     vcvtq_f32_s32(ints)
-}
-
-#[inline]
-#[target_feature(enable = "neon")]
-pub(in super::super) fn times(a: float32x4_t, b: float32x4_t) -> float32x4_t {
-    vmulq_f32(a, b)
-}
-
-#[inline]
-#[target_feature(enable = "neon")]
-pub(in super::super) fn rectified(values: float32x4_t) -> float32x4_t {
-    vbslq_f32(vcltzq_f32(values), vdupq_n_f32(0.0), values)
 }
 
 #[inline]

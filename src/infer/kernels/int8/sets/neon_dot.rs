@@ -4,8 +4,7 @@ use std::arch::aarch64::*;
 use std::arch::asm;
 
 pub(in super::super) use super::neon::{
-    BIAS, Input, Ints, LANES, WIDE, Weight, byte, floats, input, ints, load, load_part, rectified,
-    store, store_part, times, weight,
+    BIAS, Input, Ints, LANES, WIDE, Weight, byte, floats, input, ints, weight,
 };
 
 #[inline]

@@ -19,29 +19,13 @@ pub(in super::super) fn ints(value: i32) -> Ints {
 }
 
 #[inline(always)]
-pub(in super::super) unsafe fn load(from: *const u32) -> Ints {
-    // SAFETY: the caller vouches for the words.
-    unsafe { from.cast::<Ints>().read_unaligned() }
+pub(in super::super) fn to_bits(values: [f32; LANES]) -> Ints {
+    values.map(|value| value.to_bits() as i32)
 }
 
 #[inline(always)]
-pub(in super::super) unsafe fn load_part(from: *const u32, count: usize) -> Ints {
-    let mut words = [0; LANES];
-    // SAFETY: the caller vouches for `count` words, which are at most as many as lanes.
-    unsafe { from.cast::<i32>().copy_to_nonoverlapping(words.as_mut_ptr(), count) };
-    words
-}
-
-#[inline(always)]
-pub(in super::super) unsafe fn store(to: *mut u32, words: Ints) {
-    // SAFETY: the caller vouches for the place.
-    unsafe { to.cast::<Ints>().write_unaligned(words) }
-}
-
-#[inline(always)]
-pub(in super::super) unsafe fn store_part(to: *mut u32, words: Ints, count: usize) {
-    // SAFETY: the caller vouches for `count` places, which are at most as many as lanes.
-    unsafe { to.cast::<i32>().copy_from_nonoverlapping(words.as_ptr(), count) }
+pub(in super::super) fn from_bits(words: Ints) -> [f32; LANES] {
+    words.map(|word| f32::from_bits(word as u32))
 }
 
 #[inline(always)]
@@ -83,16 +67,6 @@ pub(in super::super) fn plus(a: Ints, b: Ints) -> Ints {
 #[inline(always)]
 pub(in super::super) fn floats(ints: Ints) -> [f32; LANES] {
     ints.map(|value| value as f32)
-}
-
-#[inline(always)]
-pub(in super::super) fn times(a: [f32; LANES], b: [f32; LANES]) -> [f32; LANES] {
-    from_fn(|i| a[i] * b[i])
-}
-
-#[inline(always)]
-pub(in super::super) fn rectified(values: [f32; LANES]) -> [f32; LANES] {
-    values.map(|value| if value < 0.0 { 0.0 } else { value })
 }
 
 #[inline(always)]

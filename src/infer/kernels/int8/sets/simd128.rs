@@ -18,38 +18,14 @@ pub(in super::super) fn ints(value: i32) -> Ints {
 
 #[inline]
 #[target_feature(enable = "simd128")]
-pub(in super::super) unsafe fn load(from: *const u32) -> Ints {
-    // SAFETY: the caller vouches for the words.
-    unsafe { v128_load(from.cast()) }
+pub(in super::super) fn to_bits(values: v128) -> Ints {
+    values
 }
 
 #[inline]
 #[target_feature(enable = "simd128")]
-pub(in super::super) unsafe fn load_part(from: *const u32, count: usize) -> Ints {
-    let mut words = [0u32; LANES];
-    // SAFETY: the caller vouches for `count` words, which are at most as many as lanes.
-    unsafe {
-        from.copy_to_nonoverlapping(words.as_mut_ptr(), count);
-        load(words.as_ptr())
-    }
-}
-
-#[inline]
-#[target_feature(enable = "simd128")]
-pub(in super::super) unsafe fn store(to: *mut u32, words: Ints) {
-    // SAFETY: the caller vouches for the place.
-    unsafe { v128_store(to.cast(), words) }
-}
-
-#[inline]
-#[target_feature(enable = "simd128")]
-pub(in super::super) unsafe fn store_part(to: *mut u32, words: Ints, count: usize) {
-    let mut all = [0u32; LANES];
-    // SAFETY: the caller vouches for `count` places, which are at most as many as lanes.
-    unsafe {
-        store(all.as_mut_ptr(), words);
-        to.copy_from_nonoverlapping(all.as_ptr(), count);
-    }
+pub(in super::super) fn from_bits(words: Ints) -> v128 {
+    words
 }
 
 #[inline]
@@ -95,18 +71,6 @@ pub(in super::super) fn plus(a: Ints, b: Ints) -> Ints {
 #[target_feature(enable = "simd128")]
 pub(in super::super) fn floats(ints: Ints) -> v128 {
     f32x4_convert_i32x4(ints)
-}
-
-#[inline]
-#[target_feature(enable = "simd128")]
-pub(in super::super) fn times(a: v128, b: v128) -> v128 {
-    f32x4_mul(a, b)
-}
-
-#[inline]
-#[target_feature(enable = "simd128")]
-pub(in super::super) fn rectified(values: v128) -> v128 {
-    v128_andnot(values, f32x4_lt(values, f32x4_splat(0.0)))
 }
 
 #[inline]
