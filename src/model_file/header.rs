@@ -9,6 +9,7 @@ use super::PackedTensor;
 use crate::audio::FbankConfig;
 use crate::error::{Error, Result};
 use crate::quant::{Activations, convolutions};
+use crate::scoring::Calibration;
 use crate::zoo::Architecture;
 
 /// The format's version.
@@ -61,6 +62,21 @@ pub struct Scoring {
     /// Threshold at the dev trials' equal error rate.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub threshold_eer: Option<f64>,
+    /// From scores to log-likelihood ratios.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calibration: Option<Calibration>,
+    /// Thresholds of a user's own, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub named_thresholds: BTreeMap<String, NamedThreshold>,
+}
+
+/// A threshold that was measured for a wanted false-accept rate.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct NamedThreshold {
+    /// The false-accept rate, 0 to 1.
+    pub false_accept_rate: f64,
+    /// The score from which on it is the same speaker.
+    pub threshold: f64,
 }
 
 /// The header, stored as JSON under the metadata key `revox`. The checksum has a key of its own.
@@ -129,6 +145,9 @@ impl Header {
                 "embedding_dim {} and arch's {} differ",
                 self.embedding_dim, self.arch.embedding_dim
             ));
+        }
+        if let Some(calibration) = &self.scoring.calibration {
+            calibration.check().map_err(|e| Error::file(path, e.to_string()))?;
         }
         if let Some(mean) = &self.scoring.embedding_mean
             && mean.len() != self.embedding_dim

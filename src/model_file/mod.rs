@@ -12,7 +12,7 @@ mod tensors;
 mod update;
 mod wanted;
 
-pub use header::{Frontend, Header, Scoring, Training};
+pub use header::{Frontend, Header, NamedThreshold, Scoring, Training};
 pub use import::{ImportOptions, Imported, import, import_noted};
 pub use packed::PackedTensor;
 pub(crate) use packed::codes_name;

@@ -5,6 +5,7 @@ mod as_norm;
 mod band;
 mod blocks;
 mod bootstrap;
+mod calibration;
 mod cosine;
 #[cfg(feature = "plots")]
 mod det;
@@ -19,6 +20,9 @@ mod steps;
 pub use as_norm::{AsNorm, Normaliser, TopStatistics};
 pub use band::BandPoint;
 pub use bootstrap::{Interval, Intervals, bootstrap, bootstrap_curve};
+pub use calibration::{
+    Calibration, Column, Evidence, Fitted, Fold, Quantity, bayes_threshold, probability,
+};
 pub use cosine::Scorer;
 pub(crate) use cosine::cosine;
 #[cfg(feature = "plots")]

@@ -1,0 +1,145 @@
+//! What a calibration weighs.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+
+/// The quality of one side of a trial, as far as it is known.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Evidence {
+    /// Seconds of speech.
+    pub seconds: Option<f64>,
+    /// Length of the embedding.
+    pub norm: Option<f64>,
+    /// Mean of its largest cosines with a cohort.
+    pub cohort: Option<f64>,
+}
+
+/// A measure of one side.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Quantity {
+    /// Seconds of speech.
+    Seconds,
+    /// Length of the embedding.
+    Norm,
+    /// Mean of its largest cosines with a cohort.
+    Cohort,
+}
+
+/// How the measures of two sides become one number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fold {
+    /// The smaller.
+    Min,
+    /// The larger.
+    Max,
+    /// The larger less the smaller.
+    Difference,
+    /// The larger over the smaller.
+    Ratio,
+}
+
+/// A number that a calibration weighs. As text: `score`, `min-seconds`, `ratio-norm`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub enum Column {
+    /// The score.
+    Score,
+    /// A measure of both sides.
+    Sides(Fold, Quantity),
+}
+
+impl Column {
+    /// The column's value.
+    ///
+    /// # Errors
+    /// A measure that a side does not know; a ratio of a measure that is zero.
+    pub fn of(self, score: f64, enroll: &Evidence, test: &Evidence) -> Result<f64> {
+        let Self::Sides(fold, quantity) = self else { return Ok(score) };
+        let unknown = || Error::Undefined(format!("{} of a side is not known", quantity.name()));
+        let [a, b] = [enroll, test].map(|side| quantity.of(side));
+        let (a, b) = (a.ok_or_else(unknown)?, b.ok_or_else(unknown)?);
+        let (low, high) = (a.min(b), a.max(b));
+        match fold {
+            Fold::Min => Ok(low),
+            Fold::Max => Ok(high),
+            Fold::Difference => Ok(high - low),
+            Fold::Ratio if low == 0.0 => {
+                Err(Error::Undefined(format!("{} of a side is zero", quantity.name())))
+            }
+            Fold::Ratio => Ok(high / low),
+        }
+    }
+}
+
+impl Quantity {
+    const ALL: [Self; 3] = [Self::Seconds, Self::Norm, Self::Cohort];
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Seconds => "seconds",
+            Self::Norm => "norm",
+            Self::Cohort => "cohort",
+        }
+    }
+
+    fn of(self, side: &Evidence) -> Option<f64> {
+        match self {
+            Self::Seconds => side.seconds,
+            Self::Norm => side.norm,
+            Self::Cohort => side.cohort,
+        }
+    }
+}
+
+impl Fold {
+    const ALL: [Self; 4] = [Self::Min, Self::Max, Self::Difference, Self::Ratio];
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Min => "min",
+            Self::Max => "max",
+            Self::Difference => "difference",
+            Self::Ratio => "ratio",
+        }
+    }
+}
+
+impl fmt::Display for Column {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        match self {
+            Self::Score => f.write_str("score"),
+            Self::Sides(fold, quantity) => write!(f, "{}-{}", fold.name(), quantity.name()),
+        }
+    }
+}
+
+impl FromStr for Column {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let all = Fold::ALL.into_iter().flat_map(|f| Quantity::ALL.map(|q| Self::Sides(f, q)));
+        let mut all = std::iter::once(Self::Score).chain(all);
+        all.find(|column| column.to_string() == text)
+            .ok_or_else(|| Error::invalid(format!("`{text}` is no column of a calibration")))
+    }
+}
+
+impl From<Column> for String {
+    fn from(column: Column) -> Self {
+        column.to_string()
+    }
+}
+
+impl TryFrom<String> for Column {
+    type Error = Error;
+
+    fn try_from(text: String) -> Result<Self> {
+        text.parse()
+    }
+}

@@ -1,0 +1,103 @@
+//! From scores to log-likelihood ratios, by a line through the score and the quality of both sides.
+
+mod column;
+
+pub use column::{Column, Evidence, Fold, Quantity};
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+
+/// `bias + sum of weights x columns`, the natural logarithm of how much likelier a trial's score is
+/// of one speaker than of two.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Calibration {
+    /// What is weighed: the score, and measures of quality.
+    pub columns: Vec<Column>,
+    /// A weight for each column.
+    pub weights: Vec<f64>,
+    /// The ratio where all columns are zero.
+    pub bias: f64,
+    /// What it was fitted on.
+    pub fitted: Fitted,
+}
+
+/// What a calibration was fitted on, and how well it fits there.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Fitted {
+    /// The prior of targets that weighs the two kinds of errors.
+    pub prior: f64,
+    /// Target trials.
+    pub targets: usize,
+    /// Nontarget trials.
+    pub nontargets: usize,
+    /// Speakers of the trials.
+    pub speakers: usize,
+    /// Whether every score was a cosine, as `compare` has them; otherwise they were normalised.
+    pub cosines: bool,
+    /// Penalty on the weights' squares, where without one the optimum would be infinite; 0 for none.
+    pub penalty: f64,
+    /// Cost of the log-likelihood ratios in bits, of trials whose speakers were left out when it
+    /// was fitted.
+    pub cllr: f64,
+    /// The least that any calibration of these scores could cost, in bits.
+    pub min_cllr: f64,
+    /// Shortest and longest speech of a side, seconds, if known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seconds: Option<[f64; 2]>,
+}
+
+impl Calibration {
+    /// The log-likelihood ratio of a trial, natural logarithm.
+    ///
+    /// # Errors
+    /// A column that `enroll` or `test` does not know.
+    pub fn llr(&self, score: f64, enroll: &Evidence, test: &Evidence) -> Result<f64> {
+        let mut llr = self.bias;
+        for (column, weight) in self.columns.iter().zip(&self.weights) {
+            llr += weight * column.of(score, enroll, test)?;
+        }
+        Ok(llr)
+    }
+
+    /// Refuses contents with which no ratio could be computed.
+    ///
+    /// # Errors
+    /// Numbers of columns and weights that differ; values that are not finite; a prior outside
+    /// 0 to 1; a first column that is not the score.
+    pub fn check(&self) -> Result<()> {
+        let bad = |m: &str| Err(Error::invalid(format!("calibration: {m}")));
+        if self.columns.len() != self.weights.len() {
+            return bad("as many weights as columns are wanted");
+        }
+        if self.columns.first() != Some(&Column::Score) {
+            return bad("the first column must be the score");
+        }
+        if !self.weights.iter().chain([&self.bias]).all(|x| x.is_finite()) {
+            return bad("a weight is not finite");
+        }
+        if !(self.fitted.prior > 0.0 && self.fitted.prior < 1.0) {
+            return bad("its prior is not between 0 and 1");
+        }
+        Ok(())
+    }
+}
+
+/// The probability of one speaker, by Bayes' rule: logit p = llr + logit prior.
+pub fn probability(llr: f64, prior: f64) -> f64 {
+    let logit = llr + (prior / (1.0 - prior)).ln();
+    if logit >= 0.0 {
+        1.0 / (1.0 + (-logit).exp())
+    } else {
+        let e = logit.exp();
+        e / (1.0 + e)
+    }
+}
+
+/// The log-likelihood ratio from which on accepting costs less than rejecting:
+/// ln((1 - prior) false_accept / (prior miss)).
+pub fn bayes_threshold(prior: f64, miss: f64, false_accept: f64) -> f64 {
+    ((1.0 - prior) * false_accept / (prior * miss)).ln()
+}
