@@ -1,11 +1,12 @@
 """The same work as the Rust benches, done by torch, torchaudio and ONNX Runtime on one thread.
 
     pip install torch==2.8.0 torchaudio==2.8.0 numpy onnxruntime bitsandbytes
-    python benches/peers.py [optimizers | networks | steps]
+    python benches/peers.py [optimizers | networks | parts | steps]
     python benches/peers.py infer target/release/revox
 
-`networks` and `steps` need torch alone: one embedding of 3 s of every network of
-`peers_networks.py`, and training steps of some of them. `infer` runs models of revox in both revox
+`networks`, `parts` and `steps` need torch alone: one embedding of 3 s of every network of
+`peers_networks.py`, what stands between their convolutions (`cargo bench --bench parts`), and
+training steps of some of them. `infer` runs models of revox in both revox
 and ONNX Runtime, and needs no torch (`peers_infer.py`). Without a word: optimizers, features and
 ResNet34.
 
@@ -31,7 +32,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from peers_networks import NETWORKS, build
+from peers_networks import NETWORKS, ChannelNorm, Gate, Mix, build, simam
 
 torch.set_num_threads(1)
 
@@ -123,6 +124,48 @@ def training_step(name):
     median(f"{name} training step, 8 x 200 (torch)", 5, step)
 
 
+def part(name, module, *shape):
+    """One pass there and back, with the gradients of the input and of what the module learns."""
+
+    x = torch.randn(*shape, requires_grad=True)
+
+    def both():
+        x.grad = None
+        module(x).sum().backward()
+
+    median(f"{name} of {'x'.join(map(str, shape))}, both ways (torch)", 9, both)
+
+
+class Attention(nn.Module):
+    def forward(self, x):
+        x = x.transpose(1, 2).unflatten(2, (4, -1)).transpose(1, 2)
+        weights = ((x * x.shape[3] ** -0.5) @ x.transpose(2, 3)).softmax(3)
+        return (weights @ x).transpose(1, 2).flatten(2).transpose(1, 2)
+
+
+class Five(nn.Module):
+    def __init__(self, channels):
+        super().__init__()
+        self.mix = Mix(5, channels)
+
+    def forward(self, x):
+        return self.mix([x] * 5)
+
+
+class SimAM(nn.Module):
+    def forward(self, x):
+        return simam(x)
+
+
+def parts():
+    part("layer norm", ChannelNorm(64), 8, 64, 18, 200)
+    part("attention", Attention(), 8, 192, 200)
+    part("mix", Five(1152), 8, 1152, 200)
+    part("squeeze and excitation", Gate(512), 8, 512, 200)
+    part("SimAM", SimAM(), 8, 128, 40, 100)
+    part("GELU", nn.GELU(), 8, 64, 18, 200)
+
+
 def steps():
     for name in ["resnet34", "ecapa-tdnn-512", "campplus", "redimnet2-b2"]:
         training_step(name)
@@ -150,7 +193,7 @@ def main():
     training_step("resnet34")
 
 
-WHAT = {"optimizers": optimizers, "networks": networks, "steps": steps}
+WHAT = {"optimizers": optimizers, "networks": networks, "parts": parts, "steps": steps}
 match sys.argv[1:]:
     case []:
         main()

@@ -82,7 +82,7 @@ def archive(path, features):
 
 class Peers:
     def __init__(self, args, folder):
-        self.args, self.folder = args, folder
+        self.args, self.folder, self.refused = args, folder, set()
 
     def revox(self, *words, threads=1):
         """What the program prints."""
@@ -129,9 +129,13 @@ class Peers:
             model = self.folder / f"{network}{end}.safetensors"
             path = model.with_suffix(".onnx")
             # Models are the same in each round.
-            if not path.exists():
-                self.revox("export", model, "--weights", weights, "-o", path)
-            if form != "packed":
+            if not path.exists() and path not in self.refused:
+                try:
+                    self.revox("export", model, "--weights", weights, "-o", path)
+                except subprocess.CalledProcessError:
+                    # Random weights of a deep network: other roundings, another embedding.
+                    self.refused.add(path)
+            if form != "packed" and path.exists():
                 figures[f"onnx/{form}"] = self.onnx_runtime(path, threads)
         return figures
 
@@ -140,6 +144,8 @@ class Peers:
         for form, end, _, peer in FORMS:
             model = self.folder / f"{network}{end}.safetensors"
             path = model.with_suffix(".onnx")
+            if path in self.refused:
+                continue
             own = f"runtime/{form}"
             ours, theirs = (min(r[what] for r in rounds) for what in [own, f"onnx/{peer}"])
             # Burn has no integers.

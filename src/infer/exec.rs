@@ -92,10 +92,13 @@ fn clear(values: &mut [f32], plane: Plane, form: Form) {
 impl Program {
     /// The embedding of features `[frames, mels]`.
     pub fn run(&self, arena: &mut Arena, features: &[f32]) -> Vec<f32> {
-        let values = arena.memory(self);
-        self.begin(features, values);
-        (0..self.steps.len()).for_each(|i| self.step(i, values));
-        self.end(values)
+        // A thread that is not of the pool would hand over to it, and wait, in each parallel loop.
+        rayon::scope(|_| {
+            let values = arena.memory(self);
+            self.begin(features, values);
+            (0..self.steps.len()).for_each(|i| self.step(i, values));
+            self.end(values)
+        })
     }
 
     /// The embedding, when all steps have run.
