@@ -1,8 +1,8 @@
 //! From audio files to features, without any tensor framework.
 //!
 //! [`load`] reads a file as samples in [-1, 1) at the rate asked for, [`Source`] a piece of it at a
-//! time; [`Fbank`] turns samples into Kaldi's log-mel filter banks; [`Vad`] tells speech from pauses;
-//! [`augment`] makes training utterances different each time they are seen.
+//! time; [`Fbank`] turns samples into Kaldi's log-mel filter banks; [`Vad`] tells speech from
+//! pauses; [`augment`] makes training utterances different each time they are seen.
 
 pub mod augment;
 mod fbank;

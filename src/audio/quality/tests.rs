@@ -56,7 +56,9 @@ fn bandwidth_is_where_noise_ends() {
 #[test]
 fn clipped_samples_are_counted() {
     let sine = |gain: f32| -> Vec<f32> {
-        (0..16_000).map(|i| (gain * (i as f32 * 0.05).sin()).clamp(-1.0, 32_767.0 / 32_768.0)).collect()
+        (0..16_000)
+            .map(|i| (gain * (i as f32 * 0.05).sin()).clamp(-1.0, 32_767.0 / 32_768.0))
+            .collect()
     };
     // A sine of twice full scale is at full scale for two thirds of its time.
     let found = quality(&sine(2.0)).clipped;
@@ -89,8 +91,7 @@ fn speech_is_measured_to_a_frame() {
         (first..end).for_each(|i| samples[i] = (i as f32 * 0.2).sin() * 0.1);
     }
     // Of each burst: the frames that see it, and two on each side.
-    let frames: usize =
-        bursts.iter().map(|(first, end)| (end - first + 400) / 160 + 4).sum();
+    let frames: usize = bursts.iter().map(|(first, end)| (end - first + 400) / 160 + 4).sum();
     let wanted = frames as f64 / 398.0 * 4.0;
     let found = quality(&samples).speech_seconds;
     assert!((found - wanted).abs() <= 3.0 * 0.01, "{found}, not {wanted}");

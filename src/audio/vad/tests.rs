@@ -69,8 +69,7 @@ fn runs(speech: &[bool]) -> Vec<(usize, usize)> {
 /// ```
 #[test]
 fn speech_is_numpy_s() {
-    let program =
-        VadConfig { energy_threshold: 5.0, context: 0, proportion: 0.6, ..kaldis() };
+    let program = VadConfig { energy_threshold: 5.0, context: 0, proportion: 0.6, ..kaldis() };
     let loud: &[(usize, usize)] = &[(26, 82), (116, 152), (166, 232)];
     for (gain, config, wanted) in [
         (1.0, kaldis(), loud),
@@ -160,9 +159,8 @@ fn faint_noise_is_no_speech_at_any_step() {
     let mut noise = Stream::new(6, "noise", &[]);
     // In steps of 16 bits.
     for level in [0.0, 0.3, 1.0, 3.0, 8.0] {
-        let samples: Vec<f32> = (0..32_000)
-            .map(|_| ((level * noise.normal()).round() / FULL_SCALE) as f32)
-            .collect();
+        let samples: Vec<f32> =
+            (0..32_000).map(|_| ((level * noise.normal()).round() / FULL_SCALE) as f32).collect();
         let speech = vad(VadConfig::default()).speech(&samples);
         assert!(!speech.contains(&true), "{level}");
     }
@@ -186,8 +184,7 @@ fn speech_is_kept() {
         let samples = load(locate(&list, file), 16_000, None).unwrap().samples;
         let whole = share(&vad, &samples);
         assert!((0.4..=1.0).contains(&whole), "{id}: {whole}");
-        let faint: Vec<f32> =
-            samples.iter().map(|x| (x * 327.68).round() / 32_768.0).collect();
+        let faint: Vec<f32> = samples.iter().map(|x| (x * 327.68).round() / 32_768.0).collect();
         let (found, kaldis) = (share(&vad, &faint), share(&kaldis, &faint));
         assert!(found > 0.4 && found > kaldis, "{id}: {found}, {kaldis}");
     }

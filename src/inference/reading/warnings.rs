@@ -16,7 +16,8 @@ pub(super) fn of(quality: &Quality, highest: f64, is_told: bool) -> Vec<String> 
     let Quality { speech_seconds, clipped, bandwidth } = *quality;
     let mut warnings = Vec::new();
     if clipped > CLIPPED {
-        warnings.push(format!("clipped: {:.1} % of the samples are at full scale", 100.0 * clipped));
+        warnings
+            .push(format!("clipped: {:.1} % of the samples are at full scale", 100.0 * clipped));
     }
     if !is_told && bandwidth < NARROW * highest {
         warnings.push(format!(
