@@ -71,14 +71,15 @@ fn runs(speech: &[bool]) -> Vec<(usize, usize)> {
 fn speech_is_numpy_s() {
     let program = VadConfig { energy_threshold: 5.0, context: 0, proportion: 0.6, ..kaldis() };
     let loud: &[(usize, usize)] = &[(26, 82), (116, 152), (166, 232)];
-    for (gain, config, wanted) in [
+    let cases: [(f64, VadConfig, &[(usize, usize)]); 5] = [
         (1.0, kaldis(), loud),
         (1.0, VadConfig::default(), loud),
         (1.0, program, &[(28, 80), (118, 150), (168, 230)]),
         // Kaldi's rule loses what is faint.
         (0.008, kaldis(), &[(26, 82), (206, 232)]),
         (0.008, VadConfig::default(), &[(26, 82), (117, 152), (206, 232)]),
-    ] {
+    ];
+    for (gain, config, wanted) in cases {
         let speech = vad(config.clone()).speech(&signal(gain));
         assert_eq!(speech.len(), 278);
         assert_eq!(runs(&speech), wanted, "{gain}: {config:?}");
