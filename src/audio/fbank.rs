@@ -171,7 +171,7 @@ impl Fbank {
 }
 
 /// Index into a signal mirrored at both ends (the end sample itself is repeated, as in Kaldi).
-fn mirrored(i: isize, n: usize) -> usize {
+pub(super) fn mirrored(i: isize, n: usize) -> usize {
     let n = n as isize;
     // The signal forwards, then backwards: this repeats after twice its length.
     let i = i.rem_euclid(2 * n);

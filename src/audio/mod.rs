@@ -1,8 +1,8 @@
 //! From audio files to features, without any tensor framework.
 //!
 //! [`load`] reads a file as samples in [-1, 1) at the rate asked for, [`Source`] a piece of it at a
-//! time; [`Fbank`] turns samples into Kaldi's log-mel filter banks; [`augment`] makes training
-//! utterances different each time they are seen.
+//! time; [`Fbank`] turns samples into Kaldi's log-mel filter banks; [`Vad`] tells speech from
+//! pauses; [`augment`] makes training utterances different each time they are seen.
 
 pub mod augment;
 mod fbank;
@@ -14,10 +14,12 @@ mod kind;
 mod level;
 mod pcm;
 pub mod pipe;
+mod quality;
 mod resample;
 mod source;
 mod sphere;
 mod tags;
+mod vad;
 mod wav;
 mod window;
 
@@ -26,8 +28,11 @@ pub use fbank::{Dither, Fbank, FbankConfig, subtract_mean};
 pub(crate) use flac::encode as encode_flac;
 pub(crate) use input::read_exact_at;
 pub use level::Level;
+pub use quality::Quality;
+pub(crate) use quality::{Measured, Meter};
 pub use resample::resample;
 pub use source::Source;
+pub use vad::{Vad, VadConfig};
 pub use wav::write_wav16;
 pub use window::Window;
 

@@ -90,6 +90,10 @@ pub struct Args {
     /// its embedding is the mean of theirs.
     #[arg(long, value_name = "SECONDS", default_value_t = WINDOW, value_parser = window)]
     window: f64,
+    /// Leave out frames that are no speech, by their energy, as Kaldi's recipes do. A recording
+    /// without speech is an error.
+    #[arg(long, conflicts_with = "features")]
+    vad: bool,
 }
 
 fn window(text: &str) -> Result<f64, String> {
@@ -146,6 +150,7 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     let device = global.open()?;
     let model = chosen::load(named, &device)?;
     let embedder = Embedder::of(&model, &device)?.window(args.window).channel(args.channel);
+    let embedder = embedder.vad(args.vad);
     let collected = Collected::new(model.header.embedding_dim, args.mean_by.as_deref())?;
     let (collected, left_out, log) = match (&list, &args.features) {
         (Some(list), _) => {

@@ -12,7 +12,7 @@ use super::files::{Function, Opener, Receiver, Taker, WAITING, embed};
 use super::reading::{Reading, WINDOW};
 use super::shapes::{Padding, Shapes};
 use super::{Extractor, Features};
-use crate::audio::Source;
+use crate::audio::{Meter, Source};
 use crate::backend::is_gpu;
 use crate::error::{Error, Result};
 use crate::infer::Runtime;
@@ -53,9 +53,11 @@ pub struct Embedder<'a> {
     /// What runs the network in Burn's place.
     runtime: Option<Runtime>,
     extractor: Extractor,
+    meter: Meter,
     device: Device,
     channel: Option<usize>,
     window: f64,
+    vad: bool,
     /// Bytes of features after which embeddings are handed over.
     waiting: usize,
     /// What utterances are padded to, on GPUs.
@@ -102,10 +104,21 @@ impl<'a> Embedder<'a> {
         device: &Device,
     ) -> Result<Self> {
         let extractor = Extractor::new(frontend)?.at_least(network.least_frames());
+        let meter = Meter::new(&frontend.fbank)?;
         let padding = is_gpu(device).then(|| Mutex::new(Padding::new(&frontend.fbank)));
         let (device, runtime) = (device.clone(), None);
-        let (channel, window, waiting) = (None, WINDOW, WAITING);
-        Ok(Self { network, runtime, extractor, device, channel, window, waiting, padding })
+        Ok(Self {
+            network,
+            runtime,
+            extractor,
+            meter,
+            device,
+            channel: None,
+            window: WINDOW,
+            vad: false,
+            waiting: WAITING,
+            padding,
+        })
     }
 
     /// The same with a runtime, unless it lacks an operation.
@@ -130,10 +143,18 @@ impl<'a> Embedder<'a> {
         Self { channel, ..self }
     }
 
+    /// Leaves out the frames that are no speech, as [`Vad`](crate::audio::Vad) tells them, window
+    /// by window. A window with less speech than the network takes is left out as a whole. A
+    /// recording without another window is an error.
+    #[must_use]
+    pub fn vad(self, vad: bool) -> Self {
+        Self { vad, ..self }
+    }
+
     /// The embedding `[dim]` of samples at the front-end's rate, full scale = 1.
     ///
     /// # Errors
-    /// Those of [`Extractor::features`].
+    /// Those of [`Extractor::features`]; no speech, where [only speech](Embedder::vad) is taken.
     pub fn samples(&self, samples: &[f32]) -> Result<Vec<f32>> {
         let windows = self.reading().features_of(samples)?;
         let windows: Vec<&Features> = windows.iter().collect();
@@ -143,7 +164,7 @@ impl<'a> Embedder<'a> {
     /// The embedding `[dim]` of a file.
     ///
     /// # Errors
-    /// Those of [`audio::load`](crate::audio::load) and of [`Extractor::features`].
+    /// Those of [`audio::load`](crate::audio::load) and of [`Embedder::samples`].
     pub fn file(&self, path: &Path) -> Result<Vec<f32>> {
         let mut embedding = None;
         self.files(&[path], &mut |_, result| {
@@ -215,7 +236,8 @@ impl<'a> Embedder<'a> {
     }
 
     fn reading(&self) -> Reading<'_> {
-        Reading { extractor: &self.extractor, channel: self.channel, window: self.window }
+        let Self { extractor, meter, channel, window, vad, .. } = self;
+        Reading { extractor, meter, channel: *channel, window: *window, vad: *vad }
     }
 
     /// The same, which hands embeddings over after so many bytes of features.

@@ -65,18 +65,37 @@ impl Extractor {
     /// Those of [`Fbank::features`]: audio shorter than one frame, features that are not finite.
     /// Fewer frames than [`Extractor::at_least`] says.
     pub fn features(&self, samples: &[f32], noise: Option<&mut Stream>) -> Result<Features> {
-        let mels = self.fbank.config().mels;
-        let mut values = self.fbank.features(samples, noise)?;
-        let frames = values.len() / mels;
+        let values = self.fbank.features(samples, noise)?;
+        let frames = values.len() / self.fbank.config().mels;
         if frames < self.least {
             let (frames, least) = (counted(frames, "frame"), self.least);
             let message = format!("{frames} of speech; the network takes {least} or more");
             return Err(Error::Undefined(message));
         }
+        Ok(self.finished(values))
+    }
+
+    /// Features of the frames that are `speech`, `[frames]`, as Kaldi's `select-voiced-frames`
+    /// gives them: the others are taken out before the mean is subtracted. Nothing if fewer are
+    /// left than [`Extractor::at_least`] says.
+    ///
+    /// # Errors
+    /// Those of [`Fbank::features`].
+    fn features_of_speech(&self, samples: &[f32], speech: &[bool]) -> Result<Option<Features>> {
+        let mels = self.fbank.config().mels;
+        let all = self.fbank.features(samples, None)?;
+        let frames = all.chunks_exact(mels).zip(speech).filter(|(_, is_speech)| **is_speech);
+        let values: Vec<f32> = frames.flat_map(|(frame, _)| frame.iter().copied()).collect();
+        Ok((values.len() >= self.least * mels).then(|| self.finished(values)))
+    }
+
+    /// Values `[frames, mels]` as features.
+    fn finished(&self, mut values: Vec<f32>) -> Features {
+        let mels = self.fbank.config().mels;
         if self.cmn {
             subtract_mean(&mut values, mels);
         }
-        Ok(Features { values, frames, mels })
+        Features { frames: values.len() / mels, values, mels }
     }
 }
 
@@ -88,7 +107,7 @@ mod tests {
 
     use super::reading::{Opened, Reading};
     use super::*;
-    use crate::audio::{FbankConfig, Source};
+    use crate::audio::{FbankConfig, Meter, Source};
     use crate::backend::BackendKind;
     use crate::zoo::{Architecture, Network};
 
@@ -105,6 +124,15 @@ mod tests {
 
     pub fn extractor() -> Extractor {
         Extractor::new(&frontend()).unwrap()
+    }
+
+    pub fn meter() -> Meter {
+        Meter::new(&frontend().fbank).unwrap()
+    }
+
+    /// All frames of windows of so many seconds.
+    pub fn reading<'a>(extractor: &'a Extractor, meter: &'a Meter, window: f64) -> Reading<'a> {
+        Reading { extractor, meter, channel: None, window, vad: false }
     }
 
     pub fn arch() -> Architecture {

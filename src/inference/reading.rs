@@ -1,21 +1,30 @@
 //! Recordings, in windows that the network takes at once.
 
+#[cfg(test)]
+mod tests;
+mod warnings;
+
 use std::path::Path;
 
 use rayon::prelude::*;
 
 use super::{Extractor, Features};
-use crate::audio::{Level, Source};
+use crate::audio::{Level, Measured, Meter, Quality, Source};
+use crate::bytes::counted;
 use crate::error::{Error, Result};
 
 /// How recordings become features.
 pub(super) struct Reading<'a> {
     /// The model's front-end.
     pub extractor: &'a Extractor,
+    /// What measures recordings.
+    pub meter: &'a Meter,
     /// Channel, from 0, to read of every file.
     pub channel: Option<usize>,
     /// Seconds that the network takes at once. A longer recording is cut into equal windows.
     pub window: f64,
+    /// Whether frames that are no speech are left out.
+    pub vad: bool,
 }
 
 /// Seconds of a window unless the user says otherwise. The activations of ResNet34 for so much
@@ -36,8 +45,10 @@ pub struct Facts {
     pub silent: bool,
     /// Warnings for a user.
     pub warnings: Vec<String>,
-    /// Frames of all windows.
+    /// Frames of all windows that the network takes.
     pub frames: usize,
+    /// Speech, clipping and bandwidth.
+    pub quality: Quality,
 }
 
 /// A recording that was opened.
@@ -63,14 +74,17 @@ impl Reading<'_> {
     /// The features of each window of samples.
     ///
     /// # Errors
-    /// Those of [`Extractor::features`].
+    /// Those of [`Extractor::features`]; no speech, where only speech is taken.
     pub fn features_of(&self, samples: &[f32]) -> Result<Vec<Features>> {
-        match self.cut(samples.len()) {
-            (1, _) => Ok(vec![self.extractor.features(samples, None)?]),
-            (_, each) => samples
-                .par_chunks(each)
-                .map(|window| self.extractor.features(window, None))
-                .collect(),
+        let windows: Vec<&[f32]> = match self.cut(samples.len()) {
+            (1, _) => vec![samples],
+            (_, each) => samples.chunks(each).collect(),
+        };
+        let made: Result<Vec<_>> = windows.into_par_iter().map(|w| self.measured(w)).collect();
+        let features: Vec<Features> = made?.into_iter().filter_map(|(_, made)| made).collect();
+        match features.is_empty() {
+            true => Err(no_speech(&Level::of(samples))),
+            false => Ok(features),
         }
     }
 
@@ -82,15 +96,20 @@ impl Reading<'_> {
     /// Reads a recording if it is short.
     ///
     /// # Errors
-    /// What [`Source::read`] and [`Extractor::features`] refuse.
+    /// What [`Source::read`] and [`Extractor::features`] refuse; no speech, where only speech is
+    /// taken.
     pub fn begin(&self, mut source: Source) -> Result<Opened> {
-        let path = source.path().to_owned();
         let longest = self.longest();
         if source.known_length().is_none_or(|length| length <= longest) {
             let samples = source.read(longest.saturating_add(1))?;
             if samples.len() <= longest {
-                let features = self.features(&path, &samples)?;
-                let facts = Facts::of(&source, Level::of(&samples), features.frames);
+                let level = Level::of(&samples);
+                let made = self.measured(&samples);
+                let made = made.and_then(|(measured, features)| {
+                    Ok((measured, features.ok_or_else(|| no_speech(&level))?))
+                });
+                let (measured, features) = made.map_err(|e| named(source.path(), e))?;
+                let facts = self.facts(&source, &level, &measured, features.frames);
                 return Ok(Opened::Short(facts, features));
             }
         }
@@ -109,7 +128,8 @@ impl Reading<'_> {
         let samples = source.length()?;
         let (count, each) = self.cut(samples);
         let at_once = (AT_ONCE / each.max(1)).max(1);
-        let (mut level, mut frames) = (Level::default(), 0);
+        let (mut level, mut measured) = (Level::default(), Measured::default());
+        let (mut frames, mut taken) = (0, 0);
         loop {
             let mut windows = Vec::new();
             while windows.len() < at_once {
@@ -123,133 +143,77 @@ impl Reading<'_> {
             if windows.is_empty() {
                 break;
             }
-            let made: Vec<Result<Features>> =
-                windows.into_par_iter().map(|w| self.features(&path, &w)).collect();
-            for features in made {
-                let features = features?;
-                frames += features.frames;
-                take(features);
+            let made: Vec<_> = windows.into_par_iter().map(|w| self.measured(&w)).collect();
+            for window in made {
+                let (window, features) = window.map_err(|e| named(&path, e))?;
+                measured.add(window);
+                if let Some(features) = features {
+                    frames += features.frames;
+                    taken += 1;
+                    take(features);
+                }
             }
         }
-        let mut facts = Facts::of(source, level, frames);
+        if taken == 0 {
+            return Err(named(&path, no_speech(&level)));
+        }
+        let mut facts = self.facts(source, &level, &measured, frames);
+        let without = match count.saturating_sub(taken) {
+            0 => String::new(),
+            n => format!("; {n} more have too little speech"),
+        };
         facts.warnings.push(format!(
-            "{:.0} s long: the embedding is the mean of those of {count} windows of {:.0} s",
+            "{:.0} s long: the embedding is the mean of those of {} of {:.0} s{without}",
             facts.seconds,
+            counted(taken, "window"),
             each as f64 / f64::from(source.sample_rate())
         ));
         Ok(facts)
     }
 
-    fn features(&self, path: &Path, samples: &[f32]) -> Result<Features> {
-        self.extractor.features(samples, None).map_err(|e| e.retold(|text| Error::file(path, text)))
+    /// What a window of samples is, and its features: none if it has too little speech and only
+    /// speech is taken.
+    fn measured(&self, samples: &[f32]) -> Result<(Measured, Option<Features>)> {
+        let (measured, speech) = self.meter.window(samples);
+        let features = match self.vad {
+            true => self.extractor.features_of_speech(samples, &speech)?,
+            false => Some(self.extractor.features(samples, None)?),
+        };
+        Ok((measured, features))
     }
-}
 
-impl Facts {
-    fn of(source: &Source, level: Level, frames: usize) -> Self {
-        Self {
+    fn facts(&self, source: &Source, level: &Level, measured: &Measured, frames: usize) -> Facts {
+        let quality = self.meter.quality(measured);
+        let silent = level.is_silent();
+        let highest = self.extractor.fbank().config().highest();
+        let mut warnings: Vec<String> = source.narrowband_warning().into_iter().collect();
+        // Silence is told as such.
+        if !silent {
+            warnings.extend(warnings::of(&quality, highest, !warnings.is_empty()));
+        }
+        Facts {
             seconds: level.samples() as f64 / f64::from(source.sample_rate()),
             rms: level.rms(),
-            silent: level.is_silent(),
-            warnings: source.narrowband_warning().into_iter().collect(),
+            silent,
+            warnings,
             frames,
+            quality,
         }
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::audio::{load, write_wav16};
-    use crate::inference::tests::{extractor, recording, tone};
+/// An error of a recording, with its file.
+fn named(path: &Path, error: Error) -> Error {
+    error.retold(|text| Error::file(path, text))
+}
 
-    #[test]
-    fn long_recordings_are_cut_into_equal_windows() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("a.wav");
-        write_wav16(&path, &tone(50_000), 16_000).unwrap();
-        let extractor = extractor();
-        let read = |window| {
-            recording(&Reading { extractor: &extractor, channel: None, window }, &path).unwrap()
-        };
-        let (whole, cut) = (read(WINDOW), read(1.0));
-        assert_eq!((whole.windows.len(), whole.facts.warnings.len()), (1, 0));
-        // 3.125 s are four windows of 12,500 samples.
-        assert_eq!(cut.windows.iter().map(|w| w.frames).collect::<Vec<_>>(), [76; 4]);
-        assert!(cut.facts.warnings[0].contains("3 s long"), "{:?}", cut.facts.warnings);
-        assert!(cut.facts.warnings[0].contains("4 windows of 1 s"), "{:?}", cut.facts.warnings);
-        let samples = load(&path, 16_000, None).unwrap().samples;
-        for (window, samples) in cut.windows.iter().zip(samples.chunks(12_500)) {
-            assert_eq!(window.values, extractor.features(samples, None).unwrap().values);
+/// Refuses samples without a window that has enough speech.
+fn no_speech(level: &Level) -> Error {
+    Error::Undefined(match level.is_silent() {
+        true => "silent: there is no speech in it".to_owned(),
+        false => {
+            let below = -20.0 * level.rms().log10();
+            format!("has no speech, or too little; its level is {below:.0} dB below full scale")
         }
-        let warnings = cut.facts.warnings.clone();
-        assert_eq!(cut.facts, Facts { warnings, frames: 4 * 76, ..whole.facts.clone() });
-        assert_eq!(
-            (whole.facts.seconds, whole.facts.silent, whole.facts.frames),
-            (3.125, false, 311)
-        );
-    }
-
-    /// The length of a FLAC file is unknown at first. A resampled file is cut at its new rate.
-    #[test]
-    fn windows_are_the_same_in_every_format() {
-        let dir = tempfile::tempdir().unwrap();
-        let samples = tone(25_000);
-        let steps: Vec<i64> = samples.iter().map(|x| (x * 32_768.0).round() as i64).collect();
-        let wav = dir.path().join("a.wav");
-        write_wav16(&wav, &samples, 8000).unwrap();
-        let extractor = extractor();
-        for window in [0.7, 1.0, 3.124, 3.125, 60.0] {
-            let reading = Reading { extractor: &extractor, channel: None, window };
-            let wanted = recording(&reading, &wav).unwrap();
-            assert_eq!(wanted.windows.len(), (3.125 / window).ceil() as usize);
-            for known in [true, false] {
-                let flac = dir.path().join("a.flac");
-                std::fs::write(&flac, crate::audio::tests::flac_of(&steps, 1000, 8000, known))
-                    .unwrap();
-                let found = recording(&reading, &flac).unwrap();
-                assert_eq!(found.facts, wanted.facts);
-                assert!(
-                    found
-                        .windows
-                        .iter()
-                        .map(|w| &w.values)
-                        .eq(wanted.windows.iter().map(|w| &w.values))
-                );
-            }
-        }
-    }
-
-    #[test]
-    fn errors_of_any_window_name_the_file() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("a.wav");
-        let spec = hound::WavSpec {
-            channels: 1,
-            sample_rate: 16_000,
-            bits_per_sample: 32,
-            sample_format: hound::SampleFormat::Float,
-        };
-        let mut writer = hound::WavWriter::create(&path, spec).unwrap();
-        let mut samples = tone(40_000);
-        samples[39_000] = 1e30;
-        samples.iter().for_each(|&x| writer.write_sample(x).unwrap());
-        writer.finalize().unwrap();
-        let extractor = extractor();
-        let error = |window| {
-            let reading = Reading { extractor: &extractor, channel: None, window };
-            recording(&reading, &path).err().unwrap().to_string()
-        };
-        for (window, wanted) in [
-            (60.0, "frame 242 "),
-            (1.0, "frame 75 "),
-            (0.001, "16 samples are shorter than one frame"),
-        ] {
-            assert!(
-                error(window).contains("a.wav: ") && error(window).contains(wanted),
-                "{}",
-                error(window)
-            );
-        }
-    }
+    })
 }

@@ -14,6 +14,7 @@ mod bench;
 mod built_in;
 mod dashboard;
 mod device_features;
+mod embed_vad;
 mod embedding;
 mod features;
 #[cfg(feature = "wgpu-bare")]

@@ -71,12 +71,12 @@ impl Place {
         let frontend =
             Frontend { fbank: FbankConfig { mels: MELS, ..Default::default() }, cmn: true };
         let embedder = Embedder::new(&self.network, &frontend, &Device::default())?;
-        let embedder = embedder.window(args.window).waiting(8000);
+        let embedder = embedder.window(args.window).vad(args.vad).waiting(8000);
         let list = List::of(&args, &[])?;
         let collected = Collected::new(8, None)?;
         let mut work = Work::new(&args, &list, collected, false, true);
         let described = || -> Result<serde_json::Value> {
-            Ok(json!({"list": list.digest(), "window": args.window}))
+            Ok(json!({"list": list.digest(), "window": args.window, "vad": args.vad}))
         };
         work.run(&embedder, &args.output, Box::new(described))?;
         let (collected, left_out, log) = work.results()?;
@@ -135,6 +135,8 @@ fn other_work_does_not_go_on() {
     place.embed("a", &[], false).unwrap();
     let error = place.embed("a", &["--window", "10"], true).err().unwrap().to_string();
     assert!(error.contains("a.part: holds results") && error.contains("another window"), "{error}");
+    let error = place.embed("a", &["--vad"], true).err().unwrap().to_string();
+    assert!(error.contains("another vad"), "{error}");
     let list = std::fs::read_to_string(place.path("wav.scp")).unwrap();
     std::fs::write(place.path("wav.scp"), list.replace("u7 ", "other ")).unwrap();
     let error = place.embed("a", &[], true).err().unwrap().to_string();
@@ -142,4 +144,49 @@ fn other_work_does_not_go_on() {
     std::fs::remove_file(place.path("a.part")).unwrap();
     let fresh = place.embed("a", &[], true).unwrap();
     assert_eq!(fresh.all.position("other"), Some(7));
+}
+
+#[test]
+fn each_setting_that_changes_embeddings_is_part_of_the_work() {
+    let place = Place::make();
+    let list = place.path("wav.scp");
+    let described = |more: &[&str]| {
+        let words = ["revox", "embed", "--wav-scp", list.to_str().unwrap(), "-o", "e"];
+        let cli = Cli::try_parse_from([&words[..], more].concat()).unwrap();
+        let Verb::Embed(args) = cli.verb else { unreachable!() };
+        let list = List::of(&args, &[]).unwrap();
+        description(&args, &list, None, &cli.global).unwrap()
+    };
+    let usual = described(&[]);
+    assert_eq!(described(&["--skip-errors", "--quiet"]), usual);
+    let settings: [(&str, &[&str]); 3] =
+        [("window", &["--window", "10"]), ("channel", &["--channel", "1"]), ("vad", &["--vad"])];
+    for (name, more) in settings {
+        let other = described(more);
+        let keys = usual.as_object().unwrap().keys();
+        let differ: Vec<&String> = keys.filter(|key| other[*key] != usual[*key]).collect();
+        assert_eq!(differ, [name]);
+    }
+}
+
+/// Recordings without speech are errors of theirs, in this process and the next.
+#[test]
+fn recordings_without_speech_are_left_out() {
+    let place = Place::make();
+    for (i, level) in [(4, 0.0), (20, 1.0 / 32_768.0)] {
+        let faint: Vec<f32> = (0..8000).map(|t| level * (t % 2) as f32).collect();
+        write_wav16(place.path(&format!("{i}.wav")), &faint, 16_000).unwrap();
+    }
+    assert_eq!(place.embed("all", &[], true).unwrap().all.len(), FILES);
+    let error = place.embed("a", &["--vad"], true).err().unwrap().to_string();
+    assert!(error.contains("4.wav: silent: there is no speech in it"), "{error}");
+    assert!(error.contains("--skip-errors"), "{error}");
+    let wanted = place.embed("b", &["--vad", "--skip-errors"], false).unwrap();
+    let again = place.embed("b", &["--vad", "--skip-errors"], true).unwrap();
+    for ran in [&wanted, &again] {
+        let ids: Vec<&str> = ran.left_out.iter().map(|(id, _)| id.as_str()).collect();
+        assert_eq!(ids, ["u4", "u20"]);
+        assert!(ran.left_out[1].1.contains("has no speech, or too little"), "{:?}", ran.left_out);
+    }
+    assert_eq!(rows(&again.all), rows(&wanted.all));
 }

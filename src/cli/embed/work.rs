@@ -31,10 +31,38 @@ pub(super) struct Work<'a> {
     left_out: LeftOut,
     /// Of recordings that were read.
     warnings: Warnings,
+    heard: Heard,
     /// What is done is kept here, if the output is a file.
     log: Option<Log<'a>>,
     /// Number of utterances that are done.
     done: usize,
+}
+
+/// What the recordings of this process hold.
+#[derive(Default)]
+struct Heard {
+    recordings: usize,
+    seconds: f64,
+    speech: f64,
+}
+
+impl Heard {
+    fn add(&mut self, facts: &Facts) {
+        self.recordings += 1;
+        self.seconds += facts.seconds;
+        self.speech += facts.quality.speech_seconds;
+    }
+
+    /// Says how much was left out as no speech.
+    fn left_out(&self) -> String {
+        let Self { recordings, seconds, speech } = *self;
+        let removed = (seconds - speech).max(0.0);
+        format!(
+            "left out {removed:.1} s of {seconds:.1} s as no speech ({:.0} %), in {}",
+            100.0 * removed / seconds.max(f64::MIN_POSITIVE),
+            counted(recordings, "recording")
+        )
+    }
 }
 
 /// Says what work it is, for the next process. What only decides how it is reported is not part of
@@ -57,6 +85,7 @@ pub(super) fn description(
         "list": list.digest(),
         "window": args.window,
         "channel": args.channel,
+        "vad": args.vad,
         "backend": global.backend.name(),
         "version": env!("CARGO_PKG_VERSION"),
     }))
@@ -79,6 +108,7 @@ impl<'a> Work<'a> {
             collected,
             left_out: LeftOut::default(),
             warnings: Warnings::default(),
+            heard: Heard::default(),
             log: None,
             done: 0,
         }
@@ -128,6 +158,10 @@ impl<'a> Work<'a> {
         let unprinted = self.warnings.unprinted();
         if unprinted > 0 {
             errln!("warning: {unprinted} more warnings of recordings");
+        }
+        // An earlier process may have done them all.
+        if self.args.vad && self.heard.recordings > 0 {
+            note!("{}", self.heard.left_out());
         }
         Ok((self.collected, self.left_out, self.log))
     }
@@ -180,6 +214,7 @@ impl Receiver for Work<'_> {
         match result.map_err(|e| list.at(place, e, self.or_model)) {
             Ok((facts, row)) => {
                 self.warn(place, &facts);
+                self.heard.add(&facts);
                 self.collected.push(id, &row)?;
                 if let Some(log) = &mut self.log {
                     log.row(&row);

@@ -138,6 +138,10 @@ fn samples_have_the_embedding_of_their_file() {
         let embedding = embedder.file(&path).unwrap();
         assert_eq!(embedding.len(), 8);
         assert_eq!(embedder.samples(&samples).unwrap(), embedding, "{window}");
+        // A tone is louder than what is no speech.
+        let embedder = embedder.vad(true);
+        assert_eq!(embedder.file(&path).unwrap(), embedding, "{window}");
+        assert_eq!(embedder.samples(&samples).unwrap(), embedding, "{window}");
     }
     let embedder = Embedder::new(&network, &frontend(), &device).unwrap();
     assert!(embedder.samples(&[]).is_err() && embedder.samples(&samples[..100]).is_err());

@@ -6,7 +6,9 @@ use super::super::batches::of_windows;
 use super::*;
 use crate::audio::write_wav16;
 use crate::error::Error;
-use crate::inference::tests::{Recording, extractor, frontend, network, recording, tone};
+use crate::inference::tests::{
+    Recording, extractor, frontend, meter, network, reading, recording, tone,
+};
 use crate::inference::{Embedder, WINDOW};
 
 /// Embeddings of recordings whose features are in memory.
@@ -20,8 +22,8 @@ fn of_recordings(embedder: &Embedder, recordings: &[&Recording]) -> Vec<Vec<f32>
 fn files_come_in_order_with_their_errors() {
     let dir = tempfile::tempdir().unwrap();
     let (network, device) = (network(), Device::default());
-    let extractor = extractor();
-    let reading = Reading { extractor: &extractor, channel: None, window: WINDOW };
+    let (extractor, meter) = (extractor(), meter());
+    let reading = reading(&extractor, &meter, WINDOW);
     let embedder = Embedder::new(&network, &frontend(), &device).unwrap();
     let paths: Vec<_> = (0..20).map(|i| dir.path().join(format!("{i}.wav"))).collect();
     for (i, path) in paths.iter().enumerate().filter(|(i, _)| i % 7 != 3) {
@@ -55,8 +57,8 @@ fn files_come_in_order_with_their_errors() {
 fn long_files_have_the_embeddings_of_their_recordings() {
     let dir = tempfile::tempdir().unwrap();
     let (network, device) = (network(), Device::default());
-    let extractor = extractor();
-    let reading = Reading { extractor: &extractor, channel: None, window: 0.25 };
+    let (extractor, meter) = (extractor(), meter());
+    let reading = reading(&extractor, &meter, 0.25);
     let embedder = Embedder::new(&network, &frontend(), &device).unwrap().window(0.25);
     let paths: Vec<_> = (0..4).map(|i| dir.path().join(format!("{i}.wav"))).collect();
     for (path, length) in paths.iter().zip([4000, 78_390, 3930, 3000]) {
