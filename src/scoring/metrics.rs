@@ -234,6 +234,11 @@ impl<'a> Curve<'a> {
         self.steps().part(part).map(move |step| self.point(step))
     }
 
+    /// The lowest and the highest score.
+    pub fn range(&self) -> (f64, f64) {
+        (self.trials[0].score, self.trials[self.trials.len() - 1].score)
+    }
+
     /// The trials by ascending score, and their blocks.
     pub(super) fn trials(&self) -> (&[Scored], &Blocks) {
         (&self.trials, &self.blocks)

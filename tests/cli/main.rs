@@ -15,6 +15,7 @@ mod built_in;
 mod dashboard;
 mod device_features;
 mod embedding;
+mod eval;
 mod features;
 #[cfg(feature = "wgpu-bare")]
 mod gpu;

@@ -168,7 +168,8 @@ proptest! {
         let trials: Vec<(f64, bool)> = raw.iter().map(|&(s, t)| (f64::from(s), t)).collect();
         prop_assume!(trials.iter().any(|t| t.1) && trials.iter().any(|t| !t.1));
         let curve = Curve::new(trials).unwrap();
-        let svg = det_svg(&curve, &DetPlot { costs: &[0.01, 0.5].map(Cost::at_prior), ..PLAIN }).unwrap();
+        let costs = [0.01, 0.5].map(Cost::at_prior);
+        let svg = det_svg(&curve, &DetPlot { costs: &costs, ..PLAIN }).unwrap();
         for line in drawn(&svg, "polyline", BLUE) {
             prop_assert!(in_the_square(&line) && off_the_lower_borders(&line), "{:?}", line);
         }
