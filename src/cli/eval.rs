@@ -1,36 +1,53 @@
 //! `revox eval`.
 
+mod by;
+mod check;
+mod conditions;
+mod identification;
 mod labels;
+mod load;
+mod rates;
 mod report;
+mod same;
+mod several;
 mod speakers;
 
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
-use rayon::prelude::*;
-
-use self::labels::Labels;
+use self::check::det_is_csv;
+use self::conditions::By;
+use self::load::Loaded;
+use self::rates::{Applications, Asked};
 use self::report::Report;
+use self::several::Several;
 use super::{Global, tell};
-use crate::corpus::{Pair, Text, Words};
 use crate::error::{Error, Result};
 use crate::fs;
-use crate::model_file::{read_header, update_header};
+use crate::model_file::update_header;
 use crate::progress::Progress;
 use crate::scoring::{
-    Curve, DetPlot, Intervals, PRIORS, ScoreList, bootstrap_curve, det_csv, det_svg,
-    speakers_from_targets,
+    Curve, DetPlot, DetSystem, Intervals, bootstrap_costs, det_csv, det_svg, det_systems_svg,
 };
 use crate::terminal::errln;
 
-/// Error rates of a score file.
+/// Error rates of score files.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   revox eval scores --save-threshold model.safetensors
-  revox eval scores --trials dev/trials.txt --utt2spk dev/utt2spk --det det.svg")]
+  revox eval scores --trials dev/trials.txt --utt2spk dev/utt2spk --det det.svg
+  revox eval old.scores new.scores --name old --name new --det both.svg
+  revox eval llrs --llr --p-target 0.001 --by gender=utt2gender
+  revox eval scores --by seconds=utt2dur --bins 2,4,8
+  revox eval scores --identification")]
 pub struct Args {
-    /// Scores: `enroll test score [label]` a line.
-    scores: PathBuf,
+    /// Scores: `enroll test score [label]` a line. Several files are compared: a row for each, and
+    /// 95 % intervals of the difference of EER from the first.
+    #[arg(required = true)]
+    scores: Vec<PathBuf>,
+    /// Names of the score files in tables and drawings, one for each.
+    #[arg(long)]
+    name: Vec<String>,
     /// Trials with labels, for score files without.
     #[arg(long)]
     trials: Option<PathBuf>,
@@ -41,13 +58,30 @@ pub struct Args {
     /// List of the utterances' files, where trials name files and utt2spk ids.
     #[arg(long, value_name = "LIST", requires = "utt2spk")]
     wav_scp: Option<PathBuf>,
-    /// Write the DET curve here (.svg, or .csv for its points).
+    #[command(flatten)]
+    applications: Applications,
+    /// Rates by condition, from a file `utterance value [value...]` a line, whose first line may
+    /// name the columns (`utt gender device`); may be given several times. With --utt2spk, its keys
+    /// may be speakers. A trial whose sides differ has both conditions: `f-m`.
+    #[arg(long, value_name = "[NAME=]FILE[:COLUMN]", value_parser = conditions::by)]
+    by: Vec<By>,
+    /// Bounds that make conditions of numbers: 2,4,8.
+    #[arg(long, value_name = "BOUNDS", value_delimiter = ',', requires = "by")]
+    bins: Vec<f64>,
+    /// Rates of identification: trials are of a model and a probe; a probe without a target trial
+    /// is not enrolled.
+    #[arg(long, conflicts_with_all = [
+        "utt2spk", "wav_scp", "det", "save_threshold", "by", "name", "p_target", "c_miss", "c_fa",
+        "llr",
+    ])]
+    identification: bool,
+    /// Write the DET curves here (.svg, or .csv for the points of one).
     #[arg(long)]
     det: Option<PathBuf>,
     /// Store the thresholds in this model, for `compare`. You vouch that the scores are this
     /// model's: neither scores nor embeddings know their model. They must be as `compare` makes
     /// them: cosines without AS-norm, and with `--mean` only if the model holds that mean.
-    #[arg(long, value_name = "MODEL")]
+    #[arg(long, value_name = "MODEL", conflicts_with = "llr")]
     save_threshold: Option<PathBuf>,
     /// Resamplings behind the 95 % intervals; 0 for none.
     #[arg(long, default_value_t = 1000)]
@@ -55,60 +89,46 @@ pub struct Args {
 }
 
 pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
-    check_outputs(args)?;
-    let mut words = Words::default();
-    let mut scores = read_list(&args.scores, &mut words, global)?;
-    // The list of trials, which is read next, may add words.
-    let utterances = words.len();
-    let labels = match &args.trials {
-        None => Labels::own(&scores, &mut words)?,
-        Some(list) => Labels::listed(&mut scores, &mut words, list, global.quiet)?,
-    };
-    let undefined = |e: Error| Error::file(&args.scores, e.to_string());
-    let threshold = Curve::of(&mut scores.trials).map_err(undefined)?.eer().threshold;
-    if args.save_threshold.is_some() {
-        check_scores(&scores, &mut words, threshold)?;
+    check::options(args)?;
+    if args.identification {
+        return identification::run(args, global);
     }
-    let speakers = match &args.utt2spk {
-        Some(list) => {
-            let speakers = {
-                let named: Vec<(&str, usize)> = words.iter().take(utterances).collect();
-                speakers::listed(&args.scores, &named, list, args.wav_scp.as_deref())?
-            };
-            speakers::check_labels(&scores, &mut words, list, &speakers)?;
-            speakers
-        }
-        None => {
-            let targets = scores.trials.iter().filter(|t| t.pair.is_target());
-            speakers_from_targets(utterances, targets.map(|t| (t.pair.enroll(), t.pair.test())))
-        }
-    };
-    drop(words);
-    if let Some(warning) = &labels.warning {
-        errln!("warning: {warning}");
+    let asked = args.applications.asked()?;
+    let Loaded { mut trials, unscored, conditions, is_same } = load::load(args, &asked, global)?;
+    let mut curves: Vec<Curve> = Vec::new();
+    for (trials, path) in trials.iter_mut().zip(&args.scores) {
+        curves.push(Curve::of(trials).map_err(|e| Error::file(path, e.to_string()))?);
     }
-    scores.trials.par_iter_mut().for_each(|t| {
-        let [a, b] = [t.pair.enroll(), t.pair.test()].map(|word| speakers[word as usize]);
-        t.pair = Pair::new(a, b, t.pair.label());
-    });
-    let curve = Curve::of(&mut scores.trials).map_err(undefined)?;
-    let intervals = intervals(&curve, args.replicates, global)?;
+    let mut intervals: Vec<Option<Intervals>> = Vec::new();
+    for (curve, path) in curves.iter().zip(&args.scores) {
+        if asked.llr {
+            warn_of_cosines(curve, path);
+        }
+        intervals.push(resample(curve, &asked, args.replicates, global)?);
+    }
+    let names = names(args);
     if let Some(path) = &args.det {
-        let title = args.scores.file_stem().unwrap_or_default().to_string_lossy();
-        match det_is_csv(path)? {
-            true => fs::write_atomic(path, |out| det_csv(&curve, out))?,
-            false => {
-                let plot =
-                    DetPlot { title: &title, intervals: intervals.as_ref(), priors: &PRIORS };
-                fs::write_bytes(path, det_svg(&curve, &plot)?.as_bytes())?;
-            }
-        }
+        draw(path, &names, &curves, &intervals, &asked)?;
     }
     if let Some(model) = &args.save_threshold {
-        update_header(model, model, |header| header.scoring.set_thresholds(&curve))?;
+        update_header(model, model, |header| header.scoring.set_thresholds(&curves[0]))?;
     }
-    let report = Report { curve: &curve, intervals: intervals.as_ref(), unscored: labels.unscored };
-    let mut text = if global.json { report.json().to_string() } else { report.text() };
+    let of = |place: usize| Report {
+        curve: &curves[place],
+        intervals: intervals[place].as_ref(),
+        unscored: unscored[place],
+        conditions: &conditions[place],
+        asked: &asked,
+    };
+    let reports: Vec<Report> = (0..curves.len()).map(of).collect();
+    let mut text = match (reports.as_slice(), global.json) {
+        ([one], true) => serde_json::Value::Object(one.json()).to_string(),
+        ([one], false) => one.text(),
+        (all, is_json) => {
+            let several = Several { names: &names, reports: all, is_same, asked: &asked };
+            if is_json { several.json().to_string() } else { several.text() }
+        }
+    };
     if let (Some(model), false) = (&args.save_threshold, global.json) {
         text += &format!(
             "\nthresholds stored in {}; a score file does not say its model, so nothing checked \
@@ -120,93 +140,74 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     Ok(())
 }
 
-fn read_list(path: &Path, words: &mut Words, global: &Global) -> Result<ScoreList> {
-    let text = Text::open(path)?;
-    let mut progress = Progress::new("reading scores", text.size(), global.quiet);
-    ScoreList::read(text, words, &mut |bytes| progress.add(bytes))
+/// What the score files are called: as asked for, else by their stems if these differ.
+fn names(args: &Args) -> Vec<String> {
+    if !args.name.is_empty() {
+        return args.name.clone();
+    }
+    let stem = |path: &PathBuf| path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    let stems: Vec<String> = args.scores.iter().map(stem).collect();
+    let is_twice = |(i, stem): (usize, &String)| stems[..i].contains(stem);
+    match stems.iter().enumerate().any(is_twice) {
+        true => args.scores.iter().map(|path| path.display().to_string()).collect(),
+        false => stems,
+    }
 }
 
-/// Refuses, before any work, outputs that cannot be written.
-fn check_outputs(args: &Args) -> Result<()> {
-    let outputs: Vec<&Path> =
-        [&args.det, &args.save_threshold].into_iter().flatten().map(PathBuf::as_path).collect();
-    let inputs =
-        [&args.trials, &args.utt2spk, &args.wav_scp].into_iter().flatten().chain([&args.scores]);
-    fs::check_outputs(&outputs, &inputs.map(PathBuf::as_path).collect::<Vec<_>>())?;
-    if let Some(path) = &args.det {
-        det_is_csv(path)?;
-    }
-    if let Some(model) = &args.save_threshold {
-        if model.exists() && !model.is_file() {
-            return Err(Error::file(model, "is no model file to store thresholds in"));
+/// Writes the DET curves.
+fn draw(
+    path: &Path,
+    names: &[String],
+    curves: &[Curve],
+    intervals: &[Option<Intervals>],
+    asked: &Asked,
+) -> Result<()> {
+    let costs = &asked.costs;
+    if let [curve] = curves {
+        if det_is_csv(path)? {
+            return fs::write_atomic(path, |out| det_csv(curve, out));
         }
-        read_header(model)?;
+        let plot = DetPlot { title: &names[0], intervals: intervals[0].as_ref(), costs };
+        return fs::write_bytes(path, det_svg(curve, &plot)?.as_bytes());
     }
-    Ok(())
+    let mut systems: Vec<DetSystem> = Vec::new();
+    for ((name, curve), intervals) in names.iter().zip(curves).zip(intervals) {
+        systems.push(DetSystem { name, curve, intervals: intervals.as_ref() });
+    }
+    let title = format!("{} systems", systems.len());
+    fs::write_bytes(path, det_systems_svg(&title, &systems, costs)?.as_bytes())
 }
 
-/// Whether the points of the DET curve are wanted rather than its drawing.
-fn det_is_csv(path: &Path) -> Result<bool> {
-    let ends_in = |ending: &str| path.extension().is_some_and(|e| e.eq_ignore_ascii_case(ending));
-    match ends_in("csv") {
-        false if !ends_in("svg") && !fs::is_stdout(path) => {
-            Err(Error::invalid(format!("--det {}: write .svg or .csv", path.display())))
-        }
-        is_csv => Ok(is_csv),
+/// Warns of scores that look like cosines where they were said to be log-likelihood ratios.
+fn warn_of_cosines(curve: &Curve, path: &Path) {
+    let (low, high) = curve.range();
+    if low >= -1.0 && high <= 1.0 {
+        errln!(
+            "warning: {}: every score is between -1 and 1, as cosines are; Cllr and actual DCF \
+             take them for log-likelihood ratios",
+            path.display()
+        );
     }
 }
 
 /// 95 % intervals. Too few speakers for them are a warning.
-fn intervals(curve: &Curve, replicates: usize, global: &Global) -> Result<Option<Intervals>> {
+fn resample(
+    curve: &Curve,
+    asked: &Asked,
+    replicates: usize,
+    global: &Global,
+) -> Result<Option<Intervals>> {
     if replicates == 0 {
         return Ok(None);
     }
     let progress = Mutex::new(Progress::new("resampling speakers", replicates, global.quiet));
     let done = || progress.lock().expect("no holder panics").add(1);
-    match bootstrap_curve(curve, &PRIORS, replicates, global.seed.unwrap_or(0), &done) {
+    match bootstrap_costs(curve, &asked.costs, replicates, global.seed.unwrap_or(0), &done) {
         Ok(intervals) => Ok(Some(intervals)),
         Err(Error::Undefined(message)) => {
             errln!("warning: {message}");
             Ok(None)
         }
         Err(e) => Err(e),
-    }
-}
-
-/// Refuses scores whose thresholds would mean nothing to `compare`. One of them is that of the
-/// equal error rate.
-fn check_scores(scores: &ScoreList, words: &mut Words, threshold: f64) -> Result<()> {
-    let path = scores.text().path();
-    if !threshold.is_finite() {
-        return Err(Error::file(path, "no threshold to store: every score is -inf"));
-    }
-    // Cosines have nine decimals. Scores are infinite where there was nothing to compare.
-    let is_none = |score: f64| score.is_finite() && score.abs() > 1.0 + 1e-9;
-    if scores.trials.par_iter().all(|t| !is_none(t.score)) {
-        return Ok(());
-    }
-    let first = scores.find(words, &mut |_, t| is_none(t.score))?;
-    let (line, t) = first.ok_or_else(|| scores.text().changed())?;
-    let message = format!(
-        "score {} is no cosine: `compare`, which has cosines, cannot use its thresholds",
-        t.score
-    );
-    Err(Error::line(path, line, message))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_det_curve_has_two_formats() {
-        assert!(
-            det_is_csv(Path::new("a.CSV")).unwrap() && !det_is_csv(Path::new("a.svg")).unwrap()
-        );
-        assert!(!det_is_csv(Path::new("-")).unwrap());
-        for name in ["x.png", "x", ".svg", "csv"] {
-            let error = det_is_csv(Path::new(name)).unwrap_err().to_string();
-            assert!(error.contains(&format!("--det {name}: write .svg or .csv")), "{error}");
-        }
     }
 }

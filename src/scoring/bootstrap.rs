@@ -11,12 +11,12 @@
 
 use rayon::prelude::*;
 
-use super::Scored;
 use super::band::{BandPoint, GRID, grid};
 use super::blocks::Blocks;
 use super::metrics::{Curve, Point, crossing};
 use super::speakers::{Draws, LANES};
 use super::steps::{Step, Steps, Sums, Weights, cumulative, sort};
+use super::{Cost, Scored};
 use crate::corpus::Pair;
 use crate::error::{Error, Result};
 
@@ -34,7 +34,7 @@ pub struct Interval {
 pub struct Intervals {
     /// Of the equal error rate.
     pub eer: Interval,
-    /// Of the normalised minDCF, one for each prior asked for.
+    /// Of the normalised minDCF, one for each prior or application asked for.
     pub min_dcf: Vec<Interval>,
     /// Of the miss rate at 64 ascending false-accept rates, in equal steps of their normal
     /// quantile. The first rate is half a false accept, but at least 1e-5; the last is 95 %.
@@ -43,6 +43,20 @@ pub struct Intervals {
     pub replicates: usize,
     /// Speakers resampled.
     pub speakers: usize,
+    /// The equal error rate of each replicate.
+    eers: Vec<f64>,
+}
+
+impl Intervals {
+    /// The 95 % interval of the equal error rate's difference: that of these trials minus that of
+    /// `other`. Both must be of the same trials, scored by two systems, with the same numbers of
+    /// speakers and the same seed. Then each replicate draws the same speakers for both, and what
+    /// these speakers do to both rates cancels. None where the replicates are not as many.
+    pub fn eer_difference(&self, other: &Self) -> Option<Interval> {
+        let is_paired = (self.speakers, self.eers.len()) == (other.speakers, other.eers.len());
+        let differences = self.eers.iter().zip(&other.eers).map(|(a, b)| a - b);
+        is_paired.then(|| quantiles(differences.collect()))
+    }
 }
 
 /// Trials whose weights are summed by one thread.
@@ -51,7 +65,7 @@ const PART: usize = 1 << 14;
 /// The error rates of one replicate.
 struct Rates {
     eer: f64,
-    /// At each prior.
+    /// In each application.
     min_dcf: Vec<f64>,
     /// Miss rates at the grid's false-accept rates; f32, since there are as many arrays as
     /// replicates.
@@ -77,7 +91,7 @@ pub fn bootstrap(
     };
     let mut sorted: Vec<Scored> = trials.iter().map(trial).collect();
     sort(&mut sorted);
-    resample(&sorted, &Blocks::of(&sorted), priors, replicates, seed, done)
+    resample(&sorted, &Blocks::of(&sorted), &at(priors), replicates, seed, done)
 }
 
 /// [`bootstrap`] of a curve whose trials are pairs of speakers. It makes no copy of them.
@@ -91,14 +105,33 @@ pub fn bootstrap_curve(
     seed: u64,
     done: &(dyn Fn() + Sync),
 ) -> Result<Intervals> {
+    bootstrap_costs(curve, &at(priors), replicates, seed, done)
+}
+
+/// [`bootstrap_curve`] with minDCF in other applications than those whose costs are 1.
+///
+/// # Errors
+/// As [`bootstrap`].
+pub fn bootstrap_costs(
+    curve: &Curve,
+    costs: &[Cost],
+    replicates: usize,
+    seed: u64,
+    done: &(dyn Fn() + Sync),
+) -> Result<Intervals> {
     let (trials, blocks) = curve.trials();
-    resample(trials, blocks, priors, replicates, seed, done)
+    resample(trials, blocks, costs, replicates, seed, done)
+}
+
+/// The applications with these priors and costs of 1.
+fn at(priors: &[f64]) -> Vec<Cost> {
+    priors.iter().map(|&prior| Cost::at_prior(prior)).collect()
 }
 
 fn resample(
     trials: &[Scored],
     blocks: &Blocks,
-    priors: &[f64],
+    costs: &[Cost],
     replicates: usize,
     seed: u64,
     done: &(dyn Fn() + Sync),
@@ -117,7 +150,7 @@ fn resample(
             .par_iter()
             .zip(&sums)
             .map(|(draws, sums)| {
-                let rates = replicate(trials, blocks, draws, sums, priors, &grid);
+                let rates = replicate(trials, blocks, draws, sums, costs, &grid);
                 done();
                 rates
             })
@@ -131,9 +164,10 @@ fn resample(
             results.len()
         )));
     }
+    let eers: Vec<f64> = results.iter().map(|r| r.eer).collect();
     Ok(Intervals {
-        eer: quantiles(results.iter().map(|r| r.eer).collect()),
-        min_dcf: (0..priors.len())
+        eer: quantiles(eers.clone()),
+        min_dcf: (0..costs.len())
             .map(|p| quantiles(results.iter().map(|r| r.min_dcf[p]).collect()))
             .collect(),
         band: (0..GRID)
@@ -145,6 +179,7 @@ fn resample(
             .collect(),
         replicates: results.len(),
         speakers,
+        eers,
     })
 }
 
@@ -222,7 +257,7 @@ fn replicate(
     blocks: &Blocks,
     draws: &Draws,
     sums: &[Sums],
-    priors: &[f64],
+    costs: &[Cost],
     grid: &[f64; GRID],
 ) -> Option<Rates> {
     let all = *sums.last()?;
@@ -230,10 +265,9 @@ fn replicate(
         return None;
     }
     let steps = Steps { trials, blocks, sums, weights: Drawn { draws, all } };
-    let min_dcf = |prior: f64| {
-        let cost =
-            |fnr: f64, fpr: f64| (prior * fnr + (1.0 - prior) * fpr) / prior.min(1.0 - prior);
-        steps.cheapest(cost).map_or(f64::INFINITY, |best| best.0)
+    let min_dcf = |cost: &Cost| {
+        let normalised = |fnr: f64, fpr: f64| cost.mean(fnr, fpr) / cost.without_scores();
+        steps.cheapest(normalised).map_or(f64::INFINITY, |best| best.0)
     };
     let (before, after) = steps.first(|fnr, fpr| fnr >= fpr)?;
     // Only the rate of the crossing is used, and thresholds do not change it.
@@ -243,7 +277,7 @@ fn replicate(
     };
     Some(Rates {
         eer: crossing(point(before), point(after)).rate,
-        min_dcf: priors.iter().map(|&prior| min_dcf(prior)).collect(),
+        min_dcf: costs.iter().map(min_dcf).collect(),
         misses: grid.map(miss),
     })
 }

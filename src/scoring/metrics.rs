@@ -8,14 +8,17 @@
 //! +inf have a finite threshold: one above all other scores. Scores of -inf are accepted by no
 //! finite threshold.
 
+mod keys;
+
 use std::borrow::Cow;
 use std::fmt;
 
 use rayon::prelude::*;
 
-use super::Scored;
+use self::keys::{merged, ordered};
 use super::blocks::Blocks;
 use super::steps::{Step, Steps, Sums, Weights, cumulative, sort};
+use super::{Cost, Scored};
 use crate::corpus::Pair;
 use crate::error::{Error, Result};
 
@@ -84,7 +87,8 @@ impl fmt::Display for Eer {
 /// Minimum of the normalised detection cost.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct MinDcf {
-    /// min over thresholds of (p FNR + (1 - p) FPR) / min(p, 1 - p), with both costs 1.
+    /// min over thresholds of (p m FNR + (1 - p) f FPR) / min(p m, (1 - p) f), with the prior p and
+    /// the costs m of a miss and f of a false accept.
     pub cost: f64,
     /// The threshold there; infinite for "reject all".
     pub threshold: f64,
@@ -164,35 +168,6 @@ impl Curve<'static> {
     }
 }
 
-/// Maps a number to an integer of the same order. Integers are faster to sort.
-fn ordered(x: f64) -> u64 {
-    let bits = x.to_bits();
-    if bits >> 63 == 1 { !bits } else { bits | 1 << 63 }
-}
-
-/// The inverse of [`ordered`].
-fn back(key: u64) -> f64 {
-    f64::from_bits(if key >> 63 == 1 { key & !(1 << 63) } else { !key })
-}
-
-/// Merges the sorted keys of nontargets and targets into one sorted list.
-fn merged([nontargets, targets]: &[Vec<u64>; 2]) -> Vec<Scored> {
-    let trial =
-        |key: u64, target: bool| Scored { score: back(key), pair: Pair::new(0, 0, Some(target)) };
-    let mut all = Vec::with_capacity(nontargets.len() + targets.len());
-    let (mut n, mut t) = (0, 0);
-    // Branches that depend on the keys would be mispredicted about every other time.
-    while let (Some(&nontarget), Some(&target)) = (nontargets.get(n), targets.get(t)) {
-        let is_target = target < nontarget;
-        all.push(trial(target.min(nontarget), is_target));
-        t += usize::from(is_target);
-        n += usize::from(!is_target);
-    }
-    all.extend(nontargets[n..].iter().map(|&key| trial(key, false)));
-    all.extend(targets[t..].iter().map(|&key| trial(key, true)));
-    all
-}
-
 impl<'a> Curve<'a> {
     /// From labelled trials, which it sorts by score in place. It makes no copy of them.
     ///
@@ -259,6 +234,11 @@ impl<'a> Curve<'a> {
         self.steps().part(part).map(move |step| self.point(step))
     }
 
+    /// The lowest and the highest score.
+    pub fn range(&self) -> (f64, f64) {
+        (self.trials[0].score, self.trials[self.trials.len() - 1].score)
+    }
+
     /// The trials by ascending score, and their blocks.
     pub(super) fn trials(&self) -> (&[Scored], &Blocks) {
         (&self.trials, &self.blocks)
@@ -276,18 +256,29 @@ impl<'a> Curve<'a> {
     /// Normalised minimum detection cost at the prior `p_target`, between 0 and 1, with both costs
     /// 1.
     pub fn min_dcf(&self, p_target: f64) -> MinDcf {
-        let best = self.steps().cheapest(|fnr, fpr| p_target * fnr + (1.0 - p_target) * fpr);
-        let (cost, threshold) = best.map_or((f64::INFINITY, f64::INFINITY), |(cost, step)| {
-            (cost, self.point(step).threshold)
+        self.min_cost(&Cost::at_prior(p_target))
+    }
+
+    /// Normalised minimum detection cost, between 0 and 1.
+    pub fn min_cost(&self, cost: &Cost) -> MinDcf {
+        let best = self.steps().cheapest(|fnr, fpr| cost.mean(fnr, fpr));
+        let (least, threshold) = best.map_or((f64::INFINITY, f64::INFINITY), |(least, step)| {
+            (least, self.point(step).threshold)
         });
-        MinDcf { cost: cost / p_target.min(1.0 - p_target), threshold }
+        MinDcf { cost: least / cost.without_scores(), threshold }
     }
 
     /// The operating point of [`min_dcf`](Self::min_dcf), of several the one with the lowest
     /// threshold.
     pub fn at_min_dcf(&self, p_target: f64) -> Point {
+        self.at_min_cost(&Cost::at_prior(p_target))
+    }
+
+    /// The operating point of [`min_cost`](Self::min_cost), of several the one with the lowest
+    /// threshold.
+    pub fn at_min_cost(&self, cost: &Cost) -> Point {
         let steps = self.steps();
-        let best = steps.cheapest(|fnr, fpr| p_target * fnr + (1.0 - p_target) * fpr);
+        let best = steps.cheapest(|fnr, fpr| cost.mean(fnr, fpr));
         self.point(best.map_or(steps.last(), |b| b.1))
     }
 

@@ -6,12 +6,16 @@ mod band;
 mod blocks;
 mod bootstrap;
 mod calibration;
+mod cllr;
 mod cosine;
+mod cost;
 #[cfg(feature = "plots")]
 mod det;
 mod embeddings;
+mod identification;
 mod metrics;
 mod parts;
+mod pav;
 mod probit;
 mod scores;
 mod speakers;
@@ -19,17 +23,21 @@ mod steps;
 
 pub use as_norm::{AsNorm, Normaliser, TopStatistics};
 pub use band::BandPoint;
-pub use bootstrap::{Interval, Intervals, bootstrap, bootstrap_curve};
+pub use bootstrap::{Interval, Intervals, bootstrap, bootstrap_costs, bootstrap_curve};
 pub use calibration::{
     Calibration, Column, Evidence, Fitted, Fold, Quantity, bayes_threshold, probability,
 };
+pub use cllr::{ActualDcf, actual_dcf, cllr};
 pub use cosine::Scorer;
 pub(crate) use cosine::cosine;
+pub use cost::Cost;
 #[cfg(feature = "plots")]
-pub use det::{DetPlot, det_csv, det_svg};
+pub use det::{DetPlot, DetSystem, det_csv, det_svg, det_systems_svg};
 pub use embeddings::Embeddings;
+pub use identification::{Identification, OpenSet};
 pub use metrics::{
     Curve, Eer, FALSE_ACCEPT_RATES, MODEL_FALSE_ACCEPT_RATES, MinDcf, PRIORS, Point,
 };
+pub use pav::{min_cllr, pav};
 pub use scores::{ScoreList, Scored, ScoredTrial, read_scores, write_scored, write_scores};
 pub use speakers::speakers_from_targets;

@@ -15,7 +15,7 @@ use crate::error::Result;
 use crate::fs;
 use crate::model_file::{Model, read_head};
 use crate::nn::assign_named;
-use crate::scoring::{Curve, DetPlot, Interval, PRIORS, bootstrap, det_svg};
+use crate::scoring::{Cost, Curve, DetPlot, Interval, PRIORS, bootstrap, det_svg};
 
 /// The DET curve of the final model.
 pub(super) const DET: &str = "det.svg";
@@ -90,7 +90,8 @@ pub(super) fn finish(
         complete(&mut model, &path, trained * run.steps, &curve)?;
     }
     let det = options.out.join(DET);
-    let plot = DetPlot { title: "dev trials", intervals: intervals.as_ref(), priors: &PRIORS };
+    let costs = PRIORS.map(Cost::at_prior);
+    let plot = DetPlot { title: "dev trials", intervals: intervals.as_ref(), costs: &costs };
     fs::write_bytes(&det, det_svg(&curve, &plot)?.as_bytes())?;
     Ok(Report {
         model: path,

@@ -16,6 +16,7 @@ mod dashboard;
 mod device_features;
 mod embed_vad;
 mod embedding;
+mod eval;
 mod features;
 #[cfg(feature = "wgpu-bare")]
 mod gpu;

@@ -83,6 +83,13 @@ impl Tensors {
         view.data().chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect()
     }
 
+    pub fn f64(&self, name: &str) -> Vec<f64> {
+        let file = self.file();
+        let view = file.tensor(name).unwrap_or_else(|e| panic!("{name}: {e}"));
+        assert_eq!(view.dtype(), safetensors::Dtype::F64, "{name}");
+        view.data().chunks_exact(8).map(|b| f64::from_le_bytes(b.try_into().unwrap())).collect()
+    }
+
     pub fn i64(&self, name: &str) -> Vec<i64> {
         let file = self.file();
         let view = file.tensor(name).unwrap_or_else(|e| panic!("{name}: {e}"));

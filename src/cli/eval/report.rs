@@ -1,8 +1,10 @@
-//! What `revox eval` prints.
+//! What `revox eval` prints of one score file.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
-use crate::scoring::{Curve, FALSE_ACCEPT_RATES, Interval, Intervals, PRIORS};
+use super::by::{self, Conditions};
+use super::rates::{Asked, Rates};
+use crate::scoring::{Curve, FALSE_ACCEPT_RATES, Interval, Intervals};
 
 /// Error rates and how reliable they are.
 pub(super) struct Report<'a> {
@@ -12,15 +14,21 @@ pub(super) struct Report<'a> {
     pub intervals: Option<&'a Intervals>,
     /// Trials without a score, if there is a list of trials.
     pub unscored: Option<usize>,
+    /// Rates by condition.
+    pub conditions: &'a [Conditions],
+    /// Which costs are wanted.
+    pub asked: &'a Asked,
+}
+
+fn pair(i: Interval) -> Value {
+    json!([i.low, i.high])
 }
 
 impl Report<'_> {
     /// For programs. A threshold that does not exist is null.
-    pub(super) fn json(&self) -> Value {
-        let Self { curve, intervals, unscored } = self;
-        let (eer, dcf) = (curve.eer(), PRIORS.map(|p| curve.min_dcf(p)));
+    pub(super) fn json(&self) -> Map<String, Value> {
+        let Self { curve, intervals, unscored, conditions, asked } = self;
         let finite = |x: f64| if x.is_finite() { json!(x) } else { Value::Null };
-        let pair = |i: Interval| json!([i.low, i.high]);
         let at: Vec<_> = FALSE_ACCEPT_RATES
             .iter()
             .map(|&far| {
@@ -28,25 +36,26 @@ impl Report<'_> {
                 json!({"far": far, "threshold": finite(p.threshold), "fpr": p.fpr, "fnr": p.fnr})
             })
             .collect();
-        json!({
-            "eer": eer.rate,
-            "eer_ci95": intervals.map(|i| pair(i.eer)),
-            "min_dcf": {"0.01": dcf[0].cost, "0.05": dcf[1].cost},
-            "min_dcf_ci95": intervals.map(|i| {
-                json!({"0.01": pair(i.min_dcf[0]), "0.05": pair(i.min_dcf[1])})
-            }),
-            "threshold_eer": finite(eer.threshold),
-            "thresholds": at,
-            "targets": curve.targets,
-            "nontargets": curve.nontargets,
-            "unscored": unscored,
-            "speakers": intervals.map(|i| i.speakers),
-        })
+        let costs = |i: &Intervals| asked.object(i.min_dcf.iter().map(|i| pair(*i)));
+        let mut all = Rates::of(curve, asked).json(asked);
+        let mut add = |key: &str, value: Value| all.insert(key.to_owned(), value);
+        add("eer_ci95", json!(intervals.map(|i| pair(i.eer))));
+        add("min_dcf_ci95", json!(intervals.map(costs)));
+        add("threshold_eer", finite(curve.eer().threshold));
+        add("thresholds", json!(at));
+        add("targets", json!(curve.targets));
+        add("nontargets", json!(curve.nontargets));
+        add("unscored", json!(unscored));
+        add("speakers", json!(intervals.map(|i| i.speakers)));
+        if !conditions.is_empty() {
+            add("conditions", by::json(conditions, asked));
+        }
+        all
     }
 
     /// For people, in lines.
     pub(super) fn text(&self) -> String {
-        let Self { curve, intervals, .. } = self;
+        let Self { curve, intervals, conditions, asked, .. } = self;
         let range =
             |i: Interval, f: f64| format!("   95 % interval {:.3} to {:.3}", f * i.low, f * i.high);
         let threshold = |t: f64| {
@@ -61,9 +70,25 @@ impl Report<'_> {
                 intervals.map_or(String::new(), |i| range(i.eer, 100.0))
             ),
         ];
-        for (k, p) in PRIORS.iter().enumerate() {
+        let rates = Rates::of(curve, asked);
+        for (k, (cost, least)) in asked.costs.iter().zip(&rates.min_dcf).enumerate() {
             let interval = intervals.map_or(String::new(), |i| range(i.min_dcf[k], 1.0));
-            lines.push(format!("minDCF({p})  {:.4}{interval}", curve.min_dcf(*p).cost));
+            lines.push(format!("minDCF({cost})  {least:.4}{interval}"));
+        }
+        lines.push(format!("min Cllr      {:.4} bits", rates.min_cllr));
+        if let Some((cllr, _)) = &rates.of_llr {
+            lines.push(format!("Cllr          {cllr:.4} bits"));
+            for cost in &asked.costs {
+                let at = curve.actual_dcf(cost);
+                lines.push(format!(
+                    "actual DCF({cost})  {:.4}   from LLR {:.3} on (misses {:.2} %, false accepts \
+                     {:.3} %)",
+                    at.cost,
+                    at.threshold,
+                    100.0 * at.fnr,
+                    100.0 * at.fpr
+                ));
+            }
         }
         lines.push(format!("threshold at EER {}", threshold(eer.threshold)));
         for far in FALSE_ACCEPT_RATES {
@@ -84,6 +109,7 @@ impl Report<'_> {
                 i.replicates, i.speakers
             ));
         }
+        lines.extend(by::text(conditions, asked));
         lines.join("\n")
     }
 }

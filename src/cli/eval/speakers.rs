@@ -9,32 +9,57 @@ use crate::corpus::{Names, Pair, Words, label_name, read_utt2spk, read_wav_scp};
 use crate::error::{Error, Result};
 use crate::scoring::ScoreList;
 
-/// The speaker of each word of a score file, as a number from 0, in the order of the words. `words`
-/// has each word with the line where it first comes.
-pub(super) fn listed(
-    scores: &Path,
-    words: &[(&str, usize)],
+/// A score file, and its words that no file before it has, each with the line where it first comes.
+pub(super) type FileWords<'a> = (&'a Path, &'a [(&'a str, usize)]);
+
+/// The speakers of score files.
+pub(super) struct Speakers {
+    /// The speaker of each word, as a number from 0, in the order of the words.
+    pub numbers: Vec<u32>,
+    /// The name of each speaker.
+    pub names: Vec<String>,
+}
+
+impl Speakers {
+    /// The speakers of all words of `files`, by a list of them.
+    pub(super) fn listed(files: &[FileWords], list: &Path, wav_scp: Option<&Path>) -> Result<Self> {
+        let map = read_utt2spk(list)?;
+        let mut entries: Vec<(&str, &str)> =
+            map.iter().map(|(id, (speaker, _))| (id.as_str(), speaker.as_str())).collect();
+        entries.sort_unstable();
+        let ids: Vec<&str> = entries.iter().map(|e| e.0).collect();
+        let places = places(files, list, &ids, wav_scp)?;
+        let (mut known, mut names): (HashMap<&str, u32>, Vec<String>) = Default::default();
+        let number = |place: usize| {
+            let name = entries[place].1;
+            *known.entry(name).or_insert_with(|| {
+                names.push(name.to_owned());
+                names.len() as u32 - 1
+            })
+        };
+        Ok(Self { numbers: places.into_iter().map(number).collect(), names })
+    }
+}
+
+/// The place of each word of `files` among the sorted `ids` of a list.
+pub(super) fn places(
+    files: &[FileWords],
     list: &Path,
+    ids: &[&str],
     wav_scp: Option<&Path>,
-) -> Result<Vec<u32>> {
-    let map = read_utt2spk(list)?;
-    let files = wav_scp.map_or(Ok(Vec::new()), read_wav_scp)?;
-    let mut entries: Vec<(&str, &str)> =
-        map.iter().map(|(id, (speaker, _))| (id.as_str(), speaker.as_str())).collect();
-    entries.sort_unstable();
-    let mut names = Names::new(list, entries.iter().map(|e| e.0));
-    for (id, file, _) in &files {
-        if let Ok(place) = entries.binary_search_by_key(&id.as_str(), |e| e.0) {
+) -> Result<Vec<usize>> {
+    let listed = wav_scp.map_or(Ok(Vec::new()), read_wav_scp)?;
+    let mut names = Names::new(list, ids.iter().copied());
+    for (id, file, _) in &listed {
+        if let Ok(place) = ids.binary_search(&id.as_str()) {
             names.add_file(place, file);
         }
     }
-    let places = names.resolve_distinct(scores, words)?.places;
-    let mut numbers: HashMap<&str, u32> = HashMap::new();
-    let number = |place: usize| {
-        let next = numbers.len() as u32;
-        *numbers.entry(entries[place].1).or_insert(next)
-    };
-    Ok(places.into_iter().map(number).collect())
+    let mut places = Vec::new();
+    for (scores, words) in files.iter().filter(|file| !file.1.is_empty()) {
+        places.extend(names.resolve_distinct(scores, words)?.places);
+    }
+    Ok(places)
 }
 
 /// Refuses labels that contradict the speakers (one for each word). With them, rates and intervals
@@ -79,8 +104,9 @@ mod tests {
     /// The speakers of both sides of each trial.
     fn sides(scores: &Path, list: &Path, wav_scp: Option<&Path>) -> Result<Vec<(u32, u32)>> {
         let (scored, words) = read(scores);
-        let speakers = listed(scores, &words.iter().collect::<Vec<_>>(), list, wav_scp)?;
-        let of = |word: u32| speakers[word as usize];
+        let words: Vec<(&str, usize)> = words.iter().collect();
+        let speakers = Speakers::listed(&[(scores, words.as_slice())], list, wav_scp)?;
+        let of = |word: u32| speakers.numbers[word as usize];
         Ok(scored.trials.iter().map(|t| (of(t.pair.enroll()), of(t.pair.test()))).collect())
     }
 

@@ -34,7 +34,8 @@ fn replicate(
     grid: &[f64; GRID],
 ) -> Option<Rates> {
     let (blocks, drawn) = (Blocks::of(sorted), [Draws::from(draws)]);
-    super::replicate(sorted, &blocks, &drawn[0], &sums(sorted, &blocks, &drawn)[0], priors, grid)
+    let sums = sums(sorted, &blocks, &drawn);
+    super::replicate(sorted, &blocks, &drawn[0], &sums[0], &at(priors), grid)
 }
 
 /// The same by the definition, in one pass over all trials.
@@ -98,7 +99,7 @@ fn replicates_are_those_of_the_definition_to_the_bit() {
         for (draws, sums) in drawn.iter().zip(&sums) {
             let plain: Vec<u32> = (0..speakers).map(|s| draws.of_speaker(s) as u32).collect();
             let priors = [0.01, 0.05, 0.5];
-            let found = super::replicate(&sorted, &blocks, draws, sums, &priors, &grid);
+            let found = super::replicate(&sorted, &blocks, draws, sums, &at(&priors), &grid);
             match (found, by_the_definition(&sorted, &plain, &priors, &grid)) {
                 (Some(found), Some(wanted)) => {
                     assert_eq!((found.eer, found.min_dcf), (wanted.eer, wanted.min_dcf), "{round}");
@@ -185,4 +186,42 @@ fn intervals_hold_the_estimate_repeat_and_narrow_with_more_speakers() {
     assert!(many.eer.high - many.eer.low < few.eer.high - few.eer.low);
     assert_eq!(run(8), few);
     assert!(bootstrap(&[(0.0, true, 0, 0), (1.0, true, 0, 0)], &[], 100, 1, &|| ()).is_err());
+}
+
+/// Two systems on the same trials: one adds noise of its own to the scores of the other.
+#[test]
+fn a_paired_difference_is_narrower_than_its_parts() {
+    let first = trials(40, 2);
+    let mut stream = Stream::new(9, "test", &[]);
+    let noisy = |t: &(f64, bool, u32, u32)| (t.0 + 0.5 * stream.normal(), t.1, t.2, t.3);
+    let second: Vec<(f64, bool, u32, u32)> = first.iter().map(noisy).collect();
+    let run = |trials: &[(f64, bool, u32, u32)], replicates| {
+        bootstrap(trials, &[0.05], replicates, 1, &|| ()).unwrap()
+    };
+    let (a, b) = (run(&first, 300), run(&second, 300));
+    let Interval { low, high } = b.eer_difference(&a).unwrap();
+    let eer = |trials: &[(f64, bool, u32, u32)]| {
+        Curve::new(trials.iter().map(|t| (t.0, t.1))).unwrap().eer().rate
+    };
+    let difference = eer(&second) - eer(&first);
+    assert!(low < difference && difference < high, "{low} {difference} {high}");
+    let widths = (a.eer.high - a.eer.low) + (b.eer.high - b.eer.low);
+    assert!(high - low < widths, "{low} {high} {widths}");
+    assert_eq!(a.eer_difference(&a), Some(Interval { low: 0.0, high: 0.0 }));
+    assert_eq!(a.eer_difference(&run(&second, 200)), None);
+}
+
+#[test]
+fn costs_other_than_one_have_intervals() {
+    let trials = trials(20, 2);
+    let curve = Curve::new(trials.iter().map(|t| (t.0, t.1))).unwrap();
+    let mut pairs = sorted(&trials);
+    let of_pairs = Curve::of(&mut pairs).unwrap();
+    let costs = [Cost::new(0.01, 10.0, 1.0).unwrap(), Cost::at_prior(0.05)];
+    let ours = bootstrap_costs(&of_pairs, &costs, 60, 3, &|| ()).unwrap();
+    let plain = bootstrap(&trials, &[0.01, 0.05], 60, 3, &|| ()).unwrap();
+    assert_eq!(ours.min_dcf[1], plain.min_dcf[1]);
+    let Interval { low, high } = ours.min_dcf[0];
+    let cost = curve.min_cost(&costs[0]).cost;
+    assert!(low < high && high != plain.min_dcf[0].high && cost < high + 0.1, "{low} {high}");
 }

@@ -5,11 +5,12 @@ use plotters::prelude::*;
 use super::axes::{LEFT, SIDE, TOP, Warped, within};
 use crate::canvas::{Canvas, GREY, HPos, PALE, Spot, width};
 use crate::error::Result;
-use crate::scoring::{Interval, Point};
+use crate::scoring::{Cost, Interval, Point};
 
 /// Colour of the curve. Its band has a lighter one ([`light`]).
 pub(super) const CURVE: RGBColor = RGBColor(76, 114, 176);
-const EER: RGBColor = RGBColor(196, 78, 82);
+/// Colour of the mark of EER.
+pub(super) const EER: RGBColor = RGBColor(196, 78, 82);
 /// Colours of the outlines.
 const OUTLINES: [RGBColor; 4] =
     [RGBColor(60, 130, 80), RGBColor(190, 120, 30), RGBColor(129, 114, 178), RGBColor(70, 70, 70)];
@@ -17,42 +18,52 @@ const OUTLINES: [RGBColor; 4] =
 /// Height of a row, in pixels.
 const ROW: i32 = 20;
 /// Size of the letters.
-const LETTERS: i32 = 15;
+pub(super) const LETTERS: i32 = 15;
 
-/// Colour of the band.
-pub(super) fn light() -> RGBAColor {
-    CURVE.mix(0.2)
+/// Colour of a curve's band.
+pub(super) fn light(curve: RGBColor) -> RGBAColor {
+    curve.mix(0.2)
+}
+
+/// The outline of the minDCF mark of this number, in its own colour.
+pub(super) fn outline(number: usize) -> Sign {
+    Sign::Outline(number, OUTLINES[number % OUTLINES.len()])
 }
 
 /// A sign in the plot.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Sign {
     /// A filled circle: EER.
-    Eer,
+    Dot(RGBColor),
     /// The minDCF mark of this number: an outline of a triangle, a square, a diamond or a triangle
     /// upside down. Outlines stay visible where they coincide.
-    Outline(usize),
-    /// The area around the curve.
-    Band,
+    Outline(usize, RGBColor),
+    /// The area around a curve of this colour.
+    Band(RGBColor),
+    /// A piece of a curve.
+    Line(RGBColor),
 }
 
 impl Sign {
     /// Draws the sign around a place.
     pub fn draw(self, canvas: &Canvas, (x, y): Spot) -> Result<()> {
-        let outline = |n: usize, corners: &[Spot]| {
+        let outline = |colour: RGBColor, corners: &[Spot]| {
             let around = corners.iter().chain(corners.first());
             let path: Vec<Spot> = around.map(|(dx, dy)| (x + dx, y + dy)).collect();
-            canvas.line(&path, OUTLINES[n % OUTLINES.len()].stroke_width(2))
+            canvas.line(&path, colour.stroke_width(2))
         };
         match self {
-            Self::Eer => canvas.dot((x, y), 4, EER),
-            Self::Band => canvas
-                .area(&[(x - 9, y - 5), (x + 9, y - 5), (x + 9, y + 5), (x - 9, y + 5)], light()),
-            Self::Outline(n) => match n % 4 {
-                0 => outline(n, &[(-7, 6), (7, 6), (0, -7)]),
-                1 => outline(n, &[(-6, -6), (6, -6), (6, 6), (-6, 6)]),
-                2 => outline(n, &[(-8, 0), (0, -8), (8, 0), (0, 8)]),
-                _ => outline(n, &[(-7, -6), (7, -6), (0, 7)]),
+            Self::Dot(colour) => canvas.dot((x, y), 4, colour),
+            Self::Line(colour) => canvas.line(&[(x - 9, y), (x + 9, y)], colour.stroke_width(2)),
+            Self::Band(colour) => canvas.area(
+                &[(x - 9, y - 5), (x + 9, y - 5), (x + 9, y + 5), (x - 9, y + 5)],
+                light(colour),
+            ),
+            Self::Outline(n, colour) => match n % 4 {
+                0 => outline(colour, &[(-7, 6), (7, 6), (0, -7)]),
+                1 => outline(colour, &[(-6, -6), (6, -6), (6, 6), (-6, 6)]),
+                2 => outline(colour, &[(-8, 0), (0, -8), (8, 0), (0, 8)]),
+                _ => outline(colour, &[(-7, -6), (7, -6), (0, 7)]),
             },
         }
     }
@@ -69,7 +80,7 @@ pub(super) fn eer(rate: f64, interval: Option<Interval>) -> String {
 
 /// `minDCF(0.01) 0.321 (0.29 to 0.36)`, and if it has no mark, why.
 pub(super) fn min_dcf(
-    prior: f64,
+    application: &Cost,
     cost: f64,
     interval: Option<Interval>,
     at: &Point,
@@ -82,7 +93,7 @@ pub(super) fn min_dcf(
         false if at.fpr == 0.0 && at.fnr >= 1.0 => ", all rejected",
         false => ", off the axes",
     };
-    format!("minDCF({prior}) {cost:.3}{range}{unmarked}")
+    format!("minDCF({application}) {cost:.3}{range}{unmarked}")
 }
 
 /// Draws rows of signs and words in the first corner that neither `lines` nor `band` reach, else in
@@ -130,7 +141,7 @@ mod tests {
     /// The position of the legend's first word.
     fn place(paths: &[&[Spot]], band: &[Spot]) -> (i32, i32) {
         let rows =
-            [(Sign::Eer, "EER".to_owned()), (Sign::Outline(0), "minDCF(0.01) 0.1".to_owned())];
+            [(Sign::Dot(EER), "EER".to_owned()), (outline(0), "minDCF(0.01) 0.1".to_owned())];
         let svg = svg((640, 640), |canvas| draw(canvas, &rows, paths, band)).unwrap();
         let text = svg.split("<text ").nth(1).unwrap();
         let number = |name: &str| {
@@ -169,16 +180,24 @@ mod tests {
         );
         assert_eq!(eer(0.03214, None), "EER 3.21 %");
         let at = |fpr, fnr| Point { threshold: 0.0, fnr, fpr };
-        let words =
-            min_dcf(0.01, 0.3211, Some(Interval { low: 0.29, high: 0.361 }), &at(0.001, 0.2), true);
+        let words = min_dcf(
+            &Cost::at_prior(0.01),
+            0.3211,
+            Some(Interval { low: 0.29, high: 0.361 }),
+            &at(0.001, 0.2),
+            true,
+        );
         assert_eq!(words, "minDCF(0.01) 0.321 (0.29 to 0.36)");
-        assert_eq!(min_dcf(0.05, 0.0, None, &at(0.0, 0.0), false), "minDCF(0.05) 0.000, no errors");
         assert_eq!(
-            min_dcf(0.05, 1.0, None, &at(0.0, 1.0), false),
+            min_dcf(&Cost::at_prior(0.05), 0.0, None, &at(0.0, 0.0), false),
+            "minDCF(0.05) 0.000, no errors"
+        );
+        assert_eq!(
+            min_dcf(&Cost::at_prior(0.05), 1.0, None, &at(0.0, 1.0), false),
             "minDCF(0.05) 1.000, all rejected"
         );
         assert_eq!(
-            min_dcf(0.05, 0.97, None, &at(0.0, 0.97), false),
+            min_dcf(&Cost::at_prior(0.05), 0.97, None, &at(0.0, 0.97), false),
             "minDCF(0.05) 0.970, off the axes"
         );
     }

@@ -5,6 +5,7 @@
 mod axes;
 mod corners;
 mod legend;
+mod overlay;
 
 use std::fmt::Write as _;
 use std::io::{self, Write};
@@ -13,11 +14,12 @@ use plotters::prelude::{BLACK, Color};
 
 use self::axes::{Axes, LEFT, SIDE, TOP, Warped, within};
 use self::corners::corners;
-use self::legend::{CURVE, Sign, light};
+use self::legend::{CURVE, EER, Sign, light, outline};
+pub use self::overlay::{DetSystem, det_systems_svg};
 use super::band::SHOWN;
 use super::parts::write_parts;
 use super::probit::probit;
-use super::{BandPoint, Curve, Eer, Intervals, Point};
+use super::{BandPoint, Cost, Curve, Eer, Intervals, Point};
 use crate::canvas::{self, Canvas, GREY, HPos, Spot, shortened};
 use crate::error::Result;
 
@@ -27,10 +29,10 @@ pub struct DetPlot<'a> {
     /// The title.
     pub title: &'a str,
     /// 95 % intervals: a band around the curve, and ranges in the legend. Those of minDCF are shown
-    /// if there is one for each of `priors`.
+    /// if there is one for each of `costs`.
     pub intervals: Option<&'a Intervals>,
-    /// Priors of targets, between 0 and 1, whose minDCF points are marked.
-    pub priors: &'a [f64],
+    /// The applications whose minDCF points are marked.
+    pub costs: &'a [Cost],
 }
 
 /// The curve as SVG text, 640 pixels wide and high.
@@ -44,9 +46,10 @@ pub struct DetPlot<'a> {
 pub fn det_svg(curve: &Curve, plot: &DetPlot) -> Result<String> {
     let corners = corners(curve);
     let eer = curve.eer();
-    let best: Vec<Point> = plot.priors.iter().map(|&prior| curve.at_min_dcf(prior)).collect();
-    let axes = axes(curve, &corners, eer.rate, &best);
-    let path: Vec<Warped> = corners.iter().map(|p| (probit(p.fpr), probit(p.fnr))).collect();
+    let best: Vec<Point> = plot.costs.iter().map(|cost| curve.at_min_cost(cost)).collect();
+    let [lowest, highest] = reach(curve, &corners, eer.rate, &best);
+    let axes = Axes::around(lowest, highest);
+    let path = warped(&corners);
     let line = axes.clip(&path, false);
     let area = plot.intervals.map_or(Vec::new(), |i| axes.clip(&band(&i.band, &path), true));
     canvas::svg((640, 640), |canvas| {
@@ -61,36 +64,36 @@ pub fn det_svg(curve: &Curve, plot: &DetPlot) -> Result<String> {
         canvas.text(&trials, 14, GREY, HPos::Center, (LEFT + SIDE / 2, 40))?;
         axes.draw(canvas)?;
         if area.len() > 2 {
-            canvas.area(&area, light())?;
+            canvas.area(&area, light(CURVE))?;
         }
         match line[..] {
             [] => remark(canvas, &eer)?,
             [only] => canvas.dot(only, 2, CURVE)?,
             _ => canvas.line(&line, CURVE.stroke_width(2))?,
         }
-        let mut rows = vec![(Sign::Eer, legend::eer(eer.rate, plot.intervals.map(|i| i.eer)))];
+        let mut rows = vec![(Sign::Dot(EER), legend::eer(eer.rate, plot.intervals.map(|i| i.eer)))];
         let mut spots: Vec<Spot> = Vec::new();
-        for (k, (p, prior)) in best.iter().zip(plot.priors).enumerate() {
-            let spot = axes.mark(p.fpr, p.fnr).filter(|_| p.fpr > 0.0 || p.fnr > 0.0);
-            let sign = Sign::Outline(k);
+        for (k, (p, cost)) in best.iter().zip(plot.costs).enumerate() {
+            let spot = place(&axes, p);
+            let sign = outline(k);
             spot.map_or(Ok(()), |at| sign.draw(canvas, at))?;
             spots.extend(spot);
             let interval =
                 plot.intervals.filter(|i| i.min_dcf.len() == best.len()).map(|i| i.min_dcf[k]);
             rows.push((
                 sign,
-                legend::min_dcf(*prior, curve.min_dcf(*prior).cost, interval, p, spot.is_some()),
+                legend::min_dcf(cost, curve.min_cost(cost).cost, interval, p, spot.is_some()),
             ));
         }
         if let Some(at) = axes.mark(eer.rate, eer.rate).filter(|_| eer.rate > 0.0) {
-            Sign::Eer.draw(canvas, at)?;
+            Sign::Dot(EER).draw(canvas, at)?;
             spots.push(at);
         }
         if area.len() > 2
             && let Some(intervals) = plot.intervals
         {
             rows.push((
-                Sign::Band,
+                Sign::Band(CURVE),
                 format!("95 % interval, {} speakers resampled", intervals.speakers),
             ));
         }
@@ -116,8 +119,18 @@ pub fn det_csv(curve: &Curve, out: &mut dyn Write) -> io::Result<()> {
     write_parts(out, curve.parts(), &lines, &mut |_| ())
 }
 
-/// Axes for the curve, and for the marks that have a place on them.
-fn axes(curve: &Curve, corners: &[Point], eer: f64, best: &[Point]) -> Axes {
+/// The points in probits.
+fn warped(corners: &[Point]) -> Vec<Warped> {
+    corners.iter().map(|p| (probit(p.fpr), probit(p.fnr))).collect()
+}
+
+/// The pixel of the mark of a minDCF point; none without errors, or off the axes.
+fn place(axes: &Axes, p: &Point) -> Option<Spot> {
+    axes.mark(p.fpr, p.fnr).filter(|_| p.fpr > 0.0 || p.fnr > 0.0)
+}
+
+/// The rates that axes must hold for the curve, and for the marks that have a place on them.
+fn reach(curve: &Curve, corners: &[Point], eer: f64, best: &[Point]) -> [f64; 2] {
     let rates = best.iter().flat_map(|p| [p.fpr, p.fnr]).chain([eer]);
     let marks: Vec<f64> = rates.filter(|r| *r > 0.0 && *r <= SHOWN[1]).collect();
     // Misses rise and false accepts fall along the curve.
@@ -126,10 +139,7 @@ fn axes(curve: &Curve, corners: &[Point], eer: f64, best: &[Point]) -> Axes {
         _ => 0.5 / curve.targets.max(curve.nontargets) as f64,
     };
     // Some of the curve beyond EER is shown too.
-    Axes::around(
-        marks.iter().copied().fold(end, f64::min),
-        marks.iter().copied().fold(1.5 * eer, f64::max),
-    )
+    [marks.iter().copied().fold(end, f64::min), marks.iter().copied().fold(1.5 * eer, f64::max)]
 }
 
 /// The outline of the band as far as the curve goes.

@@ -3,7 +3,7 @@ use crate::rng::Stream;
 use crate::scoring::bootstrap;
 use proptest::prelude::*;
 
-const PLAIN: DetPlot = DetPlot { title: "test", intervals: None, priors: &[] };
+const PLAIN: DetPlot = DetPlot { title: "test", intervals: None, costs: &[] };
 const BLUE: &str = "#4C72B0";
 
 /// The corners of every `tag` with this colour.
@@ -55,7 +55,11 @@ fn curve_band_and_marks_are_within_the_axes() {
     let intervals = bootstrap(&trials, &priors, 200, 1, &|| ()).unwrap();
     let svg = det_svg(
         &curve,
-        &DetPlot { title: "a <test>", intervals: Some(&intervals), priors: &priors },
+        &DetPlot {
+            title: "a <test>",
+            intervals: Some(&intervals),
+            costs: &priors.map(Cost::at_prior),
+        },
     )
     .unwrap();
     assert!(svg.starts_with("<svg") && svg.contains("a &lt;test&gt;"), "{svg}");
@@ -115,7 +119,7 @@ fn the_curve_ends_with_the_errors() {
 #[test]
 fn a_plot_without_a_curve_says_why() {
     let apart = Curve::new((0..60).map(|i| (f64::from(i), i >= 40))).unwrap();
-    let svg = det_svg(&apart, &DetPlot { priors: &[0.01], ..PLAIN }).unwrap();
+    let svg = det_svg(&apart, &DetPlot { costs: &[Cost::at_prior(0.01)], ..PLAIN }).unwrap();
     assert!(svg.contains("no errors at the threshold 40.0000"), "{svg}");
     assert!(svg.contains("minDCF(0.01) 0.000, no errors"), "{svg}");
     assert!(
@@ -140,7 +144,7 @@ fn a_mark_without_false_accepts_is_on_the_border() {
     let curve = Curve::new(nontargets.chain(targets)).unwrap();
     let best = curve.at_min_dcf(0.01);
     assert_eq!((best.fpr, best.fnr), (0.0, 0.1));
-    let svg = det_svg(&curve, &DetPlot { priors: &[0.01], ..PLAIN }).unwrap();
+    let svg = det_svg(&curve, &DetPlot { costs: &[Cost::at_prior(0.01)], ..PLAIN }).unwrap();
     let outlines = drawn(&svg, "polyline", "#3C8250");
     assert_eq!(outlines.len(), 2, "in the plot and in the legend: {svg}");
     let ends = (outlines[0].iter().map(|p| p.0).min(), outlines[0].iter().map(|p| p.0).max());
@@ -164,7 +168,8 @@ proptest! {
         let trials: Vec<(f64, bool)> = raw.iter().map(|&(s, t)| (f64::from(s), t)).collect();
         prop_assume!(trials.iter().any(|t| t.1) && trials.iter().any(|t| !t.1));
         let curve = Curve::new(trials).unwrap();
-        let svg = det_svg(&curve, &DetPlot { priors: &[0.01, 0.5], ..PLAIN }).unwrap();
+        let costs = [0.01, 0.5].map(Cost::at_prior);
+        let svg = det_svg(&curve, &DetPlot { costs: &costs, ..PLAIN }).unwrap();
         for line in drawn(&svg, "polyline", BLUE) {
             prop_assert!(in_the_square(&line) && off_the_lower_borders(&line), "{:?}", line);
         }

@@ -1,3 +1,4 @@
+use super::keys::back;
 use super::*;
 use proptest::prelude::*;
 

@@ -1,0 +1,98 @@
+//! What `eval` refuses before it works.
+
+use std::path::{Path, PathBuf};
+
+use rayon::prelude::*;
+
+use super::Args;
+use crate::corpus::Words;
+use crate::error::{Error, Result};
+use crate::fs;
+use crate::model_file::read_header;
+use crate::scoring::ScoreList;
+
+/// Refuses options that do not go together, and outputs that cannot be written.
+pub(super) fn options(args: &Args) -> Result<()> {
+    let files = args.scores.len();
+    if !args.name.is_empty() && args.name.len() != files {
+        return Err(Error::invalid(format!(
+            "--name: {} names, but score files are {files}; wanted is one each",
+            args.name.len()
+        )));
+    }
+    if files > 1 && args.save_threshold.is_some() {
+        return Err(Error::invalid("--save-threshold is for one score file"));
+    }
+    if files > 1 && args.identification {
+        return Err(Error::invalid("--identification is for one score file"));
+    }
+    let outputs: Vec<&Path> =
+        [&args.det, &args.save_threshold].into_iter().flatten().map(PathBuf::as_path).collect();
+    let lists = [&args.trials, &args.utt2spk, &args.wav_scp].into_iter().flatten();
+    let conditions = args.by.iter().map(|by| &by.file);
+    let inputs = lists.chain(&args.scores).chain(conditions).map(PathBuf::as_path);
+    fs::check_outputs(&outputs, &inputs.collect::<Vec<_>>())?;
+    if let Some(path) = &args.det
+        && det_is_csv(path)?
+        && files > 1
+    {
+        let message = format!("--det {}: for several score files, write .svg", path.display());
+        return Err(Error::invalid(message));
+    }
+    if let Some(model) = &args.save_threshold {
+        if model.exists() && !model.is_file() {
+            return Err(Error::file(model, "is no model file to store thresholds in"));
+        }
+        read_header(model)?;
+    }
+    Ok(())
+}
+
+/// Whether the points of the DET curve are wanted rather than its drawing.
+pub(super) fn det_is_csv(path: &Path) -> Result<bool> {
+    let ends_in = |ending: &str| path.extension().is_some_and(|e| e.eq_ignore_ascii_case(ending));
+    match ends_in("csv") {
+        false if !ends_in("svg") && !fs::is_stdout(path) => {
+            Err(Error::invalid(format!("--det {}: write .svg or .csv", path.display())))
+        }
+        is_csv => Ok(is_csv),
+    }
+}
+
+/// Refuses scores whose thresholds would mean nothing to `compare`. One of them is that of the
+/// equal error rate.
+pub(super) fn cosines(scores: &ScoreList, words: &mut Words, threshold: f64) -> Result<()> {
+    let path = scores.text().path();
+    if !threshold.is_finite() {
+        return Err(Error::file(path, "no threshold to store: every score is -inf"));
+    }
+    // Cosines have nine decimals. Scores are infinite where there was nothing to compare.
+    let is_none = |score: f64| score.is_finite() && score.abs() > 1.0 + 1e-9;
+    if scores.trials.par_iter().all(|t| !is_none(t.score)) {
+        return Ok(());
+    }
+    let first = scores.find(words, &mut |_, t| is_none(t.score))?;
+    let (line, t) = first.ok_or_else(|| scores.text().changed())?;
+    let message = format!(
+        "score {} is no cosine: `compare`, which has cosines, cannot use its thresholds",
+        t.score
+    );
+    Err(Error::line(path, line, message))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_det_curve_has_two_formats() {
+        assert!(
+            det_is_csv(Path::new("a.CSV")).unwrap() && !det_is_csv(Path::new("a.svg")).unwrap()
+        );
+        assert!(!det_is_csv(Path::new("-")).unwrap());
+        for name in ["x.png", "x", ".svg", "csv"] {
+            let error = det_is_csv(Path::new(name)).unwrap_err().to_string();
+            assert!(error.contains(&format!("--det {name}: write .svg or .csv")), "{error}");
+        }
+    }
+}
