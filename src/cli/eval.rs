@@ -1,8 +1,8 @@
 //! `revox eval`.
 
-mod labels;
+pub(super) mod labels;
 mod report;
-mod speakers;
+pub(super) mod speakers;
 
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
