@@ -60,24 +60,24 @@ impl Wanted {
     /// A threshold that the model has not; a prior or costs without a calibration of cosines; a
     /// calibration of normalised scores with nothing else to decide by.
     pub(super) fn decider<'a>(&self, model: &Path, scoring: &'a Scoring) -> Result<Decider<'a>> {
-        let bad = |message: String| Err(Error::file(model, message));
-        let by_score = self.by_score(scoring).or_else(bad)?;
+        let bad = |message: String| Error::file(model, message);
+        let by_score = self.by_score(scoring).map_err(bad)?;
         let stored = scoring.calibration.as_ref();
         let calibration = stored.filter(|c| c.fitted.cosines);
         let normalised = stored.is_some() && calibration.is_none();
         if normalised && by_score.is_none() {
-            return bad(
+            return Err(bad(
                 "its calibration is of normalised scores (AS-norm), which need a cohort; these \
                  are cosines. --threshold, --at or --far decide by the cosine"
                     .into(),
-            );
+            ));
         }
         if calibration.is_none() && (self.prior.is_some() || self.cost.is_some()) {
-            return bad(
+            return Err(bad(
                 "holds no calibration of cosines: --prior and --cost need likelihood ratios; \
                  `revox calibrate` makes one"
                     .into(),
-            );
+            ));
         }
         let prior = self.prior.or(calibration.map(|c| c.fitted.prior)).unwrap_or(0.5);
         let rule = match (by_score, calibration) {
