@@ -12,9 +12,9 @@ use self::report::Report;
 use self::sources::Sources;
 use super::decision::{rate, share};
 use super::eval::labels::Labels;
-use super::eval::speakers;
+use super::eval::speakers::{Speakers, check_labels};
 use super::{Global, tell};
-use crate::corpus::{Text, Words, read_wav_scp};
+use crate::corpus::{Text, Words};
 use crate::error::{Error, Result};
 use crate::fs;
 use crate::model_file::{Header, NamedThreshold, read_header, update_header};
@@ -95,8 +95,8 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     let sides = sides(args, &scores, &mut words, utterances)?;
     let evidence = {
         let named: Vec<(&str, usize)> = words.iter().take(utterances).collect();
-        let files = args.wav_scp.as_ref().map_or(Ok(Vec::new()), read_wav_scp)?;
-        args.sources.evidence(&args.scores, &named, &files, header.scoring.embedding_mean)?
+        let wav_scp = args.wav_scp.as_deref();
+        args.sources.evidence(&args.scores, &named, wav_scp, header.scoring.embedding_mean)?
     };
     let columns = args.sources.columns();
     let values = values(&columns, &scores, &mut words, &evidence)?;
@@ -191,11 +191,10 @@ fn sides(
 ) -> Result<Vec<(u32, u32)>> {
     let speakers = match &args.utt2spk {
         Some(list) => {
-            let speakers = {
-                let named: Vec<(&str, usize)> = words.iter().take(utterances).collect();
-                speakers::listed(&args.scores, &named, list, args.wav_scp.as_deref())?
-            };
-            speakers::check_labels(scores, words, list, &speakers)?;
+            let named: Vec<(&str, usize)> = words.iter().take(utterances).collect();
+            let files = [(args.scores.as_path(), named.as_slice())];
+            let speakers = Speakers::listed(&files, list, args.wav_scp.as_deref())?.numbers;
+            check_labels(scores, words, list, &speakers)?;
             speakers
         }
         None => {

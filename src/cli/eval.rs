@@ -1,8 +1,8 @@
 //! `revox eval`.
 
-pub(super) mod labels;
+mod labels;
 mod report;
-pub(super) mod speakers;
+mod speakers;
 
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;

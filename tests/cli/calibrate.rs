@@ -9,8 +9,8 @@ use crate::Place;
 
 const SPEAKERS: usize = 12;
 
-/// Scores of all trials between three utterances of each speaker, less `shift`: targets are higher.
-/// Labels are in the file. `ids` has `utt2spk`, seconds in `utt2dur`.
+/// Writes labelled scores of all trials between three utterances of each speaker: cosines times
+/// `scale`. `utt2spk` has the speakers, `utt2dur` 3 to 6.5 seconds.
 fn scores(place: &Place, scale: f64) {
     let mut stream = Stream::new(3, "scores", &[]);
     let (mut scores, mut speakers, mut seconds) = (String::new(), String::new(), String::new());
@@ -46,7 +46,7 @@ fn a_calibrated_model_gives_probabilities() {
     assert_eq!(json["columns"], serde_json::json!(["score"]));
     let number = |name: &str| json[name].as_f64().unwrap();
     assert!(0.0 < number("min_cllr") && number("min_cllr") < number("cllr"), "{json}");
-    assert!(number("cllr") < 0.8 && number("act_dcf") <= 1.0 && number("prior") == 0.01, "{json}");
+    assert!(number("cllr") < 0.8 && number("act_dcf") > 0.0 && number("prior") == 0.01, "{json}");
     // Without -o the model itself is changed, and the speakers are found from the targets.
     assert!(std::fs::read(place.path("m.safetensors")).unwrap() == before);
     let text = place.ok(&args[..4]);

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::cli::shown;
 use crate::model_file::NamedThreshold;
-use crate::scoring::{Calibrated, Column};
+use crate::scoring::{Calibrated, Column, Quantity};
 use crate::terminal::{errln, note};
 
 /// A calibration and the thresholds that were stored with it.
@@ -46,9 +46,8 @@ impl Report<'_> {
                  calibration"
             );
         }
-        let needs_cohort =
-            calibration.columns.iter().any(|column| column.to_string().ends_with("-cohort"));
-        if needs_cohort {
+        let is_cohort = |column: &Column| column.quantity() == Some(Quantity::Cohort);
+        if calibration.columns.iter().any(is_cohort) {
             note!("the calibration weighs a cohort, which `compare` has not");
         }
     }
@@ -57,7 +56,10 @@ impl Report<'_> {
     pub(super) fn json(&self) -> Value {
         let Calibrated { calibration, left_out, act_dcf, min_dcf } = self.found;
         let fitted = &calibration.fitted;
-        let threshold = |(name, t): &(String, NamedThreshold)| json!({"name": name, "far": t.false_accept_rate, "threshold": t.threshold});
+        let threshold = |(name, t): &(String, NamedThreshold)| {
+            let NamedThreshold { false_accept_rate: far, threshold } = t;
+            json!({"name": name, "far": far, "threshold": threshold})
+        };
         json!({
             "cllr": fitted.cllr,
             "min_cllr": fitted.min_cllr,

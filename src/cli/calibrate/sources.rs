@@ -6,8 +6,8 @@ use rayon::prelude::*;
 
 use super::durations;
 use crate::archive::input_files;
+use crate::cli::eval::speakers::places;
 use crate::cli::values::within;
-use crate::corpus::Names;
 use crate::error::{Error, Result};
 use crate::scoring::{AsNorm, Column, Embeddings, Evidence, Quantity, Scorer, parse_columns};
 
@@ -98,20 +98,21 @@ impl Sources {
         embeddings.chain(self.durations.clone()).collect()
     }
 
-    /// What is known of each word of a score file. `words` has each with its first line; `files`
-    /// are ids with their files, if a list was given; `mean` is the model's.
+    /// What is known of each word of a score file. `words` has each with its first line; `wav_scp`
+    /// lists the utterances' files; `mean` is the model's.
     pub(super) fn evidence(
         &self,
         scores: &Path,
         words: &[(&str, usize)],
-        files: &[(String, String, usize)],
+        wav_scp: Option<&Path>,
         mean: Option<Vec<f32>>,
     ) -> Result<Vec<Evidence>> {
         let mut evidence = vec![Evidence::default(); words.len()];
         if let Some(path) = &self.durations {
-            let list = durations::read(path)?;
+            let mut list = durations::read(path)?;
+            list.sort_unstable_by(|a, b| a.0.cmp(&b.0));
             let ids: Vec<&str> = list.iter().map(|(id, _)| id.as_str()).collect();
-            let places = places(scores, words, path, &ids, files)?;
+            let places = places(&[(scores, words)], path, &ids, wav_scp)?;
             let most = self.max_seconds.unwrap_or(f64::INFINITY);
             for (side, place) in evidence.iter_mut().zip(places) {
                 side.seconds = Some(list[place].1.min(most));
@@ -119,8 +120,11 @@ impl Sources {
         }
         if let Some(path) = &self.embeddings {
             let embeddings = Embeddings::load(path)?;
-            let ids: Vec<&str> = embeddings.ids().collect();
-            let places = places(scores, words, path, &ids, files)?;
+            let mut order: Vec<usize> = (0..embeddings.len()).collect();
+            order.sort_unstable_by_key(|&i| embeddings.id(i));
+            let ids: Vec<&str> = order.iter().map(|&i| embeddings.id(i)).collect();
+            let places = places(&[(scores, words)], path, &ids, wav_scp)?;
+            let places: Vec<usize> = places.into_iter().map(|place| order[place]).collect();
             let mean: Option<Vec<f64>> = mean.map(|m| m.into_iter().map(f64::from).collect());
             self.measure(&mut evidence, path, &embeddings, &places, mean)?;
         }
@@ -159,23 +163,4 @@ impl Sources {
         });
         Ok(())
     }
-}
-
-/// The place of each word among `ids`, those of the file `source`.
-fn places(
-    scores: &Path,
-    words: &[(&str, usize)],
-    source: &Path,
-    ids: &[&str],
-    files: &[(String, String, usize)],
-) -> Result<Vec<usize>> {
-    let mut order: Vec<usize> = (0..ids.len()).collect();
-    order.sort_unstable_by_key(|&i| ids[i]);
-    let mut names = Names::new(source, ids.iter().copied());
-    for (id, file, _) in files {
-        if let Ok(found) = order.binary_search_by_key(&id.as_str(), |&i| ids[i]) {
-            names.add_file(order[found], file);
-        }
-    }
-    Ok(names.resolve_distinct(scores, words)?.places)
 }

@@ -11,7 +11,7 @@ use crate::scoring::ScoreList;
 
 /// The speaker of each word of a score file, as a number from 0, in the order of the words. `words`
 /// has each word with the line where it first comes.
-pub(in crate::cli) fn listed(
+pub(super) fn listed(
     scores: &Path,
     words: &[(&str, usize)],
     list: &Path,
@@ -39,7 +39,7 @@ pub(in crate::cli) fn listed(
 
 /// Refuses labels that contradict the speakers (one for each word). With them, rates and intervals
 /// would be of different trials.
-pub(in crate::cli) fn check_labels(
+pub(super) fn check_labels(
     scores: &ScoreList,
     words: &mut Words,
     list: &Path,

@@ -51,7 +51,8 @@ pub struct Fitted {
     pub speakers: usize,
     /// Whether every score was a cosine, as `compare` has them; otherwise they were normalised.
     pub cosines: bool,
-    /// Penalty on the weights' squares, where without one the optimum would be infinite; 0 for none.
+    /// Penalty on the squares of the weights in standard deviations ([`Line::penalty`]), where
+    /// without one the optimum would be infinite; 0 for none.
     pub penalty: f64,
     /// Cost of the log-likelihood ratios in bits, of trials whose speakers were left out when it
     /// was fitted.
