@@ -110,7 +110,7 @@ impl Sources {
         let mut evidence = vec![Evidence::default(); words.len()];
         if let Some(path) = &self.durations {
             let mut list = durations::read(path)?;
-            list.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+            list.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
             let ids: Vec<&str> = list.iter().map(|(id, _)| id.as_str()).collect();
             let places = places(&[(scores, words)], path, &ids, wav_scp)?;
             let most = self.max_seconds.unwrap_or(f64::INFINITY);
