@@ -1,14 +1,15 @@
 //! `revox compare`.
 
+mod report;
+
 use std::path::{Path, PathBuf};
 
-use serde_json::json;
-
-use super::values::within;
+use self::report::{Report, level};
+use super::decision::Wanted;
 use super::{Global, chosen, shown};
 use crate::error::{Error, Result};
-use crate::inference::Embedder;
-use crate::scoring::{Embeddings, Scorer};
+use crate::inference::{Embedder, Facts};
+use crate::scoring::{Embeddings, Evidence, Scorer};
 use crate::terminal::{errln, note, outln};
 
 /// Do two recordings have the same speaker?
@@ -17,7 +18,8 @@ use crate::terminal::{errln, note, outln};
     override_usage = "revox compare [OPTIONS] MODEL A B\n       revox compare [OPTIONS] A B",
     after_help = "Examples:
   revox compare a.wav b.wav
-  revox compare model.safetensors a.wav b.wav"
+  revox compare model.safetensors a.wav b.wav
+  revox compare model.safetensors a.wav b.wav --prior 0.5 --cost 1:10"
 )]
 pub struct Args {
     /// The model. Without one, the model inside the program compares: `revox zoo --details default`
@@ -30,17 +32,11 @@ pub struct Args {
     /// The other.
     #[arg(value_name = "B")]
     third: Option<PathBuf>,
-    /// Score, -1 to 1, from which on it is the same speaker. Without it the model's own threshold
-    /// at equal error rate decides.
-    #[arg(long, allow_negative_numbers = true, value_parser = cosine)]
-    threshold: Option<f64>,
+    #[command(flatten)]
+    wanted: Wanted,
     /// Channel, from 0, to read of every file. Files of several channels need it.
     #[arg(long)]
     channel: Option<usize>,
-}
-
-fn cosine(text: &str) -> Result<f64, String> {
-    within(text, -1.0..=1.0, "scores are cosines, -1 to 1")
 }
 
 /// Below this many seconds a score is less reliable than error rates suggest.
@@ -51,7 +47,8 @@ pub(super) const FAINT: f64 = -60.0;
 /// How to get a threshold.
 const HINT: &str = "give --threshold, or store one measured on trials of your own: \
                     `revox embed`, `revox score`, then \
-                    `revox eval SCORES --save-threshold MODEL`";
+                    `revox eval SCORES --save-threshold MODEL`, or \
+                    `revox calibrate MODEL --scores SCORES`, which gives probabilities too";
 
 impl Args {
     /// The model's file, if one is named, and the two recordings.
@@ -74,77 +71,85 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     let (named, paths) = args.files()?;
     let device = global.open()?;
     let model = chosen::load(named, &device)?;
+    let scoring = &model.header.scoring;
+    let name = named.unwrap_or(Path::new("the model inside the program"));
+    let decider = args.wanted.decider(name, scoring)?;
     let embedder = Embedder::of(&model, &device)?.channel(args.channel);
-    let (mut rows, mut evidence, mut warnings) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut rows, mut facts, mut warnings) = (Vec::new(), Vec::new(), Vec::new());
     embedder.files(&paths, &mut |i, result| {
-        let (facts, row) = result?;
-        if facts.silent {
-            return Err(Error::file(
-                paths[i],
-                "silent: its samples do not change, there is nobody to compare",
-            ));
-        }
-        let level = 20.0 * facts.rms.log10();
-        let name = paths[i].display();
-        warnings.extend(facts.warnings.iter().map(|w| format!("{name}: {w}")));
-        if facts.seconds < SHORT {
-            warnings.push(format!("{name}: only {:.2} s of audio", facts.seconds));
-        }
-        if level < FAINT {
-            warnings.push(format!("{name}: very faint, {:.0} dB below full scale", -level));
-        }
-        evidence.push((facts.seconds, level, facts.frames));
+        let (heard, row) = result?;
+        check(paths[i], &heard)?;
+        warnings.extend(remarks(paths[i], &heard));
+        facts.push(heard);
         rows.push(row);
         Ok(())
     })?;
     let mut pair = Embeddings::new(model.header.embedding_dim);
     pair.push(&shown(paths[0]), &rows[0])?;
     pair.push(&format!("{} (the second)", shown(paths[1])), &rows[1])?;
-    let mean = model
-        .header
-        .scoring
-        .embedding_mean
-        .as_ref()
-        .map(|m| m.iter().map(|&x| f64::from(x)).collect());
+    let mean: Option<Vec<f64>> =
+        scoring.embedding_mean.as_ref().map(|m| m.iter().map(|&x| f64::from(x)).collect());
+    let [first, second] = [0, 1].map(|i| Evidence {
+        seconds: Some(facts[i].quality.speech_seconds),
+        norm: Some(Evidence::norm_of(&rows[i], mean.as_deref())),
+        cohort: None,
+    });
     let score = Scorer::new(&pair, mean)?.score(0, 1);
     if !score.is_finite() {
         return Err(Error::Undefined(format!(
             "the score is {score}: the embeddings are not finite"
         )));
     }
-    let threshold = args.threshold.or(model.header.scoring.threshold_eer);
-    let same = threshold.map(|t| score >= t);
+    let verdict = decider.decide(score, &first, &second)?;
+    warnings.extend(verdict.warnings.iter().cloned());
     for warning in &warnings {
         errln!("warning: {warning}");
     }
+    let report = Report {
+        verdict: &verdict,
+        prior: decider.is_calibrated().then(|| decider.prior()),
+        files: [(paths[0], &facts[0]), (paths[1], &facts[1])],
+        warnings: &warnings,
+    };
     if global.json {
-        let file = |path: &Path, evidence: &(f64, f64, usize)| {
-            let (path, (seconds, level, frames)) = (shown(path), evidence);
-            json!({"path": path, "seconds": seconds, "level_db": level, "frames": frames})
-        };
-        let all = json!({
-            "score": score,
-            "threshold": threshold,
-            "same_speaker": same,
-            "files": [file(paths[0], &evidence[0]), file(paths[1], &evidence[1])],
-            "warnings": warnings,
-            "default_model": chosen::json(named, &model),
-        });
+        let mut all = report.json();
+        all["default_model"] = chosen::json(named, &model);
         outln!("{all}");
         return Ok(());
     }
-    let verdict = match same {
-        Some(true) => "same speaker",
-        Some(false) => "different speakers",
-        None => "no decision: the model holds no threshold",
-    };
-    outln!("score {score:.4}   {verdict}");
-    match threshold {
-        Some(t) => outln!("threshold {t:.4}"),
-        None => note!("{HINT}"),
-    }
-    for (path, (seconds, level, frames)) in paths.into_iter().zip(&evidence) {
-        outln!("{}: {seconds:.2} s, {frames} frames, {level:.0} dB", path.display());
+    outln!("{}", report.text());
+    if verdict.same.is_none() {
+        note!("{HINT}");
     }
     Ok(())
+}
+
+/// Refuses a recording in which nobody speaks.
+fn check(path: &Path, facts: &Facts) -> Result<()> {
+    if facts.silent {
+        return Err(Error::file(
+            path,
+            "silent: its samples do not change, there is nobody to compare",
+        ));
+    }
+    if facts.quality.speech_seconds <= 0.0 {
+        return Err(Error::file(path, "no speech is heard in it: there is nobody to compare"));
+    }
+    Ok(())
+}
+
+/// What makes a recording's score less reliable.
+fn remarks(path: &Path, facts: &Facts) -> Vec<String> {
+    let mut remarks = facts.warnings.clone();
+    let speech = facts.quality.speech_seconds;
+    if facts.seconds < SHORT {
+        remarks.push(format!("only {:.2} s of audio", facts.seconds));
+    } else if speech < SHORT {
+        remarks.push(format!("only {speech:.2} s of speech"));
+    }
+    let level = level(facts);
+    if level < FAINT {
+        remarks.push(format!("very faint, {:.0} dB below full scale", -level));
+    }
+    remarks.into_iter().map(|remark| format!("{}: {remark}", path.display())).collect()
 }

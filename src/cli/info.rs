@@ -10,7 +10,8 @@ use self::data::Data;
 use super::Global;
 use super::values::{counted, pooling_name};
 use crate::error::{Error, Result};
-use crate::model_file::{LayerSize, Model, layer_sizes};
+use crate::model_file::{LayerSize, Model, NamedThreshold, layer_sizes};
+use crate::scoring::Fitted;
 use crate::terminal::outln;
 
 /// Tell what a file holds: a model, embeddings or tar shards.
@@ -82,6 +83,24 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     }
     for (far, threshold) in &header.scoring.thresholds {
         outln!("              {threshold:.4} at false-accept rate {far}");
+    }
+    for (name, NamedThreshold { false_accept_rate: far, threshold }) in
+        &header.scoring.named_thresholds
+    {
+        outln!("              {threshold:.4} named {name}, at false-accept rate {far}");
+    }
+    if let Some(calibration) = &header.scoring.calibration {
+        let Fitted { prior, targets, nontargets, speakers, cosines, cllr, min_cllr, .. } =
+            &calibration.fitted;
+        let scores = if *cosines { "cosines" } else { "normalised scores" };
+        outln!("calibration   LLR = {calibration}, of {scores}, for prior {prior}");
+        outln!(
+            "              from {targets} targets and {nontargets} nontargets of {speakers} \
+             speakers; Cllr {cllr:.4} bits, least {min_cllr:.4}"
+        );
+        if let Some([shortest, longest]) = calibration.fitted.seconds {
+            outln!("              from {shortest:.2} to {longest:.2} s of speech");
+        }
     }
     if header.scoring.embedding_mean.is_some() {
         outln!("mean          subtracted from embeddings before they are compared");

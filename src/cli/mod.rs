@@ -2,9 +2,11 @@
 //! and verbs.
 
 mod bench;
+mod calibrate;
 mod chosen;
 mod compare;
 mod completions;
+mod decision;
 mod doctor;
 mod embed;
 mod eval;
@@ -127,6 +129,7 @@ enum Verb {
     Embed(embed::Args),
     Score(score::Args),
     Eval(eval::Args),
+    Calibrate(calibrate::Args),
     Compare(compare::Args),
     Import(import::Args),
     Export(export::Args),
@@ -278,6 +281,7 @@ pub fn main() -> ExitCode {
         Verb::Embed(args) => embed::run(args, &cli.global),
         Verb::Score(args) => score::run(args, &cli.global),
         Verb::Eval(args) => eval::run(args, &cli.global),
+        Verb::Calibrate(args) => calibrate::run(args, &cli.global),
         Verb::Compare(args) => compare::run(args, &cli.global),
         Verb::Import(args) => import::run(args, &cli.global),
         Verb::Export(args) => export::run(args, &cli.global),

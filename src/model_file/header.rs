@@ -70,6 +70,26 @@ pub struct Scoring {
     pub named_thresholds: BTreeMap<String, NamedThreshold>,
 }
 
+impl Scoring {
+    /// Refuses a calibration that gives no ratio, and named thresholds that are none.
+    fn check(&self) -> Result<()> {
+        if let Some(calibration) = &self.calibration {
+            calibration.check()?;
+        }
+        for (name, NamedThreshold { false_accept_rate, threshold }) in &self.named_thresholds {
+            if name.trim().is_empty() {
+                return Err(Error::invalid("a threshold has no name"));
+            }
+            if !threshold.is_finite() || !(0.0..=1.0).contains(false_accept_rate) {
+                return Err(Error::invalid(format!(
+                    "threshold `{name}` is {threshold} at false-accept rate {false_accept_rate}"
+                )));
+            }
+        }
+        Ok(())
+    }
+}
+
 /// A threshold that was measured for a wanted false-accept rate.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct NamedThreshold {
@@ -146,9 +166,7 @@ impl Header {
                 self.embedding_dim, self.arch.embedding_dim
             ));
         }
-        if let Some(calibration) = &self.scoring.calibration {
-            calibration.check().map_err(|e| Error::file(path, e.to_string()))?;
-        }
+        self.scoring.check().map_err(|e| Error::file(path, e.to_string()))?;
         if let Some(mean) = &self.scoring.embedding_mean
             && mean.len() != self.embedding_dim
         {

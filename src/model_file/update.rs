@@ -90,7 +90,8 @@ mod tests {
 
     use super::*;
     use crate::audio::FbankConfig;
-    use crate::model_file::Frontend;
+    use crate::model_file::{Frontend, NamedThreshold};
+    use crate::scoring::{Calibration, Fitted, parse_columns};
     use crate::zoo::Architecture;
 
     fn header() -> Header {
@@ -191,6 +192,45 @@ mod tests {
             scoring.thresholds.len() == 4
                 && scoring.thresholds.iter().all(|t| t.1 > 0.5 && t.1.is_finite())
         );
+    }
+
+    #[test]
+    fn calibrations_and_named_thresholds_are_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("m.safetensors");
+        std::fs::write(&path, file(Some(serde_json::to_string(&header()).unwrap()))).unwrap();
+        let mut wanted = Scoring {
+            calibration: Some(Calibration {
+                columns: parse_columns("ratio-norm").unwrap(),
+                weights: vec![12.5, -0.25],
+                bias: -1.75,
+                fitted: Fitted { prior: 0.25, seconds: Some([0.5, 8.0]), ..Fitted::default() },
+            }),
+            ..Scoring::default()
+        };
+        let strict = NamedThreshold { false_accept_rate: 0.125, threshold: 0.75 };
+        wanted.named_thresholds.insert("strict".into(), strict);
+        update_header(&path, &path, |header| header.scoring = wanted.clone()).unwrap();
+        assert_eq!(read_header(&path).unwrap().scoring, wanted);
+        let before = std::fs::read(&path).unwrap();
+        let fails = |change: &dyn Fn(&mut Scoring), text: &str| {
+            let error = update_header(&path, &path, |h| change(&mut h.scoring)).unwrap_err();
+            assert!(error.to_string().contains(text), "{error}");
+            assert_eq!(std::fs::read(&path).unwrap(), before);
+        };
+        let named = |name: &str, false_accept_rate: f64, threshold: f64| {
+            let (name, named) = (name.to_owned(), NamedThreshold { false_accept_rate, threshold });
+            move |scoring: &mut Scoring| {
+                scoring.named_thresholds.insert(name.clone(), named);
+            }
+        };
+        fails(&named(" ", 0.5, 0.5), "a threshold has no name");
+        fails(&named("x", 1.5, 0.5), "threshold `x` is 0.5 at false-accept rate 1.5");
+        fails(&named("x", 0.5, f64::INFINITY), "threshold `x` is inf");
+        let weigh = |scoring: &mut Scoring| {
+            scoring.calibration.iter_mut().for_each(|c| c.weights[0] = f64::NAN);
+        };
+        fails(&weigh, "a weight is not finite");
     }
 
     #[test]

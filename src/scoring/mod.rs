@@ -25,7 +25,8 @@ pub use as_norm::{AsNorm, Normaliser, TopStatistics};
 pub use band::BandPoint;
 pub use bootstrap::{Interval, Intervals, bootstrap, bootstrap_costs, bootstrap_curve};
 pub use calibration::{
-    Calibration, Column, Evidence, Fitted, Fold, Quantity, bayes_threshold, probability,
+    COLUMN_SETS, Calibrated, Calibration, Column, Evidence, Fitted, Fold, Line, Quantity,
+    Regression, TrialTable, bayes_threshold, cross_validate, fit_line, parse_columns, probability,
 };
 pub use cllr::{ActualDcf, actual_dcf, cllr};
 pub use cosine::Scorer;

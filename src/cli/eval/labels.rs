@@ -10,7 +10,7 @@ use crate::progress::Progress;
 use crate::scoring::{ScoreList, Scored};
 
 /// Findings about the labels of scored trials. Every trial has one.
-pub(super) struct Labels {
+pub(in crate::cli) struct Labels {
     /// Trials of the list that have no score, if there is a list.
     pub unscored: Option<usize>,
     /// A warning about these trials.
@@ -19,7 +19,7 @@ pub(super) struct Labels {
 
 impl Labels {
     /// The labels that stand in the score file itself.
-    pub(super) fn own(scores: &ScoreList, words: &mut Words) -> Result<Self> {
+    pub(in crate::cli) fn own(scores: &ScoreList, words: &mut Words) -> Result<Self> {
         if scores.trials.par_iter().all(|t| t.pair.label().is_some()) {
             return Ok(Self { unscored: None, warning: None });
         }
@@ -31,7 +31,7 @@ impl Labels {
 
     /// The labels of a trial list, which the score file must not contradict. The trials of `scores`
     /// must be in the order of their pairs.
-    pub(super) fn listed(
+    pub(in crate::cli) fn listed(
         scores: &mut ScoreList,
         words: &mut Words,
         path: &Path,

@@ -12,10 +12,20 @@ use crate::error::{Error, Result};
 pub struct Evidence {
     /// Seconds of speech.
     pub seconds: Option<f64>,
-    /// Length of the embedding.
+    /// Length of the embedding, less the mean if one is subtracted before embeddings are compared
+    /// ([`Evidence::norm_of`]).
     pub norm: Option<f64>,
     /// Mean of its largest cosines with a cohort.
     pub cohort: Option<f64>,
+}
+
+impl Evidence {
+    /// The length of an embedding `[dim]` less a mean `[dim]`, as WeSpeaker's magnitude is.
+    pub fn norm_of(embedding: &[f32], mean: Option<&[f64]>) -> f64 {
+        let less = |i: usize| mean.map_or(0.0, |m| m[i]);
+        let square = |(i, &x): (usize, &f32)| (f64::from(x) - less(i)).powi(2);
+        embedding.iter().enumerate().map(square).sum::<f64>().sqrt()
+    }
 }
 
 /// A measure of one side.
@@ -53,6 +63,14 @@ pub enum Column {
 }
 
 impl Column {
+    /// The measure that it needs of both sides.
+    pub fn quantity(self) -> Option<Quantity> {
+        match self {
+            Self::Score => None,
+            Self::Sides(_, quantity) => Some(quantity),
+        }
+    }
+
     /// The column's value.
     ///
     /// # Errors
@@ -76,7 +94,7 @@ impl Column {
 }
 
 impl Quantity {
-    const ALL: [Self; 3] = [Self::Seconds, Self::Norm, Self::Cohort];
+    pub(super) const ALL: [Self; 3] = [Self::Seconds, Self::Norm, Self::Cohort];
 
     /// Its name.
     pub fn name(self) -> &'static str {
@@ -97,7 +115,7 @@ impl Quantity {
 }
 
 impl Fold {
-    const ALL: [Self; 4] = [Self::Min, Self::Max, Self::Difference, Self::Ratio];
+    pub(super) const ALL: [Self; 4] = [Self::Min, Self::Max, Self::Difference, Self::Ratio];
 
     /// Its name.
     pub fn name(self) -> &'static str {

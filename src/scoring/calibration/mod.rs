@@ -1,8 +1,22 @@
 //! From scores to log-likelihood ratios, by a line through the score and the quality of both sides.
 
 mod column;
+mod columns;
+mod cross;
+mod fitting;
+mod line;
+mod linear;
+mod newton;
+mod table;
 
 pub use column::{Column, Evidence, Fold, Quantity};
+pub use columns::{COLUMN_SETS, parse_columns};
+pub use cross::cross_validate;
+pub use fitting::{Calibrated, Regression};
+pub use line::{Line, fit_line};
+pub use table::TrialTable;
+
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
@@ -37,7 +51,8 @@ pub struct Fitted {
     pub speakers: usize,
     /// Whether every score was a cosine, as `compare` has them; otherwise they were normalised.
     pub cosines: bool,
-    /// Penalty on the weights' squares, where without one the optimum would be infinite; 0 for none.
+    /// Penalty on the squares of the weights in standard deviations ([`Line::penalty`]), where
+    /// without one the optimum would be infinite; 0 for none.
     pub penalty: f64,
     /// Cost of the log-likelihood ratios in bits, of trials whose speakers were left out when it
     /// was fitted.
@@ -50,14 +65,18 @@ pub struct Fitted {
 }
 
 impl Calibration {
-    /// The log-likelihood ratio of a trial, natural logarithm.
+    /// The log-likelihood ratio of a trial, natural logarithm. Speech that is longer than any that
+    /// the calibration was fitted on counts as the longest: the line knows nothing beyond.
     ///
     /// # Errors
     /// A column that `enroll` or `test` does not know.
     pub fn llr(&self, score: f64, enroll: &Evidence, test: &Evidence) -> Result<f64> {
+        let longest = self.fitted.seconds.map_or(f64::INFINITY, |[_, longest]| longest);
+        let [enroll, test] = [enroll, test]
+            .map(|side| Evidence { seconds: side.seconds.map(|s| s.min(longest)), ..*side });
         let mut llr = self.bias;
         for (column, weight) in self.columns.iter().zip(&self.weights) {
-            llr += weight * column.of(score, enroll, test)?;
+            llr += weight * column.of(score, &enroll, &test)?;
         }
         Ok(llr)
     }
@@ -66,7 +85,7 @@ impl Calibration {
     ///
     /// # Errors
     /// Numbers of columns and weights that differ; values that are not finite; a prior outside
-    /// 0 to 1; a first column that is not the score.
+    /// 0 to 1; a first column that is not the score; seconds of speech in the wrong order.
     pub fn check(&self) -> Result<()> {
         let bad = |m: &str| Err(Error::invalid(format!("calibration: {m}")));
         if self.columns.len() != self.weights.len() {
@@ -78,11 +97,36 @@ impl Calibration {
         if !self.weights.iter().chain([&self.bias]).all(|x| x.is_finite()) {
             return bad("a weight is not finite");
         }
+        let Fitted { penalty, cllr, min_cllr, seconds, .. } = &self.fitted;
+        if ![penalty, cllr, min_cllr].into_iter().all(|x| x.is_finite() && *x >= 0.0) {
+            return bad("a cost or its penalty is no number from 0 on");
+        }
+        let is_range = |[low, high]: [f64; 2]| low >= 0.0 && low <= high && high.is_finite();
+        if !seconds.is_none_or(is_range) {
+            return bad("its seconds of speech are no range");
+        }
         if !(self.fitted.prior > 0.0 && self.fitted.prior < 1.0) {
             return bad("its prior is not between 0 and 1");
         }
         Ok(())
     }
+}
+
+/// The line: `13.0329 score + 0.0210 min-seconds - 1.9552`.
+impl fmt::Display for Calibration {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        for (place, (column, weight)) in self.columns.iter().zip(&self.weights).enumerate() {
+            match place {
+                0 => write!(f, "{weight:.4} {column}")?,
+                _ => write!(f, " {} {:.4} {column}", sign(*weight), weight.abs())?,
+            }
+        }
+        write!(f, " {} {:.4}", sign(self.bias), self.bias.abs())
+    }
+}
+
+fn sign(x: f64) -> char {
+    if x < 0.0 { '-' } else { '+' }
 }
 
 /// The probability of one speaker, by Bayes' rule: logit p = llr + logit prior.
@@ -101,3 +145,6 @@ pub fn probability(llr: f64, prior: f64) -> f64 {
 pub fn bayes_threshold(prior: f64, miss: f64, false_accept: f64) -> f64 {
     ((1.0 - prior) * false_accept / (prior * miss)).ln()
 }
+
+#[cfg(test)]
+mod tests;

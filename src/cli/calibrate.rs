@@ -1,0 +1,274 @@
+//! `revox calibrate`.
+
+mod durations;
+mod report;
+mod sources;
+
+use std::path::{Path, PathBuf};
+
+use rayon::prelude::*;
+
+use self::report::Report;
+use self::sources::Sources;
+use super::decision::{rate, share};
+use super::eval::labels::Labels;
+use super::eval::speakers::{Speakers, check_labels};
+use super::{Global, tell};
+use crate::corpus::{Text, Words};
+use crate::error::{Error, Result};
+use crate::fs;
+use crate::model_file::{Header, NamedThreshold, read_header, update_header};
+use crate::progress::Progress;
+use crate::scoring::{
+    Column, Curve, Evidence, Regression, ScoreList, Scored, TrialTable, speakers_from_targets,
+};
+use crate::terminal::{errln, note};
+
+/// Teach a model what its scores mean: likelihood ratios and probabilities.
+///
+/// Logistic regression on labelled trials gives a line from the score, and from the quality of the
+/// recordings if asked for, to the logarithm of the likelihood ratio. Its costs are measured on
+/// speakers that were left out. The model keeps the line, for `compare`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  revox calibrate model.safetensors --scores scores --utt2spk dev/utt2spk
+  revox calibrate m.safetensors --scores s --threshold strict=0.0001 -o m2")]
+pub struct Args {
+    /// The model. You vouch that the scores are this model's: neither scores nor embeddings know
+    /// their model.
+    model: PathBuf,
+    /// Scores: `enroll test score [label]` a line. `compare` can use the calibration if they are
+    /// cosines without AS-norm, and with `--mean` only if the model holds that mean.
+    #[arg(long)]
+    scores: PathBuf,
+    /// Trials with labels, for score files without.
+    #[arg(long)]
+    trials: Option<PathBuf>,
+    /// Speakers, for the cross-validation; otherwise utterances that target trials connect count as
+    /// one speaker's.
+    #[arg(long)]
+    utt2spk: Option<PathBuf>,
+    /// List of the utterances' files, where trials name files and the other inputs ids.
+    #[arg(long, value_name = "LIST")]
+    wav_scp: Option<PathBuf>,
+    /// Prior of targets at which the line is to be good. Verbs may decide for another one.
+    #[arg(long, default_value_t = 0.01, value_parser = share)]
+    prior: f64,
+    #[command(flatten)]
+    sources: Sources,
+    /// Store the threshold on scores for this false-accept rate under a name, for `--at NAME`. Only
+    /// of cosines. May be repeated.
+    #[arg(long = "threshold", value_name = "NAME=RATE", value_parser = named)]
+    thresholds: Vec<(String, f64)>,
+    /// Folds of speakers of the cross-validation.
+    #[arg(long, default_value_t = 5, value_parser = folds)]
+    folds: usize,
+    /// The calibrated model. Without it MODEL itself is changed.
+    #[arg(long, short)]
+    output: Option<PathBuf>,
+}
+
+fn named(text: &str) -> Result<(String, f64), String> {
+    let (name, far) = text.split_once('=').ok_or("NAME=RATE is wanted")?;
+    match name.trim().is_empty() {
+        true => Err("the name is missing".into()),
+        false => Ok((name.to_owned(), rate(far)?)),
+    }
+}
+
+fn folds(text: &str) -> Result<usize, String> {
+    let folds: usize = text.parse().map_err(|_| format!("`{text}` is not a whole number"))?;
+    if folds >= 3 { Ok(folds) } else { Err("3 or more are wanted".into()) }
+}
+
+pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
+    let header = check(args)?;
+    let mut words = Words::default();
+    let mut scores = read_list(&args.scores, &mut words, global)?;
+    // The list of trials, which is read next, may add words.
+    let utterances = words.len();
+    let labels = match &args.trials {
+        None => Labels::own(&scores, &mut words)?,
+        Some(list) => Labels::listed(&mut scores, &mut words, list, global.quiet)?,
+    };
+    let cosines = check_scores(&scores, &mut words, !args.thresholds.is_empty())?;
+    let sides = sides(args, &scores, &mut words, utterances)?;
+    let evidence = {
+        let named: Vec<(&str, usize)> = words.iter().take(utterances).collect();
+        let wav_scp = args.wav_scp.as_deref();
+        args.sources.evidence(&args.scores, &named, wav_scp, header.scoring.embedding_mean)?
+    };
+    let columns = args.sources.columns();
+    let values = values(&columns, &scores, &mut words, &evidence)?;
+    if let Some(warning) = &labels.warning {
+        errln!("warning: {warning}");
+    }
+    let targets: Vec<bool> = scores.trials.iter().map(|t| t.pair.is_target()).collect();
+    let undefined = |e: Error| e.retold(|m| Error::file(&args.scores, m));
+    let regression =
+        Regression { prior: args.prior, folds: args.folds, seed: global.seed.unwrap_or(0) };
+    let mut found = TrialTable::new(columns.len(), &values, &targets)
+        .and_then(|table| regression.fit(&columns, &table, &sides))
+        .map_err(undefined)?;
+    found.calibration.fitted.cosines = cosines;
+    found.calibration.fitted.seconds = range(&scores, &evidence);
+    let thresholds = thresholds(args, &mut scores)?;
+    let output = args.output.as_ref().unwrap_or(&args.model);
+    update_header(&args.model, output, |header| {
+        header.scoring.calibration = Some(found.calibration.clone());
+        let named = thresholds.iter().map(|(name, named)| (name.clone(), *named));
+        header.scoring.named_thresholds.extend(named);
+    })?;
+    let report = Report { found: &found, thresholds: &thresholds, output };
+    report.warn();
+    let text = if global.json { report.json().to_string() } else { report.text() };
+    tell(output, &text);
+    if !global.json {
+        note!(
+            "a score file does not say its model, so nothing checked that these scores are this \
+             model's"
+        );
+    }
+    Ok(())
+}
+
+/// Refuses, before any work, what cannot be read or written. Returns the model's header.
+fn check(args: &Args) -> Result<Header> {
+    args.sources.check()?;
+    if args.wav_scp.is_some() && args.utt2spk.is_none() && !args.sources.has_ids() {
+        return Err(Error::invalid(
+            "--wav-scp is of use only with --utt2spk, --durations or --embeddings",
+        ));
+    }
+    let lists = [&args.trials, &args.utt2spk, &args.wav_scp].into_iter().flatten();
+    let mut inputs: Vec<PathBuf> = lists.chain([&args.scores]).cloned().collect();
+    inputs.extend(args.sources.inputs());
+    if args.output.is_some() {
+        inputs.push(args.model.clone());
+    }
+    let output = args.output.as_ref().unwrap_or(&args.model).as_path();
+    if args.model.exists() && !args.model.is_file() {
+        return Err(Error::file(&args.model, "is no model file to store a calibration in"));
+    }
+    let inputs: Vec<&Path> = inputs.iter().map(PathBuf::as_path).collect();
+    fs::check_outputs(&[output], &inputs)?;
+    read_header(&args.model)
+}
+
+fn read_list(path: &Path, words: &mut Words, global: &Global) -> Result<ScoreList> {
+    let text = Text::open(path)?;
+    let mut progress = Progress::new("reading scores", text.size(), global.quiet);
+    ScoreList::read(text, words, &mut |bytes| progress.add(bytes))
+}
+
+/// Whether all scores are cosines, which have nine decimals. Refuses scores that are not finite,
+/// and others than cosines if they `must` be.
+fn check_scores(scores: &ScoreList, words: &mut Words, must: bool) -> Result<bool> {
+    let is_none = |score: f64| score.abs() > 1.0 + 1e-9;
+    if scores.trials.par_iter().all(|t| !is_none(t.score)) {
+        return Ok(true);
+    }
+    let is_finite = scores.trials.par_iter().all(|t| t.score.is_finite());
+    if is_finite && !must {
+        return Ok(false);
+    }
+    let (line, t) = scores
+        .find(words, &mut |_, t| if is_finite { is_none(t.score) } else { !t.score.is_finite() })?
+        .ok_or_else(|| scores.text().changed())?;
+    let why = match is_finite {
+        true => "is no cosine: `compare`, which has cosines, cannot use a threshold of it",
+        false => "is no number that a line could go through",
+    };
+    Err(Error::line(scores.text().path(), line, format!("score {} {why}", t.score)))
+}
+
+/// The speakers of both sides of each trial.
+fn sides(
+    args: &Args,
+    scores: &ScoreList,
+    words: &mut Words,
+    utterances: usize,
+) -> Result<Vec<(u32, u32)>> {
+    let speakers = match &args.utt2spk {
+        Some(list) => {
+            let named: Vec<(&str, usize)> = words.iter().take(utterances).collect();
+            let files = [(args.scores.as_path(), named.as_slice())];
+            let speakers = Speakers::listed(&files, list, args.wav_scp.as_deref())?.numbers;
+            check_labels(scores, words, list, &speakers)?;
+            speakers
+        }
+        None => {
+            let targets = scores.trials.iter().filter(|t| t.pair.is_target());
+            speakers_from_targets(utterances, targets.map(|t| (t.pair.enroll(), t.pair.test())))
+        }
+    };
+    let of = |word: u32| speakers[word as usize];
+    Ok(scores.trials.iter().map(|t| (of(t.pair.enroll()), of(t.pair.test()))).collect())
+}
+
+/// The columns of each trial, `[trials, columns]`.
+fn values(
+    columns: &[Column],
+    scores: &ScoreList,
+    words: &mut Words,
+    evidence: &[Evidence],
+) -> Result<Vec<f64>> {
+    let mut values = Vec::with_capacity(columns.len() * scores.trials.len());
+    let value = |column: &Column, t: &Scored| {
+        let [enroll, test] = [t.pair.enroll(), t.pair.test()].map(|w| &evidence[w as usize]);
+        column.of(t.score, enroll, test)
+    };
+    for t in &scores.trials {
+        for column in columns {
+            match value(column, t) {
+                Ok(value) => values.push(value),
+                Err(e) => {
+                    let same = |found: &Scored| found.pair.numbers() == t.pair.numbers();
+                    let line = scores.find(words, &mut |_, found| same(found))?;
+                    let (line, _) = line.ok_or_else(|| scores.text().changed())?;
+                    return Err(Error::line(scores.text().path(), line, e.to_string()));
+                }
+            }
+        }
+    }
+    Ok(values)
+}
+
+/// Shortest and longest speech of a side, if it is known.
+fn range(scores: &ScoreList, evidence: &[Evidence]) -> Option<[f64; 2]> {
+    let words = scores.trials.iter().flat_map(|t| [t.pair.enroll(), t.pair.test()]);
+    words.filter_map(|word| evidence[word as usize].seconds).fold(
+        None,
+        |range: Option<[f64; 2]>, s| {
+            let [low, high] = range.unwrap_or([s, s]);
+            Some([low.min(s), high.max(s)])
+        },
+    )
+}
+
+/// The thresholds that are asked for. It brings the trials in the order of their scores.
+fn thresholds(args: &Args, scores: &mut ScoreList) -> Result<Vec<(String, NamedThreshold)>> {
+    if args.thresholds.is_empty() {
+        return Ok(Vec::new());
+    }
+    let curve = Curve::of(&mut scores.trials)?;
+    let mut found = Vec::new();
+    for (name, far) in &args.thresholds {
+        let threshold = curve.at_far(*far).threshold;
+        if !threshold.is_finite() {
+            return Err(Error::file(
+                &args.scores,
+                format!("no score is above all but {far} of the nontargets: no threshold `{name}`"),
+            ));
+        }
+        if far * (curve.nontargets as f64) < 1.0 {
+            errln!(
+                "warning: {} nontargets are too few to tell the threshold for false-accept rate \
+                 {far}",
+                curve.nontargets
+            );
+        }
+        found.push((name.clone(), NamedThreshold { false_accept_rate: *far, threshold }));
+    }
+    Ok(found)
+}

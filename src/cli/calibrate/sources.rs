@@ -1,0 +1,166 @@
+//! The quality of recordings that a calibration weighs beside the score.
+
+use std::path::{Path, PathBuf};
+
+use rayon::prelude::*;
+
+use super::durations;
+use crate::archive::input_files;
+use crate::cli::eval::speakers::places;
+use crate::cli::values::within;
+use crate::error::{Error, Result};
+use crate::scoring::{AsNorm, Column, Embeddings, Evidence, Quantity, Scorer, parse_columns};
+
+/// Columns of a calibration. (A bare list would be several values for clap.)
+#[derive(Debug, Clone)]
+pub(super) struct Quality(Vec<Column>);
+
+fn quality(text: &str) -> Result<Quality> {
+    parse_columns(text).map(Quality)
+}
+
+fn seconds(text: &str) -> Result<f64, String> {
+    within(text, 0.01..=1e6, "0.01 to 1000000 seconds are possible")
+}
+
+fn top(text: &str) -> Result<usize, String> {
+    let top: usize = text.parse().map_err(|_| format!("`{text}` is not a whole number"))?;
+    if top >= 2 { Ok(top) } else { Err("2 or more are wanted".into()) }
+}
+
+/// What is weighed, and where it is found.
+#[derive(Debug, clap::Args)]
+pub(super) struct Sources {
+    /// Weigh the quality of both sides too: `wespeaker-qmf`, `wespeaker-qmf-nodur`, or columns
+    /// `FOLD-QUANTITY` with commas between them. FOLD is min, max, difference or ratio, QUANTITY is
+    /// seconds, norm or cohort.
+    #[arg(long, value_name = "COLUMNS", value_parser = quality)]
+    quality: Option<Quality>,
+    /// Seconds of speech, `utterance seconds` a line. The model keeps their range, and verbs warn
+    /// of shorter speech.
+    #[arg(long, value_name = "UTT2DUR")]
+    durations: Option<PathBuf>,
+    /// Longer speech counts as this long.
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, requires = "durations")]
+    max_seconds: Option<f64>,
+    /// Embeddings of the utterances, for norm and cohort.
+    #[arg(long, requires = "quality")]
+    embeddings: Option<PathBuf>,
+    /// Embeddings of other speakers. An utterance's cohort value is the mean of its largest cosines
+    /// with them.
+    #[arg(long, requires = "embeddings")]
+    cohort: Option<PathBuf>,
+    /// How many of the largest cosines count, at most.
+    #[arg(long, default_value_t = 300, value_parser = top, requires = "cohort")]
+    top_n: usize,
+}
+
+impl Sources {
+    /// The columns that are weighed. The score is the first.
+    pub(super) fn columns(&self) -> Vec<Column> {
+        self.quality.as_ref().map_or_else(|| vec![Column::Score], |quality| quality.0.clone())
+    }
+
+    /// Whether any input names utterances by their ids.
+    pub(super) fn has_ids(&self) -> bool {
+        self.durations.is_some() || self.embeddings.is_some()
+    }
+
+    /// Refuses columns without a source and sources without a column.
+    pub(super) fn check(&self) -> Result<()> {
+        let columns = self.columns();
+        let weighs = |q: Quantity| columns.iter().any(|column| column.quantity() == Some(q));
+        let wants = |what: &str, option: &str| {
+            Err(Error::invalid(format!("--quality weighs {what}: give {option}")))
+        };
+        if weighs(Quantity::Seconds) && self.durations.is_none() {
+            return wants("seconds", "--durations");
+        }
+        if weighs(Quantity::Norm) && self.embeddings.is_none() {
+            return wants("norms", "--embeddings");
+        }
+        if weighs(Quantity::Cohort) && self.cohort.is_none() {
+            return wants("a cohort", "--embeddings and --cohort");
+        }
+        if self.cohort.is_some() && !weighs(Quantity::Cohort) {
+            return Err(Error::invalid("--cohort: no column of --quality weighs it"));
+        }
+        if self.embeddings.is_some() && !weighs(Quantity::Norm) && !weighs(Quantity::Cohort) {
+            return Err(Error::invalid("--embeddings: no column of --quality weighs them"));
+        }
+        Ok(())
+    }
+
+    /// The files that are read.
+    pub(super) fn inputs(&self) -> Vec<PathBuf> {
+        let embeddings = [&self.embeddings, &self.cohort].into_iter().flatten();
+        let embeddings = embeddings.flat_map(|path| input_files(path));
+        embeddings.chain(self.durations.clone()).collect()
+    }
+
+    /// What is known of each word of a score file. `words` has each with its first line; `wav_scp`
+    /// lists the utterances' files; `mean` is the model's.
+    pub(super) fn evidence(
+        &self,
+        scores: &Path,
+        words: &[(&str, usize)],
+        wav_scp: Option<&Path>,
+        mean: Option<Vec<f32>>,
+    ) -> Result<Vec<Evidence>> {
+        let mut evidence = vec![Evidence::default(); words.len()];
+        if let Some(path) = &self.durations {
+            let mut list = durations::read(path)?;
+            list.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+            let ids: Vec<&str> = list.iter().map(|(id, _)| id.as_str()).collect();
+            let places = places(&[(scores, words)], path, &ids, wav_scp)?;
+            let most = self.max_seconds.unwrap_or(f64::INFINITY);
+            for (side, place) in evidence.iter_mut().zip(places) {
+                side.seconds = Some(list[place].1.min(most));
+            }
+        }
+        if let Some(path) = &self.embeddings {
+            let embeddings = Embeddings::load(path)?;
+            let mut order: Vec<usize> = (0..embeddings.len()).collect();
+            order.sort_unstable_by_key(|&i| embeddings.id(i));
+            let ids: Vec<&str> = order.iter().map(|&i| embeddings.id(i)).collect();
+            let places = places(&[(scores, words)], path, &ids, wav_scp)?;
+            let places: Vec<usize> = places.into_iter().map(|place| order[place]).collect();
+            let mean: Option<Vec<f64>> = mean.map(|m| m.into_iter().map(f64::from).collect());
+            self.measure(&mut evidence, path, &embeddings, &places, mean)?;
+        }
+        Ok(evidence)
+    }
+
+    /// Adds the norms, and the means of the largest cosines with the cohort.
+    fn measure(
+        &self,
+        evidence: &mut [Evidence],
+        path: &Path,
+        embeddings: &Embeddings,
+        places: &[usize],
+        mean: Option<Vec<f64>>,
+    ) -> Result<()> {
+        let at_fault = |path: &Path| {
+            let path = path.to_owned();
+            move |e: Error| Error::file(&path, e.to_string())
+        };
+        let scorer = Scorer::for_places(embeddings, mean.clone(), places.iter().copied())
+            .map_err(at_fault(path))?;
+        for (side, &place) in evidence.iter_mut().zip(places) {
+            side.norm = Some(Evidence::norm_of(embeddings.row(place), mean.as_deref()));
+        }
+        let Some(path) = &self.cohort else { return Ok(()) };
+        let cohort = Embeddings::load(path)?;
+        if cohort.dim() != embeddings.dim() {
+            let (found, wanted) = (cohort.dim(), embeddings.dim());
+            let message = format!("has {found} values an embedding, the utterances {wanted}");
+            return Err(Error::file(path, message));
+        }
+        let cohort = Scorer::new(&cohort, mean).map_err(at_fault(path))?;
+        let norm = AsNorm::new(&cohort, self.top_n).map_err(at_fault(path))?;
+        evidence.par_iter_mut().zip(places).for_each(|(side, &place)| {
+            side.cohort = Some(norm.statistics(&scorer.unit(place)).mean);
+        });
+        Ok(())
+    }
+}

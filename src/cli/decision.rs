@@ -1,0 +1,248 @@
+//! From a score to a decision: by cost and prior, by a wanted false-accept rate, by a threshold.
+
+use std::path::Path;
+
+use super::values::within;
+use crate::error::{Error, Result};
+use crate::model_file::{NamedThreshold, Scoring};
+use crate::scoring::{Calibration, Evidence, bayes_threshold, probability};
+
+/// How the user wants decisions made.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub(super) struct Wanted {
+    /// How probable one speaker is before anything is heard, for the probability and the decision
+    /// by it. Without it that of the model's calibration.
+    #[arg(long, value_parser = share)]
+    prior: Option<f64>,
+    /// Score, -1 to 1, from which on it is the same speaker. Without any such option the model's
+    /// calibration decides; if it has none, its threshold at equal error rate.
+    #[arg(long, allow_negative_numbers = true, value_parser = cosine,
+        conflicts_with_all = ["at", "far", "cost"])]
+    threshold: Option<f64>,
+    /// Decide by the model's threshold of this name (`revox calibrate --threshold NAME=RATE`).
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["far", "cost"])]
+    at: Option<String>,
+    /// Decide by the model's threshold for this false-accept rate.
+    #[arg(long, value_name = "RATE", value_parser = rate, conflicts_with = "cost")]
+    far: Option<f64>,
+    /// Decide at the least expected cost, if a miss and a false accept cost this.
+    #[arg(long, value_name = "MISS:FA", value_parser = costs)]
+    cost: Option<(f64, f64)>,
+}
+
+fn cosine(text: &str) -> Result<f64, String> {
+    within(text, -1.0..=1.0, "scores are cosines, -1 to 1")
+}
+
+/// A probability that is neither 0 nor 1.
+pub(super) fn share(text: &str) -> Result<f64, String> {
+    let wanted = "above 0 and below 1 are possible";
+    let value = within(text, 0.0..=1.0, wanted)?;
+    if value > 0.0 && value < 1.0 { Ok(value) } else { Err(wanted.into()) }
+}
+
+/// A rate.
+pub(super) fn rate(text: &str) -> Result<f64, String> {
+    within(text, 0.0..=1.0, "rates are 0 to 1")
+}
+
+fn costs(text: &str) -> Result<(f64, f64), String> {
+    let wanted = "two costs above 0 are wanted, of a miss and of a false accept: `1:10`";
+    let (miss, accept) = text.split_once(':').ok_or(wanted)?;
+    let cost = |text: &str| within(text, f64::MIN_POSITIVE..=1e100, wanted);
+    Ok((cost(miss)?, cost(accept)?))
+}
+
+impl Wanted {
+    /// What decides with the scores of `model`, whose header says `scoring`.
+    ///
+    /// # Errors
+    /// A threshold that the model has not; a prior or costs without a calibration of cosines; a
+    /// calibration of normalised scores with nothing else to decide by.
+    pub(super) fn decider<'a>(&self, model: &Path, scoring: &'a Scoring) -> Result<Decider<'a>> {
+        let bad = |message: String| Error::file(model, message);
+        let by_score = self.by_score(scoring).map_err(bad)?;
+        let stored = scoring.calibration.as_ref();
+        let calibration = stored.filter(|c| c.fitted.cosines);
+        let normalised = stored.is_some() && calibration.is_none();
+        if normalised && by_score.is_none() {
+            return Err(bad(
+                "its calibration is of normalised scores (AS-norm), which need a cohort; these \
+                 are cosines. --threshold, --at or --far decide by the cosine"
+                    .into(),
+            ));
+        }
+        if calibration.is_none() && (self.prior.is_some() || self.cost.is_some()) {
+            return Err(bad(
+                "holds no calibration of cosines: --prior and --cost need likelihood ratios; \
+                 `revox calibrate` makes one"
+                    .into(),
+            ));
+        }
+        let prior = self.prior.or(calibration.map(|c| c.fitted.prior)).unwrap_or(0.5);
+        let rule = match (by_score, calibration) {
+            (Some(rule), _) => rule,
+            (None, Some(_)) => self.by_ratio(prior),
+            (None, None) => scoring
+                .threshold_eer
+                .map_or(Rule::None, |t| Rule::score(t, "equal error rate".into())),
+        };
+        Ok(Decider { calibration, normalised, prior, rule })
+    }
+
+    /// The threshold on scores that is asked for, if one is.
+    fn by_score(&self, scoring: &Scoring) -> Result<Option<Rule>, String> {
+        if let Some(threshold) = self.threshold {
+            return Ok(Some(Rule::score(threshold, "as given".into())));
+        }
+        if let Some(name) = &self.at {
+            let all = &scoring.named_thresholds;
+            let NamedThreshold { false_accept_rate, threshold } =
+                all.get(name).ok_or_else(|| {
+                    let names: Vec<String> = all.keys().map(|name| format!("`{name}`")).collect();
+                    format!("holds no threshold `{name}`, {}", those(&names))
+                })?;
+            let why = format!("`{name}`, false-accept rate {false_accept_rate}");
+            return Ok(Some(Rule::score(*threshold, why)));
+        }
+        let Some(far) = self.far else { return Ok(None) };
+        let named = scoring.named_thresholds.values().map(|t| (t.false_accept_rate, t.threshold));
+        let all: Vec<(f64, f64)> = scoring.thresholds.iter().copied().chain(named).collect();
+        let is_it = |rate: f64| (rate - far).abs() <= 1e-9 * far;
+        let found = all.iter().find(|(rate, _)| is_it(*rate)).ok_or_else(|| {
+            let rates: Vec<String> = all.iter().map(|(rate, _)| rate.to_string()).collect();
+            format!("holds no threshold for the false-accept rate {far}, {}", those(&rates))
+        })?;
+        Ok(Some(Rule::score(found.1, format!("false-accept rate {far}"))))
+    }
+
+    fn by_ratio(&self, prior: f64) -> Rule {
+        let (miss, accept) = self.cost.unwrap_or((1.0, 1.0));
+        let basis = match self.cost {
+            None => format!("probability above 0.5 at prior {prior}"),
+            Some(_) => format!(
+                "least cost at prior {prior}, where a miss costs {miss} and a false accept {accept}"
+            ),
+        };
+        Rule::Ratio { threshold: bayes_threshold(prior, miss, accept), basis }
+    }
+}
+
+/// What a model holds instead.
+fn those(names: &[String]) -> String {
+    match names {
+        [] => "nor any other; `revox calibrate --threshold NAME=RATE` stores one".into(),
+        names => format!(
+            "but {}; `revox calibrate --threshold NAME=RATE` stores another",
+            names.join(", ")
+        ),
+    }
+}
+
+/// What decides.
+enum Rule {
+    /// Scores from a threshold on are accepted.
+    Score { threshold: f64, basis: String },
+    /// Log-likelihood ratios from a threshold on are accepted.
+    Ratio { threshold: f64, basis: String },
+    /// Nothing does.
+    None,
+}
+
+impl Rule {
+    fn score(threshold: f64, why: String) -> Self {
+        Self::Score { threshold, basis: format!("threshold {threshold:.4} ({why})") }
+    }
+}
+
+/// Decides about trials of one model.
+pub(super) struct Decider<'a> {
+    calibration: Option<&'a Calibration>,
+    /// Whether there is a calibration of other scores.
+    normalised: bool,
+    prior: f64,
+    rule: Rule,
+}
+
+/// What a score says.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Verdict {
+    /// The score.
+    pub score: f64,
+    /// The log-likelihood ratio, natural logarithm, if the model is calibrated.
+    pub llr: Option<f64>,
+    /// The probability of one speaker at the prior, if the model is calibrated.
+    pub probability: Option<f64>,
+    /// The score from which on it is the same speaker, where one decides.
+    pub threshold: Option<f64>,
+    /// Whether it is the same speaker, if anything decides.
+    pub same: Option<bool>,
+    /// What decided.
+    pub basis: String,
+    /// Why the verdict may mislead.
+    pub warnings: Vec<String>,
+}
+
+impl Decider<'_> {
+    /// The prior behind probabilities. Without a calibration there are none, and it is 0.5.
+    pub(super) fn prior(&self) -> f64 {
+        self.prior
+    }
+
+    /// Whether there are log-likelihood ratios and probabilities.
+    pub(super) fn is_calibrated(&self) -> bool {
+        self.calibration.is_some()
+    }
+
+    /// The verdict on a trial.
+    ///
+    /// # Errors
+    /// A quality of a side that the calibration weighs and that is not known, where the ratio
+    /// decides.
+    pub(super) fn decide(&self, score: f64, enroll: &Evidence, test: &Evidence) -> Result<Verdict> {
+        let mut warnings = Vec::new();
+        if self.normalised {
+            warnings.push(
+                "the model's calibration is of normalised scores: it has no likelihood ratio for \
+                 cosines"
+                    .into(),
+            );
+        }
+        let ratio = self.calibration.map(|c| c.llr(score, enroll, test)).transpose();
+        let llr = match (ratio, &self.rule) {
+            (Err(e), Rule::Score { .. }) => {
+                warnings.push(format!("no likelihood ratio: {e}"));
+                None
+            }
+            (ratio, _) => ratio.map_err(|e| {
+                e.retold(|m| {
+                    Error::Undefined(format!("the calibration gives no likelihood ratio: {m}"))
+                })
+            })?,
+        };
+        if let Some([shortest, _]) = self.calibration.and_then(|c| c.fitted.seconds) {
+            for (side, evidence) in [("first", enroll), ("second", test)] {
+                if let Some(seconds) = evidence.seconds.filter(|s| *s < shortest) {
+                    warnings.push(format!(
+                        "{seconds:.2} s of speech on the {side} side; the calibration covers \
+                         {shortest:.2} s and more"
+                    ));
+                }
+            }
+        }
+        let (threshold, same, basis) = match &self.rule {
+            Rule::Score { threshold, basis } => {
+                (Some(*threshold), Some(score >= *threshold), basis.as_str())
+            }
+            Rule::Ratio { threshold, basis } => {
+                (None, llr.map(|l| l >= *threshold), basis.as_str())
+            }
+            Rule::None => (None, None, "nothing: the model holds no threshold"),
+        };
+        let (probability, basis) = (llr.map(|l| probability(l, self.prior)), basis.to_owned());
+        Ok(Verdict { score, llr, probability, threshold, same, basis, warnings })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,217 @@
+//! `calibrate`, and decisions by what it stores.
+
+use std::fmt::Write;
+
+use revox::model_file::read_header;
+use revox::rng::Stream;
+
+use crate::Place;
+
+const SPEAKERS: usize = 12;
+
+/// Writes labelled scores of all trials between three utterances of each speaker: cosines times
+/// `scale`. `utt2spk` has the speakers, `utt2dur` 3 to 6.5 seconds.
+fn scores(place: &Place, scale: f64) {
+    let mut stream = Stream::new(3, "scores", &[]);
+    let (mut scores, mut speakers, mut seconds) = (String::new(), String::new(), String::new());
+    let utterances: Vec<(usize, usize)> =
+        (0..SPEAKERS).flat_map(|s| (0..3).map(move |u| (s, u))).collect();
+    for (i, &(s, u)) in utterances.iter().enumerate() {
+        writeln!(speakers, "s{s}-{u} s{s}").unwrap();
+        writeln!(seconds, "s{s}-{u} {:.2}", 3.0 + 0.1 * i as f64).unwrap();
+        for &(t, v) in &utterances[..i] {
+            let (mean, label) = if s == t { (0.6, 1) } else { (0.2, 0) };
+            let score = scale * (mean + 0.15 * stream.normal()).clamp(-1.0, 1.0);
+            writeln!(scores, "s{s}-{u} s{t}-{v} {score:.6} {label}").unwrap();
+        }
+    }
+    place.write("scores", &scores);
+    place.write("utt2spk", &speakers);
+    place.write("utt2dur", &seconds);
+}
+
+#[test]
+fn a_calibrated_model_gives_probabilities() {
+    let place = Place::make();
+    place.model("m.safetensors");
+    place.wav("a.wav", 1.5, 100.0);
+    place.wav("b.wav", 1.5, 180.0);
+    scores(&place, 1.0);
+    let before = std::fs::read(place.path("m.safetensors")).unwrap();
+    let args = ["calibrate", "m.safetensors", "--scores", "scores", "--utt2spk", "utt2spk"];
+    let more = ["--durations", "utt2dur", "--threshold", "strict=0.01", "-o", "c.safetensors"];
+    let json = place.json(&[&args[..], &more].concat());
+    assert_eq!((json["targets"].as_u64(), json["nontargets"].as_u64()), (Some(36), Some(594)));
+    assert_eq!((json["speakers"].as_u64(), json["penalty"].as_f64()), (Some(12), Some(0.0)));
+    assert_eq!(json["columns"], serde_json::json!(["score"]));
+    let number = |name: &str| json[name].as_f64().unwrap();
+    assert!(0.0 < number("min_cllr") && number("min_cllr") < number("cllr"), "{json}");
+    assert!(number("cllr") < 0.8 && number("act_dcf") > 0.0 && number("prior") == 0.01, "{json}");
+    // Without -o the model itself is changed, and the speakers are found from the targets.
+    assert!(std::fs::read(place.path("m.safetensors")).unwrap() == before);
+    let text = place.ok(&args[..4]);
+    assert!(text.contains("12 speakers") && text.contains("stored in m.safetensors"), "{text}");
+    let of = |model: &str| read_header(place.path(model)).unwrap().scoring.calibration.unwrap();
+    let (plain, timed) = (of("m.safetensors"), of("c.safetensors"));
+    assert_eq!((plain.weights, plain.bias), (timed.weights.clone(), timed.bias));
+    assert_eq!(timed.fitted.seconds, Some([3.0, 6.5]));
+
+    let info = place.ok(&["info", "c.safetensors"]);
+    for wanted in ["named strict, at false-accept rate 0.01", "LLR = ", "of cosines, for prior"] {
+        assert!(info.contains(wanted), "{wanted}: {info}");
+    }
+
+    let compare = ["compare", "c.safetensors", "a.wav", "b.wav"];
+    let found = place.json(&compare);
+    let llr = timed.weights[0] * found["score"].as_f64().unwrap() + timed.bias;
+    assert!((found["llr"].as_f64().unwrap() - llr).abs() < 1e-9, "{found}");
+    let p = 1.0 / (1.0 + 99.0 * (-llr).exp());
+    assert!((found["probability"].as_f64().unwrap() - p).abs() < 1e-9, "{found}");
+    assert_eq!(
+        (found["prior"].as_f64(), found["same_speaker"].as_bool()),
+        (Some(0.01), Some(p >= 0.5))
+    );
+    assert!(found["threshold"].is_null() && found["files"][0]["speech_seconds"].is_f64());
+    // Recordings of 1.5 s, where the calibration saw 3 s and more.
+    let warnings = found["warnings"].to_string();
+    assert!(warnings.contains("the calibration covers 3.00 s and more"), "{warnings}");
+    let strict = place.json(&[&compare[..], &["--at", "strict", "--prior", "0.5"]].concat());
+    assert_eq!(strict["threshold"], json["thresholds"][0]["threshold"]);
+    assert_eq!(strict["prior"], 0.5);
+    let text = place.ok(&compare);
+    assert!(text.contains("at prior 0.01") && text.contains("decided by probability"), "{text}");
+    place.fails(&[&compare[..], &["--at", "lax"]].concat(), &["no threshold `lax`, but `strict`"]);
+    let usage = place.run(&[&compare[..], &["--at", "strict", "--far", "0.1"]].concat());
+    assert_eq!(usage.code, 2, "{}", usage.err);
+    // A model that holds none.
+    place.model("none.safetensors");
+    let none = ["compare", "none.safetensors", "a.wav", "b.wav", "--prior", "0.1"];
+    place.fails(&none, &["none.safetensors", "holds no calibration", "revox calibrate"]);
+}
+
+#[test]
+fn quality_is_weighed() {
+    let place = Place::make();
+    place.model("m.safetensors");
+    scores(&place, 1.0);
+    let args = ["calibrate", "m.safetensors", "--scores", "scores", "--quality"];
+    let timed = ["min-seconds,max-seconds,difference-seconds", "--durations", "utt2dur"];
+    let ran = place.run(&[&args[..], &timed, &["--json"]].concat());
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    let json: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
+    assert_eq!(json["columns"], serde_json::json!(["score", "min-seconds", "max-seconds"]));
+    assert_eq!(json["left_out"], serde_json::json!(["difference-seconds"]));
+    assert!(ran.err.contains("difference-seconds left out"), "{}", ran.err);
+    let capped = place.json(&[&args[..], &timed, &["--max-seconds", "4"]].concat());
+    assert_eq!(capped["seconds"], serde_json::json!([3.0, 4.0]));
+    for (rest, wanted) in [
+        (&["min-seconds"][..], "--quality weighs seconds: give --durations"),
+        (&["min-norm"], "give --embeddings"),
+        (&["wespeaker-qmf", "--durations", "utt2dur", "--embeddings", "e"], "--cohort"),
+        (&["score", "--embeddings", "e"], "no column of --quality weighs them"),
+    ] {
+        place.fails(&[&args[..], rest].concat(), &[wanted]);
+    }
+    place.write("utt2dur", "s0-0 1\n");
+    place.fails(&[&args[..], &timed].concat(), &["scores:1", "utt2dur"]);
+    assert_eq!(place.run(&[&args[..], &["norm"]].concat()).code, 2);
+}
+
+#[test]
+fn norms_and_cohorts_come_from_embeddings() {
+    let place = Place::make();
+    place.model("m.safetensors");
+    scores(&place, 1.0);
+    let mut stream = Stream::new(4, "embeddings", &[]);
+    let mut fill = |name: &str, ids: &[String]| {
+        let mut all = revox::scoring::Embeddings::new(16);
+        for id in ids {
+            let row: Vec<f32> = (0..16).map(|_| stream.normal() as f32).collect();
+            all.push(id, &row).unwrap();
+        }
+        all.save(place.path(name)).unwrap();
+    };
+    let ids: Vec<String> =
+        (0..SPEAKERS).flat_map(|s| (0..3).map(move |u| format!("s{s}-{u}"))).collect();
+    fill("e", &ids);
+    fill("cohort", &(0..20).map(|i| i.to_string()).collect::<Vec<_>>());
+    let json = place.json(&[
+        "calibrate",
+        "m.safetensors",
+        "--scores",
+        "scores",
+        "--quality",
+        "wespeaker-qmf-nodur",
+        "--embeddings",
+        "e",
+        "--cohort",
+        "cohort",
+        "--top-n",
+        "5",
+    ]);
+    assert_eq!(json["columns"].as_array().unwrap().len(), 7, "{json}");
+    place.wav("a.wav", 1.5, 100.0);
+    let compare = ["compare", "m.safetensors", "a.wav", "a.wav"];
+    place.fails(&compare, &["no likelihood ratio", "cohort of a side is not known"]);
+    let found = place.json(&[&compare[..], &["--threshold", "0.5"]].concat());
+    assert!(found["llr"].is_null() && found["same_speaker"] == true, "{found}");
+}
+
+#[test]
+fn scores_that_calibrate_nothing_are_refused() {
+    let place = Place::make();
+    place.model("m.safetensors");
+    let before = std::fs::read(place.path("m.safetensors")).unwrap();
+    let args = ["calibrate", "m.safetensors", "--scores", "scores"];
+    for (scores, wanted) in [
+        ("a b 0.5 1\na c 0.4 1\n", "2 targets and 0 nontargets"),
+        ("a b 0.5 0\na c 0.4 0\n", "0 targets and 2 nontargets"),
+        ("a b 0.5 1\na c 0.5 0\n", "every score is 0.5"),
+        ("a b 0.5 1\na c -inf 0\n", "scores:2: score -inf is no number"),
+        ("a b 0.5\n", "scores:1: no label for a b; give --trials"),
+        ("a b 0.5 1\na c 0.4 0\n", "three folds"),
+        ("a b 0.5 1\na c 0.4 0\nd e 0.6 1\nd c 0.3 0\n", "cross-validation"),
+    ] {
+        place.write("scores", scores);
+        place.fails(&args, &["scores", wanted]);
+    }
+    scores(&place, 10.0);
+    place.fails(&[&args[..], &["--threshold", "x=0.1"]].concat(), &["scores:", "is no cosine"]);
+    place.fails(&[&args[..], &["-o", "scores"]].concat(), &["would be lost"]);
+    place.fails(&[&args[..], &["--wav-scp", "l"]].concat(), &["--wav-scp is of use only"]);
+    for bad in [["--threshold", "=0.1"], ["--threshold", "x"], ["--prior", "1"], ["--folds", "2"]] {
+        assert_eq!(place.run(&[&args[..], &bad].concat()).code, 2, "{bad:?}");
+    }
+    assert!(std::fs::read(place.path("m.safetensors")).unwrap() == before);
+}
+
+#[test]
+fn doubtful_calibrations_are_told() {
+    let place = Place::make();
+    place.model("m.safetensors");
+    place.wav("a.wav", 1.5, 100.0);
+    let args = ["calibrate", "m.safetensors", "--scores", "scores"];
+    let compare = ["compare", "m.safetensors", "a.wav", "a.wav"];
+    // Normalised scores: `compare` has others.
+    scores(&place, 10.0);
+    let ran = place.run(&args);
+    assert!(ran.code == 0 && ran.err.contains("these scores are normalised"), "{}", ran.err);
+    place.fails(&compare, &["m.safetensors", "normalised scores (AS-norm)", "--threshold"]);
+    // Distances.
+    scores(&place, -1.0);
+    let ran = place.run(&args);
+    assert!(ran.code == 0 && ran.err.contains("higher scores are less alike"), "{}", ran.err);
+    // No errors at all: four speakers and more, all trials apart.
+    let mut apart = String::new();
+    for i in 0..8 {
+        writeln!(apart, "a{i} b{i} 0.{} 1", 80 + i).unwrap();
+        (0..i).for_each(|j| writeln!(apart, "a{i} a{j} 0.{} 0", 10 + j).unwrap());
+    }
+    place.write("scores", &apart);
+    let ran = place.run(&[&args[..], &["--json"]].concat());
+    assert!(ran.code == 0 && ran.err.contains("infinitely steep"), "{}", ran.err);
+    let json: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
+    assert!((json["penalty"].as_f64().unwrap() - 0.01 / 36.0).abs() < 1e-12, "{json}");
+    let found = place.json(&compare);
+    assert!(found["llr"].as_f64().is_some_and(|llr| llr.abs() < 50.0), "{found}");
+}
