@@ -15,6 +15,7 @@ mod info;
 mod man;
 mod memory;
 mod pack;
+mod plda;
 mod prepare;
 mod quantize;
 mod remedy;
@@ -125,6 +126,7 @@ enum Verb {
     Fbank(fbank::Args),
     Train(train::Args),
     Embed(embed::Args),
+    Plda(plda::Args),
     Score(score::Args),
     Eval(eval::Args),
     Compare(compare::Args),
@@ -276,6 +278,7 @@ pub fn main() -> ExitCode {
         Verb::Fbank(args) => fbank::run(args, &cli.global),
         Verb::Train(args) => train::run(args, &cli.global),
         Verb::Embed(args) => embed::run(args, &cli.global),
+        Verb::Plda(args) => plda::run(args, &cli.global),
         Verb::Score(args) => score::run(args, &cli.global),
         Verb::Eval(args) => eval::run(args, &cli.global),
         Verb::Compare(args) => compare::run(args, &cli.global),

@@ -6,12 +6,16 @@ mod band;
 mod blocks;
 mod bootstrap;
 mod calibration;
+mod chain;
 mod cosine;
 #[cfg(feature = "plots")]
 mod det;
 mod embeddings;
+mod lda;
+mod linear;
 mod metrics;
 mod parts;
+mod plda;
 mod probit;
 mod scores;
 mod speakers;
@@ -23,13 +27,16 @@ pub use bootstrap::{Interval, Intervals, bootstrap, bootstrap_curve};
 pub use calibration::{
     Calibration, Column, Evidence, Fitted, Fold, Quantity, bayes_threshold, probability,
 };
+pub use chain::{Chain, Link};
 pub use cosine::Scorer;
 pub(crate) use cosine::cosine;
 #[cfg(feature = "plots")]
 pub use det::{DetPlot, det_csv, det_svg};
 pub use embeddings::Embeddings;
+pub use lda::{Groups, Lda};
 pub use metrics::{
     Curve, Eer, FALSE_ACCEPT_RATES, MODEL_FALSE_ACCEPT_RATES, MinDcf, PRIORS, Point,
 };
+pub use plda::{Adapted, Plda, PldaAdaptation, PldaScorer, PldaTraining, VoiceModel};
 pub use scores::{ScoreList, Scored, ScoredTrial, read_scores, write_scored, write_scores};
 pub use speakers::speakers_from_targets;
