@@ -21,19 +21,19 @@ impl Reference {
         Some(Self { folder, bytes })
     }
 
-    fn words(&self, name: &str, dtype: Dtype) -> (Vec<usize>, Vec<[u8; 8]>) {
+    fn words(&self, name: &str, dtype: Dtype) -> Vec<[u8; 8]> {
         let file = SafeTensors::deserialize(&self.bytes).unwrap();
         let view = file.tensor(name).unwrap_or_else(|e| panic!("{name}: {e}"));
         assert_eq!(view.dtype(), dtype, "{name}");
-        (view.shape().to_vec(), view.data().as_chunks::<8>().0.to_vec())
+        view.data().as_chunks::<8>().0.to_vec()
     }
 
     pub fn f64(&self, name: &str) -> Vec<f64> {
-        self.words(name, Dtype::F64).1.into_iter().map(f64::from_le_bytes).collect()
+        self.words(name, Dtype::F64).into_iter().map(f64::from_le_bytes).collect()
     }
 
     pub fn i64(&self, name: &str) -> Vec<i64> {
-        self.words(name, Dtype::I64).1.into_iter().map(i64::from_le_bytes).collect()
+        self.words(name, Dtype::I64).into_iter().map(i64::from_le_bytes).collect()
     }
 
     /// A set's embeddings; their ids are their numbers.
