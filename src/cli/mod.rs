@@ -17,6 +17,7 @@ mod info;
 mod man;
 mod memory;
 mod pack;
+mod plda;
 mod prepare;
 mod quantize;
 mod remedy;
@@ -127,6 +128,7 @@ enum Verb {
     Fbank(fbank::Args),
     Train(train::Args),
     Embed(embed::Args),
+    Plda(plda::Args),
     Score(score::Args),
     Eval(eval::Args),
     Calibrate(calibrate::Args),
@@ -279,6 +281,7 @@ pub fn main() -> ExitCode {
         Verb::Fbank(args) => fbank::run(args, &cli.global),
         Verb::Train(args) => train::run(args, &cli.global),
         Verb::Embed(args) => embed::run(args, &cli.global),
+        Verb::Plda(args) => plda::run(args, &cli.global),
         Verb::Score(args) => score::run(args, &cli.global),
         Verb::Eval(args) => eval::run(args, &cli.global),
         Verb::Calibrate(args) => calibrate::run(args, &cli.global),

@@ -6,6 +6,7 @@ mod band;
 mod blocks;
 mod bootstrap;
 mod calibration;
+mod chain;
 mod cllr;
 mod cosine;
 mod cost;
@@ -13,9 +14,12 @@ mod cost;
 mod det;
 mod embeddings;
 mod identification;
+mod lda;
+mod linear;
 mod metrics;
 mod parts;
 mod pav;
+mod plda;
 mod probit;
 mod scores;
 mod speakers;
@@ -29,6 +33,7 @@ pub use calibration::{
     Regression, TrialTable, bayes_threshold, cross_validate, fit_line, parse_columns, probability,
 };
 pub use cllr::{ActualDcf, actual_dcf, cllr};
+pub use chain::{Chain, Link};
 pub use cosine::Scorer;
 pub(crate) use cosine::cosine;
 pub use cost::Cost;
@@ -40,5 +45,7 @@ pub use metrics::{
     Curve, Eer, FALSE_ACCEPT_RATES, MODEL_FALSE_ACCEPT_RATES, MinDcf, PRIORS, Point,
 };
 pub use pav::{min_cllr, pav};
+pub use lda::{Groups, Lda};
+pub use plda::{Adapted, Plda, PldaAdaptation, PldaScorer, PldaTraining, VoiceModel};
 pub use scores::{ScoreList, Scored, ScoredTrial, read_scores, write_scored, write_scores};
 pub use speakers::speakers_from_targets;

@@ -25,6 +25,7 @@ mod info;
 mod interrupts;
 mod pipeline;
 mod place;
+mod plda;
 mod progress;
 mod quantize;
 mod training;
