@@ -28,6 +28,8 @@ pub(crate) use cosine::cosine;
 #[cfg(feature = "plots")]
 pub use det::{DetPlot, det_csv, det_svg};
 pub use embeddings::Embeddings;
+#[cfg(feature = "cli")]
+pub(crate) use embeddings::npz;
 pub use metrics::{
     Curve, Eer, FALSE_ACCEPT_RATES, MODEL_FALSE_ACCEPT_RATES, MinDcf, PRIORS, Point,
 };
