@@ -78,6 +78,7 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     let inputs: Vec<&Path> =
         [Some(checkpoint.as_path()), config.as_deref()].into_iter().flatten().collect();
     fs::check_outputs(&[&args.output], &inputs)?;
+    fs::check_ending(&args.output, &["safetensors"])?;
     if checkpoint.is_dir() {
         return Err(Error::file(&checkpoint, "is a folder, not a file, and has no avg_model.pt"));
     }
