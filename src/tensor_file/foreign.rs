@@ -43,7 +43,7 @@ pub(super) fn foreign(bytes: &[u8]) -> Option<Foreign> {
     if bytes.get(8) == Some(&b'{') && bytes[..8].contains(&0) {
         return None;
     }
-    if let Some((_, what)) = MAGIC.iter().find(|(magic, _)| bytes.starts_with(magic)) {
+    if let Some(&(_, what)) = MAGIC.iter().find(|(magic, _)| bytes.starts_with(magic)) {
         return plain(what);
     }
     if bytes.starts_with(b"PK\x03\x04") {
@@ -54,7 +54,9 @@ pub(super) fn foreign(bytes: &[u8]) -> Option<Foreign> {
         [0x80, 2..=5, ..] => importable("a pickle, as old PyTorch checkpoints are"),
         // Its version, and then the name of the program that wrote it, another text or the graph.
         [0x08, 1..=0x7f, 0x12 | 0x1a | 0x22 | 0x3a, ..] => importable("an ONNX file"),
-        _ if bytes.get(4..8) == Some(b"ftyp") => plain("an audio or video file (MP4)"),
+        _ if bytes.get(4..8).is_some_and(|mark| mark == b"ftyp") => {
+            plain("an audio or video file (MP4)")
+        }
         _ => plain(text(bytes)?),
     }
 }

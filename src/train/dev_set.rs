@@ -21,7 +21,7 @@ use super::Recipe;
 use super::dataset::left_out::LeftOut;
 use crate::audio::pipe;
 use crate::bytes::counted;
-use crate::corpus::{Corpus, Done, Trial, Utterance, read_trials, resolve};
+use crate::corpus::{Corpus, Done, Trial, read_trials, resolve};
 use crate::error::{Error, Result};
 use crate::inference::{Embedder, Extractor};
 use crate::model_file::Frontend;

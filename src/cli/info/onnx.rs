@@ -79,6 +79,11 @@ fn by_format(file: &OnnxFile) -> Vec<(&str, usize, u64)> {
     rows.collect()
 }
 
+fn tensor(tensor: &OnnxTensor) -> Value {
+    let OnnxTensor { name, dtype, shape, bytes } = tensor;
+    json!({"name": name, "dtype": dtype, "shape": shape, "bytes": bytes})
+}
+
 fn as_json(file: &OnnxFile, bytes: u64, layers: bool) -> Value {
     let ports = |ports: &[OnnxPort]| -> Vec<Value> {
         let port = |(name, sizes): &OnnxPort| {
@@ -98,7 +103,6 @@ fn as_json(file: &OnnxFile, bytes: u64, layers: bool) -> Value {
         .iter()
         .map(|(key, text)| (key.clone(), value(text).unwrap_or_else(|| json!(text))))
         .collect();
-    let tensor = |OnnxTensor { name, dtype, shape, bytes }: &OnnxTensor| json!({"name": name, "dtype": dtype, "shape": shape, "bytes": bytes});
     json!({
         "kind": "onnx",
         "bytes": bytes,
@@ -109,7 +113,7 @@ fn as_json(file: &OnnxFile, bytes: u64, layers: bool) -> Value {
         "operations": file.operations,
         "initialisers": initialisers,
         "metadata": metadata,
-        "layers": layers.then(|| file.tensors.iter().map(tensor).collect::<Vec<_>>()),
+        "layers": layers.then(|| file.tensors.iter().map(tensor).collect::<Vec<Value>>()),
     })
 }
 

@@ -78,7 +78,7 @@ pub(super) fn read(content: &[u8], range: Range<usize>) -> Result<(String, Tenso
         [] => Err("no values".to_owned()),
         _ => Err("values in several pieces".to_owned()),
     };
-    let held = pieces.iter().map(Range::len).sum();
+    let held = pieces.iter().map(|range| range.len()).sum();
     Ok((name, Tensor { number, dtype, shape, bytes: held, values }))
 }
 
