@@ -15,7 +15,7 @@ use crate::audio::FbankConfig;
 use crate::backend::is_gpu;
 use crate::error::{Error, Result};
 use crate::fs;
-use crate::infer::{Level, Runtime};
+use crate::infer::{Level, Runtime, difference};
 use crate::inference::{masked, padded_length};
 use crate::model_file::{Frontend, Header, Model};
 use crate::nn::{Mode, names_and_shapes};
@@ -230,13 +230,11 @@ impl<'a> Subject<'a> {
     }
 }
 
-/// The largest difference of two embeddings, as a part of the largest value.
+/// [`difference`] of embeddings that say something.
 fn off(ours: &[f32], wanted: &[f32]) -> Result<f64> {
-    let largest = wanted.iter().fold(0.0f64, |most, &x| most.max(f64::from(x).abs()));
-    let apart = |(&a, &b): (&f32, &f32)| (f64::from(a) - f64::from(b)).abs();
-    let parts: Vec<f64> = ours.iter().zip(wanted).map(|pair| apart(pair) / largest).collect();
-    match parts.iter().all(|part| part.is_finite()) {
-        true => Ok(parts.into_iter().fold(0.0, f64::max)),
+    let off = difference(ours, wanted);
+    match off.is_finite() && wanted.iter().any(|&x| x != 0.0) {
+        true => Ok(off),
         false => Err(Error::Undefined("the random weights give embeddings of zeros or NaN".into())),
     }
 }

@@ -1,5 +1,6 @@
 //! The model of a verb: that of a file, or the one inside the program.
 
+use std::ffi::OsStr;
 use std::io::Read;
 use std::path::Path;
 
@@ -12,11 +13,15 @@ use crate::model_card::{DEFAULT, DefaultCard, Tested, default_model};
 use crate::model_file::{Model, Scoring};
 use crate::terminal::note;
 
+/// Endings of models: ours, and those of others, which are refused with the way to import them.
+const ENDINGS: [&str; 5] = ["safetensors", "onnx", "pt", "pth", "ckpt"];
+
 /// Whether a file is a model rather than a recording: by its name, and whatever its name by its
 /// beginning, which is a length within the file and `{`. A pipe can be read only once, so its name
 /// decides.
 pub(super) fn is_model(path: &Path) -> bool {
-    let named = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("safetensors"));
+    let is_named = |e: &OsStr| ENDINGS.iter().any(|ending| e.eq_ignore_ascii_case(ending));
+    let named = path.extension().is_some_and(is_named);
     named || path.is_file() && begins_like_a_model(path).unwrap_or(false)
 }
 
@@ -88,6 +93,7 @@ mod tests {
         };
         let model = [&2u64.to_le_bytes()[..], b"{}"].concat();
         assert!(is_model(&write("model", &model)) && is_model(&write("model.wav", &model)));
+        assert!(is_model(Path::new("x.onnx")) && is_model(Path::new("x.pt")));
         assert!(is_model(Path::new("none.SafeTensors")) && !is_model(Path::new("none.wav")));
         assert!(!is_model(dir.path()));
         for (name, bytes) in [

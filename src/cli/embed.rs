@@ -25,6 +25,7 @@ use crate::fs;
 use crate::inference::{Embedder, Features, WINDOW};
 use crate::model_file::{Model, Scoring, update_header};
 use crate::progress::Progress;
+use crate::scoring::Embeddings;
 use crate::terminal::note;
 
 /// Embeddings of utterances.
@@ -144,6 +145,7 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     let parsed = archive.as_ref().ok().and_then(Option::as_ref);
     check_outputs(args, parsed, named, list.as_ref())?;
     let archive = archive?;
+    Embeddings::check_output(&args.output)?;
     // The first file that is written: an archive comes before its list.
     let output = archive.as_ref().and_then(|archive| archive.files().first().copied());
     let output = output.unwrap_or(&args.output);

@@ -31,6 +31,9 @@ Embeddings that are not the model's are an error, and nothing is written.
 its convolutions in integers then, with the same weights and nearly all the same activations. Such
 embeddings need a cosine of 0.99 or more to the model's own in integers.
 
+The metadata `revox` holds the model's architecture, front-end, thresholds, and seed, steps and
+data hash of its training, but not its recipe, which has local paths.
+
 Programs of --for compute features with front-ends of their own. Where one differs from
 the model's, the differences are told; with --check, how far the embeddings are apart.
 
@@ -124,6 +127,7 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
         [Some(args.model.as_path()), args.check.as_deref()].into_iter().flatten().collect();
     fs::check_outputs(&[&args.output], &inputs)?;
     check_name(args.target, &args.output)?;
+    fs::check_ending(&args.output, &["onnx"])?;
     let device = global.open()?;
     let file = model_file::open(&args.model)?;
     let source = Some(file.hash());

@@ -16,6 +16,7 @@ use crate::audio::{Fbank, FbankConfig, Window};
 use crate::error::Result;
 use crate::fs;
 use crate::model_file::Frontend;
+use crate::scoring::npz::{self, Member};
 use crate::tensor_file::{self, Part};
 
 /// Kaldi log-mel filter banks of audio files.
@@ -35,6 +36,7 @@ pub struct Args {
     #[arg(long, value_name = "LIST", conflicts_with = "files")]
     wav_scp: Option<PathBuf>,
     /// Output: one tensor `[frames, mels]` an utterance, named by its id; `-` is standard output.
+    /// `F.npz` has the same arrays for NumPy, but does not keep how the features were made.
     /// All features are in memory until it is written. `F.ark`, `ark:F`, `ark,t:F` (text) and
     /// `ark,scp:F.ark,F.scp` are Kaldi's archives: they are written as features come, so a list may
     /// have any length, and do not keep how the features were made.
@@ -69,6 +71,9 @@ pub struct Args {
     skipped: Option<PathBuf>,
 }
 
+/// Endings of the files that are written, without a dot.
+const WRITTEN: [&str; 3] = ["safetensors", "npz", "ark"];
+
 pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     let fbank = Fbank::new(FbankConfig {
         sample_rate: args.sample_rate,
@@ -89,10 +94,13 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     let inputs: Vec<&Path> = inputs.iter().map(|path| &**path).collect();
     fs::check_outputs(&outputs, &inputs)?;
     let kaldi = kaldi?;
+    if kaldi.is_none() {
+        fs::check_ending(&args.output, &WRITTEN)?;
+    }
     let work = Work { args, list: &list, fbank: &fbank, seed: global.seed.unwrap_or(0) };
     let done = match &kaldi {
         Some(output) => into_archive(output, &work, global)?,
-        None => into_tensors(args, &work, global)?,
+        None => into_arrays(args, &work, global)?,
     };
     if let Some(skipped) = &args.skipped {
         done.left_out.write(skipped)?;
@@ -118,12 +126,19 @@ fn into_archive(output: &Output, work: &Work, global: &Global) -> Result<Done> {
 }
 
 /// Writes features when all of them are there: the header of a safetensors file needs all sizes.
-fn into_tensors(args: &Args, work: &Work, global: &Global) -> Result<Done> {
+fn into_arrays(args: &Args, work: &Work, global: &Global) -> Result<Done> {
     let mut all: Vec<(String, Vec<f32>)> = Vec::new();
     let done = work.run(global, &mut |id, features| {
         all.push((id.to_owned(), features));
         Ok(())
     })?;
+    if args.output.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("npz")) {
+        let members = all.iter().map(|(name, features)| {
+            Member::of_values(name, &[features.len() / args.mels, args.mels], features)
+        });
+        npz::write(&args.output, &members.collect::<Vec<_>>())?;
+        return Ok(done);
+    }
     let frontend = Frontend { fbank: work.fbank.config().clone(), cmn: args.cmn };
     let settings = serde_json::to_string(&frontend).expect("settings are plain data");
     let parts = all.iter().map(|(name, features)| Part {

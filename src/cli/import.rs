@@ -12,19 +12,21 @@ use crate::model_file::{ImportOptions, import_noted};
 use crate::nn::PoolingKind;
 use crate::terminal::note;
 
-/// Make a model file of a WeSpeaker checkpoint or ONNX file.
+/// Make a model file of a WeSpeaker checkpoint or ONNX file, or of a file of `revox export`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   revox import exp/ECAPA_TDNN_GLOB_c512 -o model.safetensors
   revox import avg_model.pt --config config.yaml -o model.safetensors
   revox import avg_model.pt --arch resnet34 -o model.safetensors
   revox import avg_model.pt --arch ecapa-tdnn-glob-512 -o model.safetensors
-  revox import voxceleb_resnet34.onnx -o model.safetensors")]
+  revox import voxceleb_resnet34.onnx -o model.safetensors
+  revox import exported.onnx -o model.safetensors")]
 pub struct Args {
     /// A state_dict, alone or in a training's checkpoint: .pt, .ckpt or .safetensors; an exported
     /// .onnx file; or a folder with avg_model.pt.
     checkpoint: PathBuf,
-    /// Architecture (`revox zoo` lists them). Most .onnx files tell it.
+    /// Architecture (`revox zoo` lists them). Most .onnx files tell it; those of `revox export` say
+    /// their front-end and thresholds too.
     #[arg(long, value_parser = ArchitectureName, hide_possible_values = true)]
     arch: Option<String>,
     /// WeSpeaker's config.yaml of the training. One beside the checkpoint is found, unless --arch
@@ -78,6 +80,7 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     let inputs: Vec<&Path> =
         [Some(checkpoint.as_path()), config.as_deref()].into_iter().flatten().collect();
     fs::check_outputs(&[&args.output], &inputs)?;
+    fs::check_ending(&args.output, &["safetensors"])?;
     if checkpoint.is_dir() {
         return Err(Error::file(&checkpoint, "is a folder, not a file, and has no avg_model.pt"));
     }
@@ -94,10 +97,11 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     if args.without_projection {
         imported.head.0.clear();
     }
-    if let Some(beside) = config.as_deref().filter(|_| args.config.is_none()) {
+    let beside = config.as_deref().filter(|_| args.config.is_none() && !imported.own);
+    if let Some(beside) = beside {
         imported.notes.push(format!("{} was read", shown(beside)));
     }
-    if config.is_none() {
+    if config.is_none() && !imported.own {
         let frontend = &imported.model.header.frontend;
         let rate = f64::from(frontend.fbank.sample_rate) / 1000.0;
         let mean = if frontend.cmn { "CMN" } else { "no CMN" };

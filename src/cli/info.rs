@@ -1,6 +1,7 @@
 //! `revox info`.
 
 mod data;
+mod onnx;
 
 use std::path::{Path, PathBuf};
 
@@ -14,17 +15,18 @@ use crate::model_file::{LayerSize, Model, NamedThreshold, layer_sizes};
 use crate::scoring::Fitted;
 use crate::terminal::outln;
 
-/// Tell what a file holds: a model, embeddings or tar shards.
+/// Tell what a file holds: a model, an ONNX file, embeddings or tar shards.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   revox info model.safetensors --layers
+  revox info model.onnx
   revox info dev.safetensors
   revox info shards")]
 pub struct Args {
-    /// A model; embeddings (safetensors, .npz, Kaldi's .ark or .scp); a folder of tar shards, their
-    /// list or their index. Embeddings are read once, for their checksum.
+    /// A model or ONNX file; embeddings (safetensors, .npz, Kaldi's .ark or .scp); a folder of tar
+    /// shards, their list or their index. Embeddings are read once, for their checksum.
     file: PathBuf,
-    /// Every tensor of a model.
+    /// Every tensor of a model or ONNX file.
     #[arg(long)]
     layers: bool,
 }
@@ -35,6 +37,9 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
             true => Err(Error::file(&args.file, "is no model: --layers has nothing to list")),
             false => data.show(&args.file, global),
         };
+    }
+    if onnx::show(&args.file, args.layers, global)? {
+        return Ok(());
     }
     let model = Model::load(&args.file, &global.open()?)?;
     let header = &model.header;

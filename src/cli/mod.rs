@@ -16,6 +16,7 @@ mod import;
 mod info;
 mod man;
 mod memory;
+mod outcome;
 mod pack;
 mod plda;
 mod prepare;
@@ -34,9 +35,9 @@ use std::process::ExitCode;
 
 use burn::tensor::Device;
 use clap::{Command, CommandFactory, Parser, Subcommand};
-use serde_json::json;
 
-use self::remedy::{Terms, told_in};
+use self::outcome::{outcome, usage};
+use self::remedy::Terms;
 use crate::backend::BackendKind;
 use crate::error::{Error, Result};
 use crate::fs;
@@ -199,49 +200,6 @@ fn wants_svg(option: &str, path: &Path) -> Result<()> {
     }
 }
 
-/// Prints clap's output: help, the version, or an error in the arguments.
-fn usage(error: &clap::Error) -> ExitCode {
-    let code = u8::try_from(error.exit_code()).unwrap_or(2);
-    if code != 0 && std::env::args_os().any(|a| a == "--json") {
-        let text = error.render().to_string();
-        let words: Vec<&str> =
-            text.split("\n\n").next().unwrap_or_default().split_whitespace().collect();
-        let what = words.join(" ");
-        outln!(
-            "{}",
-            json!({"error": what.trim_start_matches("error: "), "file": null, "line": null})
-        );
-    }
-    match error.print() {
-        Ok(()) => ExitCode::from(code),
-        Err(_) => ExitCode::FAILURE,
-    }
-}
-
-/// The exit code of an error.
-fn code(error: &Error) -> u8 {
-    if !matches!(error.bare(), Error::Interrupted(_)) {
-        return 1;
-    }
-    // Without a signal it was a key of the dashboard.
-    u8::try_from(128 + signals::received().unwrap_or(signals::SIGINT)).unwrap_or(1)
-}
-
-/// Prints an error, with what would help: a line on standard error and, with `--json`, an object on
-/// standard output. Returns the exit code.
-fn outcome(result: Result<()>, json: bool, terms: &Terms) -> ExitCode {
-    let told = |e: &Error| told_in(e, terms);
-    if let Err(e) = &result {
-        if json {
-            let (file, line) = e.place();
-            outln!("{}", json!({"error": told(e), "file": file.map(shown), "line": line}));
-        }
-        errln!("revox: {}", told(e));
-    }
-    let printed = terminal::finish().inspect_err(|e| errln!("revox: {}", told(e)));
-    result.and(printed).map_or_else(|e| ExitCode::from(code(&e)), |()| ExitCode::SUCCESS)
-}
-
 /// The verbs and options, for completions, manuals and tests.
 pub fn command() -> Command {
     Cli::command()
@@ -319,12 +277,6 @@ mod tests {
             assert!(examples.lines().all(|line| line.len() <= 80), "{help}");
             assert!(examples.lines().skip(1).all(|line| line.starts_with("  ")), "{help}");
         }
-    }
-
-    #[test]
-    fn an_interrupted_run_has_a_code_of_its_own() {
-        assert_eq!(code(&Error::Interrupted("stopped".into())), 130);
-        assert_eq!(code(&Error::invalid("no")), 1);
     }
 
     #[test]

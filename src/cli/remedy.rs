@@ -85,7 +85,10 @@ fn words(remedy: &Remedy, terms: &Terms) -> String {
         Remedy::ChooseNetwork => "choose one with --key".into(),
         Remedy::SayArchitecture => "give --arch NAME, or --config config.yaml".into(),
         Remedy::SayFrontEnd => "say --mels and --pooling, or give --config".into(),
-        Remedy::Import => "`revox import` makes a model of a WeSpeaker checkpoint".into(),
+        Remedy::Import => {
+            "`revox import FILE -o MODEL` makes a model of a WeSpeaker checkpoint or ONNX file"
+                .into()
+        }
         Remedy::UseF32 => format!("use {precision}"),
         Remedy::RebuildWith { feature } => format!("rebuild with `--features {feature}`"),
         Remedy::TestDevice => "`revox doctor --selftest` tells whether it works".into(),

@@ -240,6 +240,7 @@ fn as_json(report: &Report) -> serde_json::Value {
         "eer": report.eer,
         "eer_ci95": report.eer_ci95.map(|c| [c.low, c.high]),
         "min_dcf": {"0.01": report.min_dcf[0], "0.05": report.min_dcf[1]},
+        "trials_left_out": report.trials_left_out,
         "best_epoch": report.best_epoch,
         "averaged": report.averaged,
         "epochs": report.epochs,
@@ -260,6 +261,10 @@ fn show_rates(report: &Report) {
         report.min_dcf[0],
         report.min_dcf[1]
     );
+    if report.trials_left_out > 0 {
+        let trials = counted(report.trials_left_out, "dev trial");
+        outln!("without {trials}, whose audio cannot be used");
+    }
     let epochs = counted(report.epochs, "epoch");
     let which = match report.averaged {
         1 => format!("the model is that of epoch {}", report.best_epoch),

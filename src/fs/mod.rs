@@ -15,6 +15,7 @@
 //! | remove files of killed processes | [`sweep()`], [`is_temporary`] |
 
 mod change;
+mod ending;
 mod fault;
 mod journal;
 mod lock;
@@ -25,6 +26,7 @@ mod temporary;
 mod write;
 
 pub use change::{append_line, create_dir_all, link_or_copy, remove_dir_all, remove_file, rename};
+pub(crate) use ending::check_ending;
 pub use journal::Journal;
 pub use lock::{LOCK_NAME, Lock, Taken};
 pub use map::{Mapped, map};

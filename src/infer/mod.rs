@@ -40,6 +40,8 @@
 //! ```
 
 mod calibrate;
+#[cfg(feature = "train")]
+mod difference;
 mod exec;
 mod kernels;
 mod layer;
@@ -54,5 +56,7 @@ mod tests;
 mod weights;
 
 pub use calibrate::{Calibration, FloatLayer, Floats, calibrate};
+#[cfg(feature = "train")]
+pub(crate) use difference::difference;
 pub use kernels::Level;
 pub use runtime::Runtime;

@@ -3,7 +3,7 @@
 mod file;
 mod kaldi;
 mod npy;
-mod npz;
+pub(crate) mod npz;
 mod rows;
 mod tensors;
 
@@ -150,10 +150,19 @@ impl Embeddings {
     /// | any other | safetensors, as [`save`](Self::save) writes it; `-` is standard output |
     ///
     /// # Errors
-    /// An id that the file cannot keep; a name that is not understood; otherwise as
+    /// An id that the file cannot keep; those of [`check_output`](Self::check_output); otherwise as
     /// [`crate::fs::write_atomic`].
     pub fn save_as(&self, output: impl AsRef<Path>) -> Result<()> {
         file::save_as(self, output.as_ref())
+    }
+
+    /// Looks at the name of an output before the work for it begins.
+    ///
+    /// # Errors
+    /// A name that is not understood, or whose ending promises a format that is not written, such
+    /// as `E.csv`.
+    pub fn check_output(output: impl AsRef<Path>) -> Result<()> {
+        file::check_output(output.as_ref())
     }
 
     /// Reads a file of embeddings: those that [`save_as`](Self::save_as) writes, a Kaldi list

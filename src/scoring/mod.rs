@@ -41,6 +41,8 @@ pub use cost::Cost;
 pub use det::{DetPlot, DetSystem, det_csv, det_svg, det_systems_svg};
 pub use embeddings::Embeddings;
 pub use identification::{Identification, OpenSet};
+#[cfg(feature = "cli")]
+pub(crate) use embeddings::npz;
 pub use metrics::{
     Curve, Eer, FALSE_ACCEPT_RATES, MODEL_FALSE_ACCEPT_RATES, MinDcf, PRIORS, Point,
 };

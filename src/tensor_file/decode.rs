@@ -5,9 +5,11 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use safetensors::SafeTensorError;
 use safetensors::tensor::SafeTensors;
 use sha2::{Digest, Sha256};
 
+use super::foreign::{Foreign, foreign};
 use super::{LENGTH, checksum};
 use crate::error::{Error, Remedy, Result};
 use crate::fs::{self, Mapped};
@@ -111,8 +113,8 @@ pub fn of_mapped(path: &Path, bytes: Mapped, what: &str) -> Result<Contents> {
 /// A file's contents; `check` asks for a right checksum.
 fn decode(path: &Path, bytes: Mapped, what: &str, check: bool) -> Result<Contents> {
     // This compares lengths, offsets and sizes with the file's.
-    let (length, header) = SafeTensors::read_metadata(&bytes)
-        .map_err(|e| Error::file(path, format!("not a readable {what}: {e}")))?;
+    let (length, header) =
+        SafeTensors::read_metadata(&bytes).map_err(|e| unreadable(path, &bytes, what, &e))?;
     let entries = header.metadata().iter().flatten();
     let mut metadata: BTreeMap<String, String> =
         entries.map(|(k, v)| (k.clone(), v.clone())).collect();
@@ -127,6 +129,19 @@ fn decode(path: &Path, bytes: Mapped, what: &str, check: bool) -> Result<Content
         true => Ok(Contents { bytes, has_checksum: digits.is_some(), metadata }),
         false => Err(Error::file(path, "is damaged: its SHA-256 is not that of its content")
             .with(Remedy::IgnoreChecksum)),
+    }
+}
+
+/// The error of a file that cannot be taken apart. It says what the file is, where that is known.
+fn unreadable(path: &Path, bytes: &[u8], what: &str, error: &SafeTensorError) -> Error {
+    let unreadable =
+        |why: &dyn std::fmt::Display| Error::file(path, format!("not a readable {what}: {why}"));
+    match foreign(bytes) {
+        Some(Foreign { what, importable: true }) => {
+            unreadable(&format!("it is {what}")).with(Remedy::Import)
+        }
+        Some(Foreign { what, importable: false }) => unreadable(&format!("it is {what}")),
+        None => unreadable(error),
     }
 }
 
@@ -184,6 +199,18 @@ mod tests {
             assert!(error.contains("not a readable file: "), "{cut}: {error}");
         }
         assert!(from(&[&file[..], &[0][..]].concat(), true).is_err());
+    }
+
+    #[test]
+    fn files_of_other_kinds_are_named() {
+        let error =
+            |bytes: &[u8]| decode(Path::new("t"), bytes.to_vec().into(), "file", true).unwrap_err();
+        let onnx = error(b"\x08\x08\x12\x05revox:\x10");
+        assert_eq!(onnx.to_string(), "t: not a readable file: it is an ONNX file");
+        assert_eq!(onnx.remedy(), Some(&Remedy::Import));
+        let text = error(b"[data]\n");
+        assert_eq!(text.to_string(), "t: not a readable file: it is a text (TOML)");
+        assert_eq!(text.remedy(), None);
     }
 
     #[test]

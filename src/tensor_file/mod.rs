@@ -15,6 +15,7 @@
 mod checksum;
 mod decode;
 mod encode;
+mod foreign;
 mod part;
 
 pub use decode::{Contents, from_bytes, of_mapped, read, read_foreign, skip_checksums};

@@ -35,6 +35,8 @@ pub struct Report {
     pub eer_ci95: Option<Interval>,
     /// Normalised minDCF at 0.01 and 0.05.
     pub min_dcf: [f64; 2],
+    /// Dev trials that were left out of these rates, since their audio cannot be used.
+    pub trials_left_out: usize,
     /// Epoch of the best dev EER.
     pub best_epoch: usize,
     /// Number of epochs whose weights are averaged. With 1 the model is that of the best epoch.
@@ -81,7 +83,7 @@ pub(super) fn finish(
             Model::load(&path, &options.device)?
         }
     };
-    let DevResult { eer, min_dcf, scored } = dev.test(&model.network, &options.device)?;
+    let DevResult { eer, min_dcf, scored, left_out } = dev.test(&model.network, &options.device)?;
     let curve = Curve::new(scored.iter().map(|s| (s.0, s.1)))?;
     let intervals = bootstrap(&scored, &PRIORS, REPLICATES, recipe.seed, &|| ()).ok();
     let best_epoch = state.best.map_or(state.epoch - 1, |b| b.1);
@@ -99,6 +101,7 @@ pub(super) fn finish(
         eer,
         eer_ci95: intervals.map(|i| i.eer),
         min_dcf,
+        trials_left_out: left_out,
         best_epoch,
         averaged: recipe.train.average_last,
         epochs: state.epoch - 1,

@@ -103,7 +103,7 @@ pub(super) fn launch_as(
         Some(_) => trainee,
         None => {
             let fitted = fit(options, &run, loader, &dev, trainee);
-            tell_left_out(&set, options)?;
+            tell_left_out(&set, &dev, options)?;
             fitted?
         }
     };
@@ -111,8 +111,8 @@ pub(super) fn launch_as(
 }
 
 /// Names the recordings that could not be read, all of them in a file of the run's folder.
-fn tell_left_out(set: &TrainSet, options: &RunOptions) -> Result<()> {
-    let faults = set.left_out();
+fn tell_left_out(set: &TrainSet, dev: &DevSet, options: &RunOptions) -> Result<()> {
+    let faults = [set.left_out(), dev.left_out()].concat();
     let Some(first) = faults.first() else { return Ok(()) };
     let path = options.out.join(LEFT_OUT);
     // A run that was resumed has left out more before.

@@ -121,8 +121,9 @@ impl Data {
             counted(corpus.utterances.len(), "utterance"),
             counted(corpus.speakers.len(), "speaker")
         ));
-        let dev = Arc::new(DevSet::new(recipe)?.stopped_by(options.stop.clone()));
-        dev.check_audio(&reporting("opening the dev files", options.quiet))?;
+        let dev = DevSet::new(recipe, options.warn.clone())?.stopped_by(options.stop.clone());
+        let dev = Arc::new(dev);
+        dev.check_audio(&reporting("reading the dev files", options.quiet))?;
         for speaker in set.corpus().lone_speakers().into_iter().take(NAMED) {
             (options.warn)(&format!(
                 "speaker `{speaker}` has a single utterance: the network can only learn its \

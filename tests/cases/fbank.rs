@@ -111,3 +111,31 @@ fn what_cannot_be_read_is_told_at_its_line_or_left_out() {
     let both = ["fbank", "id2/video/00001.wav", "--wav-scp", "wav.scp", "-o", "x.ark"];
     assert_eq!(place.run(&both).code, 2);
 }
+
+#[test]
+fn names_of_other_formats_are_refused_and_numpy_gets_its_own() {
+    let (place, ids) = place();
+    let fbank = ["fbank", "--wav-scp", "wav.scp", "--mels", "40", "-o"];
+    for name in ["x.csv", "x.JSON", "x.txt", "x.npy", "x.pt", "x.h5", "x.onnx"] {
+        let wanted = [name, "no file of this ending is written", ".safetensors, .npz"];
+        place.fails(&[&fbank[..], &[name]].concat(), &wanted);
+        place.fails(&["embed", "id0/video/00001.wav", "-o", name], &wanted);
+        assert!(!place.path(name).exists());
+    }
+    place.ok(&[&fbank[..], &["x.npz"]].concat());
+    place.ok(&[&fbank[..], &["x.ark"]].concat());
+    let mut archive = zip::ZipArchive::new(std::fs::File::open(place.path("x.npz")).unwrap());
+    let archive = archive.as_mut().unwrap();
+    assert_eq!(archive.len(), ids.len());
+    for (id, values) in entries(&place, "x.ark") {
+        let mut bytes = Vec::new();
+        let mut entry = archive.by_name(&format!("{id}.npy")).unwrap();
+        std::io::Read::read_to_end(&mut entry, &mut bytes).unwrap();
+        let shape =
+            format!("'descr': '<f4', 'fortran_order': False, 'shape': ({}, 40)", values.len() / 40);
+        let header = String::from_utf8_lossy(&bytes[10..128]).into_owned();
+        assert!(header.contains(&shape), "{header}");
+        let wanted: Vec<u8> = values.iter().flat_map(|x| x.to_le_bytes()).collect();
+        assert!(bytes[128..] == wanted, "{id}");
+    }
+}

@@ -147,8 +147,18 @@ fn broken_training_corpora() {
     let wav = place.path("corpus/dev/wav/s00004").join("s00004-0001.wav");
     let bytes = std::fs::read(&wav).unwrap();
     std::fs::write(&wav, &bytes[..bytes.len() / 2]).unwrap();
-    place.fails(&["train", "r.toml", "--out", "dev"], &["corpus/dev/wav.scp:", "promises", "mend"]);
+    let wanted = ["corpus/dev/wav.scp:", "promises", "allows none of 16 dev", "data.tolerate=0.1"];
+    place.fails(&["train", "r.toml", "--out", "dev"], &wanted);
     assert!(!place.path("dev").exists());
+    // If one may be left out, its trials are, and the rates say so.
+    let tolerant = ["train", "r.toml", "--out", "dev", "--set", "data.tolerate=0.1"];
+    let ran = place.run(&[&tolerant[..], &["--quiet", "--json"]].concat());
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    let trials = std::fs::read_to_string(place.path("corpus/dev/trials.txt")).unwrap();
+    let of_it = trials.lines().filter(|line| line.contains("s00004-0001")).count();
+    assert!(of_it > 0 && ran.out.contains(&format!("\"trials_left_out\":{of_it}")), "{}", ran.out);
+    let left_out = std::fs::read_to_string(place.path("dev/left-out.txt")).unwrap();
+    assert!(left_out.contains("promises") && left_out.lines().count() == 1, "{left_out}");
     std::fs::write(&wav, &bytes).unwrap();
     let trials = std::fs::read_to_string(place.path("corpus/dev/trials.txt")).unwrap();
     place.write("corpus/dev/trials.txt", &format!("{trials}1 nobody s00004-0001\n"));

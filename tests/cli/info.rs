@@ -61,6 +61,15 @@ fn models_and_unknown_files_are_told_as_before() {
     for name in ["text", "checkpoint.pt"] {
         place.fails(&["info", name], &[name, "not a readable safetensors file"]);
     }
+    // What they are is said, and what makes a model of them.
+    place.write("x.onnx", "\u{8}\u{8}\u{12}\u{5}other");
+    place.wav("a.wav", 0.5, 100.0);
+    for verb in
+        [&["compare", "x.onnx", "a.wav", "a.wav"][..], &["embed", "x.onnx", "a.wav", "-o", "e"]]
+    {
+        place.fails(verb, &["x.onnx: ", "it is an ONNX file", "`revox import FILE"]);
+    }
+    place.fails(&["compare", "text", "a.wav", "a.wav"], &["text: ", "it is a text"]);
     place.write("folder/wav.scp", "a a.wav\n");
     for name in ["folder", "none"] {
         place.fails(&["info", name], &[name, "cannot read"]);

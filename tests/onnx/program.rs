@@ -3,7 +3,8 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
-use revox::model_file::NamedTensors;
+use burn::tensor::Device;
+use revox::model_file::{Header, Model, NamedTensors};
 use serde_json::Value;
 
 use crate::resnet18;
@@ -69,6 +70,51 @@ fn integers_are_told_by_their_cosine() {
     let done = export(dir.path(), &["m.safetensors", "-o", "b.onnx"]);
     let words = String::from_utf8_lossy(&done.stderr);
     assert!(done.status.success() && words.contains("--weights int8"), "{words}");
+}
+
+/// An import makes the model again, but for what a file of ONNX does not hold.
+#[test]
+fn exported_files_come_back_and_are_described() {
+    let dir = tempfile::tempdir().unwrap();
+    let model = crate::calibrated(&resnet18());
+    model.save(dir.path().join("m.safetensors"), NamedTensors::default()).unwrap();
+    let revox = |args: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_revox"));
+        command.args(args).current_dir(dir.path()).output().unwrap()
+    };
+    told(dir.path(), &["m.safetensors", "-o", "a.onnx"]);
+    let done = revox(&["import", "a.onnx", "-o", "b.safetensors", "--json"]);
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    let report: Value = serde_json::from_slice(&done.stdout).unwrap();
+    let notes = report["notes"].to_string();
+    assert!(notes.contains("that the file says") && !notes.contains("WeSpeaker"), "{notes}");
+    let read = |name: &str| Model::load(dir.path().join(name), &Device::default()).unwrap();
+    let back = read("b.safetensors");
+    let header = Header { activations: None, ..model.header.clone() };
+    assert_eq!(back.header, header);
+    // An export of it is the first one, but for the name of the file that it is of.
+    told(dir.path(), &["b.safetensors", "-o", "b.onnx"]);
+    let [first, second] = ["a.onnx", "b.onnx"].map(|name| {
+        let done = revox(&["info", name, "--json", "--layers"]);
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+        let mut told: Value = serde_json::from_slice(&done.stdout).unwrap();
+        assert!(told["metadata"]["source_sha256"].is_string(), "{told}");
+        told["metadata"]["source_sha256"].take();
+        told
+    });
+    assert_eq!(first, second);
+    assert_eq!((&first["kind"], &first["opset"]), (&"onnx".into(), &13.into()));
+    assert_eq!(first["metadata"]["revox"]["arch"]["name"], "resnet18");
+    let words = String::from_utf8(revox(&["info", "a.onnx"]).stdout).unwrap();
+    for wanted in ["feats [?, ?, 16]", "embs [?, 16]", "Conv", "of F32"] {
+        assert!(words.contains(wanted), "{wanted}: {words}");
+    }
+    // Other forms are no models again.
+    told(dir.path(), &["m.safetensors", "--weights", "int8", "-o", "c.onnx"]);
+    let done = revox(&["import", "c.onnx", "-o", "c.safetensors"]);
+    let words = String::from_utf8_lossy(&done.stderr);
+    assert!(done.status.code() == Some(1) && words.contains("computes in integers"), "{words}");
+    assert!(!dir.path().join("c.safetensors").exists());
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::layout::{Found, Layout, ListFolder, Named};
 use super::names::{as_id, shown, stem};
 use super::survey::Survey;
-use super::trials::TrialSet;
+use super::trials::{ListOfTrials, TrialSet};
 use super::{PrepareReport, PrepareSettings, ProblemKind, gather, lists, survey};
 use crate::bytes::counted;
 use crate::corpus::Done;
@@ -78,8 +78,10 @@ pub fn prepare_cnceleb(
 ) -> Result<PrepareReport> {
     let mut found = gather(&[root], out, &mut CnCeleb, settings)?;
     keep_apart(root, &mut found)?;
+    // A list that is wrong is found before hours of audio are read.
+    let list = below(root, TRIALS[0]).map(|list| ListOfTrials::read(&list)).transpose()?;
     let mut survey = survey::survey(found, CnCeleb.wanted(), &[root], settings, done)?;
-    let trials = match below(root, TRIALS[0]) {
+    let trials = match list {
         Some(list) => vec![trials(&list, &mut survey)?],
         None => Vec::new(),
     };
@@ -160,7 +162,7 @@ fn keep_apart(root: &Path, found: &mut Found) -> Result<()> {
 }
 
 /// The trials of the test set, which name enrollments without folder and ending.
-fn trials(list: &Path, survey: &mut Survey) -> Result<TrialSet> {
+fn trials(list: &ListOfTrials, survey: &mut Survey) -> Result<TrialSet> {
     let Survey { entries, problems, .. } = survey;
     let eval = entries.iter().enumerate().filter(|(_, entry)| entry.group == EVAL);
     let numbers: HashMap<&str, usize> = eval.map(|(i, entry)| (&*entry.id, i)).collect();
@@ -170,5 +172,5 @@ fn trials(list: &Path, survey: &mut Survey) -> Result<TrialSet> {
             .iter()
             .find_map(|folder| numbers.get(format!("{folder}{bare}.wav").as_str()).copied())
     };
-    TrialSet::read(list, TRIALS[1].to_owned(), problems, &find)
+    list.resolve(TRIALS[1].to_owned(), problems, &find)
 }

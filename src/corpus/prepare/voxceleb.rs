@@ -1,12 +1,12 @@
 //! VoxCeleb1 and VoxCeleb2 as their archives unpack, and the trials of VoxCeleb1.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use super::layout::{Layout, ListFolder, Named};
 use super::names::{as_id, stem};
 use super::survey::Survey;
-use super::trials::TrialSet;
+use super::trials::{ListOfTrials, TrialSet};
 use super::{
     PrepareReport, PrepareSettings, ProblemKind, check_roots, gather, lists, refuse_existing,
     survey,
@@ -149,9 +149,17 @@ pub fn prepare_voxceleb(
     if let Some(list) = voxceleb.trials.iter().find(|list| !list.exists()) {
         return Err(Error::file(list, "no such file"));
     }
+    // Lists that are wrong, or of another corpus, are found before hours of audio are read.
+    let read = voxceleb.trials.iter().map(|list| ListOfTrials::read(list));
+    let read = read.collect::<Result<Vec<_>>>()?;
     let found = gather(&roots, out, &mut Vox, settings)?;
+    if !read.is_empty() {
+        let of_first = found.files.iter().filter(|file| FIRST.contains(&file.group));
+        let ids: HashSet<&str> = of_first.map(|file| &*file.id).collect();
+        read.iter().try_for_each(|list| list.check(&|word| ids.contains(word)))?;
+    }
     let mut survey = survey::survey(found, Vox.wanted(), &roots, settings, done)?;
-    let trials = trials(&voxceleb.trials, names, &mut survey)?;
+    let trials = trials(&read, names, &mut survey)?;
     lists::finish(survey, &Vox.lists(), &trials, out, settings)
 }
 
@@ -164,16 +172,20 @@ fn trial_name(list: &Path) -> Result<String> {
 }
 
 /// The trial lists, and the problem of speakers to train on that occur in them.
-fn trials(paths: &[PathBuf], names: Vec<String>, survey: &mut Survey) -> Result<Vec<TrialSet>> {
+fn trials(
+    lists: &[ListOfTrials],
+    names: Vec<String>,
+    survey: &mut Survey,
+) -> Result<Vec<TrialSet>> {
     let Survey { entries, speakers, problems } = survey;
     let first = entries.iter().enumerate().filter(|(_, entry)| FIRST.contains(&entry.group));
-    let numbers: HashMap<&str, usize> = match paths.is_empty() {
+    let numbers: HashMap<&str, usize> = match lists.is_empty() {
         true => HashMap::new(),
         false => first.map(|(i, entry)| (&*entry.id, i)).collect(),
     };
-    let mut sets = Vec::with_capacity(paths.len());
-    for (path, name) in paths.iter().zip(names) {
-        let set = TrialSet::read(path, name, problems, &|word| numbers.get(word).copied())?;
+    let mut sets = Vec::with_capacity(lists.len());
+    for (list, name) in lists.iter().zip(names) {
+        let set = list.resolve(name, problems, &|word| numbers.get(word).copied())?;
         let mut tested: BTreeSet<u32> = BTreeSet::new();
         for (entry, occurs) in entries.iter().zip(set.occur(entries.len())) {
             tested.extend(entry.speaker.filter(|_| occurs));

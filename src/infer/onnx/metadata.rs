@@ -125,13 +125,19 @@ fn described(frontend: &Frontend) -> Vec<(&'static str, String)> {
 /// Keys and values: `revox` holds the model file's header (front-end, thresholds, training) and
 /// `source_sha256` that file's hash. Programs have keys of their own.
 ///
+/// The recipe of the training stays out, since a file that leaves the house would tell the paths of
+/// whoever trained it. Seed, steps and the data's hash are there, and the model file has the rest.
+///
 /// # Errors
 /// A header that is no JSON.
 pub(super) fn entries(header: &Header, options: &Options) -> Result<Vec<(&'static str, String)>> {
     // The file has no training head whose rows could be named, and ranges only with integers.
     let is_int8 = options.weights == WeightForm::Int8;
     let activations = header.activations.clone().filter(|_| is_int8);
-    let own = Header { speakers: Vec::new(), activations, ..header.clone() };
+    let mut own = Header { speakers: Vec::new(), activations, ..header.clone() };
+    if let Some(training) = &mut own.training {
+        training.recipe.clear();
+    }
     let json = serde_json::to_string(&own).map_err(|e| Error::invalid(e.to_string()))?;
     let mut all = vec![("revox", json)];
     all.extend(options.source.clone().map(|hash| ("source_sha256", hash)));
@@ -156,6 +162,7 @@ pub(super) fn entries(header: &Header, options: &Options) -> Result<Vec<(&'stati
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model_file::Training;
     use crate::zoo::Architecture;
 
     fn header(frontend: Frontend) -> Header {
@@ -182,6 +189,29 @@ mod tests {
         assert_eq!(read, header(Frontend::default()));
         let plain = entries(&read, &Options::default()).unwrap();
         assert_eq!(plain.len(), 1);
+    }
+
+    /// A recipe has paths of whoever trained the model.
+    #[test]
+    fn the_recipe_stays_at_home() {
+        let mut header = header(Frontend::default());
+        header.speakers = vec!["a".to_owned()];
+        header.training = Some(Training {
+            recipe: "[data]\ntrain = '/home/someone/lists'\n".to_owned(),
+            seed: 7,
+            data_hash: "ab".to_owned(),
+            steps: 12,
+            epoch: 3,
+            version: "0.1.0".to_owned(),
+        });
+        let all = entries(&header, &Options::default()).unwrap();
+        assert!(all.iter().all(|(_, value)| !value.contains("someone")), "{all:?}");
+        let read: Header = serde_json::from_str(&all[0].1).unwrap();
+        let training = read.training.clone().unwrap();
+        assert_eq!((training.seed, training.steps, training.data_hash.as_str()), (7, 12, "ab"));
+        let recipe = header.training.as_ref().unwrap().recipe.clone();
+        let training = Some(Training { recipe, ..training });
+        assert_eq!(Header { training, speakers: header.speakers.clone(), ..read }, header);
     }
 
     #[test]

@@ -23,8 +23,6 @@ mod weights;
 
 pub use metadata::Target;
 #[cfg(feature = "cli")]
-pub(crate) use verify::difference;
-#[cfg(feature = "cli")]
 pub use verify::{Check, verify};
 #[cfg(feature = "cli")]
 pub(crate) use weights::width as code_width;

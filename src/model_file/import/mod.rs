@@ -10,6 +10,7 @@ mod archive;
 mod cell;
 mod checkpoint;
 mod config;
+mod exported;
 mod format;
 mod infer;
 mod layers;
@@ -36,6 +37,7 @@ use config::Config;
 use format::Format;
 use infer::Resolved;
 use onnx::Facts;
+pub use onnx::{OnnxFile, OnnxPort, OnnxTensor};
 use weights::Weights;
 
 /// What a checkpoint does not say of itself.
@@ -68,6 +70,9 @@ pub struct Imported {
     pub head: NamedTensors,
     /// What a user should know: where the weights were found, what was converted or left out.
     pub notes: Vec<String>,
+    /// Whether the file said its network, front-end and thresholds itself, as one of `revox export`
+    /// does.
+    pub own: bool,
 }
 
 /// Reads a checkpoint as a model and the training head's tensors (`projection.*`), if there are
@@ -99,8 +104,13 @@ pub fn import_noted(path: &Path, options: &ImportOptions, device: &Device) -> Re
         Ok(Architecture { layers: layers.clone(), ..Architecture::named(name)? })
     };
     let named = named.as_ref().map(of_name).transpose()?;
+    let is_onnx = format::of(path).is_ok_and(|(format, _)| format == Format::Onnx);
+    let onnx = is_onnx.then(|| onnx::File::read(path)).transpose()?;
+    if let Some(file) = onnx.as_ref().filter(|file| file.is_own()) {
+        return exported::model(path, file, options, device);
+    }
     let Opened { name, checkpoint, facts, options, mut notes } =
-        open(path, named.as_ref(), configured, options)?;
+        open(path, onnx, named.as_ref(), configured, options)?;
     let (arch, options) = (of_name(&name)?, &options);
     let told = |e: Error| likeness::told(e, path, &checkpoint, options, &name);
     let found = Resolved::new(path, &checkpoint, arch, configured, options).map_err(told)?;
@@ -137,7 +147,7 @@ pub fn import_noted(path: &Path, options: &ImportOptions, device: &Device) -> Re
     let network = fit(path, arch.init(device, 0)?, &arch.name, found)?;
     let mut header = Header::new(arch.clone(), frontend);
     header.scoring.embedding_mean = facts.mean;
-    Ok(Imported { model: Model { header, network }, head, notes })
+    Ok(Imported { model: Model { header, network }, head, notes, own: false })
 }
 
 /// A file with the network's name, its tensors by the checkpoint's names, and what else it says.
@@ -153,17 +163,16 @@ struct Opened {
 /// Opens a checkpoint, or finds the network of an ONNX file.
 fn open(
     path: &Path,
+    onnx: Option<onnx::File>,
     named: Option<&Architecture>,
     config: Option<&Config>,
     options: &ImportOptions,
 ) -> Result<Opened> {
-    let is_onnx = format::of(path).is_ok_and(|(format, _)| format == Format::Onnx);
-    if !is_onnx {
+    let Some(file) = onnx else {
         let name = named.map(|arch| arch.name.clone()).ok_or_else(|| unnamed(path, options))?;
         let (checkpoint, options) = (Checkpoint::open(path)?, options.clone());
         return Ok(Opened { name, checkpoint, facts: Facts::default(), options, notes: vec![] });
-    }
-    let file = onnx::File::read(path)?;
+    };
     let facts = file.facts()?;
     let mels = infer::said("mels", options.mels, facts.mels).map_err(|_| {
         let (given, mels) = (options.mels.unwrap_or(0), facts.mels.unwrap_or(0));

@@ -68,7 +68,19 @@ pub(super) fn load(path: &Path) -> Result<Embeddings> {
     }
 }
 
+/// Endings of the files that are written, without a dot.
+const WRITTEN: [&str; 3] = ["safetensors", "npz", "ark"];
+
+/// Refuses a name that promises another format than embeddings are written in.
+pub(super) fn check_output(output: &Path) -> Result<()> {
+    match Output::parse(output)? {
+        Some(_) => Ok(()),
+        None => fs::check_ending(output, &WRITTEN),
+    }
+}
+
 pub(super) fn save_as(all: &Embeddings, output: &Path) -> Result<()> {
+    check_output(output)?;
     if let Some(archive) = Output::parse(output)? {
         return kaldi::save(all, &archive);
     }

@@ -23,19 +23,37 @@ use crate::fs::{self, Mapped};
 /// So many values become bytes at a time.
 const CHUNK: usize = 2048;
 
-/// Writes the file, without holding it in memory.
-pub(super) fn save(all: &Embeddings, path: &Path) -> Result<()> {
-    // NumPy takes away zeros at the end.
-    if let Some(id) = all.ids().find(|id| id.ends_with('\0')) {
-        let message = format!("the id {id:?} ends in a zero, which NumPy's text cannot keep");
-        return Err(Error::file(path, message));
+/// Writes the values of an array.
+type Fill<'a> = dyn Fn(&mut dyn Write) -> io::Result<()> + 'a;
+
+/// An array to be written.
+pub(crate) struct Member<'a> {
+    name: &'a str,
+    /// Its header.
+    header: Vec<u8>,
+    fill: Box<Fill<'a>>,
+}
+
+impl<'a> Member<'a> {
+    /// An array of f32.
+    pub fn of_values(name: &'a str, shape: &[usize], values: &'a [f32]) -> Self {
+        let fill = move |out: &mut dyn Write| {
+            values.chunks(CHUNK).try_for_each(|values| out.write_all(&from_f32(values)))
+        };
+        Self { name, header: npy::header("<f4", shape), fill: Box::new(fill) }
     }
-    let longest = all.ids().map(|id| id.chars().count()).max().unwrap_or(0).max(1);
+}
+
+/// Writes an archive, without holding it in memory. The names must differ.
+///
+/// # Errors
+/// Those of [`fs::write_atomic`].
+pub(crate) fn write(path: &Path, members: &[Member]) -> Result<()> {
     fs::write_atomic(path, |out| {
         // The writer of archives prints what goes wrong when it is dropped. So it sees no error.
         let failure = RefCell::new(None);
         let mut archive = ZipWriter::new_stream(Forgiving { out, failure: &failure });
-        let filled = fill(&mut archive, all, longest);
+        let filled = members.iter().try_for_each(|member| add(&mut archive, member));
         let finished = archive.finish().map(drop).map_err(io::Error::from);
         match failure.into_inner() {
             Some(e) => Err(e),
@@ -44,31 +62,37 @@ pub(super) fn save(all: &Embeddings, path: &Path) -> Result<()> {
     })
 }
 
-/// Writes both arrays.
-fn fill<W: Write + io::Seek>(
-    archive: &mut ZipWriter<W>,
-    all: &Embeddings,
-    longest: usize,
-) -> io::Result<()> {
+/// Writes an array.
+fn add<W: Write + io::Seek>(archive: &mut ZipWriter<W>, member: &Member) -> io::Result<()> {
     let options = SimpleFileOptions::default()
         .compression_method(CompressionMethod::Stored)
         .last_modified_time(zip::DateTime::default())
         .large_file(true);
-    archive.start_file(entry(MATRIX), options)?;
-    archive.write_all(&npy::header("<f4", &[all.len(), all.dim()]))?;
-    for values in all.rows.all().chunks(CHUNK) {
-        archive.write_all(&from_f32(values))?;
+    archive.start_file(entry(member.name), options)?;
+    archive.write_all(&member.header)?;
+    (member.fill)(archive)
+}
+
+/// Writes the file, without holding it in memory.
+pub(super) fn save(all: &Embeddings, path: &Path) -> Result<()> {
+    // NumPy takes away zeros at the end.
+    if let Some(id) = all.ids().find(|id| id.ends_with('\0')) {
+        let message = format!("the id {id:?} ends in a zero, which NumPy's text cannot keep");
+        return Err(Error::file(path, message));
     }
-    archive.start_file(entry(IDS), options)?;
-    archive.write_all(&npy::header(&format!("<U{longest}"), &[all.len()]))?;
-    let mut text = vec![0; 4 * longest];
-    for id in all.ids() {
-        text.fill(0);
-        let characters = text.as_chunks_mut::<4>().0.iter_mut().zip(id.chars());
-        characters.for_each(|(bytes, c)| *bytes = u32::from(c).to_le_bytes());
-        archive.write_all(&text)?;
-    }
-    Ok(())
+    let longest = all.ids().map(|id| id.chars().count()).max().unwrap_or(0).max(1);
+    let ids = |out: &mut dyn Write| {
+        let mut text = vec![0; 4 * longest];
+        all.ids().try_for_each(|id| {
+            text.fill(0);
+            let characters = text.as_chunks_mut::<4>().0.iter_mut().zip(id.chars());
+            characters.for_each(|(bytes, c)| *bytes = u32::from(c).to_le_bytes());
+            out.write_all(&text)
+        })
+    };
+    let header = npy::header(&format!("<U{longest}"), &[all.len()]);
+    let matrix = Member::of_values(MATRIX, &[all.len(), all.dim()], all.rows.all());
+    write(path, &[matrix, Member { name: IDS, header, fill: Box::new(ids) }])
 }
 
 /// The name of an array in the archive.

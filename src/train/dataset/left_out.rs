@@ -1,6 +1,6 @@
 //! Utterances and sounds that cannot be read while a training goes on.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 
 use crate::error::{Error, Remedy, Result};
@@ -32,6 +32,11 @@ impl LeftOut {
     pub fn new(tolerate: f64, of: usize) -> Self {
         let (things, key) = ("utterances", "data.train");
         Self { things, key, tolerate, least: 0, of, faults: Mutex::default() }
+    }
+
+    /// Tolerates a part of so many dev utterances.
+    pub fn of_dev(tolerate: f64, of: usize) -> Self {
+        Self { things: "dev utterances", key: "data.dev", ..Self::new(tolerate, of) }
     }
 
     /// Tolerates a part of so many sounds of a list, and at least one of several.
@@ -78,6 +83,12 @@ impl LeftOut {
         let is_enough = |share: &f64| *share > self.tolerate && self.allowed(*share) >= found;
         let tolerate = SHARES.into_iter().find(is_enough).map(|share| share.to_string());
         Remedy::LeaveOut { key: self.key, tolerate, resume: false }
+    }
+
+    /// The numbers of those that are left out so far.
+    pub fn numbers(&self) -> BTreeSet<usize> {
+        let faults = self.faults.lock().unwrap_or_else(PoisonError::into_inner);
+        faults.keys().copied().collect()
     }
 
     /// The faults so far, in the order of the list.

@@ -68,8 +68,8 @@ pub struct DataConfig {
     /// Decoded audio kept in memory, MiB.
     #[serde(default = "default_cache")]
     pub cache_mib: usize,
-    /// Share of the training utterances, and of the sounds of each list, that may be left out
-    /// because their audio cannot be read.
+    /// Share of the training utterances, of the dev utterances, and of the sounds of each list,
+    /// that may be left out because their audio cannot be read.
     #[serde(default = "default_tolerate")]
     pub tolerate: f64,
     /// Neighbouring tar files whose utterances are shuffled together.

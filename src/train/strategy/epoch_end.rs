@@ -57,6 +57,7 @@ impl Loop {
             "eer": rates.map(|r| r.0),
             "skipped_steps": progress.state.skipped,
             "min_dcf": rates.map(|r| json!({"0.01": r.1[0], "0.05": r.1[1]})),
+            "trials_left_out": rates.map(|r| r.2),
             "seconds": begun.elapsed().as_secs_f64(),
         });
         if let Some(scale) = &progress.state.loss_scale {
@@ -70,7 +71,8 @@ impl Loop {
         Ok(())
     }
 
-    /// Tests the model. A better one than `best` becomes the run's model file.
+    /// Tests the model: EER, minDCFs, and trials that were left out. A better one than `best`
+    /// becomes the run's model file.
     fn test(
         &self,
         model: &Trainee,
@@ -78,18 +80,19 @@ impl Loop {
         epoch_number: usize,
         components: &mut Components,
         valid: &ValidLoader<Trainee>,
-    ) -> Result<(f64, [f64; 2])> {
+    ) -> Result<(f64, [f64; 2], usize)> {
         let processor = &mut components.event_processor;
         send(processor.process_valid(LearnerEvent::StartSplit { epoch_number, total_items: 1 }))?;
         let model = model.valid();
-        let mut rates = (f64::NAN, [f64::NAN; 2]);
+        let mut rates = (f64::NAN, [f64::NAN; 2], 0);
         for set in valid.iter() {
             let outcome =
                 InferenceStep::step(&model, set.map_err(|e| Error::Training(e.to_string()))?);
             if let Some(Err(e)) = outcome.take() {
                 return Err(e);
             }
-            rates = outcome.rates();
+            let (eer, min_dcf) = outcome.rates();
+            rates = (eer, min_dcf, outcome.left_out());
             let item =
                 TrainingItem::new(outcome, Progress::new(1, 1, None), Some(epoch_number), None);
             send(processor.process_valid(LearnerEvent::ProcessedItem(item)))?;

@@ -75,6 +75,42 @@ fn voxceleb_gets_the_ids_of_its_trials() {
     assert!(run(&VoxCeleb::default(), &out).is_err());
 }
 
+/// No audio is read before a list is known to be sound and of the corpus.
+#[test]
+fn lists_of_trials_are_checked_before_audio() {
+    let (dir, root) = tones(&["v1/wav/id10001/aa/00001.wav", "v1/wav/id10270/dd/00001.wav"]);
+    let mine = "id10270/dd/00001.wav";
+    let run = |lists: &[(&str, &str)]| {
+        let write = |(name, text): &(&str, &str)| {
+            std::fs::write(root.join(name), text).unwrap();
+            root.join(name)
+        };
+        let trials = lists.iter().map(write).collect();
+        let voxceleb = VoxCeleb { vox1: Some(root.join("v1")), vox2: None, trials };
+        let read = std::sync::atomic::AtomicUsize::new(0);
+        let done = |_: usize, _: usize| {
+            read.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        };
+        let (out, settings) = (dir.path().join("lists"), PrepareSettings::default());
+        let result = prepare_voxceleb(&voxceleb, &out, &settings, &done);
+        (result.map_err(|e| e.to_string()), read.into_inner())
+    };
+    let sound = format!("1 {mine} {mine}\n");
+    for (second, wanted) in [
+        (format!("{sound}2 {mine} {mine}\n"), "b.txt:2: "),
+        (format!("{sound}1 {mine}\n"), "b.txt:2: "),
+        (String::new(), "b.txt: "),
+        (format!("1 {mine} id10271/x/00001.wav\n"), "b.txt:1: `id10271/x/00001.wav` is no usable"),
+    ] {
+        let (result, read) = run(&[("a.txt", &sound), ("b.txt", &second)]);
+        let error = result.unwrap_err();
+        assert!(error.contains(wanted), "{error}");
+        assert_eq!(read, 0, "{error}");
+    }
+    let (result, read) = run(&[("a.txt", &sound)]);
+    assert_eq!((result.unwrap().trials[0].trials, read), (1, 2));
+}
+
 #[test]
 fn sounds_to_mix_in_get_one_list() {
     let (dir, root) = tones(&[

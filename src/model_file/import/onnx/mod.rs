@@ -3,12 +3,16 @@
 //! Tensors that kept the checkpoint's names are taken by them. Otherwise the graph tells which
 //! tensor is which ([`matching`]), and which network it is ([`search`]).
 //!
+//! Files that `revox export` wrote say themselves what they hold ([`own`]).
+//!
 //! A file may come from anywhere: it is read in place, and its values only after shapes were
 //! compared.
 
+mod described;
 mod facts;
 mod layers;
 mod matching;
+mod own;
 mod proto;
 mod search;
 mod tensor;
@@ -29,7 +33,9 @@ use super::likeness;
 use crate::error::{Error, Remedy, Result};
 use crate::fs;
 use crate::zoo::Architecture;
+pub use described::{OnnxFile, OnnxPort, OnnxTensor};
 pub(super) use facts::Facts;
+pub(super) use own::Own;
 use proto::Model;
 use tensor::Tensor;
 use walk::Constant;

@@ -16,7 +16,7 @@ const DEEPEST: usize = 8;
 /// A file.
 #[derive(Debug, Default)]
 pub(super) struct Model {
-    /// Operations, in the file's order: each reads what stands before it.
+    /// Operations in order: each reads what stands before it.
     pub nodes: Vec<Node>,
     /// Tensors by name.
     pub tensors: BTreeMap<String, Tensor>,
@@ -24,6 +24,12 @@ pub(super) struct Model {
     pub inputs: Vec<(String, Vec<usize>)>,
     /// What the graph gives.
     pub outputs: Vec<String>,
+    /// The sizes of its axes, of each; 0 for a size that is left open.
+    pub output_sizes: Vec<Vec<usize>>,
+    /// The program that wrote the file, with its version.
+    pub producer: String,
+    /// The version of ONNX's own operations.
+    pub opset: u64,
     /// Metadata.
     pub properties: BTreeMap<String, String>,
 }
@@ -115,9 +121,16 @@ impl Node {
 /// Content that is no `ModelProto`, is cut off, or keeps weights in another file.
 pub(super) fn model(content: &[u8]) -> Result<Model, String> {
     let mut model = Model::default();
-    let mut graphs = 0;
+    let (mut graphs, mut version) = (0, String::new());
     fields(content, 0..content.len(), |number, field| {
         match (number, field) {
+            (2, Field::Bytes(range)) => {
+                model.producer = text(content, range).unwrap_or_default();
+            }
+            (3, Field::Bytes(range)) => version = text(content, range).unwrap_or_default(),
+            (8, Field::Bytes(range)) => {
+                model.opset = opset(content, range)?.unwrap_or(model.opset);
+            }
             (7, Field::Bytes(range)) => {
                 graphs += 1;
                 graph(content, range, &mut model)?;
@@ -130,10 +143,25 @@ pub(super) fn model(content: &[u8]) -> Result<Model, String> {
         }
         Ok(())
     })?;
+    model.producer = format!("{} {version}", model.producer).trim().to_owned();
     match graphs {
         1 => Ok(model),
         graphs => Err(format!("it holds {graphs} graphs")),
     }
+}
+
+/// The version of ONNX's own operations, if a set (`OperatorSetIdProto`) is theirs.
+fn opset(content: &[u8], range: Range<usize>) -> Result<Option<u64>, String> {
+    let (mut is_own, mut version) = (true, 0);
+    fields(content, range, |number, field| {
+        match (number, field) {
+            (1, Field::Bytes(range)) => is_own = ["", "ai.onnx"].contains(&&*text(content, range)?),
+            (2, Field::Number(value)) => version = value,
+            _ => {}
+        }
+        Ok(())
+    })?;
+    Ok(is_own.then_some(version))
 }
 
 fn property(content: &[u8], range: Range<usize>) -> Result<(String, String), String> {
@@ -160,7 +188,11 @@ fn graph(content: &[u8], range: Range<usize>, model: &mut Model) -> Result<(), S
                 }
             }
             (11, Field::Bytes(range)) => model.inputs.push(tensor::described(content, range)?),
-            (12, Field::Bytes(range)) => model.outputs.push(tensor::described(content, range)?.0),
+            (12, Field::Bytes(range)) => {
+                let (name, sizes) = tensor::described(content, range)?;
+                model.outputs.push(name);
+                model.output_sizes.push(sizes);
+            }
             _ => {}
         }
         Ok(())

@@ -17,6 +17,8 @@ pub(super) struct Tensor {
     pub dtype: String,
     /// Its shape.
     pub shape: Vec<usize>,
+    /// Bytes of its values, of any number format.
+    pub bytes: usize,
     /// Where its values are, or why they cannot be read.
     pub values: Result<Range<usize>, String>,
 }
@@ -76,7 +78,8 @@ pub(super) fn read(content: &[u8], range: Range<usize>) -> Result<(String, Tenso
         [] => Err("no values".to_owned()),
         _ => Err("values in several pieces".to_owned()),
     };
-    Ok((name, Tensor { number, dtype, shape, values }))
+    let held = pieces.iter().map(|range| range.len()).sum();
+    Ok((name, Tensor { number, dtype, shape, bytes: held, values }))
 }
 
 fn axis(shape: &mut Vec<usize>, size: u64) -> Result<(), String> {

@@ -1,6 +1,7 @@
 //! Files as `torch.onnx.export` writes them, made of our graphs.
 
 mod export;
+mod own;
 
 use burn::tensor::{Device, Tensor, TensorData};
 

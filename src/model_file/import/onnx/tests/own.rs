@@ -1,0 +1,144 @@
+//! Files that we exported.
+
+use burn::tensor::Device;
+
+use super::{embedding, read};
+use crate::audio::FbankConfig;
+use crate::infer::onnx::{Input, Options, WeightForm, export};
+use crate::model_file::import::onnx::{OnnxFile, writer};
+use crate::model_file::{Frontend, Header, ImportOptions, Model, Training};
+use crate::nn::{difference, trained};
+use crate::quant::{QuantizeConfig, Quantizer, uniform};
+use crate::zoo::Architecture;
+
+fn model((name, width, mels): (&str, usize, usize)) -> Model {
+    let named = Architecture::named(name).unwrap();
+    let arch = Architecture { width, mels, embedding_dim: 8, ..named };
+    let network = trained(arch.init(&Device::default(), 3).unwrap());
+    let fbank = FbankConfig { mels, dither: 1.0, ..FbankConfig::default() };
+    let mut header = Header::new(arch, Frontend { fbank, cmn: false });
+    header.scoring.threshold_eer = Some(0.25);
+    header.training =
+        Some(Training { seed: 7, steps: 12, data_hash: "ab".to_owned(), ..Training::default() });
+    Model { header, network }
+}
+
+fn bytes(model: &Model, options: &Options) -> Vec<u8> {
+    export(model, options).unwrap()
+}
+
+/// Networks of every kind of layer: BatchNorms with and without weights, LayerNorms, sums with
+/// weights, linear layers over frames.
+#[test]
+fn what_was_exported_comes_back() {
+    for kind in [
+        ("resnet10", 8, 16),
+        ("rev2-df-resnet32", 8, 16),
+        ("ecapa-tdnn-512", 64, 80),
+        ("campplus", 32, 80),
+        ("redimnet-b0", 10, 60),
+        ("redimnet2-b0", 12, 72),
+    ] {
+        let model = model(kind);
+        let imported = read(&bytes(&model, &Options::default()), &ImportOptions::default());
+        let imported = imported.unwrap();
+        assert_eq!(imported.model.header, model.header);
+        assert!(imported.own && imported.head.0.is_empty());
+        let of = |model: &Model| embedding(&model.network, kind.2);
+        let off = difference(&of(&imported.model), &of(&model));
+        assert!(off < 1e-5, "{}: {off}", kind.0);
+    }
+}
+
+fn packed(model: &Model) -> Model {
+    let tensors = model.header.arch.layout().unwrap().names_and_shapes();
+    let config = QuantizeConfig { bits: 4, ..QuantizeConfig::default() };
+    let quantizer = Quantizer::new(uniform(&tensors, &config).unwrap(), config);
+    let attached = quantizer.attach(model.network.clone()).unwrap();
+    quantizer.set_stage(quantizer.stages());
+    Model::packed(&model.header, &attached, &quantizer, &Device::default()).unwrap()
+}
+
+#[test]
+fn packed_weights_come_back_unpacked_and_codes_are_refused() {
+    let model = packed(&model(("resnet10", 8, 16)));
+    let imported = read(&bytes(&model, &Options::default()), &ImportOptions::default()).unwrap();
+    assert!(imported.model.header.quantization.is_empty());
+    let found = embedding(&imported.model.network, 16);
+    let off = difference(&found, &embedding(&model.network, 16));
+    assert!(off < 1e-5, "{off}");
+    let codes = Options { weights: WeightForm::Codes, ..Options::default() };
+    let waveform = Options { input: Input::Waveform, ..Options::default() };
+    for (options, wanted) in [(codes, "weights as codes"), (waveform, "takes samples")] {
+        let error = read(&bytes(&model, &options), &ImportOptions::default()).unwrap_err();
+        let error = error.to_string();
+        assert!(error.contains(wanted) && error.contains("--weights f32"), "{error}");
+    }
+}
+
+#[test]
+fn options_may_only_agree() {
+    let file = bytes(&model(("resnet10", 8, 16)), &Options::default());
+    let of = |arch: &str, mels: Option<usize>, key: Option<&str>| {
+        let (arch, key) = (Some(arch.to_owned()), key.map(str::to_owned));
+        let options = ImportOptions { arch, mels, key, ..ImportOptions::default() };
+        read(&file, &options).map(|_| ()).map_err(|e| e.to_string())
+    };
+    of("resnet10", Some(16), None).unwrap();
+    for (result, wanted) in [
+        (of("resnet18", None, None), "its network is resnet10, not resnet18"),
+        (of("resnet10", Some(80), None), "its number of mels is 16, not 80"),
+        (of("resnet10", None, Some("model")), "leave key and layers out"),
+    ] {
+        let error = result.unwrap_err();
+        assert!(error.contains("x.onnx: ") && error.contains(wanted), "{error}");
+    }
+}
+
+/// A file of our header alone.
+#[test]
+fn changed_files_are_refused() {
+    let model = model(("resnet10", 8, 16));
+    let header = |header: &Header| {
+        let json = serde_json::to_string(header).unwrap();
+        let entry = [writer::bytes(1, b"revox"), writer::bytes(2, json.as_bytes())].concat();
+        [writer::number(1, 8), writer::bytes(7, &[]), writer::bytes(14, &entry)].concat()
+    };
+    let error = |file: &[u8]| read(file, &ImportOptions::default()).unwrap_err().to_string();
+    let mut large = model.header.clone();
+    large.arch.width = 512;
+    assert!(error(&header(&large)).contains("parameters; the file holds"));
+    let file = bytes(&model, &Options::default());
+    for (name, other) in
+        [("layer1.0.conv1.weight", "layer1.0.conv1.weighs"), ("bn1.scale", "bn1.scalf")]
+    {
+        // Of the same length, wherever it stands.
+        let text = name.as_bytes();
+        let places: Vec<usize> =
+            (0..file.len() - text.len()).filter(|&i| file[i..].starts_with(text)).collect();
+        let mut changed = file.clone();
+        places.iter().for_each(|&i| changed[i..i + text.len()].copy_from_slice(other.as_bytes()));
+        let error = error(&changed);
+        assert!(error.contains("another program has changed the file"), "{error}");
+    }
+}
+
+#[test]
+fn files_are_described() {
+    let model = model(("resnet10", 8, 16));
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("x.onnx");
+    std::fs::write(&path, bytes(&model, &Options::default())).unwrap();
+    assert!(OnnxFile::is_one(&path) && !OnnxFile::is_one(dir.path()));
+    let file = OnnxFile::read(&path).unwrap();
+    assert!(file.producer.starts_with("revox "), "{}", file.producer);
+    assert_eq!(file.opset, 13);
+    assert_eq!(file.inputs, [("feats".to_owned(), vec![0, 0, 16])]);
+    assert_eq!(file.outputs, [("embs".to_owned(), vec![0, 8])]);
+    assert_eq!(file.operations["Conv"], 12);
+    let header: Header = serde_json::from_str(&file.metadata["revox"]).unwrap();
+    assert_eq!(header, model.header);
+    let floats = file.tensors.iter().filter(|tensor| tensor.dtype == "F32");
+    let bytes: usize = floats.map(|tensor| tensor.bytes).sum();
+    assert!(bytes >= 4 * model.header.arch.layout().unwrap().parameters(), "{bytes}");
+}
