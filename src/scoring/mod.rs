@@ -6,6 +6,7 @@ mod band;
 mod blocks;
 mod bootstrap;
 mod calibration;
+mod cascade;
 mod cosine;
 #[cfg(feature = "plots")]
 mod det;
@@ -23,6 +24,7 @@ pub use bootstrap::{Interval, Intervals, bootstrap, bootstrap_curve};
 pub use calibration::{
     Calibration, Column, Evidence, Fitted, Fold, Quantity, bayes_threshold, probability,
 };
+pub use cascade::{Band, BothLlrs, ChosenBand, choose_band};
 pub use cosine::Scorer;
 pub(crate) use cosine::cosine;
 #[cfg(feature = "plots")]
