@@ -12,6 +12,7 @@ mod bad_input;
 mod bad_training;
 mod bench;
 mod built_in;
+mod cascade;
 mod dashboard;
 mod device_features;
 mod embedding;
