@@ -18,24 +18,24 @@ use crate::progress::Progress;
 use crate::scoring::{Band, BothLlrs, ChosenBand, choose_band, write_scored};
 use crate::terminal::note;
 
+/// Options that go with embeddings only.
+const OTHERS: [&str; 3] = ["mean", "cohort", "wav_scp"];
+
 /// Options of a cascade.
 #[derive(Debug, clap::Args)]
+#[group(conflicts_with_all = OTHERS)]
 pub(super) struct Cascade {
     /// Two calibrated models: the large one decides where the small one is not clear, and embeds
     /// only what such trials name. EMBEDDINGS is then the list of recordings (wav.scp or a corpus).
     /// Scores are log-likelihood ratios (LLR), natural logarithms.
-    #[arg(
-        long,
-        value_name = "SMALL:LARGE",
-        conflicts_with_all = ["mean", "cohort", "wav_scp"]
-    )]
+    #[arg(long, value_name = "SMALL:LARGE")]
     cascade: Option<String>,
     /// The small model's LLRs that are not clear: from LOW up to HIGH, without HIGH.
     #[arg(
         long,
         value_name = "LOW:HIGH",
         requires = "cascade",
-        conflicts_with = "band_from",
+        conflicts_with_all = ["band_from", "band_list", "loss"],
         allow_hyphen_values = true,
         value_parser = band
     )]

@@ -75,8 +75,7 @@ impl Side {
     pub fn llrs(&self, named: &Named, trials: &[usize], how: &How) -> Result<(Vec<f64>, Embedded)> {
         let at_fault = |e: Error| e.retold(|text| Error::file(&self.path, text));
         let embedded = self.embed(named, named.used(trials), how)?;
-        let mean = self.model.header.scoring.embedding_mean.as_ref();
-        let mean = mean.map(|mean| mean.iter().map(|&x| f64::from(x)).collect());
+        let mean = self.mean();
         let (calibration, evidence) = (&self.calibration, &embedded.evidence);
         let llrs: Result<Vec<f64>> = {
             let scorer = Scorer::new(&embedded.rows, mean).map_err(at_fault)?;
@@ -89,11 +88,18 @@ impl Side {
         Ok((llrs.map_err(at_fault)?, embedded))
     }
 
+    /// The mean embedding that its scores are without, `[dim]`.
+    fn mean(&self) -> Option<Vec<f64>> {
+        let mean = self.model.header.scoring.embedding_mean.as_ref();
+        mean.map(|mean| mean.iter().map(|&x| f64::from(x)).collect())
+    }
+
     fn embed(&self, named: &Named, places: Vec<usize>, how: &How) -> Result<Embedded> {
         let embedder = Embedder::of(&self.model, &self.device)?.channel(how.channel);
         let list = named.recordings();
         let mut taking = Taking {
             named,
+            mean: self.mean(),
             progress: Progress::new(self.what, places.len(), how.quiet),
             warnings: Warnings::default(),
             embedded: Embedded {
@@ -137,6 +143,7 @@ fn usable(header: &Header) -> Result<Calibration, &'static str> {
 /// Takes embeddings as they come.
 struct Taking<'a> {
     named: &'a Named,
+    mean: Option<Vec<f64>>,
     progress: Progress,
     warnings: Warnings,
     embedded: Embedded,
@@ -159,14 +166,15 @@ impl Receiver for Taking<'_> {
             return Err(Error::Undefined(format!("the embedding of `{id}` is not finite")));
         }
         self.embedded.rows.push(id, &row)?;
-        self.embedded.evidence.push(evidence(&row));
+        self.embedded.evidence.push(evidence(&row, self.mean.as_deref()));
         self.embedded.seconds.push(facts.seconds);
         Ok(())
     }
 }
 
-/// What a calibration may weigh of a recording.
-fn evidence(row: &[f32]) -> Evidence {
-    let norm = row.iter().map(|&x| f64::from(x).powi(2)).sum::<f64>().sqrt();
+/// What a calibration may weigh of a recording: the length of its embedding less the mean.
+fn evidence(row: &[f32], mean: Option<&[f64]>) -> Evidence {
+    let less = |i: usize| f64::from(row[i]) - mean.map_or(0.0, |mean| mean[i]);
+    let norm = (0..row.len()).map(|i| less(i).powi(2)).sum::<f64>().sqrt();
     Evidence { norm: Some(norm), ..Evidence::default() }
 }
