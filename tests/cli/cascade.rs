@@ -185,6 +185,7 @@ fn what_a_cascade_lacks_is_said() {
         &["--band", "-1:1", "--loss", "0.1"],
         &["--band", "-1:1", "--band-list", "wav.scp"],
         &["--loss", "0.1"],
+        &["--band", "-1:1", "--top-n", "5"],
     ] {
         assert_eq!(place.run(&cascade(BOTH, more)).code, 2, "{more:?}");
     }

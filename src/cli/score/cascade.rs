@@ -19,7 +19,7 @@ use crate::scoring::{Band, BothLlrs, ChosenBand, choose_band, write_scored};
 use crate::terminal::note;
 
 /// Options that go with embeddings only.
-const OTHERS: [&str; 3] = ["mean", "cohort", "wav_scp"];
+const OTHERS: [&str; 5] = ["mean", "cohort", "wav_scp", "utt2spk", "top_n"];
 
 /// Options of a cascade.
 #[derive(Debug, clap::Args)]
