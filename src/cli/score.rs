@@ -1,11 +1,14 @@
 //! `revox score`.
 
+mod cascade;
+
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::json;
 
+use self::cascade::Cascade;
 use super::values::counted;
 use super::{Global, shown, tell};
 use crate::archive::input_files;
@@ -20,9 +23,10 @@ use crate::terminal::{errln, note};
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   revox score dev.safetensors dev/trials.txt -o scores
-  revox score dev.safetensors trials.txt -o scores --cohort train.safetensors")]
+  revox score dev.safetensors trials.txt -o scores --cohort train.safetensors
+  revox score wav.scp trials.txt -o scores --cascade small:large --band -2:2")]
 pub struct Args {
-    /// Embeddings by utterance id.
+    /// Embeddings by utterance id; with --cascade the list of recordings.
     embeddings: PathBuf,
     /// Trials: `label enroll test` or `enroll test [label]` a line.
     trials: PathBuf,
@@ -44,6 +48,8 @@ pub struct Args {
     /// How many of the nearest cohort members count, at most.
     #[arg(long, default_value_t = 300, requires = "cohort")]
     top_n: usize,
+    #[command(flatten)]
+    cascade: Cascade,
 }
 
 /// Normalised scores count standard deviations. Where a score is larger than this, the deviation is
@@ -51,6 +57,10 @@ pub struct Args {
 const WILD: f64 = 1000.0;
 
 pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
+    if let Some(models) = args.cascade.models() {
+        let [list, trials, output] = [&args.embeddings, &args.trials, &args.output];
+        return cascade::run(models, &args.cascade, list, trials, output, global);
+    }
     check_output(args)?;
     let embeddings = Embeddings::load(&args.embeddings)?;
     let mut words = Words::default();

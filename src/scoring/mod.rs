@@ -8,6 +8,7 @@ mod bootstrap;
 mod calibration;
 mod chain;
 mod cllr;
+mod cascade;
 mod cosine;
 mod cost;
 #[cfg(feature = "plots")]
@@ -34,6 +35,7 @@ pub use calibration::{
 };
 pub use cllr::{ActualDcf, actual_dcf, cllr};
 pub use chain::{Chain, Link};
+pub use cascade::{Band, BothLlrs, ChosenBand, choose_band};
 pub use cosine::Scorer;
 pub(crate) use cosine::cosine;
 pub use cost::Cost;

@@ -1,0 +1,128 @@
+//! Trials, and the recordings that they name.
+
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use crate::cli::embed::List;
+use crate::corpus::{Names, Pair, Text, TrialList, Words};
+use crate::error::{Error, Result};
+use crate::progress::Progress;
+use crate::terminal::note;
+
+/// Trials, and a list of the recordings that they name.
+pub(super) struct Named {
+    words: Words,
+    trials: TrialList,
+    recordings: List,
+    /// The list's file or folder.
+    source: PathBuf,
+    /// For each word the place of its recording in the list.
+    places: Vec<usize>,
+}
+
+impl Named {
+    /// Reads trials, and the list of their recordings.
+    ///
+    /// # Errors
+    /// Those of [`TrialList::read`] and [`List::of_path`]; a word that means no recording or
+    /// several.
+    pub fn read(trials: &Path, source: &Path, quiet: bool) -> Result<Self> {
+        let text = Text::open(trials)?;
+        let mut progress = Progress::new("reading trials", text.size(), quiet);
+        let mut words = Words::default();
+        let list = TrialList::read(text, &mut words, &mut |bytes| progress.add(bytes))?;
+        drop(progress);
+        let recordings = List::of_path(source)?;
+        let places = places(trials, &words, source, &recordings)?;
+        Ok(Self { words, trials: list, recordings, source: source.to_owned(), places })
+    }
+
+    /// The trials, in the order of their list.
+    pub fn trials(&self) -> &[Pair] {
+        self.trials.trials()
+    }
+
+    /// The trials' file.
+    pub fn path(&self) -> &Path {
+        self.trials.text().path()
+    }
+
+    /// The words of the trials.
+    pub fn words(&self) -> &Words {
+        &self.words
+    }
+
+    /// The recordings.
+    pub fn recordings(&self) -> &List {
+        &self.recordings
+    }
+
+    /// The files that are read.
+    pub fn inputs(&self) -> Vec<Cow<'_, Path>> {
+        let lists = [self.path(), &self.source].into_iter().map(Cow::<Path>::from);
+        lists.chain(self.recordings.inputs()).collect()
+    }
+
+    /// The places of the enrollment and the test recording of a trial.
+    pub fn sides(&self, trial: usize) -> [usize; 2] {
+        let pair = self.trials()[trial];
+        [pair.enroll(), pair.test()].map(|word| self.places[word as usize])
+    }
+
+    /// The places of all recordings of these trials, ascending.
+    pub fn used(&self, trials: &[usize]) -> Vec<usize> {
+        let all: BTreeSet<usize> = trials.iter().flat_map(|&trial| self.sides(trial)).collect();
+        all.into_iter().collect()
+    }
+
+    /// The labels, if the trials allow error rates: all have one, and both kinds are there.
+    pub fn labels(&self) -> Option<Vec<bool>> {
+        let labels: Vec<bool> = self.trials().iter().filter_map(|pair| pair.label()).collect();
+        if labels.is_empty() {
+            return None;
+        }
+        let path = self.path().display();
+        if labels.len() < self.trials().len() {
+            note!("{path}: some trials have no label, so there are no error rates");
+            return None;
+        }
+        if labels.iter().all(|label| *label == labels[0]) {
+            note!("{path}: error rates need targets and nontargets");
+            return None;
+        }
+        Some(labels)
+    }
+
+    /// The labels of trials that must have them.
+    ///
+    /// # Errors
+    /// The first trial without a label, at its line.
+    pub fn wanted_labels(&self) -> Result<Vec<bool>> {
+        let mut labels = Vec::with_capacity(self.trials().len());
+        for (i, pair) in self.trials().iter().enumerate() {
+            let Some(label) = pair.label() else {
+                let line = self.trials.text().line_of(i)?;
+                let message = "has no label: a band is chosen on targets and nontargets";
+                return Err(Error::line(self.path(), line, message));
+            };
+            labels.push(label);
+        }
+        Ok(labels)
+    }
+}
+
+/// For each word of the trials the place of its recording.
+fn places(trials: &Path, words: &Words, source: &Path, list: &List) -> Result<Vec<usize>> {
+    let files: Vec<Cow<str>> = (0..list.len()).map(|place| list.shown(place)).collect();
+    let mut names = Names::new(source, (0..list.len()).map(|place| list.id(place)));
+    for (place, file) in files.iter().enumerate() {
+        names.add_file(place, file);
+    }
+    let words: Vec<(&str, usize)> = words.iter().collect();
+    let resolved = names.resolve_distinct(trials, &words)?;
+    if let Some(text) = resolved.note {
+        note!("{text}");
+    }
+    Ok(resolved.places)
+}
