@@ -16,6 +16,8 @@ mod probit;
 mod scores;
 mod speakers;
 mod steps;
+#[cfg(feature = "store")]
+mod store;
 
 pub use as_norm::{AsNorm, Normaliser, TopStatistics};
 pub use band::BandPoint;
@@ -33,3 +35,5 @@ pub use metrics::{
 };
 pub use scores::{ScoreList, Scored, ScoredTrial, read_scores, write_scored, write_scores};
 pub use speakers::speakers_from_targets;
+#[cfg(feature = "store")]
+pub use store::{Found, Recording, Store, StoreModel, StoredRecording, Voice, VoiceIndex};
