@@ -120,6 +120,9 @@ fn an_enrolment_is_whole_or_nothing() {
     }
     let known = store.enroll([("anna", std::slice::from_ref(&good))]).unwrap_err();
     assert_eq!(known.remedy(), Some(&Remedy::AddRecordings));
+    store.check_voice("anna", true).and_then(|()| store.check_voice("new", false)).unwrap();
+    assert!(error(store.check_voice("anna", false)).contains("`anna` is enrolled already"));
+    assert!(error(store.check_voice("new", true)).contains("`new` is not enrolled"));
     assert!(error(store.add("nobody", std::slice::from_ref(&good))).contains("is not enrolled"));
     assert_eq!(store.voices().unwrap(), voices);
 }

@@ -66,6 +66,20 @@ impl Store {
         Err(Error::invalid(format!("the name `{name}` {what}")))
     }
 
+    /// Refuses a name that is enrolled, or, if recordings are to be added, one that is not. An
+    /// enrolment does so too; this is for those who have long work to do before.
+    ///
+    /// # Errors
+    /// Such a name; a damaged or locked store.
+    pub fn check_voice(&self, name: &str, adds: bool) -> Result<()> {
+        let known = number(&self.connection, name).map_err(|error| failure(&self.path, error))?;
+        match (known, adds) {
+            (Some(_), false) => Err(Refused::Known.told(&self.path, name)),
+            (None, true) => Err(Refused::Unknown.told(&self.path, name)),
+            _ => Ok(()),
+        }
+    }
+
     fn write<'a>(&mut self, all: impl Iterator<Item = Enrolment<'a>>) -> Result<()> {
         self.rebuild_if_left()?;
         let dim = self.model.dim;
@@ -124,15 +138,20 @@ impl Refused {
     }
 }
 
+/// The number of a voice, if it is enrolled.
+fn number(connection: &Connection, name: &str) -> rusqlite::Result<Option<i64>> {
+    connection
+        .query_row("SELECT id FROM voices WHERE name = ?1", [name], |row| row.get(0))
+        .optional()
+}
+
 /// The voice's number; it is made if it is new.
 fn voice_of(
     connection: &Connection,
     one: &Enrolment,
     now: i64,
 ) -> rusqlite::Result<Result<i64, Refused>> {
-    let known: Option<i64> = connection
-        .query_row("SELECT id FROM voices WHERE name = ?1", [one.name], |row| row.get(0))
-        .optional()?;
+    let known = number(connection, one.name)?;
     Ok(match (known, one.adds) {
         (Some(voice), true) => Ok(voice),
         (Some(_), false) => Err(Refused::Known),
