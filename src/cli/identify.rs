@@ -8,7 +8,7 @@ use super::Global;
 use super::decision::{Verdict, Wanted};
 use super::voices::{HINT, Heard, Listener, numbers, numbers_json};
 use crate::error::{Error, Result};
-use crate::scoring::{Store, VoiceIndex};
+use crate::scoring::{Found, Store, VoiceIndex};
 use crate::terminal::{errln, note, outln};
 
 /// Whose voice is it? Searches a store for the voices most like recordings.
@@ -63,10 +63,11 @@ impl<'a> Answer<'a> {
         let found = index
             .search(&heard.embedding, top)
             .map_err(|e| e.retold(|text| Error::file(&heard.path, text)))?;
-        let candidates = found
-            .into_iter()
-            .map(|found| Ok((index.name(found.place), judge((found.place, found.score), heard)?)));
-        Ok(Self { heard, candidates: candidates.collect::<Result<_>>()? })
+        let mut candidates = Vec::with_capacity(found.len());
+        for Found { place, score } in found {
+            candidates.push((index.name(place), judge((place, score), heard)?));
+        }
+        Ok(Self { heard, candidates })
     }
 
     /// The most similar voice, with its verdict.

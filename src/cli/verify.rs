@@ -42,12 +42,15 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     let listener = Listener::of(Some(&store), args.model.as_deref(), global.open()?)?;
     let decider = listener.decider(&args.wanted)?;
     let index = store.index_of_voice(name, listener.mean())?;
-    let heard = listener.hear(std::slice::from_ref(file), args.channel)?;
-    let found = heard.first().map(|heard| Ok((heard, index.search(&heard.embedding, 1)?)));
-    let found = found.transpose()?.and_then(|(heard, all)| Some((heard, *all.first()?)));
-    let (heard, found) = found
+    let mut all = listener.hear(std::slice::from_ref(file), args.channel)?;
+    let heard = all.pop().ok_or_else(|| Error::file(file, "has no embedding"))?;
+    let found =
+        index.search(&heard.embedding, 1).map_err(|e| e.retold(|text| Error::file(file, text)))?;
+    // Another process may have removed it meanwhile.
+    let found = found
+        .first()
         .ok_or_else(|| Error::file(&args.store, format!("`{name}` is not enrolled any more")))?;
-    let verdict = listener.verdict(&decider, &index, (found.place, found.score), heard)?;
+    let verdict = listener.verdict(&decider, &index, (found.place, found.score), &heard)?;
     let mut warnings = heard.warnings();
     warnings.extend(verdict.warnings.iter().cloned());
     for warning in &warnings {

@@ -78,7 +78,7 @@ impl Listener {
     /// # Errors
     /// The current folder is not known.
     pub fn path(&self) -> Result<Option<String>> {
-        let whole = |file: &PathBuf| {
+        let whole = |file: &PathBuf| -> Result<String> {
             let path = std::path::absolute(file).map_err(|e| Error::io(file, "open", e))?;
             Ok(super::shown(&path))
         };
