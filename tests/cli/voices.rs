@@ -103,7 +103,7 @@ fn a_store_has_one_model() {
     let place = enrolled();
     let header = |change: &dyn Fn(&mut revox::model_file::Header), to: &str| {
         let from = place.path("m.safetensors");
-        revox::model_file::update_header(from, place.path(to), |header| change(header)).unwrap();
+        revox::model_file::update_header(from, place.path(to), change).unwrap();
     };
     let identify = |model: &str| {
         place.json(&["identify", "v", "anna1.wav", "--model", model])["files"][0].clone()

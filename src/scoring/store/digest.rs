@@ -11,15 +11,15 @@ const LENGTH: usize = 8;
 /// The checksum of a recording of a voice.
 pub(super) fn digest(name: &str, recording: &Recording) -> [u8; LENGTH] {
     let mut hash = Sha256::new();
-    for text in [name, &recording.file] {
+    for text in [name, recording.file.as_str()] {
         // With lengths, so that no two pairs of names are one text.
         hash.update((text.len() as u64).to_le_bytes());
         hash.update(text.as_bytes());
     }
     hash.update(recording.seconds.to_le_bytes());
     hash.update(bytes::from_f32(&recording.embedding));
-    let mut first = [0; LENGTH];
-    first.copy_from_slice(&hash.finalize()[..LENGTH]);
+    let (whole, mut first) = (hash.finalize(), [0; LENGTH]);
+    first.iter_mut().zip(whole.iter()).for_each(|(to, from)| *to = *from);
     first
 }
 

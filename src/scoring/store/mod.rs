@@ -7,7 +7,7 @@
 //! |---|---|
 //! | `meta` | the model: its hash, architecture, front-end and dimension, and where its file was |
 //! | `voices` | each voice's name and when it was enrolled |
-//! | `recordings` | of each voice: files' names, seconds of speech, embeddings (f32, little-endian) |
+//! | `recordings` | of each: file's name, seconds of speech, embedding (f32, little-endian) |
 //!
 //! A write is whole or does not happen, and is on the disk when it returns (`synchronous = EXTRA`).
 //! The journal is SQLite's rollback journal (`journal_mode = DELETE`): the store is one file

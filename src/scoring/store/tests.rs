@@ -1,17 +1,15 @@
+mod refused;
+mod search;
+
 use std::path::Path;
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use proptest::prelude::*;
-use rusqlite::Connection;
-
-use super::file::{APPLICATION, FORMAT};
 use super::*;
 use crate::bytes;
 use crate::error::Remedy;
 use crate::rng::Stream;
-use crate::scoring::{Embeddings, Scorer};
 
 const DIM: usize = 24;
 
@@ -206,10 +204,10 @@ fn a_file_that_was_not_built_anew_is_by_the_next_write() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("voices");
     let mut store = filled(&path);
-    super::file::set_meta(&store.connection, "rebuild", "1").unwrap();
+    crate::scoring::store::file::set_meta(&store.connection, "rebuild", "1").unwrap();
     let mut stream = Stream::new(5, "test", &[]);
     store.enroll([("new", &[recording(&mut stream, "a")][..])]).unwrap();
-    assert_eq!(super::file::meta(&store.connection, "rebuild").unwrap(), None);
+    assert_eq!(crate::scoring::store::file::meta(&store.connection, "rebuild").unwrap(), None);
     assert_eq!(store.voices().unwrap().len(), 5);
 }
 
@@ -267,177 +265,4 @@ fn processes_that_make_one_store_at_once_share_it() {
         }
     });
     assert_eq!(Store::open(&path).unwrap().voices().unwrap().len(), 4);
-}
-
-#[test]
-fn what_is_no_store_is_refused() {
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("voices");
-    assert!(error(Store::open(&path)).contains("voices: cannot open"));
-    std::fs::write(&path, "").unwrap();
-    assert!(error(Store::open(&path)).contains("is empty"));
-    assert!(error(Store::open(dir.path())).contains("is a folder"));
-    assert!(error(Store::open_or_create(dir.path(), &model("abc", DIM))).contains("is a folder"));
-    let text = "this is no database at all; ".repeat(100);
-    std::fs::write(&path, &text).unwrap();
-    for result in [Store::open(&path), Store::open_or_create(&path, &model("abc", DIM))] {
-        assert!(error(result).contains("is no store of voices"));
-    }
-    assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
-    for (application, format, wanted) in [
-        (0, 0, "an SQLite file of another program"),
-        (APPLICATION + 1, FORMAT, "an SQLite file of another program"),
-        (APPLICATION, FORMAT + 1, "is a store of format 2; this version reads 1"),
-        (APPLICATION, FORMAT, "no such table: meta"),
-    ] {
-        std::fs::remove_file(&path).unwrap();
-        let other = Connection::open(&path).unwrap();
-        other.execute_batch("CREATE TABLE t (x); INSERT INTO t VALUES (1)").unwrap();
-        other.pragma_update(None, "application_id", application).unwrap();
-        other.pragma_update(None, "user_version", format).unwrap();
-        drop(other);
-        let before = std::fs::read(&path).unwrap();
-        for result in [Store::open(&path), Store::open_or_create(&path, &model("abc", DIM))] {
-            let text = error(result);
-            assert!(text.contains(wanted), "{text}");
-        }
-        assert_eq!(std::fs::read(&path).unwrap(), before);
-    }
-    for dim in [0, codes::MOST + 1] {
-        let text = error(Store::open_or_create(dir.path().join("new"), &model("abc", dim)));
-        assert!(text.contains("values can be stored"), "{text}");
-        assert!(!dir.path().join("new").exists());
-    }
-}
-
-#[test]
-fn another_model_is_refused_by_name() {
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("voices");
-    drop(filled(&path));
-    let other = StoreModel { arch: "ecapa".into(), ..model("def", DIM) };
-    let text = error(Store::open_or_create(&path, &other));
-    assert!(text.contains("the model resnet10 abc, this one is ecapa def"), "{text}");
-    // What is not hashed may differ.
-    let renamed = StoreModel { arch: "other".into(), ..model("abc", DIM) };
-    assert_eq!(Store::open_or_create(&path, &renamed).unwrap().voices().unwrap().len(), 4);
-}
-
-#[test]
-fn cut_files_are_refused() {
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("voices");
-    drop(filled(&path));
-    let whole = std::fs::read(&path).unwrap();
-    for length in [1, 50, 99, 512, 4095, 4096, whole.len() / 2, whole.len() - 4096, whole.len() - 1]
-    {
-        std::fs::write(&path, &whole[..length]).unwrap();
-        let result = Store::open(&path).and_then(|store| store.index(None).map(|_| ()));
-        assert!(error(result).starts_with(path.to_str().unwrap()), "{length}");
-    }
-}
-
-#[test]
-fn a_changed_value_is_noticed() {
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("voices");
-    for change in [
-        "UPDATE voices SET name = 'bertha' WHERE name = 'bert'",
-        "UPDATE recordings SET seconds = 2.75 WHERE id = 3",
-        "UPDATE recordings SET file = 'x' WHERE id = 3",
-        "UPDATE recordings SET embedding = zeroblob(96) WHERE id = 3",
-        "UPDATE recordings SET embedding = x'00' WHERE id = 3",
-        "UPDATE recordings SET embedding = 'text' WHERE id = 3",
-        "UPDATE recordings SET voice = 1 WHERE id = 3",
-        "UPDATE meta SET value = '25' WHERE key = 'dim'",
-        "UPDATE meta SET value = 'x' WHERE key = 'dim'",
-        "DELETE FROM meta WHERE key = 'hash'",
-    ] {
-        drop(filled(&path));
-        Connection::open(&path).unwrap().execute_batch(change).unwrap();
-        let result = Store::open(&path).and_then(|store| store.index(None).map(|_| ()));
-        let text = error(result);
-        assert!(text.contains("is a damaged store"), "{change}: {text}");
-        std::fs::remove_file(&path).unwrap();
-    }
-    // A flipped bit in the file itself.
-    let mut store = filled(&path);
-    let mut stream = Stream::new(8, "test", &[]);
-    let marked = recording(&mut stream, "marked");
-    store.add("zoe", std::slice::from_ref(&marked)).unwrap();
-    drop(store);
-    let mut file = std::fs::read(&path).unwrap();
-    let pattern = bytes::from_f32(&marked.embedding);
-    let at = file.windows(pattern.len()).position(|window| window == pattern).unwrap();
-    file[at + 40] ^= 16;
-    std::fs::write(&path, file).unwrap();
-    let text = error(Store::open(&path).unwrap().index(None));
-    assert!(text.contains("recording `marked` of `zoe`"), "{text}");
-}
-
-#[test]
-fn what_has_no_direction_is_an_error() {
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("voices");
-    let mut store = filled(&path);
-    let index = store.index(None).unwrap();
-    assert!(error(index.search(&[0.0; DIM], 3)).contains("zero: it has no direction"));
-    assert!(error(index.search(&[f32::NAN; DIM], 3)).contains("not finite"));
-    assert!(error(index.search(&[1.0; DIM + 1], 3)).contains("25 values"));
-    assert!(index.search(&[1.0; DIM], 0).unwrap().is_empty());
-    let centred = store.index(Some(&[2.0; DIM][..])).unwrap();
-    assert!(error(centred.search(&[2.0; DIM], 3)).contains("the mean itself"));
-    assert!(error(store.index(Some(&[2.0; 3][..]))).contains("the mean has 3 values"));
-    let opposite = [1.0, -1.0].map(|x| Recording {
-        file: x.to_string(),
-        seconds: 1.0,
-        embedding: vec![x; DIM],
-    });
-    store.enroll([("nobody", &opposite[..])]).unwrap();
-    let text = error(store.index(None));
-    assert!(text.contains("voices: the mean embedding of `nobody`: "), "{text}");
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(200))]
-
-    /// The places and scores are those of comparing all, to the bit; equal scores too.
-    #[test]
-    fn a_search_equals_comparing_all(
-        seed in any::<u64>(),
-        dim in prop_oneof![Just(1usize), Just(2), Just(33), Just(64), 1usize..100],
-        voices in 1usize..150,
-        spread in prop_oneof![Just(1e-4), Just(0.1), Just(1.0)],
-        top in 1usize..20,
-        has_mean in any::<bool>(),
-    ) {
-        let mut stream = Stream::new(seed, "test", &[]);
-        let mean: Option<Vec<f32>> =
-            has_mean.then(|| (0..dim).map(|_| stream.normal() as f32).collect());
-        let mut index = VoiceIndex::new(dim, mean.as_deref()).unwrap();
-        let mut all = Embeddings::new(dim);
-        // Around one point, so that many are nearly equal; some are copies of others.
-        let centre: Vec<f64> = (0..dim).map(|_| stream.normal()).collect();
-        let draw = |stream: &mut Stream| -> Vec<f32> {
-            centre.iter().map(|c| (c + spread * stream.normal()) as f32).collect()
-        };
-        let query = draw(&mut stream);
-        all.push("query", &query).unwrap();
-        for i in 0..voices {
-            let row = match stream.below(4) {
-                0 if i > 0 => index.embedding(stream.below(i)).to_vec(),
-                _ => draw(&mut stream),
-            };
-            let name = format!("v{i}");
-            index.push(&name, 1.0, &row).unwrap();
-            all.push(&name, &row).unwrap();
-        }
-        let wide = mean.map(|m| m.iter().map(|&x| f64::from(x)).collect());
-        let scorer = Scorer::new(&all, wide).unwrap();
-        let mut wanted: Vec<Found> =
-            (0..voices).map(|place| Found { place, score: scorer.score(0, place + 1) }).collect();
-        wanted.sort_by(|a, b| b.score.total_cmp(&a.score));
-        wanted.truncate(top);
-        prop_assert_eq!(index.search(&query, top).unwrap(), wanted);
-    }
 }
