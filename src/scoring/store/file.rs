@@ -104,16 +104,12 @@ impl Store {
         let text = |key: &str| -> Result<String> {
             meta(&connection, key).map_err(fail)?.ok_or_else(|| missing(key))
         };
-        let dim = text("dim")?;
-        let model =
-            StoreModel {
-                hash: text("hash")?,
-                arch: text("arch")?,
-                frontend: text("frontend")?,
-                dim: dim.parse::<usize>().ok().filter(|dim| (1..=MOST).contains(dim)).ok_or_else(
-                    || Error::file(path, format!("is a damaged store: `dim` is {dim}")),
-                )?,
-            };
+        let digits = text("dim")?;
+        let dim = digits.parse().ok().filter(|dim: &usize| (1..=MOST).contains(dim));
+        let dim =
+            dim.ok_or_else(|| Error::file(path, format!("is a damaged store: `dim` is {digits}")))?;
+        let (hash, arch, frontend) = (text("hash")?, text("arch")?, text("frontend")?);
+        let model = StoreModel { hash, arch, frontend, dim };
         Ok(Self { path: path.to_owned(), connection, model })
     }
 
