@@ -9,9 +9,12 @@ mod completions;
 mod decision;
 mod doctor;
 mod embed;
+mod enroll;
 mod eval;
 mod export;
 mod fbank;
+mod forget;
+mod identify;
 mod import;
 mod info;
 mod man;
@@ -24,10 +27,13 @@ mod quantize;
 mod remedy;
 mod score;
 mod signals;
+mod speakers;
 mod synth;
 mod train;
 mod trials;
 mod values;
+mod verify;
+mod voices;
 mod zoo;
 
 use std::path::Path;
@@ -134,6 +140,11 @@ enum Verb {
     Eval(eval::Args),
     Calibrate(calibrate::Args),
     Compare(compare::Args),
+    Enroll(enroll::Args),
+    Identify(identify::Args),
+    Verify(verify::Args),
+    Speakers(speakers::Args),
+    Forget(forget::Args),
     Import(import::Args),
     Export(export::Args),
     Info(info::Args),
@@ -244,6 +255,11 @@ pub fn main() -> ExitCode {
         Verb::Eval(args) => eval::run(args, &cli.global),
         Verb::Calibrate(args) => calibrate::run(args, &cli.global),
         Verb::Compare(args) => compare::run(args, &cli.global),
+        Verb::Enroll(args) => enroll::run(args, &cli.global),
+        Verb::Identify(args) => identify::run(args, &cli.global),
+        Verb::Verify(args) => verify::run(args, &cli.global),
+        Verb::Speakers(args) => speakers::run(args, &cli.global),
+        Verb::Forget(args) => forget::run(args, &cli.global),
         Verb::Import(args) => import::run(args, &cli.global),
         Verb::Export(args) => export::run(args, &cli.global),
         Verb::Info(args) => info::run(args, &cli.global),

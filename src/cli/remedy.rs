@@ -79,6 +79,10 @@ fn words(remedy: &Remedy, terms: &Terms) -> String {
                 false => format!("{raise}{remove}"),
             }
         }
+        Remedy::TryAgain => "try again when that process has finished".into(),
+        Remedy::AddRecordings => {
+            "add recordings to that voice with --add, or choose another name".into()
+        }
         Remedy::Quantize => "`revox quantize MODEL --recipe` uses it".into(),
         Remedy::GiveRecipe => "give --recipe, or --set quantize.sensitivity.measure=error".into(),
         Remedy::IgnoreChecksum => "--no-checksum reads it all the same".into(),

@@ -85,6 +85,10 @@ pub enum Remedy {
     TestDevice,
     /// Install the release of the CUDA toolkit that fits GPU and driver.
     OtherToolkit,
+    /// Try again when the other process has finished.
+    TryAgain,
+    /// Add recordings to the voice of this name, or choose another name.
+    AddRecordings,
     /// Quantize a model with the recipe instead of training with it.
     Quantize,
     /// Give a recipe, or measure what quantization costs without data.

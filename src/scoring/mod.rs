@@ -25,6 +25,8 @@ mod probit;
 mod scores;
 mod speakers;
 mod steps;
+#[cfg(feature = "store")]
+mod store;
 
 pub use as_norm::{AsNorm, Normaliser, TopStatistics};
 pub use band::BandPoint;
@@ -53,3 +55,5 @@ pub use lda::{Groups, Lda};
 pub use plda::{Adapted, Plda, PldaAdaptation, PldaScorer, PldaTraining, VoiceModel};
 pub use scores::{ScoreList, Scored, ScoredTrial, read_scores, write_scored, write_scores};
 pub use speakers::speakers_from_targets;
+#[cfg(feature = "store")]
+pub use store::{Found, Recording, Store, StoreModel, StoredRecording, Voice, VoiceIndex};

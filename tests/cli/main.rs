@@ -31,5 +31,6 @@ mod progress;
 mod quantize;
 mod training;
 mod verbs;
+mod voices;
 
 use place::{Place, arg, finish};

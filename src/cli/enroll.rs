@@ -1,0 +1,151 @@
+//! `revox enroll`.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::json;
+
+use super::values::counted;
+use super::voices::{Heard, Listener, existing};
+use super::{Global, shown};
+use crate::error::{Error, Result};
+use crate::fs;
+use crate::scoring::{Embeddings, Recording, Scorer, Store};
+use crate::terminal::{errln, outln};
+
+/// Keep a person's voice under a name, to be found in other recordings.
+///
+/// The store is one file with the names and with an embedding of each recording, not the recordings
+/// themselves. Embeddings tell people apart: they are personal data. The file is not encrypted; it
+/// is made for its owner alone. `revox forget` removes a voice for good.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  revox enroll voices.db anna anna1.wav anna2.wav
+  revox enroll voices.db anna anna3.flac --add
+  revox enroll other.db bert bert.wav --model model.safetensors")]
+pub struct Args {
+    /// The store. The first enrolment makes the file.
+    store: PathBuf,
+    /// Name of the voice.
+    name: String,
+    /// Recordings of that person, and of nobody else.
+    #[arg(value_name = "FILE", required = true)]
+    files: Vec<PathBuf>,
+    /// The model. All voices of a store have one model. Without this option it is that of the last
+    /// enrolment; for a new store it is the model inside the program (`revox zoo --details
+    /// default`).
+    #[arg(long)]
+    model: Option<PathBuf>,
+    /// Add the recordings to a voice that is enrolled already.
+    #[arg(long)]
+    add: bool,
+    /// Channel, from 0, to read of every file. Files of several channels need it.
+    #[arg(long)]
+    channel: Option<usize>,
+}
+
+pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
+    let Args { store: path, name, files, .. } = args;
+    Store::check_name(name)?;
+    let inputs: Vec<&Path> = files.iter().chain(&args.model).map(PathBuf::as_path).collect();
+    fs::check_outputs(&[path.as_path()], &inputs)?;
+    let existing = existing(path)?;
+    let kept = match &existing {
+        None if args.add => return Err(Error::file(path, "is not there: nothing to add to")),
+        None => Vec::new(),
+        Some(store) => {
+            store.check_voice(name, args.add)?;
+            store.recordings(name)?
+        }
+    };
+    check_files(args, &kept)?;
+    let listener = Listener::of(existing.as_ref(), args.model.as_deref(), global.open()?)?;
+    let heard = listener.hear(files, args.channel)?;
+    let mut warnings: Vec<String> = heard.iter().flat_map(Heard::warnings).collect();
+    let recordings: Vec<Recording> = heard.iter().map(Heard::recording).collect();
+    warnings.extend(unlike(&listener, &kept, &recordings)?);
+    let mut store = match existing {
+        Some(store) => store,
+        None => Store::open_or_create(path, &listener.identity)?,
+    };
+    match args.add {
+        true => store.add(name, &recordings)?,
+        false => store.enroll([(name.as_str(), &recordings[..])])?,
+    }
+    if let Some(file) = listener.path()?
+        && store.model_path()?.as_ref() != Some(&file)
+    {
+        store.set_model_path(&file)?;
+    }
+    if store.is_open_to_others() {
+        let path = path.display();
+        warnings.push(format!("other users may read {path}: `chmod 600` keeps them out"));
+    }
+    for warning in &warnings {
+        errln!("warning: {warning}");
+    }
+    let all = kept.iter().chain(&recordings);
+    let (count, seconds) = (all.clone().count(), all.map(|r| r.seconds).sum::<f64>());
+    if global.json {
+        let all = json!({
+            "store": shown(path),
+            "name": name,
+            "added": recordings.len(),
+            "recordings": count,
+            "speech_seconds": seconds,
+            "files": heard.iter().map(Heard::json).collect::<Vec<_>>(),
+            "warnings": warnings,
+            "default_model": listener.json(),
+        });
+        outln!("{all}");
+        return Ok(());
+    }
+    for heard in &heard {
+        outln!("{}: {}", heard.path.display(), heard.text());
+    }
+    let count = counted(count, "recording");
+    outln!("{name} has {count}, {seconds:.1} s of speech, in {}", path.display());
+    Ok(())
+}
+
+/// Refuses a file that is there twice.
+fn check_files(args: &Args, kept: &[Recording]) -> Result<()> {
+    for (i, file) in args.files.iter().enumerate() {
+        if args.files[..i].contains(file) {
+            return Err(Error::file(file, "is named twice"));
+        }
+        if kept.iter().any(|recording| recording.file == shown(file)) {
+            let message = format!("is among the recordings of `{}` already", args.name);
+            return Err(Error::file(file, message));
+        }
+    }
+    Ok(())
+}
+
+/// A warning if a new recording and another one of the voice score below the model's threshold.
+///
+/// # Errors
+/// An embedding without direction, or a mean of all without one.
+fn unlike(listener: &Listener, kept: &[Recording], new: &[Recording]) -> Result<Option<String>> {
+    let all: Vec<&Recording> = kept.iter().chain(new).collect();
+    let dim = listener.identity.dim;
+    let mut embeddings = Embeddings::new(dim);
+    let mut mean = vec![0.0f64; dim];
+    for Recording { file, embedding, .. } in all.iter().copied() {
+        embeddings.push(file, embedding)?;
+        mean.iter_mut().zip(embedding).for_each(|(m, &x)| *m += f64::from(x) / all.len() as f64);
+    }
+    let mean: Vec<f32> = mean.into_iter().map(|x| x as f32).collect();
+    embeddings.push("mean of all recordings", &mean)?;
+    let scorer = Scorer::new(&embeddings, listener.wide_mean())?;
+    let Some(threshold) = listener.model.header.scoring.threshold_eer else { return Ok(None) };
+    let pairs = (kept.len()..all.len()).flat_map(|b| (0..b).map(move |a| (a, b)));
+    let scores = pairs.map(|(a, b)| (scorer.score(a, b), a, b));
+    let worst = scores.min_by(|a, b| a.0.total_cmp(&b.0));
+    Ok(worst.filter(|(score, ..)| *score < threshold).map(|(score, a, b)| {
+        let [a, b] = [a, b].map(|place| &all[place].file);
+        format!(
+            "{a} and {b} score {score:.4}, below the model's threshold {threshold:.4}: are both \
+             recordings of one person?"
+        )
+    }))
+}

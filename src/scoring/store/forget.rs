@@ -1,0 +1,105 @@
+//! Deletion that leaves nothing in the file.
+
+use super::failure::failure;
+use super::file::{meta, set_meta};
+use super::read::listed;
+use super::{Store, Voice};
+use crate::error::{Error, Result};
+
+/// The key in `meta` while rows are deleted and the file is not yet built anew.
+const LEFT: &str = "rebuild";
+
+/// What to delete.
+#[derive(Clone, Copy)]
+enum What<'a> {
+    Voice(&'a str),
+    Recording { name: &'a str, file: &'a str },
+}
+
+impl Store {
+    /// Removes voices with all their recordings: all of them, or none. Returns what was removed.
+    ///
+    /// Deleted values are overwritten, and then the file is built anew. If that is not possible or
+    /// the process is killed, the voices are gone, but copies may be in unused parts of the file
+    /// until the next enrolment or `forget`, which builds it anew first.
+    ///
+    /// # Errors
+    /// A name that is not enrolled; a store that is locked, damaged or cannot be written.
+    pub fn forget(&mut self, names: &[&str]) -> Result<Vec<Voice>> {
+        let all: Vec<What> = names.iter().map(|&name| What::Voice(name)).collect();
+        self.delete(&all)
+    }
+
+    /// Removes one recording of a voice in the same way, and the voice if it has no other. Returns
+    /// the voice as it was.
+    ///
+    /// # Errors
+    /// Those of [`forget`](Self::forget); a file that is not among the voice's recordings.
+    pub fn forget_recording(&mut self, name: &str, file: &str) -> Result<Voice> {
+        let mut removed = self.delete(&[What::Recording { name, file }])?;
+        removed.pop().ok_or_else(|| Error::file(&self.path, format!("`{name}` is not enrolled")))
+    }
+
+    fn delete(&mut self, all: &[What]) -> Result<Vec<Voice>> {
+        self.rebuild_if_left()?;
+        let path = self.path.clone();
+        let fail = |error| failure(&path, error);
+        let transaction = self.begin()?;
+        let mut removed: Vec<Voice> = Vec::new();
+        for what in all {
+            let (What::Voice(name) | What::Recording { name, .. }) = *what;
+            if removed.iter().any(|voice| voice.name == name) {
+                continue;
+            }
+            let found = listed(&transaction, Some(name)).map_err(fail)?.into_iter().next();
+            let Some((id, voice)) = found else {
+                return Err(Error::file(&path, format!("`{name}` is not enrolled")));
+            };
+            let mut is_last = true;
+            match *what {
+                What::Voice(_) => {
+                    transaction
+                        .execute("DELETE FROM recordings WHERE voice = ?1", [id])
+                        .map_err(fail)?;
+                }
+                What::Recording { file, .. } => {
+                    let delete = "DELETE FROM recordings WHERE voice = ?1 AND file = ?2";
+                    let rows = transaction.execute(delete, (id, file)).map_err(fail)?;
+                    if rows == 0 {
+                        let message = format!("`{name}` has no recording `{file}`");
+                        return Err(Error::file(&path, message));
+                    }
+                    is_last = voice.recordings.len() == rows;
+                }
+            }
+            if is_last {
+                transaction.execute("DELETE FROM voices WHERE id = ?1", [id]).map_err(fail)?;
+            }
+            removed.push(voice);
+        }
+        set_meta(&transaction, LEFT, "1").map_err(fail)?;
+        transaction.commit().map_err(fail)?;
+        self.rebuild().map_err(|e| {
+            e.and(
+                "what was named is removed, but copies may be in unused parts of the file until \
+                 it is built anew, which the next enrolment or `forget` does",
+            )
+        })?;
+        Ok(removed)
+    }
+
+    /// Builds the file anew if that was wanted and did not happen.
+    ///
+    /// # Errors
+    /// A store that is locked, damaged or cannot be written.
+    pub(super) fn rebuild_if_left(&self) -> Result<()> {
+        let left = meta(&self.connection, LEFT).map_err(|error| failure(&self.path, error))?;
+        if left.is_some() { self.rebuild() } else { Ok(()) }
+    }
+
+    fn rebuild(&self) -> Result<()> {
+        let delete = || self.connection.execute("DELETE FROM meta WHERE key = ?1", [LEFT]);
+        let rebuilt = self.connection.execute_batch("VACUUM").and_then(|()| delete());
+        rebuilt.map(|_| ()).map_err(|error| failure(&self.path, error))
+    }
+}
