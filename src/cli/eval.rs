@@ -4,13 +4,13 @@ mod by;
 mod check;
 mod conditions;
 mod identification;
-mod labels;
+pub(super) mod labels;
 mod load;
 mod rates;
 mod report;
 mod same;
 mod several;
-mod speakers;
+pub(super) mod speakers;
 
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;

@@ -10,10 +10,10 @@ use crate::error::{Error, Result};
 use crate::scoring::ScoreList;
 
 /// A score file, and its words that no file before it has, each with the line where it first comes.
-pub(super) type FileWords<'a> = (&'a Path, &'a [(&'a str, usize)]);
+pub(in crate::cli) type FileWords<'a> = (&'a Path, &'a [(&'a str, usize)]);
 
 /// The speakers of score files.
-pub(super) struct Speakers {
+pub(in crate::cli) struct Speakers {
     /// The speaker of each word, as a number from 0, in the order of the words.
     pub numbers: Vec<u32>,
     /// The name of each speaker.
@@ -22,7 +22,7 @@ pub(super) struct Speakers {
 
 impl Speakers {
     /// The speakers of all words of `files`, by a list of them.
-    pub(super) fn listed(files: &[FileWords], list: &Path, wav_scp: Option<&Path>) -> Result<Self> {
+    pub(in crate::cli) fn listed(files: &[FileWords], list: &Path, wav_scp: Option<&Path>) -> Result<Self> {
         let map = read_utt2spk(list)?;
         let mut entries: Vec<(&str, &str)> =
             map.iter().map(|(id, (speaker, _))| (id.as_str(), speaker.as_str())).collect();
@@ -42,7 +42,7 @@ impl Speakers {
 }
 
 /// The place of each word of `files` among the sorted `ids` of a list.
-pub(super) fn places(
+pub(in crate::cli) fn places(
     files: &[FileWords],
     list: &Path,
     ids: &[&str],
@@ -64,7 +64,7 @@ pub(super) fn places(
 
 /// Refuses labels that contradict the speakers (one for each word). With them, rates and intervals
 /// would be of different trials.
-pub(super) fn check_labels(
+pub(in crate::cli) fn check_labels(
     scores: &ScoreList,
     words: &mut Words,
     list: &Path,

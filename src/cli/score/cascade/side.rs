@@ -166,15 +166,14 @@ impl Receiver for Taking<'_> {
             return Err(Error::Undefined(format!("the embedding of `{id}` is not finite")));
         }
         self.embedded.rows.push(id, &row)?;
-        self.embedded.evidence.push(evidence(&row, self.mean.as_deref()));
+        self.embedded.evidence.push(evidence(&facts, &row, self.mean.as_deref()));
         self.embedded.seconds.push(facts.seconds);
         Ok(())
     }
 }
 
-/// What a calibration may weigh of a recording: the length of its embedding less the mean.
-fn evidence(row: &[f32], mean: Option<&[f64]>) -> Evidence {
-    let less = |i: usize| f64::from(row[i]) - mean.map_or(0.0, |mean| mean[i]);
-    let norm = (0..row.len()).map(|i| less(i).powi(2)).sum::<f64>().sqrt();
-    Evidence { norm: Some(norm), ..Evidence::default() }
+/// What a calibration may weigh of a recording.
+fn evidence(facts: &Facts, row: &[f32], mean: Option<&[f64]>) -> Evidence {
+    let norm = Some(Evidence::norm_of(row, mean));
+    Evidence { seconds: Some(facts.quality.speech_seconds), norm, cohort: None }
 }
