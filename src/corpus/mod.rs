@@ -2,6 +2,7 @@
 //! `train`, also making such lists of a folder of audio, and making a synthetic corpus.
 
 mod endings;
+mod enrollment;
 mod lists;
 mod names;
 #[cfg(feature = "train")]
@@ -17,6 +18,7 @@ mod utterances;
 
 #[cfg(feature = "cli")]
 pub(crate) use endings::is_audio;
+pub use enrollment::{Enrollment, Enrollments};
 pub use lists::{locate, read_utt2spk, read_wav_scp};
 pub use names::{Names, Resolved};
 pub(crate) use trials::{

@@ -9,8 +9,11 @@ mod calibration;
 mod cosine;
 #[cfg(feature = "plots")]
 mod det;
+mod directions;
 mod embeddings;
 mod metrics;
+mod models;
+mod norm;
 mod parts;
 mod probit;
 mod scores;
@@ -31,5 +34,7 @@ pub use embeddings::Embeddings;
 pub use metrics::{
     Curve, Eer, FALSE_ACCEPT_RATES, MODEL_FALSE_ACCEPT_RATES, MinDcf, PRIORS, Point,
 };
+pub use models::{Average, Compared, Models};
+pub use norm::{Cohort, Norm, Normalised};
 pub use scores::{ScoreList, Scored, ScoredTrial, read_scores, write_scored, write_scores};
 pub use speakers::speakers_from_targets;
