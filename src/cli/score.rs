@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::json;
 
-use self::calibrated::{COSINES, Calibrated, Ratios};
+use self::calibrated::{COSINES, Calibrated, Given, Ratios};
 use self::norm::Normalising;
 use self::sides::{Enrolled, Sides};
 use super::values::counted;
@@ -30,7 +30,7 @@ use crate::terminal::{errln, note};
   revox score dev.safetensors dev/trials.txt -o scores
   revox score dev.safetensors trials.txt -o scores --cohort train.safetensors
   revox score dev.safetensors trials.txt -o scores --enroll models.txt
-  revox score dev.safetensors trials.txt -o llrs --calibration model.safetensors")]
+  revox score dev.safetensors trials.txt -o llrs --calibration m.safetensors")]
 pub struct Args {
     /// Embeddings by utterance id.
     embeddings: PathBuf,
@@ -84,7 +84,12 @@ const WILD: f64 = 1000.0;
 pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     check_output(args)?;
     let Args { norm, calibrated, enrolled, .. } = args;
-    let loaded = calibrated.load(args.kind(), norm.cohort.is_some(), norm.keep_cosines)?;
+    let loaded = calibrated.load(&Given {
+        kind: args.kind(),
+        cohort: norm.cohort.is_some(),
+        only_measures: norm.keep_cosines,
+        mean: args.mean.is_some(),
+    })?;
     let weighs_cohort = loaded.as_ref().is_some_and(|loaded| loaded.weighs(Quantity::Cohort));
     norm.check(weighs_cohort)?;
     let embeddings = Embeddings::load(&args.embeddings)?;
@@ -111,19 +116,16 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     };
     let output =
         Output { args, global, words: &words, list: &list, sides: &sides, ratios: ratios.as_ref() };
-    // Each way of scoring has a branch; a cascade of two models would be one more.
+    // Each way of scoring has a branch.
     match (&args.plda, &normalised) {
         (Some(path), _) => {
-            let work = |score: &Score| output.write(score);
-            plda::scored(path, &embeddings, mean.as_deref(), &sides, enrolled.average, &work)
+            let (mean, average) = (mean.as_deref(), enrolled.average);
+            plda::scored(path, &embeddings, mean, &sides, average, &|score| output.write(score))
         }
         (None, Some(by)) => output.write(&|enroll, test| by.score(enroll, test)),
         (None, None) => output.write(&|enroll, test| compared.score(enroll, test)),
     }
 }
-
-/// The score of a model or utterance and an utterance, by their places.
-type Score<'s> = dyn Fn(usize, usize) -> f64 + Sync + 's;
 
 /// Where scores go.
 struct Output<'a> {
@@ -136,8 +138,9 @@ struct Output<'a> {
 }
 
 impl Output<'_> {
-    /// Writes the score of each trial, or its ratio, and tells of it.
-    fn write(&self, score: &Score) -> Result<()> {
+    /// Writes the score of each trial, or its ratio, and tells of it. `score` gives that of a model
+    /// or utterance and an utterance, by their places.
+    fn write(&self, score: &(dyn Fn(usize, usize) -> f64 + Sync)) -> Result<()> {
         let Self { args, global, words, list, sides, ratios } = self;
         let norm = args.norm.norm();
         // The first trial whose normalised score is above `WILD`.

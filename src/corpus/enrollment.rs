@@ -34,7 +34,8 @@ impl Enrollments {
     pub fn read(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         let text = fs::read_to_string(path)?;
-        let (mut models, mut numbers) = (Vec::new(), HashMap::new());
+        let mut models: Vec<Enrollment> = Vec::new();
+        let mut numbers = HashMap::new();
         for (line, text) in (1..).zip(text.lines()) {
             let mut words = text.split_ascii_whitespace();
             let Some(model) = words.next() else { continue };
@@ -52,8 +53,7 @@ impl Enrollments {
             }
             let model = Enrollment { model: model.to_owned(), utterances, line };
             if let Some(first) = numbers.insert(model.model.clone(), models.len()) {
-                let first: &Enrollment = &models[first];
-                let (name, first) = (&model.model, first.line);
+                let (name, first) = (&model.model, models[first].line);
                 return Err(bad(format!("model `{name}` again; it is already in line {first}")));
             }
             models.push(model);

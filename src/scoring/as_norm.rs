@@ -14,6 +14,7 @@ mod members;
 mod nearest;
 mod products;
 mod rows;
+mod statistics;
 
 use rayon::prelude::*;
 
@@ -22,6 +23,8 @@ use self::filter::{Filter, Prepared};
 use self::members::Members;
 use self::nearest::{Nearest, Room};
 use self::rows::Rows;
+pub(super) use self::statistics::both_sides;
+pub use self::statistics::{Normaliser, TopStatistics};
 use super::Scorer;
 use super::cosine::NOISE;
 use super::directions::Directions;
@@ -36,31 +39,6 @@ const ROWS: usize = 256;
 const COLUMNS: usize = 8192;
 /// Most of the nearest that are kept at a time, of all utterances: 32 MiB.
 const KEPT: usize = 1 << 22;
-
-/// Mean and population standard deviation of an utterance's cosines with a cohort, or of the
-/// largest of them.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct TopStatistics {
-    /// Mean.
-    pub mean: f64,
-    /// Standard deviation, dividing by n.
-    pub std: f64,
-}
-
-impl TopStatistics {
-    /// Those of some values.
-    fn of(values: &[f64]) -> Self {
-        let n = values.len() as f64;
-        let mean = Lanes::<8>::sum2(values, values, |x, _| x) / n;
-        let var = Lanes::<8>::sum2(values, values, |x, _| (x - mean).powi(2)) / n;
-        Self { mean, std: var.sqrt() }
-    }
-
-    /// A score in deviations from the mean.
-    pub(super) fn normalised(&self, score: f64) -> f64 {
-        (score - self.mean) / self.std
-    }
-}
 
 /// A cohort.
 pub struct AsNorm {
@@ -253,37 +231,6 @@ impl AsNorm {
         let normaliser = self.normaliser(scorer, trials.iter().flat_map(|&(a, b)| [a, b]), done)?;
         Ok(trials.iter().map(|&(a, b)| normaliser.score(scorer, a, b)).collect())
     }
-}
-
-/// The statistics of utterances, with which their scores are normalised.
-pub struct Normaliser {
-    /// By the utterance's place. None for utterances in no trial.
-    pub(super) statistics: Vec<Option<TopStatistics>>,
-}
-
-impl Normaliser {
-    /// The statistics of the utterance at a place.
-    ///
-    /// # Panics
-    /// If they were not asked for.
-    pub fn statistics(&self, place: usize) -> TopStatistics {
-        self.statistics[place].expect("the statistics of every utterance in a trial")
-    }
-
-    /// The normalised score of two utterances at their places in `scorer`. Of their cosine s it is
-    /// 0.5 ((s - mean_e) / std_e + (s - mean_t) / std_t).
-    ///
-    /// # Panics
-    /// If the statistics of either utterance were not asked for.
-    pub fn score(&self, scorer: &Scorer, a: usize, b: usize) -> f64 {
-        let s = scorer.score(a, b);
-        both_sides(s, self.statistics(a), self.statistics(b))
-    }
-}
-
-/// The mean of a score's two normalisations.
-pub(super) fn both_sides(s: f64, e: TopStatistics, t: TopStatistics) -> f64 {
-    0.5 * (e.normalised(s) + t.normalised(s))
 }
 
 /// Places in ascending order, each once.

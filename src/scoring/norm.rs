@@ -67,7 +67,7 @@ impl Norm {
 
 /// A cohort, and the form in which it normalises scores.
 ///
-/// What it costs: as1, az and at take a quick bound of every cosine of an utterance with the cohort,
+/// What it costs: as1, az and at take a quick bound of each cosine of an utterance with the cohort,
 /// and those cosines that can be among the nearest. as2 takes up to twice as much, then `2 * top`
 /// cosines a trial, and keeps `4 * top` bytes an utterance. z, t, s and zt take `dim * dim`
 /// multiplications an utterance, however large the cohort is.
@@ -290,5 +290,7 @@ impl Normalised<'_> {
     }
 }
 
+#[cfg(test)]
+mod reference;
 #[cfg(test)]
 mod tests;

@@ -24,6 +24,7 @@ mod pipeline;
 mod place;
 mod progress;
 mod quantize;
+mod score;
 mod training;
 mod verbs;
 

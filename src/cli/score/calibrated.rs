@@ -8,6 +8,7 @@ use crate::corpus::TrialList;
 use crate::error::{Error, Result};
 use crate::model_file::read_header;
 use crate::scoring::{Calibration, Column, Compared, Embeddings, Evidence, Normalised, Quantity};
+use crate::terminal::note;
 
 /// Calibration of the scores.
 #[derive(Debug, clap::Args)]
@@ -30,27 +31,24 @@ pub(super) struct Loaded<'a> {
 }
 
 impl Calibrated {
-    /// Reads the calibration. `kind` says what the scores are, and `has_cohort` whether one is
-    /// given; `only_measures` that it is given for the calibration alone.
+    /// Reads the calibration, which must be of such scores. Says so if the model's own scores are
+    /// less a mean, and these are not.
     ///
     /// # Errors
     /// A model without a calibration, or with one of other scores; a measure that it weighs and
     /// nobody gives; one that is given and that it does not weigh.
-    pub fn load(
-        &self,
-        kind: &str,
-        has_cohort: bool,
-        only_measures: bool,
-    ) -> Result<Option<Loaded<'_>>> {
+    pub fn load(&self, given: &Given) -> Result<Option<Loaded<'_>>> {
         let Some(model) = &self.calibration else { return Ok(None) };
         let bad = |message: String| Err(Error::file(model, message));
-        let Some(calibration) = read_header(model)?.scoring.calibration else {
+        let scoring = read_header(model)?.scoring;
+        let Some(calibration) = scoring.calibration else {
             return bad("holds no calibration; `revox calibrate` stores one".into());
         };
         let loaded = Loaded { model, durations: self.durations.as_deref(), calibration };
         let of_cosines = loaded.calibration.fitted.cosines;
-        if of_cosines != (kind == COSINES) {
+        if of_cosines != (given.kind == COSINES) {
             let fitted = if of_cosines { COSINES } else { "scores that are no cosines" };
+            let kind = given.kind;
             return bad(format!("its calibration was fitted on {fitted}; these are {kind}"));
         }
         let unused = |option: &str, what: &str| {
@@ -58,21 +56,42 @@ impl Calibrated {
             Err(Error::invalid(format!("{option}: the calibration of {model} weighs no {what}")))
         };
         match (loaded.weighs(Quantity::Cohort), loaded.weighs(Quantity::Seconds)) {
-            (true, _) if !has_cohort => {
+            (true, _) if !given.cohort => {
                 bad("its calibration weighs the cohort mean: give --cohort".into())
             }
-            (false, _) if only_measures => unused("--keep-cosines", "cohort mean"),
+            (false, _) if given.only_measures => unused("--keep-cosines", "cohort mean"),
             (_, true) if self.durations.is_none() => {
                 bad("its calibration weighs the seconds of speech: give --durations".into())
             }
             (_, false) if self.durations.is_some() => unused("--durations", "seconds"),
-            _ => Ok(Some(loaded)),
+            _ => {
+                if scoring.embedding_mean.is_some() && !given.mean {
+                    let model = model.display();
+                    note!(
+                        "{model} holds a mean, which `compare` subtracts; these scores are without \
+                         (--mean)"
+                    );
+                }
+                Ok(Some(loaded))
+            }
         }
     }
 }
 
-/// What scores are that are neither normalised nor a model's of its own.
+/// What scores are that are neither normalised nor of PLDA.
 pub(super) const COSINES: &str = "cosines";
+
+/// What scores are made with.
+pub(super) struct Given {
+    /// What they are.
+    pub kind: &'static str,
+    /// Whether there is a cohort.
+    pub cohort: bool,
+    /// Whether it is there for a calibration alone.
+    pub only_measures: bool,
+    /// Whether a mean is subtracted.
+    pub mean: bool,
+}
 
 impl Loaded<'_> {
     /// Whether a measure is weighed.

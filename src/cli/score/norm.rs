@@ -30,7 +30,7 @@ pub(super) struct Normalising {
     #[arg(long, requires = "cohort")]
     top_n: Option<usize>,
     /// Leave scores as cosines: the cohort is for the measures of --calibration alone.
-    #[arg(long, requires_all = ["cohort", "calibration"], conflicts_with = "norm")]
+    #[arg(long, requires = "cohort", requires = "calibration", conflicts_with = "norm")]
     pub keep_cosines: bool,
 }
 
