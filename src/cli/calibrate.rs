@@ -1,6 +1,5 @@
 //! `revox calibrate`.
 
-mod durations;
 mod report;
 mod sources;
 

@@ -58,14 +58,14 @@ impl<'a> Answer<'a> {
         heard: &'a Heard,
         index: &'a VoiceIndex,
         top: usize,
-        judge: &dyn Fn((usize, f64), &Heard) -> Result<Verdict>,
+        judge: &dyn Fn(&Found, &Heard) -> Result<Verdict>,
     ) -> Result<Self> {
         let found = index
             .search(&heard.embedding, top)
             .map_err(|e| e.retold(|text| Error::file(&heard.path, text)))?;
         let mut candidates = Vec::with_capacity(found.len());
-        for Found { place, score } in found {
-            candidates.push((index.name(place), judge((place, score), heard)?));
+        for found in found {
+            candidates.push((index.name(found.place), judge(&found, heard)?));
         }
         Ok(Self { heard, candidates })
     }

@@ -1,22 +1,28 @@
 //! `revox score`.
 
+mod calibrated;
 mod cascade;
+mod norm;
+mod plda;
+mod sides;
 
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::json;
 
+use self::calibrated::{COSINES, Calibrated, Given, Ratios};
 use self::cascade::Cascade;
+use self::norm::Normalising;
+use self::sides::{Enrolled, Sides};
 use super::values::counted;
 use super::{Global, shown, tell};
 use crate::archive::input_files;
-use crate::corpus::{Names, Text, TrialList, Words, read_utt2spk, read_wav_scp};
+use crate::corpus::{Text, TrialList, Words};
 use crate::error::{Error, Result};
 use crate::fs;
 use crate::progress::Progress;
-use crate::scoring::{AsNorm, Embeddings, Normaliser, Scorer, write_scored};
+use crate::scoring::{Compared, Embeddings, Models, Norm, Quantity, Scorer, write_scored};
 use crate::terminal::{errln, note};
 
 /// Scores of trials: cosine, with mean subtraction and AS-norm where asked for.
@@ -24,6 +30,8 @@ use crate::terminal::{errln, note};
 #[command(after_help = "Examples:
   revox score dev.safetensors dev/trials.txt -o scores
   revox score dev.safetensors trials.txt -o scores --cohort train.safetensors
+  revox score dev.safetensors trials.txt -o scores --enroll models.txt
+  revox score dev.safetensors trials.txt -o llrs --calibration m.safetensors
   revox score wav.scp trials.txt -o scores --cascade small:large --band -2:2")]
 pub struct Args {
     /// Embeddings by utterance id; with --cascade the list of recordings.
@@ -39,17 +47,38 @@ pub struct Args {
     /// Subtract the mean of these embeddings first (from the cohort's, too).
     #[arg(long)]
     mean: Option<PathBuf>,
-    /// AS-norm with these embeddings.
-    #[arg(long)]
-    cohort: Option<PathBuf>,
-    /// Speakers of the cohort's utterances: the cohort is then one mean embedding a speaker.
-    #[arg(long, requires = "cohort")]
-    utt2spk: Option<PathBuf>,
-    /// How many of the nearest cohort members count, at most.
-    #[arg(long, default_value_t = 300, requires = "cohort")]
-    top_n: usize,
+    #[command(flatten)]
+    enrolled: Enrolled,
+    #[command(flatten)]
+    norm: Normalising,
+    /// Score by this PLDA model instead of cosines: log-likelihood ratios (natural logarithm).
+    #[arg(long, value_name = "FILE", conflicts_with = "cohort")]
+    plda: Option<PathBuf>,
+    #[command(flatten)]
+    calibrated: Calibrated,
     #[command(flatten)]
     cascade: Cascade,
+}
+
+impl Args {
+    /// What the scores are, before any calibration.
+    fn kind(&self) -> &'static str {
+        match (&self.plda, self.norm.norm()) {
+            (Some(_), _) => "scores of PLDA",
+            (None, Some(_)) => "normalised scores",
+            (None, None) => COSINES,
+        }
+    }
+
+    /// The name of what is written.
+    fn scale(&self) -> &'static str {
+        match (&self.calibrated.calibration, &self.plda, self.norm.norm()) {
+            (Some(_), ..) => "llr",
+            (None, Some(_), _) => "plda",
+            (None, None, Some(norm)) => norm.name(),
+            (None, None, None) => "cosine",
+        }
+    }
 }
 
 /// Normalised scores count standard deviations. Where a score is larger than this, the deviation is
@@ -62,58 +91,139 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
         return cascade::run(models, &args.cascade, list, trials, output, global);
     }
     check_output(args)?;
+    let Args { norm, calibrated, enrolled, .. } = args;
+    let loaded = calibrated.load(&Given {
+        kind: args.kind(),
+        cohort: norm.cohort.is_some(),
+        only_measures: norm.keep_cosines,
+        mean: args.mean.is_some(),
+    })?;
+    let weighs_cohort = loaded.as_ref().is_some_and(|loaded| loaded.weighs(Quantity::Cohort));
+    norm.check(weighs_cohort)?;
     let embeddings = Embeddings::load(&args.embeddings)?;
     let mut words = Words::default();
     let list = read_list(&args.trials, &mut words, global)?;
-    let places = places(args, &embeddings, &words)?;
+    let sides = Sides::find(args, &embeddings, &list, &mut words)?;
     let mean = args.mean.as_ref().map(|p| Embeddings::load(p).map(|e| e.mean())).transpose()?;
-    let scorer = Scorer::for_places(&embeddings, mean.clone(), places.iter().copied())
+    let scorer = Scorer::for_places(&embeddings, mean.clone(), sides.utterances())
         .map_err(|e| Error::file(&args.embeddings, e.to_string()))?;
-    let cohort = args.cohort.as_ref();
-    let norm =
-        cohort.map(|path| normaliser(args, path, &scorer, mean, &places, global)).transpose()?;
-    // The first trial whose score is above `WILD`.
-    let wild = AtomicUsize::new(usize::MAX);
-    let score = |trial: usize| {
-        let pair = list.trials()[trial];
-        let [a, b] = [pair.enroll(), pair.test()].map(|word| places[word as usize]);
-        let Some(norm) = &norm else { return scorer.score(a, b) };
-        let score = norm.score(&scorer, a, b);
-        if score.abs() > WILD {
-            wild.fetch_min(trial, Ordering::Relaxed);
+    let models = sides.models(&scorer, enrolled.average.unwrap_or_default())?;
+    let compared = Compared::new(&scorer, models.as_ref());
+    let cohorts = norm.cohorts(mean.as_deref(), weighs_cohort)?;
+    let [normalised, measured] = match &cohorts {
+        Some(cohorts) => {
+            let count = embeddings.len() + models.as_ref().map_or(0, Models::len);
+            cohorts.normalise(compared, &sides, count, global.quiet)?
         }
-        score
+        None => [None, None],
     };
-    let count = list.trials().len();
-    let mut progress = Progress::new("scoring", count, global.quiet);
-    let written = write_scored(&args.output, &words, list.trials(), &score, &mut |trials| {
-        progress.add(trials)
-    });
-    drop(progress);
-    let trial = wild.load(Ordering::Relaxed);
-    if trial < count {
-        let (name, line, score) =
-            (args.trials.display(), list.text().line_of(trial)?, score(trial));
-        errln!(
-            "warning: {name}:{line}: AS-norm gives {score:.0}: the cohort's nearest are nearly one \
-             and the same"
-        );
+    let measured = measured.as_ref().or(normalised.as_ref());
+    let ratios = match &loaded {
+        Some(loaded) => Some(loaded.ratios(compared, &embeddings, &sides, &list, measured)?),
+        None => None,
+    };
+    let output =
+        Output { args, global, words: &words, list: &list, sides: &sides, ratios: ratios.as_ref() };
+    // Each way of scoring has a branch.
+    match (&args.plda, &normalised) {
+        (Some(path), _) => {
+            let (mean, average) = (mean.as_deref(), enrolled.average);
+            plda::scored(path, &embeddings, mean, &sides, average, &|score| output.write(score))
+        }
+        (None, Some(by)) => output.write(&|enroll, test| by.score(enroll, test)),
+        (None, None) => output.write(&|enroll, test| compared.score(enroll, test)),
     }
-    written?;
-    let text = match global.json {
-        true => json!({"trials": count, "output": shown(&args.output)}).to_string(),
-        false => format!("{} in {}", counted(count, "score"), args.output.display()),
-    };
-    tell(&args.output, &text);
-    Ok(())
+}
+
+/// Where scores go.
+struct Output<'a> {
+    args: &'a Args,
+    global: &'a Global,
+    words: &'a Words,
+    list: &'a TrialList,
+    sides: &'a Sides,
+    ratios: Option<&'a Ratios<'a>>,
+}
+
+impl Output<'_> {
+    /// Writes the score of each trial, or its ratio, and tells of it. `score` gives that of a model
+    /// or utterance and an utterance, by their places.
+    fn write(&self, score: &(dyn Fn(usize, usize) -> f64 + Sync)) -> Result<()> {
+        let Self { args, global, words, list, sides, ratios } = self;
+        let norm = args.norm.norm();
+        // The first trial whose normalised score is above `WILD`.
+        let wild = AtomicUsize::new(usize::MAX);
+        let written_score = |trial: usize| {
+            let (enroll, test) = sides.of(list.trials()[trial]);
+            let score = score(enroll, test);
+            if norm.is_some() && score.abs() > WILD {
+                wild.fetch_min(trial, Ordering::Relaxed);
+            }
+            ratios.map_or(score, |ratios| ratios.llr(score, enroll, test))
+        };
+        let count = list.trials().len();
+        let mut progress = Progress::new("scoring", count, global.quiet);
+        let written =
+            write_scored(&args.output, words, list.trials(), &written_score, &mut |trials| {
+                progress.add(trials)
+            });
+        drop(progress);
+        let trial = wild.load(Ordering::Relaxed);
+        if let Some(norm) = norm.filter(|_| trial < count) {
+            let (enroll, test) = sides.of(list.trials()[trial]);
+            let (name, line) = (args.trials.display(), list.text().line_of(trial)?);
+            let (what, score) = (norm_name(norm), score(enroll, test));
+            errln!(
+                "warning: {name}:{line}: {what} gives {score:.0}: the cohort's nearest are nearly \
+                 one and the same"
+            );
+        }
+        written?;
+        let what = match ratios {
+            Some(_) => {
+                note!(
+                    "these are natural logarithms of likelihood ratios: above 0 one speaker is \
+                     likelier than two, before any prior"
+                );
+                counted(count, "log-likelihood ratio")
+            }
+            None => counted(count, "score"),
+        };
+        let text = match global.json {
+            true => {
+                let output = shown(&args.output);
+                json!({"trials": count, "output": output, "scores": args.scale()}).to_string()
+            }
+            false => format!("{what} in {}", args.output.display()),
+        };
+        tell(&args.output, &text);
+        Ok(())
+    }
+}
+
+/// A form of normalisation in a sentence.
+fn norm_name(norm: Norm) -> String {
+    match norm {
+        Norm::As1 => "AS-norm".into(),
+        other => format!("{}-norm", other.name()),
+    }
 }
 
 /// Refuses an output that cannot be written or that is an input.
 fn check_output(args: &Args) -> Result<()> {
-    let embeddings = [&args.mean, &args.cohort].into_iter().flatten().chain([&args.embeddings]);
+    let Args { norm, calibrated, .. } = args;
+    let embeddings = [&args.mean, &norm.cohort].into_iter().flatten().chain([&args.embeddings]);
     let embeddings: Vec<PathBuf> = embeddings.flat_map(|path| input_files(path)).collect();
-    let lists = [&args.wav_scp, &args.utt2spk].into_iter().flatten().chain([&args.trials]);
-    let inputs: Vec<&Path> = lists.chain(&embeddings).map(PathBuf::as_path).collect();
+    let others = [
+        &args.wav_scp,
+        &norm.utt2spk,
+        &args.enrolled.enroll,
+        &args.plda,
+        &calibrated.calibration,
+        &calibrated.durations,
+    ];
+    let others = others.into_iter().flatten().chain([&args.trials]);
+    let inputs: Vec<&Path> = others.chain(&embeddings).map(PathBuf::as_path).collect();
     fs::check_outputs(&[&args.output], &inputs)
 }
 
@@ -121,71 +231,4 @@ fn read_list(path: &Path, words: &mut Words, global: &Global) -> Result<TrialLis
     let text = Text::open(path)?;
     let mut progress = Progress::new("reading trials", text.size(), global.quiet);
     TrialList::read(text, words, &mut |bytes| progress.add(bytes))
-}
-
-/// The embedding of each word of the trials.
-fn places(args: &Args, embeddings: &Embeddings, words: &Words) -> Result<Vec<usize>> {
-    let files = args.wav_scp.as_ref().map_or(Ok(Vec::new()), read_wav_scp)?;
-    let listed: Vec<(usize, &str)> = files
-        .iter()
-        .filter_map(|(id, file, _)| Some((embeddings.position(id)?, file.as_str())))
-        .collect();
-    if let Some(list) = &args.wav_scp
-        && listed.is_empty()
-    {
-        return Err(Error::file(
-            list,
-            format!("has none of the utterances of {}", args.embeddings.display()),
-        ));
-    }
-    let mut names = Names::new(&args.embeddings, embeddings.ids());
-    for (place, file) in listed {
-        names.add_file(place, file);
-    }
-    let words: Vec<(&str, usize)> = words.iter().collect();
-    let resolved = names.resolve_distinct(&args.trials, &words).map_err(|e| match e {
-        Error::Line { path, line, message }
-            if args.wav_scp.is_none() && words.iter().any(|w| w.0.contains('/')) =>
-        {
-            Error::line(
-                path,
-                line,
-                format!("{message}; --wav-scp LIST tells which files the embeddings are of"),
-            )
-        }
-        other => other,
-    })?;
-    if let Some(text) = resolved.note {
-        note!("{text}");
-    }
-    Ok(resolved.places)
-}
-
-/// AS-norm for the utterances of the trials.
-fn normaliser(
-    args: &Args,
-    path: &Path,
-    scorer: &Scorer,
-    mean: Option<Vec<f64>>,
-    places: &[usize],
-    global: &Global,
-) -> Result<Normaliser> {
-    let mut cohort = Embeddings::load(path)?;
-    if let Some(list) = &args.utt2spk {
-        let speakers = read_utt2spk(list)?;
-        cohort = cohort
-            .speaker_means(&|id| speakers.get(id).map(|s| s.0.clone()))
-            .map_err(|e| Error::file(list, e.to_string()))?;
-    }
-    let at_fault = |e: Error| Error::file(path, e.to_string());
-    let cohort = Scorer::new(&cohort, mean).map_err(at_fault)?;
-    let norm = AsNorm::new(&cohort, args.top_n).map_err(at_fault)?;
-    if norm.top() < args.top_n {
-        let n = norm.top();
-        let what = if args.utt2spk.is_some() { "speaker" } else { "embedding" };
-        note!("{} has {}, so --top-n is {n}", path.display(), counted(n, what));
-    }
-    let progress = Mutex::new(Progress::new("AS-norm", scorer.embeddings().len(), global.quiet));
-    let done = || progress.lock().expect("no holder panics").add(1);
-    norm.normaliser(scorer, places.iter().copied(), &done).map_err(at_fault)
 }

@@ -1,7 +1,9 @@
 //! Lists of recordings, speakers and trials, in Kaldi's and VoxCeleb's forms. With the feature
 //! `train`, also making such lists of a folder of audio, and making a synthetic corpus.
 
+mod durations;
 mod endings;
+mod enrollment;
 mod lists;
 mod names;
 #[cfg(feature = "train")]
@@ -15,8 +17,10 @@ pub mod synth;
 mod trials;
 mod utterances;
 
+pub use durations::read_utt2dur;
 #[cfg(feature = "cli")]
 pub(crate) use endings::is_audio;
+pub use enrollment::{Enrollment, Enrollments};
 pub use lists::{locate, read_utt2spk, read_wav_scp};
 pub use names::{Names, Resolved};
 pub(crate) use trials::{

@@ -13,9 +13,7 @@ mod update;
 mod wanted;
 
 pub use header::{Frontend, Header, NamedThreshold, Scoring, Training};
-pub use import::{
-    ImportOptions, Imported, OnnxFile, OnnxPort, OnnxTensor, import, import_noted,
-};
+pub use import::{ImportOptions, Imported, OnnxFile, OnnxPort, OnnxTensor, import, import_noted};
 pub use packed::PackedTensor;
 pub(crate) use packed::codes_name;
 pub use planned::planned_bytes;

@@ -102,7 +102,7 @@ impl Chain {
     fn dims(&self) -> Option<[usize; 2]> {
         let mut dims = self.0.iter().filter_map(Link::dims);
         let [input, output] = dims.next()?;
-        Some([input, dims.last().map_or(output, |[_, output]| output)])
+        Some([input, dims.next_back().map_or(output, |[_, output]| output)])
     }
 
     /// An embedding after all steps.

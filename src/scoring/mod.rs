@@ -6,18 +6,21 @@ mod band;
 mod blocks;
 mod bootstrap;
 mod calibration;
+mod cascade;
 mod chain;
 mod cllr;
-mod cascade;
 mod cosine;
 mod cost;
 #[cfg(feature = "plots")]
 mod det;
+mod directions;
 mod embeddings;
 mod identification;
 mod lda;
 mod linear;
 mod metrics;
+mod models;
+mod norm;
 mod parts;
 mod pav;
 mod plda;
@@ -35,23 +38,25 @@ pub use calibration::{
     COLUMN_SETS, Calibrated, Calibration, Column, Evidence, Fitted, Fold, Line, Quantity,
     Regression, TrialTable, bayes_threshold, cross_validate, fit_line, parse_columns, probability,
 };
-pub use cllr::{ActualDcf, actual_dcf, cllr};
-pub use chain::{Chain, Link};
 pub use cascade::{Band, BothLlrs, ChosenBand, choose_band};
+pub use chain::{Chain, Link};
+pub use cllr::{ActualDcf, actual_dcf, cllr};
 pub use cosine::Scorer;
 pub(crate) use cosine::cosine;
 pub use cost::Cost;
 #[cfg(feature = "plots")]
 pub use det::{DetPlot, DetSystem, det_csv, det_svg, det_systems_svg};
 pub use embeddings::Embeddings;
-pub use identification::{Identification, OpenSet};
 #[cfg(feature = "cli")]
 pub(crate) use embeddings::npz;
+pub use identification::{Identification, OpenSet};
+pub use lda::{Groups, Lda};
 pub use metrics::{
     Curve, Eer, FALSE_ACCEPT_RATES, MODEL_FALSE_ACCEPT_RATES, MinDcf, PRIORS, Point,
 };
+pub use models::{Average, Compared, Models};
+pub use norm::{Cohort, Norm, Normalised};
 pub use pav::{min_cllr, pav};
-pub use lda::{Groups, Lda};
 pub use plda::{Adapted, Plda, PldaAdaptation, PldaScorer, PldaTraining, VoiceModel};
 pub use scores::{ScoreList, Scored, ScoredTrial, read_scores, write_scored, write_scores};
 pub use speakers::speakers_from_targets;

@@ -29,6 +29,7 @@ mod place;
 mod plda;
 mod progress;
 mod quantize;
+mod score;
 mod training;
 mod verbs;
 mod voices;

@@ -71,7 +71,7 @@ fn runs(speech: &[bool]) -> Vec<(usize, usize)> {
 fn speech_is_numpy_s() {
     let program = VadConfig { energy_threshold: 5.0, context: 0, proportion: 0.6, ..kaldis() };
     let loud: &[(usize, usize)] = &[(26, 82), (116, 152), (166, 232)];
-    let cases: [(f64, VadConfig, &[(usize, usize)]); 5] = [
+    let cases = [
         (1.0, kaldis(), loud),
         (1.0, VadConfig::default(), loud),
         (1.0, program, &[(28, 80), (118, 150), (168, 230)]),

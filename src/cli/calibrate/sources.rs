@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
-use super::durations;
 use crate::archive::input_files;
 use crate::cli::eval::speakers::places;
 use crate::cli::values::within;
+use crate::corpus::read_utt2dur;
 use crate::error::{Error, Result};
 use crate::scoring::{AsNorm, Column, Embeddings, Evidence, Quantity, Scorer, parse_columns};
 
@@ -109,7 +109,7 @@ impl Sources {
     ) -> Result<Vec<Evidence>> {
         let mut evidence = vec![Evidence::default(); words.len()];
         if let Some(path) = &self.durations {
-            let mut list = durations::read(path)?;
+            let mut list = read_utt2dur(path)?;
             list.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
             let ids: Vec<&str> = list.iter().map(|(id, _)| id.as_str()).collect();
             let places = places(&[(scores, words)], path, &ids, wav_scp)?;

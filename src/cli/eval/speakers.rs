@@ -22,7 +22,11 @@ pub(in crate::cli) struct Speakers {
 
 impl Speakers {
     /// The speakers of all words of `files`, by a list of them.
-    pub(in crate::cli) fn listed(files: &[FileWords], list: &Path, wav_scp: Option<&Path>) -> Result<Self> {
+    pub(in crate::cli) fn listed(
+        files: &[FileWords],
+        list: &Path,
+        wav_scp: Option<&Path>,
+    ) -> Result<Self> {
         let map = read_utt2spk(list)?;
         let mut entries: Vec<(&str, &str)> =
             map.iter().map(|(id, (speaker, _))| (id.as_str(), speaker.as_str())).collect();

@@ -19,7 +19,20 @@ use crate::scoring::{Band, BothLlrs, ChosenBand, choose_band, write_scored};
 use crate::terminal::note;
 
 /// Options that go with embeddings only.
-const OTHERS: [&str; 5] = ["mean", "cohort", "wav_scp", "utt2spk", "top_n"];
+const OTHERS: [&str; 12] = [
+    "mean",
+    "cohort",
+    "wav_scp",
+    "utt2spk",
+    "top_n",
+    "norm",
+    "keep_cosines",
+    "enroll",
+    "average",
+    "plda",
+    "calibration",
+    "durations",
+];
 
 /// Options of a cascade.
 #[derive(Debug, clap::Args)]

@@ -2,19 +2,31 @@
 
 use super::dots::Values;
 use super::rows::Row;
+use crate::lanes::Lanes;
 use crate::scoring::Scorer;
 
 /// A cohort for cosines in f64. They are those of [`Scorer::score`], to the bit.
 pub(super) struct Members {
-    values: Values,
-    /// What is subtracted from the values. They are stored as f32, which takes half the memory of
-    /// the differences: reading them takes most of the time.
-    mean: Option<Vec<f64>>,
+    values: Held,
     /// 1 over the length of each.
     inverse: Vec<f64>,
 }
 
+/// The members' values.
+enum Held {
+    /// Embeddings, and what is subtracted from them. They are stored as f32, which takes half the
+    /// memory of the differences: reading them takes most of the time.
+    Stored(Values, Option<Vec<f64>>),
+    /// Vectors that f32 would round, `[members, dim]`.
+    Wide(Vec<f64>),
+}
+
 impl Members {
+    /// Vectors in f64, `[members, dim]`, and 1 over their lengths.
+    pub fn wide(vectors: Vec<f64>, inverse: Vec<f64>) -> Self {
+        Self { values: Held::Wide(vectors), inverse }
+    }
+
     /// The embeddings of `scorer`, less its mean.
     ///
     /// # Panics
@@ -27,7 +39,7 @@ impl Members {
             values.member_mut(i).copy_from_slice(embeddings.row(i));
         }
         let inverse = (0..count).map(|i| scorer.inverse(i)).collect();
-        Self { values, mean: scorer.mean().map(<[f64]>::to_vec), inverse }
+        Self { values: Held::Stored(values, scorer.mean().map(<[f64]>::to_vec)), inverse }
     }
 
     /// Number of members.
@@ -39,10 +51,22 @@ impl Members {
     /// `first` on.
     pub fn cosines(&self, row: &Row, first: usize, places: &[u32], cosines: &mut Vec<f64>) {
         let before = cosines.len();
-        match &self.mean {
-            Some(mean) => self.values.dots_less(mean, row.values, first, places, cosines),
-            None if row.is_stored => self.values.dots(row.values, first, places, cosines),
-            None => self.values.plain::<false>(row.values, row.values, first, places, cosines),
+        match &self.values {
+            Held::Stored(values, Some(mean)) => {
+                values.dots_less(mean, row.values, first, places, cosines);
+            }
+            Held::Stored(values, None) if row.is_stored => {
+                values.dots(row.values, first, places, cosines);
+            }
+            Held::Stored(values, None) => {
+                values.plain::<false>(row.values, row.values, first, places, cosines);
+            }
+            Held::Wide(values) => {
+                let dim = row.values.len();
+                let member = |place: u32| &values[(first + place as usize) * dim..][..dim];
+                let dot = |&place: &u32| Lanes::<8>::sum2(row.values, member(place), |x, y| x * y);
+                cosines.extend(places.iter().map(dot));
+            }
         }
         let inverses = &self.inverse[first..];
         for (x, &place) in cosines[before..].iter_mut().zip(places) {

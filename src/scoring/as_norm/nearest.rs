@@ -8,7 +8,6 @@ use std::cmp::Ordering;
 
 use super::TopStatistics;
 use super::between::between;
-use crate::lanes::Lanes;
 
 /// One value in so many is looked at to guess where the largest begin. It is odd: speakers whose
 /// kind alternates, such as women and men, are all looked at.
@@ -128,10 +127,12 @@ impl Nearest {
 
     /// Mean and population standard deviation of the largest cosines.
     pub fn statistics(&self) -> TopStatistics {
-        let (n, kept) = (self.kept.len() as f64, self.kept.as_slice());
-        let mean = Lanes::<8>::sum2(kept, kept, |x, _| x) / n;
-        let var = Lanes::<8>::sum2(kept, kept, |x, _| (x - mean).powi(2)) / n;
-        TopStatistics { mean, std: var.sqrt() }
+        TopStatistics::of(&self.kept)
+    }
+
+    /// The least of the `top` largest cosines, once as many have come.
+    pub fn floor(&self) -> f64 {
+        self.floor
     }
 
     /// The largest cosines, in any order.
@@ -142,7 +143,7 @@ impl Nearest {
 }
 
 /// An f32 below this value.
-fn below(value: f64) -> f32 {
+pub(super) fn below(value: f64) -> f32 {
     (value as f32).next_down()
 }
 

@@ -1,6 +1,6 @@
 //! Embeddings less a mean, in f64.
 
-use crate::scoring::Scorer;
+use crate::scoring::directions::Directions;
 
 /// Embeddings less a mean, and 1 over their lengths.
 #[derive(Default)]
@@ -27,16 +27,16 @@ impl Rows {
         Self { values: unit.to_vec(), inverse: vec![1.0], dim: unit.len(), is_stored: false }
     }
 
-    /// Takes the embeddings at `places` instead of what it holds.
+    /// Takes the vectors at `places` instead of what it holds.
     ///
     /// # Panics
-    /// If one has no direction, as in [`Scorer::unit`].
-    pub fn fill(&mut self, scorer: &Scorer, places: impl ExactSizeIterator<Item = usize>) {
-        (self.dim, self.is_stored) = (scorer.embeddings().dim(), scorer.mean().is_none());
+    /// If one has no direction, as in [`Directions::write`].
+    pub fn fill(&mut self, of: &dyn Directions, places: impl ExactSizeIterator<Item = usize>) {
+        (self.dim, self.is_stored) = (of.dim(), of.is_stored());
         self.values.resize(places.len() * self.dim, 0.0);
         self.inverse.clear();
         let rows = self.values.chunks_exact_mut(self.dim);
-        self.inverse.extend(rows.zip(places).map(|(row, i)| scorer.write_centred(i, row)));
+        self.inverse.extend(rows.zip(places).map(|(row, i)| of.write(i, row)));
     }
 
     /// Number of embeddings.

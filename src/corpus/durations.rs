@@ -11,7 +11,7 @@ use crate::fs;
 /// # Errors
 /// A file that cannot be read; a line of other fields; seconds that are no number from 0 on; an
 /// utterance in two lines; an empty list.
-pub(super) fn read(path: &Path) -> Result<Vec<(String, f64)>> {
+pub fn read_utt2dur(path: &Path) -> Result<Vec<(String, f64)>> {
     let text = fs::read_to_string(path)?;
     let (mut found, mut lines) = (Vec::new(), HashMap::new());
     for (i, line) in text.lines().enumerate() {
@@ -46,7 +46,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("utt2dur");
         std::fs::write(&path, "b 2.5\n\na 0\n").unwrap();
-        assert_eq!(read(&path).unwrap(), [("b".to_owned(), 2.5), ("a".to_owned(), 0.0)]);
+        assert_eq!(read_utt2dur(&path).unwrap(), [("b".to_owned(), 2.5), ("a".to_owned(), 0.0)]);
         for (text, wanted) in [
             ("a 1\nb\n", ":2: 1 fields"),
             ("a x\n", ":1: `x` is no number of seconds"),
@@ -56,7 +56,7 @@ mod tests {
             ("\n", "holds no durations"),
         ] {
             std::fs::write(&path, text).unwrap();
-            let error = read(&path).unwrap_err().to_string();
+            let error = read_utt2dur(&path).unwrap_err().to_string();
             assert!(error.contains(wanted), "{error}");
         }
     }

@@ -1,0 +1,185 @@
+//! Log-likelihood ratios in place of scores.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use super::sides::Sides;
+use crate::corpus::TrialList;
+use crate::corpus::read_utt2dur;
+use crate::error::{Error, Result};
+use crate::model_file::read_header;
+use crate::scoring::{Calibration, Column, Compared, Embeddings, Evidence, Normalised, Quantity};
+use crate::terminal::note;
+
+/// Calibration of the scores.
+#[derive(Debug, clap::Args)]
+pub(super) struct Calibrated {
+    /// Write log-likelihood ratios (natural logarithm) in place of scores, by this model's
+    /// calibration.
+    #[arg(long, value_name = "MODEL")]
+    pub calibration: Option<PathBuf>,
+    /// Seconds of speech, for a calibration that weighs them: `utterance seconds` a line (Kaldi's
+    /// utt2dur). A model has those of all its utterances.
+    #[arg(long, value_name = "LIST", requires = "calibration")]
+    pub durations: Option<PathBuf>,
+}
+
+/// A calibration of a model, which these scores may use.
+pub(super) struct Loaded<'a> {
+    model: &'a Path,
+    durations: Option<&'a Path>,
+    calibration: Calibration,
+}
+
+impl Calibrated {
+    /// Reads the calibration, which must be of such scores. Says so if the model's own scores are
+    /// less a mean, and these are not.
+    ///
+    /// # Errors
+    /// A model without a calibration, or with one of other scores; a measure that it weighs and
+    /// nobody gives; one that is given and that it does not weigh.
+    pub fn load(&self, given: &Given) -> Result<Option<Loaded<'_>>> {
+        let Some(model) = &self.calibration else { return Ok(None) };
+        let bad = |message: String| Err(Error::file(model, message));
+        let scoring = read_header(model)?.scoring;
+        let Some(calibration) = scoring.calibration else {
+            return bad("holds no calibration; `revox calibrate` stores one".into());
+        };
+        let loaded = Loaded { model, durations: self.durations.as_deref(), calibration };
+        let of_cosines = loaded.calibration.fitted.cosines;
+        if of_cosines != (given.kind == COSINES) {
+            let fitted = if of_cosines { COSINES } else { "scores that are no cosines" };
+            let kind = given.kind;
+            return bad(format!("its calibration was fitted on {fitted}; these are {kind}"));
+        }
+        let unused = |option: &str, what: &str| {
+            let model = model.display();
+            Err(Error::invalid(format!("{option}: the calibration of {model} weighs no {what}")))
+        };
+        match (loaded.weighs(Quantity::Cohort), loaded.weighs(Quantity::Seconds)) {
+            (true, _) if !given.cohort => {
+                bad("its calibration weighs the cohort mean: give --cohort".into())
+            }
+            (false, _) if given.only_measures => unused("--keep-cosines", "cohort mean"),
+            (_, true) if self.durations.is_none() => {
+                bad("its calibration weighs the seconds of speech: give --durations".into())
+            }
+            (_, false) if self.durations.is_some() => unused("--durations", "seconds"),
+            _ => {
+                if scoring.embedding_mean.is_some() && !given.mean {
+                    let model = model.display();
+                    note!(
+                        "{model} holds a mean, which `compare` subtracts; these scores are without \
+                         (--mean)"
+                    );
+                }
+                Ok(Some(loaded))
+            }
+        }
+    }
+}
+
+/// What scores are that are neither normalised nor of PLDA.
+pub(super) const COSINES: &str = "cosines";
+
+/// What scores are made with.
+pub(super) struct Given {
+    /// What they are.
+    pub kind: &'static str,
+    /// Whether there is a cohort.
+    pub cohort: bool,
+    /// Whether it is there for a calibration alone.
+    pub only_measures: bool,
+    /// Whether a mean is subtracted.
+    pub mean: bool,
+}
+
+impl Loaded<'_> {
+    /// Whether a measure is weighed.
+    pub fn weighs(&self, quantity: Quantity) -> bool {
+        let is_of = |column: &Column| matches!(column, Column::Sides(_, of) if *of == quantity);
+        self.calibration.columns.iter().any(is_of)
+    }
+
+    /// The ratios of trials. `measures` has the cohort's statistics of both sides.
+    ///
+    /// # Errors
+    /// An utterance without seconds, where they are weighed; a trial without a ratio, at its line.
+    pub fn ratios<'s>(
+        &'s self,
+        compared: Compared<'s>,
+        embeddings: &Embeddings,
+        sides: &Sides,
+        list: &TrialList,
+        measures: Option<&'s Normalised<'s>>,
+    ) -> Result<Ratios<'s>> {
+        let calibration = &self.calibration;
+        let seconds = self.seconds(embeddings, sides)?;
+        let ratios = Ratios { calibration, compared, measures, seconds };
+        for (i, pair) in list.trials().iter().enumerate() {
+            let (enroll, test) = sides.of(*pair);
+            let [e, t] = ratios.evidence(enroll, test);
+            if let Err(error) = calibration.llr(0.0, &e, &t) {
+                let message = format!("{error} (calibration of {})", self.model.display());
+                return Err(Error::line(list.text().path(), list.text().line_of(i)?, message));
+            }
+        }
+        Ok(ratios)
+    }
+
+    /// The seconds of both sides by their places, if they are weighed.
+    fn seconds(&self, embeddings: &Embeddings, sides: &Sides) -> Result<Option<[Vec<f64>; 2]>> {
+        let Some(path) = self.durations else { return Ok(None) };
+        let known = read_utt2dur(path)?.into_iter().collect::<HashMap<String, f64>>();
+        let mut seconds = vec![0.0; embeddings.len()];
+        for place in sides.utterances() {
+            let id = embeddings.id(place);
+            seconds[place] = *known
+                .get(id)
+                .ok_or_else(|| Error::file(path, format!("has no seconds of utterance `{id}`")))?;
+        }
+        let enroll = match &sides.enrolled {
+            None => seconds.clone(),
+            Some(models) => {
+                let of =
+                    |places: &Vec<usize>| places.iter().map(|&place| seconds[place]).sum::<f64>();
+                models.places.iter().map(of).collect()
+            }
+        };
+        Ok(Some([enroll, seconds]))
+    }
+}
+
+/// Log-likelihood ratios of trials.
+pub(super) struct Ratios<'s> {
+    calibration: &'s Calibration,
+    compared: Compared<'s>,
+    measures: Option<&'s Normalised<'s>>,
+    seconds: Option<[Vec<f64>; 2]>,
+}
+
+impl Ratios<'_> {
+    /// What is known of both sides of a trial.
+    fn evidence(&self, enroll: usize, test: usize) -> [Evidence; 2] {
+        let cohort = self.measures.and_then(|by| by.statistics(enroll, test));
+        let seconds = self.seconds.as_ref();
+        [
+            Evidence {
+                seconds: seconds.map(|s| s[0][enroll]),
+                norm: Some(self.compared.enroll_length(enroll)),
+                cohort: cohort.map(|c| c[0].mean),
+            },
+            Evidence {
+                seconds: seconds.map(|s| s[1][test]),
+                norm: Some(self.compared.test_length(test)),
+                cohort: cohort.map(|c| c[1].mean),
+            },
+        ]
+    }
+
+    /// The ratio of a trial by its score.
+    pub fn llr(&self, score: f64, enroll: usize, test: usize) -> f64 {
+        let [e, t] = self.evidence(enroll, test);
+        self.calibration.llr(score, &e, &t).expect("each trial was tried when this was made")
+    }
+}
