@@ -66,7 +66,7 @@ fn squeeze_excitation(bencher: divan::Bencher) {
         let gate = e.map(Map::Relu, gate);
         let gate = e.linear(&up, gate);
         let gate = e.map(Map::Sigmoid, gate).unsqueeze_dim::<3>(2);
-        e.combine(Combine::Mul, x, gate)
+        e.combine(Combine::Multiply, x, gate)
     });
 }
 

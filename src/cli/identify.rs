@@ -120,8 +120,7 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
         return Err(Error::file(&args.store, "holds no voices: `revox enroll` adds some"));
     }
     let heard = listener.hear(&args.files, args.channel)?;
-    let judge =
-        |found: (usize, f64), heard: &Heard| listener.verdict(&decider, &index, found, heard);
+    let judge = |found: &Found, heard: &Heard| listener.verdict(&decider, &index, found, heard);
     let answers = heard.iter().map(|heard| Answer::of(heard, &index, args.top, &judge));
     let answers: Vec<Answer> = answers.collect::<Result<_>>()?;
     let warnings: Vec<String> = answers.iter().flat_map(Answer::warnings).collect();

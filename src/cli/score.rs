@@ -135,6 +135,9 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     }
 }
 
+/// The score of a model or utterance and an utterance, by their places.
+type Score<'a> = dyn Fn(usize, usize) -> f64 + Sync + 'a;
+
 /// Where scores go.
 struct Output<'a> {
     args: &'a Args,
@@ -146,9 +149,8 @@ struct Output<'a> {
 }
 
 impl Output<'_> {
-    /// Writes the score of each trial, or its ratio, and tells of it. `score` gives that of a model
-    /// or utterance and an utterance, by their places.
-    fn write(&self, score: &(dyn Fn(usize, usize) -> f64 + Sync)) -> Result<()> {
+    /// Writes the score of each trial, or its ratio, and tells of it.
+    fn write(&self, score: &Score<'_>) -> Result<()> {
         let Self { args, global, words, list, sides, ratios } = self;
         let norm = args.norm.norm();
         // The first trial whose normalised score is above `WILD`.

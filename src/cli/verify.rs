@@ -50,7 +50,7 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     let found = found
         .first()
         .ok_or_else(|| Error::file(&args.store, format!("`{name}` is not enrolled any more")))?;
-    let verdict = listener.verdict(&decider, &index, (found.place, found.score), &heard)?;
+    let verdict = listener.verdict(&decider, &index, found, &heard)?;
     let mut warnings = heard.warnings();
     warnings.extend(verdict.warnings.iter().cloned());
     for warning in &warnings {

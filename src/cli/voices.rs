@@ -17,7 +17,7 @@ use crate::bytes;
 use crate::error::{Error, Result};
 use crate::inference::Embedder;
 use crate::model_file::Model;
-use crate::scoring::{Evidence, Store, StoreModel, VoiceIndex};
+use crate::scoring::{Evidence, Found, Store, StoreModel, VoiceIndex};
 
 /// How to get a decision from a model that holds nothing to decide by.
 pub(super) const HINT: &str = "scores alone decide nothing: give --threshold, or store one in the \
@@ -133,14 +133,14 @@ impl Listener {
         &self,
         decider: &Decider,
         index: &VoiceIndex,
-        (place, score): (usize, f64),
+        found: &Found,
         heard: &Heard,
     ) -> Result<Verdict> {
         let mean = self.wide_mean();
         let norm = |embedding: &[f32]| Some(Evidence::norm_of(embedding, mean.as_deref()));
         let voice = Evidence {
-            seconds: Some(index.seconds(place)),
-            norm: norm(index.embedding(place)),
+            seconds: Some(index.seconds(found.place)),
+            norm: norm(index.embedding(found.place)),
             cohort: None,
         };
         let test = Evidence {
@@ -148,7 +148,7 @@ impl Listener {
             norm: norm(&heard.embedding),
             cohort: None,
         };
-        decider.decide(score, &voice, &test)
+        decider.decide(found.score, &voice, &test)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::Score;
 use super::sides::Sides;
 use crate::error::{Error, Result};
 use crate::scoring::{Average, Embeddings, Plda};
@@ -19,7 +20,7 @@ pub(super) fn scored(
     mean: Option<&[f64]>,
     sides: &Sides,
     average: Option<Average>,
-    work: &dyn Fn(&(dyn Fn(usize, usize) -> f64 + Sync)) -> Result<()>,
+    work: &dyn Fn(&Score<'_>) -> Result<()>,
 ) -> Result<()> {
     if let Some(average @ (Average::Unit | Average::Scores)) = average {
         return Err(Error::invalid(format!(

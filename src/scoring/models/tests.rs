@@ -55,7 +55,8 @@ fn averages_are_what_they_are_called() {
         let scorer = Scorer::new(&all, mean.clone()).unwrap();
         let places: Vec<usize> = (0..2 + stream.below(4)).map(|_| stream.below(8)).collect();
         let n = places.len() as f64;
-        let scores = |average| models(&scorer, &[places.clone()], average).score(&scorer, 0, 8);
+        let scores =
+            |average| models(&scorer, std::slice::from_ref(&places), average).score(&scorer, 0, 8);
         let of_scores: f64 = places.iter().map(|&i| scorer.score(i, 8)).sum::<f64>() / n;
         assert!((scores(Average::Scores) - of_scores).abs() < 1e-14);
         // The other two are scores of vectors that f32 rounds.
