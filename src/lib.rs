@@ -13,7 +13,7 @@
 //! | [`audio`] | audio files (codecs: `formats`), resampling, Kaldi filter banks, augmentation |
 //! | [`corpus`] | lists and trials; preparation and synthesis (`train`) |
 //! | [`archive`] | Kaldi's archives and their lists |
-//! | [`scoring`] | scores, error rates, DET curves (`plots`), voices (`store`); no tensors |
+//! | [`scoring`] | scores, PLDA, calibration, error rates, DET curves (`plots`), voices (`store`) |
 //! | [`backend`] | where tensors are computed; operations that Burn lacks |
 //! | [`nn`] | parts of networks, and graphs of them |
 //! | [`zoo`] | networks, and what they cost |
