@@ -80,9 +80,6 @@ fn cases() -> Vec<Case> {
         case([32, 64], three, [2, 2], one, one, [20, 75]),
         case([300, 24], [1, 1], one, one, [0, 0], [3, 500]),
         case([3, 4], three, one, one, [0, 0], [2, 9]),
-        case([17, 19], three, one, one, one, [1, 9]),
-        case([16, 16], three, one, one, one, [2, 1]),
-        case([21, 16], three, one, one, one, [7, 33]),
     ]
 }
 
@@ -293,12 +290,8 @@ fn the_number_of_threads_changes_no_bit() {
 
 #[test]
 fn bytes_are_those_of_weights_scale_and_shift() {
-    let case = case([16, 32], [3, 3], [1, 1], [1, 1], [1, 1], [10, 38]);
-    let floats = Weights::Floats(case.weights());
-    let direct = Dense::direct(floats, case.scale(), case.shift(), case.geometry, Level::best());
-    assert_eq!(direct.bytes(), 4 * (16 * 32 * 9 + 2 * 32));
-    // Transformed, three rows of weights are four.
-    assert_eq!(case.dense(Level::best()).bytes(), 4 * (16 * 32 * 12 + 2 * 32));
+    let case = case([16, 32], [3, 3], [1, 1], [1, 1], [0, 0], [10, 38]);
+    assert_eq!(case.dense(Level::best()).bytes(), 4 * (16 * 32 * 9 + 2 * 32));
     let codes = vec![0; 16 * 32 * 9 / 2];
     let codes = Weights::Codes { bits: 4, codes, values: vec![0.5; 16], per_output: false };
     let packed = Dense::new(codes, case.scale(), case.shift(), case.geometry, Level::best());

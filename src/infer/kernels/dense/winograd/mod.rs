@@ -13,8 +13,8 @@
 //! | 3 | `d1 - d3` | `g2` |
 //!
 //! With `m0` to `m3`, the sums of their products over input channels and taps over frames, row `r`
-//! is `m0 + m1 + m2` and row `r + 1` is `m1 - m2 - m3`: four products in place of six. The [tiles] of
-//! other convolutions compute the sums, with three taps and vectors over frames as ever.
+//! is `m0 + m1 + m2` and row `r + 1` is `m1 - m2 - m3`: four products in place of six. The [tiles]
+//! of other convolutions compute the sums, with three taps and vectors over frames as ever.
 //!
 //! Positions are those of pairs of rows, pads included, in one run. A part of them has its input
 //! transformed into a thread's scratch, where it stays in the cache for all blocks of outputs.

@@ -117,7 +117,7 @@ macro_rules! steps {
     ($set:ident, [$($feature:meta)?]) => {
         mod $set {
             use super::vector::$set::*;
-            use super::{KINDS, MOST, Rows, Steps, Sums, ZEROS};
+            use super::{MOST, Rows, Steps, Sums, ZEROS};
 
             const _: () = assert!(LANES <= MOST, "vectors are longer than the zeros");
 
@@ -168,7 +168,7 @@ macro_rules! steps {
                         store(to, minus(d0, d2));
                         store(to.add(to_plane), plus(d1, d2));
                         store(to.add(2 * to_plane), minus(d2, d1));
-                        store(to.add((KINDS - 1) * to_plane), minus(d1, d3));
+                        store(to.add(3 * to_plane), minus(d1, d3));
                     }
                     for (from, step) in from.iter_mut().zip(steps) {
                         // Behind the last vector nothing is read.
