@@ -37,8 +37,8 @@ fn weights(case: &Case) -> [Weights; 3] {
     [Weights::Floats(case.weights()), coded(1), coded(output)]
 }
 
-/// Sums of other products are rounded in other ways, so bits differ. In a simulation both were up to
-/// 1.2e-6 of the largest value from the sums in f64, and up to 1.4e-6 from each other.
+/// Sums of other products are rounded in other ways, so bits differ. In a simulation, both were at
+/// most 1.2e-6 of the largest value from the sums in f64, and 1.4e-6 from each other.
 #[test]
 fn the_way_gives_what_the_definition_gives() {
     for (i, (channels, size, pad)) in SIZES.into_iter().enumerate() {
