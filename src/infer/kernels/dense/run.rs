@@ -5,21 +5,23 @@
 use std::ptr::null;
 
 use super::grid::Grid;
+use super::pack::Packed;
 use super::parts::Runs;
 use super::tasks::Tasks;
 use super::tile::{Kernel, Run};
-use super::{Add, Call, Dense};
+use super::{Add, Call, Dense, Geometry};
 use crate::infer::plane::{GUARD, Plane};
 
 /// The output, which threads share.
-struct Output(*mut f32);
+pub(super) struct Output(pub(super) *mut f32);
 
-// SAFETY: every place is in one task's runs only.
+// SAFETY: every place is written by one task only.
 unsafe impl Sync for Output {}
 
 /// What all tasks of a call have in common.
 struct Work<'a> {
     dense: &'a Dense,
+    weights: &'a Packed,
     grid: &'a Grid,
     /// Input with guards, or its phases.
     x: &'a [f32],
@@ -32,21 +34,33 @@ struct Work<'a> {
     pitch: usize,
 }
 
-pub(super) fn run(dense: &Dense, call: Call<'_>) {
-    let Call { x, size, pad, y, add, relu, scratch } = call;
-    let geometry = &dense.geometry;
+/// Checks that a call fits the convolution, and gives rows and frames of the output.
+///
+/// # Panics
+/// As [`Dense::run`] does.
+pub(super) fn check(geometry: &Geometry, call: &Call<'_>) -> [usize; 2] {
+    let Call { size, pad, .. } = *call;
     let [channels, mels, frames] = size;
     let made = geometry.made([mels, frames]);
-    let input = Plane::of(&size, pad);
-    let output = Plane::of(&[geometry.output, made[0], made[1]], pad);
-    let pitch = output.pitch;
+    let (input, output) = (
+        Plane::of(&size, pad).buffer(),
+        Plane::of(&[geometry.output, made[0], made[1]], pad).buffer(),
+    );
     assert_eq!(channels, geometry.input, "channels");
     assert!(geometry.padding[1] <= pad.min(GUARD), "{pad} zeros behind rows are too few");
-    assert!(x.len() >= input.buffer() && y.len() >= output.buffer(), "values without guards");
-    if let Add::Of(add) = add {
-        assert!(add.len() >= output.buffer(), "values without guards");
+    assert!(call.x.len() >= input && call.y.len() >= output, "values without guards");
+    if let Add::Of(add) = call.add {
+        assert!(add.len() >= output, "values without guards");
     }
+    made
+}
 
+/// Runs a convolution as it is defined, with these weights.
+pub(super) fn run(dense: &Dense, weights: &Packed, call: Call<'_>) {
+    let made = check(&dense.geometry, &call);
+    let Call { x, size, pad, y, add, relu, scratch } = call;
+    let geometry = &dense.geometry;
+    let pitch = made[1] + pad;
     let grid = Grid::of(geometry, size, pad);
     let (copies, unpacked) = scratch.split_at_mut(grid.scratch());
     let x = match &grid.phases {
@@ -60,8 +74,8 @@ pub(super) fn run(dense: &Dense, call: Call<'_>) {
     let tasks = Tasks::of(geometry, &grid, size, pad, [outputs, positions]);
     // SAFETY: the output has guards.
     let y = Output(unsafe { y.as_mut_ptr().add(GUARD) });
-    let work = Work { dense, grid: &grid, x, y, add, relu, made, pitch };
-    tasks.run(dense.weights.scratch(), unpacked, |part, block, unpacked| {
+    let work = Work { dense, weights, grid: &grid, x, y, add, relu, made, pitch };
+    tasks.run(weights.scratch(), unpacked, |part, block, unpacked| {
         work.block(part, block, unpacked);
     });
 }
@@ -69,9 +83,9 @@ pub(super) fn run(dense: &Dense, call: Call<'_>) {
 impl Work<'_> {
     /// Computes a block of outputs at the positions of a part.
     fn block(&self, part: &[Runs], block: usize, unpacked: &mut [f32]) {
-        let Dense { geometry, kernel, weights, scale, shift } = self.dense;
+        let Dense { geometry, kernel, scale, shift, .. } = self.dense;
         let first = block * kernel.outputs;
-        let weights = weights.block(block, unpacked);
+        let weights = self.weights.block(block, unpacked);
         let y_plane = self.made[0] * self.pitch;
         let all_taps = self.grid.taps.len();
         let outputs = kernel.outputs.min(geometry.output - first);

@@ -1,6 +1,7 @@
 //! A convolution's work, shared out among threads: a task is one block of outputs at the positions
 //! of one part.
 
+use std::iter;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rayon::prelude::*;
@@ -37,7 +38,7 @@ impl Tasks {
         let pitch = made[1] + pad;
         let blocks = geometry.output.div_ceil(outputs);
         let products = geometry.output * channels * grid.taps.len() * made[0] * made[1];
-        let threads = if products < WORTH { 1 } else { rayon::current_num_threads() };
+        let threads = threads(products);
         let shares = Shares {
             geometry,
             grid,
@@ -51,7 +52,7 @@ impl Tasks {
     }
 
     /// Calls `compute` with the part, the block and a thread's own `each` values of scratch, for
-    /// every task. A thread takes blocks of one part as long as there are parts for all.
+    /// every task.
     ///
     /// # Panics
     /// If there is less scratch than for each thread.
@@ -62,31 +63,51 @@ impl Tasks {
         compute: impl Fn(&[Runs], usize, &mut [T]) + Sync,
     ) {
         let Self { parts, blocks, threads } = self;
-        let (blocks, threads) = (*blocks, *threads);
-        let tasks = parts.len() * blocks;
-        let taken = (tasks / (4 * threads)).clamp(1, blocks.max(1));
-        let next = AtomicUsize::new(0);
-        let take = |scratch: &mut [T]| {
-            loop {
-                let first = next.fetch_add(taken, Ordering::Relaxed);
-                if first >= tasks {
-                    return;
-                }
-                for task in first..tasks.min(first + taken) {
-                    compute(&parts[task / blocks], task % blocks, scratch);
-                }
+        share([parts.len(), *blocks], *threads, each, scratch, |scratch, tasks| {
+            for [part, block] in tasks {
+                compute(&parts[part], block, scratch);
             }
-        };
-        match each {
-            0 if threads == 1 => take(&mut []),
-            0 => (0..threads).into_par_iter().for_each(|_| take(&mut [])),
-            each => {
-                assert!(scratch.len() >= each, "too little scratch");
-                let places = scratch.chunks_exact_mut(each).take(threads);
-                match threads {
-                    1 => places.for_each(take),
-                    _ => places.collect::<Vec<_>>().into_par_iter().for_each(take),
-                }
+        });
+    }
+}
+
+/// As many threads as that many multiplications are worth.
+pub(super) fn threads(products: usize) -> usize {
+    if products < WORTH { 1 } else { rayon::current_num_threads() }
+}
+
+/// Calls `work` on so many threads at most, with `each` values of scratch that are the thread's own
+/// and the tasks that fall to it: so many parts times so many blocks, all blocks of a part before
+/// those of the next one. A thread takes blocks of one part as long as there are parts for all.
+///
+/// # Panics
+/// If there is less scratch than for one thread.
+pub(super) fn share<T: Send>(
+    [parts, blocks]: [usize; 2],
+    threads: usize,
+    each: usize,
+    scratch: &mut [T],
+    work: impl Fn(&mut [T], &mut dyn Iterator<Item = [usize; 2]>) + Sync,
+) {
+    let tasks = parts * blocks;
+    let taken = (tasks / (4 * threads)).clamp(1, blocks.max(1));
+    let next = AtomicUsize::new(0);
+    let start = |scratch: &mut [T]| {
+        let takes = iter::from_fn(|| {
+            let first = next.fetch_add(taken, Ordering::Relaxed);
+            if first < tasks { Some(first..tasks.min(first + taken)) } else { None }
+        });
+        work(scratch, &mut takes.flatten().map(|task| [task / blocks, task % blocks]));
+    };
+    match each {
+        0 if threads == 1 => start(&mut []),
+        0 => (0..threads).into_par_iter().for_each(|_| start(&mut [])),
+        each => {
+            assert!(scratch.len() >= each, "too little scratch");
+            let places = scratch.chunks_exact_mut(each).take(threads);
+            match threads {
+                1 => places.for_each(start),
+                _ => places.collect::<Vec<_>>().into_par_iter().for_each(start),
             }
         }
     }

@@ -1,3 +1,5 @@
+mod winograd;
+
 use super::*;
 use crate::backend::codes::pack;
 use crate::infer::plane::{GUARD, Plane, TAIL};
@@ -111,11 +113,26 @@ impl Case {
 
     /// The values of the output. Pads are checked to be 0, guards to be as they were.
     fn found(&self, dense: &Dense, add: Option<&[f32]>, in_place: bool, relu: bool) -> Vec<f32> {
+        self.found_with(dense, add, in_place, relu, self.scratch(dense))
+    }
+
+    fn scratch(&self, dense: &Dense) -> Vec<f32> {
+        let size = [self.geometry.input, self.size[0], self.size[1]];
+        vec![f32::NAN; dense.scratch(size, self.pad)]
+    }
+
+    fn found_with(
+        &self,
+        dense: &Dense,
+        add: Option<&[f32]>,
+        in_place: bool,
+        relu: bool,
+        mut scratch: Vec<f32>,
+    ) -> Vec<f32> {
         let Case { geometry, size: [mels, frames], pad } = *self;
         let plane = self.plane();
         let x = laid(&self.x(), frames, pad);
         let size = [geometry.input, mels, frames];
-        let mut scratch = vec![f32::NAN; dense.scratch(size, pad)];
         let added = add.map(|add| laid(add, plane.width.max(1), pad));
         let mut y = match &added {
             Some(added) if in_place => added.clone(),
@@ -221,6 +238,7 @@ fn codes_give_the_bits_of_their_values() {
         case([5, 13], [3, 3], [1, 1], [1, 1], [1, 1], [6, 30]),
         case([7, 8], [1, 1], [1, 1], [1, 1], [0, 0], [1, 50]),
         case([32, 64], [3, 3], [2, 2], [1, 1], [1, 1], [20, 75]),
+        case([17, 19], [3, 3], [1, 1], [1, 1], [1, 1], [5, 20]),
     ] {
         let Geometry { input, output, kernel, .. } = case.geometry;
         let each = input * kernel[0] * kernel[1];
@@ -272,7 +290,7 @@ fn the_number_of_threads_changes_no_bit() {
 
 #[test]
 fn bytes_are_those_of_weights_scale_and_shift() {
-    let case = case([16, 32], [3, 3], [1, 1], [1, 1], [1, 1], [10, 38]);
+    let case = case([16, 32], [3, 3], [1, 1], [1, 1], [0, 0], [10, 38]);
     assert_eq!(case.dense(Level::best()).bytes(), 4 * (16 * 32 * 9 + 2 * 32));
     let codes = vec![0; 16 * 32 * 9 / 2];
     let codes = Weights::Codes { bits: 4, codes, values: vec![0.5; 16], per_output: false };

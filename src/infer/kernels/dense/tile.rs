@@ -32,7 +32,8 @@ pub(super) struct Run<'a> {
     pub weights: *const f32,
     /// Values from the weights of a channel to those of the next one.
     pub weights_step: usize,
-    /// Factors and summands of the block's outputs, as many as the kernel has.
+    /// Factors and summands of the block's outputs, as many as the kernel has. Without factors,
+    /// sums stay as they are.
     pub scale: *const f32,
     pub shift: *const f32,
     /// What is added, for the first output and position, or null.
@@ -52,13 +53,13 @@ pub(super) struct Run<'a> {
 pub(super) struct Kernel {
     /// Outputs of a tile.
     pub outputs: usize,
-    /// Positions of a tile. Input is read for that many, whether there are so many or not.
+    /// Positions of a tile. Input is read for whole vectors of them, of 16 values at most.
     pub positions: usize,
     /// Computes a run.
     ///
     /// # Safety
     /// The processor has the level's instructions. The run's pointers are valid for what it says:
-    /// `x` for every channel and tap at every position of whole tiles, the others for the run's
+    /// `x` for every channel and tap at every position of whole vectors, the others for the run's
     /// outputs and positions. Nobody else uses these places of `y` meanwhile.
     pub run: unsafe fn(&Run<'_>),
 }
@@ -195,10 +196,13 @@ macro_rules! kernel {
             ) {
                 // SAFETY: the caller vouches for the run's pointers.
                 unsafe {
-                    for o in 0..OUTPUTS {
-                        let (scale, shift) = (splat(*run.scale.add(o)), splat(*run.shift.add(o)));
-                        for v in 0..VECTORS {
-                            sums[o][v] = plus_product(shift, sums[o][v], scale);
+                    if !run.scale.is_null() {
+                        for o in 0..OUTPUTS {
+                            let scale = splat(*run.scale.add(o));
+                            let shift = splat(*run.shift.add(o));
+                            for v in 0..VECTORS {
+                                sums[o][v] = plus_product(shift, sums[o][v], scale);
+                            }
                         }
                     }
                     if !run.add.is_null() {

@@ -66,6 +66,12 @@ pub(in super::super) fn plus(a: Vector, b: Vector) -> Vector {
 }
 
 #[inline]
+#[target_feature(enable = "avx2,fma")]
+pub(in super::super) fn minus(a: Vector, b: Vector) -> Vector {
+    _mm256_sub_ps(a, b)
+}
+
+#[inline]
 #[target_feature(enable = "avx2")]
 pub(in super::super) fn times(a: Vector, b: Vector) -> Vector {
     _mm256_mul_ps(a, b)

@@ -65,6 +65,12 @@ pub(in super::super) fn plus(a: Vector, b: Vector) -> Vector {
 
 #[inline]
 #[target_feature(enable = "avx512f")]
+pub(in super::super) fn minus(a: Vector, b: Vector) -> Vector {
+    _mm512_sub_ps(a, b)
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
 pub(in super::super) fn times(a: Vector, b: Vector) -> Vector {
     _mm512_mul_ps(a, b)
 }

@@ -8,6 +8,7 @@
 //! | `load_part`, `store_part` | the first `count` of them; 0 in the other lanes |
 //! | `fetch` | a hint that values at any pointer are read soon, where the set has one |
 //! | `plus` | the sum of two vectors |
+//! | `minus` | the difference of two vectors |
 //! | `times` | the product of two vectors |
 //! | `plus_product` | `sum + a * b`; rounded once where the set has such an instruction |
 //! | `positive` | negative values become 0; -0 and NaN stay |
@@ -48,6 +49,7 @@ mod tests {
                 assert_eq!(stored(vector), values);
                 assert_eq!(stored(zero()), vec![0.0; LANES]);
                 assert_eq!(stored(plus(vector, splat(3.0)))[1], 5.0);
+                assert_eq!(stored(minus(vector, splat(5.0)))[1], -3.0);
                 assert_eq!(stored(plus_product(splat(3.0), vector, splat(-2.0)))[1], -1.0);
                 assert_eq!(stored(positive(plus(vector, splat(-1.5))))[..2], [0.0, 0.5]);
                 assert!(stored(positive(splat(f32::NAN)))[0].is_nan());

@@ -65,6 +65,12 @@ pub(in super::super) fn plus(a: Vector, b: Vector) -> Vector {
 
 #[inline]
 #[target_feature(enable = "neon")]
+pub(in super::super) fn minus(a: Vector, b: Vector) -> Vector {
+    vsubq_f32(a, b)
+}
+
+#[inline]
+#[target_feature(enable = "neon")]
 pub(in super::super) fn times(a: Vector, b: Vector) -> Vector {
     vmulq_f32(a, b)
 }

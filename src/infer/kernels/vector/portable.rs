@@ -51,6 +51,14 @@ pub(in super::super) fn plus(mut a: Vector, b: Vector) -> Vector {
 }
 
 #[inline(always)]
+pub(in super::super) fn minus(mut a: Vector, b: Vector) -> Vector {
+    for (a, b) in a.iter_mut().zip(b) {
+        *a -= b;
+    }
+    a
+}
+
+#[inline(always)]
 pub(in super::super) fn times(mut a: Vector, b: Vector) -> Vector {
     for (a, b) in a.iter_mut().zip(b) {
         *a *= b;

@@ -65,6 +65,12 @@ pub(in super::super) fn plus(a: Vector, b: Vector) -> Vector {
 
 #[inline]
 #[target_feature(enable = "simd128")]
+pub(in super::super) fn minus(a: Vector, b: Vector) -> Vector {
+    f32x4_sub(a, b)
+}
+
+#[inline]
+#[target_feature(enable = "simd128")]
 pub(in super::super) fn times(a: Vector, b: Vector) -> Vector {
     f32x4_mul(a, b)
 }
