@@ -147,7 +147,7 @@ fn observe(
     method: RangeMethod,
     passes: &mut Passes<'_>,
 ) -> Result<Observed> {
-    let runtime = Runtime::floats_of(model)?;
+    let runtime = Runtime::floats_of(model)?.step_by_step();
     let mut places = HashMap::new();
     for (place, layer) in layers.iter().enumerate() {
         places.insert(Arc::as_ptr(&runtime.layers.get(layer)?), place);

@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use super::kernels::ops::{self, Source, Target};
 use super::kernels::{Add, Call, quantize};
-use super::layer::Layer;
+use super::layer::{Layer, expansion_of};
 use super::lower::{INPUTS, Plain, Work};
 use super::plane::{Form, GUARD, Plane};
 use super::program::{Arena, Program, Slot, image};
@@ -134,6 +134,13 @@ impl Program {
         match (&step.work, step.in_place) {
             (Work::Layer { layer, relu }, in_place) => {
                 self.layer(layer, *relu, &inputs, Output { y, form: *form, in_place, scratch });
+            }
+            (Work::Expansion { layers, relu }, _) => {
+                let x = inputs.at(0);
+                let (size, pad, add) = (image(x.size), x.plane.pad(), Add::Nothing);
+                let (x, y) = (x.values, y.values);
+                let call = Call { x, size, pad, y, add, relu: relu[1], scratch };
+                expansion_of(layers, *relu).run(call);
             }
             (Work::Plain(plain), true) => self.plain_in_place(plain, &inputs, y),
             (Work::Plain(plain), false) => self.plain(plain, &inputs, y),

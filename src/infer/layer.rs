@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::kernels::ops::{self, Depthwise, Linear};
-use super::kernels::{Dense, Geometry, IntDense, Level};
+use super::kernels::{Dense, Expansion, Geometry, IntDense, Level};
 use super::lower::Laid;
 use super::plane::{Form, Plane};
 use super::program::image;
@@ -75,6 +75,19 @@ impl Layer {
             }
             _ => 0,
         }
+    }
+}
+
+/// The two layers of an expansion, with ReLU behind each or not.
+///
+/// # Panics
+/// If they are others.
+pub(super) fn expansion_of(layers: &[Arc<Layer>; 2], relu: [bool; 2]) -> Expansion<'_> {
+    match [&*layers[0], &*layers[1]] {
+        [Layer::Dense { parts, .. }, Layer::Depthwise(depthwise)] => {
+            Expansion { dense: &parts[0], relu: relu[0], depthwise }
+        }
+        _ => unreachable!("an expansion is a convolution and a depthwise one"),
     }
 }
 

@@ -1,6 +1,7 @@
 //! A graph as steps: what runs together, what is another view of values that are there already, and
 //! what takes the place of what it reads.
 
+mod expansion;
 mod groups;
 mod integers;
 mod planes;
@@ -26,6 +27,25 @@ pub(super) const INPUTS: usize = 32;
 /// # Errors
 /// An operation that the runtime lacks; ranges of what cannot compute in integers.
 pub(super) fn lower(graph: &Graph, activations: Option<&Activations>) -> Result<Lowered> {
+    let mut lowered = steps(graph, activations)?;
+    reuse::reuse(&mut lowered);
+    Ok(lowered)
+}
+
+/// As [`lower`], but expansions run in one step with the depthwise convolution behind them. All
+/// computes in floats.
+///
+/// # Errors
+/// An operation that the runtime lacks.
+pub(super) fn joined(graph: &Graph) -> Result<Lowered> {
+    let mut lowered = steps(graph, None)?;
+    expansion::join(&mut lowered);
+    reuse::reuse(&mut lowered);
+    Ok(lowered)
+}
+
+/// Each step with values of its own.
+fn steps(graph: &Graph, activations: Option<&Activations>) -> Result<Lowered> {
     let (pad, compact) = (planes::pad(graph)?, planes::compact(graph));
     let roles = groups::roles(graph, &compact);
     let mut lowering = Lowering { graph, pad, compact, made: Lowered::default(), of: Vec::new() };
@@ -44,7 +64,6 @@ pub(super) fn lower(graph: &Graph, activations: Option<&Activations>) -> Result<
     if let Some(activations) = activations {
         integers::integers(&mut lowered, graph, activations)?;
     }
-    reuse::reuse(&mut lowered);
     Ok(lowered)
 }
 

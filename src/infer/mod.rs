@@ -8,6 +8,7 @@
 //! | step | file |
 //! |---|---|
 //! | a convolution takes the BatchNorm, the sum and the ReLU behind it | `lower/groups.rs` |
+//! | an expansion runs with the depthwise convolution behind it | `lower/expansion.rs` |
 //! | copies, ranges of channels and most new shapes are views of the same memory | `lower.rs` |
 //! | layers that have ranges read bytes, and make them for each other | `lower/integers.rs` |
 //! | results take the place of operands that nobody reads any more | `lower/reuse.rs` |

@@ -4,8 +4,8 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::kernels::Level;
-use super::layer::{Layer, Layers};
-use super::lower::{Laid, Lowered, Step, Work, lower};
+use super::layer::{Layer, Layers, expansion_of};
+use super::lower::{Laid, Lowered, Step, Work, joined, lower};
 use super::plan::{Interval, LINE, Plan, plan};
 use super::plane::{Form, GUARD, Plane};
 use crate::error::Result;
@@ -52,7 +52,8 @@ impl Slot {
 }
 
 impl Program {
-    /// The program of a graph whose layers these are.
+    /// The program of a graph whose layers these are. Without `joins`, each layer is a step of its
+    /// own; that changes no bit.
     ///
     /// # Errors
     /// An operation that the runtime lacks; a layer that is not among these; ranges of what cannot
@@ -62,25 +63,34 @@ impl Program {
         layers: &Layers,
         level: Level,
         activations: Option<&Activations>,
+        joins: bool,
     ) -> Result<Self> {
-        let Lowered { steps: lowered, values, mut buffers, output } = lower(graph, activations)?;
+        let lowered = match activations {
+            None if joins => joined(graph)?,
+            _ => lower(graph, activations)?,
+        };
+        let Lowered { steps: lowered, values, mut buffers, output } = lowered;
         let (mut steps, mut rooms) = (Vec::with_capacity(lowered.len()), Vec::new());
         for (now, Step { work, inputs, output, in_place }) in lowered.into_iter().enumerate() {
-            let mut room = None;
-            let work = match work {
+            let (x, y) = (&values[inputs[0]], &values[output]);
+            let (work, len) = match work {
                 Work::Layer { layer, relu } => {
                     let layer = layers.get(&layer)?;
-                    // Scratch lies among the values, where nothing else is at its time.
-                    let len = layer.scratch(&values[inputs[0]], &values[output]);
-                    if len > 0 {
-                        room = Some(buffers.len());
-                        buffers.push(Interval { first: now, last: now, len });
-                    }
-                    Work::Layer { layer, relu }
+                    let len = layer.scratch(x, y);
+                    (Work::Layer { layer, relu }, len)
                 }
-                Work::Plain(plain) => Work::Plain(plain),
+                Work::Expansion { layers: [expansion, depthwise], relu } => {
+                    let both = [layers.get(&expansion)?, layers.get(&depthwise)?];
+                    let len = expansion_of(&both, relu).scratch(image(&x.size), x.plane.pad());
+                    (Work::Expansion { layers: both, relu }, len)
+                }
+                Work::Plain(plain) => (Work::Plain(plain), 0),
             };
-            rooms.push(room);
+            // Scratch lies among the values, where nothing else is at its time.
+            rooms.push((len > 0).then_some(buffers.len()));
+            if len > 0 {
+                buffers.push(Interval { first: now, last: now, len });
+            }
             steps.push(Step { work, inputs, output, in_place });
         }
         let Plan { starts, len } = plan(&buffers);

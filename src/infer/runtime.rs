@@ -61,6 +61,8 @@ pub struct Runtime {
     pub(super) arenas: Mutex<Vec<Arena>>,
     /// Bytes of the largest arena that is kept.
     kept: usize,
+    /// Whether layers run together where they can.
+    joins: bool,
 }
 
 fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -93,6 +95,11 @@ impl Runtime {
     /// Those of [`Runtime::with_level`].
     pub fn floats_of(model: &Model) -> Result<Self> {
         Self::with_activations(model, Level::best(), None)
+    }
+
+    /// The same, but each layer makes its value as a whole, so that it can be seen.
+    pub(super) fn step_by_step(self) -> Self {
+        Self { programs: Mutex::default(), joins: false, ..self }
     }
 
     /// The runtime of a model's network with these ranges, whatever its header has.
@@ -145,7 +152,8 @@ impl Runtime {
         let lowered = lower(&graph, activations.as_ref())?;
         let layers = Layers::make(&graph, lowered.recipes(), &mut tensors, level)?;
         let (programs, arenas, kept) = (Mutex::default(), Mutex::default(), KEPT);
-        Ok(Self { source, least, layers, level, activations, programs, arenas, kept })
+        let joins = true;
+        Ok(Self { source, least, layers, level, activations, programs, arenas, kept, joins })
     }
 
     /// The embedding `[embedding_dim]` of features `[frames, mels]`, row-major, as
@@ -204,7 +212,8 @@ impl Runtime {
             return Ok(program);
         }
         let (graph, activations) = (self.source.graph(frames)?, self.activations.as_ref());
-        let made = Arc::new(Program::new(&graph, &self.layers, self.level, activations)?);
+        let (layers, joins) = (&self.layers, self.joins);
+        let made = Arc::new(Program::new(&graph, layers, self.level, activations, joins)?);
         let mut programs = lock(&self.programs);
         // Another thread may have made it too.
         if let Some(program) = last_used(&mut programs, frames) {

@@ -2,6 +2,7 @@
 
 mod forms;
 pub(super) mod integers;
+mod joined;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use rayon::ThreadPoolBuilder;

@@ -2,11 +2,13 @@
 //! them.
 
 pub(crate) mod dense;
+mod expansion;
 mod int8;
 mod level;
 pub(crate) mod ops;
 mod vector;
 
 pub(crate) use dense::{Add, Call, Dense, Geometry, Weights};
+pub(crate) use expansion::{Expansion, fits};
 pub(crate) use int8::{IntAdd, IntCall, IntDense, IntOutput, Ints, Scale, quantize, rounded};
 pub use level::Level;

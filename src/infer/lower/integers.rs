@@ -113,7 +113,7 @@ fn forms(lowered: &Lowered, ranges: &[Option<Ranges>]) -> Vec<Form> {
         let is_alone = views[lowered.values[step.output].buffer] == 1;
         let parts = match &step.work {
             Work::Layer { layer, .. } => layer.parts(),
-            Work::Plain(_) => None,
+            Work::Expansion { .. } | Work::Plain(_) => None,
         };
         let readers = &readers[step.output];
         let scale = match readers.scales[..] {

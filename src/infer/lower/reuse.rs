@@ -58,6 +58,6 @@ fn operands(step: &Step<Recipe>, values: &[Laid]) -> Vec<usize> {
             let [x, y] = [0, 1].map(|i| &values[step.inputs[i]].size);
             if *f == Combine::Subtract || x != y { vec![0] } else { vec![0, 1] }
         }
-        Work::Plain(_) => vec![],
+        Work::Expansion { .. } | Work::Plain(_) => vec![],
     }
 }

@@ -17,6 +17,14 @@ pub(in crate::infer) enum Work<L> {
         /// Whether ReLU is last.
         relu: bool,
     },
+    /// A convolution that sees a position alone, and the depthwise one of what it makes, which is
+    /// never there as a whole.
+    Expansion {
+        /// The two layers.
+        layers: [L; 2],
+        /// Whether ReLU is behind each.
+        relu: [bool; 2],
+    },
     /// An operation without weights.
     Plain(Plain),
 }
@@ -85,9 +93,10 @@ pub(in crate::infer) struct Lowered {
 impl Lowered {
     /// What the steps' layers are made of.
     pub fn recipes(&self) -> impl Iterator<Item = &Recipe> {
-        self.steps.iter().filter_map(|step| match &step.work {
-            Work::Layer { layer, .. } => Some(layer),
-            Work::Plain(_) => None,
+        self.steps.iter().flat_map(|step| match &step.work {
+            Work::Layer { layer, .. } => std::slice::from_ref(layer),
+            Work::Expansion { layers, .. } => &layers[..],
+            Work::Plain(_) => &[],
         })
     }
 }

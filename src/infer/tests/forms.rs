@@ -31,7 +31,7 @@ fn ranges(graph: &Graph) -> Activations {
     Activations { bits: 8, method: RangeMethod::Mse, utterances: 1, layers }
 }
 
-fn in_integers(name: &str, frames: usize) -> (Graph, Activations, Lowered) {
+pub(super) fn in_integers(name: &str, frames: usize) -> (Graph, Activations, Lowered) {
     let graph = Architecture::named(name).unwrap().graph(frames).unwrap();
     let activations = ranges(&graph);
     let lowered = lower(&graph, Some(&activations)).unwrap();
@@ -101,7 +101,7 @@ fn ranges_of_other_layers_are_errors() {
 }
 
 /// Tensors in the form of a packed model, convolutions in 4 bits.
-fn coded(graph: &Graph) -> Tensors {
+pub(super) fn coded(graph: &Graph) -> Tensors {
     let of = |info: &Info| {
         let count = info.elements();
         let codes: Vec<u8> = (0..count).map(|i| (i % 16) as u8).collect();
@@ -122,7 +122,7 @@ fn a_resnet_in_integers_takes_the_memory_of_bytes() {
     let bytes = |activations: Option<&Activations>| {
         let (lowered, level) = (lower(&graph, activations).unwrap(), Level::best());
         let layers = Layers::make(&graph, lowered.recipes(), &mut coded(&graph), level).unwrap();
-        let program = Program::new(&graph, &layers, level, activations).unwrap();
+        let program = Program::new(&graph, &layers, level, activations, true).unwrap();
         [program.arena_bytes(), layers.bytes()]
     };
     let pool = ThreadPoolBuilder::new().num_threads(1).build().unwrap();

@@ -93,7 +93,7 @@ fn twin(model: &Model, level: Level, features: &[f32], frames: usize) -> Vec<f32
             forms.insert(name, (layer, integer.values[step.output].form));
         }
     }
-    let program = Program::new(&graph, &floats, level, None).unwrap();
+    let program = Program::new(&graph, &floats, level, None, false).unwrap();
     let mut arena = Arena::default();
     let values = arena.memory(&program);
     program.begin(features, values);

@@ -12,6 +12,7 @@
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
+mod blocks;
 pub(super) mod grid;
 mod pack;
 pub(super) mod parts;
@@ -25,6 +26,7 @@ mod winograd;
 mod tests;
 
 use super::Level;
+pub(super) use blocks::Block;
 use grid::Grid;
 use pack::Packed;
 use tile::Kernel;

@@ -2,10 +2,16 @@
 //!
 //! Vectors run over frames. Zeros before and behind a row serve as its padding.
 
-use super::{GUARD, Level, Plane, Target, add_products, fused};
+mod row;
+#[cfg(test)]
+mod tests;
+
+use std::ops::Range;
+
+use super::{GUARD, Level, Plane, Target, fused};
 use crate::infer::kernels::{Add, Call, Geometry};
 
-/// Outputs that are computed side by side.
+/// Outputs that are computed side by side where there is a stride over frames.
 const BLOCK: usize = 64;
 
 /// Depthwise convolution, then a factor and a summand for each output channel.
@@ -58,26 +64,62 @@ impl Depthwise {
         let y = Target { values: y, size: &made, plane };
         y.rows(width * taps, |row, values| {
             let output = row / rows;
-            let lines = Lines {
-                x,
-                first: GUARD + output / self.geometry.output * mels * input.pitch,
-                pitch: input.pitch,
-                mels,
-                top: row % rows * stride[0],
-                geometry: self.geometry,
-                weights: &self.weights[output * taps..][..taps],
+            let first = GUARD + output / self.geometry.output * mels * input.pitch;
+            let rows_of_x = Rows { x, first, pitch: input.pitch, mels, mask: usize::MAX };
+            let add = match add {
+                Add::Of(other) => Add::Of(&other[GUARD + row * plane.pitch..][..width]),
+                Add::Nothing | Add::InPlace => add,
             };
-            let end = Ending {
-                scale: self.scale[output],
-                shift: self.shift[output],
-                add: match add {
-                    Add::Of(other) => Add::Of(&other[GUARD + row * plane.pitch..][..width]),
-                    Add::Nothing | Add::InPlace => add,
-                },
-                relu,
-            };
-            compute(self.level, lines, end, values);
+            self.row(output, row % rows * stride[0], rows_of_x, (add, relu), values);
         });
+    }
+
+    /// Fills these rows of an output channel, whose memory `y` is: rows of `width` values, `pitch`
+    /// apart. What is behind them becomes 0.
+    pub fn rows(
+        &self,
+        output: usize,
+        x: Rows<'_>,
+        rows: Range<usize>,
+        relu: bool,
+        y: &mut [f32],
+        [width, pitch]: [usize; 2],
+    ) {
+        for (row, values) in rows.zip(y.chunks_exact_mut(pitch)) {
+            let (values, pad) = values.split_at_mut(width);
+            let top = row * self.geometry.stride[0];
+            self.row(output, top, x, (Add::Nothing, relu), values);
+            pad.fill(0.0);
+        }
+    }
+
+    /// Fills a row of an output channel, whose first tap is in this row of the padded input.
+    fn row(&self, output: usize, top: usize, x: Rows<'_>, end: (Add<'_>, bool), y: &mut [f32]) {
+        let taps = self.geometry.kernel[0] * self.geometry.kernel[1];
+        let weights = &self.weights[output * taps..][..taps];
+        let (scale, shift, (add, relu)) = (self.scale[output], self.shift[output], end);
+        let lines = Lines { rows: x, top, geometry: self.geometry, weights };
+        let end = Ending { scale, shift, add, relu };
+        match self.geometry.stride[1] {
+            1 => row::fill(self.level, &lines, &end, y),
+            _ => strided_row(self.level, lines, end, y),
+        }
+    }
+
+    /// Rows and frames of the output, of an input of that many.
+    pub fn made(&self, size: [usize; 2]) -> [usize; 2] {
+        self.geometry.made(size)
+    }
+
+    /// How many rows of the input a row of outputs reaches over.
+    pub fn reach(&self) -> usize {
+        self.geometry.dilation[0] * (self.geometry.kernel[0] - 1) + 1
+    }
+
+    /// How many rows of outputs see none of the input's rows from `end` on, where more follow.
+    pub fn ready(&self, end: usize) -> usize {
+        let Geometry { stride, padding, .. } = self.geometry;
+        (end + padding[0]).checked_sub(self.reach()).map_or(0, |rest| rest / stride[0] + 1)
     }
 
     /// Bytes that it keeps.
@@ -89,14 +131,25 @@ impl Depthwise {
     }
 }
 
+/// The rows of an input channel.
+#[derive(Clone, Copy)]
+pub(crate) struct Rows<'a> {
+    /// Memory with guards.
+    pub x: &'a [f32],
+    /// Where the channel's rows begin.
+    pub first: usize,
+    /// Values from a row to the next one.
+    pub pitch: usize,
+    /// How many rows the channel has.
+    pub mels: usize,
+    /// Row `r` lies in place `r & mask`: memory may hold no more than the rows that are needed.
+    pub mask: usize,
+}
+
 /// The rows that one row of outputs sees.
 #[derive(Clone, Copy)]
 struct Lines<'a> {
-    x: &'a [f32],
-    /// The channel's first value.
-    first: usize,
-    pitch: usize,
-    mels: usize,
+    rows: Rows<'a>,
     /// The row of the first tap, counted with the padding above.
     top: usize,
     geometry: Geometry,
@@ -110,9 +163,9 @@ impl<'a> Lines<'a> {
     #[inline(always)]
     fn seen(&self, row: usize) -> Option<&'a [f32]> {
         let Geometry { dilation, padding, .. } = self.geometry;
+        let Rows { x, first, pitch, mels, mask } = self.rows;
         let row = (self.top + row * dilation[0]).checked_sub(padding[0])?;
-        let first = self.first + row * self.pitch - padding[1];
-        (row < self.mels).then(|| &self.x[first..])
+        (row < mels).then(|| &x[first + (row & mask) * pitch - padding[1]..])
     }
 }
 
@@ -126,33 +179,11 @@ struct Ending<'a> {
     relu: bool,
 }
 
-/// Fills a row.
-fn compute(level: Level, lines: Lines<'_>, end: Ending<'_>, y: &mut [f32]) {
+/// Fills a row, at any stride.
+fn strided_row(level: Level, lines: Lines<'_>, end: Ending<'_>, y: &mut [f32]) {
     for (i, y) in y.chunks_mut(BLOCK).enumerate() {
-        let sums = match lines.geometry.stride[1] {
-            1 => neighbours(level, lines, i * BLOCK),
-            _ => strided(level, lines, i * BLOCK, y.len()),
-        };
+        let sums = strided(level, lines, i * BLOCK, y.len());
         finish(level, end, i * BLOCK, &sums, y);
-    }
-}
-
-vectorised! {
-    /// Sums over taps from an output on, at stride 1. Those behind the last output are computed
-    /// too: a row's padding and the tail can be read.
-    fn neighbours<FUSED>(lines: Lines<'_>, at: usize) -> [f32; BLOCK] {
-        let Geometry { kernel, dilation, .. } = lines.geometry;
-        let mut sums = [0.0; BLOCK];
-        for (row, weights) in lines.weights.chunks_exact(kernel[1]).enumerate() {
-            let Some(x) = lines.seen(row) else { continue };
-            let x = &x[at..][..(kernel[1] - 1) * dilation[1] + BLOCK];
-            for (x, &weight) in x.windows(BLOCK).step_by(dilation[1]).zip(weights) {
-                if let Some(x) = x.first_chunk() {
-                    add_products::<FUSED, BLOCK>(&mut sums, x, weight);
-                }
-            }
-        }
-        sums
     }
 }
 
@@ -191,86 +222,5 @@ vectorised! {
             }
             Add::Nothing => y.iter_mut().zip(sums).for_each(|(y, &sum)| *y = positive(of(sum))),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::super::testing::{Held, for_levels};
-    use super::*;
-
-    struct Case {
-        size: [usize; 3],
-        geometry: Geometry,
-        pad: usize,
-    }
-
-    fn case(size: [usize; 3], output: usize, kernel: [usize; 2], more: [[usize; 2]; 3]) -> Case {
-        let [stride, dilation, padding] = more;
-        let geometry = Geometry { input: 1, output, kernel, stride, dilation, padding };
-        Case { size, geometry, pad: padding[1].max(1) }
-    }
-
-    fn check(level: Level, case: &Case) {
-        let Case { size: [channels, mels, frames], geometry, pad } = *case;
-        let Geometry { output, kernel, stride, dilation, padding, .. } = geometry;
-        let x = Held::noise(&case.size, pad, 1);
-        let outputs = channels * output;
-        let weights = Held::noise(&[outputs, kernel[0], kernel[1]], 0, 2);
-        let numbers = |seed: u64| Held::noise(&[outputs], 0, seed).dense();
-        let (scale, shift) = (numbers(3), numbers(4));
-        let made = |i: usize, n: usize| {
-            (n + 2 * padding[i] - dilation[i] * (kernel[i] - 1) - 1) / stride[i] + 1
-        };
-        let size = [outputs, made(0, mels), made(1, frames)];
-        let other = Held::noise(&size, pad, 5);
-        let convolution = other.indexed(|_, at| {
-            let mut sum = 0.0;
-            for (i, j) in (0..kernel[0]).flat_map(|i| (0..kernel[1]).map(move |j| (i, j))) {
-                let mel = (at[1] * stride[0] + i * dilation[0]).checked_sub(padding[0]);
-                let frame = (at[2] * stride[1] + j * dilation[1]).checked_sub(padding[1]);
-                if let (Some(mel), Some(frame)) = (mel, frame)
-                    && mel < mels
-                    && frame < frames
-                {
-                    let weight = f64::from(weights.at(&[at[0], i, j]));
-                    sum += weight * f64::from(x.at(&[at[0] / output, mel, frame]));
-                }
-            }
-            sum * f64::from(scale[at[0]]) + f64::from(shift[at[0]])
-        });
-        let of = Depthwise::new(weights.dense(), scale, shift, channels, geometry, level);
-        let sums = convolution.iter().zip(other.dense());
-        let sums: Vec<f64> = sums.map(|(v, o)| (v + f64::from(o)).max(0.0)).collect();
-        let x_values = x.source().values;
-        let mut y = Held::garbage(&size, pad);
-        let run = |y: &mut Held, add: Add<'_>, relu: bool| {
-            let (size, y, scratch) = (case.size, y.memory(), &mut [][..]);
-            of.run(Call { x: x_values, size, pad, y, add, relu, scratch });
-        };
-        run(&mut y, Add::Nothing, false);
-        y.near(&convolution, 2e-6);
-        run(&mut y, Add::Of(other.source().values), true);
-        y.near(&sums, 2e-6);
-        let mut y = other.clone();
-        run(&mut y, Add::InPlace, true);
-        y.near(&sums, 2e-6);
-    }
-
-    #[test]
-    fn outputs_are_sums_over_taps() {
-        let one = [1, 1];
-        let cases = [
-            case([5, 6, 70], 1, [3, 3], [one, one, one]),
-            case([3, 1, 37], 1, [1, 7], [one, one, [0, 3]]),
-            case([3, 1, 200], 1, [1, 59], [one, one, [0, 29]]),
-            case([2, 5, 33], 2, [3, 3], [one, [2, 2], [2, 2]]),
-            case([4, 7, 41], 1, [3, 3], [[2, 2], one, one]),
-            case([4, 7, 64], 1, [3, 3], [[2, 1], one, one]),
-            case([2, 6, 20], 3, [2, 4], [[2, 3], [1, 2], [0, 0]]),
-            case([2, 1, 3], 1, [1, 1], [one, one, [0, 0]]),
-            case([2, 3, 9], 1, [3, 3], [one, one, [2, 4]]),
-        ];
-        for_levels(|level| cases.iter().for_each(|case| check(level, case)));
     }
 }

@@ -70,7 +70,7 @@ mod sums;
 mod testing;
 
 pub(crate) use attend::{attend, scores, softmax_in_place};
-pub(crate) use depthwise::Depthwise;
+pub(crate) use depthwise::{Depthwise, Rows};
 pub(crate) use element::{affine, affine_in_place, combine, combine_in_place, map, map_in_place};
 pub(crate) use grid::{shift, shift_in_place, snap, snap_in_place};
 pub(crate) use linear::Linear;
