@@ -7,7 +7,7 @@ use std::ops::Range;
 use std::ptr::null;
 
 use super::tile::Run;
-use super::{Dense, Geometry};
+use super::{Dense, Geometry, Packed, Way};
 use crate::infer::plane::{GUARD, Plane};
 
 /// Input and output of a block.
@@ -48,9 +48,17 @@ impl Dense {
         self.geometry.output
     }
 
-    /// Values of scratch for the weights of a block.
+    /// Values of scratch for the weights of a block of a pointwise convolution.
     pub fn unpacked(&self) -> usize {
-        self.weights.scratch()
+        self.weights().scratch()
+    }
+
+    /// The weights of a pointwise convolution.
+    fn weights(&self) -> &Packed {
+        match &self.way {
+            Way::Direct(weights) => weights,
+            Way::Winograd(_) => panic!("outputs see more than a position"),
+        }
     }
 
     /// `act(convolution(x) * scale + shift)` for a block of outputs, the bits of
@@ -59,7 +67,7 @@ impl Dense {
     /// # Panics
     /// If outputs see more than a position, the input has other channels, or a slice is too short.
     pub(in super::super) fn run_block(&self, number: usize, block: Block<'_>, scratch: &mut [f32]) {
-        let Self { geometry, kernel, weights, scale, shift } = self;
+        let Self { geometry, kernel, scale, shift, .. } = self;
         let Block { x, size, pad, positions, relu, y, y_plane, to } = block;
         let input = Plane::of(&size, pad);
         let (x_plane, length) = (size[1] * input.pitch, positions.len());
@@ -69,7 +77,7 @@ impl Dense {
         assert!(y.len() >= GUARD + kernel.outputs * y_plane, "channels beyond the output");
         let first = number * kernel.outputs;
         let outputs = kernel.outputs.min(geometry.output - first);
-        let weights = weights.block(number, scratch);
+        let weights = self.weights().block(number, scratch);
         let run = Run {
             x: x.as_ptr().wrapping_add(GUARD + positions.start),
             x_plane,
