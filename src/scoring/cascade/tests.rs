@@ -112,7 +112,7 @@ proptest! {
 fn the_lower_end_is_in_the_band_and_the_upper_is_not() {
     let band: Band = "-1.5:2.25".parse().unwrap();
     assert_eq!(
-        [-1.5f64.next_down(), -1.5, 2.0, 2.25].map(|x| band.holds(x)),
+        [(-1.5f64).next_down(), -1.5, 2.0, 2.25].map(|x| band.holds(x)),
         [false, true, true, false]
     );
     assert!([-1.0, 0.0, 1.0].iter().all(|x| !Band::NONE.holds(*x)));
