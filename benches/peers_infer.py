@@ -38,11 +38,13 @@ NETWORKS = [
     "redimnet2-b2",
 ]
 # The form in figures of `revox bench embed`, the end of the model's name, how `revox export` calls
-# it, and the form that ONNX Runtime runs beside it.
+# it (not at all: integers of packed weights have no form in ONNX), and the form that ONNX Runtime
+# runs beside it.
 FORMS = [
     ("f32", "", "f32", "f32"),
     ("packed", "-packed", "codes", "f32"),
     ("int8", "-int8", "int8", "int8"),
+    ("packed-int8", "-packed-int8", None, "int8"),
 ]
 COLUMNS = [
     "network",
@@ -128,6 +130,8 @@ class Peers:
         for form, end, weights, _ in FORMS:
             model = self.folder / f"{network}{end}.safetensors"
             path = model.with_suffix(".onnx")
+            if weights is None:
+                continue
             # Models are the same in each round.
             if not path.exists() and path not in self.refused:
                 try:
@@ -141,10 +145,10 @@ class Peers:
 
     def rows(self, network, threads, rounds):
         """The rows of a network: one for each form of its weights."""
-        for form, end, _, peer in FORMS:
+        for form, end, weights, peer in FORMS:
             model = self.folder / f"{network}{end}.safetensors"
             path = model.with_suffix(".onnx")
-            if path in self.refused:
+            if path in self.refused or f"onnx/{peer}" not in rounds[0]:
                 continue
             own = f"runtime/{form}"
             ours, theirs = (min(r[what] for r in rounds) for what in [own, f"onnx/{peer}"])
@@ -161,8 +165,8 @@ class Peers:
                 f"{max(r[f'{own}/rate'] for r in rounds):.1f}",
                 f"{rounds[0][f'{own}/peak'] / 1e6:.2f}",
                 f"{model.stat().st_size / 1e6:.2f}",
-                f"{path.stat().st_size / model.stat().st_size:.3f}",
-                f"{self.difference(model, path):.1e}",
+                f"{path.stat().st_size / model.stat().st_size:.3f}" if weights else "",
+                f"{self.difference(model, path):.1e}" if weights else "",
             ]
 
     def compare(self):

@@ -40,8 +40,8 @@ pub struct EmbedBench {
     pub backend: &'static str,
     /// Instructions of the runtime.
     pub level: Level,
-    /// A folder for the models that are measured: `NAME.safetensors`, `NAME-int8.safetensors` and
-    /// `NAME-packed.safetensors`.
+    /// A folder for the models that are measured: `NAME.safetensors`, `NAME-int8.safetensors`,
+    /// `NAME-packed.safetensors` and `NAME-packed-int8.safetensors`.
     pub save: Option<PathBuf>,
 }
 
@@ -51,8 +51,9 @@ pub struct EmbedBench {
 /// weights and its arena, its part of Burn's time, and how far its embedding is from Burn's. Of
 /// both, the ratio of packed to f32. Processor seconds of k-means over all weights.
 ///
-/// The runtime also computes in integers (`runtime/int8`), with ranges of synthetic speech: the
-/// same, the ratio to its time in f32, and the cosine distance to embeddings in f32.
+/// The runtime also computes in integers, with ranges of synthetic speech, from f32 weights
+/// (`runtime/int8`) and from packed ones (`runtime/packed-int8`): the same, the ratio to its time in
+/// floats, and the cosine distance to embeddings in floats.
 ///
 /// Bytes are the host's, and are counted where [`PeakAlloc`] is the program's allocator. The
 /// runtime computes on the CPU, whatever Burn's device.
@@ -83,7 +84,7 @@ pub fn embed(
         let model = subject.model()?;
         let dense = subject.measure("f32", before, &model)?;
         report(&format!("{name}, int8, with ranges of synthetic speech"));
-        subject.measure_int8(&model, &dense, bench.save.as_deref())?;
+        subject.measure_int8("int8", &model, &dense, bench.save.as_deref())?;
         report(&format!("{name}, k-means, {} bits", bench.bits));
         let plan = uniform(&names_and_shapes(&model.network), &config)?;
         let quantizer = Quantizer::new(plan, config.clone());
@@ -111,6 +112,8 @@ pub fn embed(
         subject.figure(bench.backend, "ratio", packed.burn / dense.burn, unit);
         let by = bench.level.name();
         subject.figure(by, "runtime/ratio", packed.runtime / dense.runtime, unit);
+        report(&format!("{name}, packed, int8"));
+        subject.measure_int8("packed-int8", &model, &packed, bench.save.as_deref())?;
         figures.extend(subject.figures);
     }
     Ok(figures)
@@ -210,22 +213,24 @@ impl<'a> Subject<'a> {
         Ok(own.seconds)
     }
 
-    /// Passes by the runtime in integers over a model that was measured in f32.
+    /// Passes by the runtime in integers over a model that was measured in floats.
     fn measure_int8(
         &mut self,
+        form: &str,
         model: &Model,
         floats: &Measured,
         save: Option<&Path>,
     ) -> Result<()> {
         let (model, distance) = int8::calibrated(model)?;
         if let Some(folder) = save {
-            let file = format!("{}-int8.safetensors", self.arch.name);
+            let file = format!("{}-{form}.safetensors", self.arch.name);
             model.save(folder.join(file), Default::default())?;
         }
-        let seconds = self.run("int8", &model, floats.burn, &floats.embedding)?;
+        let seconds = self.run(form, &model, floats.burn, &floats.embedding)?;
         let by = self.bench.level.name();
-        self.figure(by, "runtime/int8/of-f32", seconds / floats.runtime, "int8 / f32");
-        self.figure(by, "runtime/int8/distance", distance, "cosine distance");
+        let of_floats = seconds / floats.runtime;
+        self.figure(by, &format!("runtime/{form}/of-floats"), of_floats, "int8 / floats");
+        self.figure(by, &format!("runtime/{form}/distance"), distance, "cosine distance");
         Ok(())
     }
 }

@@ -232,7 +232,7 @@ mod tests {
                 figure("embed/resnet34/runtime/f32/arena", f64::from(1 << 20), "avx2"),
                 figure("embed/resnet34/runtime/int8", 0.02, "avx2"),
                 figure("embed/resnet34/runtime/int8/ratio", 0.2, "avx2"),
-                figure("embed/resnet34/runtime/int8/of-f32", 0.4, "avx2"),
+                figure("embed/resnet34/runtime/int8/of-floats", 0.4, "avx2"),
                 figure("embed/resnet34/runtime/ratio", 1.05, "avx2"),
                 figure("embed/resnet34/packed/file", 3.0e6, "cuda"),
             ],
@@ -259,7 +259,7 @@ mod tests {
             "| resnet34 | f32 | cuda | 100.0 |  | 45.3 |  |  |  |  |  |",
             "| resnet34 | f32 | avx2 | 50.0 | 0.50 |  | 3.0e-7 |  | 1.0 MiB |  |  |",
             "| resnet34 | int8 | avx2 | 20.0 | 0.20 |  |  |  |  |  |  |",
-            "| embed/resnet34/runtime/int8/of-f32 | avx2 | 0.4000 s |",
+            "| embed/resnet34/runtime/int8/of-floats | avx2 | 0.4000 s |",
             "| embed/resnet34/runtime/ratio | avx2 | 1.0500 s |",
             "| embed/resnet34/packed/file | cuda | 3000000.0000 s |",
         ] {

@@ -85,7 +85,7 @@ fn bench_embed_compares_the_runtime_with_burn() {
     for what in ["runtime/f32", "runtime/packed", "runtime/packed/peak", "runtime/ratio"] {
         assert_eq!(figure(what)["backend"], "portable", "{what}");
     }
-    for what in ["int8", "int8/arena", "int8/of-f32", "int8/distance"] {
+    for what in ["int8", "int8/arena", "int8/of-floats", "int8/distance"] {
         assert_eq!(figure(&format!("runtime/{what}"))["backend"], "portable", "{what}");
     }
     let info = place.json(&["info", "models/resnet10-int8.safetensors"]);

@@ -33,7 +33,7 @@ fn every_network_has_its_figures() {
     assert_eq!(value("runtime/ratio"), value("runtime/packed") / value("runtime/f32"));
     assert_eq!(value("runtime/f32/ratio"), value("runtime/f32") / value("f32"));
     assert!(value("runtime/f32/off") < 1e-5 && value("runtime/packed/off") < 1e-5);
-    assert_eq!(value("runtime/int8/of-f32"), value("runtime/int8") / value("runtime/f32"));
+    assert_eq!(value("runtime/int8/of-floats"), value("runtime/int8") / value("runtime/f32"));
     assert!(value("runtime/int8/off") > 1e-5 && value("runtime/int8/distance") > 0.0);
     assert!(value("runtime/int8/weights") < value("runtime/f32/weights"));
     assert!(value("packed/file") > 1e5 && value("runtime/packed/arena") > 1e4);

@@ -11,7 +11,7 @@ use crate::infer::Level;
 use crate::terminal::outln;
 
 /// Time and memory of an embedding by Burn and by the runtime without it, with f32 weights and with
-/// packed ones; of one in integers, by the runtime, with ranges of activations that are calibrated
+/// packed ones; of those in integers, by the runtime, with ranges of activations that are calibrated
 /// on synthetic speech; time of making codebooks.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
@@ -35,8 +35,8 @@ pub(super) struct Args {
     /// the processor has, unless this is given.
     #[arg(long, value_parser = level)]
     level: Option<Level>,
-    /// Keep the models in this folder, as NAME.safetensors, NAME-int8.safetensors and
-    /// NAME-packed.safetensors.
+    /// Keep the models in this folder, as NAME.safetensors, NAME-int8.safetensors,
+    /// NAME-packed.safetensors and NAME-packed-int8.safetensors.
     #[arg(long, value_name = "FOLDER")]
     save: Option<PathBuf>,
 }

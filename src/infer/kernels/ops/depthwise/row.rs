@@ -1,27 +1,42 @@
-//! A row of a depthwise convolution at stride 1. The sums of a few vectors of outputs stay in
-//! registers until they are scaled, shifted and rectified.
+//! Rows of a depthwise convolution at stride 1. The sums of a few vectors of outputs stay in
+//! registers until they are scaled, shifted and rectified. Two rows that follow each other share
+//! what they read; their bits are those of rows alone.
 
 #![allow(unsafe_code, reason = "vector instructions, and values at pointers")]
 #![allow(clippy::needless_range_loop, reason = "loops of fixed length become registers")]
 
 use super::{Ending, Level, Lines};
 
+/// Calls a function of a level's instruction set.
+macro_rules! by_level {
+    ($level:expr, $function:ident, $($argument:expr),*) => {
+        // SAFETY: a level is used where the processor was found to have it.
+        unsafe {
+            match $level {
+                #[cfg(target_arch = "x86_64")]
+                Level::Avx2 => avx2::$function($($argument),*),
+                #[cfg(target_arch = "x86_64")]
+                Level::Avx512 => avx512::$function($($argument),*),
+                #[cfg(target_arch = "aarch64")]
+                Level::Neon => neon::$function($($argument),*),
+                #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+                Level::Simd128 => simd128::$function($($argument),*),
+                _ => portable::$function($($argument),*),
+            }
+        }
+    };
+}
+
 /// Fills a row.
 pub(super) fn fill(level: Level, lines: &Lines<'_>, end: &Ending<'_>, y: &mut [f32]) {
-    // SAFETY: a level is used where the processor was found to have it.
-    unsafe {
-        match level {
-            #[cfg(target_arch = "x86_64")]
-            Level::Avx2 => avx2::fill(lines, end, y),
-            #[cfg(target_arch = "x86_64")]
-            Level::Avx512 => avx512::fill(lines, end, y),
-            #[cfg(target_arch = "aarch64")]
-            Level::Neon => neon::fill(lines, end, y),
-            #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
-            Level::Simd128 => simd128::fill(lines, end, y),
-            _ => portable::fill(lines, end, y),
-        }
-    }
+    by_level!(level, fill, lines, end, y);
+}
+
+/// Fills a row and the next one, of one length. `lines` are those of the first. Rows are
+/// neighbours,
+/// and nothing is added to them.
+pub(super) fn fill_two(level: Level, lines: &Lines<'_>, end: &Ending<'_>, y: [&mut [f32]; 2]) {
+    by_level!(level, fill_two, lines, end, y);
 }
 
 /// The functions of an instruction set. The compiler inlines vector instructions only there.
@@ -83,6 +98,89 @@ macro_rules! set {
                         }
                     }
                 }
+                // SAFETY: the caller vouches for the instructions.
+                unsafe { finish(sums, end, at, y) }
+            }
+
+            /// Fills a row and the next one.
+            ///
+            /// # Safety
+            /// The processor has the instructions.
+            $(#[$feature])?
+            pub(super) unsafe fn fill_two(
+                lines: &Lines<'_>,
+                end: &Ending<'_>,
+                [y, next]: [&mut [f32]; 2],
+            ) {
+                let mut at = 0;
+                while at < y.len() {
+                    // SAFETY: the caller vouches for the instructions.
+                    unsafe {
+                        match (y.len() - at).div_ceil(LANES) {
+                            1 => tiles::<1>(lines, end, at, y, next),
+                            2 => tiles::<2>(lines, end, at, y, next),
+                            3 => tiles::<3>(lines, end, at, y, next),
+                            _ => tiles::<4>(lines, end, at, y, next),
+                        }
+                    }
+                    at += 4 * LANES;
+                }
+            }
+
+            /// [`tile`] of two rows.
+            #[inline]
+            $(#[$feature])?
+            unsafe fn tiles<const VECTORS: usize>(
+                lines: &Lines<'_>,
+                end: &Ending<'_>,
+                at: usize,
+                y: &mut [f32],
+                next: &mut [f32],
+            ) {
+                let Geometry { kernel, dilation, .. } = lines.geometry;
+                let mut sums = [[zero(); VECTORS]; 2];
+                for row in 0..=kernel[0] {
+                    let Some(x) = lines.seen(row) else { continue };
+                    let x = &x[at..][..(kernel[1] - 1) * dilation[1] + VECTORS * LANES];
+                    // The second row sees a row of the input with the weights of the tap above.
+                    let weights = |row: usize| lines.weights[row * kernel[1]..][..kernel[1]].iter();
+                    let mut own = (row < kernel[0]).then(|| weights(row));
+                    let mut its = row.checked_sub(1).map(weights);
+                    for tap in 0..kernel[1] {
+                        let mut values = [zero(); VECTORS];
+                        for v in 0..VECTORS {
+                            // SAFETY: the slice has a whole vector there.
+                            values[v] = unsafe {
+                                load(x.as_ptr().add(tap * dilation[1] + v * LANES))
+                            };
+                        }
+                        for (weights, sums) in [&mut own, &mut its].into_iter().zip(&mut sums) {
+                            if let Some(&weight) = weights.as_mut().and_then(Iterator::next) {
+                                let weight = splat(weight);
+                                for v in 0..VECTORS {
+                                    sums[v] = plus_product(sums[v], weight, values[v]);
+                                }
+                            }
+                        }
+                    }
+                }
+                let [first, second] = sums;
+                // SAFETY: the caller vouches for the instructions.
+                unsafe {
+                    finish(first, end, at, y);
+                    finish(second, end, at, next);
+                }
+            }
+
+            /// Scales, shifts, adds, rectifies and stores the sums of a row.
+            #[inline]
+            $(#[$feature])?
+            unsafe fn finish<const VECTORS: usize>(
+                sums: [Vector; VECTORS],
+                end: &Ending<'_>,
+                at: usize,
+                y: &mut [f32],
+            ) {
                 let (scale, shift) = (splat(end.scale), splat(end.shift));
                 for v in 0..VECTORS {
                     let first = at + v * LANES;
