@@ -70,7 +70,10 @@ class Data:
 
     def write(self, folder):
         """The list of recordings, with whole paths."""
-        lines = [f"{name} {self.folder / file}\n" for name, file in self.files.items()]
+        # A relative path is looked up beside the list, then one folder above.
+        tops = [self.folder, self.folder.parent]
+        place = lambda file: next((t / file for t in tops if (t / file).exists()), file)
+        lines = [f"{name} {place(file)}\n" for name, file in self.files.items()]
         (folder / "wav.scp").write_text("".join(lines))
 
 

@@ -52,8 +52,8 @@ pub struct EmbedBench {
 /// both, the ratio of packed to f32. Processor seconds of k-means over all weights.
 ///
 /// The runtime also computes in integers, with ranges of synthetic speech, from f32 weights
-/// (`runtime/int8`) and from packed ones (`runtime/packed-int8`): the same, the ratio to its time in
-/// floats, and the cosine distance to embeddings in floats.
+/// (`runtime/int8`) and from packed ones (`runtime/packed-int8`): the same, the ratio to its time
+/// in floats, and the cosine distance to embeddings in floats.
 ///
 /// Bytes are the host's, and are counted where [`PeakAlloc`] is the program's allocator. The
 /// runtime computes on the CPU, whatever Burn's device.

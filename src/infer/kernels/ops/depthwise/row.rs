@@ -33,8 +33,7 @@ pub(super) fn fill(level: Level, lines: &Lines<'_>, end: &Ending<'_>, y: &mut [f
 }
 
 /// Fills a row and the next one, of one length. `lines` are those of the first. Rows are
-/// neighbours,
-/// and nothing is added to them.
+/// neighbours, and nothing is added to them.
 pub(super) fn fill_two(level: Level, lines: &Lines<'_>, end: &Ending<'_>, y: [&mut [f32]; 2]) {
     by_level!(level, fill_two, lines, end, y);
 }
