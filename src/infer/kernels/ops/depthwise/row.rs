@@ -137,14 +137,12 @@ macro_rules! set {
                 next: &mut [f32],
             ) {
                 let Geometry { kernel, dilation, .. } = lines.geometry;
-                let mut sums = [[zero(); VECTORS]; 2];
+                let (mut first, mut second) = ([zero(); VECTORS], [zero(); VECTORS]);
                 for row in 0..=kernel[0] {
                     let Some(x) = lines.seen(row) else { continue };
                     let x = &x[at..][..(kernel[1] - 1) * dilation[1] + VECTORS * LANES];
                     // The second row sees a row of the input with the weights of the tap above.
-                    let weights = |row: usize| lines.weights[row * kernel[1]..][..kernel[1]].iter();
-                    let mut own = (row < kernel[0]).then(|| weights(row));
-                    let mut its = row.checked_sub(1).map(weights);
+                    let (in_first, in_second) = (row < kernel[0], row > 0);
                     for tap in 0..kernel[1] {
                         let mut values = [zero(); VECTORS];
                         for v in 0..VECTORS {
@@ -153,17 +151,21 @@ macro_rules! set {
                                 load(x.as_ptr().add(tap * dilation[1] + v * LANES))
                             };
                         }
-                        for (weights, sums) in [&mut own, &mut its].into_iter().zip(&mut sums) {
-                            if let Some(&weight) = weights.as_mut().and_then(Iterator::next) {
-                                let weight = splat(weight);
-                                for v in 0..VECTORS {
-                                    sums[v] = plus_product(sums[v], weight, values[v]);
-                                }
+                        let place = row * kernel[1] + tap;
+                        if in_first {
+                            let weight = splat(lines.weights[place]);
+                            for v in 0..VECTORS {
+                                first[v] = plus_product(first[v], weight, values[v]);
+                            }
+                        }
+                        if in_second {
+                            let weight = splat(lines.weights[place - kernel[1]]);
+                            for v in 0..VECTORS {
+                                second[v] = plus_product(second[v], weight, values[v]);
                             }
                         }
                     }
                 }
-                let [first, second] = sums;
                 // SAFETY: the caller vouches for the instructions.
                 unsafe {
                     finish(first, end, at, y);
