@@ -58,6 +58,11 @@ impl Case {
         self.padding[1].max(1)
     }
 
+    /// Channels, rows and frames.
+    fn input(&self) -> [usize; 3] {
+        [self.channels[0], self.size[0], self.size[1]]
+    }
+
     fn layers(&self, level: Level, is_packed: bool) -> (Dense, Depthwise) {
         let Self { channels: [input, output], kernel, stride, dilation, padding, .. } = *self;
         let one = [1, 1];
@@ -129,32 +134,43 @@ fn at_once(case: &Case, expansion: &Expansion<'_>, relu: bool, scratch: usize) -
     bits(&y)
 }
 
-/// Also where another number of threads was planned.
-#[test]
-fn bits_are_those_of_one_convolution_after_the_other() {
-    let pools = [1, 2, 3].map(|n| ThreadPoolBuilder::new().num_threads(n).build().unwrap());
+/// Every case at every level, with f32 weights and with packed ones: an expansion, its input and
+/// what the two convolutions make of it one after the other.
+fn each(check: &dyn Fn(&Case, &Expansion<'_>, bool, &[u32])) {
     for case in cases() {
         for level in Level::available() {
             for (is_packed, relu) in [(false, [true, true]), (true, [false, true])] {
                 let (dense, depthwise) = case.layers(level, is_packed);
                 let wanted = apart(&case, &dense, &depthwise, relu);
                 let expansion = Expansion { dense: &dense, relu: relu[0], depthwise: &depthwise };
-                let size = [case.channels[0], case.size[0], case.size[1]];
-                let planned = pools.each_ref().map(|pool| {
-                    let pool_size = || expansion.scratch(size, case.pad());
-                    pool.install(pool_size)
-                });
-                for pool in &pools {
-                    for scratch in planned {
-                        let run = || at_once(&case, &expansion, relu[1], scratch);
-                        let found = pool.install(run);
-                        let threads = pool.current_num_threads();
-                        assert!(found == wanted, "{case:?}, {level:?}, {threads} threads");
-                    }
-                }
+                check(&case, &expansion, relu[1], &wanted);
             }
         }
     }
+}
+
+#[test]
+fn bits_are_those_of_one_convolution_after_the_other() {
+    each(&|case, expansion, relu, wanted| {
+        let scratch = expansion.scratch(case.input(), case.pad());
+        assert!(at_once(case, expansion, relu, scratch) == wanted, "{case:?}");
+    });
+}
+
+/// Also where another number of them was planned.
+#[test]
+fn the_number_of_threads_changes_no_bit() {
+    let pools = [1, 2, 3].map(|n| ThreadPoolBuilder::new().num_threads(n).build().unwrap());
+    each(&|case, expansion, relu, wanted| {
+        let scratch = || expansion.scratch(case.input(), case.pad());
+        let planned = pools.each_ref().map(|pool| pool.install(scratch));
+        for pool in &pools {
+            for scratch in planned {
+                let found = pool.install(|| at_once(case, expansion, relu, scratch));
+                assert!(found == wanted, "{case:?}, {} threads", pool.current_num_threads());
+            }
+        }
+    });
 }
 
 /// Scratch of any plan is enough for a pass on fewer threads.

@@ -72,7 +72,7 @@ fn the_way_gives_what_the_definition_gives() {
 
 /// A program may be planned in one pool of threads and run in another one.
 #[test]
-fn scratch_of_another_pool_will_do() {
+fn scratch_for_other_threads_will_do() {
     let pool = |threads: usize| rayon::ThreadPoolBuilder::new().num_threads(threads).build();
     let (one, four) = (pool(1).unwrap(), pool(4).unwrap());
     for (channels, size, pad) in SIZES {
