@@ -17,7 +17,7 @@ fn every_network_has_its_figures() {
     };
     let mut reports = 0;
     let figures = embed(&bench, &Device::default(), &mut |_| reports += 1).unwrap();
-    assert_eq!((figures.len(), reports), (38, 4));
+    assert_eq!((figures.len(), reports), (48, 5));
     let of = |what: &str| {
         figures.iter().find(|f| f.name == format!("embed/redimnet2-b0/{what}")).unwrap()
     };
@@ -36,12 +36,15 @@ fn every_network_has_its_figures() {
     assert_eq!(value("runtime/int8/of-floats"), value("runtime/int8") / value("runtime/f32"));
     assert!(value("runtime/int8/off") > 1e-5 && value("runtime/int8/distance") > 0.0);
     assert!(value("runtime/int8/weights") < value("runtime/f32/weights"));
+    assert!(value("runtime/packed-int8/weights") < value("runtime/int8/weights"));
+    assert!(value("runtime/packed-int8/distance") > 0.0);
     assert!(value("packed/file") > 1e5 && value("runtime/packed/arena") > 1e4);
     assert!(4.0 * value("runtime/packed/weights") < 3.0 * value("runtime/f32/weights"));
     for (file, is_packed, is_int8) in [
         ("redimnet2-b0", false, false),
         ("redimnet2-b0-int8", false, true),
         ("redimnet2-b0-packed", true, false),
+        ("redimnet2-b0-packed-int8", true, true),
     ] {
         let path = folder.path().join(format!("models/{file}.safetensors"));
         let header = Model::load(path, &Device::default()).unwrap().header;
