@@ -85,50 +85,25 @@ impl Depthwise {
         y: &mut [f32],
         [width, pitch]: [usize; 2],
     ) {
-        let Geometry { stride, dilation, .. } = self.geometry;
-        let (count, is_together) = (rows.len(), stride == [1, 1] && dilation[0] == 1);
-        for (top, two) in rows.step_by(2).zip(y[..count * pitch].chunks_mut(2 * pitch)) {
-            let top = top * stride[0];
-            let mut values = two.chunks_exact_mut(pitch).map(|values| {
-                let (values, pad) = values.split_at_mut(width);
-                pad.fill(0.0);
-                values
-            });
-            match (values.next(), values.next()) {
-                (Some(first), Some(second)) if is_together => {
-                    let (lines, end) = self.line(output, top, x, (Add::Nothing, relu));
-                    row::fill_two(self.level, &lines, &end, [first, second]);
-                }
-                (first, second) => {
-                    for (i, values) in [first, second].into_iter().flatten().enumerate() {
-                        self.row(output, top + i * stride[0], x, (Add::Nothing, relu), values);
-                    }
-                }
-            }
+        for (row, values) in rows.zip(y.chunks_exact_mut(pitch)) {
+            let (values, pad) = values.split_at_mut(width);
+            let top = row * self.geometry.stride[0];
+            self.row(output, top, x, (Add::Nothing, relu), values);
+            pad.fill(0.0);
         }
     }
 
     /// Fills a row of an output channel, whose first tap is in this row of the padded input.
     fn row(&self, output: usize, top: usize, x: Rows<'_>, end: (Add<'_>, bool), y: &mut [f32]) {
-        let (lines, end) = self.line(output, top, x, end);
+        let taps = self.geometry.kernel[0] * self.geometry.kernel[1];
+        let weights = &self.weights[output * taps..][..taps];
+        let (scale, shift, (add, relu)) = (self.scale[output], self.shift[output], end);
+        let lines = Lines { rows: x, top, geometry: self.geometry, weights };
+        let end = Ending { scale, shift, add, relu };
         match self.geometry.stride[1] {
             1 => row::fill(self.level, &lines, &end, y),
             _ => strided_row(self.level, lines, end, y),
         }
-    }
-
-    /// What a row of an output channel sees, and what happens to its sums.
-    fn line<'a>(
-        &'a self,
-        output: usize,
-        top: usize,
-        rows: Rows<'a>,
-        (add, relu): (Add<'a>, bool),
-    ) -> (Lines<'a>, Ending<'a>) {
-        let taps = self.geometry.kernel[0] * self.geometry.kernel[1];
-        let weights = &self.weights[output * taps..][..taps];
-        let lines = Lines { rows, top, geometry: self.geometry, weights };
-        (lines, Ending { scale: self.scale[output], shift: self.shift[output], add, relu })
     }
 
     /// Rows and frames of the output, of an input of that many.

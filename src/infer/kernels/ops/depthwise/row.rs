@@ -1,41 +1,27 @@
-//! Rows of a depthwise convolution at stride 1. The sums of a few vectors of outputs stay in
-//! registers until they are scaled, shifted and rectified. Two rows that follow each other share
-//! what they read; their bits are those of rows alone.
+//! A row of a depthwise convolution at stride 1. The sums of a few vectors of outputs stay in
+//! registers until they are scaled, shifted and rectified.
 
 #![allow(unsafe_code, reason = "vector instructions, and values at pointers")]
 #![allow(clippy::needless_range_loop, reason = "loops of fixed length become registers")]
 
 use super::{Ending, Level, Lines};
 
-/// Calls a function of a level's instruction set.
-macro_rules! by_level {
-    ($level:expr, $function:ident, $($argument:expr),*) => {
-        // SAFETY: a level is used where the processor was found to have it.
-        unsafe {
-            match $level {
-                #[cfg(target_arch = "x86_64")]
-                Level::Avx2 => avx2::$function($($argument),*),
-                #[cfg(target_arch = "x86_64")]
-                Level::Avx512 => avx512::$function($($argument),*),
-                #[cfg(target_arch = "aarch64")]
-                Level::Neon => neon::$function($($argument),*),
-                #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
-                Level::Simd128 => simd128::$function($($argument),*),
-                _ => portable::$function($($argument),*),
-            }
-        }
-    };
-}
-
 /// Fills a row.
 pub(super) fn fill(level: Level, lines: &Lines<'_>, end: &Ending<'_>, y: &mut [f32]) {
-    by_level!(level, fill, lines, end, y);
-}
-
-/// Fills a row and the next one, of one length. `lines` are those of the first. Rows are
-/// neighbours, and nothing is added to them.
-pub(super) fn fill_two(level: Level, lines: &Lines<'_>, end: &Ending<'_>, y: [&mut [f32]; 2]) {
-    by_level!(level, fill_two, lines, end, y);
+    // SAFETY: a level is used where the processor was found to have it.
+    unsafe {
+        match level {
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx2 => avx2::fill(lines, end, y),
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx512 => avx512::fill(lines, end, y),
+            #[cfg(target_arch = "aarch64")]
+            Level::Neon => neon::fill(lines, end, y),
+            #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+            Level::Simd128 => simd128::fill(lines, end, y),
+            _ => portable::fill(lines, end, y),
+        }
+    }
 }
 
 /// The functions of an instruction set. The compiler inlines vector instructions only there.
@@ -97,91 +83,6 @@ macro_rules! set {
                         }
                     }
                 }
-                // SAFETY: the caller vouches for the instructions.
-                unsafe { finish(sums, end, at, y) }
-            }
-
-            /// Fills a row and the next one.
-            ///
-            /// # Safety
-            /// The processor has the instructions.
-            $(#[$feature])?
-            pub(super) unsafe fn fill_two(
-                lines: &Lines<'_>,
-                end: &Ending<'_>,
-                [y, next]: [&mut [f32]; 2],
-            ) {
-                let mut at = 0;
-                while at < y.len() {
-                    // SAFETY: the caller vouches for the instructions.
-                    unsafe {
-                        match (y.len() - at).div_ceil(LANES) {
-                            1 => tiles::<1>(lines, end, at, y, next),
-                            2 => tiles::<2>(lines, end, at, y, next),
-                            3 => tiles::<3>(lines, end, at, y, next),
-                            _ => tiles::<4>(lines, end, at, y, next),
-                        }
-                    }
-                    at += 4 * LANES;
-                }
-            }
-
-            /// [`tile`] of two rows.
-            #[inline]
-            $(#[$feature])?
-            unsafe fn tiles<const VECTORS: usize>(
-                lines: &Lines<'_>,
-                end: &Ending<'_>,
-                at: usize,
-                y: &mut [f32],
-                next: &mut [f32],
-            ) {
-                let Geometry { kernel, dilation, .. } = lines.geometry;
-                let (mut first, mut second) = ([zero(); VECTORS], [zero(); VECTORS]);
-                for row in 0..=kernel[0] {
-                    let Some(x) = lines.seen(row) else { continue };
-                    let x = &x[at..][..(kernel[1] - 1) * dilation[1] + VECTORS * LANES];
-                    // The second row sees a row of the input with the weights of the tap above.
-                    let (in_first, in_second) = (row < kernel[0], row > 0);
-                    for tap in 0..kernel[1] {
-                        let mut values = [zero(); VECTORS];
-                        for v in 0..VECTORS {
-                            // SAFETY: the slice has a whole vector there.
-                            values[v] = unsafe {
-                                load(x.as_ptr().add(tap * dilation[1] + v * LANES))
-                            };
-                        }
-                        let place = row * kernel[1] + tap;
-                        if in_first {
-                            let weight = splat(lines.weights[place]);
-                            for v in 0..VECTORS {
-                                first[v] = plus_product(first[v], weight, values[v]);
-                            }
-                        }
-                        if in_second {
-                            let weight = splat(lines.weights[place - kernel[1]]);
-                            for v in 0..VECTORS {
-                                second[v] = plus_product(second[v], weight, values[v]);
-                            }
-                        }
-                    }
-                }
-                // SAFETY: the caller vouches for the instructions.
-                unsafe {
-                    finish(first, end, at, y);
-                    finish(second, end, at, next);
-                }
-            }
-
-            /// Scales, shifts, adds, rectifies and stores the sums of a row.
-            #[inline]
-            $(#[$feature])?
-            unsafe fn finish<const VECTORS: usize>(
-                sums: [Vector; VECTORS],
-                end: &Ending<'_>,
-                at: usize,
-                y: &mut [f32],
-            ) {
                 let (scale, shift) = (splat(end.scale), splat(end.shift));
                 for v in 0..VECTORS {
                     let first = at + v * LANES;
