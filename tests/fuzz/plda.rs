@@ -7,6 +7,7 @@ use revox::rng::Stream;
 use revox::scoring::{Embeddings, Groups, Plda, PldaAdaptation, PldaTraining};
 use safetensors::SafeTensors;
 
+use crate::checksums::{lookup3, seal_hdf5};
 use crate::mutate::{self, pick};
 use crate::runner::{Outcome, Target, Verdict, run, run_expanding};
 use crate::text::text;
@@ -234,15 +235,32 @@ fn plda_kaldi() {
     run(&Target { name: "plda_kaldi", file: FILE, good: &good, make: &make, read: &read });
 }
 
+/// The tests seal HDF5 files as the library does.
+#[test]
+fn a_sealed_hdf5_file_is_sealed_again_as_it_was() {
+    // From the comments of lookup3.c.
+    assert_eq!(lookup3(b"Four score and seven years ago"), 0x1777_0551);
+    let good = file(&model(false, None, false), "p.h5");
+    let headers = good.windows(4).filter(|window| window == b"OHDR").count();
+    assert!(headers > 1, "{headers}");
+    let mut again = good.clone();
+    seal_hdf5(&mut again);
+    assert!(again == good);
+}
+
 #[test]
 fn plda_hdf5() {
     let mut good =
         vec![file(&model(false, None, false), "p.h5"), file(&model(false, None, true), "p.h5")];
-    // Its headers have no checksums, so readers go on to what is changed.
+    // Of the oldest version, without checksums.
     good.extend(given("plda_default5.h5"));
     let make = |stream: &mut Stream| {
         let hot = *pick(stream, &[100, 1000, 3000, 8000]);
-        changed(stream, &good, hot)
+        let mut data = changed(stream, &good, hot);
+        if stream.chance(0.8) {
+            seal_hdf5(&mut data);
+        }
+        data
     };
     let target = Target { name: "plda_hdf5", file: FILE, good: &good, make: &make, read: &read };
     run_expanding(&target, EXPANSION);
