@@ -27,13 +27,13 @@ fn files(folder: &str) -> Vec<Vec<u8>> {
     files
 }
 
-fn seeds_of(texts: &[&str]) -> Vec<Vec<u8>> {
+pub fn seeds_of(texts: &[&str]) -> Vec<Vec<u8>> {
     texts.iter().map(|t| t.as_bytes().to_vec()).collect()
 }
 
 /// An error of a list names its line. It names only the file if the list is blank or text of
 /// another encoding.
-fn refused(error: &Error, path: &Path, bytes: &[u8]) -> Outcome {
+pub fn refused(error: &Error, path: &Path, bytes: &[u8]) -> Outcome {
     let lines = 1 + bytes.iter().filter(|&&b| b == b'\n').count();
     let text = String::from_utf8_lossy(bytes);
     let blank = text.strip_prefix('\u{feff}').unwrap_or(&text).trim().is_empty();

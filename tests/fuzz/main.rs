@@ -21,11 +21,13 @@ mod checksums;
 mod flac_file;
 mod mutate;
 mod runner;
+mod store_edits;
 mod text;
 mod torch_file;
 
 mod archives;
 mod audio;
+mod enrollments;
 mod features;
 mod formats;
 mod lists;
@@ -33,7 +35,9 @@ mod locks;
 mod logs;
 mod models;
 mod onnx;
+mod plda;
 mod shards;
+mod store;
 mod training;
 
 /// Counts what a reader allocates.

@@ -6,13 +6,14 @@ use burn::tensor::Device;
 use revox::audio::FbankConfig;
 use revox::inference::{Embedder, Extractor};
 use revox::model_file::{
-    Frontend, Header, ImportOptions, Model, NamedTensors, import, layer_sizes, read_head,
-    read_header, update_header,
+    Frontend, Header, ImportOptions, Model, NamedTensors, NamedThreshold, Scoring, import,
+    layer_sizes, read_head, read_header, update_header,
 };
 use revox::nn::{collect_named, names_and_shapes};
 use revox::quant::config::SmallLayers;
 use revox::quant::{Activations, QuantizeConfig, Quantizer, RangeMethod, Ranges, uniform};
 use revox::rng::Stream;
+use revox::scoring::{Calibration, Evidence, Fitted, parse_columns};
 use revox::train::Start;
 use revox::train::quantize::quantize;
 use revox::zoo::Architecture;
@@ -66,10 +67,40 @@ const WORDS: &[&str] = &[
     "BF16",
     "dtype",
     "data_offsets",
+    "scoring",
+    "embedding_mean",
+    "thresholds",
+    "calibration",
+    "columns",
+    "score",
+    "ratio-norm",
+    "weights",
+    "bias",
+    "fitted",
+    "prior",
+    "seconds",
+    "named_thresholds",
+    "false_accept_rate",
+    "threshold",
     "resnet293",
     "rev1-resnet10",
     "ASTP",
 ];
+
+/// A calibration, and thresholds of all kinds.
+fn scoring() -> Scoring {
+    let columns = parse_columns("min-seconds,ratio-norm").expect("columns");
+    let fitted = Fitted { prior: 0.01, seconds: Some([1.5, 30.0]), ..Fitted::default() };
+    let calibration = Calibration { columns, weights: vec![13.0, 0.1, -0.5], bias: -2.0, fitted };
+    let named = NamedThreshold { false_accept_rate: 0.001, threshold: 0.4375 };
+    Scoring {
+        thresholds: vec![(0.01, 0.25)],
+        threshold_eer: Some(0.125),
+        calibration: Some(calibration),
+        named_thresholds: [("door".to_owned(), named)].into(),
+        ..Scoring::default()
+    }
+}
 
 /// An untrained model.
 fn small(width: usize) -> Model {
@@ -77,7 +108,9 @@ fn small(width: usize) -> Model {
     let arch = Architecture { width, mels: MELS, embedding_dim: 8, ..named };
     let network = arch.init(&Device::default(), 3).expect("a network");
     let fbank = FbankConfig { mels: MELS, ..FbankConfig::default() };
-    Model { header: Header::new(arch, Frontend { fbank, cmn: true }), network }
+    let mut header = Header::new(arch, Frontend { fbank, cmn: true });
+    header.scoring = scoring();
+    Model { header, network }
 }
 
 fn file(model: &Model) -> Vec<u8> {
@@ -122,6 +155,12 @@ fn sound(model: &Model) -> Result<(), String> {
     }
     layer_sizes(model);
     let header = &model.header;
+    if let Some(calibration) = &header.scoring.calibration {
+        let side = Evidence { seconds: Some(2.5), norm: Some(0.5), cohort: Some(0.25) };
+        // Where the longest speech is none, a ratio of seconds is undefined.
+        let _ = calibration.llr(0.5, &side, &side);
+        let _ = calibration.to_string();
+    }
     header.arch.account(200).map_err(|e| format!("cannot be accounted for: {e}"))?;
     let extractor = Extractor::new(&header.frontend)
         .map_err(|e| format!("read, but without a front-end: {e}"))?;
@@ -168,7 +207,15 @@ fn used(path: &Path, model: &Model) -> Result<(), String> {
     }
     let copy = path.with_file_name("copy.safetensors");
     update_header(path, &copy, |header| header.scoring.threshold_eer = Some(0.5)).map_err(told)?;
-    match read_header(&copy).map_err(told)?.scoring.threshold_eer {
+    let scoring = read_header(&copy).map_err(told)?.scoring;
+    let shape = |scoring: &Scoring| {
+        let columns = scoring.calibration.as_ref().map(|c| c.columns.clone());
+        (columns, scoring.named_thresholds.keys().cloned().collect::<Vec<String>>())
+    };
+    if shape(&scoring) != shape(&header.scoring) {
+        return Err("another calibration or other named thresholds after writing them".into());
+    }
+    match scoring.threshold_eer {
         Some(0.5) => Ok(()),
         other => Err(format!("a threshold of 0.5 became {other:?}")),
     }

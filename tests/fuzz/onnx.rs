@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use burn::tensor::Device;
-use revox::model_file::{ImportOptions, NamedTensors, import};
+use revox::model_file::{ImportOptions, NamedTensors, OnnxFile, import};
 use revox::nn::collect_named;
 use revox::rng::Stream;
 
@@ -129,30 +129,75 @@ fn read(path: &Path, bytes: &[u8]) -> Outcome {
     }
     let written = model.to_bytes(path, NamedTensors::default());
     written.map_err(|e| format!("read, but not to be written: {e}"))?;
+    OnnxFile::read(path).map_err(|e| format!("read, but not described: {e}"))?;
     Ok(Verdict::Read)
 }
 
-#[test]
-fn onnx_files() {
+/// Describes a file. Nothing of the description is more than the file holds.
+fn describe(path: &Path, bytes: &[u8]) -> Outcome {
+    let named = OnnxFile::is_one(path);
+    let file = match OnnxFile::read(path) {
+        Ok(file) => file,
+        Err(e) if e.to_string().contains("input.onnx") => return Ok(Verdict::Refused),
+        Err(e) => return Err(format!("an error without the file's name: {e}")),
+    };
+    let names: usize = file.tensors.iter().map(|tensor| tensor.name.len()).sum();
+    let values: usize = file.tensors.iter().map(|tensor| tensor.bytes).sum();
+    let nodes: usize = file.operations.values().sum();
+    let ports = file.inputs.len() + file.outputs.len();
+    if [names + values, nodes, ports].iter().any(|&count| count > bytes.len()) {
+        return Err(format!(
+            "{values} bytes of values, {nodes} operations, {ports} ports in {} bytes",
+            bytes.len()
+        ));
+    }
+    match named && OnnxFile::read(path).is_ok_and(|again| again == file) {
+        true => Ok(Verdict::Read),
+        // Its first bytes are those of another format.
+        false if !named => Ok(Verdict::Refused),
+        false => Err("described otherwise when it is read again".into()),
+    }
+}
+
+/// Good files, and all seeds.
+fn seeds() -> ([Vec<u8>; 1], Vec<Vec<u8>>) {
     let file = |extra: &[u8]| Builder::default().resnet10(extra);
     let good = [file(&[])];
     let odd: Vec<Vec<u8>> = pieces().iter().map(|piece| file(piece)).collect();
     let seeds = [&good[..], &odd].concat();
+    (good, seeds)
+}
+
+/// A changed file. Nodes come first.
+fn changed(stream: &mut Stream, good: &[Vec<u8>], seeds: &[Vec<u8>], hot: usize) -> Vec<u8> {
+    let from = if stream.chance(0.7) { good } else { seeds };
+    let mut data = pick(stream, from).clone();
+    for _ in 0..1 + stream.below(4) {
+        mutate::change(stream, &mut data, seeds, hot);
+    }
+    data
+}
+
+#[test]
+fn onnx_files() {
+    let (good, seeds) = seeds();
     run(&Target {
         name: "onnx_files",
         file: "input.onnx",
         good: &good,
-        make: &|stream: &mut Stream| {
-            let mut data = match stream.chance(0.7) {
-                true => good[0].clone(),
-                false => pick(stream, &seeds).clone(),
-            };
-            for _ in 0..1 + stream.below(4) {
-                // Nodes come first.
-                mutate::change(stream, &mut data, &seeds, 2500);
-            }
-            data
-        },
+        make: &|stream: &mut Stream| changed(stream, &good, &seeds, 2500),
         read: &read,
+    });
+}
+
+#[test]
+fn onnx_descriptions() {
+    let (good, seeds) = seeds();
+    run(&Target {
+        name: "onnx_descriptions",
+        file: "input.onnx",
+        good: &good,
+        make: &|stream: &mut Stream| changed(stream, &good, &seeds, 0),
+        read: &describe,
     });
 }

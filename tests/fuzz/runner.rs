@@ -68,13 +68,22 @@ pub fn run(target: &Target) {
     run_with(target, &[]);
 }
 
+/// Fuzzes a target whose files are compressed: so many bytes may be held for each byte of an input.
+pub fn run_expanding(target: &Target, each: usize) {
+    run_all(target, &[], each);
+}
+
 /// Fuzzes a target. `made` are named inputs that failed once and are too large for its folder of
 /// findings.
 pub fn run_with(target: &Target, made: &[(&str, Vec<u8>)]) {
+    run_all(target, made, MEMORY.1);
+}
+
+fn run_all(target: &Target, made: &[(&str, Vec<u8>)], each: usize) {
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     prepare();
     let folder = folder(target.name);
-    let try_one = |label: &str, bytes: &[u8]| attempt(target, &folder, label, bytes);
+    let try_one = |label: &str, bytes: &[u8]| attempt(target, each, &folder, label, bytes);
     if let Some(path) = std::env::var_os("REVOX_FUZZ_INPUT") {
         let bytes = std::fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
         println!("{}: {:?}", target.name, try_one("REVOX_FUZZ_INPUT", &bytes));
@@ -161,11 +170,11 @@ fn every_finding_has_its_target() {
 }
 
 /// Tries an input. The test ends where a promise is broken.
-fn attempt(target: &Target, folder: &Path, label: &str, bytes: &[u8]) -> Verdict {
+fn attempt(target: &Target, each: usize, folder: &Path, label: &str, bytes: &[u8]) -> Verdict {
     let path = folder.join(target.file);
     std::fs::write(&path, bytes).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
     std::fs::write(folder.join("seed"), format!("{label}\n")).expect("the folder takes files");
-    let outcome = measured(target, &path, bytes);
+    let outcome = measured(target, each, &path, bytes);
     outcome.unwrap_or_else(|what| {
         panic!(
             "{name}, input {label}: {what}\n{bytes} bytes in {path}\n\
@@ -177,7 +186,7 @@ fn attempt(target: &Target, folder: &Path, label: &str, bytes: &[u8]) -> Verdict
     })
 }
 
-fn measured(target: &Target, path: &Path, bytes: &[u8]) -> Outcome {
+fn measured(target: &Target, each: usize, path: &Path, bytes: &[u8]) -> Outcome {
     let (held, start) = (allocator::begin(), Instant::now());
     BEGUN.store(now(), Relaxed);
     QUIET.store(true, Relaxed);
@@ -188,7 +197,7 @@ fn measured(target: &Target, path: &Path, bytes: &[u8]) -> Outcome {
         (start.elapsed().as_secs_f64(), allocator::peak_above(held), allocator::refused());
     let verdict = outcome
         .unwrap_or_else(|_| Err(PANIC.lock().unwrap_or_else(PoisonError::into_inner).clone()))?;
-    let most = MEMORY.0 + MEMORY.1 * bytes.len();
+    let most = MEMORY.0 + each * bytes.len();
     if asked > 0 {
         return Err(format!("asked for {asked} bytes"));
     }
