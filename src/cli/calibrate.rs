@@ -252,7 +252,10 @@ fn thresholds(args: &Args, scores: &mut ScoreList) -> Result<Vec<(String, NamedT
     }
     let curve = Curve::of(&mut scores.trials)?;
     let mut found = Vec::new();
-    for (name, far) in &args.thresholds {
+    for (i, (name, far)) in args.thresholds.iter().enumerate() {
+        if args.thresholds[..i].iter().any(|(earlier, _)| earlier == name) {
+            return Err(Error::invalid(format!("--threshold names `{name}` twice")));
+        }
         let threshold = curve.at_far(*far).threshold;
         if !threshold.is_finite() {
             return Err(Error::file(

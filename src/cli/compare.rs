@@ -39,8 +39,6 @@ pub struct Args {
     channel: Option<usize>,
 }
 
-/// Below this many seconds a score is less reliable than error rates suggest.
-const SHORT: f64 = 1.0;
 /// Level below which a recording is mostly noise, dB relative to full scale.
 pub(super) const FAINT: f64 = -60.0;
 
@@ -141,12 +139,6 @@ fn check(path: &Path, facts: &Facts) -> Result<()> {
 /// What makes a recording's score less reliable.
 fn remarks(path: &Path, facts: &Facts) -> Vec<String> {
     let mut remarks = facts.warnings.clone();
-    let speech = facts.quality.speech_seconds;
-    if facts.seconds < SHORT {
-        remarks.push(format!("only {:.2} s of audio", facts.seconds));
-    } else if speech < SHORT {
-        remarks.push(format!("only {speech:.2} s of speech"));
-    }
     let level = level(facts);
     if level < FAINT {
         remarks.push(format!("very faint, {:.0} dB below full scale", -level));

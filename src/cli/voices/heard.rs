@@ -13,8 +13,6 @@ use crate::scoring::Recording;
 const LEAST: f64 = 0.5;
 /// With fewer seconds of speech a score is less reliable than error rates suggest.
 const SHORT: f64 = 2.0;
-/// A recording with more clipped samples than this share is distorted.
-const CLIPPED: f64 = 0.001;
 
 /// A recording with its embedding.
 pub(in crate::cli) struct Heard {
@@ -49,11 +47,9 @@ impl Heard {
     pub fn warnings(&self) -> Vec<String> {
         let Facts { warnings, quality, .. } = &self.facts;
         let mut all = warnings.clone();
-        if quality.speech_seconds < SHORT {
+        // Shorter ones have a warning already.
+        if (1.0..SHORT).contains(&quality.speech_seconds) {
             all.push(format!("only {:.2} s of speech", quality.speech_seconds));
-        }
-        if quality.clipped > CLIPPED {
-            all.push(format!("{:.1} % of the samples are clipped", 100.0 * quality.clipped));
         }
         all.into_iter().map(|warning| format!("{}: {warning}", self.path.display())).collect()
     }

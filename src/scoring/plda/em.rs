@@ -47,6 +47,11 @@ impl Plda {
         if training.iterations == 0 {
             return Err(Error::invalid("PLDA: at least one pass is needed"));
         }
+        if groups.speakers() < 2 {
+            return Err(Error::Undefined(
+                "one speaker: nothing tells how voices differ from each other".into(),
+            ));
+        }
         if groups.alone() == groups.speakers() {
             let count = groups.speakers();
             return Err(Error::Undefined(format!(

@@ -57,7 +57,12 @@ impl Plda {
     /// A covariance within speakers that is singular; values that are not finite.
     fn of_covariances(steps: Steps, mu: Vec<f64>, within: Matrix, between: Matrix) -> Result<Self> {
         let Diagonal { psi, transform, .. } = diagonalise(&within, &between)?;
-        Ok(Self::assemble(steps, mu, psi, transform, [within, between]))
+        let made = Self::assemble(steps, mu, psi, transform, [within, between]);
+        let derived = made.within.iter().chain(made.between.iter()).chain(&made.offset);
+        match derived.into_iter().all(|x| x.is_finite()) {
+            true => Ok(made),
+            false => Err(Error::invalid("its values are too large")),
+        }
     }
 
     /// From the transform `[dim, dim]`, row by row, as files have it.

@@ -59,7 +59,7 @@ impl Store {
             match *what {
                 What::Voice(_) => {
                     transaction
-                        .execute("DELETE FROM recordings WHERE voice = ?1", [id])
+                        .execute("DELETE FROM recordings NOT INDEXED WHERE voice = ?1", [id])
                         .map_err(fail)?;
                 }
                 What::Recording { file, .. } => {

@@ -1,5 +1,7 @@
 //! What a store holds.
 
+use std::collections::BTreeSet;
+
 use rusqlite::{Connection, Row};
 
 use super::digest::digest;
@@ -102,6 +104,7 @@ impl Store {
         let query = format!("{EMBEDDINGS} WHERE {which} ORDER BY v.id, r.file");
         let mut statement = self.connection.prepare(&query).map_err(fail)?;
         let mut rows = statement.query([only]).map_err(fail)?;
+        let (mut recordings, mut voices) = (0, BTreeSet::new());
         while let Some(row) = rows.next().map_err(fail)? {
             let (entry, stored) = entry(row).map_err(fail)?;
             let Entry { name, recording, .. } = &entry;
@@ -111,9 +114,28 @@ impl Store {
                 let what = format!("is a damaged store: recording `{file}` of `{name}`");
                 return Err(Error::file(&self.path, what));
             }
+            recordings += 1;
+            voices.insert(entry.voice);
             take(entry)?;
         }
-        Ok(())
+        // What a damaged index hides would be a voice that nobody finds.
+        let is_whole = only.is_some()
+            || (self.rows_of("recordings")? == recordings
+                && self.rows_of("voices")? == voices.len() as i64);
+        match is_whole {
+            true => Ok(()),
+            false => Err(Error::file(
+                &self.path,
+                "is a damaged store: some of its voices or recordings cannot be found",
+            )),
+        }
+    }
+
+    /// Rows of a table, counted without its indices.
+    fn rows_of(&self, table: &str) -> Result<i64> {
+        let query = format!("SELECT count(*) FROM {table} NOT INDEXED");
+        let count = self.connection.query_row(&query, [], |row| row.get(0));
+        count.map_err(|error| failure(&self.path, error))
     }
 }
 
