@@ -136,7 +136,10 @@ fn at_once(case: &Case, expansion: &Expansion<'_>, relu: bool, scratch: usize) -
 
 /// Every case at every level, with f32 weights and with packed ones: an expansion, its input and
 /// what the two convolutions make of it one after the other.
-fn each(check: &dyn Fn(&Case, &Expansion<'_>, bool, &[u32])) {
+fn each<F>(check: F)
+where
+    F: Fn(&Case, &Expansion<'_>, bool, &[u32]),
+{
     for case in cases() {
         for level in Level::available() {
             for (is_packed, relu) in [(false, [true, true]), (true, [false, true])] {
@@ -151,7 +154,7 @@ fn each(check: &dyn Fn(&Case, &Expansion<'_>, bool, &[u32])) {
 
 #[test]
 fn bits_are_those_of_one_convolution_after_the_other() {
-    each(&|case, expansion, relu, wanted| {
+    each(|case, expansion, relu, wanted| {
         let scratch = expansion.scratch(case.input(), case.pad());
         assert!(at_once(case, expansion, relu, scratch) == wanted, "{case:?}");
     });
@@ -161,7 +164,7 @@ fn bits_are_those_of_one_convolution_after_the_other() {
 #[test]
 fn the_number_of_threads_changes_no_bit() {
     let pools = [1, 2, 3].map(|n| ThreadPoolBuilder::new().num_threads(n).build().unwrap());
-    each(&|case, expansion, relu, wanted| {
+    each(|case, expansion, relu, wanted| {
         let scratch = || expansion.scratch(case.input(), case.pad());
         let planned = pools.each_ref().map(|pool| pool.install(scratch));
         for pool in &pools {
