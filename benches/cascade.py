@@ -5,8 +5,9 @@
 
 Each seed parts the speakers of the data into halves. Both models are calibrated on the trials of
 one half, and the band is chosen there. The other half is scored. Trials between the halves are left
-out. With `--whole` there are no halves: the rates are then those of the data that chose. The table has a row for each model alone and for the cascade, and behind it how the cascade
-compares with the large model.
+out. With `--whole` there are no halves: the rates are those of the data that chose. The table has a
+row for each model alone and for the cascade, and behind it how the cascade compares with the large
+model.
 
 Multiplications are those of the networks, whatever the bits of their weights: a packed model has as
 many as the f32 model of its architecture. `anew` is the mean of a trial that embeds its test
