@@ -26,6 +26,7 @@ mod pav;
 mod plda;
 mod probit;
 mod scores;
+mod select;
 mod speakers;
 mod steps;
 #[cfg(feature = "store")]

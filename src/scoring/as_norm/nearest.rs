@@ -4,10 +4,9 @@
 //! those of members with large bounds, and then those of every other member whose bound reaches the
 //! `top`-th cosine of these. What is found does not depend on how close the bounds are, to the bit.
 
-use std::cmp::Ordering;
-
 use super::TopStatistics;
 use super::between::between;
+use crate::scoring::select::nth_largest;
 
 /// One value in so many is looked at to guess where the largest begin. It is odd: speakers whose
 /// kind alternates, such as women and men, are all looked at.
@@ -174,11 +173,6 @@ impl<'a> Guess<'a> {
         self.rank *= 2;
         floor
     }
-}
-
-/// Puts the largest values in front, and returns the one at place `n` of their order.
-fn nth_largest<T: Copy>(values: &mut [T], n: usize, order: impl Fn(&T, &T) -> Ordering) -> T {
-    *values.select_nth_unstable_by(n, |a, b| order(b, a)).1
 }
 
 #[cfg(test)]

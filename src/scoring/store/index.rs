@@ -3,12 +3,11 @@
 //! Products of whole numbers bound each cosine from above (see `codes`), and only voices that can
 //! be among the nearest are compared in f64. The result is that of comparing all, to the bit.
 
-use std::cmp::Ordering;
-
 use super::codes::Codes;
 use crate::error::{Error, Result};
 use crate::lanes::Lanes;
 use crate::scoring::cosine::NOISE;
+use crate::scoring::select::nth_largest;
 
 /// A voice that was found.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -167,9 +166,4 @@ impl VoiceIndex {
         // Rounding can lead beyond -1 and 1.
         (dot * query.inverse * self.inverse[place]).clamp(-1.0, 1.0)
     }
-}
-
-/// Puts the largest values in front, and returns the one at place `n` of their order.
-fn nth_largest<T: Copy>(values: &mut [T], n: usize, order: impl Fn(&T, &T) -> Ordering) -> T {
-    *values.select_nth_unstable_by(n, |a, b| order(b, a)).1
 }
