@@ -165,7 +165,7 @@ pub(super) fn no_direction(what: &str) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scoring::plda::fixture::{Reference, far, pairs};
+    use crate::scoring::reference::{Reference, far};
 
     #[test]
     fn the_chain_equals_the_references() {
@@ -190,7 +190,7 @@ mod tests {
         let cosine = |&(a, b): &(usize, usize)| -> f64 {
             out[a].iter().zip(&out[b]).map(|(x, y)| x * y).sum()
         };
-        let cosines: Vec<f64> = pairs(&reference.i64("trials/eval")).iter().map(cosine).collect();
+        let cosines: Vec<f64> = reference.trials("trials/eval").iter().map(cosine).collect();
         assert!(far(&cosines, &reference.f64("chain/cosine_eval")) < 1e-10);
         let together = chain.columns(&eval, &[3, 0]).unwrap();
         assert!(far(together.as_slice(), &[&out[3][..], &out[0]].concat()) < 1e-12);

@@ -25,6 +25,8 @@ mod parts;
 mod pav;
 mod plda;
 mod probit;
+#[cfg(test)]
+mod reference;
 mod scores;
 mod select;
 mod speakers;

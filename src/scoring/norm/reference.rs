@@ -1,64 +1,9 @@
 //! Scores of WeSpeaker and of independent programs, in f64.
 
-use safetensors::{Dtype, SafeTensors};
-
 use super::tests::scored;
 use super::*;
-use crate::scoring::{Average, Embeddings, Models};
-use crate::shared::shared;
-
-/// The reference scores of synthetic embeddings, in f64.
-struct Reference(Vec<u8>);
-
-impl Reference {
-    fn open() -> Option<Self> {
-        let path = shared("fixtures/f10_backend/backend.safetensors")?;
-        Some(Self(std::fs::read(path).unwrap()))
-    }
-
-    /// Values and columns of a tensor.
-    fn words<const N: usize>(&self, name: &str, dtype: Dtype) -> (Vec<[u8; N]>, usize) {
-        let file = SafeTensors::deserialize(&self.0).unwrap();
-        let view = file.tensor(name).unwrap_or_else(|e| panic!("{name}: {e}"));
-        assert_eq!(view.dtype(), dtype, "{name}");
-        (view.data().as_chunks::<N>().0.to_vec(), *view.shape().last().unwrap())
-    }
-
-    fn f64(&self, name: &str) -> Vec<f64> {
-        self.words(name, Dtype::F64).0.into_iter().map(f64::from_le_bytes).collect()
-    }
-
-    /// Rows of places.
-    fn places(&self, name: &str) -> Vec<Vec<usize>> {
-        let (words, columns) = self.words(name, Dtype::I64);
-        let places: Vec<usize> =
-            words.into_iter().map(|w| usize::try_from(i64::from_le_bytes(w)).unwrap()).collect();
-        places.chunks_exact(columns).map(<[usize]>::to_vec).collect()
-    }
-
-    fn trials(&self, name: &str) -> Vec<(usize, usize)> {
-        self.places(name).into_iter().map(|pair| (pair[0], pair[1])).collect()
-    }
-
-    fn embeddings(&self, set: &str) -> Embeddings {
-        let (words, dim) = self.words(&format!("emb/{set}"), Dtype::F32);
-        let values: Vec<f32> = words.into_iter().map(f32::from_le_bytes).collect();
-        let mut all = Embeddings::new(dim);
-        for (i, row) in values.chunks_exact(dim).enumerate() {
-            all.push(&format!("{set}{i}"), row).unwrap();
-        }
-        all
-    }
-
-    /// Compares with a table.
-    fn check(&self, name: &str, ours: impl IntoIterator<Item = f64>, tolerance: f64) {
-        let (ours, wanted): (Vec<f64>, _) = (ours.into_iter().collect(), self.f64(name));
-        assert_eq!(ours.len(), wanted.len(), "{name}");
-        for (i, (a, b)) in ours.iter().zip(&wanted).enumerate() {
-            assert!((a - b).abs() <= tolerance, "{name} {i}: {a} instead of {b}");
-        }
-    }
-}
+use crate::scoring::reference::Reference;
+use crate::scoring::{Average, Models};
 
 /// The cohort of the reference, less the mean.
 fn centred(reference: &Reference, mean: Option<&[f64]>) -> Vec<f64> {
@@ -193,10 +138,10 @@ fn stored_cohorts_and_models_equal_the_reference() {
         reference.check(&format!("norm/multi/{table}"), scores, 1e-10);
     }
     // Means of speakers as `speaker_means` has them, rounded to f32.
-    let speakers = reference.words::<8>("speaker/dev", Dtype::I64).0;
+    let speakers = reference.i64("speaker/dev");
     let speaker = |id: &str| {
-        let place: usize = id.strip_prefix("dev")?.parse().ok()?;
-        Some(format!("{:03}", i64::from_le_bytes(speakers[place])))
+        let place: usize = id.parse().ok()?;
+        Some(format!("{:03}", speakers[place]))
     };
     let means = dev.speaker_means(&speaker).unwrap();
     let members = Scorer::new(&means, mean).unwrap();

@@ -8,8 +8,6 @@
 mod adapt;
 mod em;
 mod file;
-#[cfg(test)]
-pub(super) mod fixture;
 mod ratio;
 mod scorer;
 

@@ -1,9 +1,9 @@
 use proptest::prelude::*;
 
-use super::fixture::{Reference, far, pairs};
 use super::*;
 use crate::rng::Stream;
 use crate::scoring::linear::lower_factor;
+use crate::scoring::reference::{Reference, far};
 use crate::scoring::{Embeddings, Groups};
 
 /// The two models of the references, by their names.
@@ -61,9 +61,9 @@ fn training_equals_the_references() {
 fn scores_equal_the_references() {
     let Some(reference) = Reference::open() else { return };
     let eval = reference.embeddings("eval");
-    let trials = pairs(&reference.i64("trials/eval"));
+    let trials = reference.trials("trials/eval");
     let enrolments = reference.i64("multi/enroll_utterances");
-    let multi = pairs(&reference.i64("multi/trials"));
+    let multi = reference.trials("multi/trials");
     for name in NAMES {
         let wanted = |what: &str| reference.f64(&format!("plda/{name}/{what}"));
         let plda = trained(&reference, name, None);
@@ -88,7 +88,7 @@ fn scores_equal_the_references() {
 fn adaptation_equals_the_references() {
     let Some(reference) = Reference::open() else { return };
     let [domain, eval] = ["adapt", "eval2"].map(|set| reference.embeddings(set));
-    let trials = pairs(&reference.i64("trials/eval2"));
+    let trials = reference.trials("trials/eval2");
     let scores = |plda: &Plda, mean: Option<&[f64]>| -> Vec<f64> {
         let scorer = plda.scorer(&eval, mean, 0..eval.len()).unwrap();
         trials.iter().map(|&(a, b)| scorer.llr(a, b)).collect()

@@ -3,7 +3,7 @@ use std::path::PathBuf;
 use super::*;
 use crate::rng::Stream;
 use crate::scoring::plda::PldaTraining;
-use crate::scoring::plda::fixture::{Reference, far};
+use crate::scoring::reference::{Reference, far};
 use crate::scoring::{Embeddings, Groups};
 
 /// A model with every step, or only with a mean.
