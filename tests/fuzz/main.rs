@@ -27,6 +27,7 @@ mod torch_file;
 
 mod archives;
 mod audio;
+mod checkpoints;
 mod enrollments;
 mod features;
 mod formats;
