@@ -30,6 +30,7 @@ mod audio;
 mod enrollments;
 mod features;
 mod formats;
+mod hdf5;
 mod lists;
 mod locks;
 mod logs;

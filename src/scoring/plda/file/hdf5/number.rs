@@ -28,8 +28,9 @@ impl Number {
     pub fn read(mut body: Cursor) -> Result<Self, String> {
         let (mut class, mut bits, mut size) = head(&mut body)?;
         if class == ENUMERATION {
+            let named = size;
             (class, bits, size) = head(&mut body)?;
-            if class != INTEGER {
+            if class != INTEGER || size != named {
                 return Err("named values that are no integers are not read".into());
             }
         }
