@@ -47,11 +47,12 @@ impl Chunks<'_> {
             let [row, column] = chunk.at;
             let is_inside = row < rows && column < columns;
             let is_aligned = row % height == 0 && column % width == 0;
-            if !is_inside
-                || !is_aligned
-                || std::mem::replace(&mut met[row / height * across + column / width], true)
-            {
-                return Err(format!("a chunk at {row}, {column} is not where one is wanted"));
+            let place = (row / height).saturating_mul(across).saturating_add(column / width);
+            match met.get_mut(place) {
+                Some(met) if is_inside && is_aligned && !*met => *met = true,
+                _ => {
+                    return Err(format!("a chunk at {row}, {column} is not where one is wanted"));
+                }
             }
             let data = filters.undo(chunk.stored, chunk.skipped, bytes)?;
             // What is beyond the array's edges is dropped.
