@@ -31,6 +31,7 @@ mod checkpoints;
 mod enrollments;
 mod features;
 mod formats;
+mod hdf5;
 mod lists;
 mod locks;
 mod logs;

@@ -1,4 +1,4 @@
-//! PLDA models: our files, Kaldi's and WeSpeaker's.
+//! PLDA models: our files and Kaldi's. WeSpeaker's are in [`hdf5`](crate::hdf5).
 
 use std::fmt::Write;
 use std::path::Path;
@@ -7,17 +7,13 @@ use revox::rng::Stream;
 use revox::scoring::{Embeddings, Groups, Plda, PldaAdaptation, PldaTraining};
 use safetensors::SafeTensors;
 
-use crate::checksums::{lookup3, seal_hdf5};
 use crate::mutate::{self, pick};
-use crate::runner::{Outcome, Target, Verdict, run, run_expanding};
+use crate::runner::{Outcome, Target, Verdict, run};
 use crate::text::text;
 use crate::{shared, sign};
 
 /// The input's name. What it holds is told by its content.
-const FILE: &str = "plda.bin";
-/// Bytes that a reader of HDF5 may hold for each byte of a file: gzip makes 1032 of one at most,
-/// and some arrays, their bytes and the covariances are held at a time.
-const EXPANSION: usize = 16 * 1032;
+pub const FILE: &str = "plda.bin";
 
 /// Embeddings of some voices, six of each.
 fn embeddings(dim: usize, count: usize) -> Embeddings {
@@ -34,7 +30,7 @@ fn embeddings(dim: usize, count: usize) -> Embeddings {
 }
 
 /// A model of five values.
-fn model(mean: bool, lda: Option<usize>, length_norm: bool) -> Plda {
+pub fn model(mean: bool, lda: Option<usize>, length_norm: bool) -> Plda {
     let all = embeddings(5, 60);
     let speaker = |id: &str| Some(id.split('-').next()?.to_owned());
     let groups = Groups::new(&all, &speaker).expect("speakers");
@@ -44,7 +40,7 @@ fn model(mean: bool, lda: Option<usize>, length_norm: bool) -> Plda {
 }
 
 /// The file that a model is written to under a name.
-fn file(plda: &Plda, name: &str) -> Vec<u8> {
+pub fn file(plda: &Plda, name: &str) -> Vec<u8> {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join(name);
     plda.save(&path).expect("written");
@@ -52,7 +48,7 @@ fn file(plda: &Plda, name: &str) -> Vec<u8> {
 }
 
 /// A file of the shared data, if it is there.
-fn given(name: &str) -> Option<Vec<u8>> {
+pub fn given(name: &str) -> Option<Vec<u8>> {
     let path = shared::shared(&format!("fixtures/f10_backend/{name}"))?;
     Some(std::fs::read(path).expect("a file"))
 }
@@ -122,7 +118,8 @@ fn is_damaged(bytes: &[u8]) -> bool {
         && !sign::is_signed(bytes)
 }
 
-fn read(path: &Path, bytes: &[u8]) -> Outcome {
+/// Reads a file of any of the forms and uses the model.
+pub fn read(path: &Path, bytes: &[u8]) -> Outcome {
     let plda = match Plda::load(path) {
         Ok(plda) => plda,
         Err(e) if e.to_string().contains(FILE) => return Ok(Verdict::Refused),
@@ -140,7 +137,7 @@ fn read(path: &Path, bytes: &[u8]) -> Outcome {
 }
 
 /// A seed with one to four changes. The first `hot` bytes are changed most.
-fn changed(stream: &mut Stream, seeds: &[Vec<u8>], hot: usize) -> Vec<u8> {
+pub fn changed(stream: &mut Stream, seeds: &[Vec<u8>], hot: usize) -> Vec<u8> {
     let mut data = pick(stream, seeds).clone();
     for _ in 0..1 + stream.below(4) {
         mutate::change(stream, &mut data, seeds, hot);
@@ -233,36 +230,4 @@ fn plda_kaldi() {
         false => text(stream, &texts, &words),
     };
     run(&Target { name: "plda_kaldi", file: FILE, good: &good, make: &make, read: &read });
-}
-
-/// The tests seal HDF5 files as the library does.
-#[test]
-fn a_sealed_hdf5_file_is_sealed_again_as_it_was() {
-    // From the comments of lookup3.c.
-    assert_eq!(lookup3(b"Four score and seven years ago"), 0x1777_0551);
-    let good = file(&model(false, None, false), "p.h5");
-    let headers = good.windows(4).filter(|window| window == b"OHDR").count();
-    assert!(headers > 1, "{headers}");
-    let mut again = good.clone();
-    seal_hdf5(&mut again);
-    assert!(again == good);
-}
-
-#[test]
-#[ignore = "hdf5-pure 0.47 holds 1.2 GB for a damaged file of 1,211 bytes"]
-fn plda_hdf5() {
-    let mut good =
-        vec![file(&model(false, None, false), "p.h5"), file(&model(false, None, true), "p.h5")];
-    // Of the oldest version, without checksums.
-    good.extend(given("plda_default5.h5"));
-    let make = |stream: &mut Stream| {
-        let hot = *pick(stream, &[100, 1000, 3000, 8000]);
-        let mut data = changed(stream, &good, hot);
-        if stream.chance(0.8) {
-            seal_hdf5(&mut data);
-        }
-        data
-    };
-    let target = Target { name: "plda_hdf5", file: FILE, good: &good, make: &make, read: &read };
-    run_expanding(&target, EXPANSION);
 }

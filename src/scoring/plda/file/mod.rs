@@ -48,8 +48,8 @@ impl Form {
 }
 
 impl Plda {
-    /// Reads a model: our own file, Kaldi's (`<Plda>`, binary or text) or WeSpeaker's (HDF5, with
-    /// the Cargo feature `formats`). The content tells which it is. `-` is standard input.
+    /// Reads a model: our own file, Kaldi's (`<Plda>`, binary or text) or WeSpeaker's (HDF5). The
+    /// content tells which it is. `-` is standard input.
     ///
     /// # Errors
     /// A file that is none of them, is damaged or holds no usable model.
@@ -60,7 +60,7 @@ impl Plda {
         let parts = if kaldi::is_it(&bytes) {
             kaldi::read(&bytes).map_err(bad)?
         } else if hdf5::is_it(&bytes) {
-            hdf5::read(path, bytes)?
+            hdf5::read(&bytes).map_err(bad)?
         } else if bytes.get(8) == Some(&b'{') {
             return tensors::load(path, bytes);
         } else {
@@ -72,8 +72,8 @@ impl Plda {
     }
 
     /// Writes the model atomically, in the form that the name's ending asks for: `.safetensors`
-    /// (ours, which keeps all of it; `-` too), `.kaldi` or `.plda` (Kaldi's binary form), `.h5`
-    /// (WeSpeaker's, with the Cargo feature `formats`).
+    /// (ours, which keeps all of it; `-` too), `.kaldi` or `.plda` (Kaldi's binary form), `.h5` or
+    /// `.hdf5` (WeSpeaker's, which HDF5 1.10 and later read).
     ///
     /// Kaldi's and WeSpeaker's files hold no LDA and no mean of a domain. The mean goes into `mu`
     /// where no length norm stands between them. Kaldi's file does not hold the length norm, and a
@@ -88,7 +88,11 @@ impl Plda {
         match form {
             Form::Tensors => tensors::save(self, path),
             Form::Kaldi => fs::write_bytes(path, &kaldi::write(&self.parts(path, form)?)),
-            Form::Hdf5 => fs::write_bytes(path, &hdf5::write(path, &self.parts(path, form)?)?),
+            Form::Hdf5 => {
+                let file = hdf5::write(&self.parts(path, form)?);
+                let failed = |what: String| Error::file(path, format!("cannot be HDF5: {what}"));
+                fs::write_bytes(path, &file.map_err(failed)?)
+            }
         }
     }
 

@@ -92,7 +92,6 @@ fn check(reference: &Reference, plda: &Plda) {
     assert!(!plda.length_norm() && !plda.lacks_mean());
 }
 
-#[cfg(feature = "formats")]
 #[test]
 fn wespeakers_file_is_read_and_written() {
     let Some(reference) = Reference::open() else { return };
@@ -102,7 +101,6 @@ fn wespeakers_file_is_read_and_written() {
     check(&reference, &Plda::load(path).unwrap());
 }
 
-#[cfg(feature = "formats")]
 #[test]
 fn wespeakers_file_tells_what_it_lacks() {
     let (plda, all) = model(true, None, true);
