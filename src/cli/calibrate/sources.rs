@@ -39,9 +39,9 @@ pub(super) struct Sources {
     /// seconds, norm or cohort.
     #[arg(long, value_name = "COLUMNS", value_parser = quality)]
     quality: Option<Quality>,
-    /// Seconds of each utterance, `utterance seconds` a line, as in Kaldi's utt2dur. Best are
-    /// seconds of speech, which `compare` measures; seconds of whole recordings make it take its
-    /// own for short. The model keeps their range, and verbs warn of shorter speech.
+    /// Seconds of each utterance, `utterance seconds` a line, as in Kaldi's utt2dur. They should be
+    /// seconds of speech, as `compare --json` prints them (speech_seconds). The model keeps their
+    /// range, and verbs warn of shorter speech: too often, if these were of whole recordings.
     #[arg(long, value_name = "FILE")]
     durations: Option<PathBuf>,
     /// Utterances of more seconds count as this long.

@@ -189,7 +189,8 @@ mod tests {
         let cosines = Fitted { cosines: true, ..Fitted::default() };
         let plda = |model: &str| OtherScores::Plda { model: Some(model.into()) };
         let s = OtherScores::Normalised { norm: Norm::S, top_n: None, cohort: None };
-        let fits = |fitted: &Fitted, given| fitted.check_scores(given).is_ok();
+        let fits =
+            |fitted: &Fitted, given: Option<&OtherScores>| fitted.check_scores(given).is_ok();
         assert!(fits(&cosines, None) && fits(&of(None), Some(&as1(9, "a"))));
         assert!(fits(&of(Some(as1(9, "a"))), Some(&as1(9, "a"))));
         assert!(fits(&of(Some(plda("a"))), Some(&OtherScores::Plda { model: None })));
