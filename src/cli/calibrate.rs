@@ -1,45 +1,52 @@
 //! `revox calibrate`.
 
+mod kind;
 mod report;
 mod sources;
+mod thresholds;
 
 use std::path::{Path, PathBuf};
 
-use rayon::prelude::*;
+use clap::ValueEnum;
 
+use self::kind::Kind;
 use self::report::Report;
 use self::sources::Sources;
-use super::decision::{rate, share};
+use self::thresholds::{named, thresholds};
+use super::decision::share;
 use super::eval::labels::Labels;
 use super::eval::speakers::{Speakers, check_labels};
 use super::{Global, tell};
 use crate::corpus::{Text, Words};
 use crate::error::{Error, Result};
 use crate::fs;
-use crate::model_file::{Header, NamedThreshold, read_header, update_header};
+use crate::model_file::{Header, read_header, update_header};
 use crate::progress::Progress;
 use crate::scoring::{
-    Column, Curve, Evidence, Regression, ScoreList, Scored, TrialTable, speakers_from_targets,
+    Column, Evidence, Regression, ScoreList, Scored, TrialTable, speakers_from_targets,
 };
 use crate::terminal::{errln, note};
 
 /// Teach a model what its scores mean: likelihood ratios and probabilities.
 ///
-/// Logistic regression on labelled trials gives a line from the score, and from the quality of the
+/// Logistic regression on labelled trials leads from the score, and from the quality of the
 /// recordings if asked for, to the logarithm of the likelihood ratio. Its costs are measured on
-/// speakers that were left out. The model keeps the line, for `compare`.
+/// speakers that were left out. The model keeps the result, for `compare` and other verbs.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   revox calibrate model.safetensors --scores scores --utt2spk dev/utt2spk
-  revox calibrate m.safetensors --scores s --threshold strict=0.0001 -o m2")]
+  revox calibrate m.safetensors --scores s --threshold strict=0.0001 -o m2
+  revox calibrate m.safetensors --scores s --scores-of as1 --cohort c -o m2")]
 pub struct Args {
     /// The model. You vouch that the scores are this model's: neither scores nor embeddings know
     /// their model.
     model: PathBuf,
-    /// Scores: `enroll test score [label]` a line. `compare` can use the calibration if they are
-    /// cosines without AS-norm, and with `--mean` only if the model holds that mean.
+    /// Scores: `enroll test score [label]` a line. `compare` uses a calibration of cosines; if
+    /// these are less a mean (`revox score --mean`), the model must hold that mean.
     #[arg(long)]
     scores: PathBuf,
+    #[command(flatten)]
+    kind: Kind,
     /// Trials with labels, for score files without.
     #[arg(long)]
     trials: Option<PathBuf>,
@@ -50,9 +57,17 @@ pub struct Args {
     /// List of the utterances' files, where trials name files and the other inputs ids.
     #[arg(long, value_name = "LIST")]
     wav_scp: Option<PathBuf>,
-    /// Prior of targets at which the line is to be good. Verbs may decide for another one.
+    /// Prior of targets: the probability of one speaker before anything is heard. Verbs decide for
+    /// it unless they are given another one.
     #[arg(long, default_value_t = 0.01, value_parser = share)]
     prior: f64,
+    /// How the score enters: itself, or bent [default: atanh for cosines, line for others].
+    #[arg(long, value_enum, value_name = "SHAPE")]
+    shape: Option<Shape>,
+    /// Prior at which the fit weighs targets against nontargets [default: 0.5 with --shape atanh,
+    /// that of --prior with --shape line].
+    #[arg(long, value_name = "PRIOR", value_parser = share)]
+    fit_prior: Option<f64>,
     #[command(flatten)]
     sources: Sources,
     /// Store the threshold on scores for this false-accept rate under a name, for `--at NAME`. Only
@@ -67,12 +82,13 @@ pub struct Args {
     output: Option<PathBuf>,
 }
 
-fn named(text: &str) -> Result<(String, f64), String> {
-    let (name, far) = text.split_once('=').ok_or("NAME=RATE is wanted")?;
-    match name.trim().is_empty() {
-        true => Err("the name is missing".into()),
-        false => Ok((name.to_owned(), rate(far)?)),
-    }
+/// How the score enters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Shape {
+    /// Fisher's z of a cosine, atanh(score): likelihood ratios follow it more closely.
+    Atanh,
+    /// The score itself.
+    Line,
 }
 
 fn folds(text: &str) -> Result<usize, String> {
@@ -90,28 +106,40 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
         None => Labels::own(&scores, &mut words)?,
         Some(list) => Labels::listed(&mut scores, &mut words, list, global.quiet)?,
     };
-    let cosines = check_scores(&scores, &mut words, !args.thresholds.is_empty())?;
+    let cosines = args.kind.are_cosines(&scores, &mut words, !args.thresholds.is_empty())?;
+    let others = args.sources.others(&args.kind)?;
+    let shape = shape(args, cosines)?;
     let sides = sides(args, &scores, &mut words, utterances)?;
     let evidence = {
         let named: Vec<(&str, usize)> = words.iter().take(utterances).collect();
         let wav_scp = args.wav_scp.as_deref();
         args.sources.evidence(&args.scores, &named, wav_scp, header.scoring.embedding_mean)?
     };
-    let columns = args.sources.columns();
+    let mut columns = args.sources.columns();
+    if shape == Shape::Atanh {
+        // The first is the score.
+        columns[0] = Column::Atanh;
+    }
     let values = values(&columns, &scores, &mut words, &evidence)?;
     if let Some(warning) = &labels.warning {
         errln!("warning: {warning}");
     }
     let targets: Vec<bool> = scores.trials.iter().map(|t| t.pair.is_target()).collect();
     let undefined = |e: Error| e.retold(|m| Error::file(&args.scores, m));
-    let regression =
-        Regression { prior: args.prior, folds: args.folds, seed: global.seed.unwrap_or(0) };
+    let usual = if shape == Shape::Atanh { 0.5 } else { args.prior };
+    let regression = Regression {
+        prior: args.prior,
+        fit_prior: args.fit_prior.unwrap_or(usual),
+        folds: args.folds,
+        seed: global.seed.unwrap_or(0),
+    };
     let mut found = TrialTable::new(columns.len(), &values, &targets)
         .and_then(|table| regression.fit(&columns, &table, &sides))
         .map_err(undefined)?;
     found.calibration.fitted.cosines = cosines;
+    found.calibration.fitted.others = others;
     found.calibration.fitted.seconds = range(&scores, &evidence);
-    let thresholds = thresholds(args, &mut scores)?;
+    let thresholds = thresholds(&args.thresholds, &args.scores, &mut scores)?;
     let output = args.output.as_ref().unwrap_or(&args.model);
     update_header(&args.model, output, |header| {
         header.scoring.calibration = Some(found.calibration.clone());
@@ -133,7 +161,8 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
 
 /// Refuses, before any work, what cannot be read or written. Returns the model's header.
 fn check(args: &Args) -> Result<Header> {
-    args.sources.check()?;
+    args.kind.check(!args.thresholds.is_empty())?;
+    args.sources.check(args.kind.is_normalised())?;
     if args.wav_scp.is_some() && args.utt2spk.is_none() && !args.sources.has_ids() {
         return Err(Error::invalid(
             "--wav-scp is of use only with --utt2spk, --durations or --embeddings",
@@ -142,6 +171,7 @@ fn check(args: &Args) -> Result<Header> {
     let lists = [&args.trials, &args.utt2spk, &args.wav_scp].into_iter().flatten();
     let mut inputs: Vec<PathBuf> = lists.chain([&args.scores]).cloned().collect();
     inputs.extend(args.sources.inputs());
+    inputs.extend(args.kind.input().cloned());
     if args.output.is_some() {
         inputs.push(args.model.clone());
     }
@@ -154,31 +184,22 @@ fn check(args: &Args) -> Result<Header> {
     read_header(&args.model)
 }
 
+/// How the score enters, by default or as the user wants it.
+fn shape(args: &Args, cosines: bool) -> Result<Shape> {
+    match args.shape {
+        None if cosines => Ok(Shape::Atanh),
+        None => Ok(Shape::Line),
+        Some(Shape::Atanh) if !cosines => {
+            Err(Error::file(&args.scores, "holds no cosines, which --shape atanh needs"))
+        }
+        Some(shape) => Ok(shape),
+    }
+}
+
 fn read_list(path: &Path, words: &mut Words, global: &Global) -> Result<ScoreList> {
     let text = Text::open(path)?;
     let mut progress = Progress::new("reading scores", text.size(), global.quiet);
     ScoreList::read(text, words, &mut |bytes| progress.add(bytes))
-}
-
-/// Whether all scores are cosines, which have nine decimals. Refuses scores that are not finite,
-/// and others than cosines if they `must` be.
-fn check_scores(scores: &ScoreList, words: &mut Words, must: bool) -> Result<bool> {
-    let is_none = |score: f64| score.abs() > 1.0 + 1e-9;
-    if scores.trials.par_iter().all(|t| !is_none(t.score)) {
-        return Ok(true);
-    }
-    let is_finite = scores.trials.par_iter().all(|t| t.score.is_finite());
-    if is_finite && !must {
-        return Ok(false);
-    }
-    let (line, t) = scores
-        .find(words, &mut |_, t| if is_finite { is_none(t.score) } else { !t.score.is_finite() })?
-        .ok_or_else(|| scores.text().changed())?;
-    let why = match is_finite {
-        true => "is no cosine: `compare`, which has cosines, cannot use a threshold of it",
-        false => "is no number that a line could go through",
-    };
-    Err(Error::line(scores.text().path(), line, format!("score {} {why}", t.score)))
 }
 
 /// The speakers of both sides of each trial.
@@ -233,7 +254,7 @@ fn values(
     Ok(values)
 }
 
-/// Shortest and longest speech of a side, if it is known.
+/// Shortest and longest speech of a recording, if it is known.
 fn range(scores: &ScoreList, evidence: &[Evidence]) -> Option<[f64; 2]> {
     let words = scores.trials.iter().flat_map(|t| [t.pair.enroll(), t.pair.test()]);
     words.filter_map(|word| evidence[word as usize].seconds).fold(
@@ -243,34 +264,4 @@ fn range(scores: &ScoreList, evidence: &[Evidence]) -> Option<[f64; 2]> {
             Some([low.min(s), high.max(s)])
         },
     )
-}
-
-/// The thresholds that are asked for. It brings the trials in the order of their scores.
-fn thresholds(args: &Args, scores: &mut ScoreList) -> Result<Vec<(String, NamedThreshold)>> {
-    if args.thresholds.is_empty() {
-        return Ok(Vec::new());
-    }
-    let curve = Curve::of(&mut scores.trials)?;
-    let mut found = Vec::new();
-    for (i, (name, far)) in args.thresholds.iter().enumerate() {
-        if args.thresholds[..i].iter().any(|(earlier, _)| earlier == name) {
-            return Err(Error::invalid(format!("--threshold names `{name}` twice")));
-        }
-        let threshold = curve.at_far(*far).threshold;
-        if !threshold.is_finite() {
-            return Err(Error::file(
-                &args.scores,
-                format!("no score is above all but {far} of the nontargets: no threshold `{name}`"),
-            ));
-        }
-        if far * (curve.nontargets as f64) < 1.0 {
-            errln!(
-                "warning: {} nontargets are too few to tell the threshold for false-accept rate \
-                 {far}",
-                curve.nontargets
-            );
-        }
-        found.push((name.clone(), NamedThreshold { false_accept_rate: *far, threshold }));
-    }
-    Ok(found)
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::values::within;
 use crate::error::{Error, Result};
 use crate::model_file::{NamedThreshold, Scoring};
-use crate::scoring::{Calibration, Evidence, bayes_threshold, probability};
+use crate::scoring::{Calibration, Column, Evidence, Quantity, bayes_threshold, probability};
 
 /// How the user wants decisions made.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -15,7 +15,7 @@ pub(super) struct Wanted {
     #[arg(long, value_parser = share)]
     prior: Option<f64>,
     /// Score, -1 to 1, from which on it is the same speaker. Without any such option the model's
-    /// calibration decides; if it has none, its threshold at equal error rate.
+    /// calibration decides; if it has none for cosines, its threshold at equal error rate.
     #[arg(long, allow_negative_numbers = true, value_parser = cosine,
         conflicts_with_all = ["at", "far", "cost"])]
     threshold: Option<f64>,
@@ -57,27 +57,22 @@ impl Wanted {
     /// What decides with the scores of `model`, whose header says `scoring`.
     ///
     /// # Errors
-    /// A threshold that the model has not; a prior or costs without a calibration of cosines; a
-    /// calibration of normalised scores with nothing else to decide by.
+    /// A threshold that the model has not; a prior or costs without a calibration that cosines can
+    /// use. Where neither is asked for, thresholds decide in place of a calibration that they
+    /// cannot, and the verdict warns of it.
     pub(super) fn decider<'a>(&self, model: &Path, scoring: &'a Scoring) -> Result<Decider<'a>> {
         let bad = |message: String| Error::file(model, message);
         let by_score = self.by_score(scoring).map_err(bad)?;
         let stored = scoring.calibration.as_ref();
-        let calibration = stored.filter(|c| c.fitted.cosines);
-        let normalised = stored.is_some() && calibration.is_none();
-        if normalised && by_score.is_none() {
-            return Err(bad(
-                "its calibration is of normalised scores (AS-norm), which need a cohort; these \
-                 are cosines. --threshold, --at or --far decide by the cosine"
-                    .into(),
-            ));
-        }
+        let unfit = stored.and_then(unfit);
+        let calibration = stored.filter(|_| unfit.is_none());
         if calibration.is_none() && (self.prior.is_some() || self.cost.is_some()) {
-            return Err(bad(
-                "holds no calibration of cosines: --prior and --cost need likelihood ratios; \
-                 `revox calibrate` makes one"
+            return Err(bad(match &unfit {
+                Some(why) => format!("--prior and --cost need likelihood ratios, but {why}"),
+                None => "holds no calibration: --prior and --cost need likelihood ratios; `revox \
+                         calibrate` stores one"
                     .into(),
-            ));
+            }));
         }
         let prior = self.prior.or(calibration.map(|c| c.fitted.prior)).unwrap_or(0.5);
         let rule = match (by_score, calibration) {
@@ -87,7 +82,13 @@ impl Wanted {
                 .threshold_eer
                 .map_or(Rule::None, |t| Rule::score(t, "equal error rate".into())),
         };
-        Ok(Decider { calibration, normalised, prior, rule })
+        let instead = match rule {
+            Rule::None => "no stored threshold decides in its place",
+            _ => "a threshold decides",
+        };
+        let model = model.display().to_string();
+        let unused = unfit.map(|why| format!("{model}: {why}. Until then, {instead}"));
+        Ok(Decider { model, calibration, unused, prior, rule })
     }
 
     /// The threshold on scores that is asked for, if one is.
@@ -128,6 +129,23 @@ impl Wanted {
     }
 }
 
+/// Why a calibration has no ratio for the cosine of two recordings, if it has none, and what helps.
+fn unfit(calibration: &Calibration) -> Option<String> {
+    if let Err(e) = calibration.fitted.check_scores(None) {
+        return Some(format!(
+            "its calibration cannot be used: {e}. Store one of scores that `revox score` makes \
+             without --cohort and --plda, by `revox calibrate`"
+        ));
+    }
+    let is_cohort = |column: &Column| column.quantity() == Some(Quantity::Cohort);
+    calibration.columns.iter().any(is_cohort).then(|| {
+        "its calibration cannot be used: it weighs the mean cosine with a cohort, which only \
+         `revox score --calibration --cohort` computes. Store one without cohort columns, by \
+         `revox calibrate`"
+            .into()
+    })
+}
+
 /// What a model holds instead.
 fn those(names: &[String]) -> String {
     match names {
@@ -157,9 +175,11 @@ impl Rule {
 
 /// Decides about trials of one model.
 pub(super) struct Decider<'a> {
+    /// The model's name.
+    model: String,
     calibration: Option<&'a Calibration>,
-    /// Whether there is a calibration of other scores.
-    normalised: bool,
+    /// Why a calibration that is there is not used.
+    unused: Option<String>,
     prior: f64,
     rule: Rule,
 }
@@ -200,14 +220,7 @@ impl Decider<'_> {
     /// A quality of a side that the calibration weighs and that is not known, where the ratio
     /// decides.
     pub(super) fn decide(&self, score: f64, enroll: &Evidence, test: &Evidence) -> Result<Verdict> {
-        let mut warnings = Vec::new();
-        if self.normalised {
-            warnings.push(
-                "the model's calibration is of normalised scores: it has no likelihood ratio for \
-                 cosines"
-                    .into(),
-            );
-        }
+        let mut warnings: Vec<String> = self.unused.iter().cloned().collect();
         let ratio = self.calibration.map(|c| c.llr(score, enroll, test)).transpose();
         let llr = match (ratio, &self.rule) {
             (Err(e), Rule::Score { .. }) => {
@@ -216,15 +229,19 @@ impl Decider<'_> {
             }
             (ratio, _) => ratio.map_err(|e| {
                 e.retold(|m| {
-                    Error::Undefined(format!("the calibration gives no likelihood ratio: {m}"))
+                    Error::Undefined(format!(
+                        "{}: its calibration gives no likelihood ratio: {m}; --threshold, --at or \
+                         --far decide without",
+                        self.model
+                    ))
                 })
             })?,
         };
         if let Some([shortest, _]) = self.calibration.and_then(|c| c.fitted.seconds) {
-            for (side, evidence) in [("first", enroll), ("second", test)] {
+            for (side, evidence) in [("the enrolment", enroll), ("the test recording", test)] {
                 if let Some(seconds) = evidence.seconds.filter(|s| *s < shortest) {
                     warnings.push(format!(
-                        "{seconds:.2} s of speech on the {side} side; the calibration covers \
+                        "{side} has {seconds:.2} s of speech; the calibration covers \
                          {shortest:.2} s and more"
                     ));
                 }

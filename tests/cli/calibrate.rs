@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use revox::model_file::read_header;
 use revox::rng::Stream;
+use revox::scoring::{Evidence, Fitted, Norm, OtherScores};
 
 use crate::Place;
 
@@ -43,14 +44,21 @@ fn a_calibrated_model_gives_probabilities() {
     let json = place.json(&[&args[..], &more].concat());
     assert_eq!((json["targets"].as_u64(), json["nontargets"].as_u64()), (Some(36), Some(594)));
     assert_eq!((json["speakers"].as_u64(), json["penalty"].as_f64()), (Some(12), Some(0.0)));
-    assert_eq!(json["columns"], serde_json::json!(["score"]));
+    assert_eq!(json["columns"], serde_json::json!(["atanh-score"]));
+    assert_eq!(
+        (json["scores_of"].as_str(), json["fit_prior"].as_f64()),
+        (Some("cosine"), Some(0.5))
+    );
     let number = |name: &str| json[name].as_f64().unwrap();
     assert!(0.0 < number("min_cllr") && number("min_cllr") < number("cllr"), "{json}");
     assert!(number("cllr") < 0.8 && number("act_dcf") > 0.0 && number("prior") == 0.01, "{json}");
     // Without -o the model itself is changed, and the speakers are found from the targets.
     assert!(std::fs::read(place.path("m.safetensors")).unwrap() == before);
-    let text = place.ok(&args[..4]);
-    assert!(text.contains("12 speakers") && text.contains("stored in m.safetensors"), "{text}");
+    let ran = place.run(&args[..4]);
+    assert!(ran.code == 0 && ran.err.contains("are taken as cosines; --scores-of"), "{}", ran.err);
+    for wanted in ["12 speakers", "bits on speakers left out (", "stored in m.safetensors"] {
+        assert!(ran.out.contains(wanted), "{wanted}: {}", ran.out);
+    }
     let of = |model: &str| read_header(place.path(model)).unwrap().scoring.calibration.unwrap();
     let (plain, timed) = (of("m.safetensors"), of("c.safetensors"));
     assert_eq!((plain.weights, plain.bias), (timed.weights.clone(), timed.bias));
@@ -63,7 +71,8 @@ fn a_calibrated_model_gives_probabilities() {
 
     let compare = ["compare", "c.safetensors", "a.wav", "b.wav"];
     let found = place.json(&compare);
-    let llr = timed.weights[0] * found["score"].as_f64().unwrap() + timed.bias;
+    let none = Evidence::default();
+    let llr = timed.llr(found["score"].as_f64().unwrap(), &none, &none).unwrap();
     assert!((found["llr"].as_f64().unwrap() - llr).abs() < 1e-9, "{found}");
     let p = 1.0 / (1.0 + 99.0 * (-llr).exp());
     assert!((found["probability"].as_f64().unwrap() - p).abs() < 1e-9, "{found}");
@@ -99,15 +108,17 @@ fn quality_is_weighed() {
     let ran = place.run(&[&args[..], &timed, &["--json"]].concat());
     assert_eq!(ran.code, 0, "{}", ran.err);
     let json: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
-    assert_eq!(json["columns"], serde_json::json!(["score", "min-seconds", "max-seconds"]));
+    assert_eq!(json["columns"], serde_json::json!(["atanh-score", "min-seconds", "max-seconds"]));
     assert_eq!(json["left_out"], serde_json::json!(["difference-seconds"]));
-    assert!(ran.err.contains("difference-seconds left out"), "{}", ran.err);
+    assert!(ran.err.contains("left out: difference-seconds"), "{}", ran.err);
     let capped = place.json(&[&args[..], &timed, &["--max-seconds", "4"]].concat());
     assert_eq!(capped["seconds"], serde_json::json!([3.0, 4.0]));
     for (rest, wanted) in [
         (&["min-seconds"][..], "--quality weighs seconds: give --durations"),
         (&["min-norm"], "give --embeddings"),
         (&["wespeaker-qmf", "--durations", "utt2dur", "--embeddings", "e"], "--cohort"),
+        (&["min-cohort", "--cohort", "e"], "give --embeddings and --cohort"),
+        (&["score", "--cohort", "e"], "--cohort: no column of --quality weighs it"),
         (&["score", "--embeddings", "e"], "no column of --quality weighs them"),
     ] {
         place.fails(&[&args[..], rest].concat(), &[wanted]);
@@ -135,7 +146,7 @@ fn norms_and_cohorts_come_from_embeddings() {
         (0..SPEAKERS).flat_map(|s| (0..3).map(move |u| format!("s{s}-{u}"))).collect();
     fill("e", &ids);
     fill("cohort", &(0..20).map(|i| i.to_string()).collect::<Vec<_>>());
-    let json = place.json(&[
+    let ran = place.run(&[
         "calibrate",
         "m.safetensors",
         "--scores",
@@ -148,11 +159,26 @@ fn norms_and_cohorts_come_from_embeddings() {
         "cohort",
         "--top-n",
         "5",
+        "--json",
     ]);
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    let json: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
     assert_eq!(json["columns"].as_array().unwrap().len(), 7, "{json}");
+    // Random measures predict nothing.
+    assert!(json["cllr"].as_f64() > json["score_cllr"].as_f64(), "{json}");
+    let warning = "--quality makes the calibration worse: on speakers left out, Cllr is";
+    assert!(ran.err.contains(warning), "{}", ran.err);
+    assert!(ran.err.contains("weighs a cohort: only `revox score --calibration`"), "{}", ran.err);
     place.wav("a.wav", 1.5, 100.0);
     let compare = ["compare", "m.safetensors", "a.wav", "a.wav"];
-    place.fails(&compare, &["no likelihood ratio", "cohort of a side is not known"]);
+    // The model's threshold decides instead.
+    let found = place.json(&compare);
+    assert!(found["llr"].is_null() && found["same_speaker"] == true, "{found}");
+    assert!(found["basis"].as_str().unwrap().contains("equal error rate"), "{found}");
+    let warning = found["warnings"].to_string();
+    assert!(warning.contains("m.safetensors: its calibration cannot be used"), "{warning}");
+    let wanted = ["m.safetensors: --prior and --cost need", "Store one without cohort columns"];
+    place.fails(&[&compare[..], &["--prior", "0.5"]].concat(), &wanted);
     let found = place.json(&[&compare[..], &["--threshold", "0.5"]].concat());
     assert!(found["llr"].is_null() && found["same_speaker"] == true, "{found}");
 }
@@ -166,7 +192,7 @@ fn scores_that_calibrate_nothing_are_refused() {
     for (scores, wanted) in [
         ("a b 0.5 1\na c 0.4 1\n", "2 targets and 0 nontargets"),
         ("a b 0.5 0\na c 0.4 0\n", "0 targets and 2 nontargets"),
-        ("a b 0.5 1\na c 0.5 0\n", "every score is 0.5"),
+        ("a b 0.5 1\na c 0.5 0\n", "all scores are equal"),
         ("a b 0.5 1\na c -inf 0\n", "scores:2: score -inf is no number"),
         ("a b 0.5\n", "scores:1: no label for a b; give --trials"),
         ("a b 0.5 1\na c 0.4 0\n", "three folds"),
@@ -192,15 +218,21 @@ fn doubtful_calibrations_are_told() {
     place.wav("a.wav", 1.5, 100.0);
     let args = ["calibrate", "m.safetensors", "--scores", "scores"];
     let compare = ["compare", "m.safetensors", "a.wav", "a.wav"];
-    // Normalised scores: `compare` has others.
+    // Scores that nobody named: `compare` has others, and decides by a threshold.
     scores(&place, 10.0);
     let ran = place.run(&args);
-    assert!(ran.code == 0 && ran.err.contains("these scores are normalised"), "{}", ran.err);
-    place.fails(&compare, &["m.safetensors", "normalised scores (AS-norm)", "--threshold"]);
+    assert!(ran.code == 0 && ran.err.contains("say what they are with --scores-of"), "{}", ran.err);
+    let ran = place.run(&compare);
+    assert!(ran.code == 0 && ran.out.contains("(equal error rate)"), "{}", ran.out);
+    assert!(ran.err.contains("fitted on scores that are no cosines"), "{}", ran.err);
     // Distances.
     scores(&place, -1.0);
     let ran = place.run(&args);
-    assert!(ran.code == 0 && ran.err.contains("higher scores are less alike"), "{}", ran.err);
+    assert!(
+        ran.code == 0 && ran.err.contains("trials of one speaker have the lower scores"),
+        "{}",
+        ran.err
+    );
     // No errors at all: four speakers and more, all trials apart.
     let mut apart = String::new();
     for i in 0..8 {
@@ -211,7 +243,57 @@ fn doubtful_calibrations_are_told() {
     let ran = place.run(&[&args[..], &["--json"]].concat());
     assert!(ran.code == 0 && ran.err.contains("infinitely steep"), "{}", ran.err);
     let json: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
-    assert!((json["penalty"].as_f64().unwrap() - 0.01 / 36.0).abs() < 1e-12, "{json}");
+    assert!((json["penalty"].as_f64().unwrap() - 0.5 / 36.0).abs() < 1e-12, "{json}");
     let found = place.json(&compare);
     assert!(found["llr"].as_f64().is_some_and(|llr| llr.abs() < 50.0), "{found}");
+}
+
+#[test]
+fn calibrations_know_their_scores() {
+    let place = Place::make();
+    place.model("m.safetensors");
+    scores(&place, 10.0);
+    place.write("cohort", "abc");
+    let args = ["calibrate", "m.safetensors", "--scores", "scores", "-o", "c.safetensors"];
+    let with = |more: &[&str]| {
+        let json = place.json(&[&args[..], more].concat());
+        let fitted = read_header(place.path("c.safetensors")).unwrap().scoring.calibration.unwrap();
+        (json, fitted.fitted)
+    };
+    let (json, fitted) = with(&["--scores-of", "as1", "--cohort", "cohort", "--top-n", "7"]);
+    // The digest of `abc` in FIPS 180-4's examples.
+    let hash = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+    let cohort = Some(hash.to_owned());
+    let as1 = OtherScores::Normalised { norm: Norm::As1, top_n: Some(7), cohort };
+    assert_eq!((fitted.cosines, fitted.others), (false, Some(as1)));
+    assert_eq!((json["scores_of"].as_str(), json["fit_prior"].as_f64()), (Some("as1"), Some(0.01)));
+    assert_eq!(json["columns"], serde_json::json!(["score"]));
+    assert_eq!(json["others"]["cohort"], hash);
+    let of = |more: &[&str]| with(more).1.others;
+    let plda = Some(OtherScores::Plda { model: Some(hash.into()) });
+    assert_eq!(of(&["--plda", "cohort"]), plda);
+    assert_eq!(of(&["--scores-of", "plda"]), Some(OtherScores::Plda { model: None }));
+    assert_eq!(of(&["--scores-of", "llr"]), Some(OtherScores::Llr));
+    assert_eq!(of(&["--scores-of", "other"]), None);
+    for (more, wanted) in [
+        (&["--scores-of", "cosine"][..], "is no cosine, as --scores-of has it"),
+        (&["--scores-of", "as1", "--plda", "cohort"], "--plda: --scores-of says"),
+        (&["--scores-of", "plda", "--cohort", "cohort"], "--cohort: no column"),
+        (&["--scores-of", "as1", "--threshold", "x=0.1"], "stores thresholds of cosines"),
+        (&["--scores-of", "as1", "--shape", "atanh"], "holds no cosines, which --shape atanh"),
+        (&["--scores-of", "plda", "--plda", "none"], "none"),
+    ] {
+        place.fails(&[&args[..], more].concat(), &[wanted]);
+    }
+    assert_eq!(place.run(&[&args[..], &["--scores-of", "as9"]].concat()).code, 2);
+    // Scores of PLDA may lie in -1 to 1 too.
+    scores(&place, 1.0);
+    let (_, fitted) = with(&["--scores-of", "plda"]);
+    assert!(!fitted.cosines);
+    let (json, fitted) = with(&["--shape", "line"]);
+    assert_eq!(json["columns"], serde_json::json!(["score"]));
+    let Fitted { cosines, prior, fit_prior, .. } = fitted;
+    assert_eq!((cosines, prior, fit_prior), (true, 0.01, None));
+    let (_, fitted) = with(&["--prior", "0.3", "--fit-prior", "0.2"]);
+    assert_eq!((fitted.prior, fitted.fit_prior), (0.3, Some(0.2)));
 }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::cli::shown;
 use crate::model_file::NamedThreshold;
-use crate::scoring::{Calibrated, Column, Quantity};
+use crate::scoring::{Calibrated, Column, Fitted, Quantity};
 use crate::terminal::{errln, note};
 
 /// A calibration and the thresholds that were stored with it.
@@ -22,39 +22,54 @@ pub(super) struct Report<'a> {
 impl Report<'_> {
     /// Says what a user should know before trusting the calibration.
     pub(super) fn warn(&self) {
-        let Calibrated { calibration, left_out, .. } = self.found;
+        let Calibrated { calibration, left_out, score_cllr, .. } = self.found;
+        let fitted = &calibration.fitted;
         if calibration.weights.first().is_some_and(|weight| *weight < 0.0) {
             errln!(
-                "warning: higher scores are less alike: are these distances, or labels swapped?"
+                "warning: trials of one speaker have the lower scores: are these distances, or \
+                 are the labels swapped?"
             );
         }
-        let penalty = calibration.fitted.penalty;
-        if penalty > 0.0 {
+        if fitted.penalty > 0.0 {
             errln!(
-                "warning: these trials can be told apart without an error, so the best line is \
-                 infinitely steep; a penalty of {penalty:.2e} on its squared weights bounds it. \
-                 Give more trials"
+                "warning: some threshold or weighing makes no error on these trials, so the best \
+                 line is infinitely steep. A penalty of {:.2e} on its squared weights bounds it. \
+                 Ratios far from 0 mean little; more trials would help",
+                fitted.penalty
             );
         }
         if !left_out.is_empty() {
             let names: Vec<String> = left_out.iter().map(Column::to_string).collect();
-            note!("{} left out: constant, or combinations of other columns", names.join(", "));
-        }
-        if !calibration.fitted.cosines {
             note!(
-                "these scores are normalised: `compare`, which has cosines, cannot use the \
-                 calibration"
+                "left out: {}, constant on these trials or combined of other columns",
+                names.join(", ")
+            );
+        }
+        if let Some(alone) = score_cllr.filter(|alone| fitted.cllr > *alone) {
+            errln!(
+                "warning: --quality makes the calibration worse: on speakers left out, Cllr is \
+                 {:.4} bits with it and {alone:.4} with the score alone",
+                fitted.cllr
             );
         }
         let is_cohort = |column: &Column| column.quantity() == Some(Quantity::Cohort);
-        if calibration.columns.iter().any(is_cohort) {
-            note!("the calibration weighs a cohort, which `compare` has not");
-        }
+        let why = if !fitted.cosines {
+            format!("was fitted on {}", fitted.scores())
+        } else if calibration.columns.iter().any(is_cohort) {
+            "weighs a cohort".into()
+        } else {
+            return;
+        };
+        note!(
+            "the calibration {why}: only `revox score --calibration` can use it. `compare`, \
+             `verify` and `identify` decide by the model's thresholds; -o keeps the calibration in \
+             a model of its own"
+        );
     }
 
     /// For programs.
     pub(super) fn json(&self) -> Value {
-        let Calibrated { calibration, left_out, act_dcf, min_dcf } = self.found;
+        let Calibrated { calibration, left_out, act_dcf, min_dcf, score_cllr } = self.found;
         let fitted = &calibration.fitted;
         let threshold = |(name, t): &(String, NamedThreshold)| {
             let NamedThreshold { false_accept_rate: far, threshold } = t;
@@ -63,6 +78,7 @@ impl Report<'_> {
         json!({
             "cllr": fitted.cllr,
             "min_cllr": fitted.min_cllr,
+            "score_cllr": score_cllr,
             "act_dcf": act_dcf,
             "min_dcf": min_dcf,
             "weights": calibration.weights,
@@ -70,15 +86,28 @@ impl Report<'_> {
             "columns": calibration.columns,
             "left_out": left_out,
             "prior": fitted.prior,
+            "fit_prior": fitted.fit_prior.unwrap_or(fitted.prior),
             "targets": fitted.targets,
             "nontargets": fitted.nontargets,
             "speakers": fitted.speakers,
             "cosines": fitted.cosines,
+            "scores_of": self.scores_of(),
+            "others": fitted.others,
             "seconds": fitted.seconds,
             "penalty": fitted.penalty,
             "thresholds": self.thresholds.iter().map(threshold).collect::<Vec<_>>(),
             "output": shown(self.output),
         })
+    }
+
+    /// What the scores are, in the words of `--scores-of`.
+    fn scores_of(&self) -> &'static str {
+        let Fitted { cosines, others, .. } = &self.found.calibration.fitted;
+        match others {
+            _ if *cosines => "cosine",
+            Some(others) => others.name(),
+            None => "other",
+        }
     }
 
     /// For people, in lines.
@@ -91,15 +120,13 @@ impl Report<'_> {
                 "trials        {} targets, {} nontargets of {} speakers",
                 fitted.targets, fitted.nontargets, fitted.speakers
             ),
+            format!("scores        {}", fitted.scores()),
             format!("LLR           {calibration}"),
             format!(
-                "Cllr          {:.4} bits of speakers left out; least {:.4}",
+                "Cllr          {:.4} bits on speakers left out ({:.4} at best)",
                 fitted.cllr, fitted.min_cllr
             ),
-            format!(
-                "DCF({prior})     {act_dcf:.4} at Bayes' threshold, of speakers left out; least \
-                 {min_dcf:.4}"
-            ),
+            format!("DCF({prior})     {act_dcf:.4} on speakers left out ({min_dcf:.4} at best)"),
         ];
         for (name, t) in self.thresholds {
             lines.push(format!(

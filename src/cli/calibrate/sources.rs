@@ -4,12 +4,15 @@ use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
+use super::kind::Kind;
 use crate::archive::input_files;
 use crate::cli::eval::speakers::places;
 use crate::cli::values::within;
 use crate::corpus::read_utt2dur;
 use crate::error::{Error, Result};
-use crate::scoring::{AsNorm, Column, Embeddings, Evidence, Quantity, Scorer, parse_columns};
+use crate::scoring::{
+    AsNorm, Column, Embeddings, Evidence, OtherScores, Quantity, Scorer, parse_columns,
+};
 
 /// Columns of a calibration. (A bare list would be several values for clap.)
 #[derive(Debug, Clone)]
@@ -36,21 +39,23 @@ pub(super) struct Sources {
     /// seconds, norm or cohort.
     #[arg(long, value_name = "COLUMNS", value_parser = quality)]
     quality: Option<Quality>,
-    /// Seconds of speech, `utterance seconds` a line. The model keeps their range, and verbs warn
-    /// of shorter speech.
-    #[arg(long, value_name = "UTT2DUR")]
+    /// Seconds of each utterance, `utterance seconds` a line, as in Kaldi's utt2dur. They should be
+    /// seconds of speech, as `compare --json` prints them (speech_seconds). The model keeps their
+    /// range, and verbs warn of shorter speech: too often, if these were of whole recordings.
+    #[arg(long, value_name = "FILE")]
     durations: Option<PathBuf>,
-    /// Longer speech counts as this long.
+    /// Utterances of more seconds count as this long.
     #[arg(long, value_name = "SECONDS", value_parser = seconds, requires = "durations")]
     max_seconds: Option<f64>,
     /// Embeddings of the utterances, for norm and cohort.
     #[arg(long, requires = "quality")]
     embeddings: Option<PathBuf>,
-    /// Embeddings of other speakers. An utterance's cohort value is the mean of its largest cosines
-    /// with them.
-    #[arg(long, requires = "embeddings")]
+    /// Embeddings of other speakers. For --quality, an utterance's cohort value is the mean of its
+    /// largest cosines with them. For --scores-of, the cohort that the scores were normalised with:
+    /// the calibration keeps its hash.
+    #[arg(long)]
     cohort: Option<PathBuf>,
-    /// How many of the largest cosines count, at most.
+    /// How many of the largest cosines count, at most; for --scores-of, those of `revox score`.
     #[arg(long, default_value_t = 300, value_parser = top, requires = "cohort")]
     top_n: usize,
 }
@@ -66,10 +71,19 @@ impl Sources {
         self.durations.is_some() || self.embeddings.is_some()
     }
 
-    /// Refuses columns without a source and sources without a column.
-    pub(super) fn check(&self) -> Result<()> {
-        let columns = self.columns();
-        let weighs = |q: Quantity| columns.iter().any(|column| column.quantity() == Some(q));
+    fn weighs(&self, quantity: Quantity) -> bool {
+        self.columns().iter().any(|column| column.quantity() == Some(quantity))
+    }
+
+    /// What the scores are if they are no cosines, as far as it is known.
+    pub(super) fn others(&self, kind: &Kind) -> Result<Option<OtherScores>> {
+        kind.others(self.cohort.as_deref(), self.top_n)
+    }
+
+    /// Refuses columns without a source and sources without a column. A cohort may also be that of
+    /// `normalised` scores.
+    pub(super) fn check(&self, normalised: bool) -> Result<()> {
+        let weighs = |quantity| self.weighs(quantity);
         let wants = |what: &str, option: &str| {
             Err(Error::invalid(format!("--quality weighs {what}: give {option}")))
         };
@@ -79,11 +93,14 @@ impl Sources {
         if weighs(Quantity::Norm) && self.embeddings.is_none() {
             return wants("norms", "--embeddings");
         }
-        if weighs(Quantity::Cohort) && self.cohort.is_none() {
+        if weighs(Quantity::Cohort) && (self.cohort.is_none() || self.embeddings.is_none()) {
             return wants("a cohort", "--embeddings and --cohort");
         }
-        if self.cohort.is_some() && !weighs(Quantity::Cohort) {
-            return Err(Error::invalid("--cohort: no column of --quality weighs it"));
+        if self.cohort.is_some() && !weighs(Quantity::Cohort) && !normalised {
+            return Err(Error::invalid(
+                "--cohort: no column of --quality weighs it, and --scores-of names no form of \
+                 normalisation (as1, s, ...)",
+            ));
         }
         if self.embeddings.is_some() && !weighs(Quantity::Norm) && !weighs(Quantity::Cohort) {
             return Err(Error::invalid("--embeddings: no column of --quality weighs them"));
@@ -149,7 +166,9 @@ impl Sources {
         for (side, &place) in evidence.iter_mut().zip(places) {
             side.norm = Some(Evidence::norm_of(embeddings.row(place), mean.as_deref()));
         }
-        let Some(path) = &self.cohort else { return Ok(()) };
+        let Some(path) = self.cohort.as_ref().filter(|_| self.weighs(Quantity::Cohort)) else {
+            return Ok(());
+        };
         let cohort = Embeddings::load(path)?;
         if cohort.dim() != embeddings.dim() {
             let (found, wanted) = (cohort.dim(), embeddings.dim());

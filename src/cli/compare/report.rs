@@ -59,7 +59,7 @@ impl Report<'_> {
         let decision = match same {
             Some(true) => "same speaker",
             Some(false) => "different speakers",
-            None => "no decision: the model holds no threshold",
+            None => "no decision: the model holds no threshold and no calibration for cosines",
         };
         let mut lines = vec![format!("score {score:.4}   {decision}")];
         if let (Some(llr), Some(p), Some(prior)) = (llr, probability, self.prior) {

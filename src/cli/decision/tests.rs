@@ -1,7 +1,7 @@
 use clap::Parser;
 
 use super::*;
-use crate::scoring::{Fitted, parse_columns};
+use crate::scoring::{Fitted, Norm, OtherScores, parse_columns};
 
 #[derive(Parser)]
 struct Line {
@@ -80,8 +80,8 @@ fn thresholds_decide_where_they_are_asked_for() {
     fails(&["--far", "0.5"], &scoring, "rate 0.5, but 0.01, 0.001, 0.0001");
     let none = Scoring::default();
     fails(&["--at", "lax"], &none, "nor any other; `revox calibrate --threshold");
-    fails(&["--prior", "0.1"], &none, "holds no calibration of cosines");
-    fails(&["--cost", "1:2"], &none, "holds no calibration of cosines");
+    fails(&["--prior", "0.1"], &none, "holds no calibration: --prior and --cost");
+    fails(&["--cost", "1:2"], &none, "holds no calibration: --prior and --cost");
 }
 
 #[test]
@@ -94,23 +94,64 @@ fn models_without_a_calibration_decide_as_ever() {
     assert_eq!((found.threshold, found.same, found.probability), (None, None, None));
 }
 
+/// Calibrations that cosines cannot use: of normalised scores, of scores that nobody named, with a
+/// cohort. With a part of what is said of each.
+fn unusable() -> [(Scoring, &'static str); 3] {
+    let of = |change: &dyn Fn(&mut Calibration)| {
+        let mut scoring = calibrated();
+        scoring.calibration.iter_mut().for_each(change);
+        scoring
+    };
+    let normalised = of(&|c| {
+        c.fitted.cosines = false;
+        c.fitted.others = Some(OtherScores::normalised(Norm::As1, Some(300), None).unwrap());
+    });
+    let unnamed = of(&|c| c.fitted.cosines = false);
+    let cohort = of(&|c| {
+        c.columns = parse_columns("min-cohort").unwrap();
+        c.weights.push(1.0);
+    });
+    [
+        (normalised, "fitted on scores normalised by as1; these are cosines. Store one of scores"),
+        (unnamed, "fitted on scores that are no cosines; these are cosines"),
+        (cohort, "weighs the mean cosine with a cohort, which only `revox score --calibration"),
+    ]
+}
+
 #[test]
-fn calibrations_of_other_scores_are_not_used() {
-    let mut scoring = calibrated();
-    scoring.calibration.as_mut().unwrap().fitted.cosines = false;
-    let error = decide(&[], &scoring, 0.5).unwrap_err().to_string();
-    assert!(error.contains("normalised scores (AS-norm)"), "{error}");
-    let found = decide(&["--far", "0.01"], &scoring, 0.5).unwrap();
-    assert_eq!((found.same, found.llr, found.warnings.len()), (Some(true), None, 1));
-    // A quality that is not known.
+fn thresholds_decide_where_a_calibration_cannot() {
+    for (mut scoring, why) in unusable() {
+        let found = decide(&[], &scoring, 0.5).unwrap();
+        assert_eq!((found.threshold, found.same, found.llr), (Some(0.25), Some(true), None));
+        assert_eq!(found.basis, "threshold 0.2500 (equal error rate)");
+        let [warning] = &found.warnings[..] else { panic!("{found:?}") };
+        assert!(warning.starts_with("m: ") && warning.contains(why), "{warning}");
+        assert!(warning.ends_with("Until then, a threshold decides"), "{warning}");
+        let found = decide(&["--far", "0.01"], &scoring, 0.5).unwrap();
+        assert_eq!((found.same, found.llr, found.warnings.len()), (Some(true), None, 1));
+        for asked in [["--prior", "0.1"], ["--cost", "1:2"]] {
+            let error = decide(&asked, &scoring, 0.5).unwrap_err().to_string();
+            assert!(error.starts_with("m: --prior and --cost need") && error.contains(why));
+        }
+        scoring.threshold_eer = None;
+        let found = decide(&[], &scoring, 0.5).unwrap();
+        assert_eq!((found.threshold, found.same), (None, None));
+        assert!(found.warnings[0].ends_with("no stored threshold decides in its place"));
+    }
+}
+
+#[test]
+fn a_quality_that_is_not_known_is_named() {
     let mut scoring = calibrated();
     let calibration = scoring.calibration.as_mut().unwrap();
-    calibration.columns = parse_columns("min-cohort").unwrap();
+    calibration.columns = parse_columns("min-norm").unwrap();
     calibration.weights.push(1.0);
     let error = decide(&[], &scoring, 0.5).unwrap_err().to_string();
-    assert!(error.contains("cohort of a side is not known"), "{error}");
+    let wanted = "m: its calibration gives no likelihood ratio: the length of the embedding of the \
+                  enrolment is not known; --threshold";
+    assert!(error.starts_with(wanted), "{error}");
     let found = decide(&["--far", "0.01"], &scoring, 0.5).unwrap();
-    assert!(found.llr.is_none() && found.warnings[0].contains("cohort"), "{found:?}");
+    assert!(found.llr.is_none() && found.warnings[0].contains("length"), "{found:?}");
 }
 
 #[test]
@@ -120,7 +161,7 @@ fn short_speech_is_a_warning() {
     let found = decider.decide(0.5, &side(2.0), &side(1.5)).unwrap();
     assert_eq!(
         found.warnings,
-        ["1.50 s of speech on the second side; the calibration covers 2.00 s and more"]
+        ["the test recording has 1.50 s of speech; the calibration covers 2.00 s and more"]
     );
 }
 

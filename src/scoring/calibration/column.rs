@@ -28,6 +28,10 @@ impl Evidence {
     }
 }
 
+/// What messages call the two sides of a trial.
+const ENROLMENT: &str = "the enrolment";
+const TEST: &str = "the test recording";
+
 /// A measure of one side.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Quantity {
@@ -52,12 +56,20 @@ pub enum Fold {
     Ratio,
 }
 
-/// A number that a calibration weighs. As text: `score`, `min-seconds`, `ratio-norm`.
+/// The largest cosine of [`Column::Atanh`], from 0 or from below: its value is finite.
+const LARGEST: f64 = 1.0 - 1e-6;
+
+/// A number that a calibration weighs. As text: `score`, `atanh-score`, `min-seconds`,
+/// `ratio-norm`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub enum Column {
     /// The score.
     Score,
+    /// Fisher's z of a score that is a cosine, atanh s = ln((1 + s) / (1 - s)) / 2, whose variance
+    /// depends less on its mean (Fisher 1921, "On the probable error of a coefficient of
+    /// correlation deduced from a small sample"). Cosines near 1 or -1 count as 1e-6 less.
+    Atanh,
     /// A measure of both sides.
     Sides(Fold, Quantity),
 }
@@ -66,7 +78,7 @@ impl Column {
     /// The measure that it needs of both sides.
     pub fn quantity(self) -> Option<Quantity> {
         match self {
-            Self::Score => None,
+            Self::Score | Self::Atanh => None,
             Self::Sides(_, quantity) => Some(quantity),
         }
     }
@@ -76,17 +88,26 @@ impl Column {
     /// # Errors
     /// A measure that a side does not know; a ratio of a measure that is zero.
     pub fn of(self, score: f64, enroll: &Evidence, test: &Evidence) -> Result<f64> {
-        let Self::Sides(fold, quantity) = self else { return Ok(score) };
-        let unknown = || Error::Undefined(format!("{} of a side is not known", quantity.name()));
-        let [a, b] = [enroll, test].map(|side| quantity.of(side));
-        let (a, b) = (a.ok_or_else(unknown)?, b.ok_or_else(unknown)?);
+        let (fold, quantity) = match self {
+            Self::Score => return Ok(score),
+            Self::Atanh => return Ok(score.clamp(-LARGEST, LARGEST).atanh()),
+            Self::Sides(fold, quantity) => (fold, quantity),
+        };
+        let bad = |whose: &str, what: &str| {
+            let (measure, verb) = quantity.in_words();
+            Error::Undefined(format!("{measure} of {whose} {verb} {what}"))
+        };
+        let known =
+            |side: &Evidence, whose: &str| quantity.of(side).ok_or_else(|| bad(whose, "not known"));
+        let (a, b) = (known(enroll, ENROLMENT)?, known(test, TEST)?);
         let (low, high) = (a.min(b), a.max(b));
         match fold {
             Fold::Min => Ok(low),
             Fold::Max => Ok(high),
             Fold::Difference => Ok(high - low),
             Fold::Ratio if low == 0.0 => {
-                Err(Error::Undefined(format!("{} of a side is zero", quantity.name())))
+                let whose = if a == 0.0 { ENROLMENT } else { TEST };
+                Err(bad(whose, &format!("zero, so `{self}` has no value")))
             }
             Fold::Ratio => Ok(high / low),
         }
@@ -102,6 +123,15 @@ impl Quantity {
             Self::Seconds => "seconds",
             Self::Norm => "norm",
             Self::Cohort => "cohort",
+        }
+    }
+
+    /// What it measures, with its verb.
+    fn in_words(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Seconds => ("the seconds of speech", "are"),
+            Self::Norm => ("the length of the embedding", "is"),
+            Self::Cohort => ("the mean cosine with the cohort", "is"),
         }
     }
 
@@ -132,6 +162,7 @@ impl fmt::Display for Column {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         match self {
             Self::Score => f.write_str("score"),
+            Self::Atanh => f.write_str("atanh-score"),
             Self::Sides(fold, quantity) => write!(f, "{}-{}", fold.name(), quantity.name()),
         }
     }
@@ -142,7 +173,7 @@ impl FromStr for Column {
 
     fn from_str(text: &str) -> Result<Self> {
         let all = Fold::ALL.into_iter().flat_map(|f| Quantity::ALL.map(|q| Self::Sides(f, q)));
-        let mut all = std::iter::once(Self::Score).chain(all);
+        let mut all = [Self::Score, Self::Atanh].into_iter().chain(all);
         all.find(|column| column.to_string() == text)
             .ok_or_else(|| Error::invalid(format!("`{text}` is no column of a calibration")))
     }

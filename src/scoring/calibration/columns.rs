@@ -11,7 +11,7 @@ pub const COLUMN_SETS: [&str; 2] = ["wespeaker-qmf", "wespeaker-qmf-nodur"];
 /// first, named or not.
 ///
 /// # Errors
-/// A name that is neither; a column that is named twice.
+/// A name that is neither, or no measure of quality; a column that is named twice.
 pub fn parse_columns(text: &str) -> Result<Vec<Column>> {
     let of = |quantities: &[Quantity]| -> Vec<Column> {
         let sides = quantities.iter().flat_map(|&q| Fold::ALL.map(|fold| Column::Sides(fold, q)));
@@ -29,6 +29,9 @@ pub fn parse_columns(text: &str) -> Result<Vec<Column>> {
         let column: Column = name.parse().map_err(|e: Error| {
             e.and(&format!("there are {with}, {without} and FOLD-QUANTITY: {}", known()))
         })?;
+        if column == Column::Atanh {
+            return Err(Error::invalid(format!("`{column}` measures no quality of recordings")));
+        }
         match columns.contains(&column) {
             true if column == Column::Score && place == 0 => (),
             true => return Err(Error::invalid(format!("column `{column}` comes twice"))),

@@ -95,10 +95,9 @@ impl Standard {
         let deviation: Vec<f64> = (0..n).map(|i| covariance[i * n + i].sqrt()).collect();
         let varies: Vec<usize> = (0..n).filter(|&i| deviation[i] > CONSTANT * most[i]).collect();
         if varies.first() != Some(&0) {
-            return Err(Error::Undefined(format!(
-                "every score is {}: nothing tells targets from nontargets",
-                table.values[0]
-            )));
+            return Err(Error::Undefined(
+                "all scores are equal: nothing tells targets from nontargets".into(),
+            ));
         }
         let correlation: Vec<f64> = varies
             .iter()

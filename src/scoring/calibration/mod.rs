@@ -4,6 +4,7 @@ mod column;
 mod columns;
 mod cross;
 mod fitting;
+mod kind;
 mod line;
 mod linear;
 mod newton;
@@ -13,6 +14,7 @@ pub use column::{Column, Evidence, Fold, Quantity};
 pub use columns::{COLUMN_SETS, parse_columns};
 pub use cross::cross_validate;
 pub use fitting::{Calibrated, Regression};
+pub use kind::OtherScores;
 pub use line::{Line, fit_line};
 pub use table::TrialTable;
 
@@ -41,16 +43,22 @@ pub struct Calibration {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Fitted {
-    /// The prior of targets that weighs the two kinds of errors.
+    /// The prior of targets that decisions are made for where nobody names another.
     pub prior: f64,
+    /// The prior at which the fit weighed targets against nontargets, if it was another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fit_prior: Option<f64>,
     /// Target trials.
     pub targets: usize,
     /// Nontarget trials.
     pub nontargets: usize,
     /// Speakers of the trials.
     pub speakers: usize,
-    /// Whether every score was a cosine, as `compare` has them; otherwise they were normalised.
+    /// Whether the scores were cosines, as `compare` has them.
     pub cosines: bool,
+    /// What they were instead, if somebody said it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub others: Option<OtherScores>,
     /// Penalty on the squares of the weights in standard deviations ([`Line::penalty`]), where
     /// without one the optimum would be infinite; 0 for none.
     pub penalty: f64,
@@ -85,14 +93,22 @@ impl Calibration {
     ///
     /// # Errors
     /// Numbers of columns and weights that differ; values that are not finite; a prior outside
-    /// 0 to 1; a first column that is not the score; seconds of speech in the wrong order.
+    /// 0 to 1; a first column that is not of the score, or one of cosines where they were none;
+    /// seconds of speech in the wrong order.
     pub fn check(&self) -> Result<()> {
         let bad = |m: &str| Err(Error::invalid(format!("calibration: {m}")));
         if self.columns.len() != self.weights.len() {
             return bad("as many weights as columns are wanted");
         }
-        if self.columns.first() != Some(&Column::Score) {
-            return bad("the first column must be the score");
+        let Fitted { prior, fit_prior, cosines, others, .. } = &self.fitted;
+        match self.columns.first() {
+            Some(Column::Score) => (),
+            Some(Column::Atanh) if *cosines => (),
+            Some(Column::Atanh) => return bad("it takes atanh of scores that are no cosines"),
+            _ => return bad("the first column must be the score"),
+        }
+        if *cosines && others.is_some() {
+            return bad("its scores are cosines and something else");
         }
         if !self.weights.iter().chain([&self.bias]).all(|x| x.is_finite()) {
             return bad("a weight is not finite");
@@ -105,7 +121,7 @@ impl Calibration {
         if !seconds.is_none_or(is_range) {
             return bad("its seconds of speech are no range");
         }
-        if !(self.fitted.prior > 0.0 && self.fitted.prior < 1.0) {
+        if ![*prior, fit_prior.unwrap_or(0.5)].iter().all(|p| *p > 0.0 && *p < 1.0) {
             return bad("its prior is not between 0 and 1");
         }
         Ok(())

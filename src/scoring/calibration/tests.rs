@@ -96,7 +96,7 @@ fn what_cannot_be_fitted_is_refused() {
         let error = TrialTable::new(1, scores, labels).and_then(|t| fit_line(&t, 0.5)).unwrap_err();
         assert!(error.to_string().contains(wanted), "{error}");
     };
-    fails(&[0.5, 0.5, 0.5], &[true, false, false], "every score is 0.5");
+    fails(&[0.5, 0.5, 0.5], &[true, false, false], "all scores are equal");
     fails(&[0.5, 0.4], &[true, true], "2 targets and 0 nontargets");
     fails(&[0.5, 0.4], &[false, false], "0 targets and 2 nontargets");
     fails(&[0.5, f64::NEG_INFINITY], &[true, false], "trial 2 is -inf");
@@ -158,19 +158,27 @@ fn a_calibration_is_fitted_and_kept() {
     let values: Vec<f64> = labels.iter().map(score).flat_map(|s| [s, 7.0]).collect();
     let columns = parse_columns("ratio-norm").unwrap();
     let table = TrialTable::new(2, &values, &labels).unwrap();
-    let regression = Regression { prior: 0.5, folds: 5, seed: 1 };
+    let regression = Regression { prior: 0.1, fit_prior: 0.5, folds: 5, seed: 1 };
     let found = regression.fit(&columns, &table, &sides).unwrap();
     let calibration = found.calibration;
     // A column that does not vary is left out.
     assert_eq!(found.left_out, [columns[1]]);
     assert_eq!(calibration.columns, [Column::Score]);
     calibration.check().unwrap();
+    assert_eq!((calibration.fitted.prior, calibration.fitted.fit_prior), (0.1, Some(0.5)));
+    // Without it, the score is alone.
+    assert_eq!(found.score_cllr, Some(calibration.fitted.cllr));
     let Fitted { targets, nontargets, speakers, cllr, min_cllr, .. } = calibration.fitted;
     assert_eq!((targets, nontargets, speakers), (60, 190, 20));
     assert!(min_cllr > 0.0 && min_cllr < cllr && cllr < 1.0, "{min_cllr} {cllr}");
     let found_costs = (found.min_dcf, found.act_dcf);
     assert!(found.min_dcf > 0.0 && found.act_dcf < 1.0, "{found_costs:?}");
     assert!((calibration.weights[0] - 4.0).abs() < 2.0, "{calibration}");
+    let alone: Vec<f64> = values.iter().step_by(2).copied().collect();
+    let alone = TrialTable::new(1, &alone, &labels).unwrap();
+    let line = fit_line(&alone, 0.5).unwrap();
+    close(line.weights[0], calibration.weights[0], 1e-9);
+    assert_eq!(regression.fit(&columns[..1], &alone, &sides).unwrap().score_cllr, None);
     let text = serde_json::to_string(&calibration).unwrap();
     let read: Calibration = serde_json::from_str(&text).unwrap();
     let none = Evidence::default();
@@ -193,7 +201,8 @@ fn quality_counts_as_far_as_it_was_seen() {
     assert_eq!(llr(&calibration, 40.0, 60.0), llr(&calibration, 10.0, 10.0));
     assert_eq!(calibration.to_string(), "2.0000 score + 0.5000 min-seconds - 1.0000");
     let unknown = calibration.llr(0.25, &side(4.0), &Evidence::default()).unwrap_err();
-    assert!(unknown.to_string().contains("seconds of a side is not known"), "{unknown}");
+    let wanted = "the seconds of speech of the test recording are not known";
+    assert_eq!(unknown.to_string(), wanted);
     calibration.check().unwrap();
     calibration.fitted.seconds = Some([2.0, 1.0]);
     assert!(calibration.check().unwrap_err().to_string().contains("seconds"));
@@ -212,7 +221,9 @@ fn columns_have_names() {
     );
     assert_eq!(names("wespeaker-qmf-nodur")[1..], all[5..]);
     assert_eq!(names("score,max-norm , min-cohort"), ["score", "max-norm", "min-cohort"]);
+    assert_eq!("atanh-score".parse::<Column>().unwrap(), Column::Atanh);
     for (text, wanted) in [
+        ("atanh-score", "`atanh-score` measures no quality"),
         ("norm", "`norm` is no column of a calibration; there are wespeaker-qmf"),
         ("", "`` is no column"),
         ("min-norm,min-norm", "`min-norm` comes twice"),
@@ -223,6 +234,44 @@ fn columns_have_names() {
     }
     assert_eq!(Evidence::norm_of(&[3.0, 5.0], Some(&[0.0, 1.0])), 5.0);
     assert_eq!(Evidence::norm_of(&[3.0, 4.0], None), 5.0);
+}
+
+#[test]
+fn cosines_become_fishers_z() {
+    let none = Evidence::default();
+    let z = |cosine: f64| Column::Atanh.of(cosine, &none, &none).unwrap();
+    close(z(0.6), 4f64.ln() / 2.0, 1e-15);
+    assert!(z(1.0 + 1e-10).is_finite() && z(-1.0) == -z(1.0) && z(0.99999) < z(1.0));
+    assert!(z(f64::NAN).is_nan());
+    let fitted = Fitted { prior: 0.5, cosines: true, ..Fitted::default() };
+    let mut calibration =
+        Calibration { columns: vec![Column::Atanh], weights: vec![2.0], bias: -1.0, fitted };
+    calibration.check().unwrap();
+    close(calibration.llr(0.6, &none, &none).unwrap(), 4f64.ln() - 1.0, 1e-14);
+    assert_eq!(calibration.to_string(), "2.0000 atanh-score - 1.0000");
+    let fails = |calibration: &Calibration, wanted: &str| {
+        let error = calibration.check().unwrap_err().to_string();
+        assert!(error.contains(wanted), "{error}");
+    };
+    calibration.fitted.others = Some(OtherScores::Llr);
+    fails(&calibration, "cosines and something else");
+    calibration.fitted.cosines = false;
+    fails(&calibration, "atanh of scores that are no cosines");
+    calibration.columns = vec![Column::Score];
+    calibration.check().unwrap();
+    calibration.fitted.fit_prior = Some(1.0);
+    fails(&calibration, "prior");
+}
+
+#[test]
+fn a_ratio_of_nothing_has_no_value() {
+    let side = |seconds| Evidence { seconds: Some(seconds), ..Evidence::default() };
+    let ratio = Column::Sides(Fold::Ratio, Quantity::Seconds);
+    assert_eq!(ratio.of(0.5, &side(2.0), &side(3.0)).unwrap(), 1.5);
+    let error = ratio.of(0.5, &side(0.0), &side(3.0)).unwrap_err().to_string();
+    assert!(error.contains("of the enrolment are zero, so `ratio-seconds`"), "{error}");
+    let error = ratio.of(0.5, &side(2.0), &side(0.0)).unwrap_err().to_string();
+    assert!(error.contains("of the test recording are zero"), "{error}");
 }
 
 #[test]
