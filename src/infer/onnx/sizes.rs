@@ -8,13 +8,17 @@ use crate::quant::config::SmallLayers;
 use crate::quant::{QuantizeConfig, uniform};
 use crate::zoo::{Architecture, names};
 
-/// Bytes of both files. Of the packed file, no more than it has: text of a tensor is longer.
+/// Bytes that the sizes in front of a tensor's codes take, beyond those in front of none: sizes of
+/// values, of an axis and of the message, of three bytes more at most.
+const SIZES: usize = 9;
+
+/// Bytes of the file of codes, at most, and of the packed file.
 fn bytes(name: &str) -> [usize; 2] {
     let arch = Architecture::named(name).unwrap();
     let graph = arch.graph(FRAMES.max(arch.least_frames().unwrap())).unwrap();
     let tensors = graph.names_and_shapes();
-    let config =
-        QuantizeConfig { bits: 4, small_layers: SmallLayers::Keep, ..QuantizeConfig::default() };
+    let small_layers = SmallLayers::Keep;
+    let config = QuantizeConfig { bits: 4, small_layers, ..QuantizeConfig::default() };
     let plan = uniform(&tensors, &config).unwrap();
     let mut header = Header::new(arch, Frontend::default());
     for (name, planned) in &plan {
@@ -26,30 +30,36 @@ fn bytes(name: &str) -> [usize; 2] {
     let weights = Weights::without_codes(&graph, &plan);
     let file = composed(&header, &options, &graph, &Integers::default(), weights).unwrap();
     let codes = |shape: &[usize]| packed_len(shape.iter().product(), 4);
-    // Sizes in front of codes take a few bytes more than those in front of none.
-    let codes: usize = plan.values().map(|planned| codes(&planned.shape) + 12).sum();
-    let onnx = file.to_bytes().len() + codes;
+    let all: usize = plan.values().map(|planned| codes(&planned.shape) + SIZES).sum();
+    let onnx = file.to_bytes().len() + all;
 
-    // The header is text within text, in which a quotation mark takes two bytes.
+    // In front of a safetensors file's tensors is JSON, and in that a model's header as text, in
+    // which a quotation mark takes two bytes.
     let json = serde_json::to_string(&header).unwrap();
-    let json = json.len() + json.matches('"').count();
-    // `"NAME":{"dtype":"F32","shape":[1],"data_offsets":[1,2]},`, of codes and of codebooks.
-    let text = |name: &str| name.len() + 52;
-    let is_there = |(name, _): &&(String, Vec<usize>)| {
-        let layer =
-            name.strip_suffix(".running_mean").or_else(|| name.strip_suffix(".running_var"));
-        let weight = layer.map(|layer| format!("{layer}.weight"));
-        weight.is_none_or(|weight| tensors.iter().all(|(name, _)| *name != weight))
+    let mut text = json.len() + json.matches('"').count();
+    let mut end = 0;
+    let mut add = |name: &str, dtype: &str, shape: &[usize], bytes: usize| {
+        let (start, shape) = (end, serde_json::to_string(shape).unwrap());
+        end += bytes;
+        let entry = format!(
+            r#""{name}":{{"dtype":"{dtype}","shape":{shape},"data_offsets":[{start},{end}]}},"#
+        );
+        text += entry.len();
     };
-    let text: usize = tensors
-        .iter()
-        .filter(is_there)
-        .map(|(name, _)| match plan.contains_key(name) {
-            true => text(name) + ".codes".len() + text(name) + ".codebook".len(),
-            false => text(name),
-        })
-        .sum();
-    [onnx, planned_bytes(&tensors, &plan) + json + text]
+    for (name, shape) in &tensors {
+        let layer = name.strip_suffix(".running_mean").or(name.strip_suffix(".running_var"));
+        let weight = layer.map(|layer| format!("{layer}.weight"));
+        // Statistics beside a weight are a part of that.
+        let is_there = weight.is_none_or(|weight| tensors.iter().all(|(name, _)| *name != weight));
+        if plan.contains_key(name) {
+            add(&format!("{name}.codes"), "U8", &[codes(shape)], codes(shape));
+            add(&format!("{name}.codebook"), "F32", &[16], 64);
+        } else if is_there {
+            add(name, "F32", shape, 4 * shape.iter().product::<usize>());
+        }
+    }
+    assert_eq!(end, planned_bytes(&tensors, &plan), "{name}");
+    [onnx, end + text]
 }
 
 /// Among the networks are those with the most layers for their weights.

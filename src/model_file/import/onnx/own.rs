@@ -77,7 +77,7 @@ impl File {
                 }
                 // An input that is alone has no weights in the file.
                 Op::Mix if node.inputs.len() == 1 => {
-                    tensors.push(filled(taking.info(node, 0)?, 0.0))
+                    tensors.push(filled(taking.info(node, 0)?, 0.0));
                 }
                 _ => {
                     for &place in &node.tensors {
