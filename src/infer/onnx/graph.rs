@@ -200,8 +200,8 @@ impl<'a> Operation<'a> {
             let variance = self.weights.write(b, self.tensor(1)?, &[channels])?;
             (ones, zeros, mean, variance, epsilon.value() as f32)
         } else {
-            let layer = self.graph.layer(self.node).unwrap_or_default();
             let [scale, shift] = self.scale_and_shift(self.node, epsilon)?.map(Data::F32);
+            let layer = self.graph.layer(self.node).unwrap_or_default();
             let scale = b.tensor(format!("{layer}.scale"), &[channels], scale);
             let shift = b.tensor(format!("{layer}.shift"), &[channels], shift);
             (scale, shift, zeros, ones, 0.0)

@@ -197,7 +197,7 @@ fn codebooks(model: &Model) -> Result<HashMap<String, Codebook>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::quant::{Codebook, TensorScheme};
+    use crate::quant::TensorScheme;
 
     /// What the nodes do, in integers: codes are those that went in, for every number of bits and
     /// counts that leave a byte half full.
