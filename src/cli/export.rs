@@ -29,7 +29,11 @@ Embeddings that are not the model's are an error, and nothing is written.
 
 --weights int8 takes a model of `quantize --activations int8 --calibrate`. Other programs compute
 its convolutions in integers then, with the same weights and nearly all the same activations. Such
-embeddings need a cosine of 0.99 or more to the model's own in integers.
+embeddings need a cosine of 0.99 or more to the model's own in integers. Less is wanted, never less
+than 0.9, where the model's own are far from f32 on noise, as those of untrained weights are.
+
+With --weights codes, names in the file are short, and the file is hardly larger than the packed
+model. `revox import` makes the packed model again.
 
 The metadata `revox` holds the model's architecture, front-end, thresholds, and seed, steps and
 data hash of its training, but not its recipe, which has local paths.
@@ -93,6 +97,18 @@ fn of_model(model: &Path, error: Error) -> Error {
     }
 }
 
+/// An error of a file that does not compute the model's embeddings, with what helps.
+fn unlike(form: WeightForm, error: Error) -> Error {
+    let error = match form {
+        WeightForm::Int8 => error.and(
+            "keep layers in f32 (`revox quantize --activations int8 --floats`, with a calibration \
+             on more speech), or export `--weights f32`",
+        ),
+        WeightForm::F32 | WeightForm::Codes => error,
+    };
+    error.and("nothing was written")
+}
+
 /// Says what the file will not have of the model's weights and activations.
 fn note_losses(model: &Model, form: WeightForm) {
     let is_packed = !model.header.quantization.is_empty();
@@ -135,7 +151,7 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     note_losses(&model, args.weights);
     let options = Options { input: args.input, weights: args.weights, target: args.target, source };
     let bytes = export(&model, &options).map_err(|e| of_model(&args.model, e))?;
-    let check = verify(&model, &bytes, &options).map_err(|e| e.and("nothing was written"))?;
+    let check = verify(&model, &bytes, &options).map_err(|e| unlike(args.weights, e))?;
     let differences =
         args.target.map_or_else(Vec::new, |target| target.differences(&model.header.frontend));
     let distance = match (args.target, &args.check) {
@@ -255,6 +271,14 @@ fn name(choice: &impl ValueEnum) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn files_in_integers_can_have_fewer_of_them() {
+        let error = |form| unlike(form, Error::invalid("far away")).to_string();
+        assert_eq!(error(WeightForm::F32), "far away; nothing was written");
+        let error = error(WeightForm::Int8);
+        assert!(error.contains("--floats") && error.ends_with("nothing was written"), "{error}");
+    }
 
     #[test]
     fn pyannote_knows_files_by_their_names() {

@@ -14,6 +14,7 @@ mod wanted;
 
 pub use header::{Frontend, Header, NamedThreshold, Scoring, Training};
 pub use import::{ImportOptions, Imported, OnnxFile, OnnxPort, OnnxTensor, import, import_noted};
+pub(crate) use import::{code_width, short_names};
 pub use packed::PackedTensor;
 pub(crate) use packed::codes_name;
 pub use planned::planned_bytes;

@@ -109,7 +109,18 @@ fn exported_files_come_back_and_are_described() {
     for wanted in ["feats [?, ?, 16]", "embs [?, 16]", "Conv", "of F32"] {
         assert!(words.contains(wanted), "{wanted}: {words}");
     }
-    // Other forms are no models again.
+    // Packed weights stay so.
+    told(dir.path(), &[PACKED, "--weights", "codes", "-o", "d.onnx"]);
+    let done = revox(&["import", "d.onnx", "-o", "d.safetensors"]);
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    told(dir.path(), &["d.safetensors", "--weights", "codes", "-o", "e.onnx"]);
+    let [first, second] = ["d.onnx", "e.onnx"].map(|name| {
+        let bytes = std::fs::read(dir.path().join(name)).unwrap();
+        (bytes.len(), read(if name == "d.onnx" { PACKED } else { "d.safetensors" }).header)
+    });
+    assert_eq!(first.0, second.0);
+    assert_eq!(first.1.quantization, second.1.quantization);
+    // Integers and samples are no models again.
     told(dir.path(), &["m.safetensors", "--weights", "int8", "-o", "c.onnx"]);
     let done = revox(&["import", "c.onnx", "-o", "c.safetensors"]);
     let words = String::from_utf8_lossy(&done.stderr);

@@ -19,6 +19,8 @@ pub(super) struct Builder {
     lengths: HashMap<(String, usize), String>,
     /// Values that were rounded before, by value and scale.
     rounded: HashMap<(String, u32, u8), String>,
+    /// Rows of one number that were made before, by its bits and their length.
+    filled: HashMap<(u64, usize), String>,
 }
 
 impl Builder {
@@ -41,7 +43,8 @@ impl Builder {
     ) -> String {
         let output = format!("{}/{op}_{}", self.part, self.nodes.len());
         let inputs = inputs.iter().map(|&name| name.to_owned()).collect();
-        self.nodes.push(Node { op, inputs, output: output.clone(), attributes });
+        let name = output.clone();
+        self.nodes.push(Node { name, op, inputs, output: output.clone(), attributes });
         output
     }
 
@@ -64,6 +67,18 @@ impl Builder {
     pub fn number(&mut self, value: f64) -> String {
         let value = value as f32;
         self.tensor(format!("number/{value}"), &[], Data::F32(vec![value]))
+    }
+
+    /// So many times the same number, of which the file holds one.
+    pub fn filled(&mut self, value: f64, count: usize) -> String {
+        let key = (value.to_bits(), count);
+        if let Some(known) = self.filled.get(&key) {
+            return known.clone();
+        }
+        let (number, shape) = (self.number(value), self.ints(&[count as i64]));
+        let row = self.op("Expand", &[&number, &shape]);
+        self.filled.insert(key, row.clone());
+        row
     }
 
     /// The length of an axis, as one integer. Axis 0 is the batch.
@@ -189,6 +204,27 @@ impl Builder {
         let ints = self.tensor(name, dims, data);
         let axis = Attribute("axis", Setting::Int(0));
         self.node("DequantizeLinear", &[&ints, &steps, &zeros], vec![axis])
+    }
+
+    /// Gives every value a short name: those of `names` to initialisers that have one there,
+    /// numbers to all others. Input and output of the network keep theirs. Nodes lose their own.
+    pub fn shorten(&mut self, mut names: HashMap<String, String>, kept: [&str; 2]) {
+        names.extend(kept.map(|name| (name.to_owned(), name.to_owned())));
+        let mut count = 0_usize;
+        let mut shorten = |name: &mut String| {
+            let short = names.entry(std::mem::take(name)).or_insert_with(|| {
+                count += 1;
+                // Upper-case digits alone are the name of no initialiser, input or output.
+                format!("{:X}", count - 1)
+            });
+            name.clone_from(short);
+        };
+        for node in &mut self.nodes {
+            node.name.clear();
+            node.inputs.iter_mut().for_each(&mut shorten);
+            shorten(&mut node.output);
+        }
+        self.tensors.iter_mut().for_each(|tensor| shorten(&mut tensor.name));
     }
 
     /// Gives a value another name.

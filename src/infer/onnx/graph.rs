@@ -7,7 +7,6 @@ use super::integers::{self, Integers, Layer};
 use super::proto::{Attribute, Data, Setting};
 use super::weights::Weights;
 use crate::error::{Error, Result};
-use crate::infer::kernels::ops::mix_weights;
 use crate::nn::graph::{Graph, Node, Op, Value};
 use crate::nn::{Combine, ConvConfig, Epsilon, Map};
 
@@ -191,19 +190,24 @@ impl<'a> Operation<'a> {
         Ok(b.node("Gemm", &[x, &weight, &bias], vec![transposed]))
     }
 
-    /// Evaluation takes factor and summand alone, which here stand for mean 0 and variance 1.
+    /// Evaluation takes factor and summand alone, which here stand for mean 0 and variance 1. A
+    /// layer without weight and bias has its statistics.
     fn norm(&mut self, b: &mut Builder, x: &str, relu: bool, epsilon: Epsilon) -> Result<String> {
-        let [scale, shift] = self.scale_and_shift(self.node, epsilon)?;
-        let layer = self.graph.layer(self.node).unwrap_or_default();
-        let channels = scale.len();
-        let mut row =
-            |name: String, values: Vec<f32>| b.tensor(name, &[channels], Data::F32(values));
-        let scale = row(format!("{layer}.scale"), scale);
-        let shift = row(format!("{layer}.shift"), shift);
-        let zeros = row(format!("zeros/{channels}"), vec![0.0; channels]);
-        let ones = row(format!("ones/{channels}"), vec![1.0; channels]);
-        let epsilon = Attribute("epsilon", Setting::Float(0.0));
-        let inputs = [x, &scale, &shift, &zeros, &ones];
+        let channels = self.node.size[0];
+        let (zeros, ones) = (b.filled(0.0, channels), b.filled(1.0, channels));
+        let (scale, shift, mean, variance, added) = if self.node.tensors.len() == 2 {
+            let mean = self.weights.write(b, self.tensor(0)?, &[channels])?;
+            let variance = self.weights.write(b, self.tensor(1)?, &[channels])?;
+            (ones, zeros, mean, variance, epsilon.value() as f32)
+        } else {
+            let [scale, shift] = self.scale_and_shift(self.node, epsilon)?.map(Data::F32);
+            let layer = self.graph.layer(self.node).unwrap_or_default();
+            let scale = b.tensor(format!("{layer}.scale"), &[channels], scale);
+            let shift = b.tensor(format!("{layer}.shift"), &[channels], shift);
+            (scale, shift, zeros, ones, 0.0)
+        };
+        let epsilon = Attribute("epsilon", Setting::Float(added));
+        let inputs = [x, &scale, &shift, &mean, &variance];
         let y = b.node("BatchNormalization", &inputs, vec![epsilon]);
         Ok(if relu { b.op("Relu", &[&y]) } else { y })
     }
@@ -223,18 +227,20 @@ impl<'a> Operation<'a> {
         Ok(compose::layer_norm(b, x, &weight, &bias))
     }
 
-    /// The file holds the softmax of the weights. A value that is alone is the sum.
+    /// The file's network takes the softmax of the tensor. A value that is alone is the sum.
     fn mix(&mut self, b: &mut Builder, x: &[&str]) -> Result<String> {
         if let [alone] = x {
             return Ok((*alone).to_owned());
         }
         let (name, channels) = (self.tensor(0)?, self.node.size[0]);
-        let weights = mix_weights(&self.weights.values(name)?, x.len());
+        let logits = self.weights.write(b, name, &[x.len(), channels, 1])?;
+        let axis = Attribute("axis", Setting::Int(0));
+        let weights = b.node("Softmax", &[&logits], vec![axis]);
         let mut sum: Option<String> = None;
-        for ((i, weights), x) in weights.chunks(channels).enumerate().zip(x) {
-            let weights = Data::F32(weights.to_vec());
-            let weights = b.tensor(format!("{name}.{i}"), &[channels, 1], weights);
-            let term = b.op("Mul", &[x, &weights]);
+        for (i, x) in x.iter().enumerate() {
+            let place = b.ints(&[i as i64]);
+            let own = b.op("Gather", &[&weights, &place]);
+            let term = b.op("Mul", &[x, &own]);
             sum = Some(match sum {
                 None => term,
                 Some(sum) => b.op("Add", &[&sum, &term]),

@@ -16,23 +16,25 @@ mod graph;
 mod integers;
 mod metadata;
 mod proto;
+#[cfg(test)]
+mod sizes;
 #[cfg(feature = "cli")]
 mod verify;
 mod waveform;
 mod weights;
 
+#[cfg(feature = "cli")]
+pub(crate) use crate::model_file::code_width;
 pub use metadata::Target;
 #[cfg(feature = "cli")]
 pub use verify::{Check, verify};
-#[cfg(feature = "cli")]
-pub(crate) use weights::width as code_width;
 
 use self::builder::Builder;
 use self::integers::Integers;
 use self::proto::{Dim, File, Port};
 use self::weights::Weights;
 use crate::error::{Error, Result};
-use crate::model_file::Model;
+use crate::model_file::{Header, Model, short_names};
 use crate::nn::Graph;
 
 /// Frames of the utterance by which the network is recorded. A prime: no number of frames inside
@@ -66,6 +68,7 @@ pub enum WeightForm {
     #[default]
     F32,
     /// Packed ones as codes with their codebook, which the file's network unpacks, to the bit.
+    /// Names are short, so that the file is as small as the model's.
     Codes,
     /// Integers of 8 bits where the model's ranges of activations have a layer compute in them,
     /// between bytes (QDQ); f32 values everywhere else.
@@ -120,11 +123,21 @@ fn integers(model: &Model, options: &Options, network: &Graph) -> Result<Integer
 }
 
 fn written(model: &Model, options: &Options, network: &Graph, integers: &Integers) -> Result<File> {
-    let (header, arch) = (&model.header, &model.header.arch);
     if let Some(target) = options.target {
-        target.check(header, options.input)?;
+        target.check(&model.header, options.input)?;
     }
-    let mut weights = Weights::of(model, options.weights)?;
+    let weights = Weights::of(model, options.weights)?;
+    composed(&model.header, options, network, integers, weights)
+}
+
+fn composed(
+    header: &Header,
+    options: &Options,
+    network: &Graph,
+    integers: &Integers,
+    mut weights: Weights,
+) -> Result<File> {
+    let arch = &header.arch;
     let mut b = Builder::default();
     b.enter("frontend");
     let (input, features) = match options.input {
@@ -142,6 +155,9 @@ fn written(model: &Model, options: &Options, network: &Graph, integers: &Integer
     let image = b.op("Unsqueeze", &[&features, &axis]);
     let embedding = graph::network(&mut b, network, &mut weights, integers, image)?;
     b.rename(&embedding, OUTPUT);
+    if options.weights == WeightForm::Codes {
+        b.shorten(short_names(network), [input.name, OUTPUT]);
+    }
     let dims = vec![Dim::Any("B"), Dim::Of(header.embedding_dim)];
     let output = Port { name: OUTPUT, dims };
     let Builder { nodes, tensors, .. } = b;
@@ -155,7 +171,7 @@ mod tests {
 
     use super::*;
     use crate::audio::FbankConfig;
-    use crate::model_file::{Frontend, Header};
+    use crate::model_file::Frontend;
     use crate::quant::{QuantizeConfig, Quantizer, uniform};
     use crate::zoo::Architecture;
 

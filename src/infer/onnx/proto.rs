@@ -165,9 +165,11 @@ impl Message for Attribute {
     }
 }
 
-/// An operation (`NodeProto`). It is named after its output.
+/// An operation (`NodeProto`).
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Node {
+    /// Empty if it has none.
+    pub name: String,
     pub op: &'static str,
     pub inputs: Vec<String>,
     pub output: String,
@@ -178,7 +180,9 @@ impl Message for Node {
     fn write(&self, to: &mut Writer) {
         self.inputs.iter().for_each(|name| to.text(1, name));
         to.text(2, &self.output);
-        to.text(3, &self.output);
+        if !self.name.is_empty() {
+            to.text(3, &self.name);
+        }
         to.text(4, self.op);
         self.attributes.iter().for_each(|attribute| to.message(5, attribute));
     }

@@ -7,8 +7,7 @@ use burn::tensor::Device;
 use super::onnx::{File, Own};
 use super::{ImportOptions, Imported};
 use crate::error::{Error, Result};
-use crate::model_file::wanted::build;
-use crate::model_file::{Model, NamedTensors};
+use crate::model_file::{Model, NamedTensors, packed, wanted};
 
 /// The model of a file that was exported of one. The options may only agree with what it says.
 pub(super) fn model(
@@ -46,7 +45,13 @@ pub(super) fn model(
         let config = config.display();
         notes.push(format!("{config} was left aside: the file says what it would"));
     }
-    let network = build(path, arch, tensors, device)?;
+    let network = match header.quantization.is_empty() {
+        true => wanted::build(path, arch, tensors, device)?,
+        false => {
+            notes.push("weights stay packed, as the file holds them".into());
+            packed::build(path, &header, tensors, device)?
+        }
+    };
     let model = Model { header, network };
     Ok(Imported { model, head: NamedTensors::default(), notes, own: true })
 }

@@ -38,6 +38,7 @@ use format::Format;
 use infer::Resolved;
 use onnx::Facts;
 pub use onnx::{OnnxFile, OnnxPort, OnnxTensor};
+pub(crate) use onnx::{code_width, short_names};
 use weights::Weights;
 
 /// What a checkpoint does not say of itself.

@@ -30,15 +30,19 @@ fn a_node_has_known_bytes() {
         Attribute("e", Setting::Float(0.5)),
         Attribute("p", Setting::Ints(vec![1, 0])),
     ];
-    let inputs = vec!["x".to_owned()];
-    let node = Node { op: "Op", inputs, output: "y".to_owned(), attributes };
+    let (name, inputs) = ("n".to_owned(), vec!["x".to_owned()]);
+    let mut node = Node { name, op: "Op", inputs, output: "y".to_owned(), attributes };
     let mut to = Writer::default();
     node.write(&mut to);
-    let head = [0x0a, 1, b'x', 0x12, 1, b'y', 0x1a, 1, b'y', 0x22, 2, b'O', b'p'];
+    let head = [0x0a, 1, b'x', 0x12, 1, b'y', 0x1a, 1, b'n', 0x22, 2, b'O', b'p'];
     let int = [0x2a, 11, 0x0a, 4, b'a', b'x', b'i', b's', 0x18, 1, 0xa0, 1, 2];
     let float = [0x2a, 11, 0x0a, 1, b'e', 0x15, 0, 0, 0, 0x3f, 0xa0, 1, 1];
     let ints = [0x2a, 10, 0x0a, 1, b'p', 0x40, 1, 0x40, 0, 0xa0, 1, 7];
     assert_eq!(to.0, [&head[..], &int, &float, &ints].concat());
+    node.name.clear();
+    let mut nameless = Writer::default();
+    node.write(&mut nameless);
+    assert_eq!(nameless.0, [&to.0[..6], &to.0[9..]].concat());
 }
 
 /// A message of more than 127 bytes has a length of two bytes, which is put in front of it.

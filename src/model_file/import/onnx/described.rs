@@ -34,7 +34,7 @@ pub struct OnnxFile {
 /// An initialiser of an ONNX file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OnnxTensor {
-    /// Its name.
+    /// Its name: in a file of `revox export`, that of the network.
     pub name: String,
     /// Its number format.
     pub dtype: String,
@@ -56,7 +56,8 @@ impl OnnxFile {
     /// # Errors
     /// A file that is no ONNX file, is cut off, or keeps weights in another file.
     pub fn read(path: &Path) -> Result<Self> {
-        let model = File::read(path)?.model;
+        let file = File::read(path)?;
+        let (full, model) = (file.full_names(), file.model);
         let mut operations: BTreeMap<String, usize> = BTreeMap::new();
         for node in &model.nodes {
             *operations.entry(node.op.clone()).or_default() += 1;
@@ -64,19 +65,22 @@ impl OnnxFile {
         // Old files list initialisers among the inputs too.
         let inputs = model.inputs.into_iter().filter(|(name, _)| !model.tensors.contains_key(name));
         let inputs = inputs.collect();
+        let full = |name: String| full.get(&name).cloned().unwrap_or(name);
         let tensors = model.tensors.into_iter().map(|(name, tensor)| OnnxTensor {
-            name,
+            name: full(name),
             dtype: tensor.dtype,
             shape: tensor.shape,
             bytes: tensor.bytes,
         });
+        let mut tensors: Vec<OnnxTensor> = tensors.collect();
+        tensors.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(Self {
             producer: model.producer,
             opset: model.opset,
             inputs,
             outputs: model.outputs.into_iter().zip(model.output_sizes).collect(),
             operations,
-            tensors: tensors.collect(),
+            tensors,
             metadata: model.properties,
         })
     }

@@ -3,7 +3,8 @@
 //! Tensors that kept the checkpoint's names are taken by them. Otherwise the graph tells which
 //! tensor is which ([`matching`]), and which network it is ([`search`]).
 //!
-//! Files that `revox export` wrote say themselves what they hold ([`own`]).
+//! Files that `revox export` wrote say themselves what they hold ([`own`]), in short names where
+//! that makes them small ([`names`]).
 //!
 //! A file may come from anywhere: it is read in place, and its values only after shapes were
 //! compared.
@@ -12,6 +13,7 @@ mod described;
 mod facts;
 mod layers;
 mod matching;
+mod names;
 mod own;
 mod proto;
 mod search;
@@ -35,6 +37,7 @@ use crate::fs;
 use crate::zoo::Architecture;
 pub use described::{OnnxFile, OnnxPort, OnnxTensor};
 pub(super) use facts::Facts;
+pub(crate) use names::{code_width, short_names};
 pub(super) use own::Own;
 use proto::Model;
 use tensor::Tensor;

@@ -19,6 +19,8 @@ pub(super) struct Tensor {
     pub shape: Vec<usize>,
     /// Bytes of its values, of any number format.
     pub bytes: usize,
+    /// Where these are, if they are in one piece and raw.
+    pub raw: Option<Range<usize>>,
     /// Where its values are, or why they cannot be read.
     pub values: Result<Range<usize>, String>,
 }
@@ -79,7 +81,8 @@ pub(super) fn read(content: &[u8], range: Range<usize>) -> Result<(String, Tenso
         _ => Err("values in several pieces".to_owned()),
     };
     let held = pieces.iter().map(|range| range.len()).sum();
-    Ok((name, Tensor { number, dtype, shape, bytes: held, values }))
+    let raw = Some(pieces).filter(|pieces| pieces.len() == 1).and_then(|mut pieces| pieces.pop());
+    Ok((name, Tensor { number, dtype, shape, bytes: held, raw, values }))
 }
 
 fn axis(shape: &mut Vec<usize>, size: u64) -> Result<(), String> {

@@ -1,14 +1,17 @@
 //! Files that we exported.
 
+use std::path::Path;
+
 use burn::tensor::Device;
 
 use super::{embedding, read};
 use crate::audio::FbankConfig;
 use crate::infer::onnx::{Input, Options, WeightForm, export};
 use crate::model_file::import::onnx::{OnnxFile, writer};
-use crate::model_file::{Frontend, Header, ImportOptions, Model, Training};
+use crate::model_file::{Frontend, Header, ImportOptions, Model, NamedTensors, Training};
 use crate::nn::{difference, trained};
-use crate::quant::{QuantizeConfig, Quantizer, uniform};
+use crate::quant::config::SmallLayers;
+use crate::quant::{Method, QuantizeConfig, Quantizer, uniform};
 use crate::zoo::Architecture;
 
 fn model((name, width, mels): (&str, usize, usize)) -> Model {
@@ -50,29 +53,92 @@ fn what_was_exported_comes_back() {
     }
 }
 
-fn packed(model: &Model) -> Model {
+fn packed(model: &Model, config: QuantizeConfig) -> Model {
     let tensors = model.header.arch.layout().unwrap().names_and_shapes();
-    let config = QuantizeConfig { bits: 4, ..QuantizeConfig::default() };
+    let config = QuantizeConfig { small_layers: SmallLayers::FewerBits, ..config };
     let quantizer = Quantizer::new(uniform(&tensors, &config).unwrap(), config);
     let attached = quantizer.attach(model.network.clone()).unwrap();
     quantizer.set_stage(quantizer.stages());
     Model::packed(&model.header, &attached, &quantizer, &Device::default()).unwrap()
 }
 
+fn of_bits(bits: usize) -> QuantizeConfig {
+    QuantizeConfig { bits, ..QuantizeConfig::default() }
+}
+
+fn binary(per_channel: bool, offset: bool) -> QuantizeConfig {
+    let method = Method::BinaryStatic;
+    QuantizeConfig { method, per_channel, offset, ..QuantizeConfig::default() }
+}
+
+const CODES: Options =
+    Options { input: Input::Features, weights: WeightForm::Codes, target: None, source: None };
+
+fn codes_of(model: &Model) -> Model {
+    let imported = read(&bytes(model, &CODES), &ImportOptions::default()).unwrap();
+    assert!(imported.own && imported.notes.iter().any(|note| note.contains("stay packed")));
+    imported.model
+}
+
+/// Codes of any number of bits, scales in the place of codebooks, and layers too small for them.
 #[test]
-fn packed_weights_come_back_unpacked_and_codes_are_refused() {
-    let model = packed(&model(("resnet10", 8, 16)));
+fn codes_come_back_to_the_bit() {
+    let small = model(("resnet10", 8, 16));
+    let configs = [3, 4, 5].map(of_bits).into_iter();
+    let binaries = [(false, false), (true, false), (true, true)].map(|(a, b)| binary(a, b));
+    let resnets = configs.chain(binaries).map(|config| packed(&small, config));
+    let others = [("ecapa-tdnn-512", 64, 80), ("campplus", 32, 80)];
+    let others = others.map(|kind| packed(&model(kind), of_bits(4)));
+    for model in resnets.chain(others) {
+        let file = |model: &Model| {
+            model.to_bytes(Path::new("x.safetensors"), NamedTensors::default()).unwrap()
+        };
+        let found = codes_of(&model);
+        assert_eq!(found.header, model.header);
+        assert!(file(&found) == file(&model), "{}", model.header.arch.name);
+        assert!(bytes(&found, &CODES) == bytes(&model, &CODES));
+    }
+    // The weight of a sum of one value is not in the file, and changes nothing.
+    let model = packed(&model(("redimnet2-b0", 12, 72)), of_bits(4));
+    let bits = |model: &Model| embedding(&model.network, 72).into_iter().map(f32::to_bits);
+    assert!(bits(&codes_of(&model)).eq(bits(&model)));
+}
+
+#[test]
+fn packed_weights_come_back_unpacked_from_f32_files() {
+    let model = packed(&model(("resnet10", 8, 16)), of_bits(4));
     let imported = read(&bytes(&model, &Options::default()), &ImportOptions::default()).unwrap();
     assert!(imported.model.header.quantization.is_empty());
     let found = embedding(&imported.model.network, 16);
     let off = difference(&found, &embedding(&model.network, 16));
     assert!(off < 1e-5, "{off}");
-    let codes = Options { weights: WeightForm::Codes, ..Options::default() };
     let waveform = Options { input: Input::Waveform, ..Options::default() };
-    for (options, wanted) in [(codes, "weights as codes"), (waveform, "takes samples")] {
-        let error = read(&bytes(&model, &options), &ImportOptions::default()).unwrap_err();
-        let error = error.to_string();
-        assert!(error.contains(wanted) && error.contains("--weights f32"), "{error}");
+    let error = read(&bytes(&model, &waveform), &ImportOptions::default()).unwrap_err().to_string();
+    assert!(error.contains("takes samples") && error.contains("--weights f32"), "{error}");
+}
+
+/// Headers that say other codes than the file holds.
+#[test]
+fn codes_that_contradict_their_header_are_refused() {
+    let file = bytes(&packed(&model(("resnet10", 8, 16)), of_bits(4)), &CODES);
+    let with = |old: &str, new: &str| {
+        let (mut changed, text) = (file.clone(), old.as_bytes());
+        let places = (0..file.len() - text.len()).filter(|&i| file[i..].starts_with(text));
+        let places: Vec<usize> = places.collect();
+        assert!(!places.is_empty() && old.len() == new.len());
+        places.iter().for_each(|&i| changed[i..i + text.len()].copy_from_slice(new.as_bytes()));
+        read(&changed, &ImportOptions::default()).unwrap_err().to_string()
+    };
+    for (old, new, wanted) in [
+        ("\"bits\":4", "\"bits\":8", "of U8 are wanted"),
+        ("\"bits\":4", "\"bits\":3", "has more than 3 bits"),
+        ("\"bits\":4", "\"bits\":9", "codes of 9 bits"),
+        ("\"bits\":4", "\"bits\":0", "codes of 0 bits"),
+        ("\"width\":8", "\"width\":9", "x.onnx: "),
+        ("\"shape\":[8,8,3,3]", "\"shape\":[8,8,9,1]", "has shape [8, 8, 9, 1]"),
+    ] {
+        let error = with(old, new);
+        assert!(error.contains("x.onnx") && error.contains(wanted), "{new}: {error}");
     }
 }
 
@@ -139,6 +205,13 @@ fn files_are_described() {
     let header: Header = serde_json::from_str(&file.metadata["revox"]).unwrap();
     assert_eq!(header, model.header);
     let floats = file.tensors.iter().filter(|tensor| tensor.dtype == "F32");
-    let bytes: usize = floats.map(|tensor| tensor.bytes).sum();
-    assert!(bytes >= 4 * model.header.arch.layout().unwrap().parameters(), "{bytes}");
+    let held: usize = floats.map(|tensor| tensor.bytes).sum();
+    assert!(held >= 4 * model.header.arch.layout().unwrap().parameters(), "{held}");
+    // Those of short names are told by the names of the model.
+    std::fs::write(&path, bytes(&packed(&model, of_bits(4)), &CODES)).unwrap();
+    let told = OnnxFile::read(&path).unwrap().tensors;
+    for name in ["conv1.weight.codes", "conv1.weight.codebook", "bn1.scale", "seg_1.bias"] {
+        assert!(told.iter().any(|tensor| tensor.name == name), "{name}: {told:?}");
+    }
+    assert!(told.is_sorted_by_key(|tensor| &tensor.name));
 }
