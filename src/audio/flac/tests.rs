@@ -28,17 +28,15 @@ fn read_from(
     channel: Option<usize>,
     verifies: bool,
 ) -> Result<Mono, String> {
-    let [found, other] = [held("a.flac", bytes), paged("a.flac", bytes, 48)].map(|input| {
-        let reader = Reader::new(input, start as u64, channel).map(|mut reader| {
-            if verifies {
-                reader.verify();
-            }
-            reader
-        });
-        reader
-            .and_then(all)
-            .map(|(samples, sample_rate)| Mono { samples, sample_rate })
-            .map_err(|e| e.to_string())
+    let inputs = [held("a.flac", bytes), paged("a.flac", bytes, 48)];
+    let [found, other] = inputs.map(|input| -> Result<Mono, String> {
+        let reader = Reader::new(input, start as u64, channel);
+        let mut reader = reader.map_err(|e| e.to_string())?;
+        if verifies {
+            reader.verify();
+        }
+        let (samples, sample_rate) = all(reader).map_err(|e| e.to_string())?;
+        Ok(Mono { samples, sample_rate })
     });
     assert_eq!(found, other);
     found
@@ -217,7 +215,6 @@ fn what_the_header_promises_is_kept() {
     fewer[8 + 17] = 50;
     assert_eq!(read(&fewer, None).unwrap().samples, stream.wanted(0));
     assert_eq!(trusted(&fewer), read(&fewer, None));
-    assert!(trusted(&short).unwrap_err().contains("promises 100 samples, the file holds 96"));
 }
 
 #[test]
@@ -230,9 +227,8 @@ fn the_md5_is_compared_where_it_is_asked_for_or_alone_tells_the_end() {
     // A header without the number of samples: only the MD5 tells that a frame is missing.
     let mut unknown = [stream.head(), stream.frames()[..3].concat()].concat();
     unknown[8 + 17] = 0;
-    for error in [refused(&unknown), trusted(&unknown).unwrap_err()] {
-        assert!(error.contains("MD5"), "{error}");
-    }
+    assert!(refused(&unknown).contains("MD5"));
+    assert!(trusted(&unknown).unwrap_err().contains("MD5"));
 }
 
 #[test]
