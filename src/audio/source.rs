@@ -181,8 +181,8 @@ impl Source {
     }
 
     /// The same from its first sample, with every check that the format has: of a FLAC file, the
-    /// MD5 of all its samples is compared at its end. A file that was wrong when it was written is
-    /// then an error of [`Source::read`]. Damage since then, a cut and missing frames always are.
+    /// MD5 of all its samples is compared at its end, and another one is an error of
+    /// [`Source::read`]. Frames whose checksums are wrong, missing frames and a cut always are.
     ///
     /// It is for files that are looked at for the first time: an MD5 takes half as long as decoding
     /// the samples.

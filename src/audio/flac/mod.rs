@@ -4,9 +4,11 @@
 //! Each frame has a number and a checksum of its bytes (CRC-16), and the header has the number of
 //! samples and their MD5. The first three find damage, a cut and a missing frame, and are always
 //! checked. The MD5 takes half as long as all the rest, and tells more only of a file that was
-//! wrong when it was written. So it is compared where a file is looked at for the first time
-//! ([`Blocks::verify`]), and where the header lacks the number of samples: nothing else then tells
-//! that frames are missing at the end. libFLAC and ffmpeg leave it out unless they are asked, too.
+//! wrong when it was written, and of the one frame in 65,536 whose checksum is right by chance
+//! although many of its bits have changed. So it is compared where a file is looked at for the
+//! first time ([`Blocks::verify`]), and where the header lacks the number of samples: nothing else
+//! then tells that frames are missing at the end. libFLAC and ffmpeg leave it out unless they are
+//! asked, too.
 
 mod bits;
 mod block;
