@@ -5,9 +5,13 @@
 //!
 //! `items/s` counts files. `flac` or `ffmpeg` writes the FLAC files, `ffmpeg` the M4A files. The
 //! speech is that of the shared data (`REVOX_SHARED`); without it, it is noise, which compresses
-//! less. FLAC files hold an MD5 of their samples, which takes a third of the time to compare; peers
-//! leave it out, and so do files without it. A Python with soundfile or torchaudio reads the same
-//! files behind the benchmarks.
+//! less. Training and `embed` read as `whole` does; `whole_with_md5` compares the MD5 of FLAC
+//! files, too, as `prepare` does.
+//!
+//! Peers, of which none compares the MD5, read the same files behind the benchmarks: ffmpeg, where
+//! it is there, and soundfile and torchaudio, where a Python with them is given. Their seconds are
+//! those of the processor, whatever the number of threads. ffmpeg reads all files in one process
+//! and with one decoder, which spares it what others do for each file.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -22,24 +26,36 @@ const RATE: u32 = 16_000;
 const SAMPLES: usize = 116_800;
 /// Number of files.
 const FILES: usize = 40;
-const FORMATS: [&str; 6] =
-    ["wav", "flac-5", "flac-8", "flac-5 without MD5", "flac-8 without MD5", "m4a"];
+const FORMATS: [&str; 4] = ["wav", "flac-5", "flac-8", "m4a"];
+/// How often ffmpeg reads each file in a process, so that its start does not count.
+const ROUNDS: usize = 20;
+/// Processes of ffmpeg, of which the median counts.
+const RUNS: usize = 5;
 
 fn main() {
     divan::main();
-    if let Some(python) = std::env::var_os("REVOX_PYTHON") {
-        peers(Path::new(&python));
-    }
+    peers(std::env::var_os("REVOX_PYTHON").as_deref().map(Path::new));
 }
 
 /// Whole files.
 #[divan::bench(args = FORMATS, sample_count = 20, sample_size = 1)]
 fn whole(bencher: divan::Bencher, format: &str) {
+    let read = |file: &Path| Source::open(file, RATE, None).unwrap().read(usize::MAX).unwrap();
+    all(bencher, format, &read);
+}
+
+/// Whole files with every check.
+#[divan::bench(args = ["flac-5", "flac-8"], sample_count = 20, sample_size = 1)]
+fn whole_with_md5(bencher: divan::Bencher, format: &str) {
+    all(bencher, format, &|file| load(file, RATE, None).unwrap().samples);
+}
+
+fn all(bencher: divan::Bencher, format: &str, read: &(dyn Fn(&Path) -> Vec<f32> + Sync)) {
     let folder = tempfile::tempdir().unwrap();
     let Some(files) = written(folder.path(), format) else { return };
-    bencher.counter(ItemsCount::new(FILES)).bench(|| {
-        files.iter().map(|file| load(file, RATE, None).unwrap().samples.len()).sum::<usize>()
-    });
+    bencher
+        .counter(ItemsCount::new(FILES))
+        .bench(|| files.iter().map(|file| read(file).len()).sum::<usize>());
 }
 
 /// 2 s of each file, at places all over it.
@@ -64,7 +80,7 @@ fn written(folder: &Path, format: &str) -> Option<Vec<PathBuf>> {
     let files = recordings().iter().enumerate().map(|(i, samples)| {
         let wav = folder.join(format!("{i}.wav"));
         write_wav16(&wav, samples, RATE).unwrap();
-        let level = format.strip_prefix("flac-").map(|level| &level[..1]);
+        let level = format.strip_prefix("flac-");
         let done = match (level, format) {
             (Some(level), _) => {
                 let level_of = format!("-{level}");
@@ -73,14 +89,7 @@ fn written(folder: &Path, format: &str) -> Option<Vec<PathBuf>> {
                     .args(["--silent", &level_of, "-o"])
                     .args([&file, &input]));
                 let encoder = ["-compression_level", level];
-                let is_there = by_flac || ffmpeg(&input, &encoder, &file);
-                if is_there && format.ends_with("without MD5") {
-                    let mut bytes = std::fs::read(&file).unwrap();
-                    // Zeros stand for none: the last field of the first block of metadata.
-                    bytes[26..42].fill(0);
-                    std::fs::write(&file, bytes).unwrap();
-                }
-                is_there.then_some(file)
+                (by_flac || ffmpeg(&input, &encoder, &file)).then_some(file)
             }
             (None, "m4a") => {
                 let file = wav.with_extension("m4a");
@@ -147,18 +156,50 @@ fn list(folder: &Path, files: &mut Vec<PathBuf>) {
 }
 
 /// Prints the median files a second of other programs.
-fn peers(python: &Path) {
+fn peers(python: Option<&Path>) {
     for format in FORMATS {
         let folder = tempfile::tempdir().unwrap();
-        if written(folder.path(), format).is_none() {
-            continue;
+        let Some(files) = written(folder.path(), format) else { continue };
+        match by_ffmpeg(&files) {
+            Some(rate) => println!("{format:8} {:12} {rate:.0} files/s", "ffmpeg"),
+            None => eprintln!("skipped: ffmpeg is not there, or cannot read the files"),
         }
+        let Some(python) = python else { continue };
         let mut command = Command::new(python);
         command.args(["-c", PEERS, format]).arg(folder.path()).env("OMP_NUM_THREADS", "1");
         if !run(&mut command) {
             eprintln!("skipped: {} cannot read the files", python.display());
         }
     }
+}
+
+/// Files that ffmpeg decodes to f32 in a second of the processor.
+fn by_ffmpeg(files: &[PathBuf]) -> Option<f64> {
+    let folder = tempfile::tempdir().unwrap();
+    let list = folder.path().join("list.txt");
+    let lines: String = files.iter().map(|file| format!("file '{}'\n", file.display())).collect();
+    std::fs::write(&list, lines.repeat(ROUNDS)).unwrap();
+    let one_run = |_| {
+        let output = Command::new("ffmpeg")
+            .args(["-hide_banner", "-nostats", "-benchmark", "-threads", "1"])
+            .args(["-f", "concat", "-safe", "0", "-i"])
+            .arg(&list)
+            .args(["-c:a", "pcm_f32le", "-f", "null", "-"])
+            .stdin(Stdio::null())
+            .output();
+        seconds(&String::from_utf8_lossy(&output.ok()?.stderr))
+    };
+    let mut runs = (0..RUNS).map(one_run).collect::<Option<Vec<f64>>>()?;
+    runs.sort_by(f64::total_cmp);
+    Some((ROUNDS * files.len()) as f64 / runs[RUNS / 2])
+}
+
+/// The processor's seconds by ffmpeg's own account: `bench: utime=0.530s stime=0.020s rtime=...`.
+fn seconds(account: &str) -> Option<f64> {
+    let line = account.lines().find_map(|line| line.strip_prefix("bench: utime="))?;
+    let (user, rest) = line.split_once("s stime=")?;
+    let (system, _) = rest.split_once("s ")?;
+    Some(user.parse::<f64>().ok()? + system.parse::<f64>().ok()?)
 }
 
 const PEERS: &str = r#"
@@ -174,10 +215,10 @@ for name in ["soundfile", "torchaudio"]:
             read = lambda file: module.read(file, dtype="float32")
         times = []
         for _ in range(21):
-            begun = time.perf_counter()
+            begun = time.process_time()
             for file in files:
                 read(file)
-            times.append(time.perf_counter() - begun)
+            times.append(time.process_time() - begun)
         print(f"{sys.argv[1]:8} {name:12} {len(files) / statistics.median(times):.0f} files/s")
     except Exception as error:
         print(f"{sys.argv[1]:8} {name:12} not measured: {error}")

@@ -87,14 +87,15 @@ fn narrowband_warning(source_rate: u32, sample_rate: u32) -> Option<String> {
 /// `sample_rate`. WAV, FLAC, AIFF, CAF and NIST SPHERE are always read; the feature `formats` adds
 /// AAC-LC, ALAC, MP3, Vorbis and Opus in MP4, Ogg and other files.
 ///
-/// `channel` counts from 0. ID3v2 tags in front of either format are skipped.
+/// `channel` counts from 0. ID3v2 tags in front of either format are skipped. All checks are made,
+/// as by [`Source::verified`].
 ///
 /// # Errors
 /// A file of several channels without a chosen one ([`Remedy::ChooseChannel`]); a file without
 /// samples, with samples that are not finite, cut off or damaged; a file of another format, by its
 /// name where it is known.
 pub fn load(path: impl AsRef<Path>, sample_rate: u32, channel: Option<usize>) -> Result<Audio> {
-    let mut source = Source::open(path, sample_rate, channel)?;
+    let mut source = Source::open(path, sample_rate, channel)?.verified();
     let samples = source.read(usize::MAX)?;
     Ok(Audio { samples, sample_rate, source_rate: source.source_rate() })
 }

@@ -164,7 +164,7 @@ impl<'a> Embedder<'a> {
     /// The embedding `[dim]` of a file.
     ///
     /// # Errors
-    /// Those of [`audio::load`](crate::audio::load) and of [`Embedder::samples`].
+    /// Those of [`Source::open`], of [`Source::read`] and of [`Embedder::samples`].
     pub fn file(&self, path: &Path) -> Result<Vec<f32>> {
         let mut embedding = None;
         self.files(&[path], &mut |_, result| {

@@ -1,5 +1,14 @@
 //! FLAC (RFC 9639). The reader decodes every frame and refuses anything between two frames: a
 //! damaged, cut or missing frame changes the recording, whatever the header promises.
+//!
+//! Each frame has a number and a checksum of its bytes (CRC-16), and the header has the number of
+//! samples and their MD5. The first three find damage, a cut and a missing frame, and are always
+//! checked. The MD5 takes half as long as all the rest, and tells more only of a file that was
+//! wrong when it was written, and of the one frame in 65,536 whose checksum is right by chance
+//! although many of its bits have changed. So it is compared where a file is looked at for the
+//! first time ([`Blocks::verify`]), and where the header lacks the number of samples: nothing else
+//! then tells that frames are missing at the end. libFLAC and ffmpeg leave it out unless they are
+//! asked, too.
 
 mod bits;
 mod block;
@@ -45,7 +54,9 @@ pub(super) struct Reader {
     block: Block,
     /// Their bytes as the MD5 covers them.
     bytes: Vec<u8>,
-    /// The MD5 so far. None without one in the header, and behind frames that were left out.
+    /// Whether the MD5 is compared although the number of samples is known.
+    verifies: bool,
+    /// The MD5 so far, if it is compared. None behind frames that were left out.
     digest: Option<Md5>,
     /// What seeking knows of the file, once it has been asked: none if frames must not be left out.
     whole: Option<Option<Whole>>,
@@ -68,6 +79,7 @@ impl Reader {
             next: Position::default(),
             block: Block::default(),
             bytes: Vec::new(),
+            verifies: false,
             digest: None,
             whole: None,
         };
@@ -90,7 +102,7 @@ impl Reader {
         }
     }
 
-    /// Compares the number of samples and their MD5 with the file's header.
+    /// Compares the number of samples, and perhaps their MD5, with the file's header.
     fn finish(&mut self) -> Result<()> {
         if let Some(promised) = self.info.total
             && self.next.samples < promised
@@ -128,7 +140,8 @@ impl Blocks for Reader {
     }
 
     /// Errors name the byte and the sample at which the file is damaged, cut off or joined to
-    /// another. At the end, fewer samples than promised and a wrong MD5 are errors.
+    /// another. At the end, fewer samples than promised are an error, and so is a wrong MD5 where
+    /// it is compared.
     fn more(&mut self, samples: &mut Vec<f32>) -> Result<bool> {
         let (header, length) = match self.frame()? {
             Ok(found) => found,
@@ -159,7 +172,13 @@ impl Blocks for Reader {
     fn rewind(&mut self) {
         self.at = self.begin;
         self.next = Position::default();
-        self.digest = self.info.md5.map(|_| Md5::new());
+        let compares = self.info.md5.is_some() && (self.verifies || self.info.total.is_none());
+        self.digest = compares.then(Md5::new);
+    }
+
+    fn verify(&mut self) {
+        self.verifies = true;
+        self.rewind();
     }
 
     fn seek(&mut self, sample: u64) -> Result<u64> {

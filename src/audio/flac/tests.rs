@@ -5,6 +5,7 @@ use super::crc::{crc8, crc16};
 use super::encoder::{Code, Form, Stream};
 use super::header::Stereo;
 use crate::audio::input::tests::{held, paged};
+use crate::audio::source::Blocks;
 use crate::audio::source::tests::all;
 use crate::audio::tags::tests::id3v2_of;
 
@@ -19,18 +20,35 @@ struct Mono {
     sample_rate: u32,
 }
 
-/// A file that begins at byte `start`, read from memory and a page at a time.
-fn read_from(start: usize, bytes: &[u8], channel: Option<usize>) -> Result<Mono, String> {
-    let [found, other] = [held("a.flac", bytes), paged("a.flac", bytes, 48)].map(|input| {
-        let read = Reader::new(input, start as u64, channel).and_then(all);
-        read.map(|(samples, sample_rate)| Mono { samples, sample_rate }).map_err(|e| e.to_string())
+/// A file that begins at byte `start`, read from memory and a page at a time, with all checks or
+/// only those that are always made.
+fn read_from(
+    start: usize,
+    bytes: &[u8],
+    channel: Option<usize>,
+    verifies: bool,
+) -> Result<Mono, String> {
+    let inputs = [held("a.flac", bytes), paged("a.flac", bytes, 48)];
+    let [found, other] = inputs.map(|input| -> Result<Mono, String> {
+        let reader = Reader::new(input, start as u64, channel);
+        let mut reader = reader.map_err(|e| e.to_string())?;
+        if verifies {
+            reader.verify();
+        }
+        let (samples, sample_rate) = all(reader).map_err(|e| e.to_string())?;
+        Ok(Mono { samples, sample_rate })
     });
     assert_eq!(found, other);
     found
 }
 
 fn read(bytes: &[u8], channel: Option<usize>) -> Result<Mono, String> {
-    read_from(0, bytes, channel)
+    read_from(0, bytes, channel, true)
+}
+
+/// What training reads.
+fn trusted(bytes: &[u8]) -> Result<Mono, String> {
+    read_from(0, bytes, None, false)
 }
 
 fn refused(bytes: &[u8]) -> String {
@@ -93,22 +111,25 @@ proptest! {
             let wanted = stream.wanted(0);
             prop_assert_eq!(mono.samples, &wanted[..frames * block]);
         }
-        // With a number of samples and their MD5, every cut is an error.
+        // With a number of samples, every cut is an error, MD5 or not.
         let known = Stream { known: true, ..stream }.file();
         prop_assert!(read(&known[..cut], None).is_err());
+        prop_assert!(trusted(&known[..cut]).is_err());
     }
 
     #[test]
     fn a_flipped_bit_is_an_error(
         samples in prop::collection::vec(-32_768i64..32_768, 1..300),
-        (block, order) in (1usize..90, 0usize..5),
+        (block, order, known) in (1usize..90, 0usize..5, any::<bool>()),
         bit in any::<prop::sample::Index>(),
     ) {
-        let stream = Stream { form: Form::Fixed(order), ..Stream::mono(&samples, block) };
+        let stream = Stream { form: Form::Fixed(order), known, ..Stream::mono(&samples, block) };
         let (mut file, head) = (stream.file(), stream.head().len());
         let bit = 8 * head + bit.index(8 * (file.len() - head));
         file[bit / 8] ^= 0x80 >> (bit % 8);
         prop_assert!(read(&file, None).is_err());
+        // The checksum of its frame is enough.
+        prop_assert!(trusted(&file).is_err());
     }
 }
 
@@ -139,7 +160,7 @@ fn tags_and_zeros_around_the_frames_are_no_samples() {
         assert_eq!(read(&file, None).unwrap().samples, stream.wanted(0));
     }
     let front = id3v2_of(&b"fLaC".repeat(300_000));
-    let mono = read_from(front.len(), &[front.as_slice(), &file].concat(), None).unwrap();
+    let mono = read_from(front.len(), &[front.as_slice(), &file].concat(), None, true).unwrap();
     assert_eq!(mono.samples, stream.wanted(0));
     for behind in [b"TAG".to_vec(), b"some junk".to_vec(), vec![0xff; 300], file.clone()] {
         let error = refused(&[file.as_slice(), &behind].concat());
@@ -193,13 +214,21 @@ fn what_the_header_promises_is_kept() {
     let mut fewer = stream.file();
     fewer[8 + 17] = 50;
     assert_eq!(read(&fewer, None).unwrap().samples, stream.wanted(0));
+    assert_eq!(trusted(&fewer), read(&fewer, None));
+}
+
+#[test]
+fn the_md5_is_compared_where_it_is_asked_for_or_alone_tells_the_end() {
+    let stream = Stream { known: true, ..Stream::mono(&ramp(100), 32) };
     let mut other = stream.file();
     other[8 + 20] ^= 1;
     assert!(refused(&other).contains("MD5"));
+    assert_eq!(trusted(&other).unwrap().samples, stream.wanted(0));
     // A header without the number of samples: only the MD5 tells that a frame is missing.
-    let mut unknown = short;
+    let mut unknown = [stream.head(), stream.frames()[..3].concat()].concat();
     unknown[8 + 17] = 0;
     assert!(refused(&unknown).contains("MD5"));
+    assert!(trusted(&unknown).unwrap_err().contains("MD5"));
 }
 
 #[test]

@@ -23,12 +23,17 @@ impl<'a> Bits<'a> {
         if self.at + width > 8 * self.bytes.len() {
             return None;
         }
-        let mut value = 0u32;
-        for at in self.at..self.at + width {
-            value = (value << 1) | u32::from((self.bytes[at / 8] >> (7 - at % 8)) & 1);
-        }
+        // They lie in five bytes at most.
+        let rest = self.bytes.get(self.at / 8..)?;
+        let word = rest.first_chunk().copied().unwrap_or_else(|| {
+            let mut last = [0; 8];
+            last.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
+            last
+        });
+        let bits = u64::from_be_bytes(word) << (self.at % 8);
         self.at += width;
-        Some(value)
+        // No bits are no shift.
+        Some(bits.checked_shr(u64::BITS - width as u32).unwrap_or(0) as u32)
     }
 
     /// Leaves out some bits, if there are so many.
@@ -45,7 +50,26 @@ impl<'a> Bits<'a> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn numbers_are_their_bits_in_order(
+            bytes in prop::collection::vec(any::<u8>(), 0..20),
+            widths in prop::collection::vec(0usize..33, 1..20),
+        ) {
+            let bit = |at: usize| u32::from((bytes[at / 8] >> (7 - at % 8)) & 1);
+            let (mut bits, mut at) = (Bits::new(&bytes), 0);
+            for width in widths {
+                let is_there = at + width <= 8 * bytes.len();
+                let wanted = is_there.then(|| (at..at + width).fold(0, |x, i| (x << 1) | bit(i)));
+                prop_assert_eq!(bits.take(width), wanted);
+                at += if is_there { width } else { 0 };
+            }
+        }
+    }
 
     #[test]
     fn numbers_of_any_width_up_to_the_end() {

@@ -150,13 +150,15 @@ fn other_work_does_not_go_on() {
 fn each_setting_that_changes_embeddings_is_part_of_the_work() {
     let place = Place::make();
     let list = place.path("wav.scp");
-    let described = |more: &[&str]| {
+    let model = place.path("model");
+    let by_model = |more: &[&str], model: Option<&Path>| {
         let words = ["revox", "embed", "--wav-scp", list.to_str().unwrap(), "-o", "e"];
         let cli = Cli::try_parse_from([&words[..], more].concat()).unwrap();
         let Verb::Embed(args) = cli.verb else { unreachable!() };
         let list = List::of(&args, &[]).unwrap();
-        description(&args, &list, None, &cli.global).unwrap()
+        description(&args, &list, model, &cli.global).unwrap()
     };
+    let described = |more: &[&str]| by_model(more, None);
     let usual = described(&[]);
     assert_eq!(described(&["--skip-errors", "--quiet"]), usual);
     let settings: [(&str, &[&str]); 3] =
@@ -167,6 +169,17 @@ fn each_setting_that_changes_embeddings_is_part_of_the_work() {
         let differ: Vec<&String> = keys.filter(|key| other[*key] != usual[*key]).collect();
         assert_eq!(differ, [name]);
     }
+    let mut all: Vec<&String> = usual.as_object().unwrap().keys().collect();
+    all.sort();
+    let wanted = ["backend", "channel", "list", "model", "vad", "version", "window"];
+    assert_eq!(all, wanted);
+    // A model counts by its content.
+    let written = |content: &str| {
+        std::fs::write(&model, content).unwrap();
+        by_model(&[], Some(&model))["model"].clone()
+    };
+    assert_ne!(written("one"), written("two"));
+    assert_ne!(written("one"), usual["model"]);
 }
 
 /// Recordings without speech are errors of theirs, in this process and the next.

@@ -27,7 +27,7 @@ pub(super) struct Content {
 /// The content of a file, or why it is left out.
 pub(super) fn check(path: &Path, settings: &PrepareSettings) -> Result<Content, Problem> {
     let unreadable = |e: Error| of_error(path, &e);
-    let mut source = Source::open(path, settings.sample_rate, None).map_err(unreadable)?;
+    let source = Source::open(path, settings.sample_rate, None).map_err(unreadable)?;
     let rate = source.source_rate();
     let seconds = |samples: usize| samples as f64 / f64::from(settings.sample_rate);
     if settings.headers_only {
@@ -39,6 +39,8 @@ pub(super) fn check(path: &Path, settings: &PrepareSettings) -> Result<Content, 
         long_enough(path, length.unwrap_or(f64::INFINITY), settings)?;
         return Ok(Content { seconds: length.unwrap_or(0.0), rate, hash: None });
     }
+    // Later readings rely on this one.
+    let mut source = source.verified();
     let (mut level, mut hash) = (Level::default(), Sha256::new());
     loop {
         let samples = source.read(PIECE).map_err(unreadable)?;
@@ -144,6 +146,26 @@ mod tests {
         assert!(check(&at("silent.wav"), &headers).is_ok());
         assert_eq!(check(&at("b.wav"), &headers).unwrap_err().kind, ProblemKind::Short);
         assert_eq!(check(&at("none.wav"), &headers).unwrap_err().kind, ProblemKind::Unreadable);
+    }
+
+    #[test]
+    fn a_flac_file_with_another_md5_is_left_out() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.flac");
+        let samples: Vec<i64> = (0..8000).map(|i| (i * 2_311) % 60_000 - 30_000).collect();
+        let mut bytes = crate::audio::tests::flac_of(&samples, 700, 16_000, true);
+        let settings = PrepareSettings::default();
+        std::fs::write(&path, &bytes).unwrap();
+        assert!(check(&path, &settings).is_ok());
+        // A bit of the MD5, the last field of the first block of metadata.
+        bytes[41] ^= 1;
+        std::fs::write(&path, &bytes).unwrap();
+        let problem = check(&path, &settings).unwrap_err();
+        assert!(problem.text.contains("another MD5"), "{problem:?}");
+        // Headers tell nothing of it, and training reads it.
+        assert!(check(&path, &PrepareSettings { headers_only: true, ..settings }).is_ok());
+        let read = Source::open(&path, 16_000, None).unwrap().read(usize::MAX).unwrap();
+        assert_eq!(read.len(), 8000);
     }
 
     #[test]

@@ -109,7 +109,7 @@ fn encoded(name: &Path, bytes: &[u8]) -> Result<Option<Vec<u8>>> {
         return Ok(None);
     };
     let flac = encode_flac(&whole, rate);
-    let decoded = source(&flac, rate)?.read(usize::MAX)?;
+    let decoded = source(&flac, rate)?.verified().read(usize::MAX)?;
     if decoded != samples {
         return Err(Error::file(
             name,

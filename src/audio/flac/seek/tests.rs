@@ -173,6 +173,8 @@ fn only_from_the_start_is_the_md5_checked() {
     let mut file = stream.file();
     file[8 + 20] ^= 1;
     let mut reader = Reader::new(held("a.flac", &file), 0, None).unwrap();
+    assert_eq!(read_from(&mut reader, 0).2, None);
+    reader.verify();
     for (sample, why) in [(15_000, None), (0, Some("MD5")), (19_999, None), (100, Some("MD5"))] {
         let (first, samples, error) = read_from(&mut reader, sample);
         assert!(samples == stream.wanted(0)[first..]);
