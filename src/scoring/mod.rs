@@ -46,7 +46,7 @@ pub use cosine::Scorer;
 pub(crate) use cosine::cosine;
 pub use cost::Cost;
 #[cfg(feature = "plots")]
-pub use det::{DetPlot, DetSystem, det_csv, det_svg, det_systems_svg};
+pub use det::{DET_SYSTEMS, DetPlot, DetSystem, det_csv, det_svg, det_systems_svg};
 pub use embeddings::Embeddings;
 #[cfg(feature = "cli")]
 pub(crate) use embeddings::npz;
