@@ -58,7 +58,7 @@ pub use metrics::{
 pub use models::{Average, Compared, Models};
 pub use norm::{Cohort, Norm, Normalised};
 pub use pav::{min_cllr, pav};
-pub use plda::{Adapted, Plda, PldaAdaptation, PldaScorer, PldaTraining, VoiceModel};
+pub use plda::{Adapted, Plda, PldaAdaptation, PldaForm, PldaScorer, PldaTraining, VoiceModel};
 pub use scores::{ScoreList, Scored, ScoredTrial, read_scores, write_scored, write_scores};
 pub use speakers::speakers_from_targets;
 #[cfg(feature = "store")]

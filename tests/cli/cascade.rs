@@ -125,7 +125,7 @@ fn each_trial_has_the_score_of_the_model_that_decides() {
     let eval = place.json(&["eval", "scores", "--replicates", "0"]);
     assert!((number(&eval["eer"]) - number(&report["cascade"]["eer"])).abs() < 1e-9, "{eval}");
     let text = place.ok(&[&CASCADE[..], &["--band", &band]].concat());
-    assert!(text.contains("GMAC a trial") && text.contains("cascade"), "{text}");
+    assert!(text.contains("billions a trial") && text.contains("cascade"), "{text}");
 }
 
 #[test]
@@ -162,10 +162,12 @@ fn what_a_cascade_lacks_is_said() {
         ("s.safetensors:plain.safetensors", ["plain.safetensors: ", "`revox calibrate`"]),
         ("normalised.safetensors:l.safetensors", ["normalised.safetensors", "cosines"]),
         ("none.safetensors:l.safetensors", ["none.safetensors", "cannot read"]),
-        ("s.safetensors", ["SMALL:LARGE", "s.safetensors"]),
+        ("x:y:z", ["SMALL:LARGE", "x:y:z"]),
     ] {
         place.fails(&cascade(models, &BAND), &wanted);
     }
+    let ran = place.run(&cascade("s.safetensors", &BAND));
+    assert!(ran.code == 2 && ran.err.contains("SMALL:LARGE"), "{}", ran.err);
     place.fails(&cascade(BOTH, &[]), &["--band LOW:HIGH", "--band-from TRIALS"]);
     let onto_list = ["score", "wav.scp", "trials", "-o", "wav.scp", "--cascade", BOTH];
     place.fails(&[&onto_list[..], &BAND].concat(), &["wav.scp", "would be lost"]);

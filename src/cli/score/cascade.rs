@@ -11,12 +11,13 @@ use self::cost::Costs;
 use self::named::Named;
 use self::report::{Report, rates};
 use self::side::Side;
+use super::check_ending;
 use crate::cli::{Global, tell, values};
 use crate::error::{Error, Result};
 use crate::fs;
 use crate::progress::Progress;
 use crate::scoring::{Band, BothLlrs, ChosenBand, choose_band, write_scored};
-use crate::terminal::note;
+use crate::terminal::{errln, note};
 
 /// Options that go with embeddings only.
 const OTHERS: [&str; 12] = [
@@ -41,7 +42,7 @@ pub(super) struct Cascade {
     /// Two calibrated models: the large one decides where the small one is not clear, and embeds
     /// only what such trials name. EMBEDDINGS is then the list of recordings (wav.scp or a corpus).
     /// Scores are log-likelihood ratios (LLR), natural logarithms.
-    #[arg(long, value_name = "SMALL:LARGE")]
+    #[arg(long, value_name = "SMALL:LARGE", value_parser = pair)]
     cascade: Option<String>,
     /// The small model's LLRs that are not clear: from LOW up to HIGH, without HIGH.
     #[arg(
@@ -53,10 +54,12 @@ pub(super) struct Cascade {
         value_parser = band
     )]
     band: Option<Band>,
-    /// Choose the band on these trials, which have labels: the one with the fewest of them.
+    /// Trials with labels, such as those of a dev set. The program tries all bands on them, and
+    /// takes the one that asks the large model for the fewest trials, with an equal error rate
+    /// within --loss of the large model's. --band-list has their recordings.
     #[arg(long, value_name = "TRIALS", requires = "cascade", requires = "band_list")]
     band_from: Option<PathBuf>,
-    /// The recordings that --band-from names: wav.scp or a corpus.
+    /// The list of the recordings that the trials of --band-from name: wav.scp or a corpus.
     #[arg(long, value_name = "LIST", requires = "band_from")]
     band_list: Option<PathBuf>,
     /// How much higher than the large model's the equal error rate may be on --band-from: 0.001 is
@@ -75,6 +78,13 @@ pub(super) struct Cascade {
     /// Channel, from 0, to read of every file. Files of several channels need it.
     #[arg(long, requires = "cascade")]
     channel: Option<usize>,
+}
+
+fn pair(text: &str) -> Result<String, String> {
+    match text.contains(':') {
+        true => Ok(text.to_owned()),
+        false => Err("SMALL:LARGE is wanted, two model files".into()),
+    }
 }
 
 fn band(text: &str) -> Result<Band, String> {
@@ -137,9 +147,13 @@ pub(super) fn run(
     let models = [small, large].into_iter();
     let inputs: Vec<&Path> = models.chain(inputs.iter().map(|path| &**path)).collect();
     fs::check_outputs(&[output], &inputs)?;
+    check_ending(output)?;
     let device = global.open()?;
     let small = Side::load("small model", small, &device)?;
     let large = Side::load("large model", large, &device)?;
+    if let Some(warning) = cost::swapped([&small, &large])? {
+        errln!("warning: {warning}");
+    }
     let (band, chosen) = match &source {
         Source::Given(band) => (*band, None),
         Source::Dev(dev) => {

@@ -4,6 +4,8 @@ use crate::canvas::Spot;
 
 /// Length of a dash and of the gap behind it, in pixels.
 const LENGTHS: [f64; 2] = [9.0, 5.0];
+/// More than rounding makes of a length.
+const ROUNDING: f64 = 1e-6;
 
 /// The dashes of a path.
 pub(super) fn dashes(path: &[Spot]) -> Vec<Vec<Spot>> {
@@ -17,7 +19,8 @@ pub(super) fn dashes(path: &[Spot]) -> Vec<Vec<Spot>> {
             let part = step as f64 / steps.max(1) as f64;
             let between = |a: f64, b: f64| (a + part * (b - a)).round() as i32;
             let spot = (between(x0, x1), between(y0, y1));
-            if (walked + part * length) % (dash + gap) > dash {
+            let at = (walked + part * length + ROUNDING) % (dash + gap);
+            if at > dash + 2.0 * ROUNDING {
                 all.push(std::mem::take(&mut current));
             } else if current.last() != Some(&spot) {
                 current.push(spot);

@@ -2,11 +2,16 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use crate::archive;
+use crate::cli::chosen;
 use crate::cli::embed::List;
+use crate::cli::values::ends_in;
 use crate::corpus::{Names, Pair, Text, TrialList, Words};
 use crate::error::{Error, Result};
+use crate::fs;
 use crate::progress::Progress;
 use crate::terminal::note;
 
@@ -25,9 +30,10 @@ impl Named {
     /// Reads trials, and the list of their recordings.
     ///
     /// # Errors
-    /// Those of [`TrialList::read`] and [`List::of_path`]; a word that means no recording or
-    /// several.
+    /// Embeddings in the place of recordings; those of [`TrialList::read`] and [`List::of_path`]; a
+    /// word that means no recording or several.
     pub fn read(trials: &Path, source: &Path, quiet: bool) -> Result<Self> {
+        check_source(source)?;
         let text = Text::open(trials)?;
         let mut progress = Progress::new("reading trials", text.size(), quiet);
         let mut words = Words::default();
@@ -110,6 +116,34 @@ impl Named {
         }
         Ok(labels)
     }
+}
+
+/// Bytes at the beginning of a file that tell text from other content.
+const BEGINNING: u64 = 4096;
+
+/// Refuses embeddings, and whatever else is no list of recordings.
+fn check_source(source: &Path) -> Result<()> {
+    // A wav.scp may have any name that ends so. A pipe can be read only once.
+    let is_other = archive::is_archive(source) && !ends_in(source, "scp")
+        || chosen::is_model(source)
+        || source.is_file() && begins_with_zeros(source)?;
+    match is_other {
+        true => Err(Error::file(
+            source,
+            "is no list of recordings: a cascade makes its own embeddings; give wav.scp, raw.list \
+             or shard.list, or a folder with one of them",
+        )),
+        false => Ok(()),
+    }
+}
+
+/// Whether there are bytes of zero at the beginning of a file. No text has them; safetensors files,
+/// NumPy's and Kaldi's archives do.
+fn begins_with_zeros(path: &Path) -> Result<bool> {
+    let mut beginning = Vec::new();
+    let read = fs::open(path)?.take(BEGINNING).read_to_end(&mut beginning);
+    read.map_err(|e| Error::io(path, "read", e))?;
+    Ok(beginning.contains(&0))
 }
 
 /// For each word of the trials the place of its recording.
