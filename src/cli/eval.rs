@@ -80,8 +80,8 @@ pub struct Args {
     /// Rates of identification: trials are of a model and a probe; a probe without a target trial
     /// is not enrolled.
     #[arg(long, conflicts_with_all = [
-        "utt2spk", "wav_scp", "enroll", "det", "save_threshold", "by", "name", "p_target", "c_miss", "c_fa",
-        "llr",
+        "utt2spk", "wav_scp", "enroll", "det", "save_threshold", "by", "name", "p_target", "c_miss",
+        "c_fa", "llr",
     ])]
     identification: bool,
     /// Write the DET curves here (.svg, or .csv for the points of one). Of more than 16 score files
@@ -101,7 +101,10 @@ pub struct Args {
 impl Args {
     /// The bounds of numbers; none without `--bins`.
     fn bins(&self) -> &[f64] {
-        self.bins.as_ref().map_or(&[], |bins| &bins.0)
+        match &self.bins {
+            Some(bins) => &bins.0,
+            None => &[],
+        }
     }
 }
 

@@ -76,7 +76,7 @@ impl Data {
     /// Prints the description.
     ///
     /// # Errors
-    /// Those of [`Embeddings::load`], [`Shards::scan`] and [`Plda::load`](crate::scoring::Plda::load).
+    /// Those of [`Embeddings::load`] and [`Shards::scan`]; a PLDA model that cannot be read.
     pub fn show(&self, path: &Path, global: &Global) -> Result<()> {
         let (rows, json) = match self {
             Self::Embeddings(form) => embeddings(path, *form, global)?,

@@ -236,7 +236,7 @@ mod tests {
             let is_one = |l: &&str| l.starts_with("<polyline ") && l.contains(&colour);
             svg.lines().filter(is_one).count()
         };
-        // The curve and its line in the legend; then two dashes in the legend, and more in the plot.
+        // The curve and its line in the legend. Then two dashes in the legend, more in the plot.
         assert_eq!(lines(8), 2);
         assert!(lines(9) > 2 + 2 + 10, "{}", lines(9));
         lines(DET_SYSTEMS);
