@@ -3,7 +3,7 @@
 //!
 //! | variable | meaning |
 //! |---|---|
-//! | `REVOX_KILLS` | signals that trainings are sent, 12 unless given; 20 from tar files |
+//! | `REVOX_KILLS` | signals that trainings (12 unless given; 20 from tar files) and enrolments (16) get |
 //! | `REVOX_RACES` | races for one folder, 5 unless given |
 //!
 //! Fault points (`REVOX_FAULT`) are in builds with debug assertions only.
@@ -29,3 +29,5 @@ mod phases;
 mod place;
 #[cfg(unix)]
 mod shards;
+#[cfg(unix)]
+mod store;
