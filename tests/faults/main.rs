@@ -3,7 +3,7 @@
 //!
 //! | variable | meaning |
 //! |---|---|
-//! | `REVOX_KILLS` | signals that trainings (12 unless given; 20 from tar files) and enrolments (16) get |
+//! | `REVOX_KILLS` | signals sent: 12 to trainings unless given, 20 from tar files, 16 to enrolments |
 //! | `REVOX_RACES` | races for one folder, 5 unless given |
 //!
 //! Fault points (`REVOX_FAULT`) are in builds with debug assertions only.

@@ -112,7 +112,7 @@ impl Report<'_> {
             let [anew, kept] = [self.costs.anew[i], self.costs.kept[i]].map(|macs| macs / 1e9);
             text += &format!("\n{name:8} {eer:>8} {dcf:>12} {anew:>17.4} {kept:>15.4}");
         }
-        text += "\nThe last two columns are billions of multiplications, the mean of all trials: if \
+        text += "\nThe last two columns are billions of multiplications, means of all trials: if \
                  each trial embeds its test recording anew, and if each recording of the list is \
                  embedded once and its embedding is kept.";
         text
