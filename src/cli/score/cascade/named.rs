@@ -5,6 +5,8 @@ use std::collections::BTreeSet;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use sha2::{Digest, Sha256};
+
 use crate::archive;
 use crate::cli::chosen;
 use crate::cli::embed::List;
@@ -68,6 +70,15 @@ impl Named {
     pub fn inputs(&self) -> Vec<Cow<'_, Path>> {
         let lists = [self.path(), &self.source].into_iter().map(Cow::<Path>::from);
         lists.chain(self.recordings.inputs()).collect()
+    }
+
+    /// SHA-256 over the recordings and the trials, in hexadecimal digits.
+    pub fn digest(&self) -> String {
+        let mut hash = Sha256::new().chain_update(self.recordings.digest());
+        for trial in 0..self.trials().len() {
+            self.sides(trial).iter().for_each(|side| hash.update((*side as u64).to_le_bytes()));
+        }
+        hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
     /// The places of the enrollment and the test recording of a trial.
