@@ -43,8 +43,8 @@ const OTHERS: [&str; 12] = [
 pub(super) struct Cascade {
     /// Two calibrated models: the large one decides where the small one is not clear, and embeds
     /// only what such trials name. EMBEDDINGS is then the list of recordings (wav.scp or a corpus).
-    /// Scores are log-likelihood ratios (LLR), natural logarithms. Embeddings of long lists are kept
-    /// in OUTPUT.part while the work lasts: if it ends early, the same command goes on from there.
+    /// Scores are log-likelihood ratios (LLR), natural logarithms. Embeddings of long lists are
+    /// kept in OUTPUT.part while the work lasts: if it ends early, the same command goes on there.
     #[arg(long, value_name = "SMALL:LARGE", value_parser = pair)]
     cascade: Option<String>,
     /// The small model's LLRs that are not clear: from LOW up to HIGH, without HIGH.
