@@ -28,7 +28,7 @@ pub use fbank::{Dither, Fbank, FbankConfig, subtract_mean};
 pub(crate) use flac::encode as encode_flac;
 pub(crate) use input::read_exact_at;
 pub use level::Level;
-pub use quality::Quality;
+pub use quality::{LEAST_SPEECH, Quality};
 pub(crate) use quality::{Measured, Meter};
 pub use resample::resample;
 pub use source::Source;

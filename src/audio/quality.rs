@@ -10,6 +10,9 @@ use self::spectrum::Spectrum;
 use super::{FbankConfig, Vad, VadConfig};
 use crate::error::Result;
 
+/// Fewer seconds of speech than this tell nothing of a voice.
+pub const LEAST_SPEECH: f64 = 0.5;
+
 /// How much a recording offers to those who compare voices.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Quality {

@@ -9,8 +9,9 @@ use super::voices::{Heard, Listener, existing};
 use super::{Global, shown};
 use crate::error::{Error, Result};
 use crate::fs;
+use crate::model_file::read_header;
 use crate::scoring::{Embeddings, Recording, Scorer, Store};
-use crate::terminal::{errln, outln};
+use crate::terminal::{errln, note, outln};
 
 /// Keep a person's voice under a name, to be found in other recordings.
 ///
@@ -26,13 +27,15 @@ pub struct Args {
     /// The store. The first enrolment makes the file.
     store: PathBuf,
     /// Name of the voice.
+    #[arg(value_parser = voice_name)]
     name: String,
     /// Recordings of that person, and of nobody else.
     #[arg(value_name = "FILE", required = true)]
     files: Vec<PathBuf>,
     /// The model. All voices of a store have one model. Without this option it is that of the last
     /// enrolment; for a new store it is the model inside the program (`revox zoo --details
-    /// default`).
+    /// default`). Another file with the same weights becomes the store's model from now on, with
+    /// its thresholds and its calibration; a note says so.
     #[arg(long)]
     model: Option<PathBuf>,
     /// Add the recordings to a voice that is enrolled already.
@@ -43,9 +46,12 @@ pub struct Args {
     channel: Option<usize>,
 }
 
+fn voice_name(text: &str) -> Result<String> {
+    Store::check_name(text).map(|()| text.to_owned())
+}
+
 pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     let Args { store: path, name, files, .. } = args;
-    Store::check_name(name)?;
     let inputs: Vec<&Path> = files.iter().chain(&args.model).map(PathBuf::as_path).collect();
     fs::check_outputs(&[path.as_path()], &inputs)?;
     let existing = existing(path)?;
@@ -63,6 +69,7 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     let mut warnings: Vec<String> = heard.iter().flat_map(Heard::warnings).collect();
     let recordings: Vec<Recording> = heard.iter().map(Heard::recording).collect();
     warnings.extend(unlike(&listener, &kept, &recordings)?);
+    let is_new = existing.is_none();
     let mut store = match existing {
         Some(store) => store,
         None => Store::open_or_create(path, &listener.identity)?,
@@ -71,11 +78,7 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
         true => store.add(name, &recordings)?,
         false => store.enroll([(name.as_str(), &recordings[..])])?,
     }
-    if let Some(file) = listener.path()?
-        && store.model_path()?.as_ref() != Some(&file)
-    {
-        store.set_model_path(&file)?;
-    }
+    remember_model(&listener, &store, is_new)?;
     if store.is_open_to_others() {
         let path = path.display();
         warnings.push(format!("other users may read {path}: `chmod 600` keeps them out"));
@@ -104,6 +107,27 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     }
     let count = counted(count, "recording");
     outln!("{name} has {count}, {seconds:.1} s of speech, in {}", path.display());
+    Ok(())
+}
+
+/// Keeps where the model's file is, and says so if the store had another one.
+fn remember_model(listener: &Listener, store: &Store, is_new: bool) -> Result<()> {
+    let (Some(file), before) = (listener.path()?, store.model_path()?) else { return Ok(()) };
+    if before.as_ref() == Some(&file) {
+        return Ok(());
+    }
+    store.set_model_path(&file)?;
+    if is_new {
+        return Ok(());
+    }
+    let scoring = before.as_ref().and_then(|file| read_header(file).ok()).map(|h| h.scoring);
+    let what = match scoring.as_ref() == Some(&listener.model.header.scoring) {
+        true => "both decide alike",
+        false => "its thresholds, its calibration and its mean are used from now on",
+    };
+    let before = before.as_deref().unwrap_or("the one inside the program");
+    let path = store.path().display();
+    note!("{path}: the store's model is now {file} in the place of {before}; {what}");
     Ok(())
 }
 

@@ -10,24 +10,26 @@ mod rates;
 mod report;
 mod same;
 mod several;
+pub(super) mod sides;
 pub(super) mod speakers;
 
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use self::check::det_is_csv;
-use self::conditions::By;
+use self::conditions::{Bins, By};
 use self::load::Loaded;
 use self::rates::{Applications, Asked};
 use self::report::Report;
 use self::several::Several;
-use super::{Global, tell};
+use super::{Global, tell, values};
 use crate::error::{Error, Result};
 use crate::fs;
 use crate::model_file::update_header;
 use crate::progress::Progress;
 use crate::scoring::{
-    Curve, DetPlot, DetSystem, Intervals, bootstrap_costs, det_csv, det_svg, det_systems_svg,
+    Curve, DET_SYSTEMS, DetPlot, DetSystem, Intervals, bootstrap_costs, det_csv, det_svg,
+    det_systems_svg,
 };
 use crate::terminal::errln;
 
@@ -39,7 +41,9 @@ use crate::terminal::errln;
   revox eval old.scores new.scores --name old --name new --det both.svg
   revox eval llrs --llr --p-target 0.001 --by gender=utt2gender
   revox eval scores --by seconds=utt2dur --bins 2,4,8
+  revox eval scores --enroll models.txt --utt2spk dev/utt2spk
   revox eval scores --identification")]
+#[command(group = clap::ArgGroup::new("known").multiple(true).args(["utt2spk", "by"]))]
 pub struct Args {
     /// Scores: `enroll test score [label]` a line. Several files are compared: a row for each, and
     /// 95 % intervals of the difference of EER from the first.
@@ -58,6 +62,11 @@ pub struct Args {
     /// List of the utterances' files, where trials name files and utt2spk ids.
     #[arg(long, value_name = "LIST", requires = "utt2spk")]
     wav_scp: Option<PathBuf>,
+    /// Models of speakers that the first side of the trials names, as for `score --enroll`: `model
+    /// utterance utterance ...` a line. A model has the speaker and the conditions of its
+    /// utterances; where these differ in a condition, it is `mixed`. --by may also name models.
+    #[arg(long, value_name = "LIST", requires = "known")]
+    enroll: Option<PathBuf>,
     #[command(flatten)]
     applications: Applications,
     /// Rates by condition, from a file `utterance value [value...]` a line, whose first line may
@@ -66,17 +75,18 @@ pub struct Args {
     #[arg(long, value_name = "[NAME=]FILE[:COLUMN]", value_parser = conditions::by)]
     by: Vec<By>,
     /// Bounds that make conditions of numbers: 2,4,8.
-    #[arg(long, value_name = "BOUNDS", value_delimiter = ',', requires = "by")]
-    bins: Vec<f64>,
+    #[arg(long, value_name = "BOUNDS", requires = "by", value_parser = conditions::bins)]
+    bins: Option<Bins>,
     /// Rates of identification: trials are of a model and a probe; a probe without a target trial
     /// is not enrolled.
     #[arg(long, conflicts_with_all = [
-        "utt2spk", "wav_scp", "det", "save_threshold", "by", "name", "p_target", "c_miss", "c_fa",
-        "llr",
+        "utt2spk", "wav_scp", "enroll", "det", "save_threshold", "by", "name", "p_target", "c_miss",
+        "c_fa", "llr",
     ])]
     identification: bool,
-    /// Write the DET curves here (.svg, or .csv for the points of one).
-    #[arg(long)]
+    /// Write the DET curves here (.svg, or .csv for the points of one). Of more than 16 score files
+    /// the first 16 are drawn.
+    #[arg(long, value_parser = values::path(check::det))]
     det: Option<PathBuf>,
     /// Store the thresholds in this model, for `compare`. You vouch that the scores are this
     /// model's: neither scores nor embeddings know their model. They must be as `compare` makes
@@ -86,6 +96,16 @@ pub struct Args {
     /// Resamplings behind the 95 % intervals; 0 for none.
     #[arg(long, default_value_t = 1000)]
     replicates: usize,
+}
+
+impl Args {
+    /// The bounds of numbers; none without `--bins`.
+    fn bins(&self) -> &[f64] {
+        match &self.bins {
+            Some(bins) => &bins.0,
+            None => &[],
+        }
+    }
 }
 
 pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
@@ -164,14 +184,21 @@ fn draw(
 ) -> Result<()> {
     let costs = &asked.costs;
     if let [curve] = curves {
-        if det_is_csv(path)? {
+        if det_is_csv(path) {
             return fs::write_atomic(path, |out| det_csv(curve, out));
         }
         let plot = DetPlot { title: &names[0], intervals: intervals[0].as_ref(), costs };
         return fs::write_bytes(path, det_svg(curve, &plot)?.as_bytes());
     }
+    if curves.len() > DET_SYSTEMS {
+        errln!(
+            "warning: --det {}: the first {DET_SYSTEMS} of {} systems are drawn",
+            path.display(),
+            curves.len()
+        );
+    }
     let mut systems: Vec<DetSystem> = Vec::new();
-    for ((name, curve), intervals) in names.iter().zip(curves).zip(intervals) {
+    for ((name, curve), intervals) in names.iter().zip(curves).zip(intervals).take(DET_SYSTEMS) {
         systems.push(DetSystem { name, curve, intervals: intervals.as_ref() });
     }
     let title = format!("{} systems", systems.len());

@@ -1,13 +1,17 @@
 //! `revox identify`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use super::Global;
 use super::decision::{Verdict, Wanted};
+use super::embed::LeftOut;
+use super::remedy::told;
+use super::values::{at_least, counted};
 use super::voices::{HINT, Heard, Listener, numbers, numbers_json};
+use super::{Global, shown};
 use crate::error::{Error, Result};
+use crate::fs;
 use crate::scoring::{Found, Store, VoiceIndex};
 use crate::terminal::{errln, note, outln};
 
@@ -18,7 +22,8 @@ use crate::terminal::{errln, note, outln};
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   revox identify voices.db call.wav
-  revox identify voices.db a.wav b.wav --top 3 --far 0.01")]
+  revox identify voices.db a.wav b.wav --top 3 --far 0.01
+  revox identify voices.db *.wav --skip-errors")]
 pub struct Args {
     /// The store.
     store: PathBuf,
@@ -26,7 +31,7 @@ pub struct Args {
     #[arg(value_name = "FILE", required = true)]
     files: Vec<PathBuf>,
     /// How many voices to name, the most similar first.
-    #[arg(long, value_name = "N", default_value = "5", value_parser = top)]
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = at_least::<1>)]
     top: usize,
     /// The store's model. Without this option it is that of the last enrolment.
     #[arg(long)]
@@ -36,18 +41,18 @@ pub struct Args {
     /// Channel, from 0, to read of every file. Files of several channels need it.
     #[arg(long)]
     channel: Option<usize>,
-}
-
-fn top(text: &str) -> Result<usize, String> {
-    match text.parse() {
-        Ok(count @ 1..) => Ok(count),
-        _ => Err("a number from 1 on is wanted".into()),
-    }
+    /// Leave out files that cannot be read, or that hold too little speech, with a warning for each
+    /// of the first.
+    #[arg(long)]
+    skip_errors: bool,
+    /// Where to list what was left out: `file reason` a line.
+    #[arg(long, value_name = "FILE", requires = "skip_errors")]
+    skipped: Option<PathBuf>,
 }
 
 /// What is said of a recording.
 struct Answer<'a> {
-    heard: &'a Heard,
+    heard: Heard,
     /// Names and verdicts, the most similar voice first.
     candidates: Vec<(&'a str, Verdict)>,
 }
@@ -55,7 +60,7 @@ struct Answer<'a> {
 impl<'a> Answer<'a> {
     /// Searches for a recording.
     fn of(
-        heard: &'a Heard,
+        heard: Heard,
         index: &'a VoiceIndex,
         top: usize,
         judge: &dyn Fn(&Found, &Heard) -> Result<Verdict>,
@@ -65,7 +70,7 @@ impl<'a> Answer<'a> {
             .map_err(|e| e.retold(|text| Error::file(&heard.path, text)))?;
         let mut candidates = Vec::with_capacity(found.len());
         for found in found {
-            candidates.push((index.name(found.place), judge(&found, heard)?));
+            candidates.push((index.name(found.place), judge(&found, &heard)?));
         }
         Ok(Self { heard, candidates })
     }
@@ -112,6 +117,11 @@ impl<'a> Answer<'a> {
 }
 
 pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
+    if let Some(list) = &args.skipped {
+        let others = [Some(&args.store), args.model.as_ref()].into_iter().flatten();
+        let inputs: Vec<&Path> = others.chain(&args.files).map(PathBuf::as_path).collect();
+        fs::check_outputs(&[list.as_path()], &inputs)?;
+    }
     let store = Store::open(&args.store)?;
     let listener = Listener::of(Some(&store), args.model.as_deref(), global.open()?)?;
     let decider = listener.decider(&args.wanted)?;
@@ -119,10 +129,27 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     if index.is_empty() {
         return Err(Error::file(&args.store, "holds no voices: `revox enroll` adds some"));
     }
-    let heard = listener.hear(&args.files, args.channel)?;
     let judge = |found: &Found, heard: &Heard| listener.verdict(&decider, &index, found, heard);
-    let answers = heard.iter().map(|heard| Answer::of(heard, &index, args.top, &judge));
-    let answers: Vec<Answer> = answers.collect::<Result<_>>()?;
+    let (mut answers, mut left_out) = (Vec::<Answer>::new(), LeftOut::default());
+    listener.hear_each(&args.files, args.channel, &mut |file, heard| {
+        match heard.and_then(|heard| Answer::of(heard, &index, args.top, &judge)) {
+            Ok(answer) => answers.push(answer),
+            Err(e) if args.skip_errors => left_out.add(&shown(file), &told(&e)),
+            Err(e) if args.files.len() > 1 => {
+                return Err(e.and("--skip-errors leaves out what cannot be read"));
+            }
+            Err(e) => return Err(e),
+        }
+        Ok(())
+    })?;
+    if answers.is_empty() {
+        let all = args.files.len();
+        return Err(Error::Undefined(format!("none of {all} files could be read")));
+    }
+    if let Some(list) = &args.skipped {
+        left_out.write(list)?;
+    }
+    let left_out = left_out.entries();
     let warnings: Vec<String> = answers.iter().flat_map(Answer::warnings).collect();
     for warning in &warnings {
         errln!("warning: {warning}");
@@ -132,6 +159,11 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
             "files": answers.iter().map(Answer::json).collect::<Vec<_>>(),
             "voices": index.len(),
             "prior": decider.is_calibrated().then(|| decider.prior()),
+            "skipped": left_out.len(),
+            "left_out": left_out
+                .iter()
+                .map(|(file, reason)| json!({"file": file, "error": reason}))
+                .collect::<Vec<_>>(),
             "warnings": warnings,
             "default_model": listener.json(),
         });
@@ -142,6 +174,9 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     match answers.first().and_then(Answer::best) {
         Some((_, verdict)) if verdict.same.is_some() => outln!("decided by {}", verdict.basis),
         _ => note!("{HINT}"),
+    }
+    if !left_out.is_empty() {
+        outln!("{} left out", counted(left_out.len(), "file"));
     }
     Ok(())
 }

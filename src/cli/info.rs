@@ -2,6 +2,7 @@
 
 mod data;
 mod onnx;
+mod plda;
 
 use std::path::{Path, PathBuf};
 
@@ -15,16 +16,18 @@ use crate::model_file::{LayerSize, Model, NamedThreshold, layer_sizes};
 use crate::scoring::Fitted;
 use crate::terminal::outln;
 
-/// Tell what a file holds: a model, an ONNX file, embeddings or tar shards.
+/// Tell what a file holds: a model, an ONNX file, embeddings, a PLDA model or tar shards.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   revox info model.safetensors --layers
   revox info model.onnx
   revox info dev.safetensors
+  revox info plda.kaldi
   revox info shards")]
 pub struct Args {
-    /// A model or ONNX file; embeddings (safetensors, .npz, Kaldi's .ark or .scp); a folder of tar
-    /// shards, their list or their index. Embeddings are read once, for their checksum.
+    /// A model or ONNX file; embeddings (safetensors, .npz, Kaldi's .ark or .scp); a PLDA model
+    /// (revox's, Kaldi's, WeSpeaker's); a folder of tar shards, their list or their index.
+    /// Embeddings are read once, for their checksum.
     file: PathBuf,
     /// Every tensor of a model or ONNX file.
     #[arg(long)]

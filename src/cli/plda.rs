@@ -2,6 +2,7 @@
 
 mod adapt;
 mod convert;
+mod measured;
 mod train;
 
 use std::path::{Path, PathBuf};
@@ -40,9 +41,13 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     }
 }
 
-/// Refuses an output before any work: a name of no form, one that cannot be written, an input.
+/// Refuses an output's name that says none of the forms.
+fn named(output: &Path) -> Result<()> {
+    Plda::check_name(output)
+}
+
+/// Refuses an output before any work: one that cannot be written, an input.
 fn check_output(output: &Path, inputs: &[PathBuf]) -> Result<()> {
-    Plda::check_name(output)?;
     let inputs: Vec<&Path> = inputs.iter().map(PathBuf::as_path).collect();
     fs::check_outputs(&[output], &inputs)
 }

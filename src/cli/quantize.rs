@@ -13,13 +13,13 @@ use clap::ValueEnum;
 use self::activations::Calibrating;
 use self::report::{Packed, show, show_frontier, show_kept};
 use self::training::train;
+use super::Global;
 use super::embed::List;
 use super::train::named;
-use super::values::bytes;
-use super::{Global, wants_svg};
+use super::values::{bytes, path, svg};
 use crate::error::{Error, Result};
 use crate::fs;
-use crate::model_file::{self, Model, NamedTensors};
+use crate::model_file::{self, Model, NamedTensors, Scoring};
 use crate::progress::Progress;
 use crate::quant::{Method, QuantizeConfig};
 use crate::terminal::note;
@@ -46,7 +46,7 @@ pub struct Args {
     #[arg(long, value_enum)]
     method: Option<Method>,
     /// Bits of a weight, 1 to 8 (kmeans); the recipe's, or 4.
-    #[arg(long)]
+    #[arg(long, value_parser = bits)]
     bits: Option<usize>,
     /// Size of the file that `--method mixed` makes: bytes, or with kB, MB, KiB, MiB.
     #[arg(long, value_parser = bytes)]
@@ -71,13 +71,20 @@ pub struct Args {
     accept: Vec<String>,
     /// Instead of quantizing: print every size that mixed precision can reach best, and plot them
     /// to this file (SVG).
-    #[arg(long, conflicts_with_all = ["bits", "target_size", "run"])]
+    #[arg(long, conflicts_with_all = ["bits", "target_size", "run"], value_parser = path(svg))]
     pareto: Option<PathBuf>,
     #[command(flatten)]
     calibrating: Calibrating,
     /// The packed model.
     #[arg(long, short, required_unless_present = "pareto")]
     output: Option<PathBuf>,
+}
+
+fn bits(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(bits @ 1..=8) => Ok(bits),
+        _ => Err("1 to 8 bits are possible".into()),
+    }
 }
 
 impl Args {
@@ -121,7 +128,9 @@ impl Args {
         let named = self.recipe.iter().chain([&self.model]).map(PathBuf::as_path);
         let inputs: Vec<&Path> = named.chain(utterances.iter().map(|path| &**path)).collect();
         fs::check_outputs(&outputs, &inputs)?;
-        self.pareto.as_ref().map_or(Ok(()), |plot| wants_svg("--pareto", plot))?;
+        if let Some(output) = &self.output {
+            fs::check_ending(output, &["safetensors"])?;
+        }
         match (self.run_folder(), &self.output) {
             (Some(folder), Some(output)) if folder == *output => Err(Error::file(
                 output,
@@ -205,12 +214,7 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     let calibrator = calibrator.as_ref();
     let (packed, report, calibration) = match &recipe {
         None => {
-            if model.header.scoring.threshold_eer.is_some() {
-                note!(
-                    "thresholds in the packed model are those of the f32 model; `revox eval` finds \
-                     its own"
-                );
-            }
+            note_scoring(&model, "the packed model", "the f32 model");
             let mut packed = quantize(&model, &outline.quantizer, &device)?;
             let calibration = calibrator.map(|c| c.calibrate(&mut packed)).transpose()?;
             packed.save(output, NamedTensors::default())?;
@@ -221,7 +225,7 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
             let (packed, report, calibration) =
                 train(args, global, recipe, start, &device, calibrator)?;
             if calibration.is_some() {
-                note_thresholds(&packed);
+                note_scoring(&packed, "the model", "activations in f32");
             }
             (packed, Some(report), calibration)
         }
@@ -242,15 +246,28 @@ fn keep_weights(args: &Args, list: &List, device: &Device, global: &Global) -> R
     let calibration = args.calibrating.read(list, &model, global)?.calibrate(&mut model)?;
     let bytes = model.to_bytes(output, head)?;
     fs::write_bytes(output, &bytes)?;
-    note_thresholds(&model);
+    note_scoring(&model, "the model", "activations in f32");
     show_kept(&model, &calibration, bytes.len(), output, global)
 }
 
-/// Says that a model's thresholds are not of activations in bytes.
-fn note_thresholds(model: &Model) {
-    if model.header.scoring.threshold_eer.is_some() {
-        note!(
-            "thresholds in the model are those of activations in f32; `revox eval` finds its own"
-        );
+/// Says that what decides in `what` was measured on scores of `before`.
+fn note_scoring(model: &Model, what: &str, before: &str) {
+    let Scoring { threshold_eer, thresholds, named_thresholds, calibration, .. } =
+        &model.header.scoring;
+    let has_thresholds =
+        threshold_eer.is_some() || !thresholds.is_empty() || !named_thresholds.is_empty();
+    match (has_thresholds, calibration.is_some()) {
+        (false, false) => {}
+        (true, false) => note!(
+            "thresholds in {what} are those of {before}; `revox eval --save-threshold` stores its \
+             own"
+        ),
+        (false, true) => {
+            note!("the calibration in {what} is that of {before}; `revox calibrate` finds its own")
+        }
+        (true, true) => note!(
+            "thresholds and calibration in {what} are those of {before}; `revox eval \
+             --save-threshold` and `revox calibrate` find its own"
+        ),
     }
 }

@@ -226,7 +226,13 @@ fn check_output(args: &Args) -> Result<()> {
     ];
     let others = others.into_iter().flatten().chain([&args.trials]);
     let inputs: Vec<&Path> = others.chain(&embeddings).map(PathBuf::as_path).collect();
-    fs::check_outputs(&[&args.output], &inputs)
+    fs::check_outputs(&[&args.output], &inputs)?;
+    check_ending(&args.output)
+}
+
+/// Refuses a name that promises another format than text.
+fn check_ending(output: &Path) -> Result<()> {
+    fs::check_ending(output, &["txt"])
 }
 
 fn read_list(path: &Path, words: &mut Words, global: &Global) -> Result<TrialList> {

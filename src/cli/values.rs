@@ -2,12 +2,14 @@
 
 use std::ffi::OsStr;
 use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
 
-use clap::builder::{PossibleValue, StringValueParser, TypedValueParser};
+use clap::builder::{PathBufValueParser, PossibleValue, StringValueParser, TypedValueParser};
 use clap::{Arg, Command};
 
 use crate::audio::FbankConfig;
 pub(super) use crate::bytes::counted;
+use crate::fs;
 use crate::nn::PoolingKind;
 use crate::zoo;
 
@@ -15,6 +17,33 @@ use crate::zoo;
 pub(super) fn within(text: &str, range: RangeInclusive<f64>, wanted: &str) -> Result<f64, String> {
     let value: f64 = text.parse().map_err(|_| format!("`{text}` is not a number"))?;
     if range.contains(&value) { Ok(value) } else { Err(wanted.into()) }
+}
+
+/// A whole number from `LEAST` on.
+pub(super) fn at_least<const LEAST: usize>(text: &str) -> Result<usize, String> {
+    let count: usize = text.parse().map_err(|_| format!("`{text}` is not a whole number"))?;
+    if count >= LEAST { Ok(count) } else { Err(format!("{LEAST} or more are wanted")) }
+}
+
+/// A path that `check` does not refuse.
+pub(super) fn path<E>(check: fn(&Path) -> Result<(), E>) -> impl TypedValueParser<Value = PathBuf>
+where
+    E: Into<Box<dyn std::error::Error + Send + Sync>> + 'static,
+{
+    PathBufValueParser::new().try_map(move |path: PathBuf| check(&path).map(|()| path))
+}
+
+/// Refuses a drawing under a name that promises another format than SVG.
+pub(super) fn svg(path: &Path) -> Result<(), String> {
+    match ends_in(path, "svg") || fs::is_stdout(path) {
+        true => Ok(()),
+        false => Err("the drawing is SVG; give a name that ends in .svg".into()),
+    }
+}
+
+/// Whether a path has this ending, in small letters or capitals.
+pub(super) fn ends_in(path: &Path, ending: &str) -> bool {
+    path.extension().is_some_and(|own| own.eq_ignore_ascii_case(ending))
 }
 
 /// Units of a size by name, without regard to capitals.
@@ -150,6 +179,28 @@ mod tests {
         }
         assert!(count("5MM").unwrap_err().contains("`MM` is none of K, M, G"));
         assert_eq!(count("x").unwrap_err(), "a number is missing in `x`");
+    }
+
+    #[test]
+    fn whole_numbers_have_a_least_one() {
+        assert_eq!((at_least::<1>("1"), at_least::<2>("300")), (Ok(1), Ok(300)));
+        assert_eq!(at_least::<2>("1").unwrap_err(), "2 or more are wanted");
+        for bad in ["", "-1", "1.5", "many"] {
+            assert!(at_least::<1>(bad).unwrap_err().contains("is not a whole number"), "{bad}");
+        }
+    }
+
+    #[test]
+    fn paths_are_checked_by_the_parser() {
+        let command = Command::new("revox");
+        let parse = |name: &str| path(svg).parse_ref(&command, None, OsStr::new(name));
+        for name in ["a.svg", "b/a.SVG", "-"] {
+            assert_eq!(parse(name).unwrap(), PathBuf::from(name));
+        }
+        for name in ["a.png", "svg", ".svg"] {
+            let error = parse(name).unwrap_err().to_string();
+            assert!(error.contains(name) && error.contains("the drawing is SVG"), "{error}");
+        }
     }
 
     #[test]

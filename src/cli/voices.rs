@@ -28,8 +28,15 @@ pub(super) const HINT: &str = "scores alone decide nothing: give --threshold, or
 /// # Errors
 /// Those of [`Store::open`].
 pub(super) fn existing(path: &Path) -> Result<Option<Store>> {
-    let is_there = std::fs::metadata(path).is_ok_and(|m| m.is_dir() || m.len() > 0);
-    is_there.then(|| Store::open(path)).transpose()
+    let is_there = || std::fs::metadata(path).is_ok_and(|m| m.is_dir() || m.len() > 0);
+    if !is_there() {
+        return Ok(None);
+    }
+    match Store::open(path) {
+        // A process was killed while it made the file. Opening has taken back what it wrote.
+        Err(_) if !is_there() => Ok(None),
+        opened => opened.map(Some),
+    }
 }
 
 /// A time, by its seconds since the beginning of 1970: `2026-03-01T12:00:00Z`.
@@ -114,15 +121,31 @@ impl Listener {
     /// # Errors
     /// A file that cannot be read; silence, or too little speech (see [`Heard::of`]).
     pub fn hear(&self, files: &[PathBuf], channel: Option<usize>) -> Result<Vec<Heard>> {
-        let paths: Vec<&Path> = files.iter().map(PathBuf::as_path).collect();
-        let embedder = Embedder::of(&self.model, &self.device)?.channel(channel);
-        let mut all = Vec::with_capacity(paths.len());
-        embedder.files(&paths, &mut |i, result| {
-            let (facts, embedding) = result?;
-            all.push(Heard::of(paths[i], facts, embedding)?);
+        let mut all = Vec::with_capacity(files.len());
+        self.hear_each(files, channel, &mut |_, heard| {
+            all.push(heard?);
             Ok(())
         })?;
         Ok(all)
+    }
+
+    /// Hears recordings one by one: `each` gets every file with what was heard in it, or why
+    /// nothing was. It ends the work by returning an error.
+    ///
+    /// # Errors
+    /// Those of [`Embedder::of`] and of `each`.
+    pub fn hear_each(
+        &self,
+        files: &[PathBuf],
+        channel: Option<usize>,
+        each: &mut dyn FnMut(&Path, Result<Heard>) -> Result<()>,
+    ) -> Result<()> {
+        let paths: Vec<&Path> = files.iter().map(PathBuf::as_path).collect();
+        let embedder = Embedder::of(&self.model, &self.device)?.channel(channel);
+        embedder.files(&paths, &mut |i, result| {
+            let heard = result.and_then(|(facts, embedding)| Heard::of(paths[i], facts, embedding));
+            each(paths[i], heard)
+        })
     }
 
     /// The verdict on a recording and the voice at a place, with this score.

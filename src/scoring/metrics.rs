@@ -9,90 +9,23 @@
 //! finite threshold.
 
 mod keys;
+mod points;
+mod rates;
 
 use std::borrow::Cow;
-use std::fmt;
 
 use rayon::prelude::*;
 
 use self::keys::{merged, ordered};
+pub(super) use self::points::crossing;
+use self::points::finite;
+pub use self::points::{Eer, MinDcf, Point};
+pub use self::rates::{FALSE_ACCEPT_RATES, MODEL_FALSE_ACCEPT_RATES, PRIORS};
 use super::blocks::Blocks;
 use super::steps::{Step, Steps, Sums, Weights, cumulative, sort};
 use super::{Cost, Scored};
 use crate::corpus::Pair;
 use crate::error::{Error, Result};
-
-/// Priors of targets at which minDCF is reported.
-pub const PRIORS: [f64; 2] = [0.01, 0.05];
-
-/// False-accept rates whose thresholds are of use, and who has them: reports, model files.
-const RATES: [(f64, [bool; 2]); 5] = [
-    (0.1, [true, true]),
-    (0.05, [false, true]),
-    (0.01, [true, true]),
-    (0.001, [true, true]),
-    (0.0001, [true, false]),
-];
-
-/// False-accept rates at which thresholds are reported.
-pub const FALSE_ACCEPT_RATES: [f64; 4] = rates(0);
-
-/// False-accept rates whose thresholds a model file holds.
-pub const MODEL_FALSE_ACCEPT_RATES: [f64; 4] = rates(1);
-
-/// The rates of one column of [`RATES`].
-const fn rates(column: usize) -> [f64; 4] {
-    let mut chosen = [0.0; 4];
-    let (mut row, mut count) = (0, 0);
-    while row < RATES.len() {
-        if RATES[row].1[column] {
-            chosen[count] = RATES[row].0;
-            count += 1;
-        }
-        row += 1;
-    }
-    chosen
-}
-
-/// One operating point.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Point {
-    /// Accept if score >= threshold. "Reject all" is +inf; "accept all" is -inf where a score is
-    /// -inf.
-    pub threshold: f64,
-    /// Misses / targets.
-    pub fnr: f64,
-    /// False accepts / nontargets.
-    pub fpr: f64,
-}
-
-/// Equal error rate.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Eer {
-    /// The rate, 0 to 1, interpolated linearly between the two points around FNR = FPR.
-    pub rate: f64,
-    /// The threshold there, interpolated likewise. It is greater than the first point's and at most
-    /// the second's, so that decisions have the rates of the second point. Where the second point
-    /// is "reject all", it is the first point's: -inf if all scores are -inf.
-    pub threshold: f64,
-}
-
-/// One line for a person: `3.21 %`.
-impl fmt::Display for Eer {
-    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        write!(f, "{:.2} %", 100.0 * self.rate)
-    }
-}
-
-/// Minimum of the normalised detection cost.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct MinDcf {
-    /// min over thresholds of (p m FNR + (1 - p) f FPR) / min(p m, (1 - p) f), with the prior p and
-    /// the costs m of a miss and f of a false accept.
-    pub cost: f64,
-    /// The threshold there; infinite for "reject all".
-    pub threshold: f64,
-}
 
 /// All operating points of a set of scores, by ascending threshold: from "accept all" to "reject
 /// all".
@@ -106,22 +39,6 @@ pub struct Curve<'a> {
     pub targets: usize,
     /// Number of nontargets.
     pub nontargets: usize,
-}
-
-/// A threshold that accepts the same trials as `score`, finite where one exists. `below` is the
-/// next lower score.
-fn finite(score: f64, below: Option<f64>) -> f64 {
-    if score != f64::INFINITY {
-        return score;
-    }
-    match below {
-        Some(below) if below.is_finite() => {
-            // Far enough above `below` to differ from it in print.
-            let above = (below + below.abs().max(1.0) / 1024.0).min(f64::MAX);
-            if above > below { above } else { score }
-        }
-        _ => 0.0,
-    }
 }
 
 /// Every trial weighs 1.
@@ -287,24 +204,6 @@ impl<'a> Curve<'a> {
         let steps = self.steps();
         self.point(steps.first(|_, fpr| fpr <= far).map_or(steps.last(), |(_, step)| step))
     }
-}
-
-/// Where the line between two neighbouring points (FNR < FPR at the first, not at the second) meets
-/// FNR = FPR.
-pub(super) fn crossing(before: Point, after: Point) -> Eer {
-    let (d0, d1) = (before.fpr - before.fnr, after.fpr - after.fnr);
-    // Above 0 and up to 1.
-    let u = d0 / (d0 - d1);
-    let threshold = match (before.threshold.is_finite(), after.threshold.is_finite()) {
-        // The difference of the two may overflow. Rounding must not give the first one.
-        (true, true) if before.threshold < after.threshold => {
-            let between = (1.0 - u) * before.threshold + u * after.threshold;
-            between.clamp(before.threshold.next_up(), after.threshold)
-        }
-        (_, true) => after.threshold,
-        (_, false) => before.threshold,
-    };
-    Eer { rate: before.fnr + u * (after.fnr - before.fnr), threshold }
 }
 
 #[cfg(test)]

@@ -49,7 +49,7 @@ pub use cosine::Scorer;
 pub(crate) use cosine::cosine;
 pub use cost::Cost;
 #[cfg(feature = "plots")]
-pub use det::{DetPlot, DetSystem, det_csv, det_svg, det_systems_svg};
+pub use det::{DET_SYSTEMS, DetPlot, DetSystem, det_csv, det_svg, det_systems_svg};
 pub use embeddings::Embeddings;
 #[cfg(feature = "cli")]
 pub(crate) use embeddings::npz;
@@ -61,7 +61,7 @@ pub use metrics::{
 pub use models::{Average, Compared, Models};
 pub use norm::{Cohort, Norm, Normalised};
 pub use pav::{min_cllr, pav};
-pub use plda::{Adapted, Plda, PldaAdaptation, PldaScorer, PldaTraining, VoiceModel};
+pub use plda::{Adapted, Plda, PldaAdaptation, PldaForm, PldaScorer, PldaTraining, VoiceModel};
 pub use scores::{ScoreList, Scored, ScoredTrial, read_scores, write_scored, write_scores};
 pub use speakers::speakers_from_targets;
 #[cfg(feature = "store")]

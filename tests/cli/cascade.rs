@@ -125,7 +125,7 @@ fn each_trial_has_the_score_of_the_model_that_decides() {
     let eval = place.json(&["eval", "scores", "--replicates", "0"]);
     assert!((number(&eval["eer"]) - number(&report["cascade"]["eer"])).abs() < 1e-9, "{eval}");
     let text = place.ok(&[&CASCADE[..], &["--band", &band]].concat());
-    assert!(text.contains("GMAC a trial") && text.contains("cascade"), "{text}");
+    assert!(text.contains("billions a trial") && text.contains("cascade"), "{text}");
 }
 
 #[test]
@@ -150,6 +150,23 @@ fn a_band_that_was_chosen_can_be_given() {
 }
 
 #[test]
+fn a_cascade_that_spares_nothing_is_warned_of() {
+    let place = place();
+    let warned = |models: &'static str| {
+        let cascade = ["score", "wav.scp", "trials", "-o", "scores", "--cascade", models];
+        let ran = place.run(&[&cascade[..], &BAND].concat());
+        assert_eq!(ran.code, 0, "{}", ran.err);
+        ran.err
+    };
+    assert!(!warned(BOTH).contains("multiplications"));
+    let err = warned("l.safetensors:s.safetensors");
+    for words in ["l.safetensors takes more multiplications than", "spares none"] {
+        assert!(err.contains(words), "{words}: {err}");
+    }
+    assert!(warned("s.safetensors:s.safetensors").contains("as many multiplications as"));
+}
+
+#[test]
 fn what_a_cascade_lacks_is_said() {
     let place = place();
     place.model("plain.safetensors");
@@ -162,11 +179,27 @@ fn what_a_cascade_lacks_is_said() {
         ("s.safetensors:plain.safetensors", ["plain.safetensors: ", "`revox calibrate`"]),
         ("normalised.safetensors:l.safetensors", ["normalised.safetensors", "cosines"]),
         ("none.safetensors:l.safetensors", ["none.safetensors", "cannot read"]),
-        ("s.safetensors", ["SMALL:LARGE", "s.safetensors"]),
+        ("x:y:z", ["SMALL:LARGE", "x:y:z"]),
     ] {
         place.fails(&cascade(models, &BAND), &wanted);
     }
+    let ran = place.run(&cascade("s.safetensors", &BAND));
+    assert!(ran.code == 2 && ran.err.contains("SMALL:LARGE"), "{}", ran.err);
     place.fails(&cascade(BOTH, &[]), &["--band LOW:HIGH", "--band-from TRIALS"]);
+    // Embeddings are no recordings, whatever their form.
+    place.ok(&["embed", "s.safetensors", "--wav-scp", "wav.scp", "-o", "e.safetensors"]);
+    std::fs::copy(place.path("e.safetensors"), place.path("e")).unwrap();
+    place.ok(&["embed", "s.safetensors", "--wav-scp", "wav.scp", "-o", "e.npz"]);
+    place.ok(&["embed", "s.safetensors", "--wav-scp", "wav.scp", "-o", "e.ark"]);
+    for name in ["e.safetensors", "e", "e.npz", "e.ark", "s.safetensors"] {
+        let cascade = ["score", name, "trials", "-o", "scores", "--cascade", BOTH];
+        place
+            .fails(&[&cascade[..], &BAND].concat(), &[name, "is no list of recordings", "wav.scp"]);
+        let dev = ["--band-from", "trials", "--band-list", name];
+        place.fails(&[&CASCADE[..], &dev].concat(), &[name, "is no list of recordings"]);
+    }
+    let npz = ["score", "wav.scp", "trials", "-o", "scores.npz", "--cascade", BOTH];
+    place.fails(&[&npz[..], &BAND].concat(), &["scores.npz: no file of this ending"]);
     let onto_list = ["score", "wav.scp", "trials", "-o", "wav.scp", "--cascade", BOTH];
     place.fails(&[&onto_list[..], &BAND].concat(), &["wav.scp", "would be lost"]);
     place.write("unlabelled", "u0 u1\n");

@@ -112,7 +112,10 @@ fn rates_by_condition() {
     place.fails(&by(&["--by", "speakers"]), &["scores:6:", "speakers lacks its speaker `s02`"]);
     place.fails(&by(&["--by", "about:age"]), &["about: has no column `age`", "seconds, device"]);
     place.fails(&by(&["--by", "spk2gender", "--bins", "2,3"]), &["--bins: no column"]);
-    place.fails(&by(&["--by", "about", "--bins", "3,2"]), &["--bins: numbers that rise"]);
+    for bad in ["3,2", "2,2", "two", ""] {
+        let ran = place.run(&by(&["--by", "about", "--bins", bad]));
+        assert!(ran.code == 2 && ran.err.contains("--bins"), "{bad}: {}", ran.err);
+    }
     place.fails(&by(&["--by", "about", "--by", "about"]), &["two conditions are named"]);
     place.fails(&by(&["--by", "none"]), &["none: cannot read"]);
     place.fails(&by(&["--by", "utt2spk", "--det", "utt2spk"]), &["utt2spk"]);
@@ -167,6 +170,34 @@ fn several_systems_are_compared() {
         &["--save-threshold is for one score file"],
     );
     place.fails(&["eval", "old.txt", "new.txt", "--det", "x.csv"], &["x.csv", "write .svg"]);
+}
+
+#[test]
+fn many_systems_have_one_table_and_one_drawing() {
+    let place = Place::make();
+    let names: Vec<String> = (0..18).map(|i| format!("system{i}")).collect();
+    for (i, name) in names.iter().enumerate() {
+        place.write(name, &scores(0.2 + 0.1 * i as f64, 7).0);
+    }
+    let eval = |count: usize, more: &[&'static str]| -> Vec<&str> {
+        let files = names[..count].iter().map(String::as_str);
+        ["eval", "--replicates", "0"].into_iter().chain(files).chain(more.iter().copied()).collect()
+    };
+    for count in [9, 18] {
+        let plain = place.ok(&eval(count, &[]));
+        let ran = place.run(&eval(count, &["--det", "det.svg"]));
+        assert_eq!((ran.code, ran.out), (0, plain.clone()), "{}", ran.err);
+        assert_eq!(ran.err.contains("the first 16 of 18 systems are drawn"), count == 18);
+        let svg = std::fs::read_to_string(place.path("det.svg")).unwrap();
+        for (i, name) in names[..count].iter().enumerate() {
+            assert!(plain.contains(name), "{plain}");
+            assert_eq!(svg.contains(&format!("{name}: EER")), i < 16, "{name}");
+        }
+        // Without intervals there are no heads of them either.
+        assert!(!plain.contains("interval"), "{plain}");
+    }
+    let text = place.ok(&["eval", "system0", "system9", "--replicates", "40"]);
+    assert!(text.contains("EER 95 % interval") && text.contains("interval(0.01)"), "{text}");
 }
 
 #[test]

@@ -19,6 +19,7 @@ mod device_features;
 mod embed_vad;
 mod embedding;
 mod eval;
+mod eval_models;
 mod features;
 #[cfg(feature = "wgpu-bare")]
 mod gpu;

@@ -1,6 +1,7 @@
 //! Models of voices: training, adaptation, forms of files.
 
 use revox::scoring::{Embeddings, Plda};
+use serde_json::Value;
 
 use crate::Place;
 
@@ -58,6 +59,22 @@ fn a_model_is_trained_adapted_and_converted() {
     let [first, again] = ["k.kaldi", "again.plda"].map(|n| std::fs::read(place.path(n)).unwrap());
     assert!(first == again && first.starts_with(b"\0B<Plda> DV "));
     place.ok(&["plda", "convert", "k.kaldi", "-o", "k.h5"]);
+    for (name, form, lda) in [
+        ("p.safetensors", "safetensors", serde_json::json!([8, 4])),
+        ("k.kaldi", "kaldi", Value::Null),
+        ("k.h5", "hdf5", Value::Null),
+    ] {
+        let json = place.json(&["info", name]);
+        let facts = [&json["kind"], &json["form"], &json["lda"], &json["input_dim"]];
+        assert_eq!(facts, [&"plda".into(), &form.into(), &lda, &8.into()], "{json}");
+        let text = place.ok(&["info", name]);
+        assert!(text.contains("a PLDA model") && text.contains("embeddings of 8 values"), "{text}");
+    }
+    let text = place.ok(&["info", "p.safetensors"]);
+    for words in ["LDA from 8 to 4 values", "a mean of 8 values is subtracted", "made equal"] {
+        assert!(text.contains(words), "{words}: {text}");
+    }
+    place.fails(&["info", "k.kaldi", "--layers"], &["k.kaldi: is no model"]);
     place.ok(&["plda", "convert", "k.h5", "-o", "h.kaldi"]);
     assert_eq!(std::fs::read(place.path("h.kaldi")).unwrap(), first);
 }
@@ -97,13 +114,58 @@ fn poor_sets_are_told_or_refused() {
 }
 
 #[test]
+fn an_adaptation_is_measured_and_poor_ones_are_warned_of() {
+    let place = Place::make();
+    embeddings(&place, "e", 6, 0.0);
+    place.ok(&train(&["-o", "p.safetensors"]));
+    // Of each speaker the first utterance against all second ones.
+    let all = (0..10).flat_map(|a| (0..10).map(move |b| (a, b)));
+    let trials: String =
+        all.map(|(a, b)| format!("{} s{a}-u0 s{b}-u1\n", u8::from(a == b))).collect();
+    place.write("trials", &trials);
+    let adapt = ["plda", "adapt", "p.safetensors", "e.safetensors", "-o", "a.safetensors"];
+    let with = [&adapt[..], &["--trials", "trials"]].concat();
+    let report = place.json(&with);
+    let rate = |plda: &str| {
+        place.ok(&["score", "e.safetensors", "trials", "-o", "scores", "--plda", plda]);
+        place.json(&["eval", "scores", "--replicates", "0"])["eer"].as_f64().unwrap()
+    };
+    for (key, plda) in [("eer_before", "p.safetensors"), ("eer", "a.safetensors")] {
+        let told = report[key].as_f64().unwrap();
+        assert!((told - rate(plda)).abs() < 1e-9, "{key}: {report}");
+    }
+    let ran = place.run(&with);
+    let is_worse = report["eer"].as_f64() > report["eer_before"].as_f64();
+    assert_eq!(ran.err.contains("the adapted model is worse"), is_worse, "{}", ran.err);
+    assert!(ran.out.contains(" before, ") && ran.out.contains("PLDA adapted to"), "{}", ran.out);
+    // Sixty embeddings of eight values are few; ten speakers are, too.
+    assert!(ran.err.contains("warning: 60 embeddings of 8 values"), "{}", ran.err);
+    let ran = place.run(&train(&["-o", "p.safetensors"]));
+    assert!(ran.err.contains("warning: 10 speakers"), "{}", ran.err);
+    place.write("trials", "s0-u0 s0-u1\n");
+    place.fails(&with, &["trials:1: has no label"]);
+    place.write("trials", "1 s0-u0 s0-u1\n0 s0-u0 nobody\n");
+    place.fails(&with, &["trials:2: unknown utterance `nobody`"]);
+    std::fs::remove_file(place.path("a.safetensors")).unwrap();
+    place.write("trials", "1 s0-u0 s0-u1\n");
+    place.fails(&with, &["trials: ", "1 targets and 0 nontargets"]);
+    assert!(!place.path("a.safetensors").exists());
+}
+
+#[test]
 fn bad_input_is_refused_before_anything_is_written() {
     let place = Place::make();
     embeddings(&place, "e", 3, 0.0);
-    place.fails(&train(&["-o", "p.txt"]), &["p.txt: a PLDA file's name ends in .safetensors"]);
+    for (bad, wanted) in [
+        (&["-o", "p.txt"][..], "a PLDA file's name ends in .safetensors"),
+        (&["-o", "p.h5", "--iterations", "0"], "1 or more are wanted"),
+        (&["-o", "p.h5", "--lda", "0"], "1 or more are wanted"),
+    ] {
+        let ran = place.run(&train(bad));
+        assert!(ran.code == 2 && ran.err.contains(wanted), "{bad:?}: {}", ran.err);
+    }
     place.fails(&train(&["-o", "e.safetensors"]), &["which would be lost"]);
     place.fails(&train(&["-o", "p.h5", "--lda", "9"]), &["LDA to 9: 1 to 8 are possible"]);
-    place.fails(&train(&["-o", "p.h5", "--iterations", "0"]), &["at least one pass"]);
     place.fails(&train(&["-o", "p.kaldi", "--lda", "4"]), &["p.kaldi: this form", "an LDA"]);
     let convert = ["plda", "convert", "e.safetensors", "-o", "p.h5"];
     place.fails(&convert, &["e.safetensors: holds no PLDA"]);

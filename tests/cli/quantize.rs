@@ -1,5 +1,8 @@
 //! `revox quantize`: packed models from the command line, and their use.
 
+use revox::model_file::update_header;
+use revox::scoring::{Calibration, Column, Fitted};
+
 use crate::Place;
 use crate::recipe::{data, lists, train};
 use crate::training::{SPEEDS, recipe};
@@ -192,7 +195,11 @@ fn impossible_wishes_are_refused() {
         &["--bits", "8"],
         &["`conv1.weight`", "18 weights are fewer than the 256 values", "small_layers"],
     );
-    fails(&["--bits", "9"], &["bits = 9"]);
+    for (option, bad) in [("--bits", "9"), ("--bits", "0"), ("--pareto", "sizes.png")] {
+        let ran = place.run(&args(&["-o", "x.safetensors"], &[option, bad]));
+        assert!(ran.code == 2 && ran.err.contains(option), "{bad}: {}", ran.err);
+    }
+    place.fails(&args(&["-o", "x.onnx"], &["--bits", "4"]), &["x.onnx: no file of this ending"]);
     fails(
         &["--method", "mixed", "--target-size", "50kB"],
         &["a recipe is needed", "measure = \"error\""],
@@ -338,4 +345,34 @@ fn stages_can_restart_the_learning_rate() {
     let (once, thrice) = (rates("once", "false"), rates("thrice", "true"));
     assert!(once.windows(2).all(|r| r[0] > 2.0 * r[1]), "{once:?}");
     assert!(thrice.iter().all(|r| r == &thrice[0]) && thrice[0] < once[1], "{thrice:?}, {once:?}");
+}
+
+#[test]
+fn what_was_measured_before_is_said() {
+    let place = Place::make();
+    place.model("m.safetensors");
+    let model = place.path("m.safetensors");
+    let quantize = || {
+        let all = ["quantize", "m.safetensors", "--bits", "4", "-o", "q.safetensors"];
+        let ran = place.run(&[&all[..], &SMALL].concat());
+        assert_eq!(ran.code, 0, "{}", ran.err);
+        ran.err
+    };
+    let err = quantize();
+    assert!(err.contains("thresholds in the packed model are those of the f32 model"), "{err}");
+    let calibration = Calibration {
+        columns: vec![Column::Score],
+        weights: vec![9.0],
+        bias: -1.5,
+        fitted: Fitted { prior: 0.01, cosines: true, ..Fitted::default() },
+    };
+    update_header(&model, &model, |h| h.scoring.calibration = Some(calibration)).unwrap();
+    let err = quantize();
+    assert!(err.contains("thresholds and calibration in the packed model"), "{err}");
+    update_header(&model, &model, |h| h.scoring.threshold_eer = None).unwrap();
+    let err = quantize();
+    assert!(err.contains("the calibration in the packed model is that of"), "{err}");
+    update_header(&model, &model, |h| h.scoring.calibration = None).unwrap();
+    let err = quantize();
+    assert!(!err.contains("in the packed model"), "{err}");
 }

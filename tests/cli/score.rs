@@ -135,6 +135,15 @@ fn every_form_of_normalisation_has_its_name() {
     let score = ["score", "e.safetensors", "trials", "-o", "s"];
     let more = ["--cohort", "c.safetensors", "--norm", "z", "--top-n", "4"];
     place.fails(&[&score[..], &more].concat(), &["--top-n: --norm z counts the whole cohort"]);
+    for few in ["0", "1", "many"] {
+        let top = ["--cohort", "c.safetensors", "--top-n", few];
+        assert_eq!(place.run(&[&score[..], &top].concat()).code, 2, "{few}");
+    }
+    for name in ["s.npz", "s.csv", "s.JSON"] {
+        let to = ["score", "e.safetensors", "trials", "-o", name];
+        place.fails(&to, &[&format!("{name}: no file of this ending is written")]);
+    }
+    place.ok(&["score", "e.safetensors", "trials", "-o", "s.txt"]);
     assert_eq!(place.run(&[&score[..], &["--norm", "z"]].concat()).code, 2);
     let report = place.json(&[&score[..], &["--cohort", "c.safetensors", "--norm", "zt"]].concat());
     assert_eq!((&report["scores"], &report["trials"]), (&"zt".into(), &4.into()));

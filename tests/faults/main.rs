@@ -3,7 +3,7 @@
 //!
 //! | variable | meaning |
 //! |---|---|
-//! | `REVOX_KILLS` | signals that trainings are sent, 12 unless given; 20 from tar files |
+//! | `REVOX_KILLS` | signals: 12 to trainings unless given, 20 from tar files, 16 to enrolments |
 //! | `REVOX_RACES` | races for one folder, 5 unless given |
 //!
 //! Fault points (`REVOX_FAULT`) are in builds with debug assertions only.
@@ -15,6 +15,8 @@ mod recipe;
 #[path = "../shared/sign.rs"]
 mod sign;
 
+#[cfg(unix)]
+mod cascade;
 #[cfg(unix)]
 mod device_features;
 mod disk;
@@ -29,3 +31,5 @@ mod phases;
 mod place;
 #[cfg(unix)]
 mod shards;
+#[cfg(unix)]
+mod store;

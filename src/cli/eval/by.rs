@@ -1,13 +1,14 @@
 //! Rates by condition: `--by`.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
-use std::path::Path;
 
 use serde_json::{Map, Value, json};
 
-use super::conditions::{By, Table};
+use super::conditions::{By, Listed, Table};
 use super::rates::{Asked, Rates, table};
-use super::speakers::{FileWords, Speakers, places};
+use super::sides::{BySide, Named};
+use super::speakers::Speakers;
 use crate::error::{Error, Result};
 use crate::scoring::{Curve, Scored};
 
@@ -19,32 +20,27 @@ const ERRORS: f64 = 30.0;
 pub(super) struct Column {
     name: String,
     levels: Vec<String>,
-    of_word: Vec<u32>,
+    /// The condition of each word, by its number in `levels`.
+    of_word: BySide<u32>,
 }
 
-/// What the conditions of trials are looked up in.
-pub(super) struct Lists<'a> {
-    /// The score files and their words.
-    pub files: &'a [FileWords<'a>],
-    /// Speakers of the words, by `--utt2spk`.
-    pub speakers: Option<&'a Speakers>,
-    /// Files of the utterances.
-    pub wav_scp: Option<&'a Path>,
-}
+/// The condition of models whose utterances have different ones.
+const MIXED: &str = "mixed";
 
-/// The columns of all files of conditions.
-pub(super) fn columns(wanted: &[By], bins: &[f64], lists: &Lists) -> Result<Vec<Column>> {
-    if !bins.iter().all(|b| b.is_finite()) || !bins.is_sorted_by(|a, b| a < b) {
-        return Err(Error::invalid("--bins: numbers that rise are wanted, as in 2,4,8"));
-    }
+/// The columns of all files of conditions. `speakers` are those of `--utt2spk`.
+pub(super) fn columns(
+    wanted: &[By],
+    bins: &[f64],
+    named: &Named,
+    speakers: Option<&Speakers<BySide<u32>>>,
+) -> Result<Vec<Column>> {
     let (mut all, mut is_binned) = (Vec::new(), bins.is_empty());
     for by in wanted {
         let conditions = Table::read(by, bins)?;
-        let rows = rows(&conditions, lists)?;
+        let sources = Sources::of(&conditions, named, speakers)?;
         for column in conditions.columns {
             is_binned |= column.is_binned;
-            let of_word = rows.iter().map(|&row| column.of_key[row]).collect();
-            all.push(Column { name: column.name, levels: column.levels, of_word });
+            all.push(sources.column(column)?);
         }
     }
     let mut names: Vec<&str> = all.iter().map(|column: &Column| column.name.as_str()).collect();
@@ -60,31 +56,80 @@ pub(super) fn columns(wanted: &[By], bins: &[f64], lists: &Lists) -> Result<Vec<
     Ok(all)
 }
 
-/// The row of each word. The keys are speakers if one of them is a speaker of `--utt2spk`.
-fn rows(conditions: &Table, lists: &Lists) -> Result<Vec<usize>> {
-    let mut sorted: Vec<(&str, usize)> =
-        conditions.keys.iter().map(String::as_str).zip(0..).collect();
-    sorted.sort_unstable();
-    let path = &conditions.path;
-    let known: HashMap<&str, usize> = sorted.iter().copied().collect();
-    let is_key = |name: &String| known.contains_key(name.as_str());
-    if let Some(speakers) = lists.speakers.filter(|s| s.names.iter().any(is_key)) {
-        let words =
-            lists.files.iter().flat_map(|(scores, words)| words.iter().map(move |w| (scores, w)));
-        let row = |((scores, (word, line)), number): ((&&Path, &(&str, usize)), &u32)| {
-            let name = &speakers.names[*number as usize];
-            known.get(name.as_str()).copied().ok_or_else(|| {
-                let list = path.display();
-                let message =
-                    format!("no condition for `{word}`: {list} lacks its speaker `{name}`");
-                Error::line(scores, *line, message)
-            })
+/// Where a word's conditions are.
+#[derive(Clone, Copy)]
+enum Source {
+    /// In a row.
+    Row(usize),
+    /// In the rows of a model's utterances, by their place.
+    Rows(usize),
+}
+
+/// Where the conditions of all words are.
+struct Sources {
+    of_word: BySide<Source>,
+    /// The rows of models' utterances.
+    rows: Vec<Vec<usize>>,
+}
+
+impl Sources {
+    /// Finds all words. The keys are speakers if one of them is a speaker of `--utt2spk`; else they
+    /// are utterances, and may be models too.
+    fn of(
+        conditions: &Table,
+        named: &Named,
+        speakers: Option<&Speakers<BySide<u32>>>,
+    ) -> Result<Self> {
+        let mut sorted: Vec<(&str, usize)> =
+            conditions.keys.iter().map(String::as_str).zip(0..).collect();
+        sorted.sort_unstable();
+        let path = &conditions.path;
+        let known: HashMap<&str, usize> = sorted.iter().copied().collect();
+        let row = |name: &str| known.get(name).copied().map(Source::Row);
+        if let Some(speakers) = speakers.filter(|s| s.names.iter().any(|name| row(name).is_some()))
+        {
+            let of_word = speakers.numbers.map(&mut |word, number| {
+                let name = &speakers.names[number as usize];
+                row(name).ok_or_else(|| {
+                    let (word_name, list) = (named.word(word), path.display());
+                    let message = format!(
+                        "no condition for `{word_name}`: {list} lacks its speaker `{name}`"
+                    );
+                    named.error(word, message)
+                })
+            })?;
+            return Ok(Self { of_word, rows: Vec::new() });
+        }
+        let ids: Vec<&str> = sorted.iter().map(|key| key.0).collect();
+        let rows = RefCell::new(Vec::new());
+        let of_model = |_: usize, places: &[usize]| {
+            let mut rows = rows.borrow_mut();
+            rows.push(places.iter().map(|&place| sorted[place].1).collect::<Vec<usize>>());
+            Ok(Source::Rows(rows.len() - 1))
         };
-        return words.zip(&speakers.numbers).map(row).collect();
+        let of_utterance = |place: usize| Source::Row(sorted[place].1);
+        let of_word = named.look_up::<Source>(path, &ids, &row, &of_utterance, &of_model)?;
+        Ok(Self { of_word, rows: rows.into_inner() })
     }
-    let ids: Vec<&str> = sorted.iter().map(|key| key.0).collect();
-    let places = places(lists.files, path, &ids, lists.wav_scp)?;
-    Ok(places.into_iter().map(|place| sorted[place].1).collect())
+
+    /// A column's conditions of all words.
+    fn column(&self, listed: Listed) -> Result<Column> {
+        let Listed { name, mut levels, of_key, .. } = listed;
+        let mixed = levels.len() as u32;
+        let mut is_mixed = false;
+        let of_word = self.of_word.map(&mut |_, source| {
+            let rows = match source {
+                Source::Row(row) => return Ok(of_key[row]),
+                Source::Rows(place) => &self.rows[place],
+            };
+            let first = of_key[rows[0]];
+            let is_one = rows.iter().all(|&row| of_key[row] == first);
+            is_mixed |= !is_one;
+            Ok(if is_one { first } else { mixed })
+        })?;
+        levels.extend(is_mixed.then(|| MIXED.to_owned()));
+        Ok(Column { name, levels, of_word })
+    }
 }
 
 /// The rates of the trials in one condition.
@@ -109,7 +154,7 @@ impl Column {
         let count = self.levels.len();
         let mut groups: Vec<Vec<Scored>> = vec![Vec::new(); count * count];
         for t in trials {
-            let [a, b] = [t.pair.enroll(), t.pair.test()].map(|w| self.of_word[w as usize]);
+            let [a, b] = self.of_word.of(t.pair);
             groups[a.min(b) as usize * count + a.max(b) as usize].push(*t);
         }
         let mut rows = Vec::new();

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use rayon::prelude::*;
 
 use super::Args;
+use crate::cli::values::ends_in;
 use crate::corpus::Words;
 use crate::error::{Error, Result};
 use crate::fs;
@@ -28,12 +29,12 @@ pub(super) fn options(args: &Args) -> Result<()> {
     }
     let outputs: Vec<&Path> =
         [&args.det, &args.save_threshold].into_iter().flatten().map(PathBuf::as_path).collect();
-    let lists = [&args.trials, &args.utt2spk, &args.wav_scp].into_iter().flatten();
+    let lists = [&args.trials, &args.utt2spk, &args.wav_scp, &args.enroll].into_iter().flatten();
     let conditions = args.by.iter().map(|by| &by.file);
     let inputs = lists.chain(&args.scores).chain(conditions).map(PathBuf::as_path);
     fs::check_outputs(&outputs, &inputs.collect::<Vec<_>>())?;
     if let Some(path) = &args.det
-        && det_is_csv(path)?
+        && det_is_csv(path)
         && files > 1
     {
         let message = format!("--det {}: for several score files, write .svg", path.display());
@@ -48,15 +49,17 @@ pub(super) fn options(args: &Args) -> Result<()> {
     Ok(())
 }
 
-/// Whether the points of the DET curve are wanted rather than its drawing.
-pub(super) fn det_is_csv(path: &Path) -> Result<bool> {
-    let ends_in = |ending: &str| path.extension().is_some_and(|e| e.eq_ignore_ascii_case(ending));
-    match ends_in("csv") {
-        false if !ends_in("svg") && !fs::is_stdout(path) => {
-            Err(Error::invalid(format!("--det {}: write .svg or .csv", path.display())))
-        }
-        is_csv => Ok(is_csv),
+/// Refuses a name for DET curves that says neither of their formats.
+pub(super) fn det(path: &Path) -> Result<(), String> {
+    match det_is_csv(path) || ends_in(path, "svg") || fs::is_stdout(path) {
+        true => Ok(()),
+        false => Err("write .svg or .csv".into()),
     }
+}
+
+/// Whether the points of the DET curve are wanted rather than its drawing.
+pub(super) fn det_is_csv(path: &Path) -> bool {
+    ends_in(path, "csv")
 }
 
 /// Refuses scores whose thresholds would mean nothing to `compare`. One of them is that of the
@@ -86,13 +89,12 @@ mod tests {
 
     #[test]
     fn the_det_curve_has_two_formats() {
-        assert!(
-            det_is_csv(Path::new("a.CSV")).unwrap() && !det_is_csv(Path::new("a.svg")).unwrap()
-        );
-        assert!(!det_is_csv(Path::new("-")).unwrap());
+        assert!(det_is_csv(Path::new("a.CSV")) && !det_is_csv(Path::new("a.svg")));
+        for name in ["a.CSV", "a.svg", "-"] {
+            det(Path::new(name)).unwrap();
+        }
         for name in ["x.png", "x", ".svg", "csv"] {
-            let error = det_is_csv(Path::new(name)).unwrap_err().to_string();
-            assert!(error.contains(&format!("--det {name}: write .svg or .csv")), "{error}");
+            assert_eq!(det(Path::new(name)).unwrap_err(), "write .svg or .csv", "{name}");
         }
     }
 }

@@ -42,6 +42,18 @@ pub(super) fn by(text: &str) -> Result<By, String> {
     Ok(By { name, file: file.into(), column })
 }
 
+/// Bounds of numbers, which rise.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Bins(pub Vec<f64>);
+
+/// Reads bounds with commas between them.
+pub(super) fn bins(text: &str) -> Result<Bins, String> {
+    let wanted = "numbers that rise are wanted, as in 2,4,8";
+    let bound = |word: &str| word.trim().parse::<f64>().ok().filter(|bound| bound.is_finite());
+    let bounds: Option<Vec<f64>> = text.split(',').map(bound).collect();
+    bounds.filter(|bounds| bounds.is_sorted_by(|a, b| a < b)).map(Bins).ok_or_else(|| wanted.into())
+}
+
 /// A column of conditions.
 #[derive(Debug, PartialEq)]
 pub(super) struct Listed {
@@ -233,6 +245,15 @@ mod tests {
         assert_eq!(found.columns[0].levels, ["<2", "2..4", ">=4"]);
         assert_eq!(found.columns[0].of_key, [0, 1, 2]);
         assert_eq!([0, 1].map(|i| found.columns[i].is_binned), [true, false]);
+    }
+
+    #[test]
+    fn bounds_rise() {
+        assert_eq!(bins("2, 4.5,8"), Ok(Bins(vec![2.0, 4.5, 8.0])));
+        assert_eq!(bins("-1"), Ok(Bins(vec![-1.0])));
+        for bad in ["", "2,", "4,2", "2,2", "inf", "1,nan", "two"] {
+            assert!(bins(bad).unwrap_err().contains("numbers that rise"), "{bad}");
+        }
     }
 
     #[test]

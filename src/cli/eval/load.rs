@@ -4,10 +4,11 @@ use std::path::Path;
 
 use rayon::prelude::*;
 
-use super::by::{self, Conditions, Lists};
+use super::by::{self, Conditions};
 use super::labels::Labels;
 use super::rates::Asked;
-use super::speakers::{self, FileWords, Speakers};
+use super::sides::{BySide, Models, Named};
+use super::speakers::{self, Speakers};
 use super::{Args, check, same};
 use crate::cli::Global;
 use crate::corpus::{Pair, Text, Words};
@@ -71,29 +72,33 @@ pub(super) fn load(args: &Args, asked: &Asked, global: &Global) -> Result<Loaded
             check::cosines(scores, &mut words, threshold)?;
         }
     }
+    let models = args.enroll.as_deref();
+    let models =
+        models.map(|list| Models::find(list, &lists, &mut words, utterances)).transpose()?;
     let (speakers, columns) = {
         let known: Vec<(&str, usize)> = words.iter().take(utterances).collect();
-        let mut files: Vec<FileWords> = Vec::new();
-        for (path, ends) in args.scores.iter().zip(ends.windows(2)) {
-            files.push((path.as_path(), &known[ends[0]..ends[1]]));
-        }
         let wav_scp = args.wav_scp.as_deref();
-        let listed = args.utt2spk.as_deref().map(|list| Speakers::listed(&files, list, wav_scp));
+        let named = Named::of(&args.scores, &ends, &known, models.as_ref(), wav_scp);
+        let listed = args.utt2spk.as_deref().map(|list| Speakers::of(&named, list));
         let speakers = listed.transpose()?;
-        let lists = Lists { files: &files, speakers: speakers.as_ref(), wav_scp };
-        let columns = by::columns(&args.by, &args.bins, &lists)?;
+        let columns = by::columns(&args.by, args.bins(), &named, speakers.as_ref())?;
         (speakers, columns)
     };
     let numbers = match (&args.utt2spk, speakers) {
         (Some(list), Some(speakers)) => {
+            let same = |pair: Pair| {
+                let [enroll, test] = speakers.numbers.of(pair);
+                enroll == test
+            };
             for scores in &lists {
-                speakers::check_labels(scores, &mut words, list, &speakers.numbers)?;
+                speakers::check_same(scores, &mut words, list, &same)?;
             }
             speakers.numbers
         }
         _ => {
             let targets = lists.iter().flat_map(|s| &s.trials).filter(|t| t.pair.is_target());
-            speakers_from_targets(utterances, targets.map(|t| (t.pair.enroll(), t.pair.test())))
+            let targets = targets.map(|t| (t.pair.enroll(), t.pair.test()));
+            BySide::of_words(speakers_from_targets(utterances, targets))
         }
     };
     drop(words);
@@ -105,7 +110,7 @@ pub(super) fn load(args: &Args, asked: &Asked, global: &Global) -> Result<Loaded
     for mut scores in lists {
         conditions.push(columns.iter().map(|c| c.rates(&scores.trials, asked)).collect());
         scores.trials.par_iter_mut().for_each(|t| {
-            let [a, b] = [t.pair.enroll(), t.pair.test()].map(|word| numbers[word as usize]);
+            let [a, b] = numbers.of(t.pair);
             t.pair = Pair::new(a, b, t.pair.label());
         });
         trials.push(scores.trials);

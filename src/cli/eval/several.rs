@@ -42,17 +42,24 @@ impl Several<'_> {
     pub(super) fn text(&self) -> String {
         let Self { names, reports, asked, .. } = self;
         let heads = ["system", "targets", "nontargets"].map(str::to_owned).to_vec();
-        let ranges = asked.costs.iter().map(|cost| format!("interval({cost})"));
-        let ranges = std::iter::once("EER 95 % interval".to_owned()).chain(ranges).collect();
+        let mut ranges = vec!["EER 95 % interval".to_owned()];
+        ranges.extend(asked.costs.iter().map(|cost| format!("interval({cost})")));
+        if reports.iter().all(|report| report.intervals.is_none()) {
+            ranges.clear();
+        }
+        let none = vec!["-".to_owned(); ranges.len()];
         let mut rows = vec![[heads, Rates::heads(asked), ranges].concat()];
         for (name, report) in names.iter().zip(*reports) {
             let curve = report.curve;
             let counts = [name.clone(), curve.targets.to_string(), curve.nontargets.to_string()];
-            let ranges = report.intervals.map_or(Vec::new(), |i| {
-                let percent = format!("{:.3} to {:.3}", 100.0 * i.eer.low, 100.0 * i.eer.high);
-                let costs = i.min_dcf.iter().map(|i| format!("{:.3} to {:.3}", i.low, i.high));
-                std::iter::once(percent).chain(costs).collect()
-            });
+            let ranges = report.intervals.map_or_else(
+                || none.clone(),
+                |i| {
+                    let percent = format!("{:.3} to {:.3}", 100.0 * i.eer.low, 100.0 * i.eer.high);
+                    let costs = i.min_dcf.iter().map(|i| format!("{:.3} to {:.3}", i.low, i.high));
+                    std::iter::once(percent).chain(costs).collect()
+                },
+            );
             rows.push([counts.to_vec(), Rates::of(curve, asked).cells(), ranges].concat());
         }
         let mut lines = table(&rows);

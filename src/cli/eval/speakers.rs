@@ -5,6 +5,7 @@ use std::path::Path;
 
 use rayon::prelude::*;
 
+use super::sides::{BySide, Named};
 use crate::corpus::{Names, Pair, Words, label_name, read_utt2spk, read_wav_scp};
 use crate::error::{Error, Result};
 use crate::scoring::ScoreList;
@@ -13,9 +14,9 @@ use crate::scoring::ScoreList;
 pub(in crate::cli) type FileWords<'a> = (&'a Path, &'a [(&'a str, usize)]);
 
 /// The speakers of score files.
-pub(in crate::cli) struct Speakers {
+pub(in crate::cli) struct Speakers<N = Vec<u32>> {
     /// The speaker of each word, as a number from 0, in the order of the words.
-    pub numbers: Vec<u32>,
+    pub numbers: N,
     /// The name of each speaker.
     pub names: Vec<String>,
 }
@@ -28,20 +29,64 @@ impl Speakers {
         wav_scp: Option<&Path>,
     ) -> Result<Self> {
         let map = read_utt2spk(list)?;
-        let mut entries: Vec<(&str, &str)> =
-            map.iter().map(|(id, (speaker, _))| (id.as_str(), speaker.as_str())).collect();
-        entries.sort_unstable();
+        let entries = sorted(&map);
         let ids: Vec<&str> = entries.iter().map(|e| e.0).collect();
         let places = places(files, list, &ids, wav_scp)?;
-        let (mut known, mut names): (HashMap<&str, u32>, Vec<String>) = Default::default();
-        let number = |place: usize| {
-            let name = entries[place].1;
-            *known.entry(name).or_insert_with(|| {
-                names.push(name.to_owned());
-                names.len() as u32 - 1
-            })
+        let mut numbering = Numbering::default();
+        let numbers = places.into_iter().map(|place| numbering.number(entries[place].1)).collect();
+        Ok(Self { numbers, names: numbering.names })
+    }
+}
+
+impl Speakers<BySide<u32>> {
+    /// The speakers of utterances, and of models by their utterances.
+    ///
+    /// # Errors
+    /// Those of [`read_utt2spk`] and [`Named::look_up`]; a model with utterances of two speakers.
+    pub(in crate::cli) fn of(named: &Named, list: &Path) -> Result<Self> {
+        let map = read_utt2spk(list)?;
+        let entries = sorted(&map);
+        let ids: Vec<&str> = entries.iter().map(|e| e.0).collect();
+        let of_model = |model: usize, places: &[usize]| {
+            let first = entries[places[0]].1;
+            let other = places.iter().map(|&place| entries[place].1).find(|name| *name != first);
+            match (other, named.models()) {
+                (Some(other), Some(models)) => {
+                    let list = list.display();
+                    let what = format!("has utterances of `{first}` and `{other}` by {list}");
+                    Err(models.error(model, &what))
+                }
+                _ => Ok(places[0]),
+            }
         };
-        Ok(Self { numbers: places.into_iter().map(number).collect(), names })
+        let places = named.look_up::<usize>(list, &ids, &|_| None, &|place| place, &of_model)?;
+        let mut numbering = Numbering::default();
+        let numbers = places.map(&mut |_, place| Ok(numbering.number(entries[place].1)))?;
+        Ok(Self { numbers, names: numbering.names })
+    }
+}
+
+/// Utterances and their speakers, by utterance.
+fn sorted(map: &HashMap<String, (String, usize)>) -> Vec<(&str, &str)> {
+    let mut entries: Vec<(&str, &str)> =
+        map.iter().map(|(id, (speaker, _))| (id.as_str(), speaker.as_str())).collect();
+    entries.sort_unstable();
+    entries
+}
+
+/// Numbers speakers as they come.
+#[derive(Default)]
+struct Numbering<'n> {
+    known: HashMap<&'n str, u32>,
+    names: Vec<String>,
+}
+
+impl<'n> Numbering<'n> {
+    fn number(&mut self, name: &'n str) -> u32 {
+        *self.known.entry(name).or_insert_with(|| {
+            self.names.push(name.to_owned());
+            self.names.len() as u32 - 1
+        })
     }
 }
 
@@ -53,12 +98,26 @@ pub(in crate::cli) fn places(
     wav_scp: Option<&Path>,
 ) -> Result<Vec<usize>> {
     let listed = wav_scp.map_or(Ok(Vec::new()), read_wav_scp)?;
+    resolved(&names_of(list, ids, &listed), files)
+}
+
+/// The utterances of a list by their sorted ids, and by their files in the content of a wav.scp.
+pub(super) fn names_of<'n>(
+    list: &Path,
+    ids: &[&'n str],
+    listed: &'n [(String, String, usize)],
+) -> Names<'n> {
     let mut names = Names::new(list, ids.iter().copied());
-    for (id, file, _) in &listed {
+    for (id, file, _) in listed {
         if let Ok(place) = ids.binary_search(&id.as_str()) {
             names.add_file(place, file);
         }
     }
+    names
+}
+
+/// The place of each word of `files`.
+pub(super) fn resolved(names: &Names, files: &[FileWords]) -> Result<Vec<usize>> {
     let mut places = Vec::new();
     for (scores, words) in files.iter().filter(|file| !file.1.is_empty()) {
         places.extend(names.resolve_distinct(scores, words)?.places);
@@ -74,9 +133,19 @@ pub(in crate::cli) fn check_labels(
     list: &Path,
     speakers: &[u32],
 ) -> Result<()> {
-    let same = |t: &Pair| speakers[t.enroll() as usize] == speakers[t.test() as usize];
+    let same = |t: Pair| speakers[t.enroll() as usize] == speakers[t.test() as usize];
+    check_same(scores, words, list, &same)
+}
+
+/// The same where `same` says whether both sides of a trial are of one speaker.
+pub(in crate::cli) fn check_same(
+    scores: &ScoreList,
+    words: &mut Words,
+    list: &Path,
+    same: &(dyn Fn(Pair) -> bool + Sync),
+) -> Result<()> {
     let wrong =
-        scores.trials.par_iter().map(|t| t.pair).filter(|pair| pair.is_target() != same(pair));
+        scores.trials.par_iter().map(|t| t.pair).filter(|pair| pair.is_target() != same(*pair));
     let mut wrong: Vec<u64> = wrong.map(|pair| pair.numbers()).collect();
     if wrong.is_empty() {
         return Ok(());
@@ -85,7 +154,7 @@ pub(in crate::cli) fn check_labels(
     let first = scores.find(words, &mut |_, t| wrong.binary_search(&t.pair.numbers()).is_ok())?;
     let (line, t) = first.ok_or_else(|| scores.text().changed())?;
     // The label may come from another file. It is the one that the speakers exclude.
-    let (label, speakers) = match same(&t.pair) {
+    let (label, speakers) = match same(t.pair) {
         true => (label_name(false), "one speaker"),
         false => (label_name(true), "two speakers"),
     };

@@ -9,7 +9,7 @@ use safetensors::tensor::{Dtype, SafeTensors};
 use serde_json::{Value, json};
 use zip::ZipArchive;
 
-use super::length;
+use super::{length, plda};
 use crate::archive;
 use crate::bytes::{counted, human};
 use crate::cli::{Global, shown};
@@ -17,7 +17,7 @@ use crate::corpus::shards::{SCANNING, Shards};
 use crate::error::Result;
 use crate::fs;
 use crate::progress::reporting;
-use crate::scoring::Embeddings;
+use crate::scoring::{Embeddings, PldaForm};
 use crate::terminal::outln;
 
 /// Bytes at the beginning of a file in which the first line of a list of tar files ends.
@@ -30,6 +30,8 @@ pub(super) enum Data {
     Embeddings(Form),
     /// Tar files, by their list.
     Shards(PathBuf),
+    /// A PLDA model.
+    Plda(PldaForm),
 }
 
 /// The forms of a file of embeddings.
@@ -67,17 +69,19 @@ impl Data {
         if names_tar_files(&bytes) {
             return Some(Self::Shards(path.to_owned()));
         }
-        form(&bytes).map(Self::Embeddings)
+        let plda = PldaForm::of_content(&bytes).map(Self::Plda);
+        plda.or_else(|| form(&bytes).map(Self::Embeddings))
     }
 
     /// Prints the description.
     ///
     /// # Errors
-    /// Those of [`Embeddings::load`] and [`Shards::scan`].
+    /// Those of [`Embeddings::load`] and [`Shards::scan`]; a PLDA model that cannot be read.
     pub fn show(&self, path: &Path, global: &Global) -> Result<()> {
         let (rows, json) = match self {
             Self::Embeddings(form) => embeddings(path, *form, global)?,
             Self::Shards(list) => shards(list, global)?,
+            Self::Plda(form) => plda::described(path, *form)?,
         };
         match global.json {
             true => outln!("{json}"),
@@ -109,7 +113,7 @@ fn form(bytes: &[u8]) -> Option<Form> {
 }
 
 /// The lines of a description, by their names, and its JSON.
-type Described = (Vec<(&'static str, String)>, Value);
+pub(super) type Described = (Vec<(&'static str, String)>, Value);
 
 fn embeddings(path: &Path, form: Form, global: &Global) -> Result<Described> {
     // This reads all of the file once and compares the checksum, if there is one.

@@ -4,8 +4,9 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
-use super::{check_output, report};
+use super::{check_output, named, report};
 use crate::cli::Global;
+use crate::cli::values::path;
 use crate::error::Result;
 use crate::scoring::Plda;
 
@@ -23,7 +24,7 @@ pub(super) struct Args {
     #[arg(value_name = "IN")]
     input: PathBuf,
     /// Output: .safetensors, .kaldi or .plda (Kaldi's form), .h5 (WeSpeaker's).
-    #[arg(long, short)]
+    #[arg(long, short, value_parser = path(named))]
     output: PathBuf,
 }
 

@@ -4,10 +4,10 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
-use super::{check_output, report};
+use super::{check_output, named, report};
 use crate::archive::input_files;
 use crate::cli::Global;
-use crate::cli::values::counted;
+use crate::cli::values::{at_least, counted, path};
 use crate::corpus::read_utt2spk;
 use crate::error::{Error, Result};
 use crate::progress::Progress;
@@ -31,7 +31,7 @@ pub(super) struct Args {
     #[arg(long)]
     utt2spk: PathBuf,
     /// Output: .safetensors, .kaldi or .plda (Kaldi's form), .h5 (WeSpeaker's).
-    #[arg(long, short)]
+    #[arg(long, short, value_parser = path(named))]
     output: PathBuf,
     /// Subtract the mean of these embeddings first.
     #[arg(long)]
@@ -40,10 +40,10 @@ pub(super) struct Args {
     #[arg(long)]
     length_norm: bool,
     /// Project to so many values by an LDA first.
-    #[arg(long, value_name = "DIM")]
+    #[arg(long, value_name = "DIM", value_parser = at_least::<1>)]
     lda: Option<usize>,
     /// Passes of expectation maximisation.
-    #[arg(long, default_value_t = 5)]
+    #[arg(long, default_value_t = 5, value_parser = at_least::<1>)]
     iterations: usize,
 }
 
@@ -91,11 +91,20 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     Ok(())
 }
 
+/// Fewer speakers than this tell little of how speakers vary.
+const FEW: usize = 100;
+
 /// Says what is poor in a set.
 fn remark(groups: &Groups, dim: usize) {
     let (alone, all) = (groups.alone(), groups.speakers());
     if alone > 0 && alone < all {
         note!("{alone} of {all} speakers have one utterance, which tells nothing of its variation");
+    }
+    if all < FEW {
+        errln!(
+            "warning: {}: the variance between speakers of so few is a guess; thousands are usual",
+            counted(all, "speaker")
+        );
     }
     let utterances = groups.utterances();
     if utterances < dim {

@@ -1,6 +1,7 @@
 //! `revox score --cascade`: a small model decides where its score is clear, a large one elsewhere.
 
 mod cost;
+mod kept;
 mod named;
 mod report;
 mod side;
@@ -8,15 +9,17 @@ mod side;
 use std::path::{Path, PathBuf};
 
 use self::cost::Costs;
+use self::kept::Kept;
 use self::named::Named;
 use self::report::{Report, rates};
 use self::side::Side;
+use super::check_ending;
 use crate::cli::{Global, tell, values};
 use crate::error::{Error, Result};
 use crate::fs;
 use crate::progress::Progress;
 use crate::scoring::{Band, BothLlrs, ChosenBand, choose_band, write_scored};
-use crate::terminal::note;
+use crate::terminal::{errln, note};
 
 /// Options that go with embeddings only.
 const OTHERS: [&str; 12] = [
@@ -40,8 +43,9 @@ const OTHERS: [&str; 12] = [
 pub(super) struct Cascade {
     /// Two calibrated models: the large one decides where the small one is not clear, and embeds
     /// only what such trials name. EMBEDDINGS is then the list of recordings (wav.scp or a corpus).
-    /// Scores are log-likelihood ratios (LLR), natural logarithms.
-    #[arg(long, value_name = "SMALL:LARGE")]
+    /// Scores are log-likelihood ratios (LLR), natural logarithms. Embeddings of long lists are
+    /// kept in OUTPUT.part while the work lasts: if it ends early, the same command goes on there.
+    #[arg(long, value_name = "SMALL:LARGE", value_parser = pair)]
     cascade: Option<String>,
     /// The small model's LLRs that are not clear: from LOW up to HIGH, without HIGH.
     #[arg(
@@ -53,10 +57,12 @@ pub(super) struct Cascade {
         value_parser = band
     )]
     band: Option<Band>,
-    /// Choose the band on these trials, which have labels: the one with the fewest of them.
+    /// Trials with labels, such as those of a dev set. The program tries all bands on them, and
+    /// takes the one that asks the large model for the fewest trials, with an equal error rate
+    /// within --loss of the large model's. --band-list has their recordings.
     #[arg(long, value_name = "TRIALS", requires = "cascade", requires = "band_list")]
     band_from: Option<PathBuf>,
-    /// The recordings that --band-from names: wav.scp or a corpus.
+    /// The list of the recordings that the trials of --band-from name: wav.scp or a corpus.
     #[arg(long, value_name = "LIST", requires = "band_from")]
     band_list: Option<PathBuf>,
     /// How much higher than the large model's the equal error rate may be on --band-from: 0.001 is
@@ -75,6 +81,13 @@ pub(super) struct Cascade {
     /// Channel, from 0, to read of every file. Files of several channels need it.
     #[arg(long, requires = "cascade")]
     channel: Option<usize>,
+}
+
+fn pair(text: &str) -> Result<String, String> {
+    match text.contains(':') {
+        true => Ok(text.to_owned()),
+        false => Err("SMALL:LARGE is wanted, two model files".into()),
+    }
 }
 
 fn band(text: &str) -> Result<Band, String> {
@@ -137,22 +150,29 @@ pub(super) fn run(
     let models = [small, large].into_iter();
     let inputs: Vec<&Path> = models.chain(inputs.iter().map(|path| &**path)).collect();
     fs::check_outputs(&[output], &inputs)?;
+    check_ending(output)?;
     let device = global.open()?;
     let small = Side::load("small model", small, &device)?;
     let large = Side::load("large model", large, &device)?;
+    if let Some(warning) = cost::swapped([&small, &large])? {
+        errln!("warning: {warning}");
+    }
+    let models = [&small, &large];
+    let work = || kept::description(models, &tested, &source, args, global);
+    let mut kept = Kept::open(output, Box::new(work))?;
     let (band, chosen) = match &source {
         Source::Given(band) => (*band, None),
         Source::Dev(dev) => {
-            let chosen = choose([&small, &large], dev, args.loss, &how)?;
+            let chosen = choose(models, dev, args.loss, &how, &mut kept)?;
             (chosen.band, Some((chosen, args.loss)))
         }
     };
 
     let all: Vec<usize> = (0..tested.trials().len()).collect();
-    let (first, by_small) = small.llrs(&tested, &all, &how)?;
+    let (first, by_small) = small.llrs(&tested, &all, &how, &mut kept)?;
     let unclear: Vec<usize> = all.iter().copied().filter(|&i| band.holds(first[i])).collect();
     let asked = if args.compare { &all } else { &unclear };
-    let (second, _) = large.llrs(&tested, asked, &how)?;
+    let (second, _) = large.llrs(&tested, asked, &how, &mut kept)?;
     let mut merged = first.clone();
     for (&trial, &llr) in asked.iter().zip(&second) {
         if band.holds(first[trial]) {
@@ -164,6 +184,7 @@ pub(super) fn run(
         progress.add(n)
     })?;
     drop(progress);
+    kept.end()?;
 
     let labels = tested.labels();
     let of = |llrs: &[f64]| labels.as_deref().map(|labels| rates(llrs, labels)).transpose();
@@ -203,11 +224,17 @@ fn split(text: &str) -> Result<[&Path; 2]> {
 }
 
 /// The band for these dev trials.
-fn choose(models: [&Side; 2], dev: &Named, loss: f64, how: &How) -> Result<ChosenBand> {
+fn choose(
+    models: [&Side; 2],
+    dev: &Named,
+    loss: f64,
+    how: &How,
+    kept: &mut Kept,
+) -> Result<ChosenBand> {
     let labels = dev.wanted_labels()?;
     let all: Vec<usize> = (0..labels.len()).collect();
-    let (small, _) = models[0].llrs(dev, &all, how)?;
-    let (large, _) = models[1].llrs(dev, &all, how)?;
+    let (small, _) = models[0].llrs(dev, &all, how, kept)?;
+    let (large, _) = models[1].llrs(dev, &all, how, kept)?;
     let both = small.into_iter().zip(large).zip(labels);
     let both = both.map(|((small, large), target)| BothLlrs { small, large, target });
     let chosen = choose_band(&both.collect::<Vec<_>>(), loss)

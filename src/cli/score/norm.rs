@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use super::sides::Sides;
-use crate::bytes::counted;
+use crate::cli::values::{at_least, counted};
 use crate::corpus::read_utt2spk;
 use crate::error::{Error, Result};
 use crate::progress::Progress;
@@ -27,7 +27,7 @@ pub(super) struct Normalising {
     #[arg(long, value_enum, value_name = "NORM", requires = "cohort")]
     norm: Option<Norm>,
     /// How many of the nearest cohort members count, at most [default: 300].
-    #[arg(long, requires = "cohort")]
+    #[arg(long, requires = "cohort", value_parser = at_least::<2>)]
     top_n: Option<usize>,
     /// Leave scores as cosines: the cohort is for the measures of --calibration alone.
     #[arg(long, requires = "cohort", requires = "calibration", conflicts_with = "norm")]

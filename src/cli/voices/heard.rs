@@ -4,13 +4,12 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
+use crate::audio::LEAST_SPEECH;
 use crate::cli::shown;
 use crate::error::{Error, Result};
 use crate::inference::Facts;
 use crate::scoring::Recording;
 
-/// Fewer seconds of speech than this tell nothing of a voice.
-const LEAST: f64 = 0.5;
 /// With fewer seconds of speech a score is less reliable than error rates suggest.
 const SHORT: f64 = 2.0;
 
@@ -26,16 +25,16 @@ impl Heard {
     /// A recording that has enough to tell of a voice.
     ///
     /// # Errors
-    /// Silence; less than half a second of speech.
+    /// Silence; less speech than [`LEAST_SPEECH`].
     pub fn of(path: &Path, facts: Facts, embedding: Vec<f32>) -> Result<Self> {
         if facts.silent {
             let message = "silent: its samples do not change, there is no voice to hear";
             return Err(Error::file(path, message));
         }
         let seconds = facts.quality.speech_seconds;
-        if seconds < LEAST {
+        if seconds < LEAST_SPEECH {
             let message = format!(
-                "{seconds:.2} s of speech in {:.2} s; {LEAST} s at least are needed",
+                "{seconds:.2} s of speech in {:.2} s; {LEAST_SPEECH} s at least are needed",
                 facts.seconds
             );
             return Err(Error::file(path, message));

@@ -42,6 +42,8 @@ pub(super) enum Sign {
     Band(RGBColor),
     /// A piece of a curve.
     Line(RGBColor),
+    /// A piece of a dashed curve.
+    Dashed(RGBColor),
 }
 
 impl Sign {
@@ -55,6 +57,9 @@ impl Sign {
         match self {
             Self::Dot(colour) => canvas.dot((x, y), 4, colour),
             Self::Line(colour) => canvas.line(&[(x - 9, y), (x + 9, y)], colour.stroke_width(2)),
+            Self::Dashed(colour) => [-9, 2].into_iter().try_for_each(|from| {
+                canvas.line(&[(x + from, y), (x + from + 7, y)], colour.stroke_width(2))
+            }),
             Self::Band(colour) => canvas.area(
                 &[(x - 9, y - 5), (x + 9, y - 5), (x + 9, y + 5), (x - 9, y + 5)],
                 light(colour),

@@ -4,6 +4,7 @@
 
 mod axes;
 mod corners;
+mod dashes;
 mod legend;
 mod overlay;
 
@@ -15,7 +16,7 @@ use plotters::prelude::{BLACK, Color};
 use self::axes::{Axes, LEFT, SIDE, TOP, Warped, within};
 use self::corners::corners;
 use self::legend::{CURVE, EER, Sign, light, outline};
-pub use self::overlay::{DetSystem, det_systems_svg};
+pub use self::overlay::{DET_SYSTEMS, DetSystem, det_systems_svg};
 use super::band::SHOWN;
 use super::parts::write_parts;
 use super::probit::probit;

@@ -4,6 +4,7 @@ use plotters::prelude::{BLACK, Color, RGBColor};
 
 use super::axes::{Axes, LEFT, SIDE, Warped};
 use super::corners::corners;
+use super::dashes::dashes;
 use super::legend::{self, CURVE, Sign, light};
 use super::{band, place, reach, warped};
 use crate::canvas::{self, Canvas, GREY, HPos, Spot, shortened};
@@ -22,6 +23,9 @@ const COLOURS: [RGBColor; 8] = [
     RGBColor(70, 70, 70),
 ];
 
+/// The most systems that a plot can hold: each colour once as a line, and once dashed.
+pub const DET_SYSTEMS: usize = 2 * COLOURS.len();
+
 /// The widest name of a system in the legend, in pixels.
 const NAME: i32 = 200;
 
@@ -39,6 +43,7 @@ pub struct DetSystem<'a> {
 /// A system's curve, with what its drawing needs.
 struct Drawn {
     colour: RGBColor,
+    is_dashed: bool,
     eer: f64,
     /// The points of minDCF.
     best: Vec<Point>,
@@ -48,11 +53,13 @@ struct Drawn {
 }
 
 impl Drawn {
-    fn of(system: &DetSystem, costs: &[Cost], colour: RGBColor) -> Self {
+    /// The drawing of the system of this number, from 0.
+    fn of(system: &DetSystem, costs: &[Cost], number: usize) -> Self {
         let (corners, eer) = (corners(system.curve), system.curve.eer().rate);
         let best: Vec<Point> = costs.iter().map(|cost| system.curve.at_min_cost(cost)).collect();
         let reach = reach(system.curve, &corners, eer, &best);
-        Self { colour, eer, best, path: warped(&corners), reach }
+        let (colour, is_dashed) = (COLOURS[number % COLOURS.len()], number >= COLOURS.len());
+        Self { colour, is_dashed, eer, best, path: warped(&corners), reach }
     }
 
     /// Draws the curve and its marks. Returns what the legend must not cover.
@@ -62,6 +69,9 @@ impl Drawn {
             // No threshold gives some misses and some false accepts. The legend still has the rate.
             [] => {}
             [only] => canvas.dot(only, 2, self.colour)?,
+            _ if self.is_dashed => dashes(&line)
+                .iter()
+                .try_for_each(|dash| canvas.line(dash, self.colour.stroke_width(2)))?,
             _ => canvas.line(&line, self.colour.stroke_width(2))?,
         }
         let mut taken = vec![line];
@@ -78,21 +88,21 @@ impl Drawn {
 }
 
 /// The curves of several systems as SVG text, 640 pixels wide and high, each in a colour of its
-/// own, with its 95 % band and its points of EER and of minDCF at `costs`. What
-/// [`det_svg`](super::det_svg) says of one curve holds for each of them.
+/// own, with its 95 % band and its points of EER and of minDCF at `costs`. From the ninth on the
+/// colours come again, dashed. What [`det_svg`](super::det_svg) says of one curve holds for each of
+/// them.
 ///
 /// # Errors
-/// No system or more than 8; those of the drawing library.
+/// No system or more than [`DET_SYSTEMS`]; those of the drawing library.
 pub fn det_systems_svg(title: &str, systems: &[DetSystem], costs: &[Cost]) -> Result<String> {
-    if !(1..=COLOURS.len()).contains(&systems.len()) {
+    if !(1..=DET_SYSTEMS).contains(&systems.len()) {
         return Err(Error::invalid(format!(
-            "{} systems in a DET plot: 1 to {} have a colour each",
-            systems.len(),
-            COLOURS.len()
+            "{} systems in a DET plot: 1 to {DET_SYSTEMS} are possible",
+            systems.len()
         )));
     }
     let drawn: Vec<Drawn> =
-        systems.iter().zip(COLOURS).map(|(system, c)| Drawn::of(system, costs, c)).collect();
+        systems.iter().zip(0..).map(|(system, number)| Drawn::of(system, costs, number)).collect();
     let axes = Axes::around(
         drawn.iter().map(|d| d.reach[0]).fold(f64::INFINITY, f64::min),
         drawn.iter().map(|d| d.reach[1]).fold(0.0, f64::max),
@@ -118,7 +128,8 @@ pub fn det_systems_svg(title: &str, systems: &[DetSystem], costs: &[Cost]) -> Re
         for (system, drawn) in systems.iter().zip(&drawn) {
             let eer = legend::eer(drawn.eer, system.intervals.map(|i| i.eer));
             let name = shortened(system.name, legend::LETTERS, NAME);
-            rows.push((Sign::Line(drawn.colour), format!("{name}: {eer}")));
+            let sign = if drawn.is_dashed { Sign::Dashed } else { Sign::Line };
+            rows.push((sign(drawn.colour), format!("{name}: {eer}")));
         }
         rows.push((Sign::Dot(GREY), "EER".to_owned()));
         rows.extend(
@@ -203,8 +214,31 @@ mod tests {
         let svg = det_systems_svg("two", &systems, &[]).unwrap();
         assert!(svg.contains("apart: EER 0.00 %") && svg.contains("of different trials"), "{svg}");
         assert!(det_systems_svg("none", &[], &[]).is_err());
-        let many: Vec<DetSystem> = (0..9).map(|_| system("x", &apart)).collect();
+        let many: Vec<DetSystem> = (0..17).map(|_| system("x", &apart)).collect();
         let error = det_systems_svg("many", &many, &[]).unwrap_err().to_string();
-        assert!(error.contains("9 systems in a DET plot: 1 to 8"), "{error}");
+        assert!(error.contains("17 systems in a DET plot: 1 to 16"), "{error}");
+    }
+
+    #[test]
+    fn colours_come_again_dashed() {
+        let all: Vec<_> = (0..DET_SYSTEMS).map(|i| trials(0.5 + 0.1 * i as f64)).collect();
+        let curves: Vec<Curve> = all.iter().map(|t| curve_of(t)).collect();
+        let names: Vec<String> = (0..DET_SYSTEMS).map(|i| format!("system {i}")).collect();
+        let systems: Vec<DetSystem> = names
+            .iter()
+            .zip(&curves)
+            .map(|(name, curve)| DetSystem { name, curve, intervals: None })
+            .collect();
+        let lines = |count: usize| {
+            let svg = det_systems_svg("many", &systems[..count], &[]).unwrap();
+            assert!(names[..count].iter().all(|name| svg.contains(&format!("{name}: EER"))));
+            let colour = format!("#{:02X}{:02X}{:02X}", CURVE.0, CURVE.1, CURVE.2);
+            let is_one = |l: &&str| l.starts_with("<polyline ") && l.contains(&colour);
+            svg.lines().filter(is_one).count()
+        };
+        // The curve and its line in the legend. Then two dashes in the legend, more in the plot.
+        assert_eq!(lines(8), 2);
+        assert!(lines(9) > 2 + 2 + 10, "{}", lines(9));
+        lines(DET_SYSTEMS);
     }
 }

@@ -13,6 +13,7 @@ mod scorer;
 
 pub use adapt::{Adapted, PldaAdaptation};
 pub use em::PldaTraining;
+pub use file::PldaForm;
 pub use scorer::{PldaScorer, VoiceModel};
 
 use super::chain::{Chain, Link};

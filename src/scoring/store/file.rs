@@ -22,6 +22,9 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 /// The key of the model's path in `meta`.
 const MODEL_PATH: &str = "model_path";
 
+/// What is said of a file without content.
+const EMPTY: &str = "is empty: no store of voices";
+
 /// Settings of every connection.
 const SETTINGS: &str = "
     PRAGMA secure_delete = ON;
@@ -52,7 +55,7 @@ impl Store {
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         if length(path)? == 0 {
-            return Err(Error::file(path, "is empty: no store of voices"));
+            return Err(Error::file(path, EMPTY));
         }
         Self::of(path, connect(path, PATIENCE)?)
     }
@@ -89,6 +92,10 @@ impl Store {
         let number =
             |name: &str| connection.pragma_query_value(None, name, |row| row.get::<_, i32>(0));
         if number("application_id").map_err(fail)? != APPLICATION {
+            // What a process wrote that was killed while it made the file has been taken back.
+            if length(path)? == 0 {
+                return Err(Error::file(path, EMPTY));
+            }
             return Err(Error::file(path, "is an SQLite file of another program, no store"));
         }
         let format = number("user_version").map_err(fail)?;
@@ -214,10 +221,14 @@ fn make(path: &Path) -> Result<()> {
 
 /// Makes the tables in an empty file.
 fn initialise(path: &Path, connection: &mut Connection, model: &StoreModel) -> Result<()> {
+    let fail = |error| failure(path, error);
+    // Reading takes back what a process wrote that was killed while it made the file.
+    connection
+        .pragma_query_value(None, "schema_version", |row| row.get::<_, i64>(0))
+        .map_err(fail)?;
     if length(path)? > 0 {
         return Ok(());
     }
-    let fail = |error| failure(path, error);
     let transaction =
         connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(fail)?;
     // Another process may have been faster.

@@ -188,10 +188,9 @@ fn eval_refuses_before_it_works() {
     place.write("utt2spk", "a s\nb s\nc t\n");
     place.fails(&["eval", "scores", "--utt2spk", "utt2spk"], &["scores:3:", "`d`", "utt2spk"]);
     for det in ["x.png", "x.pdf", "x"] {
-        place.fails(
-            &["eval", "scores", "--det", det],
-            &[&format!("--det {det}: write .svg or .csv")],
-        );
+        let ran = place.run(&["eval", "scores", "--det", det]);
+        let wanted = format!("invalid value '{det}' for '--det <DET>': write .svg or .csv");
+        assert!(ran.code == 2 && ran.err.contains(&wanted), "{}", ran.err);
     }
     std::fs::copy(place.path("scores"), place.path("scores.csv")).unwrap();
     place.fails(&["eval", "scores.csv", "--det", "./scores.csv"], &["would be lost"]);

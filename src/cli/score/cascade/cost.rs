@@ -1,9 +1,10 @@
 //! Multiplications of a cascade, and of each model alone.
 
+use std::cmp::Ordering;
 use std::collections::HashMap;
 
 use super::named::Named;
-use super::side::Embedded;
+use super::side::{Embedded, Side};
 use crate::error::Result;
 use crate::inference::WINDOW;
 use crate::model_file::Header;
@@ -46,6 +47,34 @@ impl Costs {
             recordings: [small.len(), needed.len()],
         })
     }
+}
+
+/// Seconds of the recording by which two models are compared.
+const SECONDS: usize = 3;
+
+/// A warning if the small model multiplies as often as the large one, or more often.
+///
+/// # Errors
+/// Those of [`Architecture::account`](crate::zoo::Architecture::account).
+pub(super) fn swapped(models: [&Side; 2]) -> Result<Option<String>> {
+    let mut macs = [0; 2];
+    for (macs, model) in macs.iter_mut().zip(models) {
+        let Header { arch, frontend, .. } = model.header();
+        let frames = frontend.fbank.frames_of(SECONDS * frontend.fbank.sample_rate as usize);
+        *macs = arch.account(frames.max(arch.least_frames()?))?.macs();
+    }
+    let [small, large] = macs;
+    let what = match small.cmp(&large) {
+        Ordering::Less => return Ok(None),
+        Ordering::Equal => "as many multiplications as",
+        Ordering::Greater => "more multiplications than",
+    };
+    let [small, large] = models.map(|model| model.path().display());
+    let [few, many] = macs.map(|macs| macs as f64 / 1e9);
+    Ok(Some(format!(
+        "the small model {small} takes {what} the large one {large} ({few:.3} and {many:.3} \
+         billion for {SECONDS} s): this cascade spares none; SMALL comes first in SMALL:LARGE"
+    )))
 }
 
 /// The multiplications of each embedding by a model.

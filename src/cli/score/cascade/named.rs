@@ -2,11 +2,18 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use sha2::{Digest, Sha256};
+
+use crate::archive;
+use crate::cli::chosen;
 use crate::cli::embed::List;
+use crate::cli::values::ends_in;
 use crate::corpus::{Names, Pair, Text, TrialList, Words};
 use crate::error::{Error, Result};
+use crate::fs;
 use crate::progress::Progress;
 use crate::terminal::note;
 
@@ -25,9 +32,10 @@ impl Named {
     /// Reads trials, and the list of their recordings.
     ///
     /// # Errors
-    /// Those of [`TrialList::read`] and [`List::of_path`]; a word that means no recording or
-    /// several.
+    /// Embeddings in the place of recordings; those of [`TrialList::read`] and [`List::of_path`]; a
+    /// word that means no recording or several.
     pub fn read(trials: &Path, source: &Path, quiet: bool) -> Result<Self> {
+        check_source(source)?;
         let text = Text::open(trials)?;
         let mut progress = Progress::new("reading trials", text.size(), quiet);
         let mut words = Words::default();
@@ -62,6 +70,15 @@ impl Named {
     pub fn inputs(&self) -> Vec<Cow<'_, Path>> {
         let lists = [self.path(), &self.source].into_iter().map(Cow::<Path>::from);
         lists.chain(self.recordings.inputs()).collect()
+    }
+
+    /// SHA-256 over the recordings and the trials, in hexadecimal digits.
+    pub fn digest(&self) -> String {
+        let mut hash = Sha256::new().chain_update(self.recordings.digest());
+        for trial in 0..self.trials().len() {
+            self.sides(trial).iter().for_each(|side| hash.update((*side as u64).to_le_bytes()));
+        }
+        hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
     /// The places of the enrollment and the test recording of a trial.
@@ -110,6 +127,34 @@ impl Named {
         }
         Ok(labels)
     }
+}
+
+/// Bytes at the beginning of a file that tell text from other content.
+const BEGINNING: u64 = 4096;
+
+/// Refuses embeddings, and whatever else is no list of recordings.
+fn check_source(source: &Path) -> Result<()> {
+    // A wav.scp may have any name that ends so. A pipe can be read only once.
+    let is_other = archive::is_archive(source) && !ends_in(source, "scp")
+        || chosen::is_model(source)
+        || source.is_file() && begins_with_zeros(source)?;
+    match is_other {
+        true => Err(Error::file(
+            source,
+            "is no list of recordings: a cascade makes its own embeddings; give wav.scp, raw.list \
+             or shard.list, or a folder with one of them",
+        )),
+        false => Ok(()),
+    }
+}
+
+/// Whether there are bytes of zero at the beginning of a file. No text has them; safetensors files,
+/// NumPy's and Kaldi's archives do.
+fn begins_with_zeros(path: &Path) -> Result<bool> {
+    let mut beginning = Vec::new();
+    let read = fs::open(path)?.take(BEGINNING).read_to_end(&mut beginning);
+    read.map_err(|e| Error::io(path, "read", e))?;
+    Ok(beginning.contains(&0))
 }
 
 /// For each word of the trials the place of its recording.

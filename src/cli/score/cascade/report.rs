@@ -103,16 +103,18 @@ impl Report<'_> {
             );
         }
         let dcf = format!("minDCF({})", PRIORS[0]);
-        text += &format!("{:8} {:>8} {dcf:>12} {:>14} {:>10}", "", "EER", "GMAC a trial", "kept");
+        let heads = ["billions a trial", "embedding once"];
+        text += &format!("{:8} {:>8} {dcf:>12} {:>17} {:>15}", "", "EER", heads[0], heads[1]);
         for (i, name) in NAMES.into_iter().enumerate() {
             let rates = self.rates[i].as_ref();
             let eer = rates.map_or_else(|| "-".to_owned(), |rates| rates.eer.to_string());
             let dcf = rates.map_or_else(|| "-".to_owned(), |rates| format!("{:.4}", rates.min_dcf));
             let [anew, kept] = [self.costs.anew[i], self.costs.kept[i]].map(|macs| macs / 1e9);
-            text += &format!("\n{name:8} {eer:>8} {dcf:>12} {anew:>14.4} {kept:>10.4}");
+            text += &format!("\n{name:8} {eer:>8} {dcf:>12} {anew:>17.4} {kept:>15.4}");
         }
-        text += "\nA trial embeds its test recording anew (GMAC a trial), or each recording is \
-                 embedded once (kept).";
+        text += "\nThe last two columns are billions of multiplications, means of all trials: if \
+                 each trial embeds its test recording anew, and if each recording of the list is \
+                 embedded once and its embedding is kept.";
         text
     }
 }

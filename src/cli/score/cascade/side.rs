@@ -6,6 +6,7 @@ use burn::tensor::Device;
 use rayon::prelude::*;
 
 use super::How;
+use super::kept::{Entry, Kept};
 use super::named::Named;
 use crate::cli::embed::Warnings;
 use crate::error::{Error, Result};
@@ -72,9 +73,15 @@ impl Side {
     /// # Errors
     /// A recording that cannot be read or whose embedding has no direction; a measure that the
     /// calibration weighs and a recording lacks.
-    pub fn llrs(&self, named: &Named, trials: &[usize], how: &How) -> Result<(Vec<f64>, Embedded)> {
+    pub fn llrs(
+        &self,
+        named: &Named,
+        trials: &[usize],
+        how: &How,
+        kept: &mut Kept,
+    ) -> Result<(Vec<f64>, Embedded)> {
         let at_fault = |e: Error| e.retold(|text| Error::file(&self.path, text));
-        let embedded = self.embed(named, named.used(trials), how)?;
+        let embedded = self.embed(named, named.used(trials), how, kept)?;
         let mean = self.mean();
         let (calibration, evidence) = (&self.calibration, &embedded.evidence);
         let llrs: Result<Vec<f64>> = {
@@ -94,7 +101,14 @@ impl Side {
         mean.map(|mean| mean.iter().map(|&x| f64::from(x)).collect())
     }
 
-    fn embed(&self, named: &Named, places: Vec<usize>, how: &How) -> Result<Embedded> {
+    /// Embeds the recordings at these places, or what an earlier process has left of them.
+    fn embed(
+        &self,
+        named: &Named,
+        places: Vec<usize>,
+        how: &How,
+        kept: &mut Kept,
+    ) -> Result<Embedded> {
         let embedder = Embedder::of(&self.model, &self.device)?.channel(how.channel);
         let list = named.recordings();
         let mut taking = Taking {
@@ -102,6 +116,7 @@ impl Side {
             mean: self.mean(),
             progress: Progress::new(self.what, places.len(), how.quiet),
             warnings: Warnings::default(),
+            kept,
             embedded: Embedded {
                 rows: Embeddings::new(self.model.header.embedding_dim),
                 evidence: Vec::with_capacity(places.len()),
@@ -112,7 +127,25 @@ impl Side {
         let places = taking.embedded.places.clone();
         let open =
             |i: usize, rate: u32, channel: Option<usize>| list.open(places[i], rate, channel);
-        embedder.utterances(0..places.len(), &open, &mut taking)?;
+        let mut done = 0;
+        while done < places.len()
+            && let Some(entry) = taking.kept.again(self.model.header.embedding_dim)?
+        {
+            taking.push(done, &entry)?;
+            done += 1;
+        }
+        if done > 0 {
+            let (what, all) = (self.what, places.len());
+            note!("{done} of {all} embeddings of the {what} were kept: going on there");
+        }
+        let ran = embedder.utterances(done..places.len(), &open, &mut taking);
+        ran.map_err(|e| match taking.kept.file() {
+            Some(path) => e.and(&format!(
+                "what was done before is in {}: the same command goes on there",
+                path.display()
+            )),
+            None => e,
+        })?;
         if let Some(padding) = embedder.padding() {
             note!("{padding}");
         }
@@ -141,17 +174,33 @@ fn usable(header: &Header) -> Result<Calibration, &'static str> {
 }
 
 /// Takes embeddings as they come.
-struct Taking<'a> {
+struct Taking<'a, 'k> {
     named: &'a Named,
     mean: Option<Vec<f64>>,
     progress: Progress,
     warnings: Warnings,
+    kept: &'a mut Kept<'k>,
     embedded: Embedded,
 }
 
-impl Receiver for Taking<'_> {
-    fn take(&mut self, i: usize, result: Result<(Facts, Vec<f32>)>) -> Result<()> {
+impl Taking<'_, '_> {
+    /// Takes what is known of a recording, by its number among those that are asked for.
+    fn push(&mut self, i: usize, entry: &Entry) -> Result<()> {
         self.progress.add(1);
+        let Entry { seconds, speech, row } = entry;
+        let id = self.named.recordings().id(self.embedded.places[i]);
+        if row.iter().any(|x| !x.is_finite()) {
+            return Err(Error::Undefined(format!("the embedding of `{id}` is not finite")));
+        }
+        self.embedded.rows.push(id, row)?;
+        self.embedded.evidence.push(evidence(*speech, row, self.mean.as_deref()));
+        self.embedded.seconds.push(*seconds);
+        Ok(())
+    }
+}
+
+impl Receiver for Taking<'_, '_> {
+    fn take(&mut self, i: usize, result: Result<(Facts, Vec<f32>)>) -> Result<()> {
         let (list, place) = (self.named.recordings(), self.embedded.places[i]);
         let (facts, row) = result.map_err(|e| list.at(place, e, false))?;
         let name = list.shown(place);
@@ -161,19 +210,19 @@ impl Receiver for Taking<'_> {
         for warning in &facts.warnings {
             self.warnings.add(&format!("{name}: {warning}"));
         }
-        let id = list.id(place);
-        if row.iter().any(|x| !x.is_finite()) {
-            return Err(Error::Undefined(format!("the embedding of `{id}` is not finite")));
-        }
-        self.embedded.rows.push(id, &row)?;
-        self.embedded.evidence.push(evidence(&facts, &row, self.mean.as_deref()));
-        self.embedded.seconds.push(facts.seconds);
+        let entry = Entry { seconds: facts.seconds, speech: facts.quality.speech_seconds, row };
+        self.push(i, &entry)?;
+        self.kept.add(&entry);
         Ok(())
+    }
+
+    fn reached(&mut self, _: usize) -> Result<()> {
+        self.kept.keep()
     }
 }
 
-/// What a calibration may weigh of a recording.
-fn evidence(facts: &Facts, row: &[f32], mean: Option<&[f64]>) -> Evidence {
+/// What a calibration may weigh of a recording with so many seconds of speech.
+fn evidence(speech: f64, row: &[f32], mean: Option<&[f64]>) -> Evidence {
     let norm = Some(Evidence::norm_of(row, mean));
-    Evidence { seconds: Some(facts.quality.speech_seconds), norm, cohort: None }
+    Evidence { seconds: Some(speech), norm, cohort: None }
 }

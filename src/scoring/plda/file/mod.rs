@@ -22,15 +22,30 @@ struct Parts {
     lacks_mean: bool,
 }
 
-/// A kind of file, by the ending of its name.
-#[derive(Debug, Clone, Copy, PartialEq)]
-enum Form {
+/// A kind of file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PldaForm {
+    /// Ours, safetensors: it holds all of a model.
     Tensors,
+    /// Kaldi's, `<Plda>`, binary or text: it says nothing of what is done to embeddings first.
     Kaldi,
+    /// WeSpeaker's, HDF5: it says whether a mean is subtracted and whether lengths become equal.
     Hdf5,
 }
 
-impl Form {
+impl PldaForm {
+    /// The form of a file's content, if it is that of a PLDA file. HDF5 may hold something else.
+    pub fn of_content(bytes: &[u8]) -> Option<Self> {
+        if kaldi::is_it(bytes) {
+            Some(Self::Kaldi)
+        } else if hdf5::is_it(bytes) {
+            Some(Self::Hdf5)
+        } else {
+            tensors::is_it(bytes).then_some(Self::Tensors)
+        }
+    }
+
+    /// The form that the ending of a name asks for.
     fn of(path: &Path) -> Result<Self> {
         let ending = path.extension().and_then(|e| e.to_str()).unwrap_or_default();
         match ending.to_ascii_lowercase().as_str() {
@@ -84,11 +99,11 @@ impl Plda {
     /// [`write_atomic`](crate::fs::write_atomic).
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
         let path = path.as_ref();
-        let form = Form::of(path)?;
+        let form = PldaForm::of(path)?;
         match form {
-            Form::Tensors => tensors::save(self, path),
-            Form::Kaldi => fs::write_bytes(path, &kaldi::write(&self.parts(path, form)?)),
-            Form::Hdf5 => {
+            PldaForm::Tensors => tensors::save(self, path),
+            PldaForm::Kaldi => fs::write_bytes(path, &kaldi::write(&self.parts(path, form)?)),
+            PldaForm::Hdf5 => {
                 let file = hdf5::write(&self.parts(path, form)?);
                 let failed = |what: String| Error::file(path, format!("cannot be HDF5: {what}"));
                 fs::write_bytes(path, &file.map_err(failed)?)
@@ -101,11 +116,11 @@ impl Plda {
     /// # Errors
     /// A name with another ending.
     pub fn check_name(path: impl AsRef<Path>) -> Result<()> {
-        Form::of(path.as_ref()).map(|_| ())
+        PldaForm::of(path.as_ref()).map(|_| ())
     }
 
     /// The model in the form of others.
-    fn parts(&self, path: &Path, form: Form) -> Result<Parts> {
+    fn parts(&self, path: &Path, form: PldaForm) -> Result<Parts> {
         let lost = |what: &str| Error::file(path, format!("this form of file cannot hold {what}"));
         let mut mu = self.mu.clone();
         let mut lacks_mean = self.lacks_mean;
@@ -114,7 +129,7 @@ impl Plda {
             [Link::Mean(mean)] if !self.length_norm => {
                 mu.iter_mut().zip(mean).for_each(|(mu, mean)| *mu += mean);
             }
-            [Link::Mean(_)] if form == Form::Hdf5 => {
+            [Link::Mean(_)] if form == PldaForm::Hdf5 => {
                 note!(
                     "{}: WeSpeaker's files do not hold the mean that is subtracted first; its \
                      scoring takes it from --indomain_scp",
@@ -125,10 +140,10 @@ impl Plda {
             [Link::Mean(_)] => return Err(lost("a mean in front of a length norm")),
             _ => return Err(lost("an LDA")),
         }
-        if form == Form::Kaldi && self.lacks_mean {
+        if form == PldaForm::Kaldi && self.lacks_mean {
             return Err(lost("that a mean must be subtracted first"));
         }
-        if form == Form::Kaldi && self.length_norm {
+        if form == PldaForm::Kaldi && self.length_norm {
             note!(
                 "{}: Kaldi's files do not hold the length norm (--normalize-length \
                  --simple-length-normalization in its programs)",

@@ -36,6 +36,14 @@ enum Step {
     Lda,
 }
 
+/// Whether the content is a safetensors file that says it is a PLDA model.
+pub(super) fn is_it(bytes: &[u8]) -> bool {
+    let header = SafeTensors::read_metadata(bytes);
+    header.is_ok_and(|(_, header)| {
+        header.metadata().as_ref().is_some_and(|all| all.contains_key(KEY))
+    })
+}
+
 pub(super) fn save(plda: &Plda, path: &Path) -> Result<()> {
     let (dim, transform) = (plda.dim(), plda.transform());
     let mut parts = vec![
