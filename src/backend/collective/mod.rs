@@ -12,13 +12,31 @@
 //! Sums are taken in rank order, element by element: `((r0 + r1) + r2) + ...`. So they are equal to
 //! the bit on all ranks, in all runs, and whatever the number of chunks.
 
+//!
+//! [`connect`] finds the body that fits how the program was started, [`end`] takes leave. [`agree`]
+//! makes one rank's error that of all, and [`sum_in_buckets`] sums gradients.
+
 use std::fmt::Debug;
 
 use crate::error::Result;
 
 mod alone;
+mod buckets;
+mod connect;
+mod ending;
+mod launched;
+#[cfg(feature = "mpi")]
+mod mpi;
+#[cfg(test)]
+pub(crate) mod threads;
 
+#[cfg(feature = "mpi")]
+pub use self::mpi::{Mpi, library};
 pub use alone::Alone;
+pub use buckets::sum_in_buckets;
+pub use connect::{Options, connect};
+pub use ending::{agree, end};
+pub use launched::Launched;
 
 /// One rank's end of the connection between all ranks. All ranks call the same methods in the same
 /// order. One that waits longer than the communicator's limit gets an error that names the ranks
@@ -57,6 +75,30 @@ pub trait Communicator: Debug + Send + Sync {
     /// # Errors
     /// Those of [`Communicator::sum_f64`].
     fn barrier(&self) -> Result<()>;
+
+    /// This rank among those of its machine, from 0: the number of its device.
+    fn local_rank(&self) -> usize {
+        0
+    }
+
+    /// A rank in words: `rank 1`, with its machine where that is known.
+    fn name(&self, rank: usize) -> String {
+        format!("rank {rank}")
+    }
+
+    /// Takes leave of the other ranks when all is well, and waits for their leave. The communicator
+    /// cannot be used after that.
+    ///
+    /// # Errors
+    /// Those of [`Communicator::sum_f64`].
+    fn finish(&self) -> Result<()> {
+        Ok(())
+    }
+
+    /// Tells the other ranks why this one ends. Those that wait for it get an error with these
+    /// words at once, the others when they next wait. It comes back when all have heard, or after
+    /// the limit. The communicator cannot be used after that.
+    fn fail(&self, _words: &str) {}
 }
 
 /// A sum that is under way.
