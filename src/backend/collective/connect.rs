@@ -35,6 +35,14 @@ pub fn connect(options: &Options) -> Result<Arc<dyn Communicator>> {
     }
 }
 
+/// Name and version of the MPI library that this build uses; none in a build without MPI.
+pub fn mpi_library() -> Option<String> {
+    #[cfg(feature = "mpi")]
+    return Some(super::mpi::library());
+    #[cfg(not(feature = "mpi"))]
+    None
+}
+
 #[cfg(feature = "mpi")]
 fn join(launched: &Launched, options: &Options) -> Result<Arc<dyn Communicator>> {
     Ok(Arc::new(super::Mpi::start(launched, options)?))

@@ -7,7 +7,6 @@
 //! |---|---|
 //! | [`Alone`] | one process |
 //! | `mpi` (feature `mpi`) | processes of `mpirun` or `srun`, through the system's MPI |
-//! | `nccl` (feature `nccl`) | the same with sums on NVIDIA GPUs |
 //!
 //! Sums are taken in rank order, element by element: `((r0 + r1) + r2) + ...`. So they are equal to
 //! the bit on all ranks, in all runs, and whatever the number of chunks.
@@ -31,10 +30,10 @@ mod mpi;
 pub(crate) mod threads;
 
 #[cfg(feature = "mpi")]
-pub use self::mpi::{Mpi, library};
+pub use self::mpi::Mpi;
 pub use alone::Alone;
 pub use buckets::sum_in_buckets;
-pub use connect::{Options, connect};
+pub use connect::{Options, connect, mpi_library};
 pub use ending::{agree, end};
 pub use launched::Launched;
 

@@ -15,9 +15,7 @@ use self::engine::{Answer, Engine, Task};
 use super::{Communicator, Launched, Options, Summing};
 use crate::error::{Error, Result};
 
-/// The MPI library that the program was linked with: its name and version.
-pub use self::engine::library;
-
+pub(super) use self::engine::library;
 /// This rank's end of the connection.
 ///
 /// [`Communicator::finish`] takes leave and finalizes MPI. Without it MPI is never finalized: when
