@@ -157,6 +157,19 @@ fn failure() {
     ended(&*comm, result);
 }
 
+/// All ranks end for the same reason. One still has something to write.
+#[test]
+#[ignore = "a rank of mpirun"]
+fn interruption() {
+    let comm = connected(60);
+    let mut result = agree(&*comm, Err(Error::Interrupted("Ctrl-C".into())));
+    if comm.rank() == 2 {
+        sleep(Duration::from_secs(2));
+        result = result.map_err(|error| error.and("the checkpoint is written"));
+    }
+    ended(&*comm, result);
+}
+
 /// The process stops, as one does whose machine hangs.
 fn stop() {
     let pid = std::process::id().to_string();

@@ -73,6 +73,13 @@ fn a_rank_that_fails_tells_the_others() {
     fail(3, "inside::failure", SOON, &["0: rank 1 (host ", "2: rank 1 (host ", told]);
 }
 
+/// The launcher ends all ranks as soon as one ends with an error. None does before all are done.
+#[test]
+fn ranks_that_end_together_wait_for_each_other() {
+    let words = ["0: interrupted: Ctrl-C", "2: interrupted: Ctrl-C; the checkpoint is written"];
+    fail(3, "inside::interruption", SOON, &words);
+}
+
 /// A dead connection says so again, and sums that had begun too.
 #[test]
 fn after_a_fault_every_call_is_an_error() {

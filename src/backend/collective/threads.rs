@@ -1,6 +1,6 @@
 //! Ranks that are threads of one process, for tests: the plain twin of the engines.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ops::AddAssign;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
@@ -11,8 +11,8 @@ use super::{Communicator, Summing};
 use crate::bytes::{from_f32, to_f32};
 use crate::error::{Error, Result};
 
-/// A rank that waits longer than this gives up.
-const LIMIT: Duration = Duration::from_secs(20);
+/// A rank that waits longer than this gives up. Tests are slow where much else runs.
+const LIMIT: Duration = Duration::from_secs(120);
 
 /// What all ranks give at one point.
 #[derive(Debug, Default)]
@@ -23,8 +23,28 @@ struct Point {
 }
 
 #[derive(Debug, Default)]
+struct State {
+    points: HashMap<usize, Point>,
+    /// Ranks that will not come any more, and their words.
+    gone: BTreeMap<usize, String>,
+}
+
+impl State {
+    /// The ranks that have not come to a point.
+    fn absent(&self, point: usize, size: usize) -> impl Iterator<Item = usize> {
+        let given = &self.points[&point].given;
+        (0..size).filter(|rank| !given.contains_key(rank))
+    }
+
+    /// A rank that will not come to a point, and its words.
+    fn lost(&self, point: usize, size: usize) -> Option<(usize, &str)> {
+        self.absent(point, size).find_map(|rank| Some((rank, self.gone.get(&rank)?.as_str())))
+    }
+}
+
+#[derive(Debug, Default)]
 struct Meeting {
-    points: Mutex<HashMap<usize, Point>>,
+    state: Mutex<State>,
     changed: Condvar,
 }
 
@@ -45,15 +65,21 @@ struct Begun {
     meeting: Arc<Meeting>,
 }
 
+/// The ends of so many ranks, by rank.
+pub fn all(size: usize) -> Vec<Arc<dyn Communicator>> {
+    let meeting = Arc::<Meeting>::default();
+    let end = |rank| -> Arc<dyn Communicator> {
+        Arc::new(Thread { rank, size, begun: AtomicUsize::new(0), meeting: meeting.clone() })
+    };
+    (0..size).map(end).collect()
+}
+
 /// Runs the same on several ranks, each in a thread of its own. It returns what they do, by rank.
 pub fn each_rank<T: Send>(size: usize, work: impl Fn(&dyn Communicator) -> T + Sync) -> Vec<T> {
-    let meeting = Arc::<Meeting>::default();
     thread::scope(|scope| {
-        let begin = |rank| {
-            let (meeting, work) = (meeting.clone(), &work);
-            scope.spawn(move || work(&Thread { rank, size, begun: AtomicUsize::new(0), meeting }))
-        };
-        let begun: Vec<_> = (0..size).map(begin).collect();
+        let work = &work;
+        let begin = |end: Arc<dyn Communicator>| scope.spawn(move || work(&*end));
+        let begun: Vec<_> = all(size).into_iter().map(begin).collect();
         begun.into_iter().map(|thread| thread.join().unwrap()).collect()
     })
 }
@@ -61,10 +87,23 @@ pub fn each_rank<T: Send>(size: usize, work: impl Fn(&dyn Communicator) -> T + S
 impl Thread {
     fn begin(&self, bytes: Vec<u8>) -> Begun {
         let point = self.begun.fetch_add(1, Ordering::Relaxed);
-        let mut points = self.meeting.points.lock().unwrap();
-        points.entry(point).or_default().given.insert(self.rank, bytes);
+        let mut state = self.meeting.state.lock().unwrap();
+        state.points.entry(point).or_default().given.insert(self.rank, bytes);
         self.meeting.changed.notify_all();
         Begun { point, size: self.size, meeting: self.meeting.clone() }
+    }
+
+    /// This rank comes to no other point.
+    fn go(&self, words: &str) {
+        let mut state = self.meeting.state.lock().unwrap();
+        state.gone.entry(self.rank).or_insert_with(|| words.to_owned());
+        self.meeting.changed.notify_all();
+    }
+}
+
+impl Drop for Thread {
+    fn drop(&mut self) {
+        self.go("");
     }
 }
 
@@ -72,25 +111,37 @@ impl Begun {
     /// What all ranks have given, by rank.
     fn all(self) -> Result<Vec<Vec<u8>>> {
         let Self { point, size, meeting } = self;
-        let points = meeting.points.lock().unwrap();
-        let (mut points, waited) = meeting
-            .changed
-            .wait_timeout_while(points, LIMIT, |points| points[&point].given.len() < size)
-            .unwrap();
-        let here = points.get_mut(&point).unwrap();
-        if waited.timed_out() {
-            let absent: Vec<_> = (0..size).filter(|r| !here.given.contains_key(r)).collect();
-            return Err(Error::Training(format!("ranks {absent:?} did not come")));
+        let state = meeting.state.lock().unwrap();
+        let is_open = |state: &mut State| {
+            state.absent(point, size).next().is_some() && state.lost(point, size).is_none()
+        };
+        let waited = meeting.changed.wait_timeout_while(state, LIMIT, is_open);
+        let mut state = waited.unwrap().0;
+        match state.lost(point, size) {
+            Some((rank, "")) => return Err(late(&[rank])),
+            Some((rank, words)) => {
+                return Err(Error::Training(format!("rank {rank} failed: {words}")));
+            }
+            None => {}
         }
+        let absent: Vec<usize> = state.absent(point, size).collect();
+        if !absent.is_empty() {
+            return Err(late(&absent));
+        }
+        let here = state.points.get_mut(&point).unwrap();
         here.taken += 1;
         match here.taken == size {
             true => {
-                let mut given = points.remove(&point).unwrap().given;
+                let mut given = state.points.remove(&point).unwrap().given;
                 Ok((0..size).map(|rank| given.remove(&rank).unwrap()).collect())
             }
             false => Ok((0..size).map(|rank| here.given[&rank].clone()).collect()),
         }
     }
+}
+
+fn late(absent: &[usize]) -> Error {
+    Error::Training(format!("ranks {absent:?} did not come"))
 }
 
 /// The sum in rank order.
@@ -143,6 +194,10 @@ impl Communicator for Thread {
 
     fn finish(&self) -> Result<()> {
         self.barrier()
+    }
+
+    fn fail(&self, words: &str) {
+        self.go(words);
     }
 }
 
@@ -207,5 +262,24 @@ mod tests {
         });
         let all = vec![vec![], vec![1], vec![2, 2]];
         assert!(results.iter().all(|said| *said == (all.clone(), b"weights".to_vec(), 3)));
+    }
+
+    /// A rank that has gone is not waited for. What it gave before counts.
+    #[test]
+    fn a_rank_that_goes_is_told() {
+        let results = each_rank(3, |comm| {
+            comm.barrier().unwrap();
+            match comm.rank() {
+                1 => comm.fail("no room"),
+                2 => return Vec::new(),
+                _ => {}
+            }
+            let sum = comm.begin_sum(vec![1.0]);
+            vec![comm.barrier().unwrap_err().to_string(), sum.wait().unwrap_err().to_string()]
+        });
+        for words in &results[0] {
+            assert!(["rank 1 failed: no room", "ranks [2] did not come"].contains(&&words[..]));
+        }
+        assert_eq!((results[0].len(), results[2].len()), (2, 0));
     }
 }
