@@ -3,7 +3,7 @@
 use std::cell::{Cell, OnceCell, RefCell};
 use std::hint::spin_loop;
 use std::mem;
-use std::sync::mpsc::{Receiver, SyncSender};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -31,6 +31,8 @@ const SPIN: Duration = Duration::from_micros(50);
 const YIELD: Duration = Duration::from_millis(1);
 /// A rest between two questions after that.
 const REST: Duration = Duration::from_micros(50);
+/// How often MPI is called while there is nothing to do.
+const IDLE: Duration = Duration::from_millis(5);
 /// How long others are listened to when one does not come.
 const GRACE: Duration = Duration::from_secs(3);
 
@@ -108,10 +110,14 @@ impl Engine {
 
     /// Does what is asked for, in order, until the end.
     pub fn serve(self, universe: Universe) {
-        while !self.ended.get()
-            && let Ok(task) = self.tasks.recv()
-        {
-            task(&self);
+        while !self.ended.get() {
+            match self.tasks.recv_timeout(IDLE) {
+                Ok(task) => task(&self),
+                // MPI moves data only while it is called. What this rank has given may not have
+                // left yet, and others wait for it.
+                Err(RecvTimeoutError::Timeout) => self.listen(),
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
         }
         match self.ended.get() {
             true => drop(universe),
