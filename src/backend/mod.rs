@@ -27,6 +27,7 @@ mod product;
 // ndarray stays a second opinion for as long as Burn ships it.
 #[allow(deprecated)]
 pub mod codes;
+pub mod collective;
 #[allow(deprecated)]
 pub mod convolution;
 #[allow(deprecated)]

@@ -8,13 +8,14 @@ use super::Global;
 use super::remedy::told;
 use super::values::counted;
 use crate::backend::BackendKind;
-use crate::error::{Error, Result};
+use crate::backend::collective::{Launched, mpi_library};
+use crate::error::{Error, Remedy, Result};
 use crate::nn::Precision;
 use crate::selftest::{CASES, Case, Finding, Subject};
 use crate::terminal::outln;
 
-/// Which backends are compiled in and work, and why one does not; with --selftest whether one
-/// computes what it should.
+/// Which backends are compiled in and work, and why one does not, and which MPI connects machines;
+/// with --selftest whether a backend computes what it should.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  revox doctor\n  revox doctor --selftest --backend wgpu")]
 pub struct Args {
@@ -44,7 +45,10 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
             .collect();
         outln!(
             "{}",
-            json!({"version": env!("CARGO_PKG_VERSION"), "threads": threads, "backends": backends})
+            json!({
+                "version": env!("CARGO_PKG_VERSION"), "threads": threads, "backends": backends,
+                "mpi": Mpi::found().json(),
+            })
         );
         return Ok(());
     }
@@ -56,7 +60,44 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
             false => outln!("{name:<8} off    {detail}"),
         }
     }
+    outln!("{:<8} {}", "mpi", Mpi::found().words());
     Ok(())
+}
+
+/// What connects several processes.
+struct Mpi {
+    /// Name and version of the library; none in a build without MPI.
+    library: Option<String>,
+    /// What a launcher says of this process.
+    launched: Option<Launched>,
+}
+
+impl Mpi {
+    fn found() -> Self {
+        Self { library: mpi_library(), launched: Launched::from_environment() }
+    }
+
+    fn json(&self) -> serde_json::Value {
+        let launched = self.launched.map(|Launched { rank, size, local_rank }| {
+            json!({"rank": rank, "size": size, "local_rank": local_rank})
+        });
+        json!({
+            "compiled": self.library.is_some(), "library": self.library, "launched": launched,
+        })
+    }
+
+    fn words(&self) -> String {
+        let started = self
+            .launched
+            .map_or_else(|| "not started by a launcher".into(), |l| format!("started as {l}"));
+        match &self.library {
+            Some(library) => format!("works  {library}: {started}"),
+            None => {
+                let off = Error::Backend(format!("not in this build ({started})"));
+                format!("off    {}", told(&off.with(Remedy::RebuildWith { feature: "mpi" })))
+            }
+        }
+    }
 }
 
 /// A backend's first device.
@@ -165,5 +206,30 @@ fn print(case: &Case, outcome: &Result<Vec<Finding>>, passed: bool, seconds: f64
                 );
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mpi_and_the_launcher_are_told() {
+        let library = Some("Open MPI v4.1.4".to_owned());
+        let launched = Some(Launched { rank: 1, size: Some(4), local_rank: Some(1) });
+        let mpi = Mpi { library, launched };
+        assert_eq!(mpi.words(), "works  Open MPI v4.1.4: started as rank 1 of 4");
+        let launched = json!({"rank": 1, "size": 4, "local_rank": 1});
+        assert_eq!(
+            mpi.json(),
+            json!({"compiled": true, "library": "Open MPI v4.1.4", "launched": launched})
+        );
+        let off = Mpi { library: None, launched: None };
+        assert_eq!(
+            off.words(),
+            "off    not in this build (not started by a launcher); rebuild with `--features mpi`"
+        );
+        assert_eq!(off.json(), json!({"compiled": false, "library": null, "launched": null}));
+        assert_eq!(Mpi::found().library.is_some(), cfg!(feature = "mpi"));
     }
 }

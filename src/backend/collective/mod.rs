@@ -1,0 +1,110 @@
+//! What ranks of a training say to each other: sums, broadcasts, meeting points.
+//!
+//! A rank is one process of several that train the same model. They stand on the engines that
+//! clusters have. A transport of our own does not exist.
+//!
+//! | body | ranks |
+//! |---|---|
+//! | [`Alone`] | one process |
+//! | `mpi` (feature `mpi`) | processes of `mpirun` or `srun`, through the system's MPI |
+//!
+//! Sums are taken in rank order, element by element: `((r0 + r1) + r2) + ...`. So they are equal to
+//! the bit on all ranks, in all runs, and whatever the number of chunks.
+
+//!
+//! [`connect`] finds the body that fits how the program was started, [`end`] takes leave. [`agree`]
+//! makes one rank's error that of all, and [`sum_in_buckets`] sums gradients.
+
+use std::fmt::Debug;
+
+use crate::error::Result;
+
+mod alone;
+mod buckets;
+mod connect;
+mod ending;
+mod launched;
+#[cfg(feature = "mpi")]
+mod mpi;
+#[cfg(test)]
+pub(crate) mod threads;
+
+#[cfg(feature = "mpi")]
+pub use self::mpi::Mpi;
+pub use alone::Alone;
+pub use buckets::sum_in_buckets;
+pub use connect::{Options, connect, mpi_library};
+pub use ending::{agree, end};
+pub use launched::Launched;
+
+/// One rank's end of the connection between all ranks. All ranks call the same methods in the same
+/// order. One that waits longer than the communicator's limit gets an error that names the ranks
+/// that did not come; the process cannot use the communicator after that.
+pub trait Communicator: Debug + Send + Sync {
+    /// This rank, from 0.
+    fn rank(&self) -> usize;
+
+    /// The number of ranks.
+    fn size(&self) -> usize;
+
+    /// Begins the sum over ranks of values that are as many on each. Sums that are under way end in
+    /// the order in which they began.
+    fn begin_sum(&self, values: Vec<f32>) -> Box<dyn Summing>;
+
+    /// The sum over ranks of values that are as many on each, in rank order.
+    ///
+    /// # Errors
+    /// A rank that did not come within the limit, or another fault of the connection.
+    fn sum_f64(&self, values: &[f64]) -> Result<Vec<f64>>;
+
+    /// The bytes of rank `root`, on all ranks. The others give nothing.
+    ///
+    /// # Errors
+    /// Those of [`Communicator::sum_f64`].
+    fn broadcast(&self, bytes: Vec<u8>, root: usize) -> Result<Vec<u8>>;
+
+    /// The bytes of all ranks, in their order, on all ranks. They may differ in length.
+    ///
+    /// # Errors
+    /// Those of [`Communicator::sum_f64`].
+    fn gather(&self, bytes: Vec<u8>) -> Result<Vec<Vec<u8>>>;
+
+    /// Waits until all ranks are here.
+    ///
+    /// # Errors
+    /// Those of [`Communicator::sum_f64`].
+    fn barrier(&self) -> Result<()>;
+
+    /// This rank among those of its machine, from 0: the number of its device.
+    fn local_rank(&self) -> usize {
+        0
+    }
+
+    /// A rank in words: `rank 1`, with its machine where that is known.
+    fn name(&self, rank: usize) -> String {
+        format!("rank {rank}")
+    }
+
+    /// Takes leave of the other ranks when all is well, and waits for their leave. The communicator
+    /// cannot be used after that.
+    ///
+    /// # Errors
+    /// Those of [`Communicator::sum_f64`].
+    fn finish(&self) -> Result<()> {
+        Ok(())
+    }
+
+    /// Tells the other ranks why this one ends. Those that wait for it get an error with these
+    /// words at once, the others when they next wait. It comes back when all have heard, or after
+    /// the limit. The communicator cannot be used after that.
+    fn fail(&self, _words: &str) {}
+}
+
+/// A sum that is under way.
+pub trait Summing: Send {
+    /// Waits for the sum.
+    ///
+    /// # Errors
+    /// Those of [`Communicator::sum_f64`].
+    fn wait(self: Box<Self>) -> Result<Vec<f32>>;
+}
