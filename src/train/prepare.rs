@@ -126,6 +126,12 @@ fn divided(recipe: &Recipe, options: &RunOptions) -> Result<(Data, Parts)> {
     let data = Data::read(recipe, options)?;
     let devices = std::iter::once(&options.device).chain(&options.others).cloned().collect();
     let train = &recipe.train;
+    if train.sync_batch_norm && !options.others.is_empty() {
+        return Err(Error::invalid(
+            "train.sync_batch_norm: the devices of one process cannot be synchronised; start a \
+             process for each device (mpirun -n N)",
+        ));
+    }
     let parts = Parts::new(devices, train.accumulate, train.batch_size, &*options.ranks)?;
     Ok((data, parts))
 }

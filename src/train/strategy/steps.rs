@@ -135,7 +135,7 @@ impl Loop {
         let rate = self.schedules.at(iteration).rate;
         let scale = progress.state.loss_scale.as_ref().map_or(1.0, LossScale::factor);
         let (pending, gradients) = match batch {
-            Staged::Host(batch) => self.parts.step(model, batch, scale)?,
+            Staged::Host(batch) => self.synchronised(|| self.parts.step(model, batch, scale))?,
             Staged::Device(batch) => model.weigh(*batch, 1.0, scale),
         };
         #[cfg(test)]

@@ -16,12 +16,22 @@ use super::slot::Slot;
 use super::steps::{Facts, Passed};
 use super::{Loop, unwrapped};
 use crate::backend::collective::{agree, sum_in_buckets};
+use crate::backend::norm::synchronised;
 use crate::error::Result;
 use crate::train::ahead::Turn;
 use crate::train::ranks::is_alone;
 use crate::train::step::StepOutcome;
 
 impl Loop {
+    /// A pass over this rank's part of a batch. BatchNorm takes the moments of all ranks if the
+    /// recipe wants it.
+    pub(super) fn synchronised<T>(&self, pass: impl FnOnce() -> T) -> T {
+        match self.recipe.train.sync_batch_norm && !is_alone(&*self.ranks) {
+            true => synchronised(&self.ranks, pass),
+            false => pass(),
+        }
+    }
+
     /// A batch that is there on all ranks.
     ///
     /// # Errors
