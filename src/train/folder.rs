@@ -20,8 +20,8 @@ const RECIPE: &str = "recipe.lock.toml";
 /// How long the run waits for another process that is about to leave the folder.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// The folder. This process alone uses it until the value is dropped; of several ranks, rank 0 does,
-/// and the others only read.
+/// The folder. This process alone uses it until the value is dropped; of several ranks, rank 0
+/// does, and the others only read.
 pub(super) struct RunFolder {
     path: PathBuf,
     /// The checkpoint to go on with.

@@ -20,8 +20,8 @@ use super::RunOptions;
 use crate::backend::collective::{Communicator, agree};
 use crate::error::{Error, Result};
 
-/// How often a rank looks for a folder that rank 0 has made, and the pause after each look. A shared
-/// file system may show it late.
+/// How often a rank looks for a folder that rank 0 has made, and the pause after each look. A
+/// shared file system may show it late.
 const LOOKS: usize = 50;
 const PAUSE: Duration = Duration::from_millis(100);
 

@@ -45,7 +45,7 @@ pub fn synchronised<T>(ranks: &Arc<dyn Communicator>, work: impl FnOnce() -> T) 
 
     impl Drop for Restore {
         fn drop(&mut self) {
-            RANKS.replace(self.0.take());
+            RANKS.set(self.0.take());
         }
     }
 

@@ -8,6 +8,7 @@ use burn::tensor::{Device, Tensor};
 use super::super::{Running, normalize_with};
 use super::*;
 use crate::backend::collective::{Alone, threads};
+use crate::panics::quietly;
 use crate::rng::Stream;
 
 const EXAMPLES: usize = 7;
@@ -101,7 +102,7 @@ fn work_that_is_done_is_not_synchronised_any_more() {
     assert!(ranks().is_none());
     synchronised(&alone, || {
         assert!(ranks().is_some());
-        let failed = crate::panics::quietly(|| synchronised(&alone, || panic!("in the work")));
+        let failed = quietly(|| synchronised::<usize>(&alone, || panic!("in the work")));
         assert!(failed.is_err_and(|words: String| words.contains("in the work")));
         assert!(ranks().is_some());
     });

@@ -105,6 +105,28 @@ fn two_ranks_are_two_turns_with_8_bits_of_moments() {
     compare("resnet10", &["optimizer=adam8bit", "optimizer.states.min_size=16"]);
 }
 
+/// With synchronised BatchNorm, two ranks are one process with whole batches, but for rounding.
+#[test]
+fn synchronised_ranks_train_as_one_process() {
+    let place = Place::new();
+    place.ok("one", &["train.epochs=1"]);
+    let changes = &["train.epochs=1", "train.sync_batch_norm=true"][..];
+    let way = Way { out: "two", changes, ..Way::default() };
+    let reports = by_ranks(&place, 2, way, |_, _, _| ());
+    assert!(reports.iter().all(Result::is_ok), "{reports:?}");
+    let loss = |out: &str| log(&place, out)[0][1].as_f64().unwrap();
+    let [ours, wanted] = ["two", "one"].map(loss);
+    assert!((ours - wanted).abs() < 1e-3 * wanted, "{ours} and {wanted}");
+    let [ours, wanted] = ["two", "one"].map(|out| place.tensors(out));
+    for (name, wanted) in wanted.iter().filter(|(name, _)| name.ends_with(".running_mean")) {
+        let off = ours[name]
+            .iter()
+            .zip(wanted)
+            .map(|(&a, &b)| (f32::from_bits(a) - f32::from_bits(b)).abs());
+        assert!(off.fold(0.0, f32::max) < 1e-3, "{name}");
+    }
+}
+
 /// Each rank has the same parts of batches as each turn of one process.
 #[test]
 fn the_number_of_ranks_may_change() {
