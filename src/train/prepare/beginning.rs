@@ -1,7 +1,6 @@
 //! What a run begins with: weights, states and the place in the data, new or from a checkpoint.
 
 use super::{Begin, Data};
-use crate::bytes::counted;
 use crate::error::{Error, Remedy, Result};
 use crate::model_file::{Header, Training};
 use crate::quant::Quantizer;

@@ -88,6 +88,9 @@ impl Loop {
         model: &Trainee,
         progress: &mut Progressing,
     ) -> Error {
+        if !is_first(&*self.ranks) {
+            return error;
+        }
         match self.save(model, progress) {
             Ok(()) => {
                 let error = error.and(&progress.keeper.kept());
