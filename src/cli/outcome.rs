@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::remedy::{Terms, told_in};
 use super::{shown, signals};
+use crate::backend::collective::Launched;
 use crate::error::{Error, Result};
 use crate::terminal::{self, errln, outln};
 
@@ -41,12 +42,15 @@ fn code(error: &Error) -> u8 {
 /// standard output. Returns the exit code.
 pub(super) fn outcome(result: Result<()>, json: bool, terms: &Terms) -> ExitCode {
     let told = |e: &Error| told_in(e, terms);
+    // Of several ranks, the first one writes the output.
+    let other = Launched::from_environment().filter(|launched| launched.rank > 0);
     if let Err(e) = &result {
-        if json {
+        if json && other.is_none() {
             let (file, line) = e.place();
             outln!("{}", json!({"error": told(e), "file": file.map(shown), "line": line}));
         }
-        errln!("revox: {}", told(e));
+        let who = other.map_or_else(String::new, |rank| format!(" ({rank})"));
+        errln!("revox{who}: {}", told(e));
     }
     let printed = terminal::finish().inspect_err(|e| errln!("revox: {}", told(e)));
     result.and(printed).map_or_else(|e| ExitCode::from(code(&e)), |()| ExitCode::SUCCESS)

@@ -6,11 +6,14 @@ use std::collections::BTreeSet;
 use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use burn::tensor::Device;
 
 use self::report::show;
+use super::values::within;
 use super::{Global, signals};
+use crate::backend::collective::{self, Communicator, agree};
 use crate::backend::largest_allocation;
 use crate::corpus::shards::SCANNING;
 use crate::error::{Error, Result};
@@ -29,7 +32,8 @@ use crate::train::{Changes, Recipe, RunOptions, train};
   revox train recipes/quickstart.toml --out runs/short --set train.epochs=2
   revox train recipes/voxceleb/fine-tune.toml --init model.safetensors
   revox train recipes/voxceleb/resnet.toml --backend cuda --devices 0,1
-  revox train recipes/voxceleb/resnet.toml --backend cuda --precision f16")]
+  revox train recipes/voxceleb/resnet.toml --backend cuda --precision f16
+  mpirun -n 4 revox train recipes/voxceleb/resnet.toml --timeout 2")]
 pub struct Args {
     /// The recipe (TOML).
     recipe: PathBuf,
@@ -69,10 +73,43 @@ pub struct Args {
     /// Change a value of the recipe: `--set train.epochs=3` (repeatable).
     #[arg(long = "set", value_name = "KEY=VALUE")]
     set: Vec<String>,
+    /// Of several processes (`mpirun`, `srun`): how long one waits for another before it gives up,
+    /// in minutes.
+    #[arg(long, value_name = "MINUTES", default_value_t = 5.0, value_parser = minutes)]
+    timeout: f64,
 }
 
 pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
+    let timeout = Duration::from_secs_f64(60.0 * args.timeout);
+    let ranks = collective::connect(&collective::Options { timeout })?;
+    let done = run_among(args, global, &ranks);
+    collective::end(&*ranks, done)
+}
+
+/// Trains as one of these ranks.
+fn run_among(args: &Args, global: &Global, ranks: &Arc<dyn Communicator>) -> Result<()> {
     let free = global.free();
+    let (recipe, options) = agree(&**ranks, planned(args, global, ranks, free))?;
+    let report = train(&recipe, &options).map_err(|e| {
+        // The folder of the second phase is there as soon as it begins.
+        let second = recipe.second_phase().filter(|_| options.second_out().exists());
+        let recipe = second.as_ref().unwrap_or(&recipe);
+        let parts = ranks.size() * (1 + options.others.len());
+        with_advice(e, recipe, global, parts, free)
+    })?;
+    if ranks.rank() == 0 {
+        show(&report, global);
+    }
+    Ok(())
+}
+
+/// The recipe with its changes, and how to run it.
+fn planned(
+    args: &Args,
+    global: &Global,
+    ranks: &Arc<dyn Communicator>,
+    free: Option<u64>,
+) -> Result<(Recipe, RunOptions)> {
     let mut others = global.open_all(&args.devices)?;
     let device = others.remove(0);
     let mut changes = args.set.clone();
@@ -95,9 +132,9 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     let devices: Vec<&Device> = std::iter::once(&device).chain(&others).collect();
     // Both phases, before the first step.
     let second = recipe.second_phase();
-    let page = plan_memory(&recipe, global, &devices, free)?;
+    let page = plan_memory(&recipe, global, &devices, ranks.size(), free)?;
     let second_page = match &second {
-        Some(second) => plan_memory(second, global, &devices, free)
+        Some(second) => plan_memory(second, global, &devices, ranks.size(), free)
             .map_err(|e| e.retold(|text| Error::Invalid(format!("large_margin: {text}"))))?,
         None => None,
     };
@@ -111,20 +148,19 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
         backend: global.backend.name().to_owned(),
         device,
         others,
+        ranks: ranks.clone(),
         stop,
         quiet: global.quiet,
         dashboard: dashboard(global.quiet),
         warn: Arc::new(warn),
         note: Arc::new(|text: &str| note!("{text}")),
     };
-    let report = train(&recipe, &options).map_err(|e| {
-        // The folder of the second phase is there as soon as it begins.
-        let second = second.as_ref().filter(|_| options.second_out().exists());
-        let recipe = second.unwrap_or(&recipe);
-        with_advice(e, recipe, global, 1 + options.others.len(), free)
-    })?;
-    show(&report, global);
-    Ok(())
+    Ok((recipe, options))
+}
+
+/// The value of `--timeout`.
+fn minutes(text: &str) -> Result<f64, String> {
+    within(text, 0.01..=1e4, "minutes, from 0.01 to 10000")
 }
 
 /// Changes of a recipe, as errors name them.
@@ -132,8 +168,8 @@ pub(super) fn named(changes: &[String]) -> Changes<'_> {
     Changes::named(changes, "--set")
 }
 
-/// The error of a training on so many devices. Where memory was short, it says what would fit.
-/// `free` is what was free on the first device when the run began.
+/// The error of a training on so many devices of all ranks together. Where memory was short, it
+/// says what would fit. `free` is what was free on the first device when the run began.
 pub(super) fn with_advice(
     error: Error,
     recipe: &Recipe,
@@ -149,18 +185,19 @@ pub(super) fn with_advice(
     advised(error, &setting, global.backend, free)
 }
 
-/// Refuses a training whose steps need more memory than the first device's driver says is free.
-/// What steps in another precision than f32 take is not known, so it only warns of those. Says how
-/// large pages are best on a GPU.
+/// Refuses a training of so many ranks whose steps need more memory than the first device's driver
+/// says is free. What steps in another precision than f32 take is not known, so it only warns of
+/// those. Says how large pages are best on a GPU.
 pub(super) fn plan_memory(
     recipe: &Recipe,
     global: &Global,
     devices: &[&Device],
+    ranks: usize,
     free: Option<u64>,
 ) -> Result<Option<u64>> {
     let Some(most) = largest_allocation(devices[0]) else { return Ok(None) };
     // A corpus that is yet to be made has no lists.
-    let Ok(setting) = setting(recipe, devices.len(), global) else { return Ok(None) };
+    let Ok(setting) = setting(recipe, ranks * devices.len(), global) else { return Ok(None) };
     if free.is_some() {
         // A dry run drops launches, so none may be waiting.
         devices.iter().try_for_each(|d| d.sync().map_err(|e| Error::Backend(e.to_string())))?;

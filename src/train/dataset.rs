@@ -3,6 +3,7 @@
 
 mod crops;
 pub(super) mod left_out;
+mod news;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};

@@ -9,8 +9,10 @@ use super::checkpoint::{Average, State};
 use super::classes::HeadMatch;
 use super::dev_set::DevResult;
 use super::launch::Trained;
+use super::ranks::{by_first, is_alone, of_first};
 use super::strategy::{Loop, MODEL, Progressing};
 use super::{Recipe, RunOptions, Trainee};
+use crate::backend::collective::Communicator;
 use crate::error::Result;
 use crate::fs;
 use crate::model_file::{Model, read_head};
@@ -56,11 +58,64 @@ pub struct Report {
     pub seconds: f64,
 }
 
-/// Chooses the final model, measures it, and writes the last files.
+impl Report {
+    /// The report of a rank that has tested nothing.
+    fn untested(recipe: &Recipe, options: &RunOptions, trained: &Trained, begun: Instant) -> Self {
+        Self {
+            model: options.out.join(MODEL),
+            det: options.out.join(DET),
+            eer: f64::NAN,
+            eer_ci95: None,
+            min_dcf: [f64::NAN; 2],
+            trials_left_out: 0,
+            best_epoch: 0,
+            averaged: recipe.train.average_last,
+            epochs: 0,
+            ended: trained.ended.clone(),
+            head: trained.head.clone(),
+            first: None,
+            example: trained.dev.example_pair(),
+            seconds: begun.elapsed().as_secs_f64(),
+        }
+    }
+
+    /// The same with the numbers of rank 0.
+    fn with_numbers_of_first(self, ranks: &dyn Communicator) -> Result<Self> {
+        let [low, high] = self.eer_ci95.map_or([f64::NAN; 2], |ci| [ci.low, ci.high]);
+        let [a, b] = self.min_dcf;
+        let counts = [self.trials_left_out, self.best_epoch, self.epochs].map(|n| n as f64);
+        let [left_out, best_epoch, epochs] = counts;
+        let ours = [self.eer, low, high, a, b, left_out, best_epoch, epochs];
+        let [eer, low, high, a, b, counts @ ..] = of_first(ranks, ours)?;
+        let [trials_left_out, best_epoch, epochs] = counts.map(|n| n as usize);
+        let eer_ci95 = (!low.is_nan()).then_some(Interval { low, high });
+        let min_dcf = [a, b];
+        Ok(Self { eer, eer_ci95, min_dcf, trials_left_out, best_epoch, epochs, ..self })
+    }
+}
+
+/// Chooses the final model, measures it, and writes the last files. Rank 0 does so, and the others
+/// wait for its numbers.
 ///
 /// # Errors
 /// A model that cannot be read, tested or written.
 pub(super) fn finish(
+    recipe: &Recipe,
+    options: &RunOptions,
+    trained: Trained,
+    begun: Instant,
+) -> Result<Report> {
+    let ranks = &*options.ranks;
+    if is_alone(ranks) {
+        return measured(recipe, options, trained, begun);
+    }
+    let untested = Report::untested(recipe, options, &trained, begun);
+    let report = by_first(ranks, || measured(recipe, options, trained, begun))?;
+    report.unwrap_or(untested).with_numbers_of_first(ranks)
+}
+
+/// Chooses the final model, measures it, and writes the last files.
+fn measured(
     recipe: &Recipe,
     options: &RunOptions,
     trained: Trained,

@@ -6,8 +6,10 @@ use std::time::Duration;
 use super::checkpoint::{self, State};
 use super::finish::DET;
 use super::launch::LEFT_OUT;
+use super::ranks::{check_seen, is_alone, is_first};
 use super::strategy::{METRICS, MODEL};
 use super::{Recipe, RunOptions};
+use crate::backend::collective::agree;
 use crate::bytes::counted;
 use crate::error::{Error, Remedy, Result};
 use crate::fs::{self, Lock};
@@ -18,7 +20,8 @@ const RECIPE: &str = "recipe.lock.toml";
 /// How long the run waits for another process that is about to leave the folder.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// The folder. This process alone uses it until the value is dropped.
+/// The folder. This process alone uses it until the value is dropped; of several ranks, rank 0
+/// does, and the others only read.
 pub(super) struct RunFolder {
     path: PathBuf,
     /// The checkpoint to go on with.
@@ -28,9 +31,44 @@ pub(super) struct RunFolder {
     lock: Option<Lock>,
     /// Whether this process made the folder.
     made: bool,
+    /// Whether this process writes into it.
+    writes: bool,
 }
 
 impl RunFolder {
+    /// [`RunFolder::open`] by rank 0. The others learn which checkpoint to go on with.
+    ///
+    /// # Errors
+    /// Those of [`RunFolder::open`], on all ranks. A rank that does not see the folder.
+    pub fn of_ranks(options: &RunOptions) -> Result<Self> {
+        let ranks = &*options.ranks;
+        if is_alone(ranks) {
+            return Self::open(options);
+        }
+        let opened = match is_first(ranks) {
+            true => Self::open(options).map(Some),
+            false => Ok(None),
+        };
+        let opened = agree(ranks, opened)?;
+        agree(ranks, check_seen(&options.out))?;
+        let found = opened.as_ref().and_then(|folder| folder.checkpoint.as_deref());
+        let name = found.and_then(Path::file_name).unwrap_or_default().to_string_lossy();
+        let told = ranks.broadcast(name.into_owned().into_bytes(), 0)?;
+        Ok(opened.unwrap_or_else(|| Self::read_only(&options.out, &String::from_utf8_lossy(&told))))
+    }
+
+    /// The folder as another rank's, with the name of the checkpoint to go on with; empty for none.
+    fn read_only(path: &Path, checkpoint: &str) -> Self {
+        Self {
+            path: path.to_owned(),
+            checkpoint: (!checkpoint.is_empty()).then(|| path.join(checkpoint)),
+            notes: Vec::new(),
+            lock: None,
+            made: false,
+            writes: false,
+        }
+    }
+
     /// Takes the folder, and removes half-written files of dead processes.
     ///
     /// # Errors
@@ -55,6 +93,7 @@ impl RunFolder {
             notes: Vec::new(),
             lock: Some(taken.lock),
             made,
+            writes: true,
         };
         match checkpoint::newest(path) {
             Some(found) if options.resume => {
@@ -117,6 +156,9 @@ impl RunFolder {
     /// # Errors
     /// A file that cannot be replaced.
     pub fn check_outputs(&self) -> Result<()> {
+        if !self.writes {
+            return Ok(());
+        }
         let files = [MODEL, METRICS, checkpoint::NEWEST, RECIPE, LEFT_OUT];
         let files = files.map(|name| self.path.join(name));
         fs::check_outputs(&files.each_ref().map(PathBuf::as_path), &[])
@@ -127,6 +169,9 @@ impl RunFolder {
     /// # Errors
     /// Files that cannot be written.
     pub fn begin(&self, recipe: &Recipe, epoch: usize) -> Result<()> {
+        if !self.writes {
+            return Ok(());
+        }
         fs::write_bytes(self.path.join(RECIPE), recipe.to_toml().as_bytes())?;
         trim_metrics(&self.path.join(METRICS), epoch)
     }

@@ -29,6 +29,8 @@ const INIT: &str = "init";
 const BACKEND: &str = "backend";
 /// The name of the number of devices.
 const DEVICES: &str = "devices";
+/// The name of the number of ranks.
+const RANKS: &str = "ranks";
 /// The key of the number of epochs.
 pub(super) const EPOCHS: &str = "train.epochs";
 
@@ -50,6 +52,9 @@ pub struct Identity {
     /// Devices that a batch is divided among. None in old checkpoints, which did not record them.
     #[serde(default)]
     pub devices: Option<usize>,
+    /// Ranks that a batch is divided among before that, if there are several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ranks: Option<usize>,
 }
 
 /// Whether the difference is that a run goes on for more epochs. A quantizer's stages divide all
@@ -70,7 +75,14 @@ impl Identity {
             data: BTreeMap::new(),
             backend: Some(backend.to_owned()),
             devices: Some(devices),
+            ranks: None,
         }
+    }
+
+    /// The same run by so many ranks.
+    #[must_use]
+    pub fn of_ranks(self, ranks: usize) -> Self {
+        Self { ranks: (ranks > 1).then_some(ranks), ..self }
     }
 
     /// Compares the settings with those of a checkpoint at `path`, without reading data. Returns
@@ -130,6 +142,13 @@ impl Identity {
             && ours != theirs
         {
             findings.add(DEVICES, format!("{DEVICES} = {ours}, in the checkpoint {theirs}"));
+        }
+        let [ours, theirs] = [self.ranks, old.ranks].map(|ranks| ranks.unwrap_or(1));
+        if ours != theirs {
+            let text = format!("{RANKS} = {ours}, in the checkpoint {theirs}");
+            let more = "from here on BatchNorm sees other parts of a batch, unless \
+                        train.accumulate and --devices make up for it";
+            findings.grant(RANKS, format!("{text}: {more}"));
         }
         let unknown: Vec<&str> = [
             (BACKEND, old.backend.is_none()),

@@ -13,6 +13,7 @@ use super::checkpoint::{self, Keeper};
 use super::classes::HeadMatch;
 use super::dev_set::DevLoader;
 use super::prepare::{Begin, Data, Prepared};
+use super::ranks::{is_alone, is_first};
 use super::renderer::renderer;
 use super::schedule::Schedules;
 use super::strategy::{Loop, Progressing};
@@ -72,10 +73,12 @@ pub(super) fn launch_as(
         recipe.data.threads,
         schedules.clone(),
         state.position(),
-    );
+    )
+    .of_rank(&*options.ranks);
     let warn = options.warn.clone();
-    let keeper =
-        Keeper::new(&options.out, train.keep, train.checkpoint_every, on_disk, warn.clone());
+    // Ranks that write no checkpoints remove none either.
+    let keep = if is_first(&*options.ranks) { train.keep } else { usize::MAX };
+    let keeper = Keeper::new(&options.out, keep, train.checkpoint_every, on_disk, warn.clone());
     let progress = Progressing::new(optimizer, average, state, keeper);
     let mut run = Loop {
         recipe: recipe.clone(),
@@ -88,7 +91,10 @@ pub(super) fn launch_as(
         quantizer,
         parts,
         devices: std::iter::once(&options.device).chain(&options.others).cloned().collect(),
-        late: is_gpu(&options.device),
+        // Sums over ranks are taken on the host, which waits for the device anyway.
+        late: is_gpu(&options.device) && is_alone(&*options.ranks),
+        ranks: options.ranks.clone(),
+        set: set.clone(),
         #[cfg(test)]
         spoiled: Vec::new(),
         progress: Mutex::new(Some(progress)),
@@ -103,7 +109,9 @@ pub(super) fn launch_as(
         Some(_) => trainee,
         None => {
             let fitted = fit(options, &run, loader, &dev, trainee);
-            tell_left_out(&set, &dev, options)?;
+            if is_first(&*options.ranks) {
+                tell_left_out(&set, &dev, options)?;
+            }
             fitted?
         }
     };

@@ -1,5 +1,6 @@
 //! Batches prepared ahead by threads and delivered in order.
 
+use std::ops::Range;
 use std::sync::{Arc, Mutex};
 
 use burn::data::dataloader::{DataLoader, DataLoaderIterator, Progress};
@@ -8,8 +9,10 @@ use burn::tensor::Device;
 use crossbeam_channel::{Receiver, bounded};
 use rayon::prelude::*;
 
+use super::parts;
 use super::schedule::Schedules;
 use super::{OnDevice, TrainSet};
+use crate::backend::collective::Communicator;
 use crate::error::{Error, Result};
 
 /// A batch on its way to the device.
@@ -45,6 +48,8 @@ pub struct Position {
 pub struct Loader {
     set: Arc<TrainSet>,
     batch_size: usize,
+    /// The examples of each batch that are loaded.
+    part: Range<usize>,
     threads: usize,
     schedules: Arc<Schedules>,
     next: Mutex<Position>,
@@ -65,7 +70,15 @@ impl Loader {
         schedules: Arc<Schedules>,
         start: Position,
     ) -> Self {
-        Self { set, batch_size, threads, schedules, next: Mutex::new(start) }
+        let part = 0..batch_size;
+        Self { set, batch_size, part, threads, schedules, next: Mutex::new(start) }
+    }
+
+    /// The same with this rank's examples of each batch only. What an example holds does not depend
+    /// on the number of ranks.
+    #[must_use]
+    pub fn of_rank(self, ranks: &dyn Communicator) -> Self {
+        Self { part: parts::part(ranks.rank(), ranks.size(), self.batch_size), ..self }
     }
 
     /// Batches of an epoch.
@@ -176,14 +189,18 @@ impl DataLoader<Batch> for Loader {
                 let (set, order) = (self.set.clone(), order.clone());
                 let schedules = self.schedules.clone();
                 let (batch_size, threads) = (self.batch_size, self.threads);
+                let part = self.part.clone();
                 std::thread::spawn(move || {
                     for b in (first + thread..steps).step_by(threads) {
                         let iteration = (epoch - 1) * steps + b;
-                        let part = &order[b * batch_size..(b + 1) * batch_size];
                         let ahead = order.len().min(b * batch_size + ANNOUNCED);
-                        set.announce(epoch, &order[b * batch_size..ahead]);
+                        for batch in order[b * batch_size..ahead].chunks(batch_size) {
+                            let end = part.end.min(batch.len());
+                            set.announce(epoch, &batch[part.start.min(end)..end]);
+                        }
                         let margin = schedules.at(iteration).margin;
-                        let batch = assemble(&set, part, epoch, iteration, margin);
+                        let ours = &order[b * batch_size..][part.clone()];
+                        let batch = assemble(&set, ours, epoch, iteration, margin);
                         // The receiver is gone when the training stops early.
                         if sender.send(batch).is_err() {
                             break;
@@ -203,8 +220,8 @@ impl DataLoader<Batch> for Loader {
     fn to_device(&self, _device: &Device) -> Arc<dyn DataLoader<Batch>> {
         // Batches stay on the host; the training step moves them.
         let next = Mutex::new(*self.next.lock().expect("no holder panics"));
-        let (set, schedules) = (self.set.clone(), self.schedules.clone());
-        Arc::new(Self { set, schedules, next, ..*self })
+        let (set, schedules, part) = (self.set.clone(), self.schedules.clone(), self.part.clone());
+        Arc::new(Self { set, schedules, part, next, ..*self })
     }
 
     fn slice(&self, _start: usize, _end: usize) -> Arc<dyn DataLoader<Batch>> {

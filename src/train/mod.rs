@@ -23,6 +23,7 @@ mod parts;
 mod past;
 mod prepare;
 pub mod quantize;
+mod ranks;
 mod recipe;
 mod renderer;
 mod run;

@@ -17,7 +17,9 @@ use super::folder::RunFolder;
 use super::identity::Accept;
 use super::launch::launch;
 use super::prepare::prepare;
+use super::ranks::{RECIPE, alike};
 use super::start::Start;
+use crate::backend::collective::{Communicator, agree};
 use crate::error::{Error, Remedy, Result};
 use crate::quant::Quantizer;
 
@@ -36,8 +38,10 @@ pub struct RunOptions {
     pub backend: String,
     /// Where tensors live.
     pub device: Device,
-    /// Further devices that a batch is divided among.
+    /// Further devices that this rank's part of a batch is divided among.
     pub others: Vec<Device>,
+    /// The processes that train the same model together; `Alone` for one.
+    pub ranks: Arc<dyn Communicator>,
     /// Bytes of the pages that GPUs' allocators serve activations from, if a plan says
     /// (`memory::page`).
     pub page: Option<u64>,
@@ -69,11 +73,13 @@ impl RunOptions {
 /// # Errors
 /// Any failure of the run, with a [`Remedy`] where one is known:
 /// [`Error::OutOfMemory`] has [`Remedy::ResumeFrom`] if there is a checkpoint. Everything is saved
-/// before [`Error::Interrupted`] is returned.
+/// before [`Error::Interrupted`] is returned. The error of one rank ends all of them, and names it.
 pub fn train(recipe: &Recipe, options: &RunOptions) -> Result<Report> {
+    let options = &options.of_rank();
+    same_settings(recipe, options)?;
     refuse_quantize(recipe)?;
     let start = match &recipe.init {
-        Some(model) => Some(begun_with(model, recipe, options)?),
+        Some(model) => Some(agree(&*options.ranks, begun_with(model, recipe, options))?),
         None => None,
     };
     phases::run(recipe, options, start)
@@ -85,6 +91,8 @@ pub fn train(recipe: &Recipe, options: &RunOptions) -> Result<Report> {
 /// # Errors
 /// Those of [`train`]. Stages that do not fit the epochs.
 pub fn fine_tune(recipe: &Recipe, options: &RunOptions, start: Start) -> Result<Report> {
+    let options = &options.of_rank();
+    same_settings(recipe, options)?;
     match &start.quantizer {
         Some(_) if recipe.large_margin.is_some() => {
             let message = "the recipe has a section [large_margin]: a network that is quantized \
@@ -95,6 +103,16 @@ pub fn fine_tune(recipe: &Recipe, options: &RunOptions, start: Start) -> Result<
         None => refuse_quantize(recipe)?,
     }
     phases::run(&Recipe { init: None, ..recipe.clone() }, options, Some(start))
+}
+
+/// Refuses ranks of different programs or recipes.
+fn same_settings(recipe: &Recipe, options: &RunOptions) -> Result<()> {
+    let ours = [
+        ("version", env!("CARGO_PKG_VERSION").to_owned()),
+        ("backend", options.backend.clone()),
+        (RECIPE, recipe.decisive()),
+    ];
+    alike(&*options.ranks, &ours)
 }
 
 /// The model that a recipe begins with.
@@ -138,8 +156,8 @@ fn check_stages(recipe: &Recipe, quantizer: &Quantizer) -> Result<()> {
 fn run(recipe: &Recipe, options: &RunOptions, start: Option<Start>) -> Result<Report> {
     let begun = Instant::now();
     let accept = Accept::parse(&options.accept)?;
-    // No other process writes into the folder until the end.
-    let folder = RunFolder::open(options)?;
+    // No other process but these ranks writes into the folder until the end.
+    let folder = RunFolder::of_ranks(options)?;
     folder.notes.iter().for_each(|text| (options.note)(text));
     let prepared = prepare(recipe, options, &folder, &accept, start)?;
     let trained = launch(recipe, options, prepared)?;

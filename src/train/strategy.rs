@@ -7,7 +7,8 @@
 //!
 //! On GPUs the host never waits for a step before the next one is queued (see `late`). It learns
 //! one step late what a step has found out; the device itself leaves out a step whose values are
-//! not finite. Before anything is saved or tested, every outcome is in.
+//! not finite. Before anything is saved or tested, every outcome is in. Several ranks settle each
+//! step before the next one.
 
 mod epoch_end;
 mod saving;
@@ -16,6 +17,7 @@ mod stages;
 mod steps;
 #[cfg(test)]
 mod tests;
+mod together;
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -36,9 +38,11 @@ use super::ahead::Ahead;
 use super::checkpoint::{Average, Keeper, State};
 use super::late::Late;
 use super::parts::Parts;
+use super::ranks::meet;
 use super::schedule::Schedules;
 use super::stopping::ended;
-use super::{Recipe, Trainee};
+use super::{Recipe, TrainSet, Trainee};
+use crate::backend::collective::{Communicator, agree};
 use crate::error::{Error, Result};
 use crate::model_file::Header;
 use crate::optim::Stepper;
@@ -89,6 +93,9 @@ pub(super) struct Loop {
     /// Iterations whose gradients are spoiled.
     #[cfg(test)]
     pub spoiled: Vec<usize>,
+    /// The processes that train the same model together.
+    pub ranks: Arc<dyn Communicator>,
+    pub set: Arc<TrainSet>,
     /// State before and after the loop.
     pub progress: Mutex<Option<Progressing>>,
     pub outcome: Mutex<Result<()>>,
@@ -131,7 +138,7 @@ impl Loop {
     ) -> Result<()> {
         if progress.keeper.has_none() {
             // A run that is cut off in its first epoch can go on, and a full disk shows at once.
-            self.save(slot.get(), progress)?;
+            agree(&*self.ranks, self.save(slot.get(), progress))?;
         }
         while ended(&self.recipe, &progress.state).is_none() {
             let epoch = progress.state.epoch;
@@ -141,10 +148,12 @@ impl Loop {
             if let Err(e) = self.end_epoch(slot.get(), progress, components, valid, begun) {
                 return Err(self.rescued(e, slot.get(), progress));
             }
-            send(components.event_processor.process_train(LearnerEvent::EndEpoch(epoch)))?;
+            let told = components.event_processor.process_train(LearnerEvent::EndEpoch(epoch));
+            let should_stop = self.should_stop(components);
+            let should_stop = meet(&*self.ranks, send(told), should_stop)?;
             if ended(&self.recipe, &progress.state).is_some() {
-                self.save(slot.get(), progress)?;
-            } else if self.should_stop(components) {
+                agree(&*self.ranks, self.save(slot.get(), progress))?;
+            } else if should_stop {
                 return Err(self.stopped(&components.interrupter, epoch + 1, slot.get(), progress));
             } else if progress.keeper.is_free() {
                 self.save_beside(slot.get(), progress)?;
@@ -168,23 +177,24 @@ impl Loop {
     ) -> Result<()> {
         let epoch_number = progress.state.epoch;
         let split = LearnerEvent::StartSplit { epoch_number, total_items: train.num_items() };
-        send(components.event_processor.process_train(split))?;
+        agree(&*self.ranks, send(components.event_processor.process_train(split)))?;
         // Parts of a batch go to their devices in their turns.
         let device = (self.late && self.parts.count() == 1).then(|| slot.get().device().autodiff());
         let mut batches = Ahead::new(train.iter(), device);
         while let Some(turn) = batches.next() {
-            let turn = match turn {
+            let turn = match self.fetched(turn) {
                 Ok(turn) => turn,
                 Err(e) => {
                     self.settle(slot, progress, components)?;
-                    return Err(self.rescued(unwrapped(&e), slot.get(), progress));
+                    return Err(self.rescued(e, slot.get(), progress));
                 }
             };
-            match self.late {
-                true => self.step_late(slot, progress, components, turn, &mut batches)?,
+            let done = match self.late {
+                true => self.step_late(slot, progress, components, turn, &mut batches),
                 false => self.step_at_once(slot, progress, components, turn)?,
-            }
-            if self.should_stop(components) {
+            };
+            let should_stop = self.should_stop(components);
+            if meet(&*self.ranks, done, should_stop)? {
                 self.settle(slot, progress, components)?;
                 let model = slot.get();
                 return Err(self.stopped(&components.interrupter, epoch_number, model, progress));
@@ -196,7 +206,8 @@ impl Loop {
             }
         }
         self.settle(slot, progress, components)?;
-        send(components.event_processor.process_train(LearnerEvent::EndSplit(epoch_number)))
+        let told = components.event_processor.process_train(LearnerEvent::EndSplit(epoch_number));
+        agree(&*self.ranks, send(told))
     }
 }
 

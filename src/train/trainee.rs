@@ -1,6 +1,7 @@
 //! The module that is trained: a network and its classification head.
 
 mod frozen;
+mod statistics;
 
 use std::collections::HashMap;
 

@@ -13,6 +13,9 @@ mod cube;
 #[cfg(all(feature = "cube", feature = "fusion"))]
 mod lazy;
 mod plain;
+mod together;
+
+pub use self::together::synchronised;
 
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, Dispatch, backend_extension};
@@ -188,8 +191,14 @@ pub fn normalize_with<const D: usize>(
         Some(running) => (running.mean.into_dispatch(), running.var.into_dispatch()),
         None => (gamma.clone(), beta.clone()),
     };
-    let (y, moments, mean, var) =
-        <Dispatch as NormOps>::normalize(x.into_dispatch(), other, gamma, beta, mean, var, norm);
+    let x = x.into_dispatch();
+    let (y, moments, mean, var) = match together::ranks() {
+        None => <Dispatch as NormOps>::normalize(x, other, gamma, beta, mean, var, norm),
+        Some(ranks) => {
+            let tensors = [x, other, gamma, beta, mean, var];
+            together::dispatched(tensors, together::Together { norm, ranks })
+        }
+    };
     let running = [mean, var].map(Tensor::from_dispatch);
     (Tensor::from_dispatch(y), Tensor::from_dispatch(moments), running)
 }

@@ -57,13 +57,19 @@ pub(super) fn around<B: Backend>(
         (true, true) => B::relu(B::float_add(y, other)),
     };
     let Some(momentum) = norm.momentum else { return (y, moments, mean, var) };
-    let moved = |old, batch| {
-        let old = B::float_mul_scalar(old, (1.0 - momentum).into());
-        B::float_add(old, B::float_mul_scalar(batch, momentum.into()))
-    };
     let variance = B::float_mul_scalar(row::<B>(&moments, 1), unbiased(count).into());
-    let (mean, var) = (moved(mean, row::<B>(&moments, 0)), moved(var, variance));
-    (y, moments, mean, var)
+    let mean = moved::<B>(mean, row::<B>(&moments, 0), momentum);
+    (y, moments, mean, moved::<B>(var, variance, momentum))
+}
+
+/// A running statistic after a batch.
+pub(super) fn moved<B: Backend>(
+    old: FloatTensor<B>,
+    batch: FloatTensor<B>,
+    momentum: f64,
+) -> FloatTensor<B> {
+    let old = B::float_mul_scalar(old, (1.0 - momentum).into());
+    B::float_add(old, B::float_mul_scalar(batch, momentum.into()))
 }
 
 /// [`NormOps::normalize_gradients`] around the gradients of a normalisation alone.

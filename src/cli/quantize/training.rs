@@ -6,6 +6,7 @@ use burn::tensor::Device;
 
 use super::Args;
 use super::activations::{Calibrated, Calibrator};
+use crate::backend::collective::Alone;
 use crate::cli::train::{plan_memory, with_advice};
 use crate::cli::{Global, signals};
 use crate::error::Result;
@@ -29,7 +30,7 @@ pub(super) fn train(
     let free = global.free();
     let options = RunOptions {
         second_page: None,
-        page: plan_memory(recipe, global, &[device], free)?,
+        page: plan_memory(recipe, global, &[device], 1, free)?,
         out: out.clone(),
         resume: args.resume,
         accept: args.accept.clone(),
@@ -37,6 +38,7 @@ pub(super) fn train(
         backend: global.backend.name().to_owned(),
         device: device.clone(),
         others: Vec::new(),
+        ranks: Arc::new(Alone),
         stop: signals::watch()?,
         quiet: global.quiet,
         dashboard: false,

@@ -25,13 +25,16 @@ pub(in crate::train) struct LeftOut {
     of: usize,
     /// The fault of each, by its number.
     faults: Mutex<BTreeMap<usize, String>>,
+    /// The numbers of those that other ranks have not been told of.
+    untold: Mutex<BTreeSet<usize>>,
 }
 
 impl LeftOut {
     /// Tolerates a part of so many utterances.
     pub fn new(tolerate: f64, of: usize) -> Self {
         let (things, key) = ("utterances", "data.train");
-        Self { things, key, tolerate, least: 0, of, faults: Mutex::default() }
+        let (faults, untold) = Default::default();
+        Self { things, key, tolerate, least: 0, of, faults, untold }
     }
 
     /// Tolerates a part of so many dev utterances.
@@ -57,12 +60,39 @@ impl LeftOut {
     /// The fault itself if none is tolerated; the first of them if they are too many. Both with
     /// [`Remedy::LeaveOut`].
     pub fn add(&self, number: usize, fault: Error) -> Result<Option<String>> {
-        let (most, of, things) = (self.allowed(self.tolerate), self.of, self.things);
-        if most == 0 {
+        if self.allowed(self.tolerate) == 0 {
+            let (of, things) = (self.of, self.things);
             let more = format!("data.tolerate = {} allows none of {of} {things}", self.tolerate);
             return Err(fault.and(&more).with(self.remedy(1)));
         }
-        let text = fault.to_string();
+        let told = self.learn(number, fault.to_string())?;
+        if told.is_some() {
+            self.untold.lock().unwrap_or_else(PoisonError::into_inner).insert(number);
+        }
+        Ok(told)
+    }
+
+    /// Faults that other ranks have not been told of, with their numbers. They count as told then.
+    pub fn news(&self) -> Vec<(usize, String)> {
+        let untold =
+            std::mem::take(&mut *self.untold.lock().unwrap_or_else(PoisonError::into_inner));
+        let faults = self.faults.lock().unwrap_or_else(PoisonError::into_inner);
+        let with_text = |number: usize| Some((number, faults.get(&number)?.clone()));
+        untold.into_iter().filter_map(with_text).collect()
+    }
+
+    /// How many faults other ranks have not been told of.
+    pub fn count_news(&self) -> usize {
+        self.untold.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
+    /// Leaves out one of them because of a fault that another rank may have told of. Returns its
+    /// text if it is the first of this one.
+    ///
+    /// # Errors
+    /// The first of them if they are too many, with [`Remedy::LeaveOut`].
+    pub fn learn(&self, number: usize, text: String) -> Result<Option<String>> {
+        let (most, of, things) = (self.allowed(self.tolerate), self.of, self.things);
         let mut faults = self.faults.lock().unwrap_or_else(PoisonError::into_inner);
         let is_new = faults.insert(number, text.clone()).is_none();
         if faults.len() <= most {
@@ -117,6 +147,27 @@ mod tests {
         let error = left_out.add(9, fault(9)).unwrap_err().to_string();
         assert!(error.starts_with("3 of 2999 utterances cannot be read; data.tolerate allows 2"));
         assert!(error.contains("wav.scp:4: damaged; wav.scp:8"), "{error}");
+    }
+
+    /// Each fault is told once; what another rank told is not told again, but counts.
+    #[test]
+    fn ranks_count_together() {
+        let [ours, theirs] = [0, 1].map(|_| LeftOut::new(0.001, 2999));
+        for (left_out, number) in [(&ours, 7), (&theirs, 3), (&ours, 7)] {
+            left_out.add(number, fault(number)).unwrap();
+        }
+        assert_eq!((ours.count_news(), theirs.count_news()), (1, 1));
+        let news = theirs.news();
+        assert_eq!(news, [(3, "wav.scp:4: damaged".to_owned())]);
+        assert_eq!((theirs.count_news(), theirs.news()), (0, Vec::new()));
+        let learn = |(number, text): (usize, String)| ours.learn(number, text);
+        assert_eq!(learn(news[0].clone()).unwrap().as_ref(), Some(&news[0].1));
+        assert_eq!(learn(news[0].clone()).unwrap(), None);
+        assert_eq!((ours.count_news(), ours.faults().len()), (1, 2));
+        let error = ours.add(9, fault(9)).unwrap_err().to_string();
+        assert!(error.starts_with("3 of 2999 utterances"), "{error}");
+        let error = theirs.learn(7, "a".into()).and(theirs.learn(9, "b".into())).unwrap_err();
+        assert!(matches!(error.remedy(), Some(Remedy::LeaveOut { .. })), "{error}");
     }
 
     #[test]

@@ -1,12 +1,19 @@
+mod ranks;
+
 use super::*;
+use crate::backend::collective::Alone;
 use crate::losses::HeadConfig;
 use crate::nn::collect_named;
 use crate::rng::Stream;
 use crate::zoo::Architecture;
 
 fn trainee(name: &str, device: &Device) -> Trainee {
+    trainee_of(name, 4, device)
+}
+
+fn trainee_of(name: &str, width: usize, device: &Device) -> Trainee {
     let arch =
-        Architecture { width: 4, mels: 16, embedding_dim: 6, ..Architecture::named(name).unwrap() };
+        Architecture { width, mels: 16, embedding_dim: 6, ..Architecture::named(name).unwrap() };
     Trainee::new(&arch, &HeadConfig::default(), 5, device, 3).unwrap().train()
 }
 
@@ -59,7 +66,7 @@ fn parts_sum_up_to_the_whole_batch() {
     for name in ["resnet10", "rev1-resnet10"] {
         let whole = {
             let model = trainee(name, &device);
-            let (outcome, g) = Parts::new(vec![device.clone()], 1, 16)
+            let (outcome, g) = Parts::new(vec![device.clone()], 1, 16, &Alone)
                 .unwrap()
                 .step(&model, batch(4, 4), 1.0)
                 .unwrap();
@@ -67,7 +74,7 @@ fn parts_sum_up_to_the_whole_batch() {
         };
         for (devices, accumulate) in [(1, 4), (2, 2), (4, 1), (2, 1)] {
             let model = trainee(name, &device);
-            let parts = Parts::new(vec![device.clone(); devices], accumulate, 16).unwrap();
+            let parts = Parts::new(vec![device.clone(); devices], accumulate, 16, &Alone).unwrap();
             let (outcome, g) = parts.step(&model, batch(4, 4), 1.0).unwrap();
             near(&gradients(&model, &g), &whole.1, 2e-5);
             let outcome = outcome.read();
@@ -87,8 +94,10 @@ fn parts_sum_up_to_the_whole_batch() {
 fn uneven_parts_count_by_their_size() {
     let device = Device::default();
     let model = trainee("resnet10", &device);
-    let (_, ours) =
-        Parts::new(vec![device.clone()], 2, 5).unwrap().step(&model, batch(5, 1), 1.0).unwrap();
+    let (_, ours) = Parts::new(vec![device.clone()], 2, 5, &Alone)
+        .unwrap()
+        .step(&model, batch(5, 1), 1.0)
+        .unwrap();
     let wanted: Vec<_> = [0..2, 2..5]
         .into_iter()
         .map(|r| {
@@ -115,13 +124,17 @@ fn devices_share_a_batch() {
     use crate::backend::BackendKind;
     let [flex, ndarray] = [BackendKind::Flex, BackendKind::Ndarray].map(|k| k.device(0).unwrap());
     let model = trainee("resnet10", &flex);
-    let (_, wanted) =
-        Parts::new(vec![flex.clone()], 2, 8).unwrap().step(&model, batch(4, 2), 1.0).unwrap();
+    let (_, wanted) = Parts::new(vec![flex.clone()], 2, 8, &Alone)
+        .unwrap()
+        .step(&model, batch(4, 2), 1.0)
+        .unwrap();
     let wanted = gradients(&model, &wanted);
     let model = trainee("resnet10", &flex);
     let before = collect_named(&model.valid());
-    let (_, ours) =
-        Parts::new(vec![flex, ndarray], 1, 8).unwrap().step(&model, batch(4, 2), 1.0).unwrap();
+    let (_, ours) = Parts::new(vec![flex, ndarray], 1, 8, &Alone)
+        .unwrap()
+        .step(&model, batch(4, 2), 1.0)
+        .unwrap();
     near(&gradients(&model, &ours), &wanted, 1e-4);
     let after = collect_named(&model.valid());
     let moved =
@@ -132,10 +145,11 @@ fn devices_share_a_batch() {
 #[test]
 fn parts_of_one_example_are_refused() {
     let device = Device::default();
-    let error = Parts::new(vec![device.clone(); 2], 2, 7).unwrap_err().to_string();
+    let error = Parts::new(vec![device.clone(); 2], 2, 7, &Alone).unwrap_err().to_string();
     assert!(error.contains("batch_size = 7") && error.contains("2 devices and 2 turns"), "{error}");
     assert!(
-        Parts::new(vec![device.clone()], 1, 1).is_ok() && Parts::new(vec![device], 0, 8).is_err()
+        Parts::new(vec![device.clone()], 1, 1, &Alone).is_ok()
+            && Parts::new(vec![device], 0, 8, &Alone).is_err()
     );
 }
 
@@ -145,7 +159,7 @@ fn gradients_are_scaled_and_the_outcome_is_not() {
     let device = Device::default();
     let model = trainee("resnet10", &device);
     for (devices, accumulate) in [(1, 1), (2, 1), (1, 2)] {
-        let parts = Parts::new(vec![device.clone(); devices], accumulate, 8).unwrap();
+        let parts = Parts::new(vec![device.clone(); devices], accumulate, 8, &Alone).unwrap();
         let run = |scale: f32| {
             let (outcome, g) = parts.step(&model, batch(4, 2), scale).unwrap();
             (outcome.read(), gradients(&model, &g))
@@ -162,7 +176,7 @@ fn gradients_are_scaled_and_the_outcome_is_not() {
 fn a_device_that_fails_is_named() {
     let device = Device::default();
     let model = trainee("resnet10", &device);
-    let parts = Parts::new(vec![device.clone(); 3], 1, 8).unwrap();
+    let parts = Parts::new(vec![device.clone(); 3], 1, 8, &Alone).unwrap();
     let short = || {
         let mut short = batch(8, 1);
         short.features.pop();
@@ -198,7 +212,7 @@ fn what_a_device_lacks_keeps_its_meaning() {
 fn wgpu_reserves_no_more_for_later_steps() {
     let Ok(device) = crate::backend::BackendKind::Wgpu.device(0) else { return };
     let model = trainee("resnet10", &device);
-    let parts = Parts::new(vec![device.clone(); 2], 1, 8).unwrap();
+    let parts = Parts::new(vec![device.clone(); 2], 1, 8, &Alone).unwrap();
     let reserved = |steps: usize| {
         for _ in 0..steps {
             let (outcome, g) = parts.step(&model, batch(4, 2), 1.0).unwrap();

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use super::Recipe;
 use crate::error::Error;
+use crate::nn::Precision;
 
 /// Values that cannot go together.
 pub(super) struct Fault {
@@ -127,6 +128,18 @@ impl Recipe {
             let message =
                 format!("train.accumulate = {n}: from 1 to half of train.batch_size = {size}");
             return Fault::refused("train.accumulate", message);
+        }
+        if train.sync_batch_norm && train.accumulate > 1 {
+            let message = "train.sync_batch_norm: turns (train.accumulate) cannot be synchronised, \
+                           since each ends before the next one begins; divide the batch among \
+                           ranks instead (mpirun -n N), or train a reversible network, which \
+                           needs less memory";
+            return Fault::refused("train.sync_batch_norm", message);
+        }
+        if train.sync_batch_norm && matches!(train.precision, Precision::Bf16 | Precision::F16) {
+            let message = "train.sync_batch_norm: not with activations of 16 bits; \
+                           train.precision must be f32 or tf32";
+            return Fault::refused("train.sync_batch_norm", message);
         }
         Ok(())
     }

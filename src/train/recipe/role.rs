@@ -25,7 +25,7 @@ pub(super) const NEUTRAL: [&str; 8] = [
 ];
 
 /// Changeable keys, and a section of such.
-pub(in crate::train) const CHANGEABLE: [&str; 34] = [
+pub(in crate::train) const CHANGEABLE: [&str; 35] = [
     "data.train",
     "data.dev",
     "data.trials",
@@ -59,6 +59,7 @@ pub(in crate::train) const CHANGEABLE: [&str; 34] = [
     "train.validate_every",
     "train.average_last",
     "train.freeze",
+    "train.sync_batch_norm",
     "train.precision",
 ];
 

@@ -181,6 +181,11 @@ pub struct TrainConfig {
     /// BatchNorms normalise by their running statistics, which do not move.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub freeze: Vec<String>,
+    /// Whether BatchNorm takes the moments of a whole batch where several ranks divide it among
+    /// them. Otherwise each rank's part has its own. It costs a sum over ranks for each BatchNorm
+    /// and direction, and for each recomputation.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub sync_batch_norm: bool,
     /// How a reversible network trains: `reversible` (the default) recomputes activations, `taped`
     /// keeps them. The result is the same.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -205,6 +210,7 @@ impl Default for TrainConfig {
             validate_every: 1,
             average_last: 1,
             freeze: Vec::new(),
+            sync_batch_norm: false,
             execution: None,
             precision: Precision::F32,
             checkpoint_every: Every::Time(Duration::from_secs(15 * 60)),

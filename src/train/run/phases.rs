@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::{RunOptions, run as one};
+use crate::backend::collective::agree;
 use crate::bytes::counted;
 use crate::error::{Error, Remedy, Result};
 use crate::train::checkpoint::{newest, read_state};
@@ -21,10 +22,11 @@ const SECOND: &str = "large_margin.epochs";
 pub(super) fn run(recipe: &Recipe, options: &RunOptions, start: Option<Start>) -> Result<Report> {
     let Some(second) = recipe.second_phase() else { return one(recipe, options, start) };
     let folder = options.second_out();
-    match options.resume {
-        true => check_first(recipe, &options.out, &folder)?,
-        false => check_empty(&folder)?,
-    }
+    let checked = match options.resume {
+        true => check_first(recipe, &options.out, &folder),
+        false => check_empty(&folder),
+    };
+    agree(&*options.ranks, checked)?;
     let first = one(recipe, options, start).map_err(|e| begun(e, &options.out, &folder))?;
     (options.note)(&format!(
         "second phase: {} with crops of {} frames and a margin of {}, in {}",
@@ -33,7 +35,7 @@ pub(super) fn run(recipe: &Recipe, options: &RunOptions, start: Option<Start>) -
         second.margin.last,
         folder.display()
     ));
-    let (start, _) = Start::load(&first.model, &options.device)?;
+    let (start, _) = agree(&*options.ranks, Start::load(&first.model, &options.device))?;
     let note = options.note.clone();
     let options = RunOptions {
         note: Arc::new(move |text: &str| note(&renamed(text))),

@@ -1,6 +1,7 @@
 //! Runs that go on for longer, with more speakers, and of which parts stay what they are.
 
 mod beginnings;
+mod ranks;
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -8,6 +9,7 @@ use std::sync::Mutex;
 use tempfile::TempDir;
 
 use super::*;
+use crate::backend::collective::Alone;
 use crate::corpus::synth::{SynthConfig, make};
 use crate::model_file::{Model, read_safetensors};
 use crate::train::checkpoint::{NEWEST, read_state};
@@ -87,6 +89,7 @@ impl Place {
             backend: "any".to_owned(),
             device: Device::default(),
             others: Vec::new(),
+            ranks: Arc::new(Alone),
             page: None,
             second_page: None,
             stop: Arc::new(AtomicBool::new(false)),

@@ -67,6 +67,11 @@ impl Drawn {
         Err(Error::Training(message).with(remedy))
     }
 
+    /// What is left out.
+    pub fn left_out(&self) -> &LeftOut {
+        &self.left_out
+    }
+
     /// The faults so far, a line for each sound.
     pub fn faults(&self) -> Vec<String> {
         self.left_out.faults()

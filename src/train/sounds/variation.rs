@@ -7,6 +7,7 @@ use super::noises::Noises;
 use super::responses::Responses;
 use crate::error::Result;
 use crate::rng::Stream;
+use crate::train::dataset::left_out::LeftOut;
 use crate::train::recipe::AugmentConfig;
 
 /// What is added to the largest value before samples are divided by it, as in WeSpeaker.
@@ -47,9 +48,17 @@ impl Variation {
 
     /// Sounds that could not be read so far, a line for each.
     pub fn left_out(&self) -> Vec<String> {
+        self.drawn().flat_map(Drawn::faults).collect()
+    }
+
+    /// What is left out of each list.
+    pub fn lists(&self) -> impl Iterator<Item = &LeftOut> {
+        self.drawn().map(Drawn::left_out)
+    }
+
+    fn drawn(&self) -> impl Iterator<Item = &Drawn> {
         let noises = self.noises.iter().map(|noises| &noises.drawn);
-        let responses = self.responses.iter().map(|responses| &responses.drawn);
-        noises.chain(responses).flat_map(Drawn::faults).collect()
+        noises.chain(self.responses.iter().map(|responses| &responses.drawn))
     }
 
     /// Adds noise to the samples of an utterance or puts them into a room, or leaves them as they

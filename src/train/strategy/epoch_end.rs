@@ -9,10 +9,12 @@ use burn::train::{EventProcessorTraining, InferenceStep, LearnerEvent, TrainingI
 use serde_json::json;
 
 use super::{Components, Loop, METRICS, Progressing, send};
+use crate::backend::collective::agree;
 use crate::error::{Error, Result};
 use crate::fs;
 use crate::nn::collect_named;
 use crate::train::Trainee;
+use crate::train::ranks::{by_first, is_first, of_first};
 use crate::train::recipe::TrainConfig;
 
 /// How many of the epochs before this one belong to the mean of a run's last epochs.
@@ -23,9 +25,13 @@ pub(in crate::train) fn summed_before(train: &TrainConfig, epoch: usize) -> usiz
     }
 }
 
+/// EER, minDCFs, and trials that were left out.
+type Rates = (f64, [f64; 2], usize);
+
 impl Loop {
-    /// The test after an epoch's batches, and its line in the log. Until all of it is done, the
-    /// state stays that of the last batch, so that a resumed run begins the test again.
+    /// The test after an epoch's batches, and its line in the log: rank 0's work, whose rates all
+    /// ranks learn. Until all of it is done, the state stays that of the last batch, so that a
+    /// resumed run begins the test again.
     pub(super) fn end_epoch(
         &self,
         model: &Trainee,
@@ -35,10 +41,11 @@ impl Loop {
         begun: Instant,
     ) -> Result<()> {
         let (epoch, epochs) = (progress.state.epoch, self.recipe.train.epochs);
+        let ranks = &*self.ranks;
         let mut best = progress.state.best;
         let tested = epoch.is_multiple_of(self.recipe.train.validate_every) || epoch == epochs;
         let rates = match tested {
-            true => Some(self.test(model, &mut best, epoch, components, valid)?),
+            true => Some(self.tested(model, &mut best, epoch, components, valid)?),
             false => None,
         };
         if progress.state.skipped >= self.steps {
@@ -63,7 +70,11 @@ impl Loop {
         if let Some(scale) = &progress.state.loss_scale {
             line["loss_scale"] = json!(scale.factor());
         }
-        fs::append_line(self.out.join(METRICS), &line.to_string())?;
+        let logged = match is_first(ranks) {
+            true => fs::append_line(self.out.join(METRICS), &line.to_string()),
+            false => Ok(()),
+        };
+        agree(ranks, logged)?;
         self.accumulate(model, progress, epoch);
         let state = &mut progress.state;
         (state.epoch, state.batch, state.loss_sum, state.accuracy_sum) = (epoch + 1, 0, 0.0, 0.0);
@@ -71,16 +82,40 @@ impl Loop {
         Ok(())
     }
 
-    /// Tests the model: EER, minDCFs, and trials that were left out. A better one than `best`
-    /// becomes the run's model file.
-    fn test(
+    /// [`Loop::test`] by rank 0, for all.
+    fn tested(
         &self,
         model: &Trainee,
         best: &mut Option<(f64, usize)>,
+        epoch: usize,
+        components: &mut Components,
+        valid: &ValidLoader<Trainee>,
+    ) -> Result<Rates> {
+        let (ranks, before) = (&*self.ranks, *best);
+        let found = by_first(ranks, || self.test(model, before, epoch, components, valid))?;
+        let (eer, [a, b], left_out) = found.unwrap_or_default();
+        let [eer, a, b, left_out] = of_first(ranks, [eer, a, b, left_out as f64])?;
+        if self.is_better(eer, before, epoch) {
+            *best = Some((eer, epoch));
+        }
+        Ok((eer, [a, b], left_out as usize))
+    }
+
+    /// Whether an epoch's model becomes the best one. Before the last stage a part of the network
+    /// is not quantized yet.
+    fn is_better(&self, eer: f64, best: Option<(f64, usize)>, epoch: usize) -> bool {
+        self.is_last_stage(epoch) && best.is_none_or(|(best, _)| eer < best)
+    }
+
+    /// Tests the model. A better one than `best` becomes the run's model file.
+    fn test(
+        &self,
+        model: &Trainee,
+        best: Option<(f64, usize)>,
         epoch_number: usize,
         components: &mut Components,
         valid: &ValidLoader<Trainee>,
-    ) -> Result<(f64, [f64; 2], usize)> {
+    ) -> Result<Rates> {
         let processor = &mut components.event_processor;
         send(processor.process_valid(LearnerEvent::StartSplit { epoch_number, total_items: 1 }))?;
         let model = model.valid();
@@ -98,12 +133,8 @@ impl Loop {
             send(processor.process_valid(LearnerEvent::ProcessedItem(item)))?;
         }
         send(processor.process_valid(LearnerEvent::EndSplit(epoch_number)))?;
-        // Before the last stage a part of the network is not quantized yet.
-        if self.is_last_stage(epoch_number) && best.is_none_or(|(best, _)| rates.0 < best) {
-            *best = Some((rates.0, epoch_number));
-            if self.recipe.train.average_last == 1 {
-                self.save_model(&model, epoch_number)?;
-            }
+        if self.recipe.train.average_last == 1 && self.is_better(rates.0, best, epoch_number) {
+            self.save_model(&model, epoch_number)?;
         }
         Ok(rates)
     }

@@ -9,6 +9,7 @@ use crate::model_file::{HEAD_PREFIX, Model, NamedTensors};
 use crate::nn::collect_named;
 use crate::train::Trainee;
 use crate::train::checkpoint::{NEWEST, Snapshot};
+use crate::train::ranks::is_first;
 
 impl Loop {
     /// Writes the run's model file, with the weights of an epoch. Epoch 0 stands for a mean of
@@ -36,11 +37,14 @@ impl Loop {
         Ok((Snapshot::take(&model.valid(), optimizer, average, state)?, state.step(self.steps)))
     }
 
-    /// Writes a checkpoint and waits for it.
+    /// Writes a checkpoint and waits for it. Rank 0 does, for all.
     ///
     /// # Errors
     /// Those of `Keeper::write_now`.
     pub(super) fn save(&self, model: &Trainee, progress: &mut Progressing) -> Result<()> {
+        if !is_first(&*self.ranks) {
+            return Ok(());
+        }
         let (snapshot, step) = self.snapshot(model, progress)?;
         progress.keeper.write_now(&snapshot, step)
     }
@@ -63,11 +67,14 @@ impl Loop {
         }
     }
 
-    /// Writes a checkpoint while the training goes on.
+    /// Writes a checkpoint while the training goes on. Rank 0 does, for all.
     ///
     /// # Errors
     /// Those of [`Snapshot::take`].
     pub(super) fn save_beside(&self, model: &Trainee, progress: &mut Progressing) -> Result<()> {
+        if !is_first(&*self.ranks) {
+            return Ok(());
+        }
         let (snapshot, step) = self.snapshot(model, progress)?;
         progress.keeper.write(snapshot, step);
         Ok(())
@@ -81,6 +88,9 @@ impl Loop {
         model: &Trainee,
         progress: &mut Progressing,
     ) -> Error {
+        if !is_first(&*self.ranks) {
+            return error;
+        }
         match self.save(model, progress) {
             Ok(()) => {
                 let error = error.and(&progress.keeper.kept());

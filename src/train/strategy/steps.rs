@@ -22,9 +22,12 @@ pub(in crate::train) struct Facts {
     rate: f64,
     /// What the loss was multiplied by.
     scale: f32,
-    ids: Vec<String>,
+    pub(super) ids: Vec<String>,
     progress: Progress,
 }
+
+/// A pass whose outcome is still on the device.
+pub(super) type Passed = (Facts, Pending, GradientsParams);
 
 /// A step whose outcome is under way.
 pub(in crate::train) struct Issued {
@@ -48,23 +51,28 @@ impl From<(Vec<f32>, Issued)> for Done {
 }
 
 impl Loop {
-    /// A step whose outcome is known before the optimizer changes anything.
+    /// A step whose outcome is known before the optimizer changes anything. The inner result is of
+    /// what this rank did after that by itself.
+    ///
+    /// # Errors
+    /// What ends the training on all ranks.
     pub(super) fn step_at_once(
         &self,
         slot: &mut Slot,
         progress: &mut Progressing,
         components: &mut Components,
         turn: Turn,
-    ) -> Result<()> {
-        let (facts, pending, gradients) = self.pass(slot.get(), progress, turn)?;
-        let outcome = pending.read();
+    ) -> Result<Result<()>> {
+        let passed = self.pass(slot.get(), progress, turn);
+        let (facts, outcome, gradients) = self.joined(slot, passed)?;
         check_loss(progress, &facts, &outcome)?;
         let bad = finite::not_finite(slot.get(), &gradients);
         if bad == 0 {
             let gate = Gate::Open(1.0 / facts.scale);
             slot.change(|model| progress.optimizer.step(facts.rate, model, gradients, gate));
         }
-        self.receive(slot, progress, components, Done { facts, outcome, bad })
+        self.tidy(progress);
+        Ok(self.receive(slot, progress, components, Done { facts, outcome, bad }))
     }
 
     /// Queues a step. The device decides whether it changes anything. Then the next batch is
@@ -86,10 +94,8 @@ impl Loop {
         let renews = self.quantizer.as_ref().is_some_and(|q| q.is_due(facts.iteration));
         progress.late.push(values, Issued { facts, shares });
         if !progress.tidied {
-            // The first step tries kernels out. What their trials needed, no later step needs.
             self.settle(slot, progress, components)?;
-            self.devices.iter().for_each(Device::memory_cleanup);
-            progress.tidied = true;
+            self.tidy(progress);
         }
         if renews {
             self.settle(slot, progress, components)?;
@@ -99,6 +105,15 @@ impl Loop {
             self.arrive(slot, progress, components, arrived.into())?;
         }
         Ok(())
+    }
+
+    /// Tidies memory up after the run's first step, which tries kernels out: what their trials
+    /// needed, no later step needs.
+    fn tidy(&self, progress: &mut Progressing) {
+        if !progress.tidied {
+            self.devices.iter().for_each(Device::memory_cleanup);
+            progress.tidied = true;
+        }
     }
 
     /// Waits for every outcome, so that the state is that of the weights.
@@ -115,17 +130,12 @@ impl Loop {
     }
 
     /// Forward and backward pass. Nothing waits for the device.
-    fn pass(
-        &self,
-        model: &Trainee,
-        progress: &Progressing,
-        turn: Turn,
-    ) -> Result<(Facts, Pending, GradientsParams)> {
+    fn pass(&self, model: &Trainee, progress: &Progressing, turn: Turn) -> Result<Passed> {
         let Turn { batch, iteration, margin, ids, progress: so_far } = turn;
         let rate = self.schedules.at(iteration).rate;
         let scale = progress.state.loss_scale.as_ref().map_or(1.0, LossScale::factor);
         let (pending, gradients) = match batch {
-            Staged::Host(batch) => self.parts.step(model, batch, scale)?,
+            Staged::Host(batch) => self.synchronised(|| self.parts.step(model, batch, scale))?,
             Staged::Device(batch) => model.weigh(*batch, 1.0, scale),
         };
         #[cfg(test)]

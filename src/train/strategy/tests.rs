@@ -8,6 +8,7 @@ use burn::tensor::Tensor;
 use tempfile::TempDir;
 
 use super::*;
+use crate::backend::collective::Alone;
 use crate::nn::collect_named;
 use crate::train::RunOptions;
 use crate::train::checkpoint::{NEWEST, read_state};
@@ -104,6 +105,7 @@ impl Place {
             backend: "any".to_owned(),
             device: self.device.clone(),
             others: Vec::new(),
+            ranks: Arc::new(Alone),
             stop: Arc::new(AtomicBool::new(false)),
             quiet: true,
             dashboard: false,
