@@ -47,7 +47,7 @@ pub(crate) use cosine::cosine;
 pub use cost::Cost;
 #[cfg(feature = "plots")]
 pub use det::{DetPlot, DetSystem, det_csv, det_svg, det_systems_svg};
-pub use embeddings::Embeddings;
+pub use embeddings::{Embeddings, Merged, Origin, merge};
 #[cfg(feature = "cli")]
 pub(crate) use embeddings::npz;
 pub use identification::{Identification, OpenSet};
