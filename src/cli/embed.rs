@@ -5,6 +5,7 @@ mod features;
 mod left_out;
 mod list;
 mod log;
+mod sharded;
 mod work;
 
 use std::path::{Path, PathBuf};
@@ -16,6 +17,7 @@ use self::features::each_features;
 pub(super) use self::left_out::{LeftOut, Warnings};
 pub(super) use self::list::List;
 use self::log::Log;
+use self::sharded::Sharded;
 use self::work::{Work, description};
 use super::values::{counted, within};
 use super::{Global, chosen, shown, tell};
@@ -42,7 +44,8 @@ use crate::terminal::note;
   revox embed a.wav b.flac -o ab.safetensors
   revox embed model.safetensors a.wav b.flac -o ab.safetensors
   revox embed model.safetensors --wav-scp dev/wav.scp -o dev.safetensors
-  revox embed --data train --mean-by train/utt2spk -o cohort.safetensors"
+  revox embed --data train --mean-by train/utt2spk -o cohort.safetensors
+  revox embed --data train --shard 3/16 -o train-3.safetensors"
 )]
 #[command(group = clap::ArgGroup::new("input")
     .required(true)
@@ -95,6 +98,8 @@ pub struct Args {
     /// without speech is an error.
     #[arg(long, conflicts_with = "features")]
     vad: bool,
+    #[command(flatten)]
+    sharded: Sharded,
 }
 
 fn window(text: &str) -> Result<f64, String> {
@@ -136,7 +141,7 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
             "--mean stores the mean in a model's file: name one in front of the recordings",
         ));
     }
-    let list = match &args.features {
+    let mut list = match &args.features {
         Some(_) => None,
         None => Some(List::of(args, files)?),
     };
@@ -151,8 +156,10 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     let output = output.unwrap_or(&args.output);
     let device = global.open()?;
     let model = chosen::load(named, &device)?;
-    let embedder = Embedder::of(&model, &device)?.window(args.window).channel(args.channel);
-    let embedder = embedder.vad(args.vad);
+    let embedder = Embedder::of(&model, &device)?.window(args.window).vad(args.vad);
+    let embedder = embedder.channel(args.channel);
+    let described = |list: &List| description(args, list, named, global);
+    let part = args.sharded.divide(list.as_mut(), described)?;
     let collected = Collected::new(model.header.embedding_dim, args.mean_by.as_deref())?;
     let (collected, left_out, log) = match (&list, &args.features) {
         (Some(list), _) => {
@@ -173,7 +180,10 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     }
     let count = collected.count();
     let all = collected.finish()?;
-    all.save_as(&args.output)?;
+    match list.as_ref().zip(part.as_ref()) {
+        Some((list, part)) => all.save_shard(&args.output, &part.origin(list, &all))?,
+        None => all.save_as(&args.output)?,
+    }
     if let Some(list) = &args.skipped {
         left_out.write(list)?;
     }
@@ -195,6 +205,7 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
             json!({
                 "utterances": count,
                 "speakers": speakers,
+                "shard": args.sharded.shard,
                 "dim": dim,
                 "skipped": reasons.len(),
                 "left_out": reasons,
@@ -208,6 +219,7 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
             let embeddings =
                 counted(all.len(), if speakers.is_some() { "mean" } else { "embedding" });
             let of = speakers.map_or_else(String::new, |_| format!(" (of {count} utterances)"));
+            let of = part.map_or(of, |part| format!(" ({part})"));
             let left_out = match left_out.entries().len() {
                 0 => String::new(),
                 n => format!("; {} left out", counted(n, "file")),

@@ -1,12 +1,14 @@
 //! `revox memory`.
 
 mod object;
+mod ranks;
 
 use std::path::PathBuf;
 
 use serde_json::Value;
 
 use self::object::object;
+use self::ranks::Ranks;
 use super::values::{ArchitectureName, mels, memory};
 use super::{Global, tell, wants_svg};
 use crate::backend::reversible::Execution;
@@ -28,7 +30,8 @@ use crate::zoo::Architecture;
 #[command(after_help = "Examples:
   revox memory rev2-resnet293 --batch 128
   revox memory rev1-resnet34 --batch 8 --measure --svg bars.svg
-  revox memory rev2-resnet293 --optimizer sgd8bit --dry --card 11GiB")]
+  revox memory rev2-resnet293 --optimizer sgd8bit --dry --card 11GiB
+  revox memory resnet34 resnet293 --batch 32 --ranks 8")]
 pub struct Args {
     /// Architectures (see `revox zoo`).
     #[arg(required = true, value_name = "ARCH", value_parser = ArchitectureName,
@@ -69,6 +72,8 @@ pub struct Args {
     /// Draw it as SVG.
     #[arg(long, value_name = "FILE")]
     svg: Option<PathBuf>,
+    #[command(flatten)]
+    exchanged: Ranks,
 }
 
 impl Args {
@@ -190,14 +195,15 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
         );
         fs::write_bytes(path, svg(&rows, &title)?.as_bytes())?;
     }
+    let row = |setting: &Setting| {
+        rows.iter().find(|row| row.setting == *setting).expect("every step has a row")
+    };
     if global.json {
-        let row = |setting: &Setting| {
-            rows.iter().find(|row| row.setting == *setting).expect("every step has a row")
-        };
         let all: Vec<Value> = asked
             .iter()
             .map(|setting| {
                 let mut value = object(row(setting), backend);
+                value["communication"] = args.exchanged.json(row(setting))?;
                 let base = setting.baseline()?;
                 if base != *setting && !args.dry {
                     value["baseline"] = object(row(&base), backend);
@@ -221,6 +227,8 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
         args.optimizer
     );
     print(args, &format!("{setting}\n{}", table(&rows).trim_end()));
+    let asked: Vec<&Row> = asked.iter().map(row).collect();
+    args.exchanged.table(&asked)?.iter().for_each(|text| print(args, text));
     for line in rows.iter().map(too_large).collect::<Result<Vec<_>>>()?.into_iter().flatten() {
         print(args, &line);
     }

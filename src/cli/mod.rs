@@ -19,6 +19,7 @@ mod import;
 mod info;
 mod man;
 mod memory;
+mod merge;
 mod outcome;
 mod pack;
 mod plda;
@@ -135,6 +136,7 @@ enum Verb {
     Fbank(fbank::Args),
     Train(train::Args),
     Embed(embed::Args),
+    Merge(merge::Args),
     Plda(plda::Args),
     Score(score::Args),
     Eval(eval::Args),
@@ -250,6 +252,7 @@ pub fn main() -> ExitCode {
         Verb::Fbank(args) => fbank::run(args, &cli.global),
         Verb::Train(args) => train::run(args, &cli.global),
         Verb::Embed(args) => embed::run(args, &cli.global),
+        Verb::Merge(args) => merge::run(args, &cli.global),
         Verb::Plda(args) => plda::run(args, &cli.global),
         Verb::Score(args) => score::run(args, &cli.global),
         Verb::Eval(args) => eval::run(args, &cli.global),

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
+use super::Words;
 use crate::audio::pipe;
 use crate::error::{Error, Result};
 use crate::fs;
@@ -132,6 +133,32 @@ pub(super) fn utt2spk<'t>(path: &Path, text: &'t str) -> Result<Speakers<'t>> {
     Ok(speakers)
 }
 
+/// The first word of every line, with its line number: the ids of a wav.scp, an utt2spk or any
+/// other list of utterances.
+///
+/// # Errors
+/// A file that cannot be read; an id in two lines; an empty list.
+pub fn read_ids(path: impl AsRef<Path>) -> Result<Words> {
+    let path = path.as_ref();
+    let (text, mut ids) = (fs::read_to_string(path)?, Words::default());
+    for (i, line) in text.lines().enumerate() {
+        let Some(id) = line.split_ascii_whitespace().next() else { continue };
+        let count = ids.len();
+        let number = ids
+            .intern(id, i + 1)
+            .ok_or_else(|| Error::line(path, i + 1, format!("more than {count} utterances")))?;
+        if (number as usize) < count {
+            let message =
+                format!("utterance `{id}` again; it is already in line {}", ids.line(number));
+            return Err(Error::line(path, i + 1, message));
+        }
+    }
+    match ids.is_empty() {
+        true => Err(Error::file(path, "holds no utterances")),
+        false => Ok(ids),
+    }
+}
+
 /// The path of a listed file. A relative path is looked for beside the list, then in the folder
 /// above it, then in the working folder. A file that is nowhere gets the path beside the list. A
 /// command stays as it is.
@@ -177,6 +204,23 @@ mod tests {
         assert_eq!((utterances.len(), speakers["b1"]), (speakers.len(), ("bob", 3)));
         let error = speaker_map(Path::new("spk2utt"), "ann a1\nbob a1\n").unwrap_err().to_string();
         assert!(error.contains("spk2utt:2: utterance `a1` again; it is already in line 1"));
+    }
+
+    #[test]
+    fn ids_are_first_words() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("list");
+        std::fs::write(&path, "b x.wav\n\na y z\n\u{fc}\n").unwrap();
+        let ids = read_ids(&path).unwrap();
+        assert_eq!(ids.iter().collect::<Vec<_>>(), [("b", 1), ("a", 3), ("\u{fc}", 4)]);
+        for (text, wanted) in [
+            ("\n", "list: holds no utterances"),
+            ("a\nb\na x\n", "list:3: utterance `a` again; it is already in line 1"),
+        ] {
+            std::fs::write(&path, text).unwrap();
+            let error = read_ids(&path).unwrap_err().to_string();
+            assert!(error.contains(wanted), "{error}");
+        }
     }
 
     #[test]

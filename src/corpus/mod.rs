@@ -9,6 +9,7 @@ mod names;
 #[cfg(feature = "train")]
 pub mod prepare;
 mod raw_list;
+mod shard;
 pub mod shards;
 #[cfg(feature = "train")]
 pub mod split;
@@ -21,8 +22,9 @@ pub use durations::read_utt2dur;
 #[cfg(feature = "cli")]
 pub(crate) use endings::is_audio;
 pub use enrollment::{Enrollment, Enrollments};
-pub use lists::{locate, read_utt2spk, read_wav_scp};
+pub use lists::{locate, read_ids, read_utt2spk, read_wav_scp};
 pub use names::{Names, Resolved};
+pub use shard::Shard;
 pub(crate) use trials::{
     Entry, Fields, Found, Grammar, find_line, label_name, parse_label, read_all,
 };

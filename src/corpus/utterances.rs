@@ -9,7 +9,7 @@ use rayon::prelude::*;
 use super::lists::{located, speaker_map, wav_scp};
 use super::raw_list::raw_list;
 use super::shards::{Shards, index_of};
-use super::{Done, Names};
+use super::{Done, Names, Shard};
 use crate::audio::Source;
 use crate::error::{Error, Result};
 use crate::fs;
@@ -235,6 +235,14 @@ impl Corpus {
         let text = fs::read_to_string(&map)?;
         let speakers = speaker_map(&map, &text)?;
         Ok(speakers.values().map(|(speaker, _)| speaker).collect::<HashSet<_>>().len())
+    }
+
+    /// Leaves the utterances of a shard. Lists and speakers stay as they are.
+    pub fn keep(&mut self, shard: Shard) {
+        shard.keep(&mut self.utterances);
+        self.missing.retain(|&place| shard.has(place as usize));
+        let count = shard.count();
+        self.missing.iter_mut().for_each(|place| *place = (*place as usize / count) as u32);
     }
 
     /// Opens the audio of an utterance, as [`Source::open`] does.

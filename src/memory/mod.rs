@@ -7,6 +7,7 @@ mod card;
 mod driver;
 mod dry;
 mod ledger;
+mod link;
 mod machine;
 mod measure;
 #[cfg(feature = "wgpu-bare")]
@@ -24,6 +25,7 @@ pub(crate) use driver::query;
 pub use driver::{free_by_driver, nvidia, total_by_driver, used_by_driver};
 pub use dry::dry;
 pub use ledger::Use;
+pub use link::{Exchange, LINKS, Link, link_table};
 pub use measure::{Measured, measure, measure_beside};
 pub use report::{Row, human, svg, table};
 

@@ -2,14 +2,19 @@
 
 mod file;
 mod kaldi;
+mod merge;
 mod npy;
 pub(crate) mod npz;
+mod origin;
 mod rows;
 mod tensors;
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
+
+pub use merge::{Merged, merge};
+pub use origin::Origin;
 
 use crate::corpus::Words;
 use crate::error::{Error, Result};
@@ -137,7 +142,7 @@ impl Embeddings {
     /// # Errors
     /// An id with a line break; otherwise as [`crate::fs::write_atomic`].
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
-        tensors::save(self, path.as_ref())
+        tensors::save(self, path.as_ref(), None)
     }
 
     /// Writes the file that the output's name asks for:
@@ -153,7 +158,16 @@ impl Embeddings {
     /// An id that the file cannot keep; those of [`check_output`](Self::check_output); otherwise as
     /// [`crate::fs::write_atomic`].
     pub fn save_as(&self, output: impl AsRef<Path>) -> Result<()> {
-        file::save_as(self, output.as_ref())
+        file::save_as(self, output.as_ref(), None)
+    }
+
+    /// [`save_as`](Self::save_as) for the embeddings of a shard. A safetensors file says where they
+    /// come from, for [`merge()`]; other files have no place for that.
+    ///
+    /// # Errors
+    /// Those of [`save_as`](Self::save_as).
+    pub fn save_shard(&self, output: impl AsRef<Path>, origin: &Origin) -> Result<()> {
+        file::save_as(self, output.as_ref(), Some(origin))
     }
 
     /// Looks at the name of an output before the work for it begins.

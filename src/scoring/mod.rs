@@ -50,9 +50,9 @@ pub(crate) use cosine::cosine;
 pub use cost::Cost;
 #[cfg(feature = "plots")]
 pub use det::{DET_SYSTEMS, DetPlot, DetSystem, det_csv, det_svg, det_systems_svg};
-pub use embeddings::Embeddings;
 #[cfg(feature = "cli")]
 pub(crate) use embeddings::npz;
+pub use embeddings::{Embeddings, Merged, Origin, merge};
 pub use identification::{Identification, OpenSet};
 pub use lda::{Groups, Lda};
 pub use metrics::{

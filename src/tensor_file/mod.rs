@@ -126,6 +126,7 @@ mod tests {
             let wanted = match &part.bytes {
                 Data::Bytes(data) => data.to_vec(),
                 Data::F32(values) => bytes::from_f32(values),
+                Data::Pieces(pieces) => bytes::from_f32(&pieces.concat()),
             };
             assert_eq!(tensor.data(), wanted, "{}", part.name);
         }
@@ -147,6 +148,8 @@ mod tests {
             ours,
             to_bytes(Path::new("t"), &[], &[part(bytes::from_f32(&values).into())]).unwrap()
         );
+        let pieces: Vec<&[f32]> = values.chunks(2999).chain([&[][..]]).collect();
+        assert_eq!(ours, to_bytes(Path::new("t"), &[], &[part(pieces.into())]).unwrap());
     }
 
     #[test]

@@ -37,6 +37,8 @@ pub enum Data<'a> {
     Bytes(Cow<'a, [u8]>),
     /// f32 values.
     F32(Cow<'a, [f32]>),
+    /// f32 values in pieces, one behind the other.
+    Pieces(Vec<&'a [f32]>),
 }
 
 impl Data<'_> {
@@ -45,6 +47,7 @@ impl Data<'_> {
         match self {
             Self::Bytes(bytes) => bytes.len(),
             Self::F32(values) => size_of_val::<[f32]>(values),
+            Self::Pieces(pieces) => pieces.iter().map(|piece| size_of_val::<[f32]>(piece)).sum(),
         }
     }
 
@@ -52,19 +55,23 @@ impl Data<'_> {
     pub(super) fn chunks<E>(&self, mut feed: impl FnMut(&[u8]) -> Result<(), E>) -> Result<(), E> {
         match self {
             Self::Bytes(bytes) => feed(bytes),
-            Self::F32(values) => {
-                let mut buffer = [0u8; 4 * CHUNK];
-                values.chunks(CHUNK).try_for_each(|values| {
-                    let chunk = &mut buffer[..4 * values.len()];
-                    chunk
-                        .chunks_exact_mut(4)
-                        .zip(values)
-                        .for_each(|(b, x)| b.copy_from_slice(&x.to_le_bytes()));
-                    feed(chunk)
-                })
-            }
+            Self::F32(values) => floats(values, &mut feed),
+            Self::Pieces(pieces) => pieces.iter().try_for_each(|piece| floats(piece, &mut feed)),
         }
     }
+}
+
+/// Gives the bytes of values to `feed`, in order.
+fn floats<E>(values: &[f32], feed: &mut impl FnMut(&[u8]) -> Result<(), E>) -> Result<(), E> {
+    let mut buffer = [0u8; 4 * CHUNK];
+    values.chunks(CHUNK).try_for_each(|values| {
+        let chunk = &mut buffer[..4 * values.len()];
+        chunk
+            .chunks_exact_mut(4)
+            .zip(values)
+            .for_each(|(b, x)| b.copy_from_slice(&x.to_le_bytes()));
+        feed(chunk)
+    })
 }
 
 impl<'a> From<Cow<'a, [u8]>> for Data<'a> {
@@ -88,6 +95,12 @@ impl From<Vec<u8>> for Data<'_> {
 impl<'a> From<Cow<'a, [f32]>> for Data<'a> {
     fn from(values: Cow<'a, [f32]>) -> Self {
         Self::F32(values)
+    }
+}
+
+impl<'a> From<Vec<&'a [f32]>> for Data<'a> {
+    fn from(pieces: Vec<&'a [f32]>) -> Self {
+        Self::Pieces(pieces)
     }
 }
 

@@ -25,6 +25,7 @@ mod features;
 mod gpu;
 mod info;
 mod interrupts;
+mod merge;
 mod pipeline;
 mod place;
 mod plda;

@@ -173,6 +173,31 @@ fn memory_accounts_counts_and_draws() {
 }
 
 #[test]
+fn memory_tells_what_ranks_send() {
+    let place = Place::make();
+    let args = ["memory", "resnet10", "--width", "8", "--mels", "40", "--batch", "4"];
+    let ranks = ["--ranks", "2", "--tflops", "10"];
+    let report = place.json(&[&args[..], &ranks].concat());
+    let sent = &report["communication"];
+    // Two ranks send all gradients once.
+    assert_eq!(sent["bytes"].as_f64(), report["gradients"].as_f64());
+    let figure = |name: &str, link: &str| sent[name][link].as_f64().unwrap();
+    let ratio = figure("seconds", "1 Gb/s") / figure("seconds", "10 Gb/s");
+    assert!((ratio - 10.0).abs() < 1e-9, "{sent}");
+    let share = 10.0 / figure("even_tflops", "NVLink");
+    assert!((figure("against_computing", "NVLink") / share - 1.0).abs() < 1e-9, "{sent}");
+    let text = place.ok(&[&args[..], &ranks].concat());
+    assert!(
+        text.contains("each of 2 ranks sends") && text.contains("against 10 TFLOP/s"),
+        "{text}"
+    );
+    assert!(place.json(&args)["communication"].is_null());
+    for bad in [&["--ranks", "1"][..], &["--tflops", "5"], &["--ranks", "2", "--tflops", "0"]] {
+        assert_eq!(place.run(&[&args[..], bad].concat()).code, 2, "{bad:?}");
+    }
+}
+
+#[test]
 fn doctor_tells_what_works() {
     let place = Place::make();
     let report = place.json(&["doctor"]);

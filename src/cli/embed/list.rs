@@ -10,7 +10,7 @@ use walkdir::WalkDir;
 
 use super::Args;
 use crate::audio::Source;
-use crate::corpus::{Corpus, Place, is_audio, locate, read_wav_scp};
+use crate::corpus::{Corpus, Place, Shard, is_audio, locate, read_wav_scp};
 use crate::error::{Error, Result};
 
 /// The utterances of a command, in their order.
@@ -116,6 +116,14 @@ impl List {
                 "has neither audio files nor a list of some: wav.scp, raw.list or shard.list",
             )),
             false => Ok(Self::Files { scp: None, entries }),
+        }
+    }
+
+    /// Leaves the utterances of a shard.
+    pub fn keep(&mut self, shard: Shard) {
+        match self {
+            Self::Files { entries, .. } => shard.keep(entries),
+            Self::Corpus(corpus) => corpus.keep(shard),
         }
     }
 

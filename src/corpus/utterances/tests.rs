@@ -90,3 +90,31 @@ fn bad_lines_are_named() {
     fails("\n", "", "no utterances");
     assert!(Corpus::load("no/such").unwrap_err().to_string().contains("no/such"));
 }
+
+#[test]
+fn a_shard_knows_which_of_its_files_are_missing() {
+    let lists: [String; 2] = ["wav", "spk"].map(|end| {
+        (0..9)
+            .map(|i| if end == "wav" { format!("u{i} {i}.wav\n") } else { format!("u{i} s\n") })
+            .collect()
+    });
+    let dir = folder(&lists[0], &lists[1]);
+    [0, 1, 2, 5, 6].iter().for_each(|i| {
+        std::fs::write(dir.path().join(format!("{i}.wav")), "x").unwrap();
+    });
+    for count in 1..=4 {
+        for rank in 0..count {
+            let shard = Shard::of(rank, count);
+            let mut corpus = Corpus::load_all(dir.path()).unwrap();
+            corpus.keep(shard);
+            let ids: Vec<String> = shard.indices(9).map(|i| format!("u{i}")).collect();
+            assert!(corpus.utterances.iter().map(|u| &*u.id).eq(ids.iter()));
+            let missing: Vec<&str> =
+                corpus.missing().map(|(place, _)| &*corpus.utterances[place].id).collect();
+            let mut wanted = ids.clone();
+            wanted.retain(|id| ["u3", "u4", "u7", "u8"].contains(&id.as_str()));
+            assert_eq!(missing, wanted, "{shard}");
+            assert_eq!(corpus.files().len() + missing.len(), ids.len(), "{shard}");
+        }
+    }
+}

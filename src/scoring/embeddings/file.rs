@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{Embeddings, kaldi, npz, tensors};
+use super::{Embeddings, Origin, kaldi, npz, tensors};
 use crate::archive::{self, Output, Reader};
 use crate::error::{Error, Result};
 use crate::fs;
@@ -43,7 +43,7 @@ pub(super) fn load(path: &Path) -> Result<Embeddings> {
         false => {
             let bytes = fs::map(path)?;
             match Kind::of(&bytes) {
-                Kind::Tensors => tensors::load(path, bytes)?,
+                Kind::Tensors => tensors::load(path, bytes)?.0,
                 Kind::Archive => kaldi::load(Reader::of_archive(path, bytes))?,
                 Kind::Zip => npz::load(path, bytes)?,
                 Kind::Array => {
@@ -54,6 +54,31 @@ pub(super) fn load(path: &Path) -> Result<Embeddings> {
             }
         }
     };
+    checked(path, all)
+}
+
+/// Reads a safetensors file, and where its embeddings come from if it says so.
+pub(super) fn load_shard(path: &Path) -> Result<(Embeddings, Option<Origin>)> {
+    let other = |what: &str| {
+        Error::file(path, format!("is {what}; only safetensors files of embeddings are joined"))
+    };
+    if archive::is_archive(path) {
+        return Err(other("an archive of Kaldi's"));
+    }
+    let bytes = fs::map(path)?;
+    let (all, text) = match Kind::of(&bytes) {
+        Kind::Tensors => tensors::load(path, bytes)?,
+        Kind::Archive => return Err(other("an archive of Kaldi's")),
+        Kind::Zip => return Err(other("an archive of NumPy (.npz)")),
+        Kind::Array => return Err(other("a NumPy array")),
+    };
+    let all = checked(path, all)?;
+    let origin = text.map(|text| Origin::parse(path, &text, all.len())).transpose()?;
+    Ok((all, origin))
+}
+
+/// Refuses embeddings that are not finite, and no embeddings.
+fn checked(path: &Path, all: Embeddings) -> Result<Embeddings> {
     let unreadable = |e| Error::io(path, "read", e);
     if let Some(place) = all.rows.first_not_finite().map_err(unreadable)? {
         let id = all.id(place / all.dim.max(1));
@@ -79,13 +104,14 @@ pub(super) fn check_output(output: &Path) -> Result<()> {
     }
 }
 
-pub(super) fn save_as(all: &Embeddings, output: &Path) -> Result<()> {
+/// Writes the file that the name asks for. Safetensors keep the origin.
+pub(super) fn save_as(all: &Embeddings, output: &Path, origin: Option<&Origin>) -> Result<()> {
     check_output(output)?;
     if let Some(archive) = Output::parse(output)? {
         return kaldi::save(all, &archive);
     }
     match output.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("npz")) {
         true => npz::save(all, output),
-        false => tensors::save(all, output),
+        false => tensors::save(all, output, origin),
     }
 }

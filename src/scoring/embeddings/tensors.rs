@@ -5,45 +5,60 @@ use std::path::Path;
 
 use safetensors::tensor::{Dtype, TensorView};
 
-use super::Embeddings;
 use super::rows::Rows;
+use super::{Embeddings, Origin};
 use crate::bytes;
 use crate::error::{Error, Result};
 use crate::fs::Mapped;
-use crate::tensor_file::{self, Part};
+use crate::tensor_file::{self, Data, Part};
 
 /// The tensor of all embeddings.
 pub(super) const MATRIX: &str = "embeddings";
 /// The tensor of their ids.
 pub(super) const IDS: &str = "ids";
 
-pub(super) fn save(all: &Embeddings, path: &Path) -> Result<()> {
-    if let Some(id) = all.ids().find(|id| id.contains(['\n', '\r'])) {
+pub(super) fn save(all: &Embeddings, path: &Path, origin: Option<&Origin>) -> Result<()> {
+    write(path, all.ids(), all.dim(), all.rows.all().into(), origin)
+}
+
+/// Writes embeddings `[dim]` with these ids, and `values` of all of them.
+pub(super) fn write<'a>(
+    path: &Path,
+    ids: impl ExactSizeIterator<Item = &'a str> + Clone,
+    dim: usize,
+    values: Data,
+    origin: Option<&Origin>,
+) -> Result<()> {
+    if let Some(id) = ids.clone().find(|id| id.contains(['\n', '\r'])) {
         return Err(Error::file(
             path,
             format!("the id {id:?} holds a line break, which the file cannot keep"),
         ));
     }
-    let mut text = String::with_capacity(all.ids().map(|id| id.len() + 1).sum());
-    for id in all.ids() {
+    let count = ids.len();
+    let mut text = String::with_capacity(ids.clone().map(|id| id.len() + 1).sum());
+    for id in ids {
         text.push_str(id);
         text.push('\n');
     }
-    let (values, ids) = (all.rows.all().into(), text.as_bytes().into());
     let parts = [
+        Part { name: MATRIX.into(), dtype: Dtype::F32, shape: vec![count, dim], bytes: values },
         Part {
-            name: MATRIX.into(),
-            dtype: Dtype::F32,
-            shape: vec![all.len(), all.dim()],
-            bytes: values,
+            name: IDS.into(),
+            dtype: Dtype::U8,
+            shape: vec![text.len()],
+            bytes: text.as_bytes().into(),
         },
-        Part { name: IDS.into(), dtype: Dtype::U8, shape: vec![text.len()], bytes: ids },
     ];
-    tensor_file::write(path, &[], &parts)
+    let origin = origin.map(serde_json::to_string).transpose();
+    let origin = origin.map_err(|e| Error::file(path, e.to_string()))?;
+    let metadata: Vec<(&str, &str)> = origin.iter().map(|text| (Origin::KEY, &**text)).collect();
+    tensor_file::write(path, &metadata, &parts)
 }
 
-/// Reads either form. It does not look whether values are finite.
-pub(super) fn load(path: &Path, bytes: Mapped) -> Result<Embeddings> {
+/// Reads either form. It does not look whether values are finite. The text is that of the metadata
+/// on the [`Origin`], if there is one.
+pub(super) fn load(path: &Path, bytes: Mapped) -> Result<(Embeddings, Option<String>)> {
     let bad = |e: Error| Error::file(path, e.to_string());
     let file = tensor_file::of_mapped(path, bytes, "safetensors file of embeddings")?;
     let mut all = {
@@ -54,14 +69,15 @@ pub(super) fn load(path: &Path, bytes: Mapped) -> Result<Embeddings> {
             [(MATRIX, matrix), (IDS, ids)] if ids.dtype() == Dtype::U8 => {
                 of_matrix(matrix, ids).map_err(bad)?
             }
-            _ => return of_vectors(&tensors).map_err(bad),
+            _ => return of_vectors(&tensors).map(|all| (all, None)).map_err(bad),
         }
     };
     // Only this form is ours, and has a checksum.
     file.note_unchecked(path);
+    let origin = file.metadata.get(Origin::KEY).cloned();
     let place = file.place(MATRIX).expect("the matrix that was looked at");
     all.rows = Rows::of_file(file.into_bytes(), place);
-    Ok(all)
+    Ok((all, origin))
 }
 
 /// The ids and the dimension of `embeddings` `[n, dim]` and `ids`, still without values.

@@ -1,0 +1,72 @@
+//! What ranks send each other.
+
+use serde_json::{Map, Value, json};
+
+use crate::cli::values::within;
+use crate::error::Result;
+use crate::memory::{Exchange, LINKS, Link, Row, link_table};
+
+/// Ranks of a training.
+#[derive(Debug, clap::Args)]
+pub(super) struct Ranks {
+    /// Tell also what so many ranks (processes of a training) send each other in a step, with
+    /// --batch crops on each: arithmetic, for several links.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(2..=65_536))]
+    ranks: Option<u32>,
+    /// Floating-point operations that a device reaches in a step, in 10^12 a second. Sending is
+    /// compared with computing.
+    #[arg(long, value_name = "RATE", requires = "ranks", value_parser = tflops)]
+    tflops: Option<f64>,
+}
+
+fn tflops(text: &str) -> Result<f64, String> {
+    within(text, 1e-6..=1e6, "0.000001 to 1000000")
+}
+
+impl Ranks {
+    /// Floating-point operations a second.
+    fn rate(&self) -> Option<f64> {
+        self.tflops.map(|tflops| 1e12 * tflops)
+    }
+
+    fn exchange(&self, row: &Row) -> Result<Option<Exchange>> {
+        let of = |ranks: u32| Exchange::of(&row.setting, row.account.gradients, ranks as usize);
+        self.ranks.map(of).transpose()
+    }
+
+    /// A table for these steps, if one is wanted.
+    ///
+    /// # Errors
+    /// An impossible setting.
+    pub fn table(&self, rows: &[&Row]) -> Result<Option<String>> {
+        let Some(ranks) = self.ranks else { return Ok(None) };
+        let mut exchanges = Vec::new();
+        for row in rows {
+            exchanges.extend(self.exchange(row)?.map(|exchange| (row.setting.name(), exchange)));
+        }
+        let table = link_table(&exchanges, self.rate());
+        let title =
+            format!("what each of {ranks} ranks sends in a step: arithmetic, f32, without latency");
+        Ok(Some(format!("\n{title}\n{}", table.trim_end())))
+    }
+
+    /// The exchange of a step, by the links' names; null if none is wanted.
+    ///
+    /// # Errors
+    /// An impossible setting.
+    pub fn json(&self, row: &Row) -> Result<Value> {
+        let Some(exchange) = self.exchange(row)? else { return Ok(Value::Null) };
+        let by_link = |of: &dyn Fn(Link) -> f64| {
+            let entry = |link: Link| (link.name.to_owned(), json!(of(link)));
+            Value::Object(LINKS.map(entry).into_iter().collect::<Map<_, _>>())
+        };
+        let share = |rate: f64| by_link(&|link| exchange.share(link, rate));
+        Ok(json!({
+            "ranks": self.ranks,
+            "bytes": exchange.bytes(),
+            "seconds": by_link(&|link| exchange.seconds(link)),
+            "even_tflops": by_link(&|link| exchange.even(link) / 1e12),
+            "against_computing": self.rate().map(share),
+        }))
+    }
+}
