@@ -47,7 +47,7 @@ impl Data<'_> {
         match self {
             Self::Bytes(bytes) => bytes.len(),
             Self::F32(values) => size_of_val::<[f32]>(values),
-            Self::Pieces(pieces) => pieces.iter().map(|piece| size_of_val::<[f32]>(piece)).sum(),
+            Self::Pieces(pieces) => pieces.iter().map(|piece| size_of_val(*piece)).sum(),
         }
     }
 

@@ -8,7 +8,7 @@ use super::pair::LIMIT;
 ///
 /// Lists of many millions of trials name few utterances. So each word is stored once, and a trial
 /// as two numbers.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct Words {
     text: String,
     /// The place of each word in `text`, and the end of the last one.
