@@ -98,13 +98,13 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
         outln!("              {threshold:.4} named {name}, at false-accept rate {far}");
     }
     if let Some(calibration) = &header.scoring.calibration {
-        let Fitted { prior, targets, nontargets, speakers, cosines, cllr, min_cllr, .. } =
+        let Fitted { prior, targets, nontargets, speakers, cllr, min_cllr, .. } =
             &calibration.fitted;
-        let scores = if *cosines { "cosines" } else { "normalised scores" };
+        let scores = calibration.fitted.scores();
         outln!("calibration   LLR = {calibration}, of {scores}, for prior {prior}");
         outln!(
             "              from {targets} targets and {nontargets} nontargets of {speakers} \
-             speakers; Cllr {cllr:.4} bits, least {min_cllr:.4}"
+             speakers; Cllr {cllr:.4} bits ({min_cllr:.4} at best)"
         );
         if let Some([shortest, longest]) = calibration.fitted.seconds {
             outln!("              from {shortest:.2} to {longest:.2} s of speech");

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::json;
 
-use self::calibrated::{COSINES, Calibrated, Given, Ratios};
+use self::calibrated::{Calibrated, Given, Ratios};
 use self::cascade::Cascade;
 use self::norm::Normalising;
 use self::sides::{Enrolled, Sides};
@@ -22,7 +22,9 @@ use crate::corpus::{Text, TrialList, Words};
 use crate::error::{Error, Result};
 use crate::fs;
 use crate::progress::Progress;
-use crate::scoring::{Compared, Embeddings, Models, Norm, Quantity, Scorer, write_scored};
+use crate::scoring::{
+    Compared, Embeddings, Models, Norm, OtherScores, Quantity, Scorer, write_scored,
+};
 use crate::terminal::{errln, note};
 
 /// Scores of trials: cosine, with mean subtraction and AS-norm where asked for.
@@ -62,11 +64,11 @@ pub struct Args {
 
 impl Args {
     /// What the scores are, before any calibration.
-    fn kind(&self) -> &'static str {
+    fn others(&self) -> Result<Option<OtherScores>> {
         match (&self.plda, self.norm.norm()) {
-            (Some(_), _) => "scores of PLDA",
-            (None, Some(_)) => "normalised scores",
-            (None, None) => COSINES,
+            (Some(model), _) => OtherScores::plda(Some(model)).map(Some),
+            (None, Some(norm)) => self.norm.made(norm).map(Some),
+            (None, None) => Ok(None),
         }
     }
 
@@ -93,7 +95,7 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     check_output(args)?;
     let Args { norm, calibrated, enrolled, .. } = args;
     let loaded = calibrated.load(&Given {
-        kind: args.kind(),
+        others: if calibrated.calibration.is_some() { args.others()? } else { None },
         cohort: norm.cohort.is_some(),
         only_measures: norm.keep_cosines,
         mean: args.mean.is_some(),

@@ -71,23 +71,6 @@ pub struct Scoring {
 }
 
 impl Scoring {
-    /// What was found on `model`, in a sentence, for who has changed its weights and carries this
-    /// along: `the thresholds were measured, and the calibration was fitted, on the unquantized
-    /// model`. Nothing where there is neither.
-    pub fn found_on(&self, model: &str) -> Option<String> {
-        let has_thresholds = self.threshold_eer.is_some()
-            || !self.thresholds.is_empty()
-            || !self.named_thresholds.is_empty();
-        match (has_thresholds, self.calibration.is_some()) {
-            (false, false) => None,
-            (true, false) => Some(format!("the thresholds were measured on {model}")),
-            (false, true) => Some(format!("the calibration was fitted on {model}")),
-            (true, true) => Some(format!(
-                "the thresholds were measured, and the calibration was fitted, on {model}"
-            )),
-        }
-    }
-
     /// Refuses a calibration that gives no ratio, and named thresholds that are none.
     fn check(&self) -> Result<()> {
         if let Some(calibration) = &self.calibration {
@@ -224,33 +207,5 @@ impl Header {
             )),
             None => Ok(()),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::scoring::{Column, Fitted};
-
-    #[test]
-    fn what_was_found_on_other_weights_is_told() {
-        let told = |scoring: &Scoring| scoring.found_on("the unquantized model");
-        let mut scoring = Scoring::default();
-        assert_eq!(told(&scoring), None);
-        scoring.threshold_eer = Some(0.5);
-        let wanted = "the thresholds were measured on the unquantized model";
-        assert_eq!(told(&scoring).as_deref(), Some(wanted));
-        scoring.calibration = Some(Calibration {
-            columns: vec![Column::Score],
-            weights: vec![1.0],
-            bias: 0.0,
-            fitted: Fitted::default(),
-        });
-        let wanted = "the thresholds were measured, and the calibration was fitted, on the \
-                      unquantized model";
-        assert_eq!(told(&scoring).as_deref(), Some(wanted));
-        scoring.threshold_eer = None;
-        let wanted = "the calibration was fitted on the unquantized model";
-        assert_eq!(told(&scoring).as_deref(), Some(wanted));
     }
 }

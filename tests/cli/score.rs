@@ -223,7 +223,7 @@ fn a_calibration_of_other_scores_is_refused() {
     place.model("m.safetensors");
     fails(&[], "m.safetensors: holds no calibration");
     calibrate(&place, &[(Column::Score, 9.0)], true);
-    fails(&cohort, "fitted on cosines; these are normalised scores");
+    fails(&cohort, "fitted on cosines; these are scores normalised by as1");
     let kept = [&cohort[..], &["--keep-cosines"]].concat();
     fails(&kept, "--keep-cosines: the calibration of m.safetensors weighs no cohort mean");
     place.write("utt2dur", "a0 1\na1 0.1\na2 1\na3 1\na4 1\n");

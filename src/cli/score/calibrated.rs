@@ -8,7 +8,9 @@ use crate::corpus::TrialList;
 use crate::corpus::read_utt2dur;
 use crate::error::{Error, Result};
 use crate::model_file::read_header;
-use crate::scoring::{Calibration, Column, Compared, Embeddings, Evidence, Normalised, Quantity};
+use crate::scoring::{
+    Calibration, Column, Compared, Embeddings, Evidence, Normalised, OtherScores, Quantity,
+};
 use crate::terminal::note;
 
 /// Calibration of the scores.
@@ -46,11 +48,9 @@ impl Calibrated {
             return bad("holds no calibration; `revox calibrate` stores one".into());
         };
         let loaded = Loaded { model, durations: self.durations.as_deref(), calibration };
-        let of_cosines = loaded.calibration.fitted.cosines;
-        if of_cosines != (given.kind == COSINES) {
-            let fitted = if of_cosines { COSINES } else { "scores that are no cosines" };
-            let kind = given.kind;
-            return bad(format!("its calibration was fitted on {fitted}; these are {kind}"));
+        let fitted = &loaded.calibration.fitted;
+        if let Err(error) = fitted.check_scores(given.others.as_ref()) {
+            return bad(format!("its calibration does not fit: {error}"));
         }
         let unused = |option: &str, what: &str| {
             let model = model.display();
@@ -79,13 +79,10 @@ impl Calibrated {
     }
 }
 
-/// What scores are that are neither normalised nor of PLDA.
-pub(super) const COSINES: &str = "cosines";
-
 /// What scores are made with.
 pub(super) struct Given {
-    /// What they are.
-    pub kind: &'static str,
+    /// What they are, where they are no cosines.
+    pub others: Option<OtherScores>,
     /// Whether there is a cohort.
     pub cohort: bool,
     /// Whether it is there for a calibration alone.

@@ -8,7 +8,7 @@ use crate::cli::values::{at_least, counted};
 use crate::corpus::read_utt2spk;
 use crate::error::{Error, Result};
 use crate::progress::Progress;
-use crate::scoring::{Cohort, Compared, Embeddings, Norm, Normalised, Scorer};
+use crate::scoring::{Cohort, Compared, Embeddings, Norm, Normalised, OtherScores, Scorer};
 use crate::terminal::note;
 
 /// How many of the nearest count where nobody says it.
@@ -53,6 +53,14 @@ impl Normalising {
             ),
             _ => Ok(()),
         }
+    }
+
+    /// What scores are under this normalisation.
+    ///
+    /// # Errors
+    /// A file of the cohort that cannot be read.
+    pub fn made(&self, norm: Norm) -> Result<OtherScores> {
+        OtherScores::normalised(norm, Some(self.top_n.unwrap_or(TOP)), self.cohort.as_deref())
     }
 
     /// The cohort for scores, and the one for measures of a calibration if it wants them. Both are

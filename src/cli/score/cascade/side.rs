@@ -164,7 +164,7 @@ fn usable(header: &Header) -> Result<Calibration, &'static str> {
          calibrated: `revox calibrate` stores one",
     )?;
     if !calibration.fitted.cosines {
-        return Err("its calibration is one of normalised scores; a cascade has cosines");
+        return Err("its calibration is not one of cosines, which a cascade has");
     }
     let is_cohort = |column: &Column| matches!(column, Column::Sides(_, Quantity::Cohort));
     if calibration.columns.iter().any(is_cohort) {
