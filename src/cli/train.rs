@@ -11,7 +11,7 @@ use std::time::Duration;
 use burn::tensor::Device;
 
 use self::report::show;
-use super::values::within;
+use super::values::{counted, within};
 use super::{Global, signals};
 use crate::backend::collective::{self, Communicator, agree};
 use crate::backend::largest_allocation;
@@ -58,7 +58,8 @@ pub struct Args {
     #[arg(long, value_name = "MODEL")]
     init: Option<PathBuf>,
     /// Divide each batch among these devices of the backend; the first one keeps the model and
-    /// takes its steps.
+    /// takes its steps. Of several processes on a machine (`mpirun`, `srun`), each takes the one at
+    /// its place.
     #[arg(long, value_delimiter = ',', value_name = "N,N", conflicts_with = "device")]
     devices: Vec<usize>,
     /// Divide each batch into so many parts, one after another on each device: less memory
@@ -110,7 +111,7 @@ fn planned(
     ranks: &Arc<dyn Communicator>,
     free: Option<u64>,
 ) -> Result<(Recipe, RunOptions)> {
-    let mut others = global.open_all(&args.devices)?;
+    let mut others = global.open_all(&devices_of(&args.devices, &**ranks)?)?;
     let device = others.remove(0);
     let mut changes = args.set.clone();
     changes.extend(args.accumulate.map(|n| format!("train.accumulate={n}")));
@@ -156,6 +157,21 @@ fn planned(
         note: Arc::new(|text: &str| note!("{text}")),
     };
     Ok((recipe, options))
+}
+
+/// The devices of this rank. Of several ranks on a machine, each has one of `--devices` of its own.
+fn devices_of(devices: &[usize], ranks: &dyn Communicator) -> Result<Vec<usize>> {
+    if ranks.size() == 1 || devices.is_empty() {
+        return Ok(devices.to_vec());
+    }
+    let place = ranks.local_rank();
+    devices.get(place).map(|&device| vec![device]).ok_or_else(|| {
+        Error::Invalid(format!(
+            "--devices names {}; each rank of a machine takes one, and this is its rank {place}, \
+             counted from 0",
+            counted(devices.len(), "device")
+        ))
+    })
 }
 
 /// The value of `--timeout`.
@@ -246,4 +262,21 @@ fn dashboard(quiet: bool) -> bool {
         && !quiet
         && terminal()
         && std::env::var_os("TERM").is_none_or(|t| t != "dumb")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backend::collective::{Alone, threads};
+
+    #[test]
+    fn each_rank_of_a_machine_has_a_device_of_its_own() {
+        assert_eq!(devices_of(&[2, 5], &Alone).unwrap(), [2, 5]);
+        let ranks = threads::all(3);
+        assert!(devices_of(&[], &*ranks[2]).unwrap().is_empty());
+        let own = |rank: usize| devices_of(&[4, 7], &*ranks[rank]);
+        assert_eq!((own(0).unwrap(), own(1).unwrap()), (vec![4], vec![7]));
+        let error = own(2).unwrap_err().to_string();
+        assert!(error.contains("names 2 devices"), "{error}");
+    }
 }
