@@ -160,10 +160,6 @@ impl Communicator for Thread {
         self.rank
     }
 
-    fn local_rank(&self) -> usize {
-        self.rank
-    }
-
     fn size(&self) -> usize {
         self.size
     }

@@ -67,6 +67,7 @@ impl Models {
         let list = Enrollments::read(list)?;
         let (mut of_word, mut is_tested) = (vec![None; count], vec![false; count]);
         for scores in scores {
+            let mut all_known = true;
             for t in &scores.trials {
                 is_tested[t.pair.test() as usize] = true;
                 let number = t.pair.enroll();
@@ -74,9 +75,10 @@ impl Models {
                 if model.is_none() {
                     *model = list.find(words.get(number));
                 }
-                if model.is_none() {
-                    return Err(unknown(&list, scores, words, number)?);
-                }
+                all_known &= model.is_some();
+            }
+            if !all_known {
+                return Err(unknown(&list, scores, words, &of_word)?);
             }
         }
         Ok(Self { list, of_word, is_tested })
@@ -100,12 +102,13 @@ fn unknown(
     list: &Enrollments,
     scores: &ScoreList,
     words: &mut Words,
-    number: u32,
+    of_word: &[Option<usize>],
 ) -> Result<Error> {
-    let Some((line, _)) = scores.find(words, &mut |_, t| t.pair.enroll() == number)? else {
+    let is_unknown = |number: u32| of_word.get(number as usize).is_none_or(Option::is_none);
+    let Some((line, t)) = scores.find(words, &mut |_, t| is_unknown(t.pair.enroll()))? else {
         return Ok(scores.text().changed());
     };
-    let (word, source) = (words.get(number), list.path().display());
+    let (word, source) = (words.get(t.pair.enroll()), list.path().display());
     let message = format!("unknown model `{word}`; {source} has none of that name");
     Ok(Error::line(scores.text().path(), line, message))
 }

@@ -241,7 +241,8 @@ fn cosines_become_fishers_z() {
     let none = Evidence::default();
     let z = |cosine: f64| Column::Atanh.of(cosine, &none, &none).unwrap();
     close(z(0.6), 4f64.ln() / 2.0, 1e-15);
-    assert!(z(1.0 + 1e-10).is_finite() && z(-1.0) == -z(1.0) && z(0.99999) < z(1.0));
+    assert!(z(1.0 + 1e-10).is_finite() && z(0.99999) < z(1.0));
+    close(z(-1.0), -z(1.0), 1e-8);
     assert!(z(f64::NAN).is_nan());
     let fitted = Fitted { prior: 0.5, cosines: true, ..Fitted::default() };
     let mut calibration =

@@ -15,8 +15,8 @@ fn words<T>(result: Result<T>) -> Result<T, String> {
 #[test]
 fn the_others_wait_for_the_first() {
     let pause = Duration::from_millis(50);
+    let begun = Instant::now();
     let done = each_rank(3, |ranks| {
-        let begun = Instant::now();
         let work = || {
             thread::sleep(4 * pause);
             Ok(ranks.rank())

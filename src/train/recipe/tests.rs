@@ -138,7 +138,7 @@ fn typos_and_impossible_values_are_errors_with_their_place() {
         "r.toml:8: train.patience = 2",
     );
     let synchronised = format!("{SMALL}[train]\nsync_batch_norm = true\n");
-    let of_sync = "r.toml:8: train.sync_batch_norm: ";
+    let of_sync = "r.toml:7: train.sync_batch_norm: ";
     fails(&format!("{synchronised}accumulate = 2\n"), &[], of_sync);
     fails(&format!("{synchronised}precision = \"f16\"\n"), &[], of_sync);
     fails(&SMALL.replace("18", "19"), &[], "r.toml:4: no architecture `resnet19`");

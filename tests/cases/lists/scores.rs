@@ -152,7 +152,7 @@ fn a_cohort_without_spread_is_an_error() {
     let (err, scores) = run("e_cohort.safetensors", "300");
     assert!(err.contains("note: ") && err.contains("has 40 embeddings, so --top-n is 40"), "{err}");
     near(scores, [1.2985317816661017, 1.5070827257574928, 2.5995747287365]);
-    assert!(run("e_cohort.safetensors", "1").0.contains("top-n = 1"));
+    assert!(run("e_cohort.safetensors", "1").0.contains("invalid value '1' for '--top-n"));
 }
 
 #[test]

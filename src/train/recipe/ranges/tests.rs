@@ -93,6 +93,7 @@ const FULL: &str = r#"
     epochs = 3
     batch_size = 8
     accumulate = 2
+    sync_batch_norm = false
     patience = 2
     validate_every = 1
     average_last = 1

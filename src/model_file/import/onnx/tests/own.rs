@@ -130,7 +130,7 @@ fn codes_that_contradict_their_header_are_refused() {
         read(&changed, &ImportOptions::default()).unwrap_err().to_string()
     };
     for (old, new, wanted) in [
-        ("\"bits\":4", "\"bits\":8", "of U8 are wanted"),
+        ("\"bits\":4", "\"bits\":8", "parameters; the file holds"),
         ("\"bits\":4", "\"bits\":3", "has more than 3 bits"),
         ("\"bits\":4", "\"bits\":9", "codes of 9 bits"),
         ("\"bits\":4", "\"bits\":0", "codes of 0 bits"),
