@@ -1,5 +1,7 @@
-//! f32 values as the little-endian bytes of safetensors and PyTorch files, and numbers of bytes for
-//! people.
+//! f32 values as the little-endian bytes of safetensors and PyTorch files, hashes as digits, and
+//! numbers of bytes for people.
+
+use sha2::{Digest, Sha256};
 
 /// The bytes of values, four each.
 pub fn from_f32(values: &[f32]) -> Vec<u8> {
@@ -9,6 +11,11 @@ pub fn from_f32(values: &[f32]) -> Vec<u8> {
 /// The values of bytes. An incomplete last value is ignored.
 pub fn to_f32(bytes: &[u8]) -> Vec<f32> {
     bytes.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect()
+}
+
+/// The lower-case hex digits of a hash.
+pub(crate) fn hex(hash: Sha256) -> String {
+    hash.finalize().iter().map(|b| format!("{b:02x}")).collect()
 }
 
 /// A number of bytes with a binary unit: `400.0 MiB`, `1.50 GiB`.

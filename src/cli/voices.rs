@@ -224,7 +224,7 @@ fn identity(model: &Model) -> StoreModel {
         }
     }
     StoreModel {
-        hash: hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect(),
+        hash: bytes::hex(hash),
         arch: header.arch.name.clone(),
         frontend,
         dim: header.embedding_dim,

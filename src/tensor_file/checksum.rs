@@ -5,6 +5,7 @@ use std::io;
 use sha2::{Digest, Sha256};
 
 use super::LENGTH;
+use crate::bytes::hex;
 use crate::fs::Mapped;
 
 /// The checksum's key among the metadata.
@@ -49,11 +50,6 @@ pub(super) fn fits(file: &Mapped, end: usize, digits: &str) -> io::Result<bool> 
 /// make a file look like one without a checksum.
 pub(super) fn is_spoilt(key: &str) -> bool {
     key.len() == KEY.len() && key.bytes().zip(KEY.bytes()).filter(|(a, b)| a != b).count() == 1
-}
-
-/// The lower-case hex digits of a hash.
-pub(super) fn hex(hash: Sha256) -> String {
-    hash.finalize().iter().map(|b| format!("{b:02x}")).collect()
 }
 
 #[cfg(test)]

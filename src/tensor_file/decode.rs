@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256};
 
 use super::foreign::{Foreign, foreign};
 use super::{LENGTH, checksum};
+use crate::bytes::hex;
 use crate::error::{Error, Remedy, Result};
 use crate::fs::{self, Mapped};
 use crate::terminal::note;
@@ -63,7 +64,7 @@ impl Contents {
 
     /// SHA-256 of the file as it is, in hex: what `sha256sum` says of it.
     pub fn hash(&self) -> String {
-        checksum::hex(Sha256::new_with_prefix(&self.bytes[..]))
+        hex(Sha256::new_with_prefix(&self.bytes[..]))
     }
 
     /// Notes that the file `path` has no checksum, if it has none, so that damage goes unnoticed.

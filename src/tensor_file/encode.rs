@@ -9,6 +9,7 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use super::{LENGTH, Part, checksum};
+use crate::bytes::hex;
 use crate::error::{Error, Result};
 use crate::fs;
 
@@ -78,7 +79,7 @@ fn encode<'a>(
             Ok(())
         });
     }
-    head[LENGTH + at..][..checksum::DIGITS].copy_from_slice(checksum::hex(hash).as_bytes());
+    head[LENGTH + at..][..checksum::DIGITS].copy_from_slice(hex(hash).as_bytes());
     Ok(Encoded { head, parts: sorted })
 }
 

@@ -10,6 +10,7 @@ use walkdir::WalkDir;
 
 use super::Args;
 use crate::audio::Source;
+use crate::bytes::hex;
 use crate::corpus::{Corpus, Place, Shard, is_audio, locate, read_wav_scp};
 use crate::error::{Error, Result};
 
@@ -230,11 +231,6 @@ impl List {
         }
         hex(hash)
     }
-}
-
-/// A hash in hexadecimal digits.
-pub(super) fn hex(hash: Sha256) -> String {
-    hash.finalize().iter().map(|b| format!("{b:02x}")).collect()
 }
 
 /// The ids of files: their names without folder and ending.

@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 
 use super::Fitted;
 use crate::archive::input_files;
+use crate::bytes::hex;
 use crate::error::{Error, Result};
 use crate::fs;
 use crate::scoring::Norm;
@@ -154,7 +155,7 @@ fn content_hash(name: &Path) -> Result<Option<String>> {
             }
         }
     }
-    Ok(Some(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()))
+    Ok(Some(hex(hash)))
 }
 
 /// Forms of normalisation as their names.

@@ -13,6 +13,7 @@ use sha2::{Digest, Sha256};
 
 use super::Identity;
 use crate::audio::pipe;
+use crate::bytes::hex;
 use crate::corpus::{Corpus, locate, read_wav_scp};
 use crate::error::{Error, Result};
 use crate::fs;
@@ -234,8 +235,4 @@ fn hash_file(path: &Path, buffer: &mut [u8], stop: &AtomicBool) -> Result<[u8; 3
             Err(e) => return Err(Error::io(path, "read", e)),
         }
     }
-}
-
-fn hex(hash: Sha256) -> String {
-    hash.finalize().iter().map(|b| format!("{b:02x}")).collect()
 }

@@ -7,6 +7,7 @@ use sha2::{Digest, Sha256};
 
 use super::is_alone;
 use crate::backend::collective::Communicator;
+use crate::bytes::hex;
 use crate::error::{Error, Result};
 use crate::nn::collect_named;
 use crate::optim::{self, Stepper};
@@ -83,6 +84,5 @@ pub(in crate::train) fn digest<M: Module>(
     // Burn's record has the order of a hash table, which differs from rank to rank.
     let record = optim::in_order(optimizer.into_bytes()?)?;
     states.update(&record[..]);
-    let hex = |hash: Sha256| hash.finalize().iter().map(|b| format!("{b:02x}")).collect();
     Ok([("weights", hex(weights)), ("optimizer states", hex(states))])
 }

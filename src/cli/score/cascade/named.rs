@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 
 use crate::archive;
+use crate::bytes::hex;
 use crate::cli::chosen;
 use crate::cli::embed::List;
 use crate::cli::values::ends_in;
@@ -78,7 +79,7 @@ impl Named {
         for trial in 0..self.trials().len() {
             self.sides(trial).iter().for_each(|side| hash.update((*side as u64).to_le_bytes()));
         }
-        hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+        hex(hash)
     }
 
     /// The places of the enrollment and the test recording of a trial.
