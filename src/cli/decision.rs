@@ -5,7 +5,7 @@ use std::path::Path;
 use super::values::within;
 use crate::error::{Error, Result};
 use crate::model_file::{NamedThreshold, Scoring};
-use crate::scoring::{Calibration, Column, Evidence, Quantity, bayes_threshold, probability};
+use crate::scoring::{Calibration, Evidence, Quantity, bayes_threshold, probability};
 
 /// How the user wants decisions made.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -137,8 +137,7 @@ fn unfit(calibration: &Calibration) -> Option<String> {
              without --cohort and --plda, by `revox calibrate`"
         ));
     }
-    let is_cohort = |column: &Column| column.quantity() == Some(Quantity::Cohort);
-    calibration.columns.iter().any(is_cohort).then(|| {
+    calibration.weighs(Quantity::Cohort).then(|| {
         "its calibration cannot be used: it weighs the mean cosine with a cohort, which only \
          `revox score --calibration --cohort` computes. Store one without cohort columns, by \
          `revox calibrate`"

@@ -52,10 +52,9 @@ impl Report<'_> {
                 fitted.cllr
             );
         }
-        let is_cohort = |column: &Column| column.quantity() == Some(Quantity::Cohort);
         let why = if !fitted.cosines {
             format!("was fitted on {}", fitted.scores())
-        } else if calibration.columns.iter().any(is_cohort) {
+        } else if calibration.weighs(Quantity::Cohort) {
             "weighs a cohort".into()
         } else {
             return;

@@ -9,7 +9,7 @@ use crate::corpus::read_utt2dur;
 use crate::error::{Error, Result};
 use crate::model_file::read_header;
 use crate::scoring::{
-    Calibration, Column, Compared, Embeddings, Evidence, Normalised, OtherScores, Quantity,
+    Calibration, Compared, Embeddings, Evidence, Normalised, OtherScores, Quantity,
 };
 use crate::terminal::note;
 
@@ -94,8 +94,7 @@ pub(super) struct Given {
 impl Loaded<'_> {
     /// Whether a measure is weighed.
     pub fn weighs(&self, quantity: Quantity) -> bool {
-        let is_of = |column: &Column| matches!(column, Column::Sides(_, of) if *of == quantity);
-        self.calibration.columns.iter().any(is_of)
+        self.calibration.weighs(quantity)
     }
 
     /// The ratios of trials. `measures` has the cohort's statistics of both sides.

@@ -73,6 +73,11 @@ pub struct Fitted {
 }
 
 impl Calibration {
+    /// Whether a measure of both sides is weighed.
+    pub fn weighs(&self, quantity: Quantity) -> bool {
+        self.columns.iter().any(|column| column.quantity() == Some(quantity))
+    }
+
     /// The log-likelihood ratio of a trial, natural logarithm. Speech that is longer than any that
     /// the calibration was fitted on counts as the longest: the line knows nothing beyond.
     ///

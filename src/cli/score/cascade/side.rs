@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::inference::{Embedder, Facts, Receiver};
 use crate::model_file::{Header, Model};
 use crate::progress::Progress;
-use crate::scoring::{Calibration, Column, Embeddings, Evidence, Quantity, Scorer};
+use crate::scoring::{Calibration, Embeddings, Evidence, Quantity, Scorer};
 use crate::terminal::{errln, note};
 
 /// A calibrated model.
@@ -166,8 +166,7 @@ fn usable(header: &Header) -> Result<Calibration, &'static str> {
     if !calibration.fitted.cosines {
         return Err("its calibration is not one of cosines, which a cascade has");
     }
-    let is_cohort = |column: &Column| matches!(column, Column::Sides(_, Quantity::Cohort));
-    if calibration.columns.iter().any(is_cohort) {
+    if calibration.weighs(Quantity::Cohort) {
         return Err("its calibration weighs cosines with a cohort, which a cascade has not");
     }
     Ok(calibration)
