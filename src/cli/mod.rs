@@ -22,6 +22,7 @@ mod memory;
 mod merge;
 mod outcome;
 mod pack;
+mod part_file;
 mod plda;
 mod prepare;
 mod quantize;
@@ -204,13 +205,7 @@ fn check_heard(path: &Path, is_silent: bool, option: &str) -> Result<()> {
 
 /// Refuses a drawing under a name that promises another format.
 fn wants_svg(option: &str, path: &Path) -> Result<()> {
-    match path.extension().is_some_and(|e| e.eq_ignore_ascii_case("svg")) || fs::is_stdout(path) {
-        true => Ok(()),
-        false => Err(Error::invalid(format!(
-            "{option} {}: the drawing is SVG; give a name that ends in .svg",
-            path.display()
-        ))),
-    }
+    values::svg(path).map_err(|why| Error::Invalid(format!("{option} {}: {why}", path.display())))
 }
 
 /// The verbs and options, for completions, manuals and tests.

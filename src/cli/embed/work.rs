@@ -8,9 +8,11 @@ use sha2::{Digest, Sha256};
 use super::Args;
 use super::collected::Collected;
 use super::left_out::{LeftOut, Warnings};
-use super::list::{List, hex};
-use super::log::{Description, Log, Outcome};
+use super::list::List;
+use super::log::{Log, Outcome};
+use crate::bytes::hex;
 use crate::cli::Global;
+use crate::cli::part_file::{Description, PartFile};
 use crate::cli::remedy::told;
 use crate::cli::values::counted;
 use crate::error::{Error, Result};
@@ -125,7 +127,7 @@ impl<'a> Work<'a> {
         output: &Path,
         described: Box<Description<'a>>,
     ) -> Result<()> {
-        if let Some(path) = Log::path_of(output) {
+        if let Some(path) = PartFile::path_of(output) {
             let dim = self.collected.dim();
             let take = &mut |outcome: Outcome| self.again(&path, outcome);
             self.log = Some(Log::open(path.clone(), dim, described, take)?);

@@ -1,11 +1,10 @@
 //! What a cascade has embedded, kept in a file beside the output while the work lasts. A later
 //! process goes on behind it.
 //!
-//! The file is a [`Journal`] of entries, in the order in which the work asks for them: the seconds
+//! The file is a [`PartFile`] of entries, in the order in which the work asks for them: the seconds
 //! of a recording and those of its speech (f64), and its embedding (f32), little-endian.
 
-use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -13,17 +12,14 @@ use sha2::{Digest, Sha256};
 use super::named::Named;
 use super::side::Side;
 use super::{Cascade, Source};
-use crate::bytes::{from_f32, to_f32};
+use crate::bytes::{from_f32, hex, to_f32};
 use crate::cli::Global;
-use crate::error::{Error, Result};
-use crate::fs::{self, Journal};
+use crate::cli::part_file::{Description, PartFile};
+use crate::error::Result;
+use crate::fs;
 
 /// Bytes in front of an embedding.
 const TIMES: usize = 16;
-
-/// Says what work it is: an object. All of its values must be equal for the work to go on. It is
-/// asked only where there is a file.
-pub(super) type Description<'a> = dyn Fn() -> Result<Value> + 'a;
 
 /// What is kept of a recording.
 #[derive(Debug, Clone, PartialEq)]
@@ -39,36 +35,27 @@ pub(super) struct Entry {
 /// Entries of this process, and of an earlier one.
 pub(super) struct Kept<'a> {
     /// None if the output is no file to be written whole.
-    path: Option<PathBuf>,
-    work: Box<Description<'a>>,
-    /// The file, once something is in it.
-    journal: Option<Journal>,
+    part: Option<PartFile<'a>>,
     /// Entries of an earlier process, and how many bytes of them were asked for.
     earlier: Vec<u8>,
     asked: usize,
-    /// Entries that are not in the file yet.
-    waiting: Vec<u8>,
 }
 
 impl<'a> Kept<'a> {
     /// Opens what an earlier process has left beside an output, if it has.
     ///
     /// # Errors
-    /// A file of other work, which is not replaced; those of [`Journal::open`].
+    /// Those of [`PartFile::open`].
     pub fn open(output: &Path, work: Box<Description<'a>>) -> Result<Self> {
-        let path = path_of(output);
         let mut earlier = Vec::new();
-        let journal = match &path {
-            Some(path) => {
-                let check = |found: &str| same_work(path, found, &work()?);
-                Journal::open(path, check, |block: &[u8]| {
-                    earlier.extend_from_slice(block);
-                    Ok(())
-                })?
-            }
-            None => None,
+        let take = |block: &[u8]| {
+            earlier.extend_from_slice(block);
+            Ok(())
         };
-        Ok(Self { path, work, journal, earlier, asked: 0, waiting: Vec::new() })
+        let part = PartFile::path_of(output)
+            .map(|path| PartFile::open(path, "that differs in", work, take));
+        let part = part.transpose()?;
+        Ok(Self { part, earlier, asked: 0 })
     }
 
     /// The next entry of an earlier process, whose embedding has `dim` values.
@@ -82,8 +69,8 @@ impl<'a> Kept<'a> {
         }
         let entry = left.get(..bytes).and_then(|entry| entry.split_first_chunk::<TIMES>());
         let Some((times, row)) = entry else {
-            let path = self.path.as_deref().unwrap_or(Path::new(fs::STDOUT));
-            return Err(Error::file(path, "is damaged; remove it to begin anew"));
+            let path = self.part.as_ref().map_or(Path::new(fs::STDOUT), PartFile::path);
+            return Err(PartFile::damaged(path));
         };
         let time = |at: usize| f64::from_le_bytes(std::array::from_fn(|i| times[at + i]));
         let entry = Entry { seconds: time(0), speech: time(TIMES / 2), row: to_f32(row) };
@@ -93,41 +80,32 @@ impl<'a> Kept<'a> {
 
     /// Notes an entry.
     pub fn add(&mut self, entry: &Entry) {
-        self.waiting.extend_from_slice(&entry.seconds.to_le_bytes());
-        self.waiting.extend_from_slice(&entry.speech.to_le_bytes());
-        self.waiting.extend_from_slice(&from_f32(&entry.row));
+        if let Some(part) = &mut self.part {
+            part.note(&entry.seconds.to_le_bytes());
+            part.note(&entry.speech.to_le_bytes());
+            part.note(&from_f32(&entry.row));
+        }
     }
 
     /// Writes what was noted. The work may begin anew here.
     ///
     /// # Errors
-    /// A file that cannot be written.
+    /// Those of [`PartFile::keep`].
     pub fn keep(&mut self) -> Result<()> {
-        if let Some(path) = &self.path {
-            let journal = match &mut self.journal {
-                Some(journal) => journal,
-                None => {
-                    let work = (self.work)()?.to_string();
-                    self.journal.insert(Journal::create(path, &work)?)
-                }
-            };
-            journal.append(&self.waiting)?;
-        }
-        self.waiting.clear();
-        Ok(())
+        self.part.as_mut().map_or(Ok(()), PartFile::keep)
     }
 
     /// The file, if something is in it.
     pub fn file(&self) -> Option<&Path> {
-        self.journal.as_ref().map(Journal::path)
+        self.part.as_ref()?.kept()
     }
 
     /// Removes the file: the output is written.
     ///
     /// # Errors
-    /// A file that cannot be removed.
+    /// Those of [`PartFile::end`].
     pub fn end(self) -> Result<()> {
-        self.journal.map_or(Ok(()), Journal::remove)
+        self.part.map_or(Ok(()), PartFile::end)
     }
 }
 
@@ -144,8 +122,7 @@ pub(super) fn description(
 ) -> Result<Value> {
     let mut hashes: Vec<String> = Vec::new();
     for model in models {
-        let hash = Sha256::new().chain_update(fs::read(model.path())?).finalize();
-        hashes.push(hash.iter().map(|byte| format!("{byte:02x}")).collect());
+        hashes.push(hex(Sha256::new().chain_update(fs::read(model.path())?)));
     }
     let (band, dev) = match source {
         Source::Given(band) => (Some(band.to_string()), None),
@@ -162,33 +139,6 @@ pub(super) fn description(
         "backend": global.backend.name(),
         "version": env!("CARGO_PKG_VERSION"),
     }))
-}
-
-/// The file beside an output.
-fn path_of(output: &Path) -> Option<PathBuf> {
-    if fs::is_stdout(output) || output.exists() && !output.is_file() {
-        return None;
-    }
-    let mut name = OsString::from(output);
-    name.push(".part");
-    Some(name.into())
-}
-
-/// Refuses a file of other work, and says in what it differs.
-fn same_work(path: &Path, found: &str, wanted: &Value) -> Result<()> {
-    let found: Value = serde_json::from_str(found).unwrap_or_default();
-    let names = wanted.as_object().into_iter().flatten();
-    let differ = names.filter(|(name, value)| found.get(name) != Some(*value));
-    let differ: Vec<&str> = differ.map(|(name, _)| name.as_str()).collect();
-    if differ.is_empty() {
-        return Ok(());
-    }
-    let message = format!(
-        "holds results of an unfinished run that differs in {}; run that one to its end, remove \
-         the file to begin anew, or name another output",
-        differ.join(", ")
-    );
-    Err(Error::file(path, message))
 }
 
 #[cfg(test)]
@@ -226,6 +176,8 @@ mod tests {
         assert!(kept.again(100).unwrap_err().to_string().contains("is damaged"));
         kept.end().unwrap();
         assert!(!output.with_extension("part").exists());
-        assert!(path_of(Path::new("-")).is_none() && path_of(dir.path()).is_none());
+        assert!(
+            PartFile::path_of(Path::new("-")).is_none() && PartFile::path_of(dir.path()).is_none()
+        );
     }
 }
