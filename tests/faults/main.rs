@@ -27,6 +27,8 @@ mod injection;
 #[cfg(unix)]
 mod kills;
 mod locks;
+#[cfg(unix)]
+mod long;
 mod phases;
 mod place;
 #[cfg(unix)]
