@@ -66,7 +66,7 @@ impl Exchange {
     }
 
     /// Sending against computing, in time, for a device that reaches so many floating-point
-    /// operations a second. Below 1, all sending can hide behind the backward pass at best.
+    /// operations a second. Below 1, sending takes less time than computing.
     pub fn share(&self, link: Link, rate: f64) -> f64 {
         self.seconds(link) * rate / self.work()
     }

@@ -10,7 +10,6 @@
 //!
 //! Sums are taken in rank order, element by element: `((r0 + r1) + r2) + ...`. So they are equal to
 //! the bit on all ranks, in all runs, and whatever the number of chunks.
-
 //!
 //! [`connect`] finds the body that fits how the program was started, [`end`] takes leave. [`agree`]
 //! makes one rank's error that of all, and [`sum_in_buckets`] sums gradients.

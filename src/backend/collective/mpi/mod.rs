@@ -16,6 +16,7 @@ use super::{Communicator, Launched, Options, Summing};
 use crate::error::{Error, Result};
 
 pub(super) use self::engine::library;
+
 /// This rank's end of the connection.
 ///
 /// [`Communicator::finish`] takes leave and finalizes MPI. Without it MPI is never finalized: when
