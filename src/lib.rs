@@ -57,6 +57,7 @@ pub mod cli;
 pub mod corpus;
 pub mod error;
 pub mod fs;
+mod functions;
 pub mod infer;
 pub mod inference;
 mod lanes;

@@ -46,6 +46,10 @@ pub mod rearrange;
 pub mod reversible;
 #[allow(deprecated)]
 pub mod rows;
+#[allow(deprecated)]
+pub mod simam;
+#[allow(deprecated)]
+pub mod softmax;
 
 pub use failure::failure;
 pub use kind::{BackendKind, has_tf32, is_gpu};

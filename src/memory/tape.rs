@@ -96,13 +96,15 @@ impl Player<'_> {
                     kept.push(ledger.new_buffer(bytes));
                     ledger.new_buffer(bytes)
                 }
-                // The values without their mean, their squares, and the gate; on GPUs also what the
-                // gate is a function of.
+                Op::SimAm if !taped && !self.machine.is_gpu() => ledger.in_place(&given, bytes),
                 Op::SimAm => {
                     kept.push(given[0]);
-                    (0..if self.machine.is_gpu() { 4 } else { 3 })
-                        .for_each(|_| kept.push(ledger.new_buffer(bytes)));
-                    ledger.new_buffer(bytes)
+                    let made = ledger.new_buffer(bytes);
+                    // The values without their mean.
+                    if self.machine.is_gpu() {
+                        ledger.scratch(bytes);
+                    }
+                    made
                 }
                 Op::Combine(_) | Op::Snap(_) | Op::Shift(_) => {
                     if taped && node.op == Op::Combine(Combine::Multiply) {
@@ -189,6 +191,11 @@ impl Player<'_> {
                     self.add(&mut gradients, x, made);
                 }
                 Op::Map(f) if self.machine.is_gpu() || !f.keeps_result() => {
+                    let made = self.ledger.in_place(&[dy], size);
+                    self.ledger.release_all(kept);
+                    self.add(&mut gradients, x, made);
+                }
+                Op::SimAm if !self.machine.is_gpu() => {
                     let made = self.ledger.in_place(&[dy], size);
                     self.ledger.release_all(kept);
                     self.add(&mut gradients, x, made);

@@ -34,6 +34,7 @@ mod trace;
 #[cfg(test)]
 pub(crate) mod wespeaker;
 
+pub(crate) use crate::backend::simam::LAMBDA as SIMAM_LAMBDA;
 pub use batch_norm::{BatchNorm, Epsilon, scale_and_shift};
 pub use block::{Block, BranchKind, Downsample, downsample};
 pub use branch::{Branch, Order};
@@ -53,7 +54,6 @@ pub use mix::Mix;
 pub(crate) use named::Place;
 pub use named::{assign_named, collect_named, gradients_named, ids_named, names_and_shapes};
 pub use normed::Normed;
-pub(crate) use over_frames::SIMAM_LAMBDA;
 pub(crate) use pooling::DEVIATION_EPSILON;
 pub use pooling::{Floor, Pooling, PoolingKind, Statistics};
 pub use precision::Precision;
