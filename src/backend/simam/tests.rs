@@ -39,7 +39,9 @@ fn slopes(x: &[f64], weights: &[f64], plane: usize) -> Vec<f64> {
 }
 
 fn on(values: &[f64], shape: [usize; 4], dtype: DType, device: &Device) -> Tensor<4> {
-    Tensor::from_data(TensorData::new(values.to_vec(), shape).convert::<f32>(), device).cast(dtype)
+    let values = TensorData::new(values.to_vec(), shape).convert::<f32>();
+    let values: Tensor<4> = Tensor::from_data(values, device);
+    values.cast(dtype)
 }
 
 fn read(x: Tensor<4>) -> Vec<f64> {

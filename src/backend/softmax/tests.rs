@@ -10,7 +10,9 @@ fn noise<const D: usize>(shape: [usize; D], seed: u64, size: f64) -> Vec<f64> {
 }
 
 fn on(values: &[f64], shape: [usize; 3], dtype: DType, device: &Device) -> Tensor<3> {
-    Tensor::from_data(TensorData::new(values.to_vec(), shape).convert::<f32>(), device).cast(dtype)
+    let values = TensorData::new(values.to_vec(), shape).convert::<f32>();
+    let values: Tensor<3> = Tensor::from_data(values, device);
+    values.cast(dtype)
 }
 
 fn read(x: Tensor<3>) -> Vec<f64> {
