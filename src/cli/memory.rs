@@ -31,7 +31,8 @@ use crate::zoo::Architecture;
   revox memory rev2-resnet293 --batch 128
   revox memory rev1-resnet34 --batch 8 --measure --svg bars.svg
   revox memory rev2-resnet293 --optimizer sgd8bit --dry --card 11GiB
-  revox memory resnet34 resnet293 --batch 32 --ranks 8")]
+  revox memory resnet34 resnet293 --batch 32 --ranks 8
+  revox memory resnet34 --optimizer adamw --ranks 8 --shard-states")]
 pub struct Args {
     /// Architectures (see `revox zoo`).
     #[arg(required = true, value_name = "ARCH", value_parser = ArchitectureName,
@@ -162,6 +163,7 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
             frames: args.frames,
             speakers: args.speakers,
             optimizer: optimizer.clone(),
+            shards: args.exchanged.shards(),
         };
         asked.push(setting.clone());
         // A dry run is about the networks asked for.
@@ -222,8 +224,13 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
         BackendKind::Flex | BackendKind::Ndarray => String::new(),
         BackendKind::Wgpu | BackendKind::Cuda => format!(", {}", backend.name()),
     };
+    let divided = match args.exchanged.shards() {
+        1 => String::new(),
+        ranks => format!(", states divided among {ranks} ranks"),
+    };
     let setting = format!(
-        "one training step, batch {batch} x {frames} frames, {speakers} classes, {}, f32{on}",
+        "one training step, batch {batch} x {frames} frames, {speakers} classes, {}{divided}, \
+         f32{on}",
         args.optimizer
     );
     print(args, &format!("{setting}\n{}", table(&rows).trim_end()));
@@ -261,6 +268,15 @@ mod tests {
             Verb::Memory(args) => Ok((args, cli.global)),
             other => panic!("{other:?}"),
         }
+    }
+
+    #[test]
+    fn ranks_divide_states_if_they_are_told_to() {
+        let shards = |words: &[&str]| parse(words).map(|(args, _)| args.exchanged.shards());
+        assert_eq!(shards(&[]).unwrap(), 1);
+        assert_eq!(shards(&["--ranks", "8"]).unwrap(), 1);
+        assert_eq!(shards(&["--ranks", "8", "--shard-states"]).unwrap(), 8);
+        assert!(shards(&["--shard-states"]).is_err());
     }
 
     #[test]

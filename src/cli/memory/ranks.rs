@@ -17,6 +17,10 @@ pub(super) struct Ranks {
     /// compared with computing.
     #[arg(long, value_name = "RATE", requires = "ranks", value_parser = tflops)]
     tflops: Option<f64>,
+    /// The ranks divide the optimizer's states among them (train.shard_states of a recipe). The
+    /// table is of the rank with most.
+    #[arg(long, requires = "ranks")]
+    shard_states: bool,
 }
 
 fn tflops(text: &str) -> Result<f64, String> {
@@ -24,6 +28,11 @@ fn tflops(text: &str) -> Result<f64, String> {
 }
 
 impl Ranks {
+    /// Ranks that divide the optimizer's states among them.
+    pub fn shards(&self) -> usize {
+        self.ranks.filter(|_| self.shard_states).map_or(1, |ranks| ranks as usize)
+    }
+
     /// Floating-point operations a second.
     fn rate(&self) -> Option<f64> {
         self.tflops.map(|tflops| 1e12 * tflops)
