@@ -224,14 +224,10 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
         BackendKind::Flex | BackendKind::Ndarray => String::new(),
         BackendKind::Wgpu | BackendKind::Cuda => format!(", {}", backend.name()),
     };
-    let divided = match args.exchanged.shards() {
-        1 => String::new(),
-        ranks => format!(", states divided among {ranks} ranks"),
-    };
     let setting = format!(
-        "one training step, batch {batch} x {frames} frames, {speakers} classes, {}{divided}, \
-         f32{on}",
-        args.optimizer
+        "one training step, batch {batch} x {frames} frames, {speakers} classes, {}{}, f32{on}",
+        args.optimizer,
+        args.exchanged.divided()
     );
     print(args, &format!("{setting}\n{}", table(&rows).trim_end()));
     let asked: Vec<&Row> = asked.iter().map(row).collect();
@@ -268,15 +264,6 @@ mod tests {
             Verb::Memory(args) => Ok((args, cli.global)),
             other => panic!("{other:?}"),
         }
-    }
-
-    #[test]
-    fn ranks_divide_states_if_they_are_told_to() {
-        let shards = |words: &[&str]| parse(words).map(|(args, _)| args.exchanged.shards());
-        assert_eq!(shards(&[]).unwrap(), 1);
-        assert_eq!(shards(&["--ranks", "8"]).unwrap(), 1);
-        assert_eq!(shards(&["--ranks", "8", "--shard-states"]).unwrap(), 8);
-        assert!(shards(&["--shard-states"]).is_err());
     }
 
     #[test]

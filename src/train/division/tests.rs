@@ -23,7 +23,7 @@ proptest! {
         let all = || loads.iter().map(|load| load[0]);
         prop_assert_eq!(held.iter().sum::<usize>(), all().sum::<usize>());
         let [most, least] = [held.iter().max(), held.iter().min()].map(|x| *x.unwrap());
-        prop_assert!(most - least <= all().max().unwrap_or(0), "{:?}", held);
+        prop_assert!(most - least <= all().max().unwrap_or(0), "{held:?}");
     }
 }
 

@@ -85,7 +85,7 @@ impl Shards {
         let wanted = |parameters: &[(ParamId, usize)]| -> usize {
             parameters.iter().map(|(_, values)| 4 * values).sum()
         };
-        if !all.iter().map(Vec::len).eq(round.iter().map(|parameters| wanted(parameters))) {
+        if all.iter().map(Vec::len).ne(round.iter().map(|parameters| wanted(parameters))) {
             agree(ranks, ours)?;
             let message = "ranks divide the optimizer's states in different ways";
             return Err(Error::Training(message.into()));

@@ -1,4 +1,10 @@
-//! What a loop does otherwise if its ranks divide the optimizer's states among them.
+//! What a loop does otherwise if its ranks divide the optimizer's states among them. They meet at
+//! two more points of each step:
+//!
+//! | when | what they tell each other |
+//! |---|---|
+//! | in the optimizer's step | new values of parameters |
+//! | at the end of the step | whether a checkpoint is due |
 
 use burn::optim::GradientsParams;
 

@@ -92,6 +92,7 @@ fn ranks_that_divide_states_step_as_one() {
             one.step(0.01, model, gradients, Gate::Open(0.5))
         });
         let (wanted, states) = (bits(&wanted), record(&one));
+        let all_states = one.into_bytes().unwrap().to_vec();
         let all = by_ranks(3, |ranks| {
             let mut model = trainee(8);
             let division = Division::of(&model, &config, 3);
@@ -112,7 +113,7 @@ fn ranks_that_divide_states_step_as_one() {
             let whole = shards.whole(&optimizer).unwrap();
             assert_eq!(whole.is_some(), ranks.rank() == 0);
             // A run that goes on reads all states, and keeps its own.
-            let read = config.restore(one.into_bytes().unwrap()).unwrap();
+            let read = config.restore(Bytes::from_bytes_vec(all_states.clone())).unwrap();
             let again = shards.own_states(read).unwrap();
             assert!(record(&again) == record(&optimizer), "{text}: rank {}", ranks.rank());
             whole.map(|whole| (in_order(whole).unwrap().to_vec(), share))
