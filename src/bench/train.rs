@@ -273,6 +273,7 @@ mod tests {
             frames: 16,
             speakers: 5,
             optimizer: OptimizerConfig::named(optimizer).unwrap(),
+            shards: 1,
         };
         let settings = vec![setting("resnet10", "sgd"), setting("rev1-resnet10", "sgd8bit")];
         let mut bench = TrainBench {

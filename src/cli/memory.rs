@@ -31,7 +31,8 @@ use crate::zoo::Architecture;
   revox memory rev2-resnet293 --batch 128
   revox memory rev1-resnet34 --batch 8 --measure --svg bars.svg
   revox memory rev2-resnet293 --optimizer sgd8bit --dry --card 11GiB
-  revox memory resnet34 resnet293 --batch 32 --ranks 8")]
+  revox memory resnet34 resnet293 --batch 32 --ranks 8
+  revox memory resnet34 --optimizer adamw --ranks 8 --shard-states")]
 pub struct Args {
     /// Architectures (see `revox zoo`).
     #[arg(required = true, value_name = "ARCH", value_parser = ArchitectureName,
@@ -162,6 +163,7 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
             frames: args.frames,
             speakers: args.speakers,
             optimizer: optimizer.clone(),
+            shards: args.exchanged.shards(),
         };
         asked.push(setting.clone());
         // A dry run is about the networks asked for.
@@ -223,8 +225,9 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
         BackendKind::Wgpu | BackendKind::Cuda => format!(", {}", backend.name()),
     };
     let setting = format!(
-        "one training step, batch {batch} x {frames} frames, {speakers} classes, {}, f32{on}",
-        args.optimizer
+        "one training step, batch {batch} x {frames} frames, {speakers} classes, {}{}, f32{on}",
+        args.optimizer,
+        args.exchanged.divided()
     );
     print(args, &format!("{setting}\n{}", table(&rows).trim_end()));
     let asked: Vec<&Row> = asked.iter().map(row).collect();

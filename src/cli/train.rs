@@ -95,7 +95,7 @@ fn run_among(args: &Args, global: &Global, ranks: &Arc<dyn Communicator>) -> Res
         // The folder of the second phase is there as soon as it begins.
         let second = recipe.second_phase().filter(|_| options.second_out().exists());
         let recipe = second.as_ref().unwrap_or(&recipe);
-        let parts = ranks.size() * (1 + options.others.len());
+        let parts = [ranks.size(), 1 + options.others.len()];
         with_advice(e, recipe, global, parts, free)
     })?;
     if ranks.rank() == 0 {
@@ -184,20 +184,20 @@ pub(super) fn named(changes: &[String]) -> Changes<'_> {
     Changes::named(changes, "--set")
 }
 
-/// The error of a training on so many devices of all ranks together. Where memory was short, it
+/// The error of a training by so many ranks with so many devices each. Where memory was short, it
 /// says what would fit. `free` is what was free on the first device when the run began.
 pub(super) fn with_advice(
     error: Error,
     recipe: &Recipe,
     global: &Global,
-    devices: usize,
+    parts: [usize; 2],
     free: Option<u64>,
 ) -> Error {
     if !matches!(error.bare(), Error::OutOfMemory { .. }) {
         return error;
     }
     // Lists that cannot be read any more only cost the advice.
-    let Ok(setting) = setting(recipe, devices, global) else { return error };
+    let Ok(setting) = setting(recipe, parts, global) else { return error };
     advised(error, &setting, global.backend, free)
 }
 
@@ -213,7 +213,7 @@ pub(super) fn plan_memory(
 ) -> Result<Option<u64>> {
     let Some(most) = largest_allocation(devices[0]) else { return Ok(None) };
     // A corpus that is yet to be made has no lists.
-    let Ok(setting) = setting(recipe, ranks * devices.len(), global) else { return Ok(None) };
+    let Ok(setting) = setting(recipe, [ranks, devices.len()], global) else { return Ok(None) };
     if free.is_some() {
         // A dry run drops launches, so none may be waiting.
         devices.iter().try_for_each(|d| d.sync().map_err(|e| Error::Backend(e.to_string())))?;
@@ -235,9 +235,9 @@ pub(super) fn plan_memory(
     }
 }
 
-/// The step of a recipe's training on so many devices.
-fn setting(recipe: &Recipe, devices: usize, global: &Global) -> Result<Setting> {
-    Setting::of(recipe, devices, &reporting(SCANNING, global.quiet))
+/// The step of a recipe's training by so many ranks with so many devices each.
+fn setting(recipe: &Recipe, [ranks, devices]: [usize; 2], global: &Global) -> Result<Setting> {
+    Setting::of(recipe, ranks, devices, &reporting(SCANNING, global.quiet))
 }
 
 /// Says, where a recipe names no network, that it may be a recipe for training a model further.

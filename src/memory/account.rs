@@ -10,13 +10,14 @@ use super::play::{HEAD, Player};
 use crate::backend::{BackendKind, largest_allocation, use_pages};
 use crate::error::Result;
 use crate::nn::graph::Info;
+use crate::train::largest_share;
 
 /// Where the bytes of one training step go, f32.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Breakdown {
     /// Weights of network and head, with BatchNorm's running statistics.
     pub weights: usize,
-    /// The optimizer's state.
+    /// The optimizer's state; of the rank with most of it where ranks divide it.
     pub optimizer: usize,
     /// Gradients of all weights, before the optimizer's step.
     pub gradients: usize,
@@ -148,7 +149,7 @@ fn played_with_events(
     };
     let head_bytes = HEAD * machine.bytes(batch, &[classes]);
     let held = step.step(head_bytes, 4 * head);
-    let optimizer = setting.optimizer.state_bytes(&tensors);
+    let optimizer = largest_share(&setting.optimizer, &tensors, setting.shards);
     let resident = parameters + 4 * statistics;
     let order = if step.reversible { Order::Known } else { Order::Loose };
     let plan = machine.is_gpu().then(|| pages::plan(&step.ledger.events, order, most));

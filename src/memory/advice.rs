@@ -179,6 +179,7 @@ mod tests {
             frames: 200,
             speakers: 5994,
             optimizer: OptimizerConfig::default(),
+            shards: 1,
         }
     }
 

@@ -157,6 +157,7 @@ mod replay {
             let (open, bad) = gate(&trainee, &gradients, &pending.loss, 1.0);
             // What the loop would read, a step later.
             let outcome = pending.with(bad);
+            let gradients = setting.own_gradients(&trainee, gradients);
             trainee = optimizer.step(1e-3, trainee, gradients, Gate::Device(open));
             sync(device)?;
             drop(outcome);

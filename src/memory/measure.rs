@@ -113,6 +113,7 @@ fn count(setting: &Setting, device: &Device, driver: &dyn Fn() -> Option<u64>) -
             true => Gate::Device(gate(&trainee, &gradients, &value, 1.0).0),
             false => Gate::Open(1.0),
         };
+        let gradients = setting.own_gradients(&trainee, gradients);
         trainee = optimizer.step(1e-3, trainee, gradients, open);
         // A GPU that had no memory for a tensor says so to whoever reads what was computed of it.
         if !value.into_scalar::<f64>().is_finite() {

@@ -13,12 +13,13 @@ use super::checkpoint::{self, Keeper};
 use super::classes::HeadMatch;
 use super::dev_set::DevLoader;
 use super::prepare::{Begin, Data, Prepared};
-use super::ranks::{is_alone, is_first};
+use super::ranks::{Shards, is_alone, is_first};
 use super::renderer::renderer;
 use super::schedule::Schedules;
 use super::strategy::{Loop, Progressing};
 use super::unlogged::Unlogged;
 use super::{DevSet, Loader, Recipe, RunOptions, TrainSet, Trainee, trial_metric};
+use crate::backend::collective::agree;
 use crate::backend::{failure, is_gpu, use_pages};
 use crate::bytes::counted;
 use crate::error::{Error, Remedy, Result};
@@ -79,6 +80,11 @@ pub(super) fn launch_as(
     // Ranks that write no checkpoints remove none either.
     let keep = if is_first(&*options.ranks) { train.keep } else { usize::MAX };
     let keeper = Keeper::new(&options.out, keep, train.checkpoint_every, on_disk, warn.clone());
+    let shards = Shards::of(recipe, &options.ranks, &trainee);
+    let optimizer = match &shards {
+        Some(shards) => agree(&*options.ranks, shards.own_states(optimizer))?,
+        None => optimizer,
+    };
     let progress = Progressing::new(optimizer, average, state, keeper);
     let mut run = Loop {
         recipe: recipe.clone(),
@@ -94,6 +100,7 @@ pub(super) fn launch_as(
         // Sums over ranks are taken on the host, which waits for the device anyway.
         late: is_gpu(&options.device) && is_alone(&*options.ranks),
         ranks: options.ranks.clone(),
+        shards,
         set: set.clone(),
         #[cfg(test)]
         spoiled: Vec::new(),

@@ -12,6 +12,7 @@
 
 mod epoch_end;
 mod saving;
+mod sharded;
 mod slot;
 mod stages;
 mod steps;
@@ -38,7 +39,7 @@ use super::ahead::Ahead;
 use super::checkpoint::{Average, Keeper, State};
 use super::late::Late;
 use super::parts::Parts;
-use super::ranks::meet;
+use super::ranks::{Shards, meet};
 use super::schedule::Schedules;
 use super::stopping::ended;
 use super::{Recipe, TrainSet, Trainee};
@@ -95,6 +96,9 @@ pub(super) struct Loop {
     pub spoiled: Vec<usize>,
     /// The processes that train the same model together.
     pub ranks: Arc<dyn Communicator>,
+    /// Their division of the optimizer's states, if there is one. Then the loop's optimizer has
+    /// those of this rank.
+    pub shards: Option<Shards>,
     pub set: Arc<TrainSet>,
     /// State before and after the loop.
     pub progress: Mutex<Option<Progressing>>,
@@ -155,7 +159,7 @@ impl Loop {
                 agree(&*self.ranks, self.save(slot.get(), progress))?;
             } else if should_stop {
                 return Err(self.stopped(&components.interrupter, epoch + 1, slot.get(), progress));
-            } else if progress.keeper.is_free() {
+            } else if self.decided(progress.keeper.is_free())? {
                 self.save_beside(slot.get(), progress)?;
             } else {
                 progress.keeper.wants();
@@ -200,7 +204,7 @@ impl Loop {
                 return Err(self.stopped(&components.interrupter, epoch_number, model, progress));
             }
             let step = progress.state.step(self.steps) + progress.late.under_way();
-            if progress.keeper.is_due(step) {
+            if self.decided(progress.keeper.is_due(step))? {
                 self.settle(slot, progress, components)?;
                 self.save_beside(slot.get(), progress)?;
             }

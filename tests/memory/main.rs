@@ -35,7 +35,7 @@ fn setting(name: &str, execution: Option<Execution>) -> Setting {
         ..Architecture::named(name).unwrap()
     };
     let optimizer = OptimizerConfig::default();
-    Setting { arch, execution, batch: 4, frames: 200, speakers: 100, optimizer }
+    Setting { arch, execution, batch: 4, frames: 200, speakers: 100, optimizer, shards: 1 }
 }
 
 fn count(setting: &Setting) -> Measured {
@@ -216,6 +216,21 @@ fn account_knows_8_bit_states() {
         let off = ours.peak as f64 / counted.peak as f64 - 1.0;
         assert!(off.abs() < 0.1, "{name}: the peak is off by {off}");
     }
+}
+
+/// The step of the rank with most states, of four that divide them.
+#[test]
+fn account_knows_divided_states() {
+    let _guard = alone();
+    count(&setting("resnet10", None));
+    let optimizer = OptimizerConfig::named("adamw").unwrap();
+    let setting = Setting { optimizer, shards: 4, ..setting("resnet18", None) };
+    let (ours, counted) = (account(&setting).unwrap(), count(&setting));
+    let off = (ours.weights + ours.optimizer) as f64 / counted.resident as f64 - 1.0;
+    assert!(off.abs() < 0.1, "off by {off}");
+    let whole = account(&Setting { shards: 1, ..setting }).unwrap();
+    assert!(3 * ours.optimizer < whole.optimizer, "{ours:?}");
+    assert_eq!(whole.weights, ours.weights);
 }
 
 /// A packed network holds what its file does, and the unpacked weights of one layer at a time.

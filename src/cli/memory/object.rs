@@ -26,6 +26,7 @@ pub(super) fn object(row: &Row, backend: BackendKind) -> Value {
         "arch": setting.arch.name,
         "backend": backend.name(),
         "optimizer_name": setting.optimizer.name(),
+        "shards": setting.shards,
         "reversible": setting.is_reversible(),
         "batch": setting.batch,
         "frames": setting.frames,
@@ -93,6 +94,7 @@ mod tests {
             frames: 200,
             speakers: 5994,
             optimizer,
+            shards: 1,
         };
         let account = account(&setting).unwrap();
         let mut row = Row { setting, account, measured: None, dry: None };

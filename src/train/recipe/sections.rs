@@ -186,6 +186,11 @@ pub struct TrainConfig {
     /// and direction, and for each recomputation.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub sync_batch_norm: bool,
+    /// Whether each of several ranks keeps the optimizer's states of its own share of the
+    /// parameters alone, and updates these. Then every rank sends the others its new values. It
+    /// does not change the result, nor the checkpoints.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub shard_states: bool,
     /// How a reversible network trains: `reversible` (the default) recomputes activations, `taped`
     /// keeps them. The result is the same.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -211,6 +216,7 @@ impl Default for TrainConfig {
             average_last: 1,
             freeze: Vec::new(),
             sync_batch_norm: false,
+            shard_states: false,
             execution: None,
             precision: Precision::F32,
             checkpoint_every: Every::Time(Duration::from_secs(15 * 60)),

@@ -31,13 +31,14 @@ fn what_does_not_change_the_result_is_left_out() {
         "data.cache_mib=9",
         "train.checkpoint_every=3 steps",
         "train.keep=8",
+        "train.shard_states=true",
         "seed=18446744073709551615",
     ];
     let other = parse(SMALL, &neutral).unwrap();
     assert_ne!(other.to_toml(), plain.to_toml());
     let same = Recipe { seed: plain.seed, ..other.clone() };
     assert_eq!(same.decisive(), plain.decisive());
-    for name in ["threads", "cache_mib", "checkpoint_every", "keep"] {
+    for name in ["threads", "cache_mib", "checkpoint_every", "keep", "shard_states"] {
         assert!(
             other.to_toml().contains(name) && !other.decisive().contains(name),
             "{}",

@@ -2,6 +2,7 @@
 
 mod beginnings;
 mod ranks;
+mod shards;
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;

@@ -69,7 +69,7 @@ impl Loop {
         let bad = finite::not_finite(slot.get(), &gradients);
         if bad == 0 {
             let gate = Gate::Open(1.0 / facts.scale);
-            slot.change(|model| progress.optimizer.step(facts.rate, model, gradients, gate));
+            self.update(slot, progress, facts.rate, gradients, gate)?;
         }
         self.tidy(progress);
         Ok(self.receive(slot, progress, components, Done { facts, outcome, bad }))
@@ -174,6 +174,10 @@ impl Loop {
         let item = TrainingItem::new(done.outcome, so_far, Some(iteration + 1), Some(rate.into()));
         let event = LearnerEvent::ProcessedItem(item);
         let Err(e) = send(components.event_processor.process_train(event)) else { return Ok(()) };
+        // The others have not failed yet, and a checkpoint needs their states.
+        if self.shards.is_some() {
+            return Err(e.and(&kept(progress)));
+        }
         // What is saved is whole: steps that are queued are counted, though nobody hears of them.
         while let Some(arrived) = progress.late.oldest()? {
             let done = Done::from(arrived);

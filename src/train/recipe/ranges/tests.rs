@@ -94,6 +94,7 @@ const FULL: &str = r#"
     batch_size = 8
     accumulate = 2
     sync_batch_norm = false
+    shard_states = true
     patience = 2
     validate_every = 1
     average_last = 1
