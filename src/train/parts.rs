@@ -148,8 +148,8 @@ impl Parts {
         Ok((total, sum.grads()))
     }
 
-    /// [`Parts::step`] for one of several ranks. Gradients of reversible bodies go into buckets, and
-    /// to the other ranks, while the last turn's backward pass goes on. It gives back the gradients
+    /// [`Parts::step`] for one of several ranks. Gradients of reversible bodies go into buckets and
+    /// to the other ranks while the last turn's backward pass goes on. It gives back the gradients
     /// that are left, and the buckets.
     ///
     /// Nothing is sent before a rank's own sum is complete. So with several devices, whose sums are

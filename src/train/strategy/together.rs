@@ -9,9 +9,9 @@
 //! A step needs all three on all ranks, or is made on none. Running statistics become their mean
 //! over ranks in every step, so that they do not depend on when checkpoints are written.
 //!
-//! Sums of reversible bodies' gradients begin earlier, in the backward pass, and are waited for with
-//! the others. A pass that has begun some and fails does not come to the meeting: it panics, and
-//! the rank tells the others when it ends.
+//! Sums of reversible bodies' gradients begin earlier, in the backward pass, and are waited for
+//! with the others. A pass that has begun some and fails does not come to the meeting: it panics,
+//! and the rank tells the others when it ends.
 
 use burn::data::dataset::DatasetError;
 use burn::optim::GradientsParams;
