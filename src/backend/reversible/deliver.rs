@@ -79,7 +79,7 @@ impl Offers {
         let is_whole = |goal: &Goal| goal.is_leaf && uses[&goal.node] == 1;
         let of = |(goals, ids): (&Vec<Option<Goal>>, Vec<ParamId>)| {
             let whole = goals.iter().map(|goal| goal.as_ref().is_some_and(is_whole));
-            whole.zip(ids).map(|(whole, id)| whole.then_some(id)).collect()
+            whole.zip(ids).map(|(whole, id)| whole.then_some(id)).collect::<Vec<_>>()
         };
         let ids = goals.iter().zip(ids()).map(of).collect();
         Some(Self { sink, ids })

@@ -147,8 +147,8 @@ fn a_fault_of_the_connection_is_told() {
     assert_eq!(error.to_string(), "rank 1 did not come");
 }
 
-/// What the passes of a rank give is summed first, then the ranks; whether a gradient is sent in
-/// the backward pass, and whether the last pass has it.
+/// The passes of a rank are summed first, then the ranks; whether or not a gradient is sent in the
+/// backward pass, and whether or not each pass has it.
 #[test]
 fn gradients_that_are_sent_early_are_summed_the_same() {
     let register = |gradients: &mut GradientsParams, net: &Net, rank: usize, place: usize| {
@@ -218,7 +218,7 @@ fn parts_of_a_gradient_are_refused() {
         left.register(id, one());
         drop(begin().end(left, &net));
     });
-    for words in [twice, left].map(Result::unwrap_err) {
+    for words in [twice, left].map(|told| told.unwrap_err()) {
         assert!(words.starts_with("a parameter of a reversible body is used once"), "{words}");
     }
 }

@@ -69,7 +69,8 @@ impl Communicator for Watched {
 type Found = (Vec<Vec<u32>>, [u64; 2]);
 
 fn found(model: &Trainee, outcome: Pending, summed: &GradientsParams) -> Found {
-    let bits = |(_, values): (String, Vec<f32>)| values.into_iter().map(f32::to_bits).collect();
+    let bits =
+        |(_, values): (String, Vec<f32>)| values.into_iter().map(f32::to_bits).collect::<Vec<_>>();
     let all = gradients(model, summed).into_iter().map(bits).collect();
     let outcome = outcome.read();
     (all, [outcome.loss, outcome.accuracy].map(f64::to_bits))
