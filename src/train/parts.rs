@@ -9,7 +9,6 @@ mod worker;
 
 use std::fmt;
 use std::ops::Range;
-use std::rc::Rc;
 use std::sync::Arc;
 
 use burn::module::Module;
@@ -21,7 +20,7 @@ use super::step::Pending;
 use super::{Batch, Trainee};
 use crate::backend::collective::{Buckets, Communicator, Sending};
 use crate::backend::failure;
-use crate::backend::reversible::with_sink;
+use crate::backend::reversible::delivering;
 use crate::bytes::counted;
 use crate::error::{Error, Result};
 
@@ -180,9 +179,9 @@ impl Parts {
                 (Some(outcome), sum, batch.part(last.clone()))
             }
         };
-        let sending = Rc::new(Sending::new(ranks, buckets, sum, model));
+        let sending = Sending::new(ranks, buckets, sum, model);
         let pass = || model.weighed(part, share(last, size), scale);
-        let (outcome, gradients) = with_sink(sending.clone(), pass);
+        let (sending, (outcome, gradients)) = delivering(sending, pass);
         let (gradients, buckets) = sending.end(gradients, model);
         let total = match earlier {
             Some(earlier) => earlier.add(outcome),

@@ -1,34 +1,32 @@
 //! Gradients that leave a backward pass before its end.
 
-use std::cell::RefCell;
 use std::collections::HashMap;
-use std::rc::Rc;
 
 use burn::backend::DispatchTensor;
 use burn::module::{Module, ModuleMapper, Param, ParamId};
 use burn::tensor::{DType, Device, Tensor};
-use revox::backend::reversible::{Execution, Sink, run, with_sink};
+use revox::backend::reversible::{Execution, Sink, delivering, run};
 use revox::backend::{BackendKind, Mode};
 use revox::nn::{gradients_named, ids_named};
 
 use crate::body::{Body, Outcome, noise, numbers};
 
 /// Takes every second gradient that it is offered, or all.
+#[derive(Default)]
 struct Taker {
     all: bool,
-    offered: RefCell<Vec<ParamId>>,
-    taken: RefCell<HashMap<ParamId, Vec<f64>>>,
+    offered: Vec<ParamId>,
+    taken: HashMap<ParamId, Vec<f64>>,
 }
 
 impl Sink for Taker {
-    fn take(&self, parameter: ParamId, gradient: DispatchTensor) -> Option<DispatchTensor> {
-        let mut offered = self.offered.borrow_mut();
-        offered.push(parameter);
-        if !self.all && offered.len().is_multiple_of(2) {
+    fn deliver(&mut self, id: ParamId, gradient: DispatchTensor) -> Option<DispatchTensor> {
+        self.offered.push(id);
+        if !self.all && self.offered.len().is_multiple_of(2) {
             return Some(gradient);
         }
         let values = numbers(Tensor::<1>::from_dispatch(gradient).into_data());
-        assert!(self.taken.borrow_mut().insert(parameter, values).is_none(), "taken twice");
+        assert!(self.taken.insert(id, values).is_none(), "taken twice");
         None
     }
 }
@@ -54,12 +52,11 @@ fn left(body: &Body) -> Outcome {
 /// The gradients that a sink is offered, by name and in their order, those that it takes, and those
 /// that are left.
 fn divided(body: &Body, all: bool) -> (Vec<String>, Outcome, Outcome) {
-    let (offered, taken) = (RefCell::default(), RefCell::default());
-    let taker = Rc::new(Taker { all, offered, taken });
-    let left = with_sink(taker.clone(), || left(body));
+    let taker = Taker { all, ..Taker::default() };
+    let (Taker { offered, taken, .. }, left) = delivering(taker, || left(body));
     let names = ids_named(body);
-    let offered = taker.offered.take().iter().map(|id| names[id].clone()).collect();
-    let taken = taker.taken.take().into_iter().map(|(id, g)| (names[&id].clone(), g)).collect();
+    let offered = offered.iter().map(|id| names[id].clone()).collect();
+    let taken = taken.into_iter().map(|(id, values)| (names[&id].clone(), values)).collect();
     (offered, taken, left)
 }
 

@@ -35,7 +35,7 @@ pub(super) fn parameters(steps: &[Step]) -> Vec<Vec<DispatchTensor>> {
     layers(steps).into_iter().map(|l| l.parameters()).collect()
 }
 
-/// Ids of what [`parameters`] gives.
+/// Their ids.
 pub(super) fn ids(steps: &[Step]) -> Vec<Vec<ParamId>> {
     layers(steps).into_iter().map(|l| l.ids()).collect()
 }

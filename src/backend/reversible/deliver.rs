@@ -1,17 +1,14 @@
-//! Gradients leave the backward pass of a body one by one, for whoever wants them before its end:
-//! to send them to other ranks, or to use them up at once.
+//! Where the gradients of a body's parameters go as the backward pass leaves their functions.
 //!
-//! [`with_sink`] installs a [`Sink`] for the backward passes of this thread within some work. The
-//! sink is offered gradients as soon as the function that they belong to is differentiated: those
-//! of the last function first; within a function in the order in which its module is visited. The
-//! order is that of the body alone. What the sink takes, the tape's gradients do not get.
+//! Usually they go onto the tape, which keeps all of them until the pass ends. During
+//! [`delivering`] a [`Sink`] is offered each as soon as its function is differentiated: those of
+//! the last function first; within a function in the order in which its module is visited. The
+//! order is that of the body alone, so ranks with the same body have the same.
 //!
-//! Offered are gradients that are whole as far as the body knows: of leaves of the tape (what an
-//! optimizer trains) that are in the body once. All others go to the tape, where parts add up. The
-//! body cannot know whether a parameter is used outside of it, or in another body. Whoever takes
-//! such a gradient has a part of it; the rest goes to the tape, or is offered later.
-//!
-//! Without a sink nothing is done.
+//! Offered are gradients that are complete as far as the body knows: of leaves of the tape (what an
+//! optimizer trains) that are in the body once. All others go onto the tape, where parts add up.
+//! The body cannot know whether a parameter is used outside of it, or in another body. Whoever
+//! takes such a gradient has a part of it; the rest goes onto the tape, or is offered later.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -21,32 +18,45 @@ use burn::backend::DispatchTensor;
 use burn::backend::autodiff::NodeId;
 use burn::module::ParamId;
 
-/// Takes gradients while a backward pass goes on.
+/// Takes gradients while a backward pass is under way.
 pub trait Sink {
-    /// The gradient of a parameter, off the tape and of the parameter's shape. One that comes back
-    /// goes to the tape, as without a sink.
-    ///
-    /// It is called in the middle of a backward pass, so it must not run one on the same tape.
-    fn take(&self, parameter: ParamId, gradient: DispatchTensor) -> Option<DispatchTensor>;
+    /// Takes the gradient of a parameter, which has no tape and the parameter's shape, or gives it
+    /// back: then it goes onto the tape.
+    fn deliver(&mut self, id: ParamId, gradient: DispatchTensor) -> Option<DispatchTensor>;
 }
 
 thread_local! {
-    /// Who takes the gradients of this thread's bodies.
-    static SINK: RefCell<Option<Rc<dyn Sink>>> = const { RefCell::new(None) };
+    /// The sink of the backward pass that this thread runs.
+    static SINK: RefCell<Option<Rc<RefCell<dyn Sink>>>> = const { RefCell::new(None) };
 }
 
-/// Does work whose backward passes offer the gradients of reversible bodies to a sink.
-pub fn with_sink<T>(sink: Rc<dyn Sink>, work: impl FnOnce() -> T) -> T {
-    struct Restore(Option<Rc<dyn Sink>>);
+/// A sink while it is in use. The one before it returns at the end, whatever ends the pass.
+struct Installed(Option<Rc<RefCell<dyn Sink>>>);
 
-    impl Drop for Restore {
-        fn drop(&mut self) {
-            SINK.set(self.0.take());
-        }
+impl Installed {
+    fn new(sink: Rc<RefCell<dyn Sink>>) -> Self {
+        Self(SINK.replace(Some(sink)))
     }
+}
 
-    let _restore = Restore(SINK.replace(Some(sink)));
-    work()
+impl Drop for Installed {
+    fn drop(&mut self) {
+        SINK.set(self.0.take());
+    }
+}
+
+/// Runs a backward pass whose bodies deliver their gradients to `sink`. Returns the sink and what
+/// the pass returns.
+///
+/// # Panics
+/// If `pass` does.
+pub fn delivering<S: Sink + 'static, T>(sink: S, pass: impl FnOnce() -> T) -> (S, T) {
+    let sink = Rc::new(RefCell::new(sink));
+    let installed = Installed::new(sink.clone());
+    let done = pass();
+    drop(installed);
+    let sink = Rc::into_inner(sink).expect("references end with the calls that made them");
+    (sink.into_inner(), done)
 }
 
 /// Where a tracked parameter's gradient goes.
@@ -59,14 +69,13 @@ pub(super) struct Goal {
 
 /// What the backward pass of one body offers.
 pub(super) struct Offers {
-    sink: Rc<dyn Sink>,
+    sink: Rc<RefCell<dyn Sink>>,
     /// By function and parameter; none where the gradient may be a part.
     ids: Vec<Vec<Option<ParamId>>>,
 }
 
 impl Offers {
-    /// Offers to the sink of this thread, if it has one. `goals` and `ids` are by function and
-    /// parameter.
+    /// Offers to the sink in use, if there is one. `goals` and `ids` are by function and parameter.
     pub fn begin(
         goals: &[Vec<Option<Goal>>],
         ids: impl FnOnce() -> Vec<Vec<ParamId>>,
@@ -93,8 +102,44 @@ impl Offers {
         gradient: DispatchTensor,
     ) -> Option<DispatchTensor> {
         match self.ids[function][parameter] {
-            Some(id) => self.sink.take(id, gradient),
+            Some(id) => self.sink.borrow_mut().deliver(id, gradient),
             None => Some(gradient),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::panics::quietly;
+
+    /// Takes nothing.
+    struct Idle(u8);
+
+    impl Sink for Idle {
+        fn deliver(&mut self, _: ParamId, gradient: DispatchTensor) -> Option<DispatchTensor> {
+            Some(gradient)
+        }
+    }
+
+    fn is_there() -> bool {
+        Offers::begin(&[], Vec::new).is_some()
+    }
+
+    #[test]
+    fn a_sink_is_there_during_the_pass_only() {
+        assert!(!is_there());
+        let (outer, (inner, there)) = delivering(Idle(1), || {
+            let (inner, there) = delivering(Idle(2), is_there);
+            (inner, there && is_there())
+        });
+        assert_eq!((outer.0, inner.0, there), (1, 2, true));
+        assert!(!is_there());
+    }
+
+    #[test]
+    fn a_panic_leaves_no_sink_behind() {
+        let failed = quietly(|| drop(delivering(Idle(0), || assert!(!is_there(), "a sink"))));
+        assert!(failed.is_err() && !is_there());
     }
 }

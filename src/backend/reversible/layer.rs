@@ -28,7 +28,7 @@ pub trait AnyLayer {
     /// Parameters and buffers, as they are stored.
     fn parameters(&self) -> Vec<DispatchTensor>;
 
-    /// Their ids, in the same order.
+    /// The ids of [`AnyLayer::parameters`].
     fn ids(&self) -> Vec<ParamId>;
 
     /// Runs the function again and differentiates it: the gradients of the inputs, if they are

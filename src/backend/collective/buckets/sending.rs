@@ -1,6 +1,5 @@
 //! Sums that begin while the backward pass goes on.
 
-use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
@@ -24,11 +23,6 @@ use crate::backend::reversible::Sink;
 /// pass or before: a body's parameter that is used outside of it, too.
 pub struct Sending {
     ranks: Arc<dyn Communicator>,
-    state: RefCell<State>,
-}
-
-#[derive(Default)]
-struct State {
     buckets: Buckets,
     /// Gradients of earlier passes, each flat.
     before: HashMap<ParamId, Tensor<1>>,
@@ -49,18 +43,17 @@ impl Sending {
         if !flat.gradients.is_empty() {
             module.visit(&mut flat);
         }
-        let state = State { buckets, before: flat.flat, sent: HashSet::new() };
-        Self { ranks: ranks.clone(), state: RefCell::new(state) }
+        Self { ranks: ranks.clone(), buckets, before: flat.flat, sent: HashSet::new() }
     }
 
     /// The end of the last pass, with the gradients that it has left on the tape. It gives back the
     /// step's gradients that are not in buckets, and the buckets.
     pub fn end<M: Module>(
-        &self,
+        self,
         gradients: GradientsParams,
         module: &M,
     ) -> (GradientsParams, Buckets) {
-        let State { buckets, before, sent } = self.state.take();
+        let Self { buckets, before, sent, .. } = self;
         let mut join = Join { gradients, before, sent };
         module.visit(&mut join);
         (join.gradients, buckets)
@@ -68,19 +61,17 @@ impl Sending {
 }
 
 impl Sink for Sending {
-    fn take(&self, parameter: ParamId, gradient: DispatchTensor) -> Option<DispatchTensor> {
-        let mut state = self.state.borrow_mut();
-        let State { buckets, before, sent } = &mut *state;
-        assert!(sent.insert(parameter), "{ONCE}");
+    fn deliver(&mut self, id: ParamId, gradient: DispatchTensor) -> Option<DispatchTensor> {
+        assert!(self.sent.insert(id), "{ONCE}");
         // Nothing depends on the type's number of axes before the gradient is flat.
         let gradient = Tensor::<1>::from_dispatch(gradient);
         let shape = gradient.shape();
         let flat = gradient.reshape([shape.num_elements()]);
-        let sum = match before.remove(&parameter) {
+        let sum = match self.before.remove(&id) {
             Some(before) => before.add(flat),
             None => flat,
         };
-        let added = buckets.add(&*self.ranks, parameter, shape, sum);
+        let added = self.buckets.add(&*self.ranks, id, shape, sum);
         added.unwrap_or_else(|words| panic!("{words}"));
         None
     }

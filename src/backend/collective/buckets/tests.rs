@@ -161,14 +161,15 @@ fn gradients_that_are_sent_early_are_summed_the_same() {
             let (net, rank) = (net(), ranks.rank());
             let mut before = gradients(&net, rank + 10);
             before.remove::<1>(net.vectors[1].id);
-            let sending = Sending::new(&ranks, Buckets::of(full), before, &net);
+            let mut sending = Sending::new(&ranks, Buckets::of(full), before, &net);
             let mut last = GradientsParams::new();
             for place in [4, 2, 1, 0] {
                 register(&mut last, &net, rank, place);
             }
             for place in [2, 0, 1].into_iter().filter(|_| early) {
                 let gradient = last.remove::<1>(net.vectors[place].id).unwrap();
-                assert!(sending.take(net.vectors[place].id, gradient.into_dispatch()).is_none());
+                let id = net.vectors[place].id;
+                assert!(sending.deliver(id, gradient.into_dispatch()).is_none());
             }
             let (left, buckets) = sending.end(last, &net);
             bits(&net, &buckets.finish(&*ranks, left, &net).unwrap())
@@ -208,11 +209,11 @@ fn parts_of_a_gradient_are_refused() {
     let id = net.vectors[0].id;
     let begin = || {
         let none = GradientsParams::new();
-        let sending = Sending::new(&ranks, Buckets::of(1), none, &net);
-        sending.take(id, one().into_dispatch());
+        let mut sending = Sending::new(&ranks, Buckets::of(1), none, &net);
+        sending.deliver(id, one().into_dispatch());
         sending
     };
-    let twice = quietly(|| drop(begin().take(id, one().into_dispatch())));
+    let twice = quietly(|| drop(begin().deliver(id, one().into_dispatch())));
     let left = quietly(|| {
         let mut left = GradientsParams::new();
         left.register(id, one());

@@ -1,6 +1,5 @@
 //! Ranks that send gradients while their backward pass goes on.
 
-use std::cell::RefCell;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use burn::backend::DispatchTensor;
@@ -162,16 +161,16 @@ fn ordinary_networks_send_when_the_pass_is_done() {
 
 /// Delivers to the ranks, and notes each gradient's size and how many sums have begun by then.
 struct Noting {
-    sending: Rc<Sending>,
+    sending: Sending,
     ranks: Arc<Watched>,
-    met: RefCell<Vec<[usize; 2]>>,
+    met: Vec<[usize; 2]>,
 }
 
 impl Sink for Noting {
-    fn take(&self, parameter: ParamId, gradient: DispatchTensor) -> Option<DispatchTensor> {
+    fn deliver(&mut self, id: ParamId, gradient: DispatchTensor) -> Option<DispatchTensor> {
         let size = Tensor::<1>::from_dispatch(gradient.clone()).shape().num_elements();
-        let left = self.sending.take(parameter, gradient);
-        self.met.borrow_mut().push([size, self.ranks.begun()]);
+        let left = self.sending.deliver(id, gradient);
+        self.met.push([size, self.ranks.begun()]);
         left
     }
 }
@@ -184,11 +183,10 @@ fn buckets_begin_while_the_backward_pass_goes_on() {
         let watched = Watched::new(threads::all(2).remove(0), usize::MAX);
         let ranks: Arc<dyn Communicator> = watched.clone();
         let (model, none) = (case.model(), GradientsParams::new());
-        let sending = Rc::new(Sending::new(&ranks, Buckets::of(FULL), none, &model));
-        let met = RefCell::default();
-        let noting = Rc::new(Noting { sending, ranks: watched.clone(), met });
-        with_sink(noting.clone(), || drop(model.weighed(batch(4, 1), 1.0, 1.0)));
-        let met = noting.met.take();
+        let sending = Sending::new(&ranks, Buckets::of(FULL), none, &model);
+        let noting = Noting { sending, ranks: watched.clone(), met: Vec::new() };
+        let pass = || model.weighed(batch(4, 1), 1.0, 1.0);
+        let met = delivering(noting, pass).0.met;
         let (mut filled, mut full) = (0, 0);
         for [size, begun] in &met {
             filled += size;
