@@ -12,7 +12,8 @@
 //! the bit on all ranks, in all runs, and whatever the number of chunks.
 //!
 //! [`connect`] finds the body that fits how the program was started, [`end`] takes leave. [`agree`]
-//! makes one rank's error that of all, and [`sum_in_buckets`] sums gradients.
+//! makes one rank's error that of all. [`Buckets`] sum gradients, and [`Sending`] begins that while
+//! the backward pass goes on.
 
 use std::fmt::Debug;
 
@@ -31,7 +32,7 @@ pub(crate) mod threads;
 #[cfg(feature = "mpi")]
 pub use self::mpi::Mpi;
 pub use alone::Alone;
-pub use buckets::sum_in_buckets;
+pub use buckets::{Buckets, Sending};
 pub use connect::{Options, connect, mpi_library};
 pub use ending::{agree, end};
 pub use launched::Launched;

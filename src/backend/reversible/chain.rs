@@ -1,6 +1,7 @@
 //! The steps of a body forwards, and backwards from the output.
 
 use burn::backend::DispatchTensor;
+use burn::module::ParamId;
 use burn::tensor::Tensor;
 
 use super::body::{Reversible, Step};
@@ -32,6 +33,11 @@ fn layers<'a>(steps: &[Step<'a>]) -> Vec<&'a dyn AnyLayer> {
 /// Parameters and buffers of each function.
 pub(super) fn parameters(steps: &[Step]) -> Vec<Vec<DispatchTensor>> {
     layers(steps).into_iter().map(|l| l.parameters()).collect()
+}
+
+/// Their ids.
+pub(super) fn ids(steps: &[Step]) -> Vec<Vec<ParamId>> {
+    layers(steps).into_iter().map(|l| l.ids()).collect()
 }
 
 /// A stream on the body's grid.

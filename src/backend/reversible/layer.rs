@@ -3,7 +3,7 @@
 use std::slice::Iter;
 
 use burn::backend::DispatchTensor;
-use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::tensor::{Device, Tensor};
 
 use super::seed::seed;
@@ -27,6 +27,9 @@ pub trait AnyLayer {
 
     /// Parameters and buffers, as they are stored.
     fn parameters(&self) -> Vec<DispatchTensor>;
+
+    /// The ids of [`AnyLayer::parameters`].
+    fn ids(&self) -> Vec<ParamId>;
 
     /// Runs the function again and differentiates it: the gradients of the inputs, if they are
     /// wanted. The tape lives in this call only.
@@ -65,6 +68,18 @@ impl<L: Layer> AnyLayer for L {
         impl ModuleVisitor for Collect {
             fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
                 self.0.push(param.base().into_dispatch());
+            }
+        }
+        let mut collect = Collect(Vec::new());
+        self.visit(&mut collect);
+        collect.0
+    }
+
+    fn ids(&self) -> Vec<ParamId> {
+        struct Collect(Vec<ParamId>);
+        impl ModuleVisitor for Collect {
+            fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+                self.0.push(param.id);
             }
         }
         let mut collect = Collect(Vec::new());

@@ -3,17 +3,19 @@
 use std::fmt;
 use std::marker::PhantomData;
 
+use burn::backend::autodiff::Autodiff;
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
 use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
-use burn::backend::autodiff::{Autodiff, NodeId};
+use burn::backend::ops::FloatTensorOps;
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, Dispatch, DispatchKindConversion, DispatchTensor, backend_extension};
 use burn::tensor::Tensor;
 
 use super::body::{Reversible, Step};
 use super::chain;
+use super::deliver::{Goal, Offers};
 use super::layer::Freeze;
 use super::lift::Lift;
 use crate::backend::Mode;
@@ -81,12 +83,15 @@ where
             let of = |p: DispatchTensor| {
                 // A parameter that is not on the tape is a constant.
                 let tensor = <Self as Lift>::lower(p).ok()?;
-                let id = tensor.is_tracked().then(|| tensor.id())?;
+                let goal = tensor.is_tracked().then(|| Goal {
+                    node: tensor.id(),
+                    is_leaf: <Self as FloatTensorOps<Self>>::float_is_require_grad(&tensor),
+                })?;
                 anchor = Some(match anchor.take() {
                     None => tensor,
                     Some(others) => join::<B, C>(others, tensor),
                 });
-                Some(id)
+                Some(goal)
             };
             nodes.push(layer.into_iter().map(of).collect::<Vec<_>>());
         }
@@ -113,7 +118,7 @@ where
     }
 }
 
-fn flags(nodes: &[Vec<Option<NodeId>>]) -> Vec<Vec<bool>> {
+fn flags(nodes: &[Vec<Option<Goal>>]) -> Vec<Vec<bool>> {
     nodes.iter().map(|layer| layer.iter().map(Option::is_some).collect()).collect()
 }
 
@@ -143,7 +148,7 @@ struct State<M> {
     body: M,
     mode: Mode,
     /// Where each tracked parameter's gradient goes.
-    nodes: Vec<Vec<Option<NodeId>>>,
+    nodes: Vec<Vec<Option<Goal>>>,
     kept: Vec<Vec<Tensor<4>>>,
     output: Option<Vec<Tensor<4>>>,
 }
@@ -174,10 +179,16 @@ impl<B: Lift, M: Reversible> Backward<B, 2> for Recompute<M> {
         let [x, _] = ops.parents;
         let State { body, mode, nodes, kept, output } = ops.state;
         let held = chain::Held { kept, output };
+        let offers = Offers::begin(&nodes, || chain::ids(&body.steps()));
         let mut sink = |layer: usize, parameter: usize, gradient: DispatchTensor| {
-            let node = nodes[layer][parameter].expect("only tracked parameters are differentiated");
+            let left = match &offers {
+                Some(offers) => offers.offer(layer, parameter, gradient),
+                None => Some(gradient),
+            };
+            let Some(gradient) = left else { return };
+            let goal = nodes[layer][parameter].expect("only tracked parameters are differentiated");
             let gradient = B::lower(gradient).expect("gradients are on the parameters' backend");
-            gradients.register::<B>(node, gradient);
+            gradients.register::<B>(goal.node, gradient);
         };
         let dx =
             chain::backward(&body, held, vec![dy], mode, x.is_some(), &flags(&nodes), &mut sink);

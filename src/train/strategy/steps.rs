@@ -8,6 +8,7 @@ use burn::train::{EventProcessorTraining, LearnerEvent, TrainingItem};
 use super::saving::kept;
 use super::slot::Slot;
 use super::{Components, Loop, Progressing, send};
+use crate::backend::collective::Buckets;
 use crate::error::{Error, Result};
 use crate::optim::Gate;
 use crate::train::ahead::{Ahead, Staged, Turn};
@@ -26,8 +27,9 @@ pub(in crate::train) struct Facts {
     progress: Progress,
 }
 
-/// A pass whose outcome is still on the device.
-pub(super) type Passed = (Facts, Pending, GradientsParams);
+/// A pass whose outcome is still on the device, and the gradients that are on their way to other
+/// ranks.
+pub(super) type Passed = (Facts, Pending, GradientsParams, Buckets);
 
 /// A step whose outcome is under way.
 pub(in crate::train) struct Issued {
@@ -85,7 +87,8 @@ impl Loop {
         turn: Turn,
         batches: &mut Ahead,
     ) -> Result<()> {
-        let (facts, pending, gradients) = self.pass(slot.get(), progress, turn)?;
+        // There are no other ranks.
+        let (facts, pending, gradients, _) = self.pass(slot.get(), progress, turn)?;
         let (gate, bad) = finite::gate(slot.get(), &gradients, &pending.loss, 1.0 / facts.scale);
         let gate = Gate::Device(gate);
         slot.change(|model| progress.optimizer.step(facts.rate, model, gradients, gate));
@@ -134,16 +137,20 @@ impl Loop {
         let Turn { batch, iteration, margin, ids, progress: so_far } = turn;
         let rate = self.schedules.at(iteration).rate;
         let scale = progress.state.loss_scale.as_ref().map_or(1.0, LossScale::factor);
-        let (pending, gradients) = match batch {
-            Staged::Host(batch) => self.synchronised(|| self.parts.step(model, batch, scale))?,
-            Staged::Device(batch) => model.weigh(*batch, 1.0, scale),
+        let (pending, gradients, buckets) = match batch {
+            Staged::Host(batch) => self.own_part(model, batch, scale)?,
+            Staged::Device(batch) => {
+                let (pending, gradients) = model.weigh(*batch, 1.0, scale);
+                (pending, gradients, Buckets::default())
+            }
         };
         #[cfg(test)]
         let gradients = match self.spoiled.contains(&iteration) {
             true => super::tests::spoiled(model, gradients),
             false => gradients,
         };
-        Ok((Facts { iteration, margin, rate, scale, ids, progress: so_far }, pending, gradients))
+        let facts = Facts { iteration, margin, rate, scale, ids, progress: so_far };
+        Ok((facts, pending, gradients, buckets))
     }
 
     /// Takes in an outcome that comes late.
