@@ -60,28 +60,21 @@ impl Library {
     /// The library of this machine, or why there is none.
     pub fn get() -> Result<&'static Self, String> {
         static LIBRARY: OnceLock<Result<Library, String>> = OnceLock::new();
-        LIBRARY.get_or_init(|| Self::load(&NAMES)).as_ref().map_err(Clone::clone)
+        LIBRARY.get_or_init(|| Self::load(NAMES)).as_ref().map_err(Clone::clone)
     }
 
-    /// Loads the first of these that is there.
-    fn load(names: &[&str]) -> Result<Self, String> {
-        let mut why = None;
-        for name in names {
-            // SAFETY: only loads a library by NVIDIA's names for it.
-            match unsafe { File::new(*name) } {
-                Ok(file) => return Self::of(file),
-                // The first name is the one to look for.
-                Err(e) => {
-                    why.get_or_insert(e.source().map_or_else(|| e.to_string(), |e| e.to_string()));
-                }
-            }
-        }
-        Err(format!(
-            "NCCL: {} cannot be loaded ({}); install NCCL 2.14 or later (Debian, Ubuntu: \
-             libnccl2; pip: nvidia-nccl-cu13) and name its folder in LD_LIBRARY_PATH",
-            names.first().unwrap_or(&"nothing"),
-            why.unwrap_or_default()
-        ))
+    /// Loads the library under its own name, or else under the other one.
+    fn load([own, other]: [&str; 2]) -> Result<Self, String> {
+        // SAFETY: only loads a library by NVIDIA's names for it.
+        let open = |name: &str| unsafe { File::new(name) };
+        let file = open(own).or_else(|e| open(other).map_err(|_| e)).map_err(|e| {
+            let why = e.source().map_or_else(|| e.to_string(), |e| e.to_string());
+            format!(
+                "NCCL: {own} cannot be loaded ({why}); install NCCL 2.14 or later (Debian, \
+                 Ubuntu: libnccl2; pip: nvidia-nccl-cu13) and name its folder in LD_LIBRARY_PATH"
+            )
+        })?;
+        Self::of(file)
     }
 
     fn of(file: File) -> Result<Self, String> {
@@ -155,25 +148,15 @@ impl Connection {
     ) -> Result<Self, String> {
         let mut internal = [0; 128];
         internal.iter_mut().zip(id).for_each(|(to, byte)| *to = c_char::from_ne_bytes([*byte]));
-        let mut config = Config {
-            size: size_of::<Config>(),
-            magic: 0xcafe_beef,
-            version: 21_400,
-            blocking: 0,
-        };
+        let mut config =
+            Config { size: size_of::<Config>(), magic: 0xcafe_beef, version: 21_400, blocking: 0 };
         let number = |n: usize| c_int::try_from(n).map_err(|e| format!("{n} ranks: {e}"));
         let (rank, size) = (number(rank)?, number(size)?);
         let mut comm = ptr::null_mut();
         // SAFETY: NCCL copies identifier and configuration before it comes back, and writes the
         // connection.
         library.check(unsafe {
-            (library.connect)(
-                &raw mut comm,
-                size,
-                ncclUniqueId { internal },
-                rank,
-                &raw mut config,
-            )
+            (library.connect)(&raw mut comm, size, ncclUniqueId { internal }, rank, &raw mut config)
         })?;
         Ok(Self { library, comm })
     }
@@ -262,7 +245,7 @@ mod tests {
 
     #[test]
     fn a_library_that_is_not_there_is_named() {
-        let Err(why) = Library::load(&["libnccl-of-nobody.so.2", "libnccl-of-nobody.so"]) else {
+        let Err(why) = Library::load(["libnccl-of-nobody.so.2", "libnccl-of-nobody.so"]) else {
             panic!("there is none")
         };
         assert!(why.starts_with("NCCL: libnccl-of-nobody.so.2 cannot be loaded ("), "{why}");
@@ -273,7 +256,7 @@ mod tests {
     #[cfg(target_os = "linux")]
     #[test]
     fn a_library_without_its_functions_is_told() {
-        let Err(why) = Library::load(&["libc.so.6"]) else { panic!("it is no NCCL") };
+        let Err(why) = Library::load(["libc.so.6"; 2]) else { panic!("it is no NCCL") };
         assert!(why.starts_with("NCCL: it has no ncclGetVersion"), "{why}");
     }
 

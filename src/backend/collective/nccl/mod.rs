@@ -89,7 +89,7 @@ impl Nccl {
     }
 
     /// Takes sums over, which are added up by what `join` gives.
-    fn over<A: Adder>(
+    fn over<A: Adder + 'static>(
         outer: Arc<dyn Communicator>,
         join: impl FnOnce() -> Result<A, String> + Send + 'static,
     ) -> Result<Self> {

@@ -54,7 +54,7 @@ impl Gpu {
         unsafe { context.disable_event_tracking() };
         let stream = context.new_stream()?;
         // SAFETY: what is read of it has been written before.
-        let buffer = unsafe { stream.alloc(PIECE) }?;
+        let buffer = unsafe { stream.alloc::<f32>(PIECE) }?;
         stream.synchronize()?;
         let uuid = context.uuid()?.bytes.iter().flat_map(|byte| byte.to_ne_bytes()).collect();
         Ok(Self { library, stream, buffer, uuid })
@@ -147,7 +147,7 @@ fn wait(
             waited if waited < SPIN => spin_loop(),
             waited if waited < YIELD => thread::yield_now(),
             waited if waited < limit => thread::sleep(REST),
-            _ => return Err(format!("{what} did not end within {} s", limit.as_secs_f64())),
+            _ => return Err(format!("{what} is not there after {} s", limit.as_secs_f64())),
         }
     }
     Ok(())
@@ -175,7 +175,7 @@ mod tests {
         let begun = Instant::now();
         let limit = Duration::from_millis(20);
         let late = wait(limit, "a sum", || Ok(false)).unwrap_err();
-        assert_eq!(late, "a sum did not end within 0.02 s");
+        assert_eq!(late, "a sum is not there after 0.02 s");
         assert!(begun.elapsed() >= limit);
         let fault = wait(Duration::from_secs(60), "a sum", || Err("no link".into()));
         assert_eq!(fault.unwrap_err(), "no link");

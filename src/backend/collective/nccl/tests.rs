@@ -4,7 +4,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use super::*;
-use crate::backend::collective::threads;
+use crate::backend::collective::{Alone, threads};
+use crate::bytes::{from_f32, to_f32};
 
 /// Adds up over ranks from the last to the first, as NCCL may. Fails at the sum of this number.
 struct Backwards {
@@ -20,9 +21,9 @@ impl Adder for Backwards {
         if self.begun == self.fails {
             return Err("no link".into());
         }
-        let bytes = crate::bytes::from_f32(values);
+        let bytes = from_f32(values);
         let all = self.ranks.gather(bytes).map_err(|e| e.to_string())?;
-        let mut all = all.iter().rev().map(|bytes| crate::bytes::to_f32(bytes));
+        let mut all = all.iter().rev().map(|bytes| to_f32(bytes));
         let last = all.next().unwrap();
         values.copy_from_slice(&last);
         for other in all {
@@ -48,11 +49,11 @@ fn each_rank<T: Send>(
 ) -> (Vec<T>, usize) {
     let ended = Arc::<AtomicUsize>::default();
     let (outer, inner) = (threads::all(size), threads::all(size));
+    let work = &work;
     let results = std::thread::scope(|scope| {
-        let begin = |(outer, ranks): (Arc<dyn Communicator>, _)| {
+        let begin = |(outer, ranks): (Arc<dyn Communicator>, Arc<dyn Communicator>)| {
             let fails = if outer.rank() == fails.0 { fails.1 } else { 0 };
             let adder = Backwards { ranks, begun: 0, fails, ended: ended.clone() };
-            let work = &work;
             scope.spawn(move || work(Nccl::over(outer, move || Ok(adder)).unwrap()))
         };
         let begun: Vec<_> = outer.into_iter().zip(inner).map(begin).collect();
@@ -137,7 +138,7 @@ fn a_rank_without_the_engine_is_named_on_all() {
                 let join = move || match rank {
                     1 => Err("no NCCL".to_owned()),
                     _ => Ok(Backwards {
-                        ranks: Arc::new(super::super::Alone),
+                        ranks: Arc::new(Alone),
                         begun: 0,
                         fails: 0,
                         ended: Arc::default(),
@@ -167,7 +168,7 @@ fn two_ranks_on_one_gpu_are_named() {
 #[test]
 fn nccl_starts_or_says_what_is_missing() {
     let options = Options { timeout: Duration::from_secs(30) };
-    match Nccl::start(Arc::new(super::super::Alone), 0, &options) {
+    match Nccl::start(Arc::new(Alone), 0, &options) {
         Ok(comm) => {
             let values: Vec<f32> = (0..100).map(|x| x as f32).collect();
             assert_eq!(comm.begin_sum(values.clone()).wait().unwrap(), values);
