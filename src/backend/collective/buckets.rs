@@ -16,9 +16,9 @@ use crate::panics::panic_text;
 /// network's latency, larger ones leave less to overlap.
 const FULL: usize = 1 << 20;
 
-/// The sum of every gradient over ranks, in rank order, on the device where it was. Gradients go in
-/// the order in which the module visits its parameters, which must be the same on all ranks. A
-/// parameter without a gradient has none on any rank. Values are summed in f32.
+/// The sum of every gradient over ranks, in rank order (unless NCCL sums), on the device where it
+/// was. Gradients go in the order in which the module visits its parameters, which must be the same
+/// on all ranks. A parameter without a gradient has none on any rank. Values are summed in f32.
 ///
 /// Tensors of a bucket are joined on their device and read to the host, so a GPU is waited for once
 /// a bucket. A gradient leaves the device when its bucket begins, and its sum comes back when all

@@ -253,7 +253,7 @@ mod tests {
     }
 
     /// The C library is there and is no NCCL.
-    #[cfg(target_os = "linux")]
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
     #[test]
     fn a_library_without_its_functions_is_told() {
         let Err(why) = Library::load(["libc.so.6"; 2]) else { panic!("it is no NCCL") };
