@@ -1,5 +1,6 @@
 //! `revox train`.
 
+mod link;
 mod report;
 
 use std::collections::BTreeSet;
@@ -10,6 +11,7 @@ use std::time::Duration;
 
 use burn::tensor::Device;
 
+use self::link::{Link, linked};
 use self::report::show;
 use super::values::{counted, within};
 use super::{Global, signals};
@@ -33,7 +35,8 @@ use crate::train::{Changes, Recipe, RunOptions, train};
   revox train recipes/voxceleb/fine-tune.toml --init model.safetensors
   revox train recipes/voxceleb/resnet.toml --backend cuda --devices 0,1
   revox train recipes/voxceleb/resnet.toml --backend cuda --precision f16
-  mpirun -n 4 revox train recipes/voxceleb/resnet.toml --timeout 2")]
+  mpirun -n 4 revox train recipes/voxceleb/resnet.toml --timeout 2
+  srun revox train recipes/voxceleb/resnet.toml --backend cuda --link nccl")]
 pub struct Args {
     /// The recipe (TOML).
     recipe: PathBuf,
@@ -78,13 +81,19 @@ pub struct Args {
     /// in minutes.
     #[arg(long, value_name = "MINUTES", default_value_t = 5.0, value_parser = minutes)]
     timeout: f64,
+    /// Of several processes: what sums their gradients. `nccl` needs `--backend cuda` and a GPU for
+    /// each; its sums are not those of mpi to the last bit.
+    #[arg(long, value_enum, default_value = "mpi")]
+    link: Link,
 }
 
 pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
-    let timeout = Duration::from_secs_f64(60.0 * args.timeout);
-    let ranks = collective::connect(&collective::Options { timeout })?;
-    let done = run_among(args, global, &ranks);
-    collective::end(&*ranks, done)
+    let options = collective::Options { timeout: Duration::from_secs_f64(60.0 * args.timeout) };
+    let ranks = collective::connect(&options)?;
+    match linked(args.link, &ranks, &args.devices, global, &options) {
+        Ok(ranks) => collective::end(&*ranks, run_among(args, global, &ranks)),
+        Err(error) => collective::end(&*ranks, Err(error)),
+    }
 }
 
 /// Trains as one of these ranks.

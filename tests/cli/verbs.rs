@@ -216,6 +216,34 @@ fn doctor_tells_what_works() {
     assert_eq!(text.contains(": f32, bf16, f16\n"), cfg!(feature = "flex"), "{text}");
 }
 
+/// Without a machine that has it, what is missing is told: the feature, the library, the backend.
+#[test]
+fn nccl_or_what_it_lacks_is_told() {
+    let place = Place::make();
+    let compiled = cfg!(feature = "nccl");
+    let report = place.json(&["doctor"])["nccl"].clone();
+    assert_eq!(report["compiled"], compiled, "{report}");
+    assert_ne!(report["version"].is_null(), report["detail"].is_null(), "{report}");
+    let text = place.ok(&["doctor"]);
+    assert!(text.lines().any(|line| line.starts_with("nccl ")), "{text}");
+    let train = ["train", "r.toml", "--link", "nccl"];
+    match compiled {
+        false => {
+            let wanted = ["NCCL is not in this build", "--features nccl"];
+            assert_eq!(report["detail"], wanted.join("; rebuild with `") + "`");
+            place.fails(&train, &wanted);
+        }
+        true => {
+            place.fails(&train, &["--link nccl sums on NVIDIA GPUs", "--backend cuda, not flex"]);
+            if let Some(detail) = report["detail"].as_str() {
+                assert!(detail.contains("libnccl.so.2 cannot be loaded"), "{detail}");
+                place.fails(&[&train[..], &["--backend", "cuda"]].concat(), &[detail]);
+            }
+        }
+    }
+    assert_eq!(place.run(&["train", "r.toml", "--link", "tcp"]).code, 2);
+}
+
 #[test]
 fn a_backend_that_is_not_compiled_in_names_its_feature() {
     let place = Place::make();

@@ -23,7 +23,8 @@ use crate::panics::panic_text;
 /// network's latency, larger ones leave less to overlap.
 const FULL: usize = 1 << 20;
 
-/// Gradients on their way to their sums over ranks, in rank order. Values are summed in f32.
+/// Gradients on their way to their sums over ranks, in rank order unless NCCL sums. Values are
+/// summed in f32.
 ///
 /// Tensors of a bucket are joined on their device and read to the host, so a GPU is waited for once
 /// a bucket. A gradient leaves the device when its bucket begins, and its sum comes back when all
