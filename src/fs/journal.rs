@@ -1,19 +1,22 @@
 //! Results of long work, appended as they come, so that a later process can go on after a killed
 //! one.
 //!
-//! A journal begins with a line that says what work it is of. Then come blocks: the number of bytes
-//! and their FNV-1a checksum (8 bytes each, little-endian), and the bytes. The end of a process may
-//! cut off the last block, which is dropped.
+//! A journal begins with a line that says what work it is of, with blanks at its end: the first
+//! block begins at a multiple of eight bytes. A block is the number of bytes and their FNV-1a
+//! checksum (8 bytes each, little-endian), and the bytes. The end of a process may cut off the last
+//! block, which is dropped.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, ErrorKind, Read, Seek, SeekFrom, Write};
+use std::io::{self, BufRead, BufReader, ErrorKind, Read, Seek, SeekFrom, Write};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::change::sync_folder;
 use super::fault::{self, Op};
 use super::lock::{Claim, claim};
-use super::remove_file;
+use super::map::map_file;
+use super::{Mapped, remove_file};
 use crate::error::{Error, Result};
 use crate::rng::fnv1a64;
 
@@ -48,10 +51,13 @@ impl Journal {
             _ => Error::io(path, "create", e),
         };
         fault::point(Op::Create, path).map_err(fail)?;
-        let file = File::options().write(true).create_new(true).open(path).map_err(fail)?;
+        let file =
+            File::options().read(true).write(true).create_new(true).open(path).map_err(fail)?;
         sync_folder(path);
         let mut journal = Self { file, path: path.to_owned() }.claimed()?;
-        journal.write(format!("{MARK}{work}\n").as_bytes())?;
+        let length = MARK.len() + work.len() + 1;
+        let blanks = length.next_multiple_of(8) - length;
+        journal.write(format!("{MARK}{work}{:blanks$}\n", "").as_bytes())?;
         Ok(journal)
     }
 
@@ -91,7 +97,7 @@ impl Journal {
                            or name another output";
             return Err(Error::file(path, message));
         };
-        check(&String::from_utf8_lossy(work))?;
+        check(String::from_utf8_lossy(work).trim_end())?;
         let mut whole = line.len() as u64;
         while let Some(block) = next_block(&mut reader, bytes - whole).map_err(fail)? {
             whole += (HEAD + block.len()) as u64;
@@ -112,6 +118,35 @@ impl Journal {
         block.extend_from_slice(&fnv1a64(content).to_le_bytes());
         block.extend_from_slice(content);
         self.write(&block)
+    }
+
+    /// The bytes of the file, and the place of each block's content in them.
+    ///
+    /// # Errors
+    /// A file that cannot be read, or that something else has changed.
+    pub fn blocks(&self) -> Result<(Mapped, Vec<Range<usize>>)> {
+        let bytes = self.mapped().map_err(|e| Error::io(&self.path, "read", e))?;
+        let line = bytes.iter().position(|&byte| byte == b'\n').map_or(bytes.len(), |end| end + 1);
+        let (mut at, mut blocks) = (line, Vec::new());
+        while let Some(length) = bytes[at..].first_chunk::<8>() {
+            let begin = at + HEAD;
+            let length = usize::try_from(u64::from_le_bytes(*length)).ok();
+            let end = length.and_then(|length| begin.checked_add(length));
+            at = end.filter(|&end| end <= bytes.len()).ok_or_else(|| {
+                Error::file(&self.path, "was changed by something else; remove it to begin anew")
+            })?;
+            blocks.push(begin..at);
+        }
+        Ok((bytes, blocks))
+    }
+
+    /// The bytes of the file. Afterwards it is at its end again.
+    fn mapped(&self) -> io::Result<Mapped> {
+        let mut file = &self.file;
+        file.seek(SeekFrom::Start(0))?;
+        let bytes = map_file(file.try_clone()?)?;
+        file.seek(SeekFrom::End(0))?;
+        Ok(bytes)
     }
 
     /// The file.
@@ -228,8 +263,14 @@ mod tests {
             assert_eq!((work.as_str(), &*found), ("{\"of\":\"a test\"}", &contents[..whole]));
             journal.append(b"next").unwrap();
             drop(journal);
-            let (journal, _, found) = blocks(&path).unwrap().unwrap();
+            let (mut journal, _, found) = blocks(&path).unwrap().unwrap();
             assert!(found.len() == whole + 1 && found[whole] == b"next", "{end}");
+            // The same blocks in the bytes of the file, which stays open behind them.
+            let (bytes, places) = journal.blocks().unwrap();
+            assert!(places.iter().map(|place| &bytes[place.clone()]).eq(&found), "{end}");
+            assert_eq!(places.first().map_or(0, |place| place.start % 8), 0);
+            journal.append(b"last").unwrap();
+            assert_eq!(journal.blocks().unwrap().1.len(), found.len() + 1);
             journal.remove().unwrap();
             assert!(!path.exists());
         }

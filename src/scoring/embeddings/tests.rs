@@ -90,7 +90,7 @@ fn a_long_file_stays_in_its_file() {
     read.speaker_means(&|_| Some("s".into())).unwrap().save(&path).unwrap();
     assert_same(&read, &wanted);
     assert_eq!((read.mean(), Embeddings::load(&path).unwrap().len()), (wanted.mean(), 1));
-    let mut rows = wanted.rows.all().to_vec();
+    let mut rows = wanted.rows.pieces().concat();
     rows[128 * 2999 + 5] = f32::NAN;
     let broken = Embeddings { rows: Rows::Owned(rows), ..wanted };
     broken.save(&path).unwrap();
@@ -176,7 +176,7 @@ fn files_from_before_there_were_checksums_are_read() {
     std::fs::write(&path, safetensors::serialize(views, None).unwrap()).unwrap();
     let old = Embeddings::load(&path).unwrap();
     assert_eq!(old.ids().collect::<Vec<_>>(), ["a", "b"]);
-    assert_eq!(old.rows.all(), [1.0, 2.0, 3.0, 4.0]);
+    assert_eq!(old.rows.pieces().concat(), [1.0, 2.0, 3.0, 4.0]);
     old.save(&path).unwrap();
     assert!(tensor_file::read(&path, "file").unwrap().has_checksum());
 }
@@ -255,7 +255,7 @@ fn what_numpy_writes_is_read() {
     for name in ["f4.npz", "f8.npz"] {
         let all = Embeddings::load(dir.path().join(name)).unwrap();
         assert_eq!(all.ids().collect::<Vec<_>>(), ["a", "b/ü語𝄞", "c d"]);
-        assert_eq!(all.rows.all(), [0.0, 0.25, 0.5, 0.75, 1.0, 1.25], "{name}");
+        assert_eq!(all.rows.pieces().concat(), [0.0, 0.25, 0.5, 0.75, 1.0, 1.25], "{name}");
     }
     for (name, wanted) in [
         ("turned.npz", "row-major"),
@@ -276,7 +276,7 @@ fn what_numpy_writes_is_read() {
         std::fs::write(&path, damaged).unwrap();
         // Times and such are not covered by the archive's checksums.
         let Ok(read) = Embeddings::load(&path) else { continue };
-        assert_eq!(read.rows.all(), [0.0, 0.25, 0.5, 0.75, 1.0, 1.25], "bit {bit}");
+        assert_eq!(read.rows.pieces().concat(), [0.0, 0.25, 0.5, 0.75, 1.0, 1.25], "bit {bit}");
     }
 }
 
@@ -305,5 +305,37 @@ fn a_full_disk_is_an_error() {
         std::os::unix::fs::symlink("/dev/full", &path).unwrap();
         let error = some(1, 100, 64).save_as(&path).unwrap_err().to_string();
         assert!(error.contains(name) && error.contains("cannot write"), "{error}");
+    }
+}
+
+/// Two ranges of a file, the second in front of the first.
+#[test]
+fn values_may_stay_in_ranges_of_a_file() {
+    let wanted = some(3, 7, 5);
+    let (first, second) = (wanted.rows.get(0..15), wanted.rows.get(15..35));
+    let bytes = [bytes::from_f32(second), vec![9; 8], bytes::from_f32(first)].concat();
+    let places = [88..148, 0..80];
+    let of = |count: usize, dim: usize, places: &[std::ops::Range<usize>]| {
+        let mut ids = Words::default();
+        wanted.ids().take(count).for_each(|id| assert!(ids.intern(id, 1).is_some()));
+        Embeddings::in_file(ids, dim, bytes.clone().into(), places)
+    };
+    let found = of(7, 5, &places).unwrap();
+    assert_same(&found, &wanted);
+    assert_eq!(found.mean(), wanted.mean());
+    let dir = tempfile::tempdir().unwrap();
+    for name in ["a.safetensors", "a.npz", "a.ark"] {
+        let [ours, theirs] = [&found, &wanted].map(|all| {
+            let path = dir.path().join(name);
+            all.save_as(&path).unwrap();
+            std::fs::read(path).unwrap()
+        });
+        assert!(ours == theirs, "{name}");
+    }
+    let error = of(6, 5, &places).unwrap_err().to_string();
+    assert!(error.contains("35 values for 6 embeddings of 5 values"), "{error}");
+    for (dim, place) in [(5, 0..78), (5, 140..160), (6, 0..80)] {
+        let error = of(7, dim, &[place]).unwrap_err().to_string();
+        assert!(error.contains("no whole embeddings"), "{error}");
     }
 }
