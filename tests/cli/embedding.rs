@@ -122,16 +122,20 @@ fn seconds_of_speech_are_listed() {
     let ids: Vec<&str> = listed.iter().map(|(id, _)| id.as_str()).collect();
     assert_eq!(ids, ["u0", "u1", "u2", "u4", "u5", "u6", "u7"]);
     let compared = place.json(&["compare", "m.safetensors", "0.wav", "1.wav"]);
-    for i in 0..2 {
-        let seconds = compared["files"][i]["speech_seconds"].as_f64().unwrap();
-        assert!((listed[i].1 - seconds).abs() < 0.001, "{listed:?}, {compared}");
+    let files = compared["files"].as_array().unwrap();
+    for (file, (_, own)) in files.iter().zip(&listed) {
+        let seconds = file["speech_seconds"].as_f64().unwrap();
+        assert!((own - seconds).abs() < 0.001, "{listed:?}, {compared}");
     }
     assert!(listed[0].1 < 0.5, "{listed:?}");
     // The same for means by speaker, whose names are not in the list.
     place.ok(&[&embed[..], &["m", "--mean-by", "utt2spk"], &["--speech", "again"]].concat());
     let read = |name: &str| std::fs::read(place.path(name)).unwrap();
     assert!(read("again") == read("utt2speech"));
-    place.fails(&[&embed[..], &["utt2speech"], &speech].concat(), &["utt2speech"]);
+    place.fails(
+        &[&embed[..], &["utt2speech"], &speech].concat(),
+        &["utt2speech: is named", "twice"],
+    );
     let onto_list = [&embed[..], &["x", "--speech", "wav.scp"]].concat();
     place.fails(&onto_list, &["wav.scp", "would be lost"]);
     place.wav("two words.wav", 0.5, 100.0);

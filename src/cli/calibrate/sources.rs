@@ -40,8 +40,8 @@ pub(super) struct Sources {
     #[arg(long, value_name = "COLUMNS", value_parser = quality)]
     quality: Option<Quality>,
     /// Seconds of each utterance, `utterance seconds` a line, as in Kaldi's utt2dur. They should be
-    /// seconds of speech, as `compare --json` prints them (speech_seconds). The model keeps their
-    /// range, and verbs warn of shorter speech: too often, if these were of whole recordings.
+    /// seconds of speech, as `revox embed --speech` writes them. The model keeps their range, and
+    /// verbs warn of shorter speech: too often, if these were of whole recordings.
     #[arg(long, value_name = "FILE")]
     durations: Option<PathBuf>,
     /// Utterances and models of more seconds count as this long.
