@@ -2,13 +2,12 @@
 //! on behind it.
 
 use std::ffi::OsString;
-use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
 use crate::error::{Error, Result};
-use crate::fs::{self, Journal, Mapped};
+use crate::fs::{self, Blocks, Journal};
 
 /// Says what work it is: an object. All of its values must be equal for the work to go on. It is
 /// asked only where there is a file.
@@ -93,7 +92,7 @@ impl<'a> PartFile<'a> {
     ///
     /// # Errors
     /// Those of [`Journal::blocks`].
-    pub fn blocks(&self) -> Result<Option<(Mapped, Vec<Range<usize>>)>> {
+    pub fn blocks(&self) -> Result<Option<Blocks>> {
         self.journal.as_ref().map(Journal::blocks).transpose()
     }
 

@@ -20,6 +20,9 @@ use super::{Mapped, remove_file};
 use crate::error::{Error, Result};
 use crate::rng::fnv1a64;
 
+/// The bytes of a journal, and the place of each block's content in them.
+pub type Blocks = (Mapped, Vec<Range<usize>>);
+
 /// The beginning of every journal.
 const MARK: &str = "revox-journal 1 ";
 /// Most bytes of the line that says what work it is.
@@ -124,7 +127,7 @@ impl Journal {
     ///
     /// # Errors
     /// A file that cannot be read, or that something else has changed.
-    pub fn blocks(&self) -> Result<(Mapped, Vec<Range<usize>>)> {
+    pub fn blocks(&self) -> Result<Blocks> {
         let bytes = self.mapped().map_err(|e| Error::io(&self.path, "read", e))?;
         let line = bytes.iter().position(|&byte| byte == b'\n').map_or(bytes.len(), |end| end + 1);
         let (mut at, mut blocks) = (line, Vec::new());
