@@ -2,6 +2,7 @@
 
 mod kind;
 mod report;
+mod sides;
 mod sources;
 mod thresholds;
 
@@ -11,20 +12,19 @@ use clap::ValueEnum;
 
 use self::kind::Kind;
 use self::report::Report;
+use self::sides::{sides, with_named};
 use self::sources::Sources;
 use self::thresholds::{named, thresholds};
 use super::decision::share;
 use super::eval::labels::Labels;
-use super::eval::speakers::{Speakers, check_labels};
+use super::eval::sides::{BySide, Models};
 use super::{Global, tell};
 use crate::corpus::{Text, Words};
 use crate::error::{Error, Result};
 use crate::fs;
 use crate::model_file::{Header, read_header, update_header};
 use crate::progress::Progress;
-use crate::scoring::{
-    Column, Evidence, Regression, ScoreList, Scored, TrialTable, speakers_from_targets,
-};
+use crate::scoring::{Column, Evidence, Regression, ScoreList, Scored, TrialTable};
 use crate::terminal::{errln, note};
 
 /// Teach a model what its scores mean: likelihood ratios and probabilities.
@@ -36,7 +36,9 @@ use crate::terminal::{errln, note};
 #[command(after_help = "Examples:
   revox calibrate model.safetensors --scores scores --utt2spk dev/utt2spk
   revox calibrate m.safetensors --scores s --threshold strict=0.0001 -o m2
-  revox calibrate m.safetensors --scores s --scores-of as1 --cohort c -o m2")]
+  revox calibrate m.safetensors --scores s --scores-of as1 --cohort c -o m2
+  revox calibrate m.safetensors --scores s --enroll models --utt2spk utt2spk")]
+#[command(group = clap::ArgGroup::new("known").multiple(true).args(["utt2spk", "durations"]))]
 pub struct Args {
     /// The model. You vouch that the scores are this model's: neither scores nor embeddings know
     /// their model.
@@ -57,6 +59,11 @@ pub struct Args {
     /// List of the utterances' files, where trials name files and the other inputs ids.
     #[arg(long, value_name = "LIST")]
     wav_scp: Option<PathBuf>,
+    /// Models of speakers that the first side of the trials names, as for `score --enroll`: `model
+    /// utterance utterance ...` a line. A model has the speaker of its utterances, and the seconds
+    /// of all of them.
+    #[arg(long, value_name = "LIST", requires = "known", conflicts_with = "embeddings")]
+    enroll: Option<PathBuf>,
     /// Prior of targets: the probability of one speaker before anything is heard. Verbs decide for
     /// it unless they are given another one.
     #[arg(long, default_value_t = 0.01, value_parser = share)]
@@ -109,12 +116,15 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     let cosines = args.kind.are_cosines(&scores, &mut words, !args.thresholds.is_empty())?;
     let others = args.sources.others(&args.kind)?;
     let shape = shape(args, cosines)?;
-    let sides = sides(args, &scores, &mut words, utterances)?;
-    let evidence = {
-        let named: Vec<(&str, usize)> = words.iter().take(utterances).collect();
-        let wav_scp = args.wav_scp.as_deref();
-        args.sources.evidence(&args.scores, &named, wav_scp, header.scoring.embedding_mean)?
-    };
+    let models = args.enroll.as_deref();
+    let models = models
+        .map(|list| Models::find(list, std::slice::from_ref(&scores), &mut words, utterances))
+        .transpose()?;
+    let sides = sides(args, &scores, &mut words, utterances, models.as_ref())?;
+    let mean = header.scoring.embedding_mean;
+    let evidence = with_named(args, &words, utterances, models.as_ref(), |named| {
+        args.sources.evidence(named, mean)
+    })?;
     let mut columns = args.sources.columns();
     if shape == Shape::Atanh {
         // The first is the score.
@@ -168,7 +178,7 @@ fn check(args: &Args) -> Result<Header> {
             "--wav-scp is of use only with --utt2spk, --durations or --embeddings",
         ));
     }
-    let lists = [&args.trials, &args.utt2spk, &args.wav_scp].into_iter().flatten();
+    let lists = [&args.trials, &args.utt2spk, &args.wav_scp, &args.enroll].into_iter().flatten();
     let mut inputs: Vec<PathBuf> = lists.chain([&args.scores]).cloned().collect();
     inputs.extend(args.sources.inputs());
     inputs.extend(args.kind.input().cloned());
@@ -202,41 +212,17 @@ fn read_list(path: &Path, words: &mut Words, global: &Global) -> Result<ScoreLis
     ScoreList::read(text, words, &mut |bytes| progress.add(bytes))
 }
 
-/// The speakers of both sides of each trial.
-fn sides(
-    args: &Args,
-    scores: &ScoreList,
-    words: &mut Words,
-    utterances: usize,
-) -> Result<Vec<(u32, u32)>> {
-    let speakers = match &args.utt2spk {
-        Some(list) => {
-            let named: Vec<(&str, usize)> = words.iter().take(utterances).collect();
-            let files = [(args.scores.as_path(), named.as_slice())];
-            let speakers = Speakers::listed(&files, list, args.wav_scp.as_deref())?.numbers;
-            check_labels(scores, words, list, &speakers)?;
-            speakers
-        }
-        None => {
-            let targets = scores.trials.iter().filter(|t| t.pair.is_target());
-            speakers_from_targets(utterances, targets.map(|t| (t.pair.enroll(), t.pair.test())))
-        }
-    };
-    let of = |word: u32| speakers[word as usize];
-    Ok(scores.trials.iter().map(|t| (of(t.pair.enroll()), of(t.pair.test()))).collect())
-}
-
 /// The columns of each trial, `[trials, columns]`.
 fn values(
     columns: &[Column],
     scores: &ScoreList,
     words: &mut Words,
-    evidence: &[Evidence],
+    evidence: &BySide<Evidence>,
 ) -> Result<Vec<f64>> {
     let mut values = Vec::with_capacity(columns.len() * scores.trials.len());
     let value = |column: &Column, t: &Scored| {
-        let [enroll, test] = [t.pair.enroll(), t.pair.test()].map(|w| &evidence[w as usize]);
-        column.of(t.score, enroll, test)
+        let [enroll, test] = evidence.of(t.pair);
+        column.of(t.score, &enroll, &test)
     };
     for t in &scores.trials {
         for column in columns {
@@ -254,14 +240,11 @@ fn values(
     Ok(values)
 }
 
-/// Shortest and longest speech of a recording, if it is known.
-fn range(scores: &ScoreList, evidence: &[Evidence]) -> Option<[f64; 2]> {
-    let words = scores.trials.iter().flat_map(|t| [t.pair.enroll(), t.pair.test()]);
-    words.filter_map(|word| evidence[word as usize].seconds).fold(
-        None,
-        |range: Option<[f64; 2]>, s| {
-            let [low, high] = range.unwrap_or([s, s]);
-            Some([low.min(s), high.max(s)])
-        },
-    )
+/// Shortest and longest speech of a side, if it is known.
+fn range(scores: &ScoreList, evidence: &BySide<Evidence>) -> Option<[f64; 2]> {
+    let sides = scores.trials.iter().flat_map(|t| evidence.of(t.pair));
+    sides.filter_map(|side| side.seconds).fold(None, |range: Option<[f64; 2]>, s| {
+        let [low, high] = range.unwrap_or([s, s]);
+        Some([low.min(s), high.max(s)])
+    })
 }

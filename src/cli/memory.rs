@@ -9,8 +9,8 @@ use serde_json::Value;
 
 use self::object::object;
 use self::ranks::Ranks;
-use super::values::{ArchitectureName, mels, memory};
-use super::{Global, tell, wants_svg};
+use super::values::{self, ArchitectureName, mels, memory};
+use super::{Global, tell};
 use crate::backend::reversible::Execution;
 use crate::backend::{BackendKind, failure};
 use crate::error::{Error, Result};
@@ -71,7 +71,7 @@ pub struct Args {
     #[arg(long, value_name = "SIZE", requires = "dry", value_parser = memory)]
     card: Option<u64>,
     /// Draw it as SVG.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = values::path(values::svg))]
     svg: Option<PathBuf>,
     #[command(flatten)]
     exchanged: Ranks,
@@ -144,7 +144,6 @@ fn print(args: &Args, text: &str) {
 }
 
 pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
-    args.svg.as_ref().map_or(Ok(()), |path| wants_svg("--svg", path))?;
     let (card, backend) = (args.card(global)?, args.backend(global));
     let optimizer = OptimizerConfig::named(&args.optimizer)?;
     let mut settings: Vec<Setting> = Vec::new();

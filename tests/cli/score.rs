@@ -139,9 +139,11 @@ fn every_form_of_normalisation_has_its_name() {
         let top = ["--cohort", "c.safetensors", "--top-n", few];
         assert_eq!(place.run(&[&score[..], &top].concat()).code, 2, "{few}");
     }
-    for name in ["s.npz", "s.csv", "s.JSON"] {
+    for name in ["s.npz", "s.csv", "s.JSON", "s.safetensors", "s.h5", "s.ark", "s.scp"] {
         let to = ["score", "e.safetensors", "trials", "-o", name];
-        place.fails(&to, &[&format!("{name}: no file of this ending is written")]);
+        let wanted = format!("{name}: no file of this ending is written; give one of: .txt");
+        place.fails(&to, &[&wanted]);
+        assert!(!place.path(name).exists());
     }
     place.ok(&["score", "e.safetensors", "trials", "-o", "s.txt"]);
     assert_eq!(place.run(&[&score[..], &["--norm", "z"]].concat()).code, 2);

@@ -155,7 +155,9 @@ fn memory_accounts_counts_and_draws() {
         "{text}"
     );
     assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
-    place.fails(&["memory", "resnet18", "--svg", "x.png"], &["--svg x.png", "SVG"]);
+    let ran = place.run(&["memory", "resnet18", "--svg", "x.png"]);
+    let wanted = "invalid value 'x.png' for '--svg <FILE>': the drawing is SVG";
+    assert!(ran.code == 2 && ran.out.is_empty() && ran.err.contains(wanted), "{}", ran.err);
     let small = place.json(&[&args[..], &["--optimizer", "adamw8bit"]].concat());
     let state = |report: &serde_json::Value| report["optimizer"].as_u64().unwrap();
     assert_eq!(

@@ -6,7 +6,7 @@ use rayon::prelude::*;
 
 use super::kind::Kind;
 use crate::archive::input_files;
-use crate::cli::eval::speakers::places;
+use crate::cli::eval::sides::{BySide, Named};
 use crate::cli::values::within;
 use crate::corpus::read_utt2dur;
 use crate::error::{Error, Result};
@@ -40,11 +40,11 @@ pub(super) struct Sources {
     #[arg(long, value_name = "COLUMNS", value_parser = quality)]
     quality: Option<Quality>,
     /// Seconds of each utterance, `utterance seconds` a line, as in Kaldi's utt2dur. They should be
-    /// seconds of speech, as `compare --json` prints them (speech_seconds). The model keeps their
-    /// range, and verbs warn of shorter speech: too often, if these were of whole recordings.
+    /// seconds of speech, as `revox embed --speech` writes them. The model keeps their range, and
+    /// verbs warn of shorter speech: too often, if these were of whole recordings.
     #[arg(long, value_name = "FILE")]
     durations: Option<PathBuf>,
-    /// Utterances of more seconds count as this long.
+    /// Utterances and models of more seconds count as this long.
     #[arg(long, value_name = "SECONDS", value_parser = seconds, requires = "durations")]
     max_seconds: Option<f64>,
     /// Embeddings of the utterances, for norm and cohort.
@@ -115,37 +115,30 @@ impl Sources {
         embeddings.chain(self.durations.clone()).collect()
     }
 
-    /// What is known of each word of a score file. `words` has each with its first line; `wav_scp`
-    /// lists the utterances' files; `mean` is the model's.
+    /// What is known of the words of a score file. Models have the seconds of all their utterances,
+    /// and no embeddings. `mean` is the model's.
     pub(super) fn evidence(
         &self,
-        scores: &Path,
-        words: &[(&str, usize)],
-        wav_scp: Option<&Path>,
+        named: &Named,
         mean: Option<Vec<f32>>,
-    ) -> Result<Vec<Evidence>> {
-        let mut evidence = vec![Evidence::default(); words.len()];
-        if let Some(path) = &self.durations {
-            let mut list = read_utt2dur(path)?;
-            list.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
-            let ids: Vec<&str> = list.iter().map(|(id, _)| id.as_str()).collect();
-            let places = places(&[(scores, words)], path, &ids, wav_scp)?;
-            let most = self.max_seconds.unwrap_or(f64::INFINITY);
-            for (side, place) in evidence.iter_mut().zip(places) {
-                side.seconds = Some(list[place].1.min(most));
-            }
-        }
+    ) -> Result<BySide<Evidence>> {
+        let seconds = self.durations.as_deref().map(|path| seconds_of(named, path)).transpose()?;
+        let mut evidence = vec![Evidence::default(); named.count()];
         if let Some(path) = &self.embeddings {
             let embeddings = Embeddings::load(path)?;
             let mut order: Vec<usize> = (0..embeddings.len()).collect();
             order.sort_unstable_by_key(|&i| embeddings.id(i));
             let ids: Vec<&str> = order.iter().map(|&i| embeddings.id(i)).collect();
-            let places = places(&[(scores, words)], path, &ids, wav_scp)?;
+            let places = named.places(path, &ids)?;
             let places: Vec<usize> = places.into_iter().map(|place| order[place]).collect();
             let mean: Option<Vec<f64>> = mean.map(|m| m.into_iter().map(f64::from).collect());
             self.measure(&mut evidence, path, &embeddings, &places, mean)?;
         }
-        Ok(evidence)
+        let Some(seconds) = seconds else { return Ok(BySide::of_words(evidence)) };
+        let most = self.max_seconds.unwrap_or(f64::INFINITY);
+        seconds.map(&mut |word, seconds| {
+            Ok(Evidence { seconds: Some(seconds.min(most)), ..evidence[word] })
+        })
     }
 
     /// Adds the norms, and the means of the largest cosines with the cohort.
@@ -182,4 +175,15 @@ impl Sources {
         });
         Ok(())
     }
+}
+
+/// The seconds of utterances, and of models.
+fn seconds_of(named: &Named, path: &Path) -> Result<BySide<f64>> {
+    let mut list = read_utt2dur(path)?;
+    list.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+    let ids: Vec<&str> = list.iter().map(|(id, _)| id.as_str()).collect();
+    let of_model = |_: usize, places: &[usize]| -> Result<f64> {
+        Ok(places.iter().map(|&place| list[place].1).sum())
+    };
+    named.look_up::<f64>(path, &ids, &|_| None, &|place| list[place].1, &of_model)
 }
