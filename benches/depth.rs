@@ -36,6 +36,7 @@ fn step(name: &str, execution: Execution, blocks: usize) -> Measured {
         frames: 200,
         speakers: 1000,
         optimizer,
+        release_gradients: false,
     };
     measure(&setting, &Device::default()).unwrap()
 }

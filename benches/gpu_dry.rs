@@ -54,6 +54,7 @@ fn setting(name: &str, optimizer: &str) -> Result<Setting> {
         frames: 200,
         speakers: 5994,
         optimizer: OptimizerConfig::named(optimizer)?,
+        release_gradients: false,
     })
 }
 

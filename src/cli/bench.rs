@@ -113,6 +113,7 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
                     frames: args.frames,
                     speakers: args.speakers,
                     optimizer: OptimizerConfig::named(optimizer)?,
+                    release_gradients: false,
                 })
             };
             let pairs =

@@ -130,6 +130,7 @@ mod tests {
             frames: 200,
             speakers: 5994,
             optimizer: OptimizerConfig::named("sgd").unwrap(),
+            release_gradients: false,
         }
     }
 

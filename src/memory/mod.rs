@@ -51,6 +51,8 @@ pub struct Setting {
     pub speakers: usize,
     /// The optimizer.
     pub optimizer: OptimizerConfig,
+    /// Whether gradients are freed during the backward pass.
+    pub release_gradients: bool,
 }
 
 impl Setting {
@@ -68,6 +70,7 @@ impl Setting {
             frames: load.frames,
             speakers: load.speakers,
             optimizer: recipe.optimizer.clone(),
+            release_gradients: recipe.train.release_gradients,
         })
     }
 
@@ -122,17 +125,19 @@ impl Setting {
         format!("{}{taped}", self.arch.name)
     }
 
-    /// The name for tables, marked if the optimizer's states have 8 bits.
+    /// The name for tables, marked if the optimizer's states have 8 bits, and if gradients are
+    /// released.
     pub fn label(&self) -> String {
         let bits = match self.optimizer.whole() == Some(self.optimizer.name()) {
             true => "",
             false => " 8-bit",
         };
-        format!("{}{bits}", self.name())
+        let released = if self.release_gradients { " released" } else { "" };
+        format!("{}{bits}{released}", self.name())
     }
 
-    /// What to compare it with: the ordinary network, and the optimizer with 32-bit states where
-    /// there is one.
+    /// What to compare it with: the ordinary network with all its gradients, and the optimizer with
+    /// 32-bit states where there is one.
     ///
     /// # Errors
     /// None for a setting that [`Setting::check`] accepts.
@@ -142,6 +147,6 @@ impl Setting {
             Some(_) | None => self.optimizer.clone(),
         };
         let arch = Architecture { name: self.arch.base_name().to_owned(), ..self.arch.clone() };
-        Ok(Self { arch, execution: None, optimizer: whole, ..*self })
+        Ok(Self { arch, execution: None, optimizer: whole, release_gradients: false, ..*self })
     }
 }

@@ -67,6 +67,8 @@ pub use sgd8bit::{Sgd8bit, Sgd8bitConfig};
 pub use state::OptimizerState;
 pub use states::{StateRounding, States};
 pub use stepper::Stepper;
+#[cfg(feature = "train")]
+pub(crate) use stepper::{Checks, Left};
 
 /// The rules' numbers in records, with their names in messages.
 const RULES: [(u64, &str); 2] =

@@ -25,6 +25,7 @@ pub(super) fn run(subject: &Subject, findings: &mut Findings) -> Result<()> {
                 frames: FRAMES,
                 speakers: 5,
                 optimizer: OptimizerConfig::default(),
+                release_gradients: false,
             };
             Ok::<_, crate::Error>(measure(&setting, &subject.device)?.held as f64)
         };

@@ -31,6 +31,7 @@ fn setting(batch: usize, frames: usize) -> Setting {
         frames,
         speakers: 5994,
         optimizer: OptimizerConfig::named(&of("OPTIMIZER")).unwrap(),
+        release_gradients: false,
     }
 }
 

@@ -24,6 +24,7 @@ fn published(name: &str, optimizer: &str) -> Setting {
         frames: 200,
         speakers: 5994,
         optimizer: OptimizerConfig::named(optimizer).unwrap(),
+        release_gradients: false,
     }
 }
 

@@ -35,7 +35,15 @@ fn setting(name: &str, execution: Option<Execution>) -> Setting {
         ..Architecture::named(name).unwrap()
     };
     let optimizer = OptimizerConfig::default();
-    Setting { arch, execution, batch: 4, frames: 200, speakers: 100, optimizer }
+    Setting {
+        arch,
+        execution,
+        batch: 4,
+        frames: 200,
+        speakers: 100,
+        optimizer,
+        release_gradients: false,
+    }
 }
 
 fn count(setting: &Setting) -> Measured {

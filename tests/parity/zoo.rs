@@ -94,6 +94,7 @@ fn setting(row: &Value, sizes: &Value) -> Setting {
         frames: number(sizes, "frames"),
         speakers: number(sizes, "speakers"),
         optimizer: OptimizerConfig::named(row["kind"].as_str().unwrap()).unwrap(),
+        release_gradients: false,
     }
 }
 

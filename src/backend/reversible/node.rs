@@ -1,5 +1,6 @@
 //! The whole body as one node of the tape.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::marker::PhantomData;
 
@@ -10,11 +11,13 @@ use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::autodiff::{Autodiff, NodeId};
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, Dispatch, DispatchKindConversion, DispatchTensor, backend_extension};
+use burn::module::ParamId;
 use burn::tensor::Tensor;
 
 use super::body::{Reversible, Step};
 use super::chain;
-use super::layer::Freeze;
+use super::deliver::{deliver, lend};
+use super::layer::{Freeze, Hollow};
 use super::lift::Lift;
 use crate::backend::Mode;
 
@@ -113,6 +116,25 @@ where
     }
 }
 
+/// Which parameters are tracked and occur once in the body: their gradients are complete when their
+/// function is done.
+fn tracked_once(ids: &[Vec<ParamId>], nodes: &[Vec<Option<NodeId>>]) -> Vec<Vec<bool>> {
+    let mut uses: HashMap<ParamId, usize> = HashMap::new();
+    ids.iter().flatten().for_each(|&id| *uses.entry(id).or_default() += 1);
+    let of = |(ids, nodes): (&Vec<ParamId>, &Vec<Option<NodeId>>)| {
+        ids.iter().zip(nodes).map(|(id, node)| node.is_some() && uses[id] == 1).collect()
+    };
+    ids.iter().zip(nodes).map(of).collect()
+}
+
+/// The values of parameters that the sink in use, if there is one, lends.
+fn lent(ids: &[Vec<ParamId>], single: &[Vec<bool>]) -> Vec<Vec<Option<DispatchTensor>>> {
+    let of = |(ids, single): (&Vec<ParamId>, &Vec<bool>)| {
+        ids.iter().zip(single).map(|(&id, &single)| single.then(|| lend(id)).flatten()).collect()
+    };
+    ids.iter().zip(single).map(of).collect()
+}
+
 fn flags(nodes: &[Vec<Option<NodeId>>]) -> Vec<Vec<bool>> {
     nodes.iter().map(|layer| layer.iter().map(Option::is_some).collect()).collect()
 }
@@ -173,8 +195,21 @@ impl<B: Lift, M: Reversible> Backward<B, 2> for Recompute<M> {
         let dy = B::lift(gradients.consume::<B>(&ops.node));
         let [x, _] = ops.parents;
         let State { body, mode, nodes, kept, output } = ops.state;
-        let held = chain::Held { kept, output };
+        let ids = chain::ids(&body.steps());
+        let single = tracked_once(&ids, &nodes);
+        let lent = lent(&ids, &single);
+        let given: Vec<bool> = lent.iter().flatten().map(Option::is_some).collect();
+        let body = match given.contains(&true) {
+            true => body.map(&mut Hollow::new(&given)),
+            false => body,
+        };
+        let held = chain::Held { kept, output, lent };
         let mut sink = |layer: usize, parameter: usize, gradient: DispatchTensor| {
+            let gradient = match single[layer][parameter] {
+                true => deliver(ids[layer][parameter], gradient),
+                false => Some(gradient),
+            };
+            let Some(gradient) = gradient else { return };
             let node = nodes[layer][parameter].expect("only tracked parameters are differentiated");
             let gradient = B::lower(gradient).expect("gradients are on the parameters' backend");
             gradients.register::<B>(node, gradient);

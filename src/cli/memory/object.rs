@@ -27,6 +27,7 @@ pub(super) fn object(row: &Row, backend: BackendKind) -> Value {
         "backend": backend.name(),
         "optimizer_name": setting.optimizer.name(),
         "reversible": setting.is_reversible(),
+        "release_gradients": setting.release_gradients,
         "batch": setting.batch,
         "frames": setting.frames,
         "weights": weights,
@@ -93,6 +94,7 @@ mod tests {
             frames: 200,
             speakers: 5994,
             optimizer,
+            release_gradients: false,
         };
         let account = account(&setting).unwrap();
         let mut row = Row { setting, account, measured: None, dry: None };

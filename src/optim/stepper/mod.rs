@@ -1,11 +1,17 @@
 //! The optimizer of a whole module, as training uses it.
 
 mod kind;
+#[cfg(feature = "train")]
+mod one;
 mod record;
+#[cfg(feature = "train")]
+mod release;
 mod together;
 mod walk;
 
 pub(super) use self::kind::Burns;
+#[cfg(feature = "train")]
+pub(crate) use self::release::{Checks, Left};
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -173,6 +179,14 @@ impl Stepper {
             Form::Together(states) => states.take_back(),
             // Whoever steps tensor by tensor has waited for the gate.
             Form::New | Form::TensorByTensor(_) => {}
+        }
+    }
+
+    /// [`Self::take_back`] of the latest step of one parameter.
+    #[cfg(feature = "train")]
+    fn take_back_of(&mut self, id: ParamId) {
+        if let Form::Together(states) = &mut self.form {
+            states.take_back_of(id);
         }
     }
 

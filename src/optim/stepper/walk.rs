@@ -28,7 +28,7 @@ pub struct Tape {
 }
 
 impl Tape {
-    fn of<const D: usize>(x: &Tensor<D>) -> Self {
+    pub fn of<const D: usize>(x: &Tensor<D>) -> Self {
         Self {
             strategy: x.gradient_checkpointing_strategy(),
             requires_gradient: x.is_require_grad(),
