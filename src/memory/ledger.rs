@@ -124,7 +124,9 @@ impl Ledger {
         self.most_gradients = self.most_gradients.max(self.now.gradients);
         self.gradients.push(bytes);
         match self.spare.iter().position(|&spare| spare == bytes) {
-            Some(place) => drop(self.spare.swap_remove(place)),
+            Some(place) => {
+                self.spare.swap_remove(place);
+            }
             None => self.lasting.push(bytes),
         }
         self.look();

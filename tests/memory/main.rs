@@ -226,6 +226,39 @@ fn account_knows_8_bit_states() {
     }
 }
 
+/// Gradients of a reversible body are never there together, and its weights only once. What is left
+/// at the peak, beside what a step has with all its gradients, is known to the account.
+#[test]
+fn released_gradients_take_no_memory() {
+    let _guard = alone();
+    count(&setting("resnet10", None));
+    let mut worst = 0.0f64;
+    for (name, optimizer) in [
+        ("rev1-resnet18", "sgd8bit"),
+        ("rev2-resnet50", "sgd8bit"),
+        ("rev2-resnet50", "adamw8bit"),
+        ("rev2-resnet50", "sgd"),
+        ("resnet18", "sgd8bit"),
+    ] {
+        let optimizer = OptimizerConfig::named(optimizer).unwrap();
+        let usual = Setting { optimizer, batch: 2, ..setting(name, None) };
+        let released = Setting { release_gradients: true, ..usual.clone() };
+        worst = worst.max(off(&released));
+        if !usual.is_reversible() {
+            continue;
+        }
+        let (with, without) = (account(&usual).unwrap(), account(&released).unwrap());
+        let counted = [&usual, &released].map(|setting| count(setting).peak);
+        let (saved, all) = (counted[0].saturating_sub(counted[1]), with.gradients);
+        eprintln!("{}: {saved} of {all} bytes of gradients saved", released.label());
+        assert!(without.gradients < all / 2, "{} of {all} at one time", without.gradients);
+        // The peak moves to a place with fewer gradients and more of something else.
+        let expected = with.peak - without.peak;
+        assert!(10 * saved > 8 * expected, "{saved} saved, by arithmetic {expected}");
+    }
+    assert!(worst < 0.1, "off by {:.1} %", 100.0 * worst);
+}
+
 /// A packed network holds what its file does, and the unpacked weights of one layer at a time.
 #[test]
 fn packed_weights_stay_packed() {
