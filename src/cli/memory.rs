@@ -59,7 +59,7 @@ pub struct Args {
     #[arg(long, value_enum)]
     execution: Option<Execution>,
     /// Gradients are released during the backward pass (train.release_gradients).
-    #[arg(long)]
+    #[arg(long, conflicts_with = "ranks")]
     release_gradients: bool,
     /// Run a step on the chosen backend and count.
     #[arg(long)]

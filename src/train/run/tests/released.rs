@@ -12,7 +12,8 @@ fn released_gradients_train_the_same() {
             let release = format!("train.release_gradients={release}");
             let optimizer = "optimizer=adamw8bit";
             let small = "optimizer.states.min_size=16";
-            let changes = &[name.as_str(), width.as_str(), optimizer, small, epochs, &release];
+            let changes =
+                &[name.as_str(), width.as_str(), optimizer, small, epochs, release.as_str()];
             let (report, _) = place.train(Way { out, resume, accept: &[], changes }).unwrap();
             assert_eq!(report.epochs, if epochs.ends_with('1') { 1 } else { 2 });
         };

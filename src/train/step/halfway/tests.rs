@@ -111,11 +111,11 @@ fn compare(network: [&str; 2], width: usize, optimizer: &OptimizerConfig, factor
     let (mut ours, mut wanted) = (new(), new());
     for turn in 0..2 {
         let what = format!("{network:?}, {}, step {turn}", optimizer.name());
-        let (our_loss, loss);
-        (ours, our_loss) = ours.released(batch(turn));
-        (wanted, loss) = wanted.ordinary(batch(turn));
+        let (our_next, our_loss) = ours.released(batch(turn));
+        let (next, loss) = wanted.ordinary(batch(turn));
         assert_eq!(our_loss, loss, "{what}");
-        same(&ours, &wanted, &what);
+        same(&our_next, &next, &what);
+        (ours, wanted) = (our_next, next);
     }
 }
 
