@@ -37,6 +37,7 @@ fn step(name: &str, execution: Execution, blocks: usize) -> Measured {
         speakers: 1000,
         optimizer,
         shards: 1,
+        release_gradients: false,
     };
     measure(&setting, &Device::default()).unwrap()
 }

@@ -55,6 +55,7 @@ fn setting(name: &str, optimizer: &str) -> Result<Setting> {
         speakers: 5994,
         optimizer: OptimizerConfig::named(optimizer)?,
         shards: 1,
+        release_gradients: false,
     })
 }
 

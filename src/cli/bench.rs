@@ -114,6 +114,7 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
                     speakers: args.speakers,
                     optimizer: OptimizerConfig::named(optimizer)?,
                     shards: 1,
+                    release_gradients: false,
                 })
             };
             let pairs =

@@ -59,6 +59,9 @@ pub struct Args {
     /// How reversible networks run.
     #[arg(long, value_enum)]
     execution: Option<Execution>,
+    /// Gradients are released during the backward pass (train.release_gradients).
+    #[arg(long, conflicts_with = "ranks")]
+    release_gradients: bool,
     /// Run a step on the chosen backend and count.
     #[arg(long)]
     measure: bool,
@@ -163,6 +166,7 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
             speakers: args.speakers,
             optimizer: optimizer.clone(),
             shards: args.exchanged.shards(),
+            release_gradients: args.release_gradients,
         };
         asked.push(setting.clone());
         // A dry run is about the networks asked for.

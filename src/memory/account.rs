@@ -19,7 +19,8 @@ pub struct Breakdown {
     pub weights: usize,
     /// The optimizer's state; of the rank with most of it where ranks divide it.
     pub optimizer: usize,
-    /// Gradients of all weights, before the optimizer's step.
+    /// Gradients of all weights, before the optimizer's step. Where they are released: the most at
+    /// one time.
     pub gradients: usize,
     /// Activations kept between the passes.
     pub activations: usize,
@@ -146,6 +147,7 @@ fn played_with_events(
         reversible: setting.is_reversible(),
         stages: Vec::new(),
         tapes: Vec::new(),
+        release: setting.release_gradients.then_some(&setting.optimizer),
     };
     let head_bytes = HEAD * machine.bytes(batch, &[classes]);
     let held = step.step(head_bytes, 4 * head);
@@ -157,10 +159,14 @@ fn played_with_events(
         let kept = pages::lasting(step.ledger.lasting.iter().copied());
         resident + optimizer + kept + plan.reserved
     });
-    // The optimizer's step: all gradients, and on CPUs one tensor's new values at a time.
-    let renewed = tensors.into_iter().filter(|&n| setting.optimizer.makes_new_values(n));
-    let renewed = renewed.max().filter(|_| !machine.is_gpu()).unwrap_or(0);
-    let last = Use { gradients: parameters, activations: 0, workspace: 2 * 4 * renewed };
+    let (gradients, at_the_end) = match setting.release_gradients {
+        true => (step.ledger.most_gradients, step.ledger.now.gradients),
+        false => (parameters, parameters),
+    };
+    // The optimizer's step behind the backward pass: all gradients that are left, and on CPUs one
+    // tensor's new values at a time.
+    let workspace = machine.step_scratch(&setting.optimizer, tensors.into_iter());
+    let last = Use { gradients: at_the_end, activations: 0, workspace };
     let (at_peak, place) = match last.total() > step.ledger.peak.total() {
         true => (last, "optimizer".to_owned()),
         false => (step.ledger.peak, step.ledger.place),
@@ -168,7 +174,7 @@ fn played_with_events(
     let breakdown = Breakdown {
         weights: resident,
         optimizer,
-        gradients: parameters,
+        gradients,
         activations: held,
         stages: step.stages,
         at_peak,

@@ -137,6 +137,7 @@ mod tests {
             speakers: 5994,
             optimizer: OptimizerConfig::named("sgd").unwrap(),
             shards: 1,
+            release_gradients: false,
         }
     }
 

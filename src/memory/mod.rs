@@ -56,6 +56,8 @@ pub struct Setting {
     /// Ranks that divide the optimizer's states among them. The step is that of the rank with most.
     /// With 1, it has all states.
     pub shards: usize,
+    /// Whether gradients are freed during the backward pass.
+    pub release_gradients: bool,
 }
 
 impl Setting {
@@ -75,6 +77,7 @@ impl Setting {
             speakers: load.speakers,
             optimizer: recipe.optimizer.clone(),
             shards: if recipe.train.shard_states { ranks } else { 1 },
+            release_gradients: recipe.train.release_gradients,
         })
     }
 
@@ -142,17 +145,19 @@ impl Setting {
         format!("{}{taped}", self.arch.name)
     }
 
-    /// The name for tables, marked if the optimizer's states have 8 bits.
+    /// The name for tables, marked if the optimizer's states have 8 bits, and if gradients are
+    /// released.
     pub fn label(&self) -> String {
         let bits = match self.optimizer.whole() == Some(self.optimizer.name()) {
             true => "",
             false => " 8-bit",
         };
-        format!("{}{bits}", self.name())
+        let released = if self.release_gradients { " released" } else { "" };
+        format!("{}{bits}{released}", self.name())
     }
 
-    /// What to compare it with: the ordinary network, and the optimizer with 32-bit states where
-    /// there is one.
+    /// What to compare it with: the ordinary network with all its gradients, and the optimizer with
+    /// 32-bit states where there is one.
     ///
     /// # Errors
     /// None for a setting that [`Setting::check`] accepts.
@@ -162,6 +167,6 @@ impl Setting {
             Some(_) | None => self.optimizer.clone(),
         };
         let arch = Architecture { name: self.arch.base_name().to_owned(), ..self.arch.clone() };
-        Ok(Self { arch, execution: None, optimizer: whole, ..*self })
+        Ok(Self { arch, execution: None, optimizer: whole, release_gradients: false, ..*self })
     }
 }

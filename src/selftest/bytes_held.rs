@@ -26,6 +26,7 @@ pub(super) fn run(subject: &Subject, findings: &mut Findings) -> Result<()> {
                 speakers: 5,
                 optimizer: OptimizerConfig::default(),
                 shards: 1,
+                release_gradients: false,
             };
             Ok::<_, crate::Error>(measure(&setting, &subject.device)?.held as f64)
         };

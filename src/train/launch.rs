@@ -97,8 +97,9 @@ pub(super) fn launch_as(
         quantizer,
         parts,
         devices: std::iter::once(&options.device).chain(&options.others).cloned().collect(),
-        // Sums over ranks are taken on the host, which waits for the device anyway.
-        late: is_gpu(&options.device) && is_alone(&*options.ranks),
+        // Sums over ranks are taken on the host, which waits for the device anyway. Released
+        // gradients change weights before a late outcome could forbid it.
+        late: is_gpu(&options.device) && is_alone(&*options.ranks) && !train.release_gradients,
         ranks: options.ranks.clone(),
         shards,
         set: set.clone(),

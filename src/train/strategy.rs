@@ -8,7 +8,8 @@
 //! On GPUs the host never waits for a step before the next one is queued (see `late`). It learns
 //! one step late what a step has found out; the device itself leaves out a step whose values are
 //! not finite. Before anything is saved or tested, every outcome is in. Several ranks settle each
-//! step before the next one.
+//! step before the next one. So does a training that releases gradients, because the loss must be
+//! known to be finite before the first weight changes.
 
 mod epoch_end;
 mod saving;
@@ -193,9 +194,10 @@ impl Loop {
                     return Err(self.rescued(e, slot.get(), progress));
                 }
             };
-            let done = match self.late {
-                true => self.step_late(slot, progress, components, turn, &mut batches),
-                false => self.step_at_once(slot, progress, components, turn)?,
+            let done = match (self.recipe.train.release_gradients, self.late) {
+                (true, _) => self.step_released(slot, progress, components, turn),
+                (false, true) => self.step_late(slot, progress, components, turn, &mut batches),
+                (false, false) => self.step_at_once(slot, progress, components, turn)?,
             };
             let should_stop = self.should_stop(components);
             if meet(&*self.ranks, done, should_stop)? {

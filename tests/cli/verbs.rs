@@ -169,6 +169,8 @@ fn memory_accounts_counts_and_draws() {
     assert!(text.contains("resnet34 8-bit"), "{text}");
     let taped = place.json(&[&args[..], &["--execution", "taped"]].concat());
     assert!(taped["activations"].as_u64() > Some(2 * bytes("activations")), "{taped}");
+    let released = place.json(&[&args[..], &["--release-gradients"]].concat());
+    assert!(released["gradients"].as_u64() < Some(bytes("gradients")), "{released}");
     place.fails(&["memory", "resnet18", "--execution", "taped"], &["rev1- and rev2-"]);
     place.fails(&["memory", "resnet17"], &["no architecture `resnet17`", "rev1-"]);
     place.fails(&["memory", "resnet18", "--batch", "1"], &["batch = 1: must be 2"]);

@@ -32,6 +32,7 @@ fn setting(batch: usize, frames: usize) -> Setting {
         speakers: 5994,
         optimizer: OptimizerConfig::named(&of("OPTIMIZER")).unwrap(),
         shards: 1,
+        release_gradients: false,
     }
 }
 

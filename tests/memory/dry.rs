@@ -25,6 +25,7 @@ fn published(name: &str, optimizer: &str) -> Setting {
         speakers: 5994,
         optimizer: OptimizerConfig::named(optimizer).unwrap(),
         shards: 1,
+        release_gradients: false,
     }
 }
 

@@ -95,6 +95,7 @@ fn setting(row: &Value, sizes: &Value) -> Setting {
         speakers: number(sizes, "speakers"),
         optimizer: OptimizerConfig::named(row["kind"].as_str().unwrap()).unwrap(),
         shards: 1,
+        release_gradients: false,
     }
 }
 

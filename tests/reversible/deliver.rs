@@ -1,63 +1,62 @@
-//! Gradients that leave a backward pass before its end.
+//! Gradients that a sink takes as the backward pass leaves the functions of a body.
 
 use std::collections::HashMap;
 
-use burn::backend::DispatchTensor;
-use burn::module::{Module, ModuleMapper, Param, ParamId};
-use burn::tensor::{DType, Device, Tensor};
+use burn::backend::{DispatchTensor, TensorMetadata};
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
+use burn::tensor::{DType, Device, Tensor, TensorData};
+use revox::backend::Mode;
 use revox::backend::reversible::{Execution, Sink, delivering, run};
-use revox::backend::{BackendKind, Mode};
-use revox::nn::{gradients_named, ids_named};
+use revox::nn::{collect_named, gradients_named, ids_named};
 
-use crate::body::{Body, Outcome, noise, numbers};
+use crate::body::{Body, Outcome, Unit, noise, numbers};
 
-/// Takes every second gradient that it is offered, or all.
+const SHAPE: [usize; 4] = [2, 4, 6, 10];
+
+/// Takes all gradients, and lends what it has.
 #[derive(Default)]
 struct Taker {
-    all: bool,
-    offered: Vec<ParamId>,
-    taken: HashMap<ParamId, Vec<f64>>,
+    values: HashMap<ParamId, DispatchTensor>,
+    taken: Vec<(ParamId, Vec<f64>)>,
 }
 
 impl Sink for Taker {
+    fn lend(&mut self, id: ParamId) -> Option<DispatchTensor> {
+        self.values.remove(&id)
+    }
+
     fn deliver(&mut self, id: ParamId, gradient: DispatchTensor) -> Option<DispatchTensor> {
-        self.offered.push(id);
-        if !self.all && self.offered.len().is_multiple_of(2) {
-            return Some(gradient);
-        }
-        let values = numbers(Tensor::<1>::from_dispatch(gradient).into_data());
-        assert!(self.taken.insert(id, values).is_none(), "taken twice");
+        let gradient = match gradient.rank() {
+            1 => Tensor::<1>::from_dispatch(gradient).into_data(),
+            4 => Tensor::<4>::from_dispatch(gradient).into_data(),
+            rank => panic!("no parameter has {rank} axes"),
+        };
+        self.taken.push((id, numbers(gradient)));
         None
     }
 }
 
-/// The backend that repeats itself to the bit.
-fn device() -> Device {
-    BackendKind::Flex.device(0).unwrap()
+impl Taker {
+    /// With the values of a body, times a factor.
+    fn with(body: &Body, factor: f32) -> Self {
+        struct Collect(HashMap<ParamId, DispatchTensor>, f32);
+        impl ModuleVisitor for Collect {
+            fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+                // Running statistics are no parameters.
+                if param.val().is_require_grad() {
+                    let value = param.val().inner() * self.1;
+                    self.0.insert(param.id, value.into_dispatch());
+                }
+            }
+        }
+        let mut collect = Collect(HashMap::new(), factor);
+        body.visit(&mut collect);
+        Self { values: collect.0, taken: Vec::new() }
+    }
 }
 
 fn body() -> Body {
-    Body::new(&device(), 1, 3, 2, true).train()
-}
-
-/// Gradients by name that the tape has after a step.
-fn left(body: &Body) -> Outcome {
-    let x = noise([2, 4, 6, 10], "x", DType::F32, &device()).autodiff();
-    let y = run(body, x, Mode::Train, Execution::Reversible);
-    let loss = (y.clone() * noise(y.dims(), "loss", DType::F32, &device())).sum();
-    let gradients = gradients_named(body, &loss.backward()).into_iter();
-    gradients.map(|(name, data)| (name, numbers(data))).collect()
-}
-
-/// The gradients that a sink is offered, by name and in their order, those that it takes, and those
-/// that are left.
-fn divided(body: &Body, all: bool) -> (Vec<String>, Outcome, Outcome) {
-    let taker = Taker { all, ..Taker::default() };
-    let (Taker { offered, taken, .. }, left) = delivering(taker, || left(body));
-    let names = ids_named(body);
-    let offered = offered.iter().map(|id| names[id].clone()).collect();
-    let taken = taken.into_iter().map(|(id, values)| (names[&id].clone(), values)).collect();
-    (offered, taken, left)
+    Body::new(&Device::default(), 1, 3, 2, true).train()
 }
 
 fn sorted(mut all: Outcome) -> Outcome {
@@ -65,62 +64,108 @@ fn sorted(mut all: Outcome) -> Outcome {
     all
 }
 
-/// The last function's come first. Buffers have no gradient.
+fn loss(body: &Body) -> Tensor<1> {
+    let device = Device::default();
+    let x = noise(SHAPE, "x", DType::F32, &device).autodiff();
+    let y = run(body, x, Mode::Train, Execution::Reversible);
+    (y.clone() * noise(y.dims(), "loss", DType::F32, &device)).sum()
+}
+
+fn named(all: Vec<(String, TensorData)>) -> Outcome {
+    sorted(all.into_iter().map(|(name, data)| (name, numbers(data))).collect())
+}
+
+fn buffers(body: &Body) -> Outcome {
+    let all = collect_named(&body.valid()).into_iter();
+    named(all.filter(|(name, _)| name.contains("running_")).collect())
+}
+
+/// What goes onto the tape without a sink, and running statistics afterwards.
+fn wanted() -> (Outcome, Outcome) {
+    let body = body();
+    let gradients = loss(&body).backward();
+    (named(gradients_named(&body, &gradients)), buffers(&body))
+}
+
 #[test]
-fn gradients_are_offered_function_by_function_from_the_last() {
-    let (offered, taken, left) = divided(&body(), true);
-    let mut wanted = Vec::new();
-    for block in (0..3).rev() {
-        for function in ["1", "0"] {
-            for name in ["conv1.weight", "bn1.weight", "bn1.bias"] {
-                wanted.push(format!("blocks.{block}.{function}.{name}"));
-            }
-            for name in ["conv2.weight", "bn2.weight", "bn2.bias"] {
-                wanted.push(format!("blocks.{block}.{function}.{name}"));
-            }
+fn a_sink_gets_what_the_tape_would_get() {
+    let (wanted, statistics) = wanted();
+    for lends in [false, true] {
+        let body = body();
+        let taker = if lends { Taker::with(&body, 1.0) } else { Taker::default() };
+        let loss = loss(&body);
+        let (taker, gradients) = delivering(taker, || loss.backward());
+        assert!(gradients_named(&body, &gradients).is_empty(), "the tape has none");
+        let names = ids_named(&body);
+        let got = taker.taken.into_iter().map(|(id, values)| (names[&id].clone(), values));
+        assert!(sorted(got.collect()) == wanted, "lends: {lends}");
+        assert_eq!(buffers(&body), statistics);
+        assert!(taker.values.is_empty());
+    }
+}
+
+/// Functions are differentiated from the last to the first: G, then F, of each block.
+#[test]
+fn gradients_come_function_by_function() {
+    let body = body();
+    let loss = loss(&body);
+    let (taker, _) = delivering(Taker::default(), || loss.backward());
+    let place = |id: ParamId| taker.taken.iter().position(|(taken, _)| *taken == id).unwrap();
+    let of = |unit: &Unit| {
+        let ids =
+            [unit.conv1.weight.id, unit.conv2.weight.id, unit.bn2.weight.as_ref().unwrap().id];
+        ids.map(|id| place(id) / 6)
+    };
+    let met: Vec<[usize; 3]> = body.blocks.iter().rev().flat_map(|(f, g)| [of(g), of(f)]).collect();
+    assert_eq!(met, [0, 1, 2, 3, 4, 5].map(|n| [n; 3]));
+}
+
+#[test]
+fn the_values_are_those_that_are_lent() {
+    let body = body();
+    let loss = loss(&body);
+    let (taker, _) = delivering(Taker::with(&body, 0.5), || loss.backward());
+    let names = ids_named(&body);
+    let got = taker.taken.into_iter().map(|(id, values)| (names[&id].clone(), values));
+    assert!(sorted(got.collect()) != wanted().0);
+}
+
+/// A gradient is complete only when all functions with the parameter are done.
+#[test]
+fn a_parameter_that_occurs_twice_stays_on_the_tape() {
+    let shared = || {
+        let mut body = body();
+        body.blocks[1].1.conv2.weight = body.blocks[0].0.conv1.weight.clone();
+        body
+    };
+    let plain = shared();
+    let gradients = loss(&plain).backward();
+    let wanted = plain.blocks[0].0.conv1.weight.val().grad(&gradients).unwrap().into_data();
+    let body = shared();
+    let loss = loss(&body);
+    let (taker, gradients) = delivering(Taker::with(&body, 1.0), || loss.backward());
+    let weight = &body.blocks[0].0.conv1.weight;
+    assert_eq!(weight.val().grad(&gradients).unwrap().into_data(), wanted);
+    assert!(taker.taken.iter().all(|(id, _)| *id != weight.id));
+    assert_eq!(taker.taken.len(), 3 * 2 * 6 - 2);
+}
+
+/// A frozen weight, and one that is the result of an operation.
+#[test]
+fn frozen_and_computed_weights_are_not_delivered() {
+    struct Squared;
+    impl ModuleMapper for Squared {
+        fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+            let leaf = param.val();
+            Param::initialized(param.id, leaf.clone() * leaf)
         }
     }
-    assert_eq!(offered, wanted);
-    assert_eq!((taken.len(), left.len()), (wanted.len(), 0));
-}
-
-/// What is taken and what is left are together what a pass without a sink gives, to the bit.
-#[test]
-fn a_sink_changes_no_gradient() {
-    let wanted = sorted(left(&body()));
-    for all in [true, false] {
-        let (offered, taken, left) = divided(&body(), all);
-        assert_eq!(offered.len(), wanted.len());
-        assert_eq!(left.is_empty(), all);
-        assert!(!taken.is_empty());
-        assert!(sorted(taken.into_iter().chain(left).collect()) == wanted, "other gradients");
-    }
-    // The sink ended with its work.
-    assert!(sorted(left(&body())) == wanted);
-}
-
-/// A parameter that is there twice, one that is computed from a leaf, and one that is frozen.
-#[test]
-fn what_is_not_whole_is_not_offered() {
     let mut body = body();
-    let shared = body.blocks[0].0.conv1.weight.clone();
-    body.blocks[1].1.conv2.weight = shared;
     body.blocks[2].0.conv1 = body.blocks[2].0.conv1.clone().no_grad();
     body.blocks[2].1.conv1 = body.blocks[2].1.conv1.clone().map(&mut Squared);
-    let (offered, _, left) = divided(&body, true);
-    assert_eq!(offered.len(), 3 * 2 * 6 - 4);
-    let left: Vec<String> = left.into_iter().map(|(name, _)| name).collect();
-    assert_eq!(left, ["blocks.0.0.conv1.weight", "blocks.1.1.conv2.weight"]);
-    let computed = ["blocks.2.0.conv1.weight", "blocks.2.1.conv1.weight"];
-    assert!(offered.iter().all(|name| !left.contains(name) && !computed.contains(&&name[..])));
-}
-
-/// Weights that are results of operations.
-struct Squared;
-
-impl ModuleMapper for Squared {
-    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        let leaf = param.val();
-        Param::initialized(param.id, leaf.clone() * leaf)
-    }
+    let loss = loss(&body);
+    let (taker, _) = delivering(Taker::default(), || loss.backward());
+    assert_eq!(taker.taken.len(), 3 * 2 * 6 - 2);
+    let apart = [body.blocks[2].0.conv1.weight.id, body.blocks[2].1.conv1.weight.id];
+    assert!(taker.taken.iter().all(|(id, _)| !apart.contains(id)));
 }

@@ -100,6 +100,8 @@ pub(super) struct Held {
     pub kept: Vec<Streams>,
     /// The output; none if the last step kept its input.
     pub output: Option<Streams>,
+    /// Values of parameters that the body does not hold itself, function by function.
+    pub lent: Vec<Vec<Option<DispatchTensor>>>,
 }
 
 /// Walks back from the output: the input's gradient, if wanted. `tracked[i]` tells which parameters
@@ -114,7 +116,7 @@ pub(super) fn backward<M: Reversible>(
     sink: &mut dyn FnMut(usize, usize, DispatchTensor),
 ) -> Option<Streams> {
     let (grid, steps) = (body.grid(), body.steps());
-    let Held { mut kept, output } = held;
+    let Held { mut kept, output, mut lent } = held;
     let mut y = output.unwrap_or_default();
     let mut dy = dy;
     let mut number = tracked.len();
@@ -136,7 +138,8 @@ pub(super) fn backward<M: Reversible>(
                     };
                     let gradients = &mut |p, gradient| sink(k, p, gradient);
                     let (x, dy) = (vec![x.clone()], vec![dy.clone()]);
-                    let again = Again { x, dy, mode, inputs: true, tracked: &tracked[k] };
+                    let values = std::mem::take(&mut lent[k]);
+                    let again = Again { x, dy, mode, inputs: true, tracked: &tracked[k], values };
                     let dx = layer.pull(again, outputs, gradients).expect("was asked for");
                     (recovered.expect("the function has run"), single(dx))
                 };
@@ -158,8 +161,9 @@ pub(super) fn backward<M: Reversible>(
                 let x = kept.pop().expect("one for each such step");
                 let wanted = input || i > 0;
                 let gradients = &mut |p, gradient| sink(number, p, gradient);
-                let again =
-                    Again { x: x.clone(), dy, mode, inputs: wanted, tracked: &tracked[number] };
+                let values = std::mem::take(&mut lent[number]);
+                let tracked = &tracked[number];
+                let again = Again { x: x.clone(), dy, mode, inputs: wanted, tracked, values };
                 dy = layer.pull(again, &mut drop, gradients)?;
                 y = x;
             }

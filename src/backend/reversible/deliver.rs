@@ -1,27 +1,31 @@
 //! Where the gradients of a body's parameters go as the backward pass leaves their functions.
 //!
 //! Usually they go onto the tape, which keeps all of them until the pass ends. During
-//! [`delivering`] a [`Sink`] is offered each as soon as its function is differentiated: those of
-//! the last function first; within a function in the order in which its module is visited. The
-//! order is that of the body alone, so ranks with the same body have the same.
+//! [`delivering`] a [`Sink`] gets each of them as soon as it is complete: a parameter that occurs
+//! in one function of the body has its gradient when that function has been differentiated. Those
+//! of the last function come first; within a function they come in the order in which its module is
+//! visited. So ranks with the same body have the same order. Parameters that occur in several
+//! functions, and results of other operations, keep their places on the tape.
 //!
-//! Offered are gradients that are complete as far as the body knows: of leaves of the tape (what an
-//! optimizer trains) that are in the body once. All others go onto the tape, where parts add up.
-//! The body cannot know whether a parameter is used outside of it, or in another body. Whoever
-//! takes such a gradient has a part of it; the rest goes onto the tape, or is offered later.
+//! A sink may change the parameter itself at that moment, in place, if nobody else holds it. So the
+//! body gives up its parameters when the backward pass begins, and gets each function's from the
+//! sink until that function is done.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
 use std::rc::Rc;
 
 use burn::backend::DispatchTensor;
-use burn::backend::autodiff::NodeId;
 use burn::module::ParamId;
 
 /// Takes gradients while a backward pass is under way.
 pub trait Sink {
-    /// Takes the gradient of a parameter, which has no tape and the parameter's shape, or gives it
-    /// back: then it goes onto the tape.
+    /// The value of a parameter, without a tape, for the time until its gradient is delivered. The
+    /// body forgets its own. None if the body is to keep its own.
+    ///
+    /// Whoever lends a parameter vouches that it occurs nowhere outside of the body.
+    fn lend(&mut self, id: ParamId) -> Option<DispatchTensor>;
+
+    /// Takes a complete gradient, which has no tape, or gives it back: then it goes onto the tape.
     fn deliver(&mut self, id: ParamId, gradient: DispatchTensor) -> Option<DispatchTensor>;
 }
 
@@ -59,52 +63,21 @@ pub fn delivering<S: Sink + 'static, T>(sink: S, pass: impl FnOnce() -> T) -> (S
     (sink.into_inner(), done)
 }
 
-/// Where a tracked parameter's gradient goes.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Goal {
-    pub node: NodeId,
-    /// Whether the parameter is a leaf of the tape.
-    pub is_leaf: bool,
+fn current() -> Option<Rc<RefCell<dyn Sink>>> {
+    SINK.with_borrow(Clone::clone)
 }
 
-/// What the backward pass of one body offers.
-pub(super) struct Offers {
-    sink: Rc<RefCell<dyn Sink>>,
-    /// By function and parameter; none where the gradient may be a part.
-    ids: Vec<Vec<Option<ParamId>>>,
+/// [`Sink::lend`] of the sink in use.
+pub(super) fn lend(id: ParamId) -> Option<DispatchTensor> {
+    let sink = current()?;
+    sink.borrow_mut().lend(id)
 }
 
-impl Offers {
-    /// Offers to the sink in use, if there is one. `goals` and `ids` are by function and parameter.
-    pub fn begin(
-        goals: &[Vec<Option<Goal>>],
-        ids: impl FnOnce() -> Vec<Vec<ParamId>>,
-    ) -> Option<Self> {
-        let sink = SINK.with_borrow(Clone::clone)?;
-        let mut uses = HashMap::<NodeId, usize>::new();
-        for goal in goals.iter().flatten().flatten() {
-            *uses.entry(goal.node).or_default() += 1;
-        }
-        let is_whole = |goal: &Goal| goal.is_leaf && uses[&goal.node] == 1;
-        let of = |(goals, ids): (&Vec<Option<Goal>>, Vec<ParamId>)| {
-            let whole = goals.iter().map(|goal| goal.as_ref().is_some_and(is_whole));
-            whole.zip(ids).map(|(whole, id)| whole.then_some(id)).collect::<Vec<_>>()
-        };
-        let ids = goals.iter().zip(ids()).map(of).collect();
-        Some(Self { sink, ids })
-    }
-
-    /// Offers a gradient. What comes back is for the tape.
-    pub fn offer(
-        &self,
-        function: usize,
-        parameter: usize,
-        gradient: DispatchTensor,
-    ) -> Option<DispatchTensor> {
-        match self.ids[function][parameter] {
-            Some(id) => self.sink.borrow_mut().deliver(id, gradient),
-            None => Some(gradient),
-        }
+/// [`Sink::deliver`] of the sink in use. Without one the gradient comes back.
+pub(super) fn deliver(id: ParamId, gradient: DispatchTensor) -> Option<DispatchTensor> {
+    match current() {
+        Some(sink) => sink.borrow_mut().deliver(id, gradient),
+        None => Some(gradient),
     }
 }
 
@@ -113,33 +86,39 @@ mod tests {
     use super::*;
     use crate::panics::quietly;
 
-    /// Takes nothing.
+    /// Lends nothing, and takes nothing.
     struct Idle(u8);
 
     impl Sink for Idle {
+        fn lend(&mut self, _: ParamId) -> Option<DispatchTensor> {
+            self.0 += 1;
+            None
+        }
+
         fn deliver(&mut self, _: ParamId, gradient: DispatchTensor) -> Option<DispatchTensor> {
             Some(gradient)
         }
     }
 
-    fn is_there() -> bool {
-        Offers::begin(&[], Vec::new).is_some()
-    }
-
     #[test]
     fn a_sink_is_there_during_the_pass_only() {
-        assert!(!is_there());
-        let (outer, (inner, there)) = delivering(Idle(1), || {
-            let (inner, there) = delivering(Idle(2), is_there);
-            (inner, there && is_there())
+        let id = ParamId::new();
+        let outer = delivering(Idle(0), || {
+            assert!(lend(id).is_none());
+            let (inner, ()) = delivering(Idle(10), || drop(lend(id)));
+            assert_eq!(inner.0, 11);
+            drop(lend(id));
+            7
         });
-        assert_eq!((outer.0, inner.0, there), (1, 2, true));
-        assert!(!is_there());
+        assert_eq!((outer.0.0, outer.1), (2, 7));
+        assert!(current().is_none());
     }
 
     #[test]
     fn a_panic_leaves_no_sink_behind() {
-        let failed = quietly(|| drop(delivering(Idle(0), || assert!(!is_there(), "a sink"))));
-        assert!(failed.is_err() && !is_there());
+        let failed = quietly(|| {
+            delivering(Idle(0), || assert!(current().is_none(), "there is a sink"));
+        });
+        assert!(failed.is_err() && current().is_none());
     }
 }

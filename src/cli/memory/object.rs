@@ -28,6 +28,7 @@ pub(super) fn object(row: &Row, backend: BackendKind) -> Value {
         "optimizer_name": setting.optimizer.name(),
         "shards": setting.shards,
         "reversible": setting.is_reversible(),
+        "release_gradients": setting.release_gradients,
         "batch": setting.batch,
         "frames": setting.frames,
         "weights": weights,
@@ -95,6 +96,7 @@ mod tests {
             speakers: 5994,
             optimizer,
             shards: 1,
+            release_gradients: false,
         };
         let account = account(&setting).unwrap();
         let mut row = Row { setting, account, measured: None, dry: None };

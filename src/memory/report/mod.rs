@@ -50,6 +50,7 @@ fn row(name: &str, optimizer: &str, bytes: [usize; PARTS.len()]) -> Row {
         speakers: 5994,
         optimizer: OptimizerConfig::named(optimizer).unwrap(),
         shards: 1,
+        release_gradients: false,
     };
     let breakdown = Breakdown {
         weights,

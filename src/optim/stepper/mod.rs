@@ -1,13 +1,18 @@
 //! The optimizer of a whole module, as training uses it.
 
 mod kind;
+#[cfg(feature = "train")]
+mod one;
 mod record;
+#[cfg(feature = "train")]
+mod release;
 mod together;
 #[cfg(feature = "train")]
 mod values;
 mod walk;
 
 pub(super) use self::kind::Burns;
+pub(crate) use self::release::{Checks, Left};
 #[cfg(feature = "train")]
 pub(crate) use self::values::with_values;
 
@@ -199,6 +204,14 @@ impl Stepper {
             Form::Together(states) => states.take_back(),
             // Whoever steps tensor by tensor has waited for the gate.
             Form::New | Form::TensorByTensor(_) => {}
+        }
+    }
+
+    /// [`Self::take_back`] of the latest step of one parameter.
+    #[cfg(feature = "train")]
+    fn take_back_of(&mut self, id: ParamId) {
+        if let Form::Together(states) = &mut self.form {
+            states.take_back_of(id);
         }
     }
 

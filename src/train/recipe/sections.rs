@@ -195,6 +195,11 @@ pub struct TrainConfig {
     /// keeps them. The result is the same.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub execution: Option<Execution>,
+    /// Whether each parameter is changed during the backward pass, as soon as its gradient is
+    /// complete, and the gradient is freed. Otherwise all gradients are there before the first
+    /// parameter changes. The result is the same while gradients are finite.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub release_gradients: bool,
     /// What convolutions compute in while training: `f32`, `tf32`, `bf16` or `f16`.
     #[serde(skip_serializing_if = "Precision::is_default")]
     pub precision: Precision,
@@ -218,6 +223,7 @@ impl Default for TrainConfig {
             sync_batch_norm: false,
             shard_states: false,
             execution: None,
+            release_gradients: false,
             precision: Precision::F32,
             checkpoint_every: Every::Time(Duration::from_secs(15 * 60)),
             keep: 2,

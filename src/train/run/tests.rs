@@ -2,6 +2,7 @@
 
 mod beginnings;
 mod ranks;
+mod released;
 mod shards;
 
 use std::collections::BTreeMap;

@@ -1,4 +1,5 @@
-//! The steps of an epoch: at once on CPUs, one step late on GPUs.
+//! The steps of an epoch: at once on CPUs, one step late on GPUs, and on both in the backward pass
+//! where gradients are released.
 
 use burn::data::dataloader::Progress;
 use burn::optim::GradientsParams;
@@ -10,7 +11,7 @@ use super::slot::Slot;
 use super::{Components, Loop, Progressing, send};
 use crate::backend::collective::Buckets;
 use crate::error::{Error, Result};
-use crate::optim::Gate;
+use crate::optim::{Gate, Left};
 use crate::train::ahead::{Ahead, Staged, Turn};
 use crate::train::checkpoint::State;
 use crate::train::step::{Pending, Shares, StepOutcome};
@@ -43,12 +44,14 @@ struct Done {
     facts: Facts,
     outcome: StepOutcome,
     bad: u64,
+    /// Parameters that it left as they were. None if it was made or left out as a whole.
+    left: Option<usize>,
 }
 
 impl From<(Vec<f32>, Issued)> for Done {
     fn from((values, Issued { facts, shares }): (Vec<f32>, Issued)) -> Self {
         let (outcome, bad) = shares.read(&values);
-        Self { facts, outcome, bad }
+        Self { facts, outcome, bad, left: None }
     }
 }
 
@@ -74,7 +77,38 @@ impl Loop {
             self.update(slot, progress, facts.rate, gradients, gate)?;
         }
         self.tidy(progress);
-        Ok(self.receive(slot, progress, components, Done { facts, outcome, bad }))
+        Ok(self.receive(slot, progress, components, Done { facts, outcome, bad, left: None }))
+    }
+
+    /// A step whose parameters are changed one by one during the backward pass. The loss is read
+    /// before that.
+    pub(super) fn step_released(
+        &self,
+        slot: &mut Slot,
+        progress: &mut Progressing,
+        components: &mut Components,
+        turn: Turn,
+    ) -> Result<()> {
+        let Turn { batch, iteration, margin, ids, progress: so_far } = turn;
+        let batch = match batch {
+            Staged::Host(batch) => batch.upload(&slot.get().device().autodiff()),
+            Staged::Device(batch) => *batch,
+        };
+        let rate = self.schedules.at(iteration).rate;
+        let facts = Facts { iteration, margin, rate, scale: 1.0, ids, progress: so_far };
+        let (pending, halfway) = slot.get().halfway(batch);
+        let outcome = pending.read();
+        check_loss(progress, &facts, &outcome)?;
+        let mut checks = None;
+        slot.change(|model| {
+            let (model, found) = halfway.step(model, &mut progress.optimizer, rate);
+            checks = Some(found);
+            model
+        });
+        let left = checks.map(|checks| checks.read(&mut progress.optimizer)).unwrap_or_default();
+        self.tidy(progress);
+        let done = Done { facts, outcome, bad: left.values, left: Some(left.parameters) };
+        self.receive(slot, progress, components, done)
     }
 
     /// Queues a step. The device decides whether it changes anything. Then the next batch is
@@ -194,17 +228,22 @@ impl Loop {
         Err(self.rescued(e, slot.get(), progress))
     }
 
-    /// Counts a step that was made, or left out because its gradients are not finite.
+    /// Counts a step that was made, or left out, as a whole or in parts, because its gradients are
+    /// not finite.
     fn count(&self, slot: &mut Slot, progress: &mut Progressing, done: &Done) -> Result<()> {
-        let Done { facts, outcome, bad } = done;
+        let Done { facts, outcome, bad, left } = done;
         let too_large = rescale(&mut progress.state, facts.scale, *bad == 0);
-        if *bad == 0 {
+        if *bad == 0 || left.is_some() {
             self.refresh_books(slot, progress, facts.iteration, facts.rate)?;
-            progress.state.skipped_in_a_row = 0;
-        } else if too_large {
-            progress.state.skipped += 1;
-        } else {
-            finite::skip(&mut progress.state, facts.iteration, *bad, &*self.warn)?;
+        }
+        let (state, warn) = (&mut progress.state, &*self.warn);
+        match (*bad, *left) {
+            (0, _) => state.skipped_in_a_row = 0,
+            (values, Some(parameters)) => {
+                finite::leave(state, facts.iteration, Left { parameters, values }, warn)?;
+            }
+            (_, None) if too_large => state.skipped += 1,
+            (values, None) => finite::skip(state, facts.iteration, values, warn)?,
         }
         progress.state.batch += 1;
         progress.state.loss_sum += outcome.loss;

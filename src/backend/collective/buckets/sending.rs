@@ -61,6 +61,10 @@ impl Sending {
 }
 
 impl Sink for Sending {
+    fn lend(&mut self, _: ParamId) -> Option<DispatchTensor> {
+        None
+    }
+
     fn deliver(&mut self, id: ParamId, gradient: DispatchTensor) -> Option<DispatchTensor> {
         assert!(self.sent.insert(id), "{ONCE}");
         // Nothing depends on the type's number of axes before the gradient is flat.

@@ -167,6 +167,10 @@ struct Noting {
 }
 
 impl Sink for Noting {
+    fn lend(&mut self, _: ParamId) -> Option<DispatchTensor> {
+        None
+    }
+
     fn deliver(&mut self, id: ParamId, gradient: DispatchTensor) -> Option<DispatchTensor> {
         let size = Tensor::<1>::from_dispatch(gradient.clone()).shape().num_elements();
         let left = self.sending.deliver(id, gradient);

@@ -100,6 +100,7 @@ const FULL: &str = r#"
     average_last = 1
     freeze = ["projection"]
     execution = "taped"
+    release_gradients = false
     precision = "f32"
     checkpoint_every = "15min"
     keep = 2

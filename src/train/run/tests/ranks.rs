@@ -105,6 +105,17 @@ fn two_ranks_are_two_turns_with_8_bits_of_moments() {
     compare("resnet10", &["optimizer=adam8bit", "optimizer.states.min_size=16"]);
 }
 
+#[test]
+fn ranks_do_not_release_gradients() {
+    let place = Place::new();
+    let way = Way { out: "two", changes: &["train.release_gradients=true"], ..Way::default() };
+    for report in by_ranks(&place, 2, way, |_, _, _| ()) {
+        let error = report.unwrap_err().to_string();
+        let wanted = "train.release_gradients: not with 2 ranks, whose gradients are summed";
+        assert!(error.contains(wanted), "{error}");
+    }
+}
+
 /// With synchronised BatchNorm, two ranks are one process with whole batches, but for rounding.
 #[test]
 fn synchronised_ranks_train_as_one_process() {
