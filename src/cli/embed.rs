@@ -5,35 +5,41 @@ mod features;
 mod left_out;
 mod list;
 mod log;
+mod report;
 mod sharded;
+mod together;
 mod work;
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use serde_json::json;
+use burn::tensor::Device;
 
 use self::collected::Collected;
-use self::features::each_features;
+use self::features::of_features;
 pub(super) use self::left_out::{LeftOut, Warnings};
 pub(super) use self::list::List;
 use self::log::Log;
+use self::report::Report;
 use self::sharded::Sharded;
 use self::work::{Work, description};
-use super::values::{counted, within};
-use super::{Global, chosen, shown, tell};
+use super::train::minutes;
+use super::values::within;
+use super::{Global, chosen};
 use crate::archive::{Output, check_key, input_files};
+use crate::backend::collective;
 use crate::error::{Error, Result};
 use crate::fs;
-use crate::inference::{Embedder, Features, WINDOW};
+use crate::inference::{Embedder, WINDOW};
 use crate::model_file::{Model, Scoring, update_header};
-use crate::progress::Progress;
 use crate::scoring::Embeddings;
 use crate::terminal::note;
 
 /// Embeddings of utterances.
 ///
 /// Embeddings of a long list are kept in OUTPUT.part while the work lasts. If it ends early, the
-/// same command goes on from there, and the output is the same to the bit.
+/// same command goes on from there, and the output is the same to the bit. Several processes
+/// (`mpirun`, `srun`) divide the list among them, and write the output of one.
 #[derive(Debug, clap::Args)]
 #[command(
     override_usage = "revox embed [OPTIONS] -o OUTPUT [MODEL] FILE...\n       \
@@ -45,7 +51,8 @@ use crate::terminal::note;
   revox embed model.safetensors a.wav b.flac -o ab.safetensors
   revox embed model.safetensors --wav-scp dev/wav.scp -o dev.safetensors
   revox embed --data train --mean-by train/utt2spk -o cohort.safetensors
-  revox embed --data train --shard 3/16 -o train-3.safetensors"
+  revox embed --data train --shard 3/16 -o train-3.safetensors
+  mpirun -n 4 revox embed model.safetensors --data train -o train.safetensors"
 )]
 #[command(group = clap::ArgGroup::new("input")
     .required(true)
@@ -100,6 +107,14 @@ pub struct Args {
     vad: bool,
     #[command(flatten)]
     sharded: Sharded,
+    /// Devices of the backend for several processes (`mpirun`, `srun`): of those on a machine, each
+    /// takes the one at its place.
+    #[arg(long, value_delimiter = ',', value_name = "N,N", conflicts_with = "device")]
+    devices: Vec<usize>,
+    /// Of several processes (`mpirun`, `srun`): how long one may be silent before the others give
+    /// up, in minutes.
+    #[arg(long, value_name = "MINUTES", default_value_t = 5.0, value_parser = minutes)]
+    timeout: f64,
 }
 
 fn window(text: &str) -> Result<f64, String> {
@@ -132,10 +147,35 @@ impl Args {
             (None, files) => Ok((None, files)),
         }
     }
+
+    /// What computes the embeddings.
+    ///
+    /// # Errors
+    /// Those of [`Embedder::of`].
+    fn embedder<'a>(&self, model: &'a Model, device: &Device) -> Result<Embedder<'a>> {
+        let embedder = Embedder::of(model, device)?.window(self.window).vad(self.vad);
+        Ok(embedder.channel(self.channel))
+    }
 }
 
 pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
+    let timeout = Duration::from_secs_f64(60.0 * args.timeout);
+    let ranks = collective::connect(&collective::Options { timeout })?;
+    let done = match ranks.size() {
+        1 => alone(args, global),
+        _ => together::run(args, global, &*ranks),
+    };
+    collective::end(&*ranks, done)
+}
+
+/// Embeds as the only process.
+fn alone(args: &Args, global: &Global) -> Result<()> {
     let (named, files) = args.split()?;
+    if !args.devices.is_empty() {
+        return Err(Error::invalid(
+            "--devices is for several processes (mpirun, srun); --device names that of one",
+        ));
+    }
     if named.is_none() && args.mean.is_some() {
         return Err(Error::invalid(
             "--mean stores the mean in a model's file: name one in front of the recordings",
@@ -156,8 +196,7 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     let output = output.unwrap_or(&args.output);
     let device = global.open()?;
     let model = chosen::load(named, &device)?;
-    let embedder = Embedder::of(&model, &device)?.window(args.window).vad(args.vad);
-    let embedder = embedder.channel(args.channel);
+    let embedder = args.embedder(&model, &device)?;
     let described = |list: &List| description(args, list, named, global);
     let part = args.sharded.divide(list.as_mut(), described)?;
     let collected = Collected::new(model.header.embedding_dim, args.mean_by.as_deref())?;
@@ -196,38 +235,16 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
         let scoring = Scoring { embedding_mean: Some(mean), ..Scoring::default() };
         update_header(from, model, |header| header.scoring = scoring)?;
     }
-    let (speakers, dim) = (args.mean_by.as_ref().map(|_| all.len()), all.dim());
-    let text = match global.json {
-        true => {
-            let reasons = left_out.entries().iter();
-            let reasons: Vec<_> =
-                reasons.map(|(id, reason)| json!({"id": id, "error": reason})).collect();
-            json!({
-                "utterances": count,
-                "speakers": speakers,
-                "shard": args.sharded.shard,
-                "dim": dim,
-                "skipped": reasons.len(),
-                "left_out": reasons,
-                "output": shown(&args.output),
-                "default_model": chosen::json(named, &model),
-            })
-            .to_string()
-        }
-        false => {
-            let output = args.output.display();
-            let embeddings =
-                counted(all.len(), if speakers.is_some() { "mean" } else { "embedding" });
-            let of = speakers.map_or_else(String::new, |_| format!(" (of {count} utterances)"));
-            let of = part.map_or(of, |part| format!(" ({part})"));
-            let left_out = match left_out.entries().len() {
-                0 => String::new(),
-                n => format!("; {} left out", counted(n, "file")),
-            };
-            format!("{embeddings} of {dim} values in {output}{of}{left_out}{stored}")
-        }
+    let report = Report {
+        utterances: count,
+        written: all.len(),
+        dim: all.dim(),
+        part,
+        left_out: &left_out,
+        stored,
+        default_model: chosen::json(named, &model),
     };
-    tell(output, &text);
+    report.show(args, output, global);
     Ok(())
 }
 
@@ -252,47 +269,6 @@ fn check_outputs(
             .try_for_each(|place| check_key(list.id(place)).map_err(|e| list.at(place, e, false))),
         _ => Ok(()),
     }
-}
-
-/// Bytes of features that run through the network at a time.
-const LOT: usize = 64 << 20;
-
-/// Embeddings of features that were computed earlier.
-fn of_features(
-    path: &Path,
-    model: &Model,
-    embedder: &Embedder,
-    mut collected: Collected,
-    global: &Global,
-) -> Result<Collected> {
-    // How many there are is known at their end.
-    let mut progress = Progress::new("embedding", 0, global.quiet);
-    let (mut ids, mut lot, mut bytes) = (Vec::new(), Vec::new(), 0);
-    let least = model.network.least_frames();
-    let mut embed = |ids: &mut Vec<String>, lot: &mut Vec<Features>| {
-        let sets: Vec<&Features> = lot.iter().collect();
-        let rows = embedder.features(&sets, &|_| ());
-        progress.add(rows.len());
-        lot.clear();
-        ids.drain(..).zip(rows).try_for_each(|(id, row)| collected.push(&id, &row))
-    };
-    each_features(path, &model.header.frontend, &mut |id, features| {
-        if features.frames < least {
-            let frames = counted(features.frames, "frame");
-            let what = format!("features `{id}` have {frames}; the network takes {least} or more");
-            return Err(Error::file(path, what));
-        }
-        bytes += size_of_val::<[f32]>(&features.values);
-        ids.push(id);
-        lot.push(features);
-        if bytes < LOT {
-            return Ok(());
-        }
-        bytes = 0;
-        embed(&mut ids, &mut lot)
-    })?;
-    embed(&mut ids, &mut lot)?;
-    Ok(collected)
 }
 
 #[cfg(test)]

@@ -12,13 +12,15 @@
 //! the bit on all ranks, in all runs, and whatever the number of chunks.
 //!
 //! [`connect`] finds the body that fits how the program was started, [`end`] takes leave. [`agree`]
-//! makes one rank's error that of all, and [`sum_in_buckets`] sums gradients.
+//! makes one rank's error that of all, [`apart()`] waits for work that each does by itself, and
+//! [`sum_in_buckets`] sums gradients.
 
 use std::fmt::Debug;
 
 use crate::error::Result;
 
 mod alone;
+mod apart;
 mod buckets;
 mod connect;
 mod ending;
@@ -31,6 +33,7 @@ pub(crate) mod threads;
 #[cfg(feature = "mpi")]
 pub use self::mpi::Mpi;
 pub use alone::Alone;
+pub use apart::apart;
 pub use buckets::sum_in_buckets;
 pub use connect::{Options, connect, mpi_library};
 pub use ending::{agree, end};

@@ -58,6 +58,11 @@ impl Sharded {
 }
 
 impl Part {
+    /// What work on the whole list it is part of.
+    pub fn work(&self) -> &Value {
+        &self.work
+    }
+
     /// What the file of embeddings says, made of what is left of the list.
     pub fn origin(&self, list: &List, all: &Embeddings) -> Origin {
         let Self { shard, utterances, ref work } = *self;

@@ -2,6 +2,7 @@ use std::path::Path;
 
 use burn::tensor::Device;
 use clap::Parser;
+use serde_json::json;
 
 use super::*;
 use crate::audio::{FbankConfig, write_wav16};

@@ -1,6 +1,7 @@
 //! Embeddings of a list, from one place at which work may begin anew to the next.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -38,6 +39,8 @@ pub(super) struct Work<'a> {
     log: Option<Log<'a>>,
     /// Number of utterances that are done.
     done: usize,
+    /// Set when another process, which does another part, has failed.
+    stop: Option<&'a AtomicBool>,
 }
 
 /// What the recordings of this process hold.
@@ -113,7 +116,13 @@ impl<'a> Work<'a> {
             heard: Heard::default(),
             log: None,
             done: 0,
+            stop: None,
         }
+    }
+
+    /// The same work, which ends with an error when this is set.
+    pub fn stopped_by(self, stop: &'a AtomicBool) -> Self {
+        Self { stop: Some(stop), ..self }
     }
 
     /// Embeds the list, or what an earlier process has left of it beside the `output`. `described`
@@ -209,6 +218,9 @@ impl<'a> Work<'a> {
 
 impl Receiver for Work<'_> {
     fn take(&mut self, place: usize, result: Result<(Facts, Vec<f32>)>) -> Result<()> {
+        if self.stop.is_some_and(|stop| stop.load(Ordering::Relaxed)) {
+            return Err(Error::Training("another process has failed".into()));
+        }
         self.progress.add(1);
         self.done += 1;
         let list = self.list;
