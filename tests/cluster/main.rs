@@ -6,6 +6,8 @@
 #[path = "../shared/checkpoint.rs"]
 mod checkpoint;
 #[cfg(all(feature = "mpi", target_os = "linux"))]
+mod embedding;
+#[cfg(all(feature = "mpi", target_os = "linux"))]
 mod faults;
 #[cfg(feature = "mpi")]
 mod inside;

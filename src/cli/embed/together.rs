@@ -217,8 +217,41 @@ impl Done<'_> {
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser;
+
     use super::*;
     use crate::backend::collective::threads::each_rank;
+    use crate::cli::{Cli, Verb};
+
+    #[test]
+    fn what_is_for_one_process_is_refused() {
+        let checked = |words: &[&str]| {
+            let line = [&["revox", "embed"][..], words].concat();
+            let Verb::Embed(args) = Cli::try_parse_from(line).unwrap().verb else { unreachable!() };
+            check(&args, 4).map_err(|e| e.to_string())
+        };
+        for output in ["e", "e.safetensors", "e.emb"] {
+            assert_eq!(checked(&["a.wav", "-o", output]), Ok(()));
+        }
+        let options: [&[&str]; 4] = [
+            &["--shard", "1/4", "a.wav"],
+            &["--features", "f.safetensors"],
+            &["m.safetensors", "a.wav", "--mean"],
+            &["a.wav", "--mean-by", "utt2spk"],
+        ];
+        for words in options {
+            let error = checked(&[words, &["-o", "e"]].concat()).unwrap_err();
+            let option = words.iter().find(|word| word.starts_with("--")).unwrap();
+            assert_eq!(
+                error,
+                format!("{option} is for one process: these 4 divide a list among them")
+            );
+        }
+        for output in ["-", "e.ark", "e.npz", "e.csv"] {
+            let error = checked(&["a.wav", "-o", output]).unwrap_err();
+            assert!(error.starts_with(&format!("{output}: ")), "{error}");
+        }
+    }
 
     #[test]
     fn shares_lie_beside_the_output() {
