@@ -74,8 +74,8 @@ fn log(place: &Place, out: &str) -> Vec<Value> {
 pub fn assert_same_steps(place: &Place, ours: &str, wanted: &str) {
     for name in ["model.safetensors", "checkpoint.safetensors"] {
         let [ours, wanted] = [ours, wanted].map(|out| weights(place, &format!("{out}/{name}")));
-        let names = || ours.keys().chain(wanted.keys());
-        let differ: Vec<_> = names().filter(|name| ours.get(*name) != wanted.get(*name)).collect();
+        let names = ours.keys().chain(wanted.keys());
+        let differ: Vec<_> = names.filter(|name| ours.get(*name) != wanted.get(*name)).collect();
         assert!(differ.is_empty(), "{name}: {differ:?}");
     }
     assert_eq!(log(place, ours), log(place, wanted));

@@ -28,17 +28,16 @@ pub fn apart<T>(
     if ranks.size() == 1 {
         return work();
     }
-    let (working, ended) = mpsc::channel();
     let (done, told) = thread::scope(|scope| {
-        // It ends with the work, if that panics.
-        let working = working;
+        // If the work panics, this end goes with it, and the other one hears of that.
+        let (working, ended) = mpsc::channel();
         let teller = scope.spawn(move || tell(ranks, stop, &ended));
         let done = match work() {
             // What this rank says then is not why all end.
             Err(_) if stop.load(Ordering::Relaxed) => Ok(None),
             done => done.map(Some),
         };
-        // The other end waits for it.
+        // Where the connection has failed, nobody listens any more.
         let _ = working.send(done.is_err());
         let failed = |_| Err(Error::Training("the thread that tells the others failed".into()));
         (done, teller.join().unwrap_or_else(failed))
