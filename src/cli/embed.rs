@@ -6,36 +6,43 @@ mod heard;
 mod left_out;
 mod list;
 mod log;
+mod report;
 mod sharded;
 mod speech;
+mod together;
 mod work;
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use serde_json::json;
+use burn::tensor::Device;
 
 use self::collected::Collected;
 use self::features::of_features;
 pub(super) use self::left_out::{LeftOut, Warnings};
 pub(super) use self::list::List;
 use self::log::Log;
+use self::report::Report;
 use self::sharded::Sharded;
 use self::speech::{check_words, write_speech};
 use self::work::{Done, Work, description};
-use super::values::{counted, within};
-use super::{Global, chosen, shown, tell};
+use super::train::minutes;
+use super::values::within;
+use super::{Global, chosen};
 use crate::archive::{Output, check_key, input_files};
+use crate::backend::collective;
 use crate::error::{Error, Result};
 use crate::fs;
 use crate::inference::{Embedder, WINDOW};
-use crate::model_file::{Scoring, update_header};
+use crate::model_file::{Model, Scoring, update_header};
 use crate::scoring::Embeddings;
 use crate::terminal::note;
 
 /// Embeddings of utterances.
 ///
 /// Embeddings of a long list are kept in OUTPUT.part while the work lasts. If it ends early, the
-/// same command goes on from there, and the output is the same to the bit.
+/// same command goes on from there, and the output is the same to the bit. Several processes
+/// (`mpirun`, `srun`) divide the list among them, and write the output of one.
 #[derive(Debug, clap::Args)]
 #[command(
     override_usage = "revox embed [OPTIONS] -o OUTPUT [MODEL] FILE...\n       \
@@ -48,7 +55,8 @@ use crate::terminal::note;
   revox embed model.safetensors --wav-scp dev/wav.scp -o dev.safetensors
   revox embed --data train --mean-by train/utt2spk -o cohort.safetensors
   revox embed --data train --shard 3/16 -o train-3.safetensors
-  revox embed --wav-scp wav.scp --speech utt2speech -o e.safetensors"
+  revox embed --wav-scp wav.scp --speech utt2speech -o e.safetensors
+  mpirun -n 4 revox embed model.safetensors --data train -o train.safetensors"
 )]
 #[command(group = clap::ArgGroup::new("input")
     .required(true)
@@ -108,6 +116,14 @@ pub struct Args {
     vad: bool,
     #[command(flatten)]
     sharded: Sharded,
+    /// Devices of the backend for several processes (`mpirun`, `srun`): of those on a machine, each
+    /// takes the one at its place.
+    #[arg(long, value_delimiter = ',', value_name = "N,N", conflicts_with = "device")]
+    devices: Vec<usize>,
+    /// Of several processes (`mpirun`, `srun`): how long one may be silent before the others give
+    /// up, in minutes.
+    #[arg(long, value_name = "MINUTES", default_value_t = 5.0, value_parser = minutes)]
+    timeout: f64,
 }
 
 fn window(text: &str) -> Result<f64, String> {
@@ -140,10 +156,35 @@ impl Args {
             (None, files) => Ok((None, files)),
         }
     }
+
+    /// What computes the embeddings.
+    ///
+    /// # Errors
+    /// Those of [`Embedder::of`].
+    fn embedder<'a>(&self, model: &'a Model, device: &Device) -> Result<Embedder<'a>> {
+        let embedder = Embedder::of(model, device)?.window(self.window).vad(self.vad);
+        Ok(embedder.channel(self.channel))
+    }
 }
 
 pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
+    let timeout = Duration::from_secs_f64(60.0 * args.timeout);
+    let ranks = collective::connect(&collective::Options { timeout })?;
+    let done = match ranks.size() {
+        1 => alone(args, global),
+        _ => together::run(args, global, &*ranks),
+    };
+    collective::end(&*ranks, done)
+}
+
+/// Embeds as the only process.
+fn alone(args: &Args, global: &Global) -> Result<()> {
     let (named, files) = args.split()?;
+    if !args.devices.is_empty() {
+        return Err(Error::invalid(
+            "--devices is for several processes (mpirun, srun); --device names that of one",
+        ));
+    }
     if named.is_none() && args.mean.is_some() {
         return Err(Error::invalid(
             "--mean stores the mean in a model's file: name one in front of the recordings",
@@ -164,8 +205,7 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     let output = output.unwrap_or(&args.output);
     let device = global.open()?;
     let model = chosen::load(named, &device)?;
-    let embedder = Embedder::of(&model, &device)?.window(args.window).vad(args.vad);
-    let embedder = embedder.channel(args.channel);
+    let embedder = args.embedder(&model, &device)?;
     let described = |list: &List| description(args, list, named, global);
     let part = args.sharded.divide(list.as_mut(), described)?;
     let collected = Collected::new(model.header.embedding_dim, args.mean_by.as_deref())?;
@@ -196,7 +236,8 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
         left_out.write(list)?;
     }
     if let Some((file, list)) = args.speech.as_ref().zip(list.as_ref()) {
-        write_speech(file, list, &speech)?;
+        let lines: Vec<_> = speech.iter().map(|(place, x)| (list.id(*place), *x)).collect();
+        write_speech(file, &lines)?;
     }
     log.map_or(Ok(()), Log::end)?;
     let mut stored = String::new();
@@ -207,38 +248,16 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
         let scoring = Scoring { embedding_mean: Some(mean), ..Scoring::default() };
         update_header(from, model, |header| header.scoring = scoring)?;
     }
-    let (speakers, dim) = (args.mean_by.as_ref().map(|_| all.len()), all.dim());
-    let text = match global.json {
-        true => {
-            let reasons = left_out.entries().iter();
-            let reasons: Vec<_> =
-                reasons.map(|(id, reason)| json!({"id": id, "error": reason})).collect();
-            json!({
-                "utterances": count,
-                "speakers": speakers,
-                "shard": args.sharded.shard,
-                "dim": dim,
-                "skipped": reasons.len(),
-                "left_out": reasons,
-                "output": shown(&args.output),
-                "default_model": chosen::json(named, &model),
-            })
-            .to_string()
-        }
-        false => {
-            let output = args.output.display();
-            let embeddings =
-                counted(all.len(), if speakers.is_some() { "mean" } else { "embedding" });
-            let of = speakers.map_or_else(String::new, |_| format!(" (of {count} utterances)"));
-            let of = part.map_or(of, |part| format!(" ({part})"));
-            let left_out = match left_out.entries().len() {
-                0 => String::new(),
-                n => format!("; {} left out", counted(n, "file")),
-            };
-            format!("{embeddings} of {dim} values in {output}{of}{left_out}{stored}")
-        }
+    let report = Report {
+        utterances: count,
+        written: all.len(),
+        dim: all.dim(),
+        part,
+        left_out: &left_out,
+        stored,
+        default_model: chosen::json(named, &model),
     };
-    tell(output, &text);
+    report.show(args, output, global);
     Ok(())
 }
 

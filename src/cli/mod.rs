@@ -47,6 +47,7 @@ use clap::{Command, CommandFactory, Parser, Subcommand};
 use self::global::Global;
 use self::outcome::{outcome, usage};
 use self::remedy::Terms;
+use crate::backend::collective::Launched;
 use crate::error::{Error, Result};
 use crate::fs;
 use crate::tensor_file;
@@ -157,8 +158,10 @@ pub fn main() -> ExitCode {
             return usage(&e);
         }
     };
-    // The program ends when its reader has seen enough (`revox ... | head`), as others do.
-    if !cli.verb.outlives_its_reader() {
+    // The program ends when its reader has seen enough (`revox ... | head`), as others do. One of
+    // several processes must not end so when another one has gone.
+    let is_rank = Launched::from_environment().is_some_and(|launched| launched.has_others());
+    if !cli.verb.outlives_its_reader() && !is_rank {
         sigpipe::reset();
     }
     terminal::show_notes(!cli.global.quiet);

@@ -169,7 +169,7 @@ fn planned(
 }
 
 /// The devices of this rank. Of several ranks on a machine, each has one of `--devices` of its own.
-fn devices_of(devices: &[usize], ranks: &dyn Communicator) -> Result<Vec<usize>> {
+pub(super) fn devices_of(devices: &[usize], ranks: &dyn Communicator) -> Result<Vec<usize>> {
     if ranks.size() == 1 || devices.is_empty() {
         return Ok(devices.to_vec());
     }
@@ -184,7 +184,7 @@ fn devices_of(devices: &[usize], ranks: &dyn Communicator) -> Result<Vec<usize>>
 }
 
 /// The value of `--timeout`.
-fn minutes(text: &str) -> Result<f64, String> {
+pub(super) fn minutes(text: &str) -> Result<f64, String> {
     within(text, 0.01..=1e4, "minutes, from 0.01 to 10000")
 }
 

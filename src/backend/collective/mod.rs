@@ -14,14 +14,16 @@
 //! equal on all ranks, in an order of its own.
 //!
 //! [`connect`] finds the body that fits how the program was started, [`over_nccl`] puts NCCL over
-//! it, [`end`] takes leave. [`agree`] makes one rank's error that of all. [`Buckets`] sum gradients,
-//! and [`Sending`] begins that while the backward pass goes on.
+//! it, [`end`] takes leave. [`agree`] makes one rank's error that of all, [`apart()`] waits for work
+//! that each does by itself. [`Buckets`] sum gradients, and [`Sending`] begins that while the
+//! backward pass goes on.
 
 use std::fmt::Debug;
 
 use crate::error::Result;
 
 mod alone;
+mod apart;
 mod buckets;
 mod connect;
 mod ending;
@@ -39,6 +41,7 @@ pub use self::mpi::Mpi;
 #[cfg(feature = "nccl")]
 pub use self::nccl::Nccl;
 pub use alone::Alone;
+pub use apart::apart;
 pub use buckets::{Buckets, Sending};
 pub use connect::{Options, connect, mpi_library};
 pub use ending::{agree, end};

@@ -18,7 +18,7 @@ const LOT: usize = 64 << 20;
 /// Embeddings of features that were computed earlier.
 ///
 /// # Errors
-/// Those of [`each_features`]; features of fewer frames than the network takes.
+/// Those of [`each_features`]; features of too few frames for the network.
 pub(super) fn of_features(
     path: &Path,
     model: &Model,

@@ -19,14 +19,12 @@ pub(super) fn check_words(list: &List) -> Result<()> {
     })
 }
 
-/// Writes the seconds of speech of utterances at places of the list: `id seconds` a line.
+/// Writes the seconds of speech of utterances: `id seconds` a line.
 ///
 /// # Errors
 /// Those of [`fs::write_atomic`].
-pub(super) fn write_speech(file: &Path, list: &List, speech: &[(usize, f64)]) -> Result<()> {
+pub(super) fn write_speech(file: &Path, speech: &[(&str, f64)]) -> Result<()> {
     fs::write_atomic(file, |out| {
-        speech
-            .iter()
-            .try_for_each(|(place, seconds)| writeln!(out, "{} {seconds:.3}", list.id(*place)))
+        speech.iter().try_for_each(|(id, seconds)| writeln!(out, "{id} {seconds:.3}"))
     })
 }

@@ -1,7 +1,9 @@
 use std::path::Path;
+use std::sync::atomic::AtomicBool;
 
 use burn::tensor::Device;
 use clap::Parser;
+use serde_json::json;
 
 use super::*;
 use crate::audio::{FbankConfig, Quality, write_wav16};
@@ -64,6 +66,17 @@ impl Place {
 
     /// Embeds the list in small parts. The file of what was done is removed only if the run `ends`.
     fn embed(&self, output: &str, more: &[&str], ends: bool) -> Result<Ran> {
+        self.embed_until(&AtomicBool::new(false), output, more, ends)
+    }
+
+    /// The same, which ends with an error if `stop` is set.
+    fn embed_until(
+        &self,
+        stop: &AtomicBool,
+        output: &str,
+        more: &[&str],
+        ends: bool,
+    ) -> Result<Ran> {
         let (list, output) = (self.path("wav.scp"), self.path(output));
         let text = |path: &Path| path.to_str().unwrap().to_owned();
         let mut line = ["revox", "embed", "--wav-scp"].map(str::to_owned).to_vec();
@@ -76,7 +89,7 @@ impl Place {
         let embedder = embedder.window(args.window).vad(args.vad).waiting(8000);
         let list = List::of(&args, &[])?;
         let collected = Collected::new(8, None)?;
-        let mut work = Work::new(&args, &list, collected, false, true);
+        let mut work = Work::new(&args, &list, collected, false, true).stopped_by(stop);
         let described = || -> Result<serde_json::Value> {
             Ok(json!({"list": list.digest(), "window": args.window, "vad": args.vad}))
         };
@@ -114,6 +127,18 @@ fn work_that_was_cut_off_goes_on_to_the_same_bits() {
     assert_eq!(rows(&found.all), rows(&whole.all));
     assert!((0..FILES).all(|i| found.all.position(&format!("u{i}")) == Some(i)));
     assert!(!place.has("cut.part"));
+}
+
+#[test]
+fn work_that_another_process_stops_goes_on_later() {
+    let place = Place::make();
+    let whole = place.embed("whole", &[], true).unwrap();
+    let stop = AtomicBool::new(true);
+    let error = place.embed_until(&stop, "cut", &[], true).err().unwrap().to_string();
+    assert_eq!(error, "another process has failed");
+    assert!(!place.has("cut"));
+    let found = place.embed("cut", &[], true).unwrap();
+    assert_eq!(rows(&found.all), rows(&whole.all));
 }
 
 #[test]

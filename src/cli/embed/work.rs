@@ -1,6 +1,7 @@
 //! Embeddings of a list, from one place at which work may begin anew to the next.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -48,6 +49,8 @@ pub(super) struct Work<'a> {
     /// Number of utterances that are done, and of those that have an embedding.
     done: usize,
     embedded: usize,
+    /// Set when another process, which does another part, has failed.
+    stop: Option<&'a AtomicBool>,
 }
 
 /// What came out of the work.
@@ -111,7 +114,13 @@ impl<'a> Work<'a> {
             log: None,
             done: 0,
             embedded: 0,
+            stop: None,
         }
+    }
+
+    /// The same work, which ends with an error when this is set.
+    pub fn stopped_by(self, stop: &'a AtomicBool) -> Self {
+        Self { stop: Some(stop), ..self }
     }
 
     /// Embeds the list, or what an earlier process has left of it beside the `output`. `described`
@@ -254,6 +263,9 @@ fn goes_on(log: &Log, error: Error) -> Error {
 
 impl Receiver for Work<'_> {
     fn take(&mut self, place: usize, result: Result<(Facts, Vec<f32>)>) -> Result<()> {
+        if self.stop.is_some_and(|stop| stop.load(Ordering::Relaxed)) {
+            return Err(Error::Training("another process has failed".into()));
+        }
         self.progress.add(1);
         self.done += 1;
         let list = self.list;
