@@ -46,7 +46,7 @@ fn what_does_not_change_the_result_is_left_out() {
         );
     }
     let back = parse(&other.decisive(), &[]).unwrap();
-    assert_eq!(back, Recipe { seed: u64::MAX, ..plain });
+    assert_eq!(back, Recipe { seed: u64::MAX, ..plain.clone() });
     let taped = parse(SMALL, &["model.name=rev1-resnet18", "train.execution=taped"]).unwrap();
     assert!(taped.to_toml().contains("execution") && !taped.decisive().contains("execution"));
     let released = parse(SMALL, &["train.release_gradients=true"]).unwrap();
