@@ -69,6 +69,7 @@ pub use states::{StateRounding, States};
 pub use stepper::Stepper;
 #[cfg(feature = "train")]
 pub(crate) use stepper::with_values;
+#[cfg(feature = "train")]
 pub(crate) use stepper::{Checks, Left};
 
 /// The rules' numbers in records, with their names in messages.

@@ -12,6 +12,7 @@ mod values;
 mod walk;
 
 pub(super) use self::kind::Burns;
+#[cfg(feature = "train")]
 pub(crate) use self::release::{Checks, Left};
 #[cfg(feature = "train")]
 pub(crate) use self::values::with_values;
