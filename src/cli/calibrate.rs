@@ -24,7 +24,9 @@ use crate::error::{Error, Result};
 use crate::fs;
 use crate::model_file::{Header, read_header, update_header};
 use crate::progress::Progress;
-use crate::scoring::{Column, Evidence, Regression, ScoreList, Scored, TrialTable};
+use crate::scoring::{
+    Column, Evidence, Made, Regression, ScoreList, Scored, SubtractedMean, TrialTable,
+};
 use crate::terminal::{errln, note};
 
 /// Teach a model what its scores mean: likelihood ratios and probabilities.
@@ -44,7 +46,7 @@ pub struct Args {
     /// their model.
     model: PathBuf,
     /// Scores: `enroll test score [label]` a line. `compare` uses a calibration of cosines; if
-    /// these are less a mean (`revox score --mean`), the model must hold that mean.
+    /// these are less a mean (--mean), the model must hold that mean.
     #[arg(long)]
     scores: PathBuf,
     #[command(flatten)]
@@ -121,7 +123,10 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
         .map(|list| Models::find(list, std::slice::from_ref(&scores), &mut words, utterances))
         .transpose()?;
     let sides = sides(args, &scores, &mut words, utterances, models.as_ref())?;
-    let mean = header.scoring.embedding_mean;
+    let mean = args.sources.mean()?;
+    let own = header.scoring.embedding_mean.as_deref();
+    let mean_is_given = mean.is_some();
+    let subtracted = SubtractedMean::of(mean.as_deref(), own);
     let evidence = with_named(args, &words, utterances, models.as_ref(), |named| {
         args.sources.evidence(named, mean)
     })?;
@@ -146,9 +151,12 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     let mut found = TrialTable::new(columns.len(), &values, &targets)
         .and_then(|table| regression.fit(&columns, &table, &sides))
         .map_err(undefined)?;
-    found.calibration.fitted.cosines = cosines;
-    found.calibration.fitted.others = others;
-    found.calibration.fitted.seconds = range(&scores, &evidence);
+    let fitted = &mut found.calibration.fitted;
+    fitted.cosines = cosines;
+    fitted.others = others;
+    fitted.mean = (mean_is_given || args.kind.is_named(cosines)).then_some(subtracted);
+    fitted.measured = args.sources.measured()?;
+    fitted.seconds = range(&scores, &evidence);
     let thresholds = thresholds(&args.thresholds, &args.scores, &mut scores)?;
     let output = args.output.as_ref().unwrap_or(&args.model);
     update_header(&args.model, output, |header| {
@@ -156,7 +164,8 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
         let named = thresholds.iter().map(|(name, named)| (name.clone(), *named));
         header.scoring.named_thresholds.extend(named);
     })?;
-    let report = Report { found: &found, thresholds: &thresholds, output };
+    let report =
+        Report { found: &found, thresholds: &thresholds, output, made: Made::cosines(own) };
     report.warn();
     let text = if global.json { report.json().to_string() } else { report.text() };
     tell(output, &text);

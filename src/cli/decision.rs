@@ -5,7 +5,9 @@ use std::path::Path;
 use super::values::within;
 use crate::error::{Error, Result};
 use crate::model_file::{NamedThreshold, Scoring};
-use crate::scoring::{Calibration, Evidence, Quantity, bayes_threshold, probability};
+use crate::scoring::{
+    Calibration, Evidence, Made, Quantity, SubtractedMean, bayes_threshold, probability,
+};
 
 /// How the user wants decisions made.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -64,7 +66,8 @@ impl Wanted {
         let bad = |message: String| Error::file(model, message);
         let by_score = self.by_score(scoring).map_err(bad)?;
         let stored = scoring.calibration.as_ref();
-        let unfit = stored.and_then(unfit);
+        let made = Made::cosines(scoring.embedding_mean.as_deref());
+        let unfit = stored.and_then(|calibration| unfit(calibration, &made));
         let calibration = stored.filter(|_| unfit.is_none());
         if calibration.is_none() && (self.prior.is_some() || self.cost.is_some()) {
             return Err(bad(match &unfit {
@@ -88,7 +91,14 @@ impl Wanted {
         };
         let model = model.display().to_string();
         let unused = unfit.map(|why| format!("{model}: {why}. Until then, {instead}"));
-        Ok(Decider { model, calibration, unused, prior, rule })
+        let doubt = calibration.and_then(|calibration| calibration.fitted.doubt(&made));
+        let doubt = doubt.map(|doubt| {
+            format!(
+                "{model}: an earlier version made its calibration: {doubt}; `revox calibrate` \
+                 keeps it now"
+            )
+        });
+        Ok(Decider { model, calibration, doubt: unused.or(doubt), prior, rule })
     }
 
     /// The threshold on scores that is asked for, if one is.
@@ -130,11 +140,17 @@ impl Wanted {
 }
 
 /// Why a calibration has no ratio for the cosine of two recordings, if it has none, and what helps.
-fn unfit(calibration: &Calibration) -> Option<String> {
-    if let Err(e) = calibration.fitted.check_scores(None) {
+fn unfit(calibration: &Calibration, made: &Made) -> Option<String> {
+    if let Err(e) = calibration.fitted.check_scores(made) {
+        let how = match made.mean {
+            SubtractedMean::None => "without --mean, --cohort and --plda",
+            SubtractedMean::Sha256(_) => {
+                "with the --mean that the model holds, without --cohort and --plda"
+            }
+        };
         return Some(format!(
             "its calibration cannot be used: {e}. Store one of scores that `revox score` makes \
-             without --cohort and --plda, by `revox calibrate`"
+             {how}, by `revox calibrate`"
         ));
     }
     calibration.weighs(Quantity::Cohort).then(|| {
@@ -177,8 +193,8 @@ pub(super) struct Decider<'a> {
     /// The model's name.
     model: String,
     calibration: Option<&'a Calibration>,
-    /// Why a calibration that is there is not used.
-    unused: Option<String>,
+    /// Why a calibration that is there is not used, or may mislead.
+    doubt: Option<String>,
     prior: f64,
     rule: Rule,
 }
@@ -219,7 +235,7 @@ impl Decider<'_> {
     /// A quality of a side that the calibration weighs and that is not known, where the ratio
     /// decides.
     pub(super) fn decide(&self, score: f64, enroll: &Evidence, test: &Evidence) -> Result<Verdict> {
-        let mut warnings: Vec<String> = self.unused.iter().cloned().collect();
+        let mut warnings: Vec<String> = self.doubt.iter().cloned().collect();
         let ratio = self.calibration.map(|c| c.llr(score, enroll, test)).transpose();
         let llr = match (ratio, &self.rule) {
             (Err(e), Rule::Score { .. }) => {

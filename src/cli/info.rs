@@ -100,8 +100,8 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     if let Some(calibration) = &header.scoring.calibration {
         let Fitted { prior, targets, nontargets, speakers, cllr, min_cllr, .. } =
             &calibration.fitted;
-        let scores = calibration.fitted.scores();
-        outln!("calibration   LLR = {calibration}, of {scores}, for prior {prior}");
+        let (scores, less) = (calibration.fitted.scores(), calibration.fitted.less());
+        outln!("calibration   LLR = {calibration}, of {scores}{less}, for prior {prior}");
         outln!(
             "              from {targets} targets and {nontargets} nontargets of {speakers} \
              speakers; Cllr {cllr:.4} bits ({min_cllr:.4} at best)"

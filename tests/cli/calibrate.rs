@@ -2,9 +2,9 @@
 
 use std::fmt::Write;
 
-use revox::model_file::read_header;
+use revox::model_file::{read_header, update_header};
 use revox::rng::Stream;
-use revox::scoring::{Evidence, Fitted, Norm, OtherScores};
+use revox::scoring::{Evidence, Fitted, Norm, OtherScores, SubtractedMean};
 
 use crate::Place;
 
@@ -184,6 +184,38 @@ fn norms_and_cohorts_come_from_embeddings() {
 }
 
 #[test]
+fn a_calibration_keeps_the_mean_that_was_subtracted() {
+    let place = Place::make();
+    place.model("m.safetensors");
+    place.wav("a.wav", 1.5, 100.0);
+    scores(&place, 1.0);
+    let mut all = revox::scoring::Embeddings::new(16);
+    for i in 0..4 {
+        let row: Vec<f32> = (0..16).map(|j| 0.01 * (i * j) as f32 + 0.1).collect();
+        all.push(&format!("u{i}"), &row).unwrap();
+    }
+    all.save(place.path("e")).unwrap();
+    let mean: Vec<f32> = all.mean().into_iter().map(|x| x as f32).collect();
+    let model = place.path("m.safetensors");
+    update_header(&model, &model, |h| h.scoring.embedding_mean = Some(mean.clone())).unwrap();
+    let args = ["calibrate", "m.safetensors", "--scores", "scores", "-o", "c.safetensors"];
+    let compare = ["compare", "c.safetensors", "a.wav", "a.wav"];
+    // Scores without the mean are not those of the model.
+    let ran = place.run(&args);
+    let wanted = "is of scores without a mean subtracted, and the model's own are less the mean";
+    assert!(ran.code == 0 && ran.err.contains(wanted), "{}", ran.err);
+    let ran = place.run(&compare);
+    assert!(ran.code == 0 && ran.err.contains("its calibration cannot be used"), "{}", ran.err);
+    let ran = place.run(&[&args[..], &["--mean", "e"]].concat());
+    assert!(ran.code == 0 && !ran.err.contains("is of scores"), "{}", ran.err);
+    let fitted = read_header(place.path("c.safetensors")).unwrap().scoring.calibration.unwrap();
+    assert_eq!(fitted.fitted.mean, Some(SubtractedMean::own(Some(&mean))));
+    let found = place.json(&compare);
+    assert!(found["llr"].is_f64(), "{found}");
+    place.fails(&[&args[..], &["--mean", "none"]].concat(), &["none"]);
+}
+
+#[test]
 fn scores_that_calibrate_nothing_are_refused() {
     let place = Place::make();
     place.model("m.safetensors");
@@ -264,17 +296,28 @@ fn calibrations_know_their_scores() {
     // The digest of `abc` in FIPS 180-4's examples.
     let hash = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
     let cohort = Some(hash.to_owned());
-    let as1 = OtherScores::Normalised { norm: Norm::As1, top_n: Some(7), cohort };
+    let of_cohort = |averaged: bool| {
+        let (cohort, averaged) = (cohort.clone(), Some(averaged));
+        OtherScores::Normalised { norm: Norm::As1, top_n: Some(7), cohort, averaged }
+    };
+    let as1 = of_cohort(false);
     assert_eq!((fitted.cosines, fitted.others), (false, Some(as1)));
+    assert_eq!(fitted.mean, Some(SubtractedMean::None));
     assert_eq!((json["scores_of"].as_str(), json["fit_prior"].as_f64()), (Some("as1"), Some(0.01)));
     assert_eq!(json["columns"], serde_json::json!(["score"]));
     assert_eq!(json["others"]["cohort"], hash);
     let of = |more: &[&str]| with(more).1.others;
+    let as1 = ["--scores-of", "as1", "--cohort", "cohort", "--top-n", "7"];
+    assert_eq!(of(&[&as1[..], &["--cohort-utt2spk", "utt2spk"]].concat()), Some(of_cohort(true)));
     let plda = Some(OtherScores::Plda { model: Some(hash.into()) });
     assert_eq!(of(&["--plda", "cohort"]), plda);
     assert_eq!(of(&["--scores-of", "plda"]), Some(OtherScores::Plda { model: None }));
     assert_eq!(of(&["--scores-of", "llr"]), Some(OtherScores::Llr));
     assert_eq!(of(&["--scores-of", "other"]), None);
+    // Of scores that are not named nothing is known.
+    assert_eq!(with(&["--scores-of", "other"]).1.mean, None);
+    let alone = ["--scores-of", "as1", "--cohort-utt2spk", "utt2spk"];
+    assert_eq!(place.run(&[&args[..], &alone].concat()).code, 2);
     for (more, wanted) in [
         (&["--scores-of", "cosine"][..], "is no cosine, as --scores-of has it"),
         (&["--scores-of", "as1", "--plda", "cohort"], "--plda: --scores-of says"),

@@ -70,6 +70,12 @@ impl Kind {
         matches!(self.scores_of, Some(Said::Norm(_)))
     }
 
+    /// Whether it is said how the scores were made, so that not naming a mean says that none was
+    /// subtracted. `cosines` says whether they are that.
+    pub(super) fn is_named(&self, cosines: bool) -> bool {
+        cosines || matches!(self.said(), Some(Said::Norm(_) | Said::Plda))
+    }
+
     /// The file that is read.
     pub(super) fn input(&self) -> Option<&PathBuf> {
         self.plda.as_ref()
@@ -122,17 +128,18 @@ impl Kind {
         }
     }
 
-    /// What the scores are if they are no cosines, as far as the user has told it: a cohort, and
-    /// how many of its nearest count.
+    /// What the scores are if they are no cosines, as far as the user has told it: a cohort, how
+    /// many of its nearest count, and whether it is averaged by speaker.
     pub(super) fn others(
         &self,
         cohort: Option<&Path>,
         top_n: usize,
+        averaged: bool,
     ) -> Result<Option<OtherScores>> {
         match self.said() {
             // How many of its nearest count is told only with a cohort.
             Some(Said::Norm(norm)) => {
-                OtherScores::normalised(norm, cohort.map(|_| top_n), cohort).map(Some)
+                OtherScores::normalised(norm, cohort.map(|_| top_n), cohort, averaged).map(Some)
             }
             Some(Said::Plda) => OtherScores::plda(self.plda.as_deref()).map(Some),
             Some(Said::Llr) => Ok(Some(OtherScores::Llr)),

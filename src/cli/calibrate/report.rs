@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::cli::shown;
 use crate::model_file::NamedThreshold;
-use crate::scoring::{Calibrated, Column, Fitted, Quantity};
+use crate::scoring::{Calibrated, Column, Fitted, Made, Quantity};
 use crate::terminal::{errln, note};
 
 /// A calibration and the thresholds that were stored with it.
@@ -17,6 +17,8 @@ pub(super) struct Report<'a> {
     pub thresholds: &'a [(String, NamedThreshold)],
     /// The model that holds them.
     pub output: &'a Path,
+    /// How `compare` makes this model's scores.
+    pub made: Made,
 }
 
 impl Report<'_> {
@@ -56,6 +58,8 @@ impl Report<'_> {
             format!("was fitted on {}", fitted.scores())
         } else if calibration.weighs(Quantity::Cohort) {
             "weighs a cohort".into()
+        } else if let Some(mean) = fitted.mean.as_ref().filter(|mean| **mean != self.made.mean) {
+            format!("is of scores {mean}, and the model's own are {}", self.made.mean)
         } else {
             return;
         };
@@ -92,6 +96,8 @@ impl Report<'_> {
             "cosines": fitted.cosines,
             "scores_of": self.scores_of(),
             "others": fitted.others,
+            "mean": fitted.mean,
+            "measured": fitted.measured,
             "seconds": fitted.seconds,
             "penalty": fitted.penalty,
             "thresholds": self.thresholds.iter().map(threshold).collect::<Vec<_>>(),
@@ -119,7 +125,7 @@ impl Report<'_> {
                 "trials        {} targets, {} nontargets of {} speakers",
                 fitted.targets, fitted.nontargets, fitted.speakers
             ),
-            format!("scores        {}", fitted.scores()),
+            format!("scores        {}{}", fitted.scores(), fitted.less()),
             format!("LLR           {calibration}"),
             format!(
                 "Cllr          {:.4} bits on speakers left out ({:.4} at best)",

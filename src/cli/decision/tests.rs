@@ -104,7 +104,7 @@ fn unusable() -> [(Scoring, &'static str); 3] {
     };
     let normalised = of(&|c| {
         c.fitted.cosines = false;
-        c.fitted.others = Some(OtherScores::normalised(Norm::As1, Some(300), None).unwrap());
+        c.fitted.others = Some(OtherScores::normalised(Norm::As1, Some(300), None, false).unwrap());
     });
     let unnamed = of(&|c| c.fitted.cosines = false);
     let cohort = of(&|c| {
@@ -138,6 +138,30 @@ fn thresholds_decide_where_a_calibration_cannot() {
         assert_eq!((found.threshold, found.same), (None, None));
         assert!(found.warnings[0].ends_with("no stored threshold decides in its place"));
     }
+}
+
+#[test]
+fn a_calibration_without_the_models_mean_is_not_used() {
+    let mut scoring = calibrated();
+    let store = |scoring: &mut Scoring, mean: Option<&[f32]>| {
+        let calibration = scoring.calibration.as_mut().unwrap();
+        calibration.fitted.mean = Some(SubtractedMean::own(mean));
+    };
+    store(&mut scoring, None);
+    assert!(decide(&[], &scoring, 0.5).unwrap().warnings.is_empty());
+    scoring.embedding_mean = Some(vec![0.5; 3]);
+    let found = decide(&[], &scoring, 0.5).unwrap();
+    assert_eq!((found.llr, found.threshold), (None, Some(0.25)));
+    let wanted = "without a mean subtracted; these are less the mean embedding ";
+    assert!(found.warnings[0].contains(wanted), "{found:?}");
+    assert!(found.warnings[0].contains("with the --mean that the model holds"), "{found:?}");
+    store(&mut scoring, Some(&[0.5; 3]));
+    let found = decide(&[], &scoring, 0.5).unwrap();
+    assert!(found.llr.is_some() && found.warnings.is_empty(), "{found:?}");
+    // An earlier version did not keep it.
+    scoring.calibration.as_mut().unwrap().fitted.mean = None;
+    let found = decide(&[], &scoring, 0.5).unwrap();
+    assert!(found.llr.is_some() && found.warnings[0].contains("an earlier version"), "{found:?}");
 }
 
 #[test]

@@ -7,6 +7,7 @@ mod fitting;
 mod kind;
 mod line;
 mod linear;
+mod made;
 mod newton;
 mod table;
 
@@ -16,6 +17,7 @@ pub use cross::cross_validate;
 pub use fitting::{Calibrated, Regression};
 pub use kind::OtherScores;
 pub use line::{Line, fit_line};
+pub use made::{Made, SubtractedMean};
 pub use table::TrialTable;
 
 use std::fmt;
@@ -59,6 +61,13 @@ pub struct Fitted {
     /// What they were instead, if somebody said it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub others: Option<OtherScores>,
+    /// The mean that was subtracted before the scores were made. Earlier versions did not keep it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mean: Option<SubtractedMean>,
+    /// The cohort of [`Quantity::Cohort`], if that is weighed, told as normalisation by it. Earlier
+    /// versions did not keep it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub measured: Option<OtherScores>,
     /// Penalty on the squares of the weights in standard deviations ([`Line::penalty`]), where
     /// without one the optimum would be infinite; 0 for none.
     pub penalty: f64,
