@@ -97,8 +97,7 @@ impl Listener {
     /// # Errors
     /// Those of [`Wanted::decider`].
     pub fn decider(&self, wanted: &Wanted) -> Result<Decider<'_>> {
-        let name = self.file.as_deref().unwrap_or(Path::new("the model inside the program"));
-        wanted.decider(name, &self.model.header.scoring)
+        wanted.decider(self.file.as_deref(), &self.model.header.scoring)
     }
 
     /// The mean that is subtracted from embeddings, `[dim]`.
@@ -171,7 +170,8 @@ impl Listener {
             norm: norm(&heard.embedding),
             cohort: None,
         };
-        decider.decide(found.score, &voice, &test)
+        let name = format!("the voice `{}`", index.name(found.place));
+        decider.decide(found.score, [(name.as_str(), &voice), ("the recording", &test)])
     }
 }
 

@@ -83,6 +83,9 @@ fn a_calibrated_model_gives_probabilities() {
     assert!(found["threshold"].is_null() && found["files"][0]["speech_seconds"].is_f64());
     // Recordings of 1.5 s, where the calibration saw 3 s and more.
     let warnings = found["warnings"].to_string();
+    for side in ["a.wav", "b.wav"] {
+        assert!(warnings.contains(&format!("{side} has 1.")), "{warnings}");
+    }
     assert!(warnings.contains("the calibration covers 3.00 s and more"), "{warnings}");
     let strict = place.json(&[&compare[..], &["--at", "strict", "--prior", "0.5"]].concat());
     assert_eq!(strict["threshold"], json["thresholds"][0]["threshold"]);

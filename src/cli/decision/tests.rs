@@ -1,7 +1,7 @@
 use clap::Parser;
 
 use super::*;
-use crate::scoring::{Fitted, Norm, OtherScores, parse_columns};
+use crate::scoring::{Fitted, Norm, OtherScores, SubtractedMean, parse_columns};
 
 #[derive(Parser)]
 struct Line {
@@ -35,8 +35,8 @@ fn calibrated() -> Scoring {
 }
 
 fn decide(args: &[&str], scoring: &Scoring, score: f64) -> Result<Verdict> {
-    let decider = parse(args).unwrap().decider("m".as_ref(), scoring)?;
-    decider.decide(score, &side(3.0), &side(4.0))
+    let decider = parse(args).unwrap().decider(Some("m".as_ref()), scoring)?;
+    decider.decide(score, [("a", &side(3.0)), ("b", &side(4.0))])
 }
 
 #[test]
@@ -54,7 +54,7 @@ fn ratios_decide_by_cost_and_prior() {
     let found = decide(&["--cost", "10:1"], &scoring, 0.8).unwrap();
     assert_eq!(found.same, Some(true));
     assert!(found.basis.contains("a miss costs 10 and a false accept 1"), "{}", found.basis);
-    let decider = parse(&[]).unwrap().decider("m".as_ref(), &scoring).unwrap();
+    let decider = parse(&[]).unwrap().decider(Some("m".as_ref()), &scoring).unwrap();
     assert!(decider.is_calibrated() && decider.prior() == 0.01);
 }
 
@@ -82,6 +82,17 @@ fn thresholds_decide_where_they_are_asked_for() {
     fails(&["--at", "lax"], &none, "nor any other; `revox calibrate --threshold");
     fails(&["--prior", "0.1"], &none, "holds no calibration: --prior and --cost");
     fails(&["--cost", "1:2"], &none, "holds no calibration: --prior and --cost");
+}
+
+#[test]
+fn advice_on_the_model_inside_the_program_works_for_it() {
+    for args in [["--prior", "0.1"], ["--at", "lax"], ["--far", "0.5"]] {
+        let error = parse(&args).unwrap().decider(None, &Scoring::default()).err().unwrap();
+        let text = error.to_string();
+        assert!(text.starts_with("the model inside the program: holds no "), "{text}");
+        assert!(text.contains("cannot be changed: `revox calibrate"), "{text}");
+        assert!(text.contains("a copy of models/default/model.safetensors"), "{text}");
+    }
 }
 
 #[test]
@@ -181,11 +192,11 @@ fn a_quality_that_is_not_known_is_named() {
 #[test]
 fn short_speech_is_a_warning() {
     let scoring = calibrated();
-    let decider = parse(&[]).unwrap().decider("m".as_ref(), &scoring).unwrap();
-    let found = decider.decide(0.5, &side(2.0), &side(1.5)).unwrap();
+    let decider = parse(&[]).unwrap().decider(Some("m".as_ref()), &scoring).unwrap();
+    let found = decider.decide(0.5, [("a.wav", &side(2.0)), ("b.wav", &side(1.5))]).unwrap();
     assert_eq!(
         found.warnings,
-        ["the test recording has 1.50 s of speech; the calibration covers 2.00 s and more"]
+        ["b.wav has 1.50 s of speech; the calibration covers 2.00 s and more"]
     );
 }
 
