@@ -60,7 +60,7 @@ fn costs(text: &str) -> Result<(f64, f64), String> {
 }
 
 impl Wanted {
-    /// What decides with the scores of the `model` in a file, or of the one inside the program, whose
+    /// What decides with the scores of the `model` in a file, or of the one inside the program. Its
     /// header says `scoring`.
     ///
     /// # Errors
@@ -254,6 +254,15 @@ impl Decider<'_> {
         };
         let (probability, basis) = (llr.map(|l| probability(l, self.prior)), basis.to_owned());
         Ok(Verdict { score, llr, probability, threshold, same, basis, warnings })
+    }
+}
+
+/// A probability in three decimals, if they tell it from 0 and 1.
+pub(super) fn likely(p: f64) -> String {
+    match p {
+        p if p < 0.001 => "below 0.001".into(),
+        p if p > 0.999 => "above 0.999".into(),
+        p => format!("{p:.3}"),
     }
 }
 

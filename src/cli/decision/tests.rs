@@ -223,3 +223,9 @@ fn one_thing_decides() {
     }
     assert_eq!(parse(&["--cost", "0.5:2"]).unwrap().cost, Some((0.5, 2.0)));
 }
+
+#[test]
+fn probabilities_are_never_certain() {
+    let found = [0.0, 0.0009, 0.001, 0.25, 0.999, 1.0].map(likely);
+    assert_eq!(found, ["below 0.001", "below 0.001", "0.001", "0.250", "0.999", "above 0.999"]);
+}
