@@ -18,7 +18,7 @@ use self::thresholds::{named, thresholds};
 use super::decision::share;
 use super::eval::labels::Labels;
 use super::eval::sides::{BySide, Models};
-use super::{Global, tell};
+use super::{Global, chosen, tell};
 use crate::corpus::{Text, Words};
 use crate::error::{Error, Result};
 use crate::fs;
@@ -86,7 +86,8 @@ pub struct Args {
     /// Folds of speakers of the cross-validation.
     #[arg(long, default_value_t = 5, value_parser = folds)]
     folds: usize,
-    /// The calibrated model. Without it MODEL itself is changed.
+    /// The calibrated model. Without it MODEL itself is changed. A file that is there is replaced
+    /// if it is a model.
     #[arg(long, short)]
     output: Option<PathBuf>,
 }
@@ -164,8 +165,14 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
         let named = thresholds.iter().map(|(name, named)| (name.clone(), *named));
         header.scoring.named_thresholds.extend(named);
     })?;
-    let report =
-        Report { found: &found, thresholds: &thresholds, output, made: Made::cosines(own) };
+    let report = Report {
+        found: &found,
+        thresholds: &thresholds,
+        output,
+        model: &args.model,
+        replaced: header.scoring.calibration.as_ref(),
+        made: Made::cosines(own),
+    };
     report.warn();
     let text = if global.json { report.json().to_string() } else { report.text() };
     tell(output, &text);
@@ -200,6 +207,9 @@ fn check(args: &Args) -> Result<Header> {
     }
     let inputs: Vec<&Path> = inputs.iter().map(PathBuf::as_path).collect();
     fs::check_outputs(&[output], &inputs)?;
+    if args.output.is_some() {
+        chosen::check_replaced(output)?;
+    }
     read_header(&args.model)
 }
 

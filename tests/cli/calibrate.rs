@@ -239,6 +239,10 @@ fn scores_that_calibrate_nothing_are_refused() {
     scores(&place, 10.0);
     place.fails(&[&args[..], &["--threshold", "x=0.1"]].concat(), &["scores:", "is no cosine"]);
     place.fails(&[&args[..], &["-o", "scores"]].concat(), &["would be lost"]);
+    place.write("list", "a a.wav\n");
+    place
+        .fails(&[&args[..], &["-o", "list"]].concat(), &["list: is there already and is no model"]);
+    assert_eq!(std::fs::read_to_string(place.path("list")).unwrap(), "a a.wav\n");
     place.fails(&[&args[..], &["--wav-scp", "l"]].concat(), &["--wav-scp is of use only"]);
     for bad in [["--threshold", "=0.1"], ["--threshold", "x"], ["--prior", "1"], ["--folds", "2"]] {
         assert_eq!(place.run(&[&args[..], &bad].concat()).code, 2, "{bad:?}");
@@ -262,7 +266,11 @@ fn doubtful_calibrations_are_told() {
     assert!(ran.err.contains("fitted on scores that are no cosines"), "{}", ran.err);
     // Distances.
     scores(&place, -1.0);
+    let ran = place.run(&[&args[..], &["-o", "c.safetensors"]].concat());
+    let kept = "earlier calibration, of scores that are no cosines and for prior 0.01, is in m.";
+    assert!(ran.err.contains(kept), "{}", ran.err);
     let ran = place.run(&args);
+    assert!(ran.err.contains("and for prior 0.01, is gone"), "{}", ran.err);
     assert!(
         ran.code == 0 && ran.err.contains("trials of one speaker have the lower scores"),
         "{}",

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::cli::shown;
 use crate::model_file::NamedThreshold;
-use crate::scoring::{Calibrated, Column, Fitted, Made, Quantity};
+use crate::scoring::{Calibrated, Calibration, Column, Fitted, Made, Quantity};
 use crate::terminal::{errln, note};
 
 /// A calibration and the thresholds that were stored with it.
@@ -17,6 +17,10 @@ pub(super) struct Report<'a> {
     pub thresholds: &'a [(String, NamedThreshold)],
     /// The model that holds them.
     pub output: &'a Path,
+    /// The model that was calibrated.
+    pub model: &'a Path,
+    /// The calibration that it held.
+    pub replaced: Option<&'a Calibration>,
     /// How `compare` makes this model's scores.
     pub made: Made,
 }
@@ -53,6 +57,14 @@ impl Report<'_> {
                  {:.4} bits with it and {alone:.4} with the score alone",
                 fitted.cllr
             );
+        }
+        if let Some(old) = self.replaced {
+            let (scores, prior) = (old.fitted.scores(), old.fitted.prior);
+            let fate = match self.output == self.model {
+                true => "is gone".to_owned(),
+                false => format!("is in {} alone", self.model.display()),
+            };
+            note!("the model's earlier calibration, of {scores} and for prior {prior}, {fate}");
         }
         let why = if !fitted.cosines {
             format!("was fitted on {}", fitted.scores())
