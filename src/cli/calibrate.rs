@@ -18,6 +18,7 @@ use self::thresholds::{named, thresholds};
 use super::decision::share;
 use super::eval::labels::Labels;
 use super::eval::sides::{BySide, Models};
+use super::values::misuse;
 use super::{Global, chosen, tell};
 use crate::corpus::{Text, Words};
 use crate::error::{Error, Result};
@@ -190,9 +191,7 @@ fn check(args: &Args) -> Result<Header> {
     args.kind.check(!args.thresholds.is_empty())?;
     args.sources.check(args.kind.is_normalised())?;
     if args.wav_scp.is_some() && args.utt2spk.is_none() && !args.sources.has_ids() {
-        return Err(Error::invalid(
-            "--wav-scp is of use only with --utt2spk, --durations or --embeddings",
-        ));
+        return Err(misuse("--wav-scp is of use only with --utt2spk, --durations or --embeddings"));
     }
     let lists = [&args.trials, &args.utt2spk, &args.wav_scp, &args.enroll].into_iter().flatten();
     let mut inputs: Vec<PathBuf> = lists.chain([&args.scores]).cloned().collect();

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 
 use super::Global;
-use super::values::counted;
-use crate::error::{Error, Result};
+use super::values::{counted, misuse};
+use crate::error::Result;
 use crate::scoring::{Store, Voice};
 use crate::terminal::{errln, outln};
 
@@ -37,7 +37,7 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
         (None, names) => store.forget(names)?,
         (Some(file), [name]) => vec![of_recording(store.forget_recording(name, file)?, file)],
         (Some(_), _) => {
-            return Err(Error::invalid("--recording is of one voice: give one NAME"));
+            return Err(misuse("--recording is of one voice: give one NAME"));
         }
     };
     // Recordings of others may be damaged: their names are enough.

@@ -59,6 +59,9 @@ impl Intervals {
     }
 }
 
+/// Replicates behind an interval, at least.
+const LEAST: usize = 20;
+
 /// Trials whose weights are summed by one thread.
 const PART: usize = 1 << 14;
 
@@ -136,6 +139,11 @@ fn resample(
     seed: u64,
     done: &(dyn Fn() + Sync),
 ) -> Result<Intervals> {
+    if replicates < LEAST {
+        return Err(Error::Undefined(format!(
+            "no interval: {replicates} resamplings are too few, {LEAST} are needed"
+        )));
+    }
     let sides = |t: &Scored| t.pair.enroll().max(t.pair.test()) as usize + 1;
     let speakers = trials.par_iter().map(sides).max().unwrap_or(0);
     let grid = grid(trials.par_iter().filter(|t| !t.pair.is_target()).count());
@@ -157,10 +165,10 @@ fn resample(
             .collect();
         results.extend(rates.into_iter().flatten());
     }
-    if results.len() < 20 {
+    if results.len() < LEAST {
         return Err(Error::Undefined(format!(
             "no interval: only {} of {replicates} resamplings of {speakers} speakers held both \
-             kinds of trials",
+             kinds of trials, and {LEAST} are needed",
             results.len()
         )));
     }

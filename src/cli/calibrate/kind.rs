@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
+use crate::cli::values::misuse;
 use crate::corpus::Words;
 use crate::error::{Error, Result};
 use crate::scoring::{Norm, OtherScores, ScoreList};
@@ -54,10 +55,10 @@ impl Kind {
     /// Refuses options that contradict each other. `thresholds` says whether thresholds are stored.
     pub(super) fn check(&self, thresholds: bool) -> Result<()> {
         if self.plda.is_some() && self.said() != Some(Said::Plda) {
-            return Err(Error::invalid("--plda: --scores-of says that PLDA did not make them"));
+            return Err(misuse("--plda: --scores-of says that PLDA did not make them"));
         }
         if thresholds && self.said().is_some_and(|said| said != Said::Cosine) {
-            return Err(Error::invalid(
+            return Err(misuse(
                 "--threshold stores thresholds of cosines, which `compare` has; --scores-of says \
                  that these scores are none",
             ));

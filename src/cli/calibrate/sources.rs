@@ -8,7 +8,7 @@ use super::kind::Kind;
 use crate::archive::input_files;
 use crate::cli::cohort;
 use crate::cli::eval::sides::{BySide, Named};
-use crate::cli::values::within;
+use crate::cli::values::{misuse, within};
 use crate::corpus::read_utt2dur;
 use crate::error::{Error, Result};
 use crate::scoring::{
@@ -110,7 +110,7 @@ impl Sources {
     pub(super) fn check(&self, normalised: bool) -> Result<()> {
         let weighs = |quantity| self.weighs(quantity);
         let wants = |what: &str, option: &str| {
-            Err(Error::invalid(format!("--quality weighs {what}: give {option}")))
+            Err(misuse(format!("--quality weighs {what}: give {option}")))
         };
         if weighs(Quantity::Seconds) && self.durations.is_none() {
             return wants("seconds", "--durations");
@@ -122,13 +122,13 @@ impl Sources {
             return wants("a cohort", "--embeddings and --cohort");
         }
         if self.cohort.is_some() && !weighs(Quantity::Cohort) && !normalised {
-            return Err(Error::invalid(
+            return Err(misuse(
                 "--cohort: no column of --quality weighs it, and --scores-of names no form of \
                  normalisation (as1, s, ...)",
             ));
         }
         if self.embeddings.is_some() && !weighs(Quantity::Norm) && !weighs(Quantity::Cohort) {
-            return Err(Error::invalid("--embeddings: no column of --quality weighs them"));
+            return Err(misuse("--embeddings: no column of --quality weighs them"));
         }
         Ok(())
     }
