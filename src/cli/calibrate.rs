@@ -84,7 +84,7 @@ pub struct Args {
     /// of cosines. May be repeated.
     #[arg(long = "threshold", value_name = "NAME=RATE", value_parser = named)]
     thresholds: Vec<(String, f64)>,
-    /// Folds of speakers of the cross-validation.
+    /// Folds of speakers of the cross-validation, at most one for each.
     #[arg(long, default_value_t = 5, value_parser = folds)]
     folds: usize,
     /// The calibrated model. Without it MODEL itself is changed. A file that is there is replaced
@@ -154,6 +154,10 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
         .and_then(|table| regression.fit(&columns, &table, &sides))
         .map_err(undefined)?;
     let fitted = &mut found.calibration.fitted;
+    if args.folds > fitted.speakers {
+        let (folds, speakers) = (args.folds, fitted.speakers);
+        note!("--folds {folds}: each of the {speakers} speakers is a fold of its own");
+    }
     fitted.cosines = cosines;
     fitted.others = others;
     fitted.mean = (mean_is_given || args.kind.is_named(cosines)).then_some(subtracted);

@@ -52,6 +52,9 @@ fn a_calibrated_model_gives_probabilities() {
     let number = |name: &str| json[name].as_f64().unwrap();
     assert!(0.0 < number("min_cllr") && number("min_cllr") < number("cllr"), "{json}");
     assert!(number("cllr") < 0.8 && number("act_dcf") > 0.0 && number("prior") == 0.01, "{json}");
+    let ran = place.run(&[&args[..], &["--folds", "99", "-o", "x.safetensors"]].concat());
+    let wanted = "--folds 99: each of the 12 speakers is a fold of its own";
+    assert!(ran.code == 0 && ran.err.contains(wanted), "{}", ran.err);
     // Without -o the model itself is changed, and the speakers are found from the targets.
     assert!(std::fs::read(place.path("m.safetensors")).unwrap() == before);
     let ran = place.run(&args[..4]);
