@@ -26,7 +26,7 @@ use crate::fs;
 use crate::model_file::{Header, read_header, update_header};
 use crate::progress::Progress;
 use crate::scoring::{
-    Column, Evidence, Made, Regression, ScoreList, Scored, SubtractedMean, TrialTable,
+    Column, Evidence, FittedFile, Made, Regression, ScoreList, Scored, SubtractedMean, TrialTable,
 };
 use crate::terminal::{errln, note};
 
@@ -158,6 +158,8 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
         let (folds, speakers) = (args.folds, fitted.speakers);
         note!("--folds {folds}: each of the {speakers} speakers is a fold of its own");
     }
+    let files = [Some(&args.scores), args.trials.as_ref()].into_iter().flatten();
+    fitted.files = files.map(|path| FittedFile::of(path)).collect::<Result<_>>()?;
     fitted.cosines = cosines;
     fitted.others = others;
     fitted.mean = (mean_is_given || args.kind.is_named(cosines)).then_some(subtracted);

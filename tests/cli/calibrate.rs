@@ -67,7 +67,11 @@ fn a_calibrated_model_gives_probabilities() {
     assert_eq!((plain.weights, plain.bias), (timed.weights.clone(), timed.bias));
     assert_eq!(timed.fitted.seconds, Some([3.0, 6.5]));
 
+    let [file] = &timed.fitted.files[..] else { panic!("{:?}", timed.fitted.files) };
+    assert_eq!((file.name.as_str(), json["files"][0]["name"].as_str()), ("scores", Some("scores")));
     let info = place.ok(&["info", "c.safetensors"]);
+    let hash = file.sha256.as_deref().unwrap();
+    assert!(hash.len() == 64 && info.contains(&format!("scores, SHA-256 {hash}")), "{info}");
     for wanted in ["named strict, at false-accept rate 0.01", "LLR = ", "of cosines, for prior"] {
         assert!(info.contains(wanted), "{wanted}: {info}");
     }

@@ -102,6 +102,7 @@ impl Report<'_> {
             "left_out": left_out,
             "prior": fitted.prior,
             "fit_prior": fitted.fit_prior.unwrap_or(fitted.prior),
+            "files": fitted.files,
             "targets": fitted.targets,
             "nontargets": fitted.nontargets,
             "speakers": fitted.speakers,

@@ -137,7 +137,7 @@ fn members(averaged: bool) -> &'static str {
 
 /// The SHA-256 in hex of what a name of embeddings or of a model stands for, file after file.
 /// Nothing for a pipe, which gives its content only once, to whoever reads embeddings from it.
-fn content_hash(name: &Path) -> Result<Option<String>> {
+pub(super) fn content_hash(name: &Path) -> Result<Option<String>> {
     let mut hash = Sha256::new();
     let mut buffer = vec![0; 1 << 16];
     for path in input_files(name) {

@@ -3,6 +3,7 @@
 mod column;
 mod columns;
 mod cross;
+mod files;
 mod fitting;
 mod kind;
 mod line;
@@ -14,6 +15,7 @@ mod table;
 pub use column::{Column, Evidence, Fold, Quantity};
 pub use columns::{COLUMN_SETS, parse_columns};
 pub use cross::cross_validate;
+pub use files::FittedFile;
 pub use fitting::{Calibrated, Regression};
 pub use kind::OtherScores;
 pub use line::{Line, fit_line};
@@ -50,6 +52,10 @@ pub struct Fitted {
     /// The prior at which the fit weighed targets against nontargets, if it was another.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fit_prior: Option<f64>,
+    /// The files of the scores, and of the trials if they are others. Earlier versions did not keep
+    /// them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<FittedFile>,
     /// Target trials.
     pub targets: usize,
     /// Nontarget trials.
