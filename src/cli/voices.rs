@@ -2,17 +2,19 @@
 //! verdicts in words.
 
 mod heard;
+mod said;
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, UNIX_EPOCH};
 
 use burn::tensor::Device;
-use serde_json::{Value, json};
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 pub(super) use self::heard::Heard;
+pub(super) use self::said::{numbers, numbers_json};
 use super::chosen;
-use super::decision::{Decider, Verdict, Wanted, likely};
+use super::decision::{Decider, Verdict, Wanted};
 use crate::bytes;
 use crate::error::{Error, Result};
 use crate::inference::Embedder;
@@ -175,27 +177,6 @@ impl Listener {
     }
 }
 
-/// A verdict's numbers in words. Its probability is one at this prior.
-pub(super) fn numbers(verdict: &Verdict, prior: f64) -> String {
-    let Verdict { score, llr, probability, .. } = verdict;
-    let llr = llr.map_or_else(String::new, |x| format!("   llr {x:.2}"));
-    let probability = probability
-        .map_or_else(String::new, |p| format!("   probability {} at prior {prior}", likely(p)));
-    format!("score {score:.4}{llr}{probability}")
-}
-
-/// A verdict's numbers as JSON.
-pub(super) fn numbers_json(name: &str, verdict: &Verdict) -> Value {
-    let Verdict { score, llr, probability, same, .. } = verdict;
-    json!({
-        "name": name,
-        "score": score,
-        "llr": llr,
-        "probability": probability,
-        "same_speaker": same,
-    })
-}
-
 /// What a store says of a model. The hash is the SHA-256 of the weights with their names and
 /// shapes, of the front-end, and of the ranges of 8-bit activations, if there are any. A training
 /// head and what the header says of scores do not count: embeddings do not depend on them.
@@ -273,23 +254,6 @@ mod tests {
         model(1).save(&path, Default::default()).unwrap();
         let device = BackendKind::Flex.device(0).unwrap();
         assert_eq!(identity(&Model::load(&path, &device).unwrap()), identity(&model(1)));
-    }
-
-    #[test]
-    fn a_probability_stands_beside_its_prior() {
-        let verdict = Verdict {
-            score: 0.5,
-            llr: Some(9.5),
-            probability: Some(0.99999),
-            threshold: Some(0.25),
-            same: Some(true),
-            basis: "a threshold".into(),
-            warnings: Vec::new(),
-        };
-        let wanted = "score 0.5000   llr 9.50   probability above 0.999 at prior 0.01";
-        assert_eq!(numbers(&verdict, 0.01), wanted);
-        let none = Verdict { llr: None, probability: None, ..verdict };
-        assert_eq!(numbers(&none, 0.5), "score 0.5000");
     }
 
     #[test]

@@ -12,8 +12,8 @@ use crate::scoring::linear::{
 /// by some 1e-7 and is here so that ratios agree with WeSpeaker's to 1e-10.
 const EPSILON: f64 = 1e-9;
 
-/// How much of the variance that a new domain has in excess goes where, each 0 to 1, and 1 together
-/// at most: with 1 the adapted model expects just the variance that was seen.
+/// How much of the variance that a new domain has in excess goes where: each 0 to 1, and 1 together
+/// at most. With 1 the adapted model expects just the variance that was seen.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct PldaAdaptation {
     /// To the covariance within speakers.
@@ -57,8 +57,8 @@ impl Plda {
         // 0.7 and 0.3 are 1, however they are rounded.
         if to_within + to_between > 1.0 + 1e-9 {
             return Err(Error::invalid(format!(
-                "the shares {to_within} and {to_between} are more than the whole excess variance: 1 \
-                 together at most"
+                "the shares {to_within} and {to_between} are more than the whole excess variance: \
+                 1 together at most"
             )));
         }
         if embeddings.len() < 2 {
