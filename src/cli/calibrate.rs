@@ -18,13 +18,16 @@ use self::thresholds::{named, thresholds};
 use super::decision::share;
 use super::eval::labels::Labels;
 use super::eval::sides::{BySide, Models};
-use super::{Global, tell};
+use super::values::misuse;
+use super::{Global, chosen, tell};
 use crate::corpus::{Text, Words};
 use crate::error::{Error, Result};
 use crate::fs;
 use crate::model_file::{Header, read_header, update_header};
 use crate::progress::Progress;
-use crate::scoring::{Column, Evidence, Regression, ScoreList, Scored, TrialTable};
+use crate::scoring::{
+    Column, Evidence, FittedFile, Made, Regression, ScoreList, Scored, SubtractedMean, TrialTable,
+};
 use crate::terminal::{errln, note};
 
 /// Teach a model what its scores mean: likelihood ratios and probabilities.
@@ -44,7 +47,7 @@ pub struct Args {
     /// their model.
     model: PathBuf,
     /// Scores: `enroll test score [label]` a line. `compare` uses a calibration of cosines; if
-    /// these are less a mean (`revox score --mean`), the model must hold that mean.
+    /// these are less a mean (--mean), the model must hold that mean.
     #[arg(long)]
     scores: PathBuf,
     #[command(flatten)]
@@ -81,10 +84,11 @@ pub struct Args {
     /// of cosines. May be repeated.
     #[arg(long = "threshold", value_name = "NAME=RATE", value_parser = named)]
     thresholds: Vec<(String, f64)>,
-    /// Folds of speakers of the cross-validation.
+    /// Folds of speakers of the cross-validation, at most one for each.
     #[arg(long, default_value_t = 5, value_parser = folds)]
     folds: usize,
-    /// The calibrated model. Without it MODEL itself is changed.
+    /// The calibrated model. Without it MODEL itself is changed. A file that is there is replaced
+    /// if it is a model.
     #[arg(long, short)]
     output: Option<PathBuf>,
 }
@@ -121,7 +125,10 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
         .map(|list| Models::find(list, std::slice::from_ref(&scores), &mut words, utterances))
         .transpose()?;
     let sides = sides(args, &scores, &mut words, utterances, models.as_ref())?;
-    let mean = header.scoring.embedding_mean;
+    let mean = args.sources.mean()?;
+    let own = header.scoring.embedding_mean.as_deref();
+    let mean_is_given = mean.is_some();
+    let subtracted = SubtractedMean::of(mean.as_deref(), own);
     let evidence = with_named(args, &words, utterances, models.as_ref(), |named| {
         args.sources.evidence(named, mean)
     })?;
@@ -146,9 +153,18 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     let mut found = TrialTable::new(columns.len(), &values, &targets)
         .and_then(|table| regression.fit(&columns, &table, &sides))
         .map_err(undefined)?;
-    found.calibration.fitted.cosines = cosines;
-    found.calibration.fitted.others = others;
-    found.calibration.fitted.seconds = range(&scores, &evidence);
+    let fitted = &mut found.calibration.fitted;
+    if args.folds > fitted.speakers {
+        let (folds, speakers) = (args.folds, fitted.speakers);
+        note!("--folds {folds}: each of the {speakers} speakers is a fold of its own");
+    }
+    let files = [Some(&args.scores), args.trials.as_ref()].into_iter().flatten();
+    fitted.files = files.map(|path| FittedFile::of(path)).collect::<Result<_>>()?;
+    fitted.cosines = cosines;
+    fitted.others = others;
+    fitted.mean = (mean_is_given || args.kind.is_named(cosines)).then_some(subtracted);
+    fitted.measured = args.sources.measured()?;
+    fitted.seconds = range(&scores, &evidence);
     let thresholds = thresholds(&args.thresholds, &args.scores, &mut scores)?;
     let output = args.output.as_ref().unwrap_or(&args.model);
     update_header(&args.model, output, |header| {
@@ -156,7 +172,14 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
         let named = thresholds.iter().map(|(name, named)| (name.clone(), *named));
         header.scoring.named_thresholds.extend(named);
     })?;
-    let report = Report { found: &found, thresholds: &thresholds, output };
+    let report = Report {
+        found: &found,
+        thresholds: &thresholds,
+        output,
+        model: &args.model,
+        replaced: header.scoring.calibration.as_ref(),
+        made: Made::cosines(own),
+    };
     report.warn();
     let text = if global.json { report.json().to_string() } else { report.text() };
     tell(output, &text);
@@ -174,9 +197,7 @@ fn check(args: &Args) -> Result<Header> {
     args.kind.check(!args.thresholds.is_empty())?;
     args.sources.check(args.kind.is_normalised())?;
     if args.wav_scp.is_some() && args.utt2spk.is_none() && !args.sources.has_ids() {
-        return Err(Error::invalid(
-            "--wav-scp is of use only with --utt2spk, --durations or --embeddings",
-        ));
+        return Err(misuse("--wav-scp is of use only with --utt2spk, --durations or --embeddings"));
     }
     let lists = [&args.trials, &args.utt2spk, &args.wav_scp, &args.enroll].into_iter().flatten();
     let mut inputs: Vec<PathBuf> = lists.chain([&args.scores]).cloned().collect();
@@ -191,6 +212,9 @@ fn check(args: &Args) -> Result<Header> {
     }
     let inputs: Vec<&Path> = inputs.iter().map(PathBuf::as_path).collect();
     fs::check_outputs(&[output], &inputs)?;
+    if args.output.is_some() {
+        chosen::check_replaced(output)?;
+    }
     read_header(&args.model)
 }
 

@@ -4,6 +4,7 @@
 mod bench;
 mod calibrate;
 mod chosen;
+mod cohort;
 mod compare;
 mod completions;
 mod decision;
