@@ -81,7 +81,7 @@ pub struct Args {
     /// in minutes.
     #[arg(long, value_name = "MINUTES", default_value_t = 5.0, value_parser = minutes)]
     timeout: f64,
-    /// Of several processes: what sums their gradients. `nccl` needs `--backend cuda` and a GPU for
+    /// Of several processes: what sums their gradients. `nccl` needs the backend cuda and a GPU for
     /// each; its sums are not those of mpi to the last bit.
     #[arg(long, value_enum, default_value = "mpi")]
     link: Link,

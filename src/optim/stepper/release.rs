@@ -140,7 +140,8 @@ impl<const D: usize> Held for Single<D> {
         let Some(gate) = checks.gate(self.id, gradient.clone()) else { return };
         let mut gradients = GradientsParams::new();
         gradients.register(self.id, gradient);
-        let parameter = Param::initialized(self.id, self.take());
+        // Burn's optimizers ask the tape about a parameter.
+        let parameter = Param::initialized(self.id, self.tape.restored(self.take()));
         let one = One { path: std::mem::take(&mut self.path), parameter };
         let One { path, parameter } = stepper.step(rate, one, gradients, gate);
         (self.path, self.value) = (path, Some(parameter.into_value().inner()));
