@@ -60,6 +60,7 @@ pub mod fs;
 pub mod infer;
 pub mod inference;
 mod lanes;
+#[cfg(feature = "burn")]
 pub mod losses;
 #[cfg(feature = "train")]
 pub mod memory;
@@ -67,6 +68,7 @@ pub mod memory;
 pub mod model_card;
 pub mod model_file;
 pub mod nn;
+#[cfg(feature = "burn")]
 pub mod optim;
 mod panics;
 #[cfg(feature = "train")]

@@ -7,10 +7,11 @@ use std::sync::{Mutex, PoisonError};
 
 use burn::tensor::Device;
 
-use super::batches::{Batches, Way, of_windows};
+use super::batches::{Batches, Way};
 use super::files::{Function, Opener, Receiver, Taker, WAITING, embed};
 use super::reading::{Reading, WINDOW};
 use super::shapes::{Padding, Shapes};
+use super::windows::of_windows;
 use super::{Extractor, Features};
 use crate::audio::{Meter, Source};
 use crate::backend::is_gpu;

@@ -4,8 +4,9 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::batches::{Batches, OfWindows};
+use super::batches::Batches;
 use super::reading::{Opened, Reading};
+use super::windows::OfWindows;
 use super::{Facts, Features};
 use crate::audio::Source;
 use crate::error::Result;

@@ -1,19 +1,33 @@
-//! Embeddings of whole utterances: [`Embedder`].
+//! Embeddings of whole utterances: [`Embedder`]. Without the feature `burn`, [`portable`] computes
+//! them.
+//!
+//! [`portable`]: crate::portable
 
 mod batches;
+#[cfg(feature = "burn")]
 mod device_fbank;
+#[cfg(feature = "burn")]
 mod embedder;
 mod files;
 mod reading;
+#[cfg(feature = "burn")]
 mod shapes;
+mod windows;
 
+pub(crate) use batches::{Batches, Way};
+#[cfg(feature = "burn")]
 pub use device_fbank::DeviceExtractor;
+#[cfg(feature = "burn")]
 pub use embedder::Embedder;
+pub(crate) use files::{Function, WAITING, embed};
 pub use files::{Opener, Receiver, Taker};
+pub(crate) use reading::Reading;
 pub use reading::{Facts, WINDOW};
+#[cfg(feature = "burn")]
 pub use shapes::Padding;
 #[cfg(feature = "train")]
 pub(crate) use shapes::{masked, padded_length};
+pub(crate) use windows::of_windows;
 
 use crate::audio::{Fbank, subtract_mean};
 use crate::bytes::counted;
@@ -105,7 +119,7 @@ mod tests {
 
     use burn::tensor::Device;
 
-    use super::reading::{Opened, Reading};
+    use super::reading::Opened;
     use super::*;
     use crate::audio::{FbankConfig, Meter, Source};
     use crate::backend::BackendKind;

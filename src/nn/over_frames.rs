@@ -4,6 +4,7 @@
 use burn::tensor::activation::{sigmoid, softmax};
 use burn::tensor::{Tensor, TensorData};
 
+use super::SIMAM_LAMBDA;
 use crate::backend::{is_ours, product_each};
 
 /// The mean over axes, which stay with size 1. The mask `[batch, 1.., frames]` is wanted where
@@ -95,9 +96,6 @@ pub(super) fn floored<const D: usize>(x: Tensor<D>, mask: Tensor<D>) -> Tensor<D
     let depth = x.dtype().finfo().map_or(1e30, |info| info.max / 2.0);
     x * mask.clone() + (mask - 1.0) * depth
 }
-
-/// Added to the variance of SimAM.
-pub(crate) const SIMAM_LAMBDA: f64 = 1e-4;
 
 /// See [`Exec::simam`](super::Exec::simam). The mask is `[batch, 1, 1, frames]`.
 pub(super) fn simam(x: Tensor<4>, mask: Option<Tensor<4>>) -> Tensor<4> {

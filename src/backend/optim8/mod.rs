@@ -25,8 +25,9 @@ mod sgd;
 mod update;
 
 pub use adam::AdamStep;
+pub use super::bound;
 pub use blockwise::{Codec, Rounding};
-pub use code_map::{CODES, CodeMap, bound};
+pub use code_map::{CODES, CodeMap};
 pub use gate::{Gate, gate, not_finite};
 pub(crate) use rules::Part;
 pub use rules::{OneMoment, Step, TwoMoments};

@@ -3,7 +3,7 @@
 use burn::module::Module;
 
 use super::convnext::ConvNext;
-use super::options::{Blocks2d, Plan, Shared};
+use super::options::{Plan, Shared};
 use crate::nn::{BatchNorm, Combine, Conv2d, Conv2dConfig, Exec, Init, Linear, Map};
 
 /// A block of the kind that the network has.

@@ -4,7 +4,7 @@
 use burn::module::Module;
 
 use super::convnext::ConvNext;
-use super::options::{Context, HEADS};
+use super::options::HEADS;
 use crate::nn::{Combine, Conv1d, Conv1dConfig, Exec, Init, LayerNorm, Linear, Map};
 
 /// Kernels over frames.
