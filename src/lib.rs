@@ -70,7 +70,9 @@ pub mod model_file;
 pub mod nn;
 #[cfg(feature = "burn")]
 pub mod optim;
+#[cfg(any(feature = "burn", feature = "formats"))]
 mod panics;
+pub mod portable;
 #[cfg(feature = "train")]
 pub mod progress;
 pub mod quant;

@@ -14,7 +14,6 @@ use super::weights::Tensors;
 use crate::bytes::counted;
 use crate::error::{Error, Result};
 use crate::model_file::Plain;
-use crate::nn::Graph;
 use crate::quant::Activations;
 use source::Source;
 

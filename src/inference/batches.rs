@@ -24,7 +24,7 @@ const BATCH_VALUES: usize = 1 << 21;
 
 /// How a batch runs.
 #[derive(Clone, Copy)]
-pub(super) enum Way<'a> {
+pub(crate) enum Way<'a> {
     /// Without Burn: each feature set by itself, on several threads.
     Runtime(&'a Runtime),
     /// By Burn, all feature sets together.
@@ -38,7 +38,7 @@ pub(super) enum Way<'a> {
 /// Feature sets on their way through the network. Those of equal length (on GPUs, of equal length
 /// when they are padded) run together, as soon as there are enough of them: what runs together
 /// depends on their order alone.
-pub(super) struct Batches<'a, F> {
+pub(crate) struct Batches<'a, F> {
     way: Way<'a>,
     /// Values of a batch, unless a single feature set has more.
     most: usize,
@@ -116,6 +116,7 @@ impl<'a, F: Borrow<Features>> Batches<'a, F> {
     }
 
     /// Runs feature sets of one shape `[frames, mels]`.
+    #[cfg_attr(not(feature = "burn"), expect(unused_variables, reason = "Burn asks for it"))]
     fn run(&mut self, shape: [usize; 2], batch: &[(usize, F)]) {
         match self.way {
             Way::Runtime(runtime) => self.keep(each(runtime, batch), batch),

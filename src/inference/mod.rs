@@ -19,15 +19,14 @@ pub(crate) use batches::{Batches, Way};
 pub use device_fbank::DeviceExtractor;
 #[cfg(feature = "burn")]
 pub use embedder::Embedder;
-pub(crate) use files::{Function, WAITING, embed};
+pub(crate) use files::{WAITING, embed};
 pub use files::{Opener, Receiver, Taker};
-pub(crate) use reading::Reading;
+pub(crate) use reading::{Opened, Reading};
 pub use reading::{Facts, WINDOW};
 #[cfg(feature = "burn")]
 pub use shapes::Padding;
 #[cfg(feature = "train")]
 pub(crate) use shapes::{masked, padded_length};
-pub(crate) use windows::of_windows;
 
 use crate::audio::{Fbank, subtract_mean};
 use crate::bytes::counted;
@@ -119,7 +118,6 @@ mod tests {
 
     use burn::tensor::Device;
 
-    use super::reading::Opened;
     use super::*;
     use crate::audio::{FbankConfig, Meter, Source};
     use crate::backend::BackendKind;

@@ -38,6 +38,7 @@ impl OfWindows {
 }
 
 /// The embedding of a recording, from those of all its windows.
+#[cfg(feature = "burn")]
 pub(super) fn of_windows(rows: impl Iterator<Item = Vec<f32>>) -> Vec<f32> {
     let mut windows = OfWindows::default();
     rows.for_each(|row| windows.add(row));

@@ -72,6 +72,24 @@ pub struct Scoring {
 }
 
 impl Scoring {
+    /// The threshold for a false-accept rate, if one is stored: among those of all models, or
+    /// among the user's own.
+    pub fn threshold_at(&self, false_accept_rate: f64) -> Option<f64> {
+        let is_it = |rate: f64| (rate - false_accept_rate).abs() <= 1e-9 * false_accept_rate;
+        self.points().find(|(rate, _)| is_it(*rate)).map(|(_, threshold)| threshold)
+    }
+
+    /// The false-accept rates for which thresholds are stored.
+    pub fn rates(&self) -> impl Iterator<Item = f64> {
+        self.points().map(|(rate, _)| rate)
+    }
+
+    /// False-accept rates and their thresholds.
+    fn points(&self) -> impl Iterator<Item = (f64, f64)> {
+        let named = self.named_thresholds.values().map(|t| (t.false_accept_rate, t.threshold));
+        self.thresholds.iter().copied().chain(named)
+    }
+
     /// Refuses a calibration that gives no ratio, and named thresholds that are none.
     fn check(&self) -> Result<()> {
         if let Some(calibration) = &self.calibration {

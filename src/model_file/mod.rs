@@ -62,6 +62,9 @@ const FILE: &str = "safetensors file";
 /// Tensors of the training head, which inference leaves aside.
 pub const HEAD_PREFIX: &str = "projection.";
 
+/// The file of the small model that revox ships.
+pub(crate) const SHIPPED: &[u8] = include_bytes!("../../models/default/model.safetensors");
+
 /// Reads a model file's bytes.
 pub(crate) fn open(path: &Path) -> Result<Contents> {
     tensor_file::read(path, FILE)

@@ -1,6 +1,6 @@
 //! Models without Burn: a file's header, its graph, and its tensors as they lie there.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::path::Path;
 
 use safetensors::tensor::{Dtype, TensorView};
@@ -11,7 +11,9 @@ use super::packing::{Checked, Raw, checked, codes_name, statistic};
 use super::update::header_of;
 use super::{FILE, HEAD_PREFIX, Header, PackedTensor};
 use crate::bytes::to_f32;
-use crate::error::{Error, Remedy, Result};
+#[cfg(not(feature = "burn"))]
+use crate::error::Remedy;
+use crate::error::{Error, Result};
 use crate::nn::graph::{Graph, Stored};
 use crate::quant::Codebook;
 use crate::tensor_file::{self, Contents};
@@ -56,14 +58,13 @@ impl Plain {
     }
 
     fn of(path: &Path, file: &Contents) -> Result<Self> {
-        let network = stored_graph(path, file)?;
+        let stored = stored_graph(path, file)?;
+        // What an older revox wrote may leave out what this header needs.
         #[cfg(not(feature = "burn"))]
-        let network = Some(network.ok_or_else(|| without_graph(path, file))?);
+        let network = stored.ok_or_else(|| without_graph(path, file))?;
         let header = header_of(path, &file.metadata)?;
-        let network = match network {
-            Some(network) => network,
-            None => made(path, &header)?,
-        };
+        #[cfg(feature = "burn")]
+        let network = stored.map_or_else(|| made(path, &header), Ok)?;
         check(&header, &network.graph).map_err(|what| Error::file(path, what))?;
         let tensors = tensors(path, &header, &network.graph, file)?;
         Ok(Self { header, hash: file.hash(), network, tensors })

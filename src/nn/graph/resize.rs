@@ -261,8 +261,8 @@ fn with_channels(size: &[usize], channels: usize) -> Size {
 fn reshaped(size: &[usize], shape: &[i32]) -> Option<Size> {
     let (&batch, new) = shape.split_first()?;
     let elements: usize = size.iter().product();
-    let known = new.iter().filter(|&&n| n > 0);
-    let known = known.try_fold(1usize, |all, &n| all.checked_mul(usize::try_from(n).ok()?))?;
+    let mut known = new.iter().copied().filter(|&n| n > 0);
+    let known = known.try_fold(1usize, |all, n| all.checked_mul(usize::try_from(n).ok()?))?;
     let left = new.iter().filter(|&&n| n <= 0).count();
     if batch != 0 || new.is_empty() || left > 1 || !elements.is_multiple_of(known) {
         return None;

@@ -79,6 +79,7 @@ pub(super) trait Rule {
     fn padded(&self, scheme: TensorScheme, numbers: &[f32]) -> Vec<f32>;
 
     /// The numbers without what [`Self::padded`] has added.
+    #[cfg_attr(not(feature = "burn"), expect(dead_code, reason = "networks in training have it"))]
     fn trimmed(&self, numbers: Vec<f32>) -> Vec<f32>;
 
     /// `[groups, 2^bits]`: the values of each group, ascending. The last one stands again where

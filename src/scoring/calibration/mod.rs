@@ -78,6 +78,12 @@ impl Calibration {
         self.columns.iter().any(|column| column.quantity() == Some(quantity))
     }
 
+    /// Whether the cosine of two recordings, of which nothing but the recordings is known, has a
+    /// ratio.
+    pub fn takes_cosines(&self) -> bool {
+        self.fitted.check_scores(None).is_ok() && !self.weighs(Quantity::Cohort)
+    }
+
     /// The log-likelihood ratio of a trial, natural logarithm. Speech that is longer than any that
     /// the calibration was fitted on counts as the longest: the line knows nothing beyond.
     ///
