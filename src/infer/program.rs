@@ -47,7 +47,8 @@ impl Slot {
     #[cfg(feature = "burn")]
     pub fn rows<'a>(&self, values: &'a [f32]) -> impl Iterator<Item = &'a [f32]> + use<'a> {
         let Plane { width, pitch, .. } = self.plane;
-        let rows = values[self.start + super::plane::GUARD..][..self.plane.len()].chunks_exact(pitch.max(1));
+        let rows = values[self.start + super::plane::GUARD..][..self.plane.len()]
+            .chunks_exact(pitch.max(1));
         rows.map(move |row| &row[..width])
     }
 }

@@ -171,6 +171,7 @@ fn last_used(programs: &mut [Arc<Program>], frames: usize) -> Option<Arc<Program
 mod tests {
     use super::*;
     use crate::infer::tests::{model, noise};
+    use crate::model_file::Model;
     use crate::zoo::tests::small;
 
     fn small_model(name: &str) -> Model {

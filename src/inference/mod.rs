@@ -19,10 +19,10 @@ pub(crate) use batches::{Batches, Way};
 pub use device_fbank::DeviceExtractor;
 #[cfg(feature = "burn")]
 pub use embedder::Embedder;
-pub(crate) use files::{WAITING, embed};
 pub use files::{Opener, Receiver, Taker};
-pub(crate) use reading::{Opened, Reading};
+pub(crate) use files::{WAITING, embed};
 pub use reading::{Facts, WINDOW};
+pub(crate) use reading::{Opened, Reading};
 #[cfg(feature = "burn")]
 pub use shapes::Padding;
 #[cfg(feature = "train")]

@@ -35,9 +35,9 @@ pub use import::{ImportOptions, Imported, OnnxFile, OnnxPort, OnnxTensor, import
 pub(crate) use import::{code_width, short_names};
 #[cfg(feature = "burn")]
 pub use model::{Model, read_head};
+pub use packing::PackedTensor;
 #[cfg(feature = "burn")]
 pub(crate) use packing::codes_name;
-pub use packing::PackedTensor;
 pub use plain::Plain;
 pub(crate) use plain::PlainTensor;
 #[cfg(feature = "burn")]
@@ -46,6 +46,8 @@ pub use planned::planned_bytes;
 pub use sizes::{LayerSize, layer_sizes};
 #[cfg(feature = "burn")]
 pub use tensors::{NamedTensors, read_safetensors};
+#[cfg(feature = "burn")]
+pub use update::write_anew;
 pub use update::{read_header, update_header};
 #[cfg(feature = "burn")]
 pub(crate) use wanted::fit;

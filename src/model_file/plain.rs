@@ -181,3 +181,6 @@ fn unpacked(
     let Checked { codes, book } = checked(path, name, tensor, data, book)?;
     Ok(PlainTensor::Codes(codes.to_vec(), tensor.shape.iter().product(), book))
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,10 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// The shape of a convolution of values of `D` axes over the last `N`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(bound(
-    serialize = "[usize; N]: Serialize",
-    deserialize = "[usize; N]: Deserialize<'de>"
-))]
+#[serde(bound(serialize = "[usize; N]: Serialize", deserialize = "[usize; N]: Deserialize<'de>"))]
 pub struct ConvConfig<const D: usize, const N: usize> {
     /// Input channels.
     pub input: usize,

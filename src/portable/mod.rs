@@ -152,7 +152,8 @@ impl Model {
         channel: Option<usize>,
         each: &mut Each,
     ) -> Result<()> {
-        let open = |i: usize, wanted: u32, _: Option<usize>| Source::open(paths[i], wanted, channel);
+        let open =
+            |i: usize, wanted: u32, _: Option<usize>| Source::open(paths[i], wanted, channel);
         self.utterances(0..paths.len(), &open, each)
     }
 

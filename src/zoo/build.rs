@@ -2,6 +2,7 @@
 
 use burn::tensor::Device;
 
+use super::account::Account;
 use super::architecture::is_default;
 use super::network::Network;
 use super::registry::{self, Member, Row, Settings};
@@ -10,7 +11,6 @@ use super::{Architecture, Layers};
 use crate::error::{Error, Result};
 use crate::nn::graph::Stored;
 use crate::nn::{Graph, Init, PoolingKind, Segments, Trace};
-use super::account::Account;
 
 /// Frames of an utterance for graphs of which only the tensors matter. No network needs more.
 pub(super) const FRAMES: usize = 32;

@@ -24,8 +24,8 @@ mod several;
 mod sgd;
 mod update;
 
-pub use adam::AdamStep;
 pub use super::bound;
+pub use adam::AdamStep;
 pub use blockwise::{Codec, Rounding};
 pub use code_map::{CODES, CodeMap};
 pub use gate::{Gate, gate, not_finite};

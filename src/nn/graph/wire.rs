@@ -20,6 +20,8 @@ const VERSION: u32 = 1;
 const MOST_BYTES: u64 = 8 << 20;
 /// Most nodes and most tensors.
 const MOST_NODES: usize = 1 << 14;
+/// Most values of a tensor.
+const MOST_VALUES: usize = 1 << 28;
 /// Most values that a node reads.
 const MOST_INPUTS: usize = 32;
 /// Most mel filters, and most frames of the graph that is stored.
@@ -124,9 +126,7 @@ impl Stored {
             serde_json::from_slice::<Version>(json).map(|found| found.version)
         };
         match version(&json) {
-            Ok(VERSION) => {
-                serde_json::from_slice::<Wire>(&json).map_err(|e| damaged(&e))?.stored()
-            }
+            Ok(VERSION) => serde_json::from_slice::<Wire>(&json).map_err(|e| damaged(&e))?.stored(),
             Ok(version) => Err(damaged(&format!(
                 "form {version}, this version reads {VERSION}: a later revox has written it"
             ))),
@@ -144,6 +144,11 @@ impl Wire {
         }
         if !within(self.nodes.len(), MOST_NODES) || self.tensors.len() > MOST_NODES {
             return Err(damaged(&"more nodes or tensors than any network of ours has, or none"));
+        }
+        let values = |shape: &[usize]| shape.iter().try_fold(1usize, |all, &n| all.checked_mul(n));
+        let is_large = |shape: &[usize]| values(shape).is_none_or(|values| values > MOST_VALUES);
+        if self.tensors.iter().any(|(_, shape, _)| is_large(shape)) {
+            return Err(damaged(&"a tensor larger than any of ours"));
         }
         if self.nodes.iter().any(|(_, inputs, ..)| inputs.len() > MOST_INPUTS) {
             return Err(damaged(&"a node that reads more values than any of ours does"));
