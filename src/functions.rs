@@ -4,6 +4,9 @@
 
 use crate::lanes::Lanes;
 
+/// What SimAM adds to a variance.
+pub(crate) const SIMAM_LAMBDA: f64 = 1e-4;
+
 /// `e^x`. Arguments beyond ±87 count as ±87, so results are finite and above 0.
 ///
 /// As in Cephes: `x = n ln 2 + r`, a polynomial of `r`, and `n` added to the exponent.

@@ -1,7 +1,8 @@
 //! Speaker verification on [Burn](https://burn.dev).
 //!
 //! From the ground up; apart from tests, no module uses one below it. In brackets the Cargo feature
-//! that a module needs; `default-features = false, features = ["flex"]` has what needs none.
+//! that a module needs. Each backend brings `burn`; `default-features = false, features = ["flex"]`
+//! has what needs nothing else. Without `burn`, modules with a star hold what [`portable`] needs.
 //!
 //! | module | holds |
 //! |---|---|
@@ -14,16 +15,17 @@
 //! | [`corpus`] | lists and trials; preparation and synthesis (`train`) |
 //! | [`archive`] | Kaldi's archives and their lists |
 //! | [`scoring`] | scores, PLDA, calibration, error rates, DET curves (`plots`), voices (`store`) |
-//! | [`backend`] | where tensors are computed; operations that Burn lacks |
-//! | [`nn`] | parts of networks, and graphs of them |
-//! | [`zoo`] | networks, and what they cost |
-//! | [`losses`] | classification heads |
-//! | [`optim`] | SGD and Adam with 8-bit states |
-//! | [`quant`] | quantized weights |
-//! | [`model_file`] | the model format, import of WeSpeaker checkpoints |
+//! | [`backend`] * | where tensors are computed; operations that Burn lacks |
+//! | [`nn`] * | parts of networks, and graphs of them |
+//! | [`zoo`] * | networks, and what they cost |
+//! | [`losses`] (`burn`) | classification heads |
+//! | [`optim`] (`burn`) | SGD and Adam with 8-bit states |
+//! | [`quant`] * | quantized weights |
+//! | [`model_file`] * | the model format, import of WeSpeaker checkpoints |
 //! | [`model_card`] (`train`) | published figures of networks, the model inside the program |
-//! | [`infer`] | networks without Burn: embeddings on CPUs, ONNX files |
-//! | [`inference`] | embeddings of whole utterances |
+//! | [`infer`] * | networks without Burn: embeddings on CPUs, ONNX files |
+//! | [`inference`] * | embeddings of whole utterances |
+//! | [`portable`] | models for programs in other languages |
 //! | [`train`] (`train`) | recipes, batches, the training loop |
 //! | [`memory`] (`train`) | where the bytes of a training step go |
 //! | [`mod@bench`] (`train`) | measurements on the user's own machine |
@@ -61,6 +63,7 @@ mod functions;
 pub mod infer;
 pub mod inference;
 mod lanes;
+#[cfg(feature = "burn")]
 pub mod losses;
 #[cfg(feature = "train")]
 pub mod memory;
@@ -68,8 +71,11 @@ pub mod memory;
 pub mod model_card;
 pub mod model_file;
 pub mod nn;
+#[cfg(feature = "burn")]
 pub mod optim;
+#[cfg(any(feature = "burn", feature = "formats"))]
 mod panics;
+pub mod portable;
 #[cfg(feature = "train")]
 pub mod progress;
 pub mod quant;

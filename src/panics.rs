@@ -14,6 +14,7 @@ thread_local! {
 
 /// Runs `work` and turns a panic of this thread into its message, followed by the place that it
 /// comes from. Nothing of it reaches the terminal.
+#[cfg(feature = "burn")]
 pub(crate) fn quietly<T>(work: impl FnOnce() -> T) -> Result<T, String> {
     caught(work).map_err(|panic| format!("{}{}", panic_text(&*panic), PLACE.take()))
 }

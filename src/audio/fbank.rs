@@ -47,6 +47,7 @@ impl Fbank {
     }
 
     /// The floor of filter outputs before the logarithm.
+    #[cfg(feature = "burn")]
     pub(crate) const FLOOR: f32 = FLOOR;
 
     /// The settings.
@@ -55,6 +56,7 @@ impl Fbank {
     }
 
     /// Each mel filter's first bin of the spectrum, and its weights from there on.
+    #[cfg(feature = "burn")]
     pub(crate) fn filters(&self) -> impl Iterator<Item = (usize, &[f32])> {
         self.filters.iter().map(|filter| (filter.first, filter.weights.as_slice()))
     }

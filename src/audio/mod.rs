@@ -9,6 +9,7 @@ mod fbank;
 mod flac;
 mod foreign;
 mod framing;
+mod held;
 mod input;
 mod kind;
 mod level;

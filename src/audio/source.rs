@@ -6,6 +6,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::held::Held;
 use super::input::{Input, PAGE};
 use super::kind::{self, Kind};
 use super::level::Level;
@@ -122,6 +123,23 @@ impl Source {
         Self::of(Input::held(name, bytes), sample_rate, channel)
     }
 
+    /// Samples in memory, full scale = 1, at a rate of `source_rate` Hz. Errors call them `name`.
+    ///
+    /// # Errors
+    /// A rate that no audio has.
+    pub fn of_samples(
+        name: &Path,
+        samples: Vec<f32>,
+        source_rate: u32,
+        sample_rate: u32,
+    ) -> Result<Self> {
+        if !is_rate(source_rate) {
+            return Err(Error::file(name, format!("{source_rate} Hz: not a rate of audio")));
+        }
+        let blocks = Box::new(Held::new(samples, source_rate));
+        Ok(Self::of_blocks(name.to_owned(), blocks, sample_rate))
+    }
+
     /// The file that is a part of another one, at these bytes. Errors call it `name`.
     ///
     /// # Errors
@@ -166,8 +184,12 @@ impl Source {
                 ));
             }
         };
+        Ok(Self::of_blocks(path, blocks, sample_rate))
+    }
+
+    fn of_blocks(path: PathBuf, blocks: Box<dyn Blocks + Send>, sample_rate: u32) -> Self {
         let from = blocks.rate();
-        Ok(Self {
+        Self {
             path,
             blocks,
             sample_rate,
@@ -177,7 +199,7 @@ impl Source {
             ready: Vec::new(),
             given: 0,
             ended: false,
-        })
+        }
     }
 
     /// The same from its first sample, with every check that the format has: of a FLAC file, the

@@ -12,50 +12,78 @@
 //!
 //! The trait's default methods are the plain twin. So a backend without a fast path implements the
 //! trait in one line. A fast path overrides a method and hands other types of numbers to the twin.
+//!
+//! Without the feature `burn` only codes are packed and unpacked here.
 
+#[cfg(feature = "burn")]
 mod failure;
 #[cfg(feature = "flex")]
 mod flex;
 #[cfg(feature = "cube")]
 mod gpu;
+#[cfg(feature = "burn")]
 mod kind;
+mod middle;
+#[cfg(feature = "burn")]
 mod mode;
 #[cfg(feature = "cuda-bare")]
 mod nvrtc;
+#[cfg(feature = "burn")]
 mod product;
 
 // ndarray stays a second opinion for as long as Burn ships it.
 #[allow(deprecated)]
 pub mod codes;
+#[cfg(feature = "burn")]
 pub mod collective;
 #[allow(deprecated)]
+#[cfg(feature = "burn")]
 pub mod convolution;
 #[allow(deprecated)]
+#[cfg(feature = "burn")]
 pub mod depthwise;
 #[allow(deprecated)]
+#[cfg(feature = "burn")]
 pub mod gelu;
 #[allow(deprecated)]
+#[cfg(feature = "burn")]
 pub mod norm;
 #[allow(deprecated)]
+#[cfg(feature = "burn")]
 pub mod optim8;
 #[allow(deprecated)]
+#[cfg(feature = "burn")]
 mod pages;
 #[allow(deprecated)]
+#[cfg(feature = "burn")]
 pub mod rearrange;
 #[allow(deprecated)]
+#[cfg(feature = "burn")]
 pub mod reversible;
 #[allow(deprecated)]
+#[cfg(feature = "burn")]
 pub mod rows;
 #[allow(deprecated)]
+#[cfg(feature = "burn")]
 pub mod simam;
 #[allow(deprecated)]
+#[cfg(feature = "burn")]
 pub mod softmax;
 
+#[cfg(feature = "burn")]
 pub use failure::failure;
+#[cfg(feature = "burn")]
 pub use kind::{BackendKind, has_tf32, is_gpu};
+pub use middle::bound;
+#[cfg(feature = "burn")]
 pub use mode::Mode;
+#[cfg(feature = "burn")]
 pub use pages::{GradientOps, PageOps, largest_allocation, use_pages};
+#[cfg(feature = "burn")]
 pub(crate) use pages::{lasting, lasting_int, with_lasting_gradient};
+#[cfg(feature = "burn")]
 pub(crate) use product::{is_ours, product_each};
+#[cfg(feature = "burn")]
 pub use product::{product, products};
+#[cfg(feature = "burn")]
 pub use reversible::{Again, AnyLayer, Layer, Streams};

@@ -125,16 +125,7 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
 
 /// Refuses a recording in which nobody speaks.
 fn check(path: &Path, facts: &Facts) -> Result<()> {
-    if facts.silent {
-        return Err(Error::file(
-            path,
-            "silent: its samples do not change, there is nobody to compare",
-        ));
-    }
-    if facts.quality.speech_seconds <= 0.0 {
-        return Err(Error::file(path, "no speech is heard in it: there is nobody to compare"));
-    }
-    Ok(())
+    facts.nobody().map_or(Ok(()), |why| Err(Error::file(path, why)))
 }
 
 /// What makes a recording's score less reliable.

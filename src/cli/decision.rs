@@ -128,15 +128,11 @@ impl Wanted {
             return Ok(Some(Rule::score(*threshold, why)));
         }
         let Some(far) = self.far else { return Ok(None) };
-        let named = scoring.named_thresholds.values().map(|t| (t.false_accept_rate, t.threshold));
-        let all: Vec<(f64, f64)> = scoring.thresholds.iter().copied().chain(named).collect();
-        let is_it = |rate: f64| (rate - far).abs() <= 1e-9 * far;
-        let found = all.iter().find(|(rate, _)| is_it(*rate)).ok_or_else(|| {
-            let rates: Vec<String> = all.iter().map(|(rate, _)| rate.to_string()).collect();
-            let those = those(&rates, model);
-            format!("holds no threshold for the false-accept rate {far}, {those}")
+        let found = scoring.threshold_at(far).ok_or_else(|| {
+            let rates: Vec<String> = scoring.rates().map(|rate| rate.to_string()).collect();
+            format!("holds no threshold for the false-accept rate {far}, {}", those(&rates, model))
         })?;
-        Ok(Some(Rule::score(found.1, format!("false-accept rate {far}"))))
+        Ok(Some(Rule::score(found, format!("false-accept rate {far}"))))
     }
 
     fn by_ratio(&self, prior: f64) -> Rule {

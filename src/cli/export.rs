@@ -1,5 +1,6 @@
 //! `revox export`.
 
+mod anew;
 mod distance;
 
 use std::collections::BTreeSet;
@@ -38,6 +39,9 @@ model. `revox import` makes the packed model again.
 The metadata `revox` holds the model's architecture, front-end, thresholds, and seed, steps and
 data hash of its training, but not its recipe, which has local paths.
 
+With a name that ends in .safetensors the model file is written anew: the same model, with what
+older versions did not write and Python, C and browsers need, the network's graph.
+
 Programs of --for compute features with front-ends of their own. Where one differs from
 the model's, the differences are told; with --check, how far the embeddings are apart.
 
@@ -46,9 +50,10 @@ Examples:
   revox export small.safetensors --weights codes --input waveform -o small.onnx
   revox export fast.safetensors --weights int8 -o fast.onnx
   revox export model.safetensors --for pyannote -o wespeaker-model.onnx
-  revox export m.safetensors --for sherpa-onnx --check wav.scp -o m.onnx";
+  revox export m.safetensors --for sherpa-onnx --check wav.scp -o m.onnx
+  revox export old.safetensors -o new.safetensors";
 
-/// Write a model as an ONNX file, which other programs run.
+/// Write a model as an ONNX file, which other programs run, or as a model file anew.
 #[derive(Debug, clap::Args)]
 #[command(after_help = ABOUT)]
 pub struct Args {
@@ -71,7 +76,7 @@ pub struct Args {
     /// Channel, from 0, to read of every file of --check. Files of several channels need it.
     #[arg(long, requires = "check")]
     channel: Option<usize>,
-    /// The ONNX file; `-` is standard output.
+    /// The ONNX file, or model file (.safetensors); `-` is standard output, for ONNX.
     #[arg(long, short)]
     output: PathBuf,
 }
@@ -143,7 +148,10 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
         [Some(args.model.as_path()), args.check.as_deref()].into_iter().flatten().collect();
     fs::check_outputs(&[&args.output], &inputs)?;
     check_name(args.target, &args.output)?;
-    fs::check_ending(&args.output, &["onnx"])?;
+    fs::check_ending(&args.output, &["onnx", "safetensors"])?;
+    if anew::is_meant(&args.output) {
+        return anew::run(args, global);
+    }
     let device = global.open()?;
     let file = model_file::open(&args.model)?;
     let source = Some(file.hash());

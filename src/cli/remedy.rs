@@ -89,6 +89,7 @@ fn words(remedy: &Remedy, terms: &Terms) -> String {
         }
         Remedy::Quantize => "`revox quantize MODEL --recipe` uses it".into(),
         Remedy::GiveRecipe => "give --recipe, or --set quantize.sensitivity.measure=error".into(),
+        Remedy::WriteAnew => "`revox export MODEL -o NEW.safetensors` writes it anew".into(),
         Remedy::IgnoreChecksum => "--no-checksum reads it all the same".into(),
         Remedy::ChooseNetwork => "choose one with --key".into(),
         Remedy::SayArchitecture => "give --arch NAME, or --config config.yaml".into(),

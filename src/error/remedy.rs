@@ -74,6 +74,8 @@ pub enum Remedy {
     SayFrontEnd,
     /// Import the file first.
     Import,
+    /// Write the model anew with the program, which adds what is missing.
+    WriteAnew,
     /// Compute in f32.
     UseF32,
     /// Rebuild the program with a Cargo feature.

@@ -68,6 +68,7 @@ fn steps(graph: &Graph, activations: Option<&Activations>) -> Result<Lowered> {
 }
 
 /// The layers of a graph, each with what runs in its step, by the last node of that.
+#[cfg(feature = "burn")]
 pub(super) fn grouped(graph: &Graph) -> Vec<(usize, Group)> {
     let roles = groups::roles(graph, &planes::compact(graph)).into_iter().enumerate();
     let last = |(n, role)| match role {

@@ -40,6 +40,7 @@
 //! # Ok::<(), revox::Error>(())
 //! ```
 
+#[cfg(feature = "burn")]
 mod calibrate;
 #[cfg(feature = "train")]
 mod difference;
@@ -47,6 +48,7 @@ mod exec;
 mod kernels;
 mod layer;
 mod lower;
+#[cfg(feature = "burn")]
 pub mod onnx;
 mod plan;
 mod plane;
@@ -56,6 +58,7 @@ mod runtime;
 mod tests;
 mod weights;
 
+#[cfg(feature = "burn")]
 pub use calibrate::{Calibration, FloatLayer, Floats, calibrate};
 #[cfg(feature = "train")]
 pub(crate) use difference::difference;

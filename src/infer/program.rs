@@ -7,7 +7,7 @@ use super::kernels::Level;
 use super::layer::{Layer, Layers, expansion_of};
 use super::lower::{Laid, Lowered, Step, Work, joined, lower};
 use super::plan::{Interval, LINE, Plan, plan};
-use super::plane::{Form, GUARD, Plane};
+use super::plane::{Form, Plane};
 use crate::error::Result;
 use crate::nn::graph::{Graph, Size};
 use crate::quant::Activations;
@@ -44,9 +44,11 @@ impl Slot {
     }
 
     /// Its rows in an arena, if it is floats.
+    #[cfg(feature = "burn")]
     pub fn rows<'a>(&self, values: &'a [f32]) -> impl Iterator<Item = &'a [f32]> + use<'a> {
         let Plane { width, pitch, .. } = self.plane;
-        let rows = values[self.start + GUARD..][..self.plane.len()].chunks_exact(pitch.max(1));
+        let rows = values[self.start + super::plane::GUARD..][..self.plane.len()]
+            .chunks_exact(pitch.max(1));
         rows.map(move |row| &row[..width])
     }
 }

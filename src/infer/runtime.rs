@@ -1,18 +1,21 @@
 //! Features to embeddings.
 
+#[cfg(feature = "burn")]
+mod of_network;
+mod source;
+
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::kernels::Level;
 use super::layer::Layers;
 use super::lower::lower;
 use super::program::{Arena, Program};
-use super::weights::{Tensors, is_plain};
+use super::weights::Tensors;
 use crate::bytes::counted;
 use crate::error::{Error, Result};
-use crate::model_file::Model;
-use crate::nn::{Graph, Trace};
+use crate::model_file::Plain;
 use crate::quant::Activations;
-use crate::zoo::{Architecture, Network};
+use source::Source;
 
 /// Lengths whose programs are kept.
 const PROGRAMS: usize = 32;
@@ -20,30 +23,6 @@ const PROGRAMS: usize = 32;
 /// Bytes of the largest arena that is kept for later passes. If larger ones were kept too, each
 /// thread would have one of the longest utterance in the end.
 const KEPT: usize = 64 << 20;
-
-/// What graphs are made of.
-enum Source {
-    /// An architecture.
-    Architecture(Box<Architecture>),
-    /// A network, and its number of mel filters.
-    Network(Box<Network>, usize),
-}
-
-impl Source {
-    fn mels(&self) -> usize {
-        match self {
-            Self::Architecture(arch) => arch.mels,
-            Self::Network(_, mels) => *mels,
-        }
-    }
-
-    fn graph(&self, frames: usize) -> Result<Graph> {
-        match self {
-            Self::Architecture(arch) => arch.graph(frames),
-            Self::Network(network, mels) => Ok(Trace::record(&**network, [*mels, frames])),
-        }
-    }
-}
 
 /// A model's network without Burn. Any number of threads may use it at one time; each pass uses the
 /// threads of Rayon's pool, and gives the same bits with any number of them.
@@ -70,68 +49,22 @@ fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Runtime {
-    /// The runtime of a model's network, with the best instructions that the processor has. Packed
-    /// weights stay packed. Layers that have ranges in the model's header compute in integers.
+    /// The runtime of a model as its file has it, with the best instructions that the processor
+    /// has. Packed weights stay packed. Layers that have ranges in the header compute in integers.
     ///
     /// # Errors
-    /// Those of [`Runtime::with_level`].
-    pub fn of(model: &Model) -> Result<Self> {
-        Self::with_level(model, Level::best())
+    /// A network with an operation that the runtime lacks; ranges of a layer that cannot compute
+    /// in integers.
+    pub fn of_plain(model: Plain) -> Result<Self> {
+        let Plain { header, network, tensors, .. } = model;
+        let source = Source::Graph(Box::new(network.graph));
+        let (least, tensors) = (network.least_frames, Tensors::of_plain(tensors));
+        Self::make(source, least, tensors, Level::best(), header.activations)
     }
 
-    /// The runtime of a model's network, with other instructions.
-    ///
-    /// # Errors
-    /// A network with an operation that the runtime lacks; a network with a quantizer attached, as
-    /// in training; ranges of a layer that cannot compute in integers; instructions that the
-    /// processor lacks.
-    pub fn with_level(model: &Model, level: Level) -> Result<Self> {
-        Self::with_activations(model, level, model.header.activations.clone())
-    }
-
-    /// As [`Runtime::of`], but all layers compute in floats: a plain twin.
-    ///
-    /// # Errors
-    /// Those of [`Runtime::with_level`].
-    pub fn floats_of(model: &Model) -> Result<Self> {
-        Self::with_activations(model, Level::best(), None)
-    }
-
-    /// The same, but each layer makes its value as a whole, so that it can be seen.
-    pub(super) fn step_by_step(self) -> Self {
-        Self { programs: Mutex::default(), joins: false, ..self }
-    }
-
-    /// The runtime of a model's network with these ranges, whatever its header has.
-    pub(super) fn with_activations(
-        model: &Model,
-        level: Level,
-        activations: Option<Activations>,
-    ) -> Result<Self> {
-        let source = Source::Architecture(Box::new(model.header.arch.clone()));
-        let (least, tensors) = (model.network.least_frames(), Tensors::of(model)?);
-        Self::make(source, least, tensors, level, activations)
-    }
-
-    /// The runtime of a network that takes features of so many mel filters, with the best
-    /// instructions that the processor has. Its tensors are copied; the network is shared.
-    ///
-    /// # Errors
-    /// An operation that the runtime lacks; packed weights, of which only a model says how they are
-    /// packed; a quantizer that is attached; weights that are used in fewer bits, as in training.
-    ///
-    /// # Panics
-    /// If the network takes another number of mel filters.
-    pub fn of_network(network: &Network, mels: usize) -> Result<Self> {
-        let tensors = Tensors::of_network(network)?;
-        let source = Source::Network(Box::new(network.clone()), mels);
-        Self::make(source, network.least_frames(), tensors, Level::best(), None)
-    }
-
-    /// Whether a network computes with its tensors as they are, so that [`Runtime::of_network`]
-    /// takes it.
-    pub(crate) fn takes(network: &Network) -> bool {
-        is_plain(network)
+    /// Fewest frames of an utterance.
+    pub fn least_frames(&self) -> usize {
+        self.least
     }
 
     fn make(
@@ -238,6 +171,7 @@ fn last_used(programs: &mut [Arc<Program>], frames: usize) -> Option<Arc<Program
 mod tests {
     use super::*;
     use crate::infer::tests::{model, noise};
+    use crate::model_file::Model;
     use crate::zoo::tests::small;
 
     fn small_model(name: &str) -> Model {

@@ -1,17 +1,17 @@
 //! The tensors of a model, as its file has them: f32 values, or packed codes and their values.
 
-use std::collections::HashMap;
+#[cfg(feature = "burn")]
+mod of_network;
 
-use burn::module::{Module, ModuleVisitor, Reparameterization};
-use burn::tensor::TensorData;
+use std::collections::HashMap;
 
 use super::kernels::Weights;
 use crate::backend::codes::{codes, pack};
 use crate::error::{Error, Result};
-use crate::model_file::{Model, codes_name};
-use crate::nn::collect_named;
-use crate::quant::{Codebook, FakeQuant};
-use crate::zoo::Network;
+use crate::model_file::PlainTensor;
+use crate::quant::Codebook;
+#[cfg(feature = "burn")]
+pub(super) use of_network::is_plain;
 
 /// The tensors by name. Each goes to the one layer that wants it.
 pub(super) struct Tensors(pub(super) HashMap<String, Tensor>);
@@ -39,49 +39,15 @@ pub(super) struct Codes {
 }
 
 impl Tensors {
-    /// The tensors of a model.
-    ///
-    /// # Errors
-    /// A network with a quantizer attached; a packed tensor without codes or codebook, or with a
-    /// codebook of another scheme.
-    pub fn of(model: &Model) -> Result<Self> {
-        let mut found: HashMap<String, TensorData> = model.tensors().0.into_iter().collect();
-        let quantizer = format!(".{}.", FakeQuant::NAME);
-        if found.keys().any(|name| name.contains(&quantizer)) {
-            let message = "the network has a quantizer attached, as in training; pack it first";
-            return Err(Error::invalid(message));
-        }
-        let mut take = |name: &str| found.remove(name).ok_or_else(|| missing(name));
-        let mut all = HashMap::new();
-        for (name, packed) in &model.header.quantization {
-            let (data, book) = (take(&codes_name(name))?, take(&packed.codebook)?);
-            let book = Codebook::stored(packed.scheme, floats(&book), &packed.shape)?;
-            let codes = Codes {
-                bits: packed.scheme.bits,
-                packed: data.as_bytes().to_vec(),
-                count: packed.shape.iter().product(),
-                table: book.table(),
-                groups: book.groups(),
-            };
-            all.insert(name.clone(), Tensor::Codes(codes));
-        }
-        all.extend(found.into_iter().map(|(name, data)| (name, Tensor::Floats(floats(&data)))));
-        Ok(Self(all))
-    }
-
-    /// The tensors of a network without its model.
-    ///
-    /// # Errors
-    /// A network that is not [plain](is_plain).
-    pub fn of_network(network: &Network) -> Result<Self> {
-        if !is_plain(network) {
-            return Err(Error::invalid(
-                "the network computes with other weights than its tensors: quantized ones, or \
-                 ones of fewer bits",
-            ));
-        }
-        let all = collect_named(network).into_iter();
-        Ok(Self(all.map(|(name, data)| (name, Tensor::Floats(floats(&data)))).collect()))
+    /// The tensors of a model's file.
+    pub fn of_plain(tensors: HashMap<String, PlainTensor>) -> Self {
+        let tensor = |tensor| match tensor {
+            PlainTensor::Floats(values) => Tensor::Floats(values),
+            PlainTensor::Codes(packed, count, book) => {
+                Tensor::Codes(Codes::new(packed, count, &book))
+            }
+        };
+        Self(tensors.into_iter().map(|(name, data)| (name, tensor(data))).collect())
     }
 
     /// Takes a tensor away.
@@ -98,27 +64,8 @@ impl Tensors {
     }
 }
 
-/// Whether a network computes with its tensors as they are: none is packed, has a quantizer
-/// attached, or is used in fewer bits.
-pub(super) fn is_plain(network: &Network) -> bool {
-    struct Look(bool);
-    impl ModuleVisitor for Look {
-        // What Burn calls whatever makes other values of a parameter's.
-        fn enter_module(&mut self, _name: &str, container: &str) {
-            self.0 &= container != "Reparameterization";
-        }
-    }
-    let mut look = Look(true);
-    network.visit(&mut look);
-    look.0
-}
-
 fn missing(name: &str) -> Error {
     Error::Invalid(format!("the model has no tensor `{name}`"))
-}
-
-fn floats(data: &TensorData) -> Vec<f32> {
-    data.iter::<f32>().collect()
 }
 
 impl Tensor {
@@ -148,6 +95,12 @@ impl Tensor {
 }
 
 impl Codes {
+    /// Packed codes of so many entries of a codebook.
+    fn new(packed: Vec<u8>, count: usize, book: &Codebook) -> Self {
+        let (bits, table, groups) = (book.scheme().bits, book.table(), book.groups());
+        Self { bits, packed, count, table, groups }
+    }
+
     /// A byte for each code.
     pub fn unpacked(&self) -> impl Iterator<Item = u8> {
         codes(&self.packed, self.bits, self.count)

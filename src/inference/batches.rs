@@ -1,35 +1,44 @@
 //! Feature sets through the network, those of one length together; on GPUs those of one shape.
 
+#[cfg(feature = "burn")]
+mod by_burn;
+
 use std::borrow::Borrow;
 use std::collections::BTreeMap;
 
-use burn::tensor::{Device, Tensor, TensorData};
+#[cfg(feature = "burn")]
+use burn::tensor::Device;
 use rayon::prelude::*;
 
 use super::Features;
-use super::shapes::{Shapes, full, masked, size};
+#[cfg(feature = "burn")]
+use super::shapes::{Shapes, full, size};
 use crate::infer::Runtime;
-use crate::nn::Mode;
+#[cfg(feature = "burn")]
 use crate::zoo::Network;
+#[cfg(feature = "burn")]
+use by_burn::{as_they_are, padded};
 
 /// Most values of a batch's input, so that memory stays bounded whatever the lengths.
 const BATCH_VALUES: usize = 1 << 21;
 
 /// How a batch runs.
 #[derive(Clone, Copy)]
-pub(super) enum Way<'a> {
+pub(crate) enum Way<'a> {
     /// Without Burn: each feature set by itself, on several threads.
     Runtime(&'a Runtime),
     /// By Burn, all feature sets together.
+    #[cfg(feature = "burn")]
     Burn(&'a Network, &'a Device),
     /// By Burn, all feature sets together, padded to a few shapes.
+    #[cfg(feature = "burn")]
     Padded(&'a Network, &'a Device, Shapes<'a>),
 }
 
 /// Feature sets on their way through the network. Those of equal length (on GPUs, of equal length
 /// when they are padded) run together, as soon as there are enough of them: what runs together
 /// depends on their order alone.
-pub(super) struct Batches<'a, F> {
+pub(crate) struct Batches<'a, F> {
     way: Way<'a>,
     /// Values of a batch, unless a single feature set has more.
     most: usize,
@@ -56,8 +65,11 @@ impl<'a, F: Borrow<Features>> Batches<'a, F> {
     pub fn add(&mut self, features: F) {
         let Features { frames, mels, .. } = *Borrow::<Features>::borrow(&features);
         let length = match self.way {
+            #[cfg(feature = "burn")]
             Way::Padded(.., shapes) => shapes.length(frames),
-            Way::Runtime(_) | Way::Burn(..) => frames,
+            #[cfg(feature = "burn")]
+            Way::Burn(..) => frames,
+            Way::Runtime(_) => frames,
         };
         let shape = [length, mels];
         let most = self.most(shape);
@@ -95,18 +107,24 @@ impl<'a, F: Borrow<Features>> Batches<'a, F> {
     fn most(&self, [frames, mels]: [usize; 2]) -> usize {
         let most = self.most / (frames * mels).max(1);
         match self.way {
+            #[cfg(feature = "burn")]
             Way::Padded(..) => full(most),
-            Way::Runtime(_) | Way::Burn(..) => most,
+            #[cfg(feature = "burn")]
+            Way::Burn(..) => most,
+            Way::Runtime(_) => most,
         }
     }
 
     /// Runs feature sets of one shape `[frames, mels]`.
+    #[cfg_attr(not(feature = "burn"), expect(unused_variables, reason = "Burn asks for it"))]
     fn run(&mut self, shape: [usize; 2], batch: &[(usize, F)]) {
         match self.way {
             Way::Runtime(runtime) => self.keep(each(runtime, batch), batch),
+            #[cfg(feature = "burn")]
             Way::Burn(network, device) => {
                 self.keep(as_they_are(network, device, shape, batch), batch);
             }
+            #[cfg(feature = "burn")]
             Way::Padded(network, device, shapes) => {
                 let mut left = batch;
                 while !left.is_empty() {
@@ -142,97 +160,6 @@ fn each<F: Borrow<Features>>(runtime: &Runtime, batch: &[(usize, F)]) -> Vec<Vec
     // for each thread at most.
     let lots = sets.chunks(rayon::current_num_threads());
     lots.flat_map(|lot| lot.par_iter().map(embed).collect::<Vec<_>>()).collect()
-}
-
-/// The embeddings of feature sets of one shape `[frames, mels]`.
-fn as_they_are<F: Borrow<Features>>(
-    network: &Network,
-    device: &Device,
-    [frames, mels]: [usize; 2],
-    batch: &[(usize, F)],
-) -> Vec<Vec<f32>> {
-    let values: Vec<f32> = batch
-        .iter()
-        .flat_map(|(_, features)| Borrow::<Features>::borrow(features).values.iter().copied())
-        .collect();
-    let input = TensorData::new(values, [batch.len(), frames, mels]);
-    rows(network.forward(Tensor::<3>::from_data(input, device), Mode::Eval))
-}
-
-/// The embeddings of feature sets, padded to `[frames, mels]`, in the first rows of a batch of this
-/// size.
-fn padded<F: Borrow<Features>>(
-    network: &Network,
-    device: &Device,
-    shapes: Shapes,
-    [length, mels]: [usize; 2],
-    size: usize,
-    batch: &[(usize, F)],
-) -> Vec<Vec<f32>> {
-    let mut input = vec![0.0f32; size * length * mels];
-    let mut lengths = Vec::with_capacity(size);
-    for ((_, features), row) in batch.iter().zip(input.chunks_exact_mut(length * mels)) {
-        let Features { values, frames, mels } = Borrow::<Features>::borrow(features);
-        row[..frames * mels].copy_from_slice(values);
-        lengths.push(*frames);
-    }
-    shapes.count(size, length, lengths.iter().sum());
-    // An empty place is an utterance of zeros, whose embedding nobody reads.
-    lengths.resize(size, length);
-    let input = TensorData::new(input, [size, length, mels]);
-    rows(masked(network, Tensor::<3>::from_data(input, device), lengths))
-}
-
-/// `[batch, dim]` as rows.
-fn rows(output: Tensor<2>) -> Vec<Vec<f32>> {
-    let dim = output.dims()[1];
-    let output = output.into_data().convert::<f32>();
-    let values = output.as_slice::<f32>().expect("just converted to f32");
-    values.chunks_exact(dim).map(<[f32]>::to_vec).collect()
-}
-
-/// The embedding of a recording, from those of its windows: the mean of these, each scaled to unit
-/// length. That of a single window stays as it is.
-#[derive(Debug, Default)]
-pub(super) struct OfWindows {
-    first: Vec<f32>,
-    /// Of unit vectors.
-    sum: Vec<f64>,
-    count: usize,
-}
-
-impl OfWindows {
-    /// Takes the embedding of the next window.
-    pub fn add(&mut self, row: Vec<f32>) {
-        let length =
-            row.iter().map(|&x| f64::from(x).powi(2)).sum::<f64>().sqrt().max(f64::MIN_POSITIVE);
-        self.sum.resize(row.len(), 0.0);
-        self.sum.iter_mut().zip(&row).for_each(|(s, &x)| *s += f64::from(x) / length);
-        if self.count == 0 {
-            self.first = row;
-        }
-        self.count += 1;
-    }
-
-    /// Number of windows so far.
-    pub fn count(&self) -> usize {
-        self.count
-    }
-
-    /// The embedding of the recording.
-    pub fn embedding(self) -> Vec<f32> {
-        match self.count {
-            0 | 1 => self.first,
-            count => self.sum.into_iter().map(|s| (s / count as f64) as f32).collect(),
-        }
-    }
-}
-
-/// The embedding of a recording, from those of all its windows.
-pub(super) fn of_windows(rows: impl Iterator<Item = Vec<f32>>) -> Vec<f32> {
-    let mut windows = OfWindows::default();
-    rows.for_each(|row| windows.add(row));
-    windows.embedding()
 }
 
 #[cfg(test)]

@@ -7,11 +7,12 @@ use std::sync::{Mutex, PoisonError};
 
 use burn::tensor::Device;
 
-use super::batches::{Batches, Way, of_windows};
-use super::files::{Function, Opener, Receiver, Taker, WAITING, embed};
+use super::batches::{Batches, Way};
+use super::files::{Opener, Receiver, Taker, WAITING, embed};
 use super::reading::{Reading, WINDOW};
 use super::shapes::{Padding, Shapes};
-use super::{Extractor, Features};
+use super::windows::of_windows;
+use super::{Extractor, Facts, Features};
 use crate::audio::{Meter, Source};
 use crate::backend::is_gpu;
 use crate::error::{Error, Result};
@@ -251,6 +252,15 @@ impl<'a> Embedder<'a> {
     pub(super) fn padding_as_on_gpus(self) -> Self {
         let padding = Padding::new(self.extractor.fbank().config());
         Self { padding: Some(Mutex::new(padding)), ..self }
+    }
+}
+
+/// A function as a receiver.
+struct Function<'f, 't>(&'f mut Taker<'t>);
+
+impl Receiver for Function<'_, '_> {
+    fn take(&mut self, place: usize, result: Result<(Facts, Vec<f32>)>) -> Result<()> {
+        (self.0)(place, result)
     }
 }
 

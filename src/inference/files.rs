@@ -4,8 +4,9 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::batches::{Batches, OfWindows};
+use super::batches::Batches;
 use super::reading::{Opened, Reading};
+use super::windows::OfWindows;
 use super::{Facts, Features};
 use crate::audio::Source;
 use crate::error::Result;
@@ -13,7 +14,7 @@ use crate::error::Result;
 /// Bytes of features after which embeddings are handed over, unless a test says otherwise. The
 /// number of threads and the length of a window bound the decoded audio, so memory grows neither
 /// with the number of recordings nor with their lengths.
-pub(super) const WAITING: usize = 16 << 20;
+pub(crate) const WAITING: usize = 16 << 20;
 
 /// Bytes that an error counts as.
 const ERROR: usize = 1 << 10;
@@ -45,19 +46,10 @@ pub trait Receiver {
     }
 }
 
-/// A function as a receiver.
-pub(super) struct Function<'f, 't>(pub &'f mut Taker<'t>);
-
-impl Receiver for Function<'_, '_> {
-    fn take(&mut self, place: usize, result: Result<(Facts, Vec<f32>)>) -> Result<()> {
-        (self.0)(place, result)
-    }
-}
-
 /// Embeddings of the utterances at `places` of a list, as
 /// [`Embedder::utterances`](super::Embedder::utterances) says. They are handed over after so many
 /// bytes of features (`waiting`).
-pub(super) fn embed(
+pub(crate) fn embed(
     reading: &Reading,
     batches: Batches<Features>,
     waiting: usize,

@@ -1,16 +1,29 @@
-//! Embeddings of whole utterances: [`Embedder`].
+//! Embeddings of whole utterances: [`Embedder`]. Without the feature `burn`, [`portable`] computes
+//! them.
+//!
+//! [`portable`]: crate::portable
 
 mod batches;
+#[cfg(feature = "burn")]
 mod device_fbank;
+#[cfg(feature = "burn")]
 mod embedder;
 mod files;
 mod reading;
+#[cfg(feature = "burn")]
 mod shapes;
+mod windows;
 
+pub(crate) use batches::{Batches, Way};
+#[cfg(feature = "burn")]
 pub use device_fbank::DeviceExtractor;
+#[cfg(feature = "burn")]
 pub use embedder::Embedder;
 pub use files::{Opener, Receiver, Taker};
+pub(crate) use files::{WAITING, embed};
 pub use reading::{Facts, WINDOW};
+pub(crate) use reading::{Opened, Reading};
+#[cfg(feature = "burn")]
 pub use shapes::Padding;
 #[cfg(feature = "train")]
 pub(crate) use shapes::{masked, padded_length};
@@ -105,7 +118,6 @@ mod tests {
 
     use burn::tensor::Device;
 
-    use super::reading::{Opened, Reading};
     use super::*;
     use crate::audio::{FbankConfig, Meter, Source};
     use crate::backend::BackendKind;

@@ -14,7 +14,7 @@ use crate::bytes::counted;
 use crate::error::{Error, Result};
 
 /// How recordings become features.
-pub(super) struct Reading<'a> {
+pub(crate) struct Reading<'a> {
     /// The model's front-end.
     pub extractor: &'a Extractor,
     /// What measures recordings.
@@ -51,8 +51,23 @@ pub struct Facts {
     pub quality: Quality,
 }
 
+impl Facts {
+    /// Why there is nobody to compare, if there is nobody.
+    pub(crate) fn nobody(&self) -> Option<&'static str> {
+        match self {
+            _ if self.silent => {
+                Some("silent: its samples do not change, there is nobody to compare")
+            }
+            _ if self.quality.speech_seconds <= 0.0 => {
+                Some("no speech is heard in it: there is nobody to compare")
+            }
+            _ => None,
+        }
+    }
+}
+
 /// A recording that was opened.
-pub(super) enum Opened {
+pub(crate) enum Opened {
     /// A recording of one window.
     Short(Facts, Features),
     /// A longer recording.
@@ -75,6 +90,7 @@ impl Reading<'_> {
     ///
     /// # Errors
     /// Those of [`Extractor::features`]; no speech, where only speech is taken.
+    #[cfg(feature = "burn")]
     pub fn features_of(&self, samples: &[f32]) -> Result<Vec<Features>> {
         let windows: Vec<&[f32]> = match self.cut(samples.len()) {
             (1, _) => vec![samples],

@@ -245,16 +245,18 @@ impl Player<'_> {
                     self.ledger.release_all(kept.into_iter().chain([dy]));
                 }
                 Op::Pool(Statistics::Weighted(_)) => {
-                    // Both gradients, each a sum of two or three terms.
+                    // Both gradients, each a sum of terms of which one more is there at a time. For
+                    // the second one, what was kept is gone.
                     let [values, weights] = [(); 2].map(|()| self.ledger.new_buffer(size));
-                    self.ledger.scratch(3 * size);
+                    self.ledger.scratch(size);
                     self.ledger.release_all(kept.into_iter().chain([dy]));
                     self.add(&mut gradients, x, values);
                     self.add(&mut gradients, node.inputs[1], weights);
                 }
                 Op::Pool(_) => {
+                    // The gradients of both factors of a square.
                     let made = self.ledger.new_buffer(size);
-                    self.ledger.scratch(2 * size);
+                    self.ledger.scratch(size);
                     self.ledger.release_all(kept.into_iter().chain([dy]));
                     self.add(&mut gradients, x, made);
                 }

@@ -6,10 +6,8 @@ use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
-use crate::model_file::Model;
+use crate::model_file::{Model, SHIPPED};
 
-/// The model's file.
-pub(super) const MODEL: &[u8] = include_bytes!("../../models/default/model.safetensors");
 /// Its card.
 const CARD: &str = include_str!("../../models/default/model.toml");
 
@@ -98,5 +96,5 @@ impl DefaultCard {
 /// # Errors
 /// Those of [`Model::from_bytes`]: it would be a damaged program.
 pub fn default_model(device: &Device) -> Result<Model> {
-    Model::from_bytes(Path::new("the model inside the program"), MODEL.to_vec(), device)
+    Model::from_bytes(Path::new("the model inside the program"), SHIPPED.to_vec(), device)
 }

@@ -43,8 +43,9 @@ impl Derived {
     }
 }
 
-/// Bytes of the tensors in a model's file, without its header of some kilobytes: in f32, and packed
-/// by k-means with so many bits a weight. Layers with too few weights for that get fewer bits.
+/// Bytes of the tensors in a model's file, without its header and its graph, which are some
+/// kilobytes: in f32, and packed by k-means with so many bits a weight. Layers with too few weights
+/// for that get fewer bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Bytes {

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::PackedTensor;
 use crate::audio::FbankConfig;
 use crate::error::{Error, Result};
+use crate::nn::Graph;
 use crate::quant::{Activations, convolutions};
 use crate::scoring::Calibration;
 use crate::zoo::Architecture;
@@ -71,6 +72,24 @@ pub struct Scoring {
 }
 
 impl Scoring {
+    /// The threshold for a false-accept rate, if one is stored: among those of all models, or
+    /// among the user's own.
+    pub fn threshold_at(&self, false_accept_rate: f64) -> Option<f64> {
+        let is_it = |rate: f64| (rate - false_accept_rate).abs() <= 1e-9 * false_accept_rate;
+        self.points().find(|(rate, _)| is_it(*rate)).map(|(_, threshold)| threshold)
+    }
+
+    /// The false-accept rates for which thresholds are stored.
+    pub fn rates(&self) -> impl Iterator<Item = f64> {
+        self.points().map(|(rate, _)| rate)
+    }
+
+    /// False-accept rates and their thresholds.
+    fn points(&self) -> impl Iterator<Item = (f64, f64)> {
+        let named = self.named_thresholds.values().map(|t| (t.false_accept_rate, t.threshold));
+        self.thresholds.iter().copied().chain(named)
+    }
+
     /// Refuses a calibration that gives no ratio, and named thresholds that are none.
     fn check(&self) -> Result<()> {
         if let Some(calibration) = &self.calibration {
@@ -152,6 +171,7 @@ impl Header {
         if self.format != FORMAT {
             return bad(format!("model format {}; this version reads {FORMAT}", self.format));
         }
+        #[cfg(feature = "burn")]
         self.arch.check().map_err(|e| Error::file(path, e.to_string()))?;
         self.frontend.fbank.check().map_err(|e| Error::file(path, e.to_string()))?;
         if self.frontend.fbank.mels != self.arch.mels {
@@ -187,19 +207,19 @@ impl Header {
                 "names the speakers of a training head, which a quantized model has not".to_owned()
             );
         }
-        match &self.activations {
-            Some(activations) => {
-                self.check_activations(activations).map_err(|m| Error::file(path, m))
-            }
-            None => Ok(()),
+        #[cfg(feature = "burn")]
+        if self.activations.is_some() {
+            let graph = self.arch.layout().map_err(|e| Error::file(path, e.to_string()))?;
+            self.check_activations(&graph).map_err(|m| Error::file(path, m))?;
         }
+        Ok(())
     }
 
     /// Refuses ranges that no runtime could compute with, or of layers that the network has not.
-    fn check_activations(&self, activations: &Activations) -> Result<(), String> {
+    pub(super) fn check_activations(&self, graph: &Graph) -> Result<(), String> {
+        let Some(activations) = &self.activations else { return Ok(()) };
         activations.check()?;
-        let graph = self.arch.layout().map_err(|e| e.to_string())?;
-        let known: HashSet<&str> = convolutions(&graph).collect();
+        let known: HashSet<&str> = convolutions(graph).collect();
         match activations.layers.keys().find(|name| !known.contains(name.as_str())) {
             Some(name) => Err(format!(
                 "activations of `{name}`, which is no weight of a convolution of {}",

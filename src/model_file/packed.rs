@@ -6,45 +6,18 @@ use std::path::Path;
 
 use burn::module::{Module, ModuleVisitor, Param, ParamId, Reparameterization, Reparameterizer};
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
-use serde::{Deserialize, Serialize};
+use safetensors::tensor::Dtype;
 
+use super::packing::{Checked, Raw, checked, codebook_name, codes_name, statistic};
 use super::wanted::take;
-use super::{Header, Model, NamedTensors};
-use crate::backend::codes::{bytes, codes, pack, packed_len};
-use crate::bytes::counted;
+use super::{Header, Model, NamedTensors, PackedTensor};
+use crate::backend::codes::{bytes, pack, packed_len};
 use crate::error::{Error, Result};
 use crate::nn::{
     Epsilon, Place, assign_named, collect_named, ids_named, names_and_shapes, scale_and_shift,
 };
-use crate::quant::{Codebook, FakeQuant, Packed, Quantizer, TensorScheme};
+use crate::quant::{FakeQuant, Packed, Quantizer};
 use crate::zoo::Network;
-
-/// What the header says of a packed tensor.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct PackedTensor {
-    /// How it is quantized.
-    #[serde(flatten)]
-    pub scheme: TensorScheme,
-    /// Name of the codebook's tensor.
-    pub codebook: String,
-    /// The weight's shape.
-    pub shape: Vec<usize>,
-}
-
-pub(crate) fn codes_name(name: &str) -> String {
-    format!("{name}.codes")
-}
-
-fn codebook_name(name: &str) -> String {
-    format!("{name}.codebook")
-}
-
-/// The layer of a running statistic that the packed form leaves out. A layer without weight and
-/// bias has no other place for its statistics, and keeps them.
-pub(super) fn statistic<'a>(name: &'a str, all: &dyn Fn(&str) -> bool) -> Option<&'a str> {
-    let layer = name.strip_suffix(".running_mean").or_else(|| name.strip_suffix(".running_var"))?;
-    all(&format!("{layer}.weight")).then_some(layer)
-}
 
 impl Model {
     /// The packed model of a network to which a quantizer is attached: latent weights become codes,
@@ -220,51 +193,16 @@ fn read(
     found: &mut HashMap<String, TensorData>,
     device: &Device,
 ) -> Result<Packed> {
-    let bad = |what: String| Error::file(path, format!("packed tensor `{name}`: {what}"));
-    let bits = tensor.scheme.bits;
-    if !tensor.scheme.has_possible_bits() {
-        return Err(bad(counted(bits, "bit")));
-    }
-    if !tensor.scheme.has_possible_choices() || tensor.codebook != codebook_name(name) {
-        return Err(bad("a header that contradicts itself".into()));
-    }
-    let mut get =
-        |name: String| found.remove(&name).ok_or_else(|| bad(format!("no tensor `{name}`")));
-    let (data, book) = (get(codes_name(name))?, get(tensor.codebook.clone())?);
-    // The shape is that of the network's weight, so the product does not overflow.
-    let count: usize = tensor.shape.iter().product();
-    let wanted = packed_len(count, bits);
-    if data.dtype() != DType::U8 || data.shape().to_vec() != [wanted] {
-        let (dtype, shape) = (data.dtype(), data.shape().to_vec());
-        return Err(bad(format!(
-            "{count} codes of {} are {wanted} bytes, not {dtype:?} {shape:?}",
-            counted(bits, "bit")
-        )));
-    }
-    if book.dtype() != DType::F32
-        || book.shape().to_vec() != tensor.scheme.codebook_shape(&tensor.shape, book.num_elements())
-    {
-        return Err(bad(format!("a codebook of shape {:?}", book.shape().to_vec())));
-    }
-    let book = Codebook::stored(tensor.scheme, book.iter::<f32>().collect(), &tensor.shape)
-        .map_err(|e| bad(format!("codebook: {e}")))?;
-    let data = data.as_bytes();
-    if let Some((i, code)) =
-        codes(data, bits, count).enumerate().find(|&(_, code)| usize::from(code) >= book.entries())
-    {
-        let entries = match book.entries() {
-            1 => "1 entry".to_owned(),
-            many => format!("{many} entries"),
-        };
-        return Err(bad(format!("code {i} is {code}, the codebook has {entries}")));
-    }
-    if let Some(last) = data.last()
-        && !(count * bits).is_multiple_of(8)
-        && last >> (count * bits % 8) != 0
-    {
-        return Err(bad("bits behind the last code".into()));
-    }
-    Ok(Packed::new(data, &book, tensor.shape.clone(), device))
+    let taken = [codes_name(name), tensor.codebook.clone()].map(|name| found.remove(&name));
+    let [data, book] = taken.each_ref().map(|data| data.as_ref().map(raw));
+    let Checked { codes, book } = checked(path, name, tensor, data, book)?;
+    Ok(Packed::new(codes, &book, tensor.shape.clone(), device))
+}
+
+/// A tensor of a file, which holds f32 and bytes.
+fn raw(data: &TensorData) -> Raw<'_> {
+    let dtype = if data.dtype() == DType::U8 { Dtype::U8 } else { Dtype::F32 };
+    Raw { dtype, shape: data.shape().to_vec(), bytes: data.as_bytes() }
 }
 
 struct Attach {

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::packed::statistic;
+use super::packing::statistic;
 use crate::quant::Plan;
 
 /// Bytes of the tensors in a model's file, without its header. The tensors of the network are given

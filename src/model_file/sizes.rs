@@ -3,7 +3,7 @@
 use burn::module::Reparameterization;
 
 use super::Model;
-use super::packed::statistic;
+use super::packing::statistic;
 use crate::backend::codes::packed_len;
 use crate::nn::names_and_shapes;
 use crate::quant::Packed;

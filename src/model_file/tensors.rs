@@ -8,6 +8,7 @@ use burn::tensor::{DType, TensorData};
 use safetensors::tensor::Dtype;
 
 use super::FILE;
+use super::graph::is_graph;
 use crate::bytes;
 use crate::error::{Error, Result};
 use crate::tensor_file::{self, Contents, Data, Part};
@@ -83,10 +84,13 @@ pub fn read_safetensors(path: &Path) -> Result<(NamedTensors, BTreeMap<String, S
     }
 }
 
-/// The tensors of f32 and of bytes in a file, sorted by name.
+/// The tensors of f32 and of bytes in a file, sorted by name, without the graph of a model file.
 pub(super) fn all_of(path: &Path, file: &Contents) -> Result<NamedTensors> {
     let mut all = Vec::new();
     for (name, view) in file.tensors().iter() {
+        if is_graph(name, file) {
+            continue;
+        }
         let shape = view.shape().to_vec();
         let data = match view.dtype() {
             Dtype::I64 => continue,

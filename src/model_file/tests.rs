@@ -1,12 +1,12 @@
 //! Model files: whole, of other networks, damaged and hostile.
 
-use burn::tensor::TensorData;
+use burn::tensor::{Device, TensorData};
 use safetensors::tensor::SafeTensors;
 use serde_json::json;
 
 use super::*;
 use crate::audio::FbankConfig;
-use crate::nn::names_and_shapes;
+use crate::nn::{collect_named, names_and_shapes};
 use crate::quant::config::SmallLayers;
 use crate::quant::{Activations, QuantizeConfig, Quantizer, RangeMethod, Ranges, uniform};
 use crate::tensor_file::flipped;

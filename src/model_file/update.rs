@@ -3,6 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use safetensors::tensor::Dtype;
+
+use super::graph::GRAPH;
 use super::{Header, KEY, Scoring, open};
 use crate::error::{Error, Remedy, Result};
 use crate::scoring::{Curve, MODEL_FALSE_ACCEPT_RATES};
@@ -59,7 +62,27 @@ pub fn update_header(
     to: impl AsRef<Path>,
     change: impl FnOnce(&mut Header),
 ) -> Result<()> {
-    let (from, to) = (from.as_ref(), to.as_ref());
+    rewrite(from.as_ref(), to.as_ref(), change, |_| Ok(None))
+}
+
+/// Writes the model file `from` to `to` with its network's graph, which files of older versions
+/// lack. Everything else stays the same, bit for bit.
+///
+/// # Errors
+/// A file that is no model, or damaged; a file that cannot be written.
+#[cfg(feature = "burn")]
+pub fn write_anew(from: impl AsRef<Path>, to: impl AsRef<Path>) -> Result<()> {
+    let graph = |header: &Header| super::graph::bytes_of(header).map(Some);
+    rewrite(from.as_ref(), to.as_ref(), |_| (), graph)
+}
+
+/// Writes a model file with a changed header and, if there is a new one, another graph.
+fn rewrite(
+    from: &Path,
+    to: &Path,
+    change: impl FnOnce(&mut Header),
+    graph: impl FnOnce(&Header) -> Result<Option<Vec<u8>>>,
+) -> Result<()> {
     let file = open(from)?;
     let mut header = header_of(from, &file.metadata)?;
     change(&mut header);
@@ -70,7 +93,7 @@ pub fn update_header(
         others.map(|(key, value)| (key.as_str(), value.as_str())).collect();
     metadata.push((KEY, &json));
     let tensors = file.tensors();
-    let parts: Vec<Part> = tensors
+    let mut parts: Vec<Part> = tensors
         .iter()
         .map(|(name, view)| Part {
             name: name.into(),
@@ -79,6 +102,11 @@ pub fn update_header(
             bytes: view.data().into(),
         })
         .collect();
+    if let Some(graph) = graph(&header)? {
+        parts.retain(|part| part.name != GRAPH);
+        let (name, shape) = (GRAPH.into(), vec![graph.len()]);
+        parts.push(Part { name, dtype: Dtype::U8, shape, bytes: graph.into() });
+    }
     tensor_file::write(to, &metadata, &parts)
 }
 
@@ -86,12 +114,13 @@ pub fn update_header(
 mod tests {
     use std::collections::HashMap;
 
-    use safetensors::tensor::{Dtype, SafeTensors};
+    use safetensors::tensor::SafeTensors;
 
     use super::*;
     use crate::audio::FbankConfig;
-    use crate::model_file::{Frontend, NamedThreshold};
+    use crate::model_file::{Frontend, NamedThreshold, stored_graph};
     use crate::scoring::{Calibration, Fitted, parse_columns};
+    use crate::tensor_file::Contents;
     use crate::zoo::Architecture;
 
     fn header() -> Header {
@@ -151,6 +180,29 @@ mod tests {
         // Changed back in place, the file is the same, including its checksum.
         update_header(&copy, &copy, |header| header.scoring = old.scoring.clone()).unwrap();
         assert_eq!(std::fs::read(&copy).unwrap(), before);
+    }
+
+    #[test]
+    fn files_of_older_versions_get_their_networks_graph_and_nothing_else() {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, copy) = (dir.path().join("m.safetensors"), dir.path().join("copy.safetensors"));
+        std::fs::write(&path, file(Some(serde_json::to_string(&header()).unwrap()))).unwrap();
+        write_anew(&path, &copy).unwrap();
+        let [old, new] = [&path, &copy].map(|path| open(path).unwrap());
+        assert_eq!(new.metadata, old.metadata);
+        assert_eq!(new.tensors().len(), old.tensors().len() + 1);
+        for (name, tensor) in old.tensors().iter() {
+            assert_eq!(new.tensors().tensor(name).unwrap(), tensor, "{name}");
+        }
+        let stored = |file: &Contents| stored_graph(&copy, file).unwrap();
+        assert_eq!(stored(&old), None);
+        assert_eq!(stored(&new).unwrap(), header().arch.stored_graph().unwrap());
+        // What has one gets the same again, and changes of metadata keep it.
+        let before = std::fs::read(&copy).unwrap();
+        write_anew(&copy, &copy).unwrap();
+        assert_eq!(std::fs::read(&copy).unwrap(), before);
+        update_header(&copy, &copy, |header| header.scoring.threshold_eer = Some(0.5)).unwrap();
+        assert_eq!(stored(&open(&copy).unwrap()), stored(&new));
     }
 
     #[test]

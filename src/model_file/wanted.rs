@@ -1,12 +1,13 @@
 //! Compares a file's tensors with those that a network wants.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::path::Path;
 
 use burn::module::Module;
 use burn::tensor::{DType, Device, TensorData};
 
 use super::NamedTensors;
+use super::compare::{compare, finite};
 use crate::error::{Error, Result};
 use crate::nn::{assign_named, names_and_shapes};
 use crate::zoo::{Architecture, Network};
@@ -54,41 +55,7 @@ pub(super) fn take(
     }
     // A single weight that is not finite spoils every embedding.
     for (name, data) in found.iter() {
-        if let Some((i, x)) = data.iter::<f32>().enumerate().find(|(_, x)| !x.is_finite()) {
-            return Err(Error::file(
-                path,
-                format!("value {i} of tensor `{name}` is {x}, not a number"),
-            ));
-        }
+        finite(path, name, data.iter::<f32>())?;
     }
     Ok(std::mem::take(found))
-}
-
-/// Refuses tensors, given by name and shape, that are not exactly those wanted.
-pub(super) fn compare(
-    path: &Path,
-    wanted: &[(String, Vec<usize>)],
-    wanted_by: &str,
-    found: &HashMap<&str, Vec<usize>>,
-) -> Result<()> {
-    for (name, expected) in wanted {
-        let shape = found.get(name.as_str()).ok_or_else(|| {
-            Error::file(
-                path,
-                format!("no tensor `{name}`, which {wanted_by} wants with shape {expected:?}"),
-            )
-        })?;
-        if shape != expected {
-            let (wanted_by, found) = (wanted_by.to_owned(), shape.clone());
-            let (tensor, expected) = (name.clone(), expected.clone());
-            return Err(Error::Shape { path: path.into(), tensor, wanted_by, expected, found });
-        }
-    }
-    let wanted: HashSet<&str> = wanted.iter().map(|(name, _)| name.as_str()).collect();
-    match found.keys().filter(|name| !wanted.contains(*name)).min() {
-        Some(name) => {
-            Err(Error::file(path, format!("tensor `{name}` has no place in {wanted_by}")))
-        }
-        None => Ok(()),
-    }
 }

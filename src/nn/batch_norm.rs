@@ -4,36 +4,10 @@
 use burn::module::{Flag, Module, ModuleMapper, Param, RunningState};
 use burn::tensor::Tensor;
 
-use super::{Init, Mode};
+use super::{Epsilon, Init, Mode};
 use crate::backend::norm::{Running, affine, normalize_with};
 
 const MOMENTUM: f64 = 0.1;
-
-/// What is added to a variance before its root.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Epsilon {
-    /// 1e-5, PyTorch's default.
-    #[default]
-    E5,
-    /// 1e-6.
-    E6,
-}
-
-impl Epsilon {
-    /// The number.
-    pub fn value(self) -> f64 {
-        match self {
-            Self::E5 => 1e-5,
-            Self::E6 => 1e-6,
-        }
-    }
-
-    /// The running variance whose divisor is 1: a layer with it and mean 0 has its weight as factor
-    /// and its bias as summand.
-    pub fn identity_variance(self) -> f32 {
-        1.0 - self.value() as f32
-    }
-}
 
 /// Batch normalisation over every axis but the second, epsilon 1e-5 unless told otherwise, momentum
 /// 0.1.

@@ -2,19 +2,8 @@
 //! last ReLU, which could not be undone.
 
 use burn::module::Module;
-use serde::{Deserialize, Serialize};
 
-use super::{BatchNorm, BranchKind, Conv2d, Conv2dConfig, Exec, Init, Part};
-
-/// Where normalisation stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Order {
-    /// BN - ReLU - conv, as in RevNet (arXiv 1707.04585).
-    PreActivation,
-    /// conv - BN, with ReLU between the pairs.
-    PostActivation,
-}
+use super::{BatchNorm, BranchKind, Conv2d, Conv2dConfig, Exec, Init, Order, Part};
 
 /// Convolutions, each with a BatchNorm in front of it or behind it.
 #[derive(Module, Debug)]

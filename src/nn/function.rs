@@ -1,7 +1,9 @@
 //! Functions of one value and of two.
 
+use serde::{Deserialize, Serialize};
+
 /// A function of one value, element by element but for the softmax.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Map {
     /// `max(x, 0)`.
     Relu,
@@ -41,7 +43,7 @@ impl Map {
 }
 
 /// A function of two values, element by element.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Combine {
     /// `x + y`.
     Add,

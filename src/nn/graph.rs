@@ -2,17 +2,28 @@
 //! tensors. [`Trace`](super::Trace) records it. Counting, importing, exporting and running without
 //! Burn read it.
 //!
-//! Sizes are those of one utterance, without the batch.
+//! Sizes are those of one utterance, without the batch. [`Graph::resized`] gives those of another
+//! length, and [`Stored`] writes a graph into a model file, so that nothing else needs the network.
+
+mod resize;
+#[cfg(test)]
+mod tests;
+mod wire;
 
 use std::collections::HashMap;
 use std::ops::Range;
 
+use serde::{Deserialize, Serialize};
+
 use super::{
     Combine, Conv1dConfig, Conv2dConfig, Epsilon, Halves, Map, Squeeze, Stage, Statistics,
 };
+pub use wire::Stored;
 
 /// A value of a [`Graph`]: 0 is the input, `i + 1` what node `i` makes.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 pub struct Value(pub usize);
 
 /// Sizes of the axes behind the batch.
@@ -37,7 +48,7 @@ impl Info {
 }
 
 /// What an operation does. See [`Exec`](super::Exec) for formulas and axes.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Op {
     /// Convolution over mels and frames; tensors: weight, and bias if there is one.
     Conv2d(Conv2dConfig),
@@ -121,7 +132,7 @@ pub struct Node {
 }
 
 /// Consecutive nodes as a function.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Function {
     /// What it reads.
     pub inputs: Vec<Value>,
@@ -132,7 +143,7 @@ pub struct Function {
 }
 
 /// How training walks through the nodes.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Step {
     /// Additive coupling: `y1 = x1 + F(x2)`, `y2 = x2 + G(y1)`.
     Couple(Function, Function),

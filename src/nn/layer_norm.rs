@@ -3,10 +3,7 @@
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 
-use super::Init;
-
-/// Added to a variance before its root.
-pub(crate) const LAYER_NORM_EPSILON: f64 = 1e-6;
+use super::{Init, LAYER_NORM_EPSILON};
 
 /// Normalises the channels of every frame and mel by their own mean and (biased) variance
 /// (arXiv 1607.06450), epsilon 1e-6; then a factor and a summand for each channel.

@@ -2,6 +2,13 @@
 
 use std::fmt;
 
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// The names of all stages of all networks.
+const NAMES: [&str; 7] =
+    ["stem", "transitions", "pooling", "embedding", "stage", "transition", "fusion"];
+
 /// A group of layers in a report: `stem`, `stage 2`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Stage(&'static str, Option<usize>);
@@ -28,5 +35,25 @@ impl fmt::Display for Stage {
             None => f.write_str(self.0),
             Some(number) => write!(f, "{} {number}", self.0),
         }
+    }
+}
+
+/// As text.
+impl Serialize for Stage {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Stage {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let (name, number) = match text.split_once(' ') {
+            Some((name, number)) => (name, Some(number.parse().map_err(D::Error::custom)?)),
+            None => (text.as_str(), None),
+        };
+        let known = NAMES.iter().find(|known| **known == name);
+        let unknown = || D::Error::custom(format!("no network has a stage `{name}`"));
+        Ok(Self(known.copied().ok_or_else(unknown)?, number))
     }
 }

@@ -120,7 +120,7 @@ impl Reparameterization for FakeQuant {
             let entries = table.dims()[1];
             return table.reshape([entries]).select(0, codes.val().int()).reshape(shape);
         }
-        let table = self.scheme.scheme.rule().tensor_table(inner(self.codebook.val()));
+        let table = self.scheme.scheme.tensor_table(inner(self.codebook.val()));
         let quantized = match &self.codes {
             Some(codes) => {
                 let entries = table.dims()[1];

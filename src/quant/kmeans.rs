@@ -1,7 +1,7 @@
 //! k-means of numbers, which has an exact solution: the clusters are runs of the sorted list, and
 //! dynamic programming finds the best runs.
 
-use crate::backend::optim8::bound;
+use crate::backend::bound;
 use crate::error::{Error, Result};
 
 /// The solution is exact for up to so many weights. The values of longer lists are first put into

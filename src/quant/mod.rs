@@ -5,31 +5,47 @@
 //! [`TensorScheme`]. A [`Quantizer`] attaches [`FakeQuant`]s to the parameters of a network in
 //! training; a packed network has [`Packed`] parameters. Both are reparameterizations of Burn:
 //! networks need not know of them.
+//!
+//! Without the feature `burn`, what reads packed weights is here.
 
 mod activations;
+#[cfg(feature = "burn")]
 pub mod allocation;
 mod codebook;
+#[cfg(feature = "burn")]
 pub mod config;
+#[cfg(feature = "burn")]
 mod fake_quant;
 pub mod kmeans;
+#[cfg(feature = "burn")]
 pub mod msft;
+#[cfg(feature = "burn")]
 mod packed;
+#[cfg(feature = "burn")]
 mod plan;
-#[cfg(feature = "plots")]
+#[cfg(all(feature = "burn", feature = "plots"))]
 mod plot;
+#[cfg(feature = "burn")]
 mod quantizer;
 mod scheme;
+#[cfg(feature = "burn")]
 pub mod sensitivity;
 
 pub(crate) use activations::convolutions;
 pub use activations::{Activations, RangeMethod, Ranges};
 pub use codebook::Codebook;
+#[cfg(feature = "burn")]
 pub use config::{Method, QuantizeConfig};
+#[cfg(feature = "burn")]
 pub use fake_quant::FakeQuant;
+#[cfg(feature = "burn")]
 pub use packed::Packed;
+#[cfg(feature = "burn")]
 pub use plan::{Plan, Planned, candidates, fits, uniform};
-#[cfg(feature = "plots")]
+#[cfg(all(feature = "burn", feature = "plots"))]
 pub use plot::frontier_svg;
+#[cfg(feature = "burn")]
 pub use quantizer::{Books, Quantizer};
 pub use scheme::{Scheme, TensorScheme};
+#[cfg(feature = "burn")]
 pub use sensitivity::SensitivityConfig;

@@ -40,7 +40,7 @@ impl Reparameterization for Packed {
     const NAME: &'static str = "packed";
 
     fn apply<const D: usize>(&self, _nothing: Tensor<D>) -> Tensor<D> {
-        let table = self.scheme.scheme.rule().tensor_table(self.codebook.val());
+        let table = self.scheme.scheme.tensor_table(self.codebook.val());
         let shape: [usize; D] =
             self.shape.as_slice().try_into().expect("a weight's shape has its rank");
         unpack(self.codes.val(), table, self.scheme.bits, shape)

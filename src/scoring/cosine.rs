@@ -9,6 +9,7 @@ use crate::scoring::Embeddings;
 pub(super) const NOISE: f64 = 1e-6;
 
 /// The cosine of two embeddings. It is not a number where one has no direction.
+#[cfg(feature = "burn")]
 pub(crate) fn cosine(a: &[f32], b: &[f32]) -> f64 {
     let dot = |a: &[f32], b: &[f32]| -> f64 {
         a.iter().zip(b).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum()

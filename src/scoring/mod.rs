@@ -46,6 +46,7 @@ pub use cascade::{Band, BothLlrs, ChosenBand, choose_band};
 pub use chain::{Chain, Link};
 pub use cllr::{ActualDcf, actual_dcf, cllr};
 pub use cosine::Scorer;
+#[cfg(feature = "burn")]
 pub(crate) use cosine::cosine;
 pub use cost::Cost;
 #[cfg(feature = "plots")]

@@ -16,11 +16,10 @@
 //! no stage of several blocks whose ends alone would be kept.
 
 use burn::module::Module;
-use serde::{Deserialize, Serialize};
 
 use super::network::Backbone;
 use super::registry::Member;
-use super::{Architecture, Layers, without_asp, without_second_layer};
+use super::{Architecture, Ecapa, Layers, without_asp, without_second_layer};
 use crate::error::{Error, Result};
 use crate::nn::{
     BatchNorm, Combine, Conv1d, Conv1dConfig, Exec, Init, Linear, Map, Normed, Pooling, Stage,
@@ -35,14 +34,6 @@ const POOLED: usize = 1536;
 
 /// The published network.
 pub(super) const ECAPA: Ecapa = Ecapa { embedding_norm: false };
-
-/// What tells ECAPA-TDNNs apart besides width and pooling.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Ecapa {
-    /// BatchNorm behind the embedding (WeSpeaker's `emb_bn`).
-    pub embedding_norm: bool,
-}
 
 impl Member for Ecapa {
     fn init(&self, init: &Init, arch: &Architecture) -> Backbone {

@@ -201,6 +201,30 @@ impl Row {
     }
 }
 
+impl Layers {
+    /// Those of a published network. ResNets and DF-ResNets have none to choose.
+    pub fn of(row: &Row) -> Option<Self> {
+        row.network.layers()
+    }
+
+    /// Whether both are of one family.
+    pub fn is_of_the_family_of(&self, other: &Self) -> bool {
+        std::mem::discriminant(self) == std::mem::discriminant(other)
+    }
+
+    pub(super) fn member(&self) -> &dyn Member {
+        match self {
+            Self::Ecapa(layers) => layers,
+            Self::CamPlusPlus(layers) => layers,
+            Self::ReDimNet(layers) => layers,
+            Self::ReDimNet2(layers) => layers,
+            Self::Res2Net(layers) => layers,
+            Self::SimAm(layers) => layers,
+            Self::Tdnn(layers) => layers,
+        }
+    }
+}
+
 /// Every name: those of [`ROWS`], and each that has them as Type I and Type II.
 pub fn names() -> impl Iterator<Item = String> {
     let reversible = |kind: ReversibleType| {

@@ -17,11 +17,10 @@
 //! types of ResNet.
 
 use burn::module::Module;
-use serde::{Deserialize, Serialize};
 
 use super::network::Backbone;
 use super::registry::Member;
-use super::{Architecture, Layers, without_second_layer};
+use super::{Architecture, Layers, SimAm, without_second_layer};
 use crate::error::{Error, Result};
 use crate::nn::{
     BatchNorm, Combine, Conv2d, Conv2dConfig, Downsample, Exec, Init, Linear, Map, Pooling,
@@ -39,14 +38,6 @@ const MOST: usize = 256;
 pub(super) const SIMAM_34: SimAm = SimAm { blocks: [3, 4, 6, 3] };
 /// SimAM-ResNet100.
 pub(super) const SIMAM_100: SimAm = SimAm { blocks: [6, 16, 24, 3] };
-
-/// The sizes of a SimAM-ResNet that its width does not say.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct SimAm {
-    /// Blocks of each stage.
-    pub blocks: [usize; 4],
-}
 
 impl Member for SimAm {
     fn init(&self, init: &Init, arch: &Architecture) -> Backbone {

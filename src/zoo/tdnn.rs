@@ -11,11 +11,10 @@
 //! There is no reversible type: no layer adds to its input, so there is nothing to couple.
 
 use burn::module::Module;
-use serde::{Deserialize, Serialize};
 
 use super::network::Backbone;
 use super::registry::Member;
-use super::{Architecture, Layers, segments, without_asp};
+use super::{Architecture, Layers, Tdnn, segments, without_asp};
 use crate::error::{Error, Result};
 use crate::nn::{BatchNorm, Conv1d, Conv1dConfig, Exec, Init, Map, Pooling, Segments, Stage};
 
@@ -26,14 +25,6 @@ const MOST: usize = 1 << 14;
 
 /// The published network.
 pub(super) const TDNN: Tdnn = Tdnn { statistics: 1500 };
-
-/// What tells TDNNs apart besides width and pooling.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Tdnn {
-    /// Channels of the last layer, which are pooled (WeSpeaker's `stats_dim`).
-    pub statistics: usize,
-}
 
 impl Member for Tdnn {
     fn init(&self, init: &Init, arch: &Architecture) -> Backbone {

@@ -1,7 +1,7 @@
 use burn::tensor::{Device, Tensor, TensorData};
 
 use super::*;
-use crate::nn::{BranchKind, Mode, collect_named, graph, names_and_shapes};
+use crate::nn::{BranchKind, Mode, PoolingKind, collect_named, graph, names_and_shapes};
 
 /// Small networks of every name for so many mels, with every pooling that they may have, and with
 /// two embedding layers where they may.

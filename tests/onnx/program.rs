@@ -155,3 +155,18 @@ fn a_model_is_not_replaced_by_its_export() {
     }
     assert!(std::fs::read(&path).unwrap() == before);
 }
+
+#[test]
+fn models_are_written_anew() {
+    let dir = tempfile::tempdir().unwrap();
+    resnet18().save(dir.path().join("m.safetensors"), NamedTensors::default()).unwrap();
+    let told = told(dir.path(), &["m.safetensors", "-o", "n.safetensors"]);
+    let read = |name: &str| std::fs::read(dir.path().join(name)).unwrap();
+    assert_eq!(told["bytes"], read("n.safetensors").len());
+    assert!(read("m.safetensors") == read("n.safetensors"));
+    let args = ["m.safetensors", "--input", "waveform", "-o", "x.safetensors"];
+    let done = export(dir.path(), &args);
+    let words = String::from_utf8_lossy(&done.stderr);
+    assert!(done.status.code() == Some(1) && words.contains("about ONNX files"), "{words}");
+    assert!(!dir.path().join("x.safetensors").exists());
+}

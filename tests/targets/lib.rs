@@ -7,6 +7,8 @@
 
 #[path = "../../src/infer/kernels/mod.rs"]
 mod kernels;
+#[path = "../../src/functions.rs"]
+mod functions;
 #[path = "../../src/lanes.rs"]
 mod lanes;
 mod nn;

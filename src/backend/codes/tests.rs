@@ -1,3 +1,5 @@
+use burn::tensor::{DType, Device, Tensor, TensorData};
+
 use super::*;
 use crate::backend::BackendKind;
 use crate::rng::Stream;

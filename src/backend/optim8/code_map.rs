@@ -3,6 +3,8 @@
 
 use std::sync::LazyLock;
 
+use crate::backend::bound;
+
 /// Values of a map.
 pub const CODES: usize = 256;
 
@@ -52,14 +54,6 @@ impl Table {
             values.try_into().expect("127 values a sign, or 254, with 0 and 1");
         Self { values, bounds: std::array::from_fn(|i| bound(values[i], values[i + 1])) }
     }
-}
-
-/// The largest f32 that is not above the middle of two values. A number above this bound is nearer
-/// to the higher value; the middle itself counts as the lower.
-pub fn bound(low: f32, high: f32) -> f32 {
-    let middle = (f64::from(low) + f64::from(high)) / 2.0; // exact: two f32 of similar size
-    let near = middle as f32;
-    if f64::from(near) > middle { near.next_down() } else { near }
 }
 
 impl CodeMap {

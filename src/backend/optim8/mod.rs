@@ -24,9 +24,10 @@ mod several;
 mod sgd;
 mod update;
 
+pub use super::bound;
 pub use adam::AdamStep;
 pub use blockwise::{Codec, Rounding};
-pub use code_map::{CODES, CodeMap, bound};
+pub use code_map::{CODES, CodeMap};
 pub use gate::{Gate, gate, not_finite};
 pub(crate) use rules::Part;
 pub use rules::{OneMoment, Step, TwoMoments};

@@ -20,8 +20,7 @@ use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, Dispatch, backend_extension};
 use burn::tensor::Tensor;
 
-/// Added to the variance.
-pub const LAMBDA: f64 = 1e-4;
+use crate::functions::SIMAM_LAMBDA as LAMBDA;
 
 /// What the sum of squares of so many values is divided by for the variance.
 fn freedom(count: usize) -> f64 {

@@ -16,10 +16,18 @@ pub(super) struct Holder {
     pub since: String,
 }
 
+/// The machine's name. A browser's page has none.
+fn host() -> String {
+    #[cfg(not(target_family = "wasm"))]
+    return gethostname::gethostname().to_string_lossy().into_owned();
+    #[cfg(target_family = "wasm")]
+    String::new()
+}
+
 impl Holder {
     /// This process.
     pub fn own() -> Self {
-        let host = gethostname::gethostname().to_string_lossy().into_owned();
+        let host = host();
         let host = if host.is_empty() { "localhost".to_owned() } else { host };
         Self { pid: std::process::id(), host, since: stamp(SystemTime::now()) }
     }

@@ -10,5 +10,7 @@ mod vector;
 
 pub(crate) use dense::{Add, Call, Dense, Geometry, Weights};
 pub(crate) use expansion::{Expansion, fits};
-pub(crate) use int8::{IntAdd, IntCall, IntDense, IntOutput, Ints, Scale, quantize, rounded};
+pub(crate) use int8::{IntAdd, IntCall, IntDense, IntOutput, Scale, quantize};
+#[cfg(feature = "burn")]
+pub(crate) use int8::{Ints, rounded};
 pub use level::Level;

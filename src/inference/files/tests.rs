@@ -2,7 +2,7 @@ use std::path::Path;
 
 use burn::tensor::Device;
 
-use super::super::batches::of_windows;
+use super::super::windows::of_windows;
 use super::*;
 use crate::audio::write_wav16;
 use crate::error::Error;

@@ -17,6 +17,8 @@ use super::number::Number;
 use super::{archive, format, onnx, pickle, unreadable};
 use crate::error::{Error, Result};
 use crate::fs;
+use crate::model_file::KEY;
+use crate::model_file::graph::GRAPH;
 
 /// A checkpoint, opened.
 pub(super) struct Checkpoint {
@@ -157,7 +159,10 @@ impl Checkpoint {
         // This compares lengths, offsets and sizes with the file's.
         let (header, metadata) = SafeTensors::read_metadata(&content)
             .map_err(|e| Error::file(path, format!("not a readable safetensors file: {e}")))?;
-        let tensors = metadata.tensors().into_iter().map(|(name, info)| {
+        // A model file of ours holds the network's graph, too.
+        let is_model = metadata.metadata().as_ref().is_some_and(|all| all.contains_key(KEY));
+        let all = metadata.tensors().into_iter().filter(|(name, _)| !(is_model && name == GRAPH));
+        let tensors = all.map(|(name, info)| {
             let number = match info.dtype {
                 Dtype::F64 => Some(Number::F64),
                 Dtype::F32 => Some(Number::F32),

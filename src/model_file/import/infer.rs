@@ -8,7 +8,7 @@ use super::config::Config;
 use super::weights::{self, Weights};
 use super::{ImportOptions, layers};
 use crate::error::{Error, Remedy, Result};
-use crate::model_file::wanted::compare;
+use crate::model_file::compare::compare;
 use crate::nn::graph::{Info, Op};
 use crate::nn::{Graph, PoolingKind, Stage};
 use crate::zoo::Architecture;

@@ -2,6 +2,7 @@
 
 use burn::module::Module;
 
+use super::kind::{HEADS, QUERIES};
 use super::moments::{Floor, Statistics};
 use crate::nn::{BatchNorm, Conv1d, Conv1dConfig, Exec, Init, Map};
 
@@ -9,11 +10,6 @@ use crate::nn::{BatchNorm, Conv1d, Conv1dConfig, Exec, Init, Map};
 const INNER: usize = 128;
 /// Inner channels of a head of MQMHASTP.
 const HEAD: usize = 64;
-/// Heads of a query of MQMHASTP.
-pub(super) const HEADS: usize = 8;
-/// Queries of MQMHASTP.
-pub(super) const QUERIES: usize = 2;
-
 fn conv(init: &Init, name: &str, input: usize, output: usize) -> Conv1d {
     Conv1dConfig::new(input, output, 1).biased().init(init.at(name))
 }

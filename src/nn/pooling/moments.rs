@@ -1,10 +1,12 @@
 //! Which statistics of frames there are.
 
+use serde::{Deserialize, Serialize};
+
 /// Added to a variance before its root.
 pub(crate) const DEVIATION_EPSILON: f64 = 1e-7;
 
 /// Which statistics of the frames.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Statistics {
     /// Mean and standard deviation, sqrt(unbiased variance + 1e-7).
     Both,
@@ -18,7 +20,7 @@ pub enum Statistics {
 }
 
 /// The least variance.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Floor {
     /// 1e-7.
     E7,

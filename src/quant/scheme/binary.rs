@@ -2,8 +2,6 @@
 //! where the scheme has an offset; the scale is the weights' mean distance from it. The codebook is
 //! `[groups, 1]` scales or `[groups, 2]` scales and offsets.
 
-use burn::tensor::Tensor;
-
 use super::{Rule, TensorScheme};
 use crate::error::Result;
 
@@ -97,15 +95,5 @@ impl Rule for Binary {
 
     fn bounds(&self, scheme: TensorScheme, numbers: &[f32]) -> Vec<f32> {
         pairs(scheme, numbers).map(|(_, offset)| offset).collect()
-    }
-
-    fn tensor_table(&self, numbers: Tensor<2>) -> Tensor<2> {
-        let [groups, columns] = numbers.dims();
-        let scale = numbers.clone().slice([0..groups, 0..1]);
-        let offset = match columns {
-            1 => scale.zeros_like(),
-            _ => numbers.slice([0..groups, 1..2]),
-        };
-        Tensor::cat(vec![offset.clone() - scale.clone(), offset + scale], 1)
     }
 }

@@ -1,8 +1,6 @@
 //! k-means: the codebook is the values themselves, ascending. There are fewer than `2^bits` of them
 //! where there are fewer distinct weights, which are then kept exactly.
 
-use burn::tensor::Tensor;
-
 use super::{Rule, TensorScheme};
 use crate::error::Result;
 use crate::quant::kmeans;
@@ -75,10 +73,6 @@ impl Rule for Centroids {
         let mut bounds = kmeans::bounds(numbers);
         bounds.resize((1 << scheme.bits) - 1, f32::MAX);
         bounds
-    }
-
-    fn tensor_table(&self, numbers: Tensor<2>) -> Tensor<2> {
-        numbers
     }
 }
 

@@ -6,8 +6,9 @@
 
 mod binary;
 mod centroids;
+#[cfg(feature = "burn")]
+mod on_device;
 
-use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
 use crate::backend::codes::packed_len;
@@ -78,6 +79,7 @@ pub(super) trait Rule {
     fn padded(&self, scheme: TensorScheme, numbers: &[f32]) -> Vec<f32>;
 
     /// The numbers without what [`Self::padded`] has added.
+    #[cfg_attr(not(feature = "burn"), expect(dead_code, reason = "networks in training have it"))]
     fn trimmed(&self, numbers: Vec<f32>) -> Vec<f32>;
 
     /// `[groups, 2^bits]`: the values of each group, ascending. The last one stands again where
@@ -86,10 +88,6 @@ pub(super) trait Rule {
 
     /// `[groups, 2^bits - 1]`: what separates the values.
     fn bounds(&self, scheme: TensorScheme, numbers: &[f32]) -> Vec<f32>;
-
-    /// The table on a device, bit for bit: numbers `[groups, columns]` to values
-    /// `[groups, entries]`.
-    fn tensor_table(&self, numbers: Tensor<2>) -> Tensor<2>;
 }
 
 /// A scheme with its choices.

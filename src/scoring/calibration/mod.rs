@@ -93,6 +93,13 @@ impl Calibration {
         self.columns.iter().any(|column| column.quantity() == Some(quantity))
     }
 
+    /// Whether the cosine of two recordings, of which nothing but the recordings is known, has a
+    /// ratio. The model holds `mean`, if any, which is subtracted.
+    pub fn takes_cosines(&self, mean: Option<&[f32]>) -> bool {
+        let made = Made::cosines(mean);
+        self.fitted.check_scores(&made).is_ok() && !self.weighs(Quantity::Cohort)
+    }
+
     /// The log-likelihood ratio of a trial, natural logarithm. Speech that is longer than any that
     /// the calibration was fitted on counts as the longest: the line knows nothing beyond.
     ///

@@ -20,13 +20,12 @@ mod dense;
 mod head;
 
 use burn::module::Module;
-use serde::{Deserialize, Serialize};
 
 use self::dense::{DenseBlock, Nonlinear, Transit};
 use self::head::Head;
 use super::network::Backbone;
 use super::registry::Member;
-use super::{Architecture, Layers, without_asp, without_second_layer};
+use super::{Architecture, CamPlusPlus, Layers, without_asp, without_second_layer};
 use crate::error::{Error, Result};
 use crate::nn::{BatchNorm, Conv1d, Conv1dConfig, Exec, Init, Pooling, Stage};
 
@@ -37,16 +36,6 @@ const MOST: usize = 1024;
 
 /// The published network.
 pub(super) const CAMPPLUS: CamPlusPlus = CamPlusPlus { growth: 32, bottleneck: 4 };
-
-/// The sizes of a CAM++ that its width does not say.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct CamPlusPlus {
-    /// Channels that each layer adds (WeSpeaker's `growth_rate`).
-    pub growth: usize,
-    /// Channels inside a layer, as a multiple of `growth` (WeSpeaker's `bn_size`).
-    pub bottleneck: usize,
-}
 
 impl CamPlusPlus {
     /// Channels behind so many stages.

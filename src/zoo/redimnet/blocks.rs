@@ -3,8 +3,9 @@
 use burn::module::Module;
 
 use super::convnext::ConvNext;
-use super::options::{Blocks2d, Plan, Shared};
+use super::options::{Plan, Shared};
 use crate::nn::{BatchNorm, Combine, Conv2d, Conv2dConfig, Exec, Init, Linear, Map};
+use crate::zoo::Blocks2d;
 
 /// A block of the kind that the network has.
 #[derive(Module, Debug)]

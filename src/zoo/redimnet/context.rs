@@ -4,8 +4,9 @@
 use burn::module::Module;
 
 use super::convnext::ConvNext;
-use super::options::{Context, HEADS};
+use super::options::HEADS;
 use crate::nn::{Combine, Conv1d, Conv1dConfig, Exec, Init, LayerNorm, Linear, Map};
+use crate::zoo::Context;
 
 /// Kernels over frames.
 const KERNELS: [usize; 4] = [7, 19, 31, 59];

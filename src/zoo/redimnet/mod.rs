@@ -52,37 +52,14 @@ mod tests;
 use std::borrow::Cow;
 
 use burn::module::Module;
-use serde::{Deserialize, Serialize};
 
 use super::network::Backbone;
 use super::registry::Member;
-use super::{Architecture, Layers, segments};
+use super::{Architecture, Blocks2d, Context, Layers, ReDimNet, ReDimNetStage, segments};
 use crate::error::Result;
 use crate::nn::{BatchNorm, Conv1d, Conv1dConfig, Exec, Init, Mix, Pooling, Segments, Stage};
-pub use options::{Blocks2d, Context, ReDimNetStage};
 use options::{Generation, Shared, stage};
-pub use second::ReDimNet2;
 use stage::{StageNet, Stem};
-
-/// What tells ReDimNets apart besides width, mels and pooling.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ReDimNet {
-    /// The time contexts (WeSpeaker's `block_1d_type`).
-    pub context: Context,
-    /// The blocks over mels and frames (WeSpeaker's `block_2d_type`).
-    pub blocks: Blocks2d,
-    /// Channels of each group of the blocks' convolutions. Without it they have one group, and
-    /// residual blocks lack the 1x1 convolutions behind them.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub group_divisor: Option<usize>,
-    /// Values of a frame that are pooled (WeSpeaker's `out_channels`): a 1x1 convolution with
-    /// BatchNorm makes them. Without it all values of the last sum are pooled.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub output: Option<usize>,
-    /// The stages, in order.
-    pub stages: Cow<'static, [ReDimNetStage]>,
-}
 
 /// B0.
 pub(super) const B0: ReDimNet = ReDimNet {

@@ -2,10 +2,8 @@
 
 use std::ops::RangeInclusive;
 
-use serde::{Deserialize, Serialize};
-
 use crate::error::{Error, Result};
-use crate::zoo::{Architecture, without_asp};
+use crate::zoo::{Architecture, Blocks2d, Context, ReDimNetStage, without_asp};
 
 /// Heads of the self-attention.
 pub(super) const HEADS: usize = 4;
@@ -20,52 +18,6 @@ const MOST_EXPANSION: f64 = 8.0;
 const MOST_CHANNELS: usize = 1 << 14;
 const MOST_DIVISOR: usize = 1 << 20;
 const MOST_EDGE: usize = 15;
-
-/// What a time context computes between its two 1x1 convolutions.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Context {
-    /// Four ConvNeXt blocks with kernels of 7, 19, 31 and 59 frames, and self-attention.
-    #[serde(rename = "conv+att")]
-    ConvAttention,
-    /// A depthwise convolution over 59 frames, which tells positions, and self-attention whose
-    /// feed-forward layer is twice as wide.
-    #[serde(rename = "att")]
-    Attention,
-}
-
-/// The blocks over mels and frames. Files have WeSpeaker's names.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Blocks2d {
-    /// Two convolutions of 3x3 and ReLU behind the sum.
-    #[serde(rename = "basic_resnet")]
-    Basic,
-    /// The same with a gate for every mel.
-    #[serde(rename = "basic_resnet_fwse")]
-    BasicSe,
-    /// ConvNeXt's: a convolution, BatchNorm, GELU, a 1x1 convolution, and nothing behind the sum.
-    #[serde(rename = "convnext_like")]
-    ConvNext,
-}
-
-/// A stage of either family.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ReDimNetStage {
-    /// Strides over mels and frames. Channels grow by the first; ReDimNet has 1 for the second.
-    pub stride: [usize; 2],
-    /// Blocks over mels and frames.
-    pub blocks: usize,
-    /// Channels inside the blocks, as a multiple of the stage's own.
-    pub expansion: f64,
-    /// What divides the values of a frame, channels times mels, down to the channels of the time
-    /// context; none where the stage has no time context.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub context: Option<usize>,
-    /// Kernel of ReDimNet2's ConvNeXt blocks over mels and frames; 3x3 if not given, and always in
-    /// all other blocks.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub kernel: Option<[usize; 2]>,
-}
 
 /// A stage with the usual kernel.
 pub(super) const fn stage(

@@ -17,43 +17,16 @@
 use std::borrow::Cow;
 
 use burn::module::Module;
-use serde::{Deserialize, Serialize};
 
-use super::options::{Blocks2d, Context, Generation, ReDimNetStage, Shared, stage};
+use super::options::{Generation, Shared, stage};
 use super::stage::{StageNet, Stem, Weights, fold};
 use crate::error::Result;
 use crate::nn::{Conv1d, Conv1dConfig, Conv2d, Conv2dConfig, Exec, Init, Normed, Pooling, Stage};
 use crate::zoo::network::Backbone;
 use crate::zoo::registry::Member;
-use crate::zoo::{Architecture, Layers, without_second_layer};
-
-/// What tells ReDimNet2s apart besides width, mels and pooling.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ReDimNet2 {
-    /// The time contexts (WeSpeaker's `block_1d_type`).
-    pub context: Context,
-    /// The blocks over mels and frames (WeSpeaker's `block_2d_type`).
-    pub blocks: Blocks2d,
-    /// Channels of each group of the blocks' convolutions. Without it they have one group, and
-    /// residual blocks lack the 1x1 convolutions behind them.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub group_divisor: Option<usize>,
-    /// Channels that a 1x1 convolution makes for the pooling (WeSpeaker's `out_channels`). Without
-    /// it the last sum is pooled as it is.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub output: Option<usize>,
-    /// Whether the last sum is pooled flat; otherwise it is folded into an image, of which all
-    /// channels and mels are pooled (WeSpeaker's `return_2d_output`).
-    pub flat: bool,
-    /// Whether each stage's first convolution has as many groups as its channels allow (WeSpeaker's
-    /// `compress_tconvs`).
-    pub compressed: bool,
-    /// Whether BatchNorm follows the embedding (WeSpeaker's `emb_bn`).
-    pub embedding_norm: bool,
-    /// The stages, in order.
-    pub stages: Cow<'static, [ReDimNetStage]>,
-}
+use crate::zoo::{
+    Architecture, Blocks2d, Context, Layers, ReDimNet2, ReDimNetStage, without_second_layer,
+};
 
 /// Stages of B0 and B3.
 const B0_STAGES: [ReDimNetStage; 6] = [

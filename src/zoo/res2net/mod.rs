@@ -22,31 +22,14 @@ mod block;
 mod fusion;
 
 use burn::module::Module;
-use serde::{Deserialize, Serialize};
 
 use super::network::Backbone;
 use super::registry::Member;
-use super::{Architecture, Layers, segments, without_asp};
+use super::{Architecture, Layers, Res2Net, segments, without_asp};
 use crate::error::{Error, Result};
 use crate::nn::{BatchNorm, Conv2d, Conv2dConfig, Exec, Init, Pooling, Segments, Stage};
 use block::{Block, Splits};
 use fusion::Fusion;
-
-/// Members of the family. The architecture's width is the channels of the stem.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Res2Net {
-    /// Blocks of each stage.
-    pub blocks: [usize; 4],
-    /// Channels of a split for every 64 channels of a stage, before expansion.
-    pub base_width: usize,
-    /// Number of splits, 2 or more.
-    pub scale: usize,
-    /// How many times a stage's channels its blocks put out.
-    pub expansion: usize,
-    /// ERes2Net rather than Res2Net.
-    pub fusion: bool,
-}
 
 /// Res2Net34.
 pub(in crate::zoo) const RES2NET34: Res2Net =

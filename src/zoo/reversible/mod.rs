@@ -14,10 +14,14 @@
 //! 2): the features get zeros on the right, which is the mean of mean-subtracted features. Both
 //! executions see the padded features.
 
+#[cfg(feature = "burn")]
 mod network;
 mod options;
+#[cfg(feature = "burn")]
 mod plan;
 
+#[cfg(feature = "burn")]
 pub(super) use network::RevNet;
 pub use options::{MergeRule, ReversibleOptions, ReversibleType, StreamRule, TransitionRule};
+#[cfg(feature = "burn")]
 pub(super) use plan::{Base, Plan};

@@ -29,6 +29,7 @@ pub(crate) use convert::quantize;
 use kernel::Kernel;
 use pack::Packed;
 pub(crate) use scale::Scale;
+#[cfg(feature = "burn")]
 pub(crate) use weights::{Ints, rounded};
 
 /// What is added to a convolution's scaled and shifted result, before ReLU. It lies as the output

@@ -41,6 +41,7 @@ impl Scale {
 
     /// The byte nearest to a value, ties to the even number of steps. Values beyond the range get
     /// the byte at its end, and so does NaN: 0.
+    #[cfg(feature = "burn")]
     pub fn byte(self, value: f32) -> u8 {
         let Rounding { inverse, low, high, zero } = self.rounding();
         let steps = (value * inverse).max(low).min(high);
@@ -48,6 +49,7 @@ impl Scale {
     }
 
     /// The value of a byte.
+    #[cfg(feature = "burn")]
     pub fn value(self, byte: u8) -> f32 {
         f32::from(i16::from(byte) - i16::from(self.zero)) * self.step
     }
