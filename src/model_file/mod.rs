@@ -28,6 +28,7 @@ use std::path::Path;
 use burn::tensor::Device;
 
 use crate::error::{Error, Result};
+use crate::fs;
 use crate::nn::collect_named;
 use crate::tensor_file::{self, Contents};
 use crate::zoo::Network;
@@ -136,9 +137,12 @@ impl Model {
     }
 }
 
-/// Reads a model file's bytes.
+/// Reads a model file's bytes. Standard input is refused: some callers read the file again.
 pub(crate) fn open(path: &Path) -> Result<Contents> {
-    tensor_file::read(path, FILE)
+    match fs::is_stdin(path) {
+        true => Err(Error::file(path, "a model cannot be standard input; name its file")),
+        false => tensor_file::read(path, FILE),
+    }
 }
 
 /// The training head's tensors of a model file; none if it does not hold the head.
