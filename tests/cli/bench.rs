@@ -237,7 +237,7 @@ fn json_is_one_object_or_an_array_of_objects() {
     let place = Place::make();
     let memory = |networks: &[&str]| {
         let small = ["--width", "8", "--mels", "40", "--batch", "2", "--speakers", "5"];
-        place.json(&[&["memory"], networks, &small].concat())
+        place.json(&[&["memory"][..], networks, &small].concat())
     };
     let zoo = place.json(&["zoo"]);
     let (several, one) = (memory(&["resnet10", "resnet18"]), memory(&["resnet10"]));

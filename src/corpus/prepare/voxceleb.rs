@@ -118,10 +118,10 @@ impl Layout for Vox {
 /// its dev part.
 ///
 /// Trial lists are checked and written to `out` as `vox1_O.txt`, `vox1_O_cleaned.txt` and so on;
-/// lists of other names keep them. Ids tell the corpora apart; where a folder holds speakers of the
-/// corpus that it is not given for, that is reported. Trials of utterances that are left out are left out too, and
+/// lists of other names keep them. Trials of utterances that are left out are left out too, and
 /// counted. Speakers of dev parts that occur in the trials are reported. Copies of other files are
-/// left out of dev parts only.
+/// left out of dev parts only. Ids tell the corpora apart; a folder that holds speakers of the
+/// corpus that it is not given for is reported.
 ///
 /// # Errors
 /// No folder; a folder without usable audio; a trial list that cannot be read, or of which nothing
