@@ -227,7 +227,7 @@ mod tests {
             for mean in [None, Some(&mean[..])] {
                 assert_eq!(product(&x, &y, mean), plain(&x, &y, mean), "{dim} values");
                 let m = |j: usize| mean.map_or(0.0, |mean| mean[j]);
-                let term = |j| (f64::from(x[j]) - m(j)) * (f64::from(y[j]) - m(j));
+                let term = |j: usize| (f64::from(x[j]) - m(j)) * (f64::from(y[j]) - m(j));
                 let direct: f64 = (0..dim).map(term).sum();
                 assert!((plain(&x, &y, mean) - direct).abs() < 1e-12, "{dim} values");
             }

@@ -59,8 +59,8 @@ impl Members {
         let less = match &self.values {
             Held::Stored(values, mean) => {
                 values.dots(row.values, first, places, cosines);
-                let with = |mean: &Vec<f64>| Lanes::<8>::sum2(row.values, mean, |x, m| x * m);
-                mean.as_ref().map_or(0.0, with)
+                let dot = |mean: &[f64]| Lanes::<8>::sum2(row.values, mean, |x, m| x * m);
+                mean.as_deref().map_or(0.0, dot)
             }
             Held::Wide(values) => {
                 let dim = row.values.len();
