@@ -140,6 +140,9 @@ impl Args {
         let none: &[PathBuf] = &[];
         match (listed, self.files.as_slice()) {
             (Some(_), []) => Ok((None, none)),
+            (Some(_), [model]) if fs::is_stdin(model) => {
+                Err(Error::file(model, "a model cannot be standard input; name its file"))
+            }
             (Some(_), [model]) => Ok((Some(model.as_path()), none)),
             (Some(list), [_, more, ..]) => {
                 let list = list.display();

@@ -20,7 +20,8 @@ pub(super) struct Global {
     /// No progress, lines of epochs, dashboard and notes. Results, warnings and errors stay.
     #[arg(long, short, global = true)]
     pub(super) quiet: bool,
-    /// One JSON object on stdout, for errors too.
+    /// One JSON object on stdout, for errors too; of `bench`, `zoo` and `memory` of several
+    /// networks, an array of objects.
     #[arg(long, global = true)]
     pub(super) json: bool,
     /// Do not check the checksums of files that are read.

@@ -12,6 +12,7 @@ use self::data::Data;
 use super::Global;
 use super::values::{counted, pooling_name};
 use crate::error::{Error, Result};
+use crate::fs;
 use crate::model_file::{LayerSize, Model, NamedThreshold, layer_sizes};
 use crate::scoring::{Fitted, FittedFile};
 use crate::terminal::outln;
@@ -35,6 +36,10 @@ pub struct Args {
 }
 
 pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
+    // The file is read again when its kind is known.
+    if fs::is_stdin(&args.file) {
+        return Err(Error::file(&args.file, "cannot be standard input here; name a file"));
+    }
     if let Some(data) = Data::of(&args.file) {
         return match args.layers {
             true => Err(Error::file(&args.file, "is no model: --layers has nothing to list")),

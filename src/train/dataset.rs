@@ -66,6 +66,7 @@ impl TrainSet {
         let data = &recipe.data;
         let corpus = Corpus::load_all_with(&data.train, done)?;
         let left_out = LeftOut::new(data.tolerate, corpus.utterances.len());
+        left_out.foresee(corpus.missing().count());
         for (place, error) in corpus.missing() {
             if let Some(text) = left_out.add(place, error)? {
                 warn(&format!("{text}; left out"));

@@ -41,6 +41,8 @@ pub(super) struct Trained {
     pub head: Option<HeadMatch>,
     /// Why nothing was trained, if the run had ended before.
     pub ended: Option<String>,
+    /// Recordings that the run left out, one line for each; rank 0 knows them.
+    pub left_out: Vec<String>,
 }
 
 /// Trains, unless the run had ended before.
@@ -113,27 +115,45 @@ pub(super) fn launch_as(
         run.devices.iter().for_each(|device| use_pages(device, page));
     }
     let run = Arc::new(run);
-    let last = match ended {
-        Some(_) => trainee,
+    let before = match is_first(&*options.ranks) {
+        true => left_out_before(options)?,
+        false => Vec::new(),
+    };
+    let (last, left_out) = match ended {
+        Some(_) => (trainee, before),
         None => {
             let fitted = fit(options, &run, loader, &dev, trainee);
-            if is_first(&*options.ranks) {
-                tell_left_out(&set, &dev, options)?;
-            }
-            fitted?
+            let left_out = match is_first(&*options.ranks) {
+                true => tell_left_out(&set, &dev, before, options)?,
+                false => Vec::new(),
+            };
+            (fitted?, left_out)
         }
     };
-    Ok(Trained { last, run, dev, head, ended })
+    Ok(Trained { last, run, dev, head, ended, left_out })
 }
 
-/// Names the recordings that could not be read, all of them in a file of the run's folder.
-fn tell_left_out(set: &TrainSet, dev: &DevSet, options: &RunOptions) -> Result<()> {
-    let faults = [set.left_out(), dev.left_out()].concat();
-    let Some(first) = faults.first() else { return Ok(()) };
+/// The recordings that a run left out before it was resumed.
+fn left_out_before(options: &RunOptions) -> Result<Vec<String>> {
     let path = options.out.join(LEFT_OUT);
-    // A run that was resumed has left out more before.
-    let before = if path.exists() { fs::read_to_string(&path)? } else { String::new() };
-    let all: BTreeSet<&str> = before.lines().chain(faults.iter().map(String::as_str)).collect();
+    match options.resume && path.exists() {
+        true => Ok(fs::read_to_string(&path)?.lines().map(str::to_owned).collect()),
+        false => Ok(Vec::new()),
+    }
+}
+
+/// Names the recordings that could not be read, all of them in a file of the run's folder, with
+/// those that were left out before. Returns all.
+fn tell_left_out(
+    set: &TrainSet,
+    dev: &DevSet,
+    before: Vec<String>,
+    options: &RunOptions,
+) -> Result<Vec<String>> {
+    let faults = [set.left_out(), dev.left_out()].concat();
+    let Some(first) = faults.first() else { return Ok(before) };
+    let path = options.out.join(LEFT_OUT);
+    let all: BTreeSet<String> = before.into_iter().chain(faults.iter().cloned()).collect();
     let text: String = all.iter().map(|fault| format!("{fault}\n")).collect();
     fs::write_bytes(&path, text.as_bytes())?;
     (options.warn)(&format!(
@@ -141,7 +161,7 @@ fn tell_left_out(set: &TrainSet, dev: &DevSet, options: &RunOptions) -> Result<(
         counted(faults.len(), "recording"),
         path.display()
     ));
-    Ok(())
+    Ok(all.into_iter().collect())
 }
 
 /// Learning rate and margin of the run. A quantizer's stages may restart the learning rate.

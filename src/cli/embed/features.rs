@@ -8,6 +8,7 @@ use crate::audio::{FbankConfig, subtract_mean};
 use crate::cli::Global;
 use crate::cli::values::counted;
 use crate::error::{Error, Result};
+use crate::fs;
 use crate::inference::{Embedder, Features};
 use crate::model_file::{Frontend, Model, read_safetensors};
 use crate::progress::Progress;
@@ -71,7 +72,10 @@ fn each_features(
     if archive::is_archive(path) {
         return each_of_archive(path, wanted, take);
     }
-    let (tensors, metadata) = read_safetensors(path)?;
+    let (tensors, metadata) = read_safetensors(path).map_err(|e| match fs::is_stdin(path) {
+        true => e.and("Kaldi's archive on standard input is `ark:-`, a list of one `scp:-`"),
+        false => e,
+    })?;
     if let Some(text) = metadata.get("frontend") {
         let made: Frontend = serde_json::from_str(text)
             .map_err(|e| Error::file(path, format!("damaged metadata: {e}")))?;

@@ -49,6 +49,11 @@ impl Corpus {
     /// Those of [`Corpus::load_all`].
     pub fn load_all_with(path: impl AsRef<Path>, done: &Done) -> Result<Self> {
         let path = path.as_ref();
+        if fs::is_stdin(path) {
+            let what = "a corpus cannot be standard input: speakers and files are looked for \
+                        beside its list; name a folder or a list";
+            return Err(Error::file(path, what));
+        }
         if path.is_file() {
             return match fs::parent(path) {
                 folder if path.file_name().is_some_and(|name| name == "wav.scp") => {

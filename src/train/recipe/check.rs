@@ -107,7 +107,10 @@ impl Recipe {
         let train = &self.train;
         if train.average_last > train.epochs {
             let (n, epochs) = (train.average_last, train.epochs);
-            let message = format!("train.average_last = {n}: train.epochs is {epochs}");
+            let message = format!(
+                "train.average_last = {n}: train.epochs is {epochs}; make average_last {epochs} \
+                 or less too, or train.epochs {n} or more"
+            );
             return Fault::refused("train.average_last", message);
         }
         if train.patience > 0 && train.average_last > 1 {
