@@ -59,6 +59,7 @@ pub mod cli;
 pub mod corpus;
 pub mod error;
 pub mod fs;
+mod freed;
 mod functions;
 pub mod infer;
 pub mod inference;
@@ -93,6 +94,7 @@ pub mod train;
 pub mod zoo;
 
 pub use error::{Error, Result};
+pub use freed::keep_freed_memory;
 
 /// The README's example is compiled with the documentation's tests.
 #[cfg(doctest)]
