@@ -191,11 +191,11 @@ fn what_cannot_be_enrolled_changes_nothing() {
 fn a_damaged_store_is_refused_by_each_verb_but_forget() {
     let place = enrolled();
     let mut file = std::fs::read(place.path("v")).unwrap();
-    // The name of a recording, in the table and in its index.
+    // The name of a recording.
     let name = b"anna0.wav";
     let places: Vec<usize> =
         (0..file.len() - name.len()).filter(|&at| file[at..].starts_with(name)).collect();
-    assert!(places.len() > 1);
+    assert!(!places.is_empty());
     places.into_iter().for_each(|at| file[at + 3] ^= 1);
     std::fs::write(place.path("v"), &file).unwrap();
     for args in [
