@@ -87,8 +87,8 @@ pub struct Args {
     /// Channel, from 0, to read of every file. Files of several channels need it.
     #[arg(long, conflicts_with = "features")]
     channel: Option<usize>,
-    /// Leave out files that cannot be read or whose embedding is not finite, with a warning for each
-    /// of the first.
+    /// Leave out files that cannot be read or whose embedding is not finite, with a warning for
+    /// each of the first.
     #[arg(long, conflicts_with = "features")]
     skip_errors: bool,
     /// Where to list what was left out: `id reason` a line.

@@ -14,8 +14,8 @@
 //! equal on all ranks, in an order of its own.
 //!
 //! [`connect`] finds the body that fits how the program was started, [`over_nccl`] puts NCCL over
-//! it, [`end`] takes leave. [`agree`] makes one rank's error that of all, [`apart()`] waits for work
-//! that each does by itself. [`Buckets`] sum gradients, and [`Sending`] begins that while the
+//! it, [`end`] takes leave. [`agree`] makes one rank's error that of all, [`apart()`] waits for
+//! work that each does by itself. [`Buckets`] sum gradients, and [`Sending`] begins that while the
 //! backward pass goes on.
 
 use std::fmt::Debug;

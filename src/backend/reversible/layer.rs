@@ -58,8 +58,8 @@ pub struct Again<'a> {
     pub inputs: bool,
     /// Which parameters' gradients are wanted.
     pub tracked: &'a [bool],
-    /// Values without a tape in the place of the layer's own, by the numbers of parameters. An empty
-    /// list has none.
+    /// Values without a tape in the place of the layer's own, by the numbers of parameters. An
+    /// empty list has none.
     pub values: Vec<Option<DispatchTensor>>,
 }
 

@@ -1,5 +1,5 @@
-//! Steps during the backward pass: each parameter's as soon as its gradient is complete, after which
-//! the gradient is freed.
+//! Steps during the backward pass: each parameter's as soon as its gradient is complete, after
+//! which the gradient is freed.
 //!
 //! All parameters leave their module before the pass begins, so that each step finds its parameter
 //! in nobody else's hands and changes it in place. Reversible bodies borrow their parameters, and

@@ -1,4 +1,5 @@
-//! Gradients that are not finite, and parameters without gradients, in steps during a backward pass.
+//! Gradients that are not finite, and parameters without gradients, in steps during a backward
+//! pass.
 
 use super::*;
 
