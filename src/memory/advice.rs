@@ -189,7 +189,7 @@ mod tests {
     fn what_fits_is_told() {
         let text = advice(&setting("resnet293", 128), CPU, Some(24 << 30)).unwrap();
         for part in [
-            "resnet293, 128 crops of 200 frames take about 110.80 GiB",
+            "resnet293, 128 crops of 200 frames take about 110.92 GiB",
             "24.00 GiB were free",
             "train.accumulate = 8 or train.batch_size = 16 (14.",
             "rev1-resnet293 (6.",

@@ -254,9 +254,8 @@ impl Player<'_> {
                     self.add(&mut gradients, node.inputs[1], weights);
                 }
                 Op::Pool(_) => {
-                    // The gradients of both factors of a square.
                     let made = self.ledger.new_buffer(size);
-                    self.ledger.scratch(size);
+                    self.ledger.scratch(2 * size);
                     self.ledger.release_all(kept.into_iter().chain([dy]));
                     self.add(&mut gradients, x, made);
                 }
