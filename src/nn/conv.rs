@@ -46,7 +46,7 @@ pub struct Conv<const D: usize, const N: usize> {
     config: ConvConfig<D, N>,
 }
 
-/// See [`Conv1dConfig`].
+/// See [`Conv1dConfig`](super::Conv1dConfig).
 pub type Conv1d = Conv<3, 1>;
 /// See [`Conv2dConfig`].
 pub type Conv2d = Conv<4, 2>;
