@@ -27,7 +27,7 @@ use self::sharded::Sharded;
 use self::speech::{check_words, write_speech};
 use self::work::{Done, Work, description};
 use super::train::minutes;
-use super::values::within;
+use super::values::{misuse, misused, within};
 use super::{Global, chosen};
 use crate::archive::{Output, check_key, input_files};
 use crate::backend::collective;
@@ -147,9 +147,9 @@ impl Args {
             (Some(list), [_, more, ..]) => {
                 let list = list.display();
                 let message = format!("is named beside {list}: give files or a list, not both");
-                Err(Error::file(more, message))
+                Err(misused(more, message))
             }
-            (None, [model]) if chosen::is_model(model) => Err(Error::file(
+            (None, [model]) if chosen::is_model(model) => Err(misused(
                 model,
                 "is a model: name recordings behind it, or give --wav-scp, --data or --features",
             )),
@@ -184,12 +184,12 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
 fn alone(args: &Args, global: &Global) -> Result<()> {
     let (named, files) = args.split()?;
     if !args.devices.is_empty() {
-        return Err(Error::invalid(
+        return Err(misuse(
             "--devices is for several processes (mpirun, srun); --device names that of one",
         ));
     }
     if named.is_none() && args.mean.is_some() {
-        return Err(Error::invalid(
+        return Err(misuse(
             "--mean stores the mean in a model's file: name one in front of the recordings",
         ));
     }

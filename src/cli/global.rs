@@ -2,8 +2,9 @@
 
 use burn::tensor::Device;
 
+use super::values::misuse;
 use crate::backend::BackendKind;
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 /// Options of every verb.
 #[derive(Debug, Clone, clap::Args)]
@@ -58,7 +59,7 @@ impl Global {
     /// The devices with these indices; without any, that of `--device`.
     pub(super) fn open_all(&self, indices: &[usize]) -> Result<Vec<Device>> {
         if let Some(twice) = indices.iter().enumerate().find(|(i, n)| indices[..*i].contains(n)) {
-            return Err(Error::Invalid(format!("--devices names device {} twice", twice.1)));
+            return Err(misuse(format!("--devices names device {} twice", twice.1)));
         }
         match indices {
             [] => Ok(vec![self.open()?]),

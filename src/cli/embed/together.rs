@@ -21,6 +21,7 @@ use crate::archive::Output;
 use crate::backend::collective::{Communicator, agree, apart};
 use crate::cli::part_file::PartFile;
 use crate::cli::train::devices_of;
+use crate::cli::values::{misuse, misused};
 use crate::cli::{Global, chosen};
 use crate::corpus::Shard;
 use crate::error::{Error, Result};
@@ -105,14 +106,14 @@ fn check(args: &Args, ranks: usize) -> Result<()> {
         ("--mean-by", args.mean_by.is_some()),
     ];
     if let Some((option, _)) = alone.iter().find(|(_, is_given)| *is_given) {
-        return Err(Error::Invalid(format!(
+        return Err(misuse(format!(
             "{option} is for one process: these {ranks} divide a list among them"
         )));
     }
     // Neither standard output nor a device has room beside it.
     if PartFile::path_of(&args.output).is_none() || Output::parse(&args.output)?.is_some() {
         let message = "several processes write one safetensors file, and nothing else";
-        return Err(Error::file(&args.output, message));
+        return Err(misused(&args.output, message));
     }
     fs::check_ending(&args.output, &["safetensors"])
 }
