@@ -21,8 +21,8 @@ pub(super) struct Global {
     /// No progress, lines of epochs, dashboard and notes. Results, warnings and errors stay.
     #[arg(long, short, global = true)]
     pub(super) quiet: bool,
-    /// One JSON object on stdout, for errors too; of `bench`, `zoo` and `memory` of several
-    /// networks, an array of objects.
+    /// One JSON object on stdout, for errors too. `bench`, `zoo` without --details, and `memory` of
+    /// several networks print one array of objects.
     #[arg(long, global = true)]
     pub(super) json: bool,
     /// Do not check the checksums of files that are read.
