@@ -1,6 +1,7 @@
 //! `revox embed`.
 
 mod collected;
+mod description;
 mod features;
 mod heard;
 mod left_out;
@@ -18,6 +19,7 @@ use std::time::Duration;
 use burn::tensor::Device;
 
 use self::collected::Collected;
+use self::description::description;
 use self::features::of_features;
 pub(super) use self::left_out::{LeftOut, Warnings};
 pub(super) use self::list::List;
@@ -25,7 +27,7 @@ use self::log::Log;
 use self::report::Report;
 use self::sharded::Sharded;
 use self::speech::{check_words, write_speech};
-use self::work::{Done, Work, description};
+use self::work::{Done, Work};
 use super::train::minutes;
 use super::values::{misuse, misused, within};
 use super::{Global, chosen};

@@ -11,11 +11,12 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::collected::Collected;
+use super::description::description;
 use super::log::Log;
 use super::report::Report;
 use super::sharded::{Part, Sharded};
 use super::speech::write_speech;
-use super::work::{Work, description};
+use super::work::Work;
 use super::{Args, LeftOut, List, check_outputs};
 use crate::archive::Output;
 use crate::backend::collective::{Communicator, agree, apart};
