@@ -1,4 +1,5 @@
 use super::*;
+use crate::nn::PoolingKind;
 
 #[test]
 fn landmarks_come_from_the_graph() {
