@@ -210,6 +210,14 @@ mod tests {
     }
 
     #[test]
+    fn a_weight_has_up_to_eight_bits() {
+        assert_eq!((bits("1"), bits("8")), (Ok(1), Ok(8)));
+        for bad in ["", "0", "9", "4.0"] {
+            assert_eq!(bits(bad).unwrap_err(), "1 to 8 bits are possible", "{bad}");
+        }
+    }
+
+    #[test]
     fn whole_numbers_have_a_least_one() {
         assert_eq!((at_least::<1>("1"), at_least::<2>("300")), (Ok(1), Ok(300)));
         assert_eq!(at_least::<2>("1").unwrap_err(), "2 or more are wanted");
