@@ -1,6 +1,6 @@
 //! Samples that are in memory, as a file's blocks.
 
-use super::source::Blocks;
+use super::blocks::Blocks;
 use crate::error::Result;
 
 /// Samples of a block.

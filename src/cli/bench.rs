@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use clap::Subcommand;
 
 use super::Global;
-use super::values::{ArchitectureName, count, counted};
+use super::values::{ArchitectureName, architecture, at_least, count, counted};
 use crate::backend::{BackendKind, is_gpu};
 use crate::bench::{Figure, OptimBench, TrainBench, optim, train};
 use crate::error::{Error, Result};
@@ -16,7 +16,6 @@ use crate::memory::{Setting, nvidia};
 use crate::nn::Precision;
 use crate::terminal::{errln, out, outln};
 use crate::train::OptimizerConfig;
-use crate::zoo::Architecture;
 
 /// The project's own measurements on this machine.
 #[derive(Debug, clap::Args)]
@@ -54,7 +53,7 @@ struct Train {
           default_values = ["sgd"])]
     optimizer: Vec<String>,
     /// Crops of a step.
-    #[arg(long, default_value_t = 128)]
+    #[arg(long, default_value_t = 128, value_parser = at_least::<2>)]
     batch: usize,
     /// Frames of a crop (200 are 2 s).
     #[arg(long, default_value_t = 200)]
@@ -66,7 +65,7 @@ struct Train {
     #[arg(long, value_enum, default_value_t)]
     precision: Precision,
     /// Steps timed.
-    #[arg(long, default_value_t = 5)]
+    #[arg(long, default_value_t = 5, value_parser = at_least::<1>)]
     steps: usize,
 }
 
@@ -92,7 +91,7 @@ struct Optim {
     #[arg(long, value_delimiter = ',', value_parser = count, default_values = ["6.63M", "50.3M"])]
     parameters: Vec<usize>,
     /// Steps timed.
-    #[arg(long, default_value_t = 21)]
+    #[arg(long, default_value_t = 21, value_parser = at_least::<1>)]
     steps: usize,
 }
 
@@ -107,7 +106,7 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
         What::Train(args) => {
             let setting = |name: &String, optimizer: &String| {
                 Ok(Setting {
-                    arch: Architecture::named(name)?,
+                    arch: architecture(name)?,
                     execution: None,
                     batch: args.batch,
                     frames: args.frames,

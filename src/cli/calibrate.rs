@@ -195,6 +195,7 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
 /// Refuses, before any work, what cannot be read or written. Returns the model's header.
 fn check(args: &Args) -> Result<Header> {
     args.kind.check(!args.thresholds.is_empty())?;
+    thresholds::check(&args.thresholds)?;
     args.sources.check(args.kind.is_normalised())?;
     if args.wav_scp.is_some() && args.utt2spk.is_none() && !args.sources.has_ids() {
         return Err(misuse("--wav-scp is of use only with --utt2spk, --durations or --embeddings"));

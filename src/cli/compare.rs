@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use self::report::{Report, level};
 use super::decision::Wanted;
+use super::values::misused;
 use super::{Global, chosen, shown};
 use crate::error::{Error, Result};
 use crate::inference::{Embedder, Facts};
@@ -58,7 +59,7 @@ impl Args {
         match &self.third {
             Some(third) => Ok((Some(first), [second, third.as_path()])),
             None if chosen::is_model(first) => {
-                Err(Error::file(first, "is a model: name two recordings behind it"))
+                Err(misused(first, "is a model: name two recordings behind it"))
             }
             None => Ok((None, [first, second])),
         }

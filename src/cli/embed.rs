@@ -1,6 +1,7 @@
 //! `revox embed`.
 
 mod collected;
+mod description;
 mod features;
 mod heard;
 mod left_out;
@@ -18,6 +19,7 @@ use std::time::Duration;
 use burn::tensor::Device;
 
 use self::collected::Collected;
+use self::description::description;
 use self::features::of_features;
 pub(super) use self::left_out::{LeftOut, Warnings};
 pub(super) use self::list::List;
@@ -25,9 +27,9 @@ use self::log::Log;
 use self::report::Report;
 use self::sharded::Sharded;
 use self::speech::{check_words, write_speech};
-use self::work::{Done, Work, description};
+use self::work::{Done, Work};
 use super::train::minutes;
-use super::values::within;
+use super::values::{misuse, misused, within};
 use super::{Global, chosen};
 use crate::archive::{Output, check_key, input_files};
 use crate::backend::collective;
@@ -147,9 +149,9 @@ impl Args {
             (Some(list), [_, more, ..]) => {
                 let list = list.display();
                 let message = format!("is named beside {list}: give files or a list, not both");
-                Err(Error::file(more, message))
+                Err(misused(more, message))
             }
-            (None, [model]) if chosen::is_model(model) => Err(Error::file(
+            (None, [model]) if chosen::is_model(model) => Err(misused(
                 model,
                 "is a model: name recordings behind it, or give --wav-scp, --data or --features",
             )),
@@ -184,12 +186,12 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
 fn alone(args: &Args, global: &Global) -> Result<()> {
     let (named, files) = args.split()?;
     if !args.devices.is_empty() {
-        return Err(Error::invalid(
+        return Err(misuse(
             "--devices is for several processes (mpirun, srun); --device names that of one",
         ));
     }
     if named.is_none() && args.mean.is_some() {
-        return Err(Error::invalid(
+        return Err(misuse(
             "--mean stores the mean in a model's file: name one in front of the recordings",
         ));
     }

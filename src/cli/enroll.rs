@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
-use super::values::counted;
+use super::values::{counted, misused};
 use super::voices::{Heard, Listener, existing};
 use super::{Global, shown};
 use crate::error::{Error, Result};
@@ -135,7 +135,7 @@ fn remember_model(listener: &Listener, store: &mut Store, is_new: bool) -> Resul
 fn check_files(args: &Args, kept: &[Recording]) -> Result<()> {
     for (i, file) in args.files.iter().enumerate() {
         if args.files[..i].contains(file) {
-            return Err(Error::file(file, "is named twice"));
+            return Err(misused(file, "is named twice"));
         }
         if kept.iter().any(|recording| recording.file == shown(file)) {
             let message = format!("is among the recordings of `{}` already", args.name);

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use clap::ValueEnum;
 use serde_json::{Value, json};
 
-use super::values::counted;
+use super::values::{counted, misused};
 use super::{Global, shown, tell};
 use crate::error::{Error, Result};
 use crate::fs;
@@ -85,7 +85,7 @@ pub struct Args {
 fn check_name(target: Option<Target>, output: &Path) -> Result<()> {
     let known = output.to_string_lossy().contains("wespeaker");
     match target == Some(Target::Pyannote) && !known && !fs::is_stdout(output) {
-        true => Err(Error::file(
+        true => Err(misused(
             output,
             "pyannote takes a file for WeSpeaker's if its path has `wespeaker` in it; give such a \
              name",

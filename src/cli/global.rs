@@ -2,8 +2,9 @@
 
 use burn::tensor::Device;
 
+use super::values::misuse;
 use crate::backend::BackendKind;
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 /// Options of every verb.
 #[derive(Debug, Clone, clap::Args)]
@@ -20,8 +21,8 @@ pub(super) struct Global {
     /// No progress, lines of epochs, dashboard and notes. Results, warnings and errors stay.
     #[arg(long, short, global = true)]
     pub(super) quiet: bool,
-    /// One JSON object on stdout, for errors too; of `bench`, `zoo` and `memory` of several
-    /// networks, an array of objects.
+    /// One JSON object on stdout, for errors too. `bench`, `zoo` without --details, and `memory` of
+    /// several networks print one array of objects.
     #[arg(long, global = true)]
     pub(super) json: bool,
     /// Do not check the checksums of files that are read.
@@ -58,7 +59,7 @@ impl Global {
     /// The devices with these indices; without any, that of `--device`.
     pub(super) fn open_all(&self, indices: &[usize]) -> Result<Vec<Device>> {
         if let Some(twice) = indices.iter().enumerate().find(|(i, n)| indices[..*i].contains(n)) {
-            return Err(Error::Invalid(format!("--devices names device {} twice", twice.1)));
+            return Err(misuse(format!("--devices names device {} twice", twice.1)));
         }
         match indices {
             [] => Ok(vec![self.open()?]),

@@ -6,6 +6,7 @@ use clap::Command;
 use clap_mangen::Man;
 
 use super::command;
+use super::values::misuse;
 use crate::error::{Error, Result};
 use crate::fs;
 use crate::terminal::outln;
@@ -40,7 +41,7 @@ pub(super) fn run(args: &Args) -> Result<()> {
         .collect::<Vec<_>>()
         .join("-");
     let Some((name, command)) = pages.iter().find(|(name, _)| *name == wanted) else {
-        return Err(Error::invalid(format!("no verb `{}`", args.verb.join(" "))));
+        return Err(misuse(format!("no verb `{}`", args.verb.join(" "))));
     };
     fs::write_bytes(fs::STDOUT, &page(name, command)?)
 }

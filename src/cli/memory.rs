@@ -9,11 +9,11 @@ use serde_json::Value;
 
 use self::object::object;
 use self::ranks::Ranks;
-use super::values::{self, ArchitectureName, mels, memory};
+use super::values::{self, ArchitectureName, architecture, at_least, mels, memory, misuse};
 use super::{Global, tell};
 use crate::backend::reversible::Execution;
 use crate::backend::{BackendKind, failure};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::fs;
 use crate::memory::{
     Card, Measured, Row, Setting, account_on, advised, alternatives, dry, measure_beside, svg,
@@ -39,7 +39,7 @@ pub struct Args {
           hide_possible_values = true)]
     archs: Vec<String>,
     /// Crops of a step.
-    #[arg(long, default_value_t = 128)]
+    #[arg(long, default_value_t = 128, value_parser = at_least::<2>)]
     batch: usize,
     /// Frames of a crop (200 are 2 s).
     #[arg(long, default_value_t = 200)]
@@ -97,7 +97,7 @@ impl Args {
         }
         let backend = self.backend(global);
         let bytes = self.card.or_else(|| total_by_driver(global.device)).ok_or_else(|| {
-            Error::invalid(
+            misuse(
                 "--card is needed, such as --card 11GiB: no NVIDIA driver tells the card's memory",
             )
         })?;
@@ -152,7 +152,7 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     let mut settings: Vec<Setting> = Vec::new();
     let mut asked: Vec<Setting> = Vec::new();
     for name in &args.archs {
-        let named = Architecture::named(name)?;
+        let named = architecture(name)?;
         let arch = Architecture {
             width: args.width.unwrap_or(named.width),
             mels: args.mels.unwrap_or(named.mels),
@@ -178,7 +178,7 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
         }
     }
     if args.execution.is_some() && settings.iter().all(|s| s.execution.is_none()) {
-        return Err(Error::invalid("--execution is a choice of rev1- and rev2- architectures"));
+        return Err(misuse("--execution is a choice of rev1- and rev2- architectures"));
     }
     let counter = args.measure.then(|| Counter::new(global));
     let rows = settings

@@ -32,7 +32,7 @@ pub(super) fn usage(error: &clap::Error) -> ExitCode {
 /// The exit code of an error.
 fn code(error: &Error) -> u8 {
     if !matches!(error.bare(), Error::Interrupted(_)) {
-        // Clap ends with 2 too, where it knows which options go together.
+        // Clap ends with 2 too, where it knows the values of options and which go together.
         return if error.remedy() == Some(&Remedy::OtherArguments) { 2 } else { 1 };
     }
     // Without a signal it was a key of the dashboard.

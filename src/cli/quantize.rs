@@ -16,8 +16,8 @@ use self::training::train;
 use super::Global;
 use super::embed::List;
 use super::train::named;
-use super::values::{bytes, path, svg};
-use crate::error::{Error, Result};
+use super::values::{bits, bytes, misuse, misused, path, svg};
+use crate::error::Result;
 use crate::fs;
 use crate::model_file::{self, Model, NamedTensors, Scoring};
 use crate::progress::Progress;
@@ -80,13 +80,6 @@ pub struct Args {
     output: Option<PathBuf>,
 }
 
-fn bits(text: &str) -> Result<usize, String> {
-    match text.parse() {
-        Ok(bits @ 1..=8) => Ok(bits),
-        _ => Err("1 to 8 bits are possible".into()),
-    }
-}
-
 impl Args {
     /// The flags as changes of a recipe.
     fn changes(&self) -> Vec<String> {
@@ -132,7 +125,7 @@ impl Args {
             fs::check_ending(output, &["safetensors"])?;
         }
         match (self.run_folder(), &self.output) {
-            (Some(folder), Some(output)) if folder == *output => Err(Error::file(
+            (Some(folder), Some(output)) if folder == *output => Err(misused(
                 output,
                 "is the folder of the training too; choose another name for the model, or give \
                  --run FOLDER",
@@ -144,7 +137,7 @@ impl Args {
 
 pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     if args.pareto.is_some() && args.method.is_some_and(|m| m != Method::Mixed) {
-        return Err(Error::invalid("--pareto is of --method mixed"));
+        return Err(misuse("--pareto is of --method mixed"));
     }
     let list = args.calibrating.list()?;
     args.check_files(list.as_ref())?;
@@ -168,7 +161,7 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     };
     config.check()?;
     if args.bits.is_some() && !config.method.has_bits() {
-        return Err(Error::invalid(
+        return Err(misuse(
             "--bits is of --method kmeans; mixed has --target-size, the binary ones have one bit",
         ));
     }

@@ -80,7 +80,7 @@ fn words(remedy: &Remedy, terms: &Terms) -> String {
             }
         }
         Remedy::TryAgain => "try again when that process has finished".into(),
-        Remedy::OtherArguments => "--help tells which options go together".into(),
+        Remedy::OtherArguments => "--help tells what is possible".into(),
         Remedy::RestoreStore => "put an undamaged copy in its place, or enrol the voices anew in \
                                  another file; to remove what is in it for good, delete the file"
             .into(),

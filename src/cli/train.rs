@@ -13,7 +13,7 @@ use burn::tensor::Device;
 
 use self::link::{Link, linked};
 use self::report::show;
-use super::values::{counted, within};
+use super::values::{counted, misuse, within};
 use super::{Global, signals};
 use crate::backend::collective::{self, Communicator, agree};
 use crate::backend::largest_allocation;
@@ -175,7 +175,7 @@ pub(super) fn devices_of(devices: &[usize], ranks: &dyn Communicator) -> Result<
     }
     let place = ranks.local_rank();
     devices.get(place).map(|&device| vec![device]).ok_or_else(|| {
-        Error::Invalid(format!(
+        misuse(format!(
             "--devices names {}; each rank of a machine takes one, and this is its rank {place}, \
              counted from 0",
             counted(devices.len(), "device")

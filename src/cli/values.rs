@@ -12,11 +12,25 @@ pub(super) use crate::bytes::counted;
 use crate::error::{Error, Remedy};
 use crate::fs;
 use crate::nn::PoolingKind;
-use crate::zoo;
+use crate::zoo::{self, Architecture};
 
-/// An error in how options are put together. The program ends with exit code 2.
+/// An error in how options are put together, or in the value of one. The program ends with exit
+/// code 2.
 pub(super) fn misuse(message: impl Into<String>) -> Error {
     Error::invalid(message).with(Remedy::OtherArguments)
+}
+
+/// The same of an argument that is a path.
+pub(super) fn misused(path: &Path, message: impl Into<String>) -> Error {
+    Error::file(path, message).with(Remedy::OtherArguments)
+}
+
+/// The network of an argument, with its published settings.
+///
+/// # Errors
+/// An unknown name.
+pub(super) fn architecture(name: &str) -> Result<Architecture, Error> {
+    Architecture::named(name).map_err(|e| e.with(Remedy::OtherArguments))
 }
 
 /// A number of the command line; `wanted` says which ones there are.
@@ -37,6 +51,14 @@ where
     E: Into<Box<dyn std::error::Error + Send + Sync>> + 'static,
 {
     PathBufValueParser::new().try_map(move |path: PathBuf| check(&path).map(|()| path))
+}
+
+/// Bits of a weight.
+pub(super) fn bits(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(bits @ 1..=8) => Ok(bits),
+        _ => Err("1 to 8 bits are possible".into()),
+    }
 }
 
 /// Refuses a drawing under a name that promises another format than SVG.
@@ -185,6 +207,14 @@ mod tests {
         }
         assert!(count("5MM").unwrap_err().contains("`MM` is none of K, M, G"));
         assert_eq!(count("x").unwrap_err(), "a number is missing in `x`");
+    }
+
+    #[test]
+    fn a_weight_has_up_to_eight_bits() {
+        assert_eq!((bits("1"), bits("8")), (Ok(1), Ok(8)));
+        for bad in ["", "0", "9", "4.0"] {
+            assert_eq!(bits(bad).unwrap_err(), "1 to 8 bits are possible", "{bad}");
+        }
     }
 
     #[test]

@@ -163,7 +163,11 @@ pub fn read_ids(path: impl AsRef<Path>) -> Result<Words> {
 /// above it, then in the working folder. A file that is nowhere gets the path beside the list. A
 /// command stays as it is.
 pub fn locate(list: &Path, file: &str) -> PathBuf {
-    located(list, file).0
+    match Path::new(file).is_absolute() {
+        // Nothing needs to be asked of the file system, which takes long for a million files.
+        true => PathBuf::from(file),
+        false => located(list, file).0,
+    }
 }
 
 /// [`locate`], and whether the file is there.

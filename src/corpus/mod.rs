@@ -11,6 +11,7 @@ pub mod prepare;
 mod raw_list;
 mod shard;
 pub mod shards;
+mod speaker_of;
 #[cfg(feature = "train")]
 pub mod split;
 #[cfg(feature = "train")]
@@ -25,6 +26,7 @@ pub use enrollment::{Enrollment, Enrollments};
 pub use lists::{locate, read_ids, read_utt2spk, read_wav_scp};
 pub use names::{Names, Resolved};
 pub use shard::Shard;
+pub use speaker_of::SpeakerOf;
 pub(crate) use trials::{
     Entry, Fields, Found, Grammar, find_line, label_name, parse_label, read_all,
 };

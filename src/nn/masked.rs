@@ -1,16 +1,22 @@
 //! The interpreter that computes utterances of several lengths together.
 
+mod lengths;
+mod padded;
+
 use std::ops::Range;
 
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::Tensor;
 
+use self::lengths::Lengths;
+pub use self::padded::Padded;
+use self::padded::{on, pair, plus, shared, single};
 use super::over_frames::floored;
 use super::pooling::statistics_of_each;
 use super::{
     AnyPart, BatchNorm, Body, Combine, Conv1d, Conv2d, ConvConfig, Exec, LayerNorm, Linear, Map,
     Mix, Mode, Net, Run, Stage, Statistics, Step, over_frames,
 };
-use crate::backend::reversible::{Execution, Rearrange, Reversible, shift, snap};
+use crate::backend::reversible::{Execution, Rearrange, Reversible};
 
 /// Runs layers on utterances that were padded to one length. Each utterance gets what [`Run`] makes
 /// of it alone in evaluation mode, up to rounding.
@@ -25,34 +31,6 @@ pub struct Masked {
     run: Run,
     /// The lengths at each resolution that was met.
     all: Vec<Lengths>,
-}
-
-/// How long each utterance of a batch is, at one resolution.
-#[derive(Debug)]
-struct Lengths {
-    each: Vec<usize>,
-    /// Frames of the tensors.
-    frames: usize,
-    /// `[batch, frames]`: 1 for an utterance's own frames, 0 behind them.
-    mask: Tensor<2>,
-}
-
-/// A value of [`Masked`].
-#[derive(Debug, Clone)]
-pub struct Padded<const D: usize> {
-    tensor: Tensor<D>,
-    /// The place of the lengths in [`Masked`]'s list; none if the value has no axis of frames.
-    /// Frames are the last axis.
-    lengths: Option<usize>,
-    /// Whether zeros are behind each utterance.
-    zeros: bool,
-}
-
-impl<const D: usize> Padded<D> {
-    /// A value without frames.
-    fn whole(tensor: Tensor<D>) -> Self {
-        Self { tensor, lengths: None, zeros: false }
-    }
 }
 
 impl Masked {
@@ -71,48 +49,6 @@ impl Masked {
         let lengths = Some(masked.place(lengths, frames, &image.device()));
         let image = Padded { tensor: image, lengths, zeros: false };
         Net::forward(network, &mut masked, image).tensor
-    }
-
-    /// The place of these lengths in tensors of so many frames.
-    fn place(&mut self, each: Vec<usize>, frames: usize, device: &Device) -> usize {
-        let same = |known: &Lengths| known.each == each && known.frames == frames;
-        if let Some(place) = self.all.iter().position(same) {
-            return place;
-        }
-        let row = |&length: &usize| (0..frames).map(move |t| f32::from(t < length));
-        let mask = TensorData::new(each.iter().flat_map(row).collect(), [each.len(), frames]);
-        let mask = Tensor::from_data(mask, device);
-        self.all.push(Lengths { each, frames, mask });
-        self.all.len() - 1
-    }
-
-    /// The place of lengths behind an operation, which made a tensor of so many frames. `of` says
-    /// what becomes of a length.
-    fn then(
-        &mut self,
-        lengths: Option<usize>,
-        frames: usize,
-        of: impl Fn(usize) -> usize,
-    ) -> Option<usize> {
-        let Lengths { each, mask, .. } = &self.all[lengths?];
-        let (each, device) = (each.iter().map(|&n| of(n)).collect(), mask.device());
-        Some(self.place(each, frames, &device))
-    }
-
-    /// The mask, to be multiplied with `x`.
-    fn mask<const D: usize>(&self, place: usize, x: &Tensor<D>) -> Tensor<D> {
-        let mask = self.all[place].mask.clone();
-        let mut shape = [1; D];
-        [shape[0], shape[D - 1]] = mask.dims();
-        let mask: Tensor<D> = mask.reshape(shape);
-        mask.cast(x.dtype())
-    }
-
-    /// The value with zeros behind each utterance.
-    fn cut<const D: usize>(&self, x: Padded<D>) -> Padded<D> {
-        let Some(place) = x.lengths.filter(|_| !x.zeros) else { return x };
-        let mask = self.mask(place, &x.tensor);
-        Padded { tensor: x.tensor * mask, lengths: x.lengths, zeros: true }
     }
 
     fn conv<const D: usize, const N: usize>(
@@ -151,47 +87,6 @@ impl Masked {
     fn function(&mut self, part: &dyn AnyPart, x: Padded<4>) -> Padded<4> {
         single(part.masked(self, vec![x]))
     }
-}
-
-/// The place of lengths that all of these values have, but for those without frames.
-fn shared<const D: usize>(all: &[Padded<D>]) -> Option<usize> {
-    let mut places = all.iter().filter_map(|x| x.lengths);
-    let first = places.next();
-    assert!(places.all(|place| Some(place) == first), "values of one length are combined");
-    first
-}
-
-/// The only value.
-fn single(mut all: Vec<Padded<4>>) -> Padded<4> {
-    assert_eq!(all.len(), 1, "a function of one tensor gave {}", all.len());
-    all.remove(0)
-}
-
-fn pair(all: Vec<Padded<4>>) -> [Padded<4>; 2] {
-    let n = all.len();
-    all.try_into().unwrap_or_else(|_| panic!("a coupling wants two streams, not {n}"))
-}
-
-/// A stream on the body's grid.
-fn on(grid: Option<i32>, x: Padded<4>) -> Padded<4> {
-    let Padded { tensor, lengths, zeros } = x;
-    let tensor = match grid {
-        Some(bits) => snap(tensor, bits),
-        None => tensor,
-    };
-    Padded { tensor, lengths, zeros }
-}
-
-/// A stream and a function's output.
-fn plus(grid: Option<i32>, x: Padded<4>, change: Padded<4>) -> Padded<4> {
-    let both = [x, change];
-    let (lengths, zeros) = (shared(&both), both.iter().all(|x| x.zeros));
-    let [x, change] = both.map(|x| x.tensor);
-    let tensor = match grid {
-        Some(bits) => shift(x, change, bits, false),
-        None => x + change,
-    };
-    Padded { tensor, lengths, zeros }
 }
 
 impl Exec for Masked {

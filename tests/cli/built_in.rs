@@ -107,14 +107,17 @@ fn what_is_neither_is_told() {
         &["embed", "text", "a.wav", "-o", "e"],
         &["text: no audio file", "nor is it a model"],
     );
-    place
-        .fails(&["embed", "m.safetensors", "-o", "e"], &["m.safetensors: is a model", "--wav-scp"]);
-    place.fails(
+    let alone = ["embed", "m.safetensors", "-o", "e"];
+    place.ends(2, &alone, &["m.safetensors: is a model", "--wav-scp", "--help tells"]);
+    place.ends(
+        2,
         &["embed", "m.safetensors", "a.wav", "--wav-scp", "wav.scp", "-o", "e"],
         &["a.wav: is named beside wav.scp"],
     );
-    place.fails(&["embed", "a.wav", "-o", "e", "--mean"], &["--mean", "name one"]);
-    place.fails(&["compare", "m.safetensors", "a.wav"], &["m.safetensors: is a model", "two"]);
+    place.ends(2, &["embed", "a.wav", "-o", "e", "--mean"], &["--mean", "name one"]);
+    let devices = ["embed", "a.wav", "-o", "e", "--devices", "0"];
+    place.ends(2, &devices, &["--devices is for several processes"]);
+    place.ends(2, &["compare", "m.safetensors", "a.wav"], &["m.safetensors: is a model", "two"]);
     assert!(!place.path("e").exists());
     for usage in [&["embed", "-o", "e"][..], &["compare", "a.wav"]] {
         assert_eq!(place.run(usage).code, 2);

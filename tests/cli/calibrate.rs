@@ -251,6 +251,8 @@ fn scores_that_calibrate_nothing_are_refused() {
         .fails(&[&args[..], &["-o", "list"]].concat(), &["list: is there already and is no model"]);
     assert_eq!(std::fs::read_to_string(place.path("list")).unwrap(), "a a.wav\n");
     place.ends(2, &[&args[..], &["--wav-scp", "l"]].concat(), &["--wav-scp is of use only"]);
+    let twice = ["--threshold", "door=0.1", "--threshold", "door=0.2"];
+    place.ends(2, &[&args[..], &twice].concat(), &["--threshold names `door` twice"]);
     for bad in [["--threshold", "=0.1"], ["--threshold", "x"], ["--prior", "1"], ["--folds", "2"]] {
         assert_eq!(place.run(&[&args[..], &bad].concat()).code, 2, "{bad:?}");
     }

@@ -241,7 +241,7 @@ fn batches_can_be_divided() {
         &["train.accumulate = 3: from 1 to half of train.batch_size = 4"],
     );
     fails(&["--accumulate", "0"], &["train.accumulate = 0"]);
-    fails(&["--devices", "0,0"], &["device 0 twice"]);
+    place.ends(2, &["train", "r.toml", "--devices", "0,0"], &["device 0 twice"]);
     fails(&["--devices", "0,1"], &["backend flex has no device 1; there are: 0"]);
     assert_eq!(place.run(&["train", "r.toml", "--devices", "0", "--device", "0"]).code, 2);
 }

@@ -101,6 +101,28 @@ fn two_ranks_are_one_process_in_two_turns() {
     assert!(weights(&place, "whole/model.safetensors") != weights(&place, "two/model.safetensors"));
 }
 
+/// Of AdamW, which has two moments to divide. The files do not tell, so one process goes on with
+/// either.
+#[test]
+fn ranks_that_divide_the_states_write_the_same_files() {
+    let Some(place) = place() else { return };
+    let ways = [("whole", "train.shard_states=false"), ("divided", "train.shard_states=true")];
+    let adamw = ["--set", "optimizer=adamw", "--set", "train.epochs=2"];
+    for (out, way) in ways {
+        ok(&place, 2, &train(out, "data.passes=2", &[&adamw[..], &["--set", way]].concat()));
+    }
+    for name in ["model.safetensors", "checkpoint.safetensors"] {
+        let read = |out: &str| std::fs::read(place.path(out).join(name)).unwrap();
+        assert!(read("divided") == read("whole"), "{name}");
+    }
+    let turns = ["--accumulate", "2", "--resume", "--accept", "train.accumulate"];
+    for (out, way) in ways {
+        let more = [&adamw[..2], &["--set", way], &turns].concat();
+        place.ok(&train(out, "data.passes=2", &more));
+    }
+    assert_same_steps(&place, "divided", "whole");
+}
+
 /// All ranks fail with these words, each group of words on one line, and nothing is made.
 fn refused(place: &Place, shares: &[(usize, &[&str])], wanted: &[&[&str]]) {
     let before = place.list(".");

@@ -167,6 +167,6 @@ fn models_are_written_anew() {
     let args = ["m.safetensors", "--input", "waveform", "-o", "x.safetensors"];
     let done = export(dir.path(), &args);
     let words = String::from_utf8_lossy(&done.stderr);
-    assert!(done.status.code() == Some(1) && words.contains("about ONNX files"), "{words}");
+    assert!(done.status.code() == Some(2) && words.contains("about ONNX files"), "{words}");
     assert!(!dir.path().join("x.safetensors").exists());
 }

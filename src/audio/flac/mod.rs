@@ -35,8 +35,8 @@ use self::header::Header;
 use self::position::Position;
 use self::seek::Whole;
 use self::stream::StreamInfo;
+use super::blocks::Blocks;
 use super::input::Input;
-use super::source::Blocks;
 use super::{choose_channel, tags};
 use crate::error::{Error, Result};
 

@@ -9,7 +9,7 @@ use super::Reader;
 use super::bits::CUT;
 use super::header::Header;
 use super::position::{Numbering, Position};
-use crate::audio::source::Blocks;
+use crate::audio::blocks::Blocks;
 use crate::audio::tags;
 use crate::error::Result;
 

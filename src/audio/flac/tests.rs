@@ -4,8 +4,8 @@ use super::Reader;
 use super::crc::{crc8, crc16};
 use super::encoder::{Code, Form, Stream};
 use super::header::Stereo;
+use crate::audio::blocks::Blocks;
 use crate::audio::input::tests::{held, paged};
-use crate::audio::source::Blocks;
 use crate::audio::source::tests::all;
 use crate::audio::tags::tests::id3v2_of;
 

@@ -16,9 +16,9 @@ mod table;
 
 use std::ops::Range;
 
+use super::blocks::Blocks;
 use super::input::Input;
 use super::kind::Container;
-use super::source::Blocks;
 use crate::error::{Error, Result};
 
 /// Opens the file that begins at byte `start`, behind any tags.

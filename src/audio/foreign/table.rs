@@ -4,8 +4,8 @@ use std::ops::Range;
 
 use super::codec::Codec;
 use super::keep;
+use crate::audio::blocks::Blocks;
 use crate::audio::input::Input;
-use crate::audio::source::Blocks;
 use crate::error::{Error, Result};
 
 /// The place of a packet.

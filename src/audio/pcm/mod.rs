@@ -6,9 +6,9 @@ mod law;
 use std::ops::Range;
 
 pub(super) use self::law::{a_law, mu_law};
+use super::blocks::Blocks;
 use super::choose_channel;
 use super::input::{Input, PART};
-use super::source::Blocks;
 use crate::error::Result;
 
 /// What the bytes of a sample mean.

@@ -13,8 +13,8 @@ use std::path::Path;
 use hound::{SampleFormat, WavSpec, WavWriter};
 
 use self::format::Format;
+use super::blocks::Blocks;
 use super::input::Input;
-use super::source::Blocks;
 use super::{choose_channel, pcm};
 use crate::error::{Error, Result};
 use crate::fs;

@@ -1,8 +1,8 @@
 use proptest::prelude::*;
 
 use super::Reader;
+use crate::audio::blocks::Blocks;
 use crate::audio::input::tests::{held, paged};
-use crate::audio::source::Blocks;
 use crate::audio::source::tests::all;
 use crate::error::Remedy;
 

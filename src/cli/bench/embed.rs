@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::show;
 use crate::bench::{EmbedBench, Figure, embed};
 use crate::cli::Global;
-use crate::cli::values::{ArchitectureName, counted};
+use crate::cli::values::{ArchitectureName, at_least, bits, counted};
 use crate::error::Result;
 use crate::infer::Level;
 use crate::terminal::outln;
@@ -23,13 +23,13 @@ pub(super) struct Args {
           hide_possible_values = true)]
     architectures: Vec<String>,
     /// Bits of the packed weights. Layers with too few weights get fewer.
-    #[arg(long, default_value_t = 4)]
+    #[arg(long, default_value_t = 4, value_parser = bits)]
     bits: usize,
     /// Frames of the utterance.
     #[arg(long, default_value_t = 200)]
     frames: usize,
     /// Passes timed.
-    #[arg(long, default_value_t = 15)]
+    #[arg(long, default_value_t = 15, value_parser = at_least::<1>)]
     runs: usize,
     /// Vector instructions of the runtime: portable, avx2, avx512, neon or simd128; the best that
     /// the processor has, unless this is given.

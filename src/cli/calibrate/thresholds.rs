@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use crate::cli::decision::rate;
+use crate::cli::values::misuse;
 use crate::error::{Error, Result};
 use crate::model_file::NamedThreshold;
 use crate::scoring::{Curve, ScoreList};
@@ -17,6 +18,16 @@ pub(super) fn named(text: &str) -> Result<(String, f64), String> {
     }
 }
 
+/// Refuses two thresholds of one name.
+pub(super) fn check(wanted: &[(String, f64)]) -> Result<()> {
+    for (i, (name, _)) in wanted.iter().enumerate() {
+        if wanted[..i].iter().any(|(earlier, _)| earlier == name) {
+            return Err(misuse(format!("--threshold names `{name}` twice")));
+        }
+    }
+    Ok(())
+}
+
 /// The thresholds that are `wanted`, of scores from the file at `path`. It brings the trials in the
 /// order of their scores.
 pub(super) fn thresholds(
@@ -29,10 +40,7 @@ pub(super) fn thresholds(
     }
     let curve = Curve::of(&mut scores.trials)?;
     let mut found = Vec::new();
-    for (i, (name, far)) in wanted.iter().enumerate() {
-        if wanted[..i].iter().any(|(earlier, _)| earlier == name) {
-            return Err(Error::invalid(format!("--threshold names `{name}` twice")));
-        }
+    for (name, far) in wanted {
         let threshold = curve.at_far(*far).threshold;
         if !threshold.is_finite() {
             return Err(Error::file(

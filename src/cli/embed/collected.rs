@@ -1,10 +1,10 @@
 //! Embeddings on their way into the output: all of them, or their means by speaker.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::list::List;
-use crate::corpus::read_utt2spk;
+use crate::corpus::SpeakerOf;
 use crate::error::{Error, Result};
 use crate::scoring::Embeddings;
 
@@ -19,7 +19,7 @@ pub(super) enum Collected {
 /// The sum of each speaker's embeddings, in f64.
 pub(super) struct Sums {
     map: PathBuf,
-    speaker_of: HashMap<String, (String, usize)>,
+    speaker_of: SpeakerOf,
     sums: BTreeMap<String, (Vec<f64>, usize)>,
     dim: usize,
     count: usize,
@@ -29,10 +29,10 @@ impl Collected {
     /// Nothing yet. `mean_by` is the list of speakers, if means by speaker are wanted.
     ///
     /// # Errors
-    /// Those of [`read_utt2spk`].
+    /// Those of [`SpeakerOf::read`].
     pub fn new(dim: usize, mean_by: Option<&Path>) -> Result<Self> {
         let Some(map) = mean_by else { return Ok(Self::Each(Embeddings::new(dim))) };
-        let (speaker_of, sums) = (read_utt2spk(map)?, BTreeMap::new());
+        let (speaker_of, sums) = (SpeakerOf::read(map)?, BTreeMap::new());
         Ok(Self::BySpeaker(Sums { map: map.to_owned(), speaker_of, sums, dim, count: 0 }))
     }
 
@@ -95,9 +95,8 @@ impl Collected {
 
 impl Sums {
     fn speaker(&self, id: &str) -> Result<&str> {
-        let known = self.speaker_of.get(id);
         let unknown = || Error::file(&self.map, format!("has no speaker of utterance `{id}`"));
-        known.map(|(speaker, _)| speaker.as_str()).ok_or_else(unknown)
+        self.speaker_of.get(id).ok_or_else(unknown)
     }
 
     fn push(&mut self, id: &str, row: &[f32]) -> Result<()> {

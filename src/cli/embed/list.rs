@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
+use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 use walkdir::WalkDir;
 
@@ -28,12 +29,18 @@ pub(in crate::cli) enum List {
     Corpus(Corpus),
 }
 
-/// A file and the id of its utterance.
+/// A file and the id of its utterance. A list may have millions.
 pub(in crate::cli) struct Entry {
-    id: String,
-    path: PathBuf,
+    id: Box<str>,
+    path: Box<Path>,
     /// Its line in wav.scp, from 1.
-    line: usize,
+    line: u32,
+}
+
+impl Entry {
+    fn new(id: String, path: PathBuf, line: usize) -> Self {
+        Self { id: id.into(), path: path.into(), line: line as u32 }
+    }
 }
 
 impl List {
@@ -58,13 +65,13 @@ impl List {
     pub fn of_files(scp: Option<&Path>, files: &[PathBuf]) -> Result<Self> {
         let Some(scp) = scp else {
             let named = ids_of(files)?.into_iter().zip(files);
-            let entries = named.map(|(id, path)| Entry { id, path: path.clone(), line: 0 });
+            let entries = named.map(|(id, path)| Entry::new(id, path.clone(), 0));
             return Ok(Self::Files { scp: None, entries: entries.collect() });
         };
-        let listed = read_wav_scp(scp)?.into_iter();
-        let entries =
-            listed.map(|(id, file, line)| Entry { id, path: locate(scp, &file), line }).collect();
-        Ok(Self::Files { scp: Some(scp.to_owned()), entries })
+        // Several file names may have to be tried for each.
+        let listed = read_wav_scp(scp)?.into_par_iter();
+        let entries = listed.map(|(id, file, line)| Entry::new(id, locate(scp, &file), line));
+        Ok(Self::Files { scp: Some(scp.to_owned()), entries: entries.collect() })
     }
 
     /// What a path means: a wav.scp, or WeSpeaker's `raw.list` or `shard.list`; a folder with one
@@ -109,7 +116,7 @@ impl List {
             let ending = path.extension().and_then(OsStr::to_str);
             if entry.file_type().is_file() && ending.is_some_and(is_audio) {
                 let id = path.strip_prefix(folder).unwrap_or(path).to_string_lossy().into_owned();
-                entries.push(Entry { id, path: path.to_owned(), line: 0 });
+                entries.push(Entry::new(id, path.to_owned(), 0));
             }
         }
         match entries.is_empty() {
@@ -148,7 +155,7 @@ impl List {
     /// What warnings call the utterance at a place: its file, or its id within a tar file.
     pub fn shown(&self, place: usize) -> Cow<'_, str> {
         let path = match self {
-            Self::Files { entries, .. } => Some(entries[place].path.as_path()),
+            Self::Files { entries, .. } => Some(&*entries[place].path),
             Self::Corpus(corpus) => corpus.utterances[place].path(),
         };
         path.map_or_else(|| self.id(place).into(), Path::to_string_lossy)
@@ -172,7 +179,7 @@ impl List {
         match self {
             Self::Corpus(corpus) => corpus.at(&corpus.utterances[place], error),
             Self::Files { scp: Some(scp), entries } => {
-                error.retold(|text| Error::line(scp, entries[place].line, text))
+                error.retold(|text| Error::line(scp, entries[place].line as usize, text))
             }
             Self::Files { scp: None, entries }
                 if or_model && place == 0 && !entries[0].path.extension().is_some_and(audio) =>
@@ -190,7 +197,7 @@ impl List {
     pub fn inputs(&self) -> Vec<Cow<'_, Path>> {
         match self {
             Self::Files { scp, entries } => {
-                let paths = entries.iter().map(|entry| entry.path.as_path());
+                let paths = entries.iter().map(|entry| &*entry.path);
                 scp.as_deref().into_iter().chain(paths).map(Cow::from).collect()
             }
             Self::Corpus(corpus) => {

@@ -11,16 +11,18 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::collected::Collected;
+use super::description::description;
 use super::log::Log;
 use super::report::Report;
 use super::sharded::{Part, Sharded};
 use super::speech::write_speech;
-use super::work::{Work, description};
+use super::work::Work;
 use super::{Args, LeftOut, List, check_outputs};
 use crate::archive::Output;
 use crate::backend::collective::{Communicator, agree, apart};
 use crate::cli::part_file::PartFile;
 use crate::cli::train::devices_of;
+use crate::cli::values::{misuse, misused};
 use crate::cli::{Global, chosen};
 use crate::corpus::Shard;
 use crate::error::{Error, Result};
@@ -105,14 +107,14 @@ fn check(args: &Args, ranks: usize) -> Result<()> {
         ("--mean-by", args.mean_by.is_some()),
     ];
     if let Some((option, _)) = alone.iter().find(|(_, is_given)| *is_given) {
-        return Err(Error::Invalid(format!(
+        return Err(misuse(format!(
             "{option} is for one process: these {ranks} divide a list among them"
         )));
     }
     // Neither standard output nor a device has room beside it.
     if PartFile::path_of(&args.output).is_none() || Output::parse(&args.output)?.is_some() {
         let message = "several processes write one safetensors file, and nothing else";
-        return Err(Error::file(&args.output, message));
+        return Err(misused(&args.output, message));
     }
     fs::check_ending(&args.output, &["safetensors"])
 }
@@ -241,81 +243,4 @@ impl Done<'_> {
 }
 
 #[cfg(test)]
-mod tests {
-    use clap::Parser;
-
-    use super::*;
-    use crate::backend::collective::threads::each_rank;
-    use crate::cli::{Cli, Verb};
-
-    #[test]
-    fn what_is_for_one_process_is_refused() {
-        let checked = |words: &[&str]| {
-            let line = [&["revox", "embed"][..], words].concat();
-            let Verb::Embed(args) = Cli::try_parse_from(line).unwrap().verb else { unreachable!() };
-            check(&args, 4).map_err(|e| e.to_string())
-        };
-        for output in ["e", "e.safetensors", "e.emb"] {
-            assert_eq!(checked(&["a.wav", "-o", output]), Ok(()));
-        }
-        let options: [&[&str]; 4] = [
-            &["--shard", "1/4", "a.wav"],
-            &["--features", "f.safetensors"],
-            &["m.safetensors", "a.wav", "--mean"],
-            &["a.wav", "--mean-by", "utt2spk"],
-        ];
-        for words in options {
-            let error = checked(&[words, &["-o", "e"]].concat()).unwrap_err();
-            let option = words.iter().find(|word| word.starts_with("--")).unwrap();
-            assert_eq!(
-                error,
-                format!("{option} is for one process: these 4 divide a list among them")
-            );
-        }
-        for output in ["-", "e.ark", "e.npz", "e.csv"] {
-            let error = checked(&["a.wav", "-o", output]).unwrap_err();
-            assert!(error.starts_with(&format!("{output}: ")), "{error}");
-        }
-    }
-
-    #[test]
-    fn shares_lie_beside_the_output() {
-        let share = share_of(Path::new("a/e.safetensors"), Shard::of(1, 4));
-        assert_eq!(share, Path::new("a/e.safetensors.2-of-4"));
-    }
-
-    #[test]
-    fn ranks_of_other_work_are_named() {
-        let said = |theirs: Value, output: &str| {
-            let results = each_rank(3, |ranks| {
-                let ours = json!({"model": "m", "window": 300.0, "channel": null});
-                let (work, output) = match ranks.rank() {
-                    2 => (&theirs, output),
-                    _ => (&ours, "e"),
-                };
-                same_work(ranks, Path::new(output), work).map_err(|e| e.to_string())
-            });
-            assert!(results.iter().all(|result| *result == results[0]), "{results:?}");
-            results[0].clone()
-        };
-        let same = || json!({"model": "m", "window": 300.0, "channel": null});
-        assert_eq!(said(same(), "e"), Ok(()));
-        let words = |what: &str| Err(format!("rank 2 differs from rank 0: {what}"));
-        assert_eq!(said(same(), "f"), words("output"));
-        let other = json!({"model": "n", "window": 10.0, "channel": null});
-        assert_eq!(said(other, "e"), words("model, window"));
-        assert_eq!(said(json!({"model": "m"}), "e"), words("window"));
-    }
-
-    #[test]
-    fn what_ranks_have_left_out_comes_in_the_order_of_the_list() {
-        let all = each_rank(2, |ranks| {
-            let absent = |place: usize| (place, format!("u{place}"), format!("{place}.wav: none"));
-            let ours: Vec<Absent> = [[0, 4], [1, 3]][ranks.rank()].map(absent).into();
-            all_left_out(ranks, &ours).unwrap().entries().to_vec()
-        });
-        let ids: Vec<&str> = all[0].iter().map(|(id, _)| id.as_str()).collect();
-        assert_eq!(ids, ["u0", "u1", "u3", "u4"]);
-        assert_eq!(all[0], all[1]);
-    }
-}
+mod tests;

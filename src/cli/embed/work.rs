@@ -3,25 +3,18 @@
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
-
 use super::Args;
 use super::collected::Collected;
 use super::heard::Heard;
 use super::left_out::{LeftOut, Warnings};
 use super::list::List;
 use super::log::{Log, Outcome};
-use crate::bytes::hex;
-use crate::cli::Global;
 use crate::cli::part_file::{Description, PartFile};
 use crate::cli::remedy::told;
 use crate::cli::values::counted;
 use crate::corpus::Words;
 use crate::error::{Error, Result};
-use crate::fs;
 use crate::inference::{Embedder, Facts, Receiver};
-use crate::model_card::DefaultCard;
 use crate::progress::Progress;
 use crate::scoring::Embeddings;
 use crate::terminal::{errln, note};
@@ -63,32 +56,6 @@ pub(super) struct Done<'a> {
     pub speech: Vec<(usize, f64)>,
     pub left_out: LeftOut,
     pub log: Option<Log<'a>>,
-}
-
-/// Says what work it is, for the next process. What only decides how it is reported is not part of
-/// it.
-///
-/// # Errors
-/// A model that cannot be read.
-pub(super) fn description(
-    args: &Args,
-    list: &List,
-    model: Option<&Path>,
-    global: &Global,
-) -> Result<Value> {
-    let model = match model {
-        Some(path) => hex(Sha256::new().chain_update(fs::read(path)?)),
-        None => DefaultCard::get().sha256,
-    };
-    Ok(json!({
-        "model": model,
-        "list": list.digest(),
-        "window": args.window,
-        "channel": args.channel,
-        "vad": args.vad,
-        "backend": global.backend.name(),
-        "version": env!("CARGO_PKG_VERSION"),
-    }))
 }
 
 impl<'a> Work<'a> {

@@ -5,8 +5,9 @@ use std::path::Path;
 use serde_json::json;
 
 use super::Args;
+use crate::cli::values::misused;
 use crate::cli::{Global, shown, tell};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::fs;
 use crate::infer::onnx::{Input, WeightForm};
 use crate::model_file::{read_header, write_anew};
@@ -24,7 +25,7 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     if args.input != Input::Features || args.weights != WeightForm::F32 || args.target.is_some() {
         let message = "--input, --weights and --for are about ONNX files; a model file is the \
                        model as it is";
-        return Err(Error::file(&args.output, message));
+        return Err(misused(&args.output, message));
     }
     write_anew(&args.model, &args.output)?;
     let name = read_header(&args.output)?.arch.name;

@@ -214,10 +214,10 @@ fn split(text: &str) -> Result<[&Path; 2]> {
     match (&cuts[..], &found[..]) {
         // Of a single cut the file that is missing is named when it is opened.
         ([cut], _) | (_, [cut]) => Ok(*cut),
-        (_, []) => Err(Error::invalid(format!(
+        (_, []) => Err(values::misuse(format!(
             "--cascade {text}: SMALL:LARGE is wanted, two model files that exist"
         ))),
-        _ => Err(Error::invalid(format!(
+        _ => Err(values::misuse(format!(
             "--cascade {text}: several colons part it into two files that exist; give other paths"
         ))),
     }

@@ -5,7 +5,7 @@ use std::sync::Mutex;
 
 use super::sides::Sides;
 use crate::cli::cohort;
-use crate::cli::values::{at_least, counted};
+use crate::cli::values::{at_least, counted, misuse};
 use crate::error::{Error, Result};
 use crate::progress::Progress;
 use crate::scoring::{Cohort, Compared, Norm, Normalised, OtherScores, Scorer};
@@ -48,9 +48,9 @@ impl Normalising {
     /// `--top-n` with a form that counts the whole cohort.
     pub fn check(&self, measures: bool) -> Result<()> {
         match self.norm() {
-            Some(norm) if self.top_n.is_some() && !norm.is_adaptive() && !measures => Err(
-                Error::invalid(format!("--top-n: --norm {} counts the whole cohort", norm.name())),
-            ),
+            Some(norm) if self.top_n.is_some() && !norm.is_adaptive() && !measures => {
+                Err(misuse(format!("--top-n: --norm {} counts the whole cohort", norm.name())))
+            }
             _ => Ok(()),
         }
     }

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::Score;
 use super::sides::Sides;
+use crate::cli::values::misuse;
 use crate::error::{Error, Result};
 use crate::scoring::{Average, Embeddings, Plda};
 
@@ -23,7 +24,7 @@ pub(super) fn scored(
     work: &dyn Fn(&Score<'_>) -> Result<()>,
 ) -> Result<()> {
     if let Some(average @ (Average::Unit | Average::Scores)) = average {
-        return Err(Error::invalid(format!(
+        return Err(misuse(format!(
             "--average {}: PLDA averages embeddings, or counts them without this option",
             average.name()
         )));

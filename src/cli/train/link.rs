@@ -6,6 +6,7 @@ use super::devices_of;
 use crate::backend::BackendKind;
 use crate::backend::collective::{Communicator, Options, over_nccl};
 use crate::cli::Global;
+use crate::cli::values::misuse;
 use crate::error::{Error, Result};
 
 /// What sums gradients.
@@ -33,7 +34,7 @@ pub(super) fn linked(
         return Ok(ranks.clone());
     }
     if cfg!(feature = "nccl") && global.backend != BackendKind::Cuda {
-        return Err(Error::Invalid(format!(
+        return Err(misuse(format!(
             "--link nccl sums on NVIDIA GPUs: it wants --backend cuda, not {}",
             global.backend.name()
         )));

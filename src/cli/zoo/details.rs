@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::cli::values::architecture;
 use crate::error::{Error, Result};
 use crate::model_card::{
     Bytes, Card, Count, DEFAULT, DefaultCard, Derived, Input, Published, default_model, names,
@@ -21,7 +22,7 @@ pub(super) fn run(name: &str, frames: usize, json: bool) -> Result<()> {
     let card = Card::of(name);
     let arch = match &card {
         Some(card) => card.arch.clone(),
-        None => Architecture::named(name).map_err(with_cards)?,
+        None => architecture(name).map_err(with_cards)?,
     };
     let derived = Derived::of(&arch, frames)?;
     let row = arch.row()?;

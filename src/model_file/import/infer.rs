@@ -1,8 +1,10 @@
 //! The architecture of a checkpoint, from the shapes of its tensors.
 
-use std::collections::HashSet;
+mod plain;
+
 use std::path::Path;
 
+use self::plain::{Plain, WITHOUT_ATTENTION};
 use super::checkpoint::Checkpoint;
 use super::config::Config;
 use super::weights::{self, Weights};
@@ -10,12 +12,8 @@ use super::{ImportOptions, layers};
 use crate::error::{Error, Remedy, Result};
 use crate::model_file::compare::compare;
 use crate::nn::graph::{Info, Op};
-use crate::nn::{Graph, PoolingKind, Stage};
+use crate::nn::{Graph, Stage};
 use crate::zoo::Architecture;
-
-/// Poolings that have no tensors.
-const WITHOUT_ATTENTION: [PoolingKind; 3] =
-    [PoolingKind::Tstp, PoolingKind::Tap, PoolingKind::Tsdp];
 
 /// A checkpoint's network, found and understood.
 pub(super) struct Resolved<'a> {
@@ -91,92 +89,6 @@ impl Landmarks {
     fn names(&self) -> [&str; 2] {
         [&self.width.name, &self.embedding.name]
     }
-}
-
-/// The network with the fewest tensors that a family offers: one embedding layer, and a pooling
-/// without attention.
-struct Plain {
-    arch: Architecture,
-    names: HashSet<String>,
-}
-
-impl Plain {
-    /// The one of `arch`'s sizes.
-    fn of(arch: &Architecture) -> Result<Self> {
-        let mut arch = arch.clone();
-        offers(&mut arch, |arch| arch.two_embedding_layers = false);
-        for pooling in WITHOUT_ATTENTION {
-            if offers(&mut arch, |arch| arch.pooling = pooling) {
-                break;
-            }
-        }
-        let tensors = arch.layout()?.tensors.into_iter();
-        Ok(Self { arch, names: tensors.map(|tensor| tensor.name).collect() })
-    }
-
-    /// The tensors that the network has in addition with this change; none if the family does not
-    /// offer it.
-    fn added(&self, change: impl FnOnce(&mut Architecture)) -> Result<Vec<Info>> {
-        let mut changed = self.arch.clone();
-        if !offers(&mut changed, change) {
-            return Ok(Vec::new());
-        }
-        let tensors = changed.layout()?.tensors.into_iter();
-        Ok(tensors.filter(|tensor| !self.names.contains(&tensor.name)).collect())
-    }
-
-    /// Whether the file has tensors that this network does not have.
-    fn lacks_some(&self, weights: &Weights) -> bool {
-        weights.network.keys().any(|name| !self.names.contains(*name))
-    }
-
-    /// Whether the file has two embedding layers.
-    fn two_embedding_layers(&self, weights: &Weights) -> Result<bool> {
-        if self.arch.two_embedding_layers || !self.lacks_some(weights) {
-            return Ok(self.arch.two_embedding_layers);
-        }
-        let added = self.added(|arch| arch.two_embedding_layers = true)?;
-        Ok(added.iter().any(|tensor| has(weights, tensor)))
-    }
-
-    /// The pooling whose attention the file has. Poolings whose tensors have the same names are
-    /// told apart by shapes.
-    fn attention(&self, weights: &Weights) -> Result<Option<PoolingKind>> {
-        let mut named = None;
-        if !self.lacks_some(weights) {
-            return Ok(named);
-        }
-        for pooling in PoolingKind::ALL {
-            let added = self.added(|arch| arch.pooling = pooling)?;
-            if !added.iter().any(|tensor| has(weights, tensor)) {
-                continue;
-            }
-            let is_there = |tensor: &Info| {
-                let entry = weights.network.get(tensor.name.as_str());
-                entry.is_some_and(|entry| entry.shape == tensor.shape)
-            };
-            if added.iter().all(is_there) {
-                return Ok(Some(pooling));
-            }
-            named = named.or(Some(pooling));
-        }
-        Ok(named)
-    }
-}
-
-fn has(weights: &Weights, tensor: &Info) -> bool {
-    weights.network.contains_key(tensor.name.as_str())
-}
-
-/// Makes a change if the family offers the changed network.
-fn offers(arch: &mut Architecture, change: impl FnOnce(&mut Architecture)) -> bool {
-    let mut changed = arch.clone();
-    change(&mut changed);
-    let offered = changed.check().is_ok();
-    if offered {
-        *arch = changed;
-    }
-    offered
 }
 
 /// The weight of the first layer behind the pooling: linear, or a convolution over one frame.
@@ -305,49 +217,4 @@ pub(super) fn said<T: PartialEq + std::fmt::Debug>(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn landmarks_come_from_the_graph() {
-        for (name, width, embedding) in [
-            ("resnet10", "conv1.weight", "seg_1.weight"),
-            ("gemini-df-resnet60", "downsample_layers.0.0.weight", "seg_1.weight"),
-            ("ecapa-tdnn-512", "layer1.conv.weight", "linear.weight"),
-            ("campplus", "xvector.tdnn.linear.weight", "xvector.dense.linear.weight"),
-            ("redimnet-b0", "backbone.stem.0.weight", "seg_1.weight"),
-            ("redimnet2-b0", "backbone.stem.0.weight", "linear.weight"),
-            ("eres2net34", "conv1.weight", "seg_1.weight"),
-            ("simam-resnet34", "front.conv1.weight", "bottleneck.weight"),
-            ("tdnn", "frame_1.conv_1d.weight", "seg_1.weight"),
-        ] {
-            let arch = Architecture::named(name).unwrap();
-            let landmarks = Landmarks::of(&arch).unwrap();
-            assert_eq!(landmarks.names(), [width, embedding], "{name}");
-            assert_eq!(landmarks.width.shape[0], arch.width, "{name}");
-            assert_eq!(landmarks.embedding.shape[0], arch.embedding_dim, "{name}");
-        }
-    }
-
-    /// What a family adds to its plainest network, by names.
-    #[test]
-    fn additions_are_those_that_the_family_offers() {
-        for (name, two, attention) in [
-            ("resnet10", "seg_2.weight", "pool.linear1.weight"),
-            ("rev2-df-resnet32", "seg_2.weight", "pool.linear1.weight"),
-            ("tdnn", "seg_2.weight", "pool.linear1.weight"),
-            ("ecapa-tdnn-512", "", "pool.linear1.weight"),
-            ("simam-resnet34", "", ""),
-        ] {
-            let plain = Plain::of(&Architecture::named(name).unwrap()).unwrap();
-            let has = |added: Vec<Info>, name: &str| match name {
-                "" => added.is_empty(),
-                name => added.iter().any(|tensor| tensor.name.ends_with(name)),
-            };
-            let added = plain.added(|arch| arch.two_embedding_layers = true).unwrap();
-            assert!(has(added, two), "{name}");
-            let added = plain.added(|arch| arch.pooling = PoolingKind::Astp).unwrap();
-            assert!(has(added, attention), "{name}");
-        }
-    }
-}
+mod tests;

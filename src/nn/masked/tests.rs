@@ -1,6 +1,7 @@
 use std::collections::HashMap;
 
 use burn::module::Module;
+use burn::tensor::{Device, TensorData};
 
 use super::*;
 use crate::nn::{

@@ -90,6 +90,14 @@ fn impossible_wishes_are_refused() {
             &["bad.safetensors: value 3 of tensor `layer1.0.conv1.weight`", wanted],
         );
     }
+    let usage = |rest: &[&str], wanted: &str| {
+        place.ends(2, &args(&["-o", "x.safetensors"], rest), &[wanted]);
+    };
+    usage(&["--method", "binary-static", "--bits", "2"], "--bits is of --method kmeans");
+    let run = ["--recipe", "tune.toml", "--run", "x.safetensors"];
+    usage(&run, "is the folder of the training too");
+    let pareto = ["quantize", "m.safetensors", "--method", "kmeans", "--pareto", "x.svg"];
+    place.ends(2, &pareto, &["--pareto is of --method mixed"]);
     assert_eq!(place.run(&["quantize", "m.safetensors"]).code, 2);
     assert_eq!(
         place.run(&["quantize", "m.safetensors", "-o", "x", "--target-size", "much"]).code,

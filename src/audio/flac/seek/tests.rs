@@ -3,8 +3,8 @@ use proptest::prelude::*;
 use super::super::Reader;
 use super::super::encoder::{Code, Form, Stream};
 use super::NEAR;
+use crate::audio::blocks::Blocks;
 use crate::audio::input::tests::{held, paged};
-use crate::audio::source::Blocks;
 use crate::audio::tags::tests::id3v2_of;
 
 /// Noise whose level changes, so that frames have many lengths.

@@ -7,11 +7,11 @@ use super::codec::Coding;
 use super::mp4::alac;
 use super::table::{self, Packet, Table};
 use super::{big_endian, characters, cut, long, word};
+use crate::audio::blocks::Blocks;
 use crate::audio::choose_channel;
 use crate::audio::input::Input;
 use crate::audio::kind::unsupported;
 use crate::audio::pcm::{self, Encoding, Layout};
-use crate::audio::source::Blocks;
 use crate::error::Result;
 
 const NAME: &str = "CAF";

@@ -10,8 +10,8 @@ use std::ops::Range;
 
 use super::codec::{Codec, Coding, aac};
 use super::keep;
+use crate::audio::blocks::Blocks;
 use crate::audio::input::Input;
-use crate::audio::source::Blocks;
 use crate::audio::{choose_channel, tags};
 use crate::error::{Error, Result};
 

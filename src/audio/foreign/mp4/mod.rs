@@ -12,10 +12,10 @@ use self::boxes::{Atom, bytes, content, damaged, find, list, missing, within};
 use super::codec::aac;
 use super::table::{Reader, Table};
 use super::{long, word};
+use crate::audio::blocks::Blocks;
 use crate::audio::choose_channel;
 use crate::audio::input::Input;
 use crate::audio::kind::unsupported;
-use crate::audio::source::Blocks;
 use crate::error::Result;
 
 /// Packets that are looked at before the first one is decoded.

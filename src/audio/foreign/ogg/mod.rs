@@ -10,9 +10,9 @@ use std::ops::Range;
 use self::page::{Page, Pages};
 use super::codec::{Codec, Coding};
 use super::keep;
+use crate::audio::blocks::Blocks;
 use crate::audio::choose_channel;
 use crate::audio::input::Input;
-use crate::audio::source::Blocks;
 use crate::error::Result;
 
 /// One channel of a stream in an Ogg file. Its blocks are the pages.
