@@ -5,10 +5,10 @@
 //! of bounds nor the number of threads changes a bit of the result.
 //!
 //! Cosines of trials are computed in f64, and so are those with small cohorts. Those with large
-//! ones are computed in f32, four products at a time, where [`Quick`] finds that normalised scores
-//! are then as exact as 1e-6. Where it does not, as for nearest that lie close together, f64 does
-//! it again. A mean is taken out of the products, which rounds otherwise than [`Scorer::score`]
-//! does ([`Members`] has the bound, in f64 about 1e-14).
+//! ones have their products added in pairs in f32, where [`Quick`] finds that normalised scores are
+//! off by no more than 1e-6. Where it does not, as for nearest that lie close together, f64 does it
+//! again. A mean is taken out of the products, which rounds otherwise than [`Scorer::score`] does
+//! ([`Members`] has the bound, in f64 about 1e-14).
 
 mod between;
 #[cfg(target_arch = "x86_64")]

@@ -3,14 +3,15 @@
 //! A normalised score is z = (s - m) / d, and s is a cosine in f64. If the n cosines behind m and d
 //! are off by independent errors of deviation e, then m is off by e / sqrt(n), and so is d, at
 //! most. So z is off by e / d (1 + |z|) / sqrt(n), where z is at most (1 - m) / d: that of a copy.
-//! Besides, the row is rounded to f32. This moves all cosines nearly alike, by less than e / 2.
+//! What rounding the row to f32 does to all cosines alike is less than e / 2, and adds that to m.
 //!
-//! What holds in the worst case, 5 u |x| |y| with u = 2^-24, is about a hundred times more. Errors
-//! are the sum of one rounding a product, and behave as if they were independent (Higham and Mary
-//! 2019, `A new approach to probabilistic rounding error analysis`). A chain of k products is as
-//! large as the root of the sum of their squares, and the mean of k from 1 to 4 is 2.5. A rounding
-//! has a deviation of 0.42 u, relative to the chain. So e is 0.66 u sqrt(sum x_i^2 y_i^2) for unit
-//! vectors x and y. That root is at most the product of both [`weight`]s (Cauchy and Schwarz).
+//! What holds in the worst case, 3 u |x| |y| with u = 2^-24, is about a hundred times more than e.
+//! Errors behave as if they were independent (Higham and Mary 2019, `A new approach to probabilistic
+//! rounding error analysis`). A rounding has a deviation of about 0.42 u, relative to what is
+//! rounded. That is a value of the row, a product, or the sum of a pair, which is as large as the
+//! root of the sum of both squares. So e is 0.42 sqrt(1 + 1.5) u sqrt(sum x_i^2 y_i^2) for unit
+//! vectors x and y. The last root is at most the product of both [`weight`]s (Cauchy and Schwarz):
+//! nearly twice of what it is for vectors without large values.
 
 use crate::lanes::Lanes;
 use crate::scoring::{Scorer, TopStatistics};
