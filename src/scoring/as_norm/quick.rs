@@ -6,12 +6,12 @@
 //! What rounding the row to f32 does to all cosines alike is less than e / 2, and adds that to m.
 //!
 //! What holds in the worst case, 3 u |x| |y| with u = 2^-24, is about a hundred times more than e.
-//! Errors behave as if they were independent (Higham and Mary 2019, `A new approach to probabilistic
-//! rounding error analysis`). A rounding has a deviation of about 0.42 u, relative to what is
-//! rounded. That is a value of the row, a product, or the sum of a pair, which is as large as the
-//! root of the sum of both squares. So e is 0.42 sqrt(1 + 1.5) u sqrt(sum x_i^2 y_i^2) for unit
-//! vectors x and y. The last root is at most the product of both [`weight`]s (Cauchy and Schwarz):
-//! nearly twice of what it is for vectors without large values.
+//! Errors behave as if they were independent (Higham and Mary 2019, `A new approach to
+//! probabilistic rounding error analysis`). A rounding has a deviation of about 0.42 u, relative to
+//! what is rounded. That is a value of the row, a product, or the sum of a pair, which is as large
+//! as the root of the sum of both squares. So e is 0.42 sqrt(1 + 1.5) u sqrt(sum x_i^2 y_i^2) for
+//! unit vectors x and y. The last root is at most the product of both [`weight`]s (Cauchy and
+//! Schwarz): nearly twice of what it is for vectors without large values.
 
 use crate::lanes::Lanes;
 use crate::scoring::{Scorer, TopStatistics};
