@@ -1,5 +1,6 @@
-"""What `revox score` takes at the size of VoxCeleb1-E: 579,818 trials over 145,160 embeddings, with
-and without AS-norm (the 300 nearest of 5,994 speakers), and numpy doing the same beside it.
+"""What `revox score` takes at the size of VoxCeleb1-E: 579,818 trials over 145,160 embeddings,
+without and with AS-norm (the 300 nearest of 5,994 speakers), with AS-norm of embeddings less a mean,
+and numpy doing the same beside it.
 
     python benches/score_voxceleb.py target/release/revox
 
@@ -86,9 +87,12 @@ def make(folder, dim, count):
             file.write(f"{int(speaker[a] == speaker[b])} {ids[a]} {ids[b]}\n")
 
 
-def peer(folder, out, normalise):
+def peer(folder, out, normalise, centre):
     """The same scores: f32 products, statistics in f32."""
     ids, rows = read(f"{folder}/vox1e.safetensors")
+    if centre:
+        mean = read(f"{folder}/cohort.safetensors")[1].mean(0)
+        rows = rows - mean
     place = {name: i for i, name in enumerate(ids)}
     rows = rows / np.linalg.norm(rows, axis=1, keepdims=True)
     pairs = []
@@ -101,13 +105,14 @@ def peer(folder, out, normalise):
     scores = np.concatenate([np.einsum("ij,ij->i", rows[i], rows[j]) for i, j in parts])
     if normalise:
         _, cohort = read(f"{folder}/cohort.safetensors")
+        cohort = cohort - mean if centre else cohort
         cohort = cohort / np.linalg.norm(cohort, axis=1, keepdims=True)
-        mean, std = np.empty(len(rows), "f4"), np.empty(len(rows), "f4")
+        centres, std = np.empty(len(rows), "f4"), np.empty(len(rows), "f4")
         for first in range(0, len(rows), 512):
             near = rows[first : first + 512] @ cohort.T
             near = np.partition(near, len(cohort) - TOP, axis=1)[:, -TOP:]
-            mean[first : first + 512], std[first : first + 512] = near.mean(1), near.std(1)
-        scores = 0.5 * ((scores - mean[a]) / std[a] + (scores - mean[b]) / std[b])
+            centres[first : first + 512], std[first : first + 512] = near.mean(1), near.std(1)
+        scores = 0.5 * ((scores - centres[a]) / std[a] + (scores - centres[b]) / std[b])
     with open(out, "w") as file:
         for (_, _, x, y, label), score in zip(pairs, scores):
             file.write(f"{x} {y} {score:.9f} {label}\n")
@@ -155,13 +160,16 @@ def main():
     args = parser.parse_args()
     if args.peer:
         folder, out, normalise = args.peer
-        return peer(folder, out, normalise == "1")
+        return peer(folder, out, normalise != "0", normalise == "2")
     with tempfile.TemporaryDirectory() as folder:
         apart(make, folder, args.dim, args.cohort)
         revox = [args.revox, "score", f"{folder}/vox1e.safetensors", f"{folder}/trials", "--quiet"]
+        cohort = f"{folder}/cohort.safetensors"
+        normalised = ["--cohort", cohort, "--top-n", str(TOP)]
         runs = {
             "0": ("cosine", []),
-            "1": ("AS-norm", ["--cohort", f"{folder}/cohort.safetensors", "--top-n", str(TOP)]),
+            "1": ("AS-norm", normalised),
+            "2": ("AS-norm less a mean", normalised + ["--mean", cohort]),
         }
         for normalise, (what, options) in runs.items():
             ours, theirs = f"{folder}/ours", f"{folder}/theirs"

@@ -4,7 +4,7 @@ mod report;
 
 use std::path::{Path, PathBuf};
 
-use self::report::{Report, level};
+use self::report::Report;
 use super::decision::Wanted;
 use super::values::misused;
 use super::{Global, chosen, shown};
@@ -40,9 +40,6 @@ pub struct Args {
     channel: Option<usize>,
 }
 
-/// Level below which a recording is mostly noise, dB relative to full scale.
-pub(super) const FAINT: f64 = -60.0;
-
 /// How to get a threshold.
 const HINT: &str = "give --threshold, or store one measured on trials of your own: \
                     `revox embed`, `revox score`, then \
@@ -77,7 +74,8 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     embedder.files(&paths, &mut |i, result| {
         let (heard, row) = result?;
         check(paths[i], &heard)?;
-        warnings.extend(remarks(paths[i], &heard));
+        let remarks = heard.remarks().into_iter();
+        warnings.extend(remarks.map(|remark| format!("{}: {remark}", paths[i].display())));
         facts.push(heard);
         rows.push(row);
         Ok(())
@@ -127,14 +125,4 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
 /// Refuses a recording in which nobody speaks.
 fn check(path: &Path, facts: &Facts) -> Result<()> {
     facts.nobody().map_or(Ok(()), |why| Err(Error::file(path, why)))
-}
-
-/// What makes a recording's score less reliable.
-fn remarks(path: &Path, facts: &Facts) -> Vec<String> {
-    let mut remarks = facts.warnings.clone();
-    let level = level(facts);
-    if level < FAINT {
-        remarks.push(format!("very faint, {:.0} dB below full scale", -level));
-    }
-    remarks.into_iter().map(|remark| format!("{}: {remark}", path.display())).collect()
 }

@@ -4,7 +4,7 @@ mod advice;
 
 use std::path::Path;
 
-use self::advice::{stores, those, unfit};
+use self::advice::{stores, those, unusable};
 use super::values::within;
 use crate::error::{Error, Result};
 use crate::model_file::{NamedThreshold, Scoring};
@@ -77,7 +77,7 @@ impl Wanted {
         let by_score = self.by_score(model, scoring).map_err(bad)?;
         let stored = scoring.calibration.as_ref();
         let made = Made::cosines(scoring.embedding_mean.as_deref());
-        let unfit = stored.and_then(|calibration| unfit(calibration, &made));
+        let unfit = stored.and_then(|stored| stored.unfit(&made)).map(|why| unusable(&why, &made));
         let calibration = stored.filter(|_| unfit.is_none());
         if calibration.is_none() && (self.prior.is_some() || self.cost.is_some()) {
             return Err(bad(match &unfit {
@@ -229,16 +229,8 @@ impl Decider<'_> {
                 })
             })?,
         };
-        if let Some([shortest, _]) = self.calibration.and_then(|c| c.fitted.seconds) {
-            for (side, evidence) in sides {
-                if let Some(seconds) = evidence.seconds.filter(|s| *s < shortest) {
-                    warnings.push(format!(
-                        "{side} has {seconds:.2} s of speech; the calibration covers \
-                         {shortest:.2} s and more"
-                    ));
-                }
-            }
-        }
+        let short = |(name, side): (&str, &Evidence)| self.calibration?.too_short(name, side);
+        warnings.extend(sides.into_iter().filter_map(short));
         let (threshold, same, basis) = match &self.rule {
             Rule::Score { threshold, basis } => {
                 (Some(*threshold), Some(score >= *threshold), basis.as_str())

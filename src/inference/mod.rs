@@ -21,6 +21,8 @@ pub use device_fbank::DeviceExtractor;
 pub use embedder::Embedder;
 pub use files::{Opener, Receiver, Taker};
 pub(crate) use files::{WAITING, embed};
+#[cfg(feature = "cli")]
+pub(crate) use reading::FAINT;
 pub use reading::{Facts, WINDOW};
 pub(crate) use reading::{Opened, Reading};
 #[cfg(feature = "burn")]

@@ -51,7 +51,23 @@ pub struct Facts {
     pub quality: Quality,
 }
 
+/// Level below which a recording is mostly noise, dB relative to full scale.
+pub(crate) const FAINT: f64 = -60.0;
+
 impl Facts {
+    /// Its level, dB relative to full scale.
+    pub fn level_db(&self) -> f64 {
+        20.0 * self.rms.log10()
+    }
+
+    /// What makes scores of it less reliable: its warnings, and a level that is mostly noise.
+    pub fn remarks(&self) -> Vec<String> {
+        let level = self.level_db();
+        let faint =
+            (level < FAINT).then(|| format!("very faint, {:.0} dB below full scale", -level));
+        self.warnings.iter().cloned().chain(faint).collect()
+    }
+
     /// Why there is nobody to compare, if there is nobody.
     pub(crate) fn nobody(&self) -> Option<&'static str> {
         match self {

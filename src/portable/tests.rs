@@ -165,6 +165,52 @@ fn scores_are_read_by_what_the_model_stores() {
 }
 
 #[test]
+fn verdicts_warn_as_the_program_does() {
+    let mut model = named("resnet10");
+    let fitted =
+        Fitted { prior: 0.25, cosines: true, seconds: Some([2.0, 20.0]), ..Fitted::default() };
+    let columns = parse_columns("score").unwrap();
+    let calibration =
+        crate::scoring::Calibration { columns, weights: vec![9.0], bias: 1.0, fitted };
+    model.header.scoring.calibration = Some(calibration);
+    let calibrated = ready(&model);
+    let mut clear = calibrated.hear(&voice(1.5, RATE, 100.0), RATE).unwrap();
+    clear.facts.warnings.clear();
+    clear.facts.quality.speech_seconds = 2.0;
+    let warnings = |model: &Model, test: &Utterance| model.compare(&clear, test).unwrap().warnings;
+    assert!(warnings(&calibrated, &clear).is_empty());
+    let mut faint = clear.clone();
+    faint.facts.rms = 1e-4;
+    let wanted = ["the second recording: very faint, 80 dB below full scale"];
+    assert_eq!(warnings(&calibrated, &faint), wanted);
+    let mut short = clear.clone();
+    short.facts.quality.speech_seconds = 1.25;
+    let wanted =
+        ["the second recording has 1.25 s of speech; the calibration covers 2.00 s and more"];
+    assert_eq!(warnings(&calibrated, &short), wanted);
+    assert_eq!(calibrated.prior(), 0.25);
+
+    // A calibration that says nothing of a mean, in a model with one.
+    model.header.scoring.embedding_mean = Some(vec![0.01; 20]);
+    let all = warnings(&ready(&model), &clear);
+    let [warning] = &all[..] else { panic!("{all:?}") };
+    assert!(warning.starts_with("an earlier version made the model's calibration: "), "{warning}");
+    // One of other scores, which covers no length of speech.
+    let stored = model.header.scoring.calibration.as_mut().unwrap();
+    stored.fitted.cosines = false;
+    for (threshold, instead) in [(None, "nothing decides"), (Some(0.5), "a threshold decides")] {
+        model.header.scoring.threshold_eer = threshold;
+        let unusable = ready(&model);
+        let all = warnings(&unusable, &short);
+        let [warning] = &all[..] else { panic!("{all:?}") };
+        let wanted = "the model's calibration cannot be used: it was fitted on scores that are no \
+                      cosines; these are cosines; ";
+        assert_eq!(*warning, format!("{wanted}{instead}"));
+        assert_eq!(unusable.prior(), 0.5);
+    }
+}
+
+#[test]
 fn cut_and_damaged_models_are_errors() {
     let good = bytes(&named("resnet10"));
     for cut in [0, 7, 100, good.len() / 2, good.len() - 1] {

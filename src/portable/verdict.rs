@@ -2,7 +2,9 @@
 
 use super::{Model, Utterance};
 use crate::error::{Error, Result};
-use crate::scoring::{Calibration, Embeddings, Evidence, Scorer, bayes_threshold, probability};
+use crate::scoring::{
+    Calibration, Embeddings, Evidence, Made, Scorer, bayes_threshold, probability,
+};
 
 /// What a model says of two recordings.
 #[derive(Debug, Clone, PartialEq)]
@@ -52,9 +54,14 @@ impl Model {
         self.calibration().map(ratio).transpose()
     }
 
+    /// How probable one speaker is before anything is heard, 0 to 1: what the calibration says, or
+    /// 0.5 without one for cosines of two recordings.
+    pub fn prior(&self) -> f64 {
+        self.calibration().map_or(0.5, |calibration| calibration.fitted.prior)
+    }
+
     /// The probability of one speaker that a log-likelihood ratio means, where one speaker is as
-    /// probable as `prior`, 0 to 1, before anything is heard. Without it the calibration's prior
-    /// counts, or 0.5.
+    /// probable as `prior`, 0 to 1, before anything is heard. Without it [`Model::prior`] counts.
     pub fn probability(&self, llr: f64, prior: Option<f64>) -> f64 {
         probability(llr, prior.unwrap_or_else(|| self.prior()))
     }
@@ -89,13 +96,19 @@ impl Model {
     /// A recording in which nobody speaks; those of [`Model::score`] and [`Model::llr`].
     pub fn compare(&self, enroll: &Utterance, test: &Utterance) -> Result<Verdict> {
         let mut warnings = Vec::new();
-        for (name, side) in [("the first", enroll), ("the second", test)] {
+        let sides = [("the first recording", enroll), ("the second recording", test)];
+        for (name, side) in sides {
             if let Some(why) = side.facts.nobody() {
-                return Err(Error::Undefined(format!("{name} recording: {why}")));
+                return Err(Error::Undefined(format!("{name}: {why}")));
             }
-            let own = side.facts.warnings.iter();
-            warnings.extend(own.map(|warning| format!("{name} recording: {warning}")));
+            let remarks = side.facts.remarks().into_iter();
+            warnings.extend(remarks.map(|remark| format!("{name}: {remark}")));
         }
+        warnings.extend(self.doubt());
+        let short = |(name, side): (&str, &Utterance)| {
+            self.calibration()?.too_short(name, &self.evidence(side))
+        };
+        warnings.extend(sides.into_iter().filter_map(short));
         let score = self.score(&enroll.embedding, &test.embedding)?;
         let llr = self.llr(score, enroll, test)?;
         let prior = self.prior();
@@ -115,9 +128,20 @@ impl Model {
         scoring.calibration.as_ref().filter(|stored| stored.takes_cosines(mean))
     }
 
-    /// How probable one speaker is before anything is heard.
-    fn prior(&self) -> f64 {
-        self.calibration().map_or(0.5, |calibration| calibration.fitted.prior)
+    /// Why the calibration is not used, or may mislead.
+    fn doubt(&self) -> Option<String> {
+        let scoring = &self.header.scoring;
+        let stored = scoring.calibration.as_ref()?;
+        let made = Made::cosines(scoring.embedding_mean.as_deref());
+        let Some(why) = stored.unfit(&made) else {
+            let doubt = stored.fitted.doubt(&made)?;
+            return Some(format!("an earlier version made the model's calibration: {doubt}"));
+        };
+        let instead = match scoring.threshold_eer {
+            Some(_) => "a threshold decides",
+            None => "nothing decides",
+        };
+        Some(format!("the model's calibration cannot be used: {why}; {instead}"))
     }
 
     fn mean(&self) -> Option<Vec<f64>> {

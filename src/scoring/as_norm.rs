@@ -1,20 +1,26 @@
 //! Adaptive score normalisation (WeSpeaker `wespeaker/bin/score_norm.py`).
 //!
-//! All cosines are computed in f64. An upper bound of each, by products of bytes or in f32, tells
-//! which members of the cohort can be among the nearest of an utterance, and only their cosines are
-//! computed. Neither the kind of bounds nor the number of threads changes a bit of the result. A
-//! mean is taken out of the products, which rounds otherwise than [`Scorer::score`] does
-//! ([`Members`] has the bound, about 1e-14).
+//! An upper bound of each cosine, by products of bytes or in f32, tells which members of the cohort
+//! can be among the nearest of an utterance, and only their cosines are computed. Neither the kind
+//! of bounds nor the number of threads changes a bit of the result.
+//!
+//! Cosines of trials are computed in f64, and so are those with small cohorts. Those with large
+//! ones have their products added in pairs in f32, where [`Quick`] finds that normalised scores are
+//! off by no more than 1e-6. Where it does not, as for nearest that lie close together, f64 does it
+//! again. A mean is taken out of the products, which rounds otherwise than [`Scorer::score`] does
+//! ([`Members`] has the bound, in f64 about 1e-14).
 
 mod between;
 #[cfg(target_arch = "x86_64")]
 mod bytes;
+mod chains;
 mod crosswise;
 mod dots;
 mod filter;
 mod members;
 mod nearest;
 mod products;
+mod quick;
 mod rows;
 mod statistics;
 
@@ -23,7 +29,10 @@ use rayon::prelude::*;
 pub(super) use self::crosswise::{Crosswise, Side};
 use self::filter::{Filter, Prepared};
 use self::members::Members;
+pub(super) use self::members::inverse_lengths;
 use self::nearest::{Nearest, Room};
+use self::products::Units;
+use self::quick::Quick;
 use self::rows::Rows;
 pub(super) use self::statistics::both_sides;
 pub use self::statistics::{Normaliser, TopStatistics};
@@ -31,10 +40,8 @@ use super::Scorer;
 use super::cosine::NOISE;
 use super::directions::Directions;
 use crate::error::{Error, Result};
-use crate::lanes::Lanes;
 
-/// Most utterances that are compared with the cohort at a time. The cohort's values pass through a
-/// core's cache once for all of them.
+/// Most utterances that are compared with the cohort at a time, without a filter.
 const ROWS: usize = 256;
 /// Most members of the cohort that they are compared with at a time: 8 MiB of bounds. A multiple of
 /// what [`Filter::bounds`] asks for.
@@ -47,6 +54,8 @@ pub struct AsNorm {
     members: Members,
     /// None where it would spare too little.
     filter: Option<Filter>,
+    /// None where all cosines are computed in f64.
+    quick: Option<Quick>,
     dim: usize,
     top: usize,
 }
@@ -55,6 +64,7 @@ pub struct AsNorm {
 #[derive(Default)]
 struct Space {
     rows: Rows,
+    units: Units,
     prepared: Prepared,
     bounds: Vec<f32>,
     room: Room,
@@ -73,8 +83,9 @@ impl AsNorm {
         let n = cohort.embeddings().len();
         check_sizes(n, top)?;
         let filter = (top <= n / 2).then(|| Filter::of(cohort));
+        let quick = filter.as_ref().and_then(|_| Quick::of(cohort));
         let dim = cohort.embeddings().dim();
-        Ok(Self { members: Members::of(cohort), filter, dim, top: top.min(n) })
+        Ok(Self { members: Members::of(cohort), filter, quick, dim, top: top.min(n) })
     }
 
     /// A cohort of vectors `[members, dim]` that f32 would round, such as means. It is slower than
@@ -90,7 +101,7 @@ impl AsNorm {
         let n = inverse.len();
         check_sizes(n, top)?;
         let members = Members::wide(vectors.to_vec(), inverse);
-        Ok(Self { members, filter: None, dim, top: top.min(n) })
+        Ok(Self { members, filter: None, quick: None, dim, top: top.min(n) })
     }
 
     /// How many of the largest cosines count.
@@ -115,13 +126,27 @@ impl AsNorm {
     /// Statistics of the rows in `space`, compared with so many members at a time. They are a
     /// multiple of 64.
     fn statistics_of(&self, space: &mut Space, columns: usize) -> Vec<TopStatistics> {
-        self.nearest_of(space, columns).iter().map(Nearest::statistics).collect()
+        let found = self.nearest_of(space, columns, self.quick.is_some());
+        let mut found: Vec<TopStatistics> = found.iter().map(Nearest::statistics).collect();
+        let Some(quick) = &self.quick else { return found };
+        let is_enough =
+            |i: usize| quick.is_enough(space.units.unit(i, self.dim), found[i], self.top);
+        let others: Vec<usize> = (0..found.len()).filter(|&i| !is_enough(i)).collect();
+        if !others.is_empty() {
+            let mut again = Space { rows: space.rows.pick(&others), ..Space::default() };
+            let exact = self.nearest_of(&mut again, columns, false);
+            others.into_iter().zip(&exact).for_each(|(i, exact)| found[i] = exact.statistics());
+        }
+        found
     }
 
-    /// The largest cosines of the rows in `space`, as [`statistics_of`](Self::statistics_of). It
-    /// leaves the rows prepared.
-    fn nearest_of(&self, space: &mut Space, columns: usize) -> Vec<Nearest> {
-        let Space { rows, prepared, bounds, room } = space;
+    /// The largest cosines of the rows in `space`, as [`statistics_of`](Self::statistics_of), in
+    /// f32 if they shall be quick. It leaves the rows prepared.
+    fn nearest_of(&self, space: &mut Space, columns: usize, quick: bool) -> Vec<Nearest> {
+        let Space { rows, units, prepared, bounds, room } = space;
+        if quick {
+            units.fill(rows);
+        }
         let n = self.members.len();
         let mut found: Vec<Nearest> = (0..rows.len()).map(|_| Nearest::new(self.top)).collect();
         if let Some(filter) = &self.filter {
@@ -134,8 +159,11 @@ impl AsNorm {
                 .as_ref()
                 .map(|filter| filter.bounds(prepared, first..first + count, bounds));
             for (i, nearest) in found.iter_mut().enumerate() {
-                let cosines = |places: &[u32], to: &mut Vec<f64>| {
-                    self.members.cosines(&rows.row(i), first, places, to);
+                let cosines = |places: &[u32], to: &mut Vec<f64>| match quick {
+                    true => {
+                        self.members.quick_cosines(units.unit(i, self.dim), first, places, to);
+                    }
+                    false => self.members.cosines(&rows.row(i), first, places, to),
                 };
                 match stride {
                     Some(stride) => {
@@ -194,9 +222,10 @@ impl AsNorm {
             return Err(Error::invalid(message));
         }
         let used = distinct(places);
+        let rows = self.filter.as_ref().map_or(ROWS, Filter::rows);
         // The size of a block must not depend on the number of threads.
         let found: Vec<Vec<T>> = used
-            .par_chunks((KEPT / self.top).clamp(1, ROWS))
+            .par_chunks((KEPT / self.top).clamp(1, rows))
             .map_init(Space::default, |space, places| {
                 space.rows.fill(of, places.iter().copied());
                 let found = find(space);
@@ -254,22 +283,6 @@ fn check_sizes(members: usize, top: usize) -> Result<()> {
         return Err(Error::invalid("the cohort holds one embedding: AS-norm needs two at least"));
     }
     Ok(())
-}
-
-/// 1 over the lengths of vectors `[count, dim]`.
-///
-/// # Errors
-/// A vector of zeros.
-pub(super) fn inverse_lengths(vectors: &[f64], dim: usize) -> Result<Vec<f64>> {
-    assert!(dim > 0 && vectors.len().is_multiple_of(dim), "no matrix of {dim} columns");
-    let inverse = |(i, v): (usize, &[f64])| {
-        let length = Lanes::<8>::sum2(v, v, |x, y| x * y).sqrt();
-        match length > 0.0 {
-            true => Ok(1.0 / length),
-            false => Err(Error::Undefined(format!("vector {i} of the cohort has no direction"))),
-        }
-    };
-    vectors.chunks_exact(dim).enumerate().map(inverse).collect()
 }
 
 #[cfg(test)]

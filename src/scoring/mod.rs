@@ -37,6 +37,8 @@ mod store;
 pub use as_norm::{AsNorm, Normaliser, TopStatistics};
 pub use band::BandPoint;
 pub use bootstrap::{Interval, Intervals, bootstrap, bootstrap_costs, bootstrap_curve};
+#[cfg(feature = "cli")]
+pub(crate) use calibration::Unfit;
 pub use calibration::{
     COLUMN_SETS, Calibrated, Calibration, Column, Evidence, Fitted, FittedFile, Fold, Line, Made,
     OtherScores, Quantity, Regression, SubtractedMean, TrialTable, bayes_threshold, cross_validate,

@@ -20,11 +20,6 @@ pub(super) struct Report<'a> {
     pub warnings: &'a [String],
 }
 
-/// The level of a recording, dB relative to full scale.
-pub(super) fn level(facts: &Facts) -> f64 {
-    20.0 * facts.rms.log10()
-}
-
 impl Report<'_> {
     /// For programs. What the model does not give is null.
     pub(super) fn json(&self) -> Value {
@@ -33,7 +28,7 @@ impl Report<'_> {
                 "path": shown(path),
                 "seconds": facts.seconds,
                 "speech_seconds": facts.quality.speech_seconds,
-                "level_db": level(facts),
+                "level_db": facts.level_db(),
                 "clipped": facts.quality.clipped,
                 "bandwidth": facts.quality.bandwidth,
                 "frames": facts.frames,
@@ -70,7 +65,7 @@ impl Report<'_> {
             lines.push(format!("decided by {basis}"));
         }
         for (path, facts) in self.files {
-            let (speech, level) = (facts.quality.speech_seconds, level(facts));
+            let (speech, level) = (facts.quality.speech_seconds, facts.level_db());
             let clipped = 100.0 * facts.quality.clipped;
             lines.push(format!(
                 "{}: {:.2} s, {speech:.2} s of speech, {} frames, {level:.0} dB, {clipped:.1} % \

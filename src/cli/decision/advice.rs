@@ -2,28 +2,24 @@
 
 use std::path::Path;
 
-use crate::scoring::{Calibration, Made, Quantity, SubtractedMean};
+use crate::scoring::{Made, SubtractedMean, Unfit};
 
-/// Why a calibration has no ratio for the cosine of two recordings, if it has none, and what helps.
-pub(super) fn unfit(calibration: &Calibration, made: &Made) -> Option<String> {
-    if let Err(e) = calibration.fitted.check_scores(made) {
-        let how = match made.mean {
-            SubtractedMean::None => "without --mean, --cohort and --plda",
-            SubtractedMean::Sha256(_) => {
-                "with the --mean that the model holds, without --cohort and --plda"
-            }
-        };
-        return Some(format!(
-            "its calibration cannot be used: {e}. Store one of scores that `revox score` makes \
-             {how}, by `revox calibrate`"
-        ));
-    }
-    calibration.weighs(Quantity::Cohort).then(|| {
-        "its calibration cannot be used: it weighs the mean cosine with a cohort, which only \
-         `revox score --calibration --cohort` computes. Store one without cohort columns, by \
-         `revox calibrate`"
-            .into()
-    })
+/// Why a model's calibration has no ratio for the cosine of two recordings, and what helps.
+pub(super) fn unusable(why: &Unfit, made: &Made) -> String {
+    let helps = match (why, &made.mean) {
+        (Unfit::Scores(_), SubtractedMean::None) => {
+            ". Store one of scores that `revox score` makes without --mean, --cohort and --plda"
+        }
+        (Unfit::Scores(_), SubtractedMean::Sha256(_)) => {
+            ". Store one of scores that `revox score` makes with the --mean that the model holds, \
+             without --cohort and --plda"
+        }
+        (Unfit::Cohort, _) => {
+            ", which only `revox score --calibration --cohort` computes. Store one without cohort \
+             columns"
+        }
+    };
+    format!("its calibration cannot be used: {why}{helps}, by `revox calibrate`")
 }
 
 /// What a model holds instead of a threshold, and how to store one.

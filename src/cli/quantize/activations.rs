@@ -7,13 +7,12 @@ use rayon::prelude::*;
 use serde_json::{Value, json};
 
 use crate::audio::Level;
-use crate::cli::compare::FAINT;
 use crate::cli::embed::List;
 use crate::cli::values::counted;
 use crate::cli::{Global, check_heard};
 use crate::error::{Error, Result};
 use crate::infer::{Calibration, FloatLayer, Floats, calibrate};
-use crate::inference::{Extractor, Features};
+use crate::inference::{Extractor, FAINT, Features};
 use crate::model_file::Model;
 use crate::progress::Progress;
 use crate::quant::RangeMethod;

@@ -72,7 +72,7 @@ impl AsNorm {
     /// A second walk over the bounds finds them, when it is known how large a cosine must be. Of
     /// members at that very cosine the first ones count.
     fn places_of(&self, space: &mut Space, columns: usize) -> Vec<(TopStatistics, Vec<u32>)> {
-        let found = self.nearest_of(space, columns);
+        let found = self.nearest_of(space, columns, false);
         let Space { rows, prepared, bounds, .. } = space;
         let (mut candidates, mut cosines) = (Vec::new(), Vec::new());
         let empty = || (Vec::with_capacity(self.top), Vec::new());

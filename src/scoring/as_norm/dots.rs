@@ -31,6 +31,11 @@ impl Values {
         Self { all, start, dim, stride }
     }
 
+    /// Number of values of a member.
+    pub fn dim(&self) -> usize {
+        self.dim
+    }
+
     /// The values of a member.
     ///
     /// # Panics

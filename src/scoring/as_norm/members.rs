@@ -1,7 +1,8 @@
-//! Cosines with members of a cohort in f64.
+//! Cosines with members of a cohort.
 
 use super::dots::Values;
 use super::rows::Row;
+use crate::error::{Error, Result};
 use crate::lanes::Lanes;
 use crate::scoring::Scorer;
 
@@ -75,6 +76,39 @@ impl Members {
             *x = ((*x - less) * row.inverse * inverses[place as usize]).clamp(-1.0, 1.0);
         }
     }
+
+    /// As [`cosines`](Self::cosines), of a unit vector, with products in f32
+    /// ([`Values::quick_dots`]). A mean is taken out of the product of what f32 holds.
+    ///
+    /// # Panics
+    /// If the members are [`wide`](Self::wide).
+    pub fn quick_cosines(&self, unit: &[f32], first: usize, places: &[u32], to: &mut Vec<f64>) {
+        let Held::Stored(values, mean) = &self.values else { panic!("members that f32 rounds") };
+        let before = to.len();
+        values.quick_dots(unit, first, places, to);
+        let dot = |mean: &[f64]| Lanes::<8>::sum2(unit, mean, |x, m| f64::from(x) * m);
+        let less = mean.as_deref().map_or(0.0, dot);
+        let inverses = &self.inverse[first..];
+        for (x, &place) in to[before..].iter_mut().zip(places) {
+            *x = ((*x - less) * inverses[place as usize]).clamp(-1.0, 1.0);
+        }
+    }
+}
+
+/// 1 over the lengths of vectors `[count, dim]`.
+///
+/// # Errors
+/// A vector of zeros.
+pub(in crate::scoring) fn inverse_lengths(vectors: &[f64], dim: usize) -> Result<Vec<f64>> {
+    assert!(dim > 0 && vectors.len().is_multiple_of(dim), "no matrix of {dim} columns");
+    let inverse = |(i, v): (usize, &[f64])| {
+        let length = Lanes::<8>::sum2(v, v, |x, y| x * y).sqrt();
+        match length > 0.0 {
+            true => Ok(1.0 / length),
+            false => Err(Error::Undefined(format!("vector {i} of the cohort has no direction"))),
+        }
+    };
+    vectors.chunks_exact(dim).enumerate().map(inverse).collect()
 }
 
 #[cfg(test)]

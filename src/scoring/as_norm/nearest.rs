@@ -1,8 +1,9 @@
 //! The largest cosines of a row, which comes in parts.
 //!
 //! Bounds tell which members can be among the nearest, and only their cosines are computed: first
-//! those of members with large bounds, and then those of every other member whose bound reaches the
-//! `top`-th cosine of these. What is found does not depend on how close the bounds are, to the bit.
+//! those of the members with the largest bounds, and then those of every other member whose bound
+//! reaches the `top`-th cosine of these. What is found does not depend on how close the bounds are,
+//! to the bit.
 
 use super::TopStatistics;
 use super::between::between;
@@ -11,6 +12,10 @@ use crate::scoring::select::nth_largest;
 /// One value in so many is looked at to guess where the largest begin. It is odd: speakers whose
 /// kind alternates, such as women and men, are all looked at.
 const STEP: usize = 9;
+
+/// The members that come first are more than `top` by one in so many. The `top`-th of their cosines
+/// is nearly always the `top`-th of all.
+const MORE: usize = 16;
 
 /// Space that rows use in turn.
 #[derive(Default)]
@@ -70,10 +75,9 @@ impl Nearest {
 
     /// Takes the first part, which holds more than `top` members.
     fn begin(&mut self, bounds: &[f32], cosines: &dyn Fn(&[u32], &mut Vec<f64>), room: &mut Room) {
-        let [near, far] = &mut room.places;
-        let [a, b] = &mut room.cosines;
-        let mut guess = Guess::new(self.top, bounds, &mut room.sample);
-        let (cut, count) = loop {
+        let Room { sample, places: [near, far], cosines: [a, b] } = room;
+        let mut guess = Guess::new(self.top, bounds, sample);
+        let (mut cut, mut count) = loop {
             let cut = guess.next_floor();
             let count = between(bounds, cut, f32::INFINITY, near).len();
             // A guess that was too high leaves too few.
@@ -81,6 +85,13 @@ impl Nearest {
                 break (cut, count);
             }
         };
+        let wanted = self.top + self.top / MORE;
+        if count > wanted {
+            sample.clear();
+            sample.extend(near[..count].iter().map(|&place| bounds[place as usize]));
+            cut = nth_largest(sample, wanted - 1, f32::total_cmp);
+            count = between(bounds, cut, f32::INFINITY, near).len();
+        }
         let near = &near[..count];
         a.clear();
         cosines(near, a);
@@ -91,17 +102,27 @@ impl Nearest {
         b.clear();
         let far = between(bounds, below(least), cut, far);
         cosines(far, b);
-        // Both in the order of the members.
-        let (mut i, mut j) = (0, 0);
-        self.kept.reserve(a.len() + b.len());
+        self.merge([near, far], [a, b], least);
+    }
+
+    /// Keeps the cosines of two lists of members from `least` on, in the order of the members.
+    fn merge(&mut self, [near, far]: [&[u32]; 2], [a, b]: [&[f64]; 2], least: f64) {
+        let (mut i, mut j, mut count) = (0, 0, 0);
+        self.kept.resize(a.len() + b.len(), 0.0);
+        // Without a branch on the cosines, as in `between`.
         while i < near.len() && j < far.len() {
             let is_near = near[i] < far[j];
-            self.kept.push(if is_near { a[i] } else { b[j] });
+            let x = if is_near { a[i] } else { b[j] };
+            self.kept[count] = x;
+            count += usize::from(x >= least);
             i += usize::from(is_near);
             j += usize::from(!is_near);
         }
-        self.kept.extend_from_slice(&a[i..]);
-        self.kept.extend_from_slice(&b[j..]);
+        for &x in a[i..].iter().chain(&b[j..]) {
+            self.kept[count] = x;
+            count += usize::from(x >= least);
+        }
+        self.kept.truncate(count);
     }
 
     /// Drops what is not among the `top` largest.

@@ -36,6 +36,11 @@ impl Units {
             self.values.extend(self.unit.iter().map(|&x| x as f32));
         }
     }
+
+    /// One of them.
+    pub fn unit(&self, i: usize, dim: usize) -> &[f32] {
+        &self.values[i * dim..][..dim]
+    }
 }
 
 impl Products {

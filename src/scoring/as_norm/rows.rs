@@ -35,6 +35,16 @@ impl Rows {
         self.inverse.extend(rows.zip(places).map(|(row, i)| of.write(i, row)));
     }
 
+    /// Those at `places`.
+    pub fn pick(&self, places: &[usize]) -> Self {
+        let mut picked = Self { dim: self.dim, ..Self::default() };
+        for row in places.iter().map(|&i| self.row(i)) {
+            picked.values.extend_from_slice(row.values);
+            picked.inverse.push(row.inverse);
+        }
+        picked
+    }
+
     /// Number of embeddings.
     pub fn len(&self) -> usize {
         self.inverse.len()

@@ -151,14 +151,107 @@ fn statistics_are_those_of_the_plain_twin_whatever_the_filter() {
 #[test]
 fn the_number_of_threads_changes_no_bit() {
     let mut stream = Stream::new(2, "test", &[]);
-    let (embeddings, cohort) = (voices(&mut stream, 24, 700), voices(&mut stream, 24, 400));
-    let trials: Vec<(usize, usize)> =
-        (0..900).map(|_| (stream.below(700), stream.below(700))).collect();
+    // In f64, and in f32.
+    for (dim, count, members, top) in [(24, 700, 400, 30), (64, 200, 1000, 300)] {
+        let (embeddings, cohort) =
+            (voices(&mut stream, dim, count), voices(&mut stream, dim, members));
+        let trials: Vec<(usize, usize)> =
+            (0..900).map(|_| (stream.below(count), stream.below(count))).collect();
+        let scorer = Scorer::new(&embeddings, None).unwrap();
+        let norm = AsNorm::new(&Scorer::new(&cohort, None).unwrap(), top).unwrap();
+        assert_eq!(norm.quick.is_some(), members == 1000);
+        let scores = [1, 2, 5].map(|threads| {
+            let pool = ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            pool.install(|| norm.score(&scorer, &trials, &|| ())).unwrap()
+        });
+        assert!(scores[1] == scores[0] && scores[2] == scores[0]);
+    }
+}
+
+/// Statistics of all embeddings, and those in f64.
+fn both_ways(norm: &mut AsNorm, scorer: &Scorer) -> [Vec<TopStatistics>; 2] {
+    let mut space = Space::default();
+    space.rows.fill(scorer, 0..scorer.embeddings().len());
+    let quick = norm.statistics_of(&mut space, COLUMNS);
+    let was = norm.quick.take();
+    let exact = norm.statistics_of(&mut space, COLUMNS);
+    norm.quick = was;
+    [quick, exact]
+}
+
+#[test]
+fn quick_statistics_give_the_scores_of_the_f64_twin_to_a_millionth() {
+    let mut stream = Stream::new(3, "test", &[]);
+    for (dim, top, mean) in
+        [(64, 300, None), (193, 400, Some(0.3)), (256, 500, None), (256, 500, Some(-0.9))]
+    {
+        let (embeddings, cohort) = (voices(&mut stream, dim, 24), voices(&mut stream, dim, 1100));
+        let mean = mean.map(|m| vec![m; dim]);
+        let scorer = Scorer::new(&embeddings, mean.clone()).unwrap();
+        let cohort = Scorer::new(&cohort, mean).unwrap();
+        let mut norm = AsNorm::new(&cohort, top).unwrap();
+        let [quick, exact] = both_ways(&mut norm, &scorer);
+        for (found, wanted) in quick.iter().zip(&exact) {
+            assert_ne!(found, wanted, "{dim} values: f32 was not close enough");
+            for s in [0.0, 0.4, 0.8, 1.0] {
+                let off = (found.normalised(s) - wanted.normalised(s)).abs();
+                assert!(off < 1e-6, "{dim} values: {off:.1e} at {s}");
+            }
+        }
+        // The processor's bounds, or those in f32.
+        norm.filter = Some(Filter::Floats(Products::of(&cohort)));
+        assert_eq!(both_ways(&mut norm, &scorer), [quick, exact], "{dim} values");
+    }
+}
+
+#[test]
+fn utterances_whose_nearest_lie_close_together_are_compared_in_f64() {
+    let mut stream = Stream::new(4, "test", &[]);
+    let (mut embeddings, mut cohort) = (voices(&mut stream, 64, 11), voices(&mut stream, 64, 1000));
+    // Copies of one voice but for 2 % of noise, and the voice itself.
+    let centre = voices(&mut stream, 64, 1);
+    for i in 1000..1150 {
+        let row: Vec<f32> =
+            centre.row(0).iter().map(|x| x + 0.03 * stream.normal() as f32).collect();
+        cohort.push(&format!("u{i}"), &row).unwrap();
+    }
+    embeddings.push("u11", centre.row(0)).unwrap();
     let scorer = Scorer::new(&embeddings, None).unwrap();
-    let norm = AsNorm::new(&Scorer::new(&cohort, None).unwrap(), 30).unwrap();
-    let scores = [1, 2, 5].map(|threads| {
-        let pool = ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-        pool.install(|| norm.score(&scorer, &trials, &|| ())).unwrap()
-    });
-    assert!(scores[1] == scores[0] && scores[2] == scores[0]);
+    let mut norm = AsNorm::new(&Scorer::new(&cohort, None).unwrap(), 100).unwrap();
+    let [found, exact] = both_ways(&mut norm, &scorer);
+    assert!(exact[11].std < 1e-3 && exact[11] == found[11], "{:?}", exact[11]);
+    assert!((0..11).any(|i| found[i] != exact[i]), "no statistics are in f32");
+    for (found, exact) in found.iter().zip(&exact) {
+        assert!((found.normalised(1.0) - exact.normalised(1.0)).abs() < 1e-6);
+    }
+}
+
+#[test]
+fn cohorts_that_f32_cannot_compare_are_compared_in_f64() {
+    let mut stream = Stream::new(5, "test", &[]);
+    let mut is_quick = |dim: usize, count: usize, scale: f32, mean: Option<f64>| {
+        let some = voices(&mut stream, dim, count);
+        let mut all = Embeddings::new(dim);
+        for i in 0..count {
+            let row: Vec<f32> = some.row(i).iter().map(|x| x * scale).collect();
+            all.push(&format!("u{i}"), &row).unwrap();
+        }
+        let mean = mean.map(|m| vec![m; dim]);
+        AsNorm::new(&Scorer::new(&all, mean).unwrap(), 100).unwrap().quick.is_some()
+    };
+    assert!(is_quick(64, 1000, 1.0, None));
+    assert!(is_quick(64, 1000, 1e4, Some(0.5)));
+    // Few members, few values, values at the ends of f32.
+    assert!(!is_quick(64, 999, 1.0, None));
+    assert!(!is_quick(63, 1000, 1.0, None));
+    assert!(!is_quick(64, 1000, 1e-20, None));
+    assert!(!is_quick(64, 1000, 1e20, None));
+    // Members that lie close to the mean, in relation to their lengths.
+    let mut near = Embeddings::new(64);
+    for i in 0..1000 {
+        let row: Vec<f32> = (0..64).map(|_| 100.0 + stream.normal() as f32).collect();
+        near.push(&format!("u{i}"), &row).unwrap();
+    }
+    let scorer = Scorer::new(&near, Some(vec![100.0; 64])).unwrap();
+    assert!(AsNorm::new(&scorer, 100).unwrap().quick.is_none());
 }

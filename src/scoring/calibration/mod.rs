@@ -11,6 +11,7 @@ mod linear;
 mod made;
 mod newton;
 mod table;
+mod unfit;
 
 pub use column::{Column, Evidence, Fold, Quantity};
 pub use columns::{COLUMN_SETS, parse_columns};
@@ -21,6 +22,8 @@ pub use kind::OtherScores;
 pub use line::{Line, fit_line};
 pub use made::{Made, SubtractedMean};
 pub use table::TrialTable;
+#[cfg(feature = "cli")]
+pub(crate) use unfit::Unfit;
 
 use std::fmt;
 
@@ -91,13 +94,6 @@ impl Calibration {
     /// Whether a measure of both sides is weighed.
     pub fn weighs(&self, quantity: Quantity) -> bool {
         self.columns.iter().any(|column| column.quantity() == Some(quantity))
-    }
-
-    /// Whether the cosine of two recordings, of which nothing but the recordings is known, has a
-    /// ratio. The model holds `mean`, if any, which is subtracted.
-    pub fn takes_cosines(&self, mean: Option<&[f32]>) -> bool {
-        let made = Made::cosines(mean);
-        self.fitted.check_scores(&made).is_ok() && !self.weighs(Quantity::Cohort)
     }
 
     /// The log-likelihood ratio of a trial, natural logarithm. Speech that is longer than any that
