@@ -15,7 +15,7 @@ use crate::memory::{Setting, advised, query, use_best_pages};
 use crate::nn::Precision;
 use crate::optim::{Gate, Stepper};
 use crate::panics::quietly;
-use crate::train::{Batch, Late, LossScale, Shares, Trainee, gate, not_finite};
+use crate::train::{Batch, Late, LossScale, Shares, Trainee, Weights, gate, not_finite};
 
 /// What to measure.
 #[derive(Debug, Clone)]
@@ -114,7 +114,8 @@ fn measure(
     batch: Option<&Batch>,
     device: &Device,
 ) -> Result<Values> {
-    let Setting { arch, execution, speakers, optimizer, release_gradients, .. } = setting;
+    let Setting { arch, execution, speakers, optimizer, release_gradients, weights, .. } = setting;
+    weights.check(device)?;
     if *release_gradients && bench.precision.scales_loss() {
         let message = "released gradients: not in f16, whose loss scale is judged by all of them";
         return Err(Error::invalid(message));
@@ -132,6 +133,7 @@ fn measure(
         late: Late::new(),
         finite: true,
         release: *release_gradients,
+        weights: *weights,
     };
     // As a training does.
     use_best_pages(setting, bench.backend, device)?;
@@ -179,6 +181,8 @@ struct Steps {
     finite: bool,
     /// Whether gradients are released.
     release: bool,
+    /// What weights are held in.
+    weights: Weights,
 }
 
 impl Steps {
@@ -190,7 +194,9 @@ impl Steps {
     fn released(&mut self) {
         let batch = self.batch.clone().upload(&self.device);
         let model = self.trainee.take().expect("put back after each step");
-        let (pending, halfway) = model.halfway(batch);
+        // No byte and no time depends on how values are rounded.
+        let (model, pending, halfway) =
+            model.halfway_in(self.weights, batch, &mut self.optimizer, 1e-3, 0);
         self.finite &= pending.read().loss.is_finite();
         let (model, checks) = halfway.step(model, &mut self.optimizer, 1e-3);
         checks.read(&mut self.optimizer);
@@ -300,6 +306,7 @@ mod tests {
             optimizer: OptimizerConfig::named(optimizer).unwrap(),
             shards: 1,
             release_gradients: false,
+            weights: Weights::F32,
         };
         let settings = vec![setting("resnet10", "sgd"), setting("rev1-resnet10", "sgd8bit")];
         let mut bench = TrainBench {
