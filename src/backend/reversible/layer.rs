@@ -28,12 +28,7 @@ pub trait AnyLayer {
 
     /// [`AnyLayer::forward`] with values without a tape in the place of the layer's own, by the
     /// numbers of parameters.
-    fn forward_with(
-        &self,
-        values: Vec<Option<DispatchTensor>>,
-        x: Streams,
-        mode: Mode,
-    ) -> Streams;
+    fn forward_with(&self, values: Vec<Option<DispatchTensor>>, x: Streams, mode: Mode) -> Streams;
 
     /// Parameters and buffers, as they are stored.
     fn parameters(&self) -> Vec<DispatchTensor>;
@@ -77,12 +72,7 @@ impl<L: Layer> AnyLayer for L {
         Layer::forward(self, x, mode)
     }
 
-    fn forward_with(
-        &self,
-        values: Vec<Option<DispatchTensor>>,
-        x: Streams,
-        mode: Mode,
-    ) -> Streams {
+    fn forward_with(&self, values: Vec<Option<DispatchTensor>>, x: Streams, mode: Mode) -> Streams {
         let layer = self.clone().map(&mut Fill(values.into_iter()));
         Layer::forward(&layer, x, mode)
     }

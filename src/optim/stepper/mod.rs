@@ -1,5 +1,7 @@
 //! The optimizer of a whole module, as training uses it.
 
+#[cfg(feature = "train")]
+mod held;
 mod kind;
 #[cfg(feature = "train")]
 mod one;

@@ -18,10 +18,9 @@ use std::collections::{HashMap, HashSet};
 
 use burn::backend::DispatchTensor;
 use burn::module::{Module, ModuleMapper, Param, ParamId};
-use burn::optim::GradientsParams;
 use burn::tensor::{Gradients, Tensor};
 
-use super::one::One;
+use super::held::{Held, Place, Single, Value};
 use super::packed::{Packed, Rounding};
 use super::walk::{self, Tape};
 use super::{Form, Gate, Stepper};
@@ -57,160 +56,10 @@ pub(crate) struct Checks {
     queued: Vec<(ParamId, Tensor<1>)>,
 }
 
-/// A parameter of any rank that is out of its module.
-trait Held {
-    /// See [`Sink::show`].
-    fn show(&self) -> Option<DispatchTensor>;
-
-    /// See [`Sink::lends`].
-    fn lends(&mut self) -> bool;
-
-    /// See [`Sink::lend`].
-    fn lend(&mut self) -> Option<DispatchTensor>;
-
-    /// Whether it was lent.
-    fn is_lent(&self) -> bool;
-
-    /// Takes the gradient from the tape, if that has it.
-    fn pick(&mut self, gradients: &mut Gradients) -> Option<DispatchTensor>;
-
-    /// Makes the step.
-    fn step(
-        &mut self,
-        stepper: &mut Stepper,
-        rate: f64,
-        gradient: DispatchTensor,
-        checks: &mut Checks,
-    );
-
-    /// Its id, its value without a tape, and the tape that it belongs on.
-    fn back(self: Box<Self>) -> (ParamId, DispatchTensor, Tape);
-}
-
-/// A parameter of `D` axes.
-struct Single<const D: usize> {
-    id: ParamId,
-    path: String,
-    tape: Tape,
-    place: Place,
-    value: Value<D>,
-    /// How its new values are rounded, if they are.
-    rounding: Option<Rounding>,
-}
-
-/// The value of a parameter.
-#[allow(clippy::large_enum_variant, reason = "parameters are few, and their values large")]
-enum Value<const D: usize> {
-    /// In a step.
-    Out,
-    /// In f32.
-    Whole(Tensor<D>),
-    /// In 24 bits. In the place of a leaf that the module has.
-    Packed(Packed),
-}
-
-/// Where the value of a parameter is.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Place {
-    /// A leaf of the tape of this pass.
-    Leaf,
-    /// Off the tape, and in the hands of a reversible body.
-    Lent,
-    /// Off the tape, which has had its gradient.
-    Off,
-}
-
-impl<const D: usize> Single<D> {
-    /// Takes the value out, in f32 and off the tape.
-    fn take(&mut self) -> Tensor<D> {
-        match std::mem::replace(&mut self.value, Value::Out) {
-            Value::Out => unreachable!("whoever takes it puts it back"),
-            Value::Whole(value) => value.inner(),
-            Value::Packed(packed) => packed.value(),
-        }
-    }
-
-    /// Takes the value off the tape.
-    fn move_to(&mut self, place: Place) {
-        self.place = place;
-        if matches!(self.value, Value::Whole(_)) {
-            self.value = Value::Whole(self.take());
-        }
-    }
-}
-
-impl<const D: usize> Held for Single<D> {
-    fn show(&self) -> Option<DispatchTensor> {
-        match &self.value {
-            Value::Packed(packed) => Some(packed.value::<D>().into_dispatch()),
-            Value::Out | Value::Whole(_) => None,
-        }
-    }
-
-    fn lends(&mut self) -> bool {
-        let is_here = self.place == Place::Leaf;
-        if is_here {
-            self.move_to(Place::Lent);
-        }
-        is_here
-    }
-
-    fn lend(&mut self) -> Option<DispatchTensor> {
-        if self.place != Place::Lent {
-            return None;
-        }
-        let value = self.take();
-        self.value = Value::Whole(value.clone());
-        Some(value.into_dispatch())
-    }
-
-    fn is_lent(&self) -> bool {
-        self.place == Place::Lent
-    }
-
-    fn pick(&mut self, gradients: &mut Gradients) -> Option<DispatchTensor> {
-        if self.place != Place::Leaf {
-            return None;
-        }
-        let Value::Whole(value) = &self.value else { return None };
-        let gradient = value.grad_remove(gradients)?;
-        self.move_to(Place::Off);
-        Some(gradient.into_dispatch())
-    }
-
-    fn step(
-        &mut self,
-        stepper: &mut Stepper,
-        rate: f64,
-        gradient: DispatchTensor,
-        checks: &mut Checks,
-    ) {
-        let gradient = Tensor::<D>::from_dispatch(gradient);
-        let Some(gate) = checks.gate(self.id, gradient.clone()) else { return };
-        let mut gradients = GradientsParams::new();
-        gradients.register(self.id, gradient);
-        // Burn's optimizers ask the tape about a parameter.
-        let parameter = Param::initialized(self.id, self.tape.restored(self.take()));
-        let one = One { path: std::mem::take(&mut self.path), parameter };
-        let One { path, parameter } = stepper.step(rate, one, gradients, gate);
-        let value = parameter.into_value().inner();
-        self.path = path;
-        self.value = match self.rounding {
-            None => Value::Whole(value),
-            Some(rounding) => Value::Packed(Packed::new(value, rounding)),
-        };
-    }
-
-    fn back(mut self: Box<Self>) -> (ParamId, DispatchTensor, Tape) {
-        let value = self.take();
-        (self.id, value.into_dispatch(), self.tape)
-    }
-}
-
 impl Checks {
     /// Whether a gradient is used: a gate, or none if it is not. GPUs decide by themselves, so that
     /// nobody waits for them.
-    fn gate<const D: usize>(&mut self, id: ParamId, gradient: Tensor<D>) -> Option<Gate> {
+    pub fn gate<const D: usize>(&mut self, id: ParamId, gradient: Tensor<D>) -> Option<Gate> {
         if is_gpu(&gradient.device()) {
             let count = gradient.shape().num_elements();
             let (gate, bad) = optim8::gate(vec![gradient.reshape([count])], None, 1.0);
