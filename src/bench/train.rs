@@ -196,7 +196,7 @@ impl Steps {
         let model = self.trainee.take().expect("put back after each step");
         // No byte and no time depends on how values are rounded.
         let (model, pending, halfway) =
-            model.halfway_in(self.weights, batch, &mut self.optimizer, 1e-3, 0);
+            model.halfway_in(self.weights, batch, &mut self.optimizer, 0);
         self.finite &= pending.read().loss.is_finite();
         let (model, checks) = halfway.step(model, &mut self.optimizer, 1e-3);
         checks.read(&mut self.optimizer);

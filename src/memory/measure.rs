@@ -113,7 +113,7 @@ fn count(setting: &Setting, device: &Device, driver: &dyn Fn() -> Option<u64>) -
         let value = if *release_gradients {
             let batch = batch.upload(&autodiff);
             let (model, pending, halfway) =
-                trainee.halfway_in(*weights, batch, &mut optimizer, RATE, step);
+                trainee.halfway_in(*weights, batch, &mut optimizer, step);
             held()?;
             let (model, checks) = halfway.step(model, &mut optimizer, RATE);
             trainee = model;

@@ -13,13 +13,13 @@ use super::walk::Tape;
 
 /// A parameter of any rank that is out of its module.
 pub trait Held {
-    /// See [`Sink::show`].
+    /// See [`show`](crate::backend::reversible::Sink::show).
     fn show(&self) -> Option<DispatchTensor>;
 
-    /// See [`Sink::lends`].
+    /// See [`lends`](crate::backend::reversible::Sink::lends).
     fn lends(&mut self) -> bool;
 
-    /// See [`Sink::lend`].
+    /// See [`lend`](crate::backend::reversible::Sink::lend).
     fn lend(&mut self) -> Option<DispatchTensor>;
 
     /// Whether it was lent.

@@ -39,6 +39,7 @@ pub(crate) struct Left {
 /// The parameters of a module during a backward pass.
 pub(crate) struct Release {
     stepper: Stepper,
+    /// The learning rate, once it is known.
     rate: f64,
     places: HashMap<ParamId, usize>,
     held: Vec<Box<dyn Held>>,
@@ -97,8 +98,8 @@ impl Stepper {
     /// Takes the parameters that are trained out of a module, and the states out of this stepper,
     /// for the time of a backward pass. The module is no use until [`Release::finish`].
     pub(crate) fn release<M: Module>(&mut self, rate: f64, module: M) -> (M, Release) {
-        let mut release = self.begin(rate, None);
-        let module = release.take(module, None);
+        let mut release = self.begin(None);
+        let module = release.take_rest(rate, module);
         (module, release)
     }
 
@@ -108,22 +109,21 @@ impl Stepper {
     /// are rounded. Values of more bits are rounded to the nearest ones here.
     pub(crate) fn release_packed<M: Module>(
         &mut self,
-        rate: f64,
         module: M,
         ids: &HashSet<ParamId>,
         step: u32,
     ) -> (M, Release) {
-        let mut release = self.begin(rate, Some(step));
+        let mut release = self.begin(Some(step));
         let module = release.take(module, Some(ids));
         (module, release)
     }
 
-    fn begin(&mut self, rate: f64, rounded: Option<u32>) -> Release {
+    fn begin(&mut self, rounded: Option<u32>) -> Release {
         let form = std::mem::replace(&mut self.form, Form::New);
         let stepper = Self { kind: self.kind.clone(), form, factors: self.factors.clone() };
         Release {
             stepper,
-            rate,
+            rate: 0.0,
             places: HashMap::new(),
             held: Vec::new(),
             checks: Checks::default(),
@@ -137,8 +137,10 @@ impl Release {
         module.map(&mut Take { path: Vec::new(), release: self, packed, one: None })
     }
 
-    /// Takes the parameters that a forward pass has used in its module.
-    pub fn take_rest<M: Module>(&mut self, module: M) -> M {
+    /// Takes all parameters that the module still has, before the backward pass, whose steps have
+    /// this rate.
+    pub fn take_rest<M: Module>(&mut self, rate: f64, module: M) -> M {
+        self.rate = rate;
         self.take(module, None)
     }
 

@@ -46,7 +46,6 @@ impl Trainee {
         weights: Weights,
         batch: Uploaded,
         optimizer: &mut Stepper,
-        rate: f64,
         iteration: usize,
     ) -> (Self, Pending, Halfway) {
         match weights {
@@ -56,7 +55,7 @@ impl Trainee {
             }
             Weights::Bf16Plus8 => {
                 let ids = self.network.recomputed();
-                let (model, release) = optimizer.release_packed(rate, self, &ids, iteration as u32);
+                let (model, release) = optimizer.release_packed(self, &ids, iteration as u32);
                 let (release, (pending, halfway)) = delivering(release, || model.halfway(batch));
                 (model, pending, Halfway { packed: Some(release), ..halfway })
             }
@@ -76,7 +75,7 @@ impl Halfway {
         let Self { embeddings, cut, loss, packed } = self;
         let (model, mut release) = match packed {
             None => optimizer.release(rate, model),
-            Some(mut release) => (release.take_rest(model), release),
+            Some(mut release) => (release.take_rest(rate, model), release),
         };
         let mut gradients = loss.backward();
         let seed = cut.grad_remove(&mut gradients);

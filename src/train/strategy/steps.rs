@@ -99,8 +99,7 @@ impl Loop {
         let weights = self.recipe.train.weights;
         let (pending, halfway) = slot.change_with(|model| {
             let optimizer = &mut progress.optimizer;
-            let (model, pending, halfway) =
-                model.halfway_in(weights, batch, optimizer, rate, iteration);
+            let (model, pending, halfway) = model.halfway_in(weights, batch, optimizer, iteration);
             (model, (pending, halfway))
         });
         let outcome = pending.read();

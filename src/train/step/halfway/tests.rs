@@ -68,8 +68,7 @@ impl Training {
     fn packed(mut self, batch: Batch, iteration: usize) -> (Self, f64) {
         let batch = batch.upload(&self.model.device().autodiff());
         let (weights, optimizer) = (Weights::Bf16Plus8, &mut self.optimizer);
-        let (model, pending, halfway) =
-            self.model.halfway_in(weights, batch, optimizer, RATE, iteration);
+        let (model, pending, halfway) = self.model.halfway_in(weights, batch, optimizer, iteration);
         let (model, checks) = halfway.step(model, &mut self.optimizer, RATE);
         self.model = model;
         assert_eq!(checks.read(&mut self.optimizer), Left::default());
@@ -228,7 +227,7 @@ fn weights_come_back_from_a_pass_that_is_given_up() {
     let (before, record) = ours.outcome();
     let upload = batch(1).upload(&ours.model.device().autodiff());
     let (model, _, halfway) =
-        ours.model.halfway_in(Weights::Bf16Plus8, upload, &mut ours.optimizer, RATE, 1);
+        ours.model.halfway_in(Weights::Bf16Plus8, upload, &mut ours.optimizer, 1);
     ours.model = halfway.given_up(model, &mut ours.optimizer);
     let (after, same_record) = ours.outcome();
     assert!(record == same_record);
