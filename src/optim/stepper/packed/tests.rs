@@ -19,7 +19,7 @@ fn numbers() -> Vec<f32> {
         [power - 1, power, power + 1, power + 0x7f, power + 0x80, power + 0x7f_ffff]
     });
     let small = [0, 1, 0x7f, 0x80, 0xff, 0x100, 0x80_0000];
-    let edges = edges.chain(small).flat_map(|bits| [bits, bits | 1 << 31]).map(f32::from_bits);
+    let edges = edges.chain(small).flat_map(|bits| [bits, bits | (1 << 31)]).map(f32::from_bits);
     drawn.chain(edges).filter(|x| x.is_finite()).collect()
 }
 
