@@ -10,7 +10,7 @@ use burn::tensor::Device;
 use plotters::prelude::*;
 use revox::backend::reversible::Execution;
 use revox::memory::{Measured, Setting, measure};
-use revox::train::OptimizerConfig;
+use revox::train::{OptimizerConfig, Weights};
 use revox::zoo::Architecture;
 
 #[global_allocator]
@@ -38,6 +38,7 @@ fn step(name: &str, execution: Execution, blocks: usize) -> Measured {
         optimizer,
         shards: 1,
         release_gradients: false,
+        weights: Weights::F32,
     };
     measure(&setting, &Device::default()).unwrap()
 }

@@ -20,7 +20,7 @@ use revox::error::{Error, Result};
 use revox::losses::HeadConfig;
 use revox::memory::{Card, Setting, account_on, dry, measure};
 use revox::nn::Precision;
-use revox::train::{OptimizerConfig, Trainee};
+use revox::train::{OptimizerConfig, Trainee, Weights};
 use revox::zoo::Architecture;
 
 /// Networks whose steps may take so many launches and bind so many bytes at most.
@@ -56,6 +56,7 @@ fn setting(name: &str, optimizer: &str) -> Result<Setting> {
         optimizer: OptimizerConfig::named(optimizer)?,
         shards: 1,
         release_gradients: false,
+        weights: Weights::F32,
     })
 }
 

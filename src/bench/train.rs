@@ -111,6 +111,7 @@ fn measure(
     batch: Option<&Batch>,
     device: &Device,
 ) -> Result<Values> {
+    setting.weights.check(device)?;
     if setting.release_gradients && bench.precision.scales_loss() {
         let message = "released gradients: not in f16, whose loss scale is judged by all of them";
         return Err(Error::invalid(message));
@@ -153,6 +154,7 @@ fn measure(
 mod tests {
     use super::*;
     use crate::train::OptimizerConfig;
+    use crate::train::Weights;
     use crate::zoo::Architecture;
 
     #[test]
@@ -171,6 +173,7 @@ mod tests {
             optimizer: OptimizerConfig::named(optimizer).unwrap(),
             shards: 1,
             release_gradients: false,
+            weights: Weights::F32,
         };
         let settings = vec![setting("resnet10", "sgd"), setting("rev1-resnet10", "sgd8bit")];
         let mut bench = TrainBench {

@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 use crate::memory::{Setting, nvidia};
 use crate::nn::Precision;
 use crate::terminal::{errln, out, outln};
-use crate::train::OptimizerConfig;
+use crate::train::{OptimizerConfig, Weights};
 
 /// The project's own measurements on this machine.
 #[derive(Debug, clap::Args)]
@@ -114,6 +114,7 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
                     optimizer: OptimizerConfig::named(optimizer)?,
                     shards: 1,
                     release_gradients: false,
+                    weights: Weights::F32,
                 })
             };
             let pairs =

@@ -21,7 +21,7 @@ use crate::memory::{
 };
 use crate::panics::quietly;
 use crate::terminal::{errln, outln};
-use crate::train::OptimizerConfig;
+use crate::train::{OptimizerConfig, Weights};
 use crate::zoo::Architecture;
 
 /// Where the bytes of a training step go. A reversible network is put beside the ordinary one,
@@ -62,6 +62,10 @@ pub struct Args {
     /// Gradients are released during the backward pass (train.release_gradients).
     #[arg(long, conflicts_with = "ranks")]
     release_gradients: bool,
+    /// What weights are held in (train.weights). Other than f32 wants --release-gradients and
+    /// reversible networks.
+    #[arg(long, value_enum, default_value_t)]
+    weights: Weights,
     /// Run a step on the chosen backend and count.
     #[arg(long)]
     measure: bool,
@@ -167,6 +171,7 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
             optimizer: optimizer.clone(),
             shards: args.exchanged.shards(),
             release_gradients: args.release_gradients,
+            weights: args.weights,
         };
         asked.push(setting.clone());
         // A dry run is about the networks asked for.

@@ -10,12 +10,14 @@ use super::play::{HEAD, Player};
 use crate::backend::{BackendKind, largest_allocation, use_pages};
 use crate::error::Result;
 use crate::nn::graph::Info;
+use crate::optim::BYTES;
 use crate::train::largest_share;
 
 /// Where the bytes of one training step go, f32.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Breakdown {
-    /// Weights of network and head, with BatchNorm's running statistics.
+    /// Weights of network and head, with BatchNorm's running statistics. Where weights are held in
+    /// 24 bits: what they take during the passes, while nothing computes with them.
     pub weights: usize,
     /// The optimizer's state; of the rank with most of it where ranks divide it.
     pub optimizer: usize,
@@ -132,6 +134,10 @@ fn played_with_events(
 ) -> Result<(Breakdown, Option<Plan>, Vec<Event>)> {
     setting.check()?;
     let machine = Machine::of(kind);
+    if machine.is_gpu() {
+        setting.weights.check_gpu()?;
+    }
+    let packed = !setting.weights.is_default();
     let graph = setting.arch.graph(setting.frames)?;
     let (batch, classes) = (setting.batch, setting.speakers);
     let head = setting.arch.embedding_dim * classes;
@@ -148,11 +154,16 @@ fn played_with_events(
         stages: Vec::new(),
         tapes: Vec::new(),
         release: setting.release_gradients.then_some(&setting.optimizer),
+        packed,
     };
     let head_bytes = HEAD * machine.bytes(batch, &[classes]);
     let held = step.step(head_bytes, 4 * head);
     let optimizer = largest_share(&setting.optimizer, &tensors, setting.shards);
-    let resident = parameters + 4 * statistics;
+    // Embedding layers stay in f32: the tape holds them.
+    let top = &graph.nodes[graph.tail.nodes.clone()];
+    let top: usize = top.iter().map(|node| graph.node_parameters(node)).sum();
+    let saved = if packed { (4 - BYTES) * (parameters / 4 - top) } else { 0 };
+    let resident = parameters - saved + 4 * statistics;
     let order = if step.reversible { Order::Known } else { Order::Loose };
     let plan = machine.is_gpu().then(|| pages::plan(&step.ledger.events, order, most));
     let pages = plan.map(|plan| {
@@ -165,12 +176,19 @@ fn played_with_events(
     };
     // The optimizer's step behind the backward pass: all gradients that are left, and on CPUs one
     // tensor's new values at a time.
-    let workspace = machine.step_scratch(&setting.optimizer, tensors.into_iter());
+    let workspace = machine.step_scratch(&setting.optimizer, tensors.iter().copied());
     let last = Use { gradients: at_the_end, activations: 0, workspace };
-    let (at_peak, place) = match last.total() > step.ledger.peak.total() {
-        true => (last, "optimizer".to_owned()),
-        false => (step.ledger.peak, step.ledger.place),
-    };
+    // Before and behind the passes weights are in f32, but for the last one on its way.
+    let largest = tensors.iter().max().copied().unwrap_or(0);
+    let between = saved + if packed { BYTES * largest } else { 0 };
+    let between = Use { workspace: between, ..Use::default() };
+    let mut peak = (step.ledger.peak, step.ledger.place);
+    for (other, place) in [(last, "optimizer"), (between, "weights")] {
+        if other.total() > peak.0.total() {
+            peak = (other, place.to_owned());
+        }
+    }
+    let (at_peak, place) = peak;
     let breakdown = Breakdown {
         weights: resident,
         optimizer,

@@ -168,7 +168,7 @@ pub fn alternatives(
 mod tests {
     use super::*;
     use crate::error::Remedy;
-    use crate::train::OptimizerConfig;
+    use crate::train::{OptimizerConfig, Weights};
 
     const CPU: BackendKind = BackendKind::Flex;
 
@@ -182,6 +182,7 @@ mod tests {
             optimizer: OptimizerConfig::default(),
             shards: 1,
             release_gradients: false,
+            weights: Weights::F32,
         }
     }
 

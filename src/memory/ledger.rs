@@ -158,6 +158,17 @@ impl Ledger {
         self.events.push(Event::Give { buffer: buffer.0 });
     }
 
+    /// Further bytes in use, until [`Ledger::let_go`].
+    pub fn hold(&mut self, bytes: usize) {
+        self.now.workspace += bytes;
+        self.look();
+    }
+
+    /// So many of the bytes that [`Ledger::hold`] has told are free again.
+    pub fn let_go(&mut self, bytes: usize) {
+        self.now.workspace -= bytes;
+    }
+
     fn look(&mut self) {
         if self.now.total() > self.peak.total() {
             (self.peak, self.place) = (self.now, self.at.clone());

@@ -125,7 +125,7 @@ mod tests {
     use super::*;
     use crate::backend::reversible::Execution;
     use crate::memory::account;
-    use crate::train::OptimizerConfig;
+    use crate::train::{OptimizerConfig, Weights};
     use crate::zoo::Architecture;
 
     fn setting(name: &str) -> Setting {
@@ -138,6 +138,7 @@ mod tests {
             optimizer: OptimizerConfig::named("sgd").unwrap(),
             shards: 1,
             release_gradients: false,
+            weights: Weights::F32,
         }
     }
 

@@ -84,7 +84,8 @@ pub fn measure_beside(
 }
 
 fn count(setting: &Setting, device: &Device, driver: &dyn Fn() -> Option<u64>) -> Result<Measured> {
-    let Setting { arch, execution, speakers, optimizer, release_gradients, .. } = setting;
+    let Setting { arch, execution, speakers, optimizer, release_gradients, weights, .. } = setting;
+    weights.check(device)?;
     let before = in_use(device)?;
     // What the program frees elsewhere may be more than a network without weights has.
     let beyond = |bytes: usize| bytes.saturating_sub(before);
@@ -97,7 +98,7 @@ fn count(setting: &Setting, device: &Device, driver: &dyn Fn() -> Option<u64>) -
     use_best_pages(setting, BackendKind::Cuda, device)?;
     let autodiff = device.clone().autodiff();
     let mut measured = Measured { resident: 0, held: 0, peak: 0, reserved: None, driver: None };
-    for _ in 0..2 {
+    for step in 0..2 {
         sync(device)?;
         measured.resident = beyond(in_use(device)?);
         PeakAlloc.reset_peak_usage();
@@ -110,9 +111,11 @@ fn count(setting: &Setting, device: &Device, driver: &dyn Fn() -> Option<u64>) -
             Ok(())
         };
         let value = if *release_gradients {
-            let (pending, halfway) = trainee.halfway(batch.upload(&autodiff));
+            let batch = batch.upload(&autodiff);
+            let (model, pending, halfway) =
+                trainee.halfway_in(*weights, batch, &mut optimizer, step);
             held()?;
-            let (model, checks) = halfway.step(trainee, &mut optimizer, RATE);
+            let (model, checks) = halfway.step(model, &mut optimizer, RATE);
             trainee = model;
             checks.read(&mut optimizer);
             pending.loss

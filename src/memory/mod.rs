@@ -35,7 +35,7 @@ use crate::backend::reversible::Execution;
 use crate::corpus::Done;
 use crate::error::{Error, Result};
 use crate::rng::Stream;
-use crate::train::{Batch, Division, OptimizerConfig, Recipe, Trainee, load_of};
+use crate::train::{Batch, Division, OptimizerConfig, Recipe, Trainee, Weights, load_of};
 use crate::zoo::Architecture;
 
 /// A training step.
@@ -58,6 +58,8 @@ pub struct Setting {
     pub shards: usize,
     /// Whether gradients are freed during the backward pass.
     pub release_gradients: bool,
+    /// What weights are held in.
+    pub weights: Weights,
 }
 
 impl Setting {
@@ -78,6 +80,7 @@ impl Setting {
             optimizer: recipe.optimizer.clone(),
             shards: if recipe.train.shard_states { ranks } else { 1 },
             release_gradients: recipe.train.release_gradients,
+            weights: recipe.train.weights,
         })
     }
 
@@ -93,6 +96,9 @@ impl Setting {
                 "execution is a choice of reversible networks: rev1-{name} or rev2-{name}"
             )));
         }
+        let (recomputes, releases) = (self.is_reversible(), self.release_gradients);
+        let fits = self.weights.check_training(&self.arch.name, recomputes, releases);
+        fits.map_err(|why| Error::Invalid(format!("weights: {why}")))?;
         for (what, value, low) in [
             ("batch", self.batch, 2),
             ("frames", self.frames, 8),
@@ -145,19 +151,23 @@ impl Setting {
         format!("{}{taped}", self.arch.name)
     }
 
-    /// The name for tables, marked if the optimizer's states have 8 bits, and if gradients are
-    /// released.
+    /// The name for tables, marked if the optimizer's states have 8 bits, if gradients are
+    /// released, and if weights are not in f32.
     pub fn label(&self) -> String {
         let bits = match self.optimizer.whole() == Some(self.optimizer.name()) {
             true => "",
             false => " 8-bit",
         };
         let released = if self.release_gradients { " released" } else { "" };
-        format!("{}{bits}{released}", self.name())
+        let weights = match self.weights.is_default() {
+            true => String::new(),
+            false => format!(" {}", self.weights.name()),
+        };
+        format!("{}{bits}{released}{weights}", self.name())
     }
 
-    /// What to compare it with: the ordinary network with all its gradients, and the optimizer with
-    /// 32-bit states where there is one.
+    /// What to compare it with: the ordinary network with all its gradients and weights in f32, and
+    /// the optimizer with 32-bit states where there is one.
     ///
     /// # Errors
     /// None for a setting that [`Setting::check`] accepts.
@@ -167,6 +177,13 @@ impl Setting {
             Some(_) | None => self.optimizer.clone(),
         };
         let arch = Architecture { name: self.arch.base_name().to_owned(), ..self.arch.clone() };
-        Ok(Self { arch, execution: None, optimizer: whole, release_gradients: false, ..*self })
+        Ok(Self {
+            arch,
+            execution: None,
+            optimizer: whole,
+            release_gradients: false,
+            weights: Weights::F32,
+            ..*self
+        })
     }
 }

@@ -5,6 +5,7 @@ use super::machine::Machine;
 use super::tape::Tape;
 use crate::nn::graph::{Function, Graph, Step};
 use crate::nn::{Halves, Value};
+use crate::optim::BYTES;
 use crate::train::OptimizerConfig;
 
 /// Tensors of the size `[batch, classes]` that the head makes on the way to the loss and back, at
@@ -29,6 +30,8 @@ pub(super) struct Player<'g> {
     pub tapes: Vec<Tape>,
     /// The optimizer, if it steps during the backward pass.
     pub release: Option<&'g OptimizerConfig>,
+    /// Whether weights are in 24 bits while nothing computes with them.
+    pub packed: bool,
 }
 
 impl Player<'_> {
@@ -52,6 +55,8 @@ impl Player<'_> {
             self.ledger.share(image);
             self.ledger.new_lasting(bytes);
         }
+        let whole = self.beyond(weights / 4);
+        self.ledger.hold(whole);
         let mut kept = Vec::new();
         for (name, step) in &graph.steps {
             let before = self.ledger.now.activations;
@@ -91,6 +96,8 @@ impl Player<'_> {
                 Step::Keep(f) => {
                     self.ledger.release_all(y);
                     y = kept.pop().unwrap_or_default();
+                    let whole = self.beyond(self.values(f));
+                    self.ledger.hold(whole);
                     let tape = self.tapes.pop().unwrap_or_else(|| {
                         let inputs = self.ledger.share_all(&y);
                         let (out, tape) = self.forward(f, inputs, true);
@@ -100,6 +107,7 @@ impl Player<'_> {
                     let before = self.ledger.gradients();
                     dy = self.backward(f, tape, dy, i > 0);
                     self.released(f, before);
+                    self.ledger.let_go(whole);
                 }
                 Step::Couple(f, g) => {
                     let [dy1, dy2] = pair(&dy);
@@ -121,7 +129,11 @@ impl Player<'_> {
 
     /// A function in the forward pass.
     fn run(&mut self, f: &Function, inputs: Vec<Buffer>) -> Vec<Buffer> {
+        // Beside the weights in 24 bits.
+        let whole = if self.packed { 4 * self.values(f) } else { 0 };
+        self.ledger.hold(whole);
         let (out, tape) = self.forward(f, inputs, !self.reversible);
+        self.ledger.let_go(whole);
         if !self.reversible {
             self.tapes.push(tape);
         }
@@ -131,6 +143,8 @@ impl Player<'_> {
     /// The gradient of a residual function's input. Without a tape the function runs again on its
     /// input, and the stream `to`, to which it was added, becomes what it was before.
     fn pull(&mut self, f: &Function, y: &mut [Buffer], to: usize, dy: Buffer) -> Buffer {
+        let whole = self.beyond(self.values(f));
+        self.ledger.hold(whole);
         let tape = self.tapes.pop().unwrap_or_else(|| {
             let inputs = vec![self.ledger.share(y[1 - to])];
             let (out, tape) = self.forward(f, inputs, true);
@@ -141,7 +155,28 @@ impl Player<'_> {
         let before = self.ledger.gradients();
         let dx = self.backward(f, tape, vec![seed], true)[0];
         self.released(f, before);
+        self.ledger.let_go(whole);
         dx
+    }
+
+    /// Trained values of a function.
+    fn values(&self, f: &Function) -> usize {
+        let nodes = &self.graph.nodes[f.nodes.clone()];
+        nodes.iter().map(|node| self.graph.node_parameters(node)).sum()
+    }
+
+    /// Bytes that so many weights in f32 have more than in 24 bits, if they have these before and
+    /// afterwards.
+    fn beyond(&self, values: usize) -> usize {
+        if self.packed { (4 - BYTES) * values } else { 0 }
+    }
+
+    /// Scratch space of the steps of parameters of so many values: the optimizer's, or that of the
+    /// largest one's way into 24 bits.
+    fn step_scratch(&self, optimizer: &OptimizerConfig, counts: &[usize]) -> usize {
+        let largest = counts.iter().max().copied().unwrap_or(0);
+        let packing = if self.packed { BYTES * largest } else { 0 };
+        self.machine.step_scratch(optimizer, counts.iter().copied()).max(packing)
     }
 
     /// The steps of a function's parameters, whose gradients are all but so many that were there
@@ -151,7 +186,7 @@ impl Player<'_> {
         let Some(optimizer) = self.release.filter(|_| self.reversible) else { return };
         let nodes = &self.graph.nodes[f.nodes.clone()];
         let counts = nodes.iter().map(|node| self.graph.node_parameters(node));
-        let scratch = self.machine.step_scratch(optimizer, counts);
+        let scratch = self.step_scratch(optimizer, &counts.collect::<Vec<_>>());
         self.ledger.step(before, scratch);
     }
 
@@ -169,8 +204,9 @@ impl Player<'_> {
         self.ledger.release(logits);
         self.ledger.release_all(embedding);
         if let Some(optimizer) = self.release {
-            let scratch = self.machine.step_scratch(optimizer, std::iter::once(weights / 4));
+            let scratch = self.step_scratch(optimizer, &[weights / 4]);
             self.ledger.step(0, scratch);
+            self.ledger.let_go(self.beyond(weights / 4));
         }
         (self.backward(tail, tape, vec![dy], true), held)
     }

@@ -70,7 +70,7 @@ pub use stepper::Stepper;
 #[cfg(feature = "train")]
 pub(crate) use stepper::with_values;
 #[cfg(feature = "train")]
-pub(crate) use stepper::{Checks, Left};
+pub(crate) use stepper::{BYTES, Checks, Left, Release};
 
 /// The rules' numbers in records, with their names in messages.
 const RULES: [(u64, &str); 2] =

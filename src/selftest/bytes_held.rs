@@ -5,7 +5,7 @@ use super::{Findings, Subject};
 use crate::backend::reversible::Execution;
 use crate::error::Result;
 use crate::memory::{Setting, measure};
-use crate::train::OptimizerConfig;
+use crate::train::{OptimizerConfig, Weights};
 use crate::zoo::Architecture;
 
 const BATCH: usize = 6;
@@ -27,6 +27,7 @@ pub(super) fn run(subject: &Subject, findings: &mut Findings) -> Result<()> {
                 optimizer: OptimizerConfig::default(),
                 shards: 1,
                 release_gradients: false,
+                weights: Weights::F32,
             };
             Ok::<_, crate::Error>(measure(&setting, &subject.device)?.held as f64)
         };

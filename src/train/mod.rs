@@ -38,6 +38,7 @@ mod strategy;
 mod trainee;
 mod trial_metric;
 mod unlogged;
+mod weights;
 
 pub(crate) use division::{Division, largest_share};
 pub(crate) use finite::{gate, not_finite};
@@ -59,3 +60,4 @@ pub use scaling::LossScale;
 pub use start::Start;
 pub use step::StepOutcome;
 pub use trainee::{Pass, Trainee};
+pub use weights::Weights;

@@ -107,6 +107,7 @@ fn settings<'a>(
 ) -> Result<(Identity, Option<Past<'a>>)> {
     for device in std::iter::once(&options.device).chain(&options.others) {
         recipe.train.precision.check(device)?;
+        recipe.train.weights.check(device)?;
     }
     let devices = 1 + options.others.len();
     let identity =

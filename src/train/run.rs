@@ -99,6 +99,11 @@ pub fn fine_tune(recipe: &Recipe, options: &RunOptions, start: Start) -> Result<
                            has no second phase";
             return Err(Error::invalid(message));
         }
+        Some(_) if !recipe.train.weights.is_default() => {
+            let message = "train.weights: a network that is quantized trains with f32 weights, of \
+                           which its codebooks are made";
+            return Err(Error::invalid(message));
+        }
         Some(quantizer) => check_stages(recipe, quantizer)?,
         None => refuse_quantize(recipe)?,
     }

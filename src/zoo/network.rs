@@ -1,6 +1,11 @@
 //! What every network has in common.
 
+#[cfg(feature = "train")]
+use std::collections::HashSet;
+
 use burn::module::Module;
+#[cfg(feature = "train")]
+use burn::module::ParamId;
 use burn::tensor::Tensor;
 
 use super::campplus::CamPlusPlusNet;
@@ -63,6 +68,17 @@ impl Network {
         };
         network.execution = execution;
         Ok(self)
+    }
+
+    /// The ids of parameters and buffers that a training with recomputed activations uses function
+    /// by function: those of a reversible network's body. An ordinary network has none, nor has a
+    /// reversible one on the ordinary tape.
+    #[cfg(feature = "train")]
+    pub(crate) fn recomputed(&self) -> HashSet<ParamId> {
+        match &self.unnamed {
+            Backbone::Reversible(net) if net.execution == Execution::Reversible => net.body_ids(),
+            _ => HashSet::new(),
+        }
     }
 
     /// Mean-subtracted features `[batch, frames, mels]` -> embeddings `[batch, embedding_dim]`.

@@ -7,7 +7,7 @@ use revox::bench::{TrainBench, train};
 use revox::memory::{Setting, free_by_driver, measure};
 use revox::nn::Precision;
 use revox::selftest::{CASES, Subject};
-use revox::train::OptimizerConfig;
+use revox::train::{OptimizerConfig, Weights};
 use revox::zoo::Architecture;
 
 /// Cases that take minutes and launch no kernel of ours that the others do not.
@@ -33,6 +33,7 @@ fn setting(batch: usize, frames: usize) -> Setting {
         optimizer: OptimizerConfig::named(&of("OPTIMIZER")).unwrap(),
         shards: 1,
         release_gradients: false,
+        weights: Weights::F32,
     }
 }
 

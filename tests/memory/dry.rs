@@ -5,7 +5,7 @@ use std::time::Instant;
 use burn::tensor::{StreamId, Tensor};
 use revox::backend::BackendKind;
 use revox::memory::{Card, Setting, account_on, advice, dry, measure, refuse_too_large};
-use revox::train::OptimizerConfig;
+use revox::train::{OptimizerConfig, Weights};
 use revox::zoo::{Architecture, names};
 
 use super::alone;
@@ -26,6 +26,7 @@ fn published(name: &str, optimizer: &str) -> Setting {
         optimizer: OptimizerConfig::named(optimizer).unwrap(),
         shards: 1,
         release_gradients: false,
+        weights: Weights::F32,
     }
 }
 

@@ -16,7 +16,7 @@ use revox::infer::Level;
 use revox::losses::HeadConfig;
 use revox::memory::{Measured, Setting, account, measure};
 use revox::optim::Gate;
-use revox::train::{OptimizerConfig, Trainee};
+use revox::train::{OptimizerConfig, Trainee, Weights};
 use revox::zoo::Architecture;
 
 #[global_allocator]
@@ -45,6 +45,7 @@ fn setting(name: &str, execution: Option<Execution>) -> Setting {
         optimizer,
         shards: 1,
         release_gradients: false,
+        weights: Weights::F32,
     }
 }
 

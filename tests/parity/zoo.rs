@@ -5,7 +5,7 @@ use burn::tensor::Device;
 use revox::backend::reversible::Execution;
 use revox::memory::{Setting, account};
 use revox::nn::names_and_shapes;
-use revox::train::OptimizerConfig;
+use revox::train::{OptimizerConfig, Weights};
 use revox::zoo::{Architecture, names};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -96,6 +96,7 @@ fn setting(row: &Value, sizes: &Value) -> Setting {
         optimizer: OptimizerConfig::named(row["kind"].as_str().unwrap()).unwrap(),
         shards: 1,
         release_gradients: false,
+        weights: Weights::F32,
     }
 }
 

@@ -5,6 +5,7 @@ use burn::module::ParamId;
 use burn::tensor::Tensor;
 
 use super::body::{Reversible, Step};
+use super::deliver::shown;
 use super::grid::{difference, shift, snap, sum};
 use super::layer::{Again, AnyLayer, Streams};
 use crate::backend::Mode;
@@ -64,6 +65,14 @@ fn minus(grid: Option<i32>, y: Tensor<4>, change: Tensor<4>) -> Tensor<4> {
     }
 }
 
+/// A function's outputs in the forward pass. A sink in use may give it its parameters.
+fn applied(layer: &dyn AnyLayer, x: Streams, mode: Mode) -> Streams {
+    match shown(|| layer.ids()) {
+        Some(values) => layer.forward_with(values, x, mode),
+        None => layer.forward(x, mode),
+    }
+}
+
 /// Runs the steps. `kept` receives the inputs of [`Step::Keep`].
 pub(super) fn forward<M: Reversible>(
     body: &M,
@@ -79,8 +88,8 @@ pub(super) fn forward<M: Reversible>(
             let [x1, x2] = pair(x);
             let [x1, x2] = if rounded { [x1, x2] } else { [x1, x2].map(|x| on(grid, x)) };
             rounded = true;
-            let y1 = plus(grid, x1, single(f.forward(vec![x2.clone()], mode)));
-            let y2 = plus(grid, x2, single(g.forward(vec![y1.clone()], mode)));
+            let y1 = plus(grid, x1, single(applied(f, vec![x2.clone()], mode)));
+            let y2 = plus(grid, x2, single(applied(g, vec![y1.clone()], mode)));
             vec![y1, y2]
         }
         Step::Rearrange(r) => r.forward(x),
@@ -89,19 +98,20 @@ pub(super) fn forward<M: Reversible>(
             if let Some(kept) = &mut kept {
                 kept.push(x.clone());
             }
-            layer.forward(x, mode)
+            applied(layer, x, mode)
         }
     })
 }
 
 /// The start of the backward pass.
-pub(super) struct Held {
+pub(super) struct Held<'a> {
     /// Inputs of [`Step::Keep`], in forward order.
     pub kept: Vec<Streams>,
     /// The output; none if the last step kept its input.
     pub output: Option<Streams>,
-    /// Values of parameters that the body does not hold itself, function by function.
-    pub lent: Vec<Vec<Option<DispatchTensor>>>,
+    /// Gives the values of parameters that the body does not hold itself, for the function of a
+    /// number, when its turn has come.
+    pub lent: &'a dyn Fn(usize) -> Vec<Option<DispatchTensor>>,
 }
 
 /// Walks back from the output: the input's gradient, if wanted. `tracked[i]` tells which parameters
@@ -116,7 +126,7 @@ pub(super) fn backward<M: Reversible>(
     sink: &mut dyn FnMut(usize, usize, DispatchTensor),
 ) -> Option<Streams> {
     let (grid, steps) = (body.grid(), body.steps());
-    let Held { mut kept, output, mut lent } = held;
+    let Held { mut kept, output, lent } = held;
     let mut y = output.unwrap_or_default();
     let mut dy = dy;
     let mut number = tracked.len();
@@ -138,7 +148,7 @@ pub(super) fn backward<M: Reversible>(
                     };
                     let gradients = &mut |p, gradient| sink(k, p, gradient);
                     let (x, dy) = (vec![x.clone()], vec![dy.clone()]);
-                    let values = std::mem::take(&mut lent[k]);
+                    let values = lent(k);
                     let again = Again { x, dy, mode, inputs: true, tracked: &tracked[k], values };
                     let dx = layer.pull(again, outputs, gradients).expect("was asked for");
                     (recovered.expect("the function has run"), single(dx))
@@ -161,7 +171,7 @@ pub(super) fn backward<M: Reversible>(
                 let x = kept.pop().expect("one for each such step");
                 let wanted = input || i > 0;
                 let gradients = &mut |p, gradient| sink(number, p, gradient);
-                let values = std::mem::take(&mut lent[number]);
+                let values = lent(number);
                 let tracked = &tracked[number];
                 let again = Again { x: x.clone(), dy, mode, inputs: wanted, tracked, values };
                 dy = layer.pull(again, &mut drop, gradients)?;

@@ -9,7 +9,8 @@
 //!
 //! A sink may change the parameter itself at that moment, in place, if nobody else holds it. So the
 //! body gives up its parameters when the backward pass begins, and gets each function's from the
-//! sink until that function is done.
+//! sink until that function is done. A sink that is in use during the forward pass may give
+//! parameters there too, function by function.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -19,10 +20,24 @@ use burn::module::ParamId;
 
 /// Takes gradients while a backward pass is under way.
 pub trait Sink {
-    /// The value of a parameter, without a tape, for the time until its gradient is delivered. The
-    /// body forgets its own. None if the body is to keep its own.
+    /// The value of a parameter, without a tape, for a function of the forward pass. None if the
+    /// body's own counts.
+    fn show(&mut self, id: ParamId) -> Option<DispatchTensor> {
+        let _ = id;
+        None
+    }
+
+    /// Whether it lends a parameter in the backward pass that begins. Then the body forgets its own
+    /// value. It lends none unless it says so.
     ///
     /// Whoever lends a parameter vouches that it occurs nowhere outside of the body.
+    fn lends(&mut self, id: ParamId) -> bool {
+        let _ = id;
+        false
+    }
+
+    /// The value of a parameter that it lends, without a tape, for the time until its gradient is
+    /// delivered.
     fn lend(&mut self, id: ParamId) -> Option<DispatchTensor>;
 
     /// Takes a complete gradient, which has no tape, or gives it back: then it goes onto the tape.
@@ -65,6 +80,20 @@ pub fn delivering<S: Sink + 'static, T>(sink: S, pass: impl FnOnce() -> T) -> (S
 
 fn current() -> Option<Rc<RefCell<dyn Sink>>> {
     SINK.with_borrow(Clone::clone)
+}
+
+/// [`Sink::show`] of the sink in use, for the parameters of a function. None if there is no sink,
+/// or it shows none of them.
+pub(super) fn shown(ids: impl FnOnce() -> Vec<ParamId>) -> Option<Vec<Option<DispatchTensor>>> {
+    let sink = current()?;
+    let mut sink = sink.borrow_mut();
+    let values: Vec<_> = ids().into_iter().map(|id| sink.show(id)).collect();
+    values.iter().any(Option::is_some).then_some(values)
+}
+
+/// [`Sink::lends`] of the sink in use.
+pub(super) fn lends(id: ParamId) -> bool {
+    current().is_some_and(|sink| sink.borrow_mut().lends(id))
 }
 
 /// [`Sink::lend`] of the sink in use.

@@ -26,6 +26,10 @@ pub trait AnyLayer {
     /// [`Layer::forward`].
     fn forward(&self, x: Streams, mode: Mode) -> Streams;
 
+    /// [`AnyLayer::forward`] with values without a tape in the place of the layer's own, by the
+    /// numbers of parameters.
+    fn forward_with(&self, values: Vec<Option<DispatchTensor>>, x: Streams, mode: Mode) -> Streams;
+
     /// Parameters and buffers, as they are stored.
     fn parameters(&self) -> Vec<DispatchTensor>;
 
@@ -66,6 +70,11 @@ pub struct Again<'a> {
 impl<L: Layer> AnyLayer for L {
     fn forward(&self, x: Streams, mode: Mode) -> Streams {
         Layer::forward(self, x, mode)
+    }
+
+    fn forward_with(&self, values: Vec<Option<DispatchTensor>>, x: Streams, mode: Mode) -> Streams {
+        let layer = self.clone().map(&mut Fill(values.into_iter()));
+        Layer::forward(&layer, x, mode)
     }
 
     fn parameters(&self) -> Vec<DispatchTensor> {
@@ -161,6 +170,18 @@ impl ModuleMapper for Thaw<'_> {
                 value.autodiff().require_grad()
             }),
             _ => param,
+        }
+    }
+}
+
+/// Puts values in the place of parameters.
+struct Fill(IntoIter<Option<DispatchTensor>>);
+
+impl ModuleMapper for Fill {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        match self.0.next().flatten() {
+            Some(value) => param.map(|_| Tensor::from_dispatch(value)),
+            None => param,
         }
     }
 }

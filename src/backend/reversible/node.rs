@@ -17,7 +17,7 @@ use burn::tensor::Tensor;
 
 use super::body::{Reversible, Step};
 use super::chain;
-use super::deliver::{deliver, lend};
+use super::deliver::{deliver, lend, lends};
 use super::layer::{Freeze, Hollow};
 use super::lift::Lift;
 use crate::backend::Mode;
@@ -139,12 +139,17 @@ fn whole(goals: &[Vec<Option<Goal>>]) -> Vec<Vec<bool>> {
     goals.iter().map(|goals| goals.iter().map(is_whole).collect()).collect()
 }
 
-/// The values of parameters that the sink in use, if there is one, lends.
-fn lent(ids: &[Vec<ParamId>], whole: &[Vec<bool>]) -> Vec<Vec<Option<DispatchTensor>>> {
+/// Which parameters the sink in use, if there is one, lends.
+fn given(ids: &[Vec<ParamId>], whole: &[Vec<bool>]) -> Vec<Vec<bool>> {
     let of = |(ids, whole): (&Vec<ParamId>, &Vec<bool>)| {
-        ids.iter().zip(whole).map(|(&id, &whole)| whole.then(|| lend(id)).flatten()).collect()
+        ids.iter().zip(whole).map(|(&id, &whole)| whole && lends(id)).collect()
     };
     ids.iter().zip(whole).map(of).collect()
+}
+
+/// The values of the parameters of a function that are lent.
+fn lent(ids: &[ParamId], given: &[bool]) -> Vec<Option<DispatchTensor>> {
+    ids.iter().zip(given).map(|(&id, &given)| given.then(|| lend(id)).flatten()).collect()
 }
 
 fn flags(nodes: &[Vec<Option<Goal>>]) -> Vec<Vec<bool>> {
@@ -209,13 +214,14 @@ impl<B: Lift, M: Reversible> Backward<B, 2> for Recompute<M> {
         let State { body, mode, nodes, kept, output } = ops.state;
         let ids = chain::ids(&body.steps());
         let whole = whole(&nodes);
-        let lent = lent(&ids, &whole);
-        let given: Vec<bool> = lent.iter().flatten().map(Option::is_some).collect();
-        let body = match given.contains(&true) {
-            true => body.map(&mut Hollow::new(&given)),
+        let given = given(&ids, &whole);
+        let all = given.concat();
+        let body = match all.contains(&true) {
+            true => body.map(&mut Hollow::new(&all)),
             false => body,
         };
-        let held = chain::Held { kept, output, lent };
+        let values = |layer: usize| lent(&ids[layer], &given[layer]);
+        let held = chain::Held { kept, output, lent: &values };
         let mut sink = |layer: usize, parameter: usize, gradient: DispatchTensor| {
             let gradient = match whole[layer][parameter] {
                 true => deliver(ids[layer][parameter], gradient),

@@ -11,7 +11,7 @@ use crate::losses::HeadConfig;
 use crate::memory::Setting;
 use crate::nn::Precision;
 use crate::optim::{Gate, Stepper};
-use crate::train::{Batch, Late, LossScale, Shares, Trainee, gate, not_finite};
+use crate::train::{Batch, Late, LossScale, Shares, Trainee, Weights, gate, not_finite};
 
 /// Steps of training. In every step the batch comes from the host, as a loader's does.
 pub(super) struct Steps {
@@ -27,6 +27,8 @@ pub(super) struct Steps {
     finite: bool,
     /// Whether gradients are released.
     release: bool,
+    /// What weights are held in.
+    weights: Weights,
 }
 
 impl Steps {
@@ -40,7 +42,8 @@ impl Steps {
         batch: Option<&Batch>,
         device: &Device,
     ) -> Result<Self> {
-        let Setting { arch, execution, speakers, optimizer, release_gradients, .. } = setting;
+        let Setting { arch, execution, speakers, optimizer, release_gradients, weights, .. } =
+            setting;
         let trainee = Trainee::new(arch, &HeadConfig::default(), *speakers, device, 1)?
             .with_execution(*execution)?;
         let network = precision.apply(trainee.network, device)?;
@@ -53,6 +56,7 @@ impl Steps {
             late: Late::new(),
             finite: true,
             release: *release_gradients,
+            weights: *weights,
         })
     }
 
@@ -69,7 +73,9 @@ impl Steps {
     fn released(&mut self) {
         let batch = self.batch.clone().upload(&self.device);
         let model = self.trainee.take().expect("put back after each step");
-        let (pending, halfway) = model.halfway(batch);
+        // No byte and no time depends on how values are rounded.
+        let (model, pending, halfway) =
+            model.halfway_in(self.weights, batch, &mut self.optimizer, 0);
         self.finite &= pending.read().loss.is_finite();
         let (model, checks) = halfway.step(model, &mut self.optimizer, 1e-3);
         checks.read(&mut self.optimizer);

@@ -29,6 +29,7 @@ pub(super) fn object(row: &Row, backend: BackendKind) -> Value {
         "shards": setting.shards,
         "reversible": setting.is_reversible(),
         "release_gradients": setting.release_gradients,
+        "weights_as": setting.weights.name(),
         "batch": setting.batch,
         "frames": setting.frames,
         "weights": weights,
@@ -82,7 +83,7 @@ pub(super) fn object(row: &Row, backend: BackendKind) -> Value {
 mod tests {
     use super::*;
     use crate::memory::{Card, Setting, account};
-    use crate::train::OptimizerConfig;
+    use crate::train::{OptimizerConfig, Weights};
     use crate::zoo::Architecture;
 
     #[test]
@@ -97,6 +98,7 @@ mod tests {
             optimizer,
             shards: 1,
             release_gradients: false,
+            weights: Weights::F32,
         };
         let account = account(&setting).unwrap();
         let mut row = Row { setting, account, measured: None, dry: None };

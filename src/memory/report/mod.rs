@@ -38,7 +38,7 @@ pub fn human(bytes: usize) -> String {
 #[cfg(test)]
 fn row(name: &str, optimizer: &str, bytes: [usize; PARTS.len()]) -> Row {
     use super::Use;
-    use crate::train::OptimizerConfig;
+    use crate::train::{OptimizerConfig, Weights};
     use crate::zoo::Architecture;
 
     let [weights, optimizer_state, gradients, activations, workspace] = bytes;
@@ -51,6 +51,7 @@ fn row(name: &str, optimizer: &str, bytes: [usize; PARTS.len()]) -> Row {
         optimizer: OptimizerConfig::named(optimizer).unwrap(),
         shards: 1,
         release_gradients: false,
+        weights: Weights::F32,
     };
     let breakdown = Breakdown {
         weights,

@@ -1,8 +1,12 @@
 //! The optimizer of a whole module, as training uses it.
 
+#[cfg(feature = "train")]
+mod held;
 mod kind;
 #[cfg(feature = "train")]
 mod one;
+#[cfg(feature = "train")]
+mod packed;
 mod record;
 #[cfg(feature = "train")]
 mod release;
@@ -13,7 +17,9 @@ mod walk;
 
 pub(super) use self::kind::Burns;
 #[cfg(feature = "train")]
-pub(crate) use self::release::{Checks, Left};
+pub(crate) use self::packed::BYTES;
+#[cfg(feature = "train")]
+pub(crate) use self::release::{Checks, Left, Release};
 #[cfg(feature = "train")]
 pub(crate) use self::values::with_values;
 

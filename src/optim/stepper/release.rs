@@ -8,15 +8,20 @@
 //!
 //! The steps are those of [`Stepper::step`], to the bit. Only the check differs: a gradient with a
 //! value that is not finite leaves its own parameter and state as they are, and no other.
+//!
+//! Parameters of reversible bodies may be in 24 bits ([`Stepper::release_packed`]). These leave
+//! their module before the forward pass, and a function that needs them gets them in f32 for its
+//! own time. Then every parameter is rounded to 24 bits behind its step, and stays in them until
+//! the pass ends.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use burn::backend::DispatchTensor;
 use burn::module::{Module, ModuleMapper, Param, ParamId};
-use burn::optim::GradientsParams;
 use burn::tensor::{Gradients, Tensor};
 
-use super::one::One;
+use super::held::{Held, Place, Single, Value};
+use super::packed::{Packed, Rounding};
 use super::walk::{self, Tape};
 use super::{Form, Gate, Stepper};
 use crate::backend::reversible::Sink;
@@ -34,10 +39,13 @@ pub(crate) struct Left {
 /// The parameters of a module during a backward pass.
 pub(crate) struct Release {
     stepper: Stepper,
+    /// The learning rate, once it is known.
     rate: f64,
     places: HashMap<ParamId, usize>,
     held: Vec<Box<dyn Held>>,
     checks: Checks,
+    /// The number of the step, if parameters are rounded to 24 bits.
+    rounded: Option<u32>,
 }
 
 /// Counts of values that are not finite.
@@ -49,114 +57,10 @@ pub(crate) struct Checks {
     queued: Vec<(ParamId, Tensor<1>)>,
 }
 
-/// A parameter of any rank that is out of its module.
-trait Held {
-    /// See [`Sink::lend`].
-    fn lend(&mut self) -> Option<DispatchTensor>;
-
-    /// Whether it was lent.
-    fn is_lent(&self) -> bool;
-
-    /// Takes the gradient from the tape, if that has it.
-    fn pick(&mut self, gradients: &mut Gradients) -> Option<DispatchTensor>;
-
-    /// Makes the step.
-    fn step(
-        &mut self,
-        stepper: &mut Stepper,
-        rate: f64,
-        gradient: DispatchTensor,
-        checks: &mut Checks,
-    );
-
-    /// Its id, its value without a tape, and the tape that it belongs on.
-    fn back(self: Box<Self>) -> (ParamId, DispatchTensor, Tape);
-}
-
-/// A parameter of `D` axes.
-struct Single<const D: usize> {
-    id: ParamId,
-    path: String,
-    tape: Tape,
-    place: Place,
-    /// None within a step only.
-    value: Option<Tensor<D>>,
-}
-
-/// Where the value of a parameter is.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Place {
-    /// A leaf of the tape of this pass.
-    Leaf,
-    /// Off the tape, and in the hands of a reversible body.
-    Lent,
-    /// Off the tape, which has had its gradient.
-    Off,
-}
-
-impl<const D: usize> Single<D> {
-    /// Takes the value out, off the tape.
-    fn take(&mut self) -> Tensor<D> {
-        self.value.take().expect("whoever takes it puts it back").inner()
-    }
-
-    /// Takes the value off the tape.
-    fn move_to(&mut self, place: Place) {
-        let value = self.take();
-        (self.place, self.value) = (place, Some(value));
-    }
-}
-
-impl<const D: usize> Held for Single<D> {
-    fn lend(&mut self) -> Option<DispatchTensor> {
-        if self.place != Place::Leaf {
-            return None;
-        }
-        self.move_to(Place::Lent);
-        self.value.clone().map(Tensor::into_dispatch)
-    }
-
-    fn is_lent(&self) -> bool {
-        self.place == Place::Lent
-    }
-
-    fn pick(&mut self, gradients: &mut Gradients) -> Option<DispatchTensor> {
-        if self.place != Place::Leaf {
-            return None;
-        }
-        let gradient = self.value.as_ref()?.grad_remove(gradients)?;
-        self.move_to(Place::Off);
-        Some(gradient.into_dispatch())
-    }
-
-    fn step(
-        &mut self,
-        stepper: &mut Stepper,
-        rate: f64,
-        gradient: DispatchTensor,
-        checks: &mut Checks,
-    ) {
-        let gradient = Tensor::<D>::from_dispatch(gradient);
-        let Some(gate) = checks.gate(self.id, gradient.clone()) else { return };
-        let mut gradients = GradientsParams::new();
-        gradients.register(self.id, gradient);
-        // Burn's optimizers ask the tape about a parameter.
-        let parameter = Param::initialized(self.id, self.tape.restored(self.take()));
-        let one = One { path: std::mem::take(&mut self.path), parameter };
-        let One { path, parameter } = stepper.step(rate, one, gradients, gate);
-        (self.path, self.value) = (path, Some(parameter.into_value().inner()));
-    }
-
-    fn back(mut self: Box<Self>) -> (ParamId, DispatchTensor, Tape) {
-        let value = self.take();
-        (self.id, value.into_dispatch(), self.tape)
-    }
-}
-
 impl Checks {
     /// Whether a gradient is used: a gate, or none if it is not. GPUs decide by themselves, so that
     /// nobody waits for them.
-    fn gate<const D: usize>(&mut self, id: ParamId, gradient: Tensor<D>) -> Option<Gate> {
+    pub fn gate<const D: usize>(&mut self, id: ParamId, gradient: Tensor<D>) -> Option<Gate> {
         if is_gpu(&gradient.device()) {
             let count = gradient.shape().num_elements();
             let (gate, bad) = optim8::gate(vec![gradient.reshape([count])], None, 1.0);
@@ -194,17 +98,52 @@ impl Stepper {
     /// Takes the parameters that are trained out of a module, and the states out of this stepper,
     /// for the time of a backward pass. The module is no use until [`Release::finish`].
     pub(crate) fn release<M: Module>(&mut self, rate: f64, module: M) -> (M, Release) {
-        let mut take =
-            Take { path: Vec::new(), places: HashMap::new(), held: Vec::new(), one: None };
-        let module = module.map(&mut take);
+        let mut release = self.begin(None);
+        let module = release.take_rest(rate, module);
+        (module, release)
+    }
+
+    /// Takes those of `ids` out of a module that are trained, in 24 bits, for the time of a forward
+    /// and a backward pass of reversible bodies, which borrow them. [`Release::take_rest`] takes
+    /// the others before the backward pass. `step` is the number of the step, by which new values
+    /// are rounded. Values of more bits are rounded to the nearest ones here.
+    pub(crate) fn release_packed<M: Module>(
+        &mut self,
+        module: M,
+        ids: &HashSet<ParamId>,
+        step: u32,
+    ) -> (M, Release) {
+        let mut release = self.begin(Some(step));
+        let module = release.take(module, Some(ids));
+        (module, release)
+    }
+
+    fn begin(&mut self, rounded: Option<u32>) -> Release {
         let form = std::mem::replace(&mut self.form, Form::New);
         let stepper = Self { kind: self.kind.clone(), form, factors: self.factors.clone() };
-        let Take { places, held, .. } = take;
-        (module, Release { stepper, rate, places, held, checks: Checks::default() })
+        Release {
+            stepper,
+            rate: 0.0,
+            places: HashMap::new(),
+            held: Vec::new(),
+            checks: Checks::default(),
+            rounded,
+        }
     }
 }
 
 impl Release {
+    fn take<M: Module>(&mut self, module: M, packed: Option<&HashSet<ParamId>>) -> M {
+        module.map(&mut Take { path: Vec::new(), release: self, packed, one: None })
+    }
+
+    /// Takes all parameters that the module still has, before the backward pass, whose steps have
+    /// this rate.
+    pub fn take_rest<M: Module>(&mut self, rate: f64, module: M) -> M {
+        self.rate = rate;
+        self.take(module, None)
+    }
+
     /// Makes the steps of all parameters whose gradients the tape has, one after the other. What
     /// else is among the gradients is dropped.
     pub fn collect(&mut self, mut gradients: Gradients) {
@@ -229,13 +168,23 @@ impl Release {
 }
 
 impl Sink for Release {
+    fn show(&mut self, id: ParamId) -> Option<DispatchTensor> {
+        let place = *self.places.get(&id)?;
+        self.held[place].show()
+    }
+
+    fn lends(&mut self, id: ParamId) -> bool {
+        let place = self.places.get(&id).copied();
+        place.is_some_and(|place| self.held[place].lends())
+    }
+
     fn lend(&mut self, id: ParamId) -> Option<DispatchTensor> {
         let place = *self.places.get(&id)?;
         self.held[place].lend()
     }
 
     fn deliver(&mut self, id: ParamId, gradient: DispatchTensor) -> Option<DispatchTensor> {
-        let Self { stepper, rate, places, held, checks } = self;
+        let Self { stepper, rate, places, held, checks, .. } = self;
         let held = places.get(&id).map(|&place| &mut held[place]).filter(|held| held.is_lent());
         match held {
             Some(held) => {
@@ -248,15 +197,16 @@ impl Sink for Release {
 }
 
 /// Takes parameters out of a module. A tensor of one value stands in the place of each.
-struct Take {
+struct Take<'a> {
     path: Vec<String>,
-    places: HashMap<ParamId, usize>,
-    held: Vec<Box<dyn Held>>,
+    release: &'a mut Release,
+    /// Those that are taken before the forward pass; none stands for all.
+    packed: Option<&'a HashSet<ParamId>>,
     /// The memory of that value.
     one: Option<Tensor<1>>,
 }
 
-impl ModuleMapper for Take {
+impl ModuleMapper for Take<'_> {
     fn enter_module(&mut self, name: &str, _: &str) {
         self.path.push(name.to_owned());
     }
@@ -266,17 +216,36 @@ impl ModuleMapper for Take {
     }
 
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let Release { places, held, rounded, .. } = &mut *self.release;
         // Of several parameters with one id the first is stepped, as by `Stepper::step`.
-        if !param.base().is_require_grad() || self.places.contains_key(&param.id) {
+        if self.packed.is_some_and(|ids| !ids.contains(&param.id))
+            || !param.base().is_require_grad()
+            || places.contains_key(&param.id)
+        {
             return param;
         }
         let (id, value, mapper) = param.consume();
-        let device = value.device().inner();
+        let (device, tape) = (value.device().inner(), Tape::of(&value));
         let one = self.one.get_or_insert_with(|| Tensor::zeros([1], &device)).clone();
-        self.places.insert(id, self.held.len());
-        let (path, tape) = (self.path.join("."), Tape::of(&value));
-        let held = Single { id, path, tape, place: Place::Leaf, value: Some(value) };
-        self.held.push(Box::new(held));
-        Param::from_mapped_value(id, one.reshape([1; D]), mapper)
+        let one: Tensor<D> = one.reshape([1; D]);
+        let (stand_in, value) = match self.packed {
+            // The forward pass makes its node from leaves.
+            Some(_) => {
+                let packed = Packed::new(value.inner(), Rounding::Nearest);
+                (tape.restored(one), Value::Packed(packed))
+            }
+            None => (one, Value::Whole(value)),
+        };
+        let number = held.len();
+        places.insert(id, number);
+        held.push(Box::new(Single {
+            id,
+            path: self.path.join("."),
+            tape,
+            place: Place::Leaf,
+            value,
+            rounding: rounded.map(|step| Rounding::of(step, number)),
+        }));
+        Param::from_mapped_value(id, stand_in, mapper)
     }
 }

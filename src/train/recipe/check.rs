@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::Recipe;
+use crate::backend::reversible::Execution;
 use crate::error::Error;
 use crate::nn::Precision;
 
@@ -58,6 +59,7 @@ impl Recipe {
             let message = format!("train.execution is a choice of reversible networks: {which}");
             return Fault::refused("train.execution", message);
         }
+        self.check_weights()?;
         self.optimizer.init().map_err(Fault::of("optimizer"))?;
         if let Some(quantize) = &self.quantize {
             quantize.check().map_err(Fault::of("quantize"))?;
@@ -99,6 +101,25 @@ impl Recipe {
         }
         if speeds.iter().enumerate().any(|(i, s)| speeds[..i].contains(s)) {
             return Fault::refused("data.speeds", "data.speeds holds a speed twice");
+        }
+        Ok(())
+    }
+
+    fn check_weights(&self) -> Result<(), Fault> {
+        const KEY: &str = "train.weights";
+        let (train, model) = (&self.train, &self.model);
+        let recomputes =
+            model.reversible_type().is_some() && train.execution != Some(Execution::Taped);
+        let fits = train.weights.check_training(&model.name, recomputes, train.release_gradients);
+        if let Err(why) = fits {
+            return Fault::refused(KEY, format!("{KEY}: {why}"));
+        }
+        if !train.weights.is_default() && self.quantize.is_some() {
+            let message = format!(
+                "{KEY}: not {} with [quantize], whose codebooks are made of all weights in f32",
+                train.weights.name()
+            );
+            return Fault::refused(KEY, message);
         }
         Ok(())
     }

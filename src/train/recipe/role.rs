@@ -27,7 +27,7 @@ pub(super) const NEUTRAL: [&str; 10] = [
 ];
 
 /// Changeable keys, and a section of such.
-pub(in crate::train) const CHANGEABLE: [&str; 35] = [
+pub(in crate::train) const CHANGEABLE: [&str; 36] = [
     "data.train",
     "data.dev",
     "data.trials",
@@ -63,6 +63,7 @@ pub(in crate::train) const CHANGEABLE: [&str; 35] = [
     "train.freeze",
     "train.sync_batch_norm",
     "train.precision",
+    "train.weights",
 ];
 
 /// Fixed keys, and sections whose keys are all fixed.

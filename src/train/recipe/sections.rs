@@ -15,6 +15,7 @@ use crate::audio::augment::{Categories, SpecAugment};
 use crate::backend::reversible::Execution;
 use crate::model_file::Frontend;
 use crate::nn::Precision;
+use crate::train::Weights;
 use crate::train::schedule::Increase;
 
 /// The settings of the front-end that recipes change. The others are WeSpeaker's.
@@ -200,6 +201,11 @@ pub struct TrainConfig {
     /// parameter changes. The result is the same while gradients are finite.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub release_gradients: bool,
+    /// What weights are held in while training: `f32`, or `bf16+8` for 24 bits. Computation has
+    /// f32; new values are rounded to 24 bits. It wants a reversible network, `release_gradients`
+    /// and a CPU.
+    #[serde(skip_serializing_if = "Weights::is_default")]
+    pub weights: Weights,
     /// What convolutions compute in while training: `f32`, `tf32`, `bf16` or `f16`.
     #[serde(skip_serializing_if = "Precision::is_default")]
     pub precision: Precision,
@@ -224,6 +230,7 @@ impl Default for TrainConfig {
             shard_states: false,
             execution: None,
             release_gradients: false,
+            weights: Weights::F32,
             precision: Precision::F32,
             checkpoint_every: Every::Time(Duration::from_secs(15 * 60)),
             keep: 2,

@@ -150,6 +150,18 @@ fn typos_and_impossible_values_are_errors_with_their_place() {
     let of_release = "r.toml:7: train.release_gradients: not with train.";
     fails(&format!("{released}accumulate = 2\n"), &[], of_release);
     fails(&format!("{released}precision = \"f16\"\n"), &[], of_release);
+    let packed = format!("{SMALL}[train]\nweights = \"bf16+8\"\n");
+    fails(&packed, &[], "r.toml:7: train.weights: not bf16+8 with resnet18 on the ordinary tape");
+    let reversible = "model.name=rev2-resnet18";
+    fails(&packed, &[reversible], "train.release_gradients = true steps one weight");
+    let released = "train.release_gradients=true";
+    fails(&packed, &[reversible, released, "train.execution=taped"], "on the ordinary tape");
+    fails(
+        &format!("{packed}[quantize]\nmethod = \"kmeans\"\nbits = 4\n"),
+        &[reversible, released],
+        "train.weights: not bf16+8 with [quantize]",
+    );
+    assert!(parse(&packed, &[reversible, released]).is_ok());
     fails(&SMALL.replace("18", "19"), &[], "r.toml:4: no architecture `resnet19`");
     fails(SMALL, &["train.average_last=200"], "train.average_last = 200");
     fails("[data", &[], "r.toml:1:");

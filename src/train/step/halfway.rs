@@ -6,7 +6,8 @@ use super::{Pending, Shares, Trainee, Uploaded, right};
 use crate::backend::reversible::{delivering, root};
 use crate::losses::HeadOutput;
 use crate::nn::Mode;
-use crate::optim::{Checks, Stepper};
+use crate::optim::{Checks, Release, Stepper};
+use crate::train::Weights;
 
 /// A pass between forwards and backwards, cut in two at the embeddings: the head's gradients are
 /// done with before those of the network begin.
@@ -17,6 +18,8 @@ pub(crate) struct Halfway {
     cut: Tensor<2>,
     /// `[1]`.
     loss: Tensor<1>,
+    /// The body's parameters, if they are not in their module.
+    packed: Option<Release>,
 }
 
 impl Trainee {
@@ -32,7 +35,31 @@ impl Trainee {
         let shares = Shares { parts: vec![(size, 1.0)], margin };
         let known = loss.clone().inner();
         let pending = Pending { loss: known, right: right.inner(), size, margin, shares };
-        (pending, Halfway { embeddings, cut, loss })
+        (pending, Halfway { embeddings, cut, loss, packed: None })
+    }
+
+    /// [`Trainee::halfway`] with weights held as `weights` says. Other weights than f32 are out of
+    /// the model until [`Halfway::step`] or [`Halfway::given_up`]: it is no use in between.
+    /// `iteration` is the number of the step, from which rounding has its chances.
+    pub(crate) fn halfway_in(
+        self,
+        weights: Weights,
+        batch: Uploaded,
+        optimizer: &mut Stepper,
+        iteration: usize,
+    ) -> (Self, Pending, Halfway) {
+        match weights {
+            Weights::F32 => {
+                let (pending, halfway) = self.halfway(batch);
+                (self, pending, halfway)
+            }
+            Weights::Bf16Plus8 => {
+                let ids = self.network.recomputed();
+                let (model, release) = optimizer.release_packed(self, &ids, iteration as u32);
+                let (release, (pending, halfway)) = delivering(release, || model.halfway(batch));
+                (model, pending, Halfway { packed: Some(release), ..halfway })
+            }
+        }
     }
 }
 
@@ -45,8 +72,11 @@ impl Halfway {
         optimizer: &mut Stepper,
         rate: f64,
     ) -> (Trainee, Checks) {
-        let Self { embeddings, cut, loss } = self;
-        let (model, mut release) = optimizer.release(rate, model);
+        let Self { embeddings, cut, loss, packed } = self;
+        let (model, mut release) = match packed {
+            None => optimizer.release(rate, model),
+            Some(mut release) => (release.take_rest(rate, model), release),
+        };
         let mut gradients = loss.backward();
         let seed = cut.grad_remove(&mut gradients);
         drop((loss, cut));
@@ -59,6 +89,14 @@ impl Halfway {
             release.collect(gradients);
         }
         release.finish(optimizer, model)
+    }
+
+    /// Gives the model that made this pass its weights back, without a step.
+    pub(crate) fn given_up(self, model: Trainee, optimizer: &mut Stepper) -> Trainee {
+        match self.packed {
+            None => model,
+            Some(release) => release.finish(optimizer, model).0,
+        }
     }
 }
 

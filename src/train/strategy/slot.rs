@@ -19,8 +19,15 @@ impl Slot {
 
     /// Replaces the model by what `change` makes of it. Anything that may fail comes before.
     pub fn change(&mut self, change: impl FnOnce(Trainee) -> Trainee) {
+        self.change_with(|model| (change(model), ()));
+    }
+
+    /// [`Slot::change`] by a function that returns something else too.
+    pub fn change_with<T>(&mut self, change: impl FnOnce(Trainee) -> (Trainee, T)) -> T {
         let model = self.0.take().expect(THERE);
-        self.0 = Some(change(model));
+        let (model, more) = change(model);
+        self.0 = Some(model);
+        more
     }
 
     pub fn into_model(self) -> Trainee {

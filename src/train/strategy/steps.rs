@@ -96,16 +96,19 @@ impl Loop {
         };
         let rate = self.schedules.at(iteration).rate;
         let facts = Facts { iteration, margin, rate, scale: 1.0, ids, progress: so_far };
-        let (pending, halfway) = slot.get().halfway(batch);
-        let outcome = pending.read();
-        check_loss(progress, &facts, &outcome)?;
-        let mut checks = None;
-        slot.change(|model| {
-            let (model, found) = halfway.step(model, &mut progress.optimizer, rate);
-            checks = Some(found);
-            model
+        let weights = self.recipe.train.weights;
+        let (pending, halfway) = slot.change_with(|model| {
+            let optimizer = &mut progress.optimizer;
+            let (model, pending, halfway) = model.halfway_in(weights, batch, optimizer, iteration);
+            (model, (pending, halfway))
         });
-        let left = checks.map(|checks| checks.read(&mut progress.optimizer)).unwrap_or_default();
+        let outcome = pending.read();
+        if let Err(e) = check_loss(progress, &facts, &outcome) {
+            slot.change(|model| halfway.given_up(model, &mut progress.optimizer));
+            return Err(e);
+        }
+        let checks = slot.change_with(|model| halfway.step(model, &mut progress.optimizer, rate));
+        let left = checks.read(&mut progress.optimizer);
         self.tidy(progress);
         let done = Done { facts, outcome, bad: left.values, left: Some(left.parameters) };
         self.receive(slot, progress, components, done)

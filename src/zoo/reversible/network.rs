@@ -1,6 +1,11 @@
 //! The module that a [`Plan`] makes.
 
+#[cfg(feature = "train")]
+use std::collections::HashSet;
+
 use burn::module::Module;
+#[cfg(feature = "train")]
+use burn::module::ParamId;
 
 use super::super::network::Backbone;
 use super::super::{Architecture, segments};
@@ -137,6 +142,12 @@ impl Body for RevBody {
 }
 
 impl RevNet {
+    /// The ids of the body's parameters and buffers.
+    #[cfg(feature = "train")]
+    pub fn body_ids(&self) -> HashSet<ParamId> {
+        crate::nn::ids_named(&self.body).into_keys().collect()
+    }
+
     pub fn forward<E: Exec>(&self, e: &mut E, image: E::Value<4>) -> E::Value<2> {
         let pooled = e.body(&self.body, image, self.execution);
         e.stage(Stage::EMBEDDING);

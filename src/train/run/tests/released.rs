@@ -28,3 +28,40 @@ fn released_gradients_train_the_same() {
         assert!(place.tensors(&changing) == wanted, "{name}, resumed");
     }
 }
+
+/// A run whose weights have 24 bits goes on where it was cut off, to the bit. Resuming it in f32 is
+/// a choice.
+#[test]
+fn weights_in_24_bits_are_resumed() {
+    let place = Place::new();
+    let train = |out: &str, resume: bool, accept: &[&str], more: [&str; 2]| {
+        let all = [
+            "model.name=rev2-resnet10",
+            "model.width=8",
+            "train.release_gradients=true",
+            "optimizer=sgd8bit",
+            "optimizer.states.min_size=16",
+            more[0],
+            more[1],
+        ];
+        place.train(Way { out, resume, accept, changes: &all }).map(|_| ())
+    };
+    let (small, f32) = ("train.weights=bf16+8", "train.weights=f32");
+    train("whole", false, &[], ["train.epochs=2", small]).unwrap();
+    train("parts", false, &[], ["train.epochs=1", small]).unwrap();
+    train("parts", true, &[], ["train.epochs=2", small]).unwrap();
+    train("f32", false, &[], ["train.epochs=2", f32]).unwrap();
+    let tensors = ["whole", "parts", "f32"].map(|out| {
+        let mut tensors = place.tensors(out);
+        let all = tensors.clone();
+        tensors.retain(|name, _| !name.contains("running_"));
+        (all, tensors.into_values().flatten().all(|bits| bits & 0xff == 0))
+    });
+    let [(whole, is_cut), (parts, _), (_, f32_is_cut)] = tensors;
+    assert!(parts == whole);
+    assert!(is_cut && !f32_is_cut);
+    let longer = ["train.epochs=3", f32];
+    let error = train("parts", true, &[], longer).unwrap_err().to_string();
+    assert!(error.contains("train.weights"), "{error}");
+    train("parts", true, &["train.weights"], longer).unwrap();
+}

@@ -10,7 +10,7 @@ use crate::losses::HeadConfig;
 use crate::nn::collect_named;
 use crate::optim::{Gate, Left, in_order};
 use crate::rng::Stream;
-use crate::train::{Batch, OptimizerConfig};
+use crate::train::{Batch, OptimizerConfig, Weights};
 use crate::zoo::Architecture;
 
 const RATE: f64 = 0.05;
@@ -59,6 +59,17 @@ impl Training {
         let batch = batch.upload(&self.model.device().autodiff());
         let (pending, halfway) = self.model.halfway(batch);
         let (model, checks) = halfway.step(self.model, &mut self.optimizer, RATE);
+        self.model = model;
+        assert_eq!(checks.read(&mut self.optimizer), Left::default());
+        (self, pending.read().loss)
+    }
+
+    /// A step with weights in 24 bits.
+    fn packed(mut self, batch: Batch, iteration: usize) -> (Self, f64) {
+        let batch = batch.upload(&self.model.device().autodiff());
+        let (weights, optimizer) = (Weights::Bf16Plus8, &mut self.optimizer);
+        let (model, pending, halfway) = self.model.halfway_in(weights, batch, optimizer, iteration);
+        let (model, checks) = halfway.step(model, &mut self.optimizer, RATE);
         self.model = model;
         assert_eq!(checks.read(&mut self.optimizer), Left::default());
         (self, pending.read().loss)
@@ -166,4 +177,91 @@ fn a_head_alone_steps_the_same() {
     for ((name, before), (_, after)) in before.iter().zip(&after) {
         assert_eq!(before != after, name.starts_with("projection"), "{name}");
     }
+}
+
+/// A step with weights in 24 bits is the ordinary one from the same weights: its loss, its states
+/// and running statistics to the bit. Its new weights are those of the ordinary step, rounded to
+/// one of the two values around them. The weights before it have been rounded by a first step.
+#[track_caller]
+fn compare_packed(name: &str, width: usize, optimizer: &OptimizerConfig) {
+    let new = || Training::new([name, ""], width, optimizer, &[("projection", 2.0)]);
+    let [(ours, first), (wanted, again)] = [new(), new()].map(|t| t.packed(batch(0), 0));
+    assert_eq!(first, again);
+    let what = format!("{name}, {}", optimizer.name());
+    same(&ours, &wanted, &what);
+    let (ours, our_loss) = ours.packed(batch(1), 1);
+    let (wanted, loss) = wanted.ordinary(batch(1));
+    assert_eq!(our_loss, loss, "{what}");
+    let ((ours, our_record), (wanted, record)) = (ours.outcome(), wanted.outcome());
+    assert!(our_record == record, "{what}: other states");
+    let mut rounded = 0;
+    for ((name, ours), (_, wanted)) in ours.iter().zip(&wanted) {
+        if name.contains("running_") {
+            assert!(ours == wanted, "{what}: {name}");
+            continue;
+        }
+        for (&ours, &wanted) in ours.iter().zip(wanted) {
+            let [below, above] = [0, 0x100].map(|more| (wanted & !0xff) + more);
+            let fits = [below, above].contains(&ours) && (ours == wanted || wanted & 0xff > 0);
+            assert!(fits, "{what}: {name}: {ours:x}, f32 {wanted:x}");
+            rounded += usize::from(ours != wanted);
+        }
+    }
+    assert!(rounded > 1000, "{what}: {rounded} values were rounded");
+}
+
+#[test]
+fn weights_in_24_bits_are_those_of_ordinary_steps() {
+    for optimizer in optimizers() {
+        compare_packed("rev1-resnet10", 4, &optimizer);
+        compare_packed("rev2-resnet10", 16, &optimizer);
+    }
+}
+
+/// A pass without a step moves running statistics, and nothing else. Then steps go on.
+#[test]
+fn weights_come_back_from_a_pass_that_is_given_up() {
+    let optimizer = OptimizerConfig::named("sgd8bit").unwrap();
+    let new = || Training::new(["rev2-resnet10", ""], 16, &optimizer, &[]).packed(batch(0), 0).0;
+    let mut ours = new();
+    let (before, record) = ours.outcome();
+    let upload = batch(1).upload(&ours.model.device().autodiff());
+    let (model, _, halfway) =
+        ours.model.halfway_in(Weights::Bf16Plus8, upload, &mut ours.optimizer, 1);
+    ours.model = halfway.given_up(model, &mut ours.optimizer);
+    let (after, same_record) = ours.outcome();
+    assert!(record == same_record);
+    for ((name, before), (_, after)) in before.iter().zip(&after) {
+        assert_eq!(before == after, !name.contains("running_"), "{name}");
+    }
+    let weights = |training: &Training| {
+        let all = training.outcome().0.into_iter();
+        all.filter(|(name, _)| !name.contains("running_")).collect::<Vec<_>>()
+    };
+    let (ours, wanted) = (ours.packed(batch(2), 2).0, new().packed(batch(2), 2).0);
+    assert!(weights(&ours) == weights(&wanted));
+}
+
+/// Thirty steps on one batch, beside f32.
+#[test]
+fn weights_in_24_bits_learn_as_f32_does() {
+    let optimizer = OptimizerConfig::named("sgd8bit").unwrap();
+    let train = |weights: Weights| -> Vec<f64> {
+        let mut training = Training::new(["rev2-resnet10", ""], 16, &optimizer, &[]);
+        let mut losses = Vec::new();
+        for step in 0..30 {
+            let (next, loss) = match weights {
+                Weights::F32 => training.released(batch(0)),
+                Weights::Bf16Plus8 => training.packed(batch(0), step),
+            };
+            training = next;
+            losses.push(loss);
+        }
+        losses
+    };
+    let [ours, wanted] = [Weights::Bf16Plus8, Weights::F32].map(train);
+    let late = |losses: &[f64]| losses[25..].iter().sum::<f64>() / 5.0;
+    let (start, ours, wanted) = (wanted[0], late(&ours), late(&wanted));
+    assert!(wanted < 0.8 * start, "f32 does not learn: {wanted} after {start}");
+    assert!((ours - wanted).abs() < 0.2 * start, "{ours}, f32 {wanted}, both after {start}");
 }

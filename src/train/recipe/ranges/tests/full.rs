@@ -90,6 +90,7 @@ const FULL: &str = r#"
     freeze = ["projection"]
     execution = "taped"
     release_gradients = false
+    weights = "f32"
     precision = "f32"
     checkpoint_every = "15min"
     keep = 2
