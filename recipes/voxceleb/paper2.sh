@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Error rates of quantized networks, the subject of arXiv 2406.05359: k-means with 1 to 8 bits, mixed
-# precision under a budget with fine-tuning in one and in three stages, and both binary quantizers.
-# Networks, recipes and budgets are this project's choice: we have not seen the paper's tables.
-# steps.sh names the settings.
+# Error rates of quantized networks, the subject of arXiv 2406.05359: k-means with 1 to 8 bits,
+# mixed precision under a budget with fine-tuning in one and in three stages, and both binary
+# quantizers. Networks, recipes and budgets are this project's choice: we have not seen the paper's
+# tables. steps.sh names the settings.
 #
 #   recipes/voxceleb/paper2.sh             # expected hours and bytes
 #   recipes/voxceleb/paper2.sh --train     # the same, then quantization and error rates
@@ -20,11 +20,14 @@ budgets=(2 3 4) # mixed precision gets the bytes of so many bits for every weigh
 stages=(1 3)
 tunings=$((1 + 8 + ${#budgets[@]} * ${#stages[@]} + 2))
 tuning_epochs=12
-if [ "$mode" = reduced ]; then tuning_epochs=1; fi
+if [ "$mode" = reduced ]; then
+  tuning_epochs=1
+  networks=("${networks[0]}")
+fi
 
 explain_plan
-echo "Each network is trained further $tunings times (epochs each time: $tuning_epochs). Weighing layers"
-echo "for mixed precision comes on top."
+echo "Each network is trained further $tunings times (epochs each time: $tuning_epochs)."
+echo "Weighing layers for mixed precision comes on top."
 printf '%-14s %-10s %10s  %s\n' network phase hours peak
 for network in "${networks[@]}"; do
   recipe_of "$network"

@@ -135,9 +135,11 @@ expected_peak() {
 # How to read the plan, before its rows.
 explain_plan() {
   say "expected, for each seed of: ${seeds[*]} (SEEDS=)"
-  echo "Hours: by arithmetic, from multiplications, at $TFLOPS x 10^12 operations a second (TFLOPS=),"
-  echo "a figure that nobody has measured here; loading data and testing come on top. Peak: a step's"
-  echo "memory as \`revox memory\` accounts for it, for the CPU backends, in f32."
+  cat << END
+Hours: by arithmetic, from multiplications, at $TFLOPS x 10^12 operations a second (TFLOPS=). That
+is an assumption, not a measurement. Loading data and testing come on top.
+Peak: a step's memory as \`revox memory\` accounts for it, for the CPU backends, in f32.
+END
 }
 
 # The sum of the plan's rows.
