@@ -21,7 +21,7 @@ for network in "${networks[@]}"; do
   for type in "" rev1- rev2-; do
     passes=$([ -z "$type" ] && echo 3 || echo 4)
     for states in "" 8bit; do
-      expected_hours "$type$network" "$passes" "$epochs"
+      expected_hours "$type$network" "$passes" "$epochs" 1
       expected_peak "$type$network" "$optimizer$states" "$classes"
       printf '%-22s %-10s %10s  %s\n' "$type$network" "$optimizer$states" "$hours" "$peak"
     done

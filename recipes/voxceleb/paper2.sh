@@ -20,6 +20,7 @@ budgets=(2 3 4) # mixed precision gets the bytes of so many bits for every weigh
 stages=(1 3)
 tunings=$((1 + 8 + ${#budgets[@]} * ${#stages[@]} + 2))
 tuning_epochs=12
+at_once=8
 if [ "$mode" = reduced ]; then
   tuning_epochs=1
   networks=("${networks[0]}")
@@ -31,10 +32,10 @@ echo "Weighing layers for mixed precision comes on top."
 printf '%-14s %-10s %10s  %s\n' network phase hours peak
 for network in "${networks[@]}"; do
   recipe_of "$network"
-  expected_hours "$network" 3 "$epochs"
+  expected_hours "$network" 3 "$epochs" 1
   expected_peak "$network" "$optimizer" "$classes"
   printf '%-14s %-10s %10s  %s\n' "$network" f32 "$hours" "$peak"
-  expected_hours "$network" 3 $((tunings * tuning_epochs))
+  expected_hours "$network" 3 $((tunings * tuning_epochs)) $((tunings + at_once))
   expected_peak "$network" sgd "$speakers"
   printf '%-14s %-10s %10s  %s\n' "$network" further "$hours" "$peak"
 done
