@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Counts what training steps on CUDA reserve, launch and move, on a machine without a GPU, and
-# writes the tables into BENCHMARKS.md, between <!-- gpu_dry --> and <!-- /gpu_dry -->.
+# writes the tables into docs/evidence/backends.md, between <!-- gpu_dry --> and <!-- /gpu_dry -->.
 #
 #   benches/gpu_dry.sh
 #
@@ -76,7 +76,7 @@ table=$dry/tables.md
   done
 } > "$table"
 
-python3 - "$table" BENCHMARKS.md <<'PYTHON'
+python3 - "$table" docs/evidence/backends.md <<'PYTHON'
 import sys
 table, page = open(sys.argv[1]).read(), open(sys.argv[2]).read()
 begin, end = "<!-- gpu_dry -->\n", "<!-- /gpu_dry -->"

@@ -1,4 +1,4 @@
-//! Figures of a file as the tables that BENCHMARKS.md shows.
+//! Figures of a file as tables of Markdown, as docs/evidence shows them.
 
 mod embeddings;
 

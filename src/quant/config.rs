@@ -141,7 +141,7 @@ pub struct QuantizeConfig {
     pub sensitivity: SensitivityConfig,
     /// Stages, each an equal part of the epochs: one group of layers is quantized after another.
     /// The default is 1, which quantizes all at once: more stages gave no lower error rates
-    /// (BENCHMARKS.md).
+    /// (docs/evidence/quantization.md).
     pub stages: usize,
     /// Order of the stages.
     pub order: Order,

@@ -26,7 +26,7 @@
 //! Ordinary rounding remains where values are larger, where a backend's kernels do not repeat
 //! themselves to the bit, or where a body has no grid. Each inversion then leaves an error of the
 //! order of epsilon times the largest summand, and the functions' slopes multiply the errors that
-//! came in (figures in BENCHMARKS.md).
+//! came in (figures in docs/evidence/accuracy.md).
 //!
 //! Every parameter of the body that is tracked when the node is made becomes the node's parent. It
 //! may be a leaf or the result of other operations (a quantized weight), and it may occur several
