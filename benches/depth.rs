@@ -38,6 +38,7 @@ fn step(name: &str, execution: Execution, blocks: usize) -> Measured {
         optimizer,
         shards: 1,
         release_gradients: false,
+        budget: None,
     };
     measure(&setting, &Device::default()).unwrap()
 }

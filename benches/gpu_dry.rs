@@ -56,6 +56,7 @@ fn setting(name: &str, optimizer: &str) -> Result<Setting> {
         optimizer: OptimizerConfig::named(optimizer)?,
         shards: 1,
         release_gradients: false,
+        budget: None,
     })
 }
 

@@ -114,14 +114,14 @@ fn measure(
     batch: Option<&Batch>,
     device: &Device,
 ) -> Result<Values> {
-    let Setting { arch, execution, speakers, optimizer, release_gradients, .. } = setting;
+    let Setting { arch, speakers, optimizer, release_gradients, .. } = setting;
     if *release_gradients && bench.precision.scales_loss() {
         let message = "released gradients: not in f16, whose loss scale is judged by all of them";
         return Err(Error::invalid(message));
     }
     let before = PeakAlloc.current_usage();
-    let trainee = Trainee::new(arch, &HeadConfig::default(), *speakers, device, 1)?
-        .with_execution(*execution)?;
+    let trainee = Trainee::new(arch, &HeadConfig::default(), *speakers, device, 1)?;
+    let trainee = setting.prepared(trainee, bench.backend)?;
     let network = bench.precision.apply(trainee.network, device)?;
     let mut steps = Steps {
         trainee: Some(Trainee { network, ..trainee }.lasting().train()),
@@ -300,6 +300,7 @@ mod tests {
             optimizer: OptimizerConfig::named(optimizer).unwrap(),
             shards: 1,
             release_gradients: false,
+            budget: None,
         };
         let settings = vec![setting("resnet10", "sgd"), setting("rev1-resnet10", "sgd8bit")];
         let mut bench = TrainBench {

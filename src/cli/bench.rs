@@ -115,6 +115,7 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
                     optimizer: OptimizerConfig::named(optimizer)?,
                     shards: 1,
                     release_gradients: false,
+                    budget: None,
                 })
             };
             let pairs =

@@ -62,6 +62,7 @@ pub struct Args {
     /// Gradients are released during the backward pass (train.release_gradients).
     #[arg(long, conflicts_with = "ranks")]
     release_gradients: bool,
+    budget: None,
     /// Run a step on the chosen backend and count.
     #[arg(long)]
     measure: bool,
@@ -167,6 +168,7 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
             optimizer: optimizer.clone(),
             shards: args.exchanged.shards(),
             release_gradients: args.release_gradients,
+            budget: None,
         };
         asked.push(setting.clone());
         // A dry run is about the networks asked for.

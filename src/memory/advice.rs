@@ -182,6 +182,7 @@ mod tests {
             optimizer: OptimizerConfig::default(),
             shards: 1,
             release_gradients: false,
+            budget: None,
         }
     }
 

@@ -138,6 +138,7 @@ mod tests {
             optimizer: OptimizerConfig::named("sgd").unwrap(),
             shards: 1,
             release_gradients: false,
+            budget: None,
         }
     }
 

@@ -27,6 +27,7 @@ pub(super) fn run(subject: &Subject, findings: &mut Findings) -> Result<()> {
                 optimizer: OptimizerConfig::default(),
                 shards: 1,
                 release_gradients: false,
+                budget: None,
             };
             Ok::<_, crate::Error>(measure(&setting, &subject.device)?.held as f64)
         };

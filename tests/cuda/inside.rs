@@ -33,6 +33,7 @@ fn setting(batch: usize, frames: usize) -> Setting {
         optimizer: OptimizerConfig::named(&of("OPTIMIZER")).unwrap(),
         shards: 1,
         release_gradients: false,
+        budget: None,
     }
 }
 

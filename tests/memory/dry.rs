@@ -26,6 +26,7 @@ fn published(name: &str, optimizer: &str) -> Setting {
         optimizer: OptimizerConfig::named(optimizer).unwrap(),
         shards: 1,
         release_gradients: false,
+        budget: None,
     }
 }
 

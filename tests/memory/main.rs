@@ -44,6 +44,7 @@ fn setting(name: &str, execution: Option<Execution>) -> Setting {
         optimizer,
         shards: 1,
         release_gradients: false,
+        budget: None,
     }
 }
 

@@ -96,6 +96,7 @@ fn setting(row: &Value, sizes: &Value) -> Setting {
         optimizer: OptimizerConfig::named(row["kind"].as_str().unwrap()).unwrap(),
         shards: 1,
         release_gradients: false,
+        budget: None,
     }
 }
 

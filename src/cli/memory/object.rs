@@ -97,6 +97,7 @@ mod tests {
             optimizer,
             shards: 1,
             release_gradients: false,
+            budget: None,
         };
         let account = account(&setting).unwrap();
         let mut row = Row { setting, account, measured: None, dry: None };

@@ -51,6 +51,7 @@ fn row(name: &str, optimizer: &str, bytes: [usize; PARTS.len()]) -> Row {
         optimizer: OptimizerConfig::named(optimizer).unwrap(),
         shards: 1,
         release_gradients: false,
+        budget: None,
     };
     let breakdown = Breakdown {
         weights,
