@@ -101,9 +101,11 @@ impl Record {
     ) -> Value {
         self.values += 1;
         let output = Value(self.values);
-        let code = Code(Arc::new(move |run: &mut Run, layer: Option<&Layer>, given: Vec<DispatchTensor>| {
-            code(run, layer, given).into_dispatch()
-        }));
+        let code = Code(Arc::new(
+            move |run: &mut Run, layer: Option<&Layer>, given: Vec<DispatchTensor>| {
+                code(run, layer, given).into_dispatch()
+            },
+        ));
         self.lines.push(Line { inputs, output, axes: O, layer, code });
         output
     }

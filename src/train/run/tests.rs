@@ -94,6 +94,8 @@ impl Place {
             ranks: Arc::new(Alone),
             page: None,
             second_page: None,
+            spans: None,
+            second_spans: None,
             stop: Arc::new(AtomicBool::new(false)),
             quiet: true,
             dashboard: false,

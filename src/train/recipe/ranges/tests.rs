@@ -153,8 +153,9 @@ const AAM: &str = "[loss]\nkind = \"aam\"\nscale = 32.0\neasy_margin = false\nsu
 const SPHEREFACE2: &str = "[loss]\nkind = \"sphereface2\"\nscale = 32.0\nform = \"a\"\nt = 3\n\
                            lambda = 0.7\n";
 
-/// A section and its option that the full recipes leave out.
-const LAYERS: (&str, &str) = ("model", "layers");
+/// Sections and their options that the full recipes leave out: sizes of layers are the families'
+/// own, and a budget is for networks that are not reversible.
+const OTHERS: [(&str, &str); 2] = [("model", "layers"), ("train", "memory")];
 
 fn full_recipes() -> [String; 2] {
     [format!("{FULL}{SGD}{AAM}"), format!("{FULL}{ADAM}{SPHEREFACE2}")]
@@ -237,8 +238,8 @@ fn the_full_recipes_are_full() {
                 section.is_some_and(|section| section.get(name).is_some())
             };
             assert!(!names.is_empty(), "{error}");
-            // The sizes of layers are the families' own.
-            for name in names.into_iter().filter(|name| (path.as_str(), *name) != LAYERS) {
+            let is_full = |name: &&str| !OTHERS.contains(&(path.as_str(), *name));
+            for name in names.into_iter().filter(is_full) {
                 assert!(
                     wholes.iter().any(|whole| is_given(name, whole)),
                     "`{name}` of [{path}] is missing in the full recipes"
