@@ -80,11 +80,16 @@ fn off(setting: &Setting) -> f64 {
 fn account_and_count_agree() {
     let _guard = alone();
     let taped = Some(Execution::Taped);
+    let checkpointed = Some(Execution::Checkpointed);
     let mut worst = 0.0f64;
     // The first step starts threads.
     count(&setting("resnet10", None));
     for (name, execution) in [
         ("resnet18", None),
+        ("resnet18", checkpointed),
+        ("resnet50", checkpointed),
+        ("df-resnet56", checkpointed),
+        ("campplus", checkpointed),
         ("rev1-resnet18", None),
         ("rev1-resnet18", taped),
         ("rev2-resnet18", None),

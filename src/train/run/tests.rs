@@ -1,6 +1,7 @@
 //! Runs that go on for longer, with more speakers, and of which parts stay what they are.
 
 mod beginnings;
+mod checkpointed;
 mod ranks;
 mod released;
 mod shards;
