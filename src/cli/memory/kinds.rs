@@ -93,7 +93,12 @@ pub(super) fn plan_of(setting: &Setting, kind: BackendKind) -> Result<Option<Pla
 /// Those of [`plan`].
 pub(super) fn plan_object(setting: &Setting, kind: BackendKind) -> Result<Value> {
     let Some(plan) = plan_of(setting, kind)? else { return Ok(Value::Null) };
-    let stage = |(name, recomputed, kept): &(String, usize, usize)| json!({"name": name, "recomputed": recomputed, "kept": kept});
+    let stage = |(name, recomputed, kept): &(String, usize, usize)| {
+        let mut stage = json!({"name": name});
+        stage["recomputed"] = json!(recomputed);
+        stage["kept"] = json!(kept);
+        stage
+    };
     Ok(json!({
         "bytes": plan.bytes,
         "ordinary": plan.ordinary,

@@ -1,14 +1,15 @@
 //! Which parts of a chain to recompute.
 //!
-//! A chain is divided into parts. A part that is kept is one unit, whose tape stays from the forward
-//! to the backward pass. A part that is recomputed is one unit or several: it keeps nothing but the
-//! value that it reads, and has the tapes of all its units again when the backward pass comes to it.
+//! A chain is divided into parts. A part that is kept is one unit, whose tape stays from the
+//! forward to the backward pass. A part that is recomputed is one unit or several: it keeps nothing
+//! but the value that it reads, and has the tapes of all its units again when the backward pass
+//! comes to it.
 //! With `held` bytes kept in front of it, such a part of units `i..k` needs at most
 //!
 //! `held + max over u in i..k of (tape[i] + ... + tape[u] + work[u])`
 //!
-//! and leaves the bytes of its output to `held`, which the part behind it reads. A part that is kept
-//! needs the same for its one unit, and leaves its tape, which its output belongs to.
+//! and leaves the bytes of its output to `held`, which the part behind it reads. A part that is
+//! kept needs the same for its one unit, and leaves its tape, which its output belongs to.
 //!
 //! The least that can be held in front of a unit while nothing needs more than a bound decides
 //! whether the bound is possible: whatever follows needs less where less is held. That makes
@@ -173,8 +174,8 @@ impl Chain {
     }
 }
 
-/// Those of which none is worse than another in both, in the order of held bytes. Of too many, every
-/// second one goes but for the first, which holds the fewest bytes, and the last.
+/// Those of which none is worse than another in both, in the order of held bytes. Of too many,
+/// every second one goes but for the first, which holds the fewest bytes, and the last.
 fn thinned(mut ways: Vec<Way>) -> Vec<Way> {
     ways.sort_by_key(|way| (way.held, way.cost));
     let mut best: Vec<Way> = Vec::new();

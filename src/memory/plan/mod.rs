@@ -1,6 +1,6 @@
 //! Which spans of an ordinary network to recompute in the backward pass (`train.execution =
-//! "checkpointed"`): those with which a step needs the fewest bytes, or the cheapest ones that fit a
-//! budget.
+//! "checkpointed"`): those with which a step needs the fewest bytes, or the cheapest ones that fit
+//! a budget.
 //!
 //! The network is a chain of units between its [cuts](Graph::cuts). `units` takes their bytes from
 //! the account, `chain` finds the parts, and the account of the whole step has the last word.

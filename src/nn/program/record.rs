@@ -111,24 +111,30 @@ impl Record {
     }
 
     /// An operation on one value.
-    fn one<const D: usize, const O: usize>(
+    fn one<const D: usize, const O: usize, F>(
         &mut self,
         layer: Option<Layer>,
         x: Value,
-        code: impl Fn(&mut Run, Option<&Layer>, Tensor<D>) -> Tensor<O> + Send + Sync + 'static,
-    ) -> Value {
+        code: F,
+    ) -> Value
+    where
+        F: Fn(&mut Run, Option<&Layer>, Tensor<D>) -> Tensor<O> + Send + Sync + 'static,
+    {
         self.all(layer, vec![x], move |run, layer, mut given: Vec<Tensor<D>>| {
             code(run, layer, given.remove(0))
         })
     }
 
     /// An operation on two values.
-    fn two<const D: usize, const O: usize>(
+    fn two<const D: usize, const O: usize, F>(
         &mut self,
         layer: Option<Layer>,
         inputs: [Value; 2],
-        code: impl Fn(&mut Run, Option<&Layer>, [Tensor<D>; 2]) -> Tensor<O> + Send + Sync + 'static,
-    ) -> Value {
+        code: F,
+    ) -> Value
+    where
+        F: Fn(&mut Run, Option<&Layer>, [Tensor<D>; 2]) -> Tensor<O> + Send + Sync + 'static,
+    {
         self.all(layer, inputs.to_vec(), move |run, layer, mut given: Vec<Tensor<D>>| {
             let x = given.remove(0);
             code(run, layer, [x, given.remove(0)])
@@ -136,12 +142,15 @@ impl Record {
     }
 
     /// An operation on any number of values.
-    fn all<const D: usize, const O: usize>(
+    fn all<const D: usize, const O: usize, F>(
         &mut self,
         layer: Option<Layer>,
         inputs: Vec<Value>,
-        code: impl Fn(&mut Run, Option<&Layer>, Vec<Tensor<D>>) -> Tensor<O> + Send + Sync + 'static,
-    ) -> Value {
+        code: F,
+    ) -> Value
+    where
+        F: Fn(&mut Run, Option<&Layer>, Vec<Tensor<D>>) -> Tensor<O> + Send + Sync + 'static,
+    {
         self.push(layer, inputs, move |run, layer, given| {
             code(run, layer, given.into_iter().map(Tensor::from_dispatch).collect())
         })
