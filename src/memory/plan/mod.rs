@@ -43,7 +43,7 @@ impl Plan {
         let whole = match recomputed {
             0 => format!("plan: nothing is recomputed, {}", human(self.bytes)),
             _ => format!(
-                "plan: {recomputed} spans are recomputed, {:.0} % of the network, {} instead of {}",
+                "plan: {recomputed} spans recomputed, {:.0} % of the network; {} instead of {}",
                 100.0 * self.again,
                 human(self.bytes),
                 human(self.ordinary)
