@@ -165,7 +165,7 @@ impl Setting {
     /// A trainee with its execution, as a step on a backend has it.
     ///
     /// # Errors
-    /// Those of [`plan`]; an execution that the network does not have.
+    /// Those of [`plan`](plan()); an execution that the network does not have.
     pub fn prepared(&self, trainee: Trainee, kind: BackendKind) -> Result<Trainee> {
         match self.execution {
             Some(Execution::Checkpointed) => trainee.checkpointed(plan(self, kind)?.spans),

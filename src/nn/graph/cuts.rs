@@ -30,11 +30,11 @@ impl Graph {
         let end = self.tail.nodes.start;
         let mut reach = last[0];
         let mut cuts = Vec::new();
-        for value in 1..=end {
+        for (value, &reader) in last.iter().enumerate().take(end + 1).skip(1) {
             if reach <= value && (value == end || self.is_own(value)) {
                 cuts.push(value);
             }
-            reach = reach.max(last[value]);
+            reach = reach.max(reader);
         }
         cuts
     }

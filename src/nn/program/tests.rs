@@ -65,7 +65,7 @@ fn outcome(network: Network, arch: &Architecture, frames: usize) -> Outcome {
         let x = Tensor::<3>::from_data(TensorData::new(values, shape), &device);
         let y = network.forward(x, Mode::Train);
         let weights = TensorData::new(noise("loss", 3 * arch.embedding_dim), y.dims());
-        let loss = (y.clone() * Tensor::from_data(weights, &device)).sum();
+        let loss = (y.clone() * Tensor::<2>::from_data(weights, &device)).sum();
         let gradients = loss.backward();
         all = vec![("embeddings".to_owned(), bits(y.into_data()))];
         let named = gradients_named(&network, &gradients).into_iter();
