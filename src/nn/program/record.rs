@@ -74,7 +74,7 @@ pub(super) struct Line {
     pub code: Code,
 }
 
-/// Records operations with their layers. No weight is drawn.
+/// Records operations with their layers.
 pub(super) struct Record {
     lines: Vec<Line>,
     /// Values so far, those included that only [`Trace`](crate::nn::Trace) makes.

@@ -3,6 +3,7 @@
 use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
 
+use super::record::Record;
 use crate::nn::graph::Span;
 use crate::nn::{Mode, collect_named, gradients_named};
 use crate::rng::Stream;
@@ -92,6 +93,30 @@ fn compare((name, width, mels, frames): (&str, usize, usize, usize), groups: &[(
     let wanted = outcome(network(), &arch, frames);
     assert!(wanted.len() > 20, "{name}");
     same(&outcome(checkpointed, &arch, frames), &wanted, &format!("{name} {groups:?}"));
+}
+
+/// The numbers that plans name are the same on both sides.
+#[test]
+fn values_are_those_of_the_graph() {
+    let others = [
+        ("res2net34", 4, 16, 24),
+        ("eres2net34-aug", 4, 16, 24),
+        ("ecapa-tdnn-glob-512", 16, 16, 24),
+        ("redimnet-b1", 12, 72, 16),
+        ("redimnet-b3", 16, 72, 16),
+    ];
+    for (name, width, mels, frames) in FAMILIES.into_iter().chain(others) {
+        let arch = architecture(name, width, mels);
+        let (lines, output) = Record::of(&arch.init(&Device::default(), 0).unwrap());
+        let graph = arch.graph(frames).unwrap();
+        assert_eq!(output, graph.output, "{name}");
+        for line in &lines {
+            assert_eq!(line.axes, 1 + graph.size(line.output).len(), "{name}: {:?}", line.output);
+        }
+        // Sums and softmaxes within one operation are nodes of the graph alone.
+        let cuts = graph.cuts();
+        assert!(cuts.iter().all(|cut| lines.iter().any(|line| line.output.0 == *cut)), "{name}");
+    }
 }
 
 #[test]
