@@ -39,6 +39,7 @@ fn step(name: &str, execution: Execution, blocks: usize) -> Measured {
         shards: 1,
         release_gradients: false,
         weights: Weights::F32,
+        budget: None,
     };
     measure(&setting, &Device::default()).unwrap()
 }

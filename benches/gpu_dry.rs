@@ -57,6 +57,7 @@ fn setting(name: &str, optimizer: &str) -> Result<Setting> {
         shards: 1,
         release_gradients: false,
         weights: Weights::F32,
+        budget: None,
     })
 }
 

@@ -106,7 +106,8 @@ fn training(entries: &[Entry]) -> String {
     );
     for (&[network, optimizer, size, precision, backend], figures) in &rows {
         let ordinary = ["rev1-", "rev2-"].iter().find_map(|kind| network.strip_prefix(kind));
-        let ordinary = ordinary.unwrap_or(network).trim_end_matches(" (taped)");
+        let ordinary = ordinary.unwrap_or(network);
+        let ordinary = ordinary.trim_end_matches(" (taped)").trim_end_matches(" (checkpointed)");
         let whole = optimizer.strip_suffix("8bit").unwrap_or(optimizer);
         let peer = rows.get(&[ordinary, whole, size, precision, "torch"]);
         let rate = figures.get("rate").copied().unwrap_or(f64::NAN);

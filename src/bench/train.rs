@@ -117,7 +117,7 @@ fn measure(
         return Err(Error::invalid(message));
     }
     let before = PeakAlloc.current_usage();
-    let mut steps = Steps::new(setting, bench.precision, batch, device)?;
+    let mut steps = Steps::new(setting, bench, batch, device)?;
     // As a training does.
     use_best_pages(setting, bench.backend, device)?;
     let seconds = match is_gpu(device) {
@@ -174,6 +174,7 @@ mod tests {
             shards: 1,
             release_gradients: false,
             weights: Weights::F32,
+            budget: None,
         };
         let settings = vec![setting("resnet10", "sgd"), setting("rev1-resnet10", "sgd8bit")];
         let mut bench = TrainBench {

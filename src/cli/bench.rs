@@ -8,7 +8,8 @@ use std::path::PathBuf;
 use clap::Subcommand;
 
 use super::Global;
-use super::values::{ArchitectureName, architecture, at_least, count, counted};
+use super::values::{ArchitectureName, architecture, at_least, count, counted, memory};
+use crate::backend::reversible::Execution;
 use crate::backend::{BackendKind, is_gpu};
 use crate::bench::{Figure, OptimBench, TrainBench, optim, train};
 use crate::error::{Error, Result};
@@ -42,6 +43,7 @@ enum What {
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   revox bench train resnet34 rev1-resnet34 --batch 8
+  revox bench train resnet34 --batch 16 --checkpointed --memory 1GB
   revox bench train resnet34 --optimizer sgd,sgd8bit --backend cuda --json")]
 struct Train {
     /// Architectures (see `revox zoo`).
@@ -64,6 +66,12 @@ struct Train {
     /// What convolutions compute in.
     #[arg(long, value_enum, default_value_t)]
     precision: Precision,
+    /// Time ordinary networks also checkpointed, with the fewest bytes or within --memory.
+    #[arg(long)]
+    checkpointed: bool,
+    /// Bytes that a step of a checkpointed network may take (train.memory): `11GB`.
+    #[arg(long, value_name = "SIZE", requires = "checkpointed", value_parser = memory)]
+    memory: Option<u64>,
     /// Steps timed.
     #[arg(long, default_value_t = 5, value_parser = at_least::<1>)]
     steps: usize,
@@ -95,6 +103,17 @@ struct Optim {
     steps: usize,
 }
 
+/// The steps of ordinary networks, checkpointed.
+fn checkpointed(settings: &[Setting], budget: Option<u64>) -> Result<Vec<Setting>> {
+    let ordinary = settings.iter().filter(|s| s.arch.reversible_type().is_none());
+    let execution = Some(Execution::Checkpointed);
+    let all: Vec<Setting> = ordinary.map(|s| Setting { execution, budget, ..s.clone() }).collect();
+    match all.is_empty() {
+        true => Err(Error::invalid("--checkpointed is for architectures without rev1- and rev2-")),
+        false => Ok(all),
+    }
+}
+
 pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     let backend = global.backend.name();
     let mut report = |line: &str| {
@@ -115,11 +134,15 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
                     shards: 1,
                     release_gradients: false,
                     weights: Weights::F32,
+                    budget: None,
                 })
             };
             let pairs =
                 args.architectures.iter().flat_map(|a| args.optimizer.iter().map(move |o| (a, o)));
-            let settings = pairs.map(|(a, o)| setting(a, o)).collect::<Result<_>>()?;
+            let mut settings = pairs.map(|(a, o)| setting(a, o)).collect::<Result<Vec<_>>>()?;
+            if args.checkpointed {
+                settings.extend(checkpointed(&settings, args.memory)?);
+            }
             let nvidia = (global.backend == BackendKind::Cuda).then(|| nvidia(global.device));
             let bench = TrainBench {
                 settings,

@@ -1,5 +1,7 @@
 //! `revox memory`.
 
+mod counter;
+mod kinds;
 mod object;
 mod ranks;
 
@@ -7,30 +9,31 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
+use self::counter::Counter;
+use self::kinds::{Kinds, plan_object, plan_of};
 use self::object::object;
 use self::ranks::Ranks;
 use super::values::{self, ArchitectureName, architecture, at_least, mels, memory, misuse};
 use super::{Global, tell};
-use crate::backend::reversible::Execution;
-use crate::backend::{BackendKind, failure};
-use crate::error::Result;
+use crate::backend::BackendKind;
+use crate::error::{Error, Result};
 use crate::fs;
 use crate::memory::{
-    Card, Measured, Row, Setting, account_on, advised, alternatives, dry, measure_beside, svg,
-    table, total_by_driver, used_by_driver,
+    Card, Row, Setting, account_on, alternatives, dry, svg, table, total_by_driver,
 };
-use crate::panics::quietly;
 use crate::terminal::{errln, outln};
 use crate::train::{OptimizerConfig, Weights};
 use crate::zoo::Architecture;
 
-/// Where the bytes of a training step go. A reversible network is put beside the ordinary one,
-/// 8-bit optimizer states beside 32-bit ones.
+/// Where the bytes of a training step go. A reversible or checkpointed network is put beside the
+/// ordinary one, 8-bit optimizer states beside 32-bit ones.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   revox memory rev2-resnet293 --batch 128
   revox memory rev1-resnet34 --batch 8 --measure --svg bars.svg
   revox memory rev2-resnet293 --optimizer sgd8bit --dry --card 11GiB
+  revox memory resnet293 --batch 64 --execution checkpointed --memory 11GB
+  revox memory resnet34 --compare
   revox memory resnet34 resnet293 --batch 32 --ranks 8
   revox memory resnet34 --optimizer adamw --ranks 8 --shard-states")]
 pub struct Args {
@@ -56,9 +59,8 @@ pub struct Args {
     /// The optimizer, with its default settings.
     #[arg(long, default_value = "sgd", value_parser = OptimizerConfig::NAMES)]
     optimizer: String,
-    /// How reversible networks run.
-    #[arg(long, value_enum)]
-    execution: Option<Execution>,
+    #[command(flatten)]
+    kinds: Kinds,
     /// Gradients are released during the backward pass (train.release_gradients).
     #[arg(long, conflicts_with = "ranks")]
     release_gradients: bool,
@@ -109,39 +111,6 @@ impl Args {
     }
 }
 
-/// Counts steps on a device.
-struct Counter<'a> {
-    global: &'a Global,
-    /// What the driver says is in use before the device is opened, if it is NVIDIA's.
-    idle: Option<u64>,
-}
-
-impl<'a> Counter<'a> {
-    fn new(global: &'a Global) -> Self {
-        Self { global, idle: used(global) }
-    }
-
-    /// A step on the device.
-    ///
-    /// # Errors
-    /// A step that fails. If memory was short, the error says what would fit.
-    fn count(&self, setting: &Setting) -> Result<Measured> {
-        let Self { global, idle } = *self;
-        let (free, device) = (global.free(), global.open()?);
-        let measured = quietly(|| measure_beside(setting, &device, &|| used(global)))
-            .unwrap_or_else(|panic| Err(failure(&panic)))
-            .map_err(|e| advised(e, setting, global.backend, free))?;
-        // What this program has taken.
-        let taken = |bytes: usize| bytes.saturating_sub(idle.unwrap_or(0) as usize);
-        Ok(Measured { driver: measured.driver.map(taken), ..measured })
-    }
-}
-
-/// What NVIDIA's driver says is in use on the device.
-fn used(global: &Global) -> Option<u64> {
-    (global.backend == BackendKind::Cuda).then(|| used_by_driver(global.device)).flatten()
-}
-
 /// Prints the report, beside the drawing.
 fn print(args: &Args, text: &str) {
     match &args.svg {
@@ -163,7 +132,8 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
             ..named
         };
         let setting = Setting {
-            execution: arch.reversible_type().and(args.execution),
+            execution: None,
+            budget: None,
             arch,
             batch: args.batch,
             frames: args.frames,
@@ -173,18 +143,18 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
             release_gradients: args.release_gradients,
             weights: args.weights,
         };
-        asked.push(setting.clone());
-        // A dry run is about the networks asked for.
-        let baseline = (!args.dry).then(|| setting.baseline()).transpose()?;
-        for setting in baseline.into_iter().chain([setting]) {
-            if !settings.contains(&setting) {
-                settings.push(setting);
+        for setting in args.kinds.of(&setting) {
+            asked.push(setting.clone());
+            // A dry run is about the networks asked for.
+            let baseline = (!args.dry).then(|| setting.baseline()).transpose()?;
+            for setting in baseline.into_iter().chain([setting]) {
+                if !settings.contains(&setting) {
+                    settings.push(setting);
+                }
             }
         }
     }
-    if args.execution.is_some() && settings.iter().all(|s| s.execution.is_none()) {
-        return Err(misuse("--execution is a choice of rev1- and rev2- architectures"));
-    }
+    args.kinds.check(&settings)?;
     let counter = args.measure.then(|| Counter::new(global));
     let rows = settings
         .into_iter()
@@ -214,6 +184,7 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
             .map(|setting| {
                 let mut value = object(row(setting), backend);
                 value["communication"] = args.exchanged.json(row(setting))?;
+                value["plan"] = plan_object(setting, backend)?;
                 let base = setting.baseline()?;
                 if base != *setting && !args.dry {
                     value["baseline"] = object(row(&base), backend);
@@ -240,6 +211,12 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     print(args, &format!("{setting}\n{}", table(&rows).trim_end()));
     let asked: Vec<&Row> = asked.iter().map(row).collect();
     args.exchanged.table(&asked)?.iter().for_each(|text| print(args, text));
+    for row in &asked {
+        if let Some(plan) = plan_of(&row.setting, backend)? {
+            let lines = plan.lines().join("\n");
+            print(args, &format!("\n{}\n{lines}", row.setting.label()));
+        }
+    }
     for line in rows.iter().map(too_large).collect::<Result<Vec<_>>>()?.into_iter().flatten() {
         print(args, &line);
     }

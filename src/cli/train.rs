@@ -1,5 +1,6 @@
 //! `revox train`.
 
+mod checkpoints;
 mod link;
 mod report;
 
@@ -11,6 +12,7 @@ use std::time::Duration;
 
 use burn::tensor::Device;
 
+pub(super) use self::checkpoints::spans;
 use self::link::{Link, linked};
 use self::report::show;
 use super::values::{counted, misuse, within};
@@ -142,15 +144,23 @@ fn planned(
     let devices: Vec<&Device> = std::iter::once(&device).chain(&others).collect();
     // Both phases, before the first step.
     let second = recipe.second_phase();
+    let of_second = |e: Error| e.retold(|text| Error::Invalid(format!("large_margin: {text}")));
+    let parts = [ranks.size(), devices.len()];
+    let planned_spans = |recipe: &Recipe| spans(recipe, global, parts, ranks.rank() == 0);
+    let first_spans = planned_spans(&recipe)?;
+    let second_spans = second.as_ref().map(planned_spans).transpose().map_err(of_second)?.flatten();
     let page = plan_memory(&recipe, global, &devices, ranks.size(), free)?;
     let second_page = match &second {
-        Some(second) => plan_memory(second, global, &devices, ranks.size(), free)
-            .map_err(|e| e.retold(|text| Error::Invalid(format!("large_margin: {text}"))))?,
+        Some(second) => {
+            plan_memory(second, global, &devices, ranks.size(), free).map_err(of_second)?
+        }
         None => None,
     };
     let options = RunOptions {
         page,
         second_page,
+        spans: first_spans,
+        second_spans,
         out,
         resume: args.resume,
         accept: args.accept.clone(),

@@ -6,10 +6,12 @@ use super::Setting;
 use super::ledger::{Ledger, Use};
 use super::machine::Machine;
 use super::pages::{self, Event, Order, Plan};
+use super::plan::plan;
 use super::play::{HEAD, Player};
+use crate::backend::reversible::Execution;
 use crate::backend::{BackendKind, largest_allocation, use_pages};
 use crate::error::Result;
-use crate::nn::graph::Info;
+use crate::nn::graph::{Graph, Info};
 use crate::optim::BYTES;
 use crate::train::largest_share;
 
@@ -38,6 +40,13 @@ pub struct Breakdown {
     pub peak: usize,
     /// The pages that a GPU backend's allocator reserves for it; none on CPUs.
     pub pages: Option<usize>,
+}
+
+impl Breakdown {
+    /// The bytes that a device must have: in pages where there are pages.
+    pub fn needed(&self) -> usize {
+        self.pages.unwrap_or(self.peak)
+    }
 }
 
 /// Accounts for a step as the default CPU backend runs it.
@@ -133,38 +142,74 @@ fn played_with_events(
     most: usize,
 ) -> Result<(Breakdown, Option<Plan>, Vec<Event>)> {
     setting.check()?;
-    let machine = Machine::of(kind);
-    if machine.is_gpu() {
+    if Machine::of(kind).is_gpu() {
         setting.weights.check_gpu()?;
     }
-    let packed = !setting.weights.is_default();
     let graph = setting.arch.graph(setting.frames)?;
-    let (batch, classes) = (setting.batch, setting.speakers);
+    if setting.execution == Some(Execution::Checkpointed) {
+        let spans = plan(setting, kind)?.spans;
+        let recomputed = spans.iter().map(|span| span.recomputed).collect();
+        return Ok(played_in(setting, kind, most, &graph.in_spans(&spans), recomputed));
+    }
+    let recomputed = vec![setting.is_reversible(); graph.steps.len()];
+    Ok(played_in(setting, kind, most, &graph, recomputed))
+}
+
+/// The account of a possible step whose network walks through these steps, of which some are
+/// recomputed.
+pub(super) fn account_in(
+    setting: &Setting,
+    kind: BackendKind,
+    graph: &Graph,
+    recomputed: Vec<bool>,
+) -> Breakdown {
+    played_in(setting, kind, usize::MAX, graph, recomputed).0
+}
+
+/// What plays the step.
+pub(super) fn player<'g>(
+    setting: &'g Setting,
+    kind: BackendKind,
+    graph: &'g Graph,
+    recomputed: Vec<bool>,
+) -> Player<'g> {
+    Player {
+        graph,
+        ledger: Ledger::default(),
+        batch: setting.batch,
+        machine: Machine::of(kind),
+        recomputed,
+        stages: Vec::new(),
+        tapes: Vec::new(),
+        release: setting.release_gradients.then_some(&setting.optimizer),
+        packed: !setting.weights.is_default(),
+    }
+}
+
+fn played_in(
+    setting: &Setting,
+    kind: BackendKind,
+    most: usize,
+    graph: &Graph,
+    recomputed: Vec<bool>,
+) -> (Breakdown, Option<Plan>, Vec<Event>) {
+    let mut step = player(setting, kind, graph, recomputed);
+    let (machine, batch, classes) = (step.machine, setting.batch, setting.speakers);
     let head = setting.arch.embedding_dim * classes;
     let layers = graph.nodes.iter().map(|node| graph.node_parameters(node));
     let tensors: Vec<usize> = std::iter::once(head).chain(layers.filter(|&n| n > 0)).collect();
     let statistics: usize = graph.tensors.iter().filter(|t| !t.trained).map(Info::elements).sum();
     let parameters = 4 * tensors.iter().sum::<usize>();
-    let mut step = Player {
-        graph: &graph,
-        ledger: Ledger::default(),
-        batch,
-        machine,
-        reversible: setting.is_reversible(),
-        stages: Vec::new(),
-        tapes: Vec::new(),
-        release: setting.release_gradients.then_some(&setting.optimizer),
-        packed,
-    };
     let head_bytes = HEAD * machine.bytes(batch, &[classes]);
     let held = step.step(head_bytes, 4 * head);
     let optimizer = largest_share(&setting.optimizer, &tensors, setting.shards);
     // Embedding layers stay in f32: the tape holds them.
     let top = &graph.nodes[graph.tail.nodes.clone()];
     let top: usize = top.iter().map(|node| graph.node_parameters(node)).sum();
+    let packed = step.packed;
     let saved = if packed { (4 - BYTES) * (parameters / 4 - top) } else { 0 };
     let resident = parameters - saved + 4 * statistics;
-    let order = if step.reversible { Order::Known } else { Order::Loose };
+    let order = if setting.is_reversible() { Order::Known } else { Order::Loose };
     let plan = machine.is_gpu().then(|| pages::plan(&step.ledger.events, order, most));
     let pages = plan.map(|plan| {
         let kept = pages::lasting(step.ledger.lasting.iter().copied());
@@ -201,5 +246,5 @@ fn played_with_events(
         peak: resident + optimizer + at_peak.total(),
         pages,
     };
-    Ok((breakdown, plan, step.ledger.events))
+    (breakdown, plan, step.ledger.events)
 }

@@ -108,8 +108,8 @@ fn offers(setting: &Setting, kind: BackendKind, free: Option<u64>, own: Figure) 
     Ok(text)
 }
 
-/// Steps that take less than `own` bytes and no more than `free`: parts of the batch, reversible
-/// types.
+/// Steps that take less than `own` bytes and no more than `free`: parts of the batch, checkpointed
+/// execution, reversible types.
 ///
 /// # Errors
 /// A setting that cannot be.
@@ -143,6 +143,12 @@ pub fn alternatives(
         }
         parts *= 2;
     }
+    if setting.arch.reversible_type().is_none() && setting.execution.is_none() {
+        let other = Setting { execution: Some(Execution::Checkpointed), ..setting.clone() };
+        if let Some(bytes) = fitting(&other)? {
+            offers.push(format!("train.execution = \"checkpointed\" ({})", told(bytes)));
+        }
+    }
     let base = setting.arch.base_name();
     for reversible in [ReversibleType::Partial, ReversibleType::Full] {
         let name = format!("{}{base}", reversible.prefix());
@@ -152,7 +158,7 @@ pub fn alternatives(
         let Ok(named) = Architecture::named(&name) else { continue };
         let arch =
             Architecture { name: named.name, reversible: named.reversible, ..setting.arch.clone() };
-        let other = Setting { arch, execution: None, ..setting.clone() };
+        let other = Setting { arch, execution: None, budget: None, ..setting.clone() };
         if let Ok(Some(bytes)) = fitting(&other) {
             offers.push(format!("{name} ({})", told(bytes)));
         }
@@ -183,6 +189,7 @@ mod tests {
             shards: 1,
             release_gradients: false,
             weights: Weights::F32,
+            budget: None,
         }
     }
 
@@ -193,6 +200,7 @@ mod tests {
             "resnet293, 128 crops of 200 frames take about 110.92 GiB",
             "24.00 GiB were free",
             "train.accumulate = 8 or train.batch_size = 16 (14.",
+            "train.execution = \"checkpointed\" (",
             "rev1-resnet293 (6.",
             "rev2-resnet293 (2.",
         ] {

@@ -136,7 +136,7 @@ mod replay {
         let before = watch.seen();
         let trainee =
             Trainee::new(&setting.arch, &HeadConfig::default(), setting.speakers, device, 1)?;
-        let mut trainee = trainee.with_execution(setting.execution)?.lasting().train();
+        let mut trainee = setting.prepared(trainee, card.backend)?.lasting().train();
         draw(&trainee);
         let mut optimizer = setting.optimizer.init()?;
         let autodiff = device.clone().autodiff();

@@ -139,6 +139,7 @@ mod tests {
             shards: 1,
             release_gradients: false,
             weights: Weights::F32,
+            budget: None,
         }
     }
 

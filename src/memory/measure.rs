@@ -7,7 +7,7 @@ use peak_alloc::PeakAlloc;
 
 use super::watch::Watch;
 use super::{Setting, use_best_pages};
-use crate::backend::BackendKind;
+use crate::backend::{BackendKind, is_gpu};
 use crate::error::{Error, Result};
 use crate::losses::HeadConfig;
 use crate::optim::Gate;
@@ -84,7 +84,7 @@ pub fn measure_beside(
 }
 
 fn count(setting: &Setting, device: &Device, driver: &dyn Fn() -> Option<u64>) -> Result<Measured> {
-    let Setting { arch, execution, speakers, optimizer, release_gradients, weights, .. } = setting;
+    let Setting { arch, speakers, optimizer, release_gradients, weights, .. } = setting;
     weights.check(device)?;
     let before = in_use(device)?;
     // What the program frees elsewhere may be more than a network without weights has.
@@ -92,10 +92,11 @@ fn count(setting: &Setting, device: &Device, driver: &dyn Fn() -> Option<u64>) -
     let watch = Watch::new(device);
     let reserved = device.memory_pool_usage().map_or(0, |usage| usage.bytes_reserved as usize);
     let trainee = Trainee::new(arch, &HeadConfig::default(), *speakers, device, 1)?;
-    let mut trainee = trainee.with_execution(*execution)?.lasting().train();
-    let mut optimizer = optimizer.init()?;
     // As a training does. Row pitch, which CUDA has, changes little.
-    use_best_pages(setting, BackendKind::Cuda, device)?;
+    let kind = if is_gpu(device) { BackendKind::Cuda } else { BackendKind::Flex };
+    let mut trainee = setting.prepared(trainee, kind)?.lasting().train();
+    let mut optimizer = optimizer.init()?;
+    use_best_pages(setting, kind, device)?;
     let autodiff = device.clone().autodiff();
     let mut measured = Measured { resident: 0, held: 0, peak: 0, reserved: None, driver: None };
     for step in 0..2 {

@@ -13,6 +13,7 @@ mod measure;
 #[cfg(feature = "wgpu-bare")]
 mod noop;
 mod pages;
+mod plan;
 mod play;
 mod report;
 mod tape;
@@ -27,15 +28,17 @@ pub use dry::dry;
 pub use ledger::Use;
 pub use link::{Exchange, LINKS, Link, link_table};
 pub use measure::{Measured, measure, measure_beside};
+pub use plan::{Plan, plan};
 pub use report::{Row, human, svg, table};
 
 use burn::optim::GradientsParams;
 
+use crate::backend::BackendKind;
 use crate::backend::reversible::Execution;
 use crate::corpus::Done;
 use crate::error::{Error, Result};
 use crate::rng::Stream;
-use crate::train::{Batch, Division, OptimizerConfig, Recipe, Trainee, Weights, load_of};
+use crate::train::{Batch, Division, Load, OptimizerConfig, Recipe, Trainee, Weights, load_of};
 use crate::zoo::Architecture;
 
 /// A training step.
@@ -43,8 +46,10 @@ use crate::zoo::Architecture;
 pub struct Setting {
     /// The network.
     pub arch: Architecture,
-    /// How a reversible network runs; nothing for others.
+    /// How a reversible network runs, and whether an ordinary one is checkpointed.
     pub execution: Option<Execution>,
+    /// Bytes that a checkpointed network may take; without them it takes the fewest.
+    pub budget: Option<u64>,
     /// Crops.
     pub batch: usize,
     /// Frames of a crop.
@@ -70,10 +75,15 @@ impl Setting {
     /// # Errors
     /// Lists that cannot be read.
     pub fn of(recipe: &Recipe, ranks: usize, devices: usize, done: &Done) -> Result<Self> {
-        let load = load_of(recipe, ranks * devices, done)?;
-        Ok(Self {
+        Ok(Self::of_load(recipe, load_of(recipe, ranks * devices, done)?, ranks))
+    }
+
+    /// The step of a recipe's training by so many ranks, of which each device has this load.
+    pub fn of_load(recipe: &Recipe, load: Load, ranks: usize) -> Self {
+        Self {
             arch: recipe.model.clone(),
             execution: recipe.train.execution,
+            budget: recipe.train.memory.map(|memory| memory.0),
             batch: load.batch,
             frames: load.frames,
             speakers: load.speakers,
@@ -81,7 +91,7 @@ impl Setting {
             shards: if recipe.train.shard_states { ranks } else { 1 },
             release_gradients: recipe.train.release_gradients,
             weights: recipe.train.weights,
-        })
+        }
     }
 
     /// Refuses impossible settings.
@@ -90,11 +100,24 @@ impl Setting {
     /// The first impossible part.
     pub fn check(&self) -> Result<()> {
         self.arch.check()?;
-        if self.execution.is_some() && self.arch.reversible_type().is_none() {
-            let name = &self.arch.name;
-            return Err(Error::invalid(format!(
-                "execution is a choice of reversible networks: rev1-{name} or rev2-{name}"
-            )));
+        let (name, reversible) = (&self.arch.name, self.arch.reversible_type().is_some());
+        match self.execution {
+            Some(Execution::Checkpointed) if reversible => {
+                return Err(Error::invalid(format!(
+                    "{name} recomputes its activations already: checkpointed is for ordinary \
+                     networks"
+                )));
+            }
+            Some(Execution::Reversible | Execution::Taped) if !reversible => {
+                return Err(Error::invalid(format!(
+                    "execution is a choice of reversible networks: rev1-{name} or rev2-{name}; an \
+                     ordinary one may be checkpointed"
+                )));
+            }
+            Some(_) | None => {}
+        }
+        if self.budget.is_some() && self.execution != Some(Execution::Checkpointed) {
+            return Err(Error::invalid("a budget is for checkpointed networks"));
         }
         let (recomputes, releases) = (self.is_reversible(), self.release_gradients);
         let fits = self.weights.check_training(&self.arch.name, recomputes, releases);
@@ -140,15 +163,30 @@ impl Setting {
         division.gradients(division.fullest(), trainee, gradients)
     }
 
-    /// Whether activations are recomputed.
+    /// Whether activations are recomputed from outputs.
     pub fn is_reversible(&self) -> bool {
         self.arch.reversible_type().is_some() && self.execution != Some(Execution::Taped)
     }
 
+    /// A trainee with its execution, as a step on a backend has it.
+    ///
+    /// # Errors
+    /// Those of [`plan`](plan()); an execution that the network does not have.
+    pub fn prepared(&self, trainee: Trainee, kind: BackendKind) -> Result<Trainee> {
+        match self.execution {
+            Some(Execution::Checkpointed) => trainee.checkpointed(plan(self, kind)?.spans),
+            execution => trainee.with_execution(execution),
+        }
+    }
+
     /// The architecture's name, and how it runs where there is a choice.
     pub fn name(&self) -> String {
-        let taped = if self.execution == Some(Execution::Taped) { " (taped)" } else { "" };
-        format!("{}{taped}", self.arch.name)
+        let how = match self.execution {
+            Some(Execution::Taped) => " (taped)",
+            Some(Execution::Checkpointed) => " (checkpointed)",
+            Some(Execution::Reversible) | None => "",
+        };
+        format!("{}{how}", self.arch.name)
     }
 
     /// The name for tables, marked if the optimizer's states have 8 bits, if gradients are
@@ -180,6 +218,7 @@ impl Setting {
         Ok(Self {
             arch,
             execution: None,
+            budget: None,
             optimizer: whole,
             release_gradients: false,
             weights: Weights::F32,

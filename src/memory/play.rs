@@ -22,8 +22,8 @@ pub(super) struct Player<'g> {
     pub batch: usize,
     /// What runs the step.
     pub machine: Machine,
-    /// Whether activations are recomputed: the body is one node.
-    pub reversible: bool,
+    /// Whether each step is recomputed. A reversible body is one node.
+    pub recomputed: Vec<bool>,
     /// What each named step adds to what is held.
     pub stages: Vec<(String, usize)>,
     /// Of functions whose backward pass is to come; empty where activations are recomputed.
@@ -58,33 +58,33 @@ impl Player<'_> {
         let whole = self.beyond(weights / 4);
         self.ledger.hold(whole);
         let mut kept = Vec::new();
-        for (name, step) in &graph.steps {
+        for ((name, step), recomputed) in graph.steps.iter().zip(self.recomputed.clone()) {
             let before = self.ledger.now.activations;
             name.clone_into(&mut self.ledger.at);
             match step {
                 Step::Keep(f) => {
-                    if self.reversible {
+                    if recomputed {
                         kept.push(self.ledger.share_all(&streams));
                     }
-                    streams = self.run(f, streams);
+                    streams = self.run(f, streams, recomputed);
                 }
                 Step::Couple(f, g) => {
-                    if self.reversible && graph.is_snapped(f.inputs[0]) {
+                    if recomputed && graph.is_snapped(f.inputs[0]) {
                         self.separate(&mut streams, f);
                     }
                     let [x1, x2] = pair(&streams);
                     let x = self.ledger.share(x2);
-                    let y1 = self.run(f, vec![x])[0];
+                    let y1 = self.run(f, vec![x], recomputed)[0];
                     let y1 = self.sum(x1, y1, f);
                     let x = self.ledger.share(y1);
-                    let y2 = self.run(g, vec![x])[0];
+                    let y2 = self.run(g, vec![x], recomputed)[0];
                     streams = vec![y1, self.sum(x2, y2, g)];
                 }
                 Step::Squeeze => streams = self.squeeze(streams),
                 Step::Halves(halves) => streams = self.halves(*halves, streams),
             }
             match &graph.steps[..] {
-                [(_, Step::Keep(f))] => self.note_layers(f),
+                [(_, Step::Keep(f))] if !recomputed => self.note_layers(f),
                 _ => self.note(name, self.ledger.now.activations.saturating_sub(before)),
             }
         }
@@ -92,28 +92,32 @@ impl Player<'_> {
         let mut y: Vec<Buffer> = Vec::new();
         for (i, (name, step)) in graph.steps.iter().enumerate().rev() {
             name.clone_into(&mut self.ledger.at);
+            let recomputed = self.recomputed[i];
             match step {
                 Step::Keep(f) => {
                     self.ledger.release_all(y);
-                    y = kept.pop().unwrap_or_default();
+                    y = if recomputed { kept.pop().unwrap_or_default() } else { Vec::new() };
                     let whole = self.beyond(self.values(f));
                     self.ledger.hold(whole);
-                    let tape = self.tapes.pop().unwrap_or_else(|| {
-                        let inputs = self.ledger.share_all(&y);
-                        let (out, tape) = self.forward(f, inputs, true);
-                        self.ledger.release_all(out);
-                        tape
-                    });
+                    let tape = match recomputed {
+                        false => self.tapes.pop().unwrap_or_default(),
+                        true => {
+                            let inputs = self.ledger.share_all(&y);
+                            let (out, tape) = self.forward(f, inputs, true);
+                            self.ledger.release_all(out);
+                            tape
+                        }
+                    };
                     let before = self.ledger.gradients();
                     dy = self.backward(f, tape, dy, i > 0);
-                    self.released(f, before);
+                    self.released(f, before, recomputed);
                     self.ledger.let_go(whole);
                 }
                 Step::Couple(f, g) => {
                     let [dy1, dy2] = pair(&dy);
-                    let dg = self.pull(g, &mut y, 1, dy2);
+                    let dg = self.pull(g, &mut y, 1, dy2, recomputed);
                     let dx1 = self.sum(dy1, dg, g);
-                    let df = self.pull(f, &mut y, 0, dx1);
+                    let df = self.pull(f, &mut y, 0, dx1, recomputed);
                     dy = vec![dx1, self.sum(dy2, df, f)];
                 }
                 Step::Squeeze => (y, dy) = (self.squeeze(y), self.squeeze(dy)),
@@ -128,13 +132,13 @@ impl Player<'_> {
     }
 
     /// A function in the forward pass.
-    fn run(&mut self, f: &Function, inputs: Vec<Buffer>) -> Vec<Buffer> {
+    fn run(&mut self, f: &Function, inputs: Vec<Buffer>, recomputed: bool) -> Vec<Buffer> {
         // Beside the weights in 24 bits.
         let whole = if self.packed { 4 * self.values(f) } else { 0 };
         self.ledger.hold(whole);
-        let (out, tape) = self.forward(f, inputs, !self.reversible);
+        let (out, tape) = self.forward(f, inputs, !recomputed);
         self.ledger.let_go(whole);
-        if !self.reversible {
+        if !recomputed {
             self.tapes.push(tape);
         }
         out
@@ -142,19 +146,29 @@ impl Player<'_> {
 
     /// The gradient of a residual function's input. Without a tape the function runs again on its
     /// input, and the stream `to`, to which it was added, becomes what it was before.
-    fn pull(&mut self, f: &Function, y: &mut [Buffer], to: usize, dy: Buffer) -> Buffer {
+    fn pull(
+        &mut self,
+        f: &Function,
+        y: &mut [Buffer],
+        to: usize,
+        dy: Buffer,
+        recomputed: bool,
+    ) -> Buffer {
         let whole = self.beyond(self.values(f));
         self.ledger.hold(whole);
-        let tape = self.tapes.pop().unwrap_or_else(|| {
-            let inputs = vec![self.ledger.share(y[1 - to])];
-            let (out, tape) = self.forward(f, inputs, true);
-            y[to] = self.sum(y[to], out[0], f);
-            tape
-        });
+        let tape = match recomputed {
+            false => self.tapes.pop().unwrap_or_default(),
+            true => {
+                let inputs = vec![self.ledger.share(y[1 - to])];
+                let (out, tape) = self.forward(f, inputs, true);
+                y[to] = self.sum(y[to], out[0], f);
+                tape
+            }
+        };
         let seed = self.ledger.share(dy);
         let before = self.ledger.gradients();
         let dx = self.backward(f, tape, vec![seed], true)[0];
-        self.released(f, before);
+        self.released(f, before, recomputed);
         self.ledger.let_go(whole);
         dx
     }
@@ -182,8 +196,8 @@ impl Player<'_> {
     /// The steps of a function's parameters, whose gradients are all but so many that were there
     /// before: in the backward pass where activations are recomputed and gradients released. An
     /// ordinary tape keeps its gradients to the end.
-    fn released(&mut self, f: &Function, before: usize) {
-        let Some(optimizer) = self.release.filter(|_| self.reversible) else { return };
+    fn released(&mut self, f: &Function, before: usize, recomputed: bool) {
+        let Some(optimizer) = self.release.filter(|_| recomputed) else { return };
         let nodes = &self.graph.nodes[f.nodes.clone()];
         let counts = nodes.iter().map(|node| self.graph.node_parameters(node));
         let scratch = self.step_scratch(optimizer, &counts.collect::<Vec<_>>());
@@ -192,7 +206,12 @@ impl Player<'_> {
 
     /// Embedding layers and head, there and back: the gradient of the pooled statistics, and what
     /// is held in between.
-    fn top(&mut self, pooled: Vec<Buffer>, head: usize, weights: usize) -> (Vec<Buffer>, usize) {
+    pub fn top(
+        &mut self,
+        pooled: Vec<Buffer>,
+        head: usize,
+        weights: usize,
+    ) -> (Vec<Buffer>, usize) {
         "head".clone_into(&mut self.ledger.at);
         let tail = &self.graph.tail;
         let (embedding, tape) = self.forward(tail, pooled, true);

@@ -5,6 +5,7 @@
 //! Sizes are those of one utterance, without the batch. [`Graph::resized`] gives those of another
 //! length, and [`Stored`] writes a graph into a model file, so that nothing else needs the network.
 
+mod cuts;
 mod resize;
 #[cfg(test)]
 mod tests;
@@ -18,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     Combine, Conv1dConfig, Conv2dConfig, Epsilon, Halves, Map, Squeeze, Stage, Statistics,
 };
+pub use cuts::Span;
 pub use wire::Stored;
 
 /// A value of a [`Graph`]: 0 is the input, `i + 1` what node `i` makes.

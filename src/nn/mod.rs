@@ -45,6 +45,8 @@ mod pooling;
 #[cfg(feature = "burn")]
 mod precision;
 #[cfg(feature = "burn")]
+mod program;
+#[cfg(feature = "burn")]
 mod run;
 #[cfg(feature = "burn")]
 mod segments;
@@ -93,6 +95,7 @@ mod layers {
     pub use super::normed::Normed;
     pub use super::pooling::Pooling;
     pub use super::precision::Precision;
+    pub(crate) use super::program::run_spans;
     pub use super::run::Run;
     pub use super::segments::Segments;
     pub use super::trace::Trace;

@@ -28,6 +28,7 @@ pub(super) fn run(subject: &Subject, findings: &mut Findings) -> Result<()> {
                 shards: 1,
                 release_gradients: false,
                 weights: Weights::F32,
+                budget: None,
             };
             Ok::<_, crate::Error>(measure(&setting, &subject.device)?.held as f64)
         };

@@ -54,7 +54,7 @@ pub use load::{Load, load_of};
 pub use loader::{Batch, Loader, Position};
 pub use on_device::OnDevice;
 pub use optimizer::OptimizerConfig;
-pub use recipe::{Changes, Every, Recipe};
+pub use recipe::{Budget, Changes, Every, Recipe};
 pub use run::{RunOptions, fine_tune, train};
 pub use scaling::LossScale;
 pub use start::Start;

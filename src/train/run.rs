@@ -21,6 +21,7 @@ use super::ranks::{RECIPE, alike};
 use super::start::Start;
 use crate::backend::collective::{Communicator, agree};
 use crate::error::{Error, Remedy, Result};
+use crate::nn::graph::Span;
 use crate::quant::Quantizer;
 
 /// How to run.
@@ -47,6 +48,10 @@ pub struct RunOptions {
     pub page: Option<u64>,
     /// The same for the recipe's second phase, if it has one.
     pub second_page: Option<u64>,
+    /// What a checkpointed network recomputes, as a plan says (`memory::plan`).
+    pub spans: Option<Arc<[Span]>>,
+    /// The same for the recipe's second phase, if it has one.
+    pub second_spans: Option<Arc<[Span]>>,
     /// Set from outside to stop after the current step.
     pub stop: Arc<AtomicBool>,
     /// No progress.
@@ -118,6 +123,7 @@ fn same_settings(recipe: &Recipe, options: &RunOptions) -> Result<()> {
         (RECIPE, recipe.decisive()),
         // It does not change the result, but what ranks send each other.
         ("train.shard_states", recipe.train.shard_states.to_string()),
+        ("train.execution's plan", format!("{:?}", [&options.spans, &options.second_spans])),
     ];
     alike(&*options.ranks, &ours)
 }

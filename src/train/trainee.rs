@@ -4,6 +4,7 @@ mod frozen;
 mod statistics;
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::{Device, Int, Tensor, TensorData};
@@ -14,6 +15,7 @@ use crate::backend::{is_gpu, lasting};
 use crate::error::{Error, Result};
 use crate::losses::{Head, HeadConfig, HeadOutput};
 use crate::model_file::{HEAD_PREFIX, NamedTensors};
+use crate::nn::graph::Span;
 use crate::nn::{Init, Mode, assign_named, collect_named, names_and_shapes};
 use crate::zoo::{Architecture, Network};
 
@@ -155,6 +157,14 @@ impl Trainee {
             }
             None => Ok(self),
         }
+    }
+
+    /// The same with spans of its ordinary network recomputed in the backward pass.
+    ///
+    /// # Errors
+    /// Those of [`Network::checkpointed`].
+    pub fn checkpointed(self, spans: Arc<[Span]>) -> Result<Self> {
+        Ok(Self { network: self.network.checkpointed(spans)?, ..self })
     }
 
     /// The same with parameters outside of the pages that a GPU's activations share; nothing else

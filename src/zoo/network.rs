@@ -2,6 +2,7 @@
 
 #[cfg(feature = "train")]
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use burn::module::Module;
 #[cfg(feature = "train")]
@@ -20,7 +21,8 @@ use super::simam_resnet::SimAmNet;
 use super::tdnn::TdnnNet;
 use crate::backend::reversible::Execution;
 use crate::error::{Error, Result};
-use crate::nn::{Exec, Mode, Net, Run, Stage};
+use crate::nn::graph::Span;
+use crate::nn::{Exec, Mode, Net, Run, Stage, run_spans};
 
 /// Any network of the registry; field names are WeSpeaker's. `unnamed` adds no prefix to names.
 #[derive(Module, Debug)]
@@ -28,6 +30,9 @@ pub struct Network {
     unnamed: Backbone,
     #[module(skip)]
     least_frames: usize,
+    /// What is recomputed while training; nothing unless told.
+    #[module(skip)]
+    spans: Option<Arc<[Span]>>,
 }
 
 /// The families: features to embeddings.
@@ -49,7 +54,7 @@ pub(super) enum Backbone {
 impl Network {
     /// A network that takes so many frames or more.
     pub(super) fn new(backbone: Backbone, least_frames: usize) -> Self {
-        Self { unnamed: backbone, least_frames }
+        Self { unnamed: backbone, least_frames, spans: None }
     }
 
     /// Fewest frames of an utterance.
@@ -60,8 +65,14 @@ impl Network {
     /// Chooses how a reversible network trains.
     ///
     /// # Errors
-    /// An ordinary network has no choice and is refused.
+    /// An ordinary network, whose choice is [`Network::checkpointed`], and
+    /// [`Execution::Checkpointed`].
     pub fn with_execution(mut self, execution: Execution) -> Result<Self> {
+        if execution == Execution::Checkpointed {
+            let message = "checkpointed execution wants a plan, which rev1- and rev2- \
+                           architectures do not need";
+            return Err(Error::invalid(message));
+        }
         let Backbone::Reversible(network) = &mut self.unnamed else {
             let message = "only rev1- and rev2- architectures have a choice of execution";
             return Err(Error::invalid(message));
@@ -81,11 +92,36 @@ impl Network {
         }
     }
 
+    /// Recomputes spans of an ordinary network in the backward pass of a training, as a plan says:
+    /// one span after the other up to the pooled statistics, divided at cuts of the network's
+    /// [graph](crate::nn::Graph::cuts). Gradients and running statistics are those of the ordinary
+    /// pass.
+    ///
+    /// # Errors
+    /// A reversible network, which recomputes its activations already. Spans with gaps.
+    pub fn checkpointed(self, spans: Arc<[Span]>) -> Result<Self> {
+        if matches!(self.unnamed, Backbone::Reversible(_)) {
+            let message = "a reversible network recomputes its activations already";
+            return Err(Error::invalid(message));
+        }
+        let mut end = 0;
+        for span in &*spans {
+            if span.nodes.start != end || span.nodes.is_empty() {
+                return Err(Error::invalid("the spans of a plan follow each other without gaps"));
+            }
+            end = span.nodes.end;
+        }
+        Ok(Self { spans: Some(spans), ..self })
+    }
+
     /// Mean-subtracted features `[batch, frames, mels]` -> embeddings `[batch, embedding_dim]`.
     pub fn forward(&self, features: Tensor<3>, mode: Mode) -> Tensor<2> {
         // The networks see an image of height mels and width frames.
         let image = features.swap_dims(1, 2).unsqueeze_dim::<4>(1);
-        Net::forward(self, &mut Run::new(mode), image)
+        match &self.spans {
+            Some(spans) if image.is_autodiff() => run_spans(self, image, mode, spans),
+            Some(_) | None => Net::forward(self, &mut Run::new(mode), image),
+        }
     }
 }
 

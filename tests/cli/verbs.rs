@@ -173,6 +173,19 @@ fn memory_accounts_counts_and_draws() {
     let released = place.json(&[&args[..], &["--release-gradients"]].concat());
     assert!(released["gradients"].as_u64() < Some(bytes("gradients")), "{released}");
     place.ends(2, &["memory", "resnet18", "--execution", "taped"], &["rev1- and rev2-"]);
+    let small = ["memory", "resnet18", "--width", "16", "--batch", "8"];
+    let checkpointed = place.json(&[&small[..], &["--execution", "checkpointed"]].concat());
+    let peak = |report: &serde_json::Value| report["peak"].as_u64().unwrap();
+    assert!(peak(&checkpointed) < peak(&checkpointed["baseline"]), "{checkpointed}");
+    assert_eq!(checkpointed["plan"]["bytes"], checkpointed["peak"]);
+    let text = place.ok(&[&small[..], &["--compare", "--memory", "2GB"]].concat());
+    for part in ["resnet18 (checkpointed)", "rev1-resnet18", "rev2-resnet18", "plan: "] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+    let within = ["--execution", "checkpointed", "--memory", "2MB"];
+    place.fails(&[&small[..], &within].concat(), &["train.memory = 1.9 MiB", "at least"]);
+    place.ends(2, &[&small[..], &["--memory", "2GB"]].concat(), &["--memory is a budget"]);
     place.ends(2, &["memory", "resnet17"], &["no architecture `resnet17`", "rev1-"]);
     place.ends(2, &["memory", "resnet18", "--batch", "1"], &["--batch", "2 or more are wanted"]);
 }

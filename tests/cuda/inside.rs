@@ -34,6 +34,7 @@ fn setting(batch: usize, frames: usize) -> Setting {
         shards: 1,
         release_gradients: false,
         weights: Weights::F32,
+        budget: None,
     }
 }
 

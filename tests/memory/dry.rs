@@ -27,6 +27,7 @@ fn published(name: &str, optimizer: &str) -> Setting {
         shards: 1,
         release_gradients: false,
         weights: Weights::F32,
+        budget: None,
     }
 }
 

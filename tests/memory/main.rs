@@ -46,6 +46,7 @@ fn setting(name: &str, execution: Option<Execution>) -> Setting {
         shards: 1,
         release_gradients: false,
         weights: Weights::F32,
+        budget: None,
     }
 }
 
@@ -86,11 +87,16 @@ fn off_from(setting: &Setting, counted: &Measured) -> f64 {
 fn account_and_count_agree() {
     let _guard = alone();
     let taped = Some(Execution::Taped);
+    let checkpointed = Some(Execution::Checkpointed);
     let mut worst = 0.0f64;
     // The first step starts threads.
     count(&setting("resnet10", None));
     for (name, execution) in [
         ("resnet18", None),
+        ("resnet18", checkpointed),
+        ("resnet50", checkpointed),
+        ("df-resnet56", checkpointed),
+        ("campplus", checkpointed),
         ("rev1-resnet18", None),
         ("rev1-resnet18", taped),
         ("rev2-resnet18", None),

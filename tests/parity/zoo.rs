@@ -97,6 +97,7 @@ fn setting(row: &Value, sizes: &Value) -> Setting {
         shards: 1,
         release_gradients: false,
         weights: Weights::F32,
+        budget: None,
     }
 }
 

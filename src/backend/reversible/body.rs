@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::grid::GRID;
 use super::layer::{AnyLayer, Streams};
 
-/// How a reversible body runs while training.
+/// How a network runs while training.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 #[serde(rename_all = "lowercase")]
@@ -16,6 +16,9 @@ pub enum Execution {
     Reversible,
     /// Keeps activations: the plain twin, with the same weights.
     Taped,
+    /// Keeps activations between parts of an ordinary network, and recomputes those within. Bodies
+    /// that are reversible have no such parts, and keep activations.
+    Checkpointed,
 }
 
 /// A rearrangement of elements, without parameters. Its derivative is itself, so gradients go

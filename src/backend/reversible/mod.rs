@@ -60,7 +60,7 @@ use super::Mode;
 /// Takes `x` `[batch, channels, mels, frames]` through the body. Outside of training the executions
 /// do not differ.
 pub fn run<M: Reversible>(body: &M, x: Tensor<4>, mode: Mode, execution: Execution) -> Tensor<4> {
-    if execution == Execution::Taped || !x.is_autodiff() {
+    if execution != Execution::Reversible || !x.is_autodiff() {
         return chain::single(chain::forward(body, vec![x], mode, None));
     }
     node::apply(body, x, mode)

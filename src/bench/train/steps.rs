@@ -6,10 +6,10 @@ use burn::module::Module;
 use burn::optim::GradientsParams;
 use burn::tensor::Device;
 
+use super::TrainBench;
 use crate::error::{Error, Result};
 use crate::losses::HeadConfig;
 use crate::memory::Setting;
-use crate::nn::Precision;
 use crate::optim::{Gate, Stepper};
 use crate::train::{Batch, Late, LossScale, Shares, Trainee, Weights, gate, not_finite};
 
@@ -38,14 +38,14 @@ impl Steps {
     /// Impossible settings; a precision that the device does not have.
     pub fn new(
         setting: &Setting,
-        precision: Precision,
+        bench: &TrainBench,
         batch: Option<&Batch>,
         device: &Device,
     ) -> Result<Self> {
-        let Setting { arch, execution, speakers, optimizer, release_gradients, weights, .. } =
-            setting;
-        let trainee = Trainee::new(arch, &HeadConfig::default(), *speakers, device, 1)?
-            .with_execution(*execution)?;
+        let Setting { arch, speakers, optimizer, release_gradients, weights, .. } = setting;
+        let trainee = Trainee::new(arch, &HeadConfig::default(), *speakers, device, 1)?;
+        let trainee = setting.prepared(trainee, bench.backend)?;
+        let precision = bench.precision;
         let network = precision.apply(trainee.network, device)?;
         Ok(Self {
             trainee: Some(Trainee { network, ..trainee }.lasting().train()),

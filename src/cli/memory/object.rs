@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::backend::BackendKind;
+use crate::backend::reversible::Execution;
 use crate::memory::{Breakdown, Dry, Measured, Row};
 
 /// What is known of a step, in bytes, and launches of kernels.
@@ -28,6 +29,8 @@ pub(super) fn object(row: &Row, backend: BackendKind) -> Value {
         "optimizer_name": setting.optimizer.name(),
         "shards": setting.shards,
         "reversible": setting.is_reversible(),
+        "checkpointed": setting.execution == Some(Execution::Checkpointed),
+        "budget": setting.budget,
         "release_gradients": setting.release_gradients,
         "weights_as": setting.weights.name(),
         "batch": setting.batch,
@@ -99,6 +102,7 @@ mod tests {
             shards: 1,
             release_gradients: false,
             weights: Weights::F32,
+            budget: None,
         };
         let account = account(&setting).unwrap();
         let mut row = Row { setting, account, measured: None, dry: None };

@@ -7,7 +7,7 @@ use burn::tensor::Device;
 use super::Args;
 use super::activations::{Calibrated, Calibrator};
 use crate::backend::collective::Alone;
-use crate::cli::train::{plan_memory, with_advice};
+use crate::cli::train::{plan_memory, spans, with_advice};
 use crate::cli::{Global, signals};
 use crate::error::Result;
 use crate::fs;
@@ -30,6 +30,8 @@ pub(super) fn train(
     let free = global.free();
     let options = RunOptions {
         second_page: None,
+        spans: spans(recipe, global, [1, 1], true)?,
+        second_spans: None,
         page: plan_memory(recipe, global, &[device], 1, free)?,
         out: out.clone(),
         resume: args.resume,

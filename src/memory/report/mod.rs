@@ -52,6 +52,7 @@ fn row(name: &str, optimizer: &str, bytes: [usize; PARTS.len()]) -> Row {
         shards: 1,
         release_gradients: false,
         weights: Weights::F32,
+        budget: None,
     };
     let breakdown = Breakdown {
         weights,

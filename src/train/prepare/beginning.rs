@@ -1,6 +1,7 @@
 //! What a run begins with: weights, states and the place in the data, new or from a checkpoint.
 
 use super::{Begin, Data};
+use crate::backend::reversible::Execution;
 use crate::error::{Error, Remedy, Result};
 use crate::model_file::{Header, Training};
 use crate::quant::Quantizer;
@@ -92,7 +93,13 @@ impl Weights {
             quantizer = start.quantizer;
         }
         trainee.network = precision.apply(trainee.network, &options.device)?;
-        let trainee = trainee.with_execution(recipe.train.execution)?;
+        let trainee = match recipe.train.execution {
+            Some(Execution::Checkpointed) => {
+                let lacks = || Error::invalid("train.execution: no plan says what to recompute");
+                trainee.checkpointed(options.spans.clone().ok_or_else(lacks)?)?
+            }
+            execution => trainee.with_execution(execution)?,
+        };
         Ok(Self { trainee, quantizer, head })
     }
 }

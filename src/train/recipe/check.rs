@@ -50,15 +50,7 @@ impl Recipe {
             return Fault::refused("data.frames", message);
         }
         self.frontend().fbank.check().map_err(Fault::of("frontend"))?;
-        if self.train.execution.is_some() && self.model.reversible_type().is_none() {
-            let name = &self.model.name;
-            let which = match self.model.row().is_ok_and(|row| row.has_reversible_types()) {
-                true => format!("rev1-{name} or rev2-{name}"),
-                false => format!("`{name}` has none"),
-            };
-            let message = format!("train.execution is a choice of reversible networks: {which}");
-            return Fault::refused("train.execution", message);
-        }
+        self.check_execution()?;
         self.check_weights()?;
         self.optimizer.init().map_err(Fault::of("optimizer"))?;
         if let Some(quantize) = &self.quantize {
@@ -75,6 +67,42 @@ impl Recipe {
             })?;
         }
         Ok(self)
+    }
+
+    fn check_execution(&self) -> Result<(), Fault> {
+        let (train, name) = (&self.train, &self.model.name);
+        let reversible = self.model.reversible_type().is_some();
+        match train.execution {
+            Some(Execution::Checkpointed) if reversible => {
+                let message = format!(
+                    "train.execution = \"checkpointed\": for ordinary networks; {name} recomputes \
+                     its activations already"
+                );
+                return Fault::refused("train.execution", message);
+            }
+            Some(Execution::Reversible | Execution::Taped) if !reversible => {
+                let which = match self.model.row().is_ok_and(|row| row.has_reversible_types()) {
+                    true => format!("rev1-{name} or rev2-{name}"),
+                    false => format!("`{name}` has none"),
+                };
+                let message = format!(
+                    "train.execution is a choice of reversible networks: {which}; an ordinary \
+                     network may be \"checkpointed\""
+                );
+                return Fault::refused("train.execution", message);
+            }
+            Some(_) | None => {}
+        }
+        match (train.memory, train.execution) {
+            (None, _) | (Some(_), Some(Execution::Checkpointed)) => Ok(()),
+            (Some(budget), _) => {
+                let message = format!(
+                    "train.memory = \"{budget}\": the budget of train.execution = \
+                     \"checkpointed\", which is not chosen"
+                );
+                Fault::refused("train.memory", message)
+            }
+        }
     }
 
     fn complete_data(&mut self) -> Result<(), Fault> {

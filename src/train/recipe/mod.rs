@@ -2,6 +2,7 @@
 //! impossible values.
 
 mod base;
+mod budget;
 mod changes;
 mod check;
 mod differences;
@@ -13,6 +14,7 @@ mod role;
 mod sections;
 mod text;
 
+pub use budget::Budget;
 pub use changes::Changes;
 pub use every::Every;
 pub use large_margin::LargeMarginConfig;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub use self::data::{DataConfig, Place};
-use super::Every;
+use super::{Budget, Every};
 use crate::audio::Window;
 use crate::audio::augment::{Categories, SpecAugment};
 use crate::backend::reversible::Execution;
@@ -192,10 +192,15 @@ pub struct TrainConfig {
     /// does not change the result, nor the checkpoints.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub shard_states: bool,
-    /// How a reversible network trains: `reversible` (the default) recomputes activations, `taped`
-    /// keeps them. The result is the same.
+    /// How the network trains. A reversible one: `reversible` (the default) recomputes activations,
+    /// `taped` keeps them. An ordinary one keeps them, unless it is `checkpointed`: then it
+    /// recomputes parts of them. The result is the same.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub execution: Option<Execution>,
+    /// Bytes that a step of a checkpointed network may take: `11GB`. As little as possible is
+    /// recomputed. Without it, a step takes the fewest bytes. It does not change the result.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory: Option<Budget>,
     /// Whether each parameter is changed during the backward pass, as soon as its gradient is
     /// complete, and the gradient is freed. Otherwise all gradients are there before the first
     /// parameter changes. The result is the same while gradients are finite.
@@ -229,6 +234,7 @@ impl Default for TrainConfig {
             sync_batch_norm: false,
             shard_states: false,
             execution: None,
+            memory: None,
             release_gradients: false,
             weights: Weights::F32,
             precision: Precision::F32,

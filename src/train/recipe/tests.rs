@@ -49,6 +49,10 @@ fn what_does_not_change_the_result_is_left_out() {
     assert_eq!(back, Recipe { seed: u64::MAX, ..plain.clone() });
     let taped = parse(SMALL, &["model.name=rev1-resnet18", "train.execution=taped"]).unwrap();
     assert!(taped.to_toml().contains("execution") && !taped.decisive().contains("execution"));
+    let within = ["train.execution=checkpointed", "train.memory=11GB"];
+    let checkpointed = parse(SMALL, &within).unwrap();
+    assert!(checkpointed.to_toml().contains("memory = \"11GB\""));
+    assert_eq!(checkpointed.decisive(), plain.decisive());
     let released = parse(SMALL, &["train.release_gradients=true"]).unwrap();
     assert!(released.to_toml().contains("release_gradients"));
     assert_eq!(released.decisive(), plain.decisive());
@@ -190,6 +194,14 @@ fn typos_and_impossible_values_are_errors_with_their_place() {
     fails(SMALL, &["optimizer.kind=sgd8bit", "optimizer.momentum=0.0"], "momentum = 0");
     fails(SMALL, &["optimizer.kind=sgd8bit", "optimizer.dampening=0.1"], "nesterov with dampening");
     fails(SMALL, &["train.execution=taped"], "rev1-resnet18");
+    fails(SMALL, &["train.execution=checkpoints"], "`checkpointed`");
+    fails(SMALL, &["train.memory=11GB"], "which is not chosen");
+    fails(SMALL, &["train.execution=checkpointed", "train.memory=11"], "as in \"11GB\"");
+    fails(
+        SMALL,
+        &["model.name=rev1-resnet18", "train.execution=checkpointed"],
+        "recomputes its activations already",
+    );
     fails(SMALL, &["model.reversible.merge=mean"], "rev2-resnet18");
     let rev = |changes: &[&str], wanted| {
         fails(SMALL, &[&["model.name=rev1-resnet18"], changes].concat(), wanted)

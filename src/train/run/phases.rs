@@ -42,6 +42,7 @@ pub(super) fn run(recipe: &Recipe, options: &RunOptions, start: Option<Start>) -
         resume: options.resume && folder.exists(),
         out: folder,
         page: options.second_page,
+        spans: options.second_spans.clone(),
         ..options.clone()
     };
     let report = one(&second, &options, Some(start)).map_err(of_second)?;

@@ -1,6 +1,7 @@
 //! Runs that go on for longer, with more speakers, and of which parts stay what they are.
 
 mod beginnings;
+mod checkpointed;
 mod ranks;
 mod released;
 mod shards;
@@ -94,6 +95,8 @@ impl Place {
             ranks: Arc::new(Alone),
             page: None,
             second_page: None,
+            spans: None,
+            second_spans: None,
             stop: Arc::new(AtomicBool::new(false)),
             quiet: true,
             dashboard: false,

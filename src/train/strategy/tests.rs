@@ -98,6 +98,8 @@ impl Place {
         let options = RunOptions {
             page: None,
             second_page: None,
+            spans: None,
+            second_spans: None,
             out: self.path(way.out),
             resume: way.resume,
             accept: Vec::new(),

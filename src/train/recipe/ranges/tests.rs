@@ -14,8 +14,9 @@ use super::*;
 use crate::error::Result;
 use crate::train::Recipe;
 
-/// A section and its option that the full recipes leave out.
-const LAYERS: (&str, &str) = ("model", "layers");
+/// Sections and their options that the full recipes leave out: sizes of layers are the families'
+/// own, and a budget is for networks that are not reversible.
+const OTHERS: [(&str, &str); 2] = [("model", "layers"), ("train", "memory")];
 
 fn parse(text: &str, change: &str) -> Result<Recipe> {
     Recipe::parse(text, Path::new("r.toml"), &[change.to_owned()])
@@ -94,8 +95,8 @@ fn the_full_recipes_are_full() {
                 section.is_some_and(|section| section.get(name).is_some())
             };
             assert!(!names.is_empty(), "{error}");
-            // The sizes of layers are the families' own.
-            for name in names.into_iter().filter(|name| (path.as_str(), *name) != LAYERS) {
+            let is_full = |name: &&str| !OTHERS.contains(&(path.as_str(), *name));
+            for name in names.into_iter().filter(is_full) {
                 assert!(
                     wholes.iter().any(|whole| is_given(name, whole)),
                     "`{name}` of [{path}] is missing in the full recipes"

@@ -8,6 +8,7 @@ use burn::tensor::{Device, TensorData};
 use super::*;
 use crate::losses::HeadConfig;
 use crate::nn::collect_named;
+use crate::nn::graph::Span;
 use crate::optim::{Gate, Left, in_order};
 use crate::rng::Stream;
 use crate::train::{Batch, OptimizerConfig, Weights};
@@ -46,6 +47,21 @@ impl Training {
         let factors = model.factors(&factors);
         let optimizer = optimizer.init().unwrap().with_factors(factors);
         Self { model: model.train(), optimizer }
+    }
+
+    /// The same with the network's units recomputed two by two, but for the first.
+    fn checkpointed(mut self, name: &str) -> Self {
+        let arch = Architecture { mels: 16, ..Architecture::named(name).unwrap() };
+        let cuts = arch.graph(24).unwrap().cuts();
+        let first = Span { nodes: 0..cuts[0], recomputed: false };
+        let (mut spans, mut start) = (vec![first], cuts[0]);
+        for two in cuts[1..].chunks(2) {
+            let end = two[two.len() - 1];
+            spans.push(Span { nodes: start..end, recomputed: true });
+            start = end;
+        }
+        self.model = self.model.checkpointed(spans.into()).unwrap();
+        self
     }
 
     /// The step of the ordinary loop, and its loss.
@@ -119,9 +135,12 @@ fn same(ours: &Training, wanted: &Training, what: &str) {
 /// Two steps: the second one finds states, running statistics and leaves of the first.
 fn compare(network: [&str; 2], width: usize, optimizer: &OptimizerConfig, factors: &[(&str, f64)]) {
     let new = || Training::new(network, width, optimizer, factors);
-    let (mut ours, mut wanted) = (new(), new());
+    compare_both(new(), new(), &format!("{network:?}, {}", optimizer.name()));
+}
+
+fn compare_both(mut ours: Training, mut wanted: Training, what: &str) {
     for turn in 0..2 {
-        let what = format!("{network:?}, {}, step {turn}", optimizer.name());
+        let what = format!("{what}, step {turn}");
         let (our_next, our_loss) = ours.released(batch(turn));
         let (next, loss) = wanted.ordinary(batch(turn));
         assert_eq!(our_loss, loss, "{what}");
@@ -133,6 +152,26 @@ fn compare(network: [&str; 2], width: usize, optimizer: &OptimizerConfig, factor
 #[test]
 fn ordinary_networks_step_the_same() {
     optimizers().iter().for_each(|optimizer| compare(["resnet10", ""], 4, optimizer, &[]));
+}
+
+/// Recomputed spans deliver their gradients as reversible bodies do.
+#[test]
+fn checkpointed_networks_step_the_same() {
+    for (name, freeze, optimizer) in [
+        ("resnet10", "", "adamw8bit"),
+        ("resnet10", "conv1 bn1 layer1", "sgd"),
+        ("df-resnet32", "", "sgd8bit"),
+    ] {
+        let optimizer = OptimizerConfig::named(optimizer).unwrap();
+        let new = || Training::new([name, freeze], 4, &optimizer, &[]);
+        compare_both(new().checkpointed(name), new(), &format!("{name}, {freeze}, checkpointed"));
+        // The other way round: the option alone.
+        let (mut ours, mut wanted) = (new().checkpointed(name), new());
+        for turn in 0..2 {
+            (ours, wanted) = (ours.ordinary(batch(turn)).0, wanted.ordinary(batch(turn)).0);
+            same(&ours, &wanted, name);
+        }
+    }
 }
 
 #[test]

@@ -1,0 +1,117 @@
+use super::*;
+use crate::backend::reversible::Execution;
+use crate::memory::{account, account_on};
+use crate::train::OptimizerConfig;
+use crate::zoo::Architecture;
+
+const CPU: BackendKind = BackendKind::Flex;
+
+fn setting(name: &str, budget: Option<u64>) -> Setting {
+    Setting {
+        arch: Architecture::named(name).unwrap(),
+        execution: Some(Execution::Checkpointed),
+        budget,
+        batch: 16,
+        frames: 200,
+        speakers: 1000,
+        optimizer: OptimizerConfig::default(),
+        shards: 1,
+        release_gradients: false,
+    }
+}
+
+fn ordinary(setting: &Setting) -> Setting {
+    Setting { execution: None, budget: None, ..setting.clone() }
+}
+
+fn recomputed(plan: &Plan) -> usize {
+    plan.spans.iter().filter(|span| span.recomputed).count()
+}
+
+/// Dividing a network changes nothing.
+#[test]
+fn kept_units_are_the_ordinary_account() {
+    for name in ["resnet34", "df-resnet56", "campplus", "tdnn", "redimnet2-b0", "eres2net34"] {
+        for kind in [CPU, BackendKind::Cuda] {
+            let setting = setting(name, None);
+            let planner = Planner::new(&setting, kind, setting.arch.graph(200).unwrap());
+            let kept = planner.made(planner.chain.kept()).plan;
+            let wanted = account_on(&ordinary(&setting), kind).unwrap();
+            assert_eq!((kept.bytes, kept.ordinary), (wanted.needed(), wanted.needed()), "{name}");
+        }
+    }
+}
+
+#[test]
+fn fewest_bytes_are_fewer_and_what_the_account_says() {
+    for (name, times) in [("resnet34", 1.5), ("resnet50", 2.0), ("df-resnet56", 1.5), ("tdnn", 1.0)]
+    {
+        for kind in [CPU, BackendKind::Cuda] {
+            let setting = setting(name, None);
+            let made = plan(&setting, kind).unwrap();
+            assert_eq!(account_on(&setting, kind).unwrap().needed(), made.bytes, "{name}");
+            assert!(times * made.bytes as f64 <= made.ordinary as f64, "{name}: {made:?}");
+            // All nodes up to the pooled statistics.
+            let graph = setting.arch.graph(200).unwrap();
+            assert_eq!(made.spans.last().unwrap().nodes.end, graph.tail.nodes.start);
+            assert!(made.again <= 1.0 && (made.again > 0.0) == (recomputed(&made) > 0));
+        }
+    }
+}
+
+/// Of one network: ordinary, checkpointed, Type I, Type II.
+#[test]
+fn every_kind_takes_less_than_the_one_before() {
+    let checkpointed = Setting { batch: 64, ..setting("resnet101", None) };
+    let type_of = |prefix: &str| {
+        let arch = Architecture::named(&format!("{prefix}resnet101")).unwrap();
+        Setting { arch, ..ordinary(&checkpointed) }
+    };
+    let kinds = [ordinary(&checkpointed), checkpointed.clone(), type_of("rev1-"), type_of("rev2-")];
+    let peaks = kinds.map(|setting| account(&setting).unwrap().peak);
+    assert!(2 * peaks[0] > 5 * peaks[1], "{peaks:?}");
+    assert!(peaks[1] > peaks[3] && peaks[2] > peaks[3], "{peaks:?}");
+}
+
+#[test]
+fn a_larger_budget_recomputes_less() {
+    for kind in [CPU, BackendKind::Cuda] {
+        let fewest = plan(&setting("resnet34", None), kind).unwrap();
+        let (low, high) = (fewest.bytes as u64, fewest.ordinary as u64);
+        let mut before = fewest.again;
+        for part in 0..=4 {
+            let budget = low + (high - low) * part / 4;
+            let made = plan(&setting("resnet34", Some(budget)), kind).unwrap();
+            assert!(made.bytes as u64 <= budget, "{} of {budget}", made.bytes);
+            // Pages are not the chain's figures.
+            let is_less = made.again <= before + 0.02;
+            assert!(is_less || kind != CPU, "{budget}: {} after {before}", made.again);
+            before = made.again;
+        }
+        assert_eq!(before, 0.0);
+        let error = plan(&setting("resnet34", Some(low - 1)), kind).unwrap_err().to_string();
+        assert!(error.contains(&human(fewest.bytes)) && error.contains("train.memory"), "{error}");
+    }
+}
+
+#[test]
+fn plans_are_told_by_stages() {
+    let made = plan(&setting("resnet34", None), CPU).unwrap();
+    let lines = made.lines();
+    assert!(lines[0].starts_with("plan: ") && lines[0].contains("instead of"), "{lines:?}");
+    assert_eq!(lines.len(), 1 + made.stages.len());
+    let counted: usize = made.stages.iter().map(|(_, again, kept)| again + kept).sum();
+    assert_eq!(counted, made.spans.len());
+    let kept = plan(&setting("resnet34", Some(1 << 50)), CPU).unwrap();
+    assert!(kept.lines()[0].contains("nothing is recomputed"), "{:?}", kept.lines());
+}
+
+#[test]
+fn reversible_networks_have_no_plan() {
+    for name in ["rev1-resnet34", "rev2-resnet34"] {
+        let error = plan(&setting(name, None), CPU).unwrap_err().to_string();
+        assert!(error.contains("recomputes its activations already"), "{error}");
+    }
+    let lone = Setting { execution: None, ..setting("resnet34", Some(1 << 40)) };
+    assert!(account(&lone).unwrap_err().to_string().contains("budget"));
+}

@@ -1,0 +1,126 @@
+//! Where a network can be cut: behind values that are all that later operations read of earlier
+//! ones.
+
+use std::ops::Range;
+
+use super::{Combine, Function, Graph, Map, Op, Step, Value};
+
+/// Consecutive nodes between two cuts, up to the pooled statistics.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Span {
+    /// The nodes. They read the value `nodes.start` and what they make themselves; others read the
+    /// value `nodes.end` of what they make.
+    pub nodes: Range<usize>,
+    /// Whether the backward pass computes them again from the value that they read. Else a tape
+    /// keeps what it needs of them.
+    pub recomputed: bool,
+}
+
+impl Graph {
+    /// The numbers of the values up to the pooled statistics behind which the network can be cut,
+    /// in order: whatever is made later reads nothing else of what was made until then. The last
+    /// one is that of the pooled statistics. What is computed as one operation is not cut.
+    pub fn cuts(&self) -> Vec<usize> {
+        // The number of the value that the last reader makes.
+        let mut last = vec![0; self.nodes.len() + 1];
+        for (made, node) in (1..).zip(&self.nodes) {
+            node.inputs.iter().for_each(|v| last[v.0] = made);
+        }
+        last[self.output.0] = self.nodes.len() + 1;
+        let end = self.tail.nodes.start;
+        let mut reach = last[0];
+        let mut cuts = Vec::new();
+        for (value, &reader) in last.iter().enumerate().take(end + 1).skip(1) {
+            if reach <= value && (value == end || self.is_own(value)) {
+                cuts.push(value);
+            }
+            reach = reach.max(reader);
+        }
+        cuts
+    }
+
+    /// Whether a value has memory of its own, and no ReLU that belongs to its operation follows.
+    fn is_own(&self, value: usize) -> bool {
+        let next = self.nodes.get(value).map(|node| &node.op);
+        match &self.nodes[value - 1].op {
+            Op::Combine(Combine::Add) => next != Some(&Op::Map(Map::Relu)),
+            // Views, or other orders in memory.
+            Op::Channels(_) | Op::Swap | Op::Spread | Op::Trim(_) | Op::Repeat(_) => false,
+            Op::Copy | Op::Reshape(_) | Op::Half(_) => false,
+            _ => true,
+        }
+    }
+
+    /// The same network, whose steps are these spans instead of one for all nodes up to the pooled
+    /// statistics. Spans are named by the stage of their first node.
+    #[must_use]
+    pub fn in_spans(self, spans: &[Span]) -> Self {
+        let step = |span: &Span| {
+            let function = Function {
+                inputs: vec![Value(span.nodes.start)],
+                nodes: span.nodes.clone(),
+                outputs: vec![Value(span.nodes.end)],
+            };
+            (self.nodes[span.nodes.start].stage.to_string(), Step::Keep(function))
+        };
+        let steps = spans.iter().map(step).collect();
+        Self { steps, ..self }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::zoo::{Architecture, names};
+
+    fn graph(name: &str) -> Graph {
+        Architecture::named(name).unwrap().graph(200).unwrap()
+    }
+
+    /// By definition: every pair of a node behind a cut and a value in front of it.
+    #[test]
+    fn nothing_passes_by_a_cut() {
+        let mut most = 0;
+        for name in names().filter(|name| !name.starts_with("rev")) {
+            let graph = graph(&name);
+            let cuts = graph.cuts();
+            assert_eq!(cuts.last(), Some(&graph.tail.nodes.start), "{name}");
+            assert!(cuts.is_sorted_by(|a, b| a < b), "{name}");
+            for &cut in &cuts {
+                let behind = graph.nodes[cut..].iter().flat_map(|node| &node.inputs);
+                let in_front = behind.filter(|v| v.0 <= cut);
+                assert!(in_front.into_iter().all(|v| v.0 == cut), "{name}: {cut}");
+            }
+            most = most.max(cuts.len());
+        }
+        assert!(most > 90, "{most}");
+    }
+
+    /// A cut for each block and for each operation of the stem; dense layers have one each.
+    #[test]
+    fn chains_are_cut_between_their_blocks() {
+        for (name, least) in [("resnet34", 16), ("df-resnet56", 17), ("campplus", 52), ("tdnn", 15)]
+        {
+            let found = graph(name).cuts().len();
+            assert!(found >= least && found < 3 * least, "{name}: {found}");
+        }
+    }
+
+    #[test]
+    fn spans_become_steps() {
+        let graph = graph("resnet18");
+        let cuts = graph.cuts();
+        let starts = std::iter::once(0).chain(cuts.iter().copied());
+        let spans: Vec<Span> = starts
+            .zip(&cuts)
+            .map(|(start, &end)| Span { nodes: start..end, recomputed: true })
+            .collect();
+        let cut = graph.clone().in_spans(&spans);
+        assert_eq!(cut.steps.len(), cuts.len());
+        assert_eq!((&cut.nodes, &cut.tail), (&graph.nodes, &graph.tail));
+        assert_eq!(
+            (cut.steps[0].0.as_str(), cut.steps.last().unwrap().0.as_str()),
+            ("stem", "pooling")
+        );
+    }
+}
