@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::backend::BackendKind;
 use crate::backend::reversible::Execution;
 use crate::cli::values::{memory, misuse};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::memory::{Plan, Setting, plan};
 use crate::zoo::{Architecture, ReversibleType};
 
@@ -123,6 +123,7 @@ mod tests {
             optimizer: OptimizerConfig::default(),
             shards: 1,
             release_gradients: false,
+            weights: crate::train::Weights::F32,
         }
     }
 

@@ -17,6 +17,7 @@ fn setting(name: &str, budget: Option<u64>) -> Setting {
         optimizer: OptimizerConfig::default(),
         shards: 1,
         release_gradients: false,
+        weights: crate::train::Weights::F32,
     }
 }
 
