@@ -16,7 +16,7 @@ use self::ranks::Ranks;
 use super::values::{self, ArchitectureName, architecture, at_least, mels, memory, misuse};
 use super::{Global, tell};
 use crate::backend::BackendKind;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::fs;
 use crate::memory::{
     Card, Row, Setting, account_on, alternatives, dry, svg, table, total_by_driver,
