@@ -50,7 +50,6 @@ pub use layer::{Again, AnyLayer, Layer, Streams};
 pub use lift::Lift;
 pub use node::ReversibleOps;
 pub use seed::SeedOps;
-#[cfg(feature = "train")]
 pub(crate) use seed::seed as root;
 
 use burn::tensor::Tensor;
