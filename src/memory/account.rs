@@ -3,10 +3,11 @@
 use burn::tensor::Device;
 
 use super::Setting;
+use super::head::Head;
 use super::ledger::{Ledger, Use};
 use super::machine::Machine;
 use super::pages::{self, Event, Order, Plan};
-use super::play::{HEAD, Player};
+use super::play::Player;
 use crate::backend::{BackendKind, largest_allocation, use_pages};
 use crate::error::Result;
 use crate::nn::graph::Info;
@@ -30,7 +31,8 @@ pub struct Breakdown {
     pub at_peak: Use,
     /// Where in the step that is.
     pub place: String,
-    /// The head's share of activations, in use at the end of the forward pass.
+    /// The head's share of activations, at the end of the forward pass and on the way back. Many
+    /// classes come in parts, of which it has one at a time.
     pub head: usize,
     /// The most bytes at one time.
     pub peak: usize,
@@ -133,24 +135,23 @@ fn played_with_events(
     setting.check()?;
     let machine = Machine::of(kind);
     let graph = setting.arch.graph(setting.frames)?;
-    let (batch, classes) = (setting.batch, setting.speakers);
-    let head = setting.arch.embedding_dim * classes;
+    let head = Head::of(setting, machine);
     let layers = graph.nodes.iter().map(|node| graph.node_parameters(node));
-    let tensors: Vec<usize> = std::iter::once(head).chain(layers.filter(|&n| n > 0)).collect();
+    let tensors: Vec<usize> =
+        std::iter::once(head.weights / 4).chain(layers.filter(|&n| n > 0)).collect();
     let statistics: usize = graph.tensors.iter().filter(|t| !t.trained).map(Info::elements).sum();
     let parameters = 4 * tensors.iter().sum::<usize>();
     let mut step = Player {
         graph: &graph,
         ledger: Ledger::default(),
-        batch,
+        batch: setting.batch,
         machine,
         reversible: setting.is_reversible(),
         stages: Vec::new(),
         tapes: Vec::new(),
         release: setting.release_gradients.then_some(&setting.optimizer),
     };
-    let head_bytes = HEAD * machine.bytes(batch, &[classes]);
-    let held = step.step(head_bytes, 4 * head);
+    let held = step.step(head);
     let optimizer = largest_share(&setting.optimizer, &tensors, setting.shards);
     let resident = parameters + 4 * statistics;
     let order = if step.reversible { Order::Known } else { Order::Loose };
@@ -179,7 +180,7 @@ fn played_with_events(
         stages: step.stages,
         at_peak,
         place,
-        head: head_bytes,
+        head: head.activations,
         peak: resident + optimizer + at_peak.total(),
         pages,
     };

@@ -6,6 +6,7 @@ mod advice;
 mod card;
 mod driver;
 mod dry;
+mod head;
 mod ledger;
 mod link;
 mod machine;

@@ -1,17 +1,12 @@
 //! The passes of a step on the [`Ledger`].
 
+use super::head::Head;
 use super::ledger::{Buffer, Ledger};
 use super::machine::Machine;
 use super::tape::Tape;
 use crate::nn::graph::{Function, Graph, Step};
 use crate::nn::{Halves, Value};
 use crate::train::OptimizerConfig;
-
-/// Tensors of the size `[batch, classes]` that the head makes on the way to the loss and back, at
-/// the same time.
-pub(super) const HEAD: usize = 10;
-/// Those of them that are there when the loss is known.
-const LOGITS: usize = 6;
 
 /// Plays passes: who makes, shares and releases which buffer, in the order of the backend's own
 /// steps.
@@ -40,9 +35,8 @@ impl Player<'_> {
         }
     }
 
-    /// Plays a step. `head` and `weights` are the head's bytes of activations and parameters.
-    /// Returns the bytes held between the passes.
-    pub fn step(&mut self, head: usize, weights: usize) -> usize {
+    /// Plays a step. Returns the bytes held between the passes.
+    pub fn step(&mut self, head: Head) -> usize {
         let graph = self.graph;
         let bytes = self.bytes(Value(0));
         let image = self.ledger.new_lasting(bytes);
@@ -83,7 +77,7 @@ impl Player<'_> {
                 _ => self.note(name, self.ledger.now.activations.saturating_sub(before)),
             }
         }
-        let (mut dy, held) = self.top(streams, head, weights);
+        let (mut dy, held) = self.top(streams, head);
         let mut y: Vec<Buffer> = Vec::new();
         for (i, (name, step)) in graph.steps.iter().enumerate().rev() {
             name.clone_into(&mut self.ledger.at);
@@ -157,19 +151,22 @@ impl Player<'_> {
 
     /// Embedding layers and head, there and back: the gradient of the pooled statistics, and what
     /// is held in between.
-    fn top(&mut self, pooled: Vec<Buffer>, head: usize, weights: usize) -> (Vec<Buffer>, usize) {
+    fn top(&mut self, pooled: Vec<Buffer>, head: Head) -> (Vec<Buffer>, usize) {
         "head".clone_into(&mut self.ledger.at);
         let tail = &self.graph.tail;
         let (embedding, tape) = self.forward(tail, pooled, true);
-        let logits = self.ledger.new_buffer(head / HEAD * LOGITS);
+        let logits = self.ledger.new_buffer(head.held);
         let held = self.ledger.now.activations;
-        self.ledger.scratch(head - head / HEAD * LOGITS + 2 * weights);
-        self.ledger.gradient(weights);
+        self.ledger.scratch(head.before);
+        self.ledger.gradient(head.weights);
+        if head.beside > 0 {
+            self.ledger.scratch(head.beside);
+        }
         let dy = self.ledger.new_buffer(self.bytes(tail.outputs[0]));
         self.ledger.release(logits);
         self.ledger.release_all(embedding);
         if let Some(optimizer) = self.release {
-            let scratch = self.machine.step_scratch(optimizer, std::iter::once(weights / 4));
+            let scratch = self.machine.step_scratch(optimizer, std::iter::once(head.weights / 4));
             self.ledger.step(0, scratch);
         }
         (self.backward(tail, tape, vec![dy], true), held)

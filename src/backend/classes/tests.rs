@@ -1,10 +1,11 @@
+//! Parts against all classes at once.
+
 use burn::tensor::activation::log_softmax;
-use burn::tensor::{Device, TensorData};
+use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use super::*;
 use crate::backend::BackendKind;
 use crate::rng::Stream;
-use burn::tensor::{Int, Tensor};
 
 /// Products and nothing else, times a factor.
 #[derive(Debug, Clone)]
@@ -64,7 +65,11 @@ fn parts_are_burns_cross_entropy() {
             for part in [1, 3, 8] {
                 let ours = traced(tensors(), |x, weight| {
                     let labels = labels.clone();
-                    class_loss(x, weight, Classes { logits: Products(factor), labels, rows: 1, part })
+                    class_loss(
+                        x,
+                        weight,
+                        Classes { logits: Products(factor), labels, rows: 1, part },
+                    )
                 });
                 let what = format!("{kind:?}, factor {factor}, {part} at a time");
                 assert_eq!(ours[1], wanted[1], "{what}");
@@ -84,8 +89,8 @@ fn parts_are_burns_cross_entropy() {
 fn of_equal_scores_the_first_counts() {
     let device = Device::default();
     let weight = leaf(vec![1.0, 2.0, 2.0, 0.0, 2.0], 1, &device);
-    for (label, right) in [(0, 0.0), (1, 1.0), (2, 0.0), (4, 0.0)] {
-        let labels = Tensor::<1, Int>::from_data(TensorData::new(vec![label as i64], [1]), &device);
+    for (label, right) in [(0i64, 0.0), (1, 1.0), (2, 0.0), (4, 0.0)] {
+        let labels = Tensor::<1, Int>::from_data(TensorData::new(vec![label], [1]), &device);
         for part in [1, 2, 5] {
             let x = leaf(vec![1.0], 1, &device);
             let of = Classes { logits: Products(1.0), labels: labels.clone(), rows: 1, part };

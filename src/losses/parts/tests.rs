@@ -25,6 +25,7 @@ fn configs() -> Vec<HeadConfig> {
 }
 
 /// A head, embeddings as a leaf, and labels of the first and last speaker among others.
+#[derive(Clone)]
 struct Case {
     head: Head,
     embeddings: Tensor<2>,
@@ -102,7 +103,7 @@ fn frozen_weights_and_constant_embeddings_have_no_gradients() {
     let case = Case::new(&HeadConfig::default(), SPEAKERS, BATCH, &device);
     let [_, _, embeddings, weight] = case.numbers(case.parts(3));
 
-    let frozen = Case { head: case.head.clone().no_grad(), ..Case::clone_of(&case) };
+    let frozen = Case { head: case.head.clone().no_grad(), ..case.clone() };
     let mut gradients = (frozen.parts(3).loss * 0.7).backward();
     let found = frozen.embeddings.grad_remove(&mut gradients).unwrap().into_data();
     assert_eq!(found.iter::<f64>().collect::<Vec<_>>(), embeddings);
@@ -113,13 +114,6 @@ fn frozen_weights_and_constant_embeddings_have_no_gradients() {
     let gradients = (judged.loss * 0.7).backward();
     let (_, found) = gradients_named(&case.head, &gradients).into_iter().next().unwrap();
     assert_eq!(found.iter::<f64>().collect::<Vec<_>>(), weight);
-}
-
-impl Case {
-    fn clone_of(other: &Self) -> Self {
-        let Self { head, embeddings, labels } = other;
-        Self { head: head.clone(), embeddings: embeddings.clone(), labels: labels.clone() }
-    }
 }
 
 /// A head without a tape is judged too.
