@@ -7,6 +7,7 @@ use burn::backend::DispatchTensor;
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::tensor::{Device, Tensor};
 
+use super::fork::Fork;
 use super::seed::seed;
 use crate::backend::{Mode, is_gpu};
 
@@ -18,6 +19,13 @@ pub type Streams = Vec<Tensor<4>>;
 pub trait Layer: Module + 'static {
     /// Applies the function. Each stream is `[batch, channels, mels, frames]`.
     fn forward(&self, x: Streams, mode: Mode) -> Streams;
+
+    /// The same function in pieces, if it is better differentiated piece by piece: each runs the
+    /// same operations on the same parameters (clones of them), and their gradients have the same
+    /// bits.
+    fn fork(&self) -> Option<Fork> {
+        None
+    }
 }
 
 /// A [`Layer`] whose type is forgotten; every layer is one. Parameters are numbered in the order in
@@ -25,6 +33,10 @@ pub trait Layer: Module + 'static {
 pub trait AnyLayer {
     /// [`Layer::forward`].
     fn forward(&self, x: Streams, mode: Mode) -> Streams;
+
+    /// [`Layer::forward`] with other values in the place of the layer's own, by the numbers of
+    /// parameters.
+    fn replay(&self, x: Streams, mode: Mode, values: Vec<Option<DispatchTensor>>) -> Streams;
 
     /// Parameters and buffers, as they are stored.
     fn parameters(&self) -> Vec<DispatchTensor>;
@@ -68,6 +80,13 @@ impl<L: Layer> AnyLayer for L {
         Layer::forward(self, x, mode)
     }
 
+    fn replay(&self, x: Streams, mode: Mode, values: Vec<Option<DispatchTensor>>) -> Streams {
+        match values.iter().any(Option::is_some) {
+            true => self.clone().map(&mut Fill(values.into_iter())).forward(x, mode),
+            false => Layer::forward(self, x, mode),
+        }
+    }
+
     fn parameters(&self) -> Vec<DispatchTensor> {
         struct Collect(Vec<DispatchTensor>);
         impl ModuleVisitor for Collect {
@@ -98,6 +117,9 @@ impl<L: Layer> AnyLayer for L {
         outputs: &mut dyn FnMut(Streams),
         gradients: &mut dyn FnMut(usize, DispatchTensor),
     ) -> Option<Streams> {
+        if let Some(fork) = self.fork() {
+            return fork.pull(again, &self.ids(), outputs, gradients);
+        }
         let Again { x, dy, mode, inputs, tracked, values } = again;
         let device = x.first().map(Tensor::device);
         let mut thaw = Thaw { tracked: tracked.iter(), values: values.into_iter() };
@@ -161,6 +183,18 @@ impl ModuleMapper for Thaw<'_> {
                 value.autodiff().require_grad()
             }),
             _ => param,
+        }
+    }
+}
+
+/// Puts values in the place of parameters.
+struct Fill(IntoIter<Option<DispatchTensor>>);
+
+impl ModuleMapper for Fill {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        match self.0.next().flatten() {
+            Some(value) => param.map(|_| Tensor::from_dispatch(value)),
+            None => param,
         }
     }
 }

@@ -3,7 +3,7 @@
 //! else).
 //!
 //! From the ground up: `grid` (rounding of streams), `seed` and `layer` (functions and their
-//! private tapes), `body` (steps), `chain` (the steps forwards and backwards), `deliver` (where
+//! private tapes), `fork` (functions in pieces), `body` (steps), `chain` (the steps forwards and backwards), `deliver` (where
 //! gradients go on the way back), `lift` and `node` (the whole as one node of the tape).
 //!
 //! A [`Reversible`] module lists its [`Step`]s. [`run`] takes an input through them:
@@ -35,6 +35,7 @@
 mod body;
 mod chain;
 mod deliver;
+mod fork;
 mod grid;
 mod layer;
 mod lift;
@@ -43,6 +44,7 @@ mod seed;
 
 pub use body::{Execution, Rearrange, Reversible, Step};
 pub use deliver::{Sink, delivering};
+pub use fork::Fork;
 pub use grid::{GRID, GridOps, sum};
 pub(crate) use grid::{shift, snap};
 pub(super) use layer::in_order;

@@ -6,7 +6,7 @@ use super::super::network::Backbone;
 use super::super::{Architecture, segments};
 use super::plan::{Entry, Plan, StagePlan};
 use super::{MergeRule, StreamRule};
-use crate::backend::reversible::Execution;
+use crate::backend::reversible::{Execution, Fork};
 use crate::nn::{
     BatchNorm, Block, Body, Combine, Conv2d, Conv2dConfig, Coupling, Downsample, Exec, Halves,
     Init, Part, Pooling, Segments, Squeeze, Stage, Step, downsample,
@@ -92,6 +92,13 @@ impl Part for Transition {
             }
             Self::Merged((conv, norm)) => x.map(|x| e.conv_norm(conv, norm, x)).collect(),
             Self::Block(block) => x.map(|x| block.forward(e, x)).collect(),
+        }
+    }
+
+    fn fork(&self) -> Option<Fork> {
+        match self {
+            Self::PerStream(_) | Self::Merged(_) => None,
+            Self::Block(block) => block.fork(),
         }
     }
 }
