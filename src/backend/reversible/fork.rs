@@ -50,19 +50,24 @@ struct Pull<'a> {
 }
 
 impl Pull<'_> {
+    /// Through a piece. The outputs of the last one are those of the whole, and its inputs are
+    /// needed nowhere else.
     fn through(
         &mut self,
         piece: &Piece,
         [x, dy]: [Streams; 2],
         inputs: bool,
-        outputs: &mut dyn FnMut(Streams),
+        whole: Option<&mut dyn FnMut(Streams)>,
     ) -> Option<Streams> {
         let numbers = &piece.numbers;
         let tracked: Vec<bool> = numbers.iter().map(|&number| self.tracked[number]).collect();
         let values = numbers.iter().map(|&number| self.lent[number].take()).collect();
         let again = Again { x, dy, mode: self.mode, inputs, tracked: &tracked, values };
         let gradients = &mut |own: usize, gradient| (self.gradients)(numbers[own], gradient);
-        piece.layer.pull(again, outputs, gradients)
+        match whole {
+            Some(outputs) => piece.layer.pull_given(again, outputs, gradients),
+            None => piece.layer.pull(again, &mut drop, gradients),
+        }
     }
 }
 
@@ -88,13 +93,13 @@ impl Fork {
         let mut both = kept.pop().unwrap_or_default();
         both.extend(other.run(x.clone(), mode, &lent));
         let mut pull = Pull { mode, tracked, lent, gradients };
-        let mut d = pull.through(&last, [both, dy], true, outputs)?;
+        let mut d = pull.through(&last, [both, dy], true, Some(outputs))?;
         let aside = vec![d.remove(1)];
-        let aside = pull.through(&other, [x, aside], inputs, &mut drop);
+        let aside = pull.through(&other, [x, aside], inputs, None);
         for piece in main.iter().rev() {
             let x = kept.pop()?;
             let wanted = inputs || !kept.is_empty();
-            d = pull.through(piece, [x, d], wanted, &mut drop)?;
+            d = pull.through(piece, [x, d], wanted, None)?;
         }
         Some(vec![sum(d.remove(0), aside?.remove(0))])
     }

@@ -2,9 +2,10 @@
 //! from the output (additive couplings, rearrangements) or from a few kept inputs (everything
 //! else).
 //!
-//! From the ground up: `grid` (rounding of streams), `seed` and `layer` (functions and their
-//! private tapes), `fork` (functions in pieces), `body` (steps), `chain` (the steps forwards and backwards), `deliver` (where
-//! gradients go on the way back), `lift` and `node` (the whole as one node of the tape).
+//! From the ground up: `grid` (rounding of streams), `seed`, `entrance` and `layer` (functions and
+//! their private tapes), `fork` (functions in pieces), `body` (steps), `chain` (the steps forwards
+//! and backwards), `deliver` (where gradients go on the way back), `lift` and `node` (the whole as
+//! one node of the tape).
 //!
 //! A [`Reversible`] module lists its [`Step`]s. [`run`] takes an input through them:
 //!
@@ -35,6 +36,7 @@
 mod body;
 mod chain;
 mod deliver;
+mod entrance;
 mod fork;
 mod grid;
 mod layer;
@@ -44,6 +46,7 @@ mod seed;
 
 pub use body::{Execution, Rearrange, Reversible, Step};
 pub use deliver::{Sink, delivering};
+pub use entrance::{Arrival, EntranceOps};
 pub use fork::Fork;
 pub use grid::{GRID, GridOps, sum};
 pub(crate) use grid::{shift, snap};
