@@ -14,6 +14,7 @@ mod measure;
 #[cfg(feature = "wgpu-bare")]
 mod noop;
 mod pages;
+mod pieces;
 mod play;
 mod report;
 mod tape;

@@ -3,6 +3,7 @@
 use super::head::Head;
 use super::ledger::{Buffer, Ledger};
 use super::machine::Machine;
+use super::pieces::Pieces;
 use super::tape::Tape;
 use crate::nn::graph::{Function, Graph, Step};
 use crate::nn::{Halves, Value};
@@ -85,6 +86,11 @@ impl Player<'_> {
                 Step::Keep(f) => {
                     self.ledger.release_all(y);
                     y = kept.pop().unwrap_or_default();
+                    let pieces = self.reversible.then(|| Pieces::of(graph, f)).flatten();
+                    if let (Some(pieces), &[x], &[seed]) = (pieces, &y[..], &dy[..]) {
+                        dy = self.pull_pieces(&pieces, x, seed, i > 0);
+                        continue;
+                    }
                     let tape = self.tapes.pop().unwrap_or_else(|| {
                         let inputs = self.ledger.share_all(&y);
                         let (out, tape) = self.forward(f, inputs, true);
@@ -141,7 +147,7 @@ impl Player<'_> {
     /// The steps of a function's parameters, whose gradients are all but so many that were there
     /// before: in the backward pass where activations are recomputed and gradients released. An
     /// ordinary tape keeps its gradients to the end.
-    fn released(&mut self, f: &Function, before: usize) {
+    pub fn released(&mut self, f: &Function, before: usize) {
         let Some(optimizer) = self.release.filter(|_| self.reversible) else { return };
         let nodes = &self.graph.nodes[f.nodes.clone()];
         let counts = nodes.iter().map(|node| self.graph.node_parameters(node));
