@@ -1,6 +1,7 @@
 //! `revox memory`.
 
 mod object;
+mod options;
 mod ranks;
 
 use std::path::PathBuf;
@@ -32,6 +33,7 @@ use crate::zoo::Architecture;
   revox memory rev1-resnet34 --batch 8 --measure --svg bars.svg
   revox memory rev2-resnet293 --optimizer sgd8bit --dry --card 11GiB
   revox memory resnet34 resnet293 --batch 32 --ranks 8
+  revox memory resnet293 --batch 64 --options
   revox memory resnet34 --optimizer adamw --ranks 8 --shard-states")]
 pub struct Args {
     /// Architectures (see `revox zoo`).
@@ -62,6 +64,11 @@ pub struct Args {
     /// Gradients are released during the backward pass (train.release_gradients).
     #[arg(long, conflicts_with = "ranks")]
     release_gradients: bool,
+    /// Put the options of training beside each other, with their bytes and multiplications by
+    /// arithmetic: a table in Markdown.
+    #[arg(long, conflicts_with_all = ["execution", "release_gradients", "measure", "dry", "svg",
+                                      "ranks"])]
+    options: bool,
     /// Run a step on the chosen backend and count.
     #[arg(long)]
     measure: bool,
@@ -179,6 +186,9 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     }
     if args.execution.is_some() && settings.iter().all(|s| s.execution.is_none()) {
         return Err(Error::invalid("--execution is a choice of rev1- and rev2- architectures"));
+    }
+    if args.options {
+        return options::run(&asked, backend, global);
     }
     let counter = args.measure.then(|| Counter::new(global));
     let rows = settings

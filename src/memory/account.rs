@@ -135,7 +135,7 @@ fn played_with_events(
     setting.check()?;
     let machine = Machine::of(kind);
     let graph = setting.arch.graph(setting.frames)?;
-    let head = Head::of(setting, machine);
+    let head = Head::of(setting.batch, setting.speakers, setting.arch.embedding_dim, machine);
     let layers = graph.nodes.iter().map(|node| graph.node_parameters(node));
     let tensors: Vec<usize> =
         std::iter::once(head.weights / 4).chain(layers.filter(|&n| n > 0)).collect();

@@ -1,6 +1,5 @@
 //! The head's share of a step: what it makes of embeddings on the way to the loss and back.
 
-use super::Setting;
 use super::machine::Machine;
 use crate::losses::{HeadConfig, speakers_at_once};
 
@@ -31,8 +30,7 @@ pub(super) struct Head {
 
 impl Head {
     /// The default head, which takes many classes in parts.
-    pub fn of(setting: &Setting, machine: Machine) -> Self {
-        let (batch, classes, dim) = (setting.batch, setting.speakers, setting.arch.embedding_dim);
+    pub fn of(batch: usize, classes: usize, dim: usize, machine: Machine) -> Self {
         let weights = 4 * dim * classes;
         let matrix = |classes: usize| machine.bytes(batch, &[classes]);
         match speakers_at_once(&HeadConfig::default(), batch, dim, classes) {
@@ -57,21 +55,9 @@ impl Head {
 mod tests {
     use super::*;
     use crate::backend::BackendKind;
-    use crate::train::OptimizerConfig;
-    use crate::zoo::Architecture;
 
-    fn head(batch: usize, speakers: usize) -> Head {
-        let setting = Setting {
-            arch: Architecture::named("resnet34").unwrap(),
-            execution: None,
-            batch,
-            frames: 200,
-            speakers,
-            optimizer: OptimizerConfig::default(),
-            shards: 1,
-            release_gradients: false,
-        };
-        Head::of(&setting, Machine::of(BackendKind::Flex))
+    fn head(batch: usize, classes: usize) -> Head {
+        Head::of(batch, classes, 256, Machine::of(BackendKind::Flex))
     }
 
     /// 512 crops and the classes of VoxCeleb2 with speeds: 10 matrices of 36.8 MB and 2 copies of

@@ -13,6 +13,7 @@ mod machine;
 mod measure;
 #[cfg(feature = "wgpu-bare")]
 mod noop;
+mod options;
 mod pages;
 mod pieces;
 mod play;
@@ -29,6 +30,7 @@ pub use dry::dry;
 pub use ledger::Use;
 pub use link::{Exchange, LINKS, Link, link_table};
 pub use measure::{Measured, measure, measure_beside};
+pub use options::{Choice, options, options_table};
 pub use report::{Row, human, svg, table};
 
 use burn::optim::GradientsParams;

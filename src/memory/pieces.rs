@@ -23,7 +23,7 @@ impl Pieces {
         let (start, nodes) = (f.nodes.start, &graph.nodes[f.nodes.clone()]);
         let (&[input], n) = (&f.inputs[..], nodes.len()) else { return None };
         // Pairs of nodes; then the projection, sum and ReLU.
-        if n < 8 || n % 2 == 1 {
+        if n < 8 || !n.is_multiple_of(2) {
             return None;
         }
         let is_block = nodes[n - 1].op == Op::Map(Map::Relu)
@@ -42,6 +42,11 @@ impl Pieces {
             last: piece(n - 6, n - 4),
             other: piece(n - 4, n - 2),
         })
+    }
+
+    /// Those that run once more, without a tape, for the inputs of others.
+    pub fn repeated(&self) -> impl Iterator<Item = &Function> {
+        self.main.iter().chain([&self.other])
     }
 }
 

@@ -87,8 +87,8 @@ impl Player<'_> {
                     self.ledger.release_all(y);
                     y = kept.pop().unwrap_or_default();
                     let pieces = self.reversible.then(|| Pieces::of(graph, f)).flatten();
-                    if let (Some(pieces), &[x], &[seed]) = (pieces, &y[..], &dy[..]) {
-                        dy = self.pull_pieces(&pieces, x, seed, i > 0);
+                    if let Some(pieces) = pieces {
+                        dy = self.pull_pieces(&pieces, y[0], dy[0], i > 0);
                         continue;
                     }
                     let tape = self.tapes.pop().unwrap_or_else(|| {
