@@ -1,5 +1,6 @@
 //! `revox memory`.
 
+mod counter;
 mod object;
 mod options;
 mod ranks;
@@ -8,19 +9,18 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
+use self::counter::Counter;
 use self::object::object;
 use self::ranks::Ranks;
 use super::values::{self, ArchitectureName, mels, memory};
 use super::{Global, tell};
+use crate::backend::BackendKind;
 use crate::backend::reversible::Execution;
-use crate::backend::{BackendKind, failure};
 use crate::error::{Error, Result};
 use crate::fs;
 use crate::memory::{
-    Card, Measured, Row, Setting, account_on, advised, alternatives, dry, measure_beside, svg,
-    table, total_by_driver, used_by_driver,
+    Card, Row, Setting, account_on, alternatives, dry, svg, table, total_by_driver,
 };
-use crate::panics::quietly;
 use crate::terminal::{errln, outln};
 use crate::train::OptimizerConfig;
 use crate::zoo::Architecture;
@@ -110,39 +110,6 @@ impl Args {
         })?;
         Ok(Some(Card { bytes, backend }))
     }
-}
-
-/// Counts steps on a device.
-struct Counter<'a> {
-    global: &'a Global,
-    /// What the driver says is in use before the device is opened, if it is NVIDIA's.
-    idle: Option<u64>,
-}
-
-impl<'a> Counter<'a> {
-    fn new(global: &'a Global) -> Self {
-        Self { global, idle: used(global) }
-    }
-
-    /// A step on the device.
-    ///
-    /// # Errors
-    /// A step that fails. If memory was short, the error says what would fit.
-    fn count(&self, setting: &Setting) -> Result<Measured> {
-        let Self { global, idle } = *self;
-        let (free, device) = (global.free(), global.open()?);
-        let measured = quietly(|| measure_beside(setting, &device, &|| used(global)))
-            .unwrap_or_else(|panic| Err(failure(&panic)))
-            .map_err(|e| advised(e, setting, global.backend, free))?;
-        // What this program has taken.
-        let taken = |bytes: usize| bytes.saturating_sub(idle.unwrap_or(0) as usize);
-        Ok(Measured { driver: measured.driver.map(taken), ..measured })
-    }
-}
-
-/// What NVIDIA's driver says is in use on the device.
-fn used(global: &Global) -> Option<u64> {
-    (global.backend == BackendKind::Cuda).then(|| used_by_driver(global.device)).flatten()
 }
 
 /// Prints the report, beside the drawing.

@@ -21,21 +21,20 @@ pub(super) fn run(settings: &[Setting], backend: BackendKind, global: &Global) -
         }
         return Ok(());
     }
-    for (i, (setting, choices)) in settings.iter().zip(&all).enumerate() {
-        if i > 0 {
-            outln!("");
-        }
-        let Setting { batch, frames, speakers, .. } = setting;
-        outln!(
-            "One training step, batch {batch} x {frames} frames, {speakers} classes, f32, on {}. \
-             All of it is\narithmetic. Multiplications are those of convolutions and matrix \
-             products, compared\nwith the first row's; a backward pass has two for each of a \
-             forward pass.\n\n{}",
-            backend.name(),
-            options_table(choices).trim_end()
-        );
-    }
+    let texts: Vec<String> = settings.iter().zip(&all).map(|pair| text(pair, backend)).collect();
+    outln!("{}", texts.join("\n\n"));
     Ok(())
+}
+
+fn text((setting, choices): (&Setting, &Vec<Choice>), backend: BackendKind) -> String {
+    let Setting { batch, frames, speakers, .. } = setting;
+    format!(
+        "One training step, batch {batch} x {frames} frames, {speakers} classes, f32, on {}. All \
+         of it is\narithmetic. Multiplications are those of convolutions and matrix products, \
+         compared\nwith the first row's; a backward pass has two for each of a forward pass.\n\n{}",
+        backend.name(),
+        options_table(choices).trim_end()
+    )
 }
 
 fn rows(choices: &[Choice]) -> Vec<Value> {
