@@ -70,11 +70,10 @@ impl Player<'_> {
         let (side, _) = self.forward(&pieces.other, vec![input], false);
         let before = self.ledger.gradients();
         let (y, tape) = self.forward(&pieces.convolution, middle, true);
-        let (bytes, gpu) = (self.bytes(pieces.last.outputs[0]), self.machine.is_gpu());
-        // Normalisation, sum and ReLU are one operation. On CPUs its output takes the projection's
-        // place; its input is kept.
-        let output = if gpu { self.ledger.renew(side[0], bytes) } else { side[0] };
-        let dsum = match gpu {
+        let bytes = self.bytes(pieces.last.outputs[0]);
+        // Normalisation, sum and ReLU are one operation, whose output takes the projection's place.
+        let output = side[0];
+        let dsum = match self.machine.is_gpu() {
             true => {
                 let dsum = self.ledger.in_place(&[dy], bytes);
                 self.ledger.release(output);

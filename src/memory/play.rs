@@ -199,7 +199,8 @@ impl Player<'_> {
     }
 
     fn halves(&mut self, how: Halves, streams: Vec<Buffer>) -> Vec<Buffer> {
-        let views = !self.machine.is_gpu();
+        // Burn's tape has views of one tensor on CPUs; our operation makes two.
+        let views = !self.machine.is_gpu() && !self.reversible;
         let ledger = &mut self.ledger;
         match (how, &streams[..]) {
             (Halves::Split, &[one]) if views => vec![one, ledger.share(one)],
