@@ -192,7 +192,7 @@ mod tests {
             "resnet293, 128 crops of 200 frames take about 110.92 GiB",
             "24.00 GiB were free",
             "train.accumulate = 8 or train.batch_size = 16 (14.",
-            "rev1-resnet293 (6.",
+            "rev1-resnet293 (4.",
             "rev2-resnet293 (2.",
         ] {
             assert!(text.contains(part), "{part}: {text}");

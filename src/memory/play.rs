@@ -27,7 +27,7 @@ pub(super) struct Player<'g> {
     pub release: Option<&'g OptimizerConfig>,
 }
 
-impl Player<'_> {
+impl<'g> Player<'g> {
     /// Notes what a step has added to what is held.
     fn note(&mut self, name: &str, added: usize) {
         match self.stages.iter_mut().find(|(n, _)| n == name) {
@@ -48,12 +48,12 @@ impl Player<'_> {
             self.ledger.new_lasting(bytes);
         }
         let mut kept = Vec::new();
-        for (name, step) in &graph.steps {
+        for (i, (name, step)) in graph.steps.iter().enumerate() {
             let before = self.ledger.now.activations;
             name.clone_into(&mut self.ledger.at);
             match step {
                 Step::Keep(f) => {
-                    if self.reversible {
+                    if self.reversible && self.derived(i).is_none() {
                         kept.push(self.ledger.share_all(&streams));
                     }
                     streams = self.run(f, streams);
@@ -85,7 +85,13 @@ impl Player<'_> {
             match step {
                 Step::Keep(f) => {
                     self.ledger.release_all(y);
-                    y = kept.pop().unwrap_or_default();
+                    y = match self.derived(i) {
+                        None => kept.pop().unwrap_or_default(),
+                        Some(before) => {
+                            let inputs = self.ledger.share_all(&kept[kept.len() - 1]);
+                            self.forward(before, inputs, false).0
+                        }
+                    };
                     let pieces = self.reversible.then(|| Pieces::of(graph, f)).flatten();
                     if let Some(pieces) = pieces {
                         dy = self.pull_pieces(&pieces, y[0], dy[0], i > 0);
@@ -117,6 +123,17 @@ impl Player<'_> {
         }
         self.ledger.release_all(y);
         held
+    }
+
+    /// The function that makes the input of a kept step once more: the stem of a reversible network
+    /// that has a step of one stream at once behind it.
+    fn derived(&self, step: usize) -> Option<&'g Function> {
+        match (step, &self.graph.steps[..]) {
+            (1, [(_, Step::Keep(stem)), (_, Step::Keep(next)), ..]) if self.reversible => {
+                (next.inputs.len() == 1).then_some(stem)
+            }
+            _ => None,
+        }
     }
 
     /// A function in the forward pass.

@@ -244,10 +244,20 @@ impl<'a> Step<'a> {
 pub trait Body: Module + 'static {
     /// The steps in forward order, each with the stage it belongs to.
     fn walk(&self) -> Vec<(Stage, Step<'_>)>;
+
+    /// See [`Reversible::is_cheap`].
+    fn is_cheap(&self, step: usize) -> bool {
+        let _ = step;
+        false
+    }
 }
 
 impl<B: Body> Reversible for B {
     fn steps(&self) -> Vec<reversible::Step<'_>> {
         self.walk().into_iter().map(|(_, step)| step.lower()).collect()
+    }
+
+    fn is_cheap(&self, step: usize) -> bool {
+        Body::is_cheap(self, step)
     }
 }

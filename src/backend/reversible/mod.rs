@@ -11,7 +11,8 @@
 //!
 //! * [`Execution::Taped`], the plain twin: on Burn's ordinary tape, which keeps every activation;
 //! * [`Execution::Reversible`]: as *one* node of the tape. The forward pass runs without a tape and
-//!   keeps the inputs of [`Step::Keep`] and, unless the last step is one, the output. The backward
+//!   keeps the inputs of [`Step::Keep`] (but for those behind a function that is cheap to run
+//!   again) and, unless the last step is one, the output. The backward
 //!   pass walks the steps in reverse order, recovers each step's input, runs its functions again on
 //!   private tapes, and adds the parameters' gradients where any optimizer finds them.
 //!

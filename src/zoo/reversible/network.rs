@@ -141,6 +141,11 @@ impl Body for RevBody {
         steps.push((Stage::POOLING, Step::Keep(&self.summary)));
         steps
     }
+
+    /// The stem, where a block follows at once: of all multiplications it has a few thousandths.
+    fn is_cheap(&self, step: usize) -> bool {
+        step == 0 && self.stem.streams.is_none()
+    }
 }
 
 impl RevNet {
