@@ -246,8 +246,8 @@ mod tests {
         let (mut output, mut parameters) = (Vec::new(), Vec::new());
         let dx = layer.pull(
             again,
-            &mut |mut y| output = bits(y.remove(0).into_dispatch(), 4),
-            &mut |number, gradient| parameters.push((number, bits(gradient, axes(number)))),
+            &mut |mut y: Vec<Tensor<4>>| output = bits(y.remove(0).into_dispatch(), 4),
+            &mut |number: usize, gradient| parameters.push((number, bits(gradient, axes(number)))),
         );
         parameters.sort_unstable();
         let input = dx.map(|mut dx| bits(dx.remove(0).into_dispatch(), 4));

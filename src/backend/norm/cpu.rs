@@ -78,8 +78,8 @@ fn moments(layout: &Layout, xs: &[f32]) -> (Vec<f32>, Vec<f32>) {
     (0..layout.channels).into_par_iter().map(of).unzip()
 }
 
-/// A normalisation with the sum behind it, see [`super::plain::CoreSum`]. On a tape the input stays;
-/// the sum takes the place of the second tensor if nobody else uses that.
+/// A normalisation with the sum behind it, see [`super::plain::CoreSum`]. On a tape the input
+/// stays; the sum takes the place of the second tensor if nobody else uses that.
 pub(super) fn normalize_sum(
     [x, other, gamma, beta]: [FloatTensor<Flex>; 4],
     norm: Norm,

@@ -21,12 +21,16 @@ pub(super) fn run(settings: &[Setting], backend: BackendKind, global: &Global) -
         }
         return Ok(());
     }
-    let texts: Vec<String> = settings.iter().zip(&all).map(|pair| text(pair, backend)).collect();
+    let texts: Vec<String> = settings
+        .iter()
+        .zip(&all)
+        .map(|(setting, choices)| text(setting, choices, backend))
+        .collect();
     outln!("{}", texts.join("\n\n"));
     Ok(())
 }
 
-fn text((setting, choices): (&Setting, &Vec<Choice>), backend: BackendKind) -> String {
+fn text(setting: &Setting, choices: &[Choice], backend: BackendKind) -> String {
     let Setting { batch, frames, speakers, .. } = setting;
     format!(
         "One training step, batch {batch} x {frames} frames, {speakers} classes, f32, on {}. All \
