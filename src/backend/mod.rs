@@ -33,6 +33,9 @@ mod product;
 
 // ndarray stays a second opinion for as long as Burn ships it.
 #[allow(deprecated)]
+#[cfg(feature = "burn")]
+pub mod classes;
+#[allow(deprecated)]
 pub mod codes;
 #[cfg(feature = "burn")]
 pub mod collective;

@@ -3,6 +3,7 @@
 mod counter;
 mod kinds;
 mod object;
+mod options;
 mod ranks;
 
 use std::path::PathBuf;
@@ -35,6 +36,7 @@ use crate::zoo::Architecture;
   revox memory resnet293 --batch 64 --execution checkpointed --memory 11GB
   revox memory resnet34 --compare
   revox memory resnet34 resnet293 --batch 32 --ranks 8
+  revox memory resnet293 --batch 64 --options
   revox memory resnet34 --optimizer adamw --ranks 8 --shard-states")]
 pub struct Args {
     /// Architectures (see `revox zoo`).
@@ -68,6 +70,11 @@ pub struct Args {
     /// reversible networks.
     #[arg(long, value_enum, default_value_t)]
     weights: Weights,
+    /// Put the options of training beside each other, with their bytes and multiplications by
+    /// arithmetic: a table in Markdown.
+    #[arg(long, conflicts_with_all = ["execution", "release_gradients", "measure", "dry", "svg",
+                                      "ranks"])]
+    options: bool,
     /// Run a step on the chosen backend and count.
     #[arg(long)]
     measure: bool,
@@ -155,6 +162,9 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
         }
     }
     args.kinds.check(&settings)?;
+    if args.options {
+        return options::run(&asked, backend, global);
+    }
     let counter = args.measure.then(|| Counter::new(global));
     let rows = settings
         .into_iter()

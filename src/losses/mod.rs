@@ -6,15 +6,21 @@
 //! For cross-entropy, a margin changes only the target's logit, and inter-topK those of the hardest
 //! other speakers. So only these are computed and scattered into the cosines, and no second table
 //! of batch by speakers is needed.
+//!
+//! Training takes loss and right answers at once ([`Head::judge`]). Where batch times speakers is
+//! large, it computes the logits of some speakers at a time, forwards and backwards, and stores no
+//! table at all (`parts`).
 
 mod aam;
 mod am;
 mod config;
+mod parts;
 mod softmax;
 mod sphereface2;
 mod sub_center;
 
 pub use config::{HeadConfig, LossKind};
+pub use parts::speakers_at_once;
 pub use softmax::cross_entropy;
 pub use sphereface2::Form;
 pub use sub_center::InterTopK;
@@ -28,6 +34,14 @@ use crate::backend::{is_gpu, product, with_lasting_gradient};
 use crate::nn::Init;
 
 impl HeadConfig {
+    /// Cosines of targets, any shape, under the margin of a head of cosines.
+    fn margined(&self, target: Tensor<2>, margin: f64) -> Tensor<2> {
+        match self.kind {
+            LossKind::Aam => aam::margin(target, margin, self.easy_margin),
+            LossKind::Softmax | LossKind::Am | LossKind::SphereFace2 => am::margin(target, margin),
+        }
+    }
+
     /// The head for `speakers` classes. Weights are Xavier-uniform, as in the reference.
     pub fn init(&self, init: Init, embedding_dim: usize, speakers: usize) -> Head {
         let rows = speakers * self.sub_centers;
@@ -65,6 +79,14 @@ pub struct Head {
     config: HeadConfig,
 }
 
+/// What a training step wants of a head.
+pub struct Judged {
+    /// The mean loss, `[1]`.
+    pub loss: Tensor<1>,
+    /// In how many examples the own class has the highest score without margin, `[1]`.
+    pub right: Tensor<1>,
+}
+
 /// The output of a head.
 pub struct HeadOutput {
     /// Logits after margin and scale, `[batch, speakers]`, for [`Head::loss`]. For SphereFace2, the
@@ -83,16 +105,28 @@ impl Head {
         labels: Tensor<1, Int>,
         margin: f64,
     ) -> HeadOutput {
-        let easy = self.config.easy_margin;
         match self.config.kind {
             LossKind::Softmax => self.linear(embeddings),
-            LossKind::Am => {
-                self.cosines(embeddings, labels, margin, |target| am::margin(target, margin))
-            }
-            LossKind::Aam => {
-                self.cosines(embeddings, labels, margin, |target| aam::margin(target, margin, easy))
-            }
+            LossKind::Am | LossKind::Aam => self.cosines(embeddings, labels, margin),
             LossKind::SphereFace2 => self.binary(embeddings, labels, margin),
+        }
+    }
+
+    /// Loss and right answers of embeddings `[batch, embedding_dim]` with labels `[batch]`: those
+    /// of [`Head::forward`] and [`Head::loss`]. Many speakers come in parts, with other rounding
+    /// errors (see [`speakers_at_once`]).
+    pub fn judge(&self, embeddings: Tensor<2>, labels: Tensor<1, Int>, margin: f64) -> Judged {
+        let [batch, _] = embeddings.dims();
+        let [rows, dim] = self.weight.lazy_shape().dims();
+        let speakers = rows / self.config.sub_centers;
+        match speakers_at_once(&self.config, batch, dim, speakers) {
+            Some(part) => self.in_parts(embeddings, labels, margin, part),
+            None => {
+                let HeadOutput { logits, scores } =
+                    self.forward(embeddings, labels.clone(), margin);
+                let right = right(scores, labels.clone());
+                Judged { loss: self.loss(logits, labels), right }
+            }
         }
     }
 
@@ -123,19 +157,13 @@ impl Head {
         HeadOutput { scores: logits.clone(), logits }
     }
 
-    /// Cosines, with `change` applied to those of the targets, `[batch, 1]`.
-    fn cosines(
-        &self,
-        embeddings: Tensor<2>,
-        labels: Tensor<1, Int>,
-        margin: f64,
-        change: impl Fn(Tensor<2>) -> Tensor<2>,
-    ) -> HeadOutput {
+    /// Cosines, with a margin on those of the targets.
+    fn cosines(&self, embeddings: Tensor<2>, labels: Tensor<1, Int>, margin: f64) -> HeadOutput {
         let cosine = product(normalize(embeddings), normalize(self.weight()));
         let cosine = sub_center::nearest(cosine, self.config.sub_centers);
         let targets = labels.unsqueeze_dim::<2>(1);
         let target = cosine.clone().gather(1, targets.clone());
-        let change = change(target.clone()) - target;
+        let change = self.config.margined(target.clone(), margin) - target;
         let mut logits = cosine.clone().scatter(1, targets.clone(), change, IndexingUpdateOp::Add);
         if let Some(penalty) = &self.config.inter_topk {
             let (others, change) = penalty.apply(&cosine, targets, margin);
@@ -151,6 +179,12 @@ impl Head {
         let logits = Binary::of(&self.config).logits(cosine.clone(), targets, bias, margin);
         HeadOutput { logits, scores: cosine }
     }
+}
+
+/// In how many examples the own class has the highest of the scores `[batch, speakers]`, `[1]`.
+fn right(scores: Tensor<2>, labels: Tensor<1, Int>) -> Tensor<1> {
+    let [size, _] = scores.dims();
+    scores.detach().argmax(1).reshape([size]).equal(labels).float().sum()
 }
 
 /// Rows of `[rows, dim]` scaled to unit length. A row shorter than 1e-6 stays short, because its

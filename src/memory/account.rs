@@ -3,11 +3,12 @@
 use burn::tensor::Device;
 
 use super::Setting;
+use super::head::Head;
 use super::ledger::{Ledger, Use};
 use super::machine::Machine;
 use super::pages::{self, Event, Order, Plan};
 use super::plan::plan;
-use super::play::{HEAD, Player};
+use super::play::Player;
 use crate::backend::reversible::Execution;
 use crate::backend::{BackendKind, largest_allocation, use_pages};
 use crate::error::Result;
@@ -34,7 +35,8 @@ pub struct Breakdown {
     pub at_peak: Use,
     /// Where in the step that is.
     pub place: String,
-    /// The head's share of activations, in use at the end of the forward pass.
+    /// The head's share of activations, at the end of the forward pass and on the way back. Many
+    /// classes come in parts, of which it has one at a time.
     pub head: usize,
     /// The most bytes at one time.
     pub peak: usize,
@@ -178,6 +180,7 @@ pub(super) fn player<'g>(
         ledger: Ledger::default(),
         batch: setting.batch,
         machine: Machine::of(kind),
+        reversible: setting.is_reversible(),
         recomputed,
         stages: Vec::new(),
         tapes: Vec::new(),
@@ -194,14 +197,14 @@ fn played_in(
     recomputed: Vec<bool>,
 ) -> (Breakdown, Option<Plan>, Vec<Event>) {
     let mut step = player(setting, kind, graph, recomputed);
-    let (machine, batch, classes) = (step.machine, setting.batch, setting.speakers);
-    let head = setting.arch.embedding_dim * classes;
+    let machine = step.machine;
+    let head = Head::of(setting.batch, setting.speakers, setting.arch.embedding_dim, machine);
     let layers = graph.nodes.iter().map(|node| graph.node_parameters(node));
-    let tensors: Vec<usize> = std::iter::once(head).chain(layers.filter(|&n| n > 0)).collect();
+    let tensors: Vec<usize> =
+        std::iter::once(head.weights / 4).chain(layers.filter(|&n| n > 0)).collect();
     let statistics: usize = graph.tensors.iter().filter(|t| !t.trained).map(Info::elements).sum();
     let parameters = 4 * tensors.iter().sum::<usize>();
-    let head_bytes = HEAD * machine.bytes(batch, &[classes]);
-    let held = step.step(head_bytes, 4 * head);
+    let held = step.step(head);
     let optimizer = largest_share(&setting.optimizer, &tensors, setting.shards);
     // Embedding layers stay in f32: the tape holds them.
     let top = &graph.nodes[graph.tail.nodes.clone()];
@@ -242,7 +245,7 @@ fn played_in(
         stages: step.stages,
         at_peak,
         place,
-        head: head_bytes,
+        head: head.activations,
         peak: resident + optimizer + at_peak.total(),
         pages,
     };

@@ -201,7 +201,7 @@ mod tests {
             "24.00 GiB were free",
             "train.accumulate = 8 or train.batch_size = 16 (14.",
             "train.execution = \"checkpointed\" (",
-            "rev1-resnet293 (6.",
+            "rev1-resnet293 (4.",
             "rev2-resnet293 (2.",
         ] {
             assert!(text.contains(part), "{part}: {text}");

@@ -122,7 +122,7 @@ fn count(setting: &Setting, device: &Device, driver: &dyn Fn() -> Option<u64>) -
             pending.loss
         } else {
             let (features, labels) = batch.into_tensors(&autodiff);
-            let loss = trainee.pass(features, labels, margin).loss;
+            let loss = trainee.judge(features, labels, margin).loss;
             held()?;
             let gradients = loss.backward();
             let value = loss.detach().inner();

@@ -6,13 +6,16 @@ mod advice;
 mod card;
 mod driver;
 mod dry;
+mod head;
 mod ledger;
 mod link;
 mod machine;
 mod measure;
 #[cfg(feature = "wgpu-bare")]
 mod noop;
+mod options;
 mod pages;
+mod pieces;
 mod plan;
 mod play;
 mod report;
@@ -28,6 +31,7 @@ pub use dry::dry;
 pub use ledger::Use;
 pub use link::{Exchange, LINKS, Link, link_table};
 pub use measure::{Measured, measure, measure_beside};
+pub use options::{Choice, options, options_table};
 pub use plan::{Plan, plan};
 pub use report::{Row, human, svg, table};
 

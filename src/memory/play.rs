@@ -1,18 +1,14 @@
 //! The passes of a step on the [`Ledger`].
 
+use super::head::Head;
 use super::ledger::{Buffer, Ledger};
 use super::machine::Machine;
+use super::pieces::Pieces;
 use super::tape::Tape;
 use crate::nn::graph::{Function, Graph, Step};
 use crate::nn::{Halves, Value};
 use crate::optim::BYTES;
 use crate::train::OptimizerConfig;
-
-/// Tensors of the size `[batch, classes]` that the head makes on the way to the loss and back, at
-/// the same time.
-pub(super) const HEAD: usize = 10;
-/// Those of them that are there when the loss is known.
-const LOGITS: usize = 6;
 
 /// Plays passes: who makes, shares and releases which buffer, in the order of the backend's own
 /// steps.
@@ -22,7 +18,9 @@ pub(super) struct Player<'g> {
     pub batch: usize,
     /// What runs the step.
     pub machine: Machine,
-    /// Whether each step is recomputed. A reversible body is one node.
+    /// Whether the body is a reversible one, and one node.
+    pub reversible: bool,
+    /// Whether each step is recomputed.
     pub recomputed: Vec<bool>,
     /// What each named step adds to what is held.
     pub stages: Vec<(String, usize)>,
@@ -34,7 +32,7 @@ pub(super) struct Player<'g> {
     pub packed: bool,
 }
 
-impl Player<'_> {
+impl<'g> Player<'g> {
     /// Notes what a step has added to what is held.
     fn note(&mut self, name: &str, added: usize) {
         match self.stages.iter_mut().find(|(n, _)| n == name) {
@@ -43,9 +41,8 @@ impl Player<'_> {
         }
     }
 
-    /// Plays a step. `head` and `weights` are the head's bytes of activations and parameters.
-    /// Returns the bytes held between the passes.
-    pub fn step(&mut self, head: usize, weights: usize) -> usize {
+    /// Plays a step. Returns the bytes held between the passes.
+    pub fn step(&mut self, head: Head) -> usize {
         let graph = self.graph;
         let bytes = self.bytes(Value(0));
         let image = self.ledger.new_lasting(bytes);
@@ -55,15 +52,16 @@ impl Player<'_> {
             self.ledger.share(image);
             self.ledger.new_lasting(bytes);
         }
-        let whole = self.beyond(weights / 4);
+        let whole = self.beyond(head.weights / 4);
         self.ledger.hold(whole);
         let mut kept = Vec::new();
-        for ((name, step), recomputed) in graph.steps.iter().zip(self.recomputed.clone()) {
+        for (i, (name, step)) in graph.steps.iter().enumerate() {
+            let recomputed = self.recomputed[i];
             let before = self.ledger.now.activations;
             name.clone_into(&mut self.ledger.at);
             match step {
                 Step::Keep(f) => {
-                    if recomputed {
+                    if recomputed && self.derived(i).is_none() {
                         kept.push(self.ledger.share_all(&streams));
                     }
                     streams = self.run(f, streams, recomputed);
@@ -88,7 +86,7 @@ impl Player<'_> {
                 _ => self.note(name, self.ledger.now.activations.saturating_sub(before)),
             }
         }
-        let (mut dy, held) = self.top(streams, head, weights);
+        let (mut dy, held) = self.top(streams, head);
         let mut y: Vec<Buffer> = Vec::new();
         for (i, (name, step)) in graph.steps.iter().enumerate().rev() {
             name.clone_into(&mut self.ledger.at);
@@ -96,9 +94,22 @@ impl Player<'_> {
             match step {
                 Step::Keep(f) => {
                     self.ledger.release_all(y);
-                    y = if recomputed { kept.pop().unwrap_or_default() } else { Vec::new() };
+                    y = match self.derived(i) {
+                        Some(before) => {
+                            let inputs = self.ledger.share_all(&kept[kept.len() - 1]);
+                            self.forward(before, inputs, false).0
+                        }
+                        None if recomputed => kept.pop().unwrap_or_default(),
+                        None => Vec::new(),
+                    };
                     let whole = self.beyond(self.values(f));
                     self.ledger.hold(whole);
+                    let pieces = self.reversible.then(|| Pieces::of(graph, f)).flatten();
+                    if let Some(pieces) = pieces {
+                        dy = self.pull_pieces(&pieces, y[0], dy[0], i > 0);
+                        self.ledger.let_go(whole);
+                        continue;
+                    }
                     let tape = match recomputed {
                         false => self.tapes.pop().unwrap_or_default(),
                         true => {
@@ -129,6 +140,17 @@ impl Player<'_> {
         }
         self.ledger.release_all(y);
         held
+    }
+
+    /// The function that makes the input of a kept step once more: the stem of a reversible network
+    /// that has a step of one stream at once behind it.
+    fn derived(&self, step: usize) -> Option<&'g Function> {
+        match (step, &self.graph.steps[..]) {
+            (1, [(_, Step::Keep(stem)), (_, Step::Keep(next)), ..]) if self.reversible => {
+                (next.inputs.len() == 1).then_some(stem)
+            }
+            _ => None,
+        }
     }
 
     /// A function in the forward pass.
@@ -196,7 +218,7 @@ impl Player<'_> {
     /// The steps of a function's parameters, whose gradients are all but so many that were there
     /// before: in the backward pass where activations are recomputed and gradients released. An
     /// ordinary tape keeps its gradients to the end.
-    fn released(&mut self, f: &Function, before: usize, recomputed: bool) {
+    pub fn released(&mut self, f: &Function, before: usize, recomputed: bool) {
         let Some(optimizer) = self.release.filter(|_| recomputed) else { return };
         let nodes = &self.graph.nodes[f.nodes.clone()];
         let counts = nodes.iter().map(|node| self.graph.node_parameters(node));
@@ -206,26 +228,24 @@ impl Player<'_> {
 
     /// Embedding layers and head, there and back: the gradient of the pooled statistics, and what
     /// is held in between.
-    pub fn top(
-        &mut self,
-        pooled: Vec<Buffer>,
-        head: usize,
-        weights: usize,
-    ) -> (Vec<Buffer>, usize) {
+    pub fn top(&mut self, pooled: Vec<Buffer>, head: Head) -> (Vec<Buffer>, usize) {
         "head".clone_into(&mut self.ledger.at);
         let tail = &self.graph.tail;
         let (embedding, tape) = self.forward(tail, pooled, true);
-        let logits = self.ledger.new_buffer(head / HEAD * LOGITS);
+        let logits = self.ledger.new_buffer(head.held);
         let held = self.ledger.now.activations;
-        self.ledger.scratch(head - head / HEAD * LOGITS + 2 * weights);
-        self.ledger.gradient(weights);
+        self.ledger.scratch(head.before);
+        self.ledger.gradient(head.weights);
+        if head.beside > 0 {
+            self.ledger.scratch(head.beside);
+        }
         let dy = self.ledger.new_buffer(self.bytes(tail.outputs[0]));
         self.ledger.release(logits);
         self.ledger.release_all(embedding);
         if let Some(optimizer) = self.release {
-            let scratch = self.step_scratch(optimizer, &[weights / 4]);
+            let scratch = self.step_scratch(optimizer, &[head.weights / 4]);
             self.ledger.step(0, scratch);
-            self.ledger.let_go(self.beyond(weights / 4));
+            self.ledger.let_go(self.beyond(head.weights / 4));
         }
         (self.backward(tail, tape, vec![dy], true), held)
     }
@@ -251,7 +271,8 @@ impl Player<'_> {
     }
 
     fn halves(&mut self, how: Halves, streams: Vec<Buffer>) -> Vec<Buffer> {
-        let views = !self.machine.is_gpu();
+        // Burn's tape has views of one tensor on CPUs; our operation makes two.
+        let views = !self.machine.is_gpu() && !self.reversible;
         let ledger = &mut self.ledger;
         match (how, &streams[..]) {
             (Halves::Split, &[one]) if views => vec![one, ledger.share(one)],

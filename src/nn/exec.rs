@@ -15,7 +15,7 @@ use super::{
     BatchNorm, Combine, Conv1d, Conv2d, Coupling, Halves, LayerNorm, Linear, Map, Masked, Mix,
     Padded, Squeeze, Stage, Statistics, Trace,
 };
-use crate::backend::reversible::{self, Execution, Reversible};
+use crate::backend::reversible::{self, Execution, Fork, Reversible};
 use crate::backend::{AnyLayer, Layer, Mode, Streams};
 
 /// The layers that networks are made of. Axis 0 of every value is the batch.
@@ -179,11 +179,20 @@ pub trait Net: Module {
 pub trait Part: Module + 'static {
     /// Each stream is `[batch, channels, mels, frames]`.
     fn forward<E: Exec>(&self, e: &mut E, x: Vec<E::Value<4>>) -> Vec<E::Value<4>>;
+
+    /// The same function in pieces, for the way back; see [`Layer::fork`].
+    fn fork(&self) -> Option<Fork> {
+        None
+    }
 }
 
 impl<P: Part> Layer for P {
     fn forward(&self, x: Streams, mode: Mode) -> Streams {
         Part::forward(self, &mut super::Run::new(mode), x)
+    }
+
+    fn fork(&self) -> Option<Fork> {
+        Part::fork(self)
     }
 }
 
@@ -235,10 +244,20 @@ impl<'a> Step<'a> {
 pub trait Body: Module + 'static {
     /// The steps in forward order, each with the stage it belongs to.
     fn walk(&self) -> Vec<(Stage, Step<'_>)>;
+
+    /// See [`Reversible::is_cheap`].
+    fn is_cheap(&self, step: usize) -> bool {
+        let _ = step;
+        false
+    }
 }
 
 impl<B: Body> Reversible for B {
     fn steps(&self) -> Vec<reversible::Step<'_>> {
         self.walk().into_iter().map(|(_, step)| step.lower()).collect()
+    }
+
+    fn is_cheap(&self, step: usize) -> bool {
+        Body::is_cheap(self, step)
     }
 }

@@ -12,10 +12,9 @@ use burn::train::metric::Adaptor;
 use burn::train::{InferenceStep, ItemLazy, TrainOutput, TrainStep};
 
 use super::dev_set::{DevOutcome, DevSet};
-use super::trainee::Pass;
 use super::{Batch, Trainee};
 use crate::backend::{is_gpu, lasting};
-use crate::losses::HeadOutput;
+use crate::losses::Judged;
 
 /// The outcome of a training step.
 #[derive(Debug, Clone)]
@@ -132,12 +131,6 @@ impl Trainee {
     }
 }
 
-/// How many examples have their own class's score as the highest one, `[1]`.
-fn right(scores: Tensor<2>, labels: Tensor<1, Int>) -> Tensor<1> {
-    let [size, _] = scores.dims();
-    scores.detach().argmax(1).reshape([size]).equal(labels).float().sum()
-}
-
 /// A batch on the device that computes it.
 #[derive(Debug, Clone)]
 pub(crate) struct Uploaded {
@@ -210,10 +203,7 @@ impl Trainee {
         scale: f32,
     ) -> (Pending, GradientsParams) {
         let Uploaded { features, labels, size, margin } = batch;
-        // Embeddings and logits must not outlive the forward pass.
-        let Pass { head: HeadOutput { scores, .. }, loss, .. } =
-            self.pass(features, labels.clone(), margin);
-        let right = right(scores, labels);
+        let Judged { loss, right } = self.judge(features, labels, margin);
         let weight = share * f64::from(scale);
         let weighed = if weight == 1.0 { loss.clone() } else { loss.clone() * weight };
         let gradients = weighed.backward();

@@ -13,7 +13,7 @@ use super::classes::{Correspondence, HeadMatch};
 use crate::backend::reversible::Execution;
 use crate::backend::{is_gpu, lasting};
 use crate::error::{Error, Result};
-use crate::losses::{Head, HeadConfig, HeadOutput};
+use crate::losses::{Head, HeadConfig, HeadOutput, Judged};
 use crate::model_file::{HEAD_PREFIX, NamedTensors};
 use crate::nn::graph::Span;
 use crate::nn::{Init, Mode, assign_named, collect_named, names_and_shapes};
@@ -188,6 +188,12 @@ impl Trainee {
     /// Features `[batch, frames, mels]` and labels `[batch]` under a margin, in training mode.
     pub fn pass(&self, features: Tensor<3>, labels: Tensor<1, Int>, margin: f64) -> Pass {
         self.pass_in(Mode::Train, features, labels, margin)
+    }
+
+    /// Loss and right answers of [`Trainee::pass`], as training steps take them: many speakers come
+    /// in parts ([`Head::judge`]). Embeddings and logits do not outlive it.
+    pub fn judge(&self, features: Tensor<3>, labels: Tensor<1, Int>, margin: f64) -> Judged {
+        self.projection.judge(self.network.forward(features, Mode::Train), labels, margin)
     }
 
     /// [`Trainee::pass`] in a given mode.

@@ -27,13 +27,15 @@ impl Account {
         functions.map(|f| self.bytes(&kept(&self.0, f))).sum()
     }
 
-    /// Bytes of f32 activations that reversible execution keeps between the passes.
+    /// Bytes of f32 activations that reversible execution keeps between the passes. What the stem
+    /// makes for a function right behind it is computed again.
     pub fn held_bytes(&self) -> usize {
-        let held = |step: &Step| match step {
+        let held = |(i, step): (usize, &Step)| match step {
+            Step::Keep(f) if i == 1 && f.inputs.len() == 1 => 0,
             Step::Keep(f) => self.bytes(&f.inputs),
             Step::Couple(..) | Step::Squeeze | Step::Halves(_) => 0,
         };
-        self.0.steps.iter().map(|(_, step)| held(step)).sum()
+        self.0.steps.iter().map(|(_, step)| step).enumerate().map(held).sum()
     }
 
     fn bytes<'v>(&self, values: impl IntoIterator<Item = &'v Value>) -> usize {

@@ -3,6 +3,7 @@
 
 #[cfg(feature = "wgpu-bare")]
 mod dry;
+mod peaks;
 mod released;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -2,6 +2,7 @@
 //! output, two backwards.
 
 use burn::backend::Flex;
+use burn::backend::ops::FloatTensorOps;
 use burn::backend::tensor::FloatTensor;
 use burn::tensor::TensorData;
 use rayon::prelude::*;
@@ -66,6 +67,47 @@ impl Line {
     }
 }
 
+/// Mean and biased variance of each channel.
+fn moments(layout: &Layout, xs: &[f32]) -> (Vec<f32>, Vec<f32>) {
+    let of = |c: usize| {
+        let mean = layout.planes(xs, c).map(|p| sum(p, p, |x, _| x)).sum::<f64>() / layout.count();
+        let mean = mean as f32;
+        let square = |p: &[f32]| sum(p, p, |x, _| (x - mean) * (x - mean));
+        (mean, (layout.planes(xs, c).map(square).sum::<f64>() / layout.count()) as f32)
+    };
+    (0..layout.channels).into_par_iter().map(of).unzip()
+}
+
+/// A normalisation with the sum behind it, see [`super::plain::CoreSum`]. On a tape the input
+/// stays; the sum takes the place of the second tensor if nobody else uses that.
+pub(super) fn normalize_sum(
+    [x, other, gamma, beta]: [FloatTensor<Flex>; 4],
+    norm: Norm,
+) -> (FloatTensor<Flex>, FloatTensor<Flex>) {
+    let [mut x, mut other, gamma, beta] = [x, other, gamma, beta].map(contiguous);
+    let is_free = own(&mut x).is_none() && own(&mut other).is_some();
+    if !is_free || x.layout().shape() != other.layout().shape() {
+        let (y, moments) = normalize(x, gamma, beta, norm);
+        return (Flex::float_add(y, other), moments);
+    }
+    let (layout, xs) = (Layout::of(&x), slice(&x));
+    let (means, variances) = moments(&layout, xs);
+    let (gamma, beta) = (slice(&gamma), slice(&beta));
+    let line = |i: usize| {
+        let c = i % layout.channels;
+        Line::new(means[c], variances[c], gamma[c], beta[c], norm)
+    };
+    if let Some(values) = own(&mut other) {
+        let planes = values.par_chunks_mut(layout.plane).zip(xs.par_chunks(layout.plane));
+        planes.enumerate().for_each(|(i, (y, x))| {
+            let line = line(i);
+            y.iter_mut().zip(x).for_each(|(y, &x)| *y += line.at(x));
+        });
+    }
+    let moments = TensorData::new([means, variances].concat(), [2, layout.channels]);
+    (other, FloatTensor::<Flex>::from_data(moments))
+}
+
 pub(super) fn normalize(
     x: FloatTensor<Flex>,
     gamma: FloatTensor<Flex>,
@@ -75,17 +117,7 @@ pub(super) fn normalize(
     let [mut x, gamma, beta] = [x, gamma, beta].map(contiguous);
     let layout = Layout::of(&x);
     let (gamma, beta) = (slice(&gamma), slice(&beta));
-    let (means, variances): (Vec<f32>, Vec<f32>) = {
-        let xs = slice(&x);
-        let moments = |c: usize| {
-            let mean =
-                layout.planes(xs, c).map(|p| sum(p, p, |x, _| x)).sum::<f64>() / layout.count();
-            let mean = mean as f32;
-            let square = |p: &[f32]| sum(p, p, |x, _| (x - mean) * (x - mean));
-            (mean, (layout.planes(xs, c).map(square).sum::<f64>() / layout.count()) as f32)
-        };
-        (0..layout.channels).into_par_iter().map(moments).unzip()
-    };
+    let (means, variances) = moments(&layout, slice(&x));
     let line = |i: usize| {
         let c = i % layout.channels;
         Line::new(means[c], variances[c], gamma[c], beta[c], norm)

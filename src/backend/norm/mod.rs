@@ -120,11 +120,14 @@ impl NormOps for burn::backend::Flex {
         var: FloatTensor<Self>,
         norm: Norm,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
-        let core: plain::Core<Self> = match super::flex::is_f32([&x, &gamma, &beta]) {
-            true => cpu::normalize,
-            false => plain::normalize::<Self>,
-        };
-        plain::around::<Self>(core, [x, other, gamma, beta, mean, var], norm)
+        let fast = super::flex::is_f32([&x, &gamma, &beta]);
+        let adds = norm.add && super::flex::is_f32([&other]);
+        let tensors = [x, other, gamma, beta, mean, var];
+        match (fast, adds) {
+            (true, true) => plain::around_sum::<Self>(cpu::normalize_sum, tensors, norm),
+            (true, false) => plain::around::<Self>(cpu::normalize, tensors, norm),
+            (false, _) => plain::around::<Self>(plain::normalize::<Self>, tensors, norm),
+        }
     }
 
     fn normalize_gradients(

@@ -14,6 +14,9 @@ pub(super) type Four<B> = (FloatTensor<B>, FloatTensor<B>, FloatTensor<B>, Float
 pub(super) type Core<B> =
     fn(FloatTensor<B>, FloatTensor<B>, FloatTensor<B>, Norm) -> (FloatTensor<B>, FloatTensor<B>);
 
+/// Input, a second tensor of its shape, gamma, beta -> the sum of both, and moments.
+pub(super) type CoreSum<B> = fn([FloatTensor<B>; 4], Norm) -> (FloatTensor<B>, FloatTensor<B>);
+
 /// Input, gamma, beta, moments, gradient of [`Core`]'s output -> gradients of input, gamma, beta.
 pub(super) type CoreGradients<B> = fn(
     FloatTensor<B>,
@@ -56,6 +59,30 @@ pub(super) fn around<B: Backend>(
         (true, false) => B::float_add(y, other),
         (true, true) => B::relu(B::float_add(y, other)),
     };
+    tracked::<B>((y, moments), [mean, var], count, norm)
+}
+
+/// [`NormOps::normalize`] around a normalisation with the sum behind it.
+#[cfg_attr(not(feature = "flex"), allow(dead_code, reason = "the fast path of flex adds"))]
+pub(super) fn around_sum<B: Backend>(
+    core: CoreSum<B>,
+    [x, other, gamma, beta, mean, var]: [FloatTensor<B>; 6],
+    norm: Norm,
+) -> Four<B> {
+    let shape = x.shape();
+    let count = shape.num_elements() / shape[1];
+    let (y, moments) = core([x, other, gamma, beta], alone(norm));
+    let y = if norm.rectify { B::relu(y) } else { y };
+    tracked::<B>((y, moments), [mean, var], count, norm)
+}
+
+/// Output and moments, and the running statistics after them.
+fn tracked<B: Backend>(
+    (y, moments): (FloatTensor<B>, FloatTensor<B>),
+    [mean, var]: [FloatTensor<B>; 2],
+    count: usize,
+    norm: Norm,
+) -> Four<B> {
     let Some(momentum) = norm.momentum else { return (y, moments, mean, var) };
     let variance = B::float_mul_scalar(row::<B>(&moments, 1), unbiased(count).into());
     let mean = moved::<B>(mean, row::<B>(&moments, 0), momentum);

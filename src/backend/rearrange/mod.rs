@@ -53,7 +53,19 @@ pub trait RearrangeOps: Backend {
 }
 
 #[cfg(feature = "flex")]
-impl RearrangeOps for burn::backend::Flex {}
+impl RearrangeOps for burn::backend::Flex {
+    /// Parts with memory of their own: a view would keep all channels for as long as one part is
+    /// there.
+    fn split(x: FloatTensor<Self>, first: usize) -> (FloatTensor<Self>, FloatTensor<Self>) {
+        use super::flex::{is_f32, owned};
+
+        let (x, y) = plain::split::<Self>(x, first);
+        match is_f32([&x]) {
+            true => (owned::<f32>(x), owned::<f32>(y)),
+            false => (x, y),
+        }
+    }
+}
 
 #[cfg(feature = "ndarray")]
 impl RearrangeOps for burn::backend::NdArray {}

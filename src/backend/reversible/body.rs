@@ -51,4 +51,11 @@ pub trait Reversible: Module + 'static {
     fn grid(&self) -> Option<i32> {
         Some(GRID)
     }
+
+    /// Whether the function of a step is so cheap that what it makes is not kept for a
+    /// [`Step::Keep`] behind it, but computed again from its own input, which is kept.
+    fn is_cheap(&self, step: usize) -> bool {
+        let _ = step;
+        false
+    }
 }

@@ -73,7 +73,22 @@ fn applied(layer: &dyn AnyLayer, x: Streams, mode: Mode) -> Streams {
     }
 }
 
-/// Runs the steps. `kept` receives the inputs of [`Step::Keep`].
+/// The function that makes the input of a [`Step::Keep`] once more, if that is not kept.
+fn derived<'a, M: Reversible>(
+    body: &M,
+    steps: &[Step<'a>],
+    step: usize,
+) -> Option<&'a dyn AnyLayer> {
+    let before = step.checked_sub(1)?;
+    match (steps[before], steps[step]) {
+        (Step::Keep(layer), Step::Keep(_)) if body.is_cheap(before) => {
+            derived(body, steps, before).is_none().then_some(layer)
+        }
+        _ => None,
+    }
+}
+
+/// Runs the steps. `kept` receives the inputs of [`Step::Keep`], but for those that are made again.
 pub(super) fn forward<M: Reversible>(
     body: &M,
     x: Streams,
@@ -83,7 +98,8 @@ pub(super) fn forward<M: Reversible>(
     let grid = body.grid();
     // Values from outside, or from an arbitrary function, are not on the grid yet.
     let mut rounded = false;
-    body.steps().iter().fold(x, |x, step| match *step {
+    let steps = body.steps();
+    steps.iter().enumerate().fold(x, |x, (i, step)| match *step {
         Step::Couple(f, g) => {
             let [x1, x2] = pair(x);
             let [x1, x2] = if rounded { [x1, x2] } else { [x1, x2].map(|x| on(grid, x)) };
@@ -95,7 +111,9 @@ pub(super) fn forward<M: Reversible>(
         Step::Rearrange(r) => r.forward(x),
         Step::Keep(layer) => {
             rounded = false;
-            if let Some(kept) = &mut kept {
+            if let Some(kept) = &mut kept
+                && derived(body, &steps, i).is_none()
+            {
                 kept.push(x.clone());
             }
             applied(layer, x, mode)
@@ -105,7 +123,7 @@ pub(super) fn forward<M: Reversible>(
 
 /// The start of the backward pass.
 pub(super) struct Held<'a> {
-    /// Inputs of [`Step::Keep`], in forward order.
+    /// Inputs of [`Step::Keep`] that are not made again, in forward order.
     pub kept: Vec<Streams>,
     /// The output; none if the last step kept its input.
     pub output: Option<Streams>,
@@ -168,7 +186,13 @@ pub(super) fn backward<M: Reversible>(
                 number -= 1;
                 // The kept input replaces the recovered one.
                 drop(std::mem::take(&mut y));
-                let x = kept.pop().expect("one for each such step");
+                let x = match derived(body, &steps, i) {
+                    None => kept.pop().expect("one for each such step"),
+                    Some(before) => {
+                        let x = kept.last().expect("the step in front keeps its input").clone();
+                        before.forward_with(lent(number - 1), x, mode.again())
+                    }
+                };
                 let wanted = input || i > 0;
                 let gradients = &mut |p, gradient| sink(number, p, gradient);
                 let values = lent(number);

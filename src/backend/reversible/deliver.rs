@@ -3,9 +3,9 @@
 //! Usually they go onto the tape, which keeps all of them until the pass ends. During
 //! [`delivering`] a [`Sink`] gets each of them as soon as it is complete: a parameter that occurs
 //! in one function of the body has its gradient when that function has been differentiated. Those
-//! of the last function come first; within a function they come in the order in which its module is
-//! visited. So ranks with the same body have the same order. Parameters that occur in several
-//! functions, and results of other operations, keep their places on the tape.
+//! of the last function come first; within a function, or a piece of one, they come in the order in
+//! which its module is visited. So ranks with the same body have the same order. Parameters that
+//! occur in several functions, and results of other operations, keep their places on the tape.
 //!
 //! A sink may change the parameter itself at that moment, in place, if nobody else holds it. So the
 //! body gives up its parameters when the backward pass begins, and gets each function's from the

@@ -7,6 +7,8 @@ use burn::backend::DispatchTensor;
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::tensor::{Device, Tensor};
 
+use super::entrance::Entrance;
+use super::fork::Fork;
 use super::seed::seed;
 use crate::backend::{Mode, is_gpu};
 
@@ -18,6 +20,13 @@ pub type Streams = Vec<Tensor<4>>;
 pub trait Layer: Module + 'static {
     /// Applies the function. Each stream is `[batch, channels, mels, frames]`.
     fn forward(&self, x: Streams, mode: Mode) -> Streams;
+
+    /// The same function in pieces, if it is better differentiated piece by piece: each runs the
+    /// same operations on the same parameters (clones of them), and their gradients have the same
+    /// bits.
+    fn fork(&self) -> Option<Fork> {
+        None
+    }
 }
 
 /// A [`Layer`] whose type is forgotten; every layer is one. Parameters are numbered in the order in
@@ -27,7 +36,7 @@ pub trait AnyLayer {
     fn forward(&self, x: Streams, mode: Mode) -> Streams;
 
     /// [`AnyLayer::forward`] with values without a tape in the place of the layer's own, by the
-    /// numbers of parameters.
+    /// numbers of parameters. An empty list has none.
     fn forward_with(&self, values: Vec<Option<DispatchTensor>>, x: Streams, mode: Mode) -> Streams;
 
     /// Parameters and buffers, as they are stored.
@@ -43,6 +52,15 @@ pub trait AnyLayer {
     /// `gradients` receives the gradients of tracked parameters with their numbers, when nothing
     /// here holds the parameters any more.
     fn pull(
+        &self,
+        again: Again,
+        outputs: &mut dyn FnMut(Streams),
+        gradients: &mut dyn FnMut(usize, DispatchTensor),
+    ) -> Option<Streams>;
+
+    /// [`AnyLayer::pull`] of inputs that nobody else needs, of the layer as a whole: each is held
+    /// for as long as an operation needs it, and an operation may write into its place.
+    fn pull_given(
         &self,
         again: Again,
         outputs: &mut dyn FnMut(Streams),
@@ -73,8 +91,10 @@ impl<L: Layer> AnyLayer for L {
     }
 
     fn forward_with(&self, values: Vec<Option<DispatchTensor>>, x: Streams, mode: Mode) -> Streams {
-        let layer = self.clone().map(&mut Fill(values.into_iter()));
-        Layer::forward(&layer, x, mode)
+        match values.iter().any(Option::is_some) {
+            true => Layer::forward(&self.clone().map(&mut Fill(values.into_iter())), x, mode),
+            false => Layer::forward(self, x, mode),
+        }
     }
 
     fn parameters(&self) -> Vec<DispatchTensor> {
@@ -107,38 +127,58 @@ impl<L: Layer> AnyLayer for L {
         outputs: &mut dyn FnMut(Streams),
         gradients: &mut dyn FnMut(usize, DispatchTensor),
     ) -> Option<Streams> {
-        let Again { x, dy, mode, inputs, tracked, values } = again;
-        let device = x.first().map(Tensor::device);
-        let mut thaw = Thaw { tracked: tracked.iter(), values: values.into_iter() };
-        let layer = self.clone().map(&mut thaw);
-        let leaf = |x: Tensor<4>| if inputs { x.autodiff().require_grad() } else { x.autodiff() };
-        let x: Streams = x.into_iter().map(leaf).collect();
-        let y = layer.forward(x.clone(), mode.again());
-        let values: Streams = y.iter().map(|y| y.clone().inner()).collect();
-        let roots =
-            y.into_iter().zip(dy).filter(|(y, _)| y.is_tracked()).map(|(y, dy)| seed(y, dy));
-        let root = roots.reduce(|a, b| a + b);
-        outputs(values);
-        in_order(device.as_ref());
-        let mut found = root.map(|root| root.backward());
-        let dx = inputs.then(|| {
-            let gradient = |x: &Tensor<4>| {
-                let gradient = found.as_mut().and_then(|found| x.grad_remove(found));
-                gradient.unwrap_or_else(|| x.clone().inner().zeros_like())
-            };
-            x.iter().map(gradient).collect()
-        });
-        if let Some(found) = found {
-            let tracked = tracked.iter().enumerate();
-            let mut harvest = Harvest { gradients: found, tracked, ripe: Vec::new() };
-            layer.visit(&mut harvest);
-            let Harvest { ripe, .. } = harvest;
-            drop(layer);
-            ripe.into_iter().for_each(|(number, gradient)| gradients(number, gradient));
+        if let Some(fork) = self.fork() {
+            return fork.pull(again, &self.ids(), outputs, gradients);
         }
-        in_order(device.as_ref());
-        dx
+        differentiate(self, again, false, outputs, gradients)
     }
+
+    fn pull_given(
+        &self,
+        again: Again,
+        outputs: &mut dyn FnMut(Streams),
+        gradients: &mut dyn FnMut(usize, DispatchTensor),
+    ) -> Option<Streams> {
+        differentiate(self, again, true, outputs, gradients)
+    }
+}
+
+/// [`AnyLayer::pull`] of a layer as a whole. With `given` the inputs are freed early.
+fn differentiate<L: Layer>(
+    layer: &L,
+    again: Again,
+    given: bool,
+    outputs: &mut dyn FnMut(Streams),
+    gradients: &mut dyn FnMut(usize, DispatchTensor),
+) -> Option<Streams> {
+    let Again { x, dy, mode, inputs, tracked, values } = again;
+    let device = x.first().map(Tensor::device);
+    let mut thaw = Thaw { tracked: tracked.iter(), values: values.into_iter() };
+    let layer = layer.clone().map(&mut thaw);
+    let enter = |x: Tensor<4>| match given && inputs {
+        true => Entrance::given(x),
+        false => Entrance::leaf(x, inputs),
+    };
+    let (x, entrances): (Streams, Vec<Entrance>) = x.into_iter().map(enter).unzip();
+    let y = layer.forward(x, mode.again());
+    let values: Streams = y.iter().map(|y| y.clone().inner()).collect();
+    let roots = y.into_iter().zip(dy).filter(|(y, _)| y.is_tracked()).map(|(y, dy)| seed(y, dy));
+    let root = roots.reduce(|a, b| a + b);
+    outputs(values);
+    in_order(device.as_ref());
+    let mut found = root.map(|root| root.backward());
+    let dx = inputs
+        .then(|| entrances.into_iter().map(|entrance| entrance.gradient(found.as_mut())).collect());
+    if let Some(found) = found {
+        let tracked = tracked.iter().enumerate();
+        let mut harvest = Harvest { gradients: found, tracked, ripe: Vec::new() };
+        layer.visit(&mut harvest);
+        let Harvest { ripe, .. } = harvest;
+        drop(layer);
+        ripe.into_iter().for_each(|(number, gradient)| gradients(number, gradient));
+    }
+    in_order(device.as_ref());
+    dx
 }
 
 /// Makes the device's queue hold everything so far. Fusion may put operations that do not depend on

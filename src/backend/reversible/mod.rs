@@ -2,15 +2,17 @@
 //! from the output (additive couplings, rearrangements) or from a few kept inputs (everything
 //! else).
 //!
-//! From the ground up: `grid` (rounding of streams), `seed` and `layer` (functions and their
-//! private tapes), `body` (steps), `chain` (the steps forwards and backwards), `deliver` (where
-//! gradients go on the way back), `lift` and `node` (the whole as one node of the tape).
+//! From the ground up: `grid` (rounding of streams), `seed`, `entrance` and `layer` (functions and
+//! their private tapes), `fork` (functions in pieces), `body` (steps), `chain` (the steps forwards
+//! and backwards), `deliver` (where gradients go on the way back), `lift` and `node` (the whole as
+//! one node of the tape).
 //!
 //! A [`Reversible`] module lists its [`Step`]s. [`run`] takes an input through them:
 //!
 //! * [`Execution::Taped`], the plain twin: on Burn's ordinary tape, which keeps every activation;
 //! * [`Execution::Reversible`]: as *one* node of the tape. The forward pass runs without a tape and
-//!   keeps the inputs of [`Step::Keep`] and, unless the last step is one, the output. The backward
+//!   keeps the inputs of [`Step::Keep`] (but for those behind a function that is cheap to run
+//!   again) and, unless the last step is one, the output. The backward
 //!   pass walks the steps in reverse order, recovers each step's input, runs its functions again on
 //!   private tapes, and adds the parameters' gradients where any optimizer finds them.
 //!
@@ -35,6 +37,8 @@
 mod body;
 mod chain;
 mod deliver;
+mod entrance;
+mod fork;
 mod grid;
 mod layer;
 mod lift;
@@ -43,6 +47,8 @@ mod seed;
 
 pub use body::{Execution, Rearrange, Reversible, Step};
 pub use deliver::{Sink, delivering};
+pub use entrance::{Arrival, EntranceOps};
+pub use fork::Fork;
 pub use grid::{GRID, GridOps, sum};
 pub(crate) use grid::{shift, snap};
 pub(super) use layer::in_order;
@@ -50,7 +56,6 @@ pub use layer::{Again, AnyLayer, Layer, Streams};
 pub use lift::Lift;
 pub use node::ReversibleOps;
 pub use seed::SeedOps;
-#[cfg(feature = "train")]
 pub(crate) use seed::seed as root;
 
 use burn::tensor::Tensor;

@@ -89,7 +89,7 @@ impl Steps {
         }
         let (features, labels) = self.batch.clone().into_tensors(&self.device);
         let model = self.trainee.take().expect("put back after each step");
-        let loss = model.pass(features, labels, self.batch.margin).loss;
+        let loss = model.judge(features, labels, self.batch.margin).loss;
         let factor = self.factor();
         let scaled = if factor == 1.0 { loss.clone() } else { loss.clone() * factor };
         let gradients = GradientsParams::from_grads(scaled.backward(), &model);

@@ -5,9 +5,9 @@ use super::chain::{Chain, Unit};
 use crate::backend::BackendKind;
 use crate::memory::Setting;
 use crate::memory::account::player;
+use crate::memory::head::Head;
 use crate::memory::ledger::Use;
 use crate::memory::machine::Machine;
-use crate::memory::play::HEAD;
 use crate::nn::graph::{Function, Graph, Step, Value};
 
 /// The chain of a network whose steps are its units.
@@ -44,11 +44,11 @@ pub(super) fn chain(setting: &Setting, kind: BackendKind, graph: &Graph) -> Chai
             cost: cost.sum(),
         });
     }
-    let classes = setting.speakers;
-    let head = HEAD * Machine::of(kind).bytes(setting.batch, &[classes]);
+    let machine = Machine::of(kind);
+    let head = Head::of(setting.batch, setting.speakers, setting.arch.embedding_dim, machine);
     let held = player.ledger.now.activations;
     player.ledger.peak = Use::default();
-    let (mut dy, _) = player.top(streams, head, 4 * setting.arch.embedding_dim * classes);
+    let (mut dy, _) = player.top(streams, head);
     let top = player.ledger.peak.total().saturating_sub(held);
     let mut held = image + units.iter().map(|unit: &Unit| unit.tape).sum::<usize>();
     for (i, (f, tape)) in functions.iter().zip(tapes).enumerate().rev() {

@@ -2,9 +2,9 @@
 
 use burn::tensor::Tensor;
 
-use super::{Pending, Shares, Trainee, Uploaded, right};
+use super::{Pending, Shares, Trainee, Uploaded};
 use crate::backend::reversible::{delivering, root};
-use crate::losses::HeadOutput;
+use crate::losses::Judged;
 use crate::nn::Mode;
 use crate::optim::{Checks, Release, Stepper};
 use crate::train::Weights;
@@ -28,10 +28,7 @@ impl Trainee {
         let Uploaded { features, labels, size, margin } = batch;
         let embeddings = self.network.forward(features, Mode::Train);
         let cut = embeddings.clone().detach().require_grad();
-        let HeadOutput { logits, scores } =
-            self.projection.forward(cut.clone(), labels.clone(), margin);
-        let right = right(scores, labels.clone());
-        let loss = self.projection.loss(logits, labels);
+        let Judged { loss, right } = self.projection.judge(cut.clone(), labels, margin);
         let shares = Shares { parts: vec![(size, 1.0)], margin };
         let known = loss.clone().inner();
         let pending = Pending { loss: known, right: right.inner(), size, margin, shares };

@@ -11,7 +11,7 @@ use super::super::network::Backbone;
 use super::super::{Architecture, segments};
 use super::plan::{Entry, Plan, StagePlan};
 use super::{MergeRule, StreamRule};
-use crate::backend::reversible::Execution;
+use crate::backend::reversible::{Execution, Fork};
 use crate::nn::{
     BatchNorm, Block, Body, Combine, Conv2d, Conv2dConfig, Coupling, Downsample, Exec, Halves,
     Init, Part, Pooling, Segments, Squeeze, Stage, Step, downsample,
@@ -99,6 +99,13 @@ impl Part for Transition {
             Self::Block(block) => x.map(|x| block.forward(e, x)).collect(),
         }
     }
+
+    fn fork(&self) -> Option<Fork> {
+        match self {
+            Self::PerStream(_) | Self::Merged(_) => None,
+            Self::Block(block) => block.fork(),
+        }
+    }
 }
 
 impl Part for Summary {
@@ -138,6 +145,11 @@ impl Body for RevBody {
         steps.extend((!self.summary.mean).then_some((Stage::POOLING, join)));
         steps.push((Stage::POOLING, Step::Keep(&self.summary)));
         steps
+    }
+
+    /// The stem, where a block follows at once: of all multiplications it has a few thousandths.
+    fn is_cheap(&self, step: usize) -> bool {
+        step == 0 && self.stem.streams.is_none()
     }
 }
 

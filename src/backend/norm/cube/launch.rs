@@ -154,7 +154,8 @@ pub(super) fn gradients(
         norm.rectify,
         dtypes,
     );
-    drop(dy);
+    // Their memory is there for the input's gradient.
+    drop((y, dy));
     let dother = if norm.add { g.clone() } else { moments.clone() };
     let [dgamma, dbeta] = [&gamma, &beta].map(|p| gpu::empty(p, p.shape(), p.dtype));
     let own = [(&g, 1)];

@@ -12,7 +12,9 @@ fn all(units: usize) -> Vec<Vec<Part>> {
             let choices: &[bool] = if start + 1 == end { &[false, true] } else { &[true] };
             for &recomputed in choices {
                 let part = Part { units: start..end, recomputed };
-                here.extend(ways.iter().map(|way| [&way[..], std::slice::from_ref(&part)].concat()));
+                here.extend(
+                    ways.iter().map(|way| [&way[..], std::slice::from_ref(&part)].concat()),
+                );
             }
         }
         found.push(here);

@@ -184,6 +184,17 @@ fn networks_of_type_two_step_the_same() {
     optimizers().iter().for_each(|optimizer| compare(["rev2-resnet10", ""], 16, optimizer, &[]));
 }
 
+/// Transitions that are blocks are differentiated in pieces, each with parameters on loan, and the
+/// stem runs once more for the first of them.
+#[test]
+fn blocks_in_pieces_step_the_same() {
+    for name in ["sgd", "adamw8bit"] {
+        let optimizer = OptimizerConfig::named(name).unwrap();
+        compare(["rev1-resnet50", ""], 4, &optimizer, &[]);
+        compare(["rev1-resnet50", "body.stem body.stages.1"], 4, &optimizer, &[]);
+    }
+}
+
 #[test]
 fn frozen_parts_and_factors_are_those_of_ordinary_steps() {
     for name in ["adamw", "sgd8bit"] {

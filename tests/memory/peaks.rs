@@ -1,0 +1,48 @@
+//! Peaks that are taken apart: many classes, blocks between stages.
+
+use super::*;
+
+/// Many classes come in parts: no matrix of batch by classes is there. The account knows that.
+#[test]
+fn many_classes_take_little_memory() {
+    let _guard = alone();
+    count(&setting("resnet10", None));
+    let mut worst = 0.0f64;
+    for (optimizer, release_gradients) in [("sgd8bit", false), ("sgd8bit", true), ("sgd", false)] {
+        let (batch, speakers) = (16, 140_000);
+        let large = Setting {
+            optimizer: OptimizerConfig::named(optimizer).unwrap(),
+            batch,
+            frames: 40,
+            speakers,
+            release_gradients,
+            ..setting("rev2-resnet18", None)
+        };
+        worst = worst.max(off(&large));
+        let counted = count(&large);
+        let (step, matrix) = (counted.peak - counted.resident, 4 * batch * speakers);
+        let weights = 4 * large.arch.embedding_dim * speakers;
+        eprintln!("{step} bytes beside resident ones: a matrix has {matrix}, weights {weights}");
+        // The gradient of the weights, and for 32-bit states new values of weights and states.
+        let whole = if optimizer == "sgd" { 3 } else { 1 };
+        assert!(step < whole * weights + 4 * matrix, "{step} bytes, a matrix has {matrix}");
+    }
+    assert!(worst < 0.1, "off by {:.1} %", 100.0 * worst);
+}
+
+/// Where Type I's transitions are blocks, the backward pass takes them in pieces.
+#[test]
+fn transitions_are_no_peak() {
+    let _guard = alone();
+    count(&setting("resnet10", None));
+    let mut worst = 0.0f64;
+    for release_gradients in [false, true] {
+        let optimizer = OptimizerConfig::named("sgd8bit").unwrap();
+        let narrow =
+            Setting { optimizer, release_gradients, batch: 8, ..setting("rev1-resnet50", None) };
+        worst = worst.max(off(&narrow));
+        let place = account(&narrow).unwrap().place;
+        assert!(!place.starts_with("transition"), "the most is in {place}");
+    }
+    assert!(worst < 0.1, "off by {:.1} %", 100.0 * worst);
+}
