@@ -72,8 +72,8 @@ pub struct Args {
     weights: Weights,
     /// Put the options of training beside each other, with their bytes and multiplications by
     /// arithmetic: a table in Markdown.
-    #[arg(long, conflicts_with_all = ["execution", "release_gradients", "measure", "dry", "svg",
-                                      "ranks"])]
+    #[arg(long, conflicts_with_all = ["execution", "compare", "budget", "release_gradients",
+                                      "weights", "measure", "dry", "svg", "ranks"])]
     options: bool,
     /// Run a step on the chosen backend and count.
     #[arg(long)]
