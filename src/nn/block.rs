@@ -134,7 +134,7 @@ impl Part for Piece {
 impl Block {
     /// [`Block::forward`] in pieces; none without a projection, where a tape of the whole holds
     /// little more.
-    pub fn fork(&self) -> Option<Fork> {
+    pub fn pieces(&self) -> Option<Fork> {
         let piece = |conv: &Conv2d, norm: &BatchNorm, behind| -> Box<dyn AnyLayer> {
             Box::new(Piece { conv: conv.clone(), norm: norm.clone(), behind })
         };
@@ -192,8 +192,8 @@ mod tests {
             vec![self.block.forward(e, x.remove(0))]
         }
 
-        fn fork(&self) -> Option<Fork> {
-            self.block.fork()
+        fn pieces(&self) -> Option<Fork> {
+            self.block.pieces()
         }
     }
 
@@ -283,6 +283,6 @@ mod tests {
     #[test]
     fn a_block_without_a_projection_is_one_piece() {
         let init = Init::new(&Device::default(), 1);
-        assert!(Block::new(init, BranchKind::Basic, 4, 4, [1, 1]).fork().is_none());
+        assert!(Block::new(init, BranchKind::Basic, 4, 4, [1, 1]).pieces().is_none());
     }
 }

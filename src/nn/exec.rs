@@ -180,8 +180,8 @@ pub trait Part: Module + 'static {
     /// Each stream is `[batch, channels, mels, frames]`.
     fn forward<E: Exec>(&self, e: &mut E, x: Vec<E::Value<4>>) -> Vec<E::Value<4>>;
 
-    /// The same function in pieces, for the way back; see [`Layer::fork`].
-    fn fork(&self) -> Option<Fork> {
+    /// The same function in pieces, for the way back; see [`Layer::pieces`].
+    fn pieces(&self) -> Option<Fork> {
         None
     }
 }
@@ -191,8 +191,8 @@ impl<P: Part> Layer for P {
         Part::forward(self, &mut super::Run::new(mode), x)
     }
 
-    fn fork(&self) -> Option<Fork> {
-        Part::fork(self)
+    fn pieces(&self) -> Option<Fork> {
+        Part::pieces(self)
     }
 }
 

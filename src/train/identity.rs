@@ -96,8 +96,8 @@ impl Identity {
     pub fn check_settings(&self, old: &Self, path: &Path, accept: &Accept) -> Result<Vec<String>> {
         let mut findings = Findings::new(accept);
         if self.recipe != old.recipe {
-            let ours = Recipe::parse(&self.recipe, Path::new("the run's recipe"), &[])?;
-            let theirs = Recipe::parse(&old.recipe, Path::new("recipe"), &[]).map_err(|e| {
+            let ours = Recipe::parse_decisive(&self.recipe, Path::new("the run's recipe"))?;
+            let theirs = Recipe::parse_decisive(&old.recipe, Path::new("recipe")).map_err(|e| {
                 let message = format!("this version cannot read the recipe in it: {e}");
                 Error::file(path, message).with(Remedy::OtherFolder)
             })?;

@@ -15,7 +15,11 @@ fn compare_needs_no_model() {
     let json = place.json(&["compare", "a.wav", "b.wav"]);
     let model = &json["default_model"];
     assert!(json["score"].is_f64() && json["same_speaker"].is_boolean(), "{json}");
-    assert_eq!(json["threshold"], model["threshold_eer"], "{json}");
+    // It is calibrated.
+    let probability = json["probability"].as_f64().unwrap();
+    assert_eq!(json["prior"], 0.5, "{json}");
+    assert_eq!(json["same_speaker"], probability > 0.5, "{json}");
+    assert!((probability - 1.0 / (1.0 + (-json["llr"].as_f64().unwrap()).exp())).abs() < 1e-12);
     assert!(model["eer"]["speechocean762 dev"].as_f64().unwrap() < 0.1, "{json}");
     assert!(model["limits"].as_str().unwrap().contains("little"), "{json}");
     let ran = place.run(&["compare", "a.wav", "b.wav"]);

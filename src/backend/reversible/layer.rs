@@ -24,7 +24,7 @@ pub trait Layer: Module + 'static {
     /// The same function in pieces, if it is better differentiated piece by piece: each runs the
     /// same operations on the same parameters (clones of them), and their gradients have the same
     /// bits.
-    fn fork(&self) -> Option<Fork> {
+    fn pieces(&self) -> Option<Fork> {
         None
     }
 }
@@ -127,7 +127,7 @@ impl<L: Layer> AnyLayer for L {
         outputs: &mut dyn FnMut(Streams),
         gradients: &mut dyn FnMut(usize, DispatchTensor),
     ) -> Option<Streams> {
-        if let Some(fork) = self.fork() {
+        if let Some(fork) = self.pieces() {
             return fork.pull(again, &self.ids(), outputs, gradients);
         }
         differentiate(self, again, false, outputs, gradients)

@@ -115,6 +115,19 @@ impl Recipe {
         Self::read(chain.text()?, changes.into())
     }
 
+    /// Reads what [`decisive`](Self::decisive) wrote. Weights in few bits want released gradients,
+    /// a key that it leaves out.
+    ///
+    /// # Errors
+    /// Those of [`Recipe::parse`].
+    pub(super) fn parse_decisive(text: &str, path: &Path) -> Result<Self> {
+        let chain = Chain::read(path, text.to_owned())?;
+        let mut text = chain.text()?;
+        let mut recipe = text.values::<Self>()?;
+        recipe.train.release_gradients = !recipe.train.weights.is_default();
+        recipe.completed().map_err(|fault| text.fault(fault.key, fault.message))
+    }
+
     fn read<'t>(mut text: Text<'t>, changes: Changes<'t>) -> Result<Self> {
         text.change(changes)?;
         text.values::<Self>()?.completed().map_err(|fault| text.fault(fault.key, fault.message))

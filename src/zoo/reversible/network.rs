@@ -100,10 +100,10 @@ impl Part for Transition {
         }
     }
 
-    fn fork(&self) -> Option<Fork> {
+    fn pieces(&self) -> Option<Fork> {
         match self {
             Self::PerStream(_) | Self::Merged(_) => None,
-            Self::Block(block) => block.fork(),
+            Self::Block(block) => block.pieces(),
         }
     }
 }

@@ -127,7 +127,7 @@ fn errors_are_json_where_that_is_asked_for() {
         );
     }
     // Wrong arguments have no file and no line.
-    let error = object(&place, &["memory", "resnet10", "--batch", "1"], 1);
+    let error = object(&place, &["memory", "resnet10", "--batch", "1"], 2);
     assert!(error["file"].is_null() && error["line"].is_null(), "{error}");
     for args in [&["zoo", "--frames", "x"][..], &["nonsense"], &["compare", "m.safetensors"]] {
         object(&place, args, 2);
