@@ -21,6 +21,10 @@ struct Taker {
 }
 
 impl Sink for Taker {
+    fn lends(&mut self, id: ParamId) -> bool {
+        self.values.contains_key(&id)
+    }
+
     fn lend(&mut self, id: ParamId) -> Option<DispatchTensor> {
         self.values.remove(&id)
     }
