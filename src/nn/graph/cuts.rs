@@ -19,19 +19,25 @@ pub struct Span {
 impl Graph {
     /// The numbers of the values up to the pooled statistics behind which the network can be cut,
     /// in order: whatever is made later reads nothing else of what was made until then. The last
-    /// one is that of the pooled statistics. What is computed as one operation is not cut.
+    /// one is that of the pooled statistics. What is computed as one operation is not cut, nor is
+    /// there a cut behind a value that is read more than twice: three gradients have more than one
+    /// sum, and which one it is depends on the tape.
     pub fn cuts(&self) -> Vec<usize> {
         // The number of the value that the last reader makes.
-        let mut last = vec![0; self.nodes.len() + 1];
+        let (mut last, mut reads) = (vec![0; self.nodes.len() + 1], vec![0; self.nodes.len() + 1]);
         for (made, node) in (1..).zip(&self.nodes) {
-            node.inputs.iter().for_each(|v| last[v.0] = made);
+            for v in &node.inputs {
+                last[v.0] = made;
+                reads[v.0] += 1;
+            }
         }
         last[self.output.0] = self.nodes.len() + 1;
         let end = self.tail.nodes.start;
         let mut reach = last[0];
         let mut cuts = Vec::new();
         for (value, &reader) in last.iter().enumerate().take(end + 1).skip(1) {
-            if reach <= value && (value == end || self.is_own(value)) {
+            let fits = reads[value] <= 2 && self.is_own(value);
+            if reach <= value && (value == end || fits) {
                 cuts.push(value);
             }
             reach = reach.max(reader);
