@@ -3,7 +3,7 @@
 import { play } from "./microphone.js";
 import { channel, read } from "./reading.js";
 import { Recorder } from "./recorder.js";
-import { path, wav } from "./wave.js";
+import { draw, wav } from "./wave.js";
 import { seconds, words } from "./words.js";
 
 export class Card {
@@ -27,7 +27,7 @@ export class Card {
     this.#model = model;
     this.#changed = changed;
     this.#parts = {
-      wave: part(".wave path"),
+      wave: part(".wave"),
       facts: part(".facts"),
       channel: part(".channel"),
       choose: part(".choose"),
@@ -37,7 +37,8 @@ export class Card {
       file: part("input"),
       failure: part(".failure"),
     };
-    const { choose, record, file, play, save } = this.#parts;
+    const { choose, record, file, play, save, wave } = this.#parts;
+    draw(wave, []);
     const title = part("h2").textContent;
     for (const button of [choose, record, play, save]) {
       button.setAttribute("aria-describedby", part("h2").id);
@@ -46,7 +47,7 @@ export class Card {
     this.#recorder = new Recorder(record, {
       begun: () => this.#clear("Listening …"),
       heard: (samples, rate) => {
-        this.#parts.wave.setAttribute("d", path(samples));
+        draw(this.#parts.wave, samples);
         this.#say(`Recording: ${Math.floor(samples.length / rate)} s`);
       },
       done: (samples, rate) => this.#take({ channels: [samples], rate, name: "recording" }),
@@ -101,7 +102,7 @@ export class Card {
     const { channels, rate, name } = this.#recording;
     const { value } = this.#parts.channel.querySelector("select");
     this.#samples = channel(channels, value === "all" ? undefined : Number(value));
-    this.#parts.wave.setAttribute("d", path(this.#samples));
+    draw(this.#parts.wave, this.#samples);
     this.#parts.failure.textContent = "";
     this.#parts.play.hidden = this.#parts.save.hidden = false;
     try {
@@ -120,7 +121,7 @@ export class Card {
   #clear(text) {
     this.#turn += 1;
     this.#recording = this.#samples = this.heard = undefined;
-    this.#parts.wave.setAttribute("d", "");
+    draw(this.#parts.wave, []);
     this.#parts.failure.textContent = "";
     this.#parts.channel.hidden = this.#parts.play.hidden = this.#parts.save.hidden = true;
     this.#playing?.stop();

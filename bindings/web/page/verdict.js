@@ -16,7 +16,7 @@ export function showNone({ one = false, error } = {}) {
       : "Two recordings, then the answer.";
   part("because").textContent = error
     ? words(error)
-    : "A few seconds of speech in each are enough. Any language.";
+    : "A few seconds of speech in each are enough.";
 }
 
 /** Shows what a model says. */

@@ -4,8 +4,14 @@
 const COLUMNS = 80;
 const HEIGHT = 46;
 
+/** Draws samples into an SVG element: a line of dots if there are none. */
+export function draw(svg, samples) {
+  svg.classList.toggle("empty", samples.length === 0);
+  svg.querySelector("path").setAttribute("d", path(samples));
+}
+
 /** An SVG path through the highest samples of each column, both ways. Loudness fills the height. */
-export function path(samples) {
+function path(samples) {
   const each = Math.max(1, samples.length / COLUMNS);
   const peaks = Array.from({ length: COLUMNS }, (_, column) => {
     let peak = 0;
