@@ -83,4 +83,4 @@ for (const name of ["dragover", "drop"]) {
 await open();
 
 // Kept for the next visit, without a network. Browsers refuse it to pages over plain http.
-navigator.serviceWorker?.register("service-worker.js").catch(() => undefined);
+if (revox) navigator.serviceWorker?.register("service-worker.js").catch(() => undefined);

@@ -41,6 +41,7 @@ export class Recorder {
   #told;
   #label;
   #microphone;
+  #isOpening = false;
   #pieces;
   #taken = () => this.stop();
 
@@ -52,16 +53,17 @@ export class Recorder {
   }
 
   async #start() {
-    if (this.#told.begun?.() === false) return;
+    // The button stays enabled meanwhile: a disabled one loses the keyboard's focus.
+    if (this.#isOpening || this.#told.begun?.() === false) return;
     this.#pieces = new Pieces();
-    this.#button.disabled = true;
+    this.#isOpening = true;
     try {
       this.#microphone = await openMicrophone((piece) => this.#take(piece), this.#taken);
       this.#show(true);
     } catch (error) {
       this.#told.failed(error);
     } finally {
-      this.#button.disabled = false;
+      this.#isOpening = false;
     }
   }
 

@@ -19,6 +19,7 @@ export class Voices {
   #microphone;
   #pieces;
   #timer;
+  #isOpening = false;
   #isBusy = false;
   #taken = () => this.#stop();
 
@@ -134,9 +135,11 @@ export class Voices {
   }
 
   async #start() {
+    // The button stays enabled meanwhile: a disabled one loses the keyboard's focus.
+    if (this.#isOpening) return;
     const button = part("listen");
     part("live-note").textContent = "";
-    button.disabled = true;
+    this.#isOpening = true;
     this.#pieces = new Pieces();
     try {
       this.#microphone = await openMicrophone((piece) => this.#take(piece), this.#taken);
@@ -147,7 +150,7 @@ export class Voices {
       part("live-note").textContent = words(error);
       part("live-note").classList.add("failed");
     } finally {
-      button.disabled = false;
+      this.#isOpening = false;
       button.setAttribute("aria-pressed", String(this.#microphone !== undefined));
       button.classList.toggle("on", this.#microphone !== undefined);
     }

@@ -58,7 +58,10 @@ impl VoiceModel {
     #[wasm_bindgen(getter, js_name = isCalibrated)]
     pub fn is_calibrated(&self) -> bool {
         let scoring = &self.0.header().scoring;
-        scoring.calibration.as_ref().is_some_and(|stored| stored.takes_cosines())
+        scoring
+            .calibration
+            .as_ref()
+            .is_some_and(|stored| stored.takes_cosines(scoring.embedding_mean.as_deref()))
     }
 
     /// How probable one voice is before anything is heard, unless the caller says otherwise.

@@ -29,6 +29,12 @@ export function speakers() {
   });
 }
 
+/** The recording that the program finds least like the first. */
+export function leastAlike(first, all) {
+  const scores = all.map((path) => compared(MODEL, first, path).score);
+  return all[scores.indexOf(Math.min(...scores))];
+}
+
 /** The 16-bit samples of a WAV file with a plain header. */
 export function samples(path) {
   const bytes = readFileSync(path);
