@@ -18,7 +18,7 @@ export async function load({ model = MODEL, program = PROGRAM } = {}) {
   if (!hasSimd()) {
     throw new RevoxError(
       "no-simd",
-      "this browser lacks WebAssembly's vector instructions, which all browsers have had since 2023",
+      "this browser lacks WebAssembly's vector instructions, which browsers have had since 2023",
     );
   }
   compiled ??= bytesOf(program, "the program").then((bytes) => WebAssembly.compile(bytes));
@@ -43,6 +43,8 @@ export async function load({ model = MODEL, program = PROGRAM } = {}) {
 class Revox {
   #worker = new Worker(new URL("./worker.js", import.meta.url), { type: "module" });
   #waiting = new Map();
+  /** What this model heard. Other models' numbers mean other recordings. */
+  #heard = new WeakSet();
   #last = 0;
   #end = undefined;
 
@@ -80,17 +82,22 @@ class Revox {
     if (!Number.isInteger(rate) || rate <= 0) {
       throw new RevoxError("invalid", `a rate is a positive whole number of Hz, not ${rate}`);
     }
-    return this.call("hear", { samples: floats(samples), rate });
+    const heard = await this.call("hear", { samples: floats(samples), rate });
+    this.#heard.add(heard);
+    return heard;
   }
 
   /** Whether two recordings that were heard have the same voice. */
   async compare(first, second, { prior } = {}) {
+    if (![first, second].every((one) => this.#heard.has(one))) {
+      throw new RevoxError("invalid", "another model heard the recording, or it was released");
+    }
     return this.call("compare", { first: first.id, second: second.id, prior });
   }
 
   /** Frees what was heard. */
   async release(heard) {
-    return this.call("release", { id: heard.id });
+    if (this.#heard.delete(heard)) await this.call("release", { id: heard.id });
   }
 
   /** Ends the worker. Calls that follow are errors. */

@@ -98,7 +98,7 @@ export class Card {
   async rehear() {
     if (!this.#recording) return;
     const turn = (this.#turn += 1);
-    this.heard = undefined;
+    this.#forget();
     const { channels, rate, name } = this.#recording;
     const { value } = this.#parts.channel.querySelector("select");
     this.#samples = channel(channels, value === "all" ? undefined : Number(value));
@@ -120,13 +120,24 @@ export class Card {
 
   #clear(text) {
     this.#turn += 1;
-    this.#recording = this.#samples = this.heard = undefined;
+    this.#forget();
+    this.#recording = this.#samples = undefined;
     draw(this.#parts.wave, []);
     this.#parts.failure.textContent = "";
     this.#parts.channel.hidden = this.#parts.play.hidden = this.#parts.save.hidden = true;
     this.#playing?.stop();
     this.#say(text);
     this.#changed();
+  }
+
+  #forget() {
+    const { heard } = this;
+    this.heard = undefined;
+    // A model that is gone has forgotten it.
+    if (heard)
+      this.#model()
+        ?.release(heard)
+        .catch(() => undefined);
   }
 
   #say(text) {

@@ -28,7 +28,8 @@ export async function openMicrophone(take, taken) {
     throw new Refusal(
       globalThis.isSecureContext
         ? "This browser gives no microphone to pages. Files can be dropped all the same."
-        : "Browsers give the microphone only to pages over https, or from this computer. Files can be dropped all the same.",
+        : "Browsers give the microphone only to pages over https, or from this computer. " +
+            "Files can be dropped all the same.",
     );
   }
   await ready;
@@ -60,13 +61,19 @@ function refused({ name, message }) {
   switch (name) {
     case "NotAllowedError":
     case "SecurityError":
-      return "The microphone was refused. Allow it beside the page’s address, or in the browser’s settings, and press the button again. Files can be dropped all the same.";
+      return (
+        "The microphone was refused. Allow it beside the page’s address, or in the browser’s " +
+        "settings, and press the button again. Files can be dropped all the same."
+      );
     case "NotFoundError":
     case "OverconstrainedError":
       return "No microphone was found. Connect one and press the button again, or drop a file.";
     case "NotReadableError":
     case "AbortError":
-      return "The microphone gives no sound. Another program may hold it: close that one and press the button again.";
+      return (
+        "The microphone gives no sound. Another program may hold it: close that one and press " +
+        "the button again."
+      );
     default:
       return `The microphone did not open: ${message || name}.`;
   }

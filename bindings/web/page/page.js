@@ -56,12 +56,15 @@ async function open(file) {
     state.classList.add("failed");
     state.textContent = words(error);
     if (error.code === "no-simd") {
-      state.textContent = "This browser cannot run the model: it lacks WebAssembly’s vector instructions (SIMD). A current Chrome, Edge, Firefox or Safari has them.";
+      state.textContent =
+        "This browser cannot run the model: it lacks WebAssembly’s vector instructions (SIMD). " +
+        "A current Chrome, Edge, Firefox or Safari has them.";
     }
     return;
   }
   const { name, hash, prior } = revox.info;
-  part("about").textContent = `${file ? `Your model ${file.name}` : "The model that revox ships"}: ${name}, SHA-256 ${hash.slice(0, 16)}…`;
+  const whose = file ? `Your model ${file.name}` : "The model that revox ships";
+  part("about").textContent = `${whose}: ${name}, SHA-256 ${hash.slice(0, 16)}…`;
   part("shipped-model").hidden = file === undefined;
   part("prior").value = Number((100 * prior).toPrecision(3));
   for (const one of [...cards, voices]) one.enabled = true;

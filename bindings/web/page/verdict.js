@@ -52,12 +52,14 @@ export function show(comparison, info) {
 
 function reason({ score, probability, prior, threshold, same }, { thresholds }) {
   if (probability !== undefined) {
-    return `One voice is ${percent(probability)} probable, if it was ${percent(prior)} before listening.`;
+    const before = `if it was ${percent(prior)} before listening`;
+    return `One voice is ${percent(probability)} probable, ${before}.`;
   }
   if (same === undefined) return "This model has no threshold: it gives scores and no decisions.";
   const side = same ? "reaches" : "stays below";
   const rare = same ? rarity(score, thresholds) : "";
-  return `The score ${score.toFixed(2)} ${side} ${threshold.toFixed(2)}, where one voice begins. ${rare}`;
+  const border = `${threshold.toFixed(2)}, where one voice begins`;
+  return `The score ${score.toFixed(2)} ${side} ${border}. ${rare}`;
 }
 
 /** Puts the mark on the scale: of probabilities, or of scores from 0 to 1. */

@@ -51,7 +51,9 @@ export class Voices {
       }
       target.value = "";
     });
-    part("listen").addEventListener("click", () => (this.#microphone ? this.#stop() : this.#start()));
+    part("listen").addEventListener("click", () =>
+      this.#microphone ? this.#stop() : this.#start(),
+    );
   }
 
   set enabled(isReady) {
@@ -61,6 +63,7 @@ export class Voices {
 
   /** Hears all voices anew, by another model. */
   async rehear() {
+    await this.#stop();
     for (const voice of this.#voices) {
       voice.heard = await this.#model().hear(voice.samples, voice.rate);
     }
@@ -120,7 +123,9 @@ export class Voices {
     const voice = this.#voices.find((voice) => voice.name === name);
     this.#voices = this.#voices.filter((other) => other !== voice);
     voice.row.remove();
-    this.#model()?.release(voice.heard);
+    this.#model()
+      ?.release(voice.heard)
+      .catch(() => undefined);
     if (this.#voices.length === 0) this.#stop();
     this.#show();
     part("name").focus();
@@ -188,7 +193,7 @@ export class Voices {
       const all = isQuiet
         ? []
         : await Promise.all(voices.map((voice) => revox.compare(voice.heard, heard)));
-      revox.release(heard);
+      await revox.release(heard);
       if (!this.#microphone) return;
       this.#name(voices, all);
     } catch (error) {

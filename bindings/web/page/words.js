@@ -27,13 +27,8 @@ export function percent(share) {
 /** How many pairs of different voices score so high, by what the model measured. */
 export function rarity(score, thresholds) {
   const reached = thresholds.filter(({ threshold }) => score >= threshold);
-  if (reached.length > 0) {
-    const { rate } = reached.at(-1);
-    return `In its tests, at most 1 in ${Math.round(1 / rate)} pairs of different voices scored so high.`;
-  }
-  if (thresholds.length > 0) {
-    const { rate } = thresholds[0];
-    return `In its tests, more than 1 in ${Math.round(1 / rate)} pairs of different voices scored so high.`;
-  }
-  return "";
+  const { rate } = reached.at(-1) ?? thresholds[0] ?? {};
+  if (rate === undefined) return "";
+  const share = `${reached.length > 0 ? "at most" : "more than"} 1 in ${Math.round(1 / rate)}`;
+  return `In its tests, ${share} pairs of different voices scored so high.`;
 }

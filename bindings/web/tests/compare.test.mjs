@@ -7,7 +7,17 @@ import { basename, join } from "node:path";
 import { after, before, test } from "node:test";
 
 import { answered, drop, launch, open, serve } from "./site.mjs";
-import { beside, compared, FOLDER, leastAlike, MODEL, revox, samples, speakers, write } from "./sounds.mjs";
+import {
+  beside,
+  compared,
+  FOLDER,
+  leastAlike,
+  MODEL,
+  revox,
+  samples,
+  speakers,
+  write,
+} from "./sounds.mjs";
 
 let site, browser, voices;
 
@@ -35,13 +45,18 @@ function agree({ score, answer, doubts }, wanted) {
 test("scores, decisions and warnings are those of the program, at any rate", async () => {
   const [[first, second], ...others] = voices;
   const other = leastAlike(first, others.flat());
-  const pairs = [[first, second], [first, other]];
+  const pairs = [
+    [first, second],
+    [first, other],
+  ];
   for (const rate of [8000, 11_025, 44_100, 48_000]) {
     const twice = [first, other].map((path, i) => {
       // The voice becomes another one; both sides hear the same.
       const all = samples(path);
-      const stretched = Int16Array.from({ length: Math.floor((all.length * rate) / 16_000) }, (_, k) =>
-        all[Math.floor((k * 16_000) / rate)]);
+      const stretched = Int16Array.from(
+        { length: Math.floor((all.length * rate) / 16_000) },
+        (_, k) => all[Math.floor((k * 16_000) / rate)],
+      );
       return write(`${i}-${rate}.wav`, stretched, rate);
     });
     pairs.push(twice);
@@ -92,7 +107,10 @@ test("nothing is asked for after loading, and the first answer comes within 2 s"
   // The page's policy holds: nothing could be sent elsewhere.
   const refused = await page.evaluate(() => fetch("http://127.0.0.1:9/").then(() => "", String));
   assert.match(refused, /TypeError/);
-  assert.ok(errors.every((error) => error.includes("Content Security Policy")), errors.join());
+  assert.ok(
+    errors.every((error) => error.includes("Content Security Policy")),
+    errors.join(),
+  );
   assert.ok(errors.length > 0);
   await context.close();
 });
@@ -115,7 +133,11 @@ test("without a network the page opens again and answers", async () => {
 test("of several channels each can be heard", async () => {
   const [[first, second], [other]] = voices;
   const stereo = write("stereo.wav", beside(samples(first), samples(other)), 16_000, 2);
-  const mono = write("left.wav", samples(stereo).filter((_, i) => i % 2 === 0), 16_000);
+  const mono = write(
+    "left.wav",
+    samples(stereo).filter((_, i) => i % 2 === 0),
+    16_000,
+  );
   const { page, context } = await open(browser, site.address);
   await page.locator("#first input[type=file]").setInputFiles(stereo);
   await page.locator("#second input[type=file]").setInputFiles(second);
@@ -167,7 +189,8 @@ function calibratedModel() {
   const lines = Array.from({ length: 40 }, (_, i) =>
     i % 2 === 0
       ? `a${i} b${i} ${0.3 + 0.015 * i} target`
-      : `a${i} b${i} ${-0.1 + 0.015 * i} nontarget`);
+      : `a${i} b${i} ${-0.1 + 0.015 * i} nontarget`,
+  );
   const scores = join(FOLDER, "scores");
   writeFileSync(scores, `${lines.join("\n")}\n`);
   const calibrated = join(FOLDER, "calibrated.safetensors");

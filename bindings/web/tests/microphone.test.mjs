@@ -51,7 +51,10 @@ test("who speaks is named every second", async () => {
   const { page, context, errors, requests } = await open(browser, site.address);
   await page.evaluate(() => navigator.serviceWorker.ready);
   const [before, asked] = [requests.length, site.asked.length];
-  for (const [name, path] of [["Ada", first], ["Bo", other]]) {
+  for (const [name, path] of [
+    ["Ada", first],
+    ["Bo", other],
+  ]) {
     await page.locator("#name").fill(name);
     await page.locator("#enrol-file").setInputFiles(path);
     await page.locator("#voices li", { hasText: name }).waitFor();

@@ -93,7 +93,9 @@ export async function drop(page, card, path) {
 /** The answer that the page shows. */
 export async function answered(page) {
   await page.locator("#verdict.told").waitFor();
-  const { score, probability } = await page.locator("#verdict").evaluate((box) => ({ ...box.dataset }));
+  const { score, probability } = await page
+    .locator("#verdict")
+    .evaluate((box) => ({ ...box.dataset }));
   const answer = await page.locator("#answer").textContent();
   const doubts = await page.locator("#doubt-list li").allTextContents();
   return { score: Number(score), probability: Number(probability), answer, doubts };

@@ -22,7 +22,9 @@ export function speakers() {
   const corpus = join(FOLDER, "corpus");
   const sizes = ["--speakers", "2", "--dev-speakers", "6", "--utterances", "5", "--seconds", "3"];
   revox("synth", corpus, ...sizes);
-  const lines = readFileSync(join(corpus, "dev", "spk2utt"), "utf8").trim().split("\n");
+  const lines = readFileSync(join(corpus, "dev", "spk2utt"), "utf8")
+    .trim()
+    .split("\n");
   return lines.map((line) => {
     const [speaker, ...all] = line.split(" ");
     return all.map((one) => join(corpus, "dev", "wav", speaker, `${one}.wav`));
@@ -39,7 +41,9 @@ export function leastAlike(first, all) {
 export function samples(path) {
   const bytes = readFileSync(path);
   const data = bytes.indexOf("data") + 8;
-  return new Int16Array(bytes.buffer.slice(bytes.byteOffset + data, bytes.byteOffset + bytes.length));
+  return new Int16Array(
+    bytes.buffer.slice(bytes.byteOffset + data, bytes.byteOffset + bytes.length),
+  );
 }
 
 /** Writes a WAV file of 16-bit samples, channels interleaved. */
