@@ -1,17 +1,21 @@
-//! What revox uses of Rayon, on one thread: a page's worker has no other. Rayon itself would be a
-//! sixth of the program, to find that out.
+//! Rayon's API on one thread: a page's worker has no other. Rayon itself would be a sixth of the
+//! program, to find that out.
 //!
-//! Its iterators are those of the standard library.
+//! It has what revox uses, and the neighbours of that. Iterators are a type of their own, [`Par`],
+//! and not those of the standard library, whose methods of the same names mean other things:
+//! `reduce`, for one, takes no identity there. So what is missing here does not compile; it never
+//! means something else. Results are those of Rayon with one thread.
 
 #![deny(missing_docs)]
 
-use std::iter::Map;
-use std::slice::{Chunks, ChunksExactMut, ChunksMut, Iter, IterMut, Windows};
+use std::cmp::Ordering;
+use std::iter::{self, Sum};
+use std::slice::{Chunks, ChunksExact, ChunksExactMut, ChunksMut, Windows};
 
-/// The traits that parallel iterators want in scope.
+/// The traits that have to be in scope.
 pub mod prelude {
     pub use crate::{
-        IndexedParallelIterator, IntoParallelIterator, ParallelExtend, ParallelIterator,
+        IntoParallelIterator, IntoParallelRefIterator, IntoParallelRefMutIterator, ParallelExtend,
         ParallelSlice, ParallelSliceMut,
     };
 }
@@ -26,69 +30,76 @@ pub fn scope<T>(work: impl FnOnce(&()) -> T) -> T {
     work(&())
 }
 
-/// What becomes an iterator.
-pub trait IntoParallelIterator: IntoIterator + Sized {
-    /// The iterator.
-    fn into_par_iter(self) -> Self::IntoIter {
-        self.into_iter()
-    }
+/// Runs `a`, then `b`.
+pub fn join<A, B>(a: impl FnOnce() -> A, b: impl FnOnce() -> B) -> (A, B) {
+    (a(), b())
 }
 
-impl<I: IntoIterator> IntoParallelIterator for I {}
+/// A parallel iterator, on one thread: in order.
+pub struct Par<I>(I);
 
-/// What iterators of Rayon have beside those of the standard library.
-pub trait ParallelIterator: Iterator + Sized {
-    /// As `map`, with a value that is made once.
-    fn map_init<T, R>(
+/// Each is Rayon's method of this name.
+#[allow(missing_docs)]
+impl<I: Iterator> Par<I> {
+    pub fn map<R>(self, each: impl Fn(I::Item) -> R) -> Par<impl Iterator<Item = R>> {
+        Par(self.0.map(each))
+    }
+
+    /// The value is made once, as Rayon makes it for each thread's share.
+    pub fn map_init<T, R>(
         self,
         init: impl Fn() -> T,
-        each: impl Fn(&mut T, Self::Item) -> R,
-    ) -> Map<Self, impl FnMut(Self::Item) -> R> {
+        each: impl Fn(&mut T, I::Item) -> R,
+    ) -> Par<impl Iterator<Item = R>> {
         let mut value = init();
-        self.map(move |item| each(&mut value, item))
+        Par(self.0.map(move |item| each(&mut value, item)))
     }
-}
 
-impl<I: Iterator> ParallelIterator for I {}
+    pub fn filter(self, is_kept: impl Fn(&I::Item) -> bool) -> Par<impl Iterator<Item = I::Item>> {
+        Par(self.0.filter(is_kept))
+    }
 
-/// What iterators of known length have.
-pub trait IndexedParallelIterator: Iterator + Sized {
+    pub fn filter_map<R>(
+        self,
+        each: impl Fn(I::Item) -> Option<R>,
+    ) -> Par<impl Iterator<Item = R>> {
+        Par(self.0.filter_map(each))
+    }
+
+    pub fn flat_map_iter<R: IntoIterator>(
+        self,
+        each: impl Fn(I::Item) -> R,
+    ) -> Par<impl Iterator<Item = R::Item>> {
+        Par(self.0.flat_map(each))
+    }
+
+    pub fn enumerate(self) -> Par<iter::Enumerate<I>> {
+        Par(self.0.enumerate())
+    }
+
+    pub fn zip<Z: IntoParallelIterator>(self, other: Z) -> Par<iter::Zip<I, Z::Iter>> {
+        Par(self.0.zip(other.into_par_iter().0))
+    }
+
     /// Itself: nothing is cut into tasks.
-    fn with_min_len(self, _least: usize) -> Self {
+    pub fn with_min_len(self, _least: usize) -> Self {
         self
     }
-}
 
-impl<I: Iterator> IndexedParallelIterator for I {}
-
-/// Collections that grow.
-pub trait ParallelExtend<T>: Extend<T> {
-    /// As `extend`.
-    fn par_extend(&mut self, items: impl IntoIterator<Item = T>) {
-        self.extend(items);
-    }
-}
-
-impl<T, C: Extend<T>> ParallelExtend<T> for C {}
-
-/// An iterator with Rayon's own `reduce`.
-pub struct Parts<I>(I);
-
-impl<I: Iterator> Iterator for Parts<I> {
-    type Item = I::Item;
-
-    fn next(&mut self) -> Option<I::Item> {
-        self.0.next()
-    }
-}
-
-impl<I: Iterator> Parts<I> {
-    /// As `map`.
-    pub fn map<R, F: FnMut(I::Item) -> R>(self, each: F) -> Parts<Map<I, F>> {
-        Parts(self.0.map(each))
+    pub fn for_each(self, each: impl Fn(I::Item)) {
+        self.0.for_each(each);
     }
 
-    /// As `fold`, from what `identity` makes.
+    /// The value is made once, as [`map_init`](Self::map_init) makes it.
+    pub fn for_each_init<T>(self, init: impl Fn() -> T, each: impl Fn(&mut T, I::Item)) {
+        let mut value = init();
+        self.0.for_each(|item| each(&mut value, item));
+    }
+
+    pub fn try_for_each<E>(mut self, each: impl Fn(I::Item) -> Result<(), E>) -> Result<(), E> {
+        self.0.try_for_each(each)
+    }
+
     pub fn reduce(
         self,
         identity: impl Fn() -> I::Item,
@@ -96,75 +107,199 @@ impl<I: Iterator> Parts<I> {
     ) -> I::Item {
         self.0.fold(identity(), both)
     }
+
+    pub fn sum<S: Sum<I::Item>>(self) -> S {
+        self.0.sum()
+    }
+
+    pub fn count(self) -> usize {
+        self.0.count()
+    }
+
+    pub fn min(self) -> Option<I::Item>
+    where
+        I::Item: Ord,
+    {
+        self.0.min()
+    }
+
+    pub fn max(self) -> Option<I::Item>
+    where
+        I::Item: Ord,
+    {
+        self.0.max()
+    }
+
+    pub fn any(mut self, is_so: impl Fn(I::Item) -> bool) -> bool {
+        self.0.any(is_so)
+    }
+
+    pub fn all(mut self, is_so: impl Fn(I::Item) -> bool) -> bool {
+        self.0.all(is_so)
+    }
+
+    pub fn collect<C: FromIterator<I::Item>>(self) -> C {
+        self.0.collect()
+    }
+
+    pub fn unzip<A, B, C, D>(self) -> (C, D)
+    where
+        I: Iterator<Item = (A, B)>,
+        C: Default + Extend<A>,
+        D: Default + Extend<B>,
+    {
+        self.0.unzip()
+    }
 }
 
-/// Iterators over slices.
+#[allow(missing_docs)]
+impl<'a, T: 'a, I: Iterator<Item = &'a T>> Par<I> {
+    pub fn copied(self) -> Par<iter::Copied<I>>
+    where
+        T: Copy,
+    {
+        Par(self.0.copied())
+    }
+
+    pub fn cloned(self) -> Par<iter::Cloned<I>>
+    where
+        T: Clone,
+    {
+        Par(self.0.cloned())
+    }
+}
+
+/// What becomes a parallel iterator.
+pub trait IntoParallelIterator {
+    /// What it goes through.
+    type Iter: Iterator;
+    /// The iterator.
+    fn into_par_iter(self) -> Par<Self::Iter>;
+}
+
+impl<I: IntoIterator> IntoParallelIterator for I {
+    type Iter = I::IntoIter;
+
+    fn into_par_iter(self) -> Par<I::IntoIter> {
+        Par(self.into_iter())
+    }
+}
+
+impl<I: Iterator> IntoParallelIterator for Par<I> {
+    type Iter = I;
+
+    fn into_par_iter(self) -> Self {
+        self
+    }
+}
+
+/// What has a parallel iterator over references.
+pub trait IntoParallelRefIterator<'a> {
+    /// What it goes through.
+    type Iter;
+    /// The iterator.
+    fn par_iter(&'a self) -> Par<Self::Iter>;
+}
+
+impl<'a, C: ?Sized + 'a> IntoParallelRefIterator<'a> for C
+where
+    &'a C: IntoIterator,
+{
+    type Iter = <&'a C as IntoIterator>::IntoIter;
+
+    fn par_iter(&'a self) -> Par<Self::Iter> {
+        Par(self.into_iter())
+    }
+}
+
+/// What has a parallel iterator over references that change it.
+pub trait IntoParallelRefMutIterator<'a> {
+    /// What it goes through.
+    type Iter;
+    /// The iterator.
+    fn par_iter_mut(&'a mut self) -> Par<Self::Iter>;
+}
+
+impl<'a, C: ?Sized + 'a> IntoParallelRefMutIterator<'a> for C
+where
+    &'a mut C: IntoIterator,
+{
+    type Iter = <&'a mut C as IntoIterator>::IntoIter;
+
+    fn par_iter_mut(&'a mut self) -> Par<Self::Iter> {
+        Par(self.into_iter())
+    }
+}
+
+/// Collections that grow.
+pub trait ParallelExtend<T>: Extend<T> {
+    /// As `extend`.
+    fn par_extend<I: IntoParallelIterator>(&mut self, items: I)
+    where
+        I::Iter: Iterator<Item = T>,
+    {
+        self.extend(items.into_par_iter().0);
+    }
+}
+
+impl<T, C: Extend<T>> ParallelExtend<T> for C {}
+
+/// Iterators over parts of slices, each as the slice's method without `par_`.
+#[allow(missing_docs)]
 pub trait ParallelSlice<T> {
-    /// As `iter`.
-    fn par_iter(&self) -> Iter<'_, T>;
-    /// As `chunks`.
-    fn par_chunks(&self, size: usize) -> Parts<Chunks<'_, T>>;
-    /// As `windows`.
-    fn par_windows(&self, size: usize) -> Windows<'_, T>;
+    fn as_parallel_slice(&self) -> &[T];
+
+    fn par_chunks(&self, size: usize) -> Par<Chunks<'_, T>> {
+        Par(self.as_parallel_slice().chunks(size))
+    }
+
+    fn par_chunks_exact(&self, size: usize) -> Par<ChunksExact<'_, T>> {
+        Par(self.as_parallel_slice().chunks_exact(size))
+    }
+
+    fn par_windows(&self, size: usize) -> Par<Windows<'_, T>> {
+        Par(self.as_parallel_slice().windows(size))
+    }
 }
 
 impl<T> ParallelSlice<T> for [T] {
-    fn par_iter(&self) -> Iter<'_, T> {
-        self.iter()
-    }
-
-    fn par_chunks(&self, size: usize) -> Parts<Chunks<'_, T>> {
-        Parts(self.chunks(size))
-    }
-
-    fn par_windows(&self, size: usize) -> Windows<'_, T> {
-        self.windows(size)
+    fn as_parallel_slice(&self) -> &[T] {
+        self
     }
 }
 
-/// Iterators over slices that change them, and sorting.
+/// Iterators over parts of slices that change, and sorting, each as the slice's method without
+/// `par_`.
+#[allow(missing_docs)]
 pub trait ParallelSliceMut<T> {
-    /// As `iter_mut`.
-    fn par_iter_mut(&mut self) -> IterMut<'_, T>;
-    /// As `chunks_mut`.
-    fn par_chunks_mut(&mut self, size: usize) -> ChunksMut<'_, T>;
-    /// As `chunks_exact_mut`.
-    fn par_chunks_exact_mut(&mut self, size: usize) -> ChunksExactMut<'_, T>;
-    /// As `sort_unstable`.
-    fn par_sort_unstable(&mut self)
-    where
-        T: Ord;
-    /// As `sort_unstable_by`.
-    fn par_sort_unstable_by(&mut self, order: impl Fn(&T, &T) -> std::cmp::Ordering);
-    /// As `sort_unstable_by_key`.
-    fn par_sort_unstable_by_key<K: Ord>(&mut self, key: impl Fn(&T) -> K);
-}
+    fn as_parallel_slice_mut(&mut self) -> &mut [T];
 
-impl<T> ParallelSliceMut<T> for [T] {
-    fn par_iter_mut(&mut self) -> IterMut<'_, T> {
-        self.iter_mut()
+    fn par_chunks_mut(&mut self, size: usize) -> Par<ChunksMut<'_, T>> {
+        Par(self.as_parallel_slice_mut().chunks_mut(size))
     }
 
-    fn par_chunks_mut(&mut self, size: usize) -> ChunksMut<'_, T> {
-        self.chunks_mut(size)
-    }
-
-    fn par_chunks_exact_mut(&mut self, size: usize) -> ChunksExactMut<'_, T> {
-        self.chunks_exact_mut(size)
+    fn par_chunks_exact_mut(&mut self, size: usize) -> Par<ChunksExactMut<'_, T>> {
+        Par(self.as_parallel_slice_mut().chunks_exact_mut(size))
     }
 
     fn par_sort_unstable(&mut self)
     where
         T: Ord,
     {
-        self.sort_unstable();
+        self.as_parallel_slice_mut().sort_unstable();
     }
 
-    fn par_sort_unstable_by(&mut self, order: impl Fn(&T, &T) -> std::cmp::Ordering) {
-        self.sort_unstable_by(order);
+    fn par_sort_unstable_by(&mut self, order: impl Fn(&T, &T) -> Ordering) {
+        self.as_parallel_slice_mut().sort_unstable_by(order);
     }
 
     fn par_sort_unstable_by_key<K: Ord>(&mut self, key: impl Fn(&T) -> K) {
-        self.sort_unstable_by_key(key);
+        self.as_parallel_slice_mut().sort_unstable_by_key(key);
+    }
+}
+
+impl<T> ParallelSliceMut<T> for [T] {
+    fn as_parallel_slice_mut(&mut self) -> &mut [T] {
+        self
     }
 }
