@@ -10,8 +10,25 @@ export { hasSimd, RevoxError };
 const PROGRAM = new URL("./revox_web_bg.wasm", import.meta.url);
 const MODEL = new URL("./model.safetensors", import.meta.url);
 
-/** The compiled program, once it is fetched. */
+/** The program beside this file, compiled, once it is fetched. */
 let compiled;
+
+function shipped() {
+  compiled ??= compile(PROGRAM).catch((error) => {
+    compiled = undefined;
+    throw error;
+  });
+  return compiled;
+}
+
+async function compile(program) {
+  const bytes = await bytesOf(program, "the program");
+  try {
+    return await WebAssembly.compile(bytes);
+  } catch (error) {
+    throw new RevoxError("invalid", `the program is damaged, or none: ${error.message}`);
+  }
+}
 
 /** Loads a model: the shipped one, or that of `model`, an address or a file's bytes. */
 export async function load({ model = MODEL, program = PROGRAM } = {}) {
@@ -21,12 +38,8 @@ export async function load({ model = MODEL, program = PROGRAM } = {}) {
       "this browser lacks WebAssembly's vector instructions, which browsers have had since 2023",
     );
   }
-  compiled ??= bytesOf(program, "the program").then((bytes) => WebAssembly.compile(bytes));
   const [module, bytes] = await Promise.all([
-    compiled.catch((error) => {
-      compiled = undefined;
-      throw error;
-    }),
+    program === PROGRAM ? shipped() : compile(program),
     bytesOf(model, "the model"),
   ]);
   const revox = new Revox();

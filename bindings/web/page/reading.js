@@ -24,14 +24,14 @@ export async function read(file, revox) {
     return await revox.decode(bytes, file.name);
   } catch (error) {
     if (error.code !== "invalid") throw error;
-    why = error.message;
+    why = error.message.replace(`${file.name}: `, "");
   }
   try {
     const decoded = await new OfflineAudioContext(1, 1, RATE).decodeAudioData(bytes);
     const places = Array.from({ length: decoded.numberOfChannels }, (_, place) => place);
     return { rate: RATE, channels: places.map((place) => decoded.getChannelData(place)) };
   } catch {
-    throw new Refusal(`“${file.name}” holds no sound that can be read here (${why}).`);
+    throw new Refusal(`“${file.name}” holds no sound that can be read here: ${why}.`);
   }
 }
 

@@ -65,7 +65,12 @@ export class Voices {
   async rehear() {
     await this.#stop();
     for (const voice of this.#voices) {
-      voice.heard = await this.#model().hear(voice.samples, voice.rate);
+      try {
+        voice.heard = await this.#model().hear(voice.samples, voice.rate);
+      } catch (error) {
+        this.#remove(voice.name);
+        this.#note(`${voice.name} was removed. ${words(error)}`, true);
+      }
     }
   }
 

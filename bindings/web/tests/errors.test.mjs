@@ -6,7 +6,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 
-import { answered, launch, open, serve, SITE } from "./site.mjs";
+import { answered, launch, open, serve, SITE, timed } from "./site.mjs";
 import { FOLDER, samples, speakers, write } from "./sounds.mjs";
 
 let site, browser, voices;
@@ -142,6 +142,7 @@ test("the package refuses what it cannot take, by code", async () => {
         released: await why(revox.compare(a, b)),
         prior: await why(revox.compare(b, b, { prior: 1 })),
         missing: await why(load({ model: "./nothing.safetensors" })),
+        program: await why(load({ model, program: model.subarray(0, 99) })),
         cut: await why(load({ model: model.subarray(0, 5000) })),
         newer: await why(load({ model: Uint8Array.from(atob(newer), (c) => c.charCodeAt(0)) })),
       };
@@ -164,6 +165,7 @@ test("the package refuses what it cannot take, by code", async () => {
     released: /^invalid: another model heard the recording, or it was released/,
     prior: /^invalid: a prior lies between 0 and 1/,
     missing: /^no-file: the model is not at .*404/,
+    program: /^invalid: the program is damaged, or none/,
     cut: /^invalid: the model: /,
     newer: /^invalid: the model: .*(newer|later|format 9)/,
     waiting: /^closed: /,
@@ -179,24 +181,22 @@ test("three seconds are heard in half a second", async () => {
   if (process.env.REVOX_RESNET34) models["4-bit ResNet34"] = process.env.REVOX_RESNET34;
   const { page, context } = await open(browser, site.address);
   for (const [name, path] of Object.entries(models)) {
-    const took = await page.evaluate(
+    await page.evaluate(
       async ({ bytes, samples }) => {
         const { load } = await import("./revox/index.js");
         const model = Uint8Array.from(atob(bytes), (c) => c.charCodeAt(0));
         const revox = await load({ model });
-        const times = [];
-        for (let i = 0; i < 5; i += 1) {
-          const begun = performance.now();
-          await revox.hear(Int16Array.from(samples), 16_000);
-          times.push(performance.now() - begun);
-        }
-        revox.close();
-        return times;
+        window.hear = () => revox.hear(Int16Array.from(samples), 16_000);
       },
       { bytes: readFileSync(path).toString("base64"), samples: threeSeconds() },
     );
-    console.log(`${name}: 3 s heard in ${took.map((time) => time.toFixed(0)).join(", ")} ms`);
-    assert.ok(Math.min(...took) <= 500, took.join());
+    const all = [];
+    for (let i = 0; i < 8; i += 1) {
+      all.push(await timed(() => page.evaluate(async () => void (await window.hear()))));
+    }
+    const list = (of) => all.map((one) => one[of].toFixed(0)).join(", ");
+    console.log(`${name}: 3 s heard in ${list("wall")} ms, ${list("cpu")} ms of processor time`);
+    assert.ok(Math.min(...all.map(({ took }) => took)) <= 500, list("took"));
   }
   await context.close();
 });

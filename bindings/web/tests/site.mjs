@@ -1,6 +1,6 @@
 // A file server for the page, and Chromium with a microphone that plays a file.
 
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import { basename, extname, join, normalize } from "node:path";
@@ -99,4 +99,42 @@ export async function answered(page) {
   const answer = await page.locator("#answer").textContent();
   const doubts = await page.locator("#doubt-list li").allTextContents();
   return { score: Number(score), probability: Number(probability), answer, doubts };
+}
+
+/** Ticks of processor time in a second, by Linux's /proc. */
+const TICKS = 100;
+
+/** Processor time, ms, of all processes that this one started: Chromium's. */
+function busy() {
+  const all = readdirSync("/proc").filter((name) => /^\d+$/.test(name));
+  const times = new Map();
+  for (const pid of all) {
+    try {
+      const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
+      const fields = stat
+        .slice(stat.lastIndexOf(")") + 2)
+        .split(" ")
+        .map(Number);
+      // Its own in user and system, then that of its children which have ended.
+      const time = fields[11] + fields[12] + fields[13] + fields[14];
+      times.set(Number(pid), { parent: fields[1], time });
+    } catch {
+      // It has ended since.
+    }
+  }
+  const isOurs = (pid) =>
+    pid !== undefined && (pid === process.pid || isOurs(times.get(pid)?.parent));
+  const ours = [...times].filter(([pid]) => pid !== process.pid && isOurs(pid));
+  return (1000 / TICKS) * ours.reduce((sum, [, { time }]) => sum + time, 0);
+}
+
+/**
+ * How long `work` takes, ms, on a machine that does nothing else: as long as it takes here, or the
+ * processor time of the browser if that is less. Others may make it wait.
+ */
+export async function timed(work) {
+  const [begun, worked] = [performance.now(), busy()];
+  const result = await work();
+  const [wall, cpu] = [performance.now() - begun, busy() - worked];
+  return { result, wall, cpu, took: Math.min(wall, cpu) };
 }
