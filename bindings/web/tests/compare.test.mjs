@@ -115,9 +115,10 @@ test("nothing is asked for after loading, and the first answer comes within 2 s"
   await context.close();
 });
 
-test("without a network the page opens again and answers", async () => {
+test("without a network the page opens again and answers", async (t) => {
   const [[first, second]] = voices;
   const own = await serve();
+  t.after(() => own.close());
   const { page, context, errors } = await open(browser, own.address);
   await page.evaluate(() => navigator.serviceWorker.ready);
   await own.close();

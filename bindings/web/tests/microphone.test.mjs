@@ -21,8 +21,9 @@ after(() => site.close());
 /** A recording as Chromium's microphone plays it: over and over, without a pause. */
 const played = (path) => write("played.wav", samples(path), 16_000);
 
-test("recordings of a microphone have the scores that the program gives them", async () => {
+test("recordings of a microphone have the scores that the program gives them", async (t) => {
   const browser = await launch({ sound: played(first) });
+  t.after(() => browser.close());
   const { page, context, errors } = await open(browser, site.address);
   // By keyboard.
   await page.locator("#first .record").focus();
@@ -43,11 +44,11 @@ test("recordings of a microphone have the scores that the program gives them", a
   assert.ok(wanted.score > compared(MODEL, saved, other).score);
   assert.deepEqual(errors, []);
   await context.close();
-  await browser.close();
 });
 
-test("who speaks is named every second", async () => {
+test("who speaks is named every second", async (t) => {
   const browser = await launch({ sound: played(first) });
+  t.after(() => browser.close());
   const { page, context, errors, requests } = await open(browser, site.address);
   await page.evaluate(() => navigator.serviceWorker.ready);
   const [before, asked] = [requests.length, site.asked.length];
@@ -80,11 +81,11 @@ test("who speaks is named every second", async () => {
   assert.deepEqual(site.asked.slice(asked), []);
   assert.deepEqual(errors, []);
   await context.close();
-  await browser.close();
 });
 
-test("a microphone that is refused or missing is told in words", async () => {
+test("a microphone that is refused or missing is told in words", async (t) => {
   const browser = await launch();
+  t.after(() => browser.close());
   const { page, context } = await open(browser, site.address);
   await page.locator("#first .record").click();
   await page.locator("#first [role=alert]", { hasText: "The microphone was refused." }).waitFor();
@@ -96,5 +97,4 @@ test("a microphone that is refused or missing is told in words", async () => {
   await page.locator("#second .record").click();
   await page.locator("#second [role=alert]", { hasText: "No microphone was found." }).waitFor();
   await context.close();
-  await browser.close();
 });
