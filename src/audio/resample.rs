@@ -53,7 +53,8 @@ fn keep(rates: (u32, u32), resampler: Fft<f32>) {
 /// and no delay.
 ///
 /// # Errors
-/// A rate that no audio has; rates whose common divisor is too small; samples that are too large.
+/// A rate that no audio has; rates whose common divisor is too small; samples that are too large or no
+/// numbers.
 pub fn resample(samples: &[f32], from: u32, to: u32) -> Result<Vec<f32>> {
     if from == to || samples.is_empty() {
         return Ok(samples.to_vec());
@@ -82,16 +83,15 @@ fn failed(from: u32, to: u32, why: impl Display) -> Error {
     Error::invalid(format!("cannot resample from {from} Hz to {to} Hz: {why}"))
 }
 
-/// Refuses samples that are too large for the resampler. `before` counts the samples in front of
-/// these.
+/// Refuses samples over which the resampler would panic: those that are too large or no numbers.
+/// `before` counts the samples in front of these.
 fn refuse_loud(samples: &[f32], before: usize, from: u32, to: u32) -> Result<()> {
-    match samples.iter().position(|x| x.abs() > LOUDEST) {
+    match samples.iter().position(|x| x.is_nan() || x.abs() > LOUDEST) {
         None => Ok(()),
-        Some(i) => Err(failed(
-            from,
-            to,
-            format!("sample {} is {:e}, which is too large", before + i, samples[i]),
-        )),
+        Some(i) => {
+            let why = if samples[i].is_nan() { "not a number" } else { "which is too large" };
+            Err(failed(from, to, format!("sample {} is {:e}, {why}", before + i, samples[i])))
+        }
     }
 }
 
@@ -196,7 +196,8 @@ fn gcd(a: u32, b: u32) -> u32 {
 /// and tempo change together.
 ///
 /// # Errors
-/// Those of [`resample`]: a factor below 0.1 or above 76.8, and samples that are too large.
+/// Those of [`resample`]: a factor below 0.1 or above 76.8, and samples that are too
+/// large or no numbers.
 pub fn speed(samples: &[f32], factor: f64) -> Result<Cow<'_, [f32]>> {
     if factor == 1.0 {
         return Ok(Cow::Borrowed(samples));
@@ -233,6 +234,15 @@ mod tests {
             let far = (2000..14000).find(|&i| !is_near(output[i], wanted[i]));
             assert_eq!(far, None, "{from} Hz");
         }
+    }
+
+    #[test]
+    fn samples_that_are_no_numbers_are_refused() {
+        let mut samples = tone(44_100, 1000.0, 9000);
+        samples[5000] = f32::NAN;
+        let whole = resample(&samples, 44_100, 16_000).unwrap_err().to_string();
+        assert!(whole.ends_with("sample 5000 is NaN, not a number"), "{whole}");
+        assert_eq!(in_pieces(&samples, 1000, 44_100, 16_000).unwrap_err().to_string(), whole);
     }
 
     /// The result of [`Resampling`] for samples in pieces of `piece`.

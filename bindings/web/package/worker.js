@@ -60,6 +60,7 @@ self.onmessage = ({ data: { id, call, of } }) => {
   } catch (error) {
     // After a trap the program's memory is in no known state.
     const isTrap = error instanceof WebAssembly.RuntimeError;
-    self.postMessage({ id, code: isTrap ? "crashed" : "invalid", message: error.message });
+    const message = isTrap ? `the program stopped (${error.message}): load it anew` : error.message;
+    self.postMessage({ id, code: isTrap ? "crashed" : "invalid", message });
   }
 };

@@ -6,6 +6,7 @@ export class Refusal extends Error {}
 /** An error in words. Those of the library are told of "the recording". */
 export function words(error) {
   if (error instanceof Refusal) return error.message;
+  if (error.code === "crashed") return "The program stopped. Reload the page to go on.";
   const { message } = error;
   return `${message[0].toUpperCase()}${message.slice(1)}${/[.!?]$/.test(message) ? "" : "."}`;
 }

@@ -109,6 +109,17 @@ test("a browser without SIMD is told so before anything is loaded", async () => 
   await context.close();
 });
 
+test("a browser that cannot read the page's modules is told so", async () => {
+  const context = await browser.newContext();
+  await context.route("**/words.js", (route) =>
+    route.fulfill({ contentType: "text/javascript", body: "class { #of the future" }),
+  );
+  const page = await context.newPage();
+  await page.goto(site.address);
+  await page.locator("#state.failed", { hasText: "too old" }).waitFor();
+  await context.close();
+});
+
 test("the package refuses what it cannot take, by code", async () => {
   const [[first]] = voices;
   const whole = [...samples(first)];
@@ -137,6 +148,12 @@ test("the package refuses what it cannot take, by code", async () => {
         array: await why(revox.hear([0, 0.5], 16_000)),
         doubles: await why(revox.hear(new Float64Array(9), 16_000)),
         nan: await why(revox.hear(Float32Array.of(0, NaN), 16_000)),
+        resampled: await why(
+          revox.hear(
+            floats.map((x, i) => (i === 5000 ? NaN : x)),
+            44_100,
+          ),
+        ),
         none: await why(revox.hear(new Float32Array(0), 16_000)),
         rate: await why(revox.hear(floats, 44_100.5)),
         low: await why(revox.hear(floats, 3)),
@@ -160,6 +177,7 @@ test("the package refuses what it cannot take, by code", async () => {
     array: /^invalid: samples are a Float32Array/,
     doubles: /^invalid: samples are a Float32Array/,
     nan: /^invalid: .*sample 1 is NaN/,
+    resampled: /^invalid: .*sample 5000 is NaN/,
     none: /^invalid: .*holds no samples/,
     rate: /^invalid: a rate is a positive whole number/,
     low: /^invalid: .*not a rate of audio/,
