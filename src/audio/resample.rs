@@ -53,8 +53,8 @@ fn keep(rates: (u32, u32), resampler: Fft<f32>) {
 /// and no delay.
 ///
 /// # Errors
-/// A rate that no audio has; rates whose common divisor is too small; samples that are too large or no
-/// numbers.
+/// A rate that no audio has; rates whose common divisor is too small; samples that are too large or
+/// no numbers.
 pub fn resample(samples: &[f32], from: u32, to: u32) -> Result<Vec<f32>> {
     if from == to || samples.is_empty() {
         return Ok(samples.to_vec());
@@ -196,8 +196,8 @@ fn gcd(a: u32, b: u32) -> u32 {
 /// and tempo change together.
 ///
 /// # Errors
-/// Those of [`resample`]: a factor below 0.1 or above 76.8, and samples that are too
-/// large or no numbers.
+/// Those of [`resample`]: a factor below 0.1 or above 76.8, and samples that are too large or no
+/// numbers.
 pub fn speed(samples: &[f32], factor: f64) -> Result<Cow<'_, [f32]>> {
     if factor == 1.0 {
         return Ok(Cow::Borrowed(samples));
