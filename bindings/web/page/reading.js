@@ -6,6 +6,8 @@ import { Refusal } from "./words.js";
 const MOST = 200 << 20;
 /** Where the browser decodes: no sound that people hear is lost. */
 const RATE = 48_000;
+/** How files begin that revox reads itself. What it refuses in them, browsers would pass over. */
+const OWN = ["RIFF", "RF64", "fLaC", "FORM", "NIST"];
 
 /** The channels of a file and their rate. What revox reads itself is read as the program does. */
 export async function read(file, revox) {
@@ -26,12 +28,16 @@ export async function read(file, revox) {
     if (error.code !== "invalid") throw error;
     why = error.message.replace(`${file.name}: `, "");
   }
+  const unread = `“${file.name}” holds no sound that can be read here: ${why}.`;
+  if (OWN.includes(String.fromCharCode(...new Uint8Array(bytes.slice(0, 4))))) {
+    throw new Refusal(unread);
+  }
   try {
     const decoded = await new OfflineAudioContext(1, 1, RATE).decodeAudioData(bytes);
     const places = Array.from({ length: decoded.numberOfChannels }, (_, place) => place);
     return { rate: RATE, channels: places.map((place) => decoded.getChannelData(place)) };
   } catch {
-    throw new Refusal(`“${file.name}” holds no sound that can be read here: ${why}.`);
+    throw new Refusal(unread);
   }
 }
 

@@ -31,6 +31,8 @@ test("files that are no recording are refused in words, and others are taken aft
   writeFileSync(empty, "");
   const cut = join(FOLDER, "cut.wav");
   writeFileSync(cut, readFileSync(first).subarray(0, 30));
+  const half = join(FOLDER, "half.wav");
+  writeFileSync(half, readFileSync(first).subarray(0, 40_001));
   const silence = write("silence.wav", new Int16Array(32_000), 16_000);
   const short = write("short.wav", samples(first).subarray(0, 300), 16_000);
   const none = write("none.wav", new Int16Array(0), 16_000);
@@ -42,6 +44,7 @@ test("files that are no recording are refused in words, and others are taken aft
     [text, "“notes.txt” holds no sound that can be read here"],
     [empty, "“empty.wav” is empty."],
     [cut, "“cut.wav” holds no sound that can be read here"],
+    [half, "“half.wav” holds no sound that can be read here"],
     [short, "shorter than one frame"],
     [none, "no samples"],
   ]) {
