@@ -5,6 +5,8 @@ import { Refusal } from "./words.js";
 
 /** Longer ones come from files. */
 const MOST_SECONDS = 60;
+/** How often a recording is shown, ms. Pieces come more often, and each drawing looks at all. */
+const SHOWN_EVERY = 200;
 
 /** Samples that come in pieces. */
 export class Pieces {
@@ -43,6 +45,7 @@ export class Recorder {
   #microphone;
   #isOpening = false;
   #pieces;
+  #shown = 0;
   #taken = () => this.stop();
 
   constructor(button, told) {
@@ -72,7 +75,10 @@ export class Recorder {
     // The first pieces may come before the microphone is known here.
     const rate = this.#microphone?.rate;
     if (rate === undefined) return;
-    this.#told.heard(this.#pieces.last(), rate);
+    if (performance.now() - this.#shown >= SHOWN_EVERY) {
+      this.#told.heard(this.#pieces.last(), rate);
+      this.#shown = performance.now();
+    }
     if (this.#pieces.length >= MOST_SECONDS * rate) this.stop();
   }
 

@@ -51,7 +51,7 @@ test("files that are no recording are refused in words, and others are taken aft
     await put("#first", path);
     await alert
       .filter({ hasText: words })
-      .waitFor({ timeout: 5000 })
+      .waitFor()
       .catch(async () => {
         assert.fail(`${path}: ${await alert.textContent()}`);
       });

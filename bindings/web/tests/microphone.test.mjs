@@ -61,7 +61,7 @@ test("who speaks is named every second", async (t) => {
     await page.locator("#voices li", { hasText: name }).waitFor();
   }
   await page.locator("#listen").click();
-  await page.locator("#speaker", { hasText: "Ada speaks." }).waitFor({ timeout: 8000 });
+  await page.locator("#speaker", { hasText: "Ada speaks." }).waitFor();
   const figures = await page.locator("#voices output").allTextContents();
   assert.ok(Number(figures[0]) > Number(figures[1]), figures.join());
 
@@ -74,7 +74,7 @@ test("who speaks is named every second", async (t) => {
   await page.locator("#voices li", { hasText: "Cleo" }).waitFor();
   await page.getByRole("button", { name: "Remove Ada" }).click();
   await page.locator("#listen").click();
-  await page.locator("#speaker", { hasText: "Cleo speaks." }).waitFor({ timeout: 8000 });
+  await page.locator("#speaker", { hasText: "Cleo speaks." }).waitFor();
   await page.locator("#listen").click();
   await page.locator("#speaker", { hasText: "Ready to listen." }).waitFor();
   assert.deepEqual(requests.slice(before), []);

@@ -69,7 +69,7 @@ export async function open(browser, address, options = {}) {
   page.on("request", (request) => {
     if (!request.url().startsWith("blob:")) requests.push(request.url());
   });
-  page.setDefaultTimeout(15_000);
+  page.setDefaultTimeout(60_000);
   if (address) {
     await page.goto(address);
     await page.locator("#first .choose:enabled").waitFor();
