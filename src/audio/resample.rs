@@ -53,7 +53,8 @@ fn keep(rates: (u32, u32), resampler: Fft<f32>) {
 /// and no delay.
 ///
 /// # Errors
-/// A rate that no audio has; rates whose common divisor is too small; samples that are too large.
+/// A rate that no audio has; rates whose common divisor is too small; samples that are too large or
+/// no numbers.
 pub fn resample(samples: &[f32], from: u32, to: u32) -> Result<Vec<f32>> {
     if from == to || samples.is_empty() {
         return Ok(samples.to_vec());
@@ -82,16 +83,15 @@ fn failed(from: u32, to: u32, why: impl Display) -> Error {
     Error::invalid(format!("cannot resample from {from} Hz to {to} Hz: {why}"))
 }
 
-/// Refuses samples that are too large for the resampler. `before` counts the samples in front of
-/// these.
+/// Refuses samples over which the resampler would panic: those that are too large or no numbers.
+/// `before` counts the samples in front of these.
 fn refuse_loud(samples: &[f32], before: usize, from: u32, to: u32) -> Result<()> {
-    match samples.iter().position(|x| x.abs() > LOUDEST) {
+    match samples.iter().position(|x| x.is_nan() || x.abs() > LOUDEST) {
         None => Ok(()),
-        Some(i) => Err(failed(
-            from,
-            to,
-            format!("sample {} is {:e}, which is too large", before + i, samples[i]),
-        )),
+        Some(i) => {
+            let why = if samples[i].is_nan() { "not a number" } else { "which is too large" };
+            Err(failed(from, to, format!("sample {} is {:e}, {why}", before + i, samples[i])))
+        }
     }
 }
 
@@ -196,7 +196,8 @@ fn gcd(a: u32, b: u32) -> u32 {
 /// and tempo change together.
 ///
 /// # Errors
-/// Those of [`resample`]: a factor below 0.1 or above 76.8, and samples that are too large.
+/// Those of [`resample`]: a factor below 0.1 or above 76.8, and samples that are too large or no
+/// numbers.
 pub fn speed(samples: &[f32], factor: f64) -> Result<Cow<'_, [f32]>> {
     if factor == 1.0 {
         return Ok(Cow::Borrowed(samples));

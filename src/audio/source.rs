@@ -194,18 +194,21 @@ impl Source {
 
     /// Decodes a block and appends its samples at the wanted rate.
     fn more(&mut self, out: &mut Vec<f32>) -> Result<()> {
-        let Some(resampling) = &mut self.resampling else {
+        if self.resampling.is_none() {
             let before = out.len();
             self.ended = !self.blocks.more(out)?;
             return self.check(&out[before..]);
-        };
-        self.block.clear();
-        self.ended = !self.blocks.more(&mut self.block)?;
-        let pushed = resampling.push(&self.block, self.ended, out);
-        let block = std::mem::take(&mut self.block);
+        }
+        let mut block = std::mem::take(&mut self.block);
+        block.clear();
+        self.ended = !self.blocks.more(&mut block)?;
         self.check(&block)?;
+        if let Some(resampling) = &mut self.resampling {
+            let pushed = resampling.push(&block, self.ended, out);
+            pushed.map_err(|e| Error::file(&self.path, e.to_string()))?;
+        }
         self.block = block;
-        pushed.map_err(|e| Error::file(&self.path, e.to_string()))
+        Ok(())
     }
 
     /// Counts the samples of a block, and refuses values that are no numbers.

@@ -23,6 +23,15 @@ fn a_tone_stays_the_same_tone() {
     }
 }
 
+#[test]
+fn samples_that_are_no_numbers_are_refused() {
+    let mut samples = tone(44_100, 1000.0, 9000);
+    samples[5000] = f32::NAN;
+    let whole = resample(&samples, 44_100, 16_000).unwrap_err().to_string();
+    assert!(whole.ends_with("sample 5000 is NaN, not a number"), "{whole}");
+    assert_eq!(in_pieces(&samples, 1000, 44_100, 16_000).unwrap_err().to_string(), whole);
+}
+
 /// The result of [`Resampling`] for samples in pieces of `piece`.
 fn in_pieces(samples: &[f32], piece: usize, from: u32, to: u32) -> Result<Vec<f32>> {
     let mut resampling = Resampling::new(from, to);

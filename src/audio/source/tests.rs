@@ -140,6 +140,9 @@ fn faults_behind_the_first_block_are_found() {
         let error = source.read(usize::MAX).unwrap_err().to_string();
         assert!(error.contains("a.wav: sample 69999 is NaN"), "{error}");
     }
+    let mut source = Source::of(paged("a.wav", &bytes, 999), 8000, None).unwrap();
+    let error = source.read(usize::MAX).unwrap_err().to_string();
+    assert!(error.contains("a.wav: sample 69999 is NaN"), "{error}");
     samples[69_999] = -2e30;
     let bytes = wav(spec(32, hound::SampleFormat::Float), &samples);
     let mut source = Source::of(paged("a.wav", &bytes, 999), 8000, None).unwrap();
