@@ -130,7 +130,8 @@ pub(super) fn backward<L: Logits>(
     let [batch, dim] = x.dims();
     let each = dy.reshape([1, 1]) / batch as f64;
     let mut dx: Option<Tensor<2>> = None;
-    let mut dweight = wanted[1].then(|| weight.zeros_like());
+    // Every row is written below. On CPUs Burn's zeros take the memory twice for a moment.
+    let mut dweight = wanted[1].then(|| weight.clone().mul_scalar(0.0));
     for range in of.ranges(weight) {
         let own = of.own(&range);
         let inputs = leaf(x.clone(), wanted[0]);
