@@ -188,7 +188,9 @@ pub unsafe extern "C" fn revox_probability(
             REVOX_OWN_PRIOR => None,
             _ if prior > 0.0 && prior < 1.0 => Some(prior),
             _ => {
-                return Err(Failure::argument(format!("a prior of {prior}; it is between 0 and 1")));
+                return Err(Failure::argument(format!(
+                    "a prior of {prior}; it is between 0 and 1"
+                )));
             }
         };
         place.put(entry.model.probability(llr, prior));

@@ -11,8 +11,7 @@ use crate::hear::*;
 use crate::models::RevoxModel;
 use crate::open::*;
 use crate::quality::*;
-use crate::status::RevoxStatus::{self, *};
-use crate::status::{revox_last_error, revox_version};
+use crate::status::{RevoxStatus as S, revox_last_error, revox_version};
 
 const RATE: u32 = 16_000;
 
@@ -28,7 +27,7 @@ pub fn last_error() -> String {
 
 /// The call failed in this way, and says so.
 #[track_caller]
-fn fails(status: RevoxStatus, wanted: RevoxStatus, words: &str) {
+fn fails(status: S, wanted: S, words: &str) {
     let error = last_error();
     assert_eq!(status, wanted, "{error}");
     assert!(error.contains(words), "{error}");
@@ -47,7 +46,7 @@ struct Model(*mut RevoxModel);
 
 impl Drop for Model {
     fn drop(&mut self) {
-        assert_eq!(revox_free(self.0), Ok);
+        assert_eq!(revox_free(self.0), S::Ok);
     }
 }
 
@@ -55,17 +54,17 @@ impl Model {
     fn open() -> Self {
         let (mut model, path) = (null_mut(), path(&model_path()));
         // SAFETY: pointers to locals.
-        assert_eq!(unsafe { revox_open(path.as_ptr(), &raw mut model) }, Ok, "{}", last_error());
+        assert_eq!(unsafe { revox_open(path.as_ptr(), &raw mut model) }, S::Ok, "{}", last_error());
         Self(model)
     }
 
-    fn of_bytes(bytes: &[u8]) -> (RevoxStatus, *mut RevoxModel) {
+    fn of_bytes(bytes: &[u8]) -> (S, *mut RevoxModel) {
         let mut model = null_mut();
         // SAFETY: pointers to locals.
         (unsafe { revox_open_bytes(bytes.as_ptr(), bytes.len(), &raw mut model) }, model)
     }
 
-    fn embed(&self, samples: &[f32], rate: u32) -> (RevoxStatus, Vec<f32>, RevoxQuality) {
+    fn embed(&self, samples: &[f32], rate: u32) -> (S, Vec<f32>, RevoxQuality) {
         let mut embedding = vec![0.0; revox_dim(self.0)];
         let mut quality = RevoxQuality::of(&nothing());
         let (samples, count, row) = (samples.as_ptr(), samples.len(), embedding.as_mut_ptr());
@@ -77,7 +76,7 @@ impl Model {
 
     fn heard(&self, samples: &[f32], rate: u32) -> (Vec<f32>, RevoxQuality) {
         let (status, embedding, quality) = self.embed(samples, rate);
-        assert_eq!(status, Ok, "{}", last_error());
+        assert_eq!(status, S::Ok, "{}", last_error());
         (embedding, quality)
     }
 }
@@ -126,7 +125,7 @@ fn all_ways_to_hear_give_the_librarys_embedding() {
     // SAFETY: pointers to locals.
     let status =
         unsafe { revox_embed_int16(model.0, samples, count, 8000, start, length, null_mut()) };
-    assert_eq!((status, &row), (Ok, &embedding));
+    assert_eq!((status, &row), (S::Ok, &embedding));
 
     let dir = tempfile_dir();
     let file = dir.join("a.wav");
@@ -137,7 +136,7 @@ fn all_ways_to_hear_give_the_librarys_embedding() {
         // SAFETY: pointers to locals.
         let status =
             unsafe { revox_embed_file(model.0, path.as_ptr(), channel, start, length, null_mut()) };
-        assert_eq!((status, &row), (Ok, &embedding));
+        assert_eq!((status, &row), (S::Ok, &embedding));
     }
     // SAFETY: pointers to locals.
     unsafe {
@@ -145,17 +144,17 @@ fn all_ways_to_hear_give_the_librarys_embedding() {
         let file = |channel: i32, path: *const c_char| {
             revox_embed_file(model.0, path, channel, start, length, null_mut())
         };
-        fails(file(-2, path.as_ptr()), Argument, "channel -2");
-        fails(file(1, path.as_ptr()), Audio, "channel");
-        fails(file(0, c"/no/such/file.wav".as_ptr()), File, "/no/such/file.wav: cannot");
-        fails(file(0, null()), Argument, "the path is null");
+        fails(file(-2, path.as_ptr()), S::Argument, "channel -2");
+        fails(file(1, path.as_ptr()), S::Audio, "channel");
+        fails(file(0, c"/no/such/file.wav".as_ptr()), S::File, "/no/such/file.wav: cannot");
+        fails(file(0, null()), S::Argument, "the path is null");
     }
     std::fs::remove_dir_all(dir).unwrap();
 
     let mut only = RevoxQuality::of(&nothing());
     let (samples, count) = (floats.as_ptr(), floats.len());
     // SAFETY: pointers to locals.
-    assert_eq!(unsafe { revox_quality(model.0, samples, count, 8000, &raw mut only) }, Ok);
+    assert_eq!(unsafe { revox_quality(model.0, samples, count, 8000, &raw mut only) }, S::Ok);
     assert_eq!(only.facts(), quality.facts());
 }
 
@@ -178,52 +177,52 @@ fn scores_and_decisions_are_the_librarys() {
     // SAFETY: pointers to locals.
     unsafe {
         let mut score = 0.0;
-        assert_eq!(revox_score(model.0, first, second, length, &raw mut score), Ok);
+        assert_eq!(revox_score(model.0, first, second, length, &raw mut score), S::Ok);
         assert_eq!(score, wanted.score);
         let mut threshold = 0.0;
         let place = &raw mut threshold;
-        assert_eq!(revox_threshold(model.0, REVOX_EQUAL_ERROR, place), Ok);
+        assert_eq!(revox_threshold(model.0, REVOX_EQUAL_ERROR, place), S::Ok);
         assert_eq!(threshold, engine.threshold(None).unwrap());
-        assert_eq!(revox_threshold(model.0, 0.01, place), Ok);
+        assert_eq!(revox_threshold(model.0, 0.01, place), S::Ok);
         assert_eq!(threshold, engine.threshold(Some(0.01)).unwrap());
-        fails(revox_threshold(model.0, 0.5, place), Absent, "false-accept rate 0.5");
+        fails(revox_threshold(model.0, 0.5, place), S::Absent, "false-accept rate 0.5");
         for rate in [f64::NAN, -0.5, 2.0] {
-            fails(revox_threshold(model.0, rate, place), Argument, "a false-accept rate");
+            fails(revox_threshold(model.0, rate, place), S::Argument, "a false-accept rate");
         }
         for (score, wanted) in [(threshold, true), (threshold - 1e-9, false)] {
             let mut same = !wanted;
-            assert_eq!(revox_decide(model.0, score, 0.01, &raw mut same), Ok);
+            assert_eq!(revox_decide(model.0, score, 0.01, &raw mut same), S::Ok);
             assert_eq!(same, wanted);
         }
-        fails(revox_decide(model.0, f64::NAN, 0.01, &raw mut false), Argument, "score is NaN");
+        fails(revox_decide(model.0, f64::NAN, 0.01, &raw mut false), S::Argument, "score is NaN");
 
         let mut llr = 0.5;
         let (qa, qb) = (&raw const qa, &raw const qb);
         let status = revox_llr(model.0, first, qa, second, qb, length, &raw mut llr);
-        fails(status, Absent, "no calibration");
+        fails(status, S::Absent, "no calibration");
         assert_eq!(llr, 0.5);
         let mut probability = 0.0;
         let place = &raw mut probability;
-        assert_eq!(revox_probability(model.0, 0.0, 0.25, place), Ok);
+        assert_eq!(revox_probability(model.0, 0.0, 0.25, place), S::Ok);
         assert!((probability - 0.25).abs() < 1e-12);
-        assert_eq!(revox_probability(model.0, 0.0, REVOX_OWN_PRIOR, place), Ok);
+        assert_eq!(revox_probability(model.0, 0.0, REVOX_OWN_PRIOR, place), S::Ok);
         assert!((probability - 0.5).abs() < 1e-12);
         for prior in [0.0, 1.0, f64::NAN, -2.0] {
-            fails(revox_probability(model.0, 0.0, prior, place), Argument, "a prior of");
+            fails(revox_probability(model.0, 0.0, prior, place), S::Argument, "a prior of");
         }
-        fails(revox_probability(model.0, f64::NAN, 0.5, place), Argument, "NaN");
+        fails(revox_probability(model.0, f64::NAN, 0.5, place), S::Argument, "NaN");
 
         let mut verdict =
             RevoxVerdict { score: 0.0, llr: 0.0, probability: 0.0, threshold: 0.0, same: -1 };
         let place = &raw mut verdict;
         let status = revox_compare(model.0, first, qa, second, qb, length, place);
-        assert_eq!(status, Ok, "{}", last_error());
+        assert_eq!(status, S::Ok, "{}", last_error());
         assert_eq!((verdict.score, Some(verdict.threshold)), (wanted.score, wanted.threshold));
         assert_eq!(Some(verdict.same == 1), wanted.same);
         assert!(verdict.llr.is_nan() && verdict.probability.is_nan());
         let silent = RevoxQuality { silent: 1, ..*qa };
         let status = revox_compare(model.0, first, &raw const silent, second, qb, length, place);
-        fails(status, Undefined, "the first recording: silent");
+        fails(status, S::Undefined, "the first recording: silent");
     }
 }
 
@@ -238,7 +237,7 @@ fn calibrated_models_have_ratios() {
     });
     let engine = engine::portable::Model::from_bytes(bytes.clone()).unwrap();
     let (status, handle) = Model::of_bytes(&bytes);
-    assert_eq!(status, Ok, "{}", last_error());
+    assert_eq!(status, S::Ok, "{}", last_error());
     let model = Model(handle);
     let samples = [voice(1.5, RATE, 100.0), voice(1.5, RATE, 210.0)];
     let [a, b] = samples.each_ref().map(|samples| engine.hear(samples, RATE).unwrap());
@@ -249,15 +248,15 @@ fn calibrated_models_have_ratios() {
     let (mut llr, mut probability) = (0.0, 0.0);
     // SAFETY: pointers to locals.
     unsafe {
-        assert_eq!(revox_llr(model.0, first, qa, second, qb, length, &raw mut llr), Ok);
+        assert_eq!(revox_llr(model.0, first, qa, second, qb, length, &raw mut llr), S::Ok);
         let status = revox_probability(model.0, llr, REVOX_OWN_PRIOR, &raw mut probability);
-        assert_eq!(status, Ok);
+        assert_eq!(status, S::Ok);
     }
     assert_eq!((Some(llr), Some(probability)), (wanted.llr, wanted.probability));
     assert!((llr - (10.0 * wanted.score - 4.0)).abs() < 1e-9);
 }
 
-/// The file with another header of its own, and the checksum that belongs to it.
+/// The file with another header of its own. The checksum is of the tensors alone.
 fn with_header(file: &[u8], change: &dyn Fn(&str) -> String) -> Vec<u8> {
     let length = u64::from_le_bytes(file[..8].try_into().unwrap()) as usize;
     let header = std::str::from_utf8(&file[8..8 + length]).unwrap();
@@ -281,34 +280,34 @@ fn bad_models_are_errors() {
     let good = std::fs::read(model_path()).unwrap();
     for cut in [0, 1, 7, 8, 100, good.len() / 2, good.len() - 1] {
         let (status, model) = Model::of_bytes(&good[..cut]);
-        fails(status, RevoxStatus::Model, "the model: ");
+        fails(status, S::Model, "the model: ");
         assert!(model.is_null());
     }
     let mut damaged = good.clone();
     *damaged.last_mut().unwrap() ^= 1;
-    fails(Model::of_bytes(&damaged).0, RevoxStatus::Model, "damaged");
+    fails(Model::of_bytes(&damaged).0, S::Model, "damaged");
     let newer = with_header(&good, &|header| header.replacen("\"format\":1", "\"format\":2", 1));
-    fails(Model::of_bytes(&newer).0, RevoxStatus::Model, "model format 2; this version reads 1");
+    fails(Model::of_bytes(&newer).0, S::Model, "model format 2; this version reads 1");
     let mut model = null_mut();
     // SAFETY: pointers to locals, and null.
     unsafe {
         let place = &raw mut model;
-        fails(revox_open(c"/no/such".as_ptr(), place), File, "/no/such: cannot");
-        fails(revox_open(c"Cargo.toml".as_ptr(), place), RevoxStatus::Model, "Cargo.toml: ");
-        fails(revox_open(null(), place), Argument, "the path is null");
-        fails(revox_open(c"Cargo.toml".as_ptr(), null_mut()), Argument, "place for the model");
-        fails(revox_open_bytes(null(), 9, place), Argument, "the model is null");
-        fails(revox_open_bytes(null(), 0, place), RevoxStatus::Model, "the model: ");
+        fails(revox_open(c"/no/such".as_ptr(), place), S::File, "/no/such: cannot");
+        fails(revox_open(c"Cargo.toml".as_ptr(), place), S::Model, "Cargo.toml: ");
+        fails(revox_open(null(), place), S::Argument, "the path is null");
+        fails(revox_open(c"Cargo.toml".as_ptr(), null_mut()), S::Argument, "place for the model");
+        fails(revox_open_bytes(null(), 9, place), S::Argument, "the model is null");
+        fails(revox_open_bytes(null(), 0, place), S::Model, "the model: ");
         let most = usize::MAX;
-        fails(revox_open_bytes(good.as_ptr(), most, place), Argument, "more than memory holds");
+        fails(revox_open_bytes(good.as_ptr(), most, place), S::Argument, "more than memory holds");
         #[cfg(feature = "shipped")]
         {
-            assert_eq!(revox_open_shipped(place), Ok);
+            assert_eq!(revox_open_shipped(place), S::Ok);
             assert_eq!(text(revox_hash(model)), text(revox_hash(Model::open().0)));
-            assert_eq!(revox_free(model), Ok);
+            assert_eq!(revox_free(model), S::Ok);
         }
         #[cfg(not(feature = "shipped"))]
-        fails(revox_open_shipped(place), Absent, "without the shipped model");
+        fails(revox_open_shipped(place), S::Absent, "without the shipped model");
     }
 }
 
@@ -316,12 +315,12 @@ fn bad_models_are_errors() {
 fn bad_recordings_are_errors() {
     let model = Model::open();
     let good = voice(0.5, RATE, 90.0);
-    fails(model.embed(&[], RATE).0, Audio, "holds no samples");
-    fails(model.embed(&[0.0, f32::NAN], RATE).0, Audio, "sample 1 is NaN");
-    fails(model.embed(&[0.0, 1.0, f32::INFINITY], RATE).0, Audio, "sample 2 is");
-    fails(model.embed(&good, 0).0, Audio, "not a rate of audio");
-    fails(model.embed(&good, u32::MAX).0, Audio, "not a rate of audio");
-    fails(model.embed(&good[..100], RATE).0, Audio, "");
+    fails(model.embed(&[], RATE).0, S::Audio, "holds no samples");
+    fails(model.embed(&[0.0, f32::NAN], RATE).0, S::Audio, "sample 1 is NaN");
+    fails(model.embed(&[0.0, 1.0, f32::INFINITY], RATE).0, S::Audio, "sample 2 is");
+    fails(model.embed(&good, 0).0, S::Audio, "not a rate of audio");
+    fails(model.embed(&good, u32::MAX).0, S::Audio, "not a rate of audio");
+    fails(model.embed(&good[..100], RATE).0, S::Audio, "");
     let mut row = vec![7.0; revox_dim(model.0)];
     let (length, count) = (row.len(), good.len());
     let (start, samples) = (row.as_mut_ptr(), good.as_ptr());
@@ -329,30 +328,30 @@ fn bad_recordings_are_errors() {
         // SAFETY: pointers to locals, null, or not aligned, which is refused.
         unsafe { revox_embed(model.0, samples, count, RATE, start, length, null_mut()) }
     };
-    fails(embed(null(), count, start, length), Argument, "the samples is null");
-    fails(embed(null(), 0, start, length), Audio, "holds no samples");
-    fails(embed(samples, usize::MAX / 2, start, length), Argument, "more than memory holds");
-    fails(embed(samples.wrapping_byte_add(1), 9, start, length), Argument, "not aligned");
-    fails(embed(samples, count, null_mut(), length), Argument, "the embedding is null");
-    fails(embed(samples, count, start, length - 1), Argument, "room for 127 values");
-    fails(embed(samples, count, start.wrapping_byte_add(2), length), Argument, "not aligned");
+    fails(embed(null(), count, start, length), S::Argument, "the samples is null");
+    fails(embed(null(), 0, start, length), S::Audio, "holds no samples");
+    fails(embed(samples, usize::MAX / 2, start, length), S::Argument, "more than memory holds");
+    fails(embed(samples.wrapping_byte_add(1), 9, start, length), S::Argument, "not aligned");
+    fails(embed(samples, count, null_mut(), length), S::Argument, "the embedding is null");
+    fails(embed(samples, count, start, length - 1), S::Argument, "room for 127 values");
+    fails(embed(samples, count, start.wrapping_byte_add(2), length), S::Argument, "not aligned");
     let mut score = 0.0;
     let place = &raw mut score;
     // SAFETY: pointers to locals, and null.
     unsafe {
         let quality = null();
         let status = revox_llr(model.0, start, quality, start, quality, length, place);
-        fails(status, Argument, "the quality of the first recording is null");
-        fails(revox_score(model.0, start, null(), length, place), Argument, "second embedding");
-        fails(revox_score(model.0, start, start, 3, place), Argument, "of 3 values");
-        fails(revox_score(model.0, start, start, length, null_mut()), Argument, "is null");
+        fails(status, S::Argument, "the quality of the first recording is null");
+        fails(revox_score(model.0, start, null(), length, place), S::Argument, "second embedding");
+        fails(revox_score(model.0, start, start, 3, place), S::Argument, "of 3 values");
+        fails(revox_score(model.0, start, start, length, null_mut()), S::Argument, "is null");
         assert!(row.iter().all(|&value| value == 7.0), "a failed call leaves the memory");
         row[0] = f32::NAN;
         let status = revox_score(model.0, row.as_ptr(), row.as_ptr(), length, place);
-        assert_ne!(status, Ok);
+        assert_ne!(status, S::Ok);
         row.fill(0.0);
         let status = revox_score(model.0, row.as_ptr(), row.as_ptr(), length, place);
-        assert_ne!(status, Ok);
+        assert_ne!(status, S::Ok);
     }
     assert_eq!(score, 0.0);
 }
@@ -367,9 +366,9 @@ fn calls_after_free_are_errors() {
     let mut row = [0.0; 128];
     let samples = voice(0.5, RATE, 90.0);
     for (handle, wanted, words) in [
-        (freed, Handle, "the model was freed"),
-        (ptr::without_provenance_mut(usize::MAX), Handle, "never was a model"),
-        (null_mut(), Argument, "the model is null"),
+        (freed, S::Handle, "the model was freed"),
+        (ptr::without_provenance_mut(usize::MAX), S::Handle, "never was a model"),
+        (null_mut(), S::Argument, "the model is null"),
     ] {
         let (start, count, row) = (samples.as_ptr(), samples.len(), row.as_mut_ptr());
         // SAFETY: pointers to locals.
@@ -379,8 +378,8 @@ fn calls_after_free_are_errors() {
         assert!(revox_name(handle).is_null() && revox_hash(handle).is_null());
         fails(wanted, wanted, words);
     }
-    fails(revox_free(freed), Handle, "the model was freed");
-    assert_eq!(revox_free(null_mut()), Ok);
+    fails(revox_free(freed), S::Handle, "the model was freed");
+    assert_eq!(revox_free(null_mut()), S::Ok);
     assert_eq!(revox_dim(model.0), 128);
     assert_eq!(text(revox_version()), env!("CARGO_PKG_VERSION"));
 }
@@ -399,8 +398,8 @@ fn threads_share_models() {
                     std::mem::ManuallyDrop::new(Model(ptr::without_provenance_mut(handle)));
                 for _ in 0..4 {
                     match shared.embed(&samples, RATE) {
-                        (Ok, embedding, _) => assert_eq!(embedding, wanted),
-                        (status, _, _) => fails(status, Handle, "freed"),
+                        (S::Ok, embedding, _) => assert_eq!(embedding, wanted),
+                        (status, _, _) => fails(status, S::Handle, "freed"),
                     }
                 }
             });
