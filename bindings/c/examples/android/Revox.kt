@@ -3,7 +3,7 @@ package org.revox
 /** A recording that was heard. */
 class Utterance internal constructor(val embedding: FloatArray, internal val quality: ByteArray)
 
-/** [same] is null if the model has nothing to decide by; [probability] is, if it is not calibrated. */
+/** Without a calibration there is no probability; without a threshold, no decision. */
 class Verdict(val score: Double, val probability: Double?, val same: Boolean?)
 
 /** A model. Any number of threads may use it at once. Errors are exceptions. */
@@ -34,7 +34,9 @@ internal object Native {
     @JvmStatic external fun open(file: ByteArray): Long
     @JvmStatic external fun free(model: Long)
     @JvmStatic external fun qualitySize(): Int
-    @JvmStatic external fun embed(model: Long, samples: ShortArray, rate: Int, quality: ByteArray): FloatArray
+    @JvmStatic external fun embed(
+        model: Long, samples: ShortArray, rate: Int, quality: ByteArray,
+    ): FloatArray
     @JvmStatic external fun compare(
         model: Long, a: FloatArray, qualityA: ByteArray, b: FloatArray, qualityB: ByteArray,
     ): DoubleArray
