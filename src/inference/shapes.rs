@@ -49,7 +49,7 @@ pub(super) fn size(waiting: usize, most: usize) -> usize {
 
 /// The shapes of one embedder.
 #[derive(Clone, Copy)]
-pub(super) struct Shapes<'a> {
+pub(crate) struct Shapes<'a> {
     /// Frames of its longest window.
     pub longest: usize,
     /// Where shapes are counted.

@@ -2,16 +2,22 @@ use burn::tensor::Device;
 
 use super::*;
 use crate::audio::{FbankConfig, load, write_wav16};
+use crate::backend::BackendKind;
 use crate::inference::Embedder;
-use crate::model_file::{self, Frontend, NamedTensors, NamedThreshold, Scoring};
+use crate::model_file::{self, Frontend, NamedTensors, NamedThreshold};
 use crate::scoring::{Fitted, parse_columns};
 use crate::zoo::Architecture;
 use crate::zoo::tests::small;
 
 const RATE: u32 = 16_000;
 
+/// Where the program takes the runtime.
+fn flex() -> Device {
+    BackendKind::Flex.device(0).expect("tests are built with it")
+}
+
 fn of(arch: Architecture) -> model_file::Model {
-    let network = arch.init(&Device::default(), 5).unwrap();
+    let network = arch.init(&flex(), 5).unwrap();
     let fbank = FbankConfig { mels: arch.mels, ..FbankConfig::default() };
     model_file::Model { header: Header::new(arch, Frontend { fbank, cmn: true }), network }
 }
@@ -42,7 +48,7 @@ fn voice(seconds: f64, rate: u32, pitch: f64) -> Vec<f32> {
 #[test]
 fn embeddings_are_those_of_the_program_to_the_bit() {
     let dir = tempfile::tempdir().unwrap();
-    let device = Device::default();
+    let device = flex();
     let names = ["resnet10", "rev2-resnet10", "ecapa-tdnn-512", "campplus", "tdnn"];
     for model in names.map(named) {
         let (program, portable) = (Embedder::of(&model, &device).unwrap(), ready(&model));
@@ -62,7 +68,7 @@ fn embeddings_are_those_of_the_program_to_the_bit() {
 /// 4 bits a weight.
 #[test]
 fn the_shipped_model_hears_as_the_program_does() {
-    let (device, model) = (Device::default(), Model::shipped().unwrap());
+    let (device, model) = (flex(), Model::shipped().unwrap());
     let path = Path::new("shipped");
     let whole = model_file::Model::from_bytes(path, SHIPPED.to_vec(), &device).unwrap();
     assert!(!whole.header.quantization.is_empty());
@@ -149,7 +155,7 @@ fn scores_are_read_by_what_the_model_stores() {
     let columns = parse_columns("score").unwrap();
     let (weights, bias) = (vec![10.0], -10.0 * plain.score - 1.0);
     let calibration = crate::scoring::Calibration { columns, weights, bias, fitted };
-    model.header.scoring = Scoring { calibration: Some(calibration), ..model.header.scoring };
+    model.header.scoring.calibration = Some(calibration);
     let verdict = ready(&model).compare(&a, &b).unwrap();
     assert!((verdict.llr.unwrap() + 1.0).abs() < 1e-9, "{verdict:?}");
     let wanted = 1.0 / (1.0 + 1f64.exp());

@@ -3,7 +3,9 @@
 mod file;
 mod kaldi;
 mod merge;
+#[cfg(not(target_family = "wasm"))]
 mod npy;
+#[cfg_attr(target_family = "wasm", path = "embeddings/without_npz.rs")]
 pub(crate) mod npz;
 mod origin;
 mod rows;

@@ -8,6 +8,9 @@ use crate::nn::{Combine, ConvConfig, Statistics};
 /// It keeps memory within bounds for graphs of unknown origin.
 const MOST: usize = 1 << 20;
 
+/// The widest kernel, the largest stride and the farthest taps.
+const WIDEST: usize = 128;
+
 impl Graph {
     /// The graph for another number of frames, equal to the one that the network itself records.
     ///
@@ -213,19 +216,24 @@ fn misfit(what: impl std::fmt::Display) -> Error {
     Error::Invalid(format!("the network's graph: {what}"))
 }
 
-/// The size behind a convolution.
+/// The size behind a convolution, whose kernel is no wider than those that kernels of the runtime
+/// are tested with.
 fn convolved<const D: usize, const N: usize>(
     config: &ConvConfig<D, N>,
     size: [usize; N],
 ) -> Result<[usize; N]> {
     let ConvConfig { input, output, kernel, stride, padding, dilation, groups, .. } = *config;
-    let counts = [input, output, dilation, groups];
-    let counts = counts.into_iter().chain(kernel).chain(stride);
-    let is_possible = counts.into_iter().all(|n| (1..=MOST).contains(&n))
-        && padding.iter().all(|&n| n <= MOST)
+    let within = |n: usize, most: usize| (1..=most).contains(&n);
+    let is_window = |i: usize| {
+        within(kernel[i], WIDEST)
+            && within(stride[i], WIDEST)
+            && padding[i] <= dilation * (kernel[i] / 2)
+    };
+    let is_possible = within(dilation, WIDEST)
+        && [input, output, groups].into_iter().all(|n| within(n, MOST))
+        && (0..N).all(is_window)
         && input.is_multiple_of(groups)
-        && output.is_multiple_of(groups)
-        && kernel.iter().all(|&edge| dilation.checked_mul(edge).is_some());
+        && output.is_multiple_of(groups);
     match is_possible {
         true => Ok(config.output_size(size)),
         false => Err(misfit(format!("{config:?} is no convolution"))),

@@ -1,5 +1,4 @@
 use super::*;
-use crate::nn::graph::Stored;
 use crate::rng::Stream;
 use crate::zoo::tests::various;
 use crate::zoo::{Architecture, names};

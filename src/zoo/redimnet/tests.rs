@@ -5,6 +5,7 @@ use super::options::Plan;
 use super::*;
 use crate::nn::wespeaker::compare;
 use crate::nn::{Conv2dConfig, PoolingKind};
+use crate::zoo::ReDimNet2;
 
 /// Values of all parameters, frozen ones included.
 fn parameters(arch: &Architecture) -> usize {
