@@ -36,6 +36,8 @@ fn step(name: &str, execution: Execution, blocks: usize) -> Measured {
         frames: 200,
         speakers: 1000,
         optimizer,
+        shards: 1,
+        release_gradients: false,
     };
     measure(&setting, &Device::default()).unwrap()
 }

@@ -54,6 +54,8 @@ fn setting(name: &str, optimizer: &str) -> Result<Setting> {
         frames: 200,
         speakers: 5994,
         optimizer: OptimizerConfig::named(optimizer)?,
+        shards: 1,
+        release_gradients: false,
     })
 }
 

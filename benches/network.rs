@@ -16,6 +16,7 @@ use revox::train::{Batch, OptimizerConfig, Trainee};
 use revox::zoo::Architecture;
 
 fn main() {
+    revox::keep_freed_memory();
     divan::main();
 }
 

@@ -15,6 +15,7 @@ use revox::backend::norm::normalize;
 use revox::rng::Stream;
 
 fn main() {
+    revox::keep_freed_memory();
     divan::main();
 }
 

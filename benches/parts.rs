@@ -9,6 +9,7 @@ use revox::nn::{Combine, Exec, Init, LayerNorm, Linear, Map, Mix, Mode, Run};
 use revox::rng::Stream;
 
 fn main() {
+    revox::keep_freed_memory();
     divan::main();
 }
 

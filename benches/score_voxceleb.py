@@ -5,8 +5,9 @@ and without AS-norm (the 300 nearest of 5,994 speakers), and numpy doing the sam
 
 Makes embeddings of speakers at random (seeded), in a folder that is removed afterwards, and prints
 the CPU seconds of the whole process, its seconds and its peak memory. --dim 192 changes their size,
---threads 2 lets both use more threads (CPU seconds of hyperthreads count twice), --no-peer leaves
-numpy out. Needs python3 with numpy, and about 0.5 GB in the folder for temporary files.
+--cohort 3000 the number of the cohort's speakers, --threads 2 lets both use more threads (CPU
+seconds of hyperthreads count twice), --no-peer leaves numpy out. Needs python3 with numpy, and
+about 0.5 GB in the folder for temporary files.
 """
 
 import argparse
@@ -21,7 +22,7 @@ import time
 
 import numpy as np
 
-SPEAKERS, UTTERANCES, TRIALS, COHORT, TOP = 1251, 145_160, 579_818, 5994, 300
+SPEAKERS, UTTERANCES, TRIALS, TOP = 1251, 145_160, 579_818, 300
 
 
 def write(path, ids, rows):
@@ -60,7 +61,7 @@ def read(path):
     return ids, rows.reshape(header["embeddings"]["shape"])
 
 
-def make(folder, dim):
+def make(folder, dim, count):
     rng = np.random.default_rng(1)
     # Two groups of voices and a common direction, as real embeddings have them.
     groups = rng.normal(size=(2, dim)) * 0.5
@@ -72,7 +73,7 @@ def make(folder, dim):
     rows = voices(SPEAKERS)[speaker] + rng.normal(size=(UTTERANCES, dim)) * 0.8
     ids = [f"id1{s:04}/{i * 7919 % 10**11:011}/{i % 100:05}.wav" for i, s in enumerate(speaker)]
     write(f"{folder}/vox1e.safetensors", ids, rows)
-    write(f"{folder}/cohort.safetensors", [f"id0{i:04}" for i in range(COHORT)], voices(COHORT))
+    write(f"{folder}/cohort.safetensors", [f"id0{i:04}" for i in range(count)], voices(count))
     more = rng.integers(UTTERANCES, size=TRIALS - UTTERANCES)
     first = np.concatenate([np.arange(UTTERANCES), more])
     starts = np.searchsorted(speaker, np.arange(SPEAKERS + 1))
@@ -104,7 +105,7 @@ def peer(folder, out, normalise):
         mean, std = np.empty(len(rows), "f4"), np.empty(len(rows), "f4")
         for first in range(0, len(rows), 512):
             near = rows[first : first + 512] @ cohort.T
-            near = np.partition(near, COHORT - TOP, axis=1)[:, COHORT - TOP :]
+            near = np.partition(near, len(cohort) - TOP, axis=1)[:, -TOP:]
             mean[first : first + 512], std[first : first + 512] = near.mean(1), near.std(1)
         scores = 0.5 * ((scores - mean[a]) / std[a] + (scores - mean[b]) / std[b])
     with open(out, "w") as file:
@@ -147,6 +148,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("revox")
     parser.add_argument("--dim", type=int, default=256)
+    parser.add_argument("--cohort", type=int, default=5994)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--no-peer", action="store_true")
     parser.add_argument("--peer", nargs=3, help=argparse.SUPPRESS)
@@ -155,7 +157,7 @@ def main():
         folder, out, normalise = args.peer
         return peer(folder, out, normalise == "1")
     with tempfile.TemporaryDirectory() as folder:
-        apart(make, folder, args.dim)
+        apart(make, folder, args.dim, args.cohort)
         revox = [args.revox, "score", f"{folder}/vox1e.safetensors", f"{folder}/trials", "--quiet"]
         runs = {
             "0": ("cosine", []),

@@ -58,7 +58,9 @@ mod canvas;
 pub mod cli;
 pub mod corpus;
 pub mod error;
+mod freed;
 pub mod fs;
+mod functions;
 pub mod infer;
 pub mod inference;
 mod lanes;
@@ -92,6 +94,7 @@ pub mod train;
 pub mod zoo;
 
 pub use error::{Error, Result};
+pub use freed::keep_freed_memory;
 
 /// The README's example is compiled with the documentation's tests.
 #[cfg(doctest)]

@@ -7,5 +7,6 @@ use std::process::ExitCode;
 static ALLOCATOR: peak_alloc::PeakAlloc = peak_alloc::PeakAlloc;
 
 fn main() -> ExitCode {
+    revox::keep_freed_memory();
     revox::cli::main()
 }

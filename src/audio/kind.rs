@@ -102,6 +102,16 @@ pub(super) fn of(bytes: &[u8]) -> Kind {
     }
 }
 
+/// Whether a file holds audio in a format that this version does not read.
+#[cfg(feature = "train")]
+pub(crate) fn is_unsupported(path: &Path) -> bool {
+    use std::io::Read;
+
+    let mut head = Vec::new();
+    let read = std::fs::File::open(path).and_then(|file| file.take(HEAD).read_to_end(&mut head));
+    read.is_ok() && matches!(of(&head), Kind::Other(_))
+}
+
 /// The content of an Ogg file, by its first page: a header, a table of segments, then the codec's
 /// mark.
 fn ogg(bytes: &[u8]) -> Kind {

@@ -28,6 +28,8 @@ pub use fbank::{Dither, Fbank, FbankConfig, subtract_mean};
 #[cfg(feature = "train")]
 pub(crate) use flac::encode as encode_flac;
 pub(crate) use input::read_exact_at;
+#[cfg(feature = "train")]
+pub(crate) use kind::is_unsupported;
 pub use level::Level;
 pub use quality::{LEAST_SPEECH, Quality};
 pub(crate) use quality::{Measured, Meter};

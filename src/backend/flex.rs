@@ -5,6 +5,9 @@ use burn::backend::tensor::FloatTensor;
 use burn::tensor::{DType, Element, TensorData};
 use bytemuck::Pod;
 
+/// Values of a task: enough to be worth a thread's while, few enough to stay in its cache.
+pub(super) const TASK: usize = 1 << 14;
+
 /// Whether all of them hold f32, for which the fast paths are written.
 pub(super) fn is_f32<const N: usize>(tensors: [&FloatTensor<Flex>; N]) -> bool {
     tensors.iter().all(|x| x.dtype() == DType::F32)

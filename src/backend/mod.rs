@@ -63,6 +63,12 @@ pub mod reversible;
 #[allow(deprecated)]
 #[cfg(feature = "burn")]
 pub mod rows;
+#[allow(deprecated)]
+#[cfg(feature = "burn")]
+pub mod simam;
+#[allow(deprecated)]
+#[cfg(feature = "burn")]
+pub mod softmax;
 
 #[cfg(feature = "burn")]
 pub use failure::failure;

@@ -172,7 +172,7 @@ fn step(
     device: &Device,
     report: &mut dyn FnMut(&str),
 ) -> Result<Figure> {
-    let setting = Setting::of(recipe, 1, &|_, _| ())?;
+    let setting = Setting::of(recipe, 1, 1, &|_, _| ())?;
     let batch = batch.part(0..setting.batch);
     let steps = TrainBench {
         settings: vec![setting],

@@ -114,7 +114,11 @@ fn measure(
     batch: Option<&Batch>,
     device: &Device,
 ) -> Result<Values> {
-    let Setting { arch, execution, speakers, optimizer, .. } = setting;
+    let Setting { arch, execution, speakers, optimizer, release_gradients, .. } = setting;
+    if *release_gradients && bench.precision.scales_loss() {
+        let message = "released gradients: not in f16, whose loss scale is judged by all of them";
+        return Err(Error::invalid(message));
+    }
     let before = PeakAlloc.current_usage();
     let trainee = Trainee::new(arch, &HeadConfig::default(), *speakers, device, 1)?
         .with_execution(*execution)?;
@@ -127,6 +131,7 @@ fn measure(
         scale: bench.precision.scales_loss().then(LossScale::new),
         late: Late::new(),
         finite: true,
+        release: *release_gradients,
     };
     // As a training does.
     use_best_pages(setting, bench.backend, device)?;
@@ -172,6 +177,8 @@ struct Steps {
     late: Late<Shares>,
     /// Whether every loss was a number.
     finite: bool,
+    /// Whether gradients are released.
+    release: bool,
 }
 
 impl Steps {
@@ -179,8 +186,22 @@ impl Steps {
         self.scale.as_ref().map_or(1.0, LossScale::factor)
     }
 
+    /// A step that releases gradients.
+    fn released(&mut self) {
+        let batch = self.batch.clone().upload(&self.device);
+        let model = self.trainee.take().expect("put back after each step");
+        let (pending, halfway) = model.halfway(batch);
+        self.finite &= pending.read().loss.is_finite();
+        let (model, checks) = halfway.step(model, &mut self.optimizer, 1e-3);
+        checks.read(&mut self.optimizer);
+        self.trainee = Some(model);
+    }
+
     /// A step whose loss is read in it, as training on a CPU does.
     fn at_once(&mut self) {
+        if self.release {
+            return self.released();
+        }
         let (features, labels) = self.batch.clone().into_tensors(&self.device);
         let model = self.trainee.take().expect("put back after each step");
         let loss = model.pass(features, labels, self.batch.margin).loss;
@@ -202,6 +223,10 @@ impl Steps {
     /// A step as training on a GPU queues it. A GPU that had no memory for a tensor says so only
     /// when something computed from it is read.
     fn queue(&mut self) -> Result<()> {
+        if self.release {
+            self.released();
+            return Ok(());
+        }
         let batch = self.batch.clone().upload(&self.device);
         let model = self.trainee.take().expect("put back after each step");
         let factor = self.factor();
@@ -273,6 +298,8 @@ mod tests {
             frames: 16,
             speakers: 5,
             optimizer: OptimizerConfig::named(optimizer).unwrap(),
+            shards: 1,
+            release_gradients: false,
         };
         let settings = vec![setting("resnet10", "sgd"), setting("rev1-resnet10", "sgd8bit")];
         let mut bench = TrainBench {

@@ -113,6 +113,8 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
                     frames: args.frames,
                     speakers: args.speakers,
                     optimizer: OptimizerConfig::named(optimizer)?,
+                    shards: 1,
+                    release_gradients: false,
                 })
             };
             let pairs =

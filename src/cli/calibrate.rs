@@ -2,6 +2,7 @@
 
 mod kind;
 mod report;
+mod sides;
 mod sources;
 mod thresholds;
 
@@ -11,19 +12,21 @@ use clap::ValueEnum;
 
 use self::kind::Kind;
 use self::report::Report;
+use self::sides::{sides, with_named};
 use self::sources::Sources;
 use self::thresholds::{named, thresholds};
 use super::decision::share;
 use super::eval::labels::Labels;
-use super::eval::speakers::{Speakers, check_labels};
-use super::{Global, tell};
+use super::eval::sides::{BySide, Models};
+use super::values::misuse;
+use super::{Global, chosen, tell};
 use crate::corpus::{Text, Words};
 use crate::error::{Error, Result};
 use crate::fs;
 use crate::model_file::{Header, read_header, update_header};
 use crate::progress::Progress;
 use crate::scoring::{
-    Column, Evidence, Regression, ScoreList, Scored, TrialTable, speakers_from_targets,
+    Column, Evidence, FittedFile, Made, Regression, ScoreList, Scored, SubtractedMean, TrialTable,
 };
 use crate::terminal::{errln, note};
 
@@ -36,13 +39,15 @@ use crate::terminal::{errln, note};
 #[command(after_help = "Examples:
   revox calibrate model.safetensors --scores scores --utt2spk dev/utt2spk
   revox calibrate m.safetensors --scores s --threshold strict=0.0001 -o m2
-  revox calibrate m.safetensors --scores s --scores-of as1 --cohort c -o m2")]
+  revox calibrate m.safetensors --scores s --scores-of as1 --cohort c -o m2
+  revox calibrate m.safetensors --scores s --enroll models --utt2spk utt2spk")]
+#[command(group = clap::ArgGroup::new("known").multiple(true).args(["utt2spk", "durations"]))]
 pub struct Args {
     /// The model. You vouch that the scores are this model's: neither scores nor embeddings know
     /// their model.
     model: PathBuf,
     /// Scores: `enroll test score [label]` a line. `compare` uses a calibration of cosines; if
-    /// these are less a mean (`revox score --mean`), the model must hold that mean.
+    /// these are less a mean (--mean), the model must hold that mean.
     #[arg(long)]
     scores: PathBuf,
     #[command(flatten)]
@@ -57,6 +62,11 @@ pub struct Args {
     /// List of the utterances' files, where trials name files and the other inputs ids.
     #[arg(long, value_name = "LIST")]
     wav_scp: Option<PathBuf>,
+    /// Models of speakers that the first side of the trials names, as for `score --enroll`: `model
+    /// utterance utterance ...` a line. A model has the speaker of its utterances, and the seconds
+    /// of all of them.
+    #[arg(long, value_name = "LIST", requires = "known", conflicts_with = "embeddings")]
+    enroll: Option<PathBuf>,
     /// Prior of targets: the probability of one speaker before anything is heard. Verbs decide for
     /// it unless they are given another one.
     #[arg(long, default_value_t = 0.01, value_parser = share)]
@@ -74,10 +84,11 @@ pub struct Args {
     /// of cosines. May be repeated.
     #[arg(long = "threshold", value_name = "NAME=RATE", value_parser = named)]
     thresholds: Vec<(String, f64)>,
-    /// Folds of speakers of the cross-validation.
+    /// Folds of speakers of the cross-validation, at most one for each.
     #[arg(long, default_value_t = 5, value_parser = folds)]
     folds: usize,
-    /// The calibrated model. Without it MODEL itself is changed.
+    /// The calibrated model. Without it MODEL itself is changed. A file that is there is replaced
+    /// if it is a model.
     #[arg(long, short)]
     output: Option<PathBuf>,
 }
@@ -109,12 +120,18 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     let cosines = args.kind.are_cosines(&scores, &mut words, !args.thresholds.is_empty())?;
     let others = args.sources.others(&args.kind)?;
     let shape = shape(args, cosines)?;
-    let sides = sides(args, &scores, &mut words, utterances)?;
-    let evidence = {
-        let named: Vec<(&str, usize)> = words.iter().take(utterances).collect();
-        let wav_scp = args.wav_scp.as_deref();
-        args.sources.evidence(&args.scores, &named, wav_scp, header.scoring.embedding_mean)?
-    };
+    let models = args.enroll.as_deref();
+    let models = models
+        .map(|list| Models::find(list, std::slice::from_ref(&scores), &mut words, utterances))
+        .transpose()?;
+    let sides = sides(args, &scores, &mut words, utterances, models.as_ref())?;
+    let mean = args.sources.mean()?;
+    let own = header.scoring.embedding_mean.as_deref();
+    let mean_is_given = mean.is_some();
+    let subtracted = SubtractedMean::of(mean.as_deref(), own);
+    let evidence = with_named(args, &words, utterances, models.as_ref(), |named| {
+        args.sources.evidence(named, mean)
+    })?;
     let mut columns = args.sources.columns();
     if shape == Shape::Atanh {
         // The first is the score.
@@ -136,9 +153,18 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     let mut found = TrialTable::new(columns.len(), &values, &targets)
         .and_then(|table| regression.fit(&columns, &table, &sides))
         .map_err(undefined)?;
-    found.calibration.fitted.cosines = cosines;
-    found.calibration.fitted.others = others;
-    found.calibration.fitted.seconds = range(&scores, &evidence);
+    let fitted = &mut found.calibration.fitted;
+    if args.folds > fitted.speakers {
+        let (folds, speakers) = (args.folds, fitted.speakers);
+        note!("--folds {folds}: each of the {speakers} speakers is a fold of its own");
+    }
+    let files = [Some(&args.scores), args.trials.as_ref()].into_iter().flatten();
+    fitted.files = files.map(|path| FittedFile::of(path)).collect::<Result<_>>()?;
+    fitted.cosines = cosines;
+    fitted.others = others;
+    fitted.mean = (mean_is_given || args.kind.is_named(cosines)).then_some(subtracted);
+    fitted.measured = args.sources.measured()?;
+    fitted.seconds = range(&scores, &evidence);
     let thresholds = thresholds(&args.thresholds, &args.scores, &mut scores)?;
     let output = args.output.as_ref().unwrap_or(&args.model);
     update_header(&args.model, output, |header| {
@@ -146,7 +172,14 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
         let named = thresholds.iter().map(|(name, named)| (name.clone(), *named));
         header.scoring.named_thresholds.extend(named);
     })?;
-    let report = Report { found: &found, thresholds: &thresholds, output };
+    let report = Report {
+        found: &found,
+        thresholds: &thresholds,
+        output,
+        model: &args.model,
+        replaced: header.scoring.calibration.as_ref(),
+        made: Made::cosines(own),
+    };
     report.warn();
     let text = if global.json { report.json().to_string() } else { report.text() };
     tell(output, &text);
@@ -164,11 +197,9 @@ fn check(args: &Args) -> Result<Header> {
     args.kind.check(!args.thresholds.is_empty())?;
     args.sources.check(args.kind.is_normalised())?;
     if args.wav_scp.is_some() && args.utt2spk.is_none() && !args.sources.has_ids() {
-        return Err(Error::invalid(
-            "--wav-scp is of use only with --utt2spk, --durations or --embeddings",
-        ));
+        return Err(misuse("--wav-scp is of use only with --utt2spk, --durations or --embeddings"));
     }
-    let lists = [&args.trials, &args.utt2spk, &args.wav_scp].into_iter().flatten();
+    let lists = [&args.trials, &args.utt2spk, &args.wav_scp, &args.enroll].into_iter().flatten();
     let mut inputs: Vec<PathBuf> = lists.chain([&args.scores]).cloned().collect();
     inputs.extend(args.sources.inputs());
     inputs.extend(args.kind.input().cloned());
@@ -181,6 +212,9 @@ fn check(args: &Args) -> Result<Header> {
     }
     let inputs: Vec<&Path> = inputs.iter().map(PathBuf::as_path).collect();
     fs::check_outputs(&[output], &inputs)?;
+    if args.output.is_some() {
+        chosen::check_replaced(output)?;
+    }
     read_header(&args.model)
 }
 
@@ -202,41 +236,17 @@ fn read_list(path: &Path, words: &mut Words, global: &Global) -> Result<ScoreLis
     ScoreList::read(text, words, &mut |bytes| progress.add(bytes))
 }
 
-/// The speakers of both sides of each trial.
-fn sides(
-    args: &Args,
-    scores: &ScoreList,
-    words: &mut Words,
-    utterances: usize,
-) -> Result<Vec<(u32, u32)>> {
-    let speakers = match &args.utt2spk {
-        Some(list) => {
-            let named: Vec<(&str, usize)> = words.iter().take(utterances).collect();
-            let files = [(args.scores.as_path(), named.as_slice())];
-            let speakers = Speakers::listed(&files, list, args.wav_scp.as_deref())?.numbers;
-            check_labels(scores, words, list, &speakers)?;
-            speakers
-        }
-        None => {
-            let targets = scores.trials.iter().filter(|t| t.pair.is_target());
-            speakers_from_targets(utterances, targets.map(|t| (t.pair.enroll(), t.pair.test())))
-        }
-    };
-    let of = |word: u32| speakers[word as usize];
-    Ok(scores.trials.iter().map(|t| (of(t.pair.enroll()), of(t.pair.test()))).collect())
-}
-
 /// The columns of each trial, `[trials, columns]`.
 fn values(
     columns: &[Column],
     scores: &ScoreList,
     words: &mut Words,
-    evidence: &[Evidence],
+    evidence: &BySide<Evidence>,
 ) -> Result<Vec<f64>> {
     let mut values = Vec::with_capacity(columns.len() * scores.trials.len());
     let value = |column: &Column, t: &Scored| {
-        let [enroll, test] = [t.pair.enroll(), t.pair.test()].map(|w| &evidence[w as usize]);
-        column.of(t.score, enroll, test)
+        let [enroll, test] = evidence.of(t.pair);
+        column.of(t.score, &enroll, &test)
     };
     for t in &scores.trials {
         for column in columns {
@@ -254,14 +264,11 @@ fn values(
     Ok(values)
 }
 
-/// Shortest and longest speech of a recording, if it is known.
-fn range(scores: &ScoreList, evidence: &[Evidence]) -> Option<[f64; 2]> {
-    let words = scores.trials.iter().flat_map(|t| [t.pair.enroll(), t.pair.test()]);
-    words.filter_map(|word| evidence[word as usize].seconds).fold(
-        None,
-        |range: Option<[f64; 2]>, s| {
-            let [low, high] = range.unwrap_or([s, s]);
-            Some([low.min(s), high.max(s)])
-        },
-    )
+/// Shortest and longest speech of a side, if it is known.
+fn range(scores: &ScoreList, evidence: &BySide<Evidence>) -> Option<[f64; 2]> {
+    let sides = scores.trials.iter().flat_map(|t| evidence.of(t.pair));
+    sides.filter_map(|side| side.seconds).fold(None, |range: Option<[f64; 2]>, s| {
+        let [low, high] = range.unwrap_or([s, s]);
+        Some([low.min(s), high.max(s)])
+    })
 }

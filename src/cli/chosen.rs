@@ -7,7 +7,7 @@ use std::path::Path;
 use burn::tensor::Device;
 use serde_json::{Value, json};
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::fs;
 use crate::model_card::{DEFAULT, DefaultCard, Tested, default_model};
 use crate::model_file::{Model, Scoring};
@@ -23,6 +23,22 @@ pub(super) fn is_model(path: &Path) -> bool {
     let is_named = |e: &OsStr| ENDINGS.iter().any(|ending| e.eq_ignore_ascii_case(ending));
     let named = path.extension().is_some_and(is_named);
     named || path.is_file() && begins_like_a_model(path).unwrap_or(false)
+}
+
+/// Refuses an output that would replace something else than a model: somebody's list, or a
+/// recording.
+///
+/// # Errors
+/// A file with content that is no model; one that cannot be read.
+pub(super) fn check_replaced(output: &Path) -> Result<()> {
+    let has_content = std::fs::metadata(output).is_ok_and(|m| m.is_file() && m.len() > 0);
+    match !has_content || begins_like_a_model(output)? {
+        true => Ok(()),
+        false => Err(Error::file(
+            output,
+            "is there already and is no model, so it is not replaced; name another output",
+        )),
+    }
 }
 
 fn begins_like_a_model(path: &Path) -> Result<bool> {
@@ -96,6 +112,8 @@ mod tests {
         assert!(is_model(Path::new("x.onnx")) && is_model(Path::new("x.pt")));
         assert!(is_model(Path::new("none.SafeTensors")) && !is_model(Path::new("none.wav")));
         assert!(!is_model(dir.path()));
+        assert!(check_replaced(&write("other", &model)).is_ok());
+        assert!(check_replaced(&dir.path().join("new")).is_ok());
         for (name, bytes) in [
             ("a.wav", &b"RIFF\x24\0\0\0WAVEfmt "[..]),
             ("a.flac", b"fLaC\0\0\0\x22{\x10\0\0"),
@@ -103,7 +121,9 @@ mod tests {
             ("empty", b""),
             ("text", b"this is no model{}"),
         ] {
-            assert!(!is_model(&write(name, bytes)), "{name}");
+            let path = write(name, bytes);
+            assert!(!is_model(&path), "{name}");
+            assert_eq!(check_replaced(&path).is_ok(), bytes.is_empty(), "{name}");
         }
     }
 }

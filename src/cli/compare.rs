@@ -70,8 +70,7 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     let device = global.open()?;
     let model = chosen::load(named, &device)?;
     let scoring = &model.header.scoring;
-    let name = named.unwrap_or(Path::new("the model inside the program"));
-    let decider = args.wanted.decider(name, scoring)?;
+    let decider = args.wanted.decider(named, scoring)?;
     let embedder = Embedder::of(&model, &device)?.channel(args.channel);
     let (mut rows, mut facts, mut warnings) = (Vec::new(), Vec::new(), Vec::new());
     embedder.files(&paths, &mut |i, result| {
@@ -98,7 +97,9 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
             "the score is {score}: the embeddings are not finite"
         )));
     }
-    let verdict = decider.decide(score, &first, &second)?;
+    let names = paths.map(shown);
+    let verdict =
+        decider.decide(score, [(names[0].as_str(), &first), (names[1].as_str(), &second)])?;
     warnings.extend(verdict.warnings.iter().cloned());
     for warning in &warnings {
         errln!("warning: {warning}");

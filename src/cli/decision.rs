@@ -1,11 +1,17 @@
 //! From a score to a decision: by cost and prior, by a wanted false-accept rate, by a threshold.
 
+mod advice;
+
 use std::path::Path;
 
+use self::advice::{stores, those, unfit};
 use super::values::within;
 use crate::error::{Error, Result};
 use crate::model_file::{NamedThreshold, Scoring};
-use crate::scoring::{Calibration, Evidence, Quantity, bayes_threshold, probability};
+use crate::scoring::{Calibration, Evidence, Made, bayes_threshold, probability};
+
+/// The name of the model inside the program.
+const INSIDE: &str = "the model inside the program";
 
 /// How the user wants decisions made.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -54,24 +60,32 @@ fn costs(text: &str) -> Result<(f64, f64), String> {
 }
 
 impl Wanted {
-    /// What decides with the scores of `model`, whose header says `scoring`.
+    /// What decides with the scores of the `model` in a file, or of the one inside the program. Its
+    /// header says `scoring`.
     ///
     /// # Errors
     /// A threshold that the model has not; a prior or costs without a calibration that cosines can
     /// use. Where neither is asked for, thresholds decide in place of a calibration that they
     /// cannot, and the verdict warns of it.
-    pub(super) fn decider<'a>(&self, model: &Path, scoring: &'a Scoring) -> Result<Decider<'a>> {
-        let bad = |message: String| Error::file(model, message);
-        let by_score = self.by_score(scoring).map_err(bad)?;
+    pub(super) fn decider<'a>(
+        &self,
+        model: Option<&Path>,
+        scoring: &'a Scoring,
+    ) -> Result<Decider<'a>> {
+        let name = model.unwrap_or(Path::new(INSIDE));
+        let bad = |message: String| Error::file(name, message);
+        let by_score = self.by_score(model, scoring).map_err(bad)?;
         let stored = scoring.calibration.as_ref();
-        let unfit = stored.and_then(unfit);
+        let made = Made::cosines(scoring.embedding_mean.as_deref());
+        let unfit = stored.and_then(|calibration| unfit(calibration, &made));
         let calibration = stored.filter(|_| unfit.is_none());
         if calibration.is_none() && (self.prior.is_some() || self.cost.is_some()) {
             return Err(bad(match &unfit {
                 Some(why) => format!("--prior and --cost need likelihood ratios, but {why}"),
-                None => "holds no calibration: --prior and --cost need likelihood ratios; `revox \
-                         calibrate` stores one"
-                    .into(),
+                None => format!(
+                    "holds no calibration: --prior and --cost need likelihood ratios; {}",
+                    stores(model, "", "one")
+                ),
             }));
         }
         let prior = self.prior.or(calibration.map(|c| c.fitted.prior)).unwrap_or(0.5);
@@ -86,13 +100,20 @@ impl Wanted {
             Rule::None => "no stored threshold decides in its place",
             _ => "a threshold decides",
         };
-        let model = model.display().to_string();
+        let model = name.display().to_string();
         let unused = unfit.map(|why| format!("{model}: {why}. Until then, {instead}"));
-        Ok(Decider { model, calibration, unused, prior, rule })
+        let doubt = calibration.and_then(|calibration| calibration.fitted.doubt(&made));
+        let doubt = doubt.map(|doubt| {
+            format!(
+                "{model}: an earlier version made its calibration: {doubt}; `revox calibrate` \
+                 keeps it now"
+            )
+        });
+        Ok(Decider { model, calibration, doubt: unused.or(doubt), prior, rule })
     }
 
     /// The threshold on scores that is asked for, if one is.
-    fn by_score(&self, scoring: &Scoring) -> Result<Option<Rule>, String> {
+    fn by_score(&self, model: Option<&Path>, scoring: &Scoring) -> Result<Option<Rule>, String> {
         if let Some(threshold) = self.threshold {
             return Ok(Some(Rule::score(threshold, "as given".into())));
         }
@@ -101,7 +122,7 @@ impl Wanted {
             let NamedThreshold { false_accept_rate, threshold } =
                 all.get(name).ok_or_else(|| {
                     let names: Vec<String> = all.keys().map(|name| format!("`{name}`")).collect();
-                    format!("holds no threshold `{name}`, {}", those(&names))
+                    format!("holds no threshold `{name}`, {}", those(&names, model))
                 })?;
             let why = format!("`{name}`, false-accept rate {false_accept_rate}");
             return Ok(Some(Rule::score(*threshold, why)));
@@ -109,7 +130,7 @@ impl Wanted {
         let Some(far) = self.far else { return Ok(None) };
         let found = scoring.threshold_at(far).ok_or_else(|| {
             let rates: Vec<String> = scoring.rates().map(|rate| rate.to_string()).collect();
-            format!("holds no threshold for the false-accept rate {far}, {}", those(&rates))
+            format!("holds no threshold for the false-accept rate {far}, {}", those(&rates, model))
         })?;
         Ok(Some(Rule::score(found, format!("false-accept rate {far}"))))
     }
@@ -123,33 +144,6 @@ impl Wanted {
             ),
         };
         Rule::Ratio { threshold: bayes_threshold(prior, miss, accept), basis }
-    }
-}
-
-/// Why a calibration has no ratio for the cosine of two recordings, if it has none, and what helps.
-fn unfit(calibration: &Calibration) -> Option<String> {
-    if let Err(e) = calibration.fitted.check_scores(None) {
-        return Some(format!(
-            "its calibration cannot be used: {e}. Store one of scores that `revox score` makes \
-             without --cohort and --plda, by `revox calibrate`"
-        ));
-    }
-    calibration.weighs(Quantity::Cohort).then(|| {
-        "its calibration cannot be used: it weighs the mean cosine with a cohort, which only \
-         `revox score --calibration --cohort` computes. Store one without cohort columns, by \
-         `revox calibrate`"
-            .into()
-    })
-}
-
-/// What a model holds instead.
-fn those(names: &[String]) -> String {
-    match names {
-        [] => "nor any other; `revox calibrate --threshold NAME=RATE` stores one".into(),
-        names => format!(
-            "but {}; `revox calibrate --threshold NAME=RATE` stores another",
-            names.join(", ")
-        ),
     }
 }
 
@@ -174,8 +168,8 @@ pub(super) struct Decider<'a> {
     /// The model's name.
     model: String,
     calibration: Option<&'a Calibration>,
-    /// Why a calibration that is there is not used.
-    unused: Option<String>,
+    /// Why a calibration that is there is not used, or may mislead.
+    doubt: Option<String>,
     prior: f64,
     rule: Rule,
 }
@@ -210,13 +204,15 @@ impl Decider<'_> {
         self.calibration.is_some()
     }
 
-    /// The verdict on a trial.
+    /// The verdict on a trial of two sides with their names: the enrolled one first, if there is
+    /// one.
     ///
     /// # Errors
     /// A quality of a side that the calibration weighs and that is not known, where the ratio
     /// decides.
-    pub(super) fn decide(&self, score: f64, enroll: &Evidence, test: &Evidence) -> Result<Verdict> {
-        let mut warnings: Vec<String> = self.unused.iter().cloned().collect();
+    pub(super) fn decide(&self, score: f64, sides: [(&str, &Evidence); 2]) -> Result<Verdict> {
+        let [(_, enroll), (_, test)] = sides;
+        let mut warnings: Vec<String> = self.doubt.iter().cloned().collect();
         let ratio = self.calibration.map(|c| c.llr(score, enroll, test)).transpose();
         let llr = match (ratio, &self.rule) {
             (Err(e), Rule::Score { .. }) => {
@@ -234,7 +230,7 @@ impl Decider<'_> {
             })?,
         };
         if let Some([shortest, _]) = self.calibration.and_then(|c| c.fitted.seconds) {
-            for (side, evidence) in [("the enrolment", enroll), ("the test recording", test)] {
+            for (side, evidence) in sides {
                 if let Some(seconds) = evidence.seconds.filter(|s| *s < shortest) {
                     warnings.push(format!(
                         "{side} has {seconds:.2} s of speech; the calibration covers \
@@ -254,6 +250,15 @@ impl Decider<'_> {
         };
         let (probability, basis) = (llr.map(|l| probability(l, self.prior)), basis.to_owned());
         Ok(Verdict { score, llr, probability, threshold, same, basis, warnings })
+    }
+}
+
+/// A probability in three decimals, if they tell it from 0 and 1.
+pub(super) fn likely(p: f64) -> String {
+    match p {
+        p if p < 0.001 => "below 0.001".into(),
+        p if p > 0.999 => "above 0.999".into(),
+        p => format!("{p:.3}"),
     }
 }
 

@@ -8,14 +8,14 @@ use super::Global;
 use super::remedy::told;
 use super::values::counted;
 use crate::backend::BackendKind;
-use crate::backend::collective::{Launched, mpi_library};
+use crate::backend::collective::{Launched, mpi_library, nccl_version};
 use crate::error::{Error, Remedy, Result};
 use crate::nn::Precision;
 use crate::selftest::{CASES, Case, Finding, Subject};
 use crate::terminal::outln;
 
-/// Which backends are compiled in and work, and why one does not, and which MPI connects machines;
-/// with --selftest whether a backend computes what it should.
+/// Which backends are compiled in and work, and why one does not, and which MPI and NCCL connect
+/// machines; with --selftest whether a backend computes what it should.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  revox doctor\n  revox doctor --selftest --backend wgpu")]
 pub struct Args {
@@ -47,7 +47,7 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
             "{}",
             json!({
                 "version": env!("CARGO_PKG_VERSION"), "threads": threads, "backends": backends,
-                "mpi": Mpi::found().json(),
+                "mpi": Mpi::found().json(), "nccl": Nccl(nccl_version()).json(),
             })
         );
         return Ok(());
@@ -61,6 +61,7 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
         }
     }
     outln!("{:<8} {}", "mpi", Mpi::found().words());
+    outln!("{:<8} {}", "nccl", Nccl(nccl_version()).words());
     Ok(())
 }
 
@@ -96,6 +97,25 @@ impl Mpi {
                 let off = Error::Backend(format!("not in this build ({started})"));
                 format!("off    {}", told(&off.with(Remedy::RebuildWith { feature: "mpi" })))
             }
+        }
+    }
+}
+
+/// NVIDIA's library that sums between GPUs: its version, or what is missing.
+struct Nccl(Result<String>);
+
+impl Nccl {
+    fn json(&self) -> serde_json::Value {
+        json!({
+            "compiled": cfg!(feature = "nccl"), "version": self.0.as_ref().ok(),
+            "detail": self.0.as_ref().err().map(told),
+        })
+    }
+
+    fn words(&self) -> String {
+        match &self.0 {
+            Ok(version) => format!("found  NCCL {version}: `train --link nccl`"),
+            Err(error) => format!("off    {}", told(error)),
         }
     }
 }
@@ -231,5 +251,21 @@ mod tests {
         );
         assert_eq!(off.json(), json!({"compiled": false, "library": null, "launched": null}));
         assert_eq!(Mpi::found().library.is_some(), cfg!(feature = "mpi"));
+    }
+
+    #[test]
+    fn nccl_or_what_it_lacks_is_told() {
+        let compiled = cfg!(feature = "nccl");
+        let found = Nccl(Ok("2.27.3".into()));
+        assert_eq!(found.words(), "found  NCCL 2.27.3: `train --link nccl`");
+        assert_eq!(
+            found.json(),
+            json!({"compiled": compiled, "version": "2.27.3", "detail": null})
+        );
+        let absent = Error::Backend("NCCL is not in this build".into());
+        let absent = Nccl(Err(absent.with(Remedy::RebuildWith { feature: "nccl" })));
+        let detail = "NCCL is not in this build; rebuild with `--features nccl`";
+        assert_eq!(absent.words(), format!("off    {detail}"));
+        assert_eq!(absent.json(), json!({"compiled": compiled, "version": null, "detail": detail}));
     }
 }

@@ -2,38 +2,47 @@
 
 mod collected;
 mod features;
+mod heard;
 mod left_out;
 mod list;
 mod log;
+mod report;
 mod sharded;
+mod speech;
+mod together;
 mod work;
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use serde_json::json;
+use burn::tensor::Device;
 
 use self::collected::Collected;
-use self::features::each_features;
+use self::features::of_features;
 pub(super) use self::left_out::{LeftOut, Warnings};
 pub(super) use self::list::List;
 use self::log::Log;
+use self::report::Report;
 use self::sharded::Sharded;
-use self::work::{Work, description};
-use super::values::{counted, within};
-use super::{Global, chosen, shown, tell};
+use self::speech::{check_words, write_speech};
+use self::work::{Done, Work, description};
+use super::train::minutes;
+use super::values::within;
+use super::{Global, chosen};
 use crate::archive::{Output, check_key, input_files};
+use crate::backend::collective;
 use crate::error::{Error, Result};
 use crate::fs;
-use crate::inference::{Embedder, Features, WINDOW};
+use crate::inference::{Embedder, WINDOW};
 use crate::model_file::{Model, Scoring, update_header};
-use crate::progress::Progress;
 use crate::scoring::Embeddings;
 use crate::terminal::note;
 
 /// Embeddings of utterances.
 ///
 /// Embeddings of a long list are kept in OUTPUT.part while the work lasts. If it ends early, the
-/// same command goes on from there, and the output is the same to the bit.
+/// same command goes on from there, and the output is the same to the bit. Several processes
+/// (`mpirun`, `srun`) divide the list among them, and write the output of one.
 #[derive(Debug, clap::Args)]
 #[command(
     override_usage = "revox embed [OPTIONS] -o OUTPUT [MODEL] FILE...\n       \
@@ -45,7 +54,9 @@ use crate::terminal::note;
   revox embed model.safetensors a.wav b.flac -o ab.safetensors
   revox embed model.safetensors --wav-scp dev/wav.scp -o dev.safetensors
   revox embed --data train --mean-by train/utt2spk -o cohort.safetensors
-  revox embed --data train --shard 3/16 -o train-3.safetensors"
+  revox embed --data train --shard 3/16 -o train-3.safetensors
+  revox embed --wav-scp wav.scp --speech utt2speech -o e.safetensors
+  mpirun -n 4 revox embed model.safetensors --data train -o train.safetensors"
 )]
 #[command(group = clap::ArgGroup::new("input")
     .required(true)
@@ -76,12 +87,17 @@ pub struct Args {
     /// Channel, from 0, to read of every file. Files of several channels need it.
     #[arg(long, conflicts_with = "features")]
     channel: Option<usize>,
-    /// Leave out files that cannot be read, with a warning for each of the first.
+    /// Leave out files that cannot be read or whose embedding is not finite, with a warning for
+    /// each of the first.
     #[arg(long, conflicts_with = "features")]
     skip_errors: bool,
     /// Where to list what was left out: `id reason` a line.
     #[arg(long, value_name = "FILE", requires = "skip_errors")]
     skipped: Option<PathBuf>,
+    /// Where to list the seconds of speech of each utterance, as `compare` measures them: `id
+    /// seconds` a line, for `--durations` of `calibrate` and `score`.
+    #[arg(long, value_name = "FILE", conflicts_with = "features")]
+    speech: Option<PathBuf>,
     /// Write one mean embedding a speaker, named by the speaker, such as for a cohort of AS-norm.
     /// The list has `utterance speaker` a line.
     #[arg(long, value_name = "UTT2SPK", conflicts_with = "mean")]
@@ -100,6 +116,14 @@ pub struct Args {
     vad: bool,
     #[command(flatten)]
     sharded: Sharded,
+    /// Devices of the backend for several processes (`mpirun`, `srun`): of those on a machine, each
+    /// takes the one at its place.
+    #[arg(long, value_delimiter = ',', value_name = "N,N", conflicts_with = "device")]
+    devices: Vec<usize>,
+    /// Of several processes (`mpirun`, `srun`): how long one may be silent before the others give
+    /// up, in minutes.
+    #[arg(long, value_name = "MINUTES", default_value_t = 5.0, value_parser = minutes)]
+    timeout: f64,
 }
 
 fn window(text: &str) -> Result<f64, String> {
@@ -116,6 +140,9 @@ impl Args {
         let none: &[PathBuf] = &[];
         match (listed, self.files.as_slice()) {
             (Some(_), []) => Ok((None, none)),
+            (Some(_), [model]) if fs::is_stdin(model) => {
+                Err(Error::file(model, "a model cannot be standard input; name its file"))
+            }
             (Some(_), [model]) => Ok((Some(model.as_path()), none)),
             (Some(list), [_, more, ..]) => {
                 let list = list.display();
@@ -132,10 +159,35 @@ impl Args {
             (None, files) => Ok((None, files)),
         }
     }
+
+    /// What computes the embeddings.
+    ///
+    /// # Errors
+    /// Those of [`Embedder::of`].
+    fn embedder<'a>(&self, model: &'a Model, device: &Device) -> Result<Embedder<'a>> {
+        let embedder = Embedder::of(model, device)?.window(self.window).vad(self.vad);
+        Ok(embedder.channel(self.channel))
+    }
 }
 
 pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
+    let timeout = Duration::from_secs_f64(60.0 * args.timeout);
+    let ranks = collective::connect(&collective::Options { timeout })?;
+    let done = match ranks.size() {
+        1 => alone(args, global),
+        _ => together::run(args, global, &*ranks),
+    };
+    collective::end(&*ranks, done)
+}
+
+/// Embeds as the only process.
+fn alone(args: &Args, global: &Global) -> Result<()> {
     let (named, files) = args.split()?;
+    if !args.devices.is_empty() {
+        return Err(Error::invalid(
+            "--devices is for several processes (mpirun, srun); --device names that of one",
+        ));
+    }
     if named.is_none() && args.mean.is_some() {
         return Err(Error::invalid(
             "--mean stores the mean in a model's file: name one in front of the recordings",
@@ -156,12 +208,11 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     let output = output.unwrap_or(&args.output);
     let device = global.open()?;
     let model = chosen::load(named, &device)?;
-    let embedder = Embedder::of(&model, &device)?.window(args.window).vad(args.vad);
-    let embedder = embedder.channel(args.channel);
+    let embedder = args.embedder(&model, &device)?;
     let described = |list: &List| description(args, list, named, global);
     let part = args.sharded.divide(list.as_mut(), described)?;
     let collected = Collected::new(model.header.embedding_dim, args.mean_by.as_deref())?;
-    let (collected, left_out, log) = match (&list, &args.features) {
+    let done = match (&list, &args.features) {
         (Some(list), _) => {
             collected.check(list)?;
             let mut work = Work::new(args, list, collected, named.is_none(), global.quiet);
@@ -171,21 +222,25 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
         }
         (None, Some(path)) => {
             let collected = of_features(path, &model, &embedder, collected, global)?;
-            (collected, LeftOut::default(), None)
+            let (count, all) = (collected.count(), collected.finish()?);
+            Done { all, count, speech: Vec::new(), left_out: LeftOut::default(), log: None }
         }
         (None, None) => return Err(Error::invalid("nothing to embed")),
     };
     if let Some(padding) = embedder.padding() {
         note!("{padding}");
     }
-    let count = collected.count();
-    let all = collected.finish()?;
+    let Done { all, count, speech, left_out, log } = done;
     match list.as_ref().zip(part.as_ref()) {
         Some((list, part)) => all.save_shard(&args.output, &part.origin(list, &all))?,
         None => all.save_as(&args.output)?,
     }
     if let Some(list) = &args.skipped {
         left_out.write(list)?;
+    }
+    if let Some((file, list)) = args.speech.as_ref().zip(list.as_ref()) {
+        let lines: Vec<_> = speech.iter().map(|(place, x)| (list.id(*place), *x)).collect();
+        write_speech(file, &lines)?;
     }
     log.map_or(Ok(()), Log::end)?;
     let mut stored = String::new();
@@ -196,38 +251,16 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
         let scoring = Scoring { embedding_mean: Some(mean), ..Scoring::default() };
         update_header(from, model, |header| header.scoring = scoring)?;
     }
-    let (speakers, dim) = (args.mean_by.as_ref().map(|_| all.len()), all.dim());
-    let text = match global.json {
-        true => {
-            let reasons = left_out.entries().iter();
-            let reasons: Vec<_> =
-                reasons.map(|(id, reason)| json!({"id": id, "error": reason})).collect();
-            json!({
-                "utterances": count,
-                "speakers": speakers,
-                "shard": args.sharded.shard,
-                "dim": dim,
-                "skipped": reasons.len(),
-                "left_out": reasons,
-                "output": shown(&args.output),
-                "default_model": chosen::json(named, &model),
-            })
-            .to_string()
-        }
-        false => {
-            let output = args.output.display();
-            let embeddings =
-                counted(all.len(), if speakers.is_some() { "mean" } else { "embedding" });
-            let of = speakers.map_or_else(String::new, |_| format!(" (of {count} utterances)"));
-            let of = part.map_or(of, |part| format!(" ({part})"));
-            let left_out = match left_out.entries().len() {
-                0 => String::new(),
-                n => format!("; {} left out", counted(n, "file")),
-            };
-            format!("{embeddings} of {dim} values in {output}{of}{left_out}{stored}")
-        }
+    let report = Report {
+        utterances: count,
+        written: all.len(),
+        dim: all.dim(),
+        part,
+        left_out: &left_out,
+        stored,
+        default_model: chosen::json(named, &model),
     };
-    tell(output, &text);
+    report.show(args, output, global);
     Ok(())
 }
 
@@ -245,54 +278,15 @@ fn check_outputs(
     read.extend(listed.iter().map(|path| &**path));
     let copy = args.mean.iter().flatten().map(PathBuf::as_path).filter(|copy| Some(*copy) != named);
     let mut outputs = archive.map_or_else(|| vec![args.output.as_path()], Output::files);
-    outputs.extend(copy.chain(args.skipped.as_deref()));
+    outputs.extend(copy.chain(args.skipped.as_deref()).chain(args.speech.as_deref()));
     fs::check_outputs(&outputs, &read)?;
-    match (archive, list) {
-        (Some(_), Some(list)) if args.mean_by.is_none() => (0..list.len())
+    let are_keys = archive.is_some() && args.mean_by.is_none();
+    match list {
+        Some(list) if are_keys => (0..list.len())
             .try_for_each(|place| check_key(list.id(place)).map_err(|e| list.at(place, e, false))),
+        Some(list) if args.speech.is_some() => check_words(list),
         _ => Ok(()),
     }
-}
-
-/// Bytes of features that run through the network at a time.
-const LOT: usize = 64 << 20;
-
-/// Embeddings of features that were computed earlier.
-fn of_features(
-    path: &Path,
-    model: &Model,
-    embedder: &Embedder,
-    mut collected: Collected,
-    global: &Global,
-) -> Result<Collected> {
-    // How many there are is known at their end.
-    let mut progress = Progress::new("embedding", 0, global.quiet);
-    let (mut ids, mut lot, mut bytes) = (Vec::new(), Vec::new(), 0);
-    let least = model.network.least_frames();
-    let mut embed = |ids: &mut Vec<String>, lot: &mut Vec<Features>| {
-        let sets: Vec<&Features> = lot.iter().collect();
-        let rows = embedder.features(&sets, &|_| ());
-        progress.add(rows.len());
-        lot.clear();
-        ids.drain(..).zip(rows).try_for_each(|(id, row)| collected.push(&id, &row))
-    };
-    each_features(path, &model.header.frontend, &mut |id, features| {
-        if features.frames < least {
-            let frames = counted(features.frames, "frame");
-            let what = format!("features `{id}` have {frames}; the network takes {least} or more");
-            return Err(Error::file(path, what));
-        }
-        bytes += size_of_val::<[f32]>(&features.values);
-        ids.push(id);
-        lot.push(features);
-        if bytes < LOT {
-            return Ok(());
-        }
-        bytes = 0;
-        embed(&mut ids, &mut lot)
-    })?;
-    embed(&mut ids, &mut lot)?;
-    Ok(collected)
 }
 
 #[cfg(test)]

@@ -78,7 +78,7 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
         true => store.add(name, &recordings)?,
         false => store.enroll([(name.as_str(), &recordings[..])])?,
     }
-    remember_model(&listener, &store, is_new)?;
+    remember_model(&listener, &mut store, is_new)?;
     if store.is_open_to_others() {
         let path = path.display();
         warnings.push(format!("other users may read {path}: `chmod 600` keeps them out"));
@@ -111,7 +111,7 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
 }
 
 /// Keeps where the model's file is, and says so if the store had another one.
-fn remember_model(listener: &Listener, store: &Store, is_new: bool) -> Result<()> {
+fn remember_model(listener: &Listener, store: &mut Store, is_new: bool) -> Result<()> {
     let (Some(file), before) = (listener.path()?, store.model_path()?) else { return Ok(()) };
     if before.as_ref() == Some(&file) {
         return Ok(());

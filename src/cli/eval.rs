@@ -93,7 +93,7 @@ pub struct Args {
     /// them: cosines without AS-norm, and with `--mean` only if the model holds that mean.
     #[arg(long, value_name = "MODEL", conflicts_with = "llr")]
     save_threshold: Option<PathBuf>,
-    /// Resamplings behind the 95 % intervals; 0 for none.
+    /// Resamplings behind the 95 % intervals, 20 at least; 0 for none.
     #[arg(long, default_value_t = 1000)]
     replicates: usize,
 }

@@ -134,7 +134,8 @@ fn into_arrays(args: &Args, work: &Work, global: &Global) -> Result<Done> {
     })?;
     if args.output.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("npz")) {
         let members = all.iter().map(|(name, features)| {
-            Member::of_values(name, &[features.len() / args.mels, args.mels], features)
+            let shape = [features.len() / args.mels, args.mels];
+            Member::of_values(name, &shape, vec![features.as_slice()])
         });
         npz::write(&args.output, &members.collect::<Vec<_>>())?;
         return Ok(done);

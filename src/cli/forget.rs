@@ -5,15 +5,16 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 
 use super::Global;
-use super::values::counted;
-use crate::error::{Error, Result};
+use super::values::{counted, misuse};
+use crate::error::Result;
 use crate::scoring::{Store, Voice};
-use crate::terminal::outln;
+use crate::terminal::{errln, outln};
 
 /// Remove voices from a store for good.
 ///
 /// What is removed is overwritten, and the file is built anew. Copies of the file, such as backups,
-/// stay as they are.
+/// stay as they are. Where values of a store are damaged its voices can be removed all the same; if
+/// the file itself is, delete it.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   revox forget voices.db anna bert
@@ -36,11 +37,16 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
         (None, names) => store.forget(names)?,
         (Some(file), [name]) => vec![of_recording(store.forget_recording(name, file)?, file)],
         (Some(_), _) => {
-            return Err(Error::invalid("--recording is of one voice: give one NAME"));
+            return Err(misuse("--recording is of one voice: give one NAME"));
         }
     };
-    let left = store.voices()?;
-    let is_gone = |voice: &Voice| left.iter().all(|other| other.name != voice.name);
+    // Recordings of others may be damaged: their names are enough.
+    let left = store.names()?;
+    let is_gone = |voice: &Voice| left.iter().all(|other| *other != voice.name);
+    for voice in removed.iter().filter(|voice| !voice.intact) {
+        let name = &voice.name;
+        errln!("warning: {name}: its recordings were damaged; their seconds may be wrong");
+    }
     if global.json {
         let removed: Vec<Value> = removed
             .iter()

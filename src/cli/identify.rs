@@ -101,7 +101,8 @@ impl<'a> Answer<'a> {
         all
     }
 
-    fn print(&self) {
+    /// Probabilities are those at this prior.
+    fn print(&self, prior: f64) {
         let decided = self.best().and_then(|(_, verdict)| verdict.same);
         let who = match (self.identified(), decided) {
             (Some(name), _) => name,
@@ -110,7 +111,7 @@ impl<'a> Answer<'a> {
         };
         outln!("{}: {who}", self.heard.path.display());
         for (name, verdict) in &self.candidates {
-            outln!("  {}   {name}", numbers(verdict));
+            outln!("  {}   {name}", numbers(verdict, prior));
         }
         outln!("  {}", self.heard.text());
     }
@@ -170,7 +171,7 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
         outln!("{all}");
         return Ok(());
     }
-    answers.iter().for_each(Answer::print);
+    answers.iter().for_each(|answer| answer.print(decider.prior()));
     match answers.first().and_then(Answer::best) {
         Some((_, verdict)) if verdict.same.is_some() => outln!("decided by {}", verdict.basis),
         _ => note!("{HINT}"),

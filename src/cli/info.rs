@@ -12,8 +12,9 @@ use self::data::Data;
 use super::Global;
 use super::values::{counted, pooling_name};
 use crate::error::{Error, Result};
+use crate::fs;
 use crate::model_file::{LayerSize, Model, NamedThreshold, layer_sizes};
-use crate::scoring::Fitted;
+use crate::scoring::{Fitted, FittedFile};
 use crate::terminal::outln;
 
 /// Tell what a file holds: a model, an ONNX file, embeddings, a PLDA model or tar shards.
@@ -35,6 +36,10 @@ pub struct Args {
 }
 
 pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
+    // The file is read again when its kind is known.
+    if fs::is_stdin(&args.file) {
+        return Err(Error::file(&args.file, "cannot be standard input here; name a file"));
+    }
     if let Some(data) = Data::of(&args.file) {
         return match args.layers {
             true => Err(Error::file(&args.file, "is no model: --layers has nothing to list")),
@@ -100,12 +105,16 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     if let Some(calibration) = &header.scoring.calibration {
         let Fitted { prior, targets, nontargets, speakers, cllr, min_cllr, .. } =
             &calibration.fitted;
-        let scores = calibration.fitted.scores();
-        outln!("calibration   LLR = {calibration}, of {scores}, for prior {prior}");
+        let (scores, less) = (calibration.fitted.scores(), calibration.fitted.less());
+        outln!("calibration   LLR = {calibration}, of {scores}{less}, for prior {prior}");
         outln!(
             "              from {targets} targets and {nontargets} nontargets of {speakers} \
              speakers; Cllr {cllr:.4} bits ({min_cllr:.4} at best)"
         );
+        for FittedFile { name, sha256 } in &calibration.fitted.files {
+            let hash = sha256.as_deref().unwrap_or("unknown");
+            outln!("              from {name}, SHA-256 {hash}");
+        }
         if let Some([shortest, longest]) = calibration.fitted.seconds {
             outln!("              from {shortest:.2} to {longest:.2} s of speech");
         }

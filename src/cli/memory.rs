@@ -9,8 +9,8 @@ use serde_json::Value;
 
 use self::object::object;
 use self::ranks::Ranks;
-use super::values::{ArchitectureName, mels, memory};
-use super::{Global, tell, wants_svg};
+use super::values::{self, ArchitectureName, mels, memory};
+use super::{Global, tell};
 use crate::backend::reversible::Execution;
 use crate::backend::{BackendKind, failure};
 use crate::error::{Error, Result};
@@ -31,7 +31,8 @@ use crate::zoo::Architecture;
   revox memory rev2-resnet293 --batch 128
   revox memory rev1-resnet34 --batch 8 --measure --svg bars.svg
   revox memory rev2-resnet293 --optimizer sgd8bit --dry --card 11GiB
-  revox memory resnet34 resnet293 --batch 32 --ranks 8")]
+  revox memory resnet34 resnet293 --batch 32 --ranks 8
+  revox memory resnet34 --optimizer adamw --ranks 8 --shard-states")]
 pub struct Args {
     /// Architectures (see `revox zoo`).
     #[arg(required = true, value_name = "ARCH", value_parser = ArchitectureName,
@@ -58,6 +59,9 @@ pub struct Args {
     /// How reversible networks run.
     #[arg(long, value_enum)]
     execution: Option<Execution>,
+    /// Gradients are released during the backward pass (train.release_gradients).
+    #[arg(long, conflicts_with = "ranks")]
+    release_gradients: bool,
     /// Run a step on the chosen backend and count.
     #[arg(long)]
     measure: bool,
@@ -70,7 +74,7 @@ pub struct Args {
     #[arg(long, value_name = "SIZE", requires = "dry", value_parser = memory)]
     card: Option<u64>,
     /// Draw it as SVG.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = values::path(values::svg))]
     svg: Option<PathBuf>,
     #[command(flatten)]
     exchanged: Ranks,
@@ -143,7 +147,6 @@ fn print(args: &Args, text: &str) {
 }
 
 pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
-    args.svg.as_ref().map_or(Ok(()), |path| wants_svg("--svg", path))?;
     let (card, backend) = (args.card(global)?, args.backend(global));
     let optimizer = OptimizerConfig::named(&args.optimizer)?;
     let mut settings: Vec<Setting> = Vec::new();
@@ -162,6 +165,8 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
             frames: args.frames,
             speakers: args.speakers,
             optimizer: optimizer.clone(),
+            shards: args.exchanged.shards(),
+            release_gradients: args.release_gradients,
         };
         asked.push(setting.clone());
         // A dry run is about the networks asked for.
@@ -223,8 +228,9 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
         BackendKind::Wgpu | BackendKind::Cuda => format!(", {}", backend.name()),
     };
     let setting = format!(
-        "one training step, batch {batch} x {frames} frames, {speakers} classes, {}, f32{on}",
-        args.optimizer
+        "one training step, batch {batch} x {frames} frames, {speakers} classes, {}{}, f32{on}",
+        args.optimizer,
+        args.exchanged.divided()
     );
     print(args, &format!("{setting}\n{}", table(&rows).trim_end()));
     let asked: Vec<&Row> = asked.iter().map(row).collect();

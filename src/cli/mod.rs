@@ -4,6 +4,7 @@
 mod bench;
 mod calibrate;
 mod chosen;
+mod cohort;
 mod compare;
 mod completions;
 mod decision;
@@ -14,6 +15,7 @@ mod eval;
 mod export;
 mod fbank;
 mod forget;
+mod global;
 mod identify;
 mod import;
 mod info;
@@ -41,12 +43,12 @@ mod zoo;
 use std::path::Path;
 use std::process::ExitCode;
 
-use burn::tensor::Device;
 use clap::{Command, CommandFactory, Parser, Subcommand};
 
+use self::global::Global;
 use self::outcome::{outcome, usage};
 use self::remedy::Terms;
-use crate::backend::BackendKind;
+use crate::backend::collective::Launched;
 use crate::error::{Error, Result};
 use crate::fs;
 use crate::tensor_file;
@@ -66,66 +68,6 @@ struct Cli {
     verb: Verb,
     #[command(flatten)]
     global: Global,
-}
-
-/// Options of every verb.
-#[derive(Debug, Clone, clap::Args)]
-#[command(next_help_heading = "Global options")]
-struct Global {
-    #[arg(long, global = true, value_enum, default_value = "flex", help = backend_help())]
-    backend: BackendKind,
-    /// Which device of the backend.
-    #[arg(long, global = true, default_value_t = 0)]
-    device: usize,
-    /// Seed of everything random (a recipe's own seed holds unless this is given).
-    #[arg(long, global = true)]
-    seed: Option<u64>,
-    /// No progress, lines of epochs, dashboard and notes. Results, warnings and errors stay.
-    #[arg(long, short, global = true)]
-    quiet: bool,
-    /// One JSON object on stdout, for errors too.
-    #[arg(long, global = true)]
-    json: bool,
-    /// Do not check the checksums of files that are read.
-    #[arg(long, global = true)]
-    no_checksum: bool,
-    /// Let lists name commands in the place of files, as Kaldi's do (`sph2pipe a.sph |`). They run
-    /// programs.
-    #[arg(long, global = true)]
-    allow_pipes: bool,
-    /// Print help.
-    #[arg(long, short = 'h', global = true, action = clap::ArgAction::HelpShort)]
-    help: Option<bool>,
-}
-
-fn backend_help() -> String {
-    let compiled: Vec<&str> =
-        BackendKind::ALL.iter().filter(|b| b.is_compiled()).map(|b| b.name()).collect();
-    format!("Where tensors are computed; this build has {}", compiled.join(", "))
-}
-
-impl Global {
-    fn open(&self) -> Result<Device> {
-        self.backend.device(self.device)
-    }
-
-    /// Bytes free on the device now, if its driver can be asked.
-    fn free(&self) -> Option<u64> {
-        (self.backend == BackendKind::Cuda)
-            .then(|| crate::memory::free_by_driver(self.device))
-            .flatten()
-    }
-
-    /// The devices with these indices; without any, that of `--device`.
-    fn open_all(&self, indices: &[usize]) -> Result<Vec<Device>> {
-        if let Some(twice) = indices.iter().enumerate().find(|(i, n)| indices[..*i].contains(n)) {
-            return Err(Error::Invalid(format!("--devices names device {} twice", twice.1)));
-        }
-        match indices {
-            [] => Ok(vec![self.open()?]),
-            several => several.iter().map(|&n| self.backend.device(n)).collect(),
-        }
-    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -203,11 +145,6 @@ fn check_heard(path: &Path, is_silent: bool, option: &str) -> Result<()> {
     }
 }
 
-/// Refuses a drawing under a name that promises another format.
-fn wants_svg(option: &str, path: &Path) -> Result<()> {
-    values::svg(path).map_err(|why| Error::Invalid(format!("{option} {}: {why}", path.display())))
-}
-
 /// The verbs and options, for completions, manuals and tests.
 pub fn command() -> Command {
     Cli::command()
@@ -222,8 +159,10 @@ pub fn main() -> ExitCode {
             return usage(&e);
         }
     };
-    // The program ends when its reader has seen enough (`revox ... | head`), as others do.
-    if !cli.verb.outlives_its_reader() {
+    // The program ends when its reader has seen enough (`revox ... | head`), as others do. One of
+    // several processes must not end so when another one has gone.
+    let is_rank = Launched::from_environment().is_some_and(|launched| launched.has_others());
+    if !cli.verb.outlives_its_reader() && !is_rank {
         sigpipe::reset();
     }
     terminal::show_notes(!cli.global.quiet);
@@ -300,12 +239,5 @@ mod tests {
         assert!(verb(&["train", "r.toml"]).outlives_its_reader());
         assert!(verb(&["prepare", "folder", "in", "out"]).outlives_its_reader());
         assert!(!verb(&["zoo"]).outlives_its_reader());
-    }
-
-    #[test]
-    fn drawings_are_svg() {
-        wants_svg("--det", Path::new("a.SVG")).unwrap();
-        let error = wants_svg("--det", Path::new("a.png")).unwrap_err().to_string();
-        assert!(error.contains("--det a.png"), "{error}");
     }
 }

@@ -7,7 +7,7 @@ use serde_json::json;
 use super::remedy::{Terms, told_in};
 use super::{shown, signals};
 use crate::backend::collective::Launched;
-use crate::error::{Error, Result};
+use crate::error::{Error, Remedy, Result};
 use crate::terminal::{self, errln, outln};
 
 /// Prints clap's output: help, the version, or an error in the arguments.
@@ -32,7 +32,8 @@ pub(super) fn usage(error: &clap::Error) -> ExitCode {
 /// The exit code of an error.
 fn code(error: &Error) -> u8 {
     if !matches!(error.bare(), Error::Interrupted(_)) {
-        return 1;
+        // Clap ends with 2 too, where it knows which options go together.
+        return if error.remedy() == Some(&Remedy::OtherArguments) { 2 } else { 1 };
     }
     // Without a signal it was a key of the dashboard.
     u8::try_from(128 + signals::received().unwrap_or(signals::SIGINT)).unwrap_or(1)
@@ -64,5 +65,6 @@ mod tests {
     fn an_interrupted_run_has_a_code_of_its_own() {
         assert_eq!(code(&Error::Interrupted("stopped".into())), 130);
         assert_eq!(code(&Error::invalid("no")), 1);
+        assert_eq!(code(&Error::invalid("no").with(Remedy::OtherArguments)), 2);
     }
 }

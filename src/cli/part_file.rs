@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use crate::error::{Error, Result};
-use crate::fs::{self, Journal};
+use crate::fs::{self, Blocks, Journal};
 
 /// Says what work it is: an object. All of its values must be equal for the work to go on. It is
 /// asked only where there is a file.
@@ -86,6 +86,14 @@ impl<'a> PartFile<'a> {
     /// The file, if something is in it.
     pub fn kept(&self) -> Option<&Path> {
         self.journal.as_ref().map(Journal::path)
+    }
+
+    /// The bytes of the file and the places of its blocks, if something is in it.
+    ///
+    /// # Errors
+    /// Those of [`Journal::blocks`].
+    pub fn blocks(&self) -> Result<Option<Blocks>> {
+        self.journal.as_ref().map(Journal::blocks).transpose()
     }
 
     /// Removes the file: the output is written.

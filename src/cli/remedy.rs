@@ -80,6 +80,10 @@ fn words(remedy: &Remedy, terms: &Terms) -> String {
             }
         }
         Remedy::TryAgain => "try again when that process has finished".into(),
+        Remedy::OtherArguments => "--help tells which options go together".into(),
+        Remedy::RestoreStore => "put an undamaged copy in its place, or enrol the voices anew in \
+                                 another file; to remove what is in it for good, delete the file"
+            .into(),
         Remedy::AddRecordings => {
             "add recordings to that voice with --add, or choose another name".into()
         }

@@ -16,7 +16,7 @@ use self::cascade::Cascade;
 use self::norm::Normalising;
 use self::sides::{Enrolled, Sides};
 use super::values::counted;
-use super::{Global, shown, tell};
+use super::{Global, cohort, shown, tell};
 use crate::archive::input_files;
 use crate::corpus::{Text, TrialList, Words};
 use crate::error::{Error, Result};
@@ -72,6 +72,11 @@ impl Args {
         }
     }
 
+    /// The cohort as one for measures, if there is one.
+    fn measured(&self) -> Result<Option<OtherScores>> {
+        self.norm.cohort.as_ref().map(|_| self.norm.made(Norm::As1)).transpose()
+    }
+
     /// The name of what is written.
     fn scale(&self) -> &'static str {
         match (&self.calibrated.calibration, &self.plda, self.norm.norm()) {
@@ -94,19 +99,25 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     }
     check_output(args)?;
     let Args { norm, calibrated, enrolled, .. } = args;
-    let loaded = calibrated.load(&Given {
-        others: if calibrated.calibration.is_some() { args.others()? } else { None },
-        cohort: norm.cohort.is_some(),
-        only_measures: norm.keep_cosines,
-        mean: args.mean.is_some(),
-    })?;
+    let mean = args.mean.as_deref().map(cohort::mean).transpose()?;
+    let loaded = match &calibrated.calibration {
+        None => None,
+        Some(model) => Some(calibrated.load(
+            model,
+            Given {
+                others: args.others()?,
+                measured: args.measured()?,
+                only_measures: norm.keep_cosines,
+                mean: mean.as_deref(),
+            },
+        )?),
+    };
     let weighs_cohort = loaded.as_ref().is_some_and(|loaded| loaded.weighs(Quantity::Cohort));
     norm.check(weighs_cohort)?;
     let embeddings = Embeddings::load(&args.embeddings)?;
     let mut words = Words::default();
     let list = read_list(&args.trials, &mut words, global)?;
     let sides = Sides::find(args, &embeddings, &list, &mut words)?;
-    let mean = args.mean.as_ref().map(|p| Embeddings::load(p).map(|e| e.mean())).transpose()?;
     let scorer = Scorer::for_places(&embeddings, mean.clone(), sides.utterances())
         .map_err(|e| Error::file(&args.embeddings, e.to_string()))?;
     let models = sides.models(&scorer, enrolled.average.unwrap_or_default())?;

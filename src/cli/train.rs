@@ -1,5 +1,6 @@
 //! `revox train`.
 
+mod link;
 mod report;
 
 use std::collections::BTreeSet;
@@ -10,6 +11,7 @@ use std::time::Duration;
 
 use burn::tensor::Device;
 
+use self::link::{Link, linked};
 use self::report::show;
 use super::values::{counted, within};
 use super::{Global, signals};
@@ -33,7 +35,8 @@ use crate::train::{Changes, Recipe, RunOptions, train};
   revox train recipes/voxceleb/fine-tune.toml --init model.safetensors
   revox train recipes/voxceleb/resnet.toml --backend cuda --devices 0,1
   revox train recipes/voxceleb/resnet.toml --backend cuda --precision f16
-  mpirun -n 4 revox train recipes/voxceleb/resnet.toml --timeout 2")]
+  mpirun -n 4 revox train recipes/voxceleb/resnet.toml --timeout 2
+  srun revox train recipes/voxceleb/resnet.toml --backend cuda --link nccl")]
 pub struct Args {
     /// The recipe (TOML).
     recipe: PathBuf,
@@ -78,13 +81,19 @@ pub struct Args {
     /// in minutes.
     #[arg(long, value_name = "MINUTES", default_value_t = 5.0, value_parser = minutes)]
     timeout: f64,
+    /// Of several processes: what sums their gradients. `nccl` needs the backend cuda and a GPU for
+    /// each; its sums are not those of mpi to the last bit.
+    #[arg(long, value_enum, default_value = "mpi")]
+    link: Link,
 }
 
 pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
-    let timeout = Duration::from_secs_f64(60.0 * args.timeout);
-    let ranks = collective::connect(&collective::Options { timeout })?;
-    let done = run_among(args, global, &ranks);
-    collective::end(&*ranks, done)
+    let options = collective::Options { timeout: Duration::from_secs_f64(60.0 * args.timeout) };
+    let ranks = collective::connect(&options)?;
+    match linked(args.link, &ranks, &args.devices, global, &options) {
+        Ok(ranks) => collective::end(&*ranks, run_among(args, global, &ranks)),
+        Err(error) => collective::end(&*ranks, Err(error)),
+    }
 }
 
 /// Trains as one of these ranks.
@@ -95,7 +104,7 @@ fn run_among(args: &Args, global: &Global, ranks: &Arc<dyn Communicator>) -> Res
         // The folder of the second phase is there as soon as it begins.
         let second = recipe.second_phase().filter(|_| options.second_out().exists());
         let recipe = second.as_ref().unwrap_or(&recipe);
-        let parts = ranks.size() * (1 + options.others.len());
+        let parts = [ranks.size(), 1 + options.others.len()];
         with_advice(e, recipe, global, parts, free)
     })?;
     if ranks.rank() == 0 {
@@ -160,7 +169,7 @@ fn planned(
 }
 
 /// The devices of this rank. Of several ranks on a machine, each has one of `--devices` of its own.
-fn devices_of(devices: &[usize], ranks: &dyn Communicator) -> Result<Vec<usize>> {
+pub(super) fn devices_of(devices: &[usize], ranks: &dyn Communicator) -> Result<Vec<usize>> {
     if ranks.size() == 1 || devices.is_empty() {
         return Ok(devices.to_vec());
     }
@@ -175,7 +184,7 @@ fn devices_of(devices: &[usize], ranks: &dyn Communicator) -> Result<Vec<usize>>
 }
 
 /// The value of `--timeout`.
-fn minutes(text: &str) -> Result<f64, String> {
+pub(super) fn minutes(text: &str) -> Result<f64, String> {
     within(text, 0.01..=1e4, "minutes, from 0.01 to 10000")
 }
 
@@ -184,20 +193,20 @@ pub(super) fn named(changes: &[String]) -> Changes<'_> {
     Changes::named(changes, "--set")
 }
 
-/// The error of a training on so many devices of all ranks together. Where memory was short, it
+/// The error of a training by so many ranks with so many devices each. Where memory was short, it
 /// says what would fit. `free` is what was free on the first device when the run began.
 pub(super) fn with_advice(
     error: Error,
     recipe: &Recipe,
     global: &Global,
-    devices: usize,
+    parts: [usize; 2],
     free: Option<u64>,
 ) -> Error {
     if !matches!(error.bare(), Error::OutOfMemory { .. }) {
         return error;
     }
     // Lists that cannot be read any more only cost the advice.
-    let Ok(setting) = setting(recipe, devices, global) else { return error };
+    let Ok(setting) = setting(recipe, parts, global) else { return error };
     advised(error, &setting, global.backend, free)
 }
 
@@ -213,7 +222,7 @@ pub(super) fn plan_memory(
 ) -> Result<Option<u64>> {
     let Some(most) = largest_allocation(devices[0]) else { return Ok(None) };
     // A corpus that is yet to be made has no lists.
-    let Ok(setting) = setting(recipe, ranks * devices.len(), global) else { return Ok(None) };
+    let Ok(setting) = setting(recipe, [ranks, devices.len()], global) else { return Ok(None) };
     if free.is_some() {
         // A dry run drops launches, so none may be waiting.
         devices.iter().try_for_each(|d| d.sync().map_err(|e| Error::Backend(e.to_string())))?;
@@ -235,9 +244,9 @@ pub(super) fn plan_memory(
     }
 }
 
-/// The step of a recipe's training on so many devices.
-fn setting(recipe: &Recipe, devices: usize, global: &Global) -> Result<Setting> {
-    Setting::of(recipe, devices, &reporting(SCANNING, global.quiet))
+/// The step of a recipe's training by so many ranks with so many devices each.
+fn setting(recipe: &Recipe, [ranks, devices]: [usize; 2], global: &Global) -> Result<Setting> {
+    Setting::of(recipe, ranks, devices, &reporting(SCANNING, global.quiet))
 }
 
 /// Says, where a recipe names no network, that it may be a recipe for training a model further.

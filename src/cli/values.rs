@@ -9,9 +9,15 @@ use clap::{Arg, Command};
 
 use crate::audio::FbankConfig;
 pub(super) use crate::bytes::counted;
+use crate::error::{Error, Remedy};
 use crate::fs;
 use crate::nn::PoolingKind;
 use crate::zoo;
+
+/// An error in how options are put together. The program ends with exit code 2.
+pub(super) fn misuse(message: impl Into<String>) -> Error {
+    Error::invalid(message).with(Remedy::OtherArguments)
+}
 
 /// A number of the command line; `wanted` says which ones there are.
 pub(super) fn within(text: &str, range: RangeInclusive<f64>, wanted: &str) -> Result<f64, String> {

@@ -72,7 +72,7 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
         Some(false) => format!("not the voice of {name}"),
         None => "no decision".to_owned(),
     };
-    outln!("{}   {decision}", numbers(&verdict));
+    outln!("{}   {decision}", numbers(&verdict, decider.prior()));
     match verdict.same {
         Some(_) => outln!("decided by {}", verdict.basis),
         None => note!("{HINT}"),

@@ -2,15 +2,17 @@
 //! verdicts in words.
 
 mod heard;
+mod said;
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, UNIX_EPOCH};
 
 use burn::tensor::Device;
-use serde_json::{Value, json};
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 pub(super) use self::heard::Heard;
+pub(super) use self::said::{numbers, numbers_json};
 use super::chosen;
 use super::decision::{Decider, Verdict, Wanted};
 use crate::bytes;
@@ -97,8 +99,7 @@ impl Listener {
     /// # Errors
     /// Those of [`Wanted::decider`].
     pub fn decider(&self, wanted: &Wanted) -> Result<Decider<'_>> {
-        let name = self.file.as_deref().unwrap_or(Path::new("the model inside the program"));
-        wanted.decider(name, &self.model.header.scoring)
+        wanted.decider(self.file.as_deref(), &self.model.header.scoring)
     }
 
     /// The mean that is subtracted from embeddings, `[dim]`.
@@ -171,28 +172,9 @@ impl Listener {
             norm: norm(&heard.embedding),
             cohort: None,
         };
-        decider.decide(found.score, &voice, &test)
+        let name = format!("the voice `{}`", index.name(found.place));
+        decider.decide(found.score, [(name.as_str(), &voice), ("the recording", &test)])
     }
-}
-
-/// A verdict's numbers in words.
-pub(super) fn numbers(verdict: &Verdict) -> String {
-    let Verdict { score, llr, probability, .. } = verdict;
-    let llr = llr.map_or_else(String::new, |x| format!("   llr {x:.2}"));
-    let probability = probability.map_or_else(String::new, |p| format!("   probability {p:.4}"));
-    format!("score {score:.4}{llr}{probability}")
-}
-
-/// A verdict's numbers as JSON.
-pub(super) fn numbers_json(name: &str, verdict: &Verdict) -> Value {
-    let Verdict { score, llr, probability, same, .. } = verdict;
-    json!({
-        "name": name,
-        "score": score,
-        "llr": llr,
-        "probability": probability,
-        "same_speaker": same,
-    })
 }
 
 /// What a store says of a model. The hash is the SHA-256 of the weights with their names and

@@ -4,10 +4,11 @@
 pub(super) const HEADERLESS: &str = "raw";
 
 /// Endings of audio files. The content decides whether a file can be read.
-const ENDINGS: [&str; 30] = [
+const ENDINGS: [&str; 39] = [
     "wav", "wave", "flac", "m4a", "mp4", "mp3", "ogg", "opus", "oga", "aif", "aiff", "aifc", "caf",
     "sph", "aac", "wma", "amr", "au", "snd", "w64", "rf64", "wv", "ape", "tta", "mpc", "mp2",
-    "mka", "webm", "spx", HEADERLESS,
+    "mka", "webm", "spx", "ac3", "eac3", "ec3", "dts", "shn", "dsf", "dff", "avr", "m4b",
+    HEADERLESS,
 ];
 
 /// Whether what stands behind the last dot of a name is an ending of audio files, in any case.
@@ -31,7 +32,7 @@ mod tests {
 
     #[test]
     fn only_endings_of_audio_are_taken_off() {
-        let names = ["a/b.wav", "a.FLAC", "a.mp2", "a.RAW", "take.1", ".wav", "a/.wav", "wav"];
+        let names = ["a/b.wav", "a.FLAC", "a.ac3", "a.RAW", "take.1", ".wav", "a/.wav", "wav"];
         let bared = ["a/b", "a", "a", "a", "take.1", ".wav", "a/.wav", "wav"];
         assert_eq!(names.map(bare), bared);
     }

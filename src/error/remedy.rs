@@ -89,6 +89,10 @@ pub enum Remedy {
     OtherToolkit,
     /// Try again when the other process has finished.
     TryAgain,
+    /// Give other arguments: some are missing, or do not go together.
+    OtherArguments,
+    /// Put an undamaged copy of the store of voices in its place, or delete it.
+    RestoreStore,
     /// Add recordings to the voice of this name, or choose another name.
     AddRecordings,
     /// Quantize a model with the recipe instead of training with it.

@@ -7,10 +7,42 @@ use crate::error::{Error, Result};
 
 /// Endings of formats that programs know. A file with other content under such a name would be
 /// taken for what it is not. Other endings, and none, promise nothing.
-const PROMISES: [&str; 30] = [
-    "bin", "ckpt", "csv", "flac", "gguf", "gz", "h5", "hdf5", "html", "jpg", "json", "jsonl",
-    "m4a", "mat", "mp3", "npy", "npz", "ogg", "onnx", "parquet", "pdf", "pickle", "pkl", "png",
-    "pt", "pth", "svg", "tsv", "txt", "wav",
+const PROMISES: [&str; 35] = [
+    "ark",
+    "bin",
+    "ckpt",
+    "csv",
+    "flac",
+    "gguf",
+    "gz",
+    "h5",
+    "hdf5",
+    "html",
+    "jpg",
+    "json",
+    "jsonl",
+    "m4a",
+    "mat",
+    "mp3",
+    "npy",
+    "npz",
+    "ogg",
+    "onnx",
+    "parquet",
+    "pdf",
+    "pickle",
+    "pkl",
+    "png",
+    "pt",
+    "pth",
+    "safetensors",
+    "scp",
+    "svg",
+    "tar",
+    "tsv",
+    "txt",
+    "wav",
+    "zip",
 ];
 
 /// Refuses an output whose ending promises another format than those of `written`, which are
@@ -36,11 +68,12 @@ mod tests {
 
     #[test]
     fn names_keep_their_promises() {
-        let check = |name: &str| check_ending(Path::new(name), &["safetensors", "npz"]);
+        let written = ["safetensors", "npz"];
+        let check = |name: &str| check_ending(Path::new(name), &written);
         for name in ["a.safetensors", "a.npz", "a.NPZ", "a", "-", "a.emb", "v1.2", "csv/a"] {
             check(name).unwrap();
         }
-        for ending in PROMISES.iter().filter(|ending| **ending != "npz") {
+        for ending in PROMISES.iter().filter(|ending| !written.contains(*ending)) {
             for name in [format!("a.{ending}"), format!("b/a.{}", ending.to_uppercase())] {
                 let error = check(&name).unwrap_err().to_string();
                 assert!(error.starts_with(&name), "{error}");

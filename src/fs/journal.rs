@@ -1,21 +1,27 @@
 //! Results of long work, appended as they come, so that a later process can go on after a killed
 //! one.
 //!
-//! A journal begins with a line that says what work it is of. Then come blocks: the number of bytes
-//! and their FNV-1a checksum (8 bytes each, little-endian), and the bytes. The end of a process may
-//! cut off the last block, which is dropped.
+//! A journal begins with a line that says what work it is of, with blanks at its end: the first
+//! block begins at a multiple of eight bytes. A block is the number of bytes and their FNV-1a
+//! checksum (8 bytes each, little-endian), and the bytes. The end of a process may cut off the last
+//! block, which is dropped.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, ErrorKind, Read, Seek, SeekFrom, Write};
+use std::io::{self, BufRead, BufReader, ErrorKind, Read, Seek, SeekFrom, Write};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::change::sync_folder;
 use super::fault::{self, Op};
 use super::lock::{Claim, claim};
-use super::remove_file;
+use super::map::map_file;
+use super::{Mapped, remove_file};
 use crate::error::{Error, Result};
 use crate::rng::fnv1a64;
+
+/// The bytes of a journal, and the place of each block's content in them.
+pub type Blocks = (Mapped, Vec<Range<usize>>);
 
 /// The beginning of every journal.
 const MARK: &str = "revox-journal 1 ";
@@ -48,10 +54,13 @@ impl Journal {
             _ => Error::io(path, "create", e),
         };
         fault::point(Op::Create, path).map_err(fail)?;
-        let file = File::options().write(true).create_new(true).open(path).map_err(fail)?;
+        let file =
+            File::options().read(true).write(true).create_new(true).open(path).map_err(fail)?;
         sync_folder(path);
         let mut journal = Self { file, path: path.to_owned() }.claimed()?;
-        journal.write(format!("{MARK}{work}\n").as_bytes())?;
+        let length = MARK.len() + work.len() + 1;
+        let blanks = length.next_multiple_of(8) - length;
+        journal.write(format!("{MARK}{work}{:blanks$}\n", "").as_bytes())?;
         Ok(journal)
     }
 
@@ -91,7 +100,7 @@ impl Journal {
                            or name another output";
             return Err(Error::file(path, message));
         };
-        check(&String::from_utf8_lossy(work))?;
+        check(String::from_utf8_lossy(work).trim_end())?;
         let mut whole = line.len() as u64;
         while let Some(block) = next_block(&mut reader, bytes - whole).map_err(fail)? {
             whole += (HEAD + block.len()) as u64;
@@ -112,6 +121,35 @@ impl Journal {
         block.extend_from_slice(&fnv1a64(content).to_le_bytes());
         block.extend_from_slice(content);
         self.write(&block)
+    }
+
+    /// The bytes of the file, and the place of each block's content in them.
+    ///
+    /// # Errors
+    /// A file that cannot be read, or that something else has changed.
+    pub fn blocks(&self) -> Result<Blocks> {
+        let bytes = self.mapped().map_err(|e| Error::io(&self.path, "read", e))?;
+        let line = bytes.iter().position(|&byte| byte == b'\n').map_or(bytes.len(), |end| end + 1);
+        let (mut at, mut blocks) = (line, Vec::new());
+        while let Some(length) = bytes[at..].first_chunk::<8>() {
+            let begin = at + HEAD;
+            let length = usize::try_from(u64::from_le_bytes(*length)).ok();
+            let end = length.and_then(|length| begin.checked_add(length));
+            at = end.filter(|&end| end <= bytes.len()).ok_or_else(|| {
+                Error::file(&self.path, "was changed by something else; remove it to begin anew")
+            })?;
+            blocks.push(begin..at);
+        }
+        Ok((bytes, blocks))
+    }
+
+    /// The bytes of the file. Afterwards it is at its end again.
+    fn mapped(&self) -> io::Result<Mapped> {
+        let mut file = &self.file;
+        file.seek(SeekFrom::Start(0))?;
+        let bytes = map_file(file.try_clone()?)?;
+        file.seek(SeekFrom::End(0))?;
+        Ok(bytes)
     }
 
     /// The file.
@@ -185,92 +223,4 @@ fn next_block(reader: &mut impl Read, left: u64) -> std::io::Result<Option<Vec<u
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// A journal, what its work is, and its blocks.
-    type Opened = (Journal, String, Vec<Vec<u8>>);
-
-    fn blocks(path: &Path) -> Result<Option<Opened>> {
-        let (mut work, mut blocks) = (String::new(), Vec::new());
-        let check = |line: &str| {
-            work = line.to_owned();
-            Ok(())
-        };
-        let take = |block: &[u8]| {
-            blocks.push(block.to_vec());
-            Ok(())
-        };
-        Ok(Journal::open(path, check, take)?.map(|journal| (journal, work, blocks)))
-    }
-
-    #[test]
-    fn blocks_come_back_up_to_the_last_whole_one() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("a.part");
-        assert!(blocks(&path).unwrap().is_none());
-        let contents = [b"first".to_vec(), Vec::new(), vec![7; 300]];
-        let mut journal = Journal::create(&path, "{\"of\":\"a test\"}").unwrap();
-        let mut ends = vec![std::fs::metadata(&path).unwrap().len() as usize];
-        for content in &contents {
-            journal.append(content).unwrap();
-            ends.push(std::fs::metadata(&path).unwrap().len() as usize);
-        }
-        drop(journal);
-        let bytes = std::fs::read(&path).unwrap();
-        for end in 0..=bytes.len() {
-            std::fs::write(&path, &bytes[..end]).unwrap();
-            let Some((mut journal, work, found)) = blocks(&path).unwrap() else {
-                assert!(end < ends[0] && !path.exists(), "{end}");
-                continue;
-            };
-            let whole = ends.iter().filter(|e| **e <= end).count() - 1;
-            assert_eq!((work.as_str(), &*found), ("{\"of\":\"a test\"}", &contents[..whole]));
-            journal.append(b"next").unwrap();
-            drop(journal);
-            let (journal, _, found) = blocks(&path).unwrap().unwrap();
-            assert!(found.len() == whole + 1 && found[whole] == b"next", "{end}");
-            journal.remove().unwrap();
-            assert!(!path.exists());
-        }
-    }
-
-    #[test]
-    fn a_damaged_block_ends_the_journal() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("a.part");
-        let mut journal = Journal::create(&path, "work").unwrap();
-        let first = std::fs::metadata(&path).unwrap().len() as usize;
-        [b"one", b"two"].iter().for_each(|block| journal.append(*block).unwrap());
-        drop(journal);
-        let bytes = std::fs::read(&path).unwrap();
-        for bit in 8 * first..8 * bytes.len() {
-            let mut damaged = bytes.clone();
-            damaged[bit / 8] ^= 1 << (bit % 8);
-            std::fs::write(&path, &damaged).unwrap();
-            let (_, _, found) = blocks(&path).unwrap().unwrap();
-            assert!([vec![], vec![b"one".to_vec()]].contains(&found), "bit {bit}: {found:?}");
-        }
-    }
-
-    #[test]
-    fn what_is_not_ours_stays() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("a.part");
-        for text in ["my own notes\n", "revox-journal 2 x\n", "revox-journal 1 no end"] {
-            std::fs::write(&path, [text.as_bytes(), &[b'x'; 1 << 17]].concat()).unwrap();
-            let error = blocks(&path).unwrap_err().to_string();
-            assert!(error.contains("a.part: is no journal"), "{error}");
-            assert!(path.exists());
-        }
-        let error = Journal::create(&path, "work").unwrap_err().to_string();
-        assert!(error.contains("another process does the same work"), "{error}");
-        std::fs::remove_file(&path).unwrap();
-        let journal = Journal::create(&path, "work").unwrap();
-        let error = blocks(&path).unwrap_err().to_string();
-        assert!(error.contains("another process is doing this work"), "{error}");
-        drop(journal);
-        let refuse = |_: &str| Err(Error::invalid("other work"));
-        assert!(Journal::open(&path, refuse, |_| Ok(())).is_err() && path.exists());
-    }
-}
+mod tests;

@@ -50,10 +50,14 @@ pub fn map(path: impl AsRef<Path>) -> Result<Mapped> {
         return Err(Error::file(path, "is a folder, not a file"));
     }
     let fail = |e| Error::io(path, "read", e);
-    let mut file = File::open(path).map_err(fail)?;
+    map_file(File::open(path).map_err(fail)?).map_err(fail)
+}
+
+/// [`map`] for a file that is open at its beginning.
+pub(super) fn map_file(mut file: File) -> io::Result<Mapped> {
     #[cfg(unix)]
     {
-        let about = file.metadata().map_err(fail)?;
+        let about = file.metadata()?;
         // Not every file system can map its files.
         if about.is_file()
             && about.len() >= SHORT
@@ -63,7 +67,7 @@ pub fn map(path: impl AsRef<Path>) -> Result<Mapped> {
         }
     }
     let mut bytes = Vec::new();
-    file.read_to_end(&mut bytes).map_err(fail)?;
+    file.read_to_end(&mut bytes)?;
     Ok(Mapped(Held::Memory(bytes)))
 }
 

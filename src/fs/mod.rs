@@ -27,7 +27,7 @@ mod write;
 
 pub use change::{append_line, create_dir_all, link_or_copy, remove_dir_all, remove_file, rename};
 pub(crate) use ending::check_ending;
-pub use journal::Journal;
+pub use journal::{Blocks, Journal};
 pub use lock::{LOCK_NAME, Lock, Taken};
 pub use map::{Mapped, map};
 pub use same::check_outputs;

@@ -10,15 +10,17 @@ use super::play::{HEAD, Player};
 use crate::backend::{BackendKind, largest_allocation, use_pages};
 use crate::error::Result;
 use crate::nn::graph::Info;
+use crate::train::largest_share;
 
 /// Where the bytes of one training step go, f32.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Breakdown {
     /// Weights of network and head, with BatchNorm's running statistics.
     pub weights: usize,
-    /// The optimizer's state.
+    /// The optimizer's state; of the rank with most of it where ranks divide it.
     pub optimizer: usize,
-    /// Gradients of all weights, before the optimizer's step.
+    /// Gradients of all weights, before the optimizer's step. Where they are released: the most at
+    /// one time.
     pub gradients: usize,
     /// Activations kept between the passes.
     pub activations: usize,
@@ -145,10 +147,11 @@ fn played_with_events(
         reversible: setting.is_reversible(),
         stages: Vec::new(),
         tapes: Vec::new(),
+        release: setting.release_gradients.then_some(&setting.optimizer),
     };
     let head_bytes = HEAD * machine.bytes(batch, &[classes]);
     let held = step.step(head_bytes, 4 * head);
-    let optimizer = setting.optimizer.state_bytes(&tensors);
+    let optimizer = largest_share(&setting.optimizer, &tensors, setting.shards);
     let resident = parameters + 4 * statistics;
     let order = if step.reversible { Order::Known } else { Order::Loose };
     let plan = machine.is_gpu().then(|| pages::plan(&step.ledger.events, order, most));
@@ -156,10 +159,14 @@ fn played_with_events(
         let kept = pages::lasting(step.ledger.lasting.iter().copied());
         resident + optimizer + kept + plan.reserved
     });
-    // The optimizer's step: all gradients, and on CPUs one tensor's new values at a time.
-    let renewed = tensors.into_iter().filter(|&n| setting.optimizer.makes_new_values(n));
-    let renewed = renewed.max().filter(|_| !machine.is_gpu()).unwrap_or(0);
-    let last = Use { gradients: parameters, activations: 0, workspace: 2 * 4 * renewed };
+    let (gradients, at_the_end) = match setting.release_gradients {
+        true => (step.ledger.most_gradients, step.ledger.now.gradients),
+        false => (parameters, parameters),
+    };
+    // The optimizer's step behind the backward pass: all gradients that are left, and on CPUs one
+    // tensor's new values at a time.
+    let workspace = machine.step_scratch(&setting.optimizer, tensors.into_iter());
+    let last = Use { gradients: at_the_end, activations: 0, workspace };
     let (at_peak, place) = match last.total() > step.ledger.peak.total() {
         true => (last, "optimizer".to_owned()),
         false => (step.ledger.peak, step.ledger.place),
@@ -167,7 +174,7 @@ fn played_with_events(
     let breakdown = Breakdown {
         weights: resident,
         optimizer,
-        gradients: parameters,
+        gradients,
         activations: held,
         stages: step.stages,
         at_peak,

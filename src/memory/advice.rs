@@ -133,11 +133,12 @@ pub fn alternatives(
     while setting.batch / parts >= 2 {
         let smaller = Setting { batch: setting.batch.div_ceil(parts), ..setting.clone() };
         if let Some(bytes) = fitting(&smaller)? {
-            offers.push(format!(
-                "train.accumulate = {parts} or train.batch_size = {} ({})",
-                smaller.batch,
-                told(bytes)
-            ));
+            // Released gradients cannot be summed over turns.
+            let turns = match setting.release_gradients {
+                true => String::new(),
+                false => format!("train.accumulate = {parts} or "),
+            };
+            offers.push(format!("{turns}train.batch_size = {} ({})", smaller.batch, told(bytes)));
             break;
         }
         parts *= 2;
@@ -179,6 +180,8 @@ mod tests {
             frames: 200,
             speakers: 5994,
             optimizer: OptimizerConfig::default(),
+            shards: 1,
+            release_gradients: false,
         }
     }
 

@@ -153,13 +153,23 @@ mod replay {
         for (number, seen) in seen.iter_mut().enumerate() {
             sync(device)?;
             watch.forget();
-            let (pending, gradients) = trainee.weigh(batch.clone(), 1.0, 1.0);
-            let (open, bad) = gate(&trainee, &gradients, &pending.loss, 1.0);
-            // What the loop would read, a step later.
-            let outcome = pending.with(bad);
-            trainee = optimizer.step(1e-3, trainee, gradients, Gate::Device(open));
-            sync(device)?;
-            drop(outcome);
+            if setting.release_gradients {
+                let (pending, halfway) = trainee.halfway(batch.clone());
+                let (model, checks) = halfway.step(trainee, &mut optimizer, 1e-3);
+                trainee = model;
+                sync(device)?;
+                // What the loop would read.
+                drop((pending, checks));
+            } else {
+                let (pending, gradients) = trainee.weigh(batch.clone(), 1.0, 1.0);
+                let (open, bad) = gate(&trainee, &gradients, &pending.loss, 1.0);
+                // What the loop would read, a step later.
+                let outcome = pending.with(bad);
+                let gradients = setting.own_gradients(&trainee, gradients);
+                trainee = optimizer.step(1e-3, trainee, gradients, Gate::Device(open));
+                sync(device)?;
+                drop(outcome);
+            }
             watch.look();
             *seen = watch.seen();
             seen.in_use = seen.in_use.saturating_sub(before.in_use);

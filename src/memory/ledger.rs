@@ -38,6 +38,12 @@ pub(super) struct Ledger {
     pub events: Vec<Event>,
     /// Bytes of those that have memory of their own on GPUs: gradients, batches.
     pub lasting: Vec<usize>,
+    /// Bytes of each gradient in use.
+    gradients: Vec<usize>,
+    /// Bytes of gradients that were freed, whose memory the next ones of these sizes take.
+    spare: Vec<usize>,
+    /// The most bytes of gradients there were.
+    pub most_gradients: usize,
 }
 
 impl Ledger {
@@ -115,8 +121,32 @@ impl Ledger {
     /// The gradient of parameters, kept until the optimizer's step.
     pub fn gradient(&mut self, bytes: usize) {
         self.now.gradients += bytes;
-        self.lasting.push(bytes);
+        self.most_gradients = self.most_gradients.max(self.now.gradients);
+        self.gradients.push(bytes);
+        match self.spare.iter().position(|&spare| spare == bytes) {
+            Some(place) => {
+                self.spare.swap_remove(place);
+            }
+            None => self.lasting.push(bytes),
+        }
         self.look();
+    }
+
+    /// How many gradients are in use.
+    pub fn gradients(&self) -> usize {
+        self.gradients.len()
+    }
+
+    /// Frees all gradients but so many that were there first, after the optimizer's step, which
+    /// needs scratch space.
+    pub fn step(&mut self, first: usize, scratch: usize) {
+        if scratch > 0 {
+            self.scratch(scratch);
+        }
+        for bytes in self.gradients.drain(first..) {
+            self.now.gradients -= bytes;
+            self.spare.push(bytes);
+        }
     }
 
     /// Scratch space, gone when the operation is done.

@@ -21,10 +21,13 @@ pub const LINKS: [Link; 4] = [
     Link { name: "NVLink", rate: 300e9 },
 ];
 
-/// The gradients of a step among ranks, and the work that each rank has with a step.
+/// The gradients of a step among ranks, and the work that each rank has with a step. Ranks that
+/// divide the optimizer's states send new values of their parameters, too.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Exchange {
     ranks: usize,
+    /// Whether ranks divide the optimizer's states.
+    is_sharded: bool,
     /// Bytes of all gradients, f32.
     gradients: usize,
     /// Multiplications of a rank's part of the step.
@@ -38,20 +41,23 @@ impl Exchange {
     /// # Errors
     /// An impossible setting.
     pub fn of(setting: &Setting, gradients: usize, ranks: usize) -> Result<Self> {
-        let Setting { arch, batch, frames, speakers, .. } = setting;
+        let Setting { arch, batch, frames, speakers, shards, .. } = setting;
         let head = arch.embedding_dim * speakers;
         let forward = (arch.account(*frames)?.macs() + head) as f64 * *batch as f64;
         // The gradients of weights and of inputs take a forward pass each, recomputing takes one.
         let passes = if setting.is_reversible() { 4.0 } else { 3.0 };
-        Ok(Self { ranks, gradients, multiplications: passes * forward })
+        let (is_sharded, multiplications) = (*shards > 1, passes * forward);
+        Ok(Self { ranks, is_sharded, gradients, multiplications })
     }
 
     /// Bytes that each rank sends and receives: 2 (n - 1) / n times the gradients, which is the
     /// least there can be, and what a ring takes (Patarasuk and Yuan 2009,
-    /// <https://doi.org/10.1016/j.jpdc.2008.09.002>).
+    /// <https://doi.org/10.1016/j.jpdc.2008.09.002>). New values of parameters are as many bytes
+    /// as gradients, and take (n - 1) / n of these.
     pub fn bytes(&self) -> f64 {
         let ranks = self.ranks as f64;
-        2.0 * (ranks - 1.0) / ranks * self.gradients as f64
+        let times = if self.is_sharded { 3.0 } else { 2.0 };
+        times * (ranks - 1.0) / ranks * self.gradients as f64
     }
 
     /// Seconds that this takes if nothing but the link's rate counts.
@@ -130,6 +136,8 @@ mod tests {
             frames: 200,
             speakers: 5994,
             optimizer: OptimizerConfig::named("sgd").unwrap(),
+            shards: 1,
+            release_gradients: false,
         }
     }
 
@@ -153,6 +161,14 @@ mod tests {
         assert!((computing / second - 1.0).abs() < 0.02, "{computing} {second}");
         assert!((two.share(LINKS[0], even) - 1.0).abs() < 1e-12);
         assert!((two.share(LINKS[1], even) - 0.1).abs() < 1e-12);
+        // With the optimizer's states divided, parameters come on top.
+        let sharded = Setting { shards: 4, ..setting("resnet34") };
+        let account = account(&sharded).unwrap();
+        let exchange = Exchange::of(&sharded, account.gradients, 4).unwrap();
+        assert_eq!(exchange.bytes(), 1.5 * 1.5 * 4.0 * parameters);
+        // The head is the largest tensor, and smaller than a quarter of all.
+        let least = parameters as usize;
+        assert!((least..least + least / 20).contains(&account.optimizer), "{account:?}");
         // Recomputing is one pass more.
         let reversible = setting("rev1-resnet34");
         let taped = Setting { execution: Some(Execution::Taped), ..reversible.clone() };

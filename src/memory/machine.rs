@@ -3,6 +3,7 @@
 use crate::backend::BackendKind;
 use crate::backend::convolution::{Splits, scratch};
 use crate::nn::Conv2dConfig;
+use crate::train::OptimizerConfig;
 
 /// Bytes to which CUDA's rows are filled up at least and at most.
 const PITCH: (usize, usize) = (16, 512);
@@ -33,6 +34,22 @@ impl Machine {
         match self {
             Self::Cpu { .. } => false,
             Self::Gpu { .. } => true,
+        }
+    }
+
+    /// Scratch space of an optimizer that steps tensors of so many values one after the other: on
+    /// CPUs new values of the largest one that it does not change in place.
+    pub fn step_scratch(
+        self,
+        optimizer: &OptimizerConfig,
+        counts: impl Iterator<Item = usize>,
+    ) -> usize {
+        match self {
+            Self::Gpu { .. } => 0,
+            Self::Cpu { .. } => {
+                let renewed = counts.filter(|&count| optimizer.makes_new_values(count));
+                2 * 4 * renewed.max().unwrap_or(0)
+            }
         }
     }
 

@@ -29,6 +29,9 @@ pub struct Measured {
     pub driver: Option<usize>,
 }
 
+/// The learning rate. No byte depends on it.
+const RATE: f64 = 1e-3;
+
 /// Bytes in use now.
 fn in_use(device: &Device) -> Result<usize> {
     if let Some(usage) = device.memory_pool_usage() {
@@ -81,7 +84,7 @@ pub fn measure_beside(
 }
 
 fn count(setting: &Setting, device: &Device, driver: &dyn Fn() -> Option<u64>) -> Result<Measured> {
-    let Setting { arch, execution, speakers, optimizer, .. } = setting;
+    let Setting { arch, execution, speakers, optimizer, release_gradients, .. } = setting;
     let before = in_use(device)?;
     // What the program frees elsewhere may be more than a network without weights has.
     let beyond = |bytes: usize| bytes.saturating_sub(before);
@@ -101,19 +104,34 @@ fn count(setting: &Setting, device: &Device, driver: &dyn Fn() -> Option<u64>) -
         watch.iter().for_each(Watch::forget);
         let batch = setting.noise();
         let margin = batch.margin;
-        let (features, labels) = batch.into_tensors(&autodiff);
-        let loss = trainee.pass(features, labels, margin).loss;
-        sync(device)?;
-        measured.held = beyond(in_use(device)?).saturating_sub(measured.resident);
-        let gradients = loss.backward();
-        let value = loss.detach().inner();
-        let gradients = GradientsParams::from_grads(gradients, &trainee);
-        // On a CPU the training loop decides about the step itself.
-        let open = match watch.is_some() {
-            true => Gate::Device(gate(&trainee, &gradients, &value, 1.0).0),
-            false => Gate::Open(1.0),
+        let mut held = || -> Result<()> {
+            sync(device)?;
+            measured.held = beyond(in_use(device)?).saturating_sub(measured.resident);
+            Ok(())
         };
-        trainee = optimizer.step(1e-3, trainee, gradients, open);
+        let value = if *release_gradients {
+            let (pending, halfway) = trainee.halfway(batch.upload(&autodiff));
+            held()?;
+            let (model, checks) = halfway.step(trainee, &mut optimizer, RATE);
+            trainee = model;
+            checks.read(&mut optimizer);
+            pending.loss
+        } else {
+            let (features, labels) = batch.into_tensors(&autodiff);
+            let loss = trainee.pass(features, labels, margin).loss;
+            held()?;
+            let gradients = loss.backward();
+            let value = loss.detach().inner();
+            let gradients = GradientsParams::from_grads(gradients, &trainee);
+            // On a CPU the training loop decides about the step itself.
+            let open = match watch.is_some() {
+                true => Gate::Device(gate(&trainee, &gradients, &value, 1.0).0),
+                false => Gate::Open(1.0),
+            };
+            let gradients = setting.own_gradients(&trainee, gradients);
+            trainee = optimizer.step(RATE, trainee, gradients, open);
+            value
+        };
         // A GPU that had no memory for a tensor says so to whoever reads what was computed of it.
         if !value.into_scalar::<f64>().is_finite() {
             let message = "the step's loss is not a number: nothing was measured";

@@ -29,11 +29,13 @@ pub use link::{Exchange, LINKS, Link, link_table};
 pub use measure::{Measured, measure, measure_beside};
 pub use report::{Row, human, svg, table};
 
+use burn::optim::GradientsParams;
+
 use crate::backend::reversible::Execution;
 use crate::corpus::Done;
 use crate::error::{Error, Result};
 use crate::rng::Stream;
-use crate::train::{Batch, OptimizerConfig, Recipe, load_of};
+use crate::train::{Batch, Division, OptimizerConfig, Recipe, Trainee, load_of};
 use crate::zoo::Architecture;
 
 /// A training step.
@@ -51,16 +53,22 @@ pub struct Setting {
     pub speakers: usize,
     /// The optimizer.
     pub optimizer: OptimizerConfig,
+    /// Ranks that divide the optimizer's states among them. The step is that of the rank with most.
+    /// With 1, it has all states.
+    pub shards: usize,
+    /// Whether gradients are freed during the backward pass.
+    pub release_gradients: bool,
 }
 
 impl Setting {
-    /// The step of a recipe's training on so many devices, as the first device makes it. It reads
-    /// the lists of the training corpus, and calls `done` as [`load_of`] does.
+    /// The step of a recipe's training by so many ranks, each with so many devices, as the first
+    /// device of a rank makes it. It reads the lists of the training corpus, and calls `done` as
+    /// [`load_of`] does.
     ///
     /// # Errors
     /// Lists that cannot be read.
-    pub fn of(recipe: &Recipe, devices: usize, done: &Done) -> Result<Self> {
-        let load = load_of(recipe, devices, done)?;
+    pub fn of(recipe: &Recipe, ranks: usize, devices: usize, done: &Done) -> Result<Self> {
+        let load = load_of(recipe, ranks * devices, done)?;
         Ok(Self {
             arch: recipe.model.clone(),
             execution: recipe.train.execution,
@@ -68,6 +76,8 @@ impl Setting {
             frames: load.frames,
             speakers: load.speakers,
             optimizer: recipe.optimizer.clone(),
+            shards: if recipe.train.shard_states { ranks } else { 1 },
+            release_gradients: recipe.train.release_gradients,
         })
     }
 
@@ -83,9 +93,12 @@ impl Setting {
                 "execution is a choice of reversible networks: rev1-{name} or rev2-{name}"
             )));
         }
-        for (what, value, low) in
-            [("batch", self.batch, 2), ("frames", self.frames, 8), ("speakers", self.speakers, 2)]
-        {
+        for (what, value, low) in [
+            ("batch", self.batch, 2),
+            ("frames", self.frames, 8),
+            ("speakers", self.speakers, 2),
+            ("shards", self.shards, 1),
+        ] {
             if value < low || value > 1 << 20 {
                 return Err(Error::invalid(format!(
                     "{what} = {value}: must be {low} to {}",
@@ -111,6 +124,16 @@ impl Setting {
         }
     }
 
+    /// The gradients that the optimizer steps with: of the rank with most states, if they are
+    /// divided.
+    fn own_gradients(&self, trainee: &Trainee, gradients: GradientsParams) -> GradientsParams {
+        if self.shards == 1 {
+            return gradients;
+        }
+        let division = Division::of(trainee, &self.optimizer, self.shards);
+        division.gradients(division.fullest(), trainee, gradients)
+    }
+
     /// Whether activations are recomputed.
     pub fn is_reversible(&self) -> bool {
         self.arch.reversible_type().is_some() && self.execution != Some(Execution::Taped)
@@ -122,17 +145,19 @@ impl Setting {
         format!("{}{taped}", self.arch.name)
     }
 
-    /// The name for tables, marked if the optimizer's states have 8 bits.
+    /// The name for tables, marked if the optimizer's states have 8 bits, and if gradients are
+    /// released.
     pub fn label(&self) -> String {
         let bits = match self.optimizer.whole() == Some(self.optimizer.name()) {
             true => "",
             false => " 8-bit",
         };
-        format!("{}{bits}", self.name())
+        let released = if self.release_gradients { " released" } else { "" };
+        format!("{}{bits}{released}", self.name())
     }
 
-    /// What to compare it with: the ordinary network, and the optimizer with 32-bit states where
-    /// there is one.
+    /// What to compare it with: the ordinary network with all its gradients, and the optimizer with
+    /// 32-bit states where there is one.
     ///
     /// # Errors
     /// None for a setting that [`Setting::check`] accepts.
@@ -142,6 +167,6 @@ impl Setting {
             Some(_) | None => self.optimizer.clone(),
         };
         let arch = Architecture { name: self.arch.base_name().to_owned(), ..self.arch.clone() };
-        Ok(Self { arch, execution: None, optimizer: whole, ..*self })
+        Ok(Self { arch, execution: None, optimizer: whole, release_gradients: false, ..*self })
     }
 }

@@ -5,6 +5,7 @@ use super::machine::Machine;
 use super::tape::Tape;
 use crate::nn::graph::{Function, Graph, Step};
 use crate::nn::{Halves, Value};
+use crate::train::OptimizerConfig;
 
 /// Tensors of the size `[batch, classes]` that the head makes on the way to the loss and back, at
 /// the same time.
@@ -26,6 +27,8 @@ pub(super) struct Player<'g> {
     pub stages: Vec<(String, usize)>,
     /// Of functions whose backward pass is to come; empty where activations are recomputed.
     pub tapes: Vec<Tape>,
+    /// The optimizer, if it steps during the backward pass.
+    pub release: Option<&'g OptimizerConfig>,
 }
 
 impl Player<'_> {
@@ -94,7 +97,9 @@ impl Player<'_> {
                         self.ledger.release_all(out);
                         tape
                     });
+                    let before = self.ledger.gradients();
                     dy = self.backward(f, tape, dy, i > 0);
+                    self.released(f, before);
                 }
                 Step::Couple(f, g) => {
                     let [dy1, dy2] = pair(&dy);
@@ -133,7 +138,21 @@ impl Player<'_> {
             tape
         });
         let seed = self.ledger.share(dy);
-        self.backward(f, tape, vec![seed], true)[0]
+        let before = self.ledger.gradients();
+        let dx = self.backward(f, tape, vec![seed], true)[0];
+        self.released(f, before);
+        dx
+    }
+
+    /// The steps of a function's parameters, whose gradients are all but so many that were there
+    /// before: in the backward pass where activations are recomputed and gradients released. An
+    /// ordinary tape keeps its gradients to the end.
+    fn released(&mut self, f: &Function, before: usize) {
+        let Some(optimizer) = self.release.filter(|_| self.reversible) else { return };
+        let nodes = &self.graph.nodes[f.nodes.clone()];
+        let counts = nodes.iter().map(|node| self.graph.node_parameters(node));
+        let scratch = self.machine.step_scratch(optimizer, counts);
+        self.ledger.step(before, scratch);
     }
 
     /// Embedding layers and head, there and back: the gradient of the pooled statistics, and what
@@ -149,6 +168,10 @@ impl Player<'_> {
         let dy = self.ledger.new_buffer(self.bytes(tail.outputs[0]));
         self.ledger.release(logits);
         self.ledger.release_all(embedding);
+        if let Some(optimizer) = self.release {
+            let scratch = self.machine.step_scratch(optimizer, std::iter::once(weights / 4));
+            self.ledger.step(0, scratch);
+        }
         (self.backward(tail, tape, vec![dy], true), held)
     }
 

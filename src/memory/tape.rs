@@ -96,13 +96,15 @@ impl Player<'_> {
                     kept.push(ledger.new_buffer(bytes));
                     ledger.new_buffer(bytes)
                 }
-                // The values without their mean, their squares, and the gate; on GPUs also what the
-                // gate is a function of.
+                Op::SimAm if !taped && !self.machine.is_gpu() => ledger.in_place(&given, bytes),
                 Op::SimAm => {
                     kept.push(given[0]);
-                    (0..if self.machine.is_gpu() { 4 } else { 3 })
-                        .for_each(|_| kept.push(ledger.new_buffer(bytes)));
-                    ledger.new_buffer(bytes)
+                    let made = ledger.new_buffer(bytes);
+                    // The values without their mean.
+                    if self.machine.is_gpu() {
+                        ledger.scratch(bytes);
+                    }
+                    made
                 }
                 Op::Combine(_) | Op::Snap(_) | Op::Shift(_) => {
                     if taped && node.op == Op::Combine(Combine::Multiply) {
@@ -193,6 +195,11 @@ impl Player<'_> {
                     self.ledger.release_all(kept);
                     self.add(&mut gradients, x, made);
                 }
+                Op::SimAm if !self.machine.is_gpu() => {
+                    let made = self.ledger.in_place(&[dy], size);
+                    self.ledger.release_all(kept);
+                    self.add(&mut gradients, x, made);
+                }
                 Op::Map(_) => {
                     let made = self.ledger.in_place(&[kept[0], dy], size);
                     self.add(&mut gradients, x, made);
@@ -238,9 +245,10 @@ impl Player<'_> {
                     self.ledger.release_all(kept.into_iter().chain([dy]));
                 }
                 Op::Pool(Statistics::Weighted(_)) => {
-                    // Both gradients, each a sum of two or three terms.
+                    // Both gradients, each a sum of terms of which one more is there at a time. For
+                    // the second one, what was kept is gone.
                     let [values, weights] = [(); 2].map(|()| self.ledger.new_buffer(size));
-                    self.ledger.scratch(3 * size);
+                    self.ledger.scratch(size);
                     self.ledger.release_all(kept.into_iter().chain([dy]));
                     self.add(&mut gradients, x, values);
                     self.add(&mut gradients, node.inputs[1], weights);

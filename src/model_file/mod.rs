@@ -54,7 +54,8 @@ pub(crate) use wanted::fit;
 
 use std::path::Path;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::fs;
 use crate::tensor_file::{self, Contents};
 
 /// The metadata key.
@@ -67,9 +68,12 @@ pub const HEAD_PREFIX: &str = "projection.";
 /// The file of the small model that revox ships.
 pub(crate) const SHIPPED: &[u8] = include_bytes!("../../models/default/model.safetensors");
 
-/// Reads a model file's bytes.
+/// Reads a model file's bytes. Standard input is refused: some callers read the file again.
 pub(crate) fn open(path: &Path) -> Result<Contents> {
-    tensor_file::read(path, FILE)
+    match fs::is_stdin(path) {
+        true => Err(Error::file(path, "a model cannot be standard input; name its file")),
+        false => tensor_file::read(path, FILE),
+    }
 }
 
 #[cfg(test)]

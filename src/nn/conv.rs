@@ -3,7 +3,7 @@
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 
-use super::{Conv1dConfig, Conv2dConfig, ConvConfig, Init};
+use super::{Conv2dConfig, ConvConfig, Init};
 use crate::backend::convolution::{Window, convolve};
 use crate::backend::depthwise::depthwise;
 use crate::backend::products;
@@ -46,7 +46,7 @@ pub struct Conv<const D: usize, const N: usize> {
     config: ConvConfig<D, N>,
 }
 
-/// See [`Conv1dConfig`].
+/// See [`Conv1dConfig`](super::Conv1dConfig).
 pub type Conv1d = Conv<3, 1>;
 /// See [`Conv2dConfig`].
 pub type Conv2d = Conv<4, 2>;

@@ -30,6 +30,3 @@ impl Epsilon {
 
 /// What layer normalisation adds to a variance before its root.
 pub(crate) const LAYER_NORM_EPSILON: f64 = 1e-6;
-
-/// What SimAM adds to a variance.
-pub(crate) const SIMAM_LAMBDA: f64 = 1e-4;

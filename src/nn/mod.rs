@@ -57,9 +57,10 @@ mod trace;
 #[cfg(test)]
 pub(crate) mod wespeaker;
 
+pub(crate) use crate::functions::SIMAM_LAMBDA;
 pub use conv_config::{Conv1dConfig, Conv2dConfig, ConvConfig};
 pub use epsilon::Epsilon;
-pub(crate) use epsilon::{LAYER_NORM_EPSILON, SIMAM_LAMBDA};
+pub(crate) use epsilon::LAYER_NORM_EPSILON;
 pub use function::{Combine, Map};
 pub use graph::{Graph, Value};
 pub use order::Order;

@@ -1,11 +1,12 @@
 //! Operations that look at several frames. `mask` is 1 for an utterance's own frames and 0 behind
 //! them; without it all frames are the utterance's.
 
-use burn::tensor::activation::{sigmoid, softmax};
+use burn::tensor::activation::sigmoid;
 use burn::tensor::{Tensor, TensorData};
 
 use super::SIMAM_LAMBDA;
-use crate::backend::{is_ours, product_each};
+use crate::backend::softmax::softmax;
+use crate::backend::{self, is_ours, product_each};
 
 /// The mean over axes, which stay with size 1. The mask `[batch, 1.., frames]` is wanted where
 /// frames, the last axis, are among them.
@@ -68,14 +69,14 @@ pub(super) fn attend(
 }
 
 /// Attention of `[batch, heads, share, frames]` by Burn's products. Frames that attend are rows of
-/// the scores.
+/// the scores, and of the output until it is turned: so nothing of the scores' size is copied.
 fn attend_in_rows([q, k, v]: [Tensor<4>; 3], mask: Option<Tensor<4>>) -> Tensor<4> {
     let scores = q.swap_dims(2, 3).matmul(k);
     let scores = match mask {
         None => scores,
         Some(mask) => floored(scores, mask),
     };
-    v.matmul(softmax(scores, 3).swap_dims(2, 3))
+    softmax(scores, 3).matmul(v.swap_dims(2, 3)).swap_dims(2, 3)
 }
 
 /// The same by products of ours, which take no transposed factor. Frames that attend are columns of
@@ -99,16 +100,12 @@ pub(super) fn floored<const D: usize>(x: Tensor<D>, mask: Tensor<D>) -> Tensor<D
 
 /// See [`Exec::simam`](super::Exec::simam). The mask is `[batch, 1, 1, frames]`.
 pub(super) fn simam(x: Tensor<4>, mask: Option<Tensor<4>>) -> Tensor<4> {
-    let [_, _, mels, frames] = x.dims();
-    let centered = x.clone() - mean(x.clone(), &[2, 3], mask.clone());
+    let Some(mask) = mask else { return backend::simam::simam(x) };
+    let mels = x.dims()[2];
+    let centered = x.clone() - mean(x.clone(), &[2, 3], Some(mask.clone()));
     let square = centered.clone() * centered;
-    let variance = match mask {
-        None => square.clone().sum_dim(2).sum_dim(3) / ((mels * frames).max(2) - 1) as f64,
-        Some(mask) => {
-            let counts = (mask.clone().sum_dim(3) * mels as f64).clamp_min(2.0) - 1.0;
-            (square.clone() * mask).sum_dim(2).sum_dim(3) / counts
-        }
-    };
+    let counts = (mask.clone().sum_dim(3) * mels as f64).clamp_min(2.0) - 1.0;
+    let variance = (square.clone() * mask).sum_dim(2).sum_dim(3) / counts;
     let gate = sigmoid(square / ((variance + SIMAM_LAMBDA) * 4.0) + 0.5);
     x * gate
 }
@@ -212,5 +209,28 @@ mod tests {
         let variance = given.iter().map(|&v| square(v)).sum::<f32>() / 11.0;
         let gated = |&v: &f32| v / (1.0 + (-(square(v) / (4.0 * (variance + 1e-4)) + 0.5)).exp());
         near(&values(simam(x, None)), &given.iter().map(gated).collect::<Vec<_>>());
+    }
+
+    /// With a mask of ones Burn's operations compute the same, and their own gradients.
+    #[test]
+    fn simam_is_what_separate_operations_make() {
+        for kind in BackendKind::ALL {
+            let Ok(device) = kind.device(0) else { continue };
+            let device = device.autodiff();
+            for shape in [[2, 3, 4, 5], [1, 2, 1, 1], [2, 1, 1, 2], [3, 2, 7, 41]] {
+                let on = |seed| Tensor::<4>::from_data(noise(shape, seed).into_data(), &device);
+                let traced = |masked: bool| {
+                    let x = on(1).require_grad();
+                    let [batch, _, _, frames] = shape;
+                    let mask = masked.then(|| Tensor::ones([batch, 1, 1, frames], &device));
+                    let y = simam(x.clone() * 3.0 + 1.0, mask);
+                    let gradients = (y.clone() * on(2)).sum().backward();
+                    [y, x.grad(&gradients).unwrap()].map(values)
+                };
+                let ([y, slope], [wanted, wanted_slope]) = (traced(false), traced(true));
+                near(&y, &wanted);
+                near(&slope, &wanted_slope);
+            }
+        }
     }
 }

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use burn::tensor::Tensor;
-use burn::tensor::activation::{gelu_approximate, sigmoid, silu, softmax};
+use burn::tensor::activation::{gelu_approximate, sigmoid, silu};
 
 use super::pooling::statistics;
 use super::{
@@ -14,6 +14,7 @@ use crate::backend::gelu::gelu;
 use crate::backend::norm::rectify;
 use crate::backend::rearrange::fit;
 use crate::backend::reversible::{self, Execution};
+use crate::backend::softmax::softmax;
 
 /// Runs layers on tensors.
 #[derive(Debug, Clone, Copy)]

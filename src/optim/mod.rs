@@ -58,7 +58,7 @@ pub use eight_bit::EightBit;
 pub use gate::Gate;
 pub use record::restore;
 #[cfg(feature = "train")]
-pub(crate) use record::{Record, Rows, in_order};
+pub(crate) use record::{Record, Rows, in_order, joined};
 pub use rule::Rule;
 #[cfg(feature = "train")]
 pub(crate) use settings::Settings;
@@ -67,6 +67,10 @@ pub use sgd8bit::{Sgd8bit, Sgd8bitConfig};
 pub use state::OptimizerState;
 pub use states::{StateRounding, States};
 pub use stepper::Stepper;
+#[cfg(feature = "train")]
+pub(crate) use stepper::with_values;
+#[cfg(feature = "train")]
+pub(crate) use stepper::{Checks, Left};
 
 /// The rules' numbers in records, with their names in messages.
 const RULES: [(u64, &str); 2] =

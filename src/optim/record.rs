@@ -9,7 +9,7 @@ mod training;
 #[cfg(feature = "train")]
 pub use rows::{Held, Rows};
 #[cfg(feature = "train")]
-pub use training::in_order;
+pub use training::{in_order, joined, only};
 
 use std::collections::BTreeMap;
 use std::fmt::Display;

@@ -110,7 +110,9 @@ impl Model {
 
     /// The calibration, if cosines of two recordings have ratios by it.
     fn calibration(&self) -> Option<&Calibration> {
-        self.header.scoring.calibration.as_ref().filter(|stored| stored.takes_cosines())
+        let scoring = &self.header.scoring;
+        let mean = scoring.embedding_mean.as_deref();
+        scoring.calibration.as_ref().filter(|stored| stored.takes_cosines(mean))
     }
 
     /// How probable one speaker is before anything is heard.

@@ -9,8 +9,12 @@
 //! One pass over the trials sums the weights of each block of trials, for several replicates at
 //! once. Everything else follows from these sums and from the trials of few blocks.
 
+mod intervals;
+
 use rayon::prelude::*;
 
+use self::intervals::quantiles;
+pub use self::intervals::{Interval, Intervals};
 use super::band::{BandPoint, GRID, grid};
 use super::blocks::Blocks;
 use super::metrics::{Curve, Point, crossing};
@@ -20,44 +24,8 @@ use super::{Cost, Scored};
 use crate::corpus::Pair;
 use crate::error::{Error, Result};
 
-/// A two-sided interval.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Interval {
-    /// Lower end.
-    pub low: f64,
-    /// Upper end.
-    pub high: f64,
-}
-
-/// 95 % intervals.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Intervals {
-    /// Of the equal error rate.
-    pub eer: Interval,
-    /// Of the normalised minDCF, one for each prior or application asked for.
-    pub min_dcf: Vec<Interval>,
-    /// Of the miss rate at 64 ascending false-accept rates, in equal steps of their normal
-    /// quantile. The first rate is half a false accept, but at least 1e-5; the last is 95 %.
-    pub band: Vec<BandPoint>,
-    /// Replicates that could be used (some may draw no targets).
-    pub replicates: usize,
-    /// Speakers resampled.
-    pub speakers: usize,
-    /// The equal error rate of each replicate.
-    eers: Vec<f64>,
-}
-
-impl Intervals {
-    /// The 95 % interval of the equal error rate's difference: that of these trials minus that of
-    /// `other`. Both must be of the same trials, scored by two systems, with the same numbers of
-    /// speakers and the same seed. Then each replicate draws the same speakers for both, and what
-    /// these speakers do to both rates cancels. None where the replicates are not as many.
-    pub fn eer_difference(&self, other: &Self) -> Option<Interval> {
-        let is_paired = (self.speakers, self.eers.len()) == (other.speakers, other.eers.len());
-        let differences = self.eers.iter().zip(&other.eers).map(|(a, b)| a - b);
-        is_paired.then(|| quantiles(differences.collect()))
-    }
-}
+/// Replicates behind an interval, at least.
+const LEAST: usize = 20;
 
 /// Trials whose weights are summed by one thread.
 const PART: usize = 1 << 14;
@@ -136,6 +104,11 @@ fn resample(
     seed: u64,
     done: &(dyn Fn() + Sync),
 ) -> Result<Intervals> {
+    if replicates < LEAST {
+        return Err(Error::Undefined(format!(
+            "no interval: {replicates} resamplings are too few, {LEAST} are needed"
+        )));
+    }
     let sides = |t: &Scored| t.pair.enroll().max(t.pair.test()) as usize + 1;
     let speakers = trials.par_iter().map(sides).max().unwrap_or(0);
     let grid = grid(trials.par_iter().filter(|t| !t.pair.is_target()).count());
@@ -157,10 +130,10 @@ fn resample(
             .collect();
         results.extend(rates.into_iter().flatten());
     }
-    if results.len() < 20 {
+    if results.len() < LEAST {
         return Err(Error::Undefined(format!(
             "no interval: only {} of {replicates} resamplings of {speakers} speakers held both \
-             kinds of trials",
+             kinds of trials, and {LEAST} are needed",
             results.len()
         )));
     }
@@ -280,18 +253,6 @@ fn replicate(
         min_dcf: costs.iter().map(min_dcf).collect(),
         misses: grid.map(miss),
     })
-}
-
-/// The 2.5 % and 97.5 % quantiles, interpolated.
-fn quantiles(mut values: Vec<f64>) -> Interval {
-    values.sort_by(f64::total_cmp);
-    let at = |q: f64| {
-        let x = q * (values.len() - 1) as f64;
-        let (i, u) = (x as usize, x.fract());
-        let next = values[(i + 1).min(values.len() - 1)];
-        values[i] + u * (next - values[i])
-    };
-    Interval { low: at(0.025), high: at(0.975) }
 }
 
 #[cfg(test)]

@@ -14,9 +14,6 @@ pub(super) trait Directions: Sync {
     /// What a vector is called.
     fn name(&self, i: usize) -> &str;
 
-    /// Whether all values are f32.
-    fn is_stored(&self) -> bool;
-
     /// Writes a vector, `[dim]`, and returns its factor.
     ///
     /// # Panics
@@ -47,10 +44,6 @@ impl Directions for Scorer<'_> {
         self.embeddings().id(i)
     }
 
-    fn is_stored(&self) -> bool {
-        self.mean().is_none()
-    }
-
     fn write(&self, i: usize, values: &mut [f64]) -> f64 {
         self.write_centred(i, values)
     }
@@ -67,10 +60,6 @@ impl Directions for Models {
 
     fn name(&self, i: usize) -> &str {
         Self::name(self, i)
-    }
-
-    fn is_stored(&self) -> bool {
-        false
     }
 
     fn write(&self, i: usize, values: &mut [f64]) -> f64 {

@@ -13,6 +13,7 @@ mod tensors;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::ops::Range;
 use std::path::Path;
 
 pub use merge::{Merged, merge};
@@ -20,6 +21,7 @@ pub use origin::Origin;
 
 use crate::corpus::Words;
 use crate::error::{Error, Result};
+use crate::fs::Mapped;
 use rows::Rows;
 
 /// Embeddings by utterance id, all of one dimension. Those of a long file stay in it (see
@@ -36,6 +38,29 @@ impl Embeddings {
     /// An empty set of `dim`-dimensional embeddings.
     pub fn new(dim: usize) -> Self {
         Self { dim, ..Self::default() }
+    }
+
+    /// The embeddings of `ids`, whose values `[n, dim]` stand in ranges of a file, one behind the
+    /// other: f32, little-endian. They stay there and are read where they are looked at.
+    ///
+    /// # Errors
+    /// Ranges that do not hold whole embeddings, or not one for each id.
+    pub fn in_file(ids: Words, dim: usize, file: Mapped, ranges: &[Range<usize>]) -> Result<Self> {
+        let row = dim.saturating_mul(size_of::<f32>()).max(1);
+        let is_whole = |range: &Range<usize>| {
+            file.get(range.clone()).is_some_and(|bytes| bytes.len().is_multiple_of(row))
+        };
+        if !ranges.iter().all(is_whole) {
+            return Err(Error::invalid("a range of a file holds no whole embeddings"));
+        }
+        let rows = Rows::of_blocks(file, ranges);
+        if rows.len() != ids.len() * dim {
+            let (count, found) = (ids.len(), rows.len());
+            return Err(Error::invalid(format!(
+                "{found} values for {count} embeddings of {dim} values"
+            )));
+        }
+        Ok(Self { ids, rows, dim })
     }
 
     /// Adds an embedding, `[dim]`.
@@ -108,8 +133,10 @@ impl Embeddings {
     /// The mean embedding, `[dim]`. It is zero if there are none.
     pub fn mean(&self) -> Vec<f64> {
         let mut mean = vec![0.0; self.dim];
-        for row in self.rows.all().chunks_exact(self.dim.max(1)) {
-            mean.iter_mut().zip(row).for_each(|(m, &x)| *m += f64::from(x));
+        for piece in self.rows.pieces() {
+            for row in piece.chunks_exact(self.dim.max(1)) {
+                mean.iter_mut().zip(row).for_each(|(m, &x)| *m += f64::from(x));
+            }
         }
         mean.iter_mut().for_each(|m| *m /= self.len().max(1) as f64);
         mean

@@ -38,9 +38,9 @@ pub use as_norm::{AsNorm, Normaliser, TopStatistics};
 pub use band::BandPoint;
 pub use bootstrap::{Interval, Intervals, bootstrap, bootstrap_costs, bootstrap_curve};
 pub use calibration::{
-    COLUMN_SETS, Calibrated, Calibration, Column, Evidence, Fitted, Fold, Line, OtherScores,
-    Quantity, Regression, TrialTable, bayes_threshold, cross_validate, fit_line, parse_columns,
-    probability,
+    COLUMN_SETS, Calibrated, Calibration, Column, Evidence, Fitted, FittedFile, Fold, Line, Made,
+    OtherScores, Quantity, Regression, SubtractedMean, TrialTable, bayes_threshold, cross_validate,
+    fit_line, parse_columns, probability,
 };
 pub use cascade::{Band, BothLlrs, ChosenBand, choose_band};
 pub use chain::{Chain, Link};

@@ -25,6 +25,8 @@ pub(super) fn run(subject: &Subject, findings: &mut Findings) -> Result<()> {
                 frames: FRAMES,
                 speakers: 5,
                 optimizer: OptimizerConfig::default(),
+                shards: 1,
+                release_gradients: false,
             };
             Ok::<_, crate::Error>(measure(&setting, &subject.device)?.held as f64)
         };

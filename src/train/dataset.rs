@@ -2,6 +2,7 @@
 //! from a stream keyed by (seed, epoch, utterance, pass), so it does not depend on thread and time.
 
 mod crops;
+mod example;
 pub(super) mod left_out;
 mod news;
 
@@ -9,6 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use self::crops::Crops;
+pub use self::example::{Example, Mark, Stage};
 use self::left_out::LeftOut;
 use super::Recipe;
 use super::on_device::{Extractors, OnDevice};
@@ -42,36 +44,6 @@ pub struct TrainSet {
     warn: Arc<dyn Fn(&str) + Send + Sync>,
 }
 
-/// One example.
-pub struct Example {
-    /// Mean-subtracted features `[frames, mels]`, or samples where the device makes features.
-    pub values: Vec<f32>,
-    /// The place of each frame's dither, where the device makes features.
-    pub dither: Vec<i64>,
-    /// 0 where features are masked, else 1, where the device makes features.
-    pub masks: Vec<f32>,
-    /// Class: speaker, or speaker at a speed.
-    pub label: usize,
-    /// The utterance's id.
-    pub id: String,
-}
-
-/// A part of the work on an example.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stage {
-    /// Opening the file. A small one is read whole.
-    Read,
-    /// Decoding the crop.
-    Decode,
-    /// Speed, noise, reverberation.
-    Augment,
-    /// Features and masks on them.
-    Features,
-}
-
-/// What is called at the end of each stage.
-pub type Mark<'a> = dyn FnMut(Stage) + 'a;
-
 /// Why there is no example.
 enum Fault {
     /// The utterance's audio.
@@ -94,6 +66,7 @@ impl TrainSet {
         let data = &recipe.data;
         let corpus = Corpus::load_all_with(&data.train, done)?;
         let left_out = LeftOut::new(data.tolerate, corpus.utterances.len());
+        left_out.foresee(corpus.missing().count());
         for (place, error) in corpus.missing() {
             if let Some(text) = left_out.add(place, error)? {
                 warn(&format!("{text}; left out"));

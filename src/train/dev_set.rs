@@ -106,6 +106,7 @@ impl DevSet {
     /// Files that cannot be used, if they are too many, at their lines. Trials of one kind only,
     /// once those of such files are left out. A stop that was asked for.
     pub fn check_audio(&self, done: &Done) -> Result<()> {
+        self.left_out.foresee(self.corpus.missing().count());
         for (place, error) in self.corpus.missing() {
             self.leave_out(place, error)?;
         }

@@ -39,6 +39,9 @@ pub struct Report {
     pub min_dcf: [f64; 2],
     /// Dev trials that were left out of these rates, since their audio cannot be used.
     pub trials_left_out: usize,
+    /// Recordings of training and dev tests that the run left out, since their audio cannot be
+    /// used: why, one line for each. Only rank 0 knows them.
+    pub left_out: Vec<String>,
     /// Epoch of the best dev EER.
     pub best_epoch: usize,
     /// Number of epochs whose weights are averaged. With 1 the model is that of the best epoch.
@@ -68,6 +71,7 @@ impl Report {
             eer_ci95: None,
             min_dcf: [f64::NAN; 2],
             trials_left_out: 0,
+            left_out: trained.left_out.clone(),
             best_epoch: 0,
             averaged: recipe.train.average_last,
             epochs: 0,
@@ -121,7 +125,7 @@ fn measured(
     trained: Trained,
     begun: Instant,
 ) -> Result<Report> {
-    let Trained { last, run, dev, head, ended } = trained;
+    let Trained { last, run, dev, head, ended, left_out } = trained;
     let path = options.out.join(MODEL);
     let left = run.progress.lock().expect("no holder panics").take();
     let Progressing { average, state, .. } = left.expect("the loop leaves its progress");
@@ -138,7 +142,8 @@ fn measured(
             Model::load(&path, &options.device)?
         }
     };
-    let DevResult { eer, min_dcf, scored, left_out } = dev.test(&model.network, &options.device)?;
+    let tested = dev.test(&model.network, &options.device)?;
+    let DevResult { eer, min_dcf, scored, left_out: trials_left_out } = tested;
     let curve = Curve::new(scored.iter().map(|s| (s.0, s.1)))?;
     let intervals = bootstrap(&scored, &PRIORS, REPLICATES, recipe.seed, &|| ()).ok();
     let best_epoch = state.best.map_or(state.epoch - 1, |b| b.1);
@@ -156,7 +161,8 @@ fn measured(
         eer,
         eer_ci95: intervals.map(|i| i.eer),
         min_dcf,
-        trials_left_out: left_out,
+        trials_left_out,
+        left_out,
         best_epoch,
         averaged: recipe.train.average_last,
         epochs: state.epoch - 1,

@@ -6,7 +6,9 @@ use burn::tensor::Tensor;
 
 use super::checkpoint::State;
 use crate::backend::optim8;
+use crate::bytes::counted;
 use crate::error::{Error, Result};
+use crate::optim::Left;
 
 /// Training stops after so many steps in a row without finite gradients: data alone would not cause
 /// so many.
@@ -65,19 +67,50 @@ pub(super) fn skip(
     bad: u64,
     warn: &dyn Fn(&str),
 ) -> Result<()> {
+    let what = format!("{bad} values of the gradients are not finite");
+    let kept = "weights and optimizer stay as they are";
+    counted_bad(state, iteration, [&what, kept, "the weights are those before them"], warn)
+}
+
+/// Counts a step that left out parameters, because their gradients are not finite, and changed the
+/// others.
+///
+/// # Errors
+/// Too many such steps in a row.
+pub(super) fn leave(
+    state: &mut State,
+    iteration: usize,
+    left: Left,
+    warn: &dyn Fn(&str),
+) -> Result<()> {
+    let Left { parameters, values } = left;
+    let what = format!(
+        "{values} values of the gradients of {} are not finite",
+        counted(parameters, "parameter")
+    );
+    let kept = "these and their optimizer states stay as they are, the others have changed";
+    counted_bad(state, iteration, [&what, kept, "parameters with finite gradients changed"], warn)
+}
+
+/// Counts a step and tells of it: what was found, what stays, and what too many such steps mean.
+///
+/// # Errors
+/// Too many such steps in a row.
+fn counted_bad(
+    state: &mut State,
+    iteration: usize,
+    [what, kept, after]: [&str; 3],
+    warn: &dyn Fn(&str),
+) -> Result<()> {
     state.skipped += 1;
     state.skipped_in_a_row += 1;
-    let what = format!(
-        "step {iteration} (epoch {}): {bad} values of the gradients are not finite",
-        state.epoch
-    );
+    let what = format!("step {iteration} (epoch {}): {what}", state.epoch);
     if state.skipped_in_a_row == PATIENCE {
         return Err(Error::Training(format!(
-            "{what}, in the {PATIENCE}th step in a row; the weights are those before them. A lower \
-             learning rate may help"
+            "{what}, in the {PATIENCE}th step in a row; {after}. A lower learning rate may help"
         )));
     }
-    warn(&format!("{what}; weights and optimizer stay as they are"));
+    warn(&format!("{what}; {kept}"));
     Ok(())
 }
 
@@ -120,6 +153,22 @@ mod tests {
         assert_eq!(decided([1.0, -2.0], 0.5), [0.25, 0.0]);
         assert_eq!(decided([f32::INFINITY, f32::NAN], 0.5), [0.0, 2.0]);
         assert_eq!(decided([1.0, 2.0], f32::NAN), [0.0, 0.0]);
+    }
+
+    #[test]
+    fn parameters_that_are_left_are_told_and_too_many_such_steps_are_an_error() {
+        let mut state = State::start(Identity::default());
+        let told = RefCell::new(Vec::new());
+        let mut leave = |i| {
+            let left = Left { parameters: 2, values: 7 };
+            leave(&mut state, i, left, &|line: &str| told.borrow_mut().push(line.to_owned()))
+        };
+        (0..9).for_each(|i| leave(i).unwrap());
+        let error = leave(9).unwrap_err().to_string();
+        assert!(error.contains("step 9 (epoch 1)") && error.contains("10th step"), "{error}");
+        let told = told.borrow();
+        assert!(told[0].contains("7 values of the gradients of 2 parameters"), "{}", told[0]);
+        assert_eq!(told.len(), 9);
     }
 
     #[test]

@@ -13,12 +13,13 @@ use super::checkpoint::{self, Keeper};
 use super::classes::HeadMatch;
 use super::dev_set::DevLoader;
 use super::prepare::{Begin, Data, Prepared};
-use super::ranks::{is_alone, is_first};
+use super::ranks::{Shards, is_alone, is_first};
 use super::renderer::renderer;
 use super::schedule::Schedules;
 use super::strategy::{Loop, Progressing};
 use super::unlogged::Unlogged;
 use super::{DevSet, Loader, Recipe, RunOptions, TrainSet, Trainee, trial_metric};
+use crate::backend::collective::agree;
 use crate::backend::{failure, is_gpu, use_pages};
 use crate::bytes::counted;
 use crate::error::{Error, Remedy, Result};
@@ -40,6 +41,8 @@ pub(super) struct Trained {
     pub head: Option<HeadMatch>,
     /// Why nothing was trained, if the run had ended before.
     pub ended: Option<String>,
+    /// Recordings that the run left out, one line for each; rank 0 knows them.
+    pub left_out: Vec<String>,
 }
 
 /// Trains, unless the run had ended before.
@@ -79,6 +82,11 @@ pub(super) fn launch_as(
     // Ranks that write no checkpoints remove none either.
     let keep = if is_first(&*options.ranks) { train.keep } else { usize::MAX };
     let keeper = Keeper::new(&options.out, keep, train.checkpoint_every, on_disk, warn.clone());
+    let shards = Shards::of(recipe, &options.ranks, &trainee);
+    let optimizer = match &shards {
+        Some(shards) => agree(&*options.ranks, shards.own_states(optimizer))?,
+        None => optimizer,
+    };
     let progress = Progressing::new(optimizer, average, state, keeper);
     let mut run = Loop {
         recipe: recipe.clone(),
@@ -91,9 +99,11 @@ pub(super) fn launch_as(
         quantizer,
         parts,
         devices: std::iter::once(&options.device).chain(&options.others).cloned().collect(),
-        // Sums over ranks are taken on the host, which waits for the device anyway.
-        late: is_gpu(&options.device) && is_alone(&*options.ranks),
+        // Sums over ranks are taken on the host, which waits for the device anyway. Released
+        // gradients change weights before a late outcome could forbid it.
+        late: is_gpu(&options.device) && is_alone(&*options.ranks) && !train.release_gradients,
         ranks: options.ranks.clone(),
+        shards,
         set: set.clone(),
         #[cfg(test)]
         spoiled: Vec::new(),
@@ -105,27 +115,45 @@ pub(super) fn launch_as(
         run.devices.iter().for_each(|device| use_pages(device, page));
     }
     let run = Arc::new(run);
-    let last = match ended {
-        Some(_) => trainee,
+    let before = match is_first(&*options.ranks) {
+        true => left_out_before(options)?,
+        false => Vec::new(),
+    };
+    let (last, left_out) = match ended {
+        Some(_) => (trainee, before),
         None => {
             let fitted = fit(options, &run, loader, &dev, trainee);
-            if is_first(&*options.ranks) {
-                tell_left_out(&set, &dev, options)?;
-            }
-            fitted?
+            let left_out = match is_first(&*options.ranks) {
+                true => tell_left_out(&set, &dev, before, options)?,
+                false => Vec::new(),
+            };
+            (fitted?, left_out)
         }
     };
-    Ok(Trained { last, run, dev, head, ended })
+    Ok(Trained { last, run, dev, head, ended, left_out })
 }
 
-/// Names the recordings that could not be read, all of them in a file of the run's folder.
-fn tell_left_out(set: &TrainSet, dev: &DevSet, options: &RunOptions) -> Result<()> {
-    let faults = [set.left_out(), dev.left_out()].concat();
-    let Some(first) = faults.first() else { return Ok(()) };
+/// The recordings that a run left out before it was resumed.
+fn left_out_before(options: &RunOptions) -> Result<Vec<String>> {
     let path = options.out.join(LEFT_OUT);
-    // A run that was resumed has left out more before.
-    let before = if path.exists() { fs::read_to_string(&path)? } else { String::new() };
-    let all: BTreeSet<&str> = before.lines().chain(faults.iter().map(String::as_str)).collect();
+    match options.resume && path.exists() {
+        true => Ok(fs::read_to_string(&path)?.lines().map(str::to_owned).collect()),
+        false => Ok(Vec::new()),
+    }
+}
+
+/// Names the recordings that could not be read, all of them in a file of the run's folder, with
+/// those that were left out before. Returns all.
+fn tell_left_out(
+    set: &TrainSet,
+    dev: &DevSet,
+    before: Vec<String>,
+    options: &RunOptions,
+) -> Result<Vec<String>> {
+    let faults = [set.left_out(), dev.left_out()].concat();
+    let Some(first) = faults.first() else { return Ok(before) };
+    let path = options.out.join(LEFT_OUT);
+    let all: BTreeSet<String> = before.into_iter().chain(faults.iter().cloned()).collect();
     let text: String = all.iter().map(|fault| format!("{fault}\n")).collect();
     fs::write_bytes(&path, text.as_bytes())?;
     (options.warn)(&format!(
@@ -133,7 +161,7 @@ fn tell_left_out(set: &TrainSet, dev: &DevSet, options: &RunOptions) -> Result<(
         counted(faults.len(), "recording"),
         path.display()
     ));
-    Ok(())
+    Ok(all.into_iter().collect())
 }
 
 /// Learning rate and margin of the run. A quantizer's stages may restart the learning rate.

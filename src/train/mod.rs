@@ -9,6 +9,7 @@ pub mod checkpoint;
 mod classes;
 mod dataset;
 mod dev_set;
+mod division;
 mod finish;
 mod finite;
 mod folder;
@@ -38,6 +39,7 @@ mod trainee;
 mod trial_metric;
 mod unlogged;
 
+pub(crate) use division::{Division, largest_share};
 pub(crate) use finite::{gate, not_finite};
 pub(crate) use late::Late;
 pub(crate) use step::Shares;

@@ -18,8 +18,9 @@ use burn::tensor::Device;
 use self::worker::{Begun, Worker};
 use super::step::Pending;
 use super::{Batch, Trainee};
-use crate::backend::collective::Communicator;
+use crate::backend::collective::{Buckets, Communicator, Sending};
 use crate::backend::failure;
+use crate::backend::reversible::delivering;
 use crate::bytes::counted;
 use crate::error::{Error, Result};
 
@@ -144,6 +145,49 @@ impl Parts {
             sum.accumulate(model, gradients.to_device(&self.devices[0], model));
         }
         Ok((total, sum.grads()))
+    }
+
+    /// [`Parts::step`] for one of several ranks. Gradients of reversible bodies go into buckets and
+    /// to the other ranks while the last turn's backward pass goes on. It gives back the gradients
+    /// that are left, and the buckets.
+    ///
+    /// Nothing is sent before a rank's own sum is complete. So with several devices, whose sums are
+    /// made at the end of the step, all gradients are left; so they are without reversible bodies.
+    ///
+    /// # Errors
+    /// A device that fails. Nothing has been sent then.
+    ///
+    /// # Panics
+    /// Those of [`Sending`]. The other ranks wait for sums then, until they are told of the fault.
+    pub fn step_sending(
+        &self,
+        model: &Trainee,
+        batch: Batch,
+        scale: f32,
+        ranks: &Arc<dyn Communicator>,
+        buckets: Buckets,
+    ) -> Result<(Pending, GradientsParams, Buckets)> {
+        let (ranges, size) = (self.ranges(), self.size);
+        let Some((last, before)) = ranges.split_last().filter(|_| self.devices.len() == 1) else {
+            let (outcome, gradients) = self.step(model, batch, scale)?;
+            return Ok((outcome, gradients, buckets));
+        };
+        let (earlier, sum, part) = match before.is_empty() {
+            true => (None, GradientsParams::new(), batch),
+            false => {
+                let (outcome, sum) = turns(model, &batch, before, size, scale);
+                (Some(outcome), sum, batch.part(last.clone()))
+            }
+        };
+        let sending = Sending::new(ranks, buckets, sum, model);
+        let pass = || model.weighed(part, share(last, size), scale);
+        let (sending, (outcome, gradients)) = delivering(sending, pass);
+        let (gradients, buckets) = sending.end(gradients, model);
+        let total = match earlier {
+            Some(earlier) => earlier.add(outcome),
+            None => outcome,
+        };
+        Ok((total, gradients, buckets))
     }
 }
 

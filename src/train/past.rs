@@ -7,6 +7,7 @@ use super::checkpoint::{self, State};
 use super::identity::{Accept, EPOCHS, Identity};
 use super::stopping::ended;
 use super::strategy::MODEL;
+use crate::bytes::counted;
 use crate::error::{Error, Remedy, Result};
 use crate::fs;
 use crate::model_file::read_header;
@@ -42,10 +43,10 @@ impl<'a> Past<'a> {
         notes.iter().for_each(|text| note(text));
         state.best = best(path, &state, recipe, changed, accept, note)?;
         if state.epoch > recipe.train.epochs + 1 {
-            let (epoch, epochs) = (state.epoch, recipe.train.epochs);
-            let message = format!("is of epoch {epoch}; {EPOCHS} of this run is {epochs}");
-            let done = (epoch - 1).to_string();
-            let remedy = Remedy::Set { key: EPOCHS, value: done, names: Vec::new() };
+            let (done, epochs) = (state.epoch - 1, recipe.train.epochs);
+            let trained = counted(done, "epoch");
+            let message = format!("was written after {trained}; {EPOCHS} of this run is {epochs}");
+            let remedy = Remedy::Set { key: EPOCHS, value: done.to_string(), names: Vec::new() };
             return Err(Error::file(path, message).with(remedy));
         }
         let ended = ended(recipe, &state);

@@ -132,8 +132,25 @@ fn divided(recipe: &Recipe, options: &RunOptions) -> Result<(Data, Parts)> {
              process for each device (mpirun -n N)",
         ));
     }
+    if train.release_gradients {
+        released_alone(options.others.len() + 1, options.ranks.size())?;
+    }
     let parts = Parts::new(devices, train.accumulate, train.batch_size, &*options.ranks)?;
     Ok((data, parts))
+}
+
+/// Refuses to release gradients that are parts of a sum.
+fn released_alone(devices: usize, ranks: usize) -> Result<()> {
+    let divided = match (devices, ranks) {
+        (1, 1) => return Ok(()),
+        (_, 1) => counted(devices, "device"),
+        (_, several) => counted(several, "rank"),
+    };
+    Err(Error::Invalid(format!(
+        "train.release_gradients: not with {divided}, whose gradients are summed before the step, \
+         while released gradients are gone during the backward pass; train on one device of one \
+         process, or set train.release_gradients = false"
+    )))
 }
 
 impl Data {

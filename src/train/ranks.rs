@@ -2,12 +2,14 @@
 //!
 //! Every batch is divided among ranks, then devices, then turns. Gradients, loss and accuracy are
 //! summed in rank order, so that all ranks take the same step: weights and optimizer states stay
-//! equal to the bit. Rank 0 writes, logs and tests. What ends one rank ends all, at the same step.
+//! equal to the bit. If the recipe says so, ranks divide the states among them (`shards`). Rank 0
+//! writes, logs and tests. What ends one rank ends all, at the same step.
 //!
 //! All ranks must see the folder of the run and the data under the same paths.
 
 mod alike;
 mod first;
+mod shards;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -16,6 +18,7 @@ use std::time::Duration;
 
 pub(super) use self::alike::{RECIPE, alike, digest};
 pub(super) use self::first::by_first;
+pub(super) use self::shards::Shards;
 use super::RunOptions;
 use crate::backend::collective::{Communicator, agree};
 use crate::error::{Error, Result};

@@ -111,6 +111,8 @@ fn same_settings(recipe: &Recipe, options: &RunOptions) -> Result<()> {
         ("version", env!("CARGO_PKG_VERSION").to_owned()),
         ("backend", options.backend.clone()),
         (RECIPE, recipe.decisive()),
+        // It does not change the result, but what ranks send each other.
+        ("train.shard_states", recipe.train.shard_states.to_string()),
     ];
     alike(&*options.ranks, &ours)
 }

@@ -1,5 +1,7 @@
 //! One step of training: forward and backward pass, and what they find out.
 
+mod halfway;
+
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -130,6 +132,12 @@ impl Trainee {
     }
 }
 
+/// How many examples have their own class's score as the highest one, `[1]`.
+fn right(scores: Tensor<2>, labels: Tensor<1, Int>) -> Tensor<1> {
+    let [size, _] = scores.dims();
+    scores.detach().argmax(1).reshape([size]).equal(labels).float().sum()
+}
+
 /// A batch on the device that computes it.
 #[derive(Debug, Clone)]
 pub(crate) struct Uploaded {
@@ -205,7 +213,7 @@ impl Trainee {
         // Embeddings and logits must not outlive the forward pass.
         let Pass { head: HeadOutput { scores, .. }, loss, .. } =
             self.pass(features, labels.clone(), margin);
-        let right = scores.detach().argmax(1).reshape([size]).equal(labels).float().sum();
+        let right = right(scores, labels);
         let weight = share * f64::from(scale);
         let weighed = if weight == 1.0 { loss.clone() } else { loss.clone() * weight };
         let gradients = weighed.backward();

@@ -8,10 +8,12 @@
 //! On GPUs the host never waits for a step before the next one is queued (see `late`). It learns
 //! one step late what a step has found out; the device itself leaves out a step whose values are
 //! not finite. Before anything is saved or tested, every outcome is in. Several ranks settle each
-//! step before the next one.
+//! step before the next one. So does a training that releases gradients, because the loss must be
+//! known to be finite before the first weight changes.
 
 mod epoch_end;
 mod saving;
+mod sharded;
 mod slot;
 mod stages;
 mod steps;
@@ -38,7 +40,7 @@ use super::ahead::Ahead;
 use super::checkpoint::{Average, Keeper, State};
 use super::late::Late;
 use super::parts::Parts;
-use super::ranks::meet;
+use super::ranks::{Shards, meet};
 use super::schedule::Schedules;
 use super::stopping::ended;
 use super::{Recipe, TrainSet, Trainee};
@@ -95,6 +97,9 @@ pub(super) struct Loop {
     pub spoiled: Vec<usize>,
     /// The processes that train the same model together.
     pub ranks: Arc<dyn Communicator>,
+    /// Their division of the optimizer's states, if there is one. Then the loop's optimizer has
+    /// those of this rank.
+    pub shards: Option<Shards>,
     pub set: Arc<TrainSet>,
     /// State before and after the loop.
     pub progress: Mutex<Option<Progressing>>,
@@ -155,7 +160,7 @@ impl Loop {
                 agree(&*self.ranks, self.save(slot.get(), progress))?;
             } else if should_stop {
                 return Err(self.stopped(&components.interrupter, epoch + 1, slot.get(), progress));
-            } else if progress.keeper.is_free() {
+            } else if self.decided(progress.keeper.is_free())? {
                 self.save_beside(slot.get(), progress)?;
             } else {
                 progress.keeper.wants();
@@ -189,9 +194,10 @@ impl Loop {
                     return Err(self.rescued(e, slot.get(), progress));
                 }
             };
-            let done = match self.late {
-                true => self.step_late(slot, progress, components, turn, &mut batches),
-                false => self.step_at_once(slot, progress, components, turn)?,
+            let done = match (self.recipe.train.release_gradients, self.late) {
+                (true, _) => self.step_released(slot, progress, components, turn),
+                (false, true) => self.step_late(slot, progress, components, turn, &mut batches),
+                (false, false) => self.step_at_once(slot, progress, components, turn)?,
             };
             let should_stop = self.should_stop(components);
             if meet(&*self.ranks, done, should_stop)? {
@@ -200,7 +206,7 @@ impl Loop {
                 return Err(self.stopped(&components.interrupter, epoch_number, model, progress));
             }
             let step = progress.state.step(self.steps) + progress.late.under_way();
-            if progress.keeper.is_due(step) {
+            if self.decided(progress.keeper.is_due(step))? {
                 self.settle(slot, progress, components)?;
                 self.save_beside(slot.get(), progress)?;
             }

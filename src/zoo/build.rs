@@ -6,7 +6,7 @@ use super::account::Account;
 use super::architecture::is_default;
 use super::network::Network;
 use super::registry::{self, Member, Row, Settings};
-use super::reversible::{self, ReversibleOptions, ReversibleType};
+use super::reversible::{self, ReversibleOptions};
 use super::{Architecture, Layers};
 use crate::error::{Error, Result};
 use crate::nn::graph::Stored;

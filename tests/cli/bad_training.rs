@@ -147,7 +147,7 @@ fn broken_training_corpora() {
     let wav = place.path("corpus/dev/wav/s00004").join("s00004-0001.wav");
     let bytes = std::fs::read(&wav).unwrap();
     std::fs::write(&wav, &bytes[..bytes.len() / 2]).unwrap();
-    let wanted = ["corpus/dev/wav.scp:", "promises", "allows none of 16 dev", "data.tolerate=0.1"];
+    let wanted = ["corpus/dev/wav.scp:", "promises", "allows none of 16 dev", "data.tolerate=0.2"];
     place.fails(&["train", "r.toml", "--out", "dev"], &wanted);
     assert!(!place.path("dev").exists());
     // If one may be left out, its trials are, and the rates say so.
@@ -159,6 +159,12 @@ fn broken_training_corpora() {
     assert!(of_it > 0 && ran.out.contains(&format!("\"trials_left_out\":{of_it}")), "{}", ran.out);
     let left_out = std::fs::read_to_string(place.path("dev/left-out.txt")).unwrap();
     assert!(left_out.contains("promises") && left_out.lines().count() == 1, "{left_out}");
+    let told: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
+    assert_eq!(told["skipped"], 1, "{told}");
+    assert_eq!(told["left_out"], serde_json::json!([left_out.trim_end()]), "{told}");
+    // A run that had ended still knows it.
+    let ran = place.run(&[&tolerant[..], &["--quiet", "--json", "--resume"]].concat());
+    assert!(ran.code == 0 && ran.out.contains("\"skipped\":1,"), "{}{}", ran.out, ran.err);
     std::fs::write(&wav, &bytes).unwrap();
     let trials = std::fs::read_to_string(place.path("corpus/dev/trials.txt")).unwrap();
     place.write("corpus/dev/trials.txt", &format!("{trials}1 nobody s00004-0001\n"));

@@ -230,3 +230,24 @@ fn the_script_for_gpus_measures_everything() {
     let again = run();
     assert!(again.code == 1 && again.err.contains("gpu.json is there already"), "{}", again.err);
 }
+
+/// As the help and docs/files.md say.
+#[test]
+fn json_is_one_object_or_an_array_of_objects() {
+    let place = Place::make();
+    let memory = |networks: &[&str]| {
+        let small = ["--width", "8", "--mels", "40", "--batch", "2", "--speakers", "5"];
+        place.json(&[&["memory"][..], networks, &small].concat())
+    };
+    let zoo = place.json(&["zoo"]);
+    let (several, one) = (memory(&["resnet10", "resnet18"]), memory(&["resnet10"]));
+    for all in [&zoo, &several] {
+        let all = all.as_array().unwrap_or_else(|| panic!("no array: {all}"));
+        assert!(all.len() > 1 && all.iter().all(serde_json::Value::is_object), "{all:?}");
+    }
+    assert!(one.is_object() && place.json(&["doctor"]).is_object(), "{one}");
+    let ran = place.run(&["info", "none", "--json"]);
+    let failed: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
+    assert!(ran.code == 1 && failed["error"].is_string(), "{failed}");
+    assert!(place.ok(&["zoo", "--help"]).contains("array"));
+}

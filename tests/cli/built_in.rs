@@ -78,6 +78,25 @@ fn models_are_told_from_recordings_by_content() {
     assert!(json["default_model"].is_null(), "{json}");
 }
 
+/// The process's standard input is empty.
+#[test]
+fn what_cannot_be_standard_input_is_told() {
+    let place = place();
+    place.model("m.safetensors");
+    place.write("wav.scp", "a a.wav\n");
+    let no_model = "a model cannot be standard input";
+    for (args, wanted) in [
+        (&["info", "-"][..], "-: cannot be standard input"),
+        (&["embed", "-", "a.wav", "-o", "e"], no_model),
+        (&["embed", "-", "--wav-scp", "wav.scp", "-o", "e"], no_model),
+        (&["export", "-", "-o", "e.onnx"], no_model),
+        (&["embed", "--data", "-", "-o", "e"], "a corpus cannot be standard input"),
+        (&["embed", "m.safetensors", "--features", "-", "-o", "e"], "is `ark:-`"),
+    ] {
+        place.fails(args, &[wanted]);
+    }
+}
+
 #[test]
 fn what_is_neither_is_told() {
     let place = place();

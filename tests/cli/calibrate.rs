@@ -2,9 +2,9 @@
 
 use std::fmt::Write;
 
-use revox::model_file::read_header;
+use revox::model_file::{read_header, update_header};
 use revox::rng::Stream;
-use revox::scoring::{Evidence, Fitted, Norm, OtherScores};
+use revox::scoring::{Evidence, Fitted, Norm, OtherScores, SubtractedMean};
 
 use crate::Place;
 
@@ -52,6 +52,9 @@ fn a_calibrated_model_gives_probabilities() {
     let number = |name: &str| json[name].as_f64().unwrap();
     assert!(0.0 < number("min_cllr") && number("min_cllr") < number("cllr"), "{json}");
     assert!(number("cllr") < 0.8 && number("act_dcf") > 0.0 && number("prior") == 0.01, "{json}");
+    let ran = place.run(&[&args[..], &["--folds", "99", "-o", "x.safetensors"]].concat());
+    let wanted = "--folds 99: each of the 12 speakers is a fold of its own";
+    assert!(ran.code == 0 && ran.err.contains(wanted), "{}", ran.err);
     // Without -o the model itself is changed, and the speakers are found from the targets.
     assert!(std::fs::read(place.path("m.safetensors")).unwrap() == before);
     let ran = place.run(&args[..4]);
@@ -64,7 +67,11 @@ fn a_calibrated_model_gives_probabilities() {
     assert_eq!((plain.weights, plain.bias), (timed.weights.clone(), timed.bias));
     assert_eq!(timed.fitted.seconds, Some([3.0, 6.5]));
 
+    let [file] = &timed.fitted.files[..] else { panic!("{:?}", timed.fitted.files) };
+    assert_eq!((file.name.as_str(), json["files"][0]["name"].as_str()), ("scores", Some("scores")));
     let info = place.ok(&["info", "c.safetensors"]);
+    let hash = file.sha256.as_deref().unwrap();
+    assert!(hash.len() == 64 && info.contains(&format!("scores, SHA-256 {hash}")), "{info}");
     for wanted in ["named strict, at false-accept rate 0.01", "LLR = ", "of cosines, for prior"] {
         assert!(info.contains(wanted), "{wanted}: {info}");
     }
@@ -83,6 +90,9 @@ fn a_calibrated_model_gives_probabilities() {
     assert!(found["threshold"].is_null() && found["files"][0]["speech_seconds"].is_f64());
     // Recordings of 1.5 s, where the calibration saw 3 s and more.
     let warnings = found["warnings"].to_string();
+    for side in ["a.wav", "b.wav"] {
+        assert!(warnings.contains(&format!("{side} has 1.")), "{warnings}");
+    }
     assert!(warnings.contains("the calibration covers 3.00 s and more"), "{warnings}");
     let strict = place.json(&[&compare[..], &["--at", "strict", "--prior", "0.5"]].concat());
     assert_eq!(strict["threshold"], json["thresholds"][0]["threshold"]);
@@ -121,7 +131,7 @@ fn quality_is_weighed() {
         (&["score", "--cohort", "e"], "--cohort: no column of --quality weighs it"),
         (&["score", "--embeddings", "e"], "no column of --quality weighs them"),
     ] {
-        place.fails(&[&args[..], rest].concat(), &[wanted]);
+        place.ends(2, &[&args[..], rest].concat(), &[wanted]);
     }
     place.write("utt2dur", "s0-0 1\n");
     place.fails(&[&args[..], &timed].concat(), &["scores:1", "utt2dur"]);
@@ -184,6 +194,38 @@ fn norms_and_cohorts_come_from_embeddings() {
 }
 
 #[test]
+fn a_calibration_keeps_the_mean_that_was_subtracted() {
+    let place = Place::make();
+    place.model("m.safetensors");
+    place.wav("a.wav", 1.5, 100.0);
+    scores(&place, 1.0);
+    let mut all = revox::scoring::Embeddings::new(16);
+    for i in 0..4 {
+        let row: Vec<f32> = (0..16).map(|j| 0.01 * (i * j) as f32 + 0.1).collect();
+        all.push(&format!("u{i}"), &row).unwrap();
+    }
+    all.save(place.path("e")).unwrap();
+    let mean: Vec<f32> = all.mean().into_iter().map(|x| x as f32).collect();
+    let model = place.path("m.safetensors");
+    update_header(&model, &model, |h| h.scoring.embedding_mean = Some(mean.clone())).unwrap();
+    let args = ["calibrate", "m.safetensors", "--scores", "scores", "-o", "c.safetensors"];
+    let compare = ["compare", "c.safetensors", "a.wav", "a.wav"];
+    // Scores without the mean are not those of the model.
+    let ran = place.run(&args);
+    let wanted = "is of scores without a mean subtracted, and the model's own are less the mean";
+    assert!(ran.code == 0 && ran.err.contains(wanted), "{}", ran.err);
+    let ran = place.run(&compare);
+    assert!(ran.code == 0 && ran.err.contains("its calibration cannot be used"), "{}", ran.err);
+    let ran = place.run(&[&args[..], &["--mean", "e"]].concat());
+    assert!(ran.code == 0 && !ran.err.contains("is of scores"), "{}", ran.err);
+    let fitted = read_header(place.path("c.safetensors")).unwrap().scoring.calibration.unwrap();
+    assert_eq!(fitted.fitted.mean, Some(SubtractedMean::own(Some(&mean))));
+    let found = place.json(&compare);
+    assert!(found["llr"].is_f64(), "{found}");
+    place.fails(&[&args[..], &["--mean", "none"]].concat(), &["none"]);
+}
+
+#[test]
 fn scores_that_calibrate_nothing_are_refused() {
     let place = Place::make();
     place.model("m.safetensors");
@@ -204,7 +246,11 @@ fn scores_that_calibrate_nothing_are_refused() {
     scores(&place, 10.0);
     place.fails(&[&args[..], &["--threshold", "x=0.1"]].concat(), &["scores:", "is no cosine"]);
     place.fails(&[&args[..], &["-o", "scores"]].concat(), &["would be lost"]);
-    place.fails(&[&args[..], &["--wav-scp", "l"]].concat(), &["--wav-scp is of use only"]);
+    place.write("list", "a a.wav\n");
+    place
+        .fails(&[&args[..], &["-o", "list"]].concat(), &["list: is there already and is no model"]);
+    assert_eq!(std::fs::read_to_string(place.path("list")).unwrap(), "a a.wav\n");
+    place.ends(2, &[&args[..], &["--wav-scp", "l"]].concat(), &["--wav-scp is of use only"]);
     for bad in [["--threshold", "=0.1"], ["--threshold", "x"], ["--prior", "1"], ["--folds", "2"]] {
         assert_eq!(place.run(&[&args[..], &bad].concat()).code, 2, "{bad:?}");
     }
@@ -227,7 +273,11 @@ fn doubtful_calibrations_are_told() {
     assert!(ran.err.contains("fitted on scores that are no cosines"), "{}", ran.err);
     // Distances.
     scores(&place, -1.0);
+    let ran = place.run(&[&args[..], &["-o", "c.safetensors"]].concat());
+    let kept = "earlier calibration, of scores that are no cosines and for prior 0.01, is in m.";
+    assert!(ran.err.contains(kept), "{}", ran.err);
     let ran = place.run(&args);
+    assert!(ran.err.contains("and for prior 0.01, is gone"), "{}", ran.err);
     assert!(
         ran.code == 0 && ran.err.contains("trials of one speaker have the lower scores"),
         "{}",
@@ -264,28 +314,43 @@ fn calibrations_know_their_scores() {
     // The digest of `abc` in FIPS 180-4's examples.
     let hash = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
     let cohort = Some(hash.to_owned());
-    let as1 = OtherScores::Normalised { norm: Norm::As1, top_n: Some(7), cohort };
+    let of_cohort = |averaged: bool| {
+        let (cohort, averaged) = (cohort.clone(), Some(averaged));
+        OtherScores::Normalised { norm: Norm::As1, top_n: Some(7), cohort, averaged }
+    };
+    let as1 = of_cohort(false);
     assert_eq!((fitted.cosines, fitted.others), (false, Some(as1)));
+    assert_eq!(fitted.mean, Some(SubtractedMean::None));
     assert_eq!((json["scores_of"].as_str(), json["fit_prior"].as_f64()), (Some("as1"), Some(0.01)));
     assert_eq!(json["columns"], serde_json::json!(["score"]));
     assert_eq!(json["others"]["cohort"], hash);
     let of = |more: &[&str]| with(more).1.others;
+    let as1 = ["--scores-of", "as1", "--cohort", "cohort", "--top-n", "7"];
+    assert_eq!(of(&[&as1[..], &["--cohort-utt2spk", "utt2spk"]].concat()), Some(of_cohort(true)));
     let plda = Some(OtherScores::Plda { model: Some(hash.into()) });
     assert_eq!(of(&["--plda", "cohort"]), plda);
     assert_eq!(of(&["--scores-of", "plda"]), Some(OtherScores::Plda { model: None }));
     assert_eq!(of(&["--scores-of", "llr"]), Some(OtherScores::Llr));
     assert_eq!(of(&["--scores-of", "other"]), None);
+    // Of scores that are not named nothing is known.
+    assert_eq!(with(&["--scores-of", "other"]).1.mean, None);
+    let alone = ["--scores-of", "as1", "--cohort-utt2spk", "utt2spk"];
+    assert_eq!(place.run(&[&args[..], &alone].concat()).code, 2);
     for (more, wanted) in [
         (&["--scores-of", "cosine"][..], "is no cosine, as --scores-of has it"),
-        (&["--scores-of", "as1", "--plda", "cohort"], "--plda: --scores-of says"),
-        (&["--scores-of", "plda", "--cohort", "cohort"], "--cohort: no column"),
-        (&["--scores-of", "as1", "--threshold", "x=0.1"], "stores thresholds of cosines"),
         (&["--scores-of", "as1", "--shape", "atanh"], "holds no cosines, which --shape atanh"),
         (&["--scores-of", "plda", "--plda", "none"], "none"),
     ] {
         place.fails(&[&args[..], more].concat(), &[wanted]);
     }
-    assert_eq!(place.run(&[&args[..], &["--scores-of", "as9"]].concat()).code, 2);
+    for (more, wanted) in [
+        (&["--scores-of", "as1", "--plda", "cohort"][..], "--plda: --scores-of says"),
+        (&["--scores-of", "plda", "--cohort", "cohort"], "--cohort: no column"),
+        (&["--scores-of", "as1", "--threshold", "x=0.1"], "stores thresholds of cosines"),
+        (&["--scores-of", "as9"], "there are cosine"),
+    ] {
+        place.ends(2, &[&args[..], more].concat(), &[wanted]);
+    }
     // Scores of PLDA may lie in -1 to 1 too.
     scores(&place, 1.0);
     let (_, fitted) = with(&["--scores-of", "plda"]);

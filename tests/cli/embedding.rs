@@ -103,3 +103,44 @@ fn what_is_left_out_is_listed_and_does_not_flood() {
     assert!(skipped.lines().nth(13).unwrap().starts_with("bad13 wav.scp:22: "), "{skipped}");
     assert_eq!(place.run(&[&embed[..], &["--skipped", "skipped"]].concat()).code, 2);
 }
+
+/// As `compare` measures them, and as `calibrate` and `score` read them.
+#[test]
+fn seconds_of_speech_are_listed() {
+    let place = place();
+    // A tenth of a second of sound, and a second without.
+    let sound = (0..1600).map(|i| (i as f32 * 0.3).sin() * 0.5);
+    let mostly_still: Vec<f32> = sound.chain(vec![0.0; 16_000]).collect();
+    revox::audio::write_wav16(place.path("0.wav"), &mostly_still, 16_000).unwrap();
+    place.write("bad.wav", "no audio");
+    let list = std::fs::read_to_string(place.path("wav.scp")).unwrap();
+    place.write("wav.scp", &list.replace("u3 3.wav", "u3 bad.wav"));
+    let embed = ["embed", "m.safetensors", "--wav-scp", "wav.scp", "--skip-errors", "-o"];
+    let speech = ["--speech", "utt2speech"];
+    place.ok(&[&embed[..], &["e.safetensors"], &speech].concat());
+    let listed = revox::corpus::read_utt2dur(&place.path("utt2speech")).unwrap();
+    let ids: Vec<&str> = listed.iter().map(|(id, _)| id.as_str()).collect();
+    assert_eq!(ids, ["u0", "u1", "u2", "u4", "u5", "u6", "u7"]);
+    let compared = place.json(&["compare", "m.safetensors", "0.wav", "1.wav"]);
+    let files = compared["files"].as_array().unwrap();
+    for (file, (_, own)) in files.iter().zip(&listed) {
+        let seconds = file["speech_seconds"].as_f64().unwrap();
+        assert!((own - seconds).abs() < 0.001, "{listed:?}, {compared}");
+    }
+    assert!(listed[0].1 < 0.5, "{listed:?}");
+    // The same for means by speaker, whose names are not in the list.
+    place.ok(&[&embed[..], &["m", "--mean-by", "utt2spk"], &["--speech", "again"]].concat());
+    let read = |name: &str| std::fs::read(place.path(name)).unwrap();
+    assert!(read("again") == read("utt2speech"));
+    place.fails(
+        &[&embed[..], &["utt2speech"], &speech].concat(),
+        &["utt2speech: is named", "twice"],
+    );
+    let onto_list = [&embed[..], &["x", "--speech", "wav.scp"]].concat();
+    place.fails(&onto_list, &["wav.scp", "would be lost"]);
+    place.wav("two words.wav", 0.5, 100.0);
+    let words = ["embed", "m.safetensors", "two words.wav", "-o", "x", "--speech", "y"];
+    place.fails(&words, &["--speech: the id \"two words\" is no word without blanks"]);
+    let features = ["embed", "m.safetensors", "--features", "f", "-o", "x", "--speech", "y"];
+    assert_eq!(place.run(&features).code, 2);
+}

@@ -164,13 +164,18 @@ fn several_systems_are_compared() {
     place.write("wrong", &wrong);
     let wanted = ["wrong:1: trial s00-0 s00-1 is nontarget here and target in old.txt"];
     place.fails(&["eval", "old.txt", "wrong"], &wanted);
-    place.fails(&["eval", "old.txt", "new.txt", "--name", "A"], &["--name: 1 names"]);
+    let few = ["eval", "old.txt", "new.txt", "--name", "A"];
+    place.ends(2, &few, &["--name: 1 names", "--help tells"]);
     place.model("m.safetensors");
-    place.fails(
+    place.ends(
+        2,
         &["eval", "old.txt", "new.txt", "--save-threshold", "m.safetensors"],
         &["--save-threshold is for one score file"],
     );
-    place.fails(&["eval", "old.txt", "new.txt", "--det", "x.csv"], &["x.csv", "write .svg"]);
+    place.ends(2, &["eval", "old.txt", "new.txt", "--det", "x.csv"], &["x.csv", "write .svg"]);
+    let ran = place.run(&["eval", "old.txt", "--replicates", "10"]);
+    let wanted = "warning: no interval: 10 resamplings are too few, 20 are needed";
+    assert!(ran.code == 0 && ran.err.contains(wanted), "{}", ran.err);
 }
 
 #[test]

@@ -13,6 +13,7 @@ mod bad_training;
 mod bench;
 mod built_in;
 mod calibrate;
+mod calibrate_models;
 mod cascade;
 mod dashboard;
 mod device_features;

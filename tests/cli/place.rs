@@ -51,9 +51,14 @@ impl Place {
 
     /// Runs and expects exit 1 with all of `wanted` on stderr, nothing on stdout, and no panic.
     pub fn fails(&self, args: &[&str], wanted: &[&str]) {
+        self.ends(1, args, wanted);
+    }
+
+    /// The same with another exit code: 2 is that of options that do not go together.
+    pub fn ends(&self, code: i32, args: &[&str], wanted: &[&str]) {
         let ran = self.run(args);
         let what = format!("revox {}: code {}, {}", args.join(" "), ran.code, ran.err);
-        assert_eq!(ran.code, 1, "{what}");
+        assert_eq!(ran.code, code, "{what}");
         assert!(ran.out.is_empty(), "{what}: stdout {}", ran.out);
         assert!(!ran.err.contains("panicked"), "{what}");
         for w in wanted {

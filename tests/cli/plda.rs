@@ -175,5 +175,7 @@ fn bad_input_is_refused_before_anything_is_written() {
     place.ok(&train(&["-o", "p.safetensors"]));
     let adapt = ["plda", "adapt", "p.safetensors", "e.safetensors", "-o", "a.h5"];
     assert_eq!(place.run(&[&adapt[..], &["--within", "2"]].concat()).code, 2);
+    let both = ["--within", "0.8", "--between", "0.8"];
+    place.ends(2, &[&adapt[..], &both].concat(), &["--within 0.8 --between 0.8: 1 together"]);
     assert!(!place.list(".").iter().any(|name| name == "a.h5" || name == "p.h5"));
 }

@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use revox::corpus::read_wav_scp;
 use revox::model_file::update_header;
 use revox::scoring::{
-    Calibration, Cohort, Column, Compared, Embeddings, Fitted, Fold, Norm, Quantity, Scorer,
-    read_scores,
+    Calibration, Cohort, Column, Compared, Embeddings, Fitted, Fold, Norm, OtherScores, Quantity,
+    Scorer, SubtractedMean, read_scores,
 };
 
 use crate::{Place, arg, shared_or_skip};
@@ -139,9 +139,11 @@ fn every_form_of_normalisation_has_its_name() {
         let top = ["--cohort", "c.safetensors", "--top-n", few];
         assert_eq!(place.run(&[&score[..], &top].concat()).code, 2, "{few}");
     }
-    for name in ["s.npz", "s.csv", "s.JSON"] {
+    for name in ["s.npz", "s.csv", "s.JSON", "s.safetensors", "s.h5", "s.ark", "s.scp"] {
         let to = ["score", "e.safetensors", "trials", "-o", name];
-        place.fails(&to, &[&format!("{name}: no file of this ending is written")]);
+        let wanted = format!("{name}: no file of this ending is written; give one of: .txt");
+        place.fails(&to, &[&wanted]);
+        assert!(!place.path(name).exists());
     }
     place.ok(&["score", "e.safetensors", "trials", "-o", "s.txt"]);
     assert_eq!(place.run(&[&score[..], &["--norm", "z"]].concat()).code, 2);
@@ -238,6 +240,60 @@ fn a_calibration_of_other_scores_is_refused() {
     fails(&["--durations", "utt2dur"], "utt2dur: has no seconds of utterance `a5`");
     let alone = ["score", "e.safetensors", "trials", "-o", "s", "--durations", "utt2dur"];
     assert_eq!(place.run(&alone).code, 2);
+}
+
+#[test]
+fn scores_that_were_made_otherwise_are_refused() {
+    let (place, all, _) = place();
+    let store = |change: &dyn Fn(&mut Fitted)| {
+        calibrate(&place, &[(Column::Score, 9.0)], true);
+        let model = place.path("m.safetensors");
+        update_header(&model, &model, |header| {
+            header.scoring.calibration.iter_mut().for_each(|c| change(&mut c.fitted));
+        })
+        .unwrap();
+    };
+    let score =
+        ["score", "e.safetensors", "trials", "-o", "scores", "--calibration", "m.safetensors"];
+    let fails = |more: &[&str], wanted: &str| {
+        place.fails(&[&score[..], more].concat(), &["m.safetensors: its calibration", wanted]);
+    };
+    let tells = |more: &[&str], wanted: Option<&str>| {
+        let ran = place.run(&[&score[..], more].concat());
+        assert_eq!((ran.code, ran.err.contains("earlier version")), (0, wanted.is_some()));
+        assert!(ran.err.contains(wanted.unwrap_or_default()), "{}", ran.err);
+    };
+    // The mean.
+    let mean = ["--mean", "e.safetensors"];
+    store(&|fitted| fitted.mean = Some(SubtractedMean::None));
+    tells(&[], None);
+    fails(&mean, "without a mean subtracted; these are less the mean embedding");
+    store(&|fitted| fitted.mean = Some(SubtractedMean::of(Some(&all.mean()), None)));
+    tells(&mean, None);
+    fails(&[], "less the mean embedding");
+    fails(&["--mean", "c.safetensors"], "; these are less the mean embedding");
+    store(&|_| ());
+    tells(&mean, Some("does not say whether a mean was subtracted"));
+    // The cohort's speakers.
+    place.write("utt2spk", &(0..12).map(|i| format!("c{i} s{}\n", i / 2)).collect::<String>());
+    let cohort = ["--cohort", "c.safetensors"];
+    let averaged = [&cohort[..], &["--utt2spk", "utt2spk"]].concat();
+    let normalised = |averaged: Option<bool>| {
+        store(&|fitted| {
+            let (norm, top_n, cohort) = (Norm::As1, Some(300), None);
+            let others = OtherScores::Normalised { norm, top_n, cohort, averaged };
+            (fitted.cosines, fitted.others) = (false, Some(others));
+        });
+    };
+    normalised(Some(true));
+    tells(&averaged, None);
+    fails(&cohort, "a cohort averaged by speaker; these scores have one of single embeddings");
+    normalised(Some(false));
+    tells(&cohort, None);
+    fails(&averaged, "of single embeddings; these scores have one averaged by speaker");
+    normalised(None);
+    tells(&cohort, None);
+    tells(&averaged, Some("does not say whether its cohort was averaged by speaker"));
 }
 
 #[test]

@@ -155,7 +155,9 @@ fn memory_accounts_counts_and_draws() {
         "{text}"
     );
     assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
-    place.fails(&["memory", "resnet18", "--svg", "x.png"], &["--svg x.png", "SVG"]);
+    let ran = place.run(&["memory", "resnet18", "--svg", "x.png"]);
+    let wanted = "invalid value 'x.png' for '--svg <FILE>': the drawing is SVG";
+    assert!(ran.code == 2 && ran.out.is_empty() && ran.err.contains(wanted), "{}", ran.err);
     let small = place.json(&[&args[..], &["--optimizer", "adamw8bit"]].concat());
     let state = |report: &serde_json::Value| report["optimizer"].as_u64().unwrap();
     assert_eq!(
@@ -167,6 +169,8 @@ fn memory_accounts_counts_and_draws() {
     assert!(text.contains("resnet34 8-bit"), "{text}");
     let taped = place.json(&[&args[..], &["--execution", "taped"]].concat());
     assert!(taped["activations"].as_u64() > Some(2 * bytes("activations")), "{taped}");
+    let released = place.json(&[&args[..], &["--release-gradients"]].concat());
+    assert!(released["gradients"].as_u64() < Some(bytes("gradients")), "{released}");
     place.fails(&["memory", "resnet18", "--execution", "taped"], &["rev1- and rev2-"]);
     place.fails(&["memory", "resnet17"], &["no architecture `resnet17`", "rev1-"]);
     place.fails(&["memory", "resnet18", "--batch", "1"], &["batch = 1: must be 2"]);
@@ -214,6 +218,34 @@ fn doctor_tells_what_works() {
     let text = place.ok(&["doctor"]);
     assert!(text.contains("flex"), "{text}");
     assert_eq!(text.contains(": f32, bf16, f16\n"), cfg!(feature = "flex"), "{text}");
+}
+
+/// Without a machine that has it, what is missing is told: the feature, the library, the backend.
+#[test]
+fn nccl_or_what_it_lacks_is_told() {
+    let place = Place::make();
+    let compiled = cfg!(feature = "nccl");
+    let report = place.json(&["doctor"])["nccl"].clone();
+    assert_eq!(report["compiled"], compiled, "{report}");
+    assert_ne!(report["version"].is_null(), report["detail"].is_null(), "{report}");
+    let text = place.ok(&["doctor"]);
+    assert!(text.lines().any(|line| line.starts_with("nccl ")), "{text}");
+    let train = ["train", "r.toml", "--link", "nccl"];
+    match compiled {
+        false => {
+            let wanted = ["NCCL is not in this build", "--features nccl"];
+            assert_eq!(report["detail"], wanted.join("; rebuild with `") + "`");
+            place.fails(&train, &wanted);
+        }
+        true => {
+            place.fails(&train, &["--link nccl sums on NVIDIA GPUs", "--backend cuda, not flex"]);
+            if let Some(detail) = report["detail"].as_str() {
+                assert!(detail.contains("libnccl.so.2 cannot be loaded"), "{detail}");
+                place.fails(&[&train[..], &["--backend", "cuda"]].concat(), &[detail]);
+            }
+        }
+    }
+    assert_eq!(place.run(&["train", "r.toml", "--link", "tcp"]).code, 2);
 }
 
 #[test]

@@ -175,7 +175,7 @@ fn what_cannot_be_enrolled_changes_nothing() {
     }
     place.fails(&["speakers", "none"], &["none: cannot open"]);
     place.fails(&["identify", "text", "anna0.wav"], &["text: is no store of voices"]);
-    place.fails(&["forget", "v", "anna", "bert", "--recording", "x"], &["one NAME"]);
+    place.ends(2, &["forget", "v", "anna", "bert", "--recording", "x"], &["one NAME"]);
     std::fs::write(place.path("v"), &before[..before.len() / 2]).unwrap();
     place.fails(&["speakers", "v"], &["v: is a damaged store"]);
     for wrong in [
@@ -185,6 +185,33 @@ fn what_cannot_be_enrolled_changes_nothing() {
     ] {
         assert_eq!(place.run(wrong).code, 2, "{wrong:?}");
     }
+}
+
+#[test]
+fn a_damaged_store_is_refused_by_each_verb_but_forget() {
+    let place = enrolled();
+    let mut file = std::fs::read(place.path("v")).unwrap();
+    // The name of a recording.
+    let name = b"anna0.wav";
+    let places: Vec<usize> =
+        (0..file.len() - name.len()).filter(|&at| file[at..].starts_with(name)).collect();
+    assert!(!places.is_empty());
+    places.into_iter().for_each(|at| file[at + 3] ^= 1);
+    std::fs::write(place.path("v"), &file).unwrap();
+    for args in [
+        &["speakers", "v"][..],
+        &["identify", "v", "anna0.wav"],
+        &["verify", "v", "bert", "anna0.wav"],
+        &["enroll", "v", "new", "dora0.wav"],
+        &["enroll", "v", "bert", "dora0.wav", "--add"],
+    ] {
+        place.fails(args, &["v: is a damaged store: recording `ann`0.wav`", "undamaged copy"]);
+        assert!(std::fs::read(place.path("v")).unwrap() == file, "{args:?}");
+    }
+    let ran = place.run(&["forget", "v", "anna"]);
+    assert!(ran.code == 0 && ran.err.contains("anna: its recordings were damaged"), "{}", ran.err);
+    assert!(ran.out.contains("2 voices left"), "{}", ran.out);
+    place.ok(&["enroll", "v", "new", "dora0.wav"]);
 }
 
 #[test]

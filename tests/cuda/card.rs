@@ -46,7 +46,7 @@ impl Card {
         }
         let folder = tempfile::tempdir().unwrap();
         let report = folder.path().join("report");
-        let mut path = driver().parent().unwrap().as_os_str().to_owned();
+        let mut path = stand_ins().as_os_str().to_owned();
         if let Some(more) = std::env::var_os("LD_LIBRARY_PATH") {
             path.push(":");
             path.push(more);
@@ -94,24 +94,30 @@ fn lacks() -> Option<String> {
     }
 }
 
-/// The stand-in, compiled once a process.
-fn driver() -> &'static Path {
+/// The folder with the stand-ins, compiled once a process.
+fn stand_ins() -> &'static Path {
     static MADE: OnceLock<PathBuf> = OnceLock::new();
     MADE.get_or_init(|| {
-        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cuda/driver/lib.rs");
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("stand-in");
         std::fs::create_dir_all(&folder).unwrap();
-        let (made, part) =
-            (folder.join("libcuda.so"), folder.join(format!("{}.so", std::process::id())));
-        let compiler = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
-        let output = Command::new(compiler)
-            .args(["--edition", "2024", "-O", "-D", "warnings", "-o"])
-            .args([&part, &source])
-            .output()
-            .unwrap();
-        let told = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{}: {told}", source.display());
-        std::fs::rename(part, &made).unwrap();
-        made
+        compile("driver", &folder.join("libcuda.so"));
+        if cfg!(feature = "nccl") {
+            compile("nccl", &folder.join("libnccl.so.2"));
+        }
+        folder
     })
+}
+
+fn compile(name: &str, library: &Path) {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/cuda/{name}/lib.rs"));
+    let part = library.with_file_name(format!("{}-{name}.so", std::process::id()));
+    let compiler = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+    let output = Command::new(compiler)
+        .args(["--edition", "2024", "-O", "-D", "warnings", "-o"])
+        .args([&part, &source])
+        .output()
+        .unwrap();
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{}: {told}", source.display());
+    std::fs::rename(part, library).unwrap();
 }

@@ -31,6 +31,8 @@ fn setting(batch: usize, frames: usize) -> Setting {
         frames,
         speakers: 5994,
         optimizer: OptimizerConfig::named(&of("OPTIMIZER")).unwrap(),
+        shards: 1,
+        release_gradients: false,
     }
 }
 

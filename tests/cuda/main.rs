@@ -12,6 +12,8 @@
 mod card;
 mod inside;
 mod sources;
+#[cfg(feature = "nccl")]
+mod sums;
 
 use card::Card;
 

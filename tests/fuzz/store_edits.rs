@@ -54,7 +54,7 @@ const VALUES: &[&str] = &[
 
 /// Other changes.
 const STATEMENTS: &[&str] = &[
-    "PRAGMA user_version = 2",
+    "PRAGMA user_version = 3",
     "PRAGMA application_id = 7",
     "PRAGMA journal_mode = WAL",
     "PRAGMA page_size = 65536; VACUUM",

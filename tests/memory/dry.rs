@@ -24,6 +24,8 @@ fn published(name: &str, optimizer: &str) -> Setting {
         frames: 200,
         speakers: 5994,
         optimizer: OptimizerConfig::named(optimizer).unwrap(),
+        shards: 1,
+        release_gradients: false,
     }
 }
 

@@ -35,7 +35,16 @@ fn setting(name: &str, execution: Option<Execution>) -> Setting {
         ..Architecture::named(name).unwrap()
     };
     let optimizer = OptimizerConfig::default();
-    Setting { arch, execution, batch: 4, frames: 200, speakers: 100, optimizer }
+    Setting {
+        arch,
+        execution,
+        batch: 4,
+        frames: 200,
+        speakers: 100,
+        optimizer,
+        shards: 1,
+        release_gradients: false,
+    }
 }
 
 fn count(setting: &Setting) -> Measured {
@@ -216,6 +225,54 @@ fn account_knows_8_bit_states() {
         let off = ours.peak as f64 / counted.peak as f64 - 1.0;
         assert!(off.abs() < 0.1, "{name}: the peak is off by {off}");
     }
+}
+
+/// The step of the rank with most states, of four that divide them.
+#[test]
+fn account_knows_divided_states() {
+    let _guard = alone();
+    count(&setting("resnet10", None));
+    let optimizer = OptimizerConfig::named("adamw").unwrap();
+    let setting = Setting { optimizer, shards: 4, ..setting("resnet18", None) };
+    let (ours, counted) = (account(&setting).unwrap(), count(&setting));
+    let off = (ours.weights + ours.optimizer) as f64 / counted.resident as f64 - 1.0;
+    assert!(off.abs() < 0.1, "off by {off}");
+    let whole = account(&Setting { shards: 1, ..setting }).unwrap();
+    assert!(3 * ours.optimizer < whole.optimizer, "{ours:?}");
+    assert_eq!(whole.weights, ours.weights);
+}
+
+/// Gradients of a reversible body are never there together, and its weights only once. The account
+/// knows what that saves.
+#[test]
+fn released_gradients_take_no_memory() {
+    let _guard = alone();
+    count(&setting("resnet10", None));
+    let mut worst = 0.0f64;
+    for (name, optimizer) in [
+        ("rev1-resnet18", "sgd8bit"),
+        ("rev2-resnet50", "sgd8bit"),
+        ("rev2-resnet50", "adamw8bit"),
+        ("rev2-resnet50", "sgd"),
+        ("resnet18", "sgd8bit"),
+    ] {
+        let optimizer = OptimizerConfig::named(optimizer).unwrap();
+        let usual = Setting { optimizer, batch: 2, ..setting(name, None) };
+        let released = Setting { release_gradients: true, ..usual.clone() };
+        worst = worst.max(off(&released));
+        if !usual.is_reversible() {
+            continue;
+        }
+        let (with, without) = (account(&usual).unwrap(), account(&released).unwrap());
+        let counted = [&usual, &released].map(|setting| count(setting).peak);
+        let (saved, all) = (counted[0].saturating_sub(counted[1]), with.gradients);
+        eprintln!("{}: {saved} of {all} bytes of gradients saved", released.label());
+        assert!(without.gradients < all / 2, "{} of {all} at one time", without.gradients);
+        // The peak moves to a place with fewer gradients and more of something else.
+        let expected = with.peak.saturating_sub(without.peak);
+        assert!(10 * saved + 1_000_000 > 8 * expected, "{saved}, by arithmetic {expected}");
+    }
+    assert!(worst < 0.1, "off by {:.1} %", 100.0 * worst);
 }
 
 /// A packed network holds what its file does, and the unpacked weights of one layer at a time.

@@ -94,6 +94,8 @@ fn setting(row: &Value, sizes: &Value) -> Setting {
         frames: number(sizes, "frames"),
         speakers: number(sizes, "speakers"),
         optimizer: OptimizerConfig::named(row["kind"].as_str().unwrap()).unwrap(),
+        shards: 1,
+        release_gradients: false,
     }
 }
 

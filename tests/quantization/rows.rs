@@ -94,7 +94,9 @@ fn check(arch: Architecture) {
     let file = quantize(&model, &quantizer, &device).unwrap();
     let file = file.to_bytes(Path::new(&name), NamedTensors::default()).unwrap();
     let header = 8 + u64::from_le_bytes(file[..8].try_into().unwrap()) as usize;
-    assert_eq!(file.len(), header + counted(&tensors), "{name}");
+    let read = safetensors::SafeTensors::deserialize(&file).unwrap();
+    let graph = read.tensor("graph").unwrap().data().len();
+    assert_eq!(file.len(), header + counted(&tensors) + graph, "{name}");
 }
 
 /// The row's network as narrow as it can be; nothing if even that is large.

@@ -1,6 +1,7 @@
 //! Reversible bodies against their taped twins.
 
 mod body;
+mod deliver;
 mod gradients;
 mod parameters;
 

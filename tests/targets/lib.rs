@@ -5,6 +5,8 @@
 #![allow(dead_code, reason = "others than tests use the rest, and they are not here")]
 #![allow(unused_imports, reason = "so do names that only others import")]
 
+#[path = "../../src/functions.rs"]
+mod functions;
 #[path = "../../src/infer/kernels/mod.rs"]
 mod kernels;
 #[path = "../../src/lanes.rs"]

@@ -7,7 +7,8 @@ mod function;
 #[path = "../../src/nn/pooling/moments.rs"]
 mod moments;
 
-pub(crate) use epsilon::{LAYER_NORM_EPSILON, SIMAM_LAMBDA};
+pub(crate) use crate::functions::SIMAM_LAMBDA;
+pub(crate) use epsilon::LAYER_NORM_EPSILON;
 pub(crate) use function::{Combine, Map};
 pub(crate) use moments::{DEVIATION_EPSILON, Floor, Statistics};
 

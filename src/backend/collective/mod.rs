@@ -7,34 +7,46 @@
 //! |---|---|
 //! | [`Alone`] | one process |
 //! | `mpi` (feature `mpi`) | processes of `mpirun` or `srun`, through the system's MPI |
+//! | `nccl` (feature `nccl`) | the same; NVIDIA's NCCL takes over sums of f32 |
 //!
 //! Sums are taken in rank order, element by element: `((r0 + r1) + r2) + ...`. So they are equal to
-//! the bit on all ranks, in all runs, and whatever the number of chunks.
+//! the bit on all ranks, in all runs, and whatever the number of chunks. NCCL's sums of f32 are
+//! equal on all ranks, in an order of its own.
 //!
-//! [`connect`] finds the body that fits how the program was started, [`end`] takes leave. [`agree`]
-//! makes one rank's error that of all, and [`sum_in_buckets`] sums gradients.
+//! [`connect`] finds the body that fits how the program was started, [`over_nccl`] puts NCCL over
+//! it, [`end`] takes leave. [`agree`] makes one rank's error that of all, [`apart()`] waits for
+//! work that each does by itself. [`Buckets`] sum gradients, and [`Sending`] begins that while the
+//! backward pass goes on.
 
 use std::fmt::Debug;
 
 use crate::error::Result;
 
 mod alone;
+mod apart;
 mod buckets;
 mod connect;
 mod ending;
 mod launched;
+mod link;
 #[cfg(feature = "mpi")]
 mod mpi;
+#[cfg(feature = "nccl")]
+mod nccl;
 #[cfg(test)]
 pub(crate) mod threads;
 
 #[cfg(feature = "mpi")]
 pub use self::mpi::Mpi;
+#[cfg(feature = "nccl")]
+pub use self::nccl::Nccl;
 pub use alone::Alone;
-pub use buckets::sum_in_buckets;
+pub use apart::apart;
+pub use buckets::{Buckets, Sending};
 pub use connect::{Options, connect, mpi_library};
 pub use ending::{agree, end};
 pub use launched::Launched;
+pub use link::{nccl_version, over_nccl};
 
 /// One rank's end of the connection between all ranks. All ranks call the same methods in the same
 /// order. One that waits longer than the communicator's limit gets an error that names the ranks
@@ -47,7 +59,7 @@ pub trait Communicator: Debug + Send + Sync {
     fn size(&self) -> usize;
 
     /// Begins the sum over ranks of values that are as many on each. Sums that are under way end in
-    /// the order in which they began.
+    /// the order in which they began. In rank order, except by NCCL.
     fn begin_sum(&self, values: Vec<f32>) -> Box<dyn Summing>;
 
     /// The sum over ranks of values that are as many on each, in rank order.

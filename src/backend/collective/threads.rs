@@ -76,9 +76,14 @@ pub fn all(size: usize) -> Vec<Arc<dyn Communicator>> {
 
 /// Runs the same on several ranks, each in a thread of its own. It returns what they do, by rank.
 pub fn each_rank<T: Send>(size: usize, work: impl Fn(&dyn Communicator) -> T + Sync) -> Vec<T> {
+    each_end(size, |end| work(&*end))
+}
+
+/// [`each_rank`] for work that keeps its end.
+pub fn each_end<T: Send>(size: usize, work: impl Fn(Arc<dyn Communicator>) -> T + Sync) -> Vec<T> {
     thread::scope(|scope| {
         let work = &work;
-        let begin = |end: Arc<dyn Communicator>| scope.spawn(move || work(&*end));
+        let begin = |end: Arc<dyn Communicator>| scope.spawn(move || work(end));
         let begun: Vec<_> = all(size).into_iter().map(begin).collect();
         begun.into_iter().map(|thread| thread.join().unwrap()).collect()
     })

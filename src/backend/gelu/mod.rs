@@ -2,6 +2,8 @@
 //! off by up to 9e-4 (`docs/upstream/gelu-backward.md`).
 
 mod autodiff;
+#[cfg(feature = "flex")]
+mod cpu;
 #[cfg(feature = "cube")]
 mod cube;
 mod plain;
@@ -43,9 +45,19 @@ pub trait GeluOps: Backend {
 
 #[cfg(feature = "flex")]
 impl GeluOps for burn::backend::Flex {
-    // Flex has the exact gradient, in one pass.
+    fn exact_gelu(x: FloatTensor<Self>) -> FloatTensor<Self> {
+        match super::flex::is_f32([&x]) {
+            true => cpu::gelu(x),
+            false => <Self as ActivationOps<Self>>::gelu(x),
+        }
+    }
+
+    // Of other types Flex has the exact gradient, in one pass.
     fn exact_gelu_gradient(x: FloatTensor<Self>, dy: FloatTensor<Self>) -> FloatTensor<Self> {
-        <Self as ActivationOps<Self>>::gelu_backward(x, dy)
+        match super::flex::is_f32([&x, &dy]) {
+            true => cpu::gradient(x, dy),
+            false => <Self as ActivationOps<Self>>::gelu_backward(x, dy),
+        }
     }
 }
 

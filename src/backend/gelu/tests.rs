@@ -94,6 +94,40 @@ fn gelu_and_its_gradient_are_the_formulas() {
     }
 }
 
+#[test]
+fn other_types_on_cpus_are_the_formulas() {
+    let device = BackendKind::Flex.device(0).unwrap();
+    check(&device, BackendKind::Flex, DType::F64);
+}
+
+/// Without a tape the output takes the input's place.
+#[test]
+fn in_place_is_the_same() {
+    let device = BackendKind::Flex.device(0).unwrap();
+    let on = || {
+        let values: Vec<f32> = (0..40_000).map(|i| (i as f32 - 20_000.0) * 5e-4).collect();
+        Tensor::<2>::from_data(TensorData::new(values, [400, 100]), &device)
+    };
+    assert_eq!(read(gelu(on())), read(gelu(on().autodiff().require_grad()).inner()));
+}
+
+#[test]
+fn far_from_zero_gelu_is_straight() {
+    let device = BackendKind::Flex.device(0).unwrap();
+    let values = [20.0f32, 1e4, 1e30, f32::MAX, f32::INFINITY];
+    let values = values.iter().flat_map(|&x| [x, -x]).collect::<Vec<f32>>();
+    let data = TensorData::new(values.clone(), [5, 2]);
+    let x = Tensor::<2>::from_data(data, &device).autodiff().require_grad();
+    let gradients = gelu(x.clone()).sum().backward();
+    let slopes = read(x.grad(&gradients).unwrap());
+    let wanted = values.iter().map(|x| if *x > 0.0 { 1.0 } else { 0.0 });
+    let off = slopes.iter().zip(wanted).fold(0.0f64, |m, (a, b)| m.max((a - b).abs()));
+    assert!(off < 1e-6, "{slopes:?}");
+    let broken = Tensor::<2>::from_floats([[f32::NAN, 1.0]], &device);
+    let y = read(gelu(broken));
+    assert!(y[0].is_nan() && (y[1] - value(1.0)).abs() < 1e-6);
+}
+
 #[cfg(feature = "wgpu-bare")]
 #[test]
 fn gelu_and_its_gradient_on_a_gpu_are_the_formulas() {

@@ -1,6 +1,7 @@
 //! The steps of a body forwards, and backwards from the output.
 
 use burn::backend::DispatchTensor;
+use burn::module::ParamId;
 use burn::tensor::Tensor;
 
 use super::body::{Reversible, Step};
@@ -32,6 +33,11 @@ fn layers<'a>(steps: &[Step<'a>]) -> Vec<&'a dyn AnyLayer> {
 /// Parameters and buffers of each function.
 pub(super) fn parameters(steps: &[Step]) -> Vec<Vec<DispatchTensor>> {
     layers(steps).into_iter().map(|l| l.parameters()).collect()
+}
+
+/// Their ids.
+pub(super) fn ids(steps: &[Step]) -> Vec<Vec<ParamId>> {
+    layers(steps).into_iter().map(|l| l.ids()).collect()
 }
 
 /// A stream on the body's grid.
@@ -94,6 +100,8 @@ pub(super) struct Held {
     pub kept: Vec<Streams>,
     /// The output; none if the last step kept its input.
     pub output: Option<Streams>,
+    /// Values of parameters that the body does not hold itself, function by function.
+    pub lent: Vec<Vec<Option<DispatchTensor>>>,
 }
 
 /// Walks back from the output: the input's gradient, if wanted. `tracked[i]` tells which parameters
@@ -108,7 +116,7 @@ pub(super) fn backward<M: Reversible>(
     sink: &mut dyn FnMut(usize, usize, DispatchTensor),
 ) -> Option<Streams> {
     let (grid, steps) = (body.grid(), body.steps());
-    let Held { mut kept, output } = held;
+    let Held { mut kept, output, mut lent } = held;
     let mut y = output.unwrap_or_default();
     let mut dy = dy;
     let mut number = tracked.len();
@@ -130,7 +138,8 @@ pub(super) fn backward<M: Reversible>(
                     };
                     let gradients = &mut |p, gradient| sink(k, p, gradient);
                     let (x, dy) = (vec![x.clone()], vec![dy.clone()]);
-                    let again = Again { x, dy, mode, inputs: true, tracked: &tracked[k] };
+                    let values = std::mem::take(&mut lent[k]);
+                    let again = Again { x, dy, mode, inputs: true, tracked: &tracked[k], values };
                     let dx = layer.pull(again, outputs, gradients).expect("was asked for");
                     (recovered.expect("the function has run"), single(dx))
                 };
@@ -152,8 +161,9 @@ pub(super) fn backward<M: Reversible>(
                 let x = kept.pop().expect("one for each such step");
                 let wanted = input || i > 0;
                 let gradients = &mut |p, gradient| sink(number, p, gradient);
-                let again =
-                    Again { x: x.clone(), dy, mode, inputs: wanted, tracked: &tracked[number] };
+                let values = std::mem::take(&mut lent[number]);
+                let tracked = &tracked[number];
+                let again = Again { x: x.clone(), dy, mode, inputs: wanted, tracked, values };
                 dy = layer.pull(again, &mut drop, gradients)?;
                 y = x;
             }

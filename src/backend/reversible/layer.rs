@@ -1,9 +1,10 @@
 //! A differentiable function with parameters of its own, and its gradients by a private tape.
 
 use std::slice::Iter;
+use std::vec::IntoIter;
 
 use burn::backend::DispatchTensor;
-use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::tensor::{Device, Tensor};
 
 use super::seed::seed;
@@ -28,11 +29,15 @@ pub trait AnyLayer {
     /// Parameters and buffers, as they are stored.
     fn parameters(&self) -> Vec<DispatchTensor>;
 
+    /// The ids of [`AnyLayer::parameters`].
+    fn ids(&self) -> Vec<ParamId>;
+
     /// Runs the function again and differentiates it: the gradients of the inputs, if they are
     /// wanted. The tape lives in this call only.
     ///
     /// `outputs` receives the outputs before the backward pass, so their memory can be used again.
-    /// `gradients` receives the gradients of tracked parameters with their numbers.
+    /// `gradients` receives the gradients of tracked parameters with their numbers, when nothing
+    /// here holds the parameters any more.
     fn pull(
         &self,
         again: Again,
@@ -53,6 +58,9 @@ pub struct Again<'a> {
     pub inputs: bool,
     /// Which parameters' gradients are wanted.
     pub tracked: &'a [bool],
+    /// Values without a tape in the place of the layer's own, by the numbers of parameters. An
+    /// empty list has none.
+    pub values: Vec<Option<DispatchTensor>>,
 }
 
 impl<L: Layer> AnyLayer for L {
@@ -72,15 +80,28 @@ impl<L: Layer> AnyLayer for L {
         collect.0
     }
 
+    fn ids(&self) -> Vec<ParamId> {
+        struct Collect(Vec<ParamId>);
+        impl ModuleVisitor for Collect {
+            fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+                self.0.push(param.id);
+            }
+        }
+        let mut collect = Collect(Vec::new());
+        self.visit(&mut collect);
+        collect.0
+    }
+
     fn pull(
         &self,
         again: Again,
         outputs: &mut dyn FnMut(Streams),
         gradients: &mut dyn FnMut(usize, DispatchTensor),
     ) -> Option<Streams> {
-        let Again { x, dy, mode, inputs, tracked } = again;
+        let Again { x, dy, mode, inputs, tracked, values } = again;
         let device = x.first().map(Tensor::device);
-        let layer = self.clone().map(&mut Thaw(tracked.iter()));
+        let mut thaw = Thaw { tracked: tracked.iter(), values: values.into_iter() };
+        let layer = self.clone().map(&mut thaw);
         let leaf = |x: Tensor<4>| if inputs { x.autodiff().require_grad() } else { x.autodiff() };
         let x: Streams = x.into_iter().map(leaf).collect();
         let y = layer.forward(x.clone(), mode.again());
@@ -99,11 +120,12 @@ impl<L: Layer> AnyLayer for L {
             x.iter().map(gradient).collect()
         });
         if let Some(found) = found {
-            layer.visit(&mut Harvest {
-                gradients: found,
-                tracked: tracked.iter().enumerate(),
-                sink: gradients,
-            });
+            let tracked = tracked.iter().enumerate();
+            let mut harvest = Harvest { gradients: found, tracked, ripe: Vec::new() };
+            layer.visit(&mut harvest);
+            let Harvest { ripe, .. } = harvest;
+            drop(layer);
+            ripe.into_iter().for_each(|(number, gradient)| gradients(number, gradient));
         }
         in_order(device.as_ref());
         dx
@@ -124,14 +146,46 @@ pub(crate) fn in_order(device: Option<&Device>) {
 
 /// Makes tracked parameters leaves of a new tape. Buffers must stay what they are: a running
 /// statistic is one cell shared by all copies of a module.
-struct Thaw<'a>(Iter<'a, bool>);
+struct Thaw<'a> {
+    tracked: Iter<'a, bool>,
+    /// Values in the place of the parameters' own.
+    values: IntoIter<Option<DispatchTensor>>,
+}
 
 impl ModuleMapper for Thaw<'_> {
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        match self.0.next() {
-            Some(true) => param.map(|t| t.inner().autodiff().require_grad()),
+        let value = self.values.next().flatten();
+        match self.tracked.next() {
+            Some(true) => param.map(|own| {
+                let value = value.map_or_else(|| own.inner(), Tensor::from_dispatch);
+                value.autodiff().require_grad()
+            }),
             _ => param,
         }
+    }
+}
+
+/// Replaces parameters by a tensor of one value: others have theirs.
+pub(super) struct Hollow<'a> {
+    /// Which parameters.
+    given: Iter<'a, bool>,
+    /// The memory of that value.
+    one: Option<Tensor<1>>,
+}
+
+impl<'a> Hollow<'a> {
+    pub fn new(given: &'a [bool]) -> Self {
+        Self { given: given.iter(), one: None }
+    }
+}
+
+impl ModuleMapper for Hollow<'_> {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let Some(true) = self.given.next() else { return param };
+        param.map(|own| {
+            let one = self.one.get_or_insert_with(|| Tensor::zeros([1], &own.device()));
+            one.clone().reshape([1; D])
+        })
     }
 }
 
@@ -151,7 +205,8 @@ impl ModuleMapper for Freeze<'_> {
 struct Harvest<'a> {
     gradients: burn::tensor::Gradients,
     tracked: std::iter::Enumerate<Iter<'a, bool>>,
-    sink: &'a mut dyn FnMut(usize, DispatchTensor),
+    /// Those that were found, with the numbers of their parameters.
+    ripe: Vec<(usize, DispatchTensor)>,
 }
 
 impl ModuleVisitor for Harvest<'_> {
@@ -159,7 +214,7 @@ impl ModuleVisitor for Harvest<'_> {
         let Some((index, true)) = self.tracked.next() else { return };
         // A parameter that the function did not use has none.
         if let Some(gradient) = param.base().grad_remove(&mut self.gradients) {
-            (self.sink)(index, gradient.into_dispatch());
+            self.ripe.push((index, gradient.into_dispatch()));
         }
     }
 }

@@ -3,8 +3,8 @@
 //! else).
 //!
 //! From the ground up: `grid` (rounding of streams), `seed` and `layer` (functions and their
-//! private tapes), `body` (steps), `chain` (the steps forwards and backwards), `lift` and `node`
-//! (the whole as one node of the tape).
+//! private tapes), `body` (steps), `chain` (the steps forwards and backwards), `deliver` (where
+//! gradients go on the way back), `lift` and `node` (the whole as one node of the tape).
 //!
 //! A [`Reversible`] module lists its [`Step`]s. [`run`] takes an input through them:
 //!
@@ -34,6 +34,7 @@
 
 mod body;
 mod chain;
+mod deliver;
 mod grid;
 mod layer;
 mod lift;
@@ -41,6 +42,7 @@ mod node;
 mod seed;
 
 pub use body::{Execution, Rearrange, Reversible, Step};
+pub use deliver::{Sink, delivering};
 pub use grid::{GRID, GridOps, sum};
 pub(crate) use grid::{shift, snap};
 pub(super) use layer::in_order;
@@ -48,6 +50,8 @@ pub use layer::{Again, AnyLayer, Layer, Streams};
 pub use lift::Lift;
 pub use node::ReversibleOps;
 pub use seed::SeedOps;
+#[cfg(feature = "train")]
+pub(crate) use seed::seed as root;
 
 use burn::tensor::Tensor;
 

@@ -1,5 +1,6 @@
 //! The whole body as one node of the tape.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::marker::PhantomData;
 
@@ -8,13 +9,16 @@ use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
 use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::autodiff::{Autodiff, NodeId};
+use burn::backend::ops::FloatTensorOps;
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, Dispatch, DispatchKindConversion, DispatchTensor, backend_extension};
+use burn::module::ParamId;
 use burn::tensor::Tensor;
 
 use super::body::{Reversible, Step};
 use super::chain;
-use super::layer::Freeze;
+use super::deliver::{deliver, lend};
+use super::layer::{Freeze, Hollow};
 use super::lift::Lift;
 use crate::backend::Mode;
 
@@ -81,12 +85,15 @@ where
             let of = |p: DispatchTensor| {
                 // A parameter that is not on the tape is a constant.
                 let tensor = <Self as Lift>::lower(p).ok()?;
-                let id = tensor.is_tracked().then(|| tensor.id())?;
+                let goal = tensor.is_tracked().then(|| Goal {
+                    node: tensor.id(),
+                    is_leaf: <Self as FloatTensorOps<Self>>::float_is_require_grad(&tensor),
+                })?;
                 anchor = Some(match anchor.take() {
                     None => tensor,
                     Some(others) => join::<B, C>(others, tensor),
                 });
-                Some(id)
+                Some(goal)
             };
             nodes.push(layer.into_iter().map(of).collect::<Vec<_>>());
         }
@@ -113,7 +120,34 @@ where
     }
 }
 
-fn flags(nodes: &[Vec<Option<NodeId>>]) -> Vec<Vec<bool>> {
+/// Where a tracked parameter's gradient goes.
+#[derive(Debug, Clone, Copy)]
+struct Goal {
+    node: NodeId,
+    /// Whether the parameter is a leaf of the tape, which is what an optimizer trains.
+    is_leaf: bool,
+}
+
+/// Which parameters are leaves that occur once in the body: their gradients are complete when their
+/// function is done.
+fn whole(goals: &[Vec<Option<Goal>>]) -> Vec<Vec<bool>> {
+    let mut uses = HashMap::<NodeId, usize>::new();
+    for goal in goals.iter().flatten().flatten() {
+        *uses.entry(goal.node).or_default() += 1;
+    }
+    let is_whole = |goal: &Option<Goal>| goal.is_some_and(|g| g.is_leaf && uses[&g.node] == 1);
+    goals.iter().map(|goals| goals.iter().map(is_whole).collect()).collect()
+}
+
+/// The values of parameters that the sink in use, if there is one, lends.
+fn lent(ids: &[Vec<ParamId>], whole: &[Vec<bool>]) -> Vec<Vec<Option<DispatchTensor>>> {
+    let of = |(ids, whole): (&Vec<ParamId>, &Vec<bool>)| {
+        ids.iter().zip(whole).map(|(&id, &whole)| whole.then(|| lend(id)).flatten()).collect()
+    };
+    ids.iter().zip(whole).map(of).collect()
+}
+
+fn flags(nodes: &[Vec<Option<Goal>>]) -> Vec<Vec<bool>> {
     nodes.iter().map(|layer| layer.iter().map(Option::is_some).collect()).collect()
 }
 
@@ -143,7 +177,7 @@ struct State<M> {
     body: M,
     mode: Mode,
     /// Where each tracked parameter's gradient goes.
-    nodes: Vec<Vec<Option<NodeId>>>,
+    nodes: Vec<Vec<Option<Goal>>>,
     kept: Vec<Vec<Tensor<4>>>,
     output: Option<Vec<Tensor<4>>>,
 }
@@ -173,11 +207,24 @@ impl<B: Lift, M: Reversible> Backward<B, 2> for Recompute<M> {
         let dy = B::lift(gradients.consume::<B>(&ops.node));
         let [x, _] = ops.parents;
         let State { body, mode, nodes, kept, output } = ops.state;
-        let held = chain::Held { kept, output };
+        let ids = chain::ids(&body.steps());
+        let whole = whole(&nodes);
+        let lent = lent(&ids, &whole);
+        let given: Vec<bool> = lent.iter().flatten().map(Option::is_some).collect();
+        let body = match given.contains(&true) {
+            true => body.map(&mut Hollow::new(&given)),
+            false => body,
+        };
+        let held = chain::Held { kept, output, lent };
         let mut sink = |layer: usize, parameter: usize, gradient: DispatchTensor| {
-            let node = nodes[layer][parameter].expect("only tracked parameters are differentiated");
+            let gradient = match whole[layer][parameter] {
+                true => deliver(ids[layer][parameter], gradient),
+                false => Some(gradient),
+            };
+            let Some(gradient) = gradient else { return };
+            let goal = nodes[layer][parameter].expect("only tracked parameters are differentiated");
             let gradient = B::lower(gradient).expect("gradients are on the parameters' backend");
-            gradients.register::<B>(node, gradient);
+            gradients.register::<B>(goal.node, gradient);
         };
         let dx =
             chain::backward(&body, held, vec![dy], mode, x.is_some(), &flags(&nodes), &mut sink);

@@ -36,7 +36,7 @@ impl SeedOps for burn::backend::NdArray {}
 impl SeedOps for burn::backend::Cube {}
 
 /// [`SeedOps::seed`] of high-level tensors.
-pub(super) fn seed(y: Tensor<4>, dy: Tensor<4>) -> Tensor<1> {
+pub(crate) fn seed<const D: usize>(y: Tensor<D>, dy: Tensor<D>) -> Tensor<1> {
     Tensor::from_dispatch(<Dispatch as SeedOps>::seed(y.into_dispatch(), dy.into_dispatch()))
 }
 

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
+use crate::cli::values::misuse;
 use crate::corpus::Words;
 use crate::error::{Error, Result};
 use crate::scoring::{Norm, OtherScores, ScoreList};
@@ -54,10 +55,10 @@ impl Kind {
     /// Refuses options that contradict each other. `thresholds` says whether thresholds are stored.
     pub(super) fn check(&self, thresholds: bool) -> Result<()> {
         if self.plda.is_some() && self.said() != Some(Said::Plda) {
-            return Err(Error::invalid("--plda: --scores-of says that PLDA did not make them"));
+            return Err(misuse("--plda: --scores-of says that PLDA did not make them"));
         }
         if thresholds && self.said().is_some_and(|said| said != Said::Cosine) {
-            return Err(Error::invalid(
+            return Err(misuse(
                 "--threshold stores thresholds of cosines, which `compare` has; --scores-of says \
                  that these scores are none",
             ));
@@ -68,6 +69,12 @@ impl Kind {
     /// Whether a cohort made the scores.
     pub(super) fn is_normalised(&self) -> bool {
         matches!(self.scores_of, Some(Said::Norm(_)))
+    }
+
+    /// Whether it is said how the scores were made, so that not naming a mean says that none was
+    /// subtracted. `cosines` says whether they are that.
+    pub(super) fn is_named(&self, cosines: bool) -> bool {
+        cosines || matches!(self.said(), Some(Said::Norm(_) | Said::Plda))
     }
 
     /// The file that is read.
@@ -122,17 +129,18 @@ impl Kind {
         }
     }
 
-    /// What the scores are if they are no cosines, as far as the user has told it: a cohort, and
-    /// how many of its nearest count.
+    /// What the scores are if they are no cosines, as far as the user has told it: a cohort, how
+    /// many of its nearest count, and whether it is averaged by speaker.
     pub(super) fn others(
         &self,
         cohort: Option<&Path>,
         top_n: usize,
+        averaged: bool,
     ) -> Result<Option<OtherScores>> {
         match self.said() {
             // How many of its nearest count is told only with a cohort.
             Some(Said::Norm(norm)) => {
-                OtherScores::normalised(norm, cohort.map(|_| top_n), cohort).map(Some)
+                OtherScores::normalised(norm, cohort.map(|_| top_n), cohort, averaged).map(Some)
             }
             Some(Said::Plda) => OtherScores::plda(self.plda.as_deref()).map(Some),
             Some(Said::Llr) => Ok(Some(OtherScores::Llr)),

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::cli::shown;
 use crate::model_file::NamedThreshold;
-use crate::scoring::{Calibrated, Column, Fitted, Quantity};
+use crate::scoring::{Calibrated, Calibration, Column, Fitted, Made, Quantity};
 use crate::terminal::{errln, note};
 
 /// A calibration and the thresholds that were stored with it.
@@ -17,6 +17,12 @@ pub(super) struct Report<'a> {
     pub thresholds: &'a [(String, NamedThreshold)],
     /// The model that holds them.
     pub output: &'a Path,
+    /// The model that was calibrated.
+    pub model: &'a Path,
+    /// The calibration that it held.
+    pub replaced: Option<&'a Calibration>,
+    /// How `compare` makes this model's scores.
+    pub made: Made,
 }
 
 impl Report<'_> {
@@ -52,10 +58,20 @@ impl Report<'_> {
                 fitted.cllr
             );
         }
+        if let Some(old) = self.replaced {
+            let (scores, prior) = (old.fitted.scores(), old.fitted.prior);
+            let fate = match self.output == self.model {
+                true => "is gone".to_owned(),
+                false => format!("is in {} alone", self.model.display()),
+            };
+            note!("the model's earlier calibration, of {scores} and for prior {prior}, {fate}");
+        }
         let why = if !fitted.cosines {
             format!("was fitted on {}", fitted.scores())
         } else if calibration.weighs(Quantity::Cohort) {
             "weighs a cohort".into()
+        } else if let Some(mean) = fitted.mean.as_ref().filter(|mean| **mean != self.made.mean) {
+            format!("is of scores {mean}, and the model's own are {}", self.made.mean)
         } else {
             return;
         };
@@ -86,12 +102,15 @@ impl Report<'_> {
             "left_out": left_out,
             "prior": fitted.prior,
             "fit_prior": fitted.fit_prior.unwrap_or(fitted.prior),
+            "files": fitted.files,
             "targets": fitted.targets,
             "nontargets": fitted.nontargets,
             "speakers": fitted.speakers,
             "cosines": fitted.cosines,
             "scores_of": self.scores_of(),
             "others": fitted.others,
+            "mean": fitted.mean,
+            "measured": fitted.measured,
             "seconds": fitted.seconds,
             "penalty": fitted.penalty,
             "thresholds": self.thresholds.iter().map(threshold).collect::<Vec<_>>(),
@@ -119,7 +138,7 @@ impl Report<'_> {
                 "trials        {} targets, {} nontargets of {} speakers",
                 fitted.targets, fitted.nontargets, fitted.speakers
             ),
-            format!("scores        {}", fitted.scores()),
+            format!("scores        {}{}", fitted.scores(), fitted.less()),
             format!("LLR           {calibration}"),
             format!(
                 "Cllr          {:.4} bits on speakers left out ({:.4} at best)",

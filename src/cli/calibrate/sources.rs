@@ -6,12 +6,13 @@ use rayon::prelude::*;
 
 use super::kind::Kind;
 use crate::archive::input_files;
-use crate::cli::eval::speakers::places;
-use crate::cli::values::within;
+use crate::cli::cohort;
+use crate::cli::eval::sides::{BySide, Named};
+use crate::cli::values::{misuse, within};
 use crate::corpus::read_utt2dur;
 use crate::error::{Error, Result};
 use crate::scoring::{
-    AsNorm, Column, Embeddings, Evidence, OtherScores, Quantity, Scorer, parse_columns,
+    AsNorm, Column, Embeddings, Evidence, Norm, OtherScores, Quantity, Scorer, parse_columns,
 };
 
 /// Columns of a calibration. (A bare list would be several values for clap.)
@@ -40,11 +41,11 @@ pub(super) struct Sources {
     #[arg(long, value_name = "COLUMNS", value_parser = quality)]
     quality: Option<Quality>,
     /// Seconds of each utterance, `utterance seconds` a line, as in Kaldi's utt2dur. They should be
-    /// seconds of speech, as `compare --json` prints them (speech_seconds). The model keeps their
-    /// range, and verbs warn of shorter speech: too often, if these were of whole recordings.
+    /// seconds of speech, as `revox embed --speech` writes them. The model keeps their range, and
+    /// verbs warn of shorter speech: too often, if these were of whole recordings.
     #[arg(long, value_name = "FILE")]
     durations: Option<PathBuf>,
-    /// Utterances of more seconds count as this long.
+    /// Utterances and models of more seconds count as this long.
     #[arg(long, value_name = "SECONDS", value_parser = seconds, requires = "durations")]
     max_seconds: Option<f64>,
     /// Embeddings of the utterances, for norm and cohort.
@@ -55,6 +56,15 @@ pub(super) struct Sources {
     /// the calibration keeps its hash.
     #[arg(long)]
     cohort: Option<PathBuf>,
+    /// Speakers of the cohort's utterances: the cohort is then one mean embedding a speaker, as
+    /// with `revox score --utt2spk`.
+    #[arg(long, value_name = "LIST", requires = "cohort")]
+    cohort_utt2spk: Option<PathBuf>,
+    /// The scores are less the mean of these embeddings, as `revox score --mean` made them. It is
+    /// subtracted for norm and cohort of --quality too. The calibration keeps its hash: `compare`
+    /// uses the calibration if the model holds that mean, or neither has one.
+    #[arg(long, value_name = "EMBEDDINGS")]
+    mean: Option<PathBuf>,
     /// How many of the largest cosines count, at most; for --scores-of, those of `revox score`.
     #[arg(long, default_value_t = 300, value_parser = top, requires = "cohort")]
     top_n: usize,
@@ -77,7 +87,22 @@ impl Sources {
 
     /// What the scores are if they are no cosines, as far as it is known.
     pub(super) fn others(&self, kind: &Kind) -> Result<Option<OtherScores>> {
-        kind.others(self.cohort.as_deref(), self.top_n)
+        kind.others(self.cohort.as_deref(), self.top_n, self.cohort_utt2spk.is_some())
+    }
+
+    /// The cohort that is weighed, if one is, told as normalisation by it.
+    pub(super) fn measured(&self) -> Result<Option<OtherScores>> {
+        if !self.weighs(Quantity::Cohort) {
+            return Ok(None);
+        }
+        let averaged = self.cohort_utt2spk.is_some();
+        OtherScores::normalised(Norm::As1, Some(self.top_n), self.cohort.as_deref(), averaged)
+            .map(Some)
+    }
+
+    /// The mean that was subtracted, `[dim]`.
+    pub(super) fn mean(&self) -> Result<Option<Vec<f64>>> {
+        self.mean.as_deref().map(cohort::mean).transpose()
     }
 
     /// Refuses columns without a source and sources without a column. A cohort may also be that of
@@ -85,7 +110,7 @@ impl Sources {
     pub(super) fn check(&self, normalised: bool) -> Result<()> {
         let weighs = |quantity| self.weighs(quantity);
         let wants = |what: &str, option: &str| {
-            Err(Error::invalid(format!("--quality weighs {what}: give {option}")))
+            Err(misuse(format!("--quality weighs {what}: give {option}")))
         };
         if weighs(Quantity::Seconds) && self.durations.is_none() {
             return wants("seconds", "--durations");
@@ -97,55 +122,48 @@ impl Sources {
             return wants("a cohort", "--embeddings and --cohort");
         }
         if self.cohort.is_some() && !weighs(Quantity::Cohort) && !normalised {
-            return Err(Error::invalid(
+            return Err(misuse(
                 "--cohort: no column of --quality weighs it, and --scores-of names no form of \
                  normalisation (as1, s, ...)",
             ));
         }
         if self.embeddings.is_some() && !weighs(Quantity::Norm) && !weighs(Quantity::Cohort) {
-            return Err(Error::invalid("--embeddings: no column of --quality weighs them"));
+            return Err(misuse("--embeddings: no column of --quality weighs them"));
         }
         Ok(())
     }
 
     /// The files that are read.
     pub(super) fn inputs(&self) -> Vec<PathBuf> {
-        let embeddings = [&self.embeddings, &self.cohort].into_iter().flatten();
+        let embeddings = [&self.embeddings, &self.cohort, &self.mean].into_iter().flatten();
         let embeddings = embeddings.flat_map(|path| input_files(path));
-        embeddings.chain(self.durations.clone()).collect()
+        let lists = [&self.durations, &self.cohort_utt2spk].into_iter().flatten();
+        embeddings.chain(lists.cloned()).collect()
     }
 
-    /// What is known of each word of a score file. `words` has each with its first line; `wav_scp`
-    /// lists the utterances' files; `mean` is the model's.
+    /// What is known of the words of a score file. Models have the seconds of all their utterances,
+    /// and no embeddings. `mean` is subtracted from those of utterances and cohort.
     pub(super) fn evidence(
         &self,
-        scores: &Path,
-        words: &[(&str, usize)],
-        wav_scp: Option<&Path>,
-        mean: Option<Vec<f32>>,
-    ) -> Result<Vec<Evidence>> {
-        let mut evidence = vec![Evidence::default(); words.len()];
-        if let Some(path) = &self.durations {
-            let mut list = read_utt2dur(path)?;
-            list.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
-            let ids: Vec<&str> = list.iter().map(|(id, _)| id.as_str()).collect();
-            let places = places(&[(scores, words)], path, &ids, wav_scp)?;
-            let most = self.max_seconds.unwrap_or(f64::INFINITY);
-            for (side, place) in evidence.iter_mut().zip(places) {
-                side.seconds = Some(list[place].1.min(most));
-            }
-        }
+        named: &Named,
+        mean: Option<Vec<f64>>,
+    ) -> Result<BySide<Evidence>> {
+        let seconds = self.durations.as_deref().map(|path| seconds_of(named, path)).transpose()?;
+        let mut evidence = vec![Evidence::default(); named.count()];
         if let Some(path) = &self.embeddings {
             let embeddings = Embeddings::load(path)?;
             let mut order: Vec<usize> = (0..embeddings.len()).collect();
             order.sort_unstable_by_key(|&i| embeddings.id(i));
             let ids: Vec<&str> = order.iter().map(|&i| embeddings.id(i)).collect();
-            let places = places(&[(scores, words)], path, &ids, wav_scp)?;
+            let places = named.places(path, &ids)?;
             let places: Vec<usize> = places.into_iter().map(|place| order[place]).collect();
-            let mean: Option<Vec<f64>> = mean.map(|m| m.into_iter().map(f64::from).collect());
             self.measure(&mut evidence, path, &embeddings, &places, mean)?;
         }
-        Ok(evidence)
+        let Some(seconds) = seconds else { return Ok(BySide::of_words(evidence)) };
+        let most = self.max_seconds.unwrap_or(f64::INFINITY);
+        seconds.map(&mut |word, seconds| {
+            Ok(Evidence { seconds: Some(seconds.min(most)), ..evidence[word] })
+        })
     }
 
     /// Adds the norms, and the means of the largest cosines with the cohort.
@@ -169,7 +187,7 @@ impl Sources {
         let Some(path) = self.cohort.as_ref().filter(|_| self.weighs(Quantity::Cohort)) else {
             return Ok(());
         };
-        let cohort = Embeddings::load(path)?;
+        let cohort = cohort::load(path, self.cohort_utt2spk.as_deref())?;
         if cohort.dim() != embeddings.dim() {
             let (found, wanted) = (cohort.dim(), embeddings.dim());
             let message = format!("has {found} values an embedding, the utterances {wanted}");
@@ -182,4 +200,15 @@ impl Sources {
         });
         Ok(())
     }
+}
+
+/// The seconds of utterances, and of models.
+fn seconds_of(named: &Named, path: &Path) -> Result<BySide<f64>> {
+    let mut list = read_utt2dur(path)?;
+    list.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+    let ids: Vec<&str> = list.iter().map(|(id, _)| id.as_str()).collect();
+    let of_model = |_: usize, places: &[usize]| -> Result<f64> {
+        Ok(places.iter().map(|&place| list[place].1).sum())
+    };
+    named.look_up::<f64>(path, &ids, &|_| None, &|place| list[place].1, &of_model)
 }

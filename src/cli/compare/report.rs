@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::cli::decision::Verdict;
+use crate::cli::decision::{Verdict, likely};
 use crate::cli::shown;
 use crate::inference::Facts;
 
@@ -82,25 +82,5 @@ impl Report<'_> {
             ));
         }
         lines.join("\n")
-    }
-}
-
-/// A probability in three decimals, if they tell it from 0 and 1.
-fn likely(p: f64) -> String {
-    match p {
-        p if p < 0.001 => "below 0.001".into(),
-        p if p > 0.999 => "above 0.999".into(),
-        p => format!("{p:.3}"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn probabilities_are_never_certain() {
-        let found = [0.0, 0.0009, 0.001, 0.25, 0.999, 1.0].map(likely);
-        assert_eq!(found, ["below 0.001", "below 0.001", "0.001", "0.250", "0.999", "above 0.999"]);
     }
 }

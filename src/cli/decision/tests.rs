@@ -1,7 +1,7 @@
 use clap::Parser;
 
 use super::*;
-use crate::scoring::{Fitted, Norm, OtherScores, parse_columns};
+use crate::scoring::{Fitted, Norm, OtherScores, SubtractedMean, parse_columns};
 
 #[derive(Parser)]
 struct Line {
@@ -35,8 +35,8 @@ fn calibrated() -> Scoring {
 }
 
 fn decide(args: &[&str], scoring: &Scoring, score: f64) -> Result<Verdict> {
-    let decider = parse(args).unwrap().decider("m".as_ref(), scoring)?;
-    decider.decide(score, &side(3.0), &side(4.0))
+    let decider = parse(args).unwrap().decider(Some("m".as_ref()), scoring)?;
+    decider.decide(score, [("a", &side(3.0)), ("b", &side(4.0))])
 }
 
 #[test]
@@ -54,7 +54,7 @@ fn ratios_decide_by_cost_and_prior() {
     let found = decide(&["--cost", "10:1"], &scoring, 0.8).unwrap();
     assert_eq!(found.same, Some(true));
     assert!(found.basis.contains("a miss costs 10 and a false accept 1"), "{}", found.basis);
-    let decider = parse(&[]).unwrap().decider("m".as_ref(), &scoring).unwrap();
+    let decider = parse(&[]).unwrap().decider(Some("m".as_ref()), &scoring).unwrap();
     assert!(decider.is_calibrated() && decider.prior() == 0.01);
 }
 
@@ -85,6 +85,17 @@ fn thresholds_decide_where_they_are_asked_for() {
 }
 
 #[test]
+fn advice_on_the_model_inside_the_program_works_for_it() {
+    for args in [["--prior", "0.1"], ["--at", "lax"], ["--far", "0.5"]] {
+        let error = parse(&args).unwrap().decider(None, &Scoring::default()).err().unwrap();
+        let text = error.to_string();
+        assert!(text.starts_with("the model inside the program: holds no "), "{text}");
+        assert!(text.contains("cannot be changed: `revox calibrate"), "{text}");
+        assert!(text.contains("a copy of models/default/model.safetensors"), "{text}");
+    }
+}
+
+#[test]
 fn models_without_a_calibration_decide_as_ever() {
     let scoring = Scoring { threshold_eer: Some(0.5), ..Scoring::default() };
     let found = decide(&[], &scoring, 0.5).unwrap();
@@ -104,7 +115,7 @@ fn unusable() -> [(Scoring, &'static str); 3] {
     };
     let normalised = of(&|c| {
         c.fitted.cosines = false;
-        c.fitted.others = Some(OtherScores::normalised(Norm::As1, Some(300), None).unwrap());
+        c.fitted.others = Some(OtherScores::normalised(Norm::As1, Some(300), None, false).unwrap());
     });
     let unnamed = of(&|c| c.fitted.cosines = false);
     let cohort = of(&|c| {
@@ -141,6 +152,30 @@ fn thresholds_decide_where_a_calibration_cannot() {
 }
 
 #[test]
+fn a_calibration_without_the_models_mean_is_not_used() {
+    let mut scoring = calibrated();
+    let store = |scoring: &mut Scoring, mean: Option<&[f32]>| {
+        let calibration = scoring.calibration.as_mut().unwrap();
+        calibration.fitted.mean = Some(SubtractedMean::own(mean));
+    };
+    store(&mut scoring, None);
+    assert!(decide(&[], &scoring, 0.5).unwrap().warnings.is_empty());
+    scoring.embedding_mean = Some(vec![0.5; 3]);
+    let found = decide(&[], &scoring, 0.5).unwrap();
+    assert_eq!((found.llr, found.threshold), (None, Some(0.25)));
+    let wanted = "without a mean subtracted; these are less the mean embedding ";
+    assert!(found.warnings[0].contains(wanted), "{found:?}");
+    assert!(found.warnings[0].contains("with the --mean that the model holds"), "{found:?}");
+    store(&mut scoring, Some(&[0.5; 3]));
+    let found = decide(&[], &scoring, 0.5).unwrap();
+    assert!(found.llr.is_some() && found.warnings.is_empty(), "{found:?}");
+    // An earlier version did not keep it.
+    scoring.calibration.as_mut().unwrap().fitted.mean = None;
+    let found = decide(&[], &scoring, 0.5).unwrap();
+    assert!(found.llr.is_some() && found.warnings[0].contains("an earlier version"), "{found:?}");
+}
+
+#[test]
 fn a_quality_that_is_not_known_is_named() {
     let mut scoring = calibrated();
     let calibration = scoring.calibration.as_mut().unwrap();
@@ -157,11 +192,11 @@ fn a_quality_that_is_not_known_is_named() {
 #[test]
 fn short_speech_is_a_warning() {
     let scoring = calibrated();
-    let decider = parse(&[]).unwrap().decider("m".as_ref(), &scoring).unwrap();
-    let found = decider.decide(0.5, &side(2.0), &side(1.5)).unwrap();
+    let decider = parse(&[]).unwrap().decider(Some("m".as_ref()), &scoring).unwrap();
+    let found = decider.decide(0.5, [("a.wav", &side(2.0)), ("b.wav", &side(1.5))]).unwrap();
     assert_eq!(
         found.warnings,
-        ["the test recording has 1.50 s of speech; the calibration covers 2.00 s and more"]
+        ["b.wav has 1.50 s of speech; the calibration covers 2.00 s and more"]
     );
 }
 
@@ -187,4 +222,10 @@ fn one_thing_decides() {
         assert!(parse(args).is_err(), "{args:?}");
     }
     assert_eq!(parse(&["--cost", "0.5:2"]).unwrap().cost, Some((0.5, 2.0)));
+}
+
+#[test]
+fn probabilities_are_never_certain() {
+    let found = [0.0, 0.0009, 0.001, 0.25, 0.999, 1.0].map(likely);
+    assert_eq!(found, ["below 0.001", "below 0.001", "0.001", "0.250", "0.999", "above 0.999"]);
 }

@@ -2,11 +2,60 @@
 
 use std::path::Path;
 
+use super::collected::Collected;
 use crate::archive::{self, Reader};
 use crate::audio::{FbankConfig, subtract_mean};
+use crate::cli::Global;
+use crate::cli::values::counted;
 use crate::error::{Error, Result};
-use crate::inference::Features;
-use crate::model_file::{Frontend, read_safetensors};
+use crate::fs;
+use crate::inference::{Embedder, Features};
+use crate::model_file::{Frontend, Model, read_safetensors};
+use crate::progress::Progress;
+
+/// Bytes of features that run through the network at a time.
+const LOT: usize = 64 << 20;
+
+/// Embeddings of features that were computed earlier.
+///
+/// # Errors
+/// Those of [`each_features`]; features of too few frames for the network.
+pub(super) fn of_features(
+    path: &Path,
+    model: &Model,
+    embedder: &Embedder,
+    mut collected: Collected,
+    global: &Global,
+) -> Result<Collected> {
+    // How many there are is known at their end.
+    let mut progress = Progress::new("embedding", 0, global.quiet);
+    let (mut ids, mut lot, mut bytes) = (Vec::new(), Vec::new(), 0);
+    let least = model.network.least_frames();
+    let mut embed = |ids: &mut Vec<String>, lot: &mut Vec<Features>| {
+        let sets: Vec<&Features> = lot.iter().collect();
+        let rows = embedder.features(&sets, &|_| ());
+        progress.add(rows.len());
+        lot.clear();
+        ids.drain(..).zip(rows).try_for_each(|(id, row)| collected.push(&id, &row))
+    };
+    each_features(path, &model.header.frontend, &mut |id, features| {
+        if features.frames < least {
+            let frames = counted(features.frames, "frame");
+            let what = format!("features `{id}` have {frames}; the network takes {least} or more");
+            return Err(Error::file(path, what));
+        }
+        bytes += size_of_val::<[f32]>(&features.values);
+        ids.push(id);
+        lot.push(features);
+        if bytes < LOT {
+            return Ok(());
+        }
+        bytes = 0;
+        embed(&mut ids, &mut lot)
+    })?;
+    embed(&mut ids, &mut lot)?;
+    Ok(collected)
+}
 
 /// Gives features with their ids to `take`, in the file's order. A file of `revox fbank` says how
 /// its features were made, which must be what the model wants. Of Kaldi's archives and lists, one
@@ -15,7 +64,7 @@ use crate::model_file::{Frontend, read_safetensors};
 /// # Errors
 /// A file of features that were made otherwise; features of another shape or with values that are
 /// no numbers, by their ids; those of `take`.
-pub(super) fn each_features(
+fn each_features(
     path: &Path,
     wanted: &Frontend,
     take: &mut dyn FnMut(String, Features) -> Result<()>,
@@ -23,7 +72,10 @@ pub(super) fn each_features(
     if archive::is_archive(path) {
         return each_of_archive(path, wanted, take);
     }
-    let (tensors, metadata) = read_safetensors(path)?;
+    let (tensors, metadata) = read_safetensors(path).map_err(|e| match fs::is_stdin(path) {
+        true => e.and("Kaldi's archive on standard input is `ark:-`, a list of one `scp:-`"),
+        false => e,
+    })?;
     if let Some(text) = metadata.get("frontend") {
         let made: Frontend = serde_json::from_str(text)
             .map_err(|e| Error::file(path, format!("damaged metadata: {e}")))?;

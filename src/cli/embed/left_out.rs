@@ -51,6 +51,9 @@ impl LeftOut {
 
     /// Leaves an utterance out that an earlier process has warned of.
     pub fn again(&mut self, id: &str, reason: &str) {
+        // A file that was named itself begins the reason, too.
+        let reason =
+            reason.strip_prefix(id).and_then(|rest| rest.strip_prefix(": ")).unwrap_or(reason);
         self.entries.push((id.to_owned(), reason.replace(['\n', '\r'], " ")));
     }
 
@@ -67,5 +70,24 @@ impl LeftOut {
         fs::write_atomic(path, |out| {
             self.entries.iter().try_for_each(|(id, reason)| writeln!(out, "{id} {reason}"))
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_listed_once() {
+        let mut left_out = LeftOut::default();
+        for (id, reason) in [
+            ("a.wav", "a.wav: silent"),
+            ("u1", "wav.scp:1: a.wav: silent"),
+            ("a.wav", "a.wav.gz: odd\nindeed"),
+        ] {
+            left_out.again(id, reason);
+        }
+        let reasons: Vec<&str> = left_out.entries().iter().map(|(_, why)| why.as_str()).collect();
+        assert_eq!(reasons, ["silent", "wav.scp:1: a.wav: silent", "a.wav.gz: odd indeed"]);
     }
 }

@@ -13,6 +13,7 @@ use crate::audio::Source;
 use crate::bytes::hex;
 use crate::corpus::{Corpus, Place, Shard, is_audio, locate, read_wav_scp};
 use crate::error::{Error, Result};
+use crate::fs;
 
 /// The utterances of a command, in their order.
 pub(in crate::cli) enum List {
@@ -176,7 +177,10 @@ impl List {
             Self::Files { scp: None, entries }
                 if or_model && place == 0 && !entries[0].path.extension().is_some_and(audio) =>
             {
-                error.and("nor is it a model, which would be a safetensors file")
+                error.and(match fs::is_stdin(&entries[0].path) {
+                    true => "and a model cannot be standard input: name its file",
+                    false => "nor is it a model, which would be a safetensors file",
+                })
             }
             Self::Files { .. } => error,
         }

@@ -58,10 +58,20 @@ impl Sharded {
 }
 
 impl Part {
+    /// What work on the whole list it is part of.
+    pub fn work(&self) -> &Value {
+        &self.work
+    }
+
+    /// The place in the whole list of each utterance that is left.
+    pub fn places(&self) -> Vec<usize> {
+        self.shard.indices(self.utterances).collect()
+    }
+
     /// What the file of embeddings says, made of what is left of the list.
     pub fn origin(&self, list: &List, all: &Embeddings) -> Origin {
         let Self { shard, utterances, ref work } = *self;
-        let places = shard.indices(utterances).enumerate();
+        let places = self.places().into_iter().enumerate();
         let left_out = places.filter(|(i, _)| all.position(list.id(*i)).is_none());
         let left_out = left_out.map(|(_, place)| place).collect();
         Origin { shard, utterances, left_out, work: work.clone() }

@@ -1,11 +1,14 @@
 use std::path::Path;
+use std::sync::atomic::AtomicBool;
 
 use burn::tensor::Device;
 use clap::Parser;
+use serde_json::json;
 
 use super::*;
-use crate::audio::{FbankConfig, write_wav16};
+use crate::audio::{FbankConfig, Quality, write_wav16};
 use crate::cli::{Cli, Verb};
+use crate::inference::{Facts, Receiver};
 use crate::model_file::Frontend;
 use crate::scoring::Embeddings;
 use crate::zoo::{Architecture, Network};
@@ -22,6 +25,7 @@ struct Place {
 /// What came of a run.
 struct Ran {
     all: Embeddings,
+    speech: Vec<(usize, f64)>,
     left_out: Vec<(String, String)>,
 }
 
@@ -62,6 +66,17 @@ impl Place {
 
     /// Embeds the list in small parts. The file of what was done is removed only if the run `ends`.
     fn embed(&self, output: &str, more: &[&str], ends: bool) -> Result<Ran> {
+        self.embed_until(&AtomicBool::new(false), output, more, ends)
+    }
+
+    /// The same, which ends with an error if `stop` is set.
+    fn embed_until(
+        &self,
+        stop: &AtomicBool,
+        output: &str,
+        more: &[&str],
+        ends: bool,
+    ) -> Result<Ran> {
         let (list, output) = (self.path("wav.scp"), self.path(output));
         let text = |path: &Path| path.to_str().unwrap().to_owned();
         let mut line = ["revox", "embed", "--wav-scp"].map(str::to_owned).to_vec();
@@ -74,17 +89,17 @@ impl Place {
         let embedder = embedder.window(args.window).vad(args.vad).waiting(8000);
         let list = List::of(&args, &[])?;
         let collected = Collected::new(8, None)?;
-        let mut work = Work::new(&args, &list, collected, false, true);
+        let mut work = Work::new(&args, &list, collected, false, true).stopped_by(stop);
         let described = || -> Result<serde_json::Value> {
             Ok(json!({"list": list.digest(), "window": args.window, "vad": args.vad}))
         };
         work.run(&embedder, &args.output, Box::new(described))?;
-        let (collected, left_out, log) = work.results()?;
+        let Done { all, speech, left_out, log, .. } = work.results()?;
         match log {
             Some(log) if ends => log.end()?,
             _ => {}
         }
-        Ok(Ran { all: collected.finish()?, left_out: left_out.entries().to_vec() })
+        Ok(Ran { all, speech, left_out: left_out.entries().to_vec() })
     }
 }
 
@@ -112,6 +127,18 @@ fn work_that_was_cut_off_goes_on_to_the_same_bits() {
     assert_eq!(rows(&found.all), rows(&whole.all));
     assert!((0..FILES).all(|i| found.all.position(&format!("u{i}")) == Some(i)));
     assert!(!place.has("cut.part"));
+}
+
+#[test]
+fn work_that_another_process_stops_goes_on_later() {
+    let place = Place::make();
+    let whole = place.embed("whole", &[], true).unwrap();
+    let stop = AtomicBool::new(true);
+    let error = place.embed_until(&stop, "cut", &[], true).err().unwrap().to_string();
+    assert_eq!(error, "another process has failed");
+    assert!(!place.has("cut"));
+    let found = place.embed("cut", &[], true).unwrap();
+    assert_eq!(rows(&found.all), rows(&whole.all));
 }
 
 #[test]
@@ -202,4 +229,57 @@ fn recordings_without_speech_are_left_out() {
         assert!(ran.left_out[1].1.contains("has no speech, or too little"), "{:?}", ran.left_out);
     }
     assert_eq!(rows(&again.all), rows(&wanted.all));
+}
+
+/// Seconds of speech are kept with embeddings, whether the earlier process was asked for them or
+/// not.
+#[test]
+fn seconds_of_speech_outlive_a_process() {
+    let place = Place::make();
+    let speech = ["--speech", "utt2speech"];
+    let whole = place.embed("whole", &speech, true).unwrap().speech;
+    assert!(whole.iter().map(|(place, _)| *place).eq(0..FILES), "{whole:?}");
+    assert!(whole.iter().all(|(_, seconds)| *seconds > 0.0 && *seconds < 1.0), "{whole:?}");
+    place.damage(17);
+    assert!(place.embed("cut", &[], true).is_err() && place.has("cut.part"));
+    place.write(17);
+    assert_eq!(place.embed("cut", &speech, true).unwrap().speech, whole);
+    assert!(place.embed("none", &[], true).unwrap().speech.is_empty());
+}
+
+/// Such an embedding counts as that of a recording that cannot be read.
+#[test]
+fn embeddings_that_are_not_finite_are_left_out_or_named() {
+    let place = Place::make();
+    let scp = place.path("wav.scp");
+    let outcome = |more: &[&str]| {
+        let words = ["revox", "embed", "--wav-scp", scp.to_str().unwrap(), "-o", "-"];
+        let cli = Cli::try_parse_from([&words[..], more].concat()).unwrap();
+        let Verb::Embed(args) = cli.verb else { unreachable!() };
+        let list = List::of(&args, &[]).unwrap();
+        let mut work = Work::new(&args, &list, Collected::new(2, None).unwrap(), false, true);
+        let rows = [[1.0, 2.0], [f32::NAN, 0.0], [1.0, f32::INFINITY], [3.0, 4.0]];
+        for (place, row) in rows.into_iter().enumerate() {
+            let facts = Facts {
+                seconds: 1.0,
+                rms: 0.1,
+                silent: false,
+                warnings: Vec::new(),
+                frames: 98,
+                quality: Quality::default(),
+            };
+            work.take(place, Ok((facts, row.to_vec()))).map_err(|e| e.to_string())?;
+        }
+        let done = work.results().map_err(|e| e.to_string())?;
+        Ok::<_, String>((done.all, done.left_out.entries().to_vec()))
+    };
+    let (all, left_out) = outcome(&["--skip-errors"]).unwrap();
+    assert_eq!(rows(&all), [[1.0, 2.0], [3.0, 4.0]]);
+    assert!(all.ids().eq(["u0", "u3"]));
+    let ids: Vec<&str> = left_out.iter().map(|(id, _)| id.as_str()).collect();
+    assert_eq!(ids, ["u1", "u2"]);
+    assert!(left_out[0].1.contains("1.wav: its embedding is not finite"), "{left_out:?}");
+    let error = outcome(&[]).unwrap_err();
+    let wanted = ["wav.scp:2", "1.wav: its embedding is not finite", "--skip-errors"];
+    assert!(wanted.iter().all(|wanted| error.contains(wanted)), "{error}");
 }

@@ -1,12 +1,14 @@
 //! Embeddings of a list, from one place at which work may begin anew to the next.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::Args;
 use super::collected::Collected;
+use super::heard::Heard;
 use super::left_out::{LeftOut, Warnings};
 use super::list::List;
 use super::log::{Log, Outcome};
@@ -15,11 +17,13 @@ use crate::cli::Global;
 use crate::cli::part_file::{Description, PartFile};
 use crate::cli::remedy::told;
 use crate::cli::values::counted;
+use crate::corpus::Words;
 use crate::error::{Error, Result};
 use crate::fs;
 use crate::inference::{Embedder, Facts, Receiver};
 use crate::model_card::DefaultCard;
 use crate::progress::Progress;
+use crate::scoring::Embeddings;
 use crate::terminal::{errln, note};
 
 /// The work on a list.
@@ -29,42 +33,36 @@ pub(super) struct Work<'a> {
     /// The first file might have been meant as the model: none was named.
     or_model: bool,
     progress: Progress,
+    /// Where no log holds the embeddings, they are here. So are their means.
     collected: Collected,
+    /// Ids of the utterances with an embedding.
+    ids: Words,
+    /// Utterances with an embedding, by their places in the list, and their seconds of speech, if
+    /// these are wanted.
+    speech: Vec<(usize, f64)>,
     left_out: LeftOut,
     /// Of recordings that were read.
     warnings: Warnings,
     heard: Heard,
     /// What is done is kept here, if the output is a file.
     log: Option<Log<'a>>,
-    /// Number of utterances that are done.
+    /// Number of utterances that are done, and of those that have an embedding.
     done: usize,
+    embedded: usize,
+    /// Set when another process, which does another part, has failed.
+    stop: Option<&'a AtomicBool>,
 }
 
-/// What the recordings of this process hold.
-#[derive(Default)]
-struct Heard {
-    recordings: usize,
-    seconds: f64,
-    speech: f64,
-}
-
-impl Heard {
-    fn add(&mut self, facts: &Facts) {
-        self.recordings += 1;
-        self.seconds += facts.seconds;
-        self.speech += facts.quality.speech_seconds;
-    }
-
-    /// Says how much was left out as no speech.
-    fn left_out(&self) -> String {
-        let Self { recordings, seconds, speech } = *self;
-        let removed = (seconds - speech).max(0.0);
-        format!(
-            "left out {removed:.1} s of {seconds:.1} s as no speech ({:.0} %), in {}",
-            100.0 * removed / seconds.max(f64::MIN_POSITIVE),
-            counted(recordings, "recording")
-        )
-    }
+/// What came out of the work.
+pub(super) struct Done<'a> {
+    /// The embeddings, or their means by speaker.
+    pub all: Embeddings,
+    /// Number of utterances with an embedding.
+    pub count: usize,
+    /// Their places in the list and their seconds of speech, if these are wanted.
+    pub speech: Vec<(usize, f64)>,
+    pub left_out: LeftOut,
+    pub log: Option<Log<'a>>,
 }
 
 /// Says what work it is, for the next process. What only decides how it is reported is not part of
@@ -108,12 +106,21 @@ impl<'a> Work<'a> {
             or_model,
             progress: Progress::new("embedding", list.len(), quiet),
             collected,
+            ids: Words::default(),
+            speech: Vec::new(),
             left_out: LeftOut::default(),
             warnings: Warnings::default(),
             heard: Heard::default(),
             log: None,
             done: 0,
+            embedded: 0,
+            stop: None,
         }
+    }
+
+    /// The same work, which ends with an error when this is set.
+    pub fn stopped_by(self, stop: &'a AtomicBool) -> Self {
+        Self { stop: Some(stop), ..self }
     }
 
     /// Embeds the list, or what an earlier process has left of it beside the `output`. `described`
@@ -139,11 +146,8 @@ impl<'a> Work<'a> {
         let (list, places) = (self.list, self.done..self.list.len());
         let open =
             |place: usize, rate: u32, channel: Option<usize>| list.open(place, rate, channel);
-        embedder.utterances(places, &open, self).map_err(|e| match self.kept() {
-            Some(path) => e.and(&format!(
-                "what was done before is in {}: the same command goes on there",
-                path.display()
-            )),
+        embedder.utterances(places, &open, self).map_err(|e| match &self.log {
+            Some(log) => goes_on(log, e),
             None => e,
         })
     }
@@ -151,25 +155,26 @@ impl<'a> Work<'a> {
     /// What came out of it.
     ///
     /// # Errors
-    /// Not one utterance could be read.
-    pub fn results(self) -> Result<(Collected, LeftOut, Option<Log<'a>>)> {
-        if self.collected.count() == 0 {
+    /// Not one utterance could be embedded; those of [`Log::embeddings`].
+    pub fn results(self) -> Result<Done<'a>> {
+        if self.embedded == 0 {
             let all = self.list.len();
-            return Err(Error::Undefined(format!("none of {all} files could be read")));
+            return Err(Error::Undefined(format!("none of {all} files could be embedded")));
         }
         let unprinted = self.warnings.unprinted();
         if unprinted > 0 {
             errln!("warning: {unprinted} more warnings of recordings");
         }
         // An earlier process may have done them all.
-        if self.args.vad && self.heard.recordings > 0 {
+        if self.args.vad && self.heard.is_some() {
             note!("{}", self.heard.left_out());
         }
-        Ok((self.collected, self.left_out, self.log))
-    }
-
-    fn kept(&self) -> Option<&Path> {
-        self.log.as_ref()?.kept()
+        let Self { collected, ids, speech, left_out, mut log, embedded: count, .. } = self;
+        let all = match (collected, &mut log) {
+            (Collected::Each(_), Some(log)) => log.embeddings(ids).map_err(|e| goes_on(log, e))?,
+            (collected, _) => collected.finish()?,
+        };
+        Ok(Done { all, count, speech, left_out, log })
     }
 
     /// Takes the next outcome of an earlier process.
@@ -180,7 +185,12 @@ impl<'a> Work<'a> {
         let list = self.list;
         let id = list.id(self.done);
         match outcome {
-            Outcome::Row(row) => self.collected.push(id, &row)?,
+            Outcome::Row(row, speech) => {
+                self.note(self.done, id, speech)?;
+                if let Collected::BySpeaker(_) = self.collected {
+                    self.collected.push(id, &row)?;
+                }
+            }
             Outcome::LeftOut(reason) if self.args.skip_errors => self.left_out.again(id, &reason),
             Outcome::LeftOut(reason) => {
                 let message = format!(
@@ -192,6 +202,39 @@ impl<'a> Work<'a> {
         }
         self.done += 1;
         self.progress.add(1);
+        Ok(())
+    }
+
+    /// Refuses an embedding that is not finite, as if its recording could not be read.
+    fn finite(&self, place: usize, found: (Facts, Vec<f32>)) -> Result<(Facts, Vec<f32>)> {
+        if found.1.iter().all(|x| x.is_finite()) {
+            return Ok(found);
+        }
+        let error = Error::file(&*self.list.shown(place), "its embedding is not finite");
+        Err(self.list.at(place, error, false))
+    }
+
+    /// Takes the embedding of the utterance at a place.
+    fn push(&mut self, place: usize, id: &str, row: &[f32], speech: f64) -> Result<()> {
+        self.note(place, id, speech)?;
+        if let Some(log) = &mut self.log {
+            log.row(row, speech);
+            if let Collected::Each(_) = self.collected {
+                return Ok(());
+            }
+        }
+        self.collected.push(id, row)
+    }
+
+    /// Notes that the utterance at a place has an embedding.
+    fn note(&mut self, place: usize, id: &str, speech: f64) -> Result<()> {
+        if self.ids.intern(id, place + 1) != Some(self.embedded as u32) {
+            return Err(Error::invalid(format!("two embeddings of `{id}`, or too many")));
+        }
+        self.embedded += 1;
+        if self.args.speech.is_some() {
+            self.speech.push((place, speech));
+        }
         Ok(())
     }
 
@@ -207,20 +250,32 @@ impl<'a> Work<'a> {
     }
 }
 
+/// An error that ends work, of which a part is kept.
+fn goes_on(log: &Log, error: Error) -> Error {
+    match log.kept() {
+        Some(path) => error.and(&format!(
+            "what was done before is in {}: the same command goes on there",
+            path.display()
+        )),
+        None => error,
+    }
+}
+
 impl Receiver for Work<'_> {
     fn take(&mut self, place: usize, result: Result<(Facts, Vec<f32>)>) -> Result<()> {
+        if self.stop.is_some_and(|stop| stop.load(Ordering::Relaxed)) {
+            return Err(Error::Training("another process has failed".into()));
+        }
         self.progress.add(1);
         self.done += 1;
         let list = self.list;
         let id = list.id(place);
-        match result.map_err(|e| list.at(place, e, self.or_model)) {
+        let result = result.map_err(|e| list.at(place, e, self.or_model));
+        match result.and_then(|found| self.finite(place, found)) {
             Ok((facts, row)) => {
                 self.warn(place, &facts);
                 self.heard.add(&facts);
-                self.collected.push(id, &row)?;
-                if let Some(log) = &mut self.log {
-                    log.row(&row);
-                }
+                self.push(place, id, &row, facts.quality.speech_seconds)?;
             }
             Err(e) if self.args.skip_errors => {
                 let reason = told(&e);

@@ -32,7 +32,7 @@ pub(super) fn columns(
     wanted: &[By],
     bins: &[f64],
     named: &Named,
-    speakers: Option<&Speakers<BySide<u32>>>,
+    speakers: Option<&Speakers>,
 ) -> Result<Vec<Column>> {
     let (mut all, mut is_binned) = (Vec::new(), bins.is_empty());
     for by in wanted {
@@ -75,11 +75,7 @@ struct Sources {
 impl Sources {
     /// Finds all words. The keys are speakers if one of them is a speaker of `--utt2spk`; else they
     /// are utterances, and may be models too.
-    fn of(
-        conditions: &Table,
-        named: &Named,
-        speakers: Option<&Speakers<BySide<u32>>>,
-    ) -> Result<Self> {
+    fn of(conditions: &Table, named: &Named, speakers: Option<&Speakers>) -> Result<Self> {
         let mut sorted: Vec<(&str, usize)> =
             conditions.keys.iter().map(String::as_str).zip(0..).collect();
         sorted.sort_unstable();

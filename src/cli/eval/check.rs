@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use rayon::prelude::*;
 
 use super::Args;
-use crate::cli::values::ends_in;
+use crate::cli::values::{ends_in, misuse};
 use crate::corpus::Words;
 use crate::error::{Error, Result};
 use crate::fs;
@@ -16,16 +16,16 @@ use crate::scoring::ScoreList;
 pub(super) fn options(args: &Args) -> Result<()> {
     let files = args.scores.len();
     if !args.name.is_empty() && args.name.len() != files {
-        return Err(Error::invalid(format!(
+        return Err(misuse(format!(
             "--name: {} names, but score files are {files}; wanted is one each",
             args.name.len()
         )));
     }
     if files > 1 && args.save_threshold.is_some() {
-        return Err(Error::invalid("--save-threshold is for one score file"));
+        return Err(misuse("--save-threshold is for one score file"));
     }
     if files > 1 && args.identification {
-        return Err(Error::invalid("--identification is for one score file"));
+        return Err(misuse("--identification is for one score file"));
     }
     let outputs: Vec<&Path> =
         [&args.det, &args.save_threshold].into_iter().flatten().map(PathBuf::as_path).collect();
@@ -38,7 +38,7 @@ pub(super) fn options(args: &Args) -> Result<()> {
         && files > 1
     {
         let message = format!("--det {}: for several score files, write .svg", path.display());
-        return Err(Error::invalid(message));
+        return Err(misuse(message));
     }
     if let Some(model) = &args.save_threshold {
         if model.exists() && !model.is_file() {

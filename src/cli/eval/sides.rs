@@ -154,6 +154,25 @@ impl<'a> Named<'a> {
         Error::line(self.files[file].0, self.words[word].1, message)
     }
 
+    /// Number of words.
+    pub fn count(&self) -> usize {
+        self.words.len()
+    }
+
+    /// The place of each utterance among the sorted `ids` of a `list`.
+    ///
+    /// # Errors
+    /// Words that mean no utterance or several, at their line.
+    pub fn places(&self, list: &Path, ids: &[&str]) -> Result<Vec<usize>> {
+        let listed = self.wav_scp.map_or(Ok(Vec::new()), read_wav_scp)?;
+        resolved(&names_of(list, ids, &listed), &self.files())
+    }
+
+    /// The score files with their utterances.
+    fn files(&self) -> Vec<FileWords<'_>> {
+        self.files.iter().map(|(path, words)| (*path, words.as_slice())).collect()
+    }
+
     /// A word by its number.
     pub fn word(&self, word: usize) -> &'a str {
         self.words[word].0
@@ -180,10 +199,8 @@ impl<'a> Named<'a> {
     ) -> Result<BySide<T>> {
         let listed = self.wav_scp.map_or(Ok(Vec::new()), read_wav_scp)?;
         let names = names_of(list, ids, &listed);
-        let files: Vec<FileWords> =
-            self.files.iter().map(|(path, words)| (*path, words.as_slice())).collect();
         let mut utterance = vec![None; self.words.len()];
-        for (&word, place) in self.numbers.iter().zip(resolved(&names, &files)?) {
+        for (&word, place) in self.numbers.iter().zip(resolved(&names, &self.files())?) {
             utterance[word] = Some(of_utterance(place));
         }
         let Some(models) = self.models else { return Ok(BySide { utterance, model: None }) };

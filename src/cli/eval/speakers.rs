@@ -6,7 +6,7 @@ use std::path::Path;
 use rayon::prelude::*;
 
 use super::sides::{BySide, Named};
-use crate::corpus::{Names, Pair, Words, label_name, read_utt2spk, read_wav_scp};
+use crate::corpus::{Names, Pair, Words, label_name, read_utt2spk};
 use crate::error::{Error, Result};
 use crate::scoring::ScoreList;
 
@@ -14,31 +14,14 @@ use crate::scoring::ScoreList;
 pub(in crate::cli) type FileWords<'a> = (&'a Path, &'a [(&'a str, usize)]);
 
 /// The speakers of score files.
-pub(in crate::cli) struct Speakers<N = Vec<u32>> {
+pub(in crate::cli) struct Speakers {
     /// The speaker of each word, as a number from 0, in the order of the words.
-    pub numbers: N,
+    pub numbers: BySide<u32>,
     /// The name of each speaker.
     pub names: Vec<String>,
 }
 
 impl Speakers {
-    /// The speakers of all words of `files`, by a list of them.
-    pub(in crate::cli) fn listed(
-        files: &[FileWords],
-        list: &Path,
-        wav_scp: Option<&Path>,
-    ) -> Result<Self> {
-        let map = read_utt2spk(list)?;
-        let entries = sorted(&map);
-        let ids: Vec<&str> = entries.iter().map(|e| e.0).collect();
-        let places = places(files, list, &ids, wav_scp)?;
-        let mut numbering = Numbering::default();
-        let numbers = places.into_iter().map(|place| numbering.number(entries[place].1)).collect();
-        Ok(Self { numbers, names: numbering.names })
-    }
-}
-
-impl Speakers<BySide<u32>> {
     /// The speakers of utterances, and of models by their utterances.
     ///
     /// # Errors
@@ -90,17 +73,6 @@ impl<'n> Numbering<'n> {
     }
 }
 
-/// The place of each word of `files` among the sorted `ids` of a list.
-pub(in crate::cli) fn places(
-    files: &[FileWords],
-    list: &Path,
-    ids: &[&str],
-    wav_scp: Option<&Path>,
-) -> Result<Vec<usize>> {
-    let listed = wav_scp.map_or(Ok(Vec::new()), read_wav_scp)?;
-    resolved(&names_of(list, ids, &listed), files)
-}
-
 /// The utterances of a list by their sorted ids, and by their files in the content of a wav.scp.
 pub(super) fn names_of<'n>(
     list: &Path,
@@ -125,19 +97,8 @@ pub(super) fn resolved(names: &Names, files: &[FileWords]) -> Result<Vec<usize>>
     Ok(places)
 }
 
-/// Refuses labels that contradict the speakers (one for each word). With them, rates and intervals
-/// would be of different trials.
-pub(in crate::cli) fn check_labels(
-    scores: &ScoreList,
-    words: &mut Words,
-    list: &Path,
-    speakers: &[u32],
-) -> Result<()> {
-    let same = |t: Pair| speakers[t.enroll() as usize] == speakers[t.test() as usize];
-    check_same(scores, words, list, &same)
-}
-
-/// The same where `same` says whether both sides of a trial are of one speaker.
+/// Refuses labels that contradict the speakers of a `list`. With them, rates and intervals would be
+/// of different trials. `same` says whether both sides of a trial are of one speaker.
 pub(in crate::cli) fn check_same(
     scores: &ScoreList,
     words: &mut Words,
@@ -178,9 +139,9 @@ mod tests {
     fn sides(scores: &Path, list: &Path, wav_scp: Option<&Path>) -> Result<Vec<(u32, u32)>> {
         let (scored, words) = read(scores);
         let words: Vec<(&str, usize)> = words.iter().collect();
-        let speakers = Speakers::listed(&[(scores, words.as_slice())], list, wav_scp)?;
-        let of = |word: u32| speakers.numbers[word as usize];
-        Ok(scored.trials.iter().map(|t| (of(t.pair.enroll()), of(t.pair.test()))).collect())
+        let (files, ends) = ([scores.to_owned()], [0, words.len()]);
+        let speakers = Speakers::of(&Named::of(&files, &ends, &words, None, wav_scp), list)?;
+        Ok(scored.trials.iter().map(|t| speakers.numbers.of(t.pair).into()).collect())
     }
 
     #[test]
@@ -211,7 +172,8 @@ mod tests {
         let (scores, mut words) = read(&path);
         // Numbers of the words: a, b, c.
         let mut check = |speakers: &[u32]| {
-            let error = check_labels(&scores, &mut words, Path::new("utt2spk"), speakers).err();
+            let same = |t: Pair| speakers[t.enroll() as usize] == speakers[t.test() as usize];
+            let error = check_same(&scores, &mut words, Path::new("utt2spk"), &same).err();
             error.map_or(String::new(), |e| {
                 e.to_string().rsplit_once("scores:").unwrap().1.to_owned()
             })

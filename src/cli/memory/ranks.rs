@@ -17,6 +17,10 @@ pub(super) struct Ranks {
     /// compared with computing.
     #[arg(long, value_name = "RATE", requires = "ranks", value_parser = tflops)]
     tflops: Option<f64>,
+    /// The ranks divide the optimizer's states among them (train.shard_states of a recipe). The
+    /// table is of the rank with most.
+    #[arg(long, requires = "ranks")]
+    shard_states: bool,
 }
 
 fn tflops(text: &str) -> Result<f64, String> {
@@ -24,6 +28,19 @@ fn tflops(text: &str) -> Result<f64, String> {
 }
 
 impl Ranks {
+    /// Ranks that divide the optimizer's states among them.
+    pub fn shards(&self) -> usize {
+        self.ranks.filter(|_| self.shard_states).map_or(1, |ranks| ranks as usize)
+    }
+
+    /// How the title of a table tells of that.
+    pub fn divided(&self) -> String {
+        match self.shards() {
+            1 => String::new(),
+            ranks => format!(", states divided among {ranks} ranks"),
+        }
+    }
+
     /// Floating-point operations a second.
     fn rate(&self) -> Option<f64> {
         self.tflops.map(|tflops| 1e12 * tflops)
@@ -68,5 +85,31 @@ impl Ranks {
             "even_tflops": by_link(&|link| exchange.even(link) / 1e12),
             "against_computing": self.rate().map(share),
         }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Line {
+        #[command(flatten)]
+        ranks: Ranks,
+    }
+
+    #[test]
+    fn ranks_divide_states_if_they_are_told_to() {
+        let told = |words: &[&str]| {
+            let line = Line::try_parse_from([&["memory"][..], words].concat());
+            line.map(|Line { ranks }| (ranks.shards(), ranks.divided()))
+        };
+        assert_eq!(told(&[]).unwrap(), (1, String::new()));
+        assert_eq!(told(&["--ranks", "8"]).unwrap(), (1, String::new()));
+        let eight = (8, ", states divided among 8 ranks".to_owned());
+        assert_eq!(told(&["--ranks", "8", "--shard-states"]).unwrap(), eight);
+        assert!(told(&["--shard-states"]).is_err());
     }
 }

@@ -8,7 +8,7 @@ use super::measured::Measured;
 use super::{check_output, named, report};
 use crate::archive::input_files;
 use crate::cli::Global;
-use crate::cli::values::{counted, path, within};
+use crate::cli::values::{counted, misuse, path, within};
 use crate::error::{Error, Result};
 use crate::scoring::{Adapted, Eer, Embeddings, Plda, PldaAdaptation};
 use crate::terminal::errln;
@@ -38,7 +38,7 @@ pub(super) struct Args {
     /// Share of the excess variance that goes to the covariance within speakers, 0 to 1.
     #[arg(long, default_value_t = PldaAdaptation::default().within, value_parser = share)]
     within: f64,
-    /// Share that goes to the covariance between speakers, 0 to 1.
+    /// Share that goes to the covariance between speakers, 0 to 1; both are 1 together at most.
     #[arg(long, default_value_t = PldaAdaptation::default().between, value_parser = share)]
     between: f64,
     /// Trials with labels, of utterances in EMBEDDINGS: the equal error rates of the model before
@@ -56,6 +56,12 @@ fn share(text: &str) -> Result<f64, String> {
 }
 
 pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
+    if args.within + args.between > 1.0 + 1e-9 {
+        return Err(misuse(format!(
+            "--within {} --between {}: 1 together at most, which is the whole excess variance",
+            args.within, args.between
+        )));
+    }
     let mut inputs = input_files(&args.embeddings);
     inputs.push(args.plda.clone());
     inputs.extend(args.trials.clone());

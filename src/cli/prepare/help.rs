@@ -15,7 +15,8 @@ Example:
 pub(super) const VOXCELEB: &str = "\
 OUT gets the folders vox1_dev, vox1_test, vox2_dev and vox2_test, as far as their files
 are there, and vox1, all of VoxCeleb1, which the trials E and H need. Ids are those of
-the official trials, such as id10004/1zcIwhmdeo4/00002.wav, whatever the format.
+the official trials, such as id10004/1zcIwhmdeo4/00002.wav, whatever the format. They
+tell the two corpora apart; a folder that holds the other one is warned of.
 
 The lists of --trials are checked against VoxCeleb1 and written to OUT: veri_test.txt
 as vox1_O.txt, veri_test2.txt as vox1_O_cleaned.txt, list_test_all*.txt as vox1_E*.txt,

@@ -45,8 +45,8 @@ pub(super) fn train(
         warn: Arc::new(|text: &str| errln!("warning: {text}")),
         note: Arc::new(|text: &str| note!("{text}")),
     };
-    let report =
-        fine_tune(recipe, &options, start).map_err(|e| with_advice(e, recipe, global, 1, free))?;
+    let report = fine_tune(recipe, &options, start)
+        .map_err(|e| with_advice(e, recipe, global, [1, 1], free))?;
     let mut model = Model::load(&report.model, device)?;
     let kept = format!("the training is in {}; go on with --resume", out.display());
     let calibration = calibrator.map(|c| c.calibrate(&mut model)).transpose();

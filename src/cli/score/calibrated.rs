@@ -9,9 +9,10 @@ use crate::corpus::read_utt2dur;
 use crate::error::{Error, Result};
 use crate::model_file::read_header;
 use crate::scoring::{
-    Calibration, Compared, Embeddings, Evidence, Normalised, OtherScores, Quantity,
+    Calibration, Compared, Embeddings, Evidence, Made, Normalised, OtherScores, Quantity,
+    SubtractedMean,
 };
-use crate::terminal::note;
+use crate::terminal::{errln, note};
 
 /// Calibration of the scores.
 #[derive(Debug, clap::Args)]
@@ -34,14 +35,13 @@ pub(super) struct Loaded<'a> {
 }
 
 impl Calibrated {
-    /// Reads the calibration, which must be of such scores. Says so if the model's own scores are
-    /// less a mean, and these are not.
+    /// Reads the calibration of a model, which must be of such scores. Warns of what an earlier
+    /// version did not keep.
     ///
     /// # Errors
     /// A model without a calibration, or with one of other scores; a measure that it weighs and
     /// nobody gives; one that is given and that it does not weigh.
-    pub fn load(&self, given: &Given) -> Result<Option<Loaded<'_>>> {
-        let Some(model) = &self.calibration else { return Ok(None) };
+    pub fn load<'a>(&'a self, model: &'a Path, given: Given) -> Result<Loaded<'a>> {
         let bad = |message: String| Err(Error::file(model, message));
         let scoring = read_header(model)?.scoring;
         let Some(calibration) = scoring.calibration else {
@@ -49,7 +49,14 @@ impl Calibrated {
         };
         let loaded = Loaded { model, durations: self.durations.as_deref(), calibration };
         let fitted = &loaded.calibration.fitted;
-        if let Err(error) = fitted.check_scores(given.others.as_ref()) {
+        let own = scoring.embedding_mean.as_deref();
+        let has_cohort = given.measured.is_some();
+        let made = Made {
+            others: given.others,
+            mean: SubtractedMean::of(given.mean, own),
+            measured: given.measured.filter(|_| loaded.weighs(Quantity::Cohort)),
+        };
+        if let Err(error) = fitted.check_scores(&made) {
             return bad(format!("its calibration does not fit: {error}"));
         }
         let unused = |option: &str, what: &str| {
@@ -57,7 +64,7 @@ impl Calibrated {
             Err(Error::invalid(format!("{option}: the calibration of {model} weighs no {what}")))
         };
         match (loaded.weighs(Quantity::Cohort), loaded.weighs(Quantity::Seconds)) {
-            (true, _) if !given.cohort => {
+            (true, _) if !has_cohort => {
                 bad("its calibration weighs the cohort mean: give --cohort".into())
             }
             (false, _) if given.only_measures => unused("--keep-cosines", "cohort mean"),
@@ -66,29 +73,35 @@ impl Calibrated {
             }
             (_, false) if self.durations.is_some() => unused("--durations", "seconds"),
             _ => {
-                if scoring.embedding_mean.is_some() && !given.mean {
-                    let model = model.display();
+                let model = model.display();
+                if let Some(doubt) = fitted.doubt(&made) {
+                    errln!(
+                        "warning: {model}: an earlier version made its calibration: {doubt}; \
+                         `revox calibrate` keeps it now"
+                    );
+                }
+                if fitted.mean.is_none() && own.is_some() && given.mean.is_none() {
                     note!(
                         "{model} holds a mean, which `compare` subtracts; these scores are without \
                          (--mean)"
                     );
                 }
-                Ok(Some(loaded))
+                Ok(loaded)
             }
         }
     }
 }
 
 /// What scores are made with.
-pub(super) struct Given {
+pub(super) struct Given<'a> {
     /// What they are, where they are no cosines.
     pub others: Option<OtherScores>,
-    /// Whether there is a cohort.
-    pub cohort: bool,
+    /// The cohort as one for measures, if there is one.
+    pub measured: Option<OtherScores>,
     /// Whether it is there for a calibration alone.
     pub only_measures: bool,
-    /// Whether a mean is subtracted.
-    pub mean: bool,
+    /// The mean that is subtracted, `[dim]`.
+    pub mean: Option<&'a [f64]>,
 }
 
 impl Loaded<'_> {

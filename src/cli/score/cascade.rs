@@ -116,7 +116,7 @@ impl Cascade {
             (None, Some(trials), Some(list)) => {
                 Ok(Source::Dev(Box::new(Named::read(trials, list, quiet)?)))
             }
-            _ => Err(Error::invalid(
+            _ => Err(values::misuse(
                 "--cascade wants the band of LLRs that are not clear: give --band LOW:HIGH, or \
                  choose it with --band-from TRIALS --band-list LIST",
             )),

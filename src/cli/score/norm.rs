@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use super::sides::Sides;
+use crate::cli::cohort;
 use crate::cli::values::{at_least, counted};
-use crate::corpus::read_utt2spk;
 use crate::error::{Error, Result};
 use crate::progress::Progress;
-use crate::scoring::{Cohort, Compared, Embeddings, Norm, Normalised, OtherScores, Scorer};
+use crate::scoring::{Cohort, Compared, Norm, Normalised, OtherScores, Scorer};
 use crate::terminal::note;
 
 /// How many of the nearest count where nobody says it.
@@ -60,7 +60,8 @@ impl Normalising {
     /// # Errors
     /// A file of the cohort that cannot be read.
     pub fn made(&self, norm: Norm) -> Result<OtherScores> {
-        OtherScores::normalised(norm, Some(self.top_n.unwrap_or(TOP)), self.cohort.as_deref())
+        let (top_n, averaged) = (self.top_n.unwrap_or(TOP), self.utt2spk.is_some());
+        OtherScores::normalised(norm, Some(top_n), self.cohort.as_deref(), averaged)
     }
 
     /// The cohort for scores, and the one for measures of a calibration if it wants them. Both are
@@ -70,13 +71,7 @@ impl Normalising {
     /// A file that cannot be read; a cohort without a spread.
     pub fn cohorts(&self, mean: Option<&[f64]>, measures: bool) -> Result<Option<Cohorts<'_>>> {
         let (Some(path), norm) = (&self.cohort, self.norm()) else { return Ok(None) };
-        let mut embeddings = Embeddings::load(path)?;
-        if let Some(list) = &self.utt2spk {
-            let speakers = read_utt2spk(list)?;
-            embeddings = embeddings
-                .speaker_means(&|id| speakers.get(id).map(|s| s.0.clone()))
-                .map_err(|e| Error::file(list, e.to_string()))?;
-        }
+        let embeddings = cohort::load(path, self.utt2spk.as_deref())?;
         let at_fault = |e: Error| Error::file(path, e.to_string());
         let top_n = self.top_n.unwrap_or(TOP);
         let scorer = Scorer::new(&embeddings, mean.map(<[f64]>::to_vec)).map_err(at_fault)?;

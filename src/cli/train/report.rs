@@ -51,6 +51,8 @@ fn as_json(report: &Report) -> serde_json::Value {
         "eer_ci95": report.eer_ci95.map(|c| [c.low, c.high]),
         "min_dcf": {"0.01": report.min_dcf[0], "0.05": report.min_dcf[1]},
         "trials_left_out": report.trials_left_out,
+        "skipped": report.left_out.len(),
+        "left_out": report.left_out,
         "best_epoch": report.best_epoch,
         "averaged": report.averaged,
         "epochs": report.epochs,

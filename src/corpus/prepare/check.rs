@@ -69,7 +69,7 @@ fn long_enough(path: &Path, seconds: f64, settings: &PrepareSettings) -> Result<
 }
 
 /// The problem that an error of a file is.
-fn of_error(path: &Path, error: &Error) -> Problem {
+pub(super) fn of_error(path: &Path, error: &Error) -> Problem {
     // Lists cannot choose a channel.
     let has_several = matches!(error.remedy(), Some(Remedy::ChooseChannel { .. }));
     let advice = if has_several { "; make a file of one channel" } else { "" };

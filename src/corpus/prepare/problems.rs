@@ -42,6 +42,8 @@ pub enum ProblemKind {
     Trials,
     /// Speakers to train on that occur in tests.
     TestSpeaker,
+    /// Speakers of another corpus than the folder is given for.
+    OtherCorpus,
 }
 
 impl ProblemKind {
@@ -64,6 +66,7 @@ impl ProblemKind {
             Self::Speaker => "speaker",
             Self::Trials => "trials",
             Self::TestSpeaker => "test-speaker",
+            Self::OtherCorpus => "other-corpus",
         }
     }
 
@@ -86,6 +89,7 @@ impl ProblemKind {
             Self::Speaker => "remarks on speakers",
             Self::Trials => "remarks on trials",
             Self::TestSpeaker => "remarks on speakers of tests",
+            Self::OtherCorpus => "remarks on speakers of another corpus",
         }
     }
 }

@@ -3,8 +3,8 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
-use super::layout::{Layout, ListFolder, Named};
-use super::names::{as_id, stem};
+use super::layout::{Found, Layout, ListFolder, Named};
+use super::names::{as_id, shown, stem};
 use super::survey::Survey;
 use super::trials::{ListOfTrials, TrialSet};
 use super::{
@@ -120,7 +120,8 @@ impl Layout for Vox {
 /// Trial lists are checked and written to `out` as `vox1_O.txt`, `vox1_O_cleaned.txt` and so on;
 /// lists of other names keep them. Trials of utterances that are left out are left out too, and
 /// counted. Speakers of dev parts that occur in the trials are reported. Copies of other files are
-/// left out of dev parts only.
+/// left out of dev parts only. Ids tell the corpora apart; a folder that holds speakers of the
+/// corpus that it is not given for is reported.
 ///
 /// # Errors
 /// No folder; a folder without usable audio; a trial list that cannot be read, or of which nothing
@@ -152,7 +153,8 @@ pub fn prepare_voxceleb(
     // Lists that are wrong, or of another corpus, are found before hours of audio are read.
     let read = voxceleb.trials.iter().map(|list| ListOfTrials::read(list));
     let read = read.collect::<Result<Vec<_>>>()?;
-    let found = gather(&roots, out, &mut Vox, settings)?;
+    let mut found = gather(&roots, out, &mut Vox, settings)?;
+    remark_on_others(voxceleb, &mut found);
     if !read.is_empty() {
         let of_first = found.files.iter().filter(|file| FIRST.contains(&file.group));
         let ids: HashSet<&str> = of_first.map(|file| &*file.id).collect();
@@ -161,6 +163,32 @@ pub fn prepare_voxceleb(
     let mut survey = survey::survey(found, Vox.wanted(), &roots, settings, done)?;
     let trials = trials(&read, names, &mut survey)?;
     lists::finish(survey, &Vox.lists(), &trials, out, settings)
+}
+
+/// Remarks on files of the one corpus in the folder that is given for the other.
+fn remark_on_others(voxceleb: &VoxCeleb, found: &mut Found) {
+    let (one, two) = (voxceleb.vox1.as_deref(), voxceleb.vox2.as_deref());
+    let nested = one.zip(two).is_some_and(|(a, b)| a.starts_with(b) || b.starts_with(a));
+    // A folder that holds both is given for either.
+    if nested {
+        return;
+    }
+    for (root, is_first) in [(one, true), (two, false)] {
+        let Some(root) = root else { continue };
+        let mut others = found
+            .files
+            .iter()
+            .filter(|file| FIRST.contains(&file.group) != is_first && file.path.starts_with(root));
+        let Some(example) = others.next() else { continue };
+        let count = counted(1 + others.count(), "file");
+        let (id, root) = (&example.id, shown(root));
+        let (given, other) = if is_first { (1, 2) } else { (2, 1) };
+        let text = format!(
+            "{root}: is given as VoxCeleb{given}, but holds {count} of speakers of \
+             VoxCeleb{other}, such as `{id}`; they go into the lists of VoxCeleb{other}"
+        );
+        found.problems.add(ProblemKind::OtherCorpus, text);
+    }
 }
 
 /// The name of a trial list in the output folder.

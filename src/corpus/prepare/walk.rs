@@ -4,10 +4,11 @@ use std::path::{Component, Path};
 
 use walkdir::WalkDir;
 
-use super::ProblemKind;
+use super::check::of_error;
 use super::layout::{Found, Layout, Named};
 use super::names::{ends_in_blanks, is_audio, is_hidden, shown, unlistable};
-use crate::audio::Source;
+use super::{Problem, ProblemKind};
+use crate::audio::{Source, is_unsupported};
 use crate::bytes::counted;
 use crate::error::{Error, Result};
 
@@ -59,13 +60,10 @@ pub(super) fn walk(root: &Path, layout: &mut dyn Layout, found: &mut Found) -> R
                 found.add(id, path.to_owned(), speaker, group);
             }
             Ok(Named::Misplaced(reason)) => {
-                let text = format!("{}: {reason}; left out", shown(path));
-                found.problems.add(ProblemKind::Misplaced, text);
+                found.problems.push(left_out(path, ProblemKind::Misplaced, reason));
             }
             Ok(Named::Unwanted) => {}
-            Err((kind, reason)) => {
-                found.problems.add(kind, format!("{}: {reason}; left out", shown(path)));
-            }
+            Err(problem) => found.problems.push(problem),
         }
     }
     if hidden != [0, 0] {
@@ -98,26 +96,35 @@ fn place(
     is_file: bool,
     above: &[&str],
     layout: &mut dyn Layout,
-) -> Result<Named, (ProblemKind, &'static str)> {
+) -> Result<Named, Problem> {
     if ends_in_blanks(path) {
         let reason = "its name ends in a blank or `|`, which lists cannot hold";
-        return Err((ProblemKind::Unlistable, reason));
+        return Err(left_out(path, ProblemKind::Unlistable, reason));
     }
     if !is_audio(path) {
         // Any rate does: nothing is decoded.
-        return match is_file && Source::open(path, 16_000, Some(0)).is_ok() {
-            true => Err((ProblemKind::OddEnding, "audio, but its name does not end like it")),
-            false => Ok(Named::Unwanted),
+        return match is_file.then(|| Source::open(path, 16_000, Some(0))) {
+            Some(Ok(_)) => {
+                let reason = "audio, but its name does not end like it";
+                Err(left_out(path, ProblemKind::OddEnding, reason))
+            }
+            Some(Err(error)) if is_unsupported(path) => Err(of_error(path, &error)),
+            _ => Ok(Named::Unwanted),
         };
     }
     if !is_file {
-        return Err((ProblemKind::Unreachable, "no ordinary file"));
+        return Err(left_out(path, ProblemKind::Unreachable, "no ordinary file"));
     }
     if let Some(reason) = unlistable(below) {
-        return Err((ProblemKind::Unlistable, reason));
+        return Err(left_out(path, ProblemKind::Unlistable, reason));
     }
     let parts = [above, &names(below)].concat();
     Ok(layout.name(&parts, above.len()))
+}
+
+/// The problem of a file that is left out.
+fn left_out(path: &Path, kind: ProblemKind, reason: &str) -> Problem {
+    Problem { kind, text: format!("{}: {reason}; left out", shown(path)), reason: None }
 }
 
 /// The problem with something that cannot be read, unless it is hidden.

@@ -49,6 +49,8 @@ fn row(name: &str, optimizer: &str, bytes: [usize; PARTS.len()]) -> Row {
         frames: 200,
         speakers: 5994,
         optimizer: OptimizerConfig::named(optimizer).unwrap(),
+        shards: 1,
+        release_gradients: false,
     };
     let breakdown = Breakdown {
         weights,

@@ -80,7 +80,13 @@ fn tensors_that_do_not_fit_are_errors() {
     };
     let changes: [(Change, &str); 4] = [
         (&|all| drop(all.remove(find(all))), "no tensor `bn1.weight`"),
-        (&|all| all[find(all)].0 = "bn9.weight".into(), "no tensor `bn1.weight`"),
+        (
+            &|all| {
+                let place = find(all);
+                all[place].0 = "bn9.weight".into();
+            },
+            "no tensor `bn1.weight`",
+        ),
         (
             &|all| {
                 let place = find(all);

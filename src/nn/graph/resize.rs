@@ -203,6 +203,8 @@ impl Graph {
             }
             (Op::Norm { .. }, all) => (all.len() == 2 || all.len() == 4) && are_rows(all),
             (Op::LayerNorm, all) => all.len() == 2 && are_rows(all),
+            // The weight of a value that is alone does not count, nor do its channels.
+            (Op::Mix, &[&[1, 1, _, 1]]) => inputs.len() == 1,
             (Op::Mix, &[weights]) => *weights == [1, inputs.len(), size[0], 1],
             (Op::Conv2d(_) | Op::Conv1d(_) | Op::Linear | Op::Mix, _) => false,
             (_, none) => none.is_empty(),

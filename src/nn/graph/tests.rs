@@ -95,13 +95,13 @@ fn changed_bytes_are_errors_or_graphs() {
     for name in ["resnet10", "rev2-resnet10", "campplus", "redimnet2-b0", "tdnn"] {
         let bytes = stored(&named(name)).to_bytes().unwrap();
         assert!(read(&bytes) && !read(&bytes[..bytes.len() - 1]) && !read(&[]));
-        // zlib has a checksum.
+        let json = json(&bytes);
+        // zlib has a checksum, in front of which a few bits mean nothing.
         for _ in 0..100 {
             let mut changed = bytes.clone();
             changed[stream.below(bytes.len())] ^= 1 << stream.below(8);
-            assert!(!read(&changed), "{name}");
+            assert!(!read(&changed) || self::json(&changed) == json, "{name}");
         }
-        let json = json(&bytes);
         assert!(read(&zlib(&json)));
         let digits: Vec<usize> = (0..json.len()).filter(|&i| json[i].is_ascii_digit()).collect();
         let mut refused = 0;

@@ -190,6 +190,3 @@ impl Wire {
 fn damaged(what: &dyn std::fmt::Display) -> Error {
     Error::Invalid(format!("the network's graph is damaged: {what}"))
 }
-
-#[cfg(test)]
-mod tests;

@@ -1,12 +1,12 @@
 //! What training asks of a record beyond loading it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use burn::module::{Module, ParamId};
 use burn::tensor::{Bytes, DType};
 use burn_pack::{Reader, Scalar, Tensor, Writer};
 
-use super::{Record, STEPS, bad, key};
+use super::{Record, STEPS, bad, key, split};
 use crate::error::Result;
 use crate::nn::{ids_named, names_and_shapes};
 
@@ -75,6 +75,37 @@ pub fn in_order(record: Bytes) -> Result<Bytes> {
     let (scalars, metadata) = (reader.scalars().clone(), reader.metadata().clone());
     let mut tensors = reader.into_tensors().map_err(bad)?;
     tensors.sort_by(|a, b| a.name.cmp(&b.name));
+    written(tensors, &scalars, &metadata)
+}
+
+/// A record without the states of parameters whose ids are not kept.
+///
+/// # Errors
+/// Bytes that are no record.
+pub fn only(record: Bytes, keeps: &dyn Fn(u64) -> bool) -> Result<Bytes> {
+    let reader = Reader::from_bytes(record.shared()).map_err(bad)?;
+    let (mut scalars, mut metadata) = (reader.scalars().clone(), reader.metadata().clone());
+    let mut tensors = reader.into_tensors().map_err(bad)?;
+    let is_kept = |name: &str| split(name).is_ok_and(|(id, _)| keeps(id));
+    scalars.retain(|name, _| is_kept(name));
+    tensors.retain(|tensor| is_kept(&tensor.name));
+    // The paths of parameters, by their ids alone.
+    metadata.retain(|id, _| id.parse::<u64>().is_ok_and(keeps));
+    written(tensors, &scalars, &metadata)
+}
+
+/// The record of all states that records of different parameters hold.
+///
+/// # Errors
+/// Bytes that are no record.
+pub fn joined(records: impl IntoIterator<Item = Bytes>) -> Result<Bytes> {
+    let (mut tensors, mut scalars, mut metadata) = (Vec::new(), BTreeMap::new(), BTreeMap::new());
+    for record in records {
+        let reader = Reader::from_bytes(record.shared()).map_err(bad)?;
+        scalars.extend(reader.scalars().clone());
+        metadata.extend(reader.metadata().clone());
+        tensors.extend(reader.into_tensors().map_err(bad)?);
+    }
     written(tensors, &scalars, &metadata)
 }
 

@@ -1,11 +1,21 @@
 //! The optimizer of a whole module, as training uses it.
 
 mod kind;
+#[cfg(feature = "train")]
+mod one;
 mod record;
+#[cfg(feature = "train")]
+mod release;
 mod together;
+#[cfg(feature = "train")]
+mod values;
 mod walk;
 
 pub(super) use self::kind::Burns;
+#[cfg(feature = "train")]
+pub(crate) use self::release::{Checks, Left};
+#[cfg(feature = "train")]
+pub(crate) use self::values::with_values;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -18,6 +28,8 @@ use burn::tensor::{Bytes, Device, Tensor};
 use self::kind::{Kind, Ours};
 use self::together::Together;
 use super::record::bad;
+#[cfg(feature = "train")]
+use super::record::{load, only};
 use super::{EightBit, Gate, Rule};
 use crate::backend::is_gpu;
 use crate::error::Result;
@@ -81,6 +93,26 @@ impl Stepper {
     #[cfg(feature = "train")]
     pub(super) fn with_states(self, optimizer: ModuleOptimizer) -> Self {
         Self { form: Form::TensorByTensor(optimizer), ..self }
+    }
+
+    /// The same with the states of those parameters alone whose ids are kept.
+    ///
+    /// # Errors
+    /// States that have no form in bytes.
+    #[cfg(feature = "train")]
+    pub(crate) fn keeping(self, keeps: &dyn Fn(u64) -> bool) -> Result<Self> {
+        let form = match self.form {
+            Form::New => Form::New,
+            Form::TensorByTensor(optimizer) => {
+                let record = only(optimizer.into_bytes().map_err(bad)?, keeps)?;
+                Form::TensorByTensor(load(self.kind.tensor_by_tensor(), record)?)
+            }
+            Form::Together(mut states) => {
+                states.slots.retain(|id, _| keeps(*id));
+                Form::Together(states)
+            }
+        };
+        Ok(Self { form, ..self })
     }
 
     /// The same with factors of the learning rate of some parameters. With 0 a parameter stays as
@@ -173,6 +205,14 @@ impl Stepper {
             Form::Together(states) => states.take_back(),
             // Whoever steps tensor by tensor has waited for the gate.
             Form::New | Form::TensorByTensor(_) => {}
+        }
+    }
+
+    /// [`Self::take_back`] of the latest step of one parameter.
+    #[cfg(feature = "train")]
+    fn take_back_of(&mut self, id: ParamId) {
+        if let Form::Together(states) = &mut self.form {
+            states.take_back_of(id);
         }
     }
 

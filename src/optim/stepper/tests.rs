@@ -2,6 +2,7 @@
 
 #[cfg(feature = "wgpu-bare")]
 mod gpu;
+mod release;
 
 use burn::tensor::TensorData;
 

@@ -166,6 +166,14 @@ impl Together {
         }
     }
 
+    /// See [`super::Stepper::take_back_of`].
+    #[cfg(feature = "train")]
+    pub fn take_back_of(&mut self, id: ParamId) {
+        if let Some(slot) = self.slots.get_mut(&id.val()) {
+            slot.steps = slot.steps.saturating_sub(1);
+        }
+    }
+
     /// See [`super::Stepper::take_back`].
     pub fn take_back(&mut self) {
         for slot in self.slots.values_mut().filter(|slot| slot.turn == self.turn) {

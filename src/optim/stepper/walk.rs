@@ -28,14 +28,14 @@ pub struct Tape {
 }
 
 impl Tape {
-    fn of<const D: usize>(x: &Tensor<D>) -> Self {
+    pub fn of<const D: usize>(x: &Tensor<D>) -> Self {
         Self {
             strategy: x.gradient_checkpointing_strategy(),
             requires_gradient: x.is_require_grad(),
         }
     }
 
-    fn restored<const D: usize>(self, x: Tensor<D>) -> Tensor<D> {
+    pub fn restored<const D: usize>(self, x: Tensor<D>) -> Tensor<D> {
         let Some(strategy) = self.strategy else { return x };
         let x = Tensor::from_inner(x).with_gradient_checkpointing_strategy(strategy);
         if self.requires_gradient { x.require_grad() } else { x }

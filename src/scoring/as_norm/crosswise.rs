@@ -140,7 +140,7 @@ impl Crosswise<'_> {
         let Scratch { values, cosines } = scratch;
         values.resize(side.of.dim(), 0.0);
         let inverse = side.of.write(place, values);
-        let row = Row { values, inverse, is_stored: side.of.is_stored() };
+        let row = Row { values, inverse };
         cosines.clear();
         self.norm.members.cosines(&row, 0, members, cosines);
         let TopStatistics { mean, std } = TopStatistics::of(cosines);

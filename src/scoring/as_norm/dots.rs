@@ -2,7 +2,8 @@
 //!
 //! One product alone waits for one addition after the other, and for the cache. With AVX-512 four
 //! members are multiplied side by side while the next four are fetched. Each is summed in the order
-//! of [`Lanes`], so no bit changes.
+//! of [`Lanes`]. Products of whole groups are added before they are rounded, all others after, on
+//! every processor. So no bit changes.
 
 #![allow(unsafe_code, reason = "vector instructions are used where the processor has them")]
 
@@ -43,98 +44,81 @@ impl Values {
         &mut self.all[self.start + place * self.stride..][..self.dim]
     }
 
-    /// Appends the products of `row`, whose values are f32, with the members at `places`, which
-    /// count from `first` on.
+    /// Appends the products of `row` with the members at `places`, which count from `first` on.
     ///
     /// # Panics
     /// If there is no such member, or the row has another dimension.
     pub fn dots(&self, row: &[f64], first: usize, places: &[u32], dots: &mut Vec<f64>) {
-        self.products::<false>(row, row, first, places, dots);
-    }
-
-    /// Appends the products of `row` with the members at `places` less `mean`. The places count
-    /// from `first` on.
-    ///
-    /// # Panics
-    /// If there is no such member, or the row or the mean has another dimension.
-    pub fn dots_less(
-        &self,
-        mean: &[f64],
-        row: &[f64],
-        first: usize,
-        places: &[u32],
-        dots: &mut Vec<f64>,
-    ) {
-        self.products::<true>(mean, row, first, places, dots);
-    }
-
-    /// [`dots_less`](Self::dots_less) if `LESS`, else [`dots`](Self::dots), which has no use for
-    /// the mean.
-    fn products<const LESS: bool>(
-        &self,
-        mean: &[f64],
-        row: &[f64],
-        first: usize,
-        places: &[u32],
-        dots: &mut Vec<f64>,
-    ) {
-        assert_eq!((row.len(), mean.len()), (self.dim, self.dim), "another dimension");
+        assert_eq!(row.len(), self.dim, "another dimension");
         #[cfg(target_arch = "x86_64")]
         if is_x86_feature_detected!("avx512f") {
             // SAFETY: the processor has these instructions.
-            return unsafe { self.with_512_bits::<LESS>(mean, row, first, places, dots) };
-        } else if is_x86_feature_detected!("avx2") {
+            return unsafe { self.with_512_bits(row, first, places, dots) };
+        } else if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
             // SAFETY: as above.
-            return unsafe { self.with_256_bits::<LESS>(mean, row, first, places, dots) };
+            return unsafe { self.with_256_bits(row, first, places, dots) };
         }
-        self.plain::<LESS>(mean, row, first, places, dots);
+        self.plain(row, first, places, dots);
     }
 
-    /// The plain twin of [`products`](Self::products), for a row of any values.
+    /// The plain twin of [`dots`](Self::dots).
     #[inline(always)]
-    pub fn plain<const LESS: bool>(
-        &self,
-        mean: &[f64],
-        row: &[f64],
-        first: usize,
-        places: &[u32],
-        dots: &mut Vec<f64>,
-    ) {
-        let dot = |member: &[f32]| match LESS {
-            true => Lanes::<8>::sum3(row, member, mean, |x, y, m| x * (f64::from(y) - m)),
-            false => Lanes::<8>::sum2(row, member, |x, y| x * f64::from(y)),
-        };
-        dots.extend(places.iter().map(|&place| dot(self.member(first + place as usize))));
+    fn plain(&self, row: &[f64], first: usize, places: &[u32], dots: &mut Vec<f64>) {
+        dots.reserve(places.len());
+        // No closure: it would not be compiled for the instructions of the function around it.
+        for &place in places {
+            dots.push(fused(row, self.member(first + place as usize)));
+        }
     }
+}
+
+/// The product of two vectors of one length.
+#[inline(always)]
+fn fused(row: &[f64], member: &[f32]) -> f64 {
+    let (groups, rest) = row.as_chunks::<8>();
+    let (others, ends) = member.as_chunks::<8>();
+    let mut lanes = [0.0f64; 8];
+    for (x, y) in groups.iter().zip(others) {
+        for k in 0..8 {
+            lanes[k] = x[k].mul_add(f64::from(y[k]), lanes[k]);
+        }
+    }
+    with_ends(lanes, rest, ends)
+}
+
+/// The sum of lanes and of the products behind the last whole group.
+#[inline(always)]
+fn with_ends(lanes: [f64; 8], rest: &[f64], ends: &[f32]) -> f64 {
+    let ends = rest.iter().zip(ends).map(|(x, &y)| x * f64::from(y));
+    let [lanes, rest] = Lanes::<8>::total(lanes, ends);
+    lanes + rest
 }
 
 #[cfg(target_arch = "x86_64")]
 mod x86_64 {
     use std::arch::x86_64::*;
 
-    use super::{Lanes, Values};
+    use super::{Values, with_ends};
 
     /// Members that are multiplied side by side. Four sums fill the time of an addition.
     const WIDTH: usize = 4;
 
     impl Values {
-        #[target_feature(enable = "avx2")]
-        pub(super) fn with_256_bits<const LESS: bool>(
+        #[target_feature(enable = "avx2,fma")]
+        pub(super) fn with_256_bits(
             &self,
-            mean: &[f64],
             row: &[f64],
             first: usize,
             places: &[u32],
             dots: &mut Vec<f64>,
         ) {
-            self.plain::<LESS>(mean, row, first, places, dots);
+            self.plain(row, first, places, dots);
         }
 
-        /// Row and mean have as many values as a member.
+        /// The row has as many values as a member.
         #[target_feature(enable = "avx512f")]
-        pub(super) fn with_512_bits<const LESS: bool>(
+        pub(super) fn with_512_bits(
             &self,
-            mean: &[f64],
             row: &[f64],
             first: usize,
             places: &[u32],
@@ -151,23 +135,15 @@ mod x86_64 {
                 let next = fours.get(i + 1).unwrap_or(four).map(|p| member(p).as_ptr());
                 let mut sums = [_mm512_setzero_pd(); WIDTH];
                 for (k, group) in groups.iter().enumerate() {
-                    // SAFETY: the row, the mean and all members have 8 values at this place.
+                    // SAFETY: the row and all members have 8 values at this place.
                     unsafe {
                         for member in next {
                             _mm_prefetch::<_MM_HINT_T0>(member.add(8 * k).cast());
                         }
                         let x = _mm512_loadu_pd(group.as_ptr());
-                        let m = _mm512_loadu_pd(mean.as_ptr().add(8 * k));
                         for j in 0..WIDTH {
                             let y = _mm512_cvtps_pd(_mm256_loadu_ps(now[j].add(8 * k)));
-                            sums[j] = if LESS {
-                                let product = _mm512_mul_pd(x, _mm512_sub_pd(y, m));
-                                _mm512_add_pd(sums[j], product)
-                            } else {
-                                // The product of two f32 is exact in f64, so a fused addition
-                                // rounds the same sum.
-                                _mm512_fmadd_pd(x, y, sums[j])
-                            };
+                            sums[j] = _mm512_fmadd_pd(x, y, sums[j]);
                         }
                     }
                 }
@@ -175,14 +151,10 @@ mod x86_64 {
                     let mut lanes = [0.0; 8];
                     // SAFETY: there is room for 8 values.
                     unsafe { _mm512_storeu_pd(lanes.as_mut_ptr(), sums) };
-                    let ends = rest.iter().zip(&member[whole..]).zip(&mean[whole..]);
-                    let ends = ends
-                        .map(|((x, &y), m)| x * if LESS { f64::from(y) - m } else { f64::from(y) });
-                    let [lanes, rest] = Lanes::<8>::total(lanes, ends);
-                    dots.push(lanes + rest);
+                    dots.push(with_ends(lanes, rest, &member[whole..]));
                 }
             }
-            self.plain::<LESS>(mean, row, first, others, dots);
+            self.plain(row, first, others, dots);
         }
     }
 }
@@ -203,19 +175,26 @@ mod tests {
             };
             let narrow: Vec<f64> = values().into_iter().map(f64::from).collect();
             let wide: Vec<f64> = narrow.iter().map(|x| x / 3.0).collect();
-            let mean: Vec<f64> = values().into_iter().map(|x| f64::from(x) / 7.0).collect();
             let mut members = Values::zeros(30, dim);
             for i in 0..30 {
                 members.member_mut(i).copy_from_slice(&values());
             }
             for count in [0, 1, 3, 4, 9] {
                 let places: Vec<u32> = (0..count).map(|_| stream.below(25) as u32).collect();
-                let (mut dots, mut wanted) = (vec![1.0], vec![1.0]);
-                members.dots(&narrow, 5, &places, &mut dots);
-                members.plain::<false>(&narrow, &narrow, 5, &places, &mut wanted);
-                members.dots_less(&mean, &wide, 5, &places, &mut dots);
-                members.plain::<true>(&mean, &wide, 5, &places, &mut wanted);
-                assert_eq!(dots, wanted, "{count} members of {dim} values");
+                for row in [&narrow, &wide] {
+                    let (mut dots, mut wanted) = (vec![1.0], vec![1.0]);
+                    members.dots(row, 5, &places, &mut dots);
+                    members.plain(row, 5, &places, &mut wanted);
+                    assert_eq!(dots, wanted, "{count} members of {dim} values");
+                    for (&dot, &place) in dots[1..].iter().zip(&places) {
+                        let member = members.member(5 + place as usize);
+                        let terms = || row.iter().zip(member).map(|(x, &y)| x * f64::from(y));
+                        let (direct, size) =
+                            (terms().sum::<f64>(), terms().map(f64::abs).sum::<f64>());
+                        let most = 2.0 * dim as f64 * f64::EPSILON * size;
+                        assert!((dot - direct).abs() <= most, "{dot} instead of {direct}");
+                    }
+                }
             }
         }
     }

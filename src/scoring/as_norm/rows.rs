@@ -8,8 +8,6 @@ pub(super) struct Rows {
     values: Vec<f64>,
     inverse: Vec<f64>,
     dim: usize,
-    /// Whether there was no mean.
-    is_stored: bool,
 }
 
 /// One of them.
@@ -17,14 +15,12 @@ pub(super) struct Row<'a> {
     pub values: &'a [f64],
     /// 1 over their length.
     pub inverse: f64,
-    /// Whether all values are f32.
-    pub is_stored: bool,
 }
 
 impl Rows {
     /// A single unit vector.
     pub fn of_unit(unit: &[f64]) -> Self {
-        Self { values: unit.to_vec(), inverse: vec![1.0], dim: unit.len(), is_stored: false }
+        Self { values: unit.to_vec(), inverse: vec![1.0], dim: unit.len() }
     }
 
     /// Takes the vectors at `places` instead of what it holds.
@@ -32,7 +28,7 @@ impl Rows {
     /// # Panics
     /// If one has no direction, as in [`Directions::write`].
     pub fn fill(&mut self, of: &dyn Directions, places: impl ExactSizeIterator<Item = usize>) {
-        (self.dim, self.is_stored) = (of.dim(), of.is_stored());
+        self.dim = of.dim();
         self.values.resize(places.len() * self.dim, 0.0);
         self.inverse.clear();
         let rows = self.values.chunks_exact_mut(self.dim);
@@ -47,7 +43,7 @@ impl Rows {
     /// An embedding less the mean.
     pub fn row(&self, i: usize) -> Row<'_> {
         let values = &self.values[i * self.dim..][..self.dim];
-        Row { values, inverse: self.inverse[i], is_stored: self.is_stored }
+        Row { values, inverse: self.inverse[i] }
     }
 
     /// Writes the unit vector of an embedding.

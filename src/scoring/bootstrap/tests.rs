@@ -188,6 +188,18 @@ fn intervals_hold_the_estimate_repeat_and_narrow_with_more_speakers() {
     assert!(bootstrap(&[(0.0, true, 0, 0), (1.0, true, 0, 0)], &[], 100, 1, &|| ()).is_err());
 }
 
+#[test]
+fn too_few_resamplings_are_told() {
+    let error = |trials: &[(f64, bool, u32, u32)], replicates| {
+        bootstrap(trials, &[0.01], replicates, 1, &|| ()).unwrap_err().to_string()
+    };
+    let wanted = "no interval: 19 resamplings are too few, 20 are needed";
+    assert_eq!(error(&trials(40, 2), 19), wanted);
+    let text = error(&[(0.0, true, 0, 0), (1.0, true, 0, 0)], 100);
+    assert!(text.contains("only 0 of 100 resamplings of 1 speakers"), "{text}");
+    assert!(text.ends_with("and 20 are needed"), "{text}");
+}
+
 /// Two systems on the same trials: one adds noise of its own to the scores of the other.
 #[test]
 fn a_paired_difference_is_narrower_than_its_parts() {

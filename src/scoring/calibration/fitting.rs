@@ -24,7 +24,8 @@ pub struct Regression {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Calibrated {
     /// The calibration, fitted to all trials. The caller adds what scores and speech these were
-    /// ([`Fitted::cosines`], [`Fitted::others`], [`Fitted::seconds`]).
+    /// ([`Fitted::files`], [`Fitted::cosines`], [`Fitted::others`], [`Fitted::mean`],
+    /// [`Fitted::measured`], [`Fitted::seconds`]).
     pub calibration: Calibration,
     /// Columns that were left out, as combinations of others.
     pub left_out: Vec<Column>,
@@ -76,11 +77,14 @@ impl Regression {
         let fitted = Fitted {
             prior: self.prior,
             fit_prior: (self.fit_prior != self.prior).then_some(self.fit_prior),
+            files: Vec::new(),
             targets,
             nontargets: table.targets.len() - targets,
             speakers: speakers(sides).len(),
             cosines: false,
             others: None,
+            mean: None,
+            measured: None,
             penalty: line.penalty,
             cllr: cllr(&unseen)?,
             min_cllr: min_cllr(&own)?,

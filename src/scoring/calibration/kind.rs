@@ -7,7 +7,6 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::Fitted;
 use crate::archive::input_files;
 use crate::bytes::hex;
 use crate::error::{Error, Result};
@@ -29,6 +28,9 @@ pub enum OtherScores {
         /// SHA-256 of the cohort's file, in hex.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         cohort: Option<String>,
+        /// Whether it was one mean embedding a speaker.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        averaged: Option<bool>,
     },
     /// Ratios of PLDA.
     Plda {
@@ -42,12 +44,21 @@ pub enum OtherScores {
 
 impl OtherScores {
     /// Normalised scores. `top_n` is what was asked for, and counts for adaptive forms only.
+    /// `averaged` says whether the cohort was one mean embedding a speaker, which nobody knows of
+    /// a cohort that is not named.
     ///
     /// # Errors
     /// A file of the cohort that cannot be read.
-    pub fn normalised(norm: Norm, top_n: Option<usize>, cohort: Option<&Path>) -> Result<Self> {
+    pub fn normalised(
+        norm: Norm,
+        top_n: Option<usize>,
+        cohort: Option<&Path>,
+        averaged: bool,
+    ) -> Result<Self> {
+        let averaged = cohort.map(|_| averaged);
         let cohort = cohort.map(content_hash).transpose()?.flatten();
-        Ok(Self::Normalised { norm, top_n: top_n.filter(|_| norm.is_adaptive()), cohort })
+        let top_n = top_n.filter(|_| norm.is_adaptive());
+        Ok(Self::Normalised { norm, top_n, cohort, averaged })
     }
 
     /// Scores of a PLDA model in a file.
@@ -67,17 +78,31 @@ impl OtherScores {
         }
     }
 
+    /// Whether the cohort was one mean embedding a speaker, if there was one and that is known.
+    pub(super) fn averages(&self) -> Option<bool> {
+        match self {
+            Self::Normalised { averaged, .. } => *averaged,
+            Self::Plda { .. } | Self::Llr => None,
+        }
+    }
+
     /// What tells these scores from others, if anything known does.
-    fn difference(&self, given: &Self) -> Option<String> {
+    pub(super) fn difference(&self, given: &Self) -> Option<String> {
         match (self, given) {
             (
-                Self::Normalised { norm, top_n, cohort },
-                Self::Normalised { norm: other, top_n: count, cohort: file },
-            ) if norm == other => match (top_n, count) {
-                (Some(top_n), Some(count)) if top_n != count => Some(format!(
+                Self::Normalised { norm, top_n, cohort, averaged },
+                Self::Normalised { norm: other, top_n: count, cohort: file, averaged: means },
+            ) if norm == other => match (top_n, count, averaged, means) {
+                (Some(top_n), Some(count), ..) if top_n != count => Some(format!(
                     "it was fitted with the {top_n} nearest of a cohort; these have the {count} \
                      nearest"
                 )),
+                (.., Some(averaged), Some(means)) if averaged != means => {
+                    let [fitted, given] = [*averaged, *means].map(members);
+                    Some(format!(
+                        "it was fitted with a cohort {fitted}; these scores have one {given}"
+                    ))
+                }
                 _ => differ(cohort, file)
                     .then(|| "it was fitted with another cohort than these scores have".into()),
             },
@@ -105,39 +130,14 @@ fn differ(a: &Option<String>, b: &Option<String>) -> bool {
     matches!((a, b), (Some(a), Some(b)) if a != b)
 }
 
-impl Fitted {
-    /// What the scores were, in a sentence: `cosines`, `scores normalised by as1`.
-    pub fn scores(&self) -> String {
-        match &self.others {
-            _ if self.cosines => "cosines".into(),
-            Some(others) => others.to_string(),
-            None => "scores that are no cosines".into(),
-        }
-    }
-
-    /// Refuses scores of another kind than the calibration was fitted on. `given` says what they
-    /// are, `None` for cosines. What one side does not know is not compared.
-    ///
-    /// # Errors
-    /// Scores of another kind, form, cohort or PLDA model.
-    pub fn check_scores(&self, given: Option<&OtherScores>) -> Result<()> {
-        let difference = match (&self.others, given) {
-            (None, None) if self.cosines => None,
-            // Nobody said what they were.
-            (None, Some(_)) if !self.cosines => None,
-            (Some(fitted), Some(given)) => fitted.difference(given),
-            (_, given) => {
-                let given = given.map_or_else(|| "cosines".into(), OtherScores::to_string);
-                Some(format!("it was fitted on {}; these are {given}", self.scores()))
-            }
-        };
-        difference.map_or(Ok(()), |text| Err(Error::Undefined(text)))
-    }
+/// What a cohort has, in a sentence.
+fn members(averaged: bool) -> &'static str {
+    if averaged { "averaged by speaker" } else { "of single embeddings" }
 }
 
 /// The SHA-256 in hex of what a name of embeddings or of a model stands for, file after file.
 /// Nothing for a pipe, which gives its content only once, to whoever reads embeddings from it.
-fn content_hash(name: &Path) -> Result<Option<String>> {
+pub(super) fn content_hash(name: &Path) -> Result<Option<String>> {
     let mut hash = Sha256::new();
     let mut buffer = vec![0; 1 << 16];
     for path in input_files(name) {
@@ -179,9 +179,15 @@ mod by_name {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scoring::{Fitted, Made};
 
     fn as1(top_n: usize, cohort: &str) -> OtherScores {
-        OtherScores::Normalised { norm: Norm::As1, top_n: Some(top_n), cohort: Some(cohort.into()) }
+        let (top_n, cohort) = (Some(top_n), Some(cohort.into()));
+        OtherScores::Normalised { norm: Norm::As1, top_n, cohort, averaged: Some(false) }
+    }
+
+    fn made(others: Option<OtherScores>) -> Made {
+        Made { others, ..Made::cosines(None) }
     }
 
     #[test]
@@ -189,12 +195,12 @@ mod tests {
         let of = |others| Fitted { others, ..Fitted::default() };
         let cosines = Fitted { cosines: true, ..Fitted::default() };
         let plda = |model: &str| OtherScores::Plda { model: Some(model.into()) };
-        let s = OtherScores::Normalised { norm: Norm::S, top_n: None, cohort: None };
+        let s = OtherScores::normalised(Norm::S, None, None, false).unwrap();
         let fits =
-            |fitted: &Fitted, given: Option<&OtherScores>| fitted.check_scores(given).is_ok();
-        assert!(fits(&cosines, None) && fits(&of(None), Some(&as1(9, "a"))));
-        assert!(fits(&of(Some(as1(9, "a"))), Some(&as1(9, "a"))));
-        assert!(fits(&of(Some(plda("a"))), Some(&OtherScores::Plda { model: None })));
+            |fitted: &Fitted, given: Option<OtherScores>| fitted.check_scores(&made(given)).is_ok();
+        assert!(fits(&cosines, None) && fits(&of(None), Some(as1(9, "a"))));
+        assert!(fits(&of(Some(as1(9, "a"))), Some(as1(9, "a"))));
+        assert!(fits(&of(Some(plda("a"))), Some(OtherScores::Plda { model: None })));
         for (fitted, given, wanted) in [
             (&cosines, Some(s.clone()), "fitted on cosines; these are scores normalised by s"),
             (&of(None), None, "fitted on scores that are no cosines; these are cosines"),
@@ -205,7 +211,7 @@ mod tests {
             (&of(Some(plda("a"))), Some(plda("b")), "another PLDA model"),
             (&of(Some(OtherScores::Llr)), Some(plda("a")), "ratios; these are scores of PLDA"),
         ] {
-            let error = fitted.check_scores(given.as_ref()).unwrap_err().to_string();
+            let error = fitted.check_scores(&made(given)).unwrap_err().to_string();
             assert!(error.contains(wanted), "{error}");
         }
     }
@@ -232,7 +238,8 @@ mod tests {
         let wanted = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
         let plda = OtherScores::plda(Some(&a)).unwrap();
         assert_eq!(plda, OtherScores::Plda { model: Some(wanted.into()) });
-        let cohort = |path: &Path| OtherScores::normalised(Norm::S, Some(5), Some(path)).unwrap();
+        let cohort =
+            |path: &Path| OtherScores::normalised(Norm::S, Some(5), Some(path), false).unwrap();
         assert!(cohort(&a) != cohort(&b));
         assert!(matches!(cohort(&a), OtherScores::Normalised { top_n: None, .. }));
         assert!(OtherScores::plda(Some(dir.path())).is_err());

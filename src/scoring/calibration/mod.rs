@@ -3,19 +3,23 @@
 mod column;
 mod columns;
 mod cross;
+mod files;
 mod fitting;
 mod kind;
 mod line;
 mod linear;
+mod made;
 mod newton;
 mod table;
 
 pub use column::{Column, Evidence, Fold, Quantity};
 pub use columns::{COLUMN_SETS, parse_columns};
 pub use cross::cross_validate;
+pub use files::FittedFile;
 pub use fitting::{Calibrated, Regression};
 pub use kind::OtherScores;
 pub use line::{Line, fit_line};
+pub use made::{Made, SubtractedMean};
 pub use table::TrialTable;
 
 use std::fmt;
@@ -48,6 +52,10 @@ pub struct Fitted {
     /// The prior at which the fit weighed targets against nontargets, if it was another.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fit_prior: Option<f64>,
+    /// The files of the scores, and of the trials if they are others. Earlier versions did not keep
+    /// them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<FittedFile>,
     /// Target trials.
     pub targets: usize,
     /// Nontarget trials.
@@ -59,6 +67,13 @@ pub struct Fitted {
     /// What they were instead, if somebody said it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub others: Option<OtherScores>,
+    /// The mean that was subtracted before the scores were made. Earlier versions did not keep it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mean: Option<SubtractedMean>,
+    /// The cohort of [`Quantity::Cohort`], if that is weighed, told as normalisation by it. Earlier
+    /// versions did not keep it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub measured: Option<OtherScores>,
     /// Penalty on the squares of the weights in standard deviations ([`Line::penalty`]), where
     /// without one the optimum would be infinite; 0 for none.
     pub penalty: f64,
@@ -79,9 +94,10 @@ impl Calibration {
     }
 
     /// Whether the cosine of two recordings, of which nothing but the recordings is known, has a
-    /// ratio.
-    pub fn takes_cosines(&self) -> bool {
-        self.fitted.check_scores(None).is_ok() && !self.weighs(Quantity::Cohort)
+    /// ratio. The model holds `mean`, if any, which is subtracted.
+    pub fn takes_cosines(&self, mean: Option<&[f32]>) -> bool {
+        let made = Made::cosines(mean);
+        self.fitted.check_scores(&made).is_ok() && !self.weighs(Quantity::Cohort)
     }
 
     /// The log-likelihood ratio of a trial, natural logarithm. Speech that is longer than any that

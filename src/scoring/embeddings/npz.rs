@@ -35,10 +35,11 @@ pub(crate) struct Member<'a> {
 }
 
 impl<'a> Member<'a> {
-    /// An array of f32.
-    pub fn of_values(name: &'a str, shape: &[usize], values: &'a [f32]) -> Self {
+    /// An array of f32 in pieces, one behind the other.
+    pub fn of_values(name: &'a str, shape: &[usize], pieces: Vec<&'a [f32]>) -> Self {
         let fill = move |out: &mut dyn Write| {
-            values.chunks(CHUNK).try_for_each(|values| out.write_all(&from_f32(values)))
+            let mut chunks = pieces.iter().flat_map(|piece| piece.chunks(CHUNK));
+            chunks.try_for_each(|values| out.write_all(&from_f32(values)))
         };
         Self { name, header: npy::header("<f4", shape), fill: Box::new(fill) }
     }
@@ -91,7 +92,7 @@ pub(super) fn save(all: &Embeddings, path: &Path) -> Result<()> {
         })
     };
     let header = npy::header(&format!("<U{longest}"), &[all.len()]);
-    let matrix = Member::of_values(MATRIX, &[all.len(), all.dim()], all.rows.all());
+    let matrix = Member::of_values(MATRIX, &[all.len(), all.dim()], all.rows.pieces());
     write(path, &[matrix, Member { name: IDS, header, fill: Box::new(ids) }])
 }
 

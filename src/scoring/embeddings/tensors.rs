@@ -18,7 +18,7 @@ pub(super) const MATRIX: &str = "embeddings";
 pub(super) const IDS: &str = "ids";
 
 pub(super) fn save(all: &Embeddings, path: &Path, origin: Option<&Origin>) -> Result<()> {
-    write(path, all.ids(), all.dim(), all.rows.all().into(), origin)
+    write(path, all.ids(), all.dim(), all.rows.pieces().into(), origin)
 }
 
 /// Writes embeddings `[dim]` with these ids, and `values` of all of them.

@@ -12,7 +12,8 @@ use crate::scoring::linear::{
 /// by some 1e-7 and is here so that ratios agree with WeSpeaker's to 1e-10.
 const EPSILON: f64 = 1e-9;
 
-/// How much of the variance that a new domain has in excess goes where, each 0 to 1.
+/// How much of the variance that a new domain has in excess goes where: each 0 to 1, and 1 together
+/// at most. With 1 the adapted model expects just the variance that was seen.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct PldaAdaptation {
     /// To the covariance within speakers.
@@ -45,12 +46,20 @@ impl Plda {
     /// made equal, they are so while it is adapted, not when it scores.
     ///
     /// # Errors
-    /// Fewer than two embeddings, or of another dimension; shares outside 0 to 1; where lengths
-    /// become equal, an embedding without a direction; covariances that cannot be computed.
+    /// Fewer than two embeddings, or of another dimension; shares outside 0 to 1, or of more than 1
+    /// together; where lengths become equal, an embedding without a direction; covariances that
+    /// cannot be computed.
     pub fn adapt(&self, embeddings: &Embeddings, adaptation: &PldaAdaptation) -> Result<Adapted> {
         let PldaAdaptation { within: to_within, between: to_between } = *adaptation;
         if ![to_within, to_between].iter().all(|share| (0.0..=1.0).contains(share)) {
             return Err(Error::invalid("shares of the excess variance are 0 to 1"));
+        }
+        // 0.7 and 0.3 are 1, however they are rounded.
+        if to_within + to_between > 1.0 + 1e-9 {
+            return Err(Error::invalid(format!(
+                "the shares {to_within} and {to_between} are more than the whole excess variance: \
+                 1 together at most"
+            )));
         }
         if embeddings.len() < 2 {
             return Err(Error::Undefined("adaptation needs two embeddings at least".into()));

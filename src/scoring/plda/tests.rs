@@ -234,6 +234,7 @@ fn what_cannot_be_scored_or_adapted_is_refused() {
         plda.adapt(embeddings, &adaptation).unwrap_err().to_string()
     };
     assert!(adapt(&all, 1.5).contains("0 to 1"));
+    assert!(adapt(&all, 0.75).contains("0.75 and 0.5 are more than the whole"));
     assert!(adapt(&other, 0.5).contains("wants 4 values"));
     assert!(adapt(&Embeddings::new(4), 0.5).contains("two embeddings"));
 }

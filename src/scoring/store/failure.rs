@@ -7,6 +7,11 @@ use rusqlite::{Error as Sql, ErrorCode};
 use super::file::PATIENCE;
 use crate::error::{Error, Remedy};
 
+/// A store that is damaged, and how.
+pub(super) fn damaged(path: &Path, what: &str) -> Error {
+    Error::file(path, format!("is a damaged store: {what}")).with(Remedy::RestoreStore)
+}
+
 /// An error of SQLite as one of the store at `path`.
 pub(super) fn failure(path: &Path, error: Sql) -> Error {
     let is_odd = matches!(
@@ -26,8 +31,8 @@ pub(super) fn failure(path: &Path, error: Sql) -> Error {
         Some(ErrorCode::NotADatabase) => {
             "is no store of voices, or its beginning is damaged".to_owned()
         }
-        Some(ErrorCode::DatabaseCorrupt) => format!("is a damaged store: {error}"),
-        _ if is_odd => format!("is a damaged store: {error}"),
+        Some(ErrorCode::DatabaseCorrupt) => return damaged(path, &error.to_string()),
+        _ if is_odd => return damaged(path, &error.to_string()),
         _ => format!("SQLite: {error}"),
     };
     Error::file(path, message)

@@ -5,17 +5,18 @@ use std::io::ErrorKind;
 use std::path::Path;
 use std::time::Duration;
 
-use rusqlite::{Connection, OpenFlags, OptionalExtension, TransactionBehavior};
+use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
+use super::check::Depth;
 use super::codes::MOST;
-use super::failure::failure;
-use super::{Store, StoreModel};
+use super::failure::{damaged, failure};
+use super::{Store, StoreModel, meta};
 use crate::error::{Error, Result};
 
 /// The mark of our files in SQLite's header: `rvxv`.
 pub(super) const APPLICATION: i32 = 0x7276_7876;
 /// The format's version, SQLite's `user_version`.
-pub(super) const FORMAT: i32 = 1;
+pub(super) const FORMAT: i32 = 2;
 /// How long a process waits for others.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -101,20 +102,19 @@ impl Store {
         let format = number("user_version").map_err(fail)?;
         if format != FORMAT {
             let message = format!("is a store of format {format}; this version reads {FORMAT}");
-            return Err(Error::file(path, message));
+            let anew = if format < FORMAT { ": enrol its voices anew in another file" } else { "" };
+            return Err(Error::file(path, message + anew));
         }
         check_length(path, &connection)?;
         // Another program may have chosen another journal, which would keep what is deleted.
         connection.execute_batch("PRAGMA journal_mode = DELETE").map_err(fail)?;
-        let missing =
-            |key: &str| Error::file(path, format!("is a damaged store: no `{key}` in `meta`"));
-        let text = |key: &str| -> Result<String> {
-            meta(&connection, key).map_err(fail)?.ok_or_else(|| missing(key))
+        let mut values = meta::read(path, &connection)?;
+        let mut text = |key: &str| -> Result<String> {
+            values.remove(key).ok_or_else(|| damaged(path, &format!("no `{key}` in `meta`")))
         };
         let digits = text("dim")?;
         let dim = digits.parse().ok().filter(|dim: &usize| (1..=MOST).contains(dim));
-        let dim =
-            dim.ok_or_else(|| Error::file(path, format!("is a damaged store: `dim` is {digits}")))?;
+        let dim = dim.ok_or_else(|| damaged(path, &format!("`dim` is {digits}")))?;
         let (hash, arch, frontend) = (text("hash")?, text("arch")?, text("frontend")?);
         let model = StoreModel { hash, arch, frontend, dim };
         Ok(Self { path: path.to_owned(), connection, model })
@@ -125,15 +125,18 @@ impl Store {
     /// # Errors
     /// A damaged or locked store.
     pub fn model_path(&self) -> Result<Option<String>> {
-        meta(&self.connection, MODEL_PATH).map_err(|error| failure(&self.path, error))
+        Ok(meta::read(&self.path, &self.connection)?.remove(MODEL_PATH))
     }
 
     /// Keeps where the model's file is.
     ///
     /// # Errors
     /// A damaged or locked store, or one that cannot be written.
-    pub fn set_model_path(&self, path: &str) -> Result<()> {
-        set_meta(&self.connection, MODEL_PATH, path).map_err(|error| failure(&self.path, error))
+    pub fn set_model_path(&mut self, path: &str) -> Result<()> {
+        let file = self.path.clone();
+        let transaction = self.begin_if_whole(Depth::Values)?;
+        let set = meta::set(&transaction, MODEL_PATH, path).and_then(|()| transaction.commit());
+        set.map_err(|error| failure(&file, error))
     }
 
     /// Whether other users of the machine may read the file. False where that is not known.
@@ -162,20 +165,6 @@ pub(super) fn connect(path: &Path, patience: Duration) -> Result<Connection> {
     Ok(connection)
 }
 
-/// A value of the table `meta`.
-pub(super) fn meta(connection: &Connection, key: &str) -> rusqlite::Result<Option<String>> {
-    connection
-        .query_row("SELECT value FROM meta WHERE key = ?1", [key], |row| row.get(0))
-        .optional()
-}
-
-/// Sets a value of the table `meta`.
-pub(super) fn set_meta(connection: &Connection, key: &str, value: &str) -> rusqlite::Result<()> {
-    let set = "INSERT INTO meta (key, value) VALUES (?1, ?2)
-               ON CONFLICT (key) DO UPDATE SET value = excluded.value";
-    connection.execute(set, [key, value]).map(|_| ())
-}
-
 /// Bytes of a file.
 fn length(path: &Path) -> Result<u64> {
     let metadata = std::fs::metadata(path).map_err(|e| Error::io(path, "open", e))?;
@@ -196,9 +185,7 @@ fn check_length(path: &Path, connection: &Connection) -> Result<()> {
     let pages = number("page_count").map_err(fail)?;
     let bytes = pages.saturating_mul(number("page_size").map_err(fail)?);
     match i64::try_from(length(path)?) {
-        Ok(length) if length < bytes => {
-            Err(Error::file(path, format!("is a damaged store: {length} of {bytes} bytes")))
-        }
+        Ok(length) if length < bytes => Err(damaged(path, &format!("{length} of {bytes} bytes"))),
         _ => Ok(()),
     }
 }
@@ -241,7 +228,7 @@ fn initialise(path: &Path, connection: &mut Connection, model: &StoreModel) -> R
     let dim = model.dim.to_string();
     let StoreModel { hash, arch, frontend, .. } = model;
     for (key, value) in [("hash", hash), ("arch", arch), ("frontend", frontend), ("dim", &dim)] {
-        set_meta(&transaction, key, value).map_err(fail)?;
+        meta::set(&transaction, key, value).map_err(fail)?;
     }
     transaction.commit().map_err(fail)
 }

@@ -1,9 +1,8 @@
 //! Deletion that leaves nothing in the file.
 
+use super::check::Depth;
 use super::failure::failure;
-use super::file::{meta, set_meta};
-use super::read::listed;
-use super::{Store, Voice};
+use super::{Store, Voice, listed, meta};
 use crate::error::{Error, Result};
 
 /// The key in `meta` while rows are deleted and the file is not yet built anew.
@@ -23,8 +22,12 @@ impl Store {
     /// the process is killed, the voices are gone, but copies may be in unused parts of the file
     /// until the next enrolment or `forget`, which builds it anew first.
     ///
+    /// Embeddings, times and seconds may be damaged, of these voices or of others: rows can be
+    /// removed all the same.
+    ///
     /// # Errors
-    /// A name that is not enrolled; a store that is locked, damaged or cannot be written.
+    /// A name that is not enrolled; a store that is locked or cannot be written; one whose pages,
+    /// tables or indices are damaged, in which nobody knows what else a write would hit.
     pub fn forget(&mut self, names: &[&str]) -> Result<Vec<Voice>> {
         let all: Vec<What> = names.iter().map(|&name| What::Voice(name)).collect();
         self.delete(&all)
@@ -41,18 +44,17 @@ impl Store {
     }
 
     fn delete(&mut self, all: &[What]) -> Result<Vec<Voice>> {
-        self.rebuild_if_left()?;
-        let path = self.path.clone();
+        self.rebuild_if_left(Depth::Structure)?;
+        let (path, model) = (self.path.clone(), self.model.clone());
         let fail = |error| failure(&path, error);
-        let transaction = self.begin()?;
+        let transaction = self.begin_if_whole(Depth::Structure)?;
         let mut removed: Vec<Voice> = Vec::new();
         for what in all {
             let (What::Voice(name) | What::Recording { name, .. }) = *what;
             if removed.iter().any(|voice| voice.name == name) {
                 continue;
             }
-            let found = listed(&transaction, Some(name)).map_err(fail)?.into_iter().next();
-            let Some((id, voice)) = found else {
+            let Some((id, voice)) = listed::found(&path, &transaction, &model, name)? else {
                 return Err(Error::file(&path, format!("`{name}` is not enrolled")));
             };
             let mut is_last = true;
@@ -77,7 +79,7 @@ impl Store {
             }
             removed.push(voice);
         }
-        set_meta(&transaction, LEFT, "1").map_err(fail)?;
+        meta::set(&transaction, LEFT, "1").map_err(fail)?;
         transaction.commit().map_err(fail)?;
         self.rebuild().map_err(|e| {
             e.and(
@@ -92,14 +94,21 @@ impl Store {
     ///
     /// # Errors
     /// A store that is locked, damaged or cannot be written.
-    pub(super) fn rebuild_if_left(&self) -> Result<()> {
-        let left = meta(&self.connection, LEFT).map_err(|error| failure(&self.path, error))?;
-        if left.is_some() { self.rebuild() } else { Ok(()) }
+    pub(super) fn rebuild_if_left(&mut self, depth: Depth) -> Result<()> {
+        if !meta::read(&self.path, &self.connection)?.contains_key(LEFT) {
+            return Ok(());
+        }
+        // Dropped, because a file is not built anew within a transaction.
+        drop(self.begin_if_whole(depth)?);
+        self.rebuild()
     }
 
-    fn rebuild(&self) -> Result<()> {
-        let delete = || self.connection.execute("DELETE FROM meta WHERE key = ?1", [LEFT]);
-        let rebuilt = self.connection.execute_batch("VACUUM").and_then(|()| delete());
-        rebuilt.map(|_| ()).map_err(|error| failure(&self.path, error))
+    fn rebuild(&mut self) -> Result<()> {
+        let path = self.path.clone();
+        let fail = |error| failure(&path, error);
+        self.connection.execute_batch("VACUUM").map_err(fail)?;
+        let transaction = self.begin()?;
+        meta::remove(&transaction, LEFT).map_err(fail)?;
+        transaction.commit().map_err(fail)
     }
 }

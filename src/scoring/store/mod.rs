@@ -12,18 +12,28 @@
 //! A write is whole or does not happen, and is on the disk when it returns (`synchronous = EXTRA`).
 //! The journal is SQLite's rollback journal (`journal_mode = DELETE`): the store is one file
 //! between writes, and no log keeps what was deleted. A process that finds the file locked waits
-//! for ten seconds. Every recording has a checksum.
+//! for ten seconds.
+//!
+//! Every recording has a checksum, the first 16 bytes of a SHA-256 over the model's hash, the
+//! voice's name and time, the file's name, seconds, time and embedding; `meta` has one of itself
+//! and of the tables' definitions. What is read is compared with them, and a write begins with a
+//! check of the whole file: nothing is written into a damaged store. [`Store::forget`] alone works
+//! where values are damaged and the file's structure is not.
 //!
 //! Embeddings tell people apart: they are personal data. The file is made for its owner alone
 //! (mode 0600 on Unix) and is not encrypted. [`Store::forget`] overwrites what it deletes and then
 //! builds the file anew, because SQLite can leave old copies of rows in pages that it divides.
 
+mod check;
 mod codes;
 mod digest;
+mod entry;
 mod failure;
 mod file;
 mod forget;
 mod index;
+mod listed;
+mod meta;
 mod read;
 mod write;
 
@@ -76,6 +86,8 @@ pub struct Voice {
     pub created: u64,
     /// Its recordings, in the order of their enrolment.
     pub recordings: Vec<StoredRecording>,
+    /// Whether all checksums fit. Only [`Store::forget`] tells of voices where one does not.
+    pub intact: bool,
 }
 
 impl Voice {

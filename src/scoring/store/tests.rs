@@ -1,3 +1,4 @@
+mod damage;
 mod refused;
 mod search;
 
@@ -204,10 +205,10 @@ fn a_file_that_was_not_built_anew_is_by_the_next_write() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("voices");
     let mut store = filled(&path);
-    crate::scoring::store::file::set_meta(&store.connection, "rebuild", "1").unwrap();
+    meta::set(&store.connection, "rebuild", "1").unwrap();
     let mut stream = Stream::new(5, "test", &[]);
     store.enroll([("new", &[recording(&mut stream, "a")][..])]).unwrap();
-    assert_eq!(crate::scoring::store::file::meta(&store.connection, "rebuild").unwrap(), None);
+    assert!(!meta::read(&path, &store.connection).unwrap().contains_key("rebuild"));
     assert_eq!(store.voices().unwrap().len(), 5);
 }
 
@@ -219,11 +220,10 @@ fn one_writes_while_the_other_reads_and_a_second_writer_waits() {
     let mut stream = Stream::new(6, "test", &[]);
     let [a, b] = ["a.wav", "b.wav"].map(|file| recording(&mut stream, file));
     let writing = store.begin().unwrap();
-    writing.execute("UPDATE voices SET created = 7", []).unwrap();
+    meta::set(&writing, "model_path", "/m").unwrap();
     // The other reads what was there before.
     let reader = Store::open(&path).unwrap();
-    assert_eq!(reader.index(None).unwrap().len(), 4);
-    assert!(reader.voices().unwrap().iter().all(|voice| voice.created > 7));
+    assert_eq!((reader.index(None).unwrap().len(), reader.model_path().unwrap()), (4, None));
     // Without patience a second writer is told.
     let mut hasty = Store::open(&path).unwrap().impatient();
     let locked = hasty.enroll([("new", std::slice::from_ref(&a))]).unwrap_err();
@@ -246,7 +246,8 @@ fn one_writes_while_the_other_reads_and_a_second_writer_waits() {
     writing.commit().unwrap();
     assert!(other.join().unwrap() > Duration::from_millis(100));
     assert_eq!(reader.index(None).unwrap().len(), 5);
-    assert!(reader.voice("anna").unwrap().unwrap().created == 7);
+    assert_eq!(reader.model_path().unwrap().as_deref(), Some("/m"));
+    assert_eq!(reader.names().unwrap(), ["a voice", "anna", "bert", "new", "zoe"]);
 }
 
 #[test]

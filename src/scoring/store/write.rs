@@ -5,7 +5,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 
-use super::digest::digest;
+use super::check::Depth;
+use super::digest::Covered;
 use super::failure::failure;
 use super::{Recording, Store};
 use crate::bytes;
@@ -81,25 +82,26 @@ impl Store {
     }
 
     fn write<'a>(&mut self, all: impl Iterator<Item = Enrolment<'a>>) -> Result<()> {
-        self.rebuild_if_left()?;
-        let dim = self.model.dim;
-        let path = self.path.clone();
+        self.rebuild_if_left(Depth::Values)?;
+        let (path, model) = (self.path.clone(), self.model.clone());
         let now = now();
-        let transaction = self.begin()?;
+        let transaction = self.begin_if_whole(Depth::Values)?;
         for one in all {
             Self::check_name(one.name)?;
             if one.recordings.is_empty() {
                 return Err(Error::invalid(format!("`{}` has no recordings", one.name)));
             }
-            one.recordings.iter().try_for_each(|recording| check(recording, dim))?;
-            let voice = voice_of(&transaction, &one, now)
+            one.recordings.iter().try_for_each(|recording| check(recording, model.dim))?;
+            let (voice, enrolled) = voice_of(&transaction, &one, now)
                 .map_err(|error| failure(&path, error))?
                 .map_err(|what| what.told(&path, one.name))?;
             for recording in one.recordings {
-                let added = insert(&transaction, voice, one.name, recording, now)
-                    .map_err(|error| failure(&path, error))?;
+                let (model, name) = (model.hash.as_str(), one.name);
+                let row = Covered { model, name, enrolled, recording, created: now };
+                let added =
+                    insert(&transaction, voice, &row).map_err(|error| failure(&path, error))?;
                 if !added {
-                    let (file, name) = (&recording.file, one.name);
+                    let file = &recording.file;
                     let message = format!("`{name}` has a recording `{file}` already");
                     return Err(Error::file(&path, message));
                 }
@@ -138,19 +140,18 @@ impl Refused {
     }
 }
 
-/// The number of a voice, if it is enrolled.
-fn number(connection: &Connection, name: &str) -> rusqlite::Result<Option<i64>> {
-    connection
-        .query_row("SELECT id FROM voices WHERE name = ?1", [name], |row| row.get(0))
-        .optional()
+/// The number of a voice and when it was enrolled, if it is.
+fn number(connection: &Connection, name: &str) -> rusqlite::Result<Option<(i64, i64)>> {
+    let find = "SELECT id, created FROM voices WHERE name = ?1";
+    connection.query_row(find, [name], |row| Ok((row.get(0)?, row.get(1)?))).optional()
 }
 
-/// The voice's number; it is made if it is new.
+/// The voice's number and when it was enrolled; it is made if it is new.
 fn voice_of(
     connection: &Connection,
     one: &Enrolment,
     now: i64,
-) -> rusqlite::Result<Result<i64, Refused>> {
+) -> rusqlite::Result<Result<(i64, i64), Refused>> {
     let known = number(connection, one.name)?;
     Ok(match (known, one.adds) {
         (Some(voice), true) => Ok(voice),
@@ -159,24 +160,18 @@ fn voice_of(
         (None, false) => {
             let make = "INSERT INTO voices (name, created) VALUES (?1, ?2)";
             connection.execute(make, params![one.name, now])?;
-            Ok(connection.last_insert_rowid())
+            Ok((connection.last_insert_rowid(), now))
         }
     })
 }
 
 /// Writes a recording; false if the voice has one of that file.
-fn insert(
-    connection: &Connection,
-    voice: i64,
-    name: &str,
-    recording: &Recording,
-    now: i64,
-) -> rusqlite::Result<bool> {
+fn insert(connection: &Connection, voice: i64, row: &Covered) -> rusqlite::Result<bool> {
     let add = "INSERT OR IGNORE INTO recordings (voice, file, seconds, embedding, digest, created)
                VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
-    let Recording { file, seconds, embedding } = recording;
-    let (values, digest) = (bytes::from_f32(embedding), digest(name, recording));
-    let row = params![voice, file, seconds, values, digest, now];
+    let Recording { file, seconds, embedding } = row.recording;
+    let (values, digest) = (bytes::from_f32(embedding), row.digest());
+    let row = params![voice, file, seconds, values, digest, row.created];
     connection.execute(add, row).map(|rows| rows == 1)
 }
 

@@ -1,5 +1,6 @@
 //! A copy of a training in memory, which is written while the training goes on.
 
+use std::fmt::Display;
 use std::path::Path;
 
 use burn::tensor::{Bytes, TensorData};
@@ -32,7 +33,20 @@ impl Snapshot {
         average: &Average,
         state: &State,
     ) -> Result<Self> {
-        let bad = |e: String| Error::Training(format!("a checkpoint cannot be made: {e}"));
+        let record = optimizer.into_bytes().map_err(cannot)?;
+        Self::with_record(trainee, record, average, state)
+    }
+
+    /// [`Snapshot::take`] with the record of an optimizer's states.
+    ///
+    /// # Errors
+    /// A state that has no form as text.
+    pub(in crate::train) fn with_record(
+        trainee: &Trainee,
+        record: Bytes,
+        average: &Average,
+        state: &State,
+    ) -> Result<Self> {
         let weights =
             collect_named(trainee).into_iter().map(|(name, data)| (format!("model.{name}"), data));
         let sums = average.iter().map(|(name, data)| (format!("average.{name}"), data.clone()));
@@ -40,8 +54,7 @@ impl Snapshot {
             .chain(sums)
             .map(|(name, data)| (name, fetched(data.convert::<f32>())))
             .collect();
-        let record = optimizer.into_bytes().map_err(|e| bad(e.to_string()))?;
-        let state = serde_json::to_string(state).map_err(|e| bad(e.to_string()))?;
+        let state = serde_json::to_string(state).map_err(cannot)?;
         Ok(Self { tensors, record, state })
     }
 
@@ -70,6 +83,10 @@ impl Snapshot {
         }
         tensor_file::write(path, &[(KEY, &self.state)], &parts)
     }
+}
+
+fn cannot(e: impl Display) -> Error {
+    Error::Training(format!("a checkpoint cannot be made: {e}"))
 }
 
 /// The data, with its values on the host. Burn copies them from a GPU when somebody looks at them.

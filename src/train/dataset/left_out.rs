@@ -1,6 +1,7 @@
 //! Utterances and sounds that cannot be read while a training goes on.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use crate::error::{Error, Remedy, Result};
@@ -23,6 +24,8 @@ pub(in crate::train) struct LeftOut {
     least: usize,
     /// How many there are.
     of: usize,
+    /// How many are known to be unreadable before they are left out.
+    foreseen: AtomicUsize,
     /// The fault of each, by its number.
     faults: Mutex<BTreeMap<usize, String>>,
     /// The numbers of those that other ranks have not been told of.
@@ -33,8 +36,8 @@ impl LeftOut {
     /// Tolerates a part of so many utterances.
     pub fn new(tolerate: f64, of: usize) -> Self {
         let (things, key) = ("utterances", "data.train");
-        let (faults, untold) = Default::default();
-        Self { things, key, tolerate, least: 0, of, faults, untold }
+        let (foreseen, faults, untold) = Default::default();
+        Self { things, key, tolerate, least: 0, of, foreseen, faults, untold }
     }
 
     /// Tolerates a part of so many dev utterances.
@@ -45,6 +48,11 @@ impl LeftOut {
     /// Tolerates a part of so many sounds of a list, and at least one of several.
     pub fn of_sounds(key: &'static str, tolerate: f64, of: usize) -> Self {
         Self { things: "sounds", key, least: 1, ..Self::new(tolerate, of) }
+    }
+
+    /// So many will be left out, one after the other.
+    pub fn foresee(&self, count: usize) {
+        self.foreseen.store(count, Ordering::Relaxed);
     }
 
     /// How many a share is.
@@ -108,10 +116,16 @@ impl LeftOut {
         Err(Error::Training(message).with(self.remedy(found)))
     }
 
-    /// What would help where so many cannot be read.
+    /// What would help where so many cannot be read so far. Audio is read when it is needed, so as
+    /// many again may follow: the share that is offered is enough for these, too, if there is one.
     fn remedy(&self, found: usize) -> Remedy {
-        let is_enough = |share: &f64| *share > self.tolerate && self.allowed(*share) >= found;
-        let tolerate = SHARES.into_iter().find(is_enough).map(|share| share.to_string());
+        let foreseen = self.foreseen.load(Ordering::Relaxed);
+        let enough_for = |count: usize| {
+            let is_enough = |share: &f64| *share > self.tolerate && self.allowed(*share) >= count;
+            SHARES.into_iter().find(is_enough)
+        };
+        let share = enough_for(foreseen.max(2 * found)).or_else(|| enough_for(foreseen.max(found)));
+        let tolerate = share.map(|share| share.to_string());
         Remedy::LeaveOut { key: self.key, tolerate, resume: false }
     }
 
@@ -182,13 +196,22 @@ mod tests {
             Some(Remedy::LeaveOut { key: _, tolerate, resume: false }) => tolerate.clone(),
             other => panic!("{other:?}"),
         };
-        assert_eq!(tolerate(&error).as_deref(), Some("0.002"));
+        assert_eq!(tolerate(&error).as_deref(), Some("0.005"));
         let of = |count| tolerate(&LeftOut::new(0.001, count).add(0, fault(0)).unwrap_err());
-        assert_eq!(of(164).as_deref(), Some("0.01"));
+        // Two of 96 are a little more than 0.02.
+        assert_eq!((of(164).as_deref(), of(96).as_deref()), (Some("0.02"), Some("0.05")));
         assert_eq!((of(2).as_deref(), of(1)), (Some("0.5"), None));
+        for (missing, wanted) in
+            [(1, Some("0.05")), (9, Some("0.1")), (10, Some("0.2")), (96, None)]
+        {
+            let left_out = LeftOut::new(0.001, 96);
+            left_out.foresee(missing);
+            let error = left_out.add(0, fault(0)).unwrap_err();
+            assert_eq!(tolerate(&error).as_deref(), wanted, "{missing}");
+        }
     }
 
-    /// Whatever share is offered is enough.
+    /// Whatever share is offered is enough, also for as many again where that is possible.
     #[test]
     fn what_is_offered_is_enough() {
         for of in [2, 7, 100, 164, 1200] {
@@ -198,7 +221,9 @@ mod tests {
                     panic!("nothing is offered for {found} of {of}");
                 };
                 let enough = LeftOut::new(share.parse().unwrap(), of);
-                assert!((0..found).all(|i| enough.add(i, fault(i)).is_ok()), "{found} of {of}");
+                let all = (2 * found).min(of - 1);
+                let count = if all == 2 * found { all } else { found };
+                assert!((0..count).all(|i| enough.add(i, fault(i)).is_ok()), "{count} of {of}");
             }
         }
     }

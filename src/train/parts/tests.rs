@@ -1,3 +1,4 @@
+mod overlap;
 mod ranks;
 
 use super::*;

@@ -10,7 +10,7 @@ use crate::backend::collective::{Communicator, agree};
 use crate::error::{Error, Result};
 
 /// How often the others learn that the work goes on. It is far below any limit on waiting.
-const EVERY: Duration = Duration::from_secs(5);
+const EVERY: Duration = Duration::from_millis(200);
 
 /// What rank 0 says of its work.
 const GOES_ON: u8 = 1;

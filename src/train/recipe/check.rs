@@ -107,7 +107,10 @@ impl Recipe {
         let train = &self.train;
         if train.average_last > train.epochs {
             let (n, epochs) = (train.average_last, train.epochs);
-            let message = format!("train.average_last = {n}: train.epochs is {epochs}");
+            let message = format!(
+                "train.average_last = {n}: train.epochs is {epochs}; make average_last {epochs} \
+                 or less too, or train.epochs {n} or more"
+            );
             return Fault::refused("train.average_last", message);
         }
         if train.patience > 0 && train.average_last > 1 {
@@ -128,6 +131,22 @@ impl Recipe {
             let message =
                 format!("train.accumulate = {n}: from 1 to half of train.batch_size = {size}");
             return Fault::refused("train.accumulate", message);
+        }
+        if train.release_gradients && train.accumulate > 1 {
+            let message = format!(
+                "train.release_gradients: not with train.accumulate = {}, which sums the gradients \
+                 of its turns before the step, while released gradients are gone after each turn; \
+                 train.accumulate must be 1 (a reversible network needs less memory for a whole \
+                 batch)",
+                train.accumulate
+            );
+            return Fault::refused("train.release_gradients", message);
+        }
+        if train.release_gradients && train.precision.scales_loss() {
+            let message = "train.release_gradients: not with train.precision = \"f16\", whose loss \
+                           scale is judged by all gradients before the step; train.precision must \
+                           be f32, tf32 or bf16";
+            return Fault::refused("train.release_gradients", message);
         }
         if train.sync_batch_norm && train.accumulate > 1 {
             let message = "train.sync_batch_norm: turns (train.accumulate) cannot be synchronised, \

@@ -13,12 +13,14 @@ pub(in crate::train) enum Role {
 
 /// Neutral keys, and a section of such. A run's identity holds the hash of the model that it begins
 /// with, wherever that lies. The second phase is a run of its own, whose recipe has other keys.
-pub(super) const NEUTRAL: [&str; 8] = [
+pub(super) const NEUTRAL: [&str; 10] = [
     "init",
     "data.threads",
     "data.cache_mib",
     "augment.cache_mib",
     "train.execution",
+    "train.shard_states",
+    "train.release_gradients",
     "train.checkpoint_every",
     "train.keep",
     "large_margin",

@@ -186,10 +186,20 @@ pub struct TrainConfig {
     /// and direction, and for each recomputation.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub sync_batch_norm: bool,
+    /// Whether each of several ranks keeps the optimizer's states of its own share of the
+    /// parameters alone, and updates these. Then every rank sends the others its new values. It
+    /// does not change the result, nor the checkpoints.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub shard_states: bool,
     /// How a reversible network trains: `reversible` (the default) recomputes activations, `taped`
     /// keeps them. The result is the same.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub execution: Option<Execution>,
+    /// Whether each parameter is changed during the backward pass, as soon as its gradient is
+    /// complete, and the gradient is freed. Otherwise all gradients are there before the first
+    /// parameter changes. The result is the same while gradients are finite.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub release_gradients: bool,
     /// What convolutions compute in while training: `f32`, `tf32`, `bf16` or `f16`.
     #[serde(skip_serializing_if = "Precision::is_default")]
     pub precision: Precision,
@@ -211,7 +221,9 @@ impl Default for TrainConfig {
             average_last: 1,
             freeze: Vec::new(),
             sync_batch_norm: false,
+            shard_states: false,
             execution: None,
+            release_gradients: false,
             precision: Precision::F32,
             checkpoint_every: Every::Time(Duration::from_secs(15 * 60)),
             keep: 2,

@@ -31,13 +31,14 @@ fn what_does_not_change_the_result_is_left_out() {
         "data.cache_mib=9",
         "train.checkpoint_every=3 steps",
         "train.keep=8",
+        "train.shard_states=true",
         "seed=18446744073709551615",
     ];
     let other = parse(SMALL, &neutral).unwrap();
     assert_ne!(other.to_toml(), plain.to_toml());
     let same = Recipe { seed: plain.seed, ..other.clone() };
     assert_eq!(same.decisive(), plain.decisive());
-    for name in ["threads", "cache_mib", "checkpoint_every", "keep"] {
+    for name in ["threads", "cache_mib", "checkpoint_every", "keep", "shard_states"] {
         assert!(
             other.to_toml().contains(name) && !other.decisive().contains(name),
             "{}",
@@ -45,9 +46,13 @@ fn what_does_not_change_the_result_is_left_out() {
         );
     }
     let back = parse(&other.decisive(), &[]).unwrap();
-    assert_eq!(back, Recipe { seed: u64::MAX, ..plain });
+    assert_eq!(back, Recipe { seed: u64::MAX, ..plain.clone() });
     let taped = parse(SMALL, &["model.name=rev1-resnet18", "train.execution=taped"]).unwrap();
     assert!(taped.to_toml().contains("execution") && !taped.decisive().contains("execution"));
+    let released = parse(SMALL, &["train.release_gradients=true"]).unwrap();
+    assert!(released.to_toml().contains("release_gradients"));
+    assert_eq!(released.decisive(), plain.decisive());
+    assert!(!plain.to_toml().contains("release_gradients"));
 }
 
 /// The section of the optimizer, as a recipe is written.
@@ -141,6 +146,10 @@ fn typos_and_impossible_values_are_errors_with_their_place() {
     let of_sync = "r.toml:7: train.sync_batch_norm: ";
     fails(&format!("{synchronised}accumulate = 2\n"), &[], of_sync);
     fails(&format!("{synchronised}precision = \"f16\"\n"), &[], of_sync);
+    let released = format!("{SMALL}[train]\nrelease_gradients = true\n");
+    let of_release = "r.toml:7: train.release_gradients: not with train.";
+    fails(&format!("{released}accumulate = 2\n"), &[], of_release);
+    fails(&format!("{released}precision = \"f16\"\n"), &[], of_release);
     fails(&SMALL.replace("18", "19"), &[], "r.toml:4: no architecture `resnet19`");
     fails(SMALL, &["train.average_last=200"], "train.average_last = 200");
     fails("[data", &[], "r.toml:1:");

@@ -99,10 +99,10 @@ fn check_first(recipe: &Recipe, out: &Path, folder: &Path) -> Result<()> {
         None => Err(Error::file(
             &path,
             format!(
-                "is of epoch {} of {}, but the second phase in {} has begun with the model of the \
-                 first. Remove that folder to train the first phase further; \
+                "{} of {} epochs are trained, but the second phase in {} has begun with the model \
+                 of the first. Remove that folder to train the first phase further; \
                  large_margin.epochs makes the second one longer",
-                state.epoch,
+                state.epoch.saturating_sub(1),
                 recipe.train.epochs,
                 folder.display()
             ),

@@ -2,6 +2,8 @@
 
 mod beginnings;
 mod ranks;
+mod released;
+mod shards;
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -160,7 +162,7 @@ fn more_epochs_make_a_longer_run() {
         let accept = &["train.epochs"][..];
         place.fails(
             Way { changes: &[last, "train.epochs=2"], accept, ..way },
-            "is of epoch 5; train.epochs of this run is 2",
+            "was written after 4 epochs; train.epochs of this run is 2",
         );
     }
 }

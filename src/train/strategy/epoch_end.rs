@@ -49,9 +49,11 @@ impl Loop {
             false => None,
         };
         if progress.state.skipped >= self.steps {
-            (self.warn)(&format!(
-                "epoch {epoch} changed nothing: in each of its steps the gradients were not finite"
-            ));
+            let what = match self.recipe.train.release_gradients {
+                true => "left parameters as they were in every step: their gradients were",
+                false => "changed nothing: in each of its steps the gradients were",
+            };
+            (self.warn)(&format!("epoch {epoch} {what} not finite"));
         }
         let last = self.schedules.at(epoch * self.steps - 1);
         let mut line = json!({

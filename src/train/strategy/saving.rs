@@ -31,22 +31,36 @@ impl Loop {
         model.save(self.out.join(MODEL), head)
     }
 
-    fn snapshot(&self, model: &Trainee, progress: &Progressing) -> Result<(Snapshot, usize)> {
-        let Progressing { optimizer, average, state, late, .. } = progress;
+    /// A copy of everything, on rank 0, with its step. Where ranks divide the optimizer's states,
+    /// all ranks call it at the same point.
+    fn snapshot(
+        &self,
+        model: &Trainee,
+        progress: &Progressing,
+    ) -> Result<Option<(Snapshot, usize)>> {
+        let Progressing { optimizer, average, state, keeper, late, .. } = progress;
         debug_assert_eq!(late.under_way(), 0, "the state is not that of the weights yet");
-        Ok((Snapshot::take(&model.valid(), optimizer, average, state)?, state.step(self.steps)))
+        let record = match &self.shards {
+            Some(shards) => shards.whole(optimizer).map_err(|e| e.and(&keeper.kept()))?,
+            None => None,
+        };
+        let snapshot = match record {
+            _ if !is_first(&*self.ranks) => return Ok(None),
+            Some(record) => Snapshot::with_record(&model.valid(), record, average, state)?,
+            None => Snapshot::take(&model.valid(), optimizer, average, state)?,
+        };
+        Ok(Some((snapshot, state.step(self.steps))))
     }
 
     /// Writes a checkpoint and waits for it. Rank 0 does, for all.
     ///
     /// # Errors
-    /// Those of `Keeper::write_now`.
+    /// Those of `Keeper::write_now`. States of other ranks that cannot be had.
     pub(super) fn save(&self, model: &Trainee, progress: &mut Progressing) -> Result<()> {
-        if !is_first(&*self.ranks) {
-            return Ok(());
+        match self.snapshot(model, progress)? {
+            Some((snapshot, step)) => progress.keeper.write_now(&snapshot, step),
+            None => Ok(()),
         }
-        let (snapshot, step) = self.snapshot(model, progress)?;
-        progress.keeper.write_now(&snapshot, step)
     }
 
     /// Saves everything after a requested stop, and returns the error that reports the stop.
@@ -70,13 +84,11 @@ impl Loop {
     /// Writes a checkpoint while the training goes on. Rank 0 does, for all.
     ///
     /// # Errors
-    /// Those of [`Snapshot::take`].
+    /// Those of [`Snapshot::take`]. States of other ranks that cannot be had.
     pub(super) fn save_beside(&self, model: &Trainee, progress: &mut Progressing) -> Result<()> {
-        if !is_first(&*self.ranks) {
-            return Ok(());
+        if let Some((snapshot, step)) = self.snapshot(model, progress)? {
+            progress.keeper.write(snapshot, step);
         }
-        let (snapshot, step) = self.snapshot(model, progress)?;
-        progress.keeper.write(snapshot, step);
         Ok(())
     }
 
@@ -88,10 +100,11 @@ impl Loop {
         model: &Trainee,
         progress: &mut Progressing,
     ) -> Error {
+        let saved = self.save(model, progress);
         if !is_first(&*self.ranks) {
             return error;
         }
-        match self.save(model, progress) {
+        match saved {
             Ok(()) => {
                 let error = error.and(&progress.keeper.kept());
                 let remedy = match error.remedy() {

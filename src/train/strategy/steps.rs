@@ -1,4 +1,5 @@
-//! The steps of an epoch: at once on CPUs, one step late on GPUs.
+//! The steps of an epoch: at once on CPUs, one step late on GPUs, and on both in the backward pass
+//! where gradients are released.
 
 use burn::data::dataloader::Progress;
 use burn::optim::GradientsParams;
@@ -8,8 +9,9 @@ use burn::train::{EventProcessorTraining, LearnerEvent, TrainingItem};
 use super::saving::kept;
 use super::slot::Slot;
 use super::{Components, Loop, Progressing, send};
+use crate::backend::collective::Buckets;
 use crate::error::{Error, Result};
-use crate::optim::Gate;
+use crate::optim::{Gate, Left};
 use crate::train::ahead::{Ahead, Staged, Turn};
 use crate::train::checkpoint::State;
 use crate::train::step::{Pending, Shares, StepOutcome};
@@ -26,8 +28,9 @@ pub(in crate::train) struct Facts {
     progress: Progress,
 }
 
-/// A pass whose outcome is still on the device.
-pub(super) type Passed = (Facts, Pending, GradientsParams);
+/// A pass whose outcome is still on the device, and the gradients that are on their way to other
+/// ranks.
+pub(super) type Passed = (Facts, Pending, GradientsParams, Buckets);
 
 /// A step whose outcome is under way.
 pub(in crate::train) struct Issued {
@@ -41,12 +44,14 @@ struct Done {
     facts: Facts,
     outcome: StepOutcome,
     bad: u64,
+    /// Parameters that it left as they were. None if it was made or left out as a whole.
+    left: Option<usize>,
 }
 
 impl From<(Vec<f32>, Issued)> for Done {
     fn from((values, Issued { facts, shares }): (Vec<f32>, Issued)) -> Self {
         let (outcome, bad) = shares.read(&values);
-        Self { facts, outcome, bad }
+        Self { facts, outcome, bad, left: None }
     }
 }
 
@@ -69,10 +74,41 @@ impl Loop {
         let bad = finite::not_finite(slot.get(), &gradients);
         if bad == 0 {
             let gate = Gate::Open(1.0 / facts.scale);
-            slot.change(|model| progress.optimizer.step(facts.rate, model, gradients, gate));
+            self.update(slot, progress, facts.rate, gradients, gate)?;
         }
         self.tidy(progress);
-        Ok(self.receive(slot, progress, components, Done { facts, outcome, bad }))
+        Ok(self.receive(slot, progress, components, Done { facts, outcome, bad, left: None }))
+    }
+
+    /// A step whose parameters are changed one by one during the backward pass. The loss is read
+    /// before that.
+    pub(super) fn step_released(
+        &self,
+        slot: &mut Slot,
+        progress: &mut Progressing,
+        components: &mut Components,
+        turn: Turn,
+    ) -> Result<()> {
+        let Turn { batch, iteration, margin, ids, progress: so_far } = turn;
+        let batch = match batch {
+            Staged::Host(batch) => batch.upload(&slot.get().device().autodiff()),
+            Staged::Device(batch) => *batch,
+        };
+        let rate = self.schedules.at(iteration).rate;
+        let facts = Facts { iteration, margin, rate, scale: 1.0, ids, progress: so_far };
+        let (pending, halfway) = slot.get().halfway(batch);
+        let outcome = pending.read();
+        check_loss(progress, &facts, &outcome)?;
+        let mut checks = None;
+        slot.change(|model| {
+            let (model, found) = halfway.step(model, &mut progress.optimizer, rate);
+            checks = Some(found);
+            model
+        });
+        let left = checks.map(|checks| checks.read(&mut progress.optimizer)).unwrap_or_default();
+        self.tidy(progress);
+        let done = Done { facts, outcome, bad: left.values, left: Some(left.parameters) };
+        self.receive(slot, progress, components, done)
     }
 
     /// Queues a step. The device decides whether it changes anything. Then the next batch is
@@ -85,7 +121,8 @@ impl Loop {
         turn: Turn,
         batches: &mut Ahead,
     ) -> Result<()> {
-        let (facts, pending, gradients) = self.pass(slot.get(), progress, turn)?;
+        // There are no other ranks.
+        let (facts, pending, gradients, _) = self.pass(slot.get(), progress, turn)?;
         let (gate, bad) = finite::gate(slot.get(), &gradients, &pending.loss, 1.0 / facts.scale);
         let gate = Gate::Device(gate);
         slot.change(|model| progress.optimizer.step(facts.rate, model, gradients, gate));
@@ -134,16 +171,20 @@ impl Loop {
         let Turn { batch, iteration, margin, ids, progress: so_far } = turn;
         let rate = self.schedules.at(iteration).rate;
         let scale = progress.state.loss_scale.as_ref().map_or(1.0, LossScale::factor);
-        let (pending, gradients) = match batch {
-            Staged::Host(batch) => self.synchronised(|| self.parts.step(model, batch, scale))?,
-            Staged::Device(batch) => model.weigh(*batch, 1.0, scale),
+        let (pending, gradients, buckets) = match batch {
+            Staged::Host(batch) => self.own_part(model, batch, scale)?,
+            Staged::Device(batch) => {
+                let (pending, gradients) = model.weigh(*batch, 1.0, scale);
+                (pending, gradients, Buckets::default())
+            }
         };
         #[cfg(test)]
         let gradients = match self.spoiled.contains(&iteration) {
             true => super::tests::spoiled(model, gradients),
             false => gradients,
         };
-        Ok((Facts { iteration, margin, rate, scale, ids, progress: so_far }, pending, gradients))
+        let facts = Facts { iteration, margin, rate, scale, ids, progress: so_far };
+        Ok((facts, pending, gradients, buckets))
     }
 
     /// Takes in an outcome that comes late.
@@ -174,6 +215,10 @@ impl Loop {
         let item = TrainingItem::new(done.outcome, so_far, Some(iteration + 1), Some(rate.into()));
         let event = LearnerEvent::ProcessedItem(item);
         let Err(e) = send(components.event_processor.process_train(event)) else { return Ok(()) };
+        // The others have not failed yet, and a checkpoint needs their states.
+        if self.shards.is_some() {
+            return Err(e.and(&kept(progress)));
+        }
         // What is saved is whole: steps that are queued are counted, though nobody hears of them.
         while let Some(arrived) = progress.late.oldest()? {
             let done = Done::from(arrived);
@@ -183,17 +228,22 @@ impl Loop {
         Err(self.rescued(e, slot.get(), progress))
     }
 
-    /// Counts a step that was made, or left out because its gradients are not finite.
+    /// Counts a step that was made, or left out, as a whole or in parts, because its gradients are
+    /// not finite.
     fn count(&self, slot: &mut Slot, progress: &mut Progressing, done: &Done) -> Result<()> {
-        let Done { facts, outcome, bad } = done;
+        let Done { facts, outcome, bad, left } = done;
         let too_large = rescale(&mut progress.state, facts.scale, *bad == 0);
-        if *bad == 0 {
+        if *bad == 0 || left.is_some() {
             self.refresh_books(slot, progress, facts.iteration, facts.rate)?;
-            progress.state.skipped_in_a_row = 0;
-        } else if too_large {
-            progress.state.skipped += 1;
-        } else {
-            finite::skip(&mut progress.state, facts.iteration, *bad, &*self.warn)?;
+        }
+        let (state, warn) = (&mut progress.state, &*self.warn);
+        match (*bad, *left) {
+            (0, _) => state.skipped_in_a_row = 0,
+            (values, Some(parameters)) => {
+                finite::leave(state, facts.iteration, Left { parameters, values }, warn)?;
+            }
+            (_, None) if too_large => state.skipped += 1,
+            (values, None) => finite::skip(state, facts.iteration, values, warn)?,
         }
         progress.state.batch += 1;
         progress.state.loss_sum += outcome.loss;

@@ -68,7 +68,7 @@ pub unsafe extern "C" fn cuDeviceTotalMem_v2(bytes: *mut usize, _: c_int) -> Sta
     OK
 }
 
-/// Knows the attributes that CubeCL asks for, by their numbers in `cuda.h`.
+/// Knows the attributes that CubeCL and cudarc ask for, by their numbers in `cuda.h`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cuDeviceGetAttribute(
     value: *mut c_int,
@@ -87,6 +87,8 @@ pub unsafe extern "C" fn cuDeviceGetAttribute(
         75 => (arch() / 10) as c_int,
         76 => (arch() % 10) as c_int,
         97 => shared_memory(),
+        // It has no pools of memory.
+        115 => 0,
         _ => return INVALID_VALUE,
     };
     unsafe { *value = number };
@@ -96,6 +98,28 @@ pub unsafe extern "C" fn cuDeviceGetAttribute(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cuDevicePrimaryCtxRetain(context: *mut usize, _: c_int) -> Status {
     unsafe { *context = 1 };
+    OK
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn cuDevicePrimaryCtxRelease_v2(_: c_int) -> Status {
+    OK
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cuDeviceGetUuid(uuid: *mut [u8; 16], _: c_int) -> Status {
+    unsafe { *uuid = *b"of the stand-in\0" };
+    OK
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cuDeviceGetUuid_v2(uuid: *mut [u8; 16], device: c_int) -> Status {
+    unsafe { cuDeviceGetUuid(uuid, device) }
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cuCtxGetCurrent(context: *mut usize) -> Status {
+    unsafe { *context = 0 };
     OK
 }
 

@@ -2,7 +2,10 @@
 
 use super::*;
 use crate::backend::collective::Alone;
-use crate::backend::collective::threads::each_rank;
+use crate::backend::collective::threads::{all, each_end, each_rank};
+use crate::backend::reversible::Sink;
+use crate::error::Error;
+use crate::panics::quietly;
 use crate::rng::Stream;
 
 #[derive(Module, Debug)]
@@ -80,7 +83,7 @@ fn every_gradient_is_summed_over_ranks() {
     for full in [1, 4, 70, FULL] {
         let sums = each_rank(3, |comm| {
             let net = net();
-            let sums = sum_in(full, comm, gradients(&net, comm.rank()), &net).unwrap();
+            let sums = Buckets::of(full).finish(comm, gradients(&net, comm.rank()), &net).unwrap();
             assert_eq!(sums.get::<2>(net.wide.id).unwrap().dims(), [4, 10]);
             bits(&net, &sums)
         });
@@ -92,7 +95,7 @@ fn every_gradient_is_summed_over_ranks() {
 #[test]
 fn alone_gradients_stay_what_they_are() {
     let net = net();
-    let sums = sum_in_buckets(&Alone, gradients(&net, 1), &net).unwrap();
+    let sums = Buckets::default().finish(&Alone, gradients(&net, 1), &net).unwrap();
     assert_eq!(bits(&net, &sums), wanted(&[1]));
 }
 
@@ -140,6 +143,83 @@ fn a_fault_of_the_connection_is_told() {
     }
 
     let net = net();
-    let error = sum_in_buckets(&Broken, gradients(&net, 0), &net).unwrap_err();
+    let error = Buckets::default().finish(&Broken, gradients(&net, 0), &net).unwrap_err();
     assert_eq!(error.to_string(), "rank 1 did not come");
+}
+
+/// The passes of a rank are summed first, then the ranks; whether or not a gradient is sent in the
+/// backward pass, and whether or not each pass has it.
+#[test]
+fn gradients_that_are_sent_early_are_summed_the_same() {
+    let register = |gradients: &mut GradientsParams, net: &Net, rank: usize, place: usize| {
+        let values = TensorData::new(noise(SIZES[place], rank, place), [SIZES[place]]);
+        let tensor = Tensor::<1>::from_data(values, &Device::default());
+        gradients.register(net.vectors[place].id, tensor);
+    };
+    let run = |full: usize, early: bool| {
+        each_end(3, |ranks| {
+            let (net, rank) = (net(), ranks.rank());
+            let mut before = gradients(&net, rank + 10);
+            before.remove::<1>(net.vectors[1].id);
+            let mut sending = Sending::new(&ranks, Buckets::of(full), before, &net);
+            let mut last = GradientsParams::new();
+            for place in [4, 2, 1, 0] {
+                register(&mut last, &net, rank, place);
+            }
+            for place in [2, 0, 1].into_iter().filter(|_| early) {
+                let gradient = last.remove::<1>(net.vectors[place].id).unwrap();
+                let id = net.vectors[place].id;
+                assert!(sending.deliver(id, gradient.into_dispatch()).is_none());
+            }
+            let (left, buckets) = sending.end(last, &net);
+            bits(&net, &buckets.finish(&*ranks, left, &net).unwrap())
+        })
+    };
+    let sum = |place: usize, passes: &[usize]| {
+        let of = |rank: usize| {
+            let pass = |first: usize| noise(SIZES[place], rank + first, place);
+            let mut sum = pass(passes[0]);
+            for other in &passes[1..] {
+                sum.iter_mut().zip(pass(*other)).for_each(|(sum, x)| *sum += x);
+            }
+            sum
+        };
+        let mut all = of(0);
+        for rank in [1, 2] {
+            all.iter_mut().zip(of(rank)).for_each(|(sum, x)| *sum += x);
+        }
+        Some(all.into_iter().map(f32::to_bits).collect::<Vec<_>>())
+    };
+    let both = &[10, 0];
+    let vectors: [&[usize]; 5] = [both, &[0], both, &[10], both];
+    let vectors = vectors.into_iter().enumerate().map(|(place, passes)| sum(place, passes));
+    let wanted: Vec<_> = vectors.chain([None, naive(&[10, 11, 12], 40, 9)]).collect();
+    for (full, early) in [(1, true), (70, true), (FULL, true), (70, false)] {
+        let sums = run(full, early);
+        assert!(sums.iter().all(|sums| *sums == wanted), "buckets of {full}, early: {early}");
+    }
+}
+
+/// A gradient of which the pass gives a part, then another one, must not be sent as if it were
+/// whole.
+#[test]
+fn parts_of_a_gradient_are_refused() {
+    let (net, ranks) = (net(), all(2).remove(0));
+    let one = || Tensor::<1>::ones([SIZES[0]], &Device::default());
+    let id = net.vectors[0].id;
+    let begin = || {
+        let none = GradientsParams::new();
+        let mut sending = Sending::new(&ranks, Buckets::of(1), none, &net);
+        sending.deliver(id, one().into_dispatch());
+        sending
+    };
+    let twice = quietly(|| drop(begin().deliver(id, one().into_dispatch())));
+    let left = quietly(|| {
+        let mut left = GradientsParams::new();
+        left.register(id, one());
+        drop(begin().end(left, &net));
+    });
+    for words in [twice, left].map(|told| told.unwrap_err()) {
+        assert!(words.starts_with("a parameter of a reversible body is used once"), "{words}");
+    }
 }

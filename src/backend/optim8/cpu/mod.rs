@@ -17,12 +17,9 @@ use self::cells::Table;
 use self::step::{Encode, Part, Steps, decode};
 use super::rules::{exactly, with_one, with_two};
 use super::{Codec, PER_WORD, Step, Update};
-use crate::backend::flex::{contiguous, owned, slice, vector};
+use crate::backend::flex::{TASK, contiguous, owned, slice, vector};
 
 type Moment = (IntTensor<Flex>, FloatTensor<Flex>);
-
-/// Values of a task: enough to be worth a thread's while, few enough to stay in its cache.
-const TASK: usize = 1 << 14;
 
 /// Blocks of a task.
 fn blocks(block: usize) -> usize {

@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::inference::{Embedder, Facts, Receiver};
 use crate::model_file::{Header, Model};
 use crate::progress::Progress;
-use crate::scoring::{Calibration, Embeddings, Evidence, Quantity, Scorer};
+use crate::scoring::{Calibration, Embeddings, Evidence, Made, Quantity, Scorer};
 use crate::terminal::{errln, note};
 
 /// A calibrated model.
@@ -158,16 +158,20 @@ impl Side {
 }
 
 /// A model's calibration, if it fits scores that are cosines.
-fn usable(header: &Header) -> Result<Calibration, &'static str> {
+fn usable(header: &Header) -> Result<Calibration, String> {
     let calibration = header.scoring.calibration.clone().ok_or(
         "holds no calibration, and two models' scores have one scale only when they are \
          calibrated: `revox calibrate` stores one",
     )?;
     if !calibration.fitted.cosines {
-        return Err("its calibration is not one of cosines, which a cascade has");
+        return Err("its calibration is not one of cosines, which a cascade has".into());
+    }
+    let made = Made::cosines(header.scoring.embedding_mean.as_deref());
+    if let Err(error) = calibration.fitted.check_scores(&made) {
+        return Err(format!("its calibration does not fit the mean that the model holds: {error}"));
     }
     if calibration.weighs(Quantity::Cohort) {
-        return Err("its calibration weighs cosines with a cohort, which a cascade has not");
+        return Err("its calibration weighs cosines with a cohort, which a cascade has not".into());
     }
     Ok(calibration)
 }

@@ -66,6 +66,7 @@ fn voxceleb_gets_the_ids_of_its_trials() {
         assert!(problems.contains(wanted), "{wanted} is not in: {problems}");
     }
     assert!(!problems.contains("vox1_O_cleaned.txt: names"), "{problems}");
+    assert!(!problems.contains("other-corpus"), "{problems}");
     // Nothing is written over, and nothing at all without the utterances of a list.
     assert!(run(&voxceleb, &out).unwrap_err().to_string().contains("already there"));
     let only = VoxCeleb { vox1: None, ..voxceleb };
@@ -73,6 +74,40 @@ fn voxceleb_gets_the_ids_of_its_trials() {
     assert!(error.contains("veri_test2.txt:1: `id10270/dd/00001.wav` is no usable"), "{error}");
     assert!(!dir.path().join("other").exists());
     assert!(run(&VoxCeleb::default(), &out).is_err());
+}
+
+/// Ids tell the corpora apart, and a folder that is given for the other one is reported.
+#[test]
+fn folders_of_the_other_voxceleb_are_reported() {
+    let (dir, root) = tones(&[
+        "v1/wav/id10001/aa/00001.wav",
+        "v1/wav/id10002/bb/00001.wav",
+        "v2/dev/aac/id00012/cc/00001.m4a",
+        "v2/dev/aac/id10270/dd/00001.m4a",
+        "v2/dev/aac/id10270/dd/00002.m4a",
+    ]);
+    let prepared = |vox1: &str, vox2: &str, out: &str| {
+        let given = |name: &str| (!name.is_empty()).then(|| root.join(name));
+        let voxceleb = VoxCeleb { vox1: given(vox1), vox2: given(vox2), trials: Vec::new() };
+        let out = dir.path().join(out);
+        prepare_voxceleb(&voxceleb, &out, &PrepareSettings::default(), &|_, _| ()).unwrap()
+    };
+    let told = |report: &PrepareReport| -> Vec<String> {
+        report.problems.of(ProblemKind::OtherCorpus).map(str::to_owned).collect()
+    };
+    let report = prepared("v1", "v2", "a");
+    let path = root.join("v2");
+    let wanted = format!(
+        "{}: is given as VoxCeleb2, but holds 2 files of speakers of VoxCeleb1, such as \
+         `id10270/dd/00001.wav`; they go into the lists of VoxCeleb1",
+        path.display()
+    );
+    assert_eq!(told(&report), std::slice::from_ref(&wanted));
+    assert!(report.problems.summary().contains(&wanted), "{:?}", report.problems.summary());
+    let told = told(&prepared("v2", "", "b"));
+    assert!(told.len() == 1 && told[0].contains("1 file of speakers of VoxCeleb2"), "{told:?}");
+    // One folder with both.
+    assert_eq!(prepared("v2", "v2", "c").problems.count(ProblemKind::OtherCorpus), 0);
 }
 
 /// No audio is read before a list is known to be sound and of the corpus.

@@ -12,6 +12,9 @@ fn folders_become_lists_and_problems_are_reported() {
     write_wav16(root.join("ben/short.wav"), &tone(9)[..800], 16000).unwrap();
     std::fs::write(root.join("ben/text.wav"), "no audio").unwrap();
     std::fs::write(root.join("ben/noise.amr"), "#!AMR\n123").unwrap();
+    std::fs::write(root.join("ben/film.ac3"), b"\x0b\x77\0\0").unwrap();
+    // Of no ending of audio.
+    std::fs::write(root.join("ben/pack.dat"), b"wvpk\0\0").unwrap();
     std::fs::copy(root.join("ben/1.wav"), root.join("ben/notes.txt")).unwrap();
     std::fs::write(root.join("ben/more.txt"), "text").unwrap();
     std::fs::write(root.join("loose.wav"), "no speaker").unwrap();
@@ -35,8 +38,8 @@ fn folders_become_lists_and_problems_are_reported() {
     assert_eq!(planned, report);
     let mut told = told.into_inner().unwrap();
     told.sort_unstable();
-    // All but the one outside of speakers' folders.
-    assert_eq!(told, [1, 2, 3, 4, 5, 6, 7, 8].map(|n| (n, 8)));
+    // All that are called audio but the one outside of speakers' folders.
+    assert_eq!(told, [1, 2, 3, 4, 5, 6, 7, 8, 9].map(|n| (n, 9)));
     let problems = problems(&report);
     for wanted in [
         "silent: ",
@@ -44,6 +47,8 @@ fn folders_become_lists_and_problems_are_reported() {
         "unreadable: ",
         "text.wav",
         "noise.amr: is AMR audio",
+        "film.ac3: is AC-3 or E-AC-3 audio",
+        "pack.dat: is WavPack audio",
         "two.wav: has 2 channels; make a file of one channel; left out",
         "loose.wav: not in a speaker's folder",
         "notes.txt: audio, but its name does not end like it",

@@ -4,8 +4,8 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::functions::exp;
 use super::{GUARD, Level, Plane, Source, Target, add_products, fused, per_task};
+use crate::functions;
 use crate::lanes::Lanes;
 
 /// Rows that are computed together.
@@ -26,18 +26,7 @@ pub(crate) fn softmax_in_place(level: Level, y: Target<'_>) {
 
 vectorised! {
     fn softmax_row<FUSED>(row: &mut [f32]) {
-        let mut largest = [f32::NEG_INFINITY; LANES];
-        let (whole, rest) = row.as_chunks::<LANES>();
-        for values in whole {
-            for (largest, &v) in largest.iter_mut().zip(values) {
-                *largest = if v > *largest { v } else { *largest };
-            }
-        }
-        let largest = largest.iter().chain(rest).fold(f32::NEG_INFINITY, |a, &b| a.max(b));
-        row.iter_mut().for_each(|v| *v = exp(*v - largest));
-        let sum = Lanes::<LANES>::sum2(row, row, |v, _| f64::from(v));
-        let scale = (1.0 / sum) as f32;
-        row.iter_mut().for_each(|v| *v *= scale);
+        functions::softmax(row);
     }
 }
 

@@ -1,7 +1,7 @@
 //! Functions of single values, of one tensor or two.
 
-use super::functions::{exp, gelu, gelu_tanh, sigmoid, tanh};
 use super::{Level, Source, Target, fused, outer, places, softmax_in_place};
+use crate::functions::{exp, gelu, gelu_tanh, sigmoid, tanh};
 use crate::nn::{Combine, Map};
 
 /// A function of every value of `x`.

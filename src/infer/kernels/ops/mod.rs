@@ -57,7 +57,6 @@ macro_rules! vectorised {
 mod attend;
 mod depthwise;
 mod element;
-mod functions;
 mod grid;
 mod linear;
 mod mix;

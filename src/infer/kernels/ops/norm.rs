@@ -2,9 +2,9 @@
 
 use rayon::prelude::*;
 
-use super::functions::sigmoid;
 use super::sums::{BLOCK, add, add_squares, sum, sum_squares};
 use super::{Level, Plane, Source, Target, per_task};
+use crate::functions::sigmoid;
 use crate::nn::{LAYER_NORM_EPSILON, SIMAM_LAMBDA};
 
 /// Normalises the channels of every frame and mel by their own mean and (biased) variance; then a

@@ -24,7 +24,8 @@ fn what_is_no_store_is_refused() {
     for (application, format, wanted) in [
         (0, 0, "an SQLite file of another program"),
         (APPLICATION + 1, FORMAT, "an SQLite file of another program"),
-        (APPLICATION, FORMAT + 1, "is a store of format 2; this version reads 1"),
+        (APPLICATION, FORMAT + 1, "is a store of format 3; this version reads 2"),
+        (APPLICATION, FORMAT - 1, "format 1; this version reads 2: enrol its voices anew"),
         (APPLICATION, FORMAT, "no such table: meta"),
     ] {
         std::fs::remove_file(&path).unwrap();
@@ -86,6 +87,11 @@ fn a_changed_value_is_noticed() {
         "UPDATE recordings SET embedding = x'00' WHERE id = 3",
         "UPDATE recordings SET embedding = 'text' WHERE id = 3",
         "UPDATE recordings SET voice = 1 WHERE id = 3",
+        "UPDATE recordings SET created = created + 1 WHERE id = 3",
+        "UPDATE voices SET created = created - 1 WHERE id = 2",
+        "UPDATE meta SET value = 'ecapa' WHERE key = 'arch'",
+        "INSERT INTO meta VALUES ('model_path', '/other')",
+        "ALTER TABLE voices ADD COLUMN more TEXT",
         "UPDATE meta SET value = '25' WHERE key = 'dim'",
         "UPDATE meta SET value = 'x' WHERE key = 'dim'",
         "DELETE FROM meta WHERE key = 'hash'",

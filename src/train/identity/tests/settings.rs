@@ -6,8 +6,13 @@ use super::*;
 fn the_same_settings_are_the_same_run() {
     let old = recorded(&[]);
     assert_eq!(compare(&settings(&[]), &old, &[]), Ok(vec![]));
-    let neutral =
-        ["data.threads=9", "data.cache_mib=7", "train.checkpoint_every=5 steps", "train.keep=9"];
+    let neutral = [
+        "data.threads=9",
+        "data.cache_mib=7",
+        "train.checkpoint_every=5 steps",
+        "train.keep=9",
+        "train.shard_states=true",
+    ];
     assert_eq!(settings(&neutral), settings(&[]));
     // A seed that no signed integer holds.
     let seed = ["seed=18446744073709551615"];

@@ -97,7 +97,10 @@ fn a_second_phase_begins_with_the_model_of_the_first() {
     let (report, _) = place.train(Way { changes: &longer, ..way }).unwrap();
     assert_eq!((report.epochs, report.ended), (2, None));
     let longer = [&changes[..], &["train.epochs=3"]].concat();
-    place.fails(Way { changes: &longer, ..way }, "the second phase in");
+    place.fails(
+        Way { changes: &longer, ..way },
+        "2 of 3 epochs are trained, but the second phase in",
+    );
     place.fails(Way { resume: false, ..way }, "holds the second phase of a run already");
 }
 

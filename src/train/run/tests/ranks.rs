@@ -9,7 +9,7 @@ use crate::backend::collective::{Communicator, threads};
 use crate::tensor_file;
 
 /// The same run by several ranks. `change` makes the recipe and the options of each its own.
-fn by_ranks(
+pub(super) fn by_ranks(
     place: &Place,
     ranks: usize,
     way: Way,
@@ -33,12 +33,12 @@ fn by_ranks(
 }
 
 /// The errors of ranks that all fail.
-fn errors(results: Vec<Result<Report>>) -> Vec<String> {
+pub(super) fn errors(results: Vec<Result<Report>>) -> Vec<String> {
     results.into_iter().map(|result| result.unwrap_err().to_string()).collect()
 }
 
 /// The weights in a run's checkpoint, without running statistics.
-fn weights(place: &Place, out: &str) -> BTreeMap<String, Vec<u8>> {
+pub(super) fn weights(place: &Place, out: &str) -> BTreeMap<String, Vec<u8>> {
     let file = tensor_file::read(&place.path(out).join(NEWEST), "checkpoint").unwrap();
     let tensors = file.tensors();
     let is_weight = |name: &str| name.starts_with("model.") && !name.contains(".running_");
@@ -50,7 +50,7 @@ fn weights(place: &Place, out: &str) -> BTreeMap<String, Vec<u8>> {
 }
 
 /// What a run's log says of its steps.
-fn log(place: &Place, out: &str) -> Vec<serde_json::Value> {
+pub(super) fn log(place: &Place, out: &str) -> Vec<serde_json::Value> {
     let text = std::fs::read_to_string(place.path(out).join("metrics.jsonl")).unwrap();
     let keys = ["epoch", "loss", "accuracy", "lr", "skipped_steps"];
     let of_steps = |line: &str| {
@@ -61,7 +61,7 @@ fn log(place: &Place, out: &str) -> Vec<serde_json::Value> {
 }
 
 /// The training files of a list, in its order.
-fn audio(place: &Place) -> Vec<PathBuf> {
+pub(super) fn audio(place: &Place) -> Vec<PathBuf> {
     let folder = place.path("corpus/train");
     let list = std::fs::read_to_string(folder.join("wav.scp")).unwrap();
     list.lines().map(|line| folder.join(line.split_once(' ').unwrap().1)).collect()
@@ -103,6 +103,17 @@ fn two_ranks_are_two_turns_with_8_bits_of_momentum() {
 #[test]
 fn two_ranks_are_two_turns_with_8_bits_of_moments() {
     compare("resnet10", &["optimizer=adam8bit", "optimizer.states.min_size=16"]);
+}
+
+#[test]
+fn ranks_do_not_release_gradients() {
+    let place = Place::new();
+    let way = Way { out: "two", changes: &["train.release_gradients=true"], ..Way::default() };
+    for report in by_ranks(&place, 2, way, |_, _, _| ()) {
+        let error = report.unwrap_err().to_string();
+        let wanted = "train.release_gradients: not with 2 ranks, whose gradients are summed";
+        assert!(error.contains(wanted), "{error}");
+    }
 }
 
 /// With synchronised BatchNorm, two ranks are one process with whole batches, but for rounding.

@@ -1,11 +1,17 @@
-//! Functions of a number, without branches, so that loops over them become vector instructions.
-//! Errors are a few units in the last place; see the tests.
+//! Functions of f32 numbers, without branches, so that loops over them become vector instructions.
+//! Errors are a few units in the last place; see the tests. The runtime of `infer` and the CPU
+//! paths of `backend` compute with them, each with its own way to find vector instructions out.
+
+use crate::lanes::Lanes;
+
+/// What SimAM adds to a variance.
+pub(crate) const SIMAM_LAMBDA: f64 = 1e-4;
 
 /// `e^x`. Arguments beyond ±87 count as ±87, so results are finite and above 0.
 ///
 /// As in Cephes: `x = n ln 2 + r`, a polynomial of `r`, and `n` added to the exponent.
 #[inline(always)]
-pub(super) fn exp(x: f32) -> f32 {
+pub(crate) fn exp(x: f32) -> f32 {
     // Adding it leaves the nearest integer in the low bits.
     const LARGE: f32 = 1.5 * (1 << 23) as f32;
     let x = x.clamp(-87.0, 87.0);
@@ -23,13 +29,13 @@ pub(super) fn exp(x: f32) -> f32 {
 
 /// `1 / (1 + e^-x)`.
 #[inline(always)]
-pub(super) fn sigmoid(x: f32) -> f32 {
+pub(crate) fn sigmoid(x: f32) -> f32 {
     1.0 / (1.0 + exp(-x))
 }
 
 /// The hyperbolic tangent, as a quotient of polynomials (Eigen's).
 #[inline(always)]
-pub(super) fn tanh(x: f32) -> f32 {
+pub(crate) fn tanh(x: f32) -> f32 {
     let x = x.clamp(-7.905_311, 7.905_311);
     let square = x * x;
     let mut p = -2.760_768_5e-16;
@@ -45,9 +51,10 @@ pub(super) fn tanh(x: f32) -> f32 {
     x * p / q
 }
 
-/// The error function, as a quotient of polynomials (Eigen's).
+/// The error function, as a quotient of polynomials (Eigen's). It is off by at most 4.5e-7, found
+/// at steps of 2e-5 from -10 to 10.
 #[inline(always)]
-fn erf(x: f32) -> f32 {
+pub(crate) fn erf(x: f32) -> f32 {
     let x = x.clamp(-4.0, 4.0);
     let square = x * x;
     let mut p = -2.726_142_3e-10;
@@ -70,15 +77,35 @@ fn erf(x: f32) -> f32 {
 
 /// `x (1 + erf(x / sqrt(2))) / 2`.
 #[inline(always)]
-pub(super) fn gelu(x: f32) -> f32 {
+pub(crate) fn gelu(x: f32) -> f32 {
     x * (1.0 + erf(x * std::f32::consts::FRAC_1_SQRT_2)) * 0.5
 }
 
 /// `x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2`.
 #[inline(always)]
-pub(super) fn gelu_tanh(x: f32) -> f32 {
+pub(crate) fn gelu_tanh(x: f32) -> f32 {
     const ROOT: f32 = 0.797_884_6;
     x * (1.0 + tanh(ROOT * (x + 0.044_715 * (x * x * x)))) * 0.5
+}
+
+/// Values of a softmax that are computed side by side.
+const LANES: usize = 16;
+
+/// Softmax of a row, in place.
+#[inline(always)]
+pub(crate) fn softmax(row: &mut [f32]) {
+    let mut largest = [f32::NEG_INFINITY; LANES];
+    let (whole, rest) = row.as_chunks::<LANES>();
+    for values in whole {
+        for (largest, &v) in largest.iter_mut().zip(values) {
+            *largest = if v > *largest { v } else { *largest };
+        }
+    }
+    let largest = largest.iter().chain(rest).fold(f32::NEG_INFINITY, |a, &b| a.max(b));
+    row.iter_mut().for_each(|v| *v = exp(*v - largest));
+    let sum = Lanes::<LANES>::sum2(row, row, |v, _| f64::from(v));
+    let scale = (1.0 / sum) as f32;
+    row.iter_mut().for_each(|v| *v *= scale);
 }
 
 #[cfg(test)]
