@@ -98,7 +98,7 @@ fn voice(seconds: f64, rate: u32, pitch: f64) -> Vec<f32> {
     (0..(seconds * f64::from(rate)) as usize).map(sample).collect()
 }
 
-/// The file with another header of its own. The checksum is of the tensors alone.
+/// The file with another header of its own, and without a checksum, which is read as well.
 fn with_header(file: &[u8], change: &dyn Fn(&str) -> String) -> Vec<u8> {
     let length = u64::from_le_bytes(file[..8].try_into().unwrap()) as usize;
     let header = std::str::from_utf8(&file[8..8 + length]).unwrap();
@@ -107,7 +107,10 @@ fn with_header(file: &[u8], change: &dyn Fn(&str) -> String) -> Vec<u8> {
     let end = start + header[start..].find("}\"").unwrap() + 1;
     let own = header[start..end].replace("\\\"", "\"");
     let own = change(&own).replace('"', "\\\"");
-    let mut made = format!("{}{own}{}", &header[..start], &header[end..]);
+    let checksum = header.find(",\"sha256\":\"").unwrap();
+    let after = checksum + ",\"sha256\":\"\"".len() + 64;
+    let (before, tensors) = (&header[..start], &header[after..]);
+    let mut made = format!("{before}{own}{}{tensors}", &header[end..checksum]);
     while made.len() % 8 != 0 {
         made.push(' ');
     }
