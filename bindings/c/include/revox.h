@@ -113,7 +113,7 @@ typedef struct RevoxModel RevoxModel;
 /**
  * What a recording offers to those who compare voices.
  */
-typedef struct {
+typedef struct RevoxQuality {
   /**
    * Its length, s.
    */
@@ -152,7 +152,7 @@ typedef struct {
 /**
  * What a model says of two recordings. A value that it does not have is NaN.
  */
-typedef struct {
+typedef struct RevoxVerdict {
   /**
    * The cosine of the embeddings, less the model's mean if it has one.
    */
@@ -184,7 +184,7 @@ extern "C" {
  * The cosine of two embeddings, -1 to 1, less the model's mean if it has one. `length` must be
  * `revox_dim`.
  */
-RevoxStatus revox_score(const RevoxModel *model,
+RevoxStatus revox_score(const struct RevoxModel *model,
                         const float *first,
                         const float *second,
                         size_t length,
@@ -194,13 +194,15 @@ RevoxStatus revox_score(const RevoxModel *model,
  * The score from which on it is the same speaker, at a false-accept rate that the model stores, or
  * at `REVOX_EQUAL_ERROR`.
  */
-RevoxStatus revox_threshold(const RevoxModel *model, double false_accept_rate, double *threshold);
+RevoxStatus revox_threshold(const struct RevoxModel *model,
+                            double false_accept_rate,
+                            double *threshold);
 
 /**
  * Whether a score says that it is the same speaker, at a false-accept rate as in
  * `revox_threshold`.
  */
-RevoxStatus revox_decide(const RevoxModel *model,
+RevoxStatus revox_decide(const struct RevoxModel *model,
                          double score,
                          double false_accept_rate,
                          bool *same);
@@ -210,11 +212,11 @@ RevoxStatus revox_decide(const RevoxModel *model,
  * score is if one speaker speaks in both. Above 0 it speaks for one speaker. A model without
  * calibration has none: `REVOX_STATUS_ABSENT`.
  */
-RevoxStatus revox_llr(const RevoxModel *model,
+RevoxStatus revox_llr(const struct RevoxModel *model,
                       const float *first,
-                      const RevoxQuality *first_quality,
+                      const struct RevoxQuality *first_quality,
                       const float *second,
-                      const RevoxQuality *second_quality,
+                      const struct RevoxQuality *second_quality,
                       size_t length,
                       double *llr);
 
@@ -222,7 +224,7 @@ RevoxStatus revox_llr(const RevoxModel *model,
  * The probability of one speaker that a log-likelihood ratio means, where one speaker is as
  * probable as `prior`, between 0 and 1, before anything is heard, or `REVOX_OWN_PRIOR`.
  */
-RevoxStatus revox_probability(const RevoxModel *model,
+RevoxStatus revox_probability(const struct RevoxModel *model,
                               double llr,
                               double prior,
                               double *probability);
@@ -232,13 +234,13 @@ RevoxStatus revox_probability(const RevoxModel *model,
  * calibration, or else by its threshold at equal error rate. A recording in which nobody speaks is
  * `REVOX_STATUS_UNDEFINED`.
  */
-RevoxStatus revox_compare(const RevoxModel *model,
+RevoxStatus revox_compare(const struct RevoxModel *model,
                           const float *first,
-                          const RevoxQuality *first_quality,
+                          const struct RevoxQuality *first_quality,
                           const float *second,
-                          const RevoxQuality *second_quality,
+                          const struct RevoxQuality *second_quality,
                           size_t length,
-                          RevoxVerdict *verdict);
+                          struct RevoxVerdict *verdict);
 
 /**
  * Embeds `count` samples of one channel, full scale = 1, at `rate` Hz: any rate of audio. They are
@@ -246,89 +248,89 @@ RevoxStatus revox_compare(const RevoxModel *model,
  * than five minutes are heard in windows of equal length, and their embedding is the mean of the
  * windows'.
  */
-RevoxStatus revox_embed(const RevoxModel *model,
+RevoxStatus revox_embed(const struct RevoxModel *model,
                         const float *samples,
                         size_t count,
                         uint32_t rate,
                         float *embedding,
                         size_t length,
-                        RevoxQuality *quality);
+                        struct RevoxQuality *quality);
 
 /**
  * As `revox_embed`, of integers of 16 bits, full scale = 32768.
  */
-RevoxStatus revox_embed_int16(const RevoxModel *model,
+RevoxStatus revox_embed_int16(const struct RevoxModel *model,
                               const int16_t *samples,
                               size_t count,
                               uint32_t rate,
                               float *embedding,
                               size_t length,
-                              RevoxQuality *quality);
+                              struct RevoxQuality *quality);
 
 /**
  * Embeds an audio file: WAV, FLAC, AIFF, CAF and SPHERE, and with the feature `formats` AAC, ALAC,
  * MP3, Vorbis and Opus. `path` is UTF-8. `channel` counts from 0; `REVOX_ONLY_CHANNEL` refuses
  * files of several. The rest is as in `revox_embed`.
  */
-RevoxStatus revox_embed_file(const RevoxModel *model,
+RevoxStatus revox_embed_file(const struct RevoxModel *model,
                              const char *path,
                              int32_t channel,
                              float *embedding,
                              size_t length,
-                             RevoxQuality *quality);
+                             struct RevoxQuality *quality);
 
 /**
  * What samples offer, without an embedding. Arguments are those of `revox_embed`.
  */
-RevoxStatus revox_quality(const RevoxModel *model,
+RevoxStatus revox_quality(const struct RevoxModel *model,
                           const float *samples,
                           size_t count,
                           uint32_t rate,
-                          RevoxQuality *quality);
+                          struct RevoxQuality *quality);
 
 /**
  * Opens the model of a file. `path` is UTF-8.
  */
-RevoxStatus revox_open(const char *path, RevoxModel **model);
+RevoxStatus revox_open(const char *path, struct RevoxModel **model);
 
 /**
  * Opens the model whose file's bytes these are. They are copied.
  */
-RevoxStatus revox_open_bytes(const uint8_t *bytes, size_t count, RevoxModel **model);
+RevoxStatus revox_open_bytes(const uint8_t *bytes, size_t count, struct RevoxModel **model);
 
 /**
  * Opens the small model that revox ships with. It says the same as `revox compare A B`. A library
  * without the feature `shipped` does not have it: `REVOX_STATUS_ABSENT`.
  */
-RevoxStatus revox_open_shipped(RevoxModel **model);
+RevoxStatus revox_open_shipped(struct RevoxModel **model);
 
 /**
  * Frees a model. Null is allowed. One that was freed before is an error: `REVOX_STATUS_HANDLE`.
  */
-RevoxStatus revox_free(RevoxModel *model);
+RevoxStatus revox_free(struct RevoxModel *model);
 
 /**
  * Values of an embedding, or 0 after an error.
  */
-size_t revox_dim(const RevoxModel *model);
+size_t revox_dim(const struct RevoxModel *model);
 
 /**
  * The rate of the samples that the model takes, Hz, or 0 after an error. Samples at other rates
  * are resampled, so they need not have it.
  */
-uint32_t revox_sample_rate(const RevoxModel *model);
+uint32_t revox_sample_rate(const struct RevoxModel *model);
 
 /**
  * The name of the model's network, such as `resnet34`, or null after an error. The text is there
  * until the model is freed.
  */
-const char *revox_name(const RevoxModel *model);
+const char *revox_name(const struct RevoxModel *model);
 
 /**
  * SHA-256 of the model's file, in hex, or null after an error. Embeddings of models that differ in
  * it cannot be compared. The text is there until the model is freed.
  */
-const char *revox_hash(const RevoxModel *model);
+const char *revox_hash(const struct RevoxModel *model);
 
 /**
  * The version of the library, such as `0.1.0`.

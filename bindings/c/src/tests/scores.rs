@@ -1,5 +1,7 @@
 //! Scores and what they say.
 
+use engine::scoring::{Calibration, Fitted, parse_columns};
+
 use super::*;
 use crate::decide::*;
 
@@ -70,10 +72,16 @@ fn scores_and_decisions_are_the_librarys() {
 #[test]
 fn calibrated_models_have_ratios() {
     let file = std::fs::read(model_path()).unwrap();
+    let fitted = Fitted { prior: 0.1, cosines: true, ..Fitted::default() };
+    let columns = parse_columns("min-seconds").unwrap();
+    let calibration = Calibration { columns, weights: vec![10.0, 0.5], bias: -4.0, fitted };
+    let calibration = serde_json::to_string(&calibration).unwrap();
     let bytes = with_header(&file, &|header| {
-        let calibration = r#""scoring":{"calibration":{"columns":"score","weights":[10.0],"#;
-        let fitted = r#""bias":-4.0,"fitted":{"prior":0.1,"cosines":true}},"#;
-        header.replacen("\"scoring\":{", &format!("{calibration}{fitted}"), 1)
+        header.replacen(
+            "\"scoring\":{",
+            &format!("\"scoring\":{{\"calibration\":{calibration},"),
+            1,
+        )
     });
     let engine = engine::portable::Model::from_bytes(bytes.clone()).unwrap();
     let (status, handle) = Model::of_bytes(&bytes);
@@ -84,6 +92,7 @@ fn calibrated_models_have_ratios() {
     let wanted = engine.compare(&a, &b).unwrap();
     let [(a, qa), (b, qb)] = samples.each_ref().map(|samples| model.heard(samples, RATE));
     let (first, second, length) = (a.as_ptr(), b.as_ptr(), a.len());
+    let copy = qa;
     let (qa, qb) = (&raw const qa, &raw const qb);
     let (mut llr, mut probability) = (0.0, 0.0);
     // SAFETY: pointers to locals.
@@ -93,5 +102,12 @@ fn calibrated_models_have_ratios() {
         assert_eq!(status, S::Ok);
     }
     assert_eq!((Some(llr), Some(probability)), (wanted.llr, wanted.probability));
-    assert!((llr - (10.0 * wanted.score - 4.0)).abs() < 1e-9);
+    assert!((probability - 1.0 / (1.0 + 9.0 * (-llr).exp())).abs() < 1e-9);
+    // The quality is weighed as well.
+    let (mut other, worse) = (0.0, RevoxQuality { speech_seconds: 0.1, ..copy });
+    // SAFETY: pointers to locals.
+    let status =
+        unsafe { revox_llr(model.0, first, &raw const worse, second, qb, length, &raw mut other) };
+    assert_eq!(status, S::Ok);
+    assert!((llr - other).abs() > 0.01);
 }
