@@ -74,10 +74,11 @@ JNIEXPORT jdoubleArray JNICALL Java_org_revox_Native_compare(JNIEnv *env, jclass
   RevoxQuality qualities[2];
   RevoxVerdict verdict;
   jsize size = (jsize)sizeof qualities[0], dim = (*env)->GetArrayLength(env, a);
-  (*env)->GetByteArrayRegion(env, qualityA, 0, size, (jbyte *)&qualities[0]);
-  (*env)->GetByteArrayRegion(env, qualityB, 0, size, (jbyte *)&qualities[1]);
   /* Embeddings of another model would be read beyond their end. */
   if ((*env)->GetArrayLength(env, b) != dim) dim = 0;
+  (*env)->GetByteArrayRegion(env, qualityA, 0, size, (jbyte *)&qualities[0]);
+  if ((*env)->ExceptionCheck(env)) return NULL;
+  (*env)->GetByteArrayRegion(env, qualityB, 0, size, (jbyte *)&qualities[1]);
   if ((*env)->ExceptionCheck(env)) return NULL;
   jfloat *first = (*env)->GetFloatArrayElements(env, a, NULL);
   jfloat *second = (*env)->GetFloatArrayElements(env, b, NULL);
