@@ -59,6 +59,18 @@ fn all_ways_to_hear_give_the_librarys_embedding() {
         fails(file(1, path.as_ptr()), S::Audio, "channel");
         fails(file(0, c"/no/such/file.wav".as_ptr()), S::File, "/no/such/file.wav: cannot");
         fails(file(0, null()), S::Argument, "the path is null");
+
+        // Of two channels, the second is silent.
+        let stereo = dir.join("stereo.wav");
+        let both = integers.iter().flat_map(|&sample| [sample, 0]);
+        std::fs::write(&stereo, wav(2, 8000, both)).unwrap();
+        let stereo = CString::new(stereo.to_str().unwrap()).unwrap();
+        let words = "choose a channel, from 0 to 1";
+        fails(file(REVOX_ONLY_CHANNEL, stereo.as_ptr()), S::Audio, words);
+        row.fill(0.0);
+        let start = row.as_mut_ptr();
+        let status = revox_embed_file(model.0, stereo.as_ptr(), 0, start, length, null_mut());
+        assert_eq!((status, &row), (S::Ok, &embedding));
     }
     std::fs::remove_dir_all(dir).unwrap();
 
@@ -67,6 +79,23 @@ fn all_ways_to_hear_give_the_librarys_embedding() {
     // SAFETY: pointers to locals.
     assert_eq!(unsafe { revox_quality(model.0, samples, count, 8000, &raw mut only) }, S::Ok);
     assert_eq!(only.facts(), quality.facts());
+}
+
+/// A WAV file of 16 bits, whose channels alternate.
+fn wav(channels: u16, rate: u32, samples: impl Iterator<Item = i16>) -> Vec<u8> {
+    let data: Vec<u8> = samples.flat_map(i16::to_le_bytes).collect();
+    let frame = 2 * channels;
+    let mut file = b"RIFF".to_vec();
+    file.extend((36 + data.len() as u32).to_le_bytes());
+    file.extend(b"WAVEfmt \x10\0\0\0\x01\0");
+    file.extend(channels.to_le_bytes());
+    file.extend(rate.to_le_bytes());
+    file.extend((rate * u32::from(frame)).to_le_bytes());
+    file.extend(frame.to_le_bytes());
+    file.extend(b"\x10\0data");
+    file.extend((data.len() as u32).to_le_bytes());
+    file.extend(data);
+    file
 }
 
 /// A folder of the test's own.
