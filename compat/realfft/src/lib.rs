@@ -1,7 +1,7 @@
 //! Fourier transforms of real values in few bytes. It stands in for the crate `realfft`, of which
 //! it has what revox and rubato use, and for `rustfft`, whose butterflies for each kind of vector
-//! instruction take 0.9 MB of a program. Here are 20 kB, and transforms take a few times as long:
-//! next to a network that is nothing.
+//! instruction take 0.8 MB of a program. Here are 10 kB. Filter banks and quality of three seconds
+//! of speech take 0.5 ms more.
 //!
 //! Lengths must be even. Inverse transforms are not normalised, as those of `realfft`.
 
