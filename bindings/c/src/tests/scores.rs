@@ -5,10 +5,29 @@ use engine::scoring::{Calibration, Fitted, parse_columns};
 use super::*;
 use crate::decide::*;
 
+/// The shipped model with another calibration, or with none.
+fn calibrated(calibration: Option<&Calibration>) -> Vec<u8> {
+    let file = std::fs::read(model_path()).unwrap();
+    with_header(&file, &|header| {
+        let mut header: serde_json::Value = serde_json::from_str(header).unwrap();
+        let scoring = header["scoring"].as_object_mut().unwrap();
+        assert!(scoring.remove("calibration").is_some());
+        if let Some(calibration) = calibration {
+            let value = serde_json::to_value(calibration).unwrap();
+            scoring.insert("calibration".to_owned(), value);
+        }
+        header.to_string()
+    })
+}
+
+/// Without a calibration thresholds decide.
 #[test]
 fn scores_and_decisions_are_the_librarys() {
-    let model = Model::open();
-    let engine = engine::portable::Model::open(&model_path()).unwrap();
+    let bytes = calibrated(None);
+    let (status, handle) = Model::of_bytes(&bytes);
+    assert_eq!(status, S::Ok, "{}", last_error());
+    let model = Model(handle);
+    let engine = engine::portable::Model::from_bytes(bytes).unwrap();
     let samples = [voice(1.5, RATE, 100.0), voice(1.5, RATE, 210.0)];
     let [a, b] = samples.each_ref().map(|samples| engine.hear(samples, RATE).unwrap());
     let wanted = engine.compare(&a, &b).unwrap();
@@ -71,18 +90,10 @@ fn scores_and_decisions_are_the_librarys() {
 /// A model with a calibration has ratios, and decides by them.
 #[test]
 fn calibrated_models_have_ratios() {
-    let file = std::fs::read(model_path()).unwrap();
     let fitted = Fitted { prior: 0.1, cosines: true, ..Fitted::default() };
     let columns = parse_columns("min-seconds").unwrap();
     let calibration = Calibration { columns, weights: vec![10.0, 0.5], bias: -4.0, fitted };
-    let calibration = serde_json::to_string(&calibration).unwrap();
-    let bytes = with_header(&file, &|header| {
-        header.replacen(
-            "\"scoring\":{",
-            &format!("\"scoring\":{{\"calibration\":{calibration},"),
-            1,
-        )
-    });
+    let bytes = calibrated(Some(&calibration));
     let engine = engine::portable::Model::from_bytes(bytes.clone()).unwrap();
     let (status, handle) = Model::of_bytes(&bytes);
     assert_eq!(status, S::Ok, "{}", last_error());
