@@ -124,8 +124,9 @@ impl Head {
             None => {
                 let HeadOutput { logits, scores } =
                     self.forward(embeddings, labels.clone(), margin);
-                let right = right(scores, labels.clone());
-                Judged { loss: self.loss(logits, labels), right }
+                // In this order a GPU launches the fewest kernels.
+                let loss = self.loss(logits, labels.clone());
+                Judged { loss, right: right(scores, labels) }
             }
         }
     }
