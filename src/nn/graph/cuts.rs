@@ -20,8 +20,8 @@ impl Graph {
     /// The numbers of the values up to the pooled statistics behind which the network can be cut,
     /// in order: whatever is made later reads nothing else of what was made until then. The last
     /// one is that of the pooled statistics. What is computed as one operation is not cut, nor is
-    /// there a cut behind a value that is read more than twice: three gradients have more than one
-    /// sum, and which one it is depends on the tape.
+    /// there a cut behind a value that is read more than twice, or in front of learned sums of earlier
+    /// values: three gradients have more than one sum, and which one it is depends on the tape.
     pub fn cuts(&self) -> Vec<usize> {
         // The number of the value that the last reader makes.
         let (mut last, mut reads) = (vec![0; self.nodes.len() + 1], vec![0; self.nodes.len() + 1]);
@@ -33,10 +33,11 @@ impl Graph {
         }
         last[self.output.0] = self.nodes.len() + 1;
         let end = self.tail.nodes.start;
+        let sums = self.nodes[..end].iter().rposition(|node| node.op == Op::Mix).unwrap_or(0);
         let mut reach = last[0];
         let mut cuts = Vec::new();
         for (value, &reader) in last.iter().enumerate().take(end + 1).skip(1) {
-            let fits = reads[value] <= 2 && self.is_own(value);
+            let fits = reads[value] <= 2 && value > sums && self.is_own(value);
             if reach <= value && (value == end || fits) {
                 cuts.push(value);
             }
