@@ -19,9 +19,11 @@ pub struct Span {
 impl Graph {
     /// The numbers of the values up to the pooled statistics behind which the network can be cut,
     /// in order: whatever is made later reads nothing else of what was made until then. The last
-    /// one is that of the pooled statistics. What is computed as one operation is not cut, nor is
-    /// there a cut behind a value that is read more than twice, or in front of learned sums of earlier
-    /// values: three gradients have more than one sum, and which one it is depends on the tape.
+    /// one is that of the pooled statistics.
+    ///
+    /// What is computed as one operation is not cut. Nor is there a cut behind a value that is read
+    /// more than twice, or in front of learned sums of earlier values: three gradients have more
+    /// than one sum, and which one it is depends on the tape.
     pub fn cuts(&self) -> Vec<usize> {
         // The number of the value that the last reader makes.
         let (mut last, mut reads) = (vec![0; self.nodes.len() + 1], vec![0; self.nodes.len() + 1]);
