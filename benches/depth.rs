@@ -10,7 +10,7 @@ use burn::tensor::Device;
 use plotters::prelude::*;
 use revox::backend::reversible::Execution;
 use revox::memory::{Measured, Setting, measure};
-use revox::train::{OptimizerConfig, Weights};
+use revox::train::OptimizerConfig;
 use revox::zoo::Architecture;
 
 #[global_allocator]
@@ -30,16 +30,10 @@ fn step(name: &str, execution: Execution, blocks: usize) -> Measured {
     arch.reversible.inner = Some(1.0);
     let optimizer = OptimizerConfig::default();
     let setting = Setting {
-        arch,
         execution: Some(execution),
         batch: 4,
-        frames: 200,
         speakers: 1000,
-        optimizer,
-        shards: 1,
-        release_gradients: false,
-        weights: Weights::F32,
-        budget: None,
+        ..Setting::new(arch, optimizer)
     };
     measure(&setting, &Device::default()).unwrap()
 }

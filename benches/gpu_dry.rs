@@ -20,7 +20,7 @@ use revox::error::{Error, Result};
 use revox::losses::HeadConfig;
 use revox::memory::{Card, Setting, account_on, dry, measure};
 use revox::nn::Precision;
-use revox::train::{OptimizerConfig, Trainee, Weights};
+use revox::train::{OptimizerConfig, Trainee};
 use revox::zoo::Architecture;
 
 /// Networks whose steps may take so many launches and bind so many bytes at most.
@@ -47,18 +47,7 @@ fn main() {
 }
 
 fn setting(name: &str, optimizer: &str) -> Result<Setting> {
-    Ok(Setting {
-        arch: Architecture::named(name)?,
-        execution: None,
-        batch: 128,
-        frames: 200,
-        speakers: 5994,
-        optimizer: OptimizerConfig::named(optimizer)?,
-        shards: 1,
-        release_gradients: false,
-        weights: Weights::F32,
-        budget: None,
-    })
+    Ok(Setting::new(Architecture::named(name)?, OptimizerConfig::named(optimizer)?))
 }
 
 /// The account, the dry run, and what CubeCL's CUDA runtime had in use and reserved at most.

@@ -154,27 +154,23 @@ fn measure(
 mod tests {
     use super::*;
     use crate::train::OptimizerConfig;
-    use crate::train::Weights;
     use crate::zoo::Architecture;
 
     #[test]
     fn every_setting_has_its_figures() {
         let setting = |name: &str, optimizer: &str| Setting {
-            arch: Architecture {
-                width: 4,
-                mels: 16,
-                embedding_dim: 8,
-                ..Architecture::named(name).unwrap()
-            },
-            execution: None,
             batch: 2,
             frames: 16,
             speakers: 5,
-            optimizer: OptimizerConfig::named(optimizer).unwrap(),
-            shards: 1,
-            release_gradients: false,
-            weights: Weights::F32,
-            budget: None,
+            ..Setting::new(
+                Architecture {
+                    width: 4,
+                    mels: 16,
+                    embedding_dim: 8,
+                    ..Architecture::named(name).unwrap()
+                },
+                OptimizerConfig::named(optimizer).unwrap(),
+            )
         };
         let settings = vec![setting("resnet10", "sgd"), setting("rev1-resnet10", "sgd8bit")];
         let mut bench = TrainBench {

@@ -16,7 +16,7 @@ use crate::error::{Error, Result};
 use crate::memory::{Setting, nvidia};
 use crate::nn::Precision;
 use crate::terminal::{errln, out, outln};
-use crate::train::{OptimizerConfig, Weights};
+use crate::train::OptimizerConfig;
 
 /// The project's own measurements on this machine.
 #[derive(Debug, clap::Args)]
@@ -125,16 +125,10 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
         What::Train(args) => {
             let setting = |name: &String, optimizer: &String| {
                 Ok(Setting {
-                    arch: architecture(name)?,
-                    execution: None,
                     batch: args.batch,
                     frames: args.frames,
                     speakers: args.speakers,
-                    optimizer: OptimizerConfig::named(optimizer)?,
-                    shards: 1,
-                    release_gradients: false,
-                    weights: Weights::F32,
-                    budget: None,
+                    ..Setting::new(architecture(name)?, OptimizerConfig::named(optimizer)?)
                 })
             };
             let pairs =

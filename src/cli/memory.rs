@@ -139,16 +139,13 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
             ..named
         };
         let setting = Setting {
-            execution: None,
-            budget: None,
-            arch,
             batch: args.batch,
             frames: args.frames,
             speakers: args.speakers,
-            optimizer: optimizer.clone(),
             shards: args.exchanged.shards(),
             release_gradients: args.release_gradients,
             weights: args.weights,
+            ..Setting::new(arch, optimizer.clone())
         };
         for setting in args.kinds.of(&setting) {
             asked.push(setting.clone());

@@ -7,7 +7,7 @@ use super::{Setting, account_on, human};
 use crate::backend::BackendKind;
 use crate::backend::reversible::Execution;
 use crate::error::{Error, Result};
-use crate::zoo::{Architecture, ReversibleType};
+use crate::zoo::ReversibleType;
 
 /// The error of a step on a backend. If memory was full, advice about what would fit follows it.
 /// `free`: bytes that were free on the device before the step.
@@ -149,15 +149,12 @@ pub fn alternatives(
             offers.push(format!("train.execution = \"checkpointed\" ({})", told(bytes)));
         }
     }
-    let base = setting.arch.base_name();
     for reversible in [ReversibleType::Partial, ReversibleType::Full] {
-        let name = format!("{}{base}", reversible.prefix());
+        let Some(arch) = setting.arch.of_type(Some(reversible)) else { continue };
+        let name = arch.name.clone();
         if name == setting.arch.name && setting.execution != Some(Execution::Taped) {
             continue;
         }
-        let Ok(named) = Architecture::named(&name) else { continue };
-        let arch =
-            Architecture { name: named.name, reversible: named.reversible, ..setting.arch.clone() };
         let other = Setting { arch, execution: None, budget: None, ..setting.clone() };
         if let Ok(Some(bytes)) = fitting(&other) {
             offers.push(format!("{name} ({})", told(bytes)));
@@ -174,22 +171,15 @@ pub fn alternatives(
 mod tests {
     use super::*;
     use crate::error::Remedy;
-    use crate::train::{OptimizerConfig, Weights};
+    use crate::train::OptimizerConfig;
+    use crate::zoo::Architecture;
 
     const CPU: BackendKind = BackendKind::Flex;
 
     fn setting(name: &str, batch: usize) -> Setting {
         Setting {
-            arch: Architecture::named(name).unwrap(),
-            execution: None,
             batch,
-            frames: 200,
-            speakers: 5994,
-            optimizer: OptimizerConfig::default(),
-            shards: 1,
-            release_gradients: false,
-            weights: Weights::F32,
-            budget: None,
+            ..Setting::new(Architecture::named(name).unwrap(), OptimizerConfig::default())
         }
     }
 

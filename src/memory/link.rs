@@ -125,21 +125,16 @@ mod tests {
     use super::*;
     use crate::backend::reversible::Execution;
     use crate::memory::account;
-    use crate::train::{OptimizerConfig, Weights};
+    use crate::train::OptimizerConfig;
     use crate::zoo::Architecture;
 
     fn setting(name: &str) -> Setting {
         Setting {
-            arch: Architecture::named(name).unwrap(),
-            execution: None,
             batch: 32,
-            frames: 200,
-            speakers: 5994,
-            optimizer: OptimizerConfig::named("sgd").unwrap(),
-            shards: 1,
-            release_gradients: false,
-            weights: Weights::F32,
-            budget: None,
+            ..Setting::new(
+                Architecture::named(name).unwrap(),
+                OptimizerConfig::named("sgd").unwrap(),
+            )
         }
     }
 

@@ -11,7 +11,7 @@ use crate::error::Result;
 use crate::losses::{HeadConfig, speakers_at_once};
 use crate::nn::graph::Function;
 use crate::train::{OptimizerConfig, Weights};
-use crate::zoo::{Architecture, ReversibleType};
+use crate::zoo::ReversibleType;
 
 /// A step with some options.
 #[derive(Debug, Clone)]
@@ -36,13 +36,9 @@ pub fn options(setting: &Setting, kind: BackendKind) -> Result<Vec<Choice>> {
     let base = setting.baseline()?;
     let ordinary = [None, Some(Execution::Checkpointed)];
     let mut kinds = ordinary.map(|execution| (base.arch.clone(), execution)).to_vec();
-    for reversible in [ReversibleType::Partial, ReversibleType::Full] {
-        // Networks of some families have no such types.
-        let name = format!("{}{}", reversible.prefix(), base.arch.name);
-        if let Ok(Architecture { name, reversible, .. }) = Architecture::named(&name) {
-            kinds.push((Architecture { name, reversible, ..base.arch.clone() }, None));
-        }
-    }
+    let types = [ReversibleType::Partial, ReversibleType::Full];
+    let reversible = types.into_iter().filter_map(|of| base.arch.of_type(Some(of)));
+    kinds.extend(reversible.map(|arch| (arch, None)));
     let optimizers: Vec<OptimizerConfig> = OptimizerConfig::NAMES
         .into_iter()
         .map(OptimizerConfig::named)
@@ -131,19 +127,15 @@ pub fn options_table(choices: &[Choice]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::zoo::Architecture;
 
     fn setting(name: &str, optimizer: &str) -> Setting {
         Setting {
-            arch: Architecture::named(name).unwrap(),
-            execution: None,
             batch: 8,
-            frames: 200,
-            speakers: 5994,
-            optimizer: OptimizerConfig::named(optimizer).unwrap(),
-            shards: 1,
-            release_gradients: false,
-            weights: Weights::F32,
-            budget: None,
+            ..Setting::new(
+                Architecture::named(name).unwrap(),
+                OptimizerConfig::named(optimizer).unwrap(),
+            )
         }
     }
 

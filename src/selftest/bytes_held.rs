@@ -5,7 +5,7 @@ use super::{Findings, Subject};
 use crate::backend::reversible::Execution;
 use crate::error::Result;
 use crate::memory::{Setting, measure};
-use crate::train::{OptimizerConfig, Weights};
+use crate::train::OptimizerConfig;
 use crate::zoo::Architecture;
 
 const BATCH: usize = 6;
@@ -19,16 +19,11 @@ pub(super) fn run(subject: &Subject, findings: &mut Findings) -> Result<()> {
             let arch =
                 Architecture { width, mels: 16, embedding_dim: 8, ..Architecture::named(name)? };
             let setting = Setting {
-                arch,
                 execution: Some(execution),
                 batch: BATCH,
                 frames: FRAMES,
                 speakers: 5,
-                optimizer: OptimizerConfig::default(),
-                shards: 1,
-                release_gradients: false,
-                weights: Weights::F32,
-                budget: None,
+                ..Setting::new(arch, OptimizerConfig::default())
             };
             Ok::<_, crate::Error>(measure(&setting, &subject.device)?.held as f64)
         };

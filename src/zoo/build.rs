@@ -7,7 +7,7 @@ use super::architecture::is_default;
 use super::network::Network;
 use super::registry::{self, Member, Row, Settings};
 use super::reversible::{self, ReversibleOptions};
-use super::{Architecture, Layers};
+use super::{Architecture, Layers, ReversibleType};
 use crate::error::{Error, Result};
 use crate::nn::graph::Stored;
 use crate::nn::{Graph, Init, PoolingKind, Segments, Trace};
@@ -57,6 +57,14 @@ impl Architecture {
     pub fn named(name: &str) -> Result<Self> {
         let arch = Self::of(name.to_owned());
         arch.check().map(|()| arch)
+    }
+
+    /// The network of the same name of a reversible type, or the ordinary one, with these sizes.
+    /// Some families have no such types.
+    pub fn of_type(&self, reversible: Option<ReversibleType>) -> Option<Self> {
+        let prefix = reversible.map_or("", ReversibleType::prefix);
+        let named = Self::named(&format!("{prefix}{}", self.base_name())).ok()?;
+        Some(Self { name: named.name, reversible: named.reversible, ..self.clone() })
     }
 
     /// A network with its published settings, or any of an unknown name.

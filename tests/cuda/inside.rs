@@ -7,7 +7,7 @@ use revox::bench::{TrainBench, train};
 use revox::memory::{Setting, free_by_driver, measure};
 use revox::nn::Precision;
 use revox::selftest::{CASES, Subject};
-use revox::train::{OptimizerConfig, Weights};
+use revox::train::OptimizerConfig;
 use revox::zoo::Architecture;
 
 /// Cases that take minutes and launch no kernel of ours that the others do not.
@@ -25,16 +25,12 @@ fn on_a_stand_in() -> bool {
 fn setting(batch: usize, frames: usize) -> Setting {
     let of = |name: &str| std::env::var(name).unwrap();
     Setting {
-        arch: Architecture::named(&of("NETWORK")).unwrap(),
-        execution: None,
         batch,
         frames,
-        speakers: 5994,
-        optimizer: OptimizerConfig::named(&of("OPTIMIZER")).unwrap(),
-        shards: 1,
-        release_gradients: false,
-        weights: Weights::F32,
-        budget: None,
+        ..Setting::new(
+            Architecture::named(&of("NETWORK")).unwrap(),
+            OptimizerConfig::named(&of("OPTIMIZER")).unwrap(),
+        )
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Instant;
 use burn::tensor::{StreamId, Tensor};
 use revox::backend::BackendKind;
 use revox::memory::{Card, Setting, account_on, advice, dry, measure, refuse_too_large};
-use revox::train::{OptimizerConfig, Weights};
+use revox::train::OptimizerConfig;
 use revox::zoo::{Architecture, names};
 
 use super::alone;
@@ -17,18 +17,7 @@ const WGPU: Card = Card { bytes: 24 << 30, backend: BackendKind::Wgpu };
 
 /// A published network, with the steps of the papers.
 fn published(name: &str, optimizer: &str) -> Setting {
-    Setting {
-        arch: Architecture::named(name).unwrap(),
-        execution: None,
-        batch: 128,
-        frames: 200,
-        speakers: 5994,
-        optimizer: OptimizerConfig::named(optimizer).unwrap(),
-        shards: 1,
-        release_gradients: false,
-        weights: Weights::F32,
-        budget: None,
-    }
+    Setting::new(Architecture::named(name).unwrap(), OptimizerConfig::named(optimizer).unwrap())
 }
 
 /// How far `ours` is off, in parts of `run`.

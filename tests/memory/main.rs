@@ -17,7 +17,7 @@ use revox::infer::Level;
 use revox::losses::HeadConfig;
 use revox::memory::{Measured, Setting, account, measure};
 use revox::optim::Gate;
-use revox::train::{OptimizerConfig, Trainee, Weights};
+use revox::train::{OptimizerConfig, Trainee};
 use revox::zoo::Architecture;
 
 #[global_allocator]
@@ -37,18 +37,7 @@ fn setting(name: &str, execution: Option<Execution>) -> Setting {
         ..Architecture::named(name).unwrap()
     };
     let optimizer = OptimizerConfig::default();
-    Setting {
-        arch,
-        execution,
-        batch: 4,
-        frames: 200,
-        speakers: 100,
-        optimizer,
-        shards: 1,
-        release_gradients: false,
-        weights: Weights::F32,
-        budget: None,
-    }
+    Setting { execution, batch: 4, speakers: 100, ..Setting::new(arch, optimizer) }
 }
 
 fn count(setting: &Setting) -> Measured {

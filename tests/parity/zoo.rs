@@ -5,7 +5,7 @@ use burn::tensor::Device;
 use revox::backend::reversible::Execution;
 use revox::memory::{Setting, account};
 use revox::nn::names_and_shapes;
-use revox::train::{OptimizerConfig, Weights};
+use revox::train::OptimizerConfig;
 use revox::zoo::{Architecture, names};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -84,7 +84,6 @@ fn costs_are_those_of_the_table() {
 fn setting(row: &Value, sizes: &Value) -> Setting {
     let arch = named(row["arch"].as_str().unwrap());
     Setting {
-        arch: Architecture { width: number(sizes, "width"), mels: number(sizes, "mels"), ..arch },
         execution: match row["execution"].as_str() {
             None => None,
             Some("taped") => Some(Execution::Taped),
@@ -93,11 +92,10 @@ fn setting(row: &Value, sizes: &Value) -> Setting {
         batch: number(sizes, "batch"),
         frames: number(sizes, "frames"),
         speakers: number(sizes, "speakers"),
-        optimizer: OptimizerConfig::named(row["kind"].as_str().unwrap()).unwrap(),
-        shards: 1,
-        release_gradients: false,
-        weights: Weights::F32,
-        budget: None,
+        ..Setting::new(
+            Architecture { width: number(sizes, "width"), mels: number(sizes, "mels"), ..arch },
+            OptimizerConfig::named(row["kind"].as_str().unwrap()).unwrap(),
+        )
     }
 }
 

@@ -7,7 +7,7 @@ use crate::backend::reversible::Execution;
 use crate::cli::values::{memory, misuse};
 use crate::error::Result;
 use crate::memory::{Plan, Setting, plan};
-use crate::zoo::{Architecture, ReversibleType};
+use crate::zoo::ReversibleType;
 
 /// Which kinds of each network.
 #[derive(Debug, clap::Args)]
@@ -42,17 +42,13 @@ impl Kinds {
         if !self.compare {
             return vec![run(setting, self.execution)];
         }
-        let base = setting.arch.base_name().to_owned();
-        let named = |prefix: &str| {
-            let named = Architecture::named(&format!("{prefix}{base}")).ok()?;
-            let Architecture { name, reversible, .. } = named;
-            let arch = Architecture { name, reversible, ..setting.arch.clone() };
-            Some(Setting { arch, ..setting.clone() })
+        let of_type = |reversible| {
+            Some(Setting { arch: setting.arch.of_type(reversible)?, ..setting.clone() })
         };
-        let ordinary = named("");
+        let ordinary = of_type(None);
         let checkpointed = ordinary.as_ref().map(|s| run(s, Some(Execution::Checkpointed)));
         let types = [ReversibleType::Partial, ReversibleType::Full];
-        let reversible = types.into_iter().map(|of| named(of.prefix()));
+        let reversible = types.into_iter().map(|of| of_type(Some(of)));
         [ordinary, checkpointed].into_iter().chain(reversible).flatten().collect()
     }
 
@@ -111,19 +107,13 @@ pub(super) fn plan_object(setting: &Setting, kind: BackendKind) -> Result<Value>
 mod tests {
     use super::*;
     use crate::train::OptimizerConfig;
+    use crate::zoo::Architecture;
 
     fn setting(name: &str) -> Setting {
         Setting {
-            arch: Architecture::named(name).unwrap(),
-            execution: None,
-            budget: None,
             batch: 8,
-            frames: 200,
             speakers: 100,
-            optimizer: OptimizerConfig::default(),
-            shards: 1,
-            release_gradients: false,
-            weights: crate::train::Weights::F32,
+            ..Setting::new(Architecture::named(name).unwrap(), OptimizerConfig::default())
         }
     }
 

@@ -86,24 +86,13 @@ pub(super) fn object(row: &Row, backend: BackendKind) -> Value {
 mod tests {
     use super::*;
     use crate::memory::{Card, Setting, account};
-    use crate::train::{OptimizerConfig, Weights};
+    use crate::train::OptimizerConfig;
     use crate::zoo::Architecture;
 
     #[test]
     fn a_dry_run_stands_beside_the_account() {
         let optimizer = OptimizerConfig::named("sgd8bit").unwrap();
-        let setting = Setting {
-            arch: Architecture::named("rev1-resnet34").unwrap(),
-            execution: None,
-            batch: 128,
-            frames: 200,
-            speakers: 5994,
-            optimizer,
-            shards: 1,
-            release_gradients: false,
-            weights: Weights::F32,
-            budget: None,
-        };
+        let setting = Setting::new(Architecture::named("rev1-resnet34").unwrap(), optimizer);
         let account = account(&setting).unwrap();
         let mut row = Row { setting, account, measured: None, dry: None };
         let without = object(&row, BackendKind::Flex);

@@ -8,16 +8,11 @@ const CPU: BackendKind = BackendKind::Flex;
 
 fn setting(name: &str, budget: Option<u64>) -> Setting {
     Setting {
-        arch: Architecture::named(name).unwrap(),
         execution: Some(Execution::Checkpointed),
         budget,
         batch: 16,
-        frames: 200,
         speakers: 1000,
-        optimizer: OptimizerConfig::default(),
-        shards: 1,
-        release_gradients: false,
-        weights: crate::train::Weights::F32,
+        ..Setting::new(Architecture::named(name).unwrap(), OptimizerConfig::default())
     }
 }
 

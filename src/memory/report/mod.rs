@@ -38,22 +38,14 @@ pub fn human(bytes: usize) -> String {
 #[cfg(test)]
 fn row(name: &str, optimizer: &str, bytes: [usize; PARTS.len()]) -> Row {
     use super::Use;
-    use crate::train::{OptimizerConfig, Weights};
+    use crate::train::OptimizerConfig;
     use crate::zoo::Architecture;
 
     let [weights, optimizer_state, gradients, activations, workspace] = bytes;
-    let setting = Setting {
-        arch: Architecture::named(name).unwrap(),
-        execution: None,
-        batch: 128,
-        frames: 200,
-        speakers: 5994,
-        optimizer: OptimizerConfig::named(optimizer).unwrap(),
-        shards: 1,
-        release_gradients: false,
-        weights: Weights::F32,
-        budget: None,
-    };
+    let setting = Setting::new(
+        Architecture::named(name).unwrap(),
+        OptimizerConfig::named(optimizer).unwrap(),
+    );
     let breakdown = Breakdown {
         weights,
         optimizer: optimizer_state,
