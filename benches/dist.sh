@@ -40,21 +40,16 @@ c() {
 }
 
 python() {
-  local tools=target/tools/maturin-1.16.0 bin
+  local tools=target/tools/maturin-1.16.0 bin=bin
+  if [ -n "$exe" ]; then bin=Scripts; fi
   if [ ! -e "$tools/complete" ]; then
     rm -rf "$tools"
     "$(command -v python3 || echo python)" -m venv "$tools"
-    for bin in "$tools/bin" "$tools/Scripts"; do
-      if [ -d "$bin" ]; then "$bin/pip" install --quiet maturin==1.16.0; fi
-    done
+    "$tools/$bin/pip" install --quiet maturin==1.16.0
     touch "$tools/complete"
   fi
-  for bin in "$tools/bin" "$tools/Scripts"; do
-    if [ -d "$bin" ]; then
-      CARGO_TARGET_DIR=target/python "$bin/maturin" build --quiet --locked --release \
-        --manifest-path bindings/python/Cargo.toml --out "$out"
-    fi
-  done
+  CARGO_TARGET_DIR=target/python "$tools/$bin/maturin" build --quiet --locked --release \
+    --manifest-path bindings/python/Cargo.toml --out "$out"
 }
 
 web() {

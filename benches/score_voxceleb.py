@@ -1,6 +1,6 @@
 """What `revox score` takes at the size of VoxCeleb1-E: 579,818 trials over 145,160 embeddings,
-without and with AS-norm (the 300 nearest of 5,994 speakers), with AS-norm of embeddings less a mean,
-and numpy doing the same beside it.
+without and with AS-norm (the 300 nearest of 5,994 speakers), with AS-norm of embeddings less a
+mean, and numpy doing the same beside it.
 
     python benches/score_voxceleb.py target/release/revox
 

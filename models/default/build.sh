@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Makes the model inside the program again: trains, packs, tests, takes the threshold of the first
 # dev list, and calibrates on both. The figures that it prints belong in model.toml; a test compares
-# those that can be compared. model.toml names the commit whose program made the model that ships: dither and
-# reverberation are computed otherwise since, so that a later program trains another one.
+# those that can be compared. model.toml names the commit whose program made the model that ships.
+# Dither and reverberation are computed otherwise since: a later program trains another model.
 #
 #   cargo build --release && models/default/build.sh
 #

@@ -5,7 +5,7 @@ import { join } from "node:path";
 
 import { FOLDER, revox } from "./sounds.mjs";
 
-/** The model file of a ResNet34 of 4 bits a weight. Random weights take the time of trained ones. */
+/** The file of a ResNet34 of 4 bits a weight. Random weights take the time of trained ones. */
 export function resnet34() {
   const checkpoint = join(FOLDER, "checkpoint.safetensors");
   writeFileSync(checkpoint, safetensors(tensors()));
