@@ -72,8 +72,8 @@ pub struct Setting {
 }
 
 impl Setting {
-    /// A step of the published size, 128 crops of 200 frames with VoxCeleb2's 5,994 speakers, by one
-    /// rank and with no option that saves memory.
+    /// A step of the published size, 128 crops of 200 frames with VoxCeleb2's 5,994 speakers, by
+    /// one rank and with no option that saves memory.
     pub fn new(arch: Architecture, optimizer: OptimizerConfig) -> Self {
         Self {
             arch,
