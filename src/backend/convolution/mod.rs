@@ -131,14 +131,12 @@ impl ConvolutionOps for burn_cubecl::CubeBackend {
         weight: FloatTensor<Self>,
         window: Window,
     ) -> FloatTensor<Self> {
-        let ours = window.groups > 1 || !tf32::uses_tensor_cores(&x);
-        match gpu::floats([&x, &weight]) && ours {
+        match gpu::floats([&x, &weight]) {
             true => cube::convolve(x, weight, window),
             false => plain::convolve::<Self>(x, weight, window),
         }
     }
 
-    // Burn's own is wrong in some shapes where tensor cores compute it: docs/upstream.
     fn convolve_weight_gradient(
         x: FloatTensor<Self>,
         dy: FloatTensor<Self>,
@@ -157,8 +155,7 @@ impl ConvolutionOps for burn_cubecl::CubeBackend {
         shape: Shape,
         window: Window,
     ) -> FloatTensor<Self> {
-        let ours = window.groups > 1 || !tf32::uses_tensor_cores(&dy);
-        match gpu::floats([&weight, &dy]) && ours {
+        match gpu::floats([&weight, &dy]) {
             true => cube::input_gradient(weight, dy, shape, window),
             false => plain::input_gradient::<Self>(weight, dy, shape, window),
         }

@@ -15,20 +15,3 @@ pub fn allow_tf32(allowed: bool) {
 pub fn tf32_allowed() -> bool {
     ALLOWED.load(Ordering::Relaxed)
 }
-
-/// Whether a convolution of this tensor is left to Burn's kernels, which use tensor cores: on CUDA
-/// in f16, in bf16 from the Ampere generation on, and in f32 where TF32 is allowed. Turing has no
-/// arithmetic in bf16; our own kernels compute in f32.
-#[cfg(feature = "cube")]
-pub(super) fn uses_tensor_cores(x: &burn_cubecl::tensor::CubeTensor) -> bool {
-    use burn::tensor::DType;
-    use burn_cubecl::cubecl::ir::{ElemType, FloatKind};
-    let has = |kind| x.client.properties().supports_type(ElemType::Float(kind));
-    matches!(x.device, burn_cubecl::CubeDevice::Cuda(_))
-        && match x.dtype {
-            DType::F16 => true,
-            DType::BF16 => has(FloatKind::TF32),
-            DType::F32 => tf32_allowed(),
-            _ => false,
-        }
-}

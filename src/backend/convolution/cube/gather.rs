@@ -207,7 +207,7 @@ pub(super) fn gather_kernel<F: Float>(
 
 /// A distance that is 1 in most networks: then the compiler knows it.
 #[cube]
-fn step(distance: u32, #[comptime] other: bool) -> u32 {
+pub(super) fn step(distance: u32, #[comptime] other: bool) -> u32 {
     let mut step = 1u32;
     if comptime![other] {
         step = distance;

@@ -2,8 +2,10 @@
 //! shared memory, so no columns are written anywhere. Sums are f32 whatever the tensors' type.
 //!
 //! Tensors are row-major `[batch, channels, mels, frames]`: neighbouring units read neighbouring
-//! frames, and no copy in another order is made. Grouped convolutions are summed value by value.
+//! frames, and no copy in another order is made. Where CUDA's tensor cores have the type, they
+//! multiply the tiles ([`cores`]). Grouped convolutions are summed value by value.
 
+mod cores;
 mod direct;
 mod gather;
 mod reduce;
@@ -106,6 +108,9 @@ fn gather(
     window: Window,
     backward: bool,
 ) -> CubeTensor {
+    if let Some(factor) = cores::factor(&read) {
+        return cores::gather(read, weight, write, window, backward, factor);
+    }
     let (read, weight) = (gpu::contiguous(read), gpu::contiguous(weight));
     let y = gpu::empty(&read, write, read.dtype);
     let [batch, channels, mels, frames] = write;
@@ -221,33 +226,18 @@ fn dense_weight_gradient(
 ) -> CubeTensor {
     let ([_, input, ..], [_, output, ..]) = (dims(&x), dims(&dy));
     let shape = [output, input, kernel[0], kernel[1]];
-    let Splits { count, rows, columns, chunk } = Splits::of(dims(&x), dims(&dy), kernel);
+    let splits = Splits::of(dims(&x), dims(&dy), kernel);
     let width = input * kernel[0] * kernel[1];
-    let direct = count == 1 && x.dtype == DType::F32;
+    let direct = splits.count == 1 && x.dtype == DType::F32;
     let dw = gpu::lasting(&x, shape, x.dtype);
     let parts = match direct {
         true => dw.clone(),
-        false => gpu::empty(&x, [count, output * width], DType::F32),
+        false => gpu::empty(&x, [splits.count, output * width], DType::F32),
     };
-    weight_kernel::launch(
-        &x.client.clone(),
-        CubeCount::Static(
-            width.div_ceil(columns) as u32,
-            output.div_ceil(rows) as u32,
-            count as u32,
-        ),
-        CubeDim::new_1d(UNITS),
-        x.clone().into_buffer_arg(),
-        dy.clone().into_buffer_arg(),
-        parts.clone().into_buffer_arg(),
-        sizes(dims(&x), dims(&dy), window),
-        chunk as u32,
-        rows as u32,
-        columns as u32,
-        kernel[0] as u32,
-        kernel[1] as u32,
-        elem(x.dtype),
-    );
+    match cores::factor(&x).filter(|_| cores::sums_weights(kernel)) {
+        Some(factor) => cores::weight_parts(&x, &dy, &parts, kernel, window, splits, factor),
+        None => weight_parts(&x, &dy, &parts, kernel, window, splits),
+    }
     if !direct {
         let total = output * width;
         sum_kernel::launch(
@@ -257,9 +247,40 @@ fn dense_weight_gradient(
             parts.into_buffer_arg(),
             dw.clone().into_buffer_arg(),
             total as u32,
-            count as u32,
+            splits.count as u32,
             elem(x.dtype),
         );
     }
     dw
+}
+
+/// Sums over parts of the positions, into `[parts, output, input * taps]`.
+fn weight_parts(
+    x: &CubeTensor,
+    dy: &CubeTensor,
+    parts: &CubeTensor,
+    kernel: [usize; 2],
+    window: Window,
+    Splits { count, rows, columns, chunk }: Splits,
+) {
+    let ([_, input, ..], [_, output, ..]) = (dims(x), dims(dy));
+    weight_kernel::launch(
+        &x.client.clone(),
+        CubeCount::Static(
+            (input * kernel[0] * kernel[1]).div_ceil(columns) as u32,
+            output.div_ceil(rows) as u32,
+            count as u32,
+        ),
+        CubeDim::new_1d(UNITS),
+        x.clone().into_buffer_arg(),
+        dy.clone().into_buffer_arg(),
+        parts.clone().into_buffer_arg(),
+        sizes(dims(x), dims(dy), window),
+        chunk as u32,
+        rows as u32,
+        columns as u32,
+        kernel[0] as u32,
+        kernel[1] as u32,
+        elem(x.dtype),
+    );
 }
