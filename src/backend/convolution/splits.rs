@@ -28,7 +28,12 @@ impl Splits {
     pub fn of(x: [usize; 4], dy: [usize; 4], kernel: [usize; 2]) -> Self {
         let ([_, input, ..], [batch, output, mels, frames]) = (x, dy);
         let width = input * kernel[0] * kernel[1];
-        let (rows, columns) = (if output > 32 { 64 } else { 32 }, if width > 16 { 64 } else { 16 });
+        let rows = if output > 32 { 64 } else { 32 };
+        let columns = match width {
+            ..=16 => 16,
+            ..=64 => 64,
+            _ => 128,
+        };
         let tiles = output.div_ceil(rows) * width.div_ceil(columns);
         let positions = batch * mels * frames;
         let most = (BYTES / (4 * output * width)).min(positions / POSITIONS).max(1);

@@ -5,42 +5,40 @@ use burn_cubecl::cubecl;
 use cubecl::prelude::*;
 
 use super::Sizes;
+use super::cores::{self, AREA, EDGE, PLANE, spread};
+use super::tile::{self, ALONG, Tile, of_plane, of_unit};
+use crate::backend::gpu::UNITS;
 
-/// Rows of the product's inner axis that are in shared memory at a time.
-const DEPTH: u32 = 16;
-/// Units of a cube.
-const UNITS: u32 = 256;
-/// Columns of a tile that a unit computes.
-const PER_UNIT: u32 = 4;
-
-/// One product: weights `[channels written, channels read * taps]` times the values gathered for
-/// each position. A cube computes tiles of `rows` channels by `columns` positions.
+/// One product for each tap: packed weights `[channels written, channels read]` times the values
+/// gathered for each position. A cube computes tiles of channels by positions.
 ///
 /// Forwards, output position p reads `p * stride + tap * dilation - padding`. Backwards, input
 /// position p reads the outputs q with `q * stride + tap * dilation - padding = p`. With a stride
 /// (and dilation 1) only taps of one remainder reach such a p; the cube's z position chooses the
 /// remainders of mels and frames.
+///
+/// While a cube multiplies one slice of channels, the next one is on its way into registers.
 #[cube(launch)]
 #[allow(clippy::too_many_arguments, reason = "a kernel takes its buffers one by one")]
-pub(super) fn gather_kernel<F: Float>(
+pub(super) fn gather_kernel<F: Float, L: Numeric>(
     read: &[F],
     weight: &[F],
     write: &mut [F],
     sizes: Sizes,
-    #[comptime] rows: u32,
-    #[comptime] columns: u32,
+    #[comptime] tile: Tile,
     #[comptime] kernel_mels: u32,
     #[comptime] kernel_frames: u32,
     #[comptime] backward: bool,
     #[comptime] strided: bool,
     #[comptime] dilated: bool,
     #[define(F)] _dtype: ElemType,
+    #[define(L)] _factor: ElemType,
 ) {
-    let across = comptime![columns / PER_UNIT];
-    let per_row = comptime![rows * columns / UNITS / PER_UNIT];
-    let pitch = comptime![rows + 1];
-    let mut left = Shared::<[f32]>::new_slice(comptime![(DEPTH * pitch) as usize]);
-    let mut right = Shared::<[f32]>::new_slice(comptime![(DEPTH * columns) as usize]);
+    let rows = comptime![tile.rows];
+    let columns = comptime![tile.columns];
+    let depth = comptime![tile.depth];
+    let mut left = Shared::<[L]>::new_aligned_slice(comptime![tile.left()], 128usize);
+    let mut right = Shared::<[L]>::new_aligned_slice(comptime![tile.right()], 128usize);
 
     let mut class_mels = 0u32;
     let mut class_frames = 0u32;
@@ -61,17 +59,26 @@ pub(super) fn gather_kernel<F: Float>(
         mels = (mels + sizes.stride_mels - 1 - class_mels) / sizes.stride_mels;
         frames = (frames + sizes.stride_frames - 1 - class_frames) / sizes.stride_frames;
     }
-    let taps = taps_mels * taps_frames;
-    let depth = sizes.read_channels * taps;
+    let slices = (sizes.read_channels + comptime![depth - 1]) / depth;
+    let count = taps_mels * taps_frames * slices;
     let plane = mels * frames;
     let positions = sizes.batch * plane;
     let tiles = (positions + comptime![columns - 1]) / columns;
     let row = CUBE_POS_Y * rows;
+    let read_plane = sizes.read_mels * sizes.read_frames;
+    let write_plane = sizes.write_mels * sizes.write_frames;
 
-    let mut tile = CUBE_POS_X;
-    while tile < tiles {
-        // Each unit gathers for one position.
-        let own = tile * columns + UNIT_POS_X % columns;
+    // A unit gathers for one position, and loads weights from one channel that is read.
+    let own_column = UNIT_POS_X % columns;
+    let own_depth = UNIT_POS_X / columns;
+    let depth_step = comptime![UNITS / columns];
+    let own_channel = UNIT_POS_X % depth;
+    let own_row = UNIT_POS_X / depth;
+    let row_step = comptime![UNITS / depth];
+
+    let mut index = CUBE_POS_X;
+    while index < tiles {
+        let own = index * columns + own_column;
         let batch = own / plane;
         let rest = own % plane;
         let own_mel = rest / frames;
@@ -90,124 +97,167 @@ pub(super) fn gather_kernel<F: Float>(
         }
         let source = batch * sizes.read_channels;
 
-        let mut sums = Array::<f32>::new(comptime![(per_row * PER_UNIT) as usize]);
-        #[unroll]
-        for i in 0..comptime![per_row * PER_UNIT] {
-            sums[i as usize] = 0.0f32;
-        }
-
-        let mut start = 0u32;
-        while start < depth {
-            #[unroll]
-            for pass in 0..comptime![rows * DEPTH / UNITS] {
-                let k = start + UNIT_POS_X % DEPTH;
-                let m = UNIT_POS_X / DEPTH + comptime![pass * UNITS / DEPTH];
-                let mut value = 0.0f32;
-                if k < depth && row + m < sizes.write_channels {
-                    let mut at = (row + m) * depth + k;
-                    if comptime![backward] {
-                        let tap = k % taps;
-                        let mel = first_mels + tap / taps_frames * step(sizes.stride_mels, strided);
-                        let frame =
-                            first_frames + tap % taps_frames * step(sizes.stride_frames, strided);
-                        at = ((k / taps * sizes.write_channels + row + m) * kernel_mels + mel)
-                            * kernel_frames
-                            + frame;
-                    }
-                    value = f32::cast_from(weight[at as usize]);
+        let mut sums = tile::zeros(tile);
+        let matrices = cores::zeros(comptime![tile.patch]);
+        let mut values = Array::<F>::new(comptime![(depth * columns / UNITS) as usize]);
+        let mut weights = Array::<F>::new(comptime![(depth * rows / UNITS) as usize]);
+        let mut slice = 0u32;
+        while slice <= count {
+            if slice > 0 {
+                #[unroll]
+                for i in 0..comptime![depth * columns / UNITS] {
+                    let k = own_depth + i * depth_step;
+                    right[(k * tile.right_pitch + own_column) as usize] =
+                        L::cast_from(values[i as usize]);
                 }
-                left[(UNIT_POS_X % DEPTH * pitch + m) as usize] = value;
+                #[unroll]
+                for i in 0..comptime![depth * rows / UNITS] {
+                    let m = own_row + i * row_step;
+                    let mut at = m * tile.left_pitch + own_channel;
+                    if comptime![tile.is_by_units()] {
+                        at = own_channel * tile.left_pitch + m;
+                    }
+                    left[at as usize] = L::cast_from(weights[i as usize]);
+                }
+                sync_cube();
             }
-            #[unroll]
-            for pass in 0..comptime![columns * DEPTH / UNITS] {
-                let local = UNIT_POS_X / columns + comptime![pass * UNITS / columns];
-                let k = start + local;
-                let channel = k / taps;
-                let tap = k % taps;
+            if slice < count {
+                let tap = slice / slices;
+                let channel = (slice - tap * slices) * depth;
+                let tap_mel = tap / taps_frames;
+                let tap_frame = tap % taps_frames;
                 let mut mel = base_mel;
                 let mut frame = base_frame;
-                let down = tap / taps_frames * step(sizes.dilation_mels, dilated);
-                let along = tap % taps_frames * step(sizes.dilation_frames, dilated);
                 if comptime![backward] {
-                    mel -= down as i32;
-                    frame -= along as i32;
+                    mel -= (tap_mel * step(sizes.dilation_mels, dilated)) as i32;
+                    frame -= (tap_frame * step(sizes.dilation_frames, dilated)) as i32;
                 } else {
-                    mel += down as i32;
-                    frame += along as i32;
+                    mel += (tap_mel * step(sizes.dilation_mels, dilated)) as i32;
+                    frame += (tap_frame * step(sizes.dilation_frames, dilated)) as i32;
                 }
-                let mut value = 0.0f32;
-                if k < depth
-                    && own < positions
+                let inside = own < positions
                     && mel >= 0
                     && frame >= 0
                     && mel < sizes.read_mels as i32
-                    && frame < sizes.read_frames as i32
-                {
-                    let at = ((source + channel) * sizes.read_mels + mel as u32)
-                        * sizes.read_frames
-                        + frame as u32;
-                    value = f32::cast_from(read[at as usize]);
-                }
-                right[(local * columns + UNIT_POS_X % columns) as usize] = value;
-            }
-            sync_cube();
-            for k in 0..DEPTH {
-                let mut a = Array::<f32>::new(comptime![per_row as usize]);
-                let mut b = Array::<f32>::new(comptime![PER_UNIT as usize]);
+                    && frame < sizes.read_frames as i32;
+                let mut at = (source + channel + own_depth) * read_plane
+                    + (mel * sizes.read_frames as i32 + frame) as u32;
                 #[unroll]
-                for i in 0..per_row {
-                    a[i as usize] = left[(k * pitch + UNIT_POS_X / across * per_row + i) as usize];
-                }
-                #[unroll]
-                for j in 0..PER_UNIT {
-                    b[j as usize] =
-                        right[(k * columns + UNIT_POS_X % across + j * across) as usize];
-                }
-                #[unroll]
-                for i in 0..per_row {
-                    #[unroll]
-                    for j in 0..PER_UNIT {
-                        let at = comptime![(i * PER_UNIT + j) as usize];
-                        sums[at] += a[i as usize] * b[j as usize];
+                for i in 0..comptime![depth * columns / UNITS] {
+                    let mut value = F::from_int(0);
+                    if inside && channel + own_depth + i * depth_step < sizes.read_channels {
+                        value = read[at as usize];
                     }
+                    values[i as usize] = value;
+                    at += depth_step * read_plane;
+                }
+                let mut own_tap = tap;
+                if comptime![strided] {
+                    own_tap = (first_mels + tap_mel * sizes.stride_mels) * kernel_frames
+                        + first_frames
+                        + tap_frame * sizes.stride_frames;
+                }
+                let line = own_tap * sizes.write_channels + row + own_row;
+                let mut at = line * sizes.read_channels + channel + own_channel;
+                #[unroll]
+                for i in 0..comptime![depth * rows / UNITS] {
+                    let mut value = F::from_int(0);
+                    if row + own_row + i * row_step < sizes.write_channels
+                        && channel + own_channel < sizes.read_channels
+                    {
+                        value = weight[at as usize];
+                    }
+                    weights[i as usize] = value;
+                    at += row_step * sizes.read_channels;
                 }
             }
-            sync_cube();
-            start += DEPTH;
+            if slice > 0 {
+                if comptime![tile.is_by_units()] {
+                    // Few channels leave most of a slice empty.
+                    let channel = (slice - 1) % slices * depth;
+                    let steps = u32::min(sizes.read_channels - channel, depth);
+                    tile::multiply::<L>(&left, &right, &mut sums, steps, tile);
+                } else {
+                    let (down, along) = of_plane(tile);
+                    cores::multiply::<L>(&left, &right, &matrices, down, along, tile.patch);
+                }
+                sync_cube();
+            }
+            slice += 1;
         }
 
-        #[unroll]
-        for j in 0..PER_UNIT {
-            let at = tile * columns + UNIT_POS_X % across + j * across;
-            if at < positions {
-                let rest = at % plane;
-                let mut mel = rest / frames;
-                let mut frame = rest % frames;
-                if comptime![strided] {
-                    mel = mel * sizes.stride_mels + class_mels;
-                    frame = frame * sizes.stride_frames + class_frames;
-                }
+        if comptime![tile.is_by_units()] {
+            let (down, along) = of_unit(tile);
+            #[unroll]
+            for j in 0..ALONG {
+                let at = index * columns + along + j * comptime![tile.across()];
+                let place = place(at, plane, frames, class_mels, class_frames, &sizes, strided);
                 #[unroll]
-                for i in 0..per_row {
-                    let channel = row + UNIT_POS_X / across * per_row + i;
-                    if channel < sizes.write_channels {
-                        let to = ((at / plane * sizes.write_channels + channel) * sizes.write_mels
-                            + mel)
-                            * sizes.write_frames
-                            + frame;
+                for i in 0..comptime![tile.down()] {
+                    let channel = row + down + i;
+                    if at < positions && channel < sizes.write_channels {
+                        let to = place + channel * write_plane;
                         write[to as usize] =
-                            F::cast_from(sums[comptime![(i * PER_UNIT + j) as usize]]);
+                            F::cast_from(sums[comptime![(i * ALONG + j) as usize]]);
                     }
                 }
             }
+        } else {
+            let mut scratch =
+                Shared::<[f32]>::new_aligned_slice(comptime![tile.scratch()], 128usize);
+            let own_plane = UNIT_POS_X / PLANE;
+            let lane = UNIT_POS_X % PLANE;
+            let (down, along) = of_plane(tile);
+            #[unroll]
+            for j in 0..comptime![tile.patch.along] {
+                let at = index * columns + along + j * EDGE + lane % EDGE;
+                let place = place(at, plane, frames, class_mels, class_frames, &sizes, strided);
+                #[unroll]
+                for i in 0..comptime![tile.patch.down] {
+                    let sum = matrices.index(comptime![(i * tile.patch.along + j) as usize]);
+                    spread(sum, &mut scratch, own_plane);
+                    #[unroll]
+                    for pass in 0..comptime![AREA / PLANE] {
+                        let local = lane / EDGE + comptime![pass * PLANE / EDGE];
+                        let channel = row + down + i * EDGE + local;
+                        if at < positions && channel < sizes.write_channels {
+                            let to = place + channel * write_plane;
+                            let from = own_plane * AREA + local * EDGE + lane % EDGE;
+                            write[to as usize] = F::cast_from(scratch[from as usize]);
+                        }
+                    }
+                    sync_plane();
+                }
+            }
         }
-        tile += CUBE_COUNT_X;
+        index += CUBE_COUNT_X;
     }
+}
+
+/// Where the first channel of a position is written. Those of a class lie a stride apart.
+#[cube]
+fn place(
+    at: u32,
+    plane: u32,
+    frames: u32,
+    class_mels: u32,
+    class_frames: u32,
+    sizes: &Sizes,
+    #[comptime] strided: bool,
+) -> u32 {
+    let rest = at % plane;
+    let mut mel = rest / frames;
+    let mut frame = rest % frames;
+    if comptime![strided] {
+        mel = mel * sizes.stride_mels + class_mels;
+        frame = frame * sizes.stride_frames + class_frames;
+    }
+    (at / plane * sizes.write_channels * sizes.write_mels + mel) * sizes.write_frames + frame
 }
 
 /// A distance that is 1 in most networks: then the compiler knows it.
 #[cube]
-pub(super) fn step(distance: u32, #[comptime] other: bool) -> u32 {
+fn step(distance: u32, #[comptime] other: bool) -> u32 {
     let mut step = 1u32;
     if comptime![other] {
         step = distance;

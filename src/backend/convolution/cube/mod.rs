@@ -8,7 +8,10 @@
 mod cores;
 mod direct;
 mod gather;
+mod pack;
 mod reduce;
+mod tile;
+mod weights;
 
 use burn::backend::TensorMetadata;
 use burn::tensor::{DType, Shape};
@@ -18,7 +21,10 @@ use cubecl::prelude::*;
 
 use self::direct::{GroupLaunch, direct_kernel, direct_weight_kernel};
 use self::gather::gather_kernel;
+use self::pack::pack_kernel;
 use self::reduce::{sum_kernel, weight_kernel};
+use self::tile::Tile;
+use self::weights::cores_weight_kernel;
 use super::{Splits, Window};
 use crate::backend::gpu::{self, MOST_CUBES, UNITS, cubes, elem};
 
@@ -66,11 +72,6 @@ fn sizes(read: [usize; 4], write: [usize; 4], window: Window) -> SizesLaunch {
     )
 }
 
-/// Rows and columns of a tile of the product with so many rows.
-fn tile(rows: usize) -> [u32; 2] {
-    [if rows > 32 { 64 } else { 32 }, 128]
-}
-
 fn dims(x: &CubeTensor) -> [usize; 4] {
     x.shape().dims()
 }
@@ -108,23 +109,21 @@ fn gather(
     window: Window,
     backward: bool,
 ) -> CubeTensor {
-    if let Some(factor) = cores::factor(&read) {
-        return cores::gather(read, weight, write, window, backward, factor);
-    }
-    let (read, weight) = (gpu::contiguous(read), gpu::contiguous(weight));
+    let [_, _, kernel_mels, kernel_frames] = dims(&weight).map(|n| n as u32);
+    let (read, weight) = (gpu::contiguous(read), packed(weight, backward));
     let y = gpu::empty(&read, write, read.dtype);
     let [batch, channels, mels, frames] = write;
-    let [rows, columns] = tile(channels);
+    let factor = cores::factor(&read);
+    let tile = Tile::of(channels, factor);
     // Positions whose frames leave the same remainder are reached by the same taps.
     let classes = if backward { window.stride } else { [1, 1] };
     let positions = batch * mels.div_ceil(classes[0]) * frames.div_ceil(classes[1]);
-    let across = positions.div_ceil(columns as usize).clamp(1, MOST_CUBES);
-    let [_, _, kernel_mels, kernel_frames] = dims(&weight).map(|n| n as u32);
+    let across = positions.div_ceil(tile.columns as usize).clamp(1, MOST_CUBES);
     gather_kernel::launch(
         &read.client.clone(),
         CubeCount::Static(
             across as u32,
-            channels.div_ceil(rows as usize) as u32,
+            channels.div_ceil(tile.rows as usize) as u32,
             (classes[0] * classes[1]) as u32,
         ),
         CubeDim::new_1d(UNITS),
@@ -132,16 +131,39 @@ fn gather(
         weight.into_buffer_arg(),
         y.clone().into_buffer_arg(),
         sizes(dims(&read), write, window),
-        rows,
-        columns,
+        tile,
         kernel_mels,
         kernel_frames,
         backward,
         backward && window.stride != [1, 1],
         window.dilation != [1, 1],
         elem(read.dtype),
+        factor.map_or(elem(DType::F32), |factor| factor.elem),
     );
     y
+}
+
+/// Weights `[output, input, rows, columns]` in the order `[tap, channel written, channel read]`.
+fn packed(weight: CubeTensor, backward: bool) -> CubeTensor {
+    let weight = gpu::contiguous(weight);
+    let [output, input, rows, columns] = dims(&weight);
+    let [write, read] = if backward { [input, output] } else { [output, input] };
+    let count = weight.shape().num_elements();
+    let order = gpu::empty(&weight, [rows * columns, write, read], weight.dtype);
+    pack_kernel::launch(
+        &weight.client.clone(),
+        cubes(count),
+        CubeDim::new_1d(UNITS),
+        weight.clone().into_buffer_arg(),
+        order.clone().into_buffer_arg(),
+        read as u32,
+        write as u32,
+        (rows * columns) as u32,
+        count as u32,
+        backward,
+        elem(weight.dtype),
+    );
+    order
 }
 
 /// Output or input gradient of a convolution of any kind.
@@ -234,8 +256,8 @@ fn dense_weight_gradient(
         true => dw.clone(),
         false => gpu::empty(&x, [splits.count, output * width], DType::F32),
     };
-    match cores::factor(&x).filter(|_| cores::sums_weights(kernel)) {
-        Some(factor) => cores::weight_parts(&x, &dy, &parts, kernel, window, splits, factor),
+    match cores::factor(&x).filter(|_| weights::Tile::takes(kernel)) {
+        Some(factor) => weight_parts_on_cores(&x, &dy, &parts, kernel, window, splits, factor),
         None => weight_parts(&x, &dy, &parts, kernel, window, splits),
     }
     if !direct {
@@ -282,5 +304,39 @@ fn weight_parts(
         kernel[0] as u32,
         kernel[1] as u32,
         elem(x.dtype),
+    );
+}
+
+/// The same on tensor cores.
+fn weight_parts_on_cores(
+    x: &CubeTensor,
+    dy: &CubeTensor,
+    parts: &CubeTensor,
+    kernel: [usize; 2],
+    window: Window,
+    splits: Splits,
+    factor: cores::Factor,
+) {
+    let ([_, input, ..], [_, output, ..]) = (dims(x), dims(dy));
+    let taps = (kernel[0] * kernel[1]) as u32;
+    let tile = weights::Tile::of(output, taps, factor);
+    cores_weight_kernel::launch(
+        &x.client.clone(),
+        CubeCount::Static(
+            input.div_ceil(tile.channels() as usize) as u32,
+            output.div_ceil(tile.rows() as usize) as u32,
+            splits.count as u32,
+        ),
+        CubeDim::new_1d(tile.planes() * cores::PLANE),
+        x.clone().into_buffer_arg(),
+        dy.clone().into_buffer_arg(),
+        parts.clone().into_buffer_arg(),
+        sizes(dims(x), dims(dy), window),
+        splits.chunk as u32,
+        tile,
+        kernel[0] as u32,
+        kernel[1] as u32,
+        elem(x.dtype),
+        factor.elem,
     );
 }

@@ -31,9 +31,11 @@ pub(super) fn weight_kernel<F: Float>(
     let taps = comptime![kernel_mels * kernel_frames];
     let per_row = comptime![rows / EDGE];
     let per_column = comptime![columns / EDGE];
-    let left_pitch = comptime![rows + 1];
+    // Lines begin at multiples of 4 values, and a unit reads 4 at once.
+    let left_pitch = comptime![rows + 4];
     let right_pitch = comptime![columns + 1];
-    let mut left = Shared::<[f32]>::new_slice(comptime![(DEPTH * left_pitch) as usize]);
+    let mut left =
+        Shared::<[f32]>::new_aligned_slice(comptime![(DEPTH * left_pitch) as usize], 128usize);
     let mut right = Shared::<[f32]>::new_slice(comptime![(DEPTH * right_pitch) as usize]);
 
     let width = sizes.read_channels * taps;
@@ -111,7 +113,7 @@ pub(super) fn weight_kernel<F: Float>(
             let mut b = Array::<f32>::new(comptime![per_column as usize]);
             #[unroll]
             for i in 0..per_row {
-                a[i as usize] = left[(k * left_pitch + UNIT_POS_X / EDGE + i * EDGE) as usize];
+                a[i as usize] = left[(k * left_pitch + UNIT_POS_X / EDGE * per_row + i) as usize];
             }
             #[unroll]
             for j in 0..per_column {
@@ -134,7 +136,7 @@ pub(super) fn weight_kernel<F: Float>(
     for i in 0..per_row {
         #[unroll]
         for j in 0..per_column {
-            let m = row + UNIT_POS_X / EDGE + i * EDGE;
+            let m = row + UNIT_POS_X / EDGE * per_row + i;
             let n = column + UNIT_POS_X % EDGE + j * EDGE;
             if m < sizes.write_channels && n < width {
                 let to = (CUBE_POS_Z * sizes.write_channels + m) * width + n;

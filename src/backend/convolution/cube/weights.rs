@@ -1,12 +1,14 @@
-//! The weights' gradient: a sum over all positions, in parts that are added up in a fixed order.
+//! The weights' gradient on tensor cores: a sum over all positions, in parts that are added up in a
+//! fixed order.
 
 use burn_cubecl::cubecl;
 use cubecl::prelude::*;
 
-use super::super::Sizes;
-use super::Factor;
-use super::product::{AREA, EDGE, PLANE, Patch, multiply, spread, zeros};
+use super::Sizes;
+use super::cores::{AREA, EDGE, Factor, PLANE, Patch, multiply, spread, zeros};
 
+/// Taps at most: there is a plane for each, and what it needs of the shared memory.
+const MOST_TAPS: usize = 10;
 /// Input channels of a plane.
 const CHANNELS: u32 = 2 * EDGE;
 
@@ -20,6 +22,11 @@ pub(super) struct Tile {
 }
 
 impl Tile {
+    /// Whether there is one for a kernel of this size.
+    pub(super) fn takes(kernel: [usize; 2]) -> bool {
+        kernel[0] * kernel[1] <= MOST_TAPS
+    }
+
     /// The one for so many output channels and taps.
     pub(super) fn of(output: usize, taps: u32, factor: Factor) -> Self {
         let patch = Patch {

@@ -1,8 +1,15 @@
-//! The product of two tiles in shared memory, by planes of 32 units.
+//! Products of tiles on tensor cores, in f16, bf16 or TF32, summed in f32: planes of 32 units
+//! multiply matrices in shared memory.
 
+use burn::tensor::DType;
+use burn_cubecl::CubeDevice;
 use burn_cubecl::cubecl;
+use burn_cubecl::tensor::CubeTensor;
 use cubecl::cmma::{self, Matrix, MatrixIdent, MatrixLayout};
+use cubecl::ir::FloatKind;
 use cubecl::prelude::*;
+
+use crate::backend::convolution::tf32_allowed;
 
 /// Rows and columns of a matrix that a plane multiplies.
 pub(super) const EDGE: u32 = 16;
@@ -11,8 +18,39 @@ pub(super) const PLANE: u32 = 32;
 /// Values of such a matrix.
 pub(super) const AREA: u32 = EDGE * EDGE;
 
+/// A type that tensor cores multiply.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Factor {
+    pub elem: ElemType,
+    /// Steps of the inner axis in one instruction.
+    pub inner: u32,
+    /// Values in 16 bytes: what is added to lines of shared memory.
+    pub pad: u32,
+    /// Steps of the inner axis in shared memory.
+    pub depth: u32,
+}
+
+/// The type in which tensor cores multiply tensors like this one, on CUDA: its own 16 bits, or TF32
+/// for f32 where that is allowed. Turing has f16 alone.
+pub(super) fn factor(x: &CubeTensor) -> Option<Factor> {
+    let (kind, inner, pad, depth) = match x.dtype {
+        DType::F16 => (FloatKind::F16, 16, 8, 32),
+        DType::BF16 => (FloatKind::BF16, 16, 8, 32),
+        DType::F32 if tf32_allowed() => (FloatKind::TF32, 8, 4, 16),
+        _ => return None,
+    };
+    let elem = ElemType::Float(kind);
+    let sums = ElemType::Float(FloatKind::F32);
+    let has = x.client.properties().features.matmul.cmma.iter().any(|c| {
+        let types = [c.a_type, c.b_type, c.cd_type] == [elem, elem, sums];
+        types && [c.m, c.n, c.k] == [EDGE, EDGE, inner]
+    });
+    let here = matches!(x.device, CubeDevice::Cuda(_)) && has;
+    here.then_some(Factor { elem, inner, pad, depth })
+}
+
 /// Sizes of one plane's product.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Patch {
     /// Matrices of a plane downwards.
     pub down: u32,
