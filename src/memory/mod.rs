@@ -19,6 +19,7 @@ mod pieces;
 mod plan;
 mod play;
 mod report;
+mod series;
 mod tape;
 mod watch;
 

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use super::machine::Machine;
 use super::pieces::Pieces;
+use super::series::Series;
 use super::{Breakdown, Setting, account_on, human, plan};
 use crate::backend::BackendKind;
 use crate::backend::reversible::Execution;
@@ -88,8 +89,10 @@ fn multiplications(setting: &Setting, kind: BackendKind) -> Result<usize> {
         if setting.is_reversible() {
             // Once more for the tape, and what has pieces once more for the inputs of these.
             let pieces = Pieces::of(&graph, f);
-            let twice: usize = pieces.iter().flat_map(Pieces::repeated).map(of).sum();
-            all += of(f) + twice;
+            let series = Series::of(&graph, f);
+            let repeated = pieces.iter().flat_map(Pieces::repeated);
+            let repeated = repeated.chain(series.iter().flat_map(Series::repeated));
+            all += of(f) + repeated.map(of).sum::<usize>();
         }
     }
     if setting.execution == Some(Execution::Checkpointed) {

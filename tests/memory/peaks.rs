@@ -50,3 +50,26 @@ fn transitions_are_no_peak() {
     }
     assert!(worst < 0.1, "off by {:.1} %", 100.0 * worst);
 }
+
+/// A tape of a function of DF-ResNet's first reversible stage has four activations four times as
+/// wide as a stream. With those beside them that were 22 of a stream's size; in pieces there are 16.
+#[test]
+fn wide_functions_are_taken_back_in_pieces() {
+    let _guard = alone();
+    count(&setting("resnet10", None));
+    let mut worst = 0.0f64;
+    for (name, release_gradients) in [("rev1-df-resnet32", false), ("rev1-df-resnet56", true)] {
+        let optimizer = OptimizerConfig::named("sgd8bit").unwrap();
+        let mut wide = Setting { optimizer, release_gradients, batch: 8, ..setting(name, None) };
+        wide.arch.reversible.inner = Some(1.0);
+        let ours = account(&wide).unwrap();
+        assert_eq!(ours.place, "stage 1", "{ours:?}");
+        let counted = count(&wide);
+        worst = worst.max(off_from(&wide, &counted));
+        let stream = 4 * wide.batch * wide.arch.width * wide.arch.mels * wide.frames;
+        let step = counted.peak - counted.resident;
+        eprintln!("{name}: {step} bytes beside resident ones, a stream has {stream}");
+        assert!(step < 19 * stream, "{step} bytes, a stream has {stream}");
+    }
+    assert!(worst < 0.1, "off by {:.1} %", 100.0 * worst);
+}

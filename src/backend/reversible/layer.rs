@@ -68,9 +68,9 @@ pub trait AnyLayer {
         gradients: &mut dyn FnMut(usize, DispatchTensor),
     ) -> Option<Streams>;
 
-    /// [`AnyLayer::pull`] of inputs that the caller does not need any more, of the layer as a whole:
-    /// each is held for as long as an operation needs it, and an operation may write into its
-    /// place. Without `outputs` nobody wants these; see [`Layer::seeded`].
+    /// [`AnyLayer::pull`] of inputs that are given away, of the layer as a whole: each is held for
+    /// as long as an operation needs it, and an operation may write into its place unless someone
+    /// else holds it. Without `outputs` nobody wants these; see [`Layer::seeded`].
     fn pull_given(
         &self,
         again: Again,
