@@ -22,6 +22,7 @@ mod report;
 mod series;
 mod tape;
 mod watch;
+mod way;
 
 pub use account::{Breakdown, account, account_on, page, use_best_pages};
 pub use advice::{advice, advised, alternatives, refuse_too_large, too_large};

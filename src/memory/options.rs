@@ -97,8 +97,12 @@ fn multiplications(setting: &Setting, kind: BackendKind) -> Result<usize> {
     }
     if setting.execution == Some(Execution::Checkpointed) {
         let spans = plan(setting, kind)?.spans;
-        let again = spans.iter().filter(|span| span.recomputed);
-        all += again.map(|span| within(&span.nodes)).sum::<usize>();
+        for span in spans.iter().filter(|span| span.recomputed) {
+            // Each piece runs once on its tape, and once for every piece behind it.
+            let pieces = span.pieces();
+            let pieces = pieces.iter().rev().zip(1_usize..);
+            all += pieces.map(|(f, times)| times * of(f)).sum::<usize>();
+        }
     }
     let (dim, speakers) = (setting.arch.embedding_dim, setting.speakers);
     let parts = speakers_at_once(&HeadConfig::default(), setting.batch, dim, speakers);

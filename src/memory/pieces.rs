@@ -104,7 +104,7 @@ impl Player<'_> {
     }
 
     /// Runs a piece again on an input that is given away, and takes it back.
-    fn through(
+    pub fn through(
         &mut self,
         piece: &Function,
         input: Buffer,
