@@ -171,11 +171,12 @@ mod tests {
     }
 
     /// A reversible step computes everything but its last layers once more: four passes instead of
-    /// three. What has pieces is computed a fifth time, but for the last piece.
+    /// three. What has pieces is computed a fifth time, but for the last piece; of the functions of
+    /// the first stage, the first convolution.
     #[test]
     fn recomputation_is_a_third_more() {
         let work = |s: &Setting| multiplications(s, BackendKind::Flex).unwrap();
-        for (name, most) in [("rev2-resnet50", 4.0 / 3.0), ("rev1-resnet50", 5.0 / 3.0)] {
+        for (name, most) in [("rev2-resnet50", 1.35), ("rev1-resnet50", 5.0 / 3.0)] {
             let reversible = setting(name, "sgd");
             let taped = Setting { execution: Some(Execution::Taped), ..reversible.clone() };
             let [more, all] = [&reversible, &taped].map(|s| work(s) as f64);

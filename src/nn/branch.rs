@@ -36,8 +36,8 @@ impl Branch {
     }
 
     /// The same function, differentiated piece by piece if each convolution has its normalisation
-    /// in front of it: with fewer activations at a time, and two convolutions of three as the
-    /// whole, one once more.
+    /// in front of it: with fewer activations at a time. For that, the first of three convolutions
+    /// runs once more; of two convolutions none does.
     pub fn in_pieces(self) -> Self {
         Self { in_pieces: true, ..self }
     }

@@ -156,7 +156,8 @@ impl Chain {
     ) {
         let last = self.units[end - 1];
         let (mut need, mut cost) = (0, 0);
-        // The same for what is taken apart; of `most` units that have others in front of them.
+        // The same for what is taken apart: the most that a unit needs whose input is made again,
+        // and the cost.
         let (mut most, mut costs) = (0, 0);
         for start in (0..end).rev() {
             let (unit, count) = (self.units[start], end - start);

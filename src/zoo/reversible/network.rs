@@ -13,8 +13,8 @@ use super::plan::{Entry, Plan, StagePlan};
 use super::{MergeRule, StreamRule};
 use crate::backend::reversible::{Execution, Pieces};
 use crate::nn::{
-    BatchNorm, Block, Body, BranchKind, Combine, Conv2d, Conv2dConfig, Coupling, Downsample, Exec,
-    Halves, Init, Part, Pooling, Segments, Squeeze, Stage, Step, downsample,
+    BatchNorm, Block, Body, Combine, Conv2d, Conv2dConfig, Coupling, Downsample, Exec, Halves,
+    Init, Part, Pooling, Segments, Squeeze, Stage, Step, downsample,
 };
 
 /// A reversible network of either type. Both executions are this one
@@ -216,9 +216,9 @@ impl Plan {
             }
         };
         let StagePlan { width, inner, .. } = *stage;
-        // A tape of DF-ResNet's four wide activations would be the peak of a step. In the first
-        // stage they are twice as large as behind it or more.
-        let in_pieces = s == 0 && self.kind == BranchKind::Inverted;
+        // A tape of a whole function would be the peak of a step. What is inside the functions is
+        // at most half as large in the other stages.
+        let in_pieces = s == 0;
         let block = |b| {
             let place = init.at("blocks").at(b);
             let block = Coupling::new(place, self.kind, self.order, width, inner);
