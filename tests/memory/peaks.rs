@@ -32,9 +32,9 @@ fn many_classes_take_little_memory() {
     assert!(worst < 0.1, "off by {:.1} %", 100.0 * worst);
 }
 
-/// Where Type I's transitions are blocks, the backward pass takes them in pieces. With a tape of the
-/// first one, 21 activations of the block's width were there at a time, four wide ones among them,
-/// and the image; in pieces there are 15: three narrow and three wide ones.
+/// Where Type I's transitions are blocks, the backward pass takes them in pieces. With a tape of
+/// the first one, 21 activations of the block's width were there at a time, four wide ones among
+/// them, and the image; in pieces there are 15: three narrow and three wide ones.
 #[test]
 fn transitions_come_in_pieces() {
     let _guard = alone();
