@@ -9,6 +9,7 @@ use super::machine::Machine;
 use super::pages::{self, Event, Order, Plan};
 use super::plan::plan;
 use super::play::Player;
+use super::way::Way;
 use crate::backend::reversible::Execution;
 use crate::backend::{BackendKind, largest_allocation, use_pages};
 use crate::error::Result;
@@ -150,22 +151,23 @@ fn played_with_events(
     let graph = setting.arch.graph(setting.frames)?;
     if setting.execution == Some(Execution::Checkpointed) {
         let spans = plan(setting, kind)?.spans;
-        let recomputed = spans.iter().map(|span| span.recomputed).collect();
-        return Ok(played_in(setting, kind, most, &graph.in_spans(&spans), recomputed));
+        let ways = spans.iter().map(Way::of).collect();
+        return Ok(played_in(setting, kind, most, &graph.in_spans(&spans), ways));
     }
-    let recomputed = vec![setting.is_reversible(); graph.steps.len()];
-    Ok(played_in(setting, kind, most, &graph, recomputed))
+    let way = if setting.is_reversible() { Way::Recomputed } else { Way::Kept };
+    let ways = vec![way; graph.steps.len()];
+    Ok(played_in(setting, kind, most, &graph, ways))
 }
 
-/// The account of a possible step whose network walks through these steps, of which some are
-/// recomputed.
+/// The account of a possible step whose network walks through these steps, and what becomes of
+/// each.
 pub(super) fn account_in(
     setting: &Setting,
     kind: BackendKind,
     graph: &Graph,
-    recomputed: Vec<bool>,
+    ways: Vec<Way>,
 ) -> Breakdown {
-    played_in(setting, kind, usize::MAX, graph, recomputed).0
+    played_in(setting, kind, usize::MAX, graph, ways).0
 }
 
 /// What plays the step.
@@ -173,7 +175,7 @@ pub(super) fn player<'g>(
     setting: &'g Setting,
     kind: BackendKind,
     graph: &'g Graph,
-    recomputed: Vec<bool>,
+    ways: Vec<Way>,
 ) -> Player<'g> {
     Player {
         graph,
@@ -181,7 +183,7 @@ pub(super) fn player<'g>(
         batch: setting.batch,
         machine: Machine::of(kind),
         reversible: setting.is_reversible(),
-        recomputed,
+        ways,
         stages: Vec::new(),
         tapes: Vec::new(),
         release: setting.release_gradients.then_some(&setting.optimizer),
@@ -194,9 +196,9 @@ fn played_in(
     kind: BackendKind,
     most: usize,
     graph: &Graph,
-    recomputed: Vec<bool>,
+    ways: Vec<Way>,
 ) -> (Breakdown, Option<Plan>, Vec<Event>) {
-    let mut step = player(setting, kind, graph, recomputed);
+    let mut step = player(setting, kind, graph, ways);
     let machine = step.machine;
     let head = Head::of(setting.batch, setting.speakers, setting.arch.embedding_dim, machine);
     let layers = graph.nodes.iter().map(|node| graph.node_parameters(node));

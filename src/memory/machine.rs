@@ -38,7 +38,10 @@ impl Machine {
     }
 
     /// Scratch space of an optimizer that steps tensors of so many values one after the other: on
-    /// CPUs new values of the largest one that it does not change in place.
+    /// CPUs one new tensor of the largest one that it does not change in place. Burn's optimizers
+    /// write each result into whatever nothing else needs any more: SGD its momentum's into the
+    /// gradient times 1, Adam its moments' into the old ones; then the step is made in a copy of
+    /// the moment, when the gradient is gone.
     pub fn step_scratch(
         self,
         optimizer: &OptimizerConfig,
@@ -48,7 +51,7 @@ impl Machine {
             Self::Gpu { .. } => 0,
             Self::Cpu { .. } => {
                 let renewed = counts.filter(|&count| optimizer.makes_new_values(count));
-                2 * 4 * renewed.max().unwrap_or(0)
+                4 * renewed.max().unwrap_or(0)
             }
         }
     }
@@ -117,6 +120,23 @@ mod tests {
             assert_eq!(plain.bytes(3, &[7, 25]), 4 * 3 * 7 * 25);
         }
         assert!(cuda.is_gpu() && wgpu.is_gpu() && !cpu.is_gpu());
+    }
+
+    #[test]
+    fn a_step_in_32_bits_makes_one_tensor() {
+        let counts = [10_000, 64, 30_000];
+        for (name, bytes) in [
+            ("sgd", 120_000),
+            ("adam", 120_000),
+            ("adamw", 120_000),
+            ("sgd8bit", 4 * 64),
+            ("adamw8bit", 4 * 64),
+        ] {
+            let optimizer = OptimizerConfig::named(name).unwrap();
+            let scratch = |kind| Machine::of(kind).step_scratch(&optimizer, counts.into_iter());
+            assert_eq!(scratch(BackendKind::Flex), bytes, "{name}");
+            assert_eq!(scratch(BackendKind::Cuda), 0, "{name}");
+        }
     }
 
     #[test]

@@ -19,8 +19,10 @@ mod pieces;
 mod plan;
 mod play;
 mod report;
+mod series;
 mod tape;
 mod watch;
+mod way;
 
 pub use account::{Breakdown, account, account_on, page, use_best_pages};
 pub use advice::{advice, advised, alternatives, refuse_too_large, too_large};

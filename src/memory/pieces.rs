@@ -88,11 +88,11 @@ impl Player<'_> {
         self.ledger.release_all(y);
         let mut d = self.backward(&pieces.convolution, tape, vec![dnorm], true);
         self.released(&pieces.last, before, true);
-        let aside = self.through(&pieces.other, x, vec![dsum], wanted);
+        let input = self.ledger.share(x);
+        let aside = self.through(&pieces.other, input, vec![dsum], wanted);
         for (i, piece) in pieces.main.iter().enumerate().rev() {
             let input = kept.pop().expect("an input of each piece");
             d = self.through(piece, input, d, wanted || i > 0);
-            self.ledger.release(input);
         }
         match (&d[..], &aside[..]) {
             (&[main], &[other]) => {
@@ -103,15 +103,14 @@ impl Player<'_> {
         }
     }
 
-    /// Runs a piece again and takes it back.
-    fn through(
+    /// Runs a piece again on an input that is given away, and takes it back.
+    pub fn through(
         &mut self,
         piece: &Function,
         input: Buffer,
         dy: Vec<Buffer>,
         wanted: bool,
     ) -> Vec<Buffer> {
-        let input = self.ledger.share(input);
         let (out, tape) = self.forward(piece, vec![input], true);
         self.ledger.release_all(out);
         let before = self.ledger.gradients();

@@ -4,7 +4,9 @@ use super::head::Head;
 use super::ledger::{Buffer, Ledger};
 use super::machine::Machine;
 use super::pieces::Pieces;
+use super::series::Series;
 use super::tape::Tape;
+use super::way::Way;
 use crate::nn::graph::{Function, Graph, Step};
 use crate::nn::{Halves, Value};
 use crate::optim::BYTES;
@@ -20,8 +22,8 @@ pub(super) struct Player<'g> {
     pub machine: Machine,
     /// Whether the body is a reversible one, and one node.
     pub reversible: bool,
-    /// Whether each step is recomputed.
-    pub recomputed: Vec<bool>,
+    /// What becomes of each step's activations.
+    pub ways: Vec<Way>,
     /// What each named step adds to what is held.
     pub stages: Vec<(String, usize)>,
     /// Of functions whose backward pass is to come; empty where activations are recomputed.
@@ -56,7 +58,7 @@ impl<'g> Player<'g> {
         self.ledger.hold(whole);
         let mut kept = Vec::new();
         for (i, (name, step)) in graph.steps.iter().enumerate() {
-            let recomputed = self.recomputed[i];
+            let recomputed = self.ways[i] != Way::Kept;
             let before = self.ledger.now.activations;
             name.clone_into(&mut self.ledger.at);
             match step {
@@ -90,7 +92,7 @@ impl<'g> Player<'g> {
         let mut y: Vec<Buffer> = Vec::new();
         for (i, (name, step)) in graph.steps.iter().enumerate().rev() {
             name.clone_into(&mut self.ledger.at);
-            let recomputed = self.recomputed[i];
+            let recomputed = self.ways[i] != Way::Kept;
             match step {
                 Step::Keep(f) => {
                     self.ledger.release_all(y);
@@ -107,6 +109,11 @@ impl<'g> Player<'g> {
                     let pieces = self.reversible.then(|| Pieces::of(graph, f)).flatten();
                     if let Some(pieces) = pieces {
                         dy = self.pull_pieces(&pieces, y[0], dy[0], i > 0);
+                        self.ledger.let_go(whole);
+                        continue;
+                    }
+                    if let Way::Apart(pieces) = self.ways[i].clone() {
+                        dy = self.pull_apart(&pieces, y[0], dy, i > 0);
                         self.ledger.let_go(whole);
                         continue;
                     }
@@ -178,6 +185,11 @@ impl<'g> Player<'g> {
     ) -> Buffer {
         let whole = self.beyond(self.values(f));
         self.ledger.hold(whole);
+        if let Some(series) = recomputed.then(|| Series::of(self.graph, f)).flatten() {
+            let dx = self.pull_series(&series, f, y, to, dy);
+            self.ledger.let_go(whole);
+            return dx;
+        }
         let tape = match recomputed {
             false => self.tapes.pop().unwrap_or_default(),
             true => {
@@ -251,7 +263,7 @@ impl<'g> Player<'g> {
     }
 
     /// x + y, written into whichever of the two has no other user.
-    fn sum(&mut self, x: Buffer, y: Buffer, f: &Function) -> Buffer {
+    pub fn sum(&mut self, x: Buffer, y: Buffer, f: &Function) -> Buffer {
         let bytes = self.bytes(f.outputs[0]);
         self.ledger.in_place(&[x, y], bytes)
     }

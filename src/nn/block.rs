@@ -165,6 +165,7 @@ mod tests {
     use burn::tensor::{Device, Tensor, TensorData};
 
     use super::*;
+    use crate::backend::reversible::Pieces;
     use crate::backend::{Again, Mode};
     use crate::nn::names_and_shapes;
     use crate::rng::Stream;
@@ -192,8 +193,8 @@ mod tests {
             vec![self.block.forward(e, x.remove(0))]
         }
 
-        fn pieces(&self) -> Option<Fork> {
-            self.block.pieces()
+        fn pieces(&self) -> Option<Pieces> {
+            self.block.pieces().map(Pieces::Fork)
         }
     }
 

@@ -2,8 +2,11 @@
 //! last ReLU, which could not be undone.
 
 use burn::module::Module;
+use burn::tensor::Tensor;
 
-use super::{BatchNorm, BranchKind, Conv2d, Conv2dConfig, Exec, Init, Order, Part};
+use super::{BatchNorm, BranchKind, Conv2d, Conv2dConfig, Exec, Init, Mode, Order, Part};
+use crate::backend::reversible::Pieces;
+use crate::backend::{AnyLayer, Layer, Streams};
 
 /// Convolutions, each with a BatchNorm in front of it or behind it.
 #[derive(Module, Debug)]
@@ -12,6 +15,9 @@ pub struct Branch {
     norms: Vec<BatchNorm>,
     #[module(skip)]
     order: Order,
+    /// Whether it is differentiated in pieces.
+    #[module(skip)]
+    in_pieces: bool,
 }
 
 impl Branch {
@@ -25,7 +31,15 @@ impl Branch {
             norms: norms.map(|(i, n)| BatchNorm::new(init.at("norms").at(i), n)).collect(),
             convs: convs.iter().enumerate().map(|(i, c)| c.init(init.at("convs").at(i))).collect(),
             order,
+            in_pieces: false,
         }
+    }
+
+    /// The same function, differentiated piece by piece if each convolution has its normalisation
+    /// in front of it: with fewer activations at a time. For that, the first of three convolutions
+    /// runs once more; of two convolutions none does.
+    pub fn in_pieces(self) -> Self {
+        Self { in_pieces: true, ..self }
     }
 }
 
@@ -47,4 +61,42 @@ impl Part for Branch {
         }
         x
     }
+
+    fn pieces(&self) -> Option<Pieces> {
+        if !self.in_pieces || self.order != Order::PreActivation {
+            return None;
+        }
+        let piece = |(conv, norm): (&Conv2d, &BatchNorm)| -> Box<dyn AnyLayer> {
+            Box::new(Piece { norm: norm.clone(), conv: conv.clone() })
+        };
+        Some(Pieces::Series(self.convs.iter().zip(&self.norms).map(piece).collect()))
+    }
 }
+
+/// BatchNorm, ReLU and a convolution.
+#[derive(Module, Debug)]
+struct Piece {
+    norm: BatchNorm,
+    conv: Conv2d,
+}
+
+impl Piece {
+    /// What the convolution reads.
+    fn normed(&self, x: Streams, mode: Mode) -> impl Iterator<Item = Tensor<4>> {
+        x.into_iter().map(move |x| self.norm.apply(x, mode, true))
+    }
+}
+
+impl Layer for Piece {
+    fn forward(&self, x: Streams, mode: Mode) -> Streams {
+        self.normed(x, mode).map(|x| self.conv.forward(x)).collect()
+    }
+
+    fn seeded(&self, x: Streams, dy: Streams, mode: Mode) -> Option<Tensor<1>> {
+        let roots = self.normed(x, mode).zip(dy).filter_map(|(x, dy)| self.conv.seeded(x, dy));
+        roots.reduce(|a, b| a + b)
+    }
+}
+
+#[cfg(all(test, feature = "flex"))]
+mod tests;

@@ -4,9 +4,10 @@ use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 
 use super::{Conv2dConfig, ConvConfig, Init};
-use crate::backend::convolution::{Window, convolve};
-use crate::backend::depthwise::depthwise;
+use crate::backend::convolution::{Window, convolve, seed_convolution};
+use crate::backend::depthwise::{depthwise, seed_depthwise};
 use crate::backend::products;
+use crate::backend::reversible::seeds;
 
 impl<const D: usize, const N: usize> ConvConfig<D, N> {
     /// The layer, initialised as PyTorch does: uniform within 1 / sqrt(fan in).
@@ -104,6 +105,20 @@ impl Conv2d {
     /// the weights (see [`super::Precision`]); the bias is added in the type of the input.
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
         self.in_own_type(x, |x, weight| apply(&self.config, x, weight))
+    }
+
+    /// A scalar on the tape whose derivative by the layer's output is `dy`; none if nothing is
+    /// tracked. The output is made only where a bias or another type stands behind the convolution.
+    pub(super) fn seeded(&self, x: Tensor<4>, dy: Tensor<4>) -> Option<Tensor<1>> {
+        let weight = self.weight.val();
+        if self.bias.is_some() || weight.dtype() != x.dtype() {
+            return seeds(vec![self.forward(x)], vec![dy]);
+        }
+        let root = match self.config.is_depthwise() {
+            true => seed_depthwise(x, weight, dy),
+            false => seed_convolution(x, weight, dy, self.config.window()),
+        };
+        root.is_tracked().then_some(root)
     }
 }
 

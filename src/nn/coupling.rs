@@ -19,6 +19,11 @@ impl Coupling {
         Self { f: branch("f"), g: branch("g") }
     }
 
+    /// With [`Branch::in_pieces`].
+    pub fn in_pieces(self) -> Self {
+        Self { f: self.f.in_pieces(), g: self.g.in_pieces() }
+    }
+
     /// F and G.
     pub fn functions(&self) -> [&dyn AnyPart; 2] {
         [&self.f, &self.g]

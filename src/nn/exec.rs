@@ -15,7 +15,7 @@ use super::{
     BatchNorm, Combine, Conv1d, Conv2d, Coupling, Halves, LayerNorm, Linear, Map, Masked, Mix,
     Padded, Squeeze, Stage, Statistics, Trace,
 };
-use crate::backend::reversible::{self, Execution, Fork, Reversible};
+use crate::backend::reversible::{self, Execution, Pieces, Reversible};
 use crate::backend::{AnyLayer, Layer, Mode, Streams};
 
 /// The layers that networks are made of. Axis 0 of every value is the batch.
@@ -181,7 +181,7 @@ pub trait Part: Module + 'static {
     fn forward<E: Exec>(&self, e: &mut E, x: Vec<E::Value<4>>) -> Vec<E::Value<4>>;
 
     /// The same function in pieces, for the way back; see [`Layer::pieces`].
-    fn pieces(&self) -> Option<Fork> {
+    fn pieces(&self) -> Option<Pieces> {
         None
     }
 }
@@ -191,7 +191,7 @@ impl<P: Part> Layer for P {
         Part::forward(self, &mut super::Run::new(mode), x)
     }
 
-    fn pieces(&self) -> Option<Fork> {
+    fn pieces(&self) -> Option<Pieces> {
         Part::pieces(self)
     }
 }

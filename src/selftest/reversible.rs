@@ -27,7 +27,7 @@ fn step(name: &str, width: usize, execution: Execution, device: &Device) -> Resu
             let mut start = 0;
             let span = |end: usize| {
                 let nodes = std::mem::replace(&mut start, end)..end;
-                Span { nodes, recomputed: true }
+                Span::new(nodes, true)
             };
             trainee.checkpointed(arch.graph(FRAMES)?.cuts().into_iter().map(span).collect())?
         }

@@ -98,7 +98,8 @@ impl Network {
     /// pass.
     ///
     /// # Errors
-    /// A reversible network, which recomputes its activations already. Spans with gaps.
+    /// A reversible network, which recomputes its activations already. Spans with gaps, and cuts
+    /// outside of their span.
     pub fn checkpointed(self, spans: Arc<[Span]>) -> Result<Self> {
         if matches!(self.unnamed, Backbone::Reversible(_)) {
             let message = "a reversible network recomputes its activations already";
@@ -108,6 +109,9 @@ impl Network {
         for span in &*spans {
             if span.nodes.start != end || span.nodes.is_empty() {
                 return Err(Error::invalid("the spans of a plan follow each other without gaps"));
+            }
+            if !span.ends().is_sorted_by(|a, b| a < b) {
+                return Err(Error::invalid("the cuts of a plan's span lie within it, in order"));
             }
             end = span.nodes.end;
         }

@@ -11,6 +11,7 @@ mod cube;
 #[cfg(all(feature = "cube", feature = "fusion"))]
 mod lazy;
 mod plain;
+mod seed;
 mod splits;
 mod tf32;
 mod window;
@@ -22,6 +23,7 @@ use burn::tensor::{Shape, Tensor};
 #[cfg(feature = "cube")]
 use super::gpu;
 
+pub use seed::{ConvolutionSeedOps, seed_convolution};
 pub use splits::Splits;
 pub use tf32::{allow_tf32, tf32_allowed};
 pub use window::Window;

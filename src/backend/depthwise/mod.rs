@@ -12,6 +12,9 @@ mod cpu;
 #[cfg(feature = "cube")]
 mod cube;
 mod plain;
+mod seed;
+
+pub use seed::{DepthwiseSeedOps, seed_depthwise};
 
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, Dispatch, backend_extension};

@@ -1,15 +1,13 @@
 //! A differentiable function with parameters of its own, and its gradients by a private tape.
 
-use std::slice::Iter;
-use std::vec::IntoIter;
-
 use burn::backend::DispatchTensor;
-use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
+use burn::module::{Module, ModuleVisitor, Param, ParamId};
 use burn::tensor::{Device, Tensor};
 
 use super::entrance::Entrance;
-use super::fork::Fork;
+use super::piece::Pieces;
 use super::seed::seed;
+use super::values::{Fill, Harvest, Thaw};
 use crate::backend::{Mode, is_gpu};
 
 /// One or more tensors `[batch, channels, mels, frames]` that travel together.
@@ -24,9 +22,21 @@ pub trait Layer: Module + 'static {
     /// The same function in pieces, if it is better differentiated piece by piece: each runs the
     /// same operations on the same parameters (clones of them), and their gradients have the same
     /// bits.
-    fn pieces(&self) -> Option<Fork> {
+    fn pieces(&self) -> Option<Pieces> {
         None
     }
+
+    /// A scalar on the tape whose derivative by the outputs is `dy`; none if nothing is tracked.
+    /// Nobody wants the outputs, so a layer need not make those that no gradient needs.
+    fn seeded(&self, x: Streams, dy: Streams, mode: Mode) -> Option<Tensor<1>> {
+        seeds(Layer::forward(self, x, mode), dy)
+    }
+}
+
+/// [`Layer::seeded`] of outputs that were made.
+pub(crate) fn seeds(y: Streams, dy: Streams) -> Option<Tensor<1>> {
+    let roots = y.into_iter().zip(dy).filter(|(y, _)| y.is_tracked()).map(|(y, dy)| seed(y, dy));
+    roots.reduce(|a, b| a + b)
 }
 
 /// A [`Layer`] whose type is forgotten; every layer is one. Parameters are numbered in the order in
@@ -58,12 +68,13 @@ pub trait AnyLayer {
         gradients: &mut dyn FnMut(usize, DispatchTensor),
     ) -> Option<Streams>;
 
-    /// [`AnyLayer::pull`] of inputs that nobody else needs, of the layer as a whole: each is held
-    /// for as long as an operation needs it, and an operation may write into its place.
+    /// [`AnyLayer::pull`] of inputs that are given away, of the layer as a whole: each is held for
+    /// as long as an operation needs it, and an operation may write into its place unless someone
+    /// else holds it. Without `outputs` nobody wants these; see [`Layer::seeded`].
     fn pull_given(
         &self,
         again: Again,
-        outputs: &mut dyn FnMut(Streams),
+        outputs: Option<&mut dyn FnMut(Streams)>,
         gradients: &mut dyn FnMut(usize, DispatchTensor),
     ) -> Option<Streams>;
 }
@@ -127,16 +138,16 @@ impl<L: Layer> AnyLayer for L {
         outputs: &mut dyn FnMut(Streams),
         gradients: &mut dyn FnMut(usize, DispatchTensor),
     ) -> Option<Streams> {
-        if let Some(fork) = self.pieces() {
-            return fork.pull(again, &self.ids(), outputs, gradients);
+        match self.pieces() {
+            Some(pieces) => pieces.pull(again, &self.ids(), outputs, gradients),
+            None => differentiate(self, again, false, Some(outputs), gradients),
         }
-        differentiate(self, again, false, outputs, gradients)
     }
 
     fn pull_given(
         &self,
         again: Again,
-        outputs: &mut dyn FnMut(Streams),
+        outputs: Option<&mut dyn FnMut(Streams)>,
         gradients: &mut dyn FnMut(usize, DispatchTensor),
     ) -> Option<Streams> {
         differentiate(self, again, true, outputs, gradients)
@@ -148,7 +159,7 @@ fn differentiate<L: Layer>(
     layer: &L,
     again: Again,
     given: bool,
-    outputs: &mut dyn FnMut(Streams),
+    outputs: Option<&mut dyn FnMut(Streams)>,
     gradients: &mut dyn FnMut(usize, DispatchTensor),
 ) -> Option<Streams> {
     let Again { x, dy, mode, inputs, tracked, values } = again;
@@ -160,11 +171,16 @@ fn differentiate<L: Layer>(
         false => Entrance::leaf(x, inputs),
     };
     let (x, entrances): (Streams, Vec<Entrance>) = x.into_iter().map(enter).unzip();
-    let y = layer.forward(x, mode.again());
-    let values: Streams = y.iter().map(|y| y.clone().inner()).collect();
-    let roots = y.into_iter().zip(dy).filter(|(y, _)| y.is_tracked()).map(|(y, dy)| seed(y, dy));
-    let root = roots.reduce(|a, b| a + b);
-    outputs(values);
+    let root = match outputs {
+        None => layer.seeded(x, dy, mode.again()),
+        Some(outputs) => {
+            let y = layer.forward(x, mode.again());
+            let made: Streams = y.iter().map(|y| y.clone().inner()).collect();
+            let root = seeds(y, dy);
+            outputs(made);
+            root
+        }
+    };
     in_order(device.as_ref());
     let mut found = root.map(|root| root.backward());
     let dx = inputs
@@ -190,92 +206,5 @@ fn differentiate<L: Layer>(
 pub(crate) fn in_order(device: Option<&Device>) {
     if let Some(device) = device.filter(|device| is_gpu(device)) {
         device.flush().unwrap_or_else(|e| panic!("{e}"));
-    }
-}
-
-/// Makes tracked parameters leaves of a new tape. Buffers must stay what they are: a running
-/// statistic is one cell shared by all copies of a module.
-struct Thaw<'a> {
-    tracked: Iter<'a, bool>,
-    /// Values in the place of the parameters' own.
-    values: IntoIter<Option<DispatchTensor>>,
-}
-
-impl ModuleMapper for Thaw<'_> {
-    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        let value = self.values.next().flatten();
-        match self.tracked.next() {
-            Some(true) => param.map(|own| {
-                let value = value.map_or_else(|| own.inner(), Tensor::from_dispatch);
-                value.autodiff().require_grad()
-            }),
-            _ => param,
-        }
-    }
-}
-
-/// Puts values in the place of parameters.
-struct Fill(IntoIter<Option<DispatchTensor>>);
-
-impl ModuleMapper for Fill {
-    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        match self.0.next().flatten() {
-            Some(value) => param.map(|_| Tensor::from_dispatch(value)),
-            None => param,
-        }
-    }
-}
-
-/// Replaces parameters by a tensor of one value: others have theirs.
-pub(super) struct Hollow<'a> {
-    /// Which parameters.
-    given: Iter<'a, bool>,
-    /// The memory of that value.
-    one: Option<Tensor<1>>,
-}
-
-impl<'a> Hollow<'a> {
-    pub fn new(given: &'a [bool]) -> Self {
-        Self { given: given.iter(), one: None }
-    }
-}
-
-impl ModuleMapper for Hollow<'_> {
-    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        let Some(true) = self.given.next() else { return param };
-        param.map(|own| {
-            let one = self.one.get_or_insert_with(|| Tensor::zeros([1], &own.device()));
-            one.clone().reshape([1; D])
-        })
-    }
-}
-
-/// Takes tracked parameters off their tape: same values, no gradient.
-pub(super) struct Freeze<'a>(pub Iter<'a, bool>);
-
-impl ModuleMapper for Freeze<'_> {
-    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        match self.0.next() {
-            Some(true) => param.map(Tensor::inner),
-            _ => param,
-        }
-    }
-}
-
-/// Collects the gradients of tracked parameters.
-struct Harvest<'a> {
-    gradients: burn::tensor::Gradients,
-    tracked: std::iter::Enumerate<Iter<'a, bool>>,
-    /// Those that were found, with the numbers of their parameters.
-    ripe: Vec<(usize, DispatchTensor)>,
-}
-
-impl ModuleVisitor for Harvest<'_> {
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        let Some((index, true)) = self.tracked.next() else { return };
-        // A parameter that the function did not use has none.
-        if let Some(gradient) = param.base().grad_remove(&mut self.gradients) {
-            self.ripe.push((index, gradient.into_dispatch()));
-        }
     }
 }

@@ -2,10 +2,10 @@
 //! from the output (additive couplings, rearrangements) or from a few kept inputs (everything
 //! else).
 //!
-//! From the ground up: `grid` (rounding of streams), `seed`, `entrance` and `layer` (functions and
-//! their private tapes), `fork` (functions in pieces), `body` (steps), `chain` (the steps forwards
-//! and backwards), `deliver` (where gradients go on the way back), `lift` and `node` (the whole as
-//! one node of the tape).
+//! From the ground up: `grid` (rounding of streams), `seed`, `entrance`, `values` and `layer`
+//! (functions and their private tapes), `piece`, `fork` and `series` (functions in pieces), `body`
+//! (steps), `chain` (the steps forwards and backwards), `deliver` (where gradients go on the way
+//! back), `lift` and `node` (the whole as one node of the tape).
 //!
 //! A [`Reversible`] module lists its [`Step`]s. [`run`] takes an input through them:
 //!
@@ -43,7 +43,10 @@ mod grid;
 mod layer;
 mod lift;
 mod node;
+mod piece;
 mod seed;
+mod series;
+mod values;
 
 pub use body::{Execution, Rearrange, Reversible, Step};
 pub use deliver::{Sink, delivering};
@@ -52,11 +55,14 @@ pub use fork::Fork;
 pub use grid::{GRID, GridOps, sum};
 pub(crate) use grid::{shift, snap};
 pub(super) use layer::in_order;
+pub(crate) use layer::seeds;
 pub use layer::{Again, AnyLayer, Layer, Streams};
 pub use lift::Lift;
 pub use node::ReversibleOps;
+pub use piece::Pieces;
 pub use seed::SeedOps;
 pub(crate) use seed::seed as root;
+pub(super) use seed::zero;
 
 use burn::tensor::Tensor;
 

@@ -18,8 +18,8 @@ use burn::tensor::Tensor;
 use super::body::{Reversible, Step};
 use super::chain;
 use super::deliver::{deliver, lend, lends};
-use super::layer::{Freeze, Hollow};
 use super::lift::Lift;
+use super::values::{Freeze, Hollow};
 use crate::backend::Mode;
 
 /// A tensor on the tape.

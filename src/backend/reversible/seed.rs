@@ -40,7 +40,8 @@ pub(crate) fn seed<const D: usize>(y: Tensor<D>, dy: Tensor<D>) -> Tensor<1> {
     Tensor::from_dispatch(<Dispatch as SeedOps>::seed(y.into_dispatch(), dy.into_dispatch()))
 }
 
-fn zero<B: Backend>(like: &FloatTensor<B>) -> FloatTensor<B> {
+/// What such a scalar holds.
+pub(in crate::backend) fn zero<B: Backend>(like: &FloatTensor<B>) -> FloatTensor<B> {
     B::float_zeros([1].into(), &like.device(), like.dtype().into())
 }
 

@@ -9,12 +9,17 @@
 //! `held + max over u in i..k of (tape[i] + ... + tape[u] + work[u])`
 //!
 //! and leaves the bytes of its output to `held`, which the part behind it reads. A part that is
-//! kept needs the same for its one unit, and leaves its tape, which its output belongs to.
+//! kept needs the same for its one unit, and leaves its tape, which its output belongs to. A part
+//! that is taken apart has the tape of one unit at a time, and the unit's input beside it:
 //!
-//! The least that can be held in front of a unit while nothing needs more than a bound decides
-//! whether the bound is possible: whatever follows needs less where less is held. That makes
-//! [`Chain::fewest`] exact. [`Chain::cheapest`] keeps for each place all pairs of held bytes and
-//! costs of which none is worse in both.
+//! `held + max over u in i..k of (output[u - 1] + tape[u] + work[u])`
+//!
+//! of which the first unit's input belongs to `held`. For that, each unit runs once for every unit
+//! behind it in the part, and once for its own tape.
+//!
+//! [`Chain::cheapest`] keeps for each place all pairs of held bytes and costs of which none is
+//! worse in both. [`Chain::fewest`] looks for the smallest bound within which that costs no more
+//! than to compute all units again once: without that, what saves a byte could take any time.
 
 use std::ops::Range;
 
@@ -37,8 +42,19 @@ pub(super) struct Unit {
 pub(super) struct Part {
     /// Their numbers.
     pub units: Range<usize>,
-    /// Whether they are computed again.
-    pub recomputed: bool,
+    /// What becomes of them.
+    pub kind: Kind,
+}
+
+/// What becomes of a part.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Its tape is kept.
+    Kept,
+    /// It is computed again, with all tapes at once.
+    Recomputed,
+    /// It is computed again, with one unit's tape at a time.
+    Apart,
 }
 
 /// Units, and what is needed behind all of them beside what they hold.
@@ -51,34 +67,42 @@ pub(super) struct Chain {
 /// Most pairs of bytes and costs in front of a unit. Networks have fewer or nearly equal ones.
 const MOST: usize = 128;
 
+/// Most units of a part that is taken apart. More of them are computed too often.
+const MOST_APART: usize = 8;
+
+/// [`Chain::fewest`] is exact up to this part of the bytes.
+const GRAIN: usize = 1 << 10;
+
 /// A way to a place in the chain.
 #[derive(Debug, Clone, Copy)]
 struct Way {
     held: usize,
     cost: u64,
-    /// The place before, the way to it among those kept, and whether what lies between is
-    /// recomputed.
-    before: (usize, usize, bool),
+    /// The place before, the way to it among those kept, and what becomes of what lies between.
+    before: (usize, usize, Kind),
 }
 
 impl Chain {
     /// Every unit as a kept part.
     pub fn kept(&self) -> Vec<Part> {
-        (0..self.units.len()).map(|i| Part { units: i..i + 1, recomputed: false }).collect()
+        (0..self.units.len()).map(|i| Part { units: i..i + 1, kind: Kind::Kept }).collect()
     }
 
     /// The most bytes that parts need.
     pub fn peak(&self, parts: &[Part]) -> usize {
         let (mut held, mut peak) = (0, 0);
-        for Part { units, recomputed } in parts {
+        for Part { units, kind } in parts {
             let mut tapes = held;
-            for unit in &self.units[units.clone()] {
+            for (i, unit) in units.clone().map(|i| (i, self.units[i])) {
+                if *kind == Kind::Apart {
+                    tapes = held + if i > units.start { self.units[i - 1].output } else { 0 };
+                }
                 tapes += unit.tape;
                 peak = peak.max(tapes + unit.work);
             }
-            held = match recomputed {
-                true => held + self.units[units.end - 1].output,
-                false => tapes,
+            held = match kind {
+                Kind::Kept => tapes,
+                Kind::Recomputed | Kind::Apart => held + self.units[units.end - 1].output,
             };
         }
         peak.max(held + self.top)
@@ -86,11 +110,19 @@ impl Chain {
 
     /// What the recomputation costs.
     pub fn cost(&self, parts: &[Part]) -> u64 {
-        let again = parts.iter().filter(|part| part.recomputed);
-        again.flat_map(|part| &self.units[part.units.clone()]).map(|unit| unit.cost).sum()
+        let of = |Part { units, kind }: &Part| -> u64 {
+            let times = |i: usize| match kind {
+                Kind::Kept => 0,
+                Kind::Recomputed => 1,
+                Kind::Apart => (units.end - i) as u64,
+            };
+            units.clone().map(|i| times(i) * self.units[i].cost).sum()
+        };
+        parts.iter().map(of).sum()
     }
 
-    /// The parts with the fewest bytes at the peak, of several such those with the least cost.
+    /// The parts with the fewest bytes at the peak that cost no more than all units do once, of
+    /// several such those with the least cost.
     pub fn fewest(&self) -> Vec<Part> {
         let kept = self.kept();
         // Possible, and not possible.
@@ -98,7 +130,7 @@ impl Chain {
         if self.is_possible(low) {
             high = low;
         }
-        while high - low > 1 {
+        while high - low > (high / GRAIN).max(1) {
             let middle = low + (high - low) / 2;
             match self.is_possible(middle) {
                 true => high = middle,
@@ -108,54 +140,61 @@ impl Chain {
         self.cheapest(high).unwrap_or(kept)
     }
 
-    /// Whether some parts need no more bytes than so many.
+    /// Whether some parts need no more bytes than so many, and cost no more than all units do once.
     fn is_possible(&self, bound: usize) -> bool {
-        // The least that is held at each place; none that cannot be reached.
-        let mut least: Vec<Option<usize>> = vec![Some(0)];
-        for end in 1..=self.units.len() {
-            let mut best: Option<usize> = None;
-            self.ending(end, bound, |start, room, adds, _, _| {
-                let held = least[start].filter(|&held| held <= room).map(|held| held + adds);
-                best = [best, held].into_iter().flatten().min();
-            });
-            least.push(best);
-        }
-        let last = least.last().copied().flatten();
-        last.is_some_and(|held| held + self.top <= bound)
+        let once: u64 = self.units.iter().map(|unit| unit.cost).sum();
+        self.cheapest(bound).is_some_and(|parts| self.cost(&parts) <= once)
     }
 
     /// Tells all parts that end at a place and need no more than a bound: where each begins, the
-    /// most that may be held there, what it adds to that, its cost, and whether it is recomputed.
+    /// most that may be held there, what it adds to that, its cost, and what becomes of it.
     fn ending(
         &self,
         end: usize,
         bound: usize,
-        mut tell: impl FnMut(usize, usize, usize, u64, bool),
+        mut tell: impl FnMut(usize, usize, usize, u64, Kind),
     ) {
         let last = self.units[end - 1];
         let (mut need, mut cost) = (0, 0);
+        // The same for what is taken apart: the most that a unit needs whose input is made again,
+        // and the cost.
+        let (mut most, mut costs) = (0, 0);
         for start in (0..end).rev() {
-            let unit = self.units[start];
+            let (unit, count) = (self.units[start], end - start);
+            let alone = unit.tape + unit.work;
             need = unit.tape + unit.work.max(need);
             cost += unit.cost;
-            let Some(room) = bound.checked_sub(need) else { return };
-            if start + 1 == end {
-                tell(start, room, last.tape, 0, false);
+            costs += count as u64 * unit.cost;
+            let room = bound.checked_sub(need);
+            let apart = bound.checked_sub(most.max(alone)).filter(|_| count <= MOST_APART);
+            if room.is_none() && apart.is_none() {
+                return;
             }
-            tell(start, room, last.output, cost, true);
+            if let Some(room) = room {
+                if count == 1 {
+                    tell(start, room, last.tape, 0, Kind::Kept);
+                }
+                tell(start, room, last.output, cost, Kind::Recomputed);
+            }
+            if let Some(room) = apart.filter(|_| count > 1) {
+                tell(start, room, last.output, costs, Kind::Apart);
+            }
+            if start > 0 {
+                most = most.max(self.units[start - 1].output + alone);
+            }
         }
     }
 
     /// The parts with the least cost among those that need no more bytes than so many; of several
     /// such those that hold the fewest at the end. None if nothing is possible.
     pub fn cheapest(&self, bound: usize) -> Option<Vec<Part>> {
-        let mut ways = vec![vec![Way { held: 0, cost: 0, before: (0, 0, false) }]];
+        let mut ways = vec![vec![Way { held: 0, cost: 0, before: (0, 0, Kind::Kept) }]];
         for end in 1..=self.units.len() {
             let mut found = Vec::new();
-            self.ending(end, bound, |start, room, adds, cost, recomputed| {
+            self.ending(end, bound, |start, room, adds, cost, kind| {
                 for (i, way) in ways[start].iter().enumerate().filter(|(_, w)| w.held <= room) {
                     let (held, cost) = (way.held + adds, way.cost + cost);
-                    found.push(Way { held, cost, before: (start, i, recomputed) });
+                    found.push(Way { held, cost, before: (start, i, kind) });
                 }
             });
             ways.push(thinned(found));
@@ -165,8 +204,8 @@ impl Chain {
         let (mut number, _) = possible.min_by_key(|(_, way)| (way.cost, way.held))?;
         let (mut parts, mut end) = (Vec::new(), self.units.len());
         while end > 0 {
-            let (start, before, recomputed) = ways[end][number].before;
-            parts.push(Part { units: start..end, recomputed });
+            let (start, before, kind) = ways[end][number].before;
+            parts.push(Part { units: start..end, kind });
             (end, number) = (start, before);
         }
         parts.reverse();

@@ -10,8 +10,9 @@ mod units;
 
 use std::sync::Arc;
 
-use self::chain::{Chain, Part};
+use self::chain::{Chain, Kind, Part};
 use super::account::account_in;
+use super::way::Way;
 use super::{Setting, human};
 use crate::backend::BackendKind;
 use crate::error::{Error, Result};
@@ -30,7 +31,7 @@ pub struct Plan {
     pub bytes: usize,
     /// Bytes of a step that keeps everything.
     pub ordinary: usize,
-    /// The part of the network's multiplications, and of values made, that is computed twice.
+    /// Multiplications and values made that are computed again, against the network's own.
     pub again: f64,
     /// For each stage: its name, spans that are recomputed, and units that are kept.
     pub stages: Vec<(String, usize, usize)>,
@@ -115,9 +116,13 @@ struct Made {
 /// The nodes of parts, whose units end at cuts.
 fn spans(cuts: &[usize], parts: &[Part]) -> Vec<Span> {
     let start = |unit: usize| unit.checked_sub(1).map_or(0, |before| cuts[before]);
-    let span = |part: &Part| Span {
-        nodes: start(part.units.start)..cuts[part.units.end - 1],
-        recomputed: part.recomputed,
+    let span = |Part { units, kind }: &Part| {
+        let inner = if *kind == Kind::Apart { &cuts[units.start..units.end - 1] } else { &[] };
+        Span {
+            nodes: start(units.start)..cuts[units.end - 1],
+            recomputed: *kind != Kind::Kept,
+            cuts: inner.to_vec(),
+        }
     };
     parts.iter().map(span).collect()
 }
@@ -125,9 +130,10 @@ fn spans(cuts: &[usize], parts: &[Part]) -> Vec<Span> {
 impl<'s> Planner<'s> {
     fn new(setting: &'s Setting, kind: BackendKind, graph: Graph) -> Self {
         let cuts = graph.cuts();
-        let ordinary = account_in(setting, kind, &graph, vec![false; graph.steps.len()]).needed();
+        let ordinary =
+            account_in(setting, kind, &graph, vec![Way::Kept; graph.steps.len()]).needed();
         let each: Vec<Part> =
-            (0..cuts.len()).map(|i| Part { units: i..i + 1, recomputed: false }).collect();
+            (0..cuts.len()).map(|i| Part { units: i..i + 1, kind: Kind::Kept }).collect();
         let divided = graph.clone().in_spans(&spans(&cuts, &each));
         let chain = units::chain(setting, kind, &divided);
         Self { setting, kind, graph, cuts, chain, ordinary }
@@ -137,8 +143,8 @@ impl<'s> Planner<'s> {
     fn made(&self, parts: Vec<Part>) -> Made {
         let spans = spans(&self.cuts, &parts);
         let graph = self.graph.clone().in_spans(&spans);
-        let recomputed = spans.iter().map(|span| span.recomputed).collect();
-        let bytes = account_in(self.setting, self.kind, &graph, recomputed).needed();
+        let ways = spans.iter().map(Way::of).collect();
+        let bytes = account_in(self.setting, self.kind, &graph, ways).needed();
         let all: u64 = self.chain.units.iter().map(|unit| unit.cost).sum();
         let mut stages: Vec<(String, usize, usize)> = Vec::new();
         for ((name, _), span) in graph.steps.iter().zip(&spans) {
@@ -161,7 +167,8 @@ impl<'s> Planner<'s> {
         Made { parts, plan }
     }
 
-    /// The plan with the fewest bytes. It may be the one that keeps everything, which is given.
+    /// The plan with the fewest bytes of those that compute the network once more at most. It may
+    /// be the one that keeps everything, which is given.
     fn fewest(&self, kept: Made) -> Made {
         let fewest = self.made(self.chain.fewest());
         if fewest.plan.bytes < kept.plan.bytes { fewest } else { kept }

@@ -55,6 +55,19 @@ fn fewest_bytes_are_fewer_and_what_the_account_says() {
     }
 }
 
+/// Wide blocks come apart, so that their inputs are not held beside each other's tapes.
+#[test]
+fn the_first_stage_is_taken_apart() {
+    let setting = Setting { batch: 128, speakers: 5994, ..setting("resnet34", None) };
+    let made = plan(&setting, CPU).unwrap();
+    assert!(10 * made.bytes < 16 << 30, "{made:?}");
+    assert!(made.again <= 1.0, "{made:?}");
+    let apart = made.spans.iter().find(|span| !span.cuts.is_empty()).expect("some are");
+    assert!(apart.recomputed && apart.pieces().len() == 1 + apart.cuts.len());
+    let cuts = setting.arch.graph(200).unwrap().cuts();
+    assert!(apart.cuts.iter().all(|cut| cuts.contains(cut)), "{apart:?}");
+}
+
 /// Of one network: ordinary, checkpointed, Type I, Type II.
 #[test]
 fn every_kind_takes_less_than_the_one_before() {

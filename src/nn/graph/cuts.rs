@@ -14,6 +14,34 @@ pub struct Span {
     /// Whether the backward pass computes them again from the value that they read. Else a tape
     /// keeps what it needs of them.
     pub recomputed: bool,
+    /// The numbers of values in between, in order, at which the backward pass takes a recomputed
+    /// span apart. Then it has what a tape needs of one piece at a time, and computes the input of
+    /// each piece from the value that the span reads.
+    pub cuts: Vec<usize>,
+}
+
+impl Span {
+    /// A span in one piece.
+    pub fn new(nodes: Range<usize>, recomputed: bool) -> Self {
+        Self { nodes, recomputed, cuts: Vec::new() }
+    }
+
+    /// Where its pieces begin and end, in forward order.
+    pub fn ends(&self) -> Vec<usize> {
+        let ends = std::iter::once(self.nodes.start).chain(self.cuts.iter().copied());
+        ends.chain([self.nodes.end]).collect()
+    }
+
+    /// Its pieces, in forward order; itself if it is not taken apart.
+    pub fn pieces(&self) -> Vec<Function> {
+        self.ends().windows(2).map(|ends| function(ends[0]..ends[1])).collect()
+    }
+}
+
+/// Nodes between two cuts.
+fn function(nodes: Range<usize>) -> Function {
+    let (inputs, outputs) = (vec![Value(nodes.start)], vec![Value(nodes.end)]);
+    Function { inputs, nodes, outputs }
 }
 
 impl Graph {
@@ -65,12 +93,8 @@ impl Graph {
     #[must_use]
     pub fn in_spans(self, spans: &[Span]) -> Self {
         let step = |span: &Span| {
-            let function = Function {
-                inputs: vec![Value(span.nodes.start)],
-                nodes: span.nodes.clone(),
-                outputs: vec![Value(span.nodes.end)],
-            };
-            (self.nodes[span.nodes.start].stage.to_string(), Step::Keep(function))
+            let stage = self.nodes[span.nodes.start].stage.to_string();
+            (stage, Step::Keep(function(span.nodes.clone())))
         };
         let steps = spans.iter().map(step).collect();
         Self { steps, ..self }
@@ -120,10 +144,8 @@ mod tests {
         let graph = graph("resnet18");
         let cuts = graph.cuts();
         let starts = std::iter::once(0).chain(cuts.iter().copied());
-        let spans: Vec<Span> = starts
-            .zip(&cuts)
-            .map(|(start, &end)| Span { nodes: start..end, recomputed: true })
-            .collect();
+        let spans: Vec<Span> =
+            starts.zip(&cuts).map(|(start, &end)| Span::new(start..end, true)).collect();
         let cut = graph.clone().in_spans(&spans);
         assert_eq!(cut.steps.len(), cuts.len());
         assert_eq!((&cut.nodes, &cut.tail), (&graph.nodes, &graph.tail));

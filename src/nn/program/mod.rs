@@ -17,8 +17,9 @@ use crate::backend::reversible::{self, Execution};
 
 /// Runs a network on images `[batch, 1, mels, frames]`, the given spans first and what is behind
 /// them on the tape. What is recomputed is one node of the tape for each span, which keeps nothing
-/// but the value that the span reads. Embeddings, gradients and running statistics are those of the
-/// network's own forward pass.
+/// but the value that the span reads. The backward pass takes it as a whole, or piece by piece
+/// where it has cuts. Embeddings, gradients and running statistics are those of the network's own
+/// forward pass.
 ///
 /// # Panics
 /// The spans are none of this network.
@@ -36,7 +37,12 @@ pub(crate) fn run_spans<N: Net>(
         let own: Vec<Line> =
             std::iter::from_fn(|| rest.next_if(|line| line.output <= end)).collect();
         let behind = own.last().map_or(axes, |line| line.axes);
-        let piece = Piece::new(own, [(from, axes), (end, behind)]);
+        let cut = |&cut: &usize| {
+            let line = own.iter().find(|line| line.output == Value(cut));
+            (Value(cut), line.expect("plans cut between the network's operations").axes)
+        };
+        let cuts = span.cuts.iter().map(cut).collect();
+        let piece = Piece::new(own, [(from, axes), (end, behind)], cuts);
         x = match span.recomputed {
             true => {
                 let y = reversible::run(&piece, widen(x, axes), mode, Execution::Reversible);
@@ -46,7 +52,7 @@ pub(crate) fn run_spans<N: Net>(
         };
         (from, axes) = (end, behind);
     }
-    let tail = Piece::new(rest.collect(), [(from, axes), (output, 2)]);
+    let tail = Piece::new(rest.collect(), [(from, axes), (output, 2)], Vec::new());
     Tensor::from_dispatch(tail.compute(x, mode))
 }
 

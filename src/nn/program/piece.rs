@@ -1,6 +1,7 @@
 //! A part of a program, as a module of the layers in it.
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use burn::backend::DispatchTensor;
@@ -8,8 +9,8 @@ use burn::module::Module;
 use burn::tensor::Tensor;
 
 use super::record::{Code, Layer, Line};
-use crate::backend::reversible::{Reversible, Step};
-use crate::backend::{self, Mode, Streams};
+use crate::backend::reversible::{Pieces, Reversible, Step};
+use crate::backend::{self, AnyLayer, Mode, Streams};
 use crate::nn::Run;
 use crate::nn::graph::Value;
 
@@ -26,9 +27,16 @@ pub(super) struct Piece {
 #[derive(Debug, Clone)]
 struct Plan {
     lines: Arc<[Computed]>,
+    /// Which of them are the part's.
+    own: Range<usize>,
     /// What is read and what is made, each with its axes.
-    ends: [(Value, usize); 2],
+    ends: [End; 2],
+    /// Values in between at which the backward pass takes the part apart.
+    cuts: Vec<End>,
 }
+
+/// A value with its axes.
+type End = (Value, usize);
 
 /// A line without its layer.
 #[derive(Debug)]
@@ -39,14 +47,33 @@ struct Computed {
 }
 
 impl Piece {
-    /// The lines between two values, which are given with their axes.
-    pub fn new(lines: Vec<Line>, ends: [(Value, usize); 2]) -> Self {
+    /// The lines between two values. The backward pass takes them apart at `cuts`.
+    pub fn new(lines: Vec<Line>, ends: [End; 2], cuts: Vec<End>) -> Self {
         let divided = lines.into_iter().map(|line| {
             let Line { inputs, output, code, layer, axes: _ } = line;
             (layer, Computed { inputs, output, code })
         });
         let (layers, lines): (Vec<_>, Vec<_>) = divided.unzip();
-        Self { layers, plan: Plan { lines: lines.into(), ends } }
+        let own = 0..lines.len();
+        Self { layers, plan: Plan { lines: lines.into(), own, ends, cuts } }
+    }
+
+    /// The lines up to a value, which are the first ones, and those behind it.
+    fn divided(self, at: End) -> [Self; 2] {
+        let Self { mut layers, plan: Plan { lines, own, ends: [from, to], cuts } } = self;
+        let first = lines[own.clone()].iter().take_while(|line| line.output <= at.0).count();
+        let middle = own.start + first;
+        let behind = layers.split_off(first);
+        let plan = |own: Range<usize>, ends: [End; 2], cuts: Vec<End>| Plan {
+            lines: lines.clone(),
+            own,
+            ends,
+            cuts,
+        };
+        [
+            Self { layers, plan: plan(own.start..middle, [from, at], Vec::new()) },
+            Self { layers: behind, plan: plan(middle..own.end, [at, to], cuts) },
+        ]
     }
 
     /// The last value of the first one. Values are freed behind their last use.
@@ -54,7 +81,8 @@ impl Piece {
     /// # Panics
     /// A line reads what was made elsewhere.
     pub fn compute(&self, x: DispatchTensor, mode: Mode) -> DispatchTensor {
-        let Plan { lines, ends: [(input, _), (output, _)] } = &self.plan;
+        let Plan { lines, own, ends: [(input, _), (output, _)], .. } = &self.plan;
+        let lines = &lines[own.clone()];
         let mut uses = HashMap::<Value, usize>::new();
         let read = lines.iter().flat_map(|line| &line.inputs).chain([output]);
         read.for_each(|&v| *uses.entry(v).or_default() += 1);
@@ -82,6 +110,21 @@ impl backend::Layer for Piece {
         let [(_, before), (_, behind)] = self.plan.ends;
         let y = self.compute(narrow(x.remove(0), before), mode);
         vec![widen(y, behind)]
+    }
+
+    fn pieces(&self) -> Option<Pieces> {
+        let mut pieces: Vec<Box<dyn AnyLayer>> = Vec::new();
+        let mut rest = self.clone();
+        for cut in std::mem::take(&mut rest.plan.cuts) {
+            let [piece, behind] = rest.divided(cut);
+            pieces.push(Box::new(piece));
+            rest = behind;
+        }
+        if pieces.is_empty() {
+            return None;
+        }
+        pieces.push(Box::new(rest));
+        Some(Pieces::Series(pieces))
     }
 }
 

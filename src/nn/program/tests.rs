@@ -42,7 +42,7 @@ fn spans(arch: &Architecture, frames: usize, groups: &[(usize, bool)]) -> Vec<Sp
         }
         taken = (taken + units).min(cuts.len());
         let end = cuts[taken - 1];
-        spans.push(Span { nodes: start..end, recomputed });
+        spans.push(Span::new(start..end, recomputed));
         start = end;
     }
     spans
@@ -87,12 +87,17 @@ fn same(ours: &Outcome, wanted: &Outcome, what: &str) {
 
 fn compare((name, width, mels, frames): (&str, usize, usize, usize), groups: &[(usize, bool)]) {
     let arch = architecture(name, width, mels);
-    let network = || arch.init(&Device::default(), 3).unwrap();
     let spans = spans(&arch, frames, groups);
+    compare_spans(&arch, frames, spans, &format!("{name} {groups:?}"));
+}
+
+#[track_caller]
+fn compare_spans(arch: &Architecture, frames: usize, spans: Vec<Span>, what: &str) {
+    let network = || arch.init(&Device::default(), 3).unwrap();
     let checkpointed = network().checkpointed(spans.into()).unwrap();
-    let wanted = outcome(network(), &arch, frames);
-    assert!(wanted.len() > 20, "{name}");
-    same(&outcome(checkpointed, &arch, frames), &wanted, &format!("{name} {groups:?}"));
+    let wanted = outcome(network(), arch, frames);
+    assert!(wanted.len() > 20, "{what}");
+    same(&outcome(checkpointed, arch, frames), &wanted, what);
 }
 
 /// The numbers that plans name are the same on both sides.
@@ -136,6 +141,22 @@ fn recomputed_spans_stand_beside_kept_ones() {
     }
 }
 
+/// Three units at a time, at each of which the backward pass takes its span apart.
+#[test]
+fn recomputed_spans_can_be_taken_apart() {
+    for (name, width, mels, frames) in FAMILIES {
+        let arch = architecture(name, width, mels);
+        let all = arch.graph(frames).unwrap().cuts();
+        let mut spans = spans(&arch, frames, &[(3, true)]);
+        for span in &mut spans {
+            let within = |cut: &&usize| (span.nodes.start + 1..span.nodes.end).contains(*cut);
+            span.cuts = all.iter().filter(within).copied().collect();
+        }
+        assert!(spans.iter().any(|span| span.cuts.len() == 2), "{name}");
+        compare_spans(&arch, frames, spans, name);
+    }
+}
+
 #[test]
 fn kept_spans_are_the_ordinary_pass() {
     FAMILIES.iter().for_each(|&family| compare(family, &[(1, false)]));
@@ -163,8 +184,13 @@ fn what_is_no_plan_of_the_network_is_refused() {
     assert!(error.contains("already"), "{error}");
     let network = || architecture("resnet10", 4, 16).init(&device, 3).unwrap();
     for nodes in [1..3, 0..0] {
-        let spans = vec![Span { nodes, recomputed: true }];
+        let spans = vec![Span::new(nodes, true)];
         let error = network().checkpointed(spans.into()).unwrap_err().to_string();
         assert!(error.contains("gaps"), "{error}");
+    }
+    for cuts in [vec![0], vec![5], vec![2, 2], vec![3, 2]] {
+        let spans = vec![Span { cuts, ..Span::new(0..5, true) }];
+        let error = network().checkpointed(spans.into()).unwrap_err().to_string();
+        assert!(error.contains("in order"), "{error}");
     }
 }

@@ -11,7 +11,7 @@ use super::super::network::Backbone;
 use super::super::{Architecture, segments};
 use super::plan::{Entry, Plan, StagePlan};
 use super::{MergeRule, StreamRule};
-use crate::backend::reversible::{Execution, Fork};
+use crate::backend::reversible::{Execution, Pieces};
 use crate::nn::{
     BatchNorm, Block, Body, Combine, Conv2d, Conv2dConfig, Coupling, Downsample, Exec, Halves,
     Init, Part, Pooling, Segments, Squeeze, Stage, Step, downsample,
@@ -100,10 +100,10 @@ impl Part for Transition {
         }
     }
 
-    fn pieces(&self) -> Option<Fork> {
+    fn pieces(&self) -> Option<Pieces> {
         match self {
             Self::PerStream(_) | Self::Merged(_) => None,
-            Self::Block(block) => block.pieces(),
+            Self::Block(block) => block.pieces().map(Pieces::Fork),
         }
     }
 }
@@ -180,7 +180,8 @@ impl Plan {
             multiple: self.multiple,
         };
         let stages = self.stages.iter().enumerate();
-        let stages = stages.map(|(s, stage)| self.stage(&init.at("stages").at(s), stage)).collect();
+        let stages = stages.map(|(s, stage)| self.stage(&init.at("stages").at(s), s, stage));
+        let stages = stages.collect();
         let last = self.stages.last().map_or(0, |s| s.width);
         let mean = self.merge == MergeRule::Mean;
         let merged = if mean { last } else { 2 * last };
@@ -199,7 +200,7 @@ impl Plan {
         Backbone::Reversible(RevNet { body, unnamed, execution: Execution::default() })
     }
 
-    fn stage(&self, init: &Init, stage: &StagePlan) -> RevStage {
+    fn stage(&self, init: &Init, s: usize, stage: &StagePlan) -> RevStage {
         let at = init.at("transition");
         let (transition, squeeze) = match stage.entry {
             Entry::Direct => (None, None),
@@ -215,7 +216,14 @@ impl Plan {
             }
         };
         let StagePlan { width, inner, .. } = *stage;
-        let block = |b| Coupling::new(init.at("blocks").at(b), self.kind, self.order, width, inner);
+        // A tape of a whole function would be the peak of a step. What is inside the functions is
+        // at most half as large in the other stages.
+        let in_pieces = s == 0;
+        let block = |b| {
+            let place = init.at("blocks").at(b);
+            let block = Coupling::new(place, self.kind, self.order, width, inner);
+            if in_pieces { block.in_pieces() } else { block }
+        };
         RevStage { transition, blocks: (0..stage.blocks).map(block).collect(), squeeze }
     }
 }

@@ -9,9 +9,12 @@ fn all(units: usize) -> Vec<Vec<Part>> {
         let mut here = Vec::new();
         // Places in front of this one.
         for (start, ways) in found.iter().enumerate() {
-            let choices: &[bool] = if start + 1 == end { &[false, true] } else { &[true] };
-            for &recomputed in choices {
-                let part = Part { units: start..end, recomputed };
+            let choices = match start + 1 == end {
+                true => [Kind::Kept, Kind::Recomputed],
+                false => [Kind::Recomputed, Kind::Apart],
+            };
+            for kind in choices {
+                let part = Part { units: start..end, kind };
                 here.extend(
                     ways.iter().map(|way| [&way[..], std::slice::from_ref(&part)].concat()),
                 );
@@ -25,19 +28,22 @@ fn all(units: usize) -> Vec<Vec<Part>> {
 /// The peak by playing both passes with a list of what is there.
 fn played(chain: &Chain, parts: &[Part]) -> usize {
     let (mut there, mut peak) = (Vec::<usize>::new(), 0);
-    for Part { units, recomputed } in parts {
-        match recomputed {
-            true => there.push(chain.units[units.end - 1].output),
-            false => there.push(chain.units[units.start].tape),
-        }
+    for Part { units, kind } in parts {
+        there.push(match kind {
+            Kind::Kept => chain.units[units.start].tape,
+            Kind::Recomputed | Kind::Apart => chain.units[units.end - 1].output,
+        });
     }
     peak = peak.max(there.iter().sum::<usize>() + chain.top);
-    for Part { units, .. } in parts.iter().rev() {
+    for Part { units, kind } in parts.iter().rev() {
         there.pop();
-        let mut now: usize = there.iter().sum();
-        for unit in &chain.units[units.clone()] {
-            now += unit.tape;
+        let held: usize = there.iter().sum();
+        let units = &chain.units[units.clone()];
+        let (mut now, mut input) = (held, 0);
+        for unit in units {
+            now = if *kind == Kind::Apart { held + input } else { now } + unit.tape;
             peak = peak.max(now + unit.work);
+            input = unit.output;
         }
     }
     peak
@@ -64,9 +70,12 @@ proptest! {
     #[test]
     fn plans_are_the_best(chain in chains(7), part in 0f64..1.2) {
         let ways = all(chain.units.len());
-        let least = ways.iter().map(|parts| chain.peak(parts)).min().unwrap();
+        let once: u64 = chain.units.iter().map(|unit| unit.cost).sum();
+        let quick = ways.iter().filter(|parts| chain.cost(parts) <= once);
+        let least = quick.map(|parts| chain.peak(parts)).min().unwrap();
         let fewest = chain.fewest();
         prop_assert_eq!(chain.peak(&fewest), least);
+        prop_assert!(chain.cost(&fewest) <= once);
         let most = chain.peak(&chain.kept());
         let bounds = [least, most, (part * most as f64) as usize];
         for bound in bounds {
@@ -84,6 +93,22 @@ proptest! {
         prop_assert_eq!(chain.cost(&fewest), chain.cost(&chain.cheapest(least).unwrap()));
         prop_assert!(least == 0 || !chain.is_possible(least - 1));
     }
+}
+
+/// Three wide units: where two come apart, the input of the second one is not held beside the
+/// third. For that the first one runs once more; narrow units are kept. That costs less than to
+/// compute all once. Apart, all three would cost more.
+#[test]
+fn wide_units_are_taken_apart() {
+    let unit = |tape: usize| Unit { tape, work: 10, output: tape / 4, cost: 1 };
+    let units = [400, 400, 400, 40, 40].map(unit).to_vec();
+    let chain = Chain { units, top: 0 };
+    let parts = chain.fewest();
+    let kinds: Vec<_> = parts.iter().map(|part| (part.units.clone(), part.kind)).collect();
+    let kept = [3..4, 4..5].map(|units| (units, Kind::Kept));
+    assert_eq!(kinds[..2], [(0..2, Kind::Apart), (2..3, Kind::Recomputed)]);
+    assert_eq!(kinds[2..], kept);
+    assert_eq!((chain.peak(&parts), chain.cost(&parts)), (510, 4));
 }
 
 /// What is kept grows by one value with each part, so the next part has one unit less: of 64 equal

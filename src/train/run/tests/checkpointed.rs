@@ -10,7 +10,7 @@ fn spans(recipe: &Recipe) -> Arc<[Span]> {
     let span = |two: &[usize]| {
         let nodes = start..two[two.len() - 1];
         start = nodes.end;
-        Span { nodes, recomputed: true }
+        Span::new(nodes, true)
     };
     cuts.chunks(2).map(span).collect()
 }

@@ -53,11 +53,11 @@ impl Training {
     fn checkpointed(mut self, name: &str) -> Self {
         let arch = Architecture { mels: 16, ..Architecture::named(name).unwrap() };
         let cuts = arch.graph(24).unwrap().cuts();
-        let first = Span { nodes: 0..cuts[0], recomputed: false };
+        let first = Span::new(0..cuts[0], false);
         let (mut spans, mut start) = (vec![first], cuts[0]);
         for two in cuts[1..].chunks(2) {
             let end = two[two.len() - 1];
-            spans.push(Span { nodes: start..end, recomputed: true });
+            spans.push(Span::new(start..end, true));
             start = end;
         }
         self.model = self.model.checkpointed(spans.into()).unwrap();
