@@ -192,7 +192,7 @@ mod tests {
             "train.accumulate = 8 or train.batch_size = 16 (14.",
             "train.execution = \"checkpointed\" (",
             "rev1-resnet293 (4.",
-            "rev2-resnet293 (2.",
+            "rev2-resnet293 (1.",
         ] {
             assert!(text.contains(part), "{part}: {text}");
         }

@@ -137,8 +137,11 @@ mod tests {
                 }
                 // Of three convolutions the first one runs once more.
                 let repeated: Vec<_> = series.repeated().map(|f| f.nodes.clone()).collect();
-                let first = [f.nodes.start..f.nodes.start + 2];
-                assert_eq!(repeated, first[..convolutions - 2], "{name}");
+                let mut first = vec![];
+                if convolutions == 3 {
+                    first.push(f.nodes.start..f.nodes.start + 2);
+                }
+                assert_eq!(repeated, first, "{name}");
             }
         }
         assert!(found(&named("df-resnet56")).1.is_empty());

@@ -42,8 +42,10 @@ impl Place<'_> {
     ) -> Vec<Vec<f32>> {
         let leaves = shapes.map(|shape| self.noise(shape).require_grad());
         let y = operation(self, leaves.clone());
-        // Weights that have nothing to do with the input: else some gradients are nearly 0.
-        let weights = (self.noise(y.dims()) * 3.7).sin();
+        // Weights that have nothing to do with the input: else some gradients are nearly 0. They
+        // are made in f32, for everybody alike, and rounded once.
+        let weights = (self.noise(y.dims()).cast(DType::F32) * 3.7).sin();
+        let weights = weights.cast(self.rounded).cast(self.inside);
         let gradients = (y.clone() * weights).sum().backward();
         let mut all = vec![values(y.into_data())];
         // A second image that the operation does not take has no gradient.

@@ -31,7 +31,7 @@ impl Splits {
         let rows = if output > 32 { 64 } else { 32 };
         let columns = match width {
             ..=16 => 16,
-            ..=64 => 64,
+            17..=64 => 64,
             _ => 128,
         };
         let tiles = output.div_ceil(rows) * width.div_ceil(columns);

