@@ -18,6 +18,7 @@ pub(super) struct Group {
 /// The place that a tap reads for a place that is written, along one axis. Without one it is
 /// `size`, or larger. `tap` is the distance from the first tap.
 #[cube]
+#[allow(clippy::manual_is_multiple_of, reason = "kernels have no such method")]
 fn place(own: u32, tap: u32, stride: u32, pad: u32, size: u32, #[comptime] backward: bool) -> u32 {
     let mut place = size;
     if comptime![backward] {

@@ -203,8 +203,10 @@ pub(super) fn gather_kernel<F: Float, L: Numeric>(
                 }
             }
         } else {
-            let mut scratch =
-                Shared::<[f32]>::new_aligned_slice(comptime![tile.scratch()], 128usize);
+            let mut scratch = Shared::<[f32]>::new_aligned_slice(
+                comptime![(UNITS / PLANE * AREA) as usize],
+                128usize,
+            );
             let own_plane = UNIT_POS_X / PLANE;
             let lane = UNIT_POS_X % PLANE;
             let (down, along) = of_plane(tile);

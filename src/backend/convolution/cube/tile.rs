@@ -110,11 +110,6 @@ impl Tile {
     pub fn sums(&self) -> u32 {
         if self.is_by_units() { self.down() * ALONG } else { 1 }
     }
-
-    /// Values that planes need to write their matrices.
-    pub fn scratch(&self) -> usize {
-        if self.is_by_units() { 1 } else { (UNITS / PLANE * EDGE * EDGE) as usize }
-    }
 }
 
 /// A unit's sums, all zero.
@@ -184,7 +179,7 @@ mod tests {
             let tile = Tile::of(channels, None);
             assert_eq!(tile.down() * ALONG * UNITS, tile.rows * tile.columns, "{tile:?}");
             assert_eq!(UNITS / tile.across() * tile.down(), tile.rows, "{tile:?}");
-            assert!(4 * (tile.left() + tile.right() + tile.scratch()) <= 16 << 10, "{tile:?}");
+            assert!(4 * (tile.left() + tile.right()) <= 16 << 10, "{tile:?}");
             // Every unit loads as many values as every other.
             let loads = [tile.depth * tile.rows, tile.depth * tile.columns];
             assert!(loads.iter().all(|n| n.is_multiple_of(UNITS)), "{tile:?}");

@@ -188,7 +188,7 @@ fn launch_one<U: UpdateOne>(items: &[&Item], opening: &Opening<CubeBackend>, ste
         CubeDim::new_1d(UNITS),
         buffers(items.iter().map(|item| &item.parameter)),
         buffers(items.iter().map(|item| &item.gradient)),
-        buffers(items.iter().flat_map(|item| item.moments.first())),
+        buffers(items.iter().filter_map(|item| item.moments.first())),
         buffers(&opening.gate),
         spread.counts(),
         spread.starts(),
