@@ -175,7 +175,7 @@ mod replay {
             seen.in_use = seen.in_use.saturating_sub(before.in_use);
             seen.reserved = seen.reserved.saturating_sub(before.reserved);
             if number == 0 {
-                // As training does, behind what autotune tries out.
+                // As training does, behind what only the first step needs.
                 device.memory_cleanup();
             }
         }
