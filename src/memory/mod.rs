@@ -20,6 +20,7 @@ mod plan;
 mod play;
 mod report;
 mod series;
+mod summed;
 mod tape;
 mod watch;
 mod way;

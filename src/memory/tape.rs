@@ -5,6 +5,7 @@ use std::collections::HashMap;
 
 use super::ledger::{Buffer, Ledger};
 use super::play::Player;
+use super::summed::is_summed;
 use crate::nn::graph::{Function, Node, Op, Value};
 use crate::nn::{Combine, Conv2dConfig, Map, Statistics};
 
@@ -68,6 +69,11 @@ impl Player<'_> {
             let made = match &node.op {
                 // Without a tape the output takes the input's place.
                 Op::Norm { .. } if !taped => ledger.in_place(&given, bytes),
+                // The sum's operation normalises: until then its input stands for what it makes.
+                Op::Norm { relu: false, .. } if is_summed(out, &nodes[i + 1 - f.nodes.start..]) => {
+                    kept.push(given[0]);
+                    ledger.share(given[0])
+                }
                 Op::Conv2d(_) | Op::Conv1d(_) | Op::Linear | Op::Norm { .. } => {
                     kept.push(given[0]);
                     let made = ledger.new_buffer(bytes);
