@@ -39,6 +39,8 @@ pub mod classes;
 pub mod codes;
 #[cfg(feature = "burn")]
 pub mod collective;
+#[cfg(feature = "burn")]
+pub(crate) mod columns;
 #[allow(deprecated)]
 #[cfg(feature = "burn")]
 pub mod convolution;

@@ -29,6 +29,7 @@ use burn::module::{Module, Param};
 use burn::tensor::{IndexingUpdateOp, Int, Tensor};
 
 use self::sphereface2::Binary;
+use crate::backend::columns::{add_at, pick};
 use crate::backend::rows::unit_rows;
 use crate::backend::{is_gpu, product, with_lasting_gradient};
 use crate::nn::Init;
@@ -163,12 +164,15 @@ impl Head {
         let cosine = product(normalize(embeddings), normalize(self.weight()));
         let cosine = sub_center::nearest(cosine, self.config.sub_centers);
         let targets = labels.unsqueeze_dim::<2>(1);
-        let target = cosine.clone().gather(1, targets.clone());
+        let target = pick(cosine.clone(), targets.clone());
         let change = self.config.margined(target.clone(), margin) - target;
-        let mut logits = cosine.clone().scatter(1, targets.clone(), change, IndexingUpdateOp::Add);
+        let mut logits = add_at(cosine.clone(), targets.clone(), change);
         if let Some(penalty) = &self.config.inter_topk {
             let (others, change) = penalty.apply(&cosine, targets, margin);
-            logits = logits.scatter(1, others, change, IndexingUpdateOp::Add);
+            logits = match penalty.k {
+                1 => add_at(logits, others, change),
+                _ => logits.scatter(1, others, change, IndexingUpdateOp::Add),
+            };
         }
         HeadOutput { logits: logits * self.config.scale, scores: cosine }
     }

@@ -1,9 +1,10 @@
 //! Heads of many speakers, some speakers at a time.
 
-use burn::tensor::{IndexingUpdateOp, Int, Tensor};
+use burn::tensor::{Int, Tensor};
 
 use super::{Head, HeadConfig, Judged, LossKind, normalize, sub_center};
 use crate::backend::classes::{Classes, Logits, Own, Scored, class_loss};
+use crate::backend::columns::{add_at, pick};
 use crate::backend::product;
 
 /// With at most so many cosines of a batch all speakers come at once: 8 MiB for a matrix of them,
@@ -44,10 +45,10 @@ impl Logits for Cosines {
     fn logits(&self, x: Tensor<2>, weight: Tensor<2>, own: &Own) -> Scored {
         let cosine = product(x, normalize(weight));
         let cosine = sub_center::nearest(cosine, self.config.sub_centers);
-        let target = cosine.clone().gather(1, own.at.clone());
+        let target = pick(cosine.clone(), own.at.clone());
         let change = self.config.margined(target.clone(), self.margin) - target;
         let change = change * own.here.clone();
-        let logits = cosine.clone().scatter(1, own.at.clone(), change, IndexingUpdateOp::Add);
+        let logits = add_at(cosine.clone(), own.at.clone(), change);
         Scored { logits: logits * self.config.scale, scores: cosine }
     }
 }

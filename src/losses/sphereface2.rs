@@ -11,10 +11,11 @@
 //! The loss of an utterance is lambda * softplus(-own) + (1 - lambda) * (sum of softplus(other)).
 
 use burn::tensor::activation::relu;
-use burn::tensor::{IndexingUpdateOp, Int, Tensor};
+use burn::tensor::{Int, Tensor};
 use serde::{Deserialize, Serialize};
 
 use super::{HeadConfig, aam};
+use crate::backend::columns::{add_at, pick};
 
 /// What the margin of SphereFace2 changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,7 +57,7 @@ impl Binary {
         bias: Tensor<2>,
         margin: f64,
     ) -> Tensor<2> {
-        let target = cosine.clone().gather(1, targets.clone());
+        let target = pick(cosine.clone(), targets.clone());
         let (own, others) = match self.form {
             Form::C => {
                 (self.spread(target).sub_scalar(margin), self.spread(cosine).add_scalar(margin))
@@ -68,14 +69,14 @@ impl Binary {
         };
         let own = (own * self.scale + bias.clone()).neg();
         let others = others * self.scale + bias;
-        let change = own - others.clone().gather(1, targets.clone());
-        others.scatter(1, targets, change, IndexingUpdateOp::Add)
+        let change = own - pick(others.clone(), targets.clone());
+        add_at(others, targets, change)
     }
 
     /// The mean loss `[1]` of [`Binary::logits`] with labels `[batch]`.
     pub fn loss(&self, logits: Tensor<2>, labels: Tensor<1, Int>) -> Tensor<1> {
         let each = softplus(logits);
-        let target = each.clone().gather(1, labels.unsqueeze_dim::<2>(1));
+        let target = pick(each.clone(), labels.unsqueeze_dim::<2>(1));
         let all = each.sum_dim(1) * (1.0 - self.lambda);
         (all + target * (2.0 * self.lambda - 1.0)).mean()
     }

@@ -1,10 +1,11 @@
 //! Several centers for each speaker, and a penalty on the hardest other speakers (arXiv
 //! 2110.05042; WeSpeaker's `ArcMarginProduct_intertopk_subcenter`).
 
-use burn::tensor::{IndexingUpdateOp, Int, Tensor};
+use burn::tensor::{Int, Tensor};
 use serde::{Deserialize, Serialize};
 
 use super::aam::sine;
+use crate::backend::columns::{add_at, pick};
 
 /// Cosines to the nearest center of each speaker: `[batch, speakers * centers]` gives
 /// `[batch, speakers]`.
@@ -44,9 +45,12 @@ impl InterTopK {
         let ranked = cosine.clone().detach();
         // A target's cosine minus 2 is below all others, so it is never among the hardest.
         let away = Tensor::full(targets.shape(), -2.0, &ranked.device());
-        let ranked = ranked.scatter(1, targets, away, IndexingUpdateOp::Add);
+        let ranked = add_at(ranked, targets, away);
         let (_, others) = ranked.topk_with_indices(self.k, 1);
-        let hard = cosine.clone().gather(1, others.clone());
+        let hard = match self.k {
+            1 => pick(cosine.clone(), others.clone()),
+            _ => cosine.clone().gather(1, others.clone()),
+        };
         let harder = hard.clone() * angle.cos() + sine(hard.clone()) * angle.sin();
         (others, harder - hard)
     }

@@ -10,6 +10,7 @@ mod convolutions;
 mod embeddings;
 mod features;
 mod finding;
+mod heads;
 mod kernels;
 mod operations;
 mod optim8;
@@ -94,7 +95,7 @@ impl Case {
 }
 
 /// All cases, quick ones first.
-pub const CASES: [Case; 15] = [
+pub const CASES: [Case; 16] = [
     Case {
         name: "operations",
         about: "convolutions, depthwise ones and BatchNorm, and their gradients",
@@ -119,6 +120,11 @@ pub const CASES: [Case; 15] = [
         name: "embeddings",
         about: "networks give WeSpeaker's embeddings",
         run: embeddings::run,
+    },
+    Case {
+        name: "heads",
+        about: "losses and their gradients, for even and odd numbers of speakers",
+        run: heads::run,
     },
     Case {
         name: "training-step",

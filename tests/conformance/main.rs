@@ -76,6 +76,6 @@ macro_rules! suites {
 }
 
 suites!("flex" flex Flex, "ndarray" ndarray Ndarray, "wgpu-bare" wgpu Wgpu, "cuda-bare" cuda Cuda; [
-    operations, convolutions, kernels, features, embeddings, training_step, reversible,
+    operations, convolutions, kernels, features, embeddings, heads, training_step, reversible,
     bytes_held, optim8_codes, optim8_steps, optim8_bodies, optim8_finite, quantizers, packed, travel
 ]);

@@ -3,8 +3,9 @@
 use std::fmt::Debug;
 use std::ops::Range;
 
-use burn::tensor::{IndexingUpdateOp, Int, Tensor};
+use burn::tensor::{Int, Tensor};
 
+use crate::backend::columns::{add_at, pick};
 use crate::backend::reversible::{in_order, root};
 
 /// Which examples have their own class in a range.
@@ -93,7 +94,7 @@ pub(super) fn forward<L: Logits>(x: &Tensor<2>, weight: &Tensor<2>, of: &Classes
         let (score, place) = scores.max_dim_with_indices(1);
         best.push(score);
         places.push(place.add_scalar(range.start as i64));
-        targets.push(logits.clone().gather(1, own.at) * own.here);
+        targets.push(pick(logits.clone(), own.at) * own.here);
         sums.push(log_sum(logits));
         in_order(Some(&x.device()));
     }
@@ -101,10 +102,11 @@ pub(super) fn forward<L: Logits>(x: &Tensor<2>, weight: &Tensor<2>, of: &Classes
     let target = Tensor::cat(targets, 1).sum_dim(1);
     // Of equal scores the first counts, as it does among all classes at once.
     let (_, range) = Tensor::cat(best, 1).max_dim_with_indices(1);
-    let place = Tensor::cat(places, 1).gather(1, range).reshape([batch]);
+    // As floats, which are exact for numbers of classes.
+    let place = pick(Tensor::cat(places, 1).float(), range).reshape([batch]);
     Found {
         loss: (sums.clone() - target).mean(),
-        right: place.equal(of.labels.clone()).float().sum(),
+        right: place.equal(of.labels.clone().float()).float().sum(),
         sums,
     }
 }
@@ -139,7 +141,7 @@ pub(super) fn backward<L: Logits>(
         let logits = of.logits.logits(inputs.clone(), weights.clone(), &own).logits;
         // The softmax, less 1 for the own class.
         let share = (logits.clone().inner() - sums.clone()).exp();
-        let share = share.scatter(1, own.at, own.here.neg(), IndexingUpdateOp::Add);
+        let share = add_at(share, own.at, own.here.neg());
         let mut found = root(logits, share * each.clone()).backward();
         if let Some(more) = inputs.grad_remove(&mut found) {
             dx = Some(match dx {
