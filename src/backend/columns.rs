@@ -4,14 +4,15 @@
 //! rows, Burn's gather reads the indices of neighbouring rows, and one behind the last row
 //! (docs/upstream). The mask is fused too, and never stored.
 
-use burn::tensor::{Bool, Device, IndexingUpdateOp, Int, Tensor};
+use burn::tensor::{Device, IndexingUpdateOp, Int, Tensor};
 
 use super::is_gpu;
 
-/// Where the columns of `[rows, columns]` are those of `at`, `[rows, 1]`.
-fn mask([rows, columns]: [usize; 2], at: Tensor<2, Int>, device: &Device) -> Tensor<2, Bool> {
-    let all = Tensor::<1, Int>::arange(0..columns as i64, device).unsqueeze_dim::<2>(0);
-    all.expand([rows, columns]).equal(at.expand([rows, columns]))
+/// 1 where a column is that of `at`, `[rows, 1]`, and 0 elsewhere: `[rows, columns]`. By arithmetic,
+/// since comparisons are not fused. Columns are exact as floats below 2^24.
+fn own(columns: usize, at: Tensor<2, Int>, device: &Device) -> Tensor<2> {
+    let all = Tensor::<1, Int>::arange(0..columns as i64, device).float().unsqueeze_dim::<2>(0);
+    (all - at.float()).abs().clamp_max(1.0).neg().add_scalar(1.0)
 }
 
 /// `x[i, at[i]]`, `[rows, 1]`, of `x`, `[rows, columns]`, and `at`, `[rows, 1]`.
@@ -19,8 +20,8 @@ pub fn pick(x: Tensor<2>, at: Tensor<2, Int>) -> Tensor<2> {
     if !is_gpu(&x.device()) {
         return x.gather(1, at);
     }
-    let others = mask(x.dims(), at, &x.device()).bool_not();
-    x.mask_fill(others, 0.0).sum_dim(1)
+    let own = own(x.dims()[1], at, &x.device());
+    (x * own).sum_dim(1)
 }
 
 /// `x`, `[rows, columns]`, with `change[i]` added to `x[i, at[i]]`. Both are `[rows, 1]`.
@@ -28,7 +29,7 @@ pub fn add_at(x: Tensor<2>, at: Tensor<2, Int>, change: Tensor<2>) -> Tensor<2> 
     if !is_gpu(&x.device()) {
         return x.scatter(1, at, change, IndexingUpdateOp::Add);
     }
-    let own = mask(x.dims(), at, &x.device()).float();
+    let own = own(x.dims()[1], at, &x.device());
     x + own * change
 }
 
