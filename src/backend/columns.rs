@@ -42,7 +42,10 @@ mod tests {
         let device = Device::default();
         let x = Tensor::<2>::from_floats([[1.0, 2.0, 3.0, 4.0], [5.0, 6.0, 7.0, 8.0]], &device);
         let at = Tensor::<2, Int>::from_ints([[2], [0]], &device);
-        assert_eq!(pick(x.clone(), at.clone()).into_data().try_to_vec::<f32>().unwrap(), [3.0, 5.0]);
+        assert_eq!(
+            pick(x.clone(), at.clone()).into_data().try_to_vec::<f32>().unwrap(),
+            [3.0, 5.0]
+        );
         let change = Tensor::<2>::from_floats([[0.5], [-1.0]], &device);
         let changed = add_at(x, at, change).into_data().try_to_vec::<f32>().unwrap();
         assert_eq!(changed, [1.0, 2.0, 3.5, 4.0, 4.0, 6.0, 7.0, 8.0]);
