@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# What is worth measuring on one NVIDIA GPU in nine minutes, most important first, into one JSON
-# file that `revox bench report` turns into tables.
+# What is worth measuring on one NVIDIA GPU, most important first, into one JSON file that `revox
+# bench report` turns into tables: figures in nine minutes, then the self-test, up to four more.
 #
 #   benches/gpu.sh target/dist/revox gpu.json
 #
@@ -10,10 +10,10 @@
 # fails, does not fit the card or takes too long is named and left out; the others go on.
 #
 # BUDGET is the seconds after which no part begins (510; the last one ends within 25 more). The
-# self-test comes last, with what is left of them, or four minutes. Whoever ends this earlier has
-# the figures so far. BACKEND, BATCH, FRAMES, STEPS, NETWORKS (an ordinary ResNet, then others),
-# DEEP (the same, of many layers, of which the ordinary one takes DEEP_BATCH crops), PRECISIONS and
-# PARAMETERS change what is measured.
+# self-test comes last. It has the rest of BUDGET, but at least four minutes. OUT.json is written
+# after every part, so whoever ends this earlier has the figures so far. BACKEND, BATCH, FRAMES,
+# STEPS, NETWORKS (an ordinary ResNet, then others), DEEP (the same, of many layers, of which the
+# ordinary one takes DEEP_BATCH crops), PRECISIONS and PARAMETERS change what is measured.
 set -euo pipefail
 
 if [ $# -ne 2 ]; then
@@ -32,14 +32,15 @@ if [ -e "$out" ]; then
 fi
 parts=$(mktemp -d)
 sampler=
+child=
 card=${CUDA_VISIBLE_DEVICES:-0}
 selftest="not run"
+device=$(nvidia-smi --query-gpu=name,driver_version,memory.total --format=csv,noheader \
+  -i "${card%%,*}" 2> /dev/null | head -n 1 || true)
 
 # One object: the machine in words, and a list for each part.
 write() {
-  local device file
-  device=$(nvidia-smi --query-gpu=name,driver_version,memory.total --format=csv,noheader \
-    -i "${card%%,*}" 2> /dev/null | head -n 1 || true)
+  local file
   {
     printf '{"device": "%s",\n"self-test": "%s"' \
       "${device:-not an NVIDIA GPU, backend $backend}" "$selftest"
@@ -56,8 +57,7 @@ write() {
 
 finish() {
   if [ -n "$sampler" ]; then kill "$sampler" 2> /dev/null || true; fi
-  # What was measured before somebody ended this.
-  if [ ! -e "$out" ] && compgen -G "$parts/*.json" > /dev/null; then write; fi
+  if [ -n "$child" ]; then kill "$child" 2> /dev/null || true; fi
   rm -rf "$parts"
 }
 trap finish EXIT
@@ -104,12 +104,17 @@ part() {
   fi
   if [ "$limit" -gt $((left + 25)) ]; then limit=$((left + 25)); fi
   echo "== $name ($SECONDS s)" >&2
-  timeout -k 5 "$limit" "$@" > "$parts/$name.json" || status=$?
+  # Behind the shell, which else would hear of signals only when the part has ended.
+  timeout -k 5 "$limit" "$@" > "$parts/$name.json" &
+  child=$!
+  wait "$child" || status=$?
+  child=
   if [ "$status" -ne 0 ]; then
     echo "$0: $name failed or took more than $limit s (status $status)" >&2
   fi
   # PyTorch's part prints what it has when its time is over.
   if ! grep -q '^\[{' "$parts/$name.json"; then rm -f "$parts/$name.json"; fi
+  write
 }
 
 # A training step: LIMIT BATCH NETWORK OPTIMIZER PRECISION.
@@ -169,9 +174,15 @@ done
 limit=$((budget - SECONDS))
 if [ "$limit" -lt 240 ]; then limit=240; fi
 echo "== self-test ($SECONDS s)" >&2
-selftest=failed
-if timeout -k 5 "$limit" "$revox" doctor --selftest --backend "$backend" >&2; then
-  selftest=passed
-fi
+status=0
+timeout -k 5 "$limit" "$revox" doctor --selftest --backend "$backend" >&2 &
+child=$!
+wait "$child" || status=$?
+child=
+case $status in
+  0) selftest=passed ;;
+  124 | 137) selftest="did not end in $limit s" ;;
+  *) selftest=failed ;;
+esac
 write
 "$revox" bench report "$out"

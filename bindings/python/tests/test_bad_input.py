@@ -84,7 +84,6 @@ def test_options(model: revox.Model) -> None:
         (lambda: model.compare(SHARE, SHARE, 16000, channel=1), ValueError, "have one"),
         (lambda: model.compare(SHARE, SHARE), ValueError, "need their sample_rate"),
         (lambda: model.compare(SHARE, SHARE, 16000, prior=1.0), ValueError, "prior 1.0"),
-        (lambda: model.compare(SHARE, SHARE, 16000, prior=0.1), ValueError, "a calibration"),
         (lambda: model.score(np.ones(3), np.ones(3)), ValueError, "3 values"),
         (lambda: model.score(np.ones((1, 3)), np.ones(3)), ValueError, r"\[1, 3\]"),
         (lambda: model.score(np.zeros(model.dim), np.ones(model.dim)), ValueError, "zero|direct"),

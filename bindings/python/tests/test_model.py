@@ -66,8 +66,14 @@ def test_verdicts(model: revox.Model) -> None:
     first, second = voice(2.0, 16000, 110.0), voice(2.0, 16000, 230.0)
     verdict = model.compare(first, second, 16000)
     assert verdict.score == model.score(model.embed(first, 16000), model.embed(second, 16000))
-    assert verdict.threshold == model.threshold()
-    assert verdict.decision == (verdict.score >= model.threshold())
+    # The shipped model is calibrated: it decides by probability, and by no threshold of scores.
+    assert verdict.threshold is None and verdict.prior == 0.5 and verdict.llr is not None
+    assert verdict.decision == (verdict.llr >= 0.0)
+    rare = model.compare(first, second, 16000, prior=0.01)
+    assert (rare.score, rare.llr, rare.prior) == (verdict.score, verdict.llr, 0.01)
+    assert rare.probability is not None and verdict.probability is not None
+    assert rare.probability < verdict.probability
+    assert rare.decision == (rare.probability >= 0.5)
     heard = model.hear(first, 16000)
     assert model.compare(heard, heard).score == pytest.approx(1.0, abs=1e-6)
     assert model.compare(heard, second, 16000) == verdict
