@@ -110,8 +110,9 @@ fn a_step_of_resnet34_takes_few_launches_and_waits() {
     };
     let [launches, waits] = ["launches", "waits"].map(|what| figure(&done.said, what));
     eprintln!("resnet34, sgd8bit: {waits} waits, {launches} launches");
-    // 75 of them put weights in the order of the tiles: on an H100 0.5 ms of 167.
-    assert!(launches <= 470, "{launches} launches, 470 allowed");
+    // 75 of them put weights in the order of the tiles: on an H100 0.5 ms of 167. 60 find the own
+    // class without a gather, which Burn fuses wrongly (docs/upstream).
+    assert!(launches <= 530, "{launches} launches, 530 allowed");
     assert!(waits <= 3, "{waits} waits, 3 allowed");
 }
 
