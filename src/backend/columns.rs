@@ -8,8 +8,8 @@ use burn::tensor::{Device, IndexingUpdateOp, Int, Tensor};
 
 use super::is_gpu;
 
-/// 1 where a column is that of `at`, `[rows, 1]`, and 0 elsewhere: `[rows, columns]`. By arithmetic,
-/// since comparisons are not fused. Columns are exact as floats below 2^24.
+/// 1 where a column is that of `at`, `[rows, 1]`, and 0 elsewhere: `[rows, columns]`. Made by
+/// arithmetic, which is fused. Columns are exact as floats below 2^24.
 fn own(columns: usize, at: Tensor<2, Int>, device: &Device) -> Tensor<2> {
     let all = Tensor::<1, Int>::arange(0..columns as i64, device).float().unsqueeze_dim::<2>(0);
     (all - at.float()).abs().clamp_max(1.0).neg().add_scalar(1.0)

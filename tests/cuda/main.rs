@@ -77,8 +77,8 @@ fn a_step_reserves(arch: u32, network: &str, optimizer: &str, most_gib: f64) {
     assert!(reserved <= most_gib, "{what}, {most_gib} allowed");
 }
 
-/// Bounds of a card with tensor cores, and a tenth more for Turing. In f32 both run the same kernels,
-/// so one network on Turing is enough.
+/// Bounds of a card with tensor cores, and a tenth more for Turing. In f32 both run the same
+/// kernels, so one network on Turing is enough.
 macro_rules! reserve {
     ($($name:ident: $arch:literal, $network:literal, $optimizer:literal, $most:expr;)*) => {
         $(#[test]
