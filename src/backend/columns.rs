@@ -1,8 +1,8 @@
-//! One value of each row, read and changed: the score of an example's own class.
+//! Values of each row, read and changed: the score of an example's own class, or of some others.
 //!
-//! On CPUs it is gathered and scattered. On GPUs a mask finds it: fused with operations on whole
-//! rows, Burn's gather reads the indices of neighbouring rows, and one behind the last row
-//! (docs/upstream). The mask is fused too, and never stored.
+//! They are gathered and scattered, but for one value of each row on GPUs, which a mask finds:
+//! fused with operations on whole rows, Burn's gather of one column reads the indices of
+//! neighbouring rows, and one behind the last row (docs/upstream).
 
 use burn::tensor::{Device, IndexingUpdateOp, Int, Tensor};
 
@@ -15,18 +15,23 @@ fn own(columns: usize, at: Tensor<2, Int>, device: &Device) -> Tensor<2> {
     (all - at.float()).abs().clamp_max(1.0).neg().add_scalar(1.0)
 }
 
-/// `x[i, at[i]]`, `[rows, 1]`, of `x`, `[rows, columns]`, and `at`, `[rows, 1]`.
+/// Whether Burn's gather and scatter of these columns are right on the device.
+fn is_gathered(at: &Tensor<2, Int>) -> bool {
+    at.dims()[1] > 1 || !is_gpu(&at.device())
+}
+
+/// `x[i, at[i, j]]`, `[rows, n]`, of `x`, `[rows, columns]`, and `at`, `[rows, n]`.
 pub fn pick(x: Tensor<2>, at: Tensor<2, Int>) -> Tensor<2> {
-    if !is_gpu(&x.device()) {
+    if is_gathered(&at) {
         return x.gather(1, at);
     }
     let own = own(x.dims()[1], at, &x.device());
     (x * own).sum_dim(1)
 }
 
-/// `x`, `[rows, columns]`, with `change[i]` added to `x[i, at[i]]`. Both are `[rows, 1]`.
+/// `x`, `[rows, columns]`, with `change[i, j]` added to `x[i, at[i, j]]`. Both are `[rows, n]`.
 pub fn add_at(x: Tensor<2>, at: Tensor<2, Int>, change: Tensor<2>) -> Tensor<2> {
-    if !is_gpu(&x.device()) {
+    if is_gathered(&at) {
         return x.scatter(1, at, change, IndexingUpdateOp::Add);
     }
     let own = own(x.dims()[1], at, &x.device());

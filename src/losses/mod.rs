@@ -26,7 +26,7 @@ pub use sphereface2::Form;
 pub use sub_center::InterTopK;
 
 use burn::module::{Module, Param};
-use burn::tensor::{IndexingUpdateOp, Int, Tensor};
+use burn::tensor::{Int, Tensor};
 
 use self::sphereface2::Binary;
 use crate::backend::columns::{add_at, pick};
@@ -169,10 +169,7 @@ impl Head {
         let mut logits = add_at(cosine.clone(), targets.clone(), change);
         if let Some(penalty) = &self.config.inter_topk {
             let (others, change) = penalty.apply(&cosine, targets, margin);
-            logits = match penalty.k {
-                1 => add_at(logits, others, change),
-                _ => logits.scatter(1, others, change, IndexingUpdateOp::Add),
-            };
+            logits = add_at(logits, others, change);
         }
         HeadOutput { logits: logits * self.config.scale, scores: cosine }
     }

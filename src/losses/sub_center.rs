@@ -47,10 +47,7 @@ impl InterTopK {
         let away = Tensor::full(targets.shape(), -2.0, &ranked.device());
         let ranked = add_at(ranked, targets, away);
         let (_, others) = ranked.topk_with_indices(self.k, 1);
-        let hard = match self.k {
-            1 => pick(cosine.clone(), others.clone()),
-            _ => cosine.clone().gather(1, others.clone()),
-        };
+        let hard = pick(cosine.clone(), others.clone());
         let harder = hard.clone() * angle.cos() + sine(hard.clone()) * angle.sin();
         (others, harder - hard)
     }

@@ -161,13 +161,13 @@ pub fn downsample(init: Init, conv: Conv2dConfig) -> Downsample {
 
 #[cfg(all(test, feature = "flex"))]
 mod tests {
-    use burn::backend::DispatchTensor;
     use burn::tensor::{Device, Tensor, TensorData};
 
     use super::*;
     use crate::backend::reversible::Pieces;
     use crate::backend::{Again, Mode};
     use crate::nn::names_and_shapes;
+    use crate::nn::pulled::{Pulled, bits};
     use crate::rng::Stream;
 
     /// A block that is differentiated as a whole.
@@ -207,22 +207,6 @@ mod tests {
         let count = shape.iter().product::<usize>();
         let values: Vec<f32> = (0..count).map(|_| stream.normal() as f32).collect();
         Tensor::from_data(TensorData::new(values, shape), &Device::default())
-    }
-
-    fn bits(x: DispatchTensor, axes: usize) -> Vec<u32> {
-        let data = match axes {
-            1 => Tensor::<1>::from_dispatch(x).into_data(),
-            _ => Tensor::<4>::from_dispatch(x).into_data(),
-        };
-        data.iter::<f32>().map(f32::to_bits).collect()
-    }
-
-    /// The bits of output, input's gradient and parameters' gradients by their numbers.
-    #[derive(Debug, PartialEq)]
-    struct Pulled {
-        output: Vec<u32>,
-        input: Option<Vec<u32>>,
-        parameters: Vec<(usize, Vec<u32>)>,
     }
 
     fn pulled(layer: &dyn AnyLayer, block: &Block, inputs: bool, lender: Option<&Block>) -> Pulled {

@@ -46,6 +46,8 @@ mod pooling;
 mod precision;
 #[cfg(feature = "burn")]
 mod program;
+#[cfg(test)]
+mod pulled;
 #[cfg(feature = "burn")]
 mod run;
 #[cfg(feature = "burn")]

@@ -1,9 +1,9 @@
-use burn::backend::DispatchTensor;
 use burn::tensor::{Device, Tensor, TensorData};
 
 use super::*;
 use crate::backend::Again;
 use crate::nn::names_and_shapes;
+use crate::nn::pulled::{Pulled, bits};
 use crate::rng::Stream;
 
 const WIDTH: usize = 6;
@@ -19,22 +19,6 @@ fn noise(seed: u64) -> Tensor<4> {
     let count = shape.iter().product::<usize>();
     let values: Vec<f32> = (0..count).map(|_| stream.normal() as f32).collect();
     Tensor::from_data(TensorData::new(values, shape), &Device::default())
-}
-
-fn bits(x: DispatchTensor, axes: usize) -> Vec<u32> {
-    let data = match axes {
-        1 => Tensor::<1>::from_dispatch(x).into_data(),
-        _ => Tensor::<4>::from_dispatch(x).into_data(),
-    };
-    data.iter::<f32>().map(f32::to_bits).collect()
-}
-
-/// The bits of output, input's gradient and parameters' gradients by their numbers.
-#[derive(Debug, PartialEq)]
-struct Pulled {
-    output: Vec<u32>,
-    input: Option<Vec<u32>>,
-    parameters: Vec<(usize, Vec<u32>)>,
 }
 
 /// `frozen` parameters have no gradient; the others of a lender are in the place of the branch's
