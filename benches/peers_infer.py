@@ -1,13 +1,14 @@
-"""`peers.py infer`: embeddings by `revox` and by ONNX Runtime, of the same models.
+"""`peers.py infer`: embeddings by `revox`, ONNX Runtime, rten and torch, of the same models.
 
-    pip install numpy onnxruntime
+    pip install numpy onnxruntime [torch]
     python benches/peers.py infer target/release/revox [--threads 1 2] [--level avx2]
 
-`revox bench embed` times the runtime without Burn and Burn, with f32 weights and packed ones, and
-the runtime in integers, and keeps its models. `revox export` writes each as an ONNX file: f32
+`revox bench embed` times the runtime without Burn and Burn, with f32 weights and packed ones, the
+runtime in integers, and rten with the f32 weights, and keeps its models. `revox export` writes each as an ONNX file: f32
 weights as they are, packed ones as codes, integers with their ranges. ONNX Runtime then runs the
-f32 file, and the file in integers beside the runtime in integers. A round does this for one network
-after the other; of all rounds' medians the least counts. Features are not timed.
+f32 file, and the file in integers beside the runtime in integers. Where torch is installed, it runs
+WeSpeaker's operations with other random weights. A round does this for one network after the other;
+of all rounds' medians the least counts. Features are not timed.
 
 `--level` limits the instructions of revox alone: ONNX Runtime has no such option.
 
@@ -28,6 +29,13 @@ from pathlib import Path
 
 import numpy as np
 import onnxruntime
+
+try:
+    import torch
+
+    import peers_networks
+except ModuleNotFoundError:
+    torch = None
 
 NETWORKS = [
     "resnet34",
@@ -54,6 +62,8 @@ COLUMNS = [
     "Burn, ms",
     "ONNX Runtime, ms",
     "revox / ONNX Runtime",
+    "rten, ms",
+    "torch, ms",
     "GMAC/s",
     "revox's most, MB",
     "model, MB",
@@ -113,6 +123,19 @@ class Peers:
             times.append(time.perf_counter() - begun)
         return statistics.median(times[1:])
 
+    def torch(self, network, threads):
+        """Median seconds of an embedding. The first one does not count."""
+        torch.set_num_threads(threads)
+        running = peers_networks.build(network).eval()
+        features = torch.randn(1, self.args.frames, peers_networks.NETWORKS[network][1])
+        times = []
+        with torch.no_grad():
+            for _ in range(self.args.runs + 1):
+                begun = time.perf_counter()
+                running(features)
+                times.append(time.perf_counter() - begun)
+        return statistics.median(times[1:])
+
     def difference(self, model, path):
         """How far ONNX Runtime's embedding is from `revox embed`'s."""
         running = session(path, 1)
@@ -141,6 +164,8 @@ class Peers:
                     self.refused.add(path)
             if form != "packed" and path.exists():
                 figures[f"onnx/{form}"] = self.onnx_runtime(path, threads)
+        if torch and network in peers_networks.NETWORKS:
+            figures["torch"] = self.torch(network, threads)
         return figures
 
     def rows(self, network, threads, rounds):
@@ -154,6 +179,12 @@ class Peers:
             ours, theirs = (min(r[what] for r in rounds) for what in [own, f"onnx/{peer}"])
             # Burn has no integers.
             burn = [r[form] for r in rounds if form in r]
+            # These two have f32 weights alone.
+            others = {"rten": "", "torch": ""}
+            if form == "f32":
+                for other in others:
+                    times = [r[other] for r in rounds if other in r]
+                    others[other] = f"{1e3 * min(times):.1f}" if times else ""
             yield [
                 network,
                 threads,
@@ -162,6 +193,7 @@ class Peers:
                 f"{1e3 * min(burn):.1f}" if burn else "",
                 f"{1e3 * theirs:.1f}",
                 f"{ours / theirs:.2f}",
+                *others.values(),
                 f"{max(r[f'{own}/rate'] for r in rounds):.1f}",
                 f"{rounds[0][f'{own}/peak'] / 1e6:.2f}",
                 f"{model.stat().st_size / 1e6:.2f}",

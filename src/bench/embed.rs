@@ -1,8 +1,10 @@
 //! One utterance's embedding by the runtime without Burn and by Burn, each with f32 weights and
-//! with packed ones, and by the runtime in integers: time, bytes, and the time of making the
-//! codebooks.
+//! with packed ones, by the runtime in integers, and by rten: time, bytes, and the time of making
+//! the codebooks.
 
 mod int8;
+#[cfg(feature = "cli")]
+mod other;
 
 use std::path::{Path, PathBuf};
 
@@ -55,6 +57,9 @@ pub struct EmbedBench {
 /// (`runtime/int8`) and from packed ones (`runtime/packed-int8`): the same, the ratio to its time
 /// in floats, and the cosine distance to embeddings in floats.
 ///
+/// With the feature `cli`, rten runs the ONNX file of the f32 weights, on as many threads: seconds,
+/// how far its embedding is from Burn's, and the runtime's part of its time.
+///
 /// Bytes are the host's, and are counted where [`PeakAlloc`] is the program's allocator. The
 /// runtime computes on the CPU, whatever Burn's device.
 ///
@@ -83,6 +88,13 @@ pub fn embed(
         let before = PeakAlloc.current_usage();
         let model = subject.model()?;
         let dense = subject.measure("f32", before, &model)?;
+        #[cfg(feature = "cli")]
+        {
+            report(&format!("{name}, rten"));
+            if let Some(lack) = subject.measure_other(&model, &dense)? {
+                report(&format!("{name}: rten cannot run it: {lack}"));
+            }
+        }
         report(&format!("{name}, int8, with ranges of synthetic speech"));
         subject.measure_int8("int8", &model, &dense, bench.save.as_deref())?;
         report(&format!("{name}, k-means, {} bits", bench.bits));

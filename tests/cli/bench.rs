@@ -88,6 +88,7 @@ fn bench_embed_compares_the_runtime_with_burn() {
     for what in ["int8", "int8/arena", "int8/of-floats", "int8/distance"] {
         assert_eq!(figure(&format!("runtime/{what}"))["backend"], "portable", "{what}");
     }
+    assert_eq!(figure("rten")["backend"], "rten");
     let info = place.json(&["info", "models/resnet10-int8.safetensors"]);
     assert_eq!(info["activations"]["bits"], 8, "{info}");
     // The program counts its bytes, and the arena stays between passes.

@@ -12,7 +12,7 @@ use crate::terminal::outln;
 
 /// Time and memory of an embedding by Burn and by the runtime without it, with f32 weights and with
 /// packed ones; of those in integers, by the runtime, with ranges of activations from synthetic
-/// speech; time of making codebooks.
+/// speech; of those by rten, a runtime for ONNX files; time of making codebooks.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   RAYON_NUM_THREADS=1 revox bench embed resnet34 df-resnet110 --bits 4

@@ -12,6 +12,9 @@ use crate::error::{Error, Result};
 /// Parts of a block that the cores parse side by side.
 const PIECES: usize = 64;
 
+/// Lines whose words are looked up together.
+const TOGETHER: usize = 32;
+
 /// The number of a word that was new when its piece was parsed.
 const NEW: u32 = u32::MAX;
 
@@ -119,30 +122,32 @@ impl<'t, V: Copy> Piece<'t, V> {
         if !parse {
             return Ok(piece);
         }
-        // Many lists enroll one utterance in many lines in a row.
-        let mut last = ("", NEW);
+        let mut entries = Vec::new();
         for (line, text) in (1..).zip(text.lines()) {
             let fields = Fields::of(text);
             if fields.count == 0 {
                 continue;
             }
-            let Entry { enroll, test, value } = match grammar.entry(&fields) {
-                Ok(entry) => entry,
+            match grammar.entry(&fields) {
+                Ok(entry) => entries.push((line, entry)),
                 Err(message) => {
                     piece.wrong = Some((line as usize, message));
                     break;
                 }
-            };
-            if last.0 != enroll {
-                last = (enroll, known.find(enroll).unwrap_or(NEW));
             }
-            let words = [last.1, known.find(test).unwrap_or(NEW)];
-            for (side, word) in [enroll, test].into_iter().enumerate() {
-                if words[side] == NEW {
-                    piece.new.push((piece.found.len(), side, word));
+        }
+        for some in entries.chunks(TOGETHER) {
+            let names: Vec<&str> = some.iter().flat_map(|(_, e)| [e.enroll, e.test]).collect();
+            let numbers = known.find_all(&names);
+            for (i, &(line, Entry { value, .. })) in some.iter().enumerate() {
+                let words = [0, 1].map(|side| numbers[2 * i + side].unwrap_or(NEW));
+                for (side, &number) in words.iter().enumerate() {
+                    if number == NEW {
+                        piece.new.push((piece.found.len(), side, names[2 * i + side]));
+                    }
                 }
+                piece.found.push(Found { line, words, value });
             }
-            piece.found.push(Found { line, words, value });
         }
         Ok(piece)
     }

@@ -66,6 +66,21 @@ impl Words {
         self.probe(word, self.hash(word)).ok()
     }
 
+    /// [`find`](Self::find) of each of some words. Each step goes through all of them: processors
+    /// wait for the memory of several at once.
+    pub(super) fn find_all(&self, words: &[&str]) -> Vec<Option<u32>> {
+        let mask = self.slots.len() - 1;
+        let hashes: Vec<u32> = words.iter().map(|word| self.hash(word)).collect();
+        let slots: Vec<u64> = hashes.iter().map(|&hash| self.slots[hash as usize & mask]).collect();
+        let there = |&slot: &u64| if slot == 0 { "" } else { self.get(slot as u32 - 1) };
+        let there: Vec<&str> = slots.iter().map(there).collect();
+        let probed = |i: usize| match slots[i] != 0 && there[i] == words[i] {
+            true => Some(slots[i] as u32 - 1),
+            false => self.probe(words[i], hashes[i]).ok(),
+        };
+        (0..words.len()).map(probed).collect()
+    }
+
     /// The first line of a word, by its number.
     pub(crate) fn line(&self, number: u32) -> usize {
         self.lines[number as usize]
@@ -145,6 +160,21 @@ fn slot(hash: u32, number: u32) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn words_are_found_together_as_one_by_one() {
+        let (mut words, name) = (Words::default(), |i: usize| format!("id{}/{i}", i % 7));
+        let all: Vec<String> = (0..900).map(name).collect();
+        let all: Vec<&str> = all.iter().map(String::as_str).chain(["", "id0", "id0/00"]).collect();
+        assert!(words.find_all(&all).iter().all(Option::is_none));
+        for (line, word) in all.iter().step_by(2).enumerate() {
+            words.intern(word, line + 1).unwrap();
+        }
+        let found = words.find_all(&all);
+        assert_eq!(found, all.iter().map(|word| words.find(word)).collect::<Vec<_>>());
+        assert_eq!(found.iter().flatten().count(), all.len().div_ceil(2));
+        assert!(words.find_all(&[]).is_empty());
+    }
 
     #[test]
     fn words_have_the_numbers_of_their_order() {

@@ -15,6 +15,8 @@ mod compose;
 mod graph;
 mod integers;
 mod metadata;
+#[cfg(feature = "cli")]
+pub(crate) mod other;
 mod proto;
 #[cfg(test)]
 mod sizes;

@@ -1,9 +1,6 @@
 //! A file is run by a runtime that is not ours, rten, before anybody relies on it.
 
-use std::fmt::Display;
-
-use rten::ValueView;
-
+use super::other::{Failure, Other};
 use super::{Input, Options, WeightForm};
 use crate::error::{Error, Result};
 use crate::infer::{Runtime, difference};
@@ -56,22 +53,6 @@ impl Check {
             Input::Features => 1e-4,
             Input::Waveform => 1e-3,
         }
-    }
-}
-
-/// Why rten has no embedding.
-enum Failure {
-    /// It lacks an operation, or a form of one.
-    Lack(String),
-    /// The file is wrong.
-    Fault(String),
-}
-
-impl Failure {
-    /// rten says in words alone what it lacks: "not supported" or "unsupported".
-    fn of(error: impl Display) -> Self {
-        let words = error.to_string();
-        if words.contains("support") { Self::Lack(words) } else { Self::Fault(words) }
     }
 }
 
@@ -178,20 +159,9 @@ impl Utterance {
 
 /// rten's embeddings of all utterances.
 fn embeddings(bytes: &[u8], utterances: &[Utterance]) -> Result<Vec<Vec<f32>>, Failure> {
-    let other = rten::Model::load(bytes.to_vec()).map_err(Failure::of)?;
-    let mut all = Vec::with_capacity(utterances.len());
-    for Utterance { shape, values, wanted } in utterances {
-        let input = ValueView::from_shape(shape, values.as_slice()).map_err(Failure::of)?;
-        let output = other.run_one(input.into(), None).map_err(Failure::of)?;
-        let (shape, found) = output.into_shape_vec::<f32, 2>().map_err(Failure::of)?;
-        if shape != [1, wanted.len()] {
-            let wanted = wanted.len();
-            let words = format!("an embedding has size {shape:?} in the place of [1, {wanted}]");
-            return Err(Failure::Fault(words));
-        }
-        all.push(found);
-    }
-    Ok(all)
+    let other = Other::load(bytes, rayon::current_num_threads())?;
+    let embedding = |u: &Utterance| other.embed(&u.shape, &u.values, u.wanted.len());
+    utterances.iter().map(embedding).collect()
 }
 
 #[cfg(test)]

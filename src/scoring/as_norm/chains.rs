@@ -65,11 +65,16 @@ fn paired(row: &[f32], member: &[f32]) -> f64 {
     with_ends(lanes, rest, ends)
 }
 
-/// The sum of lanes and of the products behind the last whole group, which are exact.
+/// The sum of lanes and of the products behind the last whole group.
 #[inline(always)]
 fn with_ends(lanes: [f64; HALF], rest: &[f32], ends: &[f32]) -> f64 {
     let four = [lanes[0] + lanes[4], lanes[1] + lanes[5], lanes[2] + lanes[6], lanes[3] + lanes[7]];
-    let mut total = (four[0] + four[2]) + (four[1] + four[3]);
+    and_ends((four[0] + four[2]) + (four[1] + four[3]), rest, ends)
+}
+
+/// A sum, and the products behind the last whole group, which are exact.
+#[inline(always)]
+fn and_ends(mut total: f64, rest: &[f32], ends: &[f32]) -> f64 {
     for (&x, &y) in rest.iter().zip(ends) {
         total += f64::from(x) * f64::from(y);
     }
@@ -80,7 +85,7 @@ fn with_ends(lanes: [f64; HALF], rest: &[f32], ends: &[f32]) -> f64 {
 mod x86_64 {
     use std::arch::x86_64::*;
 
-    use super::{GROUP, LANES, Values, with_ends};
+    use super::{GROUP, LANES, Values, and_ends};
 
     /// Members that are multiplied side by side: a value of the row is loaded once for them.
     const WIDTH: usize = 4;
@@ -108,40 +113,54 @@ mod x86_64 {
         ) {
             let (groups, rest) = row.as_chunks::<GROUP>();
             let whole = GROUP * groups.len();
+            // No `map`, which is compiled without these instructions: it would be called.
             let member = |place: u32| self.member(first + place as usize);
+            let each = |&[a, b, c, d]: &[u32; WIDTH]| [member(a), member(b), member(c), member(d)];
             let (fours, others) = places.as_chunks::<WIDTH>();
-            dots.reserve(places.len());
-            for (i, four) in fours.iter().enumerate() {
-                let members = four.map(member);
-                let now = members.map(|member| member.as_ptr());
-                let next = fours.get(i + 1).unwrap_or(four).map(|p| member(p).as_ptr());
+            // Those left over are filled up with copies, which go again: each of them alone would
+            // take as long as four.
+            let mut last = [others.last().copied().unwrap_or_default(); WIDTH];
+            last[..others.len()].copy_from_slice(others);
+            let mut all = fours.iter().chain((!others.is_empty()).then_some(&last)).peekable();
+            let wanted = dots.len() + places.len();
+            dots.reserve(places.len() + WIDTH);
+            while let Some(four) = all.next() {
+                let now = each(four);
+                let next = each(all.peek().copied().unwrap_or(four));
                 let mut sums = [_mm512_setzero_pd(); WIDTH];
                 for (k, group) in groups.iter().enumerate() {
                     let (a, b) = (GROUP * k, GROUP * k + LANES);
                     // SAFETY: the row and all members have 16 values at both places.
                     unsafe {
                         for member in next {
-                            _mm_prefetch::<_MM_HINT_T0>(member.add(a).cast());
-                            _mm_prefetch::<_MM_HINT_T0>(member.add(b).cast());
+                            _mm_prefetch::<_MM_HINT_T0>(member.as_ptr().add(a).cast());
+                            _mm_prefetch::<_MM_HINT_T0>(member.as_ptr().add(b).cast());
                         }
                         let x = _mm512_loadu_ps(group.as_ptr());
                         let x2 = _mm512_loadu_ps(group.as_ptr().add(LANES));
                         for j in 0..WIDTH {
-                            let pairs = _mm512_mul_ps(x, _mm512_loadu_ps(now[j].add(a)));
-                            let y2 = _mm512_loadu_ps(now[j].add(b));
+                            let y = now[j].as_ptr();
+                            let pairs = _mm512_mul_ps(x, _mm512_loadu_ps(y.add(a)));
+                            let y2 = _mm512_loadu_ps(y.add(b));
                             sums[j] = plus(sums[j], _mm512_fmadd_ps(x2, y2, pairs));
                         }
                     }
                 }
-                for (sums, member) in sums.into_iter().zip(members) {
-                    let mut lanes = [0.0; 8];
-                    // SAFETY: there is room for 8 values.
-                    unsafe { _mm512_storeu_pd(lanes.as_mut_ptr(), sums) };
-                    dots.push(with_ends(lanes, rest, &member[whole..]));
+                for (sums, member) in sums.into_iter().zip(now) {
+                    dots.push(and_ends(total(sums), rest, &member[whole..]));
                 }
             }
-            self.quick_plain(row, first, others, dots);
+            dots.truncate(wanted);
         }
+    }
+
+    /// The sum of all lanes, in the order of `with_ends`.
+    #[inline]
+    #[target_feature(enable = "avx512f")]
+    fn total(lanes: __m512d) -> f64 {
+        let four = _mm256_add_pd(_mm512_castpd512_pd256(lanes), _mm512_extractf64x4_pd::<1>(lanes));
+        let two = _mm_add_pd(_mm256_castpd256_pd128(four), _mm256_extractf128_pd::<1>(four));
+        _mm_cvtsd_f64(_mm_add_sd(two, _mm_unpackhi_pd(two, two)))
     }
 
     /// Adds both halves of the pairs' sums.

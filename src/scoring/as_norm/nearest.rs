@@ -13,9 +13,9 @@ use crate::scoring::select::nth_largest;
 /// kind alternates, such as women and men, are all looked at.
 const STEP: usize = 9;
 
-/// The members that come first are more than `top` by one in so many. The `top`-th of their cosines
-/// is nearly always the `top`-th of all.
-const MORE: usize = 16;
+/// The members that come first are more than `top` by one in so many at most. The `top`-th of their
+/// cosines is nearly always the `top`-th of all. As many have bounds above it anyway.
+const MORE: usize = 2;
 
 /// Space that rows use in turn.
 #[derive(Default)]
@@ -50,13 +50,14 @@ impl Nearest {
         cosines: &dyn Fn(&[u32], &mut Vec<f64>),
         room: &mut Room,
     ) {
-        if self.kept.len() < self.top && bounds.len() > self.top {
-            self.begin(bounds, cosines, room);
+        let least = if self.kept.len() < self.top && bounds.len() > self.top {
+            self.begin(bounds, cosines, room)
         } else {
             let floor = below(self.floor);
             cosines(between(bounds, floor, f32::INFINITY, &mut room.places[0]), &mut self.kept);
-        }
-        self.settle(&mut room.cosines[0]);
+            None
+        };
+        self.settle(least, &mut room.cosines[0]);
     }
 
     /// Takes the next part of a row without bounds: all cosines.
@@ -70,11 +71,17 @@ impl Nearest {
         places.clear();
         places.extend(0..members);
         cosines(places, &mut self.kept);
-        self.settle(&mut room.cosines[0]);
+        self.settle(None, &mut room.cosines[0]);
     }
 
-    /// Takes the first part, which holds more than `top` members.
-    fn begin(&mut self, bounds: &[f32], cosines: &dyn Fn(&[u32], &mut Vec<f64>), room: &mut Room) {
+    /// Takes the first part, which holds more than `top` members. Gives the least of the `top`
+    /// largest cosines, where it has found nothing but these.
+    fn begin(
+        &mut self,
+        bounds: &[f32],
+        cosines: &dyn Fn(&[u32], &mut Vec<f64>),
+        room: &mut Room,
+    ) -> Option<f64> {
         let Room { sample, places: [near, far], cosines: [a, b] } = room;
         let mut guess = Guess::new(self.top, bounds, sample);
         let (mut cut, mut count) = loop {
@@ -103,6 +110,7 @@ impl Nearest {
         let far = between(bounds, below(least), cut, far);
         cosines(far, b);
         self.merge([near, far], [a, b], least);
+        (self.kept.len() == self.top).then_some(least)
     }
 
     /// Keeps the cosines of two lists of members from `least` on, in the order of the members.
@@ -125,14 +133,16 @@ impl Nearest {
         self.kept.truncate(count);
     }
 
-    /// Drops what is not among the `top` largest.
-    fn settle(&mut self, room: &mut Vec<f64>) {
+    /// Drops what is not among the `top` largest, of which the least may be known.
+    fn settle(&mut self, least: Option<f64>, room: &mut Vec<f64>) {
         if self.kept.len() < self.top {
             return;
         }
-        room.clear();
-        room.extend_from_slice(&self.kept);
-        let floor = nth_largest(room, self.top - 1, f64::total_cmp);
+        let floor = least.unwrap_or_else(|| {
+            room.clear();
+            room.extend_from_slice(&self.kept);
+            nth_largest(room, self.top - 1, f64::total_cmp)
+        });
         let mut count = 0;
         // Without a branch, as in `between`.
         for i in 0..self.kept.len() {
@@ -179,9 +189,9 @@ impl<'a> Guess<'a> {
     fn new(top: usize, values: &[f32], sample: &'a mut Vec<f32>) -> Self {
         sample.clear();
         sample.extend(values.iter().step_by(STEP));
-        // How many of the sample are among the largest, and three standard deviations more.
+        // How many of the sample are among the largest, and two standard deviations more.
         let expected = top as f64 / STEP as f64;
-        Self { sample, rank: (expected + 3.0 * expected.sqrt()) as usize + 1 }
+        Self { sample, rank: (expected + 2.0 * expected.sqrt()) as usize + 1 }
     }
 
     /// The first floor is nearly always low enough. Each further one lets twice as many through,

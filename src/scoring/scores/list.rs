@@ -15,6 +15,10 @@ use crate::scoring::parts::write_parts;
 /// Number of trials whose lines are made together.
 const PART: usize = 4096;
 
+/// Trials whose names and scores are looked up one right after the other: processors wait for the
+/// memory of several at once.
+const TOGETHER: usize = 32;
+
 /// A trial with its score, in sixteen bytes.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Scored {
@@ -161,14 +165,15 @@ fn write_in_parts(
 ) -> io::Result<()> {
     let lines = |part: usize| {
         let (mut text, first) = (String::with_capacity(64 * size), part * size);
-        for (i, pair) in trials[first..].iter().take(size).enumerate() {
-            push_line(
-                &mut text,
-                words.get(pair.enroll()),
-                words.get(pair.test()),
-                score(first + i),
-                pair.label(),
-            );
+        let trials = &trials[first..trials.len().min(first + size)];
+        for (group, some) in trials.chunks(TOGETHER).enumerate() {
+            let first = first + TOGETHER * group;
+            let named: Vec<[&str; 2]> =
+                some.iter().map(|t| [words.get(t.enroll()), words.get(t.test())]).collect();
+            let scores: Vec<f64> = (first..first + some.len()).map(score).collect();
+            for ((trial, [enroll, test]), score) in some.iter().zip(named).zip(scores) {
+                push_line(&mut text, enroll, test, score, trial.label());
+            }
         }
         text
     };

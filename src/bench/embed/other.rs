@@ -1,0 +1,48 @@
+//! The same network by rten, a runtime for ONNX files.
+
+use super::{Measured, Subject, off, weigh};
+use crate::error::{Error, Result};
+use crate::infer::onnx::other::{Failure, Other};
+use crate::infer::onnx::{Options, export};
+use crate::model_file::Model;
+use crate::panics::quietly;
+
+impl Subject<'_> {
+    /// Passes by rten over the file that `export` makes of a model with f32 weights. Gives what
+    /// rten lacks, if it cannot run the file.
+    ///
+    /// # Errors
+    /// A file that rten finds wrong.
+    pub(super) fn measure_other(
+        &mut self,
+        model: &Model,
+        floats: &Measured,
+    ) -> Result<Option<String>> {
+        let file = export(model, &Options::default())?;
+        let (shape, dim) = ([1, self.bench.frames, self.arch.mels], floats.embedding.len());
+        let begun = quietly(|| {
+            let other = Other::load(&file, rayon::current_num_threads())?;
+            let embedding = other.embed(&shape, &self.features, dim)?;
+            Ok((other, embedding))
+        });
+        let (other, embedding) = match begun {
+            Ok(Ok(begun)) => begun,
+            Ok(Err(Failure::Lack(words))) | Err(words) => return Ok(Some(words)),
+            Ok(Err(Failure::Fault(words))) => {
+                return Err(Error::invalid(format!("rten does not run the ONNX file: {words}")));
+            }
+        };
+        let pass = || drop(other.embed(&shape, &self.features, dim));
+        let seconds = weigh(0, pass, self.bench.runs, self.device)?.seconds;
+        self.figure("rten", "rten", seconds, "s");
+        self.figure(
+            "rten",
+            "rten/off",
+            off(&embedding, &floats.embedding)?,
+            "of the largest value",
+        );
+        let of_other = floats.runtime / seconds;
+        self.figure(self.bench.level.name(), "runtime/of-rten", of_other, "runtime / rten");
+        Ok(None)
+    }
+}
