@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::error::{Error, Result};
 use crate::fs;
 use crate::model_card::{DEFAULT, DefaultCard, Tested, default_model};
-use crate::model_file::{Model, Scoring};
+use crate::model_file::{FileKind, Model, Scoring};
 use crate::terminal::note;
 
 /// Endings of models: ours, and those of others, which are refused with the way to import them.
@@ -25,20 +25,28 @@ pub(super) fn is_model(path: &Path) -> bool {
     named || path.is_file() && begins_like_a_model(path).unwrap_or(false)
 }
 
-/// Refuses an output that would replace something else than a model: somebody's list, or a
-/// recording.
+/// Refuses an output that would replace something else than a model: somebody's list, a recording,
+/// embeddings.
 ///
 /// # Errors
 /// A file with content that is no model; one that cannot be read.
 pub(super) fn check_replaced(output: &Path) -> Result<()> {
     let has_content = std::fs::metadata(output).is_ok_and(|m| m.is_file() && m.len() > 0);
-    match !has_content || begins_like_a_model(output)? {
+    match !has_content || holds_model(output)? {
         true => Ok(()),
         false => Err(Error::file(
             output,
             "is there already and is no model, so it is not replaced; name another output",
         )),
     }
+}
+
+/// Whether a file holds a network's model, as its header says. Nothing else of it is looked at.
+///
+/// # Errors
+/// A file that cannot be read.
+pub(super) fn holds_model(path: &Path) -> Result<bool> {
+    Ok(begins_like_a_model(path)? && FileKind::of(&fs::map(path)?) == Some(FileKind::Model))
 }
 
 fn begins_like_a_model(path: &Path) -> Result<bool> {
@@ -98,6 +106,7 @@ pub(super) fn json(path: Option<&Path>, model: &Model) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model_file::SHIPPED;
 
     #[test]
     fn models_are_told_from_recordings() {
@@ -112,7 +121,9 @@ mod tests {
         assert!(is_model(Path::new("x.onnx")) && is_model(Path::new("x.pt")));
         assert!(is_model(Path::new("none.SafeTensors")) && !is_model(Path::new("none.wav")));
         assert!(!is_model(dir.path()));
-        assert!(check_replaced(&write("other", &model)).is_ok());
+        assert!(check_replaced(&write("other", SHIPPED)).is_ok());
+        let error = check_replaced(&write("no header", &model)).unwrap_err().to_string();
+        assert!(error.contains("is no model, so it is not replaced"), "{error}");
         assert!(check_replaced(&dir.path().join("new")).is_ok());
         for (name, bytes) in [
             ("a.wav", &b"RIFF\x24\0\0\0WAVEfmt "[..]),

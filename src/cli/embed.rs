@@ -7,6 +7,7 @@ mod heard;
 mod left_out;
 mod list;
 mod log;
+mod mean;
 mod report;
 mod sharded;
 mod speech;
@@ -30,13 +31,13 @@ use self::speech::{check_words, write_speech};
 use self::work::{Done, Work};
 use super::train::minutes;
 use super::values::{misuse, misused, within};
-use super::{Global, chosen};
+use super::{Global, chosen, outputs};
 use crate::archive::{Output, check_key, input_files};
 use crate::backend::collective;
 use crate::error::{Error, Result};
 use crate::fs;
 use crate::inference::{Embedder, WINDOW};
-use crate::model_file::{Model, Scoring, update_header};
+use crate::model_file::Model;
 use crate::scoring::Embeddings;
 use crate::terminal::note;
 
@@ -105,7 +106,8 @@ pub struct Args {
     #[arg(long, value_name = "UTT2SPK", conflicts_with = "mean")]
     mean_by: Option<PathBuf>,
     /// Store the mean of these embeddings in the model, or in a copy of it (`--mean=COPY`).
-    /// `compare` subtracts it from then on. Thresholds measured without it are dropped.
+    /// `compare` subtracts it from then on. That file loses its calibration and all thresholds,
+    /// also those with names: they are of scores without this mean.
     #[arg(long, value_name = "COPY", num_args = 0..=1, require_equals = true)]
     mean: Option<Option<PathBuf>>,
     /// Seconds that the network takes at once. A longer recording is cut into equal windows, and
@@ -247,11 +249,9 @@ fn alone(args: &Args, global: &Global) -> Result<()> {
     log.map_or(Ok(()), Log::end)?;
     let mut stored = String::new();
     if let Some((copy, from)) = args.mean.as_ref().zip(named) {
-        let model = copy.as_deref().unwrap_or(from);
-        stored = format!("; their mean is in {}, without thresholds", model.display());
-        let mean: Vec<f32> = all.mean().into_iter().map(|x| x as f32).collect();
-        let scoring = Scoring { embedding_mean: Some(mean), ..Scoring::default() };
-        update_header(from, model, |header| header.scoring = scoring)?;
+        let to = copy.as_deref().unwrap_or(from);
+        mean::store(&all.mean(), from, to, &model.header.scoring)?;
+        stored = format!("; their mean is in {}", to.display());
     }
     let report = Report {
         utterances: count,
@@ -279,9 +279,9 @@ fn check_outputs(
     read.extend([args.mean_by.as_deref(), named].into_iter().flatten());
     read.extend(listed.iter().map(|path| &**path));
     let copy = args.mean.iter().flatten().map(PathBuf::as_path).filter(|copy| Some(*copy) != named);
-    let mut outputs = archive.map_or_else(|| vec![args.output.as_path()], Output::files);
-    outputs.extend(copy.chain(args.skipped.as_deref()).chain(args.speech.as_deref()));
-    fs::check_outputs(&outputs, &read)?;
+    let mut files = archive.map_or_else(|| vec![args.output.as_path()], Output::files);
+    files.extend([args.skipped.as_deref(), args.speech.as_deref()].into_iter().flatten());
+    outputs::check_with_models(&files, &copy.collect::<Vec<_>>(), &read)?;
     let are_keys = archive.is_some() && args.mean_by.is_none();
     match list {
         Some(list) if are_keys => (0..list.len())

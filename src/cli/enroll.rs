@@ -7,6 +7,7 @@ use serde_json::json;
 use super::values::{counted, misused};
 use super::voices::{Heard, Listener, existing};
 use super::{Global, shown};
+use crate::bytes;
 use crate::error::{Error, Result};
 use crate::fs;
 use crate::model_file::read_header;
@@ -54,6 +55,7 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     let Args { store: path, name, files, .. } = args;
     let inputs: Vec<&Path> = files.iter().chain(&args.model).map(PathBuf::as_path).collect();
     fs::check_outputs(&[path.as_path()], &inputs)?;
+    check_paths(files)?;
     let existing = existing(path)?;
     let kept = match &existing {
         None if args.add => return Err(Error::file(path, "is not there: nothing to add to")),
@@ -63,11 +65,11 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
             store.recordings(name)?
         }
     };
-    check_files(args, &kept)?;
     let listener = Listener::of(existing.as_ref(), args.model.as_deref(), global.open()?)?;
     let heard = listener.hear(files, args.channel)?;
     let mut warnings: Vec<String> = heard.iter().flat_map(Heard::warnings).collect();
     let recordings: Vec<Recording> = heard.iter().map(Heard::recording).collect();
+    check_new(name, &kept, &recordings)?;
     warnings.extend(unlike(&listener, &kept, &recordings)?);
     let is_new = existing.is_none();
     let mut store = match existing {
@@ -131,16 +133,39 @@ fn remember_model(listener: &Listener, store: &mut Store, is_new: bool) -> Resul
     Ok(())
 }
 
-/// Refuses a file that is there twice.
-fn check_files(args: &Args, kept: &[Recording]) -> Result<()> {
-    for (i, file) in args.files.iter().enumerate() {
-        if args.files[..i].contains(file) {
-            return Err(misused(file, "is named twice"));
-        }
-        if kept.iter().any(|recording| recording.file == shown(file)) {
-            let message = format!("is among the recordings of `{}` already", args.name);
-            return Err(Error::file(file, message));
-        }
+/// Refuses a path that is there twice.
+fn check_paths(files: &[PathBuf]) -> Result<()> {
+    match (1..files.len()).find(|&i| files[..i].contains(&files[i])) {
+        Some(i) => Err(misused(&files[i], "is named twice")),
+        None => Ok(()),
+    }
+}
+
+/// Refuses a recording that would count twice in the voice, whatever its files are called: what has
+/// one embedding, bit for bit, is one recording. The store keeps no two recordings of one name.
+fn check_new(voice: &str, kept: &[Recording], new: &[Recording]) -> Result<()> {
+    let bits = |recording: &Recording| bytes::from_f32(&recording.embedding);
+    let known: Vec<Vec<u8>> = kept.iter().chain(new).map(bits).collect();
+    let all: Vec<&Recording> = kept.iter().chain(new).collect();
+    for (i, recording) in all.iter().enumerate().skip(kept.len()) {
+        let file = &recording.file;
+        let same = known[..i].iter().position(|other| *other == known[i]);
+        let message = match same {
+            Some(place) if all[place].file == *file => {
+                format!("is among the recordings of `{voice}` already")
+            }
+            Some(place) if place < kept.len() => {
+                let other = &all[place].file;
+                format!("is among the recordings of `{voice}` already, as {other}")
+            }
+            Some(place) => format!("is the same recording as {}", all[place].file),
+            None if kept.iter().any(|other| other.file == *file) => format!(
+                "`{voice}` has a recording of this name with another embedding; to add this one \
+                 too, spell its path in another way, such as the whole path"
+            ),
+            None => continue,
+        };
+        return Err(Error::file(file, message));
     }
     Ok(())
 }
@@ -172,4 +197,31 @@ fn unlike(listener: &Listener, kept: &[Recording], new: &[Recording]) -> Result<
              recordings of one person?"
         )
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_recording_is_known_by_its_embedding() {
+        let of = |file: &str, x: f32| Recording {
+            file: file.into(),
+            seconds: 1.0,
+            embedding: vec![1.0, x],
+        };
+        let kept = [of("a.wav", 0.0), of("b.wav", 1.0)];
+        let check = |new: &[Recording]| check_new("anna", &kept, new).map_err(|e| e.to_string());
+        check(&[of("c.wav", 0.5), of("./a.wav", 2.0)]).unwrap();
+        let refused = |new: &[Recording], wanted: &str| {
+            let error = check(new).unwrap_err();
+            assert!(error.contains(wanted), "{error}");
+        };
+        refused(&[of("b.wav", 1.0)], "b.wav: is among the recordings of `anna` already");
+        refused(&[of("./a.wav", 0.0)], "./a.wav: is among the recordings of `anna` already, as a.");
+        refused(&[of("c", 3.0), of("./c", 3.0)], "./c: is the same recording as c");
+        refused(&[of("a.wav", 1.0f32.next_up())], "this name with another embedding");
+        let error = check_paths(&["x".into(), "y".into(), "x".into()]).unwrap_err().to_string();
+        assert_eq!(error, "x: is named twice");
+    }
 }

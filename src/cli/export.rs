@@ -146,7 +146,7 @@ fn note_losses(model: &Model, form: WeightForm) {
 pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     let inputs: Vec<&Path> =
         [Some(args.model.as_path()), args.check.as_deref()].into_iter().flatten().collect();
-    fs::check_outputs(&[&args.output], &inputs)?;
+    anew::check_output(&args.output, &inputs)?;
     check_name(args.target, &args.output)?;
     fs::check_ending(&args.output, &["onnx", "safetensors"])?;
     if anew::is_meant(&args.output) {

@@ -10,7 +10,7 @@ use serde_json::json;
 use self::work::{Done, Work};
 use super::embed::List;
 use super::values::counted;
-use super::{Global, shown, tell};
+use super::{Global, outputs, shown, tell};
 use crate::archive::{self, Output, View};
 use crate::audio::{Fbank, FbankConfig, Window};
 use crate::error::Result;
@@ -92,7 +92,7 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     outputs.extend(args.skipped.as_deref());
     let inputs = list.inputs();
     let inputs: Vec<&Path> = inputs.iter().map(|path| &**path).collect();
-    fs::check_outputs(&outputs, &inputs)?;
+    outputs::check(&outputs, &inputs)?;
     let kaldi = kaldi?;
     if kaldi.is_none() {
         fs::check_ending(&args.output, &WRITTEN)?;

@@ -9,9 +9,8 @@ use super::embed::LeftOut;
 use super::remedy::told;
 use super::values::{at_least, counted};
 use super::voices::{HINT, Heard, Listener, numbers, numbers_json};
-use super::{Global, shown};
+use super::{Global, outputs, shown};
 use crate::error::{Error, Result};
-use crate::fs;
 use crate::scoring::{Found, Store, VoiceIndex};
 use crate::terminal::{errln, note, outln};
 
@@ -121,7 +120,7 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     if let Some(list) = &args.skipped {
         let others = [Some(&args.store), args.model.as_ref()].into_iter().flatten();
         let inputs: Vec<&Path> = others.chain(&args.files).map(PathBuf::as_path).collect();
-        fs::check_outputs(&[list.as_path()], &inputs)?;
+        outputs::check(&[list.as_path()], &inputs)?;
     }
     let store = Store::open(&args.store)?;
     let listener = Listener::of(Some(&store), args.model.as_deref(), global.open()?)?;
@@ -143,12 +142,13 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
         }
         Ok(())
     })?;
+    // Also where nothing else is left: this list alone has all reasons.
+    if let Some(list) = &args.skipped {
+        left_out.write(list)?;
+    }
     if answers.is_empty() {
         let all = args.files.len();
         return Err(Error::Undefined(format!("none of {all} files could be read")));
-    }
-    if let Some(list) = &args.skipped {
-        left_out.write(list)?;
     }
     let left_out = left_out.entries();
     let warnings: Vec<String> = answers.iter().flat_map(Answer::warnings).collect();

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use super::values::{ArchitectureName, pooling, pooling_name};
-use super::{Global, shown, tell};
+use super::{Global, outputs, shown, tell};
 use crate::error::{Error, Remedy, Result};
 use crate::fs;
 use crate::model_file::{ImportOptions, import_noted};
@@ -79,7 +79,7 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     let (checkpoint, config) = found(args);
     let inputs: Vec<&Path> =
         [Some(checkpoint.as_path()), config.as_deref()].into_iter().flatten().collect();
-    fs::check_outputs(&[&args.output], &inputs)?;
+    outputs::check_with_models(&[], &[&args.output], &inputs)?;
     fs::check_ending(&args.output, &["safetensors"])?;
     if checkpoint.is_dir() {
         return Err(Error::file(&checkpoint, "is a folder, not a file, and has no avg_model.pt"));

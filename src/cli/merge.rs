@@ -5,9 +5,8 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use super::values::counted;
-use super::{Global, shown, tell};
+use super::{Global, outputs, shown, tell};
 use crate::error::Result;
-use crate::fs;
 use crate::scoring::{Merged, merge};
 use crate::terminal::note;
 
@@ -37,7 +36,7 @@ pub struct Args {
 pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     let Args { files, output, order } = args;
     let inputs: Vec<&Path> = files.iter().chain(order).map(PathBuf::as_path).collect();
-    fs::check_outputs(&[output.as_path()], &inputs)?;
+    outputs::check(&[output.as_path()], &inputs)?;
     let merged = merge(files, order.as_deref(), output)?;
     let Merged { embeddings, dim, left_out, are_shards } = merged;
     if !are_shards {

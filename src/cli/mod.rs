@@ -23,6 +23,7 @@ mod man;
 mod memory;
 mod merge;
 mod outcome;
+mod outputs;
 mod pack;
 mod part_file;
 mod plda;

@@ -10,9 +10,8 @@ use std::path::{Path, PathBuf};
 use clap::Subcommand;
 use serde_json::{Value, json};
 
-use super::{Global, shown, tell};
+use super::{Global, outputs, shown, tell};
 use crate::error::Result;
-use crate::fs;
 use crate::scoring::Plda;
 
 /// Models of voices for scoring (PLDA): train, adapt to another domain, convert.
@@ -49,7 +48,7 @@ fn named(output: &Path) -> Result<()> {
 /// Refuses an output before any work: one that cannot be written, an input.
 fn check_output(output: &Path, inputs: &[PathBuf]) -> Result<()> {
     let inputs: Vec<&Path> = inputs.iter().map(PathBuf::as_path).collect();
-    fs::check_outputs(&[output], &inputs)
+    outputs::check(&[output], &inputs)
 }
 
 /// Says what was written: `said` in words, or a model's facts and `more` as JSON.

@@ -13,10 +13,10 @@ use clap::ValueEnum;
 use self::activations::Calibrating;
 use self::report::{Packed, show, show_frontier, show_kept};
 use self::training::train;
-use super::Global;
 use super::embed::List;
 use super::train::named;
 use super::values::{bits, bytes, misuse, misused, path, svg};
+use super::{Global, outputs};
 use crate::error::Result;
 use crate::fs;
 use crate::model_file::{self, Model, NamedTensors, Scoring};
@@ -115,12 +115,12 @@ impl Args {
     /// Refuses, before any work, outputs that cannot be written, or that are inputs: so are the
     /// utterances of a calibration.
     fn check_files(&self, calibration: Option<&List>) -> Result<()> {
-        let outputs: Vec<&Path> =
-            self.output.iter().chain(&self.pareto).map(PathBuf::as_path).collect();
+        let [drawn, models] = [&self.pareto, &self.output]
+            .map(|output| output.iter().map(PathBuf::as_path).collect::<Vec<&Path>>());
         let utterances = calibration.map(List::inputs).unwrap_or_default();
         let named = self.recipe.iter().chain([&self.model]).map(PathBuf::as_path);
         let inputs: Vec<&Path> = named.chain(utterances.iter().map(|path| &**path)).collect();
-        fs::check_outputs(&outputs, &inputs)?;
+        outputs::check_with_models(&drawn, &models, &inputs)?;
         if let Some(output) = &self.output {
             fs::check_ending(output, &["safetensors"])?;
         }

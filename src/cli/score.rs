@@ -16,7 +16,7 @@ use self::cascade::Cascade;
 use self::norm::Normalising;
 use self::sides::{Enrolled, Sides};
 use super::values::counted;
-use super::{Global, cohort, shown, tell};
+use super::{Global, cohort, outputs, shown, tell};
 use crate::archive::input_files;
 use crate::corpus::{Text, TrialList, Words};
 use crate::error::{Error, Result};
@@ -239,7 +239,7 @@ fn check_output(args: &Args) -> Result<()> {
     ];
     let others = others.into_iter().flatten().chain([&args.trials]);
     let inputs: Vec<&Path> = others.chain(&embeddings).map(PathBuf::as_path).collect();
-    fs::check_outputs(&[&args.output], &inputs)?;
+    outputs::check(&[&args.output], &inputs)?;
     check_ending(&args.output)
 }
 

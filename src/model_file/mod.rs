@@ -11,6 +11,7 @@ mod graph;
 mod header;
 #[cfg(feature = "burn")]
 mod import;
+mod kind;
 #[cfg(feature = "burn")]
 mod model;
 #[cfg(feature = "burn")]
@@ -33,6 +34,7 @@ pub use header::{Frontend, Header, NamedThreshold, Scoring, Training};
 pub use import::{ImportOptions, Imported, OnnxFile, OnnxPort, OnnxTensor, import, import_noted};
 #[cfg(feature = "burn")]
 pub(crate) use import::{code_width, short_names};
+pub(crate) use kind::FileKind;
 #[cfg(feature = "burn")]
 pub use model::{Model, read_head};
 pub use packing::PackedTensor;

@@ -97,8 +97,8 @@ impl Model {
         file: Contents,
         device: &Device,
     ) -> Result<(Self, NamedTensors)> {
+        let header = update::header_in(path, &file)?;
         let tensors = tensors::all_of(path, &file)?;
-        let header = update::header_of(path, &file.metadata)?;
         // The values are in `tensors`, and building a network takes memory.
         drop(file);
         let (head, body) =

@@ -8,7 +8,7 @@ use safetensors::tensor::{Dtype, TensorView};
 use super::compare::{compare, finite};
 use super::graph::{is_graph, stored_graph};
 use super::packing::{Checked, Raw, checked, codes_name, statistic};
-use super::update::header_of;
+use super::update::header_in;
 use super::{FILE, HEAD_PREFIX, Header, PackedTensor};
 use crate::bytes::to_f32;
 #[cfg(not(feature = "burn"))]
@@ -62,7 +62,7 @@ impl Plain {
         // What an older revox wrote may leave out what this header needs.
         #[cfg(not(feature = "burn"))]
         let network = stored.ok_or_else(|| without_graph(path, file))?;
-        let header = header_of(path, &file.metadata)?;
+        let header = header_in(path, file)?;
         #[cfg(feature = "burn")]
         let network = stored.map_or_else(|| made(path, &header), Ok)?;
         check(&header, &network.graph).map_err(|what| Error::file(path, what))?;
@@ -81,7 +81,7 @@ fn made(path: &Path, header: &Header) -> Result<Stored> {
 #[cfg(not(feature = "burn"))]
 fn without_graph(path: &Path, file: &Contents) -> Error {
     // What is no model at all is told as such.
-    match header_of(path, &file.metadata) {
+    match header_in(path, file) {
         Err(error) if !file.metadata.contains_key(super::KEY) => error,
         _ => {
             let message = "an older revox wrote it, without its network's graph";

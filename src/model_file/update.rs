@@ -6,10 +6,10 @@ use std::path::Path;
 use safetensors::tensor::Dtype;
 
 use super::graph::GRAPH;
-use super::{Header, KEY, Scoring, open};
+use super::{FileKind, Header, KEY, Scoring, open};
 use crate::error::{Error, Remedy, Result};
 use crate::scoring::{Curve, MODEL_FALSE_ACCEPT_RATES};
-use crate::tensor_file::{self, Part};
+use crate::tensor_file::{self, Contents, Part};
 
 impl Scoring {
     /// Takes the thresholds of a set of scores: at their equal error rate, and at the false-accept
@@ -42,13 +42,24 @@ pub(super) fn header_of(path: &Path, metadata: &BTreeMap<String, String>) -> Res
     Ok(header)
 }
 
+/// The header of a file. Of a file that is no model but another one of this library's, the error
+/// says what it is.
+pub(super) fn header_in(path: &Path, file: &Contents) -> Result<Header> {
+    let what = match FileKind::of(file.bytes()) {
+        Some(FileKind::Embeddings) => "holds embeddings; wanted is a network's model",
+        Some(FileKind::Plda) => "is a PLDA model; wanted is a network's model",
+        Some(FileKind::Model) | None => return header_of(path, &file.metadata),
+    };
+    Err(Error::file(path, what))
+}
+
 /// The header of a model file.
 ///
 /// # Errors
 /// A file that is no model, or damaged anywhere.
 pub fn read_header(path: impl AsRef<Path>) -> Result<Header> {
     let path = path.as_ref();
-    header_of(path, &open(path)?.metadata)
+    header_in(path, &open(path)?)
 }
 
 /// Writes the model file `from` with a changed header to `to`, which may be the same file. All
@@ -84,7 +95,7 @@ fn rewrite(
     graph: impl FnOnce(&Header) -> Result<Option<Vec<u8>>>,
 ) -> Result<()> {
     let file = open(from)?;
-    let mut header = header_of(from, &file.metadata)?;
+    let mut header = header_in(from, &file)?;
     change(&mut header);
     header.check(to)?;
     let json = serde_json::to_string(&header).map_err(|e| Error::file(to, e.to_string()))?;

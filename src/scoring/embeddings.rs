@@ -101,6 +101,12 @@ impl Embeddings {
         self.ids.is_empty()
     }
 
+    /// Whether the content of a file is the project's own form: a safetensors file of one matrix
+    /// and the ids. Only its header is looked at.
+    pub fn are_tensors(bytes: &[u8]) -> bool {
+        tensors::is_it(bytes)
+    }
+
     /// Number of values of an embedding.
     pub fn dim(&self) -> usize {
         self.dim

@@ -52,6 +52,11 @@ impl Contents {
         Some(data + begin..data + end)
     }
 
+    /// The bytes of the whole file.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
     /// The whole file.
     pub fn into_bytes(self) -> Mapped {
         self.bytes

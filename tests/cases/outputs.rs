@@ -4,6 +4,7 @@ mod archives;
 mod embeddings;
 mod overwriting;
 mod printing;
+mod replaced;
 #[cfg(unix)]
 mod special;
 

@@ -75,6 +75,12 @@ fn a_model_is_trained_adapted_and_converted() {
         assert!(text.contains(words), "{words}: {text}");
     }
     place.fails(&["info", "k.kaldi", "--layers"], &["k.kaldi: is no model"]);
+    for args in [
+        &["calibrate", "p.safetensors", "--scores", "scores"][..],
+        &["export", "p.safetensors", "-o", "p.onnx"],
+    ] {
+        place.fails(args, &["p.safetensors: is a PLDA model; wanted is a network's model"]);
+    }
     place.ok(&["plda", "convert", "k.h5", "-o", "h.kaldi"]);
     assert_eq!(std::fs::read(place.path("h.kaldi")).unwrap(), first);
 }

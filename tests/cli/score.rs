@@ -112,6 +112,10 @@ fn bad_lists_of_models_are_named() {
     assert_eq!(place.run(&[&to("s")[..], &["--average", "median"]].concat()).code, 2);
     let alone = ["score", "e.safetensors", "trials", "-o", "s", "--average", "unit"];
     assert_eq!(place.run(&alone).code, 2);
+    let help = place.ok(&["score", "--help"]);
+    let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
+    let wanted = "With --plda utterances are counted by the book unless this is `embeddings`";
+    assert!(help.contains(wanted), "{help}");
 }
 
 #[test]

@@ -167,6 +167,11 @@ fn what_cannot_be_enrolled_changes_nothing() {
     ] {
         place.fails(&[&["enroll"][..], args].concat(), wanted);
     }
+    std::fs::copy(place.path("anna0.wav"), place.path("copy.wav")).unwrap();
+    let copy = ["enroll", "v", "anna", "anna1.wav", "copy.wav", "--add"];
+    place.fails(&copy, &["copy.wav: is among the recordings of `anna` already, as anna0.wav"]);
+    let spelled = ["enroll", "v", "new", "dora0.wav", "c/../dora0.wav"];
+    place.fails(&spelled, &["c/../dora0.wav: is the same recording as dora0.wav"]);
     let twice = ["enroll", "v", "new", "dora0.wav", "dora0.wav"];
     place.ends(2, &twice, &["dora0.wav: is named twice"]);
     assert!(std::fs::read(place.path("v")).unwrap() == before);
@@ -249,6 +254,9 @@ fn bad_recordings_are_left_out_of_a_search() {
     assert!(ran.err.contains("warning: text.wav") && ran.err.contains("; left out"), "{}", ran.err);
     let none = ["identify", "v", "text.wav", "none.wav", "--skip-errors"];
     place.fails(&none, &["none of 2 files could be read"]);
+    place.fails(&[&none[..], &["--skipped", "all"]].concat(), &["none of 2 files could be read"]);
+    let all = std::fs::read_to_string(place.path("all")).unwrap();
+    assert!(all.starts_with("text.wav ") && all.contains("\nnone.wav "), "{all}");
     place.fails(&[&skip[..8], &["--skipped", "anna0.wav"]].concat(), &["would be lost"]);
 }
 

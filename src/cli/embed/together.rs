@@ -23,7 +23,7 @@ use crate::backend::collective::{Communicator, agree, apart};
 use crate::cli::part_file::PartFile;
 use crate::cli::train::devices_of;
 use crate::cli::values::{misuse, misused};
-use crate::cli::{Global, chosen};
+use crate::cli::{Global, chosen, outputs};
 use crate::corpus::Shard;
 use crate::error::{Error, Result};
 use crate::fs;
@@ -130,7 +130,7 @@ fn share_of(output: &Path, shard: Shard) -> PathBuf {
 fn check_share(share: &Path, named: Option<&Path>, list: &List) -> Result<()> {
     let inputs = list.inputs();
     let inputs: Vec<&Path> = inputs.iter().map(|path| &**path).chain(named).collect();
-    fs::check_outputs(&[share], &inputs)
+    outputs::check(&[share], &inputs)
 }
 
 /// Everything before the work.

@@ -125,6 +125,10 @@ impl<'a> Work<'a> {
     /// Not one utterance could be embedded; those of [`Log::embeddings`].
     pub fn results(self) -> Result<Done<'a>> {
         if self.embedded == 0 {
+            // This list alone has all reasons. One of several processes knows only its own.
+            if let (Some(list), None) = (&self.args.skipped, self.stop) {
+                self.left_out.write(list)?;
+            }
             let all = self.list.len();
             return Err(Error::Undefined(format!("none of {all} files could be embedded")));
         }

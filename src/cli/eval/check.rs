@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use rayon::prelude::*;
 
 use super::Args;
+use crate::cli::outputs;
 use crate::cli::values::{ends_in, misuse};
 use crate::corpus::Words;
 use crate::error::{Error, Result};
@@ -27,12 +28,12 @@ pub(super) fn options(args: &Args) -> Result<()> {
     if files > 1 && args.identification {
         return Err(misuse("--identification is for one score file"));
     }
-    let outputs: Vec<&Path> =
-        [&args.det, &args.save_threshold].into_iter().flatten().map(PathBuf::as_path).collect();
+    let [drawn, models] = [&args.det, &args.save_threshold]
+        .map(|output| output.iter().map(PathBuf::as_path).collect::<Vec<&Path>>());
     let lists = [&args.trials, &args.utt2spk, &args.wav_scp, &args.enroll].into_iter().flatten();
     let conditions = args.by.iter().map(|by| &by.file);
     let inputs = lists.chain(&args.scores).chain(conditions).map(PathBuf::as_path);
-    fs::check_outputs(&outputs, &inputs.collect::<Vec<_>>())?;
+    outputs::check_with_models(&drawn, &models, &inputs.collect::<Vec<_>>())?;
     if let Some(path) = &args.det
         && det_is_csv(path)
         && files > 1

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::Args;
 use crate::cli::values::misused;
-use crate::cli::{Global, shown, tell};
+use crate::cli::{Global, outputs, shown, tell};
 use crate::error::Result;
 use crate::fs;
 use crate::infer::onnx::{Input, WeightForm};
@@ -15,6 +15,17 @@ use crate::model_file::{read_header, write_anew};
 /// Whether a name is that of a model file.
 pub(super) fn is_meant(output: &Path) -> bool {
     output.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("safetensors"))
+}
+
+/// Refuses an output that must not be replaced: a model file may replace a model, an ONNX file not.
+///
+/// # Errors
+/// Those of [`outputs::check`].
+pub(super) fn check_output(output: &Path, inputs: &[&Path]) -> Result<()> {
+    match is_meant(output) {
+        true => outputs::check_with_models(&[], &[output], inputs),
+        false => outputs::check(&[output], inputs),
+    }
 }
 
 /// Writes the file.

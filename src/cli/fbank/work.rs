@@ -69,6 +69,10 @@ impl Work<'_> {
             }
         }
         if done.files == 0 {
+            // This list alone has all reasons.
+            if let Some(skipped) = &self.args.skipped {
+                done.left_out.write(skipped)?;
+            }
             return Err(Error::Undefined(format!("none of {} files could be read", list.len())));
         }
         let unprinted = warnings.unprinted();

@@ -5,7 +5,7 @@ use std::io::Cursor;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use safetensors::tensor::{Dtype, SafeTensors};
+use safetensors::tensor::SafeTensors;
 use serde_json::{Value, json};
 use zip::ZipArchive;
 
@@ -105,11 +105,12 @@ fn form(bytes: &[u8]) -> Option<Form> {
         let archive = ZipArchive::new(Cursor::new(bytes)).ok()?;
         return archive.index_for_name("embeddings.npy").map(|_| Form::Npz);
     }
+    if !Embeddings::are_tensors(bytes) {
+        return None;
+    }
     let (_, header) = SafeTensors::read_metadata(bytes).ok()?;
-    header.info("embeddings")?;
-    let is_text = header.info("ids")?.dtype == Dtype::U8;
     let has_checksum = header.metadata().as_ref().is_some_and(|all| all.contains_key("sha256"));
-    (is_text && header.offset_keys().len() == 2).then_some(Form::Tensors { has_checksum })
+    Some(Form::Tensors { has_checksum })
 }
 
 /// The lines of a description, by their names, and its JSON.

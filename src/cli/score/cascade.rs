@@ -14,9 +14,8 @@ use self::named::Named;
 use self::report::{Report, rates};
 use self::side::Side;
 use super::check_ending;
-use crate::cli::{Global, tell, values};
+use crate::cli::{Global, outputs, tell, values};
 use crate::error::{Error, Result};
-use crate::fs;
 use crate::progress::Progress;
 use crate::scoring::{Band, BothLlrs, ChosenBand, choose_band, write_scored};
 use crate::terminal::{errln, note};
@@ -149,7 +148,7 @@ pub(super) fn run(
     }
     let models = [small, large].into_iter();
     let inputs: Vec<&Path> = models.chain(inputs.iter().map(|path| &**path)).collect();
-    fs::check_outputs(&[output], &inputs)?;
+    outputs::check(&[output], &inputs)?;
     check_ending(output)?;
     let device = global.open()?;
     let small = Side::load("small model", small, &device)?;

@@ -15,7 +15,8 @@ pub(super) struct Enrolled {
     /// then names models.
     #[arg(long, value_name = "LIST")]
     pub enroll: Option<PathBuf>,
-    /// What is averaged over a model's utterances: their embeddings, unless this is given.
+    /// What is averaged over a model's utterances [default: embeddings]. With --plda utterances are
+    /// counted by the book unless this is `embeddings`; PLDA knows no other average.
     #[arg(long, value_enum, value_name = "WHAT", requires = "enroll")]
     pub average: Option<Average>,
 }

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use safetensors::tensor::{Dtype, TensorView};
+use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
 use super::rows::Rows;
 use super::{Embeddings, Origin};
@@ -16,6 +16,13 @@ use crate::tensor_file::{self, Data, Part};
 pub(super) const MATRIX: &str = "embeddings";
 /// The tensor of their ids.
 pub(super) const IDS: &str = "ids";
+
+/// Whether the content is a file of our form, by its header.
+pub(super) fn is_it(bytes: &[u8]) -> bool {
+    let Ok((_, header)) = SafeTensors::read_metadata(bytes) else { return false };
+    let is_text = header.info(IDS).is_some_and(|ids| ids.dtype == Dtype::U8);
+    is_text && header.info(MATRIX).is_some() && header.offset_keys().len() == 2
+}
 
 pub(super) fn save(all: &Embeddings, path: &Path, origin: Option<&Origin>) -> Result<()> {
     write(path, all.ids(), all.dim(), all.rows.pieces().into(), origin)

@@ -1,7 +1,7 @@
 //! The file of a store: how it is made, opened and told from other files.
 
-use std::fs::OpenOptions;
-use std::io::ErrorKind;
+use std::fs::{File, OpenOptions};
+use std::io::{ErrorKind, Read};
 use std::path::Path;
 use std::time::Duration;
 
@@ -15,6 +15,8 @@ use crate::error::{Error, Result};
 
 /// The mark of our files in SQLite's header: `rvxv`.
 pub(super) const APPLICATION: i32 = 0x7276_7876;
+/// Bytes of SQLite's header up to the end of this mark.
+const MARKED: usize = 72;
 /// The format's version, SQLite's `user_version`.
 pub(super) const FORMAT: i32 = 2;
 /// How long a process waits for others.
@@ -78,6 +80,15 @@ impl Store {
         let store = Self::of(path, connection)?;
         store.check_model(model)?;
         Ok(store)
+    }
+
+    /// Whether a store is at a path, whole or damaged: the marks of SQLite and of stores are at the
+    /// beginning of the file. Nothing else of it is looked at.
+    pub fn is_at(path: impl AsRef<Path>) -> bool {
+        let mut head = [0; MARKED];
+        let read = File::open(path).and_then(|mut file| file.read_exact(&mut head));
+        let mark = APPLICATION.to_be_bytes();
+        read.is_ok() && head.starts_with(b"SQLite format 3\0") && head.ends_with(&mark)
     }
 
     /// The same store, less patient.

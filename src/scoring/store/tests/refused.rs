@@ -21,6 +21,7 @@ fn what_is_no_store_is_refused() {
         assert!(error(result).contains("is no store of voices"));
     }
     assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
+    assert!(!Store::is_at(&path) && !Store::is_at(dir.path()));
     for (application, format, wanted) in [
         (0, 0, "an SQLite file of another program"),
         (APPLICATION + 1, FORMAT, "an SQLite file of another program"),
@@ -34,6 +35,7 @@ fn what_is_no_store_is_refused() {
         other.pragma_update(None, "application_id", application).unwrap();
         other.pragma_update(None, "user_version", format).unwrap();
         drop(other);
+        assert_eq!(Store::is_at(&path), application == APPLICATION);
         let before = std::fs::read(&path).unwrap();
         for result in [Store::open(&path), Store::open_or_create(&path, &model("abc", DIM))] {
             let text = error(result);
