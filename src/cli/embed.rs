@@ -9,6 +9,7 @@ mod list;
 mod log;
 mod report;
 mod sharded;
+mod shares;
 mod speech;
 mod together;
 mod work;
@@ -245,6 +246,7 @@ fn alone(args: &Args, global: &Global) -> Result<()> {
         write_speech(file, &lines)?;
     }
     log.map_or(Ok(()), Log::end)?;
+    shares::warn(output);
     let mut stored = String::new();
     if let Some((copy, from)) = args.mean.as_ref().zip(named) {
         let model = copy.as_deref().unwrap_or(from);
