@@ -10,6 +10,7 @@ mod log;
 mod mean;
 mod report;
 mod sharded;
+mod shares;
 mod speech;
 mod together;
 mod work;
@@ -247,6 +248,7 @@ fn alone(args: &Args, global: &Global) -> Result<()> {
         write_speech(file, &lines)?;
     }
     log.map_or(Ok(()), Log::end)?;
+    shares::warn(output);
     let mut stored = String::new();
     if let Some((copy, from)) = args.mean.as_ref().zip(named) {
         let to = copy.as_deref().unwrap_or(from);

@@ -92,7 +92,17 @@ fn words(remedy: &Remedy, terms: &Terms) -> String {
         Remedy::WriteAnew => "`revox export MODEL -o NEW.safetensors` writes it anew".into(),
         Remedy::IgnoreChecksum => "--no-checksum reads it all the same".into(),
         Remedy::ChooseNetwork => "choose one with --key".into(),
-        Remedy::SayArchitecture => "give --arch NAME, or --config config.yaml".into(),
+        Remedy::SayArchitecture => {
+            "give --arch NAME (`revox zoo` lists them), or --config config.yaml".into()
+        }
+        Remedy::SayArchitectureInstead => {
+            "or give --arch NAME (`revox zoo` lists them) without a configuration".into()
+        }
+        Remedy::SaySizes => {
+            "a network of other sizes than those that `revox zoo` lists needs its config.yaml \
+             (--config)"
+                .into()
+        }
         Remedy::SayFrontEnd => "say --mels and --pooling, or give --config".into(),
         Remedy::Import => {
             "`revox import FILE -o MODEL` makes a model of a WeSpeaker checkpoint or ONNX file"
@@ -153,6 +163,17 @@ mod tests {
         assert_eq!(text, "over; go on with a larger one: --set train.epochs=N");
         let text = told(&Error::invalid("over").with(Remedy::BeginWith { model: "m".into() }));
         assert_eq!(text, "over; begin a new run in another folder (--out) with --init m");
+    }
+
+    #[test]
+    fn what_a_checkpoint_does_not_say_is_asked_for() {
+        let said = |remedy: Remedy| told(&Error::invalid("no").with(remedy));
+        let arch = said(Remedy::SayArchitecture);
+        assert!(arch.contains("--arch NAME (`revox zoo` lists them), or --config"), "{arch}");
+        let instead = said(Remedy::SayArchitectureInstead);
+        assert!(instead.starts_with("no; or give --arch NAME"), "{instead}");
+        let sizes = said(Remedy::SaySizes);
+        assert!(sizes.ends_with("needs its config.yaml (--config)"), "{sizes}");
     }
 
     #[test]

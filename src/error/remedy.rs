@@ -70,6 +70,10 @@ pub enum Remedy {
     ChooseNetwork,
     /// Say the architecture, or give the training's configuration.
     SayArchitecture,
+    /// Say the architecture instead of giving a configuration.
+    SayArchitectureInstead,
+    /// Give the training's configuration: it says sizes that are not the published ones.
+    SaySizes,
     /// Say mels and pooling, or give the training's configuration.
     SayFrontEnd,
     /// Import the file first.

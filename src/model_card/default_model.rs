@@ -42,11 +42,11 @@ pub struct DefaultCard {
 pub struct Provenance {
     /// The recipe.
     pub recipe: String,
-    /// The command that made the model.
+    /// The command that makes the model.
     pub command: String,
-    /// The commit of the sources whose program made it. The command makes the same model there.
+    /// The commit of the sources whose program trained and packed it.
     pub commit: String,
-    /// What the command makes with later sources.
+    /// What programs of which sources did, and what later ones make.
     pub later: String,
     /// The seed.
     pub seed: u64,

@@ -17,7 +17,7 @@ mod tests;
 
 pub use card::{Card, Count, Input, Measured, Paper, Published, Rates, Weights};
 pub use default_model::{DefaultCard, Origin, Provenance, Tested, default_model};
-pub use derived::{Bytes, Derived};
+pub use derived::{Beside, Bytes, Derived};
 
 use list::CARDS;
 

@@ -43,7 +43,7 @@ pub(crate) use packing::codes_name;
 pub use plain::Plain;
 pub(crate) use plain::PlainTensor;
 #[cfg(feature = "burn")]
-pub use planned::planned_bytes;
+pub use planned::{planned_beside, planned_bytes};
 #[cfg(feature = "burn")]
 pub use sizes::{LayerSize, layer_sizes};
 #[cfg(feature = "burn")]

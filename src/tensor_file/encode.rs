@@ -1,13 +1,15 @@
 //! Writes files.
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, HashSet};
 use std::convert::Infallible;
 use std::path::Path;
 
-use safetensors::tensor::TensorInfo;
+use safetensors::tensor::{Dtype, TensorInfo};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
+use super::part::size;
 use super::{LENGTH, Part, checksum};
 use crate::bytes::hex;
 use crate::error::{Error, Result};
@@ -57,16 +59,56 @@ pub fn write(path: &Path, metadata: &[(&str, &str)], parts: &[Part]) -> Result<(
     })
 }
 
+/// Bytes in front of the tensors of a file: its header, and the header's length. No values are
+/// needed.
+///
+/// # Errors
+/// Two tensors or two metadata entries of one name; the metadata key `sha256`; a tensor without a
+/// whole number of bytes; a header of more than 100 MB.
+pub fn head_bytes(
+    metadata: &[(&str, &str)],
+    tensors: &[(String, Dtype, Vec<usize>)],
+) -> Result<usize> {
+    let refused = |e: String| Error::Invalid(format!("cannot encode tensors: {e}"));
+    let listed = tensors.iter().map(|(name, dtype, shape)| match size(*dtype, shape) {
+        Some(bytes) => Ok(Listed { name, dtype: *dtype, shape, bytes }),
+        None => Err(format!("tensor `{name}`: {dtype} {shape:?} is no number of bytes")),
+    });
+    let mut listed = listed.collect::<Result<Vec<_>, String>>().map_err(refused)?;
+    listed.sort_by(Listed::order);
+    Ok(LENGTH + header(metadata, &listed).map_err(refused)?.len())
+}
+
+/// A tensor as the header has it.
+struct Listed<'a> {
+    name: &'a str,
+    dtype: Dtype,
+    shape: &'a [usize],
+    bytes: usize,
+}
+
+impl<'a> Listed<'a> {
+    fn of(part: &'a Part) -> Self {
+        let Part { name, dtype, shape, bytes } = part;
+        Self { name, dtype: *dtype, shape, bytes: bytes.len() }
+    }
+
+    /// The order in a file.
+    fn order(&self, other: &Self) -> Ordering {
+        let wider = other.dtype.bitsize().cmp(&self.dtype.bitsize());
+        wider.then_with(|| self.name.cmp(other.name))
+    }
+}
+
 fn encode<'a>(
     path: &Path,
     metadata: &[(&str, &str)],
     parts: &'a [Part<'a>],
 ) -> Result<Encoded<'a>> {
     let mut sorted: Vec<&Part> = parts.iter().collect();
-    sorted.sort_by(|a, b| {
-        b.dtype.bitsize().cmp(&a.dtype.bitsize()).then_with(|| a.name.cmp(&b.name))
-    });
-    let text = header(metadata, &sorted)
+    sorted.sort_by(|a, b| Listed::of(a).order(&Listed::of(b)));
+    let listed: Vec<Listed> = sorted.iter().map(|part| Listed::of(part)).collect();
+    let text = header(metadata, &listed)
         .map_err(|e| Error::file(path, format!("cannot encode tensors: {e}")))?;
     let at = checksum::place(&text, &checksum::zeros()).expect("every header has the entry once");
     let mut head = (text.len() as u64).to_le_bytes().to_vec();
@@ -84,7 +126,7 @@ fn encode<'a>(
 }
 
 /// The header's text, with zeros for the checksum.
-fn header(metadata: &[(&str, &str)], parts: &[&Part]) -> Result<String, String> {
+fn header(metadata: &[(&str, &str)], tensors: &[Listed]) -> Result<String, String> {
     let zeros = checksum::zeros();
     let mut entries = BTreeMap::from([(checksum::KEY, zeros.as_str())]);
     for &(key, value) in metadata {
@@ -94,25 +136,20 @@ fn header(metadata: &[(&str, &str)], parts: &[&Part]) -> Result<String, String> 
     }
     let mut text = format!("{{\"{METADATA}\":{}", json(&entries)?);
     let (mut begin, mut names) = (0, HashSet::new());
-    for part in parts {
-        let (name, bytes) = (&*part.name, part.bytes.len());
+    for &Listed { name, dtype, shape, bytes } in tensors {
         if name == METADATA {
             return Err(format!("no tensor can have the name `{METADATA}`"));
         }
         if !names.insert(name) {
             return Err(format!("tensor `{name}` is there twice"));
         }
-        if part.size() != Some(bytes) {
-            let (dtype, shape) = (part.dtype, &part.shape);
+        if size(dtype, shape) != Some(bytes) {
             return Err(format!(
                 "tensor `{name}` has {bytes} bytes, which are not those of {dtype} {shape:?}"
             ));
         }
-        let info = TensorInfo {
-            dtype: part.dtype,
-            shape: part.shape.clone(),
-            data_offsets: (begin, begin + bytes),
-        };
+        let data_offsets = (begin, begin + bytes);
+        let info = TensorInfo { dtype, shape: shape.to_vec(), data_offsets };
         text.push_str(&format!(",{}:{}", json(name)?, json(&info)?));
         begin += bytes;
     }

@@ -19,7 +19,7 @@ mod foreign;
 mod part;
 
 pub use decode::{Contents, from_bytes, of_mapped, read, read_foreign, skip_checksums};
-pub use encode::{to_bytes, write};
+pub use encode::{head_bytes, to_bytes, write};
 pub use part::{Data, Part};
 
 /// Bytes of the header's length, which stands before the header.
@@ -135,6 +135,18 @@ mod tests {
         let theirs = safetensors::serialize(tensors.iter(), Some(entries)).unwrap();
         assert_eq!(theirs.len(), file.len());
         assert_eq!(theirs[8 + length..], file[8 + length..]);
+    }
+
+    #[test]
+    fn a_head_is_measured_without_values() {
+        let (file, parts) = (file(), parts());
+        let listed = |part: &Part| (part.name.to_string(), part.dtype, part.shape.clone());
+        let mut tensors: Vec<_> = parts.iter().map(listed).collect();
+        let values: usize = parts.iter().map(|part| part.bytes.len()).sum();
+        assert_eq!(head_bytes(&METADATA, &tensors).unwrap() + values, file.len());
+        tensors[0].1 = Dtype::F4;
+        let error = head_bytes(&METADATA, &tensors).unwrap_err().to_string();
+        assert!(error.contains("is no number of bytes"), "{error}");
     }
 
     #[test]

@@ -20,14 +20,11 @@ pub struct Part<'a> {
     pub bytes: Data<'a>,
 }
 
-impl Part<'_> {
-    /// The number of bytes that number format and shape ask for, if it is whole and does not
-    /// overflow.
-    pub(super) fn size(&self) -> Option<usize> {
-        let values = self.shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d))?;
-        let bits = values.checked_mul(self.dtype.bitsize())?;
-        bits.is_multiple_of(8).then_some(bits / 8)
-    }
+/// The number of bytes that number format and shape ask for, if it is whole and does not overflow.
+pub(super) fn size(dtype: Dtype, shape: &[usize]) -> Option<usize> {
+    let values = shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d))?;
+    let bits = values.checked_mul(dtype.bitsize())?;
+    bits.is_multiple_of(8).then_some(bits / 8)
 }
 
 /// A tensor's values. f32 values become bytes piece by piece, while they are hashed and written.

@@ -147,7 +147,8 @@ impl Identity {
         if ours != theirs {
             let text = format!("{RANKS} = {ours}, in the checkpoint {theirs}");
             let more = "from here on BatchNorm sees other parts of a batch, unless \
-                        train.accumulate and --devices make up for it";
+                        train.accumulate and --devices make up for it; its running statistics \
+                        come from other parts in any case";
             findings.grant(RANKS, format!("{text}: {more}"));
         }
         let unknown: Vec<&str> = [

@@ -144,3 +144,19 @@ fn seconds_of_speech_are_listed() {
     let features = ["embed", "m.safetensors", "--features", "f", "-o", "x", "--speech", "y"];
     assert_eq!(place.run(&features).code, 2);
 }
+
+/// Several processes have left shares, and one has made the whole.
+#[test]
+fn shares_that_nobody_needs_are_named_and_kept() {
+    let place = place();
+    for share in ["e.safetensors.1-of-2.part", "e.safetensors.2-of-2.part"] {
+        place.write(share, "");
+    }
+    let ran = place.run(&["embed", "m.safetensors", "0.wav", "1.wav", "-o", "e.safetensors"]);
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    let names = "e.safetensors.1-of-2.part and e.safetensors.2-of-2.part";
+    let wanted =
+        format!("warning: an unfinished run by another number of processes has left {names};");
+    assert!(ran.err.contains(&wanted), "{}", ran.err);
+    assert!(place.path("e.safetensors.1-of-2.part").exists());
+}

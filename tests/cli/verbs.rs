@@ -111,6 +111,12 @@ fn zoo_describes_a_network() {
     let json = place.json(&["zoo", "--details", "resnet34"]);
     assert_eq!((&json["parameters"], &json["bytes"]), (&6_634_336.into(), &json["card"]["bytes"]));
     assert_eq!(json["card"]["published"][0]["rates"][0]["eer_percent"][0], 0.867);
+    // A deep network's header is no matter of some kilobytes.
+    let packed = place.json(&["zoo", "--details", "campplus"])["bytes_beside"]["packed"].clone();
+    let packed = packed.as_u64().unwrap();
+    assert!((100_000..200_000).contains(&packed), "{packed}");
+    let text = place.ok(&["zoo", "--details", "campplus"]);
+    assert!(text.contains(&format!(" KB in f32, {} KB packed", packed.div_ceil(1000))), "{text}");
     // Without a card there is what can be computed.
     let json = place.json(&["zoo", "--details", "rev2-resnet34", "--frames", "400"]);
     assert!(json["card"].is_null() && json["held_bytes"].is_u64() && json["frames"] == 400);

@@ -60,6 +60,20 @@ fn ranks_write_the_file_of_one_process() {
     assert!(is_tidy(&place), "{:?}", place.list("."));
 }
 
+/// What a killed run of three ranks has left, two ranks and one name, and leave where it is.
+#[test]
+fn shares_of_another_number_of_ranks_are_named() {
+    let Some(place) = place() else { return };
+    place.write("two.3-of-3.part", "");
+    for ranks in [1, 2] {
+        let ran = run(&place, ranks, &embed("two", &[]));
+        assert_eq!(ran.code, 0, "{}", ran.err);
+        let warned = ran.err.matches("processes has left two.3-of-3.part; unless").count();
+        assert_eq!(warned, 1, "{}", ran.err);
+        assert!(place.path("two.3-of-3.part").exists());
+    }
+}
+
 #[test]
 fn what_ranks_leave_out_is_what_one_process_leaves_out() {
     let Some(place) = place() else { return };
@@ -133,6 +147,8 @@ fn what_ranks_cannot_do_together_is_refused() {
     };
     let shard = embed("e", &["--shard", "1/2"]);
     refused(&[(2, &shard)], "--shard is for one process: these 2 divide a list among them");
+    let file = "e.npz: several processes write one safetensors file, and nothing else";
+    refused(&[(2, &embed("e.npz", &[]))], file);
     let two = ["embed", "m.safetensors", "0.wav", "1.wav", "-o", "e"];
     refused(&[(3, &two)], "shard 3/3 is empty: the list has 2 utterances");
     let (ours, other) = (embed("e", &[]), embed("e", &["--window", "10"]));

@@ -1,7 +1,6 @@
 //! A list that several processes embed together. Each embeds its shard into a file beside the
 //! output. Rank 0 joins them to the file of one process, and these files go.
 
-use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
@@ -17,7 +16,7 @@ use super::report::Report;
 use super::sharded::{Part, Sharded};
 use super::speech::write_speech;
 use super::work::Work;
-use super::{Args, LeftOut, List, check_outputs};
+use super::{Args, LeftOut, List, check_outputs, shares};
 use crate::archive::Output;
 use crate::backend::collective::{Communicator, agree, apart};
 use crate::cli::part_file::PartFile;
@@ -85,6 +84,7 @@ pub(super) fn run(args: &Args, global: &Global, ranks: &dyn Communicator) -> Res
     // The output is there, so what led to it can go.
     agree(ranks, done.end(&ready.share))?;
     let Some(Merged { embeddings, dim, .. }) = joined else { return Ok(()) };
+    shares::warn(&args.output);
     let report = Report {
         utterances: embeddings,
         written: embeddings,
@@ -112,18 +112,16 @@ fn check(args: &Args, ranks: usize) -> Result<()> {
         )));
     }
     // Neither standard output nor a device has room beside it.
-    if PartFile::path_of(&args.output).is_none() || Output::parse(&args.output)?.is_some() {
-        let message = "several processes write one safetensors file, and nothing else";
-        return Err(misused(&args.output, message));
+    let is_file = PartFile::path_of(&args.output).is_some()
+        && matches!(Output::parse(&args.output), Ok(None))
+        && fs::check_ending(&args.output, &["safetensors"]).is_ok();
+    match is_file {
+        true => Ok(()),
+        false => {
+            let message = "several processes write one safetensors file, and nothing else";
+            Err(misused(&args.output, message))
+        }
     }
-    fs::check_ending(&args.output, &["safetensors"])
-}
-
-/// Where the embeddings of a shard wait for the others: `OUTPUT.2-of-4`.
-fn share_of(output: &Path, shard: Shard) -> PathBuf {
-    let mut name = OsString::from(output);
-    name.push(format!(".{}-of-{}", shard.index() + 1, shard.count()));
-    name.into()
 }
 
 /// Refuses a share that cannot be written or that is an input.
@@ -140,7 +138,7 @@ fn ready<'a>(args: &'a Args, global: &Global, ranks: &dyn Communicator) -> Resul
     let mut list = List::of(args, files)?;
     check_outputs(args, None, named, Some(&list))?;
     let shard = Shard::of(ranks.rank(), ranks.size());
-    let share = share_of(&args.output, shard);
+    let share = shares::of(&args.output, shard);
     check_share(&share, named, &list)?;
     let device = global.open_all(&devices_of(&args.devices, ranks)?)?.remove(0);
     let model = chosen::load(named, &device)?;
@@ -222,7 +220,7 @@ fn all_left_out(ranks: &dyn Communicator, ours: &[Absent]) -> Result<LeftOut> {
 
 /// Joins the shares of so many ranks.
 fn joined(args: &Args, ranks: usize, left_out: &LeftOut, speech: &[Spoken]) -> Result<Merged> {
-    let share = |rank: usize| share_of(&args.output, Shard::of(rank, ranks));
+    let share = |rank: usize| shares::of(&args.output, Shard::of(rank, ranks));
     let merged = merge(&(0..ranks).map(share).collect::<Vec<_>>(), None, &args.output)?;
     if let Some(list) = &args.skipped {
         left_out.write(list)?;

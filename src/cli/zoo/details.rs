@@ -49,6 +49,7 @@ fn as_json(arch: &Architecture, row: &Row, derived: &Derived, card: Option<&Card
         "activation_bytes": derived.activation_bytes,
         "held_bytes": derived.held_bytes,
         "bytes": derived.bytes,
+        "bytes_beside": derived.beside,
         "card": card,
     })
 }
@@ -73,7 +74,10 @@ fn print(arch: &Architecture, row: &Row, derived: &Derived, card: Option<&Card>)
     if let Some(held) = derived.held_bytes {
         outln!("held          {:.1} MiB by reversible training", mib(held));
     }
-    outln!("file          {} (beside it a header of some KB)", files(&derived.bytes));
+    outln!("file          {}", files(&derived.bytes));
+    let kb = |bytes: usize| bytes.div_ceil(1000);
+    let (whole, packed) = (kb(derived.beside.f32), kb(derived.beside.packed));
+    outln!("              header and graph add {whole} KB in f32, {packed} KB packed");
     let Some(card) = card else {
         outln!("published     nothing is noted of this network");
         return;

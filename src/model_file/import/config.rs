@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use super::section::Section;
 use super::yaml::{self, Entries};
 use crate::audio::FbankConfig;
-use crate::error::{Error, Result};
+use crate::error::{Error, Remedy, Result};
 use crate::model_file::Frontend;
 use crate::nn::PoolingKind;
 use crate::zoo::{Architecture, Layers};
@@ -68,9 +68,10 @@ impl Config {
                 top.error(key, "WeSpeaker reads features only from `dataset_args`; move it there")
             );
         }
-        let class = top
-            .text("model")?
-            .ok_or_else(|| Error::file(path, "no `model:` in this configuration"))?;
+        let class = top.text("model")?.ok_or_else(|| {
+            let message = "no `model:` in this configuration: add it, such as `model: ResNet34`";
+            Error::file(path, message).with(Remedy::SayArchitectureInstead)
+        })?;
         let (class, arch) = class_of(class).ok_or_else(|| {
             let known: Vec<&str> = CLASSES.iter().map(|class| class.name).collect();
             top.error("model", format!("revox has no {class}; it has {}", known.join(", ")))

@@ -20,6 +20,8 @@ pub(super) struct Resolved<'a> {
     pub weights: Weights<'a>,
     pub arch: Architecture,
     graph: Graph,
+    /// The layers may have other sizes, which nobody has said.
+    is_unsaid: bool,
 }
 
 impl<'a> Resolved<'a> {
@@ -38,9 +40,11 @@ impl<'a> Resolved<'a> {
     ) -> Result<Self> {
         let landmarks = Landmarks::of(&arch)?;
         let key = options.key.as_deref();
+        let is_unsaid = config.is_none() && arch.layers.is_none() && layers::are_open(&arch);
         let weights = weights::find(path, checkpoint, &arch.name, landmarks.names(), key)?;
-        let (arch, graph) = infer(path, arch, &landmarks, &weights, config, options)?;
-        Ok(Self { weights, arch, graph })
+        let (arch, graph) = infer(path, arch, &landmarks, &weights, config, options)
+            .map_err(|e| sized(e, is_unsaid))?;
+        Ok(Self { weights, arch, graph, is_unsaid })
     }
 
     /// Compares all tensors with those that the network wants.
@@ -55,11 +59,20 @@ impl<'a> Resolved<'a> {
             let message = format!(
                 "{name} of width {width} has {parameters} parameters; the file holds {held} bytes"
             );
-            return Err(Error::file(path, message));
+            return Err(sized(Error::file(path, message), self.is_unsaid));
         }
         let network = &self.weights.network;
         let shapes = network.iter().map(|(name, entry)| (*name, entry.shape.clone())).collect();
         compare(path, &self.graph.names_and_shapes(), name, &shapes)
+            .map_err(|e| sized(e, self.is_unsaid))
+    }
+}
+
+/// An error about sizes, which may be others than the published ones if nobody has said them.
+fn sized(error: Error, is_unsaid: bool) -> Error {
+    match is_unsaid && error.remedy().is_none() {
+        true => error.with(Remedy::SaySizes),
+        false => error,
     }
 }
 
@@ -109,7 +122,7 @@ fn infer(
     config: Option<&Config>,
     options: &ImportOptions,
 ) -> Result<(Architecture, Graph)> {
-    let usual = arch.pooling;
+    let (usual, published) = (arch.pooling, arch.width);
     arch.width = shape(path, weights, &landmarks.width, &arch.name)?[0];
     let embedding = shape(path, weights, &landmarks.embedding, &arch.name)?;
     arch.embedding_dim = embedding[0];
@@ -120,7 +133,14 @@ fn infer(
     let mels = said("mels", options.mels, config.and_then(|c| c.mels))?;
     arch.mels = mels.unwrap_or(arch.mels);
     // Bounds the sizes, so that the graphs' arithmetic cannot overflow.
-    let possible = |arch: &Architecture| arch.check().map_err(|e| Error::file(path, e.to_string()));
+    let possible = |arch: &Architecture| {
+        let Err(e) = arch.check() else { return Ok(()) };
+        let error = Error::file(path, e.to_string());
+        Err(match arch.width == published {
+            true => error,
+            false => error.and(&format!("its tensors tell a width of {}", arch.width)),
+        })
+    };
     possible(&arch)?;
     if mels.is_none()
         && let Some(mels) = mels_of(&arch, weights)?

@@ -29,3 +29,9 @@ pub(super) fn told(arch: &Architecture, weights: &Weights) -> Option<Layers> {
     };
     (told != usual).then_some(told)
 }
+
+/// Whether a configuration may say sizes of layers that shapes do not tell.
+pub(super) fn are_open(arch: &Architecture) -> bool {
+    let usual = Row::of(arch.base_name()).and_then(Layers::of);
+    matches!(usual, Some(Layers::ReDimNet(_) | Layers::ReDimNet2(_) | Layers::Res2Net(_)))
+}

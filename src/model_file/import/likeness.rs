@@ -8,7 +8,7 @@ use super::ImportOptions;
 use super::checkpoint::Checkpoint;
 use super::infer::Resolved;
 use super::weights::is_of_network;
-use crate::error::Error;
+use crate::error::{Error, Remedy};
 use crate::zoo::{Architecture, ROWS, Row};
 
 /// A checkpoint looks like a network if they have this share of their tensors' names in common.
@@ -110,7 +110,8 @@ fn sentence(likely: &[&str]) -> Option<String> {
     })
 }
 
-/// The error with what the checkpoint looks like, if that is another network than the one named.
+/// The error with what the checkpoint looks like, if that is another network than the one named. If
+/// it looks like none, the architectures help.
 pub(super) fn told(
     error: Error,
     path: &Path,
@@ -121,11 +122,15 @@ pub(super) fn told(
     let likely = likely(path, checkpoint, said);
     match sentence(&likely) {
         Some(sentence) if !likely.contains(&named) => of_file(error).and(&sentence),
+        None if error.remedy().is_none() && said.config.is_none() => {
+            error.with(Remedy::SayArchitecture)
+        }
         Some(_) | None => error,
     }
 }
 
-/// A misshapen tensor as an error of its file, behind which more can be said.
+/// A misshapen tensor as an error of its file, behind which more can be said. Sizes of another
+/// network do not matter.
 fn of_file(error: Error) -> Error {
     match error {
         Error::Shape { path, tensor, wanted_by, expected, found } => {
@@ -133,6 +138,7 @@ fn of_file(error: Error) -> Error {
                 format!("tensor `{tensor}` has shape {found:?}, {wanted_by} wants {expected:?}");
             Error::file(path, message)
         }
+        Error::Remedied { error, remedy: Remedy::SaySizes } => of_file(*error),
         other => other,
     }
 }

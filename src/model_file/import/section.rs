@@ -74,14 +74,16 @@ impl<'a> Section<'a> {
     /// # Errors
     /// The first unknown key.
     pub fn only(&self, known: &[&[&str]], why: &str) -> Result<()> {
-        match self
-            .entries
-            .iter()
-            .find(|(key, _)| !known.iter().any(|list| list.contains(&key.as_str())))
-        {
-            Some((key, _)) => Err(self.error(key, why)),
+        match self.unknown(known) {
+            Some(key) => Err(self.error(key, why)),
             None => Ok(()),
         }
+    }
+
+    /// The first key that is not among those known.
+    pub fn unknown(&self, known: &[&[&str]]) -> Option<&'a str> {
+        let mut keys = self.entries.iter().map(|(key, _)| key.as_str());
+        keys.find(|key| !known.iter().any(|list| list.contains(key)))
     }
 
     /// An error about a key.

@@ -2,6 +2,7 @@ use clap::Parser;
 
 use super::*;
 use crate::backend::collective::threads::each_rank;
+use crate::cli::remedy::told;
 use crate::cli::{Cli, Verb};
 
 #[test]
@@ -9,7 +10,7 @@ fn what_is_for_one_process_is_refused() {
     let checked = |words: &[&str]| {
         let line = [&["revox", "embed"][..], words].concat();
         let Verb::Embed(args) = Cli::try_parse_from(line).unwrap().verb else { unreachable!() };
-        check(&args, 4).map_err(|e| e.to_string())
+        check(&args, 4).map_err(|e| told(&e))
     };
     for output in ["e", "e.safetensors", "e.emb"] {
         assert_eq!(checked(&["a.wav", "-o", output]), Ok(()));
@@ -23,18 +24,14 @@ fn what_is_for_one_process_is_refused() {
     for words in options {
         let error = checked(&[words, &["-o", "e"]].concat()).unwrap_err();
         let option = words.iter().find(|word| word.starts_with("--")).unwrap();
-        assert_eq!(error, format!("{option} is for one process: these 4 divide a list among them"));
+        let wanted = format!("{option} is for one process: these 4 divide a list among them");
+        assert_eq!(error, format!("{wanted}; --help tells what is possible"));
     }
-    for output in ["-", "e.ark", "e.npz", "e.csv"] {
+    for output in ["-", "e.ark", "e.scp", "ark,t:e", "e.npz", "e.csv"] {
         let error = checked(&["a.wav", "-o", output]).unwrap_err();
-        assert!(error.starts_with(&format!("{output}: ")), "{error}");
+        let wanted = "several processes write one safetensors file, and nothing else";
+        assert_eq!(error, format!("{output}: {wanted}; --help tells what is possible"));
     }
-}
-
-#[test]
-fn shares_lie_beside_the_output() {
-    let share = share_of(Path::new("a/e.safetensors"), Shard::of(1, 4));
-    assert_eq!(share, Path::new("a/e.safetensors.2-of-4"));
 }
 
 #[test]

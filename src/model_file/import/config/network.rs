@@ -1,6 +1,6 @@
 //! What a configuration says of the network.
 
-use super::classes::Class;
+use super::classes::{CLASSES, Class};
 use super::{Config, Said, Tells, redimnet};
 use crate::audio::FbankConfig;
 use crate::error::Result;
@@ -18,7 +18,18 @@ const WIDTHS: [&str; 6] = ["m_channels", "channels", "init_channels", "C", "in_p
 impl Config {
     /// Reads `model_args` of a class. `self.arch` names its first row.
     pub(super) fn network(&mut self, class: &Class, args: &Section) -> Result<()> {
-        args.only(class.args, "revox does not know this key, which may change the network")?;
+        if let Some(key) = args.unknown(class.args) {
+            let others = CLASSES.iter().flat_map(|other| other.args).copied();
+            return Err(match others.flatten().any(|other| *other == key) {
+                true => {
+                    let class = class.name;
+                    args.error(key, format!("{class} lacks this key, which other networks have"))
+                }
+                false => {
+                    args.error(key, "revox does not know this key, which may change the network")
+                }
+            });
+        }
         for key in ["feat_dim", "acoustic_dim", "F"] {
             // ReDimNet2 takes F where there is no feat_dim.
             self.mels = self.mels.or(args.whole(key, FbankConfig::MELS)?);

@@ -203,7 +203,7 @@ fn networks_are_named_and_compared() {
         let Err(error) = read(text) else { panic!("{text} was taken") };
         assert!(error.to_string().contains(wanted), "{error}");
     };
-    fails("dataset_args: {}", "no `model:`");
+    fails("dataset_args: {}", "no `model:` in this configuration: add it, such as");
     fails(
         "model: REPVGG_A0",
         "config.yaml:1: model: revox has no REPVGG_A0; it has ResNet18, ResNet34,",
@@ -211,6 +211,8 @@ fn networks_are_named_and_compared() {
     fails("model: ResNet18\nmodel_args: {pooling_func: XI}", "TSDP, ASTP and MQMHASTP are");
     fails("model: ResNet18\nmodel_args: {feat_dim: -1}", "feat_dim");
     fails("model: ResNet18\nmodel_args: {emb_bn: true}", "emb_bn");
+    let Err(error) = read("dataset_args: {}") else { panic!("it was taken") };
+    assert_eq!(error.remedy(), Some(&Remedy::SayArchitectureInstead));
     fails("[a, b]", "not a map");
     let config =
         read("model: Gemini_DF_ResNet114\nmodel_args:\n  embed_dim: 192\n  two_emb_layer: False")

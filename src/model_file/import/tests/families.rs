@@ -133,3 +133,35 @@ fn an_error_says_what_a_checkpoint_looks_like() {
     let error = read(&[tensor("conv1.weight", &[2, 1, 3, 3])], unnamed()).unwrap_err();
     assert!(!error.contains("looks like"), "{error}");
 }
+
+/// Sizes that are not the published ones stand in a configuration.
+#[test]
+fn an_error_about_sizes_says_what_to_do() {
+    let fails = |saved: &[Saved], options: ImportOptions| {
+        let place = Place::new();
+        import_noted(&place.write(saved), &options, &Device::default()).unwrap_err()
+    };
+    let layers = Some(Layers::Res2Net(Res2Net {
+        blocks: [1, 1, 1, 1],
+        base_width: 32,
+        scale: 2,
+        expansion: 2,
+        fusion: true,
+    }));
+    let arch = Architecture { layers, ..small("eres2net34", 8, 40) };
+    let saved = state_of(&arch, "", 5);
+    let error = fails(&saved, ImportOptions { mels: Some(40), ..named("eres2net34") });
+    assert_eq!(error.remedy(), Some(&Remedy::SaySizes), "{error}");
+    // A width that the published stages cannot have.
+    let saved =
+        [tensor("backbone.stem.0.weight", &[9, 1, 3, 3]), tensor("linear.weight", &[8, 128])];
+    let error = fails(&saved, named("redimnet2-b6"));
+    assert_eq!(error.remedy(), Some(&Remedy::SaySizes), "{error}");
+    assert!(error.to_string().ends_with("; its tensors tell a width of 9"), "{error}");
+    // Of no network at all, and of another one.
+    let error = fails(&[tensor("a", &[1])], named("redimnet2-b6"));
+    assert_eq!(error.remedy(), Some(&Remedy::SayArchitecture), "{error}");
+    let saved = state_of(&ecapa(PoolingKind::Astp, false), "", 5);
+    let error = fails(&saved, named("redimnet2-b6"));
+    assert!(error.remedy().is_none() && error.to_string().contains("it looks like"), "{error}");
+}

@@ -145,6 +145,15 @@ fn backend_and_devices_are_compared() {
 }
 
 #[test]
+fn what_another_number_of_ranks_changes_is_a_note() {
+    let ours = Identity { ranks: Some(2), ..recorded(&[]) };
+    let notes = compare(&ours, &recorded(&[]), &[]).unwrap();
+    let [note] = &notes[..] else { panic!("{notes:?}") };
+    assert!(note.contains("ranks = 2, in the checkpoint 1: from here on BatchNorm"), "{note}");
+    assert!(note.contains("running statistics come from other parts in any case"), "{note}");
+}
+
+#[test]
 fn the_model_to_begin_with_is_the_same_one() {
     let from = |init: Option<&str>| Identity { init: init.map(str::to_owned), ..recorded(&[]) };
     assert_eq!(compare(&from(Some("a1")), &from(Some("a1")), &[]), Ok(vec![]));

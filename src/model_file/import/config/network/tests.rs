@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use super::super::classes::CLASSES;
 use super::*;
 use crate::error::Error;
 use crate::zoo::{Context, ReDimNet2, ReDimNetStage};
@@ -161,7 +160,8 @@ fn stages_of_redimnets_are_read() {
 fn what_a_class_cannot_have_is_refused_by_name() {
     for (class, args, key) in [
         ("ECAPA_TDNN_c512", "channels: 64", "model_args.channels"),
-        ("ECAPA_TDNN_c512", "two_emb_layer: true", "model_args.two_emb_layer"),
+        ("ECAPA_TDNN_c512", "two_emb_layer: true", "layer: ECAPA_TDNN_c512 lacks this key, which"),
+        ("ECAPA_TDNN_c512", "gru: 1", "model_args.gru: revox does not know this key"),
         ("ECAPA_TDNN", "channels: 2000", "model_args.channels: 2000"),
         ("CAMPPlus", "config_str: batchnorm-prelu", "model_args.config_str"),
         ("CAMPPlus", "growth_rate: 0", "model_args.growth_rate"),
