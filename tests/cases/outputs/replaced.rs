@@ -43,7 +43,9 @@ fn no_verb_replaces_a_store_and_only_those_of_models_a_model() {
     }
     assert!(bytes(place.path("voices.db")) == before && !place.path("x").exists());
     // What makes models may replace them, and files of its own kind are replaced as ever.
-    place.ok(&["quantize", "m.safetensors", "--bits", "4", "-o", "other.safetensors"]);
+    let small = ["--set", "quantize.small_layers=fewer-bits"];
+    let quantize = ["quantize", "m.safetensors", "--bits", "4", "-o", "other.safetensors"];
+    place.ok(&[&quantize[..], &small].concat());
     place.ok(&["export", "m.safetensors", "-o", "other.safetensors"]);
     place.ok(&[&embed[..], &["-o", "e.safetensors"]].concat());
 }
