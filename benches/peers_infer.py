@@ -4,11 +4,11 @@
     python benches/peers.py infer target/release/revox [--threads 1 2] [--level avx2]
 
 `revox bench embed` times the runtime without Burn and Burn, with f32 weights and packed ones, the
-runtime in integers, and rten with the f32 weights, and keeps its models. `revox export` writes each as an ONNX file: f32
-weights as they are, packed ones as codes, integers with their ranges. ONNX Runtime then runs the
-f32 file, and the file in integers beside the runtime in integers. Where torch is installed, it runs
-WeSpeaker's operations with other random weights. A round does this for one network after the other;
-of all rounds' medians the least counts. Features are not timed.
+runtime in integers, and rten with the f32 weights, and keeps its models. `revox export` writes each
+as an ONNX file: f32 weights as they are, packed ones as codes, integers with their ranges. ONNX
+Runtime then runs the f32 file, and the file in integers beside the runtime in integers. Where torch
+is installed, it runs WeSpeaker's operations with other random weights. A round does this for one
+network after the other; of all rounds' medians the least counts. Features are not timed.
 
 `--level` limits the instructions of revox alone: ONNX Runtime has no such option.
 

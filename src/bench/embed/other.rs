@@ -1,11 +1,10 @@
 //! The same network by rten, a runtime for ONNX files.
 
 use super::{Measured, Subject, off, weigh};
-use crate::error::{Error, Result};
-use crate::infer::onnx::other::{Failure, Other};
+use crate::error::Result;
+use crate::infer::onnx::other::{Other, tried};
 use crate::infer::onnx::{Options, export};
 use crate::model_file::Model;
-use crate::panics::quietly;
 
 impl Subject<'_> {
     /// Passes by rten over the file that `export` makes of a model with f32 weights. Gives what
@@ -20,17 +19,14 @@ impl Subject<'_> {
     ) -> Result<Option<String>> {
         let file = export(model, &Options::default())?;
         let (shape, dim) = ([1, self.bench.frames, self.arch.mels], floats.embedding.len());
-        let begun = quietly(|| {
+        let begun = tried(|| {
             let other = Other::load(&file, rayon::current_num_threads())?;
             let embedding = other.embed(&shape, &self.features, dim)?;
             Ok((other, embedding))
-        });
+        })?;
         let (other, embedding) = match begun {
-            Ok(Ok(begun)) => begun,
-            Ok(Err(Failure::Lack(words))) | Err(words) => return Ok(Some(words)),
-            Ok(Err(Failure::Fault(words))) => {
-                return Err(Error::invalid(format!("rten does not run the ONNX file: {words}")));
-            }
+            Ok(begun) => begun,
+            Err(lack) => return Ok(Some(lack)),
         };
         let pass = || drop(other.embed(&shape, &self.features, dim));
         let seconds = weigh(0, pass, self.bench.runs, self.device)?.seconds;

@@ -5,6 +5,9 @@ use std::sync::Arc;
 
 use rten::{RunOptions, ThreadPool, ValueView};
 
+use crate::error::{Error, Result};
+use crate::panics::quietly;
+
 /// Why rten has no embedding.
 pub(crate) enum Failure {
     /// It lacks an operation, or a form of one.
@@ -18,6 +21,20 @@ impl Failure {
     fn of(error: impl Display) -> Self {
         let words = error.to_string();
         if words.contains("support") { Self::Lack(words) } else { Self::Fault(words) }
+    }
+}
+
+/// Has rten work, and gives what comes of it, or what rten lacks. A panic is a lack.
+///
+/// # Errors
+/// A file that rten finds wrong.
+pub(crate) fn tried<T>(work: impl FnOnce() -> Result<T, Failure>) -> Result<Result<T, String>> {
+    match quietly(work) {
+        Ok(Ok(found)) => Ok(Ok(found)),
+        Ok(Err(Failure::Lack(words))) | Err(words) => Ok(Err(words)),
+        Ok(Err(Failure::Fault(words))) => {
+            Err(Error::invalid(format!("rten does not run the ONNX file: {words}")))
+        }
     }
 }
 

@@ -1,12 +1,11 @@
 //! A file is run by a runtime that is not ours, rten, before anybody relies on it.
 
-use super::other::{Failure, Other};
+use super::other::{Failure, Other, tried};
 use super::{Input, Options, WeightForm};
 use crate::error::{Error, Result};
 use crate::infer::{Runtime, difference};
 use crate::inference::Extractor;
 use crate::model_file::Model;
-use crate::panics::quietly;
 use crate::rng::Stream;
 use crate::scoring::cosine;
 
@@ -69,12 +68,9 @@ pub fn verify(model: &Model, bytes: &[u8], options: &Options) -> Result<Check> {
     let is_int8 = options.weights == WeightForm::Int8;
     let runtime = if is_int8 { Runtime::of(model)? } else { Runtime::floats_of(model)? };
     let utterances = wanted(model, &runtime, input)?;
-    let found = match quietly(|| embeddings(bytes, &utterances)) {
-        Ok(Ok(found)) => found,
-        Ok(Err(Failure::Lack(words))) | Err(words) => return Ok(Check::Unchecked(words)),
-        Ok(Err(Failure::Fault(words))) => {
-            return Err(Error::invalid(format!("rten does not run the ONNX file: {words}")));
-        }
+    let found = match tried(|| embeddings(bytes, &utterances))? {
+        Ok(found) => found,
+        Err(lack) => return Ok(Check::Unchecked(lack)),
     };
     let pairs = || found.iter().zip(utterances.iter().map(|utterance| &utterance.wanted));
     if is_int8 {

@@ -55,16 +55,21 @@ fn shapes_tell_a_networks_sizes() {
     told(&two);
 }
 
-/// Sizes that shapes leave open come from the options.
-#[test]
-fn layers_may_be_said() {
-    let layers = Some(Layers::Res2Net(Res2Net {
+/// Layers that no published network has.
+fn other_layers() -> Option<Layers> {
+    Some(Layers::Res2Net(Res2Net {
         blocks: [1, 1, 1, 1],
         base_width: 32,
         scale: 2,
         expansion: 2,
         fusion: true,
-    }));
+    }))
+}
+
+/// Sizes that shapes leave open come from the options.
+#[test]
+fn layers_may_be_said() {
+    let layers = other_layers();
     let arch = Architecture { layers: layers.clone(), ..small("eres2net34", 8, 40) };
     let saved = state_of(&arch, "", 5);
     let said = ImportOptions { layers, mels: Some(40), ..named("eres2net34") };
@@ -141,13 +146,7 @@ fn an_error_about_sizes_says_what_to_do() {
         let place = Place::new();
         import_noted(&place.write(saved), &options, &Device::default()).unwrap_err()
     };
-    let layers = Some(Layers::Res2Net(Res2Net {
-        blocks: [1, 1, 1, 1],
-        base_width: 32,
-        scale: 2,
-        expansion: 2,
-        fusion: true,
-    }));
+    let layers = other_layers();
     let arch = Architecture { layers, ..small("eres2net34", 8, 40) };
     let saved = state_of(&arch, "", 5);
     let error = fails(&saved, ImportOptions { mels: Some(40), ..named("eres2net34") });
