@@ -30,6 +30,7 @@ use self::report::Report;
 use self::sharded::Sharded;
 use self::speech::{check_words, write_speech};
 use self::work::{Done, Work};
+use super::departing::end_work;
 use super::train::minutes;
 use super::values::{misuse, misused, within};
 use super::{Global, chosen, outputs};
@@ -182,7 +183,7 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
         1 => alone(args, global),
         _ => together::run(args, global, &*ranks),
     };
-    collective::end(&*ranks, done)
+    end_work(ranks, done)
 }
 
 /// Embeds as the only process.

@@ -8,6 +8,7 @@ mod cohort;
 mod compare;
 mod completions;
 mod decision;
+mod departing;
 mod doctor;
 mod embed;
 mod enroll;
@@ -209,7 +210,9 @@ pub fn main() -> ExitCode {
         Verb::Completions(args) => completions::run(args),
         Verb::Man(args) => man::run(args),
     };
-    outcome(result, cli.global.json, &cli.verb.terms())
+    let code = outcome(result, cli.global.json, &cli.verb.terms());
+    departing::depart();
+    code
 }
 
 #[cfg(test)]

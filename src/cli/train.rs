@@ -15,6 +15,7 @@ use burn::tensor::Device;
 pub(super) use self::checkpoints::spans;
 use self::link::{Link, linked};
 use self::report::show;
+use super::departing::end_work;
 use super::values::{counted, misuse, within};
 use super::{Global, signals};
 use crate::backend::collective::{self, Communicator, agree};
@@ -93,8 +94,8 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     let options = collective::Options { timeout: Duration::from_secs_f64(60.0 * args.timeout) };
     let ranks = collective::connect(&options)?;
     match linked(args.link, &ranks, &args.devices, global, &options) {
-        Ok(ranks) => collective::end(&*ranks, run_among(args, global, &ranks)),
-        Err(error) => collective::end(&*ranks, Err(error)),
+        Ok(ranks) => end_work(ranks.clone(), run_among(args, global, &ranks)),
+        Err(error) => end_work(ranks, Err(error)),
     }
 }
 

@@ -10,6 +10,7 @@ use super::layer::{Layer, expansion_of};
 use super::lower::{INPUTS, Plain, Work};
 use super::plane::{Form, GUARD, Plane};
 use super::program::{Arena, Program, Slot, image};
+use super::strips::Front;
 
 /// The memory that a step may read: all but what it writes. Pieces with the places where they
 /// begin, the first of which is 0.
@@ -79,7 +80,7 @@ struct Output<'a> {
 }
 
 /// Writes the zeros in front of a value and behind it.
-fn clear(values: &mut [f32], plane: Plane, form: Form) {
+pub(super) fn clear(values: &mut [f32], plane: Plane, form: Form) {
     let zero = match form {
         Form::Floats => 0,
         Form::Bytes(scale) => scale.word(),
@@ -95,7 +96,10 @@ impl Program {
         // A thread that is not of the pool would hand over to it, and wait, in each parallel loop.
         rayon::scope(|_| {
             let values = arena.memory(self);
-            self.begin(features, values);
+            match &self.front {
+                None => self.begin(features, values),
+                Some(front) => self.begin_in_strips(front, features, values),
+            }
             (0..self.steps.len()).for_each(|i| self.step(i, values));
             self.end(values)
         })
@@ -118,6 +122,14 @@ impl Program {
             frames.iter_mut().zip(of_mel).for_each(|(to, &from)| *to = from);
             zeros.fill(0.0);
         }
+    }
+
+    /// Writes the input, which a front makes of the features.
+    fn begin_in_strips(&self, front: &Front, features: &[f32], values: &mut [f32]) {
+        let room = front.start..front.start + front.program.values();
+        let input = &self.slots[0];
+        let Apart { own, scratch, .. } = apart(values, input.range(), room);
+        front.run(features, scratch, own, input.plane);
     }
 
     /// Runs a step, when those before it have run.

@@ -78,6 +78,12 @@ pub(super) fn grouped(graph: &Graph) -> Vec<(usize, Group)> {
     roles.filter_map(last).collect()
 }
 
+/// Whether what each node makes is there when the steps run, and not within a step alone.
+pub(super) fn made(graph: &Graph) -> Vec<bool> {
+    let roles = groups::roles(graph, &planes::compact(graph));
+    roles.iter().map(|role| !matches!(role, Role::Inside)).collect()
+}
+
 fn lacks(op: &Op) -> Error {
     Error::Invalid(format!("the runtime without Burn has no {op:?}"))
 }

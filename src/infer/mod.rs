@@ -13,6 +13,7 @@
 //! | layers that have ranges read bytes, and make them for each other | `lower/integers.rs` |
 //! | results take the place of operands that nobody reads any more | `lower/reuse.rs` |
 //! | every buffer has its place in one arena, by its lifetime | `plan.rs` |
+//! | first layers whose values are large run on some frames at a time | `strips.rs` |
 //! | steps run one after another, each on all threads | `exec.rs` |
 //!
 //! A value lies in memory as rows of frames with zeros behind each (`plane.rs`). They stand for a
@@ -54,6 +55,7 @@ mod plan;
 mod plane;
 mod program;
 mod runtime;
+mod strips;
 #[cfg(test)]
 mod tests;
 mod weights;

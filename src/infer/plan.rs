@@ -31,11 +31,38 @@ pub(super) struct Plan {
     pub len: usize,
 }
 
-/// Places buffers so that no two lie on each other while both are in use. The largest comes first;
-/// each takes the first gap that is large enough.
+/// Places buffers so that no two lie on each other while both are in use, in the better of two
+/// orders: the largest first, or those first that are there when most is. Neither is best always:
+/// a large buffer that is short-lived may lie where a smaller one wants to be for long.
 pub(super) fn plan(buffers: &[Interval]) -> Plan {
+    let plans = [by_size(buffers), by_time(buffers)].map(|order| placed(buffers, order));
+    plans.into_iter().min_by_key(|plan| plan.len).expect("two plans")
+}
+
+/// The largest first.
+fn by_size(buffers: &[Interval]) -> Vec<usize> {
     let mut order: Vec<usize> = (0..buffers.len()).collect();
     order.sort_by_key(|&i| (Reverse(buffers[i].len), buffers[i].first));
+    order
+}
+
+/// The buffers of the step that has most values first, the largest of them first; then those of the
+/// step that has second most; and so on.
+fn by_time(buffers: &[Interval]) -> Vec<usize> {
+    let steps = buffers.iter().map(|buffer| buffer.last + 1).max().unwrap_or(0);
+    let mut there = vec![Vec::new(); steps];
+    for i in by_size(buffers) {
+        there[buffers[i].first..=buffers[i].last].iter_mut().for_each(|all| all.push(i));
+    }
+    there.sort_by_key(|all| Reverse(all.iter().map(|&i| buffers[i].len).sum::<usize>()));
+    let mut is_ordered = vec![false; buffers.len()];
+    let mut order = there.concat();
+    order.retain(|&i| !std::mem::replace(&mut is_ordered[i], true));
+    order
+}
+
+/// Places buffers one after another. Each takes the first gap that is large enough.
+fn placed(buffers: &[Interval], order: Vec<usize>) -> Plan {
     let (mut starts, mut total) = (vec![0; buffers.len()], 0);
     // In the order of their starts.
     let mut placed: Vec<usize> = Vec::with_capacity(buffers.len());
@@ -71,6 +98,21 @@ mod tests {
         assert_eq!(plan(&chain).len, 64);
         let uneven = [interval(0, 1, 160), interval(1, 2, 16), interval(2, 3, 100)];
         assert_eq!(plan(&uneven), Plan { starts: vec![0, 160, 0], len: 176 });
+    }
+
+    /// By size, the fourth lies behind all others: the gap that the last two leave in front of the
+    /// second is too small.
+    #[test]
+    fn a_short_lived_buffer_leaves_the_place_of_a_longer_one() {
+        let buffers = [
+            interval(0, 0, 320),
+            interval(0, 1, 304),
+            interval(0, 1, 160),
+            interval(1, 3, 160),
+            interval(3, 3, 176),
+        ];
+        assert_eq!(placed(&buffers, by_size(&buffers)).len, 944);
+        assert_eq!(plan(&buffers).len, 784);
     }
 
     #[test]

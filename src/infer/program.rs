@@ -8,6 +8,7 @@ use super::layer::{Layer, Layers, expansion_of};
 use super::lower::{Laid, Lowered, Step, Work, joined, lower};
 use super::plan::{Interval, LINE, Plan, plan};
 use super::plane::{Form, Plane};
+use super::strips::{Front, Strip};
 use crate::error::Result;
 use crate::nn::graph::{Graph, Size};
 use crate::quant::Activations;
@@ -26,6 +27,8 @@ pub(super) struct Program {
     pub(super) scratch: Vec<Range<usize>>,
     /// Values of the arena.
     values: usize,
+    /// The layers that make the input of the first step. None if that is the features.
+    pub(super) front: Option<Box<Front>>,
 }
 
 /// Where a value lies in the arena.
@@ -71,9 +74,46 @@ impl Program {
             None if joins => joined(graph)?,
             _ => lower(graph, activations)?,
         };
+        let frames = graph.input.last().copied().unwrap_or(0);
+        Self::laid(lowered, frames, None, layers, level)
+    }
+
+    /// The program of a graph whose input a front makes, strip by strip. `frames` are those of the
+    /// utterance. All computes in floats.
+    ///
+    /// # Errors
+    /// Those of [`Program::new`].
+    pub fn behind(
+        front: (Self, Vec<Strip>),
+        frames: usize,
+        graph: &Graph,
+        layers: &Layers,
+        level: Level,
+    ) -> Result<Self> {
+        Self::laid(joined(graph)?, frames, Some(front), layers, level)
+    }
+
+    /// The program of these steps.
+    fn laid(
+        lowered: Lowered,
+        frames: usize,
+        front: Option<(Self, Vec<Strip>)>,
+        layers: &Layers,
+        level: Level,
+    ) -> Result<Self> {
         let Lowered { steps: lowered, values, mut buffers, output } = lowered;
+        // The front is a step before all others. Of their values, it makes the input.
+        let before = usize::from(front.is_some());
+        for (i, buffer) in buffers.iter_mut().enumerate() {
+            buffer.first += if i == values[0].buffer { 0 } else { before };
+            buffer.last += before;
+        }
+        let room = buffers.len();
+        if let Some((front, _)) = &front {
+            buffers.push(Interval { first: 0, last: 0, len: front.values });
+        }
         let (mut steps, mut rooms) = (Vec::with_capacity(lowered.len()), Vec::new());
-        for (now, Step { work, inputs, output, in_place }) in lowered.into_iter().enumerate() {
+        for (now, Step { work, inputs, output, in_place }) in (before..).zip(lowered) {
             let (x, y) = (&values[inputs[0]], &values[output]);
             let (work, len) = match work {
                 Work::Layer { layer, relu } => {
@@ -103,8 +143,14 @@ impl Program {
         let slots = values.into_iter().map(slot).collect();
         let place = |buffer: usize| starts[buffer]..starts[buffer] + buffers[buffer].len;
         let scratch = rooms.into_iter().map(|room| room.map_or(len..len, place)).collect();
-        let frames = graph.input.last().copied().unwrap_or(0);
-        Ok(Self { frames, level, steps, slots, output, scratch, values: len })
+        let front =
+            front.map(|(program, strips)| Box::new(Front { program, start: starts[room], strips }));
+        Ok(Self { frames, level, steps, slots, output, scratch, values: len, front })
+    }
+
+    /// A program's own part of the memory of one that it is the front of.
+    pub fn values(&self) -> usize {
+        self.values
     }
 
     /// Values of an arena that is just large enough.

@@ -10,6 +10,7 @@ use super::kernels::Level;
 use super::layer::Layers;
 use super::lower::lower;
 use super::program::{Arena, Program};
+use super::strips::divided;
 use super::weights::Tensors;
 use crate::bytes::counted;
 use crate::error::{Error, Result};
@@ -40,7 +41,7 @@ pub struct Runtime {
     pub(super) arenas: Mutex<Vec<Arena>>,
     /// Bytes of the largest arena that is kept.
     kept: usize,
-    /// Whether layers run together where they can.
+    /// Whether layers run together where they can, and strip by strip.
     joins: bool,
 }
 
@@ -146,7 +147,13 @@ impl Runtime {
         }
         let (graph, activations) = (self.source.graph(frames)?, self.activations.as_ref());
         let (layers, joins) = (&self.layers, self.joins);
-        let made = Arc::new(Program::new(&graph, layers, self.level, activations, joins)?);
+        let level = self.level;
+        let whole = Program::new(&graph, layers, level, activations, joins)?;
+        let strips = match activations {
+            None if joins => divided(&whole, &graph, layers, level)?,
+            _ => None,
+        };
+        let made = Arc::new(strips.unwrap_or(whole));
         let mut programs = lock(&self.programs);
         // Another thread may have made it too.
         if let Some(program) = last_used(&mut programs, frames) {

@@ -208,11 +208,8 @@ fn played_in(
     let parameters = 4 * tensors.iter().sum::<usize>();
     let held = step.step(head);
     let optimizer = largest_share(&setting.optimizer, &tensors, setting.shards);
-    // Embedding layers stay in f32: the tape holds them.
-    let top = &graph.nodes[graph.tail.nodes.clone()];
-    let top: usize = top.iter().map(|node| graph.node_parameters(node)).sum();
     let packed = step.packed;
-    let saved = if packed { (4 - BYTES) * (parameters / 4 - top) } else { 0 };
+    let saved = if packed { (4 - BYTES) * parameters / 4 } else { 0 };
     let resident = parameters - saved + 4 * statistics;
     let order = if setting.is_reversible() { Order::Known } else { Order::Loose };
     let plan = machine.is_gpu().then(|| pages::plan(&step.ledger.events, order, most));

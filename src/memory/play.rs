@@ -54,7 +54,8 @@ impl<'g> Player<'g> {
             self.ledger.share(image);
             self.ledger.new_lasting(bytes);
         }
-        let whole = self.beyond(head.weights / 4);
+        // The tape holds the head and the embedding layers in f32.
+        let whole = self.beyond(head.weights / 4 + self.values(&graph.tail));
         self.ledger.hold(whole);
         let mut kept = Vec::new();
         for (i, (name, step)) in graph.steps.iter().enumerate() {
@@ -259,7 +260,14 @@ impl<'g> Player<'g> {
             self.ledger.step(0, scratch);
             self.ledger.let_go(self.beyond(head.weights / 4));
         }
-        (self.backward(tail, tape, vec![dy], true), held)
+        let before = self.ledger.gradients();
+        let dx = self.backward(tail, tape, vec![dy], true);
+        // Only reversible networks have a cut of the tape in front of the embedding layers.
+        self.released(tail, before, self.reversible);
+        if self.reversible && self.release.is_some() {
+            self.ledger.let_go(self.beyond(self.values(tail)));
+        }
+        (dx, held)
     }
 
     /// x + y, written into whichever of the two has no other user.

@@ -120,13 +120,38 @@ impl Network {
 
     /// Mean-subtracted features `[batch, frames, mels]` -> embeddings `[batch, embedding_dim]`.
     pub fn forward(&self, features: Tensor<3>, mode: Mode) -> Tensor<2> {
-        // The networks see an image of height mels and width frames.
-        let image = features.swap_dims(1, 2).unsqueeze_dim::<4>(1);
+        let image = image(features);
         match &self.spans {
             Some(spans) if image.is_autodiff() => run_spans(self, image, mode, spans),
             Some(_) | None => Net::forward(self, &mut Run::new(mode), image),
         }
     }
+
+    /// [`Network::forward`] with a cut in front of the embedding layers, so that their gradients
+    /// can be done with before those of the body begin: `cut` gets the pooled statistics `[batch,
+    /// statistics]`, and gives what the embedding layers read. Only reversible networks have one;
+    /// the tape of the others keeps its gradients to the end in any case.
+    #[cfg(feature = "train")]
+    pub(crate) fn forward_cut(
+        &self,
+        features: Tensor<3>,
+        mode: Mode,
+        cut: impl FnOnce(Tensor<2>) -> Tensor<2>,
+    ) -> Tensor<2> {
+        match &self.unnamed {
+            Backbone::Reversible(net) if net.execution == Execution::Reversible => {
+                let mut run = Run::new(mode);
+                let pooled = net.pooled(&mut run, image(features));
+                net.embed(&mut run, cut(pooled))
+            }
+            _ => self.forward(features, mode),
+        }
+    }
+}
+
+/// The networks see an image of height mels and width frames.
+fn image(features: Tensor<3>) -> Tensor<4> {
+    features.swap_dims(1, 2).unsqueeze_dim(1)
 }
 
 impl Net for Network {

@@ -127,10 +127,17 @@ fn agreement() {
 
 /// Says how a rank's work ends, as the command line does.
 fn ended(comm: &dyn Communicator, result: revox::Result<()>) -> ! {
+    ended_after(comm, result, Duration::ZERO)
+}
+
+/// It takes its time to say so.
+fn ended_after(comm: &dyn Communicator, result: revox::Result<()>, pause: Duration) -> ! {
     match end(comm, result) {
         Ok(()) => exit(0),
         Err(error) => {
+            sleep(pause);
             println!("{}: {error}", comm.rank());
+            comm.depart();
             exit(1);
         }
     }
@@ -154,7 +161,9 @@ fn failure() {
         1 => Err(Error::file("a.wav", "cannot be read")),
         _ => comm.begin_sum(vec![1.0; 5000]).wait().map(drop),
     };
-    ended(&*comm, result);
+    // The launcher must not end the slow one before it has spoken.
+    let pause = Duration::from_secs(if comm.rank() == 2 { 1 } else { 0 });
+    ended_after(&*comm, result, pause);
 }
 
 /// All ranks end for the same reason. One still has something to write.

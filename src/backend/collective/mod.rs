@@ -109,6 +109,11 @@ pub trait Communicator: Debug + Send + Sync {
     /// words at once, the others when they next wait. It comes back when all have heard, or after
     /// the limit. The communicator cannot be used after that.
     fn fail(&self, _words: &str) {}
+
+    /// The last call of a rank that ends with an error, once its user has read it. The launcher
+    /// ends all ranks with the first one, so this waits until the others have said why they end.
+    /// It waits for a few seconds at most.
+    fn depart(&self) {}
 }
 
 /// A sum that is under way.

@@ -20,10 +20,15 @@ fn is_joined<L>(work: &Work<L>) -> bool {
     matches!(work, Work::Expansion { .. })
 }
 
+fn layers(graph: &Graph, lowered: &Lowered) -> Layers {
+    Layers::make(graph, lowered.recipes(), &mut coded(graph), Level::best()).unwrap()
+}
+
 /// How many expansions are joined.
 fn expansions(name: &str, frames: usize) -> usize {
     let graph = graph(name, frames);
-    let (together, apart) = (joined(&graph).unwrap(), lower(&graph, None).unwrap());
+    let apart = lower(&graph, None).unwrap();
+    let together = joined(&graph).unwrap();
     let count = together.steps.iter().filter(|step| is_joined(&step.work)).count();
     assert!(!apart.steps.iter().any(|step| is_joined(&step.work)));
     assert_eq!(together.steps.len() + count, apart.steps.len());
@@ -74,7 +79,7 @@ fn joined_steps_change_no_bit() {
 fn arenas(name: &str, activations: Option<&Activations>) -> [usize; 2] {
     let (graph, level) = (graph(name, 298), Level::best());
     let lowered = lower(&graph, activations).unwrap();
-    let layers = Layers::make(&graph, lowered.recipes(), &mut coded(&graph), level).unwrap();
+    let layers = layers(&graph, &lowered);
     [true, false].map(|joins| {
         let program = Program::new(&graph, &layers, level, activations, joins).unwrap();
         let is_any = program.steps.iter().any(|step| is_joined(&step.work));

@@ -1,6 +1,6 @@
 //! A step that changes parameters during its backward pass.
 
-use burn::tensor::Tensor;
+use burn::tensor::{Gradients, Tensor};
 
 use super::{Pending, Shares, Trainee, Uploaded};
 use crate::backend::reversible::{delivering, root};
@@ -9,30 +9,55 @@ use crate::nn::Mode;
 use crate::optim::{Checks, Release, Stepper};
 use crate::train::Weights;
 
-/// A pass between forwards and backwards, cut in two at the embeddings: the head's gradients are
-/// done with before those of the network begin.
+/// A pass between forwards and backwards, cut at the embeddings, and in front of the embedding
+/// layers of a reversible network. The gradients of one part are done with before those of the
+/// next begin.
 pub(crate) struct Halfway {
-    /// What the network made, `[batch, embedding_dim]`.
-    embeddings: Tensor<2>,
-    /// The same as the head's input, a leaf.
-    cut: Tensor<2>,
+    /// Between the body and the embedding layers `[batch, statistics]`.
+    pooled: Option<Cut>,
+    /// Between the network and the head `[batch, embedding_dim]`.
+    embeddings: Cut,
     /// `[1]`.
     loss: Tensor<1>,
     /// The body's parameters, if they are not in their module.
     packed: Option<Release>,
 }
 
+/// Where a tape is cut.
+struct Cut {
+    /// What the part before made.
+    made: Tensor<2>,
+    /// The same as the next part's input, a leaf.
+    read: Tensor<2>,
+}
+
+impl Cut {
+    fn at(made: Tensor<2>) -> Self {
+        Self { read: made.clone().detach().require_grad(), made }
+    }
+
+    /// Where the backward pass of the part before begins. None if that is frozen as a whole.
+    fn root(self, gradients: &mut Gradients) -> Option<Tensor<1>> {
+        let seed = self.read.grad_remove(gradients);
+        let seed = seed.filter(|_| self.made.is_tracked())?;
+        Some(root(self.made, seed))
+    }
+}
+
 impl Trainee {
     /// The forward pass of a whole batch. It does not wait for the device.
     pub(crate) fn halfway(&self, batch: Uploaded) -> (Pending, Halfway) {
         let Uploaded { features, labels, size, margin } = batch;
-        let embeddings = self.network.forward(features, Mode::Train);
-        let cut = embeddings.clone().detach().require_grad();
-        let Judged { loss, right } = self.projection.judge(cut.clone(), labels, margin);
+        let mut pooled = None;
+        let embeddings = self
+            .network
+            .forward_cut(features, Mode::Train, |made| pooled.insert(Cut::at(made)).read.clone());
+        let embeddings = Cut::at(embeddings);
+        let Judged { loss, right } = self.projection.judge(embeddings.read.clone(), labels, margin);
         let shares = Shares { parts: vec![(size, 1.0)], margin };
         let known = loss.clone().inner();
         let pending = Pending { loss: known, right: right.inner(), size, margin, shares };
-        (pending, Halfway { embeddings, cut, loss, packed: None })
+        (pending, Halfway { pooled, embeddings, loss, packed: None })
     }
 
     /// [`Trainee::halfway`] with weights held as `weights` says. Other weights than f32 are out of
@@ -69,19 +94,22 @@ impl Halfway {
         optimizer: &mut Stepper,
         rate: f64,
     ) -> (Trainee, Checks) {
-        let Self { embeddings, cut, loss, packed } = self;
+        let Self { pooled, embeddings, loss, packed } = self;
         let (model, mut release) = match packed {
             None => optimizer.release(rate, model),
             Some(mut release) => (release.take_rest(rate, model), release),
         };
-        let mut gradients = loss.backward();
-        let seed = cut.grad_remove(&mut gradients);
-        drop((loss, cut));
-        release.collect(gradients);
-        // A network that is frozen as a whole is not on the tape.
-        if let Some(seed) = seed.filter(|_| embeddings.is_tracked()) {
-            let root = root(embeddings, seed);
-            let (behind, gradients) = delivering(release, move || root.backward());
+        let mut root = Some(loss);
+        for cut in [Some(embeddings), pooled].into_iter().flatten() {
+            let Some(start) = root else { break };
+            let mut gradients = start.backward();
+            drop(start);
+            root = cut.root(&mut gradients);
+            release.collect(gradients);
+        }
+        // Bodies and recomputed spans deliver theirs on the way.
+        if let Some(start) = root {
+            let (behind, gradients) = delivering(release, move || start.backward());
             release = behind;
             release.collect(gradients);
         }

@@ -161,9 +161,19 @@ impl RevNet {
     }
 
     pub fn forward<E: Exec>(&self, e: &mut E, image: E::Value<4>) -> E::Value<2> {
+        let pooled = self.pooled(e, image);
+        self.embed(e, pooled)
+    }
+
+    /// `[batch, 1, mels, frames]` -> `[batch, statistics]`.
+    pub fn pooled<E: Exec>(&self, e: &mut E, image: E::Value<4>) -> E::Value<2> {
         let pooled = e.body(&self.body, image, self.execution);
         e.stage(Stage::EMBEDDING);
-        let pooled = e.reshape(pooled, [0, -1]);
+        e.reshape(pooled, [0, -1])
+    }
+
+    /// `[batch, statistics]` -> `[batch, dim]`.
+    pub fn embed<E: Exec>(&self, e: &mut E, pooled: E::Value<2>) -> E::Value<2> {
         self.unnamed.forward(e, pooled)
     }
 }

@@ -33,12 +33,14 @@ const YIELD: Duration = Duration::from_millis(1);
 const REST: Duration = Duration::from_micros(50);
 /// How often MPI is called while there is nothing to do.
 const IDLE: Duration = Duration::from_millis(5);
-/// How long others are listened to when one does not come.
+/// How long others are listened to when one does not come, or does not depart.
 const GRACE: Duration = Duration::from_secs(3);
 
 /// The tag of what ranks say when they give up.
 const TAG: i32 = 21;
-/// Bytes of that: few enough for MPI to take them over at once.
+/// The tag of a rank that has told its user why it ends.
+const DEPARTURE: i32 = 22;
+/// Bytes of what ranks say: few enough for MPI to take them over at once.
 const WORDS: usize = 1000;
 
 /// MPI, in its thread.
@@ -194,6 +196,13 @@ impl Engine {
         self.give_up(words);
     }
 
+    /// Says that this rank's user knows why it ends. Waits, but not for long, until all others that
+    /// have given up say the same.
+    pub fn depart(&self) {
+        self.tell_others(&[], DEPARTURE);
+        self.listen_until(Roll::have_departed, GRACE);
+    }
+
     fn name(&self, rank: usize) -> String {
         let names = self.names.get();
         names.map_or_else(|| format!("rank {rank}"), |names| names[rank].clone())
@@ -207,19 +216,31 @@ impl Engine {
             let words = String::from_utf8_lossy(&words).into_owned();
             self.roll.borrow_mut().note(number(rank), words);
         }
+        while let Some(status) = self.world.any_process().immediate_probe_with_tag(DEPARTURE) {
+            let rank = status.source_rank();
+            self.world.process_at_rank(rank).receive_vec_with_tag::<u8>(DEPARTURE);
+            self.roll.borrow_mut().note_departure(number(rank));
+        }
     }
 
     /// Says something to all others, and listens until all have said something, but not for long.
     fn call_roll(&self, words: String, patience: Duration) {
         // It is sent whenever the others listen: it stays.
-        let words: &'static [u8] = words.into_bytes().leak();
+        self.tell_others(words.into_bytes().leak(), TAG);
+        self.listen_until(Roll::is_complete, patience);
+    }
+
+    fn tell_others(&self, words: &'static [u8], tag: i32) {
         let others = self.roll.borrow().others();
         for rank in others {
             let rank = self.world.process_at_rank(rank as i32);
-            mem::forget(rank.immediate_send_with_tag(StaticScope, words, TAG));
+            mem::forget(rank.immediate_send_with_tag(StaticScope, words, tag));
         }
+    }
+
+    fn listen_until(&self, is_enough: impl Fn(&Roll) -> bool, patience: Duration) {
         let start = Instant::now();
-        while !self.roll.borrow().is_complete() && start.elapsed() < patience {
+        while !is_enough(&self.roll.borrow()) && start.elapsed() < patience {
             thread::sleep(YIELD);
             self.listen();
         }

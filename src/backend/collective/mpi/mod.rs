@@ -177,4 +177,16 @@ impl Communicator for Mpi {
         // The engine's answer is these words, or those of an earlier fault.
         let _ = self.begin::<()>(move |engine| engine.fail(words)).answer();
     }
+
+    fn depart(&self) {
+        let (say, said) = mpsc::sync_channel(1);
+        let depart = move |engine: &Engine| {
+            engine.depart();
+            let _ = say.send(());
+        };
+        // An engine that has ended has nobody to wait for.
+        if self.tasks.send(Box::new(depart)).is_ok() {
+            let _ = said.recv();
+        }
+    }
 }

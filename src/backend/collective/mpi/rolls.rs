@@ -3,6 +3,9 @@
 //! A rank that gives up says so to all others, and waits a little for what they say. One that hears
 //! it while it waits gives up too, and says so. So those that say nothing are the ones that all
 //! wait for. Nobody says anything twice, and nobody goes on after that.
+//!
+//! A launcher ends all ranks with the first one that ends. So each one departs: it says so when its
+//! user has read why it ends, and waits a little for the others that have given up.
 
 use std::time::Duration;
 
@@ -11,15 +14,25 @@ use std::time::Duration;
 pub struct Roll {
     own: usize,
     said: Vec<Option<String>>,
+    departed: Vec<bool>,
 }
 
 impl Roll {
     pub fn new(own: usize, size: usize) -> Self {
-        Self { own, said: vec![None; size] }
+        Self { own, said: vec![None; size], departed: vec![false; size] }
     }
 
     pub fn note(&mut self, rank: usize, words: String) {
         self.said[rank] = Some(words);
+    }
+
+    pub fn note_departure(&mut self, rank: usize) {
+        self.departed[rank] = true;
+    }
+
+    /// Whether all others that have said something have departed. Silent ones may never.
+    pub fn have_departed(&self) -> bool {
+        self.others().all(|rank| self.departed[rank] || self.said[rank].is_none())
     }
 
     /// Whether a rank has said something.
@@ -83,6 +96,18 @@ mod tests {
         roll.note(3, String::new());
         assert!(roll.is_complete());
         assert_eq!(reason(&roll), "not all ranks came to a barrier within 300 s");
+    }
+
+    #[test]
+    fn only_ranks_that_speak_have_to_depart() {
+        let mut roll = Roll::new(0, 3);
+        assert!(roll.have_departed());
+        roll.note(2, String::new());
+        assert!(!roll.have_departed());
+        roll.note_departure(2);
+        assert!(roll.have_departed());
+        roll.note(1, "the disk is full".into());
+        assert!(!roll.have_departed());
     }
 
     #[test]

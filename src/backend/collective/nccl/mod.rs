@@ -245,6 +245,10 @@ impl Communicator for Nccl {
     fn fail(&self, words: &str) {
         self.outer.fail(words);
     }
+
+    fn depart(&self) {
+        self.outer.depart();
+    }
 }
 
 #[cfg(test)]
