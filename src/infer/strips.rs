@@ -29,8 +29,9 @@ const LARGE: usize = 4 << 20;
 const MOST: usize = 16;
 /// How much of the network's multiplications may be made twice: one in so many.
 const AGAIN: usize = 25;
-/// The arena must become so much smaller: one part in so many.
-const GAIN: usize = 4;
+/// What weights and arena take together must become so much smaller: one part in so many. What is
+/// computed twice would be a poor price for less.
+const GAIN: usize = 5;
 
 /// The first layers, and where they run.
 pub(super) struct Front {
@@ -155,8 +156,8 @@ fn cuts(graph: &Graph) -> Vec<Cut> {
     found.collect()
 }
 
-/// The program of a graph in strips, if its arena becomes smaller by that and `whole`, which
-/// computes the same at once, is large. All computes in floats.
+/// The program of a graph in strips, if that takes clearly less memory than `whole`, which computes
+/// the same at once. All computes in floats.
 ///
 /// # Errors
 /// Those of [`Program::new`].
@@ -166,7 +167,9 @@ pub(super) fn divided(
     layers: &Layers,
     level: Level,
 ) -> Result<Option<Program>> {
-    if whole.arena_bytes() < LARGE {
+    // It is that much smaller at most.
+    let most = whole.arena_bytes() * GAIN >= whole.arena_bytes() + layers.bytes();
+    if whole.arena_bytes() < LARGE || !most {
         return Ok(None);
     }
     let (frames, macs) = (whole.frames, graph.macs());
@@ -192,8 +195,9 @@ pub(super) fn divided(
     let Some((_, cut, width, strips)) = best else { return Ok(None) };
     let front = program(&in_front(graph, cut).resized(width)?)?;
     let made = Program::behind((front, strips), frames, &behind(graph, cut), layers, level)?;
-    let is_smaller = made.arena_bytes() <= whole.arena_bytes() - whole.arena_bytes() / GAIN;
-    Ok(is_smaller.then_some(made))
+    let saved = whole.arena_bytes().saturating_sub(made.arena_bytes());
+    let is_worth = saved * GAIN >= whole.arena_bytes() + layers.bytes();
+    Ok(is_worth.then_some(made))
 }
 
 #[cfg(test)]

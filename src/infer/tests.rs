@@ -112,6 +112,11 @@ fn packed(model: &Model, config: QuantizeConfig) -> Model {
     Model::packed(&model.header, &attached, &quantizer, &Device::default()).unwrap()
 }
 
+/// All layers but the smallest in 4 bits.
+pub(super) fn packed_in_4_bits(model: &Model) -> Model {
+    packed(model, QuantizeConfig { bits: 4, ..QuantizeConfig::default() })
+}
+
 /// Also in groups of channels, whose codes begin within bytes, and with a table for each output.
 #[test]
 fn packed_networks_stay_packed_and_give_burns_embeddings() {
