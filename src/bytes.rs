@@ -24,8 +24,31 @@ pub fn human(bytes: u64) -> String {
     if mib < 1024.0 { format!("{mib:.1} MiB") } else { format!("{:.2} GiB", mib / 1024.0) }
 }
 
+/// As [`human`], but rounded up: no fewer bytes than these. For the least that something takes, which
+/// people give back as a budget.
+pub(crate) fn human_at_least(bytes: u64) -> String {
+    let up =
+        |unit: u64, parts: u64| bytes.saturating_mul(parts).div_ceil(unit) as f64 / parts as f64;
+    let mib = up(1 << 20, 10);
+    if mib < 1024.0 { format!("{mib:.1} MiB") } else { format!("{:.2} GiB", up(1 << 30, 100)) }
+}
+
 /// A number of things in words: `1 bit`, `3 bits`.
 pub(crate) fn counted(number: usize, thing: &str) -> String {
     let s = if number == 1 { "" } else { "s" };
     format!("{number} {thing}{s}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_least_is_rounded_up() {
+        let both = |bytes| (human(bytes), human_at_least(bytes));
+        assert_eq!(both(400 << 20), ("400.0 MiB".into(), "400.0 MiB".into()));
+        assert_eq!(both((400 << 20) + 1), ("400.0 MiB".into(), "400.1 MiB".into()));
+        assert_eq!(both((1 << 30) - 1), ("1024.0 MiB".into(), "1.00 GiB".into()));
+        assert_eq!(both((3 << 29) + 1), ("1.50 GiB".into(), "1.51 GiB".into()));
+    }
 }

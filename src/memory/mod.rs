@@ -43,7 +43,7 @@ use burn::optim::GradientsParams;
 use crate::backend::BackendKind;
 use crate::backend::reversible::Execution;
 use crate::corpus::Done;
-use crate::error::{Error, Result};
+use crate::error::{Error, Remedy, Result};
 use crate::rng::Stream;
 use crate::train::{Batch, Division, Load, OptimizerConfig, Recipe, Trainee, Weights, load_of};
 use crate::zoo::Architecture;
@@ -145,7 +145,7 @@ impl Setting {
         }
         let (recomputes, releases) = (self.is_reversible(), self.release_gradients);
         let fits = self.weights.check_training(&self.arch.name, recomputes, releases);
-        fits.map_err(|why| Error::Invalid(format!("weights: {why}")))?;
+        fits.map_err(|why| Error::Invalid(format!("weights: {why}")).with(Remedy::OtherArguments))?;
         for (what, value, low) in [
             ("batch", self.batch, 2),
             ("frames", self.frames, 8),

@@ -83,7 +83,8 @@ impl Weights {
             )),
             (false, true, false) => Err(format!(
                 "not {ours} while all gradients are kept: the optimizer then wants all weights in \
-                 f32 beside them; train.release_gradients = true steps one weight tensor at a time"
+                 f32 beside them; train.release_gradients = true (--release-gradients of `revox \
+                 memory`) steps one weight tensor at a time"
             )),
         }
     }

@@ -63,7 +63,8 @@ test("who speaks is named every second", async (t) => {
   await page.locator("#listen").click();
   await page.locator("#speaker", { hasText: "Ada speaks." }).waitFor();
   const figures = await page.locator("#voices output").allTextContents();
-  assert.ok(Number(figures[0]) > Number(figures[1]), figures.join());
+  // Scores, or probabilities in percent: `100 %`.
+  assert.ok(Number.parseFloat(figures[0]) > Number.parseFloat(figures[1]), figures.join());
 
   // Another recording takes the microphone; listening ends.
   await page.locator("#name").fill("Cleo");

@@ -82,8 +82,8 @@ mod tests {
         sights(&graph)[last + 1].unwrap()
     }
 
-    /// A ResNet's stem sees one frame beside its own, and so does each 3x3 convolution behind it, in
-    /// frames of its input.
+    /// A ResNet's stem sees one frame beside its own. Each 3x3 convolution behind it sees one more,
+    /// in frames of its input.
     #[test]
     fn each_convolution_sees_one_frame_more() {
         let sight = |stage| at_the_end_of("resnet34", stage);

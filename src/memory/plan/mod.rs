@@ -15,6 +15,7 @@ use super::account::account_in;
 use super::way::Way;
 use super::{Setting, human};
 use crate::backend::BackendKind;
+use crate::bytes::{counted, human_at_least};
 use crate::error::{Error, Result};
 use crate::nn::graph::{Graph, Span};
 
@@ -44,7 +45,8 @@ impl Plan {
         let whole = match recomputed {
             0 => format!("plan: nothing is recomputed, {}", human(self.bytes)),
             _ => format!(
-                "plan: {recomputed} spans recomputed, {:.0} % of the network; {} instead of {}",
+                "plan: {} recomputed, {:.0} % of the network; {} instead of {}",
+                counted(recomputed, "span"),
                 100.0 * self.again,
                 human(self.bytes),
                 human(self.ordinary)
@@ -82,18 +84,28 @@ pub fn plan(setting: &Setting, kind: BackendKind) -> Result<Plan> {
     }
     let fewest = planner.fewest(kept);
     if fewest.plan.bytes > budget {
-        return Err(Error::Invalid(format!(
-            "train.memory = {}: a step of {}, {} crops of {} frames, takes {} at least if it is \
-             checkpointed; smaller batches (train.batch_size, train.accumulate) and reversible \
-             networks take less",
-            human(budget),
-            setting.arch.name,
-            setting.batch,
-            setting.frames,
-            human(fewest.plan.bytes)
-        )));
+        return Err(Error::Invalid(too_little(setting, budget, fewest.plan.bytes)));
     }
     Ok(planner.within(budget, fewest).plan)
+}
+
+/// Says what the least is that a step takes, and what takes less.
+fn too_little(setting: &Setting, budget: usize, least: usize) -> String {
+    let Setting { arch, batch, frames, release_gradients, .. } = setting;
+    // Released gradients do not go with turns.
+    let less = match release_gradients {
+        true => "smaller batches (train.batch_size)",
+        false => {
+            "train.release_gradients = true, smaller batches (train.batch_size, train.accumulate)"
+        }
+    };
+    format!(
+        "train.memory = {}: a step of {}, {batch} crops of {frames} frames, takes {} at least if \
+         it is checkpointed; {less}, optimizers with 8-bit states and reversible networks take less",
+        human(budget),
+        arch.name,
+        human_at_least(least as u64)
+    )
 }
 
 /// A network's chain.

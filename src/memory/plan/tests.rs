@@ -1,7 +1,7 @@
 use super::*;
 use crate::backend::reversible::Execution;
 use crate::memory::{account, account_on};
-use crate::train::OptimizerConfig;
+use crate::train::{Budget, OptimizerConfig};
 use crate::zoo::Architecture;
 
 const CPU: BackendKind = BackendKind::Flex;
@@ -123,4 +123,17 @@ fn reversible_networks_have_no_plan() {
     }
     let lone = Setting { execution: None, ..setting("resnet34", Some(1 << 40)) };
     assert!(account(&lone).unwrap_err().to_string().contains("budget"));
+}
+
+/// What a message names as the least is enough.
+#[test]
+fn the_smallest_budget_that_is_named_fits() {
+    for (name, batch) in [("resnet34", 16), ("resnet10", 8), ("df-resnet32", 24), ("tdnn", 8)] {
+        let setting = |budget| Setting { batch, ..setting(name, Some(budget)) };
+        let told = plan(&setting(1_000_000), CPU).unwrap_err().to_string();
+        let (_, least) = told.split_once(" frames, takes ").unwrap();
+        let (least, _) = least.split_once(" at least").unwrap();
+        let least: Budget = least.parse().unwrap();
+        assert!(plan(&setting(least.0), CPU).is_ok(), "{name}: {told}");
+    }
 }
