@@ -24,8 +24,9 @@ pub fn human(bytes: u64) -> String {
     if mib < 1024.0 { format!("{mib:.1} MiB") } else { format!("{:.2} GiB", mib / 1024.0) }
 }
 
-/// As [`human`], but rounded up: no fewer bytes than these. For the least that something takes, which
-/// people give back as a budget.
+/// As [`human`], but rounded up: no fewer bytes than these. For the least that something takes,
+/// which people give back as a budget.
+#[cfg(feature = "train")]
 pub(crate) fn human_at_least(bytes: u64) -> String {
     let up =
         |unit: u64, parts: u64| bytes.saturating_mul(parts).div_ceil(unit) as f64 / parts as f64;
@@ -39,7 +40,7 @@ pub(crate) fn counted(number: usize, thing: &str) -> String {
     format!("{number} {thing}{s}")
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "train"))]
 mod tests {
     use super::*;
 

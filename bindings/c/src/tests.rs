@@ -102,15 +102,13 @@ fn voice(seconds: f64, rate: u32, pitch: f64) -> Vec<f32> {
 fn with_header(file: &[u8], change: &dyn Fn(&str) -> String) -> Vec<u8> {
     let length = u64::from_le_bytes(file[..8].try_into().unwrap()) as usize;
     let header = std::str::from_utf8(&file[8..8 + length]).unwrap();
+    let mut header: serde_json::Value = serde_json::from_str(header).unwrap();
     // The header of revox is a JSON text inside the JSON of safetensors.
-    let start = header.find("\"revox\":\"").unwrap() + "\"revox\":\"".len();
-    let end = start + header[start..].find("}\"").unwrap() + 1;
-    let own = header[start..end].replace("\\\"", "\"");
-    let own = change(&own).replace('"', "\\\"");
-    let checksum = header.find(",\"sha256\":\"").unwrap();
-    let after = checksum + ",\"sha256\":\"\"".len() + 64;
-    let (before, tensors) = (&header[..start], &header[after..]);
-    let mut made = format!("{before}{own}{}{tensors}", &header[end..checksum]);
+    let texts = header["__metadata__"].as_object_mut().unwrap();
+    let own = change(texts["revox"].as_str().unwrap());
+    texts.insert("revox".to_owned(), own.into());
+    assert!(texts.remove("sha256").is_some());
+    let mut made = header.to_string();
     while made.len() % 8 != 0 {
         made.push(' ');
     }

@@ -101,7 +101,8 @@ fn too_little(setting: &Setting, budget: usize, least: usize) -> String {
     };
     format!(
         "train.memory = {}: a step of {}, {batch} crops of {frames} frames, takes {} at least if \
-         it is checkpointed; {less}, optimizers with 8-bit states and reversible networks take less",
+         it is checkpointed; {less}, optimizers with 8-bit states and reversible networks take \
+         less",
         human(budget),
         arch.name,
         human_at_least(least as u64)
