@@ -96,13 +96,18 @@ impl Program {
         // A thread that is not of the pool would hand over to it, and wait, in each parallel loop.
         rayon::scope(|_| {
             let values = arena.memory(self);
-            match &self.front {
-                None => self.begin(features, values),
-                Some(front) => self.begin_in_strips(front, features, values),
-            }
-            (0..self.steps.len()).for_each(|i| self.step(i, values));
+            self.compute(features, values);
             self.end(values)
         })
+    }
+
+    /// Runs all steps on features `[frames, mels]`.
+    pub(super) fn compute(&self, features: &[f32], values: &mut [f32]) {
+        match &self.front {
+            None => self.begin(features, values),
+            Some(front) => self.begin_in_strips(front, features, values),
+        }
+        (0..self.steps.len()).for_each(|i| self.step(i, values));
     }
 
     /// The embedding, when all steps have run.

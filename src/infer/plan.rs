@@ -100,8 +100,8 @@ mod tests {
         assert_eq!(plan(&uneven), Plan { starts: vec![0, 160, 0], len: 176 });
     }
 
-    /// By size, the fourth lies behind all others: the gap that the last two leave in front of the
-    /// second is too small.
+    /// With the largest first, the fourth buffer comes to lie behind all others: the fifth has
+    /// taken a part of the room that it needs.
     #[test]
     fn a_short_lived_buffer_leaves_the_place_of_a_longer_one() {
         let buffers = [

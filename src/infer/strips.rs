@@ -51,8 +51,7 @@ impl Front {
         let rows = to[GUARD..][..plane.len()].chunks_exact_mut(plane.pitch);
         rows.for_each(|row| row[plane.width..].fill(0.0));
         for Strip { first, own: frames, at } in strips {
-            program.begin(&features[first * mels..][..program.frames * mels], own);
-            (0..program.steps.len()).for_each(|i| program.step(i, own));
+            program.compute(&features[first * mels..][..program.frames * mels], own);
             let from = own[made.start + GUARD..].chunks(made.plane.pitch);
             let rows = to[GUARD..][..plane.len()].chunks_exact_mut(plane.pitch);
             for (to, from) in rows.zip(from) {
@@ -137,14 +136,14 @@ fn behind(graph: &Graph, cut: usize) -> Graph {
     Graph { input, nodes, output: moved(&graph.output), ..Graph::default() }
 }
 
-/// Where a network can be divided: behind each value that is smaller than all others there.
+/// Where a network can be divided: behind each value that is smaller than all earlier ones there.
 fn cuts(graph: &Graph) -> Vec<Cut> {
     let (sights, is_made) = (sights(graph), lower::made(graph));
     let mut smallest = usize::MAX;
     let fits = |&nodes: &usize| nodes < graph.nodes.len() && is_made[nodes - 1];
     let found = graph.cuts().into_iter().filter(fits).filter_map(|nodes| {
         let (sight, elements) = (sights[nodes]?, graph.elements(Value(nodes)));
-        // What has the size of an earlier one has a front of more layers for nothing.
+        // A larger front would save nothing then.
         if elements >= smallest {
             return None;
         }
@@ -167,9 +166,9 @@ pub(super) fn divided(
     layers: &Layers,
     level: Level,
 ) -> Result<Option<Program>> {
-    // It is that much smaller at most.
-    let most = whole.arena_bytes() * GAIN >= whole.arena_bytes() + layers.bytes();
-    if whole.arena_bytes() < LARGE || !most {
+    // Strips can save the arena of `whole` at most.
+    let can_be_worth = whole.arena_bytes() * GAIN >= whole.arena_bytes() + layers.bytes();
+    if whole.arena_bytes() < LARGE || !can_be_worth {
         return Ok(None);
     }
     let (frames, macs) = (whole.frames, graph.macs());

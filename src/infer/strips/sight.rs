@@ -60,7 +60,7 @@ impl Sight {
     }
 }
 
-/// The sight of each value of a graph: none of those that see more than some frames around.
+/// The sight of each value of a graph. None for values that see all frames.
 pub(super) fn sights(graph: &Graph) -> Vec<Option<Sight>> {
     let mut all = vec![Some(Sight::INPUT)];
     for node in &graph.nodes {
