@@ -22,7 +22,7 @@ use crate::fs;
 use crate::memory::{
     Card, Row, Setting, account_on, alternatives, dry, svg, table, total_by_driver,
 };
-use crate::terminal::{errln, outln};
+use crate::terminal::{errln, note, outln};
 use crate::train::{OptimizerConfig, Weights};
 use crate::zoo::Architecture;
 
@@ -148,6 +148,11 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
             ..Setting::new(arch, optimizer.clone())
         };
         for setting in args.kinds.of(&setting) {
+            // A setting that cannot be has its error below.
+            let (setting, note) = args.kinds.fitting(setting, backend);
+            if let Some(note) = note.filter(|_| !global.quiet) {
+                note!("{note}");
+            }
             asked.push(setting.clone());
             // A dry run is about the networks asked for.
             let baseline = (!args.dry).then(|| setting.baseline()).transpose()?;

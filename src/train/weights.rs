@@ -61,8 +61,9 @@ impl Weights {
         )))
     }
 
-    /// Refuses a training in which other weights than f32 save nothing. It is told of the network's
-    /// name, whether its activations are recomputed, and whether gradients are released.
+    /// Refuses a training in which other weights than f32 save nothing. `network` is its name,
+    /// `recomputes` says whether it keeps no activations, and `releases` whether gradients are
+    /// released.
     ///
     /// # Errors
     /// Says what such weights want.
@@ -79,12 +80,13 @@ impl Weights {
                 "not {ours} with {network} on the ordinary tape, which holds every weight in f32 \
                  until the backward pass ends, so that nothing would be saved; a reversible \
                  network (rev1-..., rev2-...) that recomputes its activations has the f32 weights \
-                 of one function at a time"
+                 of one function at a time{}",
+                if releases { "" } else { ", with train.release_gradients = true" }
             )),
             (false, true, false) => Err(format!(
                 "not {ours} while all gradients are kept: the optimizer then wants all weights in \
-                 f32 beside them; train.release_gradients = true (--release-gradients of `revox \
-                 memory`) steps one weight tensor at a time"
+                 f32 beside them; train.release_gradients = true steps one weight tensor at a time \
+                 (--release-gradients with `revox memory`)"
             )),
         }
     }

@@ -52,6 +52,20 @@ impl Kinds {
         [ordinary, checkpointed].into_iter().chain(reversible).flatten().collect()
     }
 
+    /// Takes a budget away that no checkpointed step fits, if other kinds of the network stand
+    /// beside it. Returns a note that says so.
+    pub fn fitting(&self, setting: Setting, kind: BackendKind) -> (Setting, Option<String>) {
+        if !self.compare || setting.budget.is_none() {
+            return (setting, None);
+        }
+        let fewest = Setting { budget: None, ..setting.clone() };
+        // Other errors than that of the budget are those of the account, too.
+        match (plan(&setting, kind), plan(&fewest, kind)) {
+            (Err(e), Ok(_)) => (fewest, Some(format!("{e}; here it has the fewest bytes"))),
+            _ => (setting, None),
+        }
+    }
+
     /// Refuses a choice that none of the steps has.
     ///
     /// # Errors
@@ -145,7 +159,15 @@ mod tests {
         assert!(settings.iter().all(|s| s.check().is_ok()));
         let budgets: Vec<bool> = settings.iter().map(|s| s.budget.is_some()).collect();
         assert_eq!(budgets, [false, true, false, false]);
+        // A budget that nothing fits leaves the other rows, and the fewest bytes.
+        let small = Setting { budget: Some(1_000_000), ..settings[1].clone() };
+        let (found, note) = all.fitting(small.clone(), BackendKind::Flex);
+        assert_eq!(found.budget, None);
+        assert!(note.unwrap().contains("at least if it is checkpointed"));
+        let fits = settings[1].clone();
+        assert_eq!(all.fitting(fits.clone(), BackendKind::Flex), (fits, None));
         let lone = Kinds { execution: None, compare: false, ..all };
+        assert_eq!(lone.fitting(small.clone(), BackendKind::Flex), (small, None));
         assert!(lone.check(&lone.of(&setting("resnet34"))).is_err());
     }
 }

@@ -91,21 +91,26 @@ pub fn plan(setting: &Setting, kind: BackendKind) -> Result<Plan> {
 
 /// Says what the least is that a step takes, and what takes less.
 fn too_little(setting: &Setting, budget: usize, least: usize) -> String {
-    let Setting { arch, batch, frames, release_gradients, .. } = setting;
+    let Setting { arch, batch, frames, optimizer, release_gradients, .. } = setting;
+    let mut less = Vec::new();
     // Released gradients do not go with turns.
-    let less = match release_gradients {
-        true => "smaller batches (train.batch_size)",
-        false => {
-            "train.release_gradients = true, smaller batches (train.batch_size, train.accumulate)"
-        }
-    };
+    match release_gradients {
+        true => less.push("smaller batches (train.batch_size)"),
+        false => less.extend([
+            "train.release_gradients = true",
+            "smaller batches (train.batch_size, train.accumulate)",
+        ]),
+    }
+    if optimizer.whole() == Some(optimizer.name()) {
+        less.push("optimizers with 8-bit states");
+    }
     format!(
         "train.memory = {}: a step of {}, {batch} crops of {frames} frames, takes {} at least if \
-         it is checkpointed; {less}, optimizers with 8-bit states and reversible networks take \
-         less",
+         it is checkpointed; {} and reversible networks take less",
         human(budget),
         arch.name,
-        human_at_least(least as u64)
+        human_at_least(least as u64),
+        less.join(", ")
     )
 }
 

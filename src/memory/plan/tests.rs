@@ -137,3 +137,21 @@ fn the_smallest_budget_that_is_named_fits() {
         assert!(plan(&setting(least.0), CPU).is_ok(), "{name}: {told}");
     }
 }
+
+/// Only what a training does not do yet is advice.
+#[test]
+fn a_budget_that_nothing_fits_is_told_what_is_left_to_do() {
+    let told = |setting: Setting| plan(&setting, CPU).unwrap_err().to_string();
+    let plain = setting("resnet10", Some(1_000_000));
+    let small = Setting {
+        optimizer: OptimizerConfig::named("sgd8bit").unwrap(),
+        release_gradients: true,
+        ..plain.clone()
+    };
+    let (plain, small) = (told(plain), told(small));
+    for advice in ["8-bit states", "train.release_gradients"] {
+        assert!(plain.contains(advice) && !small.contains(advice), "{plain}\n{small}");
+    }
+    let wanted = "smaller batches (train.batch_size) and reversible networks take less";
+    assert!(small.ends_with(wanted), "{small}");
+}

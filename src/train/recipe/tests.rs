@@ -156,6 +156,7 @@ fn typos_and_impossible_values_are_errors_with_their_place() {
     fails(&format!("{released}precision = \"f16\"\n"), &[], of_release);
     let packed = format!("{SMALL}[train]\nweights = \"bf16+8\"\n");
     fails(&packed, &[], "r.toml:7: train.weights: not bf16+8 with resnet18 on the ordinary tape");
+    fails(&packed, &[], "at a time, with train.release_gradients = true");
     let reversible = "model.name=rev2-resnet18";
     fails(&packed, &[reversible], "train.release_gradients = true steps one weight");
     let released = "train.release_gradients=true";
