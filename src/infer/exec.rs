@@ -61,11 +61,11 @@ impl<'a> Inputs<'a> {
         self.slots[self.places[i]].form
     }
 
-    /// Calls `take` with all of them.
-    fn all(&self, take: impl FnOnce(&[Source<'a>])) {
-        let mut all = [self.at(0); INPUTS];
-        let count = self.places.len();
-        (1..count).for_each(|i| all[i] = self.at(i));
+    /// Calls `take` with all of them from the `first` on.
+    fn all(&self, first: usize, take: impl FnOnce(&[Source<'a>])) {
+        let mut all = [self.at(first); INPUTS];
+        let count = self.places.len() - first;
+        (1..count).for_each(|i| all[i] = self.at(first + i));
         take(&all[..count]);
     }
 }
@@ -197,7 +197,9 @@ impl Program {
             (Layer::LayerNorm { weight, bias }, false) => {
                 ops::layer_norm(level, weight, bias, inputs.at(0), output.y);
             }
-            (Layer::Mix(weights), _) => inputs.all(|all| ops::mix(level, weights, all, output.y)),
+            (Layer::Mix(weights), _) => {
+                inputs.all(0, |all| ops::mix(level, weights, all, output.y));
+            }
         }
     }
 
@@ -209,6 +211,7 @@ impl Program {
             Plain::SimAm => ops::simam_in_place(level, y),
             Plain::Combine(f) => ops::combine_in_place(level, *f, y, inputs.at(1)),
             Plain::Shift(bits) => ops::shift_in_place(level, *bits, y, inputs.at(1)),
+            Plain::Concat(_) => inputs.all(1, |behind| ops::append(behind, y)),
             other => unreachable!("{other:?} has a place of its own"),
         }
     }
@@ -218,7 +221,7 @@ impl Program {
         match plain {
             Plain::Map(f) => ops::map(level, *f, x, y),
             Plain::Combine(f) => ops::combine(level, *f, x, inputs.at(1), y),
-            Plain::Concat(axis) => inputs.all(|all| ops::concat(*axis, all, y)),
+            Plain::Concat(axis) => inputs.all(0, |all| ops::concat(*axis, all, y)),
             Plain::Mean(axes) => ops::mean(level, axes, x, y),
             Plain::Swap => ops::swap(x, y),
             Plain::Segments(frames) => ops::segments(level, *frames, x, y),

@@ -1,7 +1,5 @@
 //! Where each value lies in the arena: first fit over lifetimes.
 
-use std::cmp::Reverse;
-
 /// Values of f32 in a cache line. Every buffer begins at a multiple of it.
 pub(super) const LINE: usize = 16;
 
@@ -41,9 +39,15 @@ pub(super) fn plan(buffers: &[Interval]) -> Plan {
 
 /// The largest first.
 fn by_size(buffers: &[Interval]) -> Vec<usize> {
-    let mut order: Vec<usize> = (0..buffers.len()).collect();
-    order.sort_by_key(|&i| (Reverse(buffers[i].len), buffers[i].first));
-    order
+    ascending(buffers.iter().map(|buffer| [usize::MAX - buffer.len, buffer.first]))
+}
+
+/// The numbers of items in the order of their keys. Those of one key stay as they are.
+fn ascending(keys: impl Iterator<Item = [usize; 2]>) -> Vec<usize> {
+    // The runtime is to be small, so all that it sorts is of one type.
+    let mut all: Vec<[usize; 3]> = keys.enumerate().map(|(i, [a, b])| [a, b, i]).collect();
+    all.sort_unstable();
+    all.into_iter().map(|[.., i]| i).collect()
 }
 
 /// The buffers of the step that has most values first, the largest of them first; then those of the
@@ -54,10 +58,15 @@ fn by_time(buffers: &[Interval]) -> Vec<usize> {
     for i in by_size(buffers) {
         there[buffers[i].first..=buffers[i].last].iter_mut().for_each(|all| all.push(i));
     }
-    there.sort_by_key(|all| Reverse(all.iter().map(|&i| buffers[i].len).sum::<usize>()));
+    let values = |all: &Vec<usize>| all.iter().map(|&i| buffers[i].len).sum::<usize>();
+    let most_first = ascending(there.iter().map(|all| [usize::MAX - values(all), 0]));
     let mut is_ordered = vec![false; buffers.len()];
-    let mut order = there.concat();
-    order.retain(|&i| !std::mem::replace(&mut is_ordered[i], true));
+    let mut order = Vec::with_capacity(buffers.len());
+    for &i in most_first.iter().flat_map(|&step| &there[step]) {
+        if !std::mem::replace(&mut is_ordered[i], true) {
+            order.push(i);
+        }
+    }
     order
 }
 

@@ -7,7 +7,7 @@ mod joined;
 use burn::tensor::{Device, Tensor, TensorData};
 use rayon::ThreadPoolBuilder;
 
-use super::lower::{Lowered, Plain, Work, lower};
+use super::lower::{Lowered, Plain, Step, Work, lower};
 use super::*;
 use crate::audio::FbankConfig;
 use crate::model_file::{Frontend, Header, Model};
@@ -229,6 +229,17 @@ fn a_resnet_is_convolutions_pooling_and_a_linear_layer() {
     let plain = lowered.steps.iter().filter(|step| matches!(step.work, Work::Plain(_))).count();
     assert_eq!((lowered.steps.len(), plain), (38, 1));
     assert_eq!(lowered.steps.iter().filter(|step| step.in_place).count(), 16);
+}
+
+/// A dense layer writes its channels behind those that it has read, which nobody copies.
+#[test]
+fn dense_blocks_grow_in_place() {
+    let lowered = lowered("campplus");
+    let is_concat = |step: &&Step<_>| matches!(step.work, Work::Plain(Plain::Concat(_)));
+    let concats: Vec<_> = lowered.steps.iter().filter(is_concat).collect();
+    // 12, 24 and 16 layers.
+    assert_eq!(concats.len(), 52);
+    assert!(concats.iter().all(|step| step.in_place));
 }
 
 /// Values of other sizes that are there already take no step: ranges of channels, vectors that

@@ -31,7 +31,7 @@ impl Codebook {
             )));
         }
         let groups = scheme.groups(shape);
-        let values = scheme.scheme.rule().fit(scheme, groups, weights)?;
+        let values = scheme.scheme.search().fit(scheme, groups, weights)?;
         Ok(Self { scheme, groups, values: plain(values) })
     }
 
@@ -59,8 +59,8 @@ impl Codebook {
     /// Weights that are not finite.
     pub fn follow(&self, weights: &[f32], steps: usize) -> Result<Self> {
         finite(weights)?;
-        let rule = self.scheme.scheme.rule();
-        let values = rule.follow(self.scheme, self.groups, &self.values, weights, steps)?;
+        let search = self.scheme.scheme.search();
+        let values = search.follow(self.scheme, self.groups, &self.values, weights, steps)?;
         Ok(Self { values: plain(values), ..*self })
     }
 

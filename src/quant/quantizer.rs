@@ -180,7 +180,7 @@ impl Quantizer {
             numbers(data.ok_or_else(|| Error::Invalid(format!("`{name}` has no quantizer")))?);
         let values = match self.config.update {
             // The module holds a padded codebook.
-            Update::Lloyd => planned.scheme.scheme.rule().trimmed(values),
+            Update::Lloyd => planned.scheme.scheme.search().trimmed(values),
             // Frozen codes may name any entry, also one of several that are equal.
             Update::FrozenMean | Update::FrozenGradient => values,
         };

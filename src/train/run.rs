@@ -124,7 +124,10 @@ fn same_settings(recipe: &Recipe, options: &RunOptions) -> Result<()> {
         // It does not change the result, but what ranks send each other.
         ("train.shard_states", recipe.train.shard_states.to_string()),
         // Of `train.memory`, which changes no result, and of the backend.
-        ("what is recomputed (train.memory)", format!("{:?}", [&options.spans, &options.second_spans])),
+        (
+            "what is recomputed (train.memory)",
+            format!("{:?}", [&options.spans, &options.second_spans]),
+        ),
     ];
     alike(&*options.ranks, &ours)
 }

@@ -110,9 +110,9 @@ impl Shape {
         let threads = if products < WORTH { 1 } else { rayon::current_num_threads() };
         let all = dense.outputs().div_ceil(outputs).max(1);
         let held = (HELD / (strips.held * row).max(1)).max(1);
-        // Tasks of about the same size, two for each thread or more. With fewer threads, no thread
-        // wants more scratch than all had together.
-        let tasks = all.div_ceil(held).max(all.min(2 * threads));
+        // Tasks of about the same size, two for each thread or more, and as many for each. With
+        // fewer threads, no thread wants more scratch than all had together.
+        let tasks = all.div_ceil(held).max(all.min(2 * threads)).next_multiple_of(threads);
         let blocks = all.div_ceil(tasks);
         let positions = strips.rows * pitch;
         let parts = positions.div_ceil((INPUT / bytes(channels, 1).max(1)).max(tile)).max(1);

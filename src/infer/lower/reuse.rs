@@ -2,6 +2,7 @@
 
 use super::{Laid, Lowered, Plain, Step, Work};
 use crate::infer::layer::{Kind, Recipe};
+use crate::infer::plane::{Form, Plane};
 use crate::nn::Combine;
 
 /// Lets results take the place of operands where the operation can work in place, and sets the
@@ -21,7 +22,7 @@ pub(super) fn reuse(lowered: &mut Lowered) {
             let buffer = place[value.buffer];
             let is_whole = value.offset == 0 && buffers[buffer].len == value.plane.buffer();
             let mut others = step.inputs.iter().enumerate().filter(|&(j, _)| j != operand);
-            value.plane == made.plane
+            (value.plane == made.plane || is_extended(step, values))
                 && value.form == made.form
                 && is_whole
                 && buffers[buffer].last == i
@@ -32,6 +33,7 @@ pub(super) fn reuse(lowered: &mut Lowered) {
         let (old, new) = (place[values[step.inputs[from]].buffer], made.buffer);
         place[new] = old;
         buffers[old].last = buffers[new].last;
+        buffers[old].len = buffers[new].len;
         step.in_place = true;
         if let Work::Plain(Plain::Combine(_)) = step.work {
             step.inputs.swap(0, from);
@@ -42,6 +44,21 @@ pub(super) fn reuse(lowered: &mut Lowered) {
         value.buffer = kept.partition_point(|&buffer| buffer < place[value.buffer]);
     }
     *buffers = kept.into_iter().map(|buffer| buffers[buffer]).collect();
+}
+
+/// Whether a step writes more rows behind those of its first input. In a network of dense blocks
+/// (CAM++) each layer does, and the first rows need not be copied for each.
+fn is_extended(step: &Step<Recipe>, values: &[Laid]) -> bool {
+    let made = &values[step.output];
+    let fits = |&input: &usize| {
+        let Laid { plane, form, .. } = &values[input];
+        let of_rows = |plane: &Plane| (plane.width, plane.pitch);
+        of_rows(plane) == of_rows(&made.plane) && *form == made.form
+    };
+    matches!(step.work, Work::Plain(Plain::Concat(0)))
+        && made.size.len() > 1
+        && made.form == Form::Floats
+        && step.inputs.iter().all(fits)
 }
 
 /// The operands whose place the result of a step may take, the best one first.
@@ -58,6 +75,7 @@ fn operands(step: &Step<Recipe>, values: &[Laid]) -> Vec<usize> {
             let [x, y] = [0, 1].map(|i| &values[step.inputs[i]].size);
             if *f == Combine::Subtract || x != y { vec![0] } else { vec![0, 1] }
         }
+        Work::Plain(Plain::Concat(0)) if is_extended(step, values) => vec![0],
         Work::Expansion { .. } | Work::Plain(_) => vec![],
     }
 }

@@ -2,7 +2,7 @@
 //! where the scheme has an offset; the scale is the weights' mean distance from it. The codebook is
 //! `[groups, 1]` scales or `[groups, 2]` scales and offsets.
 
-use super::{Rule, TensorScheme};
+use super::{Rule, Search, TensorScheme};
 use crate::error::Result;
 
 /// Scales of a tensor's weights.
@@ -57,6 +57,26 @@ impl Rule for Binary {
         count == groups * columns(scheme)
     }
 
+    fn entries(&self, _count: usize) -> usize {
+        2
+    }
+
+    fn padded(&self, _scheme: TensorScheme, numbers: &[f32]) -> Vec<f32> {
+        numbers.to_vec()
+    }
+
+    fn table(&self, scheme: TensorScheme, numbers: &[f32]) -> Vec<f32> {
+        pairs(scheme, numbers)
+            .flat_map(|(scale, offset)| [offset - scale, offset + scale])
+            .collect()
+    }
+
+    fn bounds(&self, scheme: TensorScheme, numbers: &[f32]) -> Vec<f32> {
+        pairs(scheme, numbers).map(|(_, offset)| offset).collect()
+    }
+}
+
+impl Search for Binary {
     fn fit(&self, scheme: TensorScheme, groups: usize, weights: &[f32]) -> Result<Vec<f32>> {
         Ok(scales(scheme, groups, weights))
     }
@@ -75,25 +95,7 @@ impl Rule for Binary {
         }
     }
 
-    fn entries(&self, _count: usize) -> usize {
-        2
-    }
-
-    fn padded(&self, _scheme: TensorScheme, numbers: &[f32]) -> Vec<f32> {
-        numbers.to_vec()
-    }
-
     fn trimmed(&self, numbers: Vec<f32>) -> Vec<f32> {
         numbers
-    }
-
-    fn table(&self, scheme: TensorScheme, numbers: &[f32]) -> Vec<f32> {
-        pairs(scheme, numbers)
-            .flat_map(|(scale, offset)| [offset - scale, offset + scale])
-            .collect()
-    }
-
-    fn bounds(&self, scheme: TensorScheme, numbers: &[f32]) -> Vec<f32> {
-        pairs(scheme, numbers).map(|(_, offset)| offset).collect()
     }
 }

@@ -1,7 +1,7 @@
 //! k-means: the codebook is the values themselves, ascending. There are fewer than `2^bits` of them
 //! where there are fewer distinct weights, which are then kept exactly.
 
-use super::{Rule, TensorScheme};
+use super::{Rule, Search, TensorScheme};
 use crate::error::Result;
 use crate::quant::kmeans;
 
@@ -29,6 +29,28 @@ impl Rule for Centroids {
         (1..=1 << scheme.bits).contains(&count)
     }
 
+    fn entries(&self, count: usize) -> usize {
+        count
+    }
+
+    fn padded(&self, scheme: TensorScheme, numbers: &[f32]) -> Vec<f32> {
+        let mut padded = numbers.to_vec();
+        padded.resize(1 << scheme.bits, *numbers.last().expect("at least one centroid"));
+        padded
+    }
+
+    fn table(&self, scheme: TensorScheme, numbers: &[f32]) -> Vec<f32> {
+        self.padded(scheme, numbers)
+    }
+
+    fn bounds(&self, scheme: TensorScheme, numbers: &[f32]) -> Vec<f32> {
+        let mut bounds = kmeans::bounds(numbers);
+        bounds.resize((1 << scheme.bits) - 1, f32::MAX);
+        bounds
+    }
+}
+
+impl Search for Centroids {
     fn fit(&self, scheme: TensorScheme, _groups: usize, weights: &[f32]) -> Result<Vec<f32>> {
         kmeans::centroids(weights, 1 << scheme.bits)
     }
@@ -50,29 +72,9 @@ impl Rule for Centroids {
         }
     }
 
-    fn entries(&self, count: usize) -> usize {
-        count
-    }
-
-    fn padded(&self, scheme: TensorScheme, numbers: &[f32]) -> Vec<f32> {
-        let mut padded = numbers.to_vec();
-        padded.resize(1 << scheme.bits, *numbers.last().expect("at least one centroid"));
-        padded
-    }
-
     fn trimmed(&self, mut numbers: Vec<f32>) -> Vec<f32> {
         numbers.dedup();
         numbers
-    }
-
-    fn table(&self, scheme: TensorScheme, numbers: &[f32]) -> Vec<f32> {
-        self.padded(scheme, numbers)
-    }
-
-    fn bounds(&self, scheme: TensorScheme, numbers: &[f32]) -> Vec<f32> {
-        let mut bounds = kmeans::bounds(numbers);
-        bounds.resize((1 << scheme.bits) - 1, f32::MAX);
-        bounds
     }
 }
 

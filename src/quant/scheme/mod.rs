@@ -1,8 +1,8 @@
 //! How one tensor is quantized: the schemes, and what each of them is.
 //!
-//! A scheme has one file with its [`Rule`]: the values that weights may take, what a file stores of
-//! them, and how they follow weights that move. Codebooks, packed files and training through a
-//! quantizer ask the rule.
+//! A scheme has one file with its [`Rule`], the values that weights may take and what a file stores
+//! of them, and its [`Search`], how they are found and follow weights that move. Codebooks, packed
+//! files and training through a quantizer ask both.
 
 mod binary;
 mod centroids;
@@ -37,6 +37,15 @@ impl Scheme {
             Self::BinaryAdaptive => &binary::Binary { adaptive: true },
         }
     }
+
+    /// How the scheme finds its numbers.
+    pub(super) fn search(self) -> &'static dyn Search {
+        match self {
+            Self::KMeans => &centroids::Centroids,
+            Self::BinaryStatic => &binary::Binary { adaptive: false },
+            Self::BinaryAdaptive => &binary::Binary { adaptive: true },
+        }
+    }
 }
 
 /// What a scheme is. Its codebook is a list of numbers, equally many for each group of weights
@@ -58,6 +67,23 @@ pub(super) trait Rule {
     /// Whether a codebook may have `count` numbers.
     fn allows(&self, scheme: TensorScheme, groups: usize, count: usize) -> bool;
 
+    /// Values that a code can stand for in each group, of a codebook of `count` numbers.
+    fn entries(&self, count: usize) -> usize;
+
+    /// The numbers, filled up to as many as a scheme of these bits has at most.
+    fn padded(&self, scheme: TensorScheme, numbers: &[f32]) -> Vec<f32>;
+
+    /// `[groups, 2^bits]`: the values of each group, ascending. The last one stands again where
+    /// there are fewer.
+    fn table(&self, scheme: TensorScheme, numbers: &[f32]) -> Vec<f32>;
+
+    /// `[groups, 2^bits - 1]`: what separates the values.
+    fn bounds(&self, scheme: TensorScheme, numbers: &[f32]) -> Vec<f32>;
+}
+
+/// How a scheme finds its numbers. A trait of its own, so that what only reads models has none of
+/// it.
+pub(super) trait Search: Rule {
     /// The numbers for weights: finite ones, at least `2^bits` of them.
     fn fit(&self, scheme: TensorScheme, groups: usize, weights: &[f32]) -> Result<Vec<f32>>;
 
@@ -72,22 +98,9 @@ pub(super) trait Rule {
         steps: usize,
     ) -> Result<Vec<f32>>;
 
-    /// Values that a code can stand for in each group, of a codebook of `count` numbers.
-    fn entries(&self, count: usize) -> usize;
-
-    /// The numbers, filled up to as many as a scheme of these bits has at most.
-    fn padded(&self, scheme: TensorScheme, numbers: &[f32]) -> Vec<f32>;
-
-    /// The numbers without what [`Self::padded`] has added.
+    /// The numbers without what [`Rule::padded`] has added.
     #[cfg_attr(not(feature = "burn"), expect(dead_code, reason = "networks in training have it"))]
     fn trimmed(&self, numbers: Vec<f32>) -> Vec<f32>;
-
-    /// `[groups, 2^bits]`: the values of each group, ascending. The last one stands again where
-    /// there are fewer.
-    fn table(&self, scheme: TensorScheme, numbers: &[f32]) -> Vec<f32>;
-
-    /// `[groups, 2^bits - 1]`: what separates the values.
-    fn bounds(&self, scheme: TensorScheme, numbers: &[f32]) -> Vec<f32>;
 }
 
 /// A scheme with its choices.

@@ -46,12 +46,9 @@ fn places(kernel: usize, stride: usize, dilation: usize, padding: usize) -> Vec<
         .collect()
 }
 
-/// The distinct phases, ascending.
-fn phases(places: &[(isize, usize)]) -> Vec<usize> {
-    let mut phases: Vec<usize> = places.iter().map(|&(_, phase)| phase).collect();
-    phases.sort_unstable();
-    phases.dedup();
-    phases
+/// The phases that occur, ascending. All are less than the stride.
+fn phases(places: &[(isize, usize)], stride: usize) -> Vec<usize> {
+    (0..stride).filter(|&phase| places.iter().any(|&(_, of)| of == phase)).collect()
 }
 
 impl Grid {
@@ -78,7 +75,7 @@ impl Grid {
             };
         }
         let (rows, columns) = (place(0, stride[0]), place(1, stride[1]));
-        let (row_phases, frame_phases) = (phases(&rows), phases(&columns));
+        let (row_phases, frame_phases) = (phases(&rows, stride[0]), phases(&columns, stride[1]));
         let least = columns.iter().map(|&(at, _)| at).min().unwrap_or(0).min(0);
         let most = columns.iter().map(|&(at, _)| at).max().unwrap_or(0);
         // Frames of a phase that any output wants, and zeros that serve the next row as well.

@@ -76,7 +76,7 @@ pub(crate) use linear::Linear;
 pub(crate) use mix::{mix, mix_weights};
 pub(crate) use norm::{layer_norm, layer_norm_in_place, simam, simam_in_place};
 pub(crate) use pool::pool;
-pub(crate) use rows::{concat, fit, repeat, reshape, squeeze, swap};
+pub(crate) use rows::{append, concat, fit, repeat, reshape, squeeze, swap};
 pub(crate) use spans::{mean, segments, spread};
 
 /// Values that are worth a task of their own.

@@ -1,6 +1,6 @@
 //! Values in other places and other sizes.
 
-use super::{Source, Target, outer, places};
+use super::{GUARD, Source, Target, outer, places};
 use crate::nn::Squeeze;
 
 /// Values side by side along an axis, which is 0 for channels.
@@ -30,6 +30,20 @@ pub(crate) fn concat(axis: usize, all: &[Source<'_>], y: Target<'_>) {
             behind -= own;
         }
     });
+}
+
+/// Values side by side along the first axis, where `y` holds those that stand in front of `all`.
+/// Their rows are as long and as far apart as those of `y`.
+pub(crate) fn append(all: &[Source<'_>], y: Target<'_>) {
+    // Threads would copy values that are in each other's caches.
+    let end = GUARD + y.plane.len();
+    let mut to = end - all.iter().map(|x| x.plane.len()).sum::<usize>();
+    for x in all {
+        let rows = &x.values[GUARD..][..x.plane.len()];
+        y.values[to..][..rows.len()].copy_from_slice(rows);
+        to += rows.len();
+    }
+    y.values[end..].fill(0.0);
 }
 
 /// Channels and mels change places.
@@ -138,6 +152,27 @@ mod tests {
                     },
                 );
             }
+        }
+    }
+
+    /// What is behind the rows that are there may be anything before.
+    #[test]
+    fn rows_are_appended_as_they_are_put_side_by_side() {
+        let sizes: [[&[usize]; 3]; 2] =
+            [[&[4, 5], &[1, 5], &[2, 5]], [&[2, 3, 5], &[3, 3, 5], &[1, 3, 5]]];
+        for sizes in sizes {
+            let parts = [0, 1, 2].map(|i| Held::noise(sizes[i], 2, i as u64));
+            let sources = parts.each_ref().map(Held::source);
+            let mut whole = sizes[0].to_vec();
+            whole[0] = sizes.iter().map(|size| size[0]).sum();
+            let (mut wanted, mut found) = (Held::garbage(&whole, 2), Held::garbage(&whole, 2));
+            concat(0, &sources, wanted.target());
+            let there = GUARD + sources[0].plane.len();
+            found.memory()[..there].copy_from_slice(&sources[0].values[..there]);
+            found.memory()[there..].fill(9.0);
+            append(&sources[1..], found.target());
+            let wanted: Vec<f64> = wanted.dense().into_iter().map(f64::from).collect();
+            found.near(&wanted, 0.0);
         }
     }
 
