@@ -148,7 +148,6 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
             ..Setting::new(arch, optimizer.clone())
         };
         for setting in args.kinds.of(&setting) {
-            // A setting that cannot be has its error below.
             let (setting, note) = args.kinds.fitting(setting, backend);
             if let Some(note) = note.filter(|_| !global.quiet) {
                 note!("{note}");

@@ -123,7 +123,7 @@ fn same_settings(recipe: &Recipe, options: &RunOptions) -> Result<()> {
         (RECIPE, recipe.decisive()),
         // It does not change the result, but what ranks send each other.
         ("train.shard_states", recipe.train.shard_states.to_string()),
-        // Of `train.memory`, which changes no result, and of the backend.
+        // It follows from `train.memory`, which changes no result, and from the backend.
         (
             "what is recomputed (train.memory)",
             format!("{:?}", [&options.spans, &options.second_spans]),

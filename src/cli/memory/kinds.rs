@@ -58,11 +58,12 @@ impl Kinds {
         if !self.compare || setting.budget.is_none() {
             return (setting, None);
         }
+        let Err(e) = plan(&setting, kind) else { return (setting, None) };
         let fewest = Setting { budget: None, ..setting.clone() };
-        // Other errors than that of the budget are those of the account, too.
-        match (plan(&setting, kind), plan(&fewest, kind)) {
-            (Err(e), Ok(_)) => (fewest, Some(format!("{e}; here it has the fewest bytes"))),
-            _ => (setting, None),
+        // If this has an error too, the budget is not to blame, and the account tells it.
+        match plan(&fewest, kind) {
+            Ok(_) => (fewest, Some(format!("{e}; here it has the fewest bytes"))),
+            Err(_) => (setting, None),
         }
     }
 

@@ -35,7 +35,7 @@ pub(crate) fn concat(axis: usize, all: &[Source<'_>], y: Target<'_>) {
 /// Values side by side along the first axis, where `y` holds those that stand in front of `all`.
 /// Their rows are as long and as far apart as those of `y`.
 pub(crate) fn append(all: &[Source<'_>], y: Target<'_>) {
-    // Threads would copy values that are in each other's caches.
+    // One thread copies: more would wait for what is in each other's caches.
     let end = GUARD + y.plane.len();
     let mut to = end - all.iter().map(|x| x.plane.len()).sum::<usize>();
     for x in all {
