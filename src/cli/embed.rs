@@ -93,7 +93,7 @@ pub struct Args {
     #[arg(long, conflicts_with = "features")]
     channel: Option<usize>,
     /// Leave out files that cannot be read or whose embedding is not finite, with a warning for
-    /// each of the first.
+    /// each of the first. A damaged tar file ends the work in any case.
     #[arg(long, conflicts_with = "features")]
     skip_errors: bool,
     /// Where to list what was left out: `id reason` a line.

@@ -41,6 +41,8 @@ enum Kind {
     },
     /// VoxCeleb1 and VoxCeleb2 as they unpack, and the trials O, E and H.
     #[command(
+        override_usage = "revox prepare voxceleb [OPTIONS] [--vox1 <DIR>] [--vox2 <DIR>] <OUT> \
+                          [--trials <FILE>...]",
         after_help = VOXCELEB,
         group = clap::ArgGroup::new("corpora")
             .required(true)

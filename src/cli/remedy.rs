@@ -63,6 +63,18 @@ fn words(remedy: &Remedy, terms: &Terms) -> String {
             let options = format!("--set {key}={value}{}", accepted(names));
             format!("go on with {options}, or name another folder ({folder}) to begin anew")
         }
+        Remedy::Keep { settings, names } => {
+            let keep: String =
+                settings.iter().map(|(key, value)| format!(" --set {key}={value}")).collect();
+            let is_kept = |name: &String| settings.iter().any(|(key, _)| key == name);
+            let others: Vec<String> = names.iter().filter(|n| !is_kept(n)).cloned().collect();
+            format!(
+                "go on as before with{keep}{}, or as it is now with{}, or name another folder \
+                 ({folder}) to begin anew",
+                accepted(&others),
+                accepted(names)
+            )
+        }
         Remedy::Raise { key } => format!("go on with a larger one: --set {key}=N"),
         Remedy::Lower { key, most } => format!("make it smaller: --set {key}={most}"),
         Remedy::BeginWith { model } => {
@@ -148,6 +160,16 @@ mod tests {
         let text = told(&Error::invalid("differs").with(remedy));
         let wanted = "differs; go on with --set train.epochs=3 --accept data.dev, or name another";
         assert!(text.starts_with(wanted), "{text}");
+        let pair = |key: &str, value: &str| (key.to_owned(), value.to_owned());
+        let settings = vec![pair("data.train", "big"), pair("train.epochs", "4")];
+        let names = ["data.train", "data.dev", "train.epochs"].map(str::to_owned).to_vec();
+        let text = told(&Error::invalid("differs").with(Remedy::Keep { settings, names }));
+        assert_eq!(
+            text,
+            "differs; go on as before with --set data.train=big --set train.epochs=4 --accept \
+             data.dev, or as it is now with --accept data.train --accept data.dev --accept \
+             train.epochs, or name another folder (--out) to begin anew"
+        );
         let leave_out = |tolerate: Option<&str>, resume| {
             let tolerate = tolerate.map(str::to_owned);
             let remedy = Remedy::LeaveOut { key: "data.train", tolerate, resume };

@@ -14,7 +14,7 @@ use serde_json::json;
 use self::calibrated::{Calibrated, Given, Ratios};
 use self::cascade::Cascade;
 use self::norm::Normalising;
-use self::sides::{Enrolled, Sides};
+use self::sides::{Enrolled, Missing, Sides};
 use super::values::counted;
 use super::{Global, cohort, outputs, shown, tell};
 use crate::archive::input_files;
@@ -116,8 +116,9 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     norm.check(weighs_cohort)?;
     let embeddings = Embeddings::load(&args.embeddings)?;
     let mut words = Words::default();
-    let list = read_list(&args.trials, &mut words, global)?;
+    let mut list = read_list(&args.trials, &mut words, global)?;
     let sides = Sides::find(args, &embeddings, &list, &mut words)?;
+    let left_out = leave_out(&mut list, &sides)?;
     let scorer = Scorer::for_places(&embeddings, mean.clone(), sides.utterances())
         .map_err(|e| Error::file(&args.embeddings, e.to_string()))?;
     let models = sides.models(&scorer, enrolled.average.unwrap_or_default())?;
@@ -135,13 +136,13 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
         Some(loaded) => Some(loaded.ratios(compared, &embeddings, &sides, &list, measured)?),
         None => None,
     };
-    let output =
-        Output { args, global, words: &words, list: &list, sides: &sides, ratios: ratios.as_ref() };
+    let (words, list, sides, ratios) = (&words, &list, &sides, ratios.as_ref());
+    let output = Output { args, global, words, list, left_out, sides, ratios };
     // Each way of scoring has a branch.
     match (&args.plda, &normalised) {
         (Some(path), _) => {
             let (mean, average) = (mean.as_deref(), enrolled.average);
-            plda::scored(path, &embeddings, mean, &sides, average, &|score| output.write(score))
+            plda::scored(path, &embeddings, mean, sides, average, &|score| output.write(score))
         }
         (None, Some(by)) => output.write(&|enroll, test| by.score(enroll, test)),
         (None, None) => output.write(&|enroll, test| compared.score(enroll, test)),
@@ -157,6 +158,8 @@ struct Output<'a> {
     global: &'a Global,
     words: &'a Words,
     list: &'a TrialList,
+    /// Trials that were left out of it.
+    left_out: usize,
     sides: &'a Sides,
     ratios: Option<&'a Ratios<'a>>,
 }
@@ -164,7 +167,7 @@ struct Output<'a> {
 impl Output<'_> {
     /// Writes the score of each trial, or its ratio, and tells of it.
     fn write(&self, score: &Score<'_>) -> Result<()> {
-        let Self { args, global, words, list, sides, ratios } = self;
+        let Self { args, global, words, list, left_out, sides, ratios } = self;
         let norm = args.norm.norm();
         // The first trial whose normalised score is above `WILD`.
         let wild = AtomicUsize::new(usize::MAX);
@@ -186,7 +189,7 @@ impl Output<'_> {
         let trial = wild.load(Ordering::Relaxed);
         if let Some(norm) = norm.filter(|_| trial < count) {
             let (enroll, test) = sides.of(list.trials()[trial]);
-            let (name, line) = (args.trials.display(), list.text().line_of(trial)?);
+            let (name, line) = (args.trials.display(), list.line_of(trial)?);
             let (what, score) = (norm_name(norm), score(enroll, test));
             errln!(
                 "warning: {name}:{line}: {what} gives {score:.0}: the cohort's nearest are nearly \
@@ -207,13 +210,36 @@ impl Output<'_> {
         let text = match global.json {
             true => {
                 let output = shown(&args.output);
-                json!({"trials": count, "output": output, "scores": args.scale()}).to_string()
+                let mut all = json!({"trials": count, "output": output, "scores": args.scale()});
+                if args.enrolled.skip_missing {
+                    all["trials_left_out"] = json!(left_out);
+                }
+                all.to_string()
             }
             false => format!("{what} in {}", args.output.display()),
         };
         tell(&args.output, &text);
         Ok(())
     }
+}
+
+/// Leaves out trials of utterances without an embedding, and says so.
+///
+/// # Errors
+/// A list of which nothing is left.
+fn leave_out(list: &mut TrialList, sides: &Sides) -> Result<usize> {
+    let Some(Missing { word, line }) = sides.missing.first() else { return Ok(0) };
+    let left_out = list.retain(|pair| sides.has(pair));
+    let path = list.text().path();
+    let such = counted(sides.missing.len(), "utterance");
+    let first = format!("the first is `{word}` in line {line}");
+    if list.trials().is_empty() {
+        let message = format!("every trial names one of {such} without an embedding; {first}");
+        return Err(Error::file(path, message));
+    }
+    let (path, trials) = (path.display(), counted(left_out, "trial"));
+    errln!("warning: {path}: {trials} left out, for {such} without an embedding; {first}");
+    Ok(left_out)
 }
 
 /// A form of normalisation in a sentence.

@@ -146,10 +146,11 @@ fn take(signal: i32, stop: &AtomicBool, first: &mut Option<Instant>) {
         Answer::Stop => {
             *first = Some(Instant::now());
             FIRST.store(signal, Ordering::Relaxed);
-            stop.store(true, Ordering::Release);
             // The terminal has written `^C` into this line.
             let begin = if signal == SIGINT && io::stderr().is_terminal() { "\n" } else { "" };
             briefly(move || errln!("{begin}{}", message(signal)));
+            // Behind the message: work that ends at once would end the program without it.
+            stop.store(true, Ordering::Release);
         }
         Answer::End => {
             briefly(terminal::release);

@@ -133,6 +133,9 @@ fn planned(
     if let Some(seed) = global.seed {
         recipe.seed = seed;
     }
+    if ranks.rank() == 0 {
+        warn_of_warm_up(&recipe);
+    }
     let stem = args.recipe.file_stem().unwrap_or_default();
     let out = args.out.clone().unwrap_or_else(|| PathBuf::from("runs").join(stem));
     let stop = signals::watch()?;
@@ -177,6 +180,22 @@ fn planned(
         note: Arc::new(|text: &str| note!("{text}")),
     };
     Ok((recipe, options))
+}
+
+/// Warns where a phase ends before its learning rate has warmed up.
+fn warn_of_warm_up(recipe: &Recipe) {
+    let second = recipe.second_phase();
+    for (recipe, section) in [(Some(recipe), "schedule"), (second.as_ref(), "large_margin")] {
+        let Some(recipe) = recipe else { continue };
+        let (warm_up, epochs) = (recipe.schedule.warm_up_epochs, recipe.train.epochs);
+        if warm_up > epochs as f64 {
+            let epochs = counted(epochs, "epoch");
+            errln!(
+                "warning: the learning rate warms up for {warm_up} epochs, in a training of \
+                 {epochs}: it does not reach {section}.initial_lr ({section}.warm_up_epochs)"
+            );
+        }
+    }
 }
 
 /// The devices of this rank. Of several ranks on a machine, each has one of `--devices` of its own.
@@ -261,7 +280,7 @@ fn setting(recipe: &Recipe, [ranks, devices]: [usize; 2], global: &Global) -> Re
 }
 
 /// Says, where a recipe names no network, that it may be a recipe for training a model further.
-fn with_init(error: Error) -> Error {
+pub(super) fn with_init(error: Error) -> Error {
     const HINT: &str = "; or train a model further: --init MODEL";
     let lacks_network = |message: &str| message.contains("missing field `model`");
     match error {

@@ -37,6 +37,11 @@ pub(super) fn wav_scp<'t>(path: &Path, text: &'t str) -> Result<Vec<(&'t str, &'
     let mut entries = Vec::with_capacity(lines_of(text));
     for (i, line) in text.lines().enumerate().filter(|(_, l)| !l.trim().is_empty()) {
         let bad = |m: String| Error::line(path, i + 1, m);
+        if line.trim_start().starts_with("{\"") {
+            let message = "JSON, as in WeSpeaker's raw.list; wanted `utterance path`. A raw.list \
+                           stands where a corpus does (--data)";
+            return Err(bad(message.into()));
+        }
         let (id, file) =
             first_word(line).ok_or_else(|| bad("one field; wanted `utterance path`".into()))?;
         if pipe::is_command(file) && !pipe::is_allowed() {
@@ -197,6 +202,13 @@ pub(super) fn located(list: &Path, file: &str) -> (PathBuf, bool) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_raw_list_is_no_wav_scp() {
+        let raw = "{\"key\": \"a\", \"wav\": \"a.wav\", \"spk\": \"ann\"}\n";
+        let error = wav_scp(Path::new("raw.list"), raw).unwrap_err().to_string();
+        assert!(error.starts_with("raw.list:1: JSON, as in WeSpeaker's raw.list"), "{error}");
+    }
 
     #[test]
     fn both_lists_of_speakers_say_the_same() {

@@ -173,6 +173,11 @@ impl<'a> Names<'a> {
         Ok(Resolved { places, note })
     }
 
+    /// Whether each word means any utterance, by the rules 1 to 3.
+    pub fn are_known<'w>(&self, words: impl IntoIterator<Item = &'w str>) -> Vec<bool> {
+        words.into_iter().map(|word| !matches!(self.find(word), Ok(None))).collect()
+    }
+
     /// Finds a word by rules 1 to 3.
     fn find(&self, word: &str) -> Result<Option<Found>, (usize, usize)> {
         if let Some(place) = one(self.exact.get(word).copied())? {

@@ -38,6 +38,14 @@ pub enum Remedy {
         /// What else differs.
         names: Vec<String>,
     },
+    /// Go on with what the checkpoint has, by giving settings these values, or with what is given
+    /// now, by accepting all differences; or name another folder.
+    Keep {
+        /// Keys of the recipe, and their values in the checkpoint.
+        settings: Vec<(String, String)>,
+        /// All that differs, these keys included.
+        names: Vec<String>,
+    },
     /// Go on with a larger value of a setting.
     Raise {
         /// The key of the recipe.

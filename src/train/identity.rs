@@ -23,6 +23,8 @@ use super::Recipe;
 use super::recipe::{Difference, Role, differing, role_of};
 use crate::error::{Error, Remedy, Result};
 
+/// The list of training data.
+const LIST: &str = "data.train";
 /// The name of the model to begin with, in messages.
 const INIT: &str = "init";
 /// The name of the backend.
@@ -90,8 +92,9 @@ impl Identity {
     /// epochs need no acceptance.
     ///
     /// # Errors
-    /// All differences that are not accepted, with [`Remedy::Accept`] if they can be, or with
-    /// [`Remedy::Set`] where there are fewer epochs than before. A checkpoint whose recipe this
+    /// All differences that are not accepted, with [`Remedy::Accept`] if they can be, with
+    /// [`Remedy::Keep`] where one is the list of training data, or with [`Remedy::Set`] where there
+    /// are fewer epochs than before. A checkpoint whose recipe this
     /// version cannot read.
     pub fn check_settings(&self, old: &Self, path: &Path, accept: &Accept) -> Result<Vec<String>> {
         let mut findings = Findings::new(accept);
@@ -115,7 +118,12 @@ impl Identity {
                     {
                         findings.add_set(EPOCHS, theirs.train.epochs.to_string(), text);
                     }
-                    Some(Role::Changeable) => findings.add(&difference.key, text),
+                    Some(Role::Changeable) => match &difference.theirs {
+                        Some(list) if difference.key == LIST => {
+                            findings.add_list(LIST, list.trim_matches(['"', '\'']), text);
+                        }
+                        _ => findings.add(&difference.key, text),
+                    },
                     Some(Role::Fixed) | None => findings.add_fixed(&difference.key, text),
                 }
             }

@@ -85,6 +85,37 @@ fn models_are_averages_of_their_utterances() {
 }
 
 #[test]
+fn trials_without_embeddings_are_left_out_where_that_is_wanted() {
+    let (place, ..) = place();
+    let all = scores(&place, &[]);
+    // Lines 1, 3, 4 and 6 are the trials of before.
+    place.write("trials", "1 a0 a1\n1 a0 x\n0 a0 a2\n0 a3 a4\n0 y x\n1 a5 a0\n");
+    let score = ["score", "e.safetensors", "trials", "-o", "scores"];
+    place.fails(&score, &["trials:2: unknown utterance `x`", "; --skip-missing leaves out such"]);
+    let skip = [&score[..], &["--skip-missing"]].concat();
+    let ran = place.run(&skip);
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    let wanted = "warning: trials: 2 trials left out, for 2 utterances without an embedding; \
+                  the first is `x` in line 2";
+    assert!(ran.err.contains(wanted), "{}", ran.err);
+    assert_eq!(scores(&place, &["--skip-missing"]), all);
+    let report = place.json(&skip);
+    assert_eq!((&report["trials"], &report["trials_left_out"]), (&4.into(), &2.into()));
+    // With models, their utterances must be there.
+    place.write("trials", "ann a4 target\nann x target\nbob a5 nontarget\n");
+    place.write("models", "ann a0 a1\nbob a2\n");
+    let enroll = [&skip[..], &["--enroll", "models"]].concat();
+    assert_eq!(place.json(&enroll)["trials_left_out"], 1);
+    place.write("models", "ann a0 a9\nbob a2\n");
+    place.fails(&enroll, &["models:1: unknown utterance `a9`"]);
+    place.write("trials", "a0 x target\na1 x nontarget\n");
+    place.fails(&skip, &["trials: every trial names one of 1 utterance without", "`x` in line 1"]);
+    // A list that names everything otherwise is no list of missing utterances.
+    place.write("trials", "s/b0 s/b1 target\n");
+    place.fails(&skip, &["trials:1: unknown utterance `s/b0`"]);
+}
+
+#[test]
 fn bad_lists_of_models_are_named() {
     let (place, ..) = place();
     place.write("trials", "ann a4 target\n\nbob a5 nontarget\n");

@@ -6,7 +6,7 @@ use super::show;
 use crate::backend::BackendKind;
 use crate::bench::{DataBench, Figure, data};
 use crate::cli::Global;
-use crate::cli::train::named;
+use crate::cli::train::{named, with_init};
 use crate::cli::values::counted;
 use crate::error::{Error, Result};
 use crate::memory::nvidia;
@@ -21,7 +21,8 @@ use crate::train::Recipe;
 #[command(after_help = "Examples:
   revox bench data recipes/voxceleb/resnet.toml --backend cuda
   revox bench data recipes/voxceleb/resnet.toml --backend cuda --large-margin
-  revox bench data recipes/voxceleb/resnet.toml --no-step --set data.threads=16")]
+  revox bench data recipes/voxceleb/resnet.toml --no-step --set data.threads=16
+  revox bench data recipes/voxceleb/fine-tune.toml --init model.safetensors")]
 pub(super) struct Args {
     /// The recipe (TOML).
     recipe: PathBuf,
@@ -34,13 +35,18 @@ pub(super) struct Args {
     /// Measure the second phase of the recipe (large_margin) in the place of the first.
     #[arg(long)]
     large_margin: bool,
+    /// The model that the training begins with (init of the recipe). The recipe takes its network
+    /// and front-end.
+    #[arg(long)]
+    init: Option<PathBuf>,
     /// Change a value of the recipe: `--set data.threads=8` (repeatable).
     #[arg(long = "set", value_name = "KEY=VALUE")]
     set: Vec<String>,
 }
 
 pub(super) fn run(args: &Args, global: &Global, report: &mut dyn FnMut(&str)) -> Result<()> {
-    let mut recipe = Recipe::load(&args.recipe, named(&args.set))?;
+    let mut recipe = Recipe::load_from(&args.recipe, named(&args.set), args.init.as_deref())
+        .map_err(with_init)?;
     recipe.seed = global.seed.unwrap_or(recipe.seed);
     let recipe = match (recipe.second_phase(), args.large_margin) {
         (Some(second), true) => second,

@@ -57,7 +57,8 @@ Example:
 
 pub(super) const KALDI: &str = "\
 Lines that cannot be used, utterances in two lines, without speaker or file, and
-commands in place of files are left out and reported. Lists are sorted, paths become
+commands in place of files are left out and reported. A folder without utt2spk may
+have spk2utt. Lists are sorted, paths become
 absolute, and spk2utt is made anew.
 
 Example:

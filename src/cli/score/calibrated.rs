@@ -130,7 +130,7 @@ impl Loaded<'_> {
             let [e, t] = ratios.evidence(enroll, test);
             if let Err(error) = calibration.llr(0.0, &e, &t) {
                 let message = format!("{error} (calibration of {})", self.model.display());
-                return Err(Error::line(list.text().path(), list.text().line_of(i)?, message));
+                return Err(Error::line(list.text().path(), list.line_of(i)?, message));
             }
         }
         Ok(ratios)

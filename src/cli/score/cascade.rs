@@ -21,7 +21,7 @@ use crate::scoring::{Band, BothLlrs, ChosenBand, choose_band, write_scored};
 use crate::terminal::{errln, note};
 
 /// Options that go with embeddings only.
-const OTHERS: [&str; 12] = [
+const OTHERS: [&str; 13] = [
     "mean",
     "cohort",
     "wav_scp",
@@ -31,6 +31,7 @@ const OTHERS: [&str; 12] = [
     "keep_cosines",
     "enroll",
     "average",
+    "skip_missing",
     "plda",
     "calibration",
     "durations",

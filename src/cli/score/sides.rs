@@ -19,15 +19,27 @@ pub(super) struct Enrolled {
     /// counted by the book unless this is `embeddings`; PLDA knows no other average.
     #[arg(long, value_enum, value_name = "WHAT", requires = "enroll")]
     pub average: Option<Average>,
+    /// Leave out trials that name an utterance without an embedding, such as one that `embed
+    /// --skip-errors` has left out, and say how many they are. Models must have all of theirs.
+    #[arg(long)]
+    pub skip_missing: bool,
 }
 
 /// The place of a word that is not on a side.
 const NONE: usize = usize::MAX;
 
+/// A word without an embedding, whose trials are to be left out.
+pub(super) struct Missing {
+    pub word: String,
+    /// Its first line.
+    pub line: usize,
+}
+
 /// What the words of trials mean.
 pub(super) struct Sides {
     /// The embedding of each word.
     places: Vec<usize>,
+    pub missing: Vec<Missing>,
     /// The models, if the enrolment side names such.
     pub enrolled: Option<EnrolledPlaces>,
 }
@@ -70,12 +82,8 @@ impl Sides {
             names.add_file(place, file);
         }
         let Some(path) = &args.enrolled.enroll else {
-            let words: Vec<(&str, usize)> = words.iter().collect();
-            let resolved = names.resolve_distinct(&args.trials, &words);
-            let resolved = resolved.map_err(|e| hinted(args, e, words.iter().map(|w| w.0)))?;
-            tell(resolved.note);
-            let places = resolved.places;
-            return Ok(Self { places, enrolled: None });
+            let (places, missing) = utterances(args, &names, words, &vec![true; words.len()])?;
+            return Ok(Self { places, missing, enrolled: None });
         };
         let models = Enrollments::read(path)?;
         let used = models.models().iter().flat_map(|m| m.utterances.iter().map(String::as_str));
@@ -84,18 +92,15 @@ impl Sides {
         let by_word = models_by_word(&models, list, words)?;
         let mut is_test = vec![false; words.len()];
         list.trials().iter().for_each(|pair| is_test[pair.test() as usize] = true);
-        let tests: Vec<(&str, usize)> =
-            words.iter().zip(&is_test).filter(|(_, is)| **is).map(|(word, _)| word).collect();
-        let resolved = names.resolve_distinct(&args.trials, &tests);
-        let resolved = resolved.map_err(|e| hinted(args, e, tests.iter().map(|w| w.0)))?;
-        tell(resolved.note);
-        let mut found = resolved.places.into_iter();
-        let place = |is: &bool| if *is { found.next().unwrap_or(NONE) } else { NONE };
-        let places = is_test.iter().map(place).collect();
-        Ok(Self {
-            places,
-            enrolled: Some(EnrolledPlaces { list: models, by_word, places: enrolled }),
-        })
+        let (places, missing) = utterances(args, &names, words, &is_test)?;
+        let enrolled = Some(EnrolledPlaces { list: models, by_word, places: enrolled });
+        Ok(Self { places, missing, enrolled })
+    }
+
+    /// Whether both sides of a trial are there.
+    pub fn has(&self, pair: Pair) -> bool {
+        let (enroll, test) = self.of(pair);
+        enroll != NONE && test != NONE
     }
 
     /// The model or utterance and the utterance that a trial compares.
@@ -142,6 +147,37 @@ impl EnrolledPlaces {
     }
 }
 
+/// The embedding of each word that names an utterance, and the words to be left out.
+fn utterances(
+    args: &Args,
+    names: &Names,
+    words: &Words,
+    is_utterance: &[bool],
+) -> Result<(Vec<usize>, Vec<Missing>)> {
+    let all: Vec<(&str, usize)> = words.iter().collect();
+    let mut numbers: Vec<usize> = (0..all.len()).filter(|&i| is_utterance[i]).collect();
+    let mut missing = Vec::new();
+    if args.enrolled.skip_missing {
+        let known = names.are_known(numbers.iter().map(|&i| all[i].0));
+        // Where nothing fits, the whole list names utterances in another manner.
+        if known.contains(&true) {
+            for (&i, _) in numbers.iter().zip(&known).filter(|(_, known)| !**known) {
+                let (word, line) = all[i];
+                missing.push(Missing { word: word.to_owned(), line });
+            }
+            let kept = numbers.into_iter().zip(known).filter(|(_, known)| *known);
+            numbers = kept.map(|(i, _)| i).collect();
+        }
+    }
+    let named: Vec<(&str, usize)> = numbers.iter().map(|&i| all[i]).collect();
+    let resolved = names.resolve_distinct(&args.trials, &named);
+    let resolved = resolved.map_err(|e| hinted(args, e, named.iter().map(|w| w.0)))?;
+    tell(resolved.note);
+    let mut places = vec![NONE; all.len()];
+    numbers.into_iter().zip(resolved.places).for_each(|(i, place)| places[i] = place);
+    Ok((places, missing))
+}
+
 /// The model of each word on the enrolment side.
 fn models_by_word(models: &Enrollments, list: &TrialList, words: &mut Words) -> Result<Vec<usize>> {
     let mut by_word = vec![NONE; words.len()];
@@ -181,6 +217,11 @@ fn hinted<'w>(args: &Args, error: Error, mut words: impl Iterator<Item = &'w str
         {
             let more = "--wav-scp LIST tells which files the embeddings are of";
             Error::line(path, line, format!("{message}; {more}"))
+        }
+        Error::Line { path, line, message }
+            if path == args.trials && message.starts_with("unknown utterance") =>
+        {
+            Error::line(path, line, format!("{message}; --skip-missing leaves out such trials"))
         }
         other => other,
     }

@@ -1,6 +1,6 @@
 //! A folder that has Kaldi's lists already.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::Path;
 
 use super::layout::{Found, ListFolder};
@@ -8,14 +8,16 @@ use super::{
     PrepareReport, PrepareSettings, ProblemKind, Problems, lists, refuse_existing, survey,
 };
 use crate::audio::pipe;
+use crate::corpus::lists::speaker_map;
 use crate::corpus::{Done, locate};
 use crate::error::{Error, Result};
 use crate::fs;
 
-/// Checks Kaldi's lists in `folder`, `wav.scp` and `utt2spk`, and writes them anew into `out`:
-/// sorted, with absolute paths, with a new `spk2utt`, and without what cannot be used. Lines that
-/// are not understood, utterances in two lines, without a speaker or without a file, and commands
-/// in place of files are left out and reported. `done` is called after each file.
+/// Checks Kaldi's lists in `folder`, `wav.scp` and `utt2spk` (or `spk2utt` alone), and writes them
+/// anew into `out`: sorted, with absolute paths, with a new `spk2utt`, and without what cannot be
+/// used. Lines that are not understood, utterances in two lines, without a speaker or without a
+/// file, and commands in place of files are left out and reported. `done` is called after each
+/// file.
 ///
 /// # Errors
 /// A folder with `segments`, since utterances must be files of their own; a list that cannot be
@@ -49,19 +51,35 @@ pub fn prepare_kaldi(
 fn read(folder: &Path) -> Result<Found> {
     let [scp, utt2spk, spk2utt] = ["wav.scp", "utt2spk", "spk2utt"].map(|name| folder.join(name));
     let mut found = Found::default();
-    let text = fs::read_to_string(&utt2spk)?;
-    let mut speakers: HashMap<&str, &str> = HashMap::new();
-    for (id, line, speaker) in lines(&utt2spk, &text, &mut found.problems) {
-        if speaker.contains(|c: char| c.is_ascii_whitespace()) {
-            let text = format!("{}:{line}: more than two fields; left out", utt2spk.display());
-            found.problems.add(ProblemKind::List, text);
-        } else {
-            speakers.insert(id, speaker);
+    let by_speaker = !utt2spk.exists() && spk2utt.exists();
+    let source = if by_speaker { &spk2utt } else { &utt2spk };
+    let text = fs::read_to_string(source)?;
+    // The speaker of each utterance, and the line that says so.
+    let mut speakers: HashMap<&str, (&str, usize)> = HashMap::new();
+    if by_speaker {
+        speakers = speaker_map(source, &text)?;
+    } else {
+        for (id, line, speaker) in lines(source, &text, &mut found.problems) {
+            if speaker.contains(|c: char| c.is_ascii_whitespace()) {
+                let text = format!("{}:{line}: more than two fields; left out", source.display());
+                found.problems.add(ProblemKind::List, text);
+            } else {
+                speakers.insert(id, (speaker, line));
+            }
         }
+        compare(&spk2utt, &speakers, &mut found.problems)?;
     }
-    compare(&spk2utt, &speakers, &mut found.problems)?;
     let text = fs::read_to_string(&scp)?;
     let entries = lines(&scp, &text, &mut found.problems);
+    let listed: HashSet<&str> = entries.iter().map(|(id, ..)| *id).collect();
+    let unlisted = speakers.iter().filter(|(id, _)| !listed.contains(*id));
+    let mut unlisted: Vec<(usize, &str)> = unlisted.map(|(id, (_, line))| (*line, *id)).collect();
+    unlisted.sort_unstable();
+    for (line, id) in unlisted {
+        let (at, scp) = (source.display(), scp.display());
+        let text = format!("{at}:{line}: utterance `{id}` has no line in {scp}; left out");
+        found.problems.add(ProblemKind::List, text);
+    }
     for (id, line, file) in entries {
         let path = locate(&scp, file);
         let (kind, reason) = match speakers.get(id) {
@@ -69,11 +87,11 @@ fn read(folder: &Path) -> Result<Found> {
                 let what = "is a command in place of a file (--allow-pipes)";
                 (ProblemKind::List, what.to_owned())
             }
-            None => (ProblemKind::List, format!("has no speaker in {}", utt2spk.display())),
+            None => (ProblemKind::List, format!("has no speaker in {}", source.display())),
             Some(_) if !pipe::is_command(file) && !path.is_file() => {
                 (ProblemKind::Unreachable, format!("{} is no file", path.display()))
             }
-            Some(speaker) => {
+            Some((speaker, _)) => {
                 found.add(id.to_owned(), path, Some((*speaker).to_owned()), 0);
                 continue;
             }
@@ -119,7 +137,11 @@ fn lines<'t>(
 }
 
 /// Reports a `spk2utt` that differs from `utt2spk`. It need not be there.
-fn compare(spk2utt: &Path, speakers: &HashMap<&str, &str>, problems: &mut Problems) -> Result<()> {
+fn compare(
+    spk2utt: &Path,
+    speakers: &HashMap<&str, (&str, usize)>,
+    problems: &mut Problems,
+) -> Result<()> {
     if !spk2utt.exists() {
         return Ok(());
     }
@@ -132,7 +154,7 @@ fn compare(spk2utt: &Path, speakers: &HashMap<&str, &str>, problems: &mut Proble
         }
     }
     let mut wanted: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
-    for (id, speaker) in speakers {
+    for (id, (speaker, _)) in speakers {
         wanted.entry(speaker).or_default().insert(id);
     }
     let differs = |speaker: &&&str| found.get(**speaker) != wanted.get(**speaker);

@@ -20,6 +20,8 @@ const ROUND: usize = 1 << 22;
 pub struct TrialList {
     text: Text,
     trials: Vec<Pair>,
+    /// The trials of the file that were left out, by their numbers, ascending.
+    left_out: Vec<usize>,
 }
 
 impl TrialList {
@@ -48,7 +50,7 @@ impl TrialList {
         match wrong {
             Some(error) => Err(error),
             None if trials.is_empty() => Err(Error::file(text.path(), "holds no trials")),
-            None => Ok(Self { text, trials }),
+            None => Ok(Self { text, trials, left_out: Vec::new() }),
         }
     }
 
@@ -60,6 +62,24 @@ impl TrialList {
     /// The file.
     pub fn text(&self) -> &Text {
         &self.text
+    }
+
+    /// Leaves out the trials that are not `wanted`, and tells how many those are. To be called
+    /// once, and before [`sort`](Self::sort).
+    pub fn retain(&mut self, wanted: impl Fn(Pair) -> bool) -> usize {
+        let unwanted = |(i, pair): (usize, &Pair)| (!wanted(*pair)).then_some(i);
+        self.left_out = self.trials.iter().enumerate().filter_map(unwanted).collect();
+        self.trials.retain(|pair| wanted(*pair));
+        self.left_out.len()
+    }
+
+    /// The line of a trial, before [`sort`](Self::sort).
+    ///
+    /// # Errors
+    /// A file that cannot be read any more, or that has changed.
+    pub fn line_of(&self, trial: usize) -> Result<usize> {
+        let in_file = self.left_out.iter().fold(trial, |at, &gone| at + usize::from(gone <= at));
+        self.text.line_of(in_file)
     }
 
     /// Puts the trials in the order of their numbers.
@@ -136,6 +156,24 @@ fn contradiction(text: &Text, words: &mut Words, doubtful: &[u64]) -> Result<Err
 mod tests {
     use super::*;
     use crate::rng::Stream;
+
+    #[test]
+    fn lines_are_those_of_the_file_whatever_was_left_out() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("trials");
+        std::fs::write(&path, "1 x a\n1 a b\n\n0 b x\n1 x x\n0 c a\n1 b a\n0 x c\n").unwrap();
+        let mut words = Words::default();
+        let text = Text::open(&path).unwrap();
+        let mut list = TrialList::read(text, &mut words, &mut |_| ()).unwrap();
+        assert_eq!(
+            (0..7).map(|i| list.line_of(i).unwrap()).collect::<Vec<_>>(),
+            [1, 2, 4, 5, 6, 7, 8]
+        );
+        let x = words.find("x").unwrap();
+        assert_eq!(list.retain(|pair| pair.enroll() != x && pair.test() != x), 4);
+        assert_eq!(list.trials().len(), 3);
+        assert_eq!([0, 1, 2].map(|i| list.line_of(i).unwrap()), [2, 6, 7]);
+    }
 
     #[test]
     fn contradictions_are_found_in_any_number_of_rounds() {

@@ -17,6 +17,8 @@ pub(super) struct Findings<'a> {
     fixed: Vec<String>,
     /// A refused setting, and the checkpoint's value of it.
     set: Option<(&'static str, String)>,
+    /// A refused list of training data, and the checkpoint's.
+    list: Option<(String, String)>,
 }
 
 impl<'a> Findings<'a> {
@@ -29,6 +31,7 @@ impl<'a> Findings<'a> {
             names: Vec::new(),
             fixed: Vec::new(),
             set: None,
+            list: None,
         }
     }
 
@@ -61,6 +64,15 @@ impl<'a> Findings<'a> {
         }
     }
 
+    /// Another list of training data, which may be meant as well as the checkpoint's: accepting it
+    /// can drop speakers.
+    pub fn add_list(&mut self, key: &str, value: &str, text: String) {
+        self.add(key, text);
+        if self.names.iter().any(|name| name == key) {
+            self.list = Some((key.to_owned(), value.to_owned()));
+        }
+    }
+
     /// A difference that cannot be accepted.
     pub fn add_fixed(&mut self, name: &str, text: String) {
         self.refused.push(text);
@@ -82,10 +94,15 @@ impl<'a> Findings<'a> {
         }
         let message = format!("{head}: {}", self.refused.join("; "));
         if self.fixed.is_empty() {
-            let names = self.names;
-            let remedy = match self.set {
-                Some((key, value)) => Remedy::Set { key, value, names },
-                None => Remedy::Accept { names },
+            let mut names = self.names;
+            let remedy = match (self.list, self.set) {
+                (None, Some((key, value))) => Remedy::Set { key, value, names },
+                (None, None) => Remedy::Accept { names },
+                (Some(list), set) => {
+                    let set = set.map(|(key, value)| (key.to_owned(), value));
+                    names.extend(set.iter().map(|(key, _)| key.clone()));
+                    Remedy::Keep { settings: [list].into_iter().chain(set).collect(), names }
+                }
             };
             return Err(Error::file(path, message).with(remedy));
         }

@@ -272,7 +272,7 @@ fn lists_of_kaldi_are_made_sound() {
     let (dir, root) = tones(&["1.wav", "2.wav", "3.wav"]);
     let scp = "b 1.wav\na 2.wav\na 3.wav\nc\nd none.wav\ne 3.wav\nf sox x - |\ng 3.wav\n";
     std::fs::write(root.join("wav.scp"), scp).unwrap();
-    std::fs::write(root.join("utt2spk"), "a s\nb t\nd s\nf s\ng s\nx y z\n").unwrap();
+    std::fs::write(root.join("utt2spk"), "a s\nb t\nd s\nf s\ng s\nx y z\nz t\n").unwrap();
     std::fs::write(root.join("spk2utt"), "s a d f g\nt b q\n").unwrap();
     let out = dir.path().join("lists");
     let run = |out: &Path| prepare_kaldi(&root, out, &PrepareSettings::default(), &|_, _| ());
@@ -288,10 +288,15 @@ fn lists_of_kaldi_are_made_sound() {
         "wav.scp:6: utterance `e`: has no speaker",
         "wav.scp:7: utterance `f`: is a command",
         "utt2spk:6: more than two fields",
+        "utt2spk:7: utterance `z` has no line in ",
         "spk2utt: has other utterances of speaker `t`",
     ] {
         assert!(problems.contains(wanted), "{wanted} is not in: {problems}");
     }
+    std::fs::remove_file(root.join("utt2spk")).unwrap();
+    let by_speaker = dir.path().join("by-speaker");
+    run(&by_speaker).unwrap();
+    assert_eq!(std::fs::read_to_string(by_speaker.join("utt2spk")).unwrap(), "a s\ng s\n");
     std::fs::write(root.join("segments"), "").unwrap();
     let error = run(&dir.path().join("new")).unwrap_err().to_string();
     assert!(error.contains("segments: ") && error.contains("extract_wav_segments"), "{error}");

@@ -60,6 +60,20 @@ fn keys_of_the_recipe_are_named_with_both_values_and_can_be_accepted() {
 }
 
 #[test]
+fn another_list_of_training_data_may_be_meant_or_not() {
+    let old = recorded(&["train.epochs=5", "data.train=big"]);
+    let ours = settings(&["train.epochs=3", "data.train=small"]);
+    let error = compare(&ours, &old, &[]).unwrap_err();
+    let wanted = "data.train = \"small\", in the checkpoint \"big\"; train.epochs = 3, in the \
+                  checkpoint 5 [Keep { settings: [(\"data.train\", \"big\"), (\"train.epochs\", \
+                  \"5\")], names: [\"data.train\", \"train.epochs\"] }]";
+    assert!(error.ends_with(wanted), "{error}");
+    let error = compare(&ours, &old, &["data.train"]).unwrap_err();
+    assert!(error.ends_with("[set train.epochs=5, accept ]"), "{error}");
+    compare(&ours, &old, &["data.train", "train.epochs"]).unwrap();
+}
+
+#[test]
 fn more_epochs_need_no_acceptance() {
     let old = recorded(&["train.epochs=5"]);
     let more = settings(&["train.epochs=8"]);
