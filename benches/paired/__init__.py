@@ -1,0 +1,1 @@
+"""Paired experiments: what `benches/lab` is made of."""
