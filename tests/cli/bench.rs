@@ -176,6 +176,12 @@ fn bench_data_tells_whether_steps_wait() {
     let fails = |more: &[&str], wanted: &[&str]| {
         place.fails(&[&["bench", "data"][..], more].concat(), wanted);
     };
+    // A recipe without a network is one for a training that begins with a model.
+    let further = [data(&lists("corpus")), rising(1), train(2, "")].concat();
+    place.write("further.toml", &further);
+    fails(&["further.toml"], &["missing field `model`", "--init MODEL"]);
+    let shipped = concat!(env!("CARGO_MANIFEST_DIR"), "/models/default/model.safetensors");
+    place.ok(&["bench", "data", "further.toml", "--examples", "6", "--no-step", "--init", shipped]);
     fails(&["r.toml", "--large-margin"], &["r.toml: has no second phase"]);
     fails(&["r.toml", "--examples", "0"], &["at least one example"]);
     fails(&["none.toml"], &["none.toml: cannot read"]);

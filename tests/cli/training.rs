@@ -38,6 +38,25 @@ pub fn made(place: &Place, run: &str) -> Vec<u8> {
 }
 
 #[test]
+fn a_warm_up_beyond_the_end_is_told_of() {
+    let place = place();
+    let sets = ["train.epochs=1", "margin.increase_start_epoch=1", "margin.fix_start_epoch=1"];
+    let train = |out: &str, warm_up: &str| {
+        let mut words = vec!["train", "r.toml", "--quiet", "--out", out, "--set", warm_up];
+        sets.iter().for_each(|set| words.extend(["--set", set]));
+        let ran = place.run(&words);
+        assert_eq!(ran.code, 0, "{}", ran.err);
+        ran.err
+    };
+    let wanted = "warning: the learning rate warms up for 4 epochs, in a training of 1 epoch: it \
+                  does not reach schedule.initial_lr (schedule.warm_up_epochs)";
+    let told = train("short", "schedule.warm_up_epochs=4");
+    assert!(told.contains(wanted), "{told}");
+    let told = train("long", "schedule.warm_up_epochs=1");
+    assert!(!told.contains("warms up"), "{told}");
+}
+
+#[test]
 fn a_run_leaves_model_metrics_recipe_checkpoint_and_curve() {
     let place = place();
     let out = place.ok(&["train", "r.toml", "--quiet"]);

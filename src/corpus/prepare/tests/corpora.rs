@@ -296,7 +296,7 @@ fn lists_of_kaldi_are_made_sound() {
     std::fs::remove_file(root.join("utt2spk")).unwrap();
     let by_speaker = dir.path().join("by-speaker");
     run(&by_speaker).unwrap();
-    assert_eq!(std::fs::read_to_string(by_speaker.join("utt2spk")).unwrap(), "a s\ng s\n");
+    assert_eq!(std::fs::read_to_string(by_speaker.join("utt2spk")).unwrap(), "a s\nb t\ng s\n");
     std::fs::write(root.join("segments"), "").unwrap();
     let error = run(&dir.path().join("new")).unwrap_err().to_string();
     assert!(error.contains("segments: ") && error.contains("extract_wav_segments"), "{error}");
