@@ -13,7 +13,9 @@
  * as many values as the call says, aligned for their type. Null is an error, unless it is allowed.
  *
  * Threads. Every call may be made from any thread at any time. Any number of threads may use one
- * model at once. It may be freed meanwhile: calls that have begun end as usual.
+ * model at once. It may be freed meanwhile: calls that have begun end as usual. Threads do not live
+ * on in a child of `fork`: there, no call may embed if one has in the parent. Let the children of a
+ * server be the first to embed.
  *
  * After `revox_free`. A `RevoxModel *` is a number that the library looks up, never an address, and
  * no number is given twice. A call with a model that was freed returns `REVOX_STATUS_HANDLE`, in

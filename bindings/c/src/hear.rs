@@ -13,6 +13,9 @@ use crate::status::{Failure, Result, RevoxStatus, guarded, of};
 
 const BAD: RevoxStatus = RevoxStatus::Audio;
 
+/// Larger samples are none of full scale 1, however loud.
+const LARGEST: f32 = 100.0;
+
 /// The channel of files that have only one, for `revox_embed_file`.
 pub const REVOX_ONLY_CHANNEL: i32 = -1;
 
@@ -71,8 +74,24 @@ pub unsafe extern "C" fn revox_embed(
     guarded(|| unsafe {
         let to = To::new(model, embedding, length, quality)?;
         let samples = values("the samples", samples, count)?;
+        check_scale(samples)?;
         to.hear(|model| model.hear(samples, rate))
     })
+}
+
+/// Refuses integers that became floats as they were.
+fn check_scale(samples: &[f32]) -> Result<()> {
+    let sizes = samples.iter().map(|x| x.abs()).filter(|x| x.is_finite());
+    let largest = sizes.fold(0.0, f32::max);
+    if largest <= LARGEST {
+        return Ok(());
+    }
+    let text = format!(
+        "samples reach {}, but full scale is 1: give them to revox_embed_int16, or divide them by \
+         32768",
+        largest as u64
+    );
+    Err(Failure::new(BAD, text))
 }
 
 /// As `revox_embed`, of integers of 16 bits, full scale = 32768.

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 
 use numpy::PyReadonlyArray1;
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use revox::portable::{self, Each};
 use revox::scoring::bayes_threshold;
@@ -77,7 +78,7 @@ impl Model {
     ) -> PyResult<Vec<Utterance>> {
         let paths: Vec<&Path> = paths.iter().map(PathBuf::as_path).collect();
         let hear = |each: &mut Each| self.0.hear_files(&paths, channel, each);
-        heard(py, paths.len(), &hear, exception)
+        heard(py, self.hash(), paths.len(), &hear, exception)
     }
 
     /// Hears samples of one channel, float32, full scale = 1, each at its rate in Hz, on all
@@ -91,7 +92,7 @@ impl Model {
         let samples: Vec<Vec<f32>> = samples.iter().map(contiguous).collect::<PyResult<_>>()?;
         let all: Vec<(&[f32], u32)> = samples.iter().map(Vec::as_slice).zip(rates).collect();
         let hear = |each: &mut Each| self.0.hear_many(&all, each);
-        heard(py, all.len(), &hear, of_samples)
+        heard(py, self.hash(), all.len(), &hear, of_samples)
     }
 
     /// The cosine of two embeddings, less the model's mean if it has one.
@@ -103,7 +104,16 @@ impl Model {
     /// given.
     #[pyo3(signature = (a, b, prior=None))]
     fn compare(&self, a: &Utterance, b: &Utterance, prior: Option<f64>) -> PyResult<Verdict> {
-        let verdict = self.0.compare(&a.0, &b.0).map_err(exception)?;
+        for (side, utterance) in [("first", a), ("second", b)] {
+            if utterance.model != self.hash() {
+                let text = format!(
+                    "the {side} recording was heard by another model, whose embeddings cannot be \
+                     compared with this one's"
+                );
+                return Err(PyValueError::new_err(text));
+            }
+        }
+        let verdict = self.0.compare(&a.heard, &b.heard).map_err(exception)?;
         let portable::Verdict { score, llr, mut probability, threshold, mut same, warnings } =
             verdict;
         if let (Some(prior), Some(llr)) = (prior, llr) {
@@ -122,9 +132,10 @@ impl Model {
     }
 }
 
-/// What a function hears of `count` recordings, without Python's lock. Ctrl-C ends it.
+/// What a function of the model of this hash hears of `count` recordings, without Python's lock. Ctrl-C ends it.
 fn heard(
     py: Python<'_>,
+    model: &str,
     count: usize,
     hear: &(dyn Fn(&mut Each) -> Result<()> + Sync),
     told: fn(Error) -> PyErr,
@@ -132,7 +143,7 @@ fn heard(
     let heard = detached(py, |stop| {
         let mut utterances = Vec::with_capacity(count);
         hear(&mut |_, utterance| {
-            utterances.push(Utterance(utterance?));
+            utterances.push(Utterance { heard: utterance?, model: model.to_owned() });
             match stop.load(Ordering::Relaxed) {
                 true => Err(Error::Interrupted("by the user".into())),
                 false => Ok(()),

@@ -157,6 +157,19 @@ def sealed(file: bytes) -> bytes:
     return file[: digits.start(1)] + digest + file[digits.end(1) :]
 
 
+def test_utterances_of_another_model(model: revox.Model) -> None:
+    changed = bytearray(SHIPPED.read_bytes())
+    changed[-1000] ^= 1
+    other = revox.Model.from_bytes(sealed(bytes(changed)))
+    speech = voice(2.0, 16000, 120.0, 1)
+    ours, theirs = model.hear(speech, 16000), other.hear(speech, 16000)
+    with pytest.raises(ValueError, match="the second recording was heard by another model"):
+        model.compare(ours, theirs)
+    with pytest.raises(ValueError, match="the first recording was heard by another model"):
+        model.compare(theirs, speech, 16000)
+    assert other.compare(theirs, theirs).score > 0.999
+
+
 def test_models(tmp_path: Path) -> None:
     whole = SHIPPED.read_bytes()
     (length,) = struct.unpack("<Q", whole[:8])

@@ -112,6 +112,7 @@ fn bad_recordings_are_errors() {
     fails(model.embed(&[], RATE).0, S::Audio, "holds no samples");
     fails(model.embed(&[0.0, f32::NAN], RATE).0, S::Audio, "sample 1 is NaN");
     fails(model.embed(&[0.0, 1.0, f32::INFINITY], RATE).0, S::Audio, "sample 2 is");
+    fails(model.embed(&[0.5, -19660.0], RATE).0, S::Audio, "samples reach 19660, but full scale");
     fails(model.embed(&good, 0).0, S::Audio, "not a rate of audio");
     fails(model.embed(&good, u32::MAX).0, S::Audio, "not a rate of audio");
     fails(model.embed(&good[..100], RATE).0, S::Audio, "");
