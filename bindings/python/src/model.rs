@@ -132,7 +132,8 @@ impl Model {
     }
 }
 
-/// What a function of the model of this hash hears of `count` recordings, without Python's lock. Ctrl-C ends it.
+/// What a function of the model of this hash hears of `count` recordings, without Python's lock.
+/// Ctrl-C ends it.
 fn heard(
     py: Python<'_>,
     model: &str,
