@@ -6,8 +6,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from .plans import words_of
-
+from .plans import command, words_of
 
 # How a check ends that finds nothing wrong. The model that stands in has no head, and mixed
 # precision looks for one first.
@@ -31,25 +30,18 @@ def check(arguments, plan):
             if model and not Path(model).exists():
                 print(f"{name}: not checked: {model} is not there yet")
                 continue
-            words = words_of(kept, seed, arguments.set)
-            resume = ["--resume", "--json"]
-            if "quantize" not in system:
-                init = ["--init", some] if "of" in system else []
-                words = ["train", system["recipe"], *words, *init, "--out", "no/such/folder"]
-            else:
-                words = ["quantize", some, *words, "-o", f"{scratch}/{name}.safetensors"]
-                if system["recipe"]:
-                    words += ["--recipe", system["recipe"], "--run", "no/such/folder"]
-                else:
-                    resume = ["--json"]
+            words = words_of(kept, seed, arguments.set if system["recipe"] else ())
+            made = f"{scratch}/{name}.safetensors"
+            words = command(system, words, some, "no/such/folder", made)
+            # Without a recipe nothing is trained, and nothing can be resumed.
+            resume = ["--resume"] if system["recipe"] else []
             words = [arguments.program, *words, *resume]
             done = subprocess.run(words, capture_output=True, text=True)
             try:
                 error = json.loads(done.stdout).get("error", "")
             except ValueError:
                 error = done.stderr.strip()
-            at_once = "quantize" in system and not system["recipe"]
-            ok = done.returncode == 0 if at_once else any(end in error for end in ENDS)
+            ok = any(end in error for end in ENDS) if resume else done.returncode == 0
             bad += not ok
             print(f"{name}: {'valid' if ok else error}")
     sys.exit(1 if bad else 0)

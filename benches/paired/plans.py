@@ -129,6 +129,24 @@ def words_of(system, seed, more=()):
     return words
 
 
+def command(system, words, start, folder, model):
+    """The program's words for a run in a folder, from `words_of` and the model to start from, if it
+    starts from one. `revox train` chooses itself where its model goes; a quantized one goes to
+    `model`."""
+    recipe = system["recipe"]
+    if "quantize" not in system:
+        init = ["--init", start] if "of" in system else []
+        return ["train", recipe, *words, *init, "--out", folder, "--json"]
+    training = ["--recipe", recipe, "--run", folder] if recipe else []
+    return ["quantize", start, *words, "-o", model, *training, "--json"]
+
+
+def source_of(plan, name, seed):
+    """The run whose model a run starts from; None if it starts from no run's."""
+    source = plan["systems"][name].get("of")
+    return source and (source, seed)
+
+
 def recipe_digest(path):
     """SHA-256 of what a recipe says, and those that it is based on. Comments do not count."""
     digest, seen = hashlib.sha256(), set()

@@ -11,7 +11,7 @@ import time
 import tomllib
 from pathlib import Path
 
-from .plans import Bad, order, read_set, recipe_digest, words_of
+from .plans import Bad, command, order, read_set, recipe_digest, source_of, words_of
 from .records import model_of, rates_of, record_of, weights_digest, write
 from .waiting import Waiting, cpu_list, shares
 
@@ -112,30 +112,26 @@ class Lab:
             if record["state"] in ("running", "interrupted") or again:
                 left.append((name, seed))
         for name, seed in left:
-            source = self.plan["systems"][name].get("of")
-            if source and (source, seed) not in left and self.source(name, seed) is None:
-                raise Bad(f"{name}-{seed} starts from {source}-{seed}, which has not ended")
+            source = source_of(self.plan, name, seed)
+            if source and source not in left and self.source(name, seed) is None:
+                raise Bad(f"{name}-{seed} starts from {source[0]}-{seed}, which has not ended")
         return left
 
     def source(self, name, seed):
         """The weights that a run starts from, by their digest: None if it starts from no system's,
         or from one that has not ended."""
-        source = record_of(self.out, self.plan["systems"][name].get("of", ""), seed)
-        return source["weights_sha256"] if source and source["state"] == "finished" else None
+        source = source_of(self.plan, name, seed)
+        record = record_of(self.out, *source) if source else None
+        return record["weights_sha256"] if record and record["state"] == "finished" else None
 
     def words(self, settings, seed, folder):
-        """The words of a run, and where it leaves its model, if it chooses the place."""
-        recipe, given = settings["recipe"], settings["words"]
-        resume = ["--resume"] if folder.exists() else []
+        """The words of a run, and where it leaves its model, if it is told the place."""
         start = model_of(record_of(self.out, settings["of"], seed)) if "of" in settings else None
-        if "quantize" not in settings:
-            init = ["--init", start] if start else []
-            return ["train", recipe, *given, *init, "--out", str(folder), "--json", *resume], None
         model = f"{folder}.safetensors"
-        words = ["quantize", start, *given, "-o", model, "--json"]
-        if recipe:
-            words += ["--recipe", recipe, "--run", str(folder), *resume]
-        return words, model
+        words = command(settings, settings["words"], start, str(folder), model)
+        # The folder is there if a training has begun.
+        words += ["--resume"] if folder.exists() else []
+        return words, model if "quantize" in settings else None
 
     def run(self, name, seed):
         """One run, from where it stands."""
@@ -272,9 +268,9 @@ def run(arguments, plan):
             os.sched_setaffinity(0, cpus)
         while (each := waiting.take(lab.stopped)) is not None:
             name, seed = each
-            source = plan["systems"][name].get("of")
+            source = source_of(plan, name, seed)
             if source and lab.source(name, seed) is None:
-                print(f"{name}-{seed} not begun: {source}-{seed} has not ended", flush=True)
+                print(f"{name}-{seed} not begun: {source[0]}-{seed} has not ended", flush=True)
                 waiting.ended(each)
                 continue
             try:

@@ -3,7 +3,7 @@
 import re
 import threading
 
-from .plans import Bad
+from .plans import Bad, source_of
 
 
 def cpu_list(text):
@@ -32,17 +32,13 @@ class Waiting:
         self.plan, self.left, self.at_work = plan, list(runs), set()
         self.changed = threading.Condition()
 
-    def needs(self, run):
-        """The run whose model this one starts from."""
-        name, seed = run
-        return self.plan["systems"][name].get("of"), seed
-
     def take(self, stopped):
         """The next run whose source waits no more; None where there is none."""
         with self.changed:
             while self.left and not stopped.is_set():
                 for run in self.left:
-                    if self.needs(run) not in self.at_work and self.needs(run) not in self.left:
+                    source = source_of(self.plan, *run)
+                    if source not in self.at_work and source not in self.left:
                         self.left.remove(run)
                         self.at_work.add(run)
                         return run

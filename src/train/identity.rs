@@ -94,8 +94,7 @@ impl Identity {
     /// # Errors
     /// All differences that are not accepted, with [`Remedy::Accept`] if they can be, with
     /// [`Remedy::Keep`] where one is the list of training data, or with [`Remedy::Set`] where there
-    /// are fewer epochs than before. A checkpoint whose recipe this
-    /// version cannot read.
+    /// are fewer epochs than before. A checkpoint whose recipe this version cannot read.
     pub fn check_settings(&self, old: &Self, path: &Path, accept: &Accept) -> Result<Vec<String>> {
         let mut findings = Findings::new(accept);
         if self.recipe != old.recipe {
